@@ -1,0 +1,59 @@
+# Kandle's entry points. `make` alone lists them.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+# uv makes the environment from the lock file (hashes checked). It is used from PATH when it is
+# there, else installed into a virtual environment of its own under .uv/.
+UV := $(or $(shell command -v uv 2>/dev/null),.uv/bin/uv)
+export UV_PYTHON_DOWNLOADS := never
+export UV_SYSTEM_CERTS := 1
+PYTHON ?= python3
+STAMP := .venv/.kandle-setup
+RUN := $(UV) run --frozen --no-sync
+ARGS ?=
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.uv/bin/uv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Kandle needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) -V 2>&1). Name another with: make PYTHON=python3.12 ..."; exit 1; }
+	@echo "uv is not on PATH: installing it into .uv/"
+	@$(PYTHON) -m venv .uv
+	@.uv/bin/python -m pip install --quiet --disable-pip-version-check 'uv>=0.9,<1'
+
+$(STAMP): pyproject.toml uv.lock $(if $(findstring .uv/,$(UV)),.uv/bin/uv)
+	@echo "setting up the environment in .venv (locked, hashes checked)"
+	@$(UV) sync --frozen --all-extras --quiet
+	@touch $@
+
+setup: $(STAMP) ## create the environment from the lock file
+
+demo: $(STAMP) ## run the whole pipeline here with simulated ticks (SECONDS=60 to end by itself)
+	@$(RUN) kandle demo $(if $(SECONDS_TO_RUN),--seconds $(SECONDS_TO_RUN)) $(ARGS)
+
+test: $(STAMP) ## run every test, over real servers
+	@$(RUN) pytest $(ARGS)
+
+check: lint types proto-check test ## what CI runs: lint, types, generated code, tests
+
+lint: $(STAMP) ## ruff: style, imports, likely bugs, formatting
+	@$(RUN) ruff check .
+	@$(RUN) ruff format --check .
+
+types: $(STAMP) ## mypy --strict
+	@$(RUN) mypy
+
+proto: $(STAMP) ## generate shared/schema/*_pb2.py from the .proto files
+	@$(RUN) python -m shared.schema.generate
+
+proto-check: $(STAMP)
+	@$(RUN) python -m shared.schema.generate --check
+
+bench: $(STAMP) ## measure on this machine: broker, codecs, kernel
+	@$(RUN) python -m benchmarks $(ARGS)
+
+clean: ## remove environment, caches and local data
+	rm -rf .venv .uv .kandle .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: help setup demo test check lint types proto proto-check bench clean
