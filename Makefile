@@ -29,7 +29,7 @@ $(STAMP): pyproject.toml uv.lock $(if $(findstring .uv/,$(UV)),.uv/bin/uv)
 setup: $(STAMP) ## create the environment from the lock file
 
 demo: $(STAMP) ## run the whole pipeline here with simulated ticks (SECONDS=60 to end by itself)
-	@$(RUN) kandle demo $(if $(SECONDS_TO_RUN),--seconds $(SECONDS_TO_RUN)) $(ARGS)
+	@$(RUN) kandle demo $(if $(SECONDS),--seconds $(SECONDS)) $(ARGS)
 
 test: $(STAMP) ## run every test, over real servers
 	@$(RUN) pytest $(ARGS)

@@ -1,0 +1,28 @@
+"""The CloudEvents of Kandle: every type, extension and header name, defined once."""
+
+from __future__ import annotations
+
+from typing import Final
+
+# Event types (attribute `type`).
+RAW: Final = "dev.kandle.raw.v1"
+TICKS: Final = "dev.kandle.ticks.v1"
+REJECTS: Final = "dev.kandle.rejects.v1"
+CANDLES: Final = "dev.kandle.candles.v1"
+CLOCK: Final = "dev.knative.sources.ping"
+
+# Extension attributes.
+CONTENT_ENCODING: Final = "datacontentencoding"
+SHARD: Final = "shard"
+CLOSED: Final = "closed"
+TRACEPARENT: Final = "traceparent"
+DEAD_LETTER_DESTINATION: Final = "knativeerrordest"
+DEAD_LETTER_CODE: Final = "knativeerrorcode"
+DEAD_LETTER_DATA: Final = "knativeerrordata"
+
+PROTOBUF: Final = "application/protobuf"
+ZSTD: Final = "zstd"
+
+MAX_EVENT_BYTES: Final = 480 * 1024
+"""Largest body that Kandle puts into one event. The channel stores an event as JSON in a message of
+at most 1 MiB in which control bytes take six, so compressed bytes up to this size always pass."""
