@@ -1,0 +1,1 @@
+"""The command line `kandle`: one module a command."""

@@ -1,0 +1,20 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from local.instance import DATA_DIR_VARIABLE
+
+DataDir = Annotated[
+    Path,
+    typer.Option(
+        "--data-dir",
+        envvar=DATA_DIR_VARIABLE,
+        help="Where the instance keeps its data, credentials and logs.",
+        file_okay=False,
+    ),
+]

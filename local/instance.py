@@ -1,0 +1,108 @@
+"""The running instance as other processes see it: `run/instance.json` and `run/status.json`.
+
+The supervisor writes both, the commands read them. `instance.json` holds credentials, hence its mode.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from local.errors import NotRunningError
+
+DEFAULT_DATA_DIR = Path(".kandle")
+DATA_DIR_VARIABLE = "KANDLE_DATA_DIR"
+
+
+@dataclass(frozen=True)
+class RunningComponent:
+    """One process of the instance; `pid` is None while it waits to be restarted."""
+
+    name: str
+    kind: str
+    pid: int | None
+    url: str
+    log: str
+
+
+@dataclass(frozen=True)
+class Instance:
+    """What is needed to talk to a running platform.
+
+    `env` holds what `kandle env` prints, `addresses` maps cluster host names to loopback URLs,
+    `started_at` is ISO 8601 with an offset.
+    """
+
+    pid: int
+    started_at: str
+    data_dir: str
+    env: dict[str, str] = field(repr=False)
+    addresses: dict[str, str]
+    components: list[RunningComponent]
+
+    @classmethod
+    def load(cls, data_dir: Path) -> Instance:
+        """Read the instance that runs on `data_dir`.
+
+        Raises:
+            NotRunningError: there is none, or its supervisor is gone.
+        """
+        try:
+            record = json.loads(instance_path(data_dir).read_text())
+        except FileNotFoundError:
+            raise NotRunningError(_not_running(data_dir)) from None
+        except ValueError as error:
+            raise NotRunningError(f"{instance_path(data_dir)} is not readable: {error}") from None
+        instance = cls(
+            **{
+                **record,
+                "components": [RunningComponent(**each) for each in record["components"]],
+            }
+        )
+        if not psutil.pid_exists(instance.pid):
+            raise NotRunningError(_not_running(data_dir))
+        return instance
+
+    def write(self) -> None:
+        """Write it where `load` finds it, readable by its owner only."""
+        write_json(instance_path(Path(self.data_dir)), asdict(self))
+
+
+def instance_path(data_dir: Path) -> Path:
+    """Where the instance on `data_dir` describes itself."""
+    return data_dir / "run" / "instance.json"
+
+
+def status_path(data_dir: Path) -> Path:
+    """Where the instance on `data_dir` keeps its live status, rewritten each second."""
+    return data_dir / "run" / "status.json"
+
+
+def load_status(data_dir: Path) -> dict[str, Any]:
+    """Read the live status of the instance on `data_dir`; empty before the first sample."""
+    with contextlib.suppress(FileNotFoundError):
+        status: dict[str, Any] = json.loads(status_path(data_dir).read_text())
+        return status
+    return {}
+
+
+def write_json(path: Path, value: object, mode: int = 0o600) -> None:
+    """Replace `path` by `value` as JSON in one step, so that a reader never sees half a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_name(f".{path.name}.new")
+    new.unlink(missing_ok=True)
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    with os.fdopen(descriptor, "w") as file:
+        json.dump(value, file, indent=2)
+        file.write("\n")
+    new.replace(path)
+
+
+def _not_running(data_dir: Path) -> str:
+    return f"nothing runs on {data_dir}: start it with `kandle up --data-dir {data_dir}`"

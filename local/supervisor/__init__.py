@@ -1,0 +1,1 @@
+"""Starts the parts of the platform in order, keeps them running, stops them without leftovers."""

@@ -1,0 +1,1 @@
+"""The topology as it stands in YAML: brokers, triggers, sources, functions and bridges."""
