@@ -1,0 +1,215 @@
+"""The event adapter: an ASGI app between functions-framework and a stage's handler.
+
+One request is one event. The steps, in this order, so that nothing is lost and nothing answered
+before it is safe:
+1. parse the CloudEvent (what is none gets 400 and a sentence; it came from no broker);
+2. wait for a place: at most `concurrency` events are at work, `MAX_WAITING` wait, the next get 503;
+3. run the handler, in a worker thread when it is a plain function, so that probes stay live;
+4. emit what it returned to K_SINK and wait until the broker has it;
+5. run its `after_emit` (mark as published);
+6. answer 204, with an empty body: the broker takes any other body for a failed reply.
+A TransientError answers 503: the channel delivers the event again. A PermanentError is recorded
+whole as a dead letter, then answered 204. Anything else is a defect: 500, delivered again and in
+the end dead-lettered. Never 4xx to an event: the channel would drop it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import inspect
+import logging
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Final
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from shared import events, metrics
+from shared.adapter.event import (
+    MAX_BODY_BYTES,
+    Event,
+    NotACloudEventError,
+    OutgoingEvent,
+    parse,
+)
+from shared.adapter.health import Check, health_routes
+from shared.adapter.sink import Sink
+from shared.errors import PermanentError, TransientError
+
+log = logging.getLogger(__name__)
+
+MAX_WAITING: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a handler made of an event: events to emit, and a step to run once they are accepted."""
+
+    emit: Sequence[OutgoingEvent] = ()
+    after_emit: Callable[[], None] | None = None
+
+
+Handler = Callable[[Event], Outcome | Awaitable[Outcome]]
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """What the adapter needs to know of a stage.
+
+    `stage` is the function's name; `sink` K_SINK or None; `dead_letters` where events go that can
+    never be processed; `address` this function's own, under which its dead letters are replayed;
+    `concurrency` events at work at once; `ready` raises TransientError while a store is away.
+    """
+
+    stage: str
+    handle: Handler
+    sink: Sink | None = None
+    dead_letters: Sink | None = None
+    address: str = ""
+    concurrency: int = 1
+    ready: Check | None = None
+    _: dict[str, str] = field(default_factory=dict)
+
+
+class EventApp:
+    """The ASGI app of one stage."""
+
+    def __init__(self, wiring: Wiring) -> None:
+        self._wiring = wiring
+        self._places = asyncio.Semaphore(wiring.concurrency)
+        self._waiting = 0
+        self._workers = ThreadPoolExecutor(wiring.concurrency, thread_name_prefix=wiring.stage)
+        self._asgi = Starlette(
+            routes=[
+                Route("/", self._receive, methods=["POST"]),
+                *health_routes(wiring.ready),
+            ]
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._asgi(scope, receive, send)
+
+    async def _receive(self, request: Request) -> Response:
+        body = b""
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > MAX_BODY_BYTES:
+                return PlainTextResponse(f"body exceeds {MAX_BODY_BYTES} bytes", 413)
+        try:
+            event = parse(request.headers, body)
+        except NotACloudEventError as error:
+            return PlainTextResponse(str(error), 400)
+        if self._waiting >= MAX_WAITING:
+            return _answer(self._wiring.stage, 503, "busy", f"{MAX_WAITING} events are waiting")
+        self._waiting += 1
+        try:
+            await self._places.acquire()
+        finally:
+            self._waiting -= 1
+        started = time.perf_counter()
+        try:
+            return await self._process(event, request.headers.get("kn-namespace", ""))
+        finally:
+            self._places.release()
+            metrics.EVENT_SECONDS.labels(self._wiring.stage).observe(time.perf_counter() - started)
+
+    async def _process(self, event: Event, namespace: str) -> Response:
+        stage = self._wiring.stage
+        try:
+            try:
+                outcome = await self._run(event)
+                return await self._finish(event, outcome)
+            except PermanentError as error:
+                log.error("event %s can never be processed: %s: %s", event.id, error.code, error)
+                await self._record(event, error, namespace)
+                return _answer(stage, 204, error.code)
+        except TransientError as error:
+            log.warning("event %s will be delivered again: %s", event.id, error)
+            return _answer(stage, 503, "transient", str(error), error.retry_after_s)
+        except Exception as error:
+            log.exception("event %s met a defect", event.id)
+            return _answer(stage, 500, "defect", f"{type(error).__name__}: {error}")
+
+    async def _run(self, event: Event) -> Outcome:
+        handle = self._wiring.handle
+        if inspect.iscoroutinefunction(handle):
+            outcome: Outcome = await handle(event)
+            return outcome
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._workers, handle, event)  # type: ignore[arg-type]
+
+    async def _finish(self, event: Event, outcome: Outcome) -> Response:
+        traceparent = event.attributes.get(events.TRACEPARENT)
+        if outcome.emit:
+            if self._wiring.sink is None:
+                return self._reply(outcome)
+            await self._wiring.sink.emit(outcome.emit, traceparent)
+            metrics.EVENTS_EMITTED.labels(self._wiring.stage).inc(len(outcome.emit))
+        if outcome.after_emit is not None:
+            loop = asyncio.get_running_loop()
+            await loop.run_in_executor(self._workers, outcome.after_emit)
+        return _answer(self._wiring.stage, 204, "ok")
+
+    def _reply(self, outcome: Outcome) -> Response:
+        """Without K_SINK (`kn func invoke`) a single output is the reply."""
+        if len(outcome.emit) != 1:
+            return _answer(
+                self._wiring.stage,
+                500,
+                "no_sink",
+                f"{len(outcome.emit)} events to emit and K_SINK is not set: add a SinkBinding",
+            )
+        output = outcome.emit[0]
+        return Response(output.body, 200, output.headers(f"/kandle/{self._wiring.stage}", {}))
+
+    async def _record(self, event: Event, error: PermanentError, namespace: str) -> None:
+        """Post the event to the dead letters as the dispatcher would: whole, with its error."""
+        if self._wiring.dead_letters is None:
+            raise TransientError(
+                f"DEAD_LETTER_URL is not set, and the event is not to be lost: {error}"
+            )
+        text = f"{error.code}: {error}".encode()[:1024]
+        headers = {
+            f"ce-{name}": value
+            for name, value in event.attributes.items()
+            if name != "datacontenttype"
+        }
+        headers["content-type"] = event.attributes.get("datacontenttype", events.PROTOBUF)
+        headers[f"ce-{events.DEAD_LETTER_DESTINATION}"] = self._wiring.address.format(
+            namespace=namespace or "default"
+        )
+        headers[f"ce-{events.DEAD_LETTER_CODE}"] = "422"
+        headers[f"ce-{events.DEAD_LETTER_DATA}"] = base64.b64encode(text).decode()
+        await self._wiring.dead_letters.post(headers, event.body)
+
+
+class Delegated(Response):
+    """A response that hands the request to another ASGI app.
+
+    functions-framework calls the Response that a function returns as an ASGI app; so streaming and
+    routing work behind its single catch-all route.
+    """
+
+    def __init__(self, app: Callable[[Scope, Receive, Send], Awaitable[None]]) -> None:
+        super().__init__()
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app(scope, receive, send)
+
+
+def _answer(
+    stage: str, status: int, outcome: str, text: str = "", retry_after_s: float | None = None
+) -> Response:
+    metrics.EVENTS_RECEIVED.labels(stage, outcome).inc()
+    headers = {} if retry_after_s is None else {"retry-after": str(max(1, round(retry_after_s)))}
+    if status == 204:
+        return Response(status_code=204)
+    return PlainTextResponse(text, status, headers)

@@ -1,0 +1,42 @@
+"""Health, readiness and metrics: the routes every process of Kandle answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from shared.errors import TransientError
+
+Check = Callable[[], None]
+
+
+def health_routes(ready: Check | None) -> list[Route]:
+    """Return the routes; `ready` raises TransientError while the process cannot work."""
+
+    async def live(request: Request) -> Response:
+        return PlainTextResponse("ok\n")
+
+    async def readiness(request: Request) -> Response:
+        if ready is not None:
+            try:
+                await run_in_threadpool(ready)
+            except TransientError as error:
+                return PlainTextResponse(f"not ready: {error}\n", 503)
+        return PlainTextResponse("ready\n")
+
+    async def metrics(request: Request) -> Response:
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    return [
+        Route("/health/liveness", live),
+        Route("/health", live),
+        Route("/health/readiness", readiness),
+        Route("/ready", readiness),
+        Route("/startup", readiness),
+        Route("/metrics", metrics),
+    ]

@@ -1,0 +1,28 @@
+"""Exact decimals: integer mantissas with a scale on the wire, Decimal in memory, plain text outside."""
+
+from __future__ import annotations
+
+from decimal import Context, Decimal, Inexact, InvalidOperation, Overflow
+from typing import Final
+
+EXACT: Final = Context(prec=400, traps=[Inexact, InvalidOperation, Overflow])
+"""Arithmetic that would have to round raises instead. 400 digits hold any sum of any number of
+products of two 64-bit mantissas at any scale up to MAX_SCALE."""
+
+MAX_SCALE: Final = 30
+"""Most decimals a price or size may have."""
+
+INT64_MAX: Final = 2**63 - 1
+
+
+def from_mantissa(mantissa: int, scale: int) -> Decimal:
+    """Return mantissa x 10^-scale, exactly."""
+    return Decimal(mantissa).scaleb(-scale, EXACT)
+
+
+def to_text(value: Decimal) -> str:
+    """Write a decimal plainly: no exponent, no trailing zeros, so that equal values are equal texts."""
+    text = format(value, "f")
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return "0" if text == "-0" else text

@@ -1,0 +1,41 @@
+"""Every metric of Kandle, declared before it is used. Prometheus names: kandle_<what>_<unit>."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from prometheus_client import Counter, Gauge, Histogram
+
+EVENTS_RECEIVED: Final = Counter(
+    "kandle_events_received", "Events answered, by outcome.", ["stage", "outcome"]
+)
+EVENTS_EMITTED: Final = Counter("kandle_events_emitted", "Events the broker took.", ["stage"])
+EVENT_SECONDS: Final = Histogram(
+    "kandle_event_seconds",
+    "Time from an event's turn to its answer.",
+    ["stage"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
+)
+
+UDP_DATAGRAMS: Final = Counter("kandle_udp_datagrams", "Datagrams received.")
+UDP_BYTES: Final = Counter("kandle_udp_bytes", "Bytes received in datagrams.")
+UDP_SENT: Final = Counter("kandle_udp_sent_datagrams", "Datagrams the broker took, in batches.")
+UDP_DROPPED: Final = Counter(
+    "kandle_udp_dropped_datagrams", "Datagrams lost, by where.", ["where"]
+)
+UDP_BUFFERED: Final = Gauge("kandle_udp_buffered_bytes", "Bytes waiting for the broker.")
+INGEST_BYTES: Final = Counter("kandle_ingest_bytes", "Bytes taken by POST /ingest.")
+
+TICKS: Final = Counter("kandle_ticks", "Ticks normalized.")
+REJECTS: Final = Counter("kandle_rejects", "Input lines rejected.", ["reason"])
+TICKS_DUPLICATE: Final = Counter("kandle_ticks_duplicate", "Ticks whose trade id was seen before.")
+CANDLES_PUBLISHED: Final = Counter("kandle_candles_published", "Closed candles emitted.")
+APPLY_CONFLICTS: Final = Counter("kandle_apply_conflicts", "Atomic steps tried again.")
+
+TICKS_STORED: Final = Counter("kandle_ticks_stored", "Ticks written to Postgres.")
+CANDLES_STORED: Final = Counter("kandle_candles_stored", "Closed candles written to Postgres.")
+REJECTS_STORED: Final = Counter("kandle_rejects_stored", "Rejects written to Postgres.")
+EVENTS_REPEATED: Final = Counter(
+    "kandle_events_repeated", "Events that had been applied before.", ["stage"]
+)
+DEAD_LETTERS: Final = Counter("kandle_dead_letters", "Events taken into the dead letters.")

@@ -1,0 +1,98 @@
+"""Raw batches: payloads as a bridge received them, and their form on the wire (raw.proto)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from google.protobuf.message import DecodeError
+from numpy.typing import NDArray
+
+from shared.errors import PermanentError
+from shared.schema import raw_pb2
+
+FORMAT_CSV: Final = int(raw_pb2.FORMAT_CSV)
+
+MAX_PAYLOAD_BYTES: Final = 65_536
+"""Largest payload, so that a line's number within it fits the low 16 bits of a tick's sequence."""
+
+LINE_BITS: Final = 16
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RawBatch:
+    """m payloads in the order of their receipt.
+
+    `payloads`: all of them, joined. `lengths`: int64[m] bytes. `receive_time_us`: int64[m].
+    Payload i has the sequence first_sequence + i within the life of `source`.
+    """
+
+    format: int
+    source: str
+    first_sequence: int
+    payloads: bytes
+    lengths: NDArray[np.int64]
+    receive_time_us: NDArray[np.int64]
+
+    def encode(self) -> bytes:
+        """Return the RawBatch message."""
+        return encode(
+            self.format,
+            self.source,
+            self.first_sequence,
+            self.payloads,
+            self.lengths.tolist(),
+            self.receive_time_us.tolist(),
+        )
+
+    @classmethod
+    def decode(cls, body: bytes) -> RawBatch:
+        """Read a RawBatch message. Raises PermanentError `bad_raw_batch` that names the field."""
+        try:
+            message = raw_pb2.RawBatch.FromString(body)
+        except DecodeError as error:
+            raise PermanentError("bad_raw_batch", f"body is no RawBatch: {error}") from error
+        lengths = np.array(message.lengths, dtype=np.int64)
+        if int(lengths.sum()) != len(message.payloads):
+            raise PermanentError("bad_raw_batch", "lengths do not add up to the size of payloads")
+        if len(message.receive_time_us) != len(lengths):
+            raise PermanentError("bad_raw_batch", "receive_time_us and lengths differ in number")
+        if len(lengths) and int(lengths.max()) > MAX_PAYLOAD_BYTES:
+            raise PermanentError("bad_raw_batch", f"a payload exceeds {MAX_PAYLOAD_BYTES} bytes")
+        if message.first_sequence + len(lengths) >= 1 << (63 - LINE_BITS):
+            raise PermanentError("bad_raw_batch", "first_sequence is out of range")
+        times = np.cumsum(np.array(message.receive_time_us, dtype=np.int64))
+        return cls(
+            int(message.format),
+            message.source,
+            int(message.first_sequence),
+            message.payloads,
+            lengths,
+            times,
+        )
+
+
+def encode(
+    format_: int,
+    source: str,
+    first_sequence: int,
+    payloads: bytes,
+    lengths: Sequence[int],
+    receive_time_us: Sequence[int],
+) -> bytes:
+    """Return a RawBatch message from plain sequences, as a listener has them at hand."""
+    previous = 0
+    deltas = []
+    for time_us in receive_time_us:
+        deltas.append(time_us - previous)
+        previous = time_us
+    return raw_pb2.RawBatch(
+        format=raw_pb2.Format.ValueType(format_),
+        source=source,
+        first_sequence=first_sequence,
+        lengths=lengths,
+        receive_time_us=deltas,
+        payloads=payloads,
+    ).SerializeToString()

@@ -1,0 +1,31 @@
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Format(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    FORMAT_UNSPECIFIED: _ClassVar[Format]
+    FORMAT_CSV: _ClassVar[Format]
+FORMAT_UNSPECIFIED: Format
+FORMAT_CSV: Format
+
+class RawBatch(_message.Message):
+    __slots__ = ("format", "source", "first_sequence", "lengths", "receive_time_us", "payloads")
+    FORMAT_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    FIRST_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    LENGTHS_FIELD_NUMBER: _ClassVar[int]
+    RECEIVE_TIME_US_FIELD_NUMBER: _ClassVar[int]
+    PAYLOADS_FIELD_NUMBER: _ClassVar[int]
+    format: Format
+    source: str
+    first_sequence: int
+    lengths: _containers.RepeatedScalarFieldContainer[int]
+    receive_time_us: _containers.RepeatedScalarFieldContainer[int]
+    payloads: bytes
+    def __init__(self, format: _Optional[_Union[Format, str]] = ..., source: _Optional[str] = ..., first_sequence: _Optional[int] = ..., lengths: _Optional[_Iterable[int]] = ..., receive_time_us: _Optional[_Iterable[int]] = ..., payloads: _Optional[bytes] = ...) -> None: ...

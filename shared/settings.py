@@ -1,0 +1,72 @@
+"""Settings from the environment: read once at start, every missing or bad name reported together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+class SettingsError(Exception):
+    """One line per name that is missing or bad, and what it should be."""
+
+
+class Environment:
+    """Reads typed values from a mapping and collects what is wrong with them.
+
+    Call `check()` after the last read; until then bad values stand in as their defaults.
+    """
+
+    def __init__(self, mapping: Mapping[str, str]) -> None:
+        self._mapping = mapping
+        self._problems: list[str] = []
+        self.names: list[str] = []
+
+    def text(self, name: str, default: str | None = None) -> str:
+        """Return a text; without a default it must be there."""
+        return self._read(name, default, str, "a text", "")
+
+    def integer(self, name: str, default: int, minimum: int, maximum: int) -> int:
+        """Return a whole number within the bounds, both included."""
+
+        def parse(value: str) -> int:
+            number = int(value)
+            if not minimum <= number <= maximum:
+                raise ValueError
+            return number
+
+        return self._read(
+            name, default, parse, f"a whole number from {minimum} to {maximum}", default
+        )
+
+    def parsed(self, name: str, default: str, parse: Callable[[str], T]) -> T:
+        """Return what `parse` makes of the text; its ValueError says what is wrong."""
+        value = self._mapping.get(name) or default
+        self.names.append(name)
+        try:
+            return parse(value)
+        except ValueError as error:
+            self._problems.append(f"{name}: {error}")
+            return parse(default)
+
+    def _read(
+        self, name: str, default: T | None, parse: Callable[[str], T], what: str, stand_in: T
+    ) -> T:
+        self.names.append(name)
+        value = self._mapping.get(name, "")
+        if not value:
+            if default is not None:
+                return default
+            self._problems.append(f"{name} is not set; it must be {what}")
+            return stand_in
+        try:
+            return parse(value)
+        except ValueError:
+            self._problems.append(f"{name}={value!r} is not {what}")
+            return stand_in
+
+    def check(self) -> None:
+        """Raise SettingsError when anything was missing or bad."""
+        if self._problems:
+            raise SettingsError("bad settings:\n  " + "\n  ".join(self._problems))

@@ -1,0 +1,195 @@
+"""Ticks as columns, and their form on the wire (ticks.proto)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+from google.protobuf.message import DecodeError
+from numpy.typing import NDArray
+
+from shared.errors import PermanentError
+from shared.order import OrderKey
+from shared.schema import ticks_pb2
+
+Int64s = NDArray[np.int64]
+Bytes8 = NDArray[np.uint8]
+Texts = NDArray[np.object_]
+
+T = TypeVar("T", bound=np.generic)
+
+NO_ID, INTEGER_ID, TEXT_ID = 0, 1, 2
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A run of `count` rows of one instrument at one pair of scales."""
+
+    name: str
+    price_scale: int
+    size_scale: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ticks:
+    """Columns of equal length n, sorted by entry, then by the total order within the instrument.
+
+    `event_time_us`, `receive_time_us`: microseconds since 1970 UTC, int64[n].
+    `price`, `size`: int64 mantissas[n] at the scales of the row's entry.
+    `side`: uint8[n] (0 unknown, 1 buy, 2 sell). `trade_id_kind`: uint8[n] (0 none, 1 integer, 2 text).
+    `trade_id`: int64[n], 0 where the kind is not integer. `trade_id_text`: object[n] of str, empty
+    where the kind is not text, or None when no row has one. `sequence`: int64[n].
+    """
+
+    source: str
+    entries: tuple[Entry, ...]
+    event_time_us: Int64s
+    price: Int64s
+    size: Int64s
+    side: Bytes8
+    trade_id_kind: Bytes8
+    trade_id: Int64s
+    trade_id_text: Texts | None
+    receive_time_us: Int64s
+    sequence: Int64s
+
+    def __len__(self) -> int:
+        return len(self.event_time_us)
+
+    def runs(self) -> Iterator[tuple[Entry, slice]]:
+        """Yield each entry with the slice of its rows."""
+        start = 0
+        for entry in self.entries:
+            yield entry, slice(start, start + entry.count)
+            start += entry.count
+
+    def text_at(self, row: int) -> str:
+        """Return the text trade id of a row, empty without one."""
+        return "" if self.trade_id_text is None else str(self.trade_id_text[row])
+
+    def key_at(self, row: int) -> OrderKey:
+        """Return the row's place in the total order."""
+        return OrderKey(
+            int(self.event_time_us[row]),
+            int(self.trade_id_kind[row]),
+            int(self.trade_id[row]),
+            self.text_at(row),
+            int(self.receive_time_us[row]),
+            self.source,
+            int(self.sequence[row]),
+        )
+
+    def select(self, keep: NDArray[np.bool_]) -> Ticks:
+        """Return the rows where `keep` is true; entries without rows fall away."""
+        entries = tuple(
+            Entry(entry.name, entry.price_scale, entry.size_scale, count)
+            for entry, rows in self.runs()
+            if (count := int(np.count_nonzero(keep[rows])))
+        )
+        return Ticks(
+            self.source,
+            entries,
+            self.event_time_us[keep],
+            self.price[keep],
+            self.size[keep],
+            self.side[keep],
+            self.trade_id_kind[keep],
+            self.trade_id[keep],
+            None if self.trade_id_text is None else self.trade_id_text[keep],
+            self.receive_time_us[keep],
+            self.sequence[keep],
+        )
+
+    def encode(self) -> bytes:
+        """Return the TickBatch."""
+        message = ticks_pb2.TickBatch(
+            source=self.source,
+            instruments=[
+                ticks_pb2.InstrumentEntry(
+                    name=e.name, price_scale=e.price_scale, size_scale=e.size_scale, count=e.count
+                )
+                for e in self.entries
+            ],
+            event_time_us=_delta(self.event_time_us),
+            price=_delta(self.price),
+            size=self.size.tolist(),
+            receive_time_us=_delta(self.receive_time_us),
+            sequence=_delta(self.sequence),
+        )
+        if self.side.any():
+            message.side.extend(self.side.tolist())
+        kinds = self.trade_id_kind
+        if len(kinds) and (kinds == kinds[0]).all():
+            message.trade_id_kind_all = ticks_pb2.TradeIdKind.ValueType(int(kinds[0]))
+        else:
+            message.trade_id_kind.extend(kinds.tolist())
+        message.trade_id.extend(_delta(self.trade_id[kinds == INTEGER_ID]))
+        if self.trade_id_text is not None:
+            message.trade_id_text.extend(self.trade_id_text[kinds == TEXT_ID].tolist())
+        return message.SerializeToString()
+
+    @classmethod
+    def decode(cls, body: bytes) -> Ticks:
+        """Read a TickBatch. Raises PermanentError `bad_tick_batch` that names the column at fault."""
+        try:
+            message = ticks_pb2.TickBatch.FromString(body)
+        except DecodeError as error:
+            raise PermanentError("bad_tick_batch", f"body is no TickBatch: {error}") from error
+        entries = tuple(
+            Entry(e.name, e.price_scale, e.size_scale, e.count) for e in message.instruments
+        )
+        n = sum(entry.count for entry in entries)
+        if len(message.trade_id_kind):
+            kinds = _column("trade_id_kind", message.trade_id_kind, n, np.uint8)
+        else:
+            kinds = np.full(n, message.trade_id_kind_all, dtype=np.uint8)
+        integers = kinds == INTEGER_ID
+        trade_id = np.zeros(n, dtype=np.int64)
+        trade_id[integers] = _summed(
+            _column("trade_id", message.trade_id, int(integers.sum()), np.int64)
+        )
+        texts = kinds == TEXT_ID
+        trade_id_text: Texts | None = None
+        if texts.any():
+            trade_id_text = np.full(n, "", dtype=object)
+            if len(message.trade_id_text) != int(texts.sum()):
+                raise PermanentError("bad_tick_batch", "column trade_id_text has the wrong length")
+            trade_id_text[texts] = list(message.trade_id_text)
+        if len(message.side):
+            side = _column("side", message.side, n, np.uint8)
+        else:
+            side = np.zeros(n, dtype=np.uint8)
+        return cls(
+            message.source,
+            entries,
+            _summed(_column("event_time_us", message.event_time_us, n, np.int64)),
+            _summed(_column("price", message.price, n, np.int64)),
+            _column("size", message.size, n, np.int64),
+            side,
+            kinds,
+            trade_id,
+            trade_id_text,
+            _summed(_column("receive_time_us", message.receive_time_us, n, np.int64)),
+            _summed(_column("sequence", message.sequence, n, np.int64)),
+        )
+
+
+def _delta(column: Int64s) -> list[int]:
+    """First value, then differences; they wrap at 64 bits and unwrap when summed."""
+    return np.diff(column, prepend=np.int64(0)).tolist()
+
+
+def _summed(column: Int64s) -> Int64s:
+    return np.cumsum(column, dtype=np.int64)
+
+
+def _column(name: str, field: Any, n: int, dtype: type[T]) -> NDArray[T]:
+    array = np.array(field, dtype=dtype)
+    if array.shape != (n,):
+        raise PermanentError(
+            "bad_tick_batch", f"column {name} has {array.size} rows, the instrument table says {n}"
+        )
+    return array

@@ -1,0 +1,48 @@
+"""Timeframes: how they are written, how long they are, and where their intervals begin."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+_UNITS_US: Final = {"s": 1_000_000, "m": 60_000_000, "h": 3_600_000_000, "d": 86_400_000_000}
+
+
+@dataclass(frozen=True, order=True)
+class Timeframe:
+    """A candle's length. Intervals are aligned to 1970-01-01T00:00Z, in event time."""
+
+    length_us: int
+    name: str
+
+    @classmethod
+    def parse(cls, name: str) -> Timeframe:
+        """Read `1m`, `15m`, `4h`, `1d`. Raises ValueError that says what is wrong."""
+        match = re.fullmatch(r"([1-9][0-9]{0,3})([smhd])", name)
+        if match is None:
+            raise ValueError(
+                f"timeframe {name!r} is not a number and one of s m h d, such as 1m or 4h"
+            )
+        return cls(int(match[1]) * _UNITS_US[match[2]], name)
+
+    def start_us(self, event_time_us: int) -> int:
+        """Return the start of the interval that holds the time."""
+        return event_time_us - event_time_us % self.length_us
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def parse_ladder(names: str) -> tuple[Timeframe, ...]:
+    """Read `1m,5m,1h`: the base timeframe first, each a multiple of the one before.
+
+    Raises ValueError when one does not nest in the next, since longer candles merge the shorter.
+    """
+    ladder = tuple(Timeframe.parse(name.strip()) for name in names.split(","))
+    for shorter, longer in zip(ladder, ladder[1:], strict=False):
+        if longer.length_us <= shorter.length_us or longer.length_us % shorter.length_us:
+            raise ValueError(
+                f"timeframe {longer} is no multiple of {shorter}, so it cannot merge it"
+            )
+    return ladder
