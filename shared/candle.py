@@ -146,5 +146,5 @@ def encode_batch(candles: list[Candle]) -> bytes:
 
 
 def decode_batch(body: bytes) -> list[Candle]:
-    """Read a CandleBatch. Raises google.protobuf.message.DecodeError or decimal.InvalidOperation."""
+    """Read a CandleBatch. Raises protobuf's DecodeError or decimal.InvalidOperation."""
     return [Candle.from_message(m) for m in candles_pb2.CandleBatch.FromString(body).candles]

@@ -1,4 +1,4 @@
-"""Exact decimals: integer mantissas with a scale on the wire, Decimal in memory, plain text outside."""
+"""Exact decimals: mantissas with a scale on the wire, Decimal in memory, plain text outside."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def from_mantissa(mantissa: int, scale: int) -> Decimal:
 
 
 def to_text(value: Decimal) -> str:
-    """Write a decimal plainly: no exponent, no trailing zeros, so that equal values are equal texts."""
+    """Write a decimal plainly: no exponent, no trailing zeros, so equal values are equal texts."""
     text = format(value, "f")
     if "." in text:
         text = text.rstrip("0").rstrip(".")

@@ -20,9 +20,7 @@ EVENT_SECONDS: Final = Histogram(
 UDP_DATAGRAMS: Final = Counter("kandle_udp_datagrams", "Datagrams received.")
 UDP_BYTES: Final = Counter("kandle_udp_bytes", "Bytes received in datagrams.")
 UDP_SENT: Final = Counter("kandle_udp_sent_datagrams", "Datagrams the broker took, in batches.")
-UDP_DROPPED: Final = Counter(
-    "kandle_udp_dropped_datagrams", "Datagrams lost, by where.", ["where"]
-)
+UDP_DROPPED: Final = Counter("kandle_udp_dropped_datagrams", "Datagrams lost, by where.", ["where"])
 UDP_BUFFERED: Final = Gauge("kandle_udp_buffered_bytes", "Bytes waiting for the broker.")
 INGEST_BYTES: Final = Counter("kandle_ingest_bytes", "Bytes taken by POST /ingest.")
 

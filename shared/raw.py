@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 import numpy as np
 from google.protobuf.message import DecodeError
@@ -89,7 +89,7 @@ def encode(
         deltas.append(time_us - previous)
         previous = time_us
     return raw_pb2.RawBatch(
-        format=raw_pb2.Format.ValueType(format_),
+        format=cast(raw_pb2.Format, format_),
         source=source,
         first_sequence=first_sequence,
         lengths=lengths,

@@ -1,4 +1,4 @@
-"""Settings from the environment: read once at start, every missing or bad name reported together."""
+"""Settings from the environment: read once, every missing or bad name reported together."""
 
 from __future__ import annotations
 

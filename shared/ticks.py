@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from google.protobuf.message import DecodeError
@@ -39,7 +39,8 @@ class Ticks:
 
     `event_time_us`, `receive_time_us`: microseconds since 1970 UTC, int64[n].
     `price`, `size`: int64 mantissas[n] at the scales of the row's entry.
-    `side`: uint8[n] (0 unknown, 1 buy, 2 sell). `trade_id_kind`: uint8[n] (0 none, 1 integer, 2 text).
+    `side`: uint8[n] (0 unknown, 1 buy, 2 sell).
+    `trade_id_kind`: uint8[n] (0 none, 1 integer, 2 text).
     `trade_id`: int64[n], 0 where the kind is not integer. `trade_id_text`: object[n] of str, empty
     where the kind is not text, or None when no row has one. `sequence`: int64[n].
     """
@@ -123,7 +124,7 @@ class Ticks:
             message.side.extend(self.side.tolist())
         kinds = self.trade_id_kind
         if len(kinds) and (kinds == kinds[0]).all():
-            message.trade_id_kind_all = ticks_pb2.TradeIdKind.ValueType(int(kinds[0]))
+            message.trade_id_kind_all = cast(ticks_pb2.TradeIdKind, int(kinds[0]))
         else:
             message.trade_id_kind.extend(kinds.tolist())
         message.trade_id.extend(_delta(self.trade_id[kinds == INTEGER_ID]))
@@ -133,7 +134,7 @@ class Ticks:
 
     @classmethod
     def decode(cls, body: bytes) -> Ticks:
-        """Read a TickBatch. Raises PermanentError `bad_tick_batch` that names the column at fault."""
+        """Read a TickBatch. Raises PermanentError `bad_tick_batch` that names the column."""
         try:
             message = ticks_pb2.TickBatch.FromString(body)
         except DecodeError as error:
@@ -179,7 +180,7 @@ class Ticks:
 
 def _delta(column: Int64s) -> list[int]:
     """First value, then differences; they wrap at 64 bits and unwrap when summed."""
-    return np.diff(column, prepend=np.int64(0)).tolist()
+    return cast(list[int], np.diff(column, prepend=np.int64(0)).tolist())
 
 
 def _summed(column: Int64s) -> Int64s:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 _UNITS_US: Final = {"s": 1_000_000, "m": 60_000_000, "h": 3_600_000_000, "d": 86_400_000_000}
@@ -40,7 +41,7 @@ def parse_ladder(names: str) -> tuple[Timeframe, ...]:
     Raises ValueError when one does not nest in the next, since longer candles merge the shorter.
     """
     ladder = tuple(Timeframe.parse(name.strip()) for name in names.split(","))
-    for shorter, longer in zip(ladder, ladder[1:], strict=False):
+    for shorter, longer in pairwise(ladder):
         if longer.length_us <= shorter.length_us or longer.length_us % shorter.length_us:
             raise ValueError(
                 f"timeframe {longer} is no multiple of {shorter}, so it cannot merge it"

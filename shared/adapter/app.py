@@ -22,7 +22,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from starlette.applications import Starlette
@@ -75,7 +75,6 @@ class Wiring:
     address: str = ""
     concurrency: int = 1
     ready: Check | None = None
-    _: dict[str, str] = field(default_factory=dict)
 
 
 class EventApp:
@@ -94,6 +93,7 @@ class EventApp:
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
         await self._asgi(scope, receive, send)
 
     async def _receive(self, request: Request) -> Response:
@@ -202,6 +202,7 @@ class Delegated(Response):
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve the request with the other app."""
         await self._app(scope, receive, send)
 
 

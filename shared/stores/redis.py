@@ -1,0 +1,36 @@
+"""Redis at the edge: connections with bounds, and errors that say whether to try again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from shared.errors import TransientError
+
+TIMEOUT_S = 5.0
+
+
+def connect(url: str) -> redis.Redis:
+    """Return a client with a connection pool. It connects at its first command."""
+    return redis.Redis.from_url(
+        url,
+        socket_timeout=TIMEOUT_S,
+        socket_connect_timeout=TIMEOUT_S,
+        health_check_interval=30,
+        retry=Retry(NoBackoff(), 1),  # one fresh connection; further retries belong to the channel
+    )
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn errors that pass by themselves into TransientError."""
+    try:
+        yield
+    except (redis.ConnectionError, redis.TimeoutError, redis.ReadOnlyError) as error:
+        raise TransientError(f"Redis is away: {error}") from error
+    except redis.OutOfMemoryError as error:
+        raise TransientError(f"Redis is full: {error}") from error
