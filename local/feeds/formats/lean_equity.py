@@ -36,8 +36,8 @@ def read(path: Path, symbol: str | None = None, reading: Reading | None = None) 
 
     Prices have four decimals, as the file's integers do. There are no sides and no trade ids.
 
-    Raises FeedFileError: the names tell no date, the file holds bars or quotes, a row is wrong, or the
-    machine has no time zone data.
+    Raises FeedFileError: the names tell no date, the file holds bars or quotes, a row is wrong,
+    or the machine has no time zone data.
     """
     found = _described(path)
     if found["kind"].lower() not in _KINDS:

@@ -18,8 +18,8 @@ class OneSymbol:
     def of(self, row: int, symbol: str) -> str:
         """Return the symbol to send for the file's own `symbol`.
 
-        Raises FeedFileError: one symbol was given, and the file holds a second instrument; under one
-        name their prices would make candles of nothing.
+        Raises FeedFileError: one symbol was given, and the file holds a second instrument; under
+        one name their prices would make candles of nothing.
         """
         if self._given is None:
             return symbol

@@ -1,0 +1,50 @@
+"""Where a command finds the pipeline: a flag, else the environment, else the running instance."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from local.cli.errors import CliError
+from local.errors import NotRunningError
+from local.instance import Instance
+
+
+def address(given: str | None, name: str, flag: str, data_dir: Path) -> str:
+    """Return what was `given` by flag or environment, else `name` of the running instance.
+
+    Raises CliError: none was given, and no instance tells one.
+    """
+    if given:
+        return given
+    try:
+        known = Instance.load(data_dir).env
+    except NotRunningError as error:
+        raise CliError(f"{error}, or say where it is with {flag} (or {name})") from None
+    if not known.get(name):
+        raise CliError(f"the instance on {data_dir} has no {name}: say where it is with {flag}")
+    return known[name]
+
+
+def host_and_port(text: str, flag: str) -> tuple[str, int]:
+    """Split `HOST:PORT` (`[::1]:5005` too). Raises CliError: it is no such text."""
+    try:
+        parts = urlsplit(f"//{text}")
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host = port = None
+    if not host or not port or parts.path or parts.username:
+        raise CliError(f"{flag}: {text!r} is not HOST:PORT, such as 127.0.0.1:5005")
+    return host, port
+
+
+def http_url(text: str, flag: str) -> str:
+    """Return an HTTP address without a slash at its end. Raises CliError: it is none."""
+    try:
+        parts = urlsplit(text)
+        good = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        good = False
+    if not good:
+        raise CliError(f"{flag}: {text!r} is not a URL, such as http://127.0.0.1:8080")
+    return text.rstrip("/")

@@ -1,0 +1,83 @@
+"""The options that say where ticks are sent, and the sender that they mean."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Final
+from urllib.parse import urlsplit
+
+import typer
+
+from local.cli.addresses import address, host_and_port, http_url
+from local.cli.errors import CliError
+from local.feeds.pacing import RateLimiter
+from local.feeds.senders import HttpSender, SendError, UdpSender
+
+DEFAULT_UDP_LINES_PER_S: Final = 100_000
+"""UDP has no way to say "slower": this is what the listener takes without loss on two cores."""
+
+FeedSender = UdpSender | HttpSender
+
+
+class Via(StrEnum):
+    """How ticks travel."""
+
+    UDP = "udp"
+    HTTP = "http"
+
+
+To = Annotated[
+    Via, typer.Option("--to", help="How to send: UDP datagrams, or HTTP with an answer.")
+]
+UdpAddr = Annotated[
+    str | None,
+    typer.Option(
+        "--udp-addr",
+        envvar="UDP_ADDR",
+        metavar="HOST:PORT",
+        help="The UDP listener. Default: the running instance's.",
+        show_default=False,
+    ),
+]
+IngestUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--ingest-url",
+        envvar="INGEST_URL",
+        metavar="URL",
+        help="The HTTP ingest. Default: the running instance's.",
+        show_default=False,
+    ),
+]
+
+
+def open_sender(
+    via: Via,
+    udp_addr: str | None,
+    ingest_url: str | None,
+    data_dir: Path,
+    *,
+    rate_limit: float | None = None,
+    goes_on_refused: bool = False,
+    gives_up: Callable[[], bool] = lambda: False,
+) -> FeedSender:
+    """Return the sender that the options mean.
+
+    `rate_limit` is in lines a second: 0 none; when it is None, UDP has its default, and HTTP none,
+    since it waits for answers. Raises CliError: no address is known, or it cannot be one.
+    """
+    try:
+        if via is Via.HTTP:
+            url = http_url(
+                address(ingest_url, "INGEST_URL", "--ingest-url", data_dir), "--ingest-url"
+            )
+            if not urlsplit(url).path:
+                url += "/ingest"
+            return HttpSender(url, RateLimiter(rate_limit or 0), gives_up=gives_up)
+        target = host_and_port(address(udp_addr, "UDP_ADDR", "--udp-addr", data_dir), "--udp-addr")
+        limit = DEFAULT_UDP_LINES_PER_S if rate_limit is None else rate_limit
+        return UdpSender(target, RateLimiter(limit), goes_on_refused=goes_on_refused)
+    except SendError as error:
+        raise CliError(str(error)) from None

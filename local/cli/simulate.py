@@ -1,0 +1,166 @@
+"""`kandle simulate`: a made-up market, as fast and as disorderly as it is asked to be."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from typing import Annotated, Final
+
+import typer
+
+from local.cli.destination import FeedSender, IngestUrl, To, UdpAddr, Via, open_sender
+from local.cli.errors import CliError
+from local.cli.options import DataDir
+from local.cli.stopping import asked_to_stop
+from local.errors import UsageError
+from local.feeds.instruments import instrument
+from local.feeds.senders import HttpSender, SendError
+from local.feeds.simulator import Arrival, Arrived, Disorder, Simulator
+from local.feeds.tick import plain_symbol
+from local.instance import DEFAULT_DATA_DIR
+
+STEP_S: Final = 0.02
+REPORT_EVERY_S: Final = 10.0
+HTTP_STEP_S: Final = 0.1
+
+_HELP = """Send ticks of a made-up market until it is stopped (Ctrl-C) or has sent enough.
+
+Prices are random walks on each instrument's tick size. The same --seed trades the same way,
+with the times of now; trade ids are never used again by a later run.
+
+Examples:
+
+  kandle simulate
+
+  kandle simulate --symbols BTC-USD,AAPL --rate 5000 --bursts
+
+  kandle simulate --late-share 0.02 --late-ms 90000 --duplicate-share 0.05
+
+  kandle simulate --count 100000 --rate 20000 --to http
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("simulate", help=_HELP)(simulate)
+
+
+def simulate(
+    symbols: Annotated[
+        str, typer.Option(help="Which instruments, separated by commas; any name will do.")
+    ] = "BTC-USD,ETH-USD,AAPL",
+    rate: Annotated[float, typer.Option(min=0.01, help="Ticks a second, in all.")] = 200.0,
+    seed: Annotated[int, typer.Option(help="Another seed is another market.")] = 1,
+    bursts: Annotated[
+        bool, typer.Option("--bursts", help="Now and then 5 to 15 times the rate.")
+    ] = False,
+    late_share: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of the ticks that arrive late.")
+    ] = 0.0,
+    late_ms: Annotated[
+        int, typer.Option(min=1, help="How late: between half of this and all of it.")
+    ] = 5_000,
+    duplicate_share: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of the ticks that arrive twice.")
+    ] = 0.0,
+    seconds: Annotated[
+        float | None, typer.Option(min=0, help="Stop after so long.", show_default=False)
+    ] = None,
+    count: Annotated[
+        int | None,
+        typer.Option(min=1, help="Stop after so many trades.", show_default=False),
+    ] = None,
+    to: To = Via.UDP,
+    udp_addr: UdpAddr = None,
+    ingest_url: IngestUrl = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing until the summary.")] = False,
+) -> None:
+    """Send simulated ticks until the end, then sum up."""
+    names = _symbols(symbols)
+    with asked_to_stop() as stop:
+        # The listener may be restarted under a running market, which goes on meanwhile.
+        sender = open_sender(
+            to, udp_addr, ingest_url, data_dir, goes_on_refused=True, gives_up=stop.is_set
+        )
+        started = time.monotonic()
+        simulator = Simulator(
+            [instrument(name) for name in names],
+            seed=seed,
+            start_ms=time.time_ns() // 1_000_000,
+            rate=rate,
+            bursts=bursts,
+            disorder=Disorder(late_share, late_ms, duplicate_share),
+        )
+        sent: Counter[Arrival] = Counter()
+        try:
+            with sender:
+                _run(simulator, sender, sent, stop, seconds=seconds, count=count, quiet=quiet)
+        except SendError as error:
+            raise CliError(str(error)) from None
+        finally:
+            _sum_up(sender, sent, time.monotonic() - started)
+
+
+def _run(
+    simulator: Simulator,
+    sender: FeedSender,
+    sent: Counter[Arrival],
+    stop: threading.Event,
+    *,
+    seconds: float | None,
+    count: int | None,
+    quiet: bool,
+) -> None:
+    """Send what arrives, step by step of the wall clock; what is held back goes at the end."""
+    step_s = HTTP_STEP_S if isinstance(sender, HttpSender) else STEP_S
+    started = time.monotonic()
+    next_report = started + REPORT_EVERY_S
+    while not stop.is_set() and (count is None or simulator.traded < count):
+        left = None if count is None else count - simulator.traded
+        _send(simulator.advance(time.time_ns() // 1_000_000, left), sender, sent)
+        now = time.monotonic()
+        if seconds is not None and now - started >= seconds:
+            break
+        if not quiet and now >= next_report:
+            next_report = now + REPORT_EVERY_S
+            typer.echo(f"{_told(sent)}, {sent.total() / (now - started):,.0f} ticks/s", err=True)
+        stop.wait(step_s)
+    _send(simulator.drain(), sender, sent)
+
+
+def _send(arrived: list[Arrived], sender: FeedSender, sent: Counter[Arrival]) -> None:
+    for tick, _arrival in arrived:
+        sender.send(tick.line())
+    sender.flush()
+    sent.update(arrival for _tick, arrival in arrived)
+
+
+def _symbols(text: str) -> list[str]:
+    names = list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+    if not names:
+        raise UsageError("--symbols: name at least one instrument")
+    for name in names:
+        try:
+            plain_symbol(name)
+        except ValueError as error:
+            raise UsageError(f"--symbols: {name!r} {error}") from None
+    return names
+
+
+def _told(sent: Counter[Arrival]) -> str:
+    late, duplicates = sent[Arrival.LATE], sent[Arrival.DUPLICATE]
+    return f"sent {sent.total():,} ticks, {late:,} of them late, {duplicates:,} duplicates"
+
+
+def _sum_up(sender: FeedSender, sent: Counter[Arrival], seconds: float) -> None:
+    typer.echo(
+        f"{_told(sent)}; {sender.units:,} {sender.unit}, "
+        f"{seconds:.1f} s, {sent.total() / max(seconds, 1e-3):,.0f} ticks/s"
+    )
+    if isinstance(sender, HttpSender):
+        if sender.repeats:
+            typer.echo(f"repeated {sender.repeats:,} requests until they were accepted")
+    elif sender.refused_lines:
+        typer.echo(f"{sender.refused_lines:,} of these ticks found no listener", err=True)

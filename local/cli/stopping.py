@@ -1,0 +1,34 @@
+"""Stop a long command when asked to: the first SIGINT or SIGTERM asks, a second one insists."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+@contextmanager
+def asked_to_stop() -> Iterator[threading.Event]:
+    """Yield an event that SIGINT and SIGTERM set; its `wait` is a sleep that they end.
+
+    The first signal also brings back the former handlers, so that a second one ends the process.
+    """
+    asked = threading.Event()
+    former = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def restore() -> None:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+    def ask(_number: int, _frame: FrameType | None) -> None:
+        asked.set()
+        restore()
+
+    for number in former:
+        signal.signal(number, ask)
+    try:
+        yield asked
+    finally:
+        restore()

@@ -1,0 +1,295 @@
+"""Send lines of ticks: in UDP datagrams, or by HTTP with an answer for every batch."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import time
+import uuid
+from collections.abc import Callable
+from types import TracebackType
+from typing import Final, Protocol, Self
+
+import httpx
+import stamina
+
+from local.feeds.pacing import Clock, RateLimiter
+
+MAX_DATAGRAM_BYTES: Final = 1_400
+"""Fits an Ethernet frame, so that no datagram is fragmented."""
+
+MAX_BODY_BYTES: Final = 256 * 1024
+"""Largest body of `POST /ingest`."""
+
+HTTP_LINGER_S: Final = 0.1
+"""How long a line may wait for others to share its request."""
+
+_REPEATABLE: Final = frozenset({429, 502, 503, 504})
+
+# stamina tells each repetition to this logger; people see the count in the summary instead.
+logging.getLogger("stamina").addHandler(logging.NullHandler())
+
+
+class SendError(Exception):
+    """Ticks could not be delivered; the message is for people."""
+
+
+class Sender(Protocol):
+    """Takes lines, sends them in larger units, and counts both."""
+
+    unit: str
+    lines: int
+    units: int
+
+    def send(self, line: bytes) -> None:
+        """Take one line, without its newline. Raises SendError."""
+
+    def silence(self, seconds: float) -> None:
+        """Take notice that no line follows for so long: send what should not wait for it."""
+
+    def flush(self) -> None:
+        """Send all that was taken. Raises SendError."""
+
+    def close(self) -> None:
+        """Let go of the connection, without flushing."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *raised: object) -> None: ...
+
+
+class _Lines:
+    """Lines that wait to be sent together, in at most `limit` bytes."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._waiting: list[bytes] = []
+        self._size = 0
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def fits(self, line: bytes) -> bool:
+        return self._size + len(line) + 1 <= self._limit
+
+    def add(self, line: bytes) -> None:
+        self._waiting.append(line)
+        self._size += len(line) + 1
+
+    def take(self) -> bytes:
+        body = b"\n".join([*self._waiting, b""])
+        self._waiting.clear()
+        self._size = 0
+        return body
+
+
+class UdpSender:
+    """Sends lines in datagrams of at most MAX_DATAGRAM_BYTES, not faster than its limiter allows.
+
+    UDP has no answers: `lines` counts what was sent. Where the kernel reports that nothing listens
+    at the address (on the same machine it does so at once), the sender raises, or, if
+    `goes_on_refused`, counts the datagram's lines in `refused_lines` instead.
+    """
+
+    unit = "datagrams"
+
+    def __init__(
+        self,
+        address: tuple[str, int],
+        limiter: RateLimiter | None = None,
+        *,
+        goes_on_refused: bool = False,
+    ) -> None:
+        self.lines = 0
+        self.units = 0
+        self.refused_lines = 0
+        self._name = f"{address[0]}:{address[1]}"
+        self._limiter = limiter or RateLimiter(0)
+        self._goes_on_refused = goes_on_refused
+        self._waiting = _Lines(MAX_DATAGRAM_BYTES)
+        self._socket = _connected(address)
+
+    def send(self, line: bytes) -> None:
+        """Take one line, without its newline. Raises SendError."""
+        if not self._waiting.fits(line):
+            self.flush()
+            if not self._waiting.fits(line):
+                raise SendError(f"a line of {len(line)} bytes does not fit into a datagram")
+        self._waiting.add(line)
+
+    def silence(self, seconds: float) -> None:
+        """Send what was taken: a datagram should not wait for later ticks."""
+        self.flush()
+
+    def flush(self) -> None:
+        """Send what was taken. Raises SendError: nothing listens at the address."""
+        if not (count := len(self._waiting)):
+            return
+        datagram = self._waiting.take()
+        try:
+            self._socket.send(datagram)
+            refused = bool(self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
+        except ConnectionRefusedError:  # told of an earlier datagram; this one was not sent
+            refused = True
+        except OSError as error:
+            raise SendError(f"cannot send to {self._name}: {error.strerror or error}") from None
+        if not refused:
+            self.lines += count
+            self.units += 1
+        elif self._goes_on_refused:
+            self.refused_lines += count
+        else:
+            raise SendError(f"nothing listens for UDP at {self._name}: is the instance up?")
+        self._limiter.spend(count)
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._socket.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self.close()
+
+
+class HttpSender:
+    """Sends lines to `POST /ingest`; `lines` counts those that were confirmed with a 2xx answer.
+
+    A batch is repeated, under the same `Idempotency-Key`, while the receiver is away or answers
+    429 or 5xx for want of a store, with growing pauses or those of its `Retry-After`.
+    """
+
+    unit = "requests"
+
+    def __init__(
+        self,
+        url: str,
+        limiter: RateLimiter | None = None,
+        *,
+        patience_s: float = 120.0,
+        gives_up: Callable[[], bool] = lambda: False,
+        transport: httpx.BaseTransport | None = None,
+        clock: Clock = time.monotonic,
+    ) -> None:
+        """`patience_s`: how long one batch is repeated; `gives_up` is asked before each time."""
+        self.lines = 0
+        self.units = 0
+        self.repeats = 0
+        self._url = url
+        self._limiter = limiter or RateLimiter(0)
+        self._patience_s = patience_s
+        self._gives_up = gives_up
+        self._clock = clock
+        self._waiting = _Lines(MAX_BODY_BYTES)
+        self._waiting_since = 0.0
+        self._key = uuid.uuid4().hex
+        self._batches = 0
+        self._client = httpx.Client(
+            transport=transport, timeout=httpx.Timeout(30.0, connect=5.0), trust_env=False
+        )
+
+    def send(self, line: bytes) -> None:
+        """Take one line, without its newline. Raises SendError."""
+        if not self._waiting.fits(line):
+            self.flush()
+        if not self._waiting:
+            self._waiting_since = self._clock()
+        self._waiting.add(line)
+
+    def silence(self, seconds: float) -> None:
+        """Send what was taken, unless it may wait for what follows. Raises SendError."""
+        if self._clock() - self._waiting_since + seconds >= HTTP_LINGER_S:
+            self.flush()
+
+    def flush(self) -> None:
+        """Send what was taken and wait for the answer. Raises SendError: it was not accepted."""
+        if not (count := len(self._waiting)):
+            return
+        body = self._waiting.take()
+        self._batches += 1
+        headers = {
+            "Content-Type": "text/csv",
+            "Idempotency-Key": f"{self._key}-{self._batches}",
+        }
+        try:
+            for attempt in stamina.retry_context(
+                on=self._backoff, attempts=None, timeout=self._patience_s
+            ):
+                with attempt:
+                    self._client.post(self._url, content=body, headers=headers).raise_for_status()
+        except httpx.HTTPStatusError as error:
+            raise SendError(_refusal(self._url, error.response)) from None
+        except (httpx.TransportError, httpx.InvalidURL) as error:
+            reason = str(error) or type(error).__name__
+            raise SendError(f"cannot reach {self._url}: {reason}; is the instance up?") from None
+        self.lines += count
+        self.units += 1
+        self._limiter.spend(count)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._client.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _backoff(self, error: Exception) -> bool | float:
+        """Say whether to repeat: no, with the usual pauses, or after so many seconds."""
+        if self._gives_up():
+            return False
+        if isinstance(error, httpx.HTTPStatusError):
+            if error.response.status_code not in _REPEATABLE:
+                return False
+            self.repeats += 1
+            return _retry_after_s(error.response) or True
+        if isinstance(error, httpx.TransportError) and not isinstance(
+            error, httpx.UnsupportedProtocol
+        ):
+            self.repeats += 1
+            return True
+        return False
+
+
+def _connected(address: tuple[str, int]) -> socket.socket:
+    """Return a UDP socket connected to `address`, by IPv4 where its name has both kinds."""
+    try:
+        found = socket.getaddrinfo(*address, type=socket.SOCK_DGRAM)
+        found.sort(key=lambda each: each[0] != socket.AF_INET)
+        family, kind, protocol, _name, target = found[0]
+        connection = socket.socket(family, kind, protocol)
+        try:
+            connection.connect(target)
+        except OSError:
+            connection.close()
+            raise
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise SendError(f"cannot send to {address[0]}:{address[1]}: {reason}") from None
+    return connection
+
+
+def _retry_after_s(response: httpx.Response) -> float | None:
+    text = response.headers.get("Retry-After", "")
+    return float(text) if text.isascii() and text.isdigit() else None
+
+
+def _refusal(url: str, response: httpx.Response) -> str:
+    """Say what the receiver answered, by its problem+json where it sent one."""
+    told = response.text[:300]
+    try:
+        problem = response.json()
+    except ValueError:
+        pass
+    else:
+        if isinstance(problem, dict):
+            told = str(problem.get("detail") or problem.get("title") or told)
+    return f"{url} answered {response.status_code}: {told}"
