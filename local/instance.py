@@ -1,6 +1,7 @@
 """The running instance as other processes see it: `run/instance.json` and `run/status.json`.
 
-The supervisor writes both, the commands read them. `instance.json` holds credentials, hence its mode.
+The supervisor writes both, the commands read them. `instance.json` holds credentials, hence its
+mode.
 """
 
 from __future__ import annotations
@@ -50,8 +51,7 @@ class Instance:
     def load(cls, data_dir: Path) -> Instance:
         """Read the instance that runs on `data_dir`.
 
-        Raises:
-            NotRunningError: there is none, or its supervisor is gone.
+        Raises NotRunningError: there is none, or its supervisor is gone.
         """
         try:
             record = json.loads(instance_path(data_dir).read_text())

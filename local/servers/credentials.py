@@ -1,0 +1,47 @@
+"""Generated credentials of the local servers, made once for each data directory."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+
+from local.errors import StartError
+from local.instance import write_json
+
+USER = "kandle"
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """Passwords and keys: letters and digits only, so that they fit any file format and URL."""
+
+    nats_password: str = field(repr=False)
+    valkey_password: str = field(repr=False)
+    postgres_password: str = field(repr=False)
+    s3_access_key: str = field(repr=False)
+    s3_secret_key: str = field(repr=False)
+
+    @classmethod
+    def keep(cls, file: Path) -> Credentials:
+        """Read the credentials in `file`; make them (mode 0600) when it is missing.
+
+        Raises StartError: the file is there and cannot be read. It is never replaced, because the
+        data of PostgreSQL can only be opened with what it says.
+        """
+        try:
+            known = json.loads(file.read_text())
+            return cls(**{each.name: str(known[each.name]) for each in fields(cls)})
+        except FileNotFoundError:
+            made = cls(
+                nats_password=secrets.token_hex(24),
+                valkey_password=secrets.token_hex(24),
+                postgres_password=secrets.token_hex(24),
+                s3_access_key=secrets.token_hex(10).upper(),
+                s3_secret_key=secrets.token_hex(20),
+            )
+            write_json(file, asdict(made))
+            return made
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise StartError(f"the credentials in {file} cannot be read: {error!r}") from None

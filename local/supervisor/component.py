@@ -1,0 +1,93 @@
+"""What the supervisor has to know of a process: how to start, probe and stop it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from local.supervisor import tether
+
+STORE_VARIABLES = (
+    "NATS_URL",
+    "REDIS_URL",
+    "DATABASE_URL",
+    "S3_ENDPOINT_URL",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+)
+# As in a cluster, a process gets of these only what its manifest gives it.
+_WITHHELD = {
+    *STORE_VARIABLES,
+    *("PORT", "HOST", "K_SERVICE", "K_SINK", "K_CE_OVERRIDES", "API_URL", "INGEST_URL", "UDP_ADDR"),
+}
+_LOOPBACK = "127.0.0.1,localhost"
+
+
+class Kind(StrEnum):
+    """The kinds of processes, in the order in which they start."""
+
+    SERVER = "server"
+    FUNCTION = "function"
+    BROKER = "broker"
+    SOURCE = "source"
+
+
+async def no_preparation() -> None:
+    """Nothing has to be done before the start."""
+
+
+def no_clean_up() -> None:
+    """Nothing has to be done after the end."""
+
+
+@dataclass(frozen=True)
+class Component:
+    """One process of the platform.
+
+    `environment` is added to `base_environment()`. `prepare` runs before every start, `ready` says
+    whether it serves, `clean_up` runs after every end. `death_signal` is what it gets when the
+    supervisor dies. `prefix` is put before the launcher (`unshare ...`), `user` is a uid to become.
+    """
+
+    name: str
+    kind: Kind
+    command: Sequence[str]
+    url: str
+    log: Path
+    ready: Callable[[], Awaitable[bool]]
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    directory: Path = field(default_factory=Path.cwd)
+    prepare: Callable[[], Awaitable[None]] = no_preparation
+    clean_up: Callable[[], None] = no_clean_up
+    stop_signal: signal.Signals = signal.SIGTERM
+    death_signal: signal.Signals = signal.SIGKILL
+    start_timeout_s: float = 30.0
+    prefix: Sequence[str] = ()
+    user: int | None = None
+    metrics_url: str | None = None
+
+
+def base_environment() -> dict[str, str]:
+    """Return the supervisor's environment without what is a component's own, loopback unproxied."""
+    kept = {name: value for name, value in os.environ.items() if name not in _WITHHELD}
+    for name in ("NO_PROXY", "no_proxy"):
+        kept[name] = f"{kept[name]},{_LOOPBACK}" if kept.get(name) else _LOOPBACK
+    return kept
+
+
+def tethered(
+    command: Sequence[str],
+    *,
+    prefix: Sequence[str] = (),
+    user: int | None = None,
+    death_signal: signal.Signals = signal.SIGKILL,
+) -> list[str]:
+    """Return the command line that runs `command` tied to this process (see `tether`)."""
+    launcher = [sys.executable, "-I", "-S", str(Path(tether.__file__).resolve())]
+    ties = [str(os.getpid()), str(int(death_signal)), "-" if user is None else str(user)]
+    return [*prefix, *launcher, *ties, *command]

@@ -1,0 +1,128 @@
+"""Environment variables as manifests state them, and their values on this machine."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from local.errors import ManifestError
+from local.topology.fields import Fields
+
+STORES_SECRET = "kandle-stores"  # noqa: S105 - the name of a secret
+"""The secret that holds the URLs and keys of the four servers."""
+
+_REFERENCE = re.compile(r"\{\{\s*(\w+)\s*:\s*([^:{}\s]+)\s*(?::\s*([^:{}\s]+)\s*)?\}\}")
+_KINDS = ("secret", "configMap", "env")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One variable: a plain value, or a `key` of a secret or ConfigMap.
+
+    `kind` is `value`, `secret`, `configMap` or `env` (a variable of the machine that deploys). With
+    `name` None all keys of the secret or ConfigMap become variables. `where` is for messages.
+    """
+
+    name: str | None
+    kind: str
+    source: str
+    key: str | None
+    where: str
+
+
+@dataclass(frozen=True)
+class Values:
+    """Where references get their values: by name of the secret or ConfigMap, then by key."""
+
+    secrets: Mapping[str, Mapping[str, str]] = field(repr=False)
+    config_maps: Mapping[str, Mapping[str, str]]
+    environment: Mapping[str, str] = field(repr=False)
+
+
+def read_function_env(envs: Iterable[Fields]) -> tuple[Entry, ...]:
+    """Read `run.envs` of a func.yaml, with `{{ secret:NAME:KEY }}` and its relatives."""
+    return tuple(_read_function_entry(each) for each in envs)
+
+
+def read_container_env(env: Iterable[Fields]) -> tuple[Entry, ...]:
+    """Read `env` of a container: values, and references to keys of Secrets and ConfigMaps."""
+    return tuple(_read_container_entry(each) for each in env)
+
+
+def resolve(entries: Sequence[Entry], values: Values) -> dict[str, str]:
+    """Give every variable its value. Raises ManifestError, one line for each that has none."""
+    resolved: dict[str, str] = {}
+    problems: list[str] = []
+    for entry in entries:
+        try:
+            resolved.update(_resolve(entry, values))
+        except KeyError as error:
+            problems.append(f"{entry.where}: {error.args[0]}")
+    if problems:
+        raise ManifestError("\n".join(problems))
+    return resolved
+
+
+def localised(value: str, addresses: Mapping[str, str]) -> str:
+    """Replace URLs of cluster hosts in `value` by the loopback URLs in `addresses`."""
+    for host, url in addresses.items():
+        value = re.sub(rf"http://{re.escape(host)}(?::80)?(?=[/?#\s,;]|$)", url, value)
+    return value
+
+
+def _read_function_entry(fields: Fields) -> Entry:
+    name = fields.text("name")
+    value = fields.text("value")
+    where = f"{fields.where}: {fields.path}"
+    if value is None:
+        raise fields.error("value", "is required")
+    if "{{" not in value:
+        if not name:
+            raise fields.error("name", "is required beside a plain value")
+        return Entry(name, "value", value, None, where)
+    match = _REFERENCE.fullmatch(value.strip())
+    if match is None or match[1] not in _KINDS or (match[1] == "env") == bool(match[3]):
+        raise fields.error(
+            "value",
+            f"{value!r} is none of '{{{{ secret:NAME:KEY }}}}', '{{{{ configMap:NAME:KEY }}}}', "
+            "'{{ env:VARIABLE }}'",
+        )
+    kind, source, key = match.groups()
+    if name and kind != "env" and key is None:
+        raise fields.error("value", f"{value!r} names no key, which is only for an entry unnamed")
+    if not name and (kind == "env" or key is not None):
+        raise fields.error("name", "is required beside this value")
+    return Entry(name, kind, source, key, where)
+
+
+def _read_container_entry(fields: Fields) -> Entry:
+    name = fields.needed_text("name")
+    where = f"{fields.where}: {fields.path}"
+    reference = fields.inner("valueFrom")
+    if reference is None:
+        return Entry(name, "value", fields.text("value") or "", None, where)
+    for kind, member in (("secret", "secretKeyRef"), ("configMap", "configMapKeyRef")):
+        if inner := reference.inner(member):
+            return Entry(name, kind, inner.needed_text("name"), inner.needed_text("key"), where)
+    raise fields.error("valueFrom", "only secretKeyRef and configMapKeyRef can be given here")
+
+
+def _resolve(entry: Entry, values: Values) -> Mapping[str, str]:
+    if entry.kind == "value":
+        return {entry.name or "": entry.source}
+    if entry.kind == "env":
+        if entry.source not in values.environment:
+            raise KeyError(f"the variable {entry.source} is not set on this machine: export it")
+        return {entry.name or "": values.environment[entry.source]}
+    known = values.secrets if entry.kind == "secret" else values.config_maps
+    if entry.source not in known:
+        names = ", ".join(sorted(known)) or "none"
+        raise KeyError(f"there is no {entry.kind} {entry.source!r} here; known: {names}")
+    data = known[entry.source]
+    if entry.key is None:
+        return data
+    if entry.key not in data:
+        keys = ", ".join(sorted(data))
+        raise KeyError(f"{entry.kind} {entry.source!r} has no key {entry.key!r}; it has: {keys}")
+    return {entry.name or "": data[entry.key]}

@@ -1,0 +1,187 @@
+"""What runs: functions as `functions/*/func.yaml` states them, Deployments as `knative/bridges/*.yaml`.
+
+Values of environment variables stay unresolved here (a secret, a key of a ConfigMap): `environment`
+resolves them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from local.errors import ManifestError
+from local.topology.addressable import CLUSTER_DOMAIN
+from local.topology.environment import Entry, read_container_env, read_function_env
+from local.topology.fields import Fields
+
+ENDPOINT_LABEL = "kandle.dev/endpoint"
+_DEFAULT_NAMESPACE = "default"
+_LIVENESS, _READINESS = "/health/liveness", "/health/readiness"
+
+
+@dataclass(frozen=True)
+class Function:
+    """A function. `endpoint` says what people use it for (`api`, `ingest`), `concurrency` its bound."""
+
+    name: str
+    namespace: str
+    file: Path
+    env: tuple[Entry, ...]
+    labels: Mapping[str, str]
+    liveness: str
+    readiness: str
+    concurrency: int | None
+
+    @property
+    def host(self) -> str:
+        """Its host name in the cluster."""
+        return f"{self.name}.{self.namespace}{CLUSTER_DOMAIN}"
+
+    @property
+    def endpoint(self) -> str | None:
+        """What people use it for, from its label `kandle.dev/endpoint`."""
+        return self.labels.get(ENDPOINT_LABEL)
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A bridge: the command of its only container, the container's environment, ports by name."""
+
+    name: str
+    namespace: str
+    file: Path
+    command: tuple[str, ...]
+    env: tuple[Entry, ...]
+    ports: Mapping[str, int]
+
+
+def load_functions(directory: Path) -> tuple[Function, ...]:
+    """Read `<directory>/*/func.yaml`, by name. Raises ManifestError, one line for each problem."""
+    functions: dict[str, Function] = {}
+    problems: list[str] = []
+    for file in sorted(directory.glob("*/func.yaml")):
+        try:
+            function = _read_function(file)
+            if function.host in functions:
+                raise ManifestError(
+                    f"{file}: name: {function.name!r} is also in {functions[function.host].file}"
+                )
+            functions[function.host] = function
+        except ManifestError as error:
+            problems.append(str(error))
+    if problems:
+        raise ManifestError("\n".join(problems))
+    return tuple(functions.values())
+
+
+def load_deployments(directory: Path) -> tuple[Deployment, ...]:
+    """Read the Deployments of `<directory>/*.yaml`. Raises ManifestError, a line for each problem."""
+    deployments: list[Deployment] = []
+    problems: list[str] = []
+    for file in sorted(directory.glob("*.yaml")):
+        try:
+            for each in documents(file):
+                if each.get("kind") == "Deployment":
+                    deployments.append(_read_deployment(file, each))
+        except ManifestError as error:
+            problems.append(str(error))
+    if problems:
+        raise ManifestError("\n".join(problems))
+    return tuple(deployments)
+
+
+def load_config_maps(*directories: Path) -> dict[str, dict[str, str]]:
+    """Read the data of every ConfigMap in the YAML files of `directories`, by its name."""
+    maps: dict[str, dict[str, str]] = {}
+    for file in (file for each in directories for file in sorted(each.glob("*.yaml"))):
+        for each in documents(file):
+            if each.get("kind") == "ConfigMap":
+                fields = Fields(f"{file}: ConfigMap", "", each)
+                name = fields.needed_inner("metadata").needed_text("name")
+                data = fields.inner("data")
+                maps[name] = {key: str(value) for key, value in data.items()} if data else {}
+    return maps
+
+
+def documents(file: Path) -> Iterator[Mapping[str, Any]]:
+    """Yield the mappings of a YAML file. Raises ManifestError with line and column."""
+    try:
+        for each in yaml.safe_load_all(file.read_text()):
+            if isinstance(each, Mapping):
+                yield each
+            elif each is not None:
+                raise ManifestError(f"{file}: must hold mappings, not {type(each).__name__}")
+    except yaml.YAMLError as error:
+        raise ManifestError(f"{file}: is no YAML: {' '.join(str(error).split())}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ManifestError(f"{file}: cannot be read: {error}") from None
+
+
+def _read_function(file: Path) -> Function:
+    content = next(documents(file), None)
+    fields = Fields(str(file), "", content if content is not None else {})
+    if not fields.raw("created"):
+        raise fields.error("created", "is required: without it `kn func` takes it for unfinished")
+    deploy = fields.inner("deploy")
+    health = deploy.inner("healthEndpoints") if deploy else None
+    run = fields.inner("run")
+    return Function(
+        name=fields.needed_text("name"),
+        namespace=(deploy.text("namespace") if deploy else None)
+        or fields.text("namespace")
+        or _DEFAULT_NAMESPACE,
+        file=file,
+        env=read_function_env(run.inners("envs")) if run else (),
+        labels={
+            each.needed_text("key"): each.text("value") or ""
+            for each in (deploy.inners("labels") if deploy else [])
+        },
+        liveness=(health.text("liveness") if health else None) or _LIVENESS,
+        readiness=(health.text("readiness") if health else None) or _READINESS,
+        concurrency=_concurrency(deploy),
+    )
+
+
+def _concurrency(deploy: Fields | None) -> int | None:
+    inner = deploy
+    for name in ("options", "resources", "limits"):
+        inner = inner.inner(name) if inner else None
+    return inner.whole("concurrency") if inner else None
+
+
+def _read_deployment(file: Path, content: Mapping[str, Any]) -> Deployment:
+    fields = Fields(f"{file}: Deployment", "", content)
+    metadata = fields.needed_inner("metadata")
+    name = metadata.needed_text("name")
+    fields.where = f"{file}: Deployment/{name}"
+    pod = Fields(fields.where, "spec", fields.raw("spec")).needed_inner("template")
+    spec = pod.needed_inner("spec")
+    containers = spec.inners("containers")
+    if len(containers) != 1:
+        raise spec.error("containers", f"must be one container here, not {len(containers)}")
+    container = containers[0]
+    command = [*_texts(container, "command"), *_texts(container, "args")]
+    if not command:
+        raise container.error("command", "is required: the image has no entry point of its own")
+    return Deployment(
+        name=name,
+        namespace=metadata.text("namespace") or _DEFAULT_NAMESPACE,
+        file=file,
+        command=tuple(command),
+        env=read_container_env(container.inners("env")),
+        ports={
+            each.text("name") or "": each.whole("containerPort", least=1) or 0
+            for each in container.inners("ports")
+        },
+    )
+
+
+def _texts(fields: Fields, name: str) -> list[str]:
+    value = fields.raw(name) or []
+    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+        raise fields.error(name, "must be a list of strings")
+    return value
