@@ -1,0 +1,268 @@
+"""`kandle candles`: an instrument's candles as a table, from the history API."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Annotated, Any, Final
+from urllib.parse import quote
+
+import httpx
+import typer
+from rich import box
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from local.cli.addresses import address, http_url
+from local.cli.errors import CliError
+from local.cli.options import DataDir
+from local.cli.stopping import asked_to_stop
+from local.instance import DEFAULT_DATA_DIR
+
+DEFAULT_LIMIT: Final = 20
+PAGE: Final = 1_000
+REFRESH_S: Final = 1.0
+UNBOUNDED_WIDTH: Final = 240
+
+_HELP = """Show the candles of SYMBOL: the newest ones, or all of a range.
+
+Times are UTC; --from and --to take milliseconds, ISO 8601 or a time before now (-24h).
+
+Examples:
+
+  kandle candles BTC-USD
+
+  kandle candles BTC-USD --timeframe 5m --from -24h
+
+  kandle candles XRP-ETH --from 2019-10-11T00:00Z --to 2019-10-12T00:00Z
+
+  kandle candles AAPL --watch
+
+  kandle candles AAPL --json | jq '.candles[-1].c'
+"""
+
+
+@dataclass(frozen=True)
+class Query:
+    """What to ask the history API for; `limit` None is all of a range."""
+
+    url: str
+    symbol: str
+    timeframe: str
+    since: str | None
+    until: str | None
+    limit: int | None
+
+
+@dataclass(frozen=True)
+class Found:
+    """The candles that were asked for, ascending; `cut` says what is missing, if anything is."""
+
+    candles: list[dict[str, Any]]
+    cut: str | None = None
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("candles", help=_HELP)(candles)
+
+
+def candles(
+    symbol: Annotated[str, typer.Argument(help="The instrument, as its ticks name it.")],
+    timeframe: Annotated[str, typer.Option(help="1s, 1m, 5m, 15m, 1h, 4h, 1d ...")] = "1m",
+    since: Annotated[
+        str | None, typer.Option("--from", metavar="T", help="First time.", show_default=False)
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option("--to", metavar="T", help="Time to end at.", show_default=False)
+    ] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help=f"Most candles. Default: {DEFAULT_LIMIT}, with --from all.", metavar="N"
+        ),
+    ] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Refresh each second.")] = False,
+    api_url: Annotated[
+        str | None,
+        typer.Option(
+            envvar="API_URL",
+            metavar="URL",
+            help="The history API. Default: the running instance's.",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON, as the API gives it.")
+    ] = False,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
+    """Ask once, or each second, and show what came."""
+    if limit is None and since is None:
+        limit = DEFAULT_LIMIT
+    base = http_url(address(api_url, "API_URL", "--api-url", data_dir), "--api-url")
+    query = Query(base, symbol, timeframe, since, until, limit)
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=UNBOUNDED_WIDTH)
+    with httpx.Client(timeout=httpx.Timeout(15.0, connect=5.0), trust_env=False) as client:
+        first = fetch(client, query)
+        if not watch:
+            _show(console, query, first, as_json=as_json)
+        elif as_json or not console.is_terminal:
+            for found in _refreshed(client, query, first):
+                if isinstance(found, Found):
+                    _show(console, query, found, as_json=as_json)
+                else:
+                    typer.echo(found, err=True)
+        else:
+            _live(console, client, query, first)
+
+
+def fetch(client: httpx.Client, query: Query) -> Found:
+    """Return what the API has, following its pages through a range.
+
+    Raises CliError: the API is away or refuses; the message has its problem's detail.
+    """
+    wanted = {"timeframe": query.timeframe, "from": query.since, "to": query.until}
+    params = {name: value for name, value in wanted.items() if value is not None}
+    if query.since is None:
+        assert query.limit is not None
+        page = _page(client, query, {**params, "limit": str(query.limit)})
+        newest = page["candles"][-query.limit :]
+        cut = None
+        if len(newest) < query.limit and page.get("next"):
+            cut = f"the API gives {len(newest):,} at once; there are older ones: give a --from"
+        return Found(newest, cut)
+    found: list[dict[str, Any]] = []
+    cursor = None
+    while True:
+        size = PAGE if query.limit is None else min(PAGE, query.limit - len(found))
+        asked = {**params, "limit": str(size)} | ({"cursor": cursor} if cursor else {})
+        page = _page(client, query, asked)
+        found += page["candles"]
+        following = page.get("next")
+        if not following:
+            return Found(found)
+        if query.limit is not None and len(found) >= query.limit:
+            return Found(found[: query.limit], f"cut after --limit {query.limit:,}; more follow")
+        if following == cursor:
+            raise CliError(f"{query.url} gives the same page again and again")
+        cursor = str(following)
+
+
+def _page(client: httpx.Client, query: Query, params: dict[str, str]) -> dict[str, Any]:
+    url = f"{query.url}/api/candles/{quote(query.symbol, safe='')}"
+    try:
+        response = client.get(url, params=params)
+    except httpx.TransportError as error:
+        reason = str(error) or type(error).__name__
+        raise CliError(f"cannot reach {query.url}: {reason}; is the instance up?") from None
+    try:
+        answer = response.json()
+    except ValueError:
+        answer = None
+    if response.is_success and isinstance(answer, dict) and "candles" in answer:
+        return answer
+    told = None
+    if isinstance(answer, dict):
+        told = answer.get("detail") or answer.get("title")
+    raise CliError(f"{told or response.text[:200] or url} ({response.status_code})")
+
+
+def _refreshed(client: httpx.Client, query: Query, first: Found) -> Iterator[Found | str]:
+    """Yield what the API has each time that it changes, or why it could not be asked."""
+    last: Found | str = first
+    yield first
+    with asked_to_stop() as stop:
+        while not stop.wait(REFRESH_S):
+            try:
+                now: Found | str = fetch(client, query)
+            except CliError as error:
+                now = str(error)
+            if now != last:
+                last = now
+                yield now
+
+
+def _live(console: Console, client: httpx.Client, query: Query, first: Found) -> None:
+    shown = first
+    with Live(console=console, auto_refresh=False) as live:
+        for found in _refreshed(client, query, first):
+            if isinstance(found, Found):
+                shown = found
+                # The end of a long table is what changes, so that is what stays in sight.
+                rows = max(console.height - 6, 1)
+                live.update(_table(query, Found(found.candles[-rows:], found.cut)), refresh=True)
+            else:
+                told = Text(f"{time.strftime('%H:%M:%S', time.gmtime())} {found}", style="red")
+                live.update(Group(_table(query, shown), told), refresh=True)
+
+
+def _show(console: Console, query: Query, found: Found, *, as_json: bool) -> None:
+    if as_json:
+        answer = {"symbol": query.symbol, "timeframe": query.timeframe, "candles": found.candles}
+        typer.echo(json.dumps(answer))
+    else:
+        console.print(_table(query, found))
+    if found.cut:
+        typer.echo(found.cut, err=True)
+
+
+def _table(query: Query, found: Found) -> Table:
+    count = len(found.candles)
+    table = Table(
+        title=f"{query.symbol} {query.timeframe}: {count:,} candle{'s' if count != 1 else ''}",
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+    )
+    table.add_column("time (UTC)", no_wrap=True)
+    for name in ("open", "high", "low", "close", "volume", "vwap", "trades"):
+        table.add_column(name, justify="right", overflow="fold")
+    table.add_column("")
+    for candle in found.candles:
+        table.add_row(
+            utc(candle["t"]),
+            *(candle[name] for name in ("o", "h", "l", "c", "v")),
+            shown_vwap(candle),
+            f"{candle['n']:,}",
+            state(candle),
+            style=None if candle["closed"] else "bold yellow",
+        )
+    return table
+
+
+def utc(time_ms: int) -> str:
+    """Write milliseconds since 1970 as UTC, to the second, or finer where it is finer."""
+    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=time_ms)
+    return moment.strftime("%Y-%m-%d %H:%M:%S") + (
+        f".{time_ms % 1000:03}" if time_ms % 1000 else ""
+    )
+
+
+def state(candle: dict[str, Any]) -> str:
+    """Say what a reader should know before relying on a candle; nothing for a sound closed one."""
+    words = [] if candle["closed"] else ["open"]
+    if candle.get("partial"):
+        words.append("partial")
+    return ", ".join(words)
+
+
+def shown_vwap(candle: dict[str, Any]) -> str:
+    """Round the average to two decimals more than the prices have, for the eye only."""
+    if candle.get("vw") is None:
+        return ""
+    prices = [str(candle[name]) for name in ("o", "h", "l", "c")]
+    decimals = max(len(price.partition(".")[2]) for price in prices) + 2
+    average = Decimal(str(candle["vw"]))
+    exponent = average.as_tuple().exponent
+    if isinstance(exponent, int) and -exponent > decimals:
+        average = round(average, decimals)
+    return format(average, "f")

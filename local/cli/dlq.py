@@ -1,0 +1,303 @@
+"""`kandle dlq`: read the events that ran out of deliveries, and deliver them again."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated, Any, Final, TypeVar
+from urllib.parse import urlsplit
+
+import httpx
+import nats
+import nats.errors
+import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from local.cli.addresses import address
+from local.cli.dead_letter_text import as_json, body_excerpt, one_line, stored
+from local.cli.errors import CliError
+from local.cli.options import DataDir
+from local.errors import NotRunningError
+from local.instance import DEFAULT_DATA_DIR, Instance
+from shared.dead_letters import DeadLetter, DeadLetters
+from shared.errors import TransientError
+
+DELIVERY_TIMEOUT_S: Final = 60.0
+UNBOUNDED_WIDTH: Final = 240
+ALL: Final = sys.maxsize
+
+_REPLAY_HELP = """Deliver dead letters again, to the very subscriber that failed.
+
+The original event is posted with its own id, so that what was already applied is not applied
+twice. A letter is removed once the subscriber took it (2xx). Cluster names are resolved by the
+running instance.
+
+Examples:
+
+  kandle dlq replay 17 18
+
+  kandle dlq replay --all
+
+  kandle dlq replay 17 --destination http://127.0.0.1:41001
+"""
+
+Result = TypeVar("Result")
+
+NatsUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--nats-url",
+        envvar="NATS_URL",
+        metavar="URL",
+        help="The NATS server. Default: the running instance's.",
+        show_default=False,
+    ),
+]
+Sequence = Annotated[int, typer.Argument(metavar="ID", min=1, help="The letter's sequence number.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    group = typer.Typer(
+        no_args_is_help=True,
+        help="Dead letters: events that ran out of deliveries. They wait in the JetStream stream "
+        "KANDLE_DEAD_LETTERS.\n\nSee what there is ([bold]kandle dlq list[/bold]), why "
+        "([bold]kandle dlq show ID[/bold]), mend the cause, then deliver them again "
+        "([bold]kandle dlq replay --all[/bold]).",
+    )
+    group.command("list", help="List the dead letters, oldest first.")(list_letters)
+    group.command("show", help="Show one dead letter: attributes, error, body.")(show)
+    group.command("replay", help=_REPLAY_HELP)(replay)
+    app.add_typer(group, name="dlq")
+
+
+def list_letters(
+    limit: Annotated[int, typer.Option(min=1, help="Most letters to list.")] = 100,
+    json_lines: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    nats_url: NatsUrl = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
+    """List the oldest letters, and say how many there are in all."""
+
+    async def read(letters: DeadLetters) -> tuple[list[DeadLetter], int]:
+        return [letter async for letter in letters.list(limit)], await letters.count()
+
+    found, count = _with_letters(nats_url, data_dir, read)
+    if json_lines:
+        for letter in found:
+            typer.echo(json.dumps(as_json(letter)))
+    elif found:
+        _print_table(found)
+    else:
+        typer.echo("no dead letters")
+    if count > len(found):
+        typer.echo(f"{count:,} dead letters, {len(found):,} shown; see --limit", err=True)
+
+
+def show(
+    sequence: Sequence,
+    output: Annotated[
+        Path | None,
+        typer.Option(help="Write the body to this file.", dir_okay=False, show_default=False),
+    ] = None,
+    json_object: Annotated[
+        bool, typer.Option("--json", help="A JSON object, the body as data_base64.")
+    ] = False,
+    nats_url: NatsUrl = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
+    """Show a letter, or write its body where it can be studied."""
+
+    async def read(letters: DeadLetters) -> DeadLetter:
+        return await _needed(letters, sequence)
+
+    letter = _with_letters(nats_url, data_dir, read)
+    if json_object:
+        typer.echo(json.dumps(as_json(letter, with_body=True)))
+    else:
+        typer.echo(f"dead letter {letter.sequence}, stored {stored(letter)}")
+        for name, value in sorted(letter.attributes.items()):
+            if name != "knativeerrordata":
+                typer.echo(f"  {name}: {value}")
+        typer.echo("error:")
+        for line in (letter.error or "(the subscriber said nothing)").splitlines():
+            typer.echo(f"  {line}")
+        typer.echo(f"body: {len(letter.body):,} bytes")
+        if output is None and letter.body:
+            typer.echo(body_excerpt(letter.body))
+    if output is not None:
+        try:
+            output.write_bytes(letter.body)
+        except OSError as error:
+            raise CliError(f"--output {output}: {error.strerror or error}") from None
+        typer.echo(f"{len(letter.body):,} bytes written to {output}", err=True)
+
+
+def replay(
+    sequences: Annotated[
+        list[int] | None,
+        typer.Argument(metavar="[ID]...", help="Sequence numbers.", show_default=False),
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Every dead letter.")] = False,
+    destination: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Where to deliver letters that do not say where they failed; a letter that does "
+            "goes there.",
+            show_default=False,
+        ),
+    ] = None,
+    nats_url: NatsUrl = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
+    """Deliver letters one after the other; exit 1 when one could not be delivered."""
+    if bool(sequences) == every:
+        raise typer.BadParameter("give the IDs of dead letters, or --all")
+    addresses = _addresses(data_dir)
+
+    async def deliver(letters: DeadLetters) -> tuple[int, int]:
+        delivered = failed = 0
+        timeout = httpx.Timeout(DELIVERY_TIMEOUT_S, connect=5.0)
+        async with httpx.AsyncClient(timeout=timeout, trust_env=False) as client:
+            async for letter in _chosen(letters, sequences):
+                problem = await _deliver(client, letter, destination, addresses)
+                name = f"{letter.sequence} {letter.attributes.get('id', '')}"
+                if problem is None:
+                    await letters.delete(letter.sequence)
+                    delivered += 1
+                    typer.echo(f"{name}: delivered to {letter.destination or destination}")
+                else:
+                    failed += 1
+                    typer.echo(f"{name}: kept: {problem}")
+        return delivered, failed
+
+    delivered, failed = _with_letters(nats_url, data_dir, deliver)
+    typer.echo(f"{delivered:,} delivered and removed, {failed:,} failed and kept")
+    if failed:
+        raise typer.Exit(1)
+
+
+def resolve(url: str, addresses: dict[str, str]) -> str:
+    """Return where a cluster address is reached from here; any other address is itself.
+
+    Raises ValueError: it is a cluster name that this instance does not know.
+    """
+    parts = urlsplit(url)
+    if (local := addresses.get(parts.hostname or "")) is not None:
+        query = f"?{parts.query}" if parts.query else ""
+        return f"{local.rstrip('/')}{parts.path}{query}"
+    if (parts.hostname or "").endswith((".svc", ".svc.cluster.local")):
+        raise ValueError(f"{parts.hostname} does not run here; is the instance up?")
+    return url
+
+
+async def _deliver(
+    client: httpx.AsyncClient,
+    letter: DeadLetter,
+    destination: str | None,
+    addresses: dict[str, str],
+) -> str | None:
+    """Post the original event; return why it was not taken, or None when it was."""
+    target = letter.destination or destination
+    if target is None:
+        return "it does not say where it failed; give --destination"
+    try:
+        response = await client.post(
+            resolve(target, addresses),
+            content=letter.body,
+            headers=[
+                (name.encode(), value.encode()) for name, value in letter.original_headers().items()
+            ],
+        )
+    except ValueError as error:
+        return str(error)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        return f"{target}: {error or type(error).__name__}"
+    if response.is_success:
+        return None
+    return f"{target} answered {response.status_code}: {one_line(response.text, 120)}"
+
+
+async def _chosen(letters: DeadLetters, sequences: list[int] | None) -> AsyncIterator[DeadLetter]:
+    if sequences:
+        for sequence in dict.fromkeys(sequences):
+            yield await _needed(letters, sequence)
+    else:
+        async for letter in letters.list(ALL):
+            yield letter
+
+
+async def _needed(letters: DeadLetters, sequence: int) -> DeadLetter:
+    if (letter := await letters.get(sequence)) is None:
+        raise CliError(f"there is no dead letter {sequence}; see `kandle dlq list`")
+    return letter
+
+
+def _addresses(data_dir: Path) -> dict[str, str]:
+    try:
+        return Instance.load(data_dir).addresses
+    except NotRunningError:  # NATS may be another machine's; cluster names are then refused
+        return {}
+
+
+def _with_letters(
+    nats_url: str | None, data_dir: Path, use: Callable[[DeadLetters], Awaitable[Result]]
+) -> Result:
+    """Run `use` with the stream of dead letters. Raises CliError: NATS is away."""
+    url = address(nats_url, "NATS_URL", "--nats-url", data_dir)
+
+    async def run() -> Result:
+        async with _letters(url) as letters:
+            return await use(letters)
+
+    try:
+        return asyncio.run(run())
+    except TransientError as error:
+        raise CliError(str(error)) from None
+
+
+@asynccontextmanager
+async def _letters(url: str) -> AsyncIterator[DeadLetters]:
+    async def quiet(_error: Exception) -> None:
+        """Do nothing: errors are raised where they matter, and nats-py would log each as well."""
+
+    place = url.rpartition("@")[2].removeprefix("nats://")  # without user and password
+    try:
+        connection = await nats.connect(
+            url, connect_timeout=5, allow_reconnect=False, error_cb=quiet
+        )
+    except (nats.errors.Error, OSError, ValueError) as error:
+        reason = str(error) or type(error).__name__
+        raise CliError(f"cannot reach NATS at {place}: {reason}; is the instance up?") from None
+    try:
+        yield DeadLetters(connection.jetstream())
+    finally:
+        await connection.close()
+
+
+def _print_table(letters: list[DeadLetter]) -> None:
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=UNBOUNDED_WIDTH)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in ("id", "stored (UTC)", "type", "event id", "destination", "code", "error"):
+        table.add_column(name, overflow="fold")
+    for letter in letters:
+        row: list[Any] = [
+            letter.sequence,
+            stored(letter),
+            letter.attributes.get("type", ""),
+            letter.attributes.get("id", ""),
+            letter.destination or "",
+            letter.code or "",
+            one_line(letter.error, 60),
+        ]
+        table.add_row(*(str(cell).replace("[", r"\[") for cell in row))
+    console.print(table)
