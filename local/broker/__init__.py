@@ -1,0 +1,1 @@
+"""The local broker: a Knative MT channel-based Broker over JetStream, in one process."""

@@ -1,0 +1,57 @@
+"""Decides whether a Trigger wants an event.
+
+The real broker asks a filter service over HTTP for every event and trigger; here the same rules are
+evaluated inside the broker process, which saves a hop and changes nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from local.broker.cesql import parse, passes
+from local.topology.trigger_filters import Filter
+
+Predicate = Callable[[Mapping[str, str]], bool]
+
+
+def compile_filters(filters: tuple[Filter, ...]) -> Predicate:
+    """Make a predicate over event attributes: all of `filters` must pass; none pass all."""
+    predicates = [_compile(each) for each in filters]
+    if not predicates:
+        return lambda event: True
+    return predicates[0] if len(predicates) == 1 else _all(predicates)
+
+
+def _all(predicates: list[Predicate]) -> Predicate:
+    return lambda event: all(passes(event) for passes in predicates)
+
+
+def _compile(each: Filter) -> Predicate:
+    pairs = each.attributes
+    match each.dialect:
+        case "exact":
+            return lambda event: all(event.get(name) == value for name, value in pairs)
+        case "prefix":
+            return lambda event: all(
+                name in event and event[name].startswith(value) for name, value in pairs
+            )
+        case "suffix":
+            return lambda event: all(
+                name in event and event[name].endswith(value) for name, value in pairs
+            )
+        case "attributes":
+            # the old filter: an empty value asks only that the attribute is there
+            return lambda event: all(
+                name in event and value in ("", event[name]) for name, value in pairs
+            )
+        case "cesql":
+            expression = parse(each.expression)
+            return lambda event: passes(expression, event)
+    inner = [_compile(part) for part in each.filters]
+    if each.dialect == "all":
+        return _all(inner)
+    if each.dialect == "any":
+        return lambda event: any(passes(event) for passes in inner)
+    assert each.dialect == "not"
+    # true also where the attribute is absent
+    return lambda event: not inner[0](event)

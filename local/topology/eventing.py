@@ -1,0 +1,343 @@
+"""Brokers, Triggers, PingSources and SinkBindings as `eventing/*.yaml` states them, checked.
+
+Stricter than the real admission where that lets a mistake through which later loses events. What
+only loses events at run time, and only if something fails, is a warning (`Eventing.warnings`).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import zoneinfo
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from local.errors import ManifestError
+from local.topology.addressable import Destination, Ref, read_destination, read_ref
+from local.topology.channel_template import KEY as CHANNEL_KEY
+from local.topology.channel_template import ChannelTemplate, read_template
+from local.topology.cron import Schedule, parse_schedule
+from local.topology.delivery_spec import WITHOUT_ANY, Delivery, read_delivery
+from local.topology.fields import Fields
+from local.topology.trigger_filters import Filter, read_attributes, read_filters
+
+BROKER_CLASS_ANNOTATION = "eventing.knative.dev/broker.class"
+BROKER_CLASS = "MTChannelBasedBroker"
+
+
+@dataclass(frozen=True)
+class Broker:
+    """A Broker over its JetStream channel."""
+
+    namespace: str
+    name: str
+    channel: ChannelTemplate
+    delivery: Delivery | None
+
+    @property
+    def key(self) -> str:
+        """`<namespace>/<name>`, also the path of its ingress."""
+        return f"{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True)
+class Trigger:
+    """A Trigger; `broker` is the key of its Broker, `delivery` the one that counts for it."""
+
+    namespace: str
+    name: str
+    broker: str
+    filters: tuple[Filter, ...]
+    subscriber: Destination
+    delivery: Delivery
+
+    @property
+    def key(self) -> str:
+        """`<namespace>/<name>`."""
+        return f"{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True)
+class PingSource:
+    """A clock that posts `body` to `sink`."""
+
+    namespace: str
+    name: str
+    schedule: Schedule
+    timezone: zoneinfo.ZoneInfo
+    content_type: str
+    body: bytes
+    sink: Destination
+    extensions: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class SinkBinding:
+    """Gives its subject `K_SINK` (`sink.url`) and `K_CE_OVERRIDES` (`extensions`)."""
+
+    namespace: str
+    name: str
+    subject: Ref
+    sink: Destination
+    extensions: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Eventing:
+    """All of a directory. `ignored` lists objects of kinds that mean nothing to a broker."""
+
+    brokers: tuple[Broker, ...]
+    triggers: tuple[Trigger, ...]
+    ping_sources: tuple[PingSource, ...]
+    sink_bindings: tuple[SinkBinding, ...]
+    ignored: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Object:
+    """One object of a file, before its spec is read."""
+
+    where: str
+    api_version: str
+    kind: str
+    namespace: str
+    name: str
+    annotations: Mapping[str, Any]
+    fields: Fields
+
+
+_KINDS = {
+    "ConfigMap": "v1",
+    "Broker": "eventing.knative.dev/v1",
+    "Trigger": "eventing.knative.dev/v1",
+    "PingSource": "sources.knative.dev/v1",
+    "SinkBinding": "sources.knative.dev/v1",
+}
+
+
+def load_eventing(directory: Path) -> Eventing:
+    """Read every `*.yaml` and `*.yml` of `directory` (not of directories in it).
+
+    Raises:
+        ManifestError: one line for each object that is wrong.
+
+    """
+    reader = _Reader()
+    objects = []
+    for each in reader.objects(directory):
+        if each.kind in _KINDS:
+            objects.append(each)
+        elif each.kind != "Kustomization":
+            reader.ignored.append(each.where)
+    for kind in _KINDS:
+        seen = set()
+        for each in objects:
+            if each.kind != kind:
+                continue
+            try:
+                if (each.namespace, each.name) in seen:
+                    raise ManifestError(f"{each.where}: is defined twice: rename or remove one")
+                seen.add((each.namespace, each.name))
+                reader.read(each)
+            except ManifestError as error:
+                reader.problems.append(str(error))
+    if reader.problems:
+        raise ManifestError("\n".join(reader.problems))
+    return Eventing(
+        tuple(reader.brokers.values()),
+        tuple(reader.triggers),
+        tuple(reader.ping_sources),
+        tuple(reader.sink_bindings),
+        tuple(reader.ignored),
+        tuple(reader.warnings),
+    )
+
+
+class _Reader:
+    """Collects what is read and what is wrong. Kinds come in the order of `_KINDS`."""
+
+    def __init__(self) -> None:
+        self.templates: dict[str, ChannelTemplate | None] = {}
+        self.brokers: dict[str, Broker] = {}
+        self.wrong_brokers: set[str] = set()
+        self.triggers: list[Trigger] = []
+        self.ping_sources: list[PingSource] = []
+        self.sink_bindings: list[SinkBinding] = []
+        self.ignored: list[str] = []
+        self.warnings: list[str] = []
+        self.problems: list[str] = []
+
+    def objects(self, directory: Path) -> Iterator[_Object]:
+        files = sorted(p for p in directory.glob("*") if p.suffix in (".yaml", ".yml"))
+        if not files:
+            self.problems.append(f"{directory}: holds no *.yaml: name a directory with Brokers")
+        for file in files:
+            try:
+                documents = list(yaml.safe_load_all(file.read_text()))
+            except yaml.YAMLError as error:
+                self.problems.append(f"{file}: is not YAML: {error}")
+                continue
+            for document in documents:
+                try:
+                    if document is not None:
+                        yield _object(file, document)
+                except ManifestError as error:
+                    self.problems.append(str(error))
+
+    def read(self, each: _Object) -> None:
+        if each.api_version != _KINDS[each.kind]:
+            raise each.fields.error("apiVersion", f"of a {each.kind} must be {_KINDS[each.kind]}")
+        if each.kind == "ConfigMap":
+            self._config_map(each)
+            return
+        spec = each.fields.needed_inner("spec")
+        each.fields.raw("status")
+        each.fields.done()
+        if each.kind == "Broker":
+            try:
+                self._broker(each, spec)
+            except ManifestError:
+                self.wrong_brokers.add(f"{each.namespace}/{each.name}")
+                raise
+        elif each.kind == "Trigger":
+            self._trigger(each, spec)
+        elif each.kind == "PingSource":
+            self._ping_source(each, spec)
+        else:
+            self._sink_binding(each, spec)
+
+    def _config_map(self, each: _Object) -> None:
+        data = each.fields.inner("data")
+        if data is None or data.raw(CHANNEL_KEY) is None:
+            self.ignored.append(each.where)
+            return
+        key = f"{each.namespace}/{each.name}"
+        self.templates[key] = None  # there, even if it proves unreadable
+        template = read_template(each.where, data)
+        self.templates[key] = template
+        self.warnings += template.warnings
+
+    def _broker(self, each: _Object, spec: Fields) -> None:
+        found = each.annotations.get(BROKER_CLASS_ANNOTATION)
+        if found != BROKER_CLASS:
+            raise ManifestError(
+                f"{each.where}: metadata.annotations: {BROKER_CLASS_ANNOTATION} is {found!r}: "
+                f"write {BROKER_CLASS}"
+            )
+        config = spec.inner("config")
+        if config is None:
+            raise spec.error(
+                "config",
+                "is required: without it the Broker takes InMemoryChannel, which forgets; "
+                "refer to a ConfigMap with the NATS template",
+            )
+        ref = read_ref(config, each.namespace)
+        key = f"{ref.namespace}/{ref.name}"
+        if key not in self.templates:
+            raise config.error("name", f"no ConfigMap {key} with {CHANNEL_KEY} in this directory")
+        delivery = read_delivery(spec.inner("delivery"), each.namespace)
+        spec.done()
+        template = self.templates[key]
+        if template is None:
+            self.wrong_brokers.add(f"{each.namespace}/{each.name}")
+            return
+        broker = Broker(each.namespace, each.name, template, delivery)
+        self.brokers[broker.key] = broker
+
+    def _trigger(self, each: _Object, spec: Fields) -> None:
+        if spec.raw("brokerRef") is not None:
+            raise spec.error("brokerRef", "is not implemented: name the Broker in spec.broker")
+        key = f"{each.namespace}/{spec.needed_text('broker')}"
+        filters = read_filters(spec)
+        subscriber = read_destination(spec.needed_inner("subscriber"), each.namespace)
+        own = read_delivery(spec.inner("delivery"), each.namespace)
+        spec.done()
+        if key in self.wrong_brokers:
+            return
+        broker = self.brokers.get(key)
+        if broker is None:
+            known = ", ".join(self.brokers) or "none"
+            raise spec.error("broker", f"there is no Broker {key}; there is: {known}")
+        delivery = own or broker.delivery or WITHOUT_ANY
+        self.warnings += [f"{each.where}: {problem}" for problem in delivery.problems()]
+        trigger = Trigger(each.namespace, each.name, key, filters, subscriber, delivery)
+        self.triggers.append(trigger)
+
+    def _ping_source(self, each: _Object, spec: Fields) -> None:
+        text = spec.text("data")
+        encoded = spec.read("dataBase64", _base64)
+        if text is not None and encoded is not None:
+            raise spec.error("dataBase64", "stands beside data: keep one")
+        schedule = spec.read("schedule", parse_schedule)
+        if schedule is None:
+            raise spec.error("schedule", "is required")
+        source = PingSource(
+            each.namespace,
+            each.name,
+            schedule,
+            spec.read("timezone", _timezone) or zoneinfo.ZoneInfo("UTC"),
+            spec.text("contentType") or "",
+            encoded if encoded is not None else (text or "").encode(),
+            read_destination(spec.needed_inner("sink"), each.namespace),
+            _overrides(spec),
+        )
+        spec.done()
+        self.ping_sources.append(source)
+
+    def _sink_binding(self, each: _Object, spec: Fields) -> None:
+        subject = spec.needed_inner("subject")
+        if subject.raw("selector") is not None:
+            raise subject.error("selector", "is not implemented: name the subject")
+        binding = SinkBinding(
+            each.namespace,
+            each.name,
+            read_ref(subject, each.namespace),
+            read_destination(spec.needed_inner("sink"), each.namespace),
+            _overrides(spec),
+        )
+        spec.done()
+        self.sink_bindings.append(binding)
+
+
+def _object(file: Path, document: object) -> _Object:
+    fields = Fields(str(file), "", document)
+    api_version, kind = fields.needed_text("apiVersion"), fields.needed_text("kind")
+    if kind == "Kustomization":
+        return _Object(f"{file}: {kind}", api_version, kind, "", "", {}, fields)
+    metadata = fields.needed_inner("metadata")
+    name = metadata.needed_text("name")
+    annotations = metadata.raw("annotations") or {}
+    namespace = metadata.text("namespace") or "default"
+    where = f"{file}: {kind}/{name}"
+    named = Fields(where, "", document)
+    for known in ("apiVersion", "kind", "metadata"):
+        named.raw(known)
+    return _Object(where, api_version, kind, namespace, name, annotations, named)
+
+
+def _overrides(spec: Fields) -> dict[str, str]:
+    overrides = spec.inner("ceOverrides")
+    if overrides is None:
+        return {}
+    extensions = overrides.inner("extensions")
+    overrides.done()
+    return read_attributes(extensions) if extensions else {}
+
+
+def _base64(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except binascii.Error as error:
+        raise ValueError(f"is not base64: {error}") from None
+
+
+def _timezone(text: str) -> zoneinfo.ZoneInfo:
+    try:
+        return zoneinfo.ZoneInfo(text)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError):
+        raise ValueError(f"{text!r} is no time zone: write it like Europe/Berlin") from None

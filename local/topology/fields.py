@@ -1,0 +1,128 @@
+"""Reads a manifest strictly: every problem names file, object and field, and what to write."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, TypeVar
+
+from local.errors import ManifestError
+
+T = TypeVar("T")
+
+
+class Fields:
+    """One mapping of a manifest. What was not asked for when `done` is called is unknown.
+
+    Attributes:
+        where: file and kind/name of the object, for messages.
+        path: the field that this mapping is, dotted; empty for the whole object.
+
+    """
+
+    def __init__(self, where: str, path: str, value: object) -> None:
+        self.where = where
+        self.path = path
+        if not isinstance(value, Mapping):
+            raise self.error("", f"must be a mapping, not {_kind(value)}")
+        self._values: Mapping[str, Any] = value
+        self._known: set[str] = set()
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing stands in it."""
+        return not self._values
+
+    def error(self, name: str, problem: str) -> ManifestError:
+        """Make the error to raise about field `name` of this mapping."""
+        field = ".".join(part for part in (self.path, name) if part)
+        return ManifestError(f"{self.where}: {field + ': ' if field else ''}{problem}")
+
+    def raw(self, name: str) -> Any:
+        """Return the value of `name` as YAML gave it, or None."""
+        self._known.add(name)
+        return self._values.get(name)
+
+    def items(self) -> list[tuple[str, Any]]:
+        """All names and values; the names count as known."""
+        self._known.update(self._values)
+        return list(self._values.items())
+
+    def text(self, name: str, *, choices: Collection[str] = ()) -> str | None:
+        """Return a string, one of `choices` when there are any."""
+        value = self.raw(name)
+        if value is None:
+            return None
+        if not isinstance(value, str):
+            raise self.error(name, f"must be a string, not {_kind(value)}: quote it")
+        if choices and value not in choices:
+            raise self.error(name, f"{value!r} is none of {', '.join(choices)}")
+        return value
+
+    def needed_text(self, name: str) -> str:
+        """Return a string that must be there."""
+        value = self.text(name)
+        if not value:
+            raise self.error(name, "is required")
+        return value
+
+    def whole(self, name: str, *, least: int = 0) -> int | None:
+        """Return a whole number of at least `least`."""
+        value = self.raw(name)
+        if value is None:
+            return None
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise self.error(name, f"must be a whole number, not {_kind(value)}")
+        if value < least:
+            raise self.error(name, f"must be at least {least}, not {value}")
+        return value
+
+    def read(self, name: str, parse: Callable[[str], T]) -> T | None:
+        """Return a string as `parse` reads it; its ValueError becomes the message."""
+        value = self.text(name)
+        if value is None:
+            return None
+        try:
+            return parse(value)
+        except ValueError as error:
+            raise self.error(name, str(error)) from None
+
+    def inner(self, name: str) -> Fields | None:
+        """Return a mapping inside this one."""
+        value = self.raw(name)
+        return None if value is None else Fields(self.where, self._path(name), value)
+
+    def needed_inner(self, name: str) -> Fields:
+        """Return a mapping inside this one that must be there."""
+        inner = self.inner(name)
+        if inner is None:
+            raise self.error(name, "is required")
+        return inner
+
+    def inners(self, name: str) -> list[Fields]:
+        """Return a list of mappings."""
+        value = self.raw(name)
+        if value is None:
+            return []
+        if not isinstance(value, list):
+            raise self.error(name, f"must be a list, not {_kind(value)}")
+        return [Fields(self.where, self._path(f"{name}[{i}]"), one) for i, one in enumerate(value)]
+
+    def done(self) -> None:
+        """Refuse whatever was not asked for.
+
+        Raises:
+            ManifestError: there are unknown fields; real admission refuses or drops them.
+
+        """
+        unknown = sorted(set(self._values) - self._known)
+        if unknown:
+            known = ", ".join(sorted(self._known))
+            raise self.error("", f"unknown field {', '.join(unknown)}; known here: {known}")
+
+    def _path(self, name: str) -> str:
+        return f"{self.path}.{name}" if self.path else name
+
+
+def _kind(value: object) -> str:
+    names: dict[type, str] = {str: "a string", bool: "true or false", list: "a list", dict: "a map"}
+    return names.get(type(value), f"{value!r}")
