@@ -1,7 +1,8 @@
 """The dead letters: events that ran out of deliveries, in a JetStream stream of their own.
 
 Not in Postgres, whose outage is what fills them. Each message is the CloudEvent in structured mode
-(JSON, body as `data_base64`, zstd-compressed where it is large) with the extensions that say where and why it failed.
+(JSON, body as `data_base64`, zstd-compressed where it is large) with the extensions that say where
+and why it failed.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Postgres at the edge: a bounded pool, schema at start, and errors that say whether to try again."""
+"""Postgres at the edge: a bounded pool, the schema, errors that say whether to try again."""
 
 from __future__ import annotations
 

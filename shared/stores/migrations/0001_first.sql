@@ -16,7 +16,8 @@ CREATE TABLE tick_segments (
     side            smallint[],                  -- NULL: no tick has one
     trade_id        bigint[],                    -- NULL: no tick has an integer id
     trade_id_text   text[],                      -- NULL: no tick has a text id
-    trade_id_kind   smallint[] NOT NULL,         -- one value when all ticks are alike
+    trade_id_kind   smallint[],                  -- 0 none, 1 integer, 2 text; NULL: all alike
+    trade_id_kind_all smallint,                  -- the kind of all ticks, where they are alike
     receive_time_us bigint[] NOT NULL,
     sequence        bigint[] NOT NULL,
     PRIMARY KEY (day, event_id, part)
@@ -38,25 +39,27 @@ CREATE VIEW ticks_raw AS
 SELECT s.instrument,
        t.event_time_us,
        timestamptz 'epoch' + t.event_time_us * interval '1 microsecond' AS event_time,
-       trim_scale(t.price::numeric * (10::numeric ^ -s.price_scale)) AS price,
-       trim_scale(t.size::numeric * (10::numeric ^ -s.size_scale)) AS size,
-       CASE coalesce(s.side[t.position], 0) WHEN 1 THEN 'buy' WHEN 2 THEN 'sell' END AS side,
-       CASE coalesce(s.trade_id_kind[t.position], s.trade_id_kind[1])
-           WHEN 1 THEN s.trade_id[t.position]::text
-           WHEN 2 THEN s.trade_id_text[t.position]
+       trim_scale(t.price * ('1e-' || s.price_scale)::numeric) AS price,
+       trim_scale(t.size * ('1e-' || s.size_scale)::numeric) AS size,
+       CASE t.side WHEN 1 THEN 'buy' WHEN 2 THEN 'sell' END AS side,
+       CASE coalesce(t.trade_id_kind, s.trade_id_kind_all)
+           WHEN 1 THEN t.trade_id::text
+           WHEN 2 THEN t.trade_id_text
        END AS trade_id,
-       coalesce(s.trade_id_kind[t.position], s.trade_id_kind[1]) AS trade_id_kind,
-       CASE coalesce(s.trade_id_kind[t.position], s.trade_id_kind[1])
-           WHEN 1 THEN s.trade_id[t.position]
-       END AS trade_id_integer,
+       coalesce(t.trade_id_kind, s.trade_id_kind_all) AS trade_id_kind,
+       CASE coalesce(t.trade_id_kind, s.trade_id_kind_all) WHEN 1 THEN t.trade_id END
+           AS trade_id_integer,
        t.receive_time_us,
        s.source,
        t.sequence,
        s.event_id,
        s.day
 FROM tick_segments s
-CROSS JOIN LATERAL unnest(s.event_time_us, s.price, s.size, s.receive_time_us, s.sequence)
-    WITH ORDINALITY AS t (event_time_us, price, size, receive_time_us, sequence, position);
+CROSS JOIN LATERAL unnest(
+    s.event_time_us, s.price, s.size, s.side, s.trade_id_kind, s.trade_id, s.trade_id_text,
+    s.receive_time_us, s.sequence
+) AS t (event_time_us, price, size, side, trade_id_kind, trade_id, trade_id_text,
+        receive_time_us, sequence);
 
 -- One row per trade: a trade is its instrument, trade id and the UTC minute of its event time
 -- (venues begin their ids anew, so the id alone is not enough). Ticks without an id are each one.

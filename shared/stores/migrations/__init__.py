@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from importlib import resources
-from typing import Final, LiteralString, cast
+from typing import Final
 
 from psycopg import Connection
 
@@ -25,7 +25,7 @@ def migrate(connection: Connection) -> list[str]:
     fresh = [name for name in _names() if name not in applied]
     for name in fresh:
         text = resources.files(__name__).joinpath(name).read_text()
-        connection.execute(cast(LiteralString, text))
+        connection.execute(text.encode())
         connection.execute("INSERT INTO schema_migrations (name) VALUES (%s)", (name,))
         log.info("migration %s applied", name)
     return fresh

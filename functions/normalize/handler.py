@@ -1,0 +1,112 @@
+"""A raw batch becomes tick batches, one a shard, and rejects: a pure function of the event."""
+
+from __future__ import annotations
+
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+
+from functions.normalize.assemble import ClockRule, assemble
+from functions.normalize.lines import Rejected, parse_lines
+from shared import events, metrics, rejects
+from shared.adapter.app import Outcome
+from shared.adapter.event import Event, OutgoingEvent
+from shared.errors import PermanentError
+from shared.raw import FORMAT_CSV, LINE_BITS, RawBatch
+from shared.ticks import Ticks
+
+STAGE = "normalize"
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Normalize:
+    """The stage's handler. `shards`: how many parts the instruments are divided among."""
+
+    rule: ClockRule
+    shards: int = 1
+
+    def __call__(self, event: Event) -> Outcome:
+        """Parse the batch. Raises PermanentError for what is no RawBatch of a known format."""
+        if event.type != events.RAW:
+            raise PermanentError("unexpected_type", f"normalize takes {events.RAW} only")
+        batch = RawBatch.decode(event.data())
+        if batch.format != FORMAT_CSV:
+            raise PermanentError("unsupported_format", f"format {batch.format} is not read yet")
+        rows, rejected = parse_lines(batch)
+        ticks, late = assemble(batch, rows, self.rule)
+        outputs = [
+            *self._tick_events(event.id, ticks),
+            *_reject_events(event.id, batch, rejected + late),
+        ]
+        metrics.TICKS.inc(len(ticks))
+        for code, count in Counter(r.code for r in rejected + late).items():
+            metrics.REJECTS.labels(code).inc(count)
+        return Outcome(outputs)
+
+    def _tick_events(self, cause: str, ticks: Ticks) -> Iterator[OutgoingEvent]:
+        for shard, part in _by_shard(ticks, self.shards):
+            for n, piece in enumerate(_fitting(part, Ticks.encode, _halves)):
+                yield OutgoingEvent.packed(
+                    f"{cause}/{STAGE}/{shard}.{n}", events.TICKS, piece, {events.SHARD: str(shard)}
+                )
+
+
+def _reject_events(
+    cause: str, batch: RawBatch, rejected: Sequence[Rejected]
+) -> Iterator[OutgoingEvent]:
+    if not rejected:
+        return
+    items = [
+        rejects.Reject(
+            r.original,
+            r.code,
+            r.detail,
+            int(batch.receive_time_us[r.payload]),
+            ((batch.first_sequence + r.payload) << LINE_BITS) + r.line,
+        )
+        for r in sorted(rejected, key=lambda r: (r.payload, r.line))
+    ]
+    pieces = _fitting(
+        items,
+        lambda some: rejects.encode(batch.source, some),
+        lambda some: (some[: len(some) // 2], some[len(some) // 2 :]),
+    )
+    for n, piece in enumerate(pieces):
+        yield OutgoingEvent.packed(f"{cause}/{STAGE}/rejects.{n}", events.REJECTS, piece)
+
+
+def _by_shard(ticks: Ticks, shards: int) -> Iterator[tuple[int, Ticks]]:
+    """One event touches one shard, so that it can be applied in one atomic step."""
+    if not len(ticks):
+        return
+    if shards == 1:
+        yield 0, ticks
+        return
+    counts = [entry.count for entry in ticks.entries]
+    of_entry = [zlib.crc32(entry.name.encode()) % shards for entry in ticks.entries]
+    of_row = np.repeat(np.array(of_entry), counts)
+    for shard in sorted(set(of_entry)):
+        yield shard, ticks.select(of_row == shard)
+
+
+def _halves(ticks: Ticks) -> tuple[Ticks, Ticks]:
+    first = np.arange(len(ticks)) < len(ticks) // 2
+    return ticks.select(first), ticks.select(~first)
+
+
+def _fitting(
+    whole: T, encode: Callable[[T], bytes], halve: Callable[[T], tuple[T, T]]
+) -> Iterator[bytes]:
+    """Encode in as many pieces as it takes for each to fit one event, even uncompressed."""
+    body = encode(whole)
+    if len(body) <= events.MAX_EVENT_BYTES or len(whole) < 2:  # type: ignore[arg-type]
+        yield body
+        return
+    for half in halve(whole):
+        yield from _fitting(half, encode, halve)

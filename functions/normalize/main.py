@@ -1,0 +1,51 @@
+"""normalize: raw batches in, exact columnar tick batches and rejects out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import functions_framework.aio
+from starlette.requests import Request
+from starlette.responses import Response
+
+from functions.normalize.assemble import ClockRule
+from functions.normalize.handler import STAGE, Normalize
+from shared.adapter.app import Delegated
+from shared.adapter.wiring import event_app
+from shared.settings import Environment
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What normalize reads from its environment."""
+
+    max_skew_ms: int
+    shards: int
+
+    @classmethod
+    def from_env(cls, mapping: Mapping[str, str]) -> Settings:
+        """Read and check. Raises SettingsError."""
+        env = Environment(mapping)
+        settings = cls(
+            max_skew_ms=env.integer("MAX_SKEW_MS", 60_000, 0, 86_400_000),
+            shards=env.integer("SHARDS", 1, 1, 1024),
+        )
+        env.check()
+        return settings
+
+
+settings = Settings.from_env(os.environ)
+app = event_app(
+    STAGE,
+    Normalize(ClockRule(settings.max_skew_ms * 1000), settings.shards),
+    os.environ,
+    concurrency=2,
+)
+
+
+@functions_framework.aio.http
+async def normalize(request: Request) -> Response:
+    """Answer one request: an event, a probe or a scrape."""
+    return Delegated(app)

@@ -1,0 +1,98 @@
+"""Parsed rows in columns, before they are ordered: what the ways of parsing have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from functions.normalize.line import Line
+from shared.ticks import Bytes8, Int64s, Texts
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rows:
+    """n ticks, in no order. `symbol` is an index into `names`; int64[n] unless said otherwise.
+
+    price = price_mantissa x 10^-price_scale, size likewise. `time_us` is -1 where the sender gave
+    none. `text` is object[n] or None. `payload` and `line` say where in the raw batch a row stood.
+    """
+
+    names: tuple[str, ...]
+    symbol: Int64s
+    price: Int64s
+    price_scale: Int64s
+    size: Int64s
+    size_scale: Int64s
+    time_us: Int64s
+    side: Bytes8
+    id_kind: Bytes8
+    trade_id: Int64s
+    text: Texts | None
+    payload: Int64s
+    line: Int64s
+
+    def __len__(self) -> int:
+        return len(self.symbol)
+
+
+def from_lines(parsed: Sequence[Line], payload: Int64s, line: Int64s) -> Rows:
+    """Return rows of lines that were parsed one by one."""
+    names = tuple(dict.fromkeys(p.symbol for p in parsed))
+    index = {name: i for i, name in enumerate(names)}
+
+    def column(values: list[int]) -> Int64s:
+        return np.array(values, dtype=np.int64)
+
+    text: Texts | None = None
+    if any(p.trade_id_text for p in parsed):
+        text = np.array([p.trade_id_text for p in parsed], dtype=object)
+    return Rows(
+        names,
+        column([index[p.symbol] for p in parsed]),
+        column([p.price.mantissa for p in parsed]),
+        column([p.price.scale for p in parsed]),
+        column([p.size.mantissa for p in parsed]),
+        column([p.size.scale for p in parsed]),
+        column([-1 if p.time_ms is None else p.time_ms * 1000 for p in parsed]),
+        np.array([p.side for p in parsed], dtype=np.uint8),
+        np.array([p.trade_id_kind for p in parsed], dtype=np.uint8),
+        column([p.trade_id for p in parsed]),
+        text,
+        payload,
+        line,
+    )
+
+
+def joined(a: Rows, b: Rows) -> Rows:
+    """Return the rows of both."""
+    if not len(b):
+        return a
+    if not len(a):
+        return b
+    names = tuple(dict.fromkeys(a.names + b.names))
+    index = {name: i for i, name in enumerate(names)}
+    renamed = np.array([index[name] for name in b.names], dtype=np.int64)
+    text: Texts | None = None
+    if a.text is not None or b.text is not None:
+        text = np.concatenate([_texts(a), _texts(b)])
+    return Rows(
+        names,
+        np.concatenate([a.symbol, renamed[b.symbol]]),
+        np.concatenate([a.price, b.price]),
+        np.concatenate([a.price_scale, b.price_scale]),
+        np.concatenate([a.size, b.size]),
+        np.concatenate([a.size_scale, b.size_scale]),
+        np.concatenate([a.time_us, b.time_us]),
+        np.concatenate([a.side, b.side]),
+        np.concatenate([a.id_kind, b.id_kind]),
+        np.concatenate([a.trade_id, b.trade_id]),
+        text,
+        np.concatenate([a.payload, b.payload]),
+        np.concatenate([a.line, b.line]),
+    )
+
+
+def _texts(rows: Rows) -> Texts:
+    return np.full(len(rows), "", dtype=object) if rows.text is None else rows.text
