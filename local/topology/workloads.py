@@ -1,4 +1,4 @@
-"""What runs: functions as `functions/*/func.yaml` states them, Deployments as `knative/bridges/*.yaml`.
+"""What runs: the functions of `functions/*/func.yaml`, the Deployments of `knative/bridges/*.yaml`.
 
 Values of environment variables stay unresolved here (a secret, a key of a ConfigMap): `environment`
 resolves them.
@@ -25,7 +25,7 @@ _LIVENESS, _READINESS = "/health/liveness", "/health/readiness"
 
 @dataclass(frozen=True)
 class Function:
-    """A function. `endpoint` says what people use it for (`api`, `ingest`), `concurrency` its bound."""
+    """A function; `concurrency` is how many requests at a time one process of it takes."""
 
     name: str
     namespace: str
@@ -79,14 +79,16 @@ def load_functions(directory: Path) -> tuple[Function, ...]:
 
 
 def load_deployments(directory: Path) -> tuple[Deployment, ...]:
-    """Read the Deployments of `<directory>/*.yaml`. Raises ManifestError, a line for each problem."""
+    """Read the Deployments of `<directory>/*.yaml`. Raises ManifestError, a line a problem."""
     deployments: list[Deployment] = []
     problems: list[str] = []
     for file in sorted(directory.glob("*.yaml")):
         try:
-            for each in documents(file):
-                if each.get("kind") == "Deployment":
-                    deployments.append(_read_deployment(file, each))
+            deployments += [
+                _read_deployment(file, each)
+                for each in documents(file)
+                if each.get("kind") == "Deployment"
+            ]
         except ManifestError as error:
             problems.append(str(error))
     if problems:

@@ -1,0 +1,119 @@
+"""`kandle demo`: the platform with a simulated market, and its candles as they form."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import quote
+
+import httpx
+import typer
+
+from local.cli.options import DataDir
+from local.cli.up import HttpPort, SimulateRate, UdpPort
+from local.instance import DEFAULT_DATA_DIR
+from local.supervisor.options import DEFAULT_HTTP_PORT, DEFAULT_UDP_PORT, Options
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from local.instance import Instance
+
+_SYMBOLS, _CANDLES = 6, 3
+_TIMEOUT_S = 2.0
+
+_HELP = """Show it all at work: `kandle up --simulate` with the candles as they form.
+
+Ends with Ctrl-C, or after --seconds, and sums up what flowed.
+
+Examples:
+
+  kandle demo
+
+  kandle demo --seconds 60 --simulate-rate 2000
+"""
+
+
+class CandleView:
+    """The live line, and below it the newest one-minute candles of every instrument."""
+
+    def __init__(self) -> None:
+        self._client = httpx.AsyncClient(trust_env=False, timeout=_TIMEOUT_S)
+
+    async def refresh(self, sample: dict[str, Any], instance: Instance) -> RenderableType:
+        """Ask the API for the candles and render both."""
+        from rich.console import Group
+
+        from local.cli.display import candle_table, status_line
+
+        try:
+            rows = await self._candles(instance.env.get("API_URL", ""))
+        except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
+            return Group(status_line(sample), f"(the API does not answer yet: {error!r})")
+        if not rows:
+            return Group(status_line(sample), "(no candles yet)")
+        return Group(status_line(sample), "", candle_table(rows))
+
+    async def close(self) -> None:
+        """Close the connections to the API."""
+        await self._client.aclose()
+
+    async def _candles(self, api: str) -> list[tuple[str, dict[str, Any]]]:
+        latest = (await self._client.get(f"{api}/api/latest")).raise_for_status().json()
+        symbols = sorted(each["symbol"] for each in latest)[:_SYMBOLS]
+        answers = await asyncio.gather(
+            *(
+                self._client.get(
+                    f"{api}/api/candles/{quote(symbol, safe='')}",
+                    params={"timeframe": "1m", "limit": _CANDLES},
+                )
+                for symbol in symbols
+            )
+        )
+        return [
+            (symbol, candle)
+            for symbol, answer in zip(symbols, answers, strict=True)
+            for candle in answer.raise_for_status().json()["candles"]
+        ]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("demo", help=_HELP)(demo)
+
+
+def demo(
+    seconds: Annotated[
+        float | None,
+        typer.Option(min=0, help="Stop so long after it was ready.", show_default="until Ctrl-C"),
+    ] = None,
+    simulate_rate: SimulateRate = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    http_port: HttpPort = DEFAULT_HTTP_PORT,
+    udp_port: UdpPort = DEFAULT_UDP_PORT,
+) -> None:
+    """Run the platform with a simulated market, then sum up."""
+    options = Options(
+        data_dir,
+        http_port=http_port,
+        udp_port=udp_port,
+        simulate=True,
+        simulate_rate=simulate_rate,
+    )
+    sample = asyncio.run(_demo(options, seconds))
+    if sample:
+        typer.echo(
+            f"in {sample['uptime_s']:,.0f} s: {sample['ticks']:,} ticks in, "
+            f"{sample['candles']:,} candles published, {sample['rejects']:,} rejects, "
+            f"{sample['dead_letters']:,} dead letters"
+        )
+
+
+async def _demo(options: Options, seconds: float | None) -> dict[str, Any]:
+    from local.cli.session import run
+
+    view = CandleView()
+    try:
+        return await run(options, view, seconds=seconds)
+    finally:
+        await view.close()

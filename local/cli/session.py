@@ -1,0 +1,165 @@
+"""One run of the platform in a terminal: start, show, live view, stop. For `up` and `demo`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+from rich.console import Console, RenderableType
+from rich.live import Live
+
+from local.cli import display
+from local.instance import Instance
+from local.supervisor import status
+from local.supervisor.options import Options
+from local.supervisor.platform import Platform
+
+_PLAIN_EVERY_S = 10.0
+_SAMPLE_EVERY_S = 1.0
+
+
+class View(Protocol):
+    """What is shown while the platform runs."""
+
+    async def refresh(self, sample: dict[str, Any], instance: Instance) -> RenderableType:
+        """Render a sample of the status, after asking for whatever else is shown."""
+        ...
+
+
+@dataclass
+class StopRequest:
+    """Set by the first SIGINT or SIGTERM; the second SIGINT calls `kill`."""
+
+    event: asyncio.Event
+    kill: Callable[[], None]
+
+    def ask(self, kill: bool) -> None:
+        """Ask to stop, or, when that was asked before, to kill."""
+        if self.event.is_set() and kill:
+            self.kill()
+        self.event.set()
+
+
+async def run(options: Options, view: View, *, seconds: float | None = None) -> dict[str, Any]:
+    """Run the platform until SIGINT, SIGTERM or `seconds` after it was ready.
+
+    Returns the last sample of the status, empty when it was stopped before there was one. Raises
+    what `Platform.start` raises, after everything that had started was stopped.
+    """
+    console = display.console()
+
+    def notice(text: str) -> None:
+        console.print(f"! {text}", style="yellow", markup=False, soft_wrap=True)
+
+    platform = Platform(options, notice)
+    stop = StopRequest(asyncio.Event(), platform.kill)
+    with _signals(stop):
+        try:
+            instance = await _started(platform, console, stop)
+            if instance is None:
+                return {}
+            console.print(display.component_table(instance.components))
+            console.print(display.ready_line(instance.env), style="bold green", soft_wrap=True)
+            return await _live(platform, instance, view, console, stop, seconds)
+        finally:
+            started = time.monotonic()
+            console.print("stopping (Ctrl-C again kills at once)", style="dim")
+            killed = await platform.stop()
+            if killed:
+                notice(f"killed, since they did not stop in time: {', '.join(killed)}")
+            console.print(f"stopped in {time.monotonic() - started:.1f} s", style="dim")
+
+
+async def _started(platform: Platform, console: Console, stop: StopRequest) -> Instance | None:
+    """Start the platform; None when the stop was asked for before it was ready."""
+    began = time.monotonic()
+    with console.status("starting") as spinner:
+
+        def progress(step: str) -> None:
+            if console.is_terminal:
+                spinner.update(step)
+            else:
+                console.print(step, markup=False, soft_wrap=True)
+
+        start = asyncio.create_task(platform.start(progress))
+        stopping = asyncio.create_task(stop.event.wait())
+        try:
+            await asyncio.wait({start, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if not start.done():
+                start.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await start
+                return None
+        finally:
+            stopping.cancel()
+    instance = start.result()
+    console.print(f"started in {time.monotonic() - began:.1f} s", style="dim")
+    return instance
+
+
+async def _live(
+    platform: Platform,
+    instance: Instance,
+    view: View,
+    console: Console,
+    stop: StopRequest,
+    seconds: float | None,
+) -> dict[str, Any]:
+    """Sample and show until the stop; return the last sample."""
+    began = time.monotonic()
+    shown = -_PLAIN_EVERY_S if seconds is not None else 0.0
+    processes = [each.pid for each in platform.keepers]
+    sample: dict[str, Any] = {}
+
+    def warn(text: str) -> None:
+        console.print(f"! broker: {text}", style="bold yellow", markup=False, soft_wrap=True)
+
+    sampler = status.Sampler(platform, warn)
+    live = Live(console=console, auto_refresh=False, transient=False)
+    if console.is_terminal:
+        live.start()
+    try:
+        while not stop.event.is_set():
+            latest = await sampler.sample()
+            status.write(latest, platform.options.data_dir.absolute())
+            sample = asdict(latest)
+            now = [each.pid for each in platform.keepers]
+            if now != processes:
+                processes = now
+                platform.describe()
+            elapsed = time.monotonic() - began
+            if console.is_terminal:
+                live.update(await view.refresh(sample, instance), refresh=True)
+            elif elapsed - shown >= _PLAIN_EVERY_S:
+                shown = elapsed
+                console.print(await view.refresh(sample, instance))
+            if seconds is not None and elapsed >= seconds:
+                break
+            await _until(stop.event.wait(), _SAMPLE_EVERY_S)
+    finally:
+        live.stop()
+        await sampler.close()
+    return sample
+
+
+async def _until(event: Awaitable[Any], timeout_s: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(event, timeout_s)
+
+
+@contextlib.contextmanager
+def _signals(stop: StopRequest) -> Iterator[None]:
+    loop = asyncio.get_running_loop()
+    caught = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    for each in caught:
+        loop.add_signal_handler(each, stop.ask, each is signal.SIGINT)
+    try:
+        yield
+    finally:
+        for each in caught:
+            loop.remove_signal_handler(each)

@@ -1,0 +1,95 @@
+"""`kandle up`: the whole platform on this machine, until it is stopped."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from local.cli.options import DataDir
+from local.instance import DEFAULT_DATA_DIR
+from local.supervisor.options import DEFAULT_HTTP_PORT, DEFAULT_UDP_PORT, Options
+from local.topology.selection import ALL
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from local.instance import Instance
+
+_HELP = """Run the platform here: servers, broker, functions and sources, until Ctrl-C.
+
+NATS, Valkey, PostgreSQL and SeaweedFS are started from their wheels, on loopback, with generated
+credentials. One that is named in the environment (NATS_URL, REDIS_URL, DATABASE_URL,
+S3_ENDPOINT_URL with its AWS keys) is used instead. Data stays in --data-dir; a later start goes on
+where this one stopped.
+
+What runs is what eventing/*.yaml and functions/*/func.yaml say.
+
+Examples:
+
+  kandle up
+
+  kandle up --simulate
+
+  kandle up --data-dir /var/tmp/kandle --http-port 9000 --udp-port 6000
+
+  kandle up --eventing my-triggers/ --functions none
+"""
+
+EventingDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--eventing",
+        metavar="DIR",
+        help="Run the Brokers, Triggers and sources of another directory.",
+        show_default="eventing/ of the repository",
+    ),
+]
+Functions = Annotated[
+    str,
+    typer.Option(
+        metavar="all|none|a,b,c",
+        help="Which functions to run. With --eventing, all means those it refers to.",
+    ),
+]
+HttpPort = Annotated[int, typer.Option(min=1, max=65535, help="Port of the history API.")]
+UdpPort = Annotated[int, typer.Option(min=1, max=65535, help="Port that takes ticks over UDP.")]
+SimulateRate = Annotated[
+    float | None,
+    typer.Option(min=0.01, help="Simulated ticks a second, in all.", show_default="200"),
+]
+
+
+class StatusView:
+    """One line that lives."""
+
+    async def refresh(self, sample: dict[str, Any], instance: Instance) -> RenderableType:
+        """Render the line."""
+        from local.cli.display import status_line
+
+        return status_line(sample)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("up", help=_HELP)(up)
+
+
+def up(
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    simulate: Annotated[
+        bool, typer.Option("--simulate/--no-simulate", help="Send ticks of a made-up market.")
+    ] = False,
+    simulate_rate: SimulateRate = None,
+    functions: Functions = ALL,
+    eventing: EventingDir = None,
+    http_port: HttpPort = DEFAULT_HTTP_PORT,
+    udp_port: UdpPort = DEFAULT_UDP_PORT,
+) -> None:
+    """Run the platform until it is stopped."""
+    from local.cli.session import run
+
+    options = Options(data_dir, eventing, functions, http_port, udp_port, simulate, simulate_rate)
+    asyncio.run(run(options, StatusView()))

@@ -1,0 +1,94 @@
+"""One process: started tied to this one, its output in a log file, stopped within a bound."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from pathlib import Path
+
+from local.supervisor.component import Component, base_environment, tethered
+from local.supervisor.leftovers import kill_group
+
+LOG_LIMIT_BYTES = 8 * 1024 * 1024
+_TAIL_BYTES = 16 * 1024
+
+
+class Child:
+    """A started process of a component."""
+
+    def __init__(self, process: asyncio.subprocess.Process, log: Path, log_start: int) -> None:
+        self._process = process
+        self._log = log
+        self._log_start = log_start
+
+    @classmethod
+    async def start(cls, component: Component) -> Child:
+        """Start it in a session of its own, so that a Ctrl-C reaches the supervisor alone."""
+        rotate(component.log)
+        command = tethered(
+            component.command,
+            prefix=component.prefix,
+            user=component.user,
+            death_signal=component.death_signal,
+        )
+        with component.log.open("ab") as log:
+            position = log.tell()
+            process = await asyncio.create_subprocess_exec(
+                *command,
+                cwd=component.directory,
+                env=base_environment() | dict(component.environment),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        return cls(process, component.log, position)
+
+    @property
+    def pid(self) -> int:
+        """Its process id, which also names its group."""
+        return self._process.pid
+
+    async def ended(self) -> str:
+        """Wait for its end; return how it ended, for people."""
+        code = await self._process.wait()
+        kill_group(self.pid)  # whatever it started itself
+        if code >= 0:
+            return f"exit code {code}"
+        try:
+            return f"killed by {signal.Signals(-code).name}"
+        except ValueError:
+            return f"killed by signal {-code}"
+
+    async def stop(self, stop_signal: signal.Signals, patience_s: float) -> bool:
+        """Ask it to end, kill it after `patience_s`; return whether it ended by itself."""
+        if self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.send_signal(stop_signal)
+        try:
+            async with asyncio.timeout(patience_s):
+                await self.ended()
+        except TimeoutError:
+            self.kill()
+            await self.ended()
+            return False
+        return True
+
+    def kill(self) -> None:
+        """Kill it and what it started, at once."""
+        if self._process.returncode is None:
+            kill_group(self.pid)
+
+    def last_lines(self, count: int) -> list[str]:
+        """Return the last lines that this very process wrote."""
+        with self._log.open("rb") as log:
+            end = log.seek(0, 2)
+            log.seek(max(self._log_start, end - _TAIL_BYTES))
+            return log.read().decode(errors="replace").splitlines()[-count:]
+
+
+def rotate(log: Path) -> None:
+    """Begin a new log when the old one has grown; one old one is kept."""
+    if log.exists() and log.stat().st_size > LOG_LIMIT_BYTES:
+        log.replace(log.with_name(log.name + ".1"))

@@ -1,0 +1,38 @@
+"""Counters of processes that restart: read from Prometheus text, added up over their lives."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Mapping
+
+_SAMPLE = re.compile(r"^(kandle_[a-z0-9_]+(?:\{.*\})?)\s+([0-9.eE+-]+|NaN|[+-]Inf)(?:\s+\d+)?$")
+
+
+def kandle_samples(text: str) -> dict[str, float]:
+    """Read the samples of Prometheus text whose names begin with `kandle_`, by name and labels."""
+    matches = (_SAMPLE.match(line) for line in text.splitlines())
+    return {match[1]: float(match[2]) for match in matches if match}
+
+
+class Counters:
+    """Totals by name, over all label values and all lives of the processes that count."""
+
+    def __init__(self) -> None:
+        self._last: dict[tuple[str, str], float] = {}
+        self._totals: defaultdict[str, float] = defaultdict(float)
+
+    def observe(self, process: str, samples: Mapping[str, float]) -> None:
+        """Add what `process` has counted since the last time.
+
+        A value below the last one means that it began anew, from zero, as Prometheus reads it. The
+        first value counts in full: the processes start together with their supervisor.
+        """
+        for series, value in samples.items():
+            last = self._last.get((process, series), 0.0)
+            self._totals[series.partition("{")[0]] += value - last if value >= last else value
+            self._last[process, series] = value
+
+    def total(self, name: str) -> int:
+        """Return the total of a counter; 0 when nobody has it."""
+        return round(self._totals[name])

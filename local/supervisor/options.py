@@ -1,0 +1,25 @@
+"""What `kandle up` was asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from local.instance import DEFAULT_DATA_DIR
+from local.topology.selection import ALL
+
+DEFAULT_HTTP_PORT = 8080
+DEFAULT_UDP_PORT = 5005
+
+
+@dataclass(frozen=True)
+class Options:
+    """One start. `eventing` None is the repository's own topology, `simulate_rate` is ticks/s."""
+
+    data_dir: Path = DEFAULT_DATA_DIR
+    eventing: Path | None = None
+    functions: str = ALL
+    http_port: int = DEFAULT_HTTP_PORT
+    udp_port: int = DEFAULT_UDP_PORT
+    simulate: bool = False
+    simulate_rate: float | None = None

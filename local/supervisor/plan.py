@@ -1,0 +1,199 @@
+"""Turns the topology into processes: what to run, with which environment, at which address."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from local.servers.server import LOOPBACK, Place
+from local.supervisor.component import Component, Kind
+from local.supervisor.options import Options
+from local.supervisor.probe import answers
+from local.supervisor.topology import API, INGEST, UDP_PORT, Topology
+from local.topology.addressable import INGRESS_HOST
+from local.topology.environment import STORES_SECRET, Values, localised, resolve
+from local.topology.selection import sink_environment
+from local.topology.workloads import Deployment, Function
+
+INGEST_PATH = "/ingest"
+BROKER = "broker"
+SIMULATOR = "simulator"
+_FIRST_MOMENT_S = 0.3
+_METRICS_PORT = "METRICS_PORT"
+_FUNCTION_SERVER = (
+    *("-m", "uvicorn", "functions_framework.aio:app"),
+    *("--host", LOOPBACK),
+    *("--no-access-log", "--log-level", "warning"),
+    *("--timeout-graceful-shutdown", "8"),
+    *("--loop", "uvloop", "--http", "httptools"),
+)
+
+
+class Plan:
+    """The processes of a topology, on the ports of a place. Makes no process itself."""
+
+    def __init__(
+        self,
+        topology: Topology,
+        options: Options,
+        place: Place,
+        variables: Mapping[str, str],
+    ) -> None:
+        self._topology = topology
+        self._options = options
+        self._place = place
+        self._values = Values({STORES_SECRET: variables}, topology.config_maps, os.environ)
+        self._variables = variables
+        self._broker_url = f"http://{LOOPBACK}:{place.ports.take(BROKER)}"
+        self._function_urls = {each.host: self._function_url(each) for each in topology.functions}
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """Host names of the cluster, each with its loopback URL."""
+        return {**self._function_urls, INGRESS_HOST: self._broker_url}
+
+    @property
+    def broker_url(self) -> str:
+        """Where the broker process serves its ingresses and its statistics."""
+        return self._broker_url
+
+    @property
+    def endpoints(self) -> dict[str, str]:
+        """What people talk to, as far as it is there: API_URL, INGEST_URL, UDP_ADDR, K_SINK."""
+        found = {}
+        for each in self._topology.functions:
+            if each.endpoint == API:
+                found["API_URL"] = self._function_urls[each.host]
+            if each.endpoint == INGEST:
+                found["INGEST_URL"] = self._function_urls[each.host] + INGEST_PATH
+        if self._topology.takes_udp:
+            found["UDP_ADDR"] = f"{LOOPBACK}:{self._options.udp_port}"
+        sink = self._entry_sink()
+        return {**found, "K_SINK": sink} if sink else found
+
+    def functions(self) -> list[Component]:
+        """Return each function, under functions-framework in a process of its own."""
+        return [self._function(each) for each in self._topology.functions]
+
+    def broker(self, addresses: Path) -> Component:
+        """Return the broker process; it resolves cluster names with the file `addresses`."""
+        return Component(
+            name=BROKER,
+            kind=Kind.BROKER,
+            command=(
+                *(sys.executable, "-m", "local.broker"),
+                *("--eventing", str(self._topology.directory)),
+                *("--port", str(urlsplit(self._broker_url).port)),
+                *("--addresses", str(addresses)),
+            ),
+            environment={"NATS_URL": self._variables["NATS_URL"], "PYTHONUNBUFFERED": "1"},
+            directory=self._topology.repository.root,
+            url=self._broker_url,
+            log=self._place.log(BROKER),
+            ready=answers(f"{self._broker_url}/readyz"),
+            start_timeout_s=60.0,
+        )
+
+    def sources(self) -> list[Component]:
+        """Return the Deployments that SinkBindings name, then the simulator if it is asked for."""
+        sources = [self._deployment(each) for each in self._topology.deployments]
+        return [*sources, self._simulator()] if self._options.simulate else sources
+
+    def _function_url(self, function: Function) -> str:
+        if function.endpoint == API:
+            return f"http://{LOOPBACK}:{self._options.http_port}"
+        return f"http://{LOOPBACK}:{self._place.ports.take(function.name)}"
+
+    def _function(self, function: Function) -> Component:
+        url = self._function_urls[function.host]
+        port = str(urlsplit(url).port)
+        environment = {
+            "FUNCTION_SIGNATURE_TYPE": "http",
+            **resolve(function.env, self._values),
+            **sink_environment(function, self._topology.eventing.sink_bindings),
+        }
+        return Component(
+            name=function.name,
+            kind=Kind.FUNCTION,
+            command=(sys.executable, *_FUNCTION_SERVER, "--port", port),
+            environment={
+                **{name: localised(each, self.addresses) for name, each in environment.items()},
+                "HOST": LOOPBACK,
+                "PORT": port,
+                "K_SERVICE": function.name,
+                "PYTHONUNBUFFERED": "1",
+            },
+            directory=self._topology.repository.root,
+            url=url,
+            log=self._place.log(function.name),
+            ready=answers(url + function.readiness),
+            metrics_url=f"{url}/metrics",
+        )
+
+    def _deployment(self, deployment: Deployment) -> Component:
+        environment = {
+            **resolve(deployment.env, self._values),
+            **sink_environment(deployment, self._topology.eventing.sink_bindings),
+        }
+        given = {"UDP_HOST": LOOPBACK, UDP_PORT: str(self._options.udp_port)}
+        metrics_url = None
+        if _METRICS_PORT in environment:
+            given[_METRICS_PORT] = str(self._place.ports.take(f"{deployment.name}-metrics"))
+            metrics_url = f"http://{LOOPBACK}:{given[_METRICS_PORT]}/metrics"
+        environment.update({name: each for name, each in given.items() if name in environment})
+        program, *arguments = deployment.command
+        python = program in ("python", "python3")
+        listens = UDP_PORT in environment
+        return Component(
+            name=deployment.name,
+            kind=Kind.SOURCE,
+            command=(sys.executable if python else program, *arguments),
+            environment={
+                **{name: localised(each, self.addresses) for name, each in environment.items()},
+                "PYTHONUNBUFFERED": "1",
+            },
+            directory=self._topology.repository.root,
+            url=f"udp://{LOOPBACK}:{self._options.udp_port}" if listens else "",
+            log=self._place.log(deployment.name),
+            ready=answers(metrics_url) if metrics_url else _once_it_runs,
+            metrics_url=metrics_url,
+        )
+
+    def _simulator(self) -> Component:
+        address = f"{LOOPBACK}:{self._options.udp_port}"
+        rate = self._options.simulate_rate
+        return Component(
+            name=SIMULATOR,
+            kind=Kind.SOURCE,
+            command=(
+                *(sys.executable, "-m", "local.cli.main", "simulate", "--quiet"),
+                *("--to", "udp", "--udp-addr", address),
+                *(("--rate", f"{rate:g}") if rate is not None else ()),
+            ),
+            directory=self._topology.repository.root,
+            url=f"to udp://{address}",
+            log=self._place.log(SIMULATOR),
+            ready=_once_it_runs,
+        )
+
+    def _entry_sink(self) -> str | None:
+        """Find where raw events enter: the sink of the sources, else the first Broker."""
+        bindings = self._topology.eventing.sink_bindings
+        workloads: list[Deployment | Function] = [*self._topology.deployments]
+        workloads += self._topology.functions
+        for each in workloads:
+            bound = sink_environment(each, bindings)
+            if bound and (isinstance(each, Deployment) or each.endpoint == INGEST):
+                return localised(bound["K_SINK"], self.addresses)
+        brokers = self._topology.eventing.brokers
+        return f"{self._broker_url}/{brokers[0].key}" if brokers else None
+
+
+async def _once_it_runs() -> bool:
+    """Tell of a process without an address: ready when it has outlived its first moment."""
+    await asyncio.sleep(_FIRST_MOMENT_S)
+    return True

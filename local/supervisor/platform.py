@@ -1,0 +1,192 @@
+"""The whole platform on one data directory: started in order, and stopped without leftovers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+
+from local.instance import Instance, RunningComponent, instance_path, status_path, write_json
+from local.servers import external
+from local.servers.nats import nats
+from local.servers.postgres import postgres
+from local.servers.seaweedfs import seaweedfs
+from local.servers.server import Place, Server
+from local.servers.valkey import valkey
+from local.supervisor.component import Component, Kind
+from local.supervisor.fixed_ports import require_free
+from local.supervisor.keeper import Keeper
+from local.supervisor.leftovers import ProcessRecord
+from local.supervisor.lock import DirectoryLock
+from local.supervisor.options import Options
+from local.supervisor.plan import Plan
+from local.supervisor.topology import Topology
+
+STOP_WITHIN_S = 9.5
+"""All of a stop, killing included, fits into this."""
+
+# What is stopped together, in order, and how long it may take before it is killed. Functions finish
+# what the broker had in flight, so they go after it; the stores serve them to the end.
+_STOP_ORDER: Sequence[tuple[Kind, float]] = (
+    (Kind.SOURCE, 1.5),
+    (Kind.BROKER, 2.5),
+    (Kind.FUNCTION, 2.0),
+    (Kind.SERVER, 3.0),
+)
+_SERVERS: Mapping[str, Callable[[Place], Server]] = {
+    "NATS_URL": nats,
+    "REDIS_URL": valkey,
+    "DATABASE_URL": postgres,
+    "S3_ENDPOINT_URL": seaweedfs,
+}
+
+
+class Platform:
+    """One instance. `notice` gets a line for people when a component dies or comes back.
+
+    Attributes:
+        keepers: the components in the order of their start.
+        variables: the URLs and keys of the stores.
+        plan: the processes and addresses, once the servers are known.
+
+    """
+
+    def __init__(self, options: Options, notice: Callable[[str], None]) -> None:
+        self.options = options
+        self.keepers: list[Keeper] = []
+        self.variables: dict[str, str] = {}
+        self.plan: Plan | None = None
+        self._external: list[RunningComponent] = []
+        self._notice = notice
+        self._data_dir = options.data_dir.absolute()
+        self._lock: DirectoryLock | None = None
+        self._record = ProcessRecord(self._data_dir / "run" / "processes.json")
+        self._started_at = ""
+
+    async def start(self, progress: Callable[[str], None]) -> Instance:
+        """Start everything; return when all of it is ready. `progress` hears of every step.
+
+        Raises InUseError, StartError, ManifestError or UsageError. `stop` has to follow anyway.
+        """
+        topology = Topology.load(self.options)
+        self._data_dir.mkdir(parents=True, exist_ok=True)
+        lock = DirectoryLock(self._data_dir)
+        lock.acquire()
+        self._lock = lock
+        self._started_at = datetime.now(UTC).isoformat(timespec="seconds")
+        for name in await asyncio.to_thread(self._record.end_leftovers):
+            self._notice(f"ended {name}, which an earlier instance had left running")
+        if topology.has_api:
+            require_free(self.options.http_port, "--http-port")
+        if topology.takes_udp:
+            require_free(self.options.udp_port, "--udp-port", socket.SOCK_DGRAM)
+        place = Place.at(self._data_dir)
+
+        await self._start_servers(place, progress)
+        self.plan = Plan(topology, self.options, place, self.variables)
+        addresses = self._data_dir / "run" / "addresses.json"
+        write_json(addresses, self.plan.addresses, 0o644)
+        await self._start(self.plan.functions(), progress)
+        await self._start([self.plan.broker(addresses)], progress)
+        await self._start(self.plan.sources(), progress)
+        return self.describe()
+
+    def describe(self) -> Instance:
+        """Write down what runs now, for other commands, and return it."""
+        assert self.plan is not None
+        running = [
+            RunningComponent(
+                each.component.name,
+                each.component.kind,
+                each.pid,
+                each.component.url,
+                str(each.component.log),
+            )
+            for each in self.keepers
+        ]
+        instance = Instance(
+            pid=os.getpid(),
+            started_at=self._started_at,
+            data_dir=str(self._data_dir),
+            env={**self.variables, **self.plan.endpoints},
+            addresses=self.plan.addresses,
+            components=[*self._external, *running],
+        )
+        instance.write()
+        return instance
+
+    async def stop(self) -> list[str]:
+        """Stop everything, the sources first; return the names of what had to be killed."""
+        deadline = time.monotonic() + STOP_WITHIN_S
+        killed: list[str] = []
+        for kind, patience_s in _STOP_ORDER:
+            group = [each for each in self.keepers if each.component.kind is kind]
+            left_s = max(0.1, min(patience_s, deadline - time.monotonic()))
+            gently = await asyncio.gather(*(each.stop(left_s) for each in group))
+            killed += [
+                each.component.name
+                for each, was_gentle in zip(group, gently, strict=True)
+                if not was_gentle
+            ]
+        if self._lock is not None:
+            run = self._data_dir / "run"
+            for file in (
+                instance_path(self._data_dir),
+                status_path(self._data_dir),
+                run / "addresses.json",
+                run / "processes.json",
+            ):
+                file.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                run.rmdir()
+            self._lock.release()
+        return killed
+
+    def kill(self) -> None:
+        """Kill every process at once. `stop` still has to end."""
+        for each in self.keepers:
+            each.kill()
+
+    async def _start_servers(self, place: Place, progress: Callable[[str], None]) -> None:
+        components = []
+        for variable, server in _SERVERS.items():
+            given = external.given(variable, os.environ)
+            if given:
+                shown = external.address(given[variable])
+                progress(f"checking {shown} ({variable})")
+                await external.check(variable, given)
+                self.variables.update(given)
+                self._external.append(
+                    RunningComponent(
+                        variable.partition("_")[0].lower(), "external", None, shown, ""
+                    )
+                )
+            else:
+                local = server(place)
+                self.variables.update(local.variables)
+                components.append(local.component)
+        await self._start(components, progress)
+
+    async def _start(
+        self, components: Sequence[Component], progress: Callable[[str], None]
+    ) -> None:
+        """Start these together. The first that fails ends the start of the others."""
+        keepers = [Keeper(each, self._record, self._notice) for each in components]
+        self.keepers += keepers
+
+        async def start(keeper: Keeper) -> None:
+            progress(f"starting {keeper.component.name}")
+            await keeper.start()
+            progress(f"{keeper.component.name} is ready")
+
+        tasks = [asyncio.create_task(start(each)) for each in keepers]
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,192 @@
+"""The live status of the instance: what flows, what waits, what was refused, and what runs."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import nats
+import nats.errors
+from nats.aio.client import Client
+from nats.js.errors import NotFoundError
+
+from local.instance import status_path, write_json
+from local.supervisor.counters import Counters, kandle_samples
+from local.supervisor.platform import Platform
+
+_DEAD_LETTERS = "KANDLE_DEAD_LETTERS"
+_RATE_OVER_S = 5.0
+_TIMEOUT_S = 0.8
+_ACCEPTED = "accepted"
+
+
+@dataclass(frozen=True)
+class ComponentStatus:
+    """Where one process stands; `restarts` since the instance started."""
+
+    name: str
+    kind: str
+    state: str
+    pid: int | None
+    restarts: int
+    url: str
+    log: str
+
+
+@dataclass(frozen=True)
+class Status:
+    """One sample. Counts are since the instance started, rates over the last five seconds.
+
+    `dead_letters` is how many the stream holds; `lag` is, by trigger, what waits or is unanswered.
+    """
+
+    time: str
+    uptime_s: float
+    ticks_per_s: float
+    events_per_s: float
+    ticks: int
+    events: int
+    candles: int
+    rejects: int
+    dead_letters: int
+    udp_datagrams: int
+    ticks_stored: int
+    candles_stored: int
+    lag: dict[str, int]
+    warnings: list[dict[str, str]]
+    components: list[ComponentStatus]
+
+
+class Sampler:
+    """Takes the samples of a platform that has started. `warn` gets each new warning, once."""
+
+    def __init__(self, platform: Platform, warn: Callable[[str], None]) -> None:
+        self._platform = platform
+        self._warn = warn
+        self._client = httpx.AsyncClient(trust_env=False, timeout=_TIMEOUT_S)
+        self._nats: Client | None = None
+        self._counters = Counters()
+        self._started = time.monotonic()
+        self._history: deque[tuple[float, int, int]] = deque([(self._started, 0, 0)])
+        self._lag: dict[str, int] = {}
+        self._warnings: list[dict[str, str]] = []
+        self._warned: set[tuple[str, str]] = set()
+        self._dead_letters = 0
+
+    async def close(self) -> None:
+        """Close its connections."""
+        await self._client.aclose()
+        if self._nats is not None:
+            await self._nats.close()
+
+    async def sample(self) -> Status:
+        """Ask every component. One that does not answer counts as it stood before."""
+        await asyncio.gather(
+            self._ask_broker(),
+            self._ask_dead_letters(),
+            *(
+                self._ask_metrics(each.component.name, each.component.metrics_url)
+                for each in self._platform.keepers
+                if each.component.metrics_url
+            ),
+        )
+        return self._status()
+
+    async def _ask_metrics(self, name: str, url: str) -> None:
+        text = await self._get(url)
+        if text is not None:
+            self._counters.observe(name, kandle_samples(text))
+
+    async def _ask_broker(self) -> None:
+        assert self._platform.plan is not None
+        text = await self._get(f"{self._platform.plan.broker_url}/stats")
+        if text is None:
+            return
+        stats: dict[str, Any] = httpx.Response(200, text=text).json()
+        for name, broker in stats["brokers"].items():
+            self._counters.observe(name, {_ACCEPTED: broker["accepted"]})
+        self._lag = {name: trigger["lag"] for name, trigger in stats["triggers"].items()}
+        self._warnings = stats["warnings"]
+        for warning in self._warnings:
+            key = (warning["time"], warning["text"])
+            if key not in self._warned:
+                self._warned.add(key)
+                self._warn(warning["text"])
+
+    async def _ask_dead_letters(self) -> None:
+        try:
+            async with asyncio.timeout(_TIMEOUT_S):
+                if self._nats is None:
+                    self._nats = await nats.connect(
+                        self._platform.variables["NATS_URL"],
+                        max_reconnect_attempts=-1,
+                        error_cb=_ignore,
+                    )
+                stream = await self._nats.jetstream().stream_info(_DEAD_LETTERS)
+        except NotFoundError:
+            self._dead_letters = 0
+        except (nats.errors.Error, OSError, TimeoutError):
+            return
+        else:
+            self._dead_letters = stream.state.messages
+
+    async def _get(self, url: str) -> str | None:
+        try:
+            answer = await self._client.get(url)
+        except httpx.HTTPError:
+            return None
+        return answer.text if answer.is_success else None
+
+    def _status(self) -> Status:
+        total = self._counters.total
+        now = time.monotonic()
+        ticks, events = total("kandle_ticks_total"), total(_ACCEPTED)
+        self._history.append((now, ticks, events))
+        while len(self._history) > 2 and now - self._history[0][0] > _RATE_OVER_S:
+            self._history.popleft()
+        then, old_ticks, old_events = self._history[0]
+        span_s = max(now - then, 1e-3)
+        return Status(
+            time=datetime.now(UTC).isoformat(timespec="milliseconds"),
+            uptime_s=round(now - self._started, 1),
+            ticks_per_s=round((ticks - old_ticks) / span_s, 1),
+            events_per_s=round((events - old_events) / span_s, 1),
+            ticks=ticks,
+            events=events,
+            candles=total("kandle_candles_published_total"),
+            rejects=total("kandle_rejects_total"),
+            dead_letters=self._dead_letters,
+            udp_datagrams=total("kandle_udp_datagrams_total"),
+            ticks_stored=total("kandle_ticks_stored_total"),
+            candles_stored=total("kandle_candles_stored_total"),
+            lag=dict(self._lag),
+            warnings=self._warnings,
+            components=[
+                ComponentStatus(
+                    each.component.name,
+                    each.component.kind,
+                    each.state,
+                    each.pid,
+                    each.restarts,
+                    each.component.url,
+                    str(each.component.log),
+                )
+                for each in self._platform.keepers
+            ],
+        )
+
+
+def write(status: Status, data_dir: Path) -> None:
+    """Write the status where `kandle status` finds it."""
+    write_json(status_path(data_dir), asdict(status))
+
+
+async def _ignore(_: Exception) -> None:
+    """Leave it to the next sample."""

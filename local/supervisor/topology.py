@@ -1,0 +1,72 @@
+"""The topology of one start: what its YAML says, read and selected before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from local.errors import UsageError
+from local.supervisor.options import Options
+from local.topology.eventing import Eventing, load_eventing
+from local.topology.repository import Repository
+from local.topology.selection import select_deployments, select_functions
+from local.topology.workloads import (
+    Deployment,
+    Function,
+    load_config_maps,
+    load_deployments,
+    load_functions,
+)
+
+API, INGEST = "api", "ingest"
+"""Values of the label `kandle.dev/endpoint`."""
+
+UDP_PORT = "UDP_PORT"
+"""The variable by which a Deployment says that it listens for datagrams."""
+
+
+@dataclass(frozen=True)
+class Topology:
+    """What was read and selected for one start."""
+
+    repository: Repository
+    directory: Path
+    eventing: Eventing
+    functions: tuple[Function, ...]
+    deployments: tuple[Deployment, ...]
+    config_maps: Mapping[str, Mapping[str, str]]
+
+    @classmethod
+    def load(cls, options: Options) -> Topology:
+        """Read it. Raises ManifestError or UsageError, before anything was started."""
+        repository = Repository.find()
+        own = options.eventing is None
+        directory = (options.eventing or repository.eventing).absolute()
+        if not directory.is_dir():
+            raise UsageError(f"--eventing: {directory} is no directory")
+        eventing = load_eventing(directory)
+        functions = load_functions(repository.functions)
+        topology = cls(
+            repository,
+            directory,
+            eventing,
+            select_functions(functions, options.functions, eventing, everything=own),
+            select_deployments(load_deployments(repository.bridges), eventing),
+            load_config_maps(directory, repository.bridges),
+        )
+        if options.simulate and not topology.takes_udp:
+            raise UsageError(
+                "--simulate sends over UDP, and this topology has nothing that listens"
+            )
+        return topology
+
+    @property
+    def takes_udp(self) -> bool:
+        """Whether a source listens for datagrams."""
+        return any(entry.name == UDP_PORT for each in self.deployments for entry in each.env)
+
+    @property
+    def has_api(self) -> bool:
+        """Whether a function serves the API, on the port that people chose."""
+        return any(each.endpoint == API for each in self.functions)

@@ -1,0 +1,85 @@
+"""Which functions and Deployments a start concerns, and what a SinkBinding gives each of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Sequence
+from urllib.parse import urlsplit
+
+from local.errors import UsageError
+from local.topology.addressable import Destination
+from local.topology.eventing import Eventing, SinkBinding
+from local.topology.workloads import Deployment, Function
+
+ALL, NONE = "all", "none"
+
+
+def select_functions(
+    functions: Sequence[Function], choice: str, eventing: Eventing, *, everything: bool
+) -> tuple[Function, ...]:
+    """Choose by `all`, `none` or names separated by commas.
+
+    `all` means every function if `everything`, else those that the topology refers to: another
+    topology than the repository's own needs only those. Raises UsageError for an unknown name.
+    """
+    if choice == NONE:
+        return ()
+    if choice == ALL:
+        if everything:
+            return tuple(functions)
+        hosts = _referred_hosts(eventing)
+        bound = {each.subject.name for each in eventing.sink_bindings if _of_service(each)}
+        return tuple(each for each in functions if each.host in hosts or each.name in bound)
+    names = [name for part in choice.split(",") if (name := part.strip())]
+    known = [each.name for each in functions]
+    if unknown := sorted(set(names) - set(known)):
+        raise UsageError(
+            f"--functions: there is no {', '.join(unknown)}; there are: {', '.join(known)} "
+            f"(or {ALL}, {NONE})"
+        )
+    return tuple(each for each in functions if each.name in names)
+
+
+def select_deployments(
+    deployments: Sequence[Deployment], eventing: Eventing
+) -> tuple[Deployment, ...]:
+    """Choose the Deployments that a SinkBinding of the topology names: they are its sources."""
+    bound = {
+        (each.subject.namespace, each.subject.name)
+        for each in eventing.sink_bindings
+        if each.subject.kind == "Deployment"
+    }
+    return tuple(each for each in deployments if (each.namespace, each.name) in bound)
+
+
+def sink_environment(
+    workload: Function | Deployment, bindings: Collection[SinkBinding]
+) -> dict[str, str]:
+    """Give what a SinkBinding injects, by cluster address; empty for a workload without one."""
+    kind = "Deployment" if isinstance(workload, Deployment) else "Service"
+    for each in bindings:
+        subject = (each.subject.kind, each.subject.namespace, each.subject.name)
+        if subject == (kind, workload.namespace, workload.name):
+            overrides = {"extensions": dict(each.extensions)} if each.extensions else None
+            return {
+                "K_SINK": each.sink.url,
+                "K_CE_OVERRIDES": json.dumps(overrides) if overrides else "",
+            }
+    return {}
+
+
+def _of_service(binding: SinkBinding) -> bool:
+    return binding.subject.kind == "Service"
+
+
+def _referred_hosts(eventing: Eventing) -> set[str]:
+    return {urlsplit(each.url).hostname or "" for each in _destinations(eventing)}
+
+
+def _destinations(eventing: Eventing) -> Iterator[Destination]:
+    for trigger in eventing.triggers:
+        yield trigger.subscriber
+        if trigger.delivery.dead_letter_sink is not None:
+            yield trigger.delivery.dead_letter_sink
+    yield from (each.sink for each in eventing.ping_sources)
+    yield from (each.sink for each in eventing.sink_bindings)
