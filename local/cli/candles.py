@@ -74,7 +74,9 @@ def register(app: typer.Typer) -> None:
 
 
 def candles(
-    symbol: Annotated[str, typer.Argument(help="The instrument, as its ticks name it.")],
+    symbol: Annotated[
+        str, typer.Argument(metavar="SYMBOL", help="The instrument, as its ticks name it.")
+    ],
     timeframe: Annotated[str, typer.Option(help="1s, 1m, 5m, 15m, 1h, 4h, 1d ...")] = "1m",
     since: Annotated[
         str | None, typer.Option("--from", metavar="T", help="First time.", show_default=False)

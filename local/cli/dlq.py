@@ -34,8 +34,8 @@ ALL: Final = sys.maxsize
 
 _REPLAY_HELP = """Deliver dead letters again, to the very subscriber that failed.
 
-The original event is posted with its own id, so that what was already applied is not applied
-twice. A letter is removed once the subscriber took it (2xx). Cluster names are resolved by the
+The original event is posted with its own id, so that what was already applied is not applied \
+twice. A letter is removed once the subscriber took it (2xx). Cluster names are resolved by the \
 running instance.
 
 Examples:
@@ -142,7 +142,7 @@ def show(
 def replay(
     sequences: Annotated[
         list[int] | None,
-        typer.Argument(metavar="[ID]...", help="Sequence numbers.", show_default=False),
+        typer.Argument(metavar="ID", help="Sequence numbers.", show_default=False),
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="Every dead letter.")] = False,
     destination: Annotated[

@@ -40,11 +40,11 @@ Examples:
 
   kandle replay XRP_ETH-trades.json.gz --symbol XRP-ETH
 
-  kandle replay btcusdt_20240808.gz --speed 10x      [dim]ten times as fast as it happened[/dim]
+  kandle replay btcusdt_20240808.gz --speed 10x
 
-  kandle replay spy-20131007-tick.zip --to http      [dim]every batch is confirmed[/dim]
+  kandle replay spy-20131007-tick.zip --to http   [dim](every batch is confirmed)[/dim]
 
-Prices and sizes are sent exactly as the file has them. With --speed max over UDP the rate is
+Prices and sizes are sent exactly as the file has them. With --speed max over UDP the rate is \
 limited, since UDP loses what a listener cannot take in time; see --rate-limit.
 """.format(formats="\n\n".join(f"  [bold]{each.name}[/bold]: {each.about}" for each in FORMATS))
 
@@ -55,7 +55,7 @@ def register(app: typer.Typer) -> None:
 
 
 def replay(
-    file: Annotated[Path, typer.Argument(help="The recorded ticks.", show_default=False)],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The recorded ticks.")],
     file_format: Annotated[
         str | None,
         typer.Option(

@@ -15,7 +15,7 @@ from local.cli.options import DataDir
 from local.cli.stopping import asked_to_stop
 from local.errors import UsageError
 from local.feeds.instruments import instrument
-from local.feeds.senders import HttpSender, SendError
+from local.feeds.senders import HttpSender, SendError, UdpSender
 from local.feeds.simulator import Arrival, Arrived, Disorder, Simulator
 from local.feeds.tick import plain_symbol
 from local.instance import DEFAULT_DATA_DIR
@@ -26,7 +26,7 @@ HTTP_STEP_S: Final = 0.1
 
 _HELP = """Send ticks of a made-up market until it is stopped (Ctrl-C) or has sent enough.
 
-Prices are random walks on each instrument's tick size. The same --seed trades the same way,
+Prices are random walks on each instrument's tick size. The same --seed trades the same way, \
 with the times of now; trade ids are never used again by a later run.
 
 Examples:
@@ -117,9 +117,13 @@ def _run(
     step_s = HTTP_STEP_S if isinstance(sender, HttpSender) else STEP_S
     started = time.monotonic()
     next_report = started + REPORT_EVERY_S
+    warned = quiet
     while not stop.is_set() and (count is None or simulator.traded < count):
         left = None if count is None else count - simulator.traded
         _send(simulator.advance(time.time_ns() // 1_000_000, left), sender, sent)
+        if isinstance(sender, UdpSender) and sender.refused_lines and not warned:
+            warned = True
+            typer.echo("nothing listens there now; the market goes on meanwhile", err=True)
         now = time.monotonic()
         if seconds is not None and now - started >= seconds:
             break

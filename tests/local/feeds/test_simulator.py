@@ -1,0 +1,175 @@
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from decimal import Decimal
+
+import pytest
+
+from local.feeds.instruments import KNOWN, instrument
+from local.feeds.simulator import Arrival, Arrived, Disorder, Simulator
+
+START_MS = 1_700_000_000_000
+SYMBOLS = ("BTC-USD", "ETH-USD", "AAPL", "MADE-UP")
+
+
+def simulator(
+    seed: int = 7,
+    start_ms: int = START_MS,
+    rate: float = 1_000.0,
+    bursts: bool = False,
+    disorder: Disorder | None = None,
+) -> Simulator:
+    return Simulator(
+        [instrument(symbol) for symbol in SYMBOLS],
+        seed=seed,
+        start_ms=start_ms,
+        rate=rate,
+        bursts=bursts,
+        disorder=disorder,
+    )
+
+
+def run(
+    market: Simulator, seconds: int, step_ms: int = 20, start_ms: int = START_MS
+) -> list[Arrived]:
+    arrived = []
+    for now_ms in range(start_ms + step_ms, start_ms + seconds * 1000 + 1, step_ms):
+        arrived += market.advance(now_ms)
+    return arrived + market.drain()
+
+
+def test_the_same_seed_and_times_give_the_same_ticks() -> None:
+    """A run can be repeated to the last digit, with disorder and bursts; another seed differs."""
+    disorder = Disorder(late_share=0.1, duplicate_share=0.1)
+    first = run(simulator(bursts=True, disorder=disorder), 20)
+    assert first == run(simulator(bursts=True, disorder=disorder), 20)
+    assert first != run(simulator(seed=8, bursts=True, disorder=disorder), 20)
+
+
+def test_the_rate_is_the_rate() -> None:
+    """So many trades a second are made in all, however small or large the steps are."""
+    for step_ms in (1, 20, 500):
+        assert len(run(simulator(rate=250), 8, step_ms)) == pytest.approx(2_000, abs=2)
+    assert len(run(simulator(rate=0.5), 20)) == 10
+
+
+def test_trades_are_on_the_grids_of_their_instrument() -> None:
+    """Prices and sizes are positive whole multiples of the tick and lot size, exactly."""
+    for tick, _ in run(simulator(), 10):
+        traded = instrument(tick.symbol)
+        price, size = Decimal(tick.price), Decimal(tick.size)
+        assert price > 0
+        assert price % (traded.price_step * Decimal(10) ** -traded.price_scale) == 0
+        assert size > 0
+        assert size % (traded.size_step * Decimal(10) ** -traded.size_scale) == 0
+        assert tick.side in ("buy", "sell")
+
+
+def test_prices_stay_where_their_volatility_lets_them() -> None:
+    """A minute of trades moves a price, and by no more than six standard deviations."""
+    prices = defaultdict(list)
+    for tick, _ in run(simulator(rate=200), 60):
+        prices[tick.symbol].append(float(tick.price))
+    assert set(prices) == set(SYMBOLS)
+    for symbol in KNOWN.keys() & prices.keys():
+        traded = KNOWN[symbol]
+        level = traded.price / 10**traded.price_scale
+        assert len(set(prices[symbol])) > 3
+        assert max(abs(price / level - 1) for price in prices[symbol]) < (
+            6 * traded.volatility * 60**0.5 + traded.spread / traded.price
+        )
+
+
+def test_without_disorder_ticks_come_in_order_with_ids_that_count_up() -> None:
+    """Each instrument's times never go back and its trade ids have no gap."""
+    by_symbol = defaultdict(list)
+    for tick, arrival in run(simulator(bursts=True), 20):
+        assert arrival is Arrival.ON_TIME
+        by_symbol[tick.symbol].append((tick.time_ms, int(tick.trade_id)))
+    for seen in by_symbol.values():
+        assert seen == sorted(seen)
+        first = seen[0][1]
+        assert [trade_id for _, trade_id in seen] == list(range(first, first + len(seen)))
+
+
+def test_disorder_changes_the_way_not_the_market() -> None:
+    """With late and repeated ticks the trades are the same ones, each at least once."""
+    calm = {tick for tick, _ in run(simulator(), 20)}
+    disordered = run(simulator(disorder=Disorder(0.2, 3_000, 0.2)), 20)
+    assert {tick for tick, _ in disordered} == calm
+
+
+def test_the_asked_share_is_late_by_the_asked_time() -> None:
+    """A late tick arrives between half of the time and all of it after it was traded."""
+    market = simulator(disorder=Disorder(late_share=0.1, late_ms=2_000))
+    kinds: Counter[Arrival] = Counter()
+    for now_ms in range(START_MS + 10, START_MS + 60_000, 10):
+        for tick, arrival in market.advance(now_ms):
+            kinds[arrival] += 1
+            assert tick.time_ms is not None
+            if arrival is Arrival.LATE:
+                assert 1_000 - 10 <= now_ms - tick.time_ms <= 2_000 + 10
+            else:
+                assert now_ms - tick.time_ms <= 10
+    assert kinds[Arrival.LATE] / kinds.total() == pytest.approx(0.1, abs=0.015)
+
+
+def test_the_asked_share_comes_twice_after_the_first() -> None:
+    """A duplicate is the very same tick, and never comes before the first."""
+    seen = set()
+    kinds: Counter[Arrival] = Counter()
+    for tick, arrival in run(simulator(disorder=Disorder(0.1, 500, 0.05)), 60):
+        kinds[arrival] += 1
+        key = (tick.symbol, tick.trade_id)
+        assert (key in seen) == (arrival is Arrival.DUPLICATE)
+        seen.add(key)
+    assert kinds[Arrival.DUPLICATE] / len(seen) == pytest.approx(0.05, abs=0.01)
+
+
+def test_a_later_run_never_uses_a_trade_id_again() -> None:
+    """A start a moment after the end of a fast run has ids of its own."""
+    first = run(simulator(rate=20_000), 1)
+    later_ms = START_MS + 1_001
+    second = run(simulator(start_ms=later_ms), 1, start_ms=later_ms)
+    ids = [{(t.symbol, t.trade_id) for t, _ in arrived} for arrived in (first, second)]
+    assert ids[0].isdisjoint(ids[1])
+
+
+def test_bursts_come_and_go() -> None:
+    """Some seconds have many times the usual trades, most have the usual number."""
+    per_second = Counter(
+        (tick.time_ms or 0) // 1000 for tick, _ in run(simulator(rate=100, bursts=True), 120)
+    )
+    assert max(per_second.values()) > 300
+    assert sum(count <= 110 for count in per_second.values()) > 60
+
+
+def test_a_sleep_of_the_machine_is_not_made_up_for() -> None:
+    """After an hour's gap there is a second's worth of trades, with times of now."""
+    market = simulator(rate=100)
+    hour_ms = 3_600_000
+    arrived = market.advance(START_MS + hour_ms)
+    assert len(arrived) == 100
+    assert min(tick.time_ms or 0 for tick, _ in arrived) > START_MS + hour_ms - 1_001
+
+
+def test_a_clock_that_goes_back_brings_nothing() -> None:
+    """Time stands still until it has caught up with itself."""
+    market = simulator()
+    market.advance(START_MS + 100)
+    assert market.advance(START_MS + 50) == []
+    assert market.advance(START_MS + 100) == []
+    assert len(market.advance(START_MS + 110)) == 10
+
+
+def test_trades_can_be_bounded() -> None:
+    """No more than the asked number is traded, and `traded` says how many were."""
+    market = simulator(rate=10_000)
+    assert len(market.advance(START_MS + 100, at_most=7)) == 7
+    assert market.traded == 7
+
+
+def test_an_unknown_name_is_an_instrument_of_its_own_character() -> None:
+    """The same name is the same instrument everywhere; another name is another."""
+    assert instrument("FOO") == instrument("FOO")
+    assert instrument("FOO") != instrument("BAR")
