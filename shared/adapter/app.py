@@ -23,7 +23,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -84,6 +84,9 @@ class EventApp:
         self._wiring = wiring
         self._places = asyncio.Semaphore(wiring.concurrency)
         self._waiting = 0
+        self._handles_async = inspect.iscoroutinefunction(
+            wiring.handle
+        ) or inspect.iscoroutinefunction(type(wiring.handle).__call__)
         self._workers = ThreadPoolExecutor(wiring.concurrency, thread_name_prefix=wiring.stage)
         self._asgi = Starlette(
             routes=[
@@ -139,11 +142,10 @@ class EventApp:
 
     async def _run(self, event: Event) -> Outcome:
         handle = self._wiring.handle
-        if inspect.iscoroutinefunction(handle):
-            outcome: Outcome = await handle(event)
-            return outcome
+        if self._handles_async:
+            return await cast(Awaitable[Outcome], handle(event))
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._workers, handle, event)  # type: ignore[arg-type]
+        return cast(Outcome, await loop.run_in_executor(self._workers, handle, event))
 
     async def _finish(self, event: Event, outcome: Outcome) -> Response:
         traceparent = event.attributes.get(events.TRACEPARENT)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Awaitable, Callable
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.concurrency import run_in_threadpool
@@ -12,7 +13,7 @@ from starlette.routing import Route
 
 from shared.errors import TransientError
 
-Check = Callable[[], None]
+Check = Callable[[], None] | Callable[[], Awaitable[None]]
 
 
 def health_routes(ready: Check | None) -> list[Route]:
@@ -24,7 +25,10 @@ def health_routes(ready: Check | None) -> list[Route]:
     async def readiness(request: Request) -> Response:
         if ready is not None:
             try:
-                await run_in_threadpool(ready)
+                if inspect.iscoroutinefunction(ready):
+                    await ready()
+                else:
+                    await run_in_threadpool(ready)
             except TransientError as error:
                 return PlainTextResponse(f"not ready: {error}\n", 503)
         return PlainTextResponse("ready\n")

@@ -1,0 +1,82 @@
+"""What is known of an instrument besides its candles: watermark and latest trade."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from shared.decimals import from_mantissa, to_text
+from shared.order import OrderKey
+from shared.schema import state_pb2
+from shared.ticks import Ticks
+
+
+@dataclass(frozen=True, slots=True)
+class Instrument:
+    """An instrument's live state.
+
+    `watermark_us`: the furthest event time seen. `last`, `last_price`, `last_size`: the latest
+    trade in the total order. `received_us`: wall clock when the last event for it was applied.
+    """
+
+    name: str
+    watermark_us: int
+    last: OrderKey
+    last_price: Decimal
+    last_size: Decimal
+    received_us: int
+
+    def joined(self, other: Instrument | None) -> Instrument:
+        """Return what both know: nothing moves backward."""
+        if other is None:
+            return self
+        newest = self if self.last >= other.last else other
+        return Instrument(
+            self.name,
+            max(self.watermark_us, other.watermark_us),
+            newest.last,
+            newest.last_price,
+            newest.last_size,
+            max(self.received_us, other.received_us),
+        )
+
+    def encode(self) -> bytes:
+        """Return the stored form."""
+        return state_pb2.InstrumentState(
+            name=self.name,
+            watermark_us=self.watermark_us,
+            last=self.last.to_message(),
+            last_price=to_text(self.last_price),
+            last_size=to_text(self.last_size),
+            received_us=self.received_us,
+        ).SerializeToString()
+
+    @classmethod
+    def decode(cls, blob: bytes) -> Instrument:
+        """Read the stored form."""
+        message = state_pb2.InstrumentState.FromString(blob)
+        return cls(
+            message.name,
+            message.watermark_us,
+            OrderKey.from_message(message.last),
+            Decimal(message.last_price),
+            Decimal(message.last_size),
+            message.received_us,
+        )
+
+
+def instruments_of(ticks: Ticks, received_us: int) -> dict[str, Instrument]:
+    """Return what a batch says of each of its instruments."""
+    found: dict[str, Instrument] = {}
+    for entry, rows in ticks.runs():
+        last = rows.stop - 1
+        here = Instrument(
+            entry.name,
+            int(ticks.event_time_us[last]),
+            ticks.key_at(last),
+            from_mantissa(int(ticks.price[last]), entry.price_scale),
+            from_mantissa(int(ticks.size[last]), entry.size_scale),
+            received_us,
+        )
+        found[entry.name] = here.joined(found.get(entry.name))
+    return found

@@ -1,0 +1,78 @@
+"""candle-aggregate: tick batches in, exact candles of every timeframe out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import functions_framework.aio
+from starlette.requests import Request
+from starlette.responses import Response
+
+from functions.candle_aggregate.apply import Rules
+from functions.candle_aggregate.epoch import current_epoch
+from functions.candle_aggregate.handler import Aggregate
+from functions.candle_aggregate.publish import STAGE
+from functions.candle_aggregate.store import Store
+from shared.adapter.app import Delegated
+from shared.adapter.wiring import event_app
+from shared.settings import Environment
+from shared.state import Keys
+from shared.stores.postgres import Postgres
+from shared.stores.redis import connect
+from shared.timeframes import DEFAULT_LADDER, parse_ladder
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What candle-aggregate reads from its environment."""
+
+    redis_url: str = field(repr=False)
+    database_url: str = field(repr=False)
+    rules: Rules
+    shards: int
+
+    @classmethod
+    def from_env(cls, mapping: Mapping[str, str]) -> Settings:
+        """Read and check. Raises SettingsError."""
+        env = Environment(mapping)
+        settings = cls(
+            redis_url=env.text("REDIS_URL"),
+            database_url=env.text("DATABASE_URL"),
+            rules=Rules(
+                ladder=env.parsed("TIMEFRAMES", DEFAULT_LADDER, parse_ladder),
+                allowed_lateness_us=env.integer("ALLOWED_LATENESS_MS", 2_000, 0, 3_600_000) * 1000,
+                idle_us=env.integer("IDLE_MS", 5_000, 100, 3_600_000) * 1000,
+                marker_ms=env.integer("MARKER_TTL_S", 86_400, 60, 30 * 86_400) * 1000,
+            ),
+            shards=env.integer("SHARDS", 1, 1, 1024),
+        )
+        env.check()
+        return settings
+
+
+settings = Settings.from_env(os.environ)
+client = connect(settings.redis_url)
+postgres = Postgres(settings.database_url, size=2)
+stores = [Store(client, Keys(shard)) for shard in range(settings.shards)]
+
+
+def ready() -> None:
+    """Raise TransientError while a store is away or the state is lost."""
+    for store in stores:
+        current_epoch(store, postgres)
+
+
+app = event_app(
+    STAGE,
+    Aggregate(settings.rules, stores, lambda store: current_epoch(store, postgres)),
+    os.environ,
+    ready=ready,
+)
+
+
+@functions_framework.aio.http
+async def candle_aggregate(request: Request) -> Response:
+    """Answer one request: an event, a probe or a scrape."""
+    return Delegated(app)

@@ -1,0 +1,52 @@
+"""An event that ran out of deliveries is kept in the dead letters, then acknowledged."""
+
+from __future__ import annotations
+
+import asyncio
+
+import nats
+import nats.errors
+from nats.aio.client import Client
+
+from shared import metrics
+from shared.adapter.app import Outcome
+from shared.adapter.event import Event
+from shared.dead_letters import DeadLetters
+from shared.errors import TransientError
+
+STAGE = "dead-letter"
+
+
+class Keep:
+    """The stage's handler. It connects at its first event and stays connected."""
+
+    def __init__(self, nats_url: str) -> None:
+        self._url = nats_url
+        self._client: Client | None = None
+        self._connecting = asyncio.Lock()
+
+    async def __call__(self, event: Event) -> Outcome:
+        """Append the event. Raises TransientError while NATS is away."""
+        letters = await self._letters()
+        if await letters.append(event.attributes, event.body):
+            metrics.DEAD_LETTERS.inc()
+        else:
+            metrics.EVENTS_REPEATED.labels(STAGE).inc()
+        return Outcome()
+
+    async def check(self) -> None:
+        """Raise TransientError while NATS is away."""
+        await (await self._letters()).count()
+
+    async def _letters(self) -> DeadLetters:
+        async with self._connecting:
+            if self._client is None:
+                try:
+                    client = await nats.connect(
+                        self._url, connect_timeout=5, max_reconnect_attempts=-1
+                    )
+                except (nats.errors.Error, OSError) as error:
+                    raise TransientError(f"NATS is away: {error}") from error
+                await DeadLetters(client.jetstream()).ensure()
+                self._client = client
+        return DeadLetters(self._client.jetstream())

@@ -1,0 +1,41 @@
+"""dead-letter: events that ran out of deliveries, kept in a JetStream stream of their own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import functions_framework.aio
+from starlette.requests import Request
+from starlette.responses import Response
+
+from functions.dead_letter.handler import STAGE, Keep
+from shared.adapter.app import Delegated
+from shared.adapter.wiring import event_app
+from shared.settings import Environment
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What dead-letter reads from its environment."""
+
+    nats_url: str = field(repr=False)
+
+    @classmethod
+    def from_env(cls, mapping: Mapping[str, str]) -> Settings:
+        """Read and check. Raises SettingsError."""
+        env = Environment(mapping)
+        settings = cls(nats_url=env.text("NATS_URL"))
+        env.check()
+        return settings
+
+
+keep = Keep(Settings.from_env(os.environ).nats_url)
+app = event_app(STAGE, keep, os.environ, concurrency=16, ready=keep.check)
+
+
+@functions_framework.aio.http
+async def dead_letter(request: Request) -> Response:
+    """Answer one request: an event, a probe or a scrape."""
+    return Delegated(app)

@@ -1,0 +1,71 @@
+"""history-query: the history API over Postgres and Redis."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import functions_framework.aio
+from starlette.requests import Request
+from starlette.responses import Response
+
+from functions.history_query.candles import CandlePages
+from functions.history_query.latest import LatestTrades
+from functions.history_query.routes import api
+from shared.adapter.app import Delegated
+from shared.adapter.wiring import configure_logging
+from shared.settings import Environment
+from shared.stores.postgres import Postgres
+from shared.stores.redis import connect, translated
+from shared.timeframes import DEFAULT_LADDER, Timeframe, parse_ladder
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What history-query reads from its environment."""
+
+    redis_url: str = field(repr=False)
+    database_url: str = field(repr=False)
+    ladder: tuple[Timeframe, ...]
+    shards: int
+
+    @classmethod
+    def from_env(cls, mapping: Mapping[str, str]) -> Settings:
+        """Read and check. Raises SettingsError."""
+        env = Environment(mapping)
+        settings = cls(
+            redis_url=env.text("REDIS_URL"),
+            database_url=env.text("DATABASE_URL"),
+            ladder=env.parsed("TIMEFRAMES", DEFAULT_LADDER, parse_ladder),
+            shards=env.integer("SHARDS", 1, 1, 1024),
+        )
+        env.check()
+        return settings
+
+
+configure_logging(os.environ)
+settings = Settings.from_env(os.environ)
+client = connect(settings.redis_url)
+postgres = Postgres(settings.database_url, size=8)
+
+
+def ready() -> None:
+    """Raise TransientError while a store is away."""
+    postgres.check()
+    with translated():
+        client.ping()
+
+
+app = api(
+    CandlePages(postgres, client, settings.shards),
+    LatestTrades(client, settings.shards),
+    settings.ladder,
+    ready,
+)
+
+
+@functions_framework.aio.http
+async def history_query(request: Request) -> Response:
+    """Answer one request."""
+    return Delegated(app)

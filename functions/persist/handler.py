@@ -1,0 +1,52 @@
+"""Events to rows: ticks, rejects and closed candles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import InvalidOperation
+
+from google.protobuf.message import DecodeError
+
+from functions.persist.segments import segments
+from functions.persist.writer import Writer
+from shared import candle, events, metrics, rejects
+from shared.adapter.app import Outcome
+from shared.adapter.event import Event
+from shared.errors import PermanentError
+from shared.ticks import Ticks
+
+STAGE = "persist"
+
+
+@dataclass(frozen=True, slots=True)
+class Persist:
+    """The stage's handler."""
+
+    writer: Writer
+
+    def __call__(self, event: Event) -> Outcome:
+        """Write an event's rows once. Raises PermanentError for what cannot be read."""
+        if event.type == events.TICKS:
+            ticks = Ticks.decode(event.data())
+            written = self.writer.ticks(event.id, list(segments(event.id, ticks)))
+            metrics.TICKS_STORED.inc(len(ticks) if written else 0)
+        elif event.type == events.CANDLES:
+            candles = _candles(event)
+            written = self.writer.candles(event.id, candles)
+            metrics.CANDLES_STORED.inc(len(candles) if written else 0)
+        elif event.type == events.REJECTS:
+            source, items = rejects.decode(event.data())
+            written = self.writer.rejects(event.id, source, items)
+            metrics.REJECTS_STORED.inc(len(items) if written else 0)
+        else:
+            raise PermanentError("unexpected_type", f"persist does not take {event.type}")
+        if not written:
+            metrics.EVENTS_REPEATED.labels(STAGE).inc()
+        return Outcome()
+
+
+def _candles(event: Event) -> list[candle.Candle]:
+    try:
+        return candle.decode_batch(event.data())
+    except (DecodeError, InvalidOperation) as error:
+        raise PermanentError("bad_candle_batch", f"body is no CandleBatch: {error}") from error

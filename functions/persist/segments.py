@@ -1,0 +1,78 @@
+"""Ticks to segments: one row per instrument entry and UTC day, columns as arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+
+import numpy as np
+
+from functions.persist.arrays import Bigints, Smallints
+from shared.ticks import INTEGER_ID, TEXT_ID, Ticks
+
+DAY_US = 86_400_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A row of `tick_segments`, in the order of its columns."""
+
+    day: date
+    event_id: str
+    part: int
+    instrument: str
+    source: str
+    price_scale: int
+    size_scale: int
+    tick_count: int
+    first_time_us: int
+    last_time_us: int
+    event_time_us: Bigints
+    price: Bigints
+    size: Bigints
+    side: Smallints | None
+    trade_id: Bigints | None
+    trade_id_text: list[str] | None
+    trade_id_kind: Smallints | None
+    trade_id_kind_all: int | None
+    receive_time_us: Bigints
+    sequence: Bigints
+
+
+def segments(event_id: str, ticks: Ticks) -> Iterator[Segment]:
+    """Yield the event's segments. `part` is the entry's place in the event."""
+    for part, (entry, rows) in enumerate(ticks.runs()):
+        day = ticks.event_time_us[rows] // DAY_US
+        firsts = np.flatnonzero(np.diff(day, prepend=day[0] - 1))
+        lasts = np.append(firsts[1:], len(day))
+        for a, b in zip(firsts.tolist(), lasts.tolist(), strict=True):
+            some = slice(rows.start + a, rows.start + b)
+            kind = ticks.trade_id_kind[some]
+            alike = bool((kind == kind[0]).all())
+            has_text = bool((kind == TEXT_ID).any())
+            side = ticks.side[some]
+            yield Segment(
+                datetime.fromtimestamp(int(day[a]) * 86_400, UTC).date(),
+                event_id,
+                part,
+                entry.name,
+                ticks.source,
+                entry.price_scale,
+                entry.size_scale,
+                b - a,
+                int(ticks.event_time_us[some.start]),
+                int(ticks.event_time_us[some.stop - 1]),
+                Bigints(ticks.event_time_us[some]),
+                Bigints(ticks.price[some]),
+                Bigints(ticks.size[some]),
+                Smallints(side) if side.any() else None,
+                Bigints(ticks.trade_id[some]) if (kind == INTEGER_ID).any() else None,
+                ticks.trade_id_text[some].tolist()
+                if has_text and ticks.trade_id_text is not None
+                else None,
+                None if alike else Smallints(kind),
+                int(kind[0]) if alike else None,
+                Bigints(ticks.receive_time_us[some]),
+                Bigints(ticks.sequence[some]),
+            )

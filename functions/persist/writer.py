@@ -1,0 +1,102 @@
+"""Rows of an event and its `applied_events` row, in one transaction: exactly once in effect."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import fields
+from typing import Any, Final
+
+from psycopg import Connection, sql
+
+from functions.persist.arrays import register
+from functions.persist.partitions import Partitions
+from functions.persist.segments import Segment
+from shared.candle import Candle
+from shared.rejects import Reject
+from shared.stores.postgres import Postgres
+
+
+def _insert(table: str, columns: Sequence[str]) -> sql.Composed:
+    return sql.SQL("INSERT INTO {} ({}) VALUES ({})").format(
+        sql.Identifier(table),
+        sql.SQL(", ").join(map(sql.Identifier, columns)),
+        sql.SQL(", ").join([sql.Placeholder()] * len(columns)),
+    )
+
+
+_SEGMENT_COLUMNS: Final = [field.name for field in fields(Segment)]
+_CANDLE_COLUMNS: Final = [field.name for field in fields(Candle)]
+_CANDLE_KEY: Final = ("instrument", "timeframe", "start_us")
+_REJECT_COLUMNS: Final = (
+    *("event_id", "position", "code", "detail", "original"),
+    *("receive_time_us", "source", "sequence"),
+)
+
+_INSERT_SEGMENT: Final = _insert("tick_segments", _SEGMENT_COLUMNS)
+_INSERT_REJECT: Final = _insert("rejects", _REJECT_COLUMNS)
+_UPSERT_CANDLE: Final = sql.SQL(
+    "{} ON CONFLICT (instrument, timeframe, start_us) DO UPDATE SET {}"
+    " WHERE excluded.revision > candles.revision"
+).format(
+    _insert("candles", _CANDLE_COLUMNS),
+    sql.SQL(", ").join(
+        sql.SQL("{} = excluded.{}").format(sql.Identifier(name), sql.Identifier(name))
+        for name in _CANDLE_COLUMNS
+        if name not in _CANDLE_KEY
+    ),
+)
+
+
+class Writer:
+    """Writes events. Each method returns False when the event was written before."""
+
+    def __init__(self, postgres: Postgres) -> None:
+        self._postgres = postgres
+        self._partitions = Partitions(postgres)
+
+    def ticks(self, event_id: str, rows: Sequence[Segment]) -> bool:
+        """Write tick segments. Raises TransientError."""
+        self._partitions.ensure(row.day for row in rows)
+        with self._postgres.connection() as connection:
+            if not _first_time(connection, event_id):
+                return False
+            register(connection)
+            values = [_values(row, _SEGMENT_COLUMNS) for row in rows]
+            connection.cursor().executemany(_INSERT_SEGMENT, values)
+        return True
+
+    def candles(self, event_id: str, candles: Iterable[Candle]) -> bool:
+        """Write closed candles, the highest revision kept. Raises TransientError."""
+        # In one order everywhere, so that two workers cannot hold each other's rows.
+        ordered = sorted(candles, key=lambda c: (c.instrument, c.timeframe, c.start_us))
+        with self._postgres.connection() as connection:
+            if not _first_time(connection, event_id):
+                return False
+            connection.cursor().executemany(
+                _UPSERT_CANDLE, [_values(c, _CANDLE_COLUMNS) for c in ordered]
+            )
+        return True
+
+    def rejects(self, event_id: str, source: str, rejects: Sequence[Reject]) -> bool:
+        """Write rejects. Raises TransientError."""
+        rows = [
+            (event_id, n, r.code, r.detail, r.original, r.receive_time_us, source, r.sequence)
+            for n, r in enumerate(rejects)
+        ]
+        with self._postgres.connection() as connection:
+            if not _first_time(connection, event_id):
+                return False
+            connection.cursor().executemany(_INSERT_REJECT, rows)
+        return True
+
+
+def _values(row: object, columns: Sequence[str]) -> tuple[Any, ...]:
+    return tuple(getattr(row, name) for name in columns)
+
+
+def _first_time(connection: Connection, event_id: str) -> bool:
+    """Claim the event; a concurrent delivery waits here until this one commits or rolls back."""
+    cursor = connection.execute(
+        "INSERT INTO applied_events (event_id) VALUES (%s) ON CONFLICT DO NOTHING", (event_id,)
+    )
+    return cursor.rowcount == 1

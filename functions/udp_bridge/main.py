@@ -1,0 +1,54 @@
+"""udp-bridge: ticks over HTTP (`POST /ingest`). The UDP side is `listener.py`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import functions_framework.aio
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from functions.udp_bridge.batcher import new_source
+from functions.udp_bridge.ingest import Ingest
+from shared.adapter.app import Delegated
+from shared.adapter.health import health_routes
+from shared.adapter.sink import Sink
+from shared.adapter.wiring import configure_logging
+from shared.settings import Environment
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What udp-bridge reads from its environment."""
+
+    sink: str
+    max_bytes: int
+
+    @classmethod
+    def from_env(cls, mapping: Mapping[str, str]) -> Settings:
+        """Read and check. Raises SettingsError."""
+        env = Environment(mapping)
+        settings = cls(
+            sink=env.text("K_SINK"),
+            max_bytes=env.integer("INGEST_MAX_BYTES", 384 * 1024, 1024, 450 * 1024),
+        )
+        env.check()
+        return settings
+
+
+configure_logging(os.environ)
+settings = Settings.from_env(os.environ)
+ingest = Ingest(Sink(settings.sink, "/kandle/udp-bridge"), new_source("http"), settings.max_bytes)
+app = Starlette(
+    routes=[Route("/ingest", ingest.post, methods=["POST"]), *health_routes(None)],
+)
+
+
+@functions_framework.aio.http
+async def udp_bridge(request: Request) -> Response:
+    """Answer one request."""
+    return Delegated(app)

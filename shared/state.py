@@ -1,0 +1,88 @@
+"""The live state in Redis: its keys, defined once for who writes it and who reads it.
+
+All keys of a shard begin with the same hash tag, so that one atomic step may touch them in a
+cluster. Every value that is compared before it is replaced begins with 8 bytes of version.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from dataclasses import dataclass
+
+from shared.timeframes import Timeframe
+
+
+def shard_of(instrument: str, shards: int) -> int:
+    """Return the shard of an instrument. Stable: change `shards` only when nothing is in flight."""
+    return zlib.crc32(instrument.encode()) % shards
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Names of one shard's keys."""
+
+    shard: int
+
+    @property
+    def epoch(self) -> str:
+        """Sentinel: the epoch of this state. Missing means that the state is lost, or none yet."""
+        return f"{{{self.shard}}}:epoch"
+
+    @property
+    def instruments(self) -> str:
+        """Set of all instruments."""
+        return f"{{{self.shard}}}:instruments"
+
+    @property
+    def unpublished(self) -> str:
+        """Hash: candle key -> `<revision>:<ms since 1970>`: closed, changed, not yet emitted."""
+        return f"{{{self.shard}}}:unpublished"
+
+    @property
+    def due(self) -> str:
+        """Sorted set: instrument by the end (us) of its earliest open candle."""
+        return f"{{{self.shard}}}:due"
+
+    def marker(self, event_id: str) -> str:
+        """Present when the event has been applied."""
+        return f"{{{self.shard}}}:applied:{event_id}"
+
+    def instrument(self, name: str) -> str:
+        """Versioned InstrumentState."""
+        return f"{{{self.shard}}}:instrument:{name}"
+
+    def open(self, name: str) -> str:
+        """Sorted set: `<timeframe>:<start_us>` of open candles by their end (us)."""
+        return f"{{{self.shard}}}:open:{name}"
+
+    def candles(self, name: str, timeframe: str) -> str:
+        """Sorted set: start_us of every candle in state, by itself."""
+        return f"{{{self.shard}}}:candles:{timeframe}:{name}"
+
+    def candle(self, name: str, timeframe: str, start_us: int) -> str:
+        """Versioned CandleState; the version is the candle's revision."""
+        return f"{{{self.shard}}}:candle:{timeframe}:{start_us}:{name}"
+
+    def seen(self, name: str, minute: int) -> str:
+        """Versioned SeenTrades of one UTC minute of event time."""
+        return f"{{{self.shard}}}:seen:{minute}:{name}"
+
+
+MISSING = b""
+"""Version of a value that is not there."""
+
+
+def pack(version: int, value: bytes) -> bytes:
+    """Put the version before the value."""
+    return struct.pack(">Q", version) + value
+
+
+def unpack(blob: bytes) -> tuple[int, bytes]:
+    """Take version and value apart."""
+    return int.from_bytes(blob[:8], "big"), blob[8:]
+
+
+def end_us(timeframe: Timeframe, start_us: int) -> int:
+    """Return where a candle's interval ends, exclusive."""
+    return start_us + timeframe.length_us
