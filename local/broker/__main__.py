@@ -1,0 +1,58 @@
+"""The command `python -m local.broker`: reads its arguments and runs the broker process."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+from pathlib import Path
+
+import uvloop
+
+from local.broker.process import BrokerProcess
+from local.errors import PlatformError, UsageError
+from local.topology.eventing import load_eventing
+
+
+def main() -> int:
+    """Run until SIGTERM; returns the exit code: 0, 1 (bad manifests) or 2 (bad arguments)."""
+    parser = argparse.ArgumentParser(prog="python -m local.broker", description=__doc__)
+    parser.add_argument("--eventing", type=Path, required=True, help="directory of Broker YAML")
+    parser.add_argument("--port", type=int, required=True, help="port of the ingress (loopback)")
+    parser.add_argument(
+        "--addresses",
+        type=Path,
+        required=True,
+        help="JSON file: cluster host name to loopback URL of each Service",
+    )
+    arguments = parser.parse_args()
+    try:
+        nats_url = os.environ.get("NATS_URL")
+        if not nats_url:
+            raise UsageError("NATS_URL is not set: where is the JetStream server?")
+        process = BrokerProcess(
+            load_eventing(arguments.eventing),
+            _read_addresses(arguments.addresses),
+            nats_url,
+            arguments.port,
+        )
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(process.run())
+    except PlatformError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    return 0
+
+
+def _read_addresses(path: Path) -> dict[str, str]:
+    try:
+        addresses: dict[str, str] = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise UsageError(f"--addresses {path}: {error}") from None
+    return addresses
+
+
+if __name__ == "__main__":
+    sys.exit(main())

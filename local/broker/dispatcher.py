@@ -1,0 +1,282 @@
+"""Delivers the events of one Trigger: filter, attempt, then acknowledge, retry or dead-letter."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator
+
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+
+from local.broker.addresses import Addresses, UnknownAddressError
+from local.broker.channel import Channel, ack_wait_seconds, attempt_seconds
+from local.broker.delivery import (
+    Action,
+    Outcome,
+    Verdict,
+    backoff_seconds,
+    classify,
+    dead_letter,
+    decide,
+)
+from local.broker.event import Event
+from local.broker.filters import compile_filters
+from local.broker.http_client import HttpClient
+from local.broker.intake import TTL, Intake, TooLargeError, TtlSpentError
+from local.broker.jetstream import JetStream, UnavailableError
+from local.broker.stats import LoudWarnings, TriggerCounts
+from local.topology.eventing import Broker, Trigger
+
+WITHOUT_BACKOFF_SECONDS = 1.0
+SINK_FIRST_WAIT = 0.2
+SINK_LONGEST_WAIT = 10.0
+
+
+class Dispatcher:
+    """One Trigger at work. `reason` says why it is not ready."""
+
+    def __init__(
+        self,
+        trigger: Trigger,
+        broker: Broker,
+        channel: Channel,
+        intake: Intake,
+        jetstream: JetStream,
+        http: HttpClient,
+        addresses: Addresses,
+        warnings: LoudWarnings,
+    ) -> None:
+        self.trigger = trigger
+        self.channel = channel
+        self.counts = TriggerCounts()
+        self.ready = False
+        self.reason: str | None = "starting"
+        self._intake = intake
+        self._jetstream = jetstream
+        self._http = http
+        self._addresses = addresses
+        self._warnings = warnings
+        self._wanted = compile_filters(trigger.filters)
+        self._timeout = attempt_seconds(trigger, broker.channel)
+        self._ack_wait = ack_wait_seconds(trigger, broker.channel)
+        self._subscriber = trigger.subscriber.url
+        self._url = ""
+        self._subscription: Subscription | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._stopping = False
+
+    def resolve(self) -> bool:
+        """Find the subscriber; without one the Trigger stays unready and `reason` says why."""
+        try:
+            self._url = self._addresses.resolve(self._subscriber)
+        except UnknownAddressError as error:
+            self.reason = f"subscriber: {error}"
+            return False
+        sink = self.trigger.delivery.dead_letter_sink
+        if sink is not None:
+            try:
+                self._addresses.resolve(sink.url)
+            except UnknownAddressError as error:
+                self._warnings.warning(
+                    f"Trigger {self.trigger.key}: dead letter sink: {error} (the real Trigger "
+                    "would not become ready); its dead letters wait"
+                )
+        return True
+
+    async def start(self) -> None:
+        """Make the consumer and subscribe to it."""
+        config = await self.channel.ensure_consumer(self.trigger)
+        if self._subscription is None:
+            assert config.deliver_subject is not None
+            assert config.deliver_group is not None
+            self._subscription = await self._jetstream.client.subscribe(
+                config.deliver_subject,
+                queue=config.deliver_group,
+                cb=self._receive,
+                # what may be in memory is bounded by maxAckPending, not here, where it is dropped
+                pending_msgs_limit=0,
+                pending_bytes_limit=0,
+            )
+        self.ready, self.reason = True, None
+
+    async def stop(self, seconds: float) -> None:
+        """Take no more events and let those in flight end; the rest comes again later."""
+        self._stopping = True
+        if self._subscription is not None:
+            await self._subscription.unsubscribe()
+        if self._tasks:
+            _, late = await asyncio.wait(self._tasks, timeout=seconds)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+
+    async def _receive(self, message: Msg) -> None:
+        if self._stopping:
+            return
+        task = asyncio.create_task(self._handle(message))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _handle(self, message: Msg) -> None:
+        event = Event.from_stored_form(message.data)
+        ttl = event.attributes.pop(TTL, "")
+        if not self._wanted(event.attributes):
+            self.counts.filtered += 1
+            await self._acknowledge(message)
+            return
+        self.counts.in_flight += 1
+        try:
+            # $JS.ACK.<stream>.<consumer>.<delivered>...: the number of this attempt
+            attempt = int(message.reply.split(".", 5)[4])
+            if attempt > self.trigger.delivery.retry + 1:
+                await self._after_unfinished_attempt(message, event, ttl)
+            else:
+                await self._attempt(message, event, ttl, attempt)
+        finally:
+            self.counts.in_flight -= 1
+
+    async def _attempt(self, message: Msg, event: Event, ttl: str, attempt: int) -> None:
+        answer = await self._http.post(self._url, self._headers(event), event.body, self._timeout)
+        outcome = classify(answer)
+        match decide(outcome, attempt, self.trigger.delivery):
+            case Action.ACKNOWLEDGE:
+                # the real dispatcher acknowledges before it forwards the reply, so this does
+                await self._acknowledge(message)
+                self.counts.delivered += 1
+                if outcome.reply is not None:
+                    await self._forward(outcome.reply, event, ttl)
+            case Action.RETRY:
+                await self._retry(message, event, outcome, attempt)
+            case Action.DEAD_LETTER:
+                await self._dead_letter(message, event, ttl, outcome)
+            case Action.LOSE:
+                await self._lose(message, event, outcome, attempt)
+
+    def _headers(self, event: Event) -> dict[str, str]:
+        headers = event.headers()
+        headers["Prefer"] = "reply"
+        headers["Kn-Namespace"] = self.trigger.namespace
+        headers.setdefault("ce-traceparent", "")
+        headers.setdefault("ce-tracestate", "")
+        return headers
+
+    async def _acknowledge(self, message: Msg) -> None:
+        await self._jetstream.send(message.reply, b"+ACK")
+
+    async def _retry(self, message: Msg, event: Event, outcome: Outcome, attempt: int) -> None:
+        wait = backoff_seconds(self.trigger.delivery, attempt)
+        if wait is None:
+            wait = WITHOUT_BACKOFF_SECONDS
+            self._warnings.warning(
+                f"Trigger {self.trigger.key}: {outcome.reason} to event {event.id!r} and there is "
+                "no backoffPolicy with backoffDelay: the real dispatcher crashes here, for all "
+                "channels; set both"
+            )
+        self.counts.retried += 1
+        nak = json.dumps({"delay": round(wait * 1e9)})
+        await self._jetstream.send(message.reply, f"-NAK {nak}".encode())
+
+    async def _lose(self, message: Msg, event: Event, outcome: Outcome, attempt: int) -> None:
+        self.counts.lost += 1
+        delivery = self.trigger.delivery
+        if outcome.verdict is Verdict.REFUSED and attempt <= delivery.retry:
+            why = "with retries left such an answer does not even reach the dead letter sink"
+        else:
+            why = f"attempt {attempt} was the last and there is no dead letter sink"
+        self._warnings.loss(
+            f"Trigger {self.trigger.key}: event {event.id!r} is lost: {outcome.reason}; {why}"
+        )
+        await self._jetstream.send(message.reply, b"+TERM")
+
+    async def _after_unfinished_attempt(self, message: Msg, event: Event, ttl: str) -> None:
+        # only the broker's death in the last attempt leads here
+        retry = self.trigger.delivery.retry
+        self._warnings.loss(
+            f"Trigger {self.trigger.key}: the last of {retry + 1} attempts to deliver event "
+            f"{event.id!r} had no end: the real channel would have lost it; it goes to the dead "
+            "letter sink, if there is one"
+        )
+        if self.trigger.delivery.dead_letter_sink is None:
+            self.counts.lost += 1
+            await self._jetstream.send(message.reply, b"+TERM")
+            return
+        outcome = Outcome(Verdict.RETRY, reason="the broker died")
+        await self._dead_letter(message, event, ttl, outcome)
+
+    async def _dead_letter(self, message: Msg, event: Event, ttl: str, outcome: Outcome) -> None:
+        async with self._kept_alive(message):
+            await self._post_dead_letter(event, ttl, outcome)
+        await self._acknowledge(message)
+
+    async def _post_dead_letter(self, event: Event, ttl: str, outcome: Outcome) -> None:
+        """Post to the sink until it takes it: here a failing sink loses nothing."""
+        sink = self.trigger.delivery.dead_letter_sink
+        assert sink is not None
+        letter = dead_letter(event, outcome, self._subscriber)
+        letter.attributes[TTL] = ttl
+        headers, tries = self._headers(letter), 0
+        while True:
+            try:
+                url = self._addresses.resolve(sink.url)
+                answer = await self._http.post(url, headers, letter.body, self._timeout)
+                if 200 <= answer.status < 300:
+                    break
+                problem = classify(answer).reason
+            except UnknownAddressError as error:
+                problem = str(error)
+            if tries == 0:
+                self._warnings.loss(
+                    f"Trigger {self.trigger.key}: the dead letter sink failed for event "
+                    f"{event.id!r} ({problem}): the real channel would have lost it; trying on"
+                )
+            await asyncio.sleep(min(SINK_FIRST_WAIT * 2.0 ** min(tries, 20), SINK_LONGEST_WAIT))
+            tries += 1
+        self.counts.dead_lettered += 1
+
+    @contextlib.asynccontextmanager
+    async def _kept_alive(self, message: Msg) -> AsyncIterator[None]:
+        """Tell JetStream that work goes on, so that it does not deliver the event again."""
+
+        async def tell() -> None:
+            while True:
+                await self._jetstream.send(message.reply, b"+WPI")
+                await asyncio.sleep(self._ack_wait / 3)
+
+        task = asyncio.create_task(tell())
+        try:
+            yield
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+    async def _forward(self, reply: Event, event: Event, ttl: str) -> None:
+        """Send a reply into the same Broker; if that fails to the end, dead-letter the input."""
+        delivery = self.trigger.delivery
+        reply.attributes[TTL] = ttl
+        problem = ""
+        for attempt in range(1, delivery.retry + 2):
+            try:
+                await self._intake.accept(reply, reply_to=event.id)
+            except TtlSpentError:
+                return
+            except TooLargeError:
+                problem = "it is too large"
+            except UnavailableError as error:
+                problem = str(error)
+            else:
+                return
+            reply.attributes[TTL] = ttl
+            if attempt <= delivery.retry:
+                wait = backoff_seconds(delivery, attempt)
+                await asyncio.sleep(WITHOUT_BACKOFF_SECONDS if wait is None else wait)
+        failed = f"Trigger {self.trigger.key}: the reply to event {event.id!r} is lost: {problem}"
+        if delivery.dead_letter_sink is None:
+            self.counts.lost += 1
+            self._warnings.loss(f"{failed}, and there is no dead letter sink")
+            return
+        self._warnings.loss(f"{failed}; the dead letter sink gets the input")
+        outcome = Outcome(Verdict.RETRY, error_code=500, reason=problem)
+        await self._post_dead_letter(event, ttl, outcome)

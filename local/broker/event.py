@@ -1,0 +1,245 @@
+"""CloudEvents 1.0 as the broker carries them: parsed from HTTP, stored in the stream, sent on.
+
+An event is attributes and a body. It is stored in binary form: one line of JSON with the
+attributes, then the body. The real channel stores structured JSON instead; `stored_size` is what
+that takes, because its limit counts.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import orjson
+
+BINARY_HEADER = b"ce-specversion"
+STRUCTURED = b"application/cloudevents+json"
+BATCH = b"application/cloudevents-batch"
+CONTENT_TYPE = "datacontenttype"
+
+_REQUIRED = ("specversion", "id", "source", "type")
+_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
+_UNSAFE = re.compile(r"[^\x20-\x7e]+")
+_JSON_TYPE = re.compile(r"(application|text)/(\S+\+)?json\b", re.IGNORECASE)
+_decoder = json.JSONDecoder()
+_SPACE = re.compile(r"[ \t\r\n]*")
+
+# What a byte of the body takes inside a JSON string as Go's encoder writes it.
+_SIX_BYTES = bytes({*range(0x20)} - set(b"\t\n\r") | set(b"<>&"))
+_TWO_BYTES = b'\t\n\r"\\'
+_TO_WEIGHT = bytes(6 if b in _SIX_BYTES else 2 if b in _TWO_BYTES else 1 for b in range(256))
+
+
+class NotAnEventError(ValueError):
+    """An HTTP message is no CloudEvent, or none that the broker takes; the message says why."""
+
+
+@dataclass(slots=True)
+class Event:
+    """One event.
+
+    Attributes:
+        attributes: by name, lower case, without `ce-`; values as strings; the content type of the
+            body is `datacontenttype`. Never empty values.
+        body: the raw data, empty when there is none.
+
+    """
+
+    attributes: dict[str, str]
+    body: bytes
+
+    @property
+    def id(self) -> str:
+        """The attribute `id`, which is also the key of deduplication."""
+        return self.attributes["id"]
+
+    def stored_form(self) -> bytes:
+        """Return what goes into the stream; `from_stored_form` reads it."""
+        return b"%b\n%b" % (orjson.dumps(self.attributes), self.body)
+
+    @classmethod
+    def from_stored_form(cls, stored: bytes) -> Event:
+        """Read what `stored_form` made."""
+        end = stored.index(b"\n")
+        return cls(orjson.loads(stored[:end]), stored[end + 1 :])
+
+    def headers(self) -> dict[str, str]:
+        """Return the HTTP headers of the event in binary mode."""
+        headers = {}
+        for name, value in self.attributes.items():
+            if not (value.isascii() and value.isprintable()):
+                value = _percent_encode(value)
+            headers["Content-Type" if name == CONTENT_TYPE else f"ce-{name}"] = value
+        return headers
+
+    def stored_size(self, limit: int) -> int:
+        """Bytes that the real channel needs for it: structured JSON, body escaped, plus header.
+
+        Where even the worst body stays under `limit`, that upper bound is returned unmeasured.
+        """
+        envelope = orjson.dumps(self.attributes)
+        html = sum(envelope.count(byte) for byte in (b"<", b">", b"&"))
+        fixed = len(envelope) + 5 * html + len(b',"data":""')
+        fixed += len(b"NATS/1.0\r\nNats-Msg-Id: \r\n\r\n") + len(self.id)
+        worst = fixed + 6 * len(self.body)
+        if worst <= limit:
+            return worst
+        if _JSON_TYPE.match(self.attributes.get(CONTENT_TYPE, "")):
+            # JSON stands in JSON as it is, but for the characters that are escaped for HTML
+            grown = sum(self.body.count(byte) for byte in (b"<", b">", b"&"))
+            return fixed + len(self.body) + 5 * grown
+        return fixed + escaped_size(self.body)
+
+
+def escaped_size(body: bytes) -> int:
+    """Bytes of `body` inside a JSON string, raw, as the real channel writes it.
+
+    Control bytes, `<`, `>` and `&` take six; newline, return, tab, quote and backslash two; the
+    line separators U+2028 and U+2029 six instead of three.
+    """
+    weights = body.translate(_TO_WEIGHT)
+    separators = body.count(b"\xe2\x80\xa8") + body.count(b"\xe2\x80\xa9")
+    return len(body) + 5 * weights.count(6) + weights.count(2) + 3 * separators
+
+
+def parse(headers: Iterable[tuple[bytes, bytes]], body: bytes) -> Event:
+    """Read an HTTP message in binary or structured mode; header names are in lower case.
+
+    Raises:
+        NotAnEventError: it is neither, or lacks what every event has.
+
+    """
+    content_type = b""
+    attributes: dict[str, str] = {}
+    for name, value in headers:
+        if name.startswith(b"ce-"):
+            if value:
+                attributes[name[3:].decode("latin-1")] = _decode(value)
+        elif name == b"content-type":
+            content_type = value
+    kind = content_type[:40].lower()
+    if kind.startswith(BATCH):
+        raise NotAnEventError("batches (application/cloudevents-batch) are refused: one at a time")
+    if kind.startswith(STRUCTURED):
+        return _parse_structured(body)
+    if "specversion" not in attributes:
+        raise NotAnEventError(
+            "no CloudEvent: neither a header ce-specversion (binary mode) nor "
+            "Content-Type application/cloudevents+json (structured mode)"
+        )
+    if content_type:
+        attributes[CONTENT_TYPE] = _decode(content_type)
+    _check(attributes)
+    return Event(attributes, body)
+
+
+def is_event(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    """Whether a message claims to be an event, well formed or not."""
+    return any(
+        name == BINARY_HEADER or (name == b"content-type" and value.lower().startswith(STRUCTURED))
+        for name, value in headers
+    )
+
+
+def _check(attributes: dict[str, str]) -> None:
+    for name in _REQUIRED:
+        if name not in attributes:
+            raise NotAnEventError(f"no CloudEvent: attribute {name} is missing or empty")
+    if attributes["specversion"] != "1.0":
+        raise NotAnEventError(f"specversion {attributes['specversion']!r} is not 1.0")
+    for name in attributes:
+        if not (name.isalnum() and name.isascii() and name == name.lower()):
+            raise NotAnEventError(f"attribute name {name!r}: only a-z and 0-9 are allowed")
+    time = attributes.get("time")
+    if time is not None and not _TIME.fullmatch(time):
+        raise NotAnEventError(f"attribute time is no RFC 3339 timestamp: {time!r}")
+
+
+def _parse_structured(body: bytes) -> Event:
+    try:
+        members = _members(body.decode())
+    except (ValueError, IndexError) as error:
+        raise NotAnEventError(f"structured mode, but the body is no JSON object: {error}") from None
+    attributes: dict[str, str] = {}
+    data: tuple[object, str] | None = None
+    encoded: object = None
+    for name, (value, raw) in members.items():
+        if name == "data":
+            data = (value, raw)
+        elif name == "data_base64":
+            encoded = value
+        elif isinstance(value, bool):
+            attributes[name] = raw
+        elif isinstance(value, int):
+            attributes[name] = str(value)
+        elif isinstance(value, str):
+            if value:
+                attributes[name] = value
+        elif value is not None:
+            raise NotAnEventError(f"attribute {name} is neither string, integer nor boolean")
+    _check(attributes)
+    if encoded is not None:
+        return Event(attributes, _from_base64(encoded))
+    if data is None or data[0] is None:
+        return Event(attributes, b"")
+    value, raw = data
+    content_type = attributes.setdefault(CONTENT_TYPE, "application/json")
+    if isinstance(value, str) and not _JSON_TYPE.match(content_type):
+        return Event(attributes, value.encode())
+    # the text as it was sent: parsing and writing it again would change numbers
+    return Event(attributes, raw.encode())
+
+
+def _members(text: str) -> dict[str, tuple[object, str]]:
+    """Members of a JSON object, each with the text it was written as."""
+    members: dict[str, tuple[object, str]] = {}
+    position = _skip(text, 0)
+    if text[position] != "{":
+        raise ValueError("it does not start with {")
+    position = _skip(text, position + 1)
+    while text[position] != "}":
+        name, position = _decoder.raw_decode(text, position)
+        position = _skip(text, position)
+        if not isinstance(name, str) or text[position] != ":":
+            raise ValueError(f"no name and colon at character {position}")
+        start = _skip(text, position + 1)
+        value, end = _decoder.raw_decode(text, start)
+        members[name] = (value, text[start:end])
+        position = _skip(text, end)
+        if text[position] == ",":
+            position = _skip(text, position + 1)
+        elif text[position] != "}":
+            raise ValueError(f"no comma at character {position}")
+    if _skip(text, position + 1) != len(text):
+        raise ValueError("something follows the object")
+    return members
+
+
+def _skip(text: str, position: int) -> int:
+    match = _SPACE.match(text, position)
+    assert match is not None
+    return match.end()
+
+
+def _from_base64(encoded: object) -> bytes:
+    if not isinstance(encoded, str):
+        raise NotAnEventError("data_base64 is no string")
+    try:
+        return base64.b64decode(encoded, validate=True)
+    except binascii.Error as error:
+        raise NotAnEventError(f"data_base64 is not base64: {error}") from None
+
+
+def _decode(value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
+
+
+def _percent_encode(value: str) -> str:
+    return _UNSAFE.sub(lambda match: "".join(f"%{b:02X}" for b in match[0].encode()), value)

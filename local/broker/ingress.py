@@ -1,0 +1,128 @@
+"""The HTTP side of the broker process: `POST /<namespace>/<broker>`, health and statistics.
+
+A plain ASGI application, because every event passes through it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import orjson
+
+from local.broker import event as cloudevent
+from local.broker.event import NotAnEventError
+from local.broker.intake import Intake, TooLargeError, TtlSpentError
+from local.broker.jetstream import UnavailableError
+from local.broker.stats import LoudWarnings
+
+REQUEST_BYTES = 2 * 1024 * 1024
+"""More than any event that fits: 1 MiB, or 1.4 MB of base64 in structured mode."""
+DRAINED_BYTES = 64 * 1024 * 1024
+"""How much of a too large body is read and dropped, so that its sender sees the answer."""
+
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+_TEXT = (b"content-type", b"text/plain; charset=utf-8")
+_JSON = (b"content-type", b"application/json")
+_NO_BODY = [(b"content-length", b"0")]
+
+
+class Ingress:
+    """The ASGI application.
+
+    Args:
+        intakes: by path, `/<namespace>/<broker>`.
+        is_ready: whether every trigger that can be served is subscribed.
+        read_stats: makes what /stats answers.
+        warnings: where a refused body is said.
+
+    """
+
+    def __init__(
+        self,
+        intakes: Mapping[str, Intake],
+        is_ready: Callable[[], bool],
+        read_stats: Callable[[], Awaitable[dict[str, Any]]],
+        warnings: LoudWarnings,
+    ) -> None:
+        self._intakes = intakes
+        self._is_ready = is_ready
+        self._read_stats = read_stats
+        self._warnings = warnings
+
+    async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        path: str = scope["path"]
+        intake = self._intakes.get(path)
+        if intake is None:
+            await self._answer_other(path, scope["method"], send)
+        elif scope["method"] != "POST":
+            await _answer(send, 405, b"POST an event\n", _TEXT, (b"allow", b"POST"))
+        else:
+            await self._accept(intake, scope, receive, send)
+
+    async def _accept(
+        self, intake: Intake, scope: dict[str, Any], receive: Receive, send: Send
+    ) -> None:
+        body = await _read(receive)
+        if body is None:
+            intake.counts.refused += 1
+            self._warnings.loss(
+                f"{scope['path']}: a body of more than {REQUEST_BYTES} bytes was refused with 500"
+            )
+            await _answer(send, 500)
+            return
+        try:
+            await intake.accept(cloudevent.parse(scope["headers"], body))
+        except NotAnEventError as error:
+            intake.counts.refused += 1
+            await _answer(send, 400, f"{error}\n".encode(), _TEXT)
+        except TtlSpentError:
+            intake.counts.refused += 1
+            await _answer(send, 400)
+        except (TooLargeError, UnavailableError):
+            # an empty 500 for both, as the real ingress answers: the sender repeats
+            intake.counts.refused += 1
+            await _answer(send, 500)
+        else:
+            await _answer(send, 202)
+
+    async def _answer_other(self, path: str, method: str, send: Send) -> None:
+        if path == "/healthz":
+            await _answer(send, 200, b"ok\n", _TEXT)
+        elif path == "/readyz":
+            ready = self._is_ready()
+            text = b"ready\n" if ready else b"not every trigger is subscribed yet\n"
+            await _answer(send, 200 if ready else 503, text, _TEXT)
+        elif path == "/stats":
+            await _answer(send, 200, orjson.dumps(await self._read_stats()), _JSON)
+        else:
+            known = " ".join(sorted(self._intakes)) or "none"
+            await _answer(send, 404, f"no Broker at {path}; there is: {known}\n".encode(), _TEXT)
+
+
+async def _read(receive: Receive) -> bytes | None:
+    """Return the body, or None when it is too large."""
+    message = await receive()
+    body: bytes = message.get("body", b"")
+    if not message.get("more_body", False):
+        return body if len(body) <= REQUEST_BYTES else None
+    chunks, size = [body], len(body)
+    while message.get("more_body", False) and size <= DRAINED_BYTES:
+        message = await receive()
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size <= REQUEST_BYTES:
+            chunks.append(chunk)
+        else:
+            chunks.clear()
+    return b"".join(chunks) if size <= REQUEST_BYTES else None
+
+
+async def _answer(
+    send: Send, status: int, body: bytes = b"", *headers: tuple[bytes, bytes]
+) -> None:
+    length = [(b"content-length", str(len(body)).encode()), *headers] if body else _NO_BODY
+    await send({"type": "http.response.start", "status": status, "headers": length})
+    await send({"type": "http.response.body", "body": body})

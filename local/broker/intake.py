@@ -1,0 +1,109 @@
+"""Takes an event into a Broker: adds the broker's extensions, keeps its limits, stores it."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from datetime import UTC, datetime
+
+from local.broker.channel import Channel
+from local.broker.event import Event
+from local.broker.jetstream import UnavailableError
+from local.broker.stats import BrokerCounts, LoudWarnings
+
+TTL = "knativebrokerttl"
+ARRIVAL_TIME = "knativearrivaltime"
+FIRST_TTL = 255
+MESSAGE_BYTES = 1024 * 1024
+"""The real channel's limit on the stored structured JSON."""
+REMEMBERED_IDS = 50_000
+
+
+class TooLargeError(Exception):
+    """The stored form would exceed the channel's limit."""
+
+
+class TtlSpentError(Exception):
+    """The event has gone round too often and was dropped."""
+
+
+class Intake:
+    """The way into one Broker, for its ingress and for replies alike."""
+
+    def __init__(
+        self, key: str, channel: Channel, counts: BrokerCounts, warnings: LoudWarnings
+    ) -> None:
+        self._key = key
+        self._channel = channel
+        self._warnings = warnings
+        self._digests: OrderedDict[str, int] = OrderedDict()
+        self.counts = counts
+
+    async def accept(self, event: Event, *, reply_to: str | None = None) -> None:
+        """Store `event`; returns once JetStream has it. `reply_to` is the input's id of a reply.
+
+        Raises:
+            TooLargeError: it exceeds the limit (loud).
+            TtlSpentError: its TTL has reached zero (loud).
+            UnavailableError: JetStream did not acknowledge it.
+
+        """
+        attributes = event.attributes
+        attributes[TTL] = str(self._ttl(event))
+        attributes[ARRIVAL_TIME] = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+        size = event.stored_size(MESSAGE_BYTES)
+        if size > MESSAGE_BYTES:
+            self._warnings.loss(
+                f"Broker {self._key} refuses event {event.id!r} of {len(event.body)} bytes: the "
+                f"real channel stores the body raw in JSON, which takes {size} bytes (control "
+                f"bytes, <, > and & take six each) of {MESSAGE_BYTES}; send less, or compress"
+            )
+            raise TooLargeError
+        # before the extensions of this passage count, two sendings of one event are equal
+        digest = hash((attributes["source"], attributes["type"], event.body))
+        ack = await self._channel.publish(event.id, event.stored_form())
+        if ack.duplicate:
+            self.counts.duplicates += 1
+            self._warn_of_duplicate(event, digest, reply_to)
+        else:
+            self._remember(event.id, digest)
+        self.counts.accepted += 1
+        self.counts.bytes += len(event.body)
+        if reply_to is not None:
+            self.counts.replies += 1
+
+    def _ttl(self, event: Event) -> int:
+        given = event.attributes.get(TTL)
+        if given is None or not given.lstrip("-").isdigit():
+            return FIRST_TTL
+        left = int(given) - 1
+        if left <= 0:
+            self._warnings.loss(
+                f"Broker {self._key} drops event {event.id!r} of type "
+                f"{event.attributes['type']!r}: its {TTL} is used up, so replies go in a circle"
+            )
+            raise TtlSpentError
+        return left
+
+    def _warn_of_duplicate(self, event: Event, digest: int, reply_to: str | None) -> None:
+        if reply_to == event.id:
+            self._warnings.loss(
+                f"Broker {self._key}: a reply has the id of its input, {event.id!r}, and is lost: "
+                "the channel takes it for a duplicate; give what a function emits an id of its own"
+            )
+            return
+        known = self._digests.get(event.id)
+        if known is not None and known != digest:
+            self._warnings.loss(
+                f"Broker {self._key}: event {event.id!r} of source {event.attributes['source']!r} "
+                "is lost: the channel takes it for a duplicate of an event of the same id with "
+                "another source, type or body; ids must be unique over the whole broker"
+            )
+
+    def _remember(self, event_id: str, digest: int) -> None:
+        digests = self._digests
+        digests[event_id] = digest
+        if len(digests) > REMEMBERED_IDS:
+            digests.popitem(last=False)
+
+
+__all__ = ["Intake", "TooLargeError", "TtlSpentError", "UnavailableError"]

@@ -1,0 +1,102 @@
+"""The connection to NATS: reconnects for ever, publishes with acknowledgement.
+
+A publish that NATS cannot take now fails at once, so that the sender, not the broker, repeats it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import nats
+import nats.errors
+import orjson
+from nats.aio.client import Client
+from nats.js import JetStreamContext
+
+PUBLISH_SECONDS = 5.0
+RECONNECT_SECONDS = 0.2
+
+
+class UnavailableError(Exception):
+    """JetStream did not acknowledge: it is away, full, or refused; the message says which."""
+
+
+@dataclass(frozen=True, slots=True)
+class PublishAck:
+    """JetStream's acknowledgement; `duplicate` when it had this message id within its window."""
+
+    sequence: int
+    duplicate: bool
+
+
+class JetStream:
+    """A NATS connection. `on_reconnect` runs each time the connection is back."""
+
+    def __init__(self, url: str, on_reconnect: Callable[[], Awaitable[None]]) -> None:
+        self._url = url
+        self._on_reconnect = on_reconnect
+        self._waiting: set[asyncio.Task[object]] = set()
+        self.client = Client()
+
+    @property
+    def context(self) -> JetStreamContext:
+        """The JetStream API; its calls wait two seconds at most."""
+        return self.client.jetstream(timeout=2)
+
+    @property
+    def connected(self) -> bool:
+        """Whether the connection stands right now."""
+        return self.client.is_connected
+
+    async def connect(self) -> None:
+        """Connect; waits as long as it takes."""
+        await self.client.connect(
+            self._url,
+            name="kandle-broker",
+            max_reconnect_attempts=-1,
+            reconnect_time_wait=RECONNECT_SECONDS,  # type: ignore[arg-type]  # a float does
+            connect_timeout=2,
+            ping_interval=10,
+            error_cb=self._ignore,
+            reconnected_cb=self._on_reconnect,
+        )
+
+    async def publish(self, subject: str, message_id: str, payload: bytes) -> PublishAck:
+        """Store one message and wait until it is stored.
+
+        Raises:
+            UnavailableError: it was not, or nothing is known about it.
+
+        """
+        if not self.client.is_connected:
+            raise UnavailableError("NATS is away")
+        try:
+            message = await self.client.request(
+                subject, payload, timeout=PUBLISH_SECONDS, headers={"Nats-Msg-Id": message_id}
+            )
+        except nats.errors.Error as error:
+            raise UnavailableError(f"JetStream did not acknowledge: {error}") from None
+        answer = orjson.loads(message.data)
+        if "error" in answer:
+            raise UnavailableError(f"JetStream refused it: {answer['error'].get('description')}")
+        return PublishAck(answer["seq"], answer.get("duplicate", False))
+
+    async def send(self, subject: str, payload: bytes) -> None:
+        """Send without waiting; while NATS is away it is kept, within bounds, and sent later."""
+        with contextlib.suppress(nats.errors.Error):
+            # what is lost here is an acknowledgement: the event comes again
+            await self.client.publish(subject, payload)
+
+    async def close(self) -> None:
+        """Send what is buffered and close."""
+        with contextlib.suppress(nats.errors.Error, asyncio.TimeoutError):
+            if self.client.is_connected:
+                await self.client.flush(timeout=1)
+        await self.client.close()
+
+    async def _ignore(self, error: Exception) -> None:
+        # the client reports every failed reconnect; readiness and answers say the same
+        pass

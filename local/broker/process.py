@@ -1,0 +1,175 @@
+"""Wires the broker process together and runs it from start to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import uvicorn
+from nats.errors import Error as NatsError
+
+from local.broker.addresses import Addresses
+from local.broker.channel import Channel
+from local.broker.dispatcher import Dispatcher
+from local.broker.http_client import HttpClient
+from local.broker.ingress import Ingress
+from local.broker.intake import Intake
+from local.broker.jetstream import JetStream
+from local.broker.ping import run_ping_source
+from local.broker.stats import BrokerCounts, LoudWarnings
+from local.topology.eventing import Eventing
+
+STOP_SECONDS = 5.0
+RETRY_SECONDS = 0.5
+
+
+class BrokerProcess:
+    """Every Broker, Trigger and PingSource of one topology."""
+
+    def __init__(
+        self, eventing: Eventing, services: Mapping[str, str], nats_url: str, port: int
+    ) -> None:
+        self._eventing = eventing
+        self._port = port
+        self._warnings = LoudWarnings()
+        self._addresses = Addresses(services, f"http://127.0.0.1:{port}")
+        self._jetstream = JetStream(nats_url, self._ensure_again)
+        self._channels: dict[str, Channel] = {}
+        self._intakes: dict[str, Intake] = {}
+        self._dispatchers: list[Dispatcher] = []
+        self._lags: dict[str, int] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        self._subscribed = False
+
+    async def run(self) -> None:
+        """Serve until SIGTERM or SIGINT; then let what is in flight end, and return."""
+        for text in self._eventing.warnings:
+            self._warnings.warning(text)
+        http = HttpClient()
+        self._wire(http)
+        intakes = {f"/{key}": intake for key, intake in self._intakes.items()}
+        app = Ingress(intakes, lambda: self._subscribed, self._read_stats, self._warnings)
+        server = _Server(
+            uvicorn.Config(
+                app,
+                host="127.0.0.1",
+                port=self._port,
+                http="httptools",
+                ws="none",
+                lifespan="off",
+                log_level="error",
+                access_log=False,
+                server_header=False,
+                date_header=False,
+                timeout_keep_alive=75,
+                timeout_graceful_shutdown=int(STOP_SECONDS),
+            )
+        )
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, server.stop)
+        starting = asyncio.create_task(self._start(http))
+        try:
+            await server.serve()
+        finally:
+            starting.cancel()
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(starting, *self._tasks, return_exceptions=True)
+            await asyncio.gather(*(each.stop(STOP_SECONDS) for each in self._dispatchers))
+            await http.close()
+            await self._jetstream.close()
+
+    def _wire(self, http: HttpClient) -> None:
+        brokers = {broker.key: broker for broker in self._eventing.brokers}
+        for key, broker in brokers.items():
+            channel = Channel(self._jetstream, broker, self._warnings)
+            self._channels[key] = channel
+            self._intakes[key] = Intake(key, channel, BrokerCounts(), self._warnings)
+        self._dispatchers = [
+            Dispatcher(
+                trigger,
+                brokers[trigger.broker],
+                self._channels[trigger.broker],
+                self._intakes[trigger.broker],
+                self._jetstream,
+                http,
+                self._addresses,
+                self._warnings,
+            )
+            for trigger in self._eventing.triggers
+        ]
+
+    async def _start(self, http: HttpClient) -> None:
+        await self._jetstream.connect()
+        served = [each for each in self._dispatchers if each.resolve()]
+        await self._ensure(served)
+        for source in self._eventing.ping_sources:
+            task = run_ping_source(source, http, self._addresses, self._warnings)
+            self._tasks.append(asyncio.create_task(task))
+
+    async def _ensure(self, served: list[Dispatcher]) -> None:
+        """Make streams and consumers what the YAML says; tries again while NATS cannot."""
+        while True:
+            try:
+                for key, channel in self._channels.items():
+                    await channel.ensure_stream()
+                    of_broker = [t for t in self._eventing.triggers if t.broker == key]
+                    await channel.remove_orphans(of_broker)
+                for each in served:
+                    await each.start()
+            except (NatsError, TimeoutError) as error:
+                for each in served:
+                    if not each.ready:
+                        each.reason = f"JetStream: {error}"
+                await asyncio.sleep(RETRY_SECONDS)
+            else:
+                self._subscribed = True
+                return
+
+    async def _ensure_again(self) -> None:
+        # a server that lost its data, or kept streams in memory, comes back without them
+        task = asyncio.create_task(self._ensure([each for each in self._dispatchers if each.ready]))
+        self._tasks.append(task)
+        task.add_done_callback(self._tasks.remove)
+
+    async def _read_stats(self) -> dict[str, Any]:
+        await asyncio.gather(*(self._read_lag(each) for each in self._dispatchers))
+        return {
+            "brokers": {key: each.counts.as_dict() for key, each in self._intakes.items()},
+            "triggers": {
+                each.trigger.key: {
+                    "broker": each.trigger.broker,
+                    "subscriber": each.trigger.subscriber.url,
+                    "ready": each.ready,
+                    "reason": each.reason,
+                    **each.counts.as_dict(),
+                    "lag": self._lags.get(each.trigger.key, 0),
+                }
+                for each in self._dispatchers
+            },
+            "warnings": self._warnings.recent(),
+        }
+
+    async def _read_lag(self, dispatcher: Dispatcher) -> None:
+        if not self._jetstream.connected:
+            return  # the last known lag stands
+        with contextlib.suppress(NatsError, TimeoutError):
+            info = await dispatcher.channel.consumer_info(dispatcher.trigger)
+            if info is not None:
+                lag = (info.num_pending or 0) + (info.num_ack_pending or 0)
+                self._lags[dispatcher.trigger.key] = lag
+
+
+class _Server(uvicorn.Server):
+    """A server that leaves signals to the process, which stops in its own order."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    def stop(self) -> None:
+        self.should_exit = True

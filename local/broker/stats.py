@@ -1,0 +1,67 @@
+"""What the broker has done since it started, and its loud warnings."""
+
+from __future__ import annotations
+
+import sys
+from collections import deque
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+KEPT_WARNINGS = 100
+
+
+@dataclass
+class BrokerCounts:
+    """Of one Broker's ingress; `bytes` are of accepted bodies, `replies` are accepted ones too."""
+
+    accepted: int = 0
+    duplicates: int = 0
+    refused: int = 0
+    bytes: int = 0
+    replies: int = 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the counts by name."""
+        return asdict(self)
+
+
+@dataclass
+class TriggerCounts:
+    """Of one Trigger; `retried` counts attempts that will be repeated."""
+
+    delivered: int = 0
+    filtered: int = 0
+    retried: int = 0
+    dead_lettered: int = 0
+    lost: int = 0
+    in_flight: int = 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the counts by name."""
+        return asdict(self)
+
+
+class LoudWarnings:
+    """Says on stderr, and in /stats, what the real channel would lose in silence."""
+
+    def __init__(self) -> None:
+        self._recent: deque[dict[str, str]] = deque(maxlen=KEPT_WARNINGS)
+
+    def loss(self, text: str) -> None:
+        """Say that an event was lost, or would have been on the real channel."""
+        self._say("LOSS", text)
+
+    def warning(self, text: str) -> None:
+        """Say that something will lose events, or is not as it was asked for."""
+        self._say("WARNING", text)
+
+    def recent(self) -> list[dict[str, str]]:
+        """Return the last hundred, oldest first."""
+        return list(self._recent)
+
+    def _say(self, kind: str, text: str) -> None:
+        line = f"{kind} {' '.join(text.split())}"
+        self._recent.append({"time": datetime.now(UTC).isoformat(), "text": line})
+        sys.stderr.write(line + "\n")
+        sys.stderr.flush()

@@ -1,0 +1,167 @@
+"""A NATS server and a broker process for tests, on free loopback ports."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+import yaml
+
+T = TypeVar("T")
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def free_port() -> int:
+    """A port that nothing listens on right now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def eventually(read: Callable[[], T], seconds: float = 10.0) -> T:
+    """The first true value of `read`."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = read()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {seconds} s; the last value was {value!r}")
+        time.sleep(0.02)
+
+
+class NatsServer:
+    """A nats-server with JetStream that keeps port and data when it is started again."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.port, self.monitor_port = free_port(), free_port()
+        self.url = f"nats://127.0.0.1:{self.port}"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        beside = Path(sys.executable).with_name("nats-server")
+        binary = str(beside) if beside.exists() else shutil.which("nats-server")
+        assert binary, "nats-server is not installed"
+        log = self.directory / "nats.log"
+        self._process = subprocess.Popen(
+            [
+                *(binary, "--addr", "127.0.0.1", "--port", str(self.port)),
+                *("--http_port", str(self.monitor_port), "--jetstream"),
+                *("--store_dir", str(self.directory / "jetstream"), "--log", str(log)),
+            ]
+        )
+        health = f"http://127.0.0.1:{self.monitor_port}/healthz?js-enabled-only=true"
+        eventually(lambda: _status(health) == 200)
+
+    def stop(self, number: int = signal.SIGTERM) -> None:
+        if self._process is not None:
+            self._process.send_signal(number)
+            self._process.wait(10)
+            self._process = None
+
+
+class BrokerRun:
+    """One `python -m local.broker` over a directory of YAML; it can be started again."""
+
+    def __init__(
+        self,
+        directory: Path,
+        nats_url: str,
+        objects: list[dict[str, Any]],
+        addresses: dict[str, str],
+    ) -> None:
+        self.directory = directory
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._nats_url = nats_url
+        self._process: subprocess.Popen[bytes] | None = None
+        (directory / "eventing").mkdir(parents=True, exist_ok=True)
+        self.write(objects)
+        (directory / "addresses.json").write_text(json.dumps(addresses))
+
+    def write(self, objects: list[dict[str, Any]]) -> None:
+        (self.directory / "eventing" / "all.yaml").write_text(yaml.safe_dump_all(objects))
+
+    def start(self, *, ready: bool = True) -> None:
+        with (self.directory / "stderr").open("ab") as stderr:
+            self._process = subprocess.Popen(
+                [
+                    *(sys.executable, "-m", "local.broker", "--port", str(self.port)),
+                    *("--eventing", str(self.directory / "eventing")),
+                    *("--addresses", str(self.directory / "addresses.json")),
+                ],
+                cwd=ROOT,
+                env={**os.environ, "NATS_URL": self._nats_url},
+                stderr=stderr,
+            )
+        if ready:
+            try:
+                eventually(self._is_ready, 20)
+            except AssertionError:
+                self.stop(signal.SIGKILL)
+                raise
+
+    def _is_ready(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, self.stderr()
+        return _status(f"{self.url}/readyz") == 200
+
+    def stop(self, number: int = signal.SIGTERM) -> int | None:
+        if self._process is None:
+            return None
+        self._process.send_signal(number)
+        code = self._process.wait(15)
+        self._process = None
+        return code
+
+    def stderr(self) -> str:
+        return (self.directory / "stderr").read_text()
+
+    def send(
+        self,
+        broker: str,
+        event_id: str,
+        body: bytes = b"payload",
+        **attributes: str,
+    ) -> httpx.Response:
+        """POST one event in binary mode."""
+        kept = {"specversion": "1.0", "id": event_id, "source": "/tests", "type": "t", **attributes}
+        headers = {f"ce-{name}": value for name, value in kept.items()}
+        headers.setdefault("content-type", "application/octet-stream")
+        return httpx.post(f"{self.url}/{broker}", content=body, headers=headers, timeout=20)
+
+    def stats(self) -> dict[str, Any]:
+        answer: dict[str, Any] = httpx.get(f"{self.url}/stats", timeout=10).json()
+        return answer
+
+    def warnings(self, *words: str) -> list[str]:
+        """The loud warnings that contain all of `words`."""
+        texts = [each["text"] for each in self.stats()["warnings"]]
+        return [text for text in texts if all(word in text for word in words)]
+
+    def warned(self, *words: str) -> str:
+        """The one loud warning with all of `words`, waited for; it is on stderr too."""
+        found = eventually(lambda: self.warnings(*words))
+        assert len(found) == 1, found
+        assert found[0] in self.stderr().splitlines()
+        assert found[0].startswith(("LOSS ", "WARNING "))
+        return found[0]
+
+
+def _status(url: str) -> int:
+    with contextlib.suppress(httpx.TransportError):
+        return httpx.get(url, timeout=2).status_code
+    return 0
