@@ -108,7 +108,7 @@ def _time_us(name: str, text: str, now_us: int) -> int:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
         raise ParameterError(
-            f"{name}: {text[:40]!r} is neither ms since 1970, nor ISO 8601, nor a time ago like -24h"
+            f"{name}: {text[:40]!r} is neither ms since 1970, ISO 8601, nor a time ago like -24h"
         ) from error
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     since = moment - datetime(1970, 1, 1, tzinfo=UTC)

@@ -1,0 +1,166 @@
+"""The vectorised parser and the one-line parser give the same answer."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from functions.normalize.line import RejectedLineError, parse_line
+from functions.normalize.lines import parse_lines
+from functions.normalize.rows import Rows
+from shared.raw import FORMAT_CSV, RawBatch
+
+NOW_US = 1_800_000_000_000_000
+
+
+def batch(*payloads: bytes) -> RawBatch:
+    return RawBatch(
+        FORMAT_CSV,
+        "udp-1",
+        0,
+        b"".join(payloads),
+        np.array([len(p) for p in payloads], dtype=np.int64),
+        np.full(len(payloads), NOW_US, dtype=np.int64),
+    )
+
+
+def row(rows: Rows, i: int) -> tuple[object, ...]:
+    return (
+        rows.names[rows.symbol[i]],
+        Decimal(int(rows.price[i])).scaleb(-int(rows.price_scale[i])),
+        Decimal(int(rows.size[i])).scaleb(-int(rows.size_scale[i])),
+        int(rows.time_us[i]),
+        int(rows.side[i]),
+        int(rows.id_kind[i]),
+        int(rows.trade_id[i]),
+        "" if rows.text is None else rows.text[i],
+    )
+
+
+def one_by_one(payloads: tuple[bytes, ...]) -> tuple[dict[object, object], dict[object, str]]:
+    """What the reference says of each line, by (payload, line)."""
+    ticks: dict[object, object] = {}
+    codes: dict[object, str] = {}
+    for p, payload in enumerate(payloads):
+        lines = [line[:-1] if line.endswith(b"\r") else line for line in payload.split(b"\n")]
+        if not any(lines):
+            codes[p, 0] = "empty_payload"
+        for n, line in enumerate(lines):
+            if not line:
+                continue
+            try:
+                t = parse_line(line)
+            except RejectedLineError as error:
+                codes[p, n] = error.code
+                continue
+            ticks[p, n] = (
+                t.symbol,
+                Decimal(t.price.mantissa).scaleb(-t.price.scale),
+                Decimal(t.size.mantissa).scaleb(-t.size.scale),
+                -1 if t.time_ms is None else t.time_ms * 1000,
+                t.side,
+                t.trade_id_kind,
+                t.trade_id,
+                t.trade_id_text,
+            )
+    return ticks, codes
+
+
+plain_number = st.from_regex(r"[0-9]{1,12}(\.[0-9]{1,10})?", fullmatch=True)
+odd_number = st.sampled_from(
+    ["", "0", "-1", "NaN", "inf", "1e3", "1.", ".5", "1.2.3", ".", "+7", "007", "1e999", "9" * 40,
+     "0.000000000000000000000000000000001", "1_000", " 1", "9223372036854775807",
+     "9223372036854775808", "1e-30", "0.0", "1.50000000000000000000000"]
+)  # fmt: skip
+line = st.builds(
+    lambda fields: ",".join(fields).encode(),
+    st.one_of(
+        st.tuples(
+            st.sampled_from(["BTC-USD", "A", "XRP/ETH", "EURUSD.FX", "L" * 32]),
+            plain_number,
+            plain_number,
+            st.integers(315_532_800_000, 4 * 10**12).map(str),
+            st.sampled_from(["buy", "sell", "B", "s", ""]),
+            st.one_of(st.integers(0, 10**18).map(str), st.just(""), st.just("a-b-c")),
+        ),
+        st.lists(
+            st.one_of(
+                plain_number,
+                odd_number,
+                st.sampled_from(["BTC", "buy", "", "-", "a b", "'; DROP TABLE ticks; --", "é"]),
+            ),
+            max_size=8,
+        ).map(tuple),
+    ),
+)
+payload = st.one_of(
+    st.lists(line, max_size=5).map(b"\n".join),
+    st.lists(line, max_size=5).map(lambda lines: b"".join(one + b"\r\n" for one in lines)),
+    st.binary(max_size=30),
+)
+
+
+@given(st.lists(payload, min_size=1, max_size=6).map(tuple))
+@example((b"",))
+@example((b"\n", b"A,1", b"\nB,2", b"A,1\n", b"C,3\r"))
+def test_both_parsers_agree_on_every_line(payloads: tuple[bytes, ...]) -> None:
+    """The same ticks with the same exact values, the same rejects with the same codes and places."""
+    rows, rejected = parse_lines(batch(*payloads))
+    ticks, codes = one_by_one(payloads)
+    found = {(int(rows.payload[i]), int(rows.line[i])): row(rows, i) for i in range(len(rows))}
+    assert found == ticks
+    assert {(r.payload, r.line): r.code for r in rejected} == codes
+
+
+def test_a_plain_batch_needs_no_line_by_line_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The main path has no Python loop per tick: no line of the plain form goes the slow way."""
+
+    def refuse(line: bytes) -> None:
+        raise AssertionError(line)
+
+    monkeypatch.setattr("functions.normalize.lines.parse_line", refuse)
+    lines = b"\n".join(
+        b"BTC-USD,%d.%02d,0.5,1700000000000,buy,%d" % (100 + i, i % 100, i) for i in range(100)
+    )
+    rows, rejected = parse_lines(batch(lines, b"AAPL,1\nAAPL,2,3\n"))
+    assert len(rows) == 102
+    assert rejected == []
+
+
+def test_a_reject_says_what_was_wrong_and_keeps_the_bytes() -> None:
+    """The next good line in the same datagram still counts."""
+    rows, rejected = parse_lines(batch(b"BTC-USD,-5\nBTC-USD,5,1,1700000000,buy\nBTC-USD,6"))
+    assert [rows.names, len(rows)] == [("BTC-USD",), 1]
+    assert [(r.original, r.code) for r in rejected] == [
+        (b"BTC-USD,-5", "bad_price"),
+        (b"BTC-USD,5,1,1700000000,buy", "bad_time"),
+    ]
+    assert "milliseconds, not seconds" in rejected[1].detail
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        (b"BTC", "bad_line"),
+        (b"A,1,2,3,4,5,6,7", "bad_line"),
+        (b"'; DROP TABLE ticks; --,1", "bad_symbol"),
+        (b",1", "bad_symbol"),
+        (b"A,NaN", "bad_price"),
+        (b"A,0", "bad_price"),
+        (b"A,1,-1", "bad_size"),
+        (b"A,1,1,yesterday", "bad_time"),
+        (b"A,1,1,,hold", "bad_side"),
+        (b"A,1,1,,," + b"x" * 65, "bad_trade_id"),
+        (b"A,99999999999999999999", "out_of_range"),
+        (b"A,\xff", "bad_text"),
+    ],
+)
+def test_each_fault_has_its_code(line: bytes, code: str) -> None:
+    """The code is the metric's label; the message names the field."""
+    with pytest.raises(RejectedLineError) as caught:
+        parse_line(line)
+    assert caught.value.code == code
