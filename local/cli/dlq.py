@@ -265,16 +265,24 @@ def _with_letters(
 
 @asynccontextmanager
 async def _letters(url: str) -> AsyncIterator[DeadLetters]:
-    async def quiet(_error: Exception) -> None:
-        """Do nothing: errors are raised where they matter, and nats-py would log each as well."""
+    errors: list[Exception] = []
+
+    async def note(error: Exception) -> None:
+        errors.append(error)  # nats-py would log it, and raise one that does not say why
 
     place = url.rpartition("@")[2].removeprefix("nats://")  # without user and password
     try:
         connection = await nats.connect(
-            url, connect_timeout=5, allow_reconnect=False, error_cb=quiet
+            url,
+            connect_timeout=5,
+            allow_reconnect=False,
+            max_reconnect_attempts=1,  # of the first connection; 0 would be without end
+            reconnect_time_wait=0.2,
+            error_cb=note,
         )
     except (nats.errors.Error, OSError, ValueError) as error:
-        reason = str(error) or type(error).__name__
+        cause = errors[-1] if errors else error
+        reason = str(cause) or type(cause).__name__
         raise CliError(f"cannot reach NATS at {place}: {reason}; is the instance up?") from None
     try:
         yield DeadLetters(connection.jetstream())

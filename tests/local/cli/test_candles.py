@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+import json
+import signal
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from local.cli.candles import shown_vwap, state, utc
+from tests.local.cli.running import instance, invoke, process, refusal
+from tests.local.feeds.receivers import Answer, HttpReceiver, Request, closed_port, http_receiver
+
+MINUTE_MS = 60_000
+START_MS = 1570752000000  # 2019-10-11T00:00Z
+
+
+def candle(number: int, **changes: object) -> dict[str, Any]:
+    return {
+        "t": START_MS + number * MINUTE_MS, "o": "0.00141342", "h": "0.00141379", "l": "0.00141266",
+        "c": "0.00141300", "v": "1234.5", "vw": "0.001413333333333333", "n": 1_200 + number,
+        "bv": "1000", "sv": "234.5", "closed": True, "partial": False, "complete": True,
+        "revision": 1,
+    } | changes  # fmt: skip
+
+
+class Api(HttpReceiver):
+    """Serves `candles` in pages of at most `page`, as the history API does."""
+
+    candles: list[dict[str, Any]]
+    page = 400
+
+    def take(self, request: Request) -> Answer:
+        self.requests.append(request)
+        asked = {name: values[0] for name, values in parse_qs(urlsplit(request.path).query).items()}
+        limit = min(int(asked["limit"]), self.page)
+        if "from" in asked:
+            start = int(asked.get("cursor", 0))
+            page = self.candles[start : start + limit]
+            more = start + limit < len(self.candles)
+            following = str(start + limit) if more else None
+        else:
+            page = self.candles[-limit:]
+            following = "older" if len(self.candles) > limit else None
+        answer = {"symbol": "S", "timeframe": "1m", "candles": page, "next": following}
+        return Answer(200, json.dumps(answer).encode(), {"Content-Type": "application/json"})
+
+
+def serving(receiver: HttpReceiver, count: int) -> str:
+    receiver.__class__ = Api
+    assert isinstance(receiver, Api)
+    receiver.candles = [candle(number) for number in range(count)]
+    return receiver.url
+
+
+def test_the_newest_candles_are_a_table_in_utc() -> None:
+    """Without a range the newest 20 are shown, ascending and exact but for the average."""
+    with http_receiver() as receiver:
+        url = serving(receiver, 30)
+        result = invoke("candles", "XRP-ETH", "--api-url", url)
+        path = receiver.requests[0].path
+    assert path == "/api/candles/XRP-ETH?timeframe=1m&limit=20"
+    lines = [line for line in result.stdout.splitlines() if "2019-" in line]
+    assert len(lines) == 20
+    assert lines[0].split() == [
+        *("2019-10-11", "00:10:00", "0.00141342", "0.00141379", "0.00141266", "0.00141300"),
+        *("1234.5", "0.0014133333", "1,210"),
+    ]
+    assert "older" not in result.stderr
+
+
+def test_open_and_partial_candles_are_marked() -> None:
+    """A candle that may still change, or saw only a part of its interval, says so."""
+    assert state(candle(0)) == ""
+    assert state(candle(0, closed=False)) == "open"
+    assert state(candle(0, closed=False, partial=True)) == "open, partial"
+
+
+def test_a_range_is_shown_to_its_end_however_many_pages_it_takes() -> None:
+    """--from follows `next` until there is none."""
+    with http_receiver() as receiver:
+        url = serving(receiver, 1_001)
+        result = invoke("candles", "S", "--from", "-24h", "--json", "--api-url", url)
+        asked = [parse_qs(urlsplit(request.path).query) for request in receiver.requests]
+    found = json.loads(result.stdout)
+    assert [each["n"] for each in found["candles"]] == [1_200 + n for n in range(1_001)]
+    assert [each.get("cursor") for each in asked] == [None, ["400"], ["800"]]
+    assert all(each["from"] == ["-24h"] for each in asked)
+    assert result.stderr == ""
+
+
+def test_what_is_cut_is_said() -> None:
+    """A limit on a range, or of the API, is never silent."""
+    with http_receiver() as receiver:
+        url = serving(receiver, 1_001)
+        limited = invoke("candles", "S", "--from", "0", "--limit", 500, "--json", "--api-url", url)
+        newest = invoke("candles", "S", "--limit", 500, "--json", "--api-url", url)
+        exact = invoke("candles", "S", "--from", "0", "--limit", 1_001, "--json", "--api-url", url)
+    assert len(json.loads(limited.stdout)["candles"]) == 500
+    assert "cut after --limit 500" in limited.stderr
+    assert len(json.loads(newest.stdout)["candles"]) == 400
+    assert "the API gives 400 at once" in newest.stderr
+    assert len(json.loads(exact.stdout)["candles"]) == 1_001
+    assert exact.stderr == ""
+
+
+def test_a_symbol_of_any_characters_is_one_part_of_the_path() -> None:
+    """A slash or a question mark in a symbol does not become another address."""
+    with http_receiver() as receiver:
+        invoke("candles", "XRP/ETH?a=1#é", "--api-url", serving(receiver, 1))
+        assert receiver.requests[0].path.startswith("/api/candles/XRP%2FETH%3Fa%3D1%23%C3%A9?")
+
+
+def test_the_detail_of_a_problem_is_what_is_shown() -> None:
+    """A refusal of the API is told in its own words."""
+    with http_receiver() as receiver:
+        receiver.otherwise = Answer(404, b'{"title": "Not Found", "detail": "no symbol FOO"}')
+        assert refusal("candles", "FOO", "--api-url", receiver.url) == "no symbol FOO (404)"
+        receiver.otherwise = Answer(502, b"<html>")
+        assert refusal("candles", "FOO", "--api-url", receiver.url) == "<html> (502)"
+
+
+def test_an_api_that_is_away_is_told(tmp_path: Path) -> None:
+    """Neither a refused connection nor a missing instance is a traceback."""
+    nowhere = f"http://127.0.0.1:{closed_port()}"
+    assert "is the instance up?" in refusal("candles", "A", "--api-url", nowhere)
+    assert "kandle up" in refusal("candles", "A", "--data-dir", tmp_path)
+
+
+def test_the_running_instance_is_asked(tmp_path: Path) -> None:
+    """Without a flag, API_URL of the instance is used."""
+    with http_receiver() as receiver:
+        instance(tmp_path, {"API_URL": serving(receiver, 3) + "/"})
+        result = invoke("candles", "A", "--data-dir", tmp_path)
+    assert "A 1m: 3 candles" in result.stdout
+
+
+def test_watching_shows_each_change_until_it_is_stopped(tmp_path: Path) -> None:
+    """With --watch a changed candle is printed again; Ctrl-C ends it with exit code 0."""
+    with http_receiver() as receiver:
+        url = serving(receiver, 1)
+        assert isinstance(receiver, Api)
+        with process(
+            "candles", "A", "--watch", "--json", "--api-url", url, cwd=tmp_path
+        ) as command:
+            assert command.stdout is not None
+            first = json.loads(command.stdout.readline())
+            receiver.candles = [candle(0, closed=False, n=7)]
+            second = json.loads(command.stdout.readline())
+            command.send_signal(signal.SIGINT)
+            command.communicate(timeout=30)
+    assert [first["candles"][0]["n"], second["candles"][0]["n"]] == [1_200, 7]
+    assert command.returncode == 0
+
+
+def test_the_average_is_rounded_only_where_it_is_longer() -> None:
+    """Two decimals more than the prices have are enough for the eye; short ones stay."""
+    assert shown_vwap(candle(0, vw="0.0014")) == "0.0014"
+    assert shown_vwap(candle(0, o="1", h="1", l="1", c="1", vw="1.23456")) == "1.23"
+    assert shown_vwap(candle(0, vw=None)) == ""
+
+
+def test_times_are_utc_and_as_fine_as_they_are() -> None:
+    """Seconds are always there, milliseconds where there are any."""
+    assert utc(START_MS) == "2019-10-11 00:00:00"
+    assert utc(START_MS + 5) == "2019-10-11 00:00:00.005"

