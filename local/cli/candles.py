@@ -181,8 +181,8 @@ def _page(client: httpx.Client, query: Query, params: dict[str, str]) -> dict[st
 def _refreshed(client: httpx.Client, query: Query, first: Found) -> Iterator[Found | str]:
     """Yield what the API has each time that it changes, or why it could not be asked."""
     last: Found | str = first
-    yield first
     with asked_to_stop() as stop:
+        yield first
         while not stop.wait(REFRESH_S):
             try:
                 now: Found | str = fetch(client, query)
@@ -220,7 +220,7 @@ def _show(console: Console, query: Query, found: Found, *, as_json: bool) -> Non
 def _table(query: Query, found: Found) -> Table:
     count = len(found.candles)
     table = Table(
-        title=f"{query.symbol} {query.timeframe}: {count:,} candle{'s' if count != 1 else ''}",
+        title=Text(f"{query.symbol} {query.timeframe}: {count:,} candle{'s' * (count != 1)}"),
         title_justify="left",
         box=box.SIMPLE_HEAD,
         pad_edge=False,

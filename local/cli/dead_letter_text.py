@@ -35,9 +35,14 @@ def stored(letter: DeadLetter) -> str:
     return letter.stored_at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
+def printable(text: str) -> str:
+    """Return a text without what could steer a terminal: it was written by whoever sent it."""
+    return "".join(c if c.isprintable() else " " for c in text)
+
+
 def one_line(text: str, limit: int) -> str:
     """Return a text without line breaks and controls, cut to `limit` characters."""
-    line = "".join(c if c.isprintable() else " " for c in " ".join(text.split()))
+    line = printable(" ".join(text.split()))
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 

@@ -18,9 +18,10 @@ import typer
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from local.cli.addresses import address
-from local.cli.dead_letter_text import as_json, body_excerpt, one_line, stored
+from local.cli.dead_letter_text import as_json, body_excerpt, one_line, printable, stored
 from local.cli.errors import CliError
 from local.cli.options import DataDir
 from local.errors import NotRunningError
@@ -124,10 +125,10 @@ def show(
         typer.echo(f"dead letter {letter.sequence}, stored {stored(letter)}")
         for name, value in sorted(letter.attributes.items()):
             if name != "knativeerrordata":
-                typer.echo(f"  {name}: {value}")
+                typer.echo(f"  {name}: {printable(value)}")
         typer.echo("error:")
         for line in (letter.error or "(the subscriber said nothing)").splitlines():
-            typer.echo(f"  {line}")
+            typer.echo(f"  {printable(line)}")
         typer.echo(f"body: {len(letter.body):,} bytes")
         if output is None and letter.body:
             typer.echo(body_excerpt(letter.body))
@@ -307,5 +308,5 @@ def _print_table(letters: list[DeadLetter]) -> None:
             letter.code or "",
             one_line(letter.error, 60),
         ]
-        table.add_row(*(str(cell).replace("[", r"\[") for cell in row))
+        table.add_row(*(Text(printable(str(cell))) for cell in row))
     console.print(table)
