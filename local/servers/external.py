@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from urllib.parse import urlsplit
 
@@ -15,7 +16,7 @@ import redis.exceptions
 from local.errors import StartError
 from local.servers.s3 import S3
 
-_TIMEOUT_S = 5
+_TIMEOUT_S = 3
 _KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 
 
@@ -71,15 +72,21 @@ def address(url: str) -> str:
 
 
 async def _check_nats(variables: Mapping[str, str]) -> None:
-    async def ignore(_: Exception) -> None:
-        """Do nothing: the error is raised as well."""
+    refusals: list[Exception] = []
 
-    client = await nats.connect(
-        variables["NATS_URL"],
-        allow_reconnect=False,
-        connect_timeout=_TIMEOUT_S,
-        error_cb=ignore,
-    )
+    async def remember(error: Exception) -> None:
+        refusals.append(error)
+
+    try:
+        async with asyncio.timeout(_TIMEOUT_S):
+            client = await nats.connect(
+                variables["NATS_URL"],
+                allow_reconnect=False,
+                connect_timeout=_TIMEOUT_S,
+                error_cb=remember,
+            )
+    except TimeoutError:  # it tries for longer than anybody would wait, whatever it was told
+        raise refusals[-1] if refusals else TimeoutError("no answer") from None
     try:
         await client.jetstream().account_info()
     finally:

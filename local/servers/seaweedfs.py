@@ -10,7 +10,7 @@ import httpx
 
 from local.servers.ports import GRPC_OFFSET
 from local.servers.s3 import BUCKETS, S3
-from local.servers.server import LOOPBACK, Place, Server
+from local.servers.server import LOOPBACK, Place, Server, accepts
 from local.servers.wheel import program
 from local.supervisor.component import Component, Kind
 
@@ -29,9 +29,11 @@ def seaweedfs(place: Place) -> Server:
     s3 = S3(endpoint, key.s3_access_key, key.s3_secret_key)
 
     async def ready() -> bool:
+        if not await accepts(ports["s3"]):
+            return False
         try:  # the buckets appear up to a second after the endpoint
-            return set(BUCKETS) <= await s3.buckets()
-        except httpx.HTTPError:
+            return set(BUCKETS) <= await s3.buckets() and await _stores(ports["master"])
+        except (httpx.HTTPError, ValueError):
             return False
 
     def unlink_sockets() -> None:
@@ -61,6 +63,7 @@ def seaweedfs(place: Place) -> Server:
                 "-master.telemetry=false",
                 "-s3.allowDeleteBucketNotEmpty=false",
                 "-s3.autoCreateBucket=false",
+                "-volume.preStopSeconds=0",
                 f"-bucket={','.join(BUCKETS)}",
             ),
             # It also looks for settings in its working and home directories: none of the user's.
@@ -74,6 +77,7 @@ def seaweedfs(place: Place) -> Server:
             log=place.log("seaweedfs"),
             ready=ready,
             clean_up=unlink_sockets,
+            start_timeout_s=60.0,
             death_signal=signal.SIGTERM,
         ),
         {
@@ -82,3 +86,14 @@ def seaweedfs(place: Place) -> Server:
             "AWS_SECRET_ACCESS_KEY": key.s3_secret_key,
         },
     )
+
+
+async def _stores(master: int) -> bool:
+    """Tell whether a place for objects has registered with the master.
+
+    After a restart that can come five seconds later than everything else; until then reads fail.
+    """
+    async with httpx.AsyncClient(trust_env=False, timeout=1.0) as client:
+        answer = await client.get(f"http://{LOOPBACK}:{master}/dir/status")
+    topology = answer.raise_for_status().json().get("Topology") or {}
+    return bool(topology.get("Max"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -90,4 +91,5 @@ def tethered(
     """Return the command line that runs `command` tied to this process (see `tether`)."""
     launcher = [sys.executable, "-I", "-S", str(Path(tether.__file__).resolve())]
     ties = [str(os.getpid()), str(int(death_signal)), "-" if user is None else str(user)]
-    return [*prefix, *launcher, *ties, *command]
+    program, *arguments = command
+    return [*prefix, *launcher, *ties, shutil.which(program) or program, *arguments]

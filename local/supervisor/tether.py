@@ -3,7 +3,8 @@
 Run as a script by the supervisor, one for each child; it sets what only the child itself can set
 and then becomes the command, under the same process id. A `kill -9` of the supervisor thus leaves
 no orphan on Linux (elsewhere the next start cleans up). UID `-` keeps the user; the signal is set
-after the change of user, which would clear it. It runs without site-packages.
+after the change of user, which would clear it. It runs without site-packages, and COMMAND is an
+absolute path, so that nothing has to be imported or looked up as the other user.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ def main(arguments: list[str]) -> None:
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
     try:
-        os.execvp(command[0], command)  # noqa: S606 - becoming the command is the purpose
+        os.execv(command[0], command)  # noqa: S606 - becoming the command is the purpose
     except OSError as error:
         print(f"cannot run {command[0]}: {error.strerror}", file=sys.stderr)  # noqa: T201
         sys.exit(EXIT_CANNOT_RUN)

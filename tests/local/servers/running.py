@@ -1,0 +1,66 @@
+"""Runs one real server for a test, under the keeper that the platform uses."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Coroutine
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from local.servers.server import Server
+from local.supervisor.keeper import Keeper, State
+from local.supervisor.leftovers import ProcessRecord
+
+T = TypeVar("T")
+
+
+class Running:
+    """A context in which the server runs; `ask` runs a client against it."""
+
+    def __init__(self, server: Server, tmp_path: Path) -> None:
+        self.variables = server.variables
+        self.notices: list[str] = []
+        self.keeper = Keeper(
+            server.component, ProcessRecord(tmp_path / "processes.json"), self.notices.append
+        )
+        self._runner = asyncio.Runner()
+
+    def __enter__(self) -> Self:
+        try:
+            self._runner.run(self.keeper.start())
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._runner.run(self.keeper.stop(5.0))
+        self._runner.close()
+
+    def ask(self, client: Coroutine[Any, Any, T]) -> T:
+        """Run a client to its end, while the keeper keeps watching."""
+        return self._runner.run(client)
+
+    def kill_and_await_return(self) -> None:
+        """Kill it as a crash would, and wait until the keeper has brought it back."""
+        killed = self.keeper.pid
+        assert killed is not None
+        os.kill(killed, signal.SIGKILL)
+
+        async def back() -> None:
+            async with asyncio.timeout(30):
+                while not self._is_back(killed):  # noqa: ASYNC110 - the keeper has no event
+                    await asyncio.sleep(0.05)
+
+        self._runner.run(back())
+
+    def _is_back(self, killed: int) -> bool:
+        return self.keeper.pid not in (killed, None) and self.keeper.state is State.READY

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from local.errors import StartError
+from local.servers import external
+from local.servers.nats import nats
+from local.servers.postgres import postgres
+from local.servers.seaweedfs import seaweedfs
+from local.servers.server import Place
+from local.servers.valkey import valkey
+from tests.local.servers.running import Running
+
+UNREACHABLE = {
+    "NATS_URL": "nats://user:hunter2@127.0.0.1:9",
+    "REDIS_URL": "redis://:hunter2@127.0.0.1:9/0",
+    "DATABASE_URL": "postgresql://user:hunter2@127.0.0.1:9/kandle",
+    "S3_ENDPOINT_URL": "http://127.0.0.1:9",
+}
+KEYS = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "hunter2"}
+
+
+@pytest.mark.parametrize("variable", UNREACHABLE)
+def test_a_server_that_is_not_there_is_named_without_its_password(variable: str) -> None:
+    """The message names the variable and the address, and hides the password."""
+    given = external.given(variable, {**UNREACHABLE, **KEYS})
+    with pytest.raises(StartError, match=rf"{variable} is set.*127\.0\.0\.1:9") as caught:
+        asyncio.run(external.check(variable, given))
+    assert "hunter2" not in str(caught.value)
+
+
+def test_servers_that_are_there_pass(place: Place, tmp_path: Path) -> None:
+    """A server that answers with the given credentials is used."""
+    for variable, server in (
+        ("NATS_URL", nats),
+        ("REDIS_URL", valkey),
+        ("DATABASE_URL", postgres),
+        ("S3_ENDPOINT_URL", seaweedfs),
+    ):
+        with Running(server(place), tmp_path) as running:
+            given = external.given(variable, running.variables)
+            running.ask(external.check(variable, given))
+
+
+def test_a_wrong_password_is_told_from_an_absent_server(place: Place, tmp_path: Path) -> None:
+    """The reason of the refusal is in the message."""
+    with Running(valkey(place), tmp_path) as running:
+        wrong = {"REDIS_URL": running.variables["REDIS_URL"].replace("redis://:", "redis://:no")}
+        with pytest.raises(StartError, match=r"REDIS_URL.*(invalid|WRONGPASS)"):
+            running.ask(external.check("REDIS_URL", wrong))
+
+
+def test_an_endpoint_without_keys_is_refused() -> None:
+    """S3 needs both keys: the one that is missing is named."""
+    environment = {"S3_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_ACCESS_KEY_ID": "key"}
+    with pytest.raises(StartError, match="without AWS_SECRET_ACCESS_KEY"):
+        external.given("S3_ENDPOINT_URL", environment)
+
+
+def test_an_unset_variable_means_a_local_server() -> None:
+    """Unset and empty mean the same."""
+    assert external.given("NATS_URL", {}) == external.given("NATS_URL", {"NATS_URL": ""}) == {}

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import nats
+import nats.errors
+import pytest
+
+from local.servers.nats import nats as nats_server
+from local.servers.server import Place
+from tests.local.servers.running import Running
+
+
+async def ignore(_: Exception) -> None:
+    """The error is raised as well."""
+
+
+async def append(url: str, text: bytes) -> None:
+    client = await nats.connect(url, error_cb=ignore)
+    stream = client.jetstream()
+    await stream.add_stream(name="EVENTS", subjects=["events"])
+    await stream.publish("events", text)
+    await client.close()
+
+
+async def stored(url: str) -> list[bytes]:
+    client = await nats.connect(url, error_cb=ignore)
+    stream = client.jetstream()
+    state = (await stream.stream_info("EVENTS")).state
+    found = [
+        (await stream.get_msg("EVENTS", number)).data or b""
+        for number in range(state.first_seq, state.last_seq + 1)
+    ]
+    await client.close()
+    return found
+
+
+def test_what_jetstream_acknowledged_survives_a_kill(place: Place, tmp_path: Path) -> None:
+    """An acknowledged message is there after kill -9 and the restart, at the same address."""
+    with Running(nats_server(place), tmp_path) as server:
+        server.ask(append(server.variables["NATS_URL"], b"one"))
+        server.kill_and_await_return()
+        assert server.ask(stored(server.variables["NATS_URL"])) == [b"one"]
+        assert any("died (killed by SIGKILL)" in each for each in server.notices)
+
+
+def test_it_refuses_who_has_no_password(place: Place, tmp_path: Path) -> None:
+    """Without its credentials nobody gets in, and they stand in no log."""
+    with Running(nats_server(place), tmp_path) as server:
+        with pytest.raises((nats.errors.Error, OSError)):
+            server.ask(
+                nats.connect(server.keeper.component.url, error_cb=ignore, allow_reconnect=False)
+            )
+        password = place.credentials.nats_password
+        assert password not in server.keeper.component.log.read_text()
+        assert password not in " ".join(server.keeper.component.command)

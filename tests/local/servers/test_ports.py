@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+from local.servers.ports import GRPC_OFFSET, PortBook, is_free
+
+
+def test_a_restart_gets_the_same_port(tmp_path: Path) -> None:
+    """A port is remembered by name over restarts, and no two names share one."""
+    book = PortBook(tmp_path / "ports.json")
+    taken = [book.take(name) for name in "abc"]
+    again = PortBook(tmp_path / "ports.json")
+    assert [again.take(name) for name in "abc"] == taken
+    assert len(set(taken)) == 3
+
+
+def test_a_port_that_another_took_is_given_up(tmp_path: Path) -> None:
+    """When the remembered port is in use, another is taken and remembered."""
+    port = PortBook(tmp_path / "ports.json").take("a")
+    with socket.create_server(("127.0.0.1", port)):
+        moved = PortBook(tmp_path / "ports.json").take("a")
+        assert moved != port
+    assert PortBook(tmp_path / "ports.json").take("a") == moved
+
+
+def test_the_port_above_is_free_too(tmp_path: Path) -> None:
+    """A port that needs its partner 10,000 above is refused when that partner is taken."""
+    port = PortBook(tmp_path / "ports.json").take("weed", with_grpc=True)
+    assert is_free(port + GRPC_OFFSET)
+    with socket.create_server(("127.0.0.1", port + GRPC_OFFSET)):
+        assert PortBook(tmp_path / "ports.json").take("weed", with_grpc=True) != port
+
+
+def test_a_file_that_is_no_json_is_forgotten(tmp_path: Path) -> None:
+    """Ports are no treasure: a damaged file only means new ones."""
+    (tmp_path / "ports.json").write_text("{")
+    assert is_free(PortBook(tmp_path / "ports.json").take("a"))

