@@ -15,6 +15,7 @@ from shared.dead_letters import DeadLetters
 from shared.errors import TransientError
 
 STAGE = "dead-letter"
+CONNECT_TIMEOUT_S = 5.0
 
 
 class Keep:
@@ -42,10 +43,10 @@ class Keep:
         async with self._connecting:
             if self._client is None:
                 try:
-                    client = await nats.connect(
-                        self._url, connect_timeout=5, max_reconnect_attempts=-1
-                    )
-                except (nats.errors.Error, OSError) as error:
+                    # The client tries for ever, at its first connection too.
+                    async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                        client = await nats.connect(self._url, max_reconnect_attempts=-1)
+                except (nats.errors.Error, OSError, TimeoutError) as error:
                     raise TransientError(f"NATS is away: {error}") from error
                 await DeadLetters(client.jetstream()).ensure()
                 self._client = client

@@ -1,0 +1,86 @@
+"""Real servers for the tests that need them: started once, by the project's own command."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+import redis
+
+from tests.platform import running
+
+_numbers = itertools.count()
+
+BROKER = """
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: channel, namespace: tests}
+data:
+  channel-template-spec: |
+    apiVersion: messaging.knative.dev/v1alpha1
+    kind: NatsJetStreamChannel
+    spec:
+      stream: {config: {retention: Interest, maxBytes: 67108864}}
+---
+apiVersion: eventing.knative.dev/v1
+kind: Broker
+metadata:
+  name: default
+  namespace: tests
+  annotations: {eventing.knative.dev/broker.class: MTChannelBasedBroker}
+spec:
+  config: {apiVersion: v1, kind: ConfigMap, name: channel, namespace: tests}
+"""
+
+
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """The URLs of real stores, without any function of Kandle."""
+    directory = tmp_path_factory.mktemp("servers")
+    eventing = directory / "eventing"
+    eventing.mkdir()
+    (eventing / "broker.yaml").write_text(BROKER)
+    with running(
+        directory / "data", "--functions", "none", "--eventing", str(eventing)
+    ) as environment:
+        yield environment
+
+
+@pytest.fixture(scope="session")
+def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """The whole of Kandle, one `kandle up` for the test session."""
+    with running(tmp_path_factory.mktemp("pipeline") / "data") as environment:
+        yield environment
+
+
+@pytest.fixture
+def database(servers: dict[str, str]) -> str:
+    """The URL of an empty database of its own."""
+    name = f"test_{next(_numbers)}"
+    with psycopg.connect(servers["DATABASE_URL"], autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}".encode())
+    return servers["DATABASE_URL"].rsplit("/", 1)[0] + f"/{name}"
+
+
+@pytest.fixture
+def valkey(servers: dict[str, str]) -> Iterator[redis.Redis]:
+    """An empty Redis database."""
+    client = redis.Redis.from_url(servers["REDIS_URL"].rsplit("/", 1)[0] + "/1")
+    client.flushdb()
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def recorded_data() -> Path:
+    """The recorded trades; tests that need them are skipped where there are none."""
+    import os
+
+    places = [os.environ.get("KANDLE_DATA"), Path(__file__).parents[2] / "shared" / "data"]
+    for place in places:
+        if place and Path(place).is_dir():
+            return Path(place)
+    pytest.skip("no recorded data: neither KANDLE_DATA nor ../shared/data is there")

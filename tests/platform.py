@@ -1,0 +1,72 @@
+"""`kandle up` as a subprocess: the black box that tests stand on."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+KANDLE = (sys.executable, "-m", "local.cli.main")
+STORES = ("NATS_URL", "REDIS_URL", "DATABASE_URL", "S3_ENDPOINT_URL")
+
+
+def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
+    """A loopback port that nothing listens on right now."""
+    with socket.socket(socket.AF_INET, kind) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def environment() -> dict[str, str]:
+    """This process's environment without the stores of somebody else's instance."""
+    return {name: value for name, value in os.environ.items() if name not in STORES}
+
+
+def kandle(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """Run a command of `kandle` to its end."""
+    return subprocess.run(
+        [*KANDLE, *arguments],
+        capture_output=True,
+        text=True,
+        check=check,
+        timeout=120,
+        env=environment(),
+    )
+
+
+@contextmanager
+def running(data_dir: Path, *arguments: str, start_s: float = 90) -> Iterator[dict[str, str]]:
+    """Start `kandle up`, wait until it is ready, yield what `kandle env` says; stop it at the end."""
+    data_dir.mkdir(parents=True, exist_ok=True)
+    output = data_dir.parent / f"{data_dir.name}.out"
+    command = [*KANDLE, "up", "--data-dir", str(data_dir)]
+    command += ["--http-port", str(free_port()), "--udp-port", str(free_port(socket.SOCK_DGRAM))]
+    with output.open("w") as stream:
+        process = subprocess.Popen(
+            [*command, *arguments], stdout=stream, stderr=subprocess.STDOUT, env=environment()
+        )
+    try:
+        deadline = time.monotonic() + start_s
+        while not re.search(r"^ready", output.read_text(), re.MULTILINE):
+            assert process.poll() is None, f"kandle up ended:\n{output.read_text()}"
+            assert time.monotonic() < deadline, f"not ready:\n{output.read_text()}"
+            time.sleep(0.1)
+        lines = kandle("env", "--data-dir", str(data_dir)).stdout.splitlines()
+        pairs = (shlex.split(line.removeprefix("export "))[0].split("=", 1) for line in lines)
+        yield {"DATA_DIR": str(data_dir), **dict(pairs)}  # type: ignore[arg-type]
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()

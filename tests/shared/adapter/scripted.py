@@ -1,0 +1,55 @@
+"""A function for the adapter's tests: the event's `behave` attribute says what its handler does."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import functions_framework.aio
+from starlette.requests import Request
+from starlette.responses import Response
+
+from shared.adapter.app import Delegated, Outcome
+from shared.adapter.event import Event, OutgoingEvent
+from shared.adapter.wiring import event_app
+from shared.errors import PermanentError, TransientError
+
+
+def handle(event: Event) -> Outcome:
+    """Do as the event says."""
+    behave = event.attributes.get("behave", "ok")
+    if behave == "emit":
+        return Outcome([OutgoingEvent(f"{event.id}/scripted/{n}", "out", b"x") for n in range(3)])
+    if behave == "emit-one":
+        return Outcome([OutgoingEvent(f"{event.id}/scripted", "out", event.data())])
+    if behave == "emit-then-note":
+        note = Path(os.environ["NOTE"])
+        return Outcome(
+            [OutgoingEvent(f"{event.id}/scripted", "out", b"x")],
+            lambda: note.write_text(event.id) and None,
+        )
+    if behave == "slow":
+        time.sleep(1.0)
+    if behave == "transient":
+        raise TransientError("the store is away", retry_after_s=7)
+    if behave == "permanent":
+        raise PermanentError("bad_batch", "the body is no batch")
+    if behave == "defect":
+        raise ZeroDivisionError("a defect")
+    return Outcome()
+
+
+def check() -> None:
+    """Not ready where the file says so."""
+    if Path(os.environ["NOTE"]).with_name("away").exists():
+        raise TransientError("Redis is away")
+
+
+app = event_app("scripted", handle, os.environ, concurrency=2, ready=check)
+
+
+@functions_framework.aio.http
+async def scripted(request: Request) -> Response:
+    """Answer one request."""
+    return Delegated(app)

@@ -1,0 +1,276 @@
+"""The event adapter under functions-framework, in a process of its own, with a real sink."""
+
+from __future__ import annotations
+
+import base64
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from shared.compression import compress
+from tests.local.broker.processes import eventually
+from tests.local.broker.subscriber import Reply, Subscriber
+from tests.platform import free_port
+
+SOURCE = Path(__file__).with_name("scripted.py")
+
+
+class Function:
+    """The scripted function and what stands around it."""
+
+    def __init__(self, directory: Path, subscriber: Subscriber, sink: str) -> None:
+        self.subscriber = subscriber
+        self.note = directory / "note"
+        self.away = directory / "away"
+        port = free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        self.process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "uvicorn", "functions_framework.aio:app"),
+                *("--host", "127.0.0.1", "--port", str(port), "--log-level", "warning"),
+                *("--timeout-graceful-shutdown", "8"),
+            ],
+            env={
+                **os.environ,
+                "FUNCTION_SOURCE": str(SOURCE),
+                "FUNCTION_TARGET": "scripted",
+                "FUNCTION_SIGNATURE_TYPE": "http",
+                "K_SINK": sink,
+                "K_CE_OVERRIDES": '{"extensions": {"region": "eu"}}',
+                "K_SERVICE": "scripted",
+                "DEAD_LETTER_URL": f"{subscriber.url}/sink",
+                "NOTE": str(self.note),
+            },
+        )
+
+    def send(self, event_id: str, body: bytes = b"body", **attributes: str) -> httpx.Response:
+        headers = {
+            "ce-specversion": "1.0",
+            "ce-id": event_id,
+            "ce-type": "test",
+            "ce-source": "/test",
+            "content-type": "application/protobuf",
+            **{f"ce-{name}": value for name, value in attributes.items()},
+        }
+        return httpx.post(self.url, headers=headers, content=body, timeout=30)
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait(15)
+
+
+def started(function: Function) -> Function:
+    def live() -> bool:
+        try:
+            return httpx.get(f"{function.url}/health/liveness").status_code == 200
+        except httpx.TransportError:
+            return False
+
+    eventually(live, 20)
+    return function
+
+
+@pytest.fixture(scope="module")
+def subscriber() -> Iterator[Subscriber]:
+    subscriber = Subscriber()
+    yield subscriber
+    subscriber.close()
+
+
+@pytest.fixture(scope="module")
+def function(
+    tmp_path_factory: pytest.TempPathFactory, subscriber: Subscriber
+) -> Iterator[Function]:
+    function = started(
+        Function(tmp_path_factory.mktemp("f"), subscriber, f"{subscriber.url}/events")
+    )
+    yield function
+    function.stop()
+
+
+def test_success_is_204_with_an_empty_body(function: Function) -> None:
+    """The broker takes any other body for a failed reply and delivers again."""
+    answer = function.send("ok-1")
+    assert (answer.status_code, answer.content) == (204, b"")
+
+
+def test_structured_mode_is_read_too(function: Function) -> None:
+    """`kn func invoke` and many clients send structured events."""
+    event = {
+        "specversion": "1.0",
+        "id": "s-1",
+        "type": "test",
+        "source": "/t",
+        "behave": "emit-one",
+    }
+    event["data_base64"] = base64.b64encode(b"\x00\xff").decode()
+    answer = httpx.post(
+        function.url, json=event, headers={"content-type": "application/cloudevents+json"}
+    )
+    assert answer.status_code == 204
+    (out,) = function.subscriber.wait_for("s-1/scripted")
+    assert out.body == b"\x00\xff"
+
+
+def test_a_compressed_body_is_unpacked(function: Function) -> None:
+    """`datacontentencoding` says that the body is zstd."""
+    function.send("z-1", compress(b"ticks"), behave="emit-one", datacontentencoding="zstd")
+    (out,) = function.subscriber.wait_for("z-1/scripted")
+    assert out.body == b"ticks"
+
+
+def test_outputs_are_accepted_before_the_answer(function: Function) -> None:
+    """With deterministic ids, the source, the overrides of the SinkBinding and the traceparent."""
+    trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    assert function.send("e-1", behave="emit", traceparent=trace).status_code == 204
+    for n in range(3):
+        (out,) = function.subscriber.of(f"e-1/scripted/{n}")
+        assert out.headers["ce-source"] == "/kandle/scripted"
+        assert out.headers["ce-region"] == "eu"
+        assert out.headers["ce-traceparent"] == trace
+
+
+def test_an_empty_traceparent_counts_as_none(function: Function) -> None:
+    """The broker always sends the header, mostly empty."""
+    function.send("t-1", behave="emit-one", traceparent="")
+    (out,) = function.subscriber.wait_for("t-1/scripted")
+    assert "ce-traceparent" not in out.headers
+
+
+def test_a_sink_that_fails_for_a_moment_is_tried_again_under_the_same_id(
+    function: Function,
+) -> None:
+    """Two 503 and then 202: the event is answered 204, and nothing is lost."""
+    function.subscriber.script["r-1/scripted"] = [Reply(503), Reply(503), Reply(202)]
+    assert function.send("r-1", behave="emit-one").status_code == 204
+    assert len(function.subscriber.of("r-1/scripted")) == 3
+
+
+def test_a_sink_that_stays_away_is_503_and_nothing_is_noted(function: Function) -> None:
+    """Emit, then acknowledge: what was not emitted is delivered again, and not marked."""
+    function.subscriber.script["a-1/scripted"] = [Reply(500)]
+    answer = function.send("a-1", behave="emit-then-note")
+    assert answer.status_code == 503
+    assert "did not take the event: answered 500" in answer.text
+    assert not function.note.exists()
+    function.subscriber.script["a-1/scripted"] = [Reply(202)]
+    assert function.send("a-1", behave="emit-then-note").status_code == 204
+    assert function.note.read_text() == "a-1"
+
+
+def test_a_transient_error_is_503(function: Function) -> None:
+    """The channel delivers again."""
+    answer = function.send("x-1", behave="transient")
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "7")
+    assert answer.text == "the store is away"
+
+
+def test_a_permanent_error_is_recorded_whole_and_answered_204(function: Function) -> None:
+    """The dead letter carries the event, its id, the address to replay it to, and the error."""
+    answer = function.send("p-1", b"\x00poison", behave="permanent", shard="3")
+    assert answer.status_code == 204
+    letter = function.subscriber.dead_letter("p-1")
+    assert letter.body == b"\x00poison"
+    assert letter.headers["ce-shard"] == "3"
+    assert letter.headers["content-type"] == "application/protobuf"
+    assert letter.headers["ce-knativeerrordest"] == "http://scripted.default.svc.cluster.local"
+    error = base64.b64decode(letter.headers["ce-knativeerrordata"])
+    assert error == b"bad_batch: the body is no batch"
+
+
+def test_a_permanent_error_that_cannot_be_recorded_is_503(function: Function) -> None:
+    """With the dead letters away as well, the event stays in the channel."""
+    function.subscriber.sink_script["p-2"] = [Reply(503)]
+    assert function.send("p-2", behave="permanent").status_code == 503
+
+
+def test_a_defect_is_500(function: Function) -> None:
+    """Delivered again, and in the end dead-lettered by the dispatcher, with the error."""
+    answer = function.send("d-1", behave="defect")
+    assert (answer.status_code, answer.text) == (500, "ZeroDivisionError: a defect")
+
+
+def test_what_is_no_event_is_refused_with_a_sentence(function: Function) -> None:
+    """It came from no broker, so a 4xx loses nothing."""
+    answer = httpx.post(function.url, content=b"hello")
+    assert answer.status_code == 400
+    assert "no CloudEvent" in answer.text
+    batch = httpx.post(
+        function.url, content=b"[]", headers={"content-type": "application/cloudevents-batch+json"}
+    )
+    assert batch.status_code == 400
+    assert "batch mode" in batch.text
+
+
+def test_a_body_over_the_limit_is_413(function: Function) -> None:
+    """No broker can send one; memory stays bounded."""
+    assert function.send("big", bytes(1024 * 1024 + 1)).status_code == 413
+
+
+def test_probes_stay_live_while_all_workers_are_busy(function: Function) -> None:
+    """At most `concurrency` (2) events are at work; probes and scrapes do not wait for them."""
+    started_at = time.monotonic()
+    threads = [
+        threading.Thread(target=function.send, args=(f"slow-{n}",), kwargs={"behave": "slow"})
+        for n in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.2)
+    assert httpx.get(f"{function.url}/health/liveness").status_code == 200
+    assert 'kandle_events_received_total{outcome="ok"' in httpx.get(f"{function.url}/metrics").text
+    assert threads[0].is_alive()
+    for thread in threads:
+        thread.join()
+    assert time.monotonic() - started_at >= 2.0  # four events of a second each, two at a time
+
+
+def test_readiness_follows_the_stores(function: Function) -> None:
+    """503 with the reason while a store is away; liveness does not care."""
+    assert httpx.get(f"{function.url}/health/readiness").status_code == 200
+    function.away.touch()
+    try:
+        answer = httpx.get(f"{function.url}/health/readiness")
+        assert (answer.status_code, answer.text) == (503, "not ready: Redis is away\n")
+        assert httpx.get(f"{function.url}/health/liveness").status_code == 200
+    finally:
+        function.away.unlink()
+
+
+def test_sigterm_finishes_what_is_in_flight(tmp_path: Path, subscriber: Subscriber) -> None:
+    """An event at work when the process is told to stop is answered 204, then the process ends."""
+    function = started(Function(tmp_path, subscriber, f"{subscriber.url}/events"))
+    answers: list[httpx.Response] = []
+    sender = threading.Thread(
+        target=lambda: answers.append(function.send("drain-1", behave="slow"))
+    )
+    sender.start()
+    time.sleep(0.3)
+    function.process.send_signal(signal.SIGTERM)
+    sender.join()
+    assert [answer.status_code for answer in answers] == [204]
+    assert function.process.wait(10) in (0, -signal.SIGTERM)
+
+
+def test_without_a_sink_a_single_output_is_the_reply(
+    tmp_path: Path, subscriber: Subscriber
+) -> None:
+    """`kn func invoke` sees what the function makes; several outputs need a SinkBinding."""
+    function = started(Function(tmp_path, subscriber, sink=""))
+    try:
+        answer = function.send("i-1", behave="emit-one")
+        assert (answer.status_code, answer.content) == (200, b"body")
+        assert answer.headers["ce-id"] == "i-1/scripted"
+        refused = function.send("i-2", behave="emit")
+        assert refused.status_code == 500
+        assert "K_SINK is not set" in refused.text
+    finally:
+        function.stop()
