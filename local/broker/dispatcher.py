@@ -117,11 +117,27 @@ class Dispatcher:
             return
         task = asyncio.create_task(self._handle(message))
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            self._warnings.warning(
+                f"Trigger {self.trigger.key}: a fault of the broker, not of the event, which comes "
+                f"again: {task.exception()!r}"
+            )
 
     async def _handle(self, message: Msg) -> None:
-        event = Event.from_stored_form(message.data)
-        ttl = event.attributes.pop(TTL, "")
+        try:
+            event = Event.from_stored_form(message.data)
+            ttl = event.attributes.pop(TTL)
+        except (ValueError, KeyError):
+            self._warnings.loss(
+                f"Trigger {self.trigger.key}: a message in {self.channel.stream} did not come "
+                "through the ingress and is dropped: POST to the ingress, not into the stream"
+            )
+            await self._jetstream.send(message.reply, b"+TERM")
+            return
         if not self._wanted(event.attributes):
             self.counts.filtered += 1
             await self._acknowledge(message)

@@ -72,7 +72,7 @@ def rules(
     run = BrokerRun(tmp_path_factory.mktemp("rules"), nats_server.url, objects, map_)
     run.start()
     yield run
-    assert run.stop() == 0
+    assert run.close() == 0
 
 
 @pytest.fixture
@@ -98,4 +98,4 @@ def start_broker(
 
     yield start
     for run in runs:
-        run.stop()
+        run.close()

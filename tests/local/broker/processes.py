@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import shutil
@@ -11,6 +10,8 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -64,7 +65,7 @@ class NatsServer:
             ]
         )
         health = f"http://127.0.0.1:{self.monitor_port}/healthz?js-enabled-only=true"
-        eventually(lambda: _status(health) == 200)
+        eventually(lambda: status(health) == 200)
 
     def stop(self, number: int = signal.SIGTERM) -> None:
         if self._process is not None:
@@ -86,6 +87,9 @@ class BrokerRun:
         self.directory = directory
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
+        # a connection for each request: brokers are killed and come back on the same port
+        limits = httpx.Limits(max_keepalive_connections=0)
+        self._client = httpx.Client(verify=False, trust_env=False, limits=limits, timeout=20)
         self._nats_url = nats_url
         self._process: subprocess.Popen[bytes] | None = None
         (directory / "eventing").mkdir(parents=True, exist_ok=True)
@@ -117,12 +121,25 @@ class BrokerRun:
     def _is_ready(self) -> bool:
         assert self._process is not None
         assert self._process.poll() is None, self.stderr()
-        return _status(f"{self.url}/readyz") == 200
+        return status(f"{self.url}/readyz") == 200
+
+    def close(self) -> int | None:
+        """Stop for good."""
+        code = self.stop()
+        self._client.close()
+        return code
 
     def stop(self, number: int = signal.SIGTERM) -> int | None:
         if self._process is None:
             return None
         self._process.send_signal(number)
+        code = self._process.wait(15)
+        self._process = None
+        return code
+
+    def wait(self) -> int:
+        """The exit code of a broker that ends by itself."""
+        assert self._process is not None
         code = self._process.wait(15)
         self._process = None
         return code
@@ -141,10 +158,14 @@ class BrokerRun:
         kept = {"specversion": "1.0", "id": event_id, "source": "/tests", "type": "t", **attributes}
         headers = {f"ce-{name}": value for name, value in kept.items()}
         headers.setdefault("content-type", "application/octet-stream")
-        return httpx.post(f"{self.url}/{broker}", content=body, headers=headers, timeout=20)
+        return self.post(f"/{broker}", body, headers)
+
+    def post(self, path: str, body: bytes, headers: dict[str, str]) -> httpx.Response:
+        """POST anything."""
+        return self._client.post(f"{self.url}{path}", content=body, headers=headers)
 
     def stats(self) -> dict[str, Any]:
-        answer: dict[str, Any] = httpx.get(f"{self.url}/stats", timeout=10).json()
+        answer: dict[str, Any] = self._client.get(f"{self.url}/stats").json()
         return answer
 
     def warnings(self, *words: str) -> list[str]:
@@ -161,7 +182,14 @@ class BrokerRun:
         return found[0]
 
 
-def _status(url: str) -> int:
-    with contextlib.suppress(httpx.TransportError):
-        return httpx.get(url, timeout=2).status_code
-    return 0
+def status(url: str) -> int:
+    """The status code of a GET; 0 when nothing answers."""
+    try:
+        with urllib.request.urlopen(url, timeout=2) as answer:
+            code: int = answer.status
+            return code
+    except urllib.error.HTTPError as error:
+        error.close()
+        return error.code
+    except (urllib.error.URLError, OSError):
+        return 0

@@ -1,0 +1,193 @@
+"""Nothing that was answered 202 is lost when the broker or NATS dies."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import nats
+import pytest
+
+from tests.local.broker.conftest import StartBroker
+from tests.local.broker.manifests import broker, channel, delivery, trigger
+from tests.local.broker.processes import NatsServer, eventually, status
+from tests.local.broker.subscriber import Reply, Subscriber
+
+
+@pytest.fixture
+def own_nats(tmp_path: Path) -> Iterator[NatsServer]:
+    server = NatsServer(tmp_path)
+    server.start()
+    yield server
+    server.stop()
+
+
+def test_a_killed_broker_delivers_the_rest_after_its_restart(
+    start_broker: StartBroker, subscriber: Subscriber
+) -> None:
+    """kill -9 with events in flight and in the stream: each still arrives."""
+    objects = [
+        channel("killed", maxAckPending=5),
+        broker("killed", "main"),
+        trigger("killed", "work", delivery=delivery(timeout="PT1S")),
+    ]
+    run = start_broker("killed", objects)
+    events = [f"killed-{n}" for n in range(20)]
+    for event in events:
+        subscriber.script[event] = [Reply(204, delay=0.2)]
+        assert run.send("killed/main", event, type="work").status_code == 202
+    subscriber.wait_for(events[2])
+    run.stop(signal.SIGKILL)
+    run.start()
+    for event in events:
+        subscriber.wait_for(event)
+    eventually(lambda: run.stats()["triggers"]["killed/work"]["lag"] == 0)
+
+
+def test_the_last_attempt_that_dies_with_the_broker_is_dead_lettered(
+    start_broker: StartBroker, subscriber: Subscriber
+) -> None:
+    """With retry 0 the real channel loses such an event; here the sink gets it, loudly."""
+    objects = [
+        channel("last"),
+        broker("last", "main"),
+        trigger("last", "work", delivery=delivery(retry=0, timeout="PT0.7S")),
+    ]
+    run = start_broker("last", objects)
+    subscriber.script["last-1"] = [Reply(204, delay=0.5)]
+    run.send("last/main", "last-1", type="work", body=b"data")
+    subscriber.wait_for("last-1")
+    run.stop(signal.SIGKILL)
+    run.start()
+    letter = subscriber.dead_letter("last-1")
+    assert letter.body == b"data"
+    assert "ce-knativeerrorcode" not in letter.headers
+    assert "real channel would have lost it" in run.warned("last-1")
+    assert len(subscriber.of("last-1")) == 1
+
+
+def test_sigterm_lets_deliveries_end(start_broker: StartBroker, subscriber: Subscriber) -> None:
+    """SIGTERM: what is in flight is finished and acknowledged, exit 0, no second delivery."""
+    objects = [
+        channel("term"),
+        broker("term", "main"),
+        trigger("term", "work", delivery=delivery(timeout="PT1S")),
+    ]
+    run = start_broker("term", objects)
+    subscriber.script["term-1"] = [Reply(204, delay=0.5)]
+    run.send("term/main", "term-1", type="work")
+    subscriber.wait_for("term-1")
+    assert run.stop() == 0
+    run.start()
+    assert run.stats()["triggers"]["term/work"]["lag"] == 0
+    assert len(subscriber.of("term-1")) == 1
+
+
+def test_nats_away_and_back(
+    start_broker: StartBroker, subscriber: Subscriber, own_nats: NatsServer
+) -> None:
+    """While NATS is killed the ingress answers 500; afterwards it goes on by itself."""
+    objects = [
+        channel("away"),
+        broker("away", "main"),
+        trigger("away", "work", delivery=delivery(retry=20, timeout="PT1S")),
+    ]
+    run = start_broker("away", objects, nats_url=own_nats.url)
+    taken: list[str] = []
+    refused: list[int] = []
+    deadline = time.monotonic() + 3.5
+
+    def send(sender: int) -> None:
+        number = 0
+        while time.monotonic() < deadline:
+            event = f"away-{sender}-{number}"
+            answer = run.send("away/main", event, type="work")
+            if answer.status_code == 202:
+                taken.append(event)
+                number += 1
+            else:
+                refused.append(answer.status_code)
+            time.sleep(0.01)
+
+    with ThreadPoolExecutor(4) as pool:
+        senders = [pool.submit(send, n) for n in range(4)]
+        time.sleep(1)
+        own_nats.stop(signal.SIGKILL)
+        eventually(lambda: run.send("away/main", "away-x", type="work").status_code == 500)
+        own_nats.start()
+        for sender in senders:
+            sender.result()
+    assert set(refused) == {500}
+    for event in taken:
+        subscriber.wait_for(event)
+    last = len(taken)
+    assert last > 50
+    assert run.send("away/main", "away-last", type="work").status_code == 202
+    subscriber.wait_for("away-last")
+
+
+def test_the_broker_waits_for_nats(
+    start_broker: StartBroker, subscriber: Subscriber, own_nats: NatsServer
+) -> None:
+    """Started first, it is alive but not ready, answers 500, and becomes ready when NATS is."""
+    own_nats.stop()
+    objects = [channel("early"), broker("early", "main"), trigger("early", "work")]
+    run = start_broker("early", objects, nats_url=own_nats.url, ready=False)
+    eventually(lambda: status(f"{run.url}/healthz") == 200)
+    assert status(f"{run.url}/readyz") == 503
+    assert run.send("early/main", "early-1", type="work").status_code == 500
+    own_nats.start()
+    eventually(lambda: status(f"{run.url}/readyz") == 200)
+    run.send("early/main", "early-1", type="work")
+    subscriber.wait_for("early-1")
+
+
+def test_a_changed_template_is_applied_to_the_stream(
+    start_broker: StartBroker, nats_server: NatsServer
+) -> None:
+    """maxAge, maxBytes and maxAckPending of an existing stream follow the YAML."""
+    objects = [channel("change"), broker("change", "main"), trigger("change", "work")]
+    run = start_broker("change", objects)
+    run.stop()
+    objects[0] = channel("change", stream={"maxAge": "2h", "maxBytes": 1048576}, maxAckPending=7)
+    run.write(objects)
+    run.start()
+
+    async def read() -> tuple[float | None, int | None, int | None]:
+        client = await nats.connect(nats_server.url)
+        stream = "KN_CHANGE__MAIN_KNE_TRIGGER"
+        config = (await client.jetstream().stream_info(stream)).config
+        (consumer,) = await client.jetstream().consumers_info(stream)
+        await client.close()
+        assert consumer.name.startswith("KN_SUB_")
+        assert config.subjects == ["change.main-kne-trigger._knative"]
+        return config.max_age, config.max_bytes, consumer.config.max_ack_pending
+
+    assert asyncio.run(read()) == (7200, 1048576, 7)
+
+
+def test_the_consumer_of_a_removed_trigger_is_deleted_loudly(
+    start_broker: StartBroker, subscriber: Subscriber, nats_server: NatsServer
+) -> None:
+    """A Trigger that left the YAML with events waiting: its consumer goes, and that is said."""
+    slow = delivery(retry=5, delay="PT30S")
+    objects = [
+        channel("orphan"),
+        broker("orphan", "main"),
+        trigger("orphan", "kept", delivery=slow),
+        trigger("orphan", "gone", delivery=slow),
+    ]
+    run = start_broker("orphan", objects)
+    subscriber.script["orphan-1"] = [Reply(503)]
+    run.send("orphan/main", "orphan-1", type="gone")
+    subscriber.wait_for("orphan-1")
+    eventually(lambda: run.stats()["triggers"]["orphan/gone"]["retried"] == 1)
+    run.stop()
+    run.write(objects[:3])
+    run.start()
+    assert "drain" in run.warned("1 events waited", "orphan/gone")
+    assert list(run.stats()["triggers"]) == ["orphan/kept"]

@@ -1,0 +1,99 @@
+"""Who is reached, and how: uris, Brokers as subscribers, missing Services, PingSources."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import pytest
+
+from tests.local.broker.conftest import StartBroker
+from tests.local.broker.manifests import broker, channel, delivery, trigger
+from tests.local.broker.processes import BrokerRun, NatsServer, eventually
+from tests.local.broker.subscriber import Subscriber
+
+NS = "wiring"
+
+
+def ping_source(name: str, schedule: str, **spec: Any) -> dict[str, Any]:
+    ref = {"apiVersion": "eventing.knative.dev/v1", "kind": "Broker", "name": "main"}
+    return {
+        "apiVersion": "sources.knative.dev/v1",
+        "kind": "PingSource",
+        "metadata": {"name": name, "namespace": NS},
+        "spec": {"schedule": schedule, "sink": {"ref": ref}, **spec},
+    }
+
+
+@pytest.fixture
+def wired(start_broker: StartBroker, subscriber: Subscriber) -> BrokerRun:
+    forward = {"apiVersion": "eventing.knative.dev/v1", "kind": "Broker", "name": "second"}
+    absent = {"apiVersion": "serving.knative.dev/v1", "kind": "Service", "name": "absent"}
+    objects = [
+        channel(NS),
+        broker(NS, "main"),
+        broker(NS, "second"),
+        trigger(NS, "absolute", subscriber={"uri": f"{subscriber.url}/by/uri?x=1"}),
+        trigger(NS, "forward", subscriber={"ref": forward}),
+        trigger(NS, "second", "second", filters=[]),
+        trigger(NS, "absent", subscriber={"ref": absent}, delivery=delivery()),
+        trigger(NS, "clock", filters=[{"exact": {"type": "dev.knative.sources.ping"}}]),
+        ping_source(
+            "every-second",
+            "* * * * * *",
+            data='{"n": 1}',
+            contentType="application/json",
+            ceOverrides={"extensions": {"myext": "x"}},
+        ),
+        ping_source("never", "0 0 30 2 *", data="{}"),
+    ]
+    return start_broker(NS, objects)
+
+
+def test_wiring(wired: BrokerRun, subscriber: Subscriber) -> None:
+    """A uri, a Broker as subscriber and a PingSource work; an absent Service is not ready."""
+    wired.send(f"{NS}/main", "wiring-1", type="absolute")
+    assert subscriber.wait_for("wiring-1")[0].path == "/by/uri?x=1"
+    wired.send(f"{NS}/main", "wiring-2", type="forward")
+    assert subscriber.wait_for("wiring-2")[0].path == "/second"
+    wired.send(f"{NS}/main", "wiring-3", type="absent")
+    absent = wired.stats()["triggers"][f"{NS}/absent"]
+    assert not absent["ready"]
+    assert "absent.wiring.svc.cluster.local" in absent["reason"]
+    assert absent["subscriber"] == "http://absent.wiring.svc.cluster.local"
+    assert absent["lag"] == 0
+
+    pings = eventually(
+        lambda: (
+            two if len(two := [p for p in subscriber.received if p.path == "/clock"]) > 1 else []
+        )
+    )
+    headers = pings[0].headers
+    assert headers["ce-type"] == "dev.knative.sources.ping"
+    assert headers["ce-source"] == f"/apis/v1/namespaces/{NS}/pingsources/every-second"
+    assert headers["content-type"] == "application/json"
+    assert headers["ce-myext"] == "x"
+    assert pings[0].body == b'{"n": 1}'
+    assert pings[0].id != pings[1].id
+    age = dt.datetime.now(dt.UTC) - dt.datetime.fromisoformat(headers["ce-time"])
+    assert age < dt.timedelta(seconds=15)
+
+
+def test_bad_manifests_stop_the_start(start_broker: StartBroker, nats_server: NatsServer) -> None:
+    """A Trigger of a missing Broker: exit code 1, and stderr names file, Trigger and field."""
+    objects = [channel("bad"), broker("bad", "main"), trigger("bad", "work", "absent")]
+    run = start_broker("bad", objects, ready=False)
+    eventually(lambda: "all.yaml: Trigger/work: spec.broker" in run.stderr())
+    assert run.wait() == 1
+
+
+def test_what_loses_events_is_said_at_the_start(start_broker: StartBroker) -> None:
+    """Missing retry, backoff and dead letter sink are warnings, not errors."""
+    objects = [
+        channel("risky"),
+        broker("risky", "main"),
+        trigger("risky", "work", delivery={"timeout": "PT5S"}),
+    ]
+    run = start_broker("risky", objects)
+    for words in ("crashes the real dispatcher", "first failure is the last", "deadLetterSink"):
+        assert "Trigger/work" in run.warned(words)
