@@ -98,6 +98,9 @@ class _Connection(asyncio.Protocol):
 
     def _begin(self) -> None:
         self._parser = httptools.HttpResponseParser(self)
+        self._clear()
+
+    def _clear(self) -> None:
         self._headers: list[tuple[bytes, bytes]] = []
         self._body: list[bytes] = []
         self._size = 0
@@ -182,7 +185,7 @@ class _Connection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         status = self._parser.get_status_code()
         if status < 200:
-            self._begin()  # 100 Continue and the like: the answer is still to come
+            self._clear()  # 100 Continue and the like: the answer is still to come
             return
         self._keep_alive = self._keep_alive and self._parser.should_keep_alive()
         if self._answer is not None and not self._answer.done():
