@@ -82,7 +82,7 @@ def _read_function_entry(fields: Fields) -> Entry:
             raise fields.error("name", "is required beside a plain value")
         return Entry(name, "value", value, None, where)
     match = _REFERENCE.fullmatch(value.strip())
-    if match is None or match[1] not in _KINDS or (match[1] == "env") == bool(match[3]):
+    if match is None or match[1] not in _KINDS or (match[1] == "env" and match[3]):
         raise fields.error(
             "value",
             f"{value!r} is none of '{{{{ secret:NAME:KEY }}}}', '{{{{ configMap:NAME:KEY }}}}', "

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Coroutine
+from collections.abc import Awaitable
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 
 from local.servers.server import Server
 from local.supervisor.keeper import Keeper, State
@@ -45,9 +45,13 @@ class Running:
         self._runner.run(self.keeper.stop(5.0))
         self._runner.close()
 
-    def ask(self, client: Coroutine[Any, Any, T]) -> T:
+    def ask(self, client: Awaitable[T]) -> T:
         """Run a client to its end, while the keeper keeps watching."""
-        return self._runner.run(client)
+
+        async def run() -> T:
+            return await client
+
+        return self._runner.run(run())
 
     def kill_and_await_return(self) -> None:
         """Kill it as a crash would, and wait until the keeper has brought it back."""

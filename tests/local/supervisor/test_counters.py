@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+from local.supervisor.counters import Counters, kandle_samples
+
+TEXT = """\
+# HELP kandle_rejects_total Rejects by reason.
+# TYPE kandle_rejects_total counter
+kandle_rejects_total{reason="bad_price"} 2.0
+kandle_rejects_total{reason="no } brace"} 1.0
+kandle_ticks_total 1e+06
+kandle_ticks_created 1.7e+09
+python_gc_objects_collected_total{generation="0"} 99.0
+"""
+
+
+def test_only_our_samples_are_read() -> None:
+    """Labels may hold anything; other libraries' metrics are left out."""
+    assert kandle_samples(TEXT) == {
+        'kandle_rejects_total{reason="bad_price"}': 2.0,
+        'kandle_rejects_total{reason="no } brace"}': 1.0,
+        "kandle_ticks_total": 1e6,
+        "kandle_ticks_created": 1.7e9,
+    }
+
+
+def test_a_total_spans_labels_and_processes() -> None:
+    """A name is added up over the values of its labels and over all who count it."""
+    counters = Counters()
+    counters.observe("a", {'kandle_x_total{k="1"}': 1, 'kandle_x_total{k="2"}': 2})
+    counters.observe("b", {"kandle_x_total": 4})
+    assert counters.total("kandle_x_total") == 7
+    assert counters.total("kandle_unknown_total") == 0
+
+
+def test_a_restarted_process_counts_on() -> None:
+    """A value below the last one is a new beginning, not a step back."""
+    counters = Counters()
+    for value in (10, 12, 3, 5):
+        counters.observe("a", {"kandle_x_total": value})
+    assert counters.total("kandle_x_total") == 17

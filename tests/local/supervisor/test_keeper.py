@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+import asyncio
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+
+from local.errors import StartError
+from local.supervisor import child
+from local.supervisor.component import Component, Kind
+from local.supervisor.keeper import Keeper, State
+from local.supervisor.leftovers import ProcessRecord
+from tests.local.supervisor.up_process import until
+
+SLEEPS = (sys.executable, "-c", "import time; print('up', flush=True); time.sleep(60)")
+FAILS = (sys.executable, "-c", "print('no such table'); raise SystemExit(3)")
+IGNORES = (
+    sys.executable,
+    "-c",
+    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); "
+    "time.sleep(60)",
+)
+
+
+@pytest.fixture
+def component(tmp_path: Path) -> Component:
+    log = tmp_path / "sleeper.log"
+
+    async def ready() -> bool:
+        return log.exists() and log.read_text().endswith("up\n")
+
+    return Component(
+        name="sleeper", kind=Kind.FUNCTION, command=SLEEPS, url="", log=log, ready=ready
+    )
+
+
+def keeper(component: Component, notices: list[str] | None = None) -> Keeper:
+    record = ProcessRecord(component.log.with_name("processes.json"))
+    return Keeper(component, record, (notices if notices is not None else []).append)
+
+
+def test_a_component_that_ends_at_every_start_is_an_error(component: Component) -> None:
+    """The error has the last lines of its log, the exit code and where the log is."""
+    kept = keeper(replace(component, command=FAILS))
+    with pytest.raises(StartError) as caught:
+        asyncio.run(kept.start())
+    for part in ("sleeper did not start (exit code 3)", "no such table", str(component.log)):
+        assert part in str(caught.value)
+    assert component.log.read_text().count("no such table") == 3
+
+
+def test_a_program_that_is_not_there_is_an_error(component: Component) -> None:
+    """A missing program is told like any other failed start."""
+    kept = keeper(replace(component, command=("/nowhere/program",)))
+    with pytest.raises(StartError, match="cannot run /nowhere/program: No such file"):
+        asyncio.run(kept.start())
+
+
+def test_a_component_that_is_never_ready_is_an_error_and_gone(component: Component) -> None:
+    """What does not become ready in time is stopped."""
+
+    async def never() -> bool:
+        return False
+
+    kept = keeper(replace(component, ready=never, start_timeout_s=0.5))
+    with pytest.raises(StartError, match=r"not ready after 0\.5 s"):
+        asyncio.run(kept.start())
+    assert kept.pid is None
+
+
+def test_each_death_waits_longer_than_the_last(component: Component) -> None:
+    """Restarts back off, and each is told once."""
+    notices: list[str] = []
+
+    async def die_twice() -> Keeper:
+        kept = keeper(component, notices)
+        await kept.start()
+        for deaths in (1, 2):
+            assert kept.pid is not None
+            psutil.Process(kept.pid).kill()
+            while kept.restarts < deaths or kept.state is not State.READY:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        await kept.stop(2.0)
+        return kept
+
+    kept = asyncio.run(die_twice())
+    assert kept.restarts == 2
+    assert [each.partition(" in ")[2][:5] for each in notices if "died" in each] == [
+        "0.5 s",
+        "1 s, ",
+    ]
+    assert sum("is back" in each for each in notices) == 2
+
+
+def test_what_ignores_the_signal_is_killed_in_time(component: Component) -> None:
+    """A component that does not stop is killed after its bound, and that is reported."""
+
+    async def stop() -> bool:
+        kept = keeper(replace(component, command=IGNORES))
+        await kept.start()
+        return await kept.stop(0.3)
+
+    assert asyncio.run(stop()) is False
+
+
+def test_what_it_started_itself_ends_with_it(component: Component) -> None:
+    """The whole process group goes, not only the process that the supervisor knows."""
+    code = (
+        "import subprocess, sys, time; "
+        "p = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']); "
+        "print(p.pid); print('up', flush=True); time.sleep(60)"
+    )
+
+    async def kill() -> int:
+        kept = keeper(replace(component, command=(sys.executable, "-c", code)))
+        await kept.start()
+        grandchild = int(component.log.read_text().split()[0])
+        await kept.stop(2.0)
+        return grandchild
+
+    grandchild = asyncio.run(kill())
+    until(lambda: not psutil.pid_exists(grandchild), 5)
+
+
+def test_a_log_that_has_grown_is_rotated(
+    component: Component, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One old log is kept; a small one is appended to."""
+    monkeypatch.setattr(child, "LOG_LIMIT_BYTES", 10)
+    component.log.write_text("short\n")
+    child.rotate(component.log)
+    assert component.log.read_text() == "short\n"
+    component.log.write_text("longer than ten bytes\n")
+    child.rotate(component.log)
+    assert not component.log.exists()
+    assert component.log.with_name("sleeper.log.1").read_text() == "longer than ten bytes\n"
+
+
+def test_leftovers_of_a_crash_are_ended(component: Component, tmp_path: Path) -> None:
+    """What an earlier supervisor recorded is ended; a stranger with the same id is not."""
+    file = tmp_path / "processes.json"
+    left = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    ProcessRecord(file).add("left", left.pid, signal.SIGTERM)
+    assert ProcessRecord(file).end_leftovers() == ["left"]
+    assert not psutil.pid_exists(left.pid)
+    left.wait(5)
+    assert not file.exists()
+
+    stranger = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    ProcessRecord(file).add("gone", stranger.pid, signal.SIGTERM)
+    file.write_text(file.read_text().replace('"created": ', '"created": 1'))
+    assert ProcessRecord(file).end_leftovers() == []
+    assert stranger.poll() is None
+    stranger.kill()
+    stranger.wait(5)

@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from local.errors import InUseError
+from local.supervisor.lock import DirectoryLock
+
+
+def test_one_holder_at_a_time(tmp_path: Path) -> None:
+    """The second is told who holds it and since when; after the release it gets it."""
+    first, second = DirectoryLock(tmp_path), DirectoryLock(tmp_path)
+    first.acquire()
+    with pytest.raises(InUseError, match=f"in use by process {os.getpid()} since 20"):
+        second.acquire()
+    first.release()
+    second.acquire()
+    second.release()
+    assert not (tmp_path / "lock").exists()
+
+
+def test_a_file_without_a_holder_is_no_lock(tmp_path: Path) -> None:
+    """What a killed holder leaves behind stops nobody."""
+    (tmp_path / "lock").write_text('{"pid": 1, "since": "2020-01-01"}')
+    lock = DirectoryLock(tmp_path)
+    lock.acquire()
+    lock.release()

@@ -1,0 +1,196 @@
+"""`kandle up` from outside: what it promises about starting, running and stopping."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import psycopg
+import pytest
+
+from local.servers.server import Place
+from local.servers.valkey import valkey
+from tests.local.servers.running import Running
+from tests.local.supervisor.up_process import Up, as_json, until
+
+STOPS_WITHIN_S = 10.0
+
+
+def kandle(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "local.cli.main", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_it_stops_without_leftovers_and_goes_on_where_it_stopped(
+    tmp_path: Path, only_a_broker: tuple[str, ...]
+) -> None:
+    """SIGTERM ends every process, removes lock and instance file; a new start has the old data."""
+    data_dir = tmp_path / "data"
+    with Up(data_dir, *only_a_broker) as first:
+        before = first.ready().instance()
+        with psycopg.connect(before.env["DATABASE_URL"]) as connection:
+            connection.execute("CREATE TABLE t AS SELECT 42 AS answer")
+        run = data_dir / "run" / "instance.json"
+        assert stat.S_IMODE(run.stat().st_mode) == 0o600
+        assert len(first.children()) >= 5
+        assert first.stop(signal.SIGTERM) < STOPS_WITHIN_S
+        assert first.process.returncode == 0, first.output
+        assert first.left() == []
+    with Up(data_dir, *only_a_broker) as second:
+        assert second.ready().instance().env == before.env
+        with psycopg.connect(before.env["DATABASE_URL"]) as connection:
+            assert connection.execute("SELECT answer FROM t").fetchone() == (42,)
+        assert second.stop(signal.SIGINT) < STOPS_WITHIN_S
+        assert second.process.returncode == 0, second.output
+        assert second.left() == []
+
+
+@pytest.mark.parametrize(("how", "after_s"), [(signal.SIGINT, 1.2), (signal.SIGTERM, 2.0)])
+def test_an_interrupted_start_leaves_nothing(
+    tmp_path: Path, only_a_broker: tuple[str, ...], how: signal.Signals, after_s: float
+) -> None:
+    """A stop during the start ends whatever had started by then."""
+    data_dir = tmp_path / "data"
+    with Up(data_dir, *only_a_broker) as up:
+        until((data_dir / "lock").exists, 10)
+        deadline = time.monotonic() + after_s - 1.0
+        while time.monotonic() < deadline:
+            up.children()
+            time.sleep(0.02)
+        assert up.stop(how) < STOPS_WITHIN_S
+        assert up.process.returncode == 0, up.output
+        assert up.left() == []
+        assert "ready " not in up.output
+
+
+def test_what_dies_is_brought_back(tmp_path: Path, only_a_broker: tuple[str, ...]) -> None:
+    """A killed server and a killed broker are started again, at the same address, and shown."""
+    with Up(tmp_path / "data", *only_a_broker) as up:
+        before = {each.name: each for each in up.ready().instance().components}
+        for name in ("valkey", "broker"):
+            os.kill(up.child(name), signal.SIGKILL)
+        until(
+            lambda: {up.child(name) for name in ("valkey", "broker")}.isdisjoint(
+                {before["valkey"].pid, before["broker"].pid, 0}
+            ),
+            20,
+        )
+        after = {each.name: each for each in up.instance().components}
+        assert {each.url for each in after.values()} == {each.url for each in before.values()}
+        until(lambda: httpx.get(f"{after['broker'].url}/readyz").is_success, 10)
+        restarts = {each["name"]: each["restarts"] for each in up.status()["components"]}
+        assert restarts["valkey"] >= 1
+        assert restarts["broker"] >= 1
+        assert restarts["nats"] == 0
+        assert "! valkey died (killed by SIGKILL)" in up.output
+        assert "! broker is back" in up.output
+
+
+def test_a_killed_supervisor_leaves_no_orphans_and_no_obstacle(
+    tmp_path: Path, only_a_broker: tuple[str, ...]
+) -> None:
+    """After kill -9 of the supervisor its processes end too, and the next start just works."""
+    data_dir = tmp_path / "data"
+    with Up(data_dir, *only_a_broker) as up:
+        up.ready()
+        os.kill(up.process.pid, signal.SIGKILL)
+        up.process.wait()
+        until(lambda: not up.living(), STOPS_WITHIN_S)
+    assert "kandle up" in kandle("status", "--data-dir", data_dir).stderr
+    with Up(data_dir, *only_a_broker) as again:
+        again.ready()
+        assert again.stop() < STOPS_WITHIN_S
+        assert again.left() == []
+
+
+def test_others_see_the_running_instance(tmp_path: Path, only_a_broker: tuple[str, ...]) -> None:
+    """`status` and `env` describe it; a second start on its directory names its process."""
+    data_dir = tmp_path / "data"
+    with Up(data_dir, *only_a_broker) as up:
+        up.ready()
+        until(up.status, 10)
+        status = as_json(kandle("status", "--json", "--data-dir", data_dir).stdout)
+        assert status["pid"] == up.process.pid
+        assert status["dead_letters"] == 0
+        assert {each["name"] for each in status["components"]} == {
+            "nats",
+            "valkey",
+            "postgres",
+            "seaweedfs",
+            "broker",
+        }
+        assert "broker" in kandle("status", "--data-dir", data_dir).stdout
+        shell = f'eval "$({sys.executable} -m local.cli.main env --data-dir {data_dir})"; env'
+        variables = subprocess.run(
+            ["sh", "-c", shell], capture_output=True, text=True, check=True, timeout=60
+        ).stdout
+        for name, value in up.instance().env.items():
+            assert f"{name}={value}\n" in variables
+        assert "K_SINK=http://127.0.0.1:" in variables
+
+        second = kandle("up", "--data-dir", data_dir, *only_a_broker)
+        assert second.returncode == 1
+        assert f"in use by process {up.process.pid} since" in second.stderr
+        assert "--data-dir" in second.stderr
+        assert (data_dir / "run" / "instance.json").exists()
+
+
+def test_a_port_in_use_is_named(tmp_path: Path) -> None:
+    """The message names the port, the flag that changes it, and who has the port."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        found = kandle(
+            "up", "--data-dir", tmp_path / "udp", "--functions", "none", "--udp-port", str(port)
+        )
+    assert found.returncode == 1
+    assert f"UDP port {port} is in use by process {os.getpid()}" in found.stderr
+    assert "--udp-port" in found.stderr
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        found = kandle("up", "--data-dir", tmp_path / "tcp", "--http-port", str(port))
+    assert found.returncode == 1
+    assert f"TCP port {port} is in use by process {os.getpid()}" in found.stderr
+    assert "--http-port" in found.stderr
+    assert not (tmp_path / "tcp" / "lock").exists()
+    assert "Traceback" not in found.stderr
+
+
+def test_a_server_from_the_environment_is_used(
+    tmp_path: Path, only_a_broker: tuple[str, ...]
+) -> None:
+    """A server whose URL is given is not started; it runs on after the stop."""
+    with Running(valkey(Place.at(tmp_path / "elsewhere")), tmp_path) as external:
+        url = external.variables["REDIS_URL"]
+        with Up(tmp_path / "data", *only_a_broker, environment={"REDIS_URL": url}) as up:
+            instance = up.ready().instance()
+            assert instance.env["REDIS_URL"] == url
+            assert "valkey" not in {each.name for each in instance.components}
+            assert not (tmp_path / "data" / "valkey").exists()
+            up.stop()
+            assert up.left() == []
+        assert external.ask(external.keeper.component.ready())
+
+
+def test_the_second_interrupt_kills_at_once(tmp_path: Path, only_a_broker: tuple[str, ...]) -> None:
+    """Whoever presses Ctrl-C twice does not wait for a clean stop."""
+    with Up(tmp_path / "data", *only_a_broker) as up:
+        up.ready()
+        stopped = up.child("seaweedfs")
+        os.kill(stopped, signal.SIGSTOP)  # it would not answer the first
+        up.process.send_signal(signal.SIGINT)
+        until(lambda: "stopping" in up.output, 5)
+        assert up.stop(signal.SIGINT) < 2.0
+        assert up.left() == []

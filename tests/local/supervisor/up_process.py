@@ -1,0 +1,157 @@
+"""Runs `kandle up` as people do: in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import psutil
+
+from local.instance import Instance, load_status
+
+_EVENTING = """\
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: channel, namespace: test}
+data:
+  channel-template-spec: |
+    apiVersion: messaging.knative.dev/v1alpha1
+    kind: NatsJetStreamChannel
+    spec:
+      stream: {config: {retention: Interest, maxBytes: 104857600}}
+      consumerConfigTemplate: {consumerType: Push, deliverPolicy: New, maxAckPending: 8}
+---
+apiVersion: eventing.knative.dev/v1
+kind: Broker
+metadata:
+  name: events
+  namespace: test
+  annotations: {eventing.knative.dev/broker.class: MTChannelBasedBroker}
+spec:
+  config: {apiVersion: v1, kind: ConfigMap, name: channel}
+  delivery: {retry: 3, backoffPolicy: linear, backoffDelay: PT1S, timeout: PT10S}
+"""
+
+
+def tiny_topology(directory: Path) -> Path:
+    """Write a topology of one Broker without a Trigger."""
+    directory.mkdir(exist_ok=True)
+    (directory / "broker.yaml").write_text(_EVENTING)
+    return directory
+
+
+def until(condition: Callable[[], Any], within_s: float) -> Any:
+    """Wait until a condition holds; return what it returned."""
+    deadline = time.monotonic() + within_s
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"not within {within_s} s"
+        time.sleep(0.05)
+    return found
+
+
+class Up:
+    """A `kandle up`; whatever is left of it is killed at the end of the context."""
+
+    def __init__(
+        self, data_dir: Path, *arguments: str, environment: Mapping[str, str] | None = None
+    ) -> None:
+        self.data_dir = data_dir
+        self._output = data_dir.with_name(data_dir.name + ".out")
+        with self._output.open("wb") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "local.cli.main", "up", "--data-dir", data_dir, *arguments],
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **(environment or {})},
+            )
+        self._seen: dict[int, psutil.Process] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.children()
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        for each in self.living():
+            each.kill()
+
+    @property
+    def output(self) -> str:
+        """What it has printed so far."""
+        return self._output.read_text()
+
+    def ready(self) -> Self:
+        """Wait for the line that says so."""
+
+        def is_ready() -> bool:
+            assert self.process.poll() is None, self.output
+            return any(line.startswith("ready") for line in self.output.splitlines())
+
+        until(is_ready, 60)
+        self.children()
+        return self
+
+    def instance(self) -> Instance:
+        """What it says of itself."""
+        return Instance.load(self.data_dir)
+
+    def status(self) -> dict[str, Any]:
+        """Its live status."""
+        return load_status(self.data_dir)
+
+    def children(self) -> list[psutil.Process]:
+        """List its processes; they are remembered for `living`."""
+        try:
+            found = psutil.Process(self.process.pid).children(recursive=True)
+        except psutil.NoSuchProcess:
+            found = []
+        self._seen.update({each.pid: each for each in found})
+        return found
+
+    def living(self) -> list[psutil.Process]:
+        """List which of its processes still live, its own aside."""
+        return [
+            each
+            for each in self._seen.values()
+            if each.is_running() and each.status() != psutil.STATUS_ZOMBIE
+        ]
+
+    def child(self, name: str) -> int:
+        """Return the process id of a component."""
+        return next(each.pid or 0 for each in self.instance().components if each.name == name)
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> float:
+        """Ask it to stop; return how many seconds that took."""
+        began = time.monotonic()
+        self.children()
+        self.process.send_signal(how)
+        self.process.wait(timeout=20)
+        return time.monotonic() - began
+
+    def left(self) -> list[str]:
+        """Name what a stop should have removed and did not: processes and files."""
+        files = [self.data_dir / "lock", *(self.data_dir / "run").glob("*")]
+        return [
+            *(str(each) for each in self.living()),
+            *(str(each) for each in files if each.exists()),
+        ]
+
+
+def as_json(text: str) -> Any:
+    """Read what a command printed with `--json`."""
+    return json.loads(text)
