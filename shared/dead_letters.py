@@ -34,6 +34,7 @@ _NOT_OF_THE_ORIGINAL: Final = frozenset(
         events.DEAD_LETTER_DESTINATION,
         events.DEAD_LETTER_CODE,
         events.DEAD_LETTER_DATA,
+        events.REPLAYED,
         "knativebrokerttl",
         "knativearrivaltime",
         "datacontenttype",
@@ -70,21 +71,33 @@ class DeadLetter:
             return encoded
 
     def original_headers(self) -> dict[str, str]:
-        """Return the headers that post the original event again, in binary mode, same id."""
+        """Return the headers that post the original event again, in binary mode, same id.
+
+        They say that it is a replay, and of which letter: failing again makes a letter of its own.
+        """
         headers = {
             f"ce-{name}": value
             for name, value in self.attributes.items()
             if name not in _NOT_OF_THE_ORIGINAL
         }
+        headers[f"ce-{events.REPLAYED}"] = str(self.sequence)
         if content_type := self.attributes.get("datacontenttype"):
             headers["content-type"] = content_type
         return headers
 
 
 def message_id(attributes: Mapping[str, str]) -> str:
-    """Return the dedupe key: one letter an event and destination, however often it is delivered."""
-    destination = attributes.get(events.DEAD_LETTER_DESTINATION, "")
-    return hashlib.sha256(f"{attributes['id']}\n{destination}".encode()).hexdigest()
+    """Return the dedupe key: one letter an event, destination and replay, however often it comes.
+
+    A replay that fails again must not count as the letter it was: that one is removed once the
+    replay is answered.
+    """
+    parts = (
+        attributes["id"],
+        attributes.get(events.DEAD_LETTER_DESTINATION, ""),
+        attributes.get(events.REPLAYED, ""),
+    )
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 class DeadLetters:

@@ -19,6 +19,8 @@ TRACEPARENT: Final = "traceparent"
 DEAD_LETTER_DESTINATION: Final = "knativeerrordest"
 DEAD_LETTER_CODE: Final = "knativeerrorcode"
 DEAD_LETTER_DATA: Final = "knativeerrordata"
+REPLAYED: Final = "kandlereplayed"
+"""On a replayed dead letter: the place it had in the stream."""
 
 PROTOBUF: Final = "application/protobuf"
 ZSTD: Final = "zstd"

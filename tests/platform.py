@@ -45,7 +45,7 @@ def kandle(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[s
 
 @contextmanager
 def running(data_dir: Path, *arguments: str, start_s: float = 90) -> Iterator[dict[str, str]]:
-    """Start `kandle up`, wait until it is ready, yield what `kandle env` says; stop it at the end."""
+    """Start `kandle up`, wait until it is ready, yield what `kandle env` says; stop it."""
     data_dir.mkdir(parents=True, exist_ok=True)
     output = data_dir.parent / f"{data_dir.name}.out"
     command = [*KANDLE, "up", "--data-dir", str(data_dir)]
@@ -62,7 +62,7 @@ def running(data_dir: Path, *arguments: str, start_s: float = 90) -> Iterator[di
             time.sleep(0.1)
         lines = kandle("env", "--data-dir", str(data_dir)).stdout.splitlines()
         pairs = (shlex.split(line.removeprefix("export "))[0].split("=", 1) for line in lines)
-        yield {"DATA_DIR": str(data_dir), **dict(pairs)}  # type: ignore[arg-type]
+        yield {"DATA_DIR": str(data_dir), **dict(pairs)}
     finally:
         process.send_signal(signal.SIGTERM)
         try:

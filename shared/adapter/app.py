@@ -64,7 +64,8 @@ class Wiring:
     """What the adapter needs to know of a stage.
 
     `stage` is the function's name; `sink` K_SINK or None; `dead_letters` where events go that can
-    never be processed; `address` this function's own, under which its dead letters are replayed;
+    never be processed; `address` this function's own, under which its dead letters are replayed, with `{namespace}` for
+    the namespace that the broker says, or else `namespace`;
     `concurrency` events at work at once; `ready` raises TransientError while a store is away.
     """
 
@@ -73,6 +74,7 @@ class Wiring:
     sink: Sink | None = None
     dead_letters: Sink | None = None
     address: str = ""
+    namespace: str = "default"
     concurrency: int = 1
     ready: Check | None = None
 
@@ -185,7 +187,7 @@ class EventApp:
         }
         headers["content-type"] = event.attributes.get("datacontenttype", events.PROTOBUF)
         headers[f"ce-{events.DEAD_LETTER_DESTINATION}"] = self._wiring.address.format(
-            namespace=namespace or "default"
+            namespace=namespace or self._wiring.namespace
         )
         headers[f"ce-{events.DEAD_LETTER_CODE}"] = "422"
         headers[f"ce-{events.DEAD_LETTER_DATA}"] = base64.b64encode(text).decode()

@@ -18,7 +18,7 @@ def event_app(
     concurrency: int = 1,
     ready: Check | None = None,
 ) -> EventApp:
-    """Wire a stage to its environment: K_SINK, K_CE_OVERRIDES, DEAD_LETTER_URL, K_SERVICE."""
+    """Wire a stage to its environment: K_SINK, K_CE_OVERRIDES, DEAD_LETTER_URL, K_SERVICE, NAMESPACE."""
     configure_logging(mapping)
     service = mapping.get("K_SERVICE", stage)
     dead_letter_url = mapping.get("DEAD_LETTER_URL", "")
@@ -28,6 +28,7 @@ def event_app(
             handle=handle,
             sink=Sink.from_env(mapping, f"/kandle/{stage}"),
             dead_letters=Sink(dead_letter_url, f"/kandle/{stage}") if dead_letter_url else None,
+            namespace=mapping.get("NAMESPACE", "default"),
             address=f"http://{service}.{{namespace}}.svc.cluster.local",
             concurrency=concurrency,
             ready=ready,

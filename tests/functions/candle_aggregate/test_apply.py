@@ -185,7 +185,7 @@ def test_the_clock_closes_the_candles_of_a_quiet_instrument(
 
 
 def test_a_lost_state_is_not_begun_anew(store: Store, valkey: redis.Redis) -> None:
-    """An event meets another epoch, or none: it is to be delivered again, and nothing is written."""
+    """An event meets another epoch, or none: it comes again, and nothing is written."""
     valkey.flushdb()
     with pytest.raises(TransientError, match="rebuilt"):
         apply_ticks(store, RULES, EPOCH, "e1", as_columns(ticks_between(0, 3)), NOW_US)
@@ -194,6 +194,6 @@ def test_a_lost_state_is_not_begun_anew(store: Store, valkey: redis.Redis) -> No
 
 def test_redis_away_is_a_transient_error() -> None:
     """The channel delivers the event again."""
-    away = Store(redis.Redis(port=1, retry=None), Keys(0))
+    away = Store(redis.Redis(port=1), Keys(0))
     with pytest.raises(TransientError, match="Redis is away"):
         apply_ticks(away, RULES, EPOCH, "e1", as_columns(ticks_between(0, 3)), NOW_US)

@@ -108,7 +108,7 @@ payload = st.one_of(
 @example((b"",))
 @example((b"\n", b"A,1", b"\nB,2", b"A,1\n", b"C,3\r"))
 def test_both_parsers_agree_on_every_line(payloads: tuple[bytes, ...]) -> None:
-    """The same ticks with the same exact values, the same rejects with the same codes and places."""
+    """The same ticks with the same exact values, the same rejects at the same places."""
     rows, rejected = parse_lines(batch(*payloads))
     ticks, codes = one_by_one(payloads)
     found = {(int(rows.payload[i]), int(rows.line[i])): row(rows, i) for i in range(len(rows))}

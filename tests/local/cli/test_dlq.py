@@ -137,6 +137,7 @@ def test_a_letter_is_delivered_as_it_was_to_where_it_failed(
         "ce-type": "dev.kandle.raw.v1",
         "ce-source": "/bridges/a",
         "ce-shard": "0",
+        "ce-kandlereplayed": "1",
     }
     assert request.headers["content-type"] == "application/protobuf"
     assert f"1 a/1: delivered to http://{NORMALIZE}" in result.stdout

@@ -25,10 +25,11 @@ def handle(event: Event) -> Outcome:
         return Outcome([OutgoingEvent(f"{event.id}/scripted", "out", event.data())])
     if behave == "emit-then-note":
         note = Path(os.environ["NOTE"])
-        return Outcome(
-            [OutgoingEvent(f"{event.id}/scripted", "out", b"x")],
-            lambda: note.write_text(event.id) and None,
-        )
+
+        def write_note() -> None:
+            note.write_text(event.id)
+
+        return Outcome([OutgoingEvent(f"{event.id}/scripted", "out", b"x")], write_note)
     if behave == "slow":
         time.sleep(1.0)
     if behave == "transient":

@@ -1,0 +1,69 @@
+"""A user's view of a running Kandle: UDP, HTTP and SQL."""
+
+from __future__ import annotations
+
+import itertools
+import socket
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, LiteralString, TypeVar
+
+import httpx
+import psycopg
+
+T = TypeVar("T")
+
+_symbols = itertools.count(1)
+
+
+def fresh_symbol(prefix: str) -> str:
+    """A symbol that no other test uses."""
+    return f"{prefix}-{next(_symbols)}"
+
+
+def send_udp(address: str, lines: Iterable[str], lines_a_datagram: int = 20) -> None:
+    """Send lines, several in a datagram, no faster than loopback takes them."""
+    host, port = address.removeprefix("udp://").rsplit(":", 1)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        for n, some in enumerate(_chunks(lines, lines_a_datagram)):
+            sock.sendto("\n".join(some).encode(), (host, int(port)))
+            if n % 50 == 49:
+                time.sleep(0.005)
+
+
+def _chunks(lines: Iterable[str], size: int) -> Iterator[list[str]]:
+    iterator = iter(lines)
+    while some := list(itertools.islice(iterator, size)):
+        yield some
+
+
+def candles(api: str, symbol: str, timeframe: str = "1m") -> list[dict[str, Any]]:
+    """All candles of a symbol, oldest first; none for an unknown symbol."""
+    found: list[dict[str, Any]] = []
+    parameters = {"timeframe": timeframe, "from": "0", "limit": "1000"}
+    while True:
+        answer = httpx.get(f"{api}/api/candles/{symbol}", params=parameters)
+        if answer.status_code == 404:
+            return found
+        answer.raise_for_status()
+        page = answer.json()
+        found += page["candles"]
+        if page["next"] is None:
+            return found
+        parameters["cursor"] = page["next"]
+
+
+def eventually(read: Callable[[], T], holds: Callable[[T], bool], seconds: float = 30.0) -> T:
+    """The first value that holds; after so many seconds the last one, for the assert to show."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = read()
+        if holds(value) or time.monotonic() > deadline:
+            return value
+        time.sleep(0.1)
+
+
+def rows(database_url: str, query: LiteralString, *parameters: object) -> list[tuple[Any, ...]]:
+    """What Postgres holds."""
+    with psycopg.connect(database_url) as connection:
+        return connection.execute(query, parameters).fetchall()

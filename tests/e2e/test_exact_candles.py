@@ -1,0 +1,127 @@
+"""Real ticks in, exact candles out: through every function, over real servers."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.client import candles, eventually, fresh_symbol, rows, send_udp
+from tests.e2e.trades import exact, expected_candles, generated_trades
+from tests.platform import kandle
+
+
+def test_recorded_trades_give_the_recorded_candles(
+    pipeline: dict[str, str], recorded_data: Path
+) -> None:
+    """12,477 trades over UDP: 2,469 one-minute and 706 five-minute candles, to the last digit."""
+    feather = pytest.importorskip("pyarrow.feather")
+    said = kandle(
+        *("replay", str(recorded_data / "binance" / "XRP_ETH-trades.json.gz")),
+        *("--symbol", "XRP-ETH-UDP", "--to", "udp", "--data-dir", pipeline["DATA_DIR"]),
+    )
+    assert "12,477 ticks" in said.stdout
+    for timeframe, count in (("1m", 2_469), ("5m", 706)):
+        recorded = feather.read_table(
+            recorded_data / "binance" / f"XRP_ETH-{timeframe}.feather"
+        ).to_pylist()
+        assert len(recorded) == count
+        expected = [
+            (
+                int(row["date"].timestamp() * 1000),
+                *(row[name] for name in ("open", "high", "low", "close", "volume")),
+            )
+            for row in recorded
+        ]
+
+        def read(timeframe: str = timeframe) -> list[tuple[Any, ...]]:
+            return [
+                (candle["t"], *(float(candle[name]) for name in "ohlcv"))
+                for candle in candles(pipeline["API_URL"], "XRP-ETH-UDP", timeframe)
+            ]
+
+        assert eventually(read, lambda found: found == expected) == expected  # noqa: B023
+
+
+@pytest.mark.parametrize("shuffled", [False, True], ids=["in order", "shuffled and twice"])
+def test_generated_trades_give_the_defined_candles(
+    pipeline: dict[str, str], shuffled: bool
+) -> None:
+    """Ties, gaps and eight decimals; any order and repetition; every timeframe of the ladder."""
+    symbol = fresh_symbol("GEN")
+    trades = generated_trades(seed=7, count=5_000)
+    sent = list(trades)
+    if shuffled:
+        source = random.Random(11)
+        sent += source.sample(trades, 1_500)
+        source.shuffle(sent)
+    send_udp(pipeline["UDP_ADDR"], (trade.line(symbol) for trade in sent))
+    for timeframe, minutes in (("1m", 1), ("5m", 5), ("15m", 15), ("1h", 60), ("1d", 1_440)):
+        expected = expected_candles(trades, minutes)
+
+        def read(timeframe: str = timeframe) -> list[dict[str, Any]]:
+            return [exact(c) for c in candles(pipeline["API_URL"], symbol, timeframe)]
+
+        assert eventually(read, lambda found: found == expected) == expected  # noqa: B023
+
+
+def test_every_tick_is_a_row_as_it_was_sent(pipeline: dict[str, str]) -> None:
+    """Price, size, side and id of each trade stand in the view `ticks`, exactly."""
+    symbol = fresh_symbol("ROWS")
+    trades = generated_trades(seed=3, count=500)
+    send_udp(pipeline["UDP_ADDR"], (trade.line(symbol) for trade in trades))
+    expected = [(t.time_ms * 1000, t.price, t.size, t.side, str(t.trade_id)) for t in trades]
+
+    def read() -> list[tuple[Any, ...]]:
+        return rows(
+            pipeline["DATABASE_URL"],
+            "SELECT event_time_us, price, size, side, trade_id FROM ticks"
+            " WHERE instrument = %s ORDER BY event_time_us, trade_id_integer",
+            symbol,
+        )
+
+    assert eventually(read, lambda found: len(found) == len(expected)) == expected
+
+
+def test_closed_candles_become_rows_and_keep_the_highest_revision(
+    pipeline: dict[str, str],
+) -> None:
+    """A late trade corrects a closed candle, in the API and in Postgres, with a higher revision."""
+    symbol = fresh_symbol("LATE")
+    minute = 1_650_000_000_000 // 60_000 * 60_000
+    send_udp(
+        pipeline["UDP_ADDR"],
+        [f"{symbol},10,1,{minute},buy,1", f"{symbol},12,1,{minute + 90_000},buy,3"],
+    )
+
+    def stored() -> list[tuple[Any, ...]]:
+        return rows(
+            pipeline["DATABASE_URL"],
+            "SELECT close, trade_count, revision FROM candles"
+            " WHERE instrument = %s AND timeframe = '1m' AND start_us = %s",
+            symbol,
+            minute * 1000,
+        )
+
+    first = eventually(stored, lambda found: len(found) == 1)
+    assert [row[:2] for row in first] == [(10, 1)]
+    send_udp(pipeline["UDP_ADDR"], [f"{symbol},11,2,{minute + 30_000},sell,2"])
+    second = eventually(stored, lambda found: found != first)
+    assert [row[:2] for row in second] == [(11, 2)]
+    assert second[0][2] > first[0][2]
+    (shown,) = [c for c in candles(pipeline["API_URL"], symbol) if c["t"] == minute]
+    assert (shown["c"], shown["sv"], shown["closed"]) == ("11", "2", True)
+
+
+def test_the_candles_of_a_quiet_instrument_close_by_the_clock(pipeline: dict[str, str]) -> None:
+    """Nothing more comes: after the idle time the last candle closes all the same."""
+    symbol = fresh_symbol("QUIET")
+    send_udp(pipeline["UDP_ADDR"], [f"{symbol},10,1,1650000000000,buy,1"])
+
+    def read() -> list[bool]:
+        return [c["closed"] for c in candles(pipeline["API_URL"], symbol)]
+
+    assert eventually(read, lambda found: len(found) == 1) == [False]
+    assert eventually(read, lambda found: found == [True]) == [True]

@@ -1,0 +1,174 @@
+"""What comes in is counted once, refused with a reason, or kept with its error."""
+
+from __future__ import annotations
+
+import json
+import socket
+from typing import Any
+
+import httpx
+
+from tests.e2e.client import candles, eventually, fresh_symbol, rows, send_udp
+from tests.platform import kandle
+
+TIME_MS = 1_660_000_020_000
+
+
+def test_ingest_over_http_counts_a_repeated_post_once(pipeline: dict[str, str]) -> None:
+    """202 once the broker has it; the same Idempotency-Key again is the same event."""
+    symbol = fresh_symbol("HTTP")
+    body = f"{symbol},10.5,2,{TIME_MS},buy\n{symbol},11,1,{TIME_MS + 1},sell\n"
+    for _ in range(3):
+        answer = httpx.post(
+            pipeline["INGEST_URL"], content=body, headers={"Idempotency-Key": f"{symbol}-1"}
+        )
+        assert answer.status_code == 202
+        assert answer.json() == {"id": f"http-{symbol}-1", "bytes": len(body)}
+    found = eventually(lambda: candles(pipeline["API_URL"], symbol), lambda c: len(c) == 1)
+    assert [(c["o"], c["c"], c["v"], c["n"]) for c in found] == [("10.5", "11", "3", 2)]
+
+
+def test_ingest_refuses_with_a_problem_that_names_the_fix(pipeline: dict[str, str]) -> None:
+    """Too large, empty, a bad key, a content type that is not read."""
+    url = pipeline["INGEST_URL"]
+    json_type = {"content-type": "application/json"}
+    for answer, status, said in [
+        (httpx.post(url, content=b"A,1\n" * 200_000), 413, "a body may have"),
+        (httpx.post(url, content=b""), 400, "send lines SYMBOL,PRICE"),
+        (httpx.post(url, content=b"A,1", headers={"Idempotency-Key": "a b"}), 400, "1 to 128"),
+        (httpx.post(url, content=b"{}", headers=json_type), 415, "send text/csv"),
+    ]:
+        assert answer.status_code == status
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert said in answer.json()["detail"]
+
+
+def test_a_bad_line_is_kept_with_its_reason_and_the_next_line_counts(
+    pipeline: dict[str, str],
+) -> None:
+    """Garbage, an empty datagram, a huge number, SQL in a symbol: each a reject, read back."""
+    symbol = fresh_symbol("BAD")
+    host, port = pipeline["UDP_ADDR"].removeprefix("udp://").rsplit(":", 1)
+    injection = b"'; DROP TABLE ticks; --,1," + symbol.encode()
+    garbage = symbol.encode() + b"\xff\x00\xfe"
+    huge = symbol.encode() + b"," + b"9" * 60_000
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        for datagram in [
+            b"",
+            garbage,
+            huge,
+            injection + b"\n" + f"{symbol},NaN\n{symbol},7,1,{TIME_MS},buy,1\n".encode(),
+        ]:
+            sock.sendto(datagram, (host, int(port)))
+
+    def kept() -> list[tuple[Any, ...]]:
+        return rows(
+            pipeline["DATABASE_URL"],
+            "SELECT code, original FROM rejects WHERE position(%s::bytea in original) > 0"
+            " ORDER BY receive_time_us, sequence",
+            symbol.encode(),
+        )
+
+    found = eventually(kept, lambda some: len(some) == 4)
+    assert found == [
+        ("bad_text", garbage),
+        ("bad_price", huge),
+        ("bad_symbol", injection),
+        ("bad_price", f"{symbol},NaN".encode()),
+    ]
+    empty = rows(pipeline["DATABASE_URL"], "SELECT 1 FROM rejects WHERE code = 'empty_payload'")
+    assert len(empty) == 1
+    shown = eventually(lambda: candles(pipeline["API_URL"], symbol), lambda c: len(c) == 1)
+    assert [c["c"] for c in shown] == ["7"]
+
+
+def test_poison_goes_to_the_dead_letters_and_can_be_replayed(pipeline: dict[str, str]) -> None:
+    """An event that no function can read blocks nobody, and is kept whole with its error."""
+    headers = {
+        "ce-specversion": "1.0",
+        "ce-type": "dev.kandle.raw.v1",
+        "ce-source": "/test",
+        "ce-id": "poison-1",
+        "content-type": "application/protobuf",
+    }
+    answer = httpx.post(pipeline["K_SINK"], content=b"\xff\xff\xff", headers=headers)
+    assert answer.status_code == 202
+    directory = ("--data-dir", pipeline["DATA_DIR"])
+
+    def letters() -> list[dict[str, Any]]:
+        said = kandle("dlq", "list", "--json", *directory).stdout
+        found: list[dict[str, Any]] = [json.loads(line) for line in said.splitlines()]
+        return [letter for letter in found if letter["attributes"]["id"] == "poison-1"]
+
+    (letter,) = eventually(letters, lambda found: len(found) == 1)
+    assert letter["destination"] == "http://normalize.kandle.svc.cluster.local"
+    assert "bad_raw_batch" in letter["error"]
+    # It is as bad as before: replayed, it comes back as one letter, and is never lost.
+    kandle("dlq", "replay", str(letter["sequence"]), *directory)
+    (again,) = letters()
+    assert again["sequence"] > letter["sequence"]
+    assert again["destination"] == letter["destination"]
+    symbol = fresh_symbol("AFTER")
+    send_udp(pipeline["UDP_ADDR"], [f"{symbol},1"])
+    assert eventually(lambda: candles(pipeline["API_URL"], symbol), lambda c: len(c) == 1)
+
+
+def test_the_api_says_what_is_wrong(pipeline: dict[str, str]) -> None:
+    """Unknown symbols and bad parameters are problems that name the parameter and the fix."""
+    api = pipeline["API_URL"]
+    symbol = fresh_symbol("API")
+    send_udp(pipeline["UDP_ADDR"], [f"{symbol},1,1,{TIME_MS + i * 60_000},,{i}" for i in range(5)])
+    eventually(lambda: candles(api, symbol), lambda c: len(c) == 5)
+    for path, status, said in [
+        ("/api/candles/NO-SUCH", 404, "'NO-SUCH' was ever seen"),
+        ("/api/latest/NO-SUCH", 404, "'NO-SUCH' was ever seen"),
+        (f"/api/candles/{symbol}?timeframe=7m", 400, "timeframe: '7m' is not kept"),
+        (f"/api/candles/{symbol}?from=soon", 400, "from: 'soon'"),
+        (f"/api/candles/{symbol}?limit=0", 400, "limit: '0'"),
+        (f"/api/candles/{symbol}?cursor=x", 400, "cursor:"),
+        (f"/api/candles/{symbol}?form=1", 400, "form: no such parameter"),
+        ("/api/nothing", 404, "/api/candles/{symbol}"),
+    ]:
+        answer = httpx.get(api + path)
+        assert (answer.status_code, answer.headers["content-type"]) == (
+            status,
+            "application/problem+json",
+        )
+        assert said in answer.json()["detail"]
+    for path in ("/health", "/ready", "/health/liveness", "/health/readiness", "/metrics"):
+        assert httpx.get(api + path).status_code == 200
+
+
+def test_pages_join_without_hole_or_double(pipeline: dict[str, str]) -> None:
+    """Forward from a time, or backward from the newest: `next` leads through all of the range."""
+    api = pipeline["API_URL"]
+    symbol = fresh_symbol("PAGES")
+    send_udp(pipeline["UDP_ADDR"], [f"{symbol},1,1,{TIME_MS + i * 60_000},,{i}" for i in range(7)])
+    whole = eventually(lambda: candles(api, symbol), lambda c: len(c) == 7)
+    times = [c["t"] for c in whole]
+
+    def pages(**parameters: str) -> list[list[int]]:
+        found: list[list[int]] = []
+        while True:
+            page = httpx.get(f"{api}/api/candles/{symbol}", params=parameters).json()
+            found.append([c["t"] for c in page["candles"]])
+            if page["next"] is None:
+                return found
+            parameters["cursor"] = page["next"]
+
+    assert pages(**{"from": "0", "limit": "3"}) == [times[:3], times[3:6], times[6:]]
+    assert pages(limit="3") == [times[4:], times[1:4], times[:1]]
+    assert pages(**{"from": str(times[1]), "to": str(times[3])}) == [times[1:3]]
+
+
+def test_latest_is_the_newest_trade_in_the_total_order(pipeline: dict[str, str]) -> None:
+    """A late tick does not move the latest price backward."""
+    symbol = fresh_symbol("LAST")
+    send_udp(pipeline["UDP_ADDR"], [f"{symbol},5.50,2,{TIME_MS},buy,2"])
+    send_udp(pipeline["UDP_ADDR"], [f"{symbol},4,1,{TIME_MS - 5},buy,1"])
+    eventually(lambda: candles(pipeline["API_URL"], symbol), lambda c: [x["n"] for x in c] == [2])
+    latest = httpx.get(f"{pipeline['API_URL']}/api/latest/{symbol}").json()
+    assert (latest["symbol"], latest["price"], latest["size"]) == (symbol, "5.5", "2")
+    assert latest["t"] == TIME_MS
+    everything = httpx.get(f"{pipeline['API_URL']}/api/latest").json()
+    assert latest in everything
