@@ -1,7 +1,7 @@
 """What follows from a subscriber's answer: pure rules, no I/O.
 
-They are those of the channel dispatcher behind the broker's filter: see the answer table in
-docs/platform-contract.md and the tests.
+They are those of the real channel dispatcher behind the broker's filter, as they were seen on a
+cluster; tests/local/broker/test_answers.py spells them out.
 """
 
 from __future__ import annotations

@@ -7,18 +7,19 @@ import contextlib
 import json
 from collections.abc import AsyncIterator
 
+import nats.errors
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
 from local.broker.addresses import Addresses, UnknownAddressError
 from local.broker.channel import Channel, ack_wait_seconds, attempt_seconds
+from local.broker.dead_letters import DeadLetterSink, delivery_headers
 from local.broker.delivery import (
     Action,
     Outcome,
     Verdict,
     backoff_seconds,
     classify,
-    dead_letter,
     decide,
 )
 from local.broker.event import Event
@@ -30,8 +31,6 @@ from local.broker.stats import LoudWarnings, TriggerCounts
 from local.topology.eventing import Broker, Trigger
 
 WITHOUT_BACKOFF_SECONDS = 1.0
-SINK_FIRST_WAIT = 0.2
-SINK_LONGEST_WAIT = 10.0
 
 
 class Dispatcher:
@@ -61,7 +60,9 @@ class Dispatcher:
         self._wanted = compile_filters(trigger.filters)
         self._timeout = attempt_seconds(trigger, broker.channel)
         self._ack_wait = ack_wait_seconds(trigger, broker.channel)
-        self._subscriber = trigger.subscriber.url
+        self._sink: DeadLetterSink | None = None
+        if trigger.delivery.dead_letter_sink is not None:
+            self._sink = DeadLetterSink(trigger, self._timeout, http, addresses, warnings)
         self._url = ""
         self._subscription: Subscription | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -70,19 +71,12 @@ class Dispatcher:
     def resolve(self) -> bool:
         """Find the subscriber; without one the Trigger stays unready and `reason` says why."""
         try:
-            self._url = self._addresses.resolve(self._subscriber)
+            self._url = self._addresses.resolve(self.trigger.subscriber.url)
         except UnknownAddressError as error:
             self.reason = f"subscriber: {error}"
             return False
-        sink = self.trigger.delivery.dead_letter_sink
-        if sink is not None:
-            try:
-                self._addresses.resolve(sink.url)
-            except UnknownAddressError as error:
-                self._warnings.warning(
-                    f"Trigger {self.trigger.key}: dead letter sink: {error} (the real Trigger "
-                    "would not become ready); its dead letters wait"
-                )
+        if self._sink is not None:
+            self._sink.check()
         return True
 
     async def start(self) -> None:
@@ -105,7 +99,8 @@ class Dispatcher:
         """Take no more events and let those in flight end; the rest comes again later."""
         self._stopping = True
         if self._subscription is not None:
-            await self._subscription.unsubscribe()
+            with contextlib.suppress(nats.errors.Error):
+                await self._subscription.unsubscribe()
         if self._tasks:
             _, late = await asyncio.wait(self._tasks, timeout=seconds)
             for task in late:
@@ -154,7 +149,8 @@ class Dispatcher:
             self.counts.in_flight -= 1
 
     async def _attempt(self, message: Msg, event: Event, ttl: str, attempt: int) -> None:
-        answer = await self._http.post(self._url, self._headers(event), event.body, self._timeout)
+        headers = delivery_headers(event, self.trigger.namespace)
+        answer = await self._http.post(self._url, headers, event.body, self._timeout)
         outcome = classify(answer)
         match decide(outcome, attempt, self.trigger.delivery):
             case Action.ACKNOWLEDGE:
@@ -169,14 +165,6 @@ class Dispatcher:
                 await self._dead_letter(message, event, ttl, outcome)
             case Action.LOSE:
                 await self._lose(message, event, outcome, attempt)
-
-    def _headers(self, event: Event) -> dict[str, str]:
-        headers = event.headers()
-        headers["Prefer"] = "reply"
-        headers["Kn-Namespace"] = self.trigger.namespace
-        headers.setdefault("ce-traceparent", "")
-        headers.setdefault("ce-tracestate", "")
-        return headers
 
     async def _acknowledge(self, message: Msg) -> None:
         await self._jetstream.send(message.reply, b"+ACK")
@@ -207,14 +195,14 @@ class Dispatcher:
         await self._jetstream.send(message.reply, b"+TERM")
 
     async def _after_unfinished_attempt(self, message: Msg, event: Event, ttl: str) -> None:
-        # only the broker's death in the last attempt leads here
+        # only the death of the broker, or of NATS, during the last attempt leads here
         retry = self.trigger.delivery.retry
         self._warnings.loss(
             f"Trigger {self.trigger.key}: the last of {retry + 1} attempts to deliver event "
             f"{event.id!r} had no end: the real channel would have lost it; it goes to the dead "
             "letter sink, if there is one"
         )
-        if self.trigger.delivery.dead_letter_sink is None:
+        if self._sink is None:
             self.counts.lost += 1
             await self._jetstream.send(message.reply, b"+TERM")
             return
@@ -222,34 +210,11 @@ class Dispatcher:
         await self._dead_letter(message, event, ttl, outcome)
 
     async def _dead_letter(self, message: Msg, event: Event, ttl: str, outcome: Outcome) -> None:
+        assert self._sink is not None
         async with self._kept_alive(message):
-            await self._post_dead_letter(event, ttl, outcome)
-        await self._acknowledge(message)
-
-    async def _post_dead_letter(self, event: Event, ttl: str, outcome: Outcome) -> None:
-        """Post to the sink until it takes it: here a failing sink loses nothing."""
-        sink = self.trigger.delivery.dead_letter_sink
-        assert sink is not None
-        letter = dead_letter(event, outcome, self._subscriber)
-        letter.attributes[TTL] = ttl
-        headers, tries = self._headers(letter), 0
-        while True:
-            try:
-                url = self._addresses.resolve(sink.url)
-                answer = await self._http.post(url, headers, letter.body, self._timeout)
-                if 200 <= answer.status < 300:
-                    break
-                problem = classify(answer).reason
-            except UnknownAddressError as error:
-                problem = str(error)
-            if tries == 0:
-                self._warnings.loss(
-                    f"Trigger {self.trigger.key}: the dead letter sink failed for event "
-                    f"{event.id!r} ({problem}): the real channel would have lost it; trying on"
-                )
-            await asyncio.sleep(min(SINK_FIRST_WAIT * 2.0 ** min(tries, 20), SINK_LONGEST_WAIT))
-            tries += 1
+            await self._sink.post(event, ttl, outcome)
         self.counts.dead_lettered += 1
+        await self._acknowledge(message)
 
     @contextlib.asynccontextmanager
     async def _kept_alive(self, message: Msg) -> AsyncIterator[None]:
@@ -270,6 +235,16 @@ class Dispatcher:
 
     async def _forward(self, reply: Event, event: Event, ttl: str) -> None:
         """Send a reply into the same Broker; if that fails to the end, dead-letter the input."""
+        try:
+            await self._forward_or_dead_letter(reply, event, ttl)
+        except asyncio.CancelledError:
+            self._warnings.loss(
+                f"Trigger {self.trigger.key}: the broker stopped before the reply to event "
+                f"{event.id!r}, which was acknowledged already, could be stored"
+            )
+            raise
+
+    async def _forward_or_dead_letter(self, reply: Event, event: Event, ttl: str) -> None:
         delivery = self.trigger.delivery
         reply.attributes[TTL] = ttl
         problem = ""
@@ -289,10 +264,11 @@ class Dispatcher:
                 wait = backoff_seconds(delivery, attempt)
                 await asyncio.sleep(WITHOUT_BACKOFF_SECONDS if wait is None else wait)
         failed = f"Trigger {self.trigger.key}: the reply to event {event.id!r} is lost: {problem}"
-        if delivery.dead_letter_sink is None:
+        if self._sink is None:
             self.counts.lost += 1
             self._warnings.loss(f"{failed}, and there is no dead letter sink")
             return
         self._warnings.loss(f"{failed}; the dead letter sink gets the input")
         outcome = Outcome(Verdict.RETRY, error_code=500, reason=problem)
-        await self._post_dead_letter(event, ttl, outcome)
+        await self._sink.post(event, ttl, outcome)
+        self.counts.dead_lettered += 1

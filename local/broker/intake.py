@@ -18,6 +18,10 @@ MESSAGE_BYTES = 1024 * 1024
 REMEMBERED_IDS = 50_000
 
 
+class NotOpenError(UnavailableError):
+    """The Broker's triggers are not subscribed yet: its stream might drop what comes in."""
+
+
 class TooLargeError(Exception):
     """The stored form would exceed the channel's limit."""
 
@@ -36,7 +40,11 @@ class Intake:
         self._channel = channel
         self._warnings = warnings
         self._digests: OrderedDict[str, int] = OrderedDict()
+        self._problem = ""
         self.counts = counts
+        self.open = False
+        """Whether every trigger that can be served has its consumer. Before that an Interest
+        stream drops events at once, so they are refused. Replies pass: their trigger is at work."""
 
     async def accept(self, event: Event, *, reply_to: str | None = None) -> None:
         """Store `event`; returns once JetStream has it. `reply_to` is the input's id of a reply.
@@ -47,6 +55,10 @@ class Intake:
             UnavailableError: JetStream did not acknowledge it.
 
         """
+        if not self.open and reply_to is None:
+            problem = "NATS is away, or the triggers are not subscribed yet"
+            self._warn_of_refusal(problem)
+            raise NotOpenError(problem)
         attributes = event.attributes
         attributes[TTL] = str(self._ttl(event))
         attributes[ARRIVAL_TIME] = datetime.now(UTC).isoformat().replace("+00:00", "Z")
@@ -60,7 +72,12 @@ class Intake:
             raise TooLargeError
         # before the extensions of this passage count, two sendings of one event are equal
         digest = hash((attributes["source"], attributes["type"], event.body))
-        ack = await self._channel.publish(event.id, event.stored_form())
+        try:
+            ack = await self._channel.publish(event.id, event.stored_form())
+        except UnavailableError as error:
+            self._warn_of_refusal(str(error))
+            raise
+        self._problem = ""
         if ack.duplicate:
             self.counts.duplicates += 1
             self._warn_of_duplicate(event, digest, reply_to)
@@ -70,6 +87,12 @@ class Intake:
         self.counts.bytes += len(event.body)
         if reply_to is not None:
             self.counts.replies += 1
+
+    def _warn_of_refusal(self, problem: str) -> None:
+        # once for each problem, not for each event that meets it
+        if problem != self._problem:
+            self._problem = problem
+            self._warnings.warning(f"Broker {self._key} answers 500: {problem}")
 
     def _ttl(self, event: Event) -> int:
         given = event.attributes.get(TTL)
@@ -104,6 +127,3 @@ class Intake:
         digests[event_id] = digest
         if len(digests) > REMEMBERED_IDS:
             digests.popitem(last=False)
-
-
-__all__ = ["Intake", "TooLargeError", "TtlSpentError", "UnavailableError"]

@@ -19,6 +19,8 @@ from nats.js import JetStreamContext
 PUBLISH_SECONDS = 5.0
 RECONNECT_SECONDS = 0.2
 
+Callback = Callable[[], Awaitable[None]]
+
 
 class UnavailableError(Exception):
     """JetStream did not acknowledge: it is away, full, or refused; the message says which."""
@@ -33,12 +35,12 @@ class PublishAck:
 
 
 class JetStream:
-    """A NATS connection. `on_reconnect` runs each time the connection is back."""
+    """A NATS connection. The callbacks run each time it is lost, and each time it is back."""
 
-    def __init__(self, url: str, on_reconnect: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, url: str, on_lost: Callback, on_back: Callback) -> None:
         self._url = url
-        self._on_reconnect = on_reconnect
-        self._waiting: set[asyncio.Task[object]] = set()
+        self._on_lost = on_lost
+        self._on_back = on_back
         self.client = Client()
 
     @property
@@ -61,7 +63,8 @@ class JetStream:
             connect_timeout=2,
             ping_interval=10,
             error_cb=self._ignore,
-            reconnected_cb=self._on_reconnect,
+            disconnected_cb=self._on_lost,
+            reconnected_cb=self._on_back,
         )
 
     async def publish(self, subject: str, message_id: str, payload: bytes) -> PublishAck:

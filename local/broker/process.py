@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Coroutine, Iterator, Mapping
 from typing import Any
 
 import uvicorn
@@ -36,12 +36,12 @@ class BrokerProcess:
         self._port = port
         self._warnings = LoudWarnings()
         self._addresses = Addresses(services, f"http://127.0.0.1:{port}")
-        self._jetstream = JetStream(nats_url, self._ensure_again)
+        self._jetstream = JetStream(nats_url, self._close_intakes, self._ensure_again)
         self._channels: dict[str, Channel] = {}
         self._intakes: dict[str, Intake] = {}
         self._dispatchers: list[Dispatcher] = []
         self._lags: dict[str, int] = {}
-        self._tasks: list[asyncio.Task[None]] = []
+        self._tasks: set[asyncio.Task[None]] = set()
         self._subscribed = False
 
     async def run(self) -> None:
@@ -65,23 +65,31 @@ class BrokerProcess:
                 server_header=False,
                 date_header=False,
                 timeout_keep_alive=75,
-                timeout_graceful_shutdown=int(STOP_SECONDS),
+                timeout_graceful_shutdown=2,
             )
         )
+        asked_to_stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, server.stop)
-        starting = asyncio.create_task(self._start(http))
+            loop.add_signal_handler(number, asked_to_stop.set)
+        self._run(self._start(http))
+        stopping = asyncio.create_task(self._stop(asked_to_stop, server))
         try:
             await server.serve()
         finally:
-            starting.cancel()
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.gather(starting, *self._tasks, return_exceptions=True)
-            await asyncio.gather(*(each.stop(STOP_SECONDS) for each in self._dispatchers))
+            asked_to_stop.set()
+            await stopping
             await http.close()
             await self._jetstream.close()
+
+    async def _stop(self, asked_to_stop: asyncio.Event, server: _Server) -> None:
+        """Let deliveries end, then the ingress: what they emit into it must still be taken."""
+        await asked_to_stop.wait()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*(each.stop(STOP_SECONDS) for each in self._dispatchers))
+        server.should_exit = True
 
     def _wire(self, http: HttpClient) -> None:
         brokers = {broker.key: broker for broker in self._eventing.brokers}
@@ -108,8 +116,7 @@ class BrokerProcess:
         served = [each for each in self._dispatchers if each.resolve()]
         await self._ensure(served)
         for source in self._eventing.ping_sources:
-            task = run_ping_source(source, http, self._addresses, self._warnings)
-            self._tasks.append(asyncio.create_task(task))
+            self._run(run_ping_source(source, http, self._addresses, self._warnings))
 
     async def _ensure(self, served: list[Dispatcher]) -> None:
         """Make streams and consumers what the YAML says; tries again while NATS cannot."""
@@ -119,8 +126,10 @@ class BrokerProcess:
                     await channel.ensure_stream()
                     of_broker = [t for t in self._eventing.triggers if t.broker == key]
                     await channel.remove_orphans(of_broker)
-                for each in served:
-                    await each.start()
+                    for each in served:
+                        if each.trigger.broker == key:
+                            await each.start()
+                    self._intakes[key].open = True
             except (NatsError, TimeoutError) as error:
                 for each in served:
                     if not each.ready:
@@ -130,11 +139,23 @@ class BrokerProcess:
                 self._subscribed = True
                 return
 
+    async def _close_intakes(self) -> None:
+        for each in self._intakes.values():
+            each.open = False
+
     async def _ensure_again(self) -> None:
         # a server that lost its data, or kept streams in memory, comes back without them
-        task = asyncio.create_task(self._ensure([each for each in self._dispatchers if each.ready]))
-        self._tasks.append(task)
-        task.add_done_callback(self._tasks.remove)
+        self._run(self._ensure([each for each in self._dispatchers if each.ready]))
+
+    def _run(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            self._warnings.warning(f"a fault of the broker: {task.exception()!r}; restart it")
 
     async def _read_stats(self) -> dict[str, Any]:
         await asyncio.gather(*(self._read_lag(each) for each in self._dispatchers))
@@ -170,6 +191,3 @@ class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
-
-    def stop(self) -> None:
-        self.should_exit = True

@@ -1,4 +1,4 @@
-"""Brokers, Triggers, PingSources and SinkBindings as `eventing/*.yaml` states them, checked.
+"""Reads Brokers, Triggers, PingSources and SinkBindings from `eventing/*.yaml`, and checks them.
 
 Stricter than the real admission where that lets a mistake through which later loses events. What
 only loses events at run time, and only if something fails, is a warning (`Eventing.warnings`).
@@ -17,85 +17,25 @@ from typing import Any
 import yaml
 
 from local.errors import ManifestError
-from local.topology.addressable import Destination, Ref, read_destination, read_ref
+from local.topology.addressable import read_destination, read_ref
 from local.topology.channel_template import KEY as CHANNEL_KEY
 from local.topology.channel_template import ChannelTemplate, read_template
-from local.topology.cron import Schedule, parse_schedule
-from local.topology.delivery_spec import WITHOUT_ANY, Delivery, read_delivery
+from local.topology.cron import parse_schedule
+from local.topology.delivery_spec import WITHOUT_ANY, read_delivery
+from local.topology.eventing_objects import (
+    Broker,
+    Eventing,
+    PingSource,
+    SinkBinding,
+    Trigger,
+)
 from local.topology.fields import Fields
-from local.topology.trigger_filters import Filter, read_attributes, read_filters
+from local.topology.trigger_filters import read_attributes, read_filters
+
+__all__ = ["Broker", "Eventing", "PingSource", "SinkBinding", "Trigger", "load_eventing"]
 
 BROKER_CLASS_ANNOTATION = "eventing.knative.dev/broker.class"
 BROKER_CLASS = "MTChannelBasedBroker"
-
-
-@dataclass(frozen=True)
-class Broker:
-    """A Broker over its JetStream channel."""
-
-    namespace: str
-    name: str
-    channel: ChannelTemplate
-    delivery: Delivery | None
-
-    @property
-    def key(self) -> str:
-        """`<namespace>/<name>`, also the path of its ingress."""
-        return f"{self.namespace}/{self.name}"
-
-
-@dataclass(frozen=True)
-class Trigger:
-    """A Trigger; `broker` is the key of its Broker, `delivery` the one that counts for it."""
-
-    namespace: str
-    name: str
-    broker: str
-    filters: tuple[Filter, ...]
-    subscriber: Destination
-    delivery: Delivery
-
-    @property
-    def key(self) -> str:
-        """`<namespace>/<name>`."""
-        return f"{self.namespace}/{self.name}"
-
-
-@dataclass(frozen=True)
-class PingSource:
-    """A clock that posts `body` to `sink`."""
-
-    namespace: str
-    name: str
-    schedule: Schedule
-    timezone: zoneinfo.ZoneInfo
-    content_type: str
-    body: bytes
-    sink: Destination
-    extensions: Mapping[str, str]
-
-
-@dataclass(frozen=True)
-class SinkBinding:
-    """Gives its subject `K_SINK` (`sink.url`) and `K_CE_OVERRIDES` (`extensions`)."""
-
-    namespace: str
-    name: str
-    subject: Ref
-    sink: Destination
-    extensions: Mapping[str, str]
-
-
-@dataclass(frozen=True)
-class Eventing:
-    """All of a directory. `ignored` lists objects of kinds that mean nothing to a broker."""
-
-    brokers: tuple[Broker, ...]
-    triggers: tuple[Trigger, ...]
-    ping_sources: tuple[PingSource, ...]
-    sink_bindings: tuple[SinkBinding, ...]
-    ignored: tuple[str, ...]
-    warnings: tuple[str, ...]
 
 
 @dataclass(frozen=True)

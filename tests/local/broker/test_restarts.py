@@ -146,6 +146,19 @@ def test_the_broker_waits_for_nats(
     subscriber.wait_for("early-1")
 
 
+def test_sigterm_while_nats_is_away(start_broker: StartBroker, own_nats: NatsServer) -> None:
+    """A broker that waits for NATS, before or after it was connected, ends at once with 0."""
+    objects = [channel("gone"), broker("gone", "main"), trigger("gone", "work")]
+    run = start_broker("gone", objects, nats_url=own_nats.url)
+    own_nats.stop(signal.SIGKILL)
+    eventually(lambda: run.send("gone/main", "gone-1", type="work").status_code == 500)
+    assert len(run.warnings("answers 500")) == 1
+    assert run.stop() == 0
+    run.start(ready=False)
+    eventually(lambda: status(f"{run.url}/healthz") == 200)
+    assert run.stop() == 0
+
+
 def test_a_changed_template_is_applied_to_the_stream(
     start_broker: StartBroker, nats_server: NatsServer
 ) -> None:

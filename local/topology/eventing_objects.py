@@ -1,0 +1,82 @@
+"""Brokers, Triggers, PingSources and SinkBindings as values."""
+
+from __future__ import annotations
+
+import zoneinfo
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from local.topology.addressable import Destination, Ref
+from local.topology.channel_template import ChannelTemplate
+from local.topology.cron import Schedule
+from local.topology.delivery_spec import Delivery
+from local.topology.trigger_filters import Filter
+
+
+@dataclass(frozen=True)
+class Broker:
+    """A Broker over its JetStream channel."""
+
+    namespace: str
+    name: str
+    channel: ChannelTemplate
+    delivery: Delivery | None
+
+    @property
+    def key(self) -> str:
+        """`<namespace>/<name>`, also the path of its ingress."""
+        return f"{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True)
+class Trigger:
+    """A Trigger; `broker` is the key of its Broker, `delivery` the one that counts for it."""
+
+    namespace: str
+    name: str
+    broker: str
+    filters: tuple[Filter, ...]
+    subscriber: Destination
+    delivery: Delivery
+
+    @property
+    def key(self) -> str:
+        """`<namespace>/<name>`."""
+        return f"{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True)
+class PingSource:
+    """A clock that posts `body` to `sink`."""
+
+    namespace: str
+    name: str
+    schedule: Schedule
+    timezone: zoneinfo.ZoneInfo
+    content_type: str
+    body: bytes
+    sink: Destination
+    extensions: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class SinkBinding:
+    """Gives its subject `K_SINK` (`sink.url`) and `K_CE_OVERRIDES` (`extensions`)."""
+
+    namespace: str
+    name: str
+    subject: Ref
+    sink: Destination
+    extensions: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Eventing:
+    """All of a directory. `ignored` lists objects of kinds that mean nothing to a broker."""
+
+    brokers: tuple[Broker, ...]
+    triggers: tuple[Trigger, ...]
+    ping_sources: tuple[PingSource, ...]
+    sink_bindings: tuple[SinkBinding, ...]
+    ignored: tuple[str, ...]
+    warnings: tuple[str, ...]
