@@ -40,19 +40,22 @@ class CandleView:
     def __init__(self) -> None:
         self._client = httpx.AsyncClient(trust_env=False, timeout=_TIMEOUT_S)
 
-    async def refresh(self, sample: dict[str, Any], instance: Instance) -> RenderableType:
+    async def refresh(
+        self, sample: dict[str, Any], instance: Instance, *, narrow: bool
+    ) -> RenderableType:
         """Ask the API for the candles and render both."""
         from rich.console import Group
 
         from local.cli.display import candle_table, status_line
 
+        line = status_line(sample, every_trigger=not narrow)
         try:
             rows = await self._candles(instance.env.get("API_URL", ""))
         except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
-            return Group(status_line(sample), f"(the API does not answer yet: {error!r})")
+            return Group(line, f"(the API does not answer yet: {error!r})")
         if not rows:
-            return Group(status_line(sample), "(no candles yet)")
-        return Group(status_line(sample), "", candle_table(rows))
+            return Group(line, "(no candles yet)")
+        return Group(line, "", candle_table(rows))
 
     async def close(self) -> None:
         """Close the connections to the API."""

@@ -44,8 +44,11 @@ def ready_line(env: Mapping[str, str]) -> str:
     return "  ".join(("ready", *useful))
 
 
-def status_line(status: Mapping[str, Any]) -> Text:
-    """Compose the live line from a sample of the status, as status.json holds it."""
+def status_line(status: Mapping[str, Any], *, every_trigger: bool = True) -> Text:
+    """Compose the live line from a sample of the status, as status.json holds it.
+
+    Where the width is short, triggers without a lag can be left out.
+    """
     line = Text(no_wrap=True, overflow="ellipsis")
     line.append(f"{status['ticks_per_s']:,.0f} ticks/s", style="bold")
     line.append(f"  {status['events_per_s']:,.0f} events/s")
@@ -53,10 +56,11 @@ def status_line(status: Mapping[str, Any]) -> Text:
     line.append(f"  candles {status['candles']:,}")
     _append_count(line, "rejects", status["rejects"], "yellow")
     _append_count(line, "dead letters", status["dead_letters"], "bold red")
+    lags = {name: lag for name, lag in status["lag"].items() if lag or every_trigger}
     if status["lag"]:
-        line.append("  lag")
-        for name, lag in status["lag"].items():
-            line.append(f" {name.rpartition('/')[2]} {lag:,}", style="yellow" if lag else "")
+        line.append("  lag" if lags else "  lag 0")
+    for name, lag in lags.items():
+        line.append(f" {name.rpartition('/')[2]} {lag:,}", style="yellow" if lag else "")
     absent = [each["name"] for each in status["components"] if each["state"] != "ready"]
     if absent:
         line.append(f"  down: {', '.join(absent)}", style="bold red")

@@ -14,6 +14,7 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 
 from local.cli import display
+from local.cli.notices import Notices
 from local.instance import Instance
 from local.supervisor import status
 from local.supervisor.options import Options
@@ -26,8 +27,13 @@ _SAMPLE_EVERY_S = 1.0
 class View(Protocol):
     """What is shown while the platform runs."""
 
-    async def refresh(self, sample: dict[str, Any], instance: Instance) -> RenderableType:
-        """Render a sample of the status, after asking for whatever else is shown."""
+    async def refresh(
+        self, sample: dict[str, Any], instance: Instance, *, narrow: bool
+    ) -> RenderableType:
+        """Render a sample of the status, after asking for whatever else is shown.
+
+        `narrow` asks for what fits into a terminal.
+        """
         ...
 
 
@@ -52,10 +58,7 @@ async def run(options: Options, view: View, *, seconds: float | None = None) -> 
     what `Platform.start` raises, after everything that had started was stopped.
     """
     console = display.console()
-
-    def notice(text: str) -> None:
-        console.print(f"! {text}", style="yellow", markup=False, soft_wrap=True)
-
+    notice = Notices(console)
     platform = Platform(options, notice)
     stop = StopRequest(asyncio.Event(), platform.kill)
     with _signals(stop):
@@ -65,7 +68,7 @@ async def run(options: Options, view: View, *, seconds: float | None = None) -> 
                 return {}
             console.print(display.component_table(instance.components))
             console.print(display.ready_line(instance.env), style="bold green", soft_wrap=True)
-            return await _live(platform, instance, view, console, stop, seconds)
+            return await _live(platform, instance, view, notice, stop, seconds)
         finally:
             started = time.monotonic()
             console.print("stopping (Ctrl-C again kills at once)", style="dim")
@@ -106,20 +109,18 @@ async def _live(
     platform: Platform,
     instance: Instance,
     view: View,
-    console: Console,
+    notice: Notices,
     stop: StopRequest,
     seconds: float | None,
 ) -> dict[str, Any]:
     """Sample and show until the stop; return the last sample."""
+    console = notice.console
     began = time.monotonic()
     shown = -_PLAIN_EVERY_S if seconds is not None else 0.0
     processes = [each.pid for each in platform.keepers]
     sample: dict[str, Any] = {}
 
-    def warn(text: str) -> None:
-        console.print(f"! broker: {text}", style="bold yellow", markup=False, soft_wrap=True)
-
-    sampler = status.Sampler(platform, warn)
+    sampler = status.Sampler(platform, lambda text: notice(f"broker: {text}"))
     live = Live(console=console, auto_refresh=False, transient=False)
     if console.is_terminal:
         live.start()
@@ -134,10 +135,10 @@ async def _live(
                 platform.describe()
             elapsed = time.monotonic() - began
             if console.is_terminal:
-                live.update(await view.refresh(sample, instance), refresh=True)
+                live.update(await view.refresh(sample, instance, narrow=True), refresh=True)
             elif elapsed - shown >= _PLAIN_EVERY_S:
                 shown = elapsed
-                console.print(await view.refresh(sample, instance))
+                console.print(await view.refresh(sample, instance, narrow=False))
             if seconds is not None and elapsed >= seconds:
                 break
             await _until(stop.event.wait(), _SAMPLE_EVERY_S)

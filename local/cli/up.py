@@ -11,7 +11,6 @@ import typer
 from local.cli.options import DataDir
 from local.instance import DEFAULT_DATA_DIR
 from local.supervisor.options import DEFAULT_HTTP_PORT, DEFAULT_UDP_PORT, Options
-from local.topology.selection import ALL
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -65,11 +64,13 @@ SimulateRate = Annotated[
 class StatusView:
     """One line that lives."""
 
-    async def refresh(self, sample: dict[str, Any], instance: Instance) -> RenderableType:
+    async def refresh(
+        self, sample: dict[str, Any], instance: Instance, *, narrow: bool
+    ) -> RenderableType:
         """Render the line."""
         from local.cli.display import status_line
 
-        return status_line(sample)
+        return status_line(sample, every_trigger=not narrow)
 
 
 def register(app: typer.Typer) -> None:
@@ -83,7 +84,7 @@ def up(
         bool, typer.Option("--simulate/--no-simulate", help="Send ticks of a made-up market.")
     ] = False,
     simulate_rate: SimulateRate = None,
-    functions: Functions = ALL,
+    functions: Functions = "all",
     eventing: EventingDir = None,
     http_port: HttpPort = DEFAULT_HTTP_PORT,
     udp_port: UdpPort = DEFAULT_UDP_PORT,

@@ -15,9 +15,10 @@ from local.supervisor.component import Component, Kind
 def valkey(place: Place) -> Server:
     """Run it on an append-only file in `<data-dir>/valkey`: nothing evicted, a password.
 
-    Every write is in the file before it is answered, so a killed server loses nothing. The file is
-    synced each second: only a crash of the machine can lose up to that much, and what is kept here
-    is rebuilt from Postgres.
+    Every write is synced to the file before it is answered: an event is acknowledged when its
+    candles are written here, and would not come again for a second that a crash of the machine had
+    taken. That costs 0.1 to 0.3 ms a transaction of 30 keys on a virtual disk, and far more of them
+    fit into a second than events come.
     """
     directory = place.directory("valkey")
     port = place.ports.take("valkey")
@@ -35,7 +36,7 @@ def valkey(place: Place) -> Server:
             f'logfile ""\n'
             f'save ""\n'
             f"appendonly yes\n"
-            f"appendfsync everysec\n"
+            f"appendfsync always\n"
             f"maxmemory-policy noeviction\n",
         )
 

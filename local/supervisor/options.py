@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from local.instance import DEFAULT_DATA_DIR
-from local.topology.selection import ALL
 
 DEFAULT_HTTP_PORT = 8080
 DEFAULT_UDP_PORT = 5005
@@ -14,11 +13,15 @@ DEFAULT_UDP_PORT = 5005
 
 @dataclass(frozen=True)
 class Options:
-    """One start. `eventing` None is the repository's own topology, `simulate_rate` is ticks/s."""
+    """One start.
+
+    `eventing` None is the repository's own topology; `functions` is `all`, `none` or names;
+    `simulate_rate` is in ticks a second, None for the simulator's own default.
+    """
 
     data_dir: Path = DEFAULT_DATA_DIR
     eventing: Path | None = None
-    functions: str = ALL
+    functions: str = "all"
     http_port: int = DEFAULT_HTTP_PORT
     udp_port: int = DEFAULT_UDP_PORT
     simulate: bool = False

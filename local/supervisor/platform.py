@@ -86,11 +86,16 @@ class Platform:
             require_free(self.options.udp_port, "--udp-port", socket.SOCK_DGRAM)
         place = Place.at(self._data_dir)
 
-        await self._start_servers(place, progress)
+        servers = await self._servers(place, progress)
         self.plan = Plan(topology, self.options, place, self.variables)
         addresses = self._data_dir / "run" / "addresses.json"
         write_json(addresses, self.plan.addresses, 0o644)
-        await self._start(self.plan.functions(), progress)
+        # SeaweedFS may take seconds to find its volumes: who does not use it does not wait for it.
+        needed = topology.stores | {"NATS_URL"}
+        first = {name: each for name, each in servers.items() if name in needed}
+        others = [each for name, each in servers.items() if name not in needed]
+        await self._start([*first.values()], progress)
+        await self._start([*others, *self.plan.functions()], progress)
         await self._start([self.plan.broker(addresses)], progress)
         await self._start(self.plan.sources(), progress)
         return self.describe()
@@ -151,8 +156,9 @@ class Platform:
         for each in self.keepers:
             each.kill()
 
-    async def _start_servers(self, place: Place, progress: Callable[[str], None]) -> None:
-        components = []
+    async def _servers(self, place: Place, progress: Callable[[str], None]) -> dict[str, Component]:
+        """Check the servers that the environment names; return the others, to be started."""
+        components = {}
         for variable, server in _SERVERS.items():
             given = external.given(variable, os.environ)
             if given:
@@ -160,16 +166,12 @@ class Platform:
                 progress(f"checking {shown} ({variable})")
                 await external.check(variable, given)
                 self.variables.update(given)
-                self._external.append(
-                    RunningComponent(
-                        variable.partition("_")[0].lower(), "external", None, shown, ""
-                    )
-                )
+                self._external.append(RunningComponent(variable, "external", None, shown, ""))
             else:
                 local = server(place)
                 self.variables.update(local.variables)
-                components.append(local.component)
-        await self._start(components, progress)
+                components[variable] = local.component
+        return components
 
     async def _start(
         self, components: Sequence[Component], progress: Callable[[str], None]

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from local.errors import UsageError
+from local.supervisor.component import STORE_VARIABLES
 from local.supervisor.options import Options
+from local.topology.environment import STORES_SECRET
 from local.topology.eventing import Eventing, load_eventing
 from local.topology.repository import Repository
 from local.topology.selection import select_deployments, select_functions
@@ -70,3 +72,13 @@ class Topology:
     def has_api(self) -> bool:
         """Whether a function serves the API, on the port that people chose."""
         return any(each.endpoint == API for each in self.functions)
+
+    @property
+    def stores(self) -> frozenset[str]:
+        """Which variables of the stores its workloads name: they wait for those alone."""
+        entries = [entry for each in self.functions for entry in each.env]
+        entries += [entry for each in self.deployments for entry in each.env]
+        named = [each for each in entries if each.source == STORES_SECRET]
+        if any(each.key is None for each in named):
+            return frozenset(STORE_VARIABLES)
+        return frozenset(each.key for each in named if each.key)

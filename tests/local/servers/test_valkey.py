@@ -39,3 +39,4 @@ def test_it_evicts_nothing(place: Place, tmp_path: Path) -> None:
     ):
         assert client.config_get("maxmemory-policy") == {"maxmemory-policy": "noeviction"}
         assert client.config_get("appendonly") == {"appendonly": "yes"}
+        assert client.config_get("appendfsync") == {"appendfsync": "always"}
