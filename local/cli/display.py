@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,26 @@ from local.instance import RunningComponent
 _PLAIN_WIDTH = 200  # a file or a pipe has no width: nothing should be cut
 
 
-def console() -> Console:
+class _Console(Console):
+    """Falls silent when its reader is gone (`kandle up | head`), and tells."""
+
+    on_lost: Callable[[], None] | None = None
+
+    def on_broken_pipe(self) -> None:
+        """Throw further output away; rich would end the process in the midst of its work."""
+        self.quiet = True
+        with Path(os.devnull).open("w") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+        if self.on_lost is not None:
+            self.on_lost()
+
+
+def console(on_lost: Callable[[], None] | None = None) -> Console:
     """Make the console for standard output; wide where it is no terminal."""
-    made = Console(highlight=False)
+    made = _Console(highlight=False)
     if not made.is_terminal:
-        made = Console(highlight=False, width=_PLAIN_WIDTH)
+        made = _Console(highlight=False, width=_PLAIN_WIDTH)
+    made.on_lost = on_lost
     return made
 
 

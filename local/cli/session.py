@@ -57,10 +57,11 @@ async def run(options: Options, view: View, *, seconds: float | None = None) -> 
     Returns the last sample of the status, empty when it was stopped before there was one. Raises
     what `Platform.start` raises, after everything that had started was stopped.
     """
-    console = display.console()
+    asked = asyncio.Event()
+    console = display.console(on_lost=asked.set)
     notice = Notices(console)
     platform = Platform(options, notice)
-    stop = StopRequest(asyncio.Event(), platform.kill)
+    stop = StopRequest(asked, platform.kill)
     with _signals(stop):
         try:
             instance = await _started(platform, console, stop)
@@ -70,12 +71,21 @@ async def run(options: Options, view: View, *, seconds: float | None = None) -> 
             console.print(display.ready_line(instance.env), style="bold green", soft_wrap=True)
             return await _live(platform, instance, view, notice, stop, seconds)
         finally:
-            started = time.monotonic()
+            await _stop(platform, notice)
+
+
+async def _stop(platform: Platform, notice: Notices) -> None:
+    console = notice.console
+    began = time.monotonic()
+    with contextlib.suppress(OSError):  # the terminal may be gone
+        if platform.keepers:
             console.print("stopping (Ctrl-C again kills at once)", style="dim")
-            killed = await platform.stop()
-            if killed:
-                notice(f"killed, since they did not stop in time: {', '.join(killed)}")
-            console.print(f"stopped in {time.monotonic() - started:.1f} s", style="dim")
+    killed = await platform.stop()
+    with contextlib.suppress(OSError):
+        if killed:
+            notice(f"killed, since they did not stop in time: {', '.join(killed)}")
+        if platform.keepers:
+            console.print(f"stopped in {time.monotonic() - began:.1f} s", style="dim")
 
 
 async def _started(platform: Platform, console: Console, stop: StopRequest) -> Instance | None:

@@ -57,7 +57,7 @@ async def check(variable: str, variables: Mapping[str, str]) -> None:
         psycopg.Error,
         redis.exceptions.RedisError,
     ) as error:
-        reason = str(error).strip().splitlines()
+        reason = str(error).strip().rstrip(".").splitlines()
         raise StartError(
             f"{variable} is set, but the server at {address(variables[variable])} does not serve: "
             f"{reason[0] if reason else type(error).__name__}. "

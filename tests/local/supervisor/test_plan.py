@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from local.errors import UsageError
+from local.servers.server import Place
+from local.supervisor.component import STORE_VARIABLES, base_environment
+from local.supervisor.options import Options
+from local.supervisor.plan import Plan
+from local.supervisor.topology import Topology
+from local.topology.addressable import INGRESS_HOST
+from tests.local.supervisor.up_process import tiny_topology
+
+STORES = {name: f"the {name}" for name in STORE_VARIABLES}
+
+
+def plan(tmp_path: Path, options: Options) -> Plan:
+    return Plan(Topology.load(options), options, Place.at(tmp_path), STORES)
+
+
+def test_a_function_gets_what_its_manifest_says(tmp_path: Path) -> None:
+    """Stores that it names and no others, its sink and other functions by local addresses."""
+    made = plan(tmp_path, Options(http_port=18080))
+    functions = {each.name: each for each in made.functions()}
+    aggregate = functions["candle-aggregate"].environment
+    assert aggregate["REDIS_URL"] == "the REDIS_URL"
+    assert aggregate["K_SINK"] == f"{made.broker_url}/kandle/market"
+    assert aggregate["K_CE_OVERRIDES"] == ""
+    assert aggregate["DEAD_LETTER_URL"] == functions["dead-letter"].url
+    assert aggregate["K_SERVICE"] == "candle-aggregate"
+    assert aggregate["FUNCTION_SIGNATURE_TYPE"] == "http"
+    assert not set(STORE_VARIABLES) & functions["normalize"].environment.keys()
+    for each in functions.values():
+        assert each.environment["PORT"] == str(urlsplit(each.url).port)
+    assert len({each.url for each in functions.values()}) == len(functions)
+
+
+def test_secrets_stand_on_no_command_line(tmp_path: Path) -> None:
+    """Whoever lists the processes of this machine sees no store's address."""
+    made = plan(tmp_path, Options())
+    components = [*made.functions(), made.broker(tmp_path / "addresses.json"), *made.sources()]
+    assert not [each for each in components if "the " in " ".join(each.command)]
+    assert not [each for each in components if "the " in repr(each)]
+
+
+def test_people_find_the_platform_where_they_asked(tmp_path: Path) -> None:
+    """The API on --http-port, UDP on --udp-port, ingest by its path, and the first sink."""
+    made = plan(tmp_path, Options(http_port=18080, udp_port=15005))
+    ingest = made.addresses["udp-bridge.kandle.svc.cluster.local"]
+    assert made.endpoints == {
+        "API_URL": "http://127.0.0.1:18080",
+        "INGEST_URL": f"{ingest}/ingest",
+        "UDP_ADDR": "127.0.0.1:15005",
+        "K_SINK": f"{made.broker_url}/kandle/ingest",
+    }
+    assert made.addresses[INGRESS_HOST] == made.broker_url
+
+
+def test_the_listener_runs_as_its_deployment_says(tmp_path: Path) -> None:
+    """On this interpreter, with loopback and the ports of this machine for the container's."""
+    (listener,) = plan(tmp_path, Options(udp_port=15005)).sources()
+    assert listener.command == (sys.executable, "-m", "functions.udp_bridge.listener")
+    assert listener.environment["UDP_HOST"] == "127.0.0.1"
+    assert listener.environment["UDP_PORT"] == "15005"
+    metrics = listener.environment["METRICS_PORT"]
+    assert listener.metrics_url == f"http://127.0.0.1:{metrics}/metrics"
+
+
+def test_the_simulator_is_a_source_when_asked_for(tmp_path: Path) -> None:
+    """It sends to the UDP port of this very instance, at the rate that was asked for."""
+    made = plan(tmp_path, Options(udp_port=15005, simulate=True, simulate_rate=1500))
+    simulator = made.sources()[-1]
+    assert simulator.name == "simulator"
+    line = " ".join(simulator.command)
+    assert "simulate --quiet --to udp --udp-addr 127.0.0.1:15005 --rate 1500" in line
+
+
+def test_a_simulator_without_a_listener_is_refused(tmp_path: Path) -> None:
+    """Nobody would hear it."""
+    with pytest.raises(UsageError, match="--simulate"):
+        Topology.load(Options(eventing=tiny_topology(tmp_path / "eventing"), simulate=True))
+
+
+def test_a_directory_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    """The message names the option."""
+    with pytest.raises(UsageError, match=r"--eventing: .*nowhere is no directory"):
+        Topology.load(Options(eventing=tmp_path / "nowhere"))
+
+
+def test_what_a_shell_exports_reaches_no_component(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a cluster, a component has only what its manifest gives it; loopback has no proxy."""
+    monkeypatch.setenv("DATABASE_URL", "postgresql://elsewhere")
+    monkeypatch.setenv("K_SINK", "http://elsewhere")
+    monkeypatch.setenv("NO_PROXY", "example.org")
+    environment = base_environment()
+    assert "DATABASE_URL" not in environment
+    assert "K_SINK" not in environment
+    assert environment["NO_PROXY"] == "example.org,127.0.0.1,localhost"
