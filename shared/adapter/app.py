@@ -64,9 +64,9 @@ class Wiring:
     """What the adapter needs to know of a stage.
 
     `stage` is the function's name; `sink` K_SINK or None; `dead_letters` where events go that can
-    never be processed; `address` this function's own, under which its dead letters are replayed, with `{namespace}` for
-    the namespace that the broker says, or else `namespace`;
-    `concurrency` events at work at once; `ready` raises TransientError while a store is away.
+    never be processed; `address` this function's own, under which its dead letters are replayed,
+    with `{namespace}` for the one that the broker says, or else `namespace`; `concurrency` events
+    at work at once; `ready` raises TransientError while a store is away.
     """
 
     stage: str

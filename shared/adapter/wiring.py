@@ -18,7 +18,10 @@ def event_app(
     concurrency: int = 1,
     ready: Check | None = None,
 ) -> EventApp:
-    """Wire a stage to its environment: K_SINK, K_CE_OVERRIDES, DEAD_LETTER_URL, K_SERVICE, NAMESPACE."""
+    """Wire a stage to its environment.
+
+    It reads K_SINK, K_CE_OVERRIDES, K_SERVICE, NAMESPACE, DEAD_LETTER_URL and LOG_LEVEL.
+    """
     configure_logging(mapping)
     service = mapping.get("K_SERVICE", stage)
     dead_letter_url = mapping.get("DEAD_LETTER_URL", "")

@@ -1,0 +1,131 @@
+"""What the YAML must say for nothing to be lost; the real admission does not check it."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+CRDS = ROOT.parent / "shared" / "crds"
+FUNCTIONS = sorted(ROOT.glob("functions/*/func.yaml"))
+
+
+def documents(*kinds: str) -> list[dict[str, Any]]:
+    found = []
+    for path in sorted(ROOT.glob("eventing/*.yaml")):
+        found += [d for d in yaml.safe_load_all(path.read_text()) if d and d["kind"] in kinds]
+    return found
+
+
+def seconds(duration: str) -> float:
+    match = re.fullmatch(r"PT(?:(\d+)M)?(?:([\d.]+)S)?", duration)
+    assert match, duration
+    return int(match[1] or 0) * 60 + float(match[2] or 0)
+
+
+def redelivery_span_s(delivery: dict[str, Any]) -> float:
+    """The longest time from an event's first delivery to its last, and the end of that one."""
+    retries, delay = int(delivery["retry"]), seconds(delivery["backoffDelay"])
+    if delivery["backoffPolicy"] == "linear":
+        waits = sum(delay * n for n in range(1, retries + 1))
+    else:
+        waits = sum(delay * 2**n for n in range(1, retries + 1))
+    return waits + (retries + 1) * (seconds(delivery["timeout"]) + 0.5)
+
+
+@pytest.mark.parametrize("path", FUNCTIONS, ids=lambda path: path.parent.name)
+def test_a_func_yaml_is_what_kn_func_reads(path: Path) -> None:
+    """Valid by the official schema, and named for its folder."""
+    manifest = yaml.safe_load(path.read_text())
+    stage = path.parent.name
+    environment = {each["name"]: each["value"] for each in manifest["run"]["envs"]}
+    assert manifest["name"] == stage.replace("_", "-")
+    assert environment["FUNCTION_TARGET"] == stage
+    assert environment["FUNCTION_SOURCE"] == f"functions/{stage}/main.py"
+    assert manifest["created"]
+    schema = CRDS / "func_yaml-schema.json"
+    if not schema.exists():
+        pytest.skip("the official schema is not here: ../shared/crds is absent")
+    jsonschema.validate(manifest, json.loads(schema.read_text()))
+
+
+@pytest.mark.parametrize("path", FUNCTIONS, ids=lambda path: path.parent.name)
+def test_every_setting_without_a_default_is_in_func_yaml(path: Path) -> None:
+    """A function that starts in a cluster finds what it cannot do without; K_SINK is injected."""
+    manifest = yaml.safe_load(path.read_text())
+    given = {each["name"] for each in manifest["run"]["envs"]} | {"K_SINK"}
+    main = ast.parse((path.parent / "main.py").read_text())
+    needed = {
+        call.args[0].value
+        for call in ast.walk(main)
+        if isinstance(call, ast.Call)
+        and isinstance(call.func, ast.Attribute)
+        and call.func.attr == "text"
+        and len(call.args) == 1
+        and isinstance(call.args[0], ast.Constant)
+    }
+    assert needed <= given
+
+
+def test_no_trigger_and_no_broker_can_lose_an_event() -> None:
+    """Each has retries, a timeout, a sink, and a backoff: without one a 5xx crashes the dispatcher."""
+    kinds = documents("Trigger", "Broker")
+    assert len(kinds) >= 8
+    for each in kinds:
+        delivery = each["spec"]["delivery"]
+        assert delivery["retry"] >= 1, each["metadata"]["name"]
+        assert delivery["backoffPolicy"] in ("linear", "exponential")
+        assert seconds(delivery["backoffDelay"]) > 0
+        assert seconds(delivery["timeout"]) > 0
+        assert delivery["deadLetterSink"]["ref"]["name"] == "dead-letter"
+
+
+def test_every_trigger_names_a_broker_and_a_function_that_exist() -> None:
+    """The real admission accepts a Trigger for a Broker that is not there."""
+    brokers = {each["metadata"]["name"] for each in documents("Broker")}
+    functions = {yaml.safe_load(path.read_text())["name"] for path in FUNCTIONS}
+    for trigger in documents("Trigger"):
+        assert trigger["spec"]["broker"] in brokers
+        assert trigger["spec"]["subscriber"]["ref"]["name"] in functions
+
+
+def test_every_type_that_a_trigger_wants_is_a_type_of_kandle() -> None:
+    """A type with a typing error would wait for ever."""
+    from shared import events
+
+    known = {value for name, value in vars(events).items() if name.isupper()}
+    text = (ROOT / "eventing" / "triggers.yaml").read_text()
+    wanted = set(re.findall(r"type: ([a-z0-9.]+)", text))
+    assert wanted
+    assert wanted <= known
+
+
+def test_applied_markers_outlive_every_redelivery() -> None:
+    """A marker lives at least twice the longest span of the whole chain, computed from the YAML."""
+    spans = {
+        trigger["metadata"]["name"]: redelivery_span_s(trigger["spec"]["delivery"])
+        for trigger in documents("Trigger")
+    }
+    chain = spans["normalize"] + spans["aggregate-ticks"]
+    main = (ROOT / "functions" / "candle_aggregate" / "main.py").read_text()
+    match = re.search(r'"MARKER_TTL_S", ([\d_]+)', main)
+    assert match
+    assert int(match[1]) >= 2 * chain
+
+
+def test_every_setting_is_in_the_table() -> None:
+    """docs/configuration.md names each environment variable that the code reads, and no other."""
+    table = (ROOT / "docs" / "configuration.md").read_text()
+    told = set(re.findall(r"^\| `([A-Z_0-9]+)`", table, re.MULTILINE))
+    read = set()
+    for path in [*ROOT.glob("functions/*/*.py"), *ROOT.glob("shared/**/*.py")]:
+        read |= set(re.findall(r"env\.\w+\(\s*\"([A-Z_0-9]+)\"", path.read_text()))
+        read |= set(re.findall(r"mapping\.get\(\"([A-Z_0-9]+)\"", path.read_text()))
+    assert read == told
