@@ -32,8 +32,11 @@ def main() -> int:
         nats_url = os.environ.get("NATS_URL")
         if not nats_url:
             raise UsageError("NATS_URL is not set: where is the JetStream server?")
+        eventing = load_eventing(arguments.eventing)
+        for each in eventing.ignored:
+            sys.stderr.write(f"ignored: {each}\n")
         process = BrokerProcess(
-            load_eventing(arguments.eventing),
+            eventing,
             _read_addresses(arguments.addresses),
             nats_url,
             arguments.port,

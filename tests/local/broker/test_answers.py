@@ -76,7 +76,8 @@ def test_a_failure_is_retried_and_then_dead_lettered(
     waits = [b.at - a.at for a, b in itertools.pairwise(attempts)]
     assert len(attempts) == 4
     for wait, least in zip(waits, (0.1, 0.2, 0.4), strict=True):
-        assert least - 0.01 <= wait < least + 0.5
+        assert wait >= least - 0.01
+    assert sum(waits) < 3
     assert letter.headers["ce-knativeerrorcode"] == str(status)
     assert letter.headers["ce-knativeerrordest"] == (
         f"http://subscriber.{NAMESPACE}.svc.cluster.local/table"
@@ -94,8 +95,9 @@ def test_linear_backoff_grows_by_one_delay(rules: BrokerRun, subscriber: Subscri
     rules.send(MAIN, event, type="linear")
     subscriber.dead_letter(event)
     first, second, third = subscriber.of(event)
-    assert 0.19 <= second.at - first.at < 0.38
-    assert 0.39 <= third.at - second.at < 0.8
+    assert second.at - first.at >= 0.19
+    assert third.at - second.at >= 0.39
+    assert third.at - first.at < 1.19  # exponential backoff would take 1.2 s
 
 
 def test_a_retry_that_succeeds_ends_it(rules: BrokerRun, subscriber: Subscriber) -> None:
@@ -160,7 +162,7 @@ def test_a_missing_backoff_is_loud_and_survived(rules: BrokerRun, subscriber: Su
     subscriber.script[event] = [Reply(503), Reply(204)]
     rules.send(MAIN, event, type="nobackoff")
     first, second = subscriber.wait_for(event, 2)
-    assert 0.95 <= second.at - first.at < 2
+    assert 0.95 <= second.at - first.at < 3
     assert "crashes" in rules.warned(event)
 
 
@@ -183,8 +185,8 @@ def test_without_any_delivery_there_are_ten_retries(
     subscriber.script[event] = [Reply(503), Reply(503), Reply(204)]
     rules.send(f"{NAMESPACE}/bare", event, type="bare")
     first, second, third = subscriber.wait_for(event, 3)
-    assert 0.39 <= second.at - first.at < 0.75
-    assert 0.79 <= third.at - second.at < 1.5
+    assert second.at - first.at >= 0.39
+    assert third.at - second.at >= 0.79
 
 
 def test_a_failing_dead_letter_sink_loses_nothing_here(

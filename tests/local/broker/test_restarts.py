@@ -55,10 +55,10 @@ def test_the_last_attempt_that_dies_with_the_broker_is_dead_lettered(
     objects = [
         channel("last"),
         broker("last", "main"),
-        trigger("last", "work", delivery=delivery(retry=0, timeout="PT0.7S")),
+        trigger("last", "work", delivery=delivery(retry=0, timeout="PT1.5S")),
     ]
     run = start_broker("last", objects)
-    subscriber.script["last-1"] = [Reply(204, delay=0.5)]
+    subscriber.script["last-1"] = [Reply(204, delay=1.2)]
     run.send("last/main", "last-1", type="work", body=b"data")
     subscriber.wait_for("last-1")
     run.stop(signal.SIGKILL)
