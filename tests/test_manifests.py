@@ -75,7 +75,7 @@ def test_every_setting_without_a_default_is_in_func_yaml(path: Path) -> None:
 
 
 def test_no_trigger_and_no_broker_can_lose_an_event() -> None:
-    """Each has retries, a timeout, a sink, and a backoff: without one a 5xx crashes the dispatcher."""
+    """Each has retries, timeout, sink, and a backoff: without one a 5xx crashes the dispatcher."""
     kinds = documents("Trigger", "Broker")
     assert len(kinds) >= 8
     for each in kinds:

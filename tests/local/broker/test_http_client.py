@@ -105,6 +105,9 @@ def test_nobody_listens() -> None:
 
     async def post() -> Answer:
         client = HttpClient()
-        return await client.post(f"http://127.0.0.1:{free_port()}/", {}, b"", 1)
+        try:
+            return await client.post(f"http://127.0.0.1:{free_port()}/", {}, b"", 1)
+        finally:
+            await client.close()
 
     assert asyncio.run(post()).failure is Failure.UNREACHABLE

@@ -1,0 +1,129 @@
+"""The stages without their stores: ticks a second of each step, beside a plain Python loop."""
+
+from __future__ import annotations
+
+import random
+import statistics
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from functions.candle_aggregate.kernel import partial_candles, rolled_up
+from functions.normalize.assemble import ClockRule, assemble
+from functions.normalize.lines import parse_lines
+from functions.persist.segments import segments
+from shared.candle import CandleState
+from shared.compression import compress, decompress
+from shared.raw import FORMAT_CSV, RawBatch
+from shared.ticks import Ticks
+from shared.timeframes import DEFAULT_LADDER, parse_ladder
+
+TICKS = 8_000
+"""As many as a batch of the UDP listener holds at its default bounds."""
+
+LADDER = parse_ladder(DEFAULT_LADDER)
+REPEATS = 9
+
+
+def market_lines(count: int, seed: int = 1) -> list[str]:
+    """Lines of twenty instruments over two minutes, with sides and trade ids."""
+    source = random.Random(seed)
+    price = [source.randint(1_000, 9_000_000) for _ in range(20)]
+    start_ms = time.time_ns() // 1_000_000 - 120_000
+    lines = []
+    for n in range(count):
+        i = source.randrange(20)
+        price[i] = max(1, price[i] + source.randint(-3, 3))
+        size = source.randint(1, 10**6)
+        side = source.choice(["buy", "sell"])
+        time_ms = start_ms + n * 120_000 // count
+        lines.append(
+            f"SYM{i:02d}-USD,{price[i] / 100:.2f},{size / 1000:.3f},{time_ms},{side},{10**9 + n}"
+        )
+    return lines
+
+
+def raw_batch(lines: list[str], lines_a_datagram: int = 20) -> RawBatch:
+    """Batch the lines as a listener would."""
+    payloads = [
+        "\n".join(lines[i : i + lines_a_datagram]).encode()
+        for i in range(0, len(lines), lines_a_datagram)
+    ]
+    now_us = time.time_ns() // 1000
+    return RawBatch(
+        FORMAT_CSV,
+        "udp-bench",
+        0,
+        b"".join(payloads),
+        np.array([len(p) for p in payloads], dtype=np.int64),
+        np.full(len(payloads), now_us, dtype=np.int64),
+    )
+
+
+def plain_loop(lines: list[str]) -> dict[tuple[str, int], list[float]]:
+    """Do what one writes first: split, float, a dict of candles; neither exact nor in order."""
+    candles: dict[tuple[str, int], list[float]] = {}
+    for line in lines:
+        symbol, price_text, size_text, time_text, _, _ = line.split(",")
+        price, size, minute = float(price_text), float(size_text), int(time_text) // 60_000
+        candle = candles.get((symbol, minute))
+        if candle is None:
+            candles[symbol, minute] = [price, price, price, price, size]
+        else:
+            candle[1] = max(candle[1], price)
+            candle[2] = min(candle[2], price)
+            candle[3] = price
+            candle[4] += size
+    return candles
+
+
+def rate(work: Callable[[], object], units: int) -> float:
+    """Units a second, the median of several runs after one that is not counted."""
+    work()
+    seconds = []
+    for _ in range(REPEATS):
+        started = time.perf_counter()
+        work()
+        seconds.append(time.perf_counter() - started)
+    return units / statistics.median(seconds)
+
+
+def run() -> None:
+    """Print the table."""
+    lines = market_lines(TICKS)
+    batch = raw_batch(lines)
+    rows, rejected = parse_lines(batch)
+    assert len(rows) == TICKS
+    assert not rejected
+    rule = ClockRule(60_000_000)
+    ticks, _ = assemble(batch, rows, rule)
+    body = compress(ticks.encode())
+    raw = compress(batch.encode())
+    partials = partial_candles(ticks, LADDER[0])
+    candles = list(rolled_up(partials, LADDER).values())
+    blobs = [state.encode() for state in candles]
+    measured = [
+        ("plain Python loop: split, float, dict", rate(lambda: plain_loop(lines), TICKS)),
+        ("RawBatch decode", rate(lambda: RawBatch.decode(decompress(raw)), TICKS)),
+        ("parse lines", rate(lambda: parse_lines(batch), TICKS)),
+        ("order and scale", rate(lambda: assemble(batch, rows, rule), TICKS)),
+        ("TickBatch encode and compress", rate(lambda: compress(ticks.encode()), TICKS)),
+        ("TickBatch decode", rate(lambda: Ticks.decode(decompress(body)), TICKS)),
+        ("kernel: base candles", rate(lambda: partial_candles(ticks, LADDER[0]), TICKS)),
+        ("kernel and roll-up to 6 timeframes", rate(
+            lambda: rolled_up(partial_candles(ticks, LADDER[0]), LADDER), TICKS)),
+        ("segments for Postgres", rate(lambda: list(segments("e", ticks)), TICKS)),
+    ]  # fmt: skip
+    loop = measured[0][1]
+    for name, speed in measured:
+        print(f"{name:<40} {speed / 1e6:8.2f} M ticks/s  {speed / loop:6.2f} x the plain loop")
+    merges = rate(lambda: [CandleState.decode(b).merge(c).encode() for b, c in
+                           zip(blobs, candles, strict=True)], len(candles))  # fmt: skip
+    print(f"{'candle state decode, merge, encode':<40} {merges / 1e3:8.1f} k candles/s")
+    print(f"{'bytes a tick: raw event':<40} {len(raw) / TICKS:8.1f}")
+    print(f"{'bytes a tick: tick event':<40} {len(body) / TICKS:8.1f}")
+
+
+if __name__ == "__main__":
+    run()
