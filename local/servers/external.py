@@ -7,11 +7,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from urllib.parse import urlsplit
 
 import httpx
-import nats
 import nats.errors
 import psycopg
 import redis.asyncio
 import redis.exceptions
+from nats.aio.client import Client
 
 from local.errors import StartError
 from local.servers.s3 import S3
@@ -77,18 +77,18 @@ async def _check_nats(variables: Mapping[str, str]) -> None:
     async def remember(error: Exception) -> None:
         refusals.append(error)
 
+    client = Client()
     try:
         async with asyncio.timeout(_TIMEOUT_S):
-            client = await nats.connect(
+            await client.connect(
                 variables["NATS_URL"],
                 allow_reconnect=False,
                 connect_timeout=_TIMEOUT_S,
                 error_cb=remember,
             )
+            await client.jetstream().account_info()
     except TimeoutError:  # it tries for longer than anybody would wait, whatever it was told
         raise refusals[-1] if refusals else TimeoutError("no answer") from None
-    try:
-        await client.jetstream().account_info()
     finally:
         await client.close()
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from local.servers.credentials import Credentials
 from local.servers.ports import PortBook
 from local.supervisor.component import Component
+from local.supervisor.probe import close
 
 LOOPBACK = "127.0.0.1"
 
@@ -61,7 +62,7 @@ async def accepts(port: int) -> bool:
         _, writer = await asyncio.open_connection(LOOPBACK, port)
     except OSError:
         return False
-    writer.close()
+    await close(writer)
     return True
 
 

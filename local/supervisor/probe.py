@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
@@ -34,6 +35,13 @@ async def _status(url: str) -> str:
         await writer.drain()
         line = await reader.readline()
     finally:
-        writer.close()
+        await close(writer)
     _, _, rest = line.decode("ascii", errors="replace").partition(" ")
     return rest[:3]
+
+
+async def close(writer: asyncio.StreamWriter) -> None:
+    """Close a connection and wait until it is closed, whatever its other end does."""
+    writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()

@@ -1,13 +1,25 @@
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
+from local.servers.seaweedfs import seaweedfs
+from local.servers.server import Place
+from tests.local.servers.running import Running
 from tests.local.supervisor.up_process import tiny_topology
 
 
 @pytest.fixture
 def only_a_broker(tmp_path: Path) -> tuple[str, ...]:
-    """Arguments of `kandle up` for the smallest platform: four servers and a broker."""
+    """Arguments of `kandle up` for the smallest platform: the servers and a broker."""
     return ("--functions", "none", "--eventing", str(tiny_topology(tmp_path / "eventing")))
+
+
+@pytest.fixture(scope="session")
+def given_s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, str]]:
+    """The environment that names one S3 server for all: it is the slowest to start and to stop."""
+    directory = tmp_path_factory.mktemp("s3")
+    with Running(seaweedfs(Place.at(directory / "platform")), directory) as server:
+        yield server.variables

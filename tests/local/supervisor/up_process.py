@@ -58,7 +58,7 @@ def until(condition: Callable[[], Any], within_s: float) -> Any:
 
 
 class Up:
-    """A `kandle up`; whatever is left of it is killed at the end of the context."""
+    """A `kandle up`, stopped at the end of the context; whatever is left of it is killed."""
 
     def __init__(
         self, data_dir: Path, *arguments: str, environment: Mapping[str, str] | None = None
@@ -84,9 +84,12 @@ class Up:
         trace: TracebackType | None,
     ) -> None:
         self.children()
-        if self.process.poll() is None:
+        try:
+            if self.process.poll() is None:
+                self.stop()
+        finally:
             self.process.kill()
-        self.process.wait()
+            self.process.wait()
         for each in self.living():
             each.kill()
 
@@ -113,6 +116,11 @@ class Up:
     def status(self) -> dict[str, Any]:
         """Its live status."""
         return load_status(self.data_dir)
+
+    def restarts(self) -> dict[str, int]:
+        """Return how often each component was restarted, if it was."""
+        components = self.status().get("components", [])
+        return {each["name"]: each["restarts"] for each in components if each["restarts"]}
 
     def children(self) -> list[psutil.Process]:
         """List its processes; they are remembered for `living`."""
