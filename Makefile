@@ -7,6 +7,7 @@ SHELL := /bin/bash
 UV := $(or $(shell command -v uv 2>/dev/null),.uv/bin/uv)
 export UV_PYTHON_DOWNLOADS := never
 export UV_SYSTEM_CERTS := 1
+export UV_COMPILE_BYTECODE := 1
 PYTHON ?= python3
 STAMP := .venv/.kandle-setup
 RUN := $(UV) run --frozen --no-sync
