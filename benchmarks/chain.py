@@ -52,10 +52,7 @@ def running(directory: Path) -> Iterator[dict[str, str]]:
             text=True,
             check=True,
         ).stdout.splitlines()
-        yield dict(
-            shlex.split(line.removeprefix("export "))[0].split("=", 1)  # type: ignore[misc]
-            for line in lines
-        )
+        yield dict(shlex.split(line.removeprefix("export "))[0].split("=", 1) for line in lines)
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(30)
