@@ -9,12 +9,13 @@ from collections.abc import Callable
 
 import numpy as np
 
-from functions.candle_aggregate.kernel import partial_candles, rolled_up
+from functions.normalize.allocator import keep_freed_memory
 from functions.normalize.assemble import ClockRule, assemble
 from functions.normalize.lines import parse_lines
 from functions.persist.segments import segments
 from shared.candle import CandleState
 from shared.compression import compress, decompress
+from shared.kernel import partial_candles, rolled_up
 from shared.raw import FORMAT_CSV, RawBatch
 from shared.ticks import Ticks
 from shared.timeframes import DEFAULT_LADDER, parse_ladder
@@ -91,6 +92,7 @@ def rate(work: Callable[[], object], units: int) -> float:
 
 def run() -> None:
     """Print the table."""
+    keep_freed_memory()
     lines = market_lines(TICKS)
     batch = raw_batch(lines)
     rows, rejected = parse_lines(batch)

@@ -13,12 +13,12 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from functions.candle_aggregate.instrument import Instrument, instruments_of
-from functions.candle_aggregate.kernel import CandleKey, partial_candles, rolled_up
 from functions.candle_aggregate.seen import SeenTrades, minutes_with_ids, unseen
 from functions.candle_aggregate.store import Step, Store, Versioned
 from shared import metrics
 from shared.candle import CandleState
 from shared.errors import TransientError
+from shared.kernel import CandleKey, partial_candles, rolled_up
 from shared.state import end_us, pack
 from shared.ticks import Ticks
 from shared.timeframes import Timeframe

@@ -6,10 +6,10 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.candle_aggregate.kernel import partial_candles, rolled_up
 from functions.candle_aggregate.seen import SeenTrades, minutes_with_ids, unseen
 from shared.candle import Candle
 from shared.decimals import INT64_MAX
+from shared.kernel import partial_candles, rolled_up
 from shared.ticks import Entry, Ticks
 from shared.timeframes import parse_ladder
 from tests.functions.candle_aggregate.reference import Tick, as_columns, reference_candles
