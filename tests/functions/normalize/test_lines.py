@@ -106,6 +106,7 @@ payload = st.one_of(
 
 @given(st.lists(payload, min_size=1, max_size=6).map(tuple))
 @example((b"",))
+@example((b"A,1\n\0A,1\n\0\0\0\0\0\0\0\0A,1", b"A\0,1"))
 @example((b"\n", b"A,1", b"\nB,2", b"A,1\n", b"C,3\r"))
 def test_both_parsers_agree_on_every_line(payloads: tuple[bytes, ...]) -> None:
     """The same ticks with the same exact values, the same rejects at the same places."""

@@ -1,0 +1,72 @@
+"""Words of eight bytes say what the plain Python of each text says."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import numpy as np
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from functions.normalize.words import MAX_DIGITS, Spans, Text
+
+texts = st.lists(
+    st.one_of(
+        st.binary(max_size=20),
+        st.from_regex(rb"[0-9]{0,19}\.?[0-9]{0,19}", fullmatch=True),
+        st.sampled_from([b"buy", b"BUY", b"\0buy", b"uy", b"b", b"", b"buybuybuy", b"b\0"]),
+    ),
+    max_size=12,
+)
+
+
+def laid(some: list[bytes]) -> tuple[Text, Spans]:
+    """The texts side by side, with nothing between them."""
+    ends = np.cumsum([0, *map(len, some)])
+    return Text(b"".join(some)), Spans(ends[:-1], ends[1:])
+
+
+def is_decimal(text: bytes, *, point: bool) -> bool:
+    digits = text.replace(b".", b"", 1) if point else text
+    return len(text) <= MAX_DIGITS and digits.isdigit()
+
+
+@given(texts)
+@example([b"0.000000000000001", b".5", b"5.", b".", b"100.00", b"9" * 18, b"9" * 19])
+def test_decimals_are_exact_and_shortest(some: list[bytes]) -> None:
+    """Any text of digits with at most one point has its value, without trailing zeros."""
+    text, spans = laid(some)
+    for point in (True, False):
+        value, scale, ok = text.decimals(spans, point=point)
+        assert ok.tolist() == [is_decimal(one, point=point) for one in some]
+        for i in np.flatnonzero(ok).tolist():
+            wanted = Decimal(some[i].decode())
+            assert Decimal(int(value[i])).scaleb(-int(scale[i])) == wanted
+            assert scale[i] == 0 or value[i] % 10 != 0
+
+
+@given(texts)
+def test_equality_ignores_case_and_nothing_else(some: list[bytes]) -> None:
+    """A text has the value of the word it is; zero bytes and longer texts are other words."""
+    text, spans = laid(some)
+    found = text.equal(spans, {b"": 0, b"buy": 1, b"b": 2})
+    values = {b"": 0, b"buy": 1, b"b": 2}
+    assert found.tolist() == [values.get(one.lower(), -1) for one in some]
+
+
+@given(texts)
+def test_distinct_texts_are_told_apart(some: list[bytes]) -> None:
+    """Each row's number leads to a row of the very same text, and no two numbers to one text."""
+    text, spans = laid(some)
+    rows, number = text.distinct(spans)
+    assert [some[row] for row in rows[number].tolist()] == some
+    assert len(rows) == len(set(some))
+
+
+def test_more_texts_than_slots_are_told_apart() -> None:
+    """Texts that share a slot of the table are compared whole."""
+    some = [b"SYMBOL-%d" % (i % 20_000) for i in range(40_000)]
+    text, spans = laid(some)
+    rows, number = text.distinct(spans)
+    assert len(rows) == 20_000
+    assert [some[row] for row in rows[number].tolist()] == some
