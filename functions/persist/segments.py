@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 
 import numpy as np
 
-from functions.persist.arrays import Bigints, Smallints
+from shared.stores.arrays import Bigints, Smallints
 from shared.ticks import INTEGER_ID, TEXT_ID, Ticks
 
 DAY_US = 86_400_000_000

@@ -8,11 +8,11 @@ from typing import Any, Final
 
 from psycopg import Connection, sql
 
-from functions.persist.arrays import register
 from functions.persist.partitions import Partitions
 from functions.persist.segments import Segment
 from shared.candle import Candle
 from shared.rejects import Reject
+from shared.stores.arrays import register
 from shared.stores.postgres import Postgres
 
 

@@ -17,6 +17,7 @@ from shared.candle import Candle
 from shared.errors import TransientError
 from shared.rejects import Reject
 from shared.stores.postgres import Postgres
+from shared.stores.segments import ticks_of_event, ticks_of_range
 from shared.ticks import Entry, Ticks
 
 DAY_US = 86_400_000_000
@@ -137,3 +138,27 @@ def test_postgres_away_is_a_transient_error() -> None:
     with pytest.raises(TransientError, match="Postgres is away"):
         postgres.check()
     postgres.close()
+
+
+def plain_rows(batches: list[Ticks]) -> list[tuple[object, ...]]:
+    return sorted(
+        (
+            *(entry.name, entry.price_scale, entry.size_scale, *ticks.key_at(i)),
+            *(int(column[i]) for column in (ticks.price, ticks.size, ticks.side)),
+        )
+        for ticks in batches
+        for entry, run in ticks.runs()
+        for i in range(run.start, run.stop)
+    )
+
+
+def test_stored_ticks_read_back_as_the_columns_they_were(writer: Writer, database: str) -> None:
+    """Every column of every segment, with ids of all kinds; a range takes just its own rows."""
+    write(writer, "e1", mixed_ticks())
+    with psycopg.connect(database) as connection:
+        of_event = list(ticks_of_event(connection, "e1"))
+        late_a = list(ticks_of_range(connection, "A", DAY_US, DAY_US + 5))
+        nothing = list(ticks_of_range(connection, "A", 0, DAY_US - 1))
+    assert plain_rows(of_event) == plain_rows([mixed_ticks()])
+    assert [(len(t), t.entries[0].name, t.text_at(0)) for t in late_a] == [(1, "A", "t-1")]
+    assert nothing == []

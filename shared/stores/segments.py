@@ -1,0 +1,93 @@
+"""Stored ticks read back as columns: the truth that candles are checked against."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+import numpy as np
+from psycopg import Connection, sql
+
+from shared.stores.arrays import register
+from shared.ticks import TEXT_ID, Entry, Ticks
+
+_COLUMNS: Final = (
+    *("source", "instrument", "price_scale", "size_scale", "tick_count"),
+    *("event_time_us", "price", "size", "side", "trade_id", "trade_id_text"),
+    *("trade_id_kind", "trade_id_kind_all", "receive_time_us", "sequence"),
+)
+
+_SELECT: Final = sql.SQL("SELECT {} FROM tick_segments WHERE {} ORDER BY day, event_id, part")
+
+_OF_RANGE: Final = sql.SQL(
+    "instrument = %(instrument)s AND first_time_us < %(to_us)s AND last_time_us >= %(from_us)s"
+    " AND day BETWEEN (date '1970-01-01' + (%(from_us)s / 86400000000)::int)"
+    " AND (date '1970-01-01' + (%(to_us)s / 86400000000)::int)"
+)
+_OF_EVENT: Final = sql.SQL("event_id = %(event_id)s")
+
+FETCH: Final = 64
+"""Segments held at once."""
+
+
+def ticks_of_range(
+    connection: Connection, instrument: str, from_us: int, to_us: int
+) -> Iterator[Ticks]:
+    """Yield an instrument's stored ticks with event times in [from_us, to_us), a segment each.
+
+    In no order between segments, repetitions included.
+    """
+    parameters = {"instrument": instrument, "from_us": from_us, "to_us": to_us}
+    for ticks in _read(connection, _OF_RANGE, parameters):
+        inside = (ticks.event_time_us >= from_us) & (ticks.event_time_us < to_us)
+        if inside.all():
+            yield ticks
+        elif inside.any():
+            yield ticks.select(inside)
+
+
+def ticks_of_event(connection: Connection, event_id: str) -> Iterator[Ticks]:
+    """Yield the ticks that an event stored, a segment each."""
+    yield from _read(connection, _OF_EVENT, {"event_id": event_id})
+
+
+def _read(
+    connection: Connection, condition: sql.SQL, parameters: dict[str, Any]
+) -> Iterator[Ticks]:
+    register(connection)
+    columns = sql.SQL(", ").join(map(sql.Identifier, _COLUMNS))
+    with connection.cursor(binary=True) as cursor:
+        for row in cursor.stream(_SELECT.format(columns, condition), parameters, size=FETCH):
+            yield _ticks(row)
+
+
+def _ticks(row: tuple[Any, ...]) -> Ticks:
+    (
+        source,
+        instrument,
+        price_scale,
+        size_scale,
+        n,
+        time,
+        price,
+        size,
+        side,
+        *ids,
+        receive,
+        sequence,
+    ) = row
+    trade_id, texts, kinds, kind_all = ids
+    kind = np.full(n, kind_all, dtype=np.uint8) if kinds is None else kinds.astype(np.uint8)
+    return Ticks(
+        source,
+        (Entry(instrument, price_scale, size_scale, n),),
+        time,
+        price,
+        size,
+        np.zeros(n, dtype=np.uint8) if side is None else side.astype(np.uint8),
+        kind,
+        np.zeros(n, dtype=np.int64) if trade_id is None else trade_id,
+        np.array(texts, dtype=object) if (kind == TEXT_ID).any() else None,
+        receive,
+        sequence,
+    )
