@@ -1,107 +1,132 @@
-"""One page of candles out of both stores: closed ones in Postgres, live ones in Redis."""
+"""Pages of candles: kept ones, and those made on reading from shorter ones or from ticks."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, fields
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from decimal import Context
-from typing import Any, Final, cast
+from typing import Any, Final
 
-import redis
-from psycopg import sql
-from psycopg.rows import class_row
-
-from functions.history_query.parameters import Page, make_cursor
-from shared.candle import Candle, CandleState
+from functions.history_query.cursors import CandleCursor
+from functions.history_query.kept import KeptCandles, Wanted
+from functions.history_query.parameters import Page
+from functions.history_query.roll_up import folded
+from functions.history_query.tick_slices import DAY_US, TickSlices
+from shared.candle import Candle
 from shared.decimals import to_text
-from shared.state import Keys, shard_of, unpack
-from shared.stores.postgres import Postgres
-from shared.stores.redis import translated
+from shared.kernel import partial_candles
+from shared.timeframes import Timeframe
 
 _VWAP: Final = Context(prec=20)
 """VWAP is derived, and a quotient: 20 significant digits."""
 
-_COLUMNS: Final = sql.SQL(", ").join(sql.Identifier(field.name) for field in fields(Candle))
-
-_SELECT: Final = sql.SQL(
-    "SELECT {} FROM candles WHERE instrument = %s AND timeframe = %s"
-    " AND start_us >= %s AND start_us < %s ORDER BY start_us {} LIMIT %s"
-)
+_PARTS_AT_ONCE: Final = 10_001
+_PART_BATCHES: Final = 6
+_TICK_SLICES: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
 class CandlePages:
-    """Reads pages. Both methods raise TransientError while a store is away."""
+    """Reads pages. `ladder`: the kept timeframes; `allowed_lateness_us`: as where they are made.
 
-    postgres: Postgres
-    client: redis.Redis
-    shards: int
+    Both methods raise TransientError while a store is away.
+    """
 
-    def page(self, symbol: str, page: Page) -> tuple[list[Candle], str | None]:
+    kept: KeptCandles
+    slices: TickSlices
+    ladder: tuple[Timeframe, ...]
+    allowed_lateness_us: int
+
+    def page(
+        self, symbol: str, page: Page, now_us: int | None = None
+    ) -> tuple[list[Candle], str | None]:
         """Return candles in ascending order, and a cursor when there are more in the range.
 
-        Both stores are asked for one more than the page holds; of a candle that is in both, the
-        higher revision counts; so the union's first candles are right whichever store has them.
+        A page may hold fewer candles than its limit and still have a cursor: so much was read for
+        it. Raises TooDenseError.
         """
-        found: dict[int, Candle] = {}
-        # Redis first: a candle that is persisted meanwhile is then found in both, not in neither.
-        for candle in [*self._live(symbol, page), *self._stored(symbol, page)]:
-            present = found.get(candle.start_us)
-            if present is None or candle.revision > present.revision:
-                found[candle.start_us] = candle
-        starts = sorted(found, reverse=page.newest)
-        more = len(starts) > page.limit
-        chosen = sorted(starts[: page.limit])
-        cursor = None
-        if more:
-            cursor = (
-                make_cursor("before", chosen[0])
-                if page.newest
-                else make_cursor("after", chosen[-1])
-            )
-        return [found[start] for start in chosen], cursor
+        now_us = time.time_ns() // 1000 if now_us is None else now_us
+        if page.resolution.part is None:
+            found, more = self._from_ticks(symbol, page, now_us)
+        else:
+            found, more = self._from_parts(symbol, page, page.resolution.part, now_us)
+        if page.newest:
+            found.reverse()
+        if not more:
+            return found, None
+        if page.newest:
+            return found, CandleCursor("before", found[0].start_us).text()
+        return found, CandleCursor("after", found[-1].start_us).text()
 
     def knows(self, symbol: str) -> bool:
         """Tell whether the instrument was ever seen."""
-        with translated():
-            if self.client.sismember(self._keys(symbol).instruments, symbol):
-                return True
-        with self.postgres.connection() as connection:
-            row = connection.execute(
-                "SELECT EXISTS (SELECT FROM candles WHERE instrument = %s)", (symbol,)
-            ).fetchone()
-        return bool(row and row[0])
+        return self.kept.knows(symbol) or self.slices.watermark_us(symbol) is not None
 
-    def _keys(self, symbol: str) -> Keys:
-        return Keys(shard_of(symbol, self.shards))
+    def _from_parts(
+        self, symbol: str, page: Page, part: Timeframe, now_us: int
+    ) -> tuple[list[Candle], bool]:
+        # The watermark first: what is read after it holds all that it has passed.
+        watermark_us = None if page.resolution.is_kept else self.kept.watermark_us(symbol)
+        wanted = Wanted(symbol, part, page.from_us, page.to_us, page.newest)
+        parts_each = page.timeframe.length_us // part.length_us
+        size = min((page.limit + 1) * parts_each, _PARTS_AT_ONCE)
+        found, more = folded(
+            self.kept.batches(wanted, size),
+            page.timeframe,
+            page.limit,
+            newest=page.newest,
+            patience=_PART_BATCHES,
+        )
+        if page.resolution.is_kept:
+            return found, more
+        passed_us = self._passed_us(watermark_us)
+        judged = []
+        for candle in found:
+            # An instrument gone quiet: its parts were closed by the clock, so this one is too.
+            end_us = candle.start_us + page.timeframe.length_us
+            closed = candle.closed and (end_us <= passed_us or end_us <= now_us)
+            judged.append(replace(candle, closed=closed))
+        return judged, more
 
-    def _live(self, symbol: str, page: Page) -> Iterable[Candle]:
-        keys = self._keys(symbol)
-        index = keys.candles(symbol, page.timeframe.name)
-        low, high = page.from_us, f"({page.to_us}"
-        with translated():
-            members = cast(
-                list[bytes],
-                self.client.zrange(
-                    index, high, low, desc=True, byscore=True, offset=0, num=page.limit + 1
-                )
-                if page.newest
-                else self.client.zrange(
-                    index, low, high, byscore=True, offset=0, num=page.limit + 1
-                ),
-            )
-            names = [keys.candle(symbol, page.timeframe.name, int(start)) for start in members]
-            blobs = cast(list[bytes | None], self.client.mget(names) if names else [])
-        return [CandleState.decode(unpack(blob)[1]).candle for blob in blobs if blob is not None]
+    def _from_ticks(self, symbol: str, page: Page, now_us: int) -> tuple[list[Candle], bool]:
+        # The watermark of the ticks themselves: live candles may be ahead of what is stored.
+        passed_us = self._passed_us(self.slices.watermark_us(symbol))
+        found, more = folded(
+            self._pieces(symbol, page),
+            page.timeframe,
+            page.limit,
+            newest=page.newest,
+            patience=_TICK_SLICES,
+        )
+        judged = []
+        for candle in found:
+            end_us = candle.start_us + page.timeframe.length_us
+            closed = end_us <= passed_us or (end_us <= now_us and self._kept_closed(candle, end_us))
+            judged.append(replace(candle, closed=closed))
+        return judged, more
 
-    def _stored(self, symbol: str, page: Page) -> list[Candle]:
-        statement = _SELECT.format(_COLUMNS, sql.SQL("DESC" if page.newest else "ASC"))
-        parameters = (symbol, page.timeframe.name, page.from_us, page.to_us, page.limit + 1)
-        with (
-            self.postgres.connection() as connection,
-            connection.cursor(row_factory=class_row(Candle)) as cursor,
+    def _pieces(self, symbol: str, page: Page) -> Iterator[list[Candle]]:
+        """Yield candles made from slices of ticks; one cut by a slice's edge comes in pieces."""
+        width_us = min((page.limit + 1) * page.timeframe.length_us, DAY_US)
+        for some in self.slices.slices(
+            symbol, page.from_us, page.to_us, width_us, newest=page.newest
         ):
-            return cursor.execute(statement, parameters).fetchall()
+            states = partial_candles(some.trades.as_ticks(symbol), page.timeframe)
+            pieces = [state.candle for state in states]
+            candles = [each for each in pieces if page.from_us <= each.start_us < page.to_us]
+            yield candles[::-1] if page.newest else candles
+
+    def _kept_closed(self, candle: Candle, end_us: int) -> bool:
+        """Tell whether every kept candle that shares time with this one is closed: by the clock."""
+        base = self.ladder[0]
+        from_us = base.start_us(candle.start_us)
+        wanted = Wanted(candle.instrument, base, from_us, end_us, newest=True)
+        kept = self.kept.read(wanted, (end_us - from_us) // base.length_us + 1)
+        return bool(kept) and all(each.closed for each in kept)
+
+    def _passed_us(self, watermark_us: int | None) -> int:
+        return 0 if watermark_us is None else watermark_us - self.allowed_lateness_us
 
 
 def as_json(candle: Candle) -> dict[str, Any]:

@@ -11,8 +11,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from functions.history_query.candles import CandlePages
+from functions.history_query.kept import KeptCandles
 from functions.history_query.latest import LatestTrades
-from functions.history_query.routes import api
+from functions.history_query.prices import PricePages
+from functions.history_query.routes import Sources, api
+from functions.history_query.symbols import Symbols
+from functions.history_query.tick_slices import TickSlices
 from shared.adapter.app import Delegated
 from shared.adapter.wiring import configure_logging
 from shared.settings import Environment
@@ -29,6 +33,7 @@ class Settings:
     database_url: str = field(repr=False)
     ladder: tuple[Timeframe, ...]
     shards: int
+    allowed_lateness_us: int
 
     @classmethod
     def from_env(cls, mapping: Mapping[str, str]) -> Settings:
@@ -39,6 +44,7 @@ class Settings:
             database_url=env.text("DATABASE_URL"),
             ladder=env.parsed("TIMEFRAMES", DEFAULT_LADDER, parse_ladder),
             shards=env.integer("SHARDS", 1, 1, 1024),
+            allowed_lateness_us=env.integer("ALLOWED_LATENESS_MS", 2_000, 0, 3_600_000) * 1000,
         )
         env.check()
         return settings
@@ -57,12 +63,16 @@ def ready() -> None:
         client.ping()
 
 
-app = api(
-    CandlePages(postgres, client, settings.shards),
+kept = KeptCandles(postgres, client, settings.shards)
+slices = TickSlices(postgres)
+sources = Sources(
+    CandlePages(kept, slices, settings.ladder, settings.allowed_lateness_us),
+    PricePages(slices),
     LatestTrades(client, settings.shards),
+    Symbols(postgres, client, settings.shards, settings.ladder[-1]),
     settings.ladder,
-    ready,
 )
+app = api(sources, ready)
 
 
 @functions_framework.aio.http

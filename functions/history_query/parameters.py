@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 import time
 from collections.abc import Mapping
@@ -11,14 +9,21 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
+from functions.history_query.cursors import CandleCursor, CursorError, TickCursor
+from functions.history_query.resolution import Resolution, next_start_us, resolve
+from shared.order import OrderKey
 from shared.timeframes import Timeframe
 
 DEFAULT_LIMIT: Final = 1_000
 MAX_LIMIT: Final = 10_000
+DEFAULT_PRICES: Final = 100
 
-_AGO: Final = re.compile(r"-(\d{1,6})([smhd])")
+DAY_US: Final = 86_400_000_000
+FURTHEST_US: Final = 10**17
+"""Times lie in [0, FURTHEST_US): the years 1970 to 5138, so that every sum still fits 64 bits."""
+
+_AGO: Final = re.compile(r"-([0-9]{1,6})([smhd])")
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
-_FURTHEST_US: Final = 10**17
 
 
 class ParameterError(ValueError):
@@ -29,81 +34,117 @@ class ParameterError(ValueError):
 class Page:
     """Which candles: starts in [from_us, to_us), at most `limit`, the oldest or the newest of them.
 
-    `newest` is true when the request has no `from`: then the page ends at `to`.
+    Both bounds are starts of intervals, so no candle is cut by them. `newest` is true when the
+    request has no `from`: then the page ends at `to`.
     """
 
-    timeframe: Timeframe
+    resolution: Resolution
     from_us: int
     to_us: int
     limit: int
     newest: bool
+
+    @property
+    def timeframe(self) -> Timeframe:
+        """The timeframe of the candles."""
+        return self.resolution.timeframe
+
+
+@dataclass(frozen=True, slots=True)
+class TickPage:
+    """Which ticks: times in [from_us, to_us) and before `before` in the total order, the newest."""
+
+    from_us: int
+    to_us: int
+    limit: int
+    before: OrderKey | None
 
 
 def read_page(
     query: Mapping[str, str], ladder: tuple[Timeframe, ...], now_us: int | None = None
 ) -> Page:
     """Read timeframe, from, to, limit and cursor. Raises ParameterError."""
-    now_us = time.time_ns() // 1000 if now_us is None else now_us
-    known = {"timeframe", "from", "to", "limit", "cursor"}
-    if unknown := sorted(set(query) - known):
-        raise ParameterError(
-            f"{unknown[0]}: no such parameter; there are {', '.join(sorted(known))}"
-        )
-    timeframe = _timeframe(query.get("timeframe", ladder[0].name), ladder)
-    from_us = _time_us("from", query["from"], now_us) if query.get("from") else None
-    to_us = _time_us("to", query["to"], now_us) if query.get("to") else _FURTHEST_US
-    limit = _limit(query.get("limit"))
-    newest = from_us is None
-    from_us = 0 if from_us is None else from_us
-    if query.get("cursor"):
-        direction, at = _cursor(query["cursor"])
-        if direction == "after":
-            from_us = max(from_us, at + 1)
-        else:
-            to_us = min(to_us, at)
-        newest = direction == "before"
-    return Page(timeframe, from_us, to_us, limit, newest)
-
-
-def make_cursor(direction: str, start_us: int) -> str:
-    """Return an opaque cursor: go on `after` or `before` the candle that starts there."""
-    return base64.urlsafe_b64encode(f"{direction}:{start_us}".encode()).decode().rstrip("=")
-
-
-def _cursor(text: str) -> tuple[str, int]:
+    now_us = _now_us() if now_us is None else now_us
+    _refuse_unknown(query, {"timeframe", "from", "to", "limit", "cursor"})
     try:
-        raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode("ascii")
-        direction, start = raw.split(":")
-        if direction not in ("after", "before"):
-            raise ValueError
-        return direction, int(start)
-    except (ValueError, binascii.Error) as error:
-        raise ParameterError("cursor: not one that this API gave; take it from `next`") from error
-
-
-def _timeframe(name: str, ladder: tuple[Timeframe, ...]) -> Timeframe:
-    for timeframe in ladder:
-        if timeframe.name == name:
-            return timeframe
-    raise ParameterError(
-        f"timeframe: {name!r} is not kept; there are {', '.join(map(str, ladder))}"
+        resolution = resolve(query.get("timeframe") or ladder[0].name, ladder)
+    except ValueError as error:
+        raise ParameterError(f"timeframe: {error}") from error
+    given_from = _time_us(query, "from", now_us)
+    newest = given_from is None
+    from_us = 0 if given_from is None else given_from
+    to_us = _time_us(query, "to", now_us)
+    to_us = FURTHEST_US if to_us is None else to_us
+    limit = _limit(query, DEFAULT_LIMIT)
+    if text := query.get("cursor"):
+        try:
+            cursor = CandleCursor.read(text)
+        except CursorError as error:
+            raise ParameterError(f"cursor: {error}") from error
+        newest = cursor.direction == "before"
+        if newest:
+            to_us = min(to_us, cursor.start_us)
+        else:
+            from_us = max(from_us, cursor.start_us + 1)
+    timeframe = resolution.timeframe
+    return Page(
+        resolution,
+        next_start_us(timeframe, from_us),
+        next_start_us(timeframe, to_us),
+        limit,
+        newest,
     )
 
 
-def _limit(text: str | None) -> int:
+def read_ticks(
+    query: Mapping[str, str], span_us: int | None, limit: int, now_us: int | None = None
+) -> TickPage:
+    """Read from, to, limit and cursor; without `from` the last `span_us` count, or all ticks.
+
+    Raises ParameterError.
+    """
+    now_us = _now_us() if now_us is None else now_us
+    _refuse_unknown(query, {"from", "to", "limit", "cursor"})
+    from_us, to_us = _time_us(query, "from", now_us), _time_us(query, "to", now_us)
+    to_us = FURTHEST_US if to_us is None else to_us
+    if from_us is None:
+        from_us = 0 if span_us is None else max(0, min(now_us, to_us) - span_us)
+    try:
+        before = TickCursor.read(query["cursor"]) if query.get("cursor") else None
+    except CursorError as error:
+        raise ParameterError(f"cursor: {error}") from error
+    return TickPage(from_us, to_us, _limit(query, limit), before)
+
+
+def refuse_all(query: Mapping[str, str]) -> None:
+    """Raise ParameterError when there is any parameter, where there are none."""
+    _refuse_unknown(query, set())
+
+
+def _refuse_unknown(query: Mapping[str, str], known: set[str]) -> None:
+    if unknown := sorted(set(query) - known):
+        there_are = f"there are {', '.join(sorted(known))}" if known else "there are none here"
+        raise ParameterError(f"{unknown[0][:40]}: no such parameter; {there_are}")
+
+
+def _limit(query: Mapping[str, str], default: int) -> int:
+    text = query.get("limit")
     if not text:
-        return DEFAULT_LIMIT
-    if not text.isdigit() or not 1 <= int(text) <= MAX_LIMIT:
-        raise ParameterError(f"limit: {text!r} is no whole number from 1 to {MAX_LIMIT}")
+        return default
+    if re.fullmatch(r"[0-9]{1,6}", text) is None or not 1 <= int(text) <= MAX_LIMIT:
+        raise ParameterError(f"limit: {text[:40]!r} is no whole number from 1 to {MAX_LIMIT}")
     return int(text)
 
 
-def _time_us(name: str, text: str, now_us: int) -> int:
+def _time_us(query: Mapping[str, str], name: str, now_us: int) -> int | None:
     """Read ms since 1970, ISO 8601 (UTC without an offset), or a time ago such as -24h."""
-    if text.isdigit() and len(text) <= 14:
-        return int(text) * 1000
+    text = query.get(name)
+    if not text:
+        return None
+    if re.fullmatch(r"[0-9]{1,14}", text):
+        return _within(int(text) * 1000)
     if match := _AGO.fullmatch(text):
-        return now_us - int(match[1]) * _SECONDS[match[2]] * 1_000_000
+        return _within(now_us - int(match[1]) * _SECONDS[match[2]] * 1_000_000)
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
@@ -112,4 +153,12 @@ def _time_us(name: str, text: str, now_us: int) -> int:
         ) from error
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     since = moment - datetime(1970, 1, 1, tzinfo=UTC)
-    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+    return _within((since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds)
+
+
+def _within(time_us: int) -> int:
+    return min(max(time_us, 0), FURTHEST_US)
+
+
+def _now_us() -> int:
+    return time.time_ns() // 1000

@@ -1,0 +1,46 @@
+"""What a timeframe is made of: kept candles, shorter kept candles, or ticks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from shared.timeframes import Timeframe
+
+LONGEST: Final = Timeframe.parse("7d")
+LONGEST_FROM_TICKS: Final = Timeframe.parse("1h")
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """A timeframe, and the kept timeframe whose candles make its own; None: ticks make them."""
+
+    timeframe: Timeframe
+    part: Timeframe | None
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether each candle is one that is kept, be it under another name (60m is 1h)."""
+        return self.part is not None and self.part.length_us == self.timeframe.length_us
+
+
+def resolve(name: str, ladder: tuple[Timeframe, ...]) -> Resolution:
+    """Return how to make a timeframe of the fewest parts. Raises ValueError that says what works.
+
+    `ladder`: the kept timeframes, the base first. Multiples of the base come from the longest kept
+    timeframe that divides them; what the base does not divide comes from ticks.
+    """
+    timeframe = Timeframe.parse(name)
+    divisors = [kept for kept in ladder if timeframe.length_us % kept.length_us == 0]
+    longest = max(LONGEST, ladder[-1]) if divisors else LONGEST_FROM_TICKS
+    if timeframe.length_us > longest.length_us:
+        raise ValueError(
+            f"timeframe {name!r} is too long; there are {', '.join(map(str, ladder))}, multiples of"
+            f" {ladder[0]} up to {max(LONGEST, ladder[-1])}, and others up to {LONGEST_FROM_TICKS}"
+        )
+    return Resolution(timeframe, divisors[-1] if divisors else None)
+
+
+def next_start_us(timeframe: Timeframe, time_us: int) -> int:
+    """Return the first interval start at or after the time."""
+    return -(-time_us // timeframe.length_us) * timeframe.length_us

@@ -1,0 +1,222 @@
+"""Stored ticks read in slices of time: each of whole minutes, none larger than memory allows."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from typing import Any, Final, LiteralString
+
+import numpy as np
+from psycopg import ServerCursor, sql
+from psycopg.abc import Buffer
+from psycopg.adapt import Loader
+from psycopg.pq import Format
+from psycopg.rows import class_row
+
+from functions.history_query.columns import (
+    MINUTE_US,
+    Rows,
+    Segment,
+    Trades,
+    concatenated,
+    rows_of,
+    trades_of,
+)
+from shared.errors import TransientError
+from shared.stores.postgres import Postgres
+
+DAY_US: Final = 86_400_000_000
+
+LARGEST_SLICE: Final = 300_000
+LARGEST_MINUTE: Final = 1_500_000
+
+_WIDEST_US: Final = 16 * DAY_US
+_GROWTH: Final = 4
+_FIRST_FETCH: Final = 4
+_FETCHED_TICKS: Final = 100_000
+_FETCHED_SEGMENTS: Final = 2_000
+_READERS: Final = 2
+_WAIT_S: Final = 10.0
+_RECENT_SEGMENTS: Final = 100
+_ARRAY_OIDS: Final = (1016, 1005)  # bigint[], smallint[]
+
+# A segment lies within one UTC day, so one that overlaps a time begins on its day or later: that
+# bounds the index scan from below, and lets Postgres leave out the partitions of other days.
+_OVERLAP: Final = (
+    " FROM tick_segments WHERE instrument = %(symbol)s"
+    " AND first_time_us >= %(day_us)s AND first_time_us < %(to_us)s AND last_time_us >= %(from_us)s"
+    " AND day >= date '1970-01-01' + %(first_day)s::int"
+    " AND day <= date '1970-01-01' + %(last_day)s::int"
+)
+_COLUMNS: Final = sql.SQL(", ").join(sql.Identifier(each.name) for each in fields(Segment))
+_ASCENDING: Final = sql.SQL("SELECT {}" + _OVERLAP + " ORDER BY first_time_us").format(_COLUMNS)
+_DESCENDING: Final = sql.SQL("SELECT {}" + _OVERLAP + " ORDER BY last_time_us DESC").format(
+    _COLUMNS
+)
+_FIRST: Final = "SELECT first_time_us" + _OVERLAP + " ORDER BY first_time_us LIMIT 1"
+_LAST: Final = "SELECT first_time_us" + _OVERLAP + " ORDER BY first_time_us DESC LIMIT 1"
+_WATERMARK: Final = (
+    "SELECT max(last_time_us) FROM (SELECT last_time_us FROM tick_segments WHERE instrument = %s"
+    " ORDER BY first_time_us DESC LIMIT %s) AS recent"
+)
+
+
+class TooDenseError(Exception):
+    """More ticks in one minute than a reader may hold; the message says where."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Slice:
+    """All trades in [from_us, to_us), both on whole minutes."""
+
+    trades: Trades
+    from_us: int
+    to_us: int
+
+
+class TickSlices:
+    """Reads slices. Every method raises TransientError while Postgres is away."""
+
+    def __init__(self, postgres: Postgres) -> None:
+        self._postgres = postgres
+        self._places = threading.BoundedSemaphore(_READERS)
+
+    def slices(
+        self, symbol: str, from_us: int, to_us: int, width_us: int, *, newest: bool
+    ) -> Iterator[Slice]:
+        """Yield slices that cover all ticks in [from_us, to_us), and the rest of its minutes.
+
+        The first is as wide as `width_us`, the next ones wider, until they are as large as may be;
+        they ascend, or descend if `newest`. Raises TooDenseError.
+        """
+        low = from_us // MINUTE_US * MINUTE_US
+        high = -(-to_us // MINUTE_US) * MINUTE_US
+        width = max(-(-width_us // MINUTE_US), 1) * MINUTE_US
+        while low < high:
+            begin = self._edge(_LAST if newest else _FIRST, symbol, low, high)
+            if begin is None:
+                return
+            begin = begin // MINUTE_US * MINUTE_US
+            if newest:  # the ticks of the last segment to begin end with its day
+                end_of_day = begin - begin % DAY_US + DAY_US
+                bounds = max(low, begin - width), min(high, end_of_day)
+            else:
+                bounds = max(low, begin), min(high, max(low, begin) + width)
+            some = self._read(symbol, *bounds, newest=newest)
+            yield some
+            if newest:
+                high = some.from_us
+            else:
+                low = some.to_us
+            if (some.from_us, some.to_us) == bounds:
+                width = min(width * _GROWTH, _WIDEST_US)
+
+    def watermark_us(self, symbol: str) -> int | None:
+        """Return how far event time has advanced in storage, at least; None without any tick."""
+        with self._postgres.connection() as connection:
+            row = connection.execute(_WATERMARK, (symbol, _RECENT_SEGMENTS)).fetchone()
+        return None if row is None else row[0]
+
+    def _edge(self, query: LiteralString, symbol: str, low: int, high: int) -> int | None:
+        with self._postgres.connection() as connection:
+            row = connection.execute(query, _bounds(symbol, low, high)).fetchone()
+        return None if row is None else int(row[0])
+
+    def _read(self, symbol: str, low: int, high: int, *, newest: bool) -> Slice:
+        """Read [low, high), or of it what is not too large, from the side where reading begins."""
+        parts: list[Rows] = []
+        count = 0
+        with self._place(), self._segments(symbol, low, high, newest=newest) as batches:
+            for batch in batches:
+                if newest and batch[0].last_time_us < low:
+                    break
+                if not newest and batch[0].first_time_us >= high:
+                    break
+                rows = _within(rows_of(batch), low, high)
+                parts.append(rows)
+                count += len(rows)
+                while count > LARGEST_SLICE and high - low > MINUTE_US:
+                    low, high = _halved(parts, low, high, newest=newest)
+                    parts = [_within(part, low, high) for part in parts]
+                    count = sum(map(len, parts))
+                if count > LARGEST_MINUTE:
+                    raise TooDenseError(
+                        f"more than {LARGEST_MINUTE:,} ticks of {symbol!r} in the minute from"
+                        f" {low // 1000} ms"
+                    )
+            rows = concatenated(parts) if parts else rows_of([])
+            parts.clear()
+            return Slice(trades_of(rows), low, high)
+
+    @contextmanager
+    def _place(self) -> Iterator[None]:
+        """Hold one of few places, since each may take a slice's memory."""
+        if not self._places.acquire(timeout=_WAIT_S):
+            raise TransientError("too many requests read ticks at once")
+        try:
+            yield
+        finally:
+            self._places.release()
+
+    @contextmanager
+    def _segments(
+        self, symbol: str, low: int, high: int, *, newest: bool
+    ) -> Iterator[Iterator[list[Segment]]]:
+        """Yield the segments that overlap, in batches of bounded size."""
+        with (
+            self._postgres.connection() as connection,
+            ServerCursor(connection, "segments", row_factory=class_row(Segment)) as cursor,
+        ):
+            for oid in _ARRAY_OIDS:
+                cursor.adapters.register_loader(oid, _ArrayLoader)
+            statement = _DESCENDING if newest else _ASCENDING
+            cursor.execute(statement, _bounds(symbol, low, high), binary=True)
+            yield _fetched(cursor)
+
+
+class _ArrayLoader(Loader):
+    """An array as it was sent: many are decoded at once, later."""
+
+    format = Format.BINARY
+
+    def load(self, data: Buffer) -> bytes:
+        return bytes(data)
+
+
+def _fetched(cursor: ServerCursor[Segment]) -> Iterator[list[Segment]]:
+    size = _FIRST_FETCH
+    while batch := cursor.fetchmany(size):
+        yield batch
+        ticks = sum(segment.tick_count for segment in batch)
+        size = min(max(_FETCHED_TICKS * len(batch) // ticks, 1), _FETCHED_SEGMENTS)
+
+
+def _bounds(symbol: str, low: int, high: int) -> dict[str, Any]:
+    first_day = low // DAY_US
+    return {
+        "symbol": symbol,
+        "from_us": low,
+        "to_us": high,
+        "day_us": first_day * DAY_US,
+        "first_day": first_day,
+        "last_day": (high - 1) // DAY_US,
+    }
+
+
+def _within(rows: Rows, low: int, high: int) -> Rows:
+    inside = (rows.time_us >= low) & (rows.time_us < high)
+    return rows if inside.all() else rows.at(inside)
+
+
+def _halved(parts: list[Rows], low: int, high: int, *, newest: bool) -> tuple[int, int]:
+    """Return bounds that hold about half of the rows, at least a minute, at most one minute less.
+
+    The half that stays is the one where reading begins.
+    """
+    times = np.concatenate([part.time_us for part in parts])
+    middle = int(np.partition(times, len(times) // 2)[len(times) // 2]) // MINUTE_US * MINUTE_US
+    if newest:
+        return min(max(middle, low + MINUTE_US), high - MINUTE_US), high
+    return low, max(min(middle, high - MINUTE_US), low + MINUTE_US)

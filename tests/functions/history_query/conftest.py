@@ -1,0 +1,77 @@
+"""The history API over real stores, and what puts ticks into both as the pipeline does."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Iterator
+
+import httpx
+import pytest
+import redis
+
+from functions.candle_aggregate.apply import Rules, apply_ticks
+from functions.candle_aggregate.store import Store
+from functions.history_query.candles import CandlePages
+from functions.history_query.kept import KeptCandles
+from functions.history_query.latest import LatestTrades
+from functions.history_query.prices import PricePages
+from functions.history_query.routes import Sources, api
+from functions.history_query.symbols import Symbols
+from functions.history_query.tick_slices import TickSlices
+from functions.persist.segments import segments
+from functions.persist.writer import Writer
+from shared.state import Keys
+from shared.stores.postgres import Postgres
+from shared.ticks import Ticks
+from shared.timeframes import DEFAULT_LADDER, parse_ladder
+
+LADDER = parse_ladder(DEFAULT_LADDER)
+LATENESS_US = 2_000_000
+
+
+class House:
+    """Both stores, written by the functions that write them, and read through the API."""
+
+    def __init__(self, postgres: Postgres, client: redis.Redis) -> None:
+        self.postgres = postgres
+        self.writer = Writer(postgres)
+        self.store = Store(client, Keys(0))
+        self.store.begin(1)
+        self.rules = Rules(LADDER, LATENESS_US, 5_000_000, 1_000_000)
+        self.numbers = itertools.count()
+        self.kept = KeptCandles(postgres, client, 1)
+        self.slices = TickSlices(postgres)
+        self.sources = Sources(
+            CandlePages(self.kept, self.slices, LADDER, LATENESS_US),
+            PricePages(self.slices),
+            LatestTrades(client, 1),
+            Symbols(postgres, client, 1, LADDER[-1]),
+            LADDER,
+        )
+        self.app = api(self.sources, postgres.check)
+
+    def take(self, ticks: Ticks) -> None:
+        """Store ticks and aggregate them; closed candles are stored too."""
+        event_id = f"e{next(self.numbers)}"
+        self.writer.ticks(event_id, list(segments(event_id, ticks)))
+        applied = apply_ticks(self.store, self.rules, 1, event_id, ticks, 0)
+        assert applied is not None
+        self.writer.candles(f"{event_id}/c", [s.candle for s in applied.closed.values()])
+
+    def get(self, path: str, **parameters: str) -> httpx.Response:
+        """Ask the API."""
+
+        async def ask() -> httpx.Response:
+            transport = httpx.ASGITransport(self.app)
+            async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
+                return await client.get(path, params=parameters or None)
+
+        return asyncio.run(ask())
+
+
+@pytest.fixture
+def house(database: str, valkey: redis.Redis) -> Iterator[House]:
+    postgres = Postgres(database, size=4)
+    yield House(postgres, valkey)
+    postgres.close()

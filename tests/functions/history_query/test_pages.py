@@ -1,0 +1,182 @@
+"""Pages of candles over real stores: exact, whole, joining without hole or double."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+
+from functions.history_query import candles as pages
+from functions.history_query import tick_slices
+from shared.timeframes import Timeframe
+from tests.functions.history_query.conftest import House
+from tests.functions.history_query.market import START_US, batches, candles, generated
+
+SHOWN = ("t", "o", "h", "l", "c", "v", "n", "bv", "sv")
+ROLLED_UP = ("1m", "2m", "3m", "7m", "30m", "2h", "120s")
+FROM_TICKS = ("1s", "5s", "7s", "30s", "45s", "90s")
+
+
+def seconds(name: str) -> int:
+    return Timeframe.parse(name).length_us // 1_000_000
+
+
+def read(house: House, symbol: str, timeframe: str, **more: str) -> list[list[dict[str, Any]]]:
+    """All pages of a request, each in the order of the answer."""
+    found = []
+    parameters = {"timeframe": timeframe, **more}
+    while True:
+        answer = house.get(f"/api/candles/{symbol}", **parameters)
+        assert answer.status_code == 200, answer.text
+        page = answer.json()
+        assert (page["symbol"], page["timeframe"]) == (symbol, timeframe)
+        found.append(page["candles"])
+        if page["next"] is None:
+            return found
+        assert page["candles"], "a page with a next has at least one candle"
+        parameters["cursor"] = page["next"]
+
+
+def shown(candle: dict[str, Any]) -> dict[str, Any]:
+    return {name: candle[name] for name in SHOWN}
+
+
+def fill(house: House, symbol: str, seed: int, count: int, size: int, gap_us: int = 400_000) -> Any:
+    """Ticks of which a third is sent twice, in the wrong order."""
+    ticks = generated(seed, count, gap_us)
+    sent = list(ticks)
+    source = random.Random(seed)
+    sent += source.sample([t for t in ticks if t.kind], count // 3)
+    source.shuffle(sent)
+    for batch in batches(sent, symbol, size):
+        house.take(batch)
+    return ticks
+
+
+@pytest.mark.parametrize("size", [1, 40, 10_000])
+def test_candles_of_any_timeframe_equal_the_definition(house: House, size: int) -> None:
+    """Rolled up or made of ticks, from segments of one tick or of all, in one page or in many."""
+    ticks = fill(house, "A/B", size, 300, size, 2_500_000)
+    for timeframe in (*ROLLED_UP, *FROM_TICKS):
+        expected = candles(ticks, seconds(timeframe))
+        assert len(expected) > 2 or timeframe in ("30m", "2h")
+        for limit in (1, 3, 10_000):
+            for start in ({"from": "0"}, {}):
+                if limit == 1 and len(expected) > 60:
+                    continue
+                got = read(house, "A/B", timeframe, limit=str(limit), **start)
+                assert all(len(page) <= limit for page in got)
+                ordered = got if start else got[::-1]
+                assert [shown(c) for page in ordered for c in page] == expected, timeframe
+
+
+def test_small_slices_and_little_patience_give_the_same_candles(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However little memory a slice may take and however early a page ends."""
+    ticks = fill(house, "A", 5, 400, 60, 2_500_000)
+    monkeypatch.setattr(tick_slices, "LARGEST_SLICE", 30)
+    monkeypatch.setattr(tick_slices, "_FIRST_FETCH", 1)
+    monkeypatch.setattr(tick_slices, "_FETCHED_TICKS", 90)
+    monkeypatch.setattr(pages, "_TICK_SLICES", 1)
+    monkeypatch.setattr(pages, "_PART_BATCHES", 1)
+    monkeypatch.setattr(pages, "_PARTS_AT_ONCE", 2)
+    for timeframe in (*ROLLED_UP, *FROM_TICKS):
+        expected = candles(ticks, seconds(timeframe))
+        for start in ({"from": "0"}, {}):
+            got = read(house, "A", timeframe, limit="20", **start)
+            ordered = got if start else got[::-1]
+            assert [shown(c) for page in ordered for c in page] == expected, timeframe
+
+
+def test_ticks_far_apart_are_found(house: House) -> None:
+    """Days without a tick are passed over, in both directions."""
+    ticks = fill(house, "A", 6, 30, 3, 4 * 3_600_000_000)
+    expected = candles(ticks, 1)
+    assert expected[-1]["t"] - expected[0]["t"] > 3 * 86_400_000
+    for start in ({"from": "0"}, {}):
+        got = read(house, "A", "1s", limit="7", **start)
+        ordered = got if start else got[::-1]
+        assert [shown(c) for page in ordered for c in page] == expected
+
+
+def test_a_range_holds_whole_candles_that_start_in_it(house: House) -> None:
+    """`from` and `to` in the midst of a candle do not cut it."""
+    ticks = fill(house, "A", 7, 300, 50, 2_500_000)
+    low, high = START_US // 1000 + 61_500, START_US // 1000 + 200_700
+    for timeframe in ("1s", "7s", "90s", "1m", "2m"):
+        expected = [c for c in candles(ticks, seconds(timeframe)) if low <= c["t"] < high]
+        assert expected
+        (got,) = read(house, "A", timeframe, **{"from": str(low), "to": str(high)})
+        assert [shown(c) for c in got] == expected
+
+
+def test_closed_says_that_only_a_late_trade_may_change_it(house: House) -> None:
+    """By the watermark and the allowed lateness, or, once its parts are closed, by the clock."""
+    from tests.functions.history_query.market import Tick, columns
+
+    minute = START_US // 60_000_000 * 60_000_000 + 60_000_000
+    minute -= minute % 120_000_000
+
+    def take(offset_s: int, number: int) -> None:
+        tick = Tick(minute + offset_s * 1_000_000, 1, number, "", 0, "u", number, 5, 0, 1, 1)
+        house.take(columns([tick], "A"))
+
+    def flags(timeframe: str) -> list[bool]:
+        return [c["closed"] for page in read(house, "A", timeframe) for c in page]
+
+    take(10, 1)
+    assert (flags("1s"), flags("2m")) == ([False], [False])
+    take(12, 2)
+    assert flags("1s") == [False, False]  # 10 s to 11 s ended, but not by the allowed lateness
+    take(13, 3)
+    assert flags("1s") == [True, False, False]
+    take(70, 4)
+    assert (flags("1m"), flags("2m")) == ([True, False], [False])
+    take(121, 5)
+    assert (flags("1m"), flags("2m")) == ([True, False, False], [False, False])
+    take(122, 6)
+    assert (flags("1m"), flags("2m"), flags("120s")) == ([True, True, False], *[[True, False]] * 2)
+
+
+def test_the_revision_is_the_highest_of_the_parts(house: House) -> None:
+    """A late trade in one minute is a new revision of the rolled-up candle; ticks make none."""
+    fill(house, "A", 8, 50, 10)
+    (minutes,), (longer,) = read(house, "A", "1m"), read(house, "A", "2h")
+    assert max(c["revision"] for c in minutes) == max(c["revision"] for c in longer)
+    assert {c["revision"] for page in read(house, "A", "1s") for c in page} == {0}
+
+
+def test_scales_that_no_64_bits_join_are_exact(house: House) -> None:
+    """A price of 18 digits beside one of 18 decimals, in one candle."""
+    from tests.functions.history_query.market import Tick, columns
+
+    for number, (price, scale) in enumerate([(10**17 + 1, 0), (10**18 + 1, 18)]):
+        tick = Tick(START_US + number, 1, number, "", 0, "u", number, price, scale, 2000, 1)
+        house.take(columns([tick], "A"))
+    ((candle,),) = read(house, "A", "1s")
+    assert (candle["h"], candle["l"]) == ("100000000000000001", "1.000000000000000001")
+    assert (candle["v"], candle["n"]) == ("4", 2)
+
+
+def test_too_many_ticks_in_a_minute_are_refused_in_words(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer says where, and what works instead."""
+    monkeypatch.setattr(tick_slices, "LARGEST_MINUTE", 100)
+    fill(house, "A", 9, 300, 300, 1_000)
+    answer = house.get("/api/candles/A", timeframe="1s")
+    assert answer.status_code == 422
+    assert "more than 100 ticks of 'A' in the minute from" in answer.json()["detail"]
+    assert house.get("/api/candles/A", timeframe="2m").status_code == 200
+
+
+def test_unknown_instruments_and_odd_names_are_404(house: House) -> None:
+    """Whatever stands in the path, with every timeframe."""
+    for name in ("NONE", "A%00B", "%FF", "'; DROP TABLE ticks; --", "é"):
+        for path in ("/api/candles/{}", "/api/history/{}", "/api/latest/{}", "/prices/{}"):
+            assert house.get(path.format(name)).status_code == 404
+    assert house.get("/api/candles/NONE", timeframe="1s").status_code == 404
+    assert house.get(f"/api/candles/{'A' * 65}").status_code == 400
+    assert house.get("/api/candles/").status_code == 400

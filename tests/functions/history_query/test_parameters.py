@@ -1,0 +1,129 @@
+"""Parameters: what is read, and what is refused with its name."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from functions.history_query.cursors import CandleCursor, TickCursor
+from functions.history_query.parameters import (
+    DAY_US,
+    FURTHEST_US,
+    ParameterError,
+    read_page,
+    read_ticks,
+)
+from functions.history_query.resolution import resolve
+from shared.order import OrderKey
+from shared.timeframes import parse_ladder
+
+LADDER = parse_ladder("1m,5m,15m,1h,4h,1d")
+NOW_US = 1_700_000_000_123_456
+MINUTE_US = 60_000_000
+
+
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [
+        *(("1m", "1m"), ("1d", "1d"), ("60m", "1h"), ("2m", "1m"), ("10m", "5m"), ("30m", "15m")),
+        *(("2h", "1h"), ("90m", "15m"), ("12h", "4h"), ("7d", "1d"), ("120s", "1m"), ("7m", "1m")),
+        *(("1s", None), ("5s", None), ("30s", None), ("90s", None), ("7s", None)),
+    ],
+)
+def test_a_timeframe_is_made_of_the_longest_kept_one_that_divides_it(
+    name: str, part: str | None
+) -> None:
+    """What no kept timeframe divides comes from ticks."""
+    made_of = resolve(name, LADDER).part
+    assert (made_of and made_of.name) == part
+
+
+@pytest.mark.parametrize("name", ["8d", "3601s", "0m", "1w", "m", "1.5m", "-1m", "11000m", "1M"])
+def test_other_timeframes_are_refused_with_what_there_is(name: str) -> None:
+    """The message says the name and how timeframes are written."""
+    with pytest.raises(ParameterError, match=f"^timeframe: timeframe '{name}' is"):
+        read_page({"timeframe": name}, LADDER)
+
+
+def test_bounds_are_moved_to_starts_of_intervals() -> None:
+    """So a candle that begins before `from` is not in the page, and none is half in it."""
+    page = read_page({"timeframe": "1h", "from": "1800000", "to": "7200001"}, LADDER)
+    assert (page.from_us, page.to_us, page.newest) == (3_600_000_000, 10_800_000_000, False)
+
+
+@pytest.mark.parametrize(
+    ("text", "time_us"),
+    [
+        ("0", 0),
+        ("1700000000123", 1_700_000_000_123_000),
+        ("2023-11-14T22:13:20", 1_700_000_000_000_000),
+        ("2023-11-14T22:13:20.000001Z", 1_700_000_000_000_001),
+        ("2023-11-15T00:13:20+02:00", 1_700_000_000_000_000),
+        ("-90s", NOW_US - 90_000_000),
+        ("-24h", NOW_US - DAY_US),
+        ("-999999d", 0),
+        ("1960-01-01", 0),
+        ("9999-12-31T23:59:59-23:59", FURTHEST_US),
+        ("0001-01-01T00:00:00+23:59", 0),
+        ("99999999999999", 99_999_999_999_999_000),
+    ],
+)
+def test_times_are_ms_iso_8601_or_ago(text: str, time_us: int) -> None:
+    """Times outside 1970 to 5138 count as these."""
+    assert read_ticks({"from": text}, None, 10, NOW_US).from_us == time_us
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        *(("from", "soon"), ("to", "1.5"), ("from", "²"), ("to", "-1w"), ("from", "2023-13-01")),
+        *(("limit", "0"), ("limit", "10001"), ("limit", "²"), ("limit", "-1"), ("limit", "1e3")),
+        *(
+            ("cursor", "x"),
+            ("cursor", "é"),
+            ("cursor", "WzEsMl0"),
+            ("cursor", "e30"),
+            ("form", "1"),
+        ),
+    ],
+)
+def test_a_bad_parameter_is_named(name: str, text: str) -> None:
+    """Every message begins with the name of the parameter."""
+    with pytest.raises(ParameterError, match=f"^{name}: "):
+        read_page({name: text}, LADDER)
+    with pytest.raises(ParameterError, match=f"^{name}: "):
+        read_ticks({name: text}, None, 10)
+
+
+def test_history_is_of_the_last_day_unless_it_is_told_otherwise() -> None:
+    """Without `from` it begins a day before `to` or now, whichever is earlier."""
+    assert read_ticks({}, DAY_US, 10, NOW_US).from_us == NOW_US - DAY_US
+    assert read_ticks({"to": "86401000"}, DAY_US, 10, NOW_US).from_us == 1_000_000
+    assert read_ticks({}, None, 10, NOW_US).from_us == 0
+
+
+@given(
+    st.tuples(
+        st.integers(0, 2**61), st.integers(0, 2), st.integers(-(2**63), 2**63 - 1), st.text(),
+        st.integers(0, 2**61), st.text(), st.integers(0, 2**63 - 1),
+    )
+)  # fmt: skip
+def test_a_cursor_reads_back(parts: tuple[int, int, int, str, int, str, int]) -> None:
+    """A place in the total order survives the way to the client and back."""
+    key = OrderKey(*parts)
+    assert TickCursor.read(TickCursor(key).text()) == key
+    cursor = CandleCursor("before", key.event_time_us)
+    assert CandleCursor.read(cursor.text()) == cursor
+
+
+@given(st.text())
+def test_no_text_crashes_the_reader_of_cursors(text: str) -> None:
+    """Whatever the text, it is read or refused by name."""
+    try:
+        read_ticks({"cursor": text}, None, 1)
+    except ParameterError as error:
+        told = str(error)
+    else:
+        told = "cursor: good" if text else "cursor: none"
+    assert told.startswith("cursor: ")
