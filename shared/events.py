@@ -9,6 +9,7 @@ RAW: Final = "dev.kandle.raw.v1"
 TICKS: Final = "dev.kandle.ticks.v1"
 REJECTS: Final = "dev.kandle.rejects.v1"
 CANDLES: Final = "dev.kandle.candles.v1"
+LATE: Final = "dev.kandle.late.v1"
 CLOCK: Final = "dev.knative.sources.ping"
 
 # Extension attributes.

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from shared.candle import Candle, CandleState
+from shared.candle import Bar, CandleState
 from shared.decimals import INT64_MAX, from_mantissa
-from shared.ticks import Entry, Int64s, Ticks
+from shared.ticks import Int64s, Ticks
 from shared.timeframes import Timeframe
 
 CandleKey = tuple[str, str, int]
@@ -19,9 +19,48 @@ _LOW_BITS = 32
 
 def partial_candles(ticks: Ticks, base: Timeframe) -> list[CandleState]:
     """Return one candle for each run of ticks of one entry in one interval."""
-    states: list[CandleState] = []
-    for entry, rows in ticks.runs():
-        states.extend(_of_entry(ticks, entry, rows, base))
+    if not len(ticks):
+        return []
+    counts = [entry.count for entry in ticks.entries]
+    entry_of = np.repeat(np.arange(len(counts)), counts)
+    interval = ticks.event_time_us // base.length_us
+    begins = np.append(True, (entry_of[1:] != entry_of[:-1]) | (interval[1:] != interval[:-1]))
+    first = np.flatnonzero(begins)
+    last = np.append(first[1:], len(ticks)) - 1
+    price, size, side = ticks.price, ticks.size, ticks.side
+    columns = zip(
+        first.tolist(),
+        last.tolist(),
+        entry_of[first].tolist(),
+        (interval[first] * base.length_us).tolist(),
+        price[first].tolist(),
+        np.maximum.reduceat(price, first).tolist(),
+        np.minimum.reduceat(price, first).tolist(),
+        price[last].tolist(),
+        _sums(size, first),
+        _sums_of_products(price, size, first),
+        _sums(np.where(side == 1, size, 0), first),
+        _sums(np.where(side == 2, size, 0), first),
+        strict=True,
+    )
+    states = []
+    for a, b, e, start_us, open_, high, low, close, volume, notional, bought, sold in columns:
+        entry = ticks.entries[e]
+        price_scale, size_scale = entry.price_scale, entry.size_scale
+        bar = Bar(
+            from_mantissa(open_, price_scale),
+            from_mantissa(high, price_scale),
+            from_mantissa(low, price_scale),
+            from_mantissa(close, price_scale),
+            from_mantissa(volume, size_scale),
+            from_mantissa(notional, price_scale + size_scale),
+            b - a + 1,
+            from_mantissa(bought, size_scale),
+            from_mantissa(sold, size_scale),
+            ticks.key_at(a),
+            ticks.key_at(b),
+        )
+        states.append(CandleState(entry.name, base.name, start_us, bar))
     return states
 
 
@@ -29,49 +68,13 @@ def rolled_up(
     partials: Iterable[CandleState], ladder: tuple[Timeframe, ...]
 ) -> dict[CandleKey, CandleState]:
     """Merge partial candles of the base timeframe into one for each candle of every timeframe."""
-    merged: dict[CandleKey, CandleState] = {}
+    bars: dict[CandleKey, Bar] = {}
     for partial in partials:
         for timeframe in ladder:
-            start = timeframe.start_us(partial.candle.start_us)
-            key = (partial.candle.instrument, timeframe.name, start)
-            present = merged.get(key)
-            if present is None:
-                merged[key] = partial.rolled_up(timeframe.name, start)
-            else:
-                merged[key] = present.merge(partial)
-    return merged
-
-
-def _of_entry(ticks: Ticks, entry: Entry, rows: slice, base: Timeframe) -> Iterable[CandleState]:
-    time = ticks.event_time_us[rows]
-    interval = time // base.length_us
-    first = np.flatnonzero(np.diff(interval, prepend=interval[0] - 1))
-    last = np.append(first[1:], len(time)) - 1
-    price, size, side = ticks.price[rows], ticks.size[rows], ticks.side[rows]
-    high = np.maximum.reduceat(price, first)
-    low = np.minimum.reduceat(price, first)
-    volume = _sums(size, first)
-    bought = _sums(np.where(side == 1, size, 0), first)
-    sold = _sums(np.where(side == 2, size, 0), first)
-    notional = _sums_of_products(price, size, first)
-    for i, (a, b) in enumerate(zip(first.tolist(), last.tolist(), strict=True)):
-        candle = Candle(
-            entry.name,
-            base.name,
-            int(interval[a]) * base.length_us,
-            from_mantissa(int(price[a]), entry.price_scale),
-            from_mantissa(int(high[i]), entry.price_scale),
-            from_mantissa(int(low[i]), entry.price_scale),
-            from_mantissa(int(price[b]), entry.price_scale),
-            from_mantissa(volume[i], entry.size_scale),
-            from_mantissa(notional[i], entry.price_scale + entry.size_scale),
-            b - a + 1,
-            from_mantissa(bought[i], entry.size_scale),
-            from_mantissa(sold[i], entry.size_scale),
-            int(time[a]),
-            int(time[b]),
-        )
-        yield CandleState(candle, ticks.key_at(rows.start + a), ticks.key_at(rows.start + b))
+            key = (partial.instrument, timeframe.name, timeframe.start_us(partial.start_us))
+            present = bars.get(key)
+            bars[key] = partial.bar if present is None else present.merge(partial.bar)
+    return {key: CandleState(*key, bar) for key, bar in bars.items()}
 
 
 def _sums(column: Int64s, first: Int64s) -> list[int]:

@@ -27,6 +27,14 @@ INGEST_BYTES: Final = Counter("kandle_ingest_bytes", "Bytes taken by POST /inges
 TICKS: Final = Counter("kandle_ticks", "Ticks normalized.")
 REJECTS: Final = Counter("kandle_rejects", "Input lines rejected.", ["reason"])
 TICKS_DUPLICATE: Final = Counter("kandle_ticks_duplicate", "Ticks whose trade id was seen before.")
+CANDLES_LATE: Final = Counter(
+    "kandle_candles_late", "Candles that ticks came for after they had left the live state."
+)
+CANDLES_EVICTED: Final = Counter("kandle_candles_evicted", "Candles that left the live state.")
+CANDLES_REPAIRED: Final = Counter("kandle_candles_repaired", "Candles recomputed from storage.")
+EVENTS_RECONCILED: Final = Counter(
+    "kandle_events_reconciled", "Stored events that had not been applied, applied by the clock."
+)
 CANDLES_PUBLISHED: Final = Counter("kandle_candles_published", "Closed candles emitted.")
 APPLY_CONFLICTS: Final = Counter("kandle_apply_conflicts", "Atomic steps tried again.")
 

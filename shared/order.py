@@ -25,7 +25,15 @@ class OrderKey(NamedTuple):
 
     def to_message(self) -> state_pb2.OrderKey:
         """Return the protobuf form."""
-        return state_pb2.OrderKey(**self._asdict())
+        return state_pb2.OrderKey(
+            event_time_us=self.event_time_us,
+            trade_id_kind=self.trade_id_kind,
+            trade_id=self.trade_id,
+            trade_id_text=self.trade_id_text,
+            receive_time_us=self.receive_time_us,
+            source=self.source,
+            sequence=self.sequence,
+        )
 
     @classmethod
     def from_message(cls, message: state_pb2.OrderKey) -> OrderKey:

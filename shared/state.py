@@ -44,6 +44,21 @@ class Keys:
         """Sorted set: instrument by the end (us) of its earliest open candle."""
         return f"{{{self.shard}}}:due"
 
+    @property
+    def late(self) -> str:
+        """Hash: event id -> base64 of LateBatch after 8 bytes of ms since 1970: not yet emitted."""
+        return f"{{{self.shard}}}:late"
+
+    @property
+    def evictable(self) -> str:
+        """Sorted set: `<timeframe>:<instrument>` by when (ms) to look for candles to let go."""
+        return f"{{{self.shard}}}:evictable"
+
+    @property
+    def reconciled(self) -> str:
+        """Until when (us, clock of Postgres) stored events are known to be applied."""
+        return f"{{{self.shard}}}:reconciled"
+
     def marker(self, event_id: str) -> str:
         """Present when the event has been applied."""
         return f"{{{self.shard}}}:applied:{event_id}"
@@ -63,6 +78,10 @@ class Keys:
     def candle(self, name: str, timeframe: str, start_us: int) -> str:
         """Versioned CandleState; the version is the candle's revision."""
         return f"{{{self.shard}}}:candle:{timeframe}:{start_us}:{name}"
+
+    def minutes(self, name: str) -> str:
+        """Sorted set: minutes of event time whose seen trades are in state, by themselves."""
+        return f"{{{self.shard}}}:minutes:{name}"
 
     def seen(self, name: str, minute: int) -> str:
         """Versioned SeenTrades of one UTC minute of event time."""

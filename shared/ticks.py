@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
@@ -176,6 +176,35 @@ class Ticks:
             _summed(_column("receive_time_us", message.receive_time_us, n, np.int64)),
             _summed(_column("sequence", message.sequence, n, np.int64)),
         )
+
+
+def joined(batches: Sequence[Ticks]) -> Ticks:
+    """Return batches of one source as one, their entries one after the other."""
+    texts = None
+    if any(batch.trade_id_text is not None for batch in batches):
+        texts = np.concatenate(
+            [
+                np.full(len(b), "", dtype=object) if b.trade_id_text is None else b.trade_id_text
+                for b in batches
+            ]
+        )
+
+    def column(name: str) -> Any:
+        return np.concatenate([getattr(batch, name) for batch in batches])
+
+    return Ticks(
+        batches[0].source,
+        tuple(entry for batch in batches for entry in batch.entries),
+        column("event_time_us"),
+        column("price"),
+        column("size"),
+        column("side"),
+        column("trade_id_kind"),
+        column("trade_id"),
+        texts,
+        column("receive_time_us"),
+        column("sequence"),
+    )
 
 
 def _delta(column: Int64s) -> list[int]:

@@ -1,7 +1,7 @@
 -- The atomic step: all values as they were read, the event not applied before, or nothing happens.
 -- KEYS: 1 marker, 2 epoch, 3.. the n values to write, then the keys of the index operations.
 -- ARGV: 1 epoch as read, 2 life of the marker in ms (0: no marker), 3 n,
---       then n pairs of (version as read, new value), then the index operations as JSON.
+--       then n pairs of (version as read, new value or '' to delete), then the index operations as JSON.
 if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 'epoch' end
 if ARGV[2] ~= '0' and redis.call('EXISTS', KEYS[1]) == 1 then return 'applied' end
 local n = tonumber(ARGV[3])
@@ -9,7 +9,8 @@ for i = 1, n do
   if redis.call('GETRANGE', KEYS[2 + i], 0, 7) ~= ARGV[2 + 2 * i] then return 'conflict' end
 end
 for i = 1, n do
-  redis.call('SET', KEYS[2 + i], ARGV[3 + 2 * i])
+  local value = ARGV[3 + 2 * i]
+  if value == '' then redis.call('DEL', KEYS[2 + i]) else redis.call('SET', KEYS[2 + i], value) end
 end
 for _, operation in ipairs(cjson.decode(ARGV[4 + 2 * n])) do
   local name, key = operation[1], KEYS[operation[2]]

@@ -4,21 +4,30 @@
 2. Read the instruments, the trades seen, and drop ticks whose trade was counted.
 3. Kernel and roll-up: partial candles of every timeframe.
 4. Read the touched candles, and open ones that the new watermark closes; merge; raise revisions.
+   A candle that has left the state is not begun again: it is late, to be repaired from storage.
 5. Write all, set the marker, in one step that fails when any value has changed since it was read.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import base64
+from dataclasses import dataclass, field
 from typing import Final
 
 from functions.candle_aggregate.instrument import Instrument, instruments_of
-from functions.candle_aggregate.seen import SeenTrades, minutes_with_ids, unseen
+from functions.candle_aggregate.seen import (
+    MINUTE_US,
+    MinuteKey,
+    SeenTrades,
+    minutes_with_ids,
+    unseen,
+)
 from functions.candle_aggregate.store import Step, Store, Versioned
 from shared import metrics
 from shared.candle import CandleState
 from shared.errors import TransientError
 from shared.kernel import CandleKey, partial_candles, rolled_up
+from shared.late import encode_late
 from shared.state import end_us, pack
 from shared.ticks import Ticks
 from shared.timeframes import Timeframe
@@ -31,22 +40,36 @@ COUNTER_BITS: Final = 32
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """How candles are made. `ladder`: the base timeframe first. Times in microseconds."""
+    """How candles are made. `ladder`: the base timeframe first. Times in microseconds.
+
+    `keep_us`: how long a closed candle stays in the state untouched. `shards`: how many states the
+    instruments are divided among.
+    """
 
     ladder: tuple[Timeframe, ...]
     allowed_lateness_us: int
     idle_us: int
     marker_ms: int
+    keep_us: int = 600_000_000
+    shards: int = 1
 
     def timeframe(self, name: str) -> Timeframe:
         """Return the timeframe of the ladder, or one that was in it before."""
         return next((t for t in self.ladder if t.name == name), None) or Timeframe.parse(name)
 
 
+@dataclass(slots=True)
+class Applied:
+    """What an event changed: closed candles by key, and candles that it came too late for."""
+
+    closed: dict[str, CandleState] = field(default_factory=dict)
+    late: list[CandleKey] = field(default_factory=list)
+
+
 def apply_ticks(
     store: Store, rules: Rules, epoch: int, event_id: str, ticks: Ticks, now_us: int
-) -> dict[str, CandleState] | None:
-    """Apply an event's ticks once; return the closed candles it changed by key, None if repeated.
+) -> Applied | None:
+    """Apply an event's ticks once; return what it changed, None when it was applied before.
 
     Raises TransientError when Redis is away or other workers keep winning.
     """
@@ -56,52 +79,72 @@ def apply_ticks(
         if store.is_applied(event_id):
             return None
         step = Step()
-        known = store.read([store.keys.instrument(name) for name in batch])
-        fresh, duplicates = _unseen_ticks(store, step, ticks, minutes)
-        watermarks = _advance(store, step, batch, known)
+        instruments = _advance(store, step, batch)
+        fresh = _unseen_ticks(store, step, rules, ticks, minutes, instruments)
         changes = rolled_up(partial_candles(fresh, rules.ladder[0]), rules.ladder)
-        closed = _merge(store, step, rules, epoch, changes, watermarks, now_us)
+        applied = _merge(store, step, rules, epoch, changes, instruments, now_us)
+        if applied.late:
+            late = base64.b64encode(pack(now_us // 1000, encode_late(event_id, applied.late)))
+            step.hash_set(store.keys.late, event_id, late)
         outcome = store.apply(step, epoch, event_id=event_id, marker_ms=rules.marker_ms)
         if outcome == "applied":
             return None
         if outcome == "ok":
-            metrics.TICKS_DUPLICATE.inc(duplicates)
-            return closed
+            metrics.TICKS_DUPLICATE.inc(len(ticks) - len(fresh))
+            metrics.CANDLES_LATE.inc(len(applied.late))
+            return applied
         metrics.APPLY_CONFLICTS.inc()
     raise TransientError(f"{MAX_TRIES} conflicts in a row: too many workers on one instrument")
 
 
+def _advance(store: Store, step: Step, batch: dict[str, Instrument]) -> dict[str, Instrument]:
+    """Write the instruments, which also makes concurrent events of one instrument conflict."""
+    known = store.read([store.keys.instrument(name) for name in batch])
+    joined = {}
+    for name, here in batch.items():
+        key = store.keys.instrument(name)
+        read = known[key]
+        joined[name] = here.joined(None if read.value is None else Instrument.decode(read.value))
+        step.write(key, read, pack(read.number + 1, joined[name].encode()))
+        if read.value is None:
+            step.index("SADD", store.keys.instruments, name)
+    return joined
+
+
 def _unseen_ticks(
-    store: Store, step: Step, ticks: Ticks, minutes: dict[tuple[str, int], list[slice]]
-) -> tuple[Ticks, int]:
-    keys = {key: store.keys.seen(*key) for key in minutes}
+    store: Store,
+    step: Step,
+    rules: Rules,
+    ticks: Ticks,
+    minutes: dict[MinuteKey, list[slice]],
+    instruments: dict[str, Instrument],
+) -> Ticks:
+    """Drop ticks whose trade was counted. Below the last floor nothing is counted, or kept."""
+    longest = rules.ladder[-1].name
+    live = {
+        key: runs
+        for key, runs in minutes.items()
+        if key[1] * MINUTE_US >= instruments[key[0]].floor(longest)
+    }
+    keys = {key: store.keys.seen(*key) for key in live}
     read = store.read(list(keys.values()))
     seen = {
         key: SeenTrades.none() if (blob := read[name].value) is None else SeenTrades.decode(blob)
         for key, name in keys.items()
     }
-    keep, grown = unseen(ticks, minutes, seen)
+    keep, grown = unseen(ticks, live, seen)
     for key, trades in grown.items():
-        name = keys[key]
-        step.write(name, read[name], pack(read[name].number + 1, trades.encode()))
-    fresh = ticks if keep.all() else ticks.select(keep)
-    return fresh, len(ticks) - len(fresh)
+        put_seen(store, step, key, read[keys[key]], trades)
+    return ticks if keep.all() else ticks.select(keep)
 
 
-def _advance(
-    store: Store, step: Step, batch: dict[str, Instrument], known: dict[str, Versioned]
-) -> dict[str, int]:
-    """Write the instruments, which also makes concurrent events of one instrument conflict."""
-    watermarks = {}
-    for name, here in batch.items():
-        key = store.keys.instrument(name)
-        read = known[key]
-        joined = here.joined(None if read.value is None else Instrument.decode(read.value))
-        step.write(key, read, pack(read.number + 1, joined.encode()))
-        if read.value is None:
-            step.index("SADD", store.keys.instruments, name)
-        watermarks[name] = joined.watermark_us
-    return watermarks
+def put_seen(
+    store: Store, step: Step, minute: MinuteKey, read: Versioned, trades: SeenTrades
+) -> None:
+    """Add to the step a minute's seen trades and their place in the index."""
+    step.write(store.keys.seen(*minute), read, pack(read.number + 1, trades.encode()))
+    if read.value is None:
+        step.index("ZADD", store.keys.minutes(minute[0]), str(minute[1]), str(minute[1]))
 
 
 def _merge(
@@ -110,51 +153,74 @@ def _merge(
     rules: Rules,
     epoch: int,
     changes: dict[CandleKey, CandleState],
-    watermarks: dict[str, int],
+    instruments: dict[str, Instrument],
     now_us: int,
-) -> dict[str, CandleState]:
-    limits = {name: mark - rules.allowed_lateness_us for name, mark in watermarks.items()}
+) -> Applied:
+    applied = Applied()
+    limits = {
+        name: instrument.watermark_us - rules.allowed_lateness_us
+        for name, instrument in instruments.items()
+    }
     due = set(store.open_until(limits.items())) - changes.keys()
     keys = {candle: store.keys.candle(*candle) for candle in [*changes, *sorted(due)]}
     read = store.read(list(keys.values()))
-    closed: dict[str, CandleState] = {}
     for candle, key in keys.items():
+        name, timeframe, start_us = candle
         blob = read[key].value
-        present = None if blob is None else CandleState.decode(blob)
         change = changes.get(candle)
-        if present is None and change is None:
+        if blob is not None:
+            present = CandleState.decode(blob)
+            state = present if change is None else present.merge(change)
+        elif change is None:
             continue
-        state = present.merge(change) if present and change else (present or change)
-        assert state is not None
-        ends = end_us(rules.timeframe(candle[1]), candle[2])
-        is_closed = (present is not None and present.candle.closed) or ends <= limits[candle[0]]
-        state = revised(state, read[key].number, epoch, closed=is_closed)
-        put_candle(store, step, key, read[key], state, ends, now_us)
-        if is_closed:
-            closed[key] = state
-    for name in watermarks:
+        elif start_us < instruments[name].floor(timeframe):
+            applied.late.append(candle)
+            continue
+        else:
+            state = change
+        ends = end_us(rules.timeframe(timeframe), start_us)
+        closed = state.closed or ends <= limits[name]
+        state = revised(state, read[key].number, epoch, now_us, closed=closed)
+        put_candle(store, step, rules, key, read[key], state)
+        if closed:
+            applied.closed[key] = state
+    for name in instruments:
         step.recompute_due(store.keys.open(name), store.keys.due, name)
-    return closed
+    return applied
 
 
-def revised(state: CandleState, version: int, epoch: int, *, closed: bool) -> CandleState:
+def revised(
+    state: CandleState, version: int, epoch: int, now_us: int, *, closed: bool
+) -> CandleState:
     """Return the candle one revision further, within the epoch."""
-    revision = max(version, epoch << COUNTER_BITS) + 1
-    return replace(state, candle=replace(state.candle, closed=closed, revision=revision))
+    return CandleState(
+        state.instrument,
+        state.timeframe,
+        state.start_us,
+        state.bar,
+        closed,
+        state.partial,
+        state.complete,
+        max(version, epoch << COUNTER_BITS) + 1,
+        now_us,
+    )
 
 
 def put_candle(
-    store: Store, step: Step, key: str, read: Versioned, state: CandleState, ends: int, now_us: int
+    store: Store, step: Step, rules: Rules, key: str, read: Versioned, state: CandleState
 ) -> None:
     """Add to the step a candle's value and its places in the indexes."""
-    candle = state.candle
-    step.write(key, read, pack(candle.revision, state.encode()))
-    member = f"{candle.timeframe}:{candle.start_us}"
+    name, timeframe, start_us = state.instrument, state.timeframe, state.start_us
+    step.write(key, read, pack(state.revision, state.encode()))
     if read.value is None:
-        start = str(candle.start_us)
-        step.index("ZADD", store.keys.candles(candle.instrument, candle.timeframe), start, start)
-    if candle.closed:
-        step.index("ZREM", store.keys.open(candle.instrument), member)
-        step.index("HSET", store.keys.unpublished, key, f"{candle.revision}:{now_us // 1000}")
+        step.index("ZADD", store.keys.candles(name, timeframe), str(start_us), str(start_us))
+    member = f"{timeframe}:{start_us}"
+    if state.closed:
+        step.index("ZREM", store.keys.open(name), member)
+        since_ms = state.touched_us // 1000
+        step.index("HSET", store.keys.unpublished, key, f"{state.revision}:{since_ms}")
+        look_ms = since_ms + rules.keep_us // 1000
+        step.index("ZADD", store.keys.evictable, "NX", str(look_ms), f"{timeframe}:{name}")
     elif read.value is None:
-        step.index("ZADD", store.keys.open(candle.instrument), str(ends), member)
+        ends = end_us(rules.timeframe(timeframe), start_us)
+        step.index("ZADD", store.keys.open(name), str(ends), member)

@@ -1,4 +1,4 @@
-"""The clock's work: close candles of quiet instruments, emit again what nobody confirmed."""
+"""What the clock finds to do in the state: due candles to close, and what nobody confirmed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from functions.candle_aggregate.apply import Rules, put_candle, revised
 from functions.candle_aggregate.instrument import Instrument
 from functions.candle_aggregate.store import Step, Store
 from shared.candle import CandleState
-from shared.state import end_us
 
 DUE_AT_ONCE: Final = 500
 RESEND_AFTER_MS: Final = 5_000
@@ -39,9 +38,9 @@ def close_quiet(store: Store, rules: Rules, epoch: int, now_us: int) -> dict[str
             if value is None:
                 step.index("ZREM", store.keys.open(name), f"{candle[1]}:{candle[2]}")
                 continue
-            state = revised(CandleState.decode(value), read[key].number, epoch, closed=True)
-            ends = end_us(rules.timeframe(candle[1]), candle[2])
-            put_candle(store, step, key, read[key], state, ends, now_us)
+            state = CandleState.decode(value)
+            state = revised(state, read[key].number, epoch, now_us, closed=True)
+            put_candle(store, step, rules, key, read[key], state)
             changed[key] = state
         step.recompute_due(store.keys.open(name), store.keys.due, name)
         if store.apply(step, epoch) == "ok":
@@ -62,4 +61,15 @@ def unconfirmed(
         key: CandleState.decode(read.value)
         for key, read in store.read(waiting).items()
         if read.value is not None
+    }
+
+
+def unconfirmed_late(
+    store: Store, now_us: int, after_ms: int = RESEND_AFTER_MS
+) -> dict[str, bytes]:
+    """Return late batches that have waited for their confirmation too long, by event."""
+    return {
+        event_id: batch
+        for event_id, (since_ms, batch) in store.late().items()
+        if now_us // 1000 - since_ms >= after_ms
     }

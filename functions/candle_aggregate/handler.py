@@ -1,32 +1,41 @@
-"""Events to the stage's work: ticks are applied, the clock closes and sends again."""
+"""Events to the stage's work: ticks are applied, the clock does what no tick brings about."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from functions.candle_aggregate.apply import Rules, apply_ticks
-from functions.candle_aggregate.clock import close_quiet, unconfirmed
-from functions.candle_aggregate.publish import STAGE, publication
+from functions.candle_aggregate.apply import Applied, Rules, apply_ticks
+from functions.candle_aggregate.clock import close_quiet, unconfirmed, unconfirmed_late
+from functions.candle_aggregate.evict import evict
+from functions.candle_aggregate.publish import STAGE, publication, together
+from functions.candle_aggregate.reconcile import reconcile
+from functions.candle_aggregate.repair import repair
 from functions.candle_aggregate.store import Store
 from shared import events, metrics
 from shared.adapter.app import Outcome
 from shared.adapter.event import Event
 from shared.errors import PermanentError
+from shared.late import encode_late
+from shared.stores.postgres import Postgres
 from shared.ticks import Ticks
 
 CLOCK_MAX_AGE_S: Final = 5.0
+EVICT_EACH_S: Final = 5
+REPAIR_EACH_S: Final = 2
+RECONCILE_EACH_S: Final = 10
 
 
 @dataclass(slots=True)
 class Aggregate:
-    """The stage's handler. `epoch_of` returns a shard's epoch, beginning it where it must."""
+    """The stage's handler. `epoch_of` returns a shard's epoch; a lost state is rebuilt first."""
 
     rules: Rules
-    stores: Sequence[Store]
+    stores: list[Store]
+    postgres: Postgres
     epoch_of: Callable[[Store], int]
 
     def __call__(self, event: Event) -> Outcome:
@@ -43,39 +52,51 @@ class Aggregate:
         ticks = Ticks.decode(event.data())
         if not len(ticks):
             return Outcome()
-        shard = int(event.attributes.get(events.SHARD, "0"))
-        if shard >= len(self.stores):
-            raise PermanentError(
-                "unknown_shard",
-                f"shard {shard} of {len(self.stores)}: SHARDS differs from normalize",
-            )
-        store = self.stores[shard]
+        store = self._store(event)
         now_us = time.time_ns() // 1000
-        closed = apply_ticks(store, self.rules, self.epoch_of(store), event.id, ticks, now_us)
-        if closed is None:
+        applied = apply_ticks(store, self.rules, self.epoch_of(store), event.id, ticks, now_us)
+        if applied is None:
             # Applied before: what that delivery may not have emitted any more is emitted now.
             metrics.EVENTS_REPEATED.labels(STAGE).inc()
-            return publication(store, unconfirmed(store, now_us, after_ms=0))
-        return publication(store, closed)
+            late = unconfirmed_late(store, now_us, after_ms=0)
+            return publication(store, unconfirmed(store, now_us, after_ms=0), late)
+        return _published(store, applied, event.id)
+
+    def _store(self, event: Event) -> Store:
+        shard = event.attributes.get(events.SHARD, "0")
+        if not shard.isdigit() or int(shard) >= len(self.stores):
+            raise PermanentError(
+                "unknown_shard",
+                f"shard {shard} of {len(self.stores)}: SHARDS must be the same as in normalize",
+            )
+        return self.stores[int(shard)]
 
     def _clock(self, event: Event) -> Outcome:
         now_us = time.time_ns() // 1000
         if _age_s(event, now_us) > CLOCK_MAX_AGE_S:
             return Outcome()
-        outcomes = []
+        return together(self._due(now_us))
+
+    def _due(self, now_us: int) -> Iterator[Outcome]:
+        """Do what this second asks for; what a lost clock event leaves undone, a later one does."""
+        second = now_us // 1_000_000
         for store in self.stores:
-            epoch = store.epoch()
-            if epoch is None:
-                continue  # nothing was applied yet
-            due = close_quiet(store, self.rules, epoch, now_us)
-            outcomes.append(publication(store, {**unconfirmed(store, now_us), **due}))
+            epoch = self.epoch_of(store)
+            closed = close_quiet(store, self.rules, epoch, now_us)
+            waiting = {**unconfirmed(store, now_us), **closed}
+            yield publication(store, waiting, unconfirmed_late(store, now_us))
+            if second % EVICT_EACH_S == 0:
+                evict(store, self.postgres, self.rules, epoch, now_us)
+            if second % RECONCILE_EACH_S == 0:
+                for event_id, applied in reconcile(store, self.postgres, self.rules, epoch, now_us):
+                    yield _published(store, applied, event_id)
+        if second % REPAIR_EACH_S == 0:
+            yield repair(self.stores, self.postgres, self.rules, now_us)
 
-        def confirmed() -> None:
-            for outcome in outcomes:
-                if outcome.after_emit is not None:
-                    outcome.after_emit()
 
-        return Outcome([output for outcome in outcomes for output in outcome.emit], confirmed)
+def _published(store: Store, applied: Applied, event_id: str) -> Outcome:
+    late = {event_id: encode_late(event_id, applied.late)} if applied.late else {}
+    return publication(store, applied.closed, late)
 
 
 def _age_s(event: Event, now_us: int) -> float:

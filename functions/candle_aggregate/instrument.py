@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from shared.decimals import from_mantissa, to_text
 from shared.order import OrderKey
 from shared.schema import state_pb2
 from shared.ticks import Ticks
+
+NO_FLOOR = -(2**63)
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +20,7 @@ class Instrument:
 
     `watermark_us`: the furthest event time seen. `last`, `last_price`, `last_size`: the latest
     trade in the total order. `received_us`: wall clock when the last event for it was applied.
+    `floors`: by timeframe, where candles begin to be in the state; those before have left it.
     """
 
     name: str
@@ -25,6 +29,16 @@ class Instrument:
     last_price: Decimal
     last_size: Decimal
     received_us: int
+    floors: Mapping[str, int] = field(default_factory=dict)
+
+    def floor(self, timeframe: str) -> int:
+        """Return the start (us) before which candles of the timeframe are not in the state."""
+        return self.floors.get(timeframe, NO_FLOOR)
+
+    def raised(self, timeframe: str, floor_us: int) -> Instrument:
+        """Return the instrument with a floor that is at least so high."""
+        floor = max(self.floor(timeframe), floor_us)
+        return replace(self, floors={**self.floors, timeframe: floor})
 
     def joined(self, other: Instrument | None) -> Instrument:
         """Return what both know: nothing moves backward."""
@@ -38,6 +52,10 @@ class Instrument:
             newest.last_price,
             newest.last_size,
             max(self.received_us, other.received_us),
+            {
+                timeframe: max(self.floor(timeframe), other.floor(timeframe))
+                for timeframe in self.floors.keys() | other.floors.keys()
+            },
         )
 
     def encode(self) -> bytes:
@@ -49,6 +67,7 @@ class Instrument:
             last_price=to_text(self.last_price),
             last_size=to_text(self.last_size),
             received_us=self.received_us,
+            floor_us=dict(self.floors),
         ).SerializeToString()
 
     @classmethod
@@ -62,6 +81,7 @@ class Instrument:
             Decimal(message.last_price),
             Decimal(message.last_size),
             message.received_us,
+            dict(message.floor_us),
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -31,7 +32,6 @@ class Settings:
     redis_url: str = field(repr=False)
     database_url: str = field(repr=False)
     rules: Rules
-    shards: int
 
     @classmethod
     def from_env(cls, mapping: Mapping[str, str]) -> Settings:
@@ -44,9 +44,10 @@ class Settings:
                 ladder=env.parsed("TIMEFRAMES", DEFAULT_LADDER, parse_ladder),
                 allowed_lateness_us=env.integer("ALLOWED_LATENESS_MS", 2_000, 0, 3_600_000) * 1000,
                 idle_us=env.integer("IDLE_MS", 5_000, 100, 3_600_000) * 1000,
-                marker_ms=env.integer("MARKER_TTL_S", 86_400, 60, 30 * 86_400) * 1000,
+                marker_ms=env.integer("MARKER_TTL_S", 25_200, 60, 30 * 86_400) * 1000,
+                keep_us=env.integer("KEEP_S", 600, 1, 30 * 86_400) * 1_000_000,
+                shards=env.integer("SHARDS", 1, 1, 1024),
             ),
-            shards=env.integer("SHARDS", 1, 1, 1024),
         )
         env.check()
         return settings
@@ -54,20 +55,26 @@ class Settings:
 
 settings = Settings.from_env(os.environ)
 client = connect(settings.redis_url)
-postgres = Postgres(settings.database_url, size=2)
-stores = [Store(client, Keys(shard)) for shard in range(settings.shards)]
+postgres = Postgres(settings.database_url, size=4)
+stores = [Store(client, Keys(shard)) for shard in range(settings.rules.shards)]
+
+
+def epoch_of(store: Store) -> int:
+    """Return a shard's epoch; rebuild its state where it is lost."""
+    return current_epoch(store, postgres, settings.rules, time.time_ns() // 1000)
 
 
 def ready() -> None:
-    """Raise TransientError while a store is away or the state is lost."""
+    """Raise TransientError while a store is away or the state is being rebuilt."""
     for store in stores:
-        current_epoch(store, postgres)
+        epoch_of(store)
 
 
 app = event_app(
     STAGE,
-    Aggregate(settings.rules, stores, lambda store: current_epoch(store, postgres)),
+    Aggregate(settings.rules, stores, postgres, epoch_of),
     os.environ,
+    concurrency=2,
     ready=ready,
 )
 

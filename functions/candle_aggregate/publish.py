@@ -1,45 +1,67 @@
-"""Closed candles to events, and the note that they were taken."""
+"""What has changed to events, and the note that they were taken."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from functions.candle_aggregate.store import Store
 from shared import events, metrics
 from shared.adapter.app import Outcome
 from shared.adapter.event import OutgoingEvent
-from shared.candle import CandleState, encode_batch
+from shared.candle import Candle, CandleState, encode_batch
 
 STAGE: Final = "candle-aggregate"
 CANDLES_AN_EVENT: Final = 500
 
 
-def publication(store: Store, closed: dict[str, CandleState]) -> Outcome:
-    """Emit the candles, then note it. Whatever is cut off between the two is emitted again."""
-    revisions = [(key, state.candle.revision) for key, state in sorted(closed.items())]
-    if not revisions:
-        return Outcome()
-    outputs = []
-    for first in range(0, len(revisions), CANDLES_AN_EVENT):
-        some = revisions[first : first + CANDLES_AN_EVENT]
-        outputs.append(
-            OutgoingEvent.packed(
-                _event_id(store.keys.shard, some),
-                events.CANDLES,
-                encode_batch([closed[key].candle for key, _ in some]),
-                {events.CLOSED: "true", events.SHARD: str(store.keys.shard)},
-            )
-        )
+def publication(
+    store: Store, closed: Mapping[str, CandleState], late: Mapping[str, bytes] | None = None
+) -> Outcome:
+    """Emit closed candles and late batches, then note it.
+
+    Whatever is cut off between the two is emitted again.
+    """
+    candles = [state.candle for _, state in sorted(closed.items())]
+    revisions = [(key, state.revision) for key, state in closed.items()]
+    outputs = candle_events(candles, store.keys.shard)
+    for event_id, batch in (late or {}).items():
+        outputs.append(OutgoingEvent.packed(f"{event_id}/{STAGE}/late", events.LATE, batch))
 
     def confirmed() -> None:
         store.mark_published(revisions)
-        metrics.CANDLES_PUBLISHED.inc(len(revisions))
+        store.mark_late_emitted(list(late or {}))
+        metrics.CANDLES_PUBLISHED.inc(len(candles))
 
-    return Outcome(outputs, confirmed)
+    return Outcome(outputs, confirmed) if outputs else Outcome()
 
 
-def _event_id(shard: int, revisions: list[tuple[str, int]]) -> str:
-    """Name the event by what it says: candles and revisions. The same content has the same id."""
-    digest = hashlib.sha256("\n".join(f"{key} {rev}" for key, rev in revisions).encode())
-    return f"{STAGE}/{shard}/{digest.hexdigest()[:32]}"
+def candle_events(candles: list[Candle], shard: int) -> list[OutgoingEvent]:
+    """Return events of closed candles, each named by what it says: same content, same id."""
+    outputs = []
+    for first in range(0, len(candles), CANDLES_AN_EVENT):
+        some = candles[first : first + CANDLES_AN_EVENT]
+        names = (f"{c.instrument} {c.timeframe} {c.start_us} {c.revision}" for c in some)
+        digest = hashlib.sha256("\n".join(names).encode()).hexdigest()[:32]
+        outputs.append(
+            OutgoingEvent.packed(
+                f"{STAGE}/{shard}/{digest}",
+                events.CANDLES,
+                encode_batch(some),
+                {events.CLOSED: "true", events.SHARD: str(shard)},
+            )
+        )
+    return outputs
+
+
+def together(outcomes: Iterable[Outcome]) -> Outcome:
+    """Return one outcome that emits all, then notes all."""
+    every = list(outcomes)
+    notes: list[Callable[[], None]] = [o.after_emit for o in every if o.after_emit is not None]
+
+    def confirmed() -> None:
+        for note in notes:
+            note()
+
+    return Outcome([output for outcome in every for output in outcome.emit], confirmed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -52,9 +53,17 @@ class Step:
         """Replace a value that was read."""
         self.writes[key] = (read.version, value)
 
+    def delete(self, key: str, read: Versioned) -> None:
+        """Delete a value that was read."""
+        self.writes[key] = (read.version, b"")
+
     def index(self, name: str, key: str, *arguments: str) -> None:
         """Add an index command, such as ZADD."""
         self.operations.append([name, key, *arguments])
+
+    def hash_set(self, key: str, name: str, value: bytes) -> None:
+        """Set a field of a hash; `value` must be ASCII, since index commands travel as JSON."""
+        self.operations.append(["HSET", key, name, value.decode("ascii")])
 
     def recompute_due(self, open_key: str, due_key: str, instrument: str) -> None:
         """Set when the instrument is due from its open candles, after the other commands."""
@@ -76,10 +85,54 @@ class Store:
             value = cast(bytes | None, self._client.get(self.keys.epoch))
         return None if value is None else int(value)
 
-    def begin(self, epoch: int) -> None:
-        """Set the epoch where there is none."""
+    def begin(self, epoch: int, reconciled_us: int = 0) -> None:
+        """Set the epoch where there is none, and until when stored events are in the state."""
         with translated():
+            self._client.set(self.keys.reconciled, reconciled_us)
             self._client.set(self.keys.epoch, epoch, nx=True)
+
+    def clear(self) -> None:
+        """Delete every key of the shard: what a rebuild that was cut off has left."""
+        with translated():
+            for key in self._client.scan_iter(f"{{{self.keys.shard}}}:*", count=1_000):
+                self._client.unlink(key)
+
+    def fill(self, step: Step) -> None:
+        """Write a step without comparing anything, while there is no epoch."""
+        with translated(), self._client.pipeline(transaction=False) as pipe:
+            for key, (_, value) in step.writes.items():
+                pipe.set(key, value)
+            for command, *arguments in step.operations:
+                if command == "DUE":
+                    _, due_key, instrument = (str(each) for each in arguments)
+                    pipe.zadd(due_key, {instrument: 0})
+                else:
+                    pipe.execute_command(str(command), *arguments)  # type: ignore[no-untyped-call]
+            pipe.execute()
+
+    def set_markers(self, event_ids: Sequence[str], life_ms: int) -> None:
+        """Note that events are in the state."""
+        with translated(), self._client.pipeline(transaction=False) as pipe:
+            for event_id in event_ids:
+                pipe.set(self.keys.marker(event_id), 1, px=life_ms)
+            pipe.execute()
+
+    def are_applied(self, event_ids: Sequence[str]) -> list[bool]:
+        """Tell for each event whether its marker is there."""
+        with translated(), self._client.pipeline(transaction=False) as pipe:
+            for event_id in event_ids:
+                pipe.exists(self.keys.marker(event_id))
+            return [bool(answer) for answer in pipe.execute()]
+
+    def reconciled_us(self) -> int:
+        """Return until when stored events are known to be applied, by the clock of Postgres."""
+        with translated():
+            return int(cast(bytes | None, self._client.get(self.keys.reconciled)) or 0)
+
+    def set_reconciled_us(self, until_us: int) -> None:
+        """Note until when stored events are applied."""
+        with translated():
+            self._client.set(self.keys.reconciled, until_us)
 
     def read(self, keys: Sequence[str]) -> dict[str, Versioned]:
         """Read versioned values."""
@@ -156,6 +209,58 @@ class Store:
             revision, since = value.split(b":")
             found.append((key.decode(), int(revision), int(since)))
         return sorted(found)[:limit]
+
+    def candles(self, name: str, timeframe: str, limit: int) -> list[int]:
+        """Return the starts (us) of an instrument's candles in state, oldest first."""
+        with translated():
+            members = cast(
+                list[bytes], self._client.zrange(self.keys.candles(name, timeframe), 0, limit - 1)
+            )
+        return [int(member) for member in members]
+
+    def minutes_before(self, name: str, minute: int) -> list[int]:
+        """Return minutes whose seen trades are in state, before the given one."""
+        with translated():
+            members = cast(
+                list[bytes],
+                self._client.zrange(self.keys.minutes(name), "-inf", f"({minute}", byscore=True),
+            )
+        return [int(member) for member in members]
+
+    def evictable(self, now_ms: int, limit: int) -> list[tuple[str, str]]:
+        """Return (instrument, timeframe) that may have candles to let go."""
+        with translated():
+            members = cast(
+                list[bytes],
+                self._client.zrange(
+                    self.keys.evictable, "-inf", now_ms, byscore=True, offset=0, num=limit
+                ),
+            )
+        pairs = (member.decode().split(":", 1) for member in members)
+        return [(name, timeframe) for timeframe, name in pairs]
+
+    def are_unpublished(self, keys: Sequence[str]) -> list[bool]:
+        """Tell for each candle key whether it waits to be emitted."""
+        if not keys:
+            return []
+        with translated():
+            found = cast(list[bytes | None], self._client.hmget(self.keys.unpublished, list(keys)))
+        return [value is not None for value in found]
+
+    def late(self) -> dict[str, tuple[int, bytes]]:
+        """Return the late batches to be emitted: event id -> (since when in ms, LateBatch)."""
+        with translated():
+            entries = cast(dict[bytes, bytes], self._client.hgetall(self.keys.late))
+        return {
+            event_id.decode(): unpack(base64.b64decode(value))
+            for event_id, value in entries.items()
+        }
+
+    def mark_late_emitted(self, event_ids: Sequence[str]) -> None:
+        """Note that late batches were emitted."""
+        if event_ids:
+            with translated():
+                self._client.hdel(self.keys.late, *event_ids)
 
     def mark_published(self, revisions: Iterable[tuple[str, int]]) -> None:
         """Note that candles were emitted at these revisions."""

@@ -13,6 +13,7 @@ from shared import candle, events, metrics, rejects
 from shared.adapter.app import Outcome
 from shared.adapter.event import Event
 from shared.errors import PermanentError
+from shared.late import decode_late
 from shared.ticks import Ticks
 
 STAGE = "persist"
@@ -28,7 +29,8 @@ class Persist:
         """Write an event's rows once. Raises PermanentError for what cannot be read."""
         if event.type == events.TICKS:
             ticks = Ticks.decode(event.data())
-            written = self.writer.ticks(event.id, list(segments(event.id, ticks)))
+            shard = int(event.attributes.get(events.SHARD, "0"))
+            written = self.writer.ticks(event.id, list(segments(event.id, ticks)), shard)
             metrics.TICKS_STORED.inc(len(ticks) if written else 0)
         elif event.type == events.CANDLES:
             candles = _candles(event)
@@ -38,6 +40,9 @@ class Persist:
             source, items = rejects.decode(event.data())
             written = self.writer.rejects(event.id, source, items)
             metrics.REJECTS_STORED.inc(len(items) if written else 0)
+        elif event.type == events.LATE:
+            tick_event_id, late = decode_late(event.data())
+            written = self.writer.repairs(event.id, tick_event_id, late)
         else:
             raise PermanentError("unexpected_type", f"persist does not take {event.type}")
         if not written:

@@ -11,6 +11,7 @@ from psycopg import Connection, sql
 from functions.persist.partitions import Partitions
 from functions.persist.segments import Segment
 from shared.candle import Candle
+from shared.kernel import CandleKey
 from shared.rejects import Reject
 from shared.stores.arrays import register
 from shared.stores.postgres import Postgres
@@ -54,11 +55,11 @@ class Writer:
         self._postgres = postgres
         self._partitions = Partitions(postgres)
 
-    def ticks(self, event_id: str, rows: Sequence[Segment]) -> bool:
+    def ticks(self, event_id: str, rows: Sequence[Segment], shard: int = 0) -> bool:
         """Write tick segments. Raises TransientError."""
         self._partitions.ensure(row.day for row in rows)
         with self._postgres.connection() as connection:
-            if not _first_time(connection, event_id):
+            if not _first_time(connection, event_id, shard):
                 return False
             register(connection)
             values = [_values(row, _SEGMENT_COLUMNS) for row in rows]
@@ -89,14 +90,27 @@ class Writer:
             connection.cursor().executemany(_INSERT_REJECT, rows)
         return True
 
+    def repairs(self, event_id: str, tick_event_id: str, candles: Sequence[CandleKey]) -> bool:
+        """Queue candles to be recomputed. Raises TransientError."""
+        with self._postgres.connection() as connection:
+            if not _first_time(connection, event_id):
+                return False
+            connection.cursor().executemany(
+                "INSERT INTO repairs (instrument, timeframe, start_us, event_id)"
+                " VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING",
+                [(*key, tick_event_id) for key in candles],
+            )
+        return True
+
 
 def _values(row: object, columns: Sequence[str]) -> tuple[Any, ...]:
     return tuple(getattr(row, name) for name in columns)
 
 
-def _first_time(connection: Connection, event_id: str) -> bool:
+def _first_time(connection: Connection, event_id: str, shard: int | None = None) -> bool:
     """Claim the event; a concurrent delivery waits here until this one commits or rolls back."""
     cursor = connection.execute(
-        "INSERT INTO applied_events (event_id) VALUES (%s) ON CONFLICT DO NOTHING", (event_id,)
+        "INSERT INTO applied_events (event_id, shard) VALUES (%s, %s) ON CONFLICT DO NOTHING",
+        (event_id, shard),
     )
     return cursor.rowcount == 1

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import LiteralString
 
 import psycopg
-from psycopg import Connection, errors
+from psycopg import Connection, IsolationLevel, errors
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from shared.errors import TransientError
@@ -32,7 +32,7 @@ class Postgres:
         self._migrated = False
 
     @contextmanager
-    def connection(self) -> Iterator[Connection]:
+    def connection(self, isolation: IsolationLevel | None = None) -> Iterator[Connection]:
         """Yield a connection in a transaction, committed at the end. Raises TransientError."""
         with translated():
             self._pool.open()
@@ -41,7 +41,15 @@ class Postgres:
                     migrate(connection)
                     connection.commit()
                     self._migrated = True
-                yield connection
+                if isolation is not None:
+                    connection.isolation_level = isolation
+                try:
+                    yield connection
+                    connection.commit()
+                finally:
+                    if isolation is not None:
+                        connection.rollback()
+                        connection.isolation_level = None
 
     def execute(self, statement: LiteralString) -> None:
         """Run one statement in a transaction of its own. Raises TransientError."""
@@ -55,6 +63,19 @@ class Postgres:
     def close(self) -> None:
         """Close all connections."""
         self._pool.close()
+
+
+def next_epoch(connection: Connection) -> int:
+    """Return an epoch for candle revisions that is higher than every one before."""
+    row = connection.execute("SELECT nextval('candle_epoch')").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def try_lock(connection: Connection, name: str) -> bool:
+    """Take an advisory lock until the transaction ends; return False while another holds it."""
+    row = connection.execute("SELECT pg_try_advisory_xact_lock(hashtext(%s))", (name,)).fetchone()
+    return bool(row and row[0])
 
 
 @contextmanager

@@ -8,7 +8,8 @@ from functools import reduce
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.candle import Candle, CandleState, decode_batch, encode_batch
+from shared.candle import Bar, CandleState, decode_batch, encode_batch
+from shared.decimals import EXACT
 from shared.order import OrderKey
 
 PRICES = st.decimals("0.000001", "9e18", allow_nan=False, places=6)
@@ -17,16 +18,13 @@ PRICES = st.decimals("0.000001", "9e18", allow_nan=False, places=6)
 def one_tick(n: int, time_us: int, price: Decimal, size: Decimal, side: int) -> CandleState:
     key = OrderKey(time_us, 1, n, "", 0, "udp-1", n)
     nothing = Decimal(0)
-    return CandleState(
-        Candle(
-            *("A", "1m", 0, price, price, price, price, size, price * size, 1),
-            size if side == 1 else nothing,
-            size if side == 2 else nothing,
-            *(time_us, time_us),
-        ),
-        key,
-        key,
+    bar = Bar(
+        *(price, price, price, price, size, EXACT.multiply(price, size), 1),
+        size if side == 1 else nothing,
+        size if side == 2 else nothing,
+        *(key, key),
     )
+    return CandleState("A", "1m", 0, bar)
 
 
 ticks = st.lists(
@@ -48,7 +46,7 @@ def test_order_and_grouping_do_not_matter(states: list[CandleState], random: obj
         shuffled.append(a.merge(b))
     assert shuffled[0] == expected
 
-    in_order = sorted(states, key=lambda s: s.first)
+    in_order = sorted(states, key=lambda s: s.bar.first)
     candle = expected.candle
     assert candle.open == in_order[0].candle.open
     assert candle.close == in_order[-1].candle.close

@@ -130,14 +130,14 @@ def test_the_watermark_closes_a_candle_and_a_late_tick_corrects_it(
         store, RULES, EPOCH, "e2", as_columns([Tick("A", MINUTE, 2, 100, 1, 1)]), NOW_US
     )
     assert closed is not None
-    (first,) = [s.candle for s in closed.values()]
+    (first,) = [s.candle for s in closed.closed.values()]
     assert (first.start_us, first.closed, first.trade_count) == (0, True, 1)
     assert first.revision >> 32 == EPOCH
     corrected = apply_ticks(
         store, RULES, EPOCH, "e3", as_columns([Tick("A", 9, 3, 250, 1, 1)]), NOW_US
     )
     assert corrected is not None
-    (second,) = [s.candle for s in corrected.values()]
+    (second,) = [s.candle for s in corrected.closed.values()]
     assert (second.start_us, second.closed, second.trade_count) == (0, True, 2)
     assert second.revision > first.revision
     assert second.high == second.close
@@ -146,8 +146,9 @@ def test_the_watermark_closes_a_candle_and_a_late_tick_corrects_it(
 def test_what_was_not_confirmed_is_emitted_again(store: Store) -> None:
     """Cut off between commit and emit, a candle waits; once confirmed it does not."""
     ticks = [Tick("A", 5, 1, 100, 1, 1), Tick("A", MINUTE, 2, 100, 1, 1)]
-    closed = apply_ticks(store, RULES, EPOCH, "e1", as_columns(ticks), NOW_US)
-    assert closed
+    applied = apply_ticks(store, RULES, EPOCH, "e1", as_columns(ticks), NOW_US)
+    assert applied
+    closed = applied.closed
     assert unconfirmed(store, NOW_US) == {}  # its own delivery is still at it
     assert unconfirmed(store, NOW_US + 6_000_000) == closed
     outcome = publication(store, closed)
@@ -163,13 +164,14 @@ def test_a_confirmation_of_an_older_revision_confirms_nothing(store: Store) -> N
     ticks = [Tick("A", 5, 1, 100, 1, 1), Tick("A", MINUTE, 2, 100, 1, 1)]
     first = apply_ticks(store, RULES, EPOCH, "e1", as_columns(ticks), NOW_US)
     assert first
-    outcome = publication(store, first)
+    outcome = publication(store, first.closed)
     second = apply_ticks(
         store, RULES, EPOCH, "e2", as_columns([Tick("A", 9, 3, 250, 1, 1)]), NOW_US
     )
     assert outcome.after_emit is not None
     outcome.after_emit()
-    assert unconfirmed(store, NOW_US + 6_000_000) == second
+    assert second
+    assert unconfirmed(store, NOW_US + 6_000_000) == second.closed
 
 
 def test_the_clock_closes_the_candles_of_a_quiet_instrument(

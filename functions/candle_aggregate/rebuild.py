@@ -1,0 +1,101 @@
+"""Redis lost, or new: the state is built from what Postgres holds, under a new epoch.
+
+From one snapshot of the database: the markers of the events that are stored, and the candles, seen
+trades and latest trades of the last interval of the longest timeframe of each instrument. What was
+applied to the lost state but is not stored yet is brought in by reconciling. The epoch is set last:
+until then every event is answered 503, and a rebuild that is cut off begins anew.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from psycopg import Connection, IsolationLevel
+
+from functions.candle_aggregate.apply import COUNTER_BITS, Rules, put_candle, put_seen, revised
+from functions.candle_aggregate.recompute import Recomputed, recompute
+from functions.candle_aggregate.store import Step, Store, Versioned
+from shared.errors import TransientError
+from shared.state import MISSING, end_us, pack, shard_of
+from shared.stores.postgres import Postgres, next_epoch, try_lock
+from shared.stores.segments import ticks_of_range
+
+log = logging.getLogger(__name__)
+
+_ABSENT = Versioned(MISSING, None)
+
+
+def rebuild(store: Store, postgres: Postgres, rules: Rules, now_us: int) -> None:
+    """Build a shard's state. Raises TransientError while another does, or a store is away."""
+    with postgres.connection(isolation=IsolationLevel.REPEATABLE_READ) as connection:
+        if not try_lock(connection, f"kandle rebuild {store.keys.shard}"):
+            raise TransientError("the live state is being rebuilt")
+        if store.epoch() is not None:
+            return
+        epoch = next_epoch(connection)
+        row = connection.execute(
+            "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+        ).fetchone()
+        assert row is not None
+        store.clear()
+        candles = 0
+        for name, last_us in _instruments(connection, store.keys.shard, rules.shards):
+            first_us = rules.ladder[-1].start_us(last_us)
+            found = recompute(
+                ticks_of_range(connection, name, first_us, last_us + 1), rules.ladder, now_us
+            )
+            store.fill(_step(store, rules, epoch, name, first_us, found, now_us))
+            candles += len(found.candles)
+        markers = _markers(connection, store, rules)
+        store.begin(epoch, reconciled_us=int(row[0]))
+    log.info(
+        "live state of shard %d begun in epoch %d: %d candles, %d markers",
+        *(store.keys.shard, epoch, candles, markers),
+    )
+
+
+def _instruments(connection: Connection, shard: int, shards: int) -> list[tuple[str, int]]:
+    rows = connection.execute(
+        "SELECT instrument, max(last_time_us) FROM tick_segments GROUP BY instrument"
+    ).fetchall()
+    return [(name, last) for name, last in rows if shard_of(name, shards) == shard]
+
+
+def _step(
+    store: Store,
+    rules: Rules,
+    epoch: int,
+    name: str,
+    first_us: int,
+    found: Recomputed,
+    now_us: int,
+) -> Step:
+    step = Step()
+    instrument = found.instruments[name]
+    for timeframe in rules.ladder:
+        instrument = instrument.raised(timeframe.name, first_us)
+    step.write(store.keys.instrument(name), _ABSENT, pack(1, instrument.encode()))
+    step.index("SADD", store.keys.instruments, name)
+    limit = instrument.watermark_us - rules.allowed_lateness_us
+    for candle, found_state in found.candles.items():
+        closed = end_us(rules.timeframe(candle[1]), candle[2]) <= limit
+        state = revised(found_state, epoch << COUNTER_BITS, epoch, now_us, closed=closed)
+        put_candle(store, step, rules, store.keys.candle(*candle), _ABSENT, state)
+    for minute, trades in found.seen.items():
+        put_seen(store, step, minute, _ABSENT, trades)
+    step.recompute_due(store.keys.open(name), store.keys.due, name)
+    return step
+
+
+def _markers(connection: Connection, store: Store, rules: Rules) -> int:
+    count = 0
+    with connection.cursor(name="kandle_markers") as cursor:
+        cursor.execute(
+            "SELECT event_id FROM applied_events"
+            " WHERE shard = %s AND applied_at > now() - %s * interval '1 millisecond'",
+            (store.keys.shard, rules.marker_ms),
+        )
+        while rows := cursor.fetchmany(5_000):
+            store.set_markers([row[0] for row in rows], rules.marker_ms)
+            count += len(rows)
+    return count

@@ -1,0 +1,14 @@
+-- Which of the applied events are ticks, and of which shard: candle-aggregate holds them against
+-- its markers, and rebuilds its markers from them.
+ALTER TABLE applied_events ADD COLUMN shard smallint;   -- NULL: no tick event
+CREATE INDEX applied_tick_events ON applied_events (shard, applied_at) WHERE shard IS NOT NULL;
+
+-- Candles that ticks came for after they had left the live state: to be recomputed from ticks.
+CREATE TABLE repairs (
+    instrument   text   NOT NULL,
+    timeframe    text   NOT NULL,
+    start_us     bigint NOT NULL,
+    event_id     text   NOT NULL,                -- whose ticks must be stored first
+    requested_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (instrument, timeframe, start_us, event_id)
+);
