@@ -1,0 +1,106 @@
+"""The description holds for every route: its parameters, its answers, its problems."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import Any
+
+import jsonschema
+import pytest
+from starlette.routing import Route
+
+from functions.history_query.openapi import DOCUMENT
+from tests.functions.history_query.conftest import House
+from tests.functions.history_query.market import START_US, columns, generated
+
+PATHS = sorted(DOCUMENT["paths"])
+
+
+def operation(path: str) -> dict[str, Any]:
+    found: dict[str, Any] = DOCUMENT["paths"][path]["get"]
+    return found
+
+
+def check(schema: dict[str, Any], value: Any) -> None:
+    whole = {**schema, "components": DOCUMENT["components"]}
+    jsonschema.Draft202012Validator(whole).validate(value)
+
+
+def fill(house: House) -> None:
+    """Ticks of this hour, since the price history is of the last day."""
+    ago_us = time.time_ns() // 1000 - START_US - 3_600_000_000
+    ticks = [
+        tick._replace(source="u", price_scale=2, time_us=tick.time_us + ago_us)
+        for tick in generated(1, 50)
+    ]
+    house.take(columns(sorted(ticks), "A/B"))
+
+
+def test_every_route_is_described_and_no_other(house: House) -> None:
+    """A route that is added needs a description; one that goes, goes from both."""
+    routes = {
+        route.path.replace(":path", "") for route in house.app.routes if isinstance(route, Route)
+    }
+    assert routes == set(PATHS)
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_answers_match_their_schemas(house: House, path: str) -> None:
+    """200 in its media type, with exactly the fields described; headers too."""
+    fill(house)
+    answer = house.get(path.format(symbol="A/B"))
+    assert answer.status_code == 200
+    told = operation(path)["responses"]["200"]
+    (media_type,) = told["content"]
+    assert answer.headers["content-type"].startswith(media_type)
+    if media_type == "application/json":
+        value = answer.json()
+        assert value
+        check(told["content"][media_type]["schema"], value)
+
+
+@pytest.mark.parametrize("timeframe", ["1s", "1m", "2m"])
+def test_candles_of_every_making_match_the_schema(house: House, timeframe: str) -> None:
+    """Kept, rolled up or made of ticks: one shape."""
+    fill(house)
+    answer = house.get("/api/candles/A/B", timeframe=timeframe).json()
+    assert answer["candles"]
+    path = "/api/candles/{symbol}"
+    check(operation(path)["responses"]["200"]["content"]["application/json"]["schema"], answer)
+
+
+@pytest.mark.parametrize("path", [p for p in PATHS if "503" in operation(p)["responses"]])
+def test_the_parameters_described_are_those_that_are_taken(house: House, path: str) -> None:
+    """Each is accepted; any other is refused with a problem that lists what there is."""
+    fill(house)
+    described = {
+        each["name"] for each in operation(path).get("parameters", []) if each["in"] == "query"
+    }
+    here = path.format(symbol="A/B")
+    good = {"timeframe": "1m", "from": "0", "to": "-1s", "limit": "5"}
+    if "cursor" in described:
+        first = house.get(here, limit="1")
+        link = re.search("cursor=([^&>]+)", first.headers.get("link", ""))
+        good["cursor"] = link[1] if link else first.json()["next"]
+        assert good["cursor"]
+    for name in described:
+        assert house.get(here, **{name: good[name]}).status_code == 200, name
+    refused = house.get(here, nonsense="1")
+    assert refused.status_code == 400
+    detail = refused.json()["detail"]
+    assert detail.startswith("nonsense: no such parameter")
+    listed = set(re.findall(r"\w+", detail.partition("there are ")[2])) - {"none", "here"}
+    assert listed == described
+
+
+def test_problems_match_their_schema(house: House) -> None:
+    """400, 404 and 405 are problem+json."""
+    for answer, status in [
+        (house.get("/api/candles/A", timeframe="7x"), 400),
+        (house.get("/api/candles/NONE"), 404),
+        (house.get("/nothing"), 404),
+    ]:
+        assert answer.status_code == status
+        assert answer.headers["content-type"] == "application/problem+json"
+        check({"$ref": "#/components/schemas/Problem"}, answer.json())
