@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import Final, NamedTuple, cast
 
 import numpy as np
 from google.protobuf.message import DecodeError
@@ -14,9 +14,12 @@ from shared.errors import PermanentError
 from shared.schema import raw_pb2
 
 FORMAT_CSV: Final = int(raw_pb2.FORMAT_CSV)
+FORMAT_TICKER: Final = int(raw_pb2.FORMAT_TICKER)
+FORMAT_TICKER_STREAM: Final = int(raw_pb2.FORMAT_TICKER_STREAM)
 
 MAX_PAYLOAD_BYTES: Final = 65_536
-"""Largest payload, so that a line's number within it fits the low 16 bits of a tick's sequence."""
+"""Largest payload, so that a line's (or message's) number in it fits the low 16 bits of a tick's
+sequence."""
 
 LINE_BITS: Final = 16
 
@@ -83,16 +86,49 @@ def encode(
     receive_time_us: Sequence[int],
 ) -> bytes:
     """Return a RawBatch message from plain sequences, as a listener has them at hand."""
-    previous = 0
-    deltas = []
-    for time_us in receive_time_us:
-        deltas.append(time_us - previous)
-        previous = time_us
     return raw_pb2.RawBatch(
         format=cast(raw_pb2.Format, format_),
         source=source,
         first_sequence=first_sequence,
         lengths=lengths,
-        receive_time_us=deltas,
+        receive_time_us=np.diff(
+            np.array(receive_time_us, dtype=np.int64), prepend=np.int64(0)
+        ).tolist(),
         payloads=payloads,
     ).SerializeToString()
+
+
+class Delimited(NamedTuple):
+    """A message behind its length: the length begins at `before`, the message is [start, end).
+
+    `end` lies past the bytes there are when the message is cut off.
+    """
+
+    before: int
+    start: int
+    end: int
+
+
+def delimited(content: bytes) -> Iterator[Delimited]:
+    """Yield the messages of a sequence, each behind its length as a varint.
+
+    A length that is cut off, or larger than protobuf allows, is a message without an end.
+    """
+    before, size = 0, len(content)
+    while before < size:
+        length = content[before]
+        start = before + 1
+        if length >= 0x80:
+            length, start = _varint(content, before)
+        yield Delimited(before, start, start + length)
+        before = start + length
+
+
+def _varint(content: bytes, start: int) -> tuple[int, int]:
+    value = shift = 0
+    for place in range(start, min(start + 5, len(content))):
+        value |= (content[place] & 0x7F) << shift
+        shift += 7
+        if content[place] < 0x80 and value < 1 << 31:
+            return value, place + 1
+    return len(content) + 1, start

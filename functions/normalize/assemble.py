@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from functions.normalize.lines import Rejected
+from functions.normalize.formats import original
+from functions.normalize.rejected import Rejected
 from functions.normalize.rows import Rows
 from shared.decimals import INT64_MAX
 from shared.raw import LINE_BITS, RawBatch
@@ -36,7 +37,7 @@ def assemble(batch: RawBatch, rows: Rows, rule: ClockRule) -> tuple[Ticks, list[
         Rejected(
             int(rows.payload[row]),
             int(rows.line[row]),
-            _original(batch, int(rows.payload[row]), int(rows.line[row])),
+            original(batch, int(rows.payload[row]), int(rows.line[row])),
             "time_in_future",
             f"TIME_MS is {int(time[row] - receive[row]) // 1000} ms ahead of the bridge's clock;"
             f" {rule.max_skew_us // 1000} ms are allowed: check the sender's clock",
@@ -108,9 +109,3 @@ def _text_rank(text: Texts | None) -> list[Int64s]:
     if text is None:
         return []
     return [np.unique(text.astype(str), return_inverse=True)[1].astype(np.int64)]
-
-
-def _original(batch: RawBatch, payload: int, line: int) -> bytes:
-    start = int(batch.lengths[:payload].sum())
-    text = batch.payloads[start : start + int(batch.lengths[payload])]
-    return text.split(b"\n")[line].rstrip(b"\r")

@@ -11,12 +11,13 @@ from typing import TypeVar
 import numpy as np
 
 from functions.normalize.assemble import ClockRule, assemble
-from functions.normalize.lines import Rejected, parse_lines
+from functions.normalize.formats import parse
+from functions.normalize.rejected import Rejected
 from shared import events, metrics, rejects
 from shared.adapter.app import Outcome
 from shared.adapter.event import Event, OutgoingEvent
 from shared.errors import PermanentError
-from shared.raw import FORMAT_CSV, LINE_BITS, RawBatch
+from shared.raw import LINE_BITS, RawBatch
 from shared.ticks import Ticks
 
 STAGE = "normalize"
@@ -36,9 +37,7 @@ class Normalize:
         if event.type != events.RAW:
             raise PermanentError("unexpected_type", f"normalize takes {events.RAW} only")
         batch = RawBatch.decode(event.data())
-        if batch.format != FORMAT_CSV:
-            raise PermanentError("unsupported_format", f"format {batch.format} is not read yet")
-        rows, rejected = parse_lines(batch)
+        rows, rejected = parse(batch)
         ticks, late = assemble(batch, rows, self.rule)
         outputs = [
             *self._tick_events(event.id, ticks),

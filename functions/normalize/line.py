@@ -21,8 +21,10 @@ SYMBOL: Final = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._:/-]{{0,{MAX_SYMBOL_BYTES -
 MAX_TRADE_ID_BYTES: Final = 64
 EARLIEST_MS: Final = 315_532_800_000
 """1980-01-01: an earlier time is a time in seconds, or none."""
+LATEST_MS: Final = 10**15 - 1
+"""The largest of 15 digits; in microseconds it fits 63 bits with much to spare."""
 
-_NUMBER: Final = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?")
+_NUMBER: Final = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 _MAX_NUMBER_BYTES: Final = 80
 _SIDES: Final = {"": 0, "buy": 1, "b": 1, "sell": 2, "s": 2}
 
@@ -96,22 +98,26 @@ _symbol = check_symbol
 
 
 def _price(text: str) -> Number:
-    number = _number("PRICE", "bad_price", text)
+    number = number_of("PRICE", "bad_price", text)
     if number.mantissa <= 0:
         raise RejectedLineError("bad_price", f"PRICE {text!r} must be greater than 0")
     return number
 
 
 def _size(text: str) -> Number:
-    if not text:
-        return Number(0, 0)
-    number = _number("SIZE", "bad_size", text)
+    return size_of("SIZE", text) if text else Number(0, 0)
+
+
+def size_of(field: str, text: str) -> Number:
+    """Read a decimal of at least 0. Raises RejectedLineError that names `field`."""
+    number = number_of(field, "bad_size", text)
     if number.mantissa < 0:
-        raise RejectedLineError("bad_size", f"SIZE {text!r} must not be negative")
+        raise RejectedLineError("bad_size", f"{field} {text!r} must not be negative")
     return number
 
 
-def _number(field: str, code: str, text: str) -> Number:
+def number_of(field: str, code: str, text: str) -> Number:
+    """Read a decimal. Raises RejectedLineError, `code` or `out_of_range`, that names `field`."""
     if len(text) > _MAX_NUMBER_BYTES or _NUMBER.fullmatch(text) is None:
         raise RejectedLineError(code, f"{field} {text[:40]!r} is no decimal number such as 101.25")
     sign, digits, exponent = Decimal(text).as_tuple()
@@ -136,7 +142,7 @@ def _number(field: str, code: str, text: str) -> Number:
 def _time_ms(text: str) -> int | None:
     if not text:
         return None
-    if not (text.isdigit() and len(text) <= 15):
+    if not (text.isdigit() and len(text) <= len(str(LATEST_MS))):
         raise RejectedLineError(
             "bad_time", f"TIME_MS {text[:40]!r} is no whole number of milliseconds since 1970 UTC"
         )

@@ -7,7 +7,7 @@ a line is rejected. Both ways give the same answer where both apply; a property 
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 
@@ -16,11 +16,12 @@ from functions.normalize.line import (
     FIELDS,
     MAX_SYMBOL_BYTES,
     MAX_TRADE_ID_BYTES,
-    SYMBOL,
     RejectedLineError,
     parse_line,
 )
+from functions.normalize.rejected import Rejected
 from functions.normalize.rows import Rows, from_lines, joined
+from functions.normalize.symbols import good_symbols
 from functions.normalize.words import Bools, Spans, Text
 from shared.raw import RawBatch
 from shared.ticks import INTEGER_ID, NO_ID, TEXT_ID, Int64s, Texts
@@ -29,21 +30,11 @@ _NEWLINE, _RETURN, _COMMA, _ZERO = b"\n\r,0"
 _SIDES: Final = {b"": 0, b"buy": 1, b"b": 1, b"sell": 2, b"s": 2}
 
 
-class Rejected(NamedTuple):
-    """A line that is no tick, and where it stood."""
-
-    payload: int
-    line: int
-    original: bytes
-    code: str
-    detail: str
-
-
 def parse_lines(batch: RawBatch) -> tuple[Rows, list[Rejected]]:
     """Parse every line of the batch: the rows that are ticks, and the lines that are none."""
     text = Text(batch.payloads)
     lines, payload, number = _split(text, batch.lengths)
-    rows, plain = _parse_plain(text, batch.payloads, lines, payload, number)
+    rows, plain = _parse_plain(text, lines, payload, number)
     rejected = [
         Rejected(int(i), 0, b"", "empty_payload", "the datagram or body holds no line")
         for i in np.flatnonzero(np.bincount(payload, minlength=len(batch.lengths)) == 0)
@@ -52,7 +43,7 @@ def parse_lines(batch: RawBatch) -> tuple[Rows, list[Rejected]]:
     parsed = []
     kept = []
     for row in others.tolist():
-        original = batch.payloads[lines.start[row] : lines.end[row]]
+        original = text.cut(lines, row)
         try:
             parsed.append(parse_line(original))
             kept.append(row)
@@ -84,16 +75,14 @@ def _split(text: Text, lengths: Int64s) -> tuple[Spans, Int64s, Int64s]:
     return Spans(start[filled], end[filled]), payload[filled], number[filled]
 
 
-def _parse_plain(
-    text: Text, raw: bytes, lines: Spans, payload: Int64s, number: Int64s
-) -> tuple[Rows, Bools]:
+def _parse_plain(text: Text, lines: Spans, payload: Int64s, number: Int64s) -> tuple[Rows, Bools]:
     """Parse the lines of the plain form; return their rows and which lines those are."""
     comma = np.flatnonzero(text.bytes == _COMMA)
     # Nothing between two lines is a comma: the commas of a line begin where the last line's end.
     bound = np.searchsorted(comma, lines.end)
     first = np.concatenate([[0], bound[:-1]]) if len(bound) else bound
     commas = bound - first
-    comma = np.append(comma, np.full(len(FIELDS), len(raw)))
+    comma = np.append(comma, np.full(len(FIELDS), len(text.bytes)))
 
     def field(k: int) -> Spans:
         """Span the k-th field of each line; it is empty where the line is shorter."""
@@ -108,7 +97,7 @@ def _parse_plain(
     side = text.equal(sides, _SIDES)
     trade_id, _, digits = text.decimals(ids, point=False)
     id_length = ids.length
-    leading_zero = (id_length > 1) & (text.first_byte(ids) == _ZERO)
+    leading_zero = (id_length > 1) & (text.byte(ids.start) == _ZERO)
     kind = np.where(id_length == 0, NO_ID, np.where(digits & ~leading_zero, INTEGER_ID, TEXT_ID))
     plain = (commas >= 1) & (commas < len(FIELDS))
     plain &= (symbols.length >= 1) & (symbols.length <= MAX_SYMBOL_BYTES)
@@ -117,19 +106,12 @@ def _parse_plain(
     plain &= no_time | (time_ok & (times.length <= 15) & (time_ms >= EARLIEST_MS))
     plain &= side >= 0
     plain &= id_length <= MAX_TRADE_ID_BYTES
-    texts = _text_ids(raw, ids, kind, plain)
+    texts = _text_ids(text, ids, kind, plain)
 
+    names, symbol = good_symbols(text, symbols, plain)
     rows = np.flatnonzero(plain)
-    one_each, symbol = text.distinct(symbols.at(rows))
-    names = [_text(raw, symbols, row) for row in rows[one_each].tolist()]
-    known = np.array([SYMBOL.fullmatch(name) is not None for name in names], dtype=bool)
-    if not known.all():
-        plain[rows[~known[symbol]]] = False
-        symbol = (np.cumsum(known) - 1)[symbol[known[symbol]]]
-        names = [name for name, good in zip(names, known.tolist(), strict=True) if good]
-        rows = np.flatnonzero(plain)
     return Rows(
-        tuple(names),
+        names,
         symbol,
         price[rows],
         price_scale[rows],
@@ -145,20 +127,23 @@ def _parse_plain(
     ), plain
 
 
-def _text_ids(raw: bytes, ids: Spans, kind: Int64s, plain: Bools) -> Texts | None:
+def _text_ids(text: Text, ids: Spans, kind: Int64s, plain: Bools) -> Texts | None:
     """Cut out text trade ids; lines whose id is not printable ASCII leave the plain form."""
     rows = np.flatnonzero(plain & (kind == TEXT_ID))
     if not len(rows):
         return None
     texts = np.full(len(plain), "", dtype=object)
     for row in rows.tolist():
-        text = _text(raw, ids, row)
-        if text.isascii() and text.isprintable():
-            texts[row] = text
+        id_ = text.cut(ids, row).decode("latin-1")
+        if id_.isascii() and id_.isprintable():
+            texts[row] = id_
         else:
             plain[row] = False
     return texts
 
 
-def _text(raw: bytes, spans: Spans, row: int) -> str:
-    return raw[spans.start[row] : spans.end[row]].decode("latin-1")
+def line_at(batch: RawBatch, payload: int, number: int) -> bytes:
+    """Return a line as it came."""
+    start = int(batch.lengths[:payload].sum())
+    text = batch.payloads[start : start + int(batch.lengths[payload])]
+    return text.split(b"\n")[number].removesuffix(b"\r")

@@ -65,6 +65,7 @@ class Text:
 
     def __init__(self, content: bytes) -> None:
         padded = content + bytes(_WORD)
+        self._content = content
         self.bytes = np.frombuffer(padded, dtype=np.uint8)[: len(content)]
         # One word for each byte of the text, overlapping: a gather reads eight bytes an index.
         self._words: Words = np.ndarray((len(content) + 1,), "<u8", padded, 0, (1,))
@@ -80,9 +81,30 @@ class Text:
         words <<= missing * np.uint64(8)
         return words
 
-    def first_byte(self, spans: Spans) -> Words:
-        """Return the first byte of each text; where one is empty it means nothing."""
-        return self._words[spans.start] & np.uint64(0xFF)
+    def cut(self, spans: Spans, row: int) -> bytes:
+        """Return one text."""
+        return self._content[spans.start[row] : spans.end[row]]
+
+    def eight(self, place: Int64s) -> Words:
+        """Return the eight bytes from each place, the first one lowest; zeros past the end."""
+        return self._words[np.minimum(place, len(self._words) - 1)]
+
+    def byte(self, place: Int64s) -> Int64s:
+        """Return the byte at each place; zero past the end."""
+        return (self.eight(place) & np.uint64(0xFF)).view(np.int64)
+
+    def varint(self, place: Int64s) -> tuple[Int64s, Int64s]:
+        """Return the protobuf varint at each place and its bytes, 0 if more than eight."""
+        words = self.eight(place)
+        last = ~words & _HIGH_BITS
+        last &= -last
+        words &= (last << np.uint64(1)) - np.uint64(1)
+        size = (np.bitwise_count(last - np.uint64(1)).astype(np.int64) >> 3) + 1
+        value = np.zeros(len(words), dtype=np.uint64)
+        for group in range(_WORD):
+            bits = (words >> np.uint64(8 * group)) & np.uint64(0x7F)
+            value |= bits << np.uint64(7 * group)
+        return value.view(np.int64), np.where(last == 0, 0, size)
 
     def decimals(self, spans: Spans, *, point: bool = True) -> tuple[Int64s, Int64s, Bools]:
         """Parse digits with at most one point.

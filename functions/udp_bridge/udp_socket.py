@@ -1,27 +1,36 @@
-"""The UDP socket: bound, with the largest receive buffer the system allows."""
+"""The UDP socket: bound, with the largest receive buffer the system allows, its drops counted."""
 
 from __future__ import annotations
 
 import logging
 import socket
+import struct
 from typing import Final
 
 log = logging.getLogger(__name__)
 
 WANTED_BUFFER_BYTES: Final = 32 * 1024 * 1024
-MAX_DATAGRAM_BYTES: Final = 65_535
 
-_SO_RCVBUFFORCE: Final = 33  # Linux: past net.core.rmem_max, with CAP_NET_ADMIN
+# Linux; the socket module does not name them.
+_SO_RCVBUFFORCE: Final = 33  # past net.core.rmem_max, with CAP_NET_ADMIN
+_SO_MEMINFO: Final = 55
+_MEMINFO: Final = struct.Struct("9I")
+_DROPS: Final = 8
 
 
 def bind(host: str, port: int) -> socket.socket:
     """Return a non-blocking socket. Raises OSError when the address cannot be bound."""
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    sock.setblocking(False)
-    if hasattr(socket, "SO_REUSEPORT"):
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    _grow_buffer(sock)
-    sock.bind((host, port))
+    try:
+        sock.setblocking(False)
+        if hasattr(socket, "SO_REUSEPORT"):
+            # Several listeners share the port: the kernel deals senders out among them.
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        _grow_buffer(sock)
+        sock.bind((host, port))
+    except OSError:
+        sock.close()
+        raise
     return sock
 
 
@@ -40,3 +49,28 @@ def _grow_buffer(sock: socket.socket) -> None:
         WANTED_BUFFER_BYTES,
         WANTED_BUFFER_BYTES,
     )
+
+
+class KernelDrops:
+    """Counts the datagrams that the kernel dropped, since nobody read the socket in time."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
+        self._seen = self._total()
+
+    def new(self) -> int:
+        """Return how many were dropped since the last call; 0 where it tells none."""
+        total = self._total()
+        if total is None or self._seen is None:
+            return 0
+        # The kernel counts in 32 bits, and around.
+        dropped = (total - self._seen) % (1 << 32)
+        self._seen = total
+        return dropped
+
+    def _total(self) -> int | None:
+        try:
+            values = self._socket.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, _MEMINFO.size)
+            return int(_MEMINFO.unpack(values)[_DROPS])
+        except (OSError, struct.error):
+            return None

@@ -11,8 +11,12 @@ class Format(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     FORMAT_UNSPECIFIED: _ClassVar[Format]
     FORMAT_CSV: _ClassVar[Format]
+    FORMAT_TICKER: _ClassVar[Format]
+    FORMAT_TICKER_STREAM: _ClassVar[Format]
 FORMAT_UNSPECIFIED: Format
 FORMAT_CSV: Format
+FORMAT_TICKER: Format
+FORMAT_TICKER_STREAM: Format
 
 class RawBatch(_message.Message):
     __slots__ = ("format", "source", "first_sequence", "lengths", "receive_time_us", "payloads")

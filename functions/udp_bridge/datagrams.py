@@ -1,0 +1,69 @@
+"""Datagrams from a socket, many at a time: what a reader gives, and the plain reader.
+
+`recvmmsg.py` has the fast one, for Linux.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+MAX_DATAGRAM_BYTES: Final = 65_536
+"""No datagram of UDP over IPv4 has more than 65,507 bytes."""
+
+DATAGRAMS_A_READ: Final = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Datagrams:
+    """Datagrams in the order of their receipt.
+
+    `payloads`: all of them, joined; `lengths`: bytes of each; `receive_time_us`: when each came.
+    `truncated`: how many more came that were larger than the reader's buffer; they are left out,
+    since half a line may be another line.
+    """
+
+    payloads: bytes
+    lengths: list[int]
+    receive_time_us: list[int]
+    truncated: int = 0
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+
+class Reader(Protocol):
+    """Reads what a non-blocking socket holds."""
+
+    def read(self) -> Datagrams | None:
+        """Return up to DATAGRAMS_A_READ datagrams, or None when there is none."""
+
+
+class PlainReader:
+    """One system call and one clock reading a datagram: works everywhere."""
+
+    def __init__(self, sock: socket.socket, max_bytes: int = MAX_DATAGRAM_BYTES) -> None:
+        self._socket = sock
+        self._max_bytes = max_bytes
+
+    def read(self) -> Datagrams | None:
+        """Return up to DATAGRAMS_A_READ datagrams, or None when there is none."""
+        receive, clock = self._socket.recv, time.time_ns
+        payloads: list[bytes] = []
+        times_us: list[int] = []
+        truncated = 0
+        try:
+            for _ in range(DATAGRAMS_A_READ):
+                # One byte more than is allowed, to see that there was more.
+                payload = receive(self._max_bytes + 1)
+                if len(payload) > self._max_bytes:
+                    truncated += 1
+                    continue
+                payloads.append(payload)
+                times_us.append(clock() // 1000)
+        except BlockingIOError:
+            if not payloads and not truncated:
+                return None
+        return Datagrams(b"".join(payloads), list(map(len, payloads)), times_us, truncated)

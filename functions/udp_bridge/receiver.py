@@ -1,0 +1,140 @@
+"""From the socket to batches: reads, closes batches when full or due, hands them on."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import time
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from functions.udp_bridge.batcher import Batch, Batcher
+from functions.udp_bridge.datagrams import DATAGRAMS_A_READ, Datagrams, Reader
+from functions.udp_bridge.udp_socket import KernelDrops
+from shared import metrics
+
+log = logging.getLogger(__name__)
+
+READS_A_TURN: Final = 16
+PAUSE_S: Final = 0.001
+"""Between reads of a socket that was empty: a system call a datagram would be most of the work, and
+the receive buffer holds many times what comes in so long."""
+
+_REPORT_EVERY_S: Final = 1.0
+_LAST_READS_S: Final = 1.0
+_KERNEL: Final = (
+    "the receive buffer was full: senders are faster than this listener,"
+    " or net.core.rmem_max is too small for their bursts"
+)
+
+Sort = Callable[[Datagrams], Sequence[Datagrams]]
+
+
+class Receiver:
+    """One socket's datagrams. `sort` gives each of `batchers` its part of what was read.
+
+    `put` takes a batch, or returns False when it has no room; `is_busy` says that a batch which
+    is not full had better go on filling.
+    """
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        reader: Reader,
+        batchers: Sequence[Batcher],
+        sort: Sort,
+        put: Callable[[Batch], bool],
+        is_busy: Callable[[], bool],
+    ) -> None:
+        self._socket = sock
+        self._reader = reader
+        self._batchers = batchers
+        self._sort = sort
+        self._put = put
+        self._is_busy = is_busy
+        self._drops = KernelDrops(sock)
+        self._refused = 0
+        self._truncated = 0
+        self._reported_s = 0.0
+        self._readable = asyncio.Event()
+        self._stopping = False
+        for where in ("kernel", "outbox_full", "truncated"):
+            metrics.UDP_DROPPED.labels(where)
+
+    async def run(self) -> None:
+        """Receive until `stop()`, then take what the socket still holds, and hand it on."""
+        while not self._stopping:
+            if self._receive():
+                await asyncio.sleep(0)
+            elif any(batcher.waiting for batcher in self._batchers):
+                await asyncio.sleep(PAUSE_S)
+            else:
+                self._report()
+                await self._wait()
+            self._flush_due()
+            if time.monotonic() - self._reported_s >= _REPORT_EVERY_S:
+                self._report()
+        until_s = time.monotonic() + _LAST_READS_S
+        while self._read() and time.monotonic() < until_s:
+            pass
+        for batcher in self._batchers:
+            if batcher.waiting:
+                self._hand_on(batcher.take())
+        self._report()
+
+    def stop(self) -> None:
+        """End `run` after what has come."""
+        self._stopping = True
+        self._readable.set()
+
+    async def _wait(self) -> None:
+        """Sleep until the socket has something: an idle receiver costs nothing."""
+        loop = asyncio.get_running_loop()
+        loop.add_reader(self._socket, self._readable.set)
+        try:
+            await self._readable.wait()
+        finally:
+            loop.remove_reader(self._socket)
+        if not self._stopping:
+            self._readable.clear()
+
+    def _receive(self) -> bool:
+        """Read a few times; return whether there is more."""
+        return all(self._read() == DATAGRAMS_A_READ for _ in range(READS_A_TURN))
+
+    def _read(self) -> int:
+        datagrams = self._reader.read()
+        if datagrams is None:
+            return 0
+        self._truncated += datagrams.truncated
+        metrics.UDP_DATAGRAMS.inc(len(datagrams) + datagrams.truncated)
+        metrics.UDP_BYTES.inc(len(datagrams.payloads))
+        now_us = time.time_ns() // 1000
+        for batcher, part in zip(self._batchers, self._sort(datagrams), strict=True):
+            for batch in batcher.add(part, now_us):
+                self._hand_on(batch)
+        return len(datagrams) + datagrams.truncated
+
+    def _flush_due(self) -> None:
+        now_us = time.time_ns() // 1000
+        for batcher in self._batchers:
+            if batcher.is_due(now_us) and not self._is_busy():
+                self._hand_on(batcher.take())
+
+    def _hand_on(self, batch: Batch) -> None:
+        if not self._put(batch):
+            self._refused += len(batch)
+
+    def _report(self) -> None:
+        """Count what was lost, and say so."""
+        self._reported_s = time.monotonic()
+        for where, count, why in (
+            ("kernel", self._drops.new(), _KERNEL),
+            ("outbox_full", self._refused, "BUFFER_BYTES are full and the sink is away"),
+            ("truncated", self._truncated, "each had more bytes than a datagram may have"),
+        ):
+            if count:
+                metrics.UDP_DROPPED.labels(where).inc(count)
+                log.error("%d datagrams dropped: %s", count, why)
+        self._refused = self._truncated = 0
