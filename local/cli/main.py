@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from local.cli import candles, demo, dlq, env, replay, simulate, status, up
+from local.cli import candles, demo, dlq, env, rejects, replay, simulate, status, up
 from local.errors import PlatformError
 
 DEBUG_VARIABLE = "KANDLE_DEBUG"
@@ -25,7 +25,7 @@ app = typer.Typer(
     "Try [bold]kandle demo[/bold] to see it work, or [bold]kandle up[/bold] in one terminal and, "
     "in another, [bold]kandle replay FILE[/bold] and [bold]kandle candles BTC-USD --watch[/bold].",
 )
-for command in (up, demo, status, env, replay, simulate, candles, dlq):
+for command in (up, demo, status, env, replay, simulate, candles, rejects, dlq):
     command.register(app)
 
 

@@ -32,7 +32,7 @@ def fill(house: House) -> None:
     ago_us = time.time_ns() // 1000 - START_US - 3_600_000_000
     ticks = [
         tick._replace(source="u", price_scale=2, time_us=tick.time_us + ago_us)
-        for tick in generated(1, 50)
+        for tick in generated(1, 50, 3_000_000)
     ]
     house.take(columns(sorted(ticks), "A/B"))
 

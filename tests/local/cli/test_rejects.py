@@ -1,0 +1,151 @@
+"""`kandle rejects list` over a real Postgres."""
+
+from __future__ import annotations
+
+import base64
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psycopg
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+from local.cli import rejects
+from local.cli.errors import CliError
+from local.cli.rejects import excerpt, time_us
+from shared.stores.migrations import migrate
+from tests.local.cli.running import instance
+from tests.local.feeds.receivers import closed_port
+
+NOW = datetime.now(UTC)
+NOW_US = int(NOW.timestamp()) * 1_000_000
+
+app = typer.Typer(pretty_exceptions_enable=False)
+rejects.register(app)
+
+
+def invoke(*arguments: object, url: str | None = None) -> Result:
+    settings = {"DATABASE_URL": url, "KANDLE_DATA_DIR": None, "COLUMNS": None}
+    return CliRunner().invoke(app, ["rejects", "list", *map(str, arguments)], env=settings)
+
+
+def refusal(*arguments: object, url: str | None = None) -> str:
+    result = invoke(*arguments, url=url)
+    assert isinstance(result.exception, CliError), result.output
+    assert "\n" not in str(result.exception)
+    return str(result.exception)
+
+
+@pytest.fixture
+def filled(database: str) -> str:
+    """A database with five rejects, a minute apart, the newest just now."""
+    rows = [
+        ("bad_symbol", "SYMBOL must be ...", b"'; DROP TABLE rejects; --,1"),
+        ("bad_price", "PRICE 'NaN' is no decimal", b"BTC-USD,NaN"),
+        ("bad_text", "byte 0 is no UTF-8", b"\xff\x00BTC\x1b]0;owned\x07\r\n"),
+        ("bad_price", "PRICE '-1' must be above 0", b"ETH-USD,-1"),
+        ("bad_price", "PRICE has \x1b[31m60,000 digits", b"BTC-USD," + b"9" * 60_000),
+    ]
+    with psycopg.connect(database) as connection:
+        migrate(connection)
+        for n, (code, detail, original) in enumerate(rows):
+            connection.execute(
+                "INSERT INTO rejects VALUES ('e', %s, %s, %s, %s, %s, 'udp-1', %s)",
+                (n, code, detail, original, NOW_US - (4 - n) * 60_000_000, n),
+            )
+    return database
+
+
+def listed(url: str, *arguments: object) -> list[int]:
+    lines = invoke(*arguments, "--json", url=url).stdout.splitlines()
+    return [json.loads(line)["sequence"] for line in lines]
+
+
+def test_rejects_are_listed_with_reason_and_original(filled: str) -> None:
+    """Time, code, detail, what came, source; then how many of each code."""
+    told = invoke("--database-url", filled)
+    assert told.exit_code == 0
+    lines = told.stdout.splitlines()
+    row = next(line for line in lines if "NaN" in line)
+    for part in ("bad_price", "PRICE 'NaN' is no decimal", "BTC-USD,NaN", "udp-1"):
+        assert part in row
+    assert lines[-3:] == ["bad_price: 3", "bad_symbol: 1", "bad_text: 1"]
+
+
+def test_what_came_cannot_steer_the_terminal(filled: str) -> None:
+    """Control characters are shown as escapes, bytes that are no text too."""
+    told = invoke(url=filled)
+    assert r"\xff\x00BTC\x1b]0;owned\x07\r\n" in told.output
+    assert all(c.isprintable() or c == "\n" for c in told.output)
+
+
+def test_json_lines_hold_the_original_whole(filled: str) -> None:
+    """One object a line, the counts apart, so that a program can read it."""
+    told = invoke("--json", url=filled)
+    found = [json.loads(line) for line in told.stdout.splitlines()]
+    assert [each["sequence"] for each in found] == [0, 1, 2, 3, 4]
+    assert base64.b64decode(found[2]["original_base64"]) == b"\xff\x00BTC\x1b]0;owned\x07\r\n"
+    assert found[4]["original_bytes"] == 60_008
+    assert len(found[4]["original"]) == rejects.EXCERPT_CHARS
+    assert datetime.fromisoformat(found[4]["time"]).timestamp() * 1e6 == NOW_US
+    assert "bad_price: 3" in told.stderr
+
+
+def test_rejects_are_chosen_by_text_code_and_time(filled: str) -> None:
+    """Each option narrows the list and the counts; what is given is a value, never SQL."""
+    assert listed(filled, "--symbol-contains", "BTC") == [1, 2, 4]
+    assert listed(filled, "--symbol-contains", "BTC", "--code", "bad_price") == [1, 4]
+    assert listed(filled, "--since", "-150s") == [2, 3, 4]
+    assert listed(filled, "--since", NOW_US // 1000) == [4]
+    assert listed(filled, "--symbol-contains", "'; DROP TABLE rejects; --") == [0]
+    assert listed(filled, "--code", "x' OR 'a' = 'a") == []
+    assert listed(filled, "--symbol-contains", "%") == []
+    assert invoke("--code", "none", url=filled).stdout == "no rejects\n"
+
+
+def test_what_is_cut_is_said(filled: str) -> None:
+    """The newest are kept, and the counts are of all."""
+    told = invoke("--limit", 2, "--json", url=filled)
+    assert [json.loads(line)["sequence"] for line in told.stdout.splitlines()] == [3, 4]
+    assert "bad_symbol: 1" in told.stderr
+    assert "5 rejects, the newest 2 shown" in told.stderr
+
+
+def test_the_running_instance_is_asked(filled: str, tmp_path: Path) -> None:
+    """Without a flag, DATABASE_URL of the instance is used; without an instance, that is told."""
+    assert "kandle up" in refusal("--data-dir", tmp_path)
+    instance(tmp_path, {"DATABASE_URL": filled})
+    assert "bad_text: 1" in invoke("--data-dir", tmp_path).stdout
+
+
+def test_a_database_that_cannot_be_read_is_told(database: str) -> None:
+    """Away, no URL at all, or never used by Kandle: one line, and never the password."""
+    away = refusal(url=f"postgresql://me:secret@127.0.0.1:{closed_port()}/x")
+    assert "cannot read from Postgres" in away
+    assert "secret" not in away
+    assert "cannot read from Postgres" in refusal(url="nonsense")
+    assert "has no table of rejects" in refusal(url=database)
+    assert "--since: 'soon' is neither" in refusal("--since", "soon", url=database)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("-1h", 1_699_996_400_000_000),
+        ("1700000000123", 1_700_000_000_123_000),
+        ("2023-11-14T22:13:20.5", 1_700_000_000_500_000),
+        ("2023-11-15T00:13:20+02:00", 1_700_000_000_000_000),
+    ],
+)
+def test_times_are_ago_iso_8601_or_ms(text: str, expected: int) -> None:
+    """As the history API takes them."""
+    assert time_us(text, datetime.fromtimestamp(1_700_000_000, UTC)) == expected
+
+
+def test_an_excerpt_is_cut_where_it_is_too_long() -> None:
+    """Never longer than the limit, and marked."""
+    assert excerpt(b"abc", 3) == "abc"
+    assert excerpt(b"abcd", 3) == "ab…"
+    assert excerpt("\N{RIGHT-TO-LEFT OVERRIDE}é".encode()) == "\\u202eé"
