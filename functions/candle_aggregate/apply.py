@@ -60,9 +60,10 @@ class Rules:
 
 @dataclass(slots=True)
 class Applied:
-    """What an event changed: closed candles by key, and candles that it came too late for."""
+    """What an event changed: closed and open candles by key, and those it came too late for."""
 
     closed: dict[str, CandleState] = field(default_factory=dict)
+    open: dict[str, CandleState] = field(default_factory=dict)
     late: list[CandleKey] = field(default_factory=list)
 
 
@@ -182,8 +183,7 @@ def _merge(
         closed = state.closed or ends <= limits[name]
         state = revised(state, read[key].number, epoch, now_us, closed=closed)
         put_candle(store, step, rules, key, read[key], state)
-        if closed:
-            applied.closed[key] = state
+        (applied.closed if closed else applied.open)[key] = state
     for name in instruments:
         step.recompute_due(store.keys.open(name), store.keys.due, name)
     return applied

@@ -10,6 +10,7 @@ from typing import Final
 
 from functions.candle_aggregate.apply import Applied, Rules, apply_ticks
 from functions.candle_aggregate.clock import close_quiet, unconfirmed, unconfirmed_late
+from functions.candle_aggregate.conflate import Conflation
 from functions.candle_aggregate.evict import evict
 from functions.candle_aggregate.publish import STAGE, publication, together
 from functions.candle_aggregate.reconcile import reconcile
@@ -37,6 +38,7 @@ class Aggregate:
     stores: list[Store]
     postgres: Postgres
     epoch_of: Callable[[Store], int]
+    conflation: Conflation
 
     def __call__(self, event: Event) -> Outcome:
         """Apply an event. Raises PermanentError for what is no tick batch and no clock."""
@@ -60,7 +62,13 @@ class Aggregate:
             metrics.EVENTS_REPEATED.labels(STAGE).inc()
             late = unconfirmed_late(store, now_us, after_ms=0)
             return publication(store, unconfirmed(store, now_us, after_ms=0), late)
-        return _published(store, applied, event.id)
+        return self._published(store, applied, event.id, now_us)
+
+    def _published(self, store: Store, applied: Applied, event_id: str, now_us: int) -> Outcome:
+        late = {event_id: encode_late(event_id, applied.late)} if applied.late else {}
+        changed = [*applied.closed.values(), *applied.open.values()]
+        shown = self.conflation.offer(changed, now_us)
+        return publication(store, applied.closed, late, shown)
 
     def _store(self, event: Event) -> Store:
         shard = event.attributes.get(events.SHARD, "0")
@@ -84,19 +92,15 @@ class Aggregate:
             epoch = self.epoch_of(store)
             closed = close_quiet(store, self.rules, epoch, now_us)
             waiting = {**unconfirmed(store, now_us), **closed}
-            yield publication(store, waiting, unconfirmed_late(store, now_us))
+            shown = self.conflation.offer(closed.values(), now_us)
+            yield publication(store, waiting, unconfirmed_late(store, now_us), shown)
             if second % EVICT_EACH_S == 0:
                 evict(store, self.postgres, self.rules, epoch, now_us)
             if second % RECONCILE_EACH_S == 0:
                 for event_id, applied in reconcile(store, self.postgres, self.rules, epoch, now_us):
-                    yield _published(store, applied, event_id)
+                    yield self._published(store, applied, event_id, now_us)
         if second % REPAIR_EACH_S == 0:
             yield repair(self.stores, self.postgres, self.rules, now_us)
-
-
-def _published(store: Store, applied: Applied, event_id: str) -> Outcome:
-    late = {event_id: encode_late(event_id, applied.late)} if applied.late else {}
-    return publication(store, applied.closed, late)
 
 
 def _age_s(event: Event, now_us: int) -> float:

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from functions.candle_aggregate.apply import Rules
+from functions.candle_aggregate.conflate import Conflation
 from functions.candle_aggregate.epoch import current_epoch
 from functions.candle_aggregate.handler import Aggregate
 from functions.candle_aggregate.publish import STAGE
@@ -32,6 +33,7 @@ class Settings:
     redis_url: str = field(repr=False)
     database_url: str = field(repr=False)
     rules: Rules
+    show_every_us: int
 
     @classmethod
     def from_env(cls, mapping: Mapping[str, str]) -> Settings:
@@ -48,6 +50,7 @@ class Settings:
                 keep_us=env.integer("KEEP_S", 600, 1, 30 * 86_400) * 1_000_000,
                 shards=env.integer("SHARDS", 1, 1, 1024),
             ),
+            show_every_us=env.integer("OPEN_EVERY_MS", 250, 0, 60_000) * 1000,
         )
         env.check()
         return settings
@@ -72,7 +75,7 @@ def ready() -> None:
 
 app = event_app(
     STAGE,
-    Aggregate(settings.rules, stores, postgres, epoch_of),
+    Aggregate(settings.rules, stores, postgres, epoch_of, Conflation(settings.show_every_us)),
     os.environ,
     concurrency=2,
     ready=ready,

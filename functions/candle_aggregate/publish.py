@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 from functions.candle_aggregate.store import Store
@@ -17,15 +17,19 @@ CANDLES_AN_EVENT: Final = 500
 
 
 def publication(
-    store: Store, closed: Mapping[str, CandleState], late: Mapping[str, bytes] | None = None
+    store: Store,
+    closed: Mapping[str, CandleState],
+    late: Mapping[str, bytes] | None = None,
+    shown: Sequence[CandleState] = (),
 ) -> Outcome:
-    """Emit closed candles and late batches, then note it.
+    """Emit closed candles and late batches, then note it; `shown` are open candles for display.
 
-    Whatever is cut off between the two is emitted again.
+    Whatever is cut off between the two is emitted again, but for what is only shown.
     """
     candles = [state.candle for _, state in sorted(closed.items())]
     revisions = [(key, state.revision) for key, state in closed.items()]
     outputs = candle_events(candles, store.keys.shard)
+    outputs += candle_events([s.candle for s in shown], store.keys.shard, closed=False)
     for event_id, batch in (late or {}).items():
         outputs.append(OutgoingEvent.packed(f"{event_id}/{STAGE}/late", events.LATE, batch))
 
@@ -37,8 +41,8 @@ def publication(
     return Outcome(outputs, confirmed) if outputs else Outcome()
 
 
-def candle_events(candles: list[Candle], shard: int) -> list[OutgoingEvent]:
-    """Return events of closed candles, each named by what it says: same content, same id."""
+def candle_events(candles: list[Candle], shard: int, *, closed: bool = True) -> list[OutgoingEvent]:
+    """Return events of closed or of open candles, named by what they say: same content, same id."""
     outputs = []
     for first in range(0, len(candles), CANDLES_AN_EVENT):
         some = candles[first : first + CANDLES_AN_EVENT]
@@ -49,7 +53,7 @@ def candle_events(candles: list[Candle], shard: int) -> list[OutgoingEvent]:
                 f"{STAGE}/{shard}/{digest}",
                 events.CANDLES,
                 encode_batch(some),
-                {events.CLOSED: "true", events.SHARD: str(shard)},
+                {events.CLOSED: "true" if closed else "false", events.SHARD: str(shard)},
             )
         )
     return outputs

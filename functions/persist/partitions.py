@@ -1,4 +1,4 @@
-"""Day partitions of the tick segments, made when a day is first seen."""
+"""Day partitions of the tick segments, made a day ahead and when a day is first seen."""
 
 from __future__ import annotations
 
@@ -18,10 +18,14 @@ class Partitions:
         self._made: set[date] = set()
 
     def ensure(self, days: Iterable[date]) -> None:
-        """Make the partitions in a transaction of their own, one maker at a time."""
-        missing = sorted(set(days) - self._made)
-        if not missing:
+        """Make the partitions in a transaction of their own, one maker at a time.
+
+        The day after each is made with it, so that midnight finds its partition there.
+        """
+        fresh = set(days) - self._made
+        if not fresh:
             return
+        missing = sorted(fresh | {day + timedelta(days=1) for day in fresh})
         with self._postgres.connection() as connection:
             connection.execute("SELECT pg_advisory_xact_lock(hashtext('kandle partitions'))")
             for day in missing:
