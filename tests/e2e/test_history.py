@@ -1,0 +1,230 @@
+"""What a reader gets: any timeframe, price history, symbols, rejects; exact, and never cut."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from decimal import Decimal
+from typing import Any
+
+import httpx
+import jsonschema
+import pytest
+
+from tests.e2e.client import candles, eventually, fresh_symbol, rows, send_udp
+from tests.e2e.trades import Trade, exact, expected_candles, generated_trades
+from tests.platform import kandle
+
+ALL = {"from": "0"}
+
+
+def of_seconds(trades: list[Trade], seconds: int) -> list[dict[str, Any]]:
+    """The definition at a finer grain: one second of time that runs 60 times faster is a minute."""
+    faster = [trade._replace(time_ms=trade.time_ms * 60) for trade in trades]
+    return [{**candle, "t": candle["t"] // 60} for candle in expected_candles(faster, seconds)]
+
+
+def sent(pipeline: dict[str, str], symbol: str, seed: int, count: int) -> list[Trade]:
+    """Send trades shuffled, many twice; return them once all are candles and rows."""
+    trades = generated_trades(seed=seed, count=count)
+    source = random.Random(seed)
+    lines = [trade.line(symbol) for trade in trades + source.sample(trades, count // 3)]
+    source.shuffle(lines)
+    send_udp(pipeline["UDP_ADDR"], lines)
+
+    def counts() -> tuple[int, int]:
+        stored = rows(
+            pipeline["DATABASE_URL"],
+            "SELECT coalesce(sum(tick_count), 0) FROM tick_segments WHERE instrument = %s",
+            symbol,
+        )
+        return sum(c["n"] for c in candles(pipeline["API_URL"], symbol, "1d")), int(stored[0][0])
+
+    assert eventually(counts, lambda now: now == (count, len(lines))) == (count, len(lines))
+    return trades
+
+
+def numbers(answer: httpx.Response) -> Any:
+    """The answer's body, its numbers as exact decimals."""
+    assert answer.status_code == 200, answer.text
+    return json.loads(answer.text, parse_float=Decimal)
+
+
+@pytest.fixture(scope="module")
+def market(pipeline: dict[str, str]) -> tuple[str, list[Trade]]:
+    """An instrument with a slash in its name, and its trades."""
+    symbol = fresh_symbol("XRP/ETH")
+    return symbol, sent(pipeline, symbol, 21, 2_000)
+
+
+@pytest.mark.parametrize("timeframe", ["1s", "5s", "15s", "30s", "45s", "90s"])
+def test_candles_of_seconds_are_made_from_ticks(
+    pipeline: dict[str, str], market: tuple[str, list[Trade]], timeframe: str
+) -> None:
+    """Shuffled and sent twice, yet each is exact, with ties and eight decimals."""
+    symbol, trades = market
+    found = candles(pipeline["API_URL"], symbol, timeframe)
+    assert [exact(candle) for candle in found] == of_seconds(trades, int(timeframe[:-1]))
+    assert {candle["revision"] for candle in found} == {0}
+    assert all(candle["closed"] for candle in found[:-3])
+
+
+@pytest.mark.parametrize(("timeframe", "minutes"), [("2m", 2), ("7m", 7), ("30m", 30), ("2h", 120)])
+def test_multiples_are_made_from_shorter_candles(
+    pipeline: dict[str, str], market: tuple[str, list[Trade]], timeframe: str, minutes: int
+) -> None:
+    """Stored and live candles together give the longer ones."""
+    symbol, trades = market
+    found = candles(pipeline["API_URL"], symbol, timeframe)
+    assert [exact(candle) for candle in found] == expected_candles(trades, minutes)
+    assert all(candle["closed"] for candle in found[:-1])
+
+
+@pytest.mark.parametrize("timeframe", ["1s", "1m", "3m"])
+@pytest.mark.parametrize("start", [ALL, {}], ids=["forward", "backward"])
+def test_pages_join_without_hole_or_double(
+    pipeline: dict[str, str],
+    market: tuple[str, list[Trade]],
+    timeframe: str,
+    start: dict[str, str],
+) -> None:
+    """At a small limit every page is whole candles, and all pages are all candles."""
+    symbol, trades = market
+    url = f"{pipeline['API_URL']}/api/candles/{symbol}"
+    parameters = {"timeframe": timeframe, "limit": "7", **start}
+    pages: list[list[dict[str, Any]]] = []
+    while True:
+        page = httpx.get(url, params=parameters).json()
+        pages.append([exact(candle) for candle in page["candles"]])
+        assert 1 <= len(pages[-1]) <= 7
+        if page["next"] is None:
+            break
+        parameters["cursor"] = page["next"]
+    assert len(pages) >= 3
+    ordered = pages if start else pages[::-1]
+    whole = [candle for page in ordered for candle in page]
+    if timeframe == "1s":
+        assert whole == of_seconds(trades, 1)
+    else:
+        assert whole == expected_candles(trades, int(timeframe[:-1]))
+
+
+def test_price_history_has_the_numbers_that_were_sent(
+    pipeline: dict[str, str], market: tuple[str, list[Trade]]
+) -> None:
+    """Every trade once, in order, exact; pages end within ties and say that there are more."""
+    symbol, trades = market
+    url = f"{pipeline['API_URL']}/api/history/{symbol}"
+    expected = [{"t": trade.time_ms, "p": trade.price} for trade in sorted(trades)]
+    whole = httpx.get(url, params=ALL)
+    assert numbers(whole) == expected
+    assert whole.headers["x-kandle-limit"] == "10000"
+    assert "x-kandle-truncated" not in whole.headers
+    answer = httpx.get(url, params={**ALL, "limit": "300"})
+    pages = [numbers(answer)]
+    while "link" in answer.headers:
+        assert answer.headers["x-kandle-truncated"] == "true"
+        answer = httpx.get(answer.url.join(answer.links["next"]["url"]))
+        pages.append(numbers(answer))
+    assert [len(page) for page in pages] == [300] * 6 + [200]
+    assert [each for page in pages[::-1] for each in page] == expected
+    newest = numbers(httpx.get(f"{pipeline['API_URL']}/prices/{symbol}/history?limit=5"))
+    assert newest == [{"t": each["t"], "price": each["p"]} for each in expected[:-6:-1]]
+    latest = numbers(httpx.get(f"{pipeline['API_URL']}/prices/{symbol}"))
+    assert latest == {"symbol": symbol, "price": expected[-1]["p"], "t": expected[-1]["t"]}
+
+
+def test_history_is_of_the_last_24_hours(pipeline: dict[str, str]) -> None:
+    """Without a range; what is older is there when it is asked for."""
+    symbol = fresh_symbol("DAY")
+    now = time.time_ns() // 1_000_000
+    times = [now - hours * 3_600_000 for hours in (30, 20, 1)]
+    send_udp(pipeline["UDP_ADDR"], [f"{symbol},{n}.50,1,{t}" for n, t in enumerate(times)])
+    url = f"{pipeline['API_URL']}/api/history/{symbol}"
+
+    def read() -> Any:
+        answer = httpx.get(url, params={"from": "-31h"})
+        return [] if answer.status_code == 404 else numbers(answer)
+
+    eventually(read, lambda found: len(found) == 3)
+    expected = [{"t": t, "p": Decimal(n) + Decimal("0.5")} for n, t in enumerate(times)]
+    assert read() == expected
+    assert numbers(httpx.get(url)) == expected[1:]
+
+
+def test_symbols_are_listed_with_what_there_is(
+    pipeline: dict[str, str], market: tuple[str, list[Trade]]
+) -> None:
+    """First and last trade, and how many."""
+    symbol, trades = market
+    found = {
+        each["symbol"]: each for each in numbers(httpx.get(pipeline["API_URL"] + "/api/symbols"))
+    }
+    assert found[symbol] == {
+        "symbol": symbol,
+        "first": trades[0].time_ms,
+        "last": trades[-1].time_ms,
+        "n": len(trades),
+    }
+
+
+def test_the_description_of_the_api_holds(
+    pipeline: dict[str, str], market: tuple[str, list[Trade]]
+) -> None:
+    """Answers of a running instance match the schemas that it serves."""
+    api = pipeline["API_URL"]
+    document = httpx.get(f"{api}/openapi.json").json()
+    assert document["openapi"] == "3.1.0"
+    for path, described in document["paths"].items():
+        answer = httpx.get(api + path.format(symbol=market[0]))
+        assert answer.status_code == 200
+        ((media_type, told),) = described["get"]["responses"]["200"]["content"].items()
+        assert answer.headers["content-type"].startswith(media_type)
+        if media_type == "application/json":
+            schema = {**told["schema"], "components": document["components"]}
+            jsonschema.Draft202012Validator(schema).validate(answer.json())
+
+
+def test_bad_requests_are_problems_that_name_the_parameter(
+    pipeline: dict[str, str], market: tuple[str, list[Trade]]
+) -> None:
+    """On every route; an instrument that was never seen is 404."""
+    api, (symbol, _) = pipeline["API_URL"], market
+    for path, status, said in [
+        (f"/api/candles/{symbol}?timeframe=8d", 400, "timeframe: timeframe '8d' is too long"),
+        (f"/api/candles/{symbol}?timeframe=0s", 400, "timeframe: timeframe '0s'"),
+        (f"/api/history/{symbol}?limit=10001", 400, "limit: '10001'"),
+        (f"/api/history/{symbol}?to=now", 400, "to: 'now'"),
+        (f"/prices/{symbol}/history?cursor=abc", 400, "cursor: "),
+        (f"/prices/{symbol}?limit=1", 400, "limit: no such parameter"),
+        ("/api/candles/NO-SUCH?timeframe=1s", 404, "'NO-SUCH' was ever seen"),
+        ("/api/history/NO-SUCH", 404, "'NO-SUCH' was ever seen"),
+        ("/prices/NO-SUCH", 404, "'NO-SUCH' was ever seen"),
+        ("/prices/NO-SUCH/history", 404, "'NO-SUCH' was ever seen"),
+    ]:
+        answer = httpx.get(api + path)
+        assert (answer.status_code, answer.headers["content-type"]) == (
+            status,
+            "application/problem+json",
+        ), path
+        assert said in answer.json()["detail"]
+
+
+def test_rejects_can_be_read_back_by_command(pipeline: dict[str, str]) -> None:
+    """What is no tick is listed with its reason and its bytes."""
+    symbol = fresh_symbol("REFUSED")
+    send_udp(pipeline["UDP_ADDR"], [f"{symbol},NaN", f"{symbol},1", f"{symbol},1,-2"], 3)
+
+    def read() -> list[dict[str, Any]]:
+        said = kandle(
+            *("rejects", "list", "--symbol-contains", symbol, "--since", "-10m", "--json"),
+            *("--data-dir", pipeline["DATA_DIR"]),
+        )
+        return [json.loads(line) for line in said.stdout.splitlines()]
+
+    found = eventually(read, lambda some: len(some) == 2)
+    assert [(each["code"], each["original"]) for each in found] == [
+        ("bad_price", f"{symbol},NaN"),
+        ("bad_size", f"{symbol},1,-2"),
+    ]
