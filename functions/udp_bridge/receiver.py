@@ -16,7 +16,8 @@ from shared import metrics
 
 log = logging.getLogger(__name__)
 
-READS_A_TURN: Final = 16
+READS_A_TURN: Final = 2
+"""Then the loop goes round, in which posts to the sink need several rounds each."""
 PAUSE_S: Final = 0.001
 """Between reads of a socket that was empty: a system call a datagram would be most of the work, and
 the receive buffer holds many times what comes in so long."""
@@ -131,7 +132,11 @@ class Receiver:
         self._reported_s = time.monotonic()
         for where, count, why in (
             ("kernel", self._drops.new(), _KERNEL),
-            ("outbox_full", self._refused, "BUFFER_BYTES are full and the sink is away"),
+            (
+                "outbox_full",
+                self._refused,
+                "BUFFER_BYTES are full: the sink is away, or slower than what comes in",
+            ),
             ("truncated", self._truncated, "each had more bytes than a datagram may have"),
         ):
             if count:

@@ -1,0 +1,56 @@
+"""CSV lines and TickerUpdates on one port are told apart, whatever they say."""
+
+from __future__ import annotations
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from functions.udp_bridge.datagrams import Datagrams
+from functions.udp_bridge.formats import sorted_out
+from shared.schema.ticker_pb2 import TickerUpdate
+
+tickers = st.builds(
+    lambda symbol, price, volume: TickerUpdate(
+        symbol=symbol, price=price, volume=volume
+    ).SerializeToString(),
+    st.from_regex(r"[A-Z][A-Z0-9]{0,31}", fullmatch=True),
+    st.floats(min_value=1e-9, max_value=1e9),
+    st.integers(0, 10**9),
+)
+lines = st.one_of(
+    st.text(st.characters(codec="ascii", categories=["L", "N", "P"]), max_size=60).map(str.encode),
+    st.sampled_from([b"", b"\n", b"\n\nAAPL,1.50,10", b"A,1\nB,2\n", b"\r\n\rA,1,,1700000000000"]),
+)
+
+
+@given(st.lists(st.one_of(st.tuples(st.just(0), lines), st.tuples(st.just(1), tickers))))
+@example([(1, TickerUpdate(symbol="A" * 10, price=1).SerializeToString()), (0, b"\n\x03AA")])
+def test_each_datagram_goes_to_its_format_in_order(some: list[tuple[int, bytes]]) -> None:
+    """Payload, length and receive time stay together."""
+    read = Datagrams(
+        b"".join(payload for _, payload in some),
+        [len(payload) for _, payload in some],
+        list(range(len(some))),
+        truncated=1,
+    )
+    for wanted, part in enumerate(sorted_out(read)):
+        of_it = [(i, payload) for i, (kind, payload) in enumerate(some) if kind == wanted]
+        assert part.payloads == b"".join(payload for _, payload in of_it)
+        assert part.lengths == [len(payload) for _, payload in of_it]
+        assert part.receive_time_us == [i for i, _ in of_it]
+
+
+def test_garbage_with_control_characters_is_a_line() -> None:
+    """It begins as no TickerUpdate with a symbol and a price does."""
+    garbage = [
+        b"\x11",
+        b"\n",
+        b"\n\x11",
+        b"\n\x01",
+        b"\n\x01A",
+        b"\n\x01A\x12",
+        b"\n\xff\x11",
+        b"x\x11",
+    ]
+    csv, ticker = sorted_out(Datagrams(b"".join(garbage), list(map(len, garbage)), [0] * 8))
+    assert (len(csv), len(ticker)) == (8, 0)

@@ -1,0 +1,129 @@
+"""Both readers give what the socket holds, on a real socket."""
+
+from __future__ import annotations
+
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from functions.udp_bridge import recvmmsg
+from functions.udp_bridge.datagrams import DATAGRAMS_A_READ, Datagrams, PlainReader, Reader
+from functions.udp_bridge.recvmmsg import ManyReader
+from functions.udp_bridge.udp_socket import KernelDrops, bind
+
+linux = pytest.mark.skipif(not recvmmsg.supported(), reason="recvmmsg is of 64-bit Linux")
+Make = Callable[..., Reader]
+
+
+@pytest.fixture
+def sock() -> Iterator[socket.socket]:
+    with bind("127.0.0.1", 0) as bound:
+        yield bound
+
+
+@pytest.fixture
+def sender(sock: socket.socket) -> Iterator[socket.socket]:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as connected:
+        connected.connect(sock.getsockname())
+        yield connected
+
+
+both = pytest.mark.parametrize("make", [PlainReader, pytest.param(ManyReader, marks=linux)])
+
+
+def read_all(reader: Reader) -> list[bytes]:
+    found = []
+    while (some := reader.read()) is not None:
+        found += split(some)
+    return found
+
+
+def split(some: Datagrams) -> list[bytes]:
+    found, start = [], 0
+    assert len(some.lengths) == len(some.receive_time_us) == len(some)
+    for length in some.lengths:
+        found.append(some.payloads[start : start + length])
+        start += length
+    assert start == len(some.payloads)
+    return found
+
+
+@both
+def test_datagrams_come_whole_and_in_order(
+    make: Make, sock: socket.socket, sender: socket.socket
+) -> None:
+    """Small ones, empty ones, the largest there is, and more than one read gives."""
+    payloads = [b"A,%d" % i * (i % 40) for i in range(3 * DATAGRAMS_A_READ)]
+    payloads[5:5] = [b"", b"x" * 65_507, b"y" * 65_507, b""]
+    for payload in payloads:
+        sender.send(payload)
+    reader = make(sock)
+    assert read_all(reader) == payloads
+    assert reader.read() is None
+
+
+@both
+def test_a_buffer_is_used_again(make: Make, sock: socket.socket, sender: socket.socket) -> None:
+    """What was read before stays as it was, and nothing of it shines through."""
+    reader = make(sock)
+    sender.send(b"first and long")
+    first = reader.read()
+    sender.send(b"2nd")
+    second = reader.read()
+    assert first is not None
+    assert second is not None
+    assert (first.payloads, second.payloads) == (b"first and long", b"2nd")
+
+
+@both
+def test_a_truncated_datagram_is_counted_and_left_out(
+    make: Make, sock: socket.socket, sender: socket.socket
+) -> None:
+    """Half a line may be another line; those around it count."""
+    for payload in (b"before", b"x" * 101, b"y" * 100, b"x" * 5000, b"after"):
+        sender.send(payload)
+    read = make(sock, 100).read()
+    assert read is not None
+    assert split(read) == [b"before", b"y" * 100, b"after"]
+    assert read.truncated == 2
+
+
+@linux
+def test_the_receive_time_is_when_a_datagram_came_not_when_it_was_read(
+    sock: socket.socket, sender: socket.socket
+) -> None:
+    """The kernel's time of each, so a reader that comes late does not change it."""
+    reader = ManyReader(sock)
+    before_us = time.time_ns() // 1000
+    sender.send(b"A,1")
+    sender.send(b"A,2")
+    between_us = time.time_ns() // 1000
+    while time.time_ns() // 1000 < between_us + 1000:
+        pass
+    sender.send(b"A,3")
+    read = reader.read()
+    assert read is not None
+    first, second, third = read.receive_time_us
+    assert before_us <= first <= second <= between_us < third
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="SO_MEMINFO is of Linux")
+def test_kernel_drops_are_counted_once(sock: socket.socket, sender: socket.socket) -> None:
+    """Received and dropped together are what was sent."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    drops = KernelDrops(sock)
+    for _ in range(200):
+        sender.send(b"x" * 1000)
+    received = len(read_all(PlainReader(sock)))
+    assert 0 < received < 200
+    assert drops.new() == 200 - received
+    assert drops.new() == 0
+
+
+def test_listeners_can_share_a_port(sock: socket.socket) -> None:
+    """Each process has a socket of its own on it."""
+    with bind("127.0.0.1", sock.getsockname()[1]) as other:
+        assert other.getsockname() == sock.getsockname()
