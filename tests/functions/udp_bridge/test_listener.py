@@ -1,0 +1,213 @@
+"""The listener as a process of its own, between real datagrams and a recording HTTP sink."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from shared.compression import decompress
+from shared.raw import FORMAT_CSV, FORMAT_TICKER, RawBatch
+from shared.schema.ticker_pb2 import TickerUpdate
+from tests.local.broker.processes import eventually, free_port
+from tests.local.broker.subscriber import Reply, Subscriber
+
+ROOT = Path(__file__).parents[3]
+
+
+class ListenerRun:
+    """One listener process and a socket that sends to it."""
+
+    def __init__(self, sink: str, errors: Path, **environment: str) -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port: int = probe.getsockname()[1]
+        self.metrics_port = free_port()
+        self._errors = errors
+        given = {
+            "K_SINK": sink,
+            "UDP_PORT": str(self.port),
+            "METRICS_PORT": str(self.metrics_port),
+        }
+        with errors.open("wb") as stderr:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "functions.udp_bridge.listener"],
+                cwd=ROOT,
+                env={**os.environ, **given, **environment},
+                stderr=stderr,
+            )
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.connect(("127.0.0.1", self.port))
+        eventually(lambda: "listening on udp" in self.said())
+
+    def said(self) -> str:
+        return self._errors.read_text()
+
+    def metrics(self) -> dict[str, int]:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics_port}/metrics") as answer:
+            lines = answer.read().decode().splitlines()
+        pairs = (line.rsplit(" ", 1) for line in lines if line.startswith("kandle_udp"))
+        return {name.removeprefix("kandle_udp_"): int(float(value)) for name, value in pairs}
+
+    def send(self, payloads: list[bytes], at_once: int) -> None:
+        """Send so many at once as even a small receive buffer holds, until each was read."""
+        before = self.metrics()["datagrams_total"]
+        for start in range(0, len(payloads), at_once):
+            for payload in payloads[start : start + at_once]:
+                self.socket.send(payload)
+            sent = before + min(start + at_once, len(payloads))
+            eventually(lambda sent=sent: self.metrics()["datagrams_total"] == sent)  # type: ignore[misc]
+
+    def stop(self) -> int:
+        self.socket.close()
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(30)
+
+
+@pytest.fixture
+def subscriber() -> Iterator[Subscriber]:
+    started = Subscriber()
+    yield started
+    started.close()
+
+
+@pytest.fixture
+def listener(subscriber: Subscriber, tmp_path: Path) -> Iterator[ListenerRun]:
+    started = ListenerRun(subscriber.url, tmp_path / "stderr", BUFFER_BYTES=str(1 << 29))
+    yield started
+    started.stop()
+
+
+def payloads(subscriber: Subscriber, format_: int = FORMAT_CSV) -> list[bytes]:
+    """All payloads of one format that the sink took, by sequence; none twice."""
+    found: dict[int, bytes] = {}
+    for received in subscriber.received:
+        batch = RawBatch.decode(decompress(received.body))
+        if batch.format != format_:
+            continue
+        start = 0
+        for i, length in enumerate(batch.lengths.tolist()):
+            assert batch.first_sequence + i not in found
+            found[batch.first_sequence + i] = batch.payloads[start : start + length]
+            start += length
+    assert sorted(found) == list(range(len(found)))
+    return [found[number] for number in sorted(found)]
+
+
+def test_a_stopped_listener_loses_nothing_that_it_had(
+    listener: ListenerRun, subscriber: Subscriber
+) -> None:
+    """SIGTERM: what is in the socket, in the batch and on its way is sent before the end."""
+    sent = [b"A,%d" % i for i in range(2_000)]
+    listener.send(sent[:-200], at_once=200)
+    for payload in sent[-200:]:
+        listener.socket.send(payload)
+    assert listener.stop() == 0
+    assert payloads(subscriber) == sent
+    assert "dropped" not in listener.said()
+
+
+def test_an_open_batch_is_sent_when_it_is_due(
+    listener: ListenerRun, subscriber: Subscriber
+) -> None:
+    """A lone datagram does not wait for others; an empty and a large one are kept as well."""
+    for payload in (b"A,1", b"", b"x" * 65_507):
+        listener.socket.send(payload)
+        eventually(lambda last=payload: payloads(subscriber)[-1:] == [last])  # type: ignore[misc]
+    counts = eventually(lambda: m if (m := listener.metrics())["sent_datagrams_total"] == 3 else {})
+    assert counts["datagrams_total"] == 3
+    assert counts["bytes_total"] == 3 + 65_507
+    assert counts['dropped_datagrams_total{where="kernel"}'] == 0
+
+
+def test_lines_and_ticker_updates_share_the_port(
+    listener: ListenerRun, subscriber: Subscriber
+) -> None:
+    """Each goes into batches of its own format, in its order."""
+    lines = [b"A,%d" % i for i in range(1, 200)]
+    updates = [TickerUpdate(symbol="B", price=i).SerializeToString() for i in range(1, 200)]
+    for line, update in zip(lines, updates, strict=True):
+        listener.socket.send(line)
+        listener.socket.send(update)
+    assert listener.stop() == 0
+    assert payloads(subscriber, FORMAT_CSV) == lines
+    assert payloads(subscriber, FORMAT_TICKER) == updates
+
+
+def test_what_the_kernel_drops_is_counted_and_said(
+    listener: ListenerRun, subscriber: Subscriber
+) -> None:
+    """A listener that could not read for a while: received and dropped are what was sent."""
+    listener.process.send_signal(signal.SIGSTOP)
+    for _ in range(3000):
+        listener.socket.send(b"x" * 60_000)
+    listener.process.send_signal(signal.SIGCONT)
+
+    def accounted() -> dict[str, int]:
+        counts = listener.metrics()
+        lost = counts['dropped_datagrams_total{where="kernel"}']
+        return counts if counts["datagrams_total"] + lost == 3000 else {}
+
+    counts = eventually(accounted, 30)
+    lost = counts['dropped_datagrams_total{where="kernel"}']
+    assert 0 < lost < 3000
+    assert listener.stop() == 0
+    assert len(payloads(subscriber)) == 3000 - lost
+    assert "datagrams dropped: the receive buffer was full" in listener.said()
+
+
+def test_what_has_no_room_while_the_sink_is_away_is_shed_and_said(
+    subscriber: Subscriber, tmp_path: Path
+) -> None:
+    """Sent and dropped are what was received, and memory stays within BUFFER_BYTES."""
+    subscriber.script = _Away()
+    listener = ListenerRun(
+        subscriber.url, tmp_path / "stderr", BUFFER_BYTES=str(1 << 20), BATCH_BYTES="60000"
+    )
+    noise = os.urandom(50_000)
+    try:
+        listener.send([noise] * 100, at_once=2)
+        dropped = 'dropped_datagrams_total{where="outbox_full"}'
+        assert eventually(lambda: listener.metrics()[dropped] >= 70, 30)
+        assert listener.metrics()["buffered_bytes"] <= 1 << 20
+        subscriber.script = {}
+        eventually(lambda: listener.metrics()["buffered_bytes"] == 0, 30)
+        assert listener.stop() == 0
+    finally:
+        listener.stop()
+    assert "datagrams dropped: BUFFER_BYTES are full" in listener.said()
+    taken = Counter(r.id for r in subscriber.received)
+    assert len(taken) >= 15
+
+
+class _Away(dict[str, list[Reply]]):
+    """A sink that takes nothing, whatever the event."""
+
+    def get(self, key: str, default: object = None) -> list[Reply]:
+        return [Reply(503)]
+
+
+def test_bad_settings_are_told_together(tmp_path: Path) -> None:
+    """The process ends with one line for each."""
+    environment = {**os.environ, "UDP_FORMAT": "json", "UDP_PORT": "0", "K_SINK": ""}
+    ended = subprocess.run(
+        [sys.executable, "-m", "functions.udp_bridge.listener"],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 1
+    assert "UDP_FORMAT: 'json' is none of auto, csv, ticker" in ended.stderr
+    assert "UDP_PORT='0'" in ended.stderr
+    assert "K_SINK is not set" in ended.stderr

@@ -1,0 +1,108 @@
+"""The outbox over a real HTTP sink that goes away and comes back."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterator
+
+import pytest
+
+from functions.udp_bridge.batcher import Batch
+from functions.udp_bridge.outbox import Outbox
+from shared.adapter.sink import Sink
+from shared.compression import decompress
+from shared.raw import FORMAT_CSV, RawBatch
+from tests.local.broker.processes import free_port
+from tests.local.broker.subscriber import Reply, Subscriber
+
+
+@pytest.fixture
+def subscriber() -> Iterator[Subscriber]:
+    started = Subscriber()
+    yield started
+    started.close()
+
+
+def batch(number: int, payload: bytes = b"A,1") -> Batch:
+    return Batch(f"udp-1-{number}", FORMAT_CSV, "udp-1", number, payload, [len(payload)], [1])
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(30):
+        while not holds():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+def run(url: str, steps: Callable[[Outbox], Awaitable[None]], max_bytes: int = 1 << 20) -> int:
+    """Run the steps, then close; return the payloads that were given up."""
+
+    async def whole() -> int:
+        outbox = Outbox(Sink(url, "/test"), max_bytes=max_bytes)
+        await steps(outbox)
+        return await outbox.close(30)
+
+    return asyncio.run(whole())
+
+
+def test_every_batch_is_sent_whole_under_its_id(subscriber: Subscriber) -> None:
+    """Closing waits for what is on its way; each event is what its batch was."""
+
+    async def steps(outbox: Outbox) -> None:
+        for number in range(50):
+            assert outbox.put(batch(number, b"A,%d" % number))
+
+    assert run(subscriber.url, steps) == 0
+    found = {r.id: RawBatch.decode(decompress(r.body)).payloads for r in subscriber.received}
+    assert found == {f"udp-1-{n}": b"A,%d" % n for n in range(50)}
+    assert len(subscriber.received) == 50
+
+
+def test_a_batch_that_was_not_taken_is_sent_again_under_the_same_id(
+    subscriber: Subscriber,
+) -> None:
+    """The same bytes, so that the broker can tell; and no other batch waits for it."""
+    subscriber.script["udp-1-0"] = [Reply(503), Reply(500), Reply(429), Reply(202)]
+
+    async def steps(outbox: Outbox) -> None:
+        assert outbox.put(batch(0))
+        assert outbox.put(batch(1))
+
+    assert run(subscriber.url, steps) == 0
+    assert len({r.body for r in subscriber.of("udp-1-0")}) == 1
+    assert len(subscriber.of("udp-1-0")) == 4
+    assert len(subscriber.of("udp-1-1")) == 1
+
+
+def test_nothing_within_the_bound_is_lost_while_the_sink_is_away(
+    subscriber: Subscriber, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What is refused past the bound is refused at once; what was taken comes out in the end."""
+    for number in range(8):
+        subscriber.script[f"udp-1-{number}"] = [Reply(503)] * 6 + [Reply(202)]
+    taken: list[str] = []
+
+    async def steps(outbox: Outbox) -> None:
+        payload = bytes(range(256)) * 4
+        taken.extend(f"udp-1-{n}" for n in range(8) if outbox.put(batch(n, payload)))
+        # Compressed, they take less: there is room again while the sink is still away.
+        await until(lambda: outbox.put(batch(8, payload)))
+        taken.append("udp-1-8")
+
+    with caplog.at_level(logging.WARNING):
+        assert run(subscriber.url, steps, max_bytes=5 * 1024) == 0
+    assert taken == [f"udp-1-{number}" for number in (0, 1, 2, 3, 4, 8)]
+    assert {r.id for r in subscriber.received} == set(taken)
+    assert "is not taken yet" in caplog.text
+
+
+def test_what_is_given_up_at_the_end_is_told() -> None:
+    """Nothing listens: closing returns the payloads that were lost, for the caller to say so."""
+
+    async def whole() -> int:
+        outbox = Outbox(Sink(f"http://127.0.0.1:{free_port()}", "/test"), max_bytes=1 << 20)
+        assert outbox.put(batch(0))
+        assert outbox.put(batch(1))
+        return await outbox.close(0.05)
+
+    assert asyncio.run(whole()) == 2
