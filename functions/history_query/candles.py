@@ -44,7 +44,7 @@ class CandlePages:
         """Return candles in ascending order, and a cursor when there are more in the range.
 
         A page may hold fewer candles than its limit and still have a cursor: so much was read for
-        it. Raises TooDenseError.
+        it.
         """
         now_us = time.time_ns() // 1000 if now_us is None else now_us
         if page.resolution.part is None:

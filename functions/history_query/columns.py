@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Final
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from shared.decimals import INT64_MAX
 from shared.order import OrderKey
-from shared.ticks import NO_ID, Bytes8, Entry, Int64s, Texts, Ticks
+from shared.ticks import INTEGER_ID, NO_ID, TEXT_ID, Bytes8, Entry, Int64s, Texts, Ticks
 
 MINUTE_US: Final = 60_000_000
 
@@ -155,14 +155,45 @@ def concatenated(parts: Sequence[Rows]) -> Rows:
     return Rows(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 
 
-def trades_of(rows: Rows) -> Trades:
+@dataclass(frozen=True, slots=True, eq=False)
+class TradeIds:
+    """Which trades the earlier part of a minute has. `minute`: since 1970."""
+
+    minute: int
+    integers: Int64s
+    texts: frozenset[str]
+
+    @classmethod
+    def of(cls, minute: int, parts: Iterable[Rows]) -> TradeIds:
+        """Collect the ids of all rows, which are of that minute."""
+        integers: list[Int64s] = []
+        texts: set[str] = set()
+        for rows in parts:
+            integers.append(rows.trade_id[rows.kind == INTEGER_ID])
+            texts.update(rows.text[rows.kind == TEXT_ID].tolist())
+        return cls(minute, np.concatenate([np.zeros(0, np.int64), *integers]), frozenset(texts))
+
+    def known(self, rows: Rows) -> NDArray[np.bool_]:
+        """Tell for each row whether its trade is one of these."""
+        here = rows.time_us // MINUTE_US == self.minute
+        found: NDArray[np.bool_] = np.isin(rows.trade_id, self.integers)
+        found &= here & (rows.kind == INTEGER_ID)
+        if self.texts:
+            places = np.flatnonzero(here & (rows.kind == TEXT_ID))
+            found[places] = [text in self.texts for text in rows.text[places].tolist()]
+        return found
+
+
+def trades_of(rows: Rows, earlier: TradeIds | None = None) -> Trades:
     """Sort by the total order, and keep the first of each trade.
 
     A trade is its trade id in a UTC minute; ticks without an id are each one. So `rows` must hold
-    whole minutes.
+    whole minutes, but for the first: `earlier` are the trades that stand before `rows` in it.
     """
     if len(rows) and not (np.diff(rows.time_us) > 0).all():
         rows = rows.at(_order(rows))
+    if earlier is not None:
+        rows = rows.at(~earlier.known(rows))
     rows = _each_trade_once(rows)
     price, price_scale = _at_one_scale(rows.price, rows.price_scale)
     size, size_scale = _at_one_scale(rows.size, rows.size_scale)

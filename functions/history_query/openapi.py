@@ -47,7 +47,6 @@ def _get(
     told = {
         400: "A bad parameter; `detail` names it and the fix.",
         404: "No tick of this instrument was ever seen.",
-        422: "More ticks in one minute than can be read at once.",
         503: "A store is away; ask again.",
     }
     responses: Json = {"200": {"description": "OK", "content": {media_type: {"schema": schema}}}}
@@ -92,7 +91,6 @@ _PRICE_HEADERS: Final[Json] = {
     },
 }
 _STORES: Final = (400, 404, 503)
-_TICKS: Final = (400, 404, 422, 503)
 
 _MS: Final[Json] = {"type": "integer", "description": "Milliseconds since 1970, UTC."}
 _DECIMAL: Final[Json] = {"type": "string", "pattern": r"^-?[0-9]+(\.[0-9]+)?$"}
@@ -166,13 +164,13 @@ DOCUMENT: Final[Json] = {
             "Candles of an instrument, ascending; without `from` the newest.",
             _ref("Candles"),
             *(_SYMBOL, _TIMEFRAME, _FROM, _TO, _limit(1_000), _CURSOR),
-            refusals=_TICKS,
+            refusals=_STORES,
         ),
         "/api/history/{symbol}": _get(
             "The newest prices of the last 24 hours, or of a range, ascending by time.",
             _list_of("Tick"),
             *(_SYMBOL, _FROM, _TO, _limit(10_000), _CURSOR),
-            refusals=_TICKS,
+            refusals=_STORES,
             headers=_PRICE_HEADERS,
         ),
         "/api/latest": _get(
@@ -193,7 +191,7 @@ DOCUMENT: Final[Json] = {
             "The newest prices of an instrument, newest first.",
             _list_of("PastPrice"),
             *(_SYMBOL, _FROM, _TO, _limit(100), _CURSOR),
-            refusals=_TICKS,
+            refusals=_STORES,
             headers=_PRICE_HEADERS,
         ),
         "/openapi.json": _get("This description.", {"type": "object"}),

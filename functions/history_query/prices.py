@@ -35,7 +35,7 @@ class PricePages:
     def page(self, symbol: str, page: TickPage) -> tuple[list[Price], str | None]:
         """Return the newest in the total order, newest first, and a cursor when there are older.
 
-        Each trade counts once. Raises TooDenseError.
+        Each trade counts once.
         """
         to_us = page.to_us
         if page.before is not None:

@@ -30,7 +30,6 @@ from functions.history_query.parameters import (
 )
 from functions.history_query.prices import Price, PricePages
 from functions.history_query.symbols import Symbols
-from functions.history_query.tick_slices import TooDenseError
 from shared.adapter.health import Check, health_routes
 from shared.errors import TransientError
 from shared.problem import problem
@@ -149,8 +148,6 @@ def _answered(answer: Answer) -> Any:
             return await run_in_threadpool(answer, request)
         except ParameterError as error:
             return problem(400, "bad parameter", str(error))
-        except TooDenseError as error:
-            return problem(422, "too many ticks", f"{error}: ask for candles of 1m or longer")
         except TransientError as error:
             return problem(503, "a store is away", str(error), 1)
 

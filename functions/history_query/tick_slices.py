@@ -1,4 +1,4 @@
-"""Stored ticks read in slices of time: each of whole minutes, none larger than memory allows."""
+"""Stored ticks read in slices of time, none larger than memory allows."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from functions.history_query.columns import (
     MINUTE_US,
     Rows,
     Segment,
+    TradeIds,
     Trades,
     concatenated,
     rows_of,
@@ -29,13 +30,12 @@ from shared.stores.postgres import Postgres
 
 DAY_US: Final = 86_400_000_000
 
-LARGEST_SLICE: Final = 300_000
-LARGEST_MINUTE: Final = 1_500_000
+LARGEST_SLICE: Final = 150_000
 
 _WIDEST_US: Final = 16 * DAY_US
 _GROWTH: Final = 4
 _FIRST_FETCH: Final = 4
-_FETCHED_TICKS: Final = 100_000
+_FETCHED_TICKS: Final = 50_000
 _FETCHED_SEGMENTS: Final = 2_000
 _READERS: Final = 2
 _WAIT_S: Final = 10.0
@@ -63,13 +63,9 @@ _WATERMARK: Final = (
 )
 
 
-class TooDenseError(Exception):
-    """More ticks in one minute than a reader may hold; the message says where."""
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Slice:
-    """All trades in [from_us, to_us), both on whole minutes."""
+    """All trades in [from_us, to_us)."""
 
     trades: Trades
     from_us: int
@@ -89,7 +85,7 @@ class TickSlices:
         """Yield slices that cover all ticks in [from_us, to_us), and the rest of its minutes.
 
         The first is as wide as `width_us`, the next ones wider, until they are as large as may be;
-        they ascend, or descend if `newest`. Raises TooDenseError.
+        they ascend, or descend if `newest`. Slices end on whole minutes, but for too large ones.
         """
         low = from_us // MINUTE_US * MINUTE_US
         high = -(-to_us // MINUTE_US) * MINUTE_US
@@ -103,7 +99,10 @@ class TickSlices:
                 end_of_day = begin - begin % DAY_US + DAY_US
                 bounds = max(low, begin - width), min(high, end_of_day)
             else:
-                bounds = max(low, begin), min(high, max(low, begin) + width)
+                bounds = (
+                    max(low, begin),
+                    min(high, max(low // MINUTE_US * MINUTE_US, begin) + width),
+                )
             some = self._read(symbol, *bounds, newest=newest)
             yield some
             if newest:
@@ -128,27 +127,33 @@ class TickSlices:
         """Read [low, high), or of it what is not too large, from the side where reading begins."""
         parts: list[Rows] = []
         count = 0
-        with self._place(), self._segments(symbol, low, high, newest=newest) as batches:
-            for batch in batches:
-                if newest and batch[0].last_time_us < low:
-                    break
-                if not newest and batch[0].first_time_us >= high:
-                    break
-                rows = _within(rows_of(batch), low, high)
-                parts.append(rows)
-                count += len(rows)
-                while count > LARGEST_SLICE and high - low > MINUTE_US:
-                    low, high = _halved(parts, low, high, newest=newest)
-                    parts = [_within(part, low, high) for part in parts]
-                    count = sum(map(len, parts))
-                if count > LARGEST_MINUTE:
-                    raise TooDenseError(
-                        f"more than {LARGEST_MINUTE:,} ticks of {symbol!r} in the minute from"
-                        f" {low // 1000} ms"
+        with self._place():
+            with self._segments(symbol, low, high, newest=newest) as batches:
+                for batch in batches:
+                    beyond = (
+                        batch[0].last_time_us < low if newest else batch[0].first_time_us >= high
                     )
+                    if beyond:
+                        break
+                    parts.append(_within(rows_of(batch), low, high))
+                    count += len(parts[-1])
+                    while count > LARGEST_SLICE and high - low > 1:
+                        low, high = _halved(parts, low, high, newest=newest)
+                        parts = [_within(part, low, high) for part in parts]
+                        count = sum(map(len, parts))
             rows = concatenated(parts) if parts else rows_of([])
             parts.clear()
-            return Slice(trades_of(rows), low, high)
+            earlier = self._earlier_in_minute(symbol, low) if len(rows) else None
+            return Slice(trades_of(rows, earlier), low, high)
+
+    def _earlier_in_minute(self, symbol: str, low: int) -> TradeIds | None:
+        """Return the trades of a minute that stand before a slice which begins in its midst."""
+        minute = low // MINUTE_US * MINUTE_US
+        if minute == low:
+            return None
+        with self._segments(symbol, minute, low, newest=False) as batches:
+            parts = (_within(rows_of(batch), minute, low) for batch in batches)
+            return TradeIds.of(minute // MINUTE_US, parts)
 
     @contextmanager
     def _place(self) -> Iterator[None]:
@@ -211,12 +216,13 @@ def _within(rows: Rows, low: int, high: int) -> Rows:
 
 
 def _halved(parts: list[Rows], low: int, high: int, *, newest: bool) -> tuple[int, int]:
-    """Return bounds that hold about half of the rows, at least a minute, at most one minute less.
+    """Return bounds that hold about half of the rows: the half where reading begins.
 
-    The half that stays is the one where reading begins.
+    They end on a whole minute, unless less than two are left.
     """
+    unit = MINUTE_US if high - low > MINUTE_US else 1
     times = np.concatenate([part.time_us for part in parts])
-    middle = int(np.partition(times, len(times) // 2)[len(times) // 2]) // MINUTE_US * MINUTE_US
+    middle = int(np.partition(times, len(times) // 2)[len(times) // 2]) // unit * unit
     if newest:
-        return min(max(middle, low + MINUTE_US), high - MINUTE_US), high
-    return low, max(min(middle, high - MINUTE_US), low + MINUTE_US)
+        return min(max(middle, low + unit), high - unit), high
+    return low, max(min(middle, high - unit), low + unit)

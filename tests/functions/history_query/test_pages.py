@@ -9,9 +9,18 @@ import pytest
 
 from functions.history_query import candles as pages
 from functions.history_query import tick_slices
+from functions.persist.segments import segments
 from shared.timeframes import Timeframe
 from tests.functions.history_query.conftest import House
-from tests.functions.history_query.market import START_US, batches, candles, generated
+from tests.functions.history_query.market import (
+    MINUTE_US,
+    START_US,
+    Tick,
+    batches,
+    candles,
+    columns,
+    generated,
+)
 
 SHOWN = ("t", "o", "h", "l", "c", "v", "n", "bv", "sv")
 ROLLED_UP = ("1m", "2m", "3m", "7m", "30m", "2h", "120s")
@@ -114,8 +123,6 @@ def test_a_range_holds_whole_candles_that_start_in_it(house: House) -> None:
 
 def test_closed_says_that_only_a_late_trade_may_change_it(house: House) -> None:
     """By the watermark and the allowed lateness, or, once its parts are closed, by the clock."""
-    from tests.functions.history_query.market import Tick, columns
-
     minute = START_US // 60_000_000 * 60_000_000 + 60_000_000
     minute -= minute % 120_000_000
 
@@ -150,8 +157,6 @@ def test_the_revision_is_the_highest_of_the_parts(house: House) -> None:
 
 def test_scales_that_no_64_bits_join_are_exact(house: House) -> None:
     """A price of 18 digits beside one of 18 decimals, in one candle."""
-    from tests.functions.history_query.market import Tick, columns
-
     for number, (price, scale) in enumerate([(10**17 + 1, 0), (10**18 + 1, 18)]):
         tick = Tick(START_US + number, 1, number, "", 0, "u", number, price, scale, 2000, 1)
         house.take(columns([tick], "A"))
@@ -160,16 +165,29 @@ def test_scales_that_no_64_bits_join_are_exact(house: House) -> None:
     assert (candle["v"], candle["n"]) == ("4", 2)
 
 
-def test_too_many_ticks_in_a_minute_are_refused_in_words(
-    house: House, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("largest", [tick_slices.LARGEST_SLICE, 20])
+def test_a_minute_may_hold_more_ticks_than_a_slice(
+    house: House, monkeypatch: pytest.MonkeyPatch, largest: int
 ) -> None:
-    """The answer says where, and what works instead."""
-    monkeypatch.setattr(tick_slices, "LARGEST_MINUTE", 100)
-    fill(house, "A", 9, 300, 300, 1_000)
-    answer = house.get("/api/candles/A", timeframe="1s")
-    assert answer.status_code == 422
-    assert "more than 100 ticks of 'A' in the minute from" in answer.json()["detail"]
-    assert house.get("/api/candles/A", timeframe="2m").status_code == 200
+    """A trade sent again later in its minute counts once, wherever the minute is cut."""
+    monkeypatch.setattr(tick_slices, "LARGEST_SLICE", largest)
+    monkeypatch.setattr(tick_slices, "_FETCHED_TICKS", 50)
+    source = random.Random(4)
+    ticks = generated(4, 300, 200_000)
+    for n in range(100, 300):
+        if source.random() < 0.3:
+            again = ticks[n - source.randint(1, 90)]
+            ticks[n] = ticks[n]._replace(kind=again.kind, number=again.number, text=again.text)
+    for batch in batches(ticks, "A", 7):
+        event_id = str(next(house.numbers))
+        house.writer.ticks(event_id, list(segments(event_id, batch)))
+    for timeframe in ("1s", "45s"):
+        expected = candles(ticks, seconds(timeframe))
+        assert sum(candle["n"] for candle in expected) < 280
+        for start in ({"from": "0"}, {}):
+            got = read(house, "A", timeframe, limit="5", **start)
+            ordered = got if start else got[::-1]
+            assert [shown(c) for page in ordered for c in page] == expected
 
 
 def test_unknown_instruments_and_odd_names_are_404(house: House) -> None:
@@ -180,3 +198,19 @@ def test_unknown_instruments_and_odd_names_are_404(house: House) -> None:
     assert house.get("/api/candles/NONE", timeframe="1s").status_code == 404
     assert house.get(f"/api/candles/{'A' * 65}").status_code == 400
     assert house.get("/api/candles/").status_code == 400
+
+
+def test_an_id_counts_again_in_the_next_minute(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Venues begin their ids anew: what a slice's own minute has seen says nothing of the next."""
+    monkeypatch.setattr(tick_slices, "LARGEST_SLICE", 2)
+    offsets = [1, 2, 50, 65, 70]
+    ticks = [
+        Tick(START_US // MINUTE_US * MINUTE_US + s * 10**6, 1, 7, "", s, "u", s, s, 2, 1, 1)
+        for s in offsets
+    ]
+    house.writer.ticks("e", list(segments("e", columns(ticks, "A"))))
+    for start in ({"from": "0"}, {}):
+        ((first, second),) = read(house, "A", "1s", **start)
+        assert [(c["n"], c["c"]) for c in (first, second)] == [(1, "0.01"), (1, "0.65")]
