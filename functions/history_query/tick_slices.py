@@ -84,7 +84,7 @@ class TickSlices:
     ) -> Iterator[Slice]:
         """Yield slices that cover all ticks in [from_us, to_us), and the rest of its minutes.
 
-        The first is as wide as `width_us`, the next ones wider, until they are as large as may be;
+        The first is as wide as `width_us`, the next ones wider, while they hold little;
         they ascend, or descend if `newest`. Slices end on whole minutes, but for too large ones.
         """
         low = from_us // MINUTE_US * MINUTE_US
@@ -109,7 +109,9 @@ class TickSlices:
                 high = some.from_us
             else:
                 low = some.to_us
-            if (some.from_us, some.to_us) == bounds:
+            if (some.from_us, some.to_us) != bounds:
+                width = max((some.to_us - some.from_us) // MINUTE_US, 1) * MINUTE_US
+            elif len(some.trades) * 2 * _GROWTH <= LARGEST_SLICE:
                 width = min(width * _GROWTH, _WIDEST_US)
 
     def watermark_us(self, symbol: str) -> int | None:
