@@ -12,11 +12,13 @@ import numpy as np
 from functions.normalize.allocator import keep_freed_memory
 from functions.normalize.assemble import ClockRule, assemble
 from functions.normalize.lines import parse_lines
+from functions.normalize.tickers import parse_tickers
 from functions.persist.segments import segments
 from shared.candle import CandleState
 from shared.compression import compress, decompress
 from shared.kernel import partial_candles, rolled_up
-from shared.raw import FORMAT_CSV, RawBatch
+from shared.raw import FORMAT_CSV, FORMAT_TICKER, RawBatch
+from shared.schema.ticker_pb2 import TickerUpdate
 from shared.ticks import Ticks
 from shared.timeframes import DEFAULT_LADDER, parse_ladder
 
@@ -39,8 +41,9 @@ def market_lines(count: int, seed: int = 1) -> list[str]:
         size = source.randint(1, 10**6)
         side = source.choice(["buy", "sell"])
         time_ms = start_ms + n * 120_000 // count
+        trade_id = seed * 10**9 + n
         lines.append(
-            f"SYM{i:02d}-USD,{price[i] / 100:.2f},{size / 1000:.3f},{time_ms},{side},{10**9 + n}"
+            f"SYM{i:02d}-USD,{price[i] / 100:.2f},{size / 1000:.3f},{time_ms},{side},{trade_id}"
         )
     return lines
 
@@ -59,6 +62,23 @@ def raw_batch(lines: list[str], lines_a_datagram: int = 20) -> RawBatch:
         b"".join(payloads),
         np.array([len(p) for p in payloads], dtype=np.int64),
         np.full(len(payloads), now_us, dtype=np.int64),
+    )
+
+
+def ticker_batch(lines: list[str]) -> RawBatch:
+    """Batch the same ticks as TickerUpdates, one a datagram."""
+    payloads = []
+    for line in lines:
+        symbol, price, size, time_ms, _, _ = line.split(",")
+        update = TickerUpdate(symbol=symbol, price=float(price), timestamp=int(time_ms), size=size)
+        payloads.append(update.SerializeToString())
+    return RawBatch(
+        FORMAT_TICKER,
+        "udp-bench",
+        0,
+        b"".join(payloads),
+        np.array([len(p) for p in payloads], dtype=np.int64),
+        np.full(len(payloads), time.time_ns() // 1000, dtype=np.int64),
     )
 
 
@@ -98,6 +118,8 @@ def run() -> None:
     rows, rejected = parse_lines(batch)
     assert len(rows) == TICKS
     assert not rejected
+    updates = ticker_batch(lines)
+    assert len(parse_tickers(updates)[0]) == TICKS
     rule = ClockRule(60_000_000)
     ticks, _ = assemble(batch, rows, rule)
     body = compress(ticks.encode())
@@ -109,6 +131,7 @@ def run() -> None:
         ("plain Python loop: split, float, dict", rate(lambda: plain_loop(lines), TICKS)),
         ("RawBatch decode", rate(lambda: RawBatch.decode(decompress(raw)), TICKS)),
         ("parse lines", rate(lambda: parse_lines(batch), TICKS)),
+        ("parse TickerUpdates", rate(lambda: parse_tickers(updates), TICKS)),
         ("order and scale", rate(lambda: assemble(batch, rows, rule), TICKS)),
         ("TickBatch encode and compress", rate(lambda: compress(ticks.encode()), TICKS)),
         ("TickBatch decode", rate(lambda: Ticks.decode(decompress(body)), TICKS)),

@@ -1,0 +1,97 @@
+"""POST /ingest over a real sink: 202 only when the sink has it, and what to do when it has not."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.routing import Route
+
+from functions.udp_bridge.ingest import Ingest
+from shared.adapter.sink import Sink
+from shared.compression import decompress
+from shared.raw import FORMAT_CSV, FORMAT_TICKER_STREAM, RawBatch
+from tests.local.broker.subscriber import Reply, Subscriber
+
+
+@pytest.fixture
+def subscriber() -> Iterator[Subscriber]:
+    started = Subscriber()
+    yield started
+    started.close()
+
+
+def post(
+    subscriber: Subscriber, *bodies: bytes, **headers: str
+) -> list[tuple[httpx.Response, list[RawBatch]]]:
+    """The answer to each body in turn, with what the sink had got by then."""
+
+    async def whole() -> list[tuple[httpx.Response, list[RawBatch]]]:
+        sink = Sink(subscriber.url, "/test")
+        ingest = Ingest(sink, "http-1", 100_000)
+        app = Starlette(routes=[Route("/ingest", ingest.post, methods=["POST"])])
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        answers = []
+        async with httpx.AsyncClient(
+            transport=httpx.ASGITransport(app), base_url="http://test"
+        ) as client:
+            for body in bodies:
+                answer = await client.post("/ingest", content=body, headers=named)
+                taken = [RawBatch.decode(decompress(r.body)) for r in subscriber.received]
+                answers.append((answer, taken))
+        await sink.close()
+        return answers
+
+    return asyncio.run(whole())
+
+
+def test_an_answer_of_202_means_that_the_sink_has_it(subscriber: Subscriber) -> None:
+    """Sequences go on from body to body, so that no two payloads are the same to the order."""
+    (first, had_first), (second, had_both) = post(subscriber, b"A,1\nA,2\n", b"A,3\n")
+    assert (first.status_code, first.json()) == (202, {"id": "http-1-0", "bytes": 8})
+    assert [(b.format, b.payloads) for b in had_first] == [(FORMAT_CSV, b"A,1\nA,2\n")]
+    assert (second.status_code, second.json()["id"]) == (202, "http-1-1")
+    assert [b.first_sequence for b in had_both] == [0, 1]
+
+
+@pytest.mark.parametrize("content_type", ["application/x-protobuf", "Application/Protobuf; v=1"])
+def test_protobuf_is_told_by_its_content_type(subscriber: Subscriber, content_type: str) -> None:
+    """The body goes on as it came, for normalize to read."""
+    ((answer, taken),) = post(subscriber, b"\x02ab\x01c", content_type=content_type)
+    assert answer.status_code == 202
+    assert [(b.format, b.payloads) for b in taken] == [(FORMAT_TICKER_STREAM, b"\x02ab\x01c")]
+
+
+def test_a_sink_that_is_away_is_told_and_the_repetition_has_the_same_id(
+    subscriber: Subscriber,
+) -> None:
+    """503 with a Retry-After: the sender keeps the body and sends it again under its key."""
+    subscriber.script["http-k1"] = [Reply(503)] * 4 + [Reply(202)]
+    (refused, _), (taken, _) = post(subscriber, b"A,1", b"A,1", idempotency_key="k1")
+    assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+    assert "send it again, with the same key" in refused.json()["detail"]
+    assert (taken.status_code, taken.json()["id"]) == (202, "http-k1")
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "status", "said"),
+    [
+        (b"A,1\n" * 25_001, {}, 413, "a body may have 100000 bytes"),
+        (b"\n" * 40_000, {}, 413, "a body may have 32768 lines"),
+        (b"", {}, 400, "send lines SYMBOL,PRICE"),
+        (b"", {"content_type": "application/x-protobuf"}, 400, "each behind its length"),
+        (b"A,1", {"idempotency_key": "a b"}, 400, "1 to 128"),
+        (b"{}", {"content_type": "application/json"}, 415, "send text/csv lines, or application/x"),
+    ],
+)
+def test_what_is_refused_names_the_fix_and_reaches_no_sink(
+    subscriber: Subscriber, body: bytes, headers: dict[str, str], status: int, said: str
+) -> None:
+    """As problem+json."""
+    ((answer, taken),) = post(subscriber, body, **headers)
+    assert (answer.status_code, taken) == (status, [])
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert said in answer.json()["detail"]
