@@ -1,131 +1,143 @@
-"""The whole chain, UDP to Postgres and to closed candles, every server on this machine.
+"""The whole chain, UDP to Postgres and to candles, every server on this machine.
 
-Twenty lines a datagram at RATE ticks a second (environment). Timed from the first datagram until
-the last tick is a row, and until the candles that the API shows hold every tick.
+Beside it, in the same run: one event per tick through the same chain, and the time from a datagram
+to a candle that can be queried, at a moderate rate.
 """
 
 from __future__ import annotations
 
-import json
 import os
-import shlex
-import signal
 import socket
-import subprocess
-import sys
-import tempfile
+import statistics
 import time
-import urllib.parse
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from concurrent.futures import ThreadPoolExecutor
 
-import psutil
-import psycopg
+import httpx
 
+from benchmarks._platform import Platform, running
 from benchmarks.stages import market_lines
 
-TICKS = 1_000_000
-LINES_A_DATAGRAM = 20
-RATE = float(os.environ.get("RATE", "200000"))
-KANDLE = (sys.executable, "-m", "local.cli.main")
+TICKS = int(os.environ.get("TICKS", "1000000"))
+RATE = float(os.environ.get("RATE", "150000"))
+SINGLE_EVENTS = 3_000
+PROBE_RATE = 20_000
+PROBES = 200
+PATIENCE_S = 180.0
 
 
-@contextmanager
-def running(directory: Path) -> Iterator[dict[str, str]]:
-    """Start `kandle up`; yield its addresses."""
-    with (directory / "out").open("w") as out:
-        process = subprocess.Popen(
-            [*KANDLE, "up", "--data-dir", str(directory / "data")],
-            stdout=out,
-            stderr=subprocess.STDOUT,
-        )
-    try:
-        while "\nready" not in (directory / "out").read_text():
-            if process.poll() is not None:
-                raise SystemExit((directory / "out").read_text())
-            time.sleep(0.2)
-        lines = subprocess.run(
-            [*KANDLE, "env", "--data-dir", str(directory / "data")],
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout.splitlines()
-        yield dict(shlex.split(line.removeprefix("export "))[0].split("=", 1) for line in lines)
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(30)
-
-
-def send(address: str, datagrams: list[bytes], rate: float) -> float:
+def send(address: str, lines: list[str], lines_a_datagram: int, rate: float) -> float:
     """Send at so many lines a second; return the seconds it took."""
     host, port = address.removeprefix("udp://").rsplit(":", 1)
-    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    sock.connect((host, int(port)))
+    datagrams = [
+        "\n".join(lines[i : i + lines_a_datagram]).encode()
+        for i in range(0, len(lines), lines_a_datagram)
+    ]
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.connect((host, int(port)))
+        started = time.perf_counter()
+        for n, datagram in enumerate(datagrams):
+            sock.send(datagram)
+            if n % 20 == 19:
+                ahead = (n + 1) * lines_a_datagram / rate - (time.perf_counter() - started)
+                if ahead > 0.001:
+                    time.sleep(ahead)
+        return time.perf_counter() - started
+
+
+def bulk(platform: Platform, lines_a_datagram: int) -> None:
+    """Send TICKS at RATE; print when all were rows, and when all were in candles."""
+    stored_before, traded_before = platform.stored(), platform.traded()
+    cpu_before, stats_before = platform.cpu(), platform.stats()["brokers"]
+    lines = market_lines(TICKS, seed=100 + lines_a_datagram)
     started = time.perf_counter()
-    for n, datagram in enumerate(datagrams):
-        sock.send(datagram)
-        if n % 20 == 19:
-            ahead = (n + 1) * LINES_A_DATAGRAM / rate - (time.perf_counter() - started)
-            if ahead > 0.001:
-                time.sleep(ahead)
-    sock.close()
-    return time.perf_counter() - started
+    sending = send(platform.environment["UDP_ADDR"], lines, lines_a_datagram, RATE)
+    stored_s = candles_s = 0.0
+    stored = traded = 0
+    while time.perf_counter() - started < PATIENCE_S and not (stored_s and candles_s):
+        stored, traded = platform.stored() - stored_before, platform.traded() - traded_before
+        now = time.perf_counter() - started
+        stored_s = stored_s or (now if stored >= TICKS else 0.0)
+        candles_s = candles_s or (now if traded >= TICKS else 0.0)
+        time.sleep(0.5)
+    print(
+        f"{TICKS:,} ticks, {lines_a_datagram} a datagram, sent at {TICKS / sending / 1e3:.0f} k/s"
+    )
+    for what, seconds, count in (("rows", stored_s, stored), ("candles", candles_s, traded)):
+        if seconds:
+            print(f"  all in {what} after {seconds:.1f} s: {TICKS / seconds / 1e3:.0f} k ticks/s")
+        else:
+            print(f"  in {what}: {count:,}; lost {TICKS - count:,}")
+    cpu = platform.cpu()
+    used = {name: cpu[name] - cpu_before[name] for name in cpu}
+    for name, seconds in sorted(used.items(), key=lambda item: -item[1])[:8]:
+        memory = platform.processes[name].memory_info().rss / 2**20
+        print(f"    {name:<17} cpu {seconds:5.1f} s  rss {memory:4.0f} MiB")
+    for name, counts in platform.stats()["brokers"].items():
+        bytes_ = counts["bytes"] - stats_before[name]["bytes"]
+        events = counts["accepted"] - stats_before[name]["accepted"]
+        print(f"    broker {name:<14} {events:6,} events  {bytes_ / TICKS:5.1f} bytes a tick")
 
 
-def traded(api: str) -> int:
-    """Count the trades in all one-day candles."""
-    with urllib.request.urlopen(f"{api}/api/latest") as answer:
-        symbols = [each["symbol"] for each in json.load(answer)]
-    total = 0
-    for symbol in symbols:
-        path = f"/api/candles/{urllib.parse.quote(symbol)}?timeframe=1d"
-        with urllib.request.urlopen(api + path) as answer:
-            total += sum(candle["n"] for candle in json.load(answer)["candles"])
-    return total
+def one_event_per_tick(platform: Platform) -> float:
+    """Post each tick in an event of its own, sixteen at a time; return ticks a second to rows."""
+    before = platform.stored()
+    lines = market_lines(SINGLE_EVENTS, seed=3)
+    url = platform.environment["INGEST_URL"]
+    started = time.perf_counter()
+    with (
+        httpx.Client(limits=httpx.Limits(max_connections=16)) as client,
+        ThreadPoolExecutor(16) as pool,
+    ):
+        list(pool.map(lambda line: client.post(url, content=line).raise_for_status(), lines))
+    while platform.stored() - before < SINGLE_EVENTS:
+        if time.perf_counter() - started > PATIENCE_S:
+            raise SystemExit("one event per tick: not all arrived")
+        time.sleep(0.05)
+    return SINGLE_EVENTS / (time.perf_counter() - started)
+
+
+def latency(platform: Platform) -> None:
+    """Print the time from a datagram until the API's open candle holds it, under a steady load."""
+    lines = market_lines(int(PROBE_RATE * PROBES * 0.06), seed=5)
+    address = platform.environment["UDP_ADDR"]
+    host, port = address.removeprefix("udp://").rsplit(":", 1)
+    waits = []
+    with (
+        ThreadPoolExecutor(1) as pool,
+        httpx.Client(base_url=platform.environment["API_URL"]) as client,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock,
+    ):
+        load = pool.submit(send, address, lines, 20, PROBE_RATE)
+        for n in range(PROBES):
+            if load.done():
+                break
+            sent = time.perf_counter()
+            sock.sendto(f"PROBE,{n + 1},1,,,{n + 1}".encode(), (host, int(port)))
+            while True:
+                answer = client.get("/api/candles/PROBE?timeframe=1d&limit=2")
+                candles = answer.json()["candles"] if answer.status_code == 200 else []
+                if sum(candle["n"] for candle in candles) > n:
+                    break
+                if time.perf_counter() - sent > 30:
+                    raise SystemExit("a probe did not arrive")
+            waits.append((time.perf_counter() - sent) * 1000)
+        load.result()
+    waits.sort()
+    p99 = waits[int(len(waits) * 0.99) - 1]
+    print(
+        f"datagram to queryable candle at {PROBE_RATE:,} ticks/s: p50"
+        f" {statistics.median(waits):.0f} ms, p99 {p99:.0f} ms ({len(waits)} probes)"
+    )
 
 
 def run() -> None:
     """Print the figures."""
-    lines = market_lines(TICKS)
-    datagrams = [
-        "\n".join(lines[i : i + LINES_A_DATAGRAM]).encode()
-        for i in range(0, len(lines), LINES_A_DATAGRAM)
-    ]
-    with tempfile.TemporaryDirectory() as name, running(Path(name)) as environment:
-        status = json.loads((Path(name) / "data" / "run" / "instance.json").read_text())
-        processes = {c["name"]: psutil.Process(c["pid"]) for c in status["components"] if c["pid"]}
-        before = {n: sum(p.cpu_times()[:2]) for n, p in processes.items()}
-        started = time.perf_counter()
-        sending = send(environment["UDP_ADDR"], datagrams, RATE)
-        stored = seen = 0
-        stored_s = candles_s = 0.0
-        with psycopg.connect(environment["DATABASE_URL"], autocommit=True) as connection:
-            while time.perf_counter() - started < 180 and not (stored_s and candles_s):
-                row = connection.execute("SELECT sum(tick_count) FROM tick_segments").fetchone()
-                stored = int(row[0] or 0) if row else 0
-                seen = traded(environment["API_URL"])
-                now = time.perf_counter() - started
-                if stored >= TICKS and not stored_s:
-                    stored_s = now
-                if seen >= TICKS and not candles_s:
-                    candles_s = now
-                time.sleep(0.1)
-        print(f"sent {TICKS:,} ticks in {sending:.1f} s: {TICKS / sending / 1e3:.0f} k ticks/s")
-        if stored_s:
-            print(f"all stored after {stored_s:.1f} s: {TICKS / stored_s / 1e3:.0f} k ticks/s")
-        else:
-            print(f"stored {stored:,} of {TICKS:,}: {TICKS - stored:,} lost")
-        if candles_s:
-            print(
-                f"all in candles after {candles_s:.1f} s: {TICKS / candles_s / 1e3:.0f} k ticks/s"
-            )
-        else:
-            print(f"in candles {seen:,} of {TICKS:,}")
-        for n, p in processes.items():
-            cpu = sum(p.cpu_times()[:2]) - before[n]
-            print(f"  {n:<18} cpu {cpu:6.1f} s  rss {p.memory_info().rss / 2**20:6.0f} MiB")
+    with running() as platform:
+        bulk(platform, 20)
+        bulk(platform, 1)
+        single = one_event_per_tick(platform)
+        print(f"one event per tick, sixteen at a time: {single:,.0f} ticks/s")
+        latency(platform)
 
 
 if __name__ == "__main__":

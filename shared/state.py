@@ -79,13 +79,13 @@ class Keys:
         """Versioned CandleState; the version is the candle's revision."""
         return f"{{{self.shard}}}:candle:{timeframe}:{start_us}:{name}"
 
-    def minutes(self, name: str) -> str:
-        """Sorted set: minutes of event time whose seen trades are in state, by themselves."""
-        return f"{{{self.shard}}}:minutes:{name}"
+    def blocks(self, name: str) -> str:
+        """Sorted set: `<minute>:<block>` of the seen trades in state, by minute."""
+        return f"{{{self.shard}}}:blocks:{name}"
 
-    def seen(self, name: str, minute: int) -> str:
-        """Versioned SeenTrades of one UTC minute of event time."""
-        return f"{{{self.shard}}}:seen:{minute}:{name}"
+    def seen(self, name: str, minute: int, block: str) -> str:
+        """Versioned SeenTrades of one UTC minute of event time and block of ids."""
+        return f"{{{self.shard}}}:seen:{minute}:{block}:{name}"
 
 
 MISSING = b""

@@ -14,12 +14,15 @@ import base64
 from dataclasses import dataclass, field
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from functions.candle_aggregate.instrument import Instrument, instruments_of
 from functions.candle_aggregate.seen import (
     MINUTE_US,
-    MinuteKey,
+    BlockKey,
     SeenTrades,
-    minutes_with_ids,
+    trades_by_block,
     unseen,
 )
 from functions.candle_aggregate.store import Step, Store, Versioned
@@ -75,13 +78,13 @@ def apply_ticks(
     Raises TransientError when Redis is away or other workers keep winning.
     """
     batch = instruments_of(ticks, now_us)
-    minutes = minutes_with_ids(ticks)
+    blocks = trades_by_block(ticks)
     for _ in range(MAX_TRIES):
         if store.is_applied(event_id):
             return None
         step = Step()
         instruments = _advance(store, step, batch)
-        fresh = _unseen_ticks(store, step, rules, ticks, minutes, instruments)
+        fresh = _unseen_ticks(store, step, rules, ticks, blocks, instruments)
         changes = rolled_up(partial_candles(fresh, rules.ladder[0]), rules.ladder)
         applied = _merge(store, step, rules, epoch, changes, instruments, now_us)
         if applied.late:
@@ -117,14 +120,14 @@ def _unseen_ticks(
     step: Step,
     rules: Rules,
     ticks: Ticks,
-    minutes: dict[MinuteKey, list[slice]],
+    blocks: dict[BlockKey, NDArray[np.int64]],
     instruments: dict[str, Instrument],
 ) -> Ticks:
     """Drop ticks whose trade was counted. Below the last floor nothing is counted, or kept."""
     longest = rules.ladder[-1].name
     live = {
-        key: runs
-        for key, runs in minutes.items()
+        key: rows
+        for key, rows in blocks.items()
         if key[1] * MINUTE_US >= instruments[key[0]].floor(longest)
     }
     keys = {key: store.keys.seen(*key) for key in live}
@@ -139,13 +142,12 @@ def _unseen_ticks(
     return ticks if keep.all() else ticks.select(keep)
 
 
-def put_seen(
-    store: Store, step: Step, minute: MinuteKey, read: Versioned, trades: SeenTrades
-) -> None:
-    """Add to the step a minute's seen trades and their place in the index."""
-    step.write(store.keys.seen(*minute), read, pack(read.number + 1, trades.encode()))
+def put_seen(store: Store, step: Step, key: BlockKey, read: Versioned, trades: SeenTrades) -> None:
+    """Add to the step a block of seen trades and its place in the index."""
+    name, minute, block = key
+    step.write(store.keys.seen(*key), read, pack(read.number + 1, trades.encode()))
     if read.value is None:
-        step.index("ZADD", store.keys.minutes(minute[0]), str(minute[1]), str(minute[1]))
+        step.index("ZADD", store.keys.blocks(name), str(minute), f"{minute}:{block}")
 
 
 def _merge(

@@ -104,9 +104,9 @@ def _let_go(
     )
     if timeframe == rules.ladder[-1]:
         # No candle of any timeframe counts these minutes any more.
-        for minute in store.minutes_before(name, floor // MINUTE_US):
-            step.index("DEL", store.keys.seen(name, minute))
-            step.index("ZREM", store.keys.minutes(name), str(minute))
+        for minute, block in store.blocks_before(name, floor // MINUTE_US):
+            step.index("DEL", store.keys.seen(name, minute, block))
+            step.index("ZREM", store.keys.blocks(name), f"{minute}:{block}")
 
 
 def _stored_revisions(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
@@ -39,6 +40,7 @@ class Aggregate:
     postgres: Postgres
     epoch_of: Callable[[Store], int]
     conflation: Conflation
+    one_apply: threading.Lock = field(default_factory=threading.Lock)
 
     def __call__(self, event: Event) -> Outcome:
         """Apply an event. Raises PermanentError for what is no tick batch and no clock."""
@@ -56,7 +58,10 @@ class Aggregate:
             return Outcome()
         store = self._store(event)
         now_us = time.time_ns() // 1000
-        applied = apply_ticks(store, self.rules, self.epoch_of(store), event.id, ticks, now_us)
+        # One at a time in a process: two events of the same instruments would only conflict. The
+        # clock has the other worker.
+        with self.one_apply:
+            applied = apply_ticks(store, self.rules, self.epoch_of(store), event.id, ticks, now_us)
         if applied is None:
             # Applied before: what that delivery may not have emitted any more is emitted now.
             metrics.EVENTS_REPEATED.labels(STAGE).inc()

@@ -81,8 +81,8 @@ def _step(
         closed = end_us(rules.timeframe(candle[1]), candle[2]) <= limit
         state = revised(found_state, epoch << COUNTER_BITS, epoch, now_us, closed=closed)
         put_candle(store, step, rules, store.keys.candle(*candle), _ABSENT, state)
-    for minute, trades in found.seen.items():
-        put_seen(store, step, minute, _ABSENT, trades)
+    for block, trades in found.seen.items():
+        put_seen(store, step, block, _ABSENT, trades)
     step.recompute_due(store.keys.open(name), store.keys.due, name)
     return step
 

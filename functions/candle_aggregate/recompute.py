@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from functions.candle_aggregate.instrument import Instrument, instruments_of
-from functions.candle_aggregate.seen import MinuteKey, SeenTrades, minutes_with_ids, unseen
+from functions.candle_aggregate.seen import BlockKey, SeenTrades, trades_by_block, unseen
 from shared.candle import CandleState
 from shared.kernel import CandleKey, partial_candles, rolled_up
 from shared.ticks import Ticks
@@ -18,7 +18,7 @@ class Recomputed:
     """What stored ticks come to."""
 
     candles: dict[CandleKey, CandleState] = field(default_factory=dict)
-    seen: dict[MinuteKey, SeenTrades] = field(default_factory=dict)
+    seen: dict[BlockKey, SeenTrades] = field(default_factory=dict)
     instruments: dict[str, Instrument] = field(default_factory=dict)
 
 
@@ -30,9 +30,9 @@ def recompute(
     for ticks in batches:
         for name, instrument in instruments_of(ticks, received_us).items():
             found.instruments[name] = instrument.joined(found.instruments.get(name))
-        minutes = minutes_with_ids(ticks)
-        known = {key: found.seen.get(key) or SeenTrades.none() for key in minutes}
-        keep, grown = unseen(ticks, minutes, known)
+        blocks = trades_by_block(ticks)
+        known = {key: found.seen.get(key) or SeenTrades.none() for key in blocks}
+        keep, grown = unseen(ticks, blocks, known)
         found.seen.update(grown)
         fresh = ticks if keep.all() else ticks.select(keep)
         for key, change in rolled_up(partial_candles(fresh, ladder[0]), ladder).items():

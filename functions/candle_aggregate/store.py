@@ -218,14 +218,15 @@ class Store:
             )
         return [int(member) for member in members]
 
-    def minutes_before(self, name: str, minute: int) -> list[int]:
-        """Return minutes whose seen trades are in state, before the given one."""
+    def blocks_before(self, name: str, minute: int) -> list[tuple[int, str]]:
+        """Return (minute, block) of seen trades in state, of minutes before the given one."""
         with translated():
             members = cast(
                 list[bytes],
-                self._client.zrange(self.keys.minutes(name), "-inf", f"({minute}", byscore=True),
+                self._client.zrange(self.keys.blocks(name), "-inf", f"({minute}", byscore=True),
             )
-        return [int(member) for member in members]
+        pairs = (member.decode().split(":") for member in members)
+        return [(int(of), block) for of, block in pairs]
 
     def evictable(self, now_ms: int, limit: int) -> list[tuple[str, str]]:
         """Return (instrument, timeframe) that may have candles to let go."""

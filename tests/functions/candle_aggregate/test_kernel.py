@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.candle_aggregate.seen import SeenTrades, minutes_with_ids, unseen
+from functions.candle_aggregate.seen import BlockKey, SeenTrades, trades_by_block, unseen
 from shared.candle import Candle
 from shared.decimals import INT64_MAX
 from shared.kernel import partial_candles, rolled_up
@@ -105,16 +105,16 @@ def test_each_trade_counts_once_however_often_it_comes(
     """Trades repeated within a batch and across batches are dropped before the kernel."""
     everything = [t for batch in batches for t in batch]
     unique = {t.trade_id: t for t in reversed(everything)}
-    seen: dict[tuple[str, int], SeenTrades] = {}
+    seen: dict[BlockKey, SeenTrades] = {}
     counted: list[tuple[str, int]] = []
     for batch in batches:
         again = data.draw(st.lists(st.sampled_from(everything), max_size=5))
         rows = [unique[t.trade_id] for t in batch + again]
         columns = as_columns(rows)
-        minutes = minutes_with_ids(columns)
-        for key in minutes:
+        blocks = trades_by_block(columns)
+        for key in blocks:
             seen.setdefault(key, SeenTrades.none())
-        keep, grown = unseen(columns, minutes, seen)
+        keep, grown = unseen(columns, blocks, seen)
         seen.update(grown)
         kept = columns.select(keep)
         for entry, run in kept.runs():
