@@ -6,12 +6,15 @@ import itertools
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 
 from functions.udp_bridge.datagrams import Datagrams
 from shared import events, raw
 from shared.adapter.event import OutgoingEvent
+
+_BYTES_A_PAYLOAD: Final = 80
 
 
 def new_source(kind: str) -> str:
@@ -47,6 +50,11 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self.lengths)
+
+    @property
+    def size(self) -> int:
+        """Bytes that it takes in memory, about: a payload has a length and a time as well."""
+        return len(self.payloads) + _BYTES_A_PAYLOAD * len(self)
 
     def events(self) -> Iterator[tuple[OutgoingEvent, int]]:
         """Yield the batch's event with its number of payloads.

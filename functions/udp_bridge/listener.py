@@ -41,7 +41,6 @@ class Settings:
     port: int
     metrics_host: str
     metrics_port: int
-    sink: str
     format: UdpFormat
     batch: Limits
     buffer_bytes: int
@@ -50,13 +49,13 @@ class Settings:
     def from_env(cls, mapping: Mapping[str, str]) -> Settings:
         """Read and check. Raises SettingsError."""
         env = Environment(mapping)
+        env.text("K_SINK")
         host = env.text("UDP_HOST", "127.0.0.1")
         settings = cls(
             host=host,
             port=env.integer("UDP_PORT", 5005, 1, 65_535),
             metrics_host=env.text("METRICS_HOST", host),
             metrics_port=env.integer("METRICS_PORT", 9090, 1, 65_535),
-            sink=env.text("K_SINK"),
             format=env.parsed("UDP_FORMAT", UdpFormat.AUTO, UdpFormat),
             batch=Limits(
                 payloads=env.integer("BATCH_DATAGRAMS", 16_384, 1, 65_536),
@@ -73,10 +72,10 @@ def _all_alike(datagrams: Datagrams) -> tuple[Datagrams]:
     return (datagrams,)
 
 
-async def serve(settings: Settings) -> None:
+async def serve(settings: Settings, sink: Sink) -> None:
     """Listen until SIGTERM or SIGINT, then drain."""
     sock = bind(settings.host, settings.port)
-    outbox = Outbox(Sink(settings.sink, "/kandle/udp-listener"), max_bytes=settings.buffer_bytes)
+    outbox = Outbox(sink, max_bytes=settings.buffer_bytes)
     csv = Batcher(new_source("udp"), settings.batch, FORMAT_CSV)
     ticker = Batcher(new_source("udp"), settings.batch, FORMAT_TICKER)
     batchers, sort = {
@@ -111,10 +110,12 @@ def main() -> None:
     configure_logging(os.environ)
     try:
         settings = Settings.from_env(os.environ)
+        sink = Sink.from_env(os.environ, "/kandle/udp-listener")
+        assert sink is not None  # K_SINK is set: the settings are checked
     except SettingsError as error:
         sys.exit(str(error))
     try:
-        uvloop.run(serve(settings))
+        uvloop.run(serve(settings, sink))
     except OSError as error:
         sys.exit(f"cannot listen on udp {settings.host}:{settings.port}: {error}")
 

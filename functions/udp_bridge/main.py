@@ -25,15 +25,14 @@ from shared.settings import Environment
 class Settings:
     """What udp-bridge reads from its environment."""
 
-    sink: str
     max_bytes: int
 
     @classmethod
     def from_env(cls, mapping: Mapping[str, str]) -> Settings:
         """Read and check. Raises SettingsError."""
         env = Environment(mapping)
+        env.text("K_SINK")
         settings = cls(
-            sink=env.text("K_SINK"),
             max_bytes=env.integer("INGEST_MAX_BYTES", 384 * 1024, 1024, 450 * 1024),
         )
         env.check()
@@ -42,7 +41,9 @@ class Settings:
 
 configure_logging(os.environ)
 settings = Settings.from_env(os.environ)
-ingest = Ingest(Sink(settings.sink, "/kandle/udp-bridge"), new_source("http"), settings.max_bytes)
+sink = Sink.from_env(os.environ, "/kandle/udp-bridge")
+assert sink is not None  # K_SINK is set: the settings are checked
+ingest = Ingest(sink, new_source("http"), settings.max_bytes)
 app = Starlette(
     routes=[Route("/ingest", ingest.post, methods=["POST"]), *health_routes(None)],
 )

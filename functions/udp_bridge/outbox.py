@@ -47,10 +47,10 @@ class Outbox:
 
     def put(self, batch: Batch) -> bool:
         """Take a batch; return False when the outbox is full and the batch is not taken."""
-        if self._bytes + len(batch.payloads) > self._max_bytes:
+        if self._bytes + batch.size > self._max_bytes:
             return False
         self._payloads += len(batch)
-        self._hold(len(batch.payloads), 1)
+        self._hold(batch.size, 1)
         self._batches.put_nowait(batch)
         return True
 
@@ -63,7 +63,7 @@ class Outbox:
             for event, payloads in packed:
                 self._hold(len(event.body), 1)
                 self._events.put_nowait((event, payloads))
-            self._hold(-len(batch.payloads), -1)
+            self._hold(-batch.size, -1)
 
     async def _send_all(self) -> None:
         while True:

@@ -196,6 +196,17 @@ class _Away(dict[str, list[Reply]]):
         return [Reply(503)]
 
 
+def test_the_extensions_of_the_sink_binding_are_on_every_event(
+    subscriber: Subscriber, tmp_path: Path
+) -> None:
+    """K_CE_OVERRIDES, as a SinkBinding injects it."""
+    overrides = '{"extensions": {"team": "trading"}}'
+    listener = ListenerRun(subscriber.url, tmp_path / "stderr", K_CE_OVERRIDES=overrides)
+    listener.socket.send(b"A,1")
+    assert listener.stop() == 0
+    assert [r.headers["ce-team"] for r in subscriber.received] == ["trading"]
+
+
 def test_bad_settings_are_told_together(tmp_path: Path) -> None:
     """The process ends with one line for each."""
     environment = {**os.environ, "UDP_FORMAT": "json", "UDP_PORT": "0", "K_SINK": ""}

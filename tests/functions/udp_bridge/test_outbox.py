@@ -90,10 +90,20 @@ def test_nothing_within_the_bound_is_lost_while_the_sink_is_away(
         taken.append("udp-1-8")
 
     with caplog.at_level(logging.WARNING):
-        assert run(subscriber.url, steps, max_bytes=5 * 1024) == 0
+        assert run(subscriber.url, steps, max_bytes=6 * 1024) == 0
     assert taken == [f"udp-1-{number}" for number in (0, 1, 2, 3, 4, 8)]
     assert {r.id for r in subscriber.received} == set(taken)
     assert "is not taken yet" in caplog.text
+
+
+def test_empty_datagrams_take_room_as_well(subscriber: Subscriber) -> None:
+    """Memory is bounded whatever is sent."""
+    empty = Batch("udp-1-0", FORMAT_CSV, "udp-1", 0, b"", [0] * 1000, [1] * 1000)
+
+    async def steps(outbox: Outbox) -> None:
+        assert not outbox.put(empty)
+
+    assert run(subscriber.url, steps, max_bytes=10_000) == 0
 
 
 def test_what_is_given_up_at_the_end_is_told() -> None:
