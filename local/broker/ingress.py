@@ -5,7 +5,7 @@ A plain ASGI application, because every event passes through it.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 import orjson
@@ -65,7 +65,12 @@ class Ingress:
     async def _accept(
         self, intake: Intake, scope: dict[str, Any], receive: Receive, send: Send
     ) -> None:
-        body = await _read(receive)
+        try:
+            body = await _read(receive, _length(scope["headers"]))
+        except _IncompleteError:
+            # nobody is there to be answered; stored, it would make the whole event a duplicate
+            intake.counts.refused += 1
+            return
         if body is None:
             intake.counts.refused += 1
             self._warnings.loss(
@@ -102,22 +107,39 @@ class Ingress:
             await _answer(send, 404, f"no Broker at {path}; there is: {known}\n".encode(), _TEXT)
 
 
-async def _read(receive: Receive) -> bytes | None:
-    """Return the body, or None when it is too large."""
-    message = await receive()
-    body: bytes = message.get("body", b"")
-    if not message.get("more_body", False):
-        return body if len(body) <= REQUEST_BYTES else None
-    chunks, size = [body], len(body)
-    while message.get("more_body", False) and size <= DRAINED_BYTES:
+class _IncompleteError(Exception):
+    """The client went away before the end of its body."""
+
+
+async def _read(receive: Receive, length: int | None) -> bytes | None:
+    """Return the body, or None when it is too large.
+
+    Raises:
+        _IncompleteError: the connection ended before the body, or before its `length`.
+
+    """
+    chunks: list[bytes] = []
+    size, more = 0, True
+    while more and size <= DRAINED_BYTES:
         message = await receive()
-        chunk = message.get("body", b"")
+        if message["type"] == "http.disconnect":
+            raise _IncompleteError
+        chunk: bytes = message.get("body", b"")
+        more = message.get("more_body", False)
         size += len(chunk)
         if size <= REQUEST_BYTES:
             chunks.append(chunk)
         else:
             chunks.clear()
+    if not more and length is not None and size != length:
+        raise _IncompleteError
     return b"".join(chunks) if size <= REQUEST_BYTES else None
+
+
+def _length(headers: Iterable[tuple[bytes, bytes]]) -> int | None:
+    """Return the Content-Length; None when there is none, as in chunked requests."""
+    # the HTTP parser has refused what is no number
+    return next((int(value) for name, value in headers if name == b"content-length"), None)
 
 
 async def _answer(

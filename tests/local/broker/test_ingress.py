@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import random
+import socket
 import uuid
 
 import pytest
 
 from tests.local.broker.conftest import NAMESPACE
-from tests.local.broker.processes import BrokerRun, status
+from tests.local.broker.processes import BrokerRun, eventually, status
 from tests.local.broker.subscriber import Subscriber
 
 MAIN = f"{NAMESPACE}/main"
@@ -216,3 +217,34 @@ def test_a_used_up_ttl_is_refused(rules: BrokerRun) -> None:
     event = new_id()
     assert rules.send(MAIN, event, type="table", knativebrokerttl="1").status_code == 400
     rules.warned(event, "used up")
+
+
+@pytest.mark.parametrize("framing", ["content-length", "chunked"])
+def test_an_event_that_is_cut_off_is_not_stored(
+    rules: BrokerRun, subscriber: Subscriber, framing: str
+) -> None:
+    """A connection that ends within the body stores nothing: the whole event, same id, arrives."""
+    event, body = new_id(), random.Random(2).randbytes(200_000)
+    length = (
+        "content-length: 200000" if framing == "content-length" else "transfer-encoding: chunked"
+    )
+    head = (
+        f"POST /{MAIN} HTTP/1.1\r\nHost: broker\r\nce-specversion: 1.0\r\nce-id: {event}\r\n"
+        f"ce-source: /tests\r\nce-type: table\r\n{length}\r\n\r\n"
+    )
+    half = body[:100_000]
+    if framing == "chunked":
+        half = b"%x\r\n%b\r\n" % (len(half), half)
+    before = rules.stats()["brokers"][MAIN]
+    with socket.create_connection(("127.0.0.1", rules.port)) as connection:
+        connection.sendall(head.encode() + half)
+        # what was read must not be stored when the end of the connection is seen
+        connection.shutdown(socket.SHUT_WR)
+        assert connection.recv(1000) == b""
+    eventually(lambda: rules.stats()["brokers"][MAIN]["refused"] == before["refused"] + 1)
+    assert rules.stats()["brokers"][MAIN]["accepted"] == before["accepted"]
+
+    assert rules.send(MAIN, event, type="table", body=body).status_code == 202
+    (received,) = subscriber.wait_for(event)
+    assert received.body == body
+    assert not rules.warnings(event)
