@@ -38,6 +38,10 @@ class Kind(StrEnum):
     SOURCE = "source"
 
 
+class NotReadyError(Exception):
+    """A component does not serve yet, or no longer; the message is the reason, for people."""
+
+
 async def no_preparation() -> None:
     """Nothing has to be done before the start."""
 
@@ -51,8 +55,9 @@ class Component:
     """One process of the platform.
 
     `environment` is added to `base_environment()`. `prepare` runs before every start, `ready` says
-    whether it serves, `clean_up` runs after every end. `death_signal` is what it gets when the
-    supervisor dies. `prefix` is put before the launcher (`unshare ...`), `user` is a uid to become.
+    whether it serves (NotReadyError: it does not, and why), `clean_up` runs after every end.
+    `death_signal` is what it gets when the supervisor dies. `prefix` is put before the launcher
+    (`unshare ...`), `user` is a uid to become.
     """
 
     name: str

@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from local.errors import PlatformError, StartError
 from local.supervisor.child import Child
-from local.supervisor.component import Component
+from local.supervisor.component import Component, NotReadyError
 from local.supervisor.leftovers import ProcessRecord
 
 FIRST_BACKOFF_S = 0.5
@@ -29,12 +29,16 @@ class State(StrEnum):
     WAITING = "waiting"
     STARTING = "starting"
     READY = "ready"
+    NOT_READY = "not ready"
     RESTARTING = "restarting"
     STOPPED = "stopped"
 
 
 class Keeper:
-    """Keeps `component` running. `notice` gets a line when it dies and when it is back."""
+    """Keeps `component` running. `notice` gets a line when it dies and when it is back.
+
+    `reason` is why it is not ready, as far as it says so; None while it is.
+    """
 
     def __init__(
         self, component: Component, record: ProcessRecord, notice: Callable[[str], None]
@@ -42,6 +46,7 @@ class Keeper:
         self.component = component
         self.state = State.WAITING
         self.restarts = 0
+        self.reason: str | None = None
         self._record = record
         self._notice = notice
         self._child: Child | None = None
@@ -71,9 +76,19 @@ class Keeper:
                 continue
             raise StartError(
                 f"{self.component.name} did not start ({how}). Its log is {self.component.log}"
-                + (", and ends with:" if lines else " (it wrote nothing).")
+                + (", and ends with:" if lines else ", and is empty.")
                 + "".join(f"\n  {line}" for line in lines)
             )
+
+    async def check(self) -> None:
+        """Ask what was ready once whether it still is; `state` and `reason` say so then."""
+        child = self._child
+        if self.state not in (State.READY, State.NOT_READY):
+            return
+        is_ready = await self._ask()
+        # It may have died, or been stopped, while it was asked.
+        if child is self._child and self.state in (State.READY, State.NOT_READY):
+            self.state = State.READY if is_ready else State.NOT_READY
 
     async def stop(self, patience_s: float) -> bool:
         """Stop it for good within `patience_s`; return False if it had to be killed."""
@@ -109,6 +124,7 @@ class Keeper:
         while True:
             self._forget()
             self.state = State.RESTARTING
+            self.reason = how
             self.restarts += 1
             self._notice(
                 f"{self.component.name} died ({how}); starting it again in {self._backoff_s:g} s, "
@@ -143,7 +159,7 @@ class Keeper:
         deadline = time.monotonic() + self.component.start_timeout_s
         try:
             while time.monotonic() < deadline:
-                is_ready = await self.component.ready()
+                is_ready = await self._ask()
                 if end.done():  # another process may have answered in its place
                     self._forget()
                     return end.result()
@@ -155,7 +171,17 @@ class Keeper:
             end.cancel()
         await child.stop(self.component.stop_signal, 1.0)
         self._forget()
-        return f"not ready after {self.component.start_timeout_s:g} s"
+        reason = f": {self.reason}" if self.reason else ""
+        return f"not ready after {self.component.start_timeout_s:g} s{reason}"
+
+    async def _ask(self) -> bool:
+        try:
+            is_ready = await self.component.ready()
+        except NotReadyError as error:
+            self.reason = str(error)
+            return False
+        self.reason = None
+        return is_ready
 
     def _forget(self) -> None:
         if self._child is not None:

@@ -7,37 +7,61 @@ import contextlib
 from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
+from local.supervisor.component import NotReadyError
+
 _TIMEOUT_S = 2.0
+_MOST_BYTES = 2048
+_MOST_CHARS = 300
 
 
 def answers(url: str) -> Callable[[], Awaitable[bool]]:
-    """Return a probe: whether a GET of the loopback `url` is answered by 200."""
+    """Return a probe of the loopback `url`: True once a GET of it is answered by 200.
+
+    The probe raises NotReadyError with the reason until then.
+    """
 
     async def probe() -> bool:
+        path = urlsplit(url).path or "/"
         try:
             async with asyncio.timeout(_TIMEOUT_S):
-                return await _status(url) == "200"
-        except (OSError, TimeoutError):
-            return False
+                status, text = await _get(url)
+        except TimeoutError:
+            raise NotReadyError(f"GET {path}: no answer within {_TIMEOUT_S:g} s") from None
+        except OSError as error:
+            raise NotReadyError(f"GET {path}: {error.strerror or error}") from None
+        if status != "200":
+            raise NotReadyError(f"GET {path}: {status}{': ' if text else ''}{text}")
+        return True
 
     return probe
 
 
-async def _status(url: str) -> str:
+async def _get(url: str) -> tuple[str, str]:
+    """Return the status and, unless that is 200, the beginning of the body on one line."""
     parts = urlsplit(url)
     target = parts.path + (f"?{parts.query}" if parts.query else "")
     reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
     try:
-        writer.write(
-            f"GET {target or '/'} HTTP/1.1\r\nHost: {parts.netloc}\r\n"
-            "Connection: close\r\n\r\n".encode()
-        )
+        # In HTTP/1.0 no server answers in chunks.
+        writer.write(f"GET {target or '/'} HTTP/1.0\r\nHost: {parts.netloc}\r\n\r\n".encode())
         await writer.drain()
         line = await reader.readline()
+        _, _, rest = line.decode("ascii", errors="replace").partition(" ")
+        status = rest[:3] or "closed without an answer"
+        text = "" if status == "200" else await _text(reader)
     finally:
         await close(writer)
-    _, _, rest = line.decode("ascii", errors="replace").partition(" ")
-    return rest[:3]
+    return status, text
+
+
+async def _text(reader: asyncio.StreamReader) -> str:
+    while (await reader.readline()).strip():
+        pass  # the headers
+    body = b""
+    while len(body) < _MOST_BYTES and (part := await reader.read(_MOST_BYTES - len(body))):
+        body += part
+    words = " ".join(body.decode(errors="replace").split())[:_MOST_CHARS]
+    return "".join(each if each.isprintable() else " " for each in words)
 
 
 async def close(writer: asyncio.StreamWriter) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import deque
 from collections.abc import Callable
@@ -18,22 +19,25 @@ from nats.aio.client import Client
 from nats.js.errors import NotFoundError
 
 from local.instance import status_path, write_json
+from local.supervisor.component import Kind
 from local.supervisor.counters import Counters, kandle_samples
 from local.supervisor.platform import Platform
 
 _DEAD_LETTERS = "KANDLE_DEAD_LETTERS"
 _RATE_OVER_S = 5.0
 _TIMEOUT_S = 0.8
+_CHECK_EVERY_S = 5.0
 _ACCEPTED = "accepted"
 
 
 @dataclass(frozen=True)
 class ComponentStatus:
-    """Where one process stands; `restarts` since the instance started."""
+    """Where one process stands, and why it is not ready; `restarts` since the instance started."""
 
     name: str
     kind: str
     state: str
+    reason: str | None
     pid: int | None
     restarts: int
     url: str
@@ -79,9 +83,13 @@ class Sampler:
         self._warnings: list[dict[str, str]] = []
         self._warned: set[tuple[str, str]] = set()
         self._dead_letters = 0
+        self._checks = asyncio.create_task(self._check_readiness())
 
     async def close(self) -> None:
-        """Close its connections."""
+        """End its checks and close its connections."""
+        self._checks.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._checks
         await self._client.aclose()
         if self._nats is not None:
             await self._nats.close()
@@ -98,6 +106,13 @@ class Sampler:
             ),
         )
         return self._status()
+
+    async def _check_readiness(self) -> None:
+        """Ask again and again what runs our code; a server that hangs shows in what uses it."""
+        asked = [k for k in self._platform.keepers if k.component.kind is not Kind.SERVER]
+        while True:
+            await asyncio.sleep(_CHECK_EVERY_S)
+            await asyncio.gather(*(each.check() for each in asked))
 
     async def _ask_metrics(self, name: str, url: str) -> None:
         text = await self._get(url)
@@ -173,6 +188,7 @@ class Sampler:
                     each.component.name,
                     each.component.kind,
                     each.state,
+                    each.reason,
                     each.pid,
                     each.restarts,
                     each.component.url,

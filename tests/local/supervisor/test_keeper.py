@@ -12,7 +12,7 @@ import pytest
 
 from local.errors import StartError
 from local.supervisor import child
-from local.supervisor.component import Component, Kind
+from local.supervisor.component import Component, Kind, NotReadyError
 from local.supervisor.keeper import Keeper, State
 from local.supervisor.leftovers import ProcessRecord
 from tests.local.supervisor.up_process import until
@@ -71,6 +71,50 @@ def test_a_component_that_is_never_ready_is_an_error_and_gone(component: Compone
     with pytest.raises(StartError, match=r"not ready after 0\.5 s"):
         asyncio.run(kept.start())
     assert kept.pid is None
+
+
+def test_why_it_is_not_ready_stands_in_the_error(component: Component) -> None:
+    """What the component answered when it was asked last; its log may say nothing."""
+
+    async def never() -> bool:
+        raise NotReadyError("GET /health/readiness: 503: the database is away")
+
+    silent = (sys.executable, "-c", "import time; time.sleep(60)")
+    kept = keeper(replace(component, command=silent, ready=never, start_timeout_s=0.3))
+    with pytest.raises(StartError) as caught:
+        asyncio.run(kept.start())
+    assert "not ready after 0.3 s: GET /health/readiness: 503: the database is away" in str(
+        caught.value
+    )
+
+
+def test_what_is_no_longer_ready_says_why(component: Component) -> None:
+    """A check after the start finds out, keeps the reason, and takes it back."""
+    away = ""
+
+    async def ready() -> bool:
+        if away:
+            raise NotReadyError(away)
+        return True
+
+    async def run() -> list[tuple[State, str | None]]:
+        nonlocal away
+        kept = keeper(replace(component, ready=ready))
+        await kept.start()
+        found = []
+        for away in ("", "the database is away", ""):  # noqa: B007 - `ready` reads it
+            await kept.check()
+            found.append((kept.state, kept.reason))
+        await kept.stop(2.0)
+        await kept.check()
+        return [*found, (kept.state, kept.reason)]
+
+    assert asyncio.run(run()) == [
+        (State.READY, None),
+        (State.NOT_READY, "the database is away"),
+        (State.READY, None),
+        (State.STOPPED, None),
+    ]
 
 
 def test_each_death_waits_longer_than_the_last(component: Component) -> None:
