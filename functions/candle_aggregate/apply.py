@@ -1,17 +1,22 @@
 """Ticks into state: read, compute, write in one atomic step; on a conflict read and try again.
 
-1. Marker present: the event was applied before; nothing changes.
+A step takes one event or several: what it costs is the candles it touches, so events that wait for
+each other anyway are applied together (`group.py`).
+
+1. Marker present: the event was applied before; it is left out.
 2. Read the instruments, the trades seen, and drop ticks whose trade was counted.
 3. Kernel and roll-up: partial candles of every timeframe.
 4. Read the touched candles, and open ones that the new watermark closes; merge; raise revisions.
    A candle that has left the state is not begun again: it is late, to be repaired from storage.
-5. Write all, set the marker, in one step that fails when any value has changed since it was read.
+5. Write all, set the markers, in one step that fails when any value has changed since it was read.
 """
 
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Final
 
 import numpy as np
@@ -61,48 +66,84 @@ class Rules:
         return next((t for t in self.ladder if t.name == name), None) or Timeframe.parse(name)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class TickEvent:
+    """An event to apply: its id, which is its marker, and its ticks."""
+
+    id: str
+    ticks: Ticks
+
+
 @dataclass(slots=True)
 class Applied:
-    """What an event changed: closed and open candles by key, and those it came too late for."""
+    """What a step changed: closed and open candles by key, and those that ticks came too late for.
+
+    `late` is by event, since a repair waits until the event's ticks are stored.
+    """
 
     closed: dict[str, CandleState] = field(default_factory=dict)
     open: dict[str, CandleState] = field(default_factory=dict)
-    late: list[CandleKey] = field(default_factory=list)
+    late: dict[str, list[CandleKey]] = field(default_factory=dict)
 
 
-def apply_ticks(
-    store: Store, rules: Rules, epoch: int, event_id: str, ticks: Ticks, now_us: int
-) -> Applied | None:
-    """Apply an event's ticks once; return what it changed, None when it was applied before.
+def apply_events(
+    store: Store, rules: Rules, epoch: int, events: Sequence[TickEvent], now_us: int
+) -> tuple[Applied, list[str]]:
+    """Apply events once each, all of them in one step.
 
-    Raises TransientError when Redis is away or other workers keep winning.
+    Returns what changed, and the ids of those that were applied before. Raises TransientError when
+    Redis is away or other workers keep winning.
     """
-    batch = instruments_of(ticks, now_us)
-    blocks = trades_by_block(ticks)
+    blocks = {event.id: trades_by_block(event.ticks) for event in events}
+    repeated: list[str] = []
     for _ in range(MAX_TRIES):
-        if store.is_applied(event_id):
-            return None
+        done = store.are_applied([event.id for event in events])
+        repeated += [event.id for event, is_done in zip(events, done, strict=True) if is_done]
+        events = [event for event, is_done in zip(events, done, strict=True) if not is_done]
+        if not events:
+            return Applied(), repeated
         step = Step()
-        instruments = _advance(store, step, batch)
-        fresh = _unseen_ticks(store, step, rules, ticks, blocks, instruments)
-        changes = rolled_up(partial_candles(fresh, rules.ladder[0]), rules.ladder)
-        applied = _merge(store, step, rules, epoch, changes, instruments, now_us)
-        if applied.late:
-            late = base64.b64encode(pack(now_us // 1000, encode_late(event_id, applied.late)))
-            step.hash_set(store.keys.late, event_id, late)
-        outcome = store.apply(step, epoch, event_id=event_id, marker_ms=rules.marker_ms)
-        if outcome == "applied":
-            return None
-        if outcome == "ok":
-            metrics.TICKS_DUPLICATE.inc(len(ticks) - len(fresh))
-            metrics.CANDLES_LATE.inc(len(applied.late))
-            return applied
+        instruments = _advance(store, step, events, now_us)
+        fresh = _unseen_ticks(store, step, rules, events, blocks, instruments)
+        partials = {event.id: partial_candles(event.ticks, rules.ladder[0]) for event in fresh}
+        changes = rolled_up(chain.from_iterable(partials.values()), rules.ladder)
+        applied, late = _merge(store, step, rules, epoch, changes, instruments, now_us)
+        applied.late = _late_by_event(partials, late, rules)
+        for event_id, candles in applied.late.items():
+            blob = pack(now_us // 1000, encode_late(event_id, candles))
+            step.hash_set(store.keys.late, event_id, base64.b64encode(blob))
+        markers = [event.id for event in events]
+        if store.apply(step, epoch, markers=markers, marker_ms=rules.marker_ms) == "ok":
+            before, after = (sum(len(e.ticks) for e in some) for some in (events, fresh))
+            metrics.TICKS_DUPLICATE.inc(before - after)
+            metrics.CANDLES_LATE.inc(len(late))
+            return applied, repeated
         metrics.APPLY_CONFLICTS.inc()
     raise TransientError(f"{MAX_TRIES} conflicts in a row: too many workers on one instrument")
 
 
-def _advance(store: Store, step: Step, batch: dict[str, Instrument]) -> dict[str, Instrument]:
-    """Write the instruments, which also makes concurrent events of one instrument conflict."""
+def _late_by_event(
+    partials: dict[str, list[CandleState]], late: list[CandleKey], rules: Rules
+) -> dict[str, list[CandleKey]]:
+    """Tell for each event which of the late candles its ticks belong to."""
+    if not late:
+        return {}
+    wanted = set(late)
+    found = {}
+    for event_id, states in partials.items():
+        if here := sorted(wanted & rolled_up(states, rules.ladder).keys()):
+            found[event_id] = here
+    return found
+
+
+def _advance(
+    store: Store, step: Step, events: Sequence[TickEvent], now_us: int
+) -> dict[str, Instrument]:
+    """Write the instruments, which also makes concurrent steps of one instrument conflict."""
+    batch: dict[str, Instrument] = {}
+    for event in events:
+        for name, here in instruments_of(event.ticks, now_us).items():
+            batch[name] = here.joined(batch.get(name))
     known = store.read([store.keys.instrument(name) for name in batch])
     joined = {}
     for name, here in batch.items():
@@ -119,27 +160,37 @@ def _unseen_ticks(
     store: Store,
     step: Step,
     rules: Rules,
-    ticks: Ticks,
-    blocks: dict[BlockKey, NDArray[np.int64]],
+    events: Sequence[TickEvent],
+    blocks: dict[str, dict[BlockKey, NDArray[np.int64]]],
     instruments: dict[str, Instrument],
-) -> Ticks:
+) -> list[TickEvent]:
     """Drop ticks whose trade was counted. Below the last floor nothing is counted, or kept."""
     longest = rules.ladder[-1].name
     live = {
-        key: rows
-        for key, rows in blocks.items()
-        if key[1] * MINUTE_US >= instruments[key[0]].floor(longest)
+        event.id: {
+            key: rows
+            for key, rows in blocks[event.id].items()
+            if key[1] * MINUTE_US >= instruments[key[0]].floor(longest)
+        }
+        for event in events
     }
-    keys = {key: store.keys.seen(*key) for key in live}
+    keys = {key: store.keys.seen(*key) for of_event in live.values() for key in of_event}
     read = store.read(list(keys.values()))
     seen = {
         key: SeenTrades.none() if (blob := read[name].value) is None else SeenTrades.decode(blob)
         for key, name in keys.items()
     }
-    keep, grown = unseen(ticks, live, seen)
-    for key, trades in grown.items():
+    changed: dict[BlockKey, SeenTrades] = {}
+    fresh = []
+    for event in events:
+        keep, grown = unseen(event.ticks, live[event.id], seen)
+        seen.update(grown)
+        changed.update(grown)
+        ticks = event.ticks if keep.all() else event.ticks.select(keep)
+        fresh.append(TickEvent(event.id, ticks))
+    for key, trades in changed.items():
         put_seen(store, step, key, read[keys[key]], trades)
-    return ticks if keep.all() else ticks.select(keep)
+    return fresh
 
 
 def put_seen(store: Store, step: Step, key: BlockKey, read: Versioned, trades: SeenTrades) -> None:
@@ -158,8 +209,9 @@ def _merge(
     changes: dict[CandleKey, CandleState],
     instruments: dict[str, Instrument],
     now_us: int,
-) -> Applied:
+) -> tuple[Applied, list[CandleKey]]:
     applied = Applied()
+    late: list[CandleKey] = []
     limits = {
         name: instrument.watermark_us - rules.allowed_lateness_us
         for name, instrument in instruments.items()
@@ -177,7 +229,7 @@ def _merge(
         elif change is None:
             continue
         elif start_us < instruments[name].floor(timeframe):
-            applied.late.append(candle)
+            late.append(candle)
             continue
         else:
             state = change
@@ -188,7 +240,7 @@ def _merge(
         (applied.closed if closed else applied.open)[key] = state
     for name in instruments:
         step.recompute_due(store.keys.open(name), store.keys.due, name)
-    return applied
+    return applied, late
 
 
 def revised(

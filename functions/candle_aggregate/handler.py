@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from functions.candle_aggregate.apply import Applied, Rules, apply_ticks
+from functions.candle_aggregate.apply import Applied, Rules, TickEvent, apply_events
 from functions.candle_aggregate.clock import close_quiet, unconfirmed, unconfirmed_late
 from functions.candle_aggregate.conflate import Conflation
 from functions.candle_aggregate.evict import evict
+from functions.candle_aggregate.group import Group
 from functions.candle_aggregate.publish import STAGE, publication, together
 from functions.candle_aggregate.reconcile import reconcile
 from functions.candle_aggregate.repair import repair
@@ -26,6 +27,7 @@ from shared.stores.postgres import Postgres
 from shared.ticks import Ticks
 
 CLOCK_MAX_AGE_S: Final = 5.0
+GROUP_TICKS: Final = 100_000
 EVICT_EACH_S: Final = 5
 REPAIR_EACH_S: Final = 2
 RECONCILE_EACH_S: Final = 10
@@ -40,7 +42,8 @@ class Aggregate:
     postgres: Postgres
     epoch_of: Callable[[Store], int]
     conflation: Conflation
-    one_apply: threading.Lock = field(default_factory=threading.Lock)
+    groups: dict[int, Group] = field(default_factory=dict)
+    groups_lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __call__(self, event: Event) -> Outcome:
         """Apply an event. Raises PermanentError for what is no tick batch and no clock."""
@@ -58,19 +61,24 @@ class Aggregate:
             return Outcome()
         store = self._store(event)
         now_us = time.time_ns() // 1000
-        # One at a time in a process: two events of the same instruments would only conflict. The
-        # clock has the other worker.
-        with self.one_apply:
-            applied = apply_ticks(store, self.rules, self.epoch_of(store), event.id, ticks, now_us)
+        applied = self._group(store).apply(TickEvent(event.id, ticks))
         if applied is None:
             # Applied before: what that delivery may not have emitted any more is emitted now.
             metrics.EVENTS_REPEATED.labels(STAGE).inc()
             late = unconfirmed_late(store, now_us, after_ms=0)
             return publication(store, unconfirmed(store, now_us, after_ms=0), late)
-        return self._published(store, applied, event.id, now_us)
+        return self._published(store, applied, now_us)
 
-    def _published(self, store: Store, applied: Applied, event_id: str, now_us: int) -> Outcome:
-        late = {event_id: encode_late(event_id, applied.late)} if applied.late else {}
+    def _group(self, store: Store) -> Group:
+        def apply_all(waiting: Sequence[TickEvent]) -> tuple[Applied, list[str]]:
+            epoch = self.epoch_of(store)
+            return apply_events(store, self.rules, epoch, waiting, time.time_ns() // 1000)
+
+        with self.groups_lock:
+            return self.groups.setdefault(store.keys.shard, Group(apply_all, GROUP_TICKS))
+
+    def _published(self, store: Store, applied: Applied, now_us: int) -> Outcome:
+        late = {id_: encode_late(id_, candles) for id_, candles in applied.late.items()}
         changed = [*applied.closed.values(), *applied.open.values()]
         shown = self.conflation.offer(changed, now_us)
         return publication(store, applied.closed, late, shown)
@@ -102,8 +110,8 @@ class Aggregate:
             if second % EVICT_EACH_S == 0:
                 evict(store, self.postgres, self.rules, epoch, now_us)
             if second % RECONCILE_EACH_S == 0:
-                for event_id, applied in reconcile(store, self.postgres, self.rules, epoch, now_us):
-                    yield self._published(store, applied, event_id, now_us)
+                for applied in reconcile(store, self.postgres, self.rules, epoch, now_us):
+                    yield self._published(store, applied, now_us)
         if second % REPAIR_EACH_S == 0:
             yield repair(self.stores, self.postgres, self.rules, now_us)
 

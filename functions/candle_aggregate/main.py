@@ -25,6 +25,9 @@ from shared.stores.postgres import Postgres
 from shared.stores.redis import connect
 from shared.timeframes import DEFAULT_LADDER, parse_ladder
 
+WAITING_TOGETHER = 24
+"""Tick events that wait for their group (maxAckPending of the trigger), and room for the clock."""
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -77,7 +80,7 @@ app = event_app(
     STAGE,
     Aggregate(settings.rules, stores, postgres, epoch_of, Conflation(settings.show_every_us)),
     os.environ,
-    concurrency=2,
+    concurrency=WAITING_TOGETHER,
     ready=ready,
 )
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from psycopg import Connection
 
-from functions.candle_aggregate.apply import Applied, Rules, apply_ticks
+from functions.candle_aggregate.apply import Applied, Rules, TickEvent, apply_events
 from functions.candle_aggregate.store import Store
 from shared import metrics
 from shared.stores.postgres import Postgres, try_lock
@@ -27,12 +27,12 @@ APPLIED_AT_ONCE: Final = 200
 
 def reconcile(
     store: Store, postgres: Postgres, rules: Rules, epoch: int, now_us: int
-) -> list[tuple[str, Applied]]:
+) -> list[Applied]:
     """Apply stored tick events past the grace that have no marker; return what each changed.
 
     One holder at a time. Goes on from where the last one ended. Raises TransientError.
     """
-    changes: list[tuple[str, Applied]] = []
+    changes: list[Applied] = []
     with postgres.connection() as connection:
         if not try_lock(connection, f"kandle reconcile {store.keys.shard}"):
             return []
@@ -47,11 +47,12 @@ def reconcile(
             if is_applied:
                 continue
             ticks = joined(list(ticks_of_event(connection, event_id)))
-            change = apply_ticks(store, rules, epoch, event_id, ticks, now_us)
-            if change is not None:
+            event = TickEvent(event_id, ticks)
+            change, repeated = apply_events(store, rules, epoch, [event], now_us)
+            if not repeated:
                 log.warning("event %s was stored but not applied: applied now", event_id)
                 metrics.EVENTS_RECONCILED.inc()
-                changes.append((event_id, change))
+                changes.append(change)
         store.set_reconciled_us(until)
     return changes
 

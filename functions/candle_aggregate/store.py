@@ -142,11 +142,6 @@ class Store:
             blobs = cast(list[bytes | None], self._client.mget(keys))
         return {key: _versioned(blob) for key, blob in zip(keys, blobs, strict=True)}
 
-    def is_applied(self, event_id: str) -> bool:
-        """Tell whether the event's marker is there."""
-        with translated():
-            return bool(self._client.exists(self.keys.marker(event_id)))
-
     def open_until(self, instrument_ends: Iterable[tuple[str, int]]) -> list[tuple[str, str, int]]:
         """Return (instrument, timeframe, start_us) of open candles that end by the given time."""
         wanted = list(instrument_ends)
@@ -175,24 +170,23 @@ class Store:
         return [member.decode() for member in cast(list[bytes], members)]
 
     def apply(
-        self, step: Step, epoch: int, *, event_id: str | None = None, marker_ms: int = 0
+        self, step: Step, epoch: int, *, markers: Sequence[str] = (), marker_ms: int = 0
     ) -> Applied:
-        """Write all of the step, or nothing. Raises TransientError when the epoch is another."""
+        """Write all of the step and mark its events as applied, or nothing.
+
+        Raises TransientError when the epoch is another.
+        """
         values = list(step.writes.items())
+        head = [self.keys.epoch, *(self.keys.marker(event_id) for event_id in markers)]
+        head += [key for key, _ in values]
         index_keys = list(dict.fromkeys(key for op in step.operations for key in _keys_of(op)))
-        place = {key: 3 + len(values) + i for i, key in enumerate(index_keys)}
+        place = {key: len(head) + 1 + i for i, key in enumerate(index_keys)}
         operations = [_placed(op, place) for op in step.operations]
-        keys = [
-            self.keys.epoch if event_id is None else self.keys.marker(event_id),
-            self.keys.epoch,
-            *(key for key, _ in values),
-            *index_keys,
-        ]
         pairs = [part for _, (version, value) in values for part in (version, value)]
-        arguments: list[str | int | bytes] = [epoch, 0 if event_id is None else marker_ms]
-        arguments += [len(values), *pairs, json.dumps(operations) if operations else "[]"]
+        arguments: list[str | int | bytes] = [epoch, marker_ms, len(markers), len(values), *pairs]
+        arguments.append(json.dumps(operations) if operations else "[]")
         with translated():
-            answer = cast(bytes, self._apply(keys=keys, args=arguments)).decode()
+            answer = cast(bytes, self._apply(keys=head + index_keys, args=arguments)).decode()
         if answer == "epoch":
             raise TransientError("the state was rebuilt meanwhile")
         return cast(Applied, answer)

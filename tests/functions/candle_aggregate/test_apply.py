@@ -11,7 +11,7 @@ import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from functions.candle_aggregate.apply import Rules, apply_ticks
+from functions.candle_aggregate.apply import Applied, Rules, TickEvent, apply_events
 from functions.candle_aggregate.clock import close_quiet, unconfirmed
 from functions.candle_aggregate.publish import publication
 from functions.candle_aggregate.store import Store
@@ -19,6 +19,7 @@ from shared.candle import Candle, CandleState, decode_batch
 from shared.compression import decompress
 from shared.errors import TransientError
 from shared.state import Keys, unpack
+from shared.ticks import Ticks
 from shared.timeframes import parse_ladder
 from tests.functions.candle_aggregate.reference import Tick, as_columns, reference_candles
 from tests.functions.candle_aggregate.test_kernel import fields_of
@@ -34,6 +35,14 @@ def store(valkey: redis.Redis) -> Store:
     store = Store(valkey, Keys(0))
     store.begin(EPOCH)
     return store
+
+
+def apply_ticks(
+    store: Store, rules: Rules, epoch: int, event_id: str, ticks: Ticks, now_us: int
+) -> Applied | None:
+    """Apply one event; None when it was applied before."""
+    applied, repeated = apply_events(store, rules, epoch, [TickEvent(event_id, ticks)], now_us)
+    return None if repeated else applied
 
 
 def ticks_between(first: int, count: int, step_us: int = 7_000_000, name: str = "A") -> list[Tick]:

@@ -10,7 +10,7 @@ import httpx
 import pytest
 import redis
 
-from functions.candle_aggregate.apply import Rules, apply_ticks
+from functions.candle_aggregate.apply import Rules, TickEvent, apply_events
 from functions.candle_aggregate.store import Store
 from functions.history_query.candles import CandlePages
 from functions.history_query.kept import KeptCandles
@@ -55,8 +55,7 @@ class House:
         """Store ticks and aggregate them; closed candles are stored too."""
         event_id = f"e{next(self.numbers)}"
         self.writer.ticks(event_id, list(segments(event_id, ticks)))
-        applied = apply_ticks(self.store, self.rules, 1, event_id, ticks, 0)
-        assert applied is not None
+        applied, _ = apply_events(self.store, self.rules, 1, [TickEvent(event_id, ticks)], 0)
         self.writer.candles(f"{event_id}/c", [s.candle for s in applied.closed.values()])
 
     def get(self, path: str, **parameters: str) -> httpx.Response:
