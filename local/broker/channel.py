@@ -94,6 +94,17 @@ class Channel:
         """
         return await self._jetstream.publish(self.subject, message_id, payload)
 
+    def limits(self) -> str:
+        """Say how much may wait in the stream, and what happens then."""
+        template = self._template.stream
+        ends = []
+        if template.max_age is not None:
+            ends.append(f"an event for {template.max_age / 3600:g} h at most")
+        if template.max_bytes is not None:
+            then = "the Broker answers 500" if template.discard == "New" else "the oldest are lost"
+            ends.append(f"{template.max_bytes} bytes in all, then {then}")
+        return ", ".join(ends) or "without a limit: set maxBytes with discard: New"
+
     async def ensure_stream(self) -> None:
         """Create the stream, or bring an existing one to what the template says now."""
         config = self._stream_config()

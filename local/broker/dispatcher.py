@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 import nats.errors
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
+from nats.js.errors import BadRequestError
 
 from local.broker.addresses import Addresses, UnknownAddressError
 from local.broker.channel import Channel, ack_wait_seconds, attempt_seconds
@@ -69,19 +70,35 @@ class Dispatcher:
         self._stopping = False
 
     def resolve(self) -> bool:
-        """Find the subscriber; without one the Trigger stays unready and `reason` says why."""
+        """Find the subscriber; without one the Trigger stays unready and `reason` says why.
+
+        Its events wait in the stream then, for a start at which something serves it.
+        """
         try:
             self._url = self._addresses.resolve(self.trigger.subscriber.url)
         except UnknownAddressError as error:
             self.reason = f"subscriber: {error}"
+            self._warnings.warning(
+                f"Trigger {self.trigger.key} is not ready: {self.reason} Its events wait in "
+                f"{self.channel.stream} until it is served ({self.channel.limits()})"
+            )
             return False
         if self._sink is not None:
             self._sink.check()
         return True
 
     async def start(self) -> None:
-        """Make the consumer and subscribe to it."""
-        config = await self.channel.ensure_consumer(self.trigger)
+        """Make the consumer, which holds the Trigger's events from now on, and subscribe to it."""
+        try:
+            config = await self.channel.ensure_consumer(self.trigger)
+        except BadRequestError as error:
+            if self._url:
+                raise
+            # retention Work takes one consumer only, which is that of a Trigger that is served
+            self._lose_what_comes(str(error.description))
+            return
+        if not self._url:
+            return
         if self._subscription is None:
             assert config.deliver_subject is not None
             assert config.deliver_group is not None
@@ -94,6 +111,17 @@ class Dispatcher:
                 pending_bytes_limit=0,
             )
         self.ready, self.reason = True, None
+
+    def _lose_what_comes(self, why: str) -> None:
+        reason = f"it has no subscriber here, and no consumer ({why}): its events do not wait"
+        if reason != self.reason:
+            self.reason = reason
+            self._warnings.loss(f"Trigger {self.trigger.key}: {reason}")
+
+    def not_yet(self, reason: str) -> None:
+        """Say why it could not be subscribed yet, unless it never will be."""
+        if self._url and not self.ready:
+            self.reason = reason
 
     async def stop(self, seconds: float) -> None:
         """Take no more events and let those in flight end; the rest comes again later."""

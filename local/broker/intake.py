@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections import OrderedDict
 from datetime import UTC, datetime
 
 from local.broker.channel import Channel
 from local.broker.event import Event
-from local.broker.jetstream import UnavailableError
+from local.broker.jetstream import FullError, UnavailableError
 from local.broker.stats import BrokerCounts, LoudWarnings
 
 TTL = "knativebrokerttl"
@@ -16,6 +17,8 @@ FIRST_TTL = 255
 MESSAGE_BYTES = 1024 * 1024
 """The real channel's limit on the stored structured JSON."""
 REMEMBERED_IDS = 50_000
+REPEAT_SECONDS = 60.0
+"""After how long a problem that lasts is said again."""
 
 
 class NotOpenError(UnavailableError):
@@ -40,11 +43,13 @@ class Intake:
         self._channel = channel
         self._warnings = warnings
         self._digests: OrderedDict[str, int] = OrderedDict()
-        self._problem = ""
+        self._said: dict[str, float] = {}
         self.counts = counts
         self.open = False
         """Whether every trigger that can be served has its consumer. Before that an Interest
         stream drops events at once, so they are refused. Replies pass: their trigger is at work."""
+        self.unserved: tuple[str, ...] = ()
+        """Triggers without a subscriber: what waits for them fills the stream."""
 
     async def accept(self, event: Event, *, reply_to: str | None = None) -> None:
         """Store `event`; returns once JetStream has it. `reply_to` is the input's id of a reply.
@@ -74,10 +79,12 @@ class Intake:
         digest = hash((attributes["source"], attributes["type"], event.body))
         try:
             ack = await self._channel.publish(event.id, event.stored_form())
+        except FullError as error:
+            self._warn_of_refusal(f"{self._channel.stream} is full ({error}): {self._waiting()}")
+            raise
         except UnavailableError as error:
             self._warn_of_refusal(str(error))
             raise
-        self._problem = ""
         if ack.duplicate:
             self.counts.duplicates += 1
             self._warn_of_duplicate(event, digest, reply_to)
@@ -89,10 +96,19 @@ class Intake:
             self.counts.replies += 1
 
     def _warn_of_refusal(self, problem: str) -> None:
-        # once for each problem, not for each event that meets it
-        if problem != self._problem:
-            self._problem = problem
+        # each problem once in a while, not for each event that meets it
+        now = time.monotonic()
+        if now - self._said.get(problem, -REPEAT_SECONDS) >= REPEAT_SECONDS:
+            self._said[problem] = now
             self._warnings.warning(f"Broker {self._key} answers 500: {problem}")
+
+    def _waiting(self) -> str:
+        if not self.unserved:
+            return "its triggers are slower than its senders; /stats shows their lag"
+        names = ", ".join(self.unserved)
+        return (
+            f"events wait for {names}, which no subscriber serves: start it or remove the Trigger"
+        )
 
     def _ttl(self, event: Event) -> int:
         given = event.attributes.get(TTL)

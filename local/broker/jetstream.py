@@ -18,12 +18,18 @@ from nats.js import JetStreamContext
 
 PUBLISH_SECONDS = 5.0
 RECONNECT_SECONDS = 0.2
+STORE_FAILED = 10077
+"""The server's error code for a message that the stream did not store; its words say why."""
 
 Callback = Callable[[], Awaitable[None]]
 
 
 class UnavailableError(Exception):
     """JetStream did not acknowledge: it is away, full, or refused; the message says which."""
+
+
+class FullError(UnavailableError):
+    """The stream has reached its maxBytes or maxMsgs and refuses new messages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +77,7 @@ class JetStream:
         """Store one message and wait until it is stored.
 
         Raises:
+            FullError: the stream is full.
             UnavailableError: it was not, or nothing is known about it.
 
         """
@@ -84,7 +91,11 @@ class JetStream:
             raise UnavailableError(f"JetStream did not acknowledge: {error}") from None
         answer = orjson.loads(message.data)
         if "error" in answer:
-            raise UnavailableError(f"JetStream refused it: {answer['error'].get('description')}")
+            refusal = answer["error"]
+            why = refusal.get("description", "")
+            if refusal.get("err_code") == STORE_FAILED and why.endswith("exceeded"):
+                raise FullError(why)
+            raise UnavailableError(f"JetStream refused it: {why}")
         return PublishAck(answer["seq"], answer.get("duplicate", False))
 
     async def send(self, subject: str, payload: bytes) -> None:

@@ -113,12 +113,17 @@ class BrokerProcess:
 
     async def _start(self, http: HttpClient) -> None:
         await self._jetstream.connect()
-        served = [each for each in self._dispatchers if each.resolve()]
-        await self._ensure(served)
+        unserved = [each for each in self._dispatchers if not each.resolve()]
+        # where a stream takes one consumer only, it is that of a trigger which is served
+        self._dispatchers.sort(key=unserved.__contains__)
+        for key, intake in self._intakes.items():
+            names = [each.trigger.key for each in unserved if each.trigger.broker == key]
+            intake.unserved = tuple(names)
+        await self._ensure()
         for source in self._eventing.ping_sources:
             self._run(run_ping_source(source, http, self._addresses, self._warnings))
 
-    async def _ensure(self, served: list[Dispatcher]) -> None:
+    async def _ensure(self) -> None:
         """Make streams and consumers what the YAML says; tries again while NATS cannot."""
         while True:
             try:
@@ -126,14 +131,13 @@ class BrokerProcess:
                     await channel.ensure_stream()
                     of_broker = [t for t in self._eventing.triggers if t.broker == key]
                     await channel.remove_orphans(of_broker)
-                    for each in served:
+                    for each in self._dispatchers:
                         if each.trigger.broker == key:
                             await each.start()
                     self._intakes[key].open = True
             except (NatsError, TimeoutError) as error:
-                for each in served:
-                    if not each.ready:
-                        each.reason = f"JetStream: {error}"
+                for each in self._dispatchers:
+                    each.not_yet(f"JetStream: {error}")
                 await asyncio.sleep(RETRY_SECONDS)
             else:
                 self._subscribed = True
@@ -145,7 +149,7 @@ class BrokerProcess:
 
     async def _ensure_again(self) -> None:
         # a server that lost its data, or kept streams in memory, comes back without them
-        self._run(self._ensure([each for each in self._dispatchers if each.ready]))
+        self._run(self._ensure())
 
     def _run(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

@@ -94,7 +94,10 @@ class BrokerRun:
         self._process: subprocess.Popen[bytes] | None = None
         (directory / "eventing").mkdir(parents=True, exist_ok=True)
         self.write(objects)
-        (directory / "addresses.json").write_text(json.dumps(addresses))
+        self.addresses(addresses)
+
+    def addresses(self, services: dict[str, str]) -> None:
+        (self.directory / "addresses.json").write_text(json.dumps(services))
 
     def write(self, objects: list[dict[str, Any]]) -> None:
         (self.directory / "eventing" / "all.yaml").write_text(yaml.safe_dump_all(objects))

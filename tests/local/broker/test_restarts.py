@@ -13,7 +13,7 @@ import nats
 import pytest
 
 from tests.local.broker.conftest import StartBroker
-from tests.local.broker.manifests import broker, channel, delivery, trigger
+from tests.local.broker.manifests import addresses, broker, channel, delivery, service, trigger
 from tests.local.broker.processes import NatsServer, eventually, status
 from tests.local.broker.subscriber import Reply, Subscriber
 
@@ -204,3 +204,72 @@ def test_the_consumer_of_a_removed_trigger_is_deleted_loudly(
     run.start()
     assert "drain" in run.warned("1 events waited", "orphan/gone")
     assert list(run.stats()["triggers"]) == ["orphan/kept"]
+
+
+def test_the_events_of_a_trigger_without_subscriber_wait_for_it(
+    start_broker: StartBroker, subscriber: Subscriber
+) -> None:
+    """A function that is not running here gets, at a later start, all that came meanwhile."""
+    absent = "absent.waits.svc.cluster.local"
+    objects = [
+        channel("waits", stream={"maxBytes": 1048576, "discard": "New"}),
+        broker("waits", "main"),
+        trigger("waits", "here"),
+        trigger("waits", "absent", subscriber=service("absent", "/absent")),
+    ]
+    services = addresses("waits", subscriber.url)
+    run = start_broker("waits", objects, services=services)
+    assert "answers 500" in run.warned("waits/absent is not ready", absent, "1048576 bytes")
+    for number in range(5):
+        assert run.send("waits/main", f"waits-{number}", type="absent").status_code == 202
+    run.send("waits/main", "waits-here", type="here")
+    subscriber.wait_for("waits-here")
+    waiting = run.stats()["triggers"]["waits/absent"]
+    assert (waiting["ready"], waiting["lag"]) == (False, 6)
+    assert absent in waiting["reason"]
+    run.stop()
+    run.addresses({**services, absent: subscriber.url})
+    run.start()
+    for number in range(5):
+        assert subscriber.wait_for(f"waits-{number}")[0].path == "/absent"
+    eventually(lambda: run.stats()["triggers"]["waits/absent"]["lag"] == 0)
+    assert run.stats()["triggers"]["waits/absent"]["ready"]
+    assert len(subscriber.of("waits-here")) == 1
+
+
+def test_a_stream_that_nobody_empties_fills_up_loudly(
+    start_broker: StartBroker, subscriber: Subscriber
+) -> None:
+    """At maxBytes the ingress answers 500 and says, once, which Trigger holds the events."""
+    objects = [
+        channel("full", stream={"maxBytes": 400_000, "discard": "New"}),
+        broker("full", "main"),
+        trigger("full", "here"),
+        trigger("full", "absent", subscriber=service("absent")),
+    ]
+    run = start_broker("full", objects)
+    answers = [
+        run.send("full/main", f"full-{n}", type="here", body=b"x" * 100_000).status_code
+        for n in range(8)
+    ]
+    assert answers == [202] * 3 + [500] * 5
+    assert "events wait for full/absent" in run.warned("answers 500", "is full")
+    for number in range(3):
+        subscriber.wait_for(f"full-{number}")
+
+
+def test_a_stream_of_one_consumer_serves_the_trigger_with_a_subscriber(
+    start_broker: StartBroker, subscriber: Subscriber
+) -> None:
+    """Retention Work refuses a second consumer: the one of a Trigger that nobody serves is left."""
+    objects = [
+        channel("work", stream={"retention": "Work"}, deliverPolicy="All"),
+        broker("work", "main"),
+        trigger("work", "absent", subscriber=service("absent")),
+        trigger("work", "here"),
+    ]
+    run = start_broker("work", objects)
+    run.send("work/main", "work-1", type="here")
+    subscriber.wait_for("work-1")
+    assert "do not wait" in run.warned("LOSS Trigger work/absent")
+    assert not run.stats()["triggers"]["work/absent"]["ready"]
