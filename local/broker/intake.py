@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections import OrderedDict
 from datetime import UTC, datetime
@@ -10,6 +11,7 @@ from local.broker.channel import Channel
 from local.broker.event import Event
 from local.broker.jetstream import FullError, UnavailableError
 from local.broker.stats import BrokerCounts, LoudWarnings
+from shared.events import IDEMPOTENCY_KEY
 
 TTL = "knativebrokerttl"
 ARRIVAL_TIME = "knativearrivaltime"
@@ -17,6 +19,7 @@ FIRST_TTL = 255
 MESSAGE_BYTES = 1024 * 1024
 """The real channel's limit on the stored structured JSON."""
 REMEMBERED_IDS = 50_000
+_INTEGER = re.compile(r"[+-]?[0-9]{1,10}")
 REPEAT_SECONDS = 60.0
 """After how long a problem that lasts is said again."""
 
@@ -75,8 +78,7 @@ class Intake:
                 f"bytes, <, > and & take six each) of {MESSAGE_BYTES}; send less, or compress"
             )
             raise TooLargeError
-        # before the extensions of this passage count, two sendings of one event are equal
-        digest = hash((attributes["source"], attributes["type"], event.body))
+        digest = _digest(event)
         try:
             ack = await self._channel.publish(event.id, event.stored_form())
         except FullError as error:
@@ -112,7 +114,7 @@ class Intake:
 
     def _ttl(self, event: Event) -> int:
         given = event.attributes.get(TTL)
-        if given is None or not given.lstrip("-").isdigit():
+        if given is None or not _INTEGER.fullmatch(given):
             return FIRST_TTL
         left = int(given) - 1
         if left <= 0:
@@ -143,3 +145,14 @@ class Intake:
         digests[event_id] = digest
         if len(digests) > REMEMBERED_IDS:
             digests.popitem(last=False)
+
+
+def _digest(event: Event) -> int:
+    """Return what is equal for two sendings of one event, and only for these.
+
+    A sender that repeats under an idempotency key makes the id from what it was asked to send, and
+    may word the body anew (times of receipt, sequence numbers): there the body does not count.
+    """
+    attributes = event.attributes
+    body = b"" if IDEMPOTENCY_KEY in attributes else event.body
+    return hash((attributes["source"], attributes["type"], body))

@@ -10,7 +10,7 @@ _NAMES = ("second", "minute", "hour", "day of month", "month", "day of week")
 _LIMITS = ((0, 59), (0, 59), (0, 23), (1, 31), (1, 12), (0, 6))
 _MONTH_NAMES = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"]
 _DAY_NAMES = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"]
-_PART = re.compile(r"(\*|\?|\w+)(?:-(\w+))?(?:/(\d+))?")
+_PART = re.compile(r"(\*|\?|\w+)(?:-(\w+))?(?:/([0-9]+))?")
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def _value(index: int, word: str) -> int:
     names = {4: _MONTH_NAMES, 5: _DAY_NAMES}.get(index, [])
     if word.upper() in names:
         return names.index(word.upper()) + _LIMITS[index][0]
-    if not word.isdigit():
+    if not (word.isascii() and word.isdigit()):
         raise ValueError(f"{word!r} is no value of field {_NAMES[index]}")
     # 7 is Sunday to some crons, but not to the one inside PingSource
     return int(word)

@@ -7,6 +7,7 @@ import random
 import socket
 import uuid
 
+import httpx
 import pytest
 
 from tests.local.broker.conftest import NAMESPACE
@@ -248,3 +249,32 @@ def test_an_event_that_is_cut_off_is_not_stored(
     (received,) = subscriber.wait_for(event)
     assert received.body == body
     assert not rules.warnings(event)
+
+
+def test_the_body_of_an_event_with_an_idempotency_key_may_differ(
+    rules: BrokerRun, subscriber: Subscriber
+) -> None:
+    """Such a repetition is a duplicate like any other; with another type it still is a loss."""
+    event = new_id()
+    for body in (b"received at 1", b"received at 2"):
+        answer = rules.send(MAIN, event, type="table", body=body, idempotencykey="k")
+        assert answer.status_code == 202
+    (received,) = subscriber.wait_for(event)
+    assert received.body == b"received at 1"
+    assert not rules.warnings(event)
+    rules.send(MAIN, event, type="other", body=b"received at 2", idempotencykey="k")
+    rules.warned(event, "LOSS", "unique over the whole broker")
+
+
+@pytest.mark.parametrize("ttl", ["\u00b2", "\u0663", "--5", "1e3", "9" * 5000, "x"])
+def test_a_ttl_that_is_no_integer_counts_as_none(
+    rules: BrokerRun, subscriber: Subscriber, ttl: str
+) -> None:
+    """Digits of other scripts, or too many of them, start the event at the full TTL."""
+    event = new_id()
+    head = {**BINARY, "ce-id": event, "ce-type": "table"}
+    headers = {name.encode(): value.encode() for name, value in head.items()}
+    headers[b"ce-knativebrokerttl"] = ttl.encode()
+    answer = httpx.post(f"{rules.url}/{MAIN}", content=b"x", headers=headers, trust_env=False)
+    assert answer.status_code == 202, answer.text
+    subscriber.wait_for(event)

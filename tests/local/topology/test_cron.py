@@ -43,7 +43,19 @@ def test_five_fields_fire_on_the_minute() -> None:
     assert not schedule.matches(FRIDAY)
 
 
-@pytest.mark.parametrize("text", ["", "@daily", "* * * * * * *", "a * * * *", "5-1 * * * *"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "@daily",
+        "* * * * * * *",
+        "a * * * *",
+        "5-1 * * * *",
+        "² * * * *",
+        "٣ * * * *",
+        "*/٣ * * * *",
+    ],
+)
 def test_refused(text: str) -> None:
     """What PingSource would not take is refused."""
     with pytest.raises(ValueError, match=r"field|descriptors|outside"):
