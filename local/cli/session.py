@@ -82,8 +82,8 @@ async def _stop(platform: Platform, notice: Notices) -> None:
             console.print("stopping (Ctrl-C again kills at once)", style="dim")
     killed = await platform.stop()
     with contextlib.suppress(OSError):
-        if killed:
-            notice(f"killed, since they did not stop in time: {', '.join(killed)}")
+        for each in killed:
+            notice(each)
         if platform.keepers:
             console.print(f"stopped in {time.monotonic() - began:.1f} s", style="dim")
 

@@ -13,6 +13,7 @@ from local.servers.server import LOOPBACK, Place
 from local.supervisor.component import Component, Kind
 from local.supervisor.options import Options
 from local.supervisor.probe import answers
+from local.supervisor.stopping import drain_environment, drain_s
 from local.supervisor.topology import API, INGEST, UDP_PORT, Topology
 from local.topology.addressable import INGRESS_HOST
 from local.topology.environment import STORES_SECRET, Values, localised, resolve
@@ -28,7 +29,7 @@ _FUNCTION_SERVER = (
     *("-m", "uvicorn", "functions_framework.aio:app"),
     *("--host", LOOPBACK),
     *("--no-access-log", "--log-level", "warning"),
-    *("--timeout-graceful-shutdown", "8"),
+    *("--timeout-graceful-shutdown", str(drain_s(Kind.FUNCTION))),
     *("--loop", "uvloop", "--http", "httptools"),
 )
 
@@ -90,7 +91,11 @@ class Plan:
                 *("--port", str(urlsplit(self._broker_url).port)),
                 *("--addresses", str(addresses)),
             ),
-            environment={"NATS_URL": self._variables["NATS_URL"], "PYTHONUNBUFFERED": "1"},
+            environment={
+                "NATS_URL": self._variables["NATS_URL"],
+                "PYTHONUNBUFFERED": "1",
+                **drain_environment(Kind.BROKER),
+            },
             directory=self._topology.repository.root,
             url=self._broker_url,
             log=self._place.log(BROKER),
@@ -126,6 +131,7 @@ class Plan:
                 "PORT": port,
                 "K_SERVICE": function.name,
                 "PYTHONUNBUFFERED": "1",
+                **drain_environment(Kind.FUNCTION),
             },
             directory=self._topology.repository.root,
             url=url,
@@ -155,6 +161,7 @@ class Plan:
             environment={
                 **{name: localised(each, self.addresses) for name, each in environment.items()},
                 "PYTHONUNBUFFERED": "1",
+                **drain_environment(Kind.SOURCE),
             },
             directory=self._topology.repository.root,
             url=f"udp://{LOOPBACK}:{self._options.udp_port}" if listens else "",

@@ -17,7 +17,8 @@ from local.servers.postgres import postgres
 from local.servers.seaweedfs import seaweedfs
 from local.servers.server import Place, Server
 from local.servers.valkey import valkey
-from local.supervisor.component import Component, Kind
+from local.supervisor import stopping
+from local.supervisor.component import Component
 from local.supervisor.fixed_ports import require_free
 from local.supervisor.keeper import Keeper
 from local.supervisor.leftovers import ProcessRecord
@@ -26,17 +27,6 @@ from local.supervisor.options import Options
 from local.supervisor.plan import Plan
 from local.supervisor.topology import Topology
 
-STOP_WITHIN_S = 9.5
-"""All of a stop, killing included, fits into this."""
-
-# What is stopped together, in order, and how long it may take before it is killed. Functions finish
-# what the broker had in flight, so they go after it; the stores serve them to the end.
-_STOP_ORDER: Sequence[tuple[Kind, float]] = (
-    (Kind.SOURCE, 1.5),
-    (Kind.BROKER, 2.5),
-    (Kind.FUNCTION, 2.0),
-    (Kind.SERVER, 3.0),
-)
 _SERVERS: Mapping[str, Callable[[Place], Server]] = {
     "NATS_URL": nats,
     "REDIS_URL": valkey,
@@ -125,15 +115,15 @@ class Platform:
         return instance
 
     async def stop(self) -> list[str]:
-        """Stop everything, the sources first; return the names of what had to be killed."""
-        deadline = time.monotonic() + STOP_WITHIN_S
+        """Stop everything, the sources first; return a line for each that had to be killed."""
+        deadline = time.monotonic() + stopping.WITHIN_S
         killed: list[str] = []
-        for kind, patience_s in _STOP_ORDER:
-            group = [each for each in self.keepers if each.component.kind is kind]
-            left_s = max(0.1, min(patience_s, deadline - time.monotonic()))
-            gently = await asyncio.gather(*(each.stop(left_s) for each in group))
+        for phase in stopping.PHASES:
+            group = [each for each in self.keepers if each.component.kind is phase.kind]
+            patience_s = stopping.patience_s(phase.kind, deadline - time.monotonic())
+            gently = await asyncio.gather(*(each.stop(patience_s) for each in group))
             killed += [
-                each.component.name
+                stopping.kill_told(each.component, patience_s)
                 for each, was_gentle in zip(group, gently, strict=True)
                 if not was_gentle
             ]

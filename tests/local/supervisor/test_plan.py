@@ -8,9 +8,10 @@ import pytest
 
 from local.errors import UsageError
 from local.servers.server import Place
-from local.supervisor.component import STORE_VARIABLES, base_environment
+from local.supervisor.component import STORE_VARIABLES, Kind, base_environment
 from local.supervisor.options import Options
 from local.supervisor.plan import Plan
+from local.supervisor.stopping import drain_s
 from local.supervisor.topology import Topology
 from local.topology.addressable import INGRESS_HOST
 from tests.local.supervisor.up_process import tiny_topology
@@ -68,6 +69,16 @@ def test_the_listener_runs_as_its_deployment_says(tmp_path: Path) -> None:
     assert listener.environment["UDP_PORT"] == "15005"
     metrics = listener.environment["METRICS_PORT"]
     assert listener.metrics_url == f"http://127.0.0.1:{metrics}/metrics"
+
+
+def test_each_is_told_how_long_it_may_drain(tmp_path: Path) -> None:
+    """DRAIN_S, whole seconds, below the patience after which it is killed."""
+    made = plan(tmp_path, Options())
+    for each in [*made.functions(), made.broker(tmp_path / "addresses.json"), *made.sources()]:
+        assert int(each.environment["DRAIN_S"]) == drain_s(each.kind)
+    function = made.functions()[0].command
+    graceful = function[function.index("--timeout-graceful-shutdown") + 1]
+    assert int(graceful) == drain_s(Kind.FUNCTION)
 
 
 def test_the_simulator_is_a_source_when_asked_for(tmp_path: Path) -> None:
