@@ -15,10 +15,17 @@ from local.supervisor.component import Component, Kind
 # An accounting limit: without it the server takes three quarters of the free disk as its limit and
 # refuses streams whose maxBytes add up to more.
 _MAX_FILE_STORE = "32GB"
+_SYNC_INTERVAL = "1s"
 
 
 def nats(place: Place) -> Server:
     """JetStream on files under `<data-dir>/nats`, one user, the default payload limit of 1 MiB.
+
+    What is acknowledged survives a kill of the server at once, and the loss of power after
+    `_SYNC_INTERVAL`: a second at most is lost then, not the two minutes of the server's default.
+    Syncing before each acknowledgement (`always`) would fall below twice what a real broker does
+    (533 events of 1 KB a second, 285 of 32 KB, 136 of 256 KB on two cores; with `1s` 3215, 2609
+    and 287).
 
     The password is in a configuration file of mode 0600, never on the command line.
     """
@@ -37,6 +44,7 @@ def nats(place: Place) -> Server:
             f"jetstream {{\n"
             f"  store_dir: {json.dumps(str(directory))}\n"
             f"  max_file_store: {_MAX_FILE_STORE}\n"
+            f"  sync_interval: {_SYNC_INTERVAL}\n"
             f"}}\n"
             f'authorization {{ user: "{USER}", password: "{password}" }}\n',
         )

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
+import httpx
 import nats
 import pytest
 
@@ -54,3 +56,14 @@ def test_it_refuses_who_has_no_password(place: Place, tmp_path: Path) -> None:
         password = place.credentials.nats_password
         assert password not in server.keeper.component.log.read_text()
         assert password not in " ".join(server.keeper.component.command)
+
+
+def test_what_it_acknowledged_reaches_the_disk_within_a_second(
+    place: Place, tmp_path: Path
+) -> None:
+    """The server's default of two minutes would lose as much with the power."""
+    with Running(nats_server(place), tmp_path) as server:
+        text = (server.keeper.component.directory / "nats.conf").read_text()
+        (monitor,) = re.findall(r'http: "(.+)"', text)
+        answer = httpx.get(f"http://{monitor}/jsz", trust_env=False)
+        assert answer.json()["config"]["sync_interval"] == 1_000_000_000
