@@ -50,8 +50,9 @@ COUNTER_BITS: Final = 32
 class Rules:
     """How candles are made. `ladder`: the base timeframe first. Times in microseconds.
 
-    `keep_us`: how long a closed candle stays in the state untouched. `shards`: how many states the
-    instruments are divided among.
+    `marker_ms`: life of a marker once Postgres knows what it says. `keep_us`: how long a closed
+    candle stays in the state untouched. `shards`: how many states the instruments are divided
+    among.
     """
 
     ladder: tuple[Timeframe, ...]
@@ -72,6 +73,11 @@ class TickEvent:
 
     id: str
     ticks: Ticks
+
+    @property
+    def received_us(self) -> int:
+        """When the bridge received the newest of its ticks."""
+        return int(self.ticks.receive_time_us.max())
 
 
 @dataclass(slots=True)
@@ -113,7 +119,7 @@ def apply_events(
             blob = pack(now_us // 1000, encode_late(event_id, candles))
             step.hash_set(store.keys.late, event_id, base64.b64encode(blob))
         markers = [event.id for event in events]
-        if store.apply(step, epoch, markers=markers, marker_ms=rules.marker_ms) == "ok":
+        if store.apply(step, epoch, markers=markers) == "ok":
             before, after = (sum(len(e.ticks) for e in some) for some in (events, fresh))
             metrics.TICKS_DUPLICATE.inc(before - after)
             metrics.CANDLES_LATE.inc(len(late))

@@ -15,7 +15,7 @@ from functions.candle_aggregate.conflate import Conflation
 from functions.candle_aggregate.evict import evict
 from functions.candle_aggregate.group import Group
 from functions.candle_aggregate.publish import STAGE, publication, together
-from functions.candle_aggregate.reconcile import reconcile
+from functions.candle_aggregate.reconcile import aggregated_before, reconcile
 from functions.candle_aggregate.repair import repair
 from functions.candle_aggregate.store import Store
 from shared import events, metrics
@@ -71,8 +71,11 @@ class Aggregate:
 
     def _group(self, store: Store) -> Group:
         def apply_all(waiting: Sequence[TickEvent]) -> tuple[Applied, list[str]]:
-            epoch = self.epoch_of(store)
-            return apply_events(store, self.rules, epoch, waiting, time.time_ns() // 1000)
+            epoch, now_us = self.epoch_of(store), time.time_ns() // 1000
+            done = aggregated_before(self.postgres, self.rules, waiting, now_us)
+            fresh = [each for each in waiting if each.id not in done]
+            applied, repeated = apply_events(store, self.rules, epoch, fresh, now_us)
+            return applied, [*repeated, *done]
 
         with self.groups_lock:
             return self.groups.setdefault(store.keys.shard, Group(apply_all, GROUP_TICKS))

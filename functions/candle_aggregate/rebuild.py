@@ -16,9 +16,10 @@ from functions.candle_aggregate.apply import COUNTER_BITS, Rules, put_candle, pu
 from functions.candle_aggregate.recompute import Recomputed, recompute
 from functions.candle_aggregate.store import Step, Store, Versioned
 from shared.errors import TransientError
+from shared.kernel import partial_candles, rolled_up
 from shared.state import MISSING, end_us, pack, shard_of
 from shared.stores.postgres import Postgres, next_epoch, try_lock
-from shared.stores.segments import ticks_of_range
+from shared.stores.segments import ticks_of_event, ticks_of_range
 
 log = logging.getLogger(__name__)
 
@@ -39,14 +40,18 @@ def rebuild(store: Store, postgres: Postgres, rules: Rules, now_us: int) -> None
         assert row is not None
         store.clear()
         candles = 0
+        begins: dict[str, int] = {}
         for name, last_us in _instruments(connection, store.keys.shard, rules.shards):
-            first_us = rules.ladder[-1].start_us(last_us)
+            first_us = begins[name] = rules.ladder[-1].start_us(last_us)
             found = recompute(
                 ticks_of_range(connection, name, first_us, last_us + 1), rules.ladder, now_us
             )
             store.fill(_step(store, rules, epoch, name, first_us, found, now_us))
             candles += len(found.candles)
         markers = _markers(connection, store, rules)
+        with postgres.connection() as other:
+            # Committed before the epoch is set, and while the lock is held.
+            _settle(connection, other, store.keys.shard, rules, begins)
         store.begin(epoch, reconciled_us=int(row[0]))
     log.info(
         "live state of shard %d begun in epoch %d: %d candles, %d markers",
@@ -85,6 +90,35 @@ def _step(
         put_seen(store, step, block, _ABSENT, trades)
     step.recompute_due(store.keys.open(name), store.keys.due, name)
     return step
+
+
+def _settle(
+    snapshot: Connection, connection: Connection, shard: int, rules: Rules, begins: dict[str, int]
+) -> None:
+    """Record what stands in the snapshot as aggregated: the state holds it by now.
+
+    Ticks from before the state begins are in no candle of it. Those of events that may never have
+    been applied are queued for repair.
+    """
+    rows = snapshot.execute(
+        "SELECT event_id FROM applied_events WHERE shard = %s AND NOT aggregated", (shard,)
+    ).fetchall()
+    repairs = []
+    for (event_id,) in rows:
+        for ticks in ticks_of_event(snapshot, event_id):
+            name = ticks.entries[0].name
+            older = ticks.select(ticks.event_time_us < begins[name])
+            partials = partial_candles(older, rules.ladder[0])
+            repairs += [(*key, event_id) for key in rolled_up(partials, rules.ladder)]
+    connection.cursor().executemany(
+        "INSERT INTO repairs (instrument, timeframe, start_us, event_id)"
+        " VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING",
+        repairs,
+    )
+    connection.execute(
+        "UPDATE applied_events SET aggregated = true WHERE event_id = ANY(%s)",
+        ([row[0] for row in rows],),
+    )
 
 
 def _markers(connection: Connection, store: Store, rules: Rules) -> int:

@@ -117,6 +117,13 @@ class Store:
                 pipe.set(self.keys.marker(event_id), 1, px=life_ms)
             pipe.execute()
 
+    def expire_markers(self, event_ids: Sequence[str], life_ms: int) -> None:
+        """Let markers end: Postgres knows by now that their events are in the candles."""
+        with translated(), self._client.pipeline(transaction=False) as pipe:
+            for event_id in event_ids:
+                pipe.pexpire(self.keys.marker(event_id), life_ms)
+            pipe.execute()
+
     def are_applied(self, event_ids: Sequence[str]) -> list[bool]:
         """Tell for each event whether its marker is there."""
         with translated(), self._client.pipeline(transaction=False) as pipe:
@@ -169,9 +176,7 @@ class Store:
             )
         return [member.decode() for member in cast(list[bytes], members)]
 
-    def apply(
-        self, step: Step, epoch: int, *, markers: Sequence[str] = (), marker_ms: int = 0
-    ) -> Applied:
+    def apply(self, step: Step, epoch: int, *, markers: Sequence[str] = ()) -> Applied:
         """Write all of the step and mark its events as applied, or nothing.
 
         Raises TransientError when the epoch is another.
@@ -183,7 +188,7 @@ class Store:
         place = {key: len(head) + 1 + i for i, key in enumerate(index_keys)}
         operations = [_placed(op, place) for op in step.operations]
         pairs = [part for _, (version, value) in values for part in (version, value)]
-        arguments: list[str | int | bytes] = [epoch, marker_ms, len(markers), len(values), *pairs]
+        arguments: list[str | int | bytes] = [epoch, len(markers), len(values), *pairs]
         arguments.append(json.dumps(operations) if operations else "[]")
         with translated():
             answer = cast(bytes, self._apply(keys=head + index_keys, args=arguments)).decode()

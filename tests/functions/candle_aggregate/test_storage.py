@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
+import numpy as np
 import psycopg
 import pytest
 import redis
 
-from functions.candle_aggregate.apply import Applied, Rules
+from functions.candle_aggregate.apply import Applied, Rules, TickEvent
 from functions.candle_aggregate.clock import unconfirmed_late
 from functions.candle_aggregate.epoch import current_epoch
 from functions.candle_aggregate.evict import evict
 from functions.candle_aggregate.publish import publication
-from functions.candle_aggregate.reconcile import reconcile
+from functions.candle_aggregate.reconcile import aggregated_before, reconcile
 from functions.candle_aggregate.repair import repair
 from functions.candle_aggregate.store import Store
 from functions.persist.handler import Persist
@@ -265,6 +267,36 @@ def test_what_was_stored_but_not_applied_is_reconciled(house: House) -> None:
     applied = house.apply("e3", [Tick("A", 10 * MINUTE, 500, 100, 1, 1)])
     (five,) = [s.candle for s in applied.closed.values() if s.timeframe == "5m"]
     assert five.trade_count == 12
+
+
+def test_a_marker_ends_only_when_postgres_knows_what_it_says(house: House) -> None:
+    """However late an event is stored, and however late it comes again, it counts once."""
+    rows = ticks(0, 10)
+    house.apply("e1", rows)
+    assert house.client.ttl("{0}:applied:e1") == -1  # no end
+    event = TickEvent("e1", replace(as_columns(rows), receive_time_us=np.full(10, NOW_US)))
+    days_later = NOW_US + 3 * 86_400_000_000
+    assert aggregated_before(house.postgres, RULES, [event], days_later) == []
+    house.store_ticks("e1", rows)
+    house.age(31)
+    assert reconcile(house.store, house.postgres, RULES, house.epoch, NOW_US) == []
+    assert 0 < house.client.ttl("{0}:applied:e1") <= 600
+    house.client.delete("{0}:applied:e1")  # it has expired
+    assert aggregated_before(house.postgres, RULES, [event], NOW_US) == []  # too young to ask
+    assert aggregated_before(house.postgres, RULES, [event], days_later) == ["e1"]
+
+
+def test_a_rebuild_repairs_what_was_waiting_for_candles_of_long_ago(house: House) -> None:
+    """Stored but never applied, and older than the rebuilt state: the closed candles get it too."""
+    rows = ticks(0, 40)
+    house.store_ticks("e1", rows)
+    house.apply("e1", rows)
+    house.store_ticks("e2", [Tick("A", 30_000_000, 1_000, 999, 5, 1)])
+    house.client.flushdb()
+    assert house.epoch == 2
+    house.deliver(repair([house.store], house.postgres, RULES, NOW_US))
+    assert house.stored()["A", "1m", 0][0] == 4
+    assert house.stored()["A", "5m", 0][0] == 16
 
 
 def test_one_holder_rebuilds(house: House) -> None:
