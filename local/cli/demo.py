@@ -41,14 +41,14 @@ class CandleView:
         self._client = httpx.AsyncClient(trust_env=False, timeout=_TIMEOUT_S)
 
     async def refresh(
-        self, sample: dict[str, Any], instance: Instance, *, narrow: bool
+        self, sample: dict[str, Any], instance: Instance, width: int | None
     ) -> RenderableType:
         """Ask the API for the candles and render both."""
         from rich.console import Group
 
         from local.cli.display import candle_table, status_line
 
-        line = status_line(sample, every_trigger=not narrow)
+        line = status_line(sample, width)
         try:
             rows = await self._candles(instance.env.get("API_URL", ""))
         except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:

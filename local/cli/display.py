@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -40,47 +41,128 @@ def console(on_lost: Callable[[], None] | None = None) -> Console:
     return made
 
 
-def component_table(components: Iterable[RunningComponent]) -> Table:
-    """Lay out what runs where."""
+def print_components(console: Console, components: Sequence[RunningComponent]) -> None:
+    """Print what runs where; where the logs do not fit beside it, the directory they are in."""
+    table = _component_table(components, with_log=True)
+    logs = {str(Path(each.log).parent) for each in components if each.log}
+    if _width(table, console) > console.width:
+        table = _component_table(components, with_log=False)
+    else:
+        logs = set()
+    # What is still too wide is wrapped by the terminal: an address has to be whole to be copied.
+    table.width = _width(table, console)
+    console.print(table, crop=False)
+    for each in sorted(logs):
+        console.print(f"logs in {short_path(each)}", markup=False, soft_wrap=True)
+
+
+def _component_table(components: Sequence[RunningComponent], *, with_log: bool) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("component", "kind", "address", "pid", "log"):
-        table.add_column(column, justify="right" if column == "pid" else "left", overflow="fold")
+    for column in ("component", "kind", "address", "pid"):
+        table.add_column(column, justify="right" if column == "pid" else "left", no_wrap=True)
+    if with_log:
+        table.add_column("log", no_wrap=True)
     for each in components:
-        pid = "" if each.pid is None else str(each.pid)
-        table.add_row(each.name, each.kind, each.url, pid, short_path(each.log))
+        row = [each.name, each.kind, each.url, "" if each.pid is None else str(each.pid)]
+        table.add_row(*map(Text, [*row, short_path(each.log)] if with_log else row))
     return table
 
 
-def ready_line(env: Mapping[str, str]) -> str:
-    """Compose the line that says that everything is ready, and where."""
+def _width(table: Table, console: Console) -> int:
+    endless = console.options.update(max_width=sys.maxsize)
+    return Measurement.get(console, endless, table).maximum
+
+
+def ready_lines(env: Mapping[str, str], width: int) -> list[str]:
+    """Compose what says that everything is ready, and where: one line, or one for each address."""
     shown = (("api", "API_URL"), ("ingest", "INGEST_URL"), ("udp", "UDP_ADDR"), ("sink", "K_SINK"))
     found = [f"{word} {env[name]}" for word, name in shown if name in env]
     # The sink is for those who have nothing friendlier to talk to.
     useful = [each for each in found if not each.startswith("sink")] or found
-    return "  ".join(("ready", *useful))
+    line = "  ".join(("ready", *useful))
+    if len(line) <= width:
+        return [line]
+    return [f"{' ' * len('ready') if row else 'ready'}  {each}" for row, each in enumerate(useful)]
 
 
-def status_line(status: Mapping[str, Any], *, every_trigger: bool = True) -> Text:
+def status_line(status: Mapping[str, Any], width: int | None = None) -> Text:
     """Compose the live line from a sample of the status, as status.json holds it.
 
-    Where the width is short, triggers without a lag can be left out.
+    All of it, if that fits into `width` (None: it does); else what matters most.
     """
-    line = Text(no_wrap=True, overflow="ellipsis")
-    line.append(f"{status['ticks_per_s']:,.0f} ticks/s", style="bold")
-    line.append(f"  {status['events_per_s']:,.0f} events/s")
-    line.append(f"  ticks {status['ticks']:,}")
-    line.append(f"  candles {status['candles']:,}")
-    _append_count(line, "rejects", status["rejects"], "yellow")
-    _append_count(line, "dead letters", status["dead_letters"], "bold red")
-    lags = {name: lag for name, lag in status["lag"].items() if lag or every_trigger}
-    if status["lag"]:
-        line.append("  lag" if lags else "  lag 0")
-    for name, lag in lags.items():
-        line.append(f" {name.rpartition('/')[2]} {lag:,}", style="yellow" if lag else "")
-    absent = [each["name"] for each in status["components"] if each["state"] != "ready"]
-    if absent:
-        line.append(f"  down: {', '.join(absent)}", style="bold red")
+    full = _joined(
+        [
+            _rate(status),
+            Text(f"{status['events_per_s']:,.0f} events/s"),
+            Text(f"ticks {status['ticks']:,}"),
+            Text(f"candles {status['candles']:,}"),
+            *_counts(status),
+            *_lag_by_trigger(status),
+            *_absent(status),
+        ]
+    )
+    if width is None or full.cell_len <= width:
+        return full
+    parts = [_rate(status), *_counts(status), *_absent(status), *_lag_in_all(status)]
+    while len(parts) > 1 and _joined(parts).cell_len > width:
+        parts.pop()
+    return _joined(parts)
+
+
+def _joined(parts: Iterable[Text]) -> Text:
+    line = Text("  ").join(parts)
+    line.no_wrap, line.overflow = True, "ellipsis"
     return line
+
+
+def _rate(status: Mapping[str, Any]) -> Text:
+    return Text(f"{status['ticks_per_s']:,.0f} ticks/s", style="bold")
+
+
+def _counts(status: Mapping[str, Any]) -> list[Text]:
+    counts = [
+        _count("rejects", status["rejects"], "yellow"),
+        _count("dead letters", status["dead_letters"], "bold red"),
+    ]
+    return [*counts, _count("lost", status["lost"], "bold red")] if status["lost"] else counts
+
+
+def _count(name: str, count: int, style: str) -> Text:
+    return Text(f"{name} {count:,}", style=style if count else "")
+
+
+def _absent(status: Mapping[str, Any]) -> list[Text]:
+    """Say which components are down, and which components or triggers are not ready."""
+    states = {each["name"]: each["state"] for each in status["components"]}
+    unready = [name for name, state in states.items() if state == "not ready"]
+    unready += [f"trigger {_short(name)}" for name in status["unready"]]
+    down = [name for name, state in states.items() if state not in ("ready", "not ready")]
+    found = (("down", down), ("not ready", unready))
+    return [Text(f"{word}: {', '.join(names)}", style="bold red") for word, names in found if names]
+
+
+def _lag_by_trigger(status: Mapping[str, Any]) -> list[Text]:
+    if not status["lag"]:
+        return []
+    each = [
+        Text(f"{_short(name)} {lag:,}", style="yellow" if lag else "")
+        for name, lag in status["lag"].items()
+    ]
+    return [Text(" ").join([Text("lag"), *each])]
+
+
+def _lag_in_all(status: Mapping[str, Any]) -> list[Text]:
+    if not status["lag"]:
+        return []
+    worst, most = max(status["lag"].items(), key=lambda each: each[1])
+    if not most:
+        return [Text("lag 0")]
+    return [Text(f"lag {sum(status['lag'].values()):,} (most: {_short(worst)})", style="yellow")]
+
+
+def _short(trigger: str) -> str:
+    """Leave out the namespace."""
+    return trigger.rpartition("/")[2]
 
 
 def candle_table(rows: Sequence[tuple[str, Mapping[str, Any]]]) -> Table:
@@ -105,10 +187,6 @@ def short_path(path: str) -> str:
     """Shorten a path to one from the working directory, where it is below it."""
     here = str(Path.cwd()) + os.sep
     return path.removeprefix(here)
-
-
-def _append_count(line: Text, name: str, count: int, style: str) -> None:
-    line.append(f"  {name} {count:,}", style=style if count else "")
 
 
 def _minute(start: Any) -> str:

@@ -28,11 +28,11 @@ class View(Protocol):
     """What is shown while the platform runs."""
 
     async def refresh(
-        self, sample: dict[str, Any], instance: Instance, *, narrow: bool
+        self, sample: dict[str, Any], instance: Instance, width: int | None
     ) -> RenderableType:
         """Render a sample of the status, after asking for whatever else is shown.
 
-        `narrow` asks for what fits into a terminal.
+        `width` is that of the terminal, None where nothing has to fit.
         """
         ...
 
@@ -67,8 +67,9 @@ async def run(options: Options, view: View, *, seconds: float | None = None) -> 
             instance = await _started(platform, console, stop)
             if instance is None:
                 return {}
-            console.print(display.component_table(instance.components))
-            console.print(display.ready_line(instance.env), style="bold green", soft_wrap=True)
+            display.print_components(console, instance.components)
+            for line in display.ready_lines(instance.env, console.width):
+                console.print(line, style="bold green", markup=False, soft_wrap=True)
             return await _live(platform, instance, view, notice, stop, seconds)
         finally:
             await _stop(platform, notice)
@@ -145,10 +146,10 @@ async def _live(
                 platform.describe()
             elapsed = time.monotonic() - began
             if console.is_terminal:
-                live.update(await view.refresh(sample, instance, narrow=True), refresh=True)
+                live.update(await view.refresh(sample, instance, console.width), refresh=True)
             elif elapsed - shown >= _PLAIN_EVERY_S:
                 shown = elapsed
-                console.print(await view.refresh(sample, instance, narrow=False))
+                console.print(await view.refresh(sample, instance, None))
             if seconds is not None and elapsed >= seconds:
                 break
             await _until(stop.event.wait(), _SAMPLE_EVERY_S)

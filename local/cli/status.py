@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from local.cli.options import DataDir
 from local.instance import DEFAULT_DATA_DIR, Instance, load_status
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 _HELP = """Show what runs on the data directory, and what flows through it.
 
@@ -39,22 +42,36 @@ def status(
         typer.echo(json.dumps({**about, "data_dir": instance.data_dir, **sample}, indent=2))
         return
     from rich.table import Table
+    from rich.text import Text
 
     from local.cli import display
 
     console = display.console()
-    console.print(f"process {instance.pid} since {instance.started_at}, data {instance.data_dir}")
-    console.print(display.component_table(instance.components))
+    console.print(
+        f"process {instance.pid} since {instance.started_at}, data {instance.data_dir}",
+        markup=False,
+        soft_wrap=True,
+    )
+    display.print_components(console, instance.components)
     if not sample:
         console.print("no sample yet")
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("trigger", "lag"):
-        table.add_column(column, justify="right" if column == "lag" else "left")
+    table.add_column("trigger", no_wrap=True)
+    table.add_column("lag", overflow="fold")
     for name, lag in sample["lag"].items():
-        table.add_row(name, f"{lag:,}")
+        reason = sample["unready"].get(name)
+        told = Text(f"not ready: {reason}", style="red") if reason else Text(f"{lag:,}")
+        table.add_row(Text(name), told)
     console.print(table)
-    restarts = [each for each in sample["components"] if each["restarts"]]
-    for each in restarts:
-        console.print(f"{each['name']} was restarted {each['restarts']} times", style="yellow")
-    console.print(display.status_line({**sample, "lag": {}}))
+    for each in sample["components"]:
+        if each["state"] != "ready":
+            reason = f": {each['reason']}" if each["reason"] else ""
+            _say(console, f"{each['name']} is {each['state']}{reason}", "red")
+        if each["restarts"]:
+            _say(console, f"{each['name']} was restarted {each['restarts']} times", "yellow")
+    console.print(display.status_line({**sample, "lag": {}, "unready": {}}, console.width))
+
+
+def _say(console: Console, text: str, style: str) -> None:
+    console.print(text, style=style, markup=False, soft_wrap=True)

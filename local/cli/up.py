@@ -65,12 +65,12 @@ class StatusView:
     """One line that lives."""
 
     async def refresh(
-        self, sample: dict[str, Any], instance: Instance, *, narrow: bool
+        self, sample: dict[str, Any], instance: Instance, width: int | None
     ) -> RenderableType:
         """Render the line."""
         from local.cli.display import status_line
 
-        return status_line(sample, every_trigger=not narrow)
+        return status_line(sample, width)
 
 
 def register(app: typer.Typer) -> None:

@@ -76,6 +76,18 @@ class Plan:
         sink = self._entry_sink()
         return {**found, "K_SINK": sink} if sink else found
 
+    @property
+    def letters_elsewhere(self) -> frozenset[str]:
+        """The triggers whose dead letters go to no function that runs here."""
+        sinks = {
+            each.key: each.delivery.dead_letter_sink for each in self._topology.eventing.triggers
+        }
+        return frozenset(
+            key
+            for key, sink in sinks.items()
+            if sink is not None and urlsplit(sink.url).hostname not in self._function_urls
+        )
+
     def functions(self) -> list[Component]:
         """Return each function, under functions-framework in a process of its own."""
         return [self._function(each) for each in self._topology.functions]

@@ -28,6 +28,7 @@ _RATE_OVER_S = 5.0
 _TIMEOUT_S = 0.8
 _CHECK_EVERY_S = 5.0
 _ACCEPTED = "accepted"
+_DEAD_LETTERED, _LOST, _ELSEWHERE = "dead_lettered", "lost", "elsewhere"
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,10 @@ class ComponentStatus:
 class Status:
     """One sample. Counts are since the instance started, rates over the last five seconds.
 
-    `dead_letters` is how many the stream holds; `lag` is, by trigger, what waits or is unanswered.
+    `dead_letters` is how many the stream holds, and how many went to sinks that do not write to
+    it. `dead_lettered` and `lost` is what the triggers gave up, with and without a dead letter
+    sink that took it. `lag` is, by trigger, what waits or is unanswered; `unready` is, only for
+    triggers that deliver nothing, why.
     """
 
     time: str
@@ -60,10 +64,13 @@ class Status:
     candles: int
     rejects: int
     dead_letters: int
+    dead_lettered: int
+    lost: int
     udp_datagrams: int
     ticks_stored: int
     candles_stored: int
     lag: dict[str, int]
+    unready: dict[str, str]
     warnings: list[dict[str, str]]
     components: list[ComponentStatus]
 
@@ -80,6 +87,7 @@ class Sampler:
         self._started = time.monotonic()
         self._history: deque[tuple[float, int, int]] = deque([(self._started, 0, 0)])
         self._lag: dict[str, int] = {}
+        self._unready: dict[str, str] = {}
         self._warnings: list[dict[str, str]] = []
         self._warned: set[tuple[str, str]] = set()
         self._dead_letters = 0
@@ -127,7 +135,18 @@ class Sampler:
         stats: dict[str, Any] = httpx.Response(200, text=text).json()
         for name, broker in stats["brokers"].items():
             self._counters.observe(name, {_ACCEPTED: broker["accepted"]})
+        elsewhere = self._platform.plan.letters_elsewhere
+        for name, trigger in stats["triggers"].items():
+            counted = {_DEAD_LETTERED: trigger["dead_lettered"], _LOST: trigger["lost"]}
+            if name in elsewhere:
+                counted[_ELSEWHERE] = trigger["dead_lettered"]
+            self._counters.observe(name, counted)
         self._lag = {name: trigger["lag"] for name, trigger in stats["triggers"].items()}
+        self._unready = {
+            name: trigger["reason"] or "it does not say why"
+            for name, trigger in stats["triggers"].items()
+            if not trigger["ready"]
+        }
         self._warnings = stats["warnings"]
         for warning in self._warnings:
             key = (warning["time"], warning["text"])
@@ -177,11 +196,14 @@ class Sampler:
             events=events,
             candles=total("kandle_candles_published_total"),
             rejects=total("kandle_rejects_total"),
-            dead_letters=self._dead_letters,
+            dead_letters=self._dead_letters + total(_ELSEWHERE),
+            dead_lettered=total(_DEAD_LETTERED),
+            lost=total(_LOST),
             udp_datagrams=total("kandle_udp_datagrams_total"),
             ticks_stored=total("kandle_ticks_stored_total"),
             candles_stored=total("kandle_candles_stored_total"),
             lag=dict(self._lag),
+            unready=dict(self._unready),
             warnings=self._warnings,
             components=[
                 ComponentStatus(

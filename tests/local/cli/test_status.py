@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from local.instance import status_path, write_json
+from local.supervisor.status import ComponentStatus, Status
+from tests.local.cli.running import instance, invoke
+
+SAMPLE = Status(
+    time="2026-01-01T00:00:10+00:00",
+    uptime_s=10.0,
+    ticks_per_s=0.0,
+    events_per_s=0.0,
+    ticks=0,
+    events=4,
+    candles=0,
+    rejects=0,
+    dead_letters=2,
+    dead_lettered=2,
+    lost=2,
+    udp_datagrams=0,
+    ticks_stored=0,
+    candles_stored=0,
+    lag={"test/works": 7, "test/absent": 0},
+    unready={"test/absent": "subscriber: nobody is at http://nobody.test"},
+    warnings=[],
+    components=[
+        ComponentStatus("persist", "function", "not ready", "GET /ready: 503", 1, 2, "", ""),
+        ComponentStatus("broker", "broker", "ready", None, 1, 0, "", ""),
+    ],
+)
+
+
+def test_triggers_and_components_that_are_not_ready_say_why(tmp_path: Path) -> None:
+    """In the place of a lag, which would look like all is well."""
+    instance(tmp_path, {})
+    write_json(status_path(tmp_path), asdict(SAMPLE))
+    lines = invoke("status", "--data-dir", tmp_path).stdout.splitlines()
+    table = {line.split()[0]: " ".join(line.split()[1:]) for line in lines if "test/" in line}
+    assert table == {
+        "test/works": "7",
+        "test/absent": "not ready: subscriber: nobody is at http://nobody.test",
+    }
+    assert "persist is not ready: GET /ready: 503" in lines
+    assert "persist was restarted 2 times" in lines
+    assert "dead letters 2  lost 2" in lines[-1]
+
+
+def test_programs_get_all_of_it(tmp_path: Path) -> None:
+    """With --json."""
+    instance(tmp_path, {})
+    write_json(status_path(tmp_path), asdict(SAMPLE))
+    told = json.loads(invoke("status", "--json", "--data-dir", tmp_path).stdout)
+    assert told.items() >= asdict(SAMPLE).items()
