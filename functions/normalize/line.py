@@ -63,7 +63,10 @@ def parse_line(line: bytes) -> Line:
     try:
         text = line.decode("ascii")
     except UnicodeDecodeError as error:
-        raise RejectedLineError("bad_text", f"byte {error.start} is not ASCII") from error
+        raise RejectedLineError(
+            "bad_text",
+            f"byte {error.start} of the line is not ASCII: send text lines {','.join(FIELDS)}",
+        ) from error
     fields = text.split(",")
     if not 2 <= len(fields) <= len(FIELDS):
         raise RejectedLineError(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import time
+from dataclasses import replace
 from typing import Final
 
 from starlette.requests import Request
@@ -11,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 
 from functions.udp_bridge.batcher import Batch
 from functions.udp_bridge.bodies import CUTS, RefusedBodyError
-from shared import metrics
+from shared import events, metrics
 from shared.adapter.event import OutgoingEvent
 from shared.adapter.sink import Sink
 from shared.errors import TransientError
@@ -57,7 +59,7 @@ class Ingest:
             payloads = cut(bytes(body))
         except RefusedBodyError as error:
             return problem(error.status, error.title, str(error))
-        event = self._event(format_, payloads, key)
+        event = self._event(format_, payloads, key, bytes(body))
         try:
             await self._sink.emit([event])
         except TransientError as error:
@@ -67,12 +69,18 @@ class Ingest:
         metrics.INGEST_BYTES.inc(len(body))
         return JSONResponse({"id": event.id, "bytes": len(body)}, 202)
 
-    def _event(self, format_: int, payloads: list[bytes], key: str | None) -> OutgoingEvent:
+    def _event(
+        self, format_: int, payloads: list[bytes], key: str | None, body: bytes
+    ) -> OutgoingEvent:
+        """Return the event. Key and body make its id: another body under a key is another event.
+
+        A repetition has other receive times in it, so the event says that its id stands for it.
+        """
         number, sequence = self._batches, self._sequence
         self._batches += 1
         self._sequence += len(payloads)
         batch = Batch(
-            f"{self._source}-{number}" if key is None else f"http-{key}",
+            f"{self._source}-{number}" if key is None else f"http-{key}-{_digest(body)}",
             format_,
             self._source,
             sequence,
@@ -82,4 +90,10 @@ class Ingest:
         )
         # A body is smaller than what one event carries, so it is one event.
         (event, _), *_ = batch.events()
-        return event
+        if key is None:
+            return event
+        return replace(event, extensions={**event.extensions, events.IDEMPOTENCY_KEY: key})
+
+
+def _digest(body: bytes) -> str:
+    return hashlib.sha256(body).hexdigest()[:16]

@@ -30,8 +30,6 @@ from shared.settings import Environment, SettingsError
 
 log = logging.getLogger(__name__)
 
-DRAIN_S = 8.0
-
 
 @dataclass(frozen=True)
 class Settings:
@@ -44,6 +42,7 @@ class Settings:
     format: UdpFormat
     batch: Limits
     buffer_bytes: int
+    drain_s: int
 
     @classmethod
     def from_env(cls, mapping: Mapping[str, str]) -> Settings:
@@ -63,6 +62,7 @@ class Settings:
                 age_us=env.integer("BATCH_MS", 50, 1, 10_000) * 1000,
             ),
             buffer_bytes=env.integer("BUFFER_BYTES", 64 * 1024 * 1024, 1024 * 1024, 1 << 40),
+            drain_s=env.integer("DRAIN_S", 8, 0, 3_600),
         )
         env.check()
         return settings
@@ -95,9 +95,11 @@ async def serve(settings: Settings, sink: Sink) -> None:
     log.info("listening on udp %s:%d", settings.host, settings.port)
     try:
         await receiver.run()
-        lost = await outbox.close(DRAIN_S)
+        lost = await outbox.close(settings.drain_s)
         if lost:
-            log.error("%d datagrams were not taken within %g s and are lost", lost, DRAIN_S)
+            log.error(
+                "%d datagrams were not taken within %d s and are lost", lost, settings.drain_s
+            )
     finally:
         sock.close()
         server.shutdown()

@@ -23,7 +23,8 @@ def test_ingest_over_http_counts_a_repeated_post_once(pipeline: dict[str, str]) 
             pipeline["INGEST_URL"], content=body, headers={"Idempotency-Key": f"{symbol}-1"}
         )
         assert answer.status_code == 202
-        assert answer.json() == {"id": f"http-{symbol}-1", "bytes": len(body)}
+        assert answer.json()["bytes"] == len(body)
+        assert answer.json()["id"].startswith(f"http-{symbol}-1-")
     found = eventually(lambda: candles(pipeline["API_URL"], symbol), lambda c: len(c) == 1)
     assert [(c["o"], c["c"], c["v"], c["n"]) for c in found] == [("10.5", "11", "3", 2)]
 

@@ -110,7 +110,8 @@ def test_ticker_updates_by_http_are_taken_up_to_where_the_body_is_cut_off(
     headers = {"content-type": "application/x-protobuf", "idempotency-key": f"{symbol}-1"}
     for _ in range(2):
         answer = httpx.post(pipeline["INGEST_URL"], content=body, headers=headers)
-        assert (answer.status_code, answer.json()["id"]) == (202, f"http-{symbol}-1")
+        assert answer.status_code == 202
+        assert answer.json()["id"].startswith(f"http-{symbol}-1-")
     found = eventually(
         lambda: rejects_with(pipeline["DATABASE_URL"], symbol), lambda some: len(some) == 1
     )

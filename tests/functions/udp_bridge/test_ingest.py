@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Iterator
 
 import httpx
@@ -69,11 +70,22 @@ def test_a_sink_that_is_away_is_told_and_the_repetition_has_the_same_id(
     subscriber: Subscriber,
 ) -> None:
     """503 with a Retry-After: the sender keeps the body and sends it again under its key."""
-    subscriber.script["http-k1"] = [Reply(503)] * 4 + [Reply(202)]
+    event_id = f"http-k1-{hashlib.sha256(b'A,1').hexdigest()[:16]}"
+    subscriber.script[event_id] = [Reply(503)] * 4 + [Reply(202)]
     (refused, _), (taken, _) = post(subscriber, b"A,1", b"A,1", idempotency_key="k1")
     assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
     assert "send it again, with the same key" in refused.json()["detail"]
-    assert (taken.status_code, taken.json()["id"]) == (202, "http-k1")
+    assert (taken.status_code, taken.json()["id"]) == (202, event_id)
+    assert subscriber.of(event_id)[0].headers["ce-idempotencykey"] == "k1"
+
+
+def test_another_body_under_a_key_is_another_event(subscriber: Subscriber) -> None:
+    """A client that reuses its key loses nothing: key and body make the id."""
+    (first, _), (second, _), (again, _) = post(
+        subscriber, b"A,1", b"A,2", b"A,1", idempotency_key="k2"
+    )
+    ids = [answer.json()["id"] for answer in (first, second, again)]
+    assert ids[0] == ids[2] != ids[1]
 
 
 @pytest.mark.parametrize(
