@@ -36,12 +36,12 @@ class Keys:
 
     @property
     def unpublished(self) -> str:
-        """Hash: candle key -> `<revision>:<ms since 1970>`: closed, changed, not yet emitted."""
+        """Sorted set: candle key by since when (ms): closed, changed, not yet emitted."""
         return f"{{{self.shard}}}:unpublished"
 
     @property
     def due(self) -> str:
-        """Sorted set: instrument by the end (us) of its earliest open candle."""
+        """Sorted set: instrument by when (us) to look whether it is quiet with a candle open."""
         return f"{{{self.shard}}}:due"
 
     @property
@@ -94,7 +94,12 @@ MISSING = b""
 
 def pack(version: int, value: bytes) -> bytes:
     """Put the version before the value."""
-    return struct.pack(">Q", version) + value
+    return version_of(version) + value
+
+
+def version_of(number: int) -> bytes:
+    """Return a version as it stands before a value."""
+    return struct.pack(">Q", number)
 
 
 def unpack(blob: bytes) -> tuple[int, bytes]:

@@ -18,10 +18,11 @@ end
 for _, operation in ipairs(cjson.decode(ARGV[4 + 2 * n])) do
   local name, key = operation[1], KEYS[operation[2]]
   if name == 'DUE' then
-    -- The instrument is due when its earliest open candle ends.
+    -- Due when its earliest open candle ends, plus lateness, but not before the time given.
     local earliest = redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')
     if earliest[2] then
-      redis.call('ZADD', KEYS[operation[3]], earliest[2], operation[4])
+      local look = math.max(earliest[2] + operation[6], tonumber(operation[5]))
+      redis.call('ZADD', KEYS[operation[3]], string.format('%.0f', look), operation[4])
     else
       redis.call('ZREM', KEYS[operation[3]], operation[4])
     end

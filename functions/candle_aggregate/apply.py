@@ -245,8 +245,18 @@ def _merge(
         put_candle(store, step, rules, key, read[key], state)
         (applied.closed if closed else applied.open)[key] = state
     for name in instruments:
-        step.recompute_due(store.keys.open(name), store.keys.due, name)
+        recompute_due(store, step, rules, name, now_us)
     return applied, late
+
+
+def recompute_due(store: Store, step: Step, rules: Rules, name: str, now_us: int) -> None:
+    """Add to the step when the clock looks whether the instrument is quiet."""
+    step.recompute_due(
+        store.keys,
+        name,
+        not_before_us=now_us + rules.idle_us,
+        lateness_us=rules.allowed_lateness_us,
+    )
 
 
 def revised(
@@ -278,7 +288,7 @@ def put_candle(
     if state.closed:
         step.index("ZREM", store.keys.open(name), member)
         since_ms = state.touched_us // 1000
-        step.index("HSET", store.keys.unpublished, key, f"{state.revision}:{since_ms}")
+        step.index("ZADD", store.keys.unpublished, str(since_ms), key)
         look_ms = since_ms + rules.keep_us // 1000
         step.index("ZADD", store.keys.evictable, "NX", str(look_ms), f"{timeframe}:{name}")
     elif read.value is None:

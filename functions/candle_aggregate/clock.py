@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from functions.candle_aggregate.apply import Rules, put_candle, revised
+from functions.candle_aggregate.apply import Rules, put_candle, recompute_due, revised
 from functions.candle_aggregate.instrument import Instrument
 from functions.candle_aggregate.store import Step, Store
 from shared.candle import CandleState
@@ -22,7 +22,7 @@ def close_quiet(store: Store, rules: Rules, epoch: int, now_us: int) -> dict[str
     """
     closed: dict[str, CandleState] = {}
     until = now_us - rules.allowed_lateness_us
-    names = store.due(until, DUE_AT_ONCE)
+    names = store.due(now_us, DUE_AT_ONCE)
     instruments = store.read([store.keys.instrument(name) for name in names])
     for name in names:
         blob = instruments[store.keys.instrument(name)].value
@@ -42,7 +42,7 @@ def close_quiet(store: Store, rules: Rules, epoch: int, now_us: int) -> dict[str
             state = revised(state, read[key].number, epoch, now_us, closed=True)
             put_candle(store, step, rules, key, read[key], state)
             changed[key] = state
-        step.recompute_due(store.keys.open(name), store.keys.due, name)
+        recompute_due(store, step, rules, name, now_us)
         if store.apply(step, epoch) == "ok":
             closed.update(changed)
     return closed
@@ -52,11 +52,7 @@ def unconfirmed(
     store: Store, now_us: int, after_ms: int = RESEND_AFTER_MS
 ) -> dict[str, CandleState]:
     """Return closed candles that have waited for their confirmation too long."""
-    waiting = [
-        key
-        for key, _, since_ms in store.unpublished(RESEND_AT_ONCE)
-        if now_us // 1000 - since_ms >= after_ms
-    ]
+    waiting = store.unpublished(now_us // 1000 - after_ms, RESEND_AT_ONCE)
     return {
         key: CandleState.decode(read.value)
         for key, read in store.read(waiting).items()

@@ -1,8 +1,6 @@
 -- Forget that candles are unpublished, where they have not changed since they were emitted.
--- KEYS: 1 the hash of unpublished candles. ARGV: pairs of (candle key, revision emitted).
-for i = 1, #ARGV, 2 do
-  local entry = redis.call('HGET', KEYS[1], ARGV[i])
-  if entry and string.match(entry, '^%d+') == ARGV[i + 1] then
-    redis.call('HDEL', KEYS[1], ARGV[i])
-  end
+-- KEYS: 1 the index of unpublished candles, then candle keys. ARGV: the version emitted of each.
+for i = 1, #ARGV do
+  local version = redis.call('GETRANGE', KEYS[1 + i], 0, 7)
+  if version == ARGV[i] or version == '' then redis.call('ZREM', KEYS[1], KEYS[1 + i]) end
 end

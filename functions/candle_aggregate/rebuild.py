@@ -12,7 +12,14 @@ import logging
 
 from psycopg import Connection, IsolationLevel
 
-from functions.candle_aggregate.apply import COUNTER_BITS, Rules, put_candle, put_seen, revised
+from functions.candle_aggregate.apply import (
+    COUNTER_BITS,
+    Rules,
+    put_candle,
+    put_seen,
+    recompute_due,
+    revised,
+)
 from functions.candle_aggregate.recompute import Recomputed, recompute
 from functions.candle_aggregate.store import Step, Store, Versioned
 from shared.errors import TransientError
@@ -88,7 +95,7 @@ def _step(
         put_candle(store, step, rules, store.keys.candle(*candle), _ABSENT, state)
     for block, trades in found.seen.items():
         put_seen(store, step, block, _ABSENT, trades)
-    step.recompute_due(store.keys.open(name), store.keys.due, name)
+    recompute_due(store, step, rules, name, now_us)
     return step
 
 

@@ -12,7 +12,7 @@ from typing import Final, Literal, cast
 import redis
 
 from shared.errors import TransientError
-from shared.state import MISSING, Keys, unpack
+from shared.state import MISSING, Keys, unpack, version_of
 from shared.stores.redis import translated
 
 Applied = Literal["ok", "applied", "conflict"]
@@ -65,9 +65,16 @@ class Step:
         """Set a field of a hash; `value` must be ASCII, since index commands travel as JSON."""
         self.operations.append(["HSET", key, name, value.decode("ascii")])
 
-    def recompute_due(self, open_key: str, due_key: str, instrument: str) -> None:
-        """Set when the instrument is due from its open candles, after the other commands."""
-        self.operations.append(["DUE", open_key, due_key, instrument])
+    def recompute_due(
+        self, keys: Keys, instrument: str, *, not_before_us: int, lateness_us: int
+    ) -> None:
+        """Set when to look whether the instrument is quiet, after the other commands.
+
+        When its earliest open candle has ended and the allowed lateness is over, and not before the
+        time when it can have been idle for long enough.
+        """
+        operation: Operation = ["DUE", keys.open(instrument), keys.due, instrument]
+        self.operations.append([*operation, str(not_before_us), str(lateness_us)])
 
 
 class Store:
@@ -104,8 +111,8 @@ class Store:
                 pipe.set(key, value)
             for command, *arguments in step.operations:
                 if command == "DUE":
-                    _, due_key, instrument = (str(each) for each in arguments)
-                    pipe.zadd(due_key, {instrument: 0})
+                    _, due_key, instrument, not_before_us, _ = (str(each) for each in arguments)
+                    pipe.zadd(due_key, {instrument: int(not_before_us)})
                 else:
                     pipe.execute_command(str(command), *arguments)  # type: ignore[no-untyped-call]
             pipe.execute()
@@ -164,7 +171,7 @@ class Store:
         return found
 
     def due(self, until_us: int, limit: int) -> list[str]:
-        """Return instruments whose earliest open candle ends by the given time."""
+        """Return instruments that may be quiet by the given time and have an open candle."""
         with translated():
             members = self._client.zrange(
                 self.keys.due,
@@ -196,18 +203,16 @@ class Store:
             raise TransientError("the state was rebuilt meanwhile")
         return cast(Applied, answer)
 
-    def unpublished(self, limit: int) -> list[tuple[str, int, int]]:
-        """Return (candle key, revision, since when in ms) of candles that are to be emitted."""
+    def unpublished(self, until_ms: int, limit: int) -> list[str]:
+        """Return keys of candles that wait to be emitted since the given time or longer."""
         with translated():
-            _, entries = cast(
-                tuple[int, dict[bytes, bytes]],
-                self._client.hscan(self.keys.unpublished, count=limit),
+            members = cast(
+                list[bytes],
+                self._client.zrange(
+                    self.keys.unpublished, "-inf", until_ms, byscore=True, offset=0, num=limit
+                ),
             )
-        found = []
-        for key, value in entries.items():
-            revision, since = value.split(b":")
-            found.append((key.decode(), int(revision), int(since)))
-        return sorted(found)[:limit]
+        return [member.decode() for member in members]
 
     def candles(self, name: str, timeframe: str, limit: int) -> list[int]:
         """Return the starts (us) of an instrument's candles in state, oldest first."""
@@ -244,8 +249,8 @@ class Store:
         if not keys:
             return []
         with translated():
-            found = cast(list[bytes | None], self._client.hmget(self.keys.unpublished, list(keys)))
-        return [value is not None for value in found]
+            found = self._client.zmscore(self.keys.unpublished, list(keys))
+        return [score is not None for score in found]
 
     def late(self) -> dict[str, tuple[int, bytes]]:
         """Return the late batches to be emitted: event id -> (since when in ms, LateBatch)."""
@@ -264,10 +269,11 @@ class Store:
 
     def mark_published(self, revisions: Iterable[tuple[str, int]]) -> None:
         """Note that candles were emitted at these revisions."""
-        arguments = [part for pair in revisions for part in pair]
-        if arguments:
+        pairs = list(revisions)
+        if pairs:
+            keys = [self.keys.unpublished, *(key for key, _ in pairs)]
             with translated():
-                self._published(keys=[self.keys.unpublished], args=arguments)
+                self._published(keys=keys, args=[version_of(revision) for _, revision in pairs])
 
 
 def _versioned(blob: bytes | None) -> Versioned:
