@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from local.errors import NotRunningError
 
 DEFAULT_DATA_DIR = Path(".kandle")
 DATA_DIR_VARIABLE = "KANDLE_DATA_DIR"
+_CLOCKS_DIFFER_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -51,13 +53,13 @@ class Instance:
     def load(cls, data_dir: Path) -> Instance:
         """Read the instance that runs on `data_dir`.
 
-        Raises NotRunningError: there is none, or its supervisor is gone.
+        Raises NotRunningError: there is none, it is still starting, or its supervisor is gone.
         """
         try:
             record = json.loads(instance_path(data_dir).read_text())
         except FileNotFoundError:
             raise NotRunningError(_not_running(data_dir)) from None
-        except ValueError as error:
+        except (OSError, ValueError) as error:
             raise NotRunningError(f"{instance_path(data_dir)} is not readable: {error}") from None
         instance = cls(
             **{
@@ -104,5 +106,32 @@ def write_json(path: Path, value: object, mode: int = 0o600) -> None:
     new.replace(path)
 
 
+def lock_path(data_dir: Path) -> Path:
+    """Where the instance on `data_dir` keeps its lock: `{"pid": int, "since": ISO 8601}`."""
+    return data_dir / "lock"
+
+
 def _not_running(data_dir: Path) -> str:
+    if (holder := _starting(data_dir)) is not None:
+        pid, since = holder
+        return (
+            f"the instance on {data_dir} is starting since {since} (process {pid}): "
+            "try again when it says that it is ready"
+        )
     return f"nothing runs on {data_dir}: start it with `kandle up --data-dir {data_dir}`"
+
+
+def _starting(data_dir: Path) -> tuple[int, str] | None:
+    """Return which process has the lock, and since when; None if nobody has.
+
+    The lock itself is not tried: that could get into the way of a start.
+    """
+    try:
+        holder = json.loads(lock_path(data_dir).read_text())
+        pid, since = int(holder["pid"]), datetime.fromisoformat(holder["since"])
+        began = psutil.Process(pid).create_time()
+    except (OSError, ValueError, KeyError, TypeError, psutil.Error):
+        return None
+    # A file that a killed holder left behind may name a process that is somebody else's by now.
+    is_holder = began <= since.timestamp() + _CLOCKS_DIFFER_S
+    return (pid, str(holder["since"])) if is_holder else None

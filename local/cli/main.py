@@ -37,7 +37,7 @@ def main() -> None:
         if os.environ.get(DEBUG_VARIABLE):
             raise
         console = Console(stderr=True, highlight=False, soft_wrap=True)
-        console.print(f"[bold red]kandle:[/bold red] {escape(str(error))}")
+        console.print(f"[bold red]kandle:[/bold red] {escape(str(error))}", emoji=False)
         sys.exit(error.exit_code)
 
 

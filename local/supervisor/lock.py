@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from local.errors import InUseError
+from local.instance import lock_path
 
 
 class DirectoryLock:
@@ -16,7 +17,7 @@ class DirectoryLock:
 
     def __init__(self, data_dir: Path) -> None:
         self._data_dir = data_dir
-        self._path = data_dir / "lock"
+        self._path = lock_path(data_dir)
         self._descriptor: int | None = None
 
     def acquire(self) -> None:

@@ -7,9 +7,11 @@ import contextlib
 import os
 import socket
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 
+from local.errors import UsageError
 from local.instance import Instance, RunningComponent, instance_path, status_path, write_json
 from local.servers import external
 from local.servers.nats import nats
@@ -63,6 +65,10 @@ class Platform:
         Raises InUseError, StartError, ManifestError or UsageError. `stop` has to follow anyway.
         """
         topology = Topology.load(self.options)
+        with _named_as_data_dir(self._data_dir):
+            return await self._start_all(topology, progress)
+
+    async def _start_all(self, topology: Topology, progress: Callable[[str], None]) -> Instance:
         self._data_dir.mkdir(parents=True, exist_ok=True)
         lock = DirectoryLock(self._data_dir)
         lock.acquire()
@@ -182,3 +188,18 @@ class Platform:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@contextlib.contextmanager
+def _named_as_data_dir(data_dir: Path) -> Iterator[None]:
+    """Turn an error about a file in `data_dir`, or about the way to it, into a UsageError."""
+    try:
+        yield
+    except OSError as error:
+        if not isinstance(error.filename, str | bytes):
+            raise
+        file = Path(os.fsdecode(error.filename))
+        if not (file.is_relative_to(data_dir) or data_dir.is_relative_to(file)):
+            raise
+        reason = f"{file}: {error.strerror}"
+        raise UsageError(f"--data-dir {data_dir} cannot be used: {reason}") from error

@@ -20,7 +20,8 @@ def select_functions(
     """Choose by `all`, `none` or names separated by commas.
 
     `all` means every function if `everything`, else those that the topology refers to: another
-    topology than the repository's own needs only those. Raises UsageError for an unknown name.
+    topology than the repository's own needs only those. Raises UsageError: an unknown name, or no
+    name at all.
     """
     if choice == NONE:
         return ()
@@ -32,6 +33,10 @@ def select_functions(
         return tuple(each for each in functions if each.host in hosts or each.name in bound)
     names = [name for part in choice.split(",") if (name := part.strip())]
     known = [each.name for each in functions]
+    if not names:
+        raise UsageError(
+            f"--functions: {choice!r} names none; give {ALL}, {NONE} or some of: {', '.join(known)}"
+        )
     if unknown := sorted(set(names) - set(known)):
         raise UsageError(
             f"--functions: there is no {', '.join(unknown)}; there are: {', '.join(known)} "

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
 import pytest
 
-from local.errors import InUseError
+from local.errors import InUseError, NotRunningError
+from local.instance import Instance
 from local.supervisor.lock import DirectoryLock
 
 
@@ -27,3 +29,18 @@ def test_a_file_without_a_holder_is_no_lock(tmp_path: Path) -> None:
     lock = DirectoryLock(tmp_path)
     lock.acquire()
     lock.release()
+
+
+def test_an_instance_that_is_starting_is_told_from_none(tmp_path: Path) -> None:
+    """Between the lock and instance.json; a lock file of another time says nothing."""
+    lock = DirectoryLock(tmp_path)
+    lock.acquire()
+    with pytest.raises(NotRunningError, match=f"is starting since 20.* .process {os.getpid()}.:"):
+        Instance.load(tmp_path)
+    lock.release()
+    with pytest.raises(NotRunningError, match="nothing runs on"):
+        Instance.load(tmp_path)
+    stale = {"pid": os.getpid(), "since": "2020-01-01T00:00:00+00:00"}
+    (tmp_path / "lock").write_text(json.dumps(stale))
+    with pytest.raises(NotRunningError, match="nothing runs on"):
+        Instance.load(tmp_path)

@@ -102,6 +102,13 @@ def test_a_directory_that_is_not_there_is_refused(tmp_path: Path) -> None:
         Topology.load(Options(eventing=tmp_path / "nowhere"))
 
 
+@pytest.mark.parametrize("choice", ["", " , "])
+def test_functions_without_a_name_are_refused(choice: str) -> None:
+    """An empty variable in a script is no wish for none of them, which has a word of its own."""
+    with pytest.raises(UsageError, match=f"--functions: '{choice}' names none; give all, none or"):
+        Topology.load(Options(functions=choice))
+
+
 def test_what_a_shell_exports_reaches_no_component(monkeypatch: pytest.MonkeyPatch) -> None:
     """As in a cluster, a component has only what its manifest gives it; loopback has no proxy."""
     monkeypatch.setenv("DATABASE_URL", "postgresql://elsewhere")

@@ -174,6 +174,20 @@ def test_a_port_in_use_is_named(tmp_path: Path) -> None:
     assert "Traceback" not in found.stderr
 
 
+@pytest.mark.parametrize("place", ["/proc/kandle", "file/below"])
+def test_a_data_directory_that_cannot_be_used_is_named(tmp_path: Path, place: str) -> None:
+    """One line with the option and the reason; those who only read say that nothing runs there."""
+    (tmp_path / "file").touch()
+    data_dir = tmp_path / place
+    found = kandle("up", "--functions", "none", "--data-dir", data_dir)
+    assert found.returncode == 2
+    assert f"--data-dir {data_dir} cannot be used: " in found.stderr
+    assert len(found.stderr.splitlines()) == 1
+    read = kandle("status", "--data-dir", data_dir)
+    assert read.returncode == 1
+    assert len(read.stderr.splitlines()) == 1
+
+
 def test_servers_from_the_environment_are_used(
     tmp_path: Path, only_a_broker: tuple[str, ...], given_s3: Mapping[str, str]
 ) -> None:
