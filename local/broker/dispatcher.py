@@ -167,8 +167,7 @@ class Dispatcher:
             return
         self.counts.in_flight += 1
         try:
-            # $JS.ACK.<stream>.<consumer>.<delivered>...: the number of this attempt
-            attempt = int(message.reply.split(".", 5)[4])
+            attempt = message.metadata.num_delivered
             if attempt > self.trigger.delivery.retry + 1:
                 await self._after_unfinished_attempt(message, event, ttl)
             else:

@@ -36,16 +36,24 @@ class BrokerProcess:
         self._port = port
         self._warnings = LoudWarnings()
         self._addresses = Addresses(services, f"http://127.0.0.1:{port}")
-        self._jetstream = JetStream(nats_url, self._close_intakes, self._ensure_again)
+        self._jetstream = JetStream(nats_url, self._lost, self._back)
         self._channels: dict[str, Channel] = {}
         self._intakes: dict[str, Intake] = {}
         self._dispatchers: list[Dispatcher] = []
         self._lags: dict[str, int] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._subscribed = False
+        self._times_lost = 0
+        self._is_back = asyncio.Event()
+        self._asked_to_stop = asyncio.Event()
+        self._fault: BaseException | None = None
 
     async def run(self) -> None:
-        """Serve until SIGTERM or SIGINT; then let what is in flight end, and return."""
+        """Serve until SIGTERM or SIGINT; then let what is in flight end, and return.
+
+        A fault of the broker itself ends it the same way, and is raised: events are durable, and
+        whoever keeps the process starts it again.
+        """
         for text in self._eventing.warnings:
             self._warnings.warning(text)
         http = HttpClient()
@@ -68,23 +76,24 @@ class BrokerProcess:
                 timeout_graceful_shutdown=2,
             )
         )
-        asked_to_stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, asked_to_stop.set)
+            loop.add_signal_handler(number, self._asked_to_stop.set)
         self._run(self._start(http))
-        stopping = asyncio.create_task(self._stop(asked_to_stop, server))
+        stopping = asyncio.create_task(self._stop(server))
         try:
             await server.serve()
         finally:
-            asked_to_stop.set()
+            self._asked_to_stop.set()
             await stopping
             await http.close()
             await self._jetstream.close()
+        if self._fault is not None:
+            raise self._fault
 
-    async def _stop(self, asked_to_stop: asyncio.Event, server: _Server) -> None:
+    async def _stop(self, server: _Server) -> None:
         """Let deliveries end, then the ingress: what they emit into it must still be taken."""
-        await asked_to_stop.wait()
+        await self._asked_to_stop.wait()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -122,10 +131,16 @@ class BrokerProcess:
         await self._ensure()
         for source in self._eventing.ping_sources:
             self._run(run_ping_source(source, http, self._addresses, self._warnings))
+        while True:
+            # a server that lost its data, or kept streams in memory, comes back without them
+            await self._is_back.wait()
+            self._is_back.clear()
+            await self._ensure()
 
     async def _ensure(self) -> None:
         """Make streams and consumers what the YAML says; tries again while NATS cannot."""
         while True:
+            times_lost = self._times_lost
             try:
                 for key, channel in self._channels.items():
                     await channel.ensure_stream()
@@ -134,7 +149,8 @@ class BrokerProcess:
                     for each in self._dispatchers:
                         if each.trigger.broker == key:
                             await each.start()
-                    self._intakes[key].open = True
+                    # lost meanwhile, it comes back and is ensured again before it is open
+                    self._intakes[key].open = times_lost == self._times_lost
             except (NatsError, TimeoutError) as error:
                 for each in self._dispatchers:
                     each.not_yet(f"JetStream: {error}")
@@ -143,13 +159,13 @@ class BrokerProcess:
                 self._subscribed = True
                 return
 
-    async def _close_intakes(self) -> None:
+    async def _lost(self) -> None:
+        self._times_lost += 1
         for each in self._intakes.values():
             each.open = False
 
-    async def _ensure_again(self) -> None:
-        # a server that lost its data, or kept streams in memory, comes back without them
-        self._run(self._ensure())
+    async def _back(self) -> None:
+        self._is_back.set()
 
     def _run(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
@@ -159,7 +175,9 @@ class BrokerProcess:
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
-            self._warnings.warning(f"a fault of the broker: {task.exception()!r}; restart it")
+            self._fault = task.exception()
+            self._warnings.warning(f"a fault of the broker ends it: {self._fault!r}")
+            self._asked_to_stop.set()
 
     async def _read_stats(self) -> dict[str, Any]:
         await asyncio.gather(*(self._read_lag(each) for each in self._dispatchers))

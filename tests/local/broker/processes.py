@@ -46,11 +46,12 @@ def eventually(read: Callable[[], T], seconds: float = 10.0) -> T:
 class NatsServer:
     """A nats-server with JetStream that keeps port and data when it is started again."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, configuration: str = "") -> None:
         self.directory = directory
         self.port, self.monitor_port = free_port(), free_port()
         self.url = f"nats://127.0.0.1:{self.port}"
         self._process: subprocess.Popen[bytes] | None = None
+        (directory / "nats.conf").write_text(configuration)
 
     def start(self) -> None:
         beside = Path(sys.executable).with_name("nats-server")
@@ -59,7 +60,15 @@ class NatsServer:
         log = self.directory / "nats.log"
         self._process = subprocess.Popen(
             [
-                *(binary, "--addr", "127.0.0.1", "--port", str(self.port)),
+                *(
+                    binary,
+                    "-c",
+                    str(self.directory / "nats.conf"),
+                    "--addr",
+                    "127.0.0.1",
+                    "--port",
+                    str(self.port),
+                ),
                 *("--http_port", str(self.monitor_port), "--jetstream"),
                 *("--store_dir", str(self.directory / "jetstream"), "--log", str(log)),
             ]

@@ -273,3 +273,26 @@ def test_a_stream_of_one_consumer_serves_the_trigger_with_a_subscriber(
     subscriber.wait_for("work-1")
     assert "do not wait" in run.warned("LOSS Trigger work/absent")
     assert not run.stats()["triggers"]["work/absent"]["ready"]
+
+
+def test_attempts_are_counted_behind_a_jetstream_domain(
+    start_broker: StartBroker, subscriber: Subscriber, tmp_path: Path
+) -> None:
+    """A server with a domain puts it into the acknowledgement's subject, before the counts."""
+    flags = "feature_flags { js_ack_fc_v2: true }\n"
+    server = NatsServer(tmp_path, f"{flags}jetstream {{ domain: hub }}\n")
+    server.start()
+    try:
+        objects = [
+            channel("domain"),
+            broker("domain", "main"),
+            trigger("domain", "work", delivery=delivery(retry=1)),
+        ]
+        run = start_broker("domain", objects, nats_url=server.url)
+        subscriber.script["domain-1"] = [Reply(503)]
+        run.send("domain/main", "domain-1", type="work")
+        assert subscriber.dead_letter("domain-1").headers["ce-knativeerrorcode"] == "503"
+        assert len(subscriber.of("domain-1")) == 2
+        assert run.stop() == 0
+    finally:
+        server.stop()

@@ -1,0 +1,101 @@
+"""The broker process from inside: what no client can bring about."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from local.broker import __main__ as command
+from local.broker import process as broker_process
+from local.broker.channel import Channel
+from local.broker.process import BrokerProcess
+from local.topology.eventing import load_eventing
+from tests.local.broker.manifests import addresses, broker, channel, trigger
+from tests.local.broker.processes import NatsServer, free_port
+from tests.local.broker.subscriber import Subscriber
+from tests.local.broker.test_wiring import ping_source
+
+
+def write(directory: Path, *objects: dict[str, object]) -> Path:
+    (directory / "all.yaml").write_text(yaml.safe_dump_all(objects))
+    return directory
+
+
+def test_a_fault_of_the_broker_ends_it(
+    nats_server: NatsServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """It leaves with the fault, so not with exit code 0, and is then started again."""
+
+    async def fail(*_: object) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(broker_process, "run_ping_source", fail)
+    clock = ping_source("clock", "* * * * * *")
+    eventing = write(tmp_path, channel("wiring"), broker("wiring", "main"), clock)
+    (tmp_path / "addresses.json").write_text(json.dumps({}))
+    monkeypatch.setenv("NATS_URL", nats_server.url)
+    monkeypatch.setattr(
+        sys,
+        "argv",
+        [
+            *("broker", "--eventing", str(eventing), "--port", str(free_port())),
+            *("--addresses", str(tmp_path / "addresses.json")),
+        ],
+    )
+    with pytest.raises(RuntimeError, match="a bug"):
+        command.main()
+    assert "WARNING a fault of the broker ends it" in capsys.readouterr().err
+
+
+def test_streams_are_made_by_one_task_at_a_time(
+    nats_server: NatsServer,
+    subscriber: Subscriber,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """NATS that comes back while they are still being made: again, but after that."""
+    running: list[str] = []
+    runs: list[int] = []
+    is_open: list[bool] = []
+    begun, done_twice = asyncio.Event(), asyncio.Event()
+    ensure_stream = Channel.ensure_stream
+
+    async def slow(self: Channel) -> None:
+        running.append(self.stream)
+        runs.append(len(running))
+        begun.set()
+        await ensure_stream(self)
+        await asyncio.sleep(0.2)
+        running.pop()
+        if len(runs) == 2:
+            done_twice.set()
+
+    monkeypatch.setattr(Channel, "ensure_stream", slow)
+    objects = [channel("twice"), broker("twice", "main"), trigger("twice", "work")]
+    eventing = load_eventing(write(tmp_path, *objects))
+    services = addresses("twice", subscriber.url)
+
+    async def run() -> None:
+        process = BrokerProcess(eventing, services, nats_server.url, free_port())
+        task = asyncio.create_task(process.run())
+        await begun.wait()
+        await process._lost()
+        await process._back()
+        await process._back()
+        await done_twice.wait()
+        await asyncio.sleep(0.2)
+        is_open.append(process._intakes["twice/main"].open)
+        process._asked_to_stop.set()
+        await task
+
+    asyncio.run(run())
+    assert runs == [1, 1]
+    assert is_open == [True]
