@@ -23,6 +23,8 @@ from local.cli.addresses import address, http_url
 from local.cli.errors import CliError
 from local.cli.options import DataDir
 from local.cli.stopping import asked_to_stop
+from local.cli.times import time_us
+from local.errors import UsageError
 from local.instance import DEFAULT_DATA_DIR
 
 DEFAULT_LIMIT: Final = 20
@@ -106,6 +108,7 @@ def candles(
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
     """Ask once, or each second, and show what came."""
+    _check_range(since, until)
     if limit is None and since is None:
         limit = DEFAULT_LIMIT
     base = http_url(address(api_url, "API_URL", "--api-url", data_dir), "--api-url")
@@ -125,6 +128,19 @@ def candles(
                     typer.echo(found, err=True)
         else:
             _live(console, client, query, first)
+
+
+def _check_range(since: str | None, until: str | None) -> None:
+    """Refuse a range that ends before it begins; what is no time is the API's to refuse."""
+    if since is None or until is None:
+        return
+    now = datetime.now(UTC)
+    try:
+        is_empty = time_us(since, now) >= time_us(until, now)
+    except ValueError:
+        return
+    if is_empty:
+        raise UsageError(f"--from {since} is not before --to {until}: nothing lies between them")
 
 
 def fetch(client: httpx.Client, query: Query) -> Found:

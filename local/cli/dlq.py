@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar
@@ -14,7 +14,9 @@ from urllib.parse import urlsplit
 import httpx
 import nats
 import nats.errors
+import nats.js.errors
 import typer
+from nats.js import JetStreamContext
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -26,8 +28,9 @@ from local.cli.errors import CliError
 from local.cli.options import DataDir
 from local.errors import NotRunningError
 from local.instance import DEFAULT_DATA_DIR, Instance
-from shared.dead_letters import DeadLetter, DeadLetters
+from shared.dead_letters import STREAM, DeadLetter, DeadLetters
 from shared.errors import TransientError
+from shared.events import REPLAYED
 
 DELIVERY_TIMEOUT_S: Final = 60.0
 UNBOUNDED_WIDTH: Final = 240
@@ -36,8 +39,9 @@ ALL: Final = sys.maxsize
 _REPLAY_HELP = """Deliver dead letters again, to the very subscriber that failed.
 
 The original event is posted with its own id, so that what was already applied is not applied \
-twice. A letter is removed once the subscriber took it (2xx). Cluster names are resolved by the \
-running instance.
+twice. A letter is removed once the subscriber answered 2xx. A function answers so too when it \
+fails again and has stored the event as a new letter: those are counted at the end. Cluster names \
+are resolved by the running instance.
 
 Examples:
 
@@ -86,10 +90,11 @@ def list_letters(
 ) -> None:
     """List the oldest letters, and say how many there are in all."""
 
-    async def read(letters: DeadLetters) -> tuple[list[DeadLetter], int]:
+    async def read(jetstream: JetStreamContext) -> tuple[list[DeadLetter], int]:
+        letters = DeadLetters(jetstream)
         return [letter async for letter in letters.list(limit)], await letters.count()
 
-    found, count = _with_letters(nats_url, data_dir, read)
+    found, count = _with_stream(nats_url, data_dir, read)
     if json_lines:
         for letter in found:
             typer.echo(json.dumps(as_json(letter)))
@@ -115,10 +120,10 @@ def show(
 ) -> None:
     """Show a letter, or write its body where it can be studied."""
 
-    async def read(letters: DeadLetters) -> DeadLetter:
-        return await _needed(letters, sequence)
+    async def read(jetstream: JetStreamContext) -> DeadLetter:
+        return await _needed(DeadLetters(jetstream), sequence)
 
-    letter = _with_letters(nats_url, data_dir, read)
+    letter = _with_stream(nats_url, data_dir, read)
     if json_object:
         typer.echo(json.dumps(as_json(letter, with_body=True)))
     else:
@@ -158,13 +163,16 @@ def replay(
     nats_url: NatsUrl = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
-    """Deliver letters one after the other; exit 1 when one could not be delivered."""
+    """Deliver letters one after the other; exit 1 when one was not delivered, or came back."""
     if bool(sequences) == every:
         raise typer.BadParameter("give the IDs of dead letters, or --all")
     addresses = _addresses(data_dir)
 
-    async def deliver(letters: DeadLetters) -> tuple[int, int]:
-        delivered = failed = 0
+    async def deliver(jetstream: JetStreamContext) -> tuple[list[int], int, list[DeadLetter]]:
+        letters = DeadLetters(jetstream)
+        newest = await _newest(jetstream)
+        answered: list[int] = []
+        failed = 0
         timeout = httpx.Timeout(DELIVERY_TIMEOUT_S, connect=5.0)
         async with httpx.AsyncClient(timeout=timeout, trust_env=False) as client:
             async for letter in _chosen(letters, sequences):
@@ -172,17 +180,47 @@ def replay(
                 name = f"{letter.sequence} {letter.attributes.get('id', '')}"
                 if problem is None:
                     await letters.delete(letter.sequence)
-                    delivered += 1
-                    typer.echo(f"{name}: delivered to {letter.destination or destination}")
+                    answered.append(letter.sequence)
+                    typer.echo(f"{name}: answered 2xx by {letter.destination or destination}")
                 else:
                     failed += 1
                     typer.echo(f"{name}: kept: {problem}")
-        return delivered, failed
+        return answered, failed, await _came_back(jetstream, newest, answered)
 
-    delivered, failed = _with_letters(nats_url, data_dir, deliver)
-    typer.echo(f"{delivered:,} delivered and removed, {failed:,} failed and kept")
-    if failed:
+    answered, failed, back = _with_stream(nats_url, data_dir, deliver)
+    for letter in back:
+        replayed = letter.attributes[REPLAYED]
+        reason = one_line(letter.error, 120) or "it does not say why"
+        typer.echo(f"{replayed} failed again and is now letter {letter.sequence}: {reason}")
+    typer.echo(f"{len(answered):,} answered 2xx and removed, {failed:,} failed and kept")
+    if back:
+        typer.echo(f"{len(back):,} of those answered 2xx came back as new letters")
+    if failed or back:
         raise typer.Exit(1)
+
+
+async def _newest(jetstream: JetStreamContext) -> int:
+    """Return the number of the newest letter there ever was."""
+    try:
+        return (await jetstream.stream_info(STREAM)).state.last_seq
+    except nats.js.errors.NotFoundError:
+        return 0
+    except (nats.errors.Error, OSError) as error:
+        raise TransientError(f"NATS is away: {error}") from error
+
+
+async def _came_back(
+    jetstream: JetStreamContext, newest: int, replayed: Collection[int]
+) -> list[DeadLetter]:
+    """Return the letters behind `newest` that are replays of these: they failed again.
+
+    A function stores such a letter before it answers.
+    """
+    letters = DeadLetters(jetstream)
+    numbers = {str(each) for each in replayed}
+    behind = range(newest + 1, await _newest(jetstream) + 1)
+    found = [await letters.get(sequence) for sequence in behind]
+    return [each for each in found if each and each.attributes.get(REPLAYED) in numbers]
 
 
 def resolve(url: str, addresses: dict[str, str]) -> str:
@@ -248,15 +286,15 @@ def _addresses(data_dir: Path) -> dict[str, str]:
         return {}
 
 
-def _with_letters(
-    nats_url: str | None, data_dir: Path, use: Callable[[DeadLetters], Awaitable[Result]]
+def _with_stream(
+    nats_url: str | None, data_dir: Path, use: Callable[[JetStreamContext], Awaitable[Result]]
 ) -> Result:
-    """Run `use` with the stream of dead letters. Raises CliError: NATS is away."""
+    """Run `use` with the JetStream of the dead letters. Raises CliError: NATS is away."""
     url = address(nats_url, "NATS_URL", "--nats-url", data_dir)
 
     async def run() -> Result:
-        async with _letters(url) as letters:
-            return await use(letters)
+        async with _jetstream(url) as jetstream:
+            return await use(jetstream)
 
     try:
         return asyncio.run(run())
@@ -265,7 +303,7 @@ def _with_letters(
 
 
 @asynccontextmanager
-async def _letters(url: str) -> AsyncIterator[DeadLetters]:
+async def _jetstream(url: str) -> AsyncIterator[JetStreamContext]:
     errors: list[Exception] = []
 
     async def note(error: Exception) -> None:
@@ -286,7 +324,7 @@ async def _letters(url: str) -> AsyncIterator[DeadLetters]:
         reason = str(cause) or type(cause).__name__
         raise CliError(f"cannot reach NATS at {place}: {reason}; is the instance up?") from None
     try:
-        yield DeadLetters(connection.jetstream())
+        yield connection.jetstream()
     finally:
         await connection.close()
 

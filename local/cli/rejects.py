@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from local.cli.addresses import address
 from local.cli.dead_letter_text import one_line
 from local.cli.errors import CliError
 from local.cli.options import DataDir
+from local.cli.times import EPOCH, time_us
 from local.instance import DEFAULT_DATA_DIR
 
 CONNECT_TIMEOUT_S: Final = 5
@@ -31,8 +31,6 @@ UNBOUNDED_WIDTH: Final = 240
 EXCERPT_CHARS: Final = 80
 DETAIL_CHARS: Final = 120
 
-_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 _WHERE: Final = sql.SQL("""
 WHERE (%(code)s::text IS NULL OR code = %(code)s)
@@ -110,7 +108,7 @@ def list_rejects(
     wanted = {
         "code": code,
         "text": None if symbol_contains is None else symbol_contains.encode(),
-        "since_us": None if since is None else time_us(since, datetime.now(UTC)),
+        "since_us": None if since is None else since_us(since),
         "limit": limit,
     }
     url = address(database_url, "DATABASE_URL", "--database-url", data_dir)
@@ -132,21 +130,12 @@ def list_rejects(
         typer.echo(f"{total:,} rejects, the newest {len(found):,} shown; see --limit", err=True)
 
 
-def time_us(text: str, now: datetime) -> int:
-    """Read -1h, ISO 8601 or ms since 1970 as microseconds since 1970. Raises CliError."""
+def since_us(text: str) -> int:
+    """Read --since as microseconds since 1970. Raises CliError."""
     try:
-        if match := re.fullmatch(r"-([0-9]{1,6})([smhd])", text):
-            moment = now - timedelta(**{_UNITS[match[2]]: int(match[1])})
-        elif re.fullmatch(r"[0-9]{1,14}", text):
-            return int(text) * 1000
-        else:
-            moment = datetime.fromisoformat(text)
-    except (ValueError, OverflowError):
-        raise CliError(
-            f"--since: {text[:40]!r} is neither a time ago such as -1h, ISO 8601, nor ms since 1970"
-        ) from None
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return (moment - _EPOCH) // timedelta(microseconds=1)
+        return time_us(text, datetime.now(UTC))
+    except ValueError as error:
+        raise CliError(f"--since: {error}") from None
 
 
 def excerpt(original: bytes, limit: int = EXCERPT_CHARS) -> str:
@@ -174,7 +163,7 @@ def as_json(kept: Kept) -> dict[str, Any]:
 
 
 def _moment(kept: Kept) -> datetime:
-    return _EPOCH + timedelta(microseconds=kept.receive_time_us)
+    return EPOCH + timedelta(microseconds=kept.receive_time_us)
 
 
 def _print_table(found: list[Kept]) -> None:

@@ -105,7 +105,9 @@ def test_poison_goes_to_the_dead_letters_and_can_be_replayed(pipeline: dict[str,
     assert letter["destination"] == "http://normalize.kandle.svc.cluster.local"
     assert "bad_raw_batch" in letter["error"]
     # It is as bad as before: replayed, it comes back as one letter, and is never lost.
-    kandle("dlq", "replay", str(letter["sequence"]), *directory)
+    replay = kandle("dlq", "replay", str(letter["sequence"]), *directory, check=False)
+    assert replay.returncode == 1
+    assert "1 of those answered 2xx came back" in replay.stdout
     (again,) = letters()
     assert again["sequence"] > letter["sequence"]
     assert again["destination"] == letter["destination"]

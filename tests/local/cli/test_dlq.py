@@ -17,7 +17,13 @@ from local.cli.dlq import resolve
 from local.servers.wheel import program
 from shared.dead_letters import DeadLetters
 from tests.local.cli.running import instance, invoke, refusal
-from tests.local.feeds.receivers import Answer, closed_port, http_receiver
+from tests.local.feeds.receivers import (
+    Answer,
+    HttpReceiver,
+    Request,
+    closed_port,
+    http_receiver,
+)
 
 NORMALIZE = "normalize.kandle.svc.cluster.local"
 
@@ -140,8 +146,8 @@ def test_a_letter_is_delivered_as_it_was_to_where_it_failed(
         "ce-kandlereplayed": "1",
     }
     assert request.headers["content-type"] == "application/protobuf"
-    assert f"1 a/1: delivered to http://{NORMALIZE}" in result.stdout
-    assert "1 delivered and removed, 0 failed and kept" in result.stdout
+    assert f"1 a/1: answered 2xx by http://{NORMALIZE}" in result.stdout
+    assert "1 answered 2xx and removed, 0 failed and kept" in result.stdout
     left = invoke("dlq", "list", "--json", NATS_URL=server).stdout.splitlines()
     assert [json.loads(line)["sequence"] for line in left] == [2]
 
@@ -161,13 +167,44 @@ def test_a_letter_that_is_not_taken_is_kept(server: str, append: Append, tmp_pat
     assert result.exit_code == 1
     told = result.stdout.splitlines()
     assert told[0] == f"1 refused: kept: {receiver.url} answered 503: still away"
-    assert told[1] == f"2 taken: delivered to {receiver.url}"
+    assert told[1] == f"2 taken: answered 2xx by {receiver.url}"
     assert told[2].startswith("3 away: kept: http://127.0.0.1:")
     assert told[3] == f"4 unknown: kept: {NORMALIZE} does not run here; is the instance up?"
     assert told[4] == "5 nowhere: kept: it does not say where it failed; give --destination"
-    assert told[5] == "1 delivered and removed, 4 failed and kept"
+    assert told[5] == "1 answered 2xx and removed, 4 failed and kept"
     left = invoke("dlq", "list", "--json", NATS_URL=server).stdout.splitlines()
     assert [json.loads(line)["sequence"] for line in left] == [1, 3, 4, 5]
+
+
+def test_a_letter_that_comes_back_is_not_called_delivered(
+    server: str, append: Append, tmp_path: Path
+) -> None:
+    """A function that fails again stores a new letter and answers 2xx: told, and exit code 1."""
+
+    class FailsAgain(HttpReceiver):
+        def take(self, request: Request) -> Answer:
+            self.requests.append(request)
+            replayed = request.headers["ce-kandlereplayed"]
+            if request.body == b"bad":
+                append((letter("bad", self.url, kandlereplayed=replayed), b"bad"))
+            return Answer(204)
+
+    with http_receiver() as receiver:
+        receiver.__class__ = FailsAgain
+        append(
+            (letter("good", receiver.url), b"good"),
+            (letter("bad", receiver.url), b"bad"),
+            (letter("replayed before", None, kandlereplayed="2"), b""),
+        )
+        result = invoke("dlq", "replay", 1, 2, "--data-dir", tmp_path, NATS_URL=server)
+    assert result.exit_code == 1
+    assert result.stdout.splitlines() == [
+        f"1 good: answered 2xx by {receiver.url}",
+        f"2 bad: answered 2xx by {receiver.url}",
+        "2 failed again and is now letter 4: store is away really",
+        "2 answered 2xx and removed, 0 failed and kept",
+        "1 of those answered 2xx came back as new letters",
+    ]
 
 
 def test_a_destination_is_for_letters_that_name_none(

@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 
 from local.cli import rejects
 from local.cli.errors import CliError
-from local.cli.rejects import excerpt, time_us
+from local.cli.rejects import excerpt
 from shared.stores.migrations import migrate
 from tests.local.cli.running import instance
 from tests.local.feeds.receivers import closed_port
@@ -128,20 +128,6 @@ def test_a_database_that_cannot_be_read_is_told(database: str) -> None:
     assert "cannot read from Postgres" in refusal(url="nonsense")
     assert "has no table of rejects" in refusal(url=database)
     assert "--since: 'soon' is neither" in refusal("--since", "soon", url=database)
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("-1h", 1_699_996_400_000_000),
-        ("1700000000123", 1_700_000_000_123_000),
-        ("2023-11-14T22:13:20.5", 1_700_000_000_500_000),
-        ("2023-11-15T00:13:20+02:00", 1_700_000_000_000_000),
-    ],
-)
-def test_times_are_ago_iso_8601_or_ms(text: str, expected: int) -> None:
-    """As the history API takes them."""
-    assert time_us(text, datetime.fromtimestamp(1_700_000_000, UTC)) == expected
 
 
 def test_an_excerpt_is_cut_where_it_is_too_long() -> None:
