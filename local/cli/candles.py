@@ -8,10 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 from urllib.parse import quote
 
-import httpx
 import typer
 from rich import box
 from rich.console import Console, Group
@@ -26,6 +25,9 @@ from local.cli.stopping import asked_to_stop
 from local.cli.times import time_us
 from local.errors import UsageError
 from local.instance import DEFAULT_DATA_DIR
+
+if TYPE_CHECKING:
+    import httpx
 
 DEFAULT_LIMIT: Final = 20
 PAGE: Final = 1_000
@@ -108,6 +110,8 @@ def candles(
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
     """Ask once, or each second, and show what came."""
+    import httpx
+
     _check_range(since, until)
     if limit is None and since is None:
         limit = DEFAULT_LIMIT
@@ -176,6 +180,8 @@ def fetch(client: httpx.Client, query: Query) -> Found:
 
 
 def _page(client: httpx.Client, query: Query, params: dict[str, str]) -> dict[str, Any]:
+    import httpx
+
     url = f"{query.url}/api/candles/{quote(query.symbol, safe='')}"
     try:
         response = client.get(url, params=params)

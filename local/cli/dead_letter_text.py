@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import base64
 from datetime import UTC
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from shared.dead_letters import DeadLetter
+if TYPE_CHECKING:
+    from shared.dead_letters import DeadLetter
 
 EXCERPT_BYTES: Final = 256
 EXCERPT_CHARS: Final = 1_000

@@ -6,7 +6,6 @@ import asyncio
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote
 
-import httpx
 import typer
 
 from local.cli.options import DataDir
@@ -38,12 +37,15 @@ class CandleView:
     """The live line, and below it the newest one-minute candles of every instrument."""
 
     def __init__(self) -> None:
+        import httpx
+
         self._client = httpx.AsyncClient(trust_env=False, timeout=_TIMEOUT_S)
 
     async def refresh(
         self, sample: dict[str, Any], instance: Instance, width: int | None
     ) -> RenderableType:
         """Ask the API for the candles and render both."""
+        import httpx
         from rich.console import Group
 
         from local.cli.display import candle_table, status_line

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
 from urllib.parse import urlsplit
 
 import typer
@@ -13,12 +13,14 @@ import typer
 from local.cli.addresses import address, host_and_port, http_url
 from local.cli.errors import CliError
 from local.feeds.pacing import RateLimiter
-from local.feeds.senders import HttpSender, SendError, UdpSender
+
+if TYPE_CHECKING:
+    from local.feeds.senders import HttpSender, UdpSender
 
 DEFAULT_UDP_LINES_PER_S: Final = 100_000
 """UDP has no way to say "slower": this is what the listener takes without loss on two cores."""
 
-FeedSender = UdpSender | HttpSender
+FeedSender: TypeAlias = "UdpSender | HttpSender"
 
 
 class Via(StrEnum):
@@ -68,6 +70,8 @@ def open_sender(
     `rate_limit` is in lines a second: 0 none; when it is None, UDP has its default, and HTTP none,
     since it waits for answers. Raises CliError: no address is known, or it cannot be one.
     """
+    from local.feeds.senders import HttpSender, SendError, UdpSender
+
     try:
         if via is Via.HTTP:
             url = http_url(

@@ -8,19 +8,10 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Annotated, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 from urllib.parse import urlsplit
 
-import httpx
-import nats
-import nats.errors
-import nats.js.errors
 import typer
-from nats.js import JetStreamContext
-from rich import box
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from local.cli.addresses import address
 from local.cli.dead_letter_text import as_json, body_excerpt, one_line, printable, stored
@@ -28,9 +19,14 @@ from local.cli.errors import CliError
 from local.cli.options import DataDir
 from local.errors import NotRunningError
 from local.instance import DEFAULT_DATA_DIR, Instance
-from shared.dead_letters import STREAM, DeadLetter, DeadLetters
 from shared.errors import TransientError
 from shared.events import REPLAYED
+
+if TYPE_CHECKING:
+    import httpx
+    from nats.js import JetStreamContext
+
+    from shared.dead_letters import DeadLetter, DeadLetters
 
 DELIVERY_TIMEOUT_S: Final = 60.0
 UNBOUNDED_WIDTH: Final = 240
@@ -89,6 +85,7 @@ def list_letters(
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
     """List the oldest letters, and say how many there are in all."""
+    from shared.dead_letters import DeadLetters
 
     async def read(jetstream: JetStreamContext) -> tuple[list[DeadLetter], int]:
         letters = DeadLetters(jetstream)
@@ -119,6 +116,7 @@ def show(
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
     """Show a letter, or write its body where it can be studied."""
+    from shared.dead_letters import DeadLetters
 
     async def read(jetstream: JetStreamContext) -> DeadLetter:
         return await _needed(DeadLetters(jetstream), sequence)
@@ -166,6 +164,10 @@ def replay(
     """Deliver letters one after the other; exit 1 when one was not delivered, or came back."""
     if bool(sequences) == every:
         raise typer.BadParameter("give the IDs of dead letters, or --all")
+    import httpx
+
+    from shared.dead_letters import DeadLetters
+
     addresses = _addresses(data_dir)
 
     async def deliver(jetstream: JetStreamContext) -> tuple[list[int], int, list[DeadLetter]]:
@@ -201,6 +203,11 @@ def replay(
 
 async def _newest(jetstream: JetStreamContext) -> int:
     """Return the number of the newest letter there ever was."""
+    import nats.errors
+    import nats.js.errors
+
+    from shared.dead_letters import STREAM
+
     try:
         return (await jetstream.stream_info(STREAM)).state.last_seq
     except nats.js.errors.NotFoundError:
@@ -216,6 +223,8 @@ async def _came_back(
 
     A function stores such a letter before it answers.
     """
+    from shared.dead_letters import DeadLetters
+
     letters = DeadLetters(jetstream)
     numbers = {str(each) for each in replayed}
     behind = range(newest + 1, await _newest(jetstream) + 1)
@@ -244,6 +253,8 @@ async def _deliver(
     addresses: dict[str, str],
 ) -> str | None:
     """Post the original event; return why it was not taken, or None when it was."""
+    import httpx
+
     target = letter.destination or destination
     if target is None:
         return "it does not say where it failed; give --destination"
@@ -304,6 +315,9 @@ def _with_stream(
 
 @asynccontextmanager
 async def _jetstream(url: str) -> AsyncIterator[JetStreamContext]:
+    import nats
+    import nats.errors
+
     errors: list[Exception] = []
 
     async def note(error: Exception) -> None:
@@ -330,6 +344,11 @@ async def _jetstream(url: str) -> AsyncIterator[JetStreamContext]:
 
 
 def _print_table(letters: list[DeadLetter]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=UNBOUNDED_WIDTH)

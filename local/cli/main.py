@@ -1,44 +1,42 @@
-"""The command `kandle`: registers the commands, and turns errors into one line for people."""
+"""The command `kandle`: runs the commands, and turns errors and Ctrl-C into what people expect."""
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
+from types import FrameType
 
-import typer
-from rich.console import Console
-from rich.markup import escape
-
-from local.cli import candles, demo, dlq, env, rejects, replay, simulate, status, up
 from local.errors import PlatformError
 
 DEBUG_VARIABLE = "KANDLE_DEBUG"
-
-app = typer.Typer(
-    name="kandle",
-    no_args_is_help=True,
-    rich_markup_mode="rich",
-    pretty_exceptions_enable=False,
-    add_completion=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    help="Kandle: ticks in, exact OHLCV candles out, through CloudEvents functions on Knative.\n\n"
-    "Try [bold]kandle demo[/bold] to see it work, or [bold]kandle up[/bold] in one terminal and, "
-    "in another, [bold]kandle replay FILE[/bold] and [bold]kandle candles BTC-USD --watch[/bold].",
-)
-for command in (up, demo, status, env, replay, simulate, candles, rejects, dlq):
-    command.register(app)
+INTERRUPTED = 130
+"""The exit code after SIGINT that shells know."""
 
 
 def main() -> None:
-    """Run the command line; exit code 0, 1 (it failed) or 2 (it was called wrongly)."""
+    """Run the command line; exit code 0, 1 (it failed), 2 (it was called wrongly) or 130."""
+    # Before anything is loaded, which takes the first moments. A SIGINT that is ignored stays so.
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _leave)
+    from local.cli.app import app
+
     try:
         app()
     except PlatformError as error:
         if os.environ.get(DEBUG_VARIABLE):
             raise
+        from rich.console import Console
+        from rich.markup import escape
+
         console = Console(stderr=True, highlight=False, soft_wrap=True)
         console.print(f"[bold red]kandle:[/bold red] {escape(str(error))}", emoji=False)
         sys.exit(error.exit_code)
+
+
+def _leave(_number: int, _frame: FrameType | None) -> None:
+    """Leave without a word; a command that has something to finish takes the signal itself."""
+    sys.exit(INTERRUPTED)
 
 
 if __name__ == "__main__":

@@ -8,12 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
-import psycopg
 import typer
-from psycopg import Connection, sql
-from psycopg.rows import class_row
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -26,24 +23,25 @@ from local.cli.options import DataDir
 from local.cli.times import EPOCH, time_us
 from local.instance import DEFAULT_DATA_DIR
 
+if TYPE_CHECKING:
+    from psycopg import Connection
+
 CONNECT_TIMEOUT_S: Final = 5
 UNBOUNDED_WIDTH: Final = 240
 EXCERPT_CHARS: Final = 80
 DETAIL_CHARS: Final = 120
 
 
-_WHERE: Final = sql.SQL("""
+_WHERE: Final = """
 WHERE (%(code)s::text IS NULL OR code = %(code)s)
   AND (%(text)s::bytea IS NULL OR position(%(text)s::bytea IN original) > 0)
   AND (%(since_us)s::bigint IS NULL OR receive_time_us >= %(since_us)s)
-""")
-_NEWEST: Final = sql.SQL(
+"""
+_NEWEST: Final = (
     "SELECT receive_time_us, code, detail, original, source, sequence FROM rejects {}"
     " ORDER BY receive_time_us DESC, source DESC, sequence DESC LIMIT %(limit)s"
-).format(_WHERE)
-_COUNTS: Final = sql.SQL(
-    "SELECT code, count(*) FROM rejects {} GROUP BY code ORDER BY count(*) DESC, code"
-).format(_WHERE)
+)
+_COUNTS: Final = "SELECT code, count(*) FROM rejects {} GROUP BY code ORDER BY count(*) DESC, code"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +103,10 @@ def list_rejects(
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
     """Read rejects from Postgres and show them."""
+    from psycopg import sql
+    from psycopg.rows import class_row
+
+    newest, counted = (sql.SQL(each).format(sql.SQL(_WHERE)) for each in (_NEWEST, _COUNTS))
     wanted = {
         "code": code,
         "text": None if symbol_contains is None else symbol_contains.encode(),
@@ -114,8 +116,8 @@ def list_rejects(
     url = address(database_url, "DATABASE_URL", "--database-url", data_dir)
     with _database(url) as connection:
         with connection.cursor(row_factory=class_row(Kept)) as cursor:
-            found = cursor.execute(_NEWEST, wanted).fetchall()[::-1]
-        counts = connection.execute(_COUNTS, wanted).fetchall()
+            found = cursor.execute(newest, wanted).fetchall()[::-1]
+        counts = connection.execute(counted, wanted).fetchall()
     if json_lines:
         for kept in found:
             typer.echo(json.dumps(as_json(kept)))
@@ -188,6 +190,8 @@ def _print_table(found: list[Kept]) -> None:
 @contextmanager
 def _database(url: str) -> Iterator[Connection]:
     """Yield a read-only connection. Raises CliError: Postgres is away or is not Kandle's."""
+    import psycopg
+
     try:
         with psycopg.connect(
             url, connect_timeout=CONNECT_TIMEOUT_S, application_name="kandle rejects"

@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Annotated, Final, Protocol
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from local.cli.destination import FeedSender, IngestUrl, To, UdpAddr, Via, open_sender
 from local.cli.errors import CliError
@@ -20,7 +18,6 @@ from local.cli.stopping import asked_to_stop
 from local.errors import UsageError
 from local.feeds.formats import FORMATS, FeedFileError, Reading, format_of
 from local.feeds.pacing import WORTH_SLEEPING_S, EventTimePacer, speed_factor
-from local.feeds.senders import HttpSender, SendError
 from local.feeds.tick import Tick
 from local.instance import DEFAULT_DATA_DIR
 
@@ -83,6 +80,8 @@ def replay(
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
     """Send a file's ticks, show how far it is, and sum up."""
+    from local.feeds.senders import SendError
+
     try:
         factor = speed_factor(speed)
     except ValueError as error:
@@ -147,6 +146,9 @@ def _send(
 @contextmanager
 def _report(title: str) -> Iterator[Report]:
     """Yield what shows the progress: a bar on a terminal, else a line now and then."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
     console = Console(stderr=True, highlight=False)
     started = time.monotonic()
     if not console.is_terminal:
@@ -183,6 +185,8 @@ def _plain(title: str) -> Report:
 
 
 def _sum_up(sender: FeedSender, reading: Reading, seconds: float) -> None:
+    from local.feeds.senders import HttpSender
+
     confirmed = isinstance(sender, HttpSender)
     rate = sender.lines / max(seconds, 1e-3)
     typer.echo(

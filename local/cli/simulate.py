@@ -15,7 +15,6 @@ from local.cli.options import DataDir
 from local.cli.stopping import asked_to_stop
 from local.errors import UsageError
 from local.feeds.instruments import instrument
-from local.feeds.senders import HttpSender, SendError, UdpSender
 from local.feeds.simulator import Arrival, Arrived, Disorder, Simulator
 from local.feeds.tick import plain_symbol
 from local.instance import DEFAULT_DATA_DIR
@@ -78,6 +77,8 @@ def simulate(
     quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing until the summary.")] = False,
 ) -> None:
     """Send simulated ticks until the end, then sum up."""
+    from local.feeds.senders import SendError
+
     names = _symbols(symbols)
     with asked_to_stop() as stop:
         # The listener may be restarted under a running market, which goes on meanwhile.
@@ -114,6 +115,8 @@ def _run(
     quiet: bool,
 ) -> None:
     """Send what arrives, step by step of the wall clock; what is held back goes at the end."""
+    from local.feeds.senders import HttpSender, UdpSender
+
     step_s = HTTP_STEP_S if isinstance(sender, HttpSender) else STEP_S
     started = time.monotonic()
     next_report = started + REPORT_EVERY_S
@@ -159,6 +162,8 @@ def _told(sent: Counter[Arrival]) -> str:
 
 
 def _sum_up(sender: FeedSender, sent: Counter[Arrival], seconds: float) -> None:
+    from local.feeds.senders import HttpSender
+
     typer.echo(
         f"{_told(sent)}; {sender.units:,} {sender.unit}, "
         f"{seconds:.1f} s, {sent.total() / max(seconds, 1e-3):,.0f} ticks/s"

@@ -1,0 +1,21 @@
+"""The commands of `kandle`, put together. What they need to work is loaded when one is called."""
+
+from __future__ import annotations
+
+import typer
+
+from local.cli import candles, demo, dlq, env, rejects, replay, simulate, status, up
+
+app = typer.Typer(
+    name="kandle",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Kandle: ticks in, exact OHLCV candles out, through CloudEvents functions on Knative.\n\n"
+    "Try [bold]kandle demo[/bold] to see it work, or [bold]kandle up[/bold] in one terminal and, "
+    "in another, [bold]kandle replay FILE[/bold] and [bold]kandle candles BTC-USD --watch[/bold].",
+)
+for command in (up, demo, status, env, replay, simulate, candles, rejects, dlq):
+    command.register(app)
