@@ -54,14 +54,10 @@ def broker_url(namespace: str, name: str) -> str:
 
 def read_ref(fields: Fields, namespace: str) -> Ref:
     """Read a reference; without a namespace it means an object beside the one that refers."""
-    ref = Ref(
-        fields.needed_text("apiVersion"),
-        fields.needed_text("kind"),
-        fields.needed_text("name"),
-        fields.text("namespace") or namespace,
-    )
+    stated = fields.text("namespace")
+    api_version, kind, name = fields.needed_texts("apiVersion", "kind", "name")
     fields.done()
-    return ref
+    return Ref(api_version, kind, name, stated or namespace)
 
 
 def read_destination(fields: Fields, namespace: str) -> Destination:

@@ -6,7 +6,7 @@ of the pen becomes a stream that keeps everything or nothing: here both are erro
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import yaml
 
@@ -54,6 +54,19 @@ class ChannelTemplate:
     warnings: tuple[str, ...] = ()
 
 
+LOCAL_DEFAULT = ChannelTemplate(
+    StreamTemplate(retention="Interest", discard="New", max_age=168 * 3600, max_bytes=2 * 1024**3),
+    ConsumerTemplate(deliver_policy="New", max_ack_pending=100),
+)
+"""For a Broker whose channel is left to the cluster: durable, and bounded in time and space."""
+
+LOCAL_DEFAULT_WORDS = (
+    "taken here: NatsJetStreamChannel with retention Interest, storage File, maxAge 168h, "
+    "maxBytes 2147483648, discard New, deliverPolicy New, ackWait 30s, maxAckPending 100; a "
+    "cluster takes defaults of its own (InMemoryChannel, or retention Limits without a limit)"
+)
+
+
 def read_template(where: str, data: Fields) -> ChannelTemplate:
     """Read the template out of the ConfigMap's `data`.
 
@@ -66,7 +79,7 @@ def read_template(where: str, data: Fields) -> ChannelTemplate:
         parsed = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise data.error(KEY, f"is not YAML: {error}") from None
-    top = Fields(where, f"data.{KEY}", parsed)
+    top = Fields(where, f"data.{KEY}", parsed, data.problems)
     api, kind = top.needed_text("apiVersion"), top.needed_text("kind")
     if (api, kind) != ("messaging.knative.dev/v1alpha1", "NatsJetStreamChannel"):
         raise top.error(
@@ -74,8 +87,11 @@ def read_template(where: str, data: Fields) -> ChannelTemplate:
             f"{api} {kind} is not durable here: use messaging.knative.dev/v1alpha1 "
             "NatsJetStreamChannel",
         )
-    spec = top.needed_inner("spec")
+    spec = top.inner("spec")
     top.done()
+    if spec is None:
+        warning = f"{where}: data.{KEY}: spec: is missing; {LOCAL_DEFAULT_WORDS}"
+        return replace(LOCAL_DEFAULT, warnings=(warning,))
     holder = spec.inner("stream")
     stream = StreamTemplate()
     if holder:
@@ -92,15 +108,20 @@ def read_template(where: str, data: Fields) -> ChannelTemplate:
             "retention Limits without maxAge or maxBytes keeps every event for ever: "
             "set retention: Interest, or a limit"
         )
+    if stream.discard == "Old" and (stream.max_bytes or stream.max_msgs):
+        warnings.append(
+            "discard Old loses the oldest events, delivered or not, when the stream is full: "
+            "set discard: New, which refuses new ones"
+        )
     return ChannelTemplate(stream, consumer, tuple(f"{where}: {text}" for text in warnings))
 
 
 def _read_stream(config: Fields) -> StreamTemplate:
     _refuse(config, _NOT_HERE_STREAM, "is not implemented by the local broker")
     if config.raw("noAck"):
-        raise config.error("noAck", "would answer 202 before an event is stored: remove it")
+        config.wrong("noAck", "would answer 202 before an event is stored: remove it")
     if config.raw("numReplicas") is not None:
-        raise config.error("numReplicas", "does not exist: write replicas")
+        config.wrong("numReplicas", "does not exist: write replicas")
     age = config.read("maxAge", go_seconds)
     window = config.read("duplicateWindow", go_seconds)
     read = StreamTemplate(
@@ -116,7 +137,7 @@ def _read_stream(config: Fields) -> StreamTemplate:
         duplicate_window=120.0 if window is None else window,
     )
     if age is not None and window is not None and window > age:
-        raise config.error("duplicateWindow", "is longer than maxAge: JetStream refuses that")
+        config.wrong("duplicateWindow", "is longer than maxAge: JetStream refuses that")
     config.done()
     return read
 
@@ -134,7 +155,7 @@ def _read_consumer(config: Fields) -> tuple[ConsumerTemplate, list[str]]:
         warnings.append("maxDeliver is not used: the dispatcher sets it to delivery.retry + 1")
     ack_wait = config.read("ackWait", go_seconds)
     if ack_wait is not None and ack_wait < 1:
-        raise config.error("ackWait", "must be at least 1s")
+        config.wrong("ackWait", "must be at least 1s")
     read = ConsumerTemplate(
         # the ByStart policies want a place to start from, which no manifest can know
         deliver_policy=config.text("deliverPolicy", choices=("All", "Last", "New")) or "All",
@@ -149,4 +170,4 @@ def _read_consumer(config: Fields) -> tuple[ConsumerTemplate, list[str]]:
 def _refuse(fields: Fields, names: tuple[str, ...], why: str) -> None:
     for name in names:
         if fields.raw(name) is not None:
-            raise fields.error(name, why)
+            fields.wrong(name, why)

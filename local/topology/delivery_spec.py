@@ -55,18 +55,22 @@ def read_delivery(fields: Fields | None, namespace: str) -> Delivery | None:
     """
     if fields is None or fields.empty:
         return None
-    sink = fields.inner("deadLetterSink")
     delivery = Delivery(
         retry=fields.whole("retry") or 0,
         backoff_policy=fields.text("backoffPolicy", choices=("linear", "exponential")),
         backoff_delay=fields.read("backoffDelay", iso8601_seconds),
         timeout=fields.read("timeout", iso8601_seconds),
-        dead_letter_sink=read_destination(sink, namespace) if sink else None,
+        dead_letter_sink=fields.attempt(lambda: _read_sink(fields, namespace)),
     )
     for name in ("format", "retryAfterMax"):
         if fields.raw(name) is not None:
-            raise fields.error(name, "has no effect on this channel: remove it")
+            fields.wrong(name, "has no effect on this channel: remove it")
     fields.done()
     if delivery.timeout == 0:
-        raise fields.error("timeout", "must be more than zero")
+        fields.wrong("timeout", "must be more than zero")
     return delivery
+
+
+def _read_sink(fields: Fields, namespace: str) -> Destination | None:
+    sink = fields.inner("deadLetterSink")
+    return read_destination(sink, namespace) if sink else None

@@ -1,13 +1,15 @@
 """Reads Brokers, Triggers, PingSources and SinkBindings from `eventing/*.yaml`, and checks them.
 
 Stricter than the real admission where that lets a mistake through which later loses events. What
-only loses events at run time, and only if something fails, is a warning (`Eventing.warnings`).
+only loses events at run time, and only if something fails, is a warning (`Eventing.warnings`); so
+is what a cluster would fill in: the class of a Broker, and its channel.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
+import difflib
 import zoneinfo
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -17,9 +19,14 @@ from typing import Any
 import yaml
 
 from local.errors import ManifestError
-from local.topology.addressable import read_destination, read_ref
+from local.topology.addressable import Ref, read_destination, read_ref
 from local.topology.channel_template import KEY as CHANNEL_KEY
-from local.topology.channel_template import ChannelTemplate, read_template
+from local.topology.channel_template import (
+    LOCAL_DEFAULT,
+    LOCAL_DEFAULT_WORDS,
+    ChannelTemplate,
+    read_template,
+)
 from local.topology.cron import parse_schedule
 from local.topology.delivery_spec import WITHOUT_ANY, read_delivery
 from local.topology.eventing_objects import (
@@ -51,6 +58,10 @@ class _Object:
     fields: Fields
 
 
+CLUSTER_NAMESPACE = "knative-eventing"
+"""Where a cluster keeps its own ConfigMaps, which stand in no directory of manifests."""
+_OUR_GROUPS = ("eventing.knative.dev", "sources.knative.dev", "messaging.knative.dev")
+
 _KINDS = {
     "ConfigMap": "v1",
     "Broker": "eventing.knative.dev/v1",
@@ -64,7 +75,7 @@ def load_eventing(directory: Path) -> Eventing:
     """Read every `*.yaml` and `*.yml` of `directory` (not of directories in it).
 
     Raises:
-        ManifestError: one line for each object that is wrong.
+        ManifestError: one line for each thing that is wrong.
 
     """
     reader = _Reader()
@@ -73,7 +84,7 @@ def load_eventing(directory: Path) -> Eventing:
         if each.kind in _KINDS:
             objects.append(each)
         elif each.kind != "Kustomization":
-            reader.ignored.append(each.where)
+            reader.read_other(each)
     for kind in _KINDS:
         seen = set()
         for each in objects:
@@ -84,8 +95,10 @@ def load_eventing(directory: Path) -> Eventing:
                     raise ManifestError(f"{each.where}: is defined twice: rename or remove one")
                 seen.add((each.namespace, each.name))
                 reader.read(each)
+                assert each.fields.problems is not None
+                reader.problems += each.fields.problems
             except ManifestError as error:
-                reader.problems.append(str(error))
+                reader.problems += [*(each.fields.problems or ()), str(error)]
     if reader.problems:
         raise ManifestError("\n".join(reader.problems))
     return Eventing(
@@ -129,13 +142,32 @@ class _Reader:
                 except ManifestError as error:
                     self.problems.append(str(error))
 
+    def read_other(self, each: _Object) -> None:
+        """Pass over an object of a kind that is not run here, if it is not a misspelt one."""
+        if each.api_version.partition("/")[0] not in _OUR_GROUPS:
+            self.ignored.append(each.where)
+            return
+        known = {kind.casefold(): kind for kind in _KINDS if kind != "ConfigMap"}
+        near = difflib.get_close_matches(each.kind.casefold(), known, n=1, cutoff=0.8)
+        if near:
+            problem = f"{each.kind!r} is no kind of {each.api_version}: write {known[near[0]]}"
+            self.problems.append(str(each.fields.error("kind", problem)))
+        else:
+            self.warnings.append(
+                f"{each.where}: kind: {each.kind!r} is ignored: the local broker runs "
+                f"{', '.join(known.values())}"
+            )
+
     def read(self, each: _Object) -> None:
         if each.api_version != _KINDS[each.kind]:
             raise each.fields.error("apiVersion", f"of a {each.kind} must be {_KINDS[each.kind]}")
         if each.kind == "ConfigMap":
             self._config_map(each)
             return
-        spec = each.fields.needed_inner("spec")
+        if each.kind == "Broker" and each.fields.raw("spec") is None:
+            spec = Fields(each.where, "spec", {}, each.fields.problems)
+        else:
+            spec = each.fields.needed_inner("spec")
         each.fields.raw("status")
         each.fields.done()
         if each.kind == "Broker":
@@ -164,45 +196,54 @@ class _Reader:
 
     def _broker(self, each: _Object, spec: Fields) -> None:
         found = each.annotations.get(BROKER_CLASS_ANNOTATION)
-        if found != BROKER_CLASS:
-            raise ManifestError(
-                f"{each.where}: metadata.annotations: {BROKER_CLASS_ANNOTATION} is {found!r}: "
-                f"write {BROKER_CLASS}"
-            )
-        config = spec.inner("config")
-        if config is None:
-            raise spec.error(
-                "config",
-                "is required: without it the Broker takes InMemoryChannel, which forgets; "
-                "refer to a ConfigMap with the NATS template",
-            )
-        ref = read_ref(config, each.namespace)
-        key = f"{ref.namespace}/{ref.name}"
-        if key not in self.templates:
-            raise config.error("name", f"no ConfigMap {key} with {CHANNEL_KEY} in this directory")
-        delivery = read_delivery(spec.inner("delivery"), each.namespace)
+        named = f"metadata.annotations: {BROKER_CLASS_ANNOTATION}"
+        if found is None:
+            self.warnings.append(f"{each.where}: {named} is missing; taken here: {BROKER_CLASS}")
+        elif found != BROKER_CLASS:
+            each.fields.wrong("", f"{named} is {found!r}: write {BROKER_CLASS}")
+        template = spec.attempt(lambda: self._template(spec, each.namespace))
+        delivery = spec.attempt(lambda: read_delivery(spec.inner("delivery"), each.namespace))
         spec.done()
-        template = self.templates[key]
         if template is None:
             self.wrong_brokers.add(f"{each.namespace}/{each.name}")
             return
         broker = Broker(each.namespace, each.name, template, delivery)
         self.brokers[broker.key] = broker
 
+    def _template(self, spec: Fields, namespace: str) -> ChannelTemplate | None:
+        config = spec.inner("config")
+        if config is None:
+            self.warnings.append(str(spec.error("config", f"is missing; {LOCAL_DEFAULT_WORDS}")))
+            return LOCAL_DEFAULT
+        ref = read_ref(config, namespace)
+        key = f"{ref.namespace}/{ref.name}"
+        if key in self.templates:
+            return self.templates[key]
+        if ref.namespace != CLUSTER_NAMESPACE:
+            raise config.error("name", f"no ConfigMap {key} with {CHANNEL_KEY} in this directory")
+        what = f"{key} is the cluster's; {LOCAL_DEFAULT_WORDS}"
+        self.warnings.append(str(config.error("name", what)))
+        return LOCAL_DEFAULT
+
     def _trigger(self, each: _Object, spec: Fields) -> None:
         if spec.raw("brokerRef") is not None:
-            raise spec.error("brokerRef", "is not implemented: name the Broker in spec.broker")
-        key = f"{each.namespace}/{spec.needed_text('broker')}"
-        filters = read_filters(spec)
-        subscriber = read_destination(spec.needed_inner("subscriber"), each.namespace)
-        own = read_delivery(spec.inner("delivery"), each.namespace)
+            spec.wrong("brokerRef", "is not implemented: name the Broker in spec.broker")
+        name = spec.attempt(lambda: spec.needed_text("broker"))
+        filters = spec.attempt(lambda: read_filters(spec)) or ()
+        subscriber = spec.attempt(
+            lambda: read_destination(spec.needed_inner("subscriber"), each.namespace)
+        )
+        own = spec.attempt(lambda: read_delivery(spec.inner("delivery"), each.namespace))
         spec.done()
-        if key in self.wrong_brokers:
+        key = f"{each.namespace}/{name}"
+        if name is None or key in self.wrong_brokers:
             return
         broker = self.brokers.get(key)
         if broker is None:
             known = ", ".join(self.brokers) or "none"
             raise spec.error("broker", f"there is no Broker {key}; there is: {known}")
+        if subscriber is None:
+            return
         delivery = own or broker.delivery or WITHOUT_ANY
         self.warnings += [f"{each.where}: {problem}" for problem in delivery.problems()]
         trigger = Trigger(each.namespace, each.name, key, filters, subscriber, delivery)
@@ -212,36 +253,37 @@ class _Reader:
         text = spec.text("data")
         encoded = spec.read("dataBase64", _base64)
         if text is not None and encoded is not None:
-            raise spec.error("dataBase64", "stands beside data: keep one")
+            spec.wrong("dataBase64", "stands beside data: keep one")
         schedule = spec.read("schedule", parse_schedule)
-        if schedule is None:
-            raise spec.error("schedule", "is required")
+        if spec.raw("schedule") is None:
+            spec.wrong("schedule", "is required")
+        timezone = spec.read("timezone", _timezone) or zoneinfo.ZoneInfo("UTC")
+        content_type = spec.text("contentType") or ""
+        sink = spec.attempt(lambda: read_destination(spec.needed_inner("sink"), each.namespace))
+        overrides = spec.attempt(lambda: _overrides(spec)) or {}
+        spec.done()
+        if schedule is None or sink is None:
+            return
         source = PingSource(
             each.namespace,
             each.name,
             schedule,
-            spec.read("timezone", _timezone) or zoneinfo.ZoneInfo("UTC"),
-            spec.text("contentType") or "",
+            timezone,
+            content_type,
             encoded if encoded is not None else (text or "").encode(),
-            read_destination(spec.needed_inner("sink"), each.namespace),
-            _overrides(spec),
+            sink,
+            overrides,
         )
-        spec.done()
         self.ping_sources.append(source)
 
     def _sink_binding(self, each: _Object, spec: Fields) -> None:
-        subject = spec.needed_inner("subject")
-        if subject.raw("selector") is not None:
-            raise subject.error("selector", "is not implemented: name the subject")
-        binding = SinkBinding(
-            each.namespace,
-            each.name,
-            read_ref(subject, each.namespace),
-            read_destination(spec.needed_inner("sink"), each.namespace),
-            _overrides(spec),
-        )
+        subject = spec.attempt(lambda: _subject(spec, each.namespace))
+        sink = spec.attempt(lambda: read_destination(spec.needed_inner("sink"), each.namespace))
+        overrides = spec.attempt(lambda: _overrides(spec)) or {}
         spec.done()
-        self.sink_bindings.append(binding)
+        if subject is not None and sink is not None:
+            binding = SinkBinding(each.namespace, each.name, subject, sink, overrides)
+            self.sink_bindings.append(binding)
 
 
 def _object(file: Path, document: object) -> _Object:
@@ -254,10 +296,17 @@ def _object(file: Path, document: object) -> _Object:
     annotations = metadata.raw("annotations") or {}
     namespace = metadata.text("namespace") or "default"
     where = f"{file}: {kind}/{name}"
-    named = Fields(where, "", document)
+    named = Fields(where, "", document, [])
     for known in ("apiVersion", "kind", "metadata"):
         named.raw(known)
     return _Object(where, api_version, kind, namespace, name, annotations, named)
+
+
+def _subject(spec: Fields, namespace: str) -> Ref:
+    subject = spec.needed_inner("subject")
+    if subject.raw("selector") is not None:
+        raise subject.error("selector", "is not implemented: name the subject")
+    return read_ref(subject, namespace)
 
 
 def _overrides(spec: Fields) -> dict[str, str]:

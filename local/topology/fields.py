@@ -16,12 +16,17 @@ class Fields:
     Attributes:
         where: file and kind/name of the object, for messages.
         path: the field that this mapping is, dotted; empty for the whole object.
+        problems: collects what is wrong but does not keep the rest from being read, so that all of
+            an object is said together. Without it the first problem is raised.
 
     """
 
-    def __init__(self, where: str, path: str, value: object) -> None:
+    def __init__(
+        self, where: str, path: str, value: object, problems: list[str] | None = None
+    ) -> None:
         self.where = where
         self.path = path
+        self.problems = problems
         if not isinstance(value, Mapping):
             raise self.error("", f"must be a mapping, not {_kind(value)}")
         self._values: Mapping[str, Any] = value
@@ -37,6 +42,23 @@ class Fields:
         field = ".".join(part for part in (self.path, name) if part)
         return ManifestError(f"{self.where}: {field + ': ' if field else ''}{problem}")
 
+    def wrong(self, name: str, problem: str) -> None:
+        """Say that field `name` is wrong, and read on as if it were absent."""
+        self._collect(self.error(name, problem))
+
+    def attempt(self, read: Callable[[], T]) -> T | None:
+        """Return what `read` makes of a part of this mapping, or None when that is wrong."""
+        try:
+            return read()
+        except ManifestError as error:
+            self._collect(error)
+            return None
+
+    def _collect(self, error: ManifestError) -> None:
+        if self.problems is None:
+            raise error
+        self.problems.append(str(error))
+
     def raw(self, name: str) -> Any:
         """Return the value of `name` as YAML gave it, or None."""
         self._known.add(name)
@@ -49,6 +71,9 @@ class Fields:
 
     def text(self, name: str, *, choices: Collection[str] = ()) -> str | None:
         """Return a string, one of `choices` when there are any."""
+        return self.attempt(lambda: self._text(name, choices))
+
+    def _text(self, name: str, choices: Collection[str]) -> str | None:
         value = self.raw(name)
         if value is None:
             return None
@@ -60,13 +85,36 @@ class Fields:
 
     def needed_text(self, name: str) -> str:
         """Return a string that must be there."""
-        value = self.text(name)
-        if not value:
-            raise self.error(name, "is required")
+        (value,) = self.needed_texts(name)
         return value
+
+    def needed_texts(self, *names: str) -> list[str]:
+        """Return strings that must be there.
+
+        Raises:
+            ManifestError: a line for each that is absent or no string.
+
+        """
+        values, problems = [], []
+        for name in names:
+            try:
+                value = self._text(name, ())
+            except ManifestError as error:
+                problems.append(str(error))
+                continue
+            if not value:
+                problems.append(str(self.error(name, "is required")))
+            else:
+                values.append(value)
+        if problems:
+            raise ManifestError("\n".join(problems))
+        return values
 
     def whole(self, name: str, *, least: int = 0) -> int | None:
         """Return a whole number of at least `least`."""
+        return self.attempt(lambda: self._whole(name, least))
+
+    def _whole(self, name: str, least: int) -> int | None:
         value = self.raw(name)
         if value is None:
             return None
@@ -84,12 +132,15 @@ class Fields:
         try:
             return parse(value)
         except ValueError as error:
-            raise self.error(name, str(error)) from None
+            self.wrong(name, str(error))
+            return None
 
     def inner(self, name: str) -> Fields | None:
         """Return a mapping inside this one."""
         value = self.raw(name)
-        return None if value is None else Fields(self.where, self._path(name), value)
+        if value is None:
+            return None
+        return Fields(self.where, self._path(name), value, self.problems)
 
     def needed_inner(self, name: str) -> Fields:
         """Return a mapping inside this one that must be there."""
@@ -105,19 +156,18 @@ class Fields:
             return []
         if not isinstance(value, list):
             raise self.error(name, f"must be a list, not {_kind(value)}")
-        return [Fields(self.where, self._path(f"{name}[{i}]"), one) for i, one in enumerate(value)]
+        paths = (self._path(f"{name}[{i}]") for i in range(len(value)))
+        return [
+            Fields(self.where, path, one, self.problems)
+            for path, one in zip(paths, value, strict=True)
+        ]
 
     def done(self) -> None:
-        """Refuse whatever was not asked for.
-
-        Raises:
-            ManifestError: there are unknown fields; real admission refuses or drops them.
-
-        """
+        """Refuse whatever was not asked for; real admission refuses or drops it."""
         unknown = sorted(set(self._values) - self._known)
         if unknown:
             known = ", ".join(sorted(self._known))
-            raise self.error("", f"unknown field {', '.join(unknown)}; known here: {known}")
+            self.wrong("", f"unknown field {', '.join(unknown)}; known here: {known}")
 
     def _path(self, name: str) -> str:
         return f"{self.path}.{name}" if self.path else name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import partial
 
 from local.broker.cesql import CesqlSyntaxError, parse
 from local.topology.fields import Fields
@@ -40,15 +41,20 @@ def read_filters(spec: Fields) -> tuple[Filter, ...]:
 
     """
     old = spec.inner("filter")
-    filters = [_read(each) for each in spec.inners("filters")]
+    filters = _read_all(spec.inners("filters"))
     attributes: tuple[tuple[str, str], ...] = ()
     if old:
         inner = old.inner("attributes")
         old.done()
         attributes = tuple(read_attributes(inner).items()) if inner else ()
     if filters:
-        return tuple(filters)
+        return filters
     return (Filter("attributes", attributes),) if attributes else ()
+
+
+def _read_all(all_fields: list[Fields]) -> tuple[Filter, ...]:
+    read = (fields.attempt(partial(_read, fields)) for fields in all_fields)
+    return tuple(each for each in read if each is not None)
 
 
 def _read(fields: Fields) -> Filter:
@@ -71,7 +77,7 @@ def _read(fields: Fields) -> Filter:
     parts = [fields.needed_inner(dialect)] if dialect == "not" else fields.inners(dialect)
     if not parts:
         raise fields.error(dialect, "needs at least one filter")
-    return Filter(dialect, filters=tuple(_read(each) for each in parts))
+    return Filter(dialect, filters=_read_all(parts))
 
 
 def read_attributes(fields: Fields) -> dict[str, str]:

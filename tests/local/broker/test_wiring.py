@@ -99,3 +99,17 @@ def test_what_loses_events_is_said_at_the_start(start_broker: StartBroker) -> No
     run = start_broker("risky", objects)
     for words in ("crashes the real dispatcher", "first failure is the last", "deadLetterSink"):
         assert "Trigger/work" in run.warned(words)
+
+
+def test_the_quickstarts_broker_works(start_broker: StartBroker, subscriber: Subscriber) -> None:
+    """A Broker of nothing but a name takes events; what was taken for the rest is said."""
+    quickstart = {
+        "apiVersion": "eventing.knative.dev/v1",
+        "kind": "Broker",
+        "metadata": {"name": "default", "namespace": "quick"},
+    }
+    objects = [quickstart, trigger("quick", "work", "default", delivery=delivery())]
+    run = start_broker("quick", objects)
+    assert run.send("quick/default", "quick-1", type="work").status_code == 202
+    subscriber.wait_for("quick-1")
+    run.warned("Broker/default", "spec.config", "retention Interest")

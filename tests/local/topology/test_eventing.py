@@ -237,17 +237,117 @@ def test_a_wrong_ping_source(tmp_path: Path, spec: dict[str, Any], says: str) ->
 
 
 def test_a_wrong_broker(tmp_path: Path) -> None:
-    """A Broker needs its class and a template; all that is wrong is said at once."""
-    classless = broker(NS, "classless")
-    classless["metadata"]["annotations"] = {}
-    memory = broker(NS, "memory")
-    del memory["spec"]["config"]
+    """Another class, a template that is nowhere, a name twice: all is said at once."""
+    kafka = broker(NS, "kafka")
+    kafka["metadata"]["annotations"] = {"eventing.knative.dev/broker.class": "Kafka"}
+    kafka["spec"]["deliveries"] = {}
     with pytest.raises(ManifestError) as caught:
-        load(tmp_path, classless, memory, broker(NS, "lost"), broker(NS, "lost"), trigger(NS, "t"))
+        load(tmp_path, kafka, broker(NS, "lost"), broker(NS, "lost"), trigger(NS, "t"))
     lines = str(caught.value).splitlines()
-    for words in ("MTChannelBasedBroker", "InMemoryChannel", "no ConfigMap shop/channel", "twice"):
+    for words in ("write MTChannelBasedBroker", "no ConfigMap shop/channel", "twice", "deliveries"):
         assert any(words in line for line in lines), words
     assert any("Trigger/t: spec.broker" in line for line in lines)
+
+
+def test_what_a_cluster_fills_in_is_filled_in_with_a_warning(tmp_path: Path) -> None:
+    """The quickstart's Broker, the cluster's ConfigMap, and a template without spec: durable."""
+    bare = channel(NS)
+    bare["data"]["channel-template-spec"] = (
+        "apiVersion: messaging.knative.dev/v1alpha1\nkind: NatsJetStreamChannel\n"
+    )
+    quickstart = {
+        "apiVersion": "eventing.knative.dev/v1",
+        "kind": "Broker",
+        "metadata": {"name": "default", "namespace": NS},
+    }
+    of_cluster = broker(NS, "of-cluster", "config-br-default-channel")
+    of_cluster["spec"]["config"]["namespace"] = "knative-eventing"
+    work = trigger(NS, "work", "default", delivery=delivery())
+    eventing = load(tmp_path, bare, quickstart, of_cluster, broker(NS, "bare"), work)
+    assert [each.broker for each in eventing.triggers] == [f"{NS}/default"]
+    for each in eventing.brokers:
+        template = each.channel
+        assert (template.stream.retention, template.stream.storage) == ("Interest", "File")
+        assert (template.stream.max_age, template.stream.max_bytes) == (604_800, 2_147_483_648)
+        assert (template.stream.discard, template.consumer.deliver_policy) == ("New", "New")
+        assert (template.consumer.ack_wait, template.consumer.max_ack_pending) == (30, 100)
+    warnings = [text.removeprefix(f"{tmp_path}/all.yaml: ") for text in eventing.warnings]
+    for start in (
+        "ConfigMap/channel: data.channel-template-spec: spec: is missing; taken here: Nats",
+        "Broker/default: metadata.annotations: eventing.knative.dev/broker.class is missing",
+        "Broker/default: spec.config: is missing; taken here: NatsJetStreamChannel with",
+        "Broker/of-cluster: spec.config.name: knative-eventing/config-br-default-channel is",
+    ):
+        assert sum(text.startswith(start) for text in warnings) == 1, start
+    assert len(warnings) == 4
+
+
+def test_everything_wrong_with_an_object_is_said_at_once(tmp_path: Path) -> None:
+    """One round of corrections is enough, whichever fields are wrong."""
+    wrong = trigger(NS, "work", "absent", delivery=delivery(retry=-1, policy="cubic", delay="1s"))
+    wrong["spec"]["filters"] = [{"exact": {"Type": "a"}}, {"cesql": "type ="}]
+    wrong["spec"]["subscriber"] = {"ref": {"namespace": 3}}
+    wrong["spec"]["delivery"]["deadLetterSink"] = {"uri": "/path"}
+    wrong["spec"]["brokr"] = "main"
+    template = channel(NS, stream={"retention": "interest", "maxAge": "P7D"}, ackWait="PT30S")
+    clock = ping(schedule="* *", timezone="Mars/Olympus", sink=None)
+    with pytest.raises(ManifestError) as caught:
+        load(tmp_path, template, wrong, clock, binding(subject={}, sink={"uri": "/x"}))
+    file = f"{tmp_path}/all.yaml: "
+    said = str(caught.value).splitlines()
+    lines = [line.removeprefix(file) for line in said if line.startswith(file)]
+    for start in (
+        "ConfigMap/channel: data.channel-template-spec.spec.stream.config.retention:",
+        "ConfigMap/channel: data.channel-template-spec.spec.stream.config.maxAge:",
+        "ConfigMap/channel: data.channel-template-spec.spec.consumerConfigTemplate.ackWait:",
+        "Trigger/work: spec.filters[0].exact.Type:",
+        "Trigger/work: spec.filters[1].cesql:",
+        "Trigger/work: spec.subscriber.ref.namespace:",
+        "Trigger/work: spec.subscriber.ref.apiVersion:",
+        "Trigger/work: spec.subscriber.ref.kind:",
+        "Trigger/work: spec.subscriber.ref.name:",
+        "Trigger/work: spec.delivery.retry:",
+        "Trigger/work: spec.delivery.backoffPolicy:",
+        "Trigger/work: spec.delivery.backoffDelay:",
+        "Trigger/work: spec.delivery.deadLetterSink:",
+        "Trigger/work: spec: unknown field brokr",
+        "Trigger/work: spec.broker: there is no Broker shop/absent",
+        "PingSource/clock: spec.schedule:",
+        "PingSource/clock: spec.timezone:",
+        "PingSource/clock: spec.sink:",
+        "SinkBinding/to-main: spec.subject.apiVersion:",
+        "SinkBinding/to-main: spec.subject.kind:",
+        "SinkBinding/to-main: spec.subject.name:",
+        "SinkBinding/to-main: spec.sink:",
+    ):
+        assert sum(line.startswith(start) for line in lines) == 1, (start, lines)
+    assert len(lines) == 22
+
+
+@pytest.mark.parametrize(
+    ("api_version", "kind", "meant"),
+    [
+        ("eventing.knative.dev/v1", "Brokr", "Broker"),
+        ("eventing.knative.dev/v1", "trigger", "Trigger"),
+        ("sources.knative.dev/v1", "PingSources", "PingSource"),
+        ("messaging.knative.dev/v1", "SinkBindng", "SinkBinding"),
+    ],
+)
+def test_a_misspelt_kind(tmp_path: Path, api_version: str, kind: str, meant: str) -> None:
+    """It is refused by name, with the kind that was meant."""
+    wrong = {"apiVersion": api_version, "kind": kind, "metadata": {"name": "main"}}
+    with pytest.raises(ManifestError, match=f"{kind}/main: kind: '{kind}' is no .* write {meant}$"):
+        load(tmp_path, wrong)
+
+
+def test_a_kind_of_knative_that_is_not_run_here(tmp_path: Path) -> None:
+    """It is passed over with a warning, not among what means nothing to a broker."""
+    metadata = {"name": "watch"}
+    source = {"apiVersion": "sources.knative.dev/v1", "kind": "ApiServerSource"}
+    eventing = load(tmp_path, {**source, "metadata": metadata})
+    (warning,) = eventing.warnings
+    assert "ApiServerSource/watch: kind: 'ApiServerSource' is ignored" in warning
+    assert not eventing.ignored
 
 
 def test_an_empty_directory_and_broken_yaml(tmp_path: Path) -> None:
