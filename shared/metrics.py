@@ -31,6 +31,12 @@ CANDLES_LATE: Final = Counter(
     "kandle_candles_late", "Candles that ticks came for after they had left the live state."
 )
 CANDLES_EVICTED: Final = Counter("kandle_candles_evicted", "Candles that left the live state.")
+CANDLES_SAMPLED: Final = Counter(
+    "kandle_candles_sampled", "Closed candles held against their stored ticks."
+)
+CANDLES_DIFFER: Final = Counter(
+    "kandle_candles_differ", "Sampled candles that differ from their stored ticks: must stay 0."
+)
 CANDLES_REPAIRED: Final = Counter("kandle_candles_repaired", "Candles recomputed from storage.")
 EVENTS_RECONCILED: Final = Counter(
     "kandle_events_reconciled", "Stored events that had not been applied, applied by the clock."

@@ -17,6 +17,7 @@ from functions.candle_aggregate.group import Group
 from functions.candle_aggregate.publish import STAGE, publication, together
 from functions.candle_aggregate.reconcile import aggregated_before, reconcile
 from functions.candle_aggregate.repair import repair
+from functions.candle_aggregate.sample import sample
 from functions.candle_aggregate.store import Store
 from shared import events, metrics
 from shared.adapter.app import Outcome
@@ -31,6 +32,7 @@ GROUP_TICKS: Final = 100_000
 EVICT_EACH_S: Final = 5
 REPAIR_EACH_S: Final = 2
 RECONCILE_EACH_S: Final = 10
+SAMPLE_EACH_S: Final = 20
 
 
 @dataclass(slots=True)
@@ -115,6 +117,8 @@ class Aggregate:
             if second % RECONCILE_EACH_S == 0:
                 for applied in reconcile(store, self.postgres, self.rules, epoch, now_us):
                     yield self._published(store, applied, now_us)
+            if second % SAMPLE_EACH_S == 0:
+                sample(store, self.postgres, self.rules, now_us)
         if second % REPAIR_EACH_S == 0:
             yield repair(self.stores, self.postgres, self.rules, now_us)
 

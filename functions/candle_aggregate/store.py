@@ -222,6 +222,12 @@ class Store:
             )
         return [int(member) for member in members]
 
+    def some_instruments(self, count: int) -> list[str]:
+        """Return a few instruments, chosen by chance."""
+        with translated():
+            members = cast(list[bytes], self._client.srandmember(self.keys.instruments, count))
+        return [member.decode() for member in members]
+
     def blocks_before(self, name: str, minute: int) -> list[tuple[int, str]]:
         """Return (minute, block) of seen trades in state, of minutes before the given one."""
         with translated():

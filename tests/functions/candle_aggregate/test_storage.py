@@ -18,15 +18,17 @@ from functions.candle_aggregate.evict import evict
 from functions.candle_aggregate.publish import publication
 from functions.candle_aggregate.reconcile import aggregated_before, reconcile
 from functions.candle_aggregate.repair import repair
+from functions.candle_aggregate.sample import sample
 from functions.candle_aggregate.store import Store
 from functions.persist.handler import Persist
 from functions.persist.writer import Writer
 from shared import events
 from shared.adapter.app import Outcome
 from shared.adapter.event import Event, OutgoingEvent
+from shared.candle import CandleState
 from shared.errors import TransientError
 from shared.kernel import CandleKey
-from shared.state import Keys
+from shared.state import Keys, pack
 from shared.stores.postgres import Postgres
 from shared.timeframes import parse_ladder
 from tests.functions.candle_aggregate.reference import Tick, as_columns, reference_candles
@@ -297,6 +299,28 @@ def test_a_rebuild_repairs_what_was_waiting_for_candles_of_long_ago(house: House
     house.deliver(repair([house.store], house.postgres, RULES, NOW_US))
     assert house.stored()["A", "1m", 0][0] == 4
     assert house.stored()["A", "5m", 0][0] == 16
+
+
+def test_a_sampled_candle_that_differs_from_its_ticks_is_told(house: House) -> None:
+    """Equal ones are silent; one that was tampered with is not; fresh ones are not judged."""
+    rows = ticks(0, 40)
+    house.store_ticks("e1", rows)
+    house.apply("e1", rows)
+    much_later = NOW_US + 180_000_000
+    assert all(sample(house.store, house.postgres, RULES, much_later) == [] for _ in range(20))
+    for start in house.store.candles("A", "1m", 100):
+        key = house.store.keys.candle("A", "1m", start)
+        read = house.store.read([key])[key]
+        assert read.value is not None
+        state = CandleState.decode(read.value)
+        state.bar = replace(state.bar, trade_count=99)
+        house.client.set(key, pack(read.number, state.encode()))
+    assert sample(house.store, house.postgres, RULES, NOW_US + 60_000_000) == []
+    found = [
+        key for _ in range(30) for key in sample(house.store, house.postgres, RULES, much_later)
+    ]
+    assert found
+    assert {key[:2] for key in found} == {("A", "1m")}
 
 
 def test_one_holder_rebuilds(house: House) -> None:
