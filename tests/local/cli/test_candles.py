@@ -8,7 +8,8 @@ from urllib.parse import parse_qs, urlsplit
 
 from local.cli.candles import shown_vwap, state, utc
 from tests.local.cli.running import instance, invoke, process, refusal
-from tests.local.feeds.receivers import Answer, HttpReceiver, Request, closed_port, http_receiver
+from tests.local.feeds.receivers import Answer, HttpReceiver, Request, http_receiver
+from tests.platform import free_port
 
 MINUTE_MS = 60_000
 START_MS = 1570752000000  # 2019-10-11T00:00Z
@@ -121,7 +122,7 @@ def test_the_detail_of_a_problem_is_what_is_shown() -> None:
 
 def test_a_range_that_ends_before_it_begins_is_refused() -> None:
     """Both ends are named, as they were given; nobody is asked."""
-    url = f"http://127.0.0.1:{closed_port()}"
+    url = f"http://127.0.0.1:{free_port()}"
     for since, until in [("2019-10-12", "2019-10-11"), ("-1h", "-24h"), ("1000", "1000")]:
         told = refusal("candles", "S", "--from", since, "--to", until, "--api-url", url)
         assert told.startswith(f"--from {since} is not before --to {until}")
@@ -129,7 +130,7 @@ def test_a_range_that_ends_before_it_begins_is_refused() -> None:
 
 def test_an_api_that_is_away_is_told(tmp_path: Path) -> None:
     """Neither a refused connection nor a missing instance is a traceback."""
-    nowhere = f"http://127.0.0.1:{closed_port()}"
+    nowhere = f"http://127.0.0.1:{free_port()}"
     assert "is the instance up?" in refusal("candles", "A", "--api-url", nowhere)
     assert "kandle up" in refusal("candles", "A", "--data-dir", tmp_path)
 

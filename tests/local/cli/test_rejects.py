@@ -17,7 +17,7 @@ from local.cli.errors import CliError
 from local.cli.rejects import excerpt
 from shared.stores.migrations import migrate
 from tests.local.cli.running import instance
-from tests.local.feeds.receivers import closed_port
+from tests.platform import free_port
 
 NOW = datetime.now(UTC)
 NOW_US = int(NOW.timestamp()) * 1_000_000
@@ -122,7 +122,7 @@ def test_the_running_instance_is_asked(filled: str, tmp_path: Path) -> None:
 
 def test_a_database_that_cannot_be_read_is_told(database: str) -> None:
     """Away, no URL at all, or never used by Kandle: one line, and never the password."""
-    away = refusal(url=f"postgresql://me:secret@127.0.0.1:{closed_port()}/x")
+    away = refusal(url=f"postgresql://me:secret@127.0.0.1:{free_port()}/x")
     assert "cannot read from Postgres" in away
     assert "secret" not in away
     assert "cannot read from Postgres" in refusal(url="nonsense")

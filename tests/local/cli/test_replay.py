@@ -11,11 +11,11 @@ from tests.local.cli.running import instance, invoke, process, refusal
 from tests.local.feeds.receivers import (
     Answer,
     address_of,
-    closed_port,
     http_receiver,
     received,
     udp_receiver,
 )
+from tests.platform import free_port
 
 LINES = [b"BTC-USD,61837.63,0.02,%d,buy,%d" % (1700000000000 + n, n) for n in range(3_000)]
 
@@ -81,7 +81,7 @@ def test_mistakes_are_told_in_one_line(ticks: Path, tmp_path: Path) -> None:
     """Files, formats, speeds and addresses that cannot be used are named, without a traceback."""
     bad = tmp_path / "bad.csv"
     bad.write_text("BTC-USD,1.5\nBTC-USD,wrong\n")
-    nowhere = f"127.0.0.1:{closed_port()}"
+    nowhere = f"127.0.0.1:{free_port()}"
     for arguments, message in [
         ((tmp_path / "none.csv", "--udp-addr", nowhere), "no such file"),
         ((ticks, "--format", "xls", "--udp-addr", nowhere), "the formats are binance-ws, csv"),

@@ -36,13 +36,6 @@ def received(receiver: socket.socket) -> list[bytes]:
         return datagrams
 
 
-def closed_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
-        taken.bind(("127.0.0.1", 0))
-        port: int = taken.getsockname()[1]
-        return port
-
-
 @dataclass
 class Answer:
     status: int = 202

@@ -15,7 +15,7 @@ from local.supervisor import child
 from local.supervisor.component import Component, Kind, NotReadyError
 from local.supervisor.keeper import Keeper, State
 from local.supervisor.leftovers import ProcessRecord
-from tests.local.supervisor.up_process import until
+from tests.local.broker.processes import eventually
 
 SLEEPS = (sys.executable, "-c", "import time; print('up', flush=True); time.sleep(60)")
 FAILS = (sys.executable, "-c", "print('no such table'); raise SystemExit(3)")
@@ -168,7 +168,7 @@ def test_what_it_started_itself_ends_with_it(component: Component) -> None:
         return grandchild
 
     grandchild = asyncio.run(kill())
-    until(lambda: not psutil.pid_exists(grandchild), 5)
+    eventually(lambda: not psutil.pid_exists(grandchild), 5)
 
 
 def test_a_log_that_has_grown_is_rotated(

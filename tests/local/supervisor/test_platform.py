@@ -18,20 +18,17 @@ import pytest
 
 from local.servers.server import Place
 from local.servers.valkey import valkey
+from tests import platform
+from tests.local.broker.processes import eventually
+from tests.local.feeds.receivers import http_receiver
 from tests.local.servers.running import Running
-from tests.local.supervisor.up_process import Up, as_json, until
+from tests.local.supervisor.up_process import Up, as_json, tiny_topology
 
 STOPS_WITHIN_S = 10.0
 
 
 def kandle(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "local.cli.main", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    return platform.kandle(*map(str, arguments), check=False)
 
 
 def test_it_stops_without_leftovers_and_goes_on_where_it_stopped(
@@ -69,7 +66,7 @@ def test_an_interrupted_start_leaves_nothing(
     """A stop during the start ends whatever had started by then."""
     data_dir = tmp_path / "data"
     with Up(data_dir, *only_a_broker, environment=given_s3) as up:
-        until((data_dir / "lock").exists, 10)
+        eventually((data_dir / "lock").exists, 10)
         deadline = time.monotonic() + after_s
         while time.monotonic() < deadline:
             up.children()
@@ -88,7 +85,7 @@ def test_what_dies_is_brought_back(
         before = {each.name: each for each in up.ready().instance().components}
         for name in ("valkey", "broker"):
             os.kill(up.child(name), signal.SIGKILL)
-        until(
+        eventually(
             lambda: {up.child(name) for name in ("valkey", "broker")}.isdisjoint(
                 {before["valkey"].pid, before["broker"].pid, 0}
             ),
@@ -96,11 +93,11 @@ def test_what_dies_is_brought_back(
         )
         after = {each.name: each for each in up.instance().components}
         assert {each.url for each in after.values()} == {each.url for each in before.values()}
-        until(lambda: "! broker is back" in up.output and "! valkey is back" in up.output, 10)
+        eventually(lambda: "! broker is back" in up.output and "! valkey is back" in up.output, 10)
         assert httpx.get(f"{after['broker'].url}/readyz").is_success
         assert "! valkey died (killed by SIGKILL)" in up.output
-        restarts = until(lambda: up.restarts() if "broker" in up.restarts() else None, 5)
-        assert set(restarts) == {"valkey", "broker"}
+        eventually(lambda: "broker" in up.restarts(), 5)
+        assert set(up.restarts()) == {"valkey", "broker"}
 
 
 def test_a_killed_supervisor_leaves_no_orphans_and_no_obstacle(
@@ -112,7 +109,7 @@ def test_a_killed_supervisor_leaves_no_orphans_and_no_obstacle(
         up.ready()
         os.kill(up.process.pid, signal.SIGKILL)
         up.process.wait()
-        until(lambda: not up.living(), STOPS_WITHIN_S)
+        eventually(lambda: not up.living(), STOPS_WITHIN_S)
     assert "kandle up" in kandle("status", "--data-dir", data_dir).stderr
     with Up(data_dir, *only_a_broker, environment=given_s3) as again:
         again.ready()
@@ -127,7 +124,7 @@ def test_others_see_the_running_instance(
     data_dir = tmp_path / "data"
     with Up(data_dir, *only_a_broker, environment=given_s3) as up:
         up.ready()
-        until(up.status, 10)
+        eventually(up.status, 10)
         status = as_json(kandle("status", "--json", "--data-dir", data_dir).stdout)
         assert status["pid"] == up.process.pid
         assert status["dead_letters"] == 0
@@ -151,6 +148,62 @@ def test_others_see_the_running_instance(
         assert f"in use by process {up.process.pid} since" in second.stderr
         assert "--data-dir" in second.stderr
         assert (data_dir / "run" / "instance.json").exists()
+
+
+_TRIGGER = """\
+apiVersion: eventing.knative.dev/v1
+kind: Trigger
+metadata: {{name: {name}, namespace: test}}
+spec:
+  broker: events
+  subscriber: {subscriber}
+  delivery: {{retry: 1, backoffPolicy: linear, backoffDelay: PT0.1S{sink}}}
+"""
+
+
+def test_what_other_sinks_got_and_what_is_lost_is_counted(
+    tmp_path: Path, given_s3: Mapping[str, str]
+) -> None:
+    """Dead letters need not go to our stream, nor need there be a sink; unready says why."""
+    directory = tiny_topology(tmp_path / "eventing")
+    away = f"{{uri: http://127.0.0.1:{platform.free_port()}}}"
+    absent = "{ref: {apiVersion: serving.knative.dev/v1, kind: Service, name: absent}}"
+    with http_receiver() as sink:
+        triggers = [
+            _TRIGGER.format(name=name, subscriber=subscriber, sink=kept)
+            for name, subscriber, kept in [
+                ("kept", away, f", deadLetterSink: {{uri: {sink.url}}}"),
+                ("lost", away, ""),
+                ("absent", absent, ""),
+            ]
+        ]
+        (directory / "triggers.yaml").write_text("---\n".join(triggers))
+        arguments = ("--functions", "none", "--eventing", str(directory))
+        with Up(tmp_path / "data", *arguments, environment=given_s3) as up:
+            broker = up.ready().instance().env["K_SINK"]
+            for number in range(2):
+                event = {"specversion": "1.0", "id": str(number), "type": "t", "source": "/t"}
+                headers = {f"ce-{name}": value for name, value in event.items()}
+                assert httpx.post(broker, headers=headers, content=b"x").status_code == 202
+            eventually(lambda: up.status().get("lost") == 2, 20)
+            eventually(lambda: up.status()["dead_letters"] == 2, 20)
+            status = up.status()
+    assert (status["dead_letters"], status["dead_lettered"], status["lost"]) == (2, 2, 2)
+    assert status["unready"].keys() == {"test/absent"}
+    assert "absent.test.svc.cluster.local" in status["unready"]["test/absent"]
+
+
+def test_what_does_not_stop_is_killed_in_time_and_told(
+    tmp_path: Path, only_a_broker: tuple[str, ...], given_s3: Mapping[str, str]
+) -> None:
+    """What the others do not need is given to it first; the line names its log."""
+    with Up(tmp_path / "data", *only_a_broker, environment=given_s3) as up:
+        up.ready()
+        os.kill(up.child("valkey"), signal.SIGSTOP)
+        assert 5 < up.stop() < STOPS_WITHIN_S
+        assert up.left() == []
+        assert "! valkey did not stop within" in up.output
+        assert "logs/valkey.log" in up.output
 
 
 def test_a_port_in_use_is_named(tmp_path: Path) -> None:
@@ -215,6 +268,6 @@ def test_the_second_interrupt_kills_at_once(
         stopped = up.child("valkey")
         os.kill(stopped, signal.SIGSTOP)  # it would not answer the first
         up.process.send_signal(signal.SIGINT)
-        until(lambda: "stopping" in up.output, 5)
+        eventually(lambda: "stopping" in up.output, 5)
         assert up.stop(signal.SIGINT) < 2.0
         assert up.left() == []

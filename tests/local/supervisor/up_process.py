@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -16,6 +14,9 @@ from typing import Any, Self
 import psutil
 
 from local.instance import Instance, load_status
+from tests.local.broker.processes import eventually
+from tests.platform import KANDLE
+from tests.platform import environment as platform_environment
 
 _EVENTING = """\
 apiVersion: v1
@@ -48,15 +49,6 @@ def tiny_topology(directory: Path) -> Path:
     return directory
 
 
-def until(condition: Callable[[], Any], within_s: float) -> Any:
-    """Wait until a condition holds; return what it returned."""
-    deadline = time.monotonic() + within_s
-    while not (found := condition()):
-        assert time.monotonic() < deadline, f"not within {within_s} s"
-        time.sleep(0.05)
-    return found
-
-
 class Up:
     """A `kandle up`, stopped at the end of the context; whatever is left of it is killed."""
 
@@ -67,10 +59,10 @@ class Up:
         self._output = data_dir.with_name(data_dir.name + ".out")
         with self._output.open("wb") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "local.cli.main", "up", "--data-dir", data_dir, *arguments],
+                [*KANDLE, "up", "--data-dir", data_dir, *arguments],
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, **(environment or {})},
+                env={**platform_environment(), **(environment or {})},
             )
         self._seen: dict[int, psutil.Process] = {}
 
@@ -105,7 +97,7 @@ class Up:
             assert self.process.poll() is None, self.output
             return any(line.startswith("ready") for line in self.output.splitlines())
 
-        until(is_ready, 60)
+        eventually(is_ready, 60)
         self.children()
         return self
 
