@@ -11,7 +11,7 @@ from pathlib import Path
 
 import uvloop
 
-from local.broker.process import BrokerProcess
+from local.broker.process import DRAIN_SECONDS, BrokerProcess
 from local.errors import PlatformError, UsageError
 from local.topology.eventing import load_eventing
 
@@ -40,6 +40,7 @@ def main() -> int:
             _read_addresses(arguments.addresses),
             nats_url,
             arguments.port,
+            _drain_seconds(os.environ.get("DRAIN_S")),
         )
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(process.run())
@@ -47,6 +48,14 @@ def main() -> int:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
     return 0
+
+
+def _drain_seconds(text: str | None) -> int:
+    if not text:
+        return DRAIN_SECONDS
+    if not (text.isascii() and text.isdigit()):
+        raise UsageError(f"DRAIN_S={text!r} is not a whole number of seconds")
+    return int(text)
 
 
 def _read_addresses(path: Path) -> dict[str, str]:

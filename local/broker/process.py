@@ -22,7 +22,7 @@ from local.broker.ping import run_ping_source
 from local.broker.stats import BrokerCounts, LoudWarnings
 from local.topology.eventing import Eventing
 
-STOP_SECONDS = 5.0
+DRAIN_SECONDS = 5
 RETRY_SECONDS = 0.5
 
 
@@ -30,9 +30,15 @@ class BrokerProcess:
     """Every Broker, Trigger and PingSource of one topology."""
 
     def __init__(
-        self, eventing: Eventing, services: Mapping[str, str], nats_url: str, port: int
+        self,
+        eventing: Eventing,
+        services: Mapping[str, str],
+        nats_url: str,
+        port: int,
+        drain_seconds: int = DRAIN_SECONDS,
     ) -> None:
         self._eventing = eventing
+        self._drain_seconds = drain_seconds
         self._port = port
         self._warnings = LoudWarnings()
         self._addresses = Addresses(services, f"http://127.0.0.1:{port}")
@@ -97,7 +103,7 @@ class BrokerProcess:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await asyncio.gather(*(each.stop(STOP_SECONDS) for each in self._dispatchers))
+        await asyncio.gather(*(each.stop(self._drain_seconds) for each in self._dispatchers))
         server.should_exit = True
 
     def _wire(self, http: HttpClient) -> None:
