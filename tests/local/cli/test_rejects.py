@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
@@ -19,8 +19,10 @@ from shared.stores.migrations import migrate
 from tests.local.cli.running import instance
 from tests.platform import free_port
 
-NOW = datetime.now(UTC)
-NOW_US = int(NOW.timestamp()) * 1_000_000
+DAY = timedelta(days=1)
+NEWEST = datetime.now(UTC).replace(microsecond=0) - DAY
+NEWEST_US = int(NEWEST.timestamp()) * 1_000_000
+"""A day ago, so that the age of a reject is the same however long the tests before took."""
 
 app = typer.Typer(pretty_exceptions_enable=False)
 rejects.register(app)
@@ -40,7 +42,7 @@ def refusal(*arguments: object, url: str | None = None) -> str:
 
 @pytest.fixture
 def filled(database: str) -> str:
-    """A database with five rejects, a minute apart, the newest just now."""
+    """A database with five rejects, an hour apart, the newest a day old."""
     rows = [
         ("bad_symbol", "SYMBOL must be ...", b"'; DROP TABLE rejects; --,1"),
         ("bad_price", "PRICE 'NaN' is no decimal", b"BTC-USD,NaN"),
@@ -53,7 +55,7 @@ def filled(database: str) -> str:
         for n, (code, detail, original) in enumerate(rows):
             connection.execute(
                 "INSERT INTO rejects VALUES ('e', %s, %s, %s, %s, %s, 'udp-1', %s)",
-                (n, code, detail, original, NOW_US - (4 - n) * 60_000_000, n),
+                (n, code, detail, original, NEWEST_US - (4 - n) * 3_600_000_000, n),
             )
     return database
 
@@ -89,7 +91,7 @@ def test_json_lines_hold_the_original_whole(filled: str) -> None:
     assert base64.b64decode(found[2]["original_base64"]) == b"\xff\x00BTC\x1b]0;owned\x07\r\n"
     assert found[4]["original_bytes"] == 60_008
     assert len(found[4]["original"]) == rejects.EXCERPT_CHARS
-    assert datetime.fromisoformat(found[4]["time"]).timestamp() * 1e6 == NOW_US
+    assert datetime.fromisoformat(found[4]["time"]).timestamp() * 1e6 == NEWEST_US
     assert "bad_price: 3" in told.stderr
 
 
@@ -97,8 +99,8 @@ def test_rejects_are_chosen_by_text_code_and_time(filled: str) -> None:
     """Each option narrows the list and the counts; what is given is a value, never SQL."""
     assert listed(filled, "--symbol-contains", "BTC") == [1, 2, 4]
     assert listed(filled, "--symbol-contains", "BTC", "--code", "bad_price") == [1, 4]
-    assert listed(filled, "--since", "-150s") == [2, 3, 4]
-    assert listed(filled, "--since", NOW_US // 1000) == [4]
+    assert listed(filled, "--since", "-1590m") == [2, 3, 4]
+    assert listed(filled, "--since", NEWEST_US // 1000) == [4]
     assert listed(filled, "--symbol-contains", "'; DROP TABLE rejects; --") == [0]
     assert listed(filled, "--code", "x' OR 'a' = 'a") == []
     assert listed(filled, "--symbol-contains", "%") == []
