@@ -54,11 +54,6 @@ class Keys:
         """Sorted set: `<timeframe>:<instrument>` by when (ms) to look for candles to let go."""
         return f"{{{self.shard}}}:evictable"
 
-    @property
-    def reconciled(self) -> str:
-        """Until when (us, clock of Postgres) stored events are known to be applied."""
-        return f"{{{self.shard}}}:reconciled"
-
     def marker(self, event_id: str) -> str:
         """Present when the event has been applied."""
         return f"{{{self.shard}}}:applied:{event_id}"

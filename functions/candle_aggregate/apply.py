@@ -69,10 +69,14 @@ class Rules:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TickEvent:
-    """An event to apply: its id, which is its marker, and its ticks."""
+    """An event to apply: its id, which is its marker, and its ticks.
+
+    `may_repeat`: a client may send it again under the same id with new receive times.
+    """
 
     id: str
     ticks: Ticks
+    may_repeat: bool = False
 
     @property
     def received_us(self) -> int:
@@ -170,13 +174,14 @@ def _unseen_ticks(
     blocks: dict[str, dict[BlockKey, NDArray[np.int64]]],
     instruments: dict[str, Instrument],
 ) -> list[TickEvent]:
-    """Drop ticks whose trade was counted. Below the last floor nothing is counted, or kept."""
-    longest = rules.ladder[-1].name
+    """Drop ticks whose trade was counted. Below every floor nothing is counted, or kept."""
+    names = [timeframe.name for timeframe in rules.ladder]
+    floors = {name: each.lowest_floor(names) for name, each in instruments.items()}
     live = {
         event.id: {
             key: rows
             for key, rows in blocks[event.id].items()
-            if key[1] * MINUTE_US >= instruments[key[0]].floor(longest)
+            if key[1] * MINUTE_US >= floors[key[0]]
         }
         for event in events
     }

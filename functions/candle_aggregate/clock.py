@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Final
 
 from functions.candle_aggregate.apply import Rules, put_candle, recompute_due, revised
@@ -66,6 +67,6 @@ def unconfirmed_late(
     """Return late batches that have waited for their confirmation too long, by event."""
     return {
         event_id: batch
-        for event_id, (since_ms, batch) in store.late().items()
+        for event_id, (since_ms, batch) in islice(store.late().items(), RESEND_AT_ONCE)
         if now_us // 1000 - since_ms >= after_ms
     }

@@ -9,7 +9,7 @@ from typing import Final
 from psycopg import Connection
 
 from functions.candle_aggregate.apply import Rules
-from functions.candle_aggregate.instrument import Instrument
+from functions.candle_aggregate.instrument import NO_FLOOR, Instrument
 from functions.candle_aggregate.seen import MINUTE_US
 from functions.candle_aggregate.store import Step, Store, Versioned
 from shared import metrics
@@ -102,9 +102,10 @@ def _let_go(
         read_instrument,
         pack(read_instrument.number + 1, raised.encode()),
     )
-    if timeframe == rules.ladder[-1]:
+    lowest = raised.lowest_floor(each.name for each in rules.ladder)
+    if lowest > NO_FLOOR:
         # No candle of any timeframe counts these minutes any more.
-        for minute, block in store.blocks_before(name, floor // MINUTE_US):
+        for minute, block in store.blocks_before(name, lowest // MINUTE_US):
             step.index("DEL", store.keys.seen(name, minute, block))
             step.index("ZREM", store.keys.blocks(name), f"{minute}:{block}")
 

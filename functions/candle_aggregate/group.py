@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from functions.candle_aggregate.apply import Applied, TickEvent
+from shared.errors import TransientError
 
 ApplyAll = Callable[[Sequence[TickEvent]], tuple[Applied, list[str]]]
 
@@ -77,9 +78,16 @@ class Group:
     def _run(self, group: list[_Waiting]) -> None:
         try:
             applied, repeated = self._apply_all([each.event for each in group])
-        except Exception as error:  # noqa: BLE001 (every waiting thread raises it)
+        except TransientError as error:
             for each in group:
                 each.error, each.done = error, True
+            return
+        except Exception as error:  # noqa: BLE001 (raised by the event's own thread)
+            if len(group) == 1:
+                group[0].error, group[0].done = error, True
+                return
+            for each in group:  # one of them is at fault: the others must not suffer for it
+                self._run([each])
             return
         without_open = Applied(applied.closed, {}, applied.late)
         first = True

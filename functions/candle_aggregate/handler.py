@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -22,10 +23,12 @@ from functions.candle_aggregate.store import Store
 from shared import events, metrics
 from shared.adapter.app import Outcome
 from shared.adapter.event import Event
-from shared.errors import PermanentError
+from shared.errors import PermanentError, TransientError
 from shared.late import encode_late
 from shared.stores.postgres import Postgres
 from shared.ticks import Ticks
+
+log = logging.getLogger(__name__)
 
 CLOCK_MAX_AGE_S: Final = 5.0
 GROUP_TICKS: Final = 100_000
@@ -63,7 +66,9 @@ class Aggregate:
             return Outcome()
         store = self._store(event)
         now_us = time.time_ns() // 1000
-        applied = self._group(store).apply(TickEvent(event.id, ticks))
+        applied = self._group(store).apply(
+            TickEvent(event.id, ticks, events.IDEMPOTENCY_KEY in event.attributes)
+        )
         if applied is None:
             # Applied before: what that delivery may not have emitted any more is emitted now.
             metrics.EVENTS_REPEATED.labels(STAGE).inc()
@@ -90,7 +95,7 @@ class Aggregate:
 
     def _store(self, event: Event) -> Store:
         shard = event.attributes.get(events.SHARD, "0")
-        if not shard.isdigit() or int(shard) >= len(self.stores):
+        if not (shard.isascii() and shard.isdigit()) or int(shard) >= len(self.stores):
             raise PermanentError(
                 "unknown_shard",
                 f"shard {shard} of {len(self.stores)}: SHARDS must be the same as in normalize",
@@ -112,14 +117,23 @@ class Aggregate:
             waiting = {**unconfirmed(store, now_us), **closed}
             shown = self.conflation.offer(closed.values(), now_us)
             yield publication(store, waiting, unconfirmed_late(store, now_us), shown)
-            if second % EVICT_EACH_S == 0:
-                evict(store, self.postgres, self.rules, epoch, now_us)
-            if second % RECONCILE_EACH_S == 0:
-                for applied in reconcile(store, self.postgres, self.rules, epoch, now_us):
-                    yield self._published(store, applied, now_us)
-            if second % SAMPLE_EACH_S == 0:
-                sample(store, self.postgres, self.rules, now_us)
-        if second % REPAIR_EACH_S == 0:
+            try:
+                yield from self._with_storage(store, epoch, second, now_us)
+            except TransientError as error:
+                # What was closed above is emitted all the same; a later second does the rest.
+                log.warning("the clock's work with storage waits: %s", error)
+
+    def _with_storage(
+        self, store: Store, epoch: int, second: int, now_us: int
+    ) -> Iterator[Outcome]:
+        if second % EVICT_EACH_S == 0:
+            evict(store, self.postgres, self.rules, epoch, now_us)
+        if second % RECONCILE_EACH_S == 0:
+            for applied in reconcile(store, self.postgres, self.rules, epoch, now_us):
+                yield self._published(store, applied, now_us)
+        if second % SAMPLE_EACH_S == 0:
+            sample(store, self.postgres, self.rules, now_us)
+        if second % REPAIR_EACH_S == 0 and store is self.stores[0]:
             yield repair(self.stores, self.postgres, self.rules, now_us)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
@@ -34,6 +34,10 @@ class Instrument:
     def floor(self, timeframe: str) -> int:
         """Return the start (us) before which candles of the timeframe are not in the state."""
         return self.floors.get(timeframe, NO_FLOOR)
+
+    def lowest_floor(self, timeframes: Iterable[str]) -> int:
+        """Return the start (us) before which no candle of any of the timeframes is in the state."""
+        return min(self.floor(timeframe) for timeframe in timeframes)
 
     def raised(self, timeframe: str, floor_us: int) -> Instrument:
         """Return the instrument with a floor that is at least so high."""

@@ -61,7 +61,7 @@ class Settings:
 
 settings = Settings.from_env(os.environ)
 client = connect(settings.redis_url)
-postgres = Postgres(settings.database_url, size=4)
+postgres = Postgres(settings.database_url, size=2 * settings.rules.shards + 4)
 stores = [Store(client, Keys(shard)) for shard in range(settings.rules.shards)]
 
 

@@ -31,7 +31,10 @@ def publication(
     outputs = candle_events(candles, store.keys.shard)
     outputs += candle_events([s.candle for s in shown], store.keys.shard, closed=False)
     for event_id, batch in (late or {}).items():
-        outputs.append(OutgoingEvent.packed(f"{event_id}/{STAGE}/late", events.LATE, batch))
+        # Named by what it says as well: after a rebuild the same event may be late for more.
+        digest = hashlib.sha256(batch).hexdigest()[:16]
+        id_ = f"{event_id}/{STAGE}/late/{digest}"
+        outputs.append(OutgoingEvent.packed(id_, events.LATE, batch))
 
     def confirmed() -> None:
         store.mark_published(revisions)

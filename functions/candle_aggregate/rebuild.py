@@ -1,7 +1,7 @@
 """Redis lost, or new: the state is built from what Postgres holds, under a new epoch.
 
 From one snapshot of the database: the markers of the events that are stored, and the candles, seen
-trades and latest trades of the last interval of the longest timeframe of each instrument. What was
+trades and latest trades of the last two intervals of each instrument's longest timeframe. What was
 applied to the lost state but is not stored yet is brought in by reconciling. The epoch is set last:
 until then every event is answered 503, and a rebuild that is cut off begins anew.
 """
@@ -9,6 +9,7 @@ until then every event is answered 503, and a rebuild that is cut off begins ane
 from __future__ import annotations
 
 import logging
+from typing import Final
 
 from psycopg import Connection, IsolationLevel
 
@@ -32,24 +33,25 @@ log = logging.getLogger(__name__)
 
 _ABSENT = Versioned(MISSING, None)
 
+NEVER_US: Final = 2**63 - 1
+"""For an instrument of another shard: all of its ticks are older than what was rebuilt here."""
+
 
 def rebuild(store: Store, postgres: Postgres, rules: Rules, now_us: int) -> None:
     """Build a shard's state. Raises TransientError while another does, or a store is away."""
     with postgres.connection(isolation=IsolationLevel.REPEATABLE_READ) as connection:
-        if not try_lock(connection, f"kandle rebuild {store.keys.shard}"):
+        if not try_lock(connection, rebuild_lock(store)):
             raise TransientError("the live state is being rebuilt")
         if store.epoch() is not None:
             return
         epoch = next_epoch(connection)
-        row = connection.execute(
-            "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
-        ).fetchone()
-        assert row is not None
         store.clear()
         candles = 0
         begins: dict[str, int] = {}
         for name, last_us in _instruments(connection, store.keys.shard, rules.shards):
-            first_us = begins[name] = rules.ladder[-1].start_us(last_us)
+            # The interval before the last one too: its candles may be open, or not emitted yet.
+            longest = rules.ladder[-1]
+            first_us = begins[name] = longest.start_us(last_us) - longest.length_us
             found = recompute(
                 ticks_of_range(connection, name, first_us, last_us + 1), rules.ladder, now_us
             )
@@ -59,11 +61,16 @@ def rebuild(store: Store, postgres: Postgres, rules: Rules, now_us: int) -> None
         with postgres.connection() as other:
             # Committed before the epoch is set, and while the lock is held.
             _settle(connection, other, store.keys.shard, rules, begins)
-        store.begin(epoch, reconciled_us=int(row[0]))
+        store.begin(epoch)
     log.info(
         "live state of shard %d begun in epoch %d: %d candles, %d markers",
         *(store.keys.shard, epoch, candles, markers),
     )
+
+
+def rebuild_lock(store: Store) -> str:
+    """Return the name of the advisory lock that the rebuild of a shard holds."""
+    return f"kandle rebuild {store.keys.shard}"
 
 
 def _instruments(connection: Connection, shard: int, shards: int) -> list[tuple[str, int]]:
@@ -114,7 +121,7 @@ def _settle(
     for (event_id,) in rows:
         for ticks in ticks_of_event(snapshot, event_id):
             name = ticks.entries[0].name
-            older = ticks.select(ticks.event_time_us < begins[name])
+            older = ticks.select(ticks.event_time_us < begins.get(name, NEVER_US))
             partials = partial_candles(older, rules.ladder[0])
             repairs += [(*key, event_id) for key in rolled_up(partials, rules.ladder)]
     connection.cursor().executemany(

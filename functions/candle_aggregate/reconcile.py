@@ -16,6 +16,7 @@ from psycopg import Connection
 from functions.candle_aggregate.apply import Applied, Rules, TickEvent, apply_events
 from functions.candle_aggregate.store import Store
 from shared import metrics
+from shared.kernel import CandleKey, partial_candles, rolled_up
 from shared.stores.postgres import Postgres, try_lock
 from shared.stores.segments import ticks_of_event
 from shared.ticks import joined
@@ -24,8 +25,6 @@ log = logging.getLogger(__name__)
 
 GRACE_US: Final = 30_000_000
 """A younger event is probably still on its way."""
-OVERLAP_US: Final = 90_000_000
-"""A transaction's time is that of its start: it may become visible so much later."""
 EVENTS_AT_ONCE: Final = 5_000
 APPLIED_AT_ONCE: Final = 200
 """So that the clock event is answered in time; the next one goes on."""
@@ -36,36 +35,62 @@ def reconcile(
 ) -> list[Applied]:
     """Apply stored tick events past the grace that have no marker; return what each changed.
 
-    Then record all of them as aggregated and let their markers expire. One holder at a time; goes
-    on from where the last one ended. Raises TransientError.
+    Then record all of them as aggregated and let their markers expire. One holder at a time. Raises
+    TransientError.
     """
     changes: list[Applied] = []
     with postgres.connection() as connection:
         if not try_lock(connection, f"kandle reconcile {store.keys.shard}"):
             return []
-        since = store.reconciled_us()
-        events = _stored_events(connection, store.keys.shard, max(0, since - OVERLAP_US))
+        events = _stored_events(connection, store.keys.shard)
         marked = store.are_applied([event_id for event_id, _ in events])
-        until = since
         certain: list[str] = []
         for (event_id, stored_us), is_marked in zip(events, marked, strict=True):
             if len(changes) >= APPLIED_AT_ONCE:
                 break
-            if not is_marked:
-                event = TickEvent(event_id, joined(list(ticks_of_event(connection, event_id))))
+            batches = [] if is_marked else list(ticks_of_event(connection, event_id))
+            if batches:
+                event = TickEvent(event_id, joined(batches))
                 change, repeated = apply_events(store, rules, epoch, [event], now_us)
                 if not repeated:
                     log.warning("event %s was stored but not applied: applied now", event_id)
                     metrics.EVENTS_RECONCILED.inc()
                     changes.append(change)
+            if is_marked:
+                _queue_what_it_missed(store, connection, rules, event_id, stored_us)
             certain.append(event_id)
-            until = max(until, stored_us)
         connection.execute(
             "UPDATE applied_events SET aggregated = true WHERE event_id = ANY(%s)", (certain,)
         )
     store.expire_markers(certain, rules.marker_ms)
-    store.set_reconciled_us(until)
     return changes
+
+
+def _queue_what_it_missed(
+    store: Store, connection: Connection, rules: Rules, event_id: str, stored_us: int
+) -> None:
+    """Queue for repair the candles of an event that was stored long after it was received.
+
+    It was applied long before it was stored. Meanwhile a repair may have recomputed its candles
+    without it, under a revision that outranks them. What is still live has it.
+    """
+    received = connection.execute(
+        "SELECT max(received) FROM tick_segments, unnest(receive_time_us) AS received"
+        " WHERE event_id = %s",
+        (event_id,),
+    ).fetchone()
+    if received is None or received[0] is None or stored_us - received[0] < rules.keep_us // 2:
+        return
+    keys: set[CandleKey] = set()
+    for ticks in ticks_of_event(connection, event_id):
+        keys |= rolled_up(partial_candles(ticks, rules.ladder[0]), rules.ladder).keys()
+    names = {key: store.keys.candle(*key) for key in sorted(keys)}
+    read = store.read(list(names.values()))
+    connection.cursor().executemany(
+        "INSERT INTO repairs (instrument, timeframe, start_us, event_id)"
+        " VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING",
+        [(*key, event_id) for key, name in names.items() if read[name].value is None],
+    )
 
 
 def aggregated_before(
@@ -73,10 +98,15 @@ def aggregated_before(
 ) -> list[str]:
     """Return those of the events that Postgres knows to be in the candles.
 
-    Only old ones are looked up: the marker of a younger one cannot have expired.
+    Only old ones are looked up: the marker of a younger one cannot have expired; and those that a
+    client may have posted again, since they are received anew each time.
     """
     half_life_us = rules.marker_ms * 1000 // 2
-    old = [event.id for event in events if now_us - event.received_us > half_life_us]
+    old = [
+        event.id
+        for event in events
+        if event.may_repeat or now_us - event.received_us > half_life_us
+    ]
     if not old:
         return []
     with postgres.connection() as connection:
@@ -86,13 +116,12 @@ def aggregated_before(
         return [row[0] for row in rows.fetchall()]
 
 
-def _stored_events(connection: Connection, shard: int, since_us: int) -> list[tuple[str, int]]:
+def _stored_events(connection: Connection, shard: int) -> list[tuple[str, int]]:
     rows = connection.execute(
         "SELECT event_id, (extract(epoch FROM applied_at) * 1000000)::bigint FROM applied_events"
         " WHERE shard = %s AND NOT aggregated"
-        " AND applied_at >= timestamptz 'epoch' + %s * interval '1 microsecond'"
         " AND applied_at < now() - %s * interval '1 microsecond'"
         " ORDER BY applied_at, event_id LIMIT %s",
-        (shard, since_us, GRACE_US, EVENTS_AT_ONCE),
+        (shard, GRACE_US, EVENTS_AT_ONCE),
     )
     return rows.fetchall()

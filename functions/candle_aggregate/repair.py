@@ -8,6 +8,7 @@ from psycopg import Connection
 
 from functions.candle_aggregate.apply import COUNTER_BITS, Rules
 from functions.candle_aggregate.publish import candle_events
+from functions.candle_aggregate.rebuild import rebuild_lock
 from functions.candle_aggregate.recompute import recompute
 from functions.candle_aggregate.store import Store
 from shared import metrics
@@ -36,6 +37,12 @@ def repair(stores: list[Store], postgres: Postgres, rules: Rules, now_us: int) -
     with postgres.connection() as connection:
         if not try_lock(connection, "kandle repair"):
             return Outcome()
+        for store in stores:
+            # A rebuild excludes repairs: a candle that it is about to make must not get a higher
+            # epoch from here.
+            name = rebuild_lock(store)
+            if not try_lock(connection, name, shared=True) or store.epoch() is None:
+                return Outcome()
         # The queue first: what stands in it has its ticks stored, so the reading below has them.
         queued = connection.execute(_DUE, (REPAIRS_AT_ONCE,)).fetchall()
         if not queued:

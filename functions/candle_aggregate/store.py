@@ -92,10 +92,9 @@ class Store:
             value = cast(bytes | None, self._client.get(self.keys.epoch))
         return None if value is None else int(value)
 
-    def begin(self, epoch: int, reconciled_us: int = 0) -> None:
-        """Set the epoch where there is none, and until when stored events are in the state."""
+    def begin(self, epoch: int) -> None:
+        """Set the epoch where there is none."""
         with translated():
-            self._client.set(self.keys.reconciled, reconciled_us)
             self._client.set(self.keys.epoch, epoch, nx=True)
 
     def clear(self) -> None:
@@ -137,16 +136,6 @@ class Store:
             for event_id in event_ids:
                 pipe.exists(self.keys.marker(event_id))
             return [bool(answer) for answer in pipe.execute()]
-
-    def reconciled_us(self) -> int:
-        """Return until when stored events are known to be applied, by the clock of Postgres."""
-        with translated():
-            return int(cast(bytes | None, self._client.get(self.keys.reconciled)) or 0)
-
-    def set_reconciled_us(self, until_us: int) -> None:
-        """Note until when stored events are applied."""
-        with translated():
-            self._client.set(self.keys.reconciled, until_us)
 
     def read(self, keys: Sequence[str]) -> dict[str, Versioned]:
         """Read versioned values."""

@@ -40,7 +40,7 @@ class Normalize:
         rows, rejected = parse(batch)
         ticks, late = assemble(batch, rows, self.rule)
         outputs = [
-            *self._tick_events(event.id, ticks),
+            *self._tick_events(event, ticks),
             *_reject_events(event.id, batch, rejected + late),
         ]
         metrics.TICKS.inc(len(ticks))
@@ -48,11 +48,16 @@ class Normalize:
             metrics.REJECTS.labels(code).inc(count)
         return Outcome(outputs)
 
-    def _tick_events(self, cause: str, ticks: Ticks) -> Iterator[OutgoingEvent]:
+    def _tick_events(self, event: Event, ticks: Ticks) -> Iterator[OutgoingEvent]:
+        key = event.attributes.get(events.IDEMPOTENCY_KEY)
+        carried = {} if key is None else {events.IDEMPOTENCY_KEY: key}
         for shard, part in _by_shard(ticks, self.shards):
             for n, piece in enumerate(_fitting(part, Ticks.encode, _halves)):
                 yield OutgoingEvent.packed(
-                    f"{cause}/{STAGE}/{shard}.{n}", events.TICKS, piece, {events.SHARD: str(shard)}
+                    f"{event.id}/{STAGE}/{shard}.{n}",
+                    events.TICKS,
+                    piece,
+                    {events.SHARD: str(shard), **carried},
                 )
 
 

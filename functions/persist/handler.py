@@ -29,7 +29,7 @@ class Persist:
         """Write an event's rows once. Raises PermanentError for what cannot be read."""
         if event.type == events.TICKS:
             ticks = Ticks.decode(event.data())
-            shard = int(event.attributes.get(events.SHARD, "0"))
+            shard = _shard(event)
             written = self.writer.ticks(event.id, list(segments(event.id, ticks)), shard)
             metrics.TICKS_STORED.inc(len(ticks) if written else 0)
         elif event.type == events.CANDLES:
@@ -42,12 +42,20 @@ class Persist:
             metrics.REJECTS_STORED.inc(len(items) if written else 0)
         elif event.type == events.LATE:
             tick_event_id, late = decode_late(event.data())
-            written = self.writer.repairs(event.id, tick_event_id, late)
+            self.writer.repairs(tick_event_id, late)
+            written = True
         else:
             raise PermanentError("unexpected_type", f"persist does not take {event.type}")
         if not written:
             metrics.EVENTS_REPEATED.labels(STAGE).inc()
         return Outcome()
+
+
+def _shard(event: Event) -> int:
+    shard = event.attributes.get(events.SHARD, "0")
+    if not (shard.isascii() and shard.isdigit() and len(shard) <= 4):
+        raise PermanentError("unknown_shard", f"shard {shard[:40]!r} is no shard")
+    return int(shard)
 
 
 def _candles(event: Event) -> list[candle.Candle]:

@@ -90,17 +90,14 @@ class Writer:
             connection.cursor().executemany(_INSERT_REJECT, rows)
         return True
 
-    def repairs(self, event_id: str, tick_event_id: str, candles: Sequence[CandleKey]) -> bool:
-        """Queue candles to be recomputed. Raises TransientError."""
+    def repairs(self, tick_event_id: str, candles: Sequence[CandleKey]) -> None:
+        """Queue candles to be recomputed; twice is as good as once. Raises TransientError."""
         with self._postgres.connection() as connection:
-            if not _first_time(connection, event_id):
-                return False
             connection.cursor().executemany(
                 "INSERT INTO repairs (instrument, timeframe, start_us, event_id)"
                 " VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING",
                 [(*key, tick_event_id) for key in candles],
             )
-        return True
 
 
 def _values(row: object, columns: Sequence[str]) -> tuple[Any, ...]:

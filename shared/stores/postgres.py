@@ -25,7 +25,16 @@ class Postgres:
             min_size=1,
             max_size=size,
             timeout=CONNECT_TIMEOUT_S,
-            kwargs={"connect_timeout": CONNECT_TIMEOUT_S, "application_name": "kandle"},
+            reconnect_timeout=CONNECT_TIMEOUT_S,  # give up soon: the next use begins anew
+            kwargs={
+                "connect_timeout": CONNECT_TIMEOUT_S,
+                "application_name": "kandle",
+                # A server that is gone without a word is noticed.
+                "tcp_user_timeout": 15_000,
+                "keepalives_idle": 10,
+                "keepalives_interval": 5,
+                "keepalives_count": 3,
+            },
             check=ConnectionPool.check_connection,
             open=False,
         )
@@ -72,9 +81,17 @@ def next_epoch(connection: Connection) -> int:
     return int(row[0])
 
 
-def try_lock(connection: Connection, name: str) -> bool:
-    """Take an advisory lock until the transaction ends; return False while another holds it."""
-    row = connection.execute("SELECT pg_try_advisory_xact_lock(hashtext(%s))", (name,)).fetchone()
+def try_lock(connection: Connection, name: str, *, shared: bool = False) -> bool:
+    """Take an advisory lock until the transaction ends; return False while another holds it.
+
+    A shared one is held by several at once, and by none while somebody holds it alone.
+    """
+    statement: LiteralString = (
+        "SELECT pg_try_advisory_xact_lock_shared(hashtext(%s))"
+        if shared
+        else "SELECT pg_try_advisory_xact_lock(hashtext(%s))"
+    )
+    row = connection.execute(statement, (name,)).fetchone()
     return bool(row and row[0])
 
 
@@ -89,5 +106,6 @@ def translated() -> Iterator[None]:
         PoolTimeout,
         errors.TransactionRollback,
         errors.InsufficientResources,
+        errors.ReadOnlySqlTransaction,  # a standby that is not promoted yet
     ) as error:
         raise TransientError(f"Postgres is away: {error}") from error

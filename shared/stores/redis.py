@@ -34,3 +34,7 @@ def translated() -> Iterator[None]:
         raise TransientError(f"Redis is away: {error}") from error
     except redis.OutOfMemoryError as error:
         raise TransientError(f"Redis is full: {error}") from error
+    except redis.ResponseError as error:
+        if not str(error).startswith(("MISCONF", "BUSY", "TRYAGAIN", "CLUSTERDOWN")):
+            raise
+        raise TransientError(f"Redis cannot write now: {error}") from error

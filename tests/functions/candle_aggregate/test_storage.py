@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
 import psycopg
 import pytest
-import redis
 
-from functions.candle_aggregate.apply import Applied, Rules, TickEvent
+from functions.candle_aggregate.apply import TickEvent
 from functions.candle_aggregate.clock import unconfirmed_late
 from functions.candle_aggregate.epoch import current_epoch
 from functions.candle_aggregate.evict import evict
@@ -19,114 +17,20 @@ from functions.candle_aggregate.publish import publication
 from functions.candle_aggregate.reconcile import aggregated_before, reconcile
 from functions.candle_aggregate.repair import repair
 from functions.candle_aggregate.sample import sample
-from functions.candle_aggregate.store import Store
-from functions.persist.handler import Persist
-from functions.persist.writer import Writer
-from shared import events
-from shared.adapter.app import Outcome
-from shared.adapter.event import Event, OutgoingEvent
 from shared.candle import CandleState
 from shared.errors import TransientError
-from shared.kernel import CandleKey
-from shared.state import Keys, pack
-from shared.stores.postgres import Postgres
-from shared.timeframes import parse_ladder
-from tests.functions.candle_aggregate.reference import Tick, as_columns, reference_candles
-from tests.functions.candle_aggregate.test_apply import apply_ticks
-
-MINUTE = 60_000_000
-RULES = Rules(
-    parse_ladder("1m,5m"),
-    allowed_lateness_us=0,
-    idle_us=5_000_000,
-    marker_ms=600_000,
-    keep_us=60_000_000,
+from shared.state import pack
+from tests.functions.candle_aggregate.house import (
+    LATER_US,
+    MINUTE,
+    NOW_US,
+    RULES,
+    House,
+    counts,
+    ticks,
 )
-NOW_US = 1_800_000_000_000_000
-LATER_US = NOW_US + 61_000_000
-
-
-class House:
-    """candle-aggregate's state and persist's tables, without the broker between them."""
-
-    def __init__(self, client: redis.Redis, database: str) -> None:
-        self.client = client
-        self.database = database
-        self.postgres = Postgres(database)
-        self.store = Store(client, Keys(0))
-        self.persist = Persist(Writer(self.postgres))
-
-    @property
-    def epoch(self) -> int:
-        return current_epoch(self.store, self.postgres, RULES, NOW_US)
-
-    def apply(self, event_id: str, ticks: Sequence[Tick], now_us: int = NOW_US) -> Applied:
-        applied = apply_ticks(self.store, RULES, self.epoch, event_id, as_columns(ticks), now_us)
-        assert applied is not None
-        self.deliver(
-            publication(self.store, applied.closed, unconfirmed_late(self.store, now_us, 0))
-        )
-        return applied
-
-    def store_ticks(self, event_id: str, ticks: Sequence[Tick]) -> None:
-        self.deliver(
-            Outcome([OutgoingEvent.packed(event_id, events.TICKS, as_columns(ticks).encode())])
-        )
-
-    def deliver(self, outcome: Outcome) -> None:
-        """Give every emitted event to persist, then note it as emitted."""
-        for out in outcome.emit:
-            attributes = {"id": out.id, "type": out.type, **out.extensions}
-            self.persist(Event(out.id, out.type, "/test", attributes, out.body))
-        if outcome.after_emit is not None:
-            outcome.after_emit()
-
-    def stored(self) -> dict[CandleKey, tuple[int, int]]:
-        """Trade count and epoch of each candle in Postgres."""
-        with psycopg.connect(self.database) as connection:
-            rows = connection.execute(
-                "SELECT instrument, timeframe, start_us, trade_count, revision >> 32 FROM candles"
-            ).fetchall()
-        return {(name, timeframe, start): (n, epoch) for name, timeframe, start, n, epoch in rows}
-
-    def live(self) -> set[CandleKey]:
-        return {
-            ("A", timeframe.name, start)
-            for timeframe in RULES.ladder
-            for start in self.store.candles("A", timeframe.name, 10_000)
-        }
-
-    def age(self, seconds: int) -> None:
-        """Let stored events be older than they are."""
-        with psycopg.connect(self.database) as connection:
-            connection.execute(
-                "UPDATE applied_events SET applied_at = applied_at - %s * interval '1 second'",
-                (seconds,),
-            )
-
-
-@pytest.fixture
-def house(valkey: redis.Redis, database: str) -> Iterator[House]:
-    house = House(valkey, database)
-    assert house.epoch == 1  # begun while nothing was stored
-    yield house
-    house.postgres.close()
-
-
-def ticks(first: int, count: int) -> list[Tick]:
-    """A trade every twenty seconds."""
-    return [
-        Tick("A", i * 20_000_000, i, 100 + i % 7, 1 + i % 3, i % 3)
-        for i in range(first, first + count)
-    ]
-
-
-def counts(rows: Sequence[Tick]) -> dict[CandleKey, int]:
-    return {
-        (name, timeframe.name, start): candle["trade_count"]
-        for timeframe in RULES.ladder
-        for (name, start), candle in reference_candles(rows, timeframe.length_us).items()
-    }
+from tests.functions.candle_aggregate.reference import Tick, as_columns
+from tests.functions.candle_aggregate.test_apply import apply_ticks
 
 
 def test_closed_stored_and_untouched_candles_leave_the_state(house: House) -> None:
@@ -240,8 +144,8 @@ def test_a_lost_state_is_rebuilt_and_nothing_counts_twice(house: House) -> None:
         # A worker that still has the old epoch in hand writes nothing.
         apply_ticks(house.store, RULES, first_epoch, "e2", as_columns(ticks(40, 1)), NOW_US)
     assert house.epoch == first_epoch + 1
-    # The rebuilt state begins with the last interval of the longest timeframe.
-    assert house.live() == {key for key in live if key[2] >= 10 * MINUTE}
+    # The rebuilt state begins with the last but one interval of the longest timeframe.
+    assert house.live() == {key for key in live if key[2] >= 5 * MINUTE}
     assert apply_ticks(house.store, RULES, house.epoch, "e1", as_columns(rows), NOW_US) is None
     applied = house.apply("e2", ticks(40, 6))
     expected = counts(rows + ticks(40, 6))
