@@ -65,6 +65,8 @@ def server(place: Place, directory: Path, identity: Identity) -> Server:
         "unix_socket_directories": "",
         "timezone": "UTC",
         "log_timezone": "UTC",
+        # A query over all days locks every day's partition.
+        "max_locks_per_transaction": "1024",
     }
     return Server(
         Component(
