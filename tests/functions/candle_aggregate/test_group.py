@@ -93,3 +93,32 @@ def test_a_failure_is_everybodys(gate: Gate) -> None:
         group.apply(event)
     gate.store.begin(EPOCH)
     assert group.apply(event) is not None
+
+
+def test_a_defect_is_one_events_own(gate: Gate, valkey: redis.Redis) -> None:
+    """One event of a group that cannot be applied does not take the others with it."""
+    ticks = ticks_between(0, 30)
+
+    def refusing(events: Sequence[TickEvent]) -> tuple[Applied, list[str]]:
+        if any(event.id == "bad" for event in events):
+            gate.groups.append([event.id for event in events])
+            raise ZeroDivisionError("a defect")
+        return gate.apply_all(events)
+
+    group = Group(refusing, max_ticks=1_000)
+    parts = {"e0": ticks[::3], "bad": ticks_between(100, 3), "e1": ticks[1::3], "e2": ticks[2::3]}
+    with ThreadPoolExecutor(4) as pool:
+        asked = {"e0": pool.submit(group.apply, TickEvent("e0", as_columns(parts["e0"])))}
+        while not gate.groups:
+            pass
+        for event_id in ("e1", "bad", "e2"):
+            event = TickEvent(event_id, as_columns(parts[event_id]))
+            asked[event_id] = pool.submit(group.apply, event)
+        while len(group._waiting) < 3:
+            pass
+        gate.open.set()
+        with pytest.raises(ZeroDivisionError):
+            asked["bad"].result()
+        assert all(asked[name].result() is not None for name in ("e0", "e1", "e2"))
+    assert sorted(gate.groups[1]) == ["bad", "e1", "e2"]
+    assert_equals_reference(valkey, ticks)
