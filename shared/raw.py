@@ -16,6 +16,10 @@ from shared.schema import raw_pb2
 FORMAT_CSV: Final = int(raw_pb2.FORMAT_CSV)
 FORMAT_TICKER: Final = int(raw_pb2.FORMAT_TICKER)
 FORMAT_TICKER_STREAM: Final = int(raw_pb2.FORMAT_TICKER_STREAM)
+FORMAT_BINANCE: Final = int(raw_pb2.FORMAT_BINANCE)
+FORMAT_COINBASE: Final = int(raw_pb2.FORMAT_COINBASE)
+FORMAT_KRAKEN: Final = int(raw_pb2.FORMAT_KRAKEN)
+FORMAT_SCANNER: Final = int(raw_pb2.FORMAT_SCANNER)
 
 MAX_PAYLOAD_BYTES: Final = 65_536
 """Largest payload, so that a line's (or message's) number in it fits the low 16 bits of a tick's

@@ -13,10 +13,18 @@ class Format(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     FORMAT_CSV: _ClassVar[Format]
     FORMAT_TICKER: _ClassVar[Format]
     FORMAT_TICKER_STREAM: _ClassVar[Format]
+    FORMAT_BINANCE: _ClassVar[Format]
+    FORMAT_COINBASE: _ClassVar[Format]
+    FORMAT_KRAKEN: _ClassVar[Format]
+    FORMAT_SCANNER: _ClassVar[Format]
 FORMAT_UNSPECIFIED: Format
 FORMAT_CSV: Format
 FORMAT_TICKER: Format
 FORMAT_TICKER_STREAM: Format
+FORMAT_BINANCE: Format
+FORMAT_COINBASE: Format
+FORMAT_KRAKEN: Format
+FORMAT_SCANNER: Format
 
 class RawBatch(_message.Message):
     __slots__ = ("format", "source", "first_sequence", "lengths", "receive_time_us", "payloads")
