@@ -1,0 +1,88 @@
+"""`kandle watch`: the watchlist, which selects what the scanner feed keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from local.cli.addresses import address
+from local.cli.errors import CliError
+from local.cli.options import DataDir
+from local.instance import DEFAULT_DATA_DIR
+
+if TYPE_CHECKING:
+    from shared.watchlist import Watchlist
+
+_HELP = """The watchlist: symbols that the scanner feed keeps and patterns are looked for in.
+
+It is the union of what is added here and of the scanner's own keys in Redis,
+scanner:latest:<SYMBOL>, which are only read. An empty list selects everything.
+"""
+
+Symbols = Annotated[list[str], typer.Argument(metavar="SYMBOL...", show_default=False)]
+RedisUrl = Annotated[
+    str | None,
+    typer.Option(
+        envvar="REDIS_URL",
+        metavar="URL",
+        help="The Redis server. Default: the running instance's.",
+        show_default=False,
+    ),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    group = typer.Typer(no_args_is_help=True, help=_HELP)
+    group.command("add", help="Add symbols to the watchlist.")(add)
+    group.command("remove", help="Take symbols, added before, from the watchlist.")(remove)
+    group.command("list", help="List all watched symbols, and who watches each.")(list_symbols)
+    app.add_typer(group, name="watch")
+
+
+def add(symbols: Symbols, redis_url: RedisUrl = None, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
+    """Add symbols."""
+    with _watchlist(redis_url, data_dir) as watchlist:
+        new = watchlist.add(symbols)
+    typer.echo(f"{new} added, {len(set(symbols)) - new} were there")
+
+
+def remove(
+    symbols: Symbols, redis_url: RedisUrl = None, data_dir: DataDir = DEFAULT_DATA_DIR
+) -> None:
+    """Remove symbols; those that the scanner lists stay."""
+    with _watchlist(redis_url, data_dir) as watchlist:
+        gone = watchlist.remove(symbols)
+        kept = sorted(watchlist.scanner() & set(symbols))
+    typer.echo(f"{gone} removed, {len(set(symbols)) - gone} were not there")
+    if kept:
+        typer.echo(f"still watched, because the scanner lists them: {', '.join(kept)}")
+
+
+def list_symbols(redis_url: RedisUrl = None, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
+    """Print a line a symbol: its name, and `kandle`, `scanner` or both."""
+    with _watchlist(redis_url, data_dir) as watchlist:
+        own, scanner = watchlist.own(), watchlist.scanner()
+    for symbol in sorted(own | scanner):
+        who = [name for name, those in (("kandle", own), ("scanner", scanner)) if symbol in those]
+        typer.echo(f"{symbol}\t{','.join(who)}")
+    if not own | scanner:
+        typer.echo("the watchlist is empty: everything is kept", err=True)
+
+
+@contextmanager
+def _watchlist(redis_url: str | None, data_dir: DataDir) -> Iterator[Watchlist]:
+    from shared.errors import TransientError
+    from shared.stores.redis import connect
+    from shared.watchlist import Watchlist
+
+    client = connect(address(redis_url, "REDIS_URL", "--redis-url", data_dir))
+    try:
+        yield Watchlist(client)
+    except (TransientError, ValueError) as error:
+        raise CliError(str(error)) from None
+    finally:
+        client.close()

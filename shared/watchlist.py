@@ -1,0 +1,109 @@
+"""The watchlist: which symbols the scanner feed keeps and the patterns are looked for in."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Final, cast
+
+import redis
+
+from shared.stores.redis import translated
+
+OWN_KEY: Final = "kandle:watch"
+"""Set of the symbols that people added."""
+
+SCANNER_PREFIX: Final = "scanner:latest:"
+"""Keys of another system, one a symbol; read only, and only their names."""
+
+MAX_SYMBOL_CHARACTERS: Final = 64
+REFRESH_S: Final = 15.0
+_SCAN_COUNT: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Watchlist:
+    """The union of Kandle's own set and the scanner's keys. Methods raise TransientError."""
+
+    client: redis.Redis
+    scanner_prefix: str = SCANNER_PREFIX
+
+    def add(self, symbols: Iterable[str]) -> int:
+        """Add to Kandle's own; return how many are new. Raises ValueError for what is no symbol."""
+        with translated():
+            return self.client.sadd(OWN_KEY, *map(checked, symbols))
+
+    def remove(self, symbols: Iterable[str]) -> int:
+        """Take from Kandle's own; return how many were there."""
+        with translated():
+            return self.client.srem(OWN_KEY, *symbols)
+
+    def own(self) -> frozenset[str]:
+        """Return the symbols that people added."""
+        with translated():
+            members = cast(set[bytes], self.client.smembers(OWN_KEY))
+        return frozenset(member.decode() for member in members)
+
+    def scanner(self) -> frozenset[str]:
+        """Return the scanner's symbols, read with SCAN: a busy server is not blocked."""
+        pattern = re.sub(r"([\\*?\[\]])", r"\\\1", self.scanner_prefix) + "*"
+        start = len(self.scanner_prefix.encode())
+        found = set()
+        with translated():
+            for key in self.client.scan_iter(match=pattern, count=_SCAN_COUNT):
+                symbol = cast(bytes, key)[start:].decode(errors="replace")
+                if _is_symbol(symbol):
+                    found.add(symbol)
+        return frozenset(found)
+
+    def symbols(self) -> frozenset[str]:
+        """Return all symbols that are watched."""
+        return self.own() | self.scanner()
+
+
+@dataclass(slots=True)
+class Watched:
+    """A watchlist as it was at most `refresh_s` ago. `clock` is in seconds, and only goes forward.
+
+    An empty list selects everything: nobody has said what to leave out.
+    """
+
+    watchlist: Watchlist
+    refresh_s: float = REFRESH_S
+    clock: Callable[[], float] = time.monotonic
+    symbols: frozenset[str] = frozenset()
+    _read_at: float | None = field(default=None)
+
+    def is_due(self) -> bool:
+        """Return whether the list is older than it may be."""
+        return self._read_at is None or self.clock() - self._read_at >= self.refresh_s
+
+    def refresh(self) -> None:
+        """Read the list if it is due. Raises TransientError, and keeps what was read before."""
+        if self.is_due():
+            self.symbols = self.watchlist.symbols()
+            self._read_at = self.clock()
+
+    def selects(self, symbol: str) -> bool:
+        """Return whether the symbol is watched, as far as is known."""
+        return not self.symbols or symbol in self.symbols
+
+
+def checked(symbol: str) -> str:
+    """Return the symbol. Raises ValueError for what is none."""
+    if not _is_symbol(symbol):
+        raise ValueError(
+            f"{symbol!r} is no symbol: 1 to {MAX_SYMBOL_CHARACTERS} printable characters, no blanks"
+        )
+    return symbol
+
+
+def _is_symbol(text: str) -> bool:
+    return (
+        1 <= len(text) <= MAX_SYMBOL_CHARACTERS
+        and text.isprintable()
+        and not any(character.isspace() for character in text)
+        and "\ufffd" not in text
+    )

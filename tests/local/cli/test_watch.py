@@ -1,0 +1,39 @@
+"""`kandle watch` over a real Valkey."""
+
+from __future__ import annotations
+
+import redis
+
+from tests.platform import kandle
+
+
+def _url(valkey: redis.Redis, servers: dict[str, str]) -> str:
+    return servers["REDIS_URL"].rsplit("/", 1)[0] + "/1"
+
+
+def test_symbols_are_added_listed_and_removed(valkey: redis.Redis, servers: dict[str, str]) -> None:
+    """The list tells who watches a symbol; the scanner's own stay."""
+    to = ("--redis-url", _url(valkey, servers))
+    valkey.set("scanner:latest:TSLA", "{}")
+    valkey.set("scanner:latest:AAPL", "{}")
+    assert kandle("watch", "add", "AAPL", "MSFT", *to).stdout == "2 added, 0 were there\n"
+    assert kandle("watch", "list", *to).stdout.splitlines() == [
+        "AAPL\tkandle,scanner",
+        "MSFT\tkandle",
+        "TSLA\tscanner",
+    ]
+    removed = kandle("watch", "remove", "AAPL", "NONE", *to).stdout
+    assert removed.splitlines() == [
+        "1 removed, 1 were not there",
+        "still watched, because the scanner lists them: AAPL",
+    ]
+    assert "AAPL\tscanner" in kandle("watch", "list", *to).stdout
+
+
+def test_what_is_no_symbol_is_said_in_one_line(
+    valkey: redis.Redis, servers: dict[str, str]
+) -> None:
+    """Exit code 1, no traceback."""
+    done = kandle("watch", "add", "A B", "--redis-url", _url(valkey, servers), check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("kandle: 'A B' is no symbol")
