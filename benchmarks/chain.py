@@ -11,6 +11,7 @@ import socket
 import statistics
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import httpx
 
@@ -47,7 +48,7 @@ def send(address: str, lines: list[str], lines_a_datagram: int, rate: float) -> 
 def bulk(platform: Platform, lines_a_datagram: int) -> None:
     """Send TICKS at RATE; print when all were rows, and when all were in candles."""
     stored_before, traded_before = platform.stored(), platform.traded()
-    cpu_before, stats_before = platform.cpu(), platform.stats()["brokers"]
+    cpu_before, stats_before = platform.cpu(), platform.stats()
     lines = market_lines(TICKS, seed=100 + lines_a_datagram)
     started = time.perf_counter()
     sending = send(platform.environment["UDP_ADDR"], lines, lines_a_datagram, RATE)
@@ -72,10 +73,32 @@ def bulk(platform: Platform, lines_a_datagram: int) -> None:
     for name, seconds in sorted(used.items(), key=lambda item: -item[1])[:8]:
         memory = platform.processes[name].memory_info().rss / 2**20
         print(f"    {name:<17} cpu {seconds:5.1f} s  rss {memory:4.0f} MiB")
-    for name, counts in platform.stats()["brokers"].items():
-        bytes_ = counts["bytes"] - stats_before[name]["bytes"]
-        events = counts["accepted"] - stats_before[name]["accepted"]
-        print(f"    broker {name:<14} {events:6,} events  {bytes_ / TICKS:5.1f} bytes a tick")
+    carried(stats_before, platform.stats())
+
+
+def carried(before: dict[str, Any], now: dict[str, Any]) -> None:
+    """Print what each broker took in, and how often it gave each byte out.
+
+    Offered: the stream's deliveries to all triggers, each of which the real broker posts to its
+    filter. To subscribers: what passed the filters. Redeliveries count in both.
+    """
+
+    def more(kind: str, name: str, count: str) -> int:
+        return int(now[kind][name][count] - before[kind][name][count])
+
+    for broker in now["brokers"]:
+        triggers = [name for name, each in now["triggers"].items() if each["broker"] == broker]
+        events, taken = more("brokers", broker, "accepted"), more("brokers", broker, "bytes")
+        offered, sent = (
+            sum(more("triggers", name, count) for name in triggers) / max(taken, 1)
+            for count in ("offered_bytes", "sent_bytes")
+        )
+        again = sum(more("triggers", name, "retried") for name in triggers)
+        print(
+            f"    broker {broker:<14} {events:6,} events  {taken / TICKS:5.1f} bytes a tick;"
+            f" of each byte {offered:.2f} offered to triggers, {sent:.2f} to subscribers;"
+            f" {again} deliveries again"
+        )
 
 
 def one_event_per_tick(platform: Platform) -> float:

@@ -161,6 +161,7 @@ class Dispatcher:
             )
             await self._jetstream.send(message.reply, b"+TERM")
             return
+        self.counts.offered_bytes += len(event.body)
         if not self._wanted(event.attributes):
             self.counts.filtered += 1
             await self._acknowledge(message)
@@ -177,6 +178,7 @@ class Dispatcher:
 
     async def _attempt(self, message: Msg, event: Event, ttl: str, attempt: int) -> None:
         headers = delivery_headers(event, self.trigger.namespace)
+        self.counts.sent_bytes += len(event.body)
         answer = await self._http.post(self._url, headers, event.body, self._timeout)
         outcome = classify(answer)
         match decide(outcome, attempt, self.trigger.delivery):

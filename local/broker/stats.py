@@ -28,7 +28,12 @@ class BrokerCounts:
 
 @dataclass
 class TriggerCounts:
-    """Of one Trigger; `retried` counts attempts that will be repeated."""
+    """Of one Trigger; `retried` counts attempts that will be repeated.
+
+    `offered_bytes` are of the bodies that the stream handed out for it, wanted or not: the real
+    broker posts each of them to its filter. `sent_bytes` are of those posted to its subscriber.
+    Both count every attempt.
+    """
 
     delivered: int = 0
     filtered: int = 0
@@ -36,6 +41,8 @@ class TriggerCounts:
     dead_lettered: int = 0
     lost: int = 0
     in_flight: int = 0
+    offered_bytes: int = 0
+    sent_bytes: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """Return the counts by name."""

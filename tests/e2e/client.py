@@ -67,3 +67,27 @@ def rows(database_url: str, query: LiteralString, *parameters: object) -> list[t
     """What Postgres holds."""
     with psycopg.connect(database_url) as connection:
         return connection.execute(query, parameters).fetchall()
+
+
+def wait_until_applied(pipeline: dict[str, str], symbol: str, ticks: int) -> None:
+    """Wait until so many ticks of a symbol are rows, repetitions too, and all are in the candles.
+
+    What is a row is in the stream that the candles are made from; once nothing waits there, none
+    can change a candle any more.
+    """
+
+    def stored() -> int:
+        query: LiteralString = "SELECT sum(tick_count) FROM tick_segments WHERE instrument = %s"
+        return int(rows(pipeline["DATABASE_URL"], query, symbol)[0][0] or 0)
+
+    def waiting() -> int:
+        stats = httpx.get(httpx.URL(pipeline["K_SINK"]).copy_with(path="/stats")).json()
+        lags: Iterable[int] = (
+            trigger["lag"]
+            for trigger in stats["triggers"].values()
+            if "candle-aggregate" in trigger["subscriber"]
+        )
+        return sum(lags)
+
+    assert eventually(stored, lambda count: count >= ticks, 60) == ticks
+    assert eventually(waiting, lambda count: count == 0, 60) == 0

@@ -2,69 +2,32 @@
 
 from __future__ import annotations
 
-import random
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.e2e.client import candles, eventually, fresh_symbol, rows, send_udp
-from tests.e2e.trades import exact, expected_candles, generated_trades
-from tests.platform import kandle
+from tests.e2e.client import (
+    candles,
+    eventually,
+    fresh_symbol,
+    rows,
+    send_udp,
+    wait_until_applied,
+)
+from tests.e2e.trades import WAYS, Way, exact, expected_candles, generated_trades, over_days
 
 
-def test_recorded_trades_give_the_recorded_candles(
-    pipeline: dict[str, str], recorded_data: Path
-) -> None:
-    """12,477 trades over UDP: 2,469 one-minute and 706 five-minute candles, to the last digit."""
-    feather = pytest.importorskip("pyarrow.feather")
-    said = kandle(
-        *("replay", str(recorded_data / "binance" / "XRP_ETH-trades.json.gz")),
-        *("--symbol", "XRP-ETH-UDP", "--to", "udp", "--data-dir", pipeline["DATA_DIR"]),
-    )
-    assert "12,477 ticks" in said.stdout
-    for timeframe, count in (("1m", 2_469), ("5m", 706)):
-        recorded = feather.read_table(
-            recorded_data / "binance" / f"XRP_ETH-{timeframe}.feather"
-        ).to_pylist()
-        assert len(recorded) == count
-        expected = [
-            (
-                int(row["date"].timestamp() * 1000),
-                *(row[name] for name in ("open", "high", "low", "close", "volume")),
-            )
-            for row in recorded
-        ]
-
-        def read(timeframe: str = timeframe) -> list[tuple[Any, ...]]:
-            return [
-                (candle["t"], *(float(candle[name]) for name in "ohlcv"))
-                for candle in candles(pipeline["API_URL"], "XRP-ETH-UDP", timeframe)
-            ]
-
-        assert eventually(read, lambda found: found == expected) == expected  # noqa: B023
-
-
-@pytest.mark.parametrize("shuffled", [False, True], ids=["in order", "shuffled and twice"])
-def test_generated_trades_give_the_defined_candles(
-    pipeline: dict[str, str], shuffled: bool
-) -> None:
-    """Ties, gaps and eight decimals; any order and repetition; every timeframe of the ladder."""
+@pytest.mark.parametrize("way", WAYS)
+def test_generated_trades_give_the_defined_candles(pipeline: dict[str, str], way: Way) -> None:
+    """Ties, gaps and eight decimals over two days; however they come; every timeframe."""
     symbol = fresh_symbol("GEN")
-    trades = generated_trades(seed=7, count=5_000)
-    sent = list(trades)
-    if shuffled:
-        source = random.Random(11)
-        sent += source.sample(trades, 1_500)
-        source.shuffle(sent)
+    trades = over_days(generated_trades(seed=7, count=5_000), days=2)
+    sent = way(trades)
     send_udp(pipeline["UDP_ADDR"], (trade.line(symbol) for trade in sent))
+    wait_until_applied(pipeline, symbol, len(sent))
     for timeframe, minutes in (("1m", 1), ("5m", 5), ("15m", 15), ("1h", 60), ("1d", 1_440)):
-        expected = expected_candles(trades, minutes)
-
-        def read(timeframe: str = timeframe) -> list[dict[str, Any]]:
-            return [exact(c) for c in candles(pipeline["API_URL"], symbol, timeframe)]
-
-        assert eventually(read, lambda found: found == expected) == expected  # noqa: B023
+        found = [exact(c) for c in candles(pipeline["API_URL"], symbol, timeframe)]
+        assert found == expected_candles(trades, minutes)
 
 
 def test_every_tick_is_a_row_as_it_was_sent(pipeline: dict[str, str]) -> None:

@@ -73,6 +73,24 @@ def test_who_wants_an_event(
     assert paths == wanted_by | {"everything"}
 
 
+def test_bytes_are_counted_as_offered_and_as_sent(filtering: BrokerRun) -> None:
+    """What a filter leaves out was offered all the same; a body is sent to those who want it."""
+    decided, before = _decided(filtering), filtering.stats()["triggers"]
+    body = b"0123456789"
+    filtering.send(f"{NS}/main", f"filters-{uuid.uuid4().hex[:8]}", body, type="b", shard="x")
+    eventually(lambda: _decided(filtering) == decided + len(FILTERS) + 1)
+    now = filtering.stats()["triggers"]
+
+    def more(trigger: str, count: str) -> int:
+        key = f"{NS}/{trigger}"
+        return int(now[key][count] - before[key][count])
+
+    assert {more(name, "offered_bytes") for name in FILTERS} == {len(body)}
+    sent = {name for name in FILTERS if more(name, "sent_bytes")}
+    assert sent == {"everything", "any", "not", "nested"}
+    assert {more(name, "sent_bytes") for name in sent} == {len(body)}
+
+
 def _decided(run: BrokerRun) -> int:
     triggers = run.stats()["triggers"].values()
     return sum(each["filtered"] + each["delivered"] for each in triggers)

@@ -1,0 +1,54 @@
+"""Trades that an exchange recorded, at full speed and in any order, give the exchange's candles."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.client import candles, fresh_symbol, wait_until_applied
+from tests.e2e.trades import WAYS, Way
+from tests.platform import kandle
+
+TRADES = 12_477
+CANDLES = {"1m": 2_469, "5m": 706}
+
+
+def recorded_candles(directory: Path, timeframe: str) -> list[tuple[Any, ...]]:
+    feather = pytest.importorskip("pyarrow.feather")
+    return [
+        (
+            int(row["date"].timestamp() * 1000),
+            *(row[name] for name in ("open", "high", "low", "close", "volume")),
+        )
+        for row in feather.read_table(directory / f"XRP_ETH-{timeframe}.feather").to_pylist()
+    ]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_recorded_trades_give_the_recorded_candles(
+    pipeline: dict[str, str], recorded_data: Path, tmp_path: Path, way: Way
+) -> None:
+    """12,477 trades of two days over UDP: 2,469 and 706 candles, to the last digit."""
+    directory = recorded_data / "binance"
+    symbol = fresh_symbol("XRP-ETH")
+    # Numbers stay the texts that they are in the recording.
+    text = gzip.decompress((directory / "XRP_ETH-trades.json.gz").read_bytes()).decode()
+    rows = text.strip().removeprefix("[[").removesuffix("]]").split("],[")
+    assert len(rows) == TRADES == len(json.loads(text))
+    sent = way(rows)
+    file = tmp_path / "XRP_ETH-trades.json"
+    file.write_text(f"[[{'],['.join(sent)}]]")
+    said = kandle("replay", str(file), *("--symbol", symbol, "--data-dir", pipeline["DATA_DIR"]))
+    assert f"{len(sent):,} ticks" in said.stdout
+    wait_until_applied(pipeline, symbol, len(sent))
+    for timeframe, count in CANDLES.items():
+        found = [
+            (candle["t"], *(float(candle[name]) for name in "ohlcv"))
+            for candle in candles(pipeline["API_URL"], symbol, timeframe)
+        ]
+        assert len(found) == count
+        assert found == recorded_candles(directory, timeframe)
