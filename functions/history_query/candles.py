@@ -129,7 +129,7 @@ class CandlePages:
         return 0 if watermark_us is None else watermark_us - self.allowed_lateness_us
 
 
-def as_json(candle: Candle) -> dict[str, Any]:
+def candle_json(candle: Candle) -> dict[str, Any]:
     """Return a candle as the API shows it: `t` ms, prices and sizes as decimal texts."""
     vwap = _VWAP.divide(candle.notional, candle.volume) if candle.volume else None
     return {

@@ -14,9 +14,10 @@ from functions.history_query.candles import CandlePages
 from functions.history_query.kept import KeptCandles
 from functions.history_query.latest import LatestTrades
 from functions.history_query.prices import PricePages
-from functions.history_query.routes import Sources, api
+from functions.history_query.routes import api
 from functions.history_query.symbols import Symbols
 from functions.history_query.tick_slices import TickSlices
+from functions.history_query.topics import candles, latest, prices, symbols
 from shared.adapter.app import Delegated
 from shared.adapter.wiring import configure_logging
 from shared.settings import Environment
@@ -65,14 +66,16 @@ def ready() -> None:
 
 kept = KeptCandles(postgres, client, settings.shards)
 slices = TickSlices(postgres)
-sources = Sources(
-    CandlePages(kept, slices, settings.ladder, settings.allowed_lateness_us),
-    PricePages(slices),
-    LatestTrades(client, settings.shards),
-    Symbols(postgres, client, settings.shards, settings.ladder[-1]),
-    settings.ladder,
+pages = CandlePages(kept, slices, settings.ladder, settings.allowed_lateness_us)
+app = api(
+    [
+        candles.answers(pages),
+        prices.answers(PricePages(slices), pages.knows),
+        latest.answers(LatestTrades(client, settings.shards)),
+        symbols.answers(Symbols(postgres, client, settings.shards, settings.ladder[-1])),
+    ],
+    ready,
 )
-app = api(sources, ready)
 
 
 @functions_framework.aio.http

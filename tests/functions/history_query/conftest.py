@@ -16,9 +16,10 @@ from functions.history_query.candles import CandlePages
 from functions.history_query.kept import KeptCandles
 from functions.history_query.latest import LatestTrades
 from functions.history_query.prices import PricePages
-from functions.history_query.routes import Sources, api
+from functions.history_query.routes import api
 from functions.history_query.symbols import Symbols
 from functions.history_query.tick_slices import TickSlices
+from functions.history_query.topics import candles, latest, prices, symbols
 from functions.persist.segments import segments
 from functions.persist.writer import Writer
 from shared.state import Keys
@@ -42,14 +43,16 @@ class House:
         self.numbers = itertools.count()
         self.kept = KeptCandles(postgres, client, 1)
         self.slices = TickSlices(postgres)
-        self.sources = Sources(
-            CandlePages(self.kept, self.slices, LADDER, LATENESS_US),
-            PricePages(self.slices),
-            LatestTrades(client, 1),
-            Symbols(postgres, client, 1, LADDER[-1]),
-            LADDER,
+        self.pages = CandlePages(self.kept, self.slices, LADDER, LATENESS_US)
+        self.app = api(
+            [
+                candles.answers(self.pages),
+                prices.answers(PricePages(self.slices), self.pages.knows),
+                latest.answers(LatestTrades(client, 1)),
+                symbols.answers(Symbols(postgres, client, 1, LADDER[-1])),
+            ],
+            postgres.check,
         )
-        self.app = api(self.sources, postgres.check)
 
     def take(self, ticks: Ticks) -> None:
         """Store ticks and aggregate them; closed candles are stored too."""

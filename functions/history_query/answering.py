@@ -1,0 +1,50 @@
+"""How a topic's blocking answers become endpoints, and their errors problem+json."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import orjson
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from functions.history_query.parameters import ParameterError
+from shared.errors import TransientError
+from shared.problem import problem
+
+MAX_SYMBOL_CHARACTERS: Final = 64
+
+Answer = Callable[[Request], Response]
+Answers = Mapping[str, Answer]
+"""A topic's answers by path, as its part of the description writes the paths."""
+
+
+def answered(answer: Answer) -> Any:
+    """Run the blocking answer in a thread; turn its errors into problem+json."""
+
+    async def endpoint(request: Request) -> Response:
+        symbol = request.path_params.get("symbol")
+        if symbol is not None and not 1 <= len(symbol) <= MAX_SYMBOL_CHARACTERS:
+            return problem(400, "bad parameter", f"symbol: 1 to {MAX_SYMBOL_CHARACTERS} characters")
+        if symbol is not None and not symbol.isprintable():
+            return unknown(symbol)  # and no store needs to be asked with such characters
+        try:
+            return await run_in_threadpool(answer, request)
+        except ParameterError as error:
+            return problem(400, "bad parameter", str(error))
+        except TransientError as error:
+            return problem(503, "a store is away", str(error), 1)
+
+    return endpoint
+
+
+def as_json(value: Any) -> Response:
+    """Answer with JSON."""
+    return Response(orjson.dumps(value), media_type="application/json")
+
+
+def unknown(symbol: str) -> Response:
+    """Answer that there is no such instrument."""
+    return problem(404, "unknown symbol", f"no tick of {symbol!r} was ever seen")

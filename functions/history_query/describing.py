@@ -1,0 +1,101 @@
+"""The words of OpenAPI that topics describe their routes with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A topic's share of the description: operations by path, schemas by name."""
+
+    paths: Json
+    schemas: Json = field(default_factory=dict)
+
+
+def query(name: str, description: str, schema: Json) -> Json:
+    """Describe a query parameter."""
+    return {"name": name, "in": "query", "description": description, "schema": schema}
+
+
+def limit(default: int) -> Json:
+    """Describe the parameter `limit`."""
+    schema = {"type": "integer", "minimum": 1, "maximum": 10_000, "default": default}
+    return query("limit", "The most to return.", schema)
+
+
+def ref(name: str) -> Json:
+    """Refer to a schema of any topic."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def list_of(name: str) -> Json:
+    """Describe an array of what another schema says."""
+    return {"type": "array", "items": ref(name)}
+
+
+def object_of(properties: Json, **more: Any) -> Json:
+    """Describe an object with exactly these properties, all of them there."""
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+        **more,
+    }
+
+
+def get(
+    summary: str,
+    schema: Json,
+    *parameters: Json,
+    refusals: tuple[int, ...] = (),
+    headers: Json | None = None,
+    media_type: str = "application/json",
+) -> Json:
+    """Describe a GET and its answers."""
+    told = {
+        400: "A bad parameter; `detail` names it and the fix.",
+        404: "No tick of this instrument was ever seen.",
+        503: "A store is away; ask again.",
+    }
+    responses: Json = {"200": {"description": "OK", "content": {media_type: {"schema": schema}}}}
+    if headers:
+        responses["200"]["headers"] = headers
+    for status in refusals:
+        responses[str(status)] = {
+            "description": told[status],
+            "content": {"application/problem+json": {"schema": ref("Problem")}},
+        }
+    operation: Json = {"summary": summary, "responses": responses}
+    if parameters:
+        operation["parameters"] = list(parameters)
+    return {"get": operation}
+
+
+STORES: Final = (400, 404, 503)
+"""How a route about one instrument may refuse."""
+
+_TIME: Final = (
+    "Milliseconds since 1970, ISO 8601 (UTC without an offset), or a time ago such as `-24h`."
+)
+
+SYMBOL: Final[Json] = {
+    "name": "symbol",
+    "in": "path",
+    "required": True,
+    "description": "The instrument as its sender writes it; it may hold slashes: `XRP/ETH`.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 64},
+}
+FROM: Final = query("from", f"The earliest time. {_TIME}", {"type": "string"})
+TO: Final = query("to", f"The end, exclusive. {_TIME}", {"type": "string"})
+CURSOR: Final = query("cursor", "Where the page before ended, as it says.", {"type": "string"})
+
+MS: Final[Json] = {"type": "integer", "description": "Milliseconds since 1970, UTC."}
+DECIMAL: Final[Json] = {"type": "string", "pattern": r"^-?[0-9]+(\.[0-9]+)?$"}
+NUMBER: Final[Json] = {"type": "number", "description": "The exact decimal, as a JSON number."}
+NAME: Final[Json] = {"type": "string"}
+COUNT: Final[Json] = {"type": "integer", "minimum": 0}

@@ -1,0 +1,113 @@
+"""GET /api/history and /prices/.../history: pages of prices, the newest ticks first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Final
+from urllib.parse import quote, urlencode
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from functions.history_query.answering import Answers, unknown
+from functions.history_query.describing import (
+    CURSOR,
+    FROM,
+    MS,
+    NUMBER,
+    STORES,
+    SYMBOL,
+    TO,
+    Json,
+    Part,
+    get,
+    limit,
+    list_of,
+    object_of,
+)
+from functions.history_query.parameters import (
+    DAY_US,
+    DEFAULT_PRICES,
+    MAX_LIMIT,
+    TickPage,
+    read_ticks,
+)
+from functions.history_query.prices import Price, PricePages
+
+_FORM: Final = '{"t":%d,"%s":%s}'
+
+_HEADERS: Final[Json] = {
+    "X-Kandle-Limit": {"description": "The limit that was used.", "schema": {"type": "integer"}},
+    "X-Kandle-Truncated": {
+        "description": "There are older ones in the range: see Link.",
+        "schema": {"const": "true"},
+    },
+    "Link": {
+        "description": 'The next page, of older ones, with `rel="next"`.',
+        "schema": {"type": "string"},
+    },
+}
+
+PART: Final = Part(
+    {
+        "/api/history/{symbol}": get(
+            "The newest prices of the last 24 hours, or of a range, ascending by time.",
+            list_of("Tick"),
+            *(SYMBOL, FROM, TO, limit(10_000), CURSOR),
+            refusals=STORES,
+            headers=_HEADERS,
+        ),
+        "/prices/{symbol}/history": get(
+            "The newest prices of an instrument, newest first.",
+            list_of("PastPrice"),
+            *(SYMBOL, FROM, TO, limit(100), CURSOR),
+            refusals=STORES,
+            headers=_HEADERS,
+        ),
+    },
+    {
+        "Tick": object_of({"t": MS, "p": NUMBER}),
+        "PastPrice": object_of({"t": MS, "price": NUMBER}),
+    },
+)
+
+
+def answers(prices: PricePages, knows: Callable[[str], bool]) -> Answers:
+    """Return what answers the routes. `knows`: whether an instrument was ever seen."""
+
+    def history(request: Request) -> Response:
+        page = read_ticks(request.query_params, DAY_US, MAX_LIMIT)
+        return price_page(request, page, oldest_first=True)
+
+    def price_history(request: Request) -> Response:
+        page = read_ticks(request.query_params, None, DEFAULT_PRICES)
+        return price_page(request, page, oldest_first=False)
+
+    def price_page(request: Request, page: TickPage, *, oldest_first: bool) -> Response:
+        symbol = request.path_params["symbol"]
+        found, cursor = prices.page(symbol, page)
+        if not found and not knows(symbol):
+            return unknown(symbol)
+        if oldest_first:
+            found.reverse()
+        headers = {"x-kandle-limit": str(page.limit)}
+        if cursor is not None:
+            headers["x-kandle-truncated"] = "true"
+            headers["link"] = f'<{_next(request, page, cursor)}>; rel="next"'
+        body = _price_list(found, "p" if oldest_first else "price")
+        return Response(body, headers=headers, media_type="application/json")
+
+    return {"/api/history/{symbol}": history, "/prices/{symbol}/history": price_history}
+
+
+def _price_list(prices: list[Price], name: str) -> str:
+    """Write exact decimal texts as JSON numbers; a float between would round them."""
+    return f"[{','.join([_FORM % (each.time_ms, name, each.price) for each in prices])}]"
+
+
+def _next(request: Request, page: TickPage, cursor: str) -> str:
+    """Return the address of the next page; its `from` does not move with the clock."""
+    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=page.from_us)
+    query = {"from": moment.isoformat(), "limit": str(page.limit), "cursor": cursor}
+    return f"{quote(request.scope['path'], safe='/:')}?{urlencode(query)}"

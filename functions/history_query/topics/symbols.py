@@ -1,0 +1,34 @@
+"""GET /api/symbols: which instruments there are."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from functions.history_query.answering import Answers, as_json
+from functions.history_query.describing import COUNT, MS, NAME, Part, get, list_of, object_of
+from functions.history_query.parameters import refuse_all
+from functions.history_query.symbols import Symbols
+
+PART: Final = Part(
+    {
+        "/api/symbols": get(
+            "All instruments, with the times of their first and last trade and their number.",
+            list_of("Symbol"),
+            refusals=(400, 503),
+        ),
+    },
+    {"Symbol": object_of({"symbol": NAME, "first": MS, "last": MS, "n": COUNT})},
+)
+
+
+def answers(symbols: Symbols) -> Answers:
+    """Return what answers the routes."""
+
+    def every(request: Request) -> Response:
+        refuse_all(request.query_params)
+        return as_json(symbols.all())
+
+    return {"/api/symbols": every}
