@@ -4,16 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import LiteralString
+from typing import Final, LiteralString, TypeVar
 
 import psycopg
 from psycopg import Connection, IsolationLevel, errors
+from psycopg.abc import PQGen
+from psycopg.pq import TransactionStatus
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from shared.errors import TransientError
 from shared.stores.migrations import migrate
 
-CONNECT_TIMEOUT_S = 5
+CONNECT_TIMEOUT_S: Final = 5
+ANSWER_WITHIN_S: Final = 30.0
+"""Of one statement. An event that waits longer would be delivered again meanwhile."""
+
+R = TypeVar("R")
+
+
+class BoundedConnection(Connection):
+    """A connection that gives up on a server that does not answer.
+
+    A server that hangs, or whose machine was suspended, still acknowledges what it is sent, so no
+    setting of TCP notices it. A statement that gets no answer within `answer_within_s` (None: no
+    bound) ends the connection, and its transaction with it.
+    """
+
+    answer_within_s: float | None = ANSWER_WITHIN_S
+
+    def wait(self, gen: PQGen[R], interval: float = 0.1, timeout: float | None = None) -> R:
+        """Wait for the server's answer. Raises OperationalError."""
+        try:
+            return super().wait(gen, interval, self.answer_within_s if timeout is None else timeout)
+        except psycopg.OperationalError:
+            if self.info.transaction_status is TransactionStatus.ACTIVE:
+                self.close()  # its answer may still come, to nobody
+            raise
 
 
 class Postgres:
@@ -22,6 +48,7 @@ class Postgres:
     def __init__(self, dsn: str, *, size: int = 4) -> None:
         self._pool = ConnectionPool(
             dsn,
+            connection_class=BoundedConnection,
             min_size=1,
             max_size=size,
             timeout=CONNECT_TIMEOUT_S,
@@ -35,7 +62,7 @@ class Postgres:
                 "keepalives_interval": 5,
                 "keepalives_count": 3,
             },
-            check=ConnectionPool.check_connection,
+            check=_check,
             open=False,
         )
         self._migrated = False
@@ -47,8 +74,10 @@ class Postgres:
             self._pool.open()
             with self._pool.connection() as connection:
                 if not self._migrated:
+                    connection.answer_within_s = None  # an index of many rows takes its time
                     migrate(connection)
                     connection.commit()
+                    connection.answer_within_s = ANSWER_WITHIN_S
                     self._migrated = True
                 if isolation is not None:
                     connection.isolation_level = isolation
@@ -72,6 +101,13 @@ class Postgres:
     def close(self) -> None:
         """Close all connections."""
         self._pool.close()
+
+
+def _check(connection: BoundedConnection) -> None:
+    """Raise OperationalError when a connection out of the pool does not answer soon."""
+    connection.answer_within_s = CONNECT_TIMEOUT_S
+    ConnectionPool.check_connection(connection)
+    connection.answer_within_s = ANSWER_WITHIN_S
 
 
 def next_epoch(connection: Connection) -> int:

@@ -1,0 +1,92 @@
+"""Stores that hang: not closed, not refused, but silent. Each is TransientError within a bound."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import psycopg
+import pytest
+
+from local.servers.postgres import postgres
+from local.servers.server import Place
+from local.servers.valkey import valkey
+from shared.errors import TransientError
+from shared.stores import redis
+from shared.stores.postgres import BoundedConnection, Postgres
+from tests.local.servers.running import Running
+
+
+@contextmanager
+def silent(pid: int) -> Iterator[None]:
+    """Stop a server and all of its processes; its sockets stay open."""
+    os.kill(pid, signal.SIGSTOP)  # first: it begins no process that would not be in the list
+    children = psutil.Process(pid).children(recursive=True)
+    try:
+        for each in children:
+            each.suspend()
+        yield
+    finally:
+        for each in children:
+            each.resume()
+        os.kill(pid, signal.SIGCONT)
+
+
+def test_a_silent_postgres_is_a_transient_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the midst of a transaction and for a new one; afterwards the same pool goes on."""
+    monkeypatch.setattr(BoundedConnection, "answer_within_s", 0.5)
+    monkeypatch.setattr("shared.stores.postgres.CONNECT_TIMEOUT_S", 0.5)
+    monkeypatch.setattr("shared.stores.postgres.ANSWER_WITHIN_S", 0.5)
+    with Running(postgres(Place.at(tmp_path)), tmp_path) as running:
+        store = Postgres(running.variables["DATABASE_URL"], size=1)
+        store.execute("CREATE TABLE kept (n integer)")
+        assert running.keeper.pid is not None
+
+        def cut_off(pid: int) -> None:
+            with store.connection() as connection:
+                connection.execute("INSERT INTO kept VALUES (1)")
+                with silent(pid):
+                    connection.execute("SELECT 1")
+
+        with pytest.raises(TransientError, match="Postgres is away"):
+            cut_off(running.keeper.pid)
+        with silent(running.keeper.pid), pytest.raises(TransientError, match="Postgres is away"):
+            store.check()
+        store.execute("INSERT INTO kept VALUES (2)")
+        with store.connection() as connection:
+            assert connection.execute("SELECT n FROM kept").fetchall() == [(2,)]
+        store.close()
+
+
+def test_a_statement_that_takes_too_long_ends_its_connection_only(database: str) -> None:
+    """The bound is of one statement's answer; the caller goes on."""
+    with BoundedConnection.connect(database) as connection:
+        connection.answer_within_s = 0.2
+        with pytest.raises(psycopg.OperationalError):
+            connection.execute("SELECT pg_sleep(60)")
+        assert connection.closed
+
+
+def test_a_silent_redis_is_a_transient_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its client gives up after a bound; afterwards the same client goes on."""
+    monkeypatch.setattr(redis, "TIMEOUT_S", 0.3)
+    with Running(valkey(Place.at(tmp_path)), tmp_path) as running:
+        client = redis.connect(running.variables["REDIS_URL"])
+        client.set("a", "1")
+        assert running.keeper.pid is not None
+        with (
+            silent(running.keeper.pid),
+            pytest.raises(TransientError, match="Redis is away"),
+            redis.translated(),
+        ):
+            client.get("a")
+        assert client.get("a") == b"1"
+        client.close()
