@@ -5,8 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from decimal import Context
-from typing import Any, Final
+from typing import Final
 
 from functions.history_query.cursors import CandleCursor
 from functions.history_query.kept import KeptCandles, Wanted
@@ -14,11 +13,9 @@ from functions.history_query.parameters import Page
 from functions.history_query.roll_up import folded
 from functions.history_query.tick_slices import DAY_US, TickSlices
 from shared.candle import Candle
-from shared.decimals import to_text
 from shared.kernel import partial_candles
 from shared.timeframes import Timeframe
 
-_VWAP: Final = Context(prec=20)
 """VWAP is derived, and a quotient: 20 significant digits."""
 
 _PARTS_AT_ONCE: Final = 10_001
@@ -127,24 +124,3 @@ class CandlePages:
 
     def _passed_us(self, watermark_us: int | None) -> int:
         return 0 if watermark_us is None else watermark_us - self.allowed_lateness_us
-
-
-def candle_json(candle: Candle) -> dict[str, Any]:
-    """Return a candle as the API shows it: `t` ms, prices and sizes as decimal texts."""
-    vwap = _VWAP.divide(candle.notional, candle.volume) if candle.volume else None
-    return {
-        "t": candle.start_us // 1000,
-        "o": to_text(candle.open),
-        "h": to_text(candle.high),
-        "l": to_text(candle.low),
-        "c": to_text(candle.close),
-        "v": to_text(candle.volume),
-        "vw": None if vwap is None else to_text(vwap),
-        "n": candle.trade_count,
-        "bv": to_text(candle.buy_volume),
-        "sv": to_text(candle.sell_volume),
-        "closed": candle.closed,
-        "partial": candle.partial,
-        "complete": candle.complete,
-        "revision": candle.revision,
-    }

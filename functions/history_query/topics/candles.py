@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from functions.history_query.answering import Answers, as_json, unknown
-from functions.history_query.candles import CandlePages, candle_json
+from functions.history_query.candles import CandlePages
 from functions.history_query.describing import (
     COUNT,
     CURSOR,
@@ -28,6 +28,7 @@ from functions.history_query.describing import (
     ref,
 )
 from functions.history_query.parameters import read_page
+from shared.candle_json import candle_json
 
 _TIMEFRAME: Final = query(
     "timeframe",
