@@ -10,6 +10,8 @@ import time
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from shared.bridge.payloads import Payloads
+
 MAX_DATAGRAM_BYTES: Final = 65_536
 """No datagram of UDP over IPv4 has more than 65,507 bytes."""
 
@@ -17,21 +19,14 @@ DATAGRAMS_A_READ: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
-class Datagrams:
+class Datagrams(Payloads):
     """Datagrams in the order of their receipt.
 
-    `payloads`: all of them, joined; `lengths`: bytes of each; `receive_time_us`: when each came.
     `truncated`: how many more came that were larger than the reader's buffer; they are left out,
     since half a line may be another line.
     """
 
-    payloads: bytes
-    lengths: list[int]
-    receive_time_us: list[int]
     truncated: int = 0
-
-    def __len__(self) -> int:
-        return len(self.lengths)
 
 
 class Reader(Protocol):

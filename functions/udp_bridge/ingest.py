@@ -11,11 +11,11 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from functions.udp_bridge.batcher import Batch
 from functions.udp_bridge.bodies import CUTS, RefusedBodyError
 from shared import events, metrics
 from shared.adapter.event import OutgoingEvent
 from shared.adapter.sink import Sink
+from shared.bridge.batcher import Batch
 from shared.errors import TransientError
 from shared.problem import problem
 

@@ -17,14 +17,15 @@ import prometheus_client
 import uvloop
 
 from functions.udp_bridge import recvmmsg
-from functions.udp_bridge.batcher import Batcher, Limits, new_source
 from functions.udp_bridge.datagrams import Datagrams
 from functions.udp_bridge.formats import UdpFormat, sorted_out
-from functions.udp_bridge.outbox import Outbox
 from functions.udp_bridge.receiver import Receiver
 from functions.udp_bridge.udp_socket import bind
+from shared import metrics
 from shared.adapter.sink import Sink
 from shared.adapter.wiring import configure_logging
+from shared.bridge.batcher import Batcher, Limits, new_source
+from shared.bridge.outbox import Outbox
 from shared.raw import FORMAT_CSV, FORMAT_TICKER
 from shared.settings import Environment, SettingsError
 
@@ -75,7 +76,12 @@ def _all_alike(datagrams: Datagrams) -> tuple[Datagrams]:
 async def serve(settings: Settings, sink: Sink) -> None:
     """Listen until SIGTERM or SIGINT, then drain."""
     sock = bind(settings.host, settings.port)
-    outbox = Outbox(sink, max_bytes=settings.buffer_bytes)
+    outbox = Outbox(
+        sink,
+        max_bytes=settings.buffer_bytes,
+        sent=metrics.UDP_SENT,
+        buffered=metrics.UDP_BUFFERED,
+    )
     csv = Batcher(new_source("udp"), settings.batch, FORMAT_CSV)
     ticker = Batcher(new_source("udp"), settings.batch, FORMAT_TICKER)
     batchers, sort = {

@@ -12,12 +12,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from functions.udp_bridge.batcher import new_source
 from functions.udp_bridge.ingest import Ingest
 from shared.adapter.app import Delegated
 from shared.adapter.health import health_routes
 from shared.adapter.sink import Sink
 from shared.adapter.wiring import configure_logging
+from shared.bridge.batcher import new_source
 from shared.settings import Environment
 
 

@@ -9,10 +9,10 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from functions.udp_bridge.batcher import Batch, Batcher
 from functions.udp_bridge.datagrams import DATAGRAMS_A_READ, Datagrams, Reader
 from functions.udp_bridge.udp_socket import KernelDrops
 from shared import metrics
+from shared.bridge.batcher import Batch, Batcher
 
 log = logging.getLogger(__name__)
 

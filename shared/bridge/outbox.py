@@ -8,10 +8,12 @@ import logging
 import random
 from concurrent.futures import ThreadPoolExecutor
 
-from functions.udp_bridge.batcher import Batch
-from shared import metrics
+from prometheus_client import Counter, Gauge
+
 from shared.adapter.event import OutgoingEvent
 from shared.adapter.sink import Sink
+from shared.bridge.batcher import Batch
+from shared.bridge.receipts import Receipts
 from shared.errors import TransientError
 
 log = logging.getLogger(__name__)
@@ -22,17 +24,23 @@ class Outbox:
 
     It holds at most `max_bytes` while the broker is away. A batch that was not answered is sent
     again under the same id, so that nothing is doubled. Past the bound the newest batch is refused:
-    the caller counts its payloads as dropped.
+    the caller counts its payloads as dropped. `sent` counts payloads that were taken, `buffered`
+    shows the bytes that wait.
     """
 
-    def __init__(self, sink: Sink, *, max_bytes: int, senders: int = 4) -> None:
+    def __init__(
+        self, sink: Sink, *, max_bytes: int, sent: Counter, buffered: Gauge, senders: int = 4
+    ) -> None:
         self._sink = sink
         self._max_bytes = max_bytes
         self._senders = senders
+        self._sent = sent
+        self._buffered = buffered
         self._bytes = 0
         self._payloads = 0
-        self._batches: asyncio.Queue[Batch] = asyncio.Queue()
-        self._events: asyncio.Queue[tuple[OutgoingEvent, int]] = asyncio.Queue()
+        self._receipts = Receipts()
+        self._batches: asyncio.Queue[tuple[int, Batch]] = asyncio.Queue()
+        self._events: asyncio.Queue[tuple[int, OutgoingEvent, int]] = asyncio.Queue()
         self._unsent = 0
         self._empty = asyncio.Event()
         self._empty.set()
@@ -51,32 +59,56 @@ class Outbox:
             return False
         self._payloads += len(batch)
         self._hold(batch.size, 1)
-        self._batches.put_nowait(batch)
+        self._batches.put_nowait((self._receipts.issue(), batch))
         return True
+
+    def put_event(self, event: OutgoingEvent) -> bool:
+        """Take an event that is no batch; return False when the outbox is full."""
+        if self._bytes + len(event.body) > self._max_bytes:
+            return False
+        self._hold(len(event.body), 1)
+        self._events.put_nowait((self._receipts.issue(), event, 0))
+        return True
+
+    @property
+    def given(self) -> int:
+        """How many batches and events were put so far."""
+        return self._receipts.issued
+
+    @property
+    def taken(self) -> int:
+        """The broker has the first so many of what was put, all of them."""
+        return self._receipts.settled
+
+    async def until_taken(self, count: int) -> None:
+        """Wait until the broker has the first `count` of what was put."""
+        await self._receipts.until_settled(count)
 
     async def _pack_all(self) -> None:
         """Encode and compress in a thread, so that the socket is read meanwhile."""
         loop = asyncio.get_running_loop()
         while True:
-            batch = await self._batches.get()
+            number, batch = await self._batches.get()
             packed = await loop.run_in_executor(self._packer, _packed, batch)
+            self._receipts.split(number, len(packed))
             for event, payloads in packed:
                 self._hold(len(event.body), 1)
-                self._events.put_nowait((event, payloads))
+                self._events.put_nowait((number, event, payloads))
             self._hold(-batch.size, -1)
 
     async def _send_all(self) -> None:
         while True:
-            event, payloads = await self._events.get()
+            number, event, payloads = await self._events.get()
             await self._send(event)
-            metrics.UDP_SENT.inc(payloads)
+            self._sent.inc(payloads)
             self._payloads -= payloads
+            self._receipts.settle(number)
             self._hold(-len(event.body), -1)
 
     def _hold(self, more_bytes: int, more_unsent: int) -> None:
         self._bytes += more_bytes
         self._unsent += more_unsent
-        metrics.UDP_BUFFERED.set(self._bytes)
+        self._buffered.set(self._bytes)
         if self._unsent:
             self._empty.clear()
         else:

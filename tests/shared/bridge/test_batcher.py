@@ -7,8 +7,8 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.udp_bridge.batcher import Batch, Batcher, Limits
 from functions.udp_bridge.datagrams import Datagrams
+from shared.bridge.batcher import Batch, Batcher, Limits
 from shared.compression import decompress
 from shared.events import MAX_EVENT_BYTES
 from shared.raw import FORMAT_CSV, FORMAT_TICKER, RawBatch

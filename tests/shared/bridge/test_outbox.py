@@ -8,9 +8,11 @@ from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
 
-from functions.udp_bridge.batcher import Batch
-from functions.udp_bridge.outbox import Outbox
+from shared import metrics
+from shared.adapter.event import OutgoingEvent
 from shared.adapter.sink import Sink
+from shared.bridge.batcher import Batch
+from shared.bridge.outbox import Outbox
 from shared.compression import decompress
 from shared.raw import FORMAT_CSV, RawBatch
 from tests.local.broker.processes import free_port
@@ -28,6 +30,15 @@ def batch(number: int, payload: bytes = b"A,1") -> Batch:
     return Batch(f"udp-1-{number}", FORMAT_CSV, "udp-1", number, payload, [len(payload)], [1])
 
 
+def opened(url: str, max_bytes: int) -> Outbox:
+    return Outbox(
+        Sink(url, "/test"),
+        max_bytes=max_bytes,
+        sent=metrics.UDP_SENT,
+        buffered=metrics.UDP_BUFFERED,
+    )
+
+
 async def until(holds: Callable[[], bool]) -> None:
     async with asyncio.timeout(30):
         while not holds():  # noqa: ASYNC110
@@ -38,7 +49,7 @@ def run(url: str, steps: Callable[[Outbox], Awaitable[None]], max_bytes: int = 1
     """Run the steps, then close; return the payloads that were given up."""
 
     async def whole() -> int:
-        outbox = Outbox(Sink(url, "/test"), max_bytes=max_bytes)
+        outbox = opened(url, max_bytes)
         await steps(outbox)
         return await outbox.close(30)
 
@@ -110,9 +121,28 @@ def test_what_is_given_up_at_the_end_is_told() -> None:
     """Nothing listens: closing returns the payloads that were lost, for the caller to say so."""
 
     async def whole() -> int:
-        outbox = Outbox(Sink(f"http://127.0.0.1:{free_port()}", "/test"), max_bytes=1 << 20)
+        outbox = opened(f"http://127.0.0.1:{free_port()}", 1 << 20)
         assert outbox.put(batch(0))
         assert outbox.put(batch(1))
         return await outbox.close(0.05)
 
     assert asyncio.run(whole()) == 2
+
+
+def test_what_is_taken_is_known_in_the_order_it_was_put(subscriber: Subscriber) -> None:
+    """A later batch that was taken does not count while an earlier one is not."""
+    subscriber.script["udp-1-0"] = [Reply(503)] * 5 + [Reply(202)]
+    taken_first: list[int] = []
+
+    async def steps(outbox: Outbox) -> None:
+        assert outbox.put(batch(0))
+        assert outbox.put_event(OutgoingEvent.packed("gap-1", "dev.kandle.gap.v1", b"x"))
+        assert outbox.given == 2
+        await until(lambda: bool(subscriber.of("gap-1")))
+        taken_first.append(outbox.taken)
+        await outbox.until_taken(2)
+        assert outbox.taken == 2
+
+    assert run(subscriber.url, steps) == 0
+    assert taken_first == [0]
+    assert len(subscriber.of("udp-1-0")) == 6

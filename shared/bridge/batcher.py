@@ -10,9 +10,9 @@ from typing import Final
 
 import numpy as np
 
-from functions.udp_bridge.datagrams import Datagrams
 from shared import events, raw
 from shared.adapter.event import OutgoingEvent
+from shared.bridge.payloads import Payloads
 
 _BYTES_A_PAYLOAD: Final = 80
 
@@ -107,45 +107,45 @@ class Batcher:
     _next_sequence: int = 0
     _batches: int = 0
 
-    def add(self, datagrams: Datagrams, now_us: int) -> Iterator[Batch]:
-        """Take datagrams, all of them once this is exhausted; yield each batch that is full."""
+    def add(self, received: Payloads, now_us: int) -> Iterator[Batch]:
+        """Take payloads, all of them once this is exhausted; yield each batch that is full."""
         first, start = 0, 0
-        while first < len(datagrams):
+        while first < len(received):
             if not self._lengths:
                 self._since_us = now_us
-            count, size, lines = self._fitting(datagrams, first, start)
+            count, size, lines = self._fitting(received, first, start)
             end = first + count
-            whole = count == len(datagrams)
+            whole = count == len(received)
             self._payloads.append(
-                datagrams.payloads if whole else datagrams.payloads[start : start + size]
+                received.payloads if whole else received.payloads[start : start + size]
             )
-            self._lengths += datagrams.lengths[first:end]
-            self._times_us += datagrams.receive_time_us[first:end]
+            self._lengths += received.lengths[first:end]
+            self._times_us += received.receive_time_us[first:end]
             self._bytes += size
             self._lines += lines
             first, start = end, start + size
             limits = self.limits
             if (
-                first < len(datagrams)
+                first < len(received)
                 or self._bytes >= limits.bytes
                 or len(self._lengths) >= limits.payloads
                 or self._lines >= limits.lines
             ):
                 yield self.take()
 
-    def _fitting(self, datagrams: Datagrams, first: int, start: int) -> tuple[int, int, int]:
-        """Return how many datagrams from `first` still fit, at least one into an empty batch.
+    def _fitting(self, received: Payloads, first: int, start: int) -> tuple[int, int, int]:
+        """Return how many payloads from `first` still fit, at least one into an empty batch.
 
         And their bytes and lines.
         """
         room = self.limits.payloads - len(self._lengths)
-        lengths = datagrams.lengths[first : first + room]
+        lengths = received.lengths[first : first + room]
         size = sum(lengths)
-        lines = datagrams.payloads.count(b"\n", start, start + size) + len(lengths)
+        lines = received.payloads.count(b"\n", start, start + size) + len(lengths)
         if self._bytes + size <= self.limits.bytes and self._lines + lines <= self.limits.lines:
             return len(lengths), size, lines
         ends = list(itertools.accumulate(lengths, initial=start))
-        counts = [datagrams.payloads.count(b"\n", a, b) + 1 for a, b in itertools.pairwise(ends)]
+        counts = [received.payloads.count(b"\n", a, b) + 1 for a, b in itertools.pairwise(ends)]
         within_bytes = np.cumsum(lengths) <= self.limits.bytes - self._bytes
         within_lines = np.cumsum(counts) <= self.limits.lines - self._lines
         fit = int(np.count_nonzero(within_bytes & within_lines))

@@ -1,0 +1,41 @@
+"""Which of the things put in order are settled, whatever the order in which they are."""
+
+from __future__ import annotations
+
+import asyncio
+
+
+class Receipts:
+    """Numbers things from 1 on and tells how many of the first are all settled."""
+
+    def __init__(self) -> None:
+        self.issued = 0
+        self.settled = 0
+        self._open: dict[int, int] = {}
+        self._moved = asyncio.Event()
+
+    def issue(self) -> int:
+        """Return the number of the next thing; it is in one part."""
+        self.issued += 1
+        self._open[self.issued] = 1
+        return self.issued
+
+    def split(self, number: int, parts: int) -> None:
+        """Say in how many parts the thing is: it is settled when each of them is."""
+        self._open[number] = parts
+
+    def settle(self, number: int) -> None:
+        """Settle a part of it."""
+        self._open[number] -= 1
+        if self._open[number]:
+            return
+        del self._open[number]
+        before, self.settled = self.settled, next(iter(self._open), self.issued + 1) - 1
+        if self.settled > before:
+            self._moved.set()
+            self._moved = asyncio.Event()
+
+    async def until_settled(self, count: int) -> None:
+        """Wait until the first `count` are settled."""
+        while self.settled < count:
+            await self._moved.wait()
