@@ -1,0 +1,164 @@
+"""What exchanges call a market, and what Kandle calls it: `BASE-QUOTE.VENUE`, and back again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final, NamedTuple
+
+
+class Venue(StrEnum):
+    """The exchanges whose names are known."""
+
+    BINANCE = "BINANCE"
+    COINBASE = "COINBASE"
+    KRAKEN = "KRAKEN"
+
+
+class Market(NamedTuple):
+    """A market as its exchange calls it. The venue is empty for what needs no translation."""
+
+    venue: str
+    original: str
+
+
+BINANCE_QUOTES: Final = tuple(
+    sorted(
+        (
+            *(
+                "USDT",
+                "USDC",
+                "FDUSD",
+                "TUSD",
+                "BUSD",
+                "USDP",
+                "USDE",
+                "USD1",
+                "DAI",
+                "UST",
+                "USDS",
+            ),
+            *(
+                "BTC",
+                "ETH",
+                "BNB",
+                "XRP",
+                "TRX",
+                "DOGE",
+                "DOT",
+                "SOL",
+                "VAI",
+                "PAX",
+                "AEUR",
+                "EURI",
+            ),
+            *(
+                "EUR",
+                "TRY",
+                "BRL",
+                "GBP",
+                "AUD",
+                "RUB",
+                "UAH",
+                "NGN",
+                "BIDR",
+                "IDRT",
+                "BVND",
+                "ZAR",
+            ),
+            *("PLN", "RON", "ARS", "JPY", "MXN", "CZK", "COP", "IDR", "BKRW", "USD"),
+        ),
+        key=lambda quote: (-len(quote), quote),
+    )
+)
+"""What a Binance spot symbol may end with, the longest first: NKNUSDT is NKN-USDT, not ...-USD."""
+
+_KRAKEN_ASSETS: Final = MappingProxyType({"XBT": "BTC", "XDG": "DOGE"})
+"""Kraken's own codes, in its first WebSocket and in REST; the second WebSocket has BTC and DOGE."""
+
+
+def _binance(original: str) -> str:
+    for quote in BINANCE_QUOTES:
+        if original.endswith(quote) and len(original) > len(quote):
+            return f"{original[: -len(quote)]}-{quote}"
+    return original
+
+
+def _kraken(original: str) -> str:
+    return "-".join(_KRAKEN_ASSETS.get(part, part) for part in original.split("/"))
+
+
+class _Dialect(NamedTuple):
+    pair: Callable[[str], str]
+    original: Callable[[str], str]
+
+
+_DIALECTS: Final[Mapping[str, _Dialect]] = {
+    Venue.BINANCE: _Dialect(_binance, lambda pair: pair.replace("-", "")),
+    Venue.COINBASE: _Dialect(str, str),
+    Venue.KRAKEN: _Dialect(_kraken, lambda pair: pair.replace("-", "/")),
+}
+
+
+@dataclass(frozen=True)
+class Naming:
+    """How markets are named. `with_venue`: whether the venue is appended.
+
+    `exceptions`: the whole instrument for a market that the rules would name wrongly.
+    """
+
+    with_venue: bool = True
+    exceptions: Mapping[Market, str] = field(default_factory=dict)
+
+    def instrument(self, market: Market) -> str:
+        """Return the instrument of a market; a venue without rules keeps the name it gives."""
+        if market in self.exceptions:
+            return self.exceptions[market]
+        if market.venue not in _DIALECTS:
+            return market.original
+        pair = _DIALECTS[market.venue].pair(market.original)
+        return f"{pair}.{market.venue}" if self.with_venue else pair
+
+    def market(self, venue: str, instrument: str) -> Market:
+        """Return the market that a venue's instrument names.
+
+        Where two names of a market are one instrument (Kraken's XBT/USD and BTC/USD) it is the one
+        that the exchange's WebSocket uses today.
+        """
+        for market, name in self.exceptions.items():
+            if market.venue == venue and name == instrument:
+                return market
+        if venue not in _DIALECTS:
+            return Market(venue, instrument)
+        pair = instrument.removesuffix(f".{venue}") if self.with_venue else instrument
+        return Market(venue, _DIALECTS[venue].original(pair))
+
+
+def parse_exceptions(text: str) -> dict[Market, str]:
+    """Read `VENUE:ORIGINAL=INSTRUMENT[,...]`. Raises ValueError that says what is wrong."""
+    found: dict[Market, str] = {}
+    for item in filter(None, (part.strip() for part in text.split(","))):
+        market, equals, instrument = item.partition("=")
+        venue, colon, original = market.partition(":")
+        if not (equals and colon and original and instrument):
+            raise ValueError(f"{item!r} is not VENUE:ORIGINAL=INSTRUMENT")
+        if venue not in _DIALECTS:
+            raise ValueError(f"{item!r}: the venue must be one of {', '.join(_DIALECTS)}")
+        if instrument in found.values():
+            raise ValueError(f"{item!r}: {instrument} is named twice")
+        found[Market(venue, original)] = instrument
+    return found
+
+
+def parse_with_venue(text: str) -> bool:
+    """Read `append` or `drop`. Raises ValueError."""
+    if text not in ("append", "drop"):
+        raise ValueError(f"{text!r} must be append or drop")
+    return text == "append"
+
+
+def naming_from(venue: str, exceptions: str) -> Naming:
+    """Return the naming of the settings INSTRUMENT_VENUE and INSTRUMENT_NAMES."""
+    return Naming(parse_with_venue(venue), parse_exceptions(exceptions))
