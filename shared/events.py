@@ -10,6 +10,8 @@ TICKS: Final = "dev.kandle.ticks.v1"
 REJECTS: Final = "dev.kandle.rejects.v1"
 CANDLES: Final = "dev.kandle.candles.v1"
 LATE: Final = "dev.kandle.late.v1"
+PATTERNS: Final = "dev.kandle.patterns.v1"
+ALERTS: Final = "dev.kandle.alerts.v1"
 CLOCK: Final = "dev.knative.sources.ping"
 
 # Extension attributes.
@@ -26,6 +28,7 @@ REPLAYED: Final = "kandlereplayed"
 """On a replayed dead letter: the place it had in the stream."""
 
 PROTOBUF: Final = "application/protobuf"
+JSON: Final = "application/json"
 ZSTD: Final = "zstd"
 
 MAX_EVENT_BYTES: Final = 480 * 1024

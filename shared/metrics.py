@@ -47,6 +47,7 @@ APPLY_CONFLICTS: Final = Counter("kandle_apply_conflicts", "Atomic steps tried a
 TICKS_STORED: Final = Counter("kandle_ticks_stored", "Ticks written to Postgres.")
 CANDLES_STORED: Final = Counter("kandle_candles_stored", "Closed candles written to Postgres.")
 REJECTS_STORED: Final = Counter("kandle_rejects_stored", "Rejects written to Postgres.")
+PATTERNS_STORED: Final = Counter("kandle_patterns_stored", "Patterns written to Postgres.")
 EVENTS_REPEATED: Final = Counter(
     "kandle_events_repeated", "Events that had been applied before.", ["stage"]
 )

@@ -1,4 +1,4 @@
-"""Events to rows: ticks, rejects and closed candles."""
+"""Events to rows: ticks, rejects, closed candles, patterns and alerts."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ from decimal import InvalidOperation
 
 from google.protobuf.message import DecodeError
 
+from functions.persist.patterns import PatternWriter
 from functions.persist.segments import segments
 from functions.persist.writer import Writer
 from shared import candle, events, metrics, rejects
 from shared.adapter.app import Outcome
 from shared.adapter.event import Event
+from shared.alerts import AlertEvent
 from shared.errors import PermanentError
 from shared.late import decode_late
+from shared.patterns import decode_patterns
 from shared.ticks import Ticks
 
 STAGE = "persist"
@@ -24,6 +27,7 @@ class Persist:
     """The stage's handler."""
 
     writer: Writer
+    patterns: PatternWriter
 
     def __call__(self, event: Event) -> Outcome:
         """Write an event's rows once. Raises PermanentError for what cannot be read."""
@@ -44,6 +48,12 @@ class Persist:
             tick_event_id, late = decode_late(event.data())
             self.writer.repairs(tick_event_id, late)
             written = True
+        elif event.type == events.PATTERNS:
+            stored = self.patterns.patterns(decode_patterns(event.data()))
+            metrics.PATTERNS_STORED.inc(stored)
+            written = stored > 0
+        elif event.type == events.ALERTS:
+            written = self.patterns.alert(AlertEvent.decode(event.data())) > 0
         else:
             raise PermanentError("unexpected_type", f"persist does not take {event.type}")
         if not written:

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from functions.persist.handler import STAGE, Persist
+from functions.persist.patterns import PatternWriter
 from functions.persist.writer import Writer
 from shared.adapter.app import Delegated
 from shared.adapter.wiring import event_app
@@ -41,7 +42,7 @@ settings = Settings.from_env(os.environ)
 postgres = Postgres(settings.database_url, size=settings.writers + 1)
 app = event_app(
     STAGE,
-    Persist(Writer(postgres)),
+    Persist(Writer(postgres), PatternWriter(postgres)),
     os.environ,
     concurrency=settings.writers,
     ready=postgres.check,

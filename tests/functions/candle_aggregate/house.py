@@ -13,6 +13,7 @@ from functions.candle_aggregate.epoch import current_epoch
 from functions.candle_aggregate.publish import publication
 from functions.candle_aggregate.store import Store
 from functions.persist.handler import Persist
+from functions.persist.patterns import PatternWriter
 from functions.persist.writer import Writer
 from shared import events
 from shared.adapter.app import Outcome
@@ -44,7 +45,7 @@ class House:
         self.database = database
         self.postgres = Postgres(database)
         self.store = Store(client, Keys(0))
-        self.persist = Persist(Writer(self.postgres))
+        self.persist = Persist(Writer(self.postgres), PatternWriter(self.postgres))
 
     @property
     def epoch(self) -> int:

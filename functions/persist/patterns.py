@@ -1,0 +1,48 @@
+"""Rows of patterns and alerts: a repetition changes nothing, so no event needs to be remembered."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import astuple, fields
+from typing import Final
+
+from psycopg import sql
+
+from shared.alerts import AlertEvent
+from shared.patterns import Pattern
+from shared.stores.postgres import Postgres
+
+_COLUMNS: Final = [sql.Identifier(field.name) for field in fields(Pattern)]
+_UPSERT: Final = sql.SQL(
+    "INSERT INTO patterns ({}) VALUES ({}) ON CONFLICT (id) DO UPDATE SET {}"
+    " WHERE excluded.revision > patterns.revision"
+).format(
+    sql.SQL(", ").join(_COLUMNS),
+    sql.SQL(", ").join([sql.Placeholder()] * len(_COLUMNS)),
+    sql.SQL(", ").join(sql.SQL("{0} = excluded.{0}").format(name) for name in _COLUMNS[1:]),
+)
+_INSERT_ALERT: Final = (
+    "INSERT INTO alerts (rule_id, instrument, timeframe, start_us, body)"
+    " VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING"
+)
+
+
+class PatternWriter:
+    """Writes patterns, the highest revision kept, and alerts. Methods raise TransientError."""
+
+    def __init__(self, postgres: Postgres) -> None:
+        self._postgres = postgres
+
+    def patterns(self, patterns: Sequence[Pattern]) -> int:
+        """Write patterns; return how many rows changed."""
+        # In one order everywhere, so that two workers cannot hold each other's rows.
+        rows = [astuple(each) for each in sorted(patterns, key=lambda each: each.id)]
+        with self._postgres.connection() as connection:
+            cursor = connection.cursor()
+            cursor.executemany(_UPSERT, rows)
+            return cursor.rowcount
+
+    def alert(self, alert: AlertEvent) -> int:
+        """Write an alert; return 0 when it was there before."""
+        with self._postgres.connection() as connection:
+            return connection.execute(_INSERT_ALERT, astuple(alert)).rowcount

@@ -1,0 +1,101 @@
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Pattern(_message.Message):
+    __slots__ = ("id", "instrument", "timeframe", "pattern", "kind", "direction", "confidence", "level", "trigger_price", "start_us", "end_us", "open", "high", "low", "close", "volume", "retracted", "revision")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    INSTRUMENT_FIELD_NUMBER: _ClassVar[int]
+    TIMEFRAME_FIELD_NUMBER: _ClassVar[int]
+    PATTERN_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    DIRECTION_FIELD_NUMBER: _ClassVar[int]
+    CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
+    LEVEL_FIELD_NUMBER: _ClassVar[int]
+    TRIGGER_PRICE_FIELD_NUMBER: _ClassVar[int]
+    START_US_FIELD_NUMBER: _ClassVar[int]
+    END_US_FIELD_NUMBER: _ClassVar[int]
+    OPEN_FIELD_NUMBER: _ClassVar[int]
+    HIGH_FIELD_NUMBER: _ClassVar[int]
+    LOW_FIELD_NUMBER: _ClassVar[int]
+    CLOSE_FIELD_NUMBER: _ClassVar[int]
+    VOLUME_FIELD_NUMBER: _ClassVar[int]
+    RETRACTED_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    instrument: str
+    timeframe: str
+    pattern: str
+    kind: str
+    direction: int
+    confidence: float
+    level: str
+    trigger_price: str
+    start_us: int
+    end_us: int
+    open: str
+    high: str
+    low: str
+    close: str
+    volume: str
+    retracted: bool
+    revision: int
+    def __init__(self, id: _Optional[str] = ..., instrument: _Optional[str] = ..., timeframe: _Optional[str] = ..., pattern: _Optional[str] = ..., kind: _Optional[str] = ..., direction: _Optional[int] = ..., confidence: _Optional[float] = ..., level: _Optional[str] = ..., trigger_price: _Optional[str] = ..., start_us: _Optional[int] = ..., end_us: _Optional[int] = ..., open: _Optional[str] = ..., high: _Optional[str] = ..., low: _Optional[str] = ..., close: _Optional[str] = ..., volume: _Optional[str] = ..., retracted: _Optional[bool] = ..., revision: _Optional[int] = ...) -> None: ...
+
+class PatternBatch(_message.Message):
+    __slots__ = ("patterns",)
+    PATTERNS_FIELD_NUMBER: _ClassVar[int]
+    patterns: _containers.RepeatedCompositeFieldContainer[Pattern]
+    def __init__(self, patterns: _Optional[_Iterable[_Union[Pattern, _Mapping]]] = ...) -> None: ...
+
+class Alert(_message.Message):
+    __slots__ = ("rule_id", "start_us", "body")
+    RULE_ID_FIELD_NUMBER: _ClassVar[int]
+    START_US_FIELD_NUMBER: _ClassVar[int]
+    BODY_FIELD_NUMBER: _ClassVar[int]
+    rule_id: str
+    start_us: int
+    body: str
+    def __init__(self, rule_id: _Optional[str] = ..., start_us: _Optional[int] = ..., body: _Optional[str] = ...) -> None: ...
+
+class PatternSeries(_message.Message):
+    __slots__ = ("instrument", "timeframe", "start_us", "open", "high", "low", "close", "volume", "candle_revision", "received_ms", "judged_us", "whole", "revision", "active", "unpublished", "alerts", "refresh_ms")
+    INSTRUMENT_FIELD_NUMBER: _ClassVar[int]
+    TIMEFRAME_FIELD_NUMBER: _ClassVar[int]
+    START_US_FIELD_NUMBER: _ClassVar[int]
+    OPEN_FIELD_NUMBER: _ClassVar[int]
+    HIGH_FIELD_NUMBER: _ClassVar[int]
+    LOW_FIELD_NUMBER: _ClassVar[int]
+    CLOSE_FIELD_NUMBER: _ClassVar[int]
+    VOLUME_FIELD_NUMBER: _ClassVar[int]
+    CANDLE_REVISION_FIELD_NUMBER: _ClassVar[int]
+    RECEIVED_MS_FIELD_NUMBER: _ClassVar[int]
+    JUDGED_US_FIELD_NUMBER: _ClassVar[int]
+    WHOLE_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    ACTIVE_FIELD_NUMBER: _ClassVar[int]
+    UNPUBLISHED_FIELD_NUMBER: _ClassVar[int]
+    ALERTS_FIELD_NUMBER: _ClassVar[int]
+    REFRESH_MS_FIELD_NUMBER: _ClassVar[int]
+    instrument: str
+    timeframe: str
+    start_us: _containers.RepeatedScalarFieldContainer[int]
+    open: _containers.RepeatedScalarFieldContainer[str]
+    high: _containers.RepeatedScalarFieldContainer[str]
+    low: _containers.RepeatedScalarFieldContainer[str]
+    close: _containers.RepeatedScalarFieldContainer[str]
+    volume: _containers.RepeatedScalarFieldContainer[str]
+    candle_revision: _containers.RepeatedScalarFieldContainer[int]
+    received_ms: _containers.RepeatedScalarFieldContainer[int]
+    judged_us: int
+    whole: bool
+    revision: int
+    active: _containers.RepeatedCompositeFieldContainer[Pattern]
+    unpublished: _containers.RepeatedCompositeFieldContainer[Pattern]
+    alerts: _containers.RepeatedCompositeFieldContainer[Alert]
+    refresh_ms: int
+    def __init__(self, instrument: _Optional[str] = ..., timeframe: _Optional[str] = ..., start_us: _Optional[_Iterable[int]] = ..., open: _Optional[_Iterable[str]] = ..., high: _Optional[_Iterable[str]] = ..., low: _Optional[_Iterable[str]] = ..., close: _Optional[_Iterable[str]] = ..., volume: _Optional[_Iterable[str]] = ..., candle_revision: _Optional[_Iterable[int]] = ..., received_ms: _Optional[_Iterable[int]] = ..., judged_us: _Optional[int] = ..., whole: _Optional[bool] = ..., revision: _Optional[int] = ..., active: _Optional[_Iterable[_Union[Pattern, _Mapping]]] = ..., unpublished: _Optional[_Iterable[_Union[Pattern, _Mapping]]] = ..., alerts: _Optional[_Iterable[_Union[Alert, _Mapping]]] = ..., refresh_ms: _Optional[int] = ...) -> None: ...

@@ -1,0 +1,72 @@
+"""Patterns and alerts as rows: the highest revision counts, in whichever order they come."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+from decimal import Decimal
+
+import psycopg
+import pytest
+
+from functions.persist.handler import Persist
+from functions.persist.patterns import PatternWriter
+from functions.persist.writer import Writer
+from shared import alerts, events
+from shared.adapter.event import Event, OutgoingEvent
+from shared.errors import PermanentError
+from shared.patterns import Pattern, encode_patterns, pattern_id
+from shared.stores.postgres import Postgres
+
+PRICE = Decimal("1234567890.123456789012345678")
+FOUND = Pattern(
+    pattern_id("A", "1m", "hammer", 60_000_000),
+    *("A", "1m", "hammer", "candlestick", 1, 0.9, "high", PRICE, 60_000_000, 120_000_000),
+    *(PRICE, PRICE, PRICE, PRICE, Decimal("0.5")),
+    revision=5,
+)
+
+
+def deliver(persist: Persist, type_: str, body: bytes, id_: str = "x") -> None:
+    out = OutgoingEvent.packed(id_, type_, body)
+    persist(Event(id_, type_, "/test", {"id": id_, **out.extensions}, out.body))
+
+
+@pytest.fixture
+def persist(database: str) -> Persist:
+    postgres = Postgres(database)
+    return Persist(Writer(postgres), PatternWriter(postgres))
+
+
+def test_the_highest_revision_of_a_pattern_counts(persist: Persist, database: str) -> None:
+    """Found, withdrawn and found again, delivered in every order and twice."""
+    told = [FOUND, replace(FOUND, retracted=True, revision=6), replace(FOUND, revision=9)]
+    for n, order in enumerate(itertools.permutations([*told, told[0]])):
+        for pattern in order:
+            one = replace(pattern, id=f"{n}")
+            deliver(persist, events.PATTERNS, encode_patterns([one]))
+    with psycopg.connect(database) as connection:
+        rows = connection.execute(
+            "SELECT DISTINCT retracted, revision, trigger_price, volume FROM patterns"
+        ).fetchall()
+    assert rows == [(False, 9, PRICE, Decimal("0.5"))]
+
+
+def test_an_alert_is_stored_once(persist: Persist, database: str) -> None:
+    """The rule and the candle name it."""
+    rule = alerts.Rule.parse("A close > 3")
+    body = alerts.as_event_json("r1", rule, 60_000_000, 120_000_000, value="4").encode()
+    deliver(persist, events.ALERTS, body, "one")
+    deliver(persist, events.ALERTS, body, "two")
+    with psycopg.connect(database) as connection:
+        rows = connection.execute(
+            "SELECT rule_id, instrument, timeframe, start_us, body->'data'->>'value' FROM alerts"
+        ).fetchall()
+    assert rows == [("r1", "A", "1m", 60_000_000, "4")]
+
+
+@pytest.mark.parametrize("type_", [events.PATTERNS, events.ALERTS])
+def test_what_cannot_be_read_is_refused_for_good(persist: Persist, type_: str) -> None:
+    """It would fail in the same way each time."""
+    with pytest.raises(PermanentError, match=r"no PatternBatch|no alert"):
+        deliver(persist, type_, b"\xff\xff")
