@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
@@ -25,7 +25,8 @@ class Pattern:
 
     `kind` is candlestick, chart or anomaly; `direction` 1 up, -1 down, 0 neither; `confidence` 0 to
     1. Prices are exact decimals. `id` stays the same in every revision; the highest revision
-    counts; a retracted one was undone by a correction of its candles.
+    counts; a retracted one was undone by a correction of its candles. `begin_us`: start of the
+    pattern's first candle. `features`: what the detector measured.
     """
 
     id: str
@@ -46,6 +47,8 @@ class Pattern:
     volume: Decimal
     retracted: bool = False
     revision: int = 0
+    begin_us: int = 0
+    features: Mapping[str, float] = field(default_factory=dict)
 
     def to_message(self) -> patterns_pb2.Pattern:
         """Return the protobuf form, decimals as canonical text."""
@@ -68,6 +71,8 @@ class Pattern:
             volume=to_text(self.volume),
             retracted=self.retracted,
             revision=self.revision,
+            begin_us=self.begin_us,
+            features=self.features,
         )
 
     @classmethod
@@ -92,6 +97,8 @@ class Pattern:
             Decimal(message.volume),
             message.retracted,
             message.revision,
+            message.begin_us,
+            dict(message.features),
         )
 
 
@@ -138,6 +145,8 @@ def as_event_json(pattern: Pattern) -> dict[str, Any]:
             "level": pattern.level,
             "trigger_price": to_text(pattern.trigger_price),
             "timestamp": pattern.end_us // 1000,
+            "begin": pattern.begin_us // 1000,
+            "features": dict(pattern.features),
             "candle_data": {
                 "open": to_text(pattern.open),
                 "high": to_text(pattern.high),

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import astuple, fields
-from typing import Final
+from typing import Any, Final
 
 from psycopg import sql
+from psycopg.types.json import Jsonb
 
 from shared.alerts import AlertEvent
 from shared.patterns import Pattern
@@ -36,7 +37,7 @@ class PatternWriter:
     def patterns(self, patterns: Sequence[Pattern]) -> int:
         """Write patterns; return how many rows changed."""
         # In one order everywhere, so that two workers cannot hold each other's rows.
-        rows = [astuple(each) for each in sorted(patterns, key=lambda each: each.id)]
+        rows = [_values(each) for each in sorted(patterns, key=lambda each: each.id)]
         with self._postgres.connection() as connection:
             cursor = connection.cursor()
             cursor.executemany(_UPSERT, rows)
@@ -46,3 +47,8 @@ class PatternWriter:
         """Write an alert; return 0 when it was there before."""
         with self._postgres.connection() as connection:
             return connection.execute(_INSERT_ALERT, astuple(alert)).rowcount
+
+
+def _values(pattern: Pattern) -> list[Any]:
+    values = [getattr(pattern, field.name) for field in fields(Pattern)]
+    return [Jsonb(value) if isinstance(value, dict) else value for value in values]

@@ -7,7 +7,14 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Pattern(_message.Message):
-    __slots__ = ("id", "instrument", "timeframe", "pattern", "kind", "direction", "confidence", "level", "trigger_price", "start_us", "end_us", "open", "high", "low", "close", "volume", "retracted", "revision")
+    __slots__ = ("id", "instrument", "timeframe", "pattern", "kind", "direction", "confidence", "level", "trigger_price", "start_us", "end_us", "open", "high", "low", "close", "volume", "retracted", "revision", "begin_us", "features")
+    class FeaturesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: float
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[float] = ...) -> None: ...
     ID_FIELD_NUMBER: _ClassVar[int]
     INSTRUMENT_FIELD_NUMBER: _ClassVar[int]
     TIMEFRAME_FIELD_NUMBER: _ClassVar[int]
@@ -26,6 +33,8 @@ class Pattern(_message.Message):
     VOLUME_FIELD_NUMBER: _ClassVar[int]
     RETRACTED_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
+    BEGIN_US_FIELD_NUMBER: _ClassVar[int]
+    FEATURES_FIELD_NUMBER: _ClassVar[int]
     id: str
     instrument: str
     timeframe: str
@@ -44,7 +53,9 @@ class Pattern(_message.Message):
     volume: str
     retracted: bool
     revision: int
-    def __init__(self, id: _Optional[str] = ..., instrument: _Optional[str] = ..., timeframe: _Optional[str] = ..., pattern: _Optional[str] = ..., kind: _Optional[str] = ..., direction: _Optional[int] = ..., confidence: _Optional[float] = ..., level: _Optional[str] = ..., trigger_price: _Optional[str] = ..., start_us: _Optional[int] = ..., end_us: _Optional[int] = ..., open: _Optional[str] = ..., high: _Optional[str] = ..., low: _Optional[str] = ..., close: _Optional[str] = ..., volume: _Optional[str] = ..., retracted: _Optional[bool] = ..., revision: _Optional[int] = ...) -> None: ...
+    begin_us: int
+    features: _containers.ScalarMap[str, float]
+    def __init__(self, id: _Optional[str] = ..., instrument: _Optional[str] = ..., timeframe: _Optional[str] = ..., pattern: _Optional[str] = ..., kind: _Optional[str] = ..., direction: _Optional[int] = ..., confidence: _Optional[float] = ..., level: _Optional[str] = ..., trigger_price: _Optional[str] = ..., start_us: _Optional[int] = ..., end_us: _Optional[int] = ..., open: _Optional[str] = ..., high: _Optional[str] = ..., low: _Optional[str] = ..., close: _Optional[str] = ..., volume: _Optional[str] = ..., retracted: _Optional[bool] = ..., revision: _Optional[int] = ..., begin_us: _Optional[int] = ..., features: _Optional[_Mapping[str, float]] = ...) -> None: ...
 
 class PatternBatch(_message.Message):
     __slots__ = ("patterns",)

@@ -18,7 +18,9 @@ CREATE TABLE patterns (
     close         numeric NOT NULL,
     volume        numeric NOT NULL,
     retracted     boolean NOT NULL,
-    revision      bigint  NOT NULL
+    revision      bigint  NOT NULL,
+    begin_us      bigint  NOT NULL,              -- start of the pattern's first candle
+    features      jsonb   NOT NULL
 );
 CREATE INDEX patterns_by_time ON patterns (instrument, end_us, id);
 CREATE INDEX patterns_of_series ON patterns (instrument, timeframe, start_us);
