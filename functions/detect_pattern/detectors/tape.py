@@ -1,0 +1,164 @@
+"""Many series on one tape, so that each detector runs once for all: logs, windows, typical range.
+
+Whatever is summed is an integer, so that a sum does not depend on what else is on the tape: one
+candle at a time and all at once give the same bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+import numpy as np
+
+from functions.detect_pattern.candles import Candles, Floats, Ints
+from functions.detect_pattern.detectors.extremes import RangeMaximum
+from functions.detect_pattern.detectors.settings import FEWEST_CANDLES
+
+LOG_UNIT: Final = 2.0**-40
+"""Prices are logarithms in whole multiples of this: about 1e-12 of a price."""
+
+TYPICAL_OVER: Final = 20
+"""Candles before the completing one that say what range and volume are typical."""
+
+TREND_OVER: Final = 10
+"""Candles before a pattern that say what trend it comes from."""
+
+
+class View:
+    """The tape's log prices seen upright, or upside down: a pattern's mirror image is itself there.
+
+    Upside down is the negated logarithm, that is the price p as 1/p; highs and lows change places.
+    """
+
+    def __init__(self, open_: Ints, high: Ints, low: Ints, close: Ints, lookback: int) -> None:
+        self.open, self.high, self.low, self.close = open_, high, low, close
+        self._lookback = lookback
+
+    def mirrored(self) -> View:
+        """Return the other one."""
+        return View(-self.open, -self.low, -self.high, -self.close, self._lookback)
+
+    @cached_property
+    def _highest(self) -> RangeMaximum:
+        return RangeMaximum(self.high, self._lookback)
+
+    @cached_property
+    def _lowest(self) -> RangeMaximum:
+        return RangeMaximum(-self.low, self._lookback)
+
+    @cached_property
+    def _lowest_close(self) -> RangeMaximum:
+        return RangeMaximum(-self.close, self._lookback)
+
+    def highest(self, first: Ints, last: Ints) -> Ints:
+        """Highest high from first to last, both included; shapes as given."""
+        return self._highest(first, last)
+
+    def lowest(self, first: Ints, last: Ints) -> Ints:
+        """Lowest low from first to last."""
+        return -self._lowest(first, last)
+
+    def lowest_close(self, first: Ints, last: Ints) -> Ints:
+        """Lowest close from first to last."""
+        return -self._lowest_close(first, last)
+
+
+@dataclass(frozen=True)
+class Tape:
+    """Series one after the other, and the places on the tape that are to be judged.
+
+    `at` [m] are the judged places, ascending; `window` [m] where the window of each begins, so that
+    nothing before it is looked at; `segment` [m] the series each belongs to; `offset` [s] what to
+    add to a place to have the candle's index in its series.
+    """
+
+    open: Floats
+    high: Floats
+    low: Floats
+    close: Floats
+    volume: Floats
+    at: Ints
+    window: Ints
+    segment: Ints
+    offset: Ints
+    lookback: int
+
+    @classmethod
+    def of(cls, series: Sequence[tuple[Candles, int]], lookback: int) -> Tape:
+        """Put each series' candles from `first` on the tape, with the windows they need."""
+        parts: list[list[Floats]] = []
+        at, window, segment, offset = [], [], [], []
+        length = 0
+        for number, (candles, first) in enumerate(series):
+            skipped = max(0, first - lookback + 1)
+            c = candles
+            part = [each[skipped:] for each in (c.open, c.high, c.low, c.close, c.volume)]
+            judged = np.arange(max(first, FEWEST_CANDLES - 1), len(candles), dtype=np.int64)
+            judged += length - skipped
+            parts.append(part)
+            at.append(judged)
+            window.append(np.maximum(judged - lookback + 1, length))
+            segment.append(np.full(len(judged), number, dtype=np.int64))
+            offset.append(skipped - length)
+            length += len(part[0])
+        joined = [np.concatenate(columns) for columns in zip(*parts, strict=True)]
+        return cls(
+            open=joined[0],
+            high=joined[1],
+            low=joined[2],
+            close=joined[3],
+            volume=joined[4],
+            at=np.concatenate(at),
+            window=np.concatenate(window),
+            segment=np.concatenate(segment),
+            offset=np.array(offset, dtype=np.int64),
+            lookback=lookback,
+        )
+
+    @cached_property
+    def upright(self) -> View:
+        """The log prices."""
+        prices = (self.open, self.high, self.low, self.close)
+        logs = [np.rint(np.log(each) / LOG_UNIT).astype(np.int64) for each in prices]
+        return View(logs[0], logs[1], logs[2], logs[3], self.lookback)
+
+    @cached_property
+    def mirrored(self) -> View:
+        """The log prices upside down."""
+        return self.upright.mirrored()
+
+    @cached_property
+    def typical_range(self) -> Floats:
+        """[m] mean of log(high / low) of up to 20 candles before each place, in log units, > 0."""
+        ranges = self.upright.high - self.upright.low
+        total = np.concatenate(([0], np.cumsum(ranges)))
+        begin = np.maximum(self.window, self.at - TYPICAL_OVER)
+        mean = (total[self.at] - total[begin]) / (self.at - begin)
+        return np.maximum(mean, 1.0)
+
+    @cached_property
+    def volume_ratio(self) -> Floats:
+        """[m] volume of each place by the mean of up to 20 before it; 1 where that is 0."""
+        volume = self.volume
+        total = np.zeros(len(self.at))
+        for back in range(1, TYPICAL_OVER + 1):  # in this order always: float sums depend on it
+            place = self.at - back
+            total += np.where(place >= self.window, volume[np.maximum(place, 0)], 0.0)
+        mean = total / np.minimum(self.at - self.window, TYPICAL_OVER)
+        known = mean > 0
+        return np.where(known, volume[self.at] / np.where(known, mean, 1.0), 1.0)
+
+    def trend(self, rows: Ints, end: Ints) -> Floats:
+        """Drift of the close over up to 10 candles to `end`: 1 is a typical range x sqrt(candles).
+
+        `rows` [k] are indices into `at`, `end` [k] places on the tape; 0 where there is no room.
+        """
+        begin = np.maximum(self.window[rows], end - TREND_OVER)
+        span = end - begin
+        room = span > 0
+        close = self.upright.close
+        moved = np.where(room, close[np.where(room, end, 0)] - close[np.where(room, begin, 0)], 0)
+        return moved / (self.typical_range[rows] * np.sqrt(np.maximum(span, 1)))
