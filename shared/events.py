@@ -12,6 +12,8 @@ CANDLES: Final = "dev.kandle.candles.v1"
 LATE: Final = "dev.kandle.late.v1"
 PATTERNS: Final = "dev.kandle.patterns.v1"
 ALERTS: Final = "dev.kandle.alerts.v1"
+GAP: Final = "dev.kandle.gap.v1"
+FEED: Final = "dev.kandle.feed.v1"
 CLOCK: Final = "dev.knative.sources.ping"
 
 # Extension attributes.

@@ -24,6 +24,29 @@ UDP_DROPPED: Final = Counter("kandle_udp_dropped_datagrams", "Datagrams lost, by
 UDP_BUFFERED: Final = Gauge("kandle_udp_buffered_bytes", "Bytes waiting for the broker.")
 INGEST_BYTES: Final = Counter("kandle_ingest_bytes", "Bytes taken by POST /ingest.")
 
+FEED_MESSAGES: Final = Counter(
+    "kandle_feed_messages", "Messages received from an exchange, by kind.", ["feed", "kind"]
+)
+FEED_SENT: Final = Counter("kandle_feed_sent_messages", "Messages the broker took, in batches.")
+FEED_DROPPED: Final = Counter(
+    "kandle_feed_dropped_messages", "Messages not handed on, by why.", ["feed", "why"]
+)
+FEED_BUFFERED: Final = Gauge("kandle_feed_buffered_bytes", "Bytes waiting for the broker.")
+FEED_UP: Final = Gauge("kandle_feed_up", "Whether the subscription is confirmed.", ["feed"])
+FEED_RECONNECTS: Final = Counter(
+    "kandle_feed_reconnects", "Connections made again, by why.", ["feed", "why"]
+)
+FEED_SKEW: Final = Gauge(
+    "kandle_feed_skew_seconds", "The exchange's clock less the bridge's.", ["feed"]
+)
+GAPS: Final = Counter("kandle_gaps", "Gaps found in a feed's trade ids.", ["feed"])
+GAPS_FILLED: Final = Counter("kandle_gaps_filled", "Gaps whose trades were fetched.", ["feed"])
+GAPS_OPEN: Final = Gauge("kandle_gaps_open", "Gaps whose trades are missing.", ["feed"])
+BACKFILLED: Final = Counter("kandle_backfilled_trades", "Trades fetched for gaps.", ["feed"])
+BACKFILL_REQUESTS: Final = Counter(
+    "kandle_backfill_requests", "REST requests, by outcome.", ["feed", "outcome"]
+)
+
 TICKS: Final = Counter("kandle_ticks", "Ticks normalized.")
 REJECTS: Final = Counter("kandle_rejects", "Input lines rejected.", ["reason"])
 TICKS_DUPLICATE: Final = Counter("kandle_ticks_duplicate", "Ticks whose trade id was seen before.")

@@ -14,6 +14,7 @@ from functions.candle_aggregate.apply import Applied, Rules, TickEvent, apply_ev
 from functions.candle_aggregate.clock import close_quiet, unconfirmed, unconfirmed_late
 from functions.candle_aggregate.conflate import Conflation
 from functions.candle_aggregate.evict import evict
+from functions.candle_aggregate.gaps import judge_gaps
 from functions.candle_aggregate.group import Group
 from functions.candle_aggregate.publish import STAGE, publication, together
 from functions.candle_aggregate.reconcile import aggregated_before, reconcile
@@ -135,6 +136,9 @@ class Aggregate:
             sample(store, self.postgres, self.rules, now_us)
         if second % REPAIR_EACH_S == 0 and store is self.stores[0]:
             yield repair(self.stores, self.postgres, self.rules, now_us)
+        judged = judge_gaps(store, self.postgres, self.rules, epoch, now_us)
+        shown = self.conflation.offer(judged.open.values(), now_us)
+        yield publication(store, judged.closed, shown=shown)
 
 
 def _age_s(event: Event, now_us: int) -> float:

@@ -7,6 +7,7 @@ from typing import Final
 from psycopg import Connection
 
 from functions.candle_aggregate.apply import COUNTER_BITS, Rules
+from functions.candle_aggregate.gaps import open_gaps
 from functions.candle_aggregate.publish import candle_events
 from functions.candle_aggregate.rebuild import rebuild_lock
 from functions.candle_aggregate.recompute import recompute
@@ -14,6 +15,7 @@ from functions.candle_aggregate.store import Store
 from shared import metrics
 from shared.adapter.app import Outcome
 from shared.candle import Candle, CandleState
+from shared.gaps import touches
 from shared.kernel import CandleKey
 from shared.state import end_us, shard_of
 from shared.stores.postgres import Postgres, next_epoch, try_lock
@@ -79,7 +81,8 @@ def recomputed(
     if found is None:
         return None
     revision = (epoch << COUNTER_BITS) + 1
-    return CandleState(*key, found.bar, closed=True, revision=revision).candle
+    complete = not touches(open_gaps(connection, name), start_us, end_us(timeframe, start_us))
+    return CandleState(*key, found.bar, closed=True, complete=complete, revision=revision).candle
 
 
 def _is_live(stores: list[Store], key: CandleKey) -> bool:

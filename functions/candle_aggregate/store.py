@@ -211,6 +211,17 @@ class Store:
             )
         return [int(member) for member in members]
 
+    def candles_between(self, name: str, timeframe: str, low_us: int, high_us: int) -> list[int]:
+        """Return the starts (us) of an instrument's candles in state, both bounds included."""
+        with translated():
+            members = cast(
+                list[bytes],
+                self._client.zrange(
+                    self.keys.candles(name, timeframe), low_us, high_us, byscore=True
+                ),
+            )
+        return [int(member) for member in members]
+
     def some_instruments(self, count: int) -> list[str]:
         """Return a few instruments, chosen by chance."""
         with translated():

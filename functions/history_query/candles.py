@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from functions.history_query.cursors import CandleCursor
+from functions.history_query.gaps import judged_by_gaps
 from functions.history_query.kept import KeptCandles, Wanted
 from functions.history_query.parameters import Page
 from functions.history_query.roll_up import folded
@@ -48,6 +49,7 @@ class CandlePages:
             found, more = self._from_ticks(symbol, page, now_us)
         else:
             found, more = self._from_parts(symbol, page, page.resolution.part, now_us)
+        found = judged_by_gaps(self.kept.postgres, symbol, found, page.timeframe)
         if page.newest:
             found.reverse()
         if not more:

@@ -11,13 +11,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from functions.history_query.candles import CandlePages
+from functions.history_query.feeds import Feeds
 from functions.history_query.kept import KeptCandles
 from functions.history_query.latest import LatestTrades
 from functions.history_query.prices import PricePages
 from functions.history_query.routes import api
 from functions.history_query.symbols import Symbols
 from functions.history_query.tick_slices import TickSlices
-from functions.history_query.topics import candles, latest, prices, symbols
+from functions.history_query.topics import candles, feeds, latest, prices, symbols
 from shared.adapter.app import Delegated
 from shared.adapter.wiring import configure_logging
 from shared.settings import Environment
@@ -73,6 +74,7 @@ app = api(
         prices.answers(PricePages(slices), pages.knows),
         latest.answers(LatestTrades(client, settings.shards)),
         symbols.answers(Symbols(postgres, client, settings.shards, settings.ladder[-1])),
+        feeds.answers(Feeds(postgres)),
     ],
     ready,
 )

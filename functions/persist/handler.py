@@ -1,4 +1,4 @@
-"""Events to rows: ticks, rejects, closed candles, patterns and alerts."""
+"""Events to rows: ticks, rejects, closed candles, patterns, alerts, and how the feeds fare."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from decimal import InvalidOperation
 
 from google.protobuf.message import DecodeError
 
+from functions.persist.feeds import FeedWriter
 from functions.persist.patterns import PatternWriter
 from functions.persist.segments import segments
 from functions.persist.writer import Writer
@@ -15,6 +16,8 @@ from shared.adapter.app import Outcome
 from shared.adapter.event import Event
 from shared.alerts import AlertEvent
 from shared.errors import PermanentError
+from shared.feeds import FeedStatus
+from shared.gaps import decode_gaps
 from shared.late import decode_late
 from shared.patterns import decode_patterns
 from shared.ticks import Ticks
@@ -28,6 +31,7 @@ class Persist:
 
     writer: Writer
     patterns: PatternWriter
+    feeds: FeedWriter
 
     def __call__(self, event: Event) -> Outcome:
         """Write an event's rows once. Raises PermanentError for what cannot be read."""
@@ -54,6 +58,10 @@ class Persist:
             written = stored > 0
         elif event.type == events.ALERTS:
             written = self.patterns.alert(AlertEvent.decode(event.data())) > 0
+        elif event.type == events.GAP:
+            written = self.feeds.gaps(event.id, *decode_gaps(event.data()))
+        elif event.type == events.FEED:
+            written = self.feeds.status(FeedStatus.decode(event.data()))
         else:
             raise PermanentError("unexpected_type", f"persist does not take {event.type}")
         if not written:

@@ -10,6 +10,7 @@ import functions_framework.aio
 from starlette.requests import Request
 from starlette.responses import Response
 
+from functions.persist.feeds import FeedWriter
 from functions.persist.handler import STAGE, Persist
 from functions.persist.patterns import PatternWriter
 from functions.persist.writer import Writer
@@ -42,7 +43,7 @@ settings = Settings.from_env(os.environ)
 postgres = Postgres(settings.database_url, size=settings.writers + 1)
 app = event_app(
     STAGE,
-    Persist(Writer(postgres), PatternWriter(postgres)),
+    Persist(Writer(postgres), PatternWriter(postgres), FeedWriter(postgres)),
     os.environ,
     concurrency=settings.writers,
     ready=postgres.check,

@@ -59,7 +59,7 @@ class Writer:
         """Write tick segments. Raises TransientError."""
         self._partitions.ensure(row.day for row in rows)
         with self._postgres.connection() as connection:
-            if not _first_time(connection, event_id, shard):
+            if not first_time(connection, event_id, shard):
                 return False
             register(connection)
             values = [_values(row, _SEGMENT_COLUMNS) for row in rows]
@@ -71,7 +71,7 @@ class Writer:
         # In one order everywhere, so that two workers cannot hold each other's rows.
         ordered = sorted(candles, key=lambda c: (c.instrument, c.timeframe, c.start_us))
         with self._postgres.connection() as connection:
-            if not _first_time(connection, event_id):
+            if not first_time(connection, event_id):
                 return False
             connection.cursor().executemany(
                 _UPSERT_CANDLE, [_values(c, _CANDLE_COLUMNS) for c in ordered]
@@ -85,7 +85,7 @@ class Writer:
             for n, r in enumerate(rejects)
         ]
         with self._postgres.connection() as connection:
-            if not _first_time(connection, event_id):
+            if not first_time(connection, event_id):
                 return False
             connection.cursor().executemany(_INSERT_REJECT, rows)
         return True
@@ -104,7 +104,7 @@ def _values(row: object, columns: Sequence[str]) -> tuple[Any, ...]:
     return tuple(getattr(row, name) for name in columns)
 
 
-def _first_time(connection: Connection, event_id: str, shard: int | None = None) -> bool:
+def first_time(connection: Connection, event_id: str, shard: int | None = None) -> bool:
     """Claim the event; a concurrent delivery waits here until this one commits or rolls back."""
     cursor = connection.execute(
         "INSERT INTO applied_events (event_id, shard) VALUES (%s, %s) ON CONFLICT DO NOTHING",

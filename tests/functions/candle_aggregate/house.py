@@ -12,6 +12,7 @@ from functions.candle_aggregate.clock import unconfirmed_late
 from functions.candle_aggregate.epoch import current_epoch
 from functions.candle_aggregate.publish import publication
 from functions.candle_aggregate.store import Store
+from functions.persist.feeds import FeedWriter
 from functions.persist.handler import Persist
 from functions.persist.patterns import PatternWriter
 from functions.persist.writer import Writer
@@ -45,7 +46,9 @@ class House:
         self.database = database
         self.postgres = Postgres(database)
         self.store = Store(client, Keys(0))
-        self.persist = Persist(Writer(self.postgres), PatternWriter(self.postgres))
+        self.persist = Persist(
+            Writer(self.postgres), PatternWriter(self.postgres), FeedWriter(self.postgres)
+        )
 
     @property
     def epoch(self) -> int:

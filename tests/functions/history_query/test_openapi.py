@@ -11,6 +11,7 @@ import pytest
 from starlette.routing import Route
 
 from functions.history_query.openapi import DOCUMENT
+from shared.feeds import FeedState, FeedStatus, SymbolStatus
 from tests.functions.history_query.conftest import House
 from tests.functions.history_query.market import START_US, columns, generated
 
@@ -35,6 +36,8 @@ def fill(house: House) -> None:
         for tick in generated(1, 50, 3_000_000)
     ]
     house.take(columns(sorted(ticks), "A/B"))
+    symbol = SymbolStatus("AB", "A/B", FeedState.LIVE, 1, 1, 1, 1)
+    house.feeds.status(FeedStatus("binance", "s", time.time_ns() // 1000, 0, -5, "", (symbol,)))
 
 
 def test_every_route_is_described_and_no_other(house: House) -> None:

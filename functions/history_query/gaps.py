@@ -1,0 +1,38 @@
+"""Candles that touch an open gap are not complete, whoever made them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from shared.candle import Candle
+from shared.gaps import touches
+from shared.stores.postgres import Postgres
+from shared.timeframes import Timeframe
+
+
+def judged_by_gaps(
+    postgres: Postgres, symbol: str, candles: Sequence[Candle], timeframe: Timeframe
+) -> list[Candle]:
+    """Return the candles, ascending or descending, with `complete` as the open gaps say it too.
+
+    Those made on reading have no judgement of their own, and a part that a gap swallowed whole is
+    not there to bring one. Raises TransientError.
+    """
+    if not candles:
+        return []
+    starts = (candles[0].start_us, candles[-1].start_us)
+    with postgres.connection() as connection:
+        spans = connection.execute(
+            "SELECT from_us, to_us FROM gaps WHERE instrument = %s AND state = 'open'"
+            " AND from_us < %s AND to_us >= %s",
+            (symbol, max(starts) + timeframe.length_us, min(starts)),
+        ).fetchall()
+    if not spans:
+        return list(candles)
+    return [
+        replace(candle, complete=False)
+        if touches(spans, candle.start_us, candle.start_us + timeframe.length_us)
+        else candle
+        for candle in candles
+    ]

@@ -1,0 +1,129 @@
+"""Gaps and the status of feeds to rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from psycopg import Connection
+
+from functions.persist.writer import first_time
+from shared.feeds import FeedStatus
+from shared.gaps import Gap, touches
+from shared.stores.postgres import Postgres
+from shared.timeframes import Timeframe
+
+LONGEST_US: Final = 31 * 86_400_000_000
+"""No candle that touches a gap begins longer before it."""
+
+_UPSERT_GAP: Final = """
+    INSERT INTO gaps (feed, symbol, instrument, first_id, last_id, from_us, to_us, state, absent,
+        opened_us, changed_us)
+    VALUES (%(feed)s, %(symbol)s, %(instrument)s, %(first)s, %(last)s, %(from)s, %(to)s, %(state)s,
+        %(absent)s, %(changed)s, %(changed)s)
+    ON CONFLICT (feed, symbol, first_id, last_id) DO UPDATE SET
+        state = excluded.state, absent = excluded.absent, changed_us = excluded.changed_us,
+        judged = false
+    WHERE gaps.state = 'open' AND excluded.state = 'filled'
+"""
+"""A gap opens once and is filled once, in whatever order the two are told."""
+
+_UPSERT_STATUS: Final = """
+    INSERT INTO feeds (feed, symbol, instrument, source, state, last_message_us, last_trade_us,
+        last_trade_id, id_time_us, gaps_open, gaps_filled, reconnects, skew_us, error, reported_us)
+    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+    ON CONFLICT (feed, symbol) DO UPDATE SET
+        instrument = excluded.instrument, source = excluded.source, state = excluded.state,
+        last_message_us = greatest(excluded.last_message_us, feeds.last_message_us),
+        last_trade_us = greatest(excluded.last_trade_us, feeds.last_trade_us),
+        last_trade_id = coalesce(excluded.last_trade_id, feeds.last_trade_id),
+        id_time_us = CASE WHEN excluded.last_trade_id IS NULL
+            THEN feeds.id_time_us ELSE excluded.id_time_us END,
+        gaps_open = excluded.gaps_open, gaps_filled = excluded.gaps_filled,
+        reconnects = excluded.reconnects, skew_us = excluded.skew_us, error = excluded.error,
+        reported_us = excluded.reported_us
+    WHERE excluded.reported_us > feeds.reported_us
+"""
+"""The newest counts; what a new life does not know yet stays as the life before knew it."""
+
+
+class FeedWriter:
+    """Writes what feeds tell of themselves. Methods raise TransientError."""
+
+    def __init__(self, postgres: Postgres) -> None:
+        self._postgres = postgres
+
+    def gaps(self, event_id: str, feed: str, gaps: Sequence[Gap]) -> bool:
+        """Write gaps, and queue the stored candles that they touch to be judged anew.
+
+        Returns False when the event was written before. Candles that are live are left alone by the
+        repair: candle-aggregate judges them itself.
+        """
+        with self._postgres.connection() as connection:
+            if not first_time(connection, event_id):
+                return False
+            for gap in sorted(gaps, key=lambda each: (each.symbol, each.first_id)):
+                written = connection.execute(_UPSERT_GAP, _values(feed, gap)).rowcount
+                if written:
+                    _queue_repairs(connection, event_id, gap)
+        return True
+
+    def status(self, status: FeedStatus) -> bool:
+        """Write a status where it is the newest; return whether it was."""
+        rows = [
+            (
+                status.feed,
+                each.symbol,
+                each.instrument,
+                status.source,
+                each.state.value,
+                each.last_message_us,
+                each.last_trade_us,
+                each.last_trade_id,
+                each.id_time_us,
+                each.gaps_open,
+                each.gaps_filled,
+                status.reconnects,
+                status.skew_us,
+                status.error,
+                status.reported_us,
+            )
+            for each in sorted(status.symbols, key=lambda each: each.symbol)
+        ]
+        with self._postgres.connection() as connection:
+            cursor = connection.cursor()
+            cursor.executemany(_UPSERT_STATUS, rows)
+            return cursor.rowcount > 0
+
+
+def _values(feed: str, gap: Gap) -> dict[str, str | int]:
+    return {
+        "feed": feed,
+        "symbol": gap.symbol,
+        "instrument": gap.instrument,
+        "first": gap.first_id,
+        "last": gap.last_id,
+        "from": gap.from_us,
+        "to": gap.to_us,
+        "state": gap.state.value,
+        "absent": gap.absent,
+        "changed": gap.changed_us,
+    }
+
+
+def _queue_repairs(connection: Connection, event_id: str, gap: Gap) -> None:
+    stored = connection.execute(
+        "SELECT timeframe, start_us FROM candles"
+        " WHERE instrument = %s AND start_us BETWEEN %s AND %s",
+        (gap.instrument, gap.from_us - LONGEST_US, gap.to_us),
+    ).fetchall()
+    span = [(gap.from_us, gap.to_us)]
+    connection.cursor().executemany(
+        "INSERT INTO repairs (instrument, timeframe, start_us, event_id)"
+        " VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING",
+        [
+            (gap.instrument, timeframe, start_us, event_id)
+            for timeframe, start_us in stored
+            if touches(span, start_us, start_us + Timeframe.parse(timeframe).length_us)
+        ],
+    )

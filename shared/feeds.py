@@ -1,0 +1,119 @@
+"""The status of a feed (feeds.proto)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from google.protobuf.message import DecodeError
+
+from shared.errors import PermanentError
+from shared.schema import feeds_pb2
+
+
+class FeedState(StrEnum):
+    """How a symbol of a feed fares. DOWN is no report, but the absence of any."""
+
+    LIVE = "live"
+    QUIET = "quiet"
+    STALLED = "stalled"
+    RECONNECTING = "reconnecting"
+    DOWN = "down"
+
+
+@dataclass(frozen=True, slots=True)
+class SymbolStatus:
+    """One symbol. Times in microseconds, 0 for never; `last_message_us` and no other is wall clock.
+
+    `last_trade_id`: the broker has every trade of this life up to it, or it is in a gap;
+    `id_time_us`: its event time.
+    """
+
+    symbol: str
+    instrument: str
+    state: FeedState
+    last_message_us: int = 0
+    last_trade_us: int = 0
+    last_trade_id: int | None = None
+    id_time_us: int = 0
+    gaps_open: int = 0
+    gaps_filled: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class FeedStatus:
+    """One feed. `skew_us`: the exchange's clock less the bridge's; `error`: for people."""
+
+    feed: str
+    source: str
+    reported_us: int
+    reconnects: int
+    skew_us: int | None
+    error: str
+    symbols: tuple[SymbolStatus, ...]
+
+    def encode(self) -> bytes:
+        """Return the FeedStatus message, the body of a feed event."""
+        return feeds_pb2.FeedStatus(
+            feed=self.feed,
+            source=self.source,
+            reported_us=self.reported_us,
+            reconnects=self.reconnects,
+            skew_us=self.skew_us,
+            error=self.error,
+            symbols=[
+                feeds_pb2.SymbolStatus(
+                    symbol=each.symbol,
+                    instrument=each.instrument,
+                    state=_TO_WIRE[each.state],
+                    last_message_us=each.last_message_us,
+                    last_trade_us=each.last_trade_us,
+                    last_trade_id=each.last_trade_id,
+                    id_time_us=each.id_time_us,
+                    gaps_open=each.gaps_open,
+                    gaps_filled=each.gaps_filled,
+                )
+                for each in self.symbols
+            ],
+        ).SerializeToString()
+
+    @classmethod
+    def decode(cls, body: bytes) -> FeedStatus:
+        """Read a FeedStatus message. Raises PermanentError."""
+        try:
+            message = feeds_pb2.FeedStatus.FromString(body)
+        except DecodeError as error:
+            raise PermanentError("bad_feed_status", f"body is no FeedStatus: {error}") from error
+        if any(each.state not in _FROM_WIRE for each in message.symbols):
+            raise PermanentError("bad_feed_status", "a symbol has no known state")
+        return cls(
+            message.feed,
+            message.source,
+            message.reported_us,
+            message.reconnects,
+            message.skew_us if message.HasField("skew_us") else None,
+            message.error,
+            tuple(
+                SymbolStatus(
+                    each.symbol,
+                    each.instrument,
+                    _FROM_WIRE[each.state],
+                    each.last_message_us,
+                    each.last_trade_us,
+                    each.last_trade_id if each.HasField("last_trade_id") else None,
+                    each.id_time_us,
+                    each.gaps_open,
+                    each.gaps_filled,
+                )
+                for each in message.symbols
+            ),
+        )
+
+
+_TO_WIRE = {
+    FeedState.LIVE: feeds_pb2.FEED_STATE_LIVE,
+    FeedState.QUIET: feeds_pb2.FEED_STATE_QUIET,
+    FeedState.STALLED: feeds_pb2.FEED_STATE_STALLED,
+    FeedState.RECONNECTING: feeds_pb2.FEED_STATE_RECONNECTING,
+}
+_FROM_WIRE = {value: state for state, value in _TO_WIRE.items()}

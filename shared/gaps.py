@@ -1,0 +1,100 @@
+"""Gaps: trades that a feed did not deliver (gaps.proto)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from google.protobuf.message import DecodeError
+
+from shared.errors import PermanentError
+from shared.schema import gaps_pb2
+
+
+class GapState(StrEnum):
+    """Whether the trades are still missing."""
+
+    OPEN = "open"
+    FILLED = "filled"
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Missing trades with ids from `first_id` to `last_id`, both included.
+
+    `from_us`, `to_us`: event times of the last trade before and of the first one after.
+    `absent`: ids of a filled gap for which the exchange lists no trade. `changed_us`: wall clock.
+    """
+
+    symbol: str
+    instrument: str
+    first_id: int
+    last_id: int
+    from_us: int
+    to_us: int
+    state: GapState = GapState.OPEN
+    absent: int = 0
+    changed_us: int = 0
+
+    @property
+    def count(self) -> int:
+        """How many ids are missing."""
+        return self.last_id - self.first_id + 1
+
+
+def touches(spans: Iterable[tuple[int, int]], start_us: int, end_us: int) -> bool:
+    """Return whether any span [from_us, to_us] shares time with the interval [start, end)."""
+    return any(from_us < end_us and to_us >= start_us for from_us, to_us in spans)
+
+
+_TO_WIRE = {GapState.OPEN: gaps_pb2.GAP_STATE_OPEN, GapState.FILLED: gaps_pb2.GAP_STATE_FILLED}
+_FROM_WIRE = {value: state for state, value in _TO_WIRE.items()}
+
+
+def encode_gaps(feed: str, gaps: Sequence[Gap]) -> bytes:
+    """Return a GapBatch, the body of a gap event."""
+    return gaps_pb2.GapBatch(
+        feed=feed,
+        gaps=[
+            gaps_pb2.Gap(
+                symbol=gap.symbol,
+                instrument=gap.instrument,
+                first_id=gap.first_id,
+                last_id=gap.last_id,
+                from_us=gap.from_us,
+                to_us=gap.to_us,
+                state=_TO_WIRE[gap.state],
+                absent=gap.absent,
+                changed_us=gap.changed_us,
+            )
+            for gap in gaps
+        ],
+    ).SerializeToString()
+
+
+def decode_gaps(body: bytes) -> tuple[str, list[Gap]]:
+    """Read a GapBatch: the feed and its gaps. Raises PermanentError."""
+    try:
+        message = gaps_pb2.GapBatch.FromString(body)
+    except DecodeError as error:
+        raise PermanentError("bad_gap_batch", f"body is no GapBatch: {error}") from error
+    gaps = []
+    for gap in message.gaps:
+        state = _FROM_WIRE.get(gap.state)
+        if state is None or gap.last_id < gap.first_id:
+            raise PermanentError("bad_gap_batch", f"gap {gap.first_id} to {gap.last_id}: no gap")
+        gaps.append(
+            Gap(
+                gap.symbol,
+                gap.instrument,
+                gap.first_id,
+                gap.last_id,
+                gap.from_us,
+                gap.to_us,
+                state,
+                gap.absent,
+                gap.changed_us,
+            )
+        )
+    return message.feed, gaps
