@@ -9,6 +9,7 @@ from decimal import Decimal
 import psycopg
 import pytest
 
+from functions.persist.feeds import FeedWriter
 from functions.persist.handler import Persist
 from functions.persist.patterns import PatternWriter
 from functions.persist.writer import Writer
@@ -35,7 +36,7 @@ def deliver(persist: Persist, type_: str, body: bytes, id_: str = "x") -> None:
 @pytest.fixture
 def persist(database: str) -> Persist:
     postgres = Postgres(database)
-    return Persist(Writer(postgres), PatternWriter(postgres))
+    return Persist(Writer(postgres), PatternWriter(postgres), FeedWriter(postgres))
 
 
 def test_the_highest_revision_of_a_pattern_counts(persist: Persist, database: str) -> None:
