@@ -50,6 +50,9 @@ proto: $(STAMP) ## generate shared/schema/*_pb2.py from the .proto files
 proto-check: $(STAMP)
 	@$(RUN) python -m shared.schema.generate --check
 
+chaos: $(STAMP) ## kill, pause and cut off everything at random under load (KILLS=50 SECONDS=900 SEED= OUTAGE=60)
+	@$(RUN) python -m tests.chaos $(foreach each,KILLS SECONDS SEED OUTAGE STORES HOW,$(if $($(each)),--$(shell tr A-Z a-z <<< $(each)) $($(each)))) $(ARGS)
+
 bench: $(STAMP) ## measure on this machine: broker, codecs, kernel
 	@$(RUN) python -m benchmarks $(ARGS)
 
@@ -57,4 +60,4 @@ clean: ## remove environment, caches and local data
 	rm -rf .venv .uv .kandle .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help setup demo test check lint types proto proto-check bench clean
+.PHONY: help setup demo test check lint types proto proto-check chaos bench clean

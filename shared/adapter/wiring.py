@@ -45,5 +45,7 @@ def configure_logging(mapping: Mapping[str, str]) -> None:
         level=mapping.get("LOG_LEVEL", "INFO").upper(),
         format="%(asctime)s %(levelname)s %(name)s %(message)s",
     )
-    for noisy in ("httpx", "httpcore", "stamina"):
+    for noisy in ("httpx", "httpcore"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    # It says of every retry that there is one, and not of what; the last one's failure is told.
+    logging.getLogger("stamina").setLevel(logging.ERROR)

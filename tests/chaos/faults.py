@@ -1,0 +1,130 @@
+"""The faults, in an order that a seed decides: every component is killed before any is again."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import shutil
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import psutil
+import redis
+
+from tests.chaos.processes import Up, cut, resume, suspend
+
+_WIPE: Final = "valkey and its data"
+_ALL: Final = "all of kandle up"
+TARGETS: Final = (
+    *("udp-listener", "udp-bridge", "normalize", "persist", "candle-aggregate", "history-query"),
+    *("dead-letter", "broker", "nats", "postgres", "valkey", "seaweedfs", _WIPE, _ALL),
+)
+"""What can be killed."""
+_OTHERS: Final = 0.4
+"""The share of faults that are no kills."""
+
+
+@dataclass
+class Faults:
+    """Strikes a running platform. `done` counts by (kind, component)."""
+
+    up: Up
+    seed: int
+    targets: Sequence[str]
+    done: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        self._random = random.Random(self.seed)
+        self._deck: list[str] = []
+        self._paused: list[threading.Timer] = []
+
+    @property
+    def kills(self) -> int:
+        """How many processes were killed -9."""
+        return sum(n for (kind, _), n in self.done.items() if kind == "kill -9")
+
+    def strike(self) -> str:
+        """Do the next thing; say what it was."""
+        if self._random.random() < _OTHERS:
+            name = self._random.choice(self.up.names() or ["valkey"])
+            kind = self._random.choice(["pause", "pause", "cut", "cut", "terminate", "flush"])
+            return self._other(kind, name)
+        if not self._deck:
+            self._deck = self._random.sample(self.targets, len(self.targets))
+        return self._kill(self._deck.pop())
+
+    def settle(self) -> None:
+        """Wait until nothing is paused any more."""
+        for each in self._paused:
+            each.join()
+
+    def _kill(self, name: str) -> str:
+        if name == _ALL:
+            self.up.process.kill()
+            self.up.process.wait()
+            self.up.start()
+        elif name == _WIPE:
+            self._wipe()
+        else:
+            process = self._running(name)
+            if process is None:
+                return f"{name} does not run"
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+        return self._note("kill -9", name)
+
+    def _wipe(self) -> None:
+        """All of Redis is gone at once: the process, and what it had written."""
+        process = self._running("valkey")
+        if process is None:
+            return
+        with contextlib.suppress(psutil.Error):
+            process.suspend()
+        data = self.up.data_dir / "valkey" / "appendonlydir"
+        trash = data.with_name("trash")
+        with contextlib.suppress(OSError):
+            data.rename(trash)
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+        shutil.rmtree(trash, ignore_errors=True)
+
+    def _other(self, kind: str, name: str) -> str:
+        if kind == "flush":
+            client = redis.Redis.from_url(self.up.env["REDIS_URL"], socket_timeout=5)
+            with contextlib.suppress(redis.RedisError), client:
+                client.flushall()
+                return self._note("FLUSHALL", "valkey")
+            return "valkey does not answer"
+        process = self._running(name)
+        if process is None:
+            return f"{name} does not run"
+        if kind == "pause":
+            stopped = suspend(process)
+            timer = threading.Timer(self._random.uniform(0.5, 6), resume, (stopped,))
+            timer.start()
+            self._paused.append(timer)
+            return self._note("SIGSTOP, SIGCONT", name)
+        if kind == "cut":
+            cut(process)
+            return self._note("connections cut", name)
+        with contextlib.suppress(psutil.Error):
+            process.send_signal(signal.SIGINT if name == "postgres" else signal.SIGTERM)
+        return self._note("terminate", name)
+
+    def _running(self, name: str) -> psutil.Process | None:
+        """The process of a component; one that was just killed is waited for."""
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            if process := self.up.find(name):
+                return process
+            time.sleep(0.1)
+        return None
+
+    def _note(self, kind: str, name: str) -> str:
+        self.done[kind, name] += 1
+        return f"{kind} {name}"

@@ -1,0 +1,87 @@
+"""A store that is away for a while: silent, with its port open, or gone, with its port closed."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+import psutil
+
+from tests.chaos.processes import Up, resume, suspend
+
+STORES: Final = ("postgres", "valkey", "nats", "seaweedfs")
+
+
+@dataclass
+class Outage:
+    """What was seen while a store was away. `lag`: events that waited, at most, by trigger."""
+
+    store: str
+    how: str
+    seconds: float
+    lag: dict[str, int] = field(default_factory=dict)
+    memory: dict[str, int] = field(default_factory=dict)
+
+    def see(self, up: Up) -> None:
+        """Take a sample."""
+        for kept, seen in ((self.lag, up.status().get("lag", {})), (self.memory, up.memory())):
+            for name, value in seen.items():
+                kept[name] = max(value, kept.get(name, 0))
+
+
+@contextlib.contextmanager
+def silent(up: Up, store: str) -> Iterator[None]:
+    """It takes connections and answers nothing."""
+    process = up.find(store)
+    assert process is not None, f"{store} does not run"
+    stopped = suspend(process)
+    try:
+        yield
+    finally:
+        resume(stopped)
+
+
+@contextlib.contextmanager
+def gone(up: Up, store: str) -> Iterator[None]:
+    """It is killed, and again as soon as it is started: connections are refused."""
+    done = threading.Event()
+
+    def kill() -> None:
+        while not done.wait(0.02):
+            with contextlib.suppress(psutil.Error):
+                if process := up.find(store):
+                    process.kill()
+
+    killer = threading.Thread(target=kill, daemon=True)
+    killer.start()
+    try:
+        yield
+    finally:
+        done.set()
+        killer.join()
+
+
+def outage(up: Up, store: str, how: str, seconds: float, say: Callable[[str], None]) -> Outage:
+    """Keep a store away for so long while ticks go on streaming in."""
+    found = Outage(store, how, seconds)
+    until = time.monotonic() + seconds
+    with (silent if how == "silent" else gone)(up, store):
+        told = time.monotonic()
+        while time.monotonic() < until:
+            time.sleep(1)
+            found.see(up)
+            if time.monotonic() - told > 15:
+                told = time.monotonic()
+                say(f"{store} is {how}, {until - told:.0f} s more, {waiting(up)}")
+    return found
+
+
+def waiting(up: Up) -> str:
+    """How many events wait, by trigger, in a few words."""
+    lag = up.status().get("lag", {})
+    some = [f"{name.rpartition('/')[2]} {n:,}" for name, n in lag.items() if n > 1]
+    return f"lag {' '.join(some) or 0}"

@@ -1,0 +1,164 @@
+"""The processes of a running `kandle up`, from outside: found, killed, paused, cut off."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import re
+import shlex
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import psutil
+
+from tests.platform import KANDLE, environment, free_port, kandle
+
+_PIDFD_GETFD: Final = 438  # the same number on every architecture of Linux
+_START_S: Final = 120.0
+
+
+class Up:
+    """A `kandle up` of its own, as a user starts it; it can be killed whole and started again."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self.data_dir = data_dir
+        self._output = data_dir.with_name(data_dir.name + ".out")
+        ports = (str(free_port()), str(free_port(socket.SOCK_DGRAM)))
+        self._command = [*KANDLE, "up", "--data-dir", str(data_dir)]
+        self._command += ["--http-port", ports[0], "--udp-port", ports[1]]
+        self.start()
+        said = kandle("env", "--data-dir", str(data_dir)).stdout.splitlines()
+        pairs = (shlex.split(line.removeprefix("export "))[0].split("=", 1) for line in said)
+        self.env: dict[str, str] = dict(pairs)
+
+    def start(self) -> None:
+        """Start it and wait until it says that it is ready."""
+        with self._output.open("w") as stream:
+            self.process = subprocess.Popen(
+                self._command, stdout=stream, stderr=subprocess.STDOUT, env=environment()
+            )
+        deadline = time.monotonic() + _START_S
+        while not re.search(r"^ready", self.output, re.MULTILINE):
+            assert self.process.poll() is None, f"kandle up ended:\n{self.output}"
+            assert time.monotonic() < deadline, f"not ready:\n{self.output}"
+            time.sleep(0.1)
+
+    @property
+    def output(self) -> str:
+        """What it has printed since its last start."""
+        return self._output.read_text()
+
+    def status(self) -> dict[str, Any]:
+        """What `kandle status` reads; empty while there is none."""
+        with contextlib.suppress(OSError, ValueError):
+            found: dict[str, Any] = json.loads((self.data_dir / "run/status.json").read_text())
+            return found
+        return {}
+
+    def names(self) -> list[str]:
+        """The components that it keeps running."""
+        return sorted(self._record())
+
+    def find(self, name: str) -> psutil.Process | None:
+        """The process that runs a component now, if one does."""
+        with contextlib.suppress(KeyError, psutil.Error):
+            entry = self._record()[name]
+            process = psutil.Process(entry["pid"])
+            if abs(process.create_time() - entry["created"]) < 2:
+                return process
+        return None
+
+    def memory(self) -> dict[str, int]:
+        """Resident bytes by component; those of a server with what it started."""
+        found = {}
+        for name in self.names():
+            with contextlib.suppress(psutil.Error):
+                if process := self.find(name):
+                    family = [process, *process.children(recursive=True)]
+                    found[name] = sum(each.memory_info().rss for each in family)
+        return found
+
+    def stop(self) -> None:
+        """Stop it."""
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    def _record(self) -> dict[str, Any]:
+        with contextlib.suppress(OSError, ValueError):
+            found: dict[str, Any] = json.loads((self.data_dir / "run/processes.json").read_text())
+            return found
+        return {}
+
+
+@contextlib.contextmanager
+def up(keep: threading.Event) -> Iterator[Up]:
+    """Run the platform outside the tree; its data are removed unless `keep` is set meanwhile."""
+    import shutil
+
+    directory = Path(tempfile.mkdtemp(prefix="kandle-chaos-"))
+    try:
+        platform = Up(directory / "data")
+        try:
+            yield platform
+        finally:
+            platform.stop()
+    finally:
+        if not keep.is_set():
+            shutil.rmtree(directory, ignore_errors=True)
+
+
+def suspend(process: psutil.Process) -> list[psutil.Process]:
+    """Stop a process and what it started; return what `resume` takes."""
+    stopped = []
+    with contextlib.suppress(psutil.Error):
+        process.suspend()  # first: it begins no other then
+        stopped.append(process)
+        for each in process.children(recursive=True):
+            each.suspend()
+            stopped.append(each)
+    return stopped
+
+
+def resume(stopped: list[psutil.Process]) -> None:
+    """Let go on what has not been killed meanwhile."""
+    for each in reversed(stopped):
+        with contextlib.suppress(psutil.Error):
+            each.resume()
+
+
+def cut(process: psutil.Process) -> int:
+    """Cut the TCP connections of a process in the midst of whatever they carry.
+
+    Its sockets are borrowed and shut down, as a broken network would end them. Linux only. Returns
+    how many there were.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    count = 0
+    with contextlib.suppress(psutil.Error, OSError):
+        descriptor = os.pidfd_open(process.pid)
+        try:
+            for connection in process.net_connections("tcp"):
+                if connection.status != psutil.CONN_ESTABLISHED:
+                    continue
+                borrowed = libc.syscall(_PIDFD_GETFD, descriptor, connection.fd, 0)
+                if borrowed < 0:
+                    continue
+                with contextlib.suppress(OSError), socket.socket(fileno=borrowed) as sock:
+                    sock.shutdown(socket.SHUT_RDWR)
+                    count += 1
+        finally:
+            os.close(descriptor)
+    return count

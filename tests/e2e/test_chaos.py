@@ -1,0 +1,34 @@
+"""A few kills of everything that holds or moves ticks. Its long form is `make chaos`."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.chaos.run import Options, run
+
+
+@pytest.mark.timeout(400)
+def test_kills_pauses_and_cut_connections_cost_nothing() -> None:
+    """What was answered 202 is stored once, every candle is exact, no dead letter undeserved."""
+    said: list[str] = []
+    report = run(
+        Options(
+            kills=7,
+            seconds=120,
+            seed=2,
+            gap_s=2.0,
+            targets=(
+                *("normalize", "persist", "candle-aggregate", "udp-bridge"),
+                *("nats", "postgres", "valkey and its data"),
+            ),
+            until_acknowledged=False,
+        ),
+        said.append,
+    )
+    text = "\n".join([*said, *report.lines()])
+    assert report.kills == 7, text
+    assert report.is_clean, text
+    found = report.comparison
+    assert found.ticks_stored >= found.ticks_taken > 500, text
+    assert found.candles_closed > 50, text
+    assert found.candles_shown >= found.candles_closed, text
