@@ -9,7 +9,6 @@ from collections.abc import Callable
 
 import numpy as np
 
-from functions.normalize.allocator import keep_freed_memory
 from functions.normalize.assemble import ClockRule, assemble
 from functions.normalize.lines import parse_lines
 from functions.normalize.tickers import parse_tickers
@@ -17,6 +16,7 @@ from functions.persist.segments import segments
 from shared.candle import CandleState
 from shared.compression import compress, decompress
 from shared.kernel import partial_candles, rolled_up
+from shared.memory import settle
 from shared.raw import FORMAT_CSV, FORMAT_TICKER, RawBatch
 from shared.schema.ticker_pb2 import TickerUpdate
 from shared.ticks import Ticks
@@ -112,7 +112,7 @@ def rate(work: Callable[[], object], units: int) -> float:
 
 def run() -> None:
     """Print the table."""
-    keep_freed_memory()
+    settle()
     lines = market_lines(TICKS)
     batch = raw_batch(lines)
     rows, rejected = parse_lines(batch)

@@ -10,7 +10,6 @@ import functions_framework.aio
 from starlette.requests import Request
 from starlette.responses import Response
 
-from functions.normalize.allocator import keep_freed_memory
 from functions.normalize.assemble import ClockRule
 from functions.normalize.handler import STAGE, Normalize
 from shared.adapter.app import Delegated
@@ -37,7 +36,6 @@ class Settings:
         return settings
 
 
-keep_freed_memory()
 settings = Settings.from_env(os.environ)
 app = event_app(
     STAGE,

@@ -26,6 +26,7 @@ from shared.adapter.sink import Sink
 from shared.adapter.wiring import configure_logging
 from shared.bridge.batcher import Batcher, Limits, new_source
 from shared.bridge.outbox import Outbox
+from shared.memory import settle
 from shared.raw import FORMAT_CSV, FORMAT_TICKER
 from shared.settings import Environment, SettingsError
 
@@ -122,6 +123,7 @@ def main() -> None:
         assert sink is not None  # K_SINK is set: the settings are checked
     except SettingsError as error:
         sys.exit(str(error))
+    settle()
     try:
         uvloop.run(serve(settings, sink))
     except OSError as error:

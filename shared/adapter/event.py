@@ -10,7 +10,7 @@ from cloudevents.exceptions import GenericException
 from cloudevents.http import CloudEvent, from_http
 
 from shared import events
-from shared.compression import compress, decompress
+from shared.compression import SMALL, compress, decompress
 
 MAX_BODY_BYTES: Final = 1024 * 1024
 """The channel carries nothing larger."""
@@ -45,13 +45,18 @@ class OutgoingEvent:
 
     @classmethod
     def packed(
-        cls, id_: str, type_: str, body: bytes, extensions: Mapping[str, str] | None = None
+        cls,
+        id_: str,
+        type_: str,
+        body: bytes,
+        extensions: Mapping[str, str] | None = None,
+        level: int = SMALL,
     ) -> OutgoingEvent:
-        """Return an event whose body is zstd-compressed."""
+        """Return an event whose body is zstd-compressed, at a level of `shared.compression`."""
         return cls(
             id_,
             type_,
-            compress(body),
+            compress(body, level),
             extensions={**(extensions or {}), events.CONTENT_ENCODING: events.ZSTD},
         )
 

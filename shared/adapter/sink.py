@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-import httpx
+import aiohttp
 import stamina
 
 from shared.adapter.event import OutgoingEvent
@@ -15,6 +15,12 @@ from shared.errors import TransientError
 
 ATTEMPTS: Final = 4
 ATTEMPT_TIMEOUT_S: Final = 10.0
+CONNECTIONS: Final = 64
+KEEP_ALIVE_S: Final = 4.0
+"""Shorter than the five seconds after which uvicorn closes an idle connection: the side that closes
+first must be this one, else a post now and then meets a connection that is just being closed."""
+
+_LEFT_OUT: Final = ("User-Agent", "Accept", "Accept-Encoding")
 
 
 class _NotAcceptedError(Exception):
@@ -28,7 +34,7 @@ class Sink:
         self.url = url
         self._source = source
         self._overrides = overrides or {}
-        self._client: httpx.AsyncClient | None = None
+        self._session: aiohttp.ClientSession | None = None
 
     @classmethod
     def from_env(cls, mapping: Mapping[str, str], source: str) -> Sink | None:
@@ -61,33 +67,39 @@ class Sink:
         """Post one event in binary mode, with a few retries under the same id."""
         try:
             async for attempt in stamina.retry_context(
-                on=(httpx.TransportError, _NotAcceptedError),
+                on=(aiohttp.ClientError, TimeoutError, OSError, _NotAcceptedError),
                 attempts=ATTEMPTS,
                 timeout=30.0,
                 wait_initial=0.05,
                 wait_max=2.0,
             ):
                 with attempt:
-                    response = await self._http().post(self.url, headers=headers, content=body)
-                    if not response.is_success:
-                        raise _NotAcceptedError(
-                            f"answered {response.status_code} {response.text[:200]}".rstrip()
-                        )
-        except (httpx.TransportError, _NotAcceptedError) as error:
+                    await self._attempt(headers, body)
+        except (aiohttp.ClientError, TimeoutError, OSError, _NotAcceptedError) as error:
             reason = str(error) or type(error).__name__
             raise TransientError(f"sink {self.url} did not take the event: {reason}") from error
 
-    def _http(self) -> httpx.AsyncClient:
-        if self._client is None:
-            self._client = httpx.AsyncClient(
-                timeout=ATTEMPT_TIMEOUT_S,
-                limits=httpx.Limits(max_connections=64, max_keepalive_connections=64),
-                trust_env=False,
+    async def _attempt(self, headers: Mapping[str, str], body: bytes) -> None:
+        async with self._opened().post(
+            self.url, data=body, headers=headers, allow_redirects=False
+        ) as response:
+            if not 200 <= response.status < 300:
+                text = (await response.content.read(200)).decode(errors="replace")
+                raise _NotAcceptedError(f"answered {response.status} {text}".rstrip())
+
+    def _opened(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=CONNECTIONS, keepalive_timeout=KEEP_ALIVE_S),
+                timeout=aiohttp.ClientTimeout(total=ATTEMPT_TIMEOUT_S),
+                auto_decompress=False,
+                skip_auto_headers=_LEFT_OUT,
+                cookie_jar=aiohttp.DummyCookieJar(),
             )
-        return self._client
+        return self._session
 
     async def close(self) -> None:
         """Close the connections."""
-        if self._client is not None:
-            await self._client.aclose()
-            self._client = None
+        if self._session is not None:
+            await self._session.close()
+            self._session = None

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from shared.adapter.app import EventApp, Handler, Wiring
 from shared.adapter.health import Check
 from shared.adapter.sink import Sink
+from shared.memory import settle
 
 
 def event_app(
@@ -23,6 +24,7 @@ def event_app(
     It reads K_SINK, K_CE_OVERRIDES, K_SERVICE, NAMESPACE, DEAD_LETTER_URL and LOG_LEVEL.
     """
     configure_logging(mapping)
+    settle()
     service = mapping.get("K_SERVICE", stage)
     dead_letter_url = mapping.get("DEAD_LETTER_URL", "")
     return EventApp(

@@ -13,6 +13,7 @@ import numpy as np
 from shared import events, raw
 from shared.adapter.event import OutgoingEvent
 from shared.bridge.payloads import Payloads
+from shared.compression import FAST
 
 _BYTES_A_PAYLOAD: Final = 80
 
@@ -69,7 +70,7 @@ class Batch:
             self.lengths,
             self.receive_time_us,
         )
-        event = OutgoingEvent.packed(self.id, events.RAW, body)
+        event = OutgoingEvent.packed(self.id, events.RAW, body, level=FAST)
         if len(event.body) <= events.MAX_EVENT_BYTES or len(self) < 2:
             yield event, len(self)
             return

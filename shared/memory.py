@@ -1,0 +1,44 @@
+"""The memory of a process that does the same again and again: kept, and not searched for garbage.
+
+One event's arrays are as large as those of the next. glibc hands freed memory back to the system as
+soon as enough of it is free, and the system must clear each page anew for the next event; that took
+a third of the time of parsing. Python looks through all objects for cycles time and again, though
+modules and classes stay as long as the process.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import sys
+from typing import Final
+
+_M_TRIM_THRESHOLD: Final = -1
+_M_MMAP_THRESHOLD: Final = -3
+_M_ARENA_MAX: Final = -8
+_MALLOPT: Final = (
+    (_M_ARENA_MAX, 1),  # else every thread keeps memory of its own
+    (_M_MMAP_THRESHOLD, 16 * 1024 * 1024),
+    (_M_TRIM_THRESHOLD, 64 * 1024 * 1024),
+)
+_COLLECT_AFTER: Final = 20_000
+"""Objects more than before: messages are many objects, and seldom in cycles."""
+
+
+def settle() -> None:
+    """Call once all is loaded: leave that out of the search for garbage, and keep freed memory."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_COLLECT_AFTER, 20, 20)
+    keep_freed_memory()
+
+
+def keep_freed_memory() -> bool:
+    """Ask malloc to keep up to 64 MiB; return whether it will (musl does not)."""
+    if not sys.platform.startswith("linux"):
+        return False
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except AttributeError:
+        return False
+    return all(mallopt(option, value) for option, value in _MALLOPT)
