@@ -7,6 +7,7 @@ from typing import Final
 # Event types (attribute `type`).
 RAW: Final = "dev.kandle.raw.v1"
 TICKS: Final = "dev.kandle.ticks.v1"
+QUOTES: Final = "dev.kandle.quotes.v1"
 REJECTS: Final = "dev.kandle.rejects.v1"
 CANDLES: Final = "dev.kandle.candles.v1"
 LATE: Final = "dev.kandle.late.v1"

@@ -24,6 +24,9 @@ class Market(NamedTuple):
     original: str
 
 
+NO_MARKET: Final = Market("", "")
+"""Of an instrument that its sender named himself."""
+
 BINANCE_QUOTES: Final = tuple(
     sorted(
         (
@@ -157,8 +160,3 @@ def parse_with_venue(text: str) -> bool:
     if text not in ("append", "drop"):
         raise ValueError(f"{text!r} must be append or drop")
     return text == "append"
-
-
-def naming_from(venue: str, exceptions: str) -> Naming:
-    """Return the naming of the settings INSTRUMENT_VENUE and INSTRUMENT_NAMES."""
-    return Naming(parse_with_venue(venue), parse_exceptions(exceptions))

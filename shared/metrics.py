@@ -48,7 +48,13 @@ BACKFILL_REQUESTS: Final = Counter(
 )
 
 TICKS: Final = Counter("kandle_ticks", "Ticks normalized.")
+QUOTES: Final = Counter("kandle_quotes", "Quotes normalized.")
 REJECTS: Final = Counter("kandle_rejects", "Input lines rejected.", ["reason"])
+MESSAGES_SKIPPED: Final = Counter(
+    "kandle_messages_skipped",
+    "Messages of feeds that are neither trades nor quotes, by kind.",
+    ["kind"],
+)
 TICKS_DUPLICATE: Final = Counter("kandle_ticks_duplicate", "Ticks whose trade id was seen before.")
 CANDLES_LATE: Final = Counter(
     "kandle_candles_late", "Candles that ticks came for after they had left the live state."
@@ -68,6 +74,9 @@ CANDLES_PUBLISHED: Final = Counter("kandle_candles_published", "Closed candles e
 APPLY_CONFLICTS: Final = Counter("kandle_apply_conflicts", "Atomic steps tried again.")
 
 TICKS_STORED: Final = Counter("kandle_ticks_stored", "Ticks written to Postgres.")
+QUOTES_LATEST: Final = Counter(
+    "kandle_quotes_latest", "Times that an instrument's latest quote moved forward in Postgres."
+)
 CANDLES_STORED: Final = Counter("kandle_candles_stored", "Closed candles written to Postgres.")
 REJECTS_STORED: Final = Counter("kandle_rejects_stored", "Rejects written to Postgres.")
 PATTERNS_STORED: Final = Counter("kandle_patterns_stored", "Patterns written to Postgres.")

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, cast
 
 import numpy as np
 from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
+from shared import columns
+from shared.columns import delta, summed
 from shared.errors import PermanentError
+from shared.instruments import NO_MARKET, Market
 from shared.order import OrderKey
 from shared.schema import ticks_pb2
 
@@ -18,19 +22,62 @@ Int64s = NDArray[np.int64]
 Bytes8 = NDArray[np.uint8]
 Texts = NDArray[np.object_]
 
-T = TypeVar("T", bound=np.generic)
+_column = partial(columns.column, "bad_tick_batch")
 
 NO_ID, INTEGER_ID, TEXT_ID = 0, 1, 2
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A run of `count` rows of one instrument at one pair of scales."""
+    """A run of `count` rows of one instrument at one pair of scales.
+
+    `market`: what its exchange calls the instrument, where the feed is an exchange's.
+    """
 
     name: str
     price_scale: int
     size_scale: int
     count: int
+    market: Market = NO_MARKET
+
+    def to_message(self) -> ticks_pb2.InstrumentEntry:
+        """Return the protobuf form."""
+        return ticks_pb2.InstrumentEntry(
+            name=self.name,
+            price_scale=self.price_scale,
+            size_scale=self.size_scale,
+            count=self.count,
+            venue=self.market.venue,
+            original=self.market.original,
+        )
+
+    @classmethod
+    def from_message(cls, message: ticks_pb2.InstrumentEntry) -> Entry:
+        """Read the protobuf form."""
+        return cls(
+            message.name,
+            message.price_scale,
+            message.size_scale,
+            message.count,
+            Market(message.venue, message.original) if message.venue else NO_MARKET,
+        )
+
+
+def runs_of(entries: Sequence[Entry]) -> Iterator[tuple[Entry, slice]]:
+    """Yield each entry with the slice of its rows."""
+    start = 0
+    for entry in entries:
+        yield entry, slice(start, start + entry.count)
+        start += entry.count
+
+
+def kept_entries(entries: Sequence[Entry], keep: NDArray[np.bool_]) -> tuple[Entry, ...]:
+    """Return the entries of the rows where `keep` is true; those without rows fall away."""
+    return tuple(
+        replace(entry, count=count)
+        for entry, rows in runs_of(entries)
+        if (count := int(np.count_nonzero(keep[rows])))
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,10 +109,7 @@ class Ticks:
 
     def runs(self) -> Iterator[tuple[Entry, slice]]:
         """Yield each entry with the slice of its rows."""
-        start = 0
-        for entry in self.entries:
-            yield entry, slice(start, start + entry.count)
-            start += entry.count
+        return runs_of(self.entries)
 
     def text_at(self, row: int) -> str:
         """Return the text trade id of a row, empty without one."""
@@ -85,14 +129,9 @@ class Ticks:
 
     def select(self, keep: NDArray[np.bool_]) -> Ticks:
         """Return the rows where `keep` is true; entries without rows fall away."""
-        entries = tuple(
-            Entry(entry.name, entry.price_scale, entry.size_scale, count)
-            for entry, rows in self.runs()
-            if (count := int(np.count_nonzero(keep[rows])))
-        )
         return Ticks(
             self.source,
-            entries,
+            kept_entries(self.entries, keep),
             self.event_time_us[keep],
             self.price[keep],
             self.size[keep],
@@ -108,17 +147,12 @@ class Ticks:
         """Return the TickBatch."""
         message = ticks_pb2.TickBatch(
             source=self.source,
-            instruments=[
-                ticks_pb2.InstrumentEntry(
-                    name=e.name, price_scale=e.price_scale, size_scale=e.size_scale, count=e.count
-                )
-                for e in self.entries
-            ],
-            event_time_us=_delta(self.event_time_us),
-            price=_delta(self.price),
+            instruments=[entry.to_message() for entry in self.entries],
+            event_time_us=delta(self.event_time_us),
+            price=delta(self.price),
             size=self.size.tolist(),
-            receive_time_us=_delta(self.receive_time_us),
-            sequence=_delta(self.sequence),
+            receive_time_us=delta(self.receive_time_us),
+            sequence=delta(self.sequence),
         )
         if self.side.any():
             message.side.extend(self.side.tolist())
@@ -127,7 +161,7 @@ class Ticks:
             message.trade_id_kind_all = cast(ticks_pb2.TradeIdKind, int(kinds[0]))
         else:
             message.trade_id_kind.extend(kinds.tolist())
-        message.trade_id.extend(_delta(self.trade_id[kinds == INTEGER_ID]))
+        message.trade_id.extend(delta(self.trade_id[kinds == INTEGER_ID]))
         if self.trade_id_text is not None:
             message.trade_id_text.extend(self.trade_id_text[kinds == TEXT_ID].tolist())
         return message.SerializeToString()
@@ -139,9 +173,7 @@ class Ticks:
             message = ticks_pb2.TickBatch.FromString(body)
         except DecodeError as error:
             raise PermanentError("bad_tick_batch", f"body is no TickBatch: {error}") from error
-        entries = tuple(
-            Entry(e.name, e.price_scale, e.size_scale, e.count) for e in message.instruments
-        )
+        entries = tuple(map(Entry.from_message, message.instruments))
         n = sum(entry.count for entry in entries)
         if len(message.trade_id_kind):
             kinds = _column("trade_id_kind", message.trade_id_kind, n, np.uint8)
@@ -149,7 +181,7 @@ class Ticks:
             kinds = np.full(n, message.trade_id_kind_all, dtype=np.uint8)
         integers = kinds == INTEGER_ID
         trade_id = np.zeros(n, dtype=np.int64)
-        trade_id[integers] = _summed(
+        trade_id[integers] = summed(
             _column("trade_id", message.trade_id, int(integers.sum()), np.int64)
         )
         texts = kinds == TEXT_ID
@@ -166,15 +198,15 @@ class Ticks:
         return cls(
             message.source,
             entries,
-            _summed(_column("event_time_us", message.event_time_us, n, np.int64)),
-            _summed(_column("price", message.price, n, np.int64)),
+            summed(_column("event_time_us", message.event_time_us, n, np.int64)),
+            summed(_column("price", message.price, n, np.int64)),
             _column("size", message.size, n, np.int64),
             side,
             kinds,
             trade_id,
             trade_id_text,
-            _summed(_column("receive_time_us", message.receive_time_us, n, np.int64)),
-            _summed(_column("sequence", message.sequence, n, np.int64)),
+            summed(_column("receive_time_us", message.receive_time_us, n, np.int64)),
+            summed(_column("sequence", message.sequence, n, np.int64)),
         )
 
 
@@ -205,21 +237,3 @@ def joined(batches: Sequence[Ticks]) -> Ticks:
         column("receive_time_us"),
         column("sequence"),
     )
-
-
-def _delta(column: Int64s) -> list[int]:
-    """First value, then differences; they wrap at 64 bits and unwrap when summed."""
-    return cast(list[int], np.diff(column, prepend=np.int64(0)).tolist())
-
-
-def _summed(column: Int64s) -> Int64s:
-    return np.cumsum(column, dtype=np.int64)
-
-
-def _column(name: str, field: Any, n: int, dtype: type[T]) -> NDArray[T]:
-    array = np.array(field, dtype=dtype)
-    if array.shape != (n,):
-        raise PermanentError(
-            "bad_tick_batch", f"column {name} has {array.size} rows, the instrument table says {n}"
-        )
-    return array

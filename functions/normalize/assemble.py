@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,11 +12,10 @@ from numpy.typing import NDArray
 from functions.normalize.formats import original
 from functions.normalize.rejected import Rejected
 from functions.normalize.rows import Rows
-from shared.decimals import INT64_MAX
+from functions.normalize.scales import common_scale
+from shared.instruments import NO_MARKET, Market
 from shared.raw import LINE_BITS, RawBatch
 from shared.ticks import Entry, Int64s, Texts, Ticks
-
-_POWERS = 10 ** np.arange(19, dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,40 +33,22 @@ def assemble(batch: RawBatch, rows: Rows, rule: ClockRule) -> tuple[Ticks, list[
     """
     receive = batch.receive_time_us[rows.payload]
     time = np.where(rows.time_us < 0, receive, rows.time_us)
-    ahead = time > receive + rule.max_skew_us
-    late = [
-        Rejected(
-            int(rows.payload[row]),
-            int(rows.line[row]),
-            original(batch, int(rows.payload[row]), int(rows.line[row])),
-            "time_in_future",
-            f"TIME_MS is {int(time[row] - receive[row]) // 1000} ms ahead of the bridge's clock;"
-            f" {rule.max_skew_us // 1000} ms are allowed: check the sender's clock",
-        )
-        for row in np.flatnonzero(ahead).tolist()
-    ]
-    keep = ~ahead
+    late = ahead_of_clock(batch, time, rows.payload, rows.line, rule)
+    keep = ~late.rows
     sequence = ((batch.first_sequence + rows.payload) << LINE_BITS) + rows.line
-    price, price_scale, price_class = _common_scale(rows.symbol, rows.price, rows.price_scale, keep)
-    size, size_scale, size_class = _common_scale(rows.symbol, rows.size, rows.size_scale, keep)
-    # Instruments in the order of their names, whatever order they came in.
-    by_name = np.argsort(np.argsort(np.array(rows.names, dtype=object)))
-    symbol = by_name[rows.symbol] if len(rows.names) else rows.symbol
+    (price,), price_scale, price_apart = common_scale(
+        rows.symbol, rows.price_scale, keep, rows.price
+    )
+    (size,), size_scale, size_apart = common_scale(rows.symbol, rows.size_scale, keep, rows.size)
+    symbol = by_name(rows.names, rows.symbol)
     kept = np.flatnonzero(keep)
     keys = [sequence, receive, *_text_rank(rows.text), rows.trade_id, rows.id_kind, time]
-    keys += [size_class, price_class, symbol]
+    keys += [size_apart, price_apart, symbol]
     order = kept[np.lexsort([key[kept] for key in keys])]
-    group = np.stack([symbol, price_class, size_class])[:, order]
-    firsts = np.flatnonzero(np.any(np.diff(group, prepend=-1), axis=0)) if len(order) else order
-    counts = np.diff(np.append(firsts, len(order)))
-    entries = tuple(
-        Entry(
-            rows.names[int(rows.symbol[order[first]])],
-            int(price_scale[order[first]]),
-            int(size_scale[order[first]]),
-            int(count),
-        )
-        for first, count in zip(firsts.tolist(), counts.tolist(), strict=True)
+    group = np.stack([symbol, price_apart, size_apart])[:, order]
+    instruments = rows.symbol[order]
+    entries = runs(
+        rows.names, rows.markets, instruments, price_scale[order], size_scale[order], group
     )
     return Ticks(
         batch.source,
@@ -79,29 +62,67 @@ def assemble(batch: RawBatch, rows: Rows, rule: ClockRule) -> tuple[Ticks, list[
         None if rows.text is None else rows.text[order],
         receive[order],
         sequence[order],
-    ), late
+    ), late.rejected
 
 
-def _common_scale(
-    symbol: Int64s, mantissa: Int64s, scale: Int64s, keep: NDArray[np.bool_]
-) -> tuple[Int64s, Int64s, Int64s]:
-    """Bring each symbol's mantissas to one scale, the largest among its kept rows.
+class Ahead(NamedTuple):
+    """Which rows are too far in the future, and what is said of them."""
 
-    Where a mantissa would not fit 64 bits at that scale the row keeps its own: mantissa and scale
-    as they were, and a class (0 for the common scale, else scale + 1) that sets it apart.
-    """
-    if not len(symbol):
-        return mantissa, scale, scale
-    largest = np.zeros(int(symbol.max()) + 1, dtype=np.int64)
-    np.maximum.at(largest, symbol[keep], scale[keep])
-    common = largest[symbol]
-    step = np.clip(common - scale, 0, None)
-    power = _POWERS[np.minimum(step, 18)]
-    fits = (step <= 18) & (np.abs(mantissa) <= INT64_MAX // power)
-    return (
-        np.where(fits, mantissa * np.where(fits, power, 1), mantissa),
-        np.where(fits, common, scale),
-        np.where(fits, 0, scale + 1),
+    rows: NDArray[np.bool_]
+    rejected: list[Rejected]
+
+
+def ahead_of_clock(
+    batch: RawBatch, time_us: Int64s, payload: Int64s, line: Int64s, rule: ClockRule
+) -> Ahead:
+    """Judge rows by the clock of the bridge that received them."""
+    skew = time_us - batch.receive_time_us[payload]
+    ahead = skew > rule.max_skew_us
+    return Ahead(
+        ahead,
+        [
+            Rejected(
+                int(payload[row]),
+                int(line[row]),
+                original(batch, int(payload[row]), int(line[row])),
+                "time_in_future",
+                f"its time is {int(skew[row]) // 1000} ms ahead of the bridge's clock;"
+                f" {rule.max_skew_us // 1000} ms are allowed: check the sender's clock",
+            )
+            for row in np.flatnonzero(ahead).tolist()
+        ],
+    )
+
+
+def by_name(names: Sequence[str], symbol: Int64s) -> Int64s:
+    """Return the instruments' numbers in the order of their names, whatever order they came in."""
+    if not len(names):
+        return symbol
+    ranks: Int64s = np.argsort(np.argsort(np.array(names, dtype=object)))
+    return ranks[symbol]
+
+
+def runs(
+    names: Sequence[str],
+    markets: Sequence[Market],
+    symbol: Int64s,
+    price_scale: Int64s,
+    size_scale: Int64s,
+    group: NDArray[np.int64],
+) -> tuple[Entry, ...]:
+    """Return an entry for each run of rows that have the same column of `group`."""
+    n = len(symbol)
+    firsts = np.flatnonzero(np.any(np.diff(group, prepend=-1), axis=0)) if n else symbol
+    counts = np.diff(np.append(firsts, n))
+    return tuple(
+        Entry(
+            names[int(symbol[first])],
+            int(price_scale[first]),
+            int(size_scale[first]),
+            int(count),
+            markets[int(symbol[first])] if markets else NO_MARKET,
+        )
+        for first, count in zip(firsts.tolist(), counts.tolist(), strict=True)
     )
 
 

@@ -5,32 +5,45 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
+from functions.normalize.binance import parse_binance
+from functions.normalize.coinbase import parse_coinbase
+from functions.normalize.kraken import kraken_element_at, parse_kraken
 from functions.normalize.lines import line_at, parse_lines
-from functions.normalize.rejected import Rejected
-from functions.normalize.rows import Rows
+from functions.normalize.messages import payload_at
+from functions.normalize.parsed import FeedRules, Parsed
+from functions.normalize.scanner import parse_scanner
 from functions.normalize.tickers import message_at, parse_tickers
+from shared import raw
 from shared.errors import PermanentError
-from shared.raw import FORMAT_CSV, FORMAT_TICKER, FORMAT_TICKER_STREAM, RawBatch
+from shared.raw import RawBatch
 
 
 class _Format(NamedTuple):
-    parse: Callable[[RawBatch], tuple[Rows, list[Rejected]]]
+    parse: Callable[[RawBatch, FeedRules], Parsed]
     original: Callable[[RawBatch, int, int], bytes]
 
 
-_TICKER: Final = _Format(parse_tickers, message_at)
+def _message(batch: RawBatch, payload: int, line: int) -> bytes:
+    return payload_at(batch, payload)
+
+
+_TICKER: Final = _Format(lambda batch, rules: Parsed(*parse_tickers(batch)), message_at)
 _FORMATS: Final = {
-    FORMAT_CSV: _Format(parse_lines, line_at),
-    FORMAT_TICKER: _TICKER,
-    FORMAT_TICKER_STREAM: _TICKER,
+    raw.FORMAT_CSV: _Format(lambda batch, rules: Parsed(*parse_lines(batch)), line_at),
+    raw.FORMAT_TICKER: _TICKER,
+    raw.FORMAT_TICKER_STREAM: _TICKER,
+    raw.FORMAT_BINANCE: _Format(parse_binance, _message),
+    raw.FORMAT_COINBASE: _Format(parse_coinbase, _message),
+    raw.FORMAT_KRAKEN: _Format(parse_kraken, kraken_element_at),
+    raw.FORMAT_SCANNER: _Format(parse_scanner, _message),
 }
 
 
-def parse(batch: RawBatch) -> tuple[Rows, list[Rejected]]:
-    """Return the rows that are ticks, and what is none. Raises PermanentError."""
+def parse(batch: RawBatch, rules: FeedRules) -> Parsed:
+    """Return what the batch holds. Raises PermanentError."""
     if batch.format not in _FORMATS:
         raise PermanentError("unsupported_format", f"format {batch.format} is none of raw.proto")
-    return _FORMATS[batch.format].parse(batch)
+    return _FORMATS[batch.format].parse(batch, rules)
 
 
 def original(batch: RawBatch, payload: int, line: int) -> bytes:

@@ -1,28 +1,34 @@
-"""A raw batch becomes tick batches, one a shard, and rejects: a pure function of the event."""
+"""A raw batch becomes ticks (a batch a shard), quotes and rejects: a pure function of it."""
 
 from __future__ import annotations
 
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import numpy as np
 
 from functions.normalize.assemble import ClockRule, assemble
+from functions.normalize.assemble_quotes import assemble_quotes
 from functions.normalize.formats import parse
+from functions.normalize.mid import QuotesAsTicks, mid_ticks
+from functions.normalize.parsed import FeedRules
 from functions.normalize.rejected import Rejected
+from functions.normalize.rows import joined
 from shared import events, metrics, rejects
 from shared.adapter.app import Outcome
 from shared.adapter.event import Event, OutgoingEvent
 from shared.errors import PermanentError
+from shared.quotes import Quotes
 from shared.raw import LINE_BITS, RawBatch
 from shared.ticks import Ticks
 
 STAGE = "normalize"
 
 T = TypeVar("T")
+Columns = TypeVar("Columns", Ticks, Quotes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,21 +37,36 @@ class Normalize:
 
     rule: ClockRule
     shards: int = 1
+    feeds: FeedRules = field(default_factory=FeedRules)
+    quotes_as_ticks: QuotesAsTicks = QuotesAsTicks.NONE
 
     def __call__(self, event: Event) -> Outcome:
         """Parse the batch. Raises PermanentError for what is no RawBatch of a known format."""
         if event.type != events.RAW:
             raise PermanentError("unexpected_type", f"normalize takes {events.RAW} only")
         batch = RawBatch.decode(event.data())
-        rows, rejected = parse(batch)
+        found = parse(batch, self.feeds)
+        rows, rejected = found.rows, list(found.rejected)
+        quotes, late_quotes = assemble_quotes(batch, found.quotes, self.rule)
+        rejected += late_quotes
+        if self.quotes_as_ticks is QuotesAsTicks.MID:
+            mids, without_mid = mid_ticks(batch, found.quotes)
+            rows = joined(rows, mids)
+            rejected += without_mid
         ticks, late = assemble(batch, rows, self.rule)
+        # A message that is both a quote and a tick can be refused as both, for the same reason.
+        rejected = list(dict.fromkeys(rejected + late))
         outputs = [
             *self._tick_events(event, ticks),
-            *_reject_events(event.id, batch, rejected + late),
+            *_quote_events(event.id, quotes),
+            *_reject_events(event.id, batch, rejected),
         ]
         metrics.TICKS.inc(len(ticks))
-        for code, count in Counter(r.code for r in rejected + late).items():
+        metrics.QUOTES.inc(len(quotes))
+        for code, count in Counter(r.code for r in rejected).items():
             metrics.REJECTS.labels(code).inc(count)
+        for kind, count in found.skipped.items():
+            metrics.MESSAGES_SKIPPED.labels(kind).inc(count)
         return Outcome(outputs)
 
     def _tick_events(self, event: Event, ticks: Ticks) -> Iterator[OutgoingEvent]:
@@ -59,6 +80,13 @@ class Normalize:
                     piece,
                     {events.SHARD: str(shard), **carried},
                 )
+
+
+def _quote_events(cause: str, quotes: Quotes) -> Iterator[OutgoingEvent]:
+    if not len(quotes):
+        return
+    for n, piece in enumerate(_fitting(quotes, Quotes.encode, _halves)):
+        yield OutgoingEvent.packed(f"{cause}/{STAGE}/quotes.{n}", events.QUOTES, piece)
 
 
 def _reject_events(
@@ -99,9 +127,9 @@ def _by_shard(ticks: Ticks, shards: int) -> Iterator[tuple[int, Ticks]]:
         yield shard, ticks.select(of_row == shard)
 
 
-def _halves(ticks: Ticks) -> tuple[Ticks, Ticks]:
-    first = np.arange(len(ticks)) < len(ticks) // 2
-    return ticks.select(first), ticks.select(~first)
+def _halves(whole: Columns) -> tuple[Columns, Columns]:
+    first = np.arange(len(whole)) < len(whole) // 2
+    return whole.select(first), whole.select(~first)
 
 
 def _fitting(

@@ -86,12 +86,12 @@ def parse_line(line: bytes) -> Line:
     )
 
 
-def check_symbol(symbol: str) -> str:
+def check_symbol(symbol: str, field: str = "SYMBOL") -> str:
     """Return the symbol. Raises RejectedLineError `bad_symbol`."""
     if SYMBOL.fullmatch(symbol) is None:
         raise RejectedLineError(
             "bad_symbol",
-            f"SYMBOL {symbol[:40]!r} must be 1 to {MAX_SYMBOL_BYTES} of A-Z a-z 0-9 . _ : / -"
+            f"{field} {symbol[:40]!r} must be 1 to {MAX_SYMBOL_BYTES} of A-Z a-z 0-9 . _ : / -"
             " and begin with a letter or digit",
         )
     return symbol
@@ -101,9 +101,14 @@ _symbol = check_symbol
 
 
 def _price(text: str) -> Number:
-    number = number_of("PRICE", "bad_price", text)
+    return price_of("PRICE", text)
+
+
+def price_of(field: str, text: str) -> Number:
+    """Read a decimal greater than 0. Raises RejectedLineError that names `field`."""
+    number = number_of(field, "bad_price", text)
     if number.mantissa <= 0:
-        raise RejectedLineError("bad_price", f"PRICE {text!r} must be greater than 0")
+        raise RejectedLineError("bad_price", f"{field} {text!r} must be greater than 0")
     return number
 
 

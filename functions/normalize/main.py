@@ -12,8 +12,11 @@ from starlette.responses import Response
 
 from functions.normalize.assemble import ClockRule
 from functions.normalize.handler import STAGE, Normalize
+from functions.normalize.mid import QuotesAsTicks
+from functions.normalize.parsed import BinanceTrades, FeedRules
 from shared.adapter.app import Delegated
 from shared.adapter.wiring import event_app
+from shared.instruments import Naming, parse_exceptions, parse_with_venue
 from shared.settings import Environment
 
 
@@ -23,6 +26,8 @@ class Settings:
 
     max_skew_ms: int
     shards: int
+    feeds: FeedRules
+    quotes_as_ticks: QuotesAsTicks
 
     @classmethod
     def from_env(cls, mapping: Mapping[str, str]) -> Settings:
@@ -31,6 +36,14 @@ class Settings:
         settings = cls(
             max_skew_ms=env.integer("MAX_SKEW_MS", 60_000, 0, 86_400_000),
             shards=env.integer("SHARDS", 1, 1, 1024),
+            feeds=FeedRules(
+                Naming(
+                    env.parsed("INSTRUMENT_VENUE", "append", parse_with_venue),
+                    env.parsed("INSTRUMENT_NAMES", "", parse_exceptions),
+                ),
+                env.parsed("BINANCE_TRADES", "aggTrade", BinanceTrades),
+            ),
+            quotes_as_ticks=env.parsed("QUOTES_AS_TICKS", "none", QuotesAsTicks),
         )
         env.check()
         return settings
@@ -39,7 +52,12 @@ class Settings:
 settings = Settings.from_env(os.environ)
 app = event_app(
     STAGE,
-    Normalize(ClockRule(settings.max_skew_ms * 1000), settings.shards),
+    Normalize(
+        ClockRule(settings.max_skew_ms * 1000),
+        settings.shards,
+        settings.feeds,
+        settings.quotes_as_ticks,
+    ),
     os.environ,
     concurrency=2,
 )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from functions.normalize.line import Line
+from shared.instruments import NO_MARKET, Market
 from shared.ticks import Bytes8, Int64s, Texts
 
 
@@ -17,6 +18,7 @@ class Rows:
 
     price = price_mantissa x 10^-price_scale, size likewise. `time_us` is -1 where the sender gave
     none. `text` is object[n] or None. `payload` and `line` say where in the raw batch a row stood.
+    `markets`: what the exchange calls each of `names`, empty where all were sent as they are.
     """
 
     names: tuple[str, ...]
@@ -32,6 +34,7 @@ class Rows:
     text: Texts | None
     payload: Int64s
     line: Int64s
+    markets: tuple[Market, ...] = ()
 
     def __len__(self) -> int:
         return len(self.symbol)
@@ -77,6 +80,9 @@ def joined(a: Rows, b: Rows) -> Rows:
     text: Texts | None = None
     if a.text is not None or b.text is not None:
         text = np.concatenate([_texts(a), _texts(b)])
+    markets = dict(zip(b.names, b.markets, strict=False)) | dict(
+        zip(a.names, a.markets, strict=False)
+    )
     return Rows(
         names,
         np.concatenate([a.symbol, renamed[b.symbol]]),
@@ -91,6 +97,7 @@ def joined(a: Rows, b: Rows) -> Rows:
         text,
         np.concatenate([a.payload, b.payload]),
         np.concatenate([a.line, b.line]),
+        tuple(markets.get(name, NO_MARKET) for name in names) if markets else (),
     )
 
 

@@ -142,7 +142,7 @@ class Text:
         # The point was read as a digit 0: what stands before it is ten times too large.
         value -= value // _SPLITS[place] * _SURPLUS[place]
         scale = np.maximum(place.view(np.int64) - 1, 0)
-        return *_shortest(value, scale), ok
+        return *shortest(value, scale), ok
 
     def equal(self, spans: Spans, words: dict[bytes, int]) -> Int64s:
         """Return the value of the word each text is, of whatever case, and -1 where it is none."""
@@ -200,8 +200,8 @@ def _eight_digits(digits: Words) -> Words:
     return value
 
 
-def _shortest(value: Words, scale: Int64s) -> tuple[Int64s, Int64s]:
-    """Take trailing zeros off, so that equal numbers have equal forms."""
+def shortest(value: Words, scale: Int64s) -> tuple[Int64s, Int64s]:
+    """Take trailing zeros off decimals, in place, so that equal numbers have equal forms."""
     rows = np.flatnonzero(scale)
     ten = np.uint64(10)
     while len(rows):

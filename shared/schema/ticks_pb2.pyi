@@ -26,16 +26,20 @@ TRADE_ID_INTEGER: TradeIdKind
 TRADE_ID_TEXT: TradeIdKind
 
 class InstrumentEntry(_message.Message):
-    __slots__ = ("name", "price_scale", "size_scale", "count")
+    __slots__ = ("name", "price_scale", "size_scale", "count", "venue", "original")
     NAME_FIELD_NUMBER: _ClassVar[int]
     PRICE_SCALE_FIELD_NUMBER: _ClassVar[int]
     SIZE_SCALE_FIELD_NUMBER: _ClassVar[int]
     COUNT_FIELD_NUMBER: _ClassVar[int]
+    VENUE_FIELD_NUMBER: _ClassVar[int]
+    ORIGINAL_FIELD_NUMBER: _ClassVar[int]
     name: str
     price_scale: int
     size_scale: int
     count: int
-    def __init__(self, name: _Optional[str] = ..., price_scale: _Optional[int] = ..., size_scale: _Optional[int] = ..., count: _Optional[int] = ...) -> None: ...
+    venue: str
+    original: str
+    def __init__(self, name: _Optional[str] = ..., price_scale: _Optional[int] = ..., size_scale: _Optional[int] = ..., count: _Optional[int] = ..., venue: _Optional[str] = ..., original: _Optional[str] = ...) -> None: ...
 
 class TickBatch(_message.Message):
     __slots__ = ("source", "instruments", "event_time_us", "price", "size", "side", "trade_id_kind", "trade_id_kind_all", "trade_id", "trade_id_text", "receive_time_us", "sequence")

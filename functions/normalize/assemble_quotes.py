@@ -1,0 +1,63 @@
+"""Rows to quotes: receive times, the check against the clock, common scales, the total order."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from functions.normalize.assemble import ClockRule, ahead_of_clock, by_name, runs
+from functions.normalize.quote_rows import QuoteRows
+from functions.normalize.rejected import Rejected
+from functions.normalize.scales import common_scale
+from shared.quotes import NOT_SAID, Quotes
+from shared.raw import LINE_BITS, RawBatch
+
+
+def assemble_quotes(
+    batch: RawBatch, rows: QuoteRows, rule: ClockRule
+) -> tuple[Quotes, list[Rejected]]:
+    """Return the batch's quotes in their total order, and those from too far in the future.
+
+    As `assemble` for ticks: a pure function, judged by the batch's own receive times.
+    """
+    receive = batch.receive_time_us[rows.payload]
+    time = np.where(rows.time_us < 0, receive, rows.time_us)
+    late = ahead_of_clock(batch, time, rows.payload, rows.line, rule)
+    keep = ~late.rows
+    sequence = ((batch.first_sequence + rows.payload) << LINE_BITS) + rows.line
+    (bid, ask), price_scale, price_apart = common_scale(
+        rows.symbol, rows.price_scale, keep, rows.bid, rows.ask
+    )
+    said = [size != NOT_SAID for size in (rows.bid_size, rows.ask_size)]
+    sizes, size_scale, size_apart = common_scale(
+        rows.symbol,
+        rows.size_scale,
+        keep,
+        np.where(said[0], rows.bid_size, 0),
+        np.where(said[1], rows.ask_size, 0),
+    )
+    bid_size, ask_size = (np.where(s, size, NOT_SAID) for s, size in zip(said, sizes, strict=True))
+    symbol = by_name(rows.names, rows.symbol)
+    kept = np.flatnonzero(keep)
+    keys = [sequence, receive, rows.update_id, time, size_apart, price_apart, symbol]
+    order = kept[np.lexsort([key[kept] for key in keys])]
+    group = np.stack([symbol, price_apart, size_apart])[:, order]
+    entries = runs(
+        rows.names,
+        rows.markets,
+        rows.symbol[order],
+        price_scale[order],
+        size_scale[order],
+        group,
+    )
+    return Quotes(
+        batch.source,
+        entries,
+        time[order],
+        bid[order],
+        ask[order],
+        bid_size[order],
+        ask_size[order],
+        rows.update_id[order],
+        receive[order],
+        sequence[order],
+    ), late.rejected

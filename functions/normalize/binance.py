@@ -1,0 +1,160 @@
+"""Binance spot streams: `trade` or `aggTrade` to ticks, `bookTicker` to quotes.
+
+Source: Binance, "WebSocket Streams for Binance" (Trade Streams, Aggregate Trade Streams, Individual
+Symbol Book Ticker Streams): bare, or wrapped by a combined stream as `{"stream", "data"}`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+import msgspec
+
+from functions.normalize.feed_columns import LARGEST_ID, NO_TIME
+from functions.normalize.feed_rows import (
+    BUY,
+    NO_TRADE_ID,
+    SELL,
+    UNKNOWN,
+    Feed,
+    Fields,
+    QuotesSaid,
+    Trades,
+    quote_rows,
+    trade_rows,
+)
+from functions.normalize.messages import Messages, payload_at
+from functions.normalize.parsed import BinanceTrades, FeedRules, Parsed
+from shared.instruments import Venue
+from shared.quotes import NOT_SAID
+from shared.raw import RawBatch
+
+_Count = Annotated[int, msgspec.Meta(ge=0, le=LARGEST_ID)]
+
+FEED: Final = Feed(
+    Venue.BINANCE,
+    Fields("s", "p", "q", "T", "m", "t or a", bid="b", ask="a", bid_size="B", ask_size="A"),
+)
+
+_SKIPPED: Final = frozenset(
+    {
+        *("depthUpdate", "kline", "continuous_kline", "24hrTicker", "24hrMiniTicker", "avgPrice"),
+        *("1hTicker", "4hTicker", "1dTicker", "markPriceUpdate", "forceOrder", "serverShutdown"),
+        *("referencePrice", "blockTrade"),
+    }
+)
+_ANSWERS: Final = {"lastUpdateId": "depth", "result": "answer", "error": "error", "code": "error"}
+_SIDES: Final = {True: SELL, False: BUY, None: UNKNOWN}
+"""By `m`, whether the buyer was the maker: then the aggressor sold."""
+
+
+class _Event(msgspec.Struct, gc=False):
+    """The fields of all three; `a` and `b` are an id or prices, by the kind of event."""
+
+    e: str = ""
+    s: str = ""
+    p: str = ""
+    q: str = ""
+    T: _Count | None = None
+    t: _Count = NO_TRADE_ID
+    m: bool | None = None
+    a: _Count | str | list[msgspec.Raw] = ""
+    b: _Count | str | list[msgspec.Raw] = ""
+    A: str = ""
+    B: str = ""
+    u: _Count = NOT_SAID
+    X: str = "MARKET"
+
+
+class _Message(_Event, gc=False):
+    """An event, bare, or within a combined stream's message."""
+
+    data: _Event | None = None
+
+
+_decode: Final = msgspec.json.Decoder(_Message).decode
+
+
+def parse_binance(batch: RawBatch, rules: FeedRules) -> Parsed:
+    """Parse every message of the batch."""
+    messages = Messages(batch, _decode, _kind_of)
+    counted = rules.binance_trades
+    trades: list[tuple[int, _Event]] = []
+    quotes: list[tuple[int, _Event]] = []
+    for number, message in messages.decoded:
+        event = message if message.data is None else message.data
+        kind = event.e
+        if kind == counted:
+            # Futures also print what the insurance fund does: no market prices.
+            if event.X == "MARKET":
+                trades.append((number, event))
+            else:
+                messages.skipped["not_market"] += 1
+        elif kind == "bookTicker" or (not kind and event.u != NOT_SAID and event.s):
+            quotes.append((number, event))
+        elif kind in _SKIPPED:
+            messages.skipped[kind] += 1
+        elif kind in (BinanceTrades.TRADES, BinanceTrades.AGGREGATES):
+            messages.reject(number, "other_trade_stream", _OTHER_STREAM.format(kind, counted))
+        else:
+            messages.leave(number, f"event {kind[:40]!r} is not known")
+
+    def original(payload: int, line: int) -> bytes:
+        return payload_at(batch, payload)
+
+    rows, bad_trades = trade_rows(FEED, rules.naming, _trades(trades, counted), original)
+    quoted, bad_quotes = quote_rows(FEED, rules.naming, _quotes(quotes), original)
+    return Parsed(rows, messages.rejected + bad_trades + bad_quotes, quoted, messages.skipped)
+
+
+_OTHER_STREAM: Final = (
+    "{} where BINANCE_TRADES={} counts: both are the same trades under other ids, so only one of"
+    " them may; subscribe to that one"
+)
+
+
+def _trades(found: list[tuple[int, _Event]], counted: BinanceTrades) -> Trades:
+    events = [event for _, event in found]
+    if counted is BinanceTrades.TRADES:
+        ids = [event.t for event in events]
+    else:
+        ids = [event.a if type(event.a) is int else NO_TRADE_ID for event in events]
+    return Trades(
+        [number for number, _ in found],
+        [0] * len(found),
+        [event.s for event in events],
+        [event.p for event in events],
+        [event.q for event in events],
+        [NO_TIME if event.T is None else event.T for event in events],
+        [_SIDES[event.m] for event in events],
+        ids,
+    )
+
+
+def _quotes(found: list[tuple[int, _Event]]) -> QuotesSaid:
+    events = [event for _, event in found]
+    return QuotesSaid(
+        [number for number, _ in found],
+        [0] * len(found),
+        [event.s for event in events],
+        [event.b if isinstance(event.b, str) else "" for event in events],
+        [event.a if isinstance(event.a, str) else "" for event in events],
+        [event.B for event in events],
+        [event.A for event in events],
+        [NO_TIME if event.T is None else event.T for event in events],
+        [event.u for event in events],
+    )
+
+
+def _kind_of(message: Any) -> str:
+    """Name a message that is left out: by its event, or as the answer to a request."""
+    if isinstance(message, dict) and "data" in message:
+        message = message["data"]
+    if isinstance(message, list):  # all-market streams
+        message = message[0] if message else None
+    if not isinstance(message, dict):
+        return ""
+    event = message.get("e", "")
+    if event:
+        return event if isinstance(event, str) and event in _SKIPPED else ""
+    return next((kind for field, kind in _ANSWERS.items() if field in message), "")

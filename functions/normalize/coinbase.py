@@ -1,0 +1,135 @@
+"""Coinbase Exchange: `match` and `last_match` to ticks, `ticker` to quotes.
+
+Source: Coinbase, "Exchange WebSocket Channels" (Matches Channel, Ticker Channel). A match's `side`
+is that of the maker's order, so the aggressor's is the other; a ticker's trade is a match as well.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Final
+
+import msgspec
+
+from functions.normalize.feed_columns import LARGEST_ID, NO_TIME
+from functions.normalize.feed_rows import (
+    BUY,
+    NO_TRADE_ID,
+    SELL,
+    UNKNOWN,
+    Feed,
+    Fields,
+    QuotesSaid,
+    Trades,
+    quote_rows,
+    trade_rows,
+)
+from functions.normalize.messages import Messages, payload_at
+from functions.normalize.moments import us_of
+from functions.normalize.parsed import FeedRules, Parsed
+from shared.instruments import Venue
+from shared.quotes import NOT_SAID
+from shared.raw import RawBatch
+
+_Count = Annotated[int, msgspec.Meta(ge=0, le=LARGEST_ID)]
+_Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+
+FEED: Final = Feed(
+    Venue.COINBASE,
+    Fields(
+        "product_id",
+        bid="best_bid",
+        ask="best_ask",
+        bid_size="best_bid_size",
+        ask_size="best_ask_size",
+    ),
+)
+
+_SKIPPED: Final = frozenset(
+    {
+        *("heartbeat", "subscriptions", "error", "status", "snapshot", "l2update", "auction"),
+        *("received", "open", "done", "change", "activate", "rfq_match", "level2", "balance"),
+    }
+)
+_AGGRESSOR: Final = {"sell": BUY, "buy": SELL}
+"""By the side of the maker."""
+
+
+class _Message(msgspec.Struct, gc=False):
+    type: str = ""
+    product_id: str = ""
+    price: str = ""
+    size: str = ""
+    side: str = ""
+    trade_id: _Count = NO_TRADE_ID
+    sequence: _Count = NOT_SAID
+    time: _Moment | None = None
+    best_bid: str = ""
+    best_ask: str = ""
+    best_bid_size: str = ""
+    best_ask_size: str = ""
+
+
+_decode: Final = msgspec.json.Decoder(_Message).decode
+
+
+def parse_coinbase(batch: RawBatch, rules: FeedRules) -> Parsed:
+    """Parse every message of the batch."""
+    messages = Messages(batch, _decode, _kind_of)
+    matches: list[tuple[int, _Message]] = []
+    tickers: list[tuple[int, _Message]] = []
+    for number, message in messages.decoded:
+        kind = message.type
+        if kind in ("match", "last_match"):
+            matches.append((number, message))
+        elif kind == "ticker":
+            tickers.append((number, message))
+        elif kind in _SKIPPED:
+            messages.skipped[kind] += 1
+        else:
+            messages.leave(number, f"type {kind[:40]!r} is not known")
+
+    def original(payload: int, line: int) -> bytes:
+        return payload_at(batch, payload)
+
+    rows, bad_trades = trade_rows(FEED, rules.naming, _trades(matches), original)
+    quoted, bad_quotes = quote_rows(FEED, rules.naming, _quotes(tickers), original)
+    return Parsed(rows, messages.rejected + bad_trades + bad_quotes, quoted, messages.skipped)
+
+
+def _trades(found: list[tuple[int, _Message]]) -> Trades:
+    matches = [match for _, match in found]
+    return Trades(
+        [number for number, _ in found],
+        [0] * len(found),
+        [match.product_id for match in matches],
+        [match.price for match in matches],
+        [match.size for match in matches],
+        [_time(match) for match in matches],
+        [_AGGRESSOR.get(match.side, UNKNOWN) for match in matches],
+        [match.trade_id for match in matches],
+    )
+
+
+def _quotes(found: list[tuple[int, _Message]]) -> QuotesSaid:
+    tickers = [ticker for _, ticker in found]
+    return QuotesSaid(
+        [number for number, _ in found],
+        [0] * len(found),
+        [ticker.product_id for ticker in tickers],
+        [ticker.best_bid for ticker in tickers],
+        [ticker.best_ask for ticker in tickers],
+        [ticker.best_bid_size for ticker in tickers],
+        [ticker.best_ask_size for ticker in tickers],
+        [_time(ticker) for ticker in tickers],
+        [ticker.sequence for ticker in tickers],
+    )
+
+
+def _time(message: _Message) -> int:
+    return NO_TIME if message.time is None else us_of(message.time)
+
+
+def _kind_of(message: Any) -> str:
+    kind = message.get("type", "") if isinstance(message, dict) else ""
+    return kind if isinstance(kind, str) and kind in _SKIPPED else ""

@@ -1,0 +1,141 @@
+"""Columns of texts as feeds send them into exact columns, and what is wrong with single rows.
+
+A column is read at once; only values of odd form (exponents, signs, long numbers, anything wrong)
+are looked at one by one, by the same rules as a CSV line's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from functions.normalize.line import (
+    EARLIEST_MS,
+    Number,
+    RejectedLineError,
+    check_symbol,
+    price_of,
+    size_of,
+)
+from functions.normalize.words import Spans, Text
+from shared.instruments import Market, Naming
+from shared.ticks import Int64s
+
+NO_TIME: Final = -1
+LARGEST_ID: Final = 10**18 - 1
+"""Longer trade ids are no integers to a CSV line either."""
+
+_EARLIEST_US: Final = EARLIEST_MS * 1000
+_LATEST_US: Final = 10**17
+_MICROSECONDS_FROM: Final = 10**14
+
+
+class Fault(NamedTuple):
+    """Why a row is none."""
+
+    code: str
+    detail: str
+
+
+class Faults(dict[int, Fault]):
+    """What is wrong, by row; what was found first is said."""
+
+    def add(self, row: int, code: str, detail: str) -> None:
+        """Note a fault."""
+        self.setdefault(row, Fault(code, detail))
+
+    def good(self, n: int) -> Int64s:
+        """Return the rows, out of n, that have none."""
+        good = np.ones(n, dtype=bool)
+        good[list(self)] = False
+        return np.flatnonzero(good)
+
+
+def prices(field: str, texts: Sequence[str], faults: Faults) -> tuple[Int64s, Int64s]:
+    """Return mantissas and scales of decimals greater than 0."""
+    return _decimals(texts, lambda text: price_of(field, text), 1, faults)
+
+
+def sizes(field: str, texts: Sequence[str], faults: Faults) -> tuple[Int64s, Int64s]:
+    """Return mantissas and scales of decimals of at least 0."""
+    return _decimals(texts, lambda text: size_of(field, text), 0, faults)
+
+
+def _decimals(
+    texts: Sequence[str], read: Callable[[str], Number], least: int, faults: Faults
+) -> tuple[Int64s, Int64s]:
+    joined = "".join(texts)
+    if joined.isascii():
+        lengths = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
+        end = np.cumsum(lengths)
+        mantissa, scale, plain = Text(joined.encode()).decimals(Spans(end - lengths, end))
+        odd = np.flatnonzero(~plain | (mantissa < least)).tolist()
+    else:
+        mantissa, scale = np.zeros((2, len(texts)), dtype=np.int64)
+        odd = list(range(len(texts)))
+    for row in odd:
+        try:
+            mantissa[row], scale[row] = read(texts[row])
+        except RejectedLineError as error:
+            faults.add(row, error.code, str(error))
+            mantissa[row] = scale[row] = 0
+    return mantissa, scale
+
+
+def epoch_us(field: str, times: Sequence[int], faults: Faults, *, required: bool) -> Int64s:
+    """Return times given in milliseconds or microseconds since 1970 in microseconds.
+
+    The two are told apart by their size: 10^14 ms is the year 5138, 10^14 us is 1973. NO_TIME
+    stands for a time that is not there.
+    """
+    given = np.array(times, dtype=np.int64)
+    us = np.where((given != NO_TIME) & (given < _MICROSECONDS_FROM), given * 1000, given)
+    check_times(field, us, faults, required=required)
+    return us
+
+
+def check_times(field: str, us: Int64s, faults: Faults, *, required: bool) -> None:
+    """Note the times that cannot be, and those that are missing where they are required."""
+    missing = us == NO_TIME
+    wrong = ~missing & ((us < _EARLIEST_US) | (us > _LATEST_US))
+    if required:
+        wrong |= missing
+    for row in np.flatnonzero(wrong).tolist():
+        said = "is missing" if missing[row] else f"{us[row]} us since 1970 cannot be"
+        faults.add(row, "bad_time", f"{field} {said}: it must be the exchange's time")
+
+
+class Named(NamedTuple):
+    """Instruments of rows: `symbol` is an index into `names`, as is `markets`."""
+
+    names: tuple[str, ...]
+    markets: tuple[Market, ...]
+    symbol: Int64s
+
+
+def named(
+    field: str, venue: str, originals: Sequence[str], naming: Naming, faults: Faults
+) -> Named:
+    """Return the instruments that an exchange's names stand for; each name is looked at once."""
+    numbers: dict[str, int] = {}
+    of_row = np.array([numbers.setdefault(o, len(numbers)) for o in originals], dtype=np.int64)
+    found: dict[str, int] = {}
+    markets: list[Market] = []
+    instrument_of = np.zeros(len(numbers), dtype=np.int64)
+    for original, number in numbers.items():
+        market = Market(venue, original)
+        name = naming.instrument(market)
+        try:
+            check_symbol(name, field)
+        except RejectedLineError as error:
+            for row in np.flatnonzero(of_row == number).tolist():
+                faults.add(row, error.code, str(error))
+            continue
+        if name not in found:
+            found[name] = len(found)
+            markets.append(market)
+        instrument_of[number] = found[name]
+    symbol = instrument_of[of_row] if len(of_row) else of_row
+    return Named(tuple(found), tuple(markets), symbol)

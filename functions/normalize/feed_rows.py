@@ -1,0 +1,204 @@
+"""Trades and quotes of a feed, as its messages say them, into rows and rejects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+
+from functions.normalize.feed_columns import (
+    LARGEST_ID,
+    Faults,
+    epoch_us,
+    named,
+    prices,
+    sizes,
+)
+from functions.normalize.quote_rows import QuoteRows
+from functions.normalize.rejected import Rejected
+from functions.normalize.rows import Rows
+from functions.normalize.scales import POWERS
+from shared.decimals import INT64_MAX
+from shared.instruments import Naming
+from shared.quotes import NOT_SAID
+from shared.ticks import INTEGER_ID, NO_ID, Int64s
+
+UNKNOWN, BUY, SELL = 0, 1, 2
+NO_TRADE_ID: Final = -1
+
+Original = Callable[[int, int], bytes]
+"""The bytes of a message, or of an element of one, by payload and line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """What a feed calls the fields, to name them where they are wrong."""
+
+    symbol: str
+    price: str = "price"
+    size: str = "size"
+    time: str = "time"
+    side: str = "side"
+    trade_id: str = "trade_id"
+    bid: str = "bid"
+    ask: str = "ask"
+    bid_size: str = "bid_size"
+    ask_size: str = "ask_size"
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """A feed's venue, its words, and what it always gives."""
+
+    venue: str
+    fields: Fields
+    trade_ids: bool = True
+    trade_times: bool = True
+    sides: bool = True
+
+
+@dataclass(slots=True)
+class Trades:
+    """Trades in columns of what the messages say. `time`: ms or us since 1970, or NO_TIME."""
+
+    payload: list[int] = field(default_factory=list)
+    line: list[int] = field(default_factory=list)
+    symbol: list[str] = field(default_factory=list)
+    price: list[str] = field(default_factory=list)
+    size: list[str] = field(default_factory=list)
+    time: list[int] = field(default_factory=list)
+    side: list[int] = field(default_factory=list)
+    trade_id: list[int] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class QuotesSaid:
+    """Quotes in columns of what the messages say; sizes are empty where there are none."""
+
+    payload: list[int] = field(default_factory=list)
+    line: list[int] = field(default_factory=list)
+    symbol: list[str] = field(default_factory=list)
+    bid: list[str] = field(default_factory=list)
+    ask: list[str] = field(default_factory=list)
+    bid_size: list[str] = field(default_factory=list)
+    ask_size: list[str] = field(default_factory=list)
+    time: list[int] = field(default_factory=list)
+    update_id: list[int] = field(default_factory=list)
+
+
+def trade_rows(
+    feed: Feed, naming: Naming, said: Trades, original: Original
+) -> tuple[Rows, list[Rejected]]:
+    """Return the trades that are ticks, and the rejects."""
+    faults, words = Faults(), feed.fields
+    names, markets, symbol = named(words.symbol, feed.venue, said.symbol, naming, faults)
+    price, price_scale = prices(words.price, said.price, faults)
+    size, size_scale = sizes(words.size, said.size, faults)
+    time_us = epoch_us(words.time, said.time, faults, required=feed.trade_times)
+    side = np.array(said.side, dtype=np.uint8)
+    trade_id = np.array(said.trade_id, dtype=np.int64)
+    if feed.sides:
+        for row in np.flatnonzero(side == UNKNOWN).tolist():
+            faults.add(row, "bad_side", f"{words.side} is missing or unknown")
+    wrong_id = (trade_id < NO_TRADE_ID) | (trade_id > LARGEST_ID)
+    if feed.trade_ids:
+        wrong_id |= trade_id == NO_TRADE_ID
+    for row in np.flatnonzero(wrong_id).tolist():
+        faults.add(row, "bad_trade_id", f"{words.trade_id} is missing or no positive integer")
+    good = faults.good(len(symbol))
+    payload, line = _places(said.payload, said.line)
+    has_id = trade_id[good] != NO_TRADE_ID
+    return Rows(
+        names,
+        symbol[good],
+        price[good],
+        price_scale[good],
+        size[good],
+        size_scale[good],
+        time_us[good],
+        side[good],
+        np.where(has_id, INTEGER_ID, NO_ID).astype(np.uint8),
+        np.where(has_id, trade_id[good], 0),
+        None,
+        payload[good],
+        line[good],
+        markets if feed.venue else (),
+    ), _rejected(faults, payload, line, original)
+
+
+def quote_rows(
+    feed: Feed, naming: Naming, said: QuotesSaid, original: Original
+) -> tuple[QuoteRows, list[Rejected]]:
+    """Return the quotes, and the rejects: also where the ask is not above the bid."""
+    faults, words = Faults(), feed.fields
+    names, markets, symbol = named(words.symbol, feed.venue, said.symbol, naming, faults)
+    bid, ask, price_scale = _together(
+        faults, prices(words.bid, said.bid, faults), prices(words.ask, said.ask, faults)
+    )
+    bid_said, ask_said = (
+        np.array([bool(text) for text in texts], dtype=bool)
+        for texts in (said.bid_size, said.ask_size)
+    )
+    bid_size, ask_size, size_scale = _together(
+        faults,
+        sizes(words.bid_size, [text or "0" for text in said.bid_size], faults),
+        sizes(words.ask_size, [text or "0" for text in said.ask_size], faults),
+    )
+    time_us = epoch_us(words.time, said.time, faults, required=False)
+    for row in np.flatnonzero(ask <= bid).tolist():
+        faults.add(
+            row,
+            "crossed_quote",
+            f"{words.ask} {said.ask[row][:40]!r} must be above {words.bid} {said.bid[row][:40]!r}",
+        )
+    good = faults.good(len(symbol))
+    payload, line = _places(said.payload, said.line)
+    return QuoteRows(
+        names,
+        markets if feed.venue else (),
+        symbol[good],
+        bid[good],
+        ask[good],
+        price_scale[good],
+        np.where(bid_said, bid_size, NOT_SAID)[good],
+        np.where(ask_said, ask_size, NOT_SAID)[good],
+        size_scale[good],
+        time_us[good],
+        np.array(said.update_id, dtype=np.int64)[good],
+        payload[good],
+        line[good],
+    ), _rejected(faults, payload, line, original)
+
+
+def _together(
+    faults: Faults, a: tuple[Int64s, Int64s], b: tuple[Int64s, Int64s]
+) -> tuple[Int64s, Int64s, Int64s]:
+    """Bring two columns to one scale, row by row; what does not fit 64 bits is a fault."""
+    scale = np.maximum(a[1], b[1])
+    found = []
+    for mantissa, own in (a, b):
+        step = scale - own
+        power = POWERS[np.minimum(step, 18)]
+        fits = (mantissa == 0) | ((step <= 18) & (mantissa <= INT64_MAX // power))
+        for row in np.flatnonzero(~fits).tolist():
+            faults.add(row, "out_of_range", "bid and ask do not fit 64 bits at one scale")
+        found.append(np.where(fits, mantissa, 0) * np.where(fits, power, 1))
+    return found[0], found[1], scale
+
+
+def _places(payload: Sequence[int], line: Sequence[int]) -> tuple[Int64s, Int64s]:
+    return np.array(payload, dtype=np.int64), np.array(line, dtype=np.int64)
+
+
+def _rejected(faults: Faults, payload: Int64s, line: Int64s, original: Original) -> list[Rejected]:
+    return [
+        Rejected(
+            place := int(payload[row]),
+            number := int(line[row]),
+            original(place, number),
+            *faults[row],
+        )
+        for row in sorted(faults)
+    ]

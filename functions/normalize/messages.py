@@ -1,0 +1,85 @@
+"""JSON messages of a feed, one a payload: decoded to what the parser needs, or why it cannot be."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any, Final, Generic, TypeVar
+
+import msgspec
+
+from functions.normalize.rejected import Rejected
+from shared.raw import RawBatch
+
+M = TypeVar("M")
+
+_ERRORS: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_plain: Final = msgspec.json.Decoder()
+
+
+def payload_at(batch: RawBatch, payload: int) -> bytes:
+    """Return a payload as it came."""
+    start = int(batch.lengths[:payload].sum())
+    return batch.payloads[start : start + int(batch.lengths[payload])]
+
+
+def payloads(batch: RawBatch) -> Iterator[bytes]:
+    """Yield the payloads in their order."""
+    ends = itertools.accumulate(batch.lengths.tolist(), initial=0)
+    return (batch.payloads[start:end] for start, end in itertools.pairwise(ends))
+
+
+class Messages(Generic[M]):
+    """The messages of a batch, decoded to `M`, with those that are none and those left out.
+
+    `kind_of` names a message by what it says itself: of one that a parser knows and leaves out it
+    returns the kind, else an empty text.
+    """
+
+    def __init__(
+        self, batch: RawBatch, decode: Callable[[bytes], M], kind_of: Callable[[Any], str]
+    ) -> None:
+        self.rejected: list[Rejected] = []
+        self.skipped: Counter[str] = Counter()
+        self._kind_of = kind_of
+        self._batch = batch
+        self.decoded = self._decoded(decode)
+
+    def _decoded(self, decode: Callable[[bytes], M]) -> list[tuple[int, M]]:
+        found = []
+        for number, payload in enumerate(payloads(self._batch)):
+            try:
+                found.append((number, decode(payload)))
+            except _ERRORS as error:
+                self._leave(number, payload, f"the message does not fit: {error}")
+        return found
+
+    def leave(self, number: int, why: str) -> None:
+        """Leave a message out, counted, if it is of a known kind; else it is a reject."""
+        self._leave(number, payload_at(self._batch, number), why)
+
+    def reject(self, number: int, code: str, detail: str) -> None:
+        """Keep a message as a reject."""
+        self.rejected.append(Rejected(number, 0, payload_at(self._batch, number), code, detail))
+
+    def reject_part(self, number: int, line: int, original: bytes, detail: str) -> None:
+        """Keep a part of a message as a reject; the other parts count."""
+        self.rejected.append(Rejected(number, line, original, "bad_message", detail))
+
+    def _leave(self, number: int, payload: bytes, why: str) -> None:
+        if not payload:
+            self.rejected.append(Rejected(number, 0, b"", "empty_payload", "the message is empty"))
+            return
+        try:
+            message = _plain.decode(payload)
+        except _ERRORS as error:
+            self.rejected.append(
+                Rejected(number, 0, payload, "bad_json", f"the message is no JSON: {error}")
+            )
+            return
+        kind = self._kind_of(message)
+        if kind:
+            self.skipped[kind] += 1
+        else:
+            self.rejected.append(Rejected(number, 0, payload, "bad_message", why))

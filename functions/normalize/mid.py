@@ -1,0 +1,78 @@
+"""Mid-prices as ticks, where a setting asks for candles of them: an instrument of their own."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+import numpy as np
+
+from functions.normalize.feed_columns import Faults
+from functions.normalize.formats import original
+from functions.normalize.line import RejectedLineError, check_symbol
+from functions.normalize.quote_rows import QuoteRows
+from functions.normalize.rejected import Rejected
+from functions.normalize.rows import Rows
+from functions.normalize.words import shortest
+from shared.decimals import MAX_SCALE
+from shared.raw import RawBatch
+from shared.ticks import NO_ID
+
+SUFFIX: Final = ".MID"
+"""Appended to the instrument: candles of trades stay candles of trades."""
+
+_LARGEST: Final = 9 * 10**17
+"""A tenfold of two such prices still fits 64 bits."""
+
+
+class QuotesAsTicks(StrEnum):
+    """What QUOTES_AS_TICKS may say."""
+
+    NONE = "none"
+    MID = "mid"
+
+    @classmethod
+    def _missing_(cls, value: object) -> QuotesAsTicks:
+        raise ValueError(f"{value!r} is none of {', '.join(cls)}")
+
+
+def mid_ticks(batch: RawBatch, quotes: QuoteRows) -> tuple[Rows, list[Rejected]]:
+    """Return a tick of size 0 for each quote at (bid + ask) / 2, exactly.
+
+    A mid-price that does not fit 64 bits, or whose instrument's name gets too long, is a reject.
+    """
+    faults = Faults()
+    fits = (quotes.bid <= _LARGEST) & (quotes.ask <= _LARGEST) & (quotes.price_scale < MAX_SCALE)
+    for row in np.flatnonzero(~fits).tolist():
+        faults.add(row, "out_of_range", "the mid-price has more digits than 64 bits")
+    names = tuple(name + SUFFIX for name in quotes.names)
+    for symbol, name in enumerate(names):
+        try:
+            check_symbol(name, "the mid-price's instrument")
+        except RejectedLineError as error:
+            for row in np.flatnonzero(quotes.symbol == symbol).tolist():
+                faults.add(row, error.code, str(error))
+    good = faults.good(len(quotes))
+    tenfold = (quotes.bid[good] + quotes.ask[good]) * 5
+    price, price_scale = shortest(tenfold.view(np.uint64), quotes.price_scale[good] + 1)
+    none = np.zeros(len(good), dtype=np.int64)
+    rows = Rows(
+        names,
+        quotes.symbol[good],
+        price,
+        price_scale,
+        none,
+        none,
+        quotes.time_us[good],
+        none.astype(np.uint8),
+        np.full(len(good), NO_ID, dtype=np.uint8),
+        none,
+        None,
+        quotes.payload[good],
+        quotes.line[good],
+    )
+    places = [(row, int(quotes.payload[row]), int(quotes.line[row])) for row in sorted(faults)]
+    return rows, [
+        Rejected(payload, line, original(batch, payload, line), *faults[row])
+        for row, payload, line in places
+    ]

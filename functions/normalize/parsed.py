@@ -1,0 +1,41 @@
+"""What a format's parser finds in a raw batch, whatever the format."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NamedTuple
+
+from functions.normalize.quote_rows import QuoteRows, no_quotes
+from functions.normalize.rejected import Rejected
+from functions.normalize.rows import Rows
+from shared.instruments import Naming
+
+
+class BinanceTrades(StrEnum):
+    """Which of Binance's two streams of the same trades counts; their ids are not alike."""
+
+    AGGREGATES = "aggTrade"
+    TRADES = "trade"
+
+    @classmethod
+    def _missing_(cls, value: object) -> BinanceTrades:
+        raise ValueError(f"{value!r} is none of {', '.join(cls)}")
+
+
+@dataclass(frozen=True, slots=True)
+class FeedRules:
+    """What the parsers of feeds need to know besides the batch."""
+
+    naming: Naming = field(default_factory=Naming)
+    binance_trades: BinanceTrades = BinanceTrades.AGGREGATES
+
+
+class Parsed(NamedTuple):
+    """Rows that are ticks or quotes, what is neither, and messages left out, by their kind."""
+
+    rows: Rows
+    rejected: list[Rejected]
+    quotes: QuoteRows = no_quotes()
+    skipped: Mapping[str, int] = {}

@@ -1,0 +1,19 @@
+"""JSON values kept as the bytes that stand in the message, so that no number becomes a float."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+NOTHING: Final = msgspec.Raw(b"")
+
+
+def text_of(raw: msgspec.Raw) -> str:
+    """Return a number, or the content of a plain string, as it stands; `null` counts as absent."""
+    text = bytes(raw).decode(errors="replace")
+    if text == "null":
+        return ""
+    if len(text) >= 2 and text[0] == text[-1] == '"':
+        return text[1:-1]
+    return text

@@ -1,0 +1,47 @@
+"""Common scales: an instrument's mantissas side by side in columns of integers."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.decimals import INT64_MAX
+from shared.ticks import Int64s
+
+POWERS: Final = 10 ** np.arange(19, dtype=np.int64)
+
+
+class Scaled(NamedTuple):
+    """Mantissas at their scales. `apart` is 0 for rows at the common scale, else scale + 1."""
+
+    mantissas: tuple[Int64s, ...]
+    scale: Int64s
+    apart: Int64s
+
+
+def common_scale(
+    symbol: Int64s, scale: Int64s, keep: NDArray[np.bool_], *mantissas: Int64s
+) -> Scaled:
+    """Bring each symbol's mantissas to one scale, the largest among its kept rows.
+
+    The columns of mantissas share a row's scale. Where one would not fit 64 bits at the common
+    scale, the row keeps its own: mantissas and scale as they were, and a number sets it apart.
+    """
+    if not len(symbol):
+        return Scaled(mantissas, scale, scale)
+    largest = np.zeros(int(symbol.max()) + 1, dtype=np.int64)
+    np.maximum.at(largest, symbol[keep], scale[keep])
+    common = largest[symbol]
+    step = np.clip(common - scale, 0, None)
+    power = POWERS[np.minimum(step, 18)]
+    fits = step <= 18
+    for mantissa in mantissas:
+        fits &= np.abs(mantissa) <= INT64_MAX // power
+    factor = np.where(fits, power, 1)
+    return Scaled(
+        tuple(mantissa * factor for mantissa in mantissas),
+        np.where(fits, common, scale),
+        np.where(fits, 0, scale + 1),
+    )
