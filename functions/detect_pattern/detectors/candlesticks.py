@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
@@ -22,8 +23,8 @@ HIKKAKE_WAITS: Final = 3
 _KINDS: Final = tuple(Kind)
 
 
-def candlesticks(tape: Tape, settings: DetectorSettings) -> Judged | None:
-    """Return what the wanted ones of the 61 functions find, with their confidence.
+def candlesticks(tape: Tape, settings: DetectorSettings) -> Iterator[Judged]:
+    """Yield what the wanted ones of the 61 functions find, with their confidence.
 
     confidence = 0.40 strength + 0.35 trend + 0.25 volume, each from 0 to 1:
 
@@ -45,7 +46,7 @@ def candlesticks(tape: Tape, settings: DetectorSettings) -> Judged | None:
         if settings.patterns is None or each.pattern in settings.patterns
     )
     if not wanted or not len(tape.at):
-        return None
+        return
     values = candlestick_values(tape, wanted)
     function, row = np.nonzero(values)
     value = values[function, row].astype(np.int64)
@@ -58,7 +59,7 @@ def candlesticks(tape: Tape, settings: DetectorSettings) -> Judged | None:
     strength = _strength(tape, row, value, begin, kind)
     trend = _trend(tape, row, begin, np.sign(value), kind)
     volume = np.minimum(tape.volume_ratio[row] / 2, 1.0)
-    return Judged(
+    yield Judged(
         names=tuple(each.pattern for each in wanted),
         name=function,
         row=row,

@@ -6,6 +6,7 @@ So a pattern never repaints: feeding candles one by one gives what feeding all o
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Final
 
 import numpy as np
@@ -13,12 +14,13 @@ import numpy as np
 from functions.detect_pattern.candles import Candles
 from functions.detect_pattern.detectors.candlestick_table import CANDLESTICKS
 from functions.detect_pattern.detectors.candlesticks import candlesticks
+from functions.detect_pattern.detectors.charts import CHARTS, charts
 from functions.detect_pattern.detectors.judged import Judged
 from functions.detect_pattern.detectors.settings import DetectorSettings
 from functions.detect_pattern.detectors.tape import Tape
 from functions.detect_pattern.found import Found
 
-PATTERNS: Final = tuple(each.pattern for each in CANDLESTICKS)
+PATTERNS: Final = tuple(each.pattern for each in CANDLESTICKS) + CHARTS
 """The names of all patterns."""
 
 
@@ -40,9 +42,8 @@ def detect_many(
     tape = Tape.of(series, settings.lookback)
     if not len(tape.at):
         return found
-    for judged in (candlesticks(tape, settings),):
-        if judged is not None:
-            _collect(judged, tape, series, settings.min_confidence, found)
+    for judged in chain(candlesticks(tape, settings), charts(tape, settings)):
+        _collect(judged, tape, series, settings.min_confidence, found)
     for each in found:
         each.sort(key=lambda one: (one.index, one.pattern, one.direction))
     return found

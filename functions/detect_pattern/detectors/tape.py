@@ -14,8 +14,8 @@ from typing import Final
 import numpy as np
 
 from functions.detect_pattern.candles import Candles, Floats, Ints
-from functions.detect_pattern.detectors.extremes import RangeMaximum
 from functions.detect_pattern.detectors.settings import FEWEST_CANDLES
+from functions.detect_pattern.detectors.view import View
 
 LOG_UNIT: Final = 2.0**-40
 """Prices are logarithms in whole multiples of this: about 1e-12 of a price."""
@@ -25,45 +25,6 @@ TYPICAL_OVER: Final = 20
 
 TREND_OVER: Final = 10
 """Candles before a pattern that say what trend it comes from."""
-
-
-class View:
-    """The tape's log prices seen upright, or upside down: a pattern's mirror image is itself there.
-
-    Upside down is the negated logarithm, that is the price p as 1/p; highs and lows change places.
-    """
-
-    def __init__(self, open_: Ints, high: Ints, low: Ints, close: Ints, lookback: int) -> None:
-        self.open, self.high, self.low, self.close = open_, high, low, close
-        self._lookback = lookback
-
-    def mirrored(self) -> View:
-        """Return the other one."""
-        return View(-self.open, -self.low, -self.high, -self.close, self._lookback)
-
-    @cached_property
-    def _highest(self) -> RangeMaximum:
-        return RangeMaximum(self.high, self._lookback)
-
-    @cached_property
-    def _lowest(self) -> RangeMaximum:
-        return RangeMaximum(-self.low, self._lookback)
-
-    @cached_property
-    def _lowest_close(self) -> RangeMaximum:
-        return RangeMaximum(-self.close, self._lookback)
-
-    def highest(self, first: Ints, last: Ints) -> Ints:
-        """Highest high from first to last, both included; shapes as given."""
-        return self._highest(first, last)
-
-    def lowest(self, first: Ints, last: Ints) -> Ints:
-        """Lowest low from first to last."""
-        return -self._lowest(first, last)
-
-    def lowest_close(self, first: Ints, last: Ints) -> Ints:
-        """Lowest close from first to last."""
-        return -self._lowest_close(first, last)
 
 
 @dataclass(frozen=True)
@@ -121,14 +82,8 @@ class Tape:
     @cached_property
     def upright(self) -> View:
         """The log prices."""
-        prices = (self.open, self.high, self.low, self.close)
-        logs = [np.rint(np.log(each) / LOG_UNIT).astype(np.int64) for each in prices]
-        return View(logs[0], logs[1], logs[2], logs[3], self.lookback)
-
-    @cached_property
-    def mirrored(self) -> View:
-        """The log prices upside down."""
-        return self.upright.mirrored()
+        logs = (_log(self.open), _log(self.high), _log(self.low), _log(self.close))
+        return View(logs, self.at, self.window, self.lookback)
 
     @cached_property
     def typical_range(self) -> Floats:
@@ -162,3 +117,7 @@ class Tape:
         close = self.upright.close
         moved = np.where(room, close[np.where(room, end, 0)] - close[np.where(room, begin, 0)], 0)
         return moved / (self.typical_range[rows] * np.sqrt(np.maximum(span, 1)))
+
+
+def _log(prices: Floats) -> Ints:
+    return np.rint(np.log(prices) / LOG_UNIT).astype(np.int64)

@@ -46,3 +46,30 @@ def spy(recorded_data: Path) -> tuple[Candles, list[dict[str, str]]]:
         for name in ("Open", "High", "Low", "Close", "Volume")
     ]
     return candles_of(*columns), rows
+
+
+def drawn(*turns: tuple[int, float], wick: float = 0.001, volume: float = 1.0) -> Candles:
+    """Draw straight lines between turning points (candle, price); each candle closes on them.
+
+    Every candle opens at the close before and has wicks of `wick` relative to its price; the last
+    has `volume` times that of the others.
+    """
+    places, prices = zip(*turns, strict=True)
+    close = np.exp(np.interp(np.arange(places[-1] + 1), places, np.log(prices)))
+    open_ = np.append(close[0], close[:-1])
+    high, low = np.maximum(open_, close) * (1 + wick), np.minimum(open_, close) / (1 + wick)
+    volumes = np.ones(len(close))
+    volumes[-1] = volume
+    return candles_of(open_, high, low, close, volumes)
+
+
+def upside_down(candles: Candles) -> Candles:
+    """The mirror image: each price p as 1/p."""
+    return Candles(
+        candles.start_us,
+        10_000 / candles.open,
+        10_000 / candles.low,
+        10_000 / candles.high,
+        10_000 / candles.close,
+        candles.volume,
+    )
