@@ -12,11 +12,12 @@ from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
 from shared import columns
-from shared.columns import delta, summed
+from shared.columns import summed
 from shared.errors import PermanentError
 from shared.instruments import NO_MARKET, Market
 from shared.order import OrderKey
 from shared.schema import ticks_pb2
+from shared.varints import delta_field, signed_field, unsigned_field
 
 Int64s = NDArray[np.int64]
 Bytes8 = NDArray[np.uint8]
@@ -145,26 +146,34 @@ class Ticks:
 
     def encode(self) -> bytes:
         """Return the TickBatch."""
-        message = ticks_pb2.TickBatch(
+        head = ticks_pb2.TickBatch(
             source=self.source,
             instruments=[entry.to_message() for entry in self.entries],
-            event_time_us=delta(self.event_time_us),
-            price=delta(self.price),
-            size=self.size.tolist(),
-            receive_time_us=delta(self.receive_time_us),
-            sequence=delta(self.sequence),
         )
-        if self.side.any():
-            message.side.extend(self.side.tolist())
         kinds = self.trade_id_kind
-        if len(kinds) and (kinds == kinds[0]).all():
-            message.trade_id_kind_all = cast(ticks_pb2.TradeIdKind, int(kinds[0]))
-        else:
-            message.trade_id_kind.extend(kinds.tolist())
-        message.trade_id.extend(delta(self.trade_id[kinds == INTEGER_ID]))
+        alike = len(kinds) > 0 and bool((kinds == kinds[0]).all())
+        kind_all = ticks_pb2.TickBatch()
+        if alike:
+            kind_all.trade_id_kind_all = cast(ticks_pb2.TradeIdKind, int(kinds[0]))
+        texts = ticks_pb2.TickBatch()
         if self.trade_id_text is not None:
-            message.trade_id_text.extend(self.trade_id_text[kinds == TEXT_ID].tolist())
-        return message.SerializeToString()
+            texts.trade_id_text.extend(self.trade_id_text[kinds == TEXT_ID].tolist())
+        # Messages one after the other are one message: what is no column, and the columns.
+        return b"".join(
+            [
+                head.SerializeToString(),
+                delta_field(3, self.event_time_us),
+                delta_field(4, self.price),
+                signed_field(5, self.size),
+                unsigned_field(6, self.side.astype(np.uint64)) if self.side.any() else b"",
+                b"" if alike else unsigned_field(7, kinds.astype(np.uint64)),
+                kind_all.SerializeToString(),
+                delta_field(9, self.trade_id[kinds == INTEGER_ID]),
+                texts.SerializeToString(),
+                delta_field(11, self.receive_time_us),
+                delta_field(12, self.sequence),
+            ]
+        )
 
     @classmethod
     def decode(cls, body: bytes) -> Ticks:
