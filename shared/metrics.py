@@ -84,3 +84,12 @@ EVENTS_REPEATED: Final = Counter(
     "kandle_events_repeated", "Events that had been applied before.", ["stage"]
 )
 DEAD_LETTERS: Final = Counter("kandle_dead_letters", "Events taken into the dead letters.")
+
+LIVE_MESSAGES: Final = Counter("kandle_live_messages", "Messages of the live stream, followed.")
+LIVE_CLIENTS: Final = Gauge("kandle_live_clients", "Clients connected now.", ["protocol"])
+LIVE_DISCONNECTED: Final = Counter(
+    "kandle_live_disconnected", "Clients that were disconnected, by why.", ["reason"]
+)
+LIVE_TICKS_CONFLATED: Final = Counter(
+    "kandle_live_ticks_conflated", "Ticks of bursts that watchers were not shown one by one."
+)

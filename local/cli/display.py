@@ -75,7 +75,13 @@ def _width(table: Table, console: Console) -> int:
 
 def ready_lines(env: Mapping[str, str], width: int) -> list[str]:
     """Compose what says that everything is ready, and where: one line, or one for each address."""
-    shown = (("api", "API_URL"), ("ingest", "INGEST_URL"), ("udp", "UDP_ADDR"), ("sink", "K_SINK"))
+    shown = (
+        ("dashboard", "LIVE_URL"),
+        ("api", "API_URL"),
+        ("ingest", "INGEST_URL"),
+        ("udp", "UDP_ADDR"),
+        ("sink", "K_SINK"),
+    )
     found = [f"{word} {env[name]}" for word, name in shown if name in env]
     # The sink is for those who have nothing friendlier to talk to.
     useful = [each for each in found if not each.startswith("sink")] or found

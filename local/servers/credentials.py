@@ -11,6 +11,7 @@ from local.errors import StartError
 from local.instance import write_json
 
 USER = "kandle"
+BROWSER_USER = "browser"
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,7 @@ class Credentials:
     """Passwords and keys: letters and digits only, so that they fit any file format and URL."""
 
     nats_password: str = field(repr=False)
+    nats_browser_password: str = field(repr=False)
     valkey_password: str = field(repr=False)
     postgres_password: str = field(repr=False)
     s3_access_key: str = field(repr=False)
@@ -32,10 +34,15 @@ class Credentials:
         """
         try:
             known = json.loads(file.read_text())
-            return cls(**{each.name: str(known[each.name]) for each in fields(cls)})
+            added = {"nats_browser_password": secrets.token_hex(24)}
+            kept = cls(**{each.name: str({**added, **known}[each.name]) for each in fields(cls)})
+            if not added.keys() <= known.keys():
+                write_json(file, asdict(kept))
+            return kept
         except FileNotFoundError:
             made = cls(
                 nats_password=secrets.token_hex(24),
+                nats_browser_password=secrets.token_hex(24),
                 valkey_password=secrets.token_hex(24),
                 postgres_password=secrets.token_hex(24),
                 s3_access_key=secrets.token_hex(10).upper(),

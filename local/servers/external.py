@@ -17,6 +17,8 @@ from local.errors import StartError
 from local.servers.s3 import S3
 
 _TIMEOUT_S = 3
+BROWSER = "NATS_BROWSER_URL"
+"""Where browsers subscribe over WebSocket; a NATS server of others may have none."""
 _KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 
 
@@ -28,6 +30,8 @@ def given(variable: str, environment: Mapping[str, str]) -> dict[str, str]:
     url = environment.get(variable, "")
     if not url:
         return {}
+    if variable == "NATS_URL":
+        return {variable: url, BROWSER: environment.get(BROWSER, "")}
     if variable != "S3_ENDPOINT_URL":
         return {variable: url}
     keys = {name: environment[name] for name in _KEYS if environment.get(name)}

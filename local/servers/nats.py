@@ -7,7 +7,7 @@ import signal
 
 import httpx
 
-from local.servers.credentials import USER
+from local.servers.credentials import BROWSER_USER, USER
 from local.servers.server import LOOPBACK, Place, Server, write_private
 from local.servers.wheel import program
 from local.supervisor.component import Component, Kind
@@ -19,7 +19,10 @@ _SYNC_INTERVAL = "1s"
 
 
 def nats(place: Place) -> Server:
-    """JetStream on files under `<data-dir>/nats`, one user, the default payload limit of 1 MiB.
+    """JetStream on files under `<data-dir>/nats`, the default payload limit of 1 MiB.
+
+    Two users: Kandle's own, and one for browsers (over WebSocket), which may subscribe to `live.>`
+    and do nothing else.
 
     What is acknowledged survives a kill of the server at once, and the loss of power after
     `_SYNC_INTERVAL`: a second at most is lost then, not the two minutes of the server's default.
@@ -31,8 +34,10 @@ def nats(place: Place) -> Server:
     """
     directory = place.directory("nats")
     port, monitor = place.ports.take("nats"), place.ports.take("nats-monitor")
+    websocket = place.ports.take("nats-websocket")
     configuration = directory / "nats.conf"
     password = place.credentials.nats_password
+    browser = place.credentials.nats_browser_password
 
     async def write_configuration() -> None:
         write_private(
@@ -46,7 +51,12 @@ def nats(place: Place) -> Server:
             f"  max_file_store: {_MAX_FILE_STORE}\n"
             f"  sync_interval: {_SYNC_INTERVAL}\n"
             f"}}\n"
-            f'authorization {{ user: "{USER}", password: "{password}" }}\n',
+            f'websocket {{ listen: "{LOOPBACK}:{websocket}", no_tls: true }}\n'
+            f"authorization {{ users: [\n"
+            f'  {{ user: "{USER}", password: "{password}" }}\n'
+            f'  {{ user: "{BROWSER_USER}", password: "{browser}", permissions: {{\n'
+            f'    publish: {{ deny: ">" }}, subscribe: {{ allow: "live.>" }} }} }}\n'
+            f"] }}\n",
         )
 
     async def ready() -> bool:
@@ -72,5 +82,8 @@ def nats(place: Place) -> Server:
             ready=ready,
             death_signal=signal.SIGTERM,
         ),
-        {"NATS_URL": f"nats://{USER}:{password}@{LOOPBACK}:{port}"},
+        {
+            "NATS_URL": f"nats://{USER}:{password}@{LOOPBACK}:{port}",
+            "NATS_BROWSER_URL": f"ws://{BROWSER_USER}:{browser}@{LOOPBACK}:{websocket}",
+        },
     )

@@ -24,7 +24,17 @@ STORE_VARIABLES = (
 # As in a cluster, a process gets of these only what its manifest gives it.
 _WITHHELD = {
     *STORE_VARIABLES,
-    *("PORT", "HOST", "K_SERVICE", "K_SINK", "K_CE_OVERRIDES", "API_URL", "INGEST_URL", "UDP_ADDR"),
+    *(
+        "NATS_BROWSER_URL",
+        "PORT",
+        "HOST",
+        "K_SERVICE",
+        "K_SINK",
+        "K_CE_OVERRIDES",
+        "API_URL",
+        "INGEST_URL",
+        "UDP_ADDR",
+    ),
 }
 _LOOPBACK = "127.0.0.1,localhost"
 

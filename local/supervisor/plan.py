@@ -14,7 +14,7 @@ from local.supervisor.component import Component, Kind
 from local.supervisor.options import Options
 from local.supervisor.probe import answers
 from local.supervisor.stopping import drain_environment, drain_s
-from local.supervisor.topology import API, INGEST, UDP_PORT, Topology
+from local.supervisor.topology import API, INGEST, LIVE, UDP_PORT, Topology
 from local.topology.addressable import INGRESS_HOST
 from local.topology.environment import STORES_SECRET, Values, localised, resolve
 from local.topology.selection import sink_environment
@@ -26,12 +26,14 @@ SIMULATOR = "simulator"
 _FIRST_MOMENT_S = 0.3
 _METRICS_PORT = "METRICS_PORT"
 _FUNCTION_SERVER = (
-    *("-m", "uvicorn", "functions_framework.aio:app"),
     *("--host", LOOPBACK),
     *("--no-access-log", "--log-level", "warning"),
     *("--timeout-graceful-shutdown", str(drain_s(Kind.FUNCTION))),
-    *("--loop", "uvloop", "--http", "httptools"),
+    *("--loop", "uvloop", "--http", "httptools", "--ws-max-size", "65536"),
 )
+_FUNCTION_APP = "functions_framework.aio:app"
+_ASGI_APP = "ASGI_APP"
+"""The variable by which a function says that its app stands before functions-framework's."""
 
 
 class Plan:
@@ -64,13 +66,15 @@ class Plan:
 
     @property
     def endpoints(self) -> dict[str, str]:
-        """What people talk to, as far as it is there: API_URL, INGEST_URL, UDP_ADDR, K_SINK."""
+        """What people talk to, as far as it is there: API_URL, LIVE_URL, INGEST_URL, UDP_ADDR."""
         found = {}
         for each in self._topology.functions:
             if each.endpoint == API:
                 found["API_URL"] = self._function_urls[each.host]
             if each.endpoint == INGEST:
                 found["INGEST_URL"] = self._function_urls[each.host] + INGEST_PATH
+            if each.endpoint == LIVE:
+                found["LIVE_URL"] = self._function_urls[each.host]
         if self._topology.takes_udp:
             found["UDP_ADDR"] = f"{LOOPBACK}:{self._options.udp_port}"
         sink = self._entry_sink()
@@ -133,10 +137,11 @@ class Plan:
             **resolve(function.env, self._values),
             **sink_environment(function, self._topology.eventing.sink_bindings),
         }
+        app = environment.get(_ASGI_APP, _FUNCTION_APP)
         return Component(
             name=function.name,
             kind=Kind.FUNCTION,
-            command=(sys.executable, *_FUNCTION_SERVER, "--port", port),
+            command=(sys.executable, "-m", "uvicorn", app, *_FUNCTION_SERVER, "--port", port),
             environment={
                 **{name: localised(each, self.addresses) for name, each in environment.items()},
                 "HOST": LOOPBACK,

@@ -21,7 +21,7 @@ from local.topology.workloads import (
     load_functions,
 )
 
-API, INGEST = "api", "ingest"
+API, INGEST, LIVE = "api", "ingest", "live"
 """Values of the label `kandle.dev/endpoint`."""
 
 UDP_PORT = "UDP_PORT"

@@ -16,7 +16,7 @@ from local.supervisor.topology import Topology
 from local.topology.addressable import INGRESS_HOST
 from tests.local.supervisor.up_process import tiny_topology
 
-STORES = {name: f"the {name}" for name in STORE_VARIABLES}
+STORES = {name: f"the {name}" for name in (*STORE_VARIABLES, "NATS_BROWSER_URL")}
 
 
 def plan(tmp_path: Path, options: Options) -> Plan:
@@ -54,6 +54,7 @@ def test_people_find_the_platform_where_they_asked(tmp_path: Path) -> None:
     ingest = made.addresses["udp-bridge.kandle.svc.cluster.local"]
     assert made.endpoints == {
         "API_URL": "http://127.0.0.1:18080",
+        "LIVE_URL": made.addresses["live-feed.kandle.svc.cluster.local"],
         "INGEST_URL": f"{ingest}/ingest",
         "UDP_ADDR": "127.0.0.1:15005",
         "K_SINK": f"{made.broker_url}/kandle/ingest",

@@ -1,0 +1,99 @@
+"""Events to live messages: what each says, under the subject that carries it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from decimal import InvalidOperation
+from typing import Final, NamedTuple
+
+from google.protobuf.message import DecodeError
+
+from shared import candle, events, live
+from shared.adapter.event import Event
+from shared.decimals import from_mantissa, to_text
+from shared.errors import PermanentError
+from shared.schema import live_pb2
+from shared.ticks import INTEGER_ID, TEXT_ID, Entry, Ticks
+
+
+class Message(NamedTuple):
+    """One message of the live feed: a NATS subject, and a LiveTick, Candle or Pattern."""
+
+    subject: str
+    payload: bytes
+
+
+def messages(event: Event, ticks_an_event: int) -> tuple[list[Message], int]:
+    """Return what an event says to watchers, and how many of its ticks were left out.
+
+    Of each instrument at most the last `ticks_an_event` ticks of an event are shown: a screen needs
+    no more of a burst, and every tick is in the candles and in the history. Raises PermanentError.
+    """
+    kind = _KINDS.get(event.type)
+    if kind is None:
+        raise PermanentError("unexpected_type", f"live-feed does not take {event.type}")
+    return kind(event, ticks_an_event)
+
+
+def _ticks(event: Event, at_most: int) -> tuple[list[Message], int]:
+    ticks = Ticks.decode(event.data())
+    found = []
+    for entry, rows in ticks.runs():
+        shown = slice(max(rows.start, rows.stop - at_most), rows.stop)
+        subject = live.ticks_subject(entry.name)
+        found += [Message(subject, each) for each in _run(ticks, entry, shown)]
+    return found, len(ticks) - len(found)
+
+
+def _run(ticks: Ticks, entry: Entry, rows: slice) -> Iterator[bytes]:
+    columns = zip(
+        ticks.event_time_us[rows].tolist(),
+        ticks.price[rows].tolist(),
+        ticks.size[rows].tolist(),
+        ticks.side[rows].tolist(),
+        ticks.trade_id_kind[rows].tolist(),
+        ticks.trade_id[rows].tolist(),
+        ticks.receive_time_us[rows].tolist(),
+        range(rows.start, rows.stop),
+        strict=True,
+    )
+    for time_us, price_mantissa, size_mantissa, side, kind, number, received_us, row in columns:
+        price = from_mantissa(price_mantissa, entry.price_scale)
+        size = from_mantissa(size_mantissa, entry.size_scale)
+        yield live_pb2.LiveTick(
+            symbol=entry.name,
+            price=float(price),
+            volume=min(int(size), _UINT64_MAX),
+            timestamp=time_us // 1000,
+            size=to_text(size),
+            exact_price=to_text(price),
+            side=side,
+            trade_id=str(number)
+            if kind == INTEGER_ID
+            else ticks.text_at(row)
+            if kind == TEXT_ID
+            else "",
+            time_us=time_us,
+            receive_time_us=received_us,
+        ).SerializeToString()
+
+
+def _candles(event: Event, _: int) -> tuple[list[Message], int]:
+    try:
+        found = candle.decode_batch(event.data())
+    except (DecodeError, InvalidOperation) as error:
+        raise PermanentError("bad_candle_batch", f"body is no CandleBatch: {error}") from error
+    return [
+        Message(
+            live.candles_subject(each.timeframe, each.instrument),
+            each.to_message().SerializeToString(),
+        )
+        for each in found
+    ], 0
+
+
+_UINT64_MAX: Final = 2**64 - 1
+_KINDS: Final[Mapping[str, Callable[[Event, int], tuple[list[Message], int]]]] = {
+    events.TICKS: _ticks,
+    events.CANDLES: _candles,
+}

@@ -1,0 +1,54 @@
+"""The history API under the dashboard's own address, so that a browser needs no second origin."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Final
+
+import httpx
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+from shared.problem import problem
+
+_PASSED: Final = (
+    *("content-type", "content-encoding", "etag", "cache-control", "link", "retry-after"),
+    *("x-kandle-limit", "x-kandle-truncated"),
+)
+_ASKED: Final = ("accept", "accept-encoding", "if-none-match")
+
+
+def history_proxy(api_url: str) -> list[Route]:
+    """Return the route GET /api/...; without an address it says that there is none."""
+    client: httpx.AsyncClient | None = None
+
+    async def endpoint(request: Request) -> Response:
+        nonlocal client
+        if not api_url:
+            return problem(503, "no history API", "API_URL is not set: live-feed cannot ask for it")
+        if client is None:
+            client = httpx.AsyncClient(base_url=api_url, timeout=30.0, trust_env=False)
+        asked = client.build_request(
+            "GET",
+            httpx.URL(request.scope.get("raw_path", b"").decode() or request.url.path).copy_with(
+                query=request.url.query.encode()
+            ),
+            headers={name: request.headers[name] for name in _ASKED if name in request.headers},
+        )
+        try:
+            answer = await client.send(asked, stream=True)
+        except httpx.TransportError as error:
+            return problem(503, "the history API is away", repr(error), 1)
+        headers = {name: answer.headers[name] for name in _PASSED if name in answer.headers}
+        return StreamingResponse(_body(answer), answer.status_code, headers)
+
+    return [Route("/api/{path:path}", endpoint), Route("/openapi.json", endpoint)]
+
+
+async def _body(answer: httpx.Response) -> AsyncIterator[bytes]:
+    try:
+        async for part in answer.aiter_raw():
+            yield part
+    finally:
+        await answer.aclose()

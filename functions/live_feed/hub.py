@@ -1,0 +1,171 @@
+"""What this replica knows of the live stream, and who wants which of it.
+
+One task follows the stream. It keeps the newest message of each channel (what a snapshot says) and
+the last messages of all (what a client that comes back has missed), and offers each message to the
+clients that asked for its channel. A client is subscribed, told where it stands, and given its
+snapshot between two messages, so that nothing falls between them and nothing comes twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+from collections import deque
+from collections.abc import Iterable
+from typing import Final
+
+from functions.live_feed.frames import Update
+from functions.live_feed.stream import LiveStream, Placed
+from functions.live_feed.subscriber import Subscriber
+from shared import live, metrics
+from shared.errors import TransientError
+
+_PATIENCE_S: Final = 5.0
+
+log = logging.getLogger(__name__)
+
+
+class Hub:
+    """The clients of one replica. Used by one event loop."""
+
+    def __init__(self, stream: LiveStream, remembered: int) -> None:
+        self._stream = stream
+        self._recent: deque[Update] = deque(maxlen=remembered)
+        self._latest: dict[str, Update] = {}
+        self._clients: dict[str, set[Subscriber]] = {}
+        self._task: asyncio.Task[None] | None = None
+        self._present = asyncio.Event()
+        self._present_from = 0
+        self.seq = 0
+
+    @property
+    def stream_name(self) -> str:
+        """Names the stream that `seq` counts in."""
+        return self._stream.name
+
+    async def ready(self) -> None:
+        """Begin to follow the stream; return when the present is known. Raises TransientError."""
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._follow(), name="live-feed hub")
+        try:
+            await asyncio.wait_for(self._present.wait(), _PATIENCE_S)
+        except TimeoutError:
+            raise TransientError("the live stream in NATS is not reached yet") from None
+
+    async def close(self) -> None:
+        """Stop following."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        await self._stream.close()
+
+    def subscribe(self, client: Subscriber, channels: Iterable[str]) -> list[str]:
+        """Give the client every message of the channels from now on; return the new channels."""
+        new = [each for each in dict.fromkeys(channels) if each not in client.wanted]
+        for each in new:
+            client.wanted.add(each)
+            self._clients.setdefault(each, set()).add(client)
+        return new
+
+    def unsubscribe(self, client: Subscriber, channels: Iterable[str]) -> None:
+        """Give the client no more of the channels."""
+        for each in channels:
+            client.wanted.discard(each)
+            wanting = self._clients.get(each)
+            if wanting is not None:
+                wanting.discard(client)
+                if not wanting:
+                    del self._clients[each]
+
+    def present(self, channels: Iterable[str]) -> list[Update]:
+        """Return the newest message of each channel that is asked for."""
+        wanted = set(channels)
+        return [
+            update
+            for channel, update in self._latest.items()
+            if not wanted.isdisjoint(live.patterns_matching(channel))
+        ]
+
+    def remembered(self, after: int, channels: Iterable[str]) -> list[Update] | None:
+        """Return the messages behind the place `after`; None when memory does not go back there."""
+        if after > self.seq:
+            return None
+        if after < self.seq and (not self._recent or self._recent[0].seq > after + 1):
+            return None
+        return self._chosen((u for u in self._recent if u.seq > after), channels)
+
+    async def replayed(self, after: int, upto: int, channels: Iterable[str]) -> list[Update] | None:
+        """Return the messages in (after, upto] from the stream, or None when it has them no more.
+
+        Raises TransientError, or what nats-py raises, while NATS is away.
+        """
+        found = await self._stream.between(after, upto)
+        return None if found is None else self._chosen(map(_update, found), channels)
+
+    def _chosen(self, updates: Iterable[Update], channels: Iterable[str]) -> list[Update]:
+        wanted = set(channels)
+        return [u for u in updates if not wanted.isdisjoint(live.patterns_matching(u.channel))]
+
+    async def _follow(self) -> None:
+        while True:
+            try:
+                await self._catch_up()
+                async for batch in self._stream.follow(self.seq):
+                    if not batch:
+                        self._forget()
+                    for placed in batch:
+                        self._take(_update(placed))
+                    self._tell_present()
+            except Exception:
+                # Whatever it was: clients keep their connections, and the stream has the messages.
+                log.exception("following the live stream stopped, and begins again")
+                await asyncio.sleep(0.5)
+
+    async def _catch_up(self) -> None:
+        """Learn the present: from the mirror, and what it has not yet from the stream itself."""
+        state = await self._stream.state()
+        async for placed in self._stream.latest():
+            self._keep(_update(placed))
+            self.seq = max(self.seq, placed.seq)
+        if not state.messages:
+            self.seq = max(self.seq, state.last_seq)
+        self._present_from = state.last_seq
+        self._tell_present()
+
+    def _tell_present(self) -> None:
+        if self.seq >= self._present_from:
+            self._present.set()
+
+    def _forget(self) -> None:
+        self.seq = self._present_from = 0
+        self._latest.clear()
+        self._recent.clear()
+
+    def _take(self, update: Update) -> None:
+        self.seq = update.seq
+        self._recent.append(update)
+        self._keep(update)
+        wanting = [
+            self._clients[p] for p in live.patterns_matching(update.channel) if p in self._clients
+        ]
+        if len(wanting) == 1:
+            clients: Iterable[Subscriber] = wanting[0]
+        else:
+            clients = set(itertools.chain.from_iterable(wanting))
+        for client in clients:
+            client.offer(update)
+        metrics.LIVE_MESSAGES.inc()
+
+    def _keep(self, update: Update) -> None:
+        """Remember the newest: a correction of an older candle is no later state of the market."""
+        known = self._latest.get(update.channel)
+        if known is not None and update.conflation_key is not None:
+            start = (known.conflation_key or ("", 0))[1]
+            if update.conflation_key[1] < start:
+                return
+        self._latest[update.channel] = update
+
+
+def _update(placed: Placed) -> Update:
+    return Update(placed.seq, live.channel_of(placed.subject), placed.payload)

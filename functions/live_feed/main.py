@@ -1,0 +1,16 @@
+"""live-feed: what happens now, to everybody who watches. Events and HTTP; WebSockets: asgi.py."""
+
+from __future__ import annotations
+
+import functions_framework.aio
+from starlette.requests import Request
+from starlette.responses import Response
+
+from functions.live_feed.wiring import http
+from shared.adapter.app import Delegated
+
+
+@functions_framework.aio.http
+async def live_feed(request: Request) -> Response:
+    """Answer one request: an event, a stream, a page, a probe or a scrape."""
+    return Delegated(http)

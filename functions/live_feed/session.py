@@ -1,0 +1,150 @@
+"""What a client may ask, and the answers: the same over WebSocket and Server-Sent Events."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import nats.errors
+import orjson
+
+from functions.live_feed.bucket import TokenBucket
+from functions.live_feed.frames import Said, snapshot
+from functions.live_feed.hub import Hub
+from functions.live_feed.subscriber import Subscriber
+from shared import live
+from shared.errors import TransientError
+
+MAX_SEQ: Final = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class SessionLimits:
+    """What one client may have and do."""
+
+    channels: int = 500
+    requests_a_second: float = 100.0
+    burst: float = 200.0
+
+
+@dataclass(slots=True)
+class Session:
+    """One client's conversation; answers go into its queue, in order with its updates."""
+
+    hub: Hub
+    client: Subscriber
+    limits: SessionLimits
+    _bucket: TokenBucket = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._bucket = TokenBucket(self.limits.requests_a_second, self.limits.burst)
+
+    async def receive(self, text: str | bytes) -> None:
+        """Take one request: a JSON object with `op`."""
+        if (wait_s := self._bucket.take(time.monotonic())) > 0:
+            self._say("rate_limit", retry_ms=max(1, round(wait_s * 1000)))
+            return
+        try:
+            request = orjson.loads(text)
+        except orjson.JSONDecodeError:
+            self._error("bad_request", 'a request is JSON such as {"op": "ping"}')
+            return
+        if not isinstance(request, Mapping):
+            self._error("bad_request", "a request is a JSON object")
+            return
+        match request.get("op"):
+            case "ping":
+                self._say("pong")
+            case "subscribe":
+                await self._subscribe(request)
+            case "unsubscribe":
+                self._unsubscribe(request)
+            case other:
+                self._error(
+                    "unknown_op", f"op {str(other)[:40]!r} is none of subscribe, unsubscribe, ping"
+                )
+
+    async def subscribe(self, channels: list[str], from_seq: int | None, stream: str = "") -> None:
+        """Subscribe: told where the stream stands, then what was missed or the present, then on.
+
+        `from_seq` is the last `seq` that the client has seen, in the stream of that name.
+        """
+        client, hub = self.client, self.hub
+        new = hub.subscribe(client, channels)
+        upto = hub.seq
+        missed = None
+        if from_seq is not None and stream in ("", hub.stream_name):
+            missed = hub.remembered(from_seq, new)
+            if missed is None and from_seq < upto:
+                client.hold()
+                try:
+                    missed = await hub.replayed(from_seq, upto, new)
+                except (TransientError, nats.errors.Error, OSError, TimeoutError):
+                    missed = None  # the present instead, and it says so
+        self._say(
+            "subscribed",
+            channels=new,
+            seq=upto,
+            stream=hub.stream_name,
+            replayed=missed is not None,
+        )
+        if missed is None:
+            upto = hub.seq
+            client.say(*snapshot(hub.present(new), upto, client.form))
+        else:
+            client.say(*(update.frame(client.form) for update in missed))
+        client.release(upto)
+
+    async def _subscribe(self, request: Mapping[str, Any]) -> None:
+        try:
+            channels = _channels(request)
+            from_seq = request.get("from_seq")
+            if from_seq is not None and (
+                not isinstance(from_seq, int)
+                or isinstance(from_seq, bool)
+                or not 0 <= from_seq <= MAX_SEQ
+            ):
+                raise live.ChannelError("from_seq is the last seq that was seen, a whole number")
+            stream = request.get("stream", "")
+            if not isinstance(stream, str):
+                raise live.ChannelError("stream is the name that `subscribed` said")
+        except live.ChannelError as error:
+            self._error("bad_channels", str(error))
+            return
+        if len(self.client.wanted | set(channels)) > self.limits.channels:
+            self._error(
+                "too_many_channels",
+                f"at most {self.limits.channels} channels a client; use * for many symbols",
+            )
+            return
+        await self.subscribe(channels, from_seq, stream)
+
+    def _unsubscribe(self, request: Mapping[str, Any]) -> None:
+        try:
+            channels = _channels(request)
+        except live.ChannelError as error:
+            self._error("bad_channels", str(error))
+            return
+        self.hub.unsubscribe(self.client, channels)
+        self._say("unsubscribed", channels=channels)
+
+    def close(self) -> None:
+        """Give the client nothing more."""
+        self.hub.unsubscribe(self.client, list(self.client.wanted))
+
+    def _error(self, code: str, text: str) -> None:
+        self._say("error", code=code, msg=text)
+
+    def _say(self, type_: str, **values: object) -> None:
+        self.client.say(Said(type_, values).frame(self.client.form))
+
+
+def _channels(request: Mapping[str, Any]) -> list[str]:
+    channels = request.get("channels")
+    if not isinstance(channels, list) or not channels:
+        raise live.ChannelError('channels is a list such as ["candles:1m:BTC-USD", "ticks:*"]')
+    if not all(isinstance(each, str) for each in channels):
+        raise live.ChannelError("channels are texts")
+    return [live.checked(each) for each in channels]

@@ -1,0 +1,87 @@
+"""Server-Sent Events: GET /sse?channels=candles:1m:BTC-USD,ticks:*."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Final
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from functions.live_feed.frames import Form
+from functions.live_feed.hub import Hub
+from functions.live_feed.session import MAX_SEQ, Session, SessionLimits
+from functions.live_feed.subscriber import SLOW, SlowConsumerError, Subscriber
+from shared import live, metrics
+from shared.errors import TransientError
+from shared.problem import problem
+
+_SILENCE_S: Final = 15.0
+_HEADERS: Final = {"cache-control": "no-store", "x-accel-buffering": "no"}
+
+
+def sse_endpoint(
+    hub: Hub, limits: SessionLimits, *, bound: int
+) -> Callable[[Request], Awaitable[Response]]:
+    """Return the endpoint. An event's `id` is `<stream>/<seq>`; a client comes back with it."""
+
+    async def endpoint(request: Request) -> Response:
+        asked = request.query_params.get("channels", "")
+        try:
+            channels = [live.checked(each) for each in asked.split(",") if each]
+            if not channels:
+                raise live.ChannelError("channels: name some, such as ?channels=candles:1m:BTC-USD")
+            if len(channels) > limits.channels:
+                raise live.ChannelError(f"channels: at most {limits.channels}")
+            stream, from_seq = _last_seen(request)
+        except live.ChannelError as error:
+            return problem(400, "bad parameter", str(error))
+        try:
+            await hub.ready()
+        except TransientError as error:
+            return problem(503, "the live stream is away", str(error), 1)
+        session = Session(hub, Subscriber(Form.JSON, bound), limits)
+        await session.subscribe(channels, from_seq, stream)
+        return StreamingResponse(_events(session), headers=_HEADERS, media_type="text/event-stream")
+
+    return endpoint
+
+
+async def _events(session: Session) -> AsyncIterator[bytes]:
+    metrics.LIVE_CLIENTS.labels("sse").inc()
+    try:
+        while True:
+            try:
+                frames = await asyncio.wait_for(session.client.next(), _SILENCE_S)
+            except TimeoutError:
+                yield b": still here\n\n"
+                continue
+            except SlowConsumerError:
+                metrics.LIVE_DISCONNECTED.labels(SLOW).inc()
+                yield _event(
+                    orjson.dumps({"type": "error", "code": SLOW, "msg": "read faster"}), ""
+                )
+                return
+            stream = session.hub.stream_name
+            yield b"".join(_event(frame, stream) for frame in frames)
+    finally:
+        session.close()
+        metrics.LIVE_CLIENTS.labels("sse").dec()
+
+
+def _event(frame: bytes, stream: str) -> bytes:
+    said = orjson.loads(frame)
+    place = f"id: {stream}/{said['seq']}\n" if stream and "seq" in said else ""
+    return f"{place}event: {said['type']}\ndata: ".encode() + frame + b"\n\n"
+
+
+def _last_seen(request: Request) -> tuple[str, int | None]:
+    place = request.headers.get("last-event-id") or request.query_params.get("last_event_id", "")
+    if not place:
+        return "", None
+    stream, _, seq = place.rpartition("/")
+    if not (seq.isascii() and seq.isdigit() and int(seq) <= MAX_SEQ):
+        raise live.ChannelError("Last-Event-ID: what an event's id said")
+    return stream, int(seq)

@@ -1,0 +1,259 @@
+"""The JetStream streams behind the live feed: published to by any replica, followed by each.
+
+`KANDLE_LIVE` keeps some minutes of `live.>`; a message's place in it is the `seq` that clients see,
+the same on every replica. `KANDLE_LIVE_LATEST` mirrors it and keeps the last message of each
+subject, under the same numbers: a replica that starts knows the present without asking anybody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+import nats
+import nats.errors
+import nats.js.errors
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.js import JetStreamContext
+from nats.js.api import (
+    AckPolicy,
+    ConsumerConfig,
+    DeliverPolicy,
+    DiscardPolicy,
+    RetentionPolicy,
+    StorageType,
+    StreamConfig,
+    StreamSource,
+    StreamState,
+)
+
+from functions.live_feed.fanout import Message
+from shared import live
+from shared.errors import TransientError
+
+log = logging.getLogger(__name__)
+
+_FETCHED_AT_ONCE: Final = 512
+_IDLE_S: Final = 5.0
+_AGAIN_S: Final = 0.5
+
+
+class Placed(NamedTuple):
+    """A message with its place in the stream."""
+
+    seq: int
+    subject: str
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much of the past the stream keeps, for clients that come back."""
+
+    max_age_s: float = 600.0
+    max_bytes: int = 256 * 1024 * 1024
+
+
+class LiveStream:
+    """Both streams, over one connection that is made when it is needed and kept."""
+
+    def __init__(self, url: str, limits: Limits) -> None:
+        self._url = url
+        self._limits = limits
+        self._client: Client | None = None
+        self._lock = asyncio.Lock()
+        self.name = ""
+        """Tells one life of the stream from another: numbers of different ones do not compare."""
+
+    async def publish(self, event_id: str, messages: Sequence[Message]) -> None:
+        """Publish an event's messages; return when the stream has them. Raises TransientError.
+
+        They are numbered under the event's id, so that the stream keeps a repeated one once.
+        """
+        try:
+            stream = await self._stream()
+            acks = [
+                await stream.publish_async(
+                    each.subject, each.payload, headers={"Nats-Msg-Id": f"{event_id}/{n}"}
+                )
+                for n, each in enumerate(messages)
+            ]
+            await asyncio.gather(*acks)
+        except (nats.errors.Error, nats.js.errors.Error, OSError, TimeoutError) as error:
+            raise TransientError(f"NATS did not take the live messages: {error!r}") from error
+
+    async def check(self) -> None:
+        """Raise TransientError while NATS is away."""
+        try:
+            await (await self._stream()).stream_info(live.STREAM)
+        except (nats.errors.Error, nats.js.errors.Error, OSError, TimeoutError) as error:
+            raise TransientError(f"NATS is away: {error!r}") from error
+
+    async def state(self) -> StreamState:
+        """Return what the stream holds."""
+        return (await (await self._stream()).stream_info(live.STREAM)).state
+
+    async def latest(self) -> AsyncIterator[Placed]:
+        """Yield the last message of every subject."""
+        stream = await self._stream()
+        info = await stream.stream_info(live.LATEST_STREAM)
+        left = info.state.messages
+        if not left:
+            return
+        consumer = await stream.pull_subscribe(
+            live.ALL,
+            stream=live.LATEST_STREAM,
+            config=_consumer(),
+        )
+        try:
+            while True:
+                try:
+                    batch = await consumer.fetch(_FETCHED_AT_ONCE, timeout=_AGAIN_S)
+                except TimeoutError:
+                    return
+                for message in batch:
+                    yield _placed(message)
+                if batch[-1].metadata.num_pending == 0:
+                    return
+        finally:
+            await consumer.unsubscribe()
+
+    async def follow(self, after: int) -> AsyncIterator[list[Placed]]:
+        """Yield every message behind the place `after`, in order and for ever, as they come.
+
+        An outage is ridden out: it goes on behind the last message it has yielded. An empty list
+        says that the stream is another one now, and everything known of it void.
+        """
+        while True:
+            try:
+                async for batch in self._followed(after):
+                    yield batch
+                    after = batch[-1].seq
+            except (nats.errors.Error, nats.js.errors.Error, OSError, TimeoutError) as error:
+                log.warning("the live stream is away, asked again: %r", error)
+                await asyncio.sleep(_AGAIN_S)
+            except _OtherStreamError:
+                log.warning("the live stream was made anew")
+                after = 0
+                yield []
+
+    async def _followed(self, after: int) -> AsyncIterator[list[Placed]]:
+        stream = await self._stream()
+        await self._same(stream)
+        consumer = await stream.pull_subscribe(
+            live.ALL,
+            stream=live.STREAM,
+            config=_consumer(after + 1),
+        )
+        try:
+            while True:
+                try:
+                    batch = await consumer.fetch(_FETCHED_AT_ONCE, timeout=_IDLE_S)
+                except TimeoutError:
+                    await consumer.consumer_info()  # raises when the server has forgotten it
+                    await self._same(stream)
+                    continue
+                yield [_placed(message) for message in batch]
+        finally:
+            try:
+                await consumer.unsubscribe()
+            except nats.errors.Error as error:
+                log.debug("consumer not unsubscribed: %r", error)
+
+    async def between(self, after: int, upto: int) -> list[Placed] | None:
+        """Return the messages in (after, upto], or None when the stream no longer has them all."""
+        state = await self.state()
+        if after + 1 < state.first_seq or after > state.last_seq:
+            return None
+        found: list[Placed] = []
+        async for batch in self._followed(after):
+            found += [each for each in batch if each.seq <= upto]
+            if batch[-1].seq >= upto:
+                break
+        return found
+
+    async def close(self) -> None:
+        """Close the connection."""
+        if self._client is not None:
+            await self._client.close()
+            self._client = None
+
+    async def _same(self, stream: JetStreamContext) -> None:
+        created = (await stream.stream_info(live.STREAM)).created
+        name = "" if created is None else format(int(created.timestamp() * 1e6), "x")
+        known, self.name = self.name, name
+        if known and known != name:
+            raise _OtherStreamError
+
+    async def _stream(self) -> JetStreamContext:
+        async with self._lock:
+            if self._client is None or self._client.is_closed:
+                client = await nats.connect(
+                    self._url,
+                    connect_timeout=5,
+                    max_reconnect_attempts=-1,
+                    reconnect_time_wait=0.2,
+                    allow_reconnect=True,
+                )
+                try:
+                    await self._make(client.jetstream())
+                except BaseException:
+                    await client.close()
+                    raise
+                self._client = client
+        return self._client.jetstream(timeout=5)
+
+    async def _make(self, stream: JetStreamContext) -> None:
+        kept = StreamConfig(
+            name=live.STREAM,
+            subjects=[live.ALL],
+            retention=RetentionPolicy.LIMITS,
+            max_age=self._limits.max_age_s,
+            max_bytes=self._limits.max_bytes,
+            discard=DiscardPolicy.OLD,
+            storage=StorageType.FILE,
+            duplicate_window=min(120.0, self._limits.max_age_s),
+        )
+        latest = StreamConfig(
+            name=live.LATEST_STREAM,
+            mirror=StreamSource(name=live.STREAM),
+            max_msgs_per_subject=1,
+            max_bytes=self._limits.max_bytes,
+            discard=DiscardPolicy.OLD,
+            storage=StorageType.FILE,
+        )
+        for config in (kept, latest):
+            try:
+                await stream.add_stream(config)
+            except nats.js.errors.BadRequestError as error:
+                if error.err_code != _NAME_IN_USE:
+                    raise
+                await stream.update_stream(config)
+
+
+class _OtherStreamError(Exception):
+    """The stream was made anew since it was looked at."""
+
+
+_NAME_IN_USE: Final = 10058
+
+
+def _consumer(start: int | None = None) -> ConsumerConfig:
+    """Return a consumer from the place `start`, or of the last message of each subject."""
+    where = DeliverPolicy.LAST_PER_SUBJECT if start is None else DeliverPolicy.BY_START_SEQUENCE
+    return ConsumerConfig(
+        deliver_policy=where,
+        opt_start_seq=start,
+        ack_policy=AckPolicy.NONE,
+        mem_storage=True,
+        inactive_threshold=60.0,
+        num_replicas=1,
+    )
+
+
+def _placed(message: Msg) -> Placed:
+    return Placed(message.metadata.sequence.stream, message.subject, message.data)

@@ -1,0 +1,89 @@
+"""One client's queue: bounded, candles conflated to the newest, ticks never dropped in silence."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Hashable, Sequence
+from typing import Final
+
+from functions.live_feed.frames import Form, Update
+
+SLOW: Final = "slow_consumer"
+
+
+class SlowConsumerError(Exception):
+    """The client reads slower than its ticks come, by more than its queue holds."""
+
+
+class Subscriber:
+    """What waits for one client.
+
+    Only `next` waits; a client that does not read costs the others nothing.
+    """
+
+    def __init__(self, form: Form, bound: int) -> None:
+        self.form = form
+        self.wanted: set[str] = set()
+        self._bound = bound
+        self._waiting: dict[Hashable, Update | Sequence[bytes]] = {}
+        self._held: list[Update] | None = None
+        self._number = 0
+        self._some = asyncio.Event()
+        self._overflown = False
+
+    def say(self, *frames: bytes) -> None:
+        """Queue frames that were made for this client; together they count as one."""
+        self._put(self._next_number(), frames)
+
+    def offer(self, update: Update) -> None:
+        """Queue an update; a waiting one of the same candle gives way, so that `seq` only grows."""
+        if self._held is not None:
+            self._held.append(update)
+            self._overflown |= len(self._held) > self._bound
+            return
+        key: Hashable = update.conflation_key
+        if key is None:
+            key = self._next_number()
+        else:
+            self._waiting.pop(key, None)
+        self._put(key, update)
+
+    def hold(self) -> None:
+        """Keep updates back while what was missed is still being looked up."""
+        self._held = []
+
+    def release(self, after: int) -> None:
+        """Queue what was kept back, but for what the client knows up to the place `after`."""
+        held, self._held = self._held or [], None
+        for update in held:
+            if update.seq > after:
+                self.offer(update)
+
+    async def next(self) -> list[bytes]:
+        """Wait for frames; return all that wait. Raises SlowConsumerError."""
+        await self._some.wait()
+        if self._overflown:
+            raise SlowConsumerError
+        taken, self._waiting = self._waiting, {}
+        self._some.clear()
+        frames: list[bytes] = []
+        for each in taken.values():
+            if isinstance(each, Update):
+                frames.append(each.frame(self.form))
+            else:
+                frames.extend(each)
+        return frames
+
+    def _put(self, key: Hashable, what: Update | Sequence[bytes]) -> None:
+        if self._overflown:
+            return
+        if len(self._waiting) >= self._bound:
+            self._overflown = True
+            self._waiting.clear()
+        else:
+            self._waiting[key] = what
+        self._some.set()
+
+    def _next_number(self) -> int:
+        self._number += 1
+        return self._number

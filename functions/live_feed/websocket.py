@@ -1,0 +1,109 @@
+"""The WebSocket /ws."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+
+from functions.live_feed.frames import Form
+from functions.live_feed.hub import Hub
+from functions.live_feed.session import Session, SessionLimits
+from functions.live_feed.subscriber import SLOW, SlowConsumerError, Subscriber
+from shared import metrics
+from shared.errors import TransientError
+
+log = logging.getLogger(__name__)
+
+CODE_SLOW: Final = 4008
+"""Close code of a client that reads slower than its ticks come; it may come back with from_seq."""
+CODE_LATER: Final = 1013
+CODE_TOO_LARGE: Final = 1009
+MAX_REQUEST_BYTES: Final = 64 * 1024
+
+
+def websocket_endpoint(
+    hub: Hub, limits: SessionLimits, *, bound: int, max_clients: int
+) -> Callable[[WebSocket], Awaitable[None]]:
+    """Return the endpoint; `bound`: most frames that wait for a client."""
+    clients = 0
+
+    async def endpoint(socket: WebSocket) -> None:
+        nonlocal clients
+        offered = socket.scope.get("subprotocols", [])
+        form = next((f for f in Form if f.value in offered), None)
+        if clients >= max_clients:
+            await socket.accept(subprotocol=form)
+            await socket.close(CODE_LATER, f"this replica serves {max_clients} clients at most")
+            return
+        clients += 1
+        metrics.LIVE_CLIENTS.labels("websocket").inc()
+        try:
+            await socket.accept(subprotocol=form)
+            try:
+                await hub.ready()
+            except TransientError as error:
+                await socket.close(CODE_LATER, str(error))
+                return
+            await _serve(socket, Session(hub, Subscriber(form or Form.JSON, bound), limits))
+        finally:
+            clients -= 1
+            metrics.LIVE_CLIENTS.labels("websocket").dec()
+
+    return endpoint
+
+
+async def _serve(socket: WebSocket, session: Session) -> None:
+    writer = asyncio.create_task(_write(socket, session.client))
+    reader = asyncio.create_task(_read(socket, session))
+    try:
+        await asyncio.wait({reader, writer}, return_when=asyncio.FIRST_COMPLETED)
+        if writer.done() and isinstance(writer.exception(), SlowConsumerError):
+            metrics.LIVE_DISCONNECTED.labels(SLOW).inc()
+            await _close(socket, CODE_SLOW, SLOW)
+    finally:
+        session.close()
+        for task in (reader, writer):
+            task.cancel()
+        for task, result in zip(
+            (reader, writer),
+            await asyncio.gather(reader, writer, return_exceptions=True),
+            strict=True,
+        ):
+            if isinstance(result, Exception) and not isinstance(
+                result, SlowConsumerError | WebSocketDisconnect
+            ):
+                log.warning("client ended: %s: %r", task.get_name(), result)
+
+
+async def _write(socket: WebSocket, client: Subscriber) -> None:
+    binary = client.form is Form.PROTOBUF
+    while True:
+        for frame in await client.next():
+            if binary:
+                await socket.send_bytes(frame)
+            else:
+                await socket.send_text(frame.decode())
+
+
+async def _read(socket: WebSocket, session: Session) -> None:
+    while True:
+        message = await socket.receive()
+        if message["type"] == "websocket.disconnect":
+            return
+        text = message.get("text") or message.get("bytes") or b""
+        if len(text) > MAX_REQUEST_BYTES:
+            await _close(socket, CODE_TOO_LARGE, f"a request has {MAX_REQUEST_BYTES} bytes at most")
+            return
+        await session.receive(text)
+
+
+async def _close(socket: WebSocket, code: int, reason: str) -> None:
+    if socket.application_state is WebSocketState.CONNECTED:
+        # A client that does not read does not read the close either.
+        with contextlib.suppress(RuntimeError, OSError, TimeoutError):
+            await asyncio.wait_for(socket.close(code, reason), 1.0)

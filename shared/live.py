@@ -1,0 +1,103 @@
+"""Channels of the live feed, and the NATS subjects that carry them.
+
+A channel is `ticks:<symbol>`, `candles:<timeframe>:<symbol>` or `patterns:<symbol>`; in what a
+client asks for, a part may be `*`. On NATS: `live.ticks.<venue>.<symbol>`,
+`live.candles.<timeframe>.<symbol>`, `live.patterns.<symbol>`, the symbol percent-encoded where a
+subject could not hold it. The venue is what stands behind an instrument's last dot,
+else `-`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+from urllib.parse import quote, unquote
+
+from shared.timeframes import Timeframe
+
+PREFIX: Final = "live."
+ALL: Final = "live.>"
+STREAM: Final = "KANDLE_LIVE"
+LATEST_STREAM: Final = "KANDLE_LIVE_LATEST"
+
+TICKS: Final = "ticks"
+CANDLES: Final = "candles"
+PATTERNS: Final = "patterns"
+
+MAX_CHANNEL_CHARACTERS: Final = 128
+_PARTS: Final = {TICKS: 2, CANDLES: 3, PATTERNS: 2}
+_NO_VENUE: Final = "-"
+
+
+class ChannelError(ValueError):
+    """A channel that cannot be subscribed to; the message says why."""
+
+
+def ticks_subject(instrument: str) -> str:
+    """Return the subject of an instrument's ticks."""
+    symbol, dot, venue = instrument.rpartition(".")
+    if not dot or not symbol or not venue:
+        symbol, venue = instrument, _NO_VENUE
+    return f"{PREFIX}{TICKS}.{_token(venue)}.{_token(symbol)}"
+
+
+def candles_subject(timeframe: str, instrument: str) -> str:
+    """Return the subject of an instrument's candles."""
+    return f"{PREFIX}{CANDLES}.{timeframe}.{_token(instrument)}"
+
+
+def patterns_subject(instrument: str) -> str:
+    """Return the subject of an instrument's patterns."""
+    return f"{PREFIX}{PATTERNS}.{_token(instrument)}"
+
+
+def channel_of(subject: str) -> str:
+    """Return the channel that a subject carries. Raises ValueError for any other subject."""
+    kind, *tokens = subject.removeprefix(PREFIX).split(".")
+    if kind == TICKS and len(tokens) == 2:
+        venue, symbol = tokens
+        whole = symbol if venue == _NO_VENUE else f"{symbol}.{venue}"
+        return f"{TICKS}:{unquote(whole)}"
+    if kind == CANDLES and len(tokens) == 2:
+        return f"{CANDLES}:{tokens[0]}:{unquote(tokens[1])}"
+    if kind == PATTERNS and len(tokens) == 1:
+        return f"{PATTERNS}:{unquote(tokens[0])}"
+    raise ValueError(f"{subject} is no subject of the live feed")
+
+
+def checked(channel: str) -> str:
+    """Return a channel that a client asks for. Raises ChannelError that names the fix."""
+    if len(channel) > MAX_CHANNEL_CHARACTERS:
+        raise ChannelError(f"a channel has at most {MAX_CHANNEL_CHARACTERS} characters")
+    parts = channel.split(":", _PARTS.get(channel.partition(":")[0], 2) - 1)
+    if parts[0] not in _PARTS or len(parts) != _PARTS[parts[0]] or not all(parts):
+        raise ChannelError(
+            f"{channel!r} is no channel: ticks:SYMBOL, candles:TIMEFRAME:SYMBOL or patterns:SYMBOL,"
+            " where * stands for all"
+        )
+    if not channel.isprintable():
+        raise ChannelError("a channel has printable characters only")
+    if parts[0] == CANDLES and parts[1] != "*":
+        try:
+            Timeframe.parse(parts[1])
+        except ValueError as error:
+            raise ChannelError(f"{channel!r}: {error}") from None
+    return channel
+
+
+def patterns_matching(channel: str) -> Iterator[str]:
+    """Yield everything a client may have asked for to receive this channel, itself first."""
+    kind, rest = channel.split(":", 1)
+    yield channel
+    if kind == CANDLES:
+        timeframe, symbol = rest.split(":", 1)
+        yield f"{CANDLES}:{timeframe}:*"
+        yield f"{CANDLES}:*:{symbol}"
+        yield f"{CANDLES}:*:*"
+    else:
+        yield f"{kind}:*"
+
+
+def _token(text: str) -> str:
+    """Return the text as one token of a subject: no dot, wildcard or blank."""
+    return quote(text, safe="/:+@$!'(),;=&").replace(".", "%2E")

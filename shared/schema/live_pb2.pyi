@@ -1,0 +1,57 @@
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable
+from typing import ClassVar as _ClassVar, Optional as _Optional
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class LiveTick(_message.Message):
+    __slots__ = ("symbol", "price", "volume", "timestamp", "size", "exact_price", "side", "trade_id", "time_us", "receive_time_us")
+    SYMBOL_FIELD_NUMBER: _ClassVar[int]
+    PRICE_FIELD_NUMBER: _ClassVar[int]
+    VOLUME_FIELD_NUMBER: _ClassVar[int]
+    TIMESTAMP_FIELD_NUMBER: _ClassVar[int]
+    SIZE_FIELD_NUMBER: _ClassVar[int]
+    EXACT_PRICE_FIELD_NUMBER: _ClassVar[int]
+    SIDE_FIELD_NUMBER: _ClassVar[int]
+    TRADE_ID_FIELD_NUMBER: _ClassVar[int]
+    TIME_US_FIELD_NUMBER: _ClassVar[int]
+    RECEIVE_TIME_US_FIELD_NUMBER: _ClassVar[int]
+    symbol: str
+    price: float
+    volume: int
+    timestamp: int
+    size: str
+    exact_price: str
+    side: int
+    trade_id: str
+    time_us: int
+    receive_time_us: int
+    def __init__(self, symbol: _Optional[str] = ..., price: _Optional[float] = ..., volume: _Optional[int] = ..., timestamp: _Optional[int] = ..., size: _Optional[str] = ..., exact_price: _Optional[str] = ..., side: _Optional[int] = ..., trade_id: _Optional[str] = ..., time_us: _Optional[int] = ..., receive_time_us: _Optional[int] = ...) -> None: ...
+
+class Frame(_message.Message):
+    __slots__ = ("type", "channel", "seq", "payload", "channels", "code", "message", "retry_ms", "stream", "replayed", "more")
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    CHANNEL_FIELD_NUMBER: _ClassVar[int]
+    SEQ_FIELD_NUMBER: _ClassVar[int]
+    PAYLOAD_FIELD_NUMBER: _ClassVar[int]
+    CHANNELS_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    RETRY_MS_FIELD_NUMBER: _ClassVar[int]
+    STREAM_FIELD_NUMBER: _ClassVar[int]
+    REPLAYED_FIELD_NUMBER: _ClassVar[int]
+    MORE_FIELD_NUMBER: _ClassVar[int]
+    type: str
+    channel: str
+    seq: int
+    payload: bytes
+    channels: _containers.RepeatedScalarFieldContainer[str]
+    code: str
+    message: str
+    retry_ms: int
+    stream: str
+    replayed: bool
+    more: bool
+    def __init__(self, type: _Optional[str] = ..., channel: _Optional[str] = ..., seq: _Optional[int] = ..., payload: _Optional[bytes] = ..., channels: _Optional[_Iterable[str]] = ..., code: _Optional[str] = ..., message: _Optional[str] = ..., retry_ms: _Optional[int] = ..., stream: _Optional[str] = ..., replayed: _Optional[bool] = ..., more: _Optional[bool] = ...) -> None: ...

@@ -1,0 +1,200 @@
+"""The live feed as clients see it: WebSocket, Server-Sent Events, and NATS for browsers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+import nats
+import nats.errors
+import pytest
+from websockets.asyncio.client import connect
+from websockets.sync.client import ClientConnection
+from websockets.sync.client import connect as connect_sync
+
+from shared.schema.ticker_pb2 import TickerUpdate
+from tests.e2e.client import candles, eventually, fresh_symbol
+
+
+def post(pipeline: dict[str, str], *lines: str) -> None:
+    """Send CSV lines; the broker has them when this returns."""
+    answer = httpx.post(
+        pipeline["INGEST_URL"], content="\n".join(lines), headers={"content-type": "text/csv"}
+    )
+    assert answer.status_code == 202, answer.text
+
+
+@contextmanager
+def watching(
+    pipeline: dict[str, str], *channels: str, **place: object
+) -> Iterator[ClientConnection]:
+    """A subscribed WebSocket."""
+    with connect_sync(pipeline["LIVE_URL"].replace("http", "ws") + "/ws", proxy=None) as socket:
+        socket.send(json.dumps({"op": "subscribe", "channels": channels, **place}))
+        yield socket
+
+
+def until(
+    socket: ClientConnection, holds: Callable[[dict[str, Any]], bool]
+) -> list[dict[str, Any]]:
+    """Frames up to the first that holds."""
+    found = []
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        found.append(json.loads(socket.recv(timeout=30)))
+        if holds(found[-1]):
+            return found
+    raise AssertionError(f"never came: {found[-5:]}")
+
+
+def test_a_tick_reaches_a_watcher_with_its_candle(pipeline: dict[str, str]) -> None:
+    """Exact texts; the candle that is shown equals the API's."""
+    symbol = fresh_symbol("LIVE")
+    now_ms = int(time.time() * 1000)
+    with watching(pipeline, f"ticks:{symbol}", f"candles:1m:{symbol}") as socket:
+        subscribed, snapshot = until(socket, lambda frame: frame["type"] == "snapshot")
+        assert subscribed["channels"] == [f"ticks:{symbol}", f"candles:1m:{symbol}"]
+        assert snapshot["items"] == []
+        post(
+            pipeline, f"{symbol},100.10,0.5,{now_ms},buy,1", f"{symbol},100.30,0.5,{now_ms},sell,2"
+        )
+        ticks = until(socket, lambda f: f.get("data", {}).get("trade_id") == "2")
+        shown = [f["data"]["price"] for f in ticks if f["channel"].startswith("ticks")]
+        assert shown == ["100.1", "100.3"]
+        seen = ticks if ticks[-1]["channel"].startswith("candles") else []
+        if not any(f["channel"].startswith("candles") for f in ticks):
+            seen = until(socket, lambda f: f["channel"].startswith("candles"))
+        candle = [f for f in [*ticks, *seen] if f["channel"].startswith("candles")][-1]["data"]
+    (known,) = eventually(lambda: candles(pipeline["API_URL"], symbol), lambda found: bool(found))
+    same = {"t", "o", "h", "l", "c", "v", "vw", "n", "bv", "sv"}
+    assert {k: candle[k] for k in same} == {k: known[k] for k in same}
+    with watching(pipeline, f"candles:1m:{symbol}") as socket:
+        _, snapshot = until(socket, lambda frame: frame["type"] == "snapshot")
+        assert snapshot["items"][0]["data"]["c"] == "100.3"
+
+
+def test_a_late_tick_corrects_a_candle_for_watchers(pipeline: dict[str, str]) -> None:
+    """The closed candle comes again with a higher revision."""
+    symbol = fresh_symbol("LIVELATE")
+    minute_ms = 1_700_000_040_000
+    with watching(pipeline, f"candles:1m:{symbol}") as socket:
+        post(pipeline, f"{symbol},10,1,{minute_ms}", f"{symbol},11,1,{minute_ms + 120_000}")
+        first = until(socket, lambda f: f.get("data", {}).get("closed") is True)[-1]["data"]
+        post(pipeline, f"{symbol},12,1,{minute_ms + 30_000}")
+        again = until(socket, lambda f: f.get("data", {}).get("h") == "12")[-1]["data"]
+        assert (first["t"], first["c"]) == (minute_ms, "10")
+        assert (again["t"], again["c"], again["closed"]) == (minute_ms, "12", True)
+        assert again["revision"] > first["revision"]
+
+
+def test_an_event_stream_goes_on_where_it_was_cut(pipeline: dict[str, str]) -> None:
+    """Last-Event-ID: what came meanwhile, once, in order."""
+    symbol = fresh_symbol("SSE")
+
+    def read(headers: dict[str, str], ends: str) -> tuple[list[str], str]:
+        prices, place = [], ""
+        url = f"{pipeline['LIVE_URL']}/sse?channels=ticks:{symbol}"
+        with httpx.stream("GET", url, headers=headers, timeout=30) as answer:
+            assert answer.headers["content-type"].startswith("text/event-stream")
+            for line in answer.iter_lines():
+                if line.startswith("id: "):
+                    place = line.removeprefix("id: ")
+                if line.startswith("data: "):
+                    frame = json.loads(line.removeprefix("data: "))
+                    if frame["type"] == "snapshot":
+                        prices += [item["data"]["price"] for item in frame["items"]]
+                    if frame["type"] == "update":
+                        prices.append(frame["data"]["price"])
+                    if ends in prices:
+                        break
+        return prices, place
+
+    post(pipeline, f"{symbol},1", f"{symbol},2")
+    prices, place = read({}, "2")
+    assert prices[-1] == "2"
+    post(pipeline, f"{symbol},3", f"{symbol},4")
+    again, _ = read({"last-event-id": place}, "4")
+    assert again[-2:] == ["3", "4"]
+    assert "1" not in again
+
+
+@pytest.mark.parametrize("query", ["", "?channels=", "?channels=prices:A", "?channels=ticks"])
+def test_a_bad_event_stream_is_refused(pipeline: dict[str, str], query: str) -> None:
+    """problem+json that names the parameter."""
+    answer = httpx.get(f"{pipeline['LIVE_URL']}/sse{query}")
+    assert answer.status_code == 400
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.filterwarnings("ignore:parameter 'timeout':DeprecationWarning")  # nats-py's own call
+def test_a_browser_may_subscribe_to_live_and_nothing_else(pipeline: dict[str, str]) -> None:
+    """NATS over WebSocket: TickerUpdates come; no other subject, no publishing, no JetStream."""
+    symbol = fresh_symbol("BROWSER")
+    errors: list[str] = []
+
+    async def remember(error: Exception) -> None:
+        errors.append(str(error))
+
+    async def test() -> None:
+        client = await nats.connect(pipeline["NATS_BROWSER_URL"], error_cb=remember)
+        own = await nats.connect(pipeline["NATS_URL"])
+        try:
+            got = await client.subscribe(f"live.ticks.-.{symbol}")
+            other = await client.subscribe("secret.subject")
+            everything = await client.subscribe(">")
+            await client.flush()
+            await own.publish("secret.subject", b"not for browsers")
+            await own.flush()
+            await client.publish(f"live.ticks.-.{symbol}", b"forged")
+            await client.publish("$JS.API.STREAM.NAMES", b"")
+            await client.flush()
+            await asyncio.to_thread(post, pipeline, f"{symbol},5.25,2")
+            message = await got.next_msg(timeout=20)
+            update = TickerUpdate.FromString(message.data)
+            assert (update.symbol, update.price, update.volume) == (symbol, 5.25, 2)
+            for closed in (other, everything):
+                with pytest.raises((nats.errors.Error, TimeoutError)):
+                    await closed.next_msg(timeout=0.2)
+            refused = " ".join(errors).lower()
+            assert refused.count("permissions violation") == 4
+        finally:
+            await client.close()
+            await own.close()
+
+    asyncio.run(test())
+
+
+def test_a_reader_that_stalls_harms_no_other(pipeline: dict[str, str]) -> None:
+    """One client stops reading; another still gets every tick, and the first is let go."""
+    symbol = fresh_symbol("STALL")
+    url = pipeline["LIVE_URL"].replace("http", "ws") + "/ws"
+    request = json.dumps({"op": "subscribe", "channels": [f"ticks:{symbol}"]})
+
+    async def prices(socket: Any, count: int) -> AsyncIterator[str]:
+        while count:
+            frame = json.loads(await asyncio.wait_for(socket.recv(), 30))
+            if frame["type"] == "update":
+                count -= 1
+                yield frame["data"]["price"]
+
+    async def test() -> None:
+        async with (
+            connect(url, proxy=None, max_queue=1) as stalled,
+            connect(url, proxy=None) as quick,
+        ):
+            for socket in (stalled, quick):
+                await socket.send(request)
+            sent = 0
+            for _ in range(40):
+                some = [f"{symbol},{sent + n + 1}" for n in range(50)]
+                await asyncio.to_thread(post, pipeline, *some)
+                found = [price async for price in prices(quick, 50)]
+                assert found == [str(sent + n + 1) for n in range(50)]
+                sent += 50
+
+    asyncio.run(test())

@@ -1,0 +1,115 @@
+"""A hub over a real stream, emptied for each test."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager, suppress
+from decimal import Decimal
+from typing import Any
+
+import nats
+import nats.js.errors
+import orjson
+import pytest
+
+from functions.live_feed.fanout import Message
+from functions.live_feed.frames import Form
+from functions.live_feed.hub import Hub
+from functions.live_feed.session import Session, SessionLimits
+from functions.live_feed.stream import Limits, LiveStream
+from functions.live_feed.subscriber import Subscriber
+from shared import live
+from shared.candle import Candle
+from shared.schema import live_pb2
+
+_numbers = itertools.count()
+
+
+class Room:
+    """One replica, and the means to publish to it and to watch it."""
+
+    def __init__(self, hub: Hub, stream: LiveStream) -> None:
+        self.hub = hub
+        self.stream = stream
+
+    async def publish(self, *messages: Message, event_id: str = "") -> None:
+        """Publish an event; return when the hub has it."""
+        before = self.hub.seq
+        await self.stream.publish(event_id or f"e{next(_numbers)}", messages)
+        async with asyncio.timeout(10):
+            while self.hub.seq < before + len(messages):  # noqa: ASYNC110 - seen as a client would
+                await asyncio.sleep(0.005)
+
+    def client(self, form: Form = Form.JSON, bound: int = 100, **limits: float) -> Client:
+        return Client(Session(self.hub, Subscriber(form, bound), SessionLimits(**limits)))  # type: ignore[arg-type]
+
+
+class Client:
+    """A session without a network."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+    async def ask(self, **request: object) -> list[dict[str, Any]]:
+        await self.session.receive(orjson.dumps(request))
+        return await self.read()
+
+    async def read(self) -> list[dict[str, Any]]:
+        async with asyncio.timeout(10):
+            return [orjson.loads(frame) for frame in await self.session.client.next()]
+
+
+def tick(symbol: str, price: str, time_us: int = 0) -> Message:
+    """A live tick."""
+    payload = live_pb2.LiveTick(symbol=symbol, exact_price=price, size="1", time_us=time_us)
+    return Message(live.ticks_subject(symbol), payload.SerializeToString())
+
+
+def candle(symbol: str, start_us: int, close: str, revision: int = 1) -> Message:
+    """A live one-minute candle."""
+    price = Decimal(close)
+    made = Candle(
+        *(symbol, "1m", start_us, price, price, price, price, Decimal(1), price, 1),
+        *(Decimal(0), Decimal(0), start_us, start_us),
+        revision=revision,
+    )
+    return Message(live.candles_subject("1m", symbol), made.to_message().SerializeToString())
+
+
+@pytest.fixture
+def run(servers: dict[str, str]) -> Callable[[Callable[[Room], Awaitable[None]]], None]:
+    """Runs a test's coroutine with a room on empty streams."""
+
+    def running(test: Callable[[Room], Coroutine[Any, Any, None]]) -> None:
+        async def inside() -> None:
+            async with room(servers["NATS_URL"]) as made:
+                await test(made)
+
+        asyncio.run(inside())
+
+    return running  # type: ignore[return-value]
+
+
+@asynccontextmanager
+async def room(url: str, *, remembered: int = 100, emptied: bool = True) -> AsyncIterator[Room]:
+    """A replica on the streams, emptied first."""
+    if emptied:
+        await forget(url)
+    stream, hub = LiveStream(url, Limits()), Hub(LiveStream(url, Limits()), remembered)
+    try:
+        await hub.ready()
+        yield Room(hub, stream)
+    finally:
+        await hub.close()
+        await stream.close()
+
+
+async def forget(url: str) -> None:
+    """Delete both streams."""
+    client = await nats.connect(url)
+    for name in (live.LATEST_STREAM, live.STREAM):
+        with suppress(nats.js.errors.NotFoundError):
+            await client.jetstream().delete_stream(name)
+    await client.close()

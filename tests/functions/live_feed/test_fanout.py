@@ -1,0 +1,91 @@
+"""Events to live messages."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import numpy as np
+import pytest
+
+from functions.live_feed.fanout import messages
+from shared import events, live
+from shared.adapter.event import Event
+from shared.candle import Candle, encode_batch
+from shared.errors import PermanentError
+from shared.schema import candles_pb2, live_pb2
+from shared.schema.ticker_pb2 import TickerUpdate
+from shared.ticks import Entry, Ticks
+
+
+def event(type_: str, body: bytes) -> Event:
+    return Event("e1", type_, "/test", {}, body)
+
+
+def ticks(*prices: int, symbol: str = "BTC-USDT.BINANCE") -> bytes:
+    n = len(prices)
+    number = np.arange(n, dtype=np.int64)
+    return Ticks(
+        "udp-1",
+        (Entry(symbol, 2, 3, n),),
+        number * 1000 + 1_700_000_000_000_000,
+        np.array(prices, dtype=np.int64),
+        number + 1500,
+        np.full(n, 2, dtype=np.uint8),
+        np.full(n, 1, dtype=np.uint8),
+        number + 7,
+        None,
+        number,
+        number,
+    ).encode()
+
+
+def test_a_tick_says_all_and_is_a_ticker_update_as_well() -> None:
+    """Exact decimals beside the double; who decodes TickerUpdate reads the same price and size."""
+    ((subject, payload),), left_out = messages(event(events.TICKS, ticks(6_184_568)), 10)
+    assert left_out == 0
+    assert subject == "live.ticks.BINANCE.BTC-USDT"
+    tick = live_pb2.LiveTick.FromString(payload)
+    assert (tick.exact_price, tick.size, tick.side, tick.trade_id) == ("61845.68", "1.5", 2, "7")
+    assert tick.time_us == 1_700_000_000_000_000
+    update = TickerUpdate.FromString(payload)
+    assert (update.symbol, update.price, update.size, update.volume) == (
+        *("BTC-USDT.BINANCE", 61845.68, "1.5", 1),
+    )
+    assert update.timestamp == 1_700_000_000_000
+
+
+def test_of_a_burst_the_last_ticks_are_shown() -> None:
+    """The others are counted; candles and history have them all."""
+    found, left_out = messages(event(events.TICKS, ticks(*range(100, 200))), 3)
+    assert left_out == 97
+    prices = [live_pb2.LiveTick.FromString(each.payload).exact_price for each in found]
+    assert prices == ["1.97", "1.98", "1.99"]
+
+
+def test_each_candle_is_a_message() -> None:
+    """Under its timeframe and symbol."""
+    one = Decimal(1)
+    made = [
+        Candle("A.B", frame, 0, one, one, one, one, one, one, 1, one, one, 0, 0)
+        for frame in ("1m", "5m")
+    ]
+    found, _ = messages(event(events.CANDLES, encode_batch(made)), 10)
+    assert [live.channel_of(each.subject) for each in found] == ["candles:1m:A.B", "candles:5m:A.B"]
+    assert candles_pb2.Candle.FromString(found[0].payload).timeframe == "1m"
+
+
+@pytest.mark.parametrize(
+    ("type_", "body", "code"),
+    [
+        ("dev.kandle.unknown.v1", b"", "unexpected_type"),
+        (events.TICKS, b"\xff\xff", "bad_tick_batch"),
+        (events.CANDLES, b"\xff\xff", "bad_candle_batch"),
+        (events.CANDLES, candles_pb2.CandleBatch(candles=[{"open": "x"}]).SerializeToString(),
+         "bad_candle_batch"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_read_is_refused_for_good(type_: str, body: bytes, code: str) -> None:
+    """It goes to the dead letters with its reason."""
+    with pytest.raises(PermanentError) as raised:
+        messages(event(type_, body), 10)
+    assert raised.value.code == code

@@ -1,0 +1,225 @@
+"""Subscribe, snapshot, updates, and the way back: over a real stream."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from functions.live_feed.frames import Form
+from functions.live_feed.subscriber import SlowConsumerError
+from shared.schema import live_pb2
+from tests.functions.live_feed.conftest import Room, candle, forget, room, tick
+
+Run = Callable[[Callable[[Room], Awaitable[None]]], None]
+MINUTE = 60_000_000
+
+
+def test_a_subscriber_gets_the_present_then_every_change(run: Run) -> None:
+    """subscribed, snapshot with what was last, updates with growing seq, other symbols left out."""
+
+    async def test(room: Room) -> None:
+        await room.publish(tick("A", "1"), tick("A", "2"), tick("B", "9"))
+        client = room.client()
+        subscribed, snapshot = await client.ask(op="subscribe", channels=["ticks:A"])
+        assert subscribed["channels"] == ["ticks:A"]
+        assert not subscribed["replayed"]
+        assert [each["data"]["price"] for each in snapshot["items"]] == ["2"]
+        await room.publish(tick("A", "3"), tick("B", "8"), tick("A", "4"))
+        updates = await client.read()
+        assert [each["data"]["price"] for each in updates] == ["3", "4"]
+        assert snapshot["seq"] < updates[0]["seq"] < updates[1]["seq"]
+
+    run(test)
+
+
+def test_wildcards_bring_each_message_once(run: Run) -> None:
+    """Who asks twice for the same channel gets it once."""
+
+    async def test(room: Room) -> None:
+        client = room.client()
+        await client.ask(op="subscribe", channels=["candles:1m:*", "candles:*:A", "candles:1m:A"])
+        await room.publish(candle("A", 0, "1"), candle("B", 0, "2"))
+        assert [each["channel"] for each in await client.read()] == ["candles:1m:A", "candles:1m:B"]
+
+    run(test)
+
+
+def test_who_comes_back_gets_what_it_missed(run: Run) -> None:
+    """from_seq: exactly the messages behind it, and no snapshot."""
+
+    async def test(room: Room) -> None:
+        client = room.client()
+        subscribed, _ = await client.ask(op="subscribe", channels=["ticks:*"])
+        await room.publish(tick("A", "1"), tick("A", "2"))
+        seen = (await client.read())[0]
+        client.session.close()
+        await room.publish(tick("A", "3"))
+        again = room.client()
+        frames = await again.ask(
+            *(),
+            op="subscribe",
+            channels=["ticks:*"],
+            from_seq=seen["seq"],
+            stream=subscribed["stream"],
+        )
+        assert frames[0]["replayed"]
+        assert [each["data"]["price"] for each in frames[1:]] == ["2", "3"]
+
+    run(test)
+
+
+def test_the_past_that_memory_has_not_comes_from_the_stream(servers: dict[str, str]) -> None:
+    """Another replica, which remembers two messages, replays fifty; updates meanwhile follow."""
+
+    async def test() -> None:
+        async with room(servers["NATS_URL"]) as first:
+            await first.publish(*(tick("A", str(n)) for n in range(50)))
+        async with room(servers["NATS_URL"], remembered=2, emptied=False) as second:
+            await second.publish(tick("A", "50"))
+            client = second.client(bound=1000)
+            asked = asyncio.create_task(
+                client.ask(op="subscribe", channels=["ticks:A"], from_seq=10)
+            )
+            await asyncio.sleep(0)
+            await second.publish(tick("A", "51"))
+            frames = await asked
+            while frames[-1]["data"]["price"] != "51":
+                frames += await client.read()
+            assert frames[0]["replayed"]
+            prices = [each["data"]["price"] for each in frames[1:]]
+            assert prices == [str(n) for n in range(10, 52)]
+
+    asyncio.run(test())
+
+
+def test_who_was_away_too_long_gets_a_snapshot_and_is_told(servers: dict[str, str]) -> None:
+    """A from_seq of another stream, or from behind its end: the present instead."""
+
+    async def test() -> None:
+        async with room(servers["NATS_URL"]) as made:
+            await made.publish(tick("A", "1"), tick("A", "2"))
+            for place in ({"from_seq": 1, "stream": "another"}, {"from_seq": 10_000}):
+                subscribed, snapshot = await made.client().ask(
+                    op="subscribe", channels=["ticks:A"], **place
+                )
+                assert not subscribed["replayed"]
+                assert snapshot["items"][0]["data"]["price"] == "2"
+
+    asyncio.run(test())
+
+
+def test_a_new_replica_knows_the_present(servers: dict[str, str]) -> None:
+    """The last message of every channel comes from the stream, under the same seq."""
+
+    async def test() -> None:
+        async with room(servers["NATS_URL"]) as first:
+            await first.publish(tick("A", "1"), candle("A", 0, "5"), tick("A", "2"))
+            _, known = await first.client().ask(op="subscribe", channels=["ticks:*", "candles:*:*"])
+        async with room(servers["NATS_URL"], emptied=False) as second:
+            _, learnt = await second.client().ask(
+                op="subscribe", channels=["ticks:*", "candles:*:*"]
+            )
+        key = lambda item: item["channel"]  # noqa: E731
+        assert sorted(learnt["items"], key=key) == sorted(known["items"], key=key)
+        assert learnt["seq"] == known["seq"]
+
+    asyncio.run(test())
+
+
+def test_an_event_that_comes_again_is_shown_once(run: Run) -> None:
+    """The broker delivers at least once; the stream keeps a message once."""
+
+    async def test(room: Room) -> None:
+        client = room.client()
+        await client.ask(op="subscribe", channels=["ticks:A"])
+        await room.publish(tick("A", "1"), event_id="same")
+        await room.stream.publish("same", [tick("A", "1")])
+        await room.publish(tick("A", "2"))
+        prices = [each["data"]["price"] for each in await client.read()]
+        assert prices == ["1", "2"]
+
+    run(test)
+
+
+def test_a_stream_made_anew_is_noticed(servers: dict[str, str]) -> None:
+    """Its seq begins again; the replica forgets the old one and goes on with the new."""
+
+    async def test() -> None:
+        async with room(servers["NATS_URL"]) as made:
+            await made.publish(tick("A", "1"), tick("A", "2"))
+            name = made.hub.stream_name
+            await forget(servers["NATS_URL"])
+            async with room(servers["NATS_URL"], emptied=False) as other:
+                await other.publish(tick("A", "3"))
+            async with asyncio.timeout(20):
+                while made.hub.stream_name == name or made.hub.seq != 1:  # noqa: ASYNC110
+                    await asyncio.sleep(0.05)
+            _, snapshot = await made.client().ask(op="subscribe", channels=["ticks:A"])
+            assert [each["data"]["price"] for each in snapshot["items"]] == ["3"]
+
+    asyncio.run(test())
+
+
+def test_waiting_candles_give_way_to_newer_ones(run: Run) -> None:
+    """A slow reader gets the newest state of each candle; closed ones are not skipped."""
+
+    async def test(room: Room) -> None:
+        client = room.client(bound=10)
+        await client.ask(op="subscribe", channels=["candles:1m:A"])
+        for close in range(30):
+            await room.publish(candle("A", 0, str(close), close))
+        await room.publish(candle("A", MINUTE, "99", 1), candle("A", 0, "30", 30))
+        updates = await client.read()
+        assert [(each["data"]["t"], each["data"]["c"]) for each in updates] == [
+            (60_000, "99"),
+            (0, "30"),
+        ]
+        assert updates[0]["seq"] < updates[1]["seq"]
+
+    run(test)
+
+
+def test_too_many_waiting_ticks_end_the_subscription(run: Run) -> None:
+    """Ticks are never dropped in silence: the client is told, and others are not touched."""
+
+    async def test(room: Room) -> None:
+        slow, quick = room.client(bound=10), room.client(bound=100)
+        for client in (slow, quick):
+            await client.ask(op="subscribe", channels=["ticks:A"])
+        await room.publish(*(tick("A", str(n)) for n in range(11)))
+        with pytest.raises(SlowConsumerError):
+            await slow.read()
+        assert len(await quick.read()) == 11
+
+    run(test)
+
+
+def test_a_correction_of_an_old_candle_is_shown_but_is_not_the_present(run: Run) -> None:
+    """A snapshot names the newest candle, whatever came last."""
+
+    async def test(room: Room) -> None:
+        client = room.client()
+        await client.ask(op="subscribe", channels=["candles:1m:A"])
+        await room.publish(candle("A", MINUTE, "7"), candle("A", 0, "5", 2))
+        assert len(await client.read()) == 2
+        _, snapshot = await room.client().ask(op="subscribe", channels=["candles:1m:A"])
+        assert [each["data"]["t"] for each in snapshot["items"]] == [60_000]
+
+    run(test)
+
+
+def test_frames_in_protobuf_say_the_same(run: Run) -> None:
+    """A client of the protobuf subprotocol gets the stored payload as it is."""
+
+    async def test(room: Room) -> None:
+        client = room.client(Form.PROTOBUF).session
+        await client.receive(b'{"op": "subscribe", "channels": ["ticks:A"]}')
+        message = tick("A", "1.25")
+        await client.client.next()
+        await room.publish(message)
+        (frame,) = [live_pb2.Frame.FromString(each) for each in await client.client.next()]
+        assert (frame.type, frame.channel, frame.payload) == ("update", "ticks:A", message.payload)
+
+    run(test)

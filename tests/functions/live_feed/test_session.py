@@ -1,0 +1,97 @@
+"""What a client may ask, and what it is told when it may not."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from functions.live_feed.bucket import TokenBucket
+from tests.functions.live_feed.conftest import Room, tick
+
+Run = Callable[[Callable[[Room], Awaitable[None]]], None]
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        (b"nonsense", "bad_request"),
+        (b"[]", "bad_request"),
+        (b"{}", "unknown_op"),
+        (b'{"op": "shout"}', "unknown_op"),
+        (b'{"op": ["subscribe"]}', "unknown_op"),
+        (b'{"op": "subscribe"}', "bad_channels"),
+        (b'{"op": "subscribe", "channels": []}', "bad_channels"),
+        (b'{"op": "subscribe", "channels": [1]}', "bad_channels"),
+        (b'{"op": "subscribe", "channels": ["prices:A"]}', "bad_channels"),
+        (b'{"op": "subscribe", "channels": ["ticks:A"], "from_seq": -1}', "bad_channels"),
+        (b'{"op": "subscribe", "channels": ["ticks:A"], "from_seq": true}', "bad_channels"),
+        (b'{"op": "subscribe", "channels": ["ticks:A"], "from_seq": "9"}', "bad_channels"),
+        (b'{"op": "subscribe", "channels": ["ticks:A"], "stream": 4}', "bad_channels"),
+        (b'{"op": "unsubscribe", "channels": "ticks:A"}', "bad_channels"),
+        (
+            b'{"op": "subscribe", "channels": ["ticks:A", "ticks:B", "ticks:C"]}',
+            "too_many_channels",
+        ),
+    ],
+)
+def test_a_bad_request_gets_an_error_and_nothing_else(run: Run, text: bytes, code: str) -> None:
+    """The connection goes on, and no channel was subscribed."""
+
+    async def test(room: Room) -> None:
+        client = room.client(channels=2)
+        await client.session.receive(text)
+        (frame,) = await client.read()
+        assert (frame["type"], frame["code"]) == ("error", code)
+        assert frame["msg"]
+        assert not client.session.client.wanted
+        assert [each["type"] for each in await client.ask(op="ping")] == ["pong"]
+
+    run(test)
+
+
+def test_unsubscribe_ends_the_updates(run: Run) -> None:
+    """Other channels go on."""
+
+    async def test(room: Room) -> None:
+        client = room.client()
+        await client.ask(op="subscribe", channels=["ticks:A", "ticks:B"])
+        (said,) = await client.ask(op="unsubscribe", channels=["ticks:A"])
+        assert said == {"type": "unsubscribed", "channels": ["ticks:A"]}
+        await room.publish(tick("A", "1"), tick("B", "2"))
+        assert [each["channel"] for each in await client.read()] == ["ticks:B"]
+
+    run(test)
+
+
+def test_too_many_requests_are_told_when_to_come_back(run: Run) -> None:
+    """The burst passes, the next is told to wait, and nothing else happens to it."""
+
+    async def test(room: Room) -> None:
+        client = room.client(requests_a_second=0.5, burst=3)
+        answers: list[dict[str, Any]] = []
+        for _ in range(4):
+            answers += await client.ask(op="ping")
+        assert [each["type"] for each in answers] == ["pong", "pong", "pong", "rate_limit"]
+        assert 0 < answers[-1]["retry_ms"] <= 2000
+
+    run(test)
+
+
+@given(st.lists(st.floats(0, 10), min_size=1, max_size=200))
+def test_a_bucket_gives_no_more_than_its_rate(pauses: list[float]) -> None:
+    """Over any span: at most the burst and the rate's share of the time, whatever the pauses."""
+    bucket, now, given_out = TokenBucket(2.0, 5.0), 0.0, 0
+    for pause in pauses:
+        now += pause
+        wait = bucket.take(now)
+        if wait == 0:
+            given_out += 1
+        else:
+            assert bucket.take(now + wait + 1e-6) == 0
+            given_out += 1
+            now += wait + 1e-6
+        assert given_out <= 5 + 2 * now + 1e-3
