@@ -14,6 +14,7 @@ from functions.history_query.candles import CandlePages
 from functions.history_query.feeds import Feeds
 from functions.history_query.kept import KeptCandles
 from functions.history_query.latest import LatestTrades
+from functions.history_query.latest_quotes import LatestQuotes
 from functions.history_query.prices import PricePages
 from functions.history_query.routes import api
 from functions.history_query.symbols import Symbols
@@ -72,7 +73,7 @@ app = api(
     [
         candles.answers(pages),
         prices.answers(PricePages(slices), pages.knows),
-        latest.answers(LatestTrades(client, settings.shards)),
+        latest.answers(LatestTrades(client, settings.shards), LatestQuotes(postgres)),
         symbols.answers(Symbols(postgres, client, settings.shards, settings.ladder[-1])),
         feeds.answers(Feeds(postgres)),
     ],

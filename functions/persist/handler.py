@@ -1,4 +1,4 @@
-"""Events to rows: ticks, rejects, closed candles, patterns, alerts, and how the feeds fare."""
+"""Events to rows: ticks, quotes, rejects, candles, patterns, alerts, and how the feeds fare."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from google.protobuf.message import DecodeError
 
 from functions.persist.feeds import FeedWriter
 from functions.persist.patterns import PatternWriter
+from functions.persist.quotes import QuoteWriter
 from functions.persist.segments import segments
 from functions.persist.writer import Writer
 from shared import candle, events, metrics, rejects
@@ -20,6 +21,7 @@ from shared.feeds import FeedStatus
 from shared.gaps import decode_gaps
 from shared.late import decode_late
 from shared.patterns import decode_patterns
+from shared.quotes import Quotes
 from shared.ticks import Ticks
 
 STAGE = "persist"
@@ -32,14 +34,19 @@ class Persist:
     writer: Writer
     patterns: PatternWriter
     feeds: FeedWriter
+    quotes: QuoteWriter
 
     def __call__(self, event: Event) -> Outcome:
         """Write an event's rows once. Raises PermanentError for what cannot be read."""
         if event.type == events.TICKS:
             ticks = Ticks.decode(event.data())
             shard = _shard(event)
+            self.quotes.markets(ticks.entries)
             written = self.writer.ticks(event.id, list(segments(event.id, ticks)), shard)
             metrics.TICKS_STORED.inc(len(ticks) if written else 0)
+        elif event.type == events.QUOTES:
+            written, moved = self.quotes.quotes(event.id, Quotes.decode(event.data()))
+            metrics.QUOTES_LATEST.inc(moved)
         elif event.type == events.CANDLES:
             candles = _candles(event)
             written = self.writer.candles(event.id, candles)

@@ -1,4 +1,4 @@
-"""persist: ticks, rejects and closed candles into Postgres, each exactly once."""
+"""persist: ticks, quotes, rejects and closed candles into Postgres, each exactly once."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from starlette.responses import Response
 from functions.persist.feeds import FeedWriter
 from functions.persist.handler import STAGE, Persist
 from functions.persist.patterns import PatternWriter
+from functions.persist.quotes import QuotesStore, QuoteWriter
 from functions.persist.writer import Writer
 from shared.adapter.app import Delegated
 from shared.adapter.wiring import event_app
@@ -26,6 +27,7 @@ class Settings:
 
     database_url: str = field(repr=False)
     writers: int
+    quotes_store: QuotesStore
 
     @classmethod
     def from_env(cls, mapping: Mapping[str, str]) -> Settings:
@@ -34,6 +36,7 @@ class Settings:
         settings = cls(
             database_url=env.text("DATABASE_URL"),
             writers=env.integer("WRITERS", 4, 1, 64),
+            quotes_store=env.parsed("QUOTES_STORE", "latest", QuotesStore),
         )
         env.check()
         return settings
@@ -43,7 +46,12 @@ settings = Settings.from_env(os.environ)
 postgres = Postgres(settings.database_url, size=settings.writers + 1)
 app = event_app(
     STAGE,
-    Persist(Writer(postgres), PatternWriter(postgres), FeedWriter(postgres)),
+    Persist(
+        Writer(postgres),
+        PatternWriter(postgres),
+        FeedWriter(postgres),
+        QuoteWriter(postgres, settings.quotes_store),
+    ),
     os.environ,
     concurrency=settings.writers,
     ready=postgres.check,

@@ -1,4 +1,4 @@
-"""Day partitions of the tick segments, made a day ahead and when a day is first seen."""
+"""Day partitions of segments, made a day ahead and when a day is first seen."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ _AT_ONCE: Final = 30
 
 
 class Partitions:
-    """Remembers which days have a partition, and makes those that are missing."""
+    """Remembers which days of a table have a partition, and makes those that are missing."""
 
-    def __init__(self, postgres: Postgres) -> None:
+    def __init__(self, postgres: Postgres, table: str = "tick_segments") -> None:
         self._postgres = postgres
+        self._table = table
         self._asked: set[date] = set()
         self._made: set[date] = set()
 
@@ -34,10 +35,11 @@ class Partitions:
                 for day in some:
                     connection.execute(
                         sql.SQL(
-                            "CREATE TABLE IF NOT EXISTS {} PARTITION OF tick_segments"
+                            "CREATE TABLE IF NOT EXISTS {} PARTITION OF {}"
                             " FOR VALUES FROM ({}) TO ({})"
                         ).format(
-                            sql.Identifier(f"tick_segments_{day:%Y%m%d}"),
+                            sql.Identifier(f"{self._table}_{day:%Y%m%d}"),
+                            sql.Identifier(self._table),
                             sql.Literal(day.isoformat()),
                             sql.Literal((day + timedelta(days=1)).isoformat()),
                         )

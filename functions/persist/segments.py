@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime
 import numpy as np
 
 from shared.stores.arrays import Bigints, Smallints
-from shared.ticks import INTEGER_ID, TEXT_ID, Ticks
+from shared.ticks import INTEGER_ID, TEXT_ID, Int64s, Ticks
 
 DAY_US = 86_400_000_000
 
@@ -40,27 +40,35 @@ class Segment:
     sequence: Bigints
 
 
+def days_of(event_time_us: Int64s, rows: slice) -> Iterator[tuple[date, slice]]:
+    """Yield the UTC days of a run of rows in the order of time, each with its rows."""
+    day = event_time_us[rows] // DAY_US
+    if not len(day):
+        return
+    firsts = np.flatnonzero(np.diff(day, prepend=day[0] - 1))
+    lasts = np.append(firsts[1:], len(day))
+    for a, b in zip(firsts.tolist(), lasts.tolist(), strict=True):
+        when = datetime.fromtimestamp(int(day[a]) * 86_400, UTC).date()
+        yield when, slice(rows.start + a, rows.start + b)
+
+
 def segments(event_id: str, ticks: Ticks) -> Iterator[Segment]:
     """Yield the event's segments. `part` is the entry's place in the event."""
     for part, (entry, rows) in enumerate(ticks.runs()):
-        day = ticks.event_time_us[rows] // DAY_US
-        firsts = np.flatnonzero(np.diff(day, prepend=day[0] - 1))
-        lasts = np.append(firsts[1:], len(day))
-        for a, b in zip(firsts.tolist(), lasts.tolist(), strict=True):
-            some = slice(rows.start + a, rows.start + b)
+        for day, some in days_of(ticks.event_time_us, rows):
             kind = ticks.trade_id_kind[some]
             alike = bool((kind == kind[0]).all())
             has_text = bool((kind == TEXT_ID).any())
             side = ticks.side[some]
             yield Segment(
-                datetime.fromtimestamp(int(day[a]) * 86_400, UTC).date(),
+                day,
                 event_id,
                 part,
                 entry.name,
                 ticks.source,
                 entry.price_scale,
                 entry.size_scale,
-                b - a,
+                some.stop - some.start,
                 int(ticks.event_time_us[some.start]),
                 int(ticks.event_time_us[some.stop - 1]),
                 Bigints(ticks.event_time_us[some]),

@@ -17,7 +17,8 @@ from shared.stores.arrays import register
 from shared.stores.postgres import Postgres
 
 
-def _insert(table: str, columns: Sequence[str]) -> sql.Composed:
+def insert(table: str, columns: Sequence[str]) -> sql.Composed:
+    """Return the statement that inserts a row of these columns."""
     return sql.SQL("INSERT INTO {} ({}) VALUES ({})").format(
         sql.Identifier(table),
         sql.SQL(", ").join(map(sql.Identifier, columns)),
@@ -33,13 +34,13 @@ _REJECT_COLUMNS: Final = (
     *("receive_time_us", "source", "sequence"),
 )
 
-_INSERT_SEGMENT: Final = _insert("tick_segments", _SEGMENT_COLUMNS)
-_INSERT_REJECT: Final = _insert("rejects", _REJECT_COLUMNS)
+_INSERT_SEGMENT: Final = insert("tick_segments", _SEGMENT_COLUMNS)
+_INSERT_REJECT: Final = insert("rejects", _REJECT_COLUMNS)
 _UPSERT_CANDLE: Final = sql.SQL(
     "{} ON CONFLICT (instrument, timeframe, start_us) DO UPDATE SET {}"
     " WHERE excluded.revision > candles.revision"
 ).format(
-    _insert("candles", _CANDLE_COLUMNS),
+    insert("candles", _CANDLE_COLUMNS),
     sql.SQL(", ").join(
         sql.SQL("{} = excluded.{}").format(sql.Identifier(name), sql.Identifier(name))
         for name in _CANDLE_COLUMNS

@@ -38,7 +38,8 @@ class Ingest:
             return problem(
                 415,
                 "content type is not read",
-                f"{content_type}: send text/csv lines, or application/x-protobuf TickerUpdates",
+                f"{content_type}: send text/csv lines, application/json or application/x-ndjson"
+                " objects, or application/x-protobuf TickerUpdates",
             )
         key = request.headers.get("idempotency-key")
         if key is not None and _KEY.fullmatch(key) is None:

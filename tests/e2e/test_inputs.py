@@ -32,12 +32,13 @@ def test_ingest_over_http_counts_a_repeated_post_once(pipeline: dict[str, str]) 
 def test_ingest_refuses_with_a_problem_that_names_the_fix(pipeline: dict[str, str]) -> None:
     """Too large, empty, a bad key, a content type that is not read."""
     url = pipeline["INGEST_URL"]
-    json_type = {"content-type": "application/json"}
+    xml, json_type = ({"content-type": f"application/{name}"} for name in ("xml", "json"))
     for answer, status, said in [
         (httpx.post(url, content=b"A,1\n" * 200_000), 413, "a body may have"),
         (httpx.post(url, content=b""), 400, "send lines SYMBOL,PRICE"),
         (httpx.post(url, content=b"A,1", headers={"Idempotency-Key": "a b"}), 400, "1 to 128"),
-        (httpx.post(url, content=b"{}", headers=json_type), 415, "send text/csv"),
+        (httpx.post(url, content=b"<a/>", headers=xml), 415, "send text/csv"),
+        (httpx.post(url, content=b"{", headers=json_type), 400, "an array of such"),
     ]:
         assert answer.status_code == status
         assert answer.headers["content-type"] == "application/problem+json"

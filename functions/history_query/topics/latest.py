@@ -1,4 +1,4 @@
-"""GET /api/latest and /prices: the latest trade of an instrument, or of each."""
+"""GET /api/latest and /prices: the latest trade and quote of an instrument, or of each."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from functions.history_query.describing import (
     NUMBER,
     STORES,
     SYMBOL,
+    Json,
     Part,
     get,
     list_of,
@@ -23,15 +24,23 @@ from functions.history_query.describing import (
     ref,
 )
 from functions.history_query.latest import LatestTrades
+from functions.history_query.latest_quotes import NO_QUOTE, LatestQuotes
 from functions.history_query.parameters import refuse_all
+
+
+def _or_none(schema: Json, description: str) -> Json:
+    return {**schema, "type": [schema["type"], "null"], "description": description}
+
 
 PART: Final = Part(
     {
         "/api/latest": get(
-            "The latest trade of every instrument.", list_of("Trade"), refusals=(400, 503)
+            "The latest trade and quote of every instrument.",
+            list_of("Latest"),
+            refusals=(400, 503),
         ),
         "/api/latest/{symbol}": get(
-            "The latest trade of an instrument.", ref("Trade"), SYMBOL, refusals=STORES
+            "The latest trade and quote of an instrument.", ref("Latest"), SYMBOL, refusals=STORES
         ),
         "/prices/{symbol}": get(
             "The latest price of an instrument.", ref("Price"), SYMBOL, refusals=STORES
@@ -39,31 +48,49 @@ PART: Final = Part(
     },
     {
         "Price": object_of({"symbol": NAME, "price": NUMBER, "t": MS}),
-        "Trade": object_of(
+        "Latest": object_of(
             {
                 "symbol": NAME,
-                "price": DECIMAL,
-                "size": DECIMAL,
-                "t": MS,
-                "received": {**MS, "description": "When it last received anything, ms since 1970."},
+                **dict.fromkeys(("price", "size"), _or_none(DECIMAL, "null without a trade.")),
+                "t": _or_none(MS, "Of the trade, ms since 1970; null without one."),
+                "received": _or_none(MS, "When a trade was last received, ms since 1970."),
+                **dict.fromkeys(
+                    ("bid", "ask", "spread", "mid"), _or_none(DECIMAL, "null without a quote.")
+                ),
+                **dict.fromkeys(
+                    ("bid_size", "ask_size"), _or_none(DECIMAL, "null where the feed gives none.")
+                ),
+                "quote_t": _or_none(MS, "Of the quote, ms since 1970; null without one."),
             }
         ),
     },
 )
 
 
-def answers(latest: LatestTrades) -> Answers:
+_NO_TRADE: Final = dict.fromkeys(("price", "size", "t", "received"), None)
+
+
+def answers(latest: LatestTrades, quotes: LatestQuotes) -> Answers:
     """Return what answers the routes."""
 
     def latest_all(request: Request) -> Response:
         refuse_all(request.query_params)
-        return as_json(latest.all())
+        trades = {trade["symbol"]: trade for trade in latest.all()}
+        quoted = quotes.all()
+        return as_json(
+            [
+                _joined(symbol, trades.get(symbol), quoted.get(symbol))
+                for symbol in sorted(trades.keys() | quoted.keys())
+            ]
+        )
 
     def latest_one(request: Request) -> Response:
         refuse_all(request.query_params)
         symbol = request.path_params["symbol"]
-        trade = latest.one(symbol)
-        return unknown(symbol) if trade is None else as_json(trade)
+        trade, quote = latest.one(symbol), quotes.one(symbol)
+        if trade is None and quote is None:
+            return unknown(symbol)
+        return as_json(_joined(symbol, trade, quote))
 
     def price(request: Request) -> Response:
         refuse_all(request.query_params)
@@ -79,3 +106,7 @@ def answers(latest: LatestTrades) -> Answers:
         "/api/latest/{symbol}": latest_one,
         "/prices/{symbol}": price,
     }
+
+
+def _joined(symbol: str, trade: Json | None, quote: Json | None) -> Json:
+    return {"symbol": symbol, **(trade or _NO_TRADE), **(quote or NO_QUOTE)}

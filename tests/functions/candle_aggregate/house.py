@@ -15,6 +15,7 @@ from functions.candle_aggregate.store import Store
 from functions.persist.feeds import FeedWriter
 from functions.persist.handler import Persist
 from functions.persist.patterns import PatternWriter
+from functions.persist.quotes import QuoteWriter
 from functions.persist.writer import Writer
 from shared import events
 from shared.adapter.app import Outcome
@@ -47,7 +48,10 @@ class House:
         self.postgres = Postgres(database)
         self.store = Store(client, Keys(0))
         self.persist = Persist(
-            Writer(self.postgres), PatternWriter(self.postgres), FeedWriter(self.postgres)
+            Writer(self.postgres),
+            PatternWriter(self.postgres),
+            FeedWriter(self.postgres),
+            QuoteWriter(self.postgres),
         )
 
     @property

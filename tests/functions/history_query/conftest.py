@@ -16,12 +16,14 @@ from functions.history_query.candles import CandlePages
 from functions.history_query.feeds import Feeds
 from functions.history_query.kept import KeptCandles
 from functions.history_query.latest import LatestTrades
+from functions.history_query.latest_quotes import LatestQuotes
 from functions.history_query.prices import PricePages
 from functions.history_query.routes import api
 from functions.history_query.symbols import Symbols
 from functions.history_query.tick_slices import TickSlices
 from functions.history_query.topics import candles, feeds, latest, prices, symbols
 from functions.persist.feeds import FeedWriter
+from functions.persist.quotes import QuoteWriter
 from functions.persist.segments import segments
 from functions.persist.writer import Writer
 from shared.state import Keys
@@ -40,6 +42,7 @@ class House:
         self.postgres = postgres
         self.writer = Writer(postgres)
         self.feeds = FeedWriter(postgres)
+        self.quotes = QuoteWriter(postgres)
         self.store = Store(client, Keys(0))
         self.store.begin(1)
         self.rules = Rules(LADDER, LATENESS_US, 5_000_000, 1_000_000)
@@ -51,7 +54,7 @@ class House:
             [
                 candles.answers(self.pages),
                 prices.answers(PricePages(self.slices), self.pages.knows),
-                latest.answers(LatestTrades(client, 1)),
+                latest.answers(LatestTrades(client, 1), LatestQuotes(postgres)),
                 symbols.answers(Symbols(postgres, client, 1, LADDER[-1])),
                 feeds.answers(Feeds(postgres)),
             ],

@@ -12,6 +12,7 @@ import pytest
 from functions.persist.feeds import FeedWriter
 from functions.persist.handler import Persist
 from functions.persist.patterns import PatternWriter
+from functions.persist.quotes import QuoteWriter
 from functions.persist.writer import Writer
 from shared import alerts, events
 from shared.adapter.event import Event, OutgoingEvent
@@ -36,7 +37,9 @@ def deliver(persist: Persist, type_: str, body: bytes, id_: str = "x") -> None:
 @pytest.fixture
 def persist(database: str) -> Persist:
     postgres = Postgres(database)
-    return Persist(Writer(postgres), PatternWriter(postgres), FeedWriter(postgres))
+    return Persist(
+        Writer(postgres), PatternWriter(postgres), FeedWriter(postgres), QuoteWriter(postgres)
+    )
 
 
 def test_the_highest_revision_of_a_pattern_counts(persist: Persist, database: str) -> None:

@@ -1,4 +1,4 @@
-"""Request bodies are cut at the ends of lines or messages, and nothing is lost by cutting."""
+"""Request bodies are cut at the ends of lines, messages or objects, and nothing is lost."""
 
 from __future__ import annotations
 
@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.udp_bridge.bodies import MAX_TICKS, RefusedBodyError, lines, messages
+from functions.udp_bridge.bodies import (
+    MAX_TICKS,
+    RefusedBodyError,
+    json_lines,
+    json_objects,
+    lines,
+    messages,
+)
 from shared.raw import MAX_PAYLOAD_BYTES, delimited
 
 
@@ -31,6 +38,13 @@ def test_messages_stay_whole(some: list[bytes], cut: int) -> None:
         assert [m.end for m in delimited(payload)][-1] == len(payload)
 
 
+def test_json_objects_are_cut_as_they_stand() -> None:
+    """One, an array, or one a line; numbers keep their digits."""
+    assert json_objects(b' {"price": 1.10}\n') == [b'{"price": 1.10}']
+    assert json_objects(b'[{"a":1.0} , 2,"x"]') == [b'{"a":1.0}', b"2", b'"x"']
+    assert json_lines(b'{"a":1}\r\n\n{bad\n{"b":2}') == [b'{"a":1}', b"{bad", b'{"b":2}']
+
+
 def prefix(length: int) -> bytes:
     return bytes([length]) if length < 128 else bytes([length & 0x7F | 0x80, length >> 7])
 
@@ -45,6 +59,16 @@ def prefix(length: int) -> bytes:
         (messages, b"\0" * (MAX_TICKS + 1), 413),
         (messages, b"\xff\xff\x7f" + b"x" * 70_000, 413),
         (messages, b"\xff" * 70_000, 413),
+        (json_objects, b"", 400),
+        (json_objects, b"[]", 400),
+        (json_objects, b"[1,", 400),
+        (json_objects, b"{} {}", 400),
+        (json_objects, b"[" * 100_000, 400),
+        (json_objects, b"[" + b"1," * MAX_TICKS + b"1]", 413),
+        (json_objects, b'["' + b"x" * MAX_PAYLOAD_BYTES + b'"]', 413),
+        (json_lines, b"\n \n", 400),
+        (json_lines, b"1\n" * (MAX_TICKS + 1), 413),
+        (json_lines, b"x" * (MAX_PAYLOAD_BYTES + 1), 413),
     ],
 )
 def test_what_cannot_be_taken_is_refused(cut: object, body: bytes, status: int) -> None:

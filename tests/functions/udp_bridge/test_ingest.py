@@ -14,7 +14,7 @@ from starlette.routing import Route
 from functions.udp_bridge.ingest import Ingest
 from shared.adapter.sink import Sink
 from shared.compression import decompress
-from shared.raw import FORMAT_CSV, FORMAT_TICKER_STREAM, RawBatch
+from shared.raw import FORMAT_CSV, FORMAT_SCANNER, FORMAT_TICKER_STREAM, RawBatch
 from tests.local.broker.subscriber import Reply, Subscriber
 
 
@@ -66,6 +66,15 @@ def test_protobuf_is_told_by_its_content_type(subscriber: Subscriber, content_ty
     assert [(b.format, b.payloads) for b in taken] == [(FORMAT_TICKER_STREAM, b"\x02ab\x01c")]
 
 
+def test_json_objects_are_a_payload_each(subscriber: Subscriber) -> None:
+    """As the scanner's bridge sends them."""
+    ((answer, taken),) = post(subscriber, b'[{"a":1}, {"b":2}]', content_type="application/json")
+    assert answer.status_code == 202
+    assert [(b.format, b.payloads, b.lengths.tolist()) for b in taken] == [
+        (FORMAT_SCANNER, b'{"a":1}{"b":2}', [7, 7])
+    ]
+
+
 def test_a_sink_that_is_away_is_told_and_the_repetition_has_the_same_id(
     subscriber: Subscriber,
 ) -> None:
@@ -96,7 +105,8 @@ def test_another_body_under_a_key_is_another_event(subscriber: Subscriber) -> No
         (b"", {}, 400, "send lines SYMBOL,PRICE"),
         (b"", {"content_type": "application/x-protobuf"}, 400, "each behind its length"),
         (b"A,1", {"idempotency_key": "a b"}, 400, "1 to 128"),
-        (b"{}", {"content_type": "application/json"}, 415, "send text/csv lines, or application/x"),
+        (b"{}", {"content_type": "application/xml"}, 415, "send text/csv lines, application/json"),
+        (b"{", {"content_type": "application/json"}, 400, "an array of such"),
     ],
 )
 def test_what_is_refused_names_the_fix_and_reaches_no_sink(
