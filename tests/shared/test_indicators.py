@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shared.indicators import Indicator, compute, parse_indicators, warm_up
+
+ALL = parse_indicators("sma:5,ema:5,rsi:5,atr:5,bb:5:2")
+
+
+def prices(count: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    source = np.random.default_rng(seed)
+    close = 50 * np.exp(np.cumsum(source.normal(0, 0.02, count)))
+    return close * 1.01, close * 0.985, close
+
+
+def test_a_list_is_read() -> None:
+    """Names are written one way; Bollinger bands have three columns."""
+    sma, rsi, bb = parse_indicators("sma:20, RSI:14,bb:20:2.0")
+    assert (sma.columns, rsi.columns) == (("sma:20",), ("rsi:14",))
+    assert bb.columns == ("bb:20:2:upper", "bb:20:2:middle", "bb:20:2:lower")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("macd:12", "there is no indicator 'macd:12'; there are sma:20"),
+        ("", "there is no indicator ''"),
+        ("sma", "sma needs a period"),
+        ("sma:20:2", "sma needs a period"),
+        ("bb:20", "a period and deviations, as bb:20:2"),
+        ("rsi:x", "not a whole number"),
+        ("rsi:-3", "not a whole number"),
+        ("rsi:1", "not from 2 to 200"),
+        ("rsi:201", "not from 2 to 200"),
+        ("bb:20:nan", "not a number from 0.1 to 10"),
+        ("sma:5,sma:5", "sma:5 is asked for twice"),
+        (",".join(f"sma:{n}" for n in range(2, 19)), "at most 16"),
+    ],
+)
+def test_mistakes_are_named(text: str, message: str) -> None:
+    """The caller is told which part is wrong and what would be right."""
+    with pytest.raises(ValueError, match=message):
+        parse_indicators(text)
+
+
+def test_values_are_those_of_the_definitions() -> None:
+    """Means, Wilder's smoothing and bands, written out."""
+    high, low, close = prices(300, 1)
+    values = compute(ALL, high, low, close)
+    last = close[-5:]
+    assert values["sma:5"][-1] == pytest.approx(last.mean(), rel=1e-9)
+    assert values["bb:5:2:upper"][-1] == pytest.approx(last.mean() + 2 * last.std(), rel=1e-9)
+    assert values["bb:5:2:lower"][-1] == pytest.approx(last.mean() - 2 * last.std(), rel=1e-9)
+    ema = close[:5].mean()
+    for each in close[5:]:
+        ema += (each - ema) * 2 / 6
+    assert values["ema:5"][-1] == pytest.approx(ema, rel=1e-9)
+    change = np.diff(close)
+    up, down = np.maximum(change, 0), np.maximum(-change, 0)
+    gain, loss = up[:5].mean(), down[:5].mean()
+    for rise, fall in zip(up[5:], down[5:], strict=True):
+        gain, loss = (gain * 4 + rise) / 5, (loss * 4 + fall) / 5
+    assert values["rsi:5"][-1] == pytest.approx(100 * gain / (gain + loss), rel=1e-9)
+    ranges = np.maximum(high[1:], close[:-1]) - np.minimum(low[1:], close[:-1])
+    atr = ranges[:5].mean()
+    for each in ranges[5:]:
+        atr = (atr * 4 + each) / 5
+    assert values["atr:5"][-1] == pytest.approx(atr, rel=1e-9)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10_000), st.integers(0, 300))
+def test_a_page_may_begin_anywhere(seed: int, start: int) -> None:
+    """With the warm-up before it, the values do not depend on how much more is before."""
+    columns = prices(600, seed)
+    needed = warm_up(ALL)
+    whole = compute(ALL, *columns)
+    page = compute(ALL, *(each[start:] for each in columns))
+    for name, values in page.items():
+        expected = whole[name][start + needed :]
+        assert values[needed:] == pytest.approx(expected, rel=2e-10)
+        assert (values[needed:] == expected).mean() > 0.99
+        assert np.isfinite(values[needed:]).all()
+
+
+def test_too_few_candles_have_no_value() -> None:
+    """Neither none, nor one, nor a period less one is an error."""
+    for count in (0, 1, 4):
+        for name, values in compute(ALL, *prices(count, 2)).items():
+            assert len(values) == count
+            assert np.isnan(values).all(), name
+    assert Indicator.parse("ema:200").warm_up == 4_000
+    assert warm_up(()) == 0
