@@ -42,7 +42,7 @@ def test_a_move_against_the_moving_average(close: float, severity: int, directio
 
 
 def test_volume_and_volatility_by_their_z() -> None:
-    """Both vary by 5 % here: 3 deviations are 15 %, and 6 are severe. Less than usual is nothing."""
+    """Both vary by 5 % here: 15 % are 3 deviations, 30 % are severe. Less than usual is nothing."""
     for name, usual, kind in (("volume", 100.0, "volume"), ("range_", 1.0, "volatility")):
         for factor, severity in ((0.1, 0), (1.14, 0), (1.17, 1), (1.29, 1), (1.32, 2)):
             found = anomalies(flat(**{name: usual * factor}), 0, LIMITS)
