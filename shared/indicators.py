@@ -38,7 +38,7 @@ class Indicator:
 
     @classmethod
     def parse(cls, text: str) -> Indicator:
-        """Read `sma:20` or `bb:20:2`. Raises ValueError: it says what is wrong, and what is right."""
+        """Read `sma:20` or `bb:20:2`. Raises ValueError: what is wrong, and what would be right."""
         kind, *numbers = text.strip().lower().split(":")
         if kind not in _WARM_UP:
             raise ValueError(f"there is no indicator {text[:40]!r}; there are {_EXAMPLES}")
