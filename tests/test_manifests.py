@@ -125,7 +125,7 @@ def test_every_setting_is_in_the_table() -> None:
     table = (ROOT / "docs" / "configuration.md").read_text()
     told = set(re.findall(r"^\| `([A-Z_0-9]+)`", table, re.MULTILINE))
     read = set()
-    for path in [*ROOT.glob("functions/*/*.py"), *ROOT.glob("shared/**/*.py")]:
+    for path in [*ROOT.glob("functions/**/*.py"), *ROOT.glob("shared/**/*.py")]:
         read |= set(re.findall(r"env\.\w+\(\s*\"([A-Z_0-9]+)\"", path.read_text()))
         read |= set(re.findall(r"mapping\.get\(\"([A-Z_0-9]+)\"", path.read_text()))
     assert read == told

@@ -1,0 +1,168 @@
+"""What followed the patterns, against what follows any candle: hits, returns, calibration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
+
+import numpy as np
+
+from functions.detect_pattern.candles import Candles, Floats, Ints
+from functions.detect_pattern.found import Found
+
+BUCKETS: Final = (0.0, 0.5, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 1.0)
+"""Bounds of confidence; the last bucket has both of its bounds."""
+
+FEWEST_TRIALS: Final = 10
+
+Z: Final = 1.96
+"""For intervals of 95 %."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """What came of one pattern in one direction; returns are fractions, in its direction.
+
+    `fired` counts all, `judged` those with `horizon` candles after them and a direction, and
+    `apart` those of them whose horizons do not overlap: the number of independent trials, from
+    which the intervals (95 %) are made. The base is what every candle of the same history gives in
+    the same direction. Where nothing was judged, rates and means are NaN.
+    """
+
+    name: str
+    direction: int
+    fired: int
+    judged: int
+    apart: int
+    confidence: float
+    hit_rate: float
+    hit_low: float
+    hit_high: float
+    base_hit_rate: float
+    mean_return: float
+    mean_error: float
+    base_return: float
+
+    @property
+    def verdict(self) -> str:
+        """`better` or `worse` than the base by its hit rate or mean; `-` where it may be chance.
+
+        `few` with under 10 trials: their spread says nothing yet.
+        """
+        if self.apart < FEWEST_TRIALS:
+            return "few"
+        excess = self.mean_return - self.base_return
+        if self.hit_low > self.base_hit_rate or excess > self.mean_error:
+            return "better"
+        if self.hit_high < self.base_hit_rate or -excess > self.mean_error:
+            return "worse"
+        return "-"
+
+
+class Returns:
+    """Returns over `horizon` candles from each candle's close, and the base they make."""
+
+    def __init__(self, candles: Candles, horizon: int) -> None:
+        if horizon < 1:
+            raise ValueError("the horizon is at least one candle")
+        self.horizon = horizon
+        close = candles.close
+        self.forward: Floats = close[horizon:] / close[:-horizon] - 1.0
+        """[n - horizon] from each candle that has a horizon."""
+
+    def base(self, direction: int) -> tuple[float, float]:
+        """Return hit rate and mean return of all candles in a direction."""
+        if not len(self.forward):
+            return float("nan"), float("nan")
+        along = direction * self.forward
+        return float((along > 0).mean()), float(along.mean())
+
+    def score(self, name: str, direction: int, found: Sequence[Found]) -> Score:
+        """Score findings of one direction (0: not judged)."""
+        index = np.array([f.index for f in found], dtype=np.int64)
+        confidence = float(np.mean([f.confidence for f in found])) if found else float("nan")
+        judged = index[index < len(self.forward)] if direction else index[:0]
+        along = direction * self.forward[judged]
+        base_rate, base_return = self.base(direction)
+        return _score(
+            name, direction, len(found), along, self._apart(judged), confidence,
+            base_rate, base_return,
+        )  # fmt: skip
+
+    def score_both(self, name: str, found: Sequence[Found]) -> Score:
+        """Score findings of any direction together, each against the base of its own."""
+        judged = [f for f in found if f.direction and f.index < len(self.forward)]
+        index = np.array([f.index for f in judged], dtype=np.int64)
+        sign = np.array([f.direction for f in judged], dtype=np.int64)
+        bases = {direction: self.base(direction) for direction in (1, -1)}
+        rates = [bases[f.direction][0] for f in judged]
+        means = [bases[f.direction][1] for f in judged]
+        confidence = float(np.mean([f.confidence for f in judged])) if judged else float("nan")
+        return _score(
+            name, 0, len(found), sign * self.forward[index], self._apart(np.unique(index)),
+            confidence, _mean(rates), _mean(means),
+        )  # fmt: skip
+
+    def _apart(self, index: Ints) -> int:
+        """Count how many of ascending places are a horizon or more apart, from the first on."""
+        count, free_from = 0, -1
+        for each in index.tolist():
+            if each >= free_from:
+                count, free_from = count + 1, each + self.horizon
+        return count
+
+
+def by_pattern(returns: Returns, found: Iterable[Found]) -> list[Score]:
+    """Return a score for each pattern and direction, the most frequent first."""
+    groups: dict[tuple[str, int], list[Found]] = {}
+    for each in found:
+        groups.setdefault((each.pattern, each.direction), []).append(each)
+    scores = [returns.score(name, sign, group) for (name, sign), group in groups.items()]
+    return sorted(scores, key=lambda score: (-score.fired, score.name, score.direction))
+
+
+def by_confidence(returns: Returns, found: Sequence[Found]) -> list[Score]:
+    """Return a score for each bucket of confidence that has findings, all patterns together."""
+    scores = []
+    for low, high in pairwise(BUCKETS):
+        last = high == BUCKETS[-1]
+        group = [f for f in found if low <= f.confidence and (f.confidence < high or last)]
+        if group:
+            scores.append(returns.score_both(f"{low:.2f} - {high:.2f}", group))
+    return scores
+
+
+def _score(
+    name: str,
+    direction: int,
+    fired: int,
+    along: Floats,
+    apart: int,
+    confidence: float,
+    base_rate: float,
+    base_return: float,
+) -> Score:
+    n = len(along)
+    hits = float((along > 0).mean()) if n else float("nan")
+    low, high = wilson(hits, apart)
+    mean = float(along.mean()) if n else float("nan")
+    error = Z * float(along.std(ddof=1)) / apart**0.5 if n > 1 else float("inf")
+    return Score(
+        name, direction, fired, n, apart, confidence, hits, low, high, base_rate, mean, error,
+        base_return,
+    )  # fmt: skip
+
+
+def wilson(rate: float, n: int) -> tuple[float, float]:
+    """Return the 95 % interval of a rate seen in n trials (Wilson, JASA 22, 1927); n=0: 0 to 1."""
+    if not n:
+        return 0.0, 1.0
+    middle = (rate + Z * Z / (2 * n)) / (1 + Z * Z / n)
+    half = Z / (1 + Z * Z / n) * (rate * (1 - rate) / n + Z * Z / (4 * n * n)) ** 0.5
+    return max(middle - half, 0.0), min(middle + half, 1.0)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values)) if values else float("nan")
