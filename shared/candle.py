@@ -6,9 +6,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
+
+from google.protobuf.message import DecodeError
 
 from shared.decimals import EXACT, to_text
+from shared.errors import PermanentError
 from shared.order import OrderKey
 from shared.schema import candles_pb2, state_pb2
 
@@ -255,5 +258,8 @@ def encode_batch(candles: list[Candle]) -> bytes:
 
 
 def decode_batch(body: bytes) -> list[Candle]:
-    """Read a CandleBatch. Raises protobuf's DecodeError or decimal.InvalidOperation."""
-    return [Candle.from_message(m) for m in candles_pb2.CandleBatch.FromString(body).candles]
+    """Read a CandleBatch. Raises PermanentError."""
+    try:
+        return [Candle.from_message(m) for m in candles_pb2.CandleBatch.FromString(body).candles]
+    except (DecodeError, InvalidOperation) as error:
+        raise PermanentError("bad_candle_batch", f"body is no CandleBatch: {error}") from error

@@ -79,6 +79,18 @@ QUOTES_LATEST: Final = Counter(
 )
 CANDLES_STORED: Final = Counter("kandle_candles_stored", "Closed candles written to Postgres.")
 REJECTS_STORED: Final = Counter("kandle_rejects_stored", "Rejects written to Postgres.")
+PATTERNS_DETECTED: Final = Counter(
+    "kandle_patterns_detected", "Patterns emitted, by kind and status.", ["kind", "status"]
+)
+PATTERN_CANDLES_TOO_OLD: Final = Counter(
+    "kandle_pattern_candles_too_old", "Corrected candles too far back to be judged again."
+)
+ALERTS_RAISED: Final = Counter("kandle_alerts_raised", "Alerts emitted.")
+ALERTS_DELIVERED: Final = Counter("kandle_alerts_delivered", "Alerts that their sink took.")
+STOCKS_MONITORED: Final = Gauge(
+    "kandle_stocks_monitored", "Instruments in which patterns are looked for."
+)
+
 PATTERNS_STORED: Final = Counter("kandle_patterns_stored", "Patterns written to Postgres.")
 EVENTS_REPEATED: Final = Counter(
     "kandle_events_repeated", "Events that had been applied before.", ["stage"]

@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Final
 
 from functions.candle_aggregate.apply import Applied, Rules, TickEvent, apply_events
@@ -16,7 +15,7 @@ from functions.candle_aggregate.conflate import Conflation
 from functions.candle_aggregate.evict import evict
 from functions.candle_aggregate.gaps import judge_gaps
 from functions.candle_aggregate.group import Group
-from functions.candle_aggregate.publish import STAGE, publication, together
+from functions.candle_aggregate.publish import STAGE, publication
 from functions.candle_aggregate.reconcile import aggregated_before, reconcile
 from functions.candle_aggregate.repair import repair
 from functions.candle_aggregate.sample import sample
@@ -105,9 +104,9 @@ class Aggregate:
 
     def _clock(self, event: Event) -> Outcome:
         now_us = time.time_ns() // 1000
-        if _age_s(event, now_us) > CLOCK_MAX_AGE_S:
+        if event.age_s(now_us) > CLOCK_MAX_AGE_S:
             return Outcome()
-        return together(self._due(now_us))
+        return Outcome.together(self._due(now_us))
 
     def _due(self, now_us: int) -> Iterator[Outcome]:
         """Do what this second asks for; what a lost clock event leaves undone, a later one does."""
@@ -139,13 +138,3 @@ class Aggregate:
         judged = judge_gaps(store, self.postgres, self.rules, epoch, now_us)
         shown = self.conflation.offer(judged.open.values(), now_us)
         yield publication(store, judged.closed, shown=shown)
-
-
-def _age_s(event: Event, now_us: int) -> float:
-    stamp = event.attributes.get("time")
-    if stamp is None:
-        return 0.0
-    try:
-        return now_us / 1e6 - datetime.fromisoformat(stamp).timestamp()
-    except ValueError:
-        return 0.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from functions.candle_aggregate.store import Store
@@ -60,15 +60,3 @@ def candle_events(candles: list[Candle], shard: int, *, closed: bool = True) -> 
             )
         )
     return outputs
-
-
-def together(outcomes: Iterable[Outcome]) -> Outcome:
-    """Return one outcome that emits all, then notes all."""
-    every = list(outcomes)
-    notes: list[Callable[[], None]] = [o.after_emit for o in every if o.after_emit is not None]
-
-    def confirmed() -> None:
-        for note in notes:
-            note()
-
-    return Outcome([output for outcome in every for output in outcome.emit], confirmed)

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import InvalidOperation
-
-from google.protobuf.message import DecodeError
 
 from functions.persist.feeds import FeedWriter
 from functions.persist.patterns import PatternWriter
 from functions.persist.quotes import QuoteWriter
 from functions.persist.segments import segments
 from functions.persist.writer import Writer
-from shared import candle, events, metrics, rejects
+from shared import events, metrics, rejects
 from shared.adapter.app import Outcome
 from shared.adapter.event import Event
 from shared.alerts import AlertEvent
+from shared.candle import decode_batch
 from shared.errors import PermanentError
 from shared.feeds import FeedStatus
 from shared.gaps import decode_gaps
@@ -48,7 +46,7 @@ class Persist:
             written, moved = self.quotes.quotes(event.id, Quotes.decode(event.data()))
             metrics.QUOTES_LATEST.inc(moved)
         elif event.type == events.CANDLES:
-            candles = _candles(event)
+            candles = decode_batch(event.data())
             written = self.writer.candles(event.id, candles)
             metrics.CANDLES_STORED.inc(len(candles) if written else 0)
         elif event.type == events.REJECTS:
@@ -81,10 +79,3 @@ def _shard(event: Event) -> int:
     if not (shard.isascii() and shard.isdigit() and len(shard) <= 4):
         raise PermanentError("unknown_shard", f"shard {shard[:40]!r} is no shard")
     return int(shard)
-
-
-def _candles(event: Event) -> list[candle.Candle]:
-    try:
-        return candle.decode_batch(event.data())
-    except (DecodeError, InvalidOperation) as error:
-        raise PermanentError("bad_candle_batch", f"body is no CandleBatch: {error}") from error

@@ -20,7 +20,7 @@ import base64
 import inspect
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final, cast
@@ -54,6 +54,18 @@ class Outcome:
 
     emit: Sequence[OutgoingEvent] = ()
     after_emit: Callable[[], None] | None = None
+
+    @classmethod
+    def together(cls, outcomes: Iterable[Outcome]) -> Outcome:
+        """Return one outcome that emits all, then runs the steps of all."""
+        every = list(outcomes)
+        steps = [each.after_emit for each in every if each.after_emit is not None]
+
+        def run_all() -> None:
+            for step in steps:
+                step()
+
+        return cls([output for each in every for output in each.emit], run_all)
 
 
 Handler = Callable[[Event], Outcome | Awaitable[Outcome]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Final
 
 from cloudevents.exceptions import GenericException
@@ -31,6 +32,16 @@ class Event:
         if self.attributes.get(events.CONTENT_ENCODING) == events.ZSTD:
             return decompress(self.body)
         return self.body
+
+    def age_s(self, now_us: int) -> float:
+        """Return how long ago its source made it; 0 where it does not say when."""
+        stamp = self.attributes.get("time")
+        if stamp is None:
+            return 0.0
+        try:
+            return now_us / 1e6 - datetime.fromisoformat(stamp).timestamp()
+        except ValueError:
+            return 0.0
 
 
 @dataclass(frozen=True, slots=True)

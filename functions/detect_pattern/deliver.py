@@ -1,0 +1,70 @@
+"""Alerts to the sinks of their rules: one CloudEvent each, tried again by the channel's redelivery.
+
+The address is read when the alert is delivered and stands in no event, since it may hold a token.
+A sink may get an alert twice, under the same id and source.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Final
+
+import httpx
+
+from functions.detect_pattern.storage import Storage
+from shared import events, metrics
+from shared.adapter.event import Event
+from shared.alerts import AlertEvent, checked_sink
+from shared.errors import PermanentError, TransientError
+
+TIMEOUT_S: Final = 5.0
+AT_ONCE: Final = 8
+SOURCE: Final = "/kandle/detect-pattern"
+
+
+class Delivery:
+    """Posts alerts. `hosts`: those that may be posted to; none given means any."""
+
+    def __init__(self, storage: Storage, hosts: frozenset[str]) -> None:
+        self._storage = storage
+        self._hosts = hosts
+        self._places = threading.BoundedSemaphore(AT_ONCE)
+        # No redirects: the address that was checked is the one that is asked.
+        self._client = httpx.Client(timeout=TIMEOUT_S, follow_redirects=False, trust_env=False)
+
+    def deliver(self, event: Event) -> None:
+        """Post an alert. Raises TransientError while its sink does not take it."""
+        alert = AlertEvent.decode(event.data())
+        url = self._storage.sink_of(alert.rule_id)
+        if url is None:
+            return
+        self._check(url)
+        headers = {
+            "ce-specversion": "1.0",
+            "ce-id": event.id,
+            "ce-type": events.ALERTS,
+            "ce-source": SOURCE,
+            f"ce-{events.RULE}": alert.rule_id,
+            "content-type": events.JSON,
+        }
+        if not self._places.acquire(blocking=False):
+            raise TransientError(f"{AT_ONCE} alerts are being delivered")
+        try:
+            # Streamed, so that an answer of any size costs nothing.
+            with self._client.stream("POST", url, headers=headers, content=event.body) as answer:
+                status = answer.status_code
+        except httpx.HTTPError as error:
+            raise TransientError(f"the sink of rule {alert.rule_id}: {error!r}") from error
+        finally:
+            self._places.release()
+        if not 200 <= status < 300:
+            raise TransientError(f"the sink of rule {alert.rule_id} answered {status}")
+        metrics.ALERTS_DELIVERED.inc()
+
+    def _check(self, url: str) -> None:
+        try:
+            host = httpx.URL(checked_sink(url)).host
+        except (ValueError, httpx.InvalidURL) as error:
+            raise PermanentError("bad_sink", str(error)) from error
+        if self._hosts and host not in self._hosts:
+            raise PermanentError("sink_not_allowed", f"{host} is not in ALERT_HOSTS")

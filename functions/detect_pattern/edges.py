@@ -1,0 +1,66 @@
+"""Alert rules on a series: on which candles they come true, each once.
+
+A number is crossed where a candle fulfils the condition and the one before it does not: an edge,
+not a level, and a function of the candles alone. What was told is not told again, whatever a
+correction makes of it; an alert cannot be taken back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from itertools import pairwise
+
+from functions.detect_pattern.series import Series
+from shared.alerts import Alert, Rule, as_event_json
+from shared.decimals import to_text
+from shared.patterns import as_event_json as pattern_json
+from shared.timeframes import Timeframe
+
+
+@dataclass(frozen=True, slots=True)
+class RuleInForce:
+    """A rule with its id; candles that start after `after_us` count."""
+
+    id: str
+    rule: Rule
+    after_us: int
+
+
+def raise_alerts(series: Series, rules: Iterable[RuleInForce]) -> bool:
+    """Note the alerts of all judged candles in state that were not told; tell if there are any."""
+    found = [alert for each in rules for alert in _alerts(series, each)]
+    fresh = [each for each in found if (each.rule_id, each.start_us) not in series.alerts]
+    for alert in fresh:
+        series.alerts[alert.rule_id, alert.start_us] = alert
+    return bool(fresh)
+
+
+def _alerts(series: Series, in_force: RuleInForce) -> Iterator[Alert]:
+    rule, length_us = in_force.rule, Timeframe.parse(series.timeframe).length_us
+    if rule.field == "pattern":
+        for pattern in series.active.values():
+            if pattern.pattern == rule.pattern and pattern.start_us > in_force.after_us:
+                values = pattern_json(pattern)["data"]
+                start_us = pattern.start_us
+                body = as_event_json(
+                    in_force.id, rule, start_us, pattern.end_us, pattern_detected=values
+                )
+                yield Alert(in_force.id, start_us, body)
+        return
+    column = ("start_us", "open", "high", "low", "close", "volume").index(rule.field)
+    # One candle before those that count, to see whether the condition is new.
+    first = max(series.place(in_force.after_us + 1) - 1, 0)
+    last = series.place(series.judged_us + 1)
+    for before, candle in pairwise(series.candles[first:last]):
+        value = Decimal(str(candle[column]))
+        if rule.holds(value) and not rule.holds(Decimal(str(before[column]))):
+            start_us = candle.start_us
+            yield Alert(
+                in_force.id,
+                start_us,
+                as_event_json(
+                    in_force.id, rule, start_us, start_us + length_us, value=to_text(value)
+                ),
+            )

@@ -1,0 +1,94 @@
+"""Events to the stage's work: closed candles are judged, the clock does what no candle brings."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from functions.detect_pattern.deliver import Delivery
+from functions.detect_pattern.publish import STAGE, publication
+from functions.detect_pattern.series import Kept, Name
+from functions.detect_pattern.step import Steps
+from functions.detect_pattern.store import Store
+from shared import events, metrics
+from shared.adapter.app import Outcome
+from shared.adapter.event import Event
+from shared.candle import Candle, decode_batch
+from shared.errors import PermanentError
+from shared.state import shard_of
+
+CLOCK_MAX_AGE_S: Final = 5.0
+DUE_AT_ONCE: Final = 200
+COUNT_EACH_S: Final = 10
+
+
+class Selection(Protocol):
+    """Which instruments are judged: shared.watchlist.Watched."""
+
+    def refresh(self) -> None:
+        """Read the list if it is due."""
+
+    def selects(self, symbol: str) -> bool:
+        """Tell whether the instrument is judged."""
+
+
+@dataclass(frozen=True, slots=True)
+class DetectPattern:
+    """The stage's handler. `watched` None is every instrument."""
+
+    steps: Steps
+    stores: Sequence[Store]
+    delivery: Delivery
+    watched: Selection | None = None
+
+    def __call__(self, event: Event) -> Outcome:
+        """Judge an event's candles. Raises PermanentError for what the stage does not take."""
+        if event.type == events.CANDLES:
+            return self._candles(decode_batch(event.data()))
+        if event.type == events.CLOCK:
+            return self._clock(event)
+        if event.type == events.ALERTS:
+            self.delivery.deliver(event)
+            return Outcome()
+        raise PermanentError("unexpected_type", f"{STAGE} does not take {event.type}")
+
+    def _candles(self, candles: Sequence[Candle]) -> Outcome:
+        now_ms = time.time_ns() // 1_000_000
+        if self.watched is not None:
+            self.watched.refresh()
+        by_shard: dict[int, dict[Name, list[Kept]]] = {}
+        for candle in candles:
+            if candle.closed and self._selects(candle.instrument):
+                shard = shard_of(candle.instrument, len(self.stores))
+                series = by_shard.setdefault(shard, {})
+                name = (candle.instrument, candle.timeframe)
+                series.setdefault(name, []).append(Kept.of(candle, now_ms))
+        return Outcome.together(
+            self._step(self.stores[shard], series, now_ms) for shard, series in by_shard.items()
+        )
+
+    def _clock(self, event: Event) -> Outcome:
+        now_ms = time.time_ns() // 1_000_000
+        if event.age_s(now_ms * 1000) > CLOCK_MAX_AGE_S:
+            return Outcome()
+        if now_ms // 1000 % COUNT_EACH_S == 0:
+            metrics.STOCKS_MONITORED.set(sum(store.instruments() for store in self.stores))
+        return Outcome.together(self._due(shard, now_ms) for shard in range(len(self.stores)))
+
+    def _due(self, shard: int, now_ms: int) -> Outcome:
+        store = self.stores[shard]
+        if not store.is_begun():
+            # New, or lost: each series is loaded from storage, and judged if that was left undone.
+            names = self.steps.storage.all_series()
+            store.begin(n for n in names if shard_of(n[0], len(self.stores)) == shard)
+        names = store.due(now_ms, DUE_AT_ONCE)
+        return self._step(store, {name: [] for name in names}, now_ms)
+
+    def _selects(self, instrument: str) -> bool:
+        return self.watched is None or self.watched.selects(instrument)
+
+    def _step(self, store: Store, series: dict[Name, list[Kept]], now_ms: int) -> Outcome:
+        told = self.steps.take(store, series, now_ms) if series else []
+        return publication(store, told, self.steps.due, now_ms)

@@ -1,0 +1,94 @@
+"""What a series has to tell, to events; and the note that they were taken."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Final
+
+from functions.detect_pattern.series import Name, Series
+from functions.detect_pattern.step import MAX_TRIES
+from functions.detect_pattern.store import Replacement, Store
+from shared import events, metrics
+from shared.adapter.app import Outcome
+from shared.adapter.event import OutgoingEvent
+from shared.errors import TransientError
+from shared.patterns import Pattern, encode_patterns
+
+STAGE: Final = "detect-pattern"
+PATTERNS_AN_EVENT: Final = 500
+
+Due = Callable[[Series, int], int | None]
+
+
+def publication(store: Store, told: Sequence[Series], due: Due, now_ms: int) -> Outcome:
+    """Emit what the series have to tell, then note it; what is cut off between is emitted again."""
+    telling = [each for each in told if each.unpublished or _alerts(each)]
+    patterns = [pattern for each in telling for pattern in each.unpublished.values()]
+    outputs = pattern_events(patterns)
+    for series in telling:
+        outputs += [
+            OutgoingEvent(
+                f"{STAGE}/alert/{rule_id}/{start_us}",
+                events.ALERTS,
+                body.encode(),
+                events.JSON,
+                {events.RULE: rule_id},
+            )
+            for (rule_id, start_us), body in _alerts(series).items()
+        ]
+
+    def confirmed() -> None:
+        _confirm(store, telling, due, now_ms)
+        for pattern in patterns:
+            status = "retracted" if pattern.retracted else "active"
+            metrics.PATTERNS_DETECTED.labels(pattern.kind, status).inc()
+        metrics.ALERTS_RAISED.inc(len(outputs) - -(-len(patterns) // PATTERNS_AN_EVENT))
+
+    return Outcome(outputs, confirmed) if outputs else Outcome()
+
+
+def pattern_events(patterns: Sequence[Pattern]) -> list[OutgoingEvent]:
+    """Return events of patterns, named by what they say: same content, same id."""
+    outputs = []
+    for first in range(0, len(patterns), PATTERNS_AN_EVENT):
+        some = patterns[first : first + PATTERNS_AN_EVENT]
+        names = (f"{each.id} {each.revision}" for each in some)
+        digest = hashlib.sha256("\n".join(names).encode()).hexdigest()[:32]
+        outputs.append(
+            OutgoingEvent.packed(
+                f"{STAGE}/patterns/{digest}", events.PATTERNS, encode_patterns(some)
+            )
+        )
+    return outputs
+
+
+def _alerts(series: Series) -> dict[tuple[str, int], str]:
+    return {key: alert.body for key, alert in series.alerts.items() if alert.body}
+
+
+def _confirm(store: Store, told: Sequence[Series], due: Due, now_ms: int) -> None:
+    """Strike what was emitted, at the revision that was emitted."""
+    left: dict[Name, Series] = {each.name: each for each in told}
+    for _ in range(MAX_TRIES):
+        if not left:
+            return
+        replacements = []
+        for name, read in store.read(list(left)).items():
+            if read.value is None:
+                del left[name]  # lost meanwhile: storage will say what was told
+                continue
+            series = Series.decode(read.value)
+            for id_, pattern in left[name].unpublished.items():
+                here = series.unpublished.get(id_)
+                if here is not None and here.revision == pattern.revision:
+                    del series.unpublished[id_]
+            for key in _alerts(left[name]).keys() & series.alerts.keys():
+                series.alerts[key] = replace(series.alerts[key], body="")
+            when = due(series, now_ms)
+            replacements.append(Replacement(name, read, read.number + 1, series.encode(), when))
+        for each, ok in zip(replacements, store.replace(replacements), strict=True):
+            if ok:
+                del left[each.name]
+    raise TransientError(f"{MAX_TRIES} conflicts in a row: too many workers on one series")

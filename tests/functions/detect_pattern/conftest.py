@@ -1,0 +1,17 @@
+"""A house of its own for each test that asks for one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import redis
+
+from tests.functions.detect_pattern.house import House
+
+
+@pytest.fixture
+def house(valkey: redis.Redis, database: str) -> Iterator[House]:
+    house = House(valkey, database)
+    yield house
+    house.postgres.close()

@@ -1,0 +1,186 @@
+"""detect-pattern's state and persist's tables, without the broker between them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from decimal import Decimal
+
+import psycopg
+import redis
+
+from functions.detect_pattern.found import Found
+from functions.detect_pattern.judge import JudgeRules, Question
+from functions.detect_pattern.publish import publication
+from functions.detect_pattern.series import Kept, Name
+from functions.detect_pattern.step import Steps
+from functions.detect_pattern.storage import Storage
+from functions.detect_pattern.store import Store
+from functions.persist.handler import Persist
+from functions.persist.patterns import PatternWriter
+from functions.persist.writer import Writer
+from shared import events
+from shared.adapter.app import Outcome
+from shared.adapter.event import Event, OutgoingEvent
+from shared.candle import Candle, encode_batch
+from shared.patterns import Pattern, decode_patterns
+from shared.stores.postgres import Postgres
+
+MINUTE = 60_000_000
+NAME: Name = ("A", "1m")
+LOOKBACK = 5
+GRACE_MS = 3_000
+NOW_MS = 1_800_000_000_000
+
+Told = set[tuple[str, int]]
+"""Patterns by name and minute of the candle that completes them."""
+
+
+def candle(minute: int, close: int, revision: int = 1, instrument: str = "A") -> Candle:
+    """A closed one-minute candle."""
+    price = Decimal(close)
+    return Candle(
+        instrument,
+        "1m",
+        minute * MINUTE,
+        *(price, price + 1, price - 1, price, Decimal(10), price * 10, 1, Decimal(0), Decimal(0)),
+        minute * MINUTE,
+        minute * MINUTE + 1,
+        closed=True,
+        revision=revision,
+    )
+
+
+def simple(questions: Sequence[Question]) -> list[list[Found]]:
+    """Two patterns: `rise`, above the candle before; `top`, above all others of the window."""
+    found = []
+    for question in questions:
+        candles = question.candles()
+        here = []
+        for n in range(question.first, len(candles)):
+            window = candles.close[max(0, n - LOOKBACK + 1) : n + 1]
+            names = []
+            if len(window) > 1 and window[-1] > window[-2]:
+                names.append("rise")
+            if len(window) == LOOKBACK and window[-1] > window[:-1].max():
+                names.append("top")
+            start_us = int(candles.start_us[n])
+            for name in names:
+                confidence = round(0.65 + float(window[-1] - window.min()) / 1000, 4)
+                here.append(Found(name, n, start_us, start_us, 1, confidence, {"n": 1.0}))
+        found.append(here)
+    return found
+
+
+RULES = JudgeRules(simple, lambda _: "chart", LOOKBACK, cooldown_us=3 * MINUTE, grace_ms=GRACE_MS)
+
+
+def reference(candles: Iterable[Candle], rules: JudgeRules = RULES) -> Told:
+    """What holds for a set of candles: all of them at once, the cooldown in event time."""
+    newest: dict[int, Candle] = {}
+    for each in candles:
+        present = newest.get(each.start_us)
+        if present is None or each.revision > present.revision:
+            newest[each.start_us] = each
+    rows = [Kept.of(newest[start], 0) for start in sorted(newest)]
+    fired: dict[str, int] = {}
+    told: Told = set()
+    for found in simple([Question("A", rows, 0)])[0] if rows else []:
+        start_us = rows[found.index].start_us
+        if start_us - fired.get(found.pattern, -(10**15)) >= rules.cooldown_us:
+            fired[found.pattern] = start_us
+            told.add((found.pattern, start_us // MINUTE))
+    return told
+
+
+class House:
+    """One shard of detect-pattern beside persist. `now_ms` is the wall clock."""
+
+    def __init__(self, client: redis.Redis, database: str, rules: JudgeRules = RULES) -> None:
+        self.client = client
+        self.database = database
+        self.postgres = Postgres(database)
+        self.store = Store(client, 0)
+        self.steps = Steps(Storage(self.postgres), rules)
+        self.persist = Persist(Writer(self.postgres), PatternWriter(self.postgres))
+        self.now_ms = NOW_MS
+        self.emitted: list[Pattern] = []
+        self.alerts: list[str] = []
+        self.late: list[OutgoingEvent] | None = None
+
+    def persist_stops(self) -> None:
+        """From now on what is emitted, and the candles, wait for persist."""
+        self.late = [] if self.late is None else self.late
+
+    def persist_goes_on(self) -> None:
+        """Persist takes what has waited."""
+        waiting, self.late = self.late or [], None
+        for out in waiting:
+            self._persist(out)
+
+    def receive(self, candles: Sequence[Candle]) -> Outcome:
+        """Take closed candles in, as detect-pattern and persist do."""
+        self.persist_candles(candles)
+        by_name: dict[Name, list[Kept]] = {}
+        for each in candles:
+            name = (each.instrument, each.timeframe)
+            by_name.setdefault(name, []).append(Kept.of(each, self.now_ms))
+        told = self.steps.take(self.store, by_name, self.now_ms)
+        return publication(self.store, told, self.steps.due, self.now_ms)
+
+    def persist_candles(self, candles: Sequence[Candle]) -> None:
+        names = " ".join(f"{c.instrument}{c.start_us}.{c.revision}" for c in candles)
+        out = OutgoingEvent.packed(f"candles/{names}", events.CANDLES, encode_batch(list(candles)))
+        self._persist(out)
+
+    def deliver(self, outcome: Outcome) -> None:
+        """Give every emitted event to persist, then note it as emitted."""
+        for out in outcome.emit:
+            if out.type == events.PATTERNS:
+                event = Event(out.id, out.type, "", dict(out.extensions), out.body)
+                self.emitted += decode_patterns(event.data())
+            else:
+                self.alerts.append(out.id)
+            self._persist(out)
+        if outcome.after_emit is not None:
+            outcome.after_emit()
+
+    def tick(self, wait_ms: int = 0) -> None:
+        """The clock, after so long; all that is due is done."""
+        self.now_ms += wait_ms
+        if not self.store.is_begun():
+            self.store.begin(self.steps.storage.all_series())
+        names = self.store.due(self.now_ms, 100)
+        told = self.steps.take(self.store, {name: [] for name in names}, self.now_ms)
+        self.deliver(publication(self.store, told, self.steps.due, self.now_ms))
+
+    def settle(self) -> None:
+        """Let the clock pass every wait: the grace, the refresh, what is emitted again."""
+        for _ in range(4):
+            self.tick(40_000)
+
+    def _persist(self, out: OutgoingEvent) -> None:
+        if self.late is not None:
+            self.late.append(out)
+            return
+        attributes = {"id": out.id, "type": out.type, **out.extensions}
+        self.persist(Event(out.id, out.type, "/test", attributes, out.body))
+
+    def stored(self, *, retracted: bool = False) -> Told:
+        """What Postgres says holds, or was withdrawn."""
+        with psycopg.connect(self.database) as connection:
+            rows = connection.execute(
+                "SELECT pattern, start_us FROM patterns WHERE retracted = %s", (retracted,)
+            ).fetchall()
+        return {(name, start // MINUTE) for name, start in rows}
+
+    def heard(self) -> Told:
+        """What a consumer that keeps the highest revision of each id believes."""
+        highest: dict[str, Pattern] = {}
+        for each in self.emitted:
+            present = highest.get(each.id)
+            if present is None or each.revision > present.revision:
+                highest[each.id] = each
+            elif each.revision == present.revision:
+                assert replace(each, revision=0) == replace(present, revision=0)
+        return {(p.pattern, p.start_us // MINUTE) for p in highest.values() if not p.retracted}

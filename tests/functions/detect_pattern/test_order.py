@@ -1,0 +1,95 @@
+"""What is told depends on the candles at their highest revisions, and on nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import psycopg
+import redis
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from shared.candle import Candle
+from tests.functions.detect_pattern.house import MINUTE, House, candle, reference
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A batch as it comes: what befalls the stage before it, whether its emission is cut off."""
+
+    candles: Sequence[Candle]
+    wait_ms: int
+    flushed: bool
+    cut_off: bool
+    persist_stops: bool
+
+
+@st.composite
+def deliveries(draw: st.DrawFn) -> list[Delivery]:
+    """Candles of up to 60 minutes, some absent, some corrected: in any order, some repeated."""
+    minutes = draw(st.sampled_from([range(60), range(0, 60, 2), None])) or draw(
+        st.lists(st.integers(0, 60), min_size=1, max_size=60, unique=True)
+    )
+    versions = []
+    for minute in minutes:
+        closes = draw(st.lists(st.integers(100, 110), min_size=1, max_size=3))
+        versions += [candle(minute, close, n + 1) for n, close in enumerate(closes)]
+    again = draw(st.lists(st.sampled_from(versions)))
+    if draw(st.booleans()):
+        order = draw(st.permutations([*versions, *again]))
+    else:  # mostly as they happened, as candles come
+        swapped = {each: draw(st.integers(0, 9)) for each in versions}
+        order = sorted(versions, key=lambda c: (c.start_us // MINUTE + swapped[c], c.revision))
+        order += again
+    cuts = sorted(draw(st.sets(st.integers(0, len(order)), max_size=12)) | {0, len(order)})
+    return [
+        Delivery(
+            order[a:b],
+            draw(st.sampled_from([0, 0, 1_000, 5_000, 40_000])),
+            draw(st.integers(0, 9)) == 0,
+            draw(st.integers(0, 4)) == 0,
+            draw(st.integers(0, 3)) == 0,
+        )
+        for a, b in pairwise(cuts)
+    ]
+
+
+@settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(coming=deliveries())
+def test_any_order_repetition_and_loss_ends_in_the_same_patterns(
+    valkey: redis.Redis, database: str, coming: list[Delivery]
+) -> None:
+    """Over the real stores; Redis is lost, emissions are cut off and delivered again."""
+    valkey.flushdb()
+    with psycopg.connect(database) as connection:
+        for table in ("candles", "patterns", "applied_events"):
+            exists = connection.execute("SELECT to_regclass(%s)", (table,)).fetchone()
+            if exists and exists[0]:
+                connection.execute(f"TRUNCATE {table}".encode())
+    house = House(valkey, database)
+    try:
+        for delivery in coming:
+            if delivery.flushed:
+                valkey.flushdb()
+            if delivery.wait_ms > 30_000:  # the refresh counts on persist to be done by then
+                house.persist_goes_on()
+            house.tick(delivery.wait_ms)
+            if delivery.persist_stops:
+                house.persist_stops()
+            outcome = house.receive(delivery.candles)
+            if delivery.cut_off:
+                outcome = house.receive(delivery.candles)
+            house.deliver(outcome)
+        house.persist_goes_on()
+        house.settle()
+        expected = reference(each for delivery in coming for each in delivery.candles)
+        assert house.heard() == expected
+        assert house.stored() == expected
+    finally:
+        house.postgres.close()
