@@ -1,0 +1,60 @@
+"""detect-pattern: closed candles in; patterns, anomalies and alerts out."""
+
+from __future__ import annotations
+
+import os
+
+import functions_framework.aio
+from starlette.requests import Request
+from starlette.responses import Response
+
+from functions.detect_pattern.deliver import AT_ONCE, Delivery
+from functions.detect_pattern.detection import Detection, kind_of
+from functions.detect_pattern.handler import DetectPattern
+from functions.detect_pattern.judge import JudgeRules
+from functions.detect_pattern.publish import STAGE
+from functions.detect_pattern.settings import Settings
+from functions.detect_pattern.step import Steps
+from functions.detect_pattern.storage import Storage
+from functions.detect_pattern.store import Store
+from shared.adapter.app import Delegated
+from shared.adapter.wiring import event_app
+from shared.stores.postgres import Postgres
+from shared.stores.redis import connect, translated
+from shared.watchlist import Watched, Watchlist
+
+JUDGING = 4
+"""Events judged at once; the detectors keep one core busy each."""
+
+
+settings = Settings.from_env(os.environ)
+client = connect(settings.redis_url)
+postgres = Postgres(settings.database_url, size=JUDGING + AT_ONCE + 1)
+storage = Storage(postgres)
+detection = Detection(settings.detectors)
+rules = JudgeRules(
+    detection, kind_of, settings.detectors.lookback, settings.cooldown_us, settings.grace_ms
+)
+watchlist = Watchlist(client, settings.scanner_prefix)
+handler = DetectPattern(
+    Steps(storage, rules),
+    [Store(client, shard) for shard in range(settings.shards)],
+    Delivery(storage, settings.alert_hosts),
+    Watched(watchlist) if settings.watch == "watchlist" else None,
+)
+
+
+def ready() -> None:
+    """Raise TransientError while a store is away."""
+    postgres.check()
+    with translated():
+        client.ping()
+
+
+app = event_app(STAGE, handler, os.environ, concurrency=JUDGING + AT_ONCE, ready=ready)
+
+
+@functions_framework.aio.http
+async def detect_pattern(request: Request) -> Response:
+    """Answer one request: an event, a probe or a scrape."""
+    return Delegated(app)

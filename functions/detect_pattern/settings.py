@@ -1,0 +1,53 @@
+"""What detect-pattern reads from its environment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from functions.detect_pattern.detectors.settings import DetectorSettings
+from shared.settings import Environment
+from shared.watchlist import SCANNER_PREFIX
+
+
+@dataclass(frozen=True)
+class Settings:
+    """`watch`: all, or watchlist. `alert_hosts`: those that alerts may go to; none means any."""
+
+    redis_url: str = field(repr=False)
+    database_url: str = field(repr=False)
+    shards: int
+    detectors: DetectorSettings
+    cooldown_us: int
+    grace_ms: int
+    watch: str
+    scanner_prefix: str
+    alert_hosts: frozenset[str]
+
+    @classmethod
+    def from_env(cls, mapping: Mapping[str, str]) -> Settings:
+        """Read and check. Raises SettingsError."""
+        env = Environment(mapping)
+        settings = cls(
+            redis_url=env.text("REDIS_URL"),
+            database_url=env.text("DATABASE_URL"),
+            shards=env.integer("SHARDS", 1, 1, 1024),
+            detectors=DetectorSettings.read(env),
+            cooldown_us=env.integer("PATTERN_COOLDOWN_S", 300, 0, 86_400) * 1_000_000,
+            grace_ms=env.integer("PATTERN_GAP_GRACE_MS", 3_000, 0, 3_600_000),
+            watch=env.parsed("PATTERN_WATCH", "all", _watch),
+            scanner_prefix=env.text("SCANNER_PREFIX", SCANNER_PREFIX),
+            alert_hosts=env.parsed("ALERT_HOSTS", "", _names),
+        )
+        env.check()
+        return settings
+
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(name.strip() for name in text.split(",") if name.strip())
+
+
+def _watch(text: str) -> str:
+    if text not in ("all", "watchlist"):
+        raise ValueError(f"{text!r} is neither all nor watchlist")
+    return text

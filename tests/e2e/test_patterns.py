@@ -1,0 +1,142 @@
+"""Drawn candles sent as ticks become patterns; a correction withdraws them; losses cost nothing."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import os
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import redis
+
+from tests.e2e.client import candles, eventually, fresh_symbol, rows, send_udp
+from tests.platform import kandle
+
+MINUTE_MS = 60_000
+DAY_MS = 1_700_000_040_000 // MINUTE_MS * MINUTE_MS
+
+# Falls for ten minutes, then an up candle whose body swallows the last down candle's.
+ENGULFING = [
+    *[(110 - n, 110.2 - n, 108.8 - n, 109 - n) for n in range(20)],
+    (89.0, 94.2, 88.9, 94.0),
+]
+
+
+def lines(symbol: str, drawn: Sequence[tuple[float, ...]], first: int = 0) -> list[str]:
+    """Four ticks a minute: open, high, low, close."""
+    found = []
+    for minute, prices in enumerate(drawn, first):
+        for n, price in enumerate(prices):
+            time_ms = DAY_MS + minute * MINUTE_MS + n * 10_000
+            found.append(f"{symbol},{price:.2f},10,{time_ms},buy,{minute * 10 + n + 1}")
+    return found
+
+
+def patterns(database: str, symbol: str) -> set[tuple[str, int, bool]]:
+    """Name, minute of the completing candle, and whether it was retracted."""
+    found = rows(
+        database,
+        "SELECT pattern, start_us / 60000000, retracted FROM patterns"
+        " WHERE instrument = %s AND timeframe = '1m'",
+        symbol,
+    )
+    first = DAY_MS // MINUTE_MS
+    return {(name, minute - first, retracted) for name, minute, retracted in found}
+
+
+def test_drawn_candles_are_found_and_a_late_tick_withdraws_them(pipeline: dict[str, str]) -> None:
+    """A bullish engulfing at minute 20; a late tick makes its close low again."""
+    symbol, database = fresh_symbol("ENGULF"), pipeline["DATABASE_URL"]
+    send_udp(pipeline["UDP_ADDR"], lines(symbol, ENGULFING))
+    wanted = ("cdl_engulfing", 20, False)
+    found = eventually(lambda: patterns(database, symbol), lambda f: wanted in f, 60)
+    assert wanted in found
+    late = f"{symbol},88.95,1,{DAY_MS + 20 * MINUTE_MS + 59_000},sell,999"
+    send_udp(pipeline["UDP_ADDR"], [late])
+    gone = ("cdl_engulfing", 20, True)
+    found = eventually(lambda: patterns(database, symbol), lambda f: gone in f, 60)
+    assert gone in found
+
+
+def test_a_killed_stage_and_a_lost_redis_lose_and_double_nothing(pipeline: dict[str, str]) -> None:
+    """The same candles, once in peace and once with kills: the same patterns, each once."""
+    database = pipeline["DATABASE_URL"]
+    calm, rough = fresh_symbol("CALM"), fresh_symbol("ROUGH")
+    drawn = [tuple(p + 30 * (n // 21 % 2) for p in ENGULFING[n % 21]) for n in range(84)]
+    send_udp(pipeline["UDP_ADDR"], lines(calm, drawn))
+    directory = ("--data-dir", pipeline["DATA_DIR"])
+    for part in range(4):
+        here = drawn[part * 21 : part * 21 + 21]
+        send_udp(pipeline["UDP_ADDR"], lines(rough, here, part * 21))
+        enough = part * 21 + 10
+        eventually(lambda: len(candles(pipeline["API_URL"], rough)), enough.__le__, 60)
+        if part % 2 == 0:
+            status = json.loads(kandle("status", "--json", *directory).stdout)
+            pids = {each["name"]: each["pid"] for each in status["components"]}
+            os.kill(pids["detect-pattern"], signal.SIGKILL)
+        else:
+            redis.Redis.from_url(pipeline["REDIS_URL"]).flushdb()
+
+    def both() -> tuple[Any, Any]:
+        return patterns(database, calm), patterns(database, rough)
+
+    def same(found: tuple[Any, Any]) -> bool:
+        here = {each for each in found[1] if not each[2]}
+        return len(found[0]) > 5 and {each for each in found[0] if not each[2]} == here
+
+    in_peace, in_storm = eventually(both, same, 100)
+    assert len(in_peace) > 5
+    assert {each for each in in_storm if not each[2]} == {e for e in in_peace if not e[2]}
+
+
+@contextmanager
+def webhook(refusals: int) -> Iterator[tuple[str, list[tuple[str, Any]]]]:
+    """An address that takes CloudEvents after so many refusals, and what it took."""
+    taken: list[tuple[str, Any]] = []
+    left = [refusals]
+
+    class Hook(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            left[0] -= 1
+            if left[0] < 0:
+                taken.append((self.headers["ce-id"], body))
+            self.send_response(503 if left[0] >= 0 else 204)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hook) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}/hook", taken
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize("refusals", [2])
+def test_an_alert_is_told_once_where_its_number_is_crossed(
+    pipeline: dict[str, str], refusals: int
+) -> None:
+    """Two crossings, one of them back; the sink refuses at first; a removed rule is silent."""
+    symbol = fresh_symbol("ALERT")
+    url = ("--database-url", pipeline["DATABASE_URL"])
+    with webhook(refusals) as (sink, taken):
+        added = kandle("alert", "add", f"{symbol} close > 100", "--sink", sink, *url)
+        assert symbol in added.stdout
+        closes = [99, 101, 102, 99, 98, 103, 104]
+        drawn = [(c, c + 1, c - 1, c) for c in closes]
+        send_udp(pipeline["UDP_ADDR"], lines(symbol, drawn))
+        eventually(lambda: len({id_ for id_, _ in taken}), lambda n: n >= 2, 60)
+        told = {body["data"]["candle_start"]: body["data"]["value"] for _, body in taken}
+        assert told == {DAY_MS + MINUTE_MS: "101", DAY_MS + 5 * MINUTE_MS: "103"}
+        listed = kandle("alert", "list", *url).stdout
+        rule_id = next(row.split()[0] for row in listed.splitlines() if symbol in row)
+        kandle("alert", "remove", rule_id, *url)
+        assert symbol not in kandle("alert", "list", *url).stdout
