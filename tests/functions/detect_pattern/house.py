@@ -16,8 +16,10 @@ from functions.detect_pattern.series import Kept, Name
 from functions.detect_pattern.step import Steps
 from functions.detect_pattern.storage import Storage
 from functions.detect_pattern.store import Store
+from functions.persist.feeds import FeedWriter
 from functions.persist.handler import Persist
 from functions.persist.patterns import PatternWriter
+from functions.persist.quotes import QuoteWriter
 from functions.persist.writer import Writer
 from shared import events
 from shared.adapter.app import Outcome
@@ -102,7 +104,12 @@ class House:
         self.postgres = Postgres(database)
         self.store = Store(client, 0)
         self.steps = Steps(Storage(self.postgres), rules)
-        self.persist = Persist(Writer(self.postgres), PatternWriter(self.postgres))
+        self.persist = Persist(
+            Writer(self.postgres),
+            PatternWriter(self.postgres),
+            FeedWriter(self.postgres),
+            QuoteWriter(self.postgres),
+        )
         self.now_ms = NOW_MS
         self.emitted: list[Pattern] = []
         self.alerts: list[str] = []
