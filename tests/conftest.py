@@ -9,10 +9,15 @@ from pathlib import Path
 import psycopg
 import pytest
 import redis
+from hypothesis import settings
 
 from tests.platform import running
 
 _numbers = itertools.count()
+
+# How long an example takes says something of the machine, not of the code.
+settings.register_profile("kandle", deadline=None)
+settings.load_profile("kandle")
 
 BROKER = """
 apiVersion: v1

@@ -25,6 +25,7 @@ BlockKey = tuple[str, int, str]
 """Instrument, minute since 1970 UTC, block: `i<n>` of integers, `t<n>` of texts."""
 
 _BLOCK_BITS: Final = 12
+_IN_BLOCK: Final = (1 << _BLOCK_BITS) - 1
 _TEXT_BUCKETS: Final = 64
 
 
@@ -53,19 +54,14 @@ class SeenTrades:
         """Return the set with further ids, runs joined where they touch."""
         fresh = np.unique(ids)
         fresh = fresh[~self.contains(fresh)]
-        start = np.concatenate([self.start, fresh])
-        length = np.concatenate([self.length, np.ones(len(fresh), dtype=np.int64)])
-        order = np.argsort(start)
-        start, length = start[order], length[order]
-        if len(start):
-            begins = np.flatnonzero(np.append(True, start[1:] != start[:-1] + length[:-1]))
-            start, length = start[begins], np.add.reduceat(length, begins)
-        return SeenTrades(start, length, self.texts | texts)
+        return SeenTrades(*_joined(self.start, self.length, fresh), self.texts | texts)
 
     def encode(self) -> bytes:
         """Return the stored form."""
+        start = self.start.copy()
+        start[1:] -= self.start[:-1]
         return state_pb2.SeenTrades(
-            start=np.diff(self.start, prepend=np.int64(0)).tolist(),
+            start=start.tolist(),
             length=self.length.tolist(),
             text=sorted(self.texts),
         ).SerializeToString()
@@ -100,12 +96,14 @@ def _blocks(ticks: Ticks, rows: NDArray[np.int64]) -> Iterator[tuple[str, NDArra
     integers = rows[kind == INTEGER_ID]
     if len(integers):
         block = ticks.trade_id[integers] >> _BLOCK_BITS
-        order = np.argsort(block, kind="stable")
-        block = block[order]
-        firsts = np.flatnonzero(np.append(True, block[1:] != block[:-1]))
-        parts = np.split(integers[order], firsts[1:])
-        for number, part in zip(block[firsts].tolist(), parts, strict=True):
-            yield f"i{number}", part
+        if (block[1:] < block[:-1]).any():
+            order = np.argsort(block, kind="stable")
+            block, integers = block[order], integers[order]
+        lasts = np.append(np.flatnonzero(block[1:] != block[:-1]), len(block) - 1)
+        first = 0
+        for number, last in zip(block[lasts].tolist(), lasts.tolist(), strict=True):
+            yield f"i{number}", integers[first : last + 1]
+            first = last + 1
     texts: dict[str, list[int]] = {}
     for row in rows[kind == TEXT_ID].tolist():
         bucket = zlib.crc32(ticks.text_at(row).encode()) % _TEXT_BUCKETS
@@ -124,23 +122,67 @@ def unseen(
     Of a trade that stands in the batch twice, the first in the total order counts.
     """
     keep = np.ones(len(ticks), dtype=bool)
-    grown: dict[BlockKey, SeenTrades] = {}
-    for key, rows in blocks.items():
+    integers = {key: rows for key, rows in blocks.items() if key[2].startswith("i")}
+    grown = _unseen_integers(ticks, integers, seen, keep) if integers else {}
+    for key in blocks.keys() - integers.keys():
         known = seen[key]
-        if key[2].startswith("i"):
-            ids = ticks.trade_id[rows]
-            fresh = np.zeros(len(ids), dtype=bool)
-            fresh[np.unique(ids, return_index=True)[1]] = True
-            fresh &= ~known.contains(ids)
-            keep[rows] = fresh
-            if fresh.any():
-                grown[key] = known.with_ids(ids[fresh], frozenset())
-        else:
-            texts: set[str] = set()
-            for row in rows.tolist():
-                text = ticks.text_at(row)
-                keep[row] = text not in known.texts and text not in texts
-                texts.add(text)
-            if texts - known.texts:
-                grown[key] = known.with_ids(np.zeros(0, dtype=np.int64), frozenset(texts))
+        texts: set[str] = set()
+        for row in blocks[key].tolist():
+            text = ticks.text_at(row)
+            keep[row] = text not in known.texts and text not in texts
+            texts.add(text)
+        if texts - known.texts:
+            grown[key] = known.with_ids(np.zeros(0, dtype=np.int64), frozenset(texts))
     return keep, grown
+
+
+def _unseen_integers(
+    ticks: Ticks,
+    blocks: Mapping[BlockKey, NDArray[np.int64]],
+    seen: Mapping[BlockKey, SeenTrades],
+    keep: NDArray[np.bool_],
+) -> dict[BlockKey, SeenTrades]:
+    """Do it for all blocks at once: block n's ids become those from n x 2^_BLOCK_BITS on.
+
+    Writes the rows that repeat a trade into `keep`.
+    """
+    known = [seen[key] for key in blocks]
+    rows = np.concatenate(list(blocks.values()))
+    place = np.repeat(np.arange(len(blocks)), [len(of_block) for of_block in blocks.values()])
+    ids, first = np.unique(
+        (place << _BLOCK_BITS) + (ticks.trade_id[rows] & _IN_BLOCK), return_index=True
+    )
+    place = np.repeat(np.arange(len(known)), [len(of_block.start) for of_block in known])
+    start = np.concatenate([of_block.start for of_block in known])
+    every = SeenTrades(
+        (place << _BLOCK_BITS) + (start & _IN_BLOCK),
+        np.concatenate([of_block.length for of_block in known]),
+        frozenset(),
+    )
+    fresh = ~every.contains(ids)
+    keep[rows] = False
+    keep[rows[first[fresh]]] = True
+    start, length = _joined(every.start, every.length, ids[fresh])
+    bounds = np.searchsorted(start, np.arange(len(known) + 1) << _BLOCK_BITS).tolist()
+    changed = np.bincount(ids[fresh] >> _BLOCK_BITS, minlength=len(known)) > 0
+    grown = {}
+    for n, key in enumerate(blocks):
+        if changed[n]:
+            some = slice(bounds[n], bounds[n + 1])
+            begin = int(key[2][1:]) << _BLOCK_BITS
+            of_block = (start[some] & _IN_BLOCK) + begin
+            grown[key] = SeenTrades(of_block, length[some], known[n].texts)
+    return grown
+
+
+def _joined(start: Int64s, length: Int64s, ids: Int64s) -> tuple[Int64s, Int64s]:
+    """Return the runs with further ids, joined where they touch within a block."""
+    start = np.concatenate([start, ids])
+    length = np.concatenate([length, np.ones(len(ids), dtype=np.int64)])
+    order = np.argsort(start, kind="stable")
+    start, length = start[order], length[order]
+    if not len(start):
+        return start, length
+    touches = (start[1:] == start[:-1] + length[:-1]) & ((start[1:] & _IN_BLOCK) != 0)
+    begins = np.flatnonzero(np.append(True, ~touches))
+    return start[begins], np.add.reduceat(length, begins)

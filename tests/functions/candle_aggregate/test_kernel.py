@@ -121,3 +121,46 @@ def test_each_trade_counts_once_however_often_it_comes(
             counted += [(entry.name, int(i)) for i in kept.trade_id[run]]
     assert len(counted) == len(set(counted))
     assert {i for _, i in counted} >= {t.trade_id for batch in batches for t in batch}
+
+
+EDGES = [n * 4096 + d for n in (0, 1, 7) for d in (-2, -1, 0, 1)] + [-(2**63), 2**63 - 1]
+
+
+@given(
+    st.lists(
+        st.lists(
+            st.tuples(st.sampled_from("AB"), st.integers(0, 2), st.sampled_from(EDGES)),
+            min_size=1,
+            max_size=30,
+        ),
+        max_size=6,
+    )
+)
+def test_trades_are_told_apart_by_instrument_minute_and_id(
+    batches: list[list[tuple[str, int, int]]],
+) -> None:
+    """At the ends of blocks and of 64 bits too; what was seen is the plain set of them."""
+    seen: dict[BlockKey, SeenTrades] = {}
+    plain: set[tuple[str, int, int]] = set()
+    for batch in batches:
+        columns = as_columns(
+            [Tick(name, minute * MINUTE, id_, 1, 1, 0) for name, minute, id_ in batch]
+        )
+        blocks = trades_by_block(columns)
+        for key in blocks:
+            seen.setdefault(key, SeenTrades.none())
+        keep, grown = unseen(columns, blocks, seen)
+        assert all(len(grown[key].start) for key in grown)
+        seen.update((key, SeenTrades.decode(each.encode())) for key, each in grown.items())
+        trades = sorted(batch)
+        first = [trade not in plain and trades.index(trade) == n for n, trade in enumerate(trades)]
+        assert keep.tolist() == first
+        plain |= set(batch)
+    everything = np.array(EDGES)
+    found = {
+        (name, minute, id_)
+        for (name, minute, block), trades in seen.items()
+        for id_ in everything[trades.contains(everything)].tolist()
+        if id_ >> 12 == int(block[1:])
+    }
+    assert found == plain
