@@ -92,6 +92,14 @@ STOCKS_MONITORED: Final = Gauge(
 )
 
 PATTERNS_STORED: Final = Counter("kandle_patterns_stored", "Patterns written to Postgres.")
+LAKE_SEGMENTS: Final = Counter("kandle_lake_segments", "Tick segments copied to the lake.")
+LAKE_COMPACTED: Final = Counter("kandle_lake_compacted", "Hours of ticks compacted.")
+LAKE_DROPPED: Final = Counter(
+    "kandle_lake_dropped", "Day partitions of ticks, and candles, that left Postgres.", ["what"]
+)
+LAKE_DIFFERS: Final = Counter(
+    "kandle_lake_differs", "Files that were not what they must be when read back: must stay 0."
+)
 EVENTS_REPEATED: Final = Counter(
     "kandle_events_repeated", "Events that had been applied before.", ["stage"]
 )

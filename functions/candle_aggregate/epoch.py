@@ -6,10 +6,13 @@ from functions.candle_aggregate.apply import Rules
 from functions.candle_aggregate.rebuild import rebuild
 from functions.candle_aggregate.store import Store
 from shared.errors import TransientError
+from shared.lake.cold import NO_LAKE, Cold
 from shared.stores.postgres import Postgres
 
 
-def current_epoch(store: Store, postgres: Postgres, rules: Rules, now_us: int) -> int:
+def current_epoch(
+    store: Store, postgres: Postgres, rules: Rules, now_us: int, cold: Cold = NO_LAKE
+) -> int:
     """Return the shard's epoch; where there is none, rebuild the state from Postgres first.
 
     One holder rebuilds; for the others the event is to be delivered again (TransientError).
@@ -17,7 +20,7 @@ def current_epoch(store: Store, postgres: Postgres, rules: Rules, now_us: int) -
     epoch = store.epoch()
     if epoch is not None:
         return epoch
-    rebuild(store, postgres, rules, now_us)
+    rebuild(store, postgres, rules, now_us, cold)
     epoch = store.epoch()
     if epoch is None:
         raise TransientError("Redis did not keep the epoch")

@@ -24,13 +24,13 @@ from shared import events, metrics
 from shared.adapter.app import Outcome
 from shared.adapter.event import Event
 from shared.errors import PermanentError, TransientError
+from shared.lake.cold import NO_LAKE, Cold
 from shared.late import encode_late
 from shared.stores.postgres import Postgres
 from shared.ticks import Ticks
 
 log = logging.getLogger(__name__)
 
-CLOCK_MAX_AGE_S: Final = 5.0
 GROUP_TICKS: Final = 100_000
 EVICT_EACH_S: Final = 5
 REPAIR_EACH_S: Final = 2
@@ -47,6 +47,7 @@ class Aggregate:
     postgres: Postgres
     epoch_of: Callable[[Store], int]
     conflation: Conflation
+    cold: Cold = NO_LAKE
     groups: dict[int, Group] = field(default_factory=dict)
     groups_lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -104,7 +105,7 @@ class Aggregate:
 
     def _clock(self, event: Event) -> Outcome:
         now_us = time.time_ns() // 1000
-        if event.age_s(now_us) > CLOCK_MAX_AGE_S:
+        if event.age_s(now_us) > events.CLOCK_MAX_AGE_S:
             return Outcome()
         return Outcome.together(self._due(now_us))
 
@@ -132,9 +133,9 @@ class Aggregate:
             for applied in reconcile(store, self.postgres, self.rules, epoch, now_us):
                 yield self._published(store, applied, now_us)
         if second % SAMPLE_EACH_S == 0:
-            sample(store, self.postgres, self.rules, now_us)
+            sample(store, self.postgres, self.rules, now_us, self.cold)
         if second % REPAIR_EACH_S == 0 and store is self.stores[0]:
-            yield repair(self.stores, self.postgres, self.rules, now_us)
+            yield repair(self.stores, self.postgres, self.rules, now_us, self.cold)
         judged = judge_gaps(store, self.postgres, self.rules, epoch, now_us)
         shown = self.conflation.offer(judged.open.values(), now_us)
         yield publication(store, judged.closed, shown=shown)

@@ -19,10 +19,12 @@ from functions.candle_aggregate.publish import STAGE
 from functions.candle_aggregate.store import Store
 from shared.adapter.app import Delegated
 from shared.adapter.wiring import event_app
+from shared.lake.cold import Cold
 from shared.settings import Environment
 from shared.state import Keys
 from shared.stores.postgres import Postgres
 from shared.stores.redis import connect
+from shared.stores.s3 import S3Access
 from shared.timeframes import DEFAULT_LADDER, parse_ladder
 
 WAITING_TOGETHER = 24
@@ -35,6 +37,7 @@ class Settings:
 
     redis_url: str = field(repr=False)
     database_url: str = field(repr=False)
+    s3: S3Access = field(repr=False)
     rules: Rules
     show_every_us: int
 
@@ -45,6 +48,7 @@ class Settings:
         settings = cls(
             redis_url=env.text("REDIS_URL"),
             database_url=env.text("DATABASE_URL"),
+            s3=S3Access.from_mapping(mapping),
             rules=Rules(
                 ladder=env.parsed("TIMEFRAMES", DEFAULT_LADDER, parse_ladder),
                 allowed_lateness_us=env.integer("ALLOWED_LATENESS_MS", 2_000, 0, 3_600_000) * 1000,
@@ -62,12 +66,13 @@ class Settings:
 settings = Settings.from_env(os.environ)
 client = connect(settings.redis_url)
 postgres = Postgres(settings.database_url, size=2 * settings.rules.shards + 4)
+cold = Cold(settings.s3)
 stores = [Store(client, Keys(shard)) for shard in range(settings.rules.shards)]
 
 
 def epoch_of(store: Store) -> int:
     """Return a shard's epoch; rebuild its state where it is lost."""
-    return current_epoch(store, postgres, settings.rules, time.time_ns() // 1000)
+    return current_epoch(store, postgres, settings.rules, time.time_ns() // 1000, cold)
 
 
 def ready() -> None:
@@ -78,7 +83,7 @@ def ready() -> None:
 
 app = event_app(
     STAGE,
-    Aggregate(settings.rules, stores, postgres, epoch_of, Conflation(settings.show_every_us)),
+    Aggregate(settings.rules, stores, postgres, epoch_of, Conflation(settings.show_every_us), cold),
     os.environ,
     concurrency=WAITING_TOGETHER,
     ready=ready,

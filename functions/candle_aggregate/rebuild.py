@@ -9,6 +9,7 @@ until then every event is answered 503, and a rebuild that is cut off begins ane
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from typing import Final
 
 from psycopg import Connection, IsolationLevel
@@ -25,6 +26,8 @@ from functions.candle_aggregate.recompute import Recomputed, recompute
 from functions.candle_aggregate.store import Step, Store, Versioned
 from shared.errors import TransientError
 from shared.kernel import partial_candles, rolled_up
+from shared.lake.cold import NO_LAKE, Cold
+from shared.lake.plan import hold_partitions
 from shared.state import MISSING, end_us, pack, shard_of
 from shared.stores.postgres import Postgres, next_epoch, try_lock
 from shared.stores.segments import ticks_of_event, ticks_of_range
@@ -37,9 +40,12 @@ NEVER_US: Final = 2**63 - 1
 """For an instrument of another shard: all of its ticks are older than what was rebuilt here."""
 
 
-def rebuild(store: Store, postgres: Postgres, rules: Rules, now_us: int) -> None:
+def rebuild(
+    store: Store, postgres: Postgres, rules: Rules, now_us: int, cold: Cold = NO_LAKE
+) -> None:
     """Build a shard's state. Raises TransientError while another does, or a store is away."""
     with postgres.connection(isolation=IsolationLevel.REPEATABLE_READ) as connection:
+        hold_partitions(connection)
         if not try_lock(connection, rebuild_lock(store)):
             raise TransientError("the live state is being rebuilt")
         if store.epoch() is not None:
@@ -48,14 +54,25 @@ def rebuild(store: Store, postgres: Postgres, rules: Rules, now_us: int) -> None
         store.clear()
         candles = 0
         begins: dict[str, int] = {}
-        for name, last_us in _instruments(connection, store.keys.shard, rules.shards):
+        for name, last_us, gone in _instruments(connection, store.keys.shard, rules.shards):
             # The interval before the last one too: its candles may be open, or not emitted yet.
             longest = rules.ladder[-1]
-            first_us = begins[name] = longest.start_us(last_us) - longest.length_us
-            found = recompute(
-                ticks_of_range(connection, name, first_us, last_us + 1), rules.ladder, now_us
+            first_us = longest.start_us(last_us) - longest.length_us
+            ticks = ticks_of_range(
+                connection, name, last_us if gone else first_us, last_us + 1, cold
             )
-            store.fill(_step(store, rules, epoch, name, first_us, found, now_us))
+            found = recompute(ticks, rules.ladder, now_us)
+            if gone:
+                found.candles.clear()
+                found.seen.clear()
+            floors = {
+                timeframe.name: timeframe.start_us(last_us) + timeframe.length_us
+                if gone
+                else first_us
+                for timeframe in rules.ladder
+            }
+            begins[name] = max(floors.values())
+            store.fill(_step(store, rules, epoch, name, floors, found, now_us))
             candles += len(found.candles)
         markers = _markers(connection, store, rules)
         with postgres.connection() as other:
@@ -73,11 +90,20 @@ def rebuild_lock(store: Store) -> str:
     return f"kandle rebuild {store.keys.shard}"
 
 
-def _instruments(connection: Connection, shard: int, shards: int) -> list[tuple[str, int]]:
+def _instruments(connection: Connection, shard: int, shards: int) -> list[tuple[str, int, bool]]:
+    """Return instruments, the time of the last tick of each, and whether its day left Postgres.
+
+    Of those that did no candle is live: a tick that comes for one is late, and the candle repaired.
+    """
     rows = connection.execute(
-        "SELECT instrument, max(last_time_us) FROM tick_segments GROUP BY instrument"
+        "SELECT instrument, max(last_us), EXISTS (SELECT FROM cold_days"
+        " WHERE day = date '1970-01-01' + floor(max(last_us) / 86400000000.0)::int)"
+        " FROM (SELECT instrument, max(last_time_us) AS last_us FROM tick_segments"
+        " GROUP BY instrument UNION ALL SELECT instrument, max(max_time_us) FROM lake_files"
+        " WHERE superseded_at IS NULL AND bucket = 'ticks' GROUP BY instrument) AS known"
+        " GROUP BY instrument"
     ).fetchall()
-    return [(name, last) for name, last in rows if shard_of(name, shards) == shard]
+    return [row for row in rows if shard_of(row[0], shards) == shard]
 
 
 def _step(
@@ -85,14 +111,14 @@ def _step(
     rules: Rules,
     epoch: int,
     name: str,
-    first_us: int,
+    floors: Mapping[str, int],
     found: Recomputed,
     now_us: int,
 ) -> Step:
     step = Step()
     instrument = found.instruments[name]
-    for timeframe in rules.ladder:
-        instrument = instrument.raised(timeframe.name, first_us)
+    for timeframe, floor_us in floors.items():
+        instrument = instrument.raised(timeframe, floor_us)
     step.write(store.keys.instrument(name), _ABSENT, pack(1, instrument.encode()))
     step.index("SADD", store.keys.instruments, name)
     limit = instrument.watermark_us - rules.allowed_lateness_us

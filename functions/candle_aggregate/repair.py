@@ -17,6 +17,7 @@ from shared.adapter.app import Outcome
 from shared.candle import Candle, CandleState
 from shared.gaps import touches
 from shared.kernel import CandleKey
+from shared.lake.cold import NO_LAKE, Cold
 from shared.state import end_us, shard_of
 from shared.stores.postgres import Postgres, next_epoch, try_lock
 from shared.stores.segments import ticks_of_range
@@ -31,7 +32,9 @@ _DUE: Final = """
 """A repair waits until the ticks of its event are stored."""
 
 
-def repair(stores: list[Store], postgres: Postgres, rules: Rules, now_us: int) -> Outcome:
+def repair(
+    stores: list[Store], postgres: Postgres, rules: Rules, now_us: int, cold: Cold = NO_LAKE
+) -> Outcome:
     """Recompute queued candles, one holder at a time; the queue is struck once they are emitted.
 
     A candle that is in the state again is left to it. Raises TransientError.
@@ -55,7 +58,7 @@ def repair(stores: list[Store], postgres: Postgres, rules: Rules, now_us: int) -
             candle
             for key in keys
             if not _is_live(stores, key)
-            and (candle := recomputed(connection, rules, key, epoch, now_us)) is not None
+            and (candle := recomputed(connection, rules, key, epoch, now_us, cold)) is not None
         ]
 
     def confirmed() -> None:
@@ -71,12 +74,17 @@ def repair(stores: list[Store], postgres: Postgres, rules: Rules, now_us: int) -
 
 
 def recomputed(
-    connection: Connection, rules: Rules, key: CandleKey, epoch: int, now_us: int
+    connection: Connection,
+    rules: Rules,
+    key: CandleKey,
+    epoch: int,
+    now_us: int,
+    cold: Cold = NO_LAKE,
 ) -> Candle | None:
     """Return a candle as the stored ticks define it, closed, or None without any tick."""
     name, timeframe_name, start_us = key
     timeframe = rules.timeframe(timeframe_name)
-    batches = ticks_of_range(connection, name, start_us, end_us(timeframe, start_us))
+    batches = ticks_of_range(connection, name, start_us, end_us(timeframe, start_us), cold)
     found = recompute(batches, (timeframe,), now_us).candles.get(key)
     if found is None:
         return None

@@ -13,6 +13,7 @@ from functions.candle_aggregate.store import Store
 from shared import metrics
 from shared.candle import Bar, CandleState
 from shared.kernel import CandleKey
+from shared.lake.cold import NO_LAKE, Cold
 from shared.state import end_us
 from shared.stores.postgres import Postgres
 from shared.stores.segments import ticks_of_range
@@ -24,7 +25,9 @@ SETTLED_US: Final = 120_000_000
 """A candle that was touched more recently may have ticks that are not stored, or not reconciled."""
 
 
-def sample(store: Store, postgres: Postgres, rules: Rules, now_us: int) -> list[CandleKey]:
+def sample(
+    store: Store, postgres: Postgres, rules: Rules, now_us: int, cold: Cold = NO_LAKE
+) -> list[CandleKey]:
     """Recompute some closed candles of the base timeframe; return those that differ.
 
     A difference is logged and counted (`kandle_candles_differ_total`): it must never happen.
@@ -44,7 +47,7 @@ def sample(store: Store, postgres: Postgres, rules: Rules, now_us: int) -> list[
         if not state.closed or now_us - state.touched_us < SETTLED_US:
             continue
         with postgres.connection() as connection:
-            ticks = ticks_of_range(connection, name, key[2], end_us(base, key[2]))
+            ticks = ticks_of_range(connection, name, key[2], end_us(base, key[2]), cold)
             found = recompute(ticks, (base,), now_us).candles.get(key)
         after = store.read([redis_key])[redis_key].value
         if after == blob and (found is None or not _same(found.bar, state.bar)):

@@ -11,6 +11,8 @@ from psycopg import sql
 from psycopg.rows import class_row
 
 from shared.candle import Candle, CandleState
+from shared.lake.cold import NO_LAKE, Cold
+from shared.lake.manifest import cold_candle_files
 from shared.schema import state_pb2
 from shared.state import Keys, shard_of, unpack
 from shared.stores.postgres import Postgres
@@ -43,6 +45,7 @@ class KeptCandles:
     postgres: Postgres
     client: redis.Redis
     shards: int
+    cold: Cold = NO_LAKE
 
     def batches(self, wanted: Wanted, size: int) -> Iterator[list[Candle]]:
         """Yield all of them, at most `size` at a time."""
@@ -67,7 +70,8 @@ class KeptCandles:
         """
         found: dict[int, Candle] = {}
         # Redis first: a candle that is persisted meanwhile is then found in both, not in neither.
-        for candle in [*self._live(wanted, count), *self._stored(wanted, count)]:
+        candles = [*self._live(wanted, count), *self._stored(wanted, count)]
+        for candle in [*candles, *self._in_lake(wanted, count)]:
             present = found.get(candle.start_us)
             if present is None or candle.revision > present.revision:
                 found[candle.start_us] = candle
@@ -119,3 +123,12 @@ class KeptCandles:
             connection.cursor(row_factory=class_row(Candle)) as cursor,
         ):
             return cursor.execute(statement, bounds).fetchall()
+
+    def _in_lake(self, wanted: Wanted, count: int) -> list[Candle]:
+        with self.postgres.connection() as connection:
+            files = cold_candle_files(
+                connection, wanted.symbol, wanted.timeframe.name, wanted.from_us, wanted.to_us
+            )
+        if not files:
+            return []
+        return self.cold.candles(files, wanted.from_us, wanted.to_us, count, newest=wanted.newest)

@@ -22,9 +22,11 @@ from functions.history_query.tick_slices import TickSlices
 from functions.history_query.topics import candles, feeds, latest, prices, symbols
 from shared.adapter.app import Delegated
 from shared.adapter.wiring import configure_logging
+from shared.lake.cold import Cold
 from shared.settings import Environment
 from shared.stores.postgres import Postgres
 from shared.stores.redis import connect, translated
+from shared.stores.s3 import S3Access
 from shared.timeframes import DEFAULT_LADDER, Timeframe, parse_ladder
 
 
@@ -37,6 +39,8 @@ class Settings:
     ladder: tuple[Timeframe, ...]
     shards: int
     allowed_lateness_us: int
+    s3: S3Access = field(repr=False)
+    cold_scans: int
 
     @classmethod
     def from_env(cls, mapping: Mapping[str, str]) -> Settings:
@@ -48,6 +52,8 @@ class Settings:
             ladder=env.parsed("TIMEFRAMES", DEFAULT_LADDER, parse_ladder),
             shards=env.integer("SHARDS", 1, 1, 1024),
             allowed_lateness_us=env.integer("ALLOWED_LATENESS_MS", 2_000, 0, 3_600_000) * 1000,
+            s3=S3Access.from_mapping(mapping),
+            cold_scans=env.integer("COLD_SCANS", 2, 1, 64),
         )
         env.check()
         return settings
@@ -66,8 +72,9 @@ def ready() -> None:
         client.ping()
 
 
-kept = KeptCandles(postgres, client, settings.shards)
-slices = TickSlices(postgres)
+cold = Cold(settings.s3, scans=settings.cold_scans)
+kept = KeptCandles(postgres, client, settings.shards, cold)
+slices = TickSlices(postgres, cold)
 pages = CandlePages(kept, slices, settings.ladder, settings.allowed_lateness_us)
 app = api(
     [

@@ -8,12 +8,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from functions.history_query.columns import MINUTE_US, Trades
 from functions.history_query.cursors import TickCursor
 from functions.history_query.parameters import TickPage
 from functions.history_query.tick_slices import TickSlices
 from shared.decimals import from_mantissa, to_text
 from shared.order import OrderKey
+from shared.trades import MINUTE_US, Trades
 
 _FIRST_WIDTH_US: Final = MINUTE_US
 

@@ -15,18 +15,12 @@ from psycopg.adapt import Loader
 from psycopg.pq import Format
 from psycopg.rows import class_row
 
-from functions.history_query.columns import (
-    MINUTE_US,
-    Rows,
-    Segment,
-    TradeIds,
-    Trades,
-    concatenated,
-    rows_of,
-    trades_of,
-)
+from functions.history_query.columns import Segment, rows_of
 from shared.errors import TransientError
+from shared.lake.cold import NO_LAKE, Cold
+from shared.lake.plan import HOT, plan_ticks
 from shared.stores.postgres import Postgres
+from shared.trades import MINUTE_US, Rows, TradeIds, Trades, concatenated, trades_of
 
 DAY_US: Final = 86_400_000_000
 
@@ -48,7 +42,7 @@ _OVERLAP: Final = (
     " FROM tick_segments WHERE instrument = %(symbol)s"
     " AND first_time_us >= %(day_us)s AND first_time_us < %(to_us)s AND last_time_us >= %(from_us)s"
     " AND day >= date '1970-01-01' + %(first_day)s::int"
-    " AND day <= date '1970-01-01' + %(last_day)s::int"
+    " AND day <= date '1970-01-01' + %(last_day)s::int AND " + HOT
 )
 _COLUMNS: Final = sql.SQL(", ").join(sql.Identifier(each.name) for each in fields(Segment))
 _ASCENDING: Final = sql.SQL("SELECT {}" + _OVERLAP + " ORDER BY first_time_us").format(_COLUMNS)
@@ -58,8 +52,10 @@ _DESCENDING: Final = sql.SQL("SELECT {}" + _OVERLAP + " ORDER BY last_time_us DE
 _FIRST: Final = "SELECT first_time_us" + _OVERLAP + " ORDER BY first_time_us LIMIT 1"
 _LAST: Final = "SELECT first_time_us" + _OVERLAP + " ORDER BY first_time_us DESC LIMIT 1"
 _WATERMARK: Final = (
-    "SELECT max(last_time_us) FROM (SELECT last_time_us FROM tick_segments WHERE instrument = %s"
-    " ORDER BY first_time_us DESC LIMIT %s) AS recent"
+    "SELECT greatest((SELECT max(last_time_us) FROM (SELECT last_time_us FROM tick_segments"
+    " WHERE instrument = %(symbol)s ORDER BY first_time_us DESC LIMIT %(recent)s) AS recent),"
+    " (SELECT max(max_time_us) FROM lake_files WHERE superseded_at IS NULL AND bucket = 'ticks'"
+    " AND timeframe = '' AND instrument = %(symbol)s))"
 )
 
 
@@ -75,8 +71,9 @@ class Slice:
 class TickSlices:
     """Reads slices. Every method raises TransientError while Postgres is away."""
 
-    def __init__(self, postgres: Postgres) -> None:
+    def __init__(self, postgres: Postgres, cold: Cold = NO_LAKE) -> None:
         self._postgres = postgres
+        self._cold = cold
         self._places = threading.BoundedSemaphore(_READERS)
 
     def slices(
@@ -117,27 +114,33 @@ class TickSlices:
     def watermark_us(self, symbol: str) -> int | None:
         """Return how far event time has advanced in storage, at least; None without any tick."""
         with self._postgres.connection() as connection:
-            row = connection.execute(_WATERMARK, (symbol, _RECENT_SEGMENTS)).fetchone()
+            row = connection.execute(
+                _WATERMARK, {"symbol": symbol, "recent": _RECENT_SEGMENTS}
+            ).fetchone()
         return None if row is None else row[0]
 
     def _edge(self, query: LiteralString, symbol: str, low: int, high: int) -> int | None:
+        """Return when the first or the last segment, or file of the lake, begins."""
         with self._postgres.connection() as connection:
-            row = connection.execute(query, _bounds(symbol, low, high)).fetchone()
-        return None if row is None else int(row[0])
+            plan = plan_ticks(connection, symbol, low, high)
+            bounds = {**_bounds(symbol, low, high), **plan.parameters}
+            row = connection.execute(query, bounds).fetchone()
+        begins = [] if row is None else [int(row[0])]
+        begins += [file.min_time_us for file in plan.files]
+        if not begins:
+            return None
+        return max(begins) if query is _LAST else min(begins)
 
     def _read(self, symbol: str, low: int, high: int, *, newest: bool) -> Slice:
         """Read [low, high), or of it what is not too large, from the side where reading begins."""
         parts: list[Rows] = []
         count = 0
         with self._place():
-            with self._segments(symbol, low, high, newest=newest) as batches:
-                for batch in batches:
-                    beyond = (
-                        batch[0].last_time_us < low if newest else batch[0].first_time_us >= high
-                    )
-                    if beyond:
+            for read in self._sources(symbol, low, high, newest=newest):
+                for first_us, last_us, rows in read:
+                    if last_us < low if newest else first_us >= high:
                         break
-                    parts.append(_within(rows_of(batch), low, high))
+                    parts.append(_within(rows, low, high))
                     count += len(parts[-1])
                     while count > LARGEST_SLICE and high - low > 1:
                         low, high = _halved(parts, low, high, newest=newest)
@@ -153,9 +156,12 @@ class TickSlices:
         minute = low // MINUTE_US * MINUTE_US
         if minute == low:
             return None
-        with self._segments(symbol, minute, low, newest=False) as batches:
-            parts = (_within(rows_of(batch), minute, low) for batch in batches)
-            return TradeIds.of(minute // MINUTE_US, parts)
+        parts = (
+            _within(rows, minute, low)
+            for read in self._sources(symbol, minute, low, newest=False)
+            for _, _, rows in read
+        )
+        return TradeIds.of(minute // MINUTE_US, parts)
 
     @contextmanager
     def _place(self) -> Iterator[None]:
@@ -167,20 +173,31 @@ class TickSlices:
         finally:
             self._places.release()
 
-    @contextmanager
-    def _segments(
+    def _sources(
         self, symbol: str, low: int, high: int, *, newest: bool
-    ) -> Iterator[Iterator[list[Segment]]]:
-        """Yield the segments that overlap, in batches of bounded size."""
-        with (
-            self._postgres.connection() as connection,
-            ServerCursor(connection, "segments", row_factory=class_row(Segment)) as cursor,
-        ):
-            for oid in _ARRAY_OIDS:
-                cursor.adapters.register_loader(oid, _ArrayLoader)
-            statement = _DESCENDING if newest else _ASCENDING
-            cursor.execute(statement, _bounds(symbol, low, high), binary=True)
-            yield _fetched(cursor)
+    ) -> Iterator[Iterator[tuple[int, int, Rows]]]:
+        """Yield two readers, of Postgres and of the lake, by one plan.
+
+        Each yields first and last time of what comes next, and rows, in batches of bounded size.
+        """
+        with self._postgres.connection() as connection:
+            plan = plan_ticks(connection, symbol, low, high)
+            with ServerCursor(connection, "segments", row_factory=class_row(Segment)) as cursor:
+                for oid in _ARRAY_OIDS:
+                    cursor.adapters.register_loader(oid, _ArrayLoader)
+                statement = _DESCENDING if newest else _ASCENDING
+                bounds = {**_bounds(symbol, low, high), **plan.parameters}
+                cursor.execute(statement, bounds, binary=True)
+                yield (
+                    (batch[0].first_time_us, batch[0].last_time_us, rows_of(batch))
+                    for batch in _fetched(cursor)
+                )
+        if plan.files:
+            with self._cold.scan():
+                yield (
+                    (file.min_time_us, file.max_time_us, rows)
+                    for file, rows in self._cold.rows(plan.files, low, high, newest=newest)
+                )
 
 
 class _ArrayLoader(Loader):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 from functions.persist.feeds import FeedWriter
@@ -17,6 +18,7 @@ from shared.candle import decode_batch
 from shared.errors import PermanentError
 from shared.feeds import FeedStatus
 from shared.gaps import decode_gaps
+from shared.lake.keeper import Keeper
 from shared.late import decode_late
 from shared.patterns import decode_patterns
 from shared.quotes import Quotes
@@ -33,9 +35,15 @@ class Persist:
     patterns: PatternWriter
     feeds: FeedWriter
     quotes: QuoteWriter
+    keeper: Keeper | None = None
 
     def __call__(self, event: Event) -> Outcome:
         """Write an event's rows once. Raises PermanentError for what cannot be read."""
+        if event.type == events.CLOCK:
+            now_us = time.time_ns() // 1000
+            if self.keeper is not None and event.age_s(now_us) <= events.CLOCK_MAX_AGE_S:
+                self.keeper(now_us)
+            return Outcome()
         if event.type == events.TICKS:
             ticks = Ticks.decode(event.data())
             shard = _shard(event)

@@ -17,8 +17,12 @@ from functions.persist.quotes import QuotesStore, QuoteWriter
 from functions.persist.writer import Writer
 from shared.adapter.app import Delegated
 from shared.adapter.wiring import event_app
+from shared.lake.cold import Cold
+from shared.lake.keeper import Keeper
+from shared.lake.retention import Terms
 from shared.settings import Environment
 from shared.stores.postgres import Postgres
+from shared.stores.s3 import ObjectStore, S3Access
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,10 @@ class Settings:
     database_url: str = field(repr=False)
     writers: int
     quotes_store: QuotesStore
+    s3: S3Access = field(repr=False)
+    terms: Terms
+    snapshot_s: int
+    snapshot_bytes: int
 
     @classmethod
     def from_env(cls, mapping: Mapping[str, str]) -> Settings:
@@ -37,13 +45,32 @@ class Settings:
             database_url=env.text("DATABASE_URL"),
             writers=env.integer("WRITERS", 4, 1, 64),
             quotes_store=env.parsed("QUOTES_STORE", "latest", QuotesStore),
+            s3=S3Access.from_mapping(mapping),
+            terms=Terms(
+                tick_hours=env.integer("KEEP_TICKS_H", 24, 0, 1_000_000),
+                candle_days=env.integer("KEEP_CANDLES_D", 30, 0, 1_000_000),
+            ),
+            snapshot_s=env.integer("SNAPSHOT_S", 60, 1, 86_400),
+            snapshot_bytes=env.integer("SNAPSHOT_BYTES", 5_000_000, 1, 1_000_000_000),
         )
         env.check()
         return settings
 
 
 settings = Settings.from_env(os.environ)
-postgres = Postgres(settings.database_url, size=settings.writers + 1)
+postgres = Postgres(settings.database_url, size=settings.writers + 2)
+keeper = (
+    Keeper(
+        postgres,
+        ObjectStore(settings.s3),
+        Cold(settings.s3),
+        settings.terms,
+        settings.snapshot_s,
+        settings.snapshot_bytes,
+    )
+    if settings.s3.endpoint
+    else None
+)
 app = event_app(
     STAGE,
     Persist(
@@ -51,9 +78,10 @@ app = event_app(
         PatternWriter(postgres),
         FeedWriter(postgres),
         QuoteWriter(postgres, settings.quotes_store),
+        keeper,
     ),
     os.environ,
-    concurrency=settings.writers,
+    concurrency=settings.writers + 1,  # the lake is kept beside the writing
     ready=postgres.check,
 )
 

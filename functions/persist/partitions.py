@@ -47,6 +47,11 @@ class Partitions:
             self._made.update(some)
         self._asked |= fresh
 
+    def forget(self, days: Iterable[date]) -> None:
+        """Look again next time: a partition was dropped."""
+        self._asked -= set(days)
+        self._made -= set(days)
+
 
 def batched(days: Sequence[date], size: int) -> Iterator[Sequence[date]]:
     """Yield the days in parts: each transaction holds the parent's lock for a moment only."""

@@ -7,11 +7,14 @@ from dataclasses import fields
 from typing import Any, Final
 
 from psycopg import Connection, sql
+from psycopg.errors import CheckViolation
 
 from functions.persist.partitions import Partitions
 from functions.persist.segments import Segment
 from shared.candle import Candle
+from shared.errors import TransientError
 from shared.kernel import CandleKey
+from shared.lake.places import day_of
 from shared.rejects import Reject
 from shared.stores.arrays import register
 from shared.stores.postgres import Postgres
@@ -58,13 +61,19 @@ class Writer:
 
     def ticks(self, event_id: str, rows: Sequence[Segment], shard: int = 0) -> bool:
         """Write tick segments. Raises TransientError."""
-        self._partitions.ensure(row.day for row in rows)
-        with self._postgres.connection() as connection:
-            if not first_time(connection, event_id, shard):
-                return False
-            register(connection)
-            values = [_values(row, _SEGMENT_COLUMNS) for row in rows]
-            connection.cursor().executemany(_INSERT_SEGMENT, values)
+        days = {row.day for row in rows}
+        self._partitions.ensure(days)
+        try:
+            with self._postgres.connection() as connection:
+                if not first_time(connection, event_id, shard):
+                    return False
+                register(connection)
+                values = [_values(row, _SEGMENT_COLUMNS) for row in rows]
+                connection.cursor().executemany(_INSERT_SEGMENT, values)
+                _await_copies(connection, rows)
+        except CheckViolation:  # a partition that was here has left Postgres for the lake
+            self._partitions.forget(days)
+            raise TransientError("a day has no partition any more; it is made anew") from None
         return True
 
     def candles(self, event_id: str, candles: Iterable[Candle]) -> bool:
@@ -76,6 +85,12 @@ class Writer:
                 return False
             connection.cursor().executemany(
                 _UPSERT_CANDLE, [_values(c, _CANDLE_COLUMNS) for c in ordered]
+            )
+            changed = sorted({(c.timeframe, c.instrument, day_of(c.start_us)) for c in ordered})
+            connection.execute(
+                "INSERT INTO lake_pending_candles (timeframe, instrument, day)"
+                " SELECT * FROM unnest(%s::text[], %s::text[], %s::date[])",
+                [[row[column] for row in changed] for column in range(3)],
             )
         return True
 
@@ -103,6 +118,16 @@ class Writer:
 
 def _values(row: object, columns: Sequence[str]) -> tuple[Any, ...]:
     return tuple(getattr(row, name) for name in columns)
+
+
+def _await_copies(connection: Connection, rows: Sequence[Segment]) -> None:
+    """Say that the segments are in no file of the lake yet."""
+    names = ("day", "event_id", "part", "instrument", "tick_count")
+    connection.execute(
+        "INSERT INTO lake_pending_ticks (day, event_id, part, instrument, tick_count)"
+        " SELECT * FROM unnest(%s::date[], %s::text[], %s::smallint[], %s::text[], %s::int[])",
+        [[getattr(row, name) for row in rows] for name in names],
+    )
 
 
 def first_time(connection: Connection, event_id: str, shard: int | None = None) -> bool:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import numpy as np
 from psycopg import Connection, sql
 
+from shared.lake.cold import NO_LAKE, Cold
+from shared.lake.plan import HOT, TickPlan, plan_ticks
 from shared.stores.arrays import register
 from shared.ticks import TEXT_ID, Entry, Ticks
 
@@ -18,11 +20,15 @@ _COLUMNS: Final = (
 )
 
 _SELECT: Final = sql.SQL("SELECT {} FROM tick_segments WHERE {} ORDER BY day, event_id, part")
+_OF_SEGMENTS: Final = sql.SQL(
+    "(day, event_id, part) IN (SELECT * FROM"
+    " unnest(%(days)s::date[], %(events)s::text[], %(parts)s::smallint[])) AND day = ANY(%(days)s)"
+)
 
 _OF_RANGE: Final = sql.SQL(
     "instrument = %(instrument)s AND first_time_us < %(to_us)s AND last_time_us >= %(from_us)s"
     " AND day BETWEEN (date '1970-01-01' + (%(from_us)s / 86400000000)::int)"
-    " AND (date '1970-01-01' + (%(to_us)s / 86400000000)::int)"
+    " AND (date '1970-01-01' + (%(to_us)s / 86400000000)::int) AND " + HOT
 )
 _OF_EVENT: Final = sql.SQL("event_id = %(event_id)s")
 
@@ -31,19 +37,35 @@ FETCH: Final = 64
 
 
 def ticks_of_range(
-    connection: Connection, instrument: str, from_us: int, to_us: int
+    connection: Connection, instrument: str, from_us: int, to_us: int, cold: Cold = NO_LAKE
 ) -> Iterator[Ticks]:
-    """Yield an instrument's stored ticks with event times in [from_us, to_us), a segment each.
+    """Yield an instrument's stored ticks with event times in [from_us, to_us), wherever they are.
 
-    In no order between segments, repetitions included.
+    Batches of one source, in no order between them, repetitions included. Raises TransientError.
     """
-    parameters = {"instrument": instrument, "from_us": from_us, "to_us": to_us}
-    for ticks in _read(connection, _OF_RANGE, parameters):
+    plan = plan_ticks(connection, instrument, from_us, to_us)
+    yield from ticks_in_postgres(connection, instrument, from_us, to_us, plan)
+    if plan.files:
+        yield from cold.ticks(instrument, plan.files, from_us, to_us)
+
+
+def ticks_in_postgres(
+    connection: Connection, instrument: str, from_us: int, to_us: int, plan: TickPlan
+) -> Iterator[Ticks]:
+    """Yield the part of the plan that is in Postgres, a segment each."""
+    bounds = {"instrument": instrument, "from_us": from_us, "to_us": to_us}
+    for ticks in _read(connection, _OF_RANGE, {**bounds, **plan.parameters}):
         inside = (ticks.event_time_us >= from_us) & (ticks.event_time_us < to_us)
         if inside.all():
             yield ticks
         elif inside.any():
             yield ticks.select(inside)
+
+
+def ticks_of_segments(connection: Connection, keys: Sequence[object]) -> Iterator[Ticks]:
+    """Yield the ticks of segments, each named by its day, event and part: three lists."""
+    days, events, parts = keys
+    yield from _read(connection, _OF_SEGMENTS, {"days": days, "events": events, "parts": parts})
 
 
 def ticks_of_event(connection: Connection, event_id: str) -> Iterator[Ticks]:

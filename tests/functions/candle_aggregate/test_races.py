@@ -137,7 +137,7 @@ def test_no_repair_while_the_state_is_rebuilt(
     meanwhile: list[Outcome] = []
     instruments = rebuild._instruments
 
-    def with_a_repair(*arguments: object) -> list[tuple[str, int]]:
+    def with_a_repair(*arguments: object) -> list[tuple[str, int, bool]]:
         meanwhile.append(repair([house.store], house.postgres, RULES, LATER_US))
         return instruments(*arguments)  # type: ignore[arg-type]
 

@@ -1,0 +1,241 @@
+"""Columns of an instrument's trades in the total order: array operations throughout."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.decimals import INT64_MAX
+from shared.order import OrderKey
+from shared.ticks import INTEGER_ID, NO_ID, TEXT_ID, Bytes8, Entry, Int64s, Texts, Ticks
+
+MINUTE_US: Final = 60_000_000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rows:
+    """Columns of ticks of one instrument in any order, each with its own scales."""
+
+    time_us: Int64s
+    price: Int64s
+    size: Int64s
+    price_scale: NDArray[np.int16]
+    size_scale: NDArray[np.int16]
+    side: Bytes8
+    kind: Bytes8
+    trade_id: Int64s
+    text: Texts
+    receive_us: Int64s
+    source: Texts
+    sequence: Int64s
+
+    def __len__(self) -> int:
+        return len(self.time_us)
+
+    @classmethod
+    def of(cls, ticks: Ticks) -> Rows:
+        """Return the rows of a batch of one entry."""
+        (entry,) = ticks.entries
+        n = len(ticks)
+        text = ticks.trade_id_text
+        return cls(
+            ticks.event_time_us,
+            ticks.price,
+            ticks.size,
+            np.full(n, entry.price_scale, dtype=np.int16),
+            np.full(n, entry.size_scale, dtype=np.int16),
+            ticks.side,
+            ticks.trade_id_kind,
+            ticks.trade_id,
+            np.full(n, "", dtype=object) if text is None else text,
+            ticks.receive_time_us,
+            np.full(n, ticks.source, dtype=object),
+            ticks.sequence,
+        )
+
+    def at(self, rows: NDArray[Any]) -> Rows:
+        """Return the rows of an index or a mask."""
+        return Rows(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trades:
+    """Columns in the total order, each trade once, at one pair of scales.
+
+    `price`, `size`: mantissas, of Python integers where 64 bits do not hold them at that scale.
+    """
+
+    rows: Rows
+    price: NDArray[Any]
+    size: NDArray[Any]
+    price_scale: int
+    size_scale: int
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def key_at(self, row: int) -> OrderKey:
+        """Return the row's place in the total order."""
+        rows = self.rows
+        return OrderKey(
+            int(rows.time_us[row]),
+            int(rows.kind[row]),
+            int(rows.trade_id[row]),
+            str(rows.text[row]),
+            int(rows.receive_us[row]),
+            str(rows.source[row]),
+            int(rows.sequence[row]),
+        )
+
+    def as_ticks(self, symbol: str) -> Ticks:
+        """Return what the kernel takes."""
+        rows = self.rows
+        return Ticks(
+            "",
+            (Entry(symbol, self.price_scale, self.size_scale, len(self)),) if len(self) else (),
+            rows.time_us,
+            self.price,
+            self.size,
+            rows.side,
+            rows.kind,
+            rows.trade_id,
+            rows.text,
+            rows.receive_us,
+            rows.sequence,
+        )
+
+
+def concatenated(parts: Sequence[Rows]) -> Rows:
+    """Return all rows of the parts, at least one."""
+    if len(parts) == 1:
+        return parts[0]
+    names = [field.name for field in fields(Rows)]
+    return Rows(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TradeIds:
+    """Which trades the earlier part of a minute has. `minute`: since 1970."""
+
+    minute: int
+    integers: Int64s
+    texts: frozenset[str]
+
+    @classmethod
+    def of(cls, minute: int, parts: Iterable[Rows]) -> TradeIds:
+        """Collect the ids of all rows, which are of that minute."""
+        integers: list[Int64s] = []
+        texts: set[str] = set()
+        for rows in parts:
+            integers.append(rows.trade_id[rows.kind == INTEGER_ID])
+            texts.update(rows.text[rows.kind == TEXT_ID].tolist())
+        return cls(minute, np.concatenate([np.zeros(0, np.int64), *integers]), frozenset(texts))
+
+    def known(self, rows: Rows) -> NDArray[np.bool_]:
+        """Tell for each row whether its trade is one of these."""
+        here = rows.time_us // MINUTE_US == self.minute
+        found: NDArray[np.bool_] = np.isin(rows.trade_id, self.integers)
+        found &= here & (rows.kind == INTEGER_ID)
+        if self.texts:
+            places = np.flatnonzero(here & (rows.kind == TEXT_ID))
+            found[places] = [text in self.texts for text in rows.text[places].tolist()]
+        return found
+
+
+def trades_of(rows: Rows, earlier: TradeIds | None = None) -> Trades:
+    """Sort by the total order, and keep the first of each trade.
+
+    A trade is its trade id in a UTC minute; ticks without an id are each one, unless they are one
+    tick read from two places. So `rows` must hold whole minutes, but for the first: `earlier` are
+    the trades that stand before `rows` in it.
+    """
+    if len(rows) and not (np.diff(rows.time_us) > 0).all():
+        rows = _each_place_once(rows.at(_order(rows)))
+    if earlier is not None:
+        rows = rows.at(~earlier.known(rows))
+    rows = _each_trade_once(rows)
+    price, price_scale = _at_one_scale(rows.price, rows.price_scale)
+    size, size_scale = _at_one_scale(rows.size, rows.size_scale)
+    return Trades(rows, price, size, price_scale, size_scale)
+
+
+def _order(rows: Rows) -> NDArray[np.intp]:
+    """Stable in time first, which is quick where it is nearly sorted; then only ties need more."""
+    order = np.argsort(rows.time_us, kind="stable")
+    time = rows.time_us[order]
+    same = np.flatnonzero(time[1:] == time[:-1])
+    if len(same):
+        places = np.union1d(same, same + 1)
+        tied = order[places]
+        keys = (
+            rows.sequence[tied],
+            _ranks(rows.source[tied]),
+            rows.receive_us[tied],
+            _ranks(rows.text[tied]),
+            rows.trade_id[tied],
+            rows.kind[tied],
+            rows.time_us[tied],
+        )
+        order[places] = tied[np.lexsort(keys)]
+    return order
+
+
+def _each_place_once(rows: Rows) -> Rows:
+    """Drop what has the very place in the total order that the row before has."""
+    same = np.ones(len(rows) - 1, dtype=bool)
+    for column in (rows.time_us, rows.sequence, rows.receive_us, rows.kind, rows.trade_id):
+        same &= column[1:] == column[:-1]
+    if same.any():
+        for texts in (rows.source, rows.text):
+            same &= (texts[1:] == texts[:-1]).astype(bool)
+    return rows.at(np.append(True, ~same)) if same.any() else rows
+
+
+def _each_trade_once(rows: Rows) -> Rows:
+    ids = np.flatnonzero(rows.kind != NO_ID)
+    keys = (
+        _ranks(rows.text[ids]),
+        rows.trade_id[ids],
+        rows.kind[ids],
+        rows.time_us[ids] // MINUTE_US,
+    )
+    by_trade = np.lexsort(keys)  # stable, so the first of equals is the first in the total order
+    again = np.ones(max(len(ids) - 1, 0), dtype=bool)
+    for key in keys:
+        ordered = key[by_trade]
+        again &= ordered[1:] == ordered[:-1]
+    if not again.any():
+        return rows
+    keep = np.ones(len(rows), dtype=bool)
+    keep[ids[by_trade[1:][again]]] = False
+    return rows.at(keep)
+
+
+def _ranks(texts: Texts) -> Int64s:
+    """Return integers that compare as the texts do; mostly all texts are one and the same."""
+    if not len(texts) or (texts == texts[0]).all():
+        return np.zeros(len(texts), dtype=np.int64)
+    return np.unique(texts, return_inverse=True)[1].astype(np.int64)
+
+
+def _at_one_scale(mantissa: Int64s, scale: NDArray[np.int16]) -> tuple[NDArray[Any], int]:
+    if not len(scale):
+        return mantissa, 0
+    common = int(scale.max())
+    result: NDArray[Any] = mantissa
+    for other in np.unique(scale).tolist():
+        if other == common:
+            continue
+        some = scale == other
+        factor = 10 ** (common - other)
+        largest = int(result[some].max())
+        if result.dtype != object and (factor > INT64_MAX or largest * factor > INT64_MAX):
+            result = result.astype(object)
+        elif result is mantissa:
+            result = mantissa.copy()
+        result[some] *= factor
+    return result, common

@@ -1,0 +1,17 @@
+"""A lake over real stores, and market data put into it as the pipeline does."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+from tests.shared.lake.house import House
+
+
+@pytest.fixture
+def lake(servers: dict[str, str], database: str) -> Iterator[House]:
+    house = House(servers, database, f"S{uuid.uuid4().hex[:8]}/X")
+    yield house
+    house.postgres.close()
