@@ -17,8 +17,6 @@ from shared.candle import Candle
 from shared.kernel import partial_candles
 from shared.timeframes import Timeframe
 
-"""VWAP is derived, and a quotient: 20 significant digits."""
-
 _PARTS_AT_ONCE: Final = 10_001
 _PART_BATCHES: Final = 6
 _TICK_SLICES: Final = 16
