@@ -10,7 +10,7 @@ from typing import Final
 from functions.history_query.cursors import CandleCursor
 from functions.history_query.gaps import judged_by_gaps
 from functions.history_query.kept import KeptCandles, Wanted
-from functions.history_query.parameters import Page
+from functions.history_query.parameters import MAX_LIMIT, Page
 from functions.history_query.roll_up import folded
 from functions.history_query.tick_slices import DAY_US, TickSlices
 from shared.candle import Candle
@@ -55,6 +55,24 @@ class CandlePages:
         if page.newest:
             return found, CandleCursor("before", found[0].start_us).text()
         return found, CandleCursor("after", found[-1].start_us).text()
+
+    def before(self, symbol: str, page: Page, start_us: int, count: int) -> list[Candle]:
+        """Return up to `count` candles that stand before a candle of the page, ascending."""
+        found: list[Candle] = []
+        while len(found) < count:
+            rest = replace(
+                page,
+                from_us=0,
+                to_us=start_us,
+                limit=min(count - len(found), MAX_LIMIT),
+                newest=True,
+            )
+            earlier, cursor = self.page(symbol, rest)
+            found = earlier + found
+            if cursor is None or not earlier:
+                break
+            start_us = earlier[0].start_us
+        return found
 
     def knows(self, symbol: str) -> bool:
         """Tell whether the instrument was ever seen."""

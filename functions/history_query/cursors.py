@@ -64,6 +64,26 @@ class TickCursor:
         return key
 
 
+@dataclass(frozen=True, slots=True)
+class PatternCursor:
+    """Go on before the pattern that ends there and has that id."""
+
+    end_us: int
+    id: str
+
+    def text(self) -> str:
+        """Write the cursor."""
+        return _pack([self.end_us, self.id])
+
+    @classmethod
+    def read(cls, text: str) -> PatternCursor:
+        """Read it back. Raises CursorError."""
+        match _unpack(text):
+            case [int(end), str(id_)] if 0 <= end < _LARGEST and len(id_) <= 64 and id_.isalnum():
+                return cls(end, id_)
+        raise CursorError
+
+
 def _pack(value: object) -> str:
     return base64.urlsafe_b64encode(orjson.dumps(value)).decode().rstrip("=")
 

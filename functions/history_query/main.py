@@ -15,11 +15,12 @@ from functions.history_query.feeds import Feeds
 from functions.history_query.kept import KeptCandles
 from functions.history_query.latest import LatestTrades
 from functions.history_query.latest_quotes import LatestQuotes
+from functions.history_query.patterns import PatternPages
 from functions.history_query.prices import PricePages
 from functions.history_query.routes import api
 from functions.history_query.symbols import Symbols
 from functions.history_query.tick_slices import TickSlices
-from functions.history_query.topics import candles, feeds, latest, prices, symbols
+from functions.history_query.topics import candles, feeds, latest, patterns, prices, symbols
 from shared.adapter.app import Delegated
 from shared.adapter.wiring import configure_logging
 from shared.lake.cold import Cold
@@ -83,6 +84,7 @@ app = api(
         latest.answers(LatestTrades(client, settings.shards), LatestQuotes(postgres)),
         symbols.answers(Symbols(postgres, client, settings.shards, settings.ladder[-1])),
         feeds.answers(Feeds(postgres)),
+        patterns.answers(PatternPages(postgres), pages.knows),
     ],
     ready,
 )

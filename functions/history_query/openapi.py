@@ -5,9 +5,16 @@ from __future__ import annotations
 from typing import Final
 
 from functions.history_query.describing import NAME, Json, Part, get, object_of
-from functions.history_query.topics import candles, feeds, latest, prices, symbols
+from functions.history_query.topics import candles, feeds, latest, patterns, prices, symbols
 
-PARTS: Final[tuple[Part, ...]] = (candles.PART, prices.PART, latest.PART, symbols.PART, feeds.PART)
+PARTS: Final[tuple[Part, ...]] = (
+    candles.PART,
+    prices.PART,
+    latest.PART,
+    symbols.PART,
+    feeds.PART,
+    patterns.PART,
+)
 """Of every topic: one that is added is named here and in main.py."""
 
 _OWN: Final = Part(

@@ -11,6 +11,7 @@ from typing import Final
 
 from functions.history_query.cursors import CandleCursor, CursorError, TickCursor
 from functions.history_query.resolution import Resolution, next_start_us, resolve
+from shared.indicators import Indicator, parse_indicators
 from shared.order import OrderKey
 from shared.timeframes import Timeframe
 
@@ -35,7 +36,7 @@ class Page:
     """Which candles: starts in [from_us, to_us), at most `limit`, the oldest or the newest of them.
 
     Both bounds are starts of intervals, so no candle is cut by them. `newest` is true when the
-    request has no `from`: then the page ends at `to`.
+    request has no `from`: then the page ends at `to`. `indicators`: what to compute beside them.
     """
 
     resolution: Resolution
@@ -43,6 +44,7 @@ class Page:
     to_us: int
     limit: int
     newest: bool
+    indicators: tuple[Indicator, ...] = ()
 
     @property
     def timeframe(self) -> Timeframe:
@@ -63,19 +65,19 @@ class TickPage:
 def read_page(
     query: Mapping[str, str], ladder: tuple[Timeframe, ...], now_us: int | None = None
 ) -> Page:
-    """Read timeframe, from, to, limit and cursor. Raises ParameterError."""
+    """Read timeframe, from, to, limit, cursor and indicators. Raises ParameterError."""
     now_us = _now_us() if now_us is None else now_us
-    _refuse_unknown(query, {"timeframe", "from", "to", "limit", "cursor"})
+    refuse_unknown(query, {"timeframe", "from", "to", "limit", "cursor", "indicators"})
     try:
         resolution = resolve(query.get("timeframe") or ladder[0].name, ladder)
     except ValueError as error:
         raise ParameterError(f"timeframe: {error}") from error
-    given_from = _time_us(query, "from", now_us)
+    given_from = read_time_us(query, "from", now_us)
     newest = given_from is None
     from_us = 0 if given_from is None else given_from
-    to_us = _time_us(query, "to", now_us)
+    to_us = read_time_us(query, "to", now_us)
     to_us = FURTHEST_US if to_us is None else to_us
-    limit = _limit(query, DEFAULT_LIMIT)
+    limit = read_limit(query, DEFAULT_LIMIT)
     if text := query.get("cursor"):
         try:
             cursor = CandleCursor.read(text)
@@ -93,7 +95,16 @@ def read_page(
         next_start_us(timeframe, to_us),
         limit,
         newest,
+        _indicators(query),
     )
+
+
+def _indicators(query: Mapping[str, str]) -> tuple[Indicator, ...]:
+    text = query.get("indicators")
+    try:
+        return parse_indicators(text) if text else ()
+    except ValueError as error:
+        raise ParameterError(f"indicators: {error}") from error
 
 
 def read_ticks(
@@ -104,8 +115,8 @@ def read_ticks(
     Raises ParameterError.
     """
     now_us = _now_us() if now_us is None else now_us
-    _refuse_unknown(query, {"from", "to", "limit", "cursor"})
-    from_us, to_us = _time_us(query, "from", now_us), _time_us(query, "to", now_us)
+    refuse_unknown(query, {"from", "to", "limit", "cursor"})
+    from_us, to_us = read_time_us(query, "from", now_us), read_time_us(query, "to", now_us)
     to_us = FURTHEST_US if to_us is None else to_us
     if from_us is None:
         from_us = 0 if span_us is None else max(0, min(now_us, to_us) - span_us)
@@ -113,21 +124,23 @@ def read_ticks(
         before = TickCursor.read(query["cursor"]) if query.get("cursor") else None
     except CursorError as error:
         raise ParameterError(f"cursor: {error}") from error
-    return TickPage(from_us, to_us, _limit(query, limit), before)
+    return TickPage(from_us, to_us, read_limit(query, limit), before)
 
 
 def refuse_all(query: Mapping[str, str]) -> None:
     """Raise ParameterError when there is any parameter, where there are none."""
-    _refuse_unknown(query, set())
+    refuse_unknown(query, set())
 
 
-def _refuse_unknown(query: Mapping[str, str], known: set[str]) -> None:
+def refuse_unknown(query: Mapping[str, str], known: set[str]) -> None:
+    """Raise ParameterError when there is a parameter that is not known."""
     if unknown := sorted(set(query) - known):
         there_are = f"there are {', '.join(sorted(known))}" if known else "there are none here"
         raise ParameterError(f"{unknown[0][:40]}: no such parameter; {there_are}")
 
 
-def _limit(query: Mapping[str, str], default: int) -> int:
+def read_limit(query: Mapping[str, str], default: int) -> int:
+    """Read the most to return. Raises ParameterError."""
     text = query.get("limit")
     if not text:
         return default
@@ -136,7 +149,7 @@ def _limit(query: Mapping[str, str], default: int) -> int:
     return int(text)
 
 
-def _time_us(query: Mapping[str, str], name: str, now_us: int) -> int | None:
+def read_time_us(query: Mapping[str, str], name: str, now_us: int) -> int | None:
     """Read ms since 1970, ISO 8601 (UTC without an offset), or a time ago such as -24h."""
     text = query.get(name)
     if not text:

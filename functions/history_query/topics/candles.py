@@ -27,6 +27,7 @@ from functions.history_query.describing import (
     query,
     ref,
 )
+from functions.history_query.indicators import indicator_values
 from functions.history_query.parameters import read_page
 from shared.candle_json import candle_json
 
@@ -37,12 +38,35 @@ _TIMEFRAME: Final = query(
     {"type": "string", "pattern": "^[1-9][0-9]{0,3}[smhd]$", "examples": ["1s", "1m", "2h"]},
 )
 
+_INDICATORS: Final = query(
+    "indicators",
+    "Indicators to compute for each candle, with commas between: sma:20, ema:20, rsi:14, atr:14,"
+    " bb:20:2. Their values do not depend on where the page begins.",
+    {"type": "string", "examples": ["sma:20,rsi:14"]},
+)
+_CANDLE_FIELDS: Final = [
+    "t",
+    "o",
+    "h",
+    "l",
+    "c",
+    "v",
+    "vw",
+    "n",
+    "bv",
+    "sv",
+    "closed",
+    "partial",
+    "complete",
+    "revision",
+]
+
 PART: Final = Part(
     {
         "/api/candles/{symbol}": get(
             "Candles of an instrument, ascending; without `from` the newest.",
             ref("Candles"),
-            *(SYMBOL, _TIMEFRAME, FROM, TO, limit(1_000), CURSOR),
+            *(SYMBOL, _TIMEFRAME, FROM, TO, limit(1_000), CURSOR, _INDICATORS),
             refusals=STORES,
         ),
     },
@@ -76,7 +100,13 @@ PART: Final = Part(
                     "description": "The highest wins; of its parts where it is made of shorter"
                     " candles; 0 where it is made of ticks.",
                 },
-            }
+                "indicators": {
+                    "type": "object",
+                    "description": "Where they were asked for; null before there is a value.",
+                    "additionalProperties": {"type": ["number", "null"]},
+                },
+            },
+            required=_CANDLE_FIELDS,
         ),
         "Candles": object_of(
             {
@@ -104,11 +134,15 @@ def answers(pages: CandlePages) -> Answers:
         found, cursor = pages.page(symbol, page)
         if not found and not pages.knows(symbol):
             return unknown(symbol)
+        shown = [candle_json(candle) for candle in found]
+        if page.indicators:
+            values = indicator_values(pages, symbol, page, found)
+            shown = [{**c, "indicators": each} for c, each in zip(shown, values, strict=True)]
         return as_json(
             {
                 "symbol": symbol,
                 "timeframe": page.timeframe.name,
-                "candles": [candle_json(candle) for candle in found],
+                "candles": shown,
                 "next": cursor,
             }
         )

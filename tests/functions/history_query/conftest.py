@@ -17,12 +17,14 @@ from functions.history_query.feeds import Feeds
 from functions.history_query.kept import KeptCandles
 from functions.history_query.latest import LatestTrades
 from functions.history_query.latest_quotes import LatestQuotes
+from functions.history_query.patterns import PatternPages
 from functions.history_query.prices import PricePages
 from functions.history_query.routes import api
 from functions.history_query.symbols import Symbols
 from functions.history_query.tick_slices import TickSlices
-from functions.history_query.topics import candles, feeds, latest, prices, symbols
+from functions.history_query.topics import candles, feeds, latest, patterns, prices, symbols
 from functions.persist.feeds import FeedWriter
+from functions.persist.patterns import PatternWriter
 from functions.persist.quotes import QuoteWriter
 from functions.persist.segments import segments
 from functions.persist.writer import Writer
@@ -43,6 +45,7 @@ class House:
         self.writer = Writer(postgres)
         self.feeds = FeedWriter(postgres)
         self.quotes = QuoteWriter(postgres)
+        self.patterns = PatternWriter(postgres)
         self.store = Store(client, Keys(0))
         self.store.begin(1)
         self.rules = Rules(LADDER, LATENESS_US, 5_000_000, 1_000_000)
@@ -57,6 +60,7 @@ class House:
                 latest.answers(LatestTrades(client, 1), LatestQuotes(postgres)),
                 symbols.answers(Symbols(postgres, client, 1, LADDER[-1])),
                 feeds.answers(Feeds(postgres)),
+                patterns.answers(PatternPages(postgres), self.pages.knows),
             ],
             postgres.check,
         )

@@ -13,6 +13,7 @@ from starlette.routing import Route
 from functions.history_query.openapi import DOCUMENT
 from shared.feeds import FeedState, FeedStatus, SymbolStatus
 from tests.functions.history_query.conftest import House
+from tests.functions.history_query.drawn import pattern
 from tests.functions.history_query.market import START_US, columns, generated
 
 PATHS = sorted(DOCUMENT["paths"])
@@ -36,6 +37,7 @@ def fill(house: House) -> None:
         for tick in generated(1, 50, 3_000_000)
     ]
     house.take(columns(sorted(ticks), "A/B"))
+    house.patterns.patterns([pattern(1), pattern(2, retracted=True), pattern(3)])
     symbol = SymbolStatus("AB", "A/B", FeedState.LIVE, 1, 1, 1, 1)
     house.feeds.status(FeedStatus("binance", "s", time.time_ns() // 1000, 0, -5, "", (symbol,)))
 
@@ -81,7 +83,8 @@ def test_the_parameters_described_are_those_that_are_taken(house: House, path: s
         each["name"] for each in operation(path).get("parameters", []) if each["in"] == "query"
     }
     here = path.format(symbol="A/B")
-    good = {"timeframe": "1m", "from": "0", "to": "-1s", "limit": "5"}
+    good = {"timeframe": "1m", "from": "0", "to": "-1s", "limit": "5", "indicators": "sma:3,rsi:2"}
+    good |= {"type": "cdl_doji", "min_confidence": "0.7", "status": "all"}
     if "cursor" in described:
         first = house.get(here, limit="1")
         link = re.search("cursor=([^&>]+)", first.headers.get("link", ""))

@@ -1,0 +1,111 @@
+"""GET /api/patterns: what was found in an instrument's candles."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from functions.history_query.answering import Answers, as_json, unknown
+from functions.history_query.describing import (
+    COUNT,
+    CURSOR,
+    DECIMAL,
+    FROM,
+    MS,
+    NAME,
+    STORES,
+    SYMBOL,
+    TO,
+    Part,
+    get,
+    limit,
+    list_of,
+    object_of,
+    query,
+    ref,
+)
+from functions.history_query.patterns import (
+    DEFAULT_PATTERNS,
+    STATUSES,
+    PatternPages,
+    read_patterns,
+)
+
+_FRACTION: Final = {"type": "number", "minimum": 0, "maximum": 1}
+
+PART: Final = Part(
+    {
+        "/api/patterns/{symbol}": get(
+            "Patterns and anomalies found in closed candles, the newest first.",
+            ref("Patterns"),
+            SYMBOL,
+            query("timeframe", "Only of this timeframe.", {"type": "string"}),
+            query("type", "Only this pattern, such as double_top.", {"type": "string"}),
+            query("min_confidence", "Only from this confidence on.", _FRACTION),
+            FROM,
+            TO,
+            query(
+                "status",
+                "Those that hold, or those that a correction of the candles has undone.",
+                {"enum": list(STATUSES), "default": STATUSES[0]},
+            ),
+            limit(DEFAULT_PATTERNS),
+            CURSOR,
+            refusals=STORES,
+        ),
+    },
+    {
+        "Pattern": object_of(
+            {
+                "id": {**NAME, "description": "The same in every revision."},
+                "symbol": NAME,
+                "timeframe": NAME,
+                "pattern_type": NAME,
+                "kind": {"enum": ["candlestick", "chart", "anomaly"]},
+                "direction": {"enum": [-1, 0, 1], "description": "Down, neither, up."},
+                "confidence": _FRACTION,
+                "level": {"enum": ["low", "medium", "high"]},
+                "trigger_price": DECIMAL,
+                "timestamp": {**MS, "description": "When its last candle had ended, ms."},
+                "begin": {**MS, "description": "Start of its first candle, ms."},
+                "features": {
+                    "type": "object",
+                    "description": "What the detector measured.",
+                    "additionalProperties": {"type": "number"},
+                },
+                "candle_data": object_of(
+                    dict.fromkeys(("open", "high", "low", "close", "volume"), DECIMAL)
+                ),
+                "source": NAME,
+                "status": {"enum": ["active", "retracted"]},
+                "revision": {**COUNT, "description": "The highest wins."},
+            }
+        ),
+        "Patterns": object_of(
+            {
+                "symbol": NAME,
+                "patterns": list_of("Pattern"),
+                "next": {
+                    "type": ["string", "null"],
+                    "description": "The cursor of the page of older ones. Null: there are none.",
+                },
+            }
+        ),
+    },
+)
+
+
+def answers(patterns: PatternPages, knows: Callable[[str], bool]) -> Answers:
+    """Return what answers the routes. `knows` tells whether an instrument was ever seen."""
+
+    def page(request: Request) -> Response:
+        symbol = request.path_params["symbol"]
+        found, cursor = patterns.page(symbol, read_patterns(request.query_params))
+        if not found and not knows(symbol):
+            return unknown(symbol)
+        return as_json({"symbol": symbol, "patterns": found, "next": cursor})
+
+    return {"/api/patterns/{symbol}": page}
