@@ -44,6 +44,7 @@ _SKIPPED: Final = frozenset(
     }
 )
 _ANSWERS: Final = {"lastUpdateId": "depth", "result": "answer", "error": "error", "code": "error"}
+_MARKET: Final = "MARKET"
 _SIDES: Final = {True: SELL, False: BUY, None: UNKNOWN}
 """By `m`, whether the buyer was the maker: then the aggressor sold."""
 
@@ -63,7 +64,7 @@ class _Event(msgspec.Struct, gc=False):
     A: str = ""
     B: str = ""
     u: _Count = NOT_SAID
-    X: str = "MARKET"
+    X: str = _MARKET
 
 
 class _Message(_Event, gc=False):
@@ -78,33 +79,44 @@ _decode: Final = msgspec.json.Decoder(_Message).decode
 def parse_binance(batch: RawBatch, rules: FeedRules) -> Parsed:
     """Parse every message of the batch."""
     messages = Messages(batch, _decode, _kind_of)
-    counted = rules.binance_trades
-    trades: list[tuple[int, _Event]] = []
-    quotes: list[tuple[int, _Event]] = []
-    for number, message in messages.decoded:
-        event = message if message.data is None else message.data
-        kind = event.e
-        if kind == counted:
-            # Futures also print what the insurance fund does: no market prices.
-            if event.X == "MARKET":
-                trades.append((number, event))
-            else:
-                messages.skipped["not_market"] += 1
-        elif kind == "bookTicker" or (not kind and event.u != NOT_SAID and event.s):
-            quotes.append((number, event))
-        elif kind in _SKIPPED:
-            messages.skipped[kind] += 1
-        elif kind in (BinanceTrades.TRADES, BinanceTrades.AGGREGATES):
-            messages.reject(number, "other_trade_stream", _OTHER_STREAM.format(kind, counted))
-        else:
-            messages.leave(number, f"event {kind[:40]!r} is not known")
+    counted, numbers = rules.binance_trades, messages.numbers
+    events = [message.data or message for message in messages.decoded]
+    trades = [i for i, event in enumerate(events) if event.e == counted and event.X == _MARKET]
+    books = [i for i, event in enumerate(events) if _is_book(event)]
+    if len(trades) + len(books) < len(events):
+        _leave_others(messages, events, counted)
 
     def original(payload: int, line: int) -> bytes:
         return payload_at(batch, payload)
 
-    rows, bad_trades = trade_rows(FEED, rules.naming, _trades(trades, counted), original)
-    quoted, bad_quotes = quote_rows(FEED, rules.naming, _quotes(quotes), original)
+    said = _trades([numbers[i] for i in trades], [events[i] for i in trades], counted)
+    quotes = _quotes([numbers[i] for i in books], [events[i] for i in books])
+    rows, bad_trades = trade_rows(FEED, rules.naming, said, original)
+    quoted, bad_quotes = quote_rows(FEED, rules.naming, quotes, original)
     return Parsed(rows, messages.rejected + bad_trades + bad_quotes, quoted, messages.skipped)
+
+
+def _is_book(event: _Event) -> bool:
+    """Spot's book tickers say no event."""
+    return event.e == "bookTicker" or (not event.e and event.u != NOT_SAID and bool(event.s))
+
+
+def _leave_others(
+    messages: Messages[_Message], events: list[_Event], counted: BinanceTrades
+) -> None:
+    for number, event in zip(messages.numbers, events, strict=True):
+        kind = event.e
+        if kind == counted and event.X == _MARKET:
+            continue
+        if kind == counted:
+            # Futures also print what the insurance fund does: no market prices.
+            messages.skipped["not_market"] += 1
+        elif kind in _SKIPPED:
+            messages.skipped[kind] += 1
+        elif kind in (BinanceTrades.TRADES, BinanceTrades.AGGREGATES):
+            messages.reject(number, "other_trade_stream", _OTHER_STREAM.format(kind, counted))
+        elif not _is_book(event):
+            messages.leave(number, f"event {kind[:40]!r} is not known")
 
 
 _OTHER_STREAM: Final = (
@@ -113,15 +125,14 @@ _OTHER_STREAM: Final = (
 )
 
 
-def _trades(found: list[tuple[int, _Event]], counted: BinanceTrades) -> Trades:
-    events = [event for _, event in found]
+def _trades(numbers: list[int], events: list[_Event], counted: BinanceTrades) -> Trades:
     if counted is BinanceTrades.TRADES:
         ids = [event.t for event in events]
     else:
         ids = [event.a if type(event.a) is int else NO_TRADE_ID for event in events]
     return Trades(
-        [number for number, _ in found],
-        [0] * len(found),
+        numbers,
+        [0] * len(numbers),
         [event.s for event in events],
         [event.p for event in events],
         [event.q for event in events],
@@ -131,11 +142,10 @@ def _trades(found: list[tuple[int, _Event]], counted: BinanceTrades) -> Trades:
     )
 
 
-def _quotes(found: list[tuple[int, _Event]]) -> QuotesSaid:
-    events = [event for _, event in found]
+def _quotes(numbers: list[int], events: list[_Event]) -> QuotesSaid:
     return QuotesSaid(
-        [number for number, _ in found],
-        [0] * len(found),
+        numbers,
+        [0] * len(numbers),
         [event.s for event in events],
         [event.b if isinstance(event.b, str) else "" for event in events],
         [event.a if isinstance(event.a, str) else "" for event in events],

@@ -45,6 +45,7 @@ FEED: Final = Feed(
     ),
 )
 
+_MATCHES: Final = frozenset({"match", "last_match"})
 _SKIPPED: Final = frozenset(
     {
         *("heartbeat", "subscriptions", "error", "status", "snapshot", "l2update", "auction"),
@@ -76,32 +77,35 @@ _decode: Final = msgspec.json.Decoder(_Message).decode
 def parse_coinbase(batch: RawBatch, rules: FeedRules) -> Parsed:
     """Parse every message of the batch."""
     messages = Messages(batch, _decode, _kind_of)
-    matches: list[tuple[int, _Message]] = []
-    tickers: list[tuple[int, _Message]] = []
-    for number, message in messages.decoded:
-        kind = message.type
-        if kind in ("match", "last_match"):
-            matches.append((number, message))
-        elif kind == "ticker":
-            tickers.append((number, message))
-        elif kind in _SKIPPED:
-            messages.skipped[kind] += 1
-        else:
-            messages.leave(number, f"type {kind[:40]!r} is not known")
+    numbers, said = messages.numbers, messages.decoded
+    matches = [i for i, message in enumerate(said) if message.type in _MATCHES]
+    tickers = [i for i, message in enumerate(said) if message.type == "ticker"]
+    if len(matches) + len(tickers) < len(said):
+        _leave_others(messages)
 
     def original(payload: int, line: int) -> bytes:
         return payload_at(batch, payload)
 
-    rows, bad_trades = trade_rows(FEED, rules.naming, _trades(matches), original)
-    quoted, bad_quotes = quote_rows(FEED, rules.naming, _quotes(tickers), original)
+    trades = _trades([numbers[i] for i in matches], [said[i] for i in matches])
+    quotes = _quotes([numbers[i] for i in tickers], [said[i] for i in tickers])
+    rows, bad_trades = trade_rows(FEED, rules.naming, trades, original)
+    quoted, bad_quotes = quote_rows(FEED, rules.naming, quotes, original)
     return Parsed(rows, messages.rejected + bad_trades + bad_quotes, quoted, messages.skipped)
 
 
-def _trades(found: list[tuple[int, _Message]]) -> Trades:
-    matches = [match for _, match in found]
+def _leave_others(messages: Messages[_Message]) -> None:
+    for number, message in zip(messages.numbers, messages.decoded, strict=True):
+        kind = message.type
+        if kind in _SKIPPED:
+            messages.skipped[kind] += 1
+        elif kind not in _MATCHES and kind != "ticker":
+            messages.leave(number, f"type {kind[:40]!r} is not known")
+
+
+def _trades(numbers: list[int], matches: list[_Message]) -> Trades:
     return Trades(
-        [number for number, _ in found],
-        [0] * len(found),
+        numbers,
+        [0] * len(numbers),
         [match.product_id for match in matches],
         [match.price for match in matches],
         [match.size for match in matches],
@@ -111,11 +115,10 @@ def _trades(found: list[tuple[int, _Message]]) -> Trades:
     )
 
 
-def _quotes(found: list[tuple[int, _Message]]) -> QuotesSaid:
-    tickers = [ticker for _, ticker in found]
+def _quotes(numbers: list[int], tickers: list[_Message]) -> QuotesSaid:
     return QuotesSaid(
-        [number for number, _ in found],
-        [0] * len(found),
+        numbers,
+        [0] * len(numbers),
         [ticker.product_id for ticker in tickers],
         [ticker.best_bid for ticker in tickers],
         [ticker.best_ask for ticker in tickers],

@@ -77,7 +77,7 @@ def parse_kraken(batch: RawBatch, rules: FeedRules) -> Parsed:
     """Parse every element of every message; an element's place is its line."""
     messages = Messages(batch, _decode, _kind_of)
     trades, quotes = Trades(), QuotesSaid()
-    for number, message in messages.decoded:
+    for number, message in zip(messages.numbers, messages.decoded, strict=True):
         if message.channel not in ("trade", "ticker"):
             messages.leave(number, f"channel {message.channel[:40]!r} is not known")
             continue

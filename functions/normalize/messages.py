@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, Generic, TypeVar
 
 import msgspec
@@ -33,6 +33,8 @@ def payloads(batch: RawBatch) -> Iterator[bytes]:
 class Messages(Generic[M]):
     """The messages of a batch, decoded to `M`, with those that are none and those left out.
 
+    `decoded[i]` is payload `numbers[i]`.
+
     `kind_of` names a message by what it says itself: of one that a parser knows and leaves out it
     returns the kind, else an empty text.
     """
@@ -44,16 +46,24 @@ class Messages(Generic[M]):
         self.skipped: Counter[str] = Counter()
         self._kind_of = kind_of
         self._batch = batch
-        self.decoded = self._decoded(decode)
+        self.numbers: Sequence[int] = range(len(batch.lengths))
+        self.decoded: list[M]
+        try:
+            self.decoded = list(map(decode, payloads(batch)))
+        except _ERRORS:
+            self._one_by_one(decode)
 
-    def _decoded(self, decode: Callable[[bytes], M]) -> list[tuple[int, M]]:
-        found = []
+    def _one_by_one(self, decode: Callable[[bytes], M]) -> None:
+        numbers: list[int] = []
+        self.numbers, self.decoded = numbers, []
         for number, payload in enumerate(payloads(self._batch)):
             try:
-                found.append((number, decode(payload)))
+                message = decode(payload)
             except _ERRORS as error:
                 self._leave(number, payload, f"the message does not fit: {error}")
-        return found
+                continue
+            numbers.append(number)
+            self.decoded.append(message)
 
     def leave(self, number: int, why: str) -> None:
         """Leave a message out, counted, if it is of a known kind; else it is a reject."""

@@ -13,9 +13,9 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _NUMBER: Final = re.compile(r"\d{1,20}(\.\d{0,30})?([eE]\+?\d{1,2})?", re.ASCII)
 _EARLIEST_S: Final = EARLIEST_MS // 1000
-_DIGITS_OF_S: Final = 10**11
-"""Seconds since 1970 have at most 11 digits (until 5138), milliseconds 12 to 14, and so on: as
-nothing is older than 1980 the ranges do not touch."""
+_UNITS: Final = [(_EARLIEST_S * 10**n, 10 ** (11 + n), 6 - n) for n in (0, 3, 6, 9)]
+"""Least, bound, and the power of ten to microseconds, of seconds, ms, us and ns since 1970. Seconds
+have at most 11 digits until 5138; as nothing is older than 1980 the ranges do not touch."""
 
 
 def us_of(moment: datetime) -> int:
@@ -31,9 +31,8 @@ def moment_us(field: str, text: str) -> int:
     """
     if _NUMBER.fullmatch(text):
         number = Decimal(text)
-        for scale in (6, 3, 0, -3):
-            least = Decimal(_EARLIEST_S).scaleb(6 - scale)
-            if least <= number < Decimal(_DIGITS_OF_S).scaleb(6 - scale):
+        for least, bound, scale in _UNITS:
+            if least <= number < bound:
                 return int(number.scaleb(scale).to_integral_value(ROUND_FLOOR))
     elif text[:1].isdigit() and len(text) <= 40:
         try:

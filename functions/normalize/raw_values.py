@@ -11,6 +11,8 @@ NOTHING: Final = msgspec.Raw(b"")
 
 def text_of(raw: msgspec.Raw) -> str:
     """Return a number, or the content of a plain string, as it stands; `null` counts as absent."""
+    if raw is NOTHING:
+        return ""
     text = bytes(raw).decode(errors="replace")
     if text == "null":
         return ""

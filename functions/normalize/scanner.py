@@ -73,7 +73,7 @@ def parse_scanner(batch: RawBatch, rules: FeedRules) -> Parsed:
     """Parse every object of the batch."""
     messages = Messages(batch, _decode, _kind_of)
     trades, quotes = Trades(), QuotesSaid()
-    for number, message in messages.decoded:
+    for number, message in zip(messages.numbers, messages.decoded, strict=True):
         scan = message if message.data is None else message.data
         ticker = scan.ticker or message.topic.removeprefix(_TOPIC)
         price, bid, ask = text_of(scan.price), text_of(scan.bid), text_of(scan.ask)

@@ -1,0 +1,166 @@
+"""Messages of feeds to exact columns: messages a second of a core, beside json and Decimal."""
+
+from __future__ import annotations
+
+import json
+import random
+import statistics
+import time
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+
+from benchmarks.stages import REPEATS
+from functions.normalize.assemble import ClockRule, assemble
+from functions.normalize.assemble_quotes import assemble_quotes
+from functions.normalize.formats import parse
+from functions.normalize.parsed import FeedRules
+from shared.memory import keep_freed_memory
+from shared.raw import (
+    FORMAT_BINANCE,
+    FORMAT_COINBASE,
+    FORMAT_KRAKEN,
+    FORMAT_SCANNER,
+    RawBatch,
+)
+
+MESSAGES = 7_000
+"""About what a raw batch of 1 MiB holds."""
+
+NOW_MS = time.time_ns() // 1_000_000
+RULES = FeedRules()
+CLOCK = ClockRule(60_000_000)
+
+
+def binance_trade(n: int, price: str, size: str) -> str:
+    symbol = ("BTCUSDT", "ETHUSDT", "XRPETH")[n % 3]
+    return (
+        f'{{"stream":"{symbol.lower()}@aggTrade","data":{{"e":"aggTrade","E":{NOW_MS},"s":"{symbol}",'
+        f'"a":{3735683259 + n},"p":"{price}000000","q":"{size}00000","f":{n},"l":{n},"T":{NOW_MS},'
+        f'"m":{"true" if n % 2 else "false"},"M":true}}}}'
+    )
+
+
+def binance_book(n: int, price: str, size: str) -> str:
+    return (
+        f'{{"stream":"btcusdt@bookTicker","data":{{"u":{50093239212 + n},"s":"BTCUSDT",'
+        f'"b":"{price}000000","B":"{size}00000","a":"1{price}000000","A":"{size}00000"}}}}'
+    )
+
+
+def coinbase_match(n: int, price: str, size: str) -> str:
+    return (
+        f'{{"type":"match","trade_id":{280232 + n},"maker_order_id":"2a0da34e-61f7-4c36-88e5-'
+        f'c9dd15927b16","taker_order_id":"3c82abaa-c01e-4608-be59-6a1e69742891","side":"sell",'
+        f'"size":"{size}","price":"{price}","product_id":"BTC-USD","sequence":{177100030 + n},'
+        f'"time":"2021-04-17T16:43:37.089723Z"}}'
+    )
+
+
+def kraken_trade(n: int, price: str, size: str) -> str:
+    return (
+        f'{{"channel":"trade","type":"update","data":[{{"symbol":"BTC/USD","side":"buy",'
+        f'"price":{price},"qty":{size},"ord_type":"limit","trade_id":{4665906 + n},'
+        f'"timestamp":"2023-09-25T07:49:37.708706Z"}}]}}'
+    )
+
+
+def scan(n: int, price: str, size: str) -> str:
+    return (
+        f'{{"ticker":"AAPL","price":{price},"prev_price":{price},"volume":{n},"mav10":1000000.5,'
+        f'"float":15000000000,"delta":0.03,"multiplier":1.2,"timestamp":{NOW_MS // 1000}}}'
+    )
+
+
+def plain_binance(text: str) -> tuple[Any, ...]:
+    data = json.loads(text)["data"]
+    side = "sell" if data["m"] else "buy"
+    return data["s"], Decimal(data["p"]), Decimal(data["q"]), data["T"], side, data["a"]
+
+
+def plain_book(text: str) -> tuple[Any, ...]:
+    data = json.loads(text)["data"]
+    return data["s"], *(Decimal(data[name]) for name in "bBaA")
+
+
+def plain_coinbase(text: str) -> tuple[Any, ...]:
+    data = json.loads(text)
+    return (
+        *(data["product_id"], Decimal(data["price"]), Decimal(data["size"]), data["time"]),
+        *("buy" if data["side"] == "sell" else "sell", data["trade_id"]),
+    )
+
+
+def plain_kraken(text: str) -> list[tuple[Any, ...]]:
+    return [
+        (t["symbol"], t["price"], t["qty"], t["timestamp"], t["side"], t["trade_id"])
+        for t in json.loads(text, parse_float=Decimal)["data"]
+    ]
+
+
+def plain_scan(text: str) -> tuple[Any, ...]:
+    data = json.loads(text, parse_float=Decimal)
+    return data["ticker"], data["price"], data["timestamp"]
+
+
+def batch(format_: int, texts: list[str]) -> RawBatch:
+    """Batch the messages as a bridge does, one a payload."""
+    payloads = [text.encode() for text in texts]
+    return RawBatch(
+        format_,
+        "feed-bench",
+        0,
+        b"".join(payloads),
+        np.array([len(payload) for payload in payloads], dtype=np.int64),
+        np.full(len(payloads), NOW_MS * 1000, dtype=np.int64),
+    )
+
+
+def rate(work: Callable[[], object], units: int) -> float:
+    """Units a second of one core's time, the median of several runs after one not counted."""
+    work()
+    seconds = []
+    for _ in range(REPEATS):
+        started = time.process_time()
+        work()
+        seconds.append(time.process_time() - started)
+    return units / statistics.median(seconds)
+
+
+def normalized(raw: RawBatch) -> int:
+    """Parse, check and order a batch; return how many records it holds."""
+    found = parse(raw, RULES)
+    assert not found.rejected
+    ticks, late = assemble(raw, found.rows, CLOCK)
+    quotes, late_quotes = assemble_quotes(raw, found.quotes, CLOCK)
+    assert not late + late_quotes
+    return len(ticks) + len(quotes)
+
+
+FORMATS: list[tuple[str, int, Callable[[int, str, str], str], Callable[[str], object]]] = [
+    ("Binance aggTrade", FORMAT_BINANCE, binance_trade, plain_binance),
+    ("Binance bookTicker", FORMAT_BINANCE, binance_book, plain_book),
+    ("Coinbase match", FORMAT_COINBASE, coinbase_match, plain_coinbase),
+    ("Kraken trade", FORMAT_KRAKEN, kraken_trade, plain_kraken),
+    ("scanner", FORMAT_SCANNER, scan, plain_scan),
+]
+
+
+def run() -> None:
+    """Print the table."""
+    keep_freed_memory()
+    source = random.Random(1)
+    print(f"{'messages/s':<22} {'parse':>10} {'and order':>10} {'json, Decimal':>14}")
+    for name, format_, write, plain in FORMATS:
+        texts = [
+            write(n, f"{source.randint(10**4, 10**7) / 100:.2f}", f"{source.random() + 0.001:.3f}")
+            for n in range(MESSAGES)
+        ]
+        raw = batch(format_, texts)
+        assert normalized(raw) == MESSAGES
+        parsed = rate(lambda raw=raw: parse(raw, RULES), MESSAGES)  # type: ignore[misc]
+        ordered = rate(lambda raw=raw: normalized(raw), MESSAGES)  # type: ignore[misc]
+        loop = rate(lambda texts=texts, plain=plain: [plain(t) for t in texts], MESSAGES)  # type: ignore[misc]
+        print(f"{name:<22} {parsed:>10,.0f} {ordered:>10,.0f} {loop:>14,.0f}")
