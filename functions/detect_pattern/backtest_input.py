@@ -7,6 +7,7 @@ import gzip
 import sys
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +25,13 @@ _NAMES: Final = {
     "close": ("close", "c"),
     "volume": ("volume", "v"),
 }
+_UNITS_US: Final = {"start_us": 1, "start_ms": 1_000}
+_SIZES: Final = (
+    (10**11, Decimal(10**6)),
+    (10**14, Decimal(10**3)),
+    (10**17, Decimal(1)),
+    (10**20, Decimal("0.001")),
+)
 _FORMATS: Final = ("%m/%d/%Y %I:%M:%S %p", "%m/%d/%Y", "%Y%m%d")
 
 
@@ -36,7 +44,7 @@ def read_candles(path: str) -> Candles:
 
     Columns may have their long names or initials, in any order; a missing volume is 0. Times are
     ISO 8601 or month/day/year, UTC where they do not say, or numbers: seconds, ms, us or ns since
-    1970, told apart by their size. Raises InputError.
+    1970, told apart by their size where the name (start_us, start_ms) does not. Raises InputError.
     """
     if path == "-":
         return _read("standard input", sys.stdin)
@@ -51,13 +59,14 @@ def _read(name: str, file: Iterable[str]) -> Candles:
     rows = csv.DictReader(file)
     columns = _columns(name, rows.fieldnames or ())
     starts, values = [], []
-    for row in rows:
+    unit_us = _UNITS_US.get(columns["time"].strip().lower())
+    for number, row in enumerate(rows, 1):
         try:
-            starts.append(_time_us(row[columns["time"]]))
+            starts.append(_time_us(row[columns["time"]], unit_us))
             values.append([float(row[columns[key]]) for key in ("open", "high", "low", "close")])
             values[-1].append(float(row[columns["volume"]] or 0) if "volume" in columns else 0.0)
         except (ValueError, TypeError) as error:
-            raise InputError(f"{name}: row {len(starts) + 1}: {error}") from None
+            raise InputError(f"{name}: row {number}: {error}") from None
         if len(starts) > MAX_CANDLES:
             raise InputError(f"{name}: more than {MAX_CANDLES:,} candles")
     if not starts:
@@ -83,17 +92,18 @@ def _columns(name: str, header: Iterable[str]) -> Mapping[str, str]:
     return found
 
 
-def _time_us(text: str) -> int:
+def _time_us(text: str, unit_us: int | None) -> int:
+    """Read a time; without a unit a number is seconds, ms, us or ns by its size, since 1973."""
+    text = text.strip()
+    if unit_us is not None:
+        return int(text) * unit_us
     try:
-        number = float(text)
-    except ValueError:
-        return _date_us(text.strip())
-    if abs(number) < 1e7:
-        raise ValueError(f"{text!r} is no time")
-    for limit, per_us in ((1e11, 1e-6), (1e14, 1e-3), (1e17, 1.0), (1e20, 1e3)):
-        if abs(number) < limit:
-            exact = int(text) if text.strip().lstrip("-").isdigit() else number
-            return int(exact * round(1 / per_us)) if per_us <= 1 else int(exact) // 1000
+        number = Decimal(text)
+    except InvalidOperation:
+        return _date_us(text)
+    for limit, per_us in _SIZES:
+        if number.is_finite() and 10**8 <= abs(number) < limit:
+            return int(number * per_us)
     raise ValueError(f"{text!r} is no time")
 
 

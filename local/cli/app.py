@@ -4,7 +4,20 @@ from __future__ import annotations
 
 import typer
 
-from local.cli import alert, candles, demo, dlq, env, rejects, replay, simulate, status, up, watch
+from local.cli import (
+    alert,
+    backtest,
+    candles,
+    demo,
+    dlq,
+    env,
+    rejects,
+    replay,
+    simulate,
+    status,
+    up,
+    watch,
+)
 
 app = typer.Typer(
     name="kandle",
@@ -17,5 +30,7 @@ app = typer.Typer(
     "Try [bold]kandle demo[/bold] to see it work, or [bold]kandle up[/bold] in one terminal and, "
     "in another, [bold]kandle replay FILE[/bold] and [bold]kandle candles BTC-USD --watch[/bold].",
 )
-for command in (up, demo, status, env, replay, simulate, candles, rejects, dlq, watch, alert):
+for command in (
+    up, demo, status, env, replay, simulate, candles, rejects, dlq, watch, alert, backtest,
+):  # fmt: skip
     command.register(app)

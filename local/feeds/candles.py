@@ -1,0 +1,60 @@
+"""Candles of recorded ticks, for what needs a history and no pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+
+from local.feeds.tick import Tick
+from shared.decimals import EXACT, to_text
+from shared.timeframes import Timeframe
+
+
+@dataclass(slots=True)
+class _Growing:
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    close: Decimal
+    volume: Decimal
+    first_ms: int
+    last_ms: int
+
+
+def candle_rows(
+    ticks: Iterable[Tick], timeframe: Timeframe
+) -> dict[str, list[tuple[int, str, str, str, str, str]]]:
+    """Return by symbol the rows (start us, open, high, low, close, volume), decimals as text.
+
+    Rows ascend; an interval without ticks has none. Ticks of one time count in the order they come.
+    Raises ValueError: a tick has no time.
+    """
+    growing: dict[str, dict[int, _Growing]] = {}
+    for tick in ticks:
+        if tick.time_ms is None:
+            raise ValueError(f"a tick of {tick.symbol} has no time: no candle is known to hold it")
+        start_us = timeframe.start_us(tick.time_ms * 1000)
+        price, size = Decimal(tick.price), Decimal(tick.size or 0)
+        candles = growing.setdefault(tick.symbol, {})
+        candle = candles.get(start_us)
+        if candle is None:
+            candles[start_us] = _Growing(
+                price, price, price, price, size, tick.time_ms, tick.time_ms
+            )
+            continue
+        candle.high = max(candle.high, price)
+        candle.low = min(candle.low, price)
+        candle.volume = EXACT.add(candle.volume, size)
+        if tick.time_ms < candle.first_ms:
+            candle.open, candle.first_ms = price, tick.time_ms
+        if tick.time_ms >= candle.last_ms:
+            candle.close, candle.last_ms = price, tick.time_ms
+    return {
+        symbol: [
+            (start, to_text(c.open), to_text(c.high), to_text(c.low), to_text(c.close),
+             to_text(c.volume))
+            for start, c in sorted(candles.items())
+        ]
+        for symbol, candles in growing.items()
+    }  # fmt: skip

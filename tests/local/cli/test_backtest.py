@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.local.cli.running import invoke, refusal
+from tests.local.cli.test_candles import serving
+from tests.local.feeds.receivers import http_receiver
+from tests.platform import free_port
+
+
+def report(*arguments: object) -> dict[str, object]:
+    result = invoke("backtest", *arguments, "--json")
+    assert result.exit_code == 0, result.output
+    found: dict[str, object] = json.loads(result.stdout)
+    return found
+
+
+def test_candles_of_a_file_are_judged(recorded_data: Path) -> None:
+    """A table of a CSV file of daily bars; its options reach the function's program."""
+    path = recorded_data / "patterns" / "spy_candle_patterns.csv.gz"
+    result = invoke("backtest", path, "--patterns", "cdl_engulfing", "--min-confidence", "0")
+    assert "500 candles from 2013-02-22 00:00 to 2015-02-17" in result.stdout
+    assert "cdl_engulfing" in result.stdout
+    assert "cdl_harami" not in result.stdout
+    assert report(path, "--horizon", "7")["horizon"] == 7
+
+
+def test_ticks_of_a_file_are_made_candles(recorded_data: Path) -> None:
+    """Of any format that replay knows, at the timeframe that is asked for."""
+    path = recorded_data / "binance" / "XRP_ETH-trades.json.gz"
+    assert report(path, "--timeframe", "5m", "--patterns", "chart")["candles"] == 706
+
+
+def test_candles_of_a_running_instance_are_judged() -> None:
+    """All pages of the API; the candle that is still open is left out."""
+    with http_receiver() as receiver:
+        url = serving(receiver, 1_000)
+        receiver.candles[-1]["closed"] = False  # type: ignore[attr-defined]
+        found = report("XRP-ETH", "--api-url", url, "--from", "2019-10-11T00:00Z")
+        assert found["candles"] == 999
+        assert all(r.path.startswith("/api/candles/XRP-ETH?") for r in receiver.requests)
+        assert "timeframe=1m" in receiver.requests[0].path
+
+
+def test_mistakes_are_told_in_one_line(tmp_path: Path) -> None:
+    """Files, symbols, patterns and places that cannot be used."""
+    two = tmp_path / "two.csv"
+    two.write_text("A,1,1,1000\nB,2,1,1000\n")
+    candles = tmp_path / "candles.csv"
+    candles.write_text("time,open,high,low,close\n1700000000,1,1,1,1\n")
+    nowhere = f"http://127.0.0.1:{free_port()}"
+    for arguments, message in [
+        ((tmp_path / "none.csv",), "no such file"),
+        ((two,), "holds A, B: choose one with --symbol"),
+        ((two, "--symbol", "C"), "has no ticks of C"),
+        ((two, "--symbol", "A", "--timeframe", "1x"), "--timeframe"),
+        ((candles, "--patterns", "saucer"), "there is no pattern 'saucer'"),
+        ((candles, "--plot", "x.gif"), "a plot ends in .png"),
+        (("XRP-ETH", "--api-url", nowhere), "cannot reach"),
+    ]:
+        assert message in refusal("backtest", *arguments)

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+
+import pyarrow.feather
+import pytest
+
+from local.feeds.candles import candle_rows
+from local.feeds.formats import format_of
+from local.feeds.tick import Tick
+from shared.timeframes import Timeframe
+
+MINUTE = Timeframe.parse("1m")
+
+
+def test_ticks_become_candles() -> None:
+    """By symbol and interval; times decide open and close, arrival where they are the same."""
+    rows = candle_rows(
+        [
+            Tick("A", "10", "1", 61_000),
+            Tick("B", "7", "", 61_000),
+            Tick("A", "12.50", "0.1", 61_000),
+            Tick("A", "9", "2", 60_500),
+            Tick("A", "11", "1", 180_000),
+        ],
+        MINUTE,
+    )
+    assert rows == {
+        "A": [
+            (60_000_000, "9", "12.5", "9", "12.5", "3.1"),
+            (180_000_000, "11", "11", "11", "11", "1"),
+        ],
+        "B": [(60_000_000, "7", "7", "7", "7", "0")],
+    }
+
+
+def test_a_tick_without_a_time_has_no_candle() -> None:
+    """It is refused, not put anywhere."""
+    with pytest.raises(ValueError, match="a tick of A has no time"):
+        candle_rows([Tick("A", "10")], MINUTE)
+
+
+@pytest.mark.parametrize(("timeframe", "count"), [("1m", 2_469), ("5m", 706)])
+def test_recorded_trades_give_the_reference_candles(
+    recorded_data: Path, timeframe: str, count: int
+) -> None:
+    """Every one of XRP/ETH, to the last digit."""
+    path = recorded_data / "binance" / "XRP_ETH-trades.json.gz"
+    rows = candle_rows(format_of(path).read(path), Timeframe.parse(timeframe))
+    (made,) = rows.values()
+    table = pyarrow.feather.read_table(recorded_data / f"binance/XRP_ETH-{timeframe}.feather")
+    reference = table.to_pylist()
+    assert len(made) == len(reference) == count
+    for row, expected in zip(made, reference, strict=True):
+        names = ("open", "high", "low", "close", "volume")
+        values = [Decimal(text) for text in row[1:]]
+        assert [float(value) for value in values] == pytest.approx(
+            [expected[name] for name in names], rel=1e-12
+        )
+        assert row[0] == round(expected["date"].timestamp() * 1e6)
