@@ -1,0 +1,198 @@
+"""The exchange bridge: one feed's messages to K_SINK as raw batches, its gaps and its health.
+
+A process of its own, since it serves nothing: `python -m functions.exchange_bridge.bridge`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import Final
+
+import prometheus_client
+import uvloop
+
+from functions.exchange_bridge.connection import Connection
+from functions.exchange_bridge.earlier import resume
+from functions.exchange_bridge.feed import Feed
+from functions.exchange_bridge.gaps import Gaps, is_newer
+from functions.exchange_bridge.health import Health
+from functions.exchange_bridge.intake import Intake
+from functions.exchange_bridge.rest import RestError
+from functions.exchange_bridge.settings import Settings
+from functions.exchange_bridge.status import Reporter
+from shared import metrics
+from shared.adapter.sink import Sink
+from shared.adapter.wiring import configure_logging
+from shared.bridge.batcher import Batcher, new_source
+from shared.bridge.outbox import Outbox
+from shared.errors import TransientError
+from shared.instruments import Market
+from shared.settings import SettingsError
+from shared.stores.postgres import Postgres
+from shared.stores.redis import connect
+from shared.watchlist import Watched, Watchlist
+
+log = logging.getLogger(__name__)
+
+TICK_S: Final = 0.02
+
+
+async def serve(settings: Settings, sink: Sink) -> None:
+    """Run the feed until SIGTERM or SIGINT, then hand over what is held."""
+    exchange = settings.exchange
+    outbox = Outbox(
+        sink,
+        max_bytes=settings.buffer_bytes,
+        sent=metrics.FEED_SENT,
+        buffered=metrics.FEED_BUFFERED,
+    )
+    source = new_source(exchange.name)
+    watched = _watched(settings)
+    intake = Intake(
+        exchange,
+        Batcher(source, settings.batch, exchange.format),
+        Health(settings.quiet_us),
+        outbox.put,
+        watched.selects if watched is not None else lambda symbol: True,
+    )
+
+    def instrument_of(symbol: str) -> str:
+        return settings.naming.instrument(Market(exchange.venue, symbol))
+
+    gaps = Gaps(
+        intake,
+        outbox,
+        settings.rest,
+        instrument_of,
+        settings.gap_grace_s,
+        settings.backfill_most,
+    )
+    status_sink = Sink.from_env(os.environ, "/kandle/exchange-bridge")
+    assert status_sink is not None  # K_SINK is set: the settings are checked
+    reporter = Reporter(
+        intake,
+        outbox,
+        status_sink,
+        source,
+        settings.report_s,
+        instrument_of,
+        lambda: gaps.untold,
+    )
+
+    async def is_behind() -> bool:
+        for symbol in exchange.symbols:
+            try:
+                newest = await exchange.newest(settings.rest, symbol)
+            except RestError as error:
+                intake.health.error = str(error)
+                log.warning("%s: %s cannot be asked: %s", exchange.name, symbol, error)
+                continue
+            await asyncio.sleep(settings.gap_grace_s)
+            if is_newer(newest, intake.of(symbol).high):
+                return True
+        return False
+
+    def opened() -> Connection:
+        return Connection(
+            exchange, settings.patience, settings.max_message_bytes, intake.take, is_behind
+        )
+
+    feed = Feed(exchange.name, opened, intake.health, exchange.life_s, settings.longest_pause_s)
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    postgres = Postgres(settings.database_url, size=1) if settings.database_url else None
+    server, thread = prometheus_client.start_http_server(
+        settings.metrics_port, settings.metrics_host
+    )
+    work = [feed.run(), gaps.fill(), reporter.run(), _each(TICK_S, intake.flush)]
+    work.append(_each(5 * TICK_S, gaps.look))
+    if postgres is not None:
+        work.append(resume(postgres, intake))
+    if watched is not None:
+        work.append(_refreshed(watched))
+    tasks = [asyncio.create_task(each) for each in work]
+    try:
+        await _until_stopped(stopping, tasks)
+        intake.flush(due_only=False)
+        gaps.look()
+        lost = await outbox.close(settings.drain_s)
+        reporter.settle()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(1.0):
+                await reporter.tell(reporter.status())
+        if lost:
+            log.error("%d messages were not taken within %d s", lost, settings.drain_s)
+    finally:
+        await status_sink.close()
+        await settings.rest.close()
+        if postgres is not None:
+            postgres.close()
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+async def _until_stopped(stopping: asyncio.Event, tasks: list[asyncio.Task[None]]) -> None:
+    """Wait for the stop. Raises what any task raises: the process ends and is started again."""
+    stopped = asyncio.create_task(stopping.wait())
+    try:
+        pending: set[asyncio.Task[None]] = set(tasks)
+        while not stopped.done():
+            done, _ = await asyncio.wait({stopped, *pending}, return_when=asyncio.FIRST_COMPLETED)
+            for task in done & pending:
+                pending.discard(task)
+                task.result()
+    finally:
+        stopped.cancel()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _each(every_s: float, step: Callable[[], None]) -> None:
+    while True:
+        step()
+        await asyncio.sleep(every_s)
+
+
+def _watched(settings: Settings) -> Watched | None:
+    """Return what selects the symbols of a feed whose server decides which symbols come."""
+    if settings.exchange.symbols or not settings.redis_url:
+        return None
+    prefix = settings.stock_list_key.removesuffix("*")
+    return Watched(Watchlist(connect(settings.redis_url), prefix))
+
+
+async def _refreshed(watched: Watched) -> None:
+    while True:
+        try:
+            await asyncio.to_thread(watched.refresh)
+        except TransientError as error:
+            log.warning("the watchlist stays as it was: %s", error)
+        await asyncio.sleep(0.5)
+
+
+def main() -> None:
+    """Command line."""
+    configure_logging(os.environ)
+    try:
+        settings = Settings.from_env(os.environ)
+    except SettingsError as error:
+        sys.exit(str(error))
+    sink = Sink.from_env(os.environ, "/kandle/exchange-bridge")
+    assert sink is not None  # K_SINK is set: the settings are checked
+    try:
+        uvloop.run(serve(settings, sink))
+    except OSError as error:
+        sys.exit(f"cannot serve metrics on port {settings.metrics_port}: {error}")
+
+
+if __name__ == "__main__":
+    main()

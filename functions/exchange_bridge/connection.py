@@ -1,0 +1,135 @@
+"""One WebSocket connection to an exchange: subscribed, confirmed, and read until it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final
+
+from websockets.asyncio.client import ClientConnection, connect
+
+from functions.exchange_bridge.exchange import Exchange, Kind, Message
+
+log = logging.getLogger(__name__)
+
+PING_S: Final = 20.0
+CLOSE_S: Final = 1.0
+REQUEST_SPACING_S: Final = 0.25
+"""Binance takes five messages a second of a client, the others more."""
+
+
+class NotSubscribedError(Exception):
+    """The exchange refused the subscription, or did not confirm it in time."""
+
+
+class StalledError(Exception):
+    """The connection stands, and carries nothing where it must."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long to wait. `connect_s`: for the connection; then again for the confirmation.
+
+    `stall_s`: silence after which a connection has to show that it lives.
+    """
+
+    connect_s: float
+    stall_s: float
+
+
+class Connection:
+    """A connection.
+
+    `take` gets every message. `is_behind` asks the exchange, where it can be asked, whether there
+    are trades that did not come. `subscribed` is set once everything is confirmed.
+    """
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        patience: Patience,
+        max_message_bytes: int,
+        take: Callable[[bytes], Message],
+        is_behind: Callable[[], Awaitable[bool]],
+    ) -> None:
+        self._exchange = exchange
+        self._patience = patience
+        self._max_message_bytes = max_message_bytes
+        self._take = take
+        self._is_behind = is_behind
+        self._waiting = set(exchange.expected())
+        self._heard_s = 0.0
+        self.subscribed = asyncio.Event()
+
+    async def run(self) -> None:
+        """Connect, subscribe, read; end only with an exception that says why.
+
+        OSError, TimeoutError, websockets' exceptions, NotSubscribedError, StalledError.
+        """
+        async with connect(
+            self._exchange.url(),
+            open_timeout=self._patience.connect_s,
+            close_timeout=CLOSE_S,
+            ping_interval=PING_S,
+            ping_timeout=PING_S,
+            max_size=self._max_message_bytes,
+            max_queue=(1024, 256),
+        ) as socket:
+            self._heard_s = time.monotonic()
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._request(socket))
+                group.create_task(self._watch(socket))
+                group.create_task(self._read(socket))
+
+    async def _request(self, socket: ClientConnection) -> None:
+        for number, request in enumerate(self._exchange.requests()):
+            if number:
+                await asyncio.sleep(REQUEST_SPACING_S)
+            await socket.send(request)
+        if not self._waiting:
+            self.subscribed.set()
+        try:
+            async with asyncio.timeout(self._patience.connect_s):
+                await self.subscribed.wait()
+        except TimeoutError:
+            missing = ", ".join(sorted(self._waiting)[:5])
+            raise NotSubscribedError(
+                f"not confirmed within {self._patience.connect_s:g} s: {missing}"
+            ) from None
+
+    async def _read(self, socket: ClientConnection) -> None:
+        while True:
+            message = self._take(await socket.recv(decode=False))
+            self._heard_s = time.monotonic()
+            if message.kind is Kind.ERROR:
+                log.error("%s says: %s", self._exchange.name, message.detail)
+                if not self.subscribed.is_set():
+                    raise NotSubscribedError(message.detail)
+            elif message.kind is Kind.CONFIRMATION:
+                self._waiting -= message.confirmed
+                if not self._waiting:
+                    self.subscribed.set()
+
+    async def _watch(self, socket: ClientConnection) -> None:
+        """Tell a quiet market from a dead feed."""
+        stall_s = self._patience.stall_s
+        while True:
+            silent_s = time.monotonic() - self._heard_s
+            if silent_s < stall_s:
+                await asyncio.sleep(stall_s - silent_s)
+                continue
+            if self._exchange.heartbeats:
+                raise StalledError(f"no message and no heartbeat for {silent_s:.1f} s")
+            try:
+                async with asyncio.timeout(stall_s):
+                    await (await socket.ping())
+            except TimeoutError:
+                raise StalledError(f"no message for {silent_s:.1f} s, and no pong") from None
+            if await self._is_behind():
+                raise StalledError(
+                    f"no message for {silent_s:.1f} s, but the exchange lists newer trades"
+                )
+            await asyncio.sleep(stall_s)

@@ -1,0 +1,126 @@
+"""What the bridge must know of an exchange: where to connect, what to say, and what a message is.
+
+Messages go on as they came; the bridge reads of each only what tells whether one is missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple, Protocol
+
+from functions.exchange_bridge.rest import Rest
+
+
+class Kind(StrEnum):
+    """What a message is to the bridge. Doubles as a metric label."""
+
+    TRADE = "trade"
+    QUOTE = "quote"
+    HEARTBEAT = "heartbeat"
+    """The connection lives; it may say which trade is the last one. It does not go on."""
+    CONFIRMATION = "confirmation"
+    ERROR = "error"
+    OTHER = "other"
+    UNREADABLE = "unreadable"
+    """It goes on: normalize keeps it as a reject, with its bytes."""
+
+
+class Trade(NamedTuple):
+    """A trade as its ids tell it. `time_us`: event time."""
+
+    symbol: str
+    id: int
+    time_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What was read of a message.
+
+    `trades`: those in it. `last`: the last trade that there was, of which the message is none.
+    `sent_us`: the exchange's clock when it was sent. `confirmed`: what is subscribed by it, by the
+    names of `Exchange.expected`. `detail`: an error, for people.
+    """
+
+    kind: Kind
+    symbol: str = ""
+    trades: tuple[Trade, ...] = ()
+    last: Trade | None = None
+    sent_us: int | None = None
+    confirmed: frozenset[str] = frozenset()
+    detail: str = ""
+
+
+class Fetched(NamedTuple):
+    """Trades fetched over REST, each as a payload like the exchange's own trade message.
+
+    `reaches`: every trade of the range with an id up to this one is in the pages so far, or does
+    not exist.
+    """
+
+    payloads: list[bytes]
+    trades: list[Trade]
+    reaches: int
+
+
+class Exchange(Protocol):
+    """One exchange, set up for its symbols."""
+
+    @property
+    def name(self) -> str:
+        """The feed is called so."""
+        ...
+
+    @property
+    def venue(self) -> str:
+        """As `shared.instruments` knows it; empty where names need no translation."""
+        ...
+
+    @property
+    def format(self) -> int:
+        """Of its raw batches."""
+        ...
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """As the exchange writes them; empty where the server decides."""
+        ...
+
+    @property
+    def heartbeats(self) -> bool:
+        """Whether a connection without any message for a while must be dead."""
+        ...
+
+    @property
+    def life_s(self) -> float:
+        """Age at which to connect anew, before the exchange hangs up; 0: it does not."""
+        ...
+
+    def url(self) -> str:
+        """Return where to connect."""
+        ...
+
+    def requests(self) -> Sequence[str]:
+        """Return what to send once connected."""
+        ...
+
+    def expected(self) -> frozenset[str]:
+        """Return what has to be confirmed before the subscription stands."""
+        ...
+
+    def read(self, payload: bytes) -> Message:
+        """Tell what a message is. Never raises."""
+        ...
+
+    def missing(self, rest: Rest, symbol: str, first: Trade, last: Trade) -> AsyncIterator[Fetched]:
+        """Yield the trades with ids from `first.id` to `last.id`, in whatever order of pages.
+
+        The times are those of the neighbours. Raises RestError.
+        """
+        ...
+
+    async def newest(self, rest: Rest, symbol: str) -> Trade | None:
+        """Return the newest trade, or None where there is no way to ask. Raises RestError."""
+        ...

@@ -1,0 +1,186 @@
+"""Binance spot: combined streams of `aggTrade` or `trade`, and `bookTicker`.
+
+Sources: Binance, "WebSocket Streams" (combined streams, live subscribing, limits: 24 hours a
+connection, 5 messages a second to the server, 1024 streams) and "REST API" (`aggTrades`,
+`historicalTrades`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Final
+
+import msgspec
+import orjson
+
+from functions.exchange_bridge.exchange import Fetched, Kind, Message, Trade
+from functions.exchange_bridge.rest import Rest
+from shared.instruments import Venue
+from shared.raw import FORMAT_BINANCE
+
+PAGE: Final = 1_000
+STREAMS_A_REQUEST: Final = 200
+SPACING_S: Final = 0.1
+"""A request of 1,000 trades weighs 2 to 25 of the 6,000 allowed a minute."""
+
+AGGREGATES: Final = "aggTrade"
+TRADES: Final = "trade"
+_ID: Final = {AGGREGATES: "a", TRADES: "t"}
+_FETCH: Final = {AGGREGATES: "/api/v3/aggTrades", TRADES: "/api/v3/historicalTrades"}
+
+
+class _Data(msgspec.Struct, gc=False):
+    e: str = ""
+    s: str = ""
+    a: int | str = 0
+    t: int = 0
+    T: int = 0
+    E: int = 0
+    u: int = -1
+
+
+class _Error(msgspec.Struct):
+    code: int = 0
+    msg: str = ""
+
+
+class _Envelope(msgspec.Struct, gc=False):
+    data: _Data | None = None
+    id: int | None = None
+    error: _Error | None = None
+
+
+_decode: Final = msgspec.json.Decoder(_Envelope).decode
+
+
+class Binance:
+    """Binance spot. `trades`: which of its two streams of the same trades, AGGREGATES or TRADES."""
+
+    name = "binance"
+    venue = Venue.BINANCE
+    format = FORMAT_BINANCE
+    heartbeats = False
+
+    def __init__(self, base_url: str, symbols: Sequence[str], trades: str, life_s: float) -> None:
+        self._base_url = base_url.rstrip("/")
+        self.symbols = tuple(symbol.upper() for symbol in symbols)
+        self._trades = trades
+        self.life_s = life_s
+
+    def url(self) -> str:
+        """Return the address of combined streams, none of them subscribed yet."""
+        return f"{self._base_url}/stream"
+
+    def requests(self) -> Sequence[str]:
+        """Return the subscriptions; each is answered under its number."""
+        streams = [
+            f"{symbol.lower()}@{kind}"
+            for symbol in self.symbols
+            for kind in (self._trades, "bookTicker")
+        ]
+        return [
+            orjson.dumps({"method": "SUBSCRIBE", "params": part, "id": number}).decode()
+            for number, part in enumerate(_batched(streams), 1)
+        ]
+
+    def expected(self) -> frozenset[str]:
+        """Return the numbers of the requests."""
+        return frozenset(str(number) for number in range(1, len(self.requests()) + 1))
+
+    def read(self, payload: bytes) -> Message:
+        """Tell what a message is."""
+        try:
+            message = _decode(payload)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return Message(Kind.UNREADABLE)
+        data = message.data
+        if data is None:
+            if message.error is not None:
+                return Message(Kind.ERROR, detail=f"{message.error.code} {message.error.msg}")
+            if message.id is not None:
+                return Message(Kind.CONFIRMATION, confirmed=frozenset({str(message.id)}))
+            return Message(Kind.UNREADABLE)
+        sent_us = data.E * 1000 or None
+        if data.e == self._trades:
+            id_ = data.a if data.e == AGGREGATES else data.t
+            if not isinstance(id_, int):
+                return Message(Kind.UNREADABLE)
+            trade = Trade(data.s, id_, data.T * 1000)
+            return Message(Kind.TRADE, data.s, (trade,), sent_us=sent_us)
+        if data.e == "bookTicker" or (not data.e and data.u >= 0 and data.s):
+            return Message(Kind.QUOTE, data.s, sent_us=sent_us)
+        return Message(Kind.OTHER, data.s, sent_us=sent_us)
+
+    async def missing(
+        self, rest: Rest, symbol: str, first: Trade, last: Trade
+    ) -> AsyncIterator[Fetched]:
+        """Yield pages, ascending."""
+        next_id = first.id
+        while next_id <= last.id:
+            rows = await self._rows(rest, symbol, next_id)
+            reaches = rows[-1].id if rows else next_id - 1
+            wanted = [row for row in rows if first.id <= row.id <= last.id]
+            yield Fetched(
+                [self._payload(symbol, row) for row in wanted],
+                [Trade(symbol, row.id, row.time_ms * 1000) for row in wanted],
+                reaches,
+            )
+            if not rows:
+                return  # the exchange does not list them yet
+            next_id = reaches + 1
+
+    async def newest(self, rest: Rest, symbol: str) -> Trade | None:
+        """Return the newest trade."""
+        rows = await self._rows(rest, symbol, None)
+        return Trade(symbol, rows[-1].id, rows[-1].time_ms * 1000) if rows else None
+
+    async def _rows(self, rest: Rest, symbol: str, from_id: int | None) -> list[_Row]:
+        parameters: dict[str, str | int] = {"symbol": symbol, "limit": PAGE}
+        if from_id is None:
+            parameters["limit"] = 1
+        else:
+            parameters["fromId"] = from_id
+        answer = await rest.get(_FETCH[self._trades], parameters)
+        return [_Row.of(self._trades, row) for row in answer]
+
+    def _payload(self, symbol: str, row: _Row) -> bytes:
+        """Return the message of the stream that the row would have been; REST has no `E`."""
+        data = {"e": self._trades, "s": symbol, **row.fields}
+        stream = f"{symbol.lower()}@{self._trades}"
+        return orjson.dumps({"stream": stream, "data": data, "backfill": _FETCH[self._trades]})
+
+
+class _Row(msgspec.Struct):
+    """A trade of an answer; `fields` as the stream writes them."""
+
+    id: int
+    time_ms: int
+    fields: dict[str, object]
+
+    @classmethod
+    def of(cls, trades: str, row: dict[str, object]) -> _Row:
+        """Read a row; `historicalTrades` has long names for what the stream abbreviates."""
+        fields = row
+        if trades == TRADES:
+            fields = {_SHORT[name]: value for name, value in row.items() if name in _SHORT}
+        id_, time_ms = fields[_ID[trades]], fields["T"]
+        assert isinstance(id_, int)
+        assert isinstance(time_ms, int)
+        return cls(id_, time_ms, fields)
+
+
+_SHORT: Final = {
+    "id": "t",
+    "price": "p",
+    "qty": "q",
+    "time": "T",
+    "isBuyerMaker": "m",
+    "isBestMatch": "M",
+}
+
+
+def _batched(streams: list[str]) -> list[list[str]]:
+    return [
+        streams[first : first + STREAMS_A_REQUEST]
+        for first in range(0, len(streams), STREAMS_A_REQUEST)
+    ]

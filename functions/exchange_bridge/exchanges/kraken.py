@@ -1,0 +1,172 @@
+"""Kraken: channels `trade` and `ticker` of its second WebSocket.
+
+Sources: Kraken, "WebSocket API v2" (Trades, Ticker, heartbeat: one a second without other
+messages) and "Get Recent Trades". Ids count the trades of a pair; REST is asked by time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import msgspec
+import orjson
+
+from functions.exchange_bridge.exchange import Fetched, Kind, Message, Trade
+from functions.exchange_bridge.rest import Rest, RestError
+from shared.instruments import Venue
+from shared.raw import FORMAT_KRAKEN
+
+PAGE: Final = 1_000
+SPACING_S: Final = 1.0
+"""Public requests: about one a second and address."""
+
+_CHANNELS: Final = ("trade", "ticker")
+_PATH: Final = "/0/public/Trades"
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class _Element(msgspec.Struct, gc=False):
+    symbol: str = ""
+    trade_id: int | None = None
+    timestamp: datetime | None = None
+
+
+class _Result(msgspec.Struct):
+    channel: str = ""
+    symbol: str = ""
+
+
+class _Message(msgspec.Struct, gc=False):
+    channel: str = ""
+    data: list[_Element] = []
+    method: str = ""
+    success: bool | None = None
+    error: str = ""
+    result: _Result | None = None
+
+
+_decode: Final = msgspec.json.Decoder(_Message).decode
+
+
+class Kraken:
+    """Kraken spot."""
+
+    name = "kraken"
+    venue = Venue.KRAKEN
+    format = FORMAT_KRAKEN
+    heartbeats = True
+    life_s = 0.0
+
+    def __init__(self, base_url: str, symbols: Sequence[str]) -> None:
+        self._url = f"{base_url.rstrip('/')}/v2"
+        self.symbols = tuple(symbol.upper() for symbol in symbols)
+
+    def url(self) -> str:
+        """Return the address."""
+        return self._url
+
+    def requests(self) -> Sequence[str]:
+        """Return a subscription for each channel, without the trades of before."""
+        return [
+            orjson.dumps(
+                {
+                    "method": "subscribe",
+                    "params": {
+                        "channel": channel,
+                        "symbol": list(self.symbols),
+                        "snapshot": channel == "ticker",
+                    },
+                }
+            ).decode()
+            for channel in _CHANNELS
+        ]
+
+    def expected(self) -> frozenset[str]:
+        """Return every channel of every pair: each is answered by itself."""
+        return frozenset(f"{channel} {each}" for channel in _CHANNELS for each in self.symbols)
+
+    def read(self, payload: bytes) -> Message:
+        """Tell what a message is."""
+        try:
+            message = _decode(payload)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return Message(Kind.UNREADABLE)
+        if message.channel == "trade":
+            trades = tuple(
+                Trade(each.symbol, each.trade_id, _us(each.timestamp))
+                for each in message.data
+                if each.trade_id is not None and each.timestamp is not None
+            )
+            if not trades or len(trades) < len(message.data):
+                return Message(Kind.UNREADABLE)
+            newest_us = max(trade.time_us for trade in trades)
+            return Message(Kind.TRADE, trades[0].symbol, trades, sent_us=newest_us)
+        if message.channel == "ticker":
+            return Message(Kind.QUOTE, message.data[0].symbol if message.data else "")
+        if message.channel in ("heartbeat", "status"):
+            return Message(Kind.HEARTBEAT)
+        if message.success is False or message.error:
+            return Message(Kind.ERROR, detail=message.error or "refused")
+        if message.method == "subscribe" and message.result is not None:
+            result = message.result
+            return Message(
+                Kind.CONFIRMATION, confirmed=frozenset({f"{result.channel} {result.symbol}"})
+            )
+        return Message(Kind.OTHER if message.channel or message.method else Kind.UNREADABLE)
+
+    async def missing(
+        self, rest: Rest, symbol: str, first: Trade, last: Trade
+    ) -> AsyncIterator[Fetched]:
+        """Yield pages, ascending, from the time of the trade before the first one on."""
+        since = str(first.time_us * 1000 - 1)
+        while True:
+            answer = await rest.get(_PATH, {"pair": symbol, "since": since, "count": PAGE})
+            if answer.get("error"):
+                raise RestError(f"{_PATH}: {', '.join(answer['error'])}", is_final=True)
+            result: dict[str, Any] = answer["result"]
+            lists: list[list[Any]] = [rows for name, rows in result.items() if name != "last"]
+            rows = lists[0] if lists else []
+            wanted = [row for row in rows if first.id <= row[6] <= last.id]
+            reaches = rows[-1][6] if rows else first.id - 1
+            yield Fetched(
+                [orjson.dumps(_update(symbol, row)) for row in wanted],
+                [Trade(symbol, row[6], _us(_moment(row[2]))) for row in wanted],
+                reaches,
+            )
+            if reaches >= last.id or not rows or str(result["last"]) == since:
+                return
+            since = str(result["last"])
+
+    async def newest(self, rest: Rest, symbol: str) -> Trade | None:
+        """Heartbeats say that the connection lives."""
+        return None
+
+
+_SIDES: Final = {"b": "buy", "s": "sell"}
+_TYPES: Final = {"m": "market", "l": "limit"}
+
+
+def _update(symbol: str, row: list[Any]) -> dict[str, Any]:
+    """Return the message that a row would have been; prices are texts in REST, numbers there."""
+    price, size, seconds, side, type_, _, id_ = row[:7]
+    element = {
+        "symbol": symbol,
+        "side": _SIDES.get(side, ""),
+        "price": orjson.Fragment(price),
+        "qty": orjson.Fragment(size),
+        "ord_type": _TYPES.get(type_, ""),
+        "trade_id": id_,
+        "timestamp": _moment(seconds).isoformat(timespec="microseconds").replace("+00:00", "Z"),
+    }
+    return {"channel": "trade", "type": "update", "data": [element], "backfill": _PATH}
+
+
+def _moment(seconds: float) -> datetime:
+    return _EPOCH + timedelta(microseconds=round(seconds * 1e6))
+
+
+def _us(moment: datetime) -> int:
+    aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+    return (aware - _EPOCH) // timedelta(microseconds=1)

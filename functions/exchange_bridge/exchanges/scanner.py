@@ -1,0 +1,74 @@
+"""Any WebSocket that pushes the stock scanner's JSON, bare or with a topic: no ids, no REST."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Final
+
+import msgspec
+
+from functions.exchange_bridge.exchange import Fetched, Kind, Message, Trade
+from functions.exchange_bridge.rest import Rest
+from shared.raw import FORMAT_SCANNER
+
+
+class _Scan(msgspec.Struct, gc=False):
+    ticker: str = ""
+
+
+class _Message(msgspec.Struct, gc=False):
+    ticker: str = ""
+    data: _Scan | None = None
+    type: str = ""
+    event: str = ""
+
+
+_decode: Final = msgspec.json.Decoder(_Message).decode
+
+
+class Scanner:
+    """The scanner. The server decides which symbols come; the watchlist, which of them stay."""
+
+    name = "scanner"
+    venue = ""
+    format = FORMAT_SCANNER
+    symbols: tuple[str, ...] = ()
+    heartbeats = False
+    life_s = 0.0
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def url(self) -> str:
+        """Return the address."""
+        return self._url
+
+    def requests(self) -> Sequence[str]:
+        """Say nothing: the server pushes."""
+        return []
+
+    def expected(self) -> frozenset[str]:
+        """Return nothing: there is no answer to wait for."""
+        return frozenset()
+
+    def read(self, payload: bytes) -> Message:
+        """Tell what a message is."""
+        try:
+            message = _decode(payload)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return Message(Kind.UNREADABLE)
+        symbol = message.ticker or (message.data.ticker if message.data is not None else "")
+        if symbol:
+            return Message(Kind.TRADE, symbol)
+        return Message(Kind.HEARTBEAT if message.type or message.event else Kind.UNREADABLE)
+
+    async def missing(
+        self, rest: Rest, symbol: str, first: Trade, last: Trade
+    ) -> AsyncIterator[Fetched]:
+        """Yield nothing: without ids nothing is known to be missing."""
+        return
+        yield
+
+    async def newest(self, rest: Rest, symbol: str) -> Trade | None:
+        """Return None: there is no way to ask."""
+        return None

@@ -1,0 +1,156 @@
+"""Holes that last are told as gaps, fetched over REST, and told as filled."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from functions.exchange_bridge.exchange import Trade
+from functions.exchange_bridge.ids import Missing
+from functions.exchange_bridge.intake import Intake
+from functions.exchange_bridge.rest import Rest, RestError
+from shared import events, metrics
+from shared.adapter.event import OutgoingEvent
+from shared.bridge.outbox import Outbox
+from shared.gaps import Gap, GapState, encode_gaps
+
+log = logging.getLogger(__name__)
+
+LAST_RETRY_S: Final = 60.0
+_BAD_ROWS: Final = (KeyError, IndexError, TypeError, ValueError, AssertionError, AttributeError)
+
+
+@dataclass(slots=True)
+class Gaps:
+    """The gaps of a feed.
+
+    `grace_s`: how long ids may be missing before it is a gap. `most`: gaps of more trades than this
+    stay open. `instrument_of` names the instrument of a symbol.
+    """
+
+    intake: Intake
+    outbox: Outbox
+    rest: Rest
+    instrument_of: Callable[[str], str]
+    grace_s: float
+    most: int
+    _untold: list[tuple[int, OutgoingEvent]] = field(default_factory=list)
+
+    def look(self) -> None:
+        """Find what has become a gap, or is none any more; called several times a second."""
+        feed, now_s = self.intake.exchange.name, self.intake.now_s()
+        for ids in self.intake.ids.values():
+            for missing in ids.lasting(now_s, self.grace_s):
+                gap = self._gap(missing, GapState.OPEN)
+                log.warning(
+                    "%s: %d trades of %s are missing, %d to %d",
+                    *(feed, gap.count, gap.symbol, gap.first_id, gap.last_id),
+                )
+                metrics.GAPS.labels(feed).inc()
+                self._tell(gap)
+            for missing in ids.closed():
+                metrics.GAPS_FILLED.labels(feed).inc()
+                self.intake.health.error = ""
+                self._tell(self._gap(missing, GapState.FILLED))
+        metrics.GAPS_OPEN.labels(feed).set(sum(1 for _ in self._open()))
+        self._send()
+
+    async def fill(self) -> None:
+        """Fetch what is missing, a gap at a time, until cancelled."""
+        while True:
+            missing = self._next()
+            if missing is None:
+                await asyncio.sleep(0.05)
+                continue
+            try:
+                await self._fetch(missing)
+                reason = "the exchange does not list all of them yet"
+            except RestError as error:
+                reason = str(error)
+                self.intake.health.error = reason
+            except _BAD_ROWS as error:
+                reason = f"the answer is not understood: {type(error).__name__}: {error}"
+                self.intake.health.error = reason
+            if missing.left:
+                log.warning(
+                    "%s: the gap of %s is tried again in %g s: %s",
+                    *(self.intake.exchange.name, missing.symbol, missing.pause_s, reason),
+                )
+                missing.retry_at_s = self.intake.now_s() + missing.pause_s
+                missing.pause_s = min(missing.pause_s * 2, LAST_RETRY_S)
+
+    async def _fetch(self, missing: Missing) -> None:
+        feed = self.intake.exchange.name
+        before, after = missing.neighbours
+        for first, last in list(missing.left):
+            reaches = first - 1
+            async for page in self.intake.exchange.missing(
+                self.rest, missing.symbol, before._replace(id=first), after._replace(id=last)
+            ):
+                self.intake.hand_on(page.payloads, page.trades, self.intake.now_us())
+                self.intake.flush(due_only=False)
+                metrics.BACKFILLED.labels(feed).inc(len(page.trades))
+                reaches = max(reaches, page.reaches)
+                # The broker sets the pace.
+                await self.outbox.until_taken(self.outbox.given)
+            absent = [(a, min(b, reaches)) for a, b in missing.left if first <= a <= reaches]
+            for a, b in absent:
+                log.warning("%s: %s lists no trades %d to %d", feed, missing.symbol, a, b)
+                missing.absent += b - a + 1
+                self.intake.of(missing.symbol).fill(a, b)
+
+    def _next(self) -> Missing | None:
+        now_s = self.intake.now_s()
+        for missing in self._open():
+            count = sum(b - a + 1 for a, b in missing.left)
+            if 0 < count <= self.most and now_s >= missing.retry_at_s:
+                return missing
+        return None
+
+    def _open(self) -> Iterator[Missing]:
+        for ids in self.intake.ids.values():
+            yield from ids.gaps
+
+    def _gap(self, missing: Missing, state: GapState) -> Gap:
+        hole = missing.hole
+        return Gap(
+            missing.symbol,
+            self.instrument_of(missing.symbol),
+            hole.first,
+            hole.last,
+            hole.from_us,
+            hole.to_us,
+            state,
+            missing.absent,
+            self.intake.now_us(),
+        )
+
+    def _tell(self, gap: Gap) -> None:
+        """Queue the event; it is sent after all that was handed on before."""
+        feed = self.intake.exchange.name
+        self.intake.flush(due_only=False)
+        id_ = f"{feed}/{gap.symbol}/gap/{gap.first_id}-{gap.last_id}/{gap.state}"
+        event = OutgoingEvent.packed(id_, events.GAP, encode_gaps(feed, [gap]))
+        self._untold.append((self.outbox.given if gap.state is GapState.FILLED else 0, event))
+
+    def _send(self) -> None:
+        """Put the events whose time has come, as far as the outbox has room."""
+        later = [
+            (after, event)
+            for after, event in self._untold
+            if self.outbox.taken < after or not self.outbox.put_event(event)
+        ]
+        self._untold = later
+
+    @property
+    def untold(self) -> int:
+        """How many events wait."""
+        return len(self._untold)
+
+
+def is_newer(trade: Trade | None, high: Trade | None) -> bool:
+    """Return whether the exchange has a trade beyond the highest that came."""
+    return trade is not None and (high is None or trade.id > high.id)

@@ -1,0 +1,98 @@
+"""How a feed fares: per symbol what came when, and the exchange's clock against this one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from functions.exchange_bridge.exchange import Kind, Message
+from shared.feeds import FeedState
+
+SKEW_WINDOW_US: Final = 60_000_000
+MAX_SYMBOLS: Final = 5_000
+"""A server that decides which symbols come cannot make this one remember more."""
+
+_DATA: Final = (Kind.TRADE, Kind.QUOTE)
+
+
+@dataclass(slots=True)
+class Skew:
+    """The exchange's clock less this one.
+
+    A message is under way for a while, which makes the exchange seem behind; so the largest
+    difference within a window is nearest. It is too small by the shortest way.
+    """
+
+    _current: int | None = None
+    _before: int | None = None
+    _since_us: int = 0
+
+    def note(self, sent_us: int, received_us: int) -> None:
+        """Take the times of a message."""
+        if received_us - self._since_us >= SKEW_WINDOW_US:
+            self._before, self._current, self._since_us = self._current, None, received_us
+        difference = sent_us - received_us
+        if self._current is None or difference > self._current:
+            self._current = difference
+
+    @property
+    def us(self) -> int | None:
+        """The estimate; None before there is one."""
+        return max(
+            (each for each in (self._current, self._before) if each is not None), default=None
+        )
+
+
+@dataclass(slots=True)
+class Seen:
+    """What came of a symbol, when by this clock, and the event time of its newest trade."""
+
+    message_us: int = 0
+    trade_us: int = 0
+
+
+@dataclass(slots=True)
+class Health:
+    """A feed's state as far as it can be seen from its messages and its connections.
+
+    `quiet_us`: silence after which a symbol counts as quiet.
+    """
+
+    quiet_us: int
+    skew: Skew = field(default_factory=Skew)
+    symbols: dict[str, Seen] = field(default_factory=dict)
+    is_up: bool = False
+    is_stalled: bool = False
+    reconnects: int = 0
+    error: str = ""
+
+    def note(self, message: Message, received_us: int) -> None:
+        """Take a message."""
+        if message.sent_us is not None:
+            self.skew.note(message.sent_us, received_us)
+        if message.kind in _DATA or message.kind is Kind.HEARTBEAT:
+            self.is_stalled = False
+        if message.kind in _DATA and message.symbol:
+            seen = self.of(message.symbol)
+            if seen is not None:
+                seen.message_us = received_us
+                for trade in message.trades:
+                    seen.trade_us = max(seen.trade_us, trade.time_us)
+
+    def of(self, symbol: str) -> Seen | None:
+        """Return what came of a symbol; None for one too many."""
+        seen = self.symbols.get(symbol)
+        if seen is None and len(self.symbols) < MAX_SYMBOLS:
+            seen = self.symbols[symbol] = Seen()
+        return seen
+
+    def state(self, symbol: str, now_us: int) -> FeedState:
+        """Return how a symbol fares."""
+        if self.is_stalled:
+            return FeedState.STALLED
+        if not self.is_up:
+            return FeedState.RECONNECTING
+        seen = self.symbols.get(symbol)
+        if seen is None or now_us - seen.message_us > self.quiet_us:
+            return FeedState.QUIET
+        return FeedState.LIVE

@@ -1,0 +1,164 @@
+"""Which trades of a symbol were seen, by their contiguous ids; pure, times are given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from functions.exchange_bridge.exchange import Trade
+
+BEGUN_ANEW_US: Final = 60_000_000
+"""A trade that is later than the highest id by so much, under a lower id: the venue counts anew."""
+
+
+class Hole(NamedTuple):
+    """Ids that were not seen, between two that were. Times of those two; `found_s`: since when."""
+
+    first: int
+    last: int
+    from_us: int
+    to_us: int
+    found_s: float
+
+
+@dataclass(slots=True)
+class Missing:
+    """A hole that lasted: a gap.
+
+    `left`: what of it is still missing, ascending. `absent`: ids for which the exchange lists no
+    trade. `retry_at_s`, `pause_s`: when it may be tried to fetch it, and the pause after that.
+    """
+
+    symbol: str
+    hole: Hole
+    left: list[tuple[int, int]]
+    absent: int = 0
+    retry_at_s: float = 0.0
+    pause_s: float = 1.0
+
+    @property
+    def neighbours(self) -> tuple[Trade, Trade]:
+        """The first and the last id of it, with the times of the trades around it."""
+        hole = self.hole
+        return (
+            Trade(self.symbol, hole.first, hole.from_us),
+            Trade(self.symbol, hole.last, hole.to_us),
+        )
+
+
+@dataclass(slots=True)
+class SymbolIds:
+    """One symbol's ids. A hole becomes a gap when it has lasted: two connections overlap."""
+
+    symbol: str
+    low: Trade | None = None
+    high: Trade | None = None
+    holes: list[Hole] = field(default_factory=list)
+    gaps: list[Missing] = field(default_factory=list)
+    filled: int = 0
+
+    def see(self, trade: Trade, now_s: float) -> None:
+        """Take a trade that came."""
+        high = self.high
+        if high is None or self._counts_anew(trade, high):
+            self.low = self.high = trade
+            return
+        if trade.id > high.id:
+            if trade.id > high.id + 1:
+                self._open(high.id + 1, trade.id - 1, high.time_us, trade.time_us, now_s)
+            self.high = trade
+        else:
+            self.fill(trade.id, trade.id)
+            if self.low is not None and trade.id < self.low.id:
+                # An older one: what lies between is unknown, and was never promised.
+                self.low = trade if trade.id == self.low.id - 1 else self.low
+
+    def exists(self, trade: Trade, now_s: float) -> None:
+        """Take note of a trade that there is, and that did not come (yet)."""
+        high = self.high
+        if high is None or self._counts_anew(trade, high):
+            self.low = self.high = trade
+        elif trade.id > high.id:
+            self._open(high.id + 1, trade.id, high.time_us, trade.time_us, now_s)
+            self.high = trade
+
+    def resume(self, before: Trade, now_s: float) -> None:
+        """Take note of the last trade of an earlier life; what lies between is missing."""
+        if self.high is None or self.low is None:
+            self.low = self.high = before
+        elif before.id < self.low.id:
+            if before.id + 1 < self.low.id:
+                here = (before.id + 1, self.low.id - 1, before.time_us, self.low.time_us)
+                self._open(*here, now_s)
+            self.low = before
+
+    def forget(self, first: int, last: int, now_s: float) -> None:
+        """Take back trades that were seen: they were dropped on their way."""
+        if self.high is None:
+            return
+        self._open(first, last, self._before_us(first), self.high.time_us, now_s)
+
+    def adopt(self, gap: Missing) -> None:
+        """Take over a gap that an earlier life left open."""
+        self.gaps.append(gap)
+
+    def fill(self, first: int, last: int) -> None:
+        """Take ids out of every hole and gap."""
+        if self.holes:
+            self.holes = [part for hole in self.holes for part in _without(hole, first, last)]
+        for gap in self.gaps:
+            gap.left = [part for a, b in gap.left for part in _difference(a, b, first, last)]
+
+    def lasting(self, now_s: float, grace_s: float) -> list[Missing]:
+        """Turn the holes that have lasted into gaps; return these."""
+        if not self.holes:
+            return []
+        due = [hole for hole in self.holes if now_s - hole.found_s >= grace_s]
+        self.holes = [hole for hole in self.holes if now_s - hole.found_s < grace_s]
+        fresh = [Missing(self.symbol, hole, [(hole.first, hole.last)]) for hole in due]
+        self.gaps += fresh
+        return fresh
+
+    def closed(self) -> list[Missing]:
+        """Let go of gaps of which nothing is left; return these."""
+        done = [gap for gap in self.gaps if not gap.left]
+        if done:
+            self.gaps = [gap for gap in self.gaps if gap.left]
+            self.filled += len(done)
+        return done
+
+    def certain(self) -> Trade | None:
+        """Return the trade up to which each was seen, or is in a gap."""
+        if self.high is None or not self.holes:
+            return self.high
+        first = min(self.holes)
+        return Trade(self.symbol, first.first - 1, first.from_us)
+
+    def _open(self, first: int, last: int, from_us: int, to_us: int, now_s: float) -> None:
+        self.holes.append(Hole(first, last, min(from_us, to_us), max(from_us, to_us), now_s))
+
+    def _before_us(self, first: int) -> int:
+        known = [hole.from_us for hole in self.holes if hole.first <= first]
+        if known:
+            return max(known)
+        return 0 if self.low is None else self.low.time_us
+
+    def _counts_anew(self, trade: Trade, high: Trade) -> bool:
+        return trade.id <= high.id and trade.time_us > high.time_us + BEGUN_ANEW_US
+
+
+def _without(hole: Hole, first: int, last: int) -> Iterator[Hole]:
+    for a, b in _difference(hole.first, hole.last, first, last):
+        yield hole._replace(first=a, last=b)
+
+
+def _difference(a: int, b: int, first: int, last: int) -> Iterator[tuple[int, int]]:
+    """Yield what of [a, b] is not in [first, last]."""
+    if last < a or first > b:
+        yield a, b
+        return
+    if a < first:
+        yield a, first - 1
+    if b > last:
+        yield last + 1, b

@@ -1,0 +1,131 @@
+"""From messages to batches: each is looked at, its ids are noted, and it goes on as it came."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from functions.exchange_bridge.exchange import Exchange, Kind, Message, Trade
+from functions.exchange_bridge.health import Health
+from functions.exchange_bridge.ids import SymbolIds
+from shared import metrics
+from shared.bridge.batcher import Batch, Batcher
+from shared.bridge.payloads import Payloads
+from shared.raw import MAX_PAYLOAD_BYTES
+
+log = logging.getLogger(__name__)
+
+_GO_ON: Final = (Kind.TRADE, Kind.QUOTE, Kind.UNREADABLE)
+_SAY_EVERY_S: Final = 5.0
+
+
+Noted = dict[str, list[int]]
+"""Ids of trades by symbol."""
+
+
+@dataclass(slots=True)
+class Intake:
+    """Takes the messages of all connections of a feed.
+
+    `put` takes a batch, or returns False when the outbox is full: then the batch is dropped, and
+    its trades count as never seen, so that they become a gap and are fetched once there is room.
+    `selects` says whether a symbol is wanted. Clocks: `now_us` is wall time, `now_s` only goes
+    forward.
+    """
+
+    exchange: Exchange
+    batcher: Batcher
+    health: Health
+    put: Callable[[Batch], bool]
+    selects: Callable[[str], bool] = lambda symbol: True
+    now_us: Callable[[], int] = lambda: time.time_ns() // 1000
+    now_s: Callable[[], float] = time.monotonic
+    ids: dict[str, SymbolIds] = field(default_factory=dict)
+    _in_batch: Noted = field(default_factory=dict)
+    _dropped: int = 0
+    _said_s: float = 0.0
+
+    def take(self, payload: bytes) -> Message:
+        """Take a message of a connection; return what it is."""
+        received_us = self.now_us()
+        message = self.exchange.read(payload)
+        metrics.FEED_MESSAGES.labels(self.exchange.name, message.kind).inc()
+        if message.kind in _GO_ON and message.symbol and not self.selects(message.symbol):
+            metrics.FEED_DROPPED.labels(self.exchange.name, "not_watched").inc()
+            return message
+        self.health.note(message, received_us)
+        if message.last is not None:
+            self.of(message.last.symbol).exists(message.last, self.now_s())
+        if message.kind in _GO_ON:
+            if len(payload) > MAX_PAYLOAD_BYTES:
+                # No batch can carry it. Its trades are not noted, so they become a gap.
+                self._drop("too_large", 1)
+            else:
+                self.hand_on([payload], message.trades, received_us)
+        return message
+
+    def hand_on(self, payloads: Sequence[bytes], trades: Sequence[Trade], now_us: int) -> None:
+        """Add payloads to the batch, and note their trades as seen."""
+        if not payloads:
+            return
+        fresh: Noted = {}
+        for trade in trades:
+            self.of(trade.symbol).see(trade, self.now_s())
+            fresh.setdefault(trade.symbol, []).append(trade.id)
+        added = Payloads(
+            b"".join(payloads), [len(each) for each in payloads], [now_us] * len(payloads)
+        )
+        for symbol, ids in fresh.items():
+            self._in_batch.setdefault(symbol, []).extend(ids)
+        full = list(self.batcher.add(added, now_us))
+        if full:
+            self._send(full)
+            # What waits may hold some of these: noted until it is sent, at worst fetched twice.
+            self._in_batch = fresh if self.batcher.waiting else {}
+
+    def flush(self, *, due_only: bool = True) -> None:
+        """Send the batch that waits, if its time has come."""
+        if self.batcher.is_due(self.now_us()) or (self.batcher.waiting and not due_only):
+            self._send([self.batcher.take()])
+            self._in_batch = {}
+
+    def of(self, symbol: str) -> SymbolIds:
+        """Return a symbol's ids."""
+        ids = self.ids.get(symbol)
+        if ids is None:
+            ids = self.ids[symbol] = SymbolIds(symbol)
+        return ids
+
+    def _send(self, batches: Sequence[Batch]) -> None:
+        dropped = sum(len(batch) for batch in batches if not self.put(batch))
+        if not dropped:
+            return
+        self._drop("outbox_full", dropped)
+        now_s = self.now_s()
+        for symbol, ids in self._in_batch.items():
+            for first, last in _runs(ids):
+                self.of(symbol).forget(first, last, now_s)
+
+    def _drop(self, why: str, count: int) -> None:
+        metrics.FEED_DROPPED.labels(self.exchange.name, why).inc(count)
+        self._dropped += count
+        if self.now_s() - self._said_s >= _SAY_EVERY_S:
+            log.error(
+                "%s: %d messages dropped (%s): trades with ids are fetched later",
+                *(self.exchange.name, self._dropped, why),
+            )
+            self._dropped, self._said_s = 0, self.now_s()
+
+
+def _runs(ids: Sequence[int]) -> list[tuple[int, int]]:
+    """Return runs of consecutive ids as (first, last)."""
+    runs: list[tuple[int, int]] = []
+    for id_ in sorted(set(ids)):
+        if runs and runs[-1][1] == id_ - 1:
+            runs[-1] = (runs[-1][0], id_)
+        else:
+            runs.append((id_, id_))
+    return runs

@@ -1,0 +1,116 @@
+"""REST requests to an exchange: spaced, and as slow as it asks for."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, Final
+
+import httpx
+import orjson
+
+from shared import metrics
+
+TIMEOUT_S: Final = 10.0
+MAX_ANSWER_BYTES: Final = 16 * 1024 * 1024
+LONGEST_WAIT_S: Final = 3_600.0
+_DEFAULT_WAIT_S: Final = 10.0
+
+
+class RestError(Exception):
+    """The exchange did not answer what was asked. `is_final`: nor will it."""
+
+    def __init__(self, message: str, *, is_final: bool = False) -> None:
+        super().__init__(message)
+        self.is_final = is_final
+
+
+class Rest:
+    """One exchange's REST address. Proxies are taken from the environment.
+
+    Requests are made one at a time, at least `spacing_s` apart; after 429 or 418 none is made until
+    the time that Retry-After says is over.
+    """
+
+    def __init__(
+        self, feed: str, base_url: str, spacing_s: float, headers: Mapping[str, str] | None = None
+    ) -> None:
+        self._feed = feed
+        self._base_url = base_url.rstrip("/")
+        self._spacing_s = spacing_s
+        self._headers = dict(headers or {})
+        self._client: httpx.AsyncClient | None = None
+        self._one = asyncio.Lock()
+        self._not_before = 0.0
+
+    async def get(self, path: str, parameters: Mapping[str, str | int]) -> Any:
+        """Return what the JSON answer says. Raises RestError."""
+        async with self._one:
+            while True:
+                await asyncio.sleep(max(0.0, self._not_before - time.monotonic()))
+                self._not_before = time.monotonic() + self._spacing_s
+                status, headers, body = await self._ask(path, parameters)
+                if status not in (418, 429):
+                    break
+                self._count("rate_limited")
+                self._not_before = time.monotonic() + wait_s(headers)
+        if status >= 400:
+            self._count("refused")
+            raise RestError(
+                f"{path} answered {status} {body[:200].decode(errors='replace')}".rstrip(),
+                is_final=status < 500,
+            )
+        try:
+            answer = orjson.loads(body)
+        except orjson.JSONDecodeError as error:
+            self._count("unreadable")
+            raise RestError(f"{path} answered no JSON: {error}") from error
+        self._count("ok")
+        return answer
+
+    async def _ask(
+        self, path: str, parameters: Mapping[str, str | int]
+    ) -> tuple[int, httpx.Headers, bytes]:
+        if self._client is None:
+            self._client = httpx.AsyncClient(timeout=TIMEOUT_S, headers=self._headers)
+        try:
+            async with self._client.stream(
+                "GET", self._base_url + path, params=dict(parameters)
+            ) as response:
+                body = bytearray()
+                async for chunk in response.aiter_bytes():
+                    body += chunk
+                    if len(body) > MAX_ANSWER_BYTES:
+                        raise RestError(f"{path} answered more than {MAX_ANSWER_BYTES} bytes")
+                return response.status_code, response.headers, bytes(body)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            self._count("unreachable")
+            reason = str(error) or type(error).__name__
+            raise RestError(f"{self._base_url}{path} cannot be reached: {reason}") from error
+
+    def _count(self, outcome: str) -> None:
+        metrics.BACKFILL_REQUESTS.labels(self._feed, outcome).inc()
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._client is not None:
+            await self._client.aclose()
+
+
+def wait_s(headers: Mapping[str, str]) -> float:
+    """Return how long Retry-After asks to wait: seconds, or a date (RFC 9110, 10.2.3)."""
+    text = headers.get("retry-after", "").strip()
+    if text.isascii() and text.isdigit():
+        seconds = float(text)
+    else:
+        try:
+            moment = parsedate_to_datetime(text)
+        except ValueError:
+            return _DEFAULT_WAIT_S
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        seconds = (moment - datetime.now(UTC)).total_seconds()
+    return min(max(seconds, 0.0), LONGEST_WAIT_S)

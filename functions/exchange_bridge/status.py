@@ -1,0 +1,111 @@
+"""The status of a feed: told every few seconds and on every change, the newest only."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+from functions.exchange_bridge.exchange import Trade
+from functions.exchange_bridge.health import Seen
+from functions.exchange_bridge.intake import Intake
+from shared import events, metrics
+from shared.adapter.event import OutgoingEvent
+from shared.adapter.sink import Sink
+from shared.bridge.outbox import Outbox
+from shared.errors import TransientError
+from shared.feeds import FeedStatus, SymbolStatus
+
+log = logging.getLogger(__name__)
+
+LOOK_S: Final = 0.2
+
+
+@dataclass(slots=True)
+class Reporter:
+    """Tells how the feed fares.
+
+    A trade id in it is a promise: the broker has every trade up to it, or the gap that it is in. So
+    ids are told only once all that was handed on with them has been taken.
+    """
+
+    intake: Intake
+    outbox: Outbox
+    sink: Sink
+    source: str
+    every_s: float
+    instrument_of: Callable[[str], str]
+    untold_gaps: Callable[[], int]
+    _number: Iterable[int] = field(default_factory=itertools.count)
+    _safe: dict[str, Trade] = field(default_factory=dict)
+    _asked: tuple[int, dict[str, Trade]] | None = None
+
+    async def run(self) -> None:
+        """Report until cancelled."""
+        told: object = None
+        told_s = 0.0
+        while True:
+            self.settle()
+            status = self.status()
+            told_now = [status.error, *((each.symbol, each.state) for each in status.symbols)]
+            if told_now != told or self.intake.now_s() - told_s >= self.every_s:
+                told, told_s = told_now, self.intake.now_s()
+                await self.tell(status)
+            await asyncio.sleep(LOOK_S)
+
+    async def tell(self, status: FeedStatus) -> None:
+        """Send a status; one that is not taken is followed by a newer one."""
+        id_ = f"{self.source}/feed/{next(iter(self._number))}"
+        try:
+            await self.sink.emit([OutgoingEvent.packed(id_, events.FEED, status.encode())])
+        except TransientError as error:
+            log.warning("the status is not taken: %s", error)
+
+    def settle(self) -> None:
+        """Advance the ids that are safe to tell."""
+        if self._asked is not None and self.outbox.taken >= self._asked[0]:
+            self._safe.update(self._asked[1])
+            self._asked = None
+        if self._asked is None and not self.untold_gaps():
+            certain = {
+                symbol: trade
+                for symbol, ids in self.intake.ids.items()
+                if (trade := ids.certain()) is not None
+            }
+            waiting = self.intake.batcher.waiting > 0
+            self._asked = (self.outbox.given + waiting, certain)
+
+    def status(self) -> FeedStatus:
+        """Return how the feed fares now."""
+        health, now_us = self.intake.health, self.intake.now_us()
+        if health.skew.us is not None:
+            metrics.FEED_SKEW.labels(self.intake.exchange.name).set(health.skew.us / 1e6)
+        names = {*self.intake.exchange.symbols, *health.symbols, *self.intake.ids}
+        return FeedStatus(
+            self.intake.exchange.name,
+            self.source,
+            now_us,
+            health.reconnects,
+            health.skew.us,
+            health.error,
+            tuple(self._symbol(name, now_us) for name in sorted(names)),
+        )
+
+    def _symbol(self, symbol: str, now_us: int) -> SymbolStatus:
+        health, ids = self.intake.health, self.intake.ids.get(symbol)
+        seen = health.symbols.get(symbol) or Seen()
+        safe = self._safe.get(symbol)
+        return SymbolStatus(
+            symbol,
+            self.instrument_of(symbol),
+            health.state(symbol, now_us),
+            seen.message_us,
+            seen.trade_us,
+            None if safe is None else safe.id,
+            0 if safe is None else safe.time_us,
+            0 if ids is None else len(ids.gaps),
+            0 if ids is None else ids.filled,
+        )
