@@ -60,6 +60,7 @@ async def serve(settings: Settings, sink: Sink) -> None:
         Health(settings.quiet_us),
         outbox.put,
         watched.selects if watched is not None else lambda symbol: True,
+        knows_earlier=not settings.database_url,
     )
 
     def instrument_of(symbol: str) -> str:

@@ -69,6 +69,7 @@ async def resume(postgres: Postgres, intake: Intake) -> None:
     for trade in earlier.last:
         if trade.symbol in mine:
             intake.of(trade.symbol).resume(trade, intake.now_s())
+    intake.knows_earlier = True
     log.info(
         "%s: goes on after %s",
         feed,

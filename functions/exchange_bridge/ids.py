@@ -49,7 +49,11 @@ class Missing:
 
 @dataclass(slots=True)
 class SymbolIds:
-    """One symbol's ids. A hole becomes a gap when it has lasted: two connections overlap."""
+    """One symbol's ids. A hole becomes a gap when it has lasted: two connections overlap.
+
+    `low`: the first id that came, or would have come, with its time. `high`: the highest that there
+    is. `filled`: how many gaps were.
+    """
 
     symbol: str
     low: Trade | None = None
@@ -78,7 +82,7 @@ class SymbolIds:
         """Take note of a trade that there is, and that did not come (yet)."""
         high = self.high
         if high is None or self._counts_anew(trade, high):
-            self.low = self.high = trade
+            self.low, self.high = trade._replace(id=trade.id + 1), trade
         elif trade.id > high.id:
             self._open(high.id + 1, trade.id, high.time_us, trade.time_us, now_s)
             self.high = trade

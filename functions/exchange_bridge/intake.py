@@ -33,7 +33,7 @@ class Intake:
     `put` takes a batch, or returns False when the outbox is full: then the batch is dropped, and
     its trades count as never seen, so that they become a gap and are fetched once there is room.
     `selects` says whether a symbol is wanted. Clocks: `now_us` is wall time, `now_s` only goes
-    forward.
+    forward. `knows_earlier`: whether what an earlier life has left is taken into account.
     """
 
     exchange: Exchange
@@ -44,6 +44,7 @@ class Intake:
     now_us: Callable[[], int] = lambda: time.time_ns() // 1000
     now_s: Callable[[], float] = time.monotonic
     ids: dict[str, SymbolIds] = field(default_factory=dict)
+    knows_earlier: bool = True
     _in_batch: Noted = field(default_factory=dict)
     _dropped: int = 0
     _said_s: float = 0.0
@@ -64,20 +65,16 @@ class Intake:
                 # No batch can carry it. Its trades are not noted, so they become a gap.
                 self._drop("too_large", 1)
             else:
-                self.hand_on([payload], message.trades, received_us)
+                self._hand_on(payload, message.trades, received_us)
         return message
 
-    def hand_on(self, payloads: Sequence[bytes], trades: Sequence[Trade], now_us: int) -> None:
-        """Add payloads to the batch, and note their trades as seen."""
-        if not payloads:
-            return
+    def _hand_on(self, payload: bytes, trades: Sequence[Trade], now_us: int) -> None:
+        """Add a payload to the batch, and note its trades as seen."""
         fresh: Noted = {}
+        self.note(trades)
         for trade in trades:
-            self.of(trade.symbol).see(trade, self.now_s())
             fresh.setdefault(trade.symbol, []).append(trade.id)
-        added = Payloads(
-            b"".join(payloads), [len(each) for each in payloads], [now_us] * len(payloads)
-        )
+        added = Payloads(payload, [len(payload)], [now_us])
         for symbol, ids in fresh.items():
             self._in_batch.setdefault(symbol, []).extend(ids)
         full = list(self.batcher.add(added, now_us))
@@ -85,6 +82,21 @@ class Intake:
             self._send(full)
             # What waits may hold some of these: noted until it is sent, at worst fetched twice.
             self._in_batch = fresh if self.batcher.waiting else {}
+
+    def note(self, trades: Sequence[Trade]) -> None:
+        """Note trades as seen."""
+        now_s = self.now_s()
+        for trade in trades:
+            self.of(trade.symbol).see(trade, now_s)
+
+    def packed(self, payloads: Sequence[bytes]) -> list[Batch]:
+        """Return batches of payloads that were fetched, for a sender that waits for room."""
+        self.flush(due_only=False)
+        now_us = self.now_us()
+        times_us = [now_us] * len(payloads)
+        added = Payloads(b"".join(payloads), [len(each) for each in payloads], times_us)
+        batches = list(self.batcher.add(added, now_us))
+        return [*batches, self.batcher.take()] if self.batcher.waiting else batches
 
     def flush(self, *, due_only: bool = True) -> None:
         """Send the batch that waits, if its time has come."""

@@ -29,7 +29,8 @@ class Reporter:
     """Tells how the feed fares.
 
     A trade id in it is a promise: the broker has every trade up to it, or the gap that it is in. So
-    ids are told only once all that was handed on with them has been taken.
+    ids are told only once all that was handed on with them has been taken, and only by a life that
+    knows where the one before has ended: its promise would be forgotten else.
     """
 
     intake: Intake
@@ -69,7 +70,7 @@ class Reporter:
         if self._asked is not None and self.outbox.taken >= self._asked[0]:
             self._safe.update(self._asked[1])
             self._asked = None
-        if self._asked is None and not self.untold_gaps():
+        if self._asked is None and self.intake.knows_earlier and not self.untold_gaps():
             certain = {
                 symbol: trade
                 for symbol, ids in self.intake.ids.items()

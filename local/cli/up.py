@@ -10,6 +10,7 @@ import typer
 
 from local.cli.options import DataDir
 from local.instance import DEFAULT_DATA_DIR
+from local.supervisor.feeds import parse_feeds
 from local.supervisor.options import DEFAULT_HTTP_PORT, DEFAULT_UDP_PORT, Options
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ Examples:
   kandle up
 
   kandle up --simulate
+
+  kandle up --feed binance:BTCUSDT,ETHUSDT --feed coinbase:BTC-USD
 
   kandle up --data-dir /var/tmp/kandle --http-port 9000 --udp-port 6000
 
@@ -55,6 +58,15 @@ Functions = Annotated[
 ]
 HttpPort = Annotated[int, typer.Option(min=1, max=65535, help="Port of the history API.")]
 UdpPort = Annotated[int, typer.Option(min=1, max=65535, help="Port that takes ticks over UDP.")]
+Feeds = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--feed",
+        metavar="NAME[:SYMBOL,...]",
+        help="Take a feed: binance, coinbase, kraken or scanner. Several times for several.",
+        show_default=False,
+    ),
+]
 SimulateRate = Annotated[
     float | None,
     typer.Option(min=0.01, help="Simulated ticks a second, in all.", show_default="200"),
@@ -84,6 +96,7 @@ def up(
         bool, typer.Option("--simulate/--no-simulate", help="Send ticks of a made-up market.")
     ] = False,
     simulate_rate: SimulateRate = None,
+    feed: Feeds = None,
     functions: Functions = "all",
     eventing: EventingDir = None,
     http_port: HttpPort = DEFAULT_HTTP_PORT,
@@ -92,5 +105,14 @@ def up(
     """Run the platform until it is stopped."""
     from local.cli.session import run
 
-    options = Options(data_dir, eventing, functions, http_port, udp_port, simulate, simulate_rate)
+    options = Options(
+        data_dir,
+        eventing,
+        functions,
+        http_port,
+        udp_port,
+        simulate,
+        simulate_rate,
+        parse_feeds(feed or []),
+    )
     asyncio.run(run(options, StatusView()))

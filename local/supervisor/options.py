@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from local.instance import DEFAULT_DATA_DIR
+from local.supervisor.feeds import FeedChoice
 
 DEFAULT_HTTP_PORT = 8080
 DEFAULT_UDP_PORT = 5005
@@ -26,3 +27,4 @@ class Options:
     udp_port: int = DEFAULT_UDP_PORT
     simulate: bool = False
     simulate_rate: float | None = None
+    feeds: tuple[FeedChoice, ...] = ()

@@ -14,7 +14,7 @@ from local.supervisor.component import Component, Kind
 from local.supervisor.options import Options
 from local.supervisor.probe import answers
 from local.supervisor.stopping import drain_environment, drain_s
-from local.supervisor.topology import API, INGEST, LIVE, UDP_PORT, Topology
+from local.supervisor.topology import API, INGEST, LIVE, UDP_PORT, Topology, is_feed_bridge
 from local.topology.addressable import INGRESS_HOST
 from local.topology.environment import STORES_SECRET, Values, localised, resolve
 from local.topology.selection import sink_environment
@@ -120,8 +120,19 @@ class Plan:
         )
 
     def sources(self) -> list[Component]:
-        """Return the Deployments that SinkBindings name, then the simulator if it is asked for."""
-        sources = [self._deployment(each) for each in self._topology.deployments]
+        """Return the Deployments that SinkBindings name, then the simulator if it is asked for.
+
+        A bridge of feeds is there once for each of them.
+        """
+        sources = []
+        for each in self._topology.deployments:
+            if is_feed_bridge(each):
+                sources += [
+                    self._deployment(each, f"{each.name}-{feed.name}", feed.environment)
+                    for feed in self._options.feeds
+                ]
+            else:
+                sources.append(self._deployment(each, each.name, {}))
         return [*sources, self._simulator()] if self._options.simulate else sources
 
     def _function_url(self, function: Function) -> str:
@@ -157,32 +168,37 @@ class Plan:
             metrics_url=f"{url}/metrics",
         )
 
-    def _deployment(self, deployment: Deployment) -> Component:
+    def _deployment(self, deployment: Deployment, name: str, told: Mapping[str, str]) -> Component:
         environment = {
             **resolve(deployment.env, self._values),
             **sink_environment(deployment, self._topology.eventing.sink_bindings),
+            **told,
         }
-        given = {"UDP_HOST": LOOPBACK, UDP_PORT: str(self._options.udp_port)}
+        given = {
+            "UDP_HOST": LOOPBACK,
+            "METRICS_HOST": LOOPBACK,
+            UDP_PORT: str(self._options.udp_port),
+        }
         metrics_url = None
         if _METRICS_PORT in environment:
-            given[_METRICS_PORT] = str(self._place.ports.take(f"{deployment.name}-metrics"))
+            given[_METRICS_PORT] = str(self._place.ports.take(f"{name}-metrics"))
             metrics_url = f"http://{LOOPBACK}:{given[_METRICS_PORT]}/metrics"
-        environment.update({name: each for name, each in given.items() if name in environment})
+        environment.update({key: each for key, each in given.items() if key in environment})
         program, *arguments = deployment.command
         python = program in ("python", "python3")
         listens = UDP_PORT in environment
         return Component(
-            name=deployment.name,
+            name=name,
             kind=Kind.SOURCE,
             command=(sys.executable if python else program, *arguments),
             environment={
-                **{name: localised(each, self.addresses) for name, each in environment.items()},
+                **{key: localised(each, self.addresses) for key, each in environment.items()},
                 "PYTHONUNBUFFERED": "1",
                 **drain_environment(Kind.SOURCE),
             },
             directory=self._topology.repository.root,
             url=f"udp://{LOOPBACK}:{self._options.udp_port}" if listens else "",
-            log=self._place.log(deployment.name),
+            log=self._place.log(name),
             ready=answers(metrics_url) if metrics_url else _once_it_runs,
             metrics_url=metrics_url,
         )

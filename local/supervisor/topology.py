@@ -8,6 +8,7 @@ from pathlib import Path
 
 from local.errors import UsageError
 from local.supervisor.component import STORE_VARIABLES
+from local.supervisor.feeds import FEED
 from local.supervisor.options import Options
 from local.topology.environment import STORES_SECRET
 from local.topology.eventing import Eventing, load_eventing
@@ -54,14 +55,21 @@ class Topology:
             directory,
             eventing,
             select_functions(functions, options.functions, eventing, everything=own),
-            select_deployments(load_deployments(repository.bridges), eventing),
+            _wanted(select_deployments(load_deployments(repository.bridges), eventing), options),
             load_config_maps(directory, repository.bridges),
         )
         if options.simulate and not topology.takes_udp:
             raise UsageError(
                 "--simulate sends over UDP, and this topology has nothing that listens"
             )
+        if options.feeds and not topology.bridges_feeds:
+            raise UsageError("--feed: this topology has nothing that bridges a feed")
         return topology
+
+    @property
+    def bridges_feeds(self) -> bool:
+        """Whether a source bridges the feed that it is told."""
+        return any(is_feed_bridge(each) for each in self.deployments)
 
     @property
     def takes_udp(self) -> bool:
@@ -82,3 +90,12 @@ class Topology:
         if any(each.key is None for each in named):
             return frozenset(STORE_VARIABLES)
         return frozenset(each.key for each in named if each.key)
+
+
+def is_feed_bridge(deployment: Deployment) -> bool:
+    """Return whether it is one process for each feed that is asked for, and none without."""
+    return any(entry.name == FEED for entry in deployment.env)
+
+
+def _wanted(deployments: tuple[Deployment, ...], options: Options) -> tuple[Deployment, ...]:
+    return tuple(each for each in deployments if options.feeds or not is_feed_bridge(each))

@@ -42,13 +42,15 @@ class Subscriber:
     """An HTTP server in a thread.
 
     `script[event id]` is the list of answers to its attempts, the last of which stays; without one
-    the answer is 204. Requests to `/sink` are dead letters and have a script of their own.
+    the answer is 204. While `is_away` every answer is 503, and nothing is recorded. Requests to
+    `/sink` are dead letters and have a script of their own.
     """
 
     def __init__(self) -> None:
         self.script: dict[str, list[Reply]] = {}
         self.sink_script: dict[str, list[Reply]] = {}
         self.received: list[Received] = []
+        self.is_away = False
         self.in_flight: dict[str, int] = defaultdict(int)
         self.most_in_flight: dict[str, int] = defaultdict(int)
         self._lock = threading.Lock()
@@ -99,6 +101,11 @@ class Subscriber:
 
     def _serve(self, handler: BaseHTTPRequestHandler) -> None:
         body = handler.rfile.read(int(handler.headers["Content-Length"]))
+        if self.is_away:
+            handler.send_response(503)
+            handler.send_header("Content-Length", "0")
+            handler.end_headers()
+            return
         headers = {name.lower(): value for name, value in handler.headers.items()}
         received = Received(handler.path, headers, body, time.monotonic(), handler.request_version)
         script = self.sink_script if handler.path == "/sink" else self.script

@@ -1,0 +1,119 @@
+"""The exchange bridge as a process, and what it told a sink."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import orjson
+
+from shared import events
+from shared.compression import decompress
+from shared.feeds import FeedStatus
+from shared.gaps import Gap, decode_gaps
+from shared.raw import RawBatch
+from tests.exchanges.playback import Playback
+from tests.local.broker.subscriber import Subscriber
+from tests.platform import environment, free_port
+
+QUICK = {
+    "REPORT_MS": "100",
+    "GAP_GRACE_MS": "300",
+    "STALL_MS": "1500",
+    "QUIET_MS": "1000",
+    "RECONNECT_MAX_MS": "500",
+    "BATCH_MS": "20",
+}
+"""As the settings are, but for tests that do not wait."""
+
+
+def of_playback(playback: Playback, *symbols: str) -> dict[str, str]:
+    """The settings that make a bridge take this exchange for the real one."""
+    name = playback.dialect.name.upper()
+    if name == "SCANNER":
+        return {"FEED": "scanner", "WEBSOCKET_URL": playback.websocket_url}
+    return {
+        "FEED": playback.dialect.name,
+        f"{name}_SYMBOLS": ",".join(symbols),
+        f"{name}_WEBSOCKET_BASE_URL": playback.websocket_url,
+        f"{name}_REST_BASE_URL": playback.rest_url,
+    }
+
+
+@contextmanager
+def bridging(
+    sink: str, log: Path, settings: dict[str, str], stop: signal.Signals = signal.SIGTERM
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a bridge; stop it at the end, by SIGTERM unless told otherwise."""
+    given = {**environment(), **QUICK, "METRICS_PORT": str(free_port()), "K_SINK": sink, **settings}
+    with log.open("ab") as stream:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "functions.exchange_bridge.bridge"],
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            env={**given, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"},
+            cwd=Path(__file__).parents[2],
+        )
+    try:
+        yield process
+        assert process.poll() is None, log.read_text()
+    finally:
+        os.kill(process.pid, stop) if process.poll() is None else None
+        process.wait(20)
+
+
+class Told:
+    """What a bridge told a sink, decoded."""
+
+    def __init__(self, sink: Subscriber) -> None:
+        self._sink = sink
+
+    def payloads(self) -> list[bytes]:
+        """Every payload of every raw batch, an event that came twice once."""
+        found = []
+        for body in self._bodies(events.RAW):
+            batch = RawBatch.decode(body)
+            start = 0
+            for length in batch.lengths.tolist():
+                found.append(batch.payloads[start : start + length])
+                start += length
+        return found
+
+    def ids(self, field: str) -> list[int]:
+        """The ids of the trades, sorted."""
+        found = []
+        for payload in self.payloads():
+            message = orjson.loads(payload)
+            data = message.get("data", message)
+            found += [each[field] for each in (data if isinstance(data, list) else [data])]
+        return sorted(found)
+
+    def gaps(self) -> list[Gap]:
+        return [gap for body in self._bodies(events.GAP) for gap in decode_gaps(body)[1]]
+
+    def statuses(self) -> list[FeedStatus]:
+        """In the order in which they were made."""
+        found = [FeedStatus.decode(body) for body in self._bodies(events.FEED)]
+        return sorted(found, key=lambda status: status.reported_us)
+
+    def states(self, symbol: str) -> list[str]:
+        """The states of a symbol, each change once."""
+        states: list[str] = []
+        for status in self.statuses():
+            for each in status.symbols:
+                if each.symbol == symbol and states[-1:] != [each.state.value]:
+                    states.append(each.state.value)
+        return states
+
+    def _bodies(self, type_: str) -> list[bytes]:
+        found = {
+            each.id: each.body
+            for each in list(self._sink.received)
+            if each.headers["ce-type"] == type_
+        }
+        return [decompress(body) for body in found.values()]

@@ -1,0 +1,204 @@
+"""How each exchange writes trades, over its WebSocket and over REST."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, NamedTuple, Protocol
+
+
+class Trade(NamedTuple):
+    """A trade; `buyer_made` says that the aggressor sold."""
+
+    symbol: str
+    id: int
+    price: str
+    size: str
+    time_ms: int
+    buyer_made: bool
+
+
+Released = Mapping[str, Sequence[Trade]]
+"""The trades that happened so far, by symbol."""
+
+
+class Dialect(Protocol):
+    """One exchange's words."""
+
+    name: str
+    pushes: bool
+    """Whether a client that says nothing is told of everything."""
+
+    def answers(self, request: dict[str, Any], released: Released) -> list[str]:
+        """What is sent back to a client's message."""
+        ...
+
+    def message(self, trade: Trade) -> str: ...
+
+    def heartbeats(self, released: Released) -> list[str]: ...
+
+    def rest(self, path: str, query: Mapping[str, str], released: Released) -> Any: ...
+
+
+class BinanceDialect:
+    name = "binance"
+    pushes = False
+
+    def answers(self, request: dict[str, Any], released: Released) -> list[str]:
+        return [json.dumps({"result": None, "id": request["id"]})]
+
+    def message(self, trade: Trade) -> str:
+        data = {"e": "aggTrade", "E": trade.time_ms + 1, "s": trade.symbol, **self._row(trade)}
+        return json.dumps({"stream": f"{trade.symbol.lower()}@aggTrade", "data": data})
+
+    def heartbeats(self, released: Released) -> list[str]:
+        return []
+
+    def rest(self, path: str, query: Mapping[str, str], released: Released) -> Any:
+        assert path == "/api/v3/aggTrades"
+        known = released.get(query["symbol"], [])
+        count = int(query["limit"])
+        if "fromId" not in query:
+            return [self._row(each) for each in known[-count:]]
+        return [self._row(each) for each in known if each.id >= int(query["fromId"])][:count]
+
+    def _row(self, trade: Trade) -> dict[str, Any]:
+        return {
+            "a": trade.id,
+            "p": trade.price,
+            "q": trade.size,
+            "f": trade.id,
+            "l": trade.id,
+            "T": trade.time_ms,
+            "m": trade.buyer_made,
+            "M": True,
+        }
+
+
+class CoinbaseDialect:
+    name = "coinbase"
+    pushes = False
+
+    def answers(self, request: dict[str, Any], released: Released) -> list[str]:
+        products = request["product_ids"]
+        if unknown := [each for each in products if each.startswith("BAD")]:
+            reason = f"{unknown[0]} is not a valid product"
+            return [
+                json.dumps({"type": "error", "message": "Failed to subscribe", "reason": reason})
+            ]
+        channels = [{"name": name, "product_ids": products} for name in request["channels"]]
+        last = [
+            self._match(released[each][-1], "last_match") for each in products if released.get(each)
+        ]
+        return [*last, json.dumps({"type": "subscriptions", "channels": channels})]
+
+    def message(self, trade: Trade) -> str:
+        return self._match(trade, "match")
+
+    def heartbeats(self, released: Released) -> list[str]:
+        return [
+            json.dumps(
+                {
+                    "type": "heartbeat",
+                    "sequence": 3 * trades[-1].id,
+                    "last_trade_id": trades[-1].id,
+                    "product_id": symbol,
+                    "time": _iso(trades[-1].time_ms + 500),
+                }
+            )
+            for symbol, trades in released.items()
+            if trades
+        ]
+
+    def rest(self, path: str, query: Mapping[str, str], released: Released) -> Any:
+        _, products, symbol, trades = path.split("/")
+        assert (products, trades) == ("products", "trades")
+        older = [each for each in released.get(symbol, []) if each.id < int(query["after"])]
+        return [self._row(each) for each in older[::-1][: int(query["limit"])]]
+
+    def _match(self, trade: Trade, kind: str) -> str:
+        more = {"type": kind, "product_id": trade.symbol, "sequence": 3 * trade.id}
+        return json.dumps({**more, **self._row(trade)})
+
+    def _row(self, trade: Trade) -> dict[str, Any]:
+        return {
+            "trade_id": trade.id,
+            "side": "buy" if trade.buyer_made else "sell",
+            "size": trade.size,
+            "price": trade.price,
+            "time": _iso(trade.time_ms),
+        }
+
+
+class KrakenDialect:
+    name = "kraken"
+    pushes = False
+
+    def answers(self, request: dict[str, Any], released: Released) -> list[str]:
+        asked = request["params"]
+        return [
+            json.dumps(
+                {
+                    "method": "subscribe",
+                    "result": {"channel": asked["channel"], "symbol": symbol},
+                    "success": True,
+                }
+            )
+            for symbol in asked["symbol"]
+        ]
+
+    def message(self, trade: Trade) -> str:
+        side = "sell" if trade.buyer_made else "buy"
+        element = (
+            f'{{"symbol":"{trade.symbol}","side":"{side}","price":{trade.price},"qty":{trade.size},'
+            f'"ord_type":"limit","trade_id":{trade.id},"timestamp":"{_iso(trade.time_ms)}"}}'
+        )
+        return f'{{"channel":"trade","type":"update","data":[{element}]}}'
+
+    def heartbeats(self, released: Released) -> list[str]:
+        return ['{"channel":"heartbeat"}']
+
+    def rest(self, path: str, query: Mapping[str, str], released: Released) -> Any:
+        assert path == "/0/public/Trades"
+        since = int(query["since"])
+        later = [
+            each for each in released.get(query["pair"], []) if each.time_ms * 1_000_000 > since
+        ][: int(query["count"])]
+        last = later[-1].time_ms * 1_000_000 if later else since
+        return {
+            "error": [],
+            "result": {query["pair"]: [self._row(each) for each in later], "last": str(last)},
+        }
+
+    def _row(self, trade: Trade) -> list[Any]:
+        side = "s" if trade.buyer_made else "b"
+        return [trade.price, trade.size, trade.time_ms / 1000, side, "l", "", trade.id]
+
+
+class ScannerDialect:
+    name = "scanner"
+    pushes = True
+
+    def answers(self, request: dict[str, Any], released: Released) -> list[str]:
+        return []
+
+    def message(self, trade: Trade) -> str:
+        scan = {
+            "ticker": trade.symbol,
+            "price": float(trade.price),
+            "volume": 1000,
+            "timestamp": _iso(trade.time_ms),
+        }
+        return json.dumps({"topic": f"stock:{trade.symbol}", "data": scan})
+
+    def heartbeats(self, released: Released) -> list[str]:
+        return []
+
+    def rest(self, path: str, query: Mapping[str, str], released: Released) -> Any:
+        raise AssertionError("the scanner has no REST")
+
+
+def _iso(time_ms: int) -> str:
+    moment = datetime.fromtimestamp(time_ms / 1000, UTC)
+    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -1,0 +1,175 @@
+"""An exchange on this machine: WebSocket and REST, playing trades back, with faults on demand."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import threading
+from collections import defaultdict
+from collections.abc import Coroutine, Sequence
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
+
+from tests.exchanges.dialects import Dialect, Trade
+from tests.platform import free_port
+
+HEARTBEAT_S = 0.2
+
+
+class Playback:
+    """Runs in a thread of its own. What it does at the next moment, tests say.
+
+    Attributes:
+        released: the trades that happened so far, by symbol: what REST knows.
+        connections: how many clients have connected in all.
+        requests: the REST requests that came.
+        answers: statuses and headers for the next REST requests, before they are answered again.
+
+    """
+
+    def __init__(self, dialect: Dialect) -> None:
+        self.dialect = dialect
+        self.released: dict[str, list[Trade]] = defaultdict(list)
+        self.connections = 0
+        self.requests: list[str] = []
+        self.answers: list[tuple[int, dict[str, str]]] = []
+        self.is_silent = False
+        self._clients: set[ServerConnection] = set()
+        self._server: Server | None = None
+        self._port = free_port()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever)
+        self._thread.start()
+        self._rest = _rest_server(self)
+        self._rest_thread = threading.Thread(target=self._rest.serve_forever, args=(0.05,))
+        self._rest_thread.start()
+        self._beat = asyncio.run_coroutine_threadsafe(self._beats(), self._loop)
+        self.open()
+
+    @property
+    def websocket_url(self) -> str:
+        return f"ws://127.0.0.1:{self._port}"
+
+    @property
+    def rest_url(self) -> str:
+        return f"http://127.0.0.1:{self._rest.server_address[1]}"
+
+    @property
+    def clients(self) -> int:
+        """How many are subscribed now."""
+        return len(self._clients)
+
+    def open(self) -> None:
+        """Take connections."""
+        self._do(self._open())
+
+    def shut(self) -> None:
+        """Cut every connection without a word, and refuse new ones."""
+        self._do(self._shut())
+
+    def cut(self) -> None:
+        """Cut every connection, and take new ones."""
+        self._do(self._cut())
+
+    def play(self, trades: Sequence[Trade], *, times: int = 1) -> None:
+        """Let trades happen, and tell each client of each, so many times."""
+        for trade in trades:
+            self.released[trade.symbol].append(trade)
+        self.say(*(self.dialect.message(trade) for trade in trades for _ in range(times)))
+
+    def lose(self, trades: Sequence[Trade]) -> None:
+        """Let trades happen that no client is told of."""
+        for trade in trades:
+            self.released[trade.symbol].append(trade)
+
+    def say(self, *texts: str) -> None:
+        """Tell each client these texts."""
+        if not self.is_silent:
+            self._do(self._say(texts))
+
+    def close(self) -> None:
+        self._beat.cancel()
+        self.shut()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+        self._rest.shutdown()
+        self._rest_thread.join()
+        self._rest.server_close()
+
+    def _do(self, work: Coroutine[Any, Any, None]) -> None:
+        asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
+
+    async def _open(self) -> None:
+        if self._server is None:
+            self._server = await serve(self._serve, "127.0.0.1", self._port, ping_interval=None)
+
+    async def _shut(self) -> None:
+        server, self._server = self._server, None
+        if server is not None:
+            server.close(close_connections=False)
+            await self._cut()
+            await server.wait_closed()
+
+    async def _cut(self) -> None:
+        for client in list(self._clients):
+            client.transport.abort()
+        self._clients.clear()
+
+    async def _say(self, texts: Sequence[str]) -> None:
+        for client in list(self._clients):
+            for text in texts:
+                with contextlib.suppress(ConnectionClosed):
+                    await client.send(text)
+
+    async def _beats(self) -> None:
+        while True:
+            await asyncio.sleep(HEARTBEAT_S)
+            if not self.is_silent:
+                await self._say(self.dialect.heartbeats(self.released))
+
+    async def _serve(self, client: ServerConnection) -> None:
+        self.connections += 1
+        if self.dialect.pushes:
+            self._clients.add(client)
+        try:
+            async for text in client:
+                for answer in self.dialect.answers(json.loads(text), self.released):
+                    await client.send(answer)
+                self._clients.add(client)
+        except ConnectionClosed:
+            pass
+        finally:
+            self._clients.discard(client)
+
+
+def _rest_server(playback: Playback) -> ThreadingHTTPServer:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            parts = urlsplit(self.path)
+            playback.requests.append(self.path)
+            status, headers = playback.answers.pop(0) if playback.answers else (200, {})
+            body = b"{}"
+            if status == 200:
+                query = dict(parse_qsl(parts.query))
+                known = {name: list(trades) for name, trades in playback.released.items()}
+                answer = playback.dialect.rest(unquote(parts.path), query, known)
+                body = json.dumps(answer).encode()
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args: Any) -> None:
+            pass
+
+    return ThreadingHTTPServer(("127.0.0.1", 0), Handler)
