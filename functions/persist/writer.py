@@ -37,7 +37,14 @@ _REJECT_COLUMNS: Final = (
     *("receive_time_us", "source", "sequence"),
 )
 
-_INSERT_SEGMENT: Final = insert("tick_segments", _SEGMENT_COLUMNS)
+_SEGMENT_TYPES: Final = [
+    *("date", "text", "int2", "text", "text", "int2", "int2", "int4", "int8", "int8"),
+    *("int8[]", "int8[]", "int8[]", "int2[]", "int8[]", "text[]", "int2[]", "int2"),
+    *("int8[]", "int8[]"),
+]
+_COPY_SEGMENTS: Final = sql.SQL("COPY tick_segments ({}) FROM STDIN (FORMAT BINARY)").format(
+    sql.SQL(", ").join(map(sql.Identifier, _SEGMENT_COLUMNS))
+)
 _INSERT_REJECT: Final = insert("rejects", _REJECT_COLUMNS)
 _UPSERT_CANDLE: Final = sql.SQL(
     "{} ON CONFLICT (instrument, timeframe, start_us) DO UPDATE SET {}"
@@ -68,8 +75,10 @@ class Writer:
                 if not first_time(connection, event_id, shard):
                     return False
                 register(connection)
-                values = [_values(row, _SEGMENT_COLUMNS) for row in rows]
-                connection.cursor().executemany(_INSERT_SEGMENT, values)
+                with connection.cursor() as cursor, cursor.copy(_COPY_SEGMENTS) as copy:
+                    copy.set_types(_SEGMENT_TYPES)
+                    for row in rows:
+                        copy.write_row(_values(row, _SEGMENT_COLUMNS))
                 _await_copies(connection, rows)
         except CheckViolation:  # a partition that was here has left Postgres for the lake
             self._partitions.forget(days)
