@@ -32,6 +32,7 @@ class Settings:
     database_url: str = field(repr=False)
     writers: int
     quotes_store: QuotesStore
+    keep_quotes_d: int
     s3: S3Access = field(repr=False)
     terms: Terms
     snapshot_s: int
@@ -45,6 +46,7 @@ class Settings:
             database_url=env.text("DATABASE_URL"),
             writers=env.integer("WRITERS", 4, 1, 64),
             quotes_store=env.parsed("QUOTES_STORE", "latest", QuotesStore),
+            keep_quotes_d=env.integer("KEEP_QUOTES_D", 0, 0, 1_000_000),
             s3=S3Access.from_mapping(mapping),
             terms=Terms(
                 tick_hours=env.integer("KEEP_TICKS_H", 24, 0, 1_000_000),
@@ -77,7 +79,7 @@ app = event_app(
         Writer(postgres),
         PatternWriter(postgres),
         FeedWriter(postgres),
-        QuoteWriter(postgres, settings.quotes_store),
+        QuoteWriter(postgres, settings.quotes_store, settings.keep_quotes_d),
         keeper,
     ),
     os.environ,

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
 from psycopg import sql
+from psycopg.errors import CheckViolation
 
 from functions.persist.partitions import Partitions
 from functions.persist.segments import days_of
 from functions.persist.writer import first_time, insert
+from shared.errors import TransientError
 from shared.instruments import Market
 from shared.quotes import Quotes
 from shared.stores.arrays import Bigints, register
@@ -44,6 +47,10 @@ _UPSERT_LATEST: Final = sql.SQL(
     _columns(_KEY, "latest_quotes"),
 )
 _INSERT_SEGMENT: Final = insert("quote_segments", _SEGMENT)
+_PARTITIONS: Final = (
+    "SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid"
+    " WHERE i.inhparent = 'quote_segments'::regclass ORDER BY c.relname"
+)
 _INSERT_MARKET: Final = "INSERT INTO markets VALUES (%s, %s, %s) ON CONFLICT DO NOTHING"
 
 
@@ -61,9 +68,13 @@ class QuotesStore(StrEnum):
 class QuoteWriter:
     """Writes quotes, and what exchanges call their instruments. Methods raise TransientError."""
 
-    def __init__(self, postgres: Postgres, stored: QuotesStore = QuotesStore.LATEST) -> None:
+    def __init__(
+        self, postgres: Postgres, stored: QuotesStore = QuotesStore.LATEST, keep_days: int = 0
+    ) -> None:
         self._postgres = postgres
         self._stored = stored
+        self._keep_days = keep_days
+        self._dropped_on: date | None = None
         self._partitions = Partitions(postgres, "quote_segments")
         self._markets: set[tuple[str, Market]] = set()
 
@@ -76,16 +87,42 @@ class QuoteWriter:
         self.markets(quotes.entries)
         latest = _latest(quotes)
         rows = list(_segments(event_id, quotes)) if self._stored is QuotesStore.ALL else []
-        self._partitions.ensure(row[0] for row in rows)
+        days = {row[0] for row in rows}
+        self._partitions.ensure(days)
+        try:
+            with self._postgres.connection() as connection:
+                if rows:
+                    if not first_time(connection, event_id):
+                        return False, 0
+                    register(connection)
+                    connection.cursor().executemany(_INSERT_SEGMENT, rows)
+                cursor = connection.cursor()
+                cursor.executemany(_UPSERT_LATEST, latest)
+                moved = max(cursor.rowcount, 0)
+        except CheckViolation:  # another process dropped the day
+            self._partitions.forget(days)
+            raise TransientError("a day has no partition any more; it is made anew") from None
+        if rows:
+            self._drop_old(datetime.now(UTC).date())
+        return True, moved
+
+    def _drop_old(self, today: date) -> None:
+        """Drop days of stored quotes that are older than they are kept; looked at once a day."""
+        if not self._keep_days or self._dropped_on == today:
+            return
+        oldest = today - timedelta(days=self._keep_days)
         with self._postgres.connection() as connection:
-            if rows:
-                if not first_time(connection, event_id):
-                    return False, 0
-                register(connection)
-                connection.cursor().executemany(_INSERT_SEGMENT, rows)
-            cursor = connection.cursor()
-            cursor.executemany(_UPSERT_LATEST, latest)
-            return True, max(cursor.rowcount, 0)
+            names = connection.execute(_PARTITIONS).fetchall()
+        for (name,) in names:
+            if name < f"quote_segments_{oldest:%Y%m%d}":
+                with self._postgres.connection() as connection:
+                    connection.execute("SET LOCAL lock_timeout = '2s'")
+                    connection.execute(
+                        sql.SQL("DROP TABLE IF EXISTS {}").format(sql.Identifier(name))
+                    )
+                day = datetime.strptime(name[-8:], "%Y%m%d").replace(tzinfo=UTC).date()
+                self._partitions.forget([day])
+        self._dropped_on = today
 
     def markets(self, entries: Iterable[Entry]) -> None:
         """Write what exchanges call the instruments, each once in a process's life."""

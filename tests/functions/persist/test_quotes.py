@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -15,6 +16,7 @@ import psycopg
 import pytest
 
 from functions.persist.quotes import QuotesStore, QuoteWriter
+from shared.errors import TransientError
 from shared.instruments import Market
 from shared.quotes import Quotes
 from shared.stores.postgres import Postgres
@@ -123,3 +125,21 @@ def test_what_exchanges_call_an_instrument_is_kept(postgres: Postgres, database:
         ("BTC-USD.KRAKEN", "KRAKEN", "BTC/USD"),
         ("BTC-USD.KRAKEN", "KRAKEN", "XBT/USD"),
     ]
+
+
+def test_stored_quotes_leave_after_their_days(postgres: Postgres, database: str) -> None:
+    """Whole days go, once a day; the latest stays, and a dropped day can be written again."""
+    today_us = time.time_ns() // 1000 // DAY_US * DAY_US
+    old = quotes((today_us - 5 * DAY_US, -1, 1))
+    keeper = QuoteWriter(postgres, QuotesStore.ALL, keep_days=2)
+    other = QuoteWriter(postgres, QuotesStore.ALL)
+    other.quotes("e1", old)
+    keeper.quotes("e2", quotes((today_us - 2 * DAY_US, -1, 2), (today_us, -1, 3)))
+    times: LiteralString = "SELECT event_time_us FROM quotes ORDER BY 1"
+    kept = [(today_us - 2 * DAY_US,), (today_us,)]
+    assert rows(database, times) == kept
+    with pytest.raises(TransientError, match="made anew"):
+        other.quotes("e3", old)
+    assert other.quotes("e3", old) == (True, 0)
+    assert rows(database, times) == [(today_us - 5 * DAY_US,), *kept]
+    assert rows(database, LATEST)[0][1] == Decimal("0.03")
