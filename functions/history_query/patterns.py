@@ -28,16 +28,19 @@ PARAMETERS: Final = {
     *("timeframe", "type", "min_confidence", "from", "to", "status", "limit", "cursor")
 }
 
-_SELECT: Final = sql.SQL("""
+_SELECT: Final = """
 SELECT {} FROM patterns
-WHERE instrument = %(symbol)s AND end_us >= %(from_us)s AND end_us < %(to_us)s
+WHERE {} end_us >= %(from_us)s AND end_us < %(to_us)s
   AND (end_us, id) < (%(before_us)s, %(before_id)s)
   AND (%(timeframe)s::text IS NULL OR timeframe = %(timeframe)s)
   AND (%(type)s::text IS NULL OR pattern = %(type)s)
   AND confidence >= %(min_confidence)s
   AND (%(retracted)s::boolean IS NULL OR retracted = %(retracted)s)
 ORDER BY end_us DESC, id DESC LIMIT %(limit)s
-""").format(sql.SQL(", ").join(sql.Identifier(field.name) for field in fields(Pattern)))
+"""
+_COLUMNS: Final = sql.SQL(", ").join(sql.Identifier(field.name) for field in fields(Pattern))
+_OF_ONE: Final = sql.SQL(_SELECT).format(_COLUMNS, sql.SQL("instrument = %(symbol)s AND"))
+_OF_ALL: Final = sql.SQL(_SELECT).format(_COLUMNS, sql.SQL(""))
 _NAME: Final = re.compile(r"[a-z0-9_]{1,64}")
 _TIMEFRAME: Final = re.compile(r"[1-9][0-9]{0,3}[smhd]")
 
@@ -99,8 +102,10 @@ class PatternPages:
 
     postgres: Postgres
 
-    def page(self, symbol: str, page: PatternPage) -> tuple[list[dict[str, Any]], str | None]:
-        """Return patterns, the newest first, and a cursor when there are older ones."""
+    def page(
+        self, symbol: str | None, page: PatternPage
+    ) -> tuple[list[dict[str, Any]], str | None]:
+        """Return patterns of one or all, the newest first; a cursor when there are older ones."""
         wanted = {
             "symbol": symbol,
             "from_us": page.from_us,
@@ -117,7 +122,7 @@ class PatternPages:
             self.postgres.connection() as connection,
             connection.cursor(row_factory=class_row(Pattern)) as cursor,
         ):
-            found = cursor.execute(_SELECT, wanted).fetchall()
+            found = cursor.execute(_OF_ALL if symbol is None else _OF_ONE, wanted).fetchall()
         shown = found[: page.limit]
         more = len(found) > page.limit
         after = PatternCursor(shown[-1].end_us, shown[-1].id).text() if more else None

@@ -11,6 +11,7 @@ from local.cli import (
     demo,
     dlq,
     env,
+    patterns,
     rejects,
     replay,
     simulate,
@@ -31,6 +32,7 @@ app = typer.Typer(
     "in another, [bold]kandle replay FILE[/bold] and [bold]kandle candles BTC-USD --watch[/bold].",
 )
 for command in (
-    up, demo, status, env, replay, simulate, candles, rejects, dlq, watch, alert, backtest,
-):  # fmt: skip
+    *(up, demo, status, env, replay, simulate, candles, rejects, dlq),
+    *(watch, patterns, alert, backtest),
+):
     command.register(app)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from local.instance import Instance
 
-_SYMBOLS, _CANDLES = 6, 3
+_SYMBOLS, _CANDLES, _PATTERNS = 6, 3, 3
 _TIMEOUT_S = 2.0
 
 _HELP = """Show it all at work: `kandle up --simulate` with the candles as they form.
@@ -34,7 +34,7 @@ Examples:
 
 
 class CandleView:
-    """The live line, and below it the newest one-minute candles of every instrument."""
+    """The live line, the newest one-minute candles of every instrument, the newest patterns."""
 
     def __init__(self) -> None:
         import httpx
@@ -47,17 +47,25 @@ class CandleView:
         """Ask the API for the candles and render both."""
         import httpx
         from rich.console import Group
+        from rich.text import Text
 
         from local.cli.display import candle_table, status_line
+        from local.cli.patterns import line as pattern_line
 
         line = status_line(sample, width)
+        api = instance.env.get("API_URL", "")
         try:
-            rows = await self._candles(instance.env.get("API_URL", ""))
+            rows = await self._candles(api)
+            answer = await self._client.get(f"{api}/api/patterns", params={"limit": _PATTERNS})
+            found = [pattern_line(each) for each in answer.raise_for_status().json()["patterns"]]
         except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
             return Group(line, f"(the API does not answer yet: {error!r})")
         if not rows:
             return Group(line, "(no candles yet)")
-        return Group(line, "", candle_table(rows))
+        shown: list[RenderableType] = [line, "", candle_table(rows)]
+        if found:
+            shown += ["", "patterns found", *(Text(each, no_wrap=True) for each in found)]
+        return Group(*shown)
 
     async def close(self) -> None:
         """Close the connections to the API."""

@@ -35,25 +35,35 @@ from functions.history_query.patterns import (
 )
 
 _FRACTION: Final = {"type": "number", "minimum": 0, "maximum": 1}
+_CHOICE: Final = (
+    query("timeframe", "Only of this timeframe.", {"type": "string"}),
+    query("type", "Only this pattern, such as double_top.", {"type": "string"}),
+    query("min_confidence", "Only from this confidence on.", _FRACTION),
+    *(FROM, TO),
+    query(
+        "status",
+        "Those that hold, or those that a correction of the candles has undone.",
+        {"enum": list(STATUSES), "default": STATUSES[0]},
+    ),
+    *(limit(DEFAULT_PATTERNS), CURSOR),
+)
+_NEXT: Final = {
+    "type": ["string", "null"],
+    "description": "The cursor of the page of older ones. Null: there are none.",
+}
 
 PART: Final = Part(
     {
+        "/api/patterns": get(
+            "Patterns and anomalies of all instruments, the newest first.",
+            object_of({"patterns": list_of("Pattern"), "next": _NEXT}),
+            *_CHOICE,
+            refusals=(400, 503),
+        ),
         "/api/patterns/{symbol}": get(
             "Patterns and anomalies found in closed candles, the newest first.",
             ref("Patterns"),
-            SYMBOL,
-            query("timeframe", "Only of this timeframe.", {"type": "string"}),
-            query("type", "Only this pattern, such as double_top.", {"type": "string"}),
-            query("min_confidence", "Only from this confidence on.", _FRACTION),
-            FROM,
-            TO,
-            query(
-                "status",
-                "Those that hold, or those that a correction of the candles has undone.",
-                {"enum": list(STATUSES), "default": STATUSES[0]},
-            ),
-            limit(DEFAULT_PATTERNS),
-            CURSOR,
+            *(SYMBOL, *_CHOICE),
             refusals=STORES,
         ),
     },
@@ -88,10 +98,7 @@ PART: Final = Part(
             {
                 "symbol": NAME,
                 "patterns": list_of("Pattern"),
-                "next": {
-                    "type": ["string", "null"],
-                    "description": "The cursor of the page of older ones. Null: there are none.",
-                },
+                "next": _NEXT,
             }
         ),
     },
@@ -101,6 +108,10 @@ PART: Final = Part(
 def answers(patterns: PatternPages, knows: Callable[[str], bool]) -> Answers:
     """Return what answers the routes. `knows` tells whether an instrument was ever seen."""
 
+    def every(request: Request) -> Response:
+        found, cursor = patterns.page(None, read_patterns(request.query_params))
+        return as_json({"patterns": found, "next": cursor})
+
     def page(request: Request) -> Response:
         symbol = request.path_params["symbol"]
         found, cursor = patterns.page(symbol, read_patterns(request.query_params))
@@ -108,4 +119,4 @@ def answers(patterns: PatternPages, knows: Callable[[str], bool]) -> Answers:
             return unknown(symbol)
         return as_json({"symbol": symbol, "patterns": found, "next": cursor})
 
-    return {"/api/patterns/{symbol}": page}
+    return {"/api/patterns": every, "/api/patterns/{symbol}": page}

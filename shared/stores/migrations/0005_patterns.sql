@@ -23,6 +23,7 @@ CREATE TABLE patterns (
     features      jsonb   NOT NULL
 );
 CREATE INDEX patterns_by_time ON patterns (instrument, end_us, id);
+CREATE INDEX patterns_newest ON patterns (end_us, id);
 CREATE INDEX patterns_of_series ON patterns (instrument, timeframe, start_us);
 
 -- Revisions of patterns: one more whenever a series is read from storage, so that it outranks

@@ -76,5 +76,14 @@ def test_bad_parameters_are_named(filled: House, name: str, value: str) -> None:
     assert answer.json()["detail"].startswith(f"{name}: ")
 
 
+def test_all_instruments_at_once(filled: House) -> None:
+    """The newest of any come first."""
+    found = filled.get("/api/patterns").json()["patterns"]
+    assert {each["symbol"] for each in found} == {"A/B", "C"}
+    stamps = [each["timestamp"] for each in found]
+    assert stamps == sorted(stamps, reverse=True)
+    assert len(found) == 13
+
+
 def test_an_unknown_symbol_is_not_found(filled: House) -> None:
     assert filled.get("/api/patterns/NONE").status_code == 404

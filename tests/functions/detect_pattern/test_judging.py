@@ -1,0 +1,121 @@
+"""Judging by example: gaps, corrections, the cooldown, and what is far back."""
+
+from __future__ import annotations
+
+import pytest
+
+from functions.detect_pattern import storage
+from functions.detect_pattern.series import Kept, Series
+from shared import metrics
+from tests.functions.detect_pattern.house import (
+    GRACE_MS,
+    NAME,
+    RULES,
+    House,
+    candle,
+    reference,
+)
+
+
+def rises(house: House) -> set[int]:
+    return {minute for name, minute in house.stored() if name == "rise"}
+
+
+def test_a_missing_neighbour_delays_judgement_until_the_clock_gives_it_up(house: House) -> None:
+    """Minute 1 is missing: minute 2 waits for the grace, then is judged without it."""
+    house.deliver(house.receive([candle(0, 100)]))
+    house.deliver(house.receive([candle(2, 105)]))
+    house.tick(GRACE_MS - 1)
+    assert rises(house) == set()
+    house.tick(1)
+    assert rises(house) == {2}
+
+
+def test_a_neighbour_that_comes_in_time_is_judged_first(house: House) -> None:
+    """Nothing is told that would have to be taken back."""
+    house.deliver(house.receive([candle(0, 100)]))
+    house.deliver(house.receive([candle(2, 105)]))
+    house.deliver(house.receive([candle(1, 103)]))
+    assert rises(house) == {1}
+    assert house.stored(retracted=True) == set()
+
+
+def test_a_correction_shifts_what_the_cooldown_let_through(house: House) -> None:
+    """Rises at 1, 4 and 7; without the first it is 2, 5 and 8."""
+    house.deliver(house.receive([candle(n, 100 + n) for n in range(10)]))
+    assert rises(house) == {1, 4, 7}
+    house.deliver(house.receive([candle(1, 90, revision=2)]))
+    assert rises(house) == {2, 5, 8}
+    assert {m for name, m in house.stored(retracted=True) if name == "rise"} == {1, 4, 7}
+
+
+def test_a_pattern_that_returns_keeps_its_id(house: House) -> None:
+    """Found, withdrawn, found: one row, three revisions that rise."""
+    house.deliver(house.receive([candle(0, 100), candle(1, 101)]))
+    house.deliver(house.receive([candle(1, 99, revision=2)]))
+    house.deliver(house.receive([candle(1, 102, revision=3)]))
+    told = [each for each in house.emitted if each.pattern == "rise"]
+    assert [each.retracted for each in told] == [False, True, False]
+    assert len({each.id for each in told}) == 1
+    assert sorted({each.revision for each in told}) == [each.revision for each in told]
+
+
+def test_a_revision_that_changes_nothing_is_not_told(house: House) -> None:
+    """A candle that was built anew with the same values."""
+    house.deliver(house.receive([candle(0, 100), candle(1, 101)]))
+    count = len(house.emitted)
+    house.deliver(house.receive([candle(1, 101, revision=9)]))
+    assert len(house.emitted) == count
+
+
+@pytest.mark.parametrize("minute", [2, 27, 30])
+def test_a_correction_behind_the_state_is_judged_from_storage(house: House, minute: int) -> None:
+    """The state keeps 15 candles of 40; the windows of older ones, or of its first, are read."""
+    coming = [candle(n, 100 + n * 7 % 10) for n in range(40)]
+    for n in range(0, 40, 5):
+        house.deliver(house.receive(coming[n : n + 5]))
+    house.settle()
+    blob = house.store.read([NAME])[NAME].value
+    assert blob is not None
+    assert len(Series.decode(blob).candles) == RULES.keep
+    corrected = candle(minute, 150, revision=2)
+    house.deliver(house.receive([corrected]))
+    assert house.stored() == reference([*coming, corrected])
+
+
+def test_a_correction_too_far_back_is_left_out_and_counted(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reading has a bound."""
+    monkeypatch.setattr(storage, "MOST", 20)
+    coming = [candle(n, 100 + n * 7 % 10) for n in range(60)]
+    for n in range(0, 60, 5):
+        house.deliver(house.receive(coming[n : n + 5]))
+    house.settle()
+    before = metrics.PATTERN_CANDLES_TOO_OLD._value.get()
+    house.deliver(house.receive([candle(1, 150, revision=2)]))
+    assert metrics.PATTERN_CANDLES_TOO_OLD._value.get() == before + 1
+    assert house.stored() == reference(coming)
+
+
+def test_prices_that_are_not_above_zero_are_a_break_in_the_series(house: House) -> None:
+    """Nothing is found on them, nor across them; the rest is judged."""
+    house.deliver(house.receive([candle(0, 100), candle(1, -5), candle(2, 101), candle(3, 102)]))
+    assert rises(house) == {3}
+
+
+def test_several_series_in_one_event_are_judged_together(house: House) -> None:
+    """Each as if it were alone."""
+    both = [candle(n, 100 + n, instrument=name) for n in range(3) for name in ("A", "B")]
+    house.deliver(house.receive(both))
+    assert {(each.instrument, each.pattern) for each in house.emitted} == {
+        ("A", "rise"),
+        ("B", "rise"),
+    }
+
+
+def test_the_stored_form_is_read_back() -> None:
+    """Columns and differences, empty ones too."""
+    full = Series("A", "1m", 7, [Kept(60, "1", "2", "0.5", "1", "3", 4, 9)] * 2, 60, whole=False)
+    for series in (Series("A", "1m", 7), full):
+        assert Series.decode(series.encode()) == series
