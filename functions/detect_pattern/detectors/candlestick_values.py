@@ -6,19 +6,18 @@ are running sums of floats, whose rounding remembers every candle since the call
 is defined here as the function's on the last `REACH` candles alone, and evaluated for many windows
 in one call only where that is provably the same:
 
-- Candles between which 16 times the largest range stays under twice the power of two below the
-  lowest price (ranges under some 6 % of the price) have exact sums: every term is a multiple of the
-  lowest price's last bit, and no sum needs more than 53 of them. Nothing is rounded, so nothing is
-  remembered, and neighbours share one run.
-- Other windows stand alone, with prices rounded to 32 significant bits (2e-10), which makes sums
-  exact up to a range of 2^17 times the price; a window beyond that has no patterns.
-
-Runs are separated by candles of price zero, in which no function finds anything and all sums return
-to zero.
+- Each run of candles is scaled by the power of two that brings its lowest price to [0.5, 1), which
+  changes no comparison. If no range in it is above 1/16 (some 6 to 12 % of the price), every term
+  of a sum is a multiple of 2^-53 and no sum reaches 1: nothing is rounded or remembered, and runs
+  can follow each other, each with the candles before it that its first value depends on.
+- In a more violent run windows stand alone; those that still are violent have prices rounded to 32
+  significant bits (2e-10), which makes sums exact up to a range of 2^17. A window beyond that has
+  no patterns.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -26,7 +25,7 @@ import numpy.typing as npt
 import talib
 from talib import abstract
 
-from functions.detect_pattern.candles import Floats, Ints
+from functions.detect_pattern.candles import Bools, Floats, Ints
 from functions.detect_pattern.detectors.candlestick_table import CANDLESTICKS, Candlestick
 from functions.detect_pattern.detectors.tape import Tape
 
@@ -36,41 +35,65 @@ REACH: Final = 18
 RUN: Final = 256
 """Judged candles that share a run: a violent one makes windows of one run stand alone."""
 
-_SEPARATOR: Final = 15
 _SUMMED: Final = 16.0
 _BITS: Final = 32
 _TOO_WILD: Final = 2.0 ** (53 - _BITS) / _SUMMED
-
-Bools = npt.NDArray[np.bool_]
 
 
 def candlestick_values(
     tape: Tape, functions: tuple[Candlestick, ...] = CANDLESTICKS
 ) -> npt.NDArray[np.int32]:
     """Return [functions, m]: -200 to 200 as TA-Lib gives it, 0 where there is no pattern."""
-    m = len(tape.at)
-    values = np.zeros((len(functions), m), dtype=np.int32)
-    reach = np.maximum(tape.window, tape.at - REACH + 1)
+    values = np.zeros((len(functions), len(tape.at)), dtype=np.int32)
     first = _run_starts(tape)
-    last = np.append(first[1:], m) - 1
-    calm = _spread(tape, reach[first], tape.at[last]) * _SUMMED <= 1.0
-    _evaluate(tape, functions, values, reach[first[calm]], first[calm], last[calm], rounded=False)
+    last = np.append(first[1:], len(tape.at)) - 1
+    runs = _Runs.of(tape, first, last)
+    calm = runs.spread * _SUMMED <= 1.0
+    _evaluate(tape, functions, values, runs.chosen(calm))
     if calm.all():
         return values
     alone = np.flatnonzero(np.repeat(~calm, last - first + 1))
-    spread = _spread(tape, reach[alone], tape.at[alone])
-    for rows, rounded in (
-        (alone[spread * _SUMMED <= 1.0], False),
-        (alone[(spread * _SUMMED > 1.0) & (spread < _TOO_WILD)], True),
-    ):
-        _evaluate(tape, functions, values, reach[rows], rows, rows, rounded=rounded)
+    runs = _Runs.of(tape, alone, alone)
+    calm = runs.spread * _SUMMED <= 1.0
+    _evaluate(tape, functions, values, runs.chosen(calm))
+    _evaluate(tape, functions, values, runs.chosen(~calm & (runs.spread < _TOO_WILD)), bits=_BITS)
     return values
+
+
+@dataclass(frozen=True)
+class _Runs:
+    """Neighbours on the tape: rows `first` to `last` of `at`, decided from the place `begin` on.
+
+    `scale` is the power of two for its prices, `spread` the largest range, scaled. All [k].
+    """
+
+    first: Ints
+    last: Ints
+    begin: Ints
+    scale: Floats
+    spread: Floats
+
+    @classmethod
+    def of(cls, tape: Tape, first: Ints, last: Ints) -> _Runs:
+        begin = np.maximum(tape.window[first], tape.at[first] - REACH + 1)
+        place, starts = _joined(begin, tape.at[last])
+        widest = np.maximum.reduceat((tape.high - tape.low)[place], starts)
+        _, exponent = np.frexp(np.minimum.reduceat(tape.low[place], starts))
+        scale = np.ldexp(1.0, -exponent)
+        return cls(first, last, begin, scale, widest * scale)
+
+    def chosen(self, which: Bools) -> _Runs:
+        return _Runs(
+            self.first[which],
+            self.last[which],
+            self.begin[which],
+            self.scale[which],
+            self.spread[which],
+        )
 
 
 def _run_starts(tape: Tape) -> Ints:
     """Return the rows of `at` where runs begin: of neighbours on the tape, at most RUN of them."""
-    if not len(tape.at):
-        return np.empty(0, dtype=np.int64)
     breaks = np.empty(len(tape.at), dtype=np.bool_)
     breaks[0] = True
     breaks[1:] = (tape.at[1:] != tape.at[:-1] + 1) | (tape.segment[1:] != tape.segment[:-1])
@@ -79,56 +102,40 @@ def _run_starts(tape: Tape) -> Ints:
     return np.flatnonzero(since % RUN == 0)
 
 
-def _spread(tape: Tape, begin: Ints, end: Ints) -> Floats:
-    """Return per run the largest range over twice the power of two below the lowest price."""
-    place, starts = _places(begin, end, 0, 0)
-    widest = np.maximum.reduceat((tape.high - tape.low)[place], starts) if len(starts) else starts
-    lowest = np.minimum.reduceat(tape.low[place], starts) if len(starts) else starts + 1.0
-    _, exponent = np.frexp(lowest)
-    spread: Floats = widest / np.ldexp(1.0, exponent)
-    return spread
-
-
-def _places(begin: Ints, end: Ints, gap: int, blank: int) -> tuple[Ints, Ints]:
-    """Return the places of all runs in turn, each followed by a gap of `blank`s, and run starts."""
-    lengths = end - begin + 1 + gap
+def _joined(begin: Ints, end: Ints) -> tuple[Ints, Ints]:
+    """Return all numbers from each begin to its end, in turn, and where each begin stands."""
+    lengths = end - begin + 1
     starts = np.cumsum(lengths) - lengths
-    place = np.arange(lengths.sum()) + np.repeat(begin - starts, lengths)
-    if gap:
-        place[place > np.repeat(end, lengths)] = blank
-    return place, starts
+    return np.arange(lengths.sum()) + np.repeat(begin - starts, lengths), starts
 
 
 def _evaluate(
     tape: Tape,
     functions: tuple[Candlestick, ...],
     values: npt.NDArray[np.int32],
-    begin: Ints,
-    first: Ints,
-    last: Ints,
-    *,
-    rounded: bool,
+    runs: _Runs,
+    bits: int | None = None,
 ) -> None:
-    """Write the values of the runs: rows first..last of `at`, decided from `begin` on."""
-    if not len(first):
+    """Write the values of runs whose sums are exact, with prices rounded to so many bits."""
+    if not len(runs.first):
         return
-    place, starts = _places(begin, tape.at[last], _SEPARATOR, len(tape.close))
-    prices = [
-        np.append(_rounded(each) if rounded else each, 0.0)[place]
-        for each in (tape.open, tape.high, tape.low, tape.close)
-    ]
-    rows, _ = _places(first, last, 0, 0)
-    run = np.repeat(np.arange(len(first)), last - first + 1)
-    where = starts[run] + tape.at[rows] - begin[run]
+    end = tape.at[runs.last]
+    place, starts = _joined(runs.begin, end)
+    scale = np.repeat(runs.scale, end - runs.begin + 1)
+    prices = [each[place] * scale for each in (tape.open, tape.high, tape.low, tape.close)]
+    if bits is not None:
+        prices = [_rounded(each, bits) for each in prices]
+    rows, _ = _joined(runs.first, runs.last)
+    where = tape.at[rows] + np.repeat(starts - runs.begin, runs.last - runs.first + 1)
     room = tape.at[rows] - tape.window[rows]
     for number, each in enumerate(functions):
         found = getattr(talib, each.function)(*prices)[where]
         values[number, rows] = np.where(room >= _LOOK_BACK[each.function], found, 0)
 
 
-def _rounded(price: Floats) -> Floats:
+def _rounded(price: Floats, bits: int) -> Floats:
     mantissa, exponent = np.frexp(price)
-    rounded: Floats = np.ldexp(np.rint(np.ldexp(mantissa, _BITS)), exponent - _BITS)
+    rounded: Floats = np.ldexp(np.rint(np.ldexp(mantissa, bits)), exponent - bits)
     return rounded
 
 

@@ -15,15 +15,13 @@ class RangeMaximum:
     """
 
     def __init__(self, values: Ints, longest: int) -> None:
-        levels = [values]
-        width = 1
-        while 2 * width <= longest:
-            before = levels[-1]
-            level = before.copy()
-            np.maximum(before[:-width], before[width:], out=level[:-width])
-            levels.append(level)
-            width *= 2
-        self._levels = np.stack(levels)
+        self._levels = np.empty((longest.bit_length(), len(values)), dtype=np.int64)
+        self._levels[0] = values
+        for level in range(1, len(self._levels)):
+            width = 1 << (level - 1)
+            before, wider = self._levels[level - 1], self._levels[level]
+            np.maximum(before[:-width], before[width:], out=wider[:-width])
+            wider[-width:] = before[-width:]
         self._level_of = np.array([max(0, n.bit_length() - 1) for n in range(longest + 1)])
 
     def __call__(self, first: Ints, last: Ints) -> Ints:

@@ -50,32 +50,32 @@ class Tape:
     @classmethod
     def of(cls, series: Sequence[tuple[Candles, int]], lookback: int) -> Tape:
         """Put each series' candles from `first` on the tape, with the windows they need."""
-        parts: list[list[Floats]] = []
-        at, window, segment, offset = [], [], [], []
-        length = 0
-        for number, (candles, first) in enumerate(series):
-            skipped = max(0, first - lookback + 1)
-            c = candles
-            part = [each[skipped:] for each in (c.open, c.high, c.low, c.close, c.volume)]
-            judged = np.arange(max(first, FEWEST_CANDLES - 1), len(candles), dtype=np.int64)
-            judged += length - skipped
-            parts.append(part)
-            at.append(judged)
-            window.append(np.maximum(judged - lookback + 1, length))
-            segment.append(np.full(len(judged), number, dtype=np.int64))
-            offset.append(skipped - length)
-            length += len(part[0])
-        joined = [np.concatenate(columns) for columns in zip(*parts, strict=True)]
+        first = np.array([each for _, each in series], dtype=np.int64)
+        length = np.array([len(candles) for candles, _ in series], dtype=np.int64)
+        skipped = np.maximum(first - lookback + 1, 0)
+        begin = np.cumsum(length - skipped) - (length - skipped)
+        judged = np.maximum(first, FEWEST_CANDLES - 1)
+        count = np.maximum(length - judged, 0)
+        segment = np.repeat(np.arange(len(series)), count)
+        since = np.arange(len(segment)) - np.repeat(np.cumsum(count) - count, count)
+        at = since + np.repeat(begin + judged - skipped, count)
+
+        def column(name: str) -> Floats:
+            parts = [getattr(candles, name) for candles, _ in series]
+            return np.concatenate(
+                [part[skip:] for part, skip in zip(parts, skipped.tolist(), strict=True)]
+            )
+
         return cls(
-            open=joined[0],
-            high=joined[1],
-            low=joined[2],
-            close=joined[3],
-            volume=joined[4],
-            at=np.concatenate(at),
-            window=np.concatenate(window),
-            segment=np.concatenate(segment),
-            offset=np.array(offset, dtype=np.int64),
+            open=column("open"),
+            high=column("high"),
+            low=column("low"),
+            close=column("close"),
+            volume=column("volume"),
+            at=at,
+            window=np.maximum(at - lookback + 1, begin[segment]),
+            segment=segment,
+            offset=skipped - begin,
             lookback=lookback,
         )
 
