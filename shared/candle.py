@@ -43,6 +43,14 @@ class Candle:
     complete: bool = True
     revision: int = 0
 
+    @property
+    def numbers(self) -> tuple[Decimal, ...]:
+        """Its exact decimals."""
+        return (
+            *(self.open, self.high, self.low, self.close),
+            *(self.volume, self.notional, self.buy_volume, self.sell_volume),
+        )
+
     def to_message(self) -> candles_pb2.Candle:
         """Return the protobuf form, decimals as canonical text."""
         return candles_pb2.Candle(
@@ -258,8 +266,21 @@ def encode_batch(candles: list[Candle]) -> bytes:
 
 
 def decode_batch(body: bytes) -> list[Candle]:
-    """Read a CandleBatch. Raises PermanentError."""
+    """Read a CandleBatch. Raises PermanentError `bad_candle_batch`."""
     try:
-        return [Candle.from_message(m) for m in candles_pb2.CandleBatch.FromString(body).candles]
+        message = candles_pb2.CandleBatch.FromString(body)
+        candles = [Candle.from_message(each) for each in message.candles]
     except (DecodeError, InvalidOperation) as error:
         raise PermanentError("bad_candle_batch", f"body is no CandleBatch: {error}") from error
+    for each in candles:
+        if not all(map(_is_plain, each.numbers)):
+            raise PermanentError(
+                "bad_candle_batch",
+                f"a candle of {each.instrument[:40]!r} has a number that is none, or beyond all",
+            )
+    return candles
+
+
+def _is_plain(number: Decimal) -> bool:
+    """Tell whether it is finite and has no more digits than exact arithmetic keeps."""
+    return number.is_finite() and abs(number.adjusted()) < EXACT.prec

@@ -9,7 +9,8 @@ import zstandard
 
 from shared.errors import PermanentError
 
-MAX_UNPACKED_BYTES: Final = 64 * 1024 * 1024
+MAX_UNPACKED_BYTES: Final = 16 * 1024 * 1024
+"""Bridges fill a batch with 4 MiB at most, and no other event is larger."""
 
 _local = threading.local()
 

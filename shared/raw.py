@@ -27,6 +27,11 @@ sequence."""
 
 LINE_BITS: Final = 16
 
+MAX_PAYLOADS: Final = 1 << 17
+"""Payloads of a batch: each may become a reject. Twice what a bridge fills a batch with."""
+LATEST_US: Final = 10**17
+"""Receive times lie before (5138): the days of all stores go as far."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RawBatch:
@@ -61,6 +66,8 @@ class RawBatch:
             message = raw_pb2.RawBatch.FromString(body)
         except DecodeError as error:
             raise PermanentError("bad_raw_batch", f"body is no RawBatch: {error}") from error
+        if len(message.lengths) > MAX_PAYLOADS:
+            raise PermanentError("bad_raw_batch", f"a batch has {MAX_PAYLOADS} payloads at most")
         lengths = np.array(message.lengths, dtype=np.int64)
         if int(lengths.sum()) != len(message.payloads):
             raise PermanentError("bad_raw_batch", "lengths do not add up to the size of payloads")
@@ -71,6 +78,8 @@ class RawBatch:
         if message.first_sequence + len(lengths) >= 1 << (63 - LINE_BITS):
             raise PermanentError("bad_raw_batch", "first_sequence is out of range")
         times = np.cumsum(np.array(message.receive_time_us, dtype=np.int64))
+        if len(times) and not 0 <= int(times.min()) <= int(times.max()) < LATEST_US:
+            raise PermanentError("bad_raw_batch", "receive_time_us has times that are none")
         return cls(
             int(message.format),
             message.source,

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from shared import columns
 from shared.columns import summed
+from shared.decimals import MAX_SCALE
 from shared.errors import PermanentError
 from shared.instruments import NO_MARKET, Market
 from shared.order import OrderKey
@@ -26,6 +27,11 @@ Texts = NDArray[np.object_]
 _column = partial(columns.column, "bad_tick_batch")
 
 NO_ID, INTEGER_ID, TEXT_ID = 0, 1, 2
+_SIDES, _KINDS = 3, 3
+
+EARLIEST_US, LATEST_US = -(10**16), 10**17
+"""Times lie between (1653 to 5138): every store has days for them, and every sum fits 64 bits."""
+MAX_NAME_CHARACTERS = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,11 +189,12 @@ class Ticks:
         except DecodeError as error:
             raise PermanentError("bad_tick_batch", f"body is no TickBatch: {error}") from error
         entries = tuple(map(Entry.from_message, message.instruments))
-        n = sum(entry.count for entry in entries)
+        n = _checked_rows(entries, len(message.event_time_us))
         if len(message.trade_id_kind):
-            kinds = _column("trade_id_kind", message.trade_id_kind, n, np.uint8)
+            kinds = _small("trade_id_kind", message.trade_id_kind, n, _KINDS)
         else:
-            kinds = np.full(n, message.trade_id_kind_all, dtype=np.uint8)
+            alike = _small("trade_id_kind_all", [message.trade_id_kind_all], 1, _KINDS)
+            kinds = np.full(n, alike[0], dtype=np.uint8)
         integers = kinds == INTEGER_ID
         trade_id = np.zeros(n, dtype=np.int64)
         trade_id[integers] = summed(
@@ -199,22 +206,24 @@ class Ticks:
             trade_id_text = np.full(n, "", dtype=object)
             if len(message.trade_id_text) != int(texts.sum()):
                 raise PermanentError("bad_tick_batch", "column trade_id_text has the wrong length")
+            if "\0" in "".join(message.trade_id_text):
+                raise PermanentError("bad_tick_batch", "column trade_id_text has a NUL in it")
             trade_id_text[texts] = list(message.trade_id_text)
         if len(message.side):
-            side = _column("side", message.side, n, np.uint8)
+            side = _small("side", message.side, n, _SIDES)
         else:
             side = np.zeros(n, dtype=np.uint8)
         return cls(
             message.source,
             entries,
-            summed(_column("event_time_us", message.event_time_us, n, np.int64)),
+            _times("event_time_us", message.event_time_us, n),
             summed(_column("price", message.price, n, np.int64)),
             _column("size", message.size, n, np.int64),
             side,
             kinds,
             trade_id,
             trade_id_text,
-            summed(_column("receive_time_us", message.receive_time_us, n, np.int64)),
+            _times("receive_time_us", message.receive_time_us, n),
             summed(_column("sequence", message.sequence, n, np.int64)),
         )
 
@@ -246,3 +255,44 @@ def joined(batches: Sequence[Ticks]) -> Ticks:
         column("receive_time_us"),
         column("sequence"),
     )
+
+
+def _checked_rows(entries: Sequence[Entry], rows: int) -> int:
+    """Return the number of rows once the instrument table agrees with it, and is sound itself.
+
+    Before anything is allocated for them: the table may claim any number.
+    """
+    said = sum(entry.count for entry in entries)
+    if said != rows:
+        raise PermanentError(
+            "bad_tick_batch",
+            f"column event_time_us has {rows} rows, the instrument table says {said}",
+        )
+    for entry in entries:
+        if not (1 <= len(entry.name) <= MAX_NAME_CHARACTERS and entry.name.isprintable()):
+            raise PermanentError(
+                "bad_tick_batch",
+                f"an instrument is 1 to {MAX_NAME_CHARACTERS} printable characters,"
+                f" not {entry.name[:40]!r}",
+            )
+        if max(entry.price_scale, entry.size_scale) > MAX_SCALE or not entry.count:
+            raise PermanentError(
+                "bad_tick_batch",
+                f"{entry.name} needs scales up to {MAX_SCALE}, and a row at least",
+            )
+    return rows
+
+
+def _times(name: str, field: Any, n: int) -> Int64s:
+    times = summed(_column(name, field, n, np.int64))
+    if n and not EARLIEST_US <= int(times.min()) <= int(times.max()) < LATEST_US:
+        raise PermanentError("bad_tick_batch", f"column {name} has times that are none")
+    return times
+
+
+def _small(name: str, field: Any, n: int, values: int) -> Bytes8:
+    """Read a column of numbers below `values`."""
+    column = _column(name, field, n, np.int64)
+    if n and not 0 <= int(column.min()) <= int(column.max()) < values:
+        raise PermanentError("bad_tick_batch", f"column {name} has values that are none")
+    return column.astype(np.uint8)

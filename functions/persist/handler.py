@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
+import psycopg
+
 from functions.persist.feeds import FeedWriter
 from functions.persist.patterns import PatternWriter
 from functions.persist.quotes import QuoteWriter
@@ -38,7 +40,13 @@ class Persist:
     keeper: Keeper | None = None
 
     def __call__(self, event: Event) -> Outcome:
-        """Write an event's rows once. Raises PermanentError for what cannot be read."""
+        """Write an event's rows once. Raises PermanentError for what cannot be read or stored."""
+        try:
+            return self._written(event)
+        except psycopg.DataError as error:  # a number, a text or a time that no column takes
+            raise PermanentError("not_storable", f"Postgres refuses it: {error}") from error
+
+    def _written(self, event: Event) -> Outcome:
         if event.type == events.CLOCK:
             now_us = time.time_ns() // 1000
             if self.keeper is not None and event.age_s(now_us) <= events.CLOCK_MAX_AGE_S:

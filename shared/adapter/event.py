@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,6 +16,8 @@ from shared.compression import SMALL, compress, decompress
 
 MAX_BODY_BYTES: Final = 1024 * 1024
 """The channel carries nothing larger."""
+
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +103,10 @@ def parse(headers: Mapping[str, str], body: bytes) -> Event:
     attributes = {
         name: str(value) for name, value in event.get_attributes().items() if str(value) != ""
     }
+    for name, value in attributes.items():
+        # The specification forbids them, and no header could carry them on.
+        if _CONTROL.search(value):
+            raise NotACloudEventError(f"no CloudEvent: attribute {name} has control characters")
     data = event.get_data()
     return Event(
         attributes["id"],

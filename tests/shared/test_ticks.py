@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 
 from shared.errors import PermanentError
 from shared.schema import ticks_pb2
-from shared.ticks import Entry, Ticks
+from shared.ticks import EARLIEST_US, LATEST_US, Entry, Ticks
 
 INT64 = st.integers(-(2**63), 2**63 - 1)
+TEXTS = st.text(st.characters(exclude_characters="\0", codec="utf-8"), min_size=1, max_size=5)
+TIMES = st.integers(EARLIEST_US, LATEST_US - 1)
 
 
 @st.composite
@@ -21,7 +23,7 @@ def tick_columns(draw: st.DrawFn) -> Ticks:
     counts = draw(st.lists(st.integers(1, 4), min_size=1, max_size=4))
     n = sum(counts)
     kinds = draw(st.lists(st.sampled_from([0, 1, 2]), min_size=n, max_size=n))
-    texts = [draw(st.text(min_size=1, max_size=5)) if kind == 2 else "" for kind in kinds]
+    texts = [draw(TEXTS) if kind == 2 else "" for kind in kinds]
 
     def column(values: st.SearchStrategy[int]) -> np.ndarray:
         return np.array(draw(st.lists(values, min_size=n, max_size=n)), dtype=np.int64)
@@ -34,14 +36,14 @@ def tick_columns(draw: st.DrawFn) -> Ticks:
             Entry(f"S{i}", draw(st.integers(0, 30)), draw(st.integers(0, 30)), count)
             for i, count in enumerate(counts)
         ),
-        column(INT64),
+        column(TIMES),
         column(INT64),
         column(INT64),
         column(st.integers(0, 2)).astype(np.uint8),
         np.array(kinds, dtype=np.uint8),
         ids,
         np.array(texts, dtype=object) if 2 in kinds else None,
-        column(INT64),
+        column(TIMES),
         column(INT64),
     )
 

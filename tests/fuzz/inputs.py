@@ -1,0 +1,158 @@
+"""Inputs nobody would send: messages of extremes, messages cut and flipped, bodies that explode."""
+
+from __future__ import annotations
+
+import functools
+import os
+from typing import Any, Final
+
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.message import Message
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+
+from shared.compression import compress
+from shared.schema import ticks_pb2
+
+TIMES: Final = int(os.environ.get("KANDLE_FUZZ", "1"))
+
+_INTEGERS: Final = {
+    FieldDescriptor.CPPTYPE_INT32: (-(2**31), 2**31 - 1),
+    FieldDescriptor.CPPTYPE_INT64: (-(2**63), 2**63 - 1),
+    FieldDescriptor.CPPTYPE_UINT32: (0, 2**32 - 1),
+    FieldDescriptor.CPPTYPE_UINT64: (0, 2**64 - 1),
+    FieldDescriptor.CPPTYPE_ENUM: (-(2**31), 2**31 - 1),
+}
+
+_TIMES: Final = st.sampled_from([0, 1, 1_600_000_000_000_000, 10**17, -(10**16), 2**63 - 1])
+
+texts = st.one_of(
+    st.text(st.characters(exclude_categories=["Cs"]), max_size=12),
+    st.sampled_from(
+        ["", "\0", "A" * 300, "1m", "7m", "0m", "NaN", "-Infinity", "1e999999999", "-1"]
+    ),
+)
+"""Surrogates aside, which no protobuf writer encodes."""
+
+
+def tries(count: int) -> settings:
+    """Settings for `count` examples, times KANDLE_FUZZ. Never a limit on time: machines differ."""
+    return settings(
+        max_examples=count * TIMES,
+        deadline=None,
+        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    )
+
+
+def integers(low: int, high: int) -> st.SearchStrategy[int]:
+    """Small ones, and the extremes of their type."""
+    return st.one_of(
+        st.integers(max(low, -3), min(high, 3)),
+        st.sampled_from([low, high, low + 1, high - 1, high // 2]),
+        st.integers(low, high),
+    )
+
+
+@st.composite
+def messages(draw: st.DrawFn, kind: type[Message]) -> Message:
+    """A message with any values in its fields, which need not fit each other."""
+    message = kind()
+    for field in kind.DESCRIPTOR.fields:
+        if not draw(st.booleans()):
+            continue
+        if field.message_type is not None and field.message_type.GetOptions().map_entry:
+            continue
+        count = draw(st.integers(0, 3)) if field.is_repeated else 1
+        for _ in range(count):
+            _fill(draw, message, field)
+    return message
+
+
+def _fill(draw: st.DrawFn, message: Message, field: Any) -> None:
+    if field.message_type is not None:
+        part = draw(messages(field.message_type._concrete_class))
+        place = getattr(message, field.name)
+        (place.add() if field.is_repeated else place).CopyFrom(part)
+        return
+    if field.cpp_type in _INTEGERS:
+        value: Any = draw(integers(*_INTEGERS[field.cpp_type]))
+    elif field.cpp_type == FieldDescriptor.CPPTYPE_BOOL:
+        value = draw(st.booleans())
+    elif field.cpp_type == FieldDescriptor.CPPTYPE_STRING:
+        value = draw(st.binary(max_size=9) if field.type == field.TYPE_BYTES else texts)
+    else:
+        value = draw(st.floats())
+    if field.is_repeated:
+        getattr(message, field.name).append(value)
+    else:
+        setattr(message, field.name, value)
+
+
+@st.composite
+def tick_batches(draw: st.DrawFn) -> ticks_pb2.TickBatch:
+    """Batches whose columns have the right lengths, and any values."""
+    entries = draw(st.lists(st.tuples(texts, st.integers(1, 3)), min_size=1, max_size=3))
+    count = sum(rows for _, rows in entries)
+
+    def column(low: int = -(2**63), high: int = 2**63 - 1) -> list[int]:
+        return draw(st.lists(integers(low, high), min_size=count, max_size=count))
+
+    def days() -> list[int]:
+        """As differences: of one day mostly, since every other one becomes a partition."""
+        return [
+            draw(_TIMES),
+            *(draw(st.one_of(st.integers(0, 9), _TIMES)) for _ in range(count - 1)),
+        ]
+
+    scale = st.one_of(st.integers(0, 20), integers(0, 2**32 - 1))
+    batch = ticks_pb2.TickBatch(
+        source=draw(texts),
+        instruments=[
+            ticks_pb2.InstrumentEntry(
+                name=name, price_scale=draw(scale), size_scale=draw(scale), count=rows
+            )
+            for name, rows in entries
+        ],
+        event_time_us=days(),
+        price=column(),
+        size=column(),
+        receive_time_us=column(),
+        sequence=column(),
+    )
+    if draw(st.booleans()):
+        batch.side.extend(column(0, 3))
+    return batch
+
+
+def encoded(kind: st.SearchStrategy[Message]) -> st.SearchStrategy[bytes]:
+    """Messages as bytes: whole, cut off, or with a byte that flipped."""
+    return st.one_of(
+        kind.map(lambda message: message.SerializeToString()),
+        st.builds(_damaged, kind, st.integers(0, 10**6), st.integers(0, 255)),
+        st.binary(max_size=200),
+    )
+
+
+def _damaged(message: Message, place: int, byte: int) -> bytes:
+    body = bytearray(message.SerializeToString())
+    if not body:
+        return bytes([byte])
+    place %= len(body)
+    if byte == body[place]:
+        return bytes(body[:place])
+    body[place] = byte
+    return bytes(body)
+
+
+@functools.cache
+def bombs() -> list[bytes]:
+    """Small bodies that unpack to much, or would have much memory taken for them."""
+    entry = ticks_pb2.InstrumentEntry(name="A", count=2**32 - 1)
+    return [
+        compress(bytes(512 * 1024 * 1024)),
+        compress(bytes(2 * 1024 * 1024)),
+        ticks_pb2.TickBatch(instruments=[entry] * 1000).SerializeToString(),
+        ticks_pb2.TickBatch(
+            instruments=[entry], trade_id_kind_all=ticks_pb2.TRADE_ID_TEXT
+        ).SerializeToString(),
+    ]

@@ -1,0 +1,127 @@
+"""Every decoder: a value, or a PermanentError that says what is wrong; nothing else, ever."""
+
+from __future__ import annotations
+
+import contextlib
+import tracemalloc
+from collections.abc import Callable
+from typing import Any, Final
+
+import pytest
+from google.protobuf.message import Message
+from hypothesis import given
+from hypothesis import strategies as st
+
+from functions.normalize.formats import parse
+from shared import candle, rejects
+from shared.compression import compress, decompress
+from shared.errors import PermanentError
+from shared.feeds import FeedStatus
+from shared.gaps import decode_gaps
+from shared.late import decode_late
+from shared.patterns import decode_patterns
+from shared.raw import RawBatch
+from shared.schema import (
+    candles_pb2,
+    feeds_pb2,
+    gaps_pb2,
+    late_pb2,
+    patterns_pb2,
+    raw_pb2,
+    rejects_pb2,
+    ticker_pb2,
+)
+from shared.ticks import Ticks
+from tests.fuzz.inputs import bombs, encoded, messages, tick_batches, tries
+
+DECODERS: Final[dict[str, tuple[Callable[[bytes], Any], st.SearchStrategy[Message]]]] = {
+    "RawBatch": (RawBatch.decode, messages(raw_pb2.RawBatch)),
+    "TickBatch": (Ticks.decode, tick_batches()),
+    "RejectBatch": (rejects.decode, messages(rejects_pb2.RejectBatch)),
+    "CandleBatch": (candle.decode_batch, messages(candles_pb2.CandleBatch)),
+    "LateBatch": (decode_late, messages(late_pb2.LateBatch)),
+    "PatternBatch": (decode_patterns, messages(patterns_pb2.PatternBatch)),
+    "GapBatch": (decode_gaps, messages(gaps_pb2.GapBatch)),
+    "FeedStatus": (FeedStatus.decode, messages(feeds_pb2.FeedStatus)),
+}
+
+
+@pytest.mark.parametrize("name", DECODERS)
+def test_a_decoder_returns_or_raises_a_permanent_error(name: str) -> None:
+    """Extremes, wrong lengths, cut off and flipped: nothing else than these two."""
+    decode, kind = DECODERS[name]
+
+    @tries(100)
+    @given(encoded(kind))
+    def holds(body: bytes) -> None:
+        with contextlib.suppress(PermanentError):
+            decode(body)
+
+    holds()
+
+
+@pytest.mark.parametrize("name", DECODERS)
+def test_a_small_body_takes_little_memory(name: str) -> None:
+    """A table that says four billion rows is believed only when the rows are there."""
+    decode, _ = DECODERS[name]
+    for body in bombs():
+        tracemalloc.start()
+        try:
+            with contextlib.suppress(PermanentError):
+                decode(body)
+            _, most = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert most < 64 * 1024 * 1024
+
+
+@tries(200)
+@given(st.one_of(st.binary(max_size=100), st.binary(max_size=100).map(compress)))
+def test_unpacking_returns_or_raises_a_permanent_error(body: bytes) -> None:
+    """Whatever claims to be zstd."""
+    with contextlib.suppress(PermanentError):
+        decompress(body)
+
+
+CSV_PIECES: Final = st.one_of(
+    st.sampled_from([b",", b"\n", b"\r\n", b"A", b"1", b"-1", b"1e9", b"0.1", b"9" * 30, b"buy"]),
+    st.sampled_from([b"\0", b"\xff", b" ", b".", b"nan", b"inf", "ü".encode(), b'"']),
+    st.binary(max_size=4),
+)
+
+
+def raw(format_: int, payloads: list[bytes]) -> RawBatch:
+    return RawBatch.decode(
+        raw_pb2.RawBatch(
+            format=format_,  # type: ignore[arg-type]
+            source="fuzz",
+            lengths=[len(each) for each in payloads],
+            receive_time_us=[0] * len(payloads),
+            payloads=b"".join(payloads),
+        ).SerializeToString()
+    )
+
+
+@tries(200)
+@given(st.lists(st.lists(CSV_PIECES, max_size=12).map(b"".join), min_size=1, max_size=4))
+def test_every_csv_line_is_a_tick_or_a_reject(payloads: list[bytes]) -> None:
+    """Nothing is dropped without a word: what is no tick is a reject, blank lines aside."""
+    rows, rejected = parse(raw(raw_pb2.FORMAT_CSV, payloads))
+    lines = [line for each in payloads for line in each.split(b"\n") if line.strip(b" \t\r")]
+    assert len(rows.line) + len(rejected) >= len(lines)
+
+
+@tries(150)
+@given(st.lists(encoded(messages(ticker_pb2.TickerUpdate)), min_size=1, max_size=4))
+def test_every_ticker_update_is_a_tick_or_a_reject(payloads: list[bytes]) -> None:
+    """One message a payload."""
+    rows, rejected = parse(raw(raw_pb2.FORMAT_TICKER, payloads))
+    assert len(rows.line) + len(rejected) == len(payloads)
+
+
+@tries(150)
+@given(st.integers(0, 12), st.lists(st.binary(max_size=60), min_size=1, max_size=4))
+def test_payloads_of_any_format_are_parsed_or_refused(format_: int, payloads: list[bytes]) -> None:
+    """Also of formats that nobody knows."""
+    with contextlib.suppress(PermanentError):
+        parse(raw(format_, payloads))

@@ -1,0 +1,170 @@
+"""Every event function behind the adapter, over real stores: any request gets a proper answer.
+
+204 for what was done, or recorded as a dead letter; 400 or 413 for what is no event, which no
+broker sends. Never 5xx: that would come again for half an hour, and for ever as a defect.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+import httpx
+import pytest
+import redis
+from google.protobuf.message import Message
+from hypothesis import given
+from hypothesis import strategies as st
+
+from functions.candle_aggregate.apply import Rules
+from functions.candle_aggregate.conflate import Conflation
+from functions.candle_aggregate.epoch import current_epoch
+from functions.candle_aggregate.handler import Aggregate
+from functions.candle_aggregate.store import Store
+from functions.dead_letter.handler import Keep
+from functions.normalize.assemble import ClockRule
+from functions.normalize.handler import Normalize
+from functions.persist.feeds import FeedWriter
+from functions.persist.handler import Persist
+from functions.persist.patterns import PatternWriter
+from functions.persist.writer import Writer
+from shared import events
+from shared.adapter.app import EventApp, Handler, Wiring
+from shared.adapter.sink import Sink
+from shared.compression import compress
+from shared.schema import (
+    candles_pb2,
+    feeds_pb2,
+    gaps_pb2,
+    late_pb2,
+    patterns_pb2,
+    raw_pb2,
+    rejects_pb2,
+)
+from shared.state import Keys
+from shared.stores.postgres import Postgres
+from shared.timeframes import DEFAULT_LADDER, parse_ladder
+from tests.fuzz.inputs import bombs, encoded, messages, texts, tick_batches, tries
+from tests.local.broker.subscriber import Subscriber
+
+BODIES: Final[Mapping[str, st.SearchStrategy[Message]]] = {
+    events.RAW: messages(raw_pb2.RawBatch),
+    events.TICKS: tick_batches(),
+    events.REJECTS: messages(rejects_pb2.RejectBatch),
+    events.CANDLES: messages(candles_pb2.CandleBatch),
+    events.LATE: messages(late_pb2.LateBatch),
+    events.PATTERNS: messages(patterns_pb2.PatternBatch),
+    events.GAP: messages(gaps_pb2.GapBatch),
+    events.FEED: messages(feeds_pb2.FeedStatus),
+    events.CLOCK: st.just(raw_pb2.RawBatch()),
+}
+
+Request = tuple[list[tuple[bytes, bytes]], bytes]
+
+
+@st.composite
+def requests(draw: st.DrawFn) -> Request:
+    """Headers and body: of an event of Kandle whose attributes and bytes are anything."""
+    type_ = draw(st.sampled_from(sorted(BODIES)))
+    body = draw(encoded(BODIES[type_]))
+    attributes = {
+        "specversion": "1.0",
+        "type": type_,
+        "source": "/fuzz",
+        "id": draw(st.uuids()).hex,
+        "shard": "0",
+    }
+    if draw(st.booleans()):
+        body = compress(body)
+        attributes[events.CONTENT_ENCODING] = events.ZSTD
+    changed = st.sampled_from([*attributes, "time", "traceparent", "datacontentencoding", "x"])
+    attributes |= draw(st.dictionaries(changed, texts | st.just("zstd"), max_size=2))
+    for name in draw(st.sets(st.sampled_from(sorted(attributes)), max_size=1)):
+        del attributes[name]
+    headers = [
+        (f"ce-{name}".encode(), value.encode()) for name, value in attributes.items() if value
+    ]
+    headers.append((b"content-type", draw(st.sampled_from(CONTENT_TYPES))))
+    return headers, body
+
+
+CONTENT_TYPES: Final = (
+    *(b"application/protobuf", b"application/json", b"application/cloudevents+json"),
+    *(b"application/cloudevents-batch+json", b"text/plain; charset=no", b"\xff", b""),
+)
+
+
+@pytest.fixture
+def sink() -> Iterator[Subscriber]:
+    started = Subscriber()
+    yield started
+    started.close()
+
+
+@pytest.fixture
+def handlers(
+    database: str, valkey: redis.Redis, servers: dict[str, str]
+) -> Iterator[dict[str, Handler]]:
+    postgres = Postgres(database, size=2)
+    rules = Rules(parse_ladder(DEFAULT_LADDER), 2_000_000, 5_000_000, 25_200_000)
+
+    def epoch(store: Store) -> int:
+        return current_epoch(store, postgres, rules, 0)
+
+    yield {
+        "normalize": Normalize(ClockRule(60_000_000)),
+        "persist": Persist(Writer(postgres), PatternWriter(postgres), FeedWriter(postgres)),
+        "candle-aggregate": Aggregate(
+            rules, [Store(valkey, Keys(0))], postgres, epoch, Conflation(0)
+        ),
+        "dead-letter": Keep(servers["NATS_URL"]),
+    }
+    postgres.close()
+
+
+class Function:
+    """A function behind its adapter, in a loop of its own."""
+
+    def __init__(self, stage: str, handle: Handler, sink: Subscriber) -> None:
+        self._runner = asyncio.Runner()
+        self._sinks = [Sink(sink.url, "/fuzz"), Sink(f"{sink.url}/sink", "/fuzz")]
+        taken, letters = self._sinks
+        app = EventApp(Wiring(stage, handle, taken, letters, "http://{namespace}"))
+        self._client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://fuzz")
+
+    def post(self, request: Request) -> httpx.Response:
+        headers, body = request
+        return self._runner.run(self._client.post("/", headers=headers, content=body))
+
+    def close(self) -> None:
+        for each in self._sinks:
+            self._runner.run(each.close())
+        self._runner.run(self._client.aclose())
+        self._runner.close()
+
+
+@pytest.mark.parametrize("stage", ["normalize", "persist", "candle-aggregate", "dead-letter"])
+def test_any_request_gets_a_proper_answer(
+    stage: str, handlers: dict[str, Handler], sink: Subscriber
+) -> None:
+    """Whatever the attributes and the body; and the next event is taken as ever."""
+    function = Function(stage, handlers[stage], sink)
+
+    @tries(100)
+    @given(requests())
+    def holds(request: Request) -> None:
+        answer = function.post(request)
+        assert answer.status_code in (204, 400, 413), answer.text
+        assert not (answer.status_code == 204 and answer.content)
+
+    try:
+        for body in bombs():
+            headers = {"specversion": "1.0", "type": events.TICKS, "source": "/f", "id": "bomb"}
+            pairs = [(f"ce-{name}".encode(), text.encode()) for name, text in headers.items()]
+            for encoding in (b"", events.ZSTD.encode()):
+                sent = [*pairs, (b"ce-datacontentencoding", encoding)] if encoding else pairs
+                assert function.post((sent, body)).status_code in (204, 413)
+        holds()
+    finally:
+        function.close()
