@@ -39,6 +39,12 @@ class Keep:
         """Raise TransientError while NATS is away."""
         await (await self._letters()).count()
 
+    async def close(self) -> None:
+        """Close the connection."""
+        if self._client is not None:
+            await self._client.close()
+            self._client = None
+
     async def _letters(self) -> DeadLetters:
         async with self._connecting:
             if self._client is None:

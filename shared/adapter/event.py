@@ -98,7 +98,8 @@ def parse(headers: Mapping[str, str], body: bytes) -> Event:
         raise NotACloudEventError("batch mode is not carried by Knative Eventing; send one event")
     try:
         event: Any = from_http(dict(headers), body, data_unmarshaller=_as_bytes)
-    except (GenericException, ValueError) as error:
+    # JSON that is no object meets the library unprepared.
+    except (GenericException, ValueError, AttributeError, TypeError, KeyError) as error:
         raise NotACloudEventError(f"no CloudEvent: {error}") from error
     attributes = {
         name: str(value) for name, value in event.get_attributes().items() if str(value) != ""

@@ -192,7 +192,8 @@ class Run:
         """How much is not done: events in the channels, candles to be repaired, events of which
         Postgres does not know that they are in the candles. None while Postgres is away."""
         status = self._up.status()
-        waits = [n for name, n in status["lag"].items() if not name.endswith("aggregate-clock")]
+        lag: dict[str, int] = status["lag"]
+        waits = [n for name, n in lag.items() if not name.endswith("aggregate-clock")]
         with contextlib.suppress(psycopg.OperationalError):
             ((repairs, unsure),) = rows(
                 self._up.env["DATABASE_URL"],
@@ -202,7 +203,8 @@ class Run:
             if not self._options.until_acknowledged:
                 return int(repairs)
             # The clock's events pass the other triggers of their broker, too.
-            return int(repairs + unsure) + max(0, sum(waits) - 1) + len(status["unready"])
+            in_channels = max(0, sum(waits) - 1) + len(status["unready"])
+            return int(repairs) + int(unsure) + in_channels
         return None
 
     def _comparison(self) -> Comparison | None:

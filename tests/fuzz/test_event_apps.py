@@ -128,6 +128,7 @@ class Function:
 
     def __init__(self, stage: str, handle: Handler, sink: Subscriber) -> None:
         self._runner = asyncio.Runner()
+        self._handle = handle
         self._sinks = [Sink(sink.url, "/fuzz"), Sink(f"{sink.url}/sink", "/fuzz")]
         taken, letters = self._sinks
         app = EventApp(Wiring(stage, handle, taken, letters, "http://{namespace}"))
@@ -140,6 +141,8 @@ class Function:
     def close(self) -> None:
         for each in self._sinks:
             self._runner.run(each.close())
+        if isinstance(self._handle, Keep):
+            self._runner.run(self._handle.close())
         self._runner.run(self._client.aclose())
         self._runner.close()
 
@@ -151,7 +154,7 @@ def test_any_request_gets_a_proper_answer(
     """Whatever the attributes and the body; and the next event is taken as ever."""
     function = Function(stage, handlers[stage], sink)
 
-    @tries(100)
+    @tries(60)
     @given(requests())
     def holds(request: Request) -> None:
         answer = function.post(request)
