@@ -2,14 +2,41 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar, cast
+from collections.abc import Sequence
+from typing import Any, Final, Protocol, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.decimals import MAX_SCALE
 from shared.errors import PermanentError
 
+EARLIEST_US: Final = -(10**16)
+LATEST_US: Final = 10**17
+"""Times lie between (1653 to 5138): every store has days for them, and every sum fits 64 bits."""
+MAX_NAME_CHARACTERS: Final = 128
+
 T = TypeVar("T", bound=np.generic)
+
+
+class Run(Protocol):
+    """A run of `count` rows of one instrument at one pair of scales."""
+
+    @property
+    def name(self) -> str:
+        """The instrument."""
+
+    @property
+    def price_scale(self) -> int:
+        """Price = mantissa x 10^-price_scale."""
+
+    @property
+    def size_scale(self) -> int:
+        """Size = mantissa x 10^-size_scale."""
+
+    @property
+    def count(self) -> int:
+        """Rows."""
 
 
 def delta(column: NDArray[np.int64]) -> list[int]:
@@ -30,3 +57,36 @@ def column(code: str, name: str, field: Any, n: int, dtype: type[T]) -> NDArray[
             code, f"column {name} has {array.size} rows, the instrument table says {n}"
         )
     return array
+
+
+def times(code: str, name: str, field: Any, n: int) -> NDArray[np.int64]:
+    """Return a column of differences as times. Raises PermanentError `code`."""
+    found = summed(column(code, name, field, n, np.int64))
+    if n and not EARLIEST_US <= int(found.min()) <= int(found.max()) < LATEST_US:
+        raise PermanentError(code, f"column {name} has times that are none")
+    return found
+
+
+def checked_rows(code: str, runs: Sequence[Run], rows: int) -> int:
+    """Return the number of rows once the instrument table agrees with it, and is sound itself.
+
+    To be asked before anything is allocated: the table may claim any number. Raises PermanentError
+    `code`.
+    """
+    said = sum(run.count for run in runs)
+    if said != rows:
+        raise PermanentError(
+            code, f"column event_time_us has {rows} rows, the instrument table says {said}"
+        )
+    for run in runs:
+        if not (1 <= len(run.name) <= MAX_NAME_CHARACTERS and run.name.isprintable()):
+            raise PermanentError(
+                code,
+                f"an instrument is 1 to {MAX_NAME_CHARACTERS} printable characters,"
+                f" not {run.name[:40]!r}",
+            )
+        if max(run.price_scale, run.size_scale) > MAX_SCALE or not run.count:
+            raise PermanentError(
+                code, f"{run.name} needs scales up to {MAX_SCALE}, and a row at least"
+            )
+    return rows

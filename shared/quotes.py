@@ -13,7 +13,7 @@ from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
 from shared import columns
-from shared.columns import delta, summed
+from shared.columns import checked_rows, delta, summed
 from shared.decimals import from_mantissa
 from shared.errors import PermanentError
 from shared.schema import quotes_pb2
@@ -23,6 +23,7 @@ NOT_SAID: Final = -1
 """Stands for a size or an update id that the feed does not give."""
 
 _column = partial(columns.column, "bad_quote_batch")
+_times = partial(columns.times, "bad_quote_batch")
 
 
 class QuoteKey(NamedTuple):
@@ -129,16 +130,16 @@ class Quotes:
         except DecodeError as error:
             raise PermanentError("bad_quote_batch", f"body is no QuoteBatch: {error}") from error
         entries = tuple(map(Entry.from_message, message.instruments))
-        n = sum(entry.count for entry in entries)
+        n = checked_rows("bad_quote_batch", entries, len(message.event_time_us))
         return cls(
             message.source,
             entries,
-            summed(_column("event_time_us", message.event_time_us, n, np.int64)),
+            _times("event_time_us", message.event_time_us, n),
             summed(_column("bid", message.bid, n, np.int64)),
             summed(_column("ask", message.ask, n, np.int64)),
             _column("bid_size", message.bid_size, n, np.int64),
             _column("ask_size", message.ask_size, n, np.int64),
             summed(_column("update_id", message.update_id, n, np.int64)),
-            summed(_column("receive_time_us", message.receive_time_us, n, np.int64)),
+            _times("receive_time_us", message.receive_time_us, n),
             summed(_column("sequence", message.sequence, n, np.int64)),
         )

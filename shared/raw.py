@@ -10,6 +10,7 @@ import numpy as np
 from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
+from shared.columns import LATEST_US
 from shared.errors import PermanentError
 from shared.schema import raw_pb2
 
@@ -29,8 +30,6 @@ LINE_BITS: Final = 16
 
 MAX_PAYLOADS: Final = 1 << 17
 """Payloads of a batch: each may become a reject. Twice what a bridge fills a batch with."""
-LATEST_US: Final = 10**17
-"""Receive times lie before (5138): the days of all stores go as far."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

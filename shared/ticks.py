@@ -12,8 +12,7 @@ from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
 from shared import columns
-from shared.columns import summed
-from shared.decimals import MAX_SCALE
+from shared.columns import checked_rows, summed
 from shared.errors import PermanentError
 from shared.instruments import NO_MARKET, Market
 from shared.order import OrderKey
@@ -25,13 +24,10 @@ Bytes8 = NDArray[np.uint8]
 Texts = NDArray[np.object_]
 
 _column = partial(columns.column, "bad_tick_batch")
+_times = partial(columns.times, "bad_tick_batch")
 
 NO_ID, INTEGER_ID, TEXT_ID = 0, 1, 2
 _SIDES, _KINDS = 3, 3
-
-EARLIEST_US, LATEST_US = -(10**16), 10**17
-"""Times lie between (1653 to 5138): every store has days for them, and every sum fits 64 bits."""
-MAX_NAME_CHARACTERS = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +185,7 @@ class Ticks:
         except DecodeError as error:
             raise PermanentError("bad_tick_batch", f"body is no TickBatch: {error}") from error
         entries = tuple(map(Entry.from_message, message.instruments))
-        n = _checked_rows(entries, len(message.event_time_us))
+        n = checked_rows("bad_tick_batch", entries, len(message.event_time_us))
         if len(message.trade_id_kind):
             kinds = _small("trade_id_kind", message.trade_id_kind, n, _KINDS)
         else:
@@ -255,39 +251,6 @@ def joined(batches: Sequence[Ticks]) -> Ticks:
         column("receive_time_us"),
         column("sequence"),
     )
-
-
-def _checked_rows(entries: Sequence[Entry], rows: int) -> int:
-    """Return the number of rows once the instrument table agrees with it, and is sound itself.
-
-    Before anything is allocated for them: the table may claim any number.
-    """
-    said = sum(entry.count for entry in entries)
-    if said != rows:
-        raise PermanentError(
-            "bad_tick_batch",
-            f"column event_time_us has {rows} rows, the instrument table says {said}",
-        )
-    for entry in entries:
-        if not (1 <= len(entry.name) <= MAX_NAME_CHARACTERS and entry.name.isprintable()):
-            raise PermanentError(
-                "bad_tick_batch",
-                f"an instrument is 1 to {MAX_NAME_CHARACTERS} printable characters,"
-                f" not {entry.name[:40]!r}",
-            )
-        if max(entry.price_scale, entry.size_scale) > MAX_SCALE or not entry.count:
-            raise PermanentError(
-                "bad_tick_batch",
-                f"{entry.name} needs scales up to {MAX_SCALE}, and a row at least",
-            )
-    return rows
-
-
-def _times(name: str, field: Any, n: int) -> Int64s:
-    times = summed(_column(name, field, n, np.int64))
-    if n and not EARLIEST_US <= int(times.min()) <= int(times.max()) < LATEST_US:
-        raise PermanentError("bad_tick_batch", f"column {name} has times that are none")
-    return times
 
 
 def _small(name: str, field: Any, n: int, values: int) -> Bytes8:

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from functions.normalize.formats import parse
+from functions.normalize.parsed import FeedRules
 from shared import candle, rejects
 from shared.compression import compress, decompress
 from shared.errors import PermanentError
@@ -20,6 +21,7 @@ from shared.feeds import FeedStatus
 from shared.gaps import decode_gaps
 from shared.late import decode_late
 from shared.patterns import decode_patterns
+from shared.quotes import Quotes
 from shared.raw import RawBatch
 from shared.schema import (
     candles_pb2,
@@ -27,6 +29,7 @@ from shared.schema import (
     gaps_pb2,
     late_pb2,
     patterns_pb2,
+    quotes_pb2,
     raw_pb2,
     rejects_pb2,
     ticker_pb2,
@@ -41,6 +44,7 @@ DECODERS: Final[dict[str, tuple[Callable[[bytes], Any], st.SearchStrategy[Messag
     "CandleBatch": (candle.decode_batch, messages(candles_pb2.CandleBatch)),
     "LateBatch": (decode_late, messages(late_pb2.LateBatch)),
     "PatternBatch": (decode_patterns, messages(patterns_pb2.PatternBatch)),
+    "QuoteBatch": (Quotes.decode, messages(quotes_pb2.QuoteBatch)),
     "GapBatch": (decode_gaps, messages(gaps_pb2.GapBatch)),
     "FeedStatus": (FeedStatus.decode, messages(feeds_pb2.FeedStatus)),
 }
@@ -106,7 +110,7 @@ def raw(format_: int, payloads: list[bytes]) -> RawBatch:
 @given(st.lists(st.lists(CSV_PIECES, max_size=12).map(b"".join), min_size=1, max_size=4))
 def test_every_csv_line_is_a_tick_or_a_reject(payloads: list[bytes]) -> None:
     """Nothing is dropped without a word: what is no tick is a reject, blank lines aside."""
-    rows, rejected = parse(raw(raw_pb2.FORMAT_CSV, payloads))
+    rows, rejected, *_ = parse(raw(raw_pb2.FORMAT_CSV, payloads), FeedRules())
     lines = [line for each in payloads for line in each.split(b"\n") if line.strip(b" \t\r")]
     assert len(rows.line) + len(rejected) >= len(lines)
 
@@ -115,7 +119,7 @@ def test_every_csv_line_is_a_tick_or_a_reject(payloads: list[bytes]) -> None:
 @given(st.lists(encoded(messages(ticker_pb2.TickerUpdate)), min_size=1, max_size=4))
 def test_every_ticker_update_is_a_tick_or_a_reject(payloads: list[bytes]) -> None:
     """One message a payload."""
-    rows, rejected = parse(raw(raw_pb2.FORMAT_TICKER, payloads))
+    rows, rejected, *_ = parse(raw(raw_pb2.FORMAT_TICKER, payloads), FeedRules())
     assert len(rows.line) + len(rejected) == len(payloads)
 
 
@@ -124,4 +128,4 @@ def test_every_ticker_update_is_a_tick_or_a_reject(payloads: list[bytes]) -> Non
 def test_payloads_of_any_format_are_parsed_or_refused(format_: int, payloads: list[bytes]) -> None:
     """Also of formats that nobody knows."""
     with contextlib.suppress(PermanentError):
-        parse(raw(format_, payloads))
+        parse(raw(format_, payloads), FeedRules())

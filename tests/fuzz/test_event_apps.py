@@ -28,6 +28,7 @@ from functions.normalize.handler import Normalize
 from functions.persist.feeds import FeedWriter
 from functions.persist.handler import Persist
 from functions.persist.patterns import PatternWriter
+from functions.persist.quotes import QuoteWriter
 from functions.persist.writer import Writer
 from shared import events
 from shared.adapter.app import EventApp, Handler, Wiring
@@ -39,6 +40,7 @@ from shared.schema import (
     gaps_pb2,
     late_pb2,
     patterns_pb2,
+    quotes_pb2,
     raw_pb2,
     rejects_pb2,
 )
@@ -55,6 +57,7 @@ BODIES: Final[Mapping[str, st.SearchStrategy[Message]]] = {
     events.CANDLES: messages(candles_pb2.CandleBatch),
     events.LATE: messages(late_pb2.LateBatch),
     events.PATTERNS: messages(patterns_pb2.PatternBatch),
+    events.QUOTES: messages(quotes_pb2.QuoteBatch),
     events.GAP: messages(gaps_pb2.GapBatch),
     events.FEED: messages(feeds_pb2.FeedStatus),
     events.CLOCK: st.just(raw_pb2.RawBatch()),
@@ -114,7 +117,12 @@ def handlers(
 
     yield {
         "normalize": Normalize(ClockRule(60_000_000)),
-        "persist": Persist(Writer(postgres), PatternWriter(postgres), FeedWriter(postgres)),
+        "persist": Persist(
+            Writer(postgres),
+            PatternWriter(postgres),
+            FeedWriter(postgres),
+            QuoteWriter(postgres),
+        ),
         "candle-aggregate": Aggregate(
             rules, [Store(valkey, Keys(0))], postgres, epoch, Conflation(0)
         ),

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.columns import EARLIEST_US, LATEST_US
 from shared.errors import PermanentError
 from shared.schema import ticks_pb2
-from shared.ticks import EARLIEST_US, LATEST_US, Entry, Ticks
+from shared.ticks import Entry, Ticks
 
 INT64 = st.integers(-(2**63), 2**63 - 1)
 TEXTS = st.text(st.characters(exclude_characters="\0", codec="utf-8"), min_size=1, max_size=5)
