@@ -22,6 +22,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks._platform import free_port
+
 NAMESPACE = "bench"
 LATENCY_RATE = 20.0
 ROOT = Path(__file__).resolve().parents[1]
@@ -124,7 +126,9 @@ def _running() -> Iterator[tuple[int, int]]:
     server = str(beside) if beside.exists() else shutil.which("nats-server")
     if server is None:
         raise SystemExit("nats-server is not installed: make setup")
-    nats_port, monitor_port, broker_port, subscriber_port = (_free_port() for _ in range(4))
+    nats_port, monitor_port, broker_port, subscriber_port = (
+        free_port(socket.SOCK_STREAM) for _ in range(4)
+    )
     with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
         directory = Path(name)
         (directory / "eventing").mkdir()
@@ -201,13 +205,6 @@ def _wait_for(url: str) -> None:
         else:
             return
     raise SystemExit(f"{url} does not answer")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 if __name__ == "__main__":

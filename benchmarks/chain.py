@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 
 from benchmarks._platform import Platform, running
+from benchmarks._sender import Sender
 from benchmarks.stages import market_lines
 
 TICKS = int(os.environ.get("TICKS", "1000000"))
@@ -26,23 +27,13 @@ PROBES = 200
 PATIENCE_S = 180.0
 
 
-def send(address: str, lines: list[str], lines_a_datagram: int, rate: float) -> float:
-    """Send at so many lines a second; return the seconds it took."""
-    host, port = address.removeprefix("udp://").rsplit(":", 1)
+def sender(address: str, lines: list[str], lines_a_datagram: int) -> Sender:
+    """Return what sends the lines, so many in a datagram."""
     datagrams = [
         "\n".join(lines[i : i + lines_a_datagram]).encode()
         for i in range(0, len(lines), lines_a_datagram)
     ]
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.connect((host, int(port)))
-        started = time.perf_counter()
-        for n, datagram in enumerate(datagrams):
-            sock.send(datagram)
-            if n % 20 == 19:
-                ahead = (n + 1) * lines_a_datagram / rate - (time.perf_counter() - started)
-                if ahead > 0.001:
-                    time.sleep(ahead)
-        return time.perf_counter() - started
+    return Sender(address, datagrams, lines_a_datagram)
 
 
 def bulk(platform: Platform, lines_a_datagram: int) -> None:
@@ -50,8 +41,11 @@ def bulk(platform: Platform, lines_a_datagram: int) -> None:
     stored_before, traded_before = platform.stored(), platform.traded()
     cpu_before, stats_before = platform.cpu(), platform.stats()
     lines = market_lines(TICKS, seed=100 + lines_a_datagram)
+    load = sender(platform.environment["UDP_ADDR"], lines, lines_a_datagram)
+    sender_s = time.process_time()
     started = time.perf_counter()
-    sending = send(platform.environment["UDP_ADDR"], lines, lines_a_datagram, RATE)
+    sending = load.send(RATE)
+    sender_s = time.process_time() - sender_s
     stored_s = candles_s = 0.0
     stored = traded = 0
     while time.perf_counter() - started < PATIENCE_S and not (stored_s and candles_s):
@@ -70,9 +64,12 @@ def bulk(platform: Platform, lines_a_datagram: int) -> None:
             print(f"  in {what}: {count:,}; lost {TICKS - count:,}")
     cpu = platform.cpu()
     used = {name: cpu[name] - cpu_before[name] for name in cpu}
-    for name, seconds in sorted(used.items(), key=lambda item: -item[1])[:8]:
+    for name, seconds in sorted(used.items(), key=lambda item: -item[1])[:10]:
         memory = platform.processes[name].memory_info().rss / 2**20
-        print(f"    {name:<17} cpu {seconds:5.1f} s  rss {memory:4.0f} MiB")
+        micros = seconds / TICKS * 1e6
+        print(f"    {name:<17} {micros:6.2f} us CPU a tick  rss {memory:4.0f} MiB")
+    total = (sender_s + sum(used.values())) / TICKS * 1e6
+    print(f"    sender {sender_s / TICKS * 1e6:.2f}, all processes {total:.2f} us CPU a tick")
     carried(stats_before, platform.stats())
 
 
@@ -130,7 +127,7 @@ def latency(platform: Platform) -> None:
         httpx.Client(base_url=platform.environment["API_URL"]) as client,
         socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock,
     ):
-        load = pool.submit(send, address, lines, 20, PROBE_RATE)
+        load = pool.submit(sender(address, lines, 20).send, PROBE_RATE)
         for n in range(PROBES):
             if load.done():
                 break

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import psutil
 
+from benchmarks._platform import free_port
 from benchmarks.stages import market_lines
 
 LINES_A_DATAGRAM = (1, 20)
@@ -53,14 +54,6 @@ async def sink(port: int) -> None:
     """Serve until killed."""
     async with await asyncio.start_server(answer, "127.0.0.1", port, limit=1 << 21) as server:
         await server.serve_forever()
-
-
-def free_port(kind: socket.SocketKind) -> int:
-    """Return a loopback port that nothing uses right now."""
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import functools
 import os
 import socket
 import sys
@@ -26,8 +27,8 @@ from functions.udp_bridge.datagrams import (
 
 _SO_TIMESTAMPNS: Final = 35
 
-_IOVEC: Final = np.dtype([("base", np.uint64), ("length", np.uint64)])
-_MMSGHDR: Final = np.dtype(
+IOVEC: Final = np.dtype([("base", np.uint64), ("length", np.uint64)])
+MMSGHDR: Final = np.dtype(
     {
         "names": ["iov", "iov_count", "control", "control_length", "flags", "length"],
         "formats": [np.uint64, np.uint64, np.uint64, np.uint64, np.int32, np.uint32],
@@ -47,6 +48,7 @@ _CONTROL: Final = np.dtype(
 )
 
 
+@functools.cache
 def supported() -> bool:
     """Return whether this system is one that the structures above are of."""
     return (
@@ -85,12 +87,12 @@ class ManyReader:
         self._buffer = np.empty(count * self._stride, dtype=np.uint8)
         self._bytes = memoryview(self._buffer.data)
         self._controls = np.zeros(count, dtype=_CONTROL)
-        vectors = np.zeros(count, dtype=_IOVEC)
+        vectors = np.zeros(count, dtype=IOVEC)
         vectors["base"] = self._buffer.ctypes.data + np.arange(count) * self._stride
         vectors["length"] = max_bytes
         self._vectors = vectors
-        self._headers = np.zeros(count, dtype=_MMSGHDR)
-        self._headers["iov"] = vectors.ctypes.data + np.arange(count) * _IOVEC.itemsize
+        self._headers = np.zeros(count, dtype=MMSGHDR)
+        self._headers["iov"] = vectors.ctypes.data + np.arange(count) * IOVEC.itemsize
         self._headers["iov_count"] = 1
         self._headers["control"] = self._controls.ctypes.data + np.arange(count) * _CONTROL.itemsize
         self._arguments = (
