@@ -1,0 +1,321 @@
+"""Exchanges that misbehave, through the whole of Kandle: the candles are those of all trades."""
+
+from __future__ import annotations
+
+import gzip
+import itertools
+import json
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.e2e.client import candles, eventually, rows
+from tests.e2e.trades import Trade as Defined
+from tests.e2e.trades import exact, expected_candles, generated_trades
+from tests.exchanges.bridge import bridging, of_playback
+from tests.exchanges.dialects import (
+    BinanceDialect,
+    CoinbaseDialect,
+    Dialect,
+    KrakenDialect,
+    ScannerDialect,
+    Trade,
+)
+from tests.exchanges.playback import Playback
+from tests.platform import kandle, running
+
+_numbers = itertools.count(1)
+
+EXCHANGES: dict[str, tuple[type[Dialect], str, str]] = {
+    "binance": (BinanceDialect, "FEED{}USDT", "FEED{}-USDT.BINANCE"),
+    "coinbase": (CoinbaseDialect, "FEED{}-USD", "FEED{}-USD.COINBASE"),
+    "kraken": (KrakenDialect, "FEED{}/USD", "FEED{}-USD.KRAKEN"),
+}
+
+
+@pytest.fixture
+def exchange(request: pytest.FixtureRequest) -> Iterator[Playback]:
+    started = Playback(request.param())
+    yield started
+    started.close()
+
+
+def names(exchange: Playback) -> tuple[str, str]:
+    """A symbol that no other test uses, and its instrument."""
+    number = next(_numbers)
+    _, symbol, instrument = EXCHANGES[exchange.dialect.name]
+    return symbol.format(number), instrument.format(number)
+
+
+def as_played(trades: Sequence[Defined], symbol: str) -> list[Trade]:
+    return [
+        Trade(
+            symbol,
+            t.trade_id,
+            f"{t.price:f}",
+            f"{t.size:f}",
+            t.time_ms,
+            buyer_made=t.side == "sell",
+        )
+        for t in trades
+    ]
+
+
+def feed_of(pipeline: dict[str, str], exchange: Playback) -> dict[str, Any]:
+    found = httpx.get(f"{pipeline['API_URL']}/api/feeds").raise_for_status().json()
+    return next((each for each in found if each["feed"] == exchange.dialect.name), {})
+
+
+def symbol_of(pipeline: dict[str, str], exchange: Playback, symbol: str) -> dict[str, Any]:
+    for each in feed_of(pipeline, exchange).get("symbols", []):
+        if each["symbol"] == symbol:
+            found: dict[str, Any] = each
+            return found
+    return {}
+
+
+def until(holds: Callable[[], bool], log: Path, seconds: float = 60) -> None:
+    assert eventually(holds, bool, seconds), log.read_text()
+
+
+def misbehave(exchange: Playback, trades: Sequence[Trade], log: Path) -> None:
+    """Play the trades, with every fault in a turn that chance decides."""
+    chance = random.Random(5)
+    pieces = [trades[first : first + 40] for first in range(0, len(trades), 40)]
+    for turn, piece in enumerate(pieces):
+        fault = ["none", "cut", "away", "missing", "doubled", "malformed", "silent"][
+            chance.randrange(7) if 0 < turn < len(pieces) - 1 else 0
+        ]
+        if fault == "missing":
+            exchange.lose(piece)
+        elif fault == "away":
+            exchange.shut()
+            exchange.lose(piece)
+            exchange.open()
+        elif fault == "silent":
+            exchange.is_silent = True
+            exchange.lose(piece)
+            time.sleep(0.3)
+            exchange.is_silent = False
+        else:
+            exchange.play(piece, times=2 if fault == "doubled" else 1)
+        if fault == "cut":
+            exchange.cut()
+        if fault == "malformed":
+            exchange.say("{broken", '{"stream":')
+        if turn % 10 == 5:
+            exchange.answers += [(429, {"retry-after": "1"}), (500, {})]
+    until(lambda: exchange.clients > 0, log)
+
+
+@pytest.mark.parametrize(
+    "exchange", [each[0] for each in EXCHANGES.values()], ids=list(EXCHANGES), indirect=True
+)
+def test_whatever_the_exchange_does_the_candles_are_those_of_all_trades(
+    pipeline: dict[str, str], exchange: Playback, tmp_path: Path
+) -> None:
+    """Cut, away, silent, missing, doubled, malformed, 429 and 500; complete in the end."""
+    symbol, instrument = names(exchange)
+    defined = generated_trades(seed=9, count=2_000)
+    trades, log = as_played(defined, symbol), tmp_path / "log"
+    settings = {**of_playback(exchange, symbol), "DATABASE_URL": pipeline["DATABASE_URL"]}
+    with bridging(pipeline["K_SINK"], log, settings):
+        until(lambda: exchange.clients > 0, log)
+        exchange.play(trades[:1])
+        misbehave(exchange, trades[1:-1], log)
+
+        numbers = itertools.repeat(trades[-1])
+
+        def is_whole() -> bool:
+            # The last trade tells of those before it; it may itself fall into a cut.
+            exchange.say(exchange.dialect.message(next(numbers)))
+            found = [exact(each) for each in candles(pipeline["API_URL"], instrument)]
+            return found == expected_candles(defined, 1)
+
+        exchange.released[symbol].append(trades[-1])
+        until(is_whole, log, 90)
+        until(lambda: symbol_of(pipeline, exchange, symbol)["gaps"]["open"] == 0, log)
+        for timeframe, minutes in (("5m", 5), ("1h", 60)):
+            found = candles(pipeline["API_URL"], instrument, timeframe)
+            assert [exact(each) for each in found] == expected_candles(defined, minutes)
+        until(
+            lambda: all(each["complete"] for each in candles(pipeline["API_URL"], instrument)), log
+        )
+        feed = symbol_of(pipeline, exchange, symbol)
+        assert feed["gaps"]["filled"] >= 1
+        assert feed["instrument"] == instrument
+
+
+@pytest.mark.parametrize("exchange", [BinanceDialect], indirect=True)
+def test_candles_that_touch_an_open_gap_say_so(
+    pipeline: dict[str, str], exchange: Playback, tmp_path: Path
+) -> None:
+    """In the API and in the rows; true again, under a higher revision, once it is filled."""
+    symbol, instrument = names(exchange)
+    minute = 1_690_000_000_000 // 60_000 * 60_000
+    trades = [
+        Trade(symbol, number, "10", "1", minute + number * 20_000, buyer_made=False)
+        for number in range(1, 13)
+    ]
+    log = tmp_path / "log"
+    settings = {**of_playback(exchange, symbol), "DATABASE_URL": pipeline["DATABASE_URL"]}
+
+    def stored() -> dict[int, tuple[bool, int, int]]:
+        found = rows(
+            pipeline["DATABASE_URL"],
+            "SELECT start_us, complete, revision, trade_count FROM candles"
+            " WHERE instrument = %s AND timeframe = '1m'",
+            instrument,
+        )
+        return {(start // 1000 - minute) // 60_000: tuple(rest) for start, *rest in found}
+
+    def incomplete() -> list[int]:
+        found = candles(pipeline["API_URL"], instrument)
+        return [(each["t"] - minute) // 60_000 for each in found if not each["complete"]]
+
+    exchange.answers = [(503, {})] * 3  # for some seconds nothing can be fetched
+    with bridging(pipeline["K_SINK"], log, settings):
+        until(lambda: exchange.clients > 0, log)
+        exchange.play(trades[:4])  # of minutes 0 and 1
+        exchange.lose(trades[4:6])  # of minutes 1 and 2
+        exchange.play(trades[6:])
+        # The gap lies between the trade at 1:20 and the one at 2:20.
+        until(lambda: incomplete() == [1, 2], log)
+        until(lambda: {n for n, row in stored().items() if not row[0]} == {1, 2}, log)
+        before = stored()
+        opened = symbol_of(pipeline, exchange, symbol)["gaps"]
+        assert (opened["open"], opened["missing"]) in ((1, 2), (0, 0))
+        until(lambda: incomplete() == [], log)
+        until(lambda: all(row[0] for row in stored().values()), log)
+        after = stored()
+        assert [after[n][2] for n in (1, 2)] == [3, 3]
+        assert all(after[n][1] > before[n][1] for n in (1, 2))
+
+
+@pytest.mark.parametrize("exchange", [BinanceDialect], indirect=True)
+def test_a_capture_whose_recorder_was_behind_the_exchange(
+    pipeline: dict[str, str], exchange: Playback, tmp_path: Path, recorded_data: Path
+) -> None:
+    """Messages sent "in the future" are no rejects; the skew is told."""
+    symbol, instrument = names(exchange)
+    lines = gzip.decompress((recorded_data / "binance" / "btcusdt_20240808.gz").read_bytes())
+    recorded = []
+    for line in lines.decode().splitlines():
+        local_ns, _, text = line.partition(" ")
+        data = json.loads(text).get("data", {})
+        if data.get("e") == "trade":
+            recorded.append((int(local_ns) // 1_000_000, data))
+    ahead_ms = recorded[0][1]["E"] - recorded[0][0]
+    assert ahead_ms > 1_000
+    # As if it were now: the exchange's clock is ahead by as much as it was then.
+    shift_ms = time.time_ns() // 1_000_000 + ahead_ms - recorded[0][1]["E"]
+    trades = [
+        Trade(symbol, d["t"], d["p"], d["q"], recorded[0][1]["T"] + shift_ms, d["m"])
+        for _, d in recorded[:2_000]
+    ]
+    defined = [
+        Defined(
+            t.time_ms, t.id, Decimal(t.price), Decimal(t.size), "sell" if t.buyer_made else "buy"
+        )
+        for t in trades
+    ]
+    log = tmp_path / "log"
+    settings = {**of_playback(exchange, symbol), "DATABASE_URL": pipeline["DATABASE_URL"]}
+    with bridging(pipeline["K_SINK"], log, settings):
+        until(lambda: exchange.clients > 0, log)
+        exchange.play(trades)
+        until(
+            lambda: (
+                [exact(each) for each in candles(pipeline["API_URL"], instrument)]
+                == expected_candles(defined, 1)
+            ),
+            log,
+        )
+        until(lambda: (feed_of(pipeline, exchange)["skew_ms"] or 0) != 0, log)
+        skew_ms = feed_of(pipeline, exchange)["skew_ms"]
+    assert -60_000 < skew_ms <= ahead_ms
+    future = "SELECT count(*) FROM rejects WHERE position(%s::bytea IN original) > 0"
+    assert rows(pipeline["DATABASE_URL"], future, symbol.encode()) == [(0,)]
+
+
+def test_the_scanner_is_a_feed_and_the_watchlist_selects(
+    pipeline: dict[str, str], tmp_path: Path
+) -> None:
+    """What is not watched does not get in; what is added later does, without a restart."""
+    scanner = Playback(ScannerDialect())
+    first, second, third = (f"SCAN{next(_numbers)}" for _ in range(3))
+    log, now_ms = tmp_path / "log", time.time_ns() // 1_000_000
+    redis_url = pipeline["REDIS_URL"]
+    settings = {**of_playback(scanner), "REDIS_URL": redis_url}
+
+    def latest(symbol: str) -> str | None:
+        answer = httpx.get(f"{pipeline['API_URL']}/api/latest/{symbol}")
+        return answer.json()["price"] if answer.status_code == 200 else None
+
+    kandle("watch", "add", first, "--redis-url", redis_url)
+    try:
+        with bridging(pipeline["K_SINK"], log, settings):
+            until(lambda: scanner.connections > 0, log)
+            time.sleep(1)  # the watchlist is read
+            price = itertools.count(100)
+
+            def push(symbol: str) -> None:
+                scanner.say(
+                    scanner.dialect.message(
+                        Trade(symbol, 0, f"{next(price)}.5", "1", now_ms, buyer_made=False)
+                    )
+                )
+
+            push(second)
+            push(first)
+            until(lambda: latest(first) == "101.5", log)
+            assert latest(second) is None
+            kandle("watch", "add", third, "--redis-url", redis_url)
+
+            def is_in() -> bool:
+                push(third)
+                return latest(third) is not None
+
+            until(is_in, log)
+            assert latest(second) is None
+    finally:
+        kandle("watch", "remove", first, third, "--redis-url", redis_url)
+        scanner.close()
+
+
+def test_kandle_up_takes_feeds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One process a feed, connected where the environment says."""
+    playbacks = [Playback(BinanceDialect()), Playback(CoinbaseDialect())]
+    for each in playbacks:
+        for name, value in of_playback(each, "X").items():
+            if name.endswith("_URL"):
+                monkeypatch.setenv(name, value)
+    feeds = ["--feed", "binance:BTCUSDT", "--feed", "coinbase:BTC-USD"]
+    try:
+        with running(tmp_path / "data", *feeds) as platform:
+            binance, coinbase = playbacks
+            assert eventually(lambda: all(each.clients for each in playbacks), bool)
+            now_ms = time.time_ns() // 1_000_000
+            binance.play([Trade("BTCUSDT", 1, "61000.5", "0.1", now_ms, buyer_made=True)])
+            coinbase.play([Trade("BTC-USD", 1, "61000.25", "0.1", now_ms, buyer_made=True)])
+
+            def latest() -> dict[str, str]:
+                found = httpx.get(f"{platform['API_URL']}/api/latest").json()
+                return {each["symbol"]: each["price"] for each in found}
+
+            expected = {"BTC-USDT.BINANCE": "61000.5", "BTC-USD.COINBASE": "61000.25"}
+            assert eventually(latest, lambda found: found == expected) == expected
+            states = {
+                each["feed"]: each["state"]
+                for each in httpx.get(f"{platform['API_URL']}/api/feeds").json()
+            }
+            assert states.keys() == {"binance", "coinbase"}
+    finally:
+        for each in playbacks:
+            each.close()
