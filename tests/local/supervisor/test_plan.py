@@ -9,6 +9,7 @@ import pytest
 from local.errors import UsageError
 from local.servers.server import Place
 from local.supervisor.component import STORE_VARIABLES, Kind, base_environment
+from local.supervisor.feeds import parse_feeds
 from local.supervisor.options import Options
 from local.supervisor.plan import Plan
 from local.supervisor.stopping import drain_s
@@ -119,3 +120,26 @@ def test_what_a_shell_exports_reaches_no_component(monkeypatch: pytest.MonkeyPat
     assert "DATABASE_URL" not in environment
     assert "K_SINK" not in environment
     assert environment["NO_PROXY"] == "example.org,127.0.0.1,localhost"
+
+
+def test_a_feed_is_a_process_of_its_own(tmp_path: Path) -> None:
+    """One for each that is asked for, none without; each with its name, symbols and port."""
+    assert not [each for each in plan(tmp_path, Options()).sources() if "exchange" in each.name]
+    feeds = parse_feeds(["binance:BTCUSDT, ETHUSDT", "scanner"])
+    bridges = {each.name: each for each in plan(tmp_path, Options(feeds=feeds)).sources()}
+    binance = bridges["exchange-bridge-binance"].environment
+    assert (binance["FEED"], binance["BINANCE_SYMBOLS"]) == ("binance", "BTCUSDT,ETHUSDT")
+    assert binance["DATABASE_URL"] == "the DATABASE_URL"
+    assert binance["METRICS_HOST"] == "127.0.0.1"
+    scanner = bridges["exchange-bridge-scanner"].environment
+    assert scanner["FEED"] == "scanner"
+    assert scanner["METRICS_PORT"] != binance["METRICS_PORT"]
+
+
+@pytest.mark.parametrize("text", ["", "binance:", "Binance", "a b:X", ":X"])
+def test_what_is_no_feed_is_refused(text: str) -> None:
+    """Before anything starts; twice the same one as well."""
+    with pytest.raises(UsageError, match="such as binance:BTCUSDT"):
+        parse_feeds([text])
+    with pytest.raises(UsageError, match="asked for twice"):
+        parse_feeds(["binance:A", "binance:B"])

@@ -1,0 +1,176 @@
+"""What the bridge reads of messages: real ones, recorded, and what it makes of REST answers."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from functions.exchange_bridge.exchange import Exchange, Fetched, Kind, Trade
+from functions.exchange_bridge.exchanges.binance import AGGREGATES, TRADES, Binance
+from functions.exchange_bridge.exchanges.coinbase import Coinbase
+from functions.exchange_bridge.exchanges.kraken import Kraken
+from functions.exchange_bridge.exchanges.scanner import Scanner
+from functions.exchange_bridge.health import Health
+from functions.exchange_bridge.rest import Rest, wait_s
+
+BINANCE = Binance("ws://x", ["btcusdt"], TRADES, 0)
+COINBASE = Coinbase("ws://x", ["BTC-USD"])
+KRAKEN = Kraken("ws://x", ["BTC/USD"])
+
+
+def recorded(path: Path) -> Iterator[tuple[float, bytes]]:
+    """Time stamps as the recorder wrote them, and messages."""
+    for line in gzip.decompress(path.read_bytes()).decode().splitlines():
+        stamp, brace, text = line.partition("{")
+        if brace and not stamp.startswith("wss"):
+            yield float(stamp.strip().rstrip(":")), (brace + text).encode()
+
+
+def test_the_binance_capture(recorded_data: Path) -> None:
+    """Every trade is read, its ids have no hole, and the skew is what the recorder's clock had."""
+    health = Health(quiet_us=1)
+    ids, kinds = [], Counter[str]()
+    for stamp_ns, payload in recorded(recorded_data / "binance" / "btcusdt_20240808.gz"):
+        message = BINANCE.read(payload)
+        kinds[message.kind] += 1
+        health.note(message, int(stamp_ns / 1000))
+        ids += [trade.id for trade in message.trades]
+    assert kinds == {Kind.QUOTE: 28_040, Kind.TRADE: 9_757, Kind.OTHER: 3_451, Kind.UNREADABLE: 1}
+    assert ids == list(range(ids[0], ids[0] + 9_757))
+    assert health.skew.us is not None
+    assert 1_000_000 < health.skew.us < 1_300_000
+    assert health.symbols["BTCUSDT"].trade_us > 1_723_161_255_000_000
+
+
+def test_the_coinbase_capture(recorded_data: Path) -> None:
+    """Matches and tickers are told apart from the book; the ids of a product have no hole."""
+    ids: dict[str, list[int]] = {}
+    kinds = Counter[str]()
+    for _, payload in recorded(recorded_data / "exchanges" / "COINBASE.ws.28.0.gz"):
+        message = COINBASE.read(payload)
+        kinds[message.kind] += 1
+        for trade in (*message.trades, *([message.last] if message.last else [])):
+            ids.setdefault(trade.symbol, []).append(trade.id)
+    assert kinds[Kind.TRADE] == 97
+    assert kinds[Kind.HEARTBEAT] == 10  # the last matches
+    assert kinds[Kind.QUOTE] == 107
+    assert kinds[Kind.UNREADABLE] == 0
+    assert len(ids) == 10
+    for of_product in ids.values():
+        assert of_product == list(range(of_product[0], of_product[0] + len(of_product)))
+
+
+@pytest.mark.parametrize("exchange", [BINANCE, COINBASE, KRAKEN, Scanner("ws://x")])
+@pytest.mark.parametrize(
+    "payload",
+    [b"", b"{", b"null", b"[]", b"1", b"\xff", b'{"data":1}', b'{"data":{"e":7}}', b'{"type":1}'],
+)
+def test_what_cannot_be_read_never_raises(exchange: Exchange, payload: bytes) -> None:
+    """It goes on, to end as a reject."""
+    assert exchange.read(payload).kind is Kind.UNREADABLE
+
+
+def test_errors_and_confirmations_are_known() -> None:
+    """In the words of each exchange."""
+    error = b'{"error":{"code":2,"msg":"Invalid request: unknown variant"},"id":1}'
+    assert BINANCE.read(error).detail == "2 Invalid request: unknown variant"
+    assert BINANCE.read(b'{"result":null,"id":1}').confirmed == BINANCE.expected() == {"1"}
+    refused = b'{"type":"error","message":"Failed to subscribe","reason":"X is not valid"}'
+    assert COINBASE.read(refused).detail == "Failed to subscribe: X is not valid"
+    answer = b'{"error":"Currency pair not supported X/Y","method":"subscribe","success":false}'
+    assert KRAKEN.read(answer).kind is Kind.ERROR
+    one = b'{"method":"subscribe","result":{"channel":"trade","symbol":"BTC/USD"},"success":true}'
+    assert KRAKEN.read(one).confirmed == {"trade BTC/USD"}
+    assert KRAKEN.expected() == {"trade BTC/USD", "ticker BTC/USD"}
+
+
+def test_many_streams_are_subscribed_in_several_requests() -> None:
+    """As many as a request may name; each is confirmed by its number."""
+    many = Binance("ws://x", [f"A{n}USDT" for n in range(250)], AGGREGATES, 0)
+    requests = [json.loads(each) for each in many.requests()]
+    assert [len(each["params"]) for each in requests] == [200, 200, 100]
+    assert many.expected() == {"1", "2", "3"}
+
+
+class Answers(Rest):
+    """REST as it would answer."""
+
+    def __init__(self, *answers: Any) -> None:
+        super().__init__("x", "http://x", 0)
+        self.asked: list[Mapping[str, str | int]] = []
+        self._answers = list(answers)
+
+    async def get(self, path: str, parameters: Mapping[str, str | int]) -> Any:
+        self.asked.append(parameters)
+        return self._answers.pop(0)
+
+
+def pages(exchange: Exchange, rest: Rest, symbol: str, first: int, last: int) -> list[Fetched]:
+    async def every() -> list[Fetched]:
+        ends = Trade(symbol, first, 0), Trade(symbol, last, 0)
+        return [page async for page in exchange.missing(rest, symbol, *ends)]
+
+    return asyncio.run(every())
+
+
+def test_recorded_rest_trades_become_messages_of_the_stream(recorded_data: Path) -> None:
+    """The rows of a real answer, under the names of the stream, and marked as fetched."""
+    routes = json.loads(gzip.decompress((recorded_data / "binance" / "rest.json.gz").read_bytes()))
+    routes = routes["routes"]
+    rows = next(
+        each["data"] for each in routes["/api/v3/aggTrades"]["GET"] if len(each["data"]) > 3
+    )
+    first, last = rows[0]["a"], rows[-1]["a"]
+    exchange = Binance("ws://x", ["BTCUSDT"], AGGREGATES, 0)
+    (page,) = pages(exchange, Answers(rows), "BTCUSDT", first, last)
+    message = json.loads(page.payloads[0])
+    assert message["stream"] == "btcusdt@aggTrade"
+    assert message["backfill"] == "/api/v3/aggTrades"
+    assert message["data"] == {"e": "aggTrade", "s": "BTCUSDT", **rows[0]}
+    assert [trade.id for trade in page.trades] == [row["a"] for row in rows]
+    assert exchange.read(page.payloads[0]).trades == (page.trades[0],)
+
+    rows = next(each["data"] for each in routes["/api/v3/historicalTrades"]["GET"] if each["data"])
+    (page,) = pages(BINANCE, Answers(rows), "BTCUSDT", rows[0]["id"], rows[-1]["id"])
+    data = json.loads(page.payloads[0])["data"]
+    assert (data["t"], data["p"], data["q"]) == (rows[0]["id"], rows[0]["price"], rows[0]["qty"])
+    assert (data["T"], data["m"]) == (rows[0]["time"], rows[0]["isBuyerMaker"])
+
+
+def test_a_trade_that_is_not_listed_yet_is_not_absent() -> None:
+    """Only up to the newest id that was listed do pages speak for every trade."""
+    row = {"price": "1", "size": "1", "side": "buy", "time": "2024-01-01T00:00:00.5Z"}
+    rest = Answers([{**row, "trade_id": 7}, {**row, "trade_id": 5}, {**row, "trade_id": 4}])
+    (page,) = pages(COINBASE, rest, "BTC-USD", 5, 8)
+    assert page.reaches == 7  # 6 is absent, 8 may come
+    assert [trade.id for trade in page.trades] == [7, 5]
+    assert page.trades[0].time_us == 1_704_067_200_500_000
+    empty = pages(COINBASE, Answers([]), "BTC-USD", 5, 8)
+    assert [each.reaches for each in empty] == [4]
+    assert [each.reaches for each in pages(BINANCE, Answers([]), "BTCUSDT", 5, 8)] == [4]
+
+
+def test_kraken_numbers_stay_as_they_are_written() -> None:
+    """REST has texts, the stream has numbers: the same digits, no float between."""
+    result = {"X": [["0.30000000", "1.10", 1_700_000_000.123456, "b", "l", "", 9]], "last": "1"}
+    (page,) = pages(KRAKEN, Answers({"error": [], "result": result}), "BTC/USD", 9, 9)
+    assert b'"price":0.30000000,"qty":1.10' in page.payloads[0]
+    assert page.trades == [Trade("BTC/USD", 9, 1_700_000_000_123_456)]
+    assert KRAKEN.read(page.payloads[0]).trades == (page.trades[0],)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("7", 7.0), ("0", 0.0), ("999999", 3_600.0), ("", 10.0), ("soon", 10.0)],
+)
+def test_retry_after(text: str, seconds: float) -> None:
+    """Seconds, within reason; a date in the past is now; what is none is a default."""
+    assert wait_s({"retry-after": text}) == seconds
+    assert wait_s({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}) == 0.0

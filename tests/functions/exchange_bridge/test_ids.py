@@ -1,0 +1,98 @@
+"""Trade ids: what is missing is known exactly, whatever the order in which trades come."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from functions.exchange_bridge.exchange import Trade
+from functions.exchange_bridge.ids import SymbolIds
+
+FIRST = 100
+
+
+def trade(id_: int) -> Trade:
+    return Trade("A", id_, id_ * 1000)
+
+
+def missing(ids: SymbolIds) -> set[int]:
+    spans = [(hole.first, hole.last) for hole in ids.holes]
+    spans += [span for gap in ids.gaps for span in gap.left]
+    return {id_ for first, last in spans for id_ in range(first, last + 1)}
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.tuples(st.just("see"), st.integers(FIRST, FIRST + 30)),
+            st.tuples(st.just("exists"), st.integers(FIRST, FIRST + 30)),
+            st.tuples(st.just("forget"), st.integers(FIRST, FIRST + 30)),
+            st.tuples(st.just("wait"), st.just(0)),
+        )
+    )
+)
+def test_what_is_missing_is_what_was_not_seen(steps: list[tuple[str, int]]) -> None:
+    """Between the first trade and the highest that is known of, in any order, also in gaps."""
+    ids = SymbolIds("A")
+    ids.see(trade(FIRST), 0.0)
+    seen, highest, now_s = {FIRST}, FIRST, 0.0
+    for step, id_ in steps:
+        now_s += 1
+        if step == "see":
+            ids.see(trade(id_), now_s)
+            seen.add(id_)
+        elif step == "exists":
+            ids.exists(trade(id_), now_s)
+        elif step == "forget" and id_ in seen and id_ > FIRST:
+            ids.forget(id_, id_, now_s)
+            seen.remove(id_)
+        else:
+            ids.lasting(now_s, 2.0)
+        if step in ("see", "exists"):
+            highest = max(highest, id_)
+        assert missing(ids) == set(range(FIRST, highest + 1)) - seen
+        certain = ids.certain()
+        assert certain is not None
+        told = {id_ for gap in ids.gaps for a, b in gap.left for id_ in range(a, b + 1)}
+        assert set(range(FIRST, certain.id + 1)) <= seen | told
+
+
+def test_a_hole_is_a_gap_when_it_has_lasted() -> None:
+    """Two connections overlap: what the other one brings in time was never missing."""
+    ids = SymbolIds("A")
+    ids.see(trade(1), 0.0)
+    ids.see(trade(10), 1.0)
+    ids.see(trade(5), 1.2)
+    assert ids.lasting(1.9, 1.0) == []
+    gaps = ids.lasting(2.0, 1.0)
+    assert sorted((gap.hole.first, gap.hole.last) for gap in gaps) == [(2, 4), (6, 9)]
+    assert {(gap.hole.from_us, gap.hole.to_us) for gap in gaps} == {(1_000, 10_000)}
+    for id_ in (2, 3, 4):
+        assert ids.closed() == []
+        ids.see(trade(id_), 3.0)
+    (done,) = ids.closed()
+    assert (done.hole.first, done.hole.last, ids.filled) == (2, 4, 1)
+
+
+def test_a_new_life_goes_on_where_the_last_one_ended() -> None:
+    """What lies between is missing, also when the exchange only named its last trade so far."""
+    seen, named = SymbolIds("A"), SymbolIds("A")
+    seen.see(trade(20), 0.0)
+    named.exists(trade(20), 0.0)
+    for ids in (seen, named):
+        ids.resume(trade(10), 1.0)
+    assert missing(seen) == set(range(11, 20))
+    assert missing(named) == set(range(11, 21))
+    before = SymbolIds("A")
+    before.resume(trade(10), 0.0)
+    before.see(trade(13), 1.0)
+    assert missing(before) == {11, 12}
+
+
+def test_a_venue_that_counts_anew_is_followed() -> None:
+    """A much later trade under a low id is no old one: it begins a new count."""
+    ids = SymbolIds("A")
+    ids.see(Trade("A", 1_000, 1_000_000), 0.0)
+    ids.see(Trade("A", 3, 100_000_000), 1.0)
+    ids.see(Trade("A", 5, 100_000_001), 2.0)
+    assert missing(ids) == {4}
