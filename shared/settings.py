@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from enum import StrEnum
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -10,6 +11,14 @@ T = TypeVar("T")
 
 class SettingsError(Exception):
     """One line per name that is missing or bad, and what it should be."""
+
+
+class Choice(StrEnum):
+    """A setting that is one of a few words; any other is a ValueError that names them."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> Choice:
+        raise ValueError(f"{value!r} is none of {', '.join(cls)}")
 
 
 class Environment:

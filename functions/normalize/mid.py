@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Final
 
 import numpy as np
@@ -16,6 +15,7 @@ from functions.normalize.rows import Rows
 from functions.normalize.words import shortest
 from shared.decimals import MAX_SCALE
 from shared.raw import RawBatch
+from shared.settings import Choice
 from shared.ticks import NO_ID
 
 SUFFIX: Final = ".MID"
@@ -25,15 +25,11 @@ _LARGEST: Final = 9 * 10**17
 """A tenfold of two such prices still fits 64 bits."""
 
 
-class QuotesAsTicks(StrEnum):
+class QuotesAsTicks(Choice):
     """What QUOTES_AS_TICKS may say."""
 
     NONE = "none"
     MID = "mid"
-
-    @classmethod
-    def _missing_(cls, value: object) -> QuotesAsTicks:
-        raise ValueError(f"{value!r} is none of {', '.join(cls)}")
 
 
 def mid_ticks(batch: RawBatch, quotes: QuoteRows) -> tuple[Rows, list[Rejected]]:

@@ -4,24 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import NamedTuple
 
 from functions.normalize.quote_rows import QuoteRows, no_quotes
 from functions.normalize.rejected import Rejected
 from functions.normalize.rows import Rows
 from shared.instruments import Naming
+from shared.settings import Choice
 
 
-class BinanceTrades(StrEnum):
+class BinanceTrades(Choice):
     """Which of Binance's two streams of the same trades counts; their ids are not alike."""
 
     AGGREGATES = "aggTrade"
     TRADES = "trade"
-
-    @classmethod
-    def _missing_(cls, value: object) -> BinanceTrades:
-        raise ValueError(f"{value!r} is none of {', '.join(cls)}")
 
 
 @dataclass(frozen=True, slots=True)

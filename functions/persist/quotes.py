@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
-from enum import StrEnum
 from typing import Any, Final
 
 from psycopg import sql
@@ -16,6 +15,7 @@ from functions.persist.writer import first_time, insert
 from shared.errors import TransientError
 from shared.instruments import Market
 from shared.quotes import Quotes
+from shared.settings import Choice
 from shared.stores.arrays import Bigints, register
 from shared.stores.postgres import Postgres
 from shared.ticks import Entry
@@ -54,15 +54,11 @@ _PARTITIONS: Final = (
 _INSERT_MARKET: Final = "INSERT INTO markets VALUES (%s, %s, %s) ON CONFLICT DO NOTHING"
 
 
-class QuotesStore(StrEnum):
+class QuotesStore(Choice):
     """What QUOTES_STORE may say."""
 
     LATEST = "latest"
     ALL = "all"
-
-    @classmethod
-    def _missing_(cls, value: object) -> QuotesStore:
-        raise ValueError(f"{value!r} is none of {', '.join(cls)}")
 
 
 class QuoteWriter:

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Final
 
 import numpy as np
 
 from functions.udp_bridge.datagrams import Datagrams
+from shared.settings import Choice
 
 _SYMBOL_TAG: Final = 0x0A
 _PRICE_TAG: Final = 0x11
 
 
-class UdpFormat(StrEnum):
+class UdpFormat(Choice):
     """What UDP_FORMAT may say."""
 
     AUTO = "auto"
     CSV = "csv"
     TICKER = "ticker"
-
-    @classmethod
-    def _missing_(cls, value: object) -> UdpFormat:
-        raise ValueError(f"{value!r} is none of {', '.join(cls)}")
 
 
 def sorted_out(datagrams: Datagrams) -> tuple[Datagrams, Datagrams]:
