@@ -33,6 +33,10 @@ class Timeframe:
         """Return the start of the interval that holds the time."""
         return event_time_us - event_time_us % self.length_us
 
+    def next_us(self, start_us: int) -> int:
+        """Return the start of the interval after the one that starts there."""
+        return start_us + self.length_us
+
     def __str__(self) -> str:
         return self.name
 

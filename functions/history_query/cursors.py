@@ -65,6 +65,26 @@ class TickCursor:
 
 
 @dataclass(frozen=True, slots=True)
+class TickPlace:
+    """Go on `after` or `before` the tick with that place in the total order."""
+
+    direction: Literal["after", "before"]
+    key: OrderKey
+
+    def text(self) -> str:
+        """Write the cursor."""
+        return _pack([self.direction, TickCursor(self.key).text()])
+
+    @classmethod
+    def read(cls, text: str) -> TickPlace:
+        """Read it back. Raises CursorError."""
+        match _unpack(text):
+            case ["after" | "before" as direction, str(key)]:
+                return cls(direction, TickCursor.read(key))
+        raise CursorError
+
+
+@dataclass(frozen=True, slots=True)
 class PatternCursor:
     """Go on before the pattern that ends there and has that id."""
 

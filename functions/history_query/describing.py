@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -93,6 +94,36 @@ SYMBOL: Final[Json] = {
 FROM: Final = query("from", f"The earliest time. {_TIME}", {"type": "string"})
 TO: Final = query("to", f"The end, exclusive. {_TIME}", {"type": "string"})
 CURSOR: Final = query("cursor", "Where the page before ended, as it says.", {"type": "string"})
+
+TZ: Final = query(
+    "tz",
+    "A time zone, such as Asia/Kolkata: `time` tells the local time of each row, and `from` and"
+    " `to` without an offset are in it.",
+    {"type": "string", "maxLength": 64},
+)
+COLUMNS: Final = query(
+    "columns", "Which to return, with commas between, in that order.", {"type": "string"}
+)
+PAGE_HEADERS: Final[Json] = {
+    "X-Kandle-Next": {"description": "The cursor of the next page.", "schema": {"type": "string"}},
+    "Link": {"description": 'The next page, with `rel="next"`.', "schema": {"type": "string"}},
+    "ETag": {"description": "For If-None-Match; then 304.", "schema": {"type": "string"}},
+    "Cache-Control": {
+        "description": "`immutable` for ranges long over; else ask each time.",
+        "schema": {"type": "string"},
+    },
+}
+
+
+def format_of(names: Sequence[str]) -> Json:
+    """Describe the parameter `format`."""
+    return query(
+        "format",
+        "The form of the answer; without it as Accept says. All but json have the cursor in the"
+        " headers alone.",
+        {"type": "string", "enum": list(names), "default": "json"},
+    )
+
 
 MS: Final[Json] = {"type": "integer", "description": "Milliseconds since 1970, UTC."}
 DECIMAL: Final[Json] = {"type": "string", "pattern": r"^-?[0-9]+(\.[0-9]+)?$"}

@@ -20,7 +20,8 @@ from functions.history_query.prices import PricePages
 from functions.history_query.routes import api
 from functions.history_query.symbols import Symbols
 from functions.history_query.tick_slices import TickSlices
-from functions.history_query.topics import candles, feeds, latest, patterns, prices, symbols
+from functions.history_query.ticks import TickPages
+from functions.history_query.topics import candles, feeds, latest, patterns, prices, symbols, ticks
 from shared.adapter.app import Delegated
 from shared.adapter.wiring import configure_logging
 from shared.lake.cold import Cold
@@ -42,6 +43,7 @@ class Settings:
     allowed_lateness_us: int
     s3: S3Access = field(repr=False)
     cold_scans: int
+    settled_us: int
 
     @classmethod
     def from_env(cls, mapping: Mapping[str, str]) -> Settings:
@@ -55,6 +57,7 @@ class Settings:
             allowed_lateness_us=env.integer("ALLOWED_LATENESS_MS", 2_000, 0, 3_600_000) * 1000,
             s3=S3Access.from_mapping(mapping),
             cold_scans=env.integer("COLD_SCANS", 2, 1, 64),
+            settled_us=env.integer("SETTLED_H", 168, 0, 1_000_000) * 3_600_000_000,
         )
         env.check()
         return settings
@@ -79,9 +82,10 @@ slices = TickSlices(postgres, cold)
 pages = CandlePages(kept, slices, settings.ladder, settings.allowed_lateness_us)
 app = api(
     [
-        candles.answers(pages),
+        candles.answers(pages, settings.settled_us),
         prices.answers(PricePages(slices), pages.knows),
         latest.answers(LatestTrades(client, settings.shards), LatestQuotes(postgres)),
+        ticks.answers(TickPages(slices), pages.knows, settings.settled_us),
         symbols.answers(Symbols(postgres, client, settings.shards, settings.ladder[-1])),
         feeds.answers(Feeds(postgres)),
         patterns.answers(PatternPages(postgres), pages.knows),

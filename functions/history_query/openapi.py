@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from functions.history_query.describing import NAME, Json, Part, get, object_of
-from functions.history_query.topics import candles, feeds, latest, patterns, prices, symbols
+from functions.history_query.topics import candles, feeds, latest, patterns, prices, symbols, ticks
 
 PARTS: Final[tuple[Part, ...]] = (
     candles.PART,
@@ -13,6 +13,7 @@ PARTS: Final[tuple[Part, ...]] = (
     latest.PART,
     symbols.PART,
     feeds.PART,
+    ticks.PART,
     patterns.PART,
 )
 """Of every topic: one that is added is named here and in main.py."""

@@ -6,11 +6,12 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Final
 
-from functions.history_query.cursors import CandleCursor, CursorError, TickCursor
+from functions.history_query.cursors import CandleCursor, CursorError, TickCursor, TickPlace
 from functions.history_query.resolution import Resolution, next_start_us, resolve
+from functions.history_query.sessions import Session, zone_of
 from shared.indicators import Indicator, parse_indicators
 from shared.order import OrderKey
 from shared.timeframes import Timeframe
@@ -60,6 +61,8 @@ class TickPage:
     to_us: int
     limit: int
     before: OrderKey | None
+    after: OrderKey | None = None
+    newest: bool = True
 
 
 def read_page(
@@ -67,15 +70,21 @@ def read_page(
 ) -> Page:
     """Read timeframe, from, to, limit, cursor and indicators. Raises ParameterError."""
     now_us = _now_us() if now_us is None else now_us
-    refuse_unknown(query, {"timeframe", "from", "to", "limit", "cursor", "indicators"})
+    known = {"timeframe", "from", "to", "limit", "cursor", "indicators", "session"}
+    refuse_unknown(query, known | {"tz", "columns", "format", "fill", "adjusted"})
     try:
-        resolution = resolve(query.get("timeframe") or ladder[0].name, ladder)
+        session = Session.parse(query["session"]) if query.get("session") else None
+    except ValueError as error:
+        raise ParameterError(f"session: {error}") from error
+    try:
+        resolution = resolve(query.get("timeframe") or ladder[0].name, ladder, session)
     except ValueError as error:
         raise ParameterError(f"timeframe: {error}") from error
-    given_from = read_time_us(query, "from", now_us)
+    zone = _zone(query)
+    given_from = read_time_us(query, "from", now_us, zone)
     newest = given_from is None
     from_us = 0 if given_from is None else given_from
-    to_us = read_time_us(query, "to", now_us)
+    to_us = read_time_us(query, "to", now_us, zone)
     to_us = FURTHEST_US if to_us is None else to_us
     limit = read_limit(query, DEFAULT_LIMIT)
     if text := query.get("cursor"):
@@ -127,6 +136,37 @@ def read_ticks(
     return TickPage(from_us, to_us, read_limit(query, limit), before)
 
 
+def read_raw_ticks(query: Mapping[str, str], now_us: int | None = None) -> TickPage:
+    """Read from, to, limit and cursor of raw ticks, in either direction. Raises ParameterError."""
+    now_us = _now_us() if now_us is None else now_us
+    refuse_unknown(query, {"from", "to", "limit", "cursor", "tz", "columns", "format"})
+    zone = _zone(query)
+    from_us, to_us = (read_time_us(query, name, now_us, zone) for name in ("from", "to"))
+    before = after = None
+    newest = from_us is None
+    if text := query.get("cursor"):
+        try:
+            place = TickPlace.read(text)
+        except CursorError as error:
+            raise ParameterError(f"cursor: {error}") from error
+        newest = place.direction == "before"
+        before, after = (place.key, None) if newest else (None, place.key)
+    return TickPage(
+        0 if from_us is None else from_us,
+        FURTHEST_US if to_us is None else to_us,
+        read_limit(query, DEFAULT_LIMIT),
+        before,
+        after,
+        newest,
+    )
+
+
+def settled(query: Mapping[str, str], end_us: int, until_us: int) -> bool:
+    """Tell whether the same address will always mean the same range, which ended long ago."""
+    moving = any(query.get(name, "").startswith("-") for name in ("from", "to"))
+    return not moving and end_us <= until_us
+
+
 def refuse_all(query: Mapping[str, str]) -> None:
     """Raise ParameterError when there is any parameter, where there are none."""
     refuse_unknown(query, set())
@@ -149,8 +189,10 @@ def read_limit(query: Mapping[str, str], default: int) -> int:
     return int(text)
 
 
-def read_time_us(query: Mapping[str, str], name: str, now_us: int) -> int | None:
-    """Read ms since 1970, ISO 8601 (UTC without an offset), or a time ago such as -24h."""
+def read_time_us(
+    query: Mapping[str, str], name: str, now_us: int, zone: tzinfo = UTC
+) -> int | None:
+    """Read ms since 1970, ISO 8601 (in `zone` without an offset), or a time ago such as -24h."""
     text = query.get(name)
     if not text:
         return None
@@ -164,9 +206,16 @@ def read_time_us(query: Mapping[str, str], name: str, now_us: int) -> int | None
         raise ParameterError(
             f"{name}: {text[:40]!r} is neither ms since 1970, ISO 8601, nor a time ago like -24h"
         ) from error
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=zone)
     since = moment - datetime(1970, 1, 1, tzinfo=UTC)
     return _within((since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds)
+
+
+def _zone(query: Mapping[str, str]) -> tzinfo:
+    try:
+        return zone_of(query["tz"]) if query.get("tz") else UTC
+    except ValueError as error:
+        raise ParameterError(f"tz: {error}") from error
 
 
 def _within(time_us: int) -> int:

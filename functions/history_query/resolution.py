@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from functions.history_query.sessions import DAY_US, Session, SessionTimeframe
 from shared.timeframes import Timeframe
 
 LONGEST: Final = Timeframe.parse("7d")
@@ -24,7 +25,7 @@ class Resolution:
         return self.part is not None and self.part.length_us == self.timeframe.length_us
 
 
-def resolve(name: str, ladder: tuple[Timeframe, ...]) -> Resolution:
+def resolve(name: str, ladder: tuple[Timeframe, ...], session: Session | None = None) -> Resolution:
     """Return how to make a timeframe of the fewest parts. Raises ValueError that says what works.
 
     `ladder`: the kept timeframes, the base first. Multiples of the base come from the longest kept
@@ -32,6 +33,11 @@ def resolve(name: str, ladder: tuple[Timeframe, ...]) -> Resolution:
     """
     timeframe = Timeframe.parse(name)
     divisors = [kept for kept in ladder if timeframe.length_us % kept.length_us == 0]
+    if session is not None:
+        divisors = [kept for kept in divisors if session.divides(kept)]
+        if not divisors or timeframe.length_us > DAY_US:
+            raise ValueError(f"timeframe {name!r} does not go with the session; up to 1d do")
+        timeframe = SessionTimeframe(timeframe.length_us, timeframe.name, session)
     longest = max(LONGEST, ladder[-1]) if divisors else LONGEST_FROM_TICKS
     if timeframe.length_us > longest.length_us:
         raise ValueError(
@@ -43,4 +49,5 @@ def resolve(name: str, ladder: tuple[Timeframe, ...]) -> Resolution:
 
 def next_start_us(timeframe: Timeframe, time_us: int) -> int:
     """Return the first interval start at or after the time."""
-    return -(-time_us // timeframe.length_us) * timeframe.length_us
+    start_us = timeframe.start_us(time_us)
+    return start_us if start_us == time_us else timeframe.next_us(start_us)

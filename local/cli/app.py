@@ -14,7 +14,29 @@ from local.cli import (
     patterns,
     rejects,
     replay,
+    retention,
     simulate,
+    snapshot,
+    status,
+    up,
+    watch,
+)
+    candles,
+    demo,
+    dlq,
+    env,
+<<<<<<< HEAD
+    patterns,
+    rejects,
+    replay,
+    simulate,
+=======
+    rejects,
+    replay,
+    retention,
+    simulate,
+    snapshot,
+>>>>>>> cffc683 (History API: formats, gaps filled, sessions, local time, raw ticks, validators and compression; kandle.client; kandle snapshot and retention)
     status,
     up,
     watch,
@@ -33,6 +55,6 @@ app = typer.Typer(
 )
 for command in (
     *(up, demo, status, env, replay, simulate, candles, rejects, dlq),
-    *(watch, patterns, alert, backtest),
+    *(watch, patterns, alert, backtest, snapshot, retention),
 ):
     command.register(app)

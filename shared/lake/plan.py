@@ -21,6 +21,13 @@ HOT: Final = (
 )
 """A condition on `tick_segments`: what the plan reads from there. Takes `TickPlan.parameters`."""
 
+_ALL_HOT: Final[dict[str, Any]] = {
+    "cold_days": [],
+    "pending_days": [],
+    "pending_events": [],
+    "pending_parts": [],
+}
+_COLD: Final = "SELECT FROM cold_days WHERE day BETWEEN %(first)s AND %(last)s LIMIT 1"
 _PLAN: Final = """
 WITH cold AS (
     SELECT day FROM cold_days WHERE day BETWEEN %(first)s AND %(last)s
@@ -54,6 +61,11 @@ class TickPlan:
         return not self.parameters["cold_days"]
 
 
+def all_in_postgres() -> TickPlan:
+    """Return the plan that reads all that Postgres has, whatever the lake has."""
+    return TickPlan([], dict(_ALL_HOT))
+
+
 def hold_partitions(connection: Connection) -> None:
     """Let no partition be dropped until the transaction ends.
 
@@ -66,6 +78,10 @@ def hold_partitions(connection: Connection) -> None:
 def plan_ticks(connection: Connection, instrument: str, from_us: int, to_us: int) -> TickPlan:
     """Plan the ticks in [from_us, to_us); it holds until the transaction ends."""
     hold_partitions(connection)
+    days = {"first": _day(from_us), "last": _day(to_us)}
+    cold = connection.execute(_COLD, days).fetchone()
+    if cold is None:  # and none becomes cold while the partitions are held
+        return all_in_postgres()
     row = connection.execute(
         _PLAN,
         {
@@ -73,17 +89,16 @@ def plan_ticks(connection: Connection, instrument: str, from_us: int, to_us: int
             "instrument": instrument,
             "from_us": from_us,
             "to_us": to_us,
-            "first": _day(from_us),
-            "last": _day(to_us),
+            **days,
         },
     ).fetchone()
     assert row is not None
-    cold, files, days, events, parts = row
+    cold_days, files, pending_days, events, parts = row
     return TickPlan(
         files_of_ids(connection, files) if files else [],
         {
-            "cold_days": cold,
-            "pending_days": days,
+            "cold_days": cold_days,
+            "pending_days": pending_days,
             "pending_events": events,
             "pending_parts": parts,
         },

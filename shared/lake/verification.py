@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import fields
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from psycopg import Connection
@@ -15,7 +15,7 @@ from shared.lake.candle_days import candles_in_postgres
 from shared.lake.cold import Cold, merged
 from shared.lake.manifest import LakeFile, files_at
 from shared.lake.places import Place, day_of
-from shared.lake.plan import TickPlan, hold_partitions
+from shared.lake.plan import all_in_postgres, hold_partitions
 from shared.stores.postgres import Postgres
 from shared.stores.s3 import ObjectMissing, ObjectStore
 from shared.stores.segments import ticks_in_postgres
@@ -24,12 +24,6 @@ from shared.trades import MINUTE_US, Rows
 log = logging.getLogger(__name__)
 
 _ROWS_AT_ONCE: Final = 150_000
-_ALL_HOT: Final[dict[str, Any]] = {
-    "cold_days": [],
-    "pending_days": [],
-    "pending_events": [],
-    "pending_parts": [],
-}
 
 
 def verify_hour(
@@ -103,7 +97,7 @@ def _same(
         stored = [
             Rows.of(ticks)
             for ticks in ticks_in_postgres(
-                connection, place.instrument, low, high, TickPlan([], _ALL_HOT)
+                connection, place.instrument, low, high, all_in_postgres()
             )
         ]
         kept = [each for _, each in cold.rows(files, low, high)]

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
 from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from functions.history_query.answering import Answers, as_json, unknown
+from functions.history_query.answering import Answers, unknown
 from functions.history_query.candles import CandlePages
+from functions.history_query.cursors import CandleCursor
 from functions.history_query.describing import (
+    COLUMNS,
     COUNT,
     CURSOR,
     DECIMAL,
     FROM,
     MS,
     NAME,
+    PAGE_HEADERS,
     STORES,
     SYMBOL,
     TO,
+    TZ,
     Part,
+    format_of,
     get,
     limit,
     list_of,
@@ -27,8 +34,11 @@ from functions.history_query.describing import (
     query,
     ref,
 )
+from functions.history_query.filling import Row, filled_after, filled_before
+from functions.history_query.formats import MEDIA_TYPES, Shown
 from functions.history_query.indicators import indicator_values
-from functions.history_query.parameters import read_page
+from functions.history_query.parameters import Page, read_page, settled
+from functions.history_query.presentation import CANDLE_COLUMNS, Presentation
 from shared.candle_json import candle_json
 
 _TIMEFRAME: Final = query(
@@ -44,22 +54,24 @@ _INDICATORS: Final = query(
     " bb:20:2. Their values do not depend on where the page begins.",
     {"type": "string", "examples": ["sma:20,rsi:14"]},
 )
-_CANDLE_FIELDS: Final = [
-    "t",
-    "o",
-    "h",
-    "l",
-    "c",
-    "v",
-    "vw",
-    "n",
-    "bv",
-    "sv",
-    "closed",
-    "partial",
-    "complete",
-    "revision",
-]
+_SESSION: Final = query(
+    "session",
+    "When the trading day begins, such as 09:15@Asia/Kolkata: candles are counted from there, the"
+    " last of a day may be shorter. For timeframes up to 1d that shorter candles make.",
+    {"type": "string", "maxLength": 80},
+)
+_FILL: Final = query(
+    "fill",
+    "What stands for intervals without a trade between two candles: nothing, a candle of the"
+    " price before, or one of nulls.",
+    {"type": "string", "enum": ["none", "previous", "null"], "default": "none"},
+)
+_ADJUSTED: Final = query(
+    "adjusted",
+    "Whether volume of unknown side is divided between `bv` and `sv` as the known is.",
+    {"type": "string", "enum": ["false", "true"], "default": "false"},
+)
+_PRICE: Final = {"type": ["string", "null"], "pattern": DECIMAL["pattern"]}
 
 PART: Final = Part(
     {
@@ -67,14 +79,17 @@ PART: Final = Part(
             "Candles of an instrument, ascending; without `from` the newest.",
             ref("Candles"),
             *(SYMBOL, _TIMEFRAME, FROM, TO, limit(1_000), CURSOR, _INDICATORS),
+            *(_SESSION, _FILL, _ADJUSTED, TZ, COLUMNS, format_of(tuple(MEDIA_TYPES))),
             refusals=STORES,
+            headers=PAGE_HEADERS,
         ),
     },
     {
         "Candle": object_of(
             {
                 "t": {**MS, "description": "Start of the interval, ms since 1970 UTC."},
-                **dict.fromkeys(("o", "h", "l", "c"), DECIMAL),
+                "time": {**NAME, "description": "Local time, where `tz` is given."},
+                **dict.fromkeys(("o", "h", "l", "c"), _PRICE),
                 "v": {**DECIMAL, "description": "Volume."},
                 "vw": {
                     "type": ["string", "null"],
@@ -106,7 +121,7 @@ PART: Final = Part(
                     "additionalProperties": {"type": ["number", "null"]},
                 },
             },
-            required=_CANDLE_FIELDS,
+            required=[],
         ),
         "Candles": object_of(
             {
@@ -125,26 +140,71 @@ PART: Final = Part(
 )
 
 
-def answers(pages: CandlePages) -> Answers:
-    """Return what answers the routes."""
+def answers(pages: CandlePages, settled_us: int) -> Answers:
+    """Return what answers the routes. `settled_us`: the age at which ranges count as settled."""
 
     def candles(request: Request) -> Response:
         symbol = request.path_params["symbol"]
-        page = read_page(request.query_params, pages.ladder)
+        query = request.query_params
+        page = read_page(query, pages.ladder)
+        presentation = Presentation.read(request, tuple(MEDIA_TYPES), CANDLE_COLUMNS)
         found, cursor = pages.page(symbol, page)
         if not found and not pages.knows(symbol):
             return unknown(symbol)
-        shown = [candle_json(candle) for candle in found]
+        rows: list[Row] = [candle_json(candle) for candle in found]
         if page.indicators:
             values = indicator_values(pages, symbol, page, found)
-            shown = [{**c, "indicators": each} for c, each in zip(shown, values, strict=True)]
-        return as_json(
-            {
-                "symbol": symbol,
-                "timeframe": page.timeframe.name,
-                "candles": shown,
-                "next": cursor,
-            }
+            rows = [{**c, "indicators": each} for c, each in zip(rows, values, strict=True)]
+        if presentation.fill != "none":
+            rows, cursor = _filled(
+                pages,
+                symbol,
+                page,
+                query.get("cursor"),
+                rows,
+                cursor,
+                previous=presentation.fill == "previous",
+            )
+        end_us = page.to_us
+        if cursor is not None and not page.newest:
+            end_us = page.timeframe.next_us(rows[-1]["t"] * 1000)
+        shown = Shown(
+            "candles",
+            {"symbol": symbol, "timeframe": page.timeframe.name},
+            [presentation.row(row) for row in rows],
+            cursor,
+            frozenset({"time"}),
         )
+        is_settled = settled(query, end_us, time.time_ns() // 1000 - settled_us)
+        return presentation.answer(request, shown, settled=is_settled)
 
     return {"/api/candles/{symbol}": candles}
+
+
+def _filled(
+    pages: CandlePages,
+    symbol: str,
+    page: Page,
+    given: str | None,
+    rows: Sequence[Row],
+    cursor: str | None,
+    *,
+    previous: bool,
+) -> tuple[list[Row], str | None]:
+    """Fill gaps within the page, and between it and the page before, whose cursor was given."""
+    timeframe = page.timeframe
+    place = CandleCursor.read(given).start_us if given else None
+    if page.newest:
+        found, cut = filled_before(rows, page.limit, timeframe, previous=previous, until_us=place)
+        if cut:
+            cursor = CandleCursor("before", found[0]["t"] * 1000).text()
+        return found, cursor
+    before: Row | None = None
+    if place is not None and rows:
+        earlier = pages.before(symbol, page, timeframe.next_us(place), 1)
+        if earlier:
+            before = {**candle_json(earlier[0]), "t": place // 1000}
+    found, cut = filled_after(rows, page.limit, timeframe, previous=previous, before=before)
+    if cut:
+        cursor = CandleCursor("after", found[-1]["t"] * 1000).text()
+    return found, cursor

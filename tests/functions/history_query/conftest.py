@@ -22,7 +22,8 @@ from functions.history_query.prices import PricePages
 from functions.history_query.routes import api
 from functions.history_query.symbols import Symbols
 from functions.history_query.tick_slices import TickSlices
-from functions.history_query.topics import candles, feeds, latest, patterns, prices, symbols
+from functions.history_query.ticks import TickPages
+from functions.history_query.topics import candles, feeds, latest, patterns, prices, symbols, ticks
 from functions.persist.feeds import FeedWriter
 from functions.persist.patterns import PatternWriter
 from functions.persist.quotes import QuoteWriter
@@ -35,6 +36,7 @@ from shared.timeframes import DEFAULT_LADDER, parse_ladder
 
 LADDER = parse_ladder(DEFAULT_LADDER)
 LATENESS_US = 2_000_000
+SETTLED_US = 7 * 86_400_000_000
 
 
 class House:
@@ -55,9 +57,10 @@ class House:
         self.pages = CandlePages(self.kept, self.slices, LADDER, LATENESS_US)
         self.app = api(
             [
-                candles.answers(self.pages),
+                candles.answers(self.pages, SETTLED_US),
                 prices.answers(PricePages(self.slices), self.pages.knows),
                 latest.answers(LatestTrades(client, 1), LatestQuotes(postgres)),
+                ticks.answers(TickPages(self.slices), self.pages.knows, SETTLED_US),
                 symbols.answers(Symbols(postgres, client, 1, LADDER[-1])),
                 feeds.answers(Feeds(postgres)),
                 patterns.answers(PatternPages(postgres), self.pages.knows),
@@ -74,11 +77,15 @@ class House:
 
     def get(self, path: str, **parameters: str) -> httpx.Response:
         """Ask the API."""
+        return self.ask(path, {}, **parameters)
+
+    def ask(self, path: str, headers: dict[str, str], **parameters: str) -> httpx.Response:
+        """Ask the API with headers."""
 
         async def ask() -> httpx.Response:
             transport = httpx.ASGITransport(self.app)
             async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
-                return await client.get(path, params=parameters or None)
+                return await client.get(path, params=parameters or None, headers=headers)
 
         return asyncio.run(ask())
 

@@ -27,7 +27,7 @@ class House:
     """Stores of one test. `symbol` is its own, since the buckets are everybody's."""
 
     def __init__(self, servers: dict[str, str], database: str, symbol: str) -> None:
-        self.symbol = symbol
+        self.symbol, self.dsn = symbol, database
         access = S3Access.from_mapping(servers)
         self.postgres = Postgres(database, size=4)
         self.store = ObjectStore(access)

@@ -1,0 +1,55 @@
+"""Answers that clients and proxies may keep: validators, how long, and fewer bytes on the way."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+from typing import Final
+
+import zstandard
+from starlette.requests import Request
+from starlette.responses import Response
+
+_SMALL: Final = 1_000
+_SETTLED: Final = "public, max-age=31536000, immutable"
+_CHANGING: Final = "no-cache"
+"""To be kept, but asked about each time: the answer is 304 while nothing changed."""
+
+
+def cacheable(request: Request, response: Response, *, settled: bool) -> Response:
+    """Give the answer its validator; answer 304 when the client has it.
+
+    `settled`: nothing in the range is expected to change any more.
+    """
+    tag = f'W/"{hashlib.blake2b(bytes(response.body), digest_size=12).hexdigest()}"'
+    headers = {
+        "etag": tag,
+        "cache-control": _SETTLED if settled else _CHANGING,
+        "vary": "Accept, Accept-Encoding",
+    }
+    known = [each.strip() for each in request.headers.get("if-none-match", "").split(",")]
+    if tag in known or "*" in known:
+        return Response(status_code=304, headers=headers)
+    response.headers.update(headers)
+    return packed(request, response)
+
+
+def packed(request: Request, response: Response) -> Response:
+    """Compress the body as the client accepts it, where that is worth it."""
+    body = bytes(response.body)
+    if len(body) < _SMALL or "content-encoding" in response.headers:
+        return response
+    accepted = {
+        part.partition(";")[0].strip(): part.replace(" ", "")
+        for part in request.headers.get("accept-encoding", "").lower().split(",")
+        if not part.replace(" ", "").endswith((";q=0", ";q=0.0"))
+    }
+    if "zstd" in accepted:
+        response.body, encoding = zstandard.ZstdCompressor(level=3).compress(body), "zstd"
+    elif "gzip" in accepted:
+        response.body, encoding = gzip.compress(body, 5, mtime=0), "gzip"
+    else:
+        return response
+    response.headers["content-encoding"] = encoding
+    response.headers["content-length"] = str(len(response.body))
+    return response

@@ -1,0 +1,104 @@
+"""GET /api/ticks: raw ticks, each trade once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from functions.history_query.answering import Answers, unknown
+from functions.history_query.cursors import TickPlace
+from functions.history_query.describing import (
+    COLUMNS,
+    CURSOR,
+    DECIMAL,
+    FROM,
+    MS,
+    NAME,
+    PAGE_HEADERS,
+    STORES,
+    SYMBOL,
+    TO,
+    TZ,
+    Part,
+    format_of,
+    get,
+    limit,
+    list_of,
+    object_of,
+    ref,
+)
+from functions.history_query.formats import TABLES, Shown
+from functions.history_query.parameters import read_raw_ticks, settled
+from functions.history_query.presentation import Presentation
+from functions.history_query.ticks import COLUMNS as NAMES
+from functions.history_query.ticks import TickPages
+
+PART: Final = Part(
+    {
+        "/api/ticks/{symbol}": get(
+            "Raw ticks, each trade once, ascending in the total order; without `from` the newest.",
+            ref("RawTicks"),
+            *(SYMBOL, FROM, TO, limit(1_000), CURSOR, TZ, COLUMNS, format_of(TABLES)),
+            refusals=STORES,
+            headers=PAGE_HEADERS,
+        ),
+    },
+    {
+        "RawTick": object_of(
+            {
+                "t": MS,
+                "us": {"type": "integer", "description": "Microseconds since 1970, UTC."},
+                "time": {**NAME, "description": "Local time, where `tz` is given."},
+                "p": DECIMAL,
+                "s": {**DECIMAL, "description": "Size."},
+                "side": {"enum": ["buy", "sell", None], "description": "Of the aggressor."},
+                "id": {"type": ["string", "null"], "description": "The trade id."},
+                "received": MS,
+            },
+            required=[],
+        ),
+        "RawTicks": object_of(
+            {
+                "symbol": NAME,
+                "ticks": list_of("RawTick"),
+                "next": {
+                    "type": ["string", "null"],
+                    "description": "The cursor of the next page; null: there are no more.",
+                },
+            }
+        ),
+    },
+)
+
+
+def answers(ticks: TickPages, knows: Callable[[str], bool], settled_us: int) -> Answers:
+    """Return what answers the routes. `settled_us`: the age at which ranges count as settled."""
+
+    def raw(request: Request) -> Response:
+        symbol = request.path_params["symbol"]
+        page = read_raw_ticks(request.query_params)
+        presentation = Presentation.read(request, TABLES, NAMES)
+        found, edge = ticks.page(symbol, page)
+        if not found and not knows(symbol):
+            return unknown(symbol)
+        cursor = None
+        end_us = page.to_us
+        if edge is not None:
+            cursor = TickPlace("before" if page.newest else "after", edge).text()
+            if not page.newest:
+                end_us = edge.event_time_us
+        shown = Shown(
+            "ticks",
+            {"symbol": symbol},
+            [presentation.row(row) for row in found],
+            cursor,
+            frozenset({"time", "side", "id"}),
+        )
+        is_settled = settled(request.query_params, end_us, time.time_ns() // 1000 - settled_us)
+        return presentation.answer(request, shown, settled=is_settled)
+
+    return {"/api/ticks/{symbol}": raw}

@@ -1,0 +1,1 @@
+"""What programs that use Kandle import. `kandle.client` reads its history API."""

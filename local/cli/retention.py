@@ -1,0 +1,74 @@
+"""`kandle retention`: what would leave Postgres for the lake, and what keeps the rest."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+import typer
+
+from local.cli.addresses import address
+from local.cli.options import DataDir
+from local.instance import DEFAULT_DATA_DIR
+
+DatabaseUrl = Annotated[
+    str | None,
+    typer.Option(
+        envvar="DATABASE_URL",
+        metavar="URL",
+        help="The Postgres database. Default: the running instance's.",
+        show_default=False,
+    ),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("retention", help="Drop what the lake provably has from Postgres.")(retention)
+
+
+def retention(
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would go, and what keeps the rest.")
+    ] = False,
+    tick_hours: Annotated[
+        int,
+        typer.Option(envvar="KEEP_TICKS_H", min=0, help="Hours to keep ticks; 0 keeps all."),
+    ] = 24,
+    candle_days: Annotated[
+        int,
+        typer.Option(envvar="KEEP_CANDLES_D", min=0, help="Days to keep candles; 0 keeps all."),
+    ] = 30,
+    database_url: DatabaseUrl = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
+    """Verify and drop, as persist does by itself each minute; or only tell."""
+    from local.cli.lake import object_access
+    from shared.lake.cold import Cold
+    from shared.lake.keeper import Keeper
+    from shared.lake.retention import Terms, old_candle_days, old_days, unverified_hours
+    from shared.stores.postgres import Postgres
+    from shared.stores.s3 import ObjectStore
+
+    terms = Terms(tick_hours, candle_days)
+    url = address(database_url, "DATABASE_URL", "--database-url", data_dir)
+    postgres = Postgres(url, size=2)
+    now_us = time.time_ns() // 1000
+    try:
+        if not dry_run:
+            access = object_access(data_dir)
+            keeper = Keeper(postgres, ObjectStore(access), Cold(access), terms)
+            keeper.retain(now_us, time.monotonic() + 3_600)
+        days = old_days(postgres, terms, now_us)
+        for day in days:
+            state = f"waits for {day.waits_for}" if day.waits_for else "would go"
+            hours = len(unverified_hours(postgres, day))
+            more = f", {hours} hours to be verified first" if hours and not day.waits_for else ""
+            typer.echo(f"ticks {day.day}: {state}{more}")
+        files = old_candle_days(postgres, terms, now_us, 1_000_000)
+        for file in files:
+            typer.echo(f"candles {file.place.folder}: {file.row_count} rows would go")
+        if not days and not files:
+            typer.echo("nothing in Postgres is older than the terms")
+    finally:
+        postgres.close()

@@ -1,0 +1,213 @@
+"""Forms of an answer: gaps filled, sessions, local time, formats, validators, fewer bytes."""
+
+from __future__ import annotations
+
+import csv
+import io
+from datetime import datetime
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tests.functions.history_query.conftest import House
+from tests.functions.history_query.market import Tick, candles, columns, generated, trades
+
+PATH = "/api/candles/A/B"
+MINUTE_MS = 60_000
+
+
+def market(house: House, count: int = 200, gap_us: int = 40_000_000) -> list[Tick]:
+    ticks = [
+        tick._replace(source="u", price_scale=2) for tick in generated(7, count, gap_us=gap_us)
+    ]
+    house.take(columns(sorted(ticks), "A/B"))
+    return ticks
+
+
+@pytest.mark.parametrize("direction", ["forwards", "backwards"])
+@pytest.mark.parametrize("fill", ["previous", "null"])
+@pytest.mark.parametrize("limit", ["1", "3", "7", "1000"])
+def test_filled_pages_joined_are_every_interval(
+    house: House, direction: str, fill: str, limit: str
+) -> None:
+    """Whatever the limit, each interval between the first and the last candle stands once."""
+    ticks = market(house, 60)
+    by_start = {each["t"]: each for each in candles(ticks, 60)}
+    parameters = {"fill": fill, "limit": limit, "columns": "t,o,h,l,c,v,n"}
+    if direction == "forwards":
+        parameters["from"] = "0"
+    found: list[dict[str, object]] = []
+    while True:
+        page = house.get(PATH, **parameters).json()
+        rows = page["candles"]
+        assert len(rows) <= int(limit)
+        found = [*found, *rows] if direction == "forwards" else [*rows, *found]
+        if page["next"] is None:
+            break
+        parameters["cursor"] = page["next"]
+    starts = sorted(by_start)
+    assert [row["t"] for row in found] == list(range(starts[0], starts[-1] + 1, MINUTE_MS))
+    close = None
+    for row in found:
+        there = by_start.get(int(str(row["t"])))
+        if there is None:
+            price = close if fill == "previous" else None
+            assert row == {"t": row["t"], **dict.fromkeys("ohlc", price), "v": "0", "n": 0}
+        else:
+            assert row == {key: there[key] for key in ("t", "o", "h", "l", "c", "v", "n")}
+            close = there["c"]
+
+
+@pytest.mark.parametrize("session", ["09:15@Asia/Kolkata", "09:30@America/New_York"])
+def test_candles_of_a_session_begin_with_it(house: House, session: str) -> None:
+    """An hour counted from the opening, in the zone's own time, equals the ticks of it."""
+    ticks = market(house, 300, 600_000_000)
+    clock, _, zone = session.partition("@")
+    found = house.get(PATH, timeframe="1h", session=session, **{"from": "0"}).json()["candles"]
+    groups: dict[int, list[Tick]] = {}
+    for tick in trades(ticks):
+        local = datetime.fromtimestamp(tick.time_us // 1_000_000, ZoneInfo(zone))
+        opening = local.replace(hour=int(clock[:2]), minute=int(clock[3:]), second=0)
+        opening_s = round(opening.timestamp())
+        if opening_s * 1_000_000 > tick.time_us:
+            opening_s -= 86_400
+        start = opening_s + (tick.time_us // 1_000_000 - opening_s) // 3600 * 3600
+        groups.setdefault(start * 1000, []).append(tick)
+    assert [each["t"] for each in found] == sorted(groups)
+    assert [each["n"] for each in found] == [len(groups[start]) for start in sorted(groups)]
+    assert {each["t"] % 3_600_000 for each in found} == {
+        int(clock[3:]) * MINUTE_MS if zone == "America/New_York" else 45 * MINUTE_MS
+    }
+
+
+def test_the_formats_hold_the_same_values(house: House) -> None:
+    """JSON, NDJSON, CSV, Parquet, Arrow: one set of decimals."""
+    market(house)
+    rows = house.get(PATH, columns="t,o,v,n").json()["candles"]
+    lines = list(csv.DictReader(io.StringIO(house.get(PATH, columns="t,o,v,n", format="csv").text)))
+    assert [{**line, "t": int(line["t"]), "n": int(line["n"])} for line in lines] == rows
+    assert house.get(PATH, columns="t,o,v,n", format="ndjson").text.count("\n") == len(rows)
+    parquet = pq.read_table(io.BytesIO(house.get(PATH, columns="o,v", format="parquet").content))
+    assert parquet["o"].to_pylist() == [Decimal(row["o"]) for row in rows]
+    stream = house.get(PATH, format="arrow").content
+    arrow = pa.ipc.open_stream(stream).read_all()
+    assert arrow["v"].to_pylist() == [Decimal(row["v"]) for row in rows]
+    chart = house.get(PATH, format="lightweight-charts", fill="null").json()
+    assert [each["time"] * 1000 for each in chart if "open" in each] == [row["t"] for row in rows]
+    influx = house.get(PATH, format="influx").text.splitlines()
+    assert len(influx) == len(rows)
+    assert influx[0].startswith(f"candles,symbol=A/B,timeframe=1m open={rows[0]['o']},high=")
+    assert influx[0].endswith(f"trades={rows[0]['n']}i {rows[0]['t']}000000")
+
+
+def test_accept_chooses_the_format_and_headers_have_the_cursor(house: House) -> None:
+    """What is no JSON says where it goes on."""
+    market(house)
+    first = house.ask(PATH, {"accept": "text/csv"}, limit="5")
+    assert first.headers["content-type"].startswith("text/csv")
+    cursor = first.headers["x-kandle-next"]
+    assert f"cursor={cursor}" in first.headers["link"]
+    assert house.get(PATH, limit="5", cursor=cursor).json()["candles"]
+
+
+def test_local_time_and_sides_add_up(house: House) -> None:
+    """`tz` tells the local time; `adjusted` divides what has no side."""
+    market(house)
+    for row in house.get(PATH, tz="Asia/Kolkata", adjusted="true").json()["candles"]:
+        moment = datetime.fromisoformat(row["time"])
+        assert moment.timestamp() * 1000 == row["t"]
+        assert moment.utcoffset() == ZoneInfo("Asia/Kolkata").utcoffset(moment.replace(tzinfo=None))
+        assert Decimal(row["bv"]) + Decimal(row["sv"]) == Decimal(row["v"])
+
+
+def test_what_a_client_has_is_not_sent_again(house: House) -> None:
+    """304 while nothing changed; a range long over is immutable, one that moves never is."""
+    market(house)
+    old = {"from": "2020-09-01", "to": "2020-09-30"}
+    first = house.get(PATH, **old)
+    assert "immutable" in first.headers["cache-control"]
+    again = house.ask(PATH, {"if-none-match": first.headers["etag"]}, **old)
+    assert (again.status_code, again.content) == (304, b"")
+    for moving in ({}, {"from": "-999999d", "to": "-1000d"}, {"from": "2020-09-01"}):
+        answer = house.get(PATH, **moving)
+        assert answer.headers["cache-control"] == "no-cache"
+    market(house, 201)
+    assert house.ask(PATH, {"if-none-match": first.headers["etag"]}, **old).status_code == 200
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "zstd"])
+def test_large_answers_are_compressed_as_accepted(house: House, encoding: str) -> None:
+    """The same bytes, fewer of them on the way."""
+    market(house)
+    plain = house.ask(PATH, {"accept-encoding": "identity"})
+    small = house.ask(PATH, {"accept-encoding": f"{encoding};q=0.5"})
+    assert small.headers["content-encoding"] == encoding
+    assert int(small.headers["content-length"]) < len(plain.content)
+    assert small.content == plain.content
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value", "told"),
+    [
+        ("session", "25:00@Asia/Kolkata", "session: "),
+        ("session", "09:15@Nowhere/None", "session: "),
+        ("tz", "../../etc/passwd", "tz: "),
+        ("columns", "t,nonsense", "columns: "),
+        ("format", "xml", "format: "),
+        ("fill", "zero", "fill: "),
+        ("adjusted", "yes", "adjusted: "),
+    ],
+)
+def test_bad_forms_are_refused_by_name(house: House, parameter: str, value: str, told: str) -> None:
+    answer = house.get(PATH, **{parameter: value})
+    assert answer.status_code == 400
+    assert answer.json()["detail"].startswith(told)
+
+
+@pytest.mark.parametrize("parameters", [{}, {"from": "0"}])
+@pytest.mark.parametrize("limit", ["3", "50", "1000"])
+def test_pages_of_raw_ticks_joined_are_the_trades(
+    house: House, parameters: dict[str, str], limit: str
+) -> None:
+    """Each trade once in the total order, ties too, forwards and backwards."""
+    ticks = market(house, 120, 400_000)
+    found: list[dict[str, object]] = []
+    asked = {**parameters, "limit": limit}
+    while True:
+        page = house.get("/api/ticks/A/B", **asked).json()
+        found = [*found, *page["ticks"]] if parameters else [*page["ticks"], *found]
+        if page["next"] is None:
+            break
+        asked["cursor"] = page["next"]
+    expected = trades(ticks)
+    assert [row["us"] for row in found] == [tick.time_us for tick in expected]
+    assert [Decimal(str(row["p"])) for row in found] == [tick.decimal_price for tick in expected]
+    assert [row["side"] for row in found] == [(None, "buy", "sell")[t.side] for t in expected]
+
+
+def test_a_cursor_means_the_same_place_while_data_arrives(house: House) -> None:
+    """Two clients page at their own pace; new and late ticks move nobody."""
+    ticks = market(house, 300, 20_000_000)
+    expected = [each["t"] for each in candles(ticks, 60)]
+    pages: dict[str, list[int]] = {"a": [], "b": []}
+    cursors: dict[str, str | None] = {"a": "", "b": ""}
+    last = max(tick.time_us for tick in ticks)
+    for step in range(1_000):
+        client = "a" if step % 3 else "b"
+        cursor = cursors[client]
+        if cursor is None:
+            if cursors["a"] is None and cursors["b"] is None:
+                break
+            continue
+        more = {"cursor": cursor} if cursor else {"to": str(last // 1000 + 1)}
+        answer = house.get(PATH, limit="4", **more).json()
+        pages[client] = [*[row["t"] for row in answer["candles"]], *pages[client]]
+        cursors[client] = answer["next"]
+        new = ticks[step % len(ticks)]._replace(
+            time_us=last + step * 7_000_000 + 60_000_000, sequence=(1 << 40) + step, kind=0
+        )
+        house.take(columns([new._replace(number=0, text="")], "A/B"))
+    assert pages == {"a": expected, "b": expected}

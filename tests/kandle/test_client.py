@@ -1,0 +1,98 @@
+"""The client over a real server and real stores: pages followed, values exact, errors told."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import polars as pl
+import pytest
+import redis
+import uvicorn
+
+from kandle.client import AsyncKandle, Candle, Kandle, KandleError
+from shared.stores.postgres import Postgres
+from tests.functions.history_query.conftest import House
+from tests.functions.history_query.market import Tick, candles, columns, generated, trades
+
+
+@pytest.fixture
+def served(database: str, valkey: redis.Redis) -> Iterator[tuple[str, list[Tick]]]:
+    """The address of the API, and the ticks it knows of."""
+    postgres = Postgres(database, size=4)
+    house = House(postgres, valkey)
+    ticks = [t._replace(source="u", price_scale=2) for t in generated(5, 600, 20_000_000)]
+    house.take(columns(sorted(ticks), "XRP/ETH"))
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        server = uvicorn.Server(uvicorn.Config(house.app, log_level="warning", lifespan="off"))
+        thread = threading.Thread(target=server.run, args=([listener],))
+        thread.start()
+        while not server.started:
+            time.sleep(0.01)
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}", ticks
+        server.should_exit = True
+        thread.join()
+    postgres.close()
+
+
+def test_candles_are_followed_to_the_end_of_the_range(served: tuple[str, list[Tick]]) -> None:
+    """Forwards from a start, or the newest; as the ticks define them."""
+    url, ticks = served
+    expected = [(each["t"], Decimal(each["c"])) for each in candles(ticks, 60)]
+
+    def short(found: list[Candle]) -> list[tuple[int, Decimal | None]]:
+        return [(round(each.time.timestamp() * 1000), each.close) for each in found]
+
+    with Kandle(url) as kandle:
+        whole = list(kandle.candles("XRP/ETH", start=datetime(2020, 1, 1, tzinfo=UTC)))
+        assert short(whole) == expected
+        assert short(list(kandle.candles("XRP/ETH", limit=7))) == expected[-7:]
+        assert kandle.symbols() == ["XRP/ETH"]
+        assert kandle.latest("XRP/ETH").price == trades(ticks)[-1].decimal_price
+        assert [each.price for each in kandle.ticks("XRP/ETH", start=0)] == [
+            tick.decimal_price for tick in trades(ticks)
+        ]
+
+
+def test_frames_hold_exact_decimals(
+    served: tuple[str, list[Tick]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Several pages become one frame."""
+    url, ticks = served
+    monkeypatch.setattr("kandle.client.PAGE", 100)
+    with Kandle(url) as kandle:
+        frame = kandle.candles_frame("XRP/ETH", start=0)
+        newest = kandle.ticks_frame("XRP/ETH", limit=250)
+    assert frame["c"].to_list() == [Decimal(each["c"]) for each in candles(ticks, 60)]
+    assert frame["t"].dtype == pl.Datetime("ms", "UTC")
+    assert newest["p"].to_list() == [tick.decimal_price for tick in trades(ticks)[-250:]]
+
+
+def test_the_asynchronous_client_reads_the_same(served: tuple[str, list[Tick]]) -> None:
+    url, _ = served
+
+    async def read() -> list[Candle]:
+        async with AsyncKandle(url) as kandle:
+            assert (await kandle.symbols()) == ["XRP/ETH"]
+            assert (await kandle.latest("XRP/ETH")).symbol == "XRP/ETH"
+            assert [each async for each in kandle.ticks("XRP/ETH", limit=3)]
+            return [each async for each in kandle.candles("XRP/ETH", start=0)]
+
+    with Kandle(url) as kandle:
+        assert asyncio.run(read()) == list(kandle.candles("XRP/ETH", start=0))
+
+
+def test_refusals_name_the_parameter(served: tuple[str, list[Tick]]) -> None:
+    url, _ = served
+    with Kandle(url) as kandle:
+        with pytest.raises(KandleError, match="timeframe") as caught:
+            list(kandle.candles("XRP/ETH", "7x"))
+        assert caught.value.status == 400
+        with pytest.raises(KandleError, match="404"):
+            kandle.latest("NONE")

@@ -1,0 +1,100 @@
+"""Candles go to the lake and out of Postgres; corrections win wherever they are."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from decimal import Decimal
+
+import redis
+
+from functions.history_query.kept import KeptCandles, Wanted
+from shared.candle import Candle
+from shared.lake.candle_days import copy_candles
+from shared.lake.retention import Terms, drop_candles
+from shared.timeframes import Timeframe
+from tests.shared.lake.house import House
+
+DAY_US = 86_400_000_000
+START_US = 19_000 * DAY_US
+MINUTE = Timeframe.parse("1m")
+
+
+def candle(symbol: str, timeframe: str, start_us: int, revision: int = 1) -> Candle:
+    price = Decimal(start_us // 60_000_000 % 1_000 + revision) / 100
+    return Candle(
+        symbol,
+        timeframe,
+        start_us,
+        price,
+        price,
+        price,
+        price,
+        Decimal(3),
+        price * 3,
+        2,
+        Decimal(1),
+        Decimal(2),
+        start_us,
+        start_us + 1,
+        closed=True,
+        revision=revision,
+    )
+
+
+def minutes(symbol: str) -> list[Candle]:
+    """Two days with a hole, and what begins on the third."""
+    return [candle(symbol, "1m", START_US + n * 60_000_000) for n in range(0, 2_900, 7)]
+
+
+def everything(house: House, valkey: redis.Redis, *, newest: bool = False) -> list[Candle]:
+    kept = KeptCandles(house.postgres, valkey, 1, house.cold)
+    wanted = Wanted(house.symbol, MINUTE, START_US, START_US + 4 * DAY_US, newest)
+    found = [each for batch in kept.batches(wanted, 100) for each in batch]
+    return found[::-1] if newest else found
+
+
+def settle(house: House) -> None:
+    while copy_candles(
+        house.postgres, house.store, house.cold, time.time_ns() // 1000, settled_s=0
+    ):
+        pass
+    house.age()
+
+
+def drop(house: House) -> int:
+    now_us = time.time_ns() // 1000
+    return drop_candles(house.postgres, house.store, house.cold, Terms(), now_us)
+
+
+def test_days_of_candles_move_to_the_lake(lake: House, valkey: redis.Redis) -> None:
+    """What one query reads is the same before and after; the longest timeframe stays."""
+    candles = minutes(lake.symbol)
+    day = [candle(lake.symbol, "1d", START_US + n * DAY_US) for n in range(3)]
+    lake.writer.candles("c1", [*candles, *day])
+    assert everything(lake, valkey) == candles
+    assert drop(lake) == 0  # no file yet
+    settle(lake)
+    assert drop(lake) == len(candles)
+    assert lake.sql("SELECT timeframe, count(*) FROM candles GROUP BY 1") == [("1d", 3)]
+    assert everything(lake, valkey) == candles
+    assert everything(lake, valkey, newest=True) == candles
+
+
+def test_a_correction_of_a_cold_candle_wins(lake: House, valkey: redis.Redis) -> None:
+    """From Postgres at once, from the new file later; an older revision never."""
+    candles = minutes(lake.symbol)
+    day = [candle(lake.symbol, "1d", START_US + n * DAY_US) for n in range(3)]
+    lake.writer.candles("c1", [*candles, *day])
+    settle(lake)
+    drop(lake)
+    better = [replace(candles[5], revision=9, close=Decimal("77.5"))]
+    worse = [replace(candles[6], revision=0, close=Decimal("66.6"))]
+    new = [candle(lake.symbol, "1m", START_US + 60_000_000)]
+    lake.writer.candles("c2", [*better, *worse, *new])
+    expected = sorted([*candles[:5], *better, *candles[6:], *new], key=lambda each: each.start_us)
+    assert everything(lake, valkey) == expected
+    settle(lake)
+    assert everything(lake, valkey) == expected
+    assert drop(lake) == 3
+    assert everything(lake, valkey) == expected
