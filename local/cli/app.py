@@ -21,26 +21,6 @@ from local.cli import (
     up,
     watch,
 )
-    candles,
-    demo,
-    dlq,
-    env,
-<<<<<<< HEAD
-    patterns,
-    rejects,
-    replay,
-    simulate,
-=======
-    rejects,
-    replay,
-    retention,
-    simulate,
-    snapshot,
->>>>>>> cffc683 (History API: formats, gaps filled, sessions, local time, raw ticks, validators and compression; kandle.client; kandle snapshot and retention)
-    status,
-    up,
-    watch,
-)
 
 app = typer.Typer(
     name="kandle",
