@@ -29,13 +29,35 @@ $(STAMP): pyproject.toml uv.lock $(if $(findstring .uv/,$(UV)),.uv/bin/uv)
 
 setup: $(STAMP) ## create the environment from the lock file
 
-demo: $(STAMP) ## run the whole pipeline here with simulated ticks (SECONDS=60 to end by itself)
+# The dashboard's page. Node.js comes as a wheel; npm installs what dashboard/package-lock.json says.
+PAGE := functions/live_feed/dashboard/index.html
+NODE := PATH="$(CURDIR)/.venv/bin:$$PATH" NPM_CONFIG_UPDATE_NOTIFIER=false
+PAGE_SOURCES := $(wildcard dashboard/*.json dashboard/*.html dashboard/*.ts dashboard/src/*)
+
+dashboard/node_modules/.kandle-setup: $(STAMP) dashboard/package.json dashboard/package-lock.json
+	@cd dashboard && $(NODE) npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+$(PAGE): dashboard/node_modules/.kandle-setup $(PAGE_SOURCES)
+	@echo "building the dashboard"
+	@cd dashboard && $(NODE) npm run --silent build -- --logLevel warn
+
+dashboard: $(PAGE) ## build the dashboard's page (needs the npm registry once)
+
+# Everything but the page runs without it, so a failure is told and not the end.
+page-if-possible: $(STAMP)
+	@$(MAKE) --no-print-directory dashboard || echo "the dashboard was not built (the npm registry is needed once): everything else runs; try again with 'make dashboard'"
+
+demo: page-if-possible ## run the whole pipeline here with simulated ticks (SECONDS=60 to end by itself)
 	@$(RUN) kandle demo $(if $(SECONDS),--seconds $(SECONDS)) $(ARGS)
 
-test: $(STAMP) ## run every test, over real servers
+test: page-if-possible ## run every test, over real servers
 	@$(RUN) pytest $(ARGS)
 
-check: lint types proto-check test ## what CI runs: lint, types, generated code, tests
+check: lint types proto-check dashboard-test test ## what CI runs: lint, types, generated code, tests
+
+dashboard-test: $(PAGE) ## types and unit tests of the dashboard
+	@cd dashboard && $(NODE) npm run --silent check && $(NODE) npm run --silent test
 
 lint: $(STAMP) ## ruff: style, imports, likely bugs, formatting
 	@$(RUN) ruff check .
@@ -57,7 +79,8 @@ bench: $(STAMP) ## measure on this machine: broker, codecs, kernel
 	@$(RUN) python -m benchmarks $(ARGS)
 
 clean: ## remove environment, caches and local data
+	rm -rf functions/live_feed/dashboard dashboard/node_modules
 	rm -rf .venv .uv .kandle .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help setup demo test check lint types proto proto-check chaos bench clean
+.PHONY: help setup dashboard page-if-possible dashboard-test demo test check lint types proto proto-check chaos bench clean

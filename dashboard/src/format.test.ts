@@ -1,0 +1,26 @@
+import { describe, expect, it } from "vitest";
+
+import { change, decimal, decimals, price, span } from "./format";
+
+describe("numbers for people", () => {
+  it("keep every digit of a decimal text", () => {
+    expect(decimal("61845.680000000001")).toBe("61 845.680000000001");
+    expect(decimal("123456789012345678901234567890")).toBe("123 456 789 012 345 678 901 234 567 890");
+    expect(decimal("0.001")).toBe("0.001");
+  });
+
+  it("pad prices to the market's decimals, and cut none", () => {
+    expect(price("100.1", 2)).toBe("100.10");
+    expect(price("100", 2)).toBe("100.00");
+    expect(price("100.123", 2)).toBe("100.123");
+    expect(price("100", 0)).toBe("100");
+  });
+
+  it("say changes and spans", () => {
+    expect(change(101, 100)).toBe("+1.00 %");
+    expect(change(99, 100)).toBe("−1.00 %");
+    expect(change(99, undefined)).toBe("–");
+    expect([decimals("1.250"), decimals("7")]).toEqual([3, 0]);
+    expect([span(1_400), span(300_000), span(7_200_000 * 2)]).toEqual(["1 s", "5 min", "4 h"]);
+  });
+});

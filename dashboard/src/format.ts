@@ -1,0 +1,52 @@
+/** Numbers and times as people read them. Exact texts stay texts until they are drawn. */
+
+const clock = new Intl.DateTimeFormat(undefined, {
+  hour: "2-digit",
+  minute: "2-digit",
+  second: "2-digit",
+  hour12: false,
+  timeZone: "UTC",
+});
+
+/** A decimal text with thousands separated, its digits as they came. */
+export function decimal(text: string): string {
+  const [whole = "0", fraction] = text.split(".");
+  const grouped = whole.replace(/\B(?=(\d{3})+(?!\d))/g, " ");
+  return fraction === undefined ? grouped : `${grouped}.${fraction}`;
+}
+
+/** A decimal text with at least as many decimals as the market's finest price had. */
+export function price(text: string, decimals: number): string {
+  const [whole = "0", fraction = ""] = text.split(".");
+  return decimal(decimals > 0 ? `${whole}.${fraction.padEnd(decimals, "0")}` : whole);
+}
+
+/** How many decimals a text has. */
+export function decimals(text: string): number {
+  return text.split(".")[1]?.length ?? 0;
+}
+
+/** `+1.25 %`, or a dash where there is nothing to compare with. */
+export function change(now: number, before: number | undefined): string {
+  if (!before) return "–";
+  const percent = (now / before - 1) * 100;
+  return `${percent >= 0 ? "+" : "−"}${Math.abs(percent).toFixed(2)} %`;
+}
+
+/** Time of day, UTC. */
+export function time(ms: number): string {
+  return clock.format(ms);
+}
+
+/** `12 s`, `3 min`, `5 h`. */
+export function span(ms: number): string {
+  const seconds = Math.max(0, Math.round(ms / 1000));
+  if (seconds < 120) return `${seconds} s`;
+  const minutes = Math.round(seconds / 60);
+  return minutes < 120 ? `${minutes} min` : `${Math.round(minutes / 60)} h`;
+}
+
+/** A large number in short: 1.2 k, 3.4 M. */
+export function short(value: number): string {
+  return new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 2 }).format(value);
+}

@@ -1,0 +1,69 @@
+/** The history API, as far as the page needs it. */
+
+import type { Candle } from "./candles";
+import type { Pattern } from "./live";
+
+export interface Latest {
+  symbol: string;
+  price: string | null;
+  t: number | null;
+  bid?: string | null;
+  ask?: string | null;
+  spread?: string | null;
+}
+
+export interface FeedSymbol {
+  feed: string;
+  instrument: string;
+  state: string;
+}
+
+/** The newest candles, or the newest before a time, oldest first. */
+export async function candles(
+  symbol: string,
+  timeframe: string,
+  limit: number,
+  before?: number,
+): Promise<Candle[]> {
+  const query = new URLSearchParams({ timeframe, limit: String(limit) });
+  if (before !== undefined) query.set("to", String(before));
+  const found = await json<{ candles: Candle[] }>(`/api/candles/${path(symbol)}?${query}`);
+  return found?.candles ?? [];
+}
+
+/** The latest trade and quote of every symbol. */
+export async function latest(): Promise<Latest[]> {
+  return (await json<Latest[]>("/api/latest")) ?? [];
+}
+
+/** Patterns of a symbol and timeframe, the newest. None where the API has no patterns. */
+export async function patterns(symbol: string, timeframe: string): Promise<Pattern[]> {
+  const query = new URLSearchParams({ timeframe, limit: "200" });
+  const found = await json<{ patterns: Pattern[] }>(`/api/patterns/${path(symbol)}?${query}`);
+  return found?.patterns ?? [];
+}
+
+/** State of each symbol's feed. None where no exchange is connected. */
+export async function feeds(): Promise<FeedSymbol[]> {
+  const found = await json<{ feed: string; symbols: { instrument: string; state: string }[] }[]>(
+    "/api/feeds",
+  );
+  return (found ?? []).flatMap(({ feed, symbols }) =>
+    symbols.map(({ instrument, state }) => ({ feed, instrument, state })),
+  );
+}
+
+/** The answer, or undefined where there is nothing of the kind. Throws while a store is away. */
+async function json<T>(url: string): Promise<T | undefined> {
+  for (let attempt = 0; ; attempt += 1) {
+    const answer = await fetch(url, { headers: { accept: "application/json" } });
+    if (answer.ok) return (await answer.json()) as T;
+    if (answer.status < 500) return undefined;
+    if (attempt === 4) throw new Error(`${url}: ${answer.status}`);
+    await new Promise((done) => setTimeout(done, 250 * 2 ** attempt * (0.5 + Math.random() / 2)));
+  }
+}
+
+function path(symbol: string): string {
+  return symbol.split("/").map(encodeURIComponent).join("/");
+}

@@ -1,0 +1,129 @@
+import { createServer } from "node:http";
+import { createHash } from "node:crypto";
+import type { AddressInfo, Socket } from "node:net";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+
+import { Live, type State, type Tick, type Watch } from "./live";
+
+/** A WebSocket server as small as the protocol allows: texts under 64 KiB, no extensions. */
+class Server {
+  readonly requests: Record<string, unknown>[] = [];
+  private socket: Socket | undefined;
+  private readonly http = createServer();
+
+  async listen(port = 0): Promise<number> {
+    this.http.on("upgrade", ({ headers }, socket) => {
+      const accept = createHash("sha1")
+        .update(`${headers["sec-websocket-key"]}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`)
+        .digest("base64");
+      socket.write(`HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`);
+      socket.on("data", (data: Buffer) => this.take(data));
+      socket.on("error", () => undefined);
+      this.socket = socket as Socket;
+    });
+    await new Promise<void>((done) => this.http.listen(port, "127.0.0.1", done));
+    return (this.http.address() as AddressInfo).port;
+  }
+
+  say(frame: object): void {
+    const text = Buffer.from(JSON.stringify(frame));
+    const head = text.length < 126 ? Buffer.from([0x81, text.length]) : Buffer.from([0x81, 126, text.length >> 8, text.length & 255]);
+    this.socket?.write(Buffer.concat([head, text]));
+  }
+
+  cut(): void {
+    this.socket?.destroy();
+  }
+
+  async close(): Promise<void> {
+    this.cut();
+    await new Promise((done) => this.http.close(done));
+  }
+
+  /** The next request that is no ping. */
+  async asked(): Promise<Record<string, unknown>> {
+    for (;;) {
+      const request = this.requests.shift();
+      if (request && request.op !== "ping") return request;
+      await new Promise((done) => setTimeout(done, 5));
+    }
+  }
+
+  private take(data: Buffer): void {
+    for (let at = 0; at + 6 <= data.length; ) {
+      const opcode = data[at]! & 15;
+      let length = data[at + 1]! & 127;
+      let mask = at + 2;
+      if (length === 126) [length, mask] = [data.readUInt16BE(at + 2), at + 4];
+      const text = data.subarray(mask + 4, mask + 4 + length).map((byte, n) => byte ^ data[mask + (n % 4)]!);
+      if (opcode === 1) this.requests.push(JSON.parse(Buffer.from(text).toString()) as Record<string, unknown>);
+      at = mask + 4 + length;
+    }
+  }
+}
+
+const tick = (price: string): Partial<Tick> => ({ symbol: "A", price });
+
+describe.skipIf(typeof WebSocket === "undefined")("the live feed after a cut", () => {
+  let server: Server;
+  let live: Live;
+  let prices: string[];
+  let states: State[];
+  let missed: number;
+
+  beforeEach(async () => {
+    server = new Server();
+    const port = await server.listen();
+    [prices, states, missed] = [[], [], 0];
+    const watch: Watch = {
+      tick: ({ price }) => prices.push(price),
+      candle: () => undefined,
+      pattern: () => undefined,
+      missed: () => { missed += 1; },
+      state: (state) => states.push(state),
+      latency: () => undefined,
+    };
+    Object.assign(globalThis, {
+      window: { setTimeout, clearTimeout, setInterval: () => 0, addEventListener: () => undefined },
+    });
+    live = new Live(`ws://127.0.0.1:${port}/ws`, watch);
+    live.subscribe("ticks:A");
+    live.start();
+    await server.asked();
+    server.say({ type: "subscribed", channels: ["ticks:A"], seq: 4, stream: "s1", replayed: false });
+    server.say({ type: "snapshot", seq: 4, items: [] });
+    server.say({ type: "update", channel: "ticks:A", seq: 7, data: tick("7") });
+    await until(() => prices.length === 1);
+  });
+
+  afterEach(() => server.close());
+
+  it("asks for what came behind the last message it saw", async () => {
+    server.cut();
+    expect(await server.asked()).toMatchObject({ op: "subscribe", channels: ["ticks:A"], from_seq: 7, stream: "s1" });
+    server.say({ type: "subscribed", channels: ["ticks:A"], seq: 9, stream: "s1", replayed: true });
+    server.say({ type: "update", channel: "ticks:A", seq: 8, data: tick("8") });
+    await until(() => prices.length === 2);
+    expect(prices).toEqual(["7", "8"]);
+    expect(missed).toBe(0);
+    expect(states).toContain("reconnecting");
+    expect(states.at(-1)).toBe("live");
+  });
+
+  it("says when something was missed for good", async () => {
+    server.cut();
+    await server.asked();
+    server.say({ type: "subscribed", channels: ["ticks:A"], seq: 2, stream: "s2", replayed: false });
+    server.say({ type: "snapshot", seq: 2, items: [] });
+    await until(() => missed === 1);
+    server.cut();
+    expect(await server.asked()).toMatchObject({ from_seq: 2, stream: "s2" });
+  });
+});
+
+async function until(holds: () => boolean): Promise<void> {
+  for (let n = 0; !holds(); n += 1) {
+    if (n > 1000) throw new Error("never came");
+    await new Promise((done) => setTimeout(done, 5));
+  }
+}

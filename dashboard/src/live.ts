@@ -1,0 +1,188 @@
+/** The live feed over WebSocket: subscribed once, resumed after every cut where it left off. */
+
+import type { Candle } from "./candles";
+
+export interface Tick {
+  symbol: string;
+  price: string;
+  size: string;
+  t: number;
+  side: "buy" | "sell" | null;
+  trade_id: string | null;
+  received: number;
+}
+
+export interface LiveCandle extends Candle {
+  symbol: string;
+  timeframe: string;
+}
+
+export interface Pattern {
+  id: string;
+  symbol: string;
+  timeframe: string;
+  pattern_type: string;
+  kind: string;
+  direction: number;
+  confidence: number;
+  level: string;
+  trigger_price: string;
+  t: number;
+  status: "active" | "retracted";
+  revision: number;
+}
+
+export type State = "connecting" | "live" | "reconnecting";
+
+export interface Watch {
+  tick(tick: Tick): void;
+  candle(candle: LiveCandle): void;
+  pattern(pattern: Pattern): void;
+  /** Something was missed for good: everything that is shown has to be loaded anew. */
+  missed(): void;
+  state(state: State, retryInMs?: number): void;
+  /** Round trip of a ping, milliseconds. */
+  latency(ms: number): void;
+}
+
+interface Frame {
+  type: string;
+  channel?: string;
+  seq?: number;
+  stream?: string;
+  replayed?: boolean;
+  data?: unknown;
+  items?: { channel: string; seq: number; data: unknown }[];
+  retry_ms?: number;
+  code?: string;
+  msg?: string;
+}
+
+const PING_EVERY_MS = 2_000;
+const SILENT_MS = 7_000;
+const FIRST_WAIT_MS = 250;
+const LONGEST_WAIT_MS = 8_000;
+
+export class Live {
+  private socket: WebSocket | undefined;
+  private readonly wanted = new Set<string>();
+  private seq: number | undefined;
+  private stream = "";
+  private cuts = 0;
+  private heard = 0;
+  private pinged = 0;
+  private timer: number | undefined;
+
+  constructor(
+    private readonly url: string,
+    private readonly watch: Watch,
+  ) {}
+
+  /** Connect, and stay connected. */
+  start(): void {
+    this.connect();
+    window.setInterval(() => this.tend(), PING_EVERY_MS);
+    window.addEventListener("online", () => this.again(0));
+  }
+
+  /** Ask for further channels; the answer begins with their present state. */
+  subscribe(...channels: string[]): void {
+    const fresh = channels.filter((each) => !this.wanted.has(each));
+    for (const each of fresh) this.wanted.add(each);
+    if (fresh.length) this.send({ op: "subscribe", channels: fresh });
+  }
+
+  unsubscribe(...channels: string[]): void {
+    const known = channels.filter((each) => this.wanted.delete(each));
+    if (known.length) this.send({ op: "unsubscribe", channels: known });
+  }
+
+  private connect(): void {
+    this.watch.state(this.cuts ? "reconnecting" : "connecting");
+    const socket = new WebSocket(this.url);
+    this.socket = socket;
+    this.heard = Date.now();
+    socket.onopen = () => {
+      this.heard = Date.now();
+      if (this.wanted.size) {
+        const place = this.seq === undefined ? {} : { from_seq: this.seq, stream: this.stream };
+        this.send({ op: "subscribe", channels: [...this.wanted], ...place });
+      }
+      this.ping();
+    };
+    socket.onmessage = (message) => this.take(JSON.parse(message.data as string) as Frame);
+    socket.onclose = () => {
+      if (this.socket === socket) this.again();
+    };
+  }
+
+  /** Connect again after a while: longer each time, and not with everybody else at once. */
+  private again(waitMs?: number): void {
+    if (this.socket?.readyState === WebSocket.OPEN && waitMs === 0) return;
+    window.clearTimeout(this.timer);
+    const longest = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** this.cuts);
+    const wait = waitMs ?? longest * (0.5 + Math.random() / 2);
+    this.cuts += 1;
+    this.watch.state("reconnecting", wait);
+    this.timer = window.setTimeout(() => this.connect(), wait);
+  }
+
+  private tend(): void {
+    if (this.socket?.readyState !== WebSocket.OPEN) return;
+    if (Date.now() - this.heard > SILENT_MS) {
+      // A connection that carries nothing is none, whatever the browser believes.
+      const silent = this.socket;
+      this.socket = undefined;
+      silent.close();
+      this.again();
+      return;
+    }
+    this.ping();
+  }
+
+  private ping(): void {
+    this.pinged = performance.now();
+    this.send({ op: "ping" });
+  }
+
+  private send(request: object): void {
+    if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(request));
+  }
+
+  private take(frame: Frame): void {
+    this.heard = Date.now();
+    switch (frame.type) {
+      case "update":
+        this.seq = Math.max(this.seq ?? 0, frame.seq ?? 0);
+        this.give(frame.channel!, frame.data);
+        break;
+      case "snapshot":
+        for (const item of frame.items ?? []) this.give(item.channel, item.data, true);
+        this.seq = Math.max(this.seq ?? 0, frame.seq ?? 0);
+        break;
+      case "subscribed": {
+        const resumed = this.cuts > 0;
+        const other = this.stream !== "" && this.stream !== frame.stream;
+        if (other) this.seq = undefined;
+        this.stream = frame.stream ?? "";
+        this.cuts = 0;
+        this.watch.state("live");
+        if (resumed && frame.replayed === false) this.watch.missed();
+        break;
+      }
+      case "pong":
+        this.watch.latency(performance.now() - this.pinged);
+        break;
+      case "error":
+        console.warn(`live feed: ${frame.code}: ${frame.msg}`);
+        break;
+    }
+  }
+
+  private give(channel: string, data: unknown, known = false): void {
+    if (channel.startsWith("ticks:")) {
+      if (!known) this.watch.tick(data as Tick);
+    } else if (channel.startsWith("candles:")) this.watch.candle(data as LiveCandle);
+    else if (channel.startsWith("patterns:")) this.watch.pattern(data as Pattern);
+  }
+}

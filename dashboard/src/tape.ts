@@ -1,0 +1,42 @@
+/** The last trades of the chosen symbol, newest first. */
+
+import { decimal, price, time } from "./format";
+import type { Tick } from "./live";
+
+const ROWS = 60;
+
+export class Tape {
+  private rows: Tick[] = [];
+  private stale = true;
+  private readonly body: HTMLTableSectionElement;
+
+  constructor(box: HTMLElement) {
+    box.innerHTML = "<table><thead><tr><th>Time</th><th>Price</th><th>Size</th></tr></thead><tbody></tbody></table>";
+    this.body = box.querySelector("tbody")!;
+  }
+
+  clear(): void {
+    this.rows = [];
+    this.stale = true;
+  }
+
+  add(tick: Tick): void {
+    this.rows = [tick, ...this.rows].slice(0, ROWS);
+    this.stale = true;
+  }
+
+  /** Draw what has changed; called once a frame. */
+  paint(decimals: number): void {
+    if (!this.stale) return;
+    this.stale = false;
+    this.body.replaceChildren(
+      ...this.rows.map((tick) => {
+        const row = document.createElement("tr");
+        const cells = [time(tick.t), price(tick.price, decimals), decimal(tick.size)];
+        for (const text of cells) row.insertCell().textContent = text;
+        if (tick.side) row.cells[1]!.className = tick.side === "buy" ? "up" : "down";
+        return row;
+      }),
+    );
+  }
+}
