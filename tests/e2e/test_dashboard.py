@@ -1,0 +1,160 @@
+"""The dashboard in a real browser, against a running Kandle."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from local.instance import Instance
+from tests.e2e.client import candles, eventually, fresh_symbol
+from tests.e2e.test_live import post
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+SHOWN = ("t", "o", "h", "l", "c", "v", "n", "revision", "closed")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    if CHROMIUM is None:
+        pytest.skip("no chromium on PATH: install the system's package")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser, pipeline: dict[str, str]) -> Iterator[Page]:
+    """A page on the dashboard; what it writes to its console as an error fails the test."""
+    if "dashboard was not built" in httpx.get(pipeline["LIVE_URL"]).text:
+        pytest.skip("the dashboard was not built: make dashboard")
+    context = browser.new_context(viewport={"width": 1400, "height": 850})
+    page = context.new_page()
+    problems: list[str] = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    yield page
+    context.close()
+    assert not problems
+
+
+def state(page: Page) -> dict[str, Any]:
+    found: dict[str, Any] = page.evaluate("window.kandle.state()")
+    return found
+
+
+def shown(
+    page: Page, holds: Callable[[dict[str, Any]], bool], seconds: float = 30
+) -> dict[str, Any]:
+    """What the page shows, once it holds."""
+    deadline = time.monotonic() + seconds
+    while not holds(found := state(page)):
+        assert time.monotonic() < deadline, found
+        page.wait_for_timeout(50)
+    return found
+
+
+def test_the_seam_between_history_and_live_is_exact(page: Page, pipeline: dict[str, str]) -> None:
+    """History, then ticks while the page is open: the chart's candles are the API's, each once."""
+    symbol = fresh_symbol("SEAM")
+    start_ms = 1_700_000_040_000
+    for minute in range(30):
+        post(pipeline, f"{symbol},{100 + minute}.5,1,{start_ms + minute * 60_000},buy,{minute}")
+    eventually(lambda: len(candles(pipeline["API_URL"], symbol)), lambda n: n == 30)
+    page.goto(f"{pipeline['LIVE_URL']}/#{symbol}/1m")
+    for n in range(40):
+        time_ms = start_ms + 29 * 60_000 + n * 15_000
+        post(pipeline, f"{symbol},{200 + n}.25,2,{time_ms},sell,{1000 + n}")
+    found = shown(page, lambda it: bool(it["candles"]) and it["candles"][-1]["c"] == "239.25")
+    known = candles(pipeline["API_URL"], symbol)
+    assert [[c[k] for k in SHOWN] for c in found["candles"]] == [
+        [c[k] for k in SHOWN] for c in known
+    ]
+    assert [bar["time"] * 1000 for bar in found["drawn"]] == [c["t"] for c in known]
+    assert [bar["close"] for bar in found["drawn"]] == [float(c["c"]) for c in known]
+
+
+def test_a_late_tick_corrects_a_drawn_candle(page: Page, pipeline: dict[str, str]) -> None:
+    """The closed candle changes where it stands, and is marked as corrected."""
+    symbol = fresh_symbol("CORRECT")
+    start_ms = 1_700_000_040_000
+    for minute in range(5):
+        post(pipeline, f"{symbol},{10 + minute},1,{start_ms + minute * 60_000}")
+    page.goto(f"{pipeline['LIVE_URL']}/#{symbol}/1m")
+    shown(page, lambda it: len(it["candles"]) == 5 and it["candles"][1]["closed"])
+    post(pipeline, f"{symbol},99,1,{start_ms + 60_000 + 30_000}")
+    found = shown(page, lambda it: it["candles"][1]["h"] == "99")
+    assert found["corrected"] == [start_ms + 60_000]
+    assert found["drawn"][1]["high"] == 99
+    assert len(found["drawn"]) == 5
+
+
+def test_the_page_survives_a_restart_of_live_feed(page: Page, pipeline: dict[str, str]) -> None:
+    """It says that it reconnects, does so by itself, and has missed nothing."""
+    symbol = fresh_symbol("RESTART")
+    start_ms = 1_700_000_040_000
+    post(pipeline, f"{symbol},1,1,{start_ms}")
+    page.goto(f"{pipeline['LIVE_URL']}/#{symbol}/1m")
+    shown(page, lambda it: len(it["candles"]) == 1)
+    pill = page.locator("#connection")
+    pill.filter(has_text="live").wait_for()
+    (process,) = [
+        each.pid
+        for each in Instance.load(Path(pipeline["DATA_DIR"])).components
+        if each.name == "live-feed"
+    ]
+    assert process is not None
+    os.kill(process, signal.SIGKILL)
+    pill.filter(has_text="reconnecting").wait_for()
+    for minute in range(1, 4):
+        post(pipeline, f"{symbol},{minute + 1},1,{start_ms + minute * 60_000}")
+    found = shown(page, lambda it: len(it["candles"]) == 4, 60)
+    assert [c["c"] for c in found["candles"]] == ["1", "2", "3", "4"]
+    pill.filter(has_text="live").wait_for()
+
+
+def test_symbols_timeframes_and_search_by_keyboard(page: Page, pipeline: dict[str, str]) -> None:
+    """Arrows walk the cards, digits change the timeframe, / searches."""
+    prefix = fresh_symbol("KEYS")
+    names = [f"{prefix}-{letter}" for letter in "AB"]
+    for name in names:
+        post(pipeline, f"{name},5,1,1700000040000", f"{name},6,1,1700000400000")
+    eventually(lambda: candles(pipeline["API_URL"], names[1], "5m"), lambda found: len(found) == 2)
+    page.goto(f"{pipeline['LIVE_URL']}/#{names[0]}/1m")
+    shown(page, lambda it: it["symbol"] == names[0] and len(it["candles"]) == 2)
+    page.keyboard.press("/")
+    page.keyboard.type(prefix.lower())
+    assert page.locator(".card:visible").count() == 2
+    page.locator("#search").blur()
+    page.keyboard.press("ArrowDown")
+    shown(page, lambda it: it["symbol"] == names[1] and len(it["candles"]) == 2)
+    page.keyboard.press("2")
+    found = shown(page, lambda it: it["timeframe"] == "5m" and len(it["candles"]) == 2)
+    assert [c["c"] for c in found["candles"]] == ["5", "6"]
+    assert page.get_by_role("radio", name="5m", exact=True).get_attribute("aria-checked") == "true"
+
+
+@pytest.mark.parametrize(("width", "height"), [(1400, 850), (1000, 700), (390, 844)])
+def test_nothing_stands_outside_the_window(
+    page: Page, pipeline: dict[str, str], width: int, height: int
+) -> None:
+    """On a desktop, a tablet and a phone: no sideways scrolling, chart and cards in view."""
+    symbol = fresh_symbol("SIZE")
+    post(pipeline, f"{symbol},5,1,1700000040000")
+    page.set_viewport_size({"width": width, "height": height})
+    page.goto(f"{pipeline['LIVE_URL']}/#{symbol}/1m")
+    shown(page, lambda it: len(it["candles"]) == 1)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.evaluate("document.documentElement.scrollHeight") <= height
+    box = page.locator("#chart").bounding_box()
+    assert box is not None
+    assert box["height"] > 200
+    assert box["y"] + box["height"] <= height
