@@ -120,6 +120,21 @@ def test_applied_markers_outlive_every_redelivery() -> None:
     assert int(match[1]) >= 2 * chain
 
 
+def test_an_outage_of_ten_minutes_brings_no_dead_letter() -> None:
+    """Even where every attempt fails at once, the waits alone are three times as long.
+
+    And the channel holds what comes meanwhile: events stay for days.
+    """
+    for trigger in documents("Trigger"):
+        delivery = trigger["spec"]["delivery"]
+        waits = redelivery_span_s({**delivery, "timeout": "PT0S"})
+        assert waits >= 3 * 600, trigger["metadata"]["name"]
+    (channel,) = documents("ConfigMap")
+    template = yaml.safe_load(channel["data"]["channel-template-spec"])["spec"]
+    assert template["stream"]["config"]["maxAge"] == "168h"
+    assert template["stream"]["config"]["discard"] == "New"
+
+
 def test_every_setting_is_in_the_table() -> None:
     """docs/configuration.md names each environment variable that the code reads, and no other."""
     table = (ROOT / "docs" / "configuration.md").read_text()

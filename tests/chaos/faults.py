@@ -58,6 +58,23 @@ class Faults:
             self._deck = self._random.sample(self.targets, len(self.targets))
         return self._kill(self._deck.pop())
 
+    def replace(self, name: str) -> str:
+        """Ask a process to end, as a rollout does, and wait until a new one serves."""
+        old = self._running(name)
+        assert old is not None, f"{name} does not run"
+        old.send_signal(signal.SIGTERM)
+        deadline = time.monotonic() + 90
+        while not self._serves(name, old.pid):
+            assert time.monotonic() < deadline, f"{name} did not come back"
+            time.sleep(0.2)
+        return self._note("terminate", name)
+
+    def _serves(self, name: str, not_pid: int) -> bool:
+        for each in self.up.status().get("components", []):
+            if each["name"] == name:
+                return bool(each["state"] == "ready" and each["pid"] not in (None, not_pid))
+        return False
+
     def settle(self) -> None:
         """Wait until nothing is paused any more."""
         for each in self._paused:

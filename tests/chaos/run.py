@@ -34,7 +34,8 @@ class Options:
     """What to do. `outage_s`: how long each of `stores` is away, in each of the ways `how`.
 
     `targets`: what is killed, in an order that the seed decides. `until_acknowledged`: wait until
-    the channels are empty, which takes a minute (`ackWait`) after a kill of the broker.
+    the channels are empty, which takes a minute (`ackWait`) after a kill of the broker. `rolling`:
+    what is replaced, one after the other, each when the one before is ready again.
     """
 
     kills: int = 50
@@ -46,6 +47,7 @@ class Options:
     how: Sequence[str] = ("silent", "gone")
     targets: Sequence[str] = TARGETS
     until_acknowledged: bool = True
+    rolling: Sequence[str] = ()
     senders: int = 2
     every_s: float = 0.25
 
@@ -103,6 +105,8 @@ class Run:
     def report(self) -> Report:
         """Do all of it."""
         try:
+            for name in self._options.rolling:
+                self._say(self._faults.replace(name))
             self._strike()
             for store in self._options.stores if self._options.outage_s else ():
                 for how in self._options.how:

@@ -1,0 +1,113 @@
+"""What anybody may send over HTTP: what is bad is a client's error, never a 5xx."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Final
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from starlette.applications import Starlette
+from starlette.routing import Route
+
+from functions.udp_bridge.ingest import Ingest
+from shared.adapter.sink import Sink
+from shared.schema import ticker_pb2
+from tests.functions.history_query.conftest import House, house
+from tests.fuzz.inputs import encoded, messages, tick_batches, tries
+from tests.local.broker.subscriber import Subscriber
+
+__all__ = ["house"]
+
+WORDS: Final = st.one_of(
+    st.text(st.characters(codec="utf-8"), max_size=20),
+    st.sampled_from(["", "0", "-1", "1m", "7m", "1d", "9999d", "1000", "1e3", "-24h", "-999999d"]),
+    st.sampled_from(["9" * 14, "2024-01-01", "2024-02-30", "9999-12-31T23:59:59Z", "NaN", "\0"]),
+)
+NAMES: Final = st.one_of(
+    st.sampled_from(["timeframe", "from", "to", "limit", "cursor", "symbol", "pattern"]), WORDS
+)
+
+
+def routes(house: House) -> list[str]:
+    """Every route that takes GET, as it stands in the app."""
+    found = [route.path for route in house.app.routes if isinstance(route, Route)]
+    return [path for path in found if path.startswith(("/api", "/prices"))]
+
+
+def test_no_query_makes_the_api_fail(house: House) -> None:
+    """Every route, any symbol, any parameters: 200, or a problem that says what to mend."""
+    paths = routes(house)
+    assert len(paths) >= 6
+
+    @tries(150)
+    @given(
+        st.sampled_from(paths),
+        st.one_of(st.sampled_from(["A", "BTC-USD", "a/b", "%00", "..", "x" * 99]), WORDS),
+        st.dictionaries(NAMES, WORDS, max_size=4),
+    )
+    def holds(path: str, symbol: str, parameters: dict[str, str]) -> None:
+        address = path
+        for place in ("{symbol:path}", "{symbol}", "{id}"):
+            address = address.replace(place, httpx.URL(path=f"/{symbol}").raw_path.decode()[1:])
+        answer = house.get(address, **parameters)
+        assert answer.status_code in (200, 400, 404), answer.text
+        if answer.status_code != 200:
+            assert answer.headers["content-type"] == "application/problem+json"
+
+    holds()
+
+
+@pytest.fixture
+def sink() -> Iterator[Subscriber]:
+    started = Subscriber()
+    yield started
+    started.close()
+
+
+def test_no_body_makes_ingest_fail(sink: Subscriber) -> None:
+    """Any body under any headers: taken, or refused with a problem; and never lost in silence."""
+    runner = asyncio.Runner()
+    target = Sink(sink.url, "/fuzz")
+    ingest = Ingest(target, "http-1", 10_000)
+    app = Starlette(routes=[Route("/ingest", ingest.post, methods=["POST"])])
+    client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://fuzz")
+    types = [b"text/csv", b"text/plain; x", b"application/x-protobuf", b"\xff", b"", b"a/b"]
+
+    @tries(150)
+    @given(
+        st.one_of(
+            st.binary(max_size=12_000),
+            encoded(tick_batches()),
+            encoded(messages(ticker_pb2.TickerUpdate)),
+            st.integers(0, 2**64).map(_varint),
+        ),
+        st.sampled_from(types),
+        st.one_of(st.none(), st.binary(max_size=140)),
+    )
+    def holds(body: bytes, type_: bytes, key: bytes | None) -> None:
+        headers = [(b"content-type", type_)]
+        if key is not None:
+            headers.append((b"idempotency-key", key))
+        before = len(sink.received)
+        answer = runner.run(client.post("/ingest", headers=headers, content=body))
+        assert answer.status_code in (202, 400, 413, 415), answer.text
+        assert len(sink.received) - before == int(answer.status_code == 202)
+
+    try:
+        holds()
+    finally:
+        runner.run(target.close())
+        runner.run(client.aclose())
+        runner.close()
+
+
+def _varint(value: int) -> bytes:
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*out, value])
