@@ -1,41 +1,70 @@
-"""The detectors as judging asks them: many questions at once, by the settings of each symbol."""
+"""The detectors as judging asks them: patterns and anomalies, of many questions at once."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
 
+from functions.detect_pattern.anomalies import (
+    PERIOD,
+    Anomaly,
+    AnomalySettings,
+    anomalies_of_many,
+)
 from functions.detect_pattern.detectors.charts import CHARTS
 from functions.detect_pattern.detectors.detect import detect_many
 from functions.detect_pattern.detectors.settings import DetectorSettings
 from functions.detect_pattern.found import Found
 from functions.detect_pattern.judge import Question
 
+_CONFIDENCE: Final = {1: 0.7, 2: 0.9}
+"""Of an anomaly, by severity: it has limits of its own, so no least confidence is applied."""
+
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """Answers questions. `of_symbol`: the settings of those that have their own."""
+    """Answers questions."""
 
-    settings: DetectorSettings
-    of_symbol: Mapping[str, DetectorSettings] = field(default_factory=dict)
+    patterns: DetectorSettings
+    anomalies: AnomalySettings
+
+    @property
+    def lookback(self) -> int:
+        """How many candles the widest window has."""
+        return max(self.patterns.lookback, PERIOD + 1)
 
     def __call__(self, questions: Sequence[Question]) -> list[list[Found]]:
         """Return what is found for each question."""
-        groups: dict[DetectorSettings, list[int]] = {}
-        for place, question in enumerate(questions):
-            settings = self.of_symbol.get(question.instrument, self.settings)
-            groups.setdefault(settings, []).append(place)
-        answers: list[list[Found]] = [[] for _ in questions]
-        for settings, places in groups.items():
-            series = [(questions[at].candles(), questions[at].first) for at in places]
-            found = detect_many(series, settings)
-            for at, answer in zip(places, found, strict=True):
-                answers[at] = answer
-        return answers
+        series = [(each.candles(), each.first) for each in questions]
+        patterns = detect_many(series, self.patterns)
+        unusual = anomalies_of_many(
+            [
+                (candles, first, self.anomalies.of(question.instrument))
+                for question, (candles, first) in zip(questions, series, strict=True)
+            ]
+        )
+        return [
+            [*found, *map(_as_found, of_same)]
+            for found, of_same in zip(patterns, unusual, strict=True)
+        ]
+
+
+def _as_found(anomaly: Anomaly) -> Found:
+    strong = "strong_" if anomaly.severity > 1 else ""
+    return Found(
+        pattern=f"anomaly_{strong}{anomaly.kind}",
+        index=anomaly.index,
+        begin_us=anomaly.end_us,
+        end_us=anomaly.end_us,
+        direction=anomaly.direction,
+        confidence=_CONFIDENCE[anomaly.severity],
+        features={"value": anomaly.value, "severity": float(anomaly.severity)},
+    )
 
 
 def kind_of(pattern: str) -> str:
     """Return what kind of pattern it is: candlestick, chart or anomaly."""
-    if pattern.startswith("cdl_"):
-        return "candlestick"
-    return "chart" if pattern in CHARTS else "anomaly"
+    if pattern.startswith("anomaly_"):
+        return "anomaly"
+    return "chart" if pattern in CHARTS else "candlestick"

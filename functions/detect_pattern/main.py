@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from functions.detect_pattern.deliver import AT_ONCE, Delivery
-from functions.detect_pattern.detection import Detection, kind_of
+from functions.detect_pattern.detection import kind_of
 from functions.detect_pattern.handler import DetectPattern
 from functions.detect_pattern.judge import JudgeRules
 from functions.detect_pattern.publish import STAGE
@@ -31,10 +31,8 @@ settings = Settings.from_env(os.environ)
 client = connect(settings.redis_url)
 postgres = Postgres(settings.database_url, size=JUDGING + AT_ONCE + 1)
 storage = Storage(postgres)
-detection = Detection(settings.detectors)
-rules = JudgeRules(
-    detection, kind_of, settings.detectors.lookback, settings.cooldown_us, settings.grace_ms
-)
+detection = settings.detection
+rules = JudgeRules(detection, kind_of, detection.lookback, settings.cooldown_us, settings.grace_ms)
 watchlist = Watchlist(client, settings.scanner_prefix)
 handler = DetectPattern(
     Steps(storage, rules),

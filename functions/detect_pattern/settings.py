@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from functions.detect_pattern.anomalies import AnomalySettings
+from functions.detect_pattern.detection import Detection
 from functions.detect_pattern.detectors.settings import DetectorSettings
 from shared.settings import Environment
 from shared.watchlist import SCANNER_PREFIX
@@ -17,7 +19,7 @@ class Settings:
     redis_url: str = field(repr=False)
     database_url: str = field(repr=False)
     shards: int
-    detectors: DetectorSettings
+    detection: Detection
     cooldown_us: int
     grace_ms: int
     watch: str
@@ -32,7 +34,7 @@ class Settings:
             redis_url=env.text("REDIS_URL"),
             database_url=env.text("DATABASE_URL"),
             shards=env.integer("SHARDS", 1, 1, 1024),
-            detectors=DetectorSettings.read(env),
+            detection=Detection(DetectorSettings.read(env), AnomalySettings.read(env)),
             cooldown_us=env.integer("PATTERN_COOLDOWN_S", 300, 0, 86_400) * 1_000_000,
             grace_ms=env.integer("PATTERN_GAP_GRACE_MS", 3_000, 0, 3_600_000),
             watch=env.parsed("PATTERN_WATCH", "all", _watch),
