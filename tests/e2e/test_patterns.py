@@ -98,7 +98,7 @@ def test_a_killed_stage_and_a_lost_redis_lose_and_double_nothing(pipeline: dict[
         here = {each for each in found[1] if not each[2]}
         return len(found[0]) > 5 and {each for each in found[0] if not each[2]} == here
 
-    in_peace, in_storm = eventually(both, same, 80)
+    in_peace, in_storm = eventually(both, same, 150)
     assert len(in_peace) > 5
     assert {each for each in in_storm if not each[2]} == {e for e in in_peace if not e[2]}
 
