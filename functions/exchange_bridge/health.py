@@ -9,7 +9,7 @@ from functions.exchange_bridge.exchange import Kind, Message
 from shared.feeds import FeedState
 
 SKEW_WINDOW_US: Final = 60_000_000
-MAX_SYMBOLS: Final = 5_000
+MAX_SYMBOLS: Final = 1_000
 """A server that decides which symbols come cannot make this one remember more."""
 
 _DATA: Final = (Kind.TRADE, Kind.QUOTE)

@@ -175,7 +175,7 @@ def test_the_projects_own_topology_is_complete() -> None:
     assert select_functions(functions, "all", eventing, everything=True) == functions
     assert {each.endpoint for each in functions} >= {"api", "ingest"}
     stores = {
-        *("NATS_URL", "REDIS_URL", "DATABASE_URL"),
+        *("NATS_URL", "NATS_BROWSER_URL", "REDIS_URL", "DATABASE_URL"),
         *("S3_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"),
     }
     values = Values({"kandle-stores": dict.fromkeys(stores, "x")}, config_maps, {})
