@@ -30,6 +30,16 @@ class Keys:
         return f"{{{self.shard}}}:epoch"
 
     @property
+    def rebuilding(self) -> str:
+        """The epoch that is being built: who began later has another one, and writes alone."""
+        return f"{{{self.shard}}}:rebuilding"
+
+    @property
+    def pending(self) -> str:
+        """Sorted set: event id by when (ms) it was applied, until Postgres has recorded that."""
+        return f"{{{self.shard}}}:pending"
+
+    @property
     def instruments(self) -> str:
         """Set of all instruments."""
         return f"{{{self.shard}}}:instruments"
@@ -55,7 +65,7 @@ class Keys:
         return f"{{{self.shard}}}:evictable"
 
     def marker(self, event_id: str) -> str:
-        """Present when the event has been applied."""
+        """Present when the event has been applied: APPLIED, REPEATED or COMPARED."""
         return f"{{{self.shard}}}:applied:{event_id}"
 
     def instrument(self, name: str) -> str:
@@ -82,6 +92,12 @@ class Keys:
         """Versioned SeenTrades of one UTC minute of event time and block of ids."""
         return f"{{{self.shard}}}:seen:{minute}:{block}:{name}"
 
+
+APPLIED = b"1"
+REPEATED = b"r"
+"""Value of a marker: some of the event's ticks were left out, since their trades were counted."""
+COMPARED = b"c"
+"""Value of a marker: the same, and what they repeated has been compared once."""
 
 MISSING = b""
 """Version of a value that is not there."""

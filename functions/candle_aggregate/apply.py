@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import chain
 from typing import Final
 
@@ -23,8 +23,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from functions.candle_aggregate.instrument import Instrument, instruments_of
+from functions.candle_aggregate.merge import Applied, merge
+from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.seen import (
-    MINUTE_US,
     BlockKey,
     SeenTrades,
     trades_by_block,
@@ -36,35 +37,11 @@ from shared.candle import CandleState
 from shared.errors import TransientError
 from shared.kernel import CandleKey, partial_candles, rolled_up
 from shared.late import encode_late
-from shared.state import end_us, pack
+from shared.repetitions import MINUTE_US
+from shared.state import APPLIED, REPEATED, pack
 from shared.ticks import Ticks
-from shared.timeframes import Timeframe
 
 MAX_TRIES: Final = 20
-
-COUNTER_BITS: Final = 32
-"""Revision = epoch x 2^32 + counter, so that whatever a later epoch says outranks the earlier."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """How candles are made. `ladder`: the base timeframe first. Times in microseconds.
-
-    `marker_ms`: life of a marker once Postgres knows what it says. `keep_us`: how long a closed
-    candle stays in the state untouched. `shards`: how many states the instruments are divided
-    among.
-    """
-
-    ladder: tuple[Timeframe, ...]
-    allowed_lateness_us: int
-    idle_us: int
-    marker_ms: int
-    keep_us: int = 600_000_000
-    shards: int = 1
-
-    def timeframe(self, name: str) -> Timeframe:
-        """Return the timeframe of the ladder, or one that was in it before."""
-        return next((t for t in self.ladder if t.name == name), None) or Timeframe.parse(name)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,18 +61,6 @@ class TickEvent:
         return int(self.ticks.receive_time_us.max())
 
 
-@dataclass(slots=True)
-class Applied:
-    """What a step changed: closed and open candles by key, and those that ticks came too late for.
-
-    `late` is by event, since a repair waits until the event's ticks are stored.
-    """
-
-    closed: dict[str, CandleState] = field(default_factory=dict)
-    open: dict[str, CandleState] = field(default_factory=dict)
-    late: dict[str, list[CandleKey]] = field(default_factory=dict)
-
-
 def apply_events(
     store: Store, rules: Rules, epoch: int, events: Sequence[TickEvent], now_us: int
 ) -> tuple[Applied, list[str]]:
@@ -113,16 +78,21 @@ def apply_events(
         if not events:
             return Applied(), repeated
         step = Step()
-        instruments = _advance(store, step, events, now_us)
+        instruments, earlier = _advance(store, step, events, now_us)
         fresh = _unseen_ticks(store, step, rules, events, blocks, instruments)
         partials = {event.id: partial_candles(event.ticks, rules.ladder[0]) for event in fresh}
         changes = rolled_up(chain.from_iterable(partials.values()), rules.ladder)
-        applied, late = _merge(store, step, rules, epoch, changes, instruments, now_us)
+        applied, late = merge(store, step, rules, epoch, changes, instruments, earlier, now_us)
         applied.late = _late_by_event(partials, late, rules)
         for event_id, candles in applied.late.items():
             blob = pack(now_us // 1000, encode_late(event_id, candles))
             step.hash_set(store.keys.late, event_id, base64.b64encode(blob))
-        markers = [event.id for event in events]
+        markers = {
+            event.id: APPLIED if len(event.ticks) == len(rest.ticks) else REPEATED
+            for event, rest in zip(events, fresh, strict=True)
+        }
+        for event_id in markers:
+            step.index("ZADD", store.keys.pending, str(now_us // 1000), event_id)
         if store.apply(step, epoch, markers=markers) == "ok":
             before, after = (sum(len(e.ticks) for e in some) for some in (events, fresh))
             metrics.TICKS_DUPLICATE.inc(before - after)
@@ -148,22 +118,30 @@ def _late_by_event(
 
 def _advance(
     store: Store, step: Step, events: Sequence[TickEvent], now_us: int
-) -> dict[str, Instrument]:
-    """Write the instruments, which also makes concurrent steps of one instrument conflict."""
+) -> tuple[dict[str, Instrument], dict[str, int]]:
+    """Write the instruments, which also makes concurrent steps of one instrument conflict.
+
+    Returns them, and for those that an older tick than any before has come for, what was the
+    earliest time (us) until now.
+    """
     batch: dict[str, Instrument] = {}
     for event in events:
         for name, here in instruments_of(event.ticks, now_us).items():
             batch[name] = here.joined(batch.get(name))
     known = store.read([store.keys.instrument(name) for name in batch])
     joined = {}
+    earlier = {}
     for name, here in batch.items():
         key = store.keys.instrument(name)
         read = known[key]
-        joined[name] = here.joined(None if read.value is None else Instrument.decode(read.value))
+        before = None if read.value is None else Instrument.decode(read.value)
+        joined[name] = here.joined(before)
+        if before is not None and here.first_us < before.first_us:
+            earlier[name] = before.first_us
         step.write(key, read, pack(read.number + 1, joined[name].encode()))
         if read.value is None:
             step.index("SADD", store.keys.instruments, name)
-    return joined
+    return joined, earlier
 
 
 def _unseen_ticks(
@@ -210,92 +188,3 @@ def put_seen(store: Store, step: Step, key: BlockKey, read: Versioned, trades: S
     step.write(store.keys.seen(*key), read, pack(read.number + 1, trades.encode()))
     if read.value is None:
         step.index("ZADD", store.keys.blocks(name), str(minute), f"{minute}:{block}")
-
-
-def _merge(
-    store: Store,
-    step: Step,
-    rules: Rules,
-    epoch: int,
-    changes: dict[CandleKey, CandleState],
-    instruments: dict[str, Instrument],
-    now_us: int,
-) -> tuple[Applied, list[CandleKey]]:
-    applied = Applied()
-    late: list[CandleKey] = []
-    limits = {
-        name: instrument.watermark_us - rules.allowed_lateness_us
-        for name, instrument in instruments.items()
-    }
-    due = set(store.open_until(limits.items())) - changes.keys()
-    keys = {candle: store.keys.candle(*candle) for candle in [*changes, *sorted(due)]}
-    read = store.read(list(keys.values()))
-    for candle, key in keys.items():
-        name, timeframe, start_us = candle
-        blob = read[key].value
-        change = changes.get(candle)
-        if blob is not None:
-            present = CandleState.decode(blob)
-            state = present if change is None else present.merge(change)
-        elif change is None:
-            continue
-        elif start_us < instruments[name].floor(timeframe):
-            late.append(candle)
-            continue
-        else:
-            state = change
-        ends = end_us(rules.timeframe(timeframe), start_us)
-        closed = state.closed or ends <= limits[name]
-        state = revised(state, read[key].number, epoch, now_us, closed=closed)
-        put_candle(store, step, rules, key, read[key], state)
-        (applied.closed if closed else applied.open)[key] = state
-    for name in instruments:
-        recompute_due(store, step, rules, name, now_us)
-    return applied, late
-
-
-def recompute_due(store: Store, step: Step, rules: Rules, name: str, now_us: int) -> None:
-    """Add to the step when the clock looks whether the instrument is quiet."""
-    step.recompute_due(
-        store.keys,
-        name,
-        not_before_us=now_us + rules.idle_us,
-        lateness_us=rules.allowed_lateness_us,
-    )
-
-
-def revised(
-    state: CandleState, version: int, epoch: int, now_us: int, *, closed: bool
-) -> CandleState:
-    """Return the candle one revision further, within the epoch."""
-    return CandleState(
-        state.instrument,
-        state.timeframe,
-        state.start_us,
-        state.bar,
-        closed,
-        state.partial,
-        state.complete,
-        max(version, epoch << COUNTER_BITS) + 1,
-        now_us,
-    )
-
-
-def put_candle(
-    store: Store, step: Step, rules: Rules, key: str, read: Versioned, state: CandleState
-) -> None:
-    """Add to the step a candle's value and its places in the indexes."""
-    name, timeframe, start_us = state.instrument, state.timeframe, state.start_us
-    step.write(key, read, pack(state.revision, state.encode()))
-    if read.value is None:
-        step.index("ZADD", store.keys.candles(name, timeframe), str(start_us), str(start_us))
-    member = f"{timeframe}:{start_us}"
-    if state.closed:
-        step.index("ZREM", store.keys.open(name), member)
-        since_ms = state.touched_us // 1000
-        step.index("ZADD", store.keys.unpublished, str(since_ms), key)
-        look_ms = since_ms + rules.keep_us // 1000
-        step.index("ZADD", store.keys.evictable, "NX", str(look_ms), f"{timeframe}:{name}")
-    elif read.value is None:
-        ends = end_us(rules.timeframe(timeframe), start_us)
-        step.index("ZADD", store.keys.open(name), str(ends), member)

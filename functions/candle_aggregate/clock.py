@@ -5,8 +5,9 @@ from __future__ import annotations
 from itertools import islice
 from typing import Final
 
-from functions.candle_aggregate.apply import Rules, put_candle, recompute_due, revised
 from functions.candle_aggregate.instrument import Instrument
+from functions.candle_aggregate.merge import put_candle, recompute_due, revised
+from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.store import Step, Store
 from shared.candle import CandleState
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from functions.candle_aggregate.apply import Rules
 from functions.candle_aggregate.rebuild import rebuild
+from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.store import Store
 from shared.errors import TransientError
 from shared.lake.cold import NO_LAKE, Cold

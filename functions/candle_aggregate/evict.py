@@ -8,12 +8,12 @@ from typing import Final
 
 from psycopg import Connection
 
-from functions.candle_aggregate.apply import Rules
 from functions.candle_aggregate.instrument import NO_FLOOR, Instrument
-from functions.candle_aggregate.seen import MINUTE_US
+from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.store import Step, Store, Versioned
 from shared import metrics
 from shared.candle import CandleState
+from shared.repetitions import MINUTE_US
 from shared.state import end_us, pack
 from shared.stores.postgres import Postgres
 from shared.timeframes import Timeframe

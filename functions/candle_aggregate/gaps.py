@@ -13,7 +13,8 @@ from typing import Final
 
 from psycopg import Connection
 
-from functions.candle_aggregate.apply import Rules, put_candle, revised
+from functions.candle_aggregate.merge import put_candle, revised
+from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.store import Step, Store
 from shared.candle import CandleState
 from shared.gaps import touches

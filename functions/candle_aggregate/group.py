@@ -11,7 +11,8 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from functions.candle_aggregate.apply import Applied, TickEvent
+from functions.candle_aggregate.apply import TickEvent
+from functions.candle_aggregate.merge import Applied
 from shared.errors import TransientError
 
 ApplyAll = Callable[[Sequence[TickEvent]], tuple[Applied, list[str]]]

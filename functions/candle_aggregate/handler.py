@@ -9,15 +9,17 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from functions.candle_aggregate.apply import Applied, Rules, TickEvent, apply_events
+from functions.candle_aggregate.apply import TickEvent, apply_events
 from functions.candle_aggregate.clock import close_quiet, unconfirmed, unconfirmed_late
 from functions.candle_aggregate.conflate import Conflation
 from functions.candle_aggregate.evict import evict
 from functions.candle_aggregate.gaps import judge_gaps
 from functions.candle_aggregate.group import Group
+from functions.candle_aggregate.merge import Applied
 from functions.candle_aggregate.publish import STAGE, publication
-from functions.candle_aggregate.reconcile import aggregated_before, reconcile
-from functions.candle_aggregate.repair import repair
+from functions.candle_aggregate.reconcile import aggregated_before, reconcile, sweep_markers
+from functions.candle_aggregate.repair import queue_flags, repair
+from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.sample import sample
 from functions.candle_aggregate.store import Store
 from shared import events, metrics
@@ -36,11 +38,20 @@ EVICT_EACH_S: Final = 5
 REPAIR_EACH_S: Final = 2
 RECONCILE_EACH_S: Final = 10
 SAMPLE_EACH_S: Final = 20
+SWEEP_EACH_S: Final = 30
+
+
+def wall_clock_us() -> int:
+    """Return microseconds since 1970 UTC."""
+    return time.time_ns() // 1000
 
 
 @dataclass(slots=True)
 class Aggregate:
-    """The stage's handler. `epoch_of` returns a shard's epoch; a lost state is rebuilt first."""
+    """The stage's handler. `epoch_of` returns a shard's epoch; a lost state is rebuilt first.
+
+    `clock`: the wall clock in microseconds since 1970 UTC.
+    """
 
     rules: Rules
     stores: list[Store]
@@ -48,6 +59,7 @@ class Aggregate:
     epoch_of: Callable[[Store], int]
     conflation: Conflation
     cold: Cold = NO_LAKE
+    clock: Callable[[], int] = wall_clock_us
     groups: dict[int, Group] = field(default_factory=dict)
     groups_lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -66,7 +78,7 @@ class Aggregate:
         if not len(ticks):
             return Outcome()
         store = self._store(event)
-        now_us = time.time_ns() // 1000
+        now_us = self.clock()
         applied = self._group(store).apply(
             TickEvent(event.id, ticks, events.IDEMPOTENCY_KEY in event.attributes)
         )
@@ -79,7 +91,7 @@ class Aggregate:
 
     def _group(self, store: Store) -> Group:
         def apply_all(waiting: Sequence[TickEvent]) -> tuple[Applied, list[str]]:
-            epoch, now_us = self.epoch_of(store), time.time_ns() // 1000
+            epoch, now_us = self.epoch_of(store), self.clock()
             done = aggregated_before(self.postgres, self.rules, waiting, now_us)
             fresh = [each for each in waiting if each.id not in done]
             applied, repeated = apply_events(store, self.rules, epoch, fresh, now_us)
@@ -104,7 +116,7 @@ class Aggregate:
         return self.stores[int(shard)]
 
     def _clock(self, event: Event) -> Outcome:
-        now_us = time.time_ns() // 1000
+        now_us = self.clock()
         if event.age_s(now_us) > events.CLOCK_MAX_AGE_S:
             return Outcome()
         return Outcome.together(self._due(now_us))
@@ -130,10 +142,14 @@ class Aggregate:
         if second % EVICT_EACH_S == 0:
             evict(store, self.postgres, self.rules, epoch, now_us)
         if second % RECONCILE_EACH_S == 0:
-            for applied in reconcile(store, self.postgres, self.rules, epoch, now_us):
+            changes = reconcile(store, self.postgres, self.rules, epoch, now_us, self.cold)
+            for applied in changes:
                 yield self._published(store, applied, now_us)
         if second % SAMPLE_EACH_S == 0:
             sample(store, self.postgres, self.rules, now_us, self.cold)
+        if second % SWEEP_EACH_S == 0:
+            sweep_markers(store, self.postgres, self.rules, now_us)
+            queue_flags(self.postgres)
         if second % REPAIR_EACH_S == 0 and store is self.stores[0]:
             yield repair(self.stores, self.postgres, self.rules, now_us, self.cold)
         judged = judge_gaps(store, self.postgres, self.rules, epoch, now_us)

@@ -18,12 +18,14 @@ NO_FLOOR = -(2**63)
 class Instrument:
     """An instrument's live state.
 
-    `watermark_us`: the furthest event time seen. `last`, `last_price`, `last_size`: the latest
-    trade in the total order. `received_us`: wall clock when the last event for it was applied.
-    `floors`: by timeframe, where candles begin to be in the state; those before have left it.
+    `watermark_us`: the furthest event time seen; `first_us`: the earliest ever. `last`,
+    `last_price`, `last_size`: the latest trade in the total order. `received_us`: wall clock when
+    the last event for it was applied. `floors`: by timeframe, where candles begin to be in the
+    state; those before have left it.
     """
 
     name: str
+    first_us: int
     watermark_us: int
     last: OrderKey
     last_price: Decimal
@@ -51,6 +53,7 @@ class Instrument:
         newest = self if self.last >= other.last else other
         return Instrument(
             self.name,
+            min(self.first_us, other.first_us),
             max(self.watermark_us, other.watermark_us),
             newest.last,
             newest.last_price,
@@ -66,6 +69,7 @@ class Instrument:
         """Return the stored form."""
         return state_pb2.InstrumentState(
             name=self.name,
+            first_us=self.first_us,
             watermark_us=self.watermark_us,
             last=self.last.to_message(),
             last_price=to_text(self.last_price),
@@ -80,6 +84,7 @@ class Instrument:
         message = state_pb2.InstrumentState.FromString(blob)
         return cls(
             message.name,
+            message.first_us,
             message.watermark_us,
             OrderKey.from_message(message.last),
             Decimal(message.last_price),
@@ -96,6 +101,7 @@ def instruments_of(ticks: Ticks, received_us: int) -> dict[str, Instrument]:
         last = rows.stop - 1
         here = Instrument(
             entry.name,
+            int(ticks.event_time_us[rows.start]),
             int(ticks.event_time_us[last]),
             ticks.key_at(last),
             from_mantissa(int(ticks.price[last]), entry.price_scale),

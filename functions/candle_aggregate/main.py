@@ -11,11 +11,11 @@ import functions_framework.aio
 from starlette.requests import Request
 from starlette.responses import Response
 
-from functions.candle_aggregate.apply import Rules
 from functions.candle_aggregate.conflate import Conflation
 from functions.candle_aggregate.epoch import current_epoch
 from functions.candle_aggregate.handler import Aggregate
 from functions.candle_aggregate.publish import STAGE
+from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.store import Store
 from shared.adapter.app import Delegated
 from shared.adapter.wiring import event_app

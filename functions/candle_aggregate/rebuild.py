@@ -3,41 +3,33 @@
 From one snapshot of the database: the markers of the events that are stored, and the candles, seen
 trades and latest trades of the last two intervals of each instrument's longest timeframe. What was
 applied to the lost state but is not stored yet is brought in by reconciling. The epoch is set last:
-until then every event is answered 503, and a rebuild that is cut off begins anew.
+until then every event is answered 503, and a rebuild that is cut off begins anew. Who builds has
+claimed it in Redis, too: a builder that was paused and overtaken can write nothing any more.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from typing import Final
 
 from psycopg import Connection, IsolationLevel
 
-from functions.candle_aggregate.apply import (
-    COUNTER_BITS,
-    Rules,
-    put_candle,
-    put_seen,
-    recompute_due,
-    revised,
-)
-from functions.candle_aggregate.recompute import Recomputed, recompute
+from functions.candle_aggregate.apply import put_seen
+from functions.candle_aggregate.history import Recomputed, known_instruments, live_part
+from functions.candle_aggregate.merge import put_candle, recompute_due, revised
+from functions.candle_aggregate.rules import COUNTER_BITS, Rules
+from functions.candle_aggregate.settle import settle
 from functions.candle_aggregate.store import Step, Store, Versioned
 from shared.errors import TransientError
-from shared.kernel import partial_candles, rolled_up
 from shared.lake.cold import NO_LAKE, Cold
 from shared.lake.plan import hold_partitions
-from shared.state import MISSING, end_us, pack, shard_of
+from shared.state import APPLIED, MISSING, end_us, pack
 from shared.stores.postgres import Postgres, next_epoch, try_lock
-from shared.stores.segments import ticks_of_event, ticks_of_range
 
 log = logging.getLogger(__name__)
 
 _ABSENT = Versioned(MISSING, None)
-
-NEVER_US: Final = 2**63 - 1
-"""For an instrument of another shard: all of its ticks are older than what was rebuilt here."""
+_MARKERS_AT_ONCE: Final = 5_000
 
 
 def rebuild(
@@ -51,34 +43,22 @@ def rebuild(
         if store.epoch() is not None:
             return
         epoch = next_epoch(connection)
-        store.clear()
+        if not store.claim(epoch):
+            raise TransientError("the live state is being rebuilt")
+        _clear(store, epoch)
         candles = 0
         begins: dict[str, int] = {}
-        for name, last_us, gone in _instruments(connection, store.keys.shard, rules.shards):
-            # The interval before the last one too: its candles may be open, or not emitted yet.
-            longest = rules.ladder[-1]
-            first_us = longest.start_us(last_us) - longest.length_us
-            ticks = ticks_of_range(
-                connection, name, last_us if gone else first_us, last_us + 1, cold
-            )
-            found = recompute(ticks, rules.ladder, now_us)
-            if gone:
-                found.candles.clear()
-                found.seen.clear()
-            floors = {
-                timeframe.name: timeframe.start_us(last_us) + timeframe.length_us
-                if gone
-                else first_us
-                for timeframe in rules.ladder
-            }
-            begins[name] = max(floors.values())
-            store.fill(_step(store, rules, epoch, name, floors, found, now_us))
+        for known in known_instruments(connection, store.keys.shard, rules.shards):
+            floors = known.floors(rules)
+            begins[known.name] = max(floors.values())
+            found = live_part(connection, rules, known, floors, now_us, cold)
+            store.build(_step(store, rules, epoch, found, now_us), epoch)
             candles += len(found.candles)
-        markers = _markers(connection, store, rules)
+        markers = _markers(connection, store, rules, epoch, now_us)
         with postgres.connection() as other:
             # Committed before the epoch is set, and while the lock is held.
-            _settle(connection, other, store.keys.shard, rules, begins)
-        store.begin(epoch)
+            settle(connection, other, store.keys.shard, rules, begins, cold)
+        begin(store, epoch)
     log.info(
         "live state of shard %d begun in epoch %d: %d candles, %d markers",
         *(store.keys.shard, epoch, candles, markers),
@@ -90,37 +70,30 @@ def rebuild_lock(store: Store) -> str:
     return f"kandle rebuild {store.keys.shard}"
 
 
-def _instruments(connection: Connection, shard: int, shards: int) -> list[tuple[str, int, bool]]:
-    """Return instruments, the time of the last tick of each, and whether its day left Postgres.
-
-    Of those that did no candle is live: a tick that comes for one is late, and the candle repaired.
-    """
-    rows = connection.execute(
-        "SELECT instrument, max(last_us), EXISTS (SELECT FROM cold_days"
-        " WHERE day = date '1970-01-01' + floor(max(last_us) / 86400000000.0)::int)"
-        " FROM (SELECT instrument, max(last_time_us) AS last_us FROM tick_segments"
-        " GROUP BY instrument UNION ALL SELECT instrument, max(max_time_us) FROM lake_files"
-        " WHERE superseded_at IS NULL AND bucket = 'ticks' GROUP BY instrument) AS known"
-        " GROUP BY instrument"
-    ).fetchall()
-    return [row for row in rows if shard_of(row[0], shards) == shard]
-
-
-def _step(
-    store: Store,
-    rules: Rules,
-    epoch: int,
-    name: str,
-    floors: Mapping[str, int],
-    found: Recomputed,
-    now_us: int,
-) -> Step:
+def begin(store: Store, epoch: int) -> None:
+    """Set the epoch: the state that was claimed and built is in force. Raises TransientError."""
     step = Step()
-    instrument = found.instruments[name]
-    for timeframe, floor_us in floors.items():
-        instrument = instrument.raised(timeframe, floor_us)
-    step.write(store.keys.instrument(name), _ABSENT, pack(1, instrument.encode()))
-    step.index("SADD", store.keys.instruments, name)
+    step.index("SET", store.keys.epoch, str(epoch))
+    step.index("DEL", store.keys.rebuilding)
+    store.build(step, epoch)
+
+
+def _clear(store: Store, epoch: int) -> None:
+    """Delete every key of the shard: what a rebuild that was cut off has left."""
+    for keys in store.all_keys():
+        step = Step()
+        for key in keys:
+            if key != store.keys.rebuilding:
+                step.index("UNLINK", key)
+        store.build(step, epoch)
+
+
+def _step(store: Store, rules: Rules, epoch: int, found: Recomputed, now_us: int) -> Step:
+    step = Step()
+    instrument = found.instrument
+    assert instrument is not None
+    step.write(store.keys.instrument(instrument.name), _ABSENT, pack(1, instrument.encode()))
+    step.index("SADD", store.keys.instruments, instrument.name)
     limit = instrument.watermark_us - rules.allowed_lateness_us
     for candle, found_state in found.candles.items():
         closed = end_us(rules.timeframe(candle[1]), candle[2]) <= limit
@@ -128,48 +101,23 @@ def _step(
         put_candle(store, step, rules, store.keys.candle(*candle), _ABSENT, state)
     for block, trades in found.seen.items():
         put_seen(store, step, block, _ABSENT, trades)
-    recompute_due(store, step, rules, name, now_us)
+    recompute_due(store, step, rules, instrument.name, now_us)
     return step
 
 
-def _settle(
-    snapshot: Connection, connection: Connection, shard: int, rules: Rules, begins: dict[str, int]
-) -> None:
-    """Record what stands in the snapshot as aggregated: the state holds it by now.
-
-    Ticks from before the state begins are in no candle of it. Those of events that may never have
-    been applied are queued for repair.
-    """
-    rows = snapshot.execute(
-        "SELECT event_id FROM applied_events WHERE shard = %s AND NOT aggregated", (shard,)
-    ).fetchall()
-    repairs = []
-    for (event_id,) in rows:
-        for ticks in ticks_of_event(snapshot, event_id):
-            name = ticks.entries[0].name
-            older = ticks.select(ticks.event_time_us < begins.get(name, NEVER_US))
-            partials = partial_candles(older, rules.ladder[0])
-            repairs += [(*key, event_id) for key in rolled_up(partials, rules.ladder)]
-    connection.cursor().executemany(
-        "INSERT INTO repairs (instrument, timeframe, start_us, event_id)"
-        " VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING",
-        repairs,
-    )
-    connection.execute(
-        "UPDATE applied_events SET aggregated = true WHERE event_id = ANY(%s)",
-        ([row[0] for row in rows],),
-    )
-
-
-def _markers(connection: Connection, store: Store, rules: Rules) -> int:
+def _markers(connection: Connection, store: Store, rules: Rules, epoch: int, now_us: int) -> int:
     count = 0
     with connection.cursor(name="kandle_markers") as cursor:
         cursor.execute(
-            "SELECT event_id FROM applied_events"
-            " WHERE shard = %s AND applied_at > now() - %s * interval '1 millisecond'",
-            (store.keys.shard, rules.marker_ms),
+            "SELECT event_id FROM applied_events WHERE shard = %s"
+            " AND applied_at > timestamptz 'epoch' + %s * interval '1 microsecond'",
+            (store.keys.shard, now_us - rules.marker_ms * 1000),
         )
-        while rows := cursor.fetchmany(5_000):
-            store.set_markers([row[0] for row in rows], rules.marker_ms)
+        while rows := cursor.fetchmany(_MARKERS_AT_ONCE):
+            step = Step()
+            for (event_id,) in rows:
+                key = store.keys.marker(event_id)
+                step.index("SET", key, APPLIED.decode(), "PX", str(rules.marker_ms))
+            store.build(step, epoch)
             count += len(rows)
     return count

@@ -3,6 +3,10 @@
 A marker in Redis has no end until its event is recorded as aggregated in Postgres; then it expires.
 So an event without a marker is either new, or Postgres knows it; which of the two must be asked
 only of events so old that their marker may have expired, such as a dead letter replayed days later.
+
+An event is recorded as aggregated only once everything that waited to be emitted when it was
+applied has been, and the trades that it repeated have been compared: what Redis alone knows is not
+to be lost with it.
 """
 
 from __future__ import annotations
@@ -13,10 +17,15 @@ from typing import Final
 
 from psycopg import Connection
 
-from functions.candle_aggregate.apply import Applied, Rules, TickEvent, apply_events
+from functions.candle_aggregate.apply import TickEvent, apply_events
+from functions.candle_aggregate.merge import Applied
+from functions.candle_aggregate.repeats import compare
+from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.store import Store
 from shared import metrics
 from shared.kernel import CandleKey, partial_candles, rolled_up
+from shared.lake.cold import NO_LAKE, Cold
+from shared.state import APPLIED, COMPARED, REPEATED
 from shared.stores.postgres import Postgres, try_lock
 from shared.stores.segments import ticks_of_event
 from shared.ticks import joined
@@ -31,66 +40,81 @@ APPLIED_AT_ONCE: Final = 200
 
 
 def reconcile(
-    store: Store, postgres: Postgres, rules: Rules, epoch: int, now_us: int
+    store: Store,
+    postgres: Postgres,
+    rules: Rules,
+    epoch: int,
+    now_us: int,
+    cold: Cold = NO_LAKE,
 ) -> list[Applied]:
     """Apply stored tick events past the grace that have no marker; return what each changed.
 
-    Then record all of them as aggregated and let their markers expire. One holder at a time. Raises
-    TransientError.
+    Then record those that are in the candles as aggregated and let their markers expire. One
+    holder at a time. Raises TransientError.
     """
     changes: list[Applied] = []
     with postgres.connection() as connection:
         if not try_lock(connection, f"kandle reconcile {store.keys.shard}"):
             return []
-        events = _stored_events(connection, store.keys.shard)
-        marked = store.are_applied([event_id for event_id, _ in events])
+        events = _stored_events(connection, store.keys.shard, now_us)
+        ids = [event_id for event_id, _ in events]
+        # What waits is read after the markers: an event that has one has all that it made waiting.
+        markers = store.markers(ids)
+        since = store.pending_since(ids)
+        waits_ms = store.unpublished_since_ms()
+        late = store.late()
         certain: list[str] = []
-        for (event_id, stored_us), is_marked in zip(events, marked, strict=True):
-            if len(changes) >= APPLIED_AT_ONCE:
-                break
-            batches = [] if is_marked else list(ticks_of_event(connection, event_id))
-            if batches:
+        repeats: list[str] = []
+        for (event_id, stored_us), marker, applied_ms in zip(events, markers, since, strict=True):
+            if marker is None:
+                if len(changes) >= APPLIED_AT_ONCE:
+                    continue
+                batches = list(ticks_of_event(connection, event_id))
+                if not batches:
+                    certain.append(event_id)
+                    continue
                 event = TickEvent(event_id, joined(batches))
                 change, repeated = apply_events(store, rules, epoch, [event], now_us)
                 if not repeated:
                     log.warning("event %s was stored but not applied: applied now", event_id)
                     metrics.EVENTS_RECONCILED.inc()
                     changes.append(change)
-            if is_marked:
-                _queue_what_it_missed(store, connection, rules, event_id, stored_us)
-            certain.append(event_id)
+                continue  # it is certain when what it changed has been emitted
+            if event_id in late or not _before(applied_ms, waits_ms):
+                continue
+            # What it repeated may be stored later than itself: after `keep_us` it is, or it will be
+            # stored late, and be compared then.
+            is_settled = marker == APPLIED or (
+                applied_ms is None or now_us - applied_ms * 1000 >= rules.keep_us
+            )
+            stored_late = is_settled and _stored_late(connection, rules, event_id, stored_us)
+            if stored_late:
+                _queue_what_it_missed(store, connection, rules, event_id)
+            if marker == REPEATED or stored_late or (is_settled and marker == COMPARED):
+                repeats.append(event_id)
+            if is_settled:
+                certain.append(event_id)
+        compare(connection, rules, repeats, cold)
         connection.execute(
             "UPDATE applied_events SET aggregated = true WHERE event_id = ANY(%s)", (certain,)
         )
-    store.expire_markers(certain, rules.marker_ms)
+    store.note_compared(set(repeats) - set(certain))
+    store.settle_markers(certain, rules.marker_ms)
     return changes
 
 
-def _queue_what_it_missed(
-    store: Store, connection: Connection, rules: Rules, event_id: str, stored_us: int
-) -> None:
-    """Queue for repair the candles of an event that was stored long after it was received.
+def sweep_markers(store: Store, postgres: Postgres, rules: Rules, now_us: int) -> int:
+    """Let markers end that a crash kept from it after their events were recorded; return how many.
 
-    It was applied long before it was stored. Meanwhile a repair may have recomputed its candles
-    without it, under a revision that outranks them. What is still live has it.
+    Raises TransientError.
     """
-    received = connection.execute(
-        "SELECT max(received) FROM tick_segments, unnest(receive_time_us) AS received"
-        " WHERE event_id = %s",
-        (event_id,),
-    ).fetchone()
-    if received is None or received[0] is None or stored_us - received[0] < rules.keep_us // 2:
-        return
-    keys: set[CandleKey] = set()
-    for ticks in ticks_of_event(connection, event_id):
-        keys |= rolled_up(partial_candles(ticks, rules.ladder[0]), rules.ladder).keys()
-    names = {key: store.keys.candle(*key) for key in sorted(keys)}
-    read = store.read(list(names.values()))
-    connection.cursor().executemany(
-        "INSERT INTO repairs (instrument, timeframe, start_us, event_id)"
-        " VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING",
-        [(*key, event_id) for key, name in names.items() if read[name].value is None],
-    )
+    old = store.pending_before((now_us - rules.keep_us) // 1000, EVENTS_AT_ONCE)
+    if not old:
+        return 0
+    with postgres.connection() as connection:
+        known = _aggregated(connection, old)
+    store.settle_markers(known, rules.marker_ms)
+    return len(known)
 
 
 def aggregated_before(
@@ -110,18 +134,60 @@ def aggregated_before(
     if not old:
         return []
     with postgres.connection() as connection:
-        rows = connection.execute(
-            "SELECT event_id FROM applied_events WHERE aggregated AND event_id = ANY(%s)", (old,)
-        )
-        return [row[0] for row in rows.fetchall()]
+        return _aggregated(connection, old)
 
 
-def _stored_events(connection: Connection, shard: int) -> list[tuple[str, int]]:
+def _before(applied_ms: float | None, waits_ms: float | None) -> bool:
+    """Tell whether an event was applied before everything that waits to be emitted."""
+    return applied_ms is None or waits_ms is None or applied_ms < waits_ms
+
+
+def _aggregated(connection: Connection, event_ids: Sequence[str]) -> list[str]:
+    rows = connection.execute(
+        "SELECT event_id FROM applied_events WHERE aggregated AND event_id = ANY(%s)",
+        (list(event_ids),),
+    )
+    return [row[0] for row in rows.fetchall()]
+
+
+def _stored_late(connection: Connection, rules: Rules, event_id: str, stored_us: int) -> bool:
+    """Tell whether an event was stored so long after it came that its candles may have left."""
+    received = connection.execute(
+        "SELECT max(received) FROM tick_segments, unnest(receive_time_us) AS received"
+        " WHERE event_id = %s",
+        (event_id,),
+    ).fetchone()
+    if received is None or received[0] is None:
+        return False
+    return bool(stored_us - received[0] >= rules.keep_us // 2)
+
+
+def _queue_what_it_missed(
+    store: Store, connection: Connection, rules: Rules, event_id: str
+) -> None:
+    """Queue for repair the candles of an event that was stored long after it was received.
+
+    It was applied long before it was stored. Meanwhile a repair may have recomputed its candles
+    without it, under a revision that outranks them. What is still live has it.
+    """
+    keys: set[CandleKey] = set()
+    for ticks in ticks_of_event(connection, event_id):
+        keys |= rolled_up(partial_candles(ticks, rules.ladder[0]), rules.ladder).keys()
+    names = {key: store.keys.candle(*key) for key in sorted(keys)}
+    read = store.read(list(names.values()))
+    connection.cursor().executemany(
+        "INSERT INTO repairs (instrument, timeframe, start_us, event_id)"
+        " VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING",
+        [(*key, event_id) for key, name in names.items() if read[name].value is None],
+    )
+
+
+def _stored_events(connection: Connection, shard: int, now_us: int) -> list[tuple[str, int]]:
     rows = connection.execute(
         "SELECT event_id, (extract(epoch FROM applied_at) * 1000000)::bigint FROM applied_events"
         " WHERE shard = %s AND NOT aggregated"
-        " AND applied_at < now() - %s * interval '1 microsecond'"
+        " AND applied_at < timestamptz 'epoch' + %s * interval '1 microsecond'"
         " ORDER BY applied_at, event_id LIMIT %s",
-        (shard, GRACE_US, EVENTS_AT_ONCE),
+        (shard, now_us - GRACE_US, EVENTS_AT_ONCE),
     )
     return rows.fetchall()

@@ -16,10 +16,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.repetitions import MINUTE_US
 from shared.schema import state_pb2
 from shared.ticks import INTEGER_ID, TEXT_ID, Int64s, Ticks
-
-MINUTE_US = 60_000_000
 
 BlockKey = tuple[str, int, str]
 """Instrument, minute since 1970 UTC, block: `i<n>` of integers, `t<n>` of texts."""

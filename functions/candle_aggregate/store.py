@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from typing import Final, Literal, cast
@@ -12,7 +12,7 @@ from typing import Final, Literal, cast
 import redis
 
 from shared.errors import TransientError
-from shared.state import MISSING, Keys, unpack, version_of
+from shared.state import COMPARED, MISSING, Keys, unpack, version_of
 from shared.stores.redis import translated
 
 Applied = Literal["ok", "applied", "conflict"]
@@ -27,6 +27,7 @@ def _script(name: str) -> str:
 
 APPLY: Final = _script("apply.lua")
 PUBLISHED: Final = _script("published.lua")
+CLAIM: Final = _script("claim.lua")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,7 @@ class Store:
         self._client = client
         self._apply = client.register_script(APPLY)
         self._published = client.register_script(PUBLISHED)
+        self._claim = client.register_script(CLAIM)
 
     def epoch(self) -> int | None:
         """Return the state's epoch, or None when there is no state."""
@@ -92,50 +94,90 @@ class Store:
             value = cast(bytes | None, self._client.get(self.keys.epoch))
         return None if value is None else int(value)
 
-    def begin(self, epoch: int) -> None:
-        """Set the epoch where there is none."""
+    def claim(self, epoch: int) -> bool:
+        """Claim the building of a state that is not there; False when another has it, or had."""
         with translated():
-            self._client.set(self.keys.epoch, epoch, nx=True)
+            return bool(self._claim(keys=[self.keys.epoch, self.keys.rebuilding], args=[epoch]))
 
-    def clear(self) -> None:
-        """Delete every key of the shard: what a rebuild that was cut off has left."""
-        with translated():
-            for key in self._client.scan_iter(f"{{{self.keys.shard}}}:*", count=1_000):
-                self._client.unlink(key)
+    def build(self, step: Step, epoch: int) -> None:
+        """Write a step while the state is being built.
 
-    def fill(self, step: Step) -> None:
-        """Write a step without comparing anything, while there is no epoch."""
-        with translated(), self._client.pipeline(transaction=False) as pipe:
-            for key, (_, value) in step.writes.items():
-                pipe.set(key, value)
-            for command, *arguments in step.operations:
-                if command == "DUE":
-                    _, due_key, instrument, not_before_us, _ = (str(each) for each in arguments)
-                    pipe.zadd(due_key, {instrument: int(not_before_us)})
-                else:
-                    pipe.execute_command(str(command), *arguments)  # type: ignore[no-untyped-call]
-            pipe.execute()
+        Raises TransientError when another has claimed it meanwhile, or has finished.
+        """
+        if self._write(step, self.keys.rebuilding, epoch, {}) != "ok":
+            raise TransientError("another has taken over the rebuild of the live state")
 
-    def set_markers(self, event_ids: Sequence[str], life_ms: int) -> None:
-        """Note that events are in the state."""
-        with translated(), self._client.pipeline(transaction=False) as pipe:
-            for event_id in event_ids:
-                pipe.set(self.keys.marker(event_id), 1, px=life_ms)
-            pipe.execute()
+    def all_keys(self) -> Iterator[list[str]]:
+        """Yield every key of the shard, some at a time."""
+        cursor = 0
+        while True:
+            with translated():
+                cursor, keys = cast(
+                    tuple[int, list[bytes]],
+                    self._client.scan(cursor, match=f"{{{self.keys.shard}}}:*", count=1_000),
+                )
+            yield [key.decode() for key in keys]
+            if not cursor:
+                return
 
-    def expire_markers(self, event_ids: Sequence[str], life_ms: int) -> None:
+    def settle_markers(self, event_ids: Sequence[str], life_ms: int) -> None:
         """Let markers end: Postgres knows by now that their events are in the candles."""
-        with translated(), self._client.pipeline(transaction=False) as pipe:
+        if not event_ids:
+            return
+        with translated(), self._client.pipeline(transaction=True) as pipe:
             for event_id in event_ids:
                 pipe.pexpire(self.keys.marker(event_id), life_ms)
+            pipe.zrem(self.keys.pending, *event_ids)
             pipe.execute()
+
+    def note_compared(self, event_ids: Iterable[str]) -> None:
+        """Note that the trades that events repeated were compared with what is stored."""
+        with translated(), self._client.pipeline(transaction=False) as pipe:
+            for event_id in event_ids:
+                pipe.set(self.keys.marker(event_id), COMPARED, xx=True, keepttl=True)
+            pipe.execute()
+
+    def pending_before(self, until_ms: int, limit: int) -> list[str]:
+        """Return events that were applied so long ago, and have markers without end."""
+        with translated():
+            members = self._client.zrange(
+                self.keys.pending, "-inf", until_ms, byscore=True, offset=0, num=limit
+            )
+        return [member.decode() for member in cast(list[bytes], members)]
+
+    def pending_since(self, event_ids: Sequence[str]) -> list[float | None]:
+        """Return when (ms) each event was applied, None where Postgres has it on record."""
+        if not event_ids:
+            return []
+        with translated():
+            return self._client.zmscore(self.keys.pending, list(event_ids))
+
+    def unpublished_since_ms(self) -> float | None:
+        """Return since when the candle waits that waits longest to be emitted, if one does."""
+        return self._lowest(self.keys.unpublished)
+
+    def pending_since_ms(self) -> float | None:
+        """Return when the event was applied that waits longest to be on record, if one does."""
+        return self._lowest(self.keys.pending)
+
+    def _lowest(self, key: str) -> float | None:
+        with translated():
+            first = cast(list[tuple[bytes, float]], self._client.zrange(key, 0, 0, withscores=True))
+        return first[0][1] if first else None
+
+    def markers(self, event_ids: Sequence[str]) -> list[bytes | None]:
+        """Return each event's marker: APPLIED, REPEATED, COMPARED or None."""
+        if not event_ids:
+            return []
+        with translated():
+            return cast(
+                list[bytes | None],
+                self._client.mget([self.keys.marker(event_id) for event_id in event_ids]),
+            )
 
     def are_applied(self, event_ids: Sequence[str]) -> list[bool]:
         """Tell for each event whether its marker is there."""
-        with translated(), self._client.pipeline(transaction=False) as pipe:
-            for event_id in event_ids:
-                pipe.exists(self.keys.marker(event_id))
-            return [bool(answer) for answer in pipe.execute()]
+        return [marker is not None for marker in self.markers(event_ids)]
 
     def read(self, keys: Sequence[str]) -> dict[str, Versioned]:
         """Read versioned values."""
@@ -172,25 +214,32 @@ class Store:
             )
         return [member.decode() for member in cast(list[bytes], members)]
 
-    def apply(self, step: Step, epoch: int, *, markers: Sequence[str] = ()) -> Applied:
+    def apply(
+        self, step: Step, epoch: int, *, markers: Mapping[str, bytes] | None = None
+    ) -> Applied:
         """Write all of the step and mark its events as applied, or nothing.
 
-        Raises TransientError when the epoch is another.
+        `markers`: event id -> APPLIED or REPEATED. Raises TransientError when the epoch is another.
         """
+        answer = self._write(step, self.keys.epoch, epoch, markers or {})
+        if answer == "epoch":
+            raise TransientError("the state was rebuilt meanwhile")
+        return cast(Applied, answer)
+
+    def _write(self, step: Step, guard: str, epoch: int, markers: Mapping[str, bytes]) -> str:
+        """Run the atomic step while the value of the key `guard` is the epoch."""
         values = list(step.writes.items())
-        head = [self.keys.epoch, *(self.keys.marker(event_id) for event_id in markers)]
+        head = [guard, *(self.keys.marker(event_id) for event_id in markers)]
         head += [key for key, _ in values]
         index_keys = list(dict.fromkeys(key for op in step.operations for key in _keys_of(op)))
         place = {key: len(head) + 1 + i for i, key in enumerate(index_keys)}
         operations = [_placed(op, place) for op in step.operations]
         pairs = [part for _, (version, value) in values for part in (version, value)]
-        arguments: list[str | int | bytes] = [epoch, len(markers), len(values), *pairs]
+        arguments: list[str | int | bytes] = [epoch, len(markers), len(values)]
+        arguments += [*markers.values(), *pairs]
         arguments.append(json.dumps(operations) if operations else "[]")
         with translated():
-            answer = cast(bytes, self._apply(keys=head + index_keys, args=arguments)).decode()
-        if answer == "epoch":
-            raise TransientError("the state was rebuilt meanwhile")
-        return cast(Applied, answer)
+            return cast(bytes, self._apply(keys=head + index_keys, args=arguments)).decode()
 
     def unpublished(self, until_ms: int, limit: int) -> list[str]:
         """Return keys of candles that wait to be emitted since the given time or longer."""

@@ -9,6 +9,7 @@ from typing import Any, Final
 from psycopg import Connection, sql
 from psycopg.errors import CheckViolation
 
+from functions.persist.first_ticks import FirstTicks
 from functions.persist.partitions import Partitions
 from functions.persist.segments import Segment
 from shared.candle import Candle
@@ -65,6 +66,7 @@ class Writer:
     def __init__(self, postgres: Postgres) -> None:
         self._postgres = postgres
         self._partitions = Partitions(postgres)
+        self._first_ticks = FirstTicks()
 
     def ticks(self, event_id: str, rows: Sequence[Segment], shard: int = 0) -> bool:
         """Write tick segments. Raises TransientError."""
@@ -80,9 +82,11 @@ class Writer:
                     for row in rows:
                         copy.write_row(_values(row, _SEGMENT_COLUMNS))
                 _await_copies(connection, rows)
+                earliest = self._first_ticks.move(connection, rows)
         except CheckViolation:  # a partition that was here has left Postgres for the lake
             self._partitions.forget(days)
             raise TransientError("a day has no partition any more; it is made anew") from None
+        self._first_ticks.remember(earliest)
         return True
 
     def candles(self, event_id: str, candles: Iterable[Candle]) -> bool:

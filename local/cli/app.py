@@ -6,12 +6,14 @@ import typer
 
 from local.cli import (
     alert,
+    audit,
     backtest,
     candles,
     demo,
     dlq,
     env,
     patterns,
+    rebuild,
     rejects,
     replay,
     retention,
@@ -35,6 +37,6 @@ app = typer.Typer(
 )
 for command in (
     *(up, demo, status, env, replay, simulate, candles, rejects, dlq),
-    *(watch, patterns, alert, backtest, snapshot, retention),
+    *(audit, rebuild, watch, patterns, alert, backtest, snapshot, retention),
 ):
     command.register(app)

@@ -77,7 +77,7 @@ class SeenTrades(_message.Message):
     def __init__(self, start: _Optional[_Iterable[int]] = ..., length: _Optional[_Iterable[int]] = ..., text: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class InstrumentState(_message.Message):
-    __slots__ = ("name", "watermark_us", "last", "last_price", "last_size", "received_us", "floor_us")
+    __slots__ = ("name", "watermark_us", "last", "last_price", "last_size", "received_us", "floor_us", "first_us")
     class FloorUsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -92,6 +92,7 @@ class InstrumentState(_message.Message):
     LAST_SIZE_FIELD_NUMBER: _ClassVar[int]
     RECEIVED_US_FIELD_NUMBER: _ClassVar[int]
     FLOOR_US_FIELD_NUMBER: _ClassVar[int]
+    FIRST_US_FIELD_NUMBER: _ClassVar[int]
     name: str
     watermark_us: int
     last: OrderKey
@@ -99,4 +100,5 @@ class InstrumentState(_message.Message):
     last_size: str
     received_us: int
     floor_us: _containers.ScalarMap[str, int]
-    def __init__(self, name: _Optional[str] = ..., watermark_us: _Optional[int] = ..., last: _Optional[_Union[OrderKey, _Mapping]] = ..., last_price: _Optional[str] = ..., last_size: _Optional[str] = ..., received_us: _Optional[int] = ..., floor_us: _Optional[_Mapping[str, int]] = ...) -> None: ...
+    first_us: int
+    def __init__(self, name: _Optional[str] = ..., watermark_us: _Optional[int] = ..., last: _Optional[_Union[OrderKey, _Mapping]] = ..., last_price: _Optional[str] = ..., last_size: _Optional[str] = ..., received_us: _Optional[int] = ..., floor_us: _Optional[_Mapping[str, int]] = ..., first_us: _Optional[int] = ...) -> None: ...

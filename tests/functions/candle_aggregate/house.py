@@ -7,10 +7,11 @@ from collections.abc import Sequence
 import psycopg
 import redis
 
-from functions.candle_aggregate.apply import Applied, Rules
 from functions.candle_aggregate.clock import unconfirmed_late
 from functions.candle_aggregate.epoch import current_epoch
+from functions.candle_aggregate.merge import Applied
 from functions.candle_aggregate.publish import publication
+from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.store import Store
 from functions.persist.feeds import FeedWriter
 from functions.persist.handler import Persist
@@ -23,6 +24,7 @@ from shared.adapter.event import Event, OutgoingEvent
 from shared.kernel import CandleKey
 from shared.state import Keys
 from shared.stores.postgres import Postgres
+from shared.ticks import Ticks
 from shared.timeframes import parse_ladder
 from tests.functions.candle_aggregate.reference import Tick, as_columns, reference_candles
 from tests.functions.candle_aggregate.test_apply import apply_ticks
@@ -39,6 +41,13 @@ NOW_US = 1_800_000_000_000_000
 LATER_US = NOW_US + 61_000_000
 
 
+def persist_over(postgres: Postgres) -> Persist:
+    """The stage's handler."""
+    return Persist(
+        Writer(postgres), PatternWriter(postgres), FeedWriter(postgres), QuoteWriter(postgres)
+    )
+
+
 class House:
     """candle-aggregate's state and persist's tables, without the broker between them."""
 
@@ -47,12 +56,7 @@ class House:
         self.database = database
         self.postgres = Postgres(database)
         self.store = Store(client, Keys(0))
-        self.persist = Persist(
-            Writer(self.postgres),
-            PatternWriter(self.postgres),
-            FeedWriter(self.postgres),
-            QuoteWriter(self.postgres),
-        )
+        self.persist = persist_over(self.postgres)
 
     @property
     def epoch(self) -> int:
@@ -66,10 +70,17 @@ class House:
         )
         return applied
 
-    def store_ticks(self, event_id: str, ticks: Sequence[Tick]) -> None:
-        self.deliver(
-            Outcome([OutgoingEvent.packed(event_id, events.TICKS, as_columns(ticks).encode())])
-        )
+    def store_ticks(self, event_id: str, ticks: Sequence[Tick], now_us: int = NOW_US) -> None:
+        self.store_columns(event_id, as_columns(ticks), now_us)
+
+    def store_columns(self, event_id: str, ticks: Ticks, now_us: int = NOW_US) -> None:
+        """Let persist write them, at the time of the test and not of the wall."""
+        self.deliver(Outcome([OutgoingEvent.packed(event_id, events.TICKS, ticks.encode())]))
+        with psycopg.connect(self.database) as connection:
+            connection.execute(
+                "UPDATE applied_events SET applied_at = to_timestamp(%s) WHERE event_id = %s",
+                (now_us / 1e6, event_id),
+            )
 
     def deliver(self, outcome: Outcome) -> None:
         """Give every emitted event to persist, then note it as emitted."""

@@ -11,9 +11,11 @@ import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from functions.candle_aggregate.apply import Applied, Rules, TickEvent, apply_events
+from functions.candle_aggregate.apply import TickEvent, apply_events
 from functions.candle_aggregate.clock import close_quiet, unconfirmed
+from functions.candle_aggregate.merge import Applied
 from functions.candle_aggregate.publish import publication
+from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.store import Store
 from shared.candle import Candle, CandleState, decode_batch
 from shared.compression import decompress
@@ -22,6 +24,7 @@ from shared.state import Keys, unpack
 from shared.ticks import Ticks
 from shared.timeframes import parse_ladder
 from tests.functions.candle_aggregate.reference import Tick, as_columns, reference_candles
+from tests.functions.candle_aggregate.states import begin_state
 from tests.functions.candle_aggregate.test_kernel import fields_of
 
 MINUTE = 60_000_000
@@ -33,7 +36,7 @@ EPOCH = 3
 @pytest.fixture
 def store(valkey: redis.Redis) -> Store:
     store = Store(valkey, Keys(0))
-    store.begin(EPOCH)
+    begin_state(store, EPOCH)
     return store
 
 
@@ -97,7 +100,7 @@ def test_any_order_and_repetition_gives_the_same_candles(
 ) -> None:
     """Batches in any order, some of them twice, equal the reference over all ticks."""
     valkey.flushdb()
-    store.begin(EPOCH)
+    begin_state(store, EPOCH)
     ticks = ticks_between(0, 40) + ticks_between(0, 20, 11_000_000, "B")
     random.shuffle(ticks)
     cuts = sorted(random.sample(range(1, len(ticks)), 5))

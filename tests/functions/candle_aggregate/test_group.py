@@ -9,12 +9,14 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import redis
 
-from functions.candle_aggregate.apply import Applied, TickEvent, apply_events
+from functions.candle_aggregate.apply import TickEvent, apply_events
 from functions.candle_aggregate.group import Group
+from functions.candle_aggregate.merge import Applied
 from functions.candle_aggregate.store import Store
 from shared.errors import TransientError
 from shared.state import Keys
 from tests.functions.candle_aggregate.reference import as_columns
+from tests.functions.candle_aggregate.states import begin_state
 from tests.functions.candle_aggregate.test_apply import (
     EPOCH,
     NOW_US,
@@ -41,7 +43,7 @@ class Gate:
 @pytest.fixture
 def gate(valkey: redis.Redis) -> Gate:
     store = Store(valkey, Keys(0))
-    store.begin(EPOCH)
+    begin_state(store, EPOCH)
     return Gate(store)
 
 
@@ -82,16 +84,15 @@ def test_a_group_is_bounded(gate: Gate) -> None:
     assert gate.groups == [["e0"], ["e1"]]
 
 
-def test_a_failure_is_everybodys(gate: Gate) -> None:
+def test_a_failure_is_everybodys(gate: Gate, valkey: redis.Redis) -> None:
     """Each event of the group is delivered again, and succeeds then."""
     gate.open.set()
     group = Group(gate.apply_all, max_ticks=1_000)
-    gate.store.begin(EPOCH)
-    gate.store.clear()
+    valkey.flushdb()
     event = TickEvent("e0", as_columns(ticks_between(0, 5)))
     with pytest.raises(TransientError, match="rebuilt"):
         group.apply(event)
-    gate.store.begin(EPOCH)
+    begin_state(gate.store, EPOCH)
     assert group.apply(event) is not None
 
 

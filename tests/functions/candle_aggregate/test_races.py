@@ -8,10 +8,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from functions.candle_aggregate import rebuild
+from functions.candle_aggregate import history, rebuild
 from functions.candle_aggregate.apply import TickEvent
 from functions.candle_aggregate.clock import unconfirmed, unconfirmed_late
 from functions.candle_aggregate.evict import evict
+from functions.candle_aggregate.history import Known
 from functions.candle_aggregate.publish import publication
 from functions.candle_aggregate.reconcile import aggregated_before, reconcile
 from functions.candle_aggregate.repair import repair
@@ -135,13 +136,13 @@ def test_no_repair_while_the_state_is_rebuilt(
     both(house, "e2", late, LATER_US)
     house.client.flushdb()
     meanwhile: list[Outcome] = []
-    instruments = rebuild._instruments
+    instruments = history.known_instruments
 
-    def with_a_repair(*arguments: object) -> list[tuple[str, int, bool]]:
+    def with_a_repair(*arguments: object) -> list[Known]:
         meanwhile.append(repair([house.store], house.postgres, RULES, LATER_US))
         return instruments(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(rebuild, "_instruments", with_a_repair)
+    monkeypatch.setattr(rebuild, "known_instruments", with_a_repair)
     assert house.epoch == 2
     assert [list(outcome.emit) for outcome in meanwhile] == [[]]
     more = [Tick("A", 40_000_000, 1_001, 999, 5, 1)]

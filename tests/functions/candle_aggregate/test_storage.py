@@ -219,6 +219,10 @@ def test_a_sampled_candle_that_differs_from_its_ticks_is_told(house: House) -> N
         state = CandleState.decode(read.value)
         state.bar = replace(state.bar, trade_count=99)
         house.client.set(key, pack(read.number, state.encode()))
+    # Not before its event is on record: until then its ticks may be on their way.
+    assert all(sample(house.store, house.postgres, RULES, much_later) == [] for _ in range(20))
+    house.age(31)
+    reconcile(house.store, house.postgres, RULES, house.epoch, NOW_US)
     assert sample(house.store, house.postgres, RULES, NOW_US + 60_000_000) == []
     found = [
         key for _ in range(30) for key in sample(house.store, house.postgres, RULES, much_later)

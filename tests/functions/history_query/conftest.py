@@ -10,7 +10,8 @@ import httpx
 import pytest
 import redis
 
-from functions.candle_aggregate.apply import Rules, TickEvent, apply_events
+from functions.candle_aggregate.apply import TickEvent, apply_events
+from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.store import Store
 from functions.history_query.candles import CandlePages
 from functions.history_query.feeds import Feeds
@@ -33,6 +34,7 @@ from shared.state import Keys
 from shared.stores.postgres import Postgres
 from shared.ticks import Ticks
 from shared.timeframes import DEFAULT_LADDER, parse_ladder
+from tests.functions.candle_aggregate.states import begin_state
 
 LADDER = parse_ladder(DEFAULT_LADDER)
 LATENESS_US = 2_000_000
@@ -49,7 +51,7 @@ class House:
         self.quotes = QuoteWriter(postgres)
         self.patterns = PatternWriter(postgres)
         self.store = Store(client, Keys(0))
-        self.store.begin(1)
+        begin_state(self.store, 1)
         self.rules = Rules(LADDER, LATENESS_US, 5_000_000, 1_000_000)
         self.numbers = itertools.count()
         self.kept = KeptCandles(postgres, client, 1)

@@ -1,0 +1,179 @@
+"""Candles held against their stored ticks: what stands in the stores, and what it should be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Final, cast
+
+import redis
+from psycopg import Connection, sql
+from psycopg.rows import class_row
+
+from shared.candle import Candle, CandleState
+from shared.kernel import CandleKey
+from shared.lake.cold import Cold
+from shared.lake.manifest import cold_candle_files
+from shared.state import Keys, shard_of, unpack
+from shared.stores.recompute import recomputed
+from shared.stores.redis import translated
+from shared.timeframes import Timeframe
+
+COMPARED: Final = tuple(
+    each.name
+    for each in fields(Candle)
+    if each.name not in ("instrument", "timeframe", "start_us", "closed", "complete", "revision")
+)
+_STORED: Final = sql.SQL(
+    "SELECT {} FROM candles WHERE instrument = %s AND timeframe = %s"
+    " AND start_us >= %s AND start_us < %s"
+).format(sql.SQL(", ").join(sql.Identifier(each.name) for each in fields(Candle)))
+_AT_ONCE: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A candle that is not what its ticks say: `found` None: missing; `expected` None: no ticks."""
+
+    key: CandleKey
+    found: Candle | None
+    expected: Candle | None
+
+    def values(self) -> Iterator[tuple[str, object, object]]:
+        """Yield (name, found, expected) of what differs, where both are there."""
+        if self.found is not None and self.expected is not None:
+            for name in COMPARED:
+                is_, should = getattr(self.found, name), getattr(self.expected, name)
+                if is_ != should:
+                    yield name, is_, should
+
+
+@dataclass(slots=True)
+class Audited:
+    """What was compared."""
+
+    candles: int = 0
+    trades: int = 0
+    differences: list[Difference] = field(default_factory=list)
+
+
+def audit(
+    connection: Connection,
+    client: redis.Redis,
+    shards: int,
+    instrument: str,
+    from_us: int,
+    to_us: int,
+    timeframes: Sequence[Timeframe],
+    cold: Cold,
+) -> Audited:
+    """Compare the candles that overlap [from_us, to_us): stored ones, and live ones.
+
+    Raises TransientError while Redis is away, psycopg.Error while Postgres is.
+    """
+    ladder = tuple(sorted(timeframes))
+    found = kept(connection, client, shards, instrument, from_us, to_us, ladder, cold)
+    expected = truth(connection, instrument, from_us, to_us, ladder, cold)
+    result = Audited()
+    for key in sorted(found.keys() | expected.keys(), key=lambda key: (key[2], key[1])):
+        is_, should = found.get(key), expected.get(key)
+        result.candles += 1
+        if should is not None and key[1] == ladder[0].name:
+            result.trades += should.trade_count
+        if (
+            is_ is None
+            or should is None
+            or any(getattr(is_, name) != getattr(should, name) for name in COMPARED)
+        ):
+            result.differences.append(Difference(key, is_, should))
+    return result
+
+
+def truth(
+    connection: Connection,
+    instrument: str,
+    from_us: int,
+    to_us: int,
+    ladder: tuple[Timeframe, ...],
+    cold: Cold,
+) -> dict[CandleKey, Candle]:
+    """Return the candles that overlap the range, recomputed from stored ticks."""
+    first_us = min(each.start_us(from_us) for each in ladder)
+    last_us = max(to_us + -to_us % each.length_us for each in ladder)
+    begins = {each.name: each.start_us(from_us) for each in ladder}
+    with connection.transaction():  # the plan of what is hot and what is cold holds within it
+        found = recomputed(connection, instrument, first_us, last_us, ladder, cold)
+    return {key: state.candle for key, state in found.items() if begins[key[1]] <= key[2] < to_us}
+
+
+def kept(
+    connection: Connection,
+    client: redis.Redis,
+    shards: int,
+    instrument: str,
+    from_us: int,
+    to_us: int,
+    ladder: Sequence[Timeframe],
+    cold: Cold,
+) -> dict[CandleKey, Candle]:
+    """Return the candles that overlap the range as a reader gets them: the highest revision."""
+    found: dict[CandleKey, Candle] = {}
+    for timeframe in ladder:
+        first_us = timeframe.start_us(from_us)
+        # In the way that candles move, so that one that moves meanwhile is not missed.
+        some = [
+            *live(client, shards, instrument, timeframe, first_us, to_us),
+            *_stored(connection, instrument, timeframe, first_us, to_us),
+            *_in_lake(connection, instrument, timeframe, first_us, to_us, cold),
+        ]
+        for candle in some:
+            key = (instrument, timeframe.name, candle.start_us)
+            if key not in found or found[key].revision < candle.revision:
+                found[key] = candle
+    return found
+
+
+def _stored(
+    connection: Connection, instrument: str, timeframe: Timeframe, first_us: int, to_us: int
+) -> list[Candle]:
+    with connection.cursor(row_factory=class_row(Candle)) as cursor:
+        wanted = (instrument, timeframe.name, first_us, to_us)
+        return cursor.execute(_STORED, wanted).fetchall()
+
+
+def _in_lake(
+    connection: Connection,
+    instrument: str,
+    timeframe: Timeframe,
+    first_us: int,
+    to_us: int,
+    cold: Cold,
+) -> list[Candle]:
+    files = cold_candle_files(connection, instrument, timeframe.name, first_us, to_us)
+    if not files:
+        return []
+    return cold.candles(files, first_us, to_us, sum(f.row_count for f in files), newest=False)
+
+
+def live(
+    client: redis.Redis,
+    shards: int,
+    instrument: str,
+    timeframe: Timeframe,
+    first_us: int,
+    to_us: int,
+) -> Iterator[Candle]:
+    """Yield the live candles of a timeframe that begin in [first_us, to_us). TransientError."""
+    keys = Keys(shard_of(instrument, shards))
+    with translated():
+        members = client.zrange(
+            keys.candles(instrument, timeframe.name), first_us, f"({to_us}", byscore=True
+        )
+        starts = [int(member) for member in cast(list[bytes], members)]
+        for n in range(0, len(starts), _AT_ONCE):
+            names = [
+                keys.candle(instrument, timeframe.name, start) for start in starts[n : n + _AT_ONCE]
+            ]
+            for blob in cast(list[bytes | None], client.mget(names)):
+                if blob is not None:
+                    yield CandleState.decode(unpack(blob)[1]).candle

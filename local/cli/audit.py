@@ -1,0 +1,138 @@
+"""`kandle audit`: candles recomputed from stored ticks, and every difference told."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from local.cli.candle_range import (
+    DatabaseUrl,
+    From,
+    RedisUrl,
+    Stores,
+    TimeframeNames,
+    To,
+    asked_range,
+    ladder_of,
+    shards,
+    stores,
+    utc,
+)
+from local.cli.options import DataDir
+from local.errors import UsageError
+from local.instance import DEFAULT_DATA_DIR
+
+if TYPE_CHECKING:
+    from local.audit import Audited, Difference
+    from shared.timeframes import Timeframe
+
+AGAIN_EACH_S: Final = 2.0
+
+_HELP = """Recompute candles from stored ticks and compare them with what is kept, open ones too.
+
+Every difference is printed with both values. Exit code 0: all are equal; 1: some differ; 2: it was
+called wrongly. Ticks may be on their way: what differs is looked at again for a while.
+
+Examples:
+
+  kandle audit BTC-USD --from -24h
+
+  kandle audit XRP-ETH --from 2019-10-11 --to 2019-10-12 --timeframe 1m --timeframe 5m
+
+  kandle audit --all
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("audit", help=_HELP)(audit)
+
+
+def audit(
+    symbol: Annotated[
+        str | None, typer.Argument(metavar="SYMBOL", help="The instrument.", show_default=False)
+    ] = None,
+    since: From = None,
+    until: To = None,
+    timeframes: TimeframeNames = None,
+    every: Annotated[bool, typer.Option("--all", help="Every instrument.")] = False,
+    wait_s: Annotated[
+        float,
+        typer.Option("--wait", min=0, metavar="SECONDS", help="How long a difference may pass."),
+    ] = 10.0,
+    database_url: DatabaseUrl = None,
+    redis_url: RedisUrl = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
+    """Audit one instrument or all; exit 1 when a candle differs."""
+    if every == (symbol is not None):
+        raise UsageError("say which: a SYMBOL, or --all")
+    ladder = ladder_of(timeframes)
+    asked = asked_range(since, until)
+    with stores(database_url, redis_url, data_dir) as opened:
+        if symbol is not None:
+            names = [symbol]
+        else:
+            rows = opened.postgres.execute(
+                "SELECT instrument FROM first_ticks ORDER BY 1"
+            ).fetchall()
+            names = [row[0] for row in rows]
+        differing = 0
+        for name in names:
+            span = asked.of(opened.postgres, name)
+            found = _settled(opened, name, span, ladder, wait_s)
+            for difference in found.differences:
+                typer.echo(_line(difference))
+            typer.echo(_summary(name, found))
+            differing += len(found.differences)
+    if differing:
+        raise typer.Exit(1)
+
+
+def _settled(
+    opened: Stores,
+    name: str,
+    span: tuple[int, int],
+    ladder: Sequence[Timeframe],
+    wait_s: float,
+) -> Audited:
+    """Audit; look again at what differs until it does not, or for `wait_s` seconds."""
+    from local.audit import audit as compare
+
+    until_s = time.monotonic() + wait_s
+    found = compare(opened.postgres, opened.redis, shards(), name, *span, ladder, opened.cold)
+    while found.differences and time.monotonic() < until_s:
+        time.sleep(AGAIN_EACH_S)
+        starts = [difference.key[2] for difference in found.differences]
+        again = compare(
+            opened.postgres,
+            opened.redis,
+            shards(),
+            name,
+            *(min(starts), max(starts) + 1),
+            ladder,
+            opened.cold,
+        )
+        was = {difference.key for difference in found.differences}
+        found.differences = [each for each in again.differences if each.key in was]
+    return found
+
+
+def _line(difference: Difference) -> str:
+    name, timeframe, start_us = difference.key
+    place = f"{name} {timeframe} {utc(start_us)}"
+    if difference.found is None:
+        return f"{place}: missing; its ticks make {difference.expected}"
+    if difference.expected is None:
+        return f"{place}: no stored tick makes it; found {difference.found}"
+    values = (f"{what} is {is_}, should be {should}" for what, is_, should in difference.values())
+    return f"{place} revision {difference.found.revision}: {'; '.join(values)}"
+
+
+def _summary(name: str, found: Audited) -> str:
+    count = len(found.differences)
+    verdict = "all equal" if not count else f"{count:,} differ"
+    return f"{name}: {found.candles:,} candles against {found.trades:,} stored trades: {verdict}"

@@ -1,0 +1,179 @@
+"""What `kandle audit` and `kandle rebuild` share: which candles are meant, and the stores."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
+
+import typer
+
+from local.cli.addresses import address
+from local.cli.dead_letter_text import one_line
+from local.cli.errors import CliError
+from local.cli.times import EPOCH, time_us
+from local.errors import NotRunningError, UsageError
+from local.instance import Instance
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import redis
+    from psycopg import Connection
+
+    from shared.lake.cold import Cold
+    from shared.timeframes import Timeframe
+
+CONNECT_TIMEOUT_S: Final = 5
+
+From = Annotated[
+    str | None,
+    typer.Option(
+        "--from", metavar="T", help="First time. Default: the first tick.", show_default=False
+    ),
+]
+To = Annotated[
+    str | None,
+    typer.Option(
+        "--to", metavar="T", help="Time to end at. Default: the last tick.", show_default=False
+    ),
+]
+TimeframeNames = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--timeframe", help="Only this one; may be given again. Default: all.", show_default=False
+    ),
+]
+DatabaseUrl = Annotated[
+    str | None,
+    typer.Option(
+        envvar="DATABASE_URL",
+        metavar="URL",
+        help="The Postgres database. Default: the running instance's.",
+        show_default=False,
+    ),
+]
+RedisUrl = Annotated[
+    str | None,
+    typer.Option(
+        envvar="REDIS_URL",
+        metavar="URL",
+        help="The Redis server. Default: the running instance's.",
+        show_default=False,
+    ),
+]
+
+
+class Stores(NamedTuple):
+    """Where ticks and candles are."""
+
+    postgres: Connection
+    redis: redis.Redis
+    cold: Cold
+
+
+@dataclass(frozen=True, slots=True)
+class AskedRange:
+    """Times (us) as they were asked for; None: as far as there are ticks."""
+
+    from_us: int | None
+    to_us: int | None
+
+    def of(self, connection: Connection, instrument: str) -> tuple[int, int]:
+        """Return the range for an instrument. Raises CliError: it has no tick."""
+        row = connection.execute(
+            "SELECT first_time_us, (SELECT max(last_time_us) FROM tick_segments s"
+            " WHERE s.instrument = f.instrument) FROM first_ticks f WHERE instrument = %s",
+            (instrument,),
+        ).fetchone()
+        if row is None:
+            raise CliError(f"no tick of {instrument!r} was ever stored")
+        first_us, last_us = row
+        from_us = first_us if self.from_us is None else self.from_us
+        until = (first_us if last_us is None else last_us) + 1
+        return from_us, max(until, from_us) if self.to_us is None else self.to_us
+
+
+def asked_range(since: str | None, until: str | None) -> AskedRange:
+    """Read --from and --to. Raises UsageError: one is no time, or nothing lies between them."""
+    now = datetime.now(UTC)
+    try:
+        from_us = None if since is None else time_us(since, now)
+        to_us = None if until is None else time_us(until, now)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    if from_us is not None and to_us is not None and from_us >= to_us:
+        raise UsageError(f"--from {since} is not before --to {until}: nothing lies between them")
+    return AskedRange(from_us, to_us)
+
+
+def ladder_of(names: list[str] | None) -> tuple[Timeframe, ...]:
+    """Return the timeframes that are meant. Raises UsageError: one of them is none."""
+    from shared.timeframes import DEFAULT_LADDER, Timeframe, parse_ladder
+
+    try:
+        ladder = parse_ladder(os.environ.get("TIMEFRAMES", DEFAULT_LADDER))
+        if names:
+            wanted = tuple(sorted({Timeframe.parse(name) for name in names}))
+            if unknown := [str(each) for each in wanted if each not in ladder]:
+                kept = ", ".join(map(str, ladder))
+                raise UsageError(f"{', '.join(unknown)} is not kept; candles of {kept} are")
+            return wanted
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    return ladder
+
+
+def shards() -> int:
+    """Return how many parts the instruments are divided among. Raises UsageError."""
+    text = os.environ.get("SHARDS", "1")
+    if not (text.isascii() and text.isdigit() and int(text) > 0):
+        raise UsageError(f"SHARDS={text!r} is not a whole number from 1")
+    return int(text)
+
+
+@contextmanager
+def stores(database_url: str | None, redis_url: str | None, data_dir: Path) -> Iterator[Stores]:
+    """Yield the stores. Raises CliError: one is away, or is not Kandle's."""
+    import psycopg
+
+    from shared.errors import TransientError
+    from shared.lake.cold import Cold
+    from shared.stores.redis import connect
+    from shared.stores.s3 import S3Access
+
+    database = address(database_url, "DATABASE_URL", "--database-url", data_dir)
+    client = connect(address(redis_url, "REDIS_URL", "--redis-url", data_dir))
+    cold = Cold(S3Access.from_mapping({**_environment(data_dir), **os.environ}))
+    try:
+        with psycopg.connect(
+            database,
+            autocommit=True,
+            connect_timeout=CONNECT_TIMEOUT_S,
+            application_name="kandle audit",
+        ) as connection:
+            yield Stores(connection, client, cold)
+    except psycopg.errors.UndefinedTable:
+        raise CliError("this database has no candles: Kandle has not used it") from None
+    except psycopg.Error as error:
+        reason = one_line(str(error), 300) or type(error).__name__
+        raise CliError(f"cannot use Postgres: {reason}; is the instance up?") from None
+    except TransientError as error:
+        raise CliError(f"{error}; is the instance up?") from None
+    finally:
+        client.close()
+
+
+def _environment(data_dir: Path) -> dict[str, str]:
+    try:
+        return Instance.load(data_dir).env
+    except NotRunningError:
+        return {}
+
+
+def utc(time_us_: int) -> str:
+    """Write a candle's start (us since 1970) as UTC, to the second."""
+    return (EPOCH + timedelta(microseconds=time_us_)).strftime("%Y-%m-%dT%H:%M:%SZ")

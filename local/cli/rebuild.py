@@ -1,0 +1,133 @@
+"""`kandle rebuild`: candles recomputed from stored ticks by the pipeline, under new revisions."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from local.cli.candle_range import (
+    DatabaseUrl,
+    From,
+    RedisUrl,
+    TimeframeNames,
+    To,
+    asked_range,
+    ladder_of,
+    shards,
+    stores,
+    utc,
+)
+from local.cli.errors import CliError
+from local.cli.options import DataDir
+from local.instance import DEFAULT_DATA_DIR
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+    from shared.candle import Candle
+    from shared.kernel import CandleKey
+
+POLL_S: Final = 0.5
+
+_HELP = """Recompute the candles of SYMBOL from stored ticks and publish them under new revisions.
+
+It queues them for candle-aggregate, which works them off while ticks go on coming, and waits; live
+candles once their ticks are all stored. What changed is told with both values.
+
+Examples:
+
+  kandle rebuild BTC-USD --from -24h
+
+  kandle rebuild XRP-ETH --from 2019-10-11 --to 2019-10-12 --timeframe 1m
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("rebuild", help=_HELP)(rebuild)
+
+
+def rebuild(
+    symbol: Annotated[str, typer.Argument(metavar="SYMBOL", help="The instrument.")],
+    since: From = None,
+    until: To = None,
+    timeframes: TimeframeNames = None,
+    wait_s: Annotated[
+        float,
+        typer.Option(
+            "--wait", min=1, metavar="SECONDS", help="How long to wait without any progress."
+        ),
+    ] = 30.0,
+    database_url: DatabaseUrl = None,
+    redis_url: RedisUrl = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
+    """Queue, wait, and tell what changed."""
+    from local.audit import COMPARED, kept, truth
+
+    ladder = ladder_of(timeframes)
+    asked = asked_range(since, until)
+    with stores(database_url, redis_url, data_dir) as (connection, client, cold):
+        span = asked.of(connection, symbol)
+        keys = list(truth(connection, symbol, *span, ladder, cold))
+        if not keys:
+            raise CliError(f"no tick of {symbol!r} is stored in that range")
+
+        def now() -> dict[CandleKey, Candle]:
+            return kept(connection, client, shards(), symbol, *span, ladder, cold)
+
+        before = now()
+        left = _queued_and_awaited(connection, keys, wait_s)
+        after = now()
+        until_s = time.monotonic() + wait_s
+        while not left and time.monotonic() < until_s:
+            if all(_is_new(before.get(key), after.get(key)) for key in keys):
+                break
+            time.sleep(POLL_S)
+            after = now()
+    changed = 0
+    for key in keys:
+        was, is_ = before.get(key), after.get(key)
+        values = [
+            f"{name} was {getattr(was, name, None)}, is {getattr(is_, name)}"
+            for name in COMPARED
+            if is_ is not None and getattr(was, name, None) != getattr(is_, name)
+        ]
+        if values:
+            changed += 1
+            typer.echo(f"{symbol} {key[1]} {utc(key[2])}: {'; '.join(values)}")
+    typer.echo(f"{symbol}: {len(keys) - left:,} candles recomputed, {changed:,} changed")
+    if left:
+        raise CliError(
+            f"{left:,} candles still wait: their ticks are on the way, or candle-aggregate is down"
+        )
+
+
+def _is_new(was: Candle | None, is_: Candle | None) -> bool:
+    return is_ is not None and (was is None or is_.revision > was.revision)
+
+
+def _queued_and_awaited(connection: Connection, keys: list[CandleKey], wait_s: float) -> int:
+    """Queue the candles; return how many still wait when nothing moves any more."""
+    name = f"asked {uuid.uuid4()}"
+    with connection.transaction():
+        connection.cursor().executemany(
+            "INSERT INTO repairs (instrument, timeframe, start_us, event_id, reason)"
+            " VALUES (%s, %s, %s, %s, 'asked')",
+            [(*key, name) for key in keys],
+        )
+    typer.echo(f"{len(keys):,} candles queued", err=True)
+    left, since_s = len(keys), time.monotonic()
+    while left and time.monotonic() - since_s < wait_s:
+        time.sleep(POLL_S)
+        row = connection.execute(
+            "SELECT count(*) FROM repairs WHERE event_id = %s", (name,)
+        ).fetchone()
+        assert row is not None
+        if row[0] != left:
+            left, since_s = int(row[0]), time.monotonic()
+            typer.echo(f"{len(keys) - left:,} of {len(keys):,}", err=True)
+    return left

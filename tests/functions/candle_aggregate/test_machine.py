@@ -1,0 +1,222 @@
+"""Whatever happens, in whatever order: in the end every candle is what its stored ticks say.
+
+Hypothesis plays the network, the operator and the failing machine against both stages over real
+stores. `KANDLE_MACHINE_EXAMPLES` and `KANDLE_MACHINE_STEPS` make it play longer.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+import redis
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    rule,
+    run_state_machine_as_test,
+)
+
+from tests.functions.candle_aggregate.truth import Row, with_id
+from tests.functions.candle_aggregate.world import MINUTE, NOW_US, World
+
+EXAMPLES = int(os.environ.get("KANDLE_MACHINE_EXAMPLES", "25"))
+STEPS = int(os.environ.get("KANDLE_MACHINE_STEPS", "40"))
+
+BEGIN_US = NOW_US // 86_400_000_000 * 86_400_000_000 - 86_400_000_000
+"""Event times are of the day before: the clock closes what is quiet."""
+
+SECOND = 1_000_000
+PICK = st.integers(0, 1_000)
+CUTS = st.sampled_from(["", "", "", "before", "after"])
+IDS = st.one_of(st.none(), st.integers(1, 12), st.sampled_from(["x", "y", "é"]))
+MOVES = st.sampled_from(
+    [0, 0, 1, 7, 20, 20, 45, 61, 130, 310, 700, 1_500, -1, -20, -61, -200, -400, -1_000]
+)
+STEPS_S = st.sampled_from([1, 2, 5, 10, 31, 61, 130, 700, -3, -40])
+
+ticks = st.lists(
+    st.tuples(
+        st.sampled_from("AAAB"),
+        MOVES,
+        st.integers(0, 59) | st.just(0),
+        IDS,
+        st.integers(1, 9),
+        st.integers(0, 3),
+        st.integers(0, 2),
+    ),
+    min_size=1,
+    max_size=5,
+)
+
+
+def picked(some: list[str], pick: int) -> str:
+    return some[pick % len(some)]
+
+
+class Machine(RuleBasedStateMachine):
+    """The rules of the game; the world keeps the state."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__()
+        self.world = world
+        self.time_us = BEGIN_US
+        self.sequence = 0
+
+    @initialize()
+    def begin(self) -> None:
+        """Empty stores."""
+        self.world.reset()
+
+    def _row(self, instrument: str, time_us: int, trade_id: Any, *content: int) -> Row:
+        self.sequence += 1
+        ids = with_id(trade_id)
+        stamp = (self.world.now_us, "udp-1", self.sequence)
+        return Row(instrument, time_us, *ids, *stamp, *content)
+
+    @rule(ticks=ticks, may_repeat=st.booleans())
+    def send(self, ticks: list[Any], may_repeat: bool) -> None:
+        """New ticks, some of them old or far ahead, some with ids that came before."""
+        rows = []
+        for instrument, move_s, second, *rest in ticks:
+            time_us = max(self.time_us + move_s * SECOND, BEGIN_US - 30 * MINUTE)
+            time_us += -time_us % MINUTE * (second == 0) + second * (second > 30)
+            rows.append(self._row(instrument, time_us, *rest))
+            self.time_us = max(self.time_us, min(time_us, self.time_us + 700 * SECOND))
+        self.world.send(rows, may_repeat=may_repeat)
+
+    @rule(picks=st.lists(st.tuples(PICK, st.integers(0, 3), st.integers(0, 59)), max_size=4))
+    def send_again(self, picks: list[tuple[int, int, int]]) -> None:
+        """Trades that came before, in an event of its own, with the same content or another."""
+        some = [r for rows in self.world.sent.values() for r in rows if r.id_kind]
+        rows = []
+        for pick, change, second in picks if some else []:
+            row = some[pick % len(some)]
+            trade_id = row.id_number if row.id_kind == 1 else row.id_text
+            time_us = row.time_us
+            if change > 1:
+                time_us = time_us // MINUTE * MINUTE + second * SECOND
+            content = (row.price + change, row.size, row.side)
+            rows.append(self._row(row.instrument, time_us, trade_id, *content))
+        if rows:
+            self.world.send(rows)
+
+    @rule(pick=PICK, cut=CUTS)
+    def apply(self, pick: int, cut: str) -> None:
+        """A delivery to candle-aggregate, perhaps cut off."""
+        if self.world.to_apply:
+            self.world.apply(picked(self.world.to_apply, pick), cut=cut)
+
+    @rule()
+    def apply_all(self) -> None:
+        """Everything that waits, in order."""
+        for event_id in list(self.world.to_apply):
+            self.world.apply(event_id)
+
+    @rule(pick=PICK)
+    def apply_any(self, pick: int) -> None:
+        """A delivery of any event, however old: a dead letter replayed, a POST repeated."""
+        if self.world.sent:
+            self.world.apply(picked(list(self.world.sent), pick))
+
+    @rule(picks=st.lists(PICK, min_size=2, max_size=6), with_clock=st.booleans())
+    def apply_at_once(self, picks: list[int], with_clock: bool) -> None:
+        """Several workers at the same time, on the same instruments, perhaps with the clock."""
+        if not self.world.sent:
+            return
+        some = [picked(list(self.world.sent), pick) for pick in picks]
+        with ThreadPoolExecutor(4) as workers:
+            work = [workers.submit(self.world.apply, event_id) for event_id in some]
+            if with_clock:
+                work.append(workers.submit(self.world.tick_clock))
+            for each in work:
+                each.result()
+
+    @rule(pick=PICK)
+    def store(self, pick: int) -> None:
+        """A delivery of ticks to persist."""
+        if self.world.to_store:
+            self.world.persist_ticks(picked(self.world.to_store, pick))
+
+    @rule()
+    def store_all(self) -> None:
+        """All ticks that wait are stored."""
+        for event_id in list(self.world.to_store):
+            self.world.persist_ticks(event_id)
+
+    @rule(picks=st.lists(PICK, min_size=1, max_size=5))
+    def deliver(self, picks: list[int]) -> None:
+        """Some of the candle and late events reach persist, old ones again."""
+        for pick in picks if self.world.outbox else []:
+            self.world.persist_outbox(pick % len(self.world.outbox))
+
+    @rule()
+    def deliver_all(self) -> None:
+        """All of them do."""
+        for place in range(len(self.world.outbox)):
+            self.world.persist_outbox(place)
+
+    @rule(seconds=STEPS_S, cut=CUTS)
+    def clock(self, seconds: int, cut: str) -> None:
+        """Time passes, or is set back, and a clock event comes."""
+        self.world.step(seconds)
+        self.world.tick_clock(cut=cut)
+
+    @rule(minutes=st.integers(1, 3), cut=CUTS)
+    def whole_minute(self, minutes: int, cut: str) -> None:
+        """A second at which the clock does all of its work."""
+        now_s = self.world.now_us // SECOND
+        self.world.step(minutes * 60 - now_s % 60)
+        self.world.tick_clock(cut=cut)
+
+    @rule()
+    def lose_redis(self) -> None:
+        """Flushed, or its data gone."""
+        self.world.client.flushdb()
+
+    @rule(writes=st.integers(0, 6), pick=PICK, is_clock=st.booleans())
+    def die_within(self, writes: int, pick: int, is_clock: bool) -> None:
+        """A delivery, or the clock, whose process is gone in the middle of its writes."""
+        self.world.store.writes_left = writes
+        if is_clock:
+            now_s = self.world.now_us // SECOND
+            self.world.step(60 - now_s % 60)
+            self.world.tick_clock()
+        elif self.world.sent:
+            self.world.apply(picked(list(self.world.sent), pick))
+        self.world.store.writes_left = None
+
+    def teardown(self) -> None:
+        """At rest, everything is right."""
+        if self.world.sent:
+            self.world.settle()
+            self.world.assert_right()
+
+
+@pytest.fixture
+def world(valkey: redis.Redis, database: str) -> Iterator[World]:
+    world = World(valkey, database)
+    yield world
+    world.close()
+
+
+@pytest.mark.timeout(3_600)
+def test_every_candle_is_what_its_stored_ticks_say(world: World) -> None:
+    """Reordered, repeated, late, cut off, lost, repaired, at once: the candles are exact."""
+
+    run_state_machine_as_test(
+        lambda: Machine(world),  # type: ignore[arg-type]  # any factory will do
+        settings=settings(
+            max_examples=EXAMPLES,
+            stateful_step_count=STEPS,
+            deadline=None,
+            print_blob=True,
+            phases=(Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink),
+            suppress_health_check=list(HealthCheck),
+        ),
+    )

@@ -1,0 +1,116 @@
+"""What candles are, in plain Python: each trade once, the first in the total order; no array."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from shared.ticks import INTEGER_ID, NO_ID, TEXT_ID, Entry, Ticks
+from shared.timeframes import Timeframe
+
+MINUTE = 60_000_000
+PRICE_SCALE, SIZE_SCALE = 2, 3
+
+
+class Row(NamedTuple):
+    """A tick as a bridge stamped it; rows of an instrument compare by the total order."""
+
+    instrument: str
+    time_us: int
+    id_kind: int
+    id_number: int
+    id_text: str
+    receive_us: int
+    source: str
+    sequence: int
+    price: int
+    size: int
+    side: int
+
+    @property
+    def trade(self) -> tuple[object, ...]:
+        """What is the same for every sending of a trade; a tick without an id is its own."""
+        if self.id_kind == NO_ID:
+            return self
+        return (self.instrument, self.time_us // MINUTE, *self[2:5])
+
+
+def with_id(trade_id: int | str | None) -> tuple[int, int, str]:
+    """Kind, number and text of a trade id."""
+    if trade_id is None:
+        return NO_ID, 0, ""
+    if isinstance(trade_id, int):
+        return INTEGER_ID, trade_id, ""
+    return TEXT_ID, 0, trade_id
+
+
+def as_ticks(rows: Iterable[Row]) -> Ticks:
+    """The batch that normalize would emit; all rows of one source."""
+    ordered = sorted(rows)
+    names = sorted({row.instrument for row in ordered})
+    counts = [sum(row.instrument == name for row in ordered) for name in names]
+
+    def column(values: list[Any], dtype: Any = np.int64) -> Any:
+        return np.array(values, dtype=dtype)
+
+    texts = [row.id_text for row in ordered]
+    return Ticks(
+        ordered[0].source,
+        tuple(
+            Entry(name, PRICE_SCALE, SIZE_SCALE, n) for name, n in zip(names, counts, strict=True)
+        ),
+        column([row.time_us for row in ordered]),
+        column([row.price for row in ordered]),
+        column([row.size for row in ordered]),
+        column([row.side for row in ordered], np.uint8),
+        column([row.id_kind for row in ordered], np.uint8),
+        column([row.id_number for row in ordered]),
+        column(texts, object) if any(texts) else None,
+        column([row.receive_us for row in ordered]),
+        column([row.sequence for row in ordered]),
+    )
+
+
+def true_candles(
+    rows: Sequence[Row], timeframe: Timeframe
+) -> dict[tuple[str, str, int], dict[str, Any]]:
+    """Return the candles of stored rows, by (instrument, timeframe, start)."""
+    counted: dict[object, Row] = {}
+    first: dict[str, int] = {}
+    for row in sorted(set(rows)):
+        counted.setdefault(row.trade, row)
+        first[row.instrument] = min(row.time_us, first.get(row.instrument, row.time_us))
+    groups: dict[tuple[str, str, int], list[Row]] = defaultdict(list)
+    for row in sorted(counted.values()):
+        start = row.time_us // timeframe.length_us * timeframe.length_us
+        groups[row.instrument, timeframe.name, start].append(row)
+    return {
+        key: _candle(some) | {"partial": key[2] < first[key[0]] < key[2] + timeframe.length_us}
+        for key, some in groups.items()
+    }
+
+
+def _candle(rows: Sequence[Row]) -> dict[str, Any]:
+    prices = [Decimal(row.price).scaleb(-PRICE_SCALE) for row in rows]
+    sizes = [Decimal(row.size).scaleb(-SIZE_SCALE) for row in rows]
+
+    def sold(side: int) -> Decimal:
+        return sum((s for s, r in zip(sizes, rows, strict=True) if r.side == side), Decimal(0))
+
+    return {
+        "open": prices[0],
+        "high": max(prices),
+        "low": min(prices),
+        "close": prices[-1],
+        "volume": sum(sizes, Decimal(0)),
+        "notional": sum((p * s for p, s in zip(prices, sizes, strict=True)), Decimal(0)),
+        "trade_count": len(rows),
+        "buy_volume": sold(1),
+        "sell_volume": sold(2),
+        "first_time_us": rows[0].time_us,
+        "last_time_us": rows[-1].time_us,
+    }

@@ -1,0 +1,134 @@
+"""`kandle audit` over real stores that candle-aggregate and persist have written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+import redis
+import typer
+from typer.testing import CliRunner, Result
+
+from local.cli import audit
+from local.cli.errors import CliError
+from local.errors import UsageError
+from shared.candle import CandleState
+from shared.state import pack, unpack
+from tests.functions.candle_aggregate.truth import MINUTE, Row, with_id
+from tests.functions.candle_aggregate.world import World
+
+app = typer.Typer(pretty_exceptions_enable=False)
+audit.register(app)
+
+BEGIN_US = 1_799_000_000_000_000 // (5 * MINUTE) * 5 * MINUTE
+
+
+@pytest.fixture
+def world(valkey: redis.Redis, database: str) -> Iterator[World]:
+    """Two instruments of ten minutes, closed, and an open minute of one of them."""
+    world = World(valkey, database)
+    world.reset()
+    for name, first in (("A", 7), ("B/C", 0)):
+        rows = [
+            Row(name, BEGIN_US + n * 20_000_000 + first, *with_id(n), world.now_us, "u", n, *rest)
+            for n, rest in enumerate([(10 + n % 7, 1 + n % 3, n % 3) for n in range(30)])
+        ]
+        world.send(rows)
+    world.settle()
+    yield world
+    world.close()
+
+
+@pytest.fixture
+def urls(servers: dict[str, str], database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TIMEFRAMES", "1m,5m")
+    monkeypatch.setenv("DATABASE_URL", database)
+    monkeypatch.setenv("REDIS_URL", servers["REDIS_URL"].rsplit("/", 1)[0] + "/1")
+
+
+def invoke(*arguments: str) -> Result:
+    return CliRunner().invoke(app, [*arguments, "--wait", "0"])
+
+
+@pytest.mark.usefixtures("urls")
+def test_equal_candles_are_counted_and_the_exit_code_is_0(world: World) -> None:
+    """Ten minutes and two of five, the first of each partial, stored or live or both."""
+    result = invoke("--all")
+    assert result.output.splitlines() == [
+        "A: 12 candles against 30 stored trades: all equal",
+        "B/C: 12 candles against 30 stored trades: all equal",
+    ]
+    assert result.exit_code == 0
+    one = invoke(
+        "A", "--from", str(BEGIN_US // 1000 + 61_000), "--to", str(BEGIN_US // 1000 + 121_000)
+    )
+    assert one.output == "A: 3 candles against 6 stored trades: all equal\n"
+    assert invoke("A", "--timeframe", "5m").output.startswith("A: 2 candles")
+
+
+@pytest.mark.usefixtures("urls")
+def test_every_difference_is_told_with_both_values(world: World) -> None:
+    """A changed value, a missing candle, one without ticks, a wrong flag: each a line; exit 1."""
+    world.client.flushdb()  # nothing is live: Postgres alone answers
+    at = "instrument = 'A' AND timeframe = '1m' AND start_us ="
+    world.sql.execute(f"UPDATE candles SET close = 99.5 WHERE {at} {BEGIN_US + MINUTE}".encode())
+    world.sql.execute(f"DELETE FROM candles WHERE {at} {BEGIN_US + 2 * MINUTE}".encode())
+    world.sql.execute(f"UPDATE candles SET partial = false WHERE {at} {BEGIN_US}".encode())
+    moved = f"UPDATE candles SET start_us = start_us - 600000000 WHERE {at} {BEGIN_US + 4 * MINUTE}"
+    world.sql.execute(moved.encode())
+    result = invoke("A", "--from", "0")
+    assert result.exit_code == 1
+    lines = result.output.splitlines()
+    assert len(lines) == 6
+    assert "no stored tick makes it; found Candle(" in lines[0]
+    assert lines[1].endswith(": partial is False, should be True")
+    assert lines[2].endswith(": close is 99.5, should be 0.15")
+    assert "missing; its ticks make Candle(" in lines[3]
+    assert lines[5] == "A: 13 candles against 30 stored trades: 5 differ"
+
+
+@pytest.mark.usefixtures("urls")
+def test_a_live_candle_is_audited_too(world: World) -> None:
+    """What Redis holds under a higher revision is what a reader gets."""
+    key = world.store.keys.candle("A", "1m", BEGIN_US + 10 * MINUTE)
+    rows = [Row("A", BEGIN_US + 600_000_000, *with_id(99), world.now_us, "u", 99, 500, 1, 1)]
+    event_id = world.send(rows)
+    world.persist_ticks(event_id)
+    assert world.apply(event_id)
+    assert invoke("A").exit_code == 0
+    blob = world.client.get(key)
+    assert isinstance(blob, bytes)
+    version, value = unpack(blob)
+    state = CandleState.decode(value)
+    tampered = replace(state, bar=replace(state.bar, trade_count=77))
+    world.client.set(key, pack(version + 5, tampered.encode()))
+    result = invoke("A")
+    assert result.exit_code == 1
+    assert "trade_count is 77, should be 1" in result.output
+
+
+@pytest.mark.usefixtures("urls")
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((), "a SYMBOL, or --all"),
+        (("A", "--all"), "a SYMBOL, or --all"),
+        (("A", "--from", "then"), "'then' is neither"),
+        (("A", "--from", "5", "--to", "5"), "nothing lies between"),
+        (("A", "--timeframe", "7m"), "7m is not kept"),
+        (("A", "--timeframe", "1x"), "timeframe '1x'"),
+    ],
+)
+def test_bad_arguments_are_told(world: World, arguments: tuple[str, ...], said: str) -> None:
+    """Exit code 2, and a sentence."""
+    result = invoke(*arguments)
+    assert isinstance(result.exception, UsageError)
+    assert result.exception.exit_code == 2
+    assert said in str(result.exception)
+
+
+@pytest.mark.usefixtures("urls")
+def test_an_unknown_symbol_is_told(world: World) -> None:
+    """It is no success to compare nothing."""
+    assert isinstance(invoke("NO-SUCH").exception, CliError)
