@@ -17,10 +17,10 @@ from google.protobuf.message import Message
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.candle_aggregate.apply import Rules
 from functions.candle_aggregate.conflate import Conflation
 from functions.candle_aggregate.epoch import current_epoch
 from functions.candle_aggregate.handler import Aggregate
+from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.store import Store
 from functions.dead_letter.handler import Keep
 from functions.normalize.assemble import ClockRule
