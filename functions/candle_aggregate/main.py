@@ -47,7 +47,7 @@ class Settings:
         env = Environment(mapping)
         settings = cls(
             redis_url=env.text("REDIS_URL"),
-            database_url=env.text("DATABASE_URL"),
+            database_url=env.text("DB_WRITE_DSN", "") or env.text("DATABASE_URL"),
             s3=S3Access.from_mapping(mapping),
             rules=Rules(
                 ladder=env.parsed("TIMEFRAMES", DEFAULT_LADDER, parse_ladder),

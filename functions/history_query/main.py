@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 import functions_framework.aio
 from starlette.requests import Request
@@ -18,6 +16,7 @@ from functions.history_query.latest_quotes import LatestQuotes
 from functions.history_query.patterns import PatternPages
 from functions.history_query.prices import PricePages
 from functions.history_query.routes import api
+from functions.history_query.settings import Settings
 from functions.history_query.symbols import Symbols
 from functions.history_query.tick_slices import TickSlices
 from functions.history_query.ticks import TickPages
@@ -25,48 +24,18 @@ from functions.history_query.topics import candles, feeds, latest, patterns, pri
 from shared.adapter.app import Delegated
 from shared.adapter.wiring import configure_logging
 from shared.lake.cold import Cold
-from shared.settings import Environment
 from shared.stores.postgres import Postgres
 from shared.stores.redis import connect, translated
-from shared.stores.s3 import S3Access
-from shared.timeframes import DEFAULT_LADDER, Timeframe, parse_ladder
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What history-query reads from its environment."""
-
-    redis_url: str = field(repr=False)
-    database_url: str = field(repr=False)
-    ladder: tuple[Timeframe, ...]
-    shards: int
-    allowed_lateness_us: int
-    s3: S3Access = field(repr=False)
-    cold_scans: int
-    settled_us: int
-
-    @classmethod
-    def from_env(cls, mapping: Mapping[str, str]) -> Settings:
-        """Read and check. Raises SettingsError."""
-        env = Environment(mapping)
-        settings = cls(
-            redis_url=env.text("REDIS_URL"),
-            database_url=env.text("DATABASE_URL"),
-            ladder=env.parsed("TIMEFRAMES", DEFAULT_LADDER, parse_ladder),
-            shards=env.integer("SHARDS", 1, 1, 1024),
-            allowed_lateness_us=env.integer("ALLOWED_LATENESS_MS", 2_000, 0, 3_600_000) * 1000,
-            s3=S3Access.from_mapping(mapping),
-            cold_scans=env.integer("COLD_SCANS", 2, 1, 64),
-            settled_us=env.integer("SETTLED_H", 168, 0, 1_000_000) * 3_600_000_000,
-        )
-        env.check()
-        return settings
-
 
 configure_logging(os.environ)
 settings = Settings.from_env(os.environ)
 client = connect(settings.redis_url)
-postgres = Postgres(settings.database_url, size=8)
+postgres = Postgres(
+    settings.database_url,
+    size=settings.connections,
+    statement_ms=settings.statement_ms,
+    migrates=not settings.replica_url,
+)
 
 
 def ready() -> None:

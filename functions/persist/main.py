@@ -43,7 +43,7 @@ class Settings:
         """Read and check. Raises SettingsError."""
         env = Environment(mapping)
         settings = cls(
-            database_url=env.text("DATABASE_URL"),
+            database_url=env.text("DB_WRITE_DSN", "") or env.text("DATABASE_URL"),
             writers=env.integer("WRITERS", 4, 1, 64),
             quotes_store=env.parsed("QUOTES_STORE", "latest", QuotesStore),
             keep_quotes_d=env.integer("KEEP_QUOTES_D", 0, 0, 1_000_000),

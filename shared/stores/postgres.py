@@ -43,9 +43,15 @@ class BoundedConnection(Connection):
 
 
 class Postgres:
-    """A pool of connections. The first use brings the schema up to date."""
+    """A pool of connections. The first use brings the schema up to date.
 
-    def __init__(self, dsn: str, *, size: int = 4) -> None:
+    `statement_ms`: the server ends a statement that takes longer; 0: none. `migrates` is False for
+    a replica, which only follows.
+    """
+
+    def __init__(
+        self, dsn: str, *, size: int = 4, statement_ms: int = 0, migrates: bool = True
+    ) -> None:
         self._pool = ConnectionPool(
             dsn,
             connection_class=BoundedConnection,
@@ -56,6 +62,7 @@ class Postgres:
             kwargs={
                 "connect_timeout": CONNECT_TIMEOUT_S,
                 "application_name": "kandle",
+                **({"options": f"-c statement_timeout={statement_ms}"} if statement_ms else {}),
                 # A server that is gone without a word is noticed.
                 "tcp_user_timeout": 15_000,
                 "keepalives_idle": 10,
@@ -65,7 +72,7 @@ class Postgres:
             check=_check,
             open=False,
         )
-        self._migrated = False
+        self._migrated = not migrates
 
     @contextmanager
     def connection(self, isolation: IsolationLevel | None = None) -> Iterator[Connection]:
@@ -75,6 +82,7 @@ class Postgres:
             with self._pool.connection() as connection:
                 if not self._migrated:
                     connection.answer_within_s = None  # an index of many rows takes its time
+                    connection.execute("SET LOCAL statement_timeout = 0")
                     migrate(connection)
                     connection.commit()
                     connection.answer_within_s = ANSWER_WITHIN_S

@@ -35,10 +35,11 @@ def cut(owner, name, after):
     def cut_off(*arguments, **more):
         global left
         left -= 1
-        if left == 0 and not after:
+        mine = left == 0  # several threads come here
+        if mine and not after:
             os.kill(os.getpid(), signal.SIGKILL)
         found = whole(*arguments, **more)
-        if left == 0:
+        if mine:
             os.kill(os.getpid(), signal.SIGKILL)
         return found
     setattr(owner, name, cut_off)
@@ -114,12 +115,13 @@ def test_a_kill_at_any_step_loses_and_doubles_nothing(
         lake.compact()
     if work == "retain":
         lake.age()
-    kills = 0
+    kills = []
     for place, number in PLACES[work]:
-        kills += cut_off(lake, servers, work, place, number)
+        if cut_off(lake, servers, work, place, number):
+            kills.append((place, number))
         assert stored(lake) == keys(ticks), (place, number)
         assert lake.repeated == 0
-    assert kills >= len(PLACES[work]) // 2
+    assert len(kills) >= len(PLACES[work]) // 2, kills
     lake.copy_all()
     lake.compact()
     lake.age()

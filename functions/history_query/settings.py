@@ -1,0 +1,47 @@
+"""What history-query reads from its environment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from shared.settings import Environment
+from shared.stores.s3 import S3Access
+from shared.timeframes import DEFAULT_LADDER, Timeframe, parse_ladder
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What history-query reads from its environment."""
+
+    redis_url: str = field(repr=False)
+    replica_url: str = field(repr=False)
+    database_url: str = field(repr=False)
+    connections: int
+    statement_ms: int
+    ladder: tuple[Timeframe, ...]
+    shards: int
+    allowed_lateness_us: int
+    s3: S3Access = field(repr=False)
+    cold_scans: int
+    settled_us: int
+
+    @classmethod
+    def from_env(cls, mapping: Mapping[str, str]) -> Settings:
+        """Read and check. Raises SettingsError."""
+        env = Environment(mapping)
+        settings = cls(
+            redis_url=env.text("REDIS_URL"),
+            replica_url=env.text("DB_READ_DSN", ""),
+            database_url=env.text("DB_READ_DSN", "") or env.text("DATABASE_URL"),
+            connections=env.integer("DB_READERS", 8, 1, 256),
+            statement_ms=env.integer("DB_STATEMENT_MS", 20_000, 0, 600_000),
+            ladder=env.parsed("TIMEFRAMES", DEFAULT_LADDER, parse_ladder),
+            shards=env.integer("SHARDS", 1, 1, 1024),
+            allowed_lateness_us=env.integer("ALLOWED_LATENESS_MS", 2_000, 0, 3_600_000) * 1000,
+            s3=S3Access.from_mapping(mapping),
+            cold_scans=env.integer("COLD_SCANS", 2, 1, 64),
+            settled_us=env.integer("SETTLED_H", 168, 0, 1_000_000) * 3_600_000_000,
+        )
+        env.check()
+        return settings
