@@ -5,7 +5,7 @@ Everything is real but the broker, whose queues are lists, and the clock, which 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -192,9 +192,11 @@ class World:
         except (TransientError, CutOffError):
             return False
         if cut == "before":
+            self.gone()
             return False
         self._emit(outcome)
         if cut == "after":
+            self.gone()
             return False
         if outcome.after_emit is not None:
             try:
@@ -203,8 +205,15 @@ class World:
                 return False
         return True
 
+    def gone(self) -> None:
+        """The process is cut off here."""
+
     def _emit(self, outcome: Outcome) -> None:
-        for out in outcome.emit:
+        self.take(outcome.emit)
+
+    def take(self, outputs: Iterable[OutgoingEvent]) -> None:
+        """Take emitted events, as the broker does, and see what a consumer of candles sees."""
+        for out in outputs:
             if out.type == events.CANDLES:
                 for candle in decode_batch(decompress(out.body)):
                     key = (candle.instrument, candle.timeframe, candle.start_us)
