@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import psycopg
+import pytest
 import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -56,8 +57,9 @@ def deliveries(draw: st.DrawFn) -> list[Delivery]:
     ]
 
 
+@pytest.mark.timeout(600)
 @settings(
-    max_examples=40,
+    max_examples=25,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
