@@ -10,7 +10,7 @@ from typing import Final, Protocol
 from functions.detect_pattern.deliver import Delivery
 from functions.detect_pattern.publish import STAGE, publication
 from functions.detect_pattern.series import Kept, Name
-from functions.detect_pattern.step import Steps
+from functions.detect_pattern.step import REFRESH_MS, Steps
 from functions.detect_pattern.store import Store
 from shared import events, metrics
 from shared.adapter.app import Outcome
@@ -79,10 +79,12 @@ class DetectPattern:
 
     def _due(self, shard: int, now_ms: int) -> Outcome:
         store = self.stores[shard]
-        if not store.is_begun():
+        if not store.is_begun(now_ms):
             # New, or lost: each series is loaded from storage, and judged if that was left undone.
+            # Once more later, for those that were still on their way to storage.
             names = self.steps.storage.all_series()
-            store.begin(n for n in names if shard_of(n[0], len(self.stores)) == shard)
+            here = [each for each in names if shard_of(each[0], len(self.stores)) == shard]
+            store.begin(here, now_ms + REFRESH_MS)
         names = store.due(now_ms, DUE_AT_ONCE)
         return self._step(store, {name: [] for name in names}, now_ms)
 

@@ -71,7 +71,7 @@ class Steps:
         if read.value is None:
             series = self.storage.load(name, rules.keep, rules.cooldown_us)
             series.changed_us = series.first_judgeable_us(rules.lookback)
-            series.refresh_ms = now_ms + REFRESH_MS if series.candles else 0
+            series.refresh_ms = now_ms + REFRESH_MS  # new, or not in storage yet: nobody knows
         else:
             series = Series.decode(read.value)
         if 0 < series.refresh_ms <= now_ms:

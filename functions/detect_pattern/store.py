@@ -78,18 +78,20 @@ class Store:
             )
         return [_name(member) for member in cast(list[bytes], members)]
 
-    def is_begun(self) -> bool:
-        """Tell whether there is a state; if not, it is new, or lost."""
+    def is_begun(self, now_ms: int) -> bool:
+        """Tell whether storage was asked for all series, since the state is new or was lost."""
         with translated():
-            return bool(self._client.exists(f"{self._prefix}begun"))
+            again_ms = cast(bytes | None, self._client.get(f"{self._prefix}begun"))
+        return again_ms is not None and not 0 < int(again_ms) <= now_ms
 
-    def begin(self, names: Iterable[Name]) -> None:
-        """Note that these series are to be looked at, then that there is a state."""
+    def begin(self, names: Iterable[Name], again_ms: int) -> None:
+        """Note that these series are to be looked at; the first time, that it be done once more."""
+        begun = f"{self._prefix}begun"
         with translated(), self._client.pipeline(transaction=False) as pipe:
             for name in names:
                 pipe.zadd(f"{self._prefix}due", {_member(name): 0}, nx=True)
             pipe.execute()
-            self._client.set(f"{self._prefix}begun", 1)
+            self._client.set(begun, 0 if self._client.exists(begun) else again_ms)
 
     def instruments(self) -> int:
         """Return how many instruments have a series."""

@@ -13,7 +13,7 @@ from functions.detect_pattern.found import Found
 from functions.detect_pattern.judge import JudgeRules, Question
 from functions.detect_pattern.publish import publication
 from functions.detect_pattern.series import Kept, Name
-from functions.detect_pattern.step import Steps
+from functions.detect_pattern.step import REFRESH_MS, Steps
 from functions.detect_pattern.storage import Storage
 from functions.detect_pattern.store import Store
 from functions.persist.feeds import FeedWriter
@@ -155,8 +155,8 @@ class House:
     def tick(self, wait_ms: int = 0) -> None:
         """The clock, after so long; all that is due is done."""
         self.now_ms += wait_ms
-        if not self.store.is_begun():
-            self.store.begin(self.steps.storage.all_series())
+        if not self.store.is_begun(self.now_ms):
+            self.store.begin(self.steps.storage.all_series(), self.now_ms + REFRESH_MS)
         names = self.store.due(self.now_ms, 100)
         told = self.steps.take(self.store, {name: [] for name in names}, self.now_ms)
         self.deliver(publication(self.store, told, self.steps.due, self.now_ms))
