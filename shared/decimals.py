@@ -26,3 +26,13 @@ def to_text(value: Decimal) -> str:
     if "." in text:
         text = text.rstrip("0").rstrip(".")
     return "0" if text == "-0" else text
+
+
+def mantissa_text(mantissa: int, scale: int) -> str:
+    """Return `to_text(from_mantissa(mantissa, scale))`, in a fraction of the time."""
+    if not scale:
+        return str(mantissa)
+    digits = str(abs(mantissa)).rjust(scale + 1, "0")
+    fraction = digits[-scale:].rstrip("0")
+    sign = "-" if mantissa < 0 else ""
+    return f"{sign}{digits[:-scale]}.{fraction}" if fraction else f"{sign}{digits[:-scale]}"

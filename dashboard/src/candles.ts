@@ -16,6 +16,9 @@ export interface Candle {
   revision: number;
 }
 
+/** How long a candle of each timeframe is, milliseconds. */
+export const LENGTH_MS: Record<string, number> = { "1m": 60_000, "5m": 300_000, "15m": 900_000, "1h": 3_600_000, "4h": 14_400_000, "1d": 86_400_000 };
+
 /** What a candle did to the store. */
 export type Change = "ignored" | "newest" | "older" | "corrected";
 

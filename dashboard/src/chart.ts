@@ -18,7 +18,7 @@ import {
   type UTCTimestamp,
 } from "lightweight-charts";
 
-import type { Candle, CandleStore } from "./candles";
+import { LENGTH_MS, type Candle, type CandleStore } from "./candles";
 import { INDICATORS, type Point } from "./indicators";
 import type { Pattern } from "./live";
 
@@ -107,6 +107,11 @@ export class Chart {
     this.chart.panes()[1]?.setStretchFactor(0.25);
   }
 
+  /** Texts of the marks, oldest first; browser tests read them. */
+  marked(): string[] {
+    return this.marks.markers().map(({ text }) => text ?? "");
+  }
+
   /** Mark patterns, corrected candles, and candles that touch a gap of their feed. */
   mark(patterns: Pattern[] = this.patterns): void {
     this.patterns = patterns;
@@ -114,11 +119,12 @@ export class Chart {
     if (!store) return;
     const marks: SeriesMarker<Time>[] = [];
     for (const pattern of patterns) {
-      if (!store.get(pattern.t)) continue;
+      const start = pattern.timestamp - LENGTH_MS[pattern.timeframe]!;
+      if (!store.get(start)) continue;
       const down = pattern.direction < 0;
       const retracted = pattern.status === "retracted";
       marks.push({
-        time: seconds(pattern.t),
+        time: seconds(start),
         position: down ? "aboveBar" : "belowBar",
         shape: pattern.direction === 0 ? "circle" : down ? "arrowDown" : "arrowUp",
         color: this.color(retracted ? "--muted" : down ? "--down" : "--up"),

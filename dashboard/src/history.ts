@@ -36,9 +36,9 @@ export async function latest(): Promise<Latest[]> {
   return (await json<Latest[]>("/api/latest")) ?? [];
 }
 
-/** Patterns of a symbol and timeframe, the newest. None where the API has no patterns. */
+/** Patterns of a symbol and timeframe, the newest, retracted ones too. None where there are none. */
 export async function patterns(symbol: string, timeframe: string): Promise<Pattern[]> {
-  const query = new URLSearchParams({ timeframe, limit: "200" });
+  const query = new URLSearchParams({ timeframe, status: "all", limit: "200" });
   const found = await json<{ patterns: Pattern[] }>(`/api/patterns/${path(symbol)}?${query}`);
   return found?.patterns ?? [];
 }

@@ -17,6 +17,7 @@ export interface LiveCandle extends Candle {
   timeframe: string;
 }
 
+/** A pattern as the history API gives it too. `timestamp`: ms, when its last candle had ended. */
 export interface Pattern {
   id: string;
   symbol: string;
@@ -27,7 +28,7 @@ export interface Pattern {
   confidence: number;
   level: string;
   trigger_price: string;
-  t: number;
+  timestamp: number;
   status: "active" | "retracted";
   revision: number;
 }

@@ -2,7 +2,7 @@
 
 import "./style.css";
 
-import { CandleStore, type Candle } from "./candles";
+import { CandleStore, LENGTH_MS, type Candle } from "./candles";
 import { Cards } from "./cards";
 import { Chart } from "./chart";
 import { change, decimals, price, short, span, time } from "./format";
@@ -14,7 +14,6 @@ import { Tape } from "./tape";
 
 const TIMEFRAMES = ["1m", "5m", "15m", "1h", "4h", "1d"];
 const RANGES: [string, number][] = [["1H", 3_600_000], ["6H", 6 * 3_600_000], ["1D", 86_400_000], ["1W", 7 * 86_400_000]];
-const LENGTH_MS: Record<string, number> = { "1m": 60_000, "5m": 300_000, "15m": 900_000, "1h": 3_600_000, "4h": 14_400_000, "1d": 86_400_000 };
 const PAGE = 500;
 
 const at = <T extends HTMLElement>(id: string): T => document.getElementById(id) as T;
@@ -316,7 +315,7 @@ async function begin(): Promise<void> {
 Object.assign(window, {
   kandle: {
     /** What the chart shows now; browser tests hold it against the API. */
-    state: () => ({ symbol, timeframe, candles: store.all(), drawn: chart.drawn(), corrected: [...store.corrected], patterns: patterns.all }),
+    state: () => ({ symbol, timeframe, candles: store.all(), drawn: chart.drawn(), corrected: [...store.corrected], patterns: patterns.all, marked: chart.marked() }),
   },
 });
 

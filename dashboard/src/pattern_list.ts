@@ -15,7 +15,7 @@ export class PatternList {
   }
 
   get all(): Pattern[] {
-    return [...this.byId.values()].sort((a, b) => b.t - a.t);
+    return [...this.byId.values()].sort((a, b) => b.timestamp - a.timestamp);
   }
 
   clear(): void {
@@ -55,7 +55,7 @@ function entry(pattern: Pattern): HTMLElement {
   head.append(name, side);
   const line = document.createElement("div");
   line.className = "muted";
-  line.textContent = `${time(pattern.t)}  at ${price(pattern.trigger_price, 0)}  ${Math.round(pattern.confidence * 100)} % ${pattern.status === "retracted" ? "· retracted by a correction" : `· ${pattern.level}`}`;
+  line.textContent = `${time(pattern.timestamp)}  at ${price(pattern.trigger_price, 0)}  ${Math.round(pattern.confidence * 100)} % ${pattern.status === "retracted" ? "· retracted by a correction" : `· ${pattern.level}`}`;
   const meter = document.createElement("div");
   meter.className = "meter";
   const fill = document.createElement("i");

@@ -10,8 +10,9 @@ from google.protobuf.message import DecodeError
 
 from shared import candle, events, live
 from shared.adapter.event import Event
-from shared.decimals import from_mantissa, to_text
+from shared.decimals import mantissa_text
 from shared.errors import PermanentError
+from shared.patterns import decode_patterns
 from shared.schema import live_pb2
 from shared.ticks import INTEGER_ID, TEXT_ID, Entry, Ticks
 
@@ -57,16 +58,15 @@ def _run(ticks: Ticks, entry: Entry, rows: slice) -> Iterator[bytes]:
         range(rows.start, rows.stop),
         strict=True,
     )
-    for time_us, price_mantissa, size_mantissa, side, kind, number, received_us, row in columns:
-        price = from_mantissa(price_mantissa, entry.price_scale)
-        size = from_mantissa(size_mantissa, entry.size_scale)
+    price_unit, size_unit = 10**entry.price_scale, 10**entry.size_scale
+    for time_us, price, size, side, kind, number, received_us, row in columns:
         yield live_pb2.LiveTick(
             symbol=entry.name,
-            price=float(price),
-            volume=min(int(size), _UINT64_MAX),
+            price=price / price_unit,  # of two whole numbers: the nearest double
+            volume=min(size // size_unit, _UINT64_MAX),
             timestamp=time_us // 1000,
-            size=to_text(size),
-            exact_price=to_text(price),
+            size=mantissa_text(size, entry.size_scale),
+            exact_price=mantissa_text(price, entry.price_scale),
             side=side,
             trade_id=str(number)
             if kind == INTEGER_ID
@@ -92,8 +92,16 @@ def _candles(event: Event, _: int) -> tuple[list[Message], int]:
     ], 0
 
 
+def _patterns(event: Event, _: int) -> tuple[list[Message], int]:
+    return [
+        Message(live.patterns_subject(each.instrument), each.to_message().SerializeToString())
+        for each in decode_patterns(event.data())
+    ], 0
+
+
 _UINT64_MAX: Final = 2**64 - 1
 _KINDS: Final[Mapping[str, Callable[[Event, int], tuple[list[Message], int]]]] = {
     events.TICKS: _ticks,
     events.CANDLES: _candles,
+    events.PATTERNS: _patterns,
 }

@@ -13,7 +13,8 @@ import orjson
 from shared import live
 from shared.candle import Candle
 from shared.candle_json import candle_json
-from shared.schema import candles_pb2, live_pb2
+from shared.patterns import Pattern, as_event_json
+from shared.schema import candles_pb2, live_pb2, patterns_pb2
 
 
 class Form(StrEnum):
@@ -38,7 +39,7 @@ class Update:
 
     @cached_property
     def conflation_key(self) -> tuple[str, int] | None:
-        """What a newer message replaces while it waits: the state of one candle. Ticks: None."""
+        """What a newer message replaces while it waits: the state of one candle. Others: None."""
         if not self.channel.startswith(live.CANDLES):
             return None
         return self.channel, candles_pb2.Candle.FromString(self.payload).start_us
@@ -125,8 +126,15 @@ def _candle(payload: bytes) -> dict[str, Any]:
     }
 
 
+def _pattern(payload: bytes) -> dict[str, Any]:
+    pattern = Pattern.from_message(patterns_pb2.Pattern.FromString(payload))
+    found: dict[str, Any] = as_event_json(pattern)["data"]
+    return found
+
+
 _SIDES: Final = (None, "buy", "sell")
 _READERS: Final[Mapping[str, Callable[[bytes], dict[str, Any]]]] = {
     live.TICKS: _tick,
     live.CANDLES: _candle,
+    live.PATTERNS: _pattern,
 }

@@ -72,19 +72,26 @@ class LiveStream:
     async def publish(self, event_id: str, messages: Sequence[Message]) -> None:
         """Publish an event's messages; return when the stream has them. Raises TransientError.
 
-        They are numbered under the event's id, so that the stream keeps a repeated one once.
+        They are numbered under the event's id, so that the stream keeps a repeated one once. Only
+        the last is acknowledged: a connection keeps its order, so that the stream then has the
+        others too, unless the connection was another one by then.
         """
+        *others, last = messages
         try:
-            stream = await self._stream()
-            acks = [
-                await stream.publish_async(
+            stream, client = await self._stream(), self._client
+            assert client is not None
+            connected = client.stats["reconnects"]
+            for n, each in enumerate(others):
+                await client.publish(
                     each.subject, each.payload, headers={"Nats-Msg-Id": f"{event_id}/{n}"}
                 )
-                for n, each in enumerate(messages)
-            ]
-            await asyncio.gather(*acks)
+            await stream.publish(
+                last.subject, last.payload, headers={"Nats-Msg-Id": f"{event_id}/{len(others)}"}
+            )
         except (nats.errors.Error, nats.js.errors.Error, OSError, TimeoutError) as error:
             raise TransientError(f"NATS did not take the live messages: {error!r}") from error
+        if client.stats["reconnects"] != connected:
+            raise TransientError("the connection to NATS was cut while an event was published")
 
     async def check(self) -> None:
         """Raise TransientError while NATS is away."""

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import itertools
+import os
+import signal
 import socket
 import time
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any, LiteralString, TypeVar
 
 import httpx
 import psycopg
+
+from local.instance import Instance
 
 T = TypeVar("T")
 
@@ -67,6 +72,14 @@ def rows(database_url: str, query: LiteralString, *parameters: object) -> list[t
     """What Postgres holds."""
     with psycopg.connect(database_url) as connection:
         return connection.execute(query, parameters).fetchall()
+
+
+def kill(pipeline: dict[str, str], component: str) -> None:
+    """kill -9; the supervisor starts it again."""
+    known = Instance.load(Path(pipeline["DATA_DIR"])).components
+    (process,) = [each.pid for each in known if each.name == component]
+    assert process is not None
+    os.kill(process, signal.SIGKILL)
 
 
 def wait_until_applied(pipeline: dict[str, str], symbol: str, ticks: int) -> None:

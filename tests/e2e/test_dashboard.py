@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from local.instance import Instance
-from tests.e2e.client import candles, eventually, fresh_symbol
-from tests.e2e.test_live import post
+from tests.e2e.client import candles, eventually, fresh_symbol, kill, send_udp
+from tests.e2e.test_live import post, post_until_taken
+from tests.e2e.test_patterns import DAY_MS, ENGULFING, MINUTE_MS, lines
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 SHOWN = ("t", "o", "h", "l", "c", "v", "n", "revision", "closed")
@@ -106,19 +103,48 @@ def test_the_page_survives_a_restart_of_live_feed(page: Page, pipeline: dict[str
     shown(page, lambda it: len(it["candles"]) == 1)
     pill = page.locator("#connection")
     pill.filter(has_text="live").wait_for()
-    (process,) = [
-        each.pid
-        for each in Instance.load(Path(pipeline["DATA_DIR"])).components
-        if each.name == "live-feed"
-    ]
-    assert process is not None
-    os.kill(process, signal.SIGKILL)
+    kill(pipeline, "live-feed")
     pill.filter(has_text="reconnecting").wait_for()
     for minute in range(1, 4):
         post(pipeline, f"{symbol},{minute + 1},1,{start_ms + minute * 60_000}")
     found = shown(page, lambda it: len(it["candles"]) == 4, 60)
     assert [c["c"] for c in found["candles"]] == ["1", "2", "3", "4"]
     pill.filter(has_text="live").wait_for()
+
+
+def test_the_page_survives_a_restart_of_nats(page: Page, pipeline: dict[str, str]) -> None:
+    """Its connection stays; what came during the outage is drawn, each candle once."""
+    symbol = fresh_symbol("NATSPAGE")
+    start_ms = 1_700_000_040_000
+    post(pipeline, f"{symbol},1,1,{start_ms}")
+    page.goto(f"{pipeline['LIVE_URL']}/#{symbol}/1m")
+    shown(page, lambda it: len(it["candles"]) == 1)
+    kill(pipeline, "nats")
+    for minute in range(1, 4):
+        post_until_taken(
+            pipeline, f"{symbol},{minute + 1},1,{start_ms + minute * 60_000},,{minute}"
+        )
+    found = shown(page, lambda it: len(it["candles"]) == 4, 60)
+    assert [(c["c"], c["n"]) for c in found["candles"]] == [(str(n), 1) for n in range(1, 5)]
+    assert page.locator("#connection").filter(has_text="live").count() == 1
+
+
+def test_a_pattern_and_its_retraction_are_marked(page: Page, pipeline: dict[str, str]) -> None:
+    """On its candle and in the list; a correction strikes it out."""
+    symbol = fresh_symbol("MARKED")
+    post(pipeline, *lines(symbol, ENGULFING[:1])[:1])
+    page.goto(f"{pipeline['LIVE_URL']}/#{symbol}/1m")
+    shown(page, lambda it: len(it["candles"]) == 1)
+    send_udp(pipeline["UDP_ADDR"], lines(symbol, ENGULFING)[1:])
+    shown(page, lambda it: any(m.startswith("engulfing ") for m in it["marked"]), 60)
+    send_udp(
+        pipeline["UDP_ADDR"],
+        [f"{symbol},88.95,1,{DAY_MS + 20 * MINUTE_MS + 59_000},sell,999"],
+    )
+    shown(page, lambda it: "✕ engulfing" in it["marked"], 60)
+    page.locator("#tab-patterns").click()
+    entry = page.locator(".pattern.retracted").filter(has_text="engulfing")
+    assert "retracted by a correction" in (entry.first.text_content() or "")
 
 
 def test_symbols_timeframes_and_search_by_keyboard(page: Page, pipeline: dict[str, str]) -> None:

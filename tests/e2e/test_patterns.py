@@ -16,6 +16,7 @@ import pytest
 import redis
 
 from tests.e2e.client import candles, eventually, fresh_symbol, rows, send_udp
+from tests.e2e.test_live import until, watching
 from tests.platform import kandle
 
 MINUTE_MS = 60_000
@@ -69,6 +70,33 @@ def test_drawn_candles_are_found_and_a_late_tick_withdraws_them(pipeline: dict[s
     gone = ("cdl_engulfing", 20, True)
     found = eventually(lambda: patterns(database, symbol), lambda f: gone in f, 60)
     assert gone in found
+
+
+def test_a_pattern_and_its_retraction_reach_a_watcher(pipeline: dict[str, str]) -> None:
+    """Over the WebSocket, with the fields and the revision that the history API gives."""
+    symbol = fresh_symbol("WATCHED")
+    with watching(pipeline, f"patterns:{symbol}") as socket:
+        send_udp(pipeline["UDP_ADDR"], lines(symbol, ENGULFING))
+
+        def said(frame: dict[str, Any], status: str) -> bool:
+            data = frame.get("data", {})
+            asked = ("cdl_engulfing", "1m", status)
+            return (data.get("pattern_type"), data.get("timeframe"), data.get("status")) == asked
+
+        found = until(socket, lambda frame: said(frame, "active"))[-1]["data"]
+        assert found["timestamp"] == DAY_MS + 21 * MINUTE_MS
+        late = f"{symbol},88.95,1,{DAY_MS + 20 * MINUTE_MS + 59_000},sell,999"
+        send_udp(pipeline["UDP_ADDR"], [late])
+        gone = until(socket, lambda frame: said(frame, "retracted"))[-1]["data"]
+    assert gone["id"] == found["id"]
+    assert gone["revision"] > found["revision"]
+
+    def known() -> list[Any]:
+        asked = {"status": "retracted", "timeframe": "1m"}
+        answer = httpx.get(f"{pipeline['API_URL']}/api/patterns/{symbol}", params=asked)
+        return [] if answer.status_code == 404 else list(answer.json()["patterns"])
+
+    assert gone in eventually(known, lambda stored: gone in stored)
 
 
 @pytest.mark.timeout(300)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.compression import MAX_UNPACKED_BYTES, compress, decompress
-from shared.decimals import EXACT, from_mantissa, to_text
+from shared.decimals import EXACT, from_mantissa, mantissa_text, to_text
 from shared.errors import PermanentError
 from shared.raw import RawBatch
 from shared.settings import Environment, SettingsError
@@ -26,6 +26,14 @@ def test_a_decimal_text_reads_back_as_the_same_value(mantissa: int, scale: int) 
     assert Decimal(text) == value
     assert "E" not in text
     assert text == to_text(from_mantissa(mantissa * 1000, scale + 3))
+
+
+@given(st.integers(-(2**63), 2**63), st.integers(0, 30))
+def test_a_mantissa_is_written_like_its_decimal(mantissa: int, scale: int) -> None:
+    """The short way gives the same text, and division of the whole numbers the nearest double."""
+    value = from_mantissa(mantissa, scale)
+    assert mantissa_text(mantissa, scale) == to_text(value)
+    assert mantissa / 10**scale == float(value)
 
 
 def test_sums_that_would_round_raise() -> None:

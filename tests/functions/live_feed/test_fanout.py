@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 from functions.live_feed.fanout import messages
+from functions.live_feed.frames import Update
 from shared import events, live
 from shared.adapter.event import Event
 from shared.candle import Candle, encode_batch
 from shared.errors import PermanentError
+from shared.patterns import Pattern, as_event_json, encode_patterns
 from shared.schema import candles_pb2, live_pb2
 from shared.schema.ticker_pb2 import TickerUpdate
 from shared.ticks import Entry, Ticks
@@ -74,12 +76,31 @@ def test_each_candle_is_a_message() -> None:
     assert candles_pb2.Candle.FromString(found[0].payload).timeframe == "1m"
 
 
+def test_a_pattern_reads_as_the_history_api_gives_it() -> None:
+    """The same fields; a retraction is the same pattern once more, never swallowed by a newer."""
+    one = Decimal(1)
+    made = [
+        Pattern(
+            *("id1", "A.B", "1m", "hammer", "candlestick", 1, 0.9, "high", Decimal("1.50")),
+            *(60_000_000, 120_000_000, one, one, one, one, one, retracted, revision),
+        )
+        for revision, retracted in ((1, False), (2, True))
+    ]
+    found, _ = messages(event(events.PATTERNS, encode_patterns(made)), 10)
+    assert [each.subject for each in found] == ["live.patterns.A%2EB"] * 2
+    updates = [Update(n, live.channel_of(e.subject), e.payload) for n, e in enumerate(found)]
+    assert [each.data for each in updates] == [as_event_json(each)["data"] for each in made]
+    assert [each.data["status"] for each in updates] == ["active", "retracted"]
+    assert [each.conflation_key for each in updates] == [None, None]
+
+
 @pytest.mark.parametrize(
     ("type_", "body", "code"),
     [
         ("dev.kandle.unknown.v1", b"", "unexpected_type"),
         (events.TICKS, b"\xff\xff", "bad_tick_batch"),
         (events.CANDLES, b"\xff\xff", "bad_candle_batch"),
+        (events.PATTERNS, b"\xff\xff", "bad_pattern_batch"),
         (events.CANDLES, candles_pb2.CandleBatch(candles=[{"open": "x"}]).SerializeToString(),
          "bad_candle_batch"),
     ],
