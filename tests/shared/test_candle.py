@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from fractions import Fraction
 from functools import reduce
 
 from hypothesis import given
@@ -54,6 +55,55 @@ def test_order_and_grouping_do_not_matter(states: list[CandleState], random: obj
     assert candle.low == min(s.candle.low for s in states)
     assert candle.volume == sum(s.candle.volume for s in states)
     assert candle.trade_count == len(states)
+
+
+IDS = st.one_of(
+    st.just((0, 0, "")),
+    st.integers(-(2**63), 2**63 - 1).map(lambda number: (1, number, "")),
+    st.text(min_size=1, max_size=3).map(lambda text: (2, 0, text)),
+)
+MANTISSAS = st.integers(1, 2**63 - 1)
+
+
+@st.composite
+def extreme_ticks(draw: st.DrawFn) -> list[CandleState]:
+    """Ticks of any magnitude at any scale, most of them at the same time, with ids of all kinds."""
+    states = []
+    for n in range(draw(st.integers(1, 8))):
+        price = Decimal(draw(MANTISSAS)).scaleb(-draw(st.integers(0, 30)), EXACT)
+        size = Decimal(draw(st.integers(0, 2**63 - 1))).scaleb(-draw(st.integers(0, 30)), EXACT)
+        state = one_tick(n, 0, price, size, draw(st.integers(0, 2)))
+        key = OrderKey(draw(st.integers(0, 1)), *draw(IDS), draw(st.integers(0, 1)), "udp-1", n)
+        state.bar.first = state.bar.last = key
+        states.append(state)
+    return states
+
+
+@given(extreme_ticks())
+def test_a_candle_holds_what_every_candle_must(states: list[CandleState]) -> None:
+    """low <= open, close <= high; low <= VWAP <= high; sums without a lost digit."""
+    candle = reduce(CandleState.merge, states).candle
+    assert candle.low <= candle.open <= candle.high
+    assert candle.low <= candle.close <= candle.high
+    # VWAP is notional / volume: compared without the division, hence exactly.
+    low, high = (EXACT.multiply(price, candle.volume) for price in (candle.low, candle.high))
+    assert low <= candle.notional <= high
+    assert Fraction(candle.volume) == sum(Fraction(s.bar.volume) for s in states)
+    assert Fraction(candle.notional) == sum(
+        Fraction(s.bar.open) * Fraction(s.bar.volume) for s in states
+    )
+    sides = Fraction(candle.buy_volume) + Fraction(candle.sell_volume)
+    assert sides <= Fraction(candle.volume)
+
+
+@given(extreme_ticks(), st.randoms(use_true_random=False))
+def test_ties_are_resolved_by_the_total_order(states: list[CandleState], random: object) -> None:
+    """Ticks of one moment: open and close by trade id, receive time and sequence, not by arrival."""
+    in_order = sorted(states, key=lambda state: state.bar.first)
+    random.shuffle(states)  # type: ignore[attr-defined]
+    candle = reduce(CandleState.merge, states).candle
+    assert candle.open == in_order[0].bar.open
+    assert candle.close == in_order[-1].bar.close
 
 
 @given(ticks)
