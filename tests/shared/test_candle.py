@@ -98,7 +98,7 @@ def test_a_candle_holds_what_every_candle_must(states: list[CandleState]) -> Non
 
 @given(extreme_ticks(), st.randoms(use_true_random=False))
 def test_ties_are_resolved_by_the_total_order(states: list[CandleState], random: object) -> None:
-    """Ticks of one moment: open and close by trade id, receive time and sequence, not by arrival."""
+    """Ticks of one moment: open and close by trade id, receive time, sequence; not by arrival."""
     in_order = sorted(states, key=lambda state: state.bar.first)
     random.shuffle(states)  # type: ignore[attr-defined]
     candle = reduce(CandleState.merge, states).candle
