@@ -27,8 +27,8 @@ from functions.exchange_bridge.rest import RestError
 from functions.exchange_bridge.settings import Settings
 from functions.exchange_bridge.status import Reporter
 from shared import metrics
+from shared.adapter.logs import configure_logging
 from shared.adapter.sink import Sink
-from shared.adapter.wiring import configure_logging
 from shared.bridge.batcher import Batcher, new_source
 from shared.bridge.outbox import Outbox
 from shared.errors import TransientError

@@ -22,7 +22,7 @@ from functions.history_query.tick_slices import TickSlices
 from functions.history_query.ticks import TickPages
 from functions.history_query.topics import candles, feeds, latest, patterns, prices, symbols, ticks
 from shared.adapter.app import Delegated
-from shared.adapter.wiring import configure_logging
+from shared.adapter.logs import configure_logging
 from shared.lake.cold import Cold
 from shared.stores.postgres import Postgres
 from shared.stores.redis import connect, translated

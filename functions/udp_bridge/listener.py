@@ -22,8 +22,8 @@ from functions.udp_bridge.formats import UdpFormat, sorted_out
 from functions.udp_bridge.receiver import Receiver
 from functions.udp_bridge.udp_socket import bind
 from shared import metrics
+from shared.adapter.logs import configure_logging
 from shared.adapter.sink import Sink
-from shared.adapter.wiring import configure_logging
 from shared.bridge.batcher import Batcher, Limits, new_source
 from shared.bridge.outbox import Outbox
 from shared.memory import settle

@@ -15,8 +15,8 @@ from starlette.routing import Route
 from functions.udp_bridge.ingest import Ingest
 from shared.adapter.app import Delegated
 from shared.adapter.health import health_routes
+from shared.adapter.logs import configure_logging
 from shared.adapter.sink import Sink
-from shared.adapter.wiring import configure_logging
 from shared.bridge.batcher import new_source
 from shared.settings import Environment
 

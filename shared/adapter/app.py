@@ -17,13 +17,14 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextvars
 import inspect
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Final, cast
+from dataclasses import dataclass, field
+from typing import Any, Final, cast
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -40,7 +41,9 @@ from shared.adapter.event import (
     parse,
 )
 from shared.adapter.health import Check, health_routes
+from shared.adapter.logs import fields
 from shared.adapter.sink import Sink
+from shared.adapter.tracing import NoTracing, Traced, Tracing
 from shared.errors import PermanentError, TransientError
 
 log = logging.getLogger(__name__)
@@ -89,6 +92,7 @@ class Wiring:
     namespace: str = "default"
     concurrency: int = 1
     ready: Check | None = None
+    tracing: Tracing = field(default_factory=NoTracing)
 
 
 class EventApp:
@@ -138,39 +142,59 @@ class EventApp:
             metrics.EVENT_SECONDS.labels(self._wiring.stage).observe(time.perf_counter() - started)
 
     async def _process(self, event: Event, namespace: str) -> Response:
-        stage = self._wiring.stage
-        try:
+        stage, shard = self._wiring.stage, event.attributes.get(events.SHARD, "")
+        with (
+            self._wiring.tracing.event(event) as traced,
+            fields(
+                event_id=event.id,
+                event_type=event.type,
+                stage=stage,
+                shard=shard,
+                trace_id=traced.trace_id,
+            ),
+        ):
             try:
-                outcome = await self._run(event)
-                return await self._finish(event, outcome)
-            except PermanentError as error:
-                log.error("event %s can never be processed: %s: %s", event.id, error.code, error)
-                await self._record(event, error, namespace)
-                return _answer(stage, 204, error.code)
-        except TransientError as error:
-            log.warning("event %s will be delivered again: %s", event.id, error)
-            return _answer(stage, 503, "transient", str(error), error.retry_after_s)
-        except Exception as error:
-            log.exception("event %s met a defect", event.id)
-            return _answer(stage, 500, "defect", f"{type(error).__name__}: {error}")
+                return await self._worked(event, namespace, traced)
+            except TransientError as error:
+                log.warning("event %s will be delivered again: %s", event.id, error)
+                traced.answered("transient", 503, error)
+                return _answer(stage, 503, "transient", str(error), error.retry_after_s)
+            except Exception as error:
+                log.exception("event %s met a defect", event.id)
+                traced.answered("defect", 500, error)
+                return _answer(stage, 500, "defect", f"{type(error).__name__}: {error}")
+
+    async def _worked(self, event: Event, namespace: str, traced: Traced) -> Response:
+        try:
+            response = await self._finish(event, await self._run(event), traced)
+            traced.answered("ok", response.status_code)
+            return response
+        except PermanentError as error:
+            log.error("event %s can never be processed: %s: %s", event.id, error.code, error)
+            await self._record(event, error, namespace)
+            traced.answered(error.code, 204, error)
+            return _answer(self._wiring.stage, 204, error.code)
 
     async def _run(self, event: Event) -> Outcome:
         handle = self._wiring.handle
         if self._handles_async:
             return await cast(Awaitable[Outcome], handle(event))
-        loop = asyncio.get_running_loop()
-        return cast(Outcome, await loop.run_in_executor(self._workers, handle, event))
+        return cast(Outcome, await self._in_worker(handle, event))
 
-    async def _finish(self, event: Event, outcome: Outcome) -> Response:
-        traceparent = event.attributes.get(events.TRACEPARENT)
+    async def _in_worker(self, work: Callable[..., Any], *arguments: Any) -> Any:
+        """Run it in a worker thread that knows the event's log fields and span."""
+        context = contextvars.copy_context()
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._workers, context.run, work, *arguments)
+
+    async def _finish(self, event: Event, outcome: Outcome, traced: Traced) -> Response:
         if outcome.emit:
             if self._wiring.sink is None:
                 return self._reply(outcome)
-            await self._wiring.sink.emit(outcome.emit, traceparent)
+            await self._wiring.sink.emit(outcome.emit, traced.traceparent)
             metrics.EVENTS_EMITTED.labels(self._wiring.stage).inc(len(outcome.emit))
         if outcome.after_emit is not None:
-            loop = asyncio.get_running_loop()
-            await loop.run_in_executor(self._workers, outcome.after_emit)
+            await self._in_worker(outcome.after_emit)
         return _answer(self._wiring.stage, 204, "ok")
 
     def _reply(self, outcome: Outcome) -> Response:

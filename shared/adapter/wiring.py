@@ -1,13 +1,14 @@
-"""From a stage's handler to its app: sink, dead letters, logs and the process's own clean-up."""
+"""From a stage's handler to its app: sink, dead letters, logs, traces and memory."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 
 from shared.adapter.app import EventApp, Handler, Wiring
 from shared.adapter.health import Check
+from shared.adapter.logs import configure_logging
 from shared.adapter.sink import Sink
+from shared.adapter.tracing import tracing
 from shared.memory import settle
 
 
@@ -21,7 +22,8 @@ def event_app(
 ) -> EventApp:
     """Wire a stage to its environment.
 
-    It reads K_SINK, K_CE_OVERRIDES, K_SERVICE, NAMESPACE, DEAD_LETTER_URL and LOG_LEVEL.
+    It reads K_SINK, K_CE_OVERRIDES, K_SERVICE, NAMESPACE, DEAD_LETTER_URL, LOG_LEVEL, LOG_FORMAT
+    and OTEL_EXPORTER_OTLP_ENDPOINT.
     """
     configure_logging(mapping)
     settle()
@@ -37,17 +39,6 @@ def event_app(
             address=f"http://{service}.{{namespace}}.svc.cluster.local",
             concurrency=concurrency,
             ready=ready,
+            tracing=tracing(stage, mapping),
         )
     )
-
-
-def configure_logging(mapping: Mapping[str, str]) -> None:
-    """Log to stderr, one line an entry, at LOG_LEVEL (INFO without it)."""
-    logging.basicConfig(
-        level=mapping.get("LOG_LEVEL", "INFO").upper(),
-        format="%(asctime)s %(levelname)s %(name)s %(message)s",
-    )
-    for noisy in ("httpx", "httpcore"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
-    # It says of every retry that there is one, and not of what; the last one's failure is told.
-    logging.getLogger("stamina").setLevel(logging.ERROR)

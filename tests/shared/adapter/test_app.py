@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TextIO
 
 import httpx
 import pytest
@@ -26,13 +27,20 @@ SOURCE = Path(__file__).with_name("scripted.py")
 class Function:
     """The scripted function and what stands around it."""
 
-    def __init__(self, directory: Path, subscriber: Subscriber, sink: str) -> None:
+    def __init__(self, directory: Path, subscriber: Subscriber, sink: str, **settings: str) -> None:
         self.subscriber = subscriber
+        self.log = directory / "log"
         self.note = directory / "note"
         self.away = directory / "away"
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
-        self.process = subprocess.Popen(
+        with self.log.open("w") as log:
+            self.process = self._started(port, sink, log, settings)
+
+    def _started(
+        self, port: int, sink: str, log: TextIO, settings: dict[str, str]
+    ) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
             [
                 *(sys.executable, "-m", "uvicorn", "functions_framework.aio:app"),
                 *("--host", "127.0.0.1", "--port", str(port), "--log-level", "warning"),
@@ -46,9 +54,11 @@ class Function:
                 "K_SINK": sink,
                 "K_CE_OVERRIDES": '{"extensions": {"region": "eu"}}',
                 "K_SERVICE": "scripted",
-                "DEAD_LETTER_URL": f"{subscriber.url}/sink",
+                "DEAD_LETTER_URL": f"{self.subscriber.url}/sink",
                 "NOTE": str(self.note),
+                **settings,
             },
+            stderr=log,
         )
 
     def send(self, event_id: str, body: bytes = b"body", **attributes: str) -> httpx.Response:

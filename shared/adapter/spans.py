@@ -1,0 +1,78 @@
+"""Spans by OpenTelemetry: imported only where tracing is on, for it is an extra."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+from opentelemetry.context import Context
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer, set_span_in_context
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from shared import events
+from shared.adapter.event import Event
+
+_SEND_EACH_MS = 1000
+_W3C = TraceContextTextMapPropagator()
+
+
+class Spanned:
+    """One event's stay in a stage, as a span: see `tracing.Traced`."""
+
+    def __init__(self, span: Span) -> None:
+        carrier: dict[str, str] = {}
+        _W3C.inject(carrier, set_span_in_context(span))
+        self.traceparent = carrier.get(events.TRACEPARENT, "")
+        self.trace_id = f"{span.get_span_context().trace_id:032x}"
+        self._span = span
+
+    def answered(self, outcome: str, status: int, error: BaseException | None = None) -> None:
+        """Put the answer, and the error with its traceback, into the span."""
+        self._span.set_attribute("kandle.outcome", outcome)
+        self._span.set_attribute("http.response.status_code", status)
+        if error is not None:
+            self._span.record_exception(error)
+            self._span.set_status(Status(StatusCode.ERROR, str(error)))
+
+
+class OpenTelemetry:
+    """Spans of one stage, sent in batches by a thread of the SDK."""
+
+    def __init__(self, stage: str, tracer: Tracer) -> None:
+        self._stage = stage
+        self._tracer = tracer
+
+    @classmethod
+    def over_http(cls, stage: str, endpoint: str) -> OpenTelemetry:
+        """Send to a collector's base URL, once a second: SIGTERM may cut off what is younger."""
+        names = {"service.name": stage, "service.namespace": "kandle"}
+        provider = TracerProvider(resource=Resource.create(names))
+        exporter = OTLPSpanExporter(f"{endpoint.rstrip('/')}/v1/traces")
+        provider.add_span_processor(
+            BatchSpanProcessor(exporter, schedule_delay_millis=_SEND_EACH_MS)
+        )
+        return cls(stage, provider.get_tracer("kandle"))
+
+    @contextlib.contextmanager
+    def event(self, event: Event) -> Iterator[Spanned]:
+        """Open a span below the sender's; without one, or a malformed one, a trace begins."""
+        parent = _W3C.extract(
+            {events.TRACEPARENT: event.attributes.get(events.TRACEPARENT, "")}, Context()
+        )
+        attributes: dict[str, str | int] = {
+            "cloudevents.event_id": event.id,
+            "cloudevents.event_type": event.type,
+            "cloudevents.event_source": event.source,
+            "kandle.stage": self._stage,
+            "kandle.body_bytes": len(event.body),
+        }
+        if events.SHARD in event.attributes:
+            attributes["kandle.shard"] = event.attributes[events.SHARD]
+        with self._tracer.start_as_current_span(
+            f"{self._stage} {event.type}", parent, SpanKind.CONSUMER, attributes
+        ) as span:
+            yield Spanned(span)
