@@ -85,22 +85,22 @@ class TickPlace:
 
 
 @dataclass(frozen=True, slots=True)
-class PatternCursor:
-    """Go on before the pattern that ends there and has that id."""
+class MomentCursor:
+    """Go on before what has that time and, of several, that id."""
 
-    end_us: int
+    time_us: int
     id: str
 
     def text(self) -> str:
         """Write the cursor."""
-        return _pack([self.end_us, self.id])
+        return _pack([self.time_us, self.id])
 
     @classmethod
-    def read(cls, text: str) -> PatternCursor:
+    def read(cls, text: str) -> MomentCursor:
         """Read it back. Raises CursorError."""
         match _unpack(text):
-            case [int(end), str(id_)] if 0 <= end < _LARGEST and len(id_) <= 64 and id_.isalnum():
-                return cls(end, id_)
+            case [int(time), str(id_)] if 0 <= time < _LARGEST and len(id_) <= 64 and id_.isalnum():
+                return cls(time, id_)
         raise CursorError
 
 

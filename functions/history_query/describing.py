@@ -104,6 +104,10 @@ TZ: Final = query(
 COLUMNS: Final = query(
     "columns", "Which to return, with commas between, in that order.", {"type": "string"}
 )
+NEXT: Final[Json] = {
+    "type": ["string", "null"],
+    "description": "The cursor of the page of older ones. Null: there are none.",
+}
 PAGE_HEADERS: Final[Json] = {
     "X-Kandle-Next": {"description": "The cursor of the next page.", "schema": {"type": "string"}},
     "Link": {"description": 'The next page, with `rel="next"`.', "schema": {"type": "string"}},

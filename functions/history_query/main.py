@@ -8,6 +8,7 @@ import functions_framework.aio
 from starlette.requests import Request
 from starlette.responses import Response
 
+from functions.history_query.alerts import AlertPages
 from functions.history_query.candles import CandlePages
 from functions.history_query.feeds import Feeds
 from functions.history_query.kept import KeptCandles
@@ -20,7 +21,16 @@ from functions.history_query.settings import Settings
 from functions.history_query.symbols import Symbols
 from functions.history_query.tick_slices import TickSlices
 from functions.history_query.ticks import TickPages
-from functions.history_query.topics import candles, feeds, latest, patterns, prices, symbols, ticks
+from functions.history_query.topics import (
+    alerts,
+    candles,
+    feeds,
+    latest,
+    patterns,
+    prices,
+    symbols,
+    ticks,
+)
 from shared.adapter.app import Delegated
 from shared.adapter.logs import configure_logging
 from shared.lake.cold import Cold
@@ -58,6 +68,7 @@ app = api(
         symbols.answers(Symbols(postgres, client, settings.shards, settings.ladder[-1])),
         feeds.answers(Feeds(postgres)),
         patterns.answers(PatternPages(postgres), pages.knows),
+        alerts.answers(AlertPages(postgres), pages.knows),
     ],
     ready,
 )

@@ -5,7 +5,16 @@ from __future__ import annotations
 from typing import Final
 
 from functions.history_query.describing import NAME, Json, Part, get, object_of
-from functions.history_query.topics import candles, feeds, latest, patterns, prices, symbols, ticks
+from functions.history_query.topics import (
+    alerts,
+    candles,
+    feeds,
+    latest,
+    patterns,
+    prices,
+    symbols,
+    ticks,
+)
 
 PARTS: Final[tuple[Part, ...]] = (
     candles.PART,
@@ -15,6 +24,7 @@ PARTS: Final[tuple[Part, ...]] = (
     feeds.PART,
     ticks.PART,
     patterns.PART,
+    alerts.PART,
 )
 """Of every topic: one that is added is named here and in main.py."""
 

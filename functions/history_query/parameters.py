@@ -9,7 +9,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from typing import Final
 
-from functions.history_query.cursors import CandleCursor, CursorError, TickCursor, TickPlace
+from functions.history_query.cursors import (
+    CandleCursor,
+    CursorError,
+    MomentCursor,
+    TickCursor,
+    TickPlace,
+)
 from functions.history_query.resolution import Resolution, next_start_us, resolve
 from functions.history_query.sessions import Session, zone_of
 from shared.indicators import Indicator, parse_indicators
@@ -187,6 +193,15 @@ def read_limit(query: Mapping[str, str], default: int) -> int:
     if re.fullmatch(r"[0-9]{1,6}", text) is None or not 1 <= int(text) <= MAX_LIMIT:
         raise ParameterError(f"limit: {text[:40]!r} is no whole number from 1 to {MAX_LIMIT}")
     return int(text)
+
+
+def read_moment(query: Mapping[str, str]) -> MomentCursor:
+    """Read `cursor` of a list whose newest comes first. Raises ParameterError."""
+    text = query.get("cursor")
+    try:
+        return MomentCursor.read(text) if text else MomentCursor(2 * FURTHEST_US, "")
+    except CursorError as error:
+        raise ParameterError(f"cursor: {error}") from error
 
 
 def read_time_us(

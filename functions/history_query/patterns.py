@@ -11,11 +11,12 @@ from typing import Any, Final
 from psycopg import sql
 from psycopg.rows import class_row
 
-from functions.history_query.cursors import CursorError, PatternCursor
+from functions.history_query.cursors import MomentCursor
 from functions.history_query.parameters import (
     FURTHEST_US,
     ParameterError,
     read_limit,
+    read_moment,
     read_time_us,
     refuse_unknown,
 )
@@ -52,7 +53,7 @@ class PatternPage:
     from_us: int
     to_us: int
     limit: int
-    before: PatternCursor
+    before: MomentCursor
     timeframe: str | None
     type: str | None
     min_confidence: float
@@ -71,17 +72,12 @@ def read_patterns(query: Mapping[str, str], now_us: int | None = None) -> Patter
     status = query.get("status") or "active"
     if status not in STATUSES:
         raise ParameterError(f"status: {status[:40]!r} is none of {', '.join(STATUSES)}")
-    try:
-        text = query.get("cursor")
-        before = PatternCursor.read(text) if text else PatternCursor(2 * FURTHEST_US, "")
-    except CursorError as error:
-        raise ParameterError(f"cursor: {error}") from error
     to_us = read_time_us(query, "to", now_us)
     return PatternPage(
         read_time_us(query, "from", now_us) or 0,
         FURTHEST_US if to_us is None else to_us,
         read_limit(query, DEFAULT_PATTERNS),
-        before,
+        read_moment(query),
         timeframe,
         type_,
         _confidence(query),
@@ -110,7 +106,7 @@ class PatternPages:
             "symbol": symbol,
             "from_us": page.from_us,
             "to_us": page.to_us,
-            "before_us": page.before.end_us,
+            "before_us": page.before.time_us,
             "before_id": page.before.id,
             "timeframe": page.timeframe,
             "type": page.type,
@@ -125,5 +121,5 @@ class PatternPages:
             found = cursor.execute(_OF_ALL if symbol is None else _OF_ONE, wanted).fetchall()
         shown = found[: page.limit]
         more = len(found) > page.limit
-        after = PatternCursor(shown[-1].end_us, shown[-1].id).text() if more else None
+        after = MomentCursor(shown[-1].end_us, shown[-1].id).text() if more else None
         return [as_event_json(each)["data"] for each in shown], after

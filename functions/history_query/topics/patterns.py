@@ -16,6 +16,7 @@ from functions.history_query.describing import (
     FROM,
     MS,
     NAME,
+    NEXT,
     STORES,
     SYMBOL,
     TO,
@@ -47,16 +48,12 @@ _CHOICE: Final = (
     ),
     *(limit(DEFAULT_PATTERNS), CURSOR),
 )
-_NEXT: Final = {
-    "type": ["string", "null"],
-    "description": "The cursor of the page of older ones. Null: there are none.",
-}
 
 PART: Final = Part(
     {
         "/api/patterns": get(
             "Patterns and anomalies of all instruments, the newest first.",
-            object_of({"patterns": list_of("Pattern"), "next": _NEXT}),
+            object_of({"patterns": list_of("Pattern"), "next": NEXT}),
             *_CHOICE,
             refusals=(400, 503),
         ),
@@ -98,7 +95,7 @@ PART: Final = Part(
             {
                 "symbol": NAME,
                 "patterns": list_of("Pattern"),
-                "next": _NEXT,
+                "next": NEXT,
             }
         ),
     },

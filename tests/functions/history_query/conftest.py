@@ -13,6 +13,7 @@ import redis
 from functions.candle_aggregate.apply import TickEvent, apply_events
 from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.store import Store
+from functions.history_query.alerts import AlertPages
 from functions.history_query.candles import CandlePages
 from functions.history_query.feeds import Feeds
 from functions.history_query.kept import KeptCandles
@@ -24,7 +25,16 @@ from functions.history_query.routes import api
 from functions.history_query.symbols import Symbols
 from functions.history_query.tick_slices import TickSlices
 from functions.history_query.ticks import TickPages
-from functions.history_query.topics import candles, feeds, latest, patterns, prices, symbols, ticks
+from functions.history_query.topics import (
+    alerts,
+    candles,
+    feeds,
+    latest,
+    patterns,
+    prices,
+    symbols,
+    ticks,
+)
 from functions.persist.feeds import FeedWriter
 from functions.persist.patterns import PatternWriter
 from functions.persist.quotes import QuoteWriter
@@ -66,6 +76,7 @@ class House:
                 symbols.answers(Symbols(postgres, client, 1, LADDER[-1])),
                 feeds.answers(Feeds(postgres)),
                 patterns.answers(PatternPages(postgres), self.pages.knows),
+                alerts.answers(AlertPages(postgres), self.pages.knows),
             ],
             postgres.check,
         )

@@ -1,0 +1,86 @@
+"""GET /api/alerts: when the rules of `kandle alert` came true."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from functions.history_query.alerts import DEFAULT_ALERTS, AlertPages, read_alerts
+from functions.history_query.answering import Answers, as_json, unknown
+from functions.history_query.describing import (
+    CURSOR,
+    DECIMAL,
+    FROM,
+    MS,
+    NAME,
+    NEXT,
+    STORES,
+    SYMBOL,
+    TO,
+    Part,
+    get,
+    limit,
+    list_of,
+    object_of,
+    ref,
+)
+
+_CHOICE: Final = (FROM, TO, limit(DEFAULT_ALERTS), CURSOR)
+_ALERT: Final = object_of(
+    {
+        "rule_id": NAME,
+        "rule": {**NAME, "description": "As it was added: `BTC-USD close > 75000 on 1m`."},
+        "symbol": NAME,
+        "timeframe": NAME,
+        "candle_start": {**MS, "description": "Start of the candle it came true on, ms."},
+        "timestamp": {**MS, "description": "When that candle had ended, ms."},
+    }
+)
+
+PART: Final = Part(
+    {
+        "/api/alerts": get(
+            "Alerts of all instruments, the newest first. Rules are added by `kandle alert`.",
+            object_of({"alerts": list_of("Alert"), "next": NEXT}),
+            *_CHOICE,
+            refusals=(400, 503),
+        ),
+        "/api/alerts/{symbol}": get(
+            "Alerts of an instrument, the newest first.",
+            ref("Alerts"),
+            *(SYMBOL, *_CHOICE),
+            refusals=STORES,
+        ),
+    },
+    {
+        "Alert": {
+            **_ALERT,
+            "properties": {
+                **_ALERT["properties"],
+                "value": {**DECIMAL, "description": "Of a number that was crossed."},
+                "pattern_detected": {**ref("Pattern"), "description": "Of a pattern found."},
+            },
+        },
+        "Alerts": object_of({"symbol": NAME, "alerts": list_of("Alert"), "next": NEXT}),
+    },
+)
+
+
+def answers(alerts: AlertPages, knows: Callable[[str], bool]) -> Answers:
+    """Return what answers the routes. `knows` tells whether an instrument was ever seen."""
+
+    def every(request: Request) -> Response:
+        found, cursor = alerts.page(None, read_alerts(request.query_params))
+        return as_json({"alerts": found, "next": cursor})
+
+    def page(request: Request) -> Response:
+        symbol = request.path_params["symbol"]
+        found, cursor = alerts.page(symbol, read_alerts(request.query_params))
+        if not found and not knows(symbol):
+            return unknown(symbol)
+        return as_json({"symbol": symbol, "alerts": found, "next": cursor})
+
+    return {"/api/alerts": every, "/api/alerts/{symbol}": page}

@@ -1,0 +1,79 @@
+"""Pages of alerts: the newest first, of one instrument or all, each once."""
+
+from __future__ import annotations
+
+import pytest
+
+from shared.alerts import AlertEvent, Rule, as_event_json
+from shared.patterns import as_event_json as pattern_json
+from tests.functions.history_query.conftest import House
+from tests.functions.history_query.drawn import pattern
+
+MINUTE = 60_000_000
+
+
+def tell(house: House, rule_id: str, text: str, minute: int, value: str = "100.10") -> None:
+    """Store an alert as detect-pattern tells it and persist takes it."""
+    rule, start_us = Rule.parse(text), minute * MINUTE
+    values = (
+        {"pattern_detected": pattern_json(pattern(minute))["data"]}
+        if rule.field == "pattern"
+        else {"value": value}
+    )
+    body = as_event_json(rule_id, rule, start_us, start_us + MINUTE, **values)
+    house.patterns.alert(AlertEvent.decode(body.encode()))
+
+
+@pytest.fixture
+def filled(house: House) -> House:
+    for minute in range(6):
+        tell(house, "r1", "A/B close > 100", minute)
+        tell(house, "r2", "A/B volume > 5", minute)
+    tell(house, "r3", "C pattern double_top", 3)
+    return house
+
+
+def test_the_newest_of_one_instrument(filled: House) -> None:
+    answer = filled.get("/api/alerts/A/B", limit="2").json()
+    assert answer["symbol"] == "A/B"
+    assert [each["rule"] for each in answer["alerts"]] == [
+        "A/B volume > 5 on 1m",
+        "A/B close > 100 on 1m",
+    ]
+    assert answer["alerts"][1] == {
+        "rule_id": "r1",
+        "rule": "A/B close > 100 on 1m",
+        "symbol": "A/B",
+        "timeframe": "1m",
+        "candle_start": 5 * 60_000,
+        "timestamp": 6 * 60_000,
+        "value": "100.10",
+    }
+
+
+def test_pages_follow_each_other_where_rules_share_a_candle(filled: House) -> None:
+    """A page of 3 cuts between two alerts of one candle."""
+    found, parameters = [], {"limit": "3"}
+    while True:
+        answer = filled.get("/api/alerts", **parameters).json()
+        found += [(each["candle_start"] // 60_000, each["rule_id"]) for each in answer["alerts"]]
+        if answer["next"] is None:
+            break
+        parameters["cursor"] = answer["next"]
+    expected = {(minute, rule) for minute in range(6) for rule in ("r1", "r2")} | {(3, "r3")}
+    assert found == sorted(expected, reverse=True)
+
+
+def test_times_choose_and_a_pattern_is_told_whole(filled: House) -> None:
+    """`from` and `to` are about the start of the candle."""
+    answer = filled.get("/api/alerts/C", **{"from": "180000", "to": "180001"}).json()
+    assert answer["alerts"][0]["pattern_detected"] == pattern_json(pattern(3))["data"]
+    assert filled.get("/api/alerts/C", **{"from": "180001"}).status_code == 404
+    assert filled.get("/api/alerts", to="180000").json()["alerts"][0]["candle_start"] == 120_000
+
+
+@pytest.mark.parametrize(("name", "value"), [("cursor", "x"), ("limit", "0"), ("type", "a")])
+def test_bad_parameters_are_named(filled: House, name: str, value: str) -> None:
+    answer = filled.get("/api/alerts", **{name: value})
+    assert answer.status_code == 400
+    assert answer.json()["detail"].startswith(f"{name}: ")
