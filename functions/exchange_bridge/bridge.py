@@ -17,13 +17,14 @@ from typing import Final
 import prometheus_client
 import uvloop
 
+from functions.exchange_bridge.behind import is_behind
 from functions.exchange_bridge.connection import Connection
 from functions.exchange_bridge.earlier import resume
 from functions.exchange_bridge.feed import Feed
-from functions.exchange_bridge.gaps import Gaps, is_newer
+from functions.exchange_bridge.gaps import Gaps
 from functions.exchange_bridge.health import Health
 from functions.exchange_bridge.intake import Intake
-from functions.exchange_bridge.rest import RestError
+from functions.exchange_bridge.pauses import Pauses
 from functions.exchange_bridge.settings import Settings
 from functions.exchange_bridge.status import Reporter
 from shared import metrics
@@ -86,25 +87,16 @@ async def serve(settings: Settings, sink: Sink) -> None:
         lambda: gaps.untold,
     )
 
-    async def is_behind() -> bool:
-        for symbol in exchange.symbols:
-            try:
-                newest = await exchange.newest(settings.rest, symbol)
-            except RestError as error:
-                intake.health.error = str(error)
-                log.warning("%s: %s cannot be asked: %s", exchange.name, symbol, error)
-                continue
-            await asyncio.sleep(settings.gap_grace_s)
-            if is_newer(newest, intake.of(symbol).high):
-                return True
-        return False
-
     def opened() -> Connection:
         return Connection(
-            exchange, settings.patience, settings.max_message_bytes, intake.take, is_behind
+            exchange,
+            settings.patience,
+            settings.max_message_bytes,
+            intake.take,
+            lambda: is_behind(intake, settings.rest, settings.gap_grace_s),
         )
 
-    feed = Feed(exchange.name, opened, intake.health, exchange.life_s, settings.longest_pause_s)
+    feed = Feed(exchange, opened, intake.health, Pauses(settings.longest_pause_s))
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)

@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple, Protocol
+from typing import Annotated, NamedTuple, Protocol
+
+import msgspec
 
 from functions.exchange_bridge.rest import Rest
 
@@ -25,6 +27,12 @@ class Kind(StrEnum):
     OTHER = "other"
     UNREADABLE = "unreadable"
     """It goes on: normalize keeps it as a reject, with its bytes."""
+
+
+Id = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
+"""A trade id that can be told and stored."""
+
+TimeMs = Annotated[int, msgspec.Meta(ge=0, le=2**52)]
 
 
 class Trade(NamedTuple):

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,15 +12,14 @@ from typing import Final
 from websockets.exceptions import WebSocketException
 
 from functions.exchange_bridge.connection import Connection, NotSubscribedError, StalledError
+from functions.exchange_bridge.exchange import Exchange
 from functions.exchange_bridge.health import Health
+from functions.exchange_bridge.pauses import Pauses
 from shared import metrics
 
 log = logging.getLogger(__name__)
 
-FIRST_PAUSE_S: Final = 0.1
 OVERLAP_S: Final = 1.0
-STEADY_S: Final = 5.0
-"""A connection that lived so long starts the pauses from the shortest again."""
 
 _EXPECTED: Final = (OSError, TimeoutError, WebSocketException, NotSubscribedError, StalledError)
 
@@ -31,45 +28,41 @@ _EXPECTED: Final = (OSError, TimeoutError, WebSocketException, NotSubscribedErro
 class Feed:
     """Keeps one subscribed connection; two while the next takes over.
 
-    `life_s`: age at which the next connection is made, 0 for never. `longest_pause_s`: the cap of
-    the pauses between attempts, short enough to be back soon after the exchange is.
+    `pauses`: between attempts, short enough to be back soon after the exchange is.
     """
 
-    name: str
+    exchange: Exchange
     open: Callable[[], Connection]
     health: Health
-    life_s: float
-    longest_pause_s: float
+    pauses: Pauses
 
     async def run(self) -> None:
         """Run until cancelled."""
-        failures = 0
         old: asyncio.Task[None] | None = None
         try:
             while True:
-                began_s = time.monotonic()
+                began_s, was_up = time.monotonic(), False
                 connection = self.open()
                 task = asyncio.create_task(connection.run())
                 try:
                     if await _subscribed(connection, task):
+                        was_up = True
                         self._now_up()
                         await _taken_over(old)
                         old = None
-                        done, _ = await asyncio.wait({task}, timeout=self.life_s or None)
+                        done, _ = await asyncio.wait({task}, timeout=self.exchange.life_s or None)
                         if not done:
-                            old, failures = task, 0
+                            old = task
+                            self.pauses.reset()
                             self._again("renewed")
                             continue
                 except BaseException:
                     await _ended(task)
                     raise
                 error = _reason(task)
-                if time.monotonic() - began_s >= STEADY_S:
-                    failures = 0
                 self._now_down(error, is_covered=old is not None and not old.done())
-                pause_s = min(FIRST_PAUSE_S * 2 ** min(failures, 16), self.longest_pause_s)
-                failures += 1
-                await asyncio.sleep(pause_s * random.uniform(0.5, 1.0))  # noqa: S311
+                lasted_s = time.monotonic() - began_s
+                await asyncio.sleep(self.pauses.after(error, lasted_s, was_up=was_up))
         finally:
             if old is not None:
                 await _ended(old)
@@ -77,23 +70,23 @@ class Feed:
     def _now_up(self) -> None:
         self.health.is_up = True
         self.health.error = ""
-        metrics.FEED_UP.labels(self.name).set(1)
-        log.info("%s: subscribed", self.name)
+        metrics.FEED_UP.labels(self.exchange.name).set(1)
+        log.info("%s: subscribed", self.exchange.name)
 
     def _now_down(self, error: BaseException, *, is_covered: bool) -> None:
         reason = f"{type(error).__name__}: {error}".rstrip(": ")
-        log.warning("%s: the connection ended: %s", self.name, reason)
+        log.warning("%s: the connection ended: %s", self.exchange.name, reason)
         self._again("stalled" if isinstance(error, StalledError) else "ended")
         self.health.error = reason
         if not is_covered:
             self.health.is_up = False
-            metrics.FEED_UP.labels(self.name).set(0)
+            metrics.FEED_UP.labels(self.exchange.name).set(0)
         if isinstance(error, StalledError):
             self.health.is_stalled = True
 
     def _again(self, why: str) -> None:
         self.health.reconnects += 1
-        metrics.FEED_RECONNECTS.labels(self.name, why).inc()
+        metrics.FEED_RECONNECTS.labels(self.exchange.name, why).inc()
 
 
 async def _subscribed(connection: Connection, task: asyncio.Task[None]) -> bool:
@@ -114,9 +107,11 @@ async def _taken_over(old: asyncio.Task[None] | None) -> None:
 
 
 async def _ended(task: asyncio.Task[None]) -> None:
+    """Cancel a task and wait until it is over; whoever is cancelled meanwhile hears of it."""
     task.cancel()
-    with contextlib.suppress(asyncio.CancelledError, Exception):
-        await task
+    await asyncio.wait({task})
+    if not task.cancelled():
+        task.exception()
 
 
 def _reason(task: asyncio.Task[None]) -> BaseException:

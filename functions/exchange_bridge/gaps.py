@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from functions.exchange_bridge.exchange import Fetched, Trade
+from functions.exchange_bridge.exchange import Fetched
 from functions.exchange_bridge.ids import Missing
 from functions.exchange_bridge.intake import Intake
-from functions.exchange_bridge.rest import Rest, RestError
+from functions.exchange_bridge.rest import BAD_ROWS, Rest, RestError
 from shared import events, metrics
 from shared.adapter.event import OutgoingEvent
 from shared.bridge.outbox import Outbox
@@ -23,7 +23,6 @@ LAST_RETRY_S: Final = 60.0
 PIECE: Final = 200
 """Fetched trades in a batch: it finds room where a large one would not."""
 _FULL_S: Final = 0.1
-_BAD_ROWS: Final = (KeyError, IndexError, TypeError, ValueError, AssertionError, AttributeError)
 
 
 @dataclass(slots=True)
@@ -74,7 +73,7 @@ class Gaps:
             except RestError as error:
                 reason = str(error)
                 self.intake.health.error = reason
-            except _BAD_ROWS as error:
+            except BAD_ROWS as error:
                 reason = f"the answer is not understood: {type(error).__name__}: {error}"
                 self.intake.health.error = reason
             if missing.left:
@@ -159,8 +158,3 @@ class Gaps:
     def untold(self) -> int:
         """How many events wait."""
         return len(self._untold)
-
-
-def is_newer(trade: Trade | None, high: Trade | None) -> bool:
-    """Return whether the exchange has a trade beyond the highest that came."""
-    return trade is not None and (high is None or trade.id > high.id)

@@ -149,7 +149,7 @@ class SymbolIds:
         return 0 if self.low is None else self.low.time_us
 
     def _counts_anew(self, trade: Trade, high: Trade) -> bool:
-        return trade.id <= high.id and trade.time_us > high.time_us + BEGUN_ANEW_US
+        return trade.id < high.id and trade.time_us > high.time_us + BEGUN_ANEW_US
 
 
 def _without(hole: Hole, first: int, last: int) -> Iterator[Hole]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -14,9 +15,18 @@ import orjson
 
 from shared import metrics
 
+log = logging.getLogger(__name__)
+
 TIMEOUT_S: Final = 10.0
 MAX_ANSWER_BYTES: Final = 16 * 1024 * 1024
-LONGEST_WAIT_S: Final = 3_600.0
+LONGEST_WAIT_S: Final = 3 * 86_400.0
+"""As long as Binance bans an address at most; who asks meanwhile is banned for longer."""
+RATE_LIMITED: Final = (418, 429)
+BAD_ROWS: Final = (
+    *(KeyError, IndexError, TypeError, ValueError, ArithmeticError, AssertionError),
+    AttributeError,
+)
+"""What reading an answer raises that is not what it should be."""
 _DEFAULT_WAIT_S: Final = 10.0
 
 
@@ -53,10 +63,12 @@ class Rest:
                 await asyncio.sleep(max(0.0, self._not_before - time.monotonic()))
                 self._not_before = time.monotonic() + self._spacing_s
                 status, headers, body = await self._ask(path, parameters)
-                if status not in (418, 429):
+                if status not in RATE_LIMITED:
                     break
                 self._count("rate_limited")
-                self._not_before = time.monotonic() + wait_s(headers)
+                asked_s = wait_s(headers)
+                log.warning("%s: %s answered %d: %g s of pause", self._feed, path, status, asked_s)
+                self._not_before = time.monotonic() + asked_s
         if status >= 400:
             self._count("refused")
             raise RestError(

@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 import orjson
 
-from functions.exchange_bridge.exchange import Fetched, Kind, Message, Trade
+from functions.exchange_bridge.exchange import Fetched, Id, Kind, Message, TimeMs, Trade
 from functions.exchange_bridge.rest import Rest
 from shared.instruments import Venue
 from shared.raw import FORMAT_BINANCE
@@ -32,10 +32,10 @@ _FETCH: Final = {AGGREGATES: "/api/v3/aggTrades", TRADES: "/api/v3/historicalTra
 class _Data(msgspec.Struct, gc=False):
     e: str = ""
     s: str = ""
-    a: int | str | list[msgspec.Raw] = 0
-    t: int = 0
-    T: int = 0
-    E: int = 0
+    a: Id | str | list[msgspec.Raw] = 0
+    t: Id = 0
+    T: TimeMs = 0
+    E: TimeMs = 0
     u: int = -1
 
 

@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 import orjson
 
-from functions.exchange_bridge.exchange import Fetched, Kind, Message, Trade
+from functions.exchange_bridge.exchange import Fetched, Id, Kind, Message, Trade
 from functions.exchange_bridge.rest import Rest
 from shared.instruments import Venue
 from shared.raw import FORMAT_COINBASE
@@ -35,8 +35,8 @@ class _Channel(msgspec.Struct):
 class _Message(msgspec.Struct, gc=False):
     type: str = ""
     product_id: str = ""
-    trade_id: int | None = None
-    last_trade_id: int | None = None
+    trade_id: Id | None = None
+    last_trade_id: Id | None = None
     time: datetime | None = None
     message: str = ""
     reason: str = ""

@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 import orjson
 
-from functions.exchange_bridge.exchange import Fetched, Kind, Message, Trade
+from functions.exchange_bridge.exchange import Fetched, Id, Kind, Message, Trade
 from functions.exchange_bridge.rest import Rest, RestError
 from shared.instruments import Venue
 from shared.raw import FORMAT_KRAKEN
@@ -29,7 +29,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 class _Element(msgspec.Struct, gc=False):
     symbol: str = ""
-    trade_id: int | None = None
+    trade_id: Id | None = None
     timestamp: datetime | None = None
 
 
@@ -120,7 +120,7 @@ class Kraken:
         self, rest: Rest, symbol: str, first: Trade, last: Trade
     ) -> AsyncIterator[Fetched]:
         """Yield pages, ascending, from the time of the trade before the first one on."""
-        since = str(first.time_us * 1000 - 1)
+        reached, since = -1, str(first.time_us * 1000 - 1)
         while True:
             answer = await rest.get(_PATH, {"pair": symbol, "since": since, "count": PAGE})
             if answer.get("error"):
@@ -128,16 +128,17 @@ class Kraken:
             result: dict[str, Any] = answer["result"]
             lists: list[list[Any]] = [rows for name, rows in result.items() if name != "last"]
             rows = lists[0] if lists else []
-            wanted = [row for row in rows if first.id <= row[6] <= last.id]
-            reaches = rows[-1][6] if rows else first.id - 1
+            wanted = [row for row in rows if max(first.id, reached + 1) <= row[6] <= last.id]
+            reaches = max((row[6] for row in rows), default=reached)
             yield Fetched(
                 [orjson.dumps(_update(symbol, row)) for row in wanted],
                 [Trade(symbol, row[6], _us(_moment(row[2]))) for row in wanted],
                 reaches,
             )
-            if reaches >= last.id or not rows or str(result["last"]) == since:
+            if reaches >= last.id or reaches <= reached:
                 return
-            since = str(result["last"])
+            # Again from the moment of the last row on: a page may end between trades of one moment.
+            reached, since = reaches, str(int(result["last"]) - 1)
 
     async def newest(self, rest: Rest, symbol: str) -> Trade | None:
         """Heartbeats say that the connection lives."""

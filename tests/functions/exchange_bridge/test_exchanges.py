@@ -166,9 +166,37 @@ def test_kraken_numbers_stay_as_they_are_written() -> None:
     assert KRAKEN.read(page.payloads[0]).trades == (page.trades[0],)
 
 
+def test_kraken_pages_overlap_by_a_moment() -> None:
+    """A page may end between trades of one moment; the rest of them is asked for, none twice."""
+    row = ["1.0", "1.0", 1_700_000_000.5, "b", "l", ""]
+    moment = 1_700_000_000_500_000_000
+    first = {"X": [[*row, 9], [*row, 10]], "last": str(moment)}
+    second = {"X": [[*row, 9], [*row, 10], [*row, 11]], "last": str(moment)}
+    rest = Answers({"error": [], "result": first}, {"error": [], "result": second})
+    found = pages(KRAKEN, rest, "BTC/USD", 10, 11)
+    assert [[trade.id for trade in page.trades] for page in found] == [[10], [11]]
+    assert rest.asked[1]["since"] == str(moment - 1)
+    stuck = Answers(*[{"error": [], "result": first}] * 2)
+    assert [page.reaches for page in pages(KRAKEN, stuck, "BTC/USD", 10, 11)] == [10, 10]
+
+
+@pytest.mark.parametrize(
+    ("exchange", "payload"),
+    [
+        (BINANCE, b'{"data":{"e":"trade","s":"BTCUSDT","t":9223372036854775808,"T":1}}'),
+        (BINANCE, b'{"data":{"e":"trade","s":"BTCUSDT","t":1,"T":9223372036854775}}'),
+        (COINBASE, b'{"type":"match","product_id":"BTC-USD","trade_id":-1}'),
+        (KRAKEN, b'{"channel":"trade","data":[{"symbol":"X","trade_id":9223372036854775808}]}'),
+    ],
+)
+def test_numbers_that_nothing_could_store_are_not_read(exchange: Exchange, payload: bytes) -> None:
+    """They end as rejects, and not the bridge when it tells of them."""
+    assert exchange.read(payload).kind is Kind.UNREADABLE
+
+
 @pytest.mark.parametrize(
     ("text", "seconds"),
-    [("7", 7.0), ("0", 0.0), ("999999", 3_600.0), ("", 10.0), ("soon", 10.0)],
+    [("7", 7.0), ("0", 0.0), ("9999999", 3 * 86_400.0), ("", 10.0), ("soon", 10.0)],
 )
 def test_retry_after(text: str, seconds: float) -> None:
     """Seconds, within reason; a date in the past is now; what is none is a default."""

@@ -197,6 +197,7 @@ def test_a_quiet_symbol_is_no_stalled_feed(
 ) -> None:
     """Without heartbeats the exchange is asked: nothing newer is quiet, anything newer stalled."""
     told, log = Told(sink), tmp_path / "log"
+    binance.lose(trades(binance, 1, 5, "ETHUSDT"))
     with bridging(sink.url, log, of_playback(binance, "BTCUSDT", "ETHUSDT")):
         eventually(lambda: binance.clients > 0, log)
         binance.play(trades(binance, 1, 5))
@@ -209,8 +210,14 @@ def test_a_quiet_symbol_is_no_stalled_feed(
         binance.lose(trades(binance, 6, 5))
         eventually(lambda: "stalled" in told.states("BTCUSDT"), log)
         eventually(lambda: binance.connections >= 2 and binance.clients > 0, log)
-        binance.play(trades(binance, 11, 1))
-        eventually(lambda: set(told.ids("a")) == set(range(1, 12)), log)
+        # No later trade comes, and they are fetched all the same; then it is quiet again, for good.
+        eventually(lambda: set(told.ids("a")) == set(range(1, 11)), log)
+        eventually(lambda: told.states("BTCUSDT")[-1] == "quiet", log)
+        asked, connections = len(binance.requests), binance.connections
+        eventually(lambda: len(binance.requests) >= asked + 4, log)
+        assert binance.connections == connections
+        assert told.states("BTCUSDT").count("stalled") == 1
+    # Traded long before this life began, and not since: no reason to connect anew.
     assert told.states("ETHUSDT")[:2] == ["reconnecting", "quiet"]
 
 

@@ -89,6 +89,17 @@ def test_a_new_life_goes_on_where_the_last_one_ended() -> None:
     assert missing(before) == {11, 12}
 
 
+def test_the_same_last_trade_named_again_is_no_new_count() -> None:
+    """A heartbeat in a quiet market names the same trade, later and later."""
+    ids = SymbolIds("A")
+    for number in (1, 2, 4):
+        ids.see(trade(number), 0.0)
+    ids.exists(Trade("A", 4, 10**9), 1.0)
+    assert (ids.low, ids.high) == (trade(1), trade(4))
+    ids.resume(trade(1), 2.0)
+    assert missing(ids) == {3}
+
+
 def test_a_venue_that_counts_anew_is_followed() -> None:
     """A much later trade under a low id is no old one: it begins a new count."""
     ids = SymbolIds("A")

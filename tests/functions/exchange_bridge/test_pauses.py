@@ -1,0 +1,63 @@
+"""Pauses between attempts: back within three seconds, or as late as the exchange asks for."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from websockets.datastructures import Headers
+from websockets.exceptions import InvalidStatus
+from websockets.http11 import Response
+
+from functions.exchange_bridge.pauses import STEADY_S, Pauses
+from functions.exchange_bridge.settings import Settings
+
+WITHIN_S = 3.0
+SETTINGS = Settings.from_env({"K_SINK": "http://x"})
+AWAY = OSError("refused")
+
+
+@given(
+    st.floats(0, 3_600),
+    st.lists(st.sampled_from(["refused", "hangs"]), min_size=1),
+    st.randoms(use_true_random=False),
+)
+def test_an_attempt_begins_within_three_seconds_of_the_servers_return(
+    returns_s: float, ends: list[str], chance: object
+) -> None:
+    """Whenever it returns, and whether attempts before were refused or hung until the timeout."""
+    pauses = Pauses(SETTINGS.longest_pause_s, chance.uniform)  # type: ignore[attr-defined]
+    begins_s, number = 0.0, 0
+    while begins_s < returns_s:
+        lasted_s = 0.0 if ends[number % len(ends)] == "refused" else SETTINGS.patience.connect_s
+        pause_s = pauses.after(AWAY, lasted_s, was_up=False)
+        number += 1
+        if begins_s + lasted_s > returns_s:
+            # It is back while an attempt hangs: the next one does not wait long on top.
+            assert pause_s <= 0.1
+            return
+        begins_s += lasted_s + pause_s
+    assert begins_s - returns_s <= WITHIN_S
+
+
+def test_pauses_double_to_the_cap_and_begin_anew_after_a_steady_connection() -> None:
+    """The server is not run over, nor is one that is lost now and then waited for."""
+    pauses = Pauses(2.5, lambda low, high: high)
+    assert [pauses.after(AWAY, 0.0, was_up=False) for _ in range(7)] == [
+        *(0.1, 0.2, 0.4, 0.8, 1.6, 2.5, 2.5)
+    ]
+    assert pauses.after(AWAY, STEADY_S, was_up=True) == 0.1
+    assert pauses.after(AWAY, 0.0, was_up=True) == 0.2
+    low = Pauses(2.5, lambda low, high: low)
+    assert [low.after(AWAY, 0.0, was_up=False) for _ in range(2)] == [0.05, 0.1]
+
+
+@pytest.mark.parametrize(
+    ("status", "asked", "expected_s"), [(429, "30", 30.0), (418, "", 10.0), (503, "30", 0.1)]
+)
+def test_a_refused_connection_says_how_long_to_stay_away(
+    status: int, asked: str, expected_s: float
+) -> None:
+    """Too many connections are answered as too many requests are."""
+    error = InvalidStatus(Response(status, "", Headers({"Retry-After": asked} if asked else {})))
+    assert Pauses(2.5, lambda low, high: high).after(error, 0.0, was_up=False) == expected_s
