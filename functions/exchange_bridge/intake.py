@@ -34,6 +34,7 @@ class Intake:
     its trades count as never seen, so that they become a gap and are fetched once there is room.
     `selects` says whether a symbol is wanted. Clocks: `now_us` is wall time, `now_s` only goes
     forward. `knows_earlier`: whether what an earlier life has left is taken into account.
+    `forgotten`: how often trades that were seen had to be dropped.
     """
 
     exchange: Exchange
@@ -45,6 +46,7 @@ class Intake:
     now_s: Callable[[], float] = time.monotonic
     ids: dict[str, SymbolIds] = field(default_factory=dict)
     knows_earlier: bool = True
+    forgotten: int = 0
     _in_batch: Noted = field(default_factory=dict)
     _dropped: int = 0
     _said_s: float = 0.0
@@ -116,6 +118,7 @@ class Intake:
         if not dropped:
             return
         self._drop("outbox_full", dropped)
+        self.forgotten += 1
         now_s = self.now_s()
         for symbol, ids in self._in_batch.items():
             for first, last in _runs(ids):

@@ -42,7 +42,7 @@ class Reporter:
     untold_gaps: Callable[[], int]
     _number: Iterable[int] = field(default_factory=itertools.count)
     _safe: dict[str, Trade] = field(default_factory=dict)
-    _asked: tuple[int, dict[str, Trade]] | None = None
+    _asked: tuple[int, int, dict[str, Trade]] | None = None
 
     async def run(self) -> None:
         """Report until cancelled."""
@@ -67,8 +67,10 @@ class Reporter:
 
     def settle(self) -> None:
         """Advance the ids that are safe to tell."""
+        if self._asked is not None and self.intake.forgotten != self._asked[1]:
+            self._asked = None  # what was to be handed on may have been dropped since
         if self._asked is not None and self.outbox.taken >= self._asked[0]:
-            self._safe.update(self._asked[1])
+            self._safe.update(self._asked[2])
             self._asked = None
         if self._asked is None and self.intake.knows_earlier and not self.untold_gaps():
             certain = {
@@ -77,7 +79,7 @@ class Reporter:
                 if (trade := ids.certain()) is not None
             }
             waiting = self.intake.batcher.waiting > 0
-            self._asked = (self.outbox.given + waiting, certain)
+            self._asked = (self.outbox.given + waiting, self.intake.forgotten, certain)
 
     def status(self) -> FeedStatus:
         """Return how the feed fares now."""
