@@ -78,9 +78,16 @@ chaos: $(STAMP) ## kill, pause and cut off everything at random under load (KILL
 bench: $(STAMP) ## measure on this machine: broker, codecs, kernel
 	@$(RUN) python -m benchmarks $(ARGS)
 
+audit: $(STAMP) ## known holes in the dependencies, and an SBOM in dist/ (needs the network)
+	@mkdir -p dist
+	@$(UV) export --frozen --quiet --no-dev --all-extras --no-emit-project --output-file dist/requirements.txt >/dev/null
+	@$(UV) run --no-project --quiet --with 'cyclonedx-bom>=7,<8' cyclonedx-py requirements --output-reproducible --outfile dist/kandle.cdx.json dist/requirements.txt
+	@echo "SBOM: dist/kandle.cdx.json"
+	@$(UV) run --no-project --quiet --with 'pip-audit>=2.9,<3' pip-audit --require-hashes --disable-pip --requirement dist/requirements.txt
+
 clean: ## remove environment, caches and local data
 	rm -rf functions/live_feed/dashboard dashboard/node_modules
 	rm -rf .venv .uv .kandle .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help setup dashboard page-if-possible dashboard-test demo test check lint types proto proto-check chaos bench clean
+.PHONY: help setup dashboard page-if-possible dashboard-test demo test check lint types proto proto-check chaos bench audit clean

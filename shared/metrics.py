@@ -17,6 +17,16 @@ EVENT_SECONDS: Final = Histogram(
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
 )
 
+TICK_TO_STAGE: Final = Histogram(
+    "kandle_tick_to_stage_seconds",
+    "From the reception of an event's oldest tick until the stage was done with the event.",
+    ["stage"],
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800),
+)
+REQUESTS_REFUSED: Final = Counter(
+    "kandle_requests_refused", "Requests of clients refused: no token, origin, rate.", ["why"]
+)
+
 UDP_DATAGRAMS: Final = Counter("kandle_udp_datagrams", "Datagrams received.")
 UDP_BYTES: Final = Counter("kandle_udp_bytes", "Bytes received in datagrams.")
 UDP_SENT: Final = Counter("kandle_udp_sent_datagrams", "Datagrams the broker took, in batches.")
@@ -70,6 +80,14 @@ CANDLES_REPAIRED: Final = Counter("kandle_candles_repaired", "Candles recomputed
 EVENTS_RECONCILED: Final = Counter(
     "kandle_events_reconciled", "Stored events that had not been applied, applied by the clock."
 )
+CANDLES_CORRECTED: Final = Counter(
+    "kandle_candles_corrected", "Closed candles that changed and were emitted once more."
+)
+WATERMARK_DELAY: Final = Gauge(
+    "kandle_watermark_delay_seconds",
+    "Wall clock less the newest event time of the last batch applied.",
+    ["shard"],
+)
 CANDLES_PUBLISHED: Final = Counter("kandle_candles_published", "Closed candles emitted.")
 APPLY_CONFLICTS: Final = Counter("kandle_apply_conflicts", "Atomic steps tried again.")
 
@@ -113,3 +131,13 @@ LIVE_DISCONNECTED: Final = Counter(
 LIVE_TICKS_CONFLATED: Final = Counter(
     "kandle_live_ticks_conflated", "Ticks of bursts that watchers were not shown one by one."
 )
+
+TRIGGER_LAG: Final = "kandle_trigger_lag"
+"""Events that wait for a trigger or are unanswered: what the local broker tells of JetStream.
+
+In a cluster NATS's own exporter tells it, as `jetstream_consumer_num_pending`."""
+TRIGGER_IN_FLIGHT: Final = "kandle_trigger_in_flight"
+TRIGGER_EVENTS: Final = "kandle_trigger_events"
+"""By outcome: delivered, filtered, retried, dead_lettered, lost. Of the local broker."""
+BROKER_EVENTS: Final = "kandle_broker_events"
+"""By outcome: accepted, duplicates, refused. Of the local broker."""

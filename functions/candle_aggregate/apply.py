@@ -97,6 +97,7 @@ def apply_events(
             before, after = (sum(len(e.ticks) for e in some) for some in (events, fresh))
             metrics.TICKS_DUPLICATE.inc(before - after)
             metrics.CANDLES_LATE.inc(len(late))
+            metrics.CANDLES_CORRECTED.inc(applied.corrected)
             return applied, repeated
         metrics.APPLY_CONFLICTS.inc()
     raise TransientError(f"{MAX_TRIES} conflicts in a row: too many workers on one instrument")

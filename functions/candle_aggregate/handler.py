@@ -28,6 +28,7 @@ from shared.adapter.event import Event
 from shared.errors import PermanentError, TransientError
 from shared.lake.cold import NO_LAKE, Cold
 from shared.late import encode_late
+from shared.latency import note_tick_seconds
 from shared.stores.postgres import Postgres
 from shared.ticks import Ticks
 
@@ -87,6 +88,9 @@ class Aggregate:
             metrics.EVENTS_REPEATED.labels(STAGE).inc()
             late = unconfirmed_late(store, now_us, after_ms=0)
             return publication(store, unconfirmed(store, now_us, after_ms=0), late)
+        note_tick_seconds(STAGE, ticks.receive_time_us)
+        delay_s = time.time() - int(ticks.event_time_us.max()) / 1e6
+        metrics.WATERMARK_DELAY.labels(str(store.keys.shard)).set(delay_s)
         return self._published(store, applied, now_us)
 
     def _group(self, store: Store) -> Group:

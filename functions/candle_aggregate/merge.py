@@ -17,12 +17,14 @@ from shared.state import end_us, pack
 class Applied:
     """What a step changed: closed and open candles by key, and those that ticks came too late for.
 
-    `late` is by event, since a repair waits until the event's ticks are stored.
+    `late` is by event, since a repair waits until the event's ticks are stored. `corrected` counts
+    the closed candles that had been closed before.
     """
 
     closed: dict[str, CandleState] = field(default_factory=dict)
     open: dict[str, CandleState] = field(default_factory=dict)
     late: dict[str, list[CandleKey]] = field(default_factory=dict)
+    corrected: int = 0
 
 
 def merge(
@@ -70,6 +72,7 @@ def merge(
             continue
         state.partial = partial
         closed = state.closed or ends <= limits[name]
+        applied.corrected += state.closed
         state = revised(state, read[key].number, epoch, now_us, closed=closed)
         put_candle(store, step, rules, key, read[key], state)
         (applied.closed if closed else applied.open)[key] = state

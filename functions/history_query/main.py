@@ -31,6 +31,7 @@ from functions.history_query.topics import (
     symbols,
     ticks,
 )
+from shared.adapter.access import guarded
 from shared.adapter.app import Delegated
 from shared.adapter.logs import configure_logging
 from shared.lake.cold import Cold
@@ -72,9 +73,10 @@ app = api(
     ],
     ready,
 )
+guarded_app = guarded(app, os.environ)
 
 
 @functions_framework.aio.http
 async def history_query(request: Request) -> Response:
     """Answer one request."""
-    return Delegated(app)
+    return Delegated(guarded_app)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
+
 import functions_framework.aio
 from starlette.applications import Starlette
-from starlette.routing import Mount, WebSocketRoute
+from starlette.routing import Mount, WebSocketRoute, websocket_session
 
 from functions.live_feed.wiring import websocket
+from shared.adapter.access import guarded
 
 app = Starlette(
-    routes=[WebSocketRoute("/ws", websocket), Mount("", app=functions_framework.aio.app)]
+    routes=[
+        WebSocketRoute("/ws", guarded(websocket_session(websocket), os.environ)),
+        Mount("", app=functions_framework.aio.app),
+    ]
 )

@@ -12,6 +12,7 @@ from shared import candle, events, live
 from shared.adapter.event import Event
 from shared.decimals import mantissa_text
 from shared.errors import PermanentError
+from shared.latency import note_tick_seconds
 from shared.patterns import decode_patterns
 from shared.schema import live_pb2
 from shared.ticks import INTEGER_ID, TEXT_ID, Entry, Ticks
@@ -43,6 +44,7 @@ def _ticks(event: Event, at_most: int) -> tuple[list[Message], int]:
         shown = slice(max(rows.start, rows.stop - at_most), rows.stop)
         subject = live.ticks_subject(entry.name)
         found += [Message(subject, each) for each in _run(ticks, entry, shown)]
+    note_tick_seconds("live-feed", ticks.receive_time_us)
     return found, len(ticks) - len(found)
 
 

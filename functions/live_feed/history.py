@@ -16,7 +16,7 @@ _PASSED: Final = (
     *("content-type", "content-encoding", "etag", "cache-control", "link", "retry-after"),
     *("x-kandle-limit", "x-kandle-truncated"),
 )
-_ASKED: Final = ("accept", "accept-encoding", "if-none-match")
+_ASKED: Final = ("authorization", "accept", "accept-encoding", "if-none-match")
 
 
 def history_proxy(api_url: str) -> list[Route]:

@@ -10,11 +10,11 @@ from typing import Any, Final
 import nats.errors
 import orjson
 
-from functions.live_feed.bucket import TokenBucket
 from functions.live_feed.frames import Said, snapshot
 from functions.live_feed.hub import Hub
 from functions.live_feed.subscriber import Subscriber
 from shared import live
+from shared.bucket import TokenBucket
 from shared.errors import TransientError
 
 MAX_SEQ: Final = 2**63 - 1

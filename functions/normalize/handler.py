@@ -21,6 +21,7 @@ from shared import events, metrics, rejects
 from shared.adapter.app import Outcome
 from shared.adapter.event import Event, OutgoingEvent
 from shared.errors import PermanentError
+from shared.latency import note_tick_seconds
 from shared.quotes import Quotes
 from shared.raw import LINE_BITS, RawBatch
 from shared.ticks import Ticks
@@ -61,6 +62,7 @@ class Normalize:
             *_quote_events(event.id, quotes),
             *_reject_events(event.id, batch, rejected),
         ]
+        note_tick_seconds(STAGE, batch.receive_time_us)
         metrics.TICKS.inc(len(ticks))
         metrics.QUOTES.inc(len(quotes))
         for code, count in Counter(r.code for r in rejected).items():

@@ -22,6 +22,7 @@ from shared.feeds import FeedStatus
 from shared.gaps import decode_gaps
 from shared.lake.keeper import Keeper
 from shared.late import decode_late
+from shared.latency import note_tick_seconds
 from shared.patterns import decode_patterns
 from shared.quotes import Quotes
 from shared.ticks import Ticks
@@ -58,6 +59,7 @@ class Persist:
             self.quotes.markets(ticks.entries)
             written = self.writer.ticks(event.id, list(segments(event.id, ticks)), shard)
             metrics.TICKS_STORED.inc(len(ticks) if written else 0)
+            note_tick_seconds(STAGE, ticks.receive_time_us)
         elif event.type == events.QUOTES:
             written, moved = self.quotes.quotes(event.id, Quotes.decode(event.data()))
             metrics.QUOTES_LATEST.inc(moved)

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from functions.udp_bridge.ingest import Ingest
+from shared.adapter.access import guarded
 from shared.adapter.app import Delegated
 from shared.adapter.health import health_routes
 from shared.adapter.logs import configure_logging
@@ -44,8 +45,11 @@ settings = Settings.from_env(os.environ)
 sink = Sink.from_env(os.environ, "/kandle/udp-bridge")
 assert sink is not None  # K_SINK is set: the settings are checked
 ingest = Ingest(sink, new_source("http"), settings.max_bytes)
-app = Starlette(
-    routes=[Route("/ingest", ingest.post, methods=["POST"]), *health_routes(None)],
+app = guarded(
+    Starlette(
+        routes=[Route("/ingest", ingest.post, methods=["POST"]), *health_routes(None)],
+    ),
+    os.environ,
 )
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.live_feed.bucket import TokenBucket
+from shared.bucket import TokenBucket
 from tests.functions.live_feed.conftest import Room, tick
 
 Run = Callable[[Callable[[Room], Awaitable[None]]], None]

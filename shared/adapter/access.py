@@ -1,0 +1,235 @@
+"""Who may ask: bearer tokens, origins of browsers and rate limits, before an app of any kind.
+
+Everything is off until a setting turns it on, which suits a process on loopback. Probes and
+`/metrics` stay open: a kubelet has no token. docs/security.md says what else closes them.
+"""
+
+from __future__ import annotations
+
+import hmac
+import math
+import time
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Final
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocketClose
+
+from shared import metrics
+from shared.adapter.rates import Rates
+from shared.problem import problem
+from shared.settings import Environment
+
+OPEN_PATHS: Final = frozenset(
+    ("/health", "/health/liveness", "/health/readiness", "/ready", "/startup", "/metrics")
+)
+SUBPROTOCOL: Final = "bearer."
+"""A browser cannot set headers of a WebSocket: it offers `bearer.<token>` beside its protocol."""
+CLOSE_REFUSED: Final = 1008
+_MIN_TOKEN: Final = 16
+_METHODS: Final = "GET, HEAD, POST, OPTIONS"
+_ASKED_HEADERS: Final = "authorization, content-type, idempotency-key, last-event-id, if-none-match"
+_EXPOSED: Final = "etag, retry-after, link"
+
+
+@dataclass(frozen=True)
+class AccessRules:
+    """What API_TOKENS, CORS_ORIGINS, RATE_LIMIT and RATE_BURST say.
+
+    `tokens` are SHA-256 digests, so that no token stays in memory. `origins` are those a browser's
+    page may come from; `*` is any. `rate`: requests a second of a client, 0 for no limit.
+    """
+
+    tokens: tuple[bytes, ...] = field(default=(), repr=False)
+    origins: frozenset[str] = frozenset()
+    rate: int = 0
+    burst: int = 0
+
+    @classmethod
+    def from_env(cls, mapping: Mapping[str, str]) -> AccessRules:
+        """Read and check. Raises SettingsError."""
+        env = Environment(mapping)
+        rate = env.integer("RATE_LIMIT", 0, 0, 1_000_000)
+        rules = cls(
+            tokens=env.parsed("API_TOKENS", "", _digests),
+            origins=env.parsed("CORS_ORIGINS", "", _origins),
+            rate=rate,
+            burst=env.integer("RATE_BURST", 2 * rate, 0, 10_000_000),
+        )
+        env.check()
+        return rules
+
+    @property
+    def are_off(self) -> bool:
+        """Whether nothing was asked for."""
+        return not (self.tokens or self.origins or self.rate)
+
+    def knows(self, token: str) -> bool:
+        """Whether the token is one of them; takes the same time for every wrong one."""
+        digest = sha256(token.encode()).digest()
+        return sum(hmac.compare_digest(digest, each) for each in self.tokens) > 0
+
+    def admits(self, origin: str) -> bool:
+        """Whether a page of this origin may ask."""
+        return "*" in self.origins or origin in self.origins
+
+
+class Access:
+    """ASGI middleware.
+
+    `events_pass`: CloudEvents posted to `/` go through, for the broker has no token. `open_paths`:
+    what else everybody may read; those that end with a slash stand for all below.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        rules: AccessRules,
+        *,
+        events_pass: bool = False,
+        open_paths: Collection[str] = (),
+    ) -> None:
+        self._app = app
+        self._rules = rules
+        self._events_pass = events_pass
+        self._open = OPEN_PATHS | {each for each in open_paths if each == "/" or each[-1] != "/"}
+        self._open_below = tuple(each for each in open_paths if each != "/" and each[-1] == "/")
+        self._rates = Rates(rules.rate, rules.burst) if rules.rate else None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or say why not."""
+        if self._passes(scope):
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        origin = headers.get("origin", "")
+        refused = self._refusal(scope, headers, origin)
+        if scope["type"] == "websocket":
+            if refused is None:
+                await self._app(_without_token(scope), receive, send)
+            else:
+                await WebSocketClose(CLOSE_REFUSED, "refused")(scope, receive, send)
+            return
+        shared = _cors(send, origin) if origin and self._rules.admits(origin) else send
+        if scope["method"] == "OPTIONS" and "access-control-request-method" in headers:
+            await _preflight(origin, self._rules)(scope, receive, shared)
+        elif refused is not None:
+            await refused(scope, receive, shared)
+        else:
+            await self._app(scope, receive, shared)
+
+    def _passes(self, scope: Scope) -> bool:
+        if scope["type"] == "websocket":
+            return False
+        if scope["type"] != "http":
+            return True
+        if scope["method"] == "POST":
+            return self._events_pass and scope["path"] == "/"
+        if scope["method"] not in ("GET", "HEAD"):
+            return False
+        return scope["path"] in self._open or scope["path"].startswith(self._open_below)
+
+    def _refusal(self, scope: Scope, headers: Headers, origin: str) -> Response | None:
+        """Return the answer to a request that may not pass."""
+        token = _token(scope, headers)
+        known = bool(token) and bool(self._rules.tokens) and self._rules.knows(token)
+        client = f"token {sha256(token.encode()).hexdigest()}" if known else _address(scope)
+        if self._rates is not None and (wait_s := self._rates.wait_s(client, time.monotonic())) > 0:
+            metrics.REQUESTS_REFUSED.labels("rate").inc()
+            return problem(
+                429, "too many requests", f"at most {self._rules.rate} a second", math.ceil(wait_s)
+            )
+        if scope["type"] == "websocket" and origin and not self._same_or_admitted(headers, origin):
+            metrics.REQUESTS_REFUSED.labels("origin").inc()
+            return problem(403, "origin refused", "CORS_ORIGINS does not name this page's origin")
+        if self._rules.tokens and not known:
+            metrics.REQUESTS_REFUSED.labels("token").inc()
+            answer = problem(401, "no valid token", "send Authorization: Bearer <token>")
+            answer.headers["www-authenticate"] = "Bearer"
+            return answer
+        return None
+
+    def _same_or_admitted(self, headers: Headers, origin: str) -> bool:
+        """Say whether a page may open a WebSocket, for which browsers ask no permission."""
+        return origin.partition("://")[2] == headers.get("host", "") or self._rules.admits(origin)
+
+
+def guarded(
+    app: ASGIApp,
+    mapping: Mapping[str, str],
+    *,
+    events_pass: bool = False,
+    open_paths: Collection[str] = (),
+) -> ASGIApp:
+    """Put the rules of the environment, if there are any, before an app. Raises SettingsError."""
+    rules = AccessRules.from_env(mapping)
+    if rules.are_off:
+        return app
+    return Access(app, rules, events_pass=events_pass, open_paths=open_paths)
+
+
+def _token(scope: Scope, headers: Headers) -> str:
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        return token.strip()
+    if scope["type"] == "websocket":
+        for each in scope.get("subprotocols", ()):
+            if each.startswith(SUBPROTOCOL):
+                return str(each.removeprefix(SUBPROTOCOL))
+    return ""
+
+
+def _without_token(scope: Scope) -> Scope:
+    """Hide the token from the app, which could answer with it as the protocol it chose."""
+    kept = [each for each in scope.get("subprotocols", ()) if not each.startswith(SUBPROTOCOL)]
+    return {**scope, "subprotocols": kept}
+
+
+def _address(scope: Scope) -> str:
+    client = scope.get("client")
+    return str(client[0]) if client else "unknown"
+
+
+def _cors(send: Send, origin: str) -> Send:
+    async def told(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            headers["access-control-allow-origin"] = origin
+            headers["access-control-expose-headers"] = _EXPOSED
+            headers.add_vary_header("Origin")
+        await send(message)
+
+    return told
+
+
+def _preflight(origin: str, rules: AccessRules) -> Response:
+    if not rules.admits(origin):
+        return problem(403, "origin refused", "CORS_ORIGINS does not name this page's origin")
+    return Response(
+        status_code=204,
+        headers={
+            "access-control-allow-methods": _METHODS,
+            "access-control-allow-headers": _ASKED_HEADERS,
+            "access-control-max-age": "600",
+        },
+    )
+
+
+def _digests(text: str) -> tuple[bytes, ...]:
+    tokens = [each.strip() for each in text.split(",") if each.strip()]
+    if any(len(each) < _MIN_TOKEN for each in tokens):
+        raise ValueError(f"each token must have {_MIN_TOKEN} characters or more")
+    return tuple(sha256(each.encode()).digest() for each in tokens)
+
+
+def _origins(text: str) -> frozenset[str]:
+    origins = frozenset(each.strip() for each in text.split(",") if each.strip())
+    for each in origins:
+        scheme, _, host = each.partition("://")
+        if each != "*" and (scheme not in ("http", "https") or not host or "/" in host):
+            raise ValueError(f"{each!r} is no origin, such as https://charts.example.com")
+    return origins

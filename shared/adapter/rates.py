@@ -1,0 +1,30 @@
+"""Rate limits: a token bucket a client, for as many clients as fit."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Final
+
+from shared.bucket import TokenBucket
+
+MAX_CLIENTS: Final = 10_000
+
+
+class Rates:
+    """Buckets of `burst` requests that refill at `rate` a second.
+
+    The client longest unseen makes room for a new one. Each replica counts for itself.
+    """
+
+    def __init__(self, rate: float, burst: float) -> None:
+        self._rate = rate
+        self._burst = max(1.0, burst)
+        self._buckets: OrderedDict[str, TokenBucket] = OrderedDict()
+
+    def wait_s(self, client: str, now_s: float) -> float:
+        """Take a place and return 0.0, or return after how many seconds there is one."""
+        bucket = self._buckets.pop(client, None) or TokenBucket(self._rate, self._burst)
+        self._buckets[client] = bucket
+        if len(self._buckets) > MAX_CLIENTS:
+            self._buckets.popitem(last=False)
+        return bucket.take(now_s)

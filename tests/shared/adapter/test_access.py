@@ -1,0 +1,236 @@
+"""Tokens, origins and rates before an app, as HTTP and WebSocket clients meet them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import threading
+from collections.abc import Iterator
+
+import httpx
+import pytest
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route, WebSocketRoute
+from starlette.types import ASGIApp
+from starlette.websockets import WebSocket
+from websockets import Subprotocol
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+
+from shared.adapter.access import AccessRules, guarded
+from shared.adapter.health import health_routes
+from shared.adapter.rates import MAX_CLIENTS, Rates
+from shared.settings import SettingsError
+from tests.local.broker.processes import eventually
+
+TOKEN, OTHER = "a-token-of-the-test", "another-token-of-it"
+BEARER = {"authorization": f"Bearer {TOKEN}"}
+PAGE = "https://charts.example.com"
+
+
+def application() -> Starlette:
+    async def answer(request: Request) -> Response:
+        return PlainTextResponse(request.method)
+
+    async def echo(socket: WebSocket) -> None:
+        offered = socket.scope["subprotocols"]
+        await socket.accept(offered[0] if offered else None)
+        await socket.send_json(offered)
+        await socket.close()
+
+    return Starlette(
+        routes=[
+            Route("/", answer, methods=["GET", "POST"]),
+            Route("/api/candles", answer, methods=["GET", "POST"]),
+            Route("/assets/app.js", answer),
+            WebSocketRoute("/ws", echo),
+            *health_routes(None),
+        ]
+    )
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@contextlib.contextmanager
+def serving(app: ASGIApp) -> Iterator[httpx.Client]:
+    """Serve on loopback."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        server = _Server(uvicorn.Config(app, log_level="error", ws="websockets-sansio"))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        try:
+            eventually(lambda: server.started, 20)
+            with httpx.Client(base_url=url, timeout=30) as client:
+                yield client
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+def served(**settings: str) -> contextlib.AbstractContextManager[httpx.Client]:
+    return serving(guarded(application(), settings))
+
+
+def test_nothing_stands_before_an_app_without_settings() -> None:
+    """On a laptop everything is open, and costs nothing."""
+    app = application()
+    assert guarded(app, {}) is app
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"authorization": "Bearer"},
+        {"authorization": f"Bearer {TOKEN}x"},
+        {"authorization": f"Bearer {TOKEN[:-1]}"},
+        {"authorization": f"Basic {TOKEN}"},
+        {"authorization": "Bearer \u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9"},
+    ],
+)
+def test_without_a_valid_token_there_is_no_answer(headers: dict[str, str]) -> None:
+    """The problem says how to send one, and the header which scheme."""
+    encoded = [(name.encode(), value.encode()) for name, value in headers.items()]
+    with served(API_TOKENS=TOKEN) as reader:
+        answer = reader.get("/api/candles", headers=encoded)
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"] == "Bearer"
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_each_token_opens() -> None:
+    """Several at once, so that one can be replaced without a pause."""
+    with served(API_TOKENS=f"{TOKEN}, {OTHER}") as reader:
+        for token in (TOKEN, OTHER):
+            headers = {"authorization": f"bearer {token}"}
+            assert reader.get("/api/candles", headers=headers).text == "GET"
+
+
+def test_a_token_in_the_query_counts_for_nothing() -> None:
+    """Queries stand in the logs of every proxy."""
+    with served(API_TOKENS=TOKEN) as reader:
+        answer = reader.get(f"/api/candles?token={TOKEN}")
+    assert answer.status_code == 401
+
+
+@pytest.mark.parametrize("path", ["/health/liveness", "/health/readiness", "/metrics"])
+def test_probes_and_scrapes_need_no_token(path: str) -> None:
+    """A kubelet has none; and they are not counted against a rate."""
+    with served(API_TOKENS=TOKEN, RATE_LIMIT="1", RATE_BURST="1") as reader:
+        assert [reader.get(path).status_code for _ in range(3)] == [200] * 3
+
+
+def test_the_brokers_events_and_the_page_pass() -> None:
+    """Where it is said so, and nowhere else; posting to the page's files is not reading them."""
+    rules = {"API_TOKENS": TOKEN}
+    app = guarded(application(), rules, events_pass=True, open_paths=("/", "/assets/"))
+    with serving(app) as reader:
+        assert reader.post("/", headers={"ce-id": "1"}).text == "POST"
+        assert reader.get("/").text == "GET"
+        assert reader.get("/assets/app.js").text == "GET"
+        assert reader.post("/assets/app.js").status_code == 401
+        assert reader.post("/api/candles").status_code == 401
+    with served(**rules) as reader:
+        assert reader.post("/", headers={"ce-id": "1"}).status_code == 401
+
+
+def test_short_tokens_and_odd_origins_are_refused_at_the_start() -> None:
+    """Together, by name, and no token is in the message or in a repr."""
+    with pytest.raises(SettingsError, match=r"(?s)API_TOKENS.*CORS_ORIGINS") as refused:
+        AccessRules.from_env({"API_TOKENS": "short-token", "CORS_ORIGINS": "charts"})
+    assert "short-token" not in str(refused.value)
+    assert TOKEN not in repr(AccessRules.from_env({"API_TOKENS": TOKEN}))
+
+
+def test_a_page_of_a_named_origin_may_read() -> None:
+    """With what a browser must be told, also about a refusal; and no other page is told so."""
+    with served(CORS_ORIGINS=PAGE, API_TOKENS=TOKEN) as reader:
+        answer = reader.get("/api/candles", headers={**BEARER, "origin": PAGE})
+        assert answer.headers["access-control-allow-origin"] == PAGE
+        assert "Origin" in answer.headers["vary"]
+        assert "access-control-allow-credentials" not in answer.headers
+        refused = reader.get("/api/candles", headers={"origin": PAGE})
+        assert refused.status_code == 401
+        assert refused.headers["access-control-allow-origin"] == PAGE
+        other = reader.get("/api/candles", headers={**BEARER, "origin": "https://evil.example"})
+        assert "access-control-allow-origin" not in other.headers
+
+
+def test_a_preflight_is_answered_without_a_token() -> None:
+    """A browser sends none with it."""
+    with served(CORS_ORIGINS=PAGE, API_TOKENS=TOKEN) as reader:
+        asked = {"origin": PAGE, "access-control-request-method": "GET"}
+        answer = reader.options("/api/candles", headers=asked)
+        assert answer.status_code == 204
+        assert answer.headers["access-control-allow-origin"] == PAGE
+        assert "authorization" in answer.headers["access-control-allow-headers"]
+        asked["origin"] = "https://evil.example"
+        assert reader.options("/api/candles", headers=asked).status_code == 403
+
+
+def test_a_rate_holds_for_each_client() -> None:
+    """Past it 429 with when to come back; a token is a client of its own, guesses are not."""
+    with served(API_TOKENS=TOKEN, RATE_LIMIT="1", RATE_BURST="2") as reader:
+        answers = [reader.get("/api/candles", headers=BEARER) for _ in range(3)]
+        assert [each.status_code for each in answers] == [200, 200, 429]
+        assert int(answers[-1].headers["retry-after"]) >= 1
+        guesses = [
+            reader.get("/api/candles", headers={"authorization": f"Bearer guess-number-{n:08d}"})
+            for n in range(3)
+        ]
+        assert [each.status_code for each in guesses] == [401, 401, 429]
+
+
+def test_clients_longest_unseen_make_room() -> None:
+    """Many addresses take no more memory than that."""
+    rates = Rates(1.0, 1.0)
+    assert rates.wait_s("first", 0.0) == 0
+    assert rates.wait_s("first", 0.0) > 0
+    for n in range(MAX_CLIENTS):
+        rates.wait_s(str(n), 0.0)
+    assert rates.wait_s("first", 0.0) == 0
+
+
+def opened(
+    reader: httpx.Client, headers: dict[str, str] | None = None, *protocols: str
+) -> tuple[str | None, list[str]]:
+    """Open the WebSocket; return the protocol chosen, and those that the app was offered."""
+    url = f"ws://{reader.base_url.netloc.decode()}/ws"
+    with connect(
+        url,
+        additional_headers=headers,
+        subprotocols=[Subprotocol(each) for each in protocols] or None,
+        proxy=None,
+    ) as client:
+        return client.subprotocol, json.loads(client.recv())
+
+
+def test_a_websocket_needs_a_token_too() -> None:
+    """As a header, or, of a browser, as a subprotocol, which the app does not see."""
+    chosen = "kandle.json.v1"
+    with served(API_TOKENS=TOKEN) as reader:
+        with pytest.raises(InvalidStatus, match="403"):
+            opened(reader)
+        with pytest.raises(InvalidStatus, match="403"):
+            opened(reader, None, chosen, "bearer.wrong-wrong-wrong")
+        assert opened(reader, BEARER) == (None, [])
+        assert opened(reader, None, chosen, f"bearer.{TOKEN}") == (chosen, [chosen])
+
+
+def test_another_sites_page_opens_no_websocket() -> None:
+    """Browsers ask no permission for WebSockets: the server has to look at the origin."""
+    with served(CORS_ORIGINS=PAGE) as reader:
+        assert opened(reader) == (None, [])
+        for origin in (PAGE, f"http://{reader.base_url.netloc.decode()}"):
+            assert opened(reader, {"origin": origin}) == (None, [])
+        with pytest.raises(InvalidStatus, match="403"):
+            opened(reader, {"origin": "https://evil.example"})
