@@ -148,13 +148,12 @@ def _absent(status: Mapping[str, Any]) -> list[Text]:
 
 
 def _lag_by_trigger(status: Mapping[str, Any]) -> list[Text]:
+    """Name the triggers that have something waiting; there are many, and most have nothing."""
     if not status["lag"]:
         return []
-    each = [
-        Text(f"{_short(name)} {lag:,}", style="yellow" if lag else "")
-        for name, lag in status["lag"].items()
-    ]
-    return [Text(" ").join([Text("lag"), *each])]
+    waiting = [(_short(name), lag) for name, lag in status["lag"].items() if lag]
+    each = [Text(f"{name} {lag:,}", style="yellow") for name, lag in waiting]
+    return [Text(" ").join([Text("lag"), *(each or [Text("0")])])]
 
 
 def _lag_in_all(status: Mapping[str, Any]) -> list[Text]:

@@ -85,10 +85,10 @@ def test_the_ready_line_becomes_lines_where_it_does_not_fit() -> None:
 
 
 def test_a_wide_live_line_says_everything() -> None:
-    """Every trigger has its lag; a pipe has no width."""
+    """Every trigger that lags is named; a pipe has no width."""
     full = (
         "12,345 ticks/s  678 events/s  ticks 9,876,543  candles 54,321  rejects 1,234  "
-        "dead letters 12  lag normalize 3 candle-aggregate 1,200 persist 0"
+        "dead letters 12  lag normalize 3 candle-aggregate 1,200"
     )
     assert status_line(sample()).plain == status_line(sample(), 200).plain == full
 
