@@ -22,7 +22,18 @@ _WIPE: Final = "valkey and its data"
 _ALL: Final = "all of kandle up"
 TARGETS: Final = (
     *("udp-listener", "udp-bridge", "normalize", "persist", "candle-aggregate", "history-query"),
-    *("dead-letter", "broker", "nats", "postgres", "valkey", "seaweedfs", _WIPE, _ALL),
+    *(
+        "detect-pattern",
+        "live-feed",
+        "dead-letter",
+        "broker",
+        "nats",
+        "postgres",
+        "valkey",
+        "seaweedfs",
+        _WIPE,
+        _ALL,
+    ),
 )
 """What can be killed."""
 _OTHERS: Final = 0.4

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.chaos.run import Options, run
+
+FUNCTIONS = [*(Path(__file__).parents[2] / "functions").glob("*/func.yaml")]
 
 
 @pytest.mark.timeout(400)
 def test_every_function_is_replaced_under_load_and_nothing_is_lost() -> None:
     """SIGTERM, a new process, the next one: no reject, no dead letter, no tick lost or doubled."""
     said: list[str] = []
-    names = ("normalize", "persist", "candle-aggregate", "history-query", "udp-bridge")
+    names = tuple(sorted(each.parent.name.replace("_", "-") for each in FUNCTIONS))
     report = run(Options(kills=0, seed=4, rolling=names, until_acknowledged=False), said.append)
     text = "\n".join([*said, *report.lines()])
     assert {name for _, name in report.faults} == set(names), text
