@@ -120,8 +120,13 @@ def checked_sink(url: str) -> str:
     return url
 
 
-def as_event_json(rule_id: str, rule: Rule, start_us: int, end_us: int, **values: Any) -> str:
-    """Return the JSON text of an alert; `values` tell the candle or the pattern it came true on."""
+def as_event_json(
+    rule_id: str, rule: Rule, start_us: int, end_us: int, type_: str = "alert", **values: Any
+) -> str:
+    """Return the JSON text of an alert; `values` tell the candle or the pattern it came true on.
+
+    That of a pattern is the pattern's own form (`type_` pattern_detected) with the rule in it.
+    """
     data = {
         "rule_id": rule_id,
         "rule": rule.text(),
@@ -131,7 +136,7 @@ def as_event_json(rule_id: str, rule: Rule, start_us: int, end_us: int, **values
         "timestamp": end_us // 1000,
         **values,
     }
-    return orjson.dumps({"type": "alert", "data": data}).decode()
+    return orjson.dumps({"type": type_, "data": data}).decode()
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,10 +42,9 @@ def _alerts(series: Series, in_force: RuleInForce) -> Iterator[Alert]:
     if rule.field == "pattern":
         for pattern in series.active.values():
             if pattern.pattern == rule.pattern and pattern.start_us > in_force.after_us:
-                values = pattern_json(pattern)["data"]
-                start_us = pattern.start_us
+                told, start_us = pattern_json(pattern), pattern.start_us
                 body = as_event_json(
-                    in_force.id, rule, start_us, pattern.end_us, pattern_detected=values
+                    in_force.id, rule, start_us, pattern.end_us, told["type"], **told["data"]
                 )
                 yield Alert(in_force.id, start_us, body)
         return

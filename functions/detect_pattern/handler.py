@@ -56,8 +56,7 @@ class DetectPattern:
 
     def _candles(self, candles: Sequence[Candle]) -> Outcome:
         now_ms = time.time_ns() // 1_000_000
-        if self.watched is not None:
-            self.watched.refresh()
+        self._refresh()
         by_shard: dict[int, dict[Name, list[Kept]]] = {}
         for candle in candles:
             if candle.closed and self._selects(candle.instrument):
@@ -73,6 +72,7 @@ class DetectPattern:
         now_ms = time.time_ns() // 1_000_000
         if event.age_s(now_ms * 1000) > CLOCK_MAX_AGE_S:
             return Outcome()
+        self._refresh()
         if now_ms // 1000 % COUNT_EACH_S == 0:
             metrics.STOCKS_MONITORED.set(sum(store.instruments() for store in self.stores))
         return Outcome.together(self._due(shard, now_ms) for shard in range(len(self.stores)))
@@ -82,11 +82,15 @@ class DetectPattern:
         if not store.is_begun(now_ms):
             # New, or lost: each series is loaded from storage, and judged if that was left undone.
             # Once more later, for those that were still on their way to storage.
-            names = self.steps.storage.all_series()
+            names = [each for each in self.steps.storage.all_series() if self._selects(each[0])]
             here = [each for each in names if shard_of(each[0], len(self.stores)) == shard]
             store.begin(here, now_ms + REFRESH_MS)
         names = store.due(now_ms, DUE_AT_ONCE)
         return self._step(store, {name: [] for name in names}, now_ms)
+
+    def _refresh(self) -> None:
+        if self.watched is not None:
+            self.watched.refresh()
 
     def _selects(self, instrument: str) -> bool:
         return self.watched is None or self.watched.selects(instrument)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import pairwise
+from math import inf
 from typing import Final
 
 import numpy as np
@@ -123,8 +124,9 @@ def _questions(series: Series, rules: JudgeRules, from_us: int) -> list[Question
 
 
 def _is_usable(candle: Kept) -> bool:
-    """Tell whether detectors can take it: they measure relative to price."""
-    return float(candle.low) > 0 and float(candle.volume) >= 0
+    """Tell whether detectors can take it: they measure relative to price, in floats."""
+    open_, high, low, close, volume = map(float, candle[1:6])
+    return 0 < low <= min(open_, close) <= max(open_, close) <= high < inf and 0 <= volume < inf
 
 
 def _cooled(

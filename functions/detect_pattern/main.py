@@ -35,7 +35,7 @@ detection = settings.detection
 rules = JudgeRules(detection, kind_of, detection.lookback, settings.cooldown_us, settings.grace_ms)
 watchlist = Watchlist(client, settings.scanner_prefix)
 handler = DetectPattern(
-    Steps(storage, rules),
+    Steps(storage, rules, selective=settings.watch == "watchlist"),
     [Store(client, shard) for shard in range(settings.shards)],
     Delivery(storage, settings.alert_hosts),
     Watched(watchlist) if settings.watch == "watchlist" else None,

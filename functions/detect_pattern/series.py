@@ -16,6 +16,7 @@ from shared.candle import Candle
 from shared.decimals import to_text
 from shared.patterns import Pattern
 from shared.schema import patterns_pb2
+from shared.timeframes import Timeframe
 
 Name = tuple[str, str]
 """Instrument and timeframe."""
@@ -109,6 +110,14 @@ class Series:
             if candle.start_us <= self.judged_us:
                 self.touch(candle.start_us)
         return changed
+
+    def leaves_hole(self, candles: Iterable[Kept]) -> bool:
+        """Tell whether intervals are missing between the newest candle here and those to come."""
+        oldest_us = min((each.start_us for each in candles), default=None)
+        if oldest_us is None or not self.candles:
+            return False
+        length_us = Timeframe.parse(self.timeframe).length_us
+        return oldest_us > self.candles[-1].start_us + length_us
 
     def touch(self, start_us: int) -> None:
         """Note that judged candles from there on are to be judged again."""

@@ -39,10 +39,14 @@ to storage has arrived by then."""
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """Takes steps. Raises TransientError while a store is away or other workers keep winning."""
+    """Takes steps. Raises TransientError while a store is away or other workers keep winning.
+
+    `selective`: not every instrument's candles come always, so storage is asked about each hole.
+    """
 
     storage: Storage
     rules: JudgeRules
+    selective: bool = False
 
     def take(
         self, store: Store, candles: Mapping[Name, Sequence[Kept]], now_ms: int
@@ -74,6 +78,8 @@ class Steps:
             series.refresh_ms = now_ms + REFRESH_MS  # new, or not in storage yet: nobody knows
         else:
             series = Series.decode(read.value)
+            if self.selective and series.leaves_hole(candles):
+                series.refresh_ms = now_ms  # what came while it was not watched
         if 0 < series.refresh_ms <= now_ms:
             learnt_us = self.storage.refresh(series, rules.cooldown_us)
             floor_us = series.first_judgeable_us(rules.lookback)

@@ -30,6 +30,8 @@ Examples:
   kandle demo
 
   kandle demo --seconds 60 --simulate-rate 2000
+
+  TIMEFRAMES=5s,1m,5m,15m,1h,4h,1d kandle demo --data-dir quick   (patterns within a minute)
 """
 
 
@@ -63,7 +65,9 @@ class CandleView:
         if not rows:
             return Group(line, "(no candles yet)")
         shown: list[RenderableType] = [line, "", candle_table(rows)]
-        if found:
+        if not found:
+            shown += ["", "patterns: looked for in closed candles, from each series' tenth on"]
+        else:
             shown += ["", "patterns found", *(Text(each, no_wrap=True) for each in found)]
         return Group(*shown)
 

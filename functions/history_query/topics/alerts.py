@@ -27,6 +27,7 @@ from functions.history_query.describing import (
     object_of,
     ref,
 )
+from functions.history_query.topics import patterns
 
 _CHOICE: Final = (FROM, TO, limit(DEFAULT_ALERTS), CURSOR)
 _ALERT: Final = object_of(
@@ -39,6 +40,8 @@ _ALERT: Final = object_of(
         "timestamp": {**MS, "description": "When that candle had ended, ms."},
     }
 )
+_OF_PATTERN: Final = patterns.PART.schemas["Pattern"]["properties"]
+"""What an alert of a pattern says beside that."""
 
 PART: Final = Part(
     {
@@ -59,9 +62,9 @@ PART: Final = Part(
         "Alert": {
             **_ALERT,
             "properties": {
+                **_OF_PATTERN,
                 **_ALERT["properties"],
                 "value": {**DECIMAL, "description": "Of a number that was crossed."},
-                "pattern_detected": {**ref("Pattern"), "description": "Of a pattern found."},
             },
         },
         "Alerts": object_of({"symbol": NAME, "alerts": list_of("Alert"), "next": NEXT}),

@@ -7,6 +7,7 @@ import psycopg
 from functions.detect_pattern.edges import RuleInForce, raise_alerts
 from functions.detect_pattern.series import Kept, Series
 from shared.alerts import Rule
+from shared.patterns import as_event_json as pattern_json
 from tests.functions.detect_pattern.house import MINUTE, House, candle
 
 
@@ -86,6 +87,13 @@ def test_a_pattern_rule_is_told_with_the_pattern(house: House) -> None:
     add_rule(house, "A pattern rise")
     house.deliver(house.receive([candle(0, 99), candle(1, 101)]))
     assert raised(house) == [1]
+    with psycopg.connect(house.database) as connection:
+        row = connection.execute("SELECT body FROM alerts").fetchone()
+    assert row is not None
+    (found,) = (each for each in house.emitted if each.pattern == "rise")
+    assert row[0]["type"] == "pattern_detected"
+    assert row[0]["data"].items() > pattern_json(found)["data"].items()
+    assert row[0]["data"]["rule"] == "A pattern rise on 1m"
 
 
 def test_exact_numbers_are_compared() -> None:

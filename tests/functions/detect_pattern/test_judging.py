@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from decimal import Decimal
+
 import pytest
 
 from functions.detect_pattern import storage
@@ -101,6 +104,18 @@ def test_a_correction_too_far_back_is_left_out_and_counted(
 def test_prices_that_are_not_above_zero_are_a_break_in_the_series(house: House) -> None:
     """Nothing is found on them, nor across them; the rest is judged."""
     house.deliver(house.receive([candle(0, 100), candle(1, -5), candle(2, 101), candle(3, 102)]))
+    assert rises(house) == {3}
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"low": Decimal(103)}, {"high": Decimal(1)}, {"volume": Decimal(-1)}]
+)
+def test_a_candle_that_contradicts_itself_is_a_break_too(
+    house: House, wrong: dict[str, Decimal]
+) -> None:
+    """It does not keep the series from being judged for good."""
+    poison = replace(candle(1, 101), **wrong)  # type: ignore[arg-type]
+    house.deliver(house.receive([candle(0, 100), poison, candle(2, 102), candle(3, 103)]))
     assert rises(house) == {3}
 
 

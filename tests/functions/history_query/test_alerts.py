@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from shared.alerts import AlertEvent, Rule, as_event_json
@@ -15,12 +17,13 @@ MINUTE = 60_000_000
 def tell(house: House, rule_id: str, text: str, minute: int, value: str = "100.10") -> None:
     """Store an alert as detect-pattern tells it and persist takes it."""
     rule, start_us = Rule.parse(text), minute * MINUTE
-    values = (
-        {"pattern_detected": pattern_json(pattern(minute))["data"]}
+    told: dict[str, Any] = (
+        pattern_json(pattern(minute, symbol=rule.instrument))
         if rule.field == "pattern"
-        else {"value": value}
+        else {"type": "alert", "data": {"value": value}}
     )
-    body = as_event_json(rule_id, rule, start_us, start_us + MINUTE, **values)
+    end_us = start_us + MINUTE
+    body = as_event_json(rule_id, rule, start_us, end_us, told["type"], **told["data"])
     house.patterns.alert(AlertEvent.decode(body.encode()))
 
 
@@ -67,7 +70,7 @@ def test_pages_follow_each_other_where_rules_share_a_candle(filled: House) -> No
 def test_times_choose_and_a_pattern_is_told_whole(filled: House) -> None:
     """`from` and `to` are about the start of the candle."""
     answer = filled.get("/api/alerts/C", **{"from": "180000", "to": "180001"}).json()
-    assert answer["alerts"][0]["pattern_detected"] == pattern_json(pattern(3))["data"]
+    assert answer["alerts"][0].items() > pattern_json(pattern(3, symbol="C"))["data"].items()
     assert filled.get("/api/alerts/C", **{"from": "180001"}).status_code == 404
     assert filled.get("/api/alerts", to="180000").json()["alerts"][0]["candle_start"] == 120_000
 

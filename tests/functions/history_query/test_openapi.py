@@ -13,6 +13,7 @@ from starlette.routing import Route
 from functions.history_query.openapi import DOCUMENT
 from shared.alerts import AlertEvent, Rule, as_event_json
 from shared.feeds import FeedState, FeedStatus, SymbolStatus
+from shared.patterns import as_event_json as pattern_json
 from tests.functions.history_query.conftest import House
 from tests.functions.history_query.drawn import pattern
 from tests.functions.history_query.market import START_US, columns, generated
@@ -39,8 +40,9 @@ def fill(house: House) -> None:
     ]
     house.take(columns(sorted(ticks), "A/B"))
     house.patterns.patterns([pattern(1), pattern(2, retracted=True), pattern(3)])
-    for rule_id in ("r1", "r2"):
-        body = as_event_json(rule_id, Rule.parse("A/B close > 1"), 0, 60_000_000, value="2")
+    told = pattern_json(pattern(0))["data"]
+    for rule_id, text, values in (("r1", "close > 1", {"value": "2"}), ("r2", "pattern x", told)):
+        body = as_event_json(rule_id, Rule.parse(f"A/B {text}"), 0, 60_000_000, **values)
         house.patterns.alert(AlertEvent.decode(body.encode()))
     symbol = SymbolStatus("AB", "A/B", FeedState.LIVE, 1, 1, 1, 1)
     house.feeds.status(FeedStatus("binance", "s", time.time_ns() // 1000, 0, -5, "", (symbol,)))

@@ -1,0 +1,90 @@
+"""PATTERN_WATCH=watchlist: only what is watched is judged, and as if it had always been."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from functions.detect_pattern.deliver import Delivery
+from functions.detect_pattern.handler import DetectPattern
+from functions.detect_pattern.step import Steps
+from functions.detect_pattern.storage import Storage
+from shared import events
+from shared.adapter.event import Event
+from shared.candle import Candle, encode_batch
+from shared.watchlist import Watched, Watchlist
+from tests.functions.detect_pattern.house import RULES, House, candle, reference
+
+
+class Watching:
+    """The handler with a watchlist that is read each time, over the house's stores."""
+
+    def __init__(self, house: House) -> None:
+        house.postgres.check()
+        storage = Storage(house.postgres)
+        self.house = house
+        self.list = Watchlist(house.client)
+        self.handle = DetectPattern(
+            Steps(storage, RULES, selective=True),
+            [house.store],
+            Delivery(storage, frozenset()),
+            Watched(self.list, refresh_s=0.0),
+        )
+
+    def receive(self, candles: Sequence[Candle]) -> None:
+        """Take closed candles in, as persist does."""
+        self.house.persist_candles(candles)
+        body = encode_batch(list(candles))
+        self.house.deliver(self.handle(Event("c", events.CANDLES, "", {}, body)))
+
+    def tick(self) -> None:
+        """The clock."""
+        self.house.deliver(self.handle(Event("t", events.CLOCK, "", {}, b"")))
+
+    def told(self) -> set[str]:
+        """Instruments that patterns were told of."""
+        return {each.instrument for each in self.house.emitted}
+
+
+@pytest.fixture
+def watching(house: House) -> Watching:
+    return Watching(house)
+
+
+def rising(minutes: range, instrument: str) -> list[Candle]:
+    return [candle(n, 100 + n, instrument=instrument) for n in minutes]
+
+
+def test_only_what_is_watched_is_judged(watching: Watching) -> None:
+    """By people's own list and by the scanner's keys; of one event some."""
+    watching.list.add(["A"])
+    watching.house.client.set("scanner:latest:B", "{}")
+    watching.receive([each for name in "ABC" for each in rising(range(3), name)])
+    assert watching.told() == {"A", "B"}
+    watching.list.remove(["A"])
+    watching.list.add(["C"])
+    watching.receive([each for name in "AC" for each in rising(range(3, 9), name)])
+    assert watching.told() == {"A", "B", "C"}
+    assert max(e.start_us for e in watching.house.emitted if e.instrument == "A") < 3 * 60_000_000
+
+
+def test_a_state_that_is_lost_or_new_takes_in_only_what_is_watched(watching: Watching) -> None:
+    """Storage has the candles of all."""
+    watching.list.add(["A"])
+    watching.house.persist_candles([*rising(range(9), "A"), *rising(range(9), "B")])
+    watching.tick()
+    watching.tick()
+    assert watching.told() == {"A"}
+
+
+def test_what_came_while_it_was_not_watched_is_judged_from_storage(watching: Watching) -> None:
+    """No hole is left: the same patterns as if it had been watched all the time."""
+    coming = rising(range(30), "A")
+    watching.list.add(["A", "B"])
+    watching.receive(coming[:10])
+    watching.list.remove(["A"])
+    watching.receive(coming[10:20])
+    watching.list.add(["A"])
+    watching.receive(coming[20:])
+    assert watching.house.stored() == reference(coming)
