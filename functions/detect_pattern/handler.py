@@ -19,7 +19,6 @@ from shared.candle import Candle, decode_batch
 from shared.errors import PermanentError
 from shared.state import shard_of
 
-CLOCK_MAX_AGE_S: Final = 5.0
 DUE_AT_ONCE: Final = 200
 COUNT_EACH_S: Final = 10
 
@@ -70,7 +69,7 @@ class DetectPattern:
 
     def _clock(self, event: Event) -> Outcome:
         now_ms = time.time_ns() // 1_000_000
-        if event.age_s(now_ms * 1000) > CLOCK_MAX_AGE_S:
+        if event.age_s(now_ms * 1000) > events.CLOCK_MAX_AGE_S:
             return Outcome()
         self._refresh()
         if now_ms // 1000 % COUNT_EACH_S == 0:

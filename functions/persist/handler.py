@@ -20,7 +20,7 @@ from shared.candle import decode_batch
 from shared.errors import PermanentError
 from shared.feeds import FeedStatus
 from shared.gaps import decode_gaps
-from shared.lake.keeper import Keeper
+from shared.lake.rounds import Rounds
 from shared.late import decode_late
 from shared.latency import note_tick_seconds
 from shared.patterns import decode_patterns
@@ -38,7 +38,7 @@ class Persist:
     patterns: PatternWriter
     feeds: FeedWriter
     quotes: QuoteWriter
-    keeper: Keeper | None = None
+    rounds: Rounds | None = None
 
     def __call__(self, event: Event) -> Outcome:
         """Write an event's rows once. Raises PermanentError for what cannot be read or stored."""
@@ -50,8 +50,8 @@ class Persist:
     def _written(self, event: Event) -> Outcome:
         if event.type == events.CLOCK:
             now_us = time.time_ns() // 1000
-            if self.keeper is not None and event.age_s(now_us) <= events.CLOCK_MAX_AGE_S:
-                self.keeper(now_us)
+            if self.rounds is not None and event.age_s(now_us) <= events.CLOCK_MAX_AGE_S:
+                self.rounds()
             return Outcome()
         if event.type == events.TICKS:
             ticks = Ticks.decode(event.data())

@@ -17,12 +17,11 @@ from functions.persist.quotes import QuotesStore, QuoteWriter
 from functions.persist.writer import Writer
 from shared.adapter.app import Delegated
 from shared.adapter.wiring import event_app
-from shared.lake.cold import Cold
-from shared.lake.keeper import Keeper
-from shared.lake.retention import Terms
+from shared.lake.rounds import Rounds
+from shared.lake.terms import Terms
 from shared.settings import Environment
 from shared.stores.postgres import Postgres
-from shared.stores.s3 import ObjectStore, S3Access
+from shared.stores.s3 import S3Access
 
 
 @dataclass(frozen=True)
@@ -35,8 +34,6 @@ class Settings:
     keep_quotes_d: int
     s3: S3Access = field(repr=False)
     terms: Terms
-    snapshot_s: int
-    snapshot_bytes: int
 
     @classmethod
     def from_env(cls, mapping: Mapping[str, str]) -> Settings:
@@ -48,12 +45,7 @@ class Settings:
             quotes_store=env.parsed("QUOTES_STORE", "latest", QuotesStore),
             keep_quotes_d=env.integer("KEEP_QUOTES_D", 0, 0, 1_000_000),
             s3=S3Access.from_mapping(mapping),
-            terms=Terms(
-                tick_hours=env.integer("KEEP_TICKS_H", 24, 0, 1_000_000),
-                candle_days=env.integer("KEEP_CANDLES_D", 30, 0, 1_000_000),
-            ),
-            snapshot_s=env.integer("SNAPSHOT_S", 60, 1, 86_400),
-            snapshot_bytes=env.integer("SNAPSHOT_BYTES", 5_000_000, 1, 1_000_000_000),
+            terms=Terms.from_env(env),
         )
         env.check()
         return settings
@@ -61,18 +53,7 @@ class Settings:
 
 settings = Settings.from_env(os.environ)
 postgres = Postgres(settings.database_url, size=settings.writers + 2)
-keeper = (
-    Keeper(
-        postgres,
-        ObjectStore(settings.s3),
-        Cold(settings.s3),
-        settings.terms,
-        settings.snapshot_s,
-        settings.snapshot_bytes,
-    )
-    if settings.s3.endpoint
-    else None
-)
+rounds = Rounds(postgres, settings.terms) if settings.s3.endpoint else None
 app = event_app(
     STAGE,
     Persist(
@@ -80,10 +61,10 @@ app = event_app(
         PatternWriter(postgres),
         FeedWriter(postgres),
         QuoteWriter(postgres, settings.quotes_store, settings.keep_quotes_d),
-        keeper,
+        rounds,
     ),
     os.environ,
-    concurrency=settings.writers + 1,  # the lake is kept beside the writing
+    concurrency=settings.writers + 1,  # the clock is answered beside the writing
     ready=postgres.check,
 )
 

@@ -46,7 +46,8 @@ def retention(
     from local.cli.lake import object_access
     from shared.lake.cold import Cold
     from shared.lake.keeper import Keeper
-    from shared.lake.retention import Terms, old_candle_days, old_days, unverified_hours
+    from shared.lake.retention import old_candle_days, old_days, unverified_hours
+    from shared.lake.terms import Terms
     from shared.stores.postgres import Postgres
     from shared.stores.s3 import ObjectStore
 

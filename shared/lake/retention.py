@@ -14,6 +14,7 @@ from psycopg.rows import class_row
 from shared.lake.cold import Cold
 from shared.lake.manifest import LOCK, LakeFile
 from shared.lake.places import DAY_US, Place, begin_us, day_of
+from shared.lake.terms import Terms
 from shared.lake.verification import verify_candles, verify_hour
 from shared.stores.postgres import Postgres, try_lock
 from shared.stores.s3 import ObjectStore
@@ -22,19 +23,6 @@ from shared.timeframes import Timeframe
 log = logging.getLogger(__name__)
 
 _CANDLE_DAYS_AT_ONCE: Final = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """How long Postgres keeps what the lake has. 0: for ever."""
-
-    tick_hours: int = 24
-    candle_days: int = 30
-
-    @property
-    def tick_us(self) -> int:
-        """The life of ticks in microseconds."""
-        return self.tick_hours * 3_600_000_000
 
 
 @dataclass(frozen=True, slots=True)

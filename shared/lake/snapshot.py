@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 from psycopg import Connection
 
+from shared.lake.due import AT_ONCE, ticks_are_due
 from shared.lake.files import write
 from shared.lake.manifest import LOCK, lake_of, record
 from shared.lake.places import HOUR_US, Place, Written
@@ -19,28 +20,16 @@ from shared.stores.s3 import ObjectStore
 from shared.stores.segments import ticks_of_segments
 from shared.trades import Rows, concatenated, trades_of
 
-AFTER_S: Final = 60
-OR_BYTES: Final = 5_000_000
-_TICK_BYTES: Final = 25
-"""What a tick takes in a part, about."""
 _TICKS_AT_ONCE: Final = 200_000
-_SEGMENTS_AT_ONCE: Final = 10_000
 _UPLOADS: Final = 4
 
-_DUE: Final = (
-    "SELECT coalesce(sum(tick_count), 0)::bigint,"
-    " coalesce(extract(epoch FROM clock_timestamp() - min(since)), 0)::float FROM (SELECT"
-    " tick_count, since FROM lake_pending_ticks ORDER BY since LIMIT %s) AS oldest"
-)
 _CLAIM: Final = (
     "SELECT day, event_id, part, tick_count FROM lake_pending_ticks"
     " ORDER BY since, day, event_id, part LIMIT %s"
 )
 
 
-def copy_ticks(
-    postgres: Postgres, store: ObjectStore, *, after_s: float = AFTER_S, or_bytes: int = OR_BYTES
-) -> int:
+def copy_ticks(postgres: Postgres, store: ObjectStore, *, after_s: float, or_bytes: int = 0) -> int:
     """Copy pending segments once the oldest has waited, or they are many; return how many.
 
     1. Claim rows of what is pending, under the lake's lock. 2. Create the objects, each under a new
@@ -50,8 +39,7 @@ def copy_ticks(
     with postgres.connection() as connection:
         if not try_lock(connection, LOCK):
             return 0
-        ticks, waited_s = connection.execute(_DUE, (_SEGMENTS_AT_ONCE,)).fetchone() or (0, 0.0)
-        if not ticks or (ticks * _TICK_BYTES < or_bytes and waited_s < after_s):
+        if not ticks_are_due(connection, after_s, or_bytes):
             return 0
         claimed = _claimed(connection)
         keys = [list(column) for column in zip(*claimed, strict=True)]
@@ -71,7 +59,7 @@ def copy_ticks(
 def _claimed(connection: Connection) -> list[tuple[date, str, int]]:
     claimed: list[tuple[date, str, int]] = []
     ticks = 0
-    for day, event_id, part, count in connection.execute(_CLAIM, (_SEGMENTS_AT_ONCE,)).fetchall():
+    for day, event_id, part, count in connection.execute(_CLAIM, (AT_ONCE,)).fetchall():
         if claimed and ticks + count > _TICKS_AT_ONCE:
             break
         claimed.append((day, event_id, part))

@@ -11,8 +11,9 @@ from shared.errors import TransientError
 from shared.lake.cold import Cold, merged
 from shared.lake.compaction import compact, due_hours
 from shared.lake.plan import plan_ticks
-from shared.lake.retention import Terms, drop, old_days, verify
+from shared.lake.retention import drop, old_days, verify
 from shared.lake.snapshot import copy_ticks
+from shared.lake.terms import Terms
 from shared.stores.postgres import Postgres
 from shared.stores.s3 import ObjectStore, S3Access
 from shared.stores.segments import ticks_in_postgres

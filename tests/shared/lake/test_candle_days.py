@@ -11,7 +11,8 @@ import redis
 from functions.history_query.kept import KeptCandles, Wanted
 from shared.candle import Candle
 from shared.lake.candle_days import copy_candles
-from shared.lake.retention import Terms, drop_candles
+from shared.lake.retention import drop_candles
+from shared.lake.terms import Terms
 from shared.timeframes import Timeframe
 from tests.shared.lake.house import House
 

@@ -68,7 +68,7 @@ print("came to its end")
 def cut_off(lake: House, servers: dict[str, str], work: str, place: str, number: int) -> bool:
     """Do the work in a process that is killed there; return whether it was."""
     # The server lets go of the lock of a process that is gone a moment later.
-    eventually(lambda: not lake.sql("SELECT FROM pg_locks WHERE locktype = 'advisory'"))
+    eventually(lambda: not lake.sql("SELECT 1 FROM pg_locks WHERE locktype = 'advisory'"))
     done = subprocess.run(
         [sys.executable, "-c", CUT, work, place, str(number), lake.dsn, lake.symbol],
         cwd=ROOT,

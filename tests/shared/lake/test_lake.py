@@ -29,7 +29,7 @@ def test_a_day_moves_to_the_lake_row_by_row(lake: House) -> None:
     lake.put(ticks)
     assert stored(lake) == keys(ticks)
     lake.copy_all()
-    assert lake.sql("SELECT FROM lake_pending_ticks") == []
+    assert lake.sql("SELECT 1 FROM lake_pending_ticks") == []
     assert stored(lake) == keys(ticks)
     lake.compact()
     hours = {tick.time_us // 3_600_000_000 for tick in ticks}

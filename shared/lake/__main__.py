@@ -1,0 +1,64 @@
+"""One round of the lake's work in a process of its own: `python -m shared.lake PARENT [--sweep]`.
+
+PARENT is the process that waits for it; settings are persist's, from the environment. It writes
+what it counted to stdout as JSON, and exits with 0, with 3 when a store was away, or by SIGALRM
+when it takes longer than it may.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+import time
+from typing import Final
+
+_BUDGET_S: Final = 60.0
+"""A later round goes on."""
+_LONGEST_S: Final = 180
+"""Whatever it is at then is undone, or garbage."""
+_PR_SET_PDEATHSIG: Final = 1
+
+
+def tie_to(parent: int) -> None:
+    """Let this process be killed when its parent ends, however that ends."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+    if os.getppid() != parent:
+        sys.exit("the process that started this round is gone")
+
+
+def main(*, sweep: bool) -> int:
+    """Run the round; return the exit code."""
+    from shared.adapter.logs import configure_logging
+    from shared.lake import counts
+    from shared.lake.cold import Cold
+    from shared.lake.keeper import Keeper
+    from shared.lake.rounds import STORE_AWAY
+    from shared.lake.terms import Terms
+    from shared.settings import Environment
+    from shared.stores.postgres import Postgres
+    from shared.stores.s3 import ObjectStore, S3Access
+
+    configure_logging(os.environ)
+    env = Environment(os.environ)
+    dsn = env.text("DB_WRITE_DSN", "") or env.text("DATABASE_URL")
+    terms = Terms.from_env(env)
+    env.check()
+    access = S3Access.from_mapping(os.environ)
+    postgres = Postgres(dsn, size=2)
+    try:
+        keeper = Keeper(postgres, ObjectStore(access), Cold(access), terms)
+        now_us, until = time.time_ns() // 1000, time.monotonic() + _BUDGET_S
+        return 0 if keeper.round(now_us, until, sweep=sweep) else STORE_AWAY
+    finally:
+        sys.stdout.write(counts.told())
+        sys.stdout.flush()
+        postgres.close()
+
+
+if __name__ == "__main__":
+    tie_to(int(sys.argv[1]))  # before all that takes long to load
+    signal.alarm(_LONGEST_S)
+    sys.exit(main(sweep="--sweep" in sys.argv))

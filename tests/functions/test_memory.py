@@ -1,0 +1,39 @@
+"""What functions load at their start: libraries for Parquet only when they read it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+STORES = {
+    "DATABASE_URL": "postgresql://127.0.0.1:1/none",
+    "REDIS_URL": "redis://127.0.0.1:1",
+    "NATS_URL": "nats://127.0.0.1:1",
+    "S3_ENDPOINT_URL": "http://127.0.0.1:1",
+    "K_SINK": "http://127.0.0.1:1",
+}
+LOADED = "import json, sys; import functions.{}.main; print(json.dumps(sorted(sys.modules)))"
+
+
+@pytest.mark.parametrize(
+    "stage", sorted(path.parent.name for path in ROOT.glob("functions/*/main.py"))
+)
+def test_no_function_loads_what_reads_parquet_at_its_start(stage: str) -> None:
+    """40 MiB, and as much again for the client of object storage, until cold data is asked for."""
+    done = subprocess.run(
+        [sys.executable, "-c", LOADED.format(stage)],
+        cwd=ROOT,
+        env=STORES,
+        capture_output=True,
+        check=True,
+        text=True,
+        timeout=120,
+    )
+    loaded = set(json.loads(done.stdout))
+    assert f"functions.{stage}.main" in loaded
+    assert not loaded & {"pyarrow", "pandas", "duckdb", "boto3", "botocore"}

@@ -1,0 +1,162 @@
+"""Rounds in processes of their own: done, counted, one at a time, ended with persist."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import psutil
+import pytest
+
+from shared import metrics
+from shared.lake import counts
+from shared.lake.rounds import Rounds
+from shared.lake.terms import Terms
+from tests.functions.history_query.market import generated
+from tests.local.broker.processes import eventually
+from tests.shared.lake.house import House
+from tests.shared.lake.test_lake import keys, stored
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture
+def rounds(
+    lake: House, servers: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Rounds]:
+    """As persist has it, over the test's stores."""
+    for name, value in {**servers, "DATABASE_URL": lake.dsn, "SNAPSHOT_S": "1"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("DB_WRITE_DSN", raising=False)
+    monkeypatch.chdir(ROOT)
+    rounds = Rounds(lake.postgres, Terms(snapshot_s=1))
+    yield rounds
+    rounds.stop()
+
+
+def children() -> list[psutil.Process]:
+    return [
+        each
+        for each in psutil.Process().children()
+        if each.status() != psutil.STATUS_ZOMBIE and "shared.lake" in each.cmdline()
+    ]
+
+
+def loads_psycopg(process: psutil.Process) -> bool:
+    return any("psycopg" in each.path for each in process.memory_maps())
+
+
+def is_gone(process: psutil.Process) -> bool:
+    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+
+
+def until(rounds: Rounds, done: Callable[[], bool]) -> None:
+    """Call it as the clock does, until it is done."""
+
+    def called() -> bool:
+        rounds()
+        return done()
+
+    eventually(called, 60)
+
+
+def test_a_round_copies_what_is_due_and_tells_what_it_counted(lake: House, rounds: Rounds) -> None:
+    """Called as the clock does, over and over, it starts one process at a time."""
+    ticks = generated(7, 300, 9_000_000)
+    lake.put(ticks)
+    before = metrics.LAKE_SEGMENTS._value.get()
+    seen: set[int] = set()
+
+    def copied() -> bool:
+        rounds()
+        seen.update(each.pid for each in children())
+        assert len(children()) <= 1
+        return not lake.sql("SELECT 1 FROM lake_pending_ticks")
+
+    eventually(copied, 60)
+    until(rounds, lambda: metrics.LAKE_SEGMENTS._value.get() > before)
+    assert seen
+    assert stored(lake) == keys(ticks)
+    assert lake.repeated == 0
+
+
+def test_what_is_stored_later_is_copied_by_the_next_round(lake: House, rounds: Rounds) -> None:
+    """A second round does not wait for the minute when ticks are due."""
+    for seed in (8, 9):
+        lake.put(generated(seed, 50, 9_000_000))
+        until(rounds, lambda: not lake.sql("SELECT 1 FROM lake_pending_ticks"))
+
+
+def test_a_store_that_is_away_ends_a_round_and_not_the_caller(
+    lake: House,
+    rounds: Rounds,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """What waited is copied once object storage is back."""
+    endpoint = os.environ["S3_ENDPOINT_URL"]
+    lake.put(generated(10, 50, 9_000_000))
+    monkeypatch.setenv("S3_ENDPOINT_URL", "http://127.0.0.1:1")
+    until(rounds, lambda: bool(children()))
+    eventually(lambda: not children(), 60)
+    assert lake.sql("SELECT 1 FROM lake_pending_ticks")
+    monkeypatch.setenv("S3_ENDPOINT_URL", endpoint)
+    until(rounds, lambda: not lake.sql("SELECT 1 FROM lake_pending_ticks"))
+    assert not [each for each in caplog.records if each.levelname == "ERROR"]
+
+
+def test_a_round_that_dies_is_told(
+    lake: House, rounds: Rounds, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its exit code is in the log."""
+    lake.put(generated(11, 50, 9_000_000))
+    rounds()
+    (process,) = children()
+    process.send_signal(signal.SIGKILL)
+    until(rounds, lambda: "ended with -9" in caplog.text)
+
+
+def test_a_round_ends_with_the_process_that_started_it(
+    lake: House, servers: dict[str, str]
+) -> None:
+    """SIGTERM, which Python turns into an end here, and SIGKILL, which tells nobody."""
+    program = (
+        "import os, signal, sys, time\n"
+        "from shared.lake.rounds import Rounds\n"
+        "from shared.lake.terms import Terms\n"
+        "from shared.stores.postgres import Postgres\n"
+        "signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))\n"
+        "rounds = Rounds(Postgres(os.environ['DATABASE_URL'], size=1), Terms())\n"
+        "rounds()\n"
+        "print(rounds._process.pid, flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    for end in (signal.SIGTERM, signal.SIGKILL):
+        with subprocess.Popen(
+            [sys.executable, "-c", program],
+            cwd=ROOT,
+            env={**os.environ, **servers, "DATABASE_URL": lake.dsn},
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as parent:
+            assert parent.stdout is not None
+            child = psutil.Process(int(parent.stdout.readline()))
+            # Stopped, so that it cannot come to its end by itself.
+            eventually(partial(loads_psycopg, child), 30)
+            child.send_signal(signal.SIGSTOP)
+            parent.send_signal(end)
+            parent.wait(30)
+            eventually(partial(is_gone, child), 30)
+
+
+def test_counts_come_over_as_they_were() -> None:
+    """With labels and without."""
+    before = metrics.LAKE_DROPPED.labels("candles")._value.get()
+    counts.add('[["kandle_lake_dropped_total", {"what": "candles"}, 3.0]]')
+    assert metrics.LAKE_DROPPED.labels("candles")._value.get() == before + 3
+    assert '["kandle_lake_dropped_total", {"what": "candles"}' in counts.told()
