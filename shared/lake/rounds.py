@@ -27,7 +27,6 @@ log = logging.getLogger(__name__)
 
 STORE_AWAY: Final = 3
 """The exit code of a round that could not do all."""
-_ASK_EACH_S: Final = 5
 _ROUND_EACH_S: Final = 60
 _SWEEP_EACH_S: Final = 3600
 
@@ -38,11 +37,13 @@ class Rounds:
 
     postgres: Postgres
     terms: Terms
+    ask_each_s: float = 5.0
     _busy: threading.Lock = field(default_factory=threading.Lock)
     _process: subprocess.Popen[bytes] | None = None
     _started: float = -math.inf
     _asked: float = -math.inf
     _swept: float = -math.inf
+    _failures: int = 0
 
     def __post_init__(self) -> None:
         """End what still runs with this process, also where the system does not."""
@@ -76,7 +77,8 @@ class Rounds:
     def _is_due(self, now: float) -> bool:
         if now - self._started >= _ROUND_EACH_S:
             return True
-        if now - self._asked < _ASK_EACH_S:
+        # To start one costs a second of a processor: what fails is tried less and less often.
+        if now - self._asked < self.ask_each_s * 2 ** min(self._failures, 4):
             return False
         self._asked = now
         try:
@@ -102,6 +104,7 @@ class Rounds:
     def _ended(self, process: subprocess.Popen[bytes]) -> None:
         told, _ = process.communicate()
         seconds = time.monotonic() - self._started
+        self._failures = self._failures + 1 if process.returncode else 0
         if process.returncode not in (0, STORE_AWAY):
             log.error("a round of the lake ended with %d after %.0f s", process.returncode, seconds)
         else:

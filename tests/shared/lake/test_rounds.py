@@ -34,7 +34,7 @@ def rounds(
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("DB_WRITE_DSN", raising=False)
     monkeypatch.chdir(ROOT)
-    rounds = Rounds(lake.postgres, Terms(snapshot_s=1))
+    rounds = Rounds(lake.postgres, Terms(snapshot_s=1), ask_each_s=0.2)
     yield rounds
     rounds.stop()
 
@@ -85,40 +85,24 @@ def test_a_round_copies_what_is_due_and_tells_what_it_counted(lake: House, round
     assert lake.repeated == 0
 
 
-def test_what_is_stored_later_is_copied_by_the_next_round(lake: House, rounds: Rounds) -> None:
-    """A second round does not wait for the minute when ticks are due."""
-    for seed in (8, 9):
-        lake.put(generated(seed, 50, 9_000_000))
-        until(rounds, lambda: not lake.sql("SELECT 1 FROM lake_pending_ticks"))
-
-
 def test_a_store_that_is_away_ends_a_round_and_not_the_caller(
     lake: House,
     rounds: Rounds,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """What waited is copied once object storage is back."""
+    """Nor does one that is killed; what waited is copied once object storage is back."""
     endpoint = os.environ["S3_ENDPOINT_URL"]
     lake.put(generated(10, 50, 9_000_000))
     monkeypatch.setenv("S3_ENDPOINT_URL", "http://127.0.0.1:1")
-    until(rounds, lambda: bool(children()))
-    eventually(lambda: not children(), 60)
+    until(rounds, lambda: rounds._failures > 0)
     assert lake.sql("SELECT 1 FROM lake_pending_ticks")
+    assert not [each for each in caplog.records if each.levelname == "ERROR"]
+    until(rounds, lambda: bool(children()))
+    children()[0].send_signal(signal.SIGKILL)
+    until(rounds, lambda: "ended with -9" in caplog.text)
     monkeypatch.setenv("S3_ENDPOINT_URL", endpoint)
     until(rounds, lambda: not lake.sql("SELECT 1 FROM lake_pending_ticks"))
-    assert not [each for each in caplog.records if each.levelname == "ERROR"]
-
-
-def test_a_round_that_dies_is_told(
-    lake: House, rounds: Rounds, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Its exit code is in the log."""
-    lake.put(generated(11, 50, 9_000_000))
-    rounds()
-    (process,) = children()
-    process.send_signal(signal.SIGKILL)
-    until(rounds, lambda: "ended with -9" in caplog.text)
 
 
 def test_a_round_ends_with_the_process_that_started_it(
