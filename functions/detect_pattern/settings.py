@@ -38,7 +38,7 @@ class Settings:
             cooldown_us=env.integer("PATTERN_COOLDOWN_S", 300, 0, 86_400) * 1_000_000,
             grace_ms=env.integer("PATTERN_GAP_GRACE_MS", 3_000, 0, 3_600_000),
             watch=env.parsed("PATTERN_WATCH", "all", _watch),
-            scanner_prefix=env.text("SCANNER_PREFIX", SCANNER_PREFIX),
+            scanner_prefix=env.text("STOCK_LIST_KEY", SCANNER_PREFIX).removesuffix("*"),
             alert_hosts=env.parsed("ALERT_HOSTS", "", _names),
         )
         env.check()

@@ -50,19 +50,24 @@ def _feed(
     feed: str, rows: list[dict[str, Any]], gaps: dict[tuple[str, str], list[int]], now_us: int
 ) -> dict[str, Any]:
     newest = max(rows, key=lambda row: row["reported_us"])
-    is_down = now_us - newest["reported_us"] > STALE_US
     symbols = [
-        _symbol(row, gaps.get((feed, row["symbol"]), [0, 0, 0]), is_down=is_down) for row in rows
+        _symbol(row, gaps.get((feed, row["symbol"]), [0, 0, 0]), is_down=_is_down(row, now_us))
+        for row in rows
     ]
     return {
         "feed": feed,
-        "state": FeedState.DOWN if is_down else _worst(symbols),
+        "state": FeedState.DOWN if _is_down(newest, now_us) else _worst(symbols),
         "reported": newest["reported_us"] // 1000,
         "reconnects": newest["reconnects"],
         "skew_ms": None if newest["skew_us"] is None else round(newest["skew_us"] / 1000),
         "error": newest["error"] or None,
         "symbols": symbols,
     }
+
+
+def _is_down(row: dict[str, Any], now_us: int) -> bool:
+    """Return whether nobody reports any more; of a symbol that was taken out of a feed, too."""
+    return now_us - int(row["reported_us"]) > STALE_US
 
 
 def _symbol(row: dict[str, Any], gaps: list[int], *, is_down: bool) -> dict[str, Any]:

@@ -44,6 +44,14 @@ def test_a_feed_that_does_not_report_is_down(house: House) -> None:
     assert {feed["state"], *(each["state"] for each in feed["symbols"])} == {"down"}
 
 
+def test_a_symbol_that_was_taken_out_of_a_feed_is_down(house: House) -> None:
+    """Its last state is not told for ever; the feed's other symbols fare as they do."""
+    house.feeds.status(status(BTC, ETH, ago_s=20))
+    house.feeds.status(status(BTC))
+    (feed,) = feeds(house)
+    assert (feed["state"], *(each["state"] for each in feed["symbols"])) == ("live", "live", "down")
+
+
 def test_the_newest_status_counts_and_a_new_life_forgets_nothing(house: House) -> None:
     """Reports come in any order; what a new life does not know yet stays."""
     house.feeds.status(status(BTC))
