@@ -6,14 +6,15 @@ import os
 
 import functions_framework.aio
 from starlette.applications import Starlette
-from starlette.routing import Mount, WebSocketRoute, websocket_session
+from starlette.middleware import Middleware
+from starlette.routing import Mount, WebSocketRoute
 
 from functions.live_feed.wiring import websocket
 from shared.adapter.access import guarded
 
 app = Starlette(
     routes=[
-        WebSocketRoute("/ws", guarded(websocket_session(websocket), os.environ)),
+        WebSocketRoute("/ws", websocket, middleware=[Middleware(guarded, os.environ)]),
         Mount("", app=functions_framework.aio.app),
     ]
 )
