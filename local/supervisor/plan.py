@@ -14,7 +14,7 @@ from local.supervisor.component import Component, Kind
 from local.supervisor.options import Options
 from local.supervisor.probe import answers
 from local.supervisor.stopping import drain_environment, drain_s
-from local.supervisor.topology import API, INGEST, LIVE, UDP_PORT, Topology, is_feed_bridge
+from local.supervisor.topology import ALL, API, INGEST, LIVE, UDP_PORT, Topology, is_feed_bridge
 from local.topology.addressable import INGRESS_HOST
 from local.topology.environment import STORES_SECRET, Values, localised, resolve
 from local.topology.selection import sink_environment
@@ -32,6 +32,8 @@ _FUNCTION_SERVER = (
     *("--loop", "uvloop", "--http", "httptools", "--ws-max-size", "65536"),
 )
 _FUNCTION_APP = "functions_framework.aio:app"
+_START_S = 30.0
+"""How long a function may take to be ready; the pipeline as one function has every stage to load."""
 _ASGI_APP = "ASGI_APP"
 """The variable by which a function says that its app stands before functions-framework's."""
 
@@ -69,11 +71,11 @@ class Plan:
         """What people talk to, as far as it is there: API_URL, LIVE_URL, INGEST_URL, UDP_ADDR."""
         found = {}
         for each in self._topology.functions:
-            if each.endpoint == API:
+            if each.endpoint in (API, ALL):
                 found["API_URL"] = self._function_urls[each.host]
-            if each.endpoint == INGEST:
+            if each.endpoint in (INGEST, ALL):
                 found["INGEST_URL"] = self._function_urls[each.host] + INGEST_PATH
-            if each.endpoint == LIVE:
+            if each.endpoint in (LIVE, ALL):
                 found["LIVE_URL"] = self._function_urls[each.host]
         if self._topology.takes_udp:
             found["UDP_ADDR"] = f"{LOOPBACK}:{self._options.udp_port}"
@@ -136,7 +138,7 @@ class Plan:
         return [*sources, self._simulator()] if self._options.simulate else sources
 
     def _function_url(self, function: Function) -> str:
-        if function.endpoint == API:
+        if function.endpoint in (API, ALL):
             return f"http://{LOOPBACK}:{self._options.http_port}"
         return f"http://{LOOPBACK}:{self._place.ports.take(function.name)}"
 
@@ -165,6 +167,7 @@ class Plan:
             url=url,
             log=self._place.log(function.name),
             ready=answers(url + function.readiness),
+            start_timeout_s=_START_S * (3 if function.endpoint == ALL else 1),
             metrics_url=f"{url}/metrics",
         )
 
@@ -227,7 +230,7 @@ class Plan:
         workloads += self._topology.functions
         for each in workloads:
             bound = sink_environment(each, bindings)
-            if bound and (isinstance(each, Deployment) or each.endpoint == INGEST):
+            if bound and (isinstance(each, Deployment) or each.endpoint in (INGEST, ALL)):
                 return localised(bound["K_SINK"], self.addresses)
         brokers = self._topology.eventing.brokers
         return f"{self._broker_url}/{brokers[0].key}" if brokers else None

@@ -20,9 +20,10 @@ from local.topology.workloads import (
     load_config_maps,
     load_deployments,
     load_functions,
+    load_whole,
 )
 
-API, INGEST, LIVE = "api", "ingest", "live"
+API, INGEST, LIVE, ALL = "api", "ingest", "live", "all"
 """Values of the label `kandle.dev/endpoint`."""
 
 UDP_PORT = "UDP_PORT"
@@ -50,6 +51,8 @@ class Topology:
             raise UsageError(f"--eventing: {directory} is no directory")
         eventing = load_eventing(directory)
         functions = load_functions(repository.functions)
+        if not own:  # another topology may send everything to the pipeline as one function
+            functions += load_whole(repository.root)
         topology = cls(
             repository,
             directory,
@@ -79,7 +82,7 @@ class Topology:
     @property
     def has_api(self) -> bool:
         """Whether a function serves the API, on the port that people chose."""
-        return any(each.endpoint == API for each in self.functions)
+        return any(each.endpoint in (API, ALL) for each in self.functions)
 
     @property
     def stores(self) -> frozenset[str]:

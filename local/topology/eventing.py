@@ -60,6 +60,8 @@ class _Object:
 
 CLUSTER_NAMESPACE = "knative-eventing"
 """Where a cluster keeps its own ConfigMaps, which stand in no directory of manifests."""
+_CLUSTER_ONLY = ("EventType", "EventPolicy")
+"""Kinds that say nothing of where events go: the registry of types, and who may send what."""
 _OUR_GROUPS = ("eventing.knative.dev", "sources.knative.dev", "messaging.knative.dev")
 
 _KINDS = {
@@ -144,7 +146,10 @@ class _Reader:
 
     def read_other(self, each: _Object) -> None:
         """Pass over an object of a kind that is not run here, if it is not a misspelt one."""
-        if each.api_version.partition("/")[0] not in _OUR_GROUPS:
+        group = each.api_version.partition("/")[0]
+        if each.kind in _CLUSTER_ONLY:
+            return
+        if group not in _OUR_GROUPS:
             self.ignored.append(each.where)
             return
         known = {kind.casefold(): kind for kind in _KINDS if kind != "ConfigMap"}

@@ -6,7 +6,7 @@ resolves them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,9 +61,18 @@ class Deployment:
 
 def load_functions(directory: Path) -> tuple[Function, ...]:
     """Read `<directory>/*/func.yaml`, by name. Raises ManifestError, one line for each problem."""
+    return _load(sorted(directory.glob("*/func.yaml")))
+
+
+def load_whole(root: Path) -> tuple[Function, ...]:
+    """Read the top-level func.yaml, the whole pipeline as one function, where there is one."""
+    return _load(sorted(root.glob("func.yaml")))
+
+
+def _load(files: Iterable[Path]) -> tuple[Function, ...]:
     functions: dict[str, Function] = {}
     problems: list[str] = []
-    for file in sorted(directory.glob("*/func.yaml")):
+    for file in files:
         try:
             function = _read_function(file)
             if function.host in functions:

@@ -1,0 +1,56 @@
+"""pipeline: every stage in one process, for a small cluster. Its func.yaml is the top-level one.
+
+An event posted to `/` goes to each stage that wants its type; one posted to `/<stage>` to that one
+alone. The history API, POST /ingest and the dashboard have the paths they have elsewhere.
+"""
+
+from __future__ import annotations
+
+import os
+
+import functions_framework.aio
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Mount, Route
+
+from functions.candle_aggregate import main as candle_aggregate
+from functions.dead_letter import main as dead_letter
+from functions.detect_pattern import main as detect_pattern
+from functions.history_query import main as history_query
+from functions.live_feed import wiring as live_feed
+from functions.normalize import main as normalize
+from functions.persist import main as persist
+from functions.pipeline.routing import AtRoot, Router, unrouted
+from functions.udp_bridge import main as udp_bridge
+from shared.adapter.app import Delegated
+from shared.adapter.health import health_routes
+from shared.adapter.wiring import event_app
+
+STAGES = {
+    "normalize": normalize.app,
+    "candle-aggregate": candle_aggregate.app,
+    "persist": persist.app,
+    "detect-pattern": detect_pattern.app,
+    "live-feed": live_feed.events,
+    "dead-letter": dead_letter.app,
+}
+
+HISTORY = ("/api/{path:path}", "/prices/{path:path}", "/openapi.json")
+router = Router(STAGES, event_app("pipeline", unrouted, os.environ))
+app = Starlette(
+    routes=[
+        *health_routes(router.ready),
+        Route("/", router.receive, methods=["POST"]),
+        *(Route(f"/{name}", AtRoot(stage), methods=["POST"]) for name, stage in STAGES.items()),
+        Route("/ingest", udp_bridge.app),
+        *(Route(path, history_query.app) for path in HISTORY),
+        Mount("", live_feed.http),
+    ]
+)
+
+
+@functions_framework.aio.http
+async def pipeline(request: Request) -> Response:
+    """Answer one request: an event, a question, a page, a probe or a scrape."""
+    return Delegated(app)

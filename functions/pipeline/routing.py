@@ -1,0 +1,108 @@
+"""Which stages an event is for, and its way to them, where one process holds them all."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import httpx
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from shared import events
+from shared.adapter.app import Outcome
+from shared.adapter.event import MAX_BODY_BYTES, Event, NotACloudEventError, parse
+from shared.errors import PermanentError, TransientError
+
+WANTED: Final[Mapping[str, Sequence[str]]] = {
+    events.RAW: ("normalize",),
+    events.GAP: ("persist",),
+    events.FEED: ("persist",),
+    events.TICKS: ("persist", "candle-aggregate", "live-feed"),
+    events.QUOTES: ("persist",),
+    events.REJECTS: ("persist",),
+    events.CANDLES: ("persist", "detect-pattern", "live-feed"),
+    events.LATE: ("persist",),
+    events.PATTERNS: ("persist", "live-feed"),
+    events.ALERTS: ("persist", "detect-pattern"),
+    events.CLOCK: ("persist", "candle-aggregate", "detect-pattern"),
+}
+"""Event types, each with the stages that want it: what eventing/triggers.yaml says (tested)."""
+
+_CLOSED_ONLY: Final = ("persist", "detect-pattern")
+"""Stages that want a candle only when it is closed."""
+
+
+def stages_for(attributes: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the stages that an event with these attributes is for; none for an unknown type."""
+    wanted = WANTED.get(attributes["type"], ())
+    if attributes["type"] == events.CANDLES and attributes.get(events.CLOSED) != "true":
+        return tuple(each for each in wanted if each not in _CLOSED_ONLY)
+    return tuple(wanted)
+
+
+def unrouted(event: Event) -> Outcome:
+    """Handle an event that no stage wants. Raises PermanentError: it is recorded, not dropped."""
+    raise PermanentError("no_stage", f"no stage takes events of type {event.type}")
+
+
+class AtRoot:
+    """An app under a path of its own that is written for `/`."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        await self._app({**scope, "path": "/", "raw_path": b"/", "root_path": ""}, receive, send)
+
+
+class Router:
+    """Hands an event to every stage that wants it, at once.
+
+    The answer is the worst of theirs: a stage that has to see the event again gets it again, and
+    the others with it; each of them is idempotent. A Trigger that names a stage's own path
+    (`/persist`) has redeliveries of its own and disturbs no other stage.
+    """
+
+    def __init__(self, stages: Mapping[str, ASGIApp], otherwise: ASGIApp) -> None:
+        self._clients = {name: _client(app) for name, app in stages.items()}
+        self._otherwise = _client(otherwise)
+
+    async def ready(self) -> None:
+        """Raise TransientError while one of the stages cannot work."""
+        answers = await asyncio.gather(
+            *(each.get("/health/readiness") for each in self._clients.values())
+        )
+        for name, answer in zip(self._clients, answers, strict=True):
+            if not answer.is_success:
+                raise TransientError(f"{name}: {answer.text.strip()}")
+
+    async def receive(self, request: Request) -> Response:
+        """Answer one event posted to `/`."""
+        body = b""
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > MAX_BODY_BYTES:
+                return PlainTextResponse(f"body exceeds {MAX_BODY_BYTES} bytes", 413)
+        try:
+            wanted = stages_for(parse(request.headers, body).attributes)
+        except NotACloudEventError as error:
+            return PlainTextResponse(str(error), 400)
+        clients = [self._clients[each] for each in wanted] or [self._otherwise]
+        answers = await asyncio.gather(
+            *(each.post("/", content=body, headers=request.headers.raw) for each in clients)
+        )
+        worst = max(answers, key=lambda answer: answer.status_code)
+        if worst.is_success and len(answers) > 1:
+            return Response(status_code=204)
+        passed = {name: value for name, value in worst.headers.items() if name != "content-length"}
+        return Response(worst.content, worst.status_code, passed)
+
+
+def _client(app: ASGIApp) -> httpx.AsyncClient:
+    transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+    # In one process there is nothing to wait for but the stage itself; the broker has a timeout.
+    return httpx.AsyncClient(transport=transport, base_url="http://stage", timeout=None)  # noqa: S113

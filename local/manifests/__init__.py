@@ -1,0 +1,1 @@
+"""Manifests that are made from others, so that no number is written twice."""

@@ -1,0 +1,49 @@
+"""Write the Services of every func.yaml: `python -m local.manifests`; `--check` only compares."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import yaml
+
+from local.manifests.service import service
+from local.topology.repository import Repository
+
+_HEADER = "# Made from {} by `make services`; do not edit. What it cannot say: kustomization.yaml.\n"
+_IMAGE = "kandle"
+
+
+def files(root: Path) -> dict[Path, str]:
+    """Return what each generated file has to hold."""
+    stages = sorted(root.glob("functions/*/func.yaml"))
+    wanted = {
+        root / "knative" / "services" / "services.yaml": ("functions/*/func.yaml", stages),
+        root / "knative" / "small" / "service.yaml": ("func.yaml", [root / "func.yaml"]),
+    }
+    return {
+        target: _HEADER.format(source)
+        + yaml.safe_dump_all(
+            [service(yaml.safe_load(each.read_text()), _IMAGE) for each in manifests],
+            sort_keys=False,
+        )
+        for target, (source, manifests) in wanted.items()
+    }
+
+
+def main() -> None:
+    """Command line."""
+    stale = []
+    for target, text in files(Repository.find().root).items():
+        if target.exists() and target.read_text() == text:
+            continue
+        stale.append(str(target))
+        if "--check" not in sys.argv:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(text)
+    if stale and "--check" in sys.argv:
+        sys.exit(f"not what func.yaml says: {', '.join(stale)}; run `make services`")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+"""A func.yaml as the Knative Service that `kn func deploy` makes of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+PORT: Final = 8080
+"""Where the image listens, and Serving's own default."""
+
+_REFERENCE = re.compile(r"\{\{\s*(secret|configMap):([^:}\s]+):([^:}\s]+)\s*\}\}")
+_AUTOSCALING: Final = "autoscaling.knative.dev"
+_PART_OF: Final = {"app.kubernetes.io/part-of": "kandle"}
+_RESTRICTED: Final = {
+    "allowPrivilegeEscalation": False,
+    "capabilities": {"drop": ["ALL"]},
+    "readOnlyRootFilesystem": True,
+    "runAsNonRoot": True,
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+
+
+def service(manifest: Mapping[str, Any], image: str) -> dict[str, Any]:
+    """Return the Service of a func.yaml; what func.yaml cannot say is left to patches."""
+    name, deploy = manifest["name"], manifest["deploy"]
+    scale, resources = deploy["options"]["scale"], dict(deploy["options"]["resources"])
+    limits = dict(resources["limits"])
+    concurrency = limits.pop("concurrency")
+    labels = {each["key"]: each["value"] for each in deploy.get("labels", ())}
+    named = {"app.kubernetes.io/name": name, **_PART_OF}
+    return {
+        "apiVersion": "serving.knative.dev/v1",
+        "kind": "Service",
+        "metadata": {
+            "name": name,
+            "namespace": deploy["namespace"],
+            "labels": {**named, "function.knative.dev/name": name, **labels},
+        },
+        "spec": {
+            "template": {
+                "metadata": {
+                    "annotations": {
+                        f"{_AUTOSCALING}/min-scale": str(scale["min"]),
+                        f"{_AUTOSCALING}/max-scale": str(scale["max"]),
+                        f"{_AUTOSCALING}/metric": scale["metric"],
+                    },
+                    "labels": named,
+                },
+                "spec": {
+                    "serviceAccountName": deploy["serviceAccountName"],
+                    "automountServiceAccountToken": False,
+                    "enableServiceLinks": False,
+                    "containerConcurrency": concurrency,
+                    "containers": [
+                        {
+                            "name": "user-container",
+                            "image": image,
+                            "env": [_variable(each) for each in manifest["run"]["envs"]],
+                            "ports": [{"containerPort": PORT}],
+                            "livenessProbe": _probe(deploy["healthEndpoints"]["liveness"]),
+                            "readinessProbe": _probe(deploy["healthEndpoints"]["readiness"]),
+                            "resources": {**resources, "limits": limits},
+                            "securityContext": _RESTRICTED,
+                        }
+                    ],
+                },
+            }
+        },
+    }
+
+
+def _variable(entry: Mapping[str, str]) -> dict[str, Any]:
+    match = _REFERENCE.fullmatch(entry["value"])
+    if match is None:
+        return {"name": entry["name"], "value": entry["value"]}
+    kind, source, key = match.groups()
+    reference = "secretKeyRef" if kind == "secret" else "configMapKeyRef"
+    return {"name": entry["name"], "valueFrom": {reference: {"name": source, "key": key}}}
+
+
+def _probe(path: str) -> dict[str, Any]:
+    return {"httpGet": {"path": path}}

@@ -1,0 +1,32 @@
+"""The one-function form sends each event where the Triggers would."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from functions.pipeline.routing import WANTED, stages_for
+from local.broker.filters import compile_filters
+from local.topology.eventing import load_eventing
+from shared import events
+
+EVENTING = load_eventing(Path(__file__).parents[3] / "eventing")
+
+
+@pytest.mark.parametrize("closed", ["true", "false"])
+@pytest.mark.parametrize("type_", sorted(WANTED))
+def test_an_event_goes_where_the_triggers_say(type_: str, closed: str) -> None:
+    """Whatever its broker: in the small form there is one."""
+    attributes = {"type": type_, "id": "1", "source": "/s", events.CLOSED: closed}
+    wanted = {
+        trigger.subscriber.ref.name
+        for trigger in EVENTING.triggers
+        if trigger.subscriber.ref and compile_filters(trigger.filters)(attributes)
+    }
+    assert set(stages_for(attributes)) == wanted
+
+
+def test_an_unknown_type_is_for_no_stage() -> None:
+    """It is recorded as a dead letter by the app, not dropped."""
+    assert stages_for({"type": "com.example.other", "id": "1", "source": "/s"}) == ()
