@@ -10,7 +10,9 @@ import yaml
 from local.manifests.service import service
 from local.topology.repository import Repository
 
-_HEADER = "# Made from {} by `make services`; do not edit. What it cannot say: kustomization.yaml.\n"
+_HEADER = (
+    "# Made from {} by `make services`; do not edit. What it cannot say: kustomization.yaml.\n"
+)
 _IMAGE = "kandle"
 
 
