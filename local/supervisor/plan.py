@@ -33,7 +33,7 @@ _FUNCTION_SERVER = (
 )
 _FUNCTION_APP = "functions_framework.aio:app"
 _START_S = 30.0
-"""How long a function may take to be ready; the pipeline as one function has every stage to load."""
+"""How long a function may take to be ready; three times that with every stage in it."""
 _ASGI_APP = "ASGI_APP"
 """The variable by which a function says that its app stands before functions-framework's."""
 
