@@ -18,7 +18,8 @@ from functions.candle_aggregate import main as candle_aggregate
 from functions.dead_letter import main as dead_letter
 from functions.detect_pattern import main as detect_pattern
 from functions.history_query import main as history_query
-from functions.live_feed import wiring as live_feed
+from functions.live_feed import main as live_feed
+from functions.live_feed.wiring import events as live_events
 from functions.normalize import main as normalize
 from functions.persist import main as persist
 from functions.pipeline.routing import AtRoot, Router, unrouted
@@ -32,7 +33,7 @@ STAGES = {
     "candle-aggregate": candle_aggregate.app,
     "persist": persist.app,
     "detect-pattern": detect_pattern.app,
-    "live-feed": live_feed.events,
+    "live-feed": live_events,
     "dead-letter": dead_letter.app,
 }
 
@@ -44,8 +45,8 @@ app = Starlette(
         Route("/", router.receive, methods=["POST"]),
         *(Route(f"/{name}", AtRoot(stage), methods=["POST"]) for name, stage in STAGES.items()),
         Route("/ingest", udp_bridge.app),
-        *(Route(path, history_query.app) for path in HISTORY),
-        Mount("", live_feed.http),
+        *(Route(path, history_query.guarded_app) for path in HISTORY),
+        Mount("", live_feed.app),
     ]
 )
 

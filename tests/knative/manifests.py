@@ -1,0 +1,83 @@
+"""Every manifest of the project, as files and as kustomize builds them."""
+
+from __future__ import annotations
+
+import functools
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+CRDS = ROOT.parent / "shared" / "crds"
+Manifest = dict[str, Any]
+
+BUILDS = sorted(
+    str(path.parent.relative_to(ROOT))
+    for folder in ("eventing", "knative")
+    for path in (ROOT / folder).rglob("kustomization.yaml")
+)
+"""Every directory that `kubectl apply -k` takes."""
+
+
+def name(manifest: Manifest) -> str:
+    """Kind and name, for messages."""
+    return f"{manifest['kind']}/{manifest['metadata']['name']}"
+
+
+@functools.cache
+def built(directory: str) -> tuple[Manifest, ...]:
+    """What kustomize makes of a directory."""
+    if shutil.which("kubectl") is None:
+        pytest.skip("kubectl is not installed: it builds the kustomizations")
+    result = subprocess.run(
+        ["kubectl", "kustomize", str(ROOT / directory)], capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr[-1000:]
+    return tuple(yaml.safe_load_all(result.stdout))
+
+
+def containers(manifest: Manifest) -> Iterator[Manifest]:
+    """The containers of a workload, those that run before it too; none of anything else."""
+    template = manifest.get("spec", {}).get("template", {})
+    spec = template.get("spec", {}) if isinstance(template, dict) else {}
+    yield from spec.get("initContainers", [])
+    yield from spec.get("containers", [])
+
+
+@functools.cache
+def crd_schemas() -> dict[tuple[str, str], Manifest]:
+    """The official schemas, by apiVersion and kind."""
+    found = {}
+    for path in sorted(CRDS.glob("*.yaml")):
+        for each in yaml.safe_load_all(re.sub(r"\{\{.*?\}\}", "", path.read_text())):
+            if not each or each.get("kind") != "CustomResourceDefinition":
+                continue
+            for version in each["spec"]["versions"]:
+                key = (f"{each['spec']['group']}/{version['name']}", each["spec"]["names"]["kind"])
+                found[key] = version["schema"]["openAPIV3Schema"]
+    return found
+
+
+def unknown_fields(value: Any, schema: Manifest, at: str = "") -> Iterator[str]:
+    """Fields that a schema does not know: the API server would prune or refuse them."""
+    if schema.get("x-kubernetes-preserve-unknown-fields") and "properties" not in schema:
+        return
+    if isinstance(value, list):
+        for n, each in enumerate(value):
+            yield from unknown_fields(each, schema.get("items", {}), f"{at}[{n}]")
+    elif isinstance(value, dict):
+        known = schema.get("properties", {})
+        others = schema.get("additionalProperties")
+        for key, each in value.items():
+            if key in known:
+                yield from unknown_fields(each, known[key], f"{at}.{key}")
+            elif isinstance(others, dict):
+                yield from unknown_fields(each, others, f"{at}.{key}")
+            elif not others and not schema.get("x-kubernetes-preserve-unknown-fields"):
+                yield f"{at}.{key}"
