@@ -57,7 +57,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]
 @pytest.fixture(scope="session")
 def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """The whole of Kandle, one `kandle up` for the test session."""
-    with running(tmp_path_factory.mktemp("pipeline") / "data") as environment:
+    with running(tmp_path_factory.mktemp("pipeline") / "data", "--observe") as environment:
         yield environment
 
 

@@ -21,6 +21,10 @@ log = logging.getLogger(__name__)
 _GO_ON: Final = (Kind.TRADE, Kind.QUOTE, Kind.UNREADABLE)
 _SAY_EVERY_S: Final = 5.0
 
+# Why a message is dropped: what the label `why` says.
+TOO_LARGE: Final = "too_large"
+OUTBOX_FULL: Final = "outbox_full"
+NOT_WATCHED: Final = "not_watched"
 
 Noted = dict[str, list[int]]
 """Ids of trades by symbol."""
@@ -51,13 +55,18 @@ class Intake:
     _dropped: int = 0
     _said_s: float = 0.0
 
+    def __post_init__(self) -> None:
+        """Show drops as 0 from the start: an alert sees no first one otherwise."""
+        for why in (TOO_LARGE, OUTBOX_FULL, NOT_WATCHED):
+            metrics.FEED_DROPPED.labels(self.exchange.name, why)
+
     def take(self, payload: bytes) -> Message:
         """Take a message of a connection; return what it is."""
         received_us = self.now_us()
         message = self.exchange.read(payload)
         metrics.FEED_MESSAGES.labels(self.exchange.name, message.kind).inc()
         if message.kind in _GO_ON and message.symbol and not self.selects(message.symbol):
-            metrics.FEED_DROPPED.labels(self.exchange.name, "not_watched").inc()
+            metrics.FEED_DROPPED.labels(self.exchange.name, NOT_WATCHED).inc()
             return message
         self.health.note(message, received_us)
         if message.last is not None:
@@ -65,7 +74,7 @@ class Intake:
         if message.kind in _GO_ON:
             if len(payload) > MAX_PAYLOAD_BYTES:
                 # No batch can carry it. Its trades are not noted, so they become a gap.
-                self._drop("too_large", 1)
+                self._drop(TOO_LARGE, 1)
             else:
                 self._hand_on(payload, message.trades, received_us)
         return message
@@ -117,7 +126,7 @@ class Intake:
         dropped = sum(len(batch) for batch in batches if not self.put(batch))
         if not dropped:
             return
-        self._drop("outbox_full", dropped)
+        self._drop(OUTBOX_FULL, dropped)
         self.forgotten += 1
         now_s = self.now_s()
         for symbol, ids in self._in_batch.items():

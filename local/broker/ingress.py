@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from local.broker import event as cloudevent
+from local.broker import exposition
 from local.broker.event import NotAnEventError
 from local.broker.intake import Intake, TooLargeError, TtlSpentError
 from local.broker.jetstream import UnavailableError
@@ -102,6 +103,8 @@ class Ingress:
             await _answer(send, 200 if ready else 503, text, _TEXT)
         elif path == "/stats":
             await _answer(send, 200, orjson.dumps(await self._read_stats()), _JSON)
+        elif path == "/metrics":
+            await _answer(send, 200, exposition.as_text(await self._read_stats()), _TEXT)
         else:
             known = " ".join(sorted(self._intakes)) or "none"
             await _answer(send, 404, f"no Broker at {path}; there is: {known}\n".encode(), _TEXT)

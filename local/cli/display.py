@@ -77,6 +77,7 @@ def ready_lines(env: Mapping[str, str], width: int) -> list[str]:
     """Compose what says that everything is ready, and where: one line, or one for each address."""
     shown = (
         ("dashboard", "LIVE_URL"),
+        ("metrics", "OBSERVE_URL"),
         ("api", "API_URL"),
         ("ingest", "INGEST_URL"),
         ("udp", "UDP_ADDR"),

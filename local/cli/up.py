@@ -31,7 +31,7 @@ Examples:
 
   kandle up
 
-  kandle up --simulate
+  kandle up --simulate --observe
 
   kandle up --feed binance:BTCUSDT,ETHUSDT --feed coinbase:BTC-USD
 
@@ -101,6 +101,9 @@ def up(
     eventing: EventingDir = None,
     http_port: HttpPort = DEFAULT_HTTP_PORT,
     udp_port: UdpPort = DEFAULT_UDP_PORT,
+    observe: Annotated[
+        bool, typer.Option("--observe", help="Show the metrics of every process on one page.")
+    ] = False,
 ) -> None:
     """Run the platform until it is stopped."""
     from local.cli.session import run
@@ -114,5 +117,6 @@ def up(
         simulate,
         simulate_rate,
         parse_feeds(feed or []),
+        observe,
     )
     asyncio.run(run(options, StatusView()))

@@ -17,7 +17,8 @@ class Options:
     """One start.
 
     `eventing` None is the repository's own topology; `functions` is `all`, `none` or names;
-    `simulate_rate` is in ticks a second, None for the simulator's own default.
+    `simulate_rate` is in ticks a second, None for the simulator's own default. `observe`: the
+    metrics of all processes on one page.
     """
 
     data_dir: Path = DEFAULT_DATA_DIR
@@ -28,3 +29,4 @@ class Options:
     simulate: bool = False
     simulate_rate: float | None = None
     feeds: tuple[FeedChoice, ...] = ()
+    observe: bool = False

@@ -119,6 +119,7 @@ class Plan:
             log=self._place.log(BROKER),
             ready=answers(f"{self._broker_url}/readyz"),
             start_timeout_s=60.0,
+            metrics_url=f"{self._broker_url}/metrics",
         )
 
     def sources(self) -> list[Component]:

@@ -25,6 +25,7 @@ from local.supervisor.fixed_ports import require_free
 from local.supervisor.keeper import Keeper
 from local.supervisor.leftovers import ProcessRecord
 from local.supervisor.lock import DirectoryLock
+from local.supervisor.observe import Observer
 from local.supervisor.options import Options
 from local.supervisor.plan import Plan
 from local.supervisor.topology import Topology
@@ -58,6 +59,7 @@ class Platform:
         self._lock: DirectoryLock | None = None
         self._record = ProcessRecord(self._data_dir / "run" / "processes.json")
         self._started_at = ""
+        self._observer: Observer | None = None
 
     async def start(self, progress: Callable[[str], None]) -> Instance:
         """Start everything; return when all of it is ready. `progress` hears of every step.
@@ -94,6 +96,9 @@ class Platform:
         await self._start([*others, *self.plan.functions()], progress)
         await self._start([self.plan.broker(addresses)], progress)
         await self._start(self.plan.sources(), progress)
+        if self.options.observe:
+            self._observer = Observer(self.keepers, place.ports.take("observe"))
+            await self._observer.start()
         return self.describe()
 
     def describe(self) -> Instance:
@@ -113,7 +118,11 @@ class Platform:
             pid=os.getpid(),
             started_at=self._started_at,
             data_dir=str(self._data_dir),
-            env={**self.variables, **self.plan.endpoints},
+            env={
+                **self.variables,
+                **self.plan.endpoints,
+                **({"OBSERVE_URL": self._observer.url} if self._observer else {}),
+            },
             addresses=self.plan.addresses,
             components=[*self._external, *running],
         )
@@ -123,6 +132,8 @@ class Platform:
     async def stop(self) -> list[str]:
         """Stop everything, the sources first; return a line for each that had to be killed."""
         deadline = time.monotonic() + stopping.WITHIN_S
+        if self._observer is not None:
+            await self._observer.stop()
         killed: list[str] = []
         for phase in stopping.PHASES:
             group = [each for each in self.keepers if each.component.kind is phase.kind]

@@ -106,6 +106,9 @@ class EventApp:
             wiring.handle
         ) or inspect.iscoroutinefunction(type(wiring.handle).__call__)
         self._workers = ThreadPoolExecutor(wiring.concurrency, thread_name_prefix=wiring.stage)
+        # An alert sees the first failure only where the series stood at 0 before.
+        for outcome in ("ok", "busy", "transient", "defect"):
+            metrics.EVENTS_RECEIVED.labels(wiring.stage, outcome)
         self._asgi = Starlette(
             routes=[
                 Route("/", self._receive, methods=["POST"]),

@@ -1,0 +1,114 @@
+"""The metrics of every process on one page, and at one address for Prometheus: `--observe`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+import orjson
+import uvicorn
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route
+
+from local.servers.server import LOOPBACK
+from local.supervisor import series
+from local.supervisor.keeper import Keeper
+
+_PAGE = Path(__file__).with_name("observe.html")
+_TIMEOUT_S = 2.0
+_SECURE = {
+    "content-security-policy": "default-src 'none'; connect-src 'self'; script-src 'unsafe-inline';"
+    " style-src 'unsafe-inline'; frame-ancestors 'none'",
+    "cache-control": "no-store",
+}
+
+
+class Observer:
+    """Serves `/`, `/samples` and `/metrics` on a loopback port; asks the processes when asked."""
+
+    def __init__(self, keepers: Sequence[Keeper], port: int) -> None:
+        self.url = f"http://{LOOPBACK}:{port}"
+        self._keepers = keepers
+        self._client = httpx.AsyncClient(trust_env=False, timeout=_TIMEOUT_S)
+        app = Starlette(
+            routes=[
+                Route("/", self._page),
+                Route("/samples", self._samples),
+                Route("/metrics", self._metrics),
+            ]
+        )
+        config = uvicorn.Config(
+            app, host=LOOPBACK, port=port, log_level="error", access_log=False, lifespan="off"
+        )
+        self._server = _Server(config)
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Serve; return when the port is bound."""
+        self._task = asyncio.create_task(self._server.serve())
+        await self._server.bound.wait()
+
+    async def stop(self) -> None:
+        """Serve no more."""
+        self._server.should_exit = True
+        if self._task is not None:
+            await asyncio.gather(self._task, return_exceptions=True)
+        await self._client.aclose()
+
+    async def _page(self, request: Request) -> Response:
+        return HTMLResponse(_PAGE.read_bytes(), headers=_SECURE)
+
+    async def _samples(self, request: Request) -> Response:
+        """Answer by component: its state, and its series with labels as Prometheus writes them."""
+        texts = await self._texts()
+        components: list[dict[str, Any]] = [
+            {
+                "name": keeper.component.name,
+                "kind": keeper.component.kind,
+                "state": keeper.state,
+                "restarts": keeper.restarts,
+                "samples": series.values(texts.get(keeper.component.name, "")),
+            }
+            for keeper in self._keepers
+        ]
+        return Response(orjson.dumps(components), media_type="application/json")
+
+    async def _metrics(self, request: Request) -> Response:
+        """Answer all series as text; the label `component` says whose they are."""
+        return Response(series.together(await self._texts()), media_type=CONTENT_TYPE_LATEST)
+
+    async def _texts(self) -> dict[str, str]:
+        """Return what each process says; one that does not answer says nothing."""
+        asked = [each.component for each in self._keepers if each.component.metrics_url]
+        answers = await asyncio.gather(*(self._text(each.metrics_url or "") for each in asked))
+        return {each.name: text for each, text in zip(asked, answers, strict=True)}
+
+    async def _text(self, url: str) -> str:
+        try:
+            return (await self._client.get(url)).text
+        except httpx.HTTPError:
+            return ""
+
+
+class _Server(uvicorn.Server):
+    """A server that leaves signals to the supervisor, and says when its port is bound."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.bound = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.bound.set()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
