@@ -27,6 +27,7 @@ from nats.js.api import (
     RetentionPolicy,
     StorageType,
     StreamConfig,
+    StreamInfo,
     StreamSource,
     StreamState,
 )
@@ -101,8 +102,10 @@ class LiveStream:
             raise TransientError(f"NATS is away: {error!r}") from error
 
     async def state(self) -> StreamState:
-        """Return what the stream holds."""
-        return (await (await self._stream()).stream_info(live.STREAM)).state
+        """Return what the stream holds; from then on its name is known."""
+        info = await (await self._stream()).stream_info(live.STREAM)
+        self.name = self.name or _name(info)
+        return info.state
 
     async def latest(self) -> AsyncIterator[Placed]:
         """Yield the last message of every subject."""
@@ -190,8 +193,7 @@ class LiveStream:
             self._client = None
 
     async def _same(self, stream: JetStreamContext) -> None:
-        created = (await stream.stream_info(live.STREAM)).created
-        name = "" if created is None else format(int(created.timestamp() * 1e6), "x")
+        name = _name(await stream.stream_info(live.STREAM))
         known, self.name = self.name, name
         if known and known != name:
             raise _OtherStreamError
@@ -247,6 +249,10 @@ class _OtherStreamError(Exception):
 
 
 _NAME_IN_USE: Final = 10058
+
+
+def _name(info: StreamInfo) -> str:
+    return "" if info.created is None else format(int(info.created.timestamp() * 1e6), "x")
 
 
 def _consumer(start: int | None = None) -> ConsumerConfig:

@@ -30,6 +30,7 @@ class Subscriber:
         self._number = 0
         self._some = asyncio.Event()
         self._overflown = False
+        self._too_slow = asyncio.Event()
 
     def say(self, *frames: bytes) -> None:
         """Queue frames that were made for this client; together they count as one."""
@@ -39,7 +40,8 @@ class Subscriber:
         """Queue an update; a waiting one of the same candle gives way, so that `seq` only grows."""
         if self._held is not None:
             self._held.append(update)
-            self._overflown |= len(self._held) > self._bound
+            if len(self._held) > self._bound:
+                self._overflow()
             return
         key: Hashable = update.conflation_key
         if key is None:
@@ -58,6 +60,10 @@ class Subscriber:
         for update in held:
             if update.seq > after:
                 self.offer(update)
+
+    async def too_slow(self) -> None:
+        """Wait until the queue has overflown; a writer that is blocked would not learn of it."""
+        await self._too_slow.wait()
 
     async def next(self) -> list[bytes]:
         """Wait for frames; return all that wait. Raises SlowConsumerError."""
@@ -78,10 +84,15 @@ class Subscriber:
         if self._overflown:
             return
         if len(self._waiting) >= self._bound:
-            self._overflown = True
-            self._waiting.clear()
+            self._overflow()
         else:
             self._waiting[key] = what
+        self._some.set()
+
+    def _overflow(self) -> None:
+        self._overflown = True
+        self._waiting.clear()
+        self._too_slow.set()
         self._some.set()
 
     def _next_number(self) -> int:

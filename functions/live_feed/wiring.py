@@ -11,11 +11,10 @@ from starlette.routing import Mount, Route
 
 from functions.live_feed.handler import STAGE, Show
 from functions.live_feed.history import history_proxy
-from functions.live_feed.hub import Hub
 from functions.live_feed.page import page_routes
 from functions.live_feed.session import SessionLimits
+from functions.live_feed.settings import HubSettings
 from functions.live_feed.sse import sse_endpoint
-from functions.live_feed.stream import Limits, LiveStream
 from functions.live_feed.websocket import websocket_endpoint
 from shared.adapter.wiring import event_app
 from shared.settings import Environment
@@ -25,50 +24,41 @@ from shared.settings import Environment
 class Settings:
     """What live-feed reads from its environment."""
 
-    nats_url: str = field(repr=False)
+    hub: HubSettings
     nats_browser_url: str = field(repr=False)
     api_url: str
-    max_clients: int
-    queue: int
-    remembered: int
     ticks_an_event: int
-    limits: Limits
 
     @classmethod
     def from_env(cls, mapping: Mapping[str, str]) -> Settings:
         """Read and check. Raises SettingsError."""
         env = Environment(mapping)
         settings = cls(
-            nats_url=env.text("NATS_URL"),
+            hub=HubSettings.read(env),
             nats_browser_url=env.text("NATS_BROWSER_URL", ""),
             api_url=env.text("API_URL", ""),
-            max_clients=env.integer("LIVE_MAX_CLIENTS", 2_000, 1, 100_000),
-            queue=env.integer("LIVE_QUEUE", 2_000, 10, 1_000_000),
-            remembered=env.integer("LIVE_REMEMBERED", 20_000, 0, 1_000_000),
             ticks_an_event=env.integer("LIVE_TICKS_PER_EVENT", 50, 1, 100_000),
-            limits=Limits(
-                env.integer("LIVE_REPLAY_S", 600, 1, 86_400),
-                env.integer("LIVE_REPLAY_BYTES", 256 * 1024 * 1024, 1024 * 1024, 2**40),
-            ),
         )
         env.check()
         return settings
 
 
 settings = Settings.from_env(os.environ)
-hub = Hub(LiveStream(settings.nats_url, settings.limits), settings.remembered)
+hub = settings.hub.hub()
 limits = SessionLimits()
-websocket = websocket_endpoint(hub, limits, bound=settings.queue, max_clients=settings.max_clients)
+websocket = websocket_endpoint(
+    hub, limits, bound=settings.hub.queue, max_clients=settings.hub.max_clients
+)
 events = event_app(
     STAGE,
-    Show(LiveStream(settings.nats_url, settings.limits), settings.ticks_an_event),
+    Show(settings.hub.stream(), settings.ticks_an_event),
     os.environ,
     concurrency=16,
     ready=hub.ready,
 )
 http = Starlette(
     routes=[
-        Route("/sse", sse_endpoint(hub, limits, bound=settings.queue)),
+        Route("/sse", sse_endpoint(hub, limits, bound=settings.hub.queue)),
         *history_proxy(settings.api_url),
         *page_routes(settings.nats_browser_url),
         Mount("", app=events),

@@ -20,6 +20,7 @@ from local.cli import (
     simulate,
     snapshot,
     status,
+    tail,
     up,
     watch,
 )
@@ -36,7 +37,7 @@ app = typer.Typer(
     "in another, [bold]kandle replay FILE[/bold] and [bold]kandle candles BTC-USD --watch[/bold].",
 )
 for command in (
-    *(up, demo, status, env, replay, simulate, candles, rejects, dlq),
+    *(up, demo, status, env, replay, simulate, candles, tail, rejects, dlq),
     *(audit, rebuild, watch, patterns, alert, backtest, snapshot, retention),
 ):
     command.register(app)

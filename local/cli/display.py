@@ -81,6 +81,7 @@ def ready_lines(env: Mapping[str, str], width: int) -> list[str]:
         ("api", "API_URL"),
         ("ingest", "INGEST_URL"),
         ("udp", "UDP_ADDR"),
+        ("grpc", "GRPC_ADDR"),
         ("sink", "K_SINK"),
     )
     found = [f"{word} {env[name]}" for word, name in shown if name in env]

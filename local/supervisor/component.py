@@ -34,6 +34,8 @@ _WITHHELD = {
         "API_URL",
         "INGEST_URL",
         "UDP_ADDR",
+        "LIVE_URL",
+        "GRPC_ADDR",
     ),
 }
 _LOOPBACK = "127.0.0.1,localhost"

@@ -14,7 +14,16 @@ from local.supervisor.component import Component, Kind
 from local.supervisor.options import Options
 from local.supervisor.probe import answers
 from local.supervisor.stopping import drain_environment, drain_s
-from local.supervisor.topology import ALL, API, INGEST, LIVE, UDP_PORT, Topology, is_feed_bridge
+from local.supervisor.topology import (
+    ALL,
+    API,
+    GRPC_PORT,
+    INGEST,
+    LIVE,
+    UDP_PORT,
+    Topology,
+    is_feed_bridge,
+)
 from local.topology.addressable import INGRESS_HOST
 from local.topology.environment import STORES_SECRET, Values, localised, resolve
 from local.topology.selection import sink_environment
@@ -55,6 +64,11 @@ class Plan:
         self._variables = variables
         self._broker_url = f"http://{LOOPBACK}:{place.ports.take(BROKER)}"
         self._function_urls = {each.host: self._function_url(each) for each in topology.functions}
+        self._grpc_ports = {
+            each.name: place.ports.take(each.name)
+            for each in topology.deployments
+            if any(entry.name == GRPC_PORT for entry in each.env)
+        }
 
     @property
     def addresses(self) -> dict[str, str]:
@@ -68,7 +82,7 @@ class Plan:
 
     @property
     def endpoints(self) -> dict[str, str]:
-        """What people talk to, as far as it is there: API_URL, LIVE_URL, INGEST_URL, UDP_ADDR."""
+        """What people talk to, as far as it is there: API_URL, LIVE_URL, GRPC_ADDR ..."""
         found = {}
         for each in self._topology.functions:
             if each.endpoint in (API, ALL):
@@ -79,6 +93,8 @@ class Plan:
                 found["LIVE_URL"] = self._function_urls[each.host]
         if self._topology.takes_udp:
             found["UDP_ADDR"] = f"{LOOPBACK}:{self._options.udp_port}"
+        for port in self._grpc_ports.values():
+            found["GRPC_ADDR"] = f"{LOOPBACK}:{port}"
         sink = self._entry_sink()
         return {**found, "K_SINK": sink} if sink else found
 
@@ -180,9 +196,12 @@ class Plan:
         }
         given = {
             "UDP_HOST": LOOPBACK,
+            "GRPC_HOST": LOOPBACK,
             "METRICS_HOST": LOOPBACK,
             UDP_PORT: str(self._options.udp_port),
         }
+        if name in self._grpc_ports:
+            given[GRPC_PORT] = str(self._grpc_ports[name])
         metrics_url = None
         if _METRICS_PORT in environment:
             given[_METRICS_PORT] = str(self._place.ports.take(f"{name}-metrics"))
@@ -190,7 +209,11 @@ class Plan:
         environment.update({key: each for key, each in given.items() if key in environment})
         program, *arguments = deployment.command
         python = program in ("python", "python3")
-        listens = UDP_PORT in environment
+        url = ""
+        if UDP_PORT in environment:
+            url = f"udp://{LOOPBACK}:{self._options.udp_port}"
+        elif GRPC_PORT in given:
+            url = f"grpc://{LOOPBACK}:{given[GRPC_PORT]}"
         return Component(
             name=name,
             kind=Kind.SOURCE,
@@ -201,7 +224,7 @@ class Plan:
                 **drain_environment(Kind.SOURCE),
             },
             directory=self._topology.repository.root,
-            url=f"udp://{LOOPBACK}:{self._options.udp_port}" if listens else "",
+            url=url,
             log=self._place.log(name),
             ready=answers(metrics_url) if metrics_url else _once_it_runs,
             metrics_url=metrics_url,

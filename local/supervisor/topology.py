@@ -29,6 +29,9 @@ API, INGEST, LIVE, ALL = "api", "ingest", "live", "all"
 UDP_PORT = "UDP_PORT"
 """The variable by which a Deployment says that it listens for datagrams."""
 
+GRPC_PORT = "GRPC_PORT"
+"""The variable by which a Deployment says that it serves gRPC."""
+
 
 @dataclass(frozen=True)
 class Topology:
@@ -50,15 +53,17 @@ class Topology:
         if not directory.is_dir():
             raise UsageError(f"--eventing: {directory} is no directory")
         eventing = load_eventing(directory)
-        functions = load_functions(repository.functions)
+        known = load_functions(repository.functions)
         if not own:  # another topology may send everything to the pipeline as one function
-            functions += load_whole(repository.root)
+            known += load_whole(repository.root)
+        functions = select_functions(known, options.functions, eventing, everything=own)
+        bridges = select_deployments(load_deployments(repository.bridges), eventing, functions)
         topology = cls(
             repository,
             directory,
             eventing,
-            select_functions(functions, options.functions, eventing, everything=own),
-            _wanted(select_deployments(load_deployments(repository.bridges), eventing), options),
+            functions,
+            _wanted(bridges, options),
             load_config_maps(directory, repository.bridges),
         )
         if options.simulate and not topology.takes_udp:

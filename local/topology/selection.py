@@ -46,15 +46,23 @@ def select_functions(
 
 
 def select_deployments(
-    deployments: Sequence[Deployment], eventing: Eventing
+    deployments: Sequence[Deployment], eventing: Eventing, functions: Sequence[Function]
 ) -> tuple[Deployment, ...]:
-    """Choose the Deployments that a SinkBinding of the topology names: they are its sources."""
+    """Choose the Deployments that a SinkBinding of the topology names: they are its sources.
+
+    And those that run beside one of the functions.
+    """
     bound = {
         (each.subject.namespace, each.subject.name)
         for each in eventing.sink_bindings
         if each.subject.kind == "Deployment"
     }
-    return tuple(each for each in deployments if (each.namespace, each.name) in bound)
+    running = {(each.namespace, each.name) for each in functions}
+    return tuple(
+        each
+        for each in deployments
+        if (each.namespace, each.name) in bound or (each.namespace, each.beside) in running
+    )
 
 
 def sink_environment(

@@ -19,6 +19,7 @@ from local.topology.environment import Entry, read_container_env, read_function_
 from local.topology.fields import Fields
 
 ENDPOINT_LABEL = "kandle.dev/endpoint"
+BESIDE_LABEL = "kandle.dev/beside"
 _DEFAULT_NAMESPACE = "default"
 _LIVENESS, _READINESS = "/health/liveness", "/health/readiness"
 
@@ -49,7 +50,10 @@ class Function:
 
 @dataclass(frozen=True)
 class Deployment:
-    """A bridge: the command of its only container, the container's environment, ports by name."""
+    """A bridge: the command of its only container, the container's environment, ports by name.
+
+    `beside` is the function that it runs beside, where it is no source: label `kandle.dev/beside`.
+    """
 
     name: str
     namespace: str
@@ -57,6 +61,7 @@ class Deployment:
     command: tuple[str, ...]
     env: tuple[Entry, ...]
     ports: Mapping[str, int]
+    beside: str | None = None
 
 
 def load_functions(directory: Path) -> tuple[Function, ...]:
@@ -169,6 +174,7 @@ def _read_deployment(file: Path, content: Mapping[str, Any]) -> Deployment:
     metadata = fields.needed_inner("metadata")
     name = metadata.needed_text("name")
     fields.where = f"{file}: Deployment/{name}"
+    labels = metadata.inner("labels")
     pod = Fields(fields.where, "spec", fields.raw("spec")).needed_inner("template")
     spec = pod.needed_inner("spec")
     containers = spec.inners("containers")
@@ -188,6 +194,7 @@ def _read_deployment(file: Path, content: Mapping[str, Any]) -> Deployment:
             each.text("name") or "": each.whole("containerPort", least=1) or 0
             for each in container.inners("ports")
         },
+        beside=labels.text(BESIDE_LABEL) if labels else None,
     )
 
 

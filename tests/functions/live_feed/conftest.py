@@ -113,3 +113,12 @@ async def forget(url: str) -> None:
         with suppress(nats.js.errors.NotFoundError):
             await client.jetstream().delete_stream(name)
     await client.close()
+
+
+async def mirrored(url: str, seq: int) -> None:
+    """Return once the mirror of the newest messages has all up to that place."""
+    client = await nats.connect(url)
+    async with asyncio.timeout(60):
+        while (await client.jetstream().stream_info(live.LATEST_STREAM)).state.last_seq < seq:
+            await asyncio.sleep(0.05)
+    await client.close()

@@ -10,7 +10,7 @@ import pytest
 from functions.live_feed.frames import Form
 from functions.live_feed.subscriber import SlowConsumerError
 from shared.schema import live_pb2
-from tests.functions.live_feed.conftest import Room, candle, forget, room, tick
+from tests.functions.live_feed.conftest import Room, candle, forget, mirrored, room, tick
 
 Run = Callable[[Callable[[Room], Awaitable[None]]], None]
 MINUTE = 60_000_000
@@ -221,5 +221,27 @@ def test_frames_in_protobuf_say_the_same(run: Run) -> None:
         await room.publish(message)
         (frame,) = [live_pb2.Frame.FromString(each) for each in await client.client.next()]
         assert (frame.type, frame.channel, frame.payload) == ("update", "ticks:A", message.payload)
+
+    run(test)
+
+
+def test_a_replica_that_has_just_started_replays_by_name(run: Run, servers: dict[str, str]) -> None:
+    """It knows which stream it follows as soon as it is ready, so that nobody misses anything."""
+
+    async def test(first: Room) -> None:
+        client = first.client()
+        subscribed, _ = await client.ask(op="subscribe", channels=["ticks:A"])
+        await first.publish(tick("A", "1"), tick("A", "2"))
+        await mirrored(servers["NATS_URL"], first.hub.seq)
+        for _ in range(3):
+            async with room(servers["NATS_URL"], emptied=False) as fresh:
+                told, *missed = await fresh.client().ask(
+                    op="subscribe",
+                    channels=["ticks:A"],
+                    from_seq=subscribed["seq"],
+                    stream=subscribed["stream"],
+                )
+                assert told["replayed"]
+                assert [each["data"]["price"] for each in missed] == ["1", "2"]
 
     run(test)

@@ -54,6 +54,7 @@ def test_people_find_the_platform_where_they_asked(tmp_path: Path) -> None:
     made = plan(tmp_path, Options(http_port=18080, udp_port=15005))
     ingest = made.addresses["udp-bridge.kandle.svc.cluster.local"]
     assert made.endpoints == {
+        "GRPC_ADDR": made.endpoints["GRPC_ADDR"],
         "API_URL": "http://127.0.0.1:18080",
         "LIVE_URL": made.addresses["live-feed.kandle.svc.cluster.local"],
         "INGEST_URL": f"{ingest}/ingest",
@@ -65,12 +66,25 @@ def test_people_find_the_platform_where_they_asked(tmp_path: Path) -> None:
 
 def test_the_listener_runs_as_its_deployment_says(tmp_path: Path) -> None:
     """On this interpreter, with loopback and the ports of this machine for the container's."""
-    (listener,) = plan(tmp_path, Options(udp_port=15005)).sources()
+    (_, listener) = plan(tmp_path, Options(udp_port=15005)).sources()
     assert listener.command == (sys.executable, "-m", "functions.udp_bridge.listener")
     assert listener.environment["UDP_HOST"] == "127.0.0.1"
     assert listener.environment["UDP_PORT"] == "15005"
     metrics = listener.environment["METRICS_PORT"]
     assert listener.metrics_url == f"http://127.0.0.1:{metrics}/metrics"
+
+
+def test_grpc_is_served_where_people_are_told(tmp_path: Path) -> None:
+    """Beside live-feed, on loopback and a free port; not without that function."""
+    made = plan(tmp_path, Options())
+    server = made.sources()[0]
+    address = f"{server.environment['GRPC_HOST']}:{server.environment['GRPC_PORT']}"
+    assert address == made.endpoints["GRPC_ADDR"]
+    assert server.url == f"grpc://{address}"
+    assert server.environment["NATS_URL"] == "the NATS_URL"
+    without = plan(tmp_path, Options(functions="normalize"))
+    assert "GRPC_ADDR" not in without.endpoints
+    assert "live-grpc" not in [each.name for each in without.sources()]
 
 
 def test_each_is_told_how_long_it_may_drain(tmp_path: Path) -> None:

@@ -182,8 +182,11 @@ def test_the_projects_own_topology_is_complete() -> None:
     for each in functions:
         environment = resolve(each.env, values)
         assert (repository.root / environment["FUNCTION_SOURCE"]).is_file()
-    deployments = select_deployments(load_deployments(repository.bridges), eventing)
-    assert [each.name for each in deployments] == ["exchange-bridge", "udp-listener"]
+    bridges = load_deployments(repository.bridges)
+    deployments = select_deployments(bridges, eventing, functions)
+    assert [each.name for each in deployments] == ["exchange-bridge", "live-grpc", "udp-listener"]
+    sources = select_deployments(bridges, eventing, ())
+    assert [each.name for each in sources] == ["exchange-bridge", "udp-listener"]
     sink = sink_environment(deployments[0], eventing.sink_bindings)
     assert sink["K_SINK"].endswith("/kandle/ingest")
     assert sink["K_CE_OVERRIDES"] == ""

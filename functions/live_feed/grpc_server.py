@@ -1,0 +1,141 @@
+"""The live feed over gRPC, a process of its own: `python -m functions.live_feed.grpc_server`.
+
+functions-framework speaks HTTP/1.1 alone, and gRPC needs HTTP/2 without TLS from its proxy on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import grpc
+import prometheus_client
+import uvloop
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from functions.live_feed.grpc_feed import SERVICE, Feed
+from functions.live_feed.hub import Hub
+from functions.live_feed.session import SessionLimits
+from functions.live_feed.settings import HubSettings
+from shared.adapter.wiring import configure_logging
+from shared.errors import TransientError
+from shared.settings import Environment, SettingsError
+
+log = logging.getLogger(__name__)
+
+MAX_REQUEST_BYTES: Final = 64 * 1024
+_OPTIONS: Final = (
+    ("grpc.max_receive_message_length", MAX_REQUEST_BYTES),
+    ("grpc.keepalive_time_ms", 30_000),  # a client that is gone is let go
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+    ("grpc.so_reuseport", 0),  # a taken port is an error, not a second server
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the server reads from its environment."""
+
+    hub: HubSettings
+    host: str
+    port: int
+    metrics_host: str
+    metrics_port: int
+    drain_s: int
+
+    @classmethod
+    def from_env(cls, mapping: Mapping[str, str]) -> Settings:
+        """Read and check. Raises SettingsError."""
+        env = Environment(mapping)
+        host = env.text("GRPC_HOST", "127.0.0.1")
+        settings = cls(
+            hub=HubSettings.read(env),
+            host=host,
+            port=env.integer("GRPC_PORT", 50_051, 1, 65_535),
+            metrics_host=env.text("METRICS_HOST", host),
+            metrics_port=env.integer("METRICS_PORT", 9090, 1, 65_535),
+            drain_s=env.integer("DRAIN_S", 8, 0, 3_600),
+        )
+        env.check()
+        return settings
+
+
+async def serve(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT; then every call is ended with a word, and the server."""
+    hub = settings.hub.hub()
+    feed = Feed(
+        hub, SessionLimits(), bound=settings.hub.queue, max_clients=settings.hub.max_clients
+    )
+    server = grpc.aio.server(options=_OPTIONS)
+    server.add_generic_rpc_handlers((feed.handler,))
+    state = health.aio.HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(state, server)
+    names = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
+    reflection.enable_server_reflection(names, server)
+    server.add_insecure_port(f"{settings.host}:{settings.port}")
+    await _tell(state, ready=False)
+    told = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, told.set)
+    await server.start()
+    metrics_server, thread = prometheus_client.start_http_server(
+        settings.metrics_port, settings.metrics_host
+    )
+    readying = asyncio.create_task(_say_when_ready(hub, state))
+    log.info("gRPC on %s:%d", settings.host, settings.port)
+    try:
+        await told.wait()
+        readying.cancel()
+        await state.enter_graceful_shutdown()
+        feed.leave()
+        await server.stop(settings.drain_s)
+    finally:
+        readying.cancel()
+        await asyncio.gather(readying, return_exceptions=True)
+        await hub.close()
+        metrics_server.shutdown()
+        metrics_server.server_close()
+        thread.join()
+
+
+async def _say_when_ready(hub: Hub, state: health.aio.HealthServicer) -> None:
+    while True:
+        try:
+            await hub.ready()
+        except TransientError as error:
+            log.warning("not ready: %s", error)
+        else:
+            await _tell(state, ready=True)
+            return
+
+
+async def _tell(state: health.aio.HealthServicer, *, ready: bool) -> None:
+    statuses = health_pb2.HealthCheckResponse
+    for name in (SERVICE, health.OVERALL_HEALTH):
+        await state.set(name, statuses.SERVING if ready else statuses.NOT_SERVING)
+
+
+def main() -> None:
+    """Command line."""
+    configure_logging(os.environ)
+    try:
+        settings = Settings.from_env(os.environ)
+    except SettingsError as error:
+        sys.exit(str(error))
+    try:
+        uvloop.run(serve(settings))
+    except (OSError, RuntimeError) as error:
+        sys.exit(f"cannot serve gRPC on {settings.host}:{settings.port}: {error}")
+
+
+if __name__ == "__main__":
+    main()

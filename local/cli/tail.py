@@ -1,0 +1,166 @@
+"""`kandle tail`: what happens now, a line a message, over the live feed's WebSocket."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from local.cli.addresses import address, http_url
+from local.cli.candles import shown_vwap, state, utc
+from local.cli.errors import CliError
+from local.cli.options import DataDir
+from local.cli.stopping import asked_to_stop
+from local.instance import DEFAULT_DATA_DIR
+
+if TYPE_CHECKING:
+    import threading
+
+_HELP = """Follow the live feed: ticks:SYMBOL, candles:TIMEFRAME:SYMBOL, patterns:SYMBOL.
+
+A * stands for all. It begins with the present state, goes on with every change, and after a cut
+where it was cut. Ctrl-C ends it.
+
+Examples:
+
+  kandle tail candles:1m:BTC-USD
+
+  kandle tail 'ticks:*' 'patterns:*'
+
+  kandle tail 'candles:*:BTC-USD' --json | jq .data.c
+"""
+_LOOK_S: Final = 0.25
+_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.25, 8.0
+_CHECK_S: Final = 5.0
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("tail", help=_HELP)(tail)
+
+
+def tail(
+    channels: Annotated[
+        list[str], typer.Argument(metavar="CHANNEL...", show_default=False, help="What to follow.")
+    ],
+    live_url: Annotated[
+        str | None,
+        typer.Option(
+            envvar="LIVE_URL",
+            metavar="URL",
+            help="The live feed. Default: the running instance's.",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print each message as the live feed gives it.")
+    ] = False,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
+    """Print what comes until it is stopped."""
+    url = http_url(address(live_url, "LIVE_URL", "--live-url", data_dir), "--live-url")
+    with asked_to_stop() as stop:
+        for message in Follower(f"ws{url.removeprefix('http')}/ws", channels).messages(stop):
+            typer.echo(json.dumps(message) if as_json else line(message))
+
+
+@dataclass
+class Follower:
+    """The place in the stream, kept over cuts. `notice` tells people of them."""
+
+    url: str
+    channels: list[str]
+    notice: Callable[[str], None] = lambda text: typer.echo(text, err=True)
+    _seq: int | None = None
+    _stream: str = ""
+
+    def messages(self, stop: threading.Event) -> Iterator[dict[str, Any]]:
+        """Yield `{channel, seq, data}` until asked to stop, connected again after every cut.
+
+        Raises CliError: the first connection fails, or the feed refuses a channel.
+        """
+        from websockets.exceptions import ConnectionClosed, InvalidHandshake
+
+        wait_s, connected = _FIRST_WAIT_S, False
+        while not stop.is_set():
+            try:
+                for message in self._connected(stop):
+                    connected, wait_s = True, _FIRST_WAIT_S
+                    if message:
+                        yield message
+            except (OSError, InvalidHandshake, ConnectionClosed) as error:
+                if not connected:
+                    raise CliError(f"cannot follow {self.url}: {error}; is it up?") from None
+                self.notice(f"cut ({error}), connecting again")
+                stop.wait(wait_s)
+                wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
+
+    def _connected(self, stop: threading.Event) -> Iterator[dict[str, Any]]:
+        """Yield what one connection brings, an empty message when it stands."""
+        from websockets.sync.client import connect
+
+        with connect(
+            self.url, proxy=None, open_timeout=_CHECK_S, close_timeout=1, max_size=None
+        ) as socket:
+            place = {} if self._seq is None else {"from_seq": self._seq, "stream": self._stream}
+            socket.send(json.dumps({"op": "subscribe", "channels": self.channels, **place}))
+            while not stop.is_set():
+                try:
+                    frame = json.loads(socket.recv(timeout=_LOOK_S))
+                except TimeoutError:
+                    continue
+                yield from self._read(frame)
+
+    def _read(self, frame: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        match frame["type"]:
+            case "subscribed":
+                if self._seq is not None and not frame["replayed"]:
+                    self.notice("what was missed is no longer kept: here is the present")
+                self._stream = frame["stream"]
+                yield {}
+            case "snapshot":
+                yield from frame["items"]
+                if not frame["more"]:
+                    self._seq = frame["seq"]
+            case "update":
+                yield {name: frame[name] for name in ("channel", "seq", "data")}
+                self._seq = frame["seq"]
+            case "error":
+                raise CliError(f"{frame['msg']} ({frame['code']})")
+
+
+def line(message: Mapping[str, Any]) -> str:
+    """Write a message for people."""
+    data = message["data"]
+    return _LINES[message["channel"].partition(":")[0]](data)
+
+
+def _tick(data: dict[str, Any]) -> str:
+    side = data["side"] or ""
+    return f"{utc(data['t'])}  {data['symbol']}  {data['price']} x {data['size']}  {side}".rstrip()
+
+
+def _candle(data: dict[str, Any]) -> str:
+    prices = "  ".join(f"{name} {data[name.lower()]}" for name in ("O", "H", "L", "C", "V"))
+    average = f"  VWAP {shown_vwap(data)}" if data.get("vw") is not None else ""
+    mark = state(data)
+    return (
+        f"{utc(data['t'])}  {data['symbol']} {data['timeframe']}  {prices}{average}"
+        f"  trades {data['n']:,}{'  ' + mark if mark else ''}"
+    )
+
+
+def _pattern(data: dict[str, Any]) -> str:
+    direction = {1: "up", -1: "down"}.get(data["direction"], "neither way")
+    retracted = "  RETRACTED" if data["status"] == "retracted" else ""
+    return (
+        f"{utc(data['timestamp'])}  {data['symbol']} {data['timeframe']}  {data['pattern_type']}"
+        f" {direction} at {data['trigger_price']}  confidence {data['confidence']:.2f}"
+        f" ({data['level']}){retracted}"
+    )
+
+
+_LINES: Final = {"ticks": _tick, "candles": _candle, "patterns": _pattern}

@@ -1,0 +1,80 @@
+"""`kandle tail` against a running Kandle."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from tests.e2e.client import fresh_symbol, kill
+from tests.e2e.test_live import post, post_until_taken
+from tests.platform import kandle
+
+
+@contextmanager
+def tailing(pipeline: dict[str, str], *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-m", "local.cli.main", "tail", *arguments]
+    where = ("--data-dir", pipeline["DATA_DIR"])
+    with subprocess.Popen(
+        [*command, *where], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def lines(process: subprocess.Popen[str], holds: Callable[[str], bool]) -> list[str]:
+    """What it prints, up to the first line that holds; the test's time limit ends a wait."""
+    assert process.stdout is not None
+    found: list[str] = []
+    for each in process.stdout:
+        found.append(each.rstrip("\n"))
+        if holds(found[-1]):
+            return found
+    raise AssertionError(found)
+
+
+def test_a_line_a_message_until_ctrl_c(pipeline: dict[str, str]) -> None:
+    """Ticks and candles for people, the present first; it ends without a word."""
+    symbol, start_ms = fresh_symbol("TAIL"), 1_700_000_040_000
+    post(pipeline, f"{symbol},10.50,2,{start_ms},buy,1")
+    with tailing(pipeline, f"ticks:{symbol}", f"candles:1m:{symbol}") as process:
+        lines(process, lambda line: line == f"2023-11-14 22:14:00  {symbol}  10.5 x 2  buy")
+        post(pipeline, f"{symbol},11,1,{start_ms + 1000},sell,2")
+        lines(process, lambda line: "C 11" in line and f"{symbol} 1m" in line and "open" in line)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=30)
+        assert (process.returncode, errors) == (0, "")
+
+
+def test_it_goes_on_where_it_was_cut(pipeline: dict[str, str]) -> None:
+    """live-feed is killed: it says so, connects again, and every tick comes once."""
+    symbol = fresh_symbol("TAILCUT")
+    with tailing(pipeline, f"ticks:{symbol}", "--json") as process:
+        post(pipeline, f"{symbol},1,1,,,1")
+        found = lines(process, lambda line: True)
+        kill(pipeline, "live-feed")
+        for n in range(2, 12):
+            post_until_taken(pipeline, f"{symbol},{n},1,,,{n}")
+        found += lines(process, lambda line: json.loads(line)["data"]["price"] == "11")
+        messages: list[dict[str, Any]] = [json.loads(line) for line in found]
+        assert sorted(int(each["data"]["price"]) for each in messages) == list(range(1, 12))
+        places = [each["seq"] for each in messages]
+        assert places == sorted(places)
+        process.send_signal(signal.SIGTERM)
+        assert "cut (" in process.communicate(timeout=30)[1]
+
+
+def test_what_cannot_be_followed_is_told(pipeline: dict[str, str]) -> None:
+    """A channel that is none; an address where nothing answers."""
+    refused = kandle("tail", "prices:A", "--data-dir", pipeline["DATA_DIR"], check=False)
+    assert refused.returncode == 1
+    assert "'prices:A' is no channel" in refused.stderr
+    away = kandle("tail", "ticks:A", "--live-url", "http://127.0.0.1:9", check=False)
+    assert away.returncode == 1
+    assert "is it up?" in away.stderr
