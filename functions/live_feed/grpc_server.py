@@ -20,11 +20,13 @@ import uvloop
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from functions.live_feed.grpc_access import Tokens
 from functions.live_feed.grpc_feed import SERVICE, Feed
 from functions.live_feed.hub import Hub
 from functions.live_feed.session import SessionLimits
 from functions.live_feed.settings import HubSettings
-from shared.adapter.wiring import configure_logging
+from shared.adapter.access import AccessRules
+from shared.adapter.logs import configure_logging
 from shared.errors import TransientError
 from shared.settings import Environment, SettingsError
 
@@ -45,6 +47,7 @@ class Settings:
     """What the server reads from its environment."""
 
     hub: HubSettings
+    access: AccessRules
     host: str
     port: int
     metrics_host: str
@@ -58,6 +61,7 @@ class Settings:
         host = env.text("GRPC_HOST", "127.0.0.1")
         settings = cls(
             hub=HubSettings.read(env),
+            access=AccessRules.from_env(mapping),
             host=host,
             port=env.integer("GRPC_PORT", 50_051, 1, 65_535),
             metrics_host=env.text("METRICS_HOST", host),
@@ -74,7 +78,7 @@ async def serve(settings: Settings) -> None:
     feed = Feed(
         hub, SessionLimits(), bound=settings.hub.queue, max_clients=settings.hub.max_clients
     )
-    server = grpc.aio.server(options=_OPTIONS)
+    server = grpc.aio.server(interceptors=(Tokens(settings.access),), options=_OPTIONS)
     server.add_generic_rpc_handlers((feed.handler,))
     state = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(state, server)

@@ -119,6 +119,9 @@ async def mirrored(url: str, seq: int) -> None:
     """Return once the mirror of the newest messages has all up to that place."""
     client = await nats.connect(url)
     async with asyncio.timeout(60):
-        while (await client.jetstream().stream_info(live.LATEST_STREAM)).state.last_seq < seq:
+        while True:
+            info = await client.jetstream().stream_info(live.LATEST_STREAM)
+            if info.state.last_seq >= seq:
+                break
             await asyncio.sleep(0.05)
     await client.close()
