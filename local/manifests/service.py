@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 PORT: Final = 8080
@@ -28,6 +28,7 @@ def service(manifest: Mapping[str, Any], image: str) -> dict[str, Any]:
     limits = dict(resources["limits"])
     concurrency = limits.pop("concurrency")
     labels = {each["key"]: each["value"] for each in deploy.get("labels", ())}
+    mounts, volumes = _volumes(manifest["run"].get("volumes", ()))
     named = {"app.kubernetes.io/name": name, **_PART_OF}
     return {
         "apiVersion": "serving.knative.dev/v1",
@@ -44,6 +45,7 @@ def service(manifest: Mapping[str, Any], image: str) -> dict[str, Any]:
                         f"{_AUTOSCALING}/min-scale": str(scale["min"]),
                         f"{_AUTOSCALING}/max-scale": str(scale["max"]),
                         f"{_AUTOSCALING}/metric": scale["metric"],
+                        f"{_AUTOSCALING}/target-utilization-percentage": str(scale["utilization"]),
                     },
                     "labels": named,
                 },
@@ -62,12 +64,31 @@ def service(manifest: Mapping[str, Any], image: str) -> dict[str, Any]:
                             "readinessProbe": _probe(deploy["healthEndpoints"]["readiness"]),
                             "resources": {**resources, "limits": limits},
                             "securityContext": _RESTRICTED,
+                            **mounts,
                         }
                     ],
+                    **volumes,
                 },
             }
         },
     }
+
+
+def _volumes(
+    entries: Sequence[Mapping[str, Any]],
+) -> tuple[dict[str, list[Any]], dict[str, list[Any]]]:
+    """Return the mounts of the container and the volumes of the pod, if there are any."""
+    if not entries:
+        return {}, {}
+    names = [each["path"].strip("/").replace("/", "-") for each in entries]
+    mounts = [
+        {"name": name, "mountPath": each["path"]} for name, each in zip(names, entries, strict=True)
+    ]
+    volumes = [
+        {"name": name, "emptyDir": each["emptyDir"]}
+        for name, each in zip(names, entries, strict=True)
+    ]
+    return {"volumeMounts": mounts}, {"volumes": volumes}
 
 
 def _variable(entry: Mapping[str, str]) -> dict[str, Any]:

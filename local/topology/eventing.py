@@ -60,8 +60,8 @@ class _Object:
 
 CLUSTER_NAMESPACE = "knative-eventing"
 """Where a cluster keeps its own ConfigMaps, which stand in no directory of manifests."""
-_CLUSTER_ONLY = ("EventType", "EventPolicy")
-"""Kinds that say nothing of where events go: the registry of types, and who may send what."""
+_CLUSTER_ONLY = ("EventType", "EventPolicy", "Namespace", "ServiceAccount")
+"""Kinds that say nothing of where events go."""
 _OUR_GROUPS = ("eventing.knative.dev", "sources.knative.dev", "messaging.knative.dev")
 
 _KINDS = {

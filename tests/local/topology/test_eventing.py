@@ -116,15 +116,16 @@ def test_sources_and_bindings(tmp_path: Path) -> None:
 
 
 def test_other_kinds_are_listed_and_several_files_are_read(tmp_path: Path) -> None:
-    """Kustomization is passed over; what means nothing to a broker is listed as ignored."""
+    """A Namespace is passed over; what means nothing to a broker is listed as ignored."""
     kustomization = {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization"}
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NS}}
+    quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": NS}}
     (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
     (tmp_path / "channel.yml").write_text(yaml.safe_dump(channel(NS)))
     (tmp_path / "notes.txt").write_text("not: [yaml")
-    eventing = load(tmp_path, namespace, broker(NS, "main"))
+    eventing = load(tmp_path, namespace, quota, broker(NS, "main"))
     assert [each.key for each in eventing.brokers] == ["shop/main"]
-    assert [each.split(": ")[1] for each in eventing.ignored] == [f"Namespace/{NS}"]
+    assert [each.split(": ")[1] for each in eventing.ignored] == [f"ResourceQuota/{NS}"]
 
 
 def test_what_loses_events_is_a_warning(tmp_path: Path) -> None:

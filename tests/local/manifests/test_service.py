@@ -1,0 +1,39 @@
+"""A func.yaml as a Knative Service: what each of its fields becomes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from local.manifests.__main__ import files
+from local.manifests.service import service
+
+ROOT = Path(__file__).parents[3]
+
+
+def test_references_become_references_and_values_values() -> None:
+    """No secret is copied; a volume is mounted where func.yaml says."""
+    manifest = yaml.safe_load((ROOT / "functions" / "persist" / "func.yaml").read_text())
+    spec = service(manifest, "registry/kandle:1")["spec"]["template"]["spec"]
+    (container,) = spec["containers"]
+    env = {each["name"]: each for each in container["env"]}
+    assert env["DATABASE_URL"]["valueFrom"] == {
+        "secretKeyRef": {"name": "kandle-stores", "key": "DATABASE_URL"}
+    }
+    assert env["NAMESPACE"] == {"name": "NAMESPACE", "value": "kandle"}
+    assert container["image"] == "registry/kandle:1"
+    assert container["volumeMounts"] == [{"name": "tmp", "mountPath": "/tmp"}]
+    assert [each["name"] for each in spec["volumes"]] == ["tmp"]
+    assert "concurrency" not in container["resources"]["limits"]
+    assert (
+        spec["containerConcurrency"]
+        == manifest["deploy"]["options"]["resources"]["limits"]["concurrency"]
+    )
+
+
+@pytest.mark.parametrize("path", files(ROOT), ids=lambda path: path.parent.name)
+def test_the_committed_services_are_what_func_yaml_says(path: Path) -> None:
+    """`make services` writes them; nobody edits them."""
+    assert path.read_text() == files(ROOT)[path]
