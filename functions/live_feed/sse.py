@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from typing import Final
 
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from functions.live_feed.frames import Form
 from functions.live_feed.hub import Hub
+from functions.live_feed.places import Places
 from functions.live_feed.session import MAX_SEQ, Session, SessionLimits
 from functions.live_feed.subscriber import SLOW, SlowConsumerError, Subscriber
 from shared import live, metrics
@@ -23,7 +26,7 @@ _HEADERS: Final = {"cache-control": "no-store", "x-accel-buffering": "no"}
 
 
 def sse_endpoint(
-    hub: Hub, limits: SessionLimits, *, bound: int
+    hub: Hub, limits: SessionLimits, places: Places, *, bound: int
 ) -> Callable[[Request], Awaitable[Response]]:
     """Return the endpoint. An event's `id` is `<stream>/<seq>`; a client comes back with it."""
 
@@ -42,33 +45,48 @@ def sse_endpoint(
             await hub.ready()
         except TransientError as error:
             return problem(503, "the live stream is away", str(error), 1)
+        if places.are_taken:
+            return problem(503, "too many clients", places.refusal, 1)
         session = Session(hub, Subscriber(Form.JSON, bound), limits)
-        await session.subscribe(channels, from_seq, stream)
-        return StreamingResponse(_events(session), headers=_HEADERS, media_type="text/event-stream")
+        return _Stream(session, partial(session.subscribe, channels, from_seq, stream), places)
 
     return endpoint
 
 
-async def _events(session: Session) -> AsyncIterator[bytes]:
-    metrics.LIVE_CLIENTS.labels("sse").inc()
-    try:
-        while True:
+class _Stream(StreamingResponse):
+    """Has a place and a subscription for as long as it lasts, also when no byte is sent."""
+
+    def __init__(
+        self, session: Session, subscribe: Callable[[], Awaitable[None]], places: Places
+    ) -> None:
+        super().__init__(_events(session), headers=_HEADERS, media_type="text/event-stream")
+        self._session = session
+        self._subscribe = subscribe
+        self._places = places
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send until the client leaves or has to."""
+        with self._places.taken("sse"):
             try:
-                frames = await asyncio.wait_for(session.client.next(), _SILENCE_S)
-            except TimeoutError:
-                yield b": still here\n\n"
-                continue
-            except SlowConsumerError:
-                metrics.LIVE_DISCONNECTED.labels(SLOW).inc()
-                yield _event(
-                    orjson.dumps({"type": "error", "code": SLOW, "msg": "read faster"}), ""
-                )
-                return
-            stream = session.hub.stream_name
-            yield b"".join(_event(frame, stream) for frame in frames)
-    finally:
-        session.close()
-        metrics.LIVE_CLIENTS.labels("sse").dec()
+                await self._subscribe()
+                await super().__call__(scope, receive, send)
+            finally:
+                self._session.close()
+
+
+async def _events(session: Session) -> AsyncIterator[bytes]:
+    while True:
+        try:
+            frames = await asyncio.wait_for(session.client.next(), _SILENCE_S)
+        except TimeoutError:
+            yield b": still here\n\n"
+            continue
+        except SlowConsumerError:
+            metrics.LIVE_DISCONNECTED.labels(SLOW).inc()
+            yield _event(orjson.dumps({"type": "error", "code": SLOW, "msg": "read faster"}), "")
+            return
+        stream = session.hub.stream_name
+        yield b"".join(_event(frame, stream) for frame in frames)
 
 
 def _event(frame: bytes, stream: str) -> bytes:

@@ -12,6 +12,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from functions.live_feed.frames import Form
 from functions.live_feed.hub import Hub
+from functions.live_feed.places import Places
 from functions.live_feed.session import Session, SessionLimits
 from functions.live_feed.subscriber import SLOW, SlowConsumerError, Subscriber
 from shared import metrics
@@ -27,22 +28,18 @@ MAX_REQUEST_BYTES: Final = 64 * 1024
 
 
 def websocket_endpoint(
-    hub: Hub, limits: SessionLimits, *, bound: int, max_clients: int
+    hub: Hub, limits: SessionLimits, places: Places, *, bound: int
 ) -> Callable[[WebSocket], Awaitable[None]]:
     """Return the endpoint; `bound`: most frames that wait for a client."""
-    clients = 0
 
     async def endpoint(socket: WebSocket) -> None:
-        nonlocal clients
         offered = socket.scope.get("subprotocols", [])
         form = next((f for f in Form if f.value in offered), None)
-        if clients >= max_clients:
+        if places.are_taken:
             await socket.accept(subprotocol=form)
-            await socket.close(CODE_LATER, f"this replica serves {max_clients} clients at most")
+            await socket.close(CODE_LATER, places.refusal)
             return
-        clients += 1
-        metrics.LIVE_CLIENTS.labels("websocket").inc()
-        try:
+        with places.taken("websocket"):
             await socket.accept(subprotocol=form)
             try:
                 await hub.ready()
@@ -50,9 +47,6 @@ def websocket_endpoint(
                 await socket.close(CODE_LATER, str(error))
                 return
             await _serve(socket, Session(hub, Subscriber(form or Form.JSON, bound), limits))
-        finally:
-            clients -= 1
-            metrics.LIVE_CLIENTS.labels("websocket").dec()
 
     return endpoint
 

@@ -12,6 +12,7 @@ from starlette.routing import Mount, Route
 from functions.live_feed.handler import STAGE, Show
 from functions.live_feed.history import history_proxy
 from functions.live_feed.page import page_routes
+from functions.live_feed.places import Places
 from functions.live_feed.session import SessionLimits
 from functions.live_feed.settings import HubSettings
 from functions.live_feed.sse import sse_endpoint
@@ -46,9 +47,8 @@ class Settings:
 settings = Settings.from_env(os.environ)
 hub = settings.hub.hub()
 limits = SessionLimits()
-websocket = websocket_endpoint(
-    hub, limits, bound=settings.hub.queue, max_clients=settings.hub.max_clients
-)
+places = Places(settings.hub.max_clients)
+websocket = websocket_endpoint(hub, limits, places, bound=settings.hub.queue)
 events = event_app(
     STAGE,
     Show(settings.hub.stream(), settings.ticks_an_event),
@@ -58,7 +58,7 @@ events = event_app(
 )
 http = Starlette(
     routes=[
-        Route("/sse", sse_endpoint(hub, limits, bound=settings.hub.queue)),
+        Route("/sse", sse_endpoint(hub, limits, places, bound=settings.hub.queue)),
         *history_proxy(settings.api_url),
         *page_routes(settings.nats_browser_url),
         Mount("", app=events),

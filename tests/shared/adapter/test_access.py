@@ -216,7 +216,7 @@ def opened(
 
 def test_a_websocket_needs_a_token_too() -> None:
     """As a header, or, of a browser, as a subprotocol, which the app does not see."""
-    chosen = "kandle.json.v1"
+    chosen = "kandle.v1.json"
     with served(API_TOKENS=TOKEN) as reader:
         with pytest.raises(InvalidStatus, match="403"):
             opened(reader)
