@@ -85,8 +85,10 @@ class AskedRange:
     def of(self, connection: Connection, instrument: str) -> tuple[int, int]:
         """Return the range for an instrument. Raises CliError: it has no tick."""
         row = connection.execute(
-            "SELECT first_time_us, (SELECT max(last_time_us) FROM tick_segments s"
-            " WHERE s.instrument = f.instrument) FROM first_ticks f WHERE instrument = %s",
+            "SELECT first_time_us, greatest((SELECT max(last_time_us) FROM tick_segments s"
+            " WHERE s.instrument = f.instrument), (SELECT max(max_time_us) FROM lake_files l"
+            " WHERE l.instrument = f.instrument AND bucket = 'ticks' AND superseded_at IS NULL))"
+            " FROM first_ticks f WHERE instrument = %s",
             (instrument,),
         ).fetchone()
         if row is None:

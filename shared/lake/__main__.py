@@ -39,17 +39,20 @@ def main(*, sweep: bool) -> int:
     from shared.lake.terms import Terms
     from shared.settings import Environment
     from shared.stores.postgres import Postgres
+    from shared.stores.redis import connect
     from shared.stores.s3 import ObjectStore, S3Access
 
     configure_logging(os.environ)
     env = Environment(os.environ)
     dsn = env.text("DB_WRITE_DSN", "") or env.text("DATABASE_URL")
     terms = Terms.from_env(env)
+    redis_url, shards = env.text("REDIS_URL", ""), env.integer("SHARDS", 1, 1, 1024)
     env.check()
     access = S3Access.from_mapping(os.environ)
     postgres = Postgres(dsn, size=2)
     try:
-        keeper = Keeper(postgres, ObjectStore(access), Cold(access), terms)
+        live = connect(redis_url) if redis_url else None
+        keeper = Keeper(postgres, ObjectStore(access), Cold(access), terms, live, shards)
         now_us, until = time.time_ns() // 1000, time.monotonic() + _BUDGET_S
         return 0 if keeper.round(now_us, until, sweep=sweep) else STORE_AWAY
     finally:

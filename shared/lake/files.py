@@ -42,7 +42,7 @@ def write(
             if not len(table):
                 continue
             if writer is None:
-                writer = _writer(file, table.schema, place)
+                writer = _writer(file, table.schema)
                 low = _time(table, 0)
             high = _time(table, len(table) - 1)
             rows += len(table)
@@ -65,17 +65,11 @@ def write(
     return Written(place, path, whole, rows, size, digest.hexdigest(), low, high)
 
 
-def _writer(file: IO[bytes], schema: pa.Schema, place: Place) -> pq.ParquetWriter:
-    told = {
-        "kandle.instrument": place.instrument,
-        "kandle.timeframe": place.timeframe,
-        "kandle.from_us": str(place.from_us),
-        "kandle.to_us": str(place.to_us),
-    }
+def _writer(file: IO[bytes], schema: pa.Schema) -> pq.ParquetWriter:
     words = {"side", "source", "price", "size", "price_scale", "size_scale"}
     return pq.ParquetWriter(
         file,
-        schema.with_metadata(told),
+        schema,
         compression="zstd",
         use_dictionary=[name for name in schema.names if name in words],
         column_encoding={
@@ -118,6 +112,26 @@ class LakeReader:
                 bounds = _bounds(file.metadata.row_group(group))
                 if bounds is None or (bounds[0] < high_us and bounds[1] >= low_us):
                     yield file.read_row_group(group, columns=columns, use_threads=False)
+
+    def described(self, bucket: str, path: str, size: int, sha256: str) -> Written:
+        """Return what its name and its footer say of an object. Raises ValueError."""
+        with pq.ParquetFile(self._opened(bucket, path, size)) as file:
+            about = file.metadata
+            groups = [_bounds(about.row_group(group)) for group in range(about.num_row_groups)]
+        times = [each for each in groups if each is not None]
+        if not times:
+            raise ValueError(f"{bucket}/{path} does not say of which times it is")
+        folder, _, name = path.rpartition("/")
+        return Written(
+            Place.of_folder(bucket, folder),
+            path,
+            name.startswith("whole-"),
+            about.num_rows,
+            size,
+            sha256,
+            min(low for low, _ in times),
+            max(high for _, high in times),
+        )
 
     def _opened(self, bucket: str, path: str, size: int) -> IO[bytes]:
         if size > _READ_WHOLE:

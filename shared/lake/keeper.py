@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from shared import metrics
 from shared.errors import TransientError
@@ -13,11 +14,16 @@ from shared.lake.candle_days import copy_candles
 from shared.lake.cold import Cold
 from shared.lake.compaction import compact, due_hours
 from shared.lake.garbage import remove_superseded, remove_unrecorded
+from shared.lake.lifetimes import end_lake_files, end_states
 from shared.lake.retention import drop, drop_candles, old_days, verify
 from shared.lake.snapshot import copy_ticks
+from shared.lake.states import state_is_due, take_state
 from shared.lake.terms import Terms
 from shared.stores.postgres import Postgres
 from shared.stores.s3 import ObjectStore
+
+if TYPE_CHECKING:
+    import redis
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +36,8 @@ class Keeper:
     store: ObjectStore
     cold: Cold
     terms: Terms
+    live: redis.Redis | None = None
+    shards: int = 1
 
     def round(self, now_us: int, until: float, *, sweep: bool = False) -> bool:
         """Do a bit of everything that is due; `until` is of the monotonic clock.
@@ -42,7 +50,9 @@ class Keeper:
             "compact": lambda: self.compact(now_us, until),
             "candles": lambda: self.copy_candles(now_us, until),
             "retain": lambda: self.retain(now_us, until),
+            "end": lambda: self._end(now_us),
             "remove": self._remove,
+            "state": lambda: self.take_state(now_us),
         }
         if sweep:
             work["sweep"] = self._sweep
@@ -94,9 +104,20 @@ class Keeper:
         gone = drop_candles(self.postgres, self.store, self.cold, self.terms, now_us)
         metrics.LAKE_DROPPED.labels("candles").inc(gone)
 
+    def take_state(self, now_us: int) -> None:
+        """Copy the live state, when the copy before is old."""
+        if self.live is None:
+            return
+        if state_is_due(self.postgres, self.store, self.terms, now_us):
+            take_state(self.postgres, self.live, self.store, self.shards, now_us)
+
+    def _end(self, now_us: int) -> None:
+        end_lake_files(self.postgres, self.terms, now_us)
+
     def _remove(self) -> None:
         remove_superseded(self.postgres, self.store)
 
     def _sweep(self) -> None:
         for name in remove_unrecorded(self.postgres, self.store):
             log.info("removed %s: it was never recorded", name)
+        end_states(self.postgres, self.store, self.terms, time.time_ns() // 1000)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 TICKS: Final = "ticks"
 CANDLES: Final = "candles"
@@ -35,6 +35,23 @@ class Place:
         """Return the day that holds the start of a candle."""
         start = time_us - time_us % DAY_US
         return cls(CANDLES, instrument, timeframe, start, start + DAY_US)
+
+    @classmethod
+    def of_folder(cls, bucket: str, folder: str) -> Place:
+        """Return what a folder is of. Raises ValueError: it is none of a lake's."""
+        try:
+            names = dict(part.split("=", 1) for part in folder.split("/"))
+            instrument = unquote(names["symbol"])
+            day_us = begin_us(date.fromisoformat(names["date"]))
+            if bucket == TICKS:
+                found = cls.of_ticks(instrument, day_us + int(names["hour"]) * HOUR_US)
+            else:
+                found = cls.of_candles(instrument, names["timeframe"], day_us)
+        except (KeyError, ValueError) as error:
+            raise ValueError(f"{bucket}/{folder} is no folder of a lake") from error
+        if found.folder != folder:
+            raise ValueError(f"{bucket}/{folder} is no folder of a lake")
+        return found
 
     @property
     def folder(self) -> str:

@@ -1,4 +1,4 @@
-"""By which terms the lake is kept: when stored ticks are copied, how long Postgres keeps them."""
+"""By which terms the lake is kept: when what is stored is copied, and how long it is kept where."""
 
 from __future__ import annotations
 
@@ -9,12 +9,18 @@ from shared.settings import Environment
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """How long Postgres keeps what the lake has (0: for ever), and when ticks are copied."""
+    """How long Postgres and the lake keep what they have (0: for ever), and when it is copied.
+
+    `state_s` 0: the live state is copied only when somebody asks.
+    """
 
     tick_hours: int = 24
     candle_days: int = 30
     snapshot_s: int = 60
     snapshot_bytes: int = 5_000_000
+    state_s: int = 300
+    state_days: int = 7
+    lake_days: int = 0
 
     @classmethod
     def from_env(cls, env: Environment) -> Terms:
@@ -24,6 +30,9 @@ class Terms:
             candle_days=env.integer("KEEP_CANDLES_D", 30, 0, 1_000_000),
             snapshot_s=env.integer("SNAPSHOT_S", 60, 1, 86_400),
             snapshot_bytes=env.integer("SNAPSHOT_BYTES", 5_000_000, 1, 1_000_000_000),
+            state_s=env.integer("STATE_SNAPSHOT_S", 300, 0, 86_400),
+            state_days=env.integer("KEEP_STATE_D", 7, 0, 1_000_000),
+            lake_days=env.integer("KEEP_LAKE_D", 0, 0, 1_000_000),
         )
 
     @property

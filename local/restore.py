@@ -1,0 +1,227 @@
+"""The live state brought back: made anew from what is stored, and held against its snapshot."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+import httpx
+import redis
+from psycopg import Connection
+
+from local.audit import kept
+from shared import events
+from shared.adapter.event import OutgoingEvent
+from shared.candle import Candle
+from shared.errors import TransientError
+from shared.lake.cold import Cold
+from shared.lake.manifest import lake_of
+from shared.lake.recovery import PREFIX, Found, find, is_empty, outrank, register, ticks_of
+from shared.lake.states import (
+    LiveInstrument,
+    State,
+    StateObject,
+    list_states,
+    live_instruments,
+    read_state,
+)
+from shared.state import Keys, shard_of
+from shared.stores.postgres import Postgres
+from shared.stores.redis import connect, translated
+from shared.stores.s3 import ObjectStore, S3Access
+from shared.ticks import Ticks
+from shared.timeframes import Timeframe
+
+SOURCE: Final = "/kandle/restore"
+_POLL_S: Final = 0.2
+_ATTEMPTS: Final = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Restore:
+    """The work over its stores. `say` is told what was done. Methods raise TransientError."""
+
+    postgres: Postgres
+    client: redis.Redis
+    store: ObjectStore
+    cold: Cold
+    ladder: tuple[Timeframe, ...]
+    shards: int
+    wait_s: float
+    say: Callable[[str], object]
+
+    @classmethod
+    @contextmanager
+    def over(
+        cls,
+        dsn: str,
+        redis_url: str,
+        access: S3Access,
+        ladder: tuple[Timeframe, ...],
+        shards: int,
+        wait_s: float,
+        say: Callable[[str], object],
+    ) -> Iterator[Restore]:
+        """Yield the work over the stores at these addresses."""
+        postgres, client = Postgres(dsn, size=2), connect(redis_url)
+        store, cold = ObjectStore(access), Cold(access)
+        try:
+            yield cls(postgres, client, store, cold, ladder, shards, wait_s, say)
+        finally:
+            client.close()
+            postgres.close()
+
+    def snapshot(self, at_us: int) -> StateObject | None:
+        """Return the last snapshot before a time; where the database is empty, of another lake."""
+        with self.postgres.connection() as connection:
+            mine = lake_of(connection)
+        found = [each for each in list_states(self.store) if each.taken_us <= at_us]
+        is_other = is_empty(self.postgres)
+        found = [each for each in found if (each.lake != mine) == is_other]
+        return max(found, key=lambda each: each.taken_us, default=None)
+
+    def run(self, chosen: StateObject, at_us: int, broker: Callable[[], str]) -> list[str]:
+        """Bring back; return what of the snapshot is not there. `broker` says where ticks go."""
+        state = read_state(self.store, chosen)
+        if is_empty(self.postgres):
+            self.say(f"this database is empty: it is filled from the lake {state.lake}")
+            self._fill(state, at_us, broker())
+        begun = begin_anew(self.client, self.shards, self.wait_s)
+        if not begun:
+            raise TransientError("candle-aggregate did not build its state anew")
+        self.say("the live state was made anew from what is stored")
+        with self.postgres.connection() as connection:
+            return behind(state, connection, self.client, self.shards, self.cold)
+
+    def _fill(self, state: State, at_us: int, broker: str) -> None:
+        """Where it was cut off, doing it again goes on: events and files are known by name."""
+        outrank(self.postgres, state.epoch)
+        if not begin_anew(self.client, self.shards, self.wait_s):
+            raise TransientError("candle-aggregate did not begin a new state")
+        found = find(self.store, state.lake, at_us)
+        events_, ticks = 0, 0
+        for count in send(broker, self._ticks(found, at_us), self.shards):
+            events_, ticks = events_ + 1, ticks + count
+        if left := await_that(lambda: events_ - self._stored(), self.wait_s):
+            raise TransientError(f"{left} of {events_} events are not stored yet")
+        repairs = register(self.postgres, found, self.ladder, self.cold)
+        self.say(
+            f"{len(found.files)} files recorded, {len(found.cold_days)} days left in the lake,"
+            f" {ticks:,} ticks taken in again, {repairs:,} candles queued for repair"
+        )
+
+    def _ticks(self, found: Found, at_us: int) -> Iterator[tuple[str, Ticks]]:
+        for place, files in found.hot.items():
+            yield from ticks_of(self.store, place, files, at_us)
+
+    def _stored(self) -> int:
+        with self.postgres.connection() as connection:
+            row = connection.execute(
+                "SELECT count(*) FROM applied_events WHERE shard IS NOT NULL AND event_id LIKE %s",
+                (PREFIX + "%",),
+            ).fetchone()
+        return int(row[0]) if row else 0
+
+
+def begin_anew(client: redis.Redis, shards: int, wait_s: float) -> bool:
+    """Let candle-aggregate build its state from storage; return whether it has. TransientError."""
+    keys = [Keys(shard).epoch for shard in range(shards)]
+    with translated():
+        client.delete(*keys)
+    deadline = time.monotonic() + wait_s
+    while time.monotonic() < deadline:
+        with translated():
+            if all(client.exists(key) for key in keys):
+                return True
+        time.sleep(_POLL_S)
+    return False
+
+
+def send(url: str, batches: Iterable[tuple[str, Ticks]], shards: int) -> Iterator[int]:
+    """Post batches of ticks to a Broker; yield how many ticks each has once it was accepted.
+
+    Raises TransientError when it goes on refusing.
+    """
+    with httpx.Client(trust_env=False, timeout=30.0) as client:
+        for id_, ticks in batches:
+            shard = shard_of(ticks.entries[0].name, shards)
+            event = OutgoingEvent.packed(
+                id_, events.TICKS, ticks.encode(), {events.SHARD: str(shard)}
+            )
+            _post(client, url, event)
+            yield len(ticks)
+
+
+def _post(client: httpx.Client, url: str, event: OutgoingEvent) -> None:
+    reason = ""
+    for _ in range(_ATTEMPTS):
+        try:
+            answer = client.post(url, content=event.body, headers=event.headers(SOURCE, {}))
+        except httpx.HTTPError as error:
+            reason = str(error) or type(error).__name__
+        else:
+            if answer.is_success:
+                return
+            reason = f"answered {answer.status_code} {answer.text[:200]}"
+        time.sleep(1.0)
+    raise TransientError(f"the broker at {url} does not take the ticks: {reason}")
+
+
+def await_that(done: Callable[[], int], wait_s: float) -> int:
+    """Ask until it says 0, or nothing moves for so long; return what it said last."""
+    left, since = done(), time.monotonic()
+    while left and time.monotonic() - since < wait_s:
+        time.sleep(_POLL_S)
+        if (now := done()) != left:
+            left, since = now, time.monotonic()
+    return left
+
+
+def behind(
+    state: State, connection: Connection, client: redis.Redis, shards: int, cold: Cold
+) -> list[str]:
+    """Return what of a snapshot is not there, or less than it was: nothing, when all is well.
+
+    Raises TransientError while Redis is away.
+    """
+    now = {each.symbol: each for each in live_instruments(client, shards)}
+    found = []
+    for symbol, then in state.instruments.items():
+        latest = now.get(symbol)
+        if latest is None or latest.time_us < then.time_us:
+            found.append(f"{symbol}: the latest trade is {_trade(latest)}, was {_trade(then)}")
+        for candle in then.candles:
+            is_ = _candle(candle, latest, connection, client, shards, cold)
+            if is_ is None or is_.trade_count < candle.trade_count:
+                count = 0 if is_ is None else is_.trade_count
+                name = f"{symbol} {candle.timeframe} from {candle.start_us} us"
+                found.append(f"{name}: has {count} trades, had {candle.trade_count}")
+    return found
+
+
+def _candle(
+    then: Candle,
+    latest: LiveInstrument | None,
+    connection: Connection,
+    client: redis.Redis,
+    shards: int,
+    cold: Cold,
+) -> Candle | None:
+    key = (then.instrument, then.timeframe, then.start_us)
+    for candle in latest.candles if latest else ():
+        if (candle.instrument, candle.timeframe, candle.start_us) == key:
+            return candle
+    ladder = (Timeframe.parse(then.timeframe),)
+    start_us = then.start_us
+    return kept(
+        connection, client, shards, then.instrument, start_us, start_us + 1, ladder, cold
+    ).get(key)
+
+
+def _trade(instrument: LiveInstrument | None) -> str:
+    if instrument is None:
+        return "missing"
+    return f"{instrument.price} at {instrument.time_us} us"

@@ -1,0 +1,200 @@
+"""Snapshots of the live state in object storage: latest trades and open candles, one object each.
+
+An object is zstd-compressed lines of JSON, decimals as text: first what it is, then an instrument a
+line. `state/date=2026-11-21/20261121T143000.123456Z-<lake>-<unique>.ndjson.zst`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import uuid
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, Final, cast
+
+import redis
+import zstandard
+
+from shared.candle import Candle, CandleState
+from shared.decimals import to_text
+from shared.errors import TransientError
+from shared.lake.manifest import lake_of
+from shared.lake.places import day_of
+from shared.lake.terms import Terms
+from shared.schema import state_pb2
+from shared.state import Keys, unpack
+from shared.stores.postgres import Postgres
+from shared.stores.redis import translated
+from shared.stores.s3 import ObjectExists, ObjectStore
+
+STATE: Final = "state"
+_AT_ONCE: Final = 500
+_STAMP: Final = "%Y%m%dT%H%M%S.%fZ"
+_NAME: Final = re.compile(
+    r"date=[0-9-]{10}/([0-9]{8}T[0-9]{6}\.[0-9]{6}Z)-([0-9a-z]+)-[0-9a-f]+\.ndjson\.zst"
+)
+_DECIMALS: Final = frozenset(each.name for each in fields(Candle) if each.type == "Decimal")
+
+# An instrument and its open candles as they are at one instant. The members of the index are the
+# middle of the candles' names, which are all of the shard's slot.
+_READ: Final = """
+local found = {redis.call('GET', KEYS[1])}
+for _, member in ipairs(redis.call('ZRANGE', KEYS[2], 0, -1)) do
+  found[#found + 1] = redis.call('GET', ARGV[1] .. member .. ARGV[2])
+end
+return found
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class LiveInstrument:
+    """An instrument's latest trade in the total order, and its open candles."""
+
+    symbol: str
+    price: Decimal
+    size: Decimal
+    time_us: int
+    candles: tuple[Candle, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as it stands in a line."""
+        return {
+            "symbol": self.symbol,
+            "price": to_text(self.price),
+            "size": to_text(self.size),
+            "time_us": self.time_us,
+            "candles": [
+                {
+                    name: to_text(value) if isinstance(value, Decimal) else value
+                    for name, value in asdict(candle).items()
+                }
+                for candle in self.candles
+            ],
+        }
+
+    @classmethod
+    def from_json(cls, line: dict[str, Any]) -> LiveInstrument:
+        """Read a line."""
+        candles = tuple(_candle(each) for each in line["candles"])
+        price, size = Decimal(line["price"]), Decimal(line["size"])
+        return cls(line["symbol"], price, size, line["time_us"], candles)
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """The live state as it was. `epoch`: no candle had a revision of a later one."""
+
+    lake: str
+    taken_us: int
+    epoch: int
+    instruments: dict[str, LiveInstrument]
+
+
+@dataclass(frozen=True, slots=True)
+class StateObject:
+    """Where a snapshot is, whose, and when it was taken."""
+
+    key: str
+    lake: str
+    taken_us: int
+    bytes: int
+
+
+def live_instruments(client: redis.Redis, shards: int) -> Iterator[LiveInstrument]:
+    """Yield every instrument's live state, each as at one instant. Raises TransientError."""
+    for shard in range(shards):
+        keys = Keys(shard)
+        read = client.register_script(_READ)
+        with translated():
+            names = sorted(
+                name.decode() for name in cast(set[bytes], client.smembers(keys.instruments))
+            )
+        for n in range(0, len(names), _AT_ONCE):
+            with translated(), client.pipeline(transaction=False) as pipe:
+                for name in names[n : n + _AT_ONCE]:
+                    head, _, tail = keys.candle(name, "\0", 0).partition("\0:0")
+                    read(
+                        keys=[keys.instrument(name), keys.open(name)],
+                        args=[head, tail],
+                        client=pipe,
+                    )
+                answers = cast(list[list[bytes | None]], pipe.execute())
+            for blob, *candles in answers:
+                if blob is not None:
+                    yield _live(blob, [each for each in candles if each is not None])
+
+
+def _live(blob: bytes, candles: list[bytes]) -> LiveInstrument:
+    state = state_pb2.InstrumentState.FromString(unpack(blob)[1])
+    return LiveInstrument(
+        state.name,
+        Decimal(state.last_price),
+        Decimal(state.last_size),
+        state.last.event_time_us,
+        tuple(CandleState.decode(unpack(each)[1]).candle for each in candles),
+    )
+
+
+def _candle(values: dict[str, Any]) -> Candle:
+    typed: dict[str, Any] = {
+        name: Decimal(value) if name in _DECIMALS else value for name, value in values.items()
+    }
+    return Candle(**typed)
+
+
+def take_state(
+    postgres: Postgres, client: redis.Redis, store: ObjectStore, shards: int, now_us: int
+) -> StateObject:
+    """Write a snapshot of the live state as it is now. Raises TransientError."""
+    instruments = [each.as_json() for each in live_instruments(client, shards)]
+    with postgres.connection() as connection:
+        lake = lake_of(connection)
+        row = connection.execute("SELECT last_value FROM candle_epoch").fetchone()
+        assert row is not None
+    head = {"lake": lake, "taken_us": now_us, "epoch": row[0], "instruments": len(instruments)}
+    lines = [json.dumps(each, separators=(",", ":")) for each in (head, *instruments)]
+    body = zstandard.ZstdCompressor(level=3).compress("\n".join(lines).encode() + b"\n")
+    moment = datetime.fromtimestamp(now_us // 1_000_000, UTC).replace(microsecond=now_us % 1000000)
+    key = f"date={moment:%Y-%m-%d}/{moment.strftime(_STAMP)}-{lake}-{uuid.uuid4().hex}.ndjson.zst"
+    try:
+        store.create(STATE, key, body)
+    except ObjectExists as error:  # an answer that was lost
+        raise TransientError(f"object {key} was written, its answer lost") from error
+    return StateObject(key, lake, now_us, len(body))
+
+
+def state_is_due(postgres: Postgres, store: ObjectStore, terms: Terms, now_us: int) -> bool:
+    """Tell whether this lake's latest snapshot is older than the terms. Raises TransientError."""
+    if not terms.state_s:
+        return False
+    with postgres.connection() as connection:
+        lake = lake_of(connection)
+    since_us = now_us - terms.state_s * 1_000_000
+    return not any(
+        each.lake == lake and each.taken_us > since_us
+        for day in {day_of(since_us), day_of(now_us)}
+        for each in list_states(store, f"date={day}/")
+    )
+
+
+def list_states(store: ObjectStore, prefix: str = "") -> Iterator[StateObject]:
+    """Yield the snapshots whose names begin with the prefix, the oldest first. TransientError."""
+    for each in store.listing(STATE, prefix):
+        if match := _NAME.fullmatch(each.key):
+            moment = datetime.strptime(match[1], _STAMP).replace(tzinfo=UTC)
+            since = moment - datetime(1970, 1, 1, tzinfo=UTC)
+            taken_us = (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+            yield StateObject(each.key, match[2], taken_us, each.bytes)
+
+
+def read_state(store: ObjectStore, at: StateObject) -> State:
+    """Read a snapshot. Raises TransientError, ObjectMissing."""
+    body = zstandard.ZstdDecompressor().decompressobj().decompress(store.read(STATE, at.key))
+    head, *lines = [json.loads(line) for line in body.decode().splitlines()]
+    found = [LiveInstrument.from_json(line) for line in lines]
+    return State(
+        head["lake"], head["taken_us"], head["epoch"], {each.symbol: each for each in found}
+    )
