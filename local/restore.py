@@ -107,7 +107,7 @@ class Restore:
             events_, ticks = events_ + 1, ticks + count
         if left := await_that(lambda: events_ - self._stored(), self.wait_s):
             raise TransientError(f"{left} of {events_} events are not stored yet")
-        repairs = register(self.postgres, found, self.ladder, self.cold)
+        repairs = register(self.postgres, self.store, self.cold, found, self.ladder)
         self.say(
             f"{len(found.files)} files recorded, {len(found.cold_days)} days left in the lake,"
             f" {ticks:,} ticks taken in again, {repairs:,} candles queued for repair"

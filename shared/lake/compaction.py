@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 import pyarrow as pa
+from psycopg import Connection
 
 from shared.errors import TransientError
 from shared.lake.cold import Cold, merged
@@ -70,11 +71,18 @@ def compact(postgres: Postgres, store: ObjectStore, cold: Cold, place: Place) ->
         files = files_at(connection, place)
         if all(each.whole for each in files) and len(files) < 2:
             return False
-        written = write(store, lake_of(connection), place, _merged_tables(cold, files), whole=True)
-        if written is None:
-            raise TransientError(f"the files of {place.folder} hold nothing")
-        record(connection, written, max(each.stored_until for each in files), files)
+        fold(connection, store, cold, place, files)
     return True
+
+
+def fold(
+    connection: Connection, store: ObjectStore, cold: Cold, place: Place, files: Sequence[LakeFile]
+) -> None:
+    """Let one new file of a place count instead of these, in the caller's transaction."""
+    written = write(store, lake_of(connection), place, _merged_tables(cold, files), whole=True)
+    if written is None:
+        raise TransientError(f"the files of {place.folder} hold nothing")
+    record(connection, written, max(each.stored_until for each in files), files)
 
 
 def _merged_tables(cold: Cold, files: Sequence[LakeFile]) -> Iterator[pa.Table]:

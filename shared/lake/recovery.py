@@ -6,7 +6,7 @@ are read for the pipeline to take in again, since live candles are made from the
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -19,7 +19,9 @@ from psycopg import Connection
 from shared.candle import CandleState
 from shared.kernel import CandleKey
 from shared.lake.cold import Cold
+from shared.lake.compaction import fold
 from shared.lake.files import LakeReader
+from shared.lake.manifest import files_at
 from shared.lake.places import CANDLES, DAY_US, TICKS, Place, Written, day_of
 from shared.lake.tick_table import to_rows
 from shared.stores.postgres import Postgres
@@ -129,10 +131,18 @@ def ticks_of(
             )
 
 
-def register(postgres: Postgres, found: Found, ladder: tuple[Timeframe, ...], cold: Cold) -> int:
+def register(
+    postgres: Postgres,
+    store: ObjectStore,
+    cold: Cold,
+    found: Found,
+    ladder: tuple[Timeframe, ...],
+) -> int:
     """Record the files, in one transaction; return how many candles are queued for repair.
 
-    Those of cold days that no file has, or that a correction not folded in yet may have changed.
+    Of an hour with several files one new one counts: some may be left from before they were folded
+    into another, or of a copy that was cut off. Queued are the candles of cold days that no file
+    has, or that a correction not folded in yet may have changed.
     Raises TransientError.
     """
     with postgres.connection() as connection:
@@ -141,10 +151,12 @@ def register(postgres: Postgres, found: Found, ladder: tuple[Timeframe, ...], co
             [(day,) for day in found.cold_days],
         )
         firsts: dict[str, int] = {}
+        hours: Counter[Place] = Counter()
         for each in found.files:
             _record(connection, each)
             if each.place.bucket == TICKS:
                 name = each.place.instrument
+                hours[each.place] += 1
                 firsts[name] = min(each.min_time_us, firsts.get(name, each.min_time_us))
         connection.cursor().executemany(
             "INSERT INTO first_ticks (instrument, first_time_us) VALUES (%s, %s)"
@@ -152,6 +164,9 @@ def register(postgres: Postgres, found: Found, ladder: tuple[Timeframe, ...], co
             " least(first_ticks.first_time_us, excluded.first_time_us)",
             sorted(firsts.items()),
         )
+        for place, count in hours.items():
+            if count > 1 and len(files := files_at(connection, place)) > 1:
+                fold(connection, store, cold, place, files)
         return _queue(connection, found, ladder, cold)
 
 
