@@ -1,6 +1,6 @@
 /** A card a symbol: price, change, sparkline, spread, state of its feed. */
 
-import { change, price } from "./format";
+import { change, decimal, price } from "./format";
 import type { Latest } from "./history";
 
 const POINTS = 60;
@@ -87,8 +87,11 @@ class Card {
     this.element.className = "card";
     this.element.dataset.symbol = symbol;
     this.element.innerHTML =
-      '<span class="symbol"></span><span class="last">–</span><canvas width="200" height="52" aria-hidden="true"></canvas><span class="side">–</span><span class="foot"><span class="feed" hidden></span><span class="spread"></span></span>';
-    this.element.querySelector(".symbol")!.textContent = symbol;
+      '<span class="symbol"></span><span class="last">–</span><canvas width="200" height="52" aria-hidden="true"></canvas><span class="side">–</span><span class="foot"><span class="venue"></span><span class="feed" hidden></span><span class="spread"></span></span>';
+    const [, name = symbol, venue = ""] = /^(.*-.*)\.([^.]+)$/.exec(symbol) ?? [];
+    this.element.querySelector(".symbol")!.textContent = name;
+    this.element.querySelector(".venue")!.textContent = venue;
+    this.element.title = symbol;
     this.element.addEventListener("click", onChoose);
     const part = (name: string) => this.element.querySelector<HTMLElement>(`.${name}`)!;
     this.parts = { last: part("last"), side: part("side"), spread: part("spread"), feed: part("feed") };
@@ -123,13 +126,15 @@ class Card {
   }
 
   quote({ bid, ask, spread }: Latest): void {
-    this.parts.spread.textContent = bid && ask ? `${bid} / ${ask}${spread ? `  Δ ${spread}` : ""}` : "";
+    this.parts.spread.textContent = bid && ask && spread ? `spread ${decimal(spread)}` : "";
+    this.parts.spread.title = bid && ask ? `bid ${decimal(bid)}, ask ${decimal(ask)}` : "";
   }
 
   feed(name: string, state: string): void {
     this.parts.feed.hidden = false;
     this.parts.feed.dataset.state = state;
-    this.parts.feed.textContent = `${name} ${state}`;
+    this.parts.feed.textContent = state;
+    this.parts.feed.title = `feed ${name}: ${state}`;
   }
 
   /** Draw what has changed; called once a frame. */

@@ -18,12 +18,15 @@ import {
   type UTCTimestamp,
 } from "lightweight-charts";
 
-import { LENGTH_MS, type Candle, type CandleStore } from "./candles";
+import type { Candle, CandleStore } from "./candles";
+import { decimal } from "./format";
 import { INDICATORS, type Point } from "./indicators";
 import type { Pattern } from "./live";
+import { chosen, label, marks, startOf, type Choice } from "./marks";
 
 /** A young market is drawn at the right, in bars of the usual width. */
 const SHORTEST = 60;
+const PIXELS_A_CANDLE = 5;
 
 export class Chart {
   private readonly chart: IChartApi;
@@ -34,6 +37,8 @@ export class Chart {
   private indicators: string[] = [];
   private store: CandleStore | undefined;
   private patterns: Pattern[] = [];
+  private choice: Choice = "strong";
+  private spacing = 0;
 
   constructor(
     private readonly box: HTMLElement,
@@ -61,6 +66,9 @@ export class Chart {
     );
     this.chart.timeScale().subscribeVisibleLogicalRangeChange((range) => {
       if (range && range.from < 10) onOldest();
+      // Names get more or less room.
+      const spacing = this.chart.timeScale().options().barSpacing;
+      if (Math.abs(spacing / this.spacing - 1) > 0.1) this.mark();
     });
     this.theme();
   }
@@ -71,6 +79,9 @@ export class Chart {
     this.store = store;
     this.patterns = patterns;
     const all = store.all();
+    this.chart.applyOptions({
+      localization: { priceFormatter: (value: number) => decimal(value.toFixed(decimals)) },
+    });
     this.candles.applyOptions({
       priceFormat: { type: "price", precision: decimals, minMove: 10 ** -decimals },
     });
@@ -78,7 +89,7 @@ export class Chart {
     this.volume.setData(all.map((each) => this.volumeBar(each)));
     this.drawLines();
     this.mark();
-    if (other) this.last(150);
+    if (other) this.last(Math.min(150, Math.round(this.box.clientWidth / PIXELS_A_CANDLE)));
   }
 
   /** Draw a change of one candle: the newest as it grows, an older one where it stands. */
@@ -107,37 +118,64 @@ export class Chart {
     this.chart.panes()[1]?.setStretchFactor(0.25);
   }
 
-  /** Texts of the marks, oldest first; browser tests read them. */
+  /** What is marked, of patterns, oldest first; browser tests read it. */
   marked(): string[] {
-    return this.marks.markers().map(({ text }) => text ?? "");
+    return chosen(this.patterns, this.choice).filter((each) => this.store?.get(startOf(each))).map(label);
+  }
+
+  /** Which patterns are marked. */
+  choose(choice: Choice): void {
+    this.choice = choice;
+    this.mark();
   }
 
   /** Mark patterns, corrected candles, and candles that touch a gap of their feed. */
   mark(patterns: Pattern[] = this.patterns): void {
     this.patterns = patterns;
-    const store = this.store;
-    if (!store) return;
-    const marks: SeriesMarker<Time>[] = [];
-    for (const pattern of patterns) {
-      const start = pattern.timestamp - LENGTH_MS[pattern.timeframe]!;
-      if (!store.get(start)) continue;
-      const down = pattern.direction < 0;
-      const retracted = pattern.status === "retracted";
-      marks.push({
-        time: seconds(start),
-        position: down ? "aboveBar" : "belowBar",
-        shape: pattern.direction === 0 ? "circle" : down ? "arrowDown" : "arrowUp",
-        color: this.color(retracted ? "--muted" : down ? "--down" : "--up"),
-        text: retracted ? `✕ ${title(pattern)}` : `${title(pattern)} ${Math.round(pattern.confidence * 100)}%`,
-      });
-    }
-    for (const t of store.corrected)
-      marks.push({ time: seconds(t), position: "aboveBar", shape: "square", color: this.color("--warn"), text: "corrected", size: 0.6 });
-    for (const { t, complete } of store.all())
-      if (!complete)
-        marks.push({ time: seconds(t), position: "belowBar", shape: "square", color: this.color("--warn"), text: "gap", size: 0.6 });
-    marks.sort((a, b) => (a.time as number) - (b.time as number));
-    this.marks.setMarkers(marks);
+    if (!this.store) return;
+    this.spacing = this.chart.timeScale().options().barSpacing;
+    const found = marks(this.store, chosen(patterns, this.choice), this.spacing);
+    this.marks.setMarkers(
+      found.map(({ t, above, shape, color, text, small }): SeriesMarker<Time> => ({
+        time: seconds(t),
+        position: above ? "aboveBar" : "belowBar",
+        shape,
+        color: this.color(color),
+        text,
+        size: small ? 0.6 : 0.9,
+      })),
+    );
+  }
+
+  /** Bring a candle into the middle. */
+  centre(t: number): void {
+    const at = this.store?.all().findIndex((each) => each.t === t) ?? -1;
+    const range = this.chart.timeScale().getVisibleLogicalRange();
+    if (at < 0 || !range) return;
+    const half = (range.to - range.from) / 2;
+    this.chart.timeScale().setVisibleLogicalRange({ from: at - half, to: at + half });
+  }
+
+  /** Move by a share of what is seen. */
+  move(share: number): void {
+    const range = this.chart.timeScale().getVisibleLogicalRange();
+    if (!range) return;
+    const by = (range.to - range.from) * share;
+    this.chart.timeScale().setVisibleLogicalRange({ from: range.from + by, to: range.to + by });
+  }
+
+  /** See so many times as much, up to the same end. */
+  zoom(factor: number): void {
+    const range = this.chart.timeScale().getVisibleLogicalRange();
+    if (!range) return;
+    const count = Math.min(2_000, Math.max(10, (range.to - range.from) * factor));
+    this.chart.timeScale().setVisibleLogicalRange({ from: range.to - count, to: range.to });
+  }
+
+  /** The first candle that is seen. */
+  get firstSeen(): Candle | undefined {
+    const range = this.chart.timeScale().getVisibleLogicalRange();
+    return range ? this.store?.all()[Math.max(0, Math.ceil(range.from))] : undefined;
   }
 
   /** Show the last `count` candles. */
@@ -179,11 +217,6 @@ export class Chart {
   private color(name: string): string {
     return getComputedStyle(this.box).getPropertyValue(name).trim();
   }
-}
-
-/** A pattern's name for people. */
-export function title(pattern: Pattern): string {
-  return pattern.pattern_type.replace(/^cdl_?/, "").replaceAll("_", " ");
 }
 
 function bar(candle: Candle): CandlestickData<Time> {

@@ -4,8 +4,8 @@ import { change, decimal, decimals, price, span } from "./format";
 
 describe("numbers for people", () => {
   it("keep every digit of a decimal text", () => {
-    expect(decimal("61845.680000000001")).toBe("61 845.680000000001");
-    expect(decimal("123456789012345678901234567890")).toBe("123 456 789 012 345 678 901 234 567 890");
+    expect(decimal("61845.680000000001")).toBe("61,845.680000000001");
+    expect(decimal("123456789012345678901234567890")).toBe("123,456,789,012,345,678,901,234,567,890");
     expect(decimal("0.001")).toBe("0.001");
   });
 
@@ -14,6 +14,7 @@ describe("numbers for people", () => {
     expect(price("100", 2)).toBe("100.00");
     expect(price("100.123", 2)).toBe("100.123");
     expect(price("100", 0)).toBe("100");
+    expect(price("100.5", 0)).toBe("100.5");
   });
 
   it("say changes and spans", () => {

@@ -8,17 +8,17 @@ const clock = new Intl.DateTimeFormat(undefined, {
   timeZone: "UTC",
 });
 
-/** A decimal text with thousands separated, its digits as they came. */
+/** A decimal text, thousands separated by commas, its digits as they came. */
 export function decimal(text: string): string {
   const [whole = "0", fraction] = text.split(".");
-  const grouped = whole.replace(/\B(?=(\d{3})+(?!\d))/g, " ");
+  const grouped = whole.replace(/\B(?=(\d{3})+(?!\d))/g, ",");
   return fraction === undefined ? grouped : `${grouped}.${fraction}`;
 }
 
 /** A decimal text with at least as many decimals as the market's finest price had. */
 export function price(text: string, decimals: number): string {
   const [whole = "0", fraction = ""] = text.split(".");
-  return decimal(decimals > 0 ? `${whole}.${fraction.padEnd(decimals, "0")}` : whole);
+  return decimal(decimals > 0 || fraction ? `${whole}.${fraction.padEnd(decimals, "0")}` : whole);
 }
 
 /** How many decimals a text has. */

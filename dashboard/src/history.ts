@@ -1,7 +1,7 @@
 /** The history API, as far as the page needs it. */
 
 import type { Candle } from "./candles";
-import type { Pattern } from "./live";
+import type { Pattern, Tick } from "./live";
 
 export interface Latest {
   symbol: string;
@@ -29,6 +29,14 @@ export async function candles(
   if (before !== undefined) query.set("to", String(before));
   const found = await json<{ candles: Candle[] }>(`/api/candles/${path(symbol)}?${query}`);
   return found?.candles ?? [];
+}
+
+/** The newest trades, the newest first. */
+export async function ticks(symbol: string, limit: number): Promise<Tick[]> {
+  const found = await json<{ ticks: { t: number; p: string; s: string; side: Tick["side"]; id: string | null; received: number }[] }>(
+    `/api/ticks/${path(symbol)}?limit=${limit}`,
+  );
+  return (found?.ticks ?? []).reverse().map(({ t, p, s, side, id, received }) => ({ symbol, price: p, size: s, t, side, trade_id: id, received }));
 }
 
 /** The latest trade and quote of every symbol. */

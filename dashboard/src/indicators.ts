@@ -18,7 +18,7 @@ export const INDICATORS: Record<string, { title: string; lines: (closes: Point[]
   sma20: { title: "SMA 20", lines: (c) => [line("SMA 20", "--line-1", 0, c, new SMA(20))] },
   ema50: { title: "EMA 50", lines: (c) => [line("EMA 50", "--line-2", 0, c, new EMA(50))] },
   bb20: {
-    title: "Bollinger 20",
+    title: "BB 20",
     lines: (closes) => {
       const bands = new BollingerBands(20, 2);
       const upper: Point[] = [];

@@ -5,12 +5,13 @@ import "./style.css";
 import { CandleStore, LENGTH_MS, type Candle } from "./candles";
 import { Cards } from "./cards";
 import { Chart } from "./chart";
-import { change, decimals, price, short, span, time } from "./format";
+import { change, decimal, decimals, price, short, span, time } from "./format";
 import * as history from "./history";
 import { INDICATORS } from "./indicators";
 import { Live, type LiveCandle, type Pattern, type Tick } from "./live";
+import { CHOICES, chosen, label, startOf, type Choice } from "./marks";
 import { PatternList } from "./pattern_list";
-import { Tape } from "./tape";
+import { ROWS, Tape } from "./tape";
 
 const TIMEFRAMES = ["1m", "5m", "15m", "1h", "4h", "1d"];
 const RANGES: [string, number][] = [["1H", 3_600_000], ["6H", 6 * 3_600_000], ["1D", 86_400_000], ["1W", 7 * 86_400_000]];
@@ -30,11 +31,12 @@ let hovered: number | undefined;
 let latencyMs: number | undefined;
 let messages = 0;
 let chosenIndicators: string[] = ["sma20"];
+let chosenMarks: Choice = "strong";
 
 const cards = new Cards(at("cards"), (each) => void choose(each));
 const chart = new Chart(at("chart"), (t) => { hovered = t; }, () => void loadOlder());
 const tape = new Tape(at("tape"));
-const patterns = new PatternList(at("patterns"), at("pattern-count"));
+const patterns = new PatternList(at("patterns"), at("pattern-count"), (each) => chart.centre(startOf(each)));
 
 const live = new Live(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`, {
   tick: takeTick,
@@ -61,8 +63,8 @@ async function choose(next: string, nextTimeframe = timeframe): Promise<void> {
   at("chart").setAttribute("aria-label", `Candles of ${symbol}, ${timeframe}`);
   cards.choose(symbol);
   tape.clear();
-  for (const button of at("timeframes").children)
-    button.setAttribute("aria-checked", String(button.textContent === timeframe));
+  void fillTape(next);
+  check("timeframes", timeframe);
   await reload();
 }
 
@@ -91,6 +93,15 @@ async function reload(): Promise<void> {
   draw();
 }
 
+async function fillTape(name: string): Promise<void> {
+  try {
+    const found = await history.ticks(name, ROWS);
+    if (name === symbol) tape.fill(found);
+  } catch {
+    // The next trade is shown all the same.
+  }
+}
+
 async function loadOlder(): Promise<void> {
   const first = store.first;
   if (older !== "more" || !first) return;
@@ -110,6 +121,7 @@ async function loadOlder(): Promise<void> {
 function draw(): void {
   const finest = store.all().slice(-50).reduce((most, c) => Math.max(most, decimals(c.c), decimals(c.h)), cards.card(symbol).decimals);
   cards.card(symbol).decimals = finest;
+  patterns.finest(finest);
   chart.show(store, patterns.all, finest);
 }
 
@@ -170,22 +182,31 @@ function legend(): void {
   if (!candle) return void (at("legend").textContent = "");
   const digits = cards.card(symbol).decimals;
   const rising = Number(candle.c) >= Number(candle.o);
-  const part = (name: string, text: string) => `${name} <b>${text}</b>`;
   const flags = [
     candle.closed ? "" : "open",
     candle.partial ? "partial: began before the first tick" : "",
     candle.complete ? "" : "gap in the feed",
     store.corrected.has(candle.t) ? "corrected" : "",
   ].filter(Boolean);
-  at("legend").innerHTML = [
-    `<span>${new Date(candle.t).toISOString().slice(0, 16).replace("T", " ")}</span>`,
-    `<span class="${rising ? "up" : "down"}">${change(Number(candle.c), Number(candle.o))}</span>`,
-    ...([["O", candle.o], ["H", candle.h], ["L", candle.l], ["C", candle.c]] as const).map(([n, v]) => `<span>${part(n, price(v, digits))}</span>`),
-    `<span>${part("Vol", short(Number(candle.v)))}</span>`,
-    `<span>${part("VWAP", candle.vw === null ? "–" : Number(candle.vw).toFixed(digits))}</span>`,
-    `<span>${part("Trades", String(candle.n))}</span>`,
-    ...flags.map((each) => `<span class="flag">${each}</span>`),
-  ].join("");
+  const found = chosen(patterns.all, chosenMarks).filter((each) => startOf(each) === candle.t);
+  at("legend").replaceChildren(
+    part("", new Date(candle.t).toISOString().slice(0, 16).replace("T", " ")),
+    part(rising ? "up" : "down", change(Number(candle.c), Number(candle.o))),
+    ...([["O", candle.o], ["H", candle.h], ["L", candle.l], ["C", candle.c]] as const).map(([n, v]) => part("", n, price(v, digits))),
+    part("", "Vol", short(Number(candle.v))),
+    part("more", "VWAP", candle.vw === null ? "–" : decimal(Number(candle.vw).toFixed(digits))),
+    part("more", "Trades", String(candle.n)),
+    ...flags.map((each) => part("flag", each)),
+    ...found.slice(0, 3).map((each) => part(each.direction < 0 ? "down" : each.direction > 0 ? "up" : "", label(each))),
+  );
+}
+
+function part(kind: string, name: string, value = ""): HTMLElement {
+  const made = document.createElement("span");
+  made.className = kind;
+  made.textContent = value ? `${name} ` : name;
+  if (value) made.appendChild(document.createElement("b")).textContent = value;
+  return made;
 }
 
 function paint(): void {
@@ -193,10 +214,10 @@ function paint(): void {
   if (symbol) {
     const card = cards.card(symbol);
     tape.paint(card.decimals);
-    const first = store.first;
+    const first = chart.firstSeen;
     if (card.last) {
       at("price").textContent = price(card.last, card.decimals);
-      at("change").textContent = first ? change(Number(card.last), Number(first.o)) : "";
+      at("change").textContent = first ? `${change(Number(card.last), Number(first.o))} in view` : "";
       at("change").className = `change ${first && Number(card.last) < Number(first.o) ? "down" : "up"}`;
     }
     legend();
@@ -219,7 +240,7 @@ async function poll(): Promise<void> {
       const card = cards.card(each.symbol);
       if (each.price && !card.last) card.price(each.price);
       card.quote(each);
-      if (each.symbol === symbol) at("quote").textContent = each.bid && each.ask ? `bid ${each.bid}  ask ${each.ask}` : "";
+      if (each.symbol === symbol) at("quote").textContent = each.bid && each.ask ? `bid ${price(each.bid, card.decimals)}  ask ${price(each.ask, card.decimals)}` : "";
       if (!minutes.has(each.symbol)) {
         minutes.set(each.symbol, 0);
         void sparkline(each.symbol);
@@ -260,6 +281,13 @@ function controls(): void {
     }),
   );
   chart.drawLines(chosenIndicators);
+  at("marks").append(
+    ...CHOICES.map((each) => button(each, () => {
+      chosenMarks = each;
+      chart.choose(each);
+      check("marks", each);
+    }, { role: "radio", "aria-checked": String(each === chosenMarks) })),
+  );
   at("theme").onclick = () => theme(document.documentElement.dataset.theme === "dark" ? "light" : "dark");
   const search = at<HTMLInputElement>("search");
   search.oninput = () => cards.search(search.value);
@@ -278,7 +306,11 @@ function controls(): void {
   document.addEventListener("keydown", (event) => {
     if (event.target instanceof HTMLInputElement || event.ctrlKey || event.metaKey || event.altKey) return;
     const number = Number(event.key);
-    if (event.key === "/") search.focus();
+    const step = event.key === "ArrowRight" ? 1 : event.key === "ArrowLeft" ? -1 : 0;
+    if (walked(event.target, step)) return event.preventDefault();
+    if (step) chart.move(step / 4);
+    else if (event.key === "+" || event.key === "-") chart.zoom(event.key === "+" ? 0.7 : 1.4);
+    else if (event.key === "/") search.focus();
     else if (event.key === "t") at("theme").click();
     else if (event.key === "ArrowDown" || event.key === "ArrowUp") {
       const next = cards.neighbour(event.key === "ArrowDown" ? 1 : -1);
@@ -287,6 +319,23 @@ function controls(): void {
     else return;
     event.preventDefault();
   });
+}
+
+/** Tell which of a group is chosen. */
+function check(group: string, name: string): void {
+  for (const each of at(group).querySelectorAll("button"))
+    each.setAttribute("aria-checked", String(each.textContent === name));
+}
+
+/** Arrows walk within a group of choices. */
+function walked(target: EventTarget | null, step: number): boolean {
+  const group = target instanceof Element ? target.closest("[role=radiogroup], [role=tablist]") : null;
+  if (!group || !step) return false;
+  const all = [...group.querySelectorAll("button")];
+  const next = all[all.indexOf(target as HTMLButtonElement) + step];
+  next?.focus();
+  next?.click();
+  return true;
 }
 
 function button(text: string, onClick: () => void, attributes: Record<string, string> = {}): HTMLButtonElement {

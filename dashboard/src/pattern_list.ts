@@ -1,21 +1,32 @@
 /** Patterns of the chosen symbol and timeframe: the newest first, retracted ones struck out. */
 
-import { title } from "./chart";
 import { price, time } from "./format";
 import type { Pattern } from "./live";
+import { title } from "./pattern_names";
+
+const ENTRIES = 100;
 
 export class PatternList {
   private readonly byId = new Map<string, Pattern>();
+  private decimals = 0;
 
   constructor(
     private readonly box: HTMLElement,
     private readonly count: HTMLElement,
+    private readonly onChoose: (pattern: Pattern) => void,
   ) {
     this.draw();
   }
 
   get all(): Pattern[] {
     return [...this.byId.values()].sort((a, b) => b.timestamp - a.timestamp);
+  }
+
+  /** How many decimals prices of the chosen symbol have. */
+  finest(decimals: number): void {
+    if (decimals === this.decimals) return;
+    this.decimals = decimals;
+    this.draw();
   }
 
   clear(): void {
@@ -33,34 +44,47 @@ export class PatternList {
   }
 
   private draw(): void {
-    const all = this.all.slice(0, 100);
+    const all = this.all;
     this.count.textContent = all.length ? String(all.filter((p) => p.status === "active").length) : "";
     if (!all.length) {
       this.box.innerHTML = '<p class="none">No pattern in view. They appear as candles close.</p>';
       return;
     }
-    this.box.replaceChildren(...all.map(entry));
+    this.box.replaceChildren(...all.slice(0, ENTRIES).map((each) => this.entry(each)));
+  }
+
+  private entry(pattern: Pattern): HTMLElement {
+    const element = document.createElement("button");
+    element.type = "button";
+    element.className = `pattern ${pattern.status}`;
+    element.title = "Show it on the chart";
+    element.onclick = () => this.onChoose(pattern);
+    const head = line("head");
+    const side = pattern.direction > 0 ? "up" : pattern.direction < 0 ? "down" : "muted";
+    head.append(
+      span(title(pattern.pattern_type), "name"),
+      span(pattern.direction > 0 ? "▲ bullish" : pattern.direction < 0 ? "▼ bearish" : "● neither way", side),
+    );
+    const told = pattern.status === "retracted" ? "retracted by a correction" : pattern.level;
+    const text = line("muted");
+    text.textContent = `${time(pattern.timestamp)} at ${price(pattern.trigger_price, this.decimals)} · ${Math.round(pattern.confidence * 100)} % · ${told}`;
+    const meter = line("meter");
+    const fill = document.createElement("i");
+    fill.style.width = `${Math.round(pattern.confidence * 100)}%`;
+    meter.append(fill);
+    element.append(head, text, meter);
+    return element;
   }
 }
 
-function entry(pattern: Pattern): HTMLElement {
-  const element = document.createElement("article");
-  element.className = `pattern ${pattern.status}`;
-  const head = document.createElement("header");
-  const name = document.createElement("span");
-  name.textContent = title(pattern);
-  const side = document.createElement("span");
-  side.className = pattern.direction > 0 ? "up" : pattern.direction < 0 ? "down" : "muted";
-  side.textContent = pattern.direction > 0 ? "▲" : pattern.direction < 0 ? "▼" : "•";
-  head.append(name, side);
-  const line = document.createElement("div");
-  line.className = "muted";
-  line.textContent = `${time(pattern.timestamp)}  at ${price(pattern.trigger_price, 0)}  ${Math.round(pattern.confidence * 100)} % ${pattern.status === "retracted" ? "· retracted by a correction" : `· ${pattern.level}`}`;
-  const meter = document.createElement("div");
-  meter.className = "meter";
-  const fill = document.createElement("i");
-  fill.style.width = `${Math.round(pattern.confidence * 100)}%`;
-  meter.append(fill);
-  element.append(head, line, meter);
-  return element;
+function line(name: string): HTMLElement {
+  const made = document.createElement("span");
+  made.className = name;
+  return made;
+}
+
+function span(text: string, name: string): HTMLElement {
+  const made = line(name);
+  made.textContent = text;
+  return made;
 }

@@ -3,7 +3,7 @@
 import { decimal, price, time } from "./format";
 import type { Tick } from "./live";
 
-const ROWS = 60;
+export const ROWS = 60;
 
 export class Tape {
   private rows: Tick[] = [];
@@ -25,6 +25,13 @@ export class Tape {
     this.stale = true;
   }
 
+  /** Trades from history, the newest first, behind the live ones; each once. */
+  fill(older: Tick[]): void {
+    const known = new Set(this.rows.map(key));
+    this.rows = [...this.rows, ...older.filter((each) => !known.has(key(each)))].slice(0, ROWS);
+    this.stale = true;
+  }
+
   /** Draw what has changed; called once a frame. */
   paint(decimals: number): void {
     if (!this.stale) return;
@@ -39,4 +46,8 @@ export class Tape {
       }),
     );
   }
+}
+
+function key({ t, price, size, trade_id }: Tick): string {
+  return `${t}/${trade_id ?? ""}/${price}/${size}`;
 }

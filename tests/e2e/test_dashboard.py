@@ -129,12 +129,28 @@ def test_the_page_survives_a_restart_of_nats(page: Page, pipeline: dict[str, str
     assert page.locator("#connection").filter(has_text="live").count() == 1
 
 
+def test_the_trades_before_the_page_was_opened_are_there(
+    page: Page, pipeline: dict[str, str]
+) -> None:
+    """From history, and those that come, each once, the newest first."""
+    symbol = fresh_symbol("TAPE")
+    post(pipeline, *(f"{symbol},{n}.5,1,{1_700_000_040_000 + n},buy,{n}" for n in range(1, 4)))
+    eventually(lambda: candles(pipeline["API_URL"], symbol), bool)
+    page.goto(f"{pipeline['LIVE_URL']}/#{symbol}/1m")
+    prices = page.locator("#tape tbody td:nth-child(2)")
+    prices.nth(2).wait_for()
+    post(pipeline, f"{symbol},4.5,1,1700000040004,sell,4")
+    prices.nth(3).wait_for()
+    assert prices.all_text_contents() == ["4.5", "3.5", "2.5", "1.5"]
+
+
 def test_a_pattern_and_its_retraction_are_marked(page: Page, pipeline: dict[str, str]) -> None:
     """On its candle and in the list; a correction strikes it out."""
     symbol = fresh_symbol("MARKED")
     post(pipeline, *lines(symbol, ENGULFING[:1])[:1])
     page.goto(f"{pipeline['LIVE_URL']}/#{symbol}/1m")
     shown(page, lambda it: len(it["candles"]) == 1)
+    page.get_by_role("radio", name="all", exact=True).click()
     send_udp(pipeline["UDP_ADDR"], lines(symbol, ENGULFING)[1:])
     shown(page, lambda it: any(m.startswith("engulfing ") for m in it["marked"]), 60)
     send_udp(
@@ -145,6 +161,8 @@ def test_a_pattern_and_its_retraction_are_marked(page: Page, pipeline: dict[str,
     page.locator("#tab-patterns").click()
     entry = page.locator(".pattern.retracted").filter(has_text="engulfing")
     assert "retracted by a correction" in (entry.first.text_content() or "")
+    page.get_by_role("radio", name="off", exact=True).click()
+    assert state(page)["marked"] == []
 
 
 def test_symbols_timeframes_and_search_by_keyboard(page: Page, pipeline: dict[str, str]) -> None:

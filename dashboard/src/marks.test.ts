@@ -1,0 +1,63 @@
+import { describe, expect, it } from "vitest";
+
+import { CandleStore, type Candle } from "./candles";
+import type { Pattern } from "./live";
+import { chosen, marks } from "./marks";
+import { title } from "./pattern_names";
+
+const MINUTE = 60_000;
+
+function store(count: number, changes: Partial<Candle> = {}): CandleStore {
+  const made = new CandleStore();
+  for (let n = 0; n < count; n += 1)
+    made.take({ t: n * MINUTE, o: "1", h: "1", l: "1", c: "1", v: "1", n: 1, vw: "1", closed: true, partial: false, complete: true, revision: 1, ...changes });
+  return made;
+}
+
+function pattern(minute: number, changes: Partial<Pattern> = {}): Pattern {
+  return {
+    id: `${minute}`, symbol: "A", timeframe: "1m", pattern_type: "cdl_engulfing", kind: "candlestick", direction: 1,
+    confidence: 0.7, level: "medium", trigger_price: "1", timestamp: (minute + 1) * MINUTE, status: "active", revision: 1,
+    ...changes,
+  };
+}
+
+describe("marks", () => {
+  it("are one a candle and side, named by the weightiest", () => {
+    const all = [pattern(3), pattern(3, { kind: "chart", pattern_type: "double_top" }), pattern(3, { direction: -1 })];
+    expect(marks(store(10), all, 20).map(({ above, text }) => [above, text])).toEqual([
+      [false, "double top 70% +1"],
+      [true, "engulfing 70%"],
+    ]);
+  });
+
+  it("are named only where no weightier name lies", () => {
+    const all = [pattern(3), pattern(4, { confidence: 0.9 }), pattern(9)];
+    expect(marks(store(10), all, 20).map(({ text }) => text)).toEqual(["", "engulfing 90%", "engulfing 70%"]);
+    expect(marks(store(10), all, 200).map(({ text }) => text)).not.toContain("");
+  });
+
+  it("strike out what was retracted, and tell of gaps", () => {
+    const found = marks(store(2, { complete: false }), [pattern(1, { status: "retracted" })], 200);
+    expect(found.map(({ t, text, color }) => [t, text, color])).toEqual([
+      [0, "gap", "--warn"],
+      [MINUTE, "", "--muted"],
+      [MINUTE, "gap", "--warn"],
+    ]);
+    const other = marks(store(2), [pattern(1, { status: "retracted" })], 200);
+    expect(other.map(({ text }) => text)).toEqual(["✕ engulfing"]);
+  });
+
+  it("show the strong ones, all, or none", () => {
+    const all = [pattern(1), pattern(2, { level: "high" }), pattern(3, { kind: "chart", level: "low" })];
+    expect(chosen(all, "strong").map(({ id }) => id)).toEqual(["2", "3"]);
+    expect(chosen(all, "all")).toHaveLength(3);
+    expect(chosen(all, "off")).toHaveLength(0);
+  });
+
+  it("have names that people know", () => {
+    expect(["cdl_3whitesoldiers", "cdl_doji", "double_top", "anomaly_strong_volume"].map(title)).toEqual([
+      "three white soldiers", "doji", "double top", "strong volume anomaly",
+    ]);
+  });
+});

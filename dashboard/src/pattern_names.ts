@@ -1,0 +1,27 @@
+/** What a pattern is called on screen. */
+
+/** Names of TA-Lib that are several words in one. */
+const WORDS: Record<string, string> = {
+  "2crows": "two crows", "3blackcrows": "three black crows", "3inside": "three inside", "3linestrike": "three-line strike",
+  "3outside": "three outside", "3starsinsouth": "three stars in the south", "3whitesoldiers": "three white soldiers",
+  abandonedbaby: "abandoned baby", advanceblock: "advance block", belthold: "belt hold", closingmarubozu: "closing marubozu",
+  concealbabyswall: "concealing baby swallow", darkcloudcover: "dark cloud cover", dojistar: "doji star",
+  dragonflydoji: "dragonfly doji", eveningdojistar: "evening doji star", eveningstar: "evening star",
+  gapsidesidewhite: "gap side-by-side white", gravestonedoji: "gravestone doji", hangingman: "hanging man",
+  haramicross: "harami cross", highwave: "high wave", hikkakemod: "modified hikkake", homingpigeon: "homing pigeon",
+  identical3crows: "identical three crows", inneck: "in neck", invertedhammer: "inverted hammer",
+  kickingbylength: "kicking by length", ladderbottom: "ladder bottom", longleggeddoji: "long-legged doji",
+  longline: "long line", matchinglow: "matching low", mathold: "mat hold", morningdojistar: "morning doji star",
+  morningstar: "morning star", onneck: "on neck", rickshawman: "rickshaw man", risefall3methods: "three methods",
+  separatinglines: "separating lines", shootingstar: "shooting star", shortline: "short line", spinningtop: "spinning top",
+  stalledpattern: "stalled", sticksandwich: "stick sandwich", tasukigap: "tasuki gap", unique3river: "unique three river",
+  upsidegap2crows: "upside gap two crows", xsidegap3methods: "gap three methods",
+};
+
+/** A pattern's name for people. */
+export function title(type: string): string {
+  const anomaly = /^anomaly_(.+)$/.exec(type);
+  if (anomaly) return `${anomaly[1]!.replaceAll("_", " ")} anomaly`;
+  const bare = type.replace(/^cdl_?/, "");
+  return WORDS[bare] ?? bare.replaceAll("_", " ");
+}
