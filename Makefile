@@ -14,7 +14,7 @@ RUN := $(UV) run --frozen --no-sync
 ARGS ?=
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .uv/bin/uv:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Kandle needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) -V 2>&1). Name another with: make PYTHON=python3.12 ..."; exit 1; }
@@ -78,6 +78,15 @@ chaos: $(STAMP) ## kill, pause and cut off everything at random under load (KILL
 bench: $(STAMP) ## measure on this machine: broker, codecs, kernel
 	@$(RUN) python -m benchmarks $(ARGS)
 
+deploy: ## onto the cluster of this kubectl: IMAGE=REG/kandle:TAG [FUNCTION=persist] [OVERLAY=dev|prod|small]
+	@IMAGE='$(IMAGE)' FUNCTION='$(FUNCTION)' OVERLAY='$(OVERLAY)' knative/deploy.sh
+
+services: $(STAMP) ## write the Services, the chart and all else that is made from func.yaml and the overlays
+	@$(RUN) python -m local.manifests
+
+manifests: $(STAMP) ## every manifest: schemas, builds, and that they agree with the code
+	@$(RUN) pytest -rs tests/knative tests/test_manifests.py tests/local/manifests $(ARGS)
+
 audit: $(STAMP) ## known holes in the dependencies, and an SBOM in dist/ (needs the network)
 	@mkdir -p dist
 	@$(UV) export --frozen --quiet --no-dev --all-extras --no-emit-project --output-file dist/requirements.txt >/dev/null
@@ -90,4 +99,4 @@ clean: ## remove environment, caches and local data
 	rm -rf .venv .uv .kandle .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help setup dashboard page-if-possible dashboard-test demo test check lint types proto proto-check chaos bench audit clean
+.PHONY: help setup dashboard page-if-possible dashboard-test demo test check lint types proto proto-check chaos bench deploy services manifests audit clean

@@ -23,6 +23,8 @@ BUILDS = sorted(
     for path in (ROOT / folder).rglob("kustomization.yaml")
 )
 """Every directory that `kubectl apply -k` takes."""
+OVERLAYS = [each for each in BUILDS if each.startswith("knative/overlays/")]
+EVENTING = ["eventing", *(each for each in BUILDS if each.startswith("knative/eventing/"))]
 
 
 def name(manifest: Manifest) -> str:
@@ -42,10 +44,15 @@ def built(directory: str) -> tuple[Manifest, ...]:
     return tuple(yaml.safe_load_all(result.stdout))
 
 
+def template(manifest: Manifest) -> Manifest:
+    """The pods of a workload; nothing of anything else."""
+    found = manifest.get("spec", {}).get("template", {})
+    return found if isinstance(found, dict) else {}
+
+
 def containers(manifest: Manifest) -> Iterator[Manifest]:
     """The containers of a workload, those that run before it too; none of anything else."""
-    template = manifest.get("spec", {}).get("template", {})
-    spec = template.get("spec", {}) if isinstance(template, dict) else {}
+    spec = template(manifest).get("spec", {})
     yield from spec.get("initContainers", [])
     yield from spec.get("containers", [])
 
@@ -81,3 +88,27 @@ def unknown_fields(value: Any, schema: Manifest, at: str = "") -> Iterator[str]:
                 yield from unknown_fields(each, others, f"{at}.{key}")
             elif not others and not schema.get("x-kubernetes-preserve-unknown-fields"):
                 yield f"{at}.{key}"
+
+
+def of(directory: str, *kinds: str) -> list[Manifest]:
+    """What a directory builds, of these kinds; a Knative Service is a `ksvc`."""
+    return [
+        each
+        for each in built(directory)
+        if ("ksvc" if "serving.knative.dev" in each["apiVersion"] else each["kind"]) in kinds
+    ]
+
+
+def variables(container: Manifest) -> dict[str, Any]:
+    """The environment of a container, by name."""
+    return {each["name"]: each for each in container.get("env", ())}
+
+
+def sources(workload: str) -> str:
+    """The code of a workload: its stage, and what bridges share."""
+    stage = {"udp-listener": "udp_bridge", "live-grpc": "live_feed"}.get(workload, workload)
+    folder = ROOT / "functions" / stage.replace("-", "_")
+    folders = [ROOT / "functions"] if workload == "kandle" else [folder]
+    if "bridge" in stage or workload == "kandle":
+        folders.append(ROOT / "shared" / "bridge")
+    return "\n".join(file.read_text() for each in folders for file in sorted(each.rglob("*.py")))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import jsonschema
 import kubernetes_validate
 import pytest
+import yaml
 
-from tests.knative.manifests import BUILDS, Manifest, built, crd_schemas, name, unknown_fields
+from tests.knative.manifests import BUILDS, Manifest, built, crd_schemas, name, of, unknown_fields
 
 OPERATORS = ("postgresql.cnpg.io", "external-secrets.io", "monitoring.coreos.com", "keda.sh")
 """Kinds of operators whose schemas are not here."""
@@ -37,6 +40,26 @@ def test_knative_kinds_are_valid(directory: str) -> None:
             jsonschema.validate(each, schema)
             body = {key: value for key, value in each.items() if key == "spec"}
             assert not list(unknown_fields(body, schema, name(each)))
+
+
+@pytest.mark.parametrize("directory", ["eventing", "knative/eventing/replicated"])
+def test_the_channel_template_is_valid(directory: str) -> None:
+    """Admission does not look into it, and takes any word for a retention or a policy."""
+    schemas = crd_schemas()
+    if not schemas:
+        pytest.skip("the official schemas are not here: ../shared/crds is absent")
+    (config,) = of(directory, "ConfigMap")
+    template = yaml.safe_load(config["data"]["channel-template-spec"])
+    schema = schemas[template["apiVersion"], template["kind"]]
+    jsonschema.validate(template, schema)
+    assert not list(unknown_fields(template["spec"], schema["properties"]["spec"]))
+    stream = template["spec"]["stream"]["config"]
+    consumer = template["spec"]["consumerConfigTemplate"]
+    assert stream["retention"] in ("Limits", "Interest", "Workqueue")
+    assert stream["storage"] in ("File", "Memory")
+    assert stream["discard"] in ("Old", "New")
+    assert consumer["deliverPolicy"] in ("All", "Last", "New", "ByStartSequence", "ByStartTime")
+    assert re.fullmatch(r"\d+(ms|s|m|h)", consumer["ackWait"])
 
 
 def test_an_unknown_field_is_found() -> None:

@@ -1,0 +1,77 @@
+"""Who sends and receives what: the manifests agree with each other and with the code."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import yaml
+
+from shared import events
+from tests.knative.manifests import EVENTING, OVERLAYS, built, name, of, sources
+from tests.test_manifests import seconds
+
+CONSTANTS = {value: key for key, value in vars(events).items() if key.isupper()}
+
+
+@pytest.mark.parametrize("directory", EVENTING)
+def test_no_delivery_loses_an_event(directory: str) -> None:
+    """Retries, timeout, a sink, and a backoff: a 5xx without one crashes the dispatcher."""
+    for each in of(directory, "Broker", "Trigger"):
+        delivery = each["spec"]["delivery"]
+        assert delivery["retry"] >= 1, name(each)
+        assert delivery["backoffPolicy"] in ("linear", "exponential"), name(each)
+        assert min(seconds(delivery["backoffDelay"]), seconds(delivery["timeout"])) > 0
+        assert delivery["deadLetterSink"]["ref"]["name"] in ("dead-letter", "kandle"), name(each)
+
+
+@pytest.mark.parametrize("directory", OVERLAYS)
+def test_every_reference_finds_its_object(directory: str) -> None:
+    """Admission accepts a Trigger without its Broker and a binding without its subject."""
+    found = {(each["kind"], each["metadata"]["name"]) for each in built(directory)}
+    for each in of(directory, "Trigger", "SinkBinding", "PingSource", "EventType", "Broker"):
+        spec = each["spec"]
+        references = [spec.get("subscriber"), spec.get("sink"), spec.get("config")]
+        references += [spec.get("delivery", {}).get("deadLetterSink"), spec.get("reference")]
+        references += [spec.get("subject")]
+        for reference in filter(None, references):
+            target = reference.get("ref", reference)
+            assert (target["kind"], target["name"]) in found, f"{name(each)}: {target}"
+        if each["kind"] == "Trigger":
+            assert ("Broker", spec["broker"]) in found, name(each)
+
+
+@pytest.mark.parametrize("directory", EVENTING)
+def test_what_a_trigger_wants_is_declared_and_emitted(directory: str) -> None:
+    """A type with a typing error, or one that nobody sends to that Broker, would wait for ever."""
+    declared = {
+        (each["spec"]["reference"]["name"], each["spec"]["type"])
+        for each in of(directory, "EventType")
+    }
+    emitted = {
+        (each["spec"]["sink"]["ref"]["name"], "dev.knative.sources.ping")
+        for each in of(directory, "PingSource")
+    }
+    for each in of(directory, "SinkBinding"):
+        source = sources(each["spec"]["subject"]["name"])
+        broker = each["spec"]["sink"]["ref"]["name"]
+        emitted |= {
+            (broker, type_) for type_, key in CONSTANTS.items() if f"events.{key}" in source
+        }
+    for trigger in of(directory, "Trigger"):
+        wanted = set(re.findall(r"'type': '([^']+)'", str(trigger["spec"]["filters"])))
+        assert wanted, name(trigger)
+        for type_ in wanted:
+            assert (trigger["spec"]["broker"], type_) in declared, name(trigger)
+            assert (trigger["spec"]["broker"], type_) in emitted, name(trigger)
+
+
+def test_the_replicated_channel_is_the_channel_with_replicas() -> None:
+    """It stands in a string, which no patch reaches: the two must not drift apart."""
+    (one,), (three,) = (
+        of(each, "ConfigMap") for each in ("eventing", "knative/eventing/replicated")
+    )
+    texts = [each["data"]["channel-template-spec"] for each in (one, three)]
+    templates = [yaml.safe_load(each) for each in texts]
+    assert templates[1]["spec"]["stream"]["config"].pop("replicas") == 3
+    assert templates[0] == templates[1]

@@ -1,0 +1,155 @@
+"""What runs: variables, secrets, ports, labels and rights agree; admission checks none of it."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+
+import pytest
+import yaml
+
+from tests.knative.manifests import (
+    OVERLAYS,
+    ROOT,
+    built,
+    containers,
+    name,
+    of,
+    sources,
+    template,
+    variables,
+)
+
+EXAMPLE = {
+    each["metadata"]["name"]: set(each["stringData"])
+    for each in yaml.safe_load_all((ROOT / "knative/secrets/example.yaml").read_text())
+}
+"""Secrets, each with its keys."""
+
+
+def needed(code: str) -> set[str]:
+    """Environment variables that a settings class reads and has no default for."""
+    return {
+        call.args[0].value
+        for call in ast.walk(ast.parse(code))
+        if isinstance(call, ast.Call)
+        and isinstance(call.func, ast.Attribute)
+        and call.func.attr == "text"
+        and len(call.args) == 1
+        and not call.keywords
+        and isinstance(call.args[0], ast.Constant)
+        and isinstance(call.args[0].value, str)
+        and call.args[0].value.isupper()
+    }
+
+
+@pytest.mark.parametrize("directory", OVERLAYS)
+def test_every_variable_that_must_be_set_is_set(directory: str) -> None:
+    """By the workload itself or, K_SINK, by its SinkBinding."""
+    bound = {each["spec"]["subject"]["name"] for each in of(directory, "SinkBinding")}
+    for each in of(directory, "ksvc", "Deployment"):
+        workload = each["metadata"]["name"]
+        given = set(variables(next(iter(template(each)["spec"]["containers"]))))
+        given |= {"K_SINK"} if workload in bound else set()
+        assert needed(sources(workload)) <= given, workload
+
+
+@pytest.mark.parametrize("directory", OVERLAYS)
+def test_secrets_are_named_and_never_written(directory: str) -> None:
+    """Each key of a Secret is in the example; no value that is one stands in a manifest."""
+    assert not of(directory, "Secret")
+    for each in built(directory):
+        for container in containers(each):
+            for key, variable in variables(container).items():
+                if (reference := variable.get("valueFrom", {}).get("secretKeyRef")) is not None:
+                    assert reference["key"] in EXAMPLE[reference["name"]], name(each)
+                else:
+                    secret = re.search(r"PASSWORD|TOKEN|SECRET|ACCESS_KEY", key)
+                    assert not secret, f"{name(each)}: {key}"
+                    assert "@" not in str(variable.get("value", "")), f"{name(each)}: {key}"
+
+
+@pytest.mark.parametrize("directory", OVERLAYS)
+def test_every_pod_may_run_under_pod_security_restricted(directory: str) -> None:
+    """And on a read-only root file system, with bounds on memory."""
+    for each in built(directory):
+        for container in containers(each):
+            pod = template(each)["spec"].get("securityContext", {})
+            context = {**pod, **container["securityContext"]}
+            assert context["runAsNonRoot"] is True, name(each)
+            assert context["allowPrivilegeEscalation"] is False, name(each)
+            assert context["capabilities"] == {"drop": ["ALL"]}, name(each)
+            assert context["seccompProfile"] == {"type": "RuntimeDefault"}, name(each)
+            assert context["readOnlyRootFilesystem"] is True, name(each)
+            assert container["resources"]["limits"]["memory"], name(each)
+
+
+def labelled(directory: str) -> Iterator[dict[str, str]]:
+    """The labels of every pod, with the one that Serving adds."""
+    for each in built(directory):
+        if any(True for _ in containers(each)):
+            labels = dict(template(each)["metadata"]["labels"])
+            if each in of(directory, "ksvc"):
+                labels["serving.knative.dev/service"] = each["metadata"]["name"]
+            yield labels
+        if each["kind"] == "Cluster":  # CloudNativePG's
+            yield {**each["spec"]["inheritedMetadata"]["labels"], "cnpg.io/cluster": "postgres"}
+
+
+@pytest.mark.parametrize("directory", OVERLAYS)
+def test_every_selector_finds_a_pod(directory: str) -> None:
+    """A policy or a Service with a typing error in its labels does nothing, and nobody says so."""
+    pods = list(labelled(directory))
+    for each in of(directory, "NetworkPolicy", "PodDisruptionBudget", "Service"):
+        spec = each["spec"]
+        selector = spec.get("podSelector", spec.get("selector", {}))
+        wanted = selector if each["kind"] == "Service" else selector.get("matchLabels", {})
+        assert any(wanted.items() <= pod.items() for pod in pods), name(each)
+
+
+@pytest.mark.parametrize("directory", OVERLAYS)
+def test_ports_agree(directory: str) -> None:
+    """What a process listens on, what its container names, what its Service leads to."""
+    workloads = of(directory, "Deployment", "StatefulSet")
+    for each in of(directory, "ksvc"):
+        (container,) = template(each)["spec"]["containers"]
+        assert container["ports"] == [{"containerPort": entry_port()}], name(each)
+    for each in workloads:
+        for container in containers(each):
+            ports = {port["containerPort"] for port in container.get("ports", ())}
+            given = {
+                int(variable["value"])
+                for key, variable in variables(container).items()
+                if key.endswith("_PORT")
+            }
+            assert given <= ports, name(each)
+    for service in of(directory, "Service"):
+        selector = service["spec"]["selector"].items()
+        names = {
+            port["name"]
+            for each in workloads
+            if selector <= template(each)["metadata"]["labels"].items()
+            for container in containers(each)
+            for port in container.get("ports", ())
+        }
+        assert {port["targetPort"] for port in service["spec"]["ports"]} <= names, name(service)
+
+
+def entry_port() -> int:
+    """Where the image listens, by what it says of itself and by its entry command."""
+    exposed = re.search(
+        r"^EXPOSE (\d+)$", (ROOT / "knative/Containerfile").read_text(), re.MULTILINE
+    )
+    listens = re.search(r"PORT:-(\d+)", (ROOT / "knative/entrypoint.sh").read_text())
+    assert exposed
+    assert listens
+    assert exposed[1] == listens[1]
+    return int(exposed[1])
+
+
+def test_the_image_holds_what_the_functions_import() -> None:
+    """Each folder that FUNCTION_SOURCE or a command names is copied into the image."""
+    text = (ROOT / "knative/Containerfile").read_text()
+    copied = set(re.findall(r"^COPY (\w+)/ \1/$", text, re.MULTILINE))
+    assert {"functions", "shared", "local"} <= copied
