@@ -19,8 +19,8 @@ from tests.platform import kandle
 
 BODIES, LINES, LINE_BYTES = 120, 6, 60_000
 MOST_GROWTH = 24_000_000
-"""Much less than the 43 MB that are sent. In flight at a trigger are 16 events (`maxAckPending`): 6 MB,
-in the broker and in persist."""
+"""Much less than the 43 MB that are sent. In flight at a trigger are 16 events (`maxAckPending`),
+6 MB, in the broker and in persist."""
 WAITING = 60
 
 
