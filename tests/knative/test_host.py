@@ -1,0 +1,112 @@
+"""The folder for func's own builder: its scaffolded entry, started as func starts it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import jsonschema
+import pytest
+import yaml
+
+from local.manifests.host import write
+from tests.e2e.client import eventually
+from tests.knative.manifests import CRDS, ROOT
+from tests.platform import free_port
+
+SCAFFOLD = """
+from func_python.http import serve
+from function import new as handler
+if __name__ == "__main__":
+    serve(handler)
+"""
+"""What func writes as service/main.py around a function, but for its logging and its ulimit."""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `python -m local.manifests.host` writes."""
+    folder = tmp_path_factory.mktemp("host") / "function"
+    write(ROOT, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def address(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The scaffolded server, with the environment of func.yaml and stores that are away."""
+    port = free_port()
+    service = tmp_path_factory.mktemp("service") / "main.py"
+    service.write_text(SCAFFOLD)
+    manifest = yaml.safe_load((folder / "func.yaml").read_text())
+    environment = {
+        each["name"]: re.sub(r"\{\{.*:(\w+) *\}\}", away, each["value"])
+        for each in manifest["run"]["envs"]
+    }
+    environment |= {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(folder),  # and nothing of the repository
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "LISTEN_ADDRESS": f"127.0.0.1:{port}",
+        "K_SINK": "http://127.0.0.1:9/",
+        "DEAD_LETTER_URL": "http://127.0.0.1:9/",
+    }
+    command = [sys.executable, str(service)]
+    process = subprocess.Popen(command, cwd=service.parent, env=environment)
+
+    def alive() -> bool:
+        assert process.poll() is None
+        try:
+            return httpx.get(f"http://127.0.0.1:{port}/health/liveness").status_code == 200
+        except httpx.TransportError:
+            return False
+
+    try:
+        assert eventually(alive, bool, 90)
+        yield f"http://127.0.0.1:{port}"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+    finally:
+        process.kill()
+        process.wait()
+
+
+def away(match: re.Match[str]) -> str:
+    """An address at which nothing answers, in the place of a secret."""
+    schemes = {"REDIS_URL": "redis", "DATABASE_URL": "postgresql", "NATS_URL": "nats"}
+    return f"{schemes.get(match[1], 'http')}://127.0.0.1:1"
+
+
+def test_func_reads_the_folder(folder: Path) -> None:
+    """Its func.yaml, and a distribution of the name that func asks for, with nothing left out."""
+    manifest = yaml.safe_load((folder / "func.yaml").read_text())
+    schema = CRDS / "func_yaml-schema.json"
+    if schema.exists():  # the official schema lacks the builder `host`, which func itself takes
+        without = {**manifest, "build": {}}
+        jsonschema.validate(without, json.loads(schema.read_text()))
+    assert manifest["build"] == {"builder": "host"}
+    project = tomllib.loads((folder / "pyproject.toml").read_text())
+    assert project["project"]["name"] == "function"
+    assert not any("functions-framework" in each for each in project["project"]["dependencies"])
+    packages = project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+    assert all((folder / each / "__init__.py").exists() for each in packages)
+
+
+def test_the_scaffolded_entry_serves_the_pipeline(address: str) -> None:
+    """Events, the API's description, the page's settings; an event meets its stage."""
+    assert httpx.get(f"{address}/health/readiness").status_code == 200
+    assert "/api/candles" in httpx.get(f"{address}/openapi.json").text
+    assert httpx.get(f"{address}/config.json").status_code == 200
+    assert httpx.post(address, content=b"no event").status_code == 400
+    headers = {"ce-specversion": "1.0", "ce-id": "1", "ce-source": "/t"}
+    raw = {**headers, "ce-type": "dev.kandle.raw.v1", "content-type": "application/protobuf"}
+    answer = httpx.post(address, content=b"", headers=raw, timeout=60)
+    assert answer.status_code == 503  # no batch, and the dead letters are away: it is kept
+    assert "did not take the event" in answer.text
