@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from functions.history_query.formats import MEDIA_TYPES
+
 Json = dict[str, Any]
 
 
@@ -63,9 +65,15 @@ def get(
         404: "No tick of this instrument was ever seen.",
         503: "A store is away; ask again.",
     }
-    responses: Json = {"200": {"description": "OK", "content": {media_type: {"schema": schema}}}}
+    content = {media_type: {"schema": schema}}
+    for each in parameters:
+        if each["name"] == "format":
+            content = _forms(schema, each["schema"]["enum"])
+    responses: Json = {"200": {"description": "OK", "content": content}}
     if headers:
         responses["200"]["headers"] = headers
+        if "ETag" in headers:
+            responses["304"] = {"description": "What If-None-Match names is still so."}
     for status in refusals:
         responses[str(status)] = {
             "description": told[status],
@@ -75,6 +83,21 @@ def get(
     if parameters:
         operation["parameters"] = list(parameters)
     return {"get": operation}
+
+
+def _forms(schema: Json, names: Sequence[str]) -> Json:
+    """Describe the bodies of each format."""
+    content: Json = {}
+    for name in names:
+        binary = name in ("parquet", "arrow")
+        told: Json = {"type": "string", **({"contentEncoding": "binary"} if binary else {})}
+        content[MEDIA_TYPES[name].partition(";")[0]] = {"schema": told}
+    charts = {"type": "array", "items": {"type": "object", "required": ["time"]}}
+    takes_charts = "lightweight-charts" in names
+    content["application/json"] = {
+        "schema": {"anyOf": [schema, charts]} if takes_charts else schema
+    }
+    return content
 
 
 STORES: Final = (400, 404, 503)

@@ -40,6 +40,7 @@ from functions.persist.patterns import PatternWriter
 from functions.persist.quotes import QuoteWriter
 from functions.persist.segments import segments
 from functions.persist.writer import Writer
+from shared.lake.cold import NO_LAKE, Cold
 from shared.state import Keys
 from shared.stores.postgres import Postgres
 from shared.ticks import Ticks
@@ -54,7 +55,7 @@ SETTLED_US = 7 * 86_400_000_000
 class House:
     """Both stores, written by the functions that write them, and read through the API."""
 
-    def __init__(self, postgres: Postgres, client: redis.Redis) -> None:
+    def __init__(self, postgres: Postgres, client: redis.Redis, cold: Cold = NO_LAKE) -> None:
         self.postgres = postgres
         self.writer = Writer(postgres)
         self.feeds = FeedWriter(postgres)
@@ -64,8 +65,8 @@ class House:
         begin_state(self.store, 1)
         self.rules = Rules(LADDER, LATENESS_US, 5_000_000, 1_000_000)
         self.numbers = itertools.count()
-        self.kept = KeptCandles(postgres, client, 1)
-        self.slices = TickSlices(postgres)
+        self.kept = KeptCandles(postgres, client, 1, cold)
+        self.slices = TickSlices(postgres, cold)
         self.pages = CandlePages(self.kept, self.slices, LADDER, LATENESS_US)
         self.app = api(
             [

@@ -63,7 +63,7 @@ def test_answers_match_their_schemas(house: House, path: str) -> None:
     answer = house.get(path.format(symbol="A/B"))
     assert answer.status_code == 200
     told = operation(path)["responses"]["200"]
-    (media_type,) = told["content"]
+    media_type = next(iter(told["content"]))
     assert answer.headers["content-type"].startswith(media_type)
     if media_type == "application/json":
         value = answer.json()

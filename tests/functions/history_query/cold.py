@@ -1,0 +1,72 @@
+"""An instrument whose days lie in both places: the older in Parquet, the last in Postgres."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import redis
+
+from shared.lake.candle_days import copy_candles
+from shared.lake.retention import drop_candles
+from shared.lake.terms import Terms
+from tests.functions.history_query.conftest import House
+from tests.functions.history_query.market import Tick, batches, generated
+from tests.shared.lake.house import House as Lake
+
+DAY_US = 86_400_000_000
+TERMS = Terms(tick_hours=24, candle_days=1)
+
+
+class ColdMarket:
+    """Ticks of three days, two of them years ago; each event as the pipeline takes it."""
+
+    def __init__(self, house: House, lake: Lake, count: int) -> None:
+        self.house, self.lake, self.symbol = house, lake, lake.symbol
+        old = generated(13, count, 100_000_000)
+        today_us = time.time_ns() // 1000 // DAY_US * DAY_US
+        shift_us = today_us - min(old).time_us // DAY_US * DAY_US
+        new = [
+            tick._replace(
+                time_us=tick.time_us + shift_us,
+                receive_us=tick.receive_us + shift_us,
+                sequence=tick.sequence + (count << 16),
+            )
+            for tick in old[: count // 3]
+        ]
+        self.ticks = sorted([*old, *new])
+        self.take(old)
+        self.take(new)
+        self.cool()
+
+    def take(self, ticks: list[Tick]) -> None:
+        """Store and aggregate, as both stages do; what is open closes as its time has passed."""
+        for batch in batches(ticks, self.symbol, 100):
+            self.house.take(batch)
+
+    def cool(self) -> None:
+        """Let all old days leave Postgres."""
+        self.lake.settle()
+        self.lake.copy_all()
+        self.lake.compact()
+        now_us = time.time_ns() // 1000
+        stores = (self.lake.postgres, self.lake.store, self.lake.cold)
+        while copy_candles(*stores, now_us, settled_s=0):
+            pass
+        self.lake.age()
+        assert self.lake.retain()
+        assert drop_candles(*stores, TERMS, now_us)
+
+
+@contextmanager
+def cold_market(
+    servers: dict[str, str], database: str, valkey: redis.Redis, count: int = 600
+) -> Iterator[ColdMarket]:
+    """Yield it over the test's own stores."""
+    lake = Lake(servers, database, f"S{uuid.uuid4().hex[:8]}/X")
+    try:
+        yield ColdMarket(House(lake.postgres, valkey, lake.cold), lake, count)
+    finally:
+        lake.postgres.close()

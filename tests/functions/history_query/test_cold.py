@@ -1,0 +1,93 @@
+"""One query over Postgres and Parquet in object storage: the same as if all lay in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import redis
+
+from tests.functions.history_query.cold import ColdMarket, cold_market
+from tests.functions.history_query.market import START_US, candles, generated, trades
+
+SHOWN = ("t", "o", "h", "l", "c", "v", "n", "bv", "sv")
+
+
+@pytest.fixture
+def market(servers: dict[str, str], database: str, valkey: redis.Redis) -> Iterator[ColdMarket]:
+    with cold_market(servers, database, valkey) as found:
+        yield found
+
+
+def pages(market: ColdMarket, path: str, **parameters: str) -> Iterator[dict[str, Any]]:
+    """Every page, one after the other."""
+    while True:
+        page = market.house.get(path, **parameters).json()
+        yield page
+        if page["next"] is None:
+            return
+        parameters["cursor"] = page["next"]
+
+
+def everything(market: ColdMarket, name: str, **parameters: str) -> list[dict[str, Any]]:
+    """All pages in the order of time."""
+    found = [page[name] for page in pages(market, f"/api/{name}/{market.symbol}", **parameters)]
+    return [row for page in (found if "from" in parameters else found[::-1]) for row in page]
+
+
+def test_a_query_over_hot_and_cold_is_the_plain_recomputation(market: ColdMarket) -> None:
+    """Kept timeframes, rolled-up ones, seconds, and ticks; in both directions, in small pages."""
+    assert 0 < market.lake.in_postgres() < len(market.ticks)
+    (days,) = market.lake.sql("SELECT count(*) FROM cold_days")[0]
+    assert isinstance(days, int)
+    assert days >= 2
+    for timeframe, seconds in (("1m", 60), ("1h", 3_600), ("7m", 420), ("2h", 7_200), ("5s", 5)):
+        expected = candles(market.ticks, seconds)
+        for start in ({"from": "0"}, {}):
+            found = everything(market, "candles", timeframe=timeframe, limit="150", **start)
+            assert [{key: row[key] for key in SHOWN} for row in found] == expected, timeframe
+    for start in ({"from": "0"}, {}):
+        rows = everything(market, "ticks", limit="170", columns="us,p", **start)
+        assert [row["us"] for row in rows] == [tick.time_us for tick in trades(market.ticks)]
+
+
+def test_cursors_are_stable_while_data_arrives(market: ColdMarket) -> None:
+    """Two clients read on, forwards and backwards, while ticks come and days leave Postgres."""
+    path = f"/api/candles/{market.symbol}"
+    before = candles(market.ticks, 60)
+    forwards = pages(market, path, limit="60", **{"from": "0"})
+    backwards = pages(market, path, limit="60")
+    found: list[list[dict[str, Any]]] = [[], []]
+    last_us = max(market.ticks).time_us
+    rounds = 0
+    ended = [False, False]
+    while not all(ended):
+        for client, reader in enumerate((forwards, backwards)):
+            page = next(reader, None)
+            if page is None:
+                ended[client] = True
+            elif client:
+                found[client] = [*page["candles"], *found[client]]
+            else:
+                found[client] += page["candles"]
+        if rounds < 4:  # newer ones, at the end; the forward client comes to them
+            more = [
+                tick._replace(
+                    time_us=tick.time_us - START_US + last_us + 60_000_000 * (rounds + 1),
+                    sequence=tick.sequence + ((rounds + 9) << 40),
+                    number=tick.number + 10**13 * (rounds + 1),
+                    text=tick.text and f"{tick.text}{rounds}",
+                )
+                for tick in generated(50 + rounds, 3, 1_000)
+            ]
+            market.take(more)
+            market.ticks.extend(more)
+            if rounds == 1:
+                market.lake.copy_all()
+                market.lake.compact()
+        rounds += 1
+    assert rounds > 4
+    plain = [[{key: row[key] for key in SHOWN} for row in rows] for rows in found]
+    assert plain[0] == candles(market.ticks, 60)
+    assert plain[1] == before

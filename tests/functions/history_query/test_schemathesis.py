@@ -1,0 +1,83 @@
+"""The API asked by its own description, over a real socket and real stores, hot and cold."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import redis
+import uvicorn
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from schemathesis import Case, GenerationMode, checks
+from schemathesis.core.result import Ok
+from schemathesis.openapi.loaders import from_url
+from schemathesis.specs.openapi import checks as openapi
+from schemathesis.specs.openapi.schemas import OpenApiSchema
+
+from tests.functions.history_query.cold import cold_market
+
+Api = tuple[OpenApiSchema, str]
+
+EXAMPLES = 15
+SPOKEN = ("timeframe", "from", "to", "cursor", "indicators", "session", "tz", "columns", "type")
+CHECKS = [
+    checks.not_a_server_error,
+    openapi.status_code_conformance,
+    openapi.content_type_conformance,
+    openapi.response_schema_conformance,
+]
+
+
+@pytest.fixture
+def api(servers: dict[str, str], database: str, valkey: redis.Redis) -> Iterator[Api]:
+    """The description that a running server gives of itself."""
+    with cold_market(servers, database, valkey, 200) as market, socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        server = uvicorn.Server(uvicorn.Config(market.house.app, log_level="warning"))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        while not server.started:
+            time.sleep(0.01)
+        port = listener.getsockname()[1]
+        yield from_url(f"http://127.0.0.1:{port}/openapi.json"), market.symbol
+        server.should_exit = True
+        thread.join()
+
+
+def test_no_request_that_the_description_allows_or_forbids_fails(
+    api: Api,
+) -> None:
+    """No 5xx, and every answer has a status, a media type and a body that the description knows."""
+    schema, symbol = api
+    asked: Counter[tuple[str, int]] = Counter()
+    for found in schema.get_all_operations():
+        assert isinstance(found, Ok)
+        operation = found.ok()
+        takes_any = bool(schema.raw_schema["paths"][operation.path]["get"].get("parameters"))
+        modes = (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
+        for mode in modes if takes_any else modes[:1]:
+
+            @settings(max_examples=EXAMPLES, database=None, suppress_health_check=list(HealthCheck))
+            @given(
+                case=operation.as_strategy(generation_mode=mode),
+                is_known=st.booleans(),
+                is_plain=st.booleans(),
+            )
+            def ask(case: Case[Any], *, is_known: bool, is_plain: bool) -> None:
+                if is_known and "symbol" in case.path_parameters:
+                    case.path_parameters["symbol"] = symbol
+                if is_plain:  # a drawn text is hardly ever one of these
+                    case.query = {k: v for k, v in case.query.items() if k not in SPOKEN}
+                answer = case.call_and_validate(checks=CHECKS)
+                asked[case.operation.path, answer.status_code] += 1
+
+            ask()
+    answered = {path for path, status in asked if status == 200}
+    assert answered | {"/openapi.json"} == set(schema.raw_schema["paths"])
+    assert max(status for _, status in asked) < 500
