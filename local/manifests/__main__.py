@@ -1,12 +1,14 @@
-"""Write the Services of every func.yaml: `python -m local.manifests`; `--check` only compares."""
+"""Write what is made from others: `python -m local.manifests`; `--check` only compares."""
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 
 import yaml
 
+from local.manifests import chart
 from local.manifests.service import service
 from local.topology.repository import Repository
 
@@ -35,16 +37,27 @@ def files(root: Path) -> dict[Path, str]:
 
 def main() -> None:
     """Command line."""
+    root = Repository.find().root
+    stale = _compare(files(root))
+    if shutil.which("kubectl") is None:
+        sys.stderr.write("kubectl is not installed: the Helm chart stays as it is\n")
+    else:  # after the Services, of which it is made
+        stale += _compare(chart.files(root))
+    if stale and "--check" in sys.argv:
+        sys.exit(f"not what they are made from says: {', '.join(stale)}; run `make services`")
+
+
+def _compare(wanted: dict[Path, str]) -> list[str]:
+    """Return the files that differ; write them, unless `--check` is given."""
     stale = []
-    for target, text in files(Repository.find().root).items():
+    for target, text in wanted.items():
         if target.exists() and target.read_text() == text:
             continue
         stale.append(str(target))
         if "--check" not in sys.argv:
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(text)
-    if stale and "--check" in sys.argv:
-        sys.exit(f"not what func.yaml says: {', '.join(stale)}; run `make services`")
+    return stale
 
 
 if __name__ == "__main__":

@@ -91,6 +91,11 @@ def _existing(client: httpx.Client, name: str, namespace: str) -> dict[str, str]
     return {key: base64.b64decode(value).decode() for key, value in data.items()}
 
 
+def _own_namespace() -> str:
+    file = _ACCOUNT / "namespace"
+    return file.read_text() if file.exists() else "kandle"
+
+
 def _api_server() -> httpx.Client:
     host, port = os.environ["KUBERNETES_SERVICE_HOST"], os.environ["KUBERNETES_SERVICE_PORT"]
     host = f"[{host}]" if ":" in host else host
@@ -105,20 +110,21 @@ def _api_server() -> httpx.Client:
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(prog="python -m local.manifests.secrets", description=__doc__)
-    parser.add_argument("--namespace", default="kandle")
+    parser.add_argument("--namespace", help="default: the pod's own, else kandle")
     parser.add_argument("--browser-host", default="127.0.0.1:8443", help="where browsers find NATS")
     parser.add_argument("--in-cluster", action="store_true", help="create them, as a pod may")
     given = parser.parse_args()
+    namespace = given.namespace or _own_namespace()
     if given.in_cluster:
         with _api_server() as client:
-            created = create(client, given.namespace, given.browser_host)
+            created = create(client, namespace, given.browser_host)
         sys.stderr.write(f"created: {', '.join(created) or 'nothing, both were there'}\n")
         return
     servers = new_servers()
-    functions = stores(servers, given.namespace, given.browser_host)
+    functions = stores(servers, namespace, given.browser_host)
     items = [
-        secret(SERVERS, given.namespace, servers),
-        secret(STORES, given.namespace, functions),
+        secret(SERVERS, namespace, servers),
+        secret(STORES, namespace, functions),
     ]
     json.dump({"apiVersion": "v1", "kind": "List", "items": items}, sys.stdout, indent=2)
 

@@ -1,0 +1,4 @@
+output "namespace" {
+  description = "Where Kandle stands."
+  value       = helm_release.kandle.namespace
+}

@@ -1,0 +1,103 @@
+"""The Helm chart's templates, made from what the kustomizations build."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+CHART: Final = Path("knative/chart")
+_SOURCES: Final = {
+    "eventing": ("eventing", ""),
+    "base": ("knative/base", ""),
+    "services": ("knative/services", ""),
+    "bridges": ("knative/bridges", ".Values.bridges"),
+    "secrets": ("knative/secrets", ".Values.passwords"),
+    "infrastructure": ("knative/infrastructure", ".Values.infrastructure"),
+}
+"""Templates, each with the directory it is built from and the value that switches it."""
+_NAMESPACE: Final = "{{ .Release.Namespace }}"
+_SCALE: Final = "autoscaling.knative.dev/{}-scale"
+_EXPOSED: Final = ("history-query", "live-feed", "udp-bridge")
+_TOKENS: Final = {
+    "name": "API_TOKENS",
+    "valueFrom": {"secretKeyRef": {"name": "kandle-access", "key": "API_TOKENS", "optional": True}},
+}
+
+
+class _Dumper(yaml.SafeDumper):
+    """Text of several lines stays readable."""
+
+
+_Dumper.add_representer(
+    str,
+    lambda dumper, text: dumper.represent_scalar(
+        "tag:yaml.org,2002:str", text, style="|" if "\n" in text else None
+    ),
+)
+
+
+def files(root: Path) -> dict[Path, str]:
+    """Return what each template has to hold. Needs kubectl, which builds the kustomizations."""
+    return {
+        root / CHART / "templates" / f"{name}.yaml": _template(root, directory, switch)
+        for name, (directory, switch) in _SOURCES.items()
+    }
+
+
+def _template(root: Path, directory: str, switch: str) -> str:
+    built = subprocess.run(
+        ["kubectl", "kustomize", str(root / directory)], capture_output=True, text=True, check=True
+    )
+    assert "{{" not in built.stdout, f"{directory}: Helm would take it for a template"
+    objects = [
+        _placed(_adapted(each))
+        for each in yaml.safe_load_all(built.stdout)
+        if each["kind"] != "Namespace" and each["metadata"]["name"] != "default"  # Helm's own
+    ]
+    text = yaml.dump_all(objects, Dumper=_Dumper, sort_keys=False, width=4096)
+    header = f"# Made from {directory} by `make services`; do not edit.\n"
+    return header + (f"{{{{- if {switch} }}}}\n{text}{{{{- end }}}}\n" if switch else text)
+
+
+def _adapted(manifest: dict[str, Any]) -> dict[str, Any]:
+    """Put the chart's values where the kustomizations have overlays."""
+    kind, metadata = manifest["kind"], manifest["metadata"]
+    name = metadata["name"]
+    if "serving.knative.dev" in manifest["apiVersion"]:
+        template = manifest["spec"]["template"]
+        for bound in ("min", "max"):
+            value = f'{{{{ index .Values.scale "{name}" "{bound}" }}}}'
+            template["metadata"]["annotations"][_SCALE.format(bound)] = value
+        if name in _EXPOSED:
+            template["spec"]["containers"][0]["env"].append(_TOKENS)
+    elif kind == "Job":  # a Job cannot be changed: each release has its own
+        metadata["name"] = f"{name}-{{{{ .Release.Revision }}}}"
+    elif (kind, name) == ("ConfigMap", "kandle-channel"):
+        template_text = manifest["data"]["channel-template-spec"]
+        indented = template_text.partition("storage: File")[0].rpartition("\n")[2]
+        manifest["data"]["channel-template-spec"] = template_text.replace(
+            "storage: File",
+            f"storage: File\n{indented}replicas: {{{{ .Values.channel.replicas }}}}",
+        )
+    elif (kind, name) == ("Service", "udp-listener"):
+        manifest["spec"]["type"] = "{{ .Values.udpServiceType }}"
+    return manifest
+
+
+def _placed(value: Any, key: str = "") -> Any:
+    """Put the release's namespace and image wherever `kandle` stands for them."""
+    if isinstance(value, Mapping):
+        if value.get("name") == "NAMESPACE":
+            return {**value, "value": _NAMESPACE}
+        return {inner: _placed(each, inner) for inner, each in value.items()}
+    if isinstance(value, list):
+        return [_placed(each) for each in value]
+    if value == "kandle" and key in ("namespace", "image"):
+        return _NAMESPACE if key == "namespace" else "{{ .Values.image }}"
+    if isinstance(value, str):
+        return value.replace(".kandle.svc", f".{_NAMESPACE}.svc")
+    return value

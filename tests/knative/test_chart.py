@@ -1,0 +1,143 @@
+"""The Helm chart, by Helm's own engine, and the other ways to the same base."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from local.manifests import chart
+from tests.knative.manifests import ROOT, Manifest, built
+
+CHART = ROOT / "knative" / "chart"
+
+
+@pytest.fixture(scope="module")
+def helm() -> Any:
+    """Helm as a library: its wheel is for Linux on x86-64 alone."""
+    return pytest.importorskip("helm_python", reason="no wheel of Helm's engine for this machine")
+
+
+def rendered(helm: Any, namespace: str, **values: object) -> dict[tuple[str, str], Manifest]:
+    """What `helm template` would print, by kind and name."""
+    with helm.Chart.load(str(CHART)) as loaded:
+        templates = loaded.render(values, name="kandle", namespace=namespace)
+    objects = [each for text in templates.values() for each in yaml.safe_load_all(text) if each]
+    return {(each["kind"], each["metadata"]["name"]): each for each in objects}
+
+
+def test_templates_are_what_they_are_made_from() -> None:
+    """`make services` writes them; nobody edits them."""
+    if shutil.which("kubectl") is None:
+        pytest.skip("kubectl is not installed: it builds the kustomizations")
+    for path, text in chart.files(ROOT).items():
+        assert path.read_text() == text, f"{path}: run `make services`"
+
+
+def test_the_chart_installs_what_the_dev_overlay_applies(helm: Any) -> None:
+    """With its defaults, but for what Helm makes itself and the switch for tokens."""
+    overlay = {
+        (each["kind"], each["metadata"]["name"]): each
+        for each in built("knative/overlays/dev")
+        if each["kind"] != "Namespace" and each["metadata"]["name"] != "default"
+    }
+    found = {
+        (kind, name.removesuffix("-1") if kind == "Job" else name): each
+        for (kind, name), each in rendered(helm, "kandle").items()
+    }
+    assert set(found) == set(overlay)
+    for key, each in found.items():
+        if each["kind"] == "Service" and "serving" in each["apiVersion"]:
+            env = each["spec"]["template"]["spec"]["containers"][0]["env"]
+            env[:] = [variable for variable in env if variable["name"] != "API_TOKENS"]
+        if key == ("Service", "udp-listener"):
+            assert each["spec"].pop("type") == "ClusterIP"
+        if key == ("ConfigMap", "kandle-channel"):
+            text = each["data"]["channel-template-spec"]
+            each["data"]["channel-template-spec"] = re.sub(r" *replicas: 1\n", "", text)
+        each["metadata"]["name"] = key[1]
+        assert each == overlay[key], key
+
+
+def test_values_reach_what_they_name(helm: Any) -> None:
+    """Another namespace, image, scale and size, and stores of one's own."""
+    found = rendered(
+        helm,
+        "market",
+        image="r/kandle:v9",
+        infrastructure=False,
+        passwords=False,
+        channel={"replicas": 3},
+        scale={"persist": {"min": 3}},
+    )
+    assert not [name for kind, name in found if kind in ("StatefulSet", "Secret")]
+    persist = found["Service", "persist"]
+    template = persist["spec"]["template"]
+    assert template["metadata"]["annotations"]["autoscaling.knative.dev/min-scale"] == "3"
+    assert template["spec"]["containers"][0]["image"] == "r/kandle:v9"
+    env = {each["name"]: each.get("value") for each in template["spec"]["containers"][0]["env"]}
+    assert env["NAMESPACE"] == "market"
+    assert env["DEAD_LETTER_URL"] == "http://dead-letter.market.svc.cluster.local"
+    assert "replicas: 3" in found["ConfigMap", "kandle-channel"]["data"]["channel-template-spec"]
+    assert {each["metadata"]["namespace"] for each in found.values()} == {"market"}
+
+
+def test_helm_finds_nothing_wrong(helm: Any) -> None:
+    """As `helm lint` does."""
+    result = helm.lint(str(CHART))
+    assert not result["errors"]
+    assert not [each for each in result["messages"] if each["severity"] > 1]
+
+
+def test_the_charts_scale_is_that_of_func_yaml() -> None:
+    """Both are written down: values.yaml for whom it serves, func.yaml for kn."""
+    wanted = {}
+    for path in ROOT.glob("functions/*/func.yaml"):
+        manifest = yaml.safe_load(path.read_text())
+        scale = manifest["deploy"]["options"]["scale"]
+        wanted[manifest["name"]] = {"min": scale["min"], "max": scale["max"]}
+    assert yaml.safe_load((CHART / "values.yaml").read_text())["scale"] == wanted
+
+
+def test_argo_cd_and_skaffold_name_what_is_there() -> None:
+    """Neither runs here: that their paths and images exist is what can be said."""
+    application = yaml.safe_load((ROOT / "knative/argocd/application.yaml").read_text())
+    source = application["spec"]["source"]
+    (image,) = source["kustomize"]["images"]
+    images = (ROOT / source["path"] / "kustomization.yaml").read_text()
+    assert f"newName: {image.partition(':')[0]}," in images
+    skaffold = yaml.safe_load((ROOT / "knative/skaffold.yaml").read_text())
+    (artifact,) = skaffold["build"]["artifacts"]
+    context = ROOT / "knative" / artifact["context"]
+    assert (context / artifact["docker"]["dockerfile"]).exists()
+    for profile in (skaffold, *skaffold["profiles"]):
+        for path in profile["manifests"]["kustomize"]["paths"]:
+            assert artifact["image"] in (ROOT / "knative" / path / "kustomization.yaml").read_text()
+
+
+def test_the_terraform_module_is_valid(tmp_path: Path) -> None:
+    """Its form always; its fields where the providers can be had."""
+    if shutil.which("terraform") is None:
+        pytest.skip("terraform is not installed")
+    module = tmp_path / "terraform"
+    shutil.copytree(ROOT / "knative" / "terraform", module)
+
+    def terraform(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["terraform", f"-chdir={module}", *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+
+    assert terraform("fmt", "-check").returncode == 0
+    if terraform("init", "-backend=false", "-input=false").returncode != 0:
+        pytest.skip("terraform's registry is away: its providers say which fields there are")
+    checked = terraform("validate", "-no-color")
+    assert checked.returncode == 0, checked.stdout + checked.stderr
