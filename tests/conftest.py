@@ -11,6 +11,7 @@ import pytest
 import redis
 from hypothesis import settings
 
+from tests.collector import Collector
 from tests.platform import running
 
 _numbers = itertools.count()
@@ -55,9 +56,23 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]
 
 
 @pytest.fixture(scope="session")
-def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """The whole of Kandle, one `kandle up` for the test session."""
-    with running(tmp_path_factory.mktemp("pipeline") / "data", "--observe") as environment:
+def collector() -> Iterator[Collector]:
+    """Where the pipeline's spans go."""
+    started = Collector()
+    yield started
+    started.close()
+
+
+@pytest.fixture(scope="session")
+def pipeline(
+    tmp_path_factory: pytest.TempPathFactory, collector: Collector
+) -> Iterator[dict[str, str]]:
+    """The whole of Kandle, one `kandle up` for the test session, observed in every way."""
+    with running(
+        tmp_path_factory.mktemp("pipeline") / "data",
+        "--observe",
+        settings={"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url},
+    ) as environment:
         yield environment
 
 

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -44,15 +44,23 @@ def kandle(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[s
 
 
 @contextmanager
-def running(data_dir: Path, *arguments: str, start_s: float = 90) -> Iterator[dict[str, str]]:
-    """Start `kandle up`, wait until it is ready, yield what `kandle env` says; stop it."""
+def running(
+    data_dir: Path, *arguments: str, start_s: float = 90, settings: Mapping[str, str] | None = None
+) -> Iterator[dict[str, str]]:
+    """Start `kandle up`, wait until it is ready, yield what `kandle env` says; stop it.
+
+    `settings`: variables that all its processes get.
+    """
     data_dir.mkdir(parents=True, exist_ok=True)
     output = data_dir.parent / f"{data_dir.name}.out"
     command = [*KANDLE, "up", "--data-dir", str(data_dir)]
     command += ["--http-port", str(free_port()), "--udp-port", str(free_port(socket.SOCK_DGRAM))]
     with output.open("w") as stream:
         process = subprocess.Popen(
-            [*command, *arguments], stdout=stream, stderr=subprocess.STDOUT, env=environment()
+            [*command, *arguments],
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            env={**environment(), **(settings or {})},
         )
     try:
         deadline = time.monotonic() + start_s

@@ -30,6 +30,7 @@ from functions.exchange_bridge.status import Reporter
 from shared import metrics
 from shared.adapter.logs import configure_logging
 from shared.adapter.sink import Sink
+from shared.adapter.tracing import Tracing, tracing
 from shared.bridge.batcher import Batcher, new_source
 from shared.bridge.outbox import Outbox
 from shared.errors import TransientError
@@ -44,7 +45,7 @@ log = logging.getLogger(__name__)
 TICK_S: Final = 0.02
 
 
-async def serve(settings: Settings, sink: Sink) -> None:
+async def serve(settings: Settings, sink: Sink, tracing: Tracing) -> None:
     """Run the feed until SIGTERM or SIGINT, then hand over what is held."""
     exchange = settings.exchange
     outbox = Outbox(
@@ -52,6 +53,7 @@ async def serve(settings: Settings, sink: Sink) -> None:
         max_bytes=settings.buffer_bytes,
         sent=metrics.FEED_SENT,
         buffered=metrics.FEED_BUFFERED,
+        tracing=tracing,
     )
     source = new_source(exchange.name)
     watched = _watched(settings)
@@ -177,12 +179,13 @@ def main() -> None:
     configure_logging(os.environ)
     try:
         settings = Settings.from_env(os.environ)
+        spans = tracing("exchange-bridge", os.environ)
     except SettingsError as error:
         sys.exit(str(error))
     sink = Sink.from_env(os.environ, "/kandle/exchange-bridge")
     assert sink is not None  # K_SINK is set: the settings are checked
     try:
-        uvloop.run(serve(settings, sink))
+        uvloop.run(serve(settings, sink, spans))
     except OSError as error:
         sys.exit(f"cannot serve metrics on port {settings.metrics_port}: {error}")
 

@@ -15,6 +15,7 @@ from functions.udp_bridge.bodies import CUTS, RefusedBodyError
 from shared import events, metrics
 from shared.adapter.event import OutgoingEvent
 from shared.adapter.sink import Sink
+from shared.adapter.tracing import TRACEPARENT, NoTracing, Tracing
 from shared.bridge.batcher import Batch
 from shared.errors import TransientError
 from shared.problem import problem
@@ -25,8 +26,11 @@ _KEY: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 class Ingest:
     """Takes a body of ticks, sends it as one raw batch, answers 202 once the broker has it."""
 
-    def __init__(self, sink: Sink, source: str, max_bytes: int) -> None:
+    def __init__(
+        self, sink: Sink, source: str, max_bytes: int, tracing: Tracing | None = None
+    ) -> None:
         self._sink = sink
+        self._tracing = tracing or NoTracing()
         self._max_bytes = max_bytes
         self._source = source
         self._batches = self._sequence = 0
@@ -62,7 +66,8 @@ class Ingest:
             return problem(error.status, error.title, str(error))
         event = self._event(format_, payloads, key, bytes(body))
         try:
-            await self._sink.emit([event])
+            with self._tracing.sending(event, _traceparent(request)) as traceparent:
+                await self._sink.emit([event], traceparent)
         except TransientError as error:
             return problem(
                 503, "the broker did not take it", f"{error}; send it again, with the same key", 1
@@ -94,6 +99,12 @@ class Ingest:
         if key is None:
             return event
         return replace(event, extensions={**event.extensions, events.IDEMPOTENCY_KEY: key})
+
+
+def _traceparent(request: Request) -> str:
+    """Return the client's, so that its trace goes on; nothing for what is none."""
+    told = request.headers.get(events.TRACEPARENT, "")
+    return told if TRACEPARENT.fullmatch(told) else ""
 
 
 def _digest(body: bytes) -> str:

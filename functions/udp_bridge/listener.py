@@ -24,6 +24,7 @@ from functions.udp_bridge.udp_socket import bind
 from shared import metrics
 from shared.adapter.logs import configure_logging
 from shared.adapter.sink import Sink
+from shared.adapter.tracing import Tracing, tracing
 from shared.bridge.batcher import Batcher, Limits, new_source
 from shared.bridge.outbox import Outbox
 from shared.memory import settle
@@ -74,7 +75,7 @@ def _all_alike(datagrams: Datagrams) -> tuple[Datagrams]:
     return (datagrams,)
 
 
-async def serve(settings: Settings, sink: Sink) -> None:
+async def serve(settings: Settings, sink: Sink, tracing: Tracing) -> None:
     """Listen until SIGTERM or SIGINT, then drain."""
     sock = bind(settings.host, settings.port)
     outbox = Outbox(
@@ -82,6 +83,7 @@ async def serve(settings: Settings, sink: Sink) -> None:
         max_bytes=settings.buffer_bytes,
         sent=metrics.UDP_SENT,
         buffered=metrics.UDP_BUFFERED,
+        tracing=tracing,
     )
     csv = Batcher(new_source("udp"), settings.batch, FORMAT_CSV)
     ticker = Batcher(new_source("udp"), settings.batch, FORMAT_TICKER)
@@ -121,11 +123,12 @@ def main() -> None:
         settings = Settings.from_env(os.environ)
         sink = Sink.from_env(os.environ, "/kandle/udp-listener")
         assert sink is not None  # K_SINK is set: the settings are checked
+        spans = tracing("udp-listener", os.environ)
     except SettingsError as error:
         sys.exit(str(error))
     settle()
     try:
-        uvloop.run(serve(settings, sink))
+        uvloop.run(serve(settings, sink, spans))
     except OSError as error:
         sys.exit(f"cannot listen on udp {settings.host}:{settings.port}: {error}")
 

@@ -18,6 +18,7 @@ from shared.adapter.app import Delegated
 from shared.adapter.health import health_routes
 from shared.adapter.logs import configure_logging
 from shared.adapter.sink import Sink
+from shared.adapter.tracing import tracing
 from shared.bridge.batcher import new_source
 from shared.settings import Environment
 
@@ -44,7 +45,7 @@ configure_logging(os.environ)
 settings = Settings.from_env(os.environ)
 sink = Sink.from_env(os.environ, "/kandle/udp-bridge")
 assert sink is not None  # K_SINK is set: the settings are checked
-ingest = Ingest(sink, new_source("http"), settings.max_bytes)
+ingest = Ingest(sink, new_source("http"), settings.max_bytes, tracing("udp-bridge", os.environ))
 app = guarded(
     Starlette(
         routes=[Route("/ingest", ingest.post, methods=["POST"]), *health_routes(None)],

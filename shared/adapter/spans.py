@@ -14,7 +14,7 @@ from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer, set_
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from shared import events
-from shared.adapter.event import Event
+from shared.adapter.event import Event, OutgoingEvent
 
 _SEND_EACH_MS = 1000
 _W3C = TraceContextTextMapPropagator()
@@ -60,9 +60,7 @@ class OpenTelemetry:
     @contextlib.contextmanager
     def event(self, event: Event) -> Iterator[Spanned]:
         """Open a span below the sender's; without one, or a malformed one, a trace begins."""
-        parent = _W3C.extract(
-            {events.TRACEPARENT: event.attributes.get(events.TRACEPARENT, "")}, Context()
-        )
+        parent = _parent(event.attributes.get(events.TRACEPARENT, ""))
         attributes: dict[str, str | int] = {
             "cloudevents.event_id": event.id,
             "cloudevents.event_type": event.type,
@@ -76,3 +74,21 @@ class OpenTelemetry:
             f"{self._stage} {event.type}", parent, SpanKind.CONSUMER, attributes
         ) as span:
             yield Spanned(span)
+
+    @contextlib.contextmanager
+    def sending(self, event: OutgoingEvent, parent: str = "") -> Iterator[str]:
+        """Open a span that ends when the broker has the event, however often it takes to send."""
+        attributes: dict[str, str | int] = {
+            "cloudevents.event_id": event.id,
+            "cloudevents.event_type": event.type,
+            "kandle.stage": self._stage,
+            "kandle.body_bytes": len(event.body),
+        }
+        with self._tracer.start_as_current_span(
+            f"{self._stage} {event.type}", _parent(parent), SpanKind.PRODUCER, attributes
+        ) as span:
+            yield Spanned(span).traceparent
+
+
+def _parent(traceparent: str) -> Context:
+    return _W3C.extract({events.TRACEPARENT: traceparent}, Context())

@@ -1,4 +1,4 @@
-"""Traces: a span an event and stage, joined over functions by the event's `traceparent`.
+"""Traces: a span an event and stage, joined from the bridge on by the event's `traceparent`.
 
 They are on where OTEL_EXPORTER_OTLP_ENDPOINT names a collector; OpenTelemetry's SDK reads its other
 variables (OTEL_TRACES_SAMPLER, OTEL_EXPORTER_OTLP_HEADERS, OTEL_RESOURCE_ATTRIBUTES) itself.
@@ -8,12 +8,16 @@ Without it an event's traceparent is handed on as it came.
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator, Mapping
-from typing import Protocol
+from typing import Final, Protocol
 
 from shared import events
-from shared.adapter.event import Event
+from shared.adapter.event import Event, OutgoingEvent
 from shared.settings import SettingsError
+
+TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+"""What a client may send: W3C Trace Context."""
 
 
 class Traced(Protocol):
@@ -37,6 +41,15 @@ class Tracing(Protocol):
         """Trace an event while it is at work."""
         ...
 
+    def sending(
+        self, event: OutgoingEvent, parent: str = ""
+    ) -> contextlib.AbstractContextManager[str]:
+        """Trace an event that begins here, until the broker has it; its traceparent is yielded.
+
+        `parent`: what the client sent, if it did.
+        """
+        ...
+
 
 class _Passed:
     def __init__(self, traceparent: str) -> None:
@@ -54,6 +67,11 @@ class NoTracing:
     def event(self, event: Event) -> Iterator[Traced]:
         """Trace nothing."""
         yield _Passed(event.attributes.get(events.TRACEPARENT, ""))
+
+    @contextlib.contextmanager
+    def sending(self, event: OutgoingEvent, parent: str = "") -> Iterator[str]:
+        """Trace nothing."""
+        yield parent
 
 
 def tracing(stage: str, mapping: Mapping[str, str]) -> Tracing:

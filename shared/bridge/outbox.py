@@ -12,6 +12,7 @@ from prometheus_client import Counter, Gauge
 
 from shared.adapter.event import OutgoingEvent
 from shared.adapter.sink import Sink
+from shared.adapter.tracing import NoTracing, Tracing
 from shared.bridge.batcher import Batch
 from shared.bridge.receipts import Receipts
 from shared.errors import TransientError
@@ -29,9 +30,17 @@ class Outbox:
     """
 
     def __init__(
-        self, sink: Sink, *, max_bytes: int, sent: Counter, buffered: Gauge, senders: int = 4
+        self,
+        sink: Sink,
+        *,
+        max_bytes: int,
+        sent: Counter,
+        buffered: Gauge,
+        senders: int = 4,
+        tracing: Tracing | None = None,
     ) -> None:
         self._sink = sink
+        self._tracing = tracing or NoTracing()
         self._max_bytes = max_bytes
         self._senders = senders
         self._sent = sent
@@ -99,7 +108,8 @@ class Outbox:
     async def _send_all(self) -> None:
         while True:
             number, event, payloads = await self._events.get()
-            await self._send(event)
+            with self._tracing.sending(event) as traceparent:
+                await self._send(event, traceparent)
             self._sent.inc(payloads)
             self._payloads -= payloads
             self._receipts.settle(number)
@@ -114,11 +124,11 @@ class Outbox:
         else:
             self._empty.set()
 
-    async def _send(self, event: OutgoingEvent) -> None:
+    async def _send(self, event: OutgoingEvent, traceparent: str) -> None:
         pause_s = 0.2
         while True:
             try:
-                await self._sink.emit([event])
+                await self._sink.emit([event], traceparent)
                 return
             except TransientError as error:
                 log.warning(

@@ -3,68 +3,21 @@
 from __future__ import annotations
 
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
+from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
 from shared.adapter.event import Event
 from shared.adapter.tracing import NoTracing, tracing
 from shared.settings import SettingsError
+from tests.collector import Collector
 from tests.local.broker.processes import eventually
 from tests.local.broker.subscriber import Subscriber
 from tests.shared.adapter.test_app import Function, started
 
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
-
-
-class Collector:
-    """Takes what OTLP over HTTP brings."""
-
-    def __init__(self) -> None:
-        self.spans: list[Span] = []
-        self.services: set[str] = set()
-        collector = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["content-length"]))
-                assert self.path == "/v1/traces"
-                for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
-                    for each in resource.resource.attributes:
-                        if each.key == "service.name":
-                            collector.services.add(each.value.string_value)
-                    for scope in resource.scope_spans:
-                        collector.spans += scope.spans
-                self.send_response(200)
-                self.send_header("content-length", "0")
-                self.end_headers()
-
-            def log_message(self, *_: object) -> None:
-                return
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-
-    def span(self, event_id: str) -> tuple[Span, dict[str, str]]:
-        """The one span of an event, and its attributes as text."""
-        (span,) = [s for s in self.spans if self._attributes(s)["cloudevents.event_id"] == event_id]
-        return span, self._attributes(span)
-
-    def _attributes(self, span: Span) -> dict[str, str]:
-        return {
-            each.key: each.value.string_value or str(each.value.int_value)
-            for each in span.attributes
-        }
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
 
 
 class Told:
