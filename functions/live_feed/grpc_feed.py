@@ -12,6 +12,7 @@ from google.protobuf.message import Message
 
 from functions.live_feed.frames import Form
 from functions.live_feed.hub import Hub
+from functions.live_feed.places import Places
 from functions.live_feed.session import MAX_SEQ, Session, SessionLimits
 from functions.live_feed.subscriber import SLOW, SlowConsumerError, Subscriber
 from shared import live, metrics
@@ -44,12 +45,11 @@ class Feed:
     why that is right).
     """
 
-    def __init__(self, hub: Hub, limits: SessionLimits, *, bound: int, max_clients: int) -> None:
+    def __init__(self, hub: Hub, limits: SessionLimits, places: Places, *, bound: int) -> None:
         self._hub = hub
         self._limits = limits
+        self._places = places
         self._bound = bound
-        self._max_clients = max_clients
-        self._clients = 0
         self._leaving = asyncio.Event()
 
     @property
@@ -91,16 +91,10 @@ class Feed:
                 raise live.ChannelError("from_seq is the last seq that was seen")
         except live.ChannelError as error:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
-        if self._clients >= self._max_clients:
-            text = f"this replica serves {self._max_clients} calls at most"
-            await context.abort(grpc.StatusCode.UNAVAILABLE, text)
-        self._clients += 1
-        metrics.LIVE_CLIENTS.labels("grpc").inc()
-        try:
+        if self._places.are_taken:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, self._places.refusal)
+        with self._places.taken("grpc"):
             code, text = await self._serve(request, context, wanted)
-        finally:
-            self._clients -= 1
-            metrics.LIVE_CLIENTS.labels("grpc").dec()
         await context.abort(code, text)
 
     async def _serve(

@@ -23,6 +23,7 @@ from grpc_reflection.v1alpha import reflection
 from functions.live_feed.grpc_access import Tokens
 from functions.live_feed.grpc_feed import SERVICE, Feed
 from functions.live_feed.hub import Hub
+from functions.live_feed.places import Places
 from functions.live_feed.session import SessionLimits
 from functions.live_feed.settings import HubSettings
 from shared.adapter.access import AccessRules
@@ -75,9 +76,7 @@ class Settings:
 async def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT; then every call is ended with a word, and the server."""
     hub = settings.hub.hub()
-    feed = Feed(
-        hub, SessionLimits(), bound=settings.hub.queue, max_clients=settings.hub.max_clients
-    )
+    feed = Feed(hub, SessionLimits(), Places(settings.hub.max_clients), bound=settings.hub.queue)
     server = grpc.aio.server(interceptors=(Tokens(settings.access),), options=_OPTIONS)
     server.add_generic_rpc_handlers((feed.handler,))
     state = health.aio.HealthServicer()

@@ -1,4 +1,4 @@
-"""How many clients one replica serves at once, over WebSocket and Server-Sent Events together."""
+"""How many clients one replica serves at once, over all protocols together."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from functools import partial
 from typing import Final
 
@@ -22,6 +22,7 @@ from shared.errors import TransientError
 from shared.problem import problem
 
 _SILENCE_S: Final = 15.0
+_LAST_WORD_S: Final = 5.0
 _HEADERS: Final = {"cache-control": "no-store", "x-accel-buffering": "no"}
 
 
@@ -59,7 +60,8 @@ class _Stream(StreamingResponse):
     def __init__(
         self, session: Session, subscribe: Callable[[], Awaitable[None]], places: Places
     ) -> None:
-        super().__init__(_events(session), headers=_HEADERS, media_type="text/event-stream")
+        self._events = _events(session)
+        super().__init__(self._events, headers=_HEADERS, media_type="text/event-stream")
         self._session = session
         self._subscribe = subscribe
         self._places = places
@@ -73,8 +75,25 @@ class _Stream(StreamingResponse):
             finally:
                 self._session.close()
 
+    async def stream_response(self, send: Send) -> None:
+        """Stream; a client that is told that it is too slow gets a while to read it."""
+        sending = asyncio.create_task(super().stream_response(send))
+        slow = asyncio.create_task(self._session.client.too_slow())
+        try:
+            await asyncio.wait((sending, slow), return_when=asyncio.FIRST_COMPLETED)
+            if slow.done():
+                metrics.LIVE_DISCONNECTED.labels(SLOW).inc()
+                await asyncio.wait((sending,), timeout=_LAST_WORD_S)
+            if sending.done():
+                sending.result()
+        finally:
+            for task in (sending, slow):
+                task.cancel()
+            await asyncio.gather(sending, slow, return_exceptions=True)
+            await self._events.aclose()
 
-async def _events(session: Session) -> AsyncIterator[bytes]:
+
+async def _events(session: Session) -> AsyncGenerator[bytes, None]:
     while True:
         try:
             frames = await asyncio.wait_for(session.client.next(), _SILENCE_S)

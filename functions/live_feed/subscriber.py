@@ -29,7 +29,6 @@ class Subscriber:
         self._held: list[Update] | None = None
         self._number = 0
         self._some = asyncio.Event()
-        self._overflown = False
         self._too_slow = asyncio.Event()
 
     def say(self, *frames: bytes) -> None:
@@ -61,6 +60,11 @@ class Subscriber:
             if update.seq > after:
                 self.offer(update)
 
+    @property
+    def overflown(self) -> bool:
+        """Whether more has come than may wait: nothing more does."""
+        return self._too_slow.is_set()
+
     async def too_slow(self) -> None:
         """Wait until the queue has overflown; a writer that is blocked would not learn of it."""
         await self._too_slow.wait()
@@ -68,7 +72,7 @@ class Subscriber:
     async def next(self) -> list[bytes]:
         """Wait for frames; return all that wait. Raises SlowConsumerError."""
         await self._some.wait()
-        if self._overflown:
+        if self.overflown:
             raise SlowConsumerError
         taken, self._waiting = self._waiting, {}
         self._some.clear()
@@ -81,7 +85,7 @@ class Subscriber:
         return frames
 
     def _put(self, key: Hashable, what: Update | Sequence[bytes]) -> None:
-        if self._overflown:
+        if self.overflown:
             return
         if len(self._waiting) >= self._bound:
             self._overflow()
@@ -90,7 +94,6 @@ class Subscriber:
         self._some.set()
 
     def _overflow(self) -> None:
-        self._overflown = True
         self._waiting.clear()
         self._too_slow.set()
         self._some.set()

@@ -25,6 +25,7 @@ CODE_SLOW: Final = 4008
 CODE_LATER: Final = 1013
 CODE_TOO_LARGE: Final = 1009
 MAX_REQUEST_BYTES: Final = 64 * 1024
+_CLOSE_S: Final = 5.0
 
 
 def websocket_endpoint(
@@ -52,21 +53,22 @@ def websocket_endpoint(
 
 
 async def _serve(socket: WebSocket, session: Session) -> None:
-    writer = asyncio.create_task(_write(socket, session.client))
-    reader = asyncio.create_task(_read(socket, session))
+    tasks = (
+        asyncio.create_task(_read(socket, session), name="read"),
+        asyncio.create_task(_write(socket, session.client), name="write"),
+        asyncio.create_task(session.client.too_slow(), name="slow"),
+    )
     try:
-        await asyncio.wait({reader, writer}, return_when=asyncio.FIRST_COMPLETED)
-        if writer.done() and isinstance(writer.exception(), SlowConsumerError):
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        if session.client.overflown:
             metrics.LIVE_DISCONNECTED.labels(SLOW).inc()
             await _close(socket, CODE_SLOW, SLOW)
     finally:
         session.close()
-        for task in (reader, writer):
+        for task in tasks:
             task.cancel()
         for task, result in zip(
-            (reader, writer),
-            await asyncio.gather(reader, writer, return_exceptions=True),
-            strict=True,
+            tasks, await asyncio.gather(*tasks, return_exceptions=True), strict=True
         ):
             if isinstance(result, Exception) and not isinstance(
                 result, SlowConsumerError | WebSocketDisconnect
@@ -98,6 +100,6 @@ async def _read(socket: WebSocket, session: Session) -> None:
 
 async def _close(socket: WebSocket, code: int, reason: str) -> None:
     if socket.application_state is WebSocketState.CONNECTED:
-        # A client that does not read does not read the close either.
+        # A client that does not read does not read the close either: it gets a while to begin.
         with contextlib.suppress(RuntimeError, OSError, TimeoutError):
-            await asyncio.wait_for(socket.close(code, reason), 1.0)
+            await asyncio.wait_for(socket.close(code, reason), _CLOSE_S)

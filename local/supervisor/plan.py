@@ -39,6 +39,7 @@ _FUNCTION_SERVER = (
     *("--no-access-log", "--log-level", "warning"),
     *("--timeout-graceful-shutdown", str(drain_s(Kind.FUNCTION))),
     *("--loop", "uvloop", "--http", "httptools", "--ws-max-size", "65536"),
+    *("--ws-per-message-deflate", "false"),  # each client's own window: memory, and work a message
 )
 _FUNCTION_APP = "functions_framework.aio:app"
 _START_S = 30.0

@@ -1,0 +1,246 @@
+"""The WebSocket and the event stream over a real server, as clients meet them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+from starlette.applications import Starlette
+from starlette.routing import Route, WebSocketRoute
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+from websockets.typing import Subprotocol
+
+from functions.live_feed.places import Places
+from functions.live_feed.session import SessionLimits
+from functions.live_feed.sse import sse_endpoint
+from functions.live_feed.websocket import CODE_LATER, CODE_SLOW, CODE_TOO_LARGE, websocket_endpoint
+from shared import metrics
+from shared.schema import live_pb2
+from tests.functions.live_feed.conftest import Room, candle, tick
+
+Run = Callable[[Callable[[Room], Awaitable[None]]], None]
+LARGE = "9" * 4_000
+
+
+@asynccontextmanager
+async def serving(
+    room: Room, limits: SessionLimits | None = None, bound: int = 150, max_clients: int = 10
+) -> AsyncIterator[str]:
+    """A server on the room's hub; its host and port."""
+    limits = limits or SessionLimits()
+    places = Places(max_clients)
+    endpoint = websocket_endpoint(room.hub, limits, places, bound=bound)
+    app = Starlette(
+        routes=[
+            WebSocketRoute("/ws", endpoint),
+            Route("/sse", sse_endpoint(room.hub, limits, places, bound=bound)),
+        ]
+    )
+    sock = socket.socket()
+    sock.bind(("127.0.0.1", 0))
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            log_level="warning",
+            lifespan="off",
+            ws_per_message_deflate=False,
+            timeout_graceful_shutdown=1,
+        )
+    )
+    task = asyncio.create_task(server.serve(sockets=[sock]))
+    try:
+        await until(lambda: server.started)
+        yield "{}:{}".format(*sock.getsockname())
+    finally:
+        server.should_exit = True
+        await task
+        sock.close()
+
+
+async def ask(client: ClientConnection, **request: object) -> None:
+    await client.send(json.dumps(request))
+
+
+async def read(client: ClientConnection, count: int) -> list[dict[str, Any]]:
+    async with asyncio.timeout(20):
+        return [json.loads(await client.recv()) for _ in range(count)]
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(30):
+        while not holds():  # noqa: ASYNC110 - a counter has no event
+            await asyncio.sleep(0.02)
+
+
+def let_go() -> float:
+    return float(metrics.LIVE_DISCONNECTED.labels("slow_consumer")._value.get())
+
+
+def test_every_request_has_its_answer(run: Run) -> None:
+    """ping, subscribe, unsubscribe, an error, as the protocol's reference shows them."""
+
+    async def test(room: Room) -> None:
+        await room.publish(candle("A", 0, "1"))
+        async with serving(room) as address, connect(f"ws://{address}/ws", proxy=None) as client:
+            await ask(client, op="ping")
+            await ask(client, op="subscribe", channels=["candles:1m:A"])
+            await ask(client, op="unsubscribe", channels=["candles:1m:A"])
+            await ask(client, op="dance")
+            found = await read(client, 5)
+            kinds = ["pong", "subscribed", "snapshot", "unsubscribed", "error"]
+            assert [each["type"] for each in found] == kinds
+            assert found[2]["items"][0]["data"]["c"] == "1"
+            assert found[4]["code"] == "unknown_op"
+
+    run(test)
+
+
+def test_who_asks_too_often_is_told_when_to_come_back(run: Run) -> None:
+    """rate_limit with retry_ms; the connection stays."""
+
+    async def test(room: Room) -> None:
+        limits = replace(SessionLimits(), requests_a_second=5.0, burst=2.0)
+        async with (
+            serving(room, limits) as address,
+            connect(f"ws://{address}/ws", proxy=None) as client,
+        ):
+            for _ in range(3):
+                await ask(client, op="ping")
+            *_, limited = await read(client, 3)
+            assert limited["type"] == "rate_limit"
+            await asyncio.sleep(limited["retry_ms"] / 1000 + 0.01)
+            await ask(client, op="ping")
+            assert await read(client, 1) == [{"type": "pong"}]
+
+    run(test)
+
+
+def test_protobuf_by_subprotocol(run: Run) -> None:
+    """Binary frames, of which each payload is the stream's own message."""
+
+    async def test(room: Room) -> None:
+        async with (
+            serving(room) as address,
+            connect(
+                f"ws://{address}/ws",
+                proxy=None,
+                subprotocols=[Subprotocol("kandle.v1.protobuf")],
+            ) as client,
+        ):
+            assert client.subprotocol == "kandle.v1.protobuf"
+            await ask(client, op="subscribe", channels=["ticks:A"])
+            subscribed, snapshot = [
+                live_pb2.Frame.FromString(await client.recv(decode=False)) for _ in range(2)
+            ]
+            assert (subscribed.type, list(subscribed.channels)) == ("subscribed", ["ticks:A"])
+            assert (snapshot.type, snapshot.more) == ("snapshot", False)
+            await room.publish(tick("A", "1.5"))
+            update = live_pb2.Frame.FromString(await client.recv(decode=False))
+            assert live_pb2.LiveTick.FromString(update.payload).exact_price == "1.5"
+
+    run(test)
+
+
+def test_a_request_without_end_is_refused(run: Run) -> None:
+    """Close code 1009, and the reason."""
+
+    async def test(room: Room) -> None:
+        async with serving(room) as address, connect(f"ws://{address}/ws", proxy=None) as client:
+            await client.send("x" * 70_000)
+            with pytest.raises(ConnectionClosed) as closed:
+                await client.recv()
+            assert closed.value.rcvd is not None
+            assert closed.value.rcvd.code == CODE_TOO_LARGE
+
+    run(test)
+
+
+def test_more_clients_than_a_replica_takes_come_later(run: Run) -> None:
+    """Close code 1013; a client that leaves makes room."""
+
+    async def test(room: Room) -> None:
+        async with serving(room, max_clients=1) as address:
+            url = f"ws://{address}/ws"
+            async with connect(url, proxy=None) as first:
+                await ask(first, op="ping")
+                await read(first, 1)
+                async with connect(url, proxy=None) as second:
+                    with pytest.raises(ConnectionClosed) as closed:
+                        await second.recv()
+                assert closed.value.rcvd is not None
+                assert closed.value.rcvd.code == CODE_LATER
+            async with connect(url, proxy=None) as third:
+                await ask(third, op="ping")
+                assert await read(third, 1) == [{"type": "pong"}]
+
+    run(test)
+
+
+async def flood(room: Room, quick: ClientConnection, enough: Callable[[], bool]) -> None:
+    """Publish large ticks until enough; the quick client gets each of them in order."""
+    sent = 0
+    while not enough():
+        assert sent < 6_000, "nobody was let go"
+        await room.publish(*(tick("A", f"{n}.{LARGE}") for n in range(sent, sent + 60)))
+        found = [each["data"]["price"].partition(".")[0] for each in await read(quick, 60)]
+        assert found == [str(n) for n in range(sent, sent + 60)]
+        sent += 60
+
+
+def test_a_client_that_stops_reading_is_let_go_with_a_code(run: Run) -> None:
+    """It reads no further than its queue: the code says why, and the others miss nothing."""
+
+    async def test(room: Room) -> None:
+        before = let_go()
+        async with (
+            serving(room) as address,
+            connect(f"ws://{address}/ws", proxy=None, max_queue=1) as stalled,
+            connect(f"ws://{address}/ws", proxy=None) as quick,
+        ):
+            for each in (stalled, quick):
+                await ask(each, op="subscribe", channels=["ticks:A"])
+                await read(each, 2)
+            await flood(room, quick, lambda: let_go() > before)
+            async with asyncio.timeout(20):
+                with contextlib.suppress(ConnectionClosed):
+                    got = []
+                    while True:
+                        got.append(json.loads(await stalled.recv()))
+            assert stalled.close_code == CODE_SLOW
+            prices = [each["data"]["price"].partition(".")[0] for each in got]
+            assert prices == [str(n) for n in range(len(got))]  # no hole before the end
+
+    run(test)
+
+
+def test_an_event_stream_that_is_not_read_ends(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The replica keeps nothing for it."""
+    monkeypatch.setattr("functions.live_feed.sse._LAST_WORD_S", 0.1)
+
+    async def test(room: Room) -> None:
+        before = let_go()
+        async with (
+            serving(room) as address,
+            connect(f"ws://{address}/ws", proxy=None) as quick,
+            httpx.AsyncClient(trust_env=False) as client,
+            client.stream("GET", f"http://{address}/sse?channels=ticks:A") as answer,
+        ):
+            assert answer.status_code == 200
+            await ask(quick, op="subscribe", channels=["ticks:A"])
+            await read(quick, 2)
+            serving_now = metrics.LIVE_CLIENTS.labels("sse")._value
+            assert serving_now.get() == 1
+            await flood(room, quick, lambda: serving_now.get() == 0 or let_go() > before)
+            await until(lambda: serving_now.get() == 0)
+
+    run(test)
