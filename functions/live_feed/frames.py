@@ -32,9 +32,9 @@ class Update:
     channel: str
     payload: bytes
 
-    @cached_property
+    @property
     def data(self) -> dict[str, Any]:
-        """The payload as JSON has it; decimals are texts."""
+        """The payload as JSON has it; decimals are texts. Not kept: the frame is."""
         return _READERS[self.channel.partition(":")[0]](self.payload)
 
     @cached_property
