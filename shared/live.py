@@ -1,10 +1,10 @@
 """Channels of the live feed, and the NATS subjects that carry them.
 
-A channel is `ticks:<symbol>`, `candles:<timeframe>:<symbol>` or `patterns:<symbol>`; in what a
-client asks for, a part may be `*`. On NATS: `live.ticks.<venue>.<symbol>`,
-`live.candles.<timeframe>.<symbol>`, `live.patterns.<symbol>`, the symbol percent-encoded where a
-subject could not hold it. The venue is what stands behind an instrument's last dot,
-else `-`.
+A channel is `ticks:<symbol>`, `candles:<timeframe>:<symbol>`, `patterns:<symbol>` or
+`alerts:<symbol>`; in what a client asks for, a part may be `*`. On NATS:
+`live.ticks.<venue>.<symbol>`, `live.candles.<timeframe>.<symbol>`, `live.patterns.<symbol>`,
+`live.alerts.<symbol>`, the symbol percent-encoded where a subject could not hold it. The venue
+is what stands behind an instrument's last dot, else `-`.
 """
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ LATEST_STREAM: Final = "KANDLE_LIVE_LATEST"
 TICKS: Final = "ticks"
 CANDLES: Final = "candles"
 PATTERNS: Final = "patterns"
+ALERTS: Final = "alerts"
 
 MAX_CHANNEL_CHARACTERS: Final = 128
-_PARTS: Final = {TICKS: 2, CANDLES: 3, PATTERNS: 2}
+_PARTS: Final = {TICKS: 2, CANDLES: 3, PATTERNS: 2, ALERTS: 2}
 _NO_VENUE: Final = "-"
 
 
@@ -51,6 +52,11 @@ def patterns_subject(instrument: str) -> str:
     return f"{PREFIX}{PATTERNS}.{_token(instrument)}"
 
 
+def alerts_subject(instrument: str) -> str:
+    """Return the subject of an instrument's alerts."""
+    return f"{PREFIX}{ALERTS}.{_token(instrument)}"
+
+
 def channel_of(subject: str) -> str:
     """Return the channel that a subject carries. Raises ValueError for any other subject."""
     kind, *tokens = subject.removeprefix(PREFIX).split(".")
@@ -60,8 +66,8 @@ def channel_of(subject: str) -> str:
         return f"{TICKS}:{unquote(whole)}"
     if kind == CANDLES and len(tokens) == 2:
         return f"{CANDLES}:{tokens[0]}:{unquote(tokens[1])}"
-    if kind == PATTERNS and len(tokens) == 1:
-        return f"{PATTERNS}:{unquote(tokens[0])}"
+    if kind in (PATTERNS, ALERTS) and len(tokens) == 1:
+        return f"{kind}:{unquote(tokens[0])}"
     raise ValueError(f"{subject} is no subject of the live feed")
 
 
@@ -72,8 +78,8 @@ def checked(channel: str) -> str:
     parts = channel.split(":", _PARTS.get(channel.partition(":")[0], 2) - 1)
     if parts[0] not in _PARTS or len(parts) != _PARTS[parts[0]] or not all(parts):
         raise ChannelError(
-            f"{channel!r} is no channel: ticks:SYMBOL, candles:TIMEFRAME:SYMBOL or patterns:SYMBOL,"
-            " where * stands for all"
+            f"{channel!r} is no channel: ticks:SYMBOL, candles:TIMEFRAME:SYMBOL, patterns:SYMBOL"
+            " or alerts:SYMBOL, where * stands for all"
         )
     if not channel.isprintable():
         raise ChannelError("a channel has printable characters only")

@@ -38,6 +38,11 @@ export function time(ms: number): string {
   return clock.format(ms);
 }
 
+/** Date and time of day, UTC. */
+export function stamp(ms: number): string {
+  return new Date(ms).toISOString().slice(0, 19).replace("T", " ");
+}
+
 /** `12 s`, `3 min`, `5 h`. */
 export function span(ms: number): string {
   const seconds = Math.max(0, Math.round(ms / 1000));

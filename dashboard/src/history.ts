@@ -1,7 +1,7 @@
 /** The history API, as far as the page needs it. */
 
 import type { Candle } from "./candles";
-import type { Pattern, Tick } from "./live";
+import type { Alert, Pattern, Tick } from "./live";
 
 export interface Latest {
   symbol: string;
@@ -49,6 +49,11 @@ export async function patterns(symbol: string, timeframe: string): Promise<Patte
   const query = new URLSearchParams({ timeframe, status: "all", limit: "200" });
   const found = await json<{ patterns: Pattern[] }>(`/api/patterns/${path(symbol)}?${query}`);
   return found?.patterns ?? [];
+}
+
+/** The newest alerts of all symbols. */
+export async function alerts(): Promise<Alert[]> {
+  return (await json<{ alerts: Alert[] }>("/api/alerts?limit=100"))?.alerts ?? [];
 }
 
 /** State of each symbol's feed. None where no exchange is connected. */

@@ -79,6 +79,7 @@ describe.skipIf(typeof WebSocket === "undefined")("the live feed after a cut", (
       tick: ({ price }) => prices.push(price),
       candle: () => undefined,
       pattern: () => undefined,
+      alert: () => undefined,
       missed: () => { missed += 1; },
       state: (state) => states.push(state),
       latency: () => undefined,

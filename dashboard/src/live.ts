@@ -33,12 +33,25 @@ export interface Pattern {
   revision: number;
 }
 
+/** A rule that came true; `value` of a number's, `trigger_price` of a pattern's. Times: ms. */
+export interface Alert {
+  rule_id: string;
+  rule: string;
+  symbol: string;
+  timeframe: string;
+  candle_start: number;
+  timestamp: number;
+  value?: string;
+  trigger_price?: string;
+}
+
 export type State = "connecting" | "live" | "reconnecting";
 
 export interface Watch {
   tick(tick: Tick): void;
   candle(candle: LiveCandle): void;
   pattern(pattern: Pattern): void;
+  alert(alert: Alert, known: boolean): void;
   /** Something was missed for good: everything that is shown has to be loaded anew. */
   missed(): void;
   state(state: State, retryInMs?: number): void;
@@ -185,5 +198,6 @@ export class Live {
       if (!known) this.watch.tick(data as Tick);
     } else if (channel.startsWith("candles:")) this.watch.candle(data as LiveCandle);
     else if (channel.startsWith("patterns:")) this.watch.pattern(data as Pattern);
+    else if (channel.startsWith("alerts:")) this.watch.alert(data as Alert, known);
   }
 }

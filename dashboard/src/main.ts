@@ -2,19 +2,21 @@
 
 import "./style.css";
 
+import { Alerts } from "./alerts";
 import { CandleStore, LENGTH_MS, type Candle } from "./candles";
 import { Cards } from "./cards";
 import { Chart } from "./chart";
 import { change, decimal, decimals, price, short, span, time } from "./format";
 import * as history from "./history";
 import { INDICATORS } from "./indicators";
-import { Live, type LiveCandle, type Pattern, type Tick } from "./live";
+import { Live, type Alert, type LiveCandle, type Pattern, type Tick } from "./live";
 import { CHOICES, chosen, label, startOf, type Choice } from "./marks";
 import { PatternList } from "./pattern_list";
 import { ROWS, Tape } from "./tape";
 
 const TIMEFRAMES = ["1m", "5m", "15m", "1h", "4h", "1d"];
 const RANGES: [string, number][] = [["1H", 3_600_000], ["6H", 6 * 3_600_000], ["1D", 86_400_000], ["1W", 7 * 86_400_000]];
+const TABS = ["tape", "patterns", "alerts"];
 const PAGE = 500;
 
 const at = <T extends HTMLElement>(id: string): T => document.getElementById(id) as T;
@@ -38,11 +40,14 @@ const chart = new Chart(at("chart"), (t) => { hovered = t; }, () => void loadOld
 const tape = new Tape(at("tape"));
 const patterns = new PatternList(at("patterns"), at("pattern-count"), (each) => chart.centre(startOf(each)));
 
+const alerts = new Alerts(at("alerts"), at("alert-count"), at("toasts"), (alert) => void showAlert(alert));
+
 const live = new Live(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`, {
   tick: takeTick,
   candle: takeCandle,
   pattern: takePattern,
-  missed: () => void reload(),
+  alert: (alert, known) => alerts.take(alert, !known),
+  missed: () => { void reload(); void loadAlerts(); },
   state: (state, retryMs) => {
     const pill = at("connection");
     pill.dataset.state = state;
@@ -172,6 +177,20 @@ function takePattern(pattern: Pattern): void {
   if (patterns.take(pattern)) chart.mark(patterns.all);
 }
 
+/** Those before the page was opened. */
+async function loadAlerts(): Promise<void> {
+  try {
+    for (const each of await history.alerts()) alerts.take(each, false);
+  } catch {
+    // Live ones come all the same.
+  }
+}
+
+async function showAlert(alert: Alert): Promise<void> {
+  await choose(alert.symbol, TIMEFRAMES.includes(alert.timeframe) ? alert.timeframe : timeframe);
+  chart.centre(alert.candle_start);
+}
+
 function notice(text = ""): void {
   at("notice").hidden = !text;
   at("notice").textContent = text;
@@ -296,9 +315,9 @@ function controls(): void {
     if (key === "Enter" && found) void choose(found);
     if (key === "Escape") { search.value = ""; cards.search(""); search.blur(); }
   };
-  for (const name of ["tape", "patterns"])
+  for (const name of TABS)
     at(`tab-${name}`).onclick = () => {
-      for (const each of ["tape", "patterns"]) {
+      for (const each of TABS) {
         at(each).hidden = each !== name;
         at(`tab-${each}`).setAttribute("aria-selected", String(each === name));
       }
@@ -351,7 +370,8 @@ async function begin(): Promise<void> {
   theme();
   controls();
   if (TIMEFRAMES.includes(wantedTimeframe)) timeframe = wantedTimeframe;
-  live.subscribe("ticks:*", "candles:1m:*");
+  live.subscribe("ticks:*", "candles:1m:*", "alerts:*");
+  void loadAlerts();
   live.start();
   window.setInterval(eachSecond, 1_000);
   requestAnimationFrame(paint);

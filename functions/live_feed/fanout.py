@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterator, Mapping
 from decimal import InvalidOperation
 from typing import Final, NamedTuple
 
+import orjson
 from google.protobuf.message import DecodeError
 
 from shared import candle, events, live
 from shared.adapter.event import Event
+from shared.alerts import AlertEvent
 from shared.decimals import mantissa_text
 from shared.errors import PermanentError
 from shared.latency import note_tick_seconds
@@ -19,7 +21,7 @@ from shared.ticks import INTEGER_ID, TEXT_ID, Entry, Ticks
 
 
 class Message(NamedTuple):
-    """One message of the live feed: a NATS subject, and a LiveTick, Candle or Pattern."""
+    """A message of the live feed: a NATS subject, and a LiveTick, Candle, Pattern or LiveAlert."""
 
     subject: str
     payload: bytes
@@ -101,9 +103,27 @@ def _patterns(event: Event, _: int) -> tuple[list[Message], int]:
     ], 0
 
 
+def _alerts(event: Event, _: int) -> tuple[list[Message], int]:
+    alert = AlertEvent.decode(event.data())
+    data = orjson.loads(alert.body)["data"]
+    try:
+        payload = live_pb2.LiveAlert(
+            symbol=alert.instrument,
+            timeframe=alert.timeframe,
+            rule_id=alert.rule_id,
+            rule=data["rule"],
+            timestamp=data["timestamp"],
+            json=orjson.dumps(data).decode(),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise PermanentError("bad_alert", f"body is no alert: {error}") from error
+    return [Message(live.alerts_subject(alert.instrument), payload.SerializeToString())], 0
+
+
 _UINT64_MAX: Final = 2**64 - 1
 _KINDS: Final[Mapping[str, Callable[[Event, int], tuple[list[Message], int]]]] = {
     events.TICKS: _ticks,
     events.CANDLES: _candles,
     events.PATTERNS: _patterns,
+    events.ALERTS: _alerts,
 }

@@ -132,9 +132,15 @@ def _pattern(payload: bytes) -> dict[str, Any]:
     return found
 
 
+def _alert(payload: bytes) -> dict[str, Any]:
+    found: dict[str, Any] = orjson.loads(live_pb2.LiveAlert.FromString(payload).json)
+    return found
+
+
 _SIDES: Final = (None, "buy", "sell")
 _READERS: Final[Mapping[str, Callable[[bytes], dict[str, Any]]]] = {
     live.TICKS: _tick,
     live.CANDLES: _candle,
     live.PATTERNS: _pattern,
+    live.ALERTS: _alert,
 }

@@ -26,7 +26,7 @@ WANTED: Final[Mapping[str, Sequence[str]]] = {
     events.CANDLES: ("persist", "detect-pattern", "live-feed"),
     events.LATE: ("persist",),
     events.PATTERNS: ("persist", "live-feed"),
-    events.ALERTS: ("persist", "detect-pattern"),
+    events.ALERTS: ("persist", "detect-pattern", "live-feed"),
     events.CLOCK: ("persist", "candle-aggregate", "detect-pattern"),
 }
 """Event types, each with the stages that want it: what eventing/triggers.yaml says (tested)."""

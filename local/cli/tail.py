@@ -19,7 +19,8 @@ from local.instance import DEFAULT_DATA_DIR
 if TYPE_CHECKING:
     import threading
 
-_HELP = """Follow the live feed: ticks:SYMBOL, candles:TIMEFRAME:SYMBOL, patterns:SYMBOL.
+_HELP = """Follow the live feed: ticks:SYMBOL, candles:TIMEFRAME:SYMBOL, patterns:SYMBOL,
+alerts:SYMBOL.
 
 A * stands for all. It begins with the present state, goes on with every change, and after a cut
 where it was cut. Ctrl-C ends it.
@@ -163,4 +164,9 @@ def _pattern(data: dict[str, Any]) -> str:
     )
 
 
-_LINES: Final = {"ticks": _tick, "candles": _candle, "patterns": _pattern}
+def _alert(data: dict[str, Any]) -> str:
+    told = data.get("value") or data.get("trigger_price") or ""
+    return f"{utc(data['timestamp'])}  ALERT  {data['rule']}  {told}".rstrip()
+
+
+_LINES: Final = {"ticks": _tick, "candles": _candle, "patterns": _pattern, "alerts": _alert}

@@ -30,6 +30,22 @@ class LiveTick(_message.Message):
     receive_time_us: int
     def __init__(self, symbol: _Optional[str] = ..., price: _Optional[float] = ..., volume: _Optional[int] = ..., timestamp: _Optional[int] = ..., size: _Optional[str] = ..., exact_price: _Optional[str] = ..., side: _Optional[int] = ..., trade_id: _Optional[str] = ..., time_us: _Optional[int] = ..., receive_time_us: _Optional[int] = ...) -> None: ...
 
+class LiveAlert(_message.Message):
+    __slots__ = ("symbol", "timeframe", "rule_id", "rule", "timestamp", "json")
+    SYMBOL_FIELD_NUMBER: _ClassVar[int]
+    TIMEFRAME_FIELD_NUMBER: _ClassVar[int]
+    RULE_ID_FIELD_NUMBER: _ClassVar[int]
+    RULE_FIELD_NUMBER: _ClassVar[int]
+    TIMESTAMP_FIELD_NUMBER: _ClassVar[int]
+    JSON_FIELD_NUMBER: _ClassVar[int]
+    symbol: str
+    timeframe: str
+    rule_id: str
+    rule: str
+    timestamp: int
+    json: str
+    def __init__(self, symbol: _Optional[str] = ..., timeframe: _Optional[str] = ..., rule_id: _Optional[str] = ..., rule: _Optional[str] = ..., timestamp: _Optional[int] = ..., json: _Optional[str] = ...) -> None: ...
+
 class Frame(_message.Message):
     __slots__ = ("type", "channel", "seq", "payload", "channels", "code", "message", "retry_ms", "stream", "replayed", "more")
     TYPE_FIELD_NUMBER: _ClassVar[int]

@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from tests.e2e.client import candles, eventually, fresh_symbol, kill, send_udp
 from tests.e2e.test_live import post, post_until_taken
 from tests.e2e.test_patterns import DAY_MS, ENGULFING, MINUTE_MS, lines
+from tests.platform import kandle
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 SHOWN = ("t", "o", "h", "l", "c", "v", "n", "revision", "closed")
@@ -163,6 +164,28 @@ def test_a_pattern_and_its_retraction_are_marked(page: Page, pipeline: dict[str,
     assert "retracted by a correction" in (entry.first.text_content() or "")
     page.get_by_role("radio", name="off", exact=True).click()
     assert state(page)["marked"] == []
+
+
+def test_an_alert_is_told_and_kept(page: Page, pipeline: dict[str, str]) -> None:
+    """A word on the screen as the rule comes true, once; in the list also after a reload."""
+    symbol = fresh_symbol("TOLD")
+    url = ("--database-url", pipeline["DATABASE_URL"])
+    kandle("alert", "add", f"{symbol} close > 100", *url)
+    rule = f"{symbol} close > 100 on 1m"
+    start_ms = 1_700_000_040_000
+    post(pipeline, f"{symbol},99,1,{start_ms}")
+    page.goto(f"{pipeline['LIVE_URL']}/#{symbol}/1m")
+    shown(page, lambda it: len(it["candles"]) == 1)
+    for minute, price in enumerate((101, 102, 103), start=1):
+        post(pipeline, f"{symbol},{price},1,{start_ms + minute * 60_000}")
+    page.locator(".toast").filter(has_text=rule).click(timeout=30_000)
+    assert page.locator(".toast").filter(has_text=rule).count() == 0
+    page.reload()
+    page.locator("#tab-alerts").click()
+    kept = page.locator(".alert").filter(has_text=rule)
+    kept.wait_for()
+    assert "at 101" in (kept.text_content() or "")
+    assert page.locator(".toast").count() == 0
 
 
 def test_symbols_timeframes_and_search_by_keyboard(page: Page, pipeline: dict[str, str]) -> None:

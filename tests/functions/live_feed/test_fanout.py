@@ -5,12 +5,15 @@ from __future__ import annotations
 from decimal import Decimal
 
 import numpy as np
+import orjson
 import pytest
 
 from functions.live_feed.fanout import messages
 from functions.live_feed.frames import Update
 from shared import events, live
 from shared.adapter.event import Event
+from shared.alerts import Rule
+from shared.alerts import as_event_json as rule_json
 from shared.candle import Candle, encode_batch
 from shared.errors import PermanentError
 from shared.patterns import Pattern, as_event_json, encode_patterns
@@ -94,6 +97,18 @@ def test_a_pattern_reads_as_the_history_api_gives_it() -> None:
     assert [each.conflation_key for each in updates] == [None, None]
 
 
+def test_an_alert_is_told_as_its_event_says_it() -> None:
+    """The same fields as in history; who decodes LiveAlert reads the rule."""
+    rule = Rule.parse("A close > 100")
+    body = rule_json("r1", rule, 60_000_000, 120_000_000, value="101.5")
+    found, _ = messages(event(events.ALERTS, body.encode()), 10)
+    ((subject, payload),) = found
+    assert subject == "live.alerts.A"
+    assert live.channel_of(subject) == "alerts:A"
+    assert live_pb2.LiveAlert.FromString(payload).rule == "A close > 100 on 1m"
+    assert Update(1, "alerts:A", payload).data == orjson.loads(body)["data"]
+
+
 @pytest.mark.parametrize(
     ("type_", "body", "code"),
     [
@@ -101,6 +116,7 @@ def test_a_pattern_reads_as_the_history_api_gives_it() -> None:
         (events.TICKS, b"\xff\xff", "bad_tick_batch"),
         (events.CANDLES, b"\xff\xff", "bad_candle_batch"),
         (events.PATTERNS, b"\xff\xff", "bad_pattern_batch"),
+        (events.ALERTS, b"{}", "bad_alert"),
         (events.CANDLES, candles_pb2.CandleBatch(candles=[{"open": "x"}]).SerializeToString(),
          "bad_candle_batch"),
     ],

@@ -1,0 +1,66 @@
+/** Rules that came true: a list of them, and a word on the screen when another does. */
+
+import { decimal, stamp } from "./format";
+import type { Alert } from "./live";
+
+const ENTRIES = 100;
+const SHOWN_MS = 10_000;
+const TOASTS = 4;
+
+export class Alerts {
+  private readonly known = new Map<string, Alert>();
+
+  constructor(
+    private readonly list: HTMLElement,
+    private readonly count: HTMLElement,
+    private readonly toasts: HTMLElement,
+    private readonly onChoose: (alert: Alert) => void,
+  ) {
+    this.draw();
+  }
+
+  /** Take an alert; one that is `fresh` is told on the screen, each once. */
+  take(alert: Alert, fresh: boolean): void {
+    const key = `${alert.rule_id}/${alert.candle_start}`;
+    if (this.known.has(key)) return;
+    this.known.set(key, alert);
+    this.draw();
+    if (fresh) this.tell(alert);
+  }
+
+  private draw(): void {
+    const all = [...this.known.values()].sort((a, b) => b.timestamp - a.timestamp).slice(0, ENTRIES);
+    this.count.textContent = all.length ? String(all.length) : "";
+    if (all.length) return this.list.replaceChildren(...all.map((each) => this.entry(each)));
+    const none = document.createElement("p");
+    none.className = "none";
+    none.textContent = 'No alert yet. Add a rule: kandle alert add "BTC-USD close > 75000"';
+    this.list.replaceChildren(none);
+  }
+
+  private entry(alert: Alert): HTMLElement {
+    const made = document.createElement("button");
+    made.type = "button";
+    made.className = "alert";
+    made.title = "Show it on the chart";
+    made.onclick = () => this.onChoose(alert);
+    const rule = document.createElement("b");
+    rule.textContent = alert.rule;
+    const line = document.createElement("span");
+    line.className = "muted";
+    const value = alert.value ?? alert.trigger_price;
+    line.textContent = `${stamp(alert.timestamp)}${value ? ` at ${decimal(value)}` : ""}`;
+    made.append(rule, line);
+    return made;
+  }
+
+  private tell(alert: Alert): void {
+    const toast = this.entry(alert);
+    toast.className = "toast";
+    const gone = () => toast.remove();
+    toast.addEventListener("click", gone);
+    window.setTimeout(gone, SHOWN_MS);
+    this.toasts.append(toast);
+    while (this.toasts.children.length > TOASTS) this.toasts.firstElementChild!.remove();
+  }
+}
