@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -21,20 +22,19 @@ from shared.schema.ticker_pb2 import TickerUpdate
 from tests.e2e.client import candles, eventually, fresh_symbol, kill
 
 
-def post(pipeline: dict[str, str], *lines: str) -> None:
-    """Send CSV lines; the broker has them when this returns."""
-    answer = httpx.post(
-        pipeline["INGEST_URL"], content="\n".join(lines), headers={"content-type": "text/csv"}
-    )
+def post(pipeline: dict[str, str], *lines: str, key: str = "") -> None:
+    """Send CSV lines; the broker has them when this returns. With a key they count once."""
+    headers = {"content-type": "text/csv"} | ({"idempotency-key": key} if key else {})
+    answer = httpx.post(pipeline["INGEST_URL"], content="\n".join(lines), headers=headers)
     assert answer.status_code == 202, answer.text
 
 
 def post_until_taken(pipeline: dict[str, str], *lines: str) -> None:
     """Send CSV lines again and again until they are taken, as a sender does in an outage."""
-    deadline = time.monotonic() + 60
+    deadline, key = time.monotonic() + 60, uuid.uuid4().hex
     while True:
         try:
-            return post(pipeline, *lines)
+            return post(pipeline, *lines, key=key)
         except (AssertionError, httpx.TransportError):
             assert time.monotonic() < deadline
             time.sleep(0.2)
