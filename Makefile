@@ -52,7 +52,7 @@ demo: page-if-possible ## run the whole pipeline here with simulated ticks (SECO
 	@$(RUN) kandle demo $(if $(SECONDS),--seconds $(SECONDS)) $(ARGS)
 
 test: page-if-possible ## run every test, over real servers
-	@$(RUN) pytest $(ARGS)
+	@$(RUN) pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: lint types proto-check dashboard-test test ## what CI runs: lint, types, generated code, tests
 

@@ -96,13 +96,13 @@ class Storage:
     def refresh(self, series: Series, cooldown_us: int) -> int | None:
         """Take into a series what storage has by now, of its time and newer.
 
-        Returns the start (us) of the first pattern that storage knew and the series did not.
+        Returns the start (us) of the first pattern of which storage knew better.
         """
         first_us = 0 if series.whole else series.candles[0].start_us
         with self._postgres.connection() as connection:
             rows = connection.execute(_FROM, (*series.name, first_us, MOST)).fetchall()
             series.merge(_kept(rows))
-            return self._learn(connection, series, cooldown_us)
+            return self._learn(connection, series, cooldown_us, outranked=True)
 
     def older(self, series: Series, from_us: int, lookback: int, cooldown_us: int) -> None:
         """Take in older candles, so that those from `from_us` on can be judged.
@@ -150,24 +150,39 @@ class Storage:
             ).fetchone()
         return None if row is None else row[0]
 
-    def _learn(self, connection: Connection, series: Series, cooldown_us: int) -> int | None:
+    def _learn(
+        self,
+        connection: Connection,
+        series: Series,
+        cooldown_us: int,
+        *,
+        outranked: bool = False,
+    ) -> int | None:
         """Add what storage knows that was told of the series' time, where the state does not.
 
-        Returns the start of the first such pattern.
+        `outranked`: also what a state that was lost since had told under a higher revision than
+        this one knows; what was withdrawn so no longer counts as told. Returns the start of the
+        first pattern that this changes.
         """
         if not series.candles:
             return None
         first_us = series.candles[0].start_us
         with connection.cursor(row_factory=class_row(Pattern)) as cursor:
             told = cursor.execute(_PATTERNS, (*series.name, first_us - cooldown_us)).fetchall()
-        learnt = [
-            each
-            for each in told
-            if not each.retracted
-            and each.id not in series.active
-            and each.id not in series.unpublished
-        ]
-        series.active.update((each.id, each) for each in learnt)
+        learnt = []
+        for each in told:
+            here = series.active.get(each.id)
+            if here is None:
+                is_news = not each.retracted
+            else:
+                is_news = outranked and each.revision > here.revision
+            if is_news and each.id not in series.unpublished:
+                learnt.append(each)
+        for each in learnt:
+            if each.retracted:
+                del series.active[each.id]
+            else:
+                series.active[each.id] = each
         series.revision = max([series.revision, *(each.revision for each in told)])
         for rule_id, start_us in connection.execute(_ALERTS, (*series.name, first_us)):
             series.alerts.setdefault((rule_id, start_us), Alert(rule_id, start_us))

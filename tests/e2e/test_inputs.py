@@ -170,7 +170,10 @@ def test_latest_is_the_newest_trade_in_the_total_order(pipeline: dict[str, str])
     symbol = fresh_symbol("LAST")
     send_udp(pipeline["UDP_ADDR"], [f"{symbol},5.50,2,{TIME_MS},buy,2"])
     send_udp(pipeline["UDP_ADDR"], [f"{symbol},4,1,{TIME_MS - 5},buy,1"])
-    eventually(lambda: candles(pipeline["API_URL"], symbol), lambda c: [x["n"] for x in c] == [2])
+    found = eventually(
+        lambda: candles(pipeline["API_URL"], symbol), lambda c: [x["n"] for x in c] == [1, 1]
+    )
+    assert [x["n"] for x in found] == [1, 1]
     latest = httpx.get(f"{pipeline['API_URL']}/api/latest/{symbol}").json()
     assert (latest["symbol"], latest["price"], latest["size"]) == (symbol, "5.5", "2")
     assert latest["t"] == TIME_MS

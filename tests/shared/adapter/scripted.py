@@ -32,6 +32,11 @@ def handle(event: Event) -> Outcome:
         return Outcome([OutgoingEvent(f"{event.id}/scripted", "out", b"x")], write_note)
     if behave == "slow":
         time.sleep(1.0)
+    if behave == "held":
+        hold = Path(os.environ["HOLD"])
+        hold.with_name(f"hold.{event.id}").touch()
+        while hold.exists():
+            time.sleep(0.01)
     if behave == "transient":
         raise TransientError("the store is away", retry_after_s=7)
     if behave == "permanent":

@@ -32,6 +32,7 @@ class Function:
         self.log = directory / "log"
         self.note = directory / "note"
         self.away = directory / "away"
+        self.hold = directory / "hold"
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         with self.log.open("w") as log:
@@ -56,6 +57,7 @@ class Function:
                 "K_SERVICE": "scripted",
                 "DEAD_LETTER_URL": f"{self.subscriber.url}/sink",
                 "NOTE": str(self.note),
+                "HOLD": str(self.hold),
                 **settings,
             },
             stderr=log,
@@ -227,20 +229,25 @@ def test_a_body_over_the_limit_is_413(function: Function) -> None:
 
 def test_probes_stay_live_while_all_workers_are_busy(function: Function) -> None:
     """At most `concurrency` (2) events are at work; probes and scrapes do not wait for them."""
-    started_at = time.monotonic()
+    function.hold.touch()
     threads = [
-        threading.Thread(target=function.send, args=(f"slow-{n}",), kwargs={"behave": "slow"})
+        threading.Thread(target=function.send, args=(f"held-{n}",), kwargs={"behave": "held"})
         for n in range(4)
     ]
     for thread in threads:
         thread.start()
-    time.sleep(0.2)
+    deadline = time.monotonic() + 30
+    while len(at_work := list(function.hold.parent.glob("hold.*"))) < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
     assert httpx.get(f"{function.url}/health/liveness").status_code == 200
     assert 'kandle_events_received_total{outcome="ok"' in httpx.get(f"{function.url}/metrics").text
-    assert threads[0].is_alive()
+    assert all(thread.is_alive() for thread in threads)
+    assert sorted(function.hold.parent.glob("hold.*")) == sorted(at_work)
+    function.hold.unlink()
     for thread in threads:
         thread.join()
-    assert time.monotonic() - started_at >= 2.0  # four events of a second each, two at a time
+    assert len(list(function.hold.parent.glob("hold.*"))) == 4
 
 
 def test_readiness_follows_the_stores(function: Function) -> None:
