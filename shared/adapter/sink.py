@@ -11,6 +11,7 @@ import aiohttp
 import stamina
 
 from shared.adapter.event import OutgoingEvent
+from shared.adapter.identity import Identity
 from shared.errors import TransientError
 
 ATTEMPTS: Final = 4
@@ -30,8 +31,15 @@ class _NotAcceptedError(Exception):
 class Sink:
     """An HTTP address that takes CloudEvents. One client, its connections kept alive."""
 
-    def __init__(self, url: str, source: str, overrides: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        source: str,
+        overrides: Mapping[str, str] | None = None,
+        identity: Identity | None = None,
+    ) -> None:
         self.url = url
+        self._identity = identity or Identity(None)
         self._source = source
         self._overrides = overrides or {}
         self._session: aiohttp.ClientSession | None = None
@@ -43,7 +51,7 @@ class Sink:
         if not url:
             return None
         overrides = json.loads(mapping.get("K_CE_OVERRIDES") or "{}").get("extensions", {})
-        return cls(url, source, overrides)
+        return cls(url, source, overrides, Identity.from_env(mapping))
 
     async def emit(self, events: Sequence[OutgoingEvent], traceparent: str | None = None) -> None:
         """Post all events at once; return when each was accepted. Raises TransientError."""
@@ -81,7 +89,10 @@ class Sink:
 
     async def _attempt(self, headers: Mapping[str, str], body: bytes) -> None:
         async with self._opened().post(
-            self.url, data=body, headers=headers, allow_redirects=False
+            self.url,
+            data=body,
+            headers={**headers, **self._identity.headers()},
+            allow_redirects=False,
         ) as response:
             if not 200 <= response.status < 300:
                 text = (await response.content.read(200)).decode(errors="replace")

@@ -75,3 +75,17 @@ def test_the_replicated_channel_is_the_channel_with_replicas() -> None:
     templates = [yaml.safe_load(each) for each in texts]
     assert templates[1]["spec"]["stream"]["config"].pop("replicas") == 3
     assert templates[0] == templates[1]
+
+
+def test_policies_let_in_exactly_those_who_are_bound() -> None:
+    """Each Broker takes events from the sources that name it as their sink, and from no other."""
+    bound: dict[str, set[str]] = {}
+    for each in of("eventing", "SinkBinding", "PingSource"):
+        bound.setdefault(each["spec"]["sink"]["ref"]["name"], set()).add(name(each))
+    allowed = {
+        each["spec"]["to"][0]["ref"]["name"]: {
+            f"{source['ref']['kind']}/{source['ref']['name']}" for source in each["spec"]["from"]
+        }
+        for each in of("knative/event-policies", "EventPolicy")
+    }
+    assert allowed == bound
