@@ -29,6 +29,7 @@ class Watcher(asyncio.Protocol):
         self._open = False
         self.transport: asyncio.Transport | None = None
         self.present = asyncio.Event()
+        self.asked_ns = self.present_ns = 0
         self.waits: list[int] = []
         self.close_code: int | None = None
 
@@ -52,6 +53,7 @@ class Watcher(asyncio.Protocol):
                 raise SystemExit(f"no WebSocket: {bytes(self._buffer[:80])!r}")
             del self._buffer[: end + 4]
             self._open = True
+            self.asked_ns = time.monotonic_ns()
             self._send(_TEXT, self._request)
         self._read_frames()
 
@@ -81,6 +83,7 @@ class Watcher(asyncio.Protocol):
             if found:
                 self.waits.append(time.time_ns() // 1_000_000 - int(found[1]))
         elif kind == _TEXT and payload.startswith(b'{"type":"snapshot"'):
+            self.present_ns = time.monotonic_ns()
             self.present.set()
         elif kind == _PING:
             self._send(_PONG, payload)
