@@ -10,6 +10,7 @@ from decimal import Decimal, InvalidOperation
 
 from google.protobuf.message import DecodeError
 
+from shared.bounds import check_place
 from shared.decimals import EXACT, to_text
 from shared.errors import PermanentError
 from shared.order import OrderKey
@@ -273,6 +274,7 @@ def decode_batch(body: bytes) -> list[Candle]:
     except (DecodeError, InvalidOperation) as error:
         raise PermanentError("bad_candle_batch", f"body is no CandleBatch: {error}") from error
     for each in candles:
+        check_place("bad_candle_batch", each.instrument, each.timeframe, each.start_us)
         if not all(map(_is_plain, each.numbers)):
             raise PermanentError(
                 "bad_candle_batch",

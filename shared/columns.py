@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final, Protocol, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.bounds import EARLIEST_US, LATEST_US, check_instrument
 from shared.decimals import MAX_SCALE
 from shared.errors import PermanentError
-
-EARLIEST_US: Final = -(10**16)
-LATEST_US: Final = 10**17
-"""Times lie between (1653 to 5138): every store has days for them, and every sum fits 64 bits."""
-MAX_NAME_CHARACTERS: Final = 128
 
 T = TypeVar("T", bound=np.generic)
 
@@ -79,12 +75,7 @@ def checked_rows(code: str, runs: Sequence[Run], rows: int) -> int:
             code, f"column event_time_us has {rows} rows, the instrument table says {said}"
         )
     for run in runs:
-        if not (1 <= len(run.name) <= MAX_NAME_CHARACTERS and run.name.isprintable()):
-            raise PermanentError(
-                code,
-                f"an instrument is 1 to {MAX_NAME_CHARACTERS} printable characters,"
-                f" not {run.name[:40]!r}",
-            )
+        check_instrument(code, run.name)
         if max(run.price_scale, run.size_scale) > MAX_SCALE or not run.count:
             raise PermanentError(
                 code, f"{run.name} needs scales up to {MAX_SCALE}, and a row at least"

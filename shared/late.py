@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from google.protobuf.message import DecodeError
 
+from shared.bounds import check_place
 from shared.errors import PermanentError
 from shared.kernel import CandleKey
 from shared.schema import late_pb2
-from shared.timeframes import Timeframe
 
 
 def encode_late(event_id: str, candles: Sequence[CandleKey]) -> bytes:
@@ -30,9 +30,6 @@ def decode_late(body: bytes) -> tuple[str, list[CandleKey]]:
     except DecodeError as error:
         raise PermanentError("bad_late_batch", f"body is no LateBatch: {error}") from error
     for candle in message.candles:
-        try:
-            Timeframe.parse(candle.timeframe)
-        except ValueError as error:
-            # Queued, it would be in the way of every other repair.
-            raise PermanentError("bad_late_batch", f"a late candle is of none: {error}") from error
+        # Queued, it would be in the way of every other repair.
+        check_place("bad_late_batch", candle.instrument, candle.timeframe, candle.start_us)
     return message.event_id, [(c.instrument, c.timeframe, c.start_us) for c in message.candles]

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from google.protobuf.message import DecodeError
 
+from shared.bounds import check_place
 from shared.decimals import to_text
 from shared.errors import PermanentError
 from shared.schema import patterns_pb2
@@ -125,9 +126,12 @@ def decode_patterns(body: bytes) -> list[Pattern]:
     """Read a PatternBatch. Raises PermanentError."""
     try:
         batch = patterns_pb2.PatternBatch.FromString(body)
-        return [Pattern.from_message(message) for message in batch.patterns]
+        patterns = [Pattern.from_message(message) for message in batch.patterns]
     except (DecodeError, InvalidOperation) as error:
         raise PermanentError("bad_pattern_batch", f"body is no PatternBatch: {error}") from error
+    for each in patterns:
+        check_place("bad_pattern_batch", each.instrument, each.timeframe, each.start_us)
+    return patterns
 
 
 def as_event_json(pattern: Pattern) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import numpy as np
 from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
-from shared.columns import LATEST_US
+from shared.bounds import LATEST_US
 from shared.errors import PermanentError
 from shared.schema import raw_pb2
 

@@ -67,7 +67,7 @@ def _run(ticks: Ticks, entry: Entry, rows: slice) -> Iterator[bytes]:
         yield live_pb2.LiveTick(
             symbol=entry.name,
             price=price / price_unit,  # of two whole numbers: the nearest double
-            volume=min(size // size_unit, _UINT64_MAX),
+            volume=max(0, min(size // size_unit, _UINT64_MAX)),
             timestamp=time_us // 1000,
             size=mantissa_text(size, entry.size_scale),
             exact_price=mantissa_text(price, entry.price_scale),

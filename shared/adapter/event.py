@@ -17,7 +17,12 @@ from shared.compression import SMALL, compress, decompress
 MAX_BODY_BYTES: Final = 1024 * 1024
 """The channel carries nothing larger."""
 
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_NO_EVENT: Final = (
+    *(GenericException, ValueError, AttributeError, TypeError, KeyError),
+    RecursionError,
+)
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_SAID: Final = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,16 +103,20 @@ def parse(headers: Mapping[str, str], body: bytes) -> Event:
         raise NotACloudEventError("batch mode is not carried by Knative Eventing; send one event")
     try:
         event: Any = from_http(dict(headers), body, data_unmarshaller=_as_bytes)
-    # JSON that is no object meets the library unprepared.
-    except (GenericException, ValueError, AttributeError, TypeError, KeyError) as error:
-        raise NotACloudEventError(f"no CloudEvent: {error}") from error
+    # JSON that is no object, or of a thousand levels, meets the library unprepared.
+    except _NO_EVENT as error:
+        # What was sent may be quoted in it: of any length, and with halves of surrogate pairs.
+        said = str(error)[:_SAID].encode(errors="replace").decode()
+        raise NotACloudEventError(f"no CloudEvent: {said}") from error
     attributes = {
         name: str(value) for name, value in event.get_attributes().items() if str(value) != ""
     }
     for name, value in attributes.items():
         # The specification forbids them, and no header could carry them on.
         if _CONTROL.search(value):
-            raise NotACloudEventError(f"no CloudEvent: attribute {name} has control characters")
+            raise NotACloudEventError(
+                f"no CloudEvent: attribute {name[:40]!r} has control characters"
+            )
     data = event.get_data()
     return Event(
         attributes["id"],

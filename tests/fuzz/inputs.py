@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import os
 from typing import Any, Final
 
@@ -12,7 +13,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from shared.compression import compress
-from shared.schema import ticks_pb2
+from shared.schema import candles_pb2, ticks_pb2
 
 TIMES: Final = int(os.environ.get("KANDLE_FUZZ", "1"))
 
@@ -122,6 +123,53 @@ def tick_batches(draw: st.DrawFn) -> ticks_pb2.TickBatch:
     if draw(st.booleans()):
         batch.side.extend(column(0, 3))
     return batch
+
+
+_NUMBERS: Final = st.sampled_from(
+    ["0", "1", "-1", "0.000000000000000001", "1e30", "-9.99e37", "1e37", "75000.5", "100", "101"]
+)
+
+
+@st.composite
+def candle_batches(draw: st.DrawFn) -> candles_pb2.CandleBatch:
+    """Candles whose numbers are numbers, of a few series, and all else anything."""
+    names = st.one_of(st.sampled_from(["A", "B"]), texts)
+    timeframes = st.one_of(st.sampled_from(["1m", "1m", "1h", "1d"]), texts)
+    starts = st.one_of(
+        st.integers(0, 50).map(lambda minute: 1_600_000_020_000_000 + minute * 60_000_000), _TIMES
+    )
+    fields = ("open", "high", "low", "close", "volume", "notional", "buy_volume", "sell_volume")
+    return candles_pb2.CandleBatch(
+        candles=[
+            candles_pb2.Candle(
+                instrument=draw(names),
+                timeframe=draw(timeframes),
+                start_us=draw(starts),
+                trade_count=draw(integers(0, 2**64 - 1)),
+                first_time_us=draw(_TIMES),
+                last_time_us=draw(_TIMES),
+                closed=draw(st.booleans()),
+                complete=draw(st.booleans()),
+                revision=draw(integers(0, 2**64 - 1)),
+                **{name: draw(_NUMBERS) for name in fields},  # type: ignore[arg-type]
+            )
+            for _ in range(draw(st.integers(1, 8)))
+        ]
+    )
+
+
+_VALUES: Final = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | texts,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+    max_leaves=6,
+)
+
+jsons: Final = st.one_of(
+    _VALUES.map(lambda value: json.dumps(value).encode()),
+    st.binary(max_size=60),
+    st.sampled_from([b"[" * 5_000, b'{"a":' * 5_000, b"1" * 5_000, b'"\\ud800"', b"NaN", b""]),
+)
+"""JSON of any shape, JSON that is none, and what is too deep."""
 
 
 def encoded(kind: st.SearchStrategy[Message]) -> st.SearchStrategy[bytes]:

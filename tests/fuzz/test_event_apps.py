@@ -23,6 +23,17 @@ from functions.candle_aggregate.handler import Aggregate
 from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.store import Store
 from functions.dead_letter.handler import Keep
+from functions.detect_pattern.anomalies import AnomalySettings
+from functions.detect_pattern.deliver import Delivery
+from functions.detect_pattern.detection import Detection, kind_of
+from functions.detect_pattern.detectors.settings import DetectorSettings
+from functions.detect_pattern.handler import DetectPattern
+from functions.detect_pattern.judge import JudgeRules
+from functions.detect_pattern.step import Steps
+from functions.detect_pattern.storage import Storage
+from functions.detect_pattern.store import Store as PatternStore
+from functions.live_feed.handler import Show
+from functions.live_feed.stream import Limits, LiveStream
 from functions.normalize.assemble import ClockRule
 from functions.normalize.handler import Normalize
 from functions.persist.feeds import FeedWriter
@@ -30,6 +41,7 @@ from functions.persist.handler import Persist
 from functions.persist.patterns import PatternWriter
 from functions.persist.quotes import QuoteWriter
 from functions.persist.writer import Writer
+from functions.pipeline.routing import WANTED
 from shared import events
 from shared.adapter.app import EventApp, Handler, Wiring
 from shared.adapter.sink import Sink
@@ -44,17 +56,27 @@ from shared.schema import (
     raw_pb2,
     rejects_pb2,
 )
+from shared.settings import Environment
 from shared.state import Keys
 from shared.stores.postgres import Postgres
 from shared.timeframes import DEFAULT_LADDER, parse_ladder
-from tests.fuzz.inputs import bombs, encoded, messages, texts, tick_batches, tries
+from tests.fuzz.inputs import (
+    bombs,
+    candle_batches,
+    encoded,
+    jsons,
+    messages,
+    texts,
+    tick_batches,
+    tries,
+)
 from tests.local.broker.subscriber import Subscriber
 
 BODIES: Final[Mapping[str, st.SearchStrategy[Message]]] = {
     events.RAW: messages(raw_pb2.RawBatch),
     events.TICKS: tick_batches(),
     events.REJECTS: messages(rejects_pb2.RejectBatch),
-    events.CANDLES: messages(candles_pb2.CandleBatch),
+    events.CANDLES: candle_batches() | messages(candles_pb2.CandleBatch),
     events.LATE: messages(late_pb2.LateBatch),
     events.PATTERNS: messages(patterns_pb2.PatternBatch),
     events.QUOTES: messages(quotes_pb2.QuoteBatch),
@@ -67,10 +89,11 @@ Request = tuple[list[tuple[bytes, bytes]], bytes]
 
 
 @st.composite
-def requests(draw: st.DrawFn) -> Request:
-    """Headers and body: of an event of Kandle whose attributes and bytes are anything."""
-    type_ = draw(st.sampled_from(sorted(BODIES)))
-    body = draw(encoded(BODIES[type_]))
+def requests(draw: st.DrawFn, stage: str) -> Request:
+    """Headers and body: mostly of an event that the stage wants; attributes and bytes: anything."""
+    wanted = [name for name, stages in WANTED.items() if stage in stages] or list(WANTED)
+    type_ = draw(st.sampled_from(wanted) | st.sampled_from([*sorted(BODIES), events.ALERTS]))
+    body = draw(jsons if type_ == events.ALERTS else encoded(BODIES[type_]))
     attributes = {
         "specversion": "1.0",
         "type": type_,
@@ -127,8 +150,18 @@ def handlers(
             rules, [Store(valkey, Keys(0))], postgres, epoch, Conflation(0)
         ),
         "dead-letter": Keep(servers["NATS_URL"]),
+        "detect-pattern": detector(Storage(postgres), PatternStore(valkey, 0)),
+        "live-feed": Show(LiveStream(servers["NATS_URL"], Limits()), 50),
     }
     postgres.close()
+
+
+def detector(storage: Storage, store: PatternStore) -> DetectPattern:
+    """All detectors and anomalies as they come; alerts go nowhere."""
+    none = Environment({})
+    detection = Detection(DetectorSettings.read(none), AnomalySettings.read(none))
+    rules = JudgeRules(detection, kind_of, detection.lookback, 300_000_000, 3_000)
+    return DetectPattern(Steps(storage, rules), [store], Delivery(storage, frozenset({"nowhere"})))
 
 
 class Function:
@@ -151,11 +184,19 @@ class Function:
             self._runner.run(each.close())
         if isinstance(self._handle, Keep):
             self._runner.run(self._handle.close())
+        if isinstance(self._handle, Show):
+            self._runner.run(self._handle.stream.close())
         self._runner.run(self._client.aclose())
         self._runner.close()
 
 
-@pytest.mark.parametrize("stage", ["normalize", "persist", "candle-aggregate", "dead-letter"])
+STAGES: Final = (
+    *("normalize", "persist", "candle-aggregate"),
+    *("detect-pattern", "live-feed", "dead-letter"),
+)
+
+
+@pytest.mark.parametrize("stage", STAGES)
 def test_any_request_gets_a_proper_answer(
     stage: str, handlers: dict[str, Handler], sink: Subscriber
 ) -> None:
@@ -163,7 +204,7 @@ def test_any_request_gets_a_proper_answer(
     function = Function(stage, handlers[stage], sink)
 
     @tries(60)
-    @given(requests())
+    @given(requests(stage))
     def holds(request: Request) -> None:
         answer = function.post(request)
         assert answer.status_code in (204, 400, 413), answer.text

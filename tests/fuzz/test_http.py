@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterator
 from typing import Final
 from urllib.parse import quote
@@ -14,11 +15,12 @@ from hypothesis import strategies as st
 from starlette.applications import Starlette
 from starlette.routing import Route
 
+from functions.history_query.openapi import DOCUMENT
 from functions.udp_bridge.ingest import Ingest
 from shared.adapter.sink import Sink
 from shared.schema import ticker_pb2
 from tests.functions.history_query.conftest import House, house
-from tests.fuzz.inputs import encoded, messages, tick_batches, tries
+from tests.fuzz.inputs import encoded, jsons, messages, texts, tick_batches, tries
 from tests.local.broker.subscriber import Subscriber
 
 __all__ = ["house"]
@@ -28,9 +30,15 @@ WORDS: Final = st.one_of(
     st.sampled_from(["", "0", "-1", "1m", "7m", "1d", "9999d", "1000", "1e3", "-24h", "-999999d"]),
     st.sampled_from(["9" * 14, "2024-01-01", "2024-02-30", "9999-12-31T23:59:59Z", "NaN", "\0"]),
 )
-NAMES: Final = st.one_of(
-    st.sampled_from(["timeframe", "from", "to", "limit", "cursor", "symbol", "pattern"]), WORDS
+PARAMETERS: Final = sorted(
+    {
+        parameter["name"]
+        for path in DOCUMENT["paths"].values()
+        for parameter in path["get"].get("parameters", ())
+        if parameter["in"] == "query"
+    }
 )
+NAMES: Final = st.one_of(st.sampled_from(PARAMETERS), st.sampled_from(PARAMETERS), WORDS)
 
 
 def routes(house: House) -> list[str]:
@@ -42,7 +50,8 @@ def routes(house: House) -> list[str]:
 def test_no_query_makes_the_api_fail(house: House) -> None:
     """Every route, any symbol, any parameters: 200, or a problem that says what to mend."""
     paths = routes(house)
-    assert len(paths) >= 6
+    told = " ".join(paths)
+    assert all(topic in told for topic in ("candles", "ticks", "patterns", "alerts", "feeds"))
 
     @tries(150)
     @given(
@@ -62,6 +71,17 @@ def test_no_query_makes_the_api_fail(house: House) -> None:
     holds()
 
 
+@st.composite
+def scanner_objects(draw: st.DrawFn) -> bytes:
+    """Objects as a scanner sends them, with values that are anything, alone or several."""
+    names = st.sampled_from(["symbol", "price", "size", "volume", "timestamp", "side", "bid"])
+    objects = st.dictionaries(names, texts | st.integers() | st.floats() | st.none(), max_size=6)
+    found = draw(st.lists(objects, max_size=3))
+    if draw(st.booleans()):
+        return json.dumps(found).encode()
+    return b"\n".join(json.dumps(each).encode() for each in found)
+
+
 @pytest.fixture
 def sink() -> Iterator[Subscriber]:
     started = Subscriber()
@@ -77,11 +97,14 @@ def test_no_body_makes_ingest_fail(sink: Subscriber) -> None:
     app = Starlette(routes=[Route("/ingest", ingest.post, methods=["POST"])])
     client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://fuzz")
     types = [b"text/csv", b"text/plain; x", b"application/x-protobuf", b"\xff", b"", b"a/b"]
+    types += [b"application/json", b"application/x-ndjson"]
 
     @tries(150)
     @given(
         st.one_of(
             st.binary(max_size=12_000),
+            jsons,
+            scanner_objects(),
             encoded(tick_batches()),
             encoded(messages(ticker_pb2.TickerUpdate)),
             st.integers(0, 2**64).map(_varint),

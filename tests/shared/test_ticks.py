@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.columns import EARLIEST_US, LATEST_US
+from shared.bounds import EARLIEST_US, LATEST_US
 from shared.errors import PermanentError
 from shared.schema import ticks_pb2
 from shared.ticks import Entry, Ticks
