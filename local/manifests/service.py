@@ -36,7 +36,13 @@ def service(manifest: Mapping[str, Any], image: str) -> dict[str, Any]:
         "metadata": {
             "name": name,
             "namespace": deploy["namespace"],
-            "labels": {**named, "function.knative.dev/name": name, **labels},
+            "labels": {
+                **named,
+                "function.knative.dev": "true",  # `kn func list` shows it
+                "function.knative.dev/name": name,
+                "function.knative.dev/runtime": manifest["runtime"],
+                **labels,
+            },
         },
         "spec": {
             "template": {
