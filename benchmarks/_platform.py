@@ -77,11 +77,11 @@ def free_port(kind: socket.SocketKind) -> int:
 
 
 @contextmanager
-def running() -> Iterator[Platform]:
+def running(*arguments: str) -> Iterator[Platform]:
     """Start an instance of its own on free ports, and stop it."""
     with tempfile.TemporaryDirectory() as name:
         data, out = Path(name) / "data", Path(name) / "out"
-        command = [*KANDLE, "up", "--data-dir", str(data)]
+        command = [*KANDLE, "up", "--data-dir", str(data), *arguments]
         command += ["--http-port", str(free_port(socket.SOCK_STREAM))]
         command += ["--udp-port", str(free_port(socket.SOCK_DGRAM))]
         with out.open("w") as stream:

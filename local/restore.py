@@ -31,7 +31,8 @@ from shared.lake.states import (
 from shared.state import Keys, shard_of
 from shared.stores.postgres import Postgres
 from shared.stores.redis import connect, translated
-from shared.stores.s3 import ObjectStore, S3Access
+from shared.stores.s3 import ObjectStore
+from shared.stores.s3_reader import S3Access
 from shared.ticks import Ticks
 from shared.timeframes import Timeframe
 

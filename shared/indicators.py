@@ -8,7 +8,6 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-import talib
 
 Floats = npt.NDArray[np.float64]
 
@@ -80,6 +79,8 @@ class Indicator:
         period = self.period
         if not len(close):
             return tuple(np.empty(0) for _ in self.columns)
+        import talib  # and with it Polars: 30 MiB, until an indicator is asked for
+
         if self.kind == "sma":
             return (talib.SMA(close, period),)
         if self.kind == "ema":

@@ -21,6 +21,11 @@ _MALLOPT: Final = (
     (_M_MMAP_THRESHOLD, 16 * 1024 * 1024),
     (_M_TRIM_THRESHOLD, 64 * 1024 * 1024),
 )
+_MALLOPT_LITTLE: Final = (
+    (_M_ARENA_MAX, 1),
+    (_M_MMAP_THRESHOLD, 256 * 1024),  # what is larger goes back as soon as it is freed
+    (_M_TRIM_THRESHOLD, 4 * 1024 * 1024),
+)
 _COLLECT_AFTER: Final = 20_000
 """Objects more than before: messages are many objects, and seldom in cycles."""
 
@@ -35,10 +40,19 @@ def settle() -> None:
 
 def keep_freed_memory() -> bool:
     """Ask malloc to keep up to 64 MiB; return whether it will (musl does not)."""
+    return _ask_malloc(_MALLOPT)
+
+
+def hand_freed_memory_back() -> bool:
+    """Ask malloc to keep little, in a process that needs much now and then; return if it will."""
+    return _ask_malloc(_MALLOPT_LITTLE)
+
+
+def _ask_malloc(options: tuple[tuple[int, int], ...]) -> bool:
     if not sys.platform.startswith("linux"):
         return False
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except AttributeError:
         return False
-    return all(mallopt(option, value) for option, value in _MALLOPT)
+    return all(mallopt(option, value) for option, value in options)

@@ -17,14 +17,14 @@ from functions.candle_aggregate.handler import Aggregate
 from functions.candle_aggregate.publish import STAGE
 from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.store import Store
-from shared.adapter.app import Delegated
+from shared.adapter.delegated import Delegated
 from shared.adapter.wiring import event_app
 from shared.lake.cold import Cold
 from shared.settings import Environment
 from shared.state import Keys
 from shared.stores.postgres import Postgres
 from shared.stores.redis import connect
-from shared.stores.s3 import S3Access
+from shared.stores.s3_reader import S3Access
 from shared.timeframes import DEFAULT_LADDER, parse_ladder
 
 WAITING_TOGETHER = 24

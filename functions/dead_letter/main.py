@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from functions.dead_letter.handler import STAGE, Keep
-from shared.adapter.app import Delegated
+from shared.adapter.delegated import Delegated
 from shared.adapter.wiring import event_app
 from shared.settings import Environment
 

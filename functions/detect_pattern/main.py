@@ -17,7 +17,7 @@ from functions.detect_pattern.settings import Settings
 from functions.detect_pattern.step import Steps
 from functions.detect_pattern.storage import Storage
 from functions.detect_pattern.store import Store
-from shared.adapter.app import Delegated
+from shared.adapter.delegated import Delegated
 from shared.adapter.wiring import event_app
 from shared.stores.postgres import Postgres
 from shared.stores.redis import connect, translated

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final
 
+import anyio
 import orjson
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -16,12 +17,31 @@ from shared.problem import problem
 
 MAX_SYMBOL_CHARACTERS: Final = 64
 
+_LARGE: Final = 2_000
+"""Rows from which on an answer takes enough memory that few are made at once."""
+_LARGE_AT_ONCE: Final = 1
+_SMALL_AT_ONCE: Final = 4
+
 Answer = Callable[[Request], Response]
 Answers = Mapping[str, Answer]
 """A topic's answers by path, as its part of the description writes the paths."""
 
 
-def answered(answer: Answer) -> Any:
+class Places:
+    """How many answers are made at once, since each takes memory: large ones, and small ones."""
+
+    def __init__(self) -> None:
+        self._large = anyio.CapacityLimiter(_LARGE_AT_ONCE)
+        self._small = anyio.CapacityLimiter(_SMALL_AT_ONCE)
+
+    def of(self, request: Request) -> anyio.CapacityLimiter:
+        """Return those for an answer as large as this one may be."""
+        limit = request.query_params.get("limit", "")
+        is_large = limit.isdecimal() and len(limit) < 7 and int(limit) > _LARGE
+        return self._large if is_large else self._small
+
+
+def answered(answer: Answer, places: Places) -> Any:
     """Run the blocking answer in a thread; turn its errors into problem+json."""
 
     async def endpoint(request: Request) -> Response:
@@ -31,7 +51,9 @@ def answered(answer: Answer) -> Any:
         if symbol is not None and not symbol.isprintable():
             return unknown(symbol)  # and no store needs to be asked with such characters
         try:
-            return await run_in_threadpool(answer, request)
+            return await anyio.to_thread.run_sync(
+                partial(answer, request), limiter=places.of(request)
+            )
         except ParameterError as error:
             return problem(400, "bad parameter", str(error))
         except TransientError as error:

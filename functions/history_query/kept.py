@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Final, cast
 
 import redis
@@ -70,11 +70,15 @@ class KeptCandles:
         """
         found: dict[int, Candle] = {}
         # Redis first: a candle that is persisted meanwhile is then found in both, not in neither.
-        candles = [*self._live(wanted, count), *self._stored(wanted, count)]
-        for candle in [*candles, *self._in_lake(wanted, count)]:
-            present = found.get(candle.start_us)
-            if present is None or candle.revision > present.revision:
-                found[candle.start_us] = candle
+        _join(found, self._live(wanted, count))
+        _join(found, self._stored(wanted, count))
+        if len(found) >= count:  # no candle beyond these can be among the first
+            edge_us = sorted(found, reverse=wanted.newest)[count - 1]
+            if wanted.newest:
+                wanted = replace(wanted, from_us=edge_us)
+            else:
+                wanted = replace(wanted, to_us=edge_us + 1)
+        _join(found, self._in_lake(wanted, count))
         return [found[start] for start in sorted(found, reverse=wanted.newest)[:count]]
 
     def watermark_us(self, symbol: str) -> int | None:
@@ -132,3 +136,10 @@ class KeptCandles:
         if not files:
             return []
         return self.cold.candles(files, wanted.from_us, wanted.to_us, count, newest=wanted.newest)
+
+
+def _join(found: dict[int, Candle], candles: Iterable[Candle]) -> None:
+    for candle in candles:
+        present = found.get(candle.start_us)
+        if present is None or candle.revision > present.revision:
+            found[candle.start_us] = candle

@@ -32,13 +32,15 @@ from functions.history_query.topics import (
     ticks,
 )
 from shared.adapter.access import guarded
-from shared.adapter.app import Delegated
+from shared.adapter.delegated import Delegated
 from shared.adapter.logs import configure_logging
 from shared.lake.cold import Cold
+from shared.memory import hand_freed_memory_back
 from shared.stores.postgres import Postgres
 from shared.stores.redis import connect, translated
 
 configure_logging(os.environ)
+hand_freed_memory_back()
 settings = Settings.from_env(os.environ)
 client = connect(settings.redis_url)
 postgres = Postgres(

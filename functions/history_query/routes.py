@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from functions.history_query.answering import Answers, answered, as_json
+from functions.history_query.answering import Answers, Places, answered, as_json
 from functions.history_query.openapi import DOCUMENT
 from shared.adapter.health import Check, health_routes
 from shared.problem import problem
@@ -18,13 +18,14 @@ from shared.problem import problem
 def api(topics: Iterable[Answers], ready: Check) -> Starlette:
     """Return the app."""
     answers = {path: answer for topic in topics for path, answer in topic.items()}
+    places = Places()
     answers["/openapi.json"] = _openapi
     # A symbol takes slashes, so what follows one is tried before the symbol alone.
     ordered = sorted(answers, key=lambda path: path.endswith("{symbol}"))
     return Starlette(
         routes=[
             *(
-                Route(path.replace("{symbol}", "{symbol:path}"), answered(answers[path]))
+                Route(path.replace("{symbol}", "{symbol:path}"), answered(answers[path], places))
                 for path in ordered
             ),
             *health_routes(ready),

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from shared.settings import Environment
-from shared.stores.s3 import S3Access
+from shared.stores.s3_reader import S3Access
 from shared.timeframes import DEFAULT_LADDER, Timeframe, parse_ladder
 
 

@@ -24,14 +24,14 @@ from shared.trades import MINUTE_US, Rows, TradeIds, Trades, concatenated, trade
 
 DAY_US: Final = 86_400_000_000
 
-LARGEST_SLICE: Final = 150_000
+LARGEST_SLICE: Final = 30_000
 
 _WIDEST_US: Final = 16 * DAY_US
 _GROWTH: Final = 4
 _FIRST_FETCH: Final = 4
 _FETCHED_TICKS: Final = 50_000
 _FETCHED_SEGMENTS: Final = 2_000
-_READERS: Final = 2
+_READERS: Final = 1
 _WAIT_S: Final = 10.0
 _RECENT_SEGMENTS: Final = 100
 _ARRAY_OIDS: Final = (1016, 1005)  # bigint[], smallint[]

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from functions.live_feed.wiring import http
 from shared.adapter.access import guarded
-from shared.adapter.app import Delegated
+from shared.adapter.delegated import Delegated
 
 # The page and its files are no secret; what they show, and /config.json, is asked for with a token.
 app = guarded(http, os.environ, events_pass=True, open_paths=("/", "/assets/"))

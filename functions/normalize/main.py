@@ -14,7 +14,7 @@ from functions.normalize.assemble import ClockRule
 from functions.normalize.handler import STAGE, Normalize
 from functions.normalize.mid import QuotesAsTicks
 from functions.normalize.parsed import BinanceTrades, FeedRules
-from shared.adapter.app import Delegated
+from shared.adapter.delegated import Delegated
 from shared.adapter.wiring import event_app
 from shared.instruments import Naming, parse_exceptions, parse_with_venue
 from shared.settings import Environment

@@ -15,13 +15,13 @@ from functions.persist.handler import STAGE, Persist
 from functions.persist.patterns import PatternWriter
 from functions.persist.quotes import QuotesStore, QuoteWriter
 from functions.persist.writer import Writer
-from shared.adapter.app import Delegated
+from shared.adapter.delegated import Delegated
 from shared.adapter.wiring import event_app
 from shared.lake.rounds import Rounds
 from shared.lake.terms import Terms
 from shared.settings import Environment
 from shared.stores.postgres import Postgres
-from shared.stores.s3 import S3Access
+from shared.stores.s3_reader import S3Access
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from functions.normalize import main as normalize
 from functions.persist import main as persist
 from functions.pipeline.routing import AtRoot, Router, unrouted
 from functions.udp_bridge import main as udp_bridge
-from shared.adapter.app import Delegated
+from shared.adapter.delegated import Delegated
 from shared.adapter.health import health_routes
 from shared.adapter.wiring import event_app
 

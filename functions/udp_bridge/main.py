@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from functions.udp_bridge.ingest import Ingest
 from shared.adapter.access import guarded
-from shared.adapter.app import Delegated
+from shared.adapter.delegated import Delegated
 from shared.adapter.health import health_routes
 from shared.adapter.logs import configure_logging
 from shared.adapter.sink import Sink

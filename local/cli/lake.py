@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 from local.cli.addresses import address
 
 if TYPE_CHECKING:
-    from shared.stores.s3 import S3Access
+    from shared.stores.s3_reader import S3Access
 
 
 def object_access(data_dir: Path) -> S3Access:
     """Return the object storage of the environment, else of the running instance."""
     import os
 
-    from shared.stores.s3 import S3Access
+    from shared.stores.s3_reader import S3Access
 
     found = S3Access.from_mapping(os.environ)
     if found.endpoint:

@@ -233,22 +233,6 @@ class EventApp:
         await self._wiring.dead_letters.post(headers, event.body)
 
 
-class Delegated(Response):
-    """A response that hands the request to another ASGI app.
-
-    functions-framework calls the Response that a function returns as an ASGI app; so streaming and
-    routing work behind its single catch-all route.
-    """
-
-    def __init__(self, app: Callable[[Scope, Receive, Send], Awaitable[None]]) -> None:
-        super().__init__()
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve the request with the other app."""
-        await self._app(scope, receive, send)
-
-
 def _answer(
     stage: str, status: int, outcome: str, text: str = "", retry_after_s: float | None = None
 ) -> Response:

@@ -40,7 +40,8 @@ def main(*, sweep: bool) -> int:
     from shared.settings import Environment
     from shared.stores.postgres import Postgres
     from shared.stores.redis import connect
-    from shared.stores.s3 import ObjectStore, S3Access
+    from shared.stores.s3 import ObjectStore
+    from shared.stores.s3_reader import S3Access
 
     configure_logging(os.environ)
     env = Environment(os.environ)

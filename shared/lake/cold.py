@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Final
 from shared.candle import Candle
 from shared.errors import TransientError
 from shared.lake.manifest import LakeFile
-from shared.stores.s3 import ObjectMissing, ObjectStore, S3Access
+from shared.stores.s3 import ObjectStore
+from shared.stores.s3_reader import ObjectMissing, S3Access
 from shared.ticks import Entry, Ticks
 from shared.trades import Rows, concatenated, trades_of
 
@@ -44,7 +45,14 @@ class Cold:
             if self._reader is None:
                 if not self._access.endpoint:
                     raise TransientError("what is asked for is in the lake: set S3_ENDPOINT_URL")
+                import pyarrow as pa
+
                 from shared.lake.files import LakeReader
+
+                # Its own allocators keep what was freed, and its pools a thread a processor each.
+                pa.set_memory_pool(pa.system_memory_pool())
+                pa.set_cpu_count(1)
+                pa.set_io_thread_count(1)
 
                 self._reader = LakeReader(ObjectStore(self._access))
                 self._pool = ThreadPoolExecutor(_AT_ONCE, "lake")

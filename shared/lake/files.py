@@ -21,8 +21,8 @@ from shared.stores.s3 import ObjectExists, ObjectStore
 
 ROW_GROUP: Final = 50_000
 _SPOOL_BYTES: Final = 16 << 20
-_READ_WHOLE: Final = 4 << 20
-_CACHE_BYTES: Final = 24 << 20
+_READ_WHOLE: Final = 1 << 20
+_CACHE_BYTES: Final = 8 << 20
 _FOOTER: Final = 64 << 10
 
 

@@ -17,7 +17,8 @@ from shared.lake.manifest import LakeFile, files_at
 from shared.lake.places import Place, day_of
 from shared.lake.plan import all_in_postgres, hold_partitions
 from shared.stores.postgres import Postgres
-from shared.stores.s3 import ObjectMissing, ObjectStore
+from shared.stores.s3 import ObjectStore
+from shared.stores.s3_reader import ObjectMissing
 from shared.stores.segments import ticks_in_postgres
 from shared.trades import MINUTE_US, Rows
 

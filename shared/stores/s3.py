@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from typing import IO, TYPE_CHECKING, Final
 
 from shared.errors import TransientError
+from shared.stores.s3_reader import (
+    CONNECT_TIMEOUT_S,
+    READ_TIMEOUT_S,
+    REGION,
+    ObjectMissing,
+    Reader,
+    S3Access,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-CONNECT_TIMEOUT_S: Final = 5
-READ_TIMEOUT_S: Final = 20
-_REGION: Final = "us-east-1"
 _EXISTS: Final = frozenset({"PreconditionFailed", "412", "ConditionalRequestConflict", "409"})
 _MISSING: Final = frozenset({"NoSuchKey", "404", "NotFound"})
-
-
-class ObjectMissing(Exception):  # noqa: N818 - a fact that readers act on, not a fault
-    """There is no such object: it was superseded and removed, or never written."""
 
 
 class ObjectExists(Exception):  # noqa: N818
@@ -38,35 +39,18 @@ class StoredObject:
     modified: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class S3Access:
-    """Where the objects are. An empty endpoint: there is no object store."""
-
-    endpoint: str = ""
-    access_key: str = field(default="", repr=False)
-    secret_key: str = field(default="", repr=False)
-
-    @classmethod
-    def from_mapping(cls, mapping: Mapping[str, str]) -> S3Access:
-        """Read what is in the environment."""
-        return cls(
-            mapping.get("S3_ENDPOINT_URL", ""),
-            mapping.get("AWS_ACCESS_KEY_ID", ""),
-            mapping.get("AWS_SECRET_ACCESS_KEY", ""),
-        )
-
-
 class ObjectStore:
     """Reads and creates objects. Every method raises TransientError while the store is away.
 
-    The client is made at the first request, since its library takes long to load. It tries twice;
-    further retries belong to whoever asks.
+    The client that writes is made at its first request: its library takes long to load, and much
+    memory. Who only reads does without. Both try twice; what is more belongs to whoever asks.
     """
 
     def __init__(self, access: S3Access, *, connections: int = 8) -> None:
         self._access = access
         self._connections = connections
         self._made: S3Client | None = None
+        self._reader = Reader(access, connections)
 
     @property
     def _client(self) -> S3Client:
@@ -79,7 +63,7 @@ class ObjectStore:
                 endpoint_url=self._access.endpoint,
                 aws_access_key_id=self._access.access_key,
                 aws_secret_access_key=self._access.secret_key,
-                region_name=_REGION,
+                region_name=REGION,
                 config=Config(
                     connect_timeout=CONNECT_TIMEOUT_S,
                     read_timeout=READ_TIMEOUT_S,
@@ -101,25 +85,16 @@ class ObjectStore:
 
     def read(self, bucket: str, key: str, first: int = 0, count: int | None = None) -> bytes:
         """Return `count` bytes from `first`, or all. Raises ObjectMissing."""
-        with _translated():
-            if first == 0 and count is None:
-                answer = self._client.get_object(Bucket=bucket, Key=key)
-            else:
-                last = "" if count is None else str(first + count - 1)
-                answer = self._client.get_object(
-                    Bucket=bucket, Key=key, Range=f"bytes={first}-{last}"
-                )
-            with closing(answer["Body"]) as body:
-                return body.read()
+        last = "" if count is None else str(first + count - 1)
+        asked = {} if first == 0 and count is None else {"Range": f"bytes={first}-{last}"}
+        with self._reader.got(bucket, key, asked) as answer:
+            return answer.data
 
     def sha256(self, bucket: str, key: str) -> str:
         """Return the digest of an object's bytes, read in pieces. Raises ObjectMissing."""
         digest = hashlib.sha256()
-        with (
-            _translated(),
-            closing(self._client.get_object(Bucket=bucket, Key=key)["Body"]) as body,
-        ):
-            for piece in body.iter_chunks(1 << 20):
+        with self._reader.got(bucket, key, {}, preload=False) as answer:
+            for piece in answer.stream(1 << 20):
                 digest.update(piece)
         return digest.hexdigest()
 

@@ -151,9 +151,12 @@ def answers(pages: CandlePages, settled_us: int) -> Answers:
         found, cursor = pages.page(symbol, page)
         if not found and not pages.knows(symbol):
             return unknown(symbol)
-        rows: list[Row] = [candle_json(candle) for candle in found]
+        values = indicator_values(pages, symbol, page, found) if page.indicators else []
+        rows: list[Row] = []
+        found.reverse()
+        while found:  # each is let go once it is shown: a large page would be there twice
+            rows.append(candle_json(found.pop()))
         if page.indicators:
-            values = indicator_values(pages, symbol, page, found)
             rows = [{**c, "indicators": each} for c, each in zip(rows, values, strict=True)]
         if presentation.fill != "none":
             rows, cursor = _filled(

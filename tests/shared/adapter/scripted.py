@@ -10,7 +10,8 @@ import functions_framework.aio
 from starlette.requests import Request
 from starlette.responses import Response
 
-from shared.adapter.app import Delegated, Outcome
+from shared.adapter.app import Outcome
+from shared.adapter.delegated import Delegated
 from shared.adapter.event import Event, OutgoingEvent
 from shared.adapter.wiring import event_app
 from shared.errors import PermanentError, TransientError

@@ -15,7 +15,8 @@ from shared.lake.retention import drop, old_days, verify
 from shared.lake.snapshot import copy_ticks
 from shared.lake.terms import Terms
 from shared.stores.postgres import Postgres
-from shared.stores.s3 import ObjectStore, S3Access
+from shared.stores.s3 import ObjectStore
+from shared.stores.s3_reader import S3Access
 from shared.stores.segments import ticks_in_postgres
 from shared.trades import Rows
 from tests.functions.history_query.market import Tick, batches

@@ -1,0 +1,269 @@
+"""The history API over hot and cold: p50, p99 and requests/s, beside psycopg and DuckDB.
+
+TICKS (10,000,000 unless the environment says another number) of one instrument over 32 days are
+stored as persist stores them, copied to SeaweedFS and compacted; all days but the last two leave
+Postgres once they were read back. Then the usual queries go to a running history-query over HTTP.
+Beside each the same by hand: psycopg in Postgres, DuckDB on the very files, which it has on the
+local disk, since its S3 extension is not part of its package.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import quote
+
+import duckdb
+import httpx
+import numpy as np
+import psycopg
+
+from benchmarks._platform import Platform, running
+from functions.persist.segments import segments
+from functions.persist.writer import Writer
+from shared.candle import CandleState
+from shared.kernel import CandleKey
+from shared.lake.candle_days import copy_candles
+from shared.lake.cold import Cold
+from shared.lake.compaction import compact, due_hours
+from shared.lake.retention import drop, drop_candles, old_days, verify
+from shared.lake.snapshot import copy_ticks
+from shared.lake.terms import Terms
+from shared.stores.postgres import Postgres
+from shared.stores.recompute import fold
+from shared.stores.s3 import ObjectStore
+from shared.stores.s3_reader import S3Access
+from shared.ticks import INTEGER_ID, Entry, Ticks
+from shared.timeframes import DEFAULT_LADDER, parse_ladder
+
+TICKS = int(os.environ.get("TICKS", "10000000"))
+DAYS = 32
+SYMBOL = "BTC-USD"
+REPEATS = 200
+CLIENTS = 4
+SECONDS = 5.0
+
+_BATCH = 20_000
+_DAY_US = 86_400_000_000
+_TERMS = Terms(tick_hours=24, candle_days=1)
+_CANDLES_AN_EVENT = 2_000
+
+
+def market() -> Iterator[Ticks]:
+    """Make the ticks in the order of time, evenly over the days that end now."""
+    source = np.random.default_rng(1)
+    end_us = time.time_ns() // 1000
+    times = np.linspace(end_us - DAYS * _DAY_US, end_us, TICKS, dtype=np.int64)
+    price = 6_000_000
+    for first in range(0, TICKS, _BATCH):
+        time_us = times[first : first + _BATCH]
+        n = len(time_us)
+        steps = source.integers(-50, 51, n)
+        prices = np.abs(price + np.cumsum(steps)) + 1
+        price = int(prices[-1])
+        yield Ticks(
+            "bench",
+            (Entry(SYMBOL, 2, 5, n),),
+            time_us,
+            prices,
+            source.integers(1, 500_000, n),
+            source.integers(0, 3, n).astype(np.uint8),
+            np.full(n, INTEGER_ID, dtype=np.uint8),
+            np.arange(first, first + n, dtype=np.int64),
+            None,
+            time_us + 800,
+            np.arange(first, first + n, dtype=np.int64) << 16,
+        )
+
+
+def load(platform: Platform) -> None:
+    """Store, copy, compact, verify and drop; print how long each took."""
+    environment = platform.environment
+    postgres = Postgres(environment["DATABASE_URL"], size=4)
+    access = S3Access.from_mapping(environment)
+    stores = (postgres, ObjectStore(access), Cold(access))
+    ladder = parse_ladder(DEFAULT_LADDER)
+    writer = Writer(postgres)
+
+    def store() -> None:
+        candles: dict[CandleKey, CandleState] = {}
+        for number, ticks in enumerate(market()):
+            writer.ticks(f"b{number}", list(segments(f"b{number}", ticks)))
+            fold(candles, [ticks], ladder)
+        ready = [state.candle for state in candles.values()]
+        now_us = time.time_ns() // 1000
+        lengths = {each.name: each.length_us for each in ladder}
+        done = [c for c in ready if c.start_us + lengths[c.timeframe] <= now_us]
+        for first in range(0, len(done), _CANDLES_AN_EVENT):
+            some = done[first : first + _CANDLES_AN_EVENT]
+            writer.candles(f"c{first}", [replace(c, closed=True, revision=1) for c in some])
+
+    def copy() -> None:
+        while copy_ticks(*stores[:2], after_s=0):
+            pass
+        while copy_candles(*stores, time.time_ns() // 1000, settled_s=0):
+            pass
+
+    def folded() -> None:
+        later_us = time.time_ns() // 1000 + _DAY_US
+        while places := due_hours(postgres, later_us, settled_s=0, late_each_s=0):
+            for place in places:
+                compact(*stores, place)
+
+    def retain() -> None:
+        postgres.execute("UPDATE applied_events SET aggregated = true")
+        postgres.execute("UPDATE lake_files SET stored_until = stored_until - interval '2 days'")
+        now_us = time.time_ns() // 1000
+        for day in old_days(postgres, _TERMS, now_us):
+            if all(verify(*stores, day)):
+                drop(postgres, day, _TERMS)
+        while drop_candles(*stores, _TERMS, now_us):
+            pass
+
+    for name, work in (
+        (f"{TICKS:,} ticks and their candles stored", store),
+        ("copied to Parquet", copy),
+        ("compacted", folded),
+        ("read back and dropped from Postgres", retain),
+    ):
+        started = time.perf_counter()
+        work()
+        print(f"{name:55}{time.perf_counter() - started:8.1f} s", flush=True)
+    postgres.execute("ANALYZE")
+    postgres.close()
+
+
+def timed(work: Callable[[], object]) -> tuple[float, float]:
+    """Return the median and the 99th percentile in ms, after a few that are not counted."""
+    for _ in range(5):
+        work()
+    seconds = []
+    for _ in range(REPEATS):
+        started = time.perf_counter()
+        work()
+        seconds.append(time.perf_counter() - started)
+    return statistics.median(seconds) * 1e3, statistics.quantiles(seconds, n=100)[98] * 1e3
+
+
+def rate(url: str) -> float:
+    """Return the requests a second of some clients that ask all the time."""
+    counts = [0] * CLIENTS
+    until = time.perf_counter() + SECONDS
+
+    def ask(number: int) -> None:
+        with httpx.Client(trust_env=False, timeout=60) as client:
+            while time.perf_counter() < until:
+                client.get(url).raise_for_status()
+                counts[number] += 1
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(CLIENTS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return sum(counts) / SECONDS
+
+
+def download(platform: Platform, folder: Path) -> None:
+    """Copy the candles' files that count to the disk, under their names."""
+    store = ObjectStore(S3Access.from_mapping(platform.environment))
+    with psycopg.connect(platform.environment["DATABASE_URL"]) as connection:
+        paths = connection.execute(
+            "SELECT path FROM lake_files WHERE superseded_at IS NULL AND bucket = 'candles'"
+            " AND timeframe IN ('1m', '1h')"
+        ).fetchall()
+    for (path,) in paths:
+        target = folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(store.read("candles", path))
+
+
+def run() -> None:
+    """Load, ask, and print the table."""
+    with (
+        running("--functions", "history-query") as platform,
+        tempfile.TemporaryDirectory() as name,
+    ):
+        load(platform)
+        download(platform, Path(name))
+        measure(platform, Path(name))
+
+
+def measure(platform: Platform, folder: Path) -> None:
+    """Print a row for each query and each way to ask it."""
+    api, symbol = platform.environment["API_URL"], quote(SYMBOL)
+    today = time.time_ns() // 1000 // _DAY_US * _DAY_US
+    day = (today - 10 * _DAY_US, today - 9 * _DAY_US)
+    month = (today - 31 * _DAY_US, today - 1 * _DAY_US)
+    base = f"{api}/api/candles/{symbol}"
+    files = {each: f"{folder}/timeframe={each}/*/*/*.parquet" for each in ("1m", "1h")}
+    columns = (
+        "epoch_ms(time), open, high, low, close, volume, notional, trade_count,"
+        " buy_volume, sell_volume"
+    )
+    hot = (
+        "SELECT start_us, open, high, low, close, volume, notional, trade_count, buy_volume,"
+        " sell_volume FROM candles WHERE instrument = %s AND timeframe = '1m'"
+        " ORDER BY start_us DESC LIMIT 500"
+    )
+    duck = duckdb.connect()
+    client = httpx.Client(trust_env=False, timeout=60)
+    print(f"\n{'':58}{'rows':>6}{'p50 ms':>9}{'p99 ms':>9}{'req/s':>8}")
+    with psycopg.connect(platform.environment["DATABASE_URL"], autocommit=True) as connection:
+
+        def http(url: str) -> int:
+            answer = client.get(url)
+            answer.raise_for_status()
+            page = answer.json()
+            assert page["next"] is None or "limit=500" in url
+            return len(page["candles"])
+
+        def files_of(timeframe: str, span: tuple[int, int]) -> int:
+            return len(
+                duck.execute(
+                    f"SELECT {columns} FROM read_parquet('{files[timeframe]}',"
+                    " hive_partitioning = true) WHERE symbol = ? AND time >= make_timestamptz(?)"
+                    " AND time < make_timestamptz(?) ORDER BY time",
+                    [SYMBOL, *span],
+                ).fetchall()
+            )
+
+        cold_day = f"{base}?timeframe=1m&from={day[0] // 1000}&to={day[1] // 1000}&limit=1440"
+        cold_month = f"{base}?timeframe=1h&from={month[0] // 1000}&to={month[1] // 1000}"
+        for title, url, peer in (
+            ("last 500 1m candles, hot", f"{base}?timeframe=1m&limit=500",
+             ("psycopg", lambda: len(connection.execute(hot, (SYMBOL,)).fetchall()))),
+            ("one day of 1m candles, cold", cold_day,
+             ("DuckDB, files on disk", lambda: files_of("1m", day))),
+            ("one month of 1h candles, cold", cold_month,
+             ("DuckDB, files on disk", lambda: files_of("1h", month))),
+        ):  # fmt: skip
+            started = time.perf_counter()
+            rows = http(url)
+            first = (time.perf_counter() - started) * 1e3
+            assert rows == peer[1](), (title, rows, peer[1]())
+            p50, p99 = timed(lambda url=url: http(url))  # type: ignore[misc]
+            asked = f"{title}: history-query (first {first:.0f} ms)"
+            print(f"{asked:58}{rows:6}{p50:9.1f}{p99:9.1f}{rate(url):8.0f}", flush=True)
+            p50, p99 = timed(peer[1])
+            print(f"{f'    {peer[0]}':58}{rows:6}{p50:9.1f}{p99:9.1f}{1e3 / p50:8.0f}", flush=True)
+    for title, url in (
+        ("10,000 raw ticks, cold, once", f"{api}/api/ticks/{symbol}?limit=10000"),
+        ("10,000 1s candles of cold ticks, once", f"{base}?timeframe=1s&limit=10000"),
+    ):
+        started = time.perf_counter()
+        client.get(f"{url}&from={day[0] // 1000}").raise_for_status()
+        print(f"{title:64}{(time.perf_counter() - started) * 1e3:9.1f}")
+    process = platform.processes["history-query"]
+    peak = next(
+        line.split()[1]
+        for line in Path(f"/proc/{process.pid}/status").read_text().splitlines()
+        if line.startswith("VmHWM")
+    )
+    print(f"history-query: at most {int(peak) / 1024:.0f} MiB")
