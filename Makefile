@@ -75,6 +75,9 @@ proto-check: $(STAMP)
 chaos: $(STAMP) ## kill, pause and cut off everything at random under load (KILLS=50 SECONDS=900 SEED= OUTAGE=60)
 	@$(RUN) python -m tests.chaos $(foreach each,KILLS SECONDS SEED OUTAGE STORES HOW,$(if $($(each)),--$(shell tr A-Z a-z <<< $(each)) $($(each)))) $(ARGS)
 
+exchange: $(STAMP) ## an exchange with a made-up market, for --feed without internet (ARGS="kraken:BTC/USD --faults 20")
+	@$(RUN) python -m tests.exchanges $(ARGS)
+
 bench: $(STAMP) ## measure on this machine: broker, codecs, kernel
 	@$(RUN) python -m benchmarks $(ARGS)
 
@@ -99,4 +102,4 @@ clean: ## remove environment, caches and local data
 	rm -rf .venv .uv .kandle .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help setup dashboard page-if-possible dashboard-test demo test check lint types proto proto-check chaos bench deploy services manifests audit clean
+.PHONY: help setup dashboard page-if-possible dashboard-test demo test check lint types proto proto-check chaos exchange bench deploy services manifests audit clean
