@@ -162,14 +162,19 @@ class KrakenDialect:
     def rest(self, path: str, query: Mapping[str, str], released: Released) -> Any:
         assert path == "/0/public/Trades"
         since = int(query["since"])
-        later = [
-            each for each in released.get(query["pair"], []) if each.time_ms * 1_000_000 > since
-        ][: int(query["count"])]
+        symbol = next((each for each in released if self.rest_pair(each) == query["pair"]), "")
+        if not symbol:
+            return {"error": ["EQuery:Unknown asset pair"]}
+        later = [each for each in released[symbol] if each.time_ms * 1_000_000 > since]
+        later = later[: int(query["count"])]
         last = later[-1].time_ms * 1_000_000 if later else since
-        return {
-            "error": [],
-            "result": {query["pair"]: [self._row(each) for each in later], "last": str(last)},
-        }
+        # An answer names the pair as neither the question nor the stream does: XXBTZUSD.
+        rows = [self._row(each) for each in later]
+        return {"error": [], "result": {f"X{query['pair']}": rows, "last": str(last)}}
+
+    def rest_pair(self, symbol: str) -> str:
+        """What REST calls a pair."""
+        return symbol.replace("BTC", "XBT").replace("/", "")
 
     def _row(self, trade: Trade) -> list[Any]:
         side = "s" if trade.buyer_made else "b"

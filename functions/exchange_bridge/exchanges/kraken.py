@@ -1,7 +1,8 @@
 """Kraken: channels `trade` and `ticker` of its second WebSocket.
 
 Sources: Kraken, "WebSocket API v2" (Trades, Ticker, heartbeat: one a second without other
-messages) and "Get Recent Trades". Ids count the trades of a pair; REST is asked by time.
+messages) and "Get Recent Trades". Ids count the trades of a pair; REST is asked by time, and by the
+name that it documents (XBTUSD for BTC/USD).
 """
 
 from __future__ import annotations
@@ -120,9 +121,9 @@ class Kraken:
         self, rest: Rest, symbol: str, first: Trade, last: Trade
     ) -> AsyncIterator[Fetched]:
         """Yield pages, ascending, from the time of the trade before the first one on."""
-        reached, since = -1, str(first.time_us * 1000 - 1)
+        reached, since, pair = -1, str(first.time_us * 1000 - 1), rest_pair(symbol)
         while True:
-            answer = await rest.get(_PATH, {"pair": symbol, "since": since, "count": PAGE})
+            answer = await rest.get(_PATH, {"pair": pair, "since": since, "count": PAGE})
             if answer.get("error"):
                 raise RestError(f"{_PATH}: {', '.join(answer['error'])}", is_final=True)
             result: dict[str, Any] = answer["result"]
@@ -143,6 +144,14 @@ class Kraken:
     async def newest(self, rest: Rest, symbol: str) -> Trade | None:
         """Heartbeats say that the connection lives."""
         return None
+
+
+_REST_ASSETS: Final = {"BTC": "XBT", "DOGE": "XDG"}
+
+
+def rest_pair(symbol: str) -> str:
+    """Return the documented REST name of a pair, its `altname`: without a slash, BTC as XBT."""
+    return "".join(_REST_ASSETS.get(part, part) for part in symbol.split("/"))
 
 
 _SIDES: Final = {"b": "buy", "s": "sell"}

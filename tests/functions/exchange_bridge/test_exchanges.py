@@ -15,10 +15,10 @@ import pytest
 from functions.exchange_bridge.exchange import Exchange, Fetched, Kind, Trade
 from functions.exchange_bridge.exchanges.binance import AGGREGATES, TRADES, Binance
 from functions.exchange_bridge.exchanges.coinbase import Coinbase
-from functions.exchange_bridge.exchanges.kraken import Kraken
+from functions.exchange_bridge.exchanges.kraken import Kraken, rest_pair
 from functions.exchange_bridge.exchanges.scanner import Scanner
 from functions.exchange_bridge.health import Health
-from functions.exchange_bridge.rest import Rest, wait_s
+from functions.exchange_bridge.rest import Rest, RestError, wait_s
 
 BINANCE = Binance("ws://x", ["btcusdt"], TRADES, 0)
 COINBASE = Coinbase("ws://x", ["BTC-USD"])
@@ -164,6 +164,47 @@ def test_kraken_numbers_stay_as_they_are_written() -> None:
     assert b'"price":0.30000000,"qty":1.10' in page.payloads[0]
     assert page.trades == [Trade("BTC/USD", 9, 1_700_000_000_123_456)]
     assert KRAKEN.read(page.payloads[0]).trades == (page.trades[0],)
+
+
+def test_the_answer_that_kraken_documents_becomes_messages_of_the_stream() -> None:
+    """ "Get Recent Trades": asked by the altname; the answer names the pair in a third way."""
+    documented = json.loads(
+        """{"error":[],"result":{"XXBTZUSD":[
+        ["30243.40000","0.34507674",1688669597.8277369,"b","m","",61044952],
+        ["30243.30000","0.00376960",1688669598.2804112,"s","l","",61044953]],
+        "last":"1688671969993150842"}}"""
+    )
+    rest = Answers(documented)
+    (page,) = pages(KRAKEN, rest, "BTC/USD", 61_044_952, 61_044_953)
+    assert rest.asked[0]["pair"] == "XBTUSD"
+    assert json.loads(page.payloads[0]) == {
+        "channel": "trade",
+        "type": "update",
+        "data": [
+            {
+                "symbol": "BTC/USD",
+                "side": "buy",
+                "price": 30243.4,
+                "qty": 0.34507674,
+                "ord_type": "market",
+                "trade_id": 61044952,
+                "timestamp": "2023-07-06T18:53:17.827737Z",
+            }
+        ],
+        "backfill": "/0/public/Trades",
+    }
+    unknown = Answers({"error": ["EQuery:Unknown asset pair"]})
+    with pytest.raises(RestError, match="Unknown asset pair"):
+        pages(KRAKEN, unknown, "ABC/DEF", 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("symbol", "pair"),
+    [("BTC/USD", "XBTUSD"), ("ETH/BTC", "ETHXBT"), ("DOGE/EUR", "XDGEUR"), ("SOL/USD", "SOLUSD")],
+)
+def test_kraken_is_asked_by_the_names_of_its_documentation(symbol: str, pair: str) -> None:
+    """The stream says BTC and DOGE, REST says XBT and XDG."""
+    assert rest_pair(symbol) == pair
 
 
 def test_kraken_pages_overlap_by_a_moment() -> None:
