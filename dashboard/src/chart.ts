@@ -89,7 +89,10 @@ export class Chart {
     this.volume.setData(all.map((each) => this.volumeBar(each)));
     this.drawLines();
     this.mark();
-    if (other) this.last(Math.min(150, Math.round(this.box.clientWidth / PIXELS_A_CANDLE)));
+    if (other) {
+      this.last(Math.min(150, Math.round(this.box.clientWidth / PIXELS_A_CANDLE)));
+      requestAnimationFrame(() => this.mark()); // prices have their heights then
+    }
   }
 
   /** Draw a change of one candle: the newest as it grows, an older one where it stands. */
@@ -134,7 +137,7 @@ export class Chart {
     this.patterns = patterns;
     if (!this.store) return;
     this.spacing = this.chart.timeScale().options().barSpacing;
-    const found = marks(this.store, chosen(patterns, this.choice), this.spacing);
+    const found = marks(this.store, chosen(patterns, this.choice), this.spacing, (price) => this.candles.priceToCoordinate(price) ?? 0);
     this.marks.setMarkers(
       found.map(({ t, above, shape, color, text, small }): SeriesMarker<Time> => ({
         time: seconds(t),

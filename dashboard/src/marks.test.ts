@@ -22,10 +22,12 @@ function pattern(minute: number, changes: Partial<Pattern> = {}): Pattern {
   };
 }
 
+const flat = (price: number) => 100 - price;
+
 describe("marks", () => {
   it("are one a candle and side, named by the weightiest", () => {
     const all = [pattern(3), pattern(3, { kind: "chart", pattern_type: "double_top" }), pattern(3, { direction: -1 })];
-    expect(marks(store(10), all, 20).map(({ above, text }) => [above, text])).toEqual([
+    expect(marks(store(10), all, 20, flat).map(({ above, text }) => [above, text])).toEqual([
       [false, "double top 70% +1"],
       [true, "engulfing 70%"],
     ]);
@@ -33,18 +35,21 @@ describe("marks", () => {
 
   it("are named only where no weightier name lies", () => {
     const all = [pattern(3), pattern(4, { confidence: 0.9 }), pattern(9)];
-    expect(marks(store(10), all, 20).map(({ text }) => text)).toEqual(["", "engulfing 90%", "engulfing 70%"]);
-    expect(marks(store(10), all, 200).map(({ text }) => text)).not.toContain("");
+    expect(marks(store(10), all, 20, flat).map(({ text }) => text)).toEqual(["", "engulfing 90%", "engulfing 70%"]);
+    expect(marks(store(10), all, 200, flat).map(({ text }) => text)).not.toContain("");
+    const other = new CandleStore();
+    for (const each of store(10).all()) other.take({ ...each, l: String(each.t / 1000) });
+    expect(marks(other, all, 20, flat).map(({ text }) => text)).not.toContain("");
   });
 
   it("strike out what was retracted, and tell of gaps", () => {
-    const found = marks(store(2, { complete: false }), [pattern(1, { status: "retracted" })], 200);
+    const found = marks(store(2, { complete: false }), [pattern(1, { status: "retracted" })], 200, flat);
     expect(found.map(({ t, text, color }) => [t, text, color])).toEqual([
       [0, "gap", "--warn"],
       [MINUTE, "", "--muted"],
       [MINUTE, "gap", "--warn"],
     ]);
-    const other = marks(store(2), [pattern(1, { status: "retracted" })], 200);
+    const other = marks(store(2), [pattern(1, { status: "retracted" })], 200, flat);
     expect(other.map(({ text }) => text)).toEqual(["✕ engulfing"]);
   });
 

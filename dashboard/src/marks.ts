@@ -20,6 +20,9 @@ export interface Mark {
 
 const PIXELS_A_LETTER = 6.5;
 const GAP = 10;
+/** Pixels from a candle's end to the middle of a name, and between two lines of text. */
+const OFF = 26;
+const LINE = 18;
 
 export function chosen(patterns: Pattern[], choice: Choice): Pattern[] {
   if (choice === "off") return [];
@@ -38,14 +41,17 @@ export function label(pattern: Pattern): string {
   return `${title(pattern.pattern_type)} ${Math.round(pattern.confidence * 100)}%`;
 }
 
+/** Where a price is drawn, pixels from the top. */
+export type Height = (price: number) => number;
+
 /** The marks of what is drawn, oldest first; `spacing`: pixels from candle to candle. */
-export function marks(store: CandleStore, patterns: Pattern[], spacing: number): Mark[] {
+export function marks(store: CandleStore, patterns: Pattern[], spacing: number, height: Height): Mark[] {
   const found: { mark: Mark; rank: number }[] = [];
   for (const group of grouped(store, patterns)) found.push({ mark: patternMark(group), rank: rank(group[0]!) });
   for (const candle of store.all())
     if (!candle.complete) found.push({ mark: note(candle.t, false, "gap"), rank: 4 });
   for (const t of store.corrected) found.push({ mark: note(t, true, "corrected"), rank: 5 });
-  makeRoom(store, found, spacing);
+  makeRoom(store, found, spacing, height);
   return found.map(({ mark }) => mark).sort((a, b) => a.t - b.t);
 }
 
@@ -83,15 +89,16 @@ function note(t: number, above: boolean, text: string): Mark {
   return { t, above, shape: "square", color: "--warn", text, small: true };
 }
 
-/** Take the names away that would lie over a weightier one of the same side. */
-function makeRoom(store: CandleStore, found: { mark: Mark; rank: number }[], spacing: number): void {
+/** Take the names away that would lie over a weightier one. */
+function makeRoom(store: CandleStore, found: { mark: Mark; rank: number }[], spacing: number, height: Height): void {
   const places = new Map(store.all().map(({ t }, n) => [t, n * spacing]));
-  const taken: { above: boolean; from: number; to: number }[] = [];
+  const taken: { middle: number; half: number; y: number }[] = [];
   for (const { mark } of [...found].sort((a, b) => b.rank - a.rank || b.mark.t - a.mark.t)) {
     const middle = places.get(mark.t) ?? 0;
     const half = (mark.text.length * PIXELS_A_LETTER + GAP) / 2;
-    const place = { above: mark.above, from: middle - half, to: middle + half };
-    if (taken.some((each) => each.above === place.above && each.from < place.to && place.from < each.to)) mark.text = "";
-    else taken.push(place);
+    const candle = store.get(mark.t)!;
+    const y = height(Number(mark.above ? candle.h : candle.l)) + (mark.above ? -OFF : OFF);
+    if (taken.some((each) => Math.abs(each.middle - middle) < each.half + half && Math.abs(each.y - y) < LINE)) mark.text = "";
+    else taken.push({ middle, half, y });
   }
 }

@@ -206,7 +206,11 @@ def test_symbols_timeframes_and_search_by_keyboard(page: Page, pipeline: dict[st
     page.keyboard.press("2")
     found = shown(page, lambda it: it["timeframe"] == "5m" and len(it["candles"]) == 2)
     assert [c["c"] for c in found["candles"]] == ["5", "6"]
-    assert page.get_by_role("radio", name="5m", exact=True).get_attribute("aria-checked") == "true"
+    chosen = page.get_by_role("radio", name="5m", exact=True)
+    assert chosen.get_attribute("aria-checked") == "true"
+    chosen.focus()
+    page.keyboard.press("ArrowRight")
+    shown(page, lambda it: it["timeframe"] == "15m")
 
 
 @pytest.mark.parametrize(("width", "height"), [(1400, 850), (1000, 700), (390, 844)])
