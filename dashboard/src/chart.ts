@@ -95,6 +95,11 @@ export class Chart {
     }
   }
 
+  /** Whether this set of candles is the one that is drawn. */
+  shows(store: CandleStore): boolean {
+    return store === this.store;
+  }
+
   /** Draw a change of one candle: the newest as it grows, an older one where it stands. */
   update(candle: Candle, newest: boolean): void {
     this.candles.update(bar(candle), !newest);

@@ -143,7 +143,7 @@ function takeCandle(candle: LiveCandle): void {
   if (candle.symbol !== symbol || candle.timeframe !== timeframe) return;
   const began = store.size;
   const did = store.take(candle);
-  if (did === "ignored") return;
+  if (did === "ignored" || !chart.shows(store)) return; // still loading: it is drawn with the rest
   if (did === "older" && store.size > began) draw();
   else chart.update(candle, did === "newest");
   if (did === "corrected") chart.mark(patterns.all);

@@ -210,7 +210,7 @@ def test_symbols_timeframes_and_search_by_keyboard(page: Page, pipeline: dict[st
     assert chosen.get_attribute("aria-checked") == "true"
     chosen.focus()
     page.keyboard.press("ArrowRight")
-    shown(page, lambda it: it["timeframe"] == "15m")
+    shown(page, lambda it: it["timeframe"] == "15m" and len(it["candles"]) == 1)
 
 
 @pytest.mark.parametrize(("width", "height"), [(1400, 850), (1000, 700), (390, 844)])
