@@ -15,13 +15,12 @@ START_MS = 1_650_000_000_000
 Series = dict[tuple[str, str], float]
 
 
-def scraped(url: str) -> Series:
-    """Values by name and what tells the series apart: a stage, a reason, a trigger, or nothing."""
+def scraped(url: str, what: tuple[str, ...] = ("stage", "reason", "trigger", "shard")) -> Series:
+    """Values by name and what tells the series apart: the first of these labels, or nothing."""
     found: Series = defaultdict(float)
     text = httpx.get(f"{url}/metrics", timeout=30).raise_for_status().text
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
-            what = ("stage", "reason", "trigger", "shard")
             told = next((sample.labels[each] for each in what if each in sample.labels), "")
             found[sample.name, told] += sample.value
     return found

@@ -17,6 +17,7 @@ import redis
 
 from tests.e2e.client import candles, eventually, fresh_symbol, rows, send_udp
 from tests.e2e.test_live import until, watching
+from tests.e2e.test_metrics import scraped
 from tests.platform import kandle
 
 MINUTE_MS = 60_000
@@ -70,6 +71,13 @@ def test_drawn_candles_are_found_and_a_late_tick_withdraws_them(pipeline: dict[s
     gone = ("cdl_engulfing", 20, True)
     found = eventually(lambda: patterns(database, symbol), lambda f: gone in f, 60)
     assert gone in found
+    # More than by the rows of this symbol: other tests share the pipeline.
+    series = scraped(pipeline["OBSERVE_URL"], ("status", "stage"))
+    assert series["kandle_patterns_detected_total", "active"] >= 1
+    assert series["kandle_patterns_detected_total", "retracted"] >= 1
+    assert series["kandle_events_received_total", "detect-pattern"] >= 1
+    watched = ("kandle_stocks_monitored", "")
+    assert eventually(lambda: scraped(pipeline["OBSERVE_URL"])[watched], lambda n: n >= 1, 60)
 
 
 def test_a_pattern_and_its_retraction_reach_a_watcher(pipeline: dict[str, str]) -> None:
