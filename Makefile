@@ -93,9 +93,9 @@ manifests: $(STAMP) ## every manifest: schemas, builds, and that they agree with
 audit: $(STAMP) ## known holes in the dependencies, and an SBOM in dist/ (needs the network)
 	@mkdir -p dist
 	@$(UV) export --frozen --quiet --no-dev --all-extras --no-emit-project --output-file dist/requirements.txt >/dev/null
-	@$(UV) run --no-project --quiet --with 'cyclonedx-bom>=7,<8' cyclonedx-py requirements --output-reproducible --outfile dist/kandle.cdx.json dist/requirements.txt
+	@$(UV) run --no-project --quiet --with 'cyclonedx-bom>=7,<8' cyclonedx-py requirements --output-reproducible --output-file dist/kandle.cdx.json dist/requirements.txt
 	@echo "SBOM: dist/kandle.cdx.json"
-	@$(UV) run --no-project --quiet --with 'pip-audit>=2.9,<3' pip-audit --require-hashes --disable-pip --requirement dist/requirements.txt
+	@$(UV) run --no-project --quiet --with 'pip-audit>=2.9,<3' pip-audit --strict --require-hashes --disable-pip --requirement dist/requirements.txt
 
 clean: ## remove environment, caches and local data
 	rm -rf functions/live_feed/dashboard dashboard/node_modules
