@@ -119,7 +119,8 @@ def alert_level(confidence: float) -> str:
 def encode_patterns(patterns: Sequence[Pattern]) -> bytes:
     """Return a PatternBatch, the body of a patterns event."""
     messages = [pattern.to_message() for pattern in patterns]
-    return patterns_pb2.PatternBatch(patterns=messages).SerializeToString()
+    # A map has no order: the same content is the same bytes only so.
+    return patterns_pb2.PatternBatch(patterns=messages).SerializeToString(deterministic=True)
 
 
 def decode_patterns(body: bytes) -> list[Pattern]:

@@ -40,7 +40,8 @@ def publication(store: Store, told: Sequence[Series], due: Due, now_ms: int) -> 
         ]
 
     def confirmed() -> None:
-        _confirm(store, telling, due, now_ms)
+        with store.turns.alone:
+            _confirm(store, telling, due, now_ms)
         for pattern in patterns:
             status = "retracted" if pattern.retracted else "active"
             metrics.PATTERNS_DETECTED.labels(pattern.kind, status).inc()

@@ -51,7 +51,15 @@ class Steps:
     def take(
         self, store: Store, candles: Mapping[Name, Sequence[Kept]], now_ms: int
     ) -> list[Series]:
-        """Take closed candles in, none for a series that is only due; return the series."""
+        """Take closed candles in, none for a series that is only due; return the series to tell of.
+
+        What several threads bring at once is one step, and one of them tells of it.
+        """
+        return store.turns.take(candles, lambda together: self._take(store, together, now_ms))
+
+    def _take(
+        self, store: Store, candles: Mapping[Name, Sequence[Kept]], now_ms: int
+    ) -> list[Series]:
         done: list[Series] = []
         left = list(candles)
         alerts = self.storage.rules({instrument for instrument, _ in left})

@@ -10,6 +10,7 @@ from typing import Final, cast
 import redis
 
 from functions.detect_pattern.series import Name
+from functions.detect_pattern.turns import Turns
 from shared.state import MISSING, pack, unpack
 from shared.stores.redis import translated
 
@@ -36,9 +37,13 @@ class Replacement:
 
 
 class Store:
-    """One shard's series. Every method raises TransientError while Redis is away."""
+    """One shard's series. Every method raises TransientError while Redis is away.
+
+    `turns`: keep the threads of this process from racing. Other processes may: `replace` tells.
+    """
 
     def __init__(self, client: redis.Redis, shard: int) -> None:
+        self.turns = Turns()
         self._client = client
         self._replace = client.register_script(_REPLACE)
         self._prefix = f"{{{shard}}}:patterns:"

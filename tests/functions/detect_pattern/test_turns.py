@@ -1,0 +1,84 @@
+"""Threads that come at once are served by one step, and a defect of one is nobody else's."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import redis
+
+from functions.detect_pattern.series import Kept, Series
+from functions.detect_pattern.turns import Candles, Turns
+from shared.errors import TransientError
+from tests.functions.detect_pattern.house import RULES, House, candle, reference
+
+
+def test_concurrent_events_of_one_series_are_told_as_one_by_one(
+    valkey: redis.Redis, database: str
+) -> None:
+    """Sixteen threads, one series, over the real stores: no conflict costs a delivery."""
+    house = House(valkey, database)
+    house.tick()
+    candles = [candle(n, 100 + n * 7 % 11) for n in range(64)]
+    with ThreadPoolExecutor(16) as pool:
+        outcomes = list(pool.map(lambda n: house.receive(candles[n::16]), range(16)))
+        list(pool.map(house.deliver, outcomes))
+    house.settle()
+    assert house.heard() == house.stored() == reference(candles, RULES)
+    house.postgres.close()
+
+
+def test_those_who_wait_are_one_step() -> None:
+    """The first works alone; the others, who came meanwhile, are done together by one of them."""
+    turns, begun, go_on = Turns(), threading.Event(), threading.Event()
+    steps: list[int] = []
+
+    def step(candles: Candles) -> list[Series]:
+        steps.append(sum(len(some) for some in candles.values()))
+        begun.set()
+        assert go_on.wait(30)
+        return [Series("A", "1m", 0)]
+
+    with ThreadPoolExecutor(9) as pool:
+        told = [pool.submit(turns.take, _one(0), step)]
+        assert begun.wait(30)
+        told += [pool.submit(turns.take, _one(n), step) for n in range(1, 9)]
+        while turns.waiting < 8:
+            pass
+        go_on.set()
+        counts = [len(each.result()) for each in told]
+    assert steps == [1, 8]
+    assert sum(counts) == 2
+
+
+@pytest.mark.parametrize("error", [TransientError("away"), ZeroDivisionError()])
+def test_an_error_reaches_whom_it_concerns(error: Exception) -> None:
+    """A store that is away concerns all who wait; a defect only the event that has it."""
+    turns, begun, go_on = Turns(), threading.Event(), threading.Event()
+
+    def step(candles: Candles) -> list[Series]:
+        starts = [kept.start_us for some in candles.values() for kept in some]
+        if not begun.is_set():
+            begun.set()
+            assert go_on.wait(30)
+        elif min(starts) <= 60_000_000 <= max(starts):
+            raise error
+        return []
+
+    with ThreadPoolExecutor(5) as pool:
+        told = [pool.submit(turns.take, _one(0), step)]
+        assert begun.wait(30)
+        told += [pool.submit(turns.take, _one(n), step) for n in range(1, 5)]
+        while turns.waiting < 4:
+            pass
+        go_on.set()
+        failed = [isinstance(each.exception(), type(error)) for each in told]
+    if isinstance(error, TransientError):
+        assert failed == [False, True, True, True, True]
+    else:
+        assert failed == [False, True, False, False, False]
+
+
+def _one(minute: int) -> Candles:
+    return {("A", "1m"): [Kept.of(candle(minute, 100), 0)]}
