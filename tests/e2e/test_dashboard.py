@@ -11,6 +11,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from shared.schema.ticker_pb2 import TickerUpdate
 from tests.e2e.client import candles, eventually, fresh_symbol, kill, send_udp
 from tests.e2e.test_live import post, post_until_taken
 from tests.e2e.test_patterns import DAY_MS, ENGULFING, MINUTE_MS, lines
@@ -186,6 +187,41 @@ def test_an_alert_is_told_and_kept(page: Page, pipeline: dict[str, str]) -> None
     kept.wait_for()
     assert "at 101" in (kept.text_content() or "")
     assert page.locator(".toast").count() == 0
+
+
+NATS_IN_A_PAGE = r"""async (subject) => {
+  const { nats } = await (await fetch("/config.json")).json();
+  const { host, username, password } = new URL(nats);
+  const socket = new WebSocket(`ws://${host}`);
+  socket.binaryType = "arraybuffer";
+  const say = (text) => socket.send(new TextEncoder().encode(text + "\r\n"));
+  let seen = "";
+  window.heard = new Promise((done) => {
+    socket.onmessage = ({ data }) => {
+      seen += String.fromCharCode(...new Uint8Array(data));
+      const found = /MSG \S+ 1 (?:\S+ )?(\d+)\r\n/.exec(seen);
+      const start = found ? found.index + found[0].length : 0;
+      const payload = seen.slice(start, start + Number(found?.[1] ?? 0));
+      if (found && payload.length === Number(found[1])) done([...payload].map((c) => c.charCodeAt(0)));
+    };
+  });
+  await new Promise((open) => { socket.onopen = open; });
+  say("CONNECT " + JSON.stringify({ user: username, pass: password, verbose: false, headers: false }));
+  say(`SUB ${subject} 1`);
+  say("PING");
+  while (!seen.includes("PONG")) await new Promise((on) => setTimeout(on, 20));
+}"""  # noqa: E501 - a page's code
+
+
+def test_a_page_reads_nats_itself(page: Page, pipeline: dict[str, str]) -> None:
+    """From the dashboard's origin, with what /config.json says: a TickerUpdate arrives."""
+    symbol = fresh_symbol("PAGENATS")
+    page.goto(pipeline["LIVE_URL"])
+    page.evaluate(NATS_IN_A_PAGE, f"live.ticks.-.{symbol}")
+    post(pipeline, f"{symbol},7.25,3")
+    heard = bytes(page.evaluate("window.heard"))
+    update = TickerUpdate.FromString(heard)
+    assert (update.symbol, update.price, update.volume) == (symbol, 7.25, 3)
 
 
 def test_symbols_timeframes_and_search_by_keyboard(page: Page, pipeline: dict[str, str]) -> None:
