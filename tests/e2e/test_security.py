@@ -101,7 +101,7 @@ def entries(servers: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -
                 except httpx.TransportError:
                     return False
 
-            eventually(ready, 90)
+            eventually(ready, 180)
             yield Entries(client, log, sink, secrets)
     finally:
         process.terminate()
