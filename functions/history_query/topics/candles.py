@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from starlette.requests import Request
@@ -39,6 +40,7 @@ from functions.history_query.formats import MEDIA_TYPES, Shown
 from functions.history_query.indicators import indicator_values
 from functions.history_query.parameters import Page, read_page, settled
 from functions.history_query.presentation import CANDLE_COLUMNS, Presentation
+from functions.history_query.streaming import ALL, PAGE, asks_for_all, streamed
 from shared.candle_json import candle_json
 
 _TIMEFRAME: Final = query(
@@ -71,6 +73,11 @@ _ADJUSTED: Final = query(
     "Whether volume of unknown side is divided between `bv` and `sv` as the known is.",
     {"type": "string", "enum": ["false", "true"], "default": "false"},
 )
+_LIMIT: Final = query(
+    "limit",
+    "The most to return. `all`, with `from` and format=ndjson or csv: the whole range, streamed.",
+    {"anyOf": [limit(1_000)["schema"], {"const": ALL}]},
+)
 _PRICE: Final = {"type": ["string", "null"], "pattern": DECIMAL["pattern"]}
 
 PART: Final = Part(
@@ -78,7 +85,7 @@ PART: Final = Part(
         "/api/candles/{symbol}": get(
             "Candles of an instrument, ascending; without `from` the newest.",
             ref("Candles"),
-            *(SYMBOL, _TIMEFRAME, FROM, TO, limit(1_000), CURSOR, _INDICATORS),
+            *(SYMBOL, _TIMEFRAME, FROM, TO, _LIMIT, CURSOR, _INDICATORS),
             *(_SESSION, _FILL, _ADJUSTED, TZ, COLUMNS, format_of(tuple(MEDIA_TYPES))),
             refusals=STORES,
             headers=PAGE_HEADERS,
@@ -146,8 +153,12 @@ def answers(pages: CandlePages, settled_us: int) -> Answers:
     def candles(request: Request) -> Response:
         symbol = request.path_params["symbol"]
         query = request.query_params
-        page = read_page(query, pages.ladder)
         presentation = Presentation.read(request, tuple(MEDIA_TYPES), CANDLE_COLUMNS)
+        if asks_for_all(query, presentation):
+            return _all(
+                pages, symbol, read_page({**query, "limit": str(PAGE)}, pages.ladder), presentation
+            )
+        page = read_page(query, pages.ladder)
         found, cursor = pages.page(symbol, page)
         if not found and not pages.knows(symbol):
             return unknown(symbol)
@@ -182,6 +193,22 @@ def answers(pages: CandlePages, settled_us: int) -> Answers:
         return presentation.answer(request, shown, settled=is_settled)
 
     return {"/api/candles/{symbol}": candles}
+
+
+def _all(pages: CandlePages, symbol: str, page: Page, presentation: Presentation) -> Response:
+    """Answer with the whole range."""
+
+    def following() -> tuple[list[Row], bool]:
+        nonlocal page
+        found, cursor = pages.page(symbol, page)
+        if found:
+            page = replace(page, from_us=page.timeframe.next_us(found[-1].start_us))
+        return [candle_json(candle) for candle in found], cursor is not None
+
+    first = following()
+    if not first[0] and not pages.knows(symbol):
+        return unknown(symbol)
+    return streamed(presentation, first, following)
 
 
 def _filled(

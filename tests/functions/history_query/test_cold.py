@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -50,6 +51,31 @@ def test_a_query_over_hot_and_cold_is_the_plain_recomputation(market: ColdMarket
     for start in ({"from": "0"}, {}):
         rows = everything(market, "ticks", limit="170", columns="us,p", **start)
         assert [row["us"] for row in rows] == [tick.time_us for tick in trades(market.ticks)]
+
+
+def test_a_whole_range_is_streamed(market: ColdMarket, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Page after page: hot and cold, kept candles and those made of ticks, each once."""
+    monkeypatch.setattr("functions.history_query.topics.candles.PAGE", 40)
+    path = f"/api/candles/{market.symbol}"
+    asked = {"from": "0", "limit": "all"}
+    for timeframe, seconds in (("1m", 60), ("7m", 420), ("5s", 5)):
+        expected = candles(market.ticks, seconds)
+        assert len(expected) > 80
+        answer = market.house.get(path, timeframe=timeframe, format="ndjson", **asked)
+        rows = [json.loads(line) for line in answer.text.splitlines()]
+        assert [{key: row[key] for key in SHOWN} for row in rows] == expected
+        table = market.house.get(path, timeframe=timeframe, format="csv", columns="t,o", **asked)
+        assert table.text.splitlines() == ["t,o", *(f"{c['t']},{c['o']}" for c in expected)]
+    for more, said in (
+        ({"format": "json"}, "limit: all goes with format=ndjson or csv"),
+        ({"format": "csv", "fill": "null"}, "limit: all does not go with fill"),
+        ({"format": "csv", "from": ""}, "limit: all needs `from`"),
+    ):
+        refused = market.house.get(path, **{**asked, **more})
+        assert refused.status_code == 400
+        assert refused.json()["detail"] == said
+    unknown = market.house.get("/api/candles/NONE", format="csv", **asked)
+    assert unknown.status_code == 404
 
 
 def test_cursors_are_stable_while_data_arrives(market: ColdMarket) -> None:
