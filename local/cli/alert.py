@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from local.cli.errors import CliError
 from local.cli.options import DataDir
 from local.errors import UsageError
 from local.instance import DEFAULT_DATA_DIR
+from shared.timeframes import DEFAULT_LADDER
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -107,6 +109,13 @@ def add(
         if connection.execute(_INSERT, row).rowcount == 0:
             raise CliError(f"there are {MOST:,} rules already: remove some")
     typer.echo(f"{row['id']}  {row['rule']}")
+    made = os.environ.get("TIMEFRAMES", DEFAULT_LADDER)
+    if parsed.timeframe not in made.split(","):
+        typer.echo(
+            f"note: no candles of {parsed.timeframe} are made here (TIMEFRAMES is {made}),"
+            " so this rule stays silent",
+            err=True,
+        )
 
 
 def list_rules(database_url: Database = None, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:

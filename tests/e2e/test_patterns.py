@@ -175,6 +175,9 @@ def test_an_alert_is_told_once_where_its_number_is_crossed(
     with webhook(refusals) as (sink, taken):
         added = kandle("alert", "add", f"{symbol} close > 100", "--sink", sink, *url)
         assert symbol in added.stdout
+        assert added.stderr == ""
+        never = kandle("alert", "add", f"{fresh_symbol('SILENT')} close > 1 on 60m", *url)
+        assert "no candles of 60m are made here (TIMEFRAMES is 1m,5m" in never.stderr
         closes = [99, 101, 102, 99, 98, 103, 104]
         drawn = [(c, c + 1, c - 1, c) for c in closes]
         send_udp(pipeline["UDP_ADDR"], lines(symbol, drawn))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import itertools
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -115,6 +116,9 @@ def run(markets: list[Market], every_s: float) -> None:
 
 def main() -> int:
     """Command line."""
+    # Also where a shell started it in the background, and told it to ignore Ctrl-C.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     parser = argparse.ArgumentParser(prog="make exchange", description=__doc__)
     parser.add_argument("feeds", nargs="*", default=["binance:BTCUSDT,ETHUSDT"])
     parser.add_argument("--rate", type=float, default=20, help="trades a second, of each exchange")
