@@ -19,6 +19,9 @@ from shared.patterns import decode_patterns
 from shared.schema import live_pb2
 from shared.ticks import INTEGER_ID, TEXT_ID, Entry, Ticks
 
+_TOGETHER: Final = 2
+"""Instruments of an event that may be shown to the full; more of them share."""
+
 
 class Message(NamedTuple):
     """A message of the live feed: a NATS subject, and a LiveTick, Candle, Pattern or LiveAlert."""
@@ -30,8 +33,9 @@ class Message(NamedTuple):
 def messages(event: Event, ticks_an_event: int) -> tuple[list[Message], int]:
     """Return what an event says to watchers, and how many of its ticks were left out.
 
-    Of each instrument at most the last `ticks_an_event` ticks of an event are shown: a screen needs
-    no more of a burst, and every tick is in the candles and in the history. Raises PermanentError.
+    Of each instrument at most the last `ticks_an_event` ticks of an event are shown, and of all
+    together about twice as many (of each at least the last): a screen needs no more of a burst,
+    and every tick is in the candles and in the history. Raises PermanentError.
     """
     kind = _KINDS.get(event.type)
     if kind is None:
@@ -42,7 +46,9 @@ def messages(event: Event, ticks_an_event: int) -> tuple[list[Message], int]:
 def _ticks(event: Event, at_most: int) -> tuple[list[Message], int]:
     ticks = Ticks.decode(event.data())
     found = []
-    for entry, rows in ticks.runs():
+    runs = list(ticks.runs())
+    at_most = max(1, min(at_most, _TOGETHER * at_most // max(1, len(runs))))
+    for entry, rows in runs:
         shown = slice(max(rows.start, rows.stop - at_most), rows.stop)
         subject = live.ticks_subject(entry.name)
         found += [Message(subject, each) for each in _run(ticks, entry, shown)]

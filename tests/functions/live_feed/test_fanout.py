@@ -26,12 +26,13 @@ def event(type_: str, body: bytes) -> Event:
     return Event("e1", type_, "/test", {}, body)
 
 
-def ticks(*prices: int, symbol: str = "BTC-USDT.BINANCE") -> bytes:
-    n = len(prices)
+def ticks(*prices: int, symbols: tuple[str, ...] = ("BTC-USDT.BINANCE",)) -> bytes:
+    """As many ticks of each symbol."""
+    n, each = len(prices), len(prices) // len(symbols)
     number = np.arange(n, dtype=np.int64)
     return Ticks(
         "udp-1",
-        (Entry(symbol, 2, 3, n),),
+        tuple(Entry(symbol, 2, 3, each) for symbol in symbols),
         number * 1000 + 1_700_000_000_000_000,
         np.array(prices, dtype=np.int64),
         number + 1500,
@@ -65,6 +66,17 @@ def test_of_a_burst_the_last_ticks_are_shown() -> None:
     assert left_out == 97
     prices = [live_pb2.LiveTick.FromString(each.payload).exact_price for each in found]
     assert prices == ["1.97", "1.98", "1.99"]
+
+
+def test_many_instruments_share_what_an_event_may_show() -> None:
+    """A busy market costs a screen no more than two busy instruments; the last of each is shown."""
+    symbols = tuple(f"S{n:02}" for n in range(40))
+    found, left_out = messages(event(events.TICKS, ticks(*range(1, 401), symbols=symbols)), 40)
+    assert (len(found), left_out) == (80, 320)
+    found, _ = messages(event(events.TICKS, ticks(*range(1, 401), symbols=symbols)), 1)
+    assert [each.subject for each in found] == [live.ticks_subject(each) for each in symbols]
+    prices = [live_pb2.LiveTick.FromString(each.payload).exact_price for each in found]
+    assert prices[:2] == ["0.1", "0.2"]
 
 
 def test_each_candle_is_a_message() -> None:
