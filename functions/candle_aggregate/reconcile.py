@@ -1,193 +1,174 @@
-"""Postgres and Redis agree: what is stored is applied, and Postgres knows that it is.
+"""Postgres and the live state agree: what is stored is applied, and Postgres knows that it is.
 
-A marker in Redis has no end until its event is recorded as aggregated in Postgres; then it expires.
-So an event without a marker is either new, or Postgres knows it; which of the two must be asked
-only of events so old that their marker may have expired, such as a dead letter replayed days later.
-
-An event is recorded as aggregated only once everything that waited to be emitted when it was
-applied has been, and the trades that it repeated have been compared: what Redis alone knows is not
-to be lost with it.
+An event is recorded as aggregated once all that it changed is safe in Postgres: every base candle
+of its time is closed and stored at its revision, every closed longer candle is stored, and nothing
+that it was late for waits to be emitted. So Redis may be lost at any moment: what is not recorded
+is applied again, and what is recorded is in the stored candles.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
 from psycopg import Connection
 
-from functions.candle_aggregate.apply import TickEvent, apply_events
-from functions.candle_aggregate.merge import Applied
-from functions.candle_aggregate.repeats import compare
+from functions.candle_aggregate.lineage import record
 from functions.candle_aggregate.rules import Rules
-from functions.candle_aggregate.store import Store
+from functions.candle_aggregate.work import LATE, Engine, TickEvent, Work, on
 from shared import metrics
-from shared.kernel import CandleKey, partial_candles, rolled_up
-from shared.lake.cold import NO_LAKE, Cold
-from shared.state import APPLIED, COMPARED, REPEATED
+from shared.adapter.app import Outcome
+from shared.blocks import CLOSED, PRICED
+from shared.late import decode_late
+from shared.live_keys import Block
+from shared.stores.applied import Stored, mark_aggregated, not_aggregated
 from shared.stores.postgres import Postgres, try_lock
-from shared.stores.segments import ticks_of_event
+from shared.stores.segments import ticks_of_shard_events
+from shared.stores.stored_candles import stored_revisions
 from shared.ticks import joined
 
 log = logging.getLogger(__name__)
 
 GRACE_US: Final = 30_000_000
 """A younger event is probably still on its way."""
-EVENTS_AT_ONCE: Final = 5_000
+EVENTS_AT_ONCE: Final = 10_000
 APPLIED_AT_ONCE: Final = 200
-"""So that the clock event is answered in time; the next one goes on."""
+"""So that one clock event does not hold up the next; it goes on."""
 
 
-def reconcile(
-    store: Store,
-    postgres: Postgres,
-    rules: Rules,
-    epoch: int,
-    now_us: int,
-    cold: Cold = NO_LAKE,
-) -> list[Applied]:
-    """Apply stored tick events past the grace that have no marker; return what each changed.
+@dataclass(slots=True)
+class Reconciler:
+    """Reconciles shards."""
 
-    Then record those that are in the candles as aggregated and let their markers expire. One
-    holder at a time. Raises TransientError.
-    """
-    changes: list[Applied] = []
-    with postgres.connection() as connection:
-        if not try_lock(connection, f"kandle reconcile {store.keys.shard}"):
-            return []
-        events = _stored_events(connection, store.keys.shard, now_us)
-        ids = [event_id for event_id, _ in events]
-        # What waits is read after the markers: an event that has one has all that it made waiting.
-        markers = store.markers(ids)
-        since = store.pending_since(ids)
-        waits_ms = store.unpublished_since_ms()
-        late = store.late()
-        certain: list[str] = []
-        repeats: list[str] = []
-        for (event_id, stored_us), marker, applied_ms in zip(events, markers, since, strict=True):
-            if marker is None:
-                if len(changes) >= APPLIED_AT_ONCE:
-                    continue
-                batches = list(ticks_of_event(connection, event_id))
-                if not batches:
-                    certain.append(event_id)
-                    continue
-                event = TickEvent(event_id, joined(batches))
-                change, repeated = apply_events(store, rules, epoch, [event], now_us)
-                if not repeated:
-                    log.warning("event %s was stored but not applied: applied now", event_id)
-                    metrics.EVENTS_RECONCILED.inc()
-                    changes.append(change)
-                continue  # it is certain when what it changed has been emitted
-            if event_id in late or not _before(applied_ms, waits_ms):
-                continue
-            # What it repeated may be stored later than itself: after `keep_us` it is, or it will be
-            # stored late, and be compared then.
-            is_settled = marker == APPLIED or (
-                applied_ms is None or now_us - applied_ms * 1000 >= rules.keep_us
+    engine: Engine
+    postgres: Postgres
+    rules: Rules
+
+    def reconcile(self, shard: int, now_us: int) -> Iterator[Outcome]:
+        """Apply stored events without a marker, and record those that are safe.
+
+        One holder at a time. Raises TransientError.
+        """
+        with self.postgres.connection() as connection:
+            if not try_lock(connection, f"kandle reconcile {shard}"):
+                return
+            # The events first: one that has its marker below has it in the blocks read there.
+            events = not_aggregated(connection, shard, now_us - GRACE_US, EVENTS_AT_ONCE)
+            seen, unsafe = self._unsafe(connection, shard, events)
+            certain: list[str] = []
+            missing: list[Stored] = []
+            for event, is_applied in zip(events, seen.markers, strict=True):
+                if not is_applied:
+                    missing.append(event)
+                elif event.event_id not in seen.late and not unsafe.holds(event):
+                    certain.append(event.event_id)
+            if certain:
+                mark_aggregated(connection, shard, certain)
+            record(connection, shard, seen.lineage, seen.steps, now_us)
+        if certain:
+            ends_ms = now_us // 1000
+            on(
+                self.engine,
+                self.rules,
+                shard,
+                lambda work: _recorded(work, certain, ends_ms, self.rules),
             )
-            stored_late = is_settled and _stored_late(connection, rules, event_id, stored_us)
-            if stored_late:
-                _queue_what_it_missed(store, connection, rules, event_id)
-            if marker == REPEATED or stored_late or (is_settled and marker == COMPARED):
-                repeats.append(event_id)
-            if is_settled:
-                certain.append(event_id)
-        compare(connection, rules, repeats, cold)
-        connection.execute(
-            "UPDATE applied_events SET aggregated = true WHERE event_id = ANY(%s)", (certain,)
+        yield from self._applied(shard, missing[:APPLIED_AT_ONCE])
+
+    def _applied(self, shard: int, missing: Sequence[Stored]) -> Iterator[Outcome]:
+        for stored in missing:
+            with self.postgres.connection() as connection:
+                batches = list(
+                    ticks_of_shard_events(
+                        connection, shard, self.rules.shards, [stored.event_id]
+                    )
+                )
+            event = TickEvent(stored.event_id, joined(batches), received_us=stored.received_us)
+            log.warning("event %s was stored but not applied: applied now", stored.event_id)
+            metrics.EVENTS_RECONCILED.inc()
+            yield self.engine.apply([event]).outcome
+
+    def _unsafe(
+        self, connection: Connection, shard: int, events: Sequence[Stored]
+    ) -> tuple[_Seen, _Unsafe]:
+        """Return the state's markers, and the intervals of the events' time that are not safe."""
+        unsafe = _Unsafe()
+        seen, blocks = on(
+            self.engine, self.rules, shard, lambda work: _look(work, events, self.rules)
         )
-    store.note_compared(set(repeats) - set(certain))
-    store.settle_markers(certain, rules.marker_ms)
-    return changes
+        for block, (names, revision_us) in blocks.items():
+            stored = stored_revisions(connection, *block, names)
+            if (stored < revision_us).any():
+                seen.open.add(block)
+        for block in seen.open:
+            end_us = self.rules.timeframe(block.timeframe).next_us(block.start_us)
+            unsafe.intervals.append((block.start_us, end_us))
+        return seen, unsafe
 
 
-def sweep_markers(store: Store, postgres: Postgres, rules: Rules, now_us: int) -> int:
-    """Let markers end that a crash kept from it after their events were recorded; return how many.
+@dataclass(slots=True)
+class _Seen:
+    """What a shard's state says, as of one step. `open`: base blocks that have open candles."""
 
-    Raises TransientError.
-    """
-    old = store.pending_before((now_us - rules.keep_us) // 1000, EVENTS_AT_ONCE)
-    if not old:
-        return 0
-    with postgres.connection() as connection:
-        known = _aggregated(connection, old)
-    store.settle_markers(known, rules.marker_ms)
-    return len(known)
+    lineage: str
+    steps: int
+    markers: list[bool]
+    late: set[str]
+    open: set[Block]
 
 
-def aggregated_before(
-    postgres: Postgres, rules: Rules, events: Sequence[TickEvent], now_us: int
-) -> list[str]:
-    """Return those of the events that Postgres knows to be in the candles.
+@dataclass(slots=True)
+class _Unsafe:
+    """Intervals [from_us, to_us) that have candles which are open, or not stored."""
 
-    Only old ones are looked up: the marker of a younger one cannot have expired; and those that a
-    client may have posted again, since they are received anew each time.
-    """
-    half_life_us = rules.marker_ms * 1000 // 2
-    old = [
-        event.id
-        for event in events
-        if event.may_repeat or now_us - event.received_us > half_life_us
-    ]
-    if not old:
-        return []
-    with postgres.connection() as connection:
-        return _aggregated(connection, old)
+    intervals: list[tuple[int, int]] = field(default_factory=list)
+
+    def holds(self, event: Stored) -> bool:
+        """Tell whether an event may have ticks in any of them."""
+        return any(
+            from_us <= event.last_us and event.first_us < to_us for from_us, to_us in self.intervals
+        )
 
 
-def _before(applied_ms: float | None, waits_ms: float | None) -> bool:
-    """Tell whether an event was applied before everything that waits to be emitted."""
-    return applied_ms is None or waits_ms is None or applied_ms < waits_ms
-
-
-def _aggregated(connection: Connection, event_ids: Sequence[str]) -> list[str]:
-    rows = connection.execute(
-        "SELECT event_id FROM applied_events WHERE aggregated AND event_id = ANY(%s)",
-        (list(event_ids),),
+def _look(
+    work: Work, events: Sequence[Stored], rules: Rules
+) -> tuple[_Seen, dict[Block, tuple[list[str], NDArray[np.int64]]]]:
+    """Return what the state says, and its closed candles in blocks of the events' time."""
+    seen = _Seen(
+        work.turn.lineage,
+        work.turn.steps,
+        work.are_applied([event.event_id for event in events]),
+        {
+            decode_late(body).event_id
+            for output_id, body in work.outbox().items()
+            if output_id.startswith(LATE)
+        },
+        set(),
     )
-    return [row[0] for row in rows.fetchall()]
+    first_us = min((event.first_us for event in events), default=0)
+    last_us = max((event.last_us for event in events), default=-1)
+    closed: dict[Block, tuple[list[str], NDArray[np.int64]]] = {}
+    for block in work.blocks():
+        if block.start_us > last_us or rules.timeframe(block.timeframe).next_us(block.start_us) <= (
+            first_us
+        ):
+            continue
+        if block.timeframe == rules.base.name and work.open_count(block):
+            seen.open.add(block)
+            continue
+        names, records = work.read(block)
+        rows = np.flatnonzero(records.has(CLOSED) & records.has(PRICED))
+        if len(rows):
+            some = [names[row] for row in rows.tolist()]
+            closed[block] = some, records.data["revision"][rows]
+    return seen, closed
 
 
-def _stored_late(connection: Connection, rules: Rules, event_id: str, stored_us: int) -> bool:
-    """Tell whether an event was stored so long after it came that its candles may have left."""
-    received = connection.execute(
-        "SELECT max(received) FROM tick_segments, unnest(receive_time_us) AS received"
-        " WHERE event_id = %s",
-        (event_id,),
-    ).fetchone()
-    if received is None or received[0] is None:
-        return False
-    return bool(stored_us - received[0] >= rules.keep_us // 2)
-
-
-def _queue_what_it_missed(
-    store: Store, connection: Connection, rules: Rules, event_id: str
-) -> None:
-    """Queue for repair the candles of an event that was stored long after it was received.
-
-    It was applied long before it was stored. Meanwhile a repair may have recomputed its candles
-    without it, under a revision that outranks them. What is still live has it.
-    """
-    keys: set[CandleKey] = set()
-    for ticks in ticks_of_event(connection, event_id):
-        keys |= rolled_up(partial_candles(ticks, rules.ladder[0]), rules.ladder).keys()
-    names = {key: store.keys.candle(*key) for key in sorted(keys)}
-    read = store.read(list(names.values()))
-    connection.cursor().executemany(
-        "INSERT INTO repairs (instrument, timeframe, start_us, event_id)"
-        " VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING",
-        [(*key, event_id) for key, name in names.items() if read[name].value is None],
-    )
-
-
-def _stored_events(connection: Connection, shard: int, now_us: int) -> list[tuple[str, int]]:
-    rows = connection.execute(
-        "SELECT event_id, (extract(epoch FROM applied_at) * 1000000)::bigint FROM applied_events"
-        " WHERE shard = %s AND NOT aggregated"
-        " AND applied_at < timestamptz 'epoch' + %s * interval '1 microsecond'"
-        " ORDER BY applied_at, event_id LIMIT %s",
-        (shard, now_us - GRACE_US, EVENTS_AT_ONCE),
-    )
-    return rows.fetchall()
+def _recorded(work: Work, event_ids: Sequence[str], now_ms: int, rules: Rules) -> None:
+    work.note_recorded(event_ids, now_ms)
+    work.forget_recorded(now_ms - rules.marker_ms)
+    work.commit(now_ms * 1000)
