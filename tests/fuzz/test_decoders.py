@@ -12,13 +12,13 @@ from google.protobuf.message import Message
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.normalize.formats import parse
-from functions.normalize.parsed import FeedRules
 from shared import candle, rejects
 from shared.compression import compress, decompress
 from shared.errors import PermanentError
 from shared.feeds import FeedStatus
 from shared.gaps import decode_gaps
+from shared.inputs.formats import parse
+from shared.inputs.parsed import FeedRules
 from shared.late import decode_late
 from shared.patterns import decode_patterns
 from shared.quotes import Quotes
