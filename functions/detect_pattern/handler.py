@@ -15,7 +15,8 @@ from functions.detect_pattern.store import Store
 from shared import events, metrics
 from shared.adapter.app import Outcome
 from shared.adapter.event import Event
-from shared.candle import Candle, decode_batch
+from shared.candle import Candle
+from shared.candle_columns import decode_batch
 from shared.errors import PermanentError
 from shared.state import shard_of
 

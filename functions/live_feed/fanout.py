@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from decimal import InvalidOperation
 from hashlib import sha256
 from typing import Final, NamedTuple
 
 import orjson
-from google.protobuf.message import DecodeError
 
-from shared import candle, events, live
+from shared import events, live
 from shared.adapter.event import Event
 from shared.alerts import AlertEvent
+from shared.candle_columns import decode_batch
 from shared.decimals import mantissa_text
 from shared.errors import PermanentError
 from shared.latency import note_tick_seconds
@@ -101,16 +100,12 @@ def _run(ticks: Ticks, entry: Entry, rows: slice) -> Iterator[bytes]:
 
 
 def _candles(event: Event, _: int) -> tuple[list[Message], int]:
-    try:
-        found = candle.decode_batch(event.data())
-    except (DecodeError, InvalidOperation) as error:
-        raise PermanentError("bad_candle_batch", f"body is no CandleBatch: {error}") from error
     return [
         Message(
             live.candles_subject(each.timeframe, each.instrument),
             each.to_message().SerializeToString(),
         )
-        for each in found
+        for each in decode_batch(event.data())
     ], 0
 
 

@@ -24,7 +24,8 @@ from functions.persist.writer import Writer
 from shared import events
 from shared.adapter.app import Outcome
 from shared.adapter.event import Event, OutgoingEvent
-from shared.candle import Candle, encode_batch
+from shared.candle import Candle
+from shared.candle_columns import encode_batch
 from shared.patterns import Pattern, decode_patterns
 from shared.stores.postgres import Postgres
 

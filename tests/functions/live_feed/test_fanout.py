@@ -14,7 +14,8 @@ from shared import events, live
 from shared.adapter.event import Event
 from shared.alerts import Rule
 from shared.alerts import as_event_json as rule_json
-from shared.candle import Candle, encode_batch
+from shared.candle import Candle
+from shared.candle_columns import encode_batch
 from shared.errors import PermanentError
 from shared.patterns import Pattern, as_event_json, encode_patterns
 from shared.schema import candles_pb2, live_pb2
@@ -132,8 +133,7 @@ def test_an_alert_is_told_as_its_event_says_it() -> None:
         (events.CANDLES, b"\xff\xff", "bad_candle_batch"),
         (events.PATTERNS, b"\xff\xff", "bad_pattern_batch"),
         (events.ALERTS, b"{}", "bad_alert"),
-        (events.CANDLES, candles_pb2.CandleBatch(candles=[{"open": "x"}]).SerializeToString(),
-         "bad_candle_batch"),
+        (events.CANDLES, b"\x0a\x03\x12\x01x", "bad_candle_batch"),  # a name and no columns
     ],
 )  # fmt: skip
 def test_what_cannot_be_read_is_refused_for_good(type_: str, body: bytes, code: str) -> None:
