@@ -28,7 +28,7 @@ class Watching:
         self.list = Watchlist(house.client)
         self.handle = DetectPattern(
             Steps(storage, RULES, selective=True),
-            [house.store],
+            house.store,
             Delivery(storage, frozenset()),
             Watched(self.list, refresh_s=0.0),
         )
