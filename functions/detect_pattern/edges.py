@@ -14,6 +14,7 @@ from itertools import pairwise
 from functions.detect_pattern.series import Series
 from shared.alerts import Alert, Rule, as_event_json
 from shared.decimals import to_text
+from shared.patterns import Pattern
 from shared.patterns import as_event_json as pattern_json
 from shared.timeframes import Timeframe
 
@@ -41,7 +42,8 @@ def _alerts(series: Series, in_force: RuleInForce) -> Iterator[Alert]:
     if rule.field == "pattern":
         for pattern in series.active.values():
             if pattern.pattern == rule.pattern and pattern.start_us > in_force.after_us:
-                event, start_us = pattern_json(pattern), pattern.start_us
+                event = pattern_json(Pattern.from_message(pattern))
+                start_us = pattern.start_us
                 body = as_event_json(
                     in_force.id, rule, start_us, pattern.end_us, event["type"], **event["data"]
                 )

@@ -144,7 +144,11 @@ def _cooled(
 
 def _note_differences(series: Series, from_us: int, now: dict[str, Pattern]) -> None:
     """Note what differs between the patterns published and those that hold, from there on."""
-    published = {id_: each for id_, each in series.active.items() if each.start_us >= from_us}
+    published = {
+        id_: Pattern.from_message(each)
+        for id_, each in series.active.items()
+        if each.start_us >= from_us
+    }
     undone = [replace(each, retracted=True) for id_, each in published.items() if id_ not in now]
     changed = [each for id_, each in now.items() if not _equals(published.get(id_), each)]
     for each in undone:
@@ -153,7 +157,7 @@ def _note_differences(series: Series, from_us: int, now: dict[str, Pattern]) -> 
         revised = replace(each, revision=series.next_revision())
         series.unpublished[revised.id] = revised
         if not revised.retracted:
-            series.active[revised.id] = revised
+            series.active[revised.id] = revised.to_message()
 
 
 def _last_fired(series: Series, before_us: int) -> dict[str, int]:

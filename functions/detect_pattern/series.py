@@ -28,10 +28,11 @@ class Series:
 
     `judged_us`: start of the newest candle that was judged. `whole`: nothing older exists.
     `revision`: the highest that a pattern was given. `active`: by id, those that hold, of candles
-    in state and, for the cooldown, somewhat before. `unpublished`: patterns to emit, by id.
+    in state and, for the cooldown, somewhat before; as messages, since few are looked into.
+    `unpublished`: patterns to emit, by id.
     `alerts`: by rule and candle; those with a body are to be emitted. `changed_us`: the oldest
     judged candle that has changed since (not stored: a step judges what it changes).
-    `refresh_ms`: wall clock when to hold it against storage once more; 0 is never.
+    `refresh_ms`: wall clock when to compare it with storage once more; 0 is never.
     """
 
     instrument: str
@@ -40,7 +41,7 @@ class Series:
     candles: Window = field(default_factory=lambda: Window.of(()))
     judged_us: int = NOTHING_JUDGED
     whole: bool = True
-    active: dict[str, Pattern] = field(default_factory=dict)
+    active: dict[str, patterns_pb2.Pattern] = field(default_factory=dict)
     unpublished: dict[str, Pattern] = field(default_factory=dict)
     alerts: dict[tuple[str, int], Alert] = field(default_factory=dict)
     refresh_ms: int = 0
@@ -114,7 +115,7 @@ class Series:
             judged_us=self.judged_us,
             whole=self.whole,
             revision=self.revision,
-            active=[pattern.to_message() for pattern in self.active.values()],
+            active=self.active.values(),
             unpublished=[pattern.to_message() for pattern in self.unpublished.values()],
             alerts=[
                 patterns_pb2.Alert(rule_id=a.rule_id, start_us=a.start_us, body=a.body)
@@ -132,7 +133,6 @@ class Series:
             window = Window(table, m.price_scale, m.volume_scale)
         else:
             window = Window.decode(m.candles, m.price_scale, m.volume_scale)
-        active = [Pattern.from_message(message) for message in m.active]
         unpublished = [Pattern.from_message(message) for message in m.unpublished]
         return cls(
             m.instrument,
@@ -141,7 +141,7 @@ class Series:
             window,
             m.judged_us,
             m.whole,
-            {pattern.id: pattern for pattern in active},
+            {message.id: message for message in m.active},
             {pattern.id: pattern for pattern in unpublished},
             {(a.rule_id, a.start_us): Alert(a.rule_id, a.start_us, a.body) for a in m.alerts},
             m.refresh_ms,

@@ -18,7 +18,6 @@ from shared.lake.manifest import cold_candle_files
 from shared.lake.places import CANDLES
 from shared.patterns import Pattern
 from shared.stores.postgres import Postgres
-from shared.timeframes import Timeframe
 
 EPOCH_BITS: Final = 32
 """A pattern's revision = epoch x 2^32 + counter; each load from storage begins an epoch."""
@@ -34,7 +33,7 @@ WITH series AS (
 """)
 # As many as the state keeps, and all since the newest pattern that was published.
 _NEWEST: Final = _SERIES_OF + sql.SQL("""
-SELECT series, start_us, open, high, low, close, volume, revision
+SELECT series, wanted, start_us, open, high, low, close, volume, revision
 FROM series, LATERAL (
     SELECT least(number + count(*), %(most)s) AS wanted FROM (
         SELECT FROM candles c
@@ -59,7 +58,6 @@ FROM series, LATERAL (
     ORDER BY start_us DESC LIMIT %(most)s
 ) AS since
 """)
-_FIRST_TICKS: Final = "SELECT instrument, first_time_us FROM first_ticks WHERE instrument = ANY(%s)"
 _COLD: Final = """
 SELECT DISTINCT instrument, timeframe FROM lake_files
 WHERE bucket = %s AND cold_at IS NOT NULL AND superseded_at IS NULL AND instrument = ANY(%s)
@@ -118,14 +116,11 @@ class Storage:
             series = [Series(*name, revision=int(row[0]) << EPOCH_BITS) for name in names]
             rows = _rows_by_series(connection, _NEWEST, series, [keep] * len(series))
             instruments = [name for name, _ in names]
-            first_ticks = dict(connection.execute(_FIRST_TICKS, (instruments,)).fetchall())
             cold = set(connection.execute(_COLD, (CANDLES, instruments)).fetchall())
             for each, some in zip(series, rows, strict=True):
-                each.candles = _window(some)
-                each.whole = _is_whole(each, first_ticks.get(each.instrument))
-                if each.name not in cold:
-                    each.whole = len(some) < keep
-                elif not each.whole and len(each.candles) < keep:
+                each.candles = _window(row[1:] for row in some)
+                each.whole = not some or len(some) < some[0][0]
+                if each.whole and each.name in cold:
                     self._load_from_lake(connection, each, keep)
                 if len(each.candles):
                     each.judged_us = int(each.candles.starts[-1])
@@ -260,17 +255,9 @@ def _learn_patterns(series: Series, published: Sequence[Pattern], outranked: boo
         if each.retracted:
             del series.active[each.id]
         else:
-            series.active[each.id] = each
+            series.active[each.id] = each.to_message()
     series.revision = max([series.revision, *(each.revision for each in published)])
     return min((each.start_us for each in learnt), default=None)
-
-
-def _is_whole(series: Series, first_tick_us: int | None) -> bool:
-    """Return whether no candle of the series began before its first one here."""
-    if first_tick_us is None:
-        return True
-    first_start_us = Timeframe.parse(series.timeframe).start_us(first_tick_us)
-    return bool(len(series.candles) and series.candles.starts[0] <= first_start_us)
 
 
 def _parameters(series: Sequence[Series], numbers: Sequence[int]) -> dict[str, Any]:

@@ -150,7 +150,7 @@ def handlers(
             rules, [Store(valkey, Keys(0))], postgres, epoch, Conflation(0)
         ),
         "dead-letter": Keep(servers["NATS_URL"]),
-        "detect-pattern": detector(Storage(postgres), PatternStore(valkey, 0)),
+        "detect-pattern": detector(Storage(postgres), PatternStore(valkey, 1)),
         "live-feed": Show(LiveStream(servers["NATS_URL"], Limits()), 50),
     }
     postgres.close()
