@@ -161,7 +161,7 @@ def detector(storage: Storage, store: PatternStore) -> DetectPattern:
     none = Environment({})
     detection = Detection(DetectorSettings.read(none), AnomalySettings.read(none))
     rules = JudgeRules(detection, kind_of, detection.lookback, 300_000_000, 3_000)
-    return DetectPattern(Steps(storage, rules), [store], Delivery(storage, frozenset({"nowhere"})))
+    return DetectPattern(Steps(storage, rules), store, Delivery(storage, frozenset({"nowhere"})))
 
 
 class Function:
