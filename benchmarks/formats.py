@@ -15,8 +15,8 @@ import numpy as np
 from benchmarks.stages import REPEATS
 from functions.normalize.assemble import ClockRule, assemble
 from functions.normalize.assemble_quotes import assemble_quotes
-from functions.normalize.formats import parse
-from functions.normalize.parsed import FeedRules
+from shared.inputs.formats import parse
+from shared.inputs.parsed import FeedRules
 from shared.memory import keep_freed_memory
 from shared.raw import (
     FORMAT_BINANCE,

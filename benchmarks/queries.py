@@ -28,6 +28,7 @@ from benchmarks._platform import Platform, running
 from functions.persist.segments import segments
 from functions.persist.writer import Writer
 from shared.candle import CandleState
+from shared.candle_columns import columns_of
 from shared.kernel import CandleKey
 from shared.lake.candle_days import copy_candles
 from shared.lake.cold import Cold
@@ -102,7 +103,8 @@ def load(platform: Platform) -> None:
         done = [c for c in ready if c.start_us + lengths[c.timeframe] <= now_us]
         for first in range(0, len(done), _CANDLES_AN_EVENT):
             some = done[first : first + _CANDLES_AN_EVENT]
-            writer.candles(f"c{first}", [replace(c, closed=True, revision=1) for c in some])
+            whole = columns_of(replace(c, closed=True, revision=1) for c in some)
+            writer.candles(f"c{first}", whole)
 
     def copy() -> None:
         while copy_ticks(*stores[:2], after_s=0):

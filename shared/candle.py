@@ -6,13 +6,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
-from google.protobuf.message import DecodeError
-
-from shared.bounds import check_place
 from shared.decimals import EXACT, to_text
-from shared.errors import PermanentError
 from shared.order import OrderKey
 from shared.schema import candles_pb2, state_pb2
 
@@ -257,32 +253,3 @@ class CandleState:
             m.revision,
             m.touched_us,
         )
-
-
-def encode_batch(candles: list[Candle]) -> bytes:
-    """Return a CandleBatch, the body of a candles event."""
-    return candles_pb2.CandleBatch(
-        candles=[candle.to_message() for candle in candles]
-    ).SerializeToString()
-
-
-def decode_batch(body: bytes) -> list[Candle]:
-    """Read a CandleBatch. Raises PermanentError `bad_candle_batch`."""
-    try:
-        message = candles_pb2.CandleBatch.FromString(body)
-        candles = [Candle.from_message(each) for each in message.candles]
-    except (DecodeError, InvalidOperation) as error:
-        raise PermanentError("bad_candle_batch", f"body is no CandleBatch: {error}") from error
-    for each in candles:
-        check_place("bad_candle_batch", each.instrument, each.timeframe, each.start_us)
-        if not all(map(_is_plain, each.numbers)):
-            raise PermanentError(
-                "bad_candle_batch",
-                f"a candle of {each.instrument[:40]!r} has a number that is none, or beyond all",
-            )
-    return candles
-
-
-def _is_plain(number: Decimal) -> bool:
-    """Tell whether it is finite and has no more digits than exact arithmetic keeps."""
-    return number.is_finite() and abs(number.adjusted()) < EXACT.prec

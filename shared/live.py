@@ -19,6 +19,8 @@ PREFIX: Final = "live."
 ALL: Final = "live.>"
 STREAM: Final = "KANDLE_LIVE"
 LATEST_STREAM: Final = "KANDLE_LIVE_LATEST"
+RECEIVED_HEADER: Final = "Kandle-Received"
+"""When the newest of the ticks behind a message was received, microseconds since 1970 UTC."""
 
 TICKS: Final = "ticks"
 CANDLES: Final = "candles"
@@ -55,6 +57,14 @@ def patterns_subject(instrument: str) -> str:
 def alerts_subject(instrument: str) -> str:
     """Return the subject of an instrument's alerts."""
     return f"{PREFIX}{ALERTS}.{_token(instrument)}"
+
+
+def subject_of(channel: str) -> str:
+    """Return the subject that carries a channel (one without a wildcard)."""
+    kind, _, rest = channel.partition(":")
+    if kind == CANDLES:
+        return candles_subject(*rest.split(":", 1))
+    return {TICKS: ticks_subject, PATTERNS: patterns_subject, ALERTS: alerts_subject}[kind](rest)
 
 
 def channel_of(subject: str) -> str:

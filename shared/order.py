@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from shared.schema import state_pb2
+
+NO_ORDER_ID: Final = -(2**63)
+"""Order id of a tick without an integer trade id: before every tick that has one."""
 
 
 class OrderKey(NamedTuple):

@@ -35,6 +35,11 @@ def unsigned_field(number: int, column: NDArray[np.uint64]) -> bytes:
     return _varints(head) + content
 
 
+def varint(number: int) -> bytes:
+    """Return one number, such as the length of a message."""
+    return _varints(np.array([number], dtype=np.uint64))
+
+
 def _varints(values: NDArray[np.uint64]) -> bytes:
     """Write each value in groups of seven bits, the lowest first, a high bit on all but its last.
 

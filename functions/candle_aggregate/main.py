@@ -22,6 +22,7 @@ from shared.adapter.wiring import event_app
 from shared.lake.cold import Cold
 from shared.settings import Environment
 from shared.state import Keys
+from shared.stores.limits import REPAIR, Limits
 from shared.stores.postgres import Postgres
 from shared.stores.redis import connect
 from shared.stores.s3_reader import S3Access
@@ -37,6 +38,7 @@ class Settings:
 
     redis_url: str = field(repr=False)
     database_url: str = field(repr=False)
+    limits: Limits
     s3: S3Access = field(repr=False)
     rules: Rules
     show_every_us: int
@@ -48,6 +50,7 @@ class Settings:
         settings = cls(
             redis_url=env.text("REDIS_URL"),
             database_url=env.text("DB_WRITE_DSN", "") or env.text("DATABASE_URL"),
+            limits=REPAIR.from_env(env),
             s3=S3Access.from_mapping(mapping),
             rules=Rules(
                 ladder=env.parsed("TIMEFRAMES", DEFAULT_LADDER, parse_ladder),
@@ -65,7 +68,8 @@ class Settings:
 
 settings = Settings.from_env(os.environ)
 client = connect(settings.redis_url)
-postgres = Postgres(settings.database_url, size=2 * settings.rules.shards + 4)
+size = 2 * settings.rules.shards + 4
+postgres = Postgres(settings.database_url, size=size, limits=settings.limits)
 cold = Cold(settings.s3)
 stores = [Store(client, Keys(shard)) for shard in range(settings.rules.shards)]
 

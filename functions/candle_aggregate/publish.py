@@ -10,7 +10,8 @@ from functions.candle_aggregate.store import Store
 from shared import events, metrics
 from shared.adapter.app import Outcome
 from shared.adapter.event import OutgoingEvent
-from shared.candle import Candle, CandleState, encode_batch
+from shared.candle import Candle, CandleState
+from shared.candle_columns import encode_batch
 
 STAGE: Final = "candle-aggregate"
 CANDLES_AN_EVENT: Final = 500

@@ -1,4 +1,4 @@
-"""The detectors as judging asks them: patterns and anomalies, of many questions at once."""
+"""The detectors as judging calls them: patterns and anomalies, of many requests at once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from functions.detect_pattern.detectors.charts import CHARTS
 from functions.detect_pattern.detectors.detect import detect_many
 from functions.detect_pattern.detectors.settings import DetectorSettings
 from functions.detect_pattern.found import Found
-from functions.detect_pattern.judge import Question
+from functions.detect_pattern.judge import Request
 
 _CONFIDENCE: Final = {1: 0.7, 2: 0.9}
 """Of an anomaly, by severity: it has limits of its own, so no least confidence is applied."""
@@ -24,7 +24,7 @@ _CONFIDENCE: Final = {1: 0.7, 2: 0.9}
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """Answers questions."""
+    """Answers requests."""
 
     patterns: DetectorSettings
     anomalies: AnomalySettings
@@ -34,14 +34,14 @@ class Detection:
         """How many candles the widest window has."""
         return max(self.patterns.lookback, PERIOD + 1)
 
-    def __call__(self, questions: Sequence[Question]) -> list[list[Found]]:
-        """Return what is found for each question."""
-        series = [(each.candles(), each.first) for each in questions]
+    def __call__(self, requests: Sequence[Request]) -> list[list[Found]]:
+        """Return what is found for each request."""
+        series = [(each.candles, each.first) for each in requests]
         patterns = detect_many(series, self.patterns)
         unusual = anomalies_of_many(
             [
-                (candles, first, self.anomalies.of(question.instrument))
-                for question, (candles, first) in zip(questions, series, strict=True)
+                (candles, first, self.anomalies.of(request.instrument))
+                for request, (candles, first) in zip(requests, series, strict=True)
             ]
         )
         return [

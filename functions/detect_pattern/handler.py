@@ -1,4 +1,4 @@
-"""Events to the stage's work: closed candles are judged, the clock does what no candle brings."""
+"""Event handler: judges closed candles; the clock loads lost series and publishes what waits."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ from typing import Final, Protocol
 
 from functions.detect_pattern.deliver import Delivery
 from functions.detect_pattern.publish import STAGE, publication
-from functions.detect_pattern.series import Kept, Name
+from functions.detect_pattern.series import Name
 from functions.detect_pattern.step import REFRESH_MS, Steps
 from functions.detect_pattern.store import Store
+from functions.detect_pattern.window import ClosedCandle, Window
 from shared import events, metrics
 from shared.adapter.app import Outcome
 from shared.adapter.event import Event
-from shared.candle import Candle, decode_batch
+from shared.candle import Candle
+from shared.candle_columns import decode_batch
 from shared.errors import PermanentError
-from shared.state import shard_of
 
-DUE_AT_ONCE: Final = 200
+DUE_AT_ONCE: Final = 500
 COUNT_EACH_S: Final = 10
 
 
@@ -38,7 +39,7 @@ class DetectPattern:
     """The stage's handler. `watched` None is every instrument."""
 
     steps: Steps
-    stores: Sequence[Store]
+    store: Store
     delivery: Delivery
     watched: Selection | None = None
 
@@ -56,16 +57,12 @@ class DetectPattern:
     def _candles(self, candles: Sequence[Candle]) -> Outcome:
         now_ms = time.time_ns() // 1_000_000
         self._refresh()
-        by_shard: dict[int, dict[Name, list[Kept]]] = {}
+        series: dict[Name, list[ClosedCandle]] = {}
         for candle in candles:
             if candle.closed and self._selects(candle.instrument):
-                shard = shard_of(candle.instrument, len(self.stores))
-                series = by_shard.setdefault(shard, {})
                 name = (candle.instrument, candle.timeframe)
-                series.setdefault(name, []).append(Kept.of(candle, now_ms))
-        return Outcome.together(
-            self._step(self.stores[shard], series, now_ms) for shard, series in by_shard.items()
-        )
+                series.setdefault(name, []).append(ClosedCandle.of(candle, now_ms))
+        return self._step({name: Window.of(some) for name, some in series.items()}, now_ms)
 
     def _clock(self, event: Event) -> Outcome:
         now_ms = time.time_ns() // 1_000_000
@@ -73,19 +70,14 @@ class DetectPattern:
             return Outcome()
         self._refresh()
         if now_ms // 1000 % COUNT_EACH_S == 0:
-            metrics.STOCKS_MONITORED.set(sum(store.instruments() for store in self.stores))
-        return Outcome.together(self._due(shard, now_ms) for shard in range(len(self.stores)))
-
-    def _due(self, shard: int, now_ms: int) -> Outcome:
-        store = self.stores[shard]
-        if not store.is_begun(now_ms):
+            metrics.STOCKS_MONITORED.set(self.store.instruments())
+        if shards := self.store.unloaded_shards(now_ms):
             # New, or lost: each series is loaded from storage, and judged if that was left undone.
             # Once more later, for those that were still on their way to storage.
             names = [each for each in self.steps.storage.all_series() if self._selects(each[0])]
-            here = [each for each in names if shard_of(each[0], len(self.stores)) == shard]
-            store.begin(here, now_ms + REFRESH_MS)
-        names = store.due(now_ms, DUE_AT_ONCE)
-        return self._step(store, {name: [] for name in names}, now_ms)
+            self.store.begin(shards, names, now_ms + REFRESH_MS)
+        names = self.store.due(now_ms, DUE_AT_ONCE)
+        return self._step({name: Window.of(()) for name in names}, now_ms)
 
     def _refresh(self) -> None:
         if self.watched is not None:
@@ -94,6 +86,6 @@ class DetectPattern:
     def _selects(self, instrument: str) -> bool:
         return self.watched is None or self.watched.selects(instrument)
 
-    def _step(self, store: Store, series: dict[Name, list[Kept]], now_ms: int) -> Outcome:
-        told = self.steps.take(store, series, now_ms) if series else []
-        return publication(store, told, self.steps.due, now_ms)
+    def _step(self, series: dict[Name, Window], now_ms: int) -> Outcome:
+        changed = self.steps.take(self.store, series, now_ms) if series else []
+        return publication(self.store, changed, self.steps.due, now_ms)

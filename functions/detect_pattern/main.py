@@ -19,8 +19,10 @@ from functions.detect_pattern.storage import Storage
 from functions.detect_pattern.store import Store
 from shared.adapter.delegated import Delegated
 from shared.adapter.wiring import event_app
+from shared.lake.cold import Cold
 from shared.stores.postgres import Postgres
 from shared.stores.redis import connect, translated
+from shared.stores.s3_reader import S3Access
 from shared.watchlist import Watched, Watchlist
 
 JUDGING = 4
@@ -30,13 +32,13 @@ JUDGING = 4
 settings = Settings.from_env(os.environ)
 client = connect(settings.redis_url)
 postgres = Postgres(settings.database_url, size=JUDGING + AT_ONCE + 1)
-storage = Storage(postgres)
+storage = Storage(postgres, Cold(S3Access.from_mapping(os.environ)))
 detection = settings.detection
 rules = JudgeRules(detection, kind_of, detection.lookback, settings.cooldown_us, settings.grace_ms)
 watchlist = Watchlist(client, settings.scanner_prefix)
 handler = DetectPattern(
     Steps(storage, rules, selective=settings.watch == "watchlist"),
-    [Store(client, shard) for shard in range(settings.shards)],
+    Store(client, settings.shards),
     Delivery(storage, settings.alert_hosts),
     Watched(watchlist) if settings.watch == "watchlist" else None,
 )

@@ -1,4 +1,4 @@
-"""What a series has to tell, to events; and the note that they were taken."""
+"""Unpublished patterns and alerts of series become events; emitted ones are noted as published."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ PATTERNS_AN_EVENT: Final = 500
 Due = Callable[[Series, int], int | None]
 
 
-def publication(store: Store, told: Sequence[Series], due: Due, now_ms: int) -> Outcome:
-    """Emit what the series have to tell, then note it; what is cut off between is emitted again."""
-    telling = [each for each in told if each.unpublished or _alerts(each)]
-    patterns = [pattern for each in telling for pattern in each.unpublished.values()]
+def publication(store: Store, changed: Sequence[Series], due: Due, now_ms: int) -> Outcome:
+    """Emit what is unpublished, then note it; what a crash cuts off between is emitted again."""
+    publishing = [each for each in changed if each.unpublished or _alerts(each)]
+    patterns = [pattern for each in publishing for pattern in each.unpublished.values()]
     outputs = pattern_events(patterns)
-    for series in telling:
+    for series in publishing:
         outputs += [
             OutgoingEvent(
                 f"{STAGE}/alert/{rule_id}/{start_us}",
@@ -40,8 +40,8 @@ def publication(store: Store, told: Sequence[Series], due: Due, now_ms: int) -> 
         ]
 
     def confirmed() -> None:
-        with store.turns.alone:
-            _confirm(store, telling, due, now_ms)
+        with store.group.alone:
+            _confirm(store, publishing, due, now_ms)
         for pattern in patterns:
             status = "retracted" if pattern.retracted else "active"
             metrics.PATTERNS_DETECTED.labels(pattern.kind, status).inc()
@@ -69,16 +69,16 @@ def _alerts(series: Series) -> dict[tuple[str, int], str]:
     return {key: alert.body for key, alert in series.alerts.items() if alert.body}
 
 
-def _confirm(store: Store, told: Sequence[Series], due: Due, now_ms: int) -> None:
-    """Strike what was emitted, at the revision that was emitted."""
-    left: dict[Name, Series] = {each.name: each for each in told}
+def _confirm(store: Store, published: Sequence[Series], due: Due, now_ms: int) -> None:
+    """Remove what was emitted, at the revision that was emitted, from what is unpublished."""
+    left: dict[Name, Series] = {each.name: each for each in published}
     for _ in range(MAX_TRIES):
         if not left:
             return
         replacements = []
         for name, read in store.read(list(left)).items():
             if read.value is None:
-                del left[name]  # lost meanwhile: storage will say what was told
+                del left[name]  # lost meanwhile: storage knows what was published
                 continue
             series = Series.decode(read.value)
             for id_, pattern in left[name].unpublished.items():
@@ -89,7 +89,7 @@ def _confirm(store: Store, told: Sequence[Series], due: Due, now_ms: int) -> Non
                 series.alerts[key] = replace(series.alerts[key], body="")
             when = due(series, now_ms)
             replacements.append(Replacement(name, read, read.number + 1, series.encode(), when))
-        for each, ok in zip(replacements, store.replace(replacements), strict=True):
-            if ok:
-                del left[each.name]
+        for name, written in store.replace(replacements).items():
+            if written:
+                del left[name]
     raise TransientError(f"{MAX_TRIES} conflicts in a row: too many workers on one series")

@@ -1,17 +1,17 @@
 """A step: candles into series, judged, and written where nobody else has changed them meanwhile.
 
-1. Read the series; what is missing is loaded from storage, and held against it once more later.
+1. Read the series; load those that are missing from storage, and compare them with it later.
 2. Merge the candles; move the frontier over those that can be judged.
 3. Judge what is new or has changed: all series at once, since detectors are cheap in bulk.
-4. Replace each series where it is still as it was read; take the others again.
-What is to be told stays in the series until it is known to have been emitted (publish.py).
+4. Replace each series where it is still as it was read; repeat the step for the others.
+What is to be published stays in the series until it is known to have been emitted (publish.py).
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from functions.detect_pattern.edges import RuleInForce, raise_alerts
@@ -22,9 +22,10 @@ from functions.detect_pattern.judge import (
     needs_older,
     waits_until_ms,
 )
-from functions.detect_pattern.series import Kept, Name, Series
+from functions.detect_pattern.series import Name, Series
 from functions.detect_pattern.storage import Storage
 from functions.detect_pattern.store import Read, Replacement, Store
+from functions.detect_pattern.window import Window
 from shared import metrics
 from shared.errors import TransientError
 
@@ -33,33 +34,30 @@ log = logging.getLogger(__name__)
 MAX_TRIES: Final = 20
 RESEND_MS: Final = 5_000
 REFRESH_MS: Final = 30_000
-"""How long after a series was read from storage it is held against it again: what was on its way
-to storage has arrived by then."""
+"""A series that was loaded from storage is compared with it again after this time: what was on its
+way to storage has arrived by then."""
 
 
 @dataclass(frozen=True, slots=True)
 class Steps:
     """Takes steps. Raises TransientError while a store is away or other workers keep winning.
 
-    `selective`: not every instrument's candles come always, so storage is asked about each hole.
+    `selective`: not every instrument is judged always, so storage is read where
+    intervals are missing.
     """
 
     storage: Storage
     rules: JudgeRules
     selective: bool = False
 
-    def take(
-        self, store: Store, candles: Mapping[Name, Sequence[Kept]], now_ms: int
-    ) -> list[Series]:
-        """Take closed candles in, none for a series that is only due; return the series to tell of.
+    def take(self, store: Store, candles: Mapping[Name, Window], now_ms: int) -> list[Series]:
+        """Take closed candles in, none for a series that is only due; return the series to publish.
 
-        What several threads bring at once is one step, and one of them tells of it.
+        What several threads bring at once is one step, and one of them publishes it.
         """
-        return store.turns.take(candles, lambda together: self._take(store, together, now_ms))
+        return store.group.take(candles, lambda together: self._take(store, together, now_ms))
 
-    def _take(
-        self, store: Store, candles: Mapping[Name, Sequence[Kept]], now_ms: int
-    ) -> list[Series]:
+    def _take(self, store: Store, candles: Mapping[Name, Window], now_ms: int) -> list[Series]:
         done: list[Series] = []
         left = list(candles)
         alerts = self.storage.rules({instrument for instrument, _ in left})
@@ -67,48 +65,58 @@ class Steps:
             if not left:
                 return done
             reads = store.read(left)
-            taken = [self._merged(name, reads[name], candles[name], now_ms) for name in left]
-            self._judge(taken, alerts, now_ms)
-            replacements = [
-                self._replacement(series, reads[series.name], now_ms) for series in taken
-            ]
-            written = store.replace(replacements)
-            done += [each for each, ok in zip(taken, written, strict=True) if ok]
-            left = [each.name for each, ok in zip(taken, written, strict=True) if not ok]
+            series = self._series(reads, candles, now_ms)
+            for each in series:
+                each.merge(self._within_reach(each, candles[each.name], now_ms))
+            self._judge(series, alerts, now_ms)
+            written = store.replace(
+                self._replacement(each, reads[each.name], now_ms) for each in series
+            )
+            done += [each for each in series if written[each.name]]
+            left = [each.name for each in series if not written[each.name]]
             metrics.APPLY_CONFLICTS.inc(len(left))
         raise TransientError(f"{MAX_TRIES} conflicts in a row: too many workers on one series")
 
-    def _merged(self, name: Name, read: Read, candles: Sequence[Kept], now_ms: int) -> Series:
+    def _series(
+        self, reads: Mapping[Name, Read], candles: Mapping[Name, Window], now_ms: int
+    ) -> list[Series]:
+        """Return the series as stored in Redis, or loaded; refresh those that are due for it."""
         rules = self.rules
-        if read.value is None:
-            series = self.storage.load(name, rules.keep, rules.cooldown_us)
-            series.changed_us = series.first_judgeable_us(rules.lookback)
-            series.refresh_ms = now_ms + REFRESH_MS  # new, or not in storage yet: nobody knows
-        else:
-            series = Series.decode(read.value)
-            if self.selective and series.leaves_hole(candles):
-                series.refresh_ms = now_ms  # what came while it was not watched
-        if 0 < series.refresh_ms <= now_ms:
-            learnt_us = self.storage.refresh(series, rules.cooldown_us)
-            floor_us = series.first_judgeable_us(rules.lookback)
-            if learnt_us is not None and floor_us is not None:
-                series.touch(max(learnt_us, floor_us))
-            series.refresh_ms = 0
-        series.merge(self._within_reach(series, candles, now_ms))
-        return series
+        missing = [name for name, read in reads.items() if read.value is None]
+        loaded = self.storage.load(missing, rules.keep, rules.cooldown_us)
+        for each in loaded:
+            each.changed_us = each.first_judgeable_us(rules.lookback)
+            each.refresh_ms = now_ms + REFRESH_MS
+        series = [Series.decode(read.value) for read in reads.values() if read.value is not None]
+        if self.selective:
+            for each in series:
+                if each.leaves_gap(candles[each.name]):
+                    each.refresh_ms = now_ms  # what came while it was not watched
+        stale = [each for each in series if 0 < each.refresh_ms <= now_ms]
+        if stale:
+            learnt = self.storage.refresh(stale, rules.cooldown_us)
+            for each, learnt_us in zip(stale, learnt, strict=True):
+                floor_us = each.first_judgeable_us(rules.lookback)
+                if learnt_us is not None and floor_us is not None:
+                    each.touch(max(learnt_us, floor_us))
+                each.refresh_ms = 0
+        return [*series, *loaded]
 
-    def _within_reach(self, series: Series, candles: Sequence[Kept], now_ms: int) -> Sequence[Kept]:
+    def _within_reach(self, series: Series, candles: Window, now_ms: int) -> Window:
         """Make room for candles older than those in state; leave out what is too old."""
-        oldest_us = min((each.start_us for each in candles), default=None)
-        if oldest_us is None or series.whole or oldest_us >= series.candles[0].start_us:
+        if series.whole or not len(candles) or not len(series.candles):
+            return candles
+        oldest_us, first_us = int(candles.starts[0]), int(series.candles.starts[0])
+        if oldest_us >= first_us:
             return candles
         if self.storage.reaches(series, oldest_us):
             self._extend(series, oldest_us, now_ms)
             return candles
-        first_us = series.candles[0].start_us
-        near = [each for each in candles if each.start_us >= first_us]
-        metrics.PATTERN_CANDLES_TOO_OLD.inc(len(candles) - len(near))
-        log.warning("%s: %d candles too old to judge", series.name, len(candles) - len(near))
+        count = candles.position(first_us)
+        metrics.PATTERN_CANDLES_TOO_OLD.inc(count)
+        log.warning("%s: %d candles too old to judge", series.name, count)
+        near = replace(candles)
+        near.drop_first(count)
         return near
 
     def _extend(self, series: Series, from_us: int, now_ms: int) -> None:
@@ -117,10 +125,10 @@ class Steps:
         series.refresh_ms = now_ms + REFRESH_MS
 
     def _judge(
-        self, taken: Sequence[Series], alerts: Mapping[Name, list[RuleInForce]], now_ms: int
+        self, changed: Sequence[Series], alerts: Mapping[Name, list[RuleInForce]], now_ms: int
     ) -> None:
         to_judge = []
-        for series in taken:
+        for series in changed:
             new_us = advance(series, self.rules, now_ms)
             starts = [each for each in (series.changed_us, new_us) if each is not None]
             if not starts:
@@ -129,7 +137,7 @@ class Steps:
                 self._extend(series, min(starts), now_ms)
             to_judge.append((series, min(starts)))
         judge(to_judge, self.rules)
-        for series in taken:
+        for series in changed:
             raise_alerts(series, alerts.get(series.name, ()))
             if not series.refresh_ms:
                 series.trim(self.rules.keep, self.rules.cooldown_us)

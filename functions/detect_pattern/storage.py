@@ -1,4 +1,4 @@
-"""What Postgres knows of a series: its candles, the patterns and alerts told of them, the rules."""
+"""What is stored of series: their candles, the patterns and alerts published, the alert rules."""
 
 from __future__ import annotations
 
@@ -10,47 +10,77 @@ from psycopg import Connection, sql
 from psycopg.rows import class_row
 
 from functions.detect_pattern.edges import RuleInForce
-from functions.detect_pattern.series import Kept, Name, Series
+from functions.detect_pattern.series import Name, Series
+from functions.detect_pattern.window import ClosedCandle, Window
 from shared.alerts import Alert, Rule
-from shared.decimals import to_text
+from shared.lake.cold import NO_LAKE, Cold
+from shared.lake.manifest import cold_candle_files
+from shared.lake.places import CANDLES
 from shared.patterns import Pattern
 from shared.stores.postgres import Postgres
 
 EPOCH_BITS: Final = 32
-"""A pattern's revision = epoch x 2^32 + counter; each read of a series begins an epoch."""
+"""A pattern's revision = epoch x 2^32 + counter; each load from storage begins an epoch."""
 
 MOST: Final = 5_000
 """Candles of a series that are read at once; a correction further back is not judged again."""
 
+_SERIES_OF: Final = sql.SQL("""
+WITH series AS (
+    SELECT * FROM unnest(%(instruments)s::text[], %(timeframes)s::text[], %(numbers)s::bigint[])
+        WITH ORDINALITY AS s (instrument, timeframe, number, series)
+)
+""")
+# As many as the state keeps, and all since the newest pattern that was published.
+_NEWEST: Final = _SERIES_OF + sql.SQL("""
+SELECT series, wanted, start_us, open, high, low, close, volume, revision
+FROM series, LATERAL (
+    SELECT least(number + count(*), %(most)s) AS wanted FROM (
+        SELECT FROM candles c
+        WHERE (c.instrument, c.timeframe) = (series.instrument, series.timeframe)
+          AND c.start_us > coalesce(
+              (SELECT max(start_us) FROM patterns p
+               WHERE (p.instrument, p.timeframe) = (series.instrument, series.timeframe)), -1)
+        LIMIT %(most)s
+    ) AS later
+) AS counted, LATERAL (
+    SELECT start_us, open, high, low, close, volume, revision FROM candles c
+    WHERE (c.instrument, c.timeframe) = (series.instrument, series.timeframe) AND c.closed
+    ORDER BY start_us DESC LIMIT wanted
+) AS newest
+""")
+_SINCE: Final = _SERIES_OF + sql.SQL("""
+SELECT series, start_us, open, high, low, close, volume, revision
+FROM series, LATERAL (
+    SELECT start_us, open, high, low, close, volume, revision FROM candles c
+    WHERE (c.instrument, c.timeframe) = (series.instrument, series.timeframe) AND c.closed
+      AND start_us >= number
+    ORDER BY start_us DESC LIMIT %(most)s
+) AS since
+""")
+_COLD: Final = """
+SELECT DISTINCT instrument, timeframe FROM lake_files
+WHERE bucket = %s AND cold_at IS NOT NULL AND superseded_at IS NULL AND instrument = ANY(%s)
+"""
 _CANDLES: Final = (
     "SELECT start_us, open, high, low, close, volume, revision FROM candles"
     " WHERE instrument = %s AND timeframe = %s AND closed"
 )
-_NEWEST: Final = _CANDLES + " ORDER BY start_us DESC LIMIT %s"
-_FROM: Final = _CANDLES + " AND start_us >= %s ORDER BY start_us DESC LIMIT %s"
 _BETWEEN: Final = _CANDLES + " AND start_us >= %s AND start_us < %s ORDER BY start_us DESC"
 _BEFORE: Final = _CANDLES + " AND start_us < %s ORDER BY start_us DESC LIMIT %s"
-_SINCE_NEWEST: Final = """
-SELECT count(*) FROM (
-    SELECT FROM candles
-    WHERE (instrument, timeframe) = (%(instrument)s, %(timeframe)s) AND start_us > coalesce(
-        (SELECT max(start_us) FROM patterns
-         WHERE (instrument, timeframe) = (%(instrument)s, %(timeframe)s)), -1)
-    LIMIT %(most)s
-) AS later
-"""
-_PATTERNS: Final = sql.SQL(
-    "SELECT {} FROM patterns WHERE instrument = %s AND timeframe = %s AND start_us >= %s"
+_PATTERNS: Final = _SERIES_OF + sql.SQL(
+    "SELECT {} FROM series JOIN patterns p USING (instrument, timeframe)"
+    " WHERE p.start_us >= series.number"
 ).format(sql.SQL(", ").join(sql.Identifier(field.name) for field in fields(Pattern)))
-_ALERTS: Final = (
-    "SELECT rule_id, start_us FROM alerts"
-    " WHERE instrument = %s AND timeframe = %s AND start_us >= %s"
+_ALERTS: Final = _SERIES_OF + sql.SQL(
+    "SELECT series, rule_id, start_us FROM series JOIN alerts a USING (instrument, timeframe)"
+    " WHERE a.start_us >= series.number"
 )
 _RULES: Final = (
     "SELECT id, rule, after_us FROM alert_rules WHERE removed_at IS NULL AND instrument = ANY(%s)"
 )
 # One index entry a series instead of every candle of it.
-_SERIES: Final = """
+_ALL_SERIES: Final = """
 WITH RECURSIVE series AS (
     (SELECT instrument, timeframe FROM candles ORDER BY instrument, timeframe LIMIT 1)
     UNION ALL
@@ -66,42 +96,50 @@ SELECT instrument, timeframe FROM series
 
 
 class Storage:
-    """Reads. Every method raises TransientError while Postgres is away."""
+    """Reads of Postgres and the lake. Every method raises TransientError while a store is away."""
 
-    def __init__(self, postgres: Postgres) -> None:
+    def __init__(self, postgres: Postgres, cold: Cold = NO_LAKE) -> None:
         self._postgres = postgres
+        self._cold = cold
 
-    def load(self, name: Name, keep: int, cooldown_us: int) -> Series:
-        """Return the series with its newest candles: `keep`, and all since its newest pattern.
+    def load(self, names: Sequence[Name], keep: int, cooldown_us: int) -> list[Series]:
+        """Return the series with their newest candles: `keep`, and all since the newest pattern.
 
-        What was told of them is known; so judging them once more tells only what had not been told
-        when the state was lost.
+        What was published of them is known; so judging them again publishes only what had not been
+        published when the state was lost. A series is whole when nothing older is stored anywhere.
         """
+        if not names:
+            return []
         with self._postgres.connection() as connection:
             row = connection.execute("SELECT nextval('pattern_epoch')").fetchone()
             assert row is not None
-            series = Series(*name, revision=int(row[0]) << EPOCH_BITS)
-            wanted = {"instrument": name[0], "timeframe": name[1], "most": MOST}
-            row = connection.execute(_SINCE_NEWEST, wanted).fetchone()
-            assert row is not None
-            count = min(keep + int(row[0]), MOST)
-            rows = connection.execute(_NEWEST, (*name, count)).fetchall()
-            series.candles = _kept(rows)
-            series.whole = len(rows) < count
+            series = [Series(*name, revision=int(row[0]) << EPOCH_BITS) for name in names]
+            rows = _rows_by_series(connection, _NEWEST, series, [keep] * len(series))
+            instruments = [name for name, _ in names]
+            cold = set(connection.execute(_COLD, (CANDLES, instruments)).fetchall())
+            for each, some in zip(series, rows, strict=True):
+                each.candles = _window(row[1:] for row in some)
+                each.whole = not some or len(some) < some[0][0]
+                if each.whole and each.name in cold:
+                    self._load_from_lake(connection, each, keep)
+                if len(each.candles):
+                    each.judged_us = int(each.candles.starts[-1])
             self._learn(connection, series, cooldown_us)
-        if series.candles:
-            series.judged_us = series.candles[-1].start_us
         return series
 
-    def refresh(self, series: Series, cooldown_us: int) -> int | None:
-        """Take into a series what storage has by now, of its time and newer.
+    def refresh(self, series: Sequence[Series], cooldown_us: int) -> list[int | None]:
+        """Take into series what storage has by now, of their time and newer.
 
-        Returns the start (us) of the first pattern of which storage knew better.
+        Returns for each the start (us) of the first pattern of which storage knew better.
         """
-        first_us = 0 if series.whole else series.candles[0].start_us
+        first_us = [
+            0 if each.whole or not len(each.candles) else int(each.candles.starts[0])
+            for each in series
+        ]
         with self._postgres.connection() as connection:
-            rows = connection.execute(_FROM, (*series.name, first_us, MOST)).fetchall()
-            series.merge(_kept(rows))
+            rows = _rows_by_series(connection, _SINCE, series, first_us)
+            for each, some in zip(series, rows, strict=True):
+                each.merge(_window(some))
             return self._learn(connection, series, cooldown_us, outranked=True)
 
     def older(self, series: Series, from_us: int, lookback: int, cooldown_us: int) -> None:
@@ -109,18 +147,24 @@ class Storage:
 
         Those between there and the first in state, and the lookback before them.
         """
-        first_us = series.candles[0].start_us
+        first_us = int(series.candles.starts[0])
         with self._postgres.connection() as connection:
             between = connection.execute(_BETWEEN, (*series.name, from_us, first_us)).fetchall()
             before_us = min(from_us, first_us)
-            before = connection.execute(_BEFORE, (*series.name, before_us, lookback)).fetchall()
-            series.merge(_kept([*between, *before]))
-            series.whole = len(before) < lookback
-            self._learn(connection, series, cooldown_us)
+            before = _window(
+                connection.execute(_BEFORE, (*series.name, before_us, lookback)).fetchall()
+            )
+            before.merge(self._in_lake(connection, series, before_us, lookback))
+            if from_us < first_us:
+                before.merge(self._in_lake(connection, series, first_us, MOST, from_us))
+            series.merge(_window(between))
+            series.merge(before)
+            series.whole = before.position(before_us) < lookback
+            self._learn(connection, [series], cooldown_us)
 
     def reaches(self, series: Series, from_us: int) -> bool:
-        """Tell whether fewer than MOST stored candles lie between a time and the first in state."""
-        first_us = series.candles[0].start_us
+        """Return whether fewer than MOST stored candles lie between a time and the first here."""
+        first_us = int(series.candles.starts[0])
         with self._postgres.connection() as connection:
             cursor = connection.execute(
                 _BETWEEN + " OFFSET %s LIMIT 1", (*series.name, from_us, first_us, MOST)
@@ -130,7 +174,7 @@ class Storage:
     def all_series(self) -> list[Name]:
         """Return every series that has candles."""
         with self._postgres.connection() as connection:
-            return connection.execute(_SERIES).fetchall()
+            return connection.execute(_ALL_SERIES).fetchall()
 
     def rules(self, instruments: Collection[str]) -> dict[Name, list[RuleInForce]]:
         """Return the alert rules in force of these instruments, by series."""
@@ -150,57 +194,93 @@ class Storage:
             ).fetchone()
         return None if row is None else row[0]
 
-    def _learn(
+    def _load_from_lake(self, connection: Connection, series: Series, keep: int) -> None:
+        before_us = int(series.candles.starts[0]) if len(series.candles) else 2**62
+        older = self._in_lake(connection, series, before_us, keep)
+        series.whole = len(older) < keep
+        series.candles.merge(older)
+
+    def _in_lake(
         self,
         connection: Connection,
         series: Series,
+        before_us: int,
+        count: int,
+        from_us: int = 0,
+    ) -> Window:
+        """Return the newest candles in [from_us, before_us) that have left Postgres."""
+        files = cold_candle_files(connection, *series.name, from_us, before_us)
+        if not files:
+            return Window.of(())
+        candles = self._cold.candles(files, from_us, before_us, count, newest=True)
+        return Window.of([ClosedCandle.of(each, 0) for each in candles if each.closed])
+
+    def _learn(
+        self,
+        connection: Connection,
+        series: Sequence[Series],
         cooldown_us: int,
         *,
         outranked: bool = False,
-    ) -> int | None:
-        """Add what storage knows that was told of the series' time, where the state does not.
+    ) -> list[int | None]:
+        """Add what was published of the series' time according to storage, where they lack it.
 
-        `outranked`: also what a state that was lost since had told under a higher revision than
-        this one knows; what was withdrawn so no longer counts as told. Returns the start of the
-        first pattern that this changes.
+        `outranked`: also what a state that was lost since had published under a higher revision
+        than is known here. Returns for each the start of the first pattern that this changes.
         """
-        if not series.candles:
-            return None
-        first_us = series.candles[0].start_us
+        never = 2**62
+        first_us = [int(each.candles.starts[0]) if len(each.candles) else never for each in series]
+        published: dict[Name, list[Pattern]] = {}
         with connection.cursor(row_factory=class_row(Pattern)) as cursor:
-            told = cursor.execute(_PATTERNS, (*series.name, first_us - cooldown_us)).fetchall()
-        learnt = []
-        for each in told:
-            here = series.active.get(each.id)
-            if here is None:
-                is_news = not each.retracted
-            else:
-                is_news = outranked and each.revision > here.revision
-            if is_news and each.id not in series.unpublished:
-                learnt.append(each)
-        for each in learnt:
-            if each.retracted:
-                del series.active[each.id]
-            else:
-                series.active[each.id] = each
-        series.revision = max([series.revision, *(each.revision for each in told)])
-        for rule_id, start_us in connection.execute(_ALERTS, (*series.name, first_us)):
-            series.alerts.setdefault((rule_id, start_us), Alert(rule_id, start_us))
-        return min((each.start_us for each in learnt), default=None)
+            cursor.execute(_PATTERNS, _parameters(series, [us - cooldown_us for us in first_us]))
+            for pattern in cursor:
+                published.setdefault((pattern.instrument, pattern.timeframe), []).append(pattern)
+        for number, rule_id, start_us in connection.execute(_ALERTS, _parameters(series, first_us)):
+            alerts = series[number - 1].alerts
+            alerts.setdefault((rule_id, start_us), Alert(rule_id, start_us))
+        return [_learn_patterns(each, published.get(each.name, []), outranked) for each in series]
 
 
-def _kept(rows: Iterable[Sequence[Any]]) -> list[Kept]:
-    """Return stored candles, ascending; they have waited for long enough."""
-    return [
-        Kept(
-            start_us,
-            to_text(open_),
-            to_text(high),
-            to_text(low),
-            to_text(close),
-            to_text(volume),
-            revision,
-            received_ms=0,
-        )
-        for start_us, open_, high, low, close, volume, revision in reversed(list(rows))
-    ]
+def _learn_patterns(series: Series, published: Sequence[Pattern], outranked: bool) -> int | None:
+    learnt = []
+    for each in published:
+        here = series.active.get(each.id)
+        if here is None:
+            is_news = not each.retracted
+        else:
+            is_news = outranked and each.revision > here.revision
+        if is_news and each.id not in series.unpublished:
+            learnt.append(each)
+    for each in learnt:
+        if each.retracted:
+            del series.active[each.id]
+        else:
+            series.active[each.id] = each.to_message()
+    series.revision = max([series.revision, *(each.revision for each in published)])
+    return min((each.start_us for each in learnt), default=None)
+
+
+def _parameters(series: Sequence[Series], numbers: Sequence[int]) -> dict[str, Any]:
+    return {
+        "instruments": [each.instrument for each in series],
+        "timeframes": [each.timeframe for each in series],
+        "numbers": list(numbers),
+        "most": MOST,
+    }
+
+
+def _rows_by_series(
+    connection: Connection,
+    statement: sql.Composed,
+    series: Sequence[Series],
+    numbers: Sequence[int],
+) -> list[list[Sequence[Any]]]:
+    rows: list[list[Sequence[Any]]] = [[] for _ in series]
+    for number, *row in connection.execute(statement, _parameters(series, numbers)):
+        rows[number - 1].append(row)
+    return rows
+
+
+def _window(rows: Iterable[Sequence[Any]]) -> Window:
+    """Return stored candles; they have waited for long enough to be judged."""
+    return Window.of([ClosedCandle._make((*row, 0)) for row in rows])

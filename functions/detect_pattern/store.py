@@ -1,20 +1,22 @@
-"""The series in Redis: read together, each replaced by one atomic compare-and-set."""
+"""The series in Redis: many read in one round trip, each replaced by an atomic compare-and-set."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
-from typing import Final, cast
+from typing import Any, Final, cast
 
 import redis
 
+from functions.detect_pattern.group_commit import GroupCommit
 from functions.detect_pattern.series import Name
-from functions.detect_pattern.turns import Turns
-from shared.state import MISSING, pack, unpack
+from shared.state import MISSING, pack, shard_of, unpack
 from shared.stores.redis import translated
 
 _REPLACE: Final = resources.files(__package__).joinpath("replace.lua").read_text()
+_SERIES_A_SCRIPT: Final = 500
+"""So that one script holds Redis up for a few milliseconds at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,75 +39,121 @@ class Replacement:
 
 
 class Store:
-    """One shard's series. Every method raises TransientError while Redis is away.
+    """The series of all shards. Every method raises TransientError while Redis is away.
 
-    `turns`: keep the threads of this process from racing. Other processes may: `replace` tells.
+    `group`: keeps the threads of this process from racing. Other processes may race: `replace`
+    says so.
     """
 
-    def __init__(self, client: redis.Redis, shard: int) -> None:
-        self.turns = Turns()
+    def __init__(self, client: redis.Redis, shards: int) -> None:
+        self.group = GroupCommit()
         self._client = client
+        self._shards = shards
         self._replace = client.register_script(_REPLACE)
-        self._prefix = f"{{{shard}}}:patterns:"
 
-    def read(self, names: Sequence[Name]) -> dict[Name, Read]:
+    def read(self, names: Iterable[Name]) -> dict[Name, Read]:
         """Read series."""
-        if not names:
-            return {}
-        with translated():
-            blobs = cast(list[bytes | None], self._client.mget([self._key(n) for n in names]))
-        return {
-            name: Read() if blob is None else Read(*unpack(blob))
-            for name, blob in zip(names, blobs, strict=True)
-        }
+        found: dict[Name, Read] = {}
+        for some, blobs in self._by_shard(
+            names, lambda pipe, shard, some: pipe.mget([_key(shard, name) for name in some])
+        ):
+            for name, blob in zip(some, cast(list[bytes | None], blobs), strict=True):
+                found[name] = Read() if blob is None else Read(*unpack(blob))
+        return found
 
-    def replace(self, replacements: Sequence[Replacement]) -> list[bool]:
-        """Write each where it is as it was read; tell for each whether it was."""
-        if not replacements:
-            return []
-        with translated():
-            pipe = self._client.pipeline(transaction=False)
-            for each in replacements:
-                version = MISSING if each.read.value is None else pack(each.read.number, b"")
-                value = b"" if each.value is None else pack(each.number, each.value)
-                due = "" if each.due_ms is None else str(each.due_ms)
-                keys = [self._key(each.name), f"{self._prefix}due", f"{self._prefix}all"]
-                self._replace(
-                    keys=keys, args=[version, value, _member(each.name), due], client=pipe
-                )
-            return [bool(answer) for answer in pipe.execute()]
+    def replace(self, replacements: Iterable[Replacement]) -> dict[Name, bool]:
+        """Write each where it is as it was read; return for each whether it was."""
+        by_name = {each.name: each for each in replacements}
+
+        def write(pipe: Any, shard: int, some: Sequence[Name]) -> None:
+            keys = [_index(shard, "due"), _index(shard, "all")]
+            arguments: list[bytes | str] = []
+            for name in some:
+                each = by_name[name]
+                keys.append(_key(shard, name))
+                arguments += [
+                    MISSING if each.read.value is None else pack(each.read.number, b""),
+                    b"" if each.value is None else pack(each.number, each.value),
+                    _member(name),
+                    "" if each.due_ms is None else str(each.due_ms),
+                ]
+            self._replace(keys=keys, args=arguments, client=pipe)
+
+        written: dict[Name, bool] = {}
+        for some, answers in self._by_shard(by_name, write):
+            written |= zip(some, map(bool, cast(list[int], answers)), strict=True)
+        return written
 
     def due(self, now_ms: int, limit: int) -> list[Name]:
-        """Return series to look at by now, the longest due first."""
-        with translated():
-            members = self._client.zrange(
-                f"{self._prefix}due", "-inf", now_ms, byscore=True, offset=0, num=limit
-            )
-        return [_name(member) for member in cast(list[bytes], members)]
+        """Return series to look at by now, of each shard the longest due first."""
+        with translated(), self._client.pipeline(transaction=False) as pipe:
+            for shard in range(self._shards):
+                pipe.zrange(
+                    *(_index(shard, "due"), "-inf", now_ms),
+                    byscore=True,
+                    offset=0,
+                    num=-(-limit // self._shards),
+                )
+            answers = cast(list[list[bytes]], pipe.execute())
+        return [_name(member) for members in answers for member in members]
 
-    def is_begun(self, now_ms: int) -> bool:
-        """Tell whether storage was asked for all series, since the state is new or was lost."""
+    def unloaded_shards(self, now_ms: int) -> list[int]:
+        """Return the shards whose series are to be listed from storage: new, lost, or once more."""
         with translated():
-            again_ms = cast(bytes | None, self._client.get(f"{self._prefix}begun"))
-        return again_ms is not None and not 0 < int(again_ms) <= now_ms
+            keys = [_index(shard, "begun") for shard in range(self._shards)]
+            again_ms = cast(list[bytes | None], self._client.mget(keys))
+        return [
+            shard
+            for shard, again in enumerate(again_ms)
+            if again is None or 0 < int(again) <= now_ms
+        ]
 
-    def begin(self, names: Iterable[Name], again_ms: int) -> None:
-        """Note that these series are to be looked at; the first time, that it be done once more."""
-        begun = f"{self._prefix}begun"
+    def begin(self, shards: Sequence[int], names: Iterable[Name], again_ms: int) -> None:
+        """Note that the series of these shards are due; the first time, that it be done again."""
         with translated(), self._client.pipeline(transaction=False) as pipe:
             for name in names:
-                pipe.zadd(f"{self._prefix}due", {_member(name): 0}, nx=True)
+                if (shard := shard_of(name[0], self._shards)) in shards:
+                    pipe.zadd(_index(shard, "due"), {_member(name): 0}, nx=True)
             pipe.execute()
-            self._client.set(begun, 0 if self._client.exists(begun) else again_ms)
+            for shard in shards:
+                begun = _index(shard, "begun")
+                self._client.set(begun, 0 if self._client.exists(begun) else again_ms)
 
     def instruments(self) -> int:
         """Return how many instruments have a series."""
-        with translated():
-            members = cast(set[bytes], self._client.smembers(f"{self._prefix}all"))
-        return len({_name(member)[0] for member in members})
+        with translated(), self._client.pipeline(transaction=False) as pipe:
+            for shard in range(self._shards):
+                pipe.smembers(_index(shard, "all"))
+            answers = cast(list[set[bytes]], pipe.execute())
+        return len({_name(member)[0] for members in answers for member in members})
 
-    def _key(self, name: Name) -> str:
-        return f"{self._prefix}series:{_member(name)}"
+    def _by_shard(
+        self, names: Iterable[Name], command: Any
+    ) -> Iterator[tuple[Sequence[Name], object]]:
+        """Call `command(pipe, shard, names)` for the names of each shard; yield the answers."""
+        of_shard: dict[int, list[Name]] = {}
+        for name in names:
+            of_shard.setdefault(shard_of(name[0], self._shards), []).append(name)
+        groups = [
+            (shard, some[first : first + _SERIES_A_SCRIPT])
+            for shard, some in of_shard.items()
+            for first in range(0, len(some), _SERIES_A_SCRIPT)
+        ]
+        if not groups:
+            return
+        with translated(), self._client.pipeline(transaction=False) as pipe:
+            for shard, some in groups:
+                command(pipe, shard, some)
+            answers = pipe.execute()
+        yield from zip((some for _, some in groups), answers, strict=True)
+
+
+def _index(shard: int, name: str) -> str:
+    return f"{{{shard}}}:patterns:{name}"
+
+
+def _key(shard: int, name: Name) -> str:
+    return f"{{{shard}}}:patterns:series:{_member(name)}"
 
 
 def _member(name: Name) -> str:

@@ -46,7 +46,7 @@ client = connect(settings.redis_url)
 postgres = Postgres(
     settings.database_url,
     size=settings.connections,
-    statement_ms=settings.statement_ms,
+    limits=settings.limits,
     migrates=not settings.replica_url,
 )
 

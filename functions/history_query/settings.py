@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from shared.settings import Environment
+from shared.stores.limits import QUERY, Limits
 from shared.stores.s3_reader import S3Access
 from shared.timeframes import DEFAULT_LADDER, Timeframe, parse_ladder
 
@@ -18,7 +19,7 @@ class Settings:
     replica_url: str = field(repr=False)
     database_url: str = field(repr=False)
     connections: int
-    statement_ms: int
+    limits: Limits
     ladder: tuple[Timeframe, ...]
     shards: int
     allowed_lateness_us: int
@@ -35,7 +36,7 @@ class Settings:
             replica_url=env.text("DB_READ_DSN", ""),
             database_url=env.text("DB_READ_DSN", "") or env.text("DATABASE_URL"),
             connections=env.integer("DB_READERS", 8, 1, 256),
-            statement_ms=env.integer("DB_STATEMENT_MS", 20_000, 0, 600_000),
+            limits=QUERY.from_env(env),
             ladder=env.parsed("TIMEFRAMES", DEFAULT_LADDER, parse_ladder),
             shards=env.integer("SHARDS", 1, 1, 1024),
             allowed_lateness_us=env.integer("ALLOWED_LATENESS_MS", 2_000, 0, 3_600_000) * 1000,

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from decimal import InvalidOperation
+from hashlib import sha256
 from typing import Final, NamedTuple
 
 import orjson
-from google.protobuf.message import DecodeError
 
-from shared import candle, events, live
+from shared import events, live
 from shared.adapter.event import Event
 from shared.alerts import AlertEvent
+from shared.candle_columns import decode_batch
 from shared.decimals import mantissa_text
 from shared.errors import PermanentError
 from shared.latency import note_tick_seconds
@@ -24,10 +24,14 @@ _TOGETHER: Final = 2
 
 
 class Message(NamedTuple):
-    """A message of the live feed: a NATS subject, and a LiveTick, Candle, Pattern or LiveAlert."""
+    """A message of the live feed: a NATS subject, and a LiveTick, Candle, Pattern or LiveAlert.
+
+    `received_us`: when the newest of the ticks behind it was received, 0 where nobody says.
+    """
 
     subject: str
     payload: bytes
+    received_us: int = 0
 
 
 def messages(event: Event, ticks_an_event: int) -> tuple[list[Message], int]:
@@ -51,7 +55,9 @@ def _ticks(event: Event, at_most: int) -> tuple[list[Message], int]:
     for entry, rows in runs:
         shown = slice(max(rows.start, rows.stop - at_most), rows.stop)
         subject = live.ticks_subject(entry.name)
-        found += [Message(subject, each) for each in _run(ticks, entry, shown)]
+        received_us = ticks.receive_time_us[shown].tolist()
+        payloads = _run(ticks, entry, shown)
+        found += [Message(subject, *each) for each in zip(payloads, received_us, strict=True)]
     note_tick_seconds("live-feed", ticks.receive_time_us)
     return found, len(ticks) - len(found)
 
@@ -65,11 +71,13 @@ def _run(ticks: Ticks, entry: Entry, rows: slice) -> Iterator[bytes]:
         ticks.trade_id_kind[rows].tolist(),
         ticks.trade_id[rows].tolist(),
         ticks.receive_time_us[rows].tolist(),
+        ticks.sequence[rows].tolist(),
         range(rows.start, rows.stop),
         strict=True,
     )
     price_unit, size_unit = 10**entry.price_scale, 10**entry.size_scale
-    for time_us, price, size, side, kind, number, received_us, row in columns:
+    source_key = int.from_bytes(sha256(ticks.source.encode()).digest()[:8], "big", signed=True)
+    for time_us, price, size, side, kind, number, received_us, sequence, row in columns:
         yield live_pb2.LiveTick(
             symbol=entry.name,
             price=price / price_unit,  # of two whole numbers: the nearest double
@@ -85,20 +93,19 @@ def _run(ticks: Ticks, entry: Entry, rows: slice) -> Iterator[bytes]:
             else "",
             time_us=time_us,
             receive_time_us=received_us,
+            order_id=number if kind == INTEGER_ID else _NO_ORDER,
+            source_key=source_key,
+            sequence=sequence,
         ).SerializeToString()
 
 
 def _candles(event: Event, _: int) -> tuple[list[Message], int]:
-    try:
-        found = candle.decode_batch(event.data())
-    except (DecodeError, InvalidOperation) as error:
-        raise PermanentError("bad_candle_batch", f"body is no CandleBatch: {error}") from error
     return [
         Message(
             live.candles_subject(each.timeframe, each.instrument),
             each.to_message().SerializeToString(),
         )
-        for each in found
+        for each in decode_batch(event.data())
     ], 0
 
 
@@ -127,6 +134,7 @@ def _alerts(event: Event, _: int) -> tuple[list[Message], int]:
 
 
 _UINT64_MAX: Final = 2**64 - 1
+_NO_ORDER: Final = -(2**63)
 _KINDS: Final[Mapping[str, Callable[[Event, int], tuple[list[Message], int]]]] = {
     events.TICKS: _ticks,
     events.CANDLES: _candles,

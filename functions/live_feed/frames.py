@@ -26,11 +26,19 @@ class Form(StrEnum):
 
 @dataclass(frozen=True)
 class Update:
-    """A message of the stream as clients get it; every client shares the encoded bytes."""
+    """A message of the stream as clients get it; every client shares the encoded bytes.
+
+    Times are microseconds since 1970 UTC: `received_us` when the newest of the ticks behind it was
+    received (0: unknown), `published_us` when the stream took it. `late`: its channel had a message
+    of a later time before.
+    """
 
     seq: int
     channel: str
     payload: bytes
+    received_us: int = 0
+    published_us: int = 0
+    late: bool = False
 
     @property
     def data(self) -> dict[str, Any]:
@@ -38,11 +46,37 @@ class Update:
         return _READERS[self.channel.partition(":")[0]](self.payload)
 
     @cached_property
-    def conflation_key(self) -> tuple[str, int] | None:
-        """What a newer message replaces while it waits: the state of one candle. Others: None."""
-        if not self.channel.startswith(live.CANDLES):
-            return None
-        return self.channel, candles_pb2.Candle.FromString(self.payload).start_us
+    def order(self) -> tuple[int, ...]:
+        """Its place in time among the messages of its channel."""
+        return _ORDERS[self.channel.partition(":")[0]](self.payload)
+
+    @property
+    def candle(self) -> tuple[str, int] | None:
+        """Which candle it is a state of: a newer state replaces it while it waits. Others: None."""
+        return (self.channel, self.order[0]) if self.channel.startswith(live.CANDLES) else None
+
+    def item(self) -> dict[str, Any]:
+        """Return what a snapshot says of it; times in milliseconds."""
+        return {
+            "channel": self.channel,
+            "seq": self.seq,
+            "received": self.received_us // 1000 or None,
+            "published": self.published_us // 1000 or None,
+            "data": self.data,
+        }
+
+    def message(self, type_: str, *, more: bool = False) -> live_pb2.Frame:
+        """Return the protobuf frame."""
+        return live_pb2.Frame(
+            type=type_,
+            channel=self.channel,
+            seq=self.seq,
+            payload=self.payload,
+            late=self.late,
+            received_us=self.received_us,
+            published_us=self.published_us,
+            more=more,
+        )
 
     def frame(self, form: Form) -> bytes:
         """Return the `update` frame."""
@@ -50,15 +84,11 @@ class Update:
 
     @cached_property
     def _json(self) -> bytes:
-        return orjson.dumps(
-            {"type": "update", "channel": self.channel, "seq": self.seq, "data": self.data}
-        )
+        return orjson.dumps({"type": "update", "late": self.late, **self.item()})
 
     @cached_property
     def _protobuf(self) -> bytes:
-        return live_pb2.Frame(
-            type="update", channel=self.channel, seq=self.seq, payload=self.payload
-        ).SerializeToString()
+        return self.message("update").SerializeToString()
 
 
 @dataclass(frozen=True)
@@ -85,10 +115,7 @@ def snapshot(items: Sequence[Update], seq: int, form: Form) -> list[bytes]:
     if form is Form.PROTOBUF:
         last = len(items) - 1
         return [
-            live_pb2.Frame(
-                type="snapshot", channel=u.channel, seq=u.seq, payload=u.payload, more=n < last
-            ).SerializeToString()
-            for n, u in enumerate(items)
+            u.message("snapshot", more=n < last).SerializeToString() for n, u in enumerate(items)
         ] or [live_pb2.Frame(type="snapshot", seq=seq).SerializeToString()]
     parts = [items[n : n + _ITEMS_A_FRAME] for n in range(0, len(items), _ITEMS_A_FRAME)] or [[]]
     return [
@@ -96,7 +123,7 @@ def snapshot(items: Sequence[Update], seq: int, form: Form) -> list[bytes]:
             {
                 "type": "snapshot",
                 "seq": seq,
-                "items": [{"channel": u.channel, "seq": u.seq, "data": u.data} for u in part],
+                "items": [each.item() for each in part],
                 "more": part is not parts[-1],
             }
         )
@@ -143,4 +170,31 @@ _READERS: Final[Mapping[str, Callable[[bytes], dict[str, Any]]]] = {
     live.CANDLES: _candle,
     live.PATTERNS: _pattern,
     live.ALERTS: _alert,
+}
+
+
+def _tick_order(payload: bytes) -> tuple[int, ...]:
+    tick = live_pb2.LiveTick.FromString(payload)
+    return (tick.time_us, tick.order_id, tick.receive_time_us, tick.source_key, tick.sequence)
+
+
+def _candle_order(payload: bytes) -> tuple[int, ...]:
+    candle = candles_pb2.Candle.FromString(payload)
+    return candle.start_us, candle.revision
+
+
+def _pattern_order(payload: bytes) -> tuple[int, ...]:
+    pattern = patterns_pb2.Pattern.FromString(payload)
+    return pattern.end_us, pattern.revision
+
+
+def _alert_order(payload: bytes) -> tuple[int, ...]:
+    return (live_pb2.LiveAlert.FromString(payload).timestamp,)
+
+
+_ORDERS: Final[Mapping[str, Callable[[bytes], tuple[int, ...]]]] = {
+    live.TICKS: _tick_order,
+    live.CANDLES: _candle_order,
+    live.PATTERNS: _pattern_order,
+    live.ALERTS: _alert_order,
 }

@@ -2,8 +2,9 @@
 
 One task follows the stream. It keeps the newest message of each channel (what a snapshot says) and
 the last messages of all (what a client that comes back has missed), and offers each message to the
-clients that asked for its channel. A client is subscribed, told where it stands, and given its
-snapshot between two messages, so that nothing falls between them and nothing comes twice.
+clients that asked for its channel. The newest is the latest in time, not what came last. A client
+is subscribed, told where it stands, and given its snapshot between two messages, so that nothing
+falls between them and nothing comes twice.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Final
 
+from functions.live_feed.fanout import Message
 from functions.live_feed.frames import Update
+from functions.live_feed.newest import Newest
 from functions.live_feed.stream import LiveStream, Placed
 from functions.live_feed.subscriber import Subscriber
 from shared import live, metrics
@@ -32,7 +35,7 @@ class Hub:
     def __init__(self, stream: LiveStream, remembered: int) -> None:
         self._stream = stream
         self._recent: deque[Update] = deque(maxlen=remembered)
-        self._latest: dict[str, Update] = {}
+        self._newest = Newest()
         self._clients: dict[str, set[Subscriber]] = {}
         self._task: asyncio.Task[None] | None = None
         self._present = asyncio.Event()
@@ -83,8 +86,8 @@ class Hub:
         wanted = set(channels)
         return [
             update
-            for channel, update in self._latest.items()
-            if not wanted.isdisjoint(live.patterns_matching(channel))
+            for update in self._newest
+            if not wanted.isdisjoint(live.patterns_matching(update.channel))
         ]
 
     def remembered(self, after: int, channels: Iterable[str]) -> list[Update] | None:
@@ -101,7 +104,10 @@ class Hub:
         Raises TransientError, or what nats-py raises, while NATS is away.
         """
         found = await self._stream.between(after, upto)
-        return None if found is None else self._chosen(map(_update, found), channels)
+        if found is None:
+            return None
+        fold = Newest()
+        return self._chosen(filter(None, (fold.take(_update(each)) for each in found)), channels)
 
     def _chosen(self, updates: Iterable[Update], channels: Iterable[str]) -> list[Update]:
         wanted = set(channels)
@@ -117,6 +123,7 @@ class Hub:
                     for placed in batch:
                         self._take(_update(placed))
                     self._tell_present()
+                    await self._republish()
             except Exception:
                 # Whatever it was: clients keep their connections, and the stream has the messages.
                 log.exception("following the live stream stopped, and begins again")
@@ -126,7 +133,7 @@ class Hub:
         """Learn the present: from the mirror, and what it has not yet from the stream itself."""
         state = await self._stream.state()
         async for placed in self._stream.latest():
-            self._keep(_update(placed))
+            self._newest.keep(_update(placed))
             self.seq = max(self.seq, placed.seq)
         if not state.messages:
             self.seq = max(self.seq, state.last_seq)
@@ -139,13 +146,16 @@ class Hub:
 
     def _forget(self) -> None:
         self.seq = self._present_from = 0
-        self._latest.clear()
+        self._newest.clear()
         self._recent.clear()
 
-    def _take(self, update: Update) -> None:
-        self.seq = update.seq
+    def _take(self, arrived: Update) -> None:
+        self.seq = arrived.seq
+        metrics.LIVE_MESSAGES.inc()
+        update = self._newest.take(arrived)
+        if update is None:
+            return
         self._recent.append(update)
-        self._keep(update)
         wanting = [
             self._clients[p] for p in live.patterns_matching(update.channel) if p in self._clients
         ]
@@ -155,17 +165,22 @@ class Hub:
             clients = set(itertools.chain.from_iterable(wanting))
         for client in clients:
             client.offer(update)
-        metrics.LIVE_MESSAGES.inc()
 
-    def _keep(self, update: Update) -> None:
-        """Remember the newest: a correction of an older candle is no later state of the market."""
-        known = self._latest.get(update.channel)
-        if known is not None and update.conflation_key is not None:
-            start = (known.conflation_key or ("", 0))[1]
-            if update.conflation_key[1] < start:
-                return
-        self._latest[update.channel] = update
+    async def _republish(self) -> None:
+        """Make the newest of each channel the last in the stream again, by one replica of all."""
+        for update in self._newest.overtaken():
+            again = Message(live.subject_of(update.channel), update.payload, update.received_us)
+            try:
+                await self._stream.publish(f"newest/{update.seq}", [again])
+            except TransientError as error:
+                log.warning("%s is not published again: %s", update.channel, error)
 
 
 def _update(placed: Placed) -> Update:
-    return Update(placed.seq, live.channel_of(placed.subject), placed.payload)
+    return Update(
+        placed.seq,
+        live.channel_of(placed.subject),
+        placed.payload,
+        placed.received_us,
+        placed.published_us,
+    )

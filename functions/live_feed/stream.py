@@ -49,6 +49,8 @@ class Placed(NamedTuple):
     seq: int
     subject: str
     payload: bytes
+    received_us: int
+    published_us: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +85,10 @@ class LiveStream:
             assert client is not None
             connected = client.stats["reconnects"]
             for n, each in enumerate(others):
-                await client.publish(
-                    each.subject, each.payload, headers={"Nats-Msg-Id": f"{event_id}/{n}"}
-                )
-            await stream.publish(
-                last.subject, last.payload, headers={"Nats-Msg-Id": f"{event_id}/{len(others)}"}
-            )
+                headers = _headers(f"{event_id}/{n}", each)
+                await client.publish(each.subject, each.payload, headers=headers)
+            headers = _headers(f"{event_id}/{len(others)}", last)
+            await stream.publish(last.subject, last.payload, headers=headers)
         except (nats.errors.Error, nats.js.errors.Error, OSError, TimeoutError) as error:
             raise TransientError(f"NATS did not take the live messages: {error!r}") from error
         if client.stats["reconnects"] != connected:
@@ -268,5 +268,16 @@ def _consumer(start: int | None = None) -> ConsumerConfig:
     )
 
 
+def _headers(id_: str, message: Message) -> dict[str, str]:
+    return {"Nats-Msg-Id": id_, live.RECEIVED_HEADER: str(message.received_us)}
+
+
 def _placed(message: Msg) -> Placed:
-    return Placed(message.metadata.sequence.stream, message.subject, message.data)
+    about = message.metadata
+    return Placed(
+        about.sequence.stream,
+        message.subject,
+        message.data,
+        int((message.headers or {}).get(live.RECEIVED_HEADER, 0)),
+        int(about.timestamp.timestamp() * 1e6),
+    )

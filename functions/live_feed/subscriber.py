@@ -36,16 +36,19 @@ class Subscriber:
         self._put(self._next_number(), frames)
 
     def offer(self, update: Update) -> None:
-        """Queue an update; a waiting one of the same candle gives way, so that `seq` only grows."""
+        """Queue an update; of one candle the highest revision waits, and `seq` only grows."""
         if self._held is not None:
             self._held.append(update)
             if len(self._held) > self._bound:
                 self._overflow()
             return
-        key: Hashable = update.conflation_key
+        key: Hashable = update.candle
         if key is None:
             key = self._next_number()
         else:
+            waiting = self._waiting.get(key)
+            if isinstance(waiting, Update) and waiting.order >= update.order:
+                return
             self._waiting.pop(key, None)
         self._put(key, update)
 

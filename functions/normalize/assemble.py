@@ -9,10 +9,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from functions.normalize.formats import original
-from functions.normalize.rejected import Rejected
-from functions.normalize.rows import Rows
-from functions.normalize.scales import common_scale
+from shared.inputs.formats import original
+from shared.inputs.rejected import Rejected
+from shared.inputs.rows import Rows
+from shared.inputs.scales import common_scale
 from shared.instruments import NO_MARKET, Market
 from shared.raw import LINE_BITS, RawBatch
 from shared.ticks import Entry, Int64s, Texts, Ticks

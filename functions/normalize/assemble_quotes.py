@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from functions.normalize.assemble import ClockRule, ahead_of_clock, by_name, runs
-from functions.normalize.quote_rows import QuoteRows
-from functions.normalize.rejected import Rejected
-from functions.normalize.scales import common_scale
+from shared.inputs.quote_rows import QuoteRows
+from shared.inputs.rejected import Rejected
+from shared.inputs.scales import common_scale
 from shared.quotes import NOT_SAID, Quotes
 from shared.raw import LINE_BITS, RawBatch
 

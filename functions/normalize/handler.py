@@ -12,15 +12,15 @@ import numpy as np
 
 from functions.normalize.assemble import ClockRule, assemble
 from functions.normalize.assemble_quotes import assemble_quotes
-from functions.normalize.formats import parse
 from functions.normalize.mid import QuotesAsTicks, mid_ticks
-from functions.normalize.parsed import FeedRules
-from functions.normalize.rejected import Rejected
-from functions.normalize.rows import joined
 from shared import events, metrics, rejects
 from shared.adapter.app import Outcome
 from shared.adapter.event import Event, OutgoingEvent
 from shared.errors import PermanentError
+from shared.inputs.formats import parse
+from shared.inputs.parsed import FeedRules
+from shared.inputs.rejected import Rejected
+from shared.inputs.rows import joined
 from shared.latency import note_tick_seconds
 from shared.quotes import Quotes
 from shared.raw import LINE_BITS, RawBatch

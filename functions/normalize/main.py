@@ -13,9 +13,9 @@ from starlette.responses import Response
 from functions.normalize.assemble import ClockRule
 from functions.normalize.handler import STAGE, Normalize
 from functions.normalize.mid import QuotesAsTicks
-from functions.normalize.parsed import BinanceTrades, FeedRules
 from shared.adapter.delegated import Delegated
 from shared.adapter.wiring import event_app
+from shared.inputs.parsed import BinanceTrades, FeedRules
 from shared.instruments import Naming, parse_exceptions, parse_with_venue
 from shared.settings import Environment
 

@@ -6,14 +6,14 @@ from typing import Final
 
 import numpy as np
 
-from functions.normalize.feed_columns import Faults
-from functions.normalize.formats import original
-from functions.normalize.line import RejectedLineError, check_symbol
-from functions.normalize.quote_rows import QuoteRows
-from functions.normalize.rejected import Rejected
-from functions.normalize.rows import Rows
-from functions.normalize.words import shortest
 from shared.decimals import MAX_SCALE
+from shared.inputs.feed_columns import Faults
+from shared.inputs.formats import original
+from shared.inputs.line import RejectedLineError, check_symbol
+from shared.inputs.quote_rows import QuoteRows
+from shared.inputs.rejected import Rejected
+from shared.inputs.rows import Rows
+from shared.inputs.words import shortest
 from shared.raw import RawBatch
 from shared.settings import Choice
 from shared.ticks import NO_ID

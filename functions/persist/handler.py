@@ -16,7 +16,7 @@ from shared import events, metrics, rejects
 from shared.adapter.app import Outcome
 from shared.adapter.event import Event
 from shared.alerts import AlertEvent
-from shared.candle import decode_batch
+from shared.candle_columns import decode_columns
 from shared.errors import PermanentError
 from shared.feeds import FeedStatus
 from shared.gaps import decode_gaps
@@ -64,9 +64,9 @@ class Persist:
             written, moved = self.quotes.quotes(event.id, Quotes.decode(event.data()))
             metrics.QUOTES_LATEST.inc(moved)
         elif event.type == events.CANDLES:
-            candles = decode_batch(event.data())
+            candles = decode_columns(event.data())
             written = self.writer.candles(event.id, candles)
-            metrics.CANDLES_STORED.inc(len(candles) if written else 0)
+            metrics.CANDLES_STORED.inc(sum(map(len, candles)) if written else 0)
         elif event.type == events.REJECTS:
             source, items = rejects.decode(event.data())
             written = self.writer.rejects(event.id, source, items)

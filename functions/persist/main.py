@@ -20,6 +20,7 @@ from shared.adapter.wiring import event_app
 from shared.lake.rounds import Rounds
 from shared.lake.terms import Terms
 from shared.settings import Environment
+from shared.stores.limits import INGEST, Limits
 from shared.stores.postgres import Postgres
 from shared.stores.s3_reader import S3Access
 
@@ -29,6 +30,7 @@ class Settings:
     """What persist reads from its environment."""
 
     database_url: str = field(repr=False)
+    limits: Limits
     writers: int
     quotes_store: QuotesStore
     keep_quotes_d: int
@@ -41,6 +43,7 @@ class Settings:
         env = Environment(mapping)
         settings = cls(
             database_url=env.text("DB_WRITE_DSN", "") or env.text("DATABASE_URL"),
+            limits=INGEST.from_env(env),
             writers=env.integer("WRITERS", 4, 1, 64),
             quotes_store=env.parsed("QUOTES_STORE", "latest", QuotesStore),
             keep_quotes_d=env.integer("KEEP_QUOTES_D", 0, 0, 1_000_000),
@@ -52,7 +55,7 @@ class Settings:
 
 
 settings = Settings.from_env(os.environ)
-postgres = Postgres(settings.database_url, size=settings.writers + 2)
+postgres = Postgres(settings.database_url, size=settings.writers + 2, limits=settings.limits)
 rounds = Rounds(postgres, settings.terms) if settings.s3.endpoint else None
 app = event_app(
     STAGE,

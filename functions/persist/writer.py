@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any, Final
 
@@ -13,6 +13,7 @@ from functions.persist.first_ticks import FirstTicks
 from functions.persist.partitions import Partitions
 from functions.persist.segments import Segment
 from shared.candle import Candle
+from shared.candle_columns import CandleColumns
 from shared.errors import TransientError
 from shared.kernel import CandleKey
 from shared.lake.places import day_of
@@ -47,12 +48,30 @@ _COPY_SEGMENTS: Final = sql.SQL("COPY tick_segments ({}) FROM STDIN (FORMAT BINA
     sql.SQL(", ").join(map(sql.Identifier, _SEGMENT_COLUMNS))
 )
 _INSERT_REJECT: Final = insert("rejects", _REJECT_COLUMNS)
-_UPSERT_CANDLE: Final = sql.SQL(
-    "{} ON CONFLICT (instrument, timeframe, start_us) DO UPDATE SET {}"
+_CANDLE_TYPES: Final = {
+    "instrument": "text",
+    "timeframe": "text",
+    "trade_count": "bigint",
+    **dict.fromkeys(("start_us", "first_time_us", "last_time_us", "revision"), "bigint"),
+    **dict.fromkeys(("closed", "partial", "complete"), "boolean"),
+}
+_UPSERT_CANDLES: Final = sql.SQL(
+    "INSERT INTO candles ({columns}) SELECT DISTINCT ON (instrument, timeframe, start_us) {columns}"
+    " FROM unnest({arrays}) AS row ({columns})"
+    # In one order everywhere, so that two workers cannot hold each other's rows.
+    " ORDER BY instrument, timeframe, start_us, revision DESC"
+    " ON CONFLICT (instrument, timeframe, start_us) DO UPDATE SET {changes}"
     " WHERE excluded.revision > candles.revision"
 ).format(
-    insert("candles", _CANDLE_COLUMNS),
-    sql.SQL(", ").join(
+    columns=sql.SQL(", ").join(map(sql.Identifier, _CANDLE_COLUMNS)),
+    arrays=sql.SQL(", ").join(
+        sql.SQL("{}::{}[]").format(
+            sql.Placeholder(),
+            sql.SQL(_CANDLE_TYPES.get(name, "numeric")),
+        )
+        for name in _CANDLE_COLUMNS
+    ),
+    changes=sql.SQL(", ").join(
         sql.SQL("{} = excluded.{}").format(sql.Identifier(name), sql.Identifier(name))
         for name in _CANDLE_COLUMNS
         if name not in _CANDLE_KEY
@@ -89,17 +108,23 @@ class Writer:
         self._first_ticks.remember(earliest)
         return True
 
-    def candles(self, event_id: str, candles: Iterable[Candle]) -> bool:
+    def candles(self, event_id: str, parts: Sequence[CandleColumns]) -> bool:
         """Write closed candles, the highest revision kept. Raises TransientError."""
-        # In one order everywhere, so that two workers cannot hold each other's rows.
-        ordered = sorted(candles, key=lambda c: (c.instrument, c.timeframe, c.start_us))
+        columns = [part.as_lists() for part in parts]
         with self._postgres.connection() as connection:
             if not first_time(connection, event_id):
                 return False
-            connection.cursor().executemany(
-                _UPSERT_CANDLE, [_values(c, _CANDLE_COLUMNS) for c in ordered]
+            connection.execute(
+                _UPSERT_CANDLES,
+                [[each for some in columns for each in some[name]] for name in _CANDLE_COLUMNS],
             )
-            changed = sorted({(c.timeframe, c.instrument, day_of(c.start_us)) for c in ordered})
+            changed = sorted(
+                {
+                    (part.timeframe, name, day_of(start_us))
+                    for part in parts
+                    for name, start_us in zip(part.names, part.start_us.tolist(), strict=True)
+                }
+            )
             connection.execute(
                 "INSERT INTO lake_pending_candles (timeframe, instrument, day)"
                 " SELECT * FROM unnest(%s::text[], %s::text[], %s::date[])",

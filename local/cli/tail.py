@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -77,6 +77,7 @@ class Follower:
     notice: Callable[[str], None] = lambda text: typer.echo(text, err=True)
     _seq: int | None = None
     _stream: str = ""
+    _revisions: Revisions = field(default_factory=lambda: Revisions())
 
     def messages(self, stop: threading.Event) -> Iterator[dict[str, Any]]:
         """Yield `{channel, seq, data}` until asked to stop, connected again after every cut.
@@ -123,20 +124,41 @@ class Follower:
                 self._stream = frame["stream"]
                 yield {}
             case "snapshot":
-                yield from frame["items"]
+                yield from filter(self._revisions.raises, frame["items"])
                 if not frame["more"]:
                     self._seq = frame["seq"]
             case "update":
-                yield {name: frame[name] for name in ("channel", "seq", "data")}
+                update = {name: value for name, value in frame.items() if name != "type"}
+                if self._revisions.raises(update):
+                    yield update
                 self._seq = frame["seq"]
             case "error":
                 raise CliError(f"{frame['msg']} ({frame['code']})")
 
 
+class Revisions:
+    """The highest revision of each candle of late, so that an outdated state is not printed."""
+
+    def __init__(self) -> None:
+        self._highest: dict[tuple[str, int], int] = {}
+
+    def raises(self, message: Mapping[str, Any]) -> bool:
+        """Whether the message is no candle, or a newer state of one than any before."""
+        if not message["channel"].startswith("candles:"):
+            return True
+        key, revision = (message["channel"], message["data"]["t"]), message["data"]["revision"]
+        known = self._highest.pop(key, -1)
+        self._highest[key] = max(known, revision)
+        if len(self._highest) > _REMEMBERED:
+            del self._highest[next(iter(self._highest))]
+        return bool(revision > known)
+
+
 def line(message: Mapping[str, Any]) -> str:
-    """Write a message for people."""
-    data = message["data"]
-    return _LINES[message["channel"].partition(":")[0]](data)
+    """Write a message for people; a late trade and a corrected candle are marked."""
+    kind = message["channel"].partition(":")[0]
+    mark = f"  {_LATE[kind]}" if message.get("late") else ""
+    return _LINES[kind](message["data"]) + mark
 
 
 def _tick(data: dict[str, Any]) -> str:
@@ -169,4 +191,6 @@ def _alert(data: dict[str, Any]) -> str:
     return f"{utc(data['timestamp'])}  ALERT  {data['rule']}  {told}".rstrip()
 
 
+_LATE: Final = {"ticks": "LATE", "candles": "CORRECTED"}
+_REMEMBERED: Final = 100_000
 _LINES: Final = {"ticks": _tick, "candles": _candle, "patterns": _pattern, "alerts": _alert}

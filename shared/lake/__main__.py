@@ -38,6 +38,7 @@ def main(*, sweep: bool) -> int:
     from shared.lake.rounds import STORE_AWAY
     from shared.lake.terms import Terms
     from shared.settings import Environment
+    from shared.stores.limits import MAINTENANCE
     from shared.stores.postgres import Postgres
     from shared.stores.redis import connect
     from shared.stores.s3 import ObjectStore
@@ -50,7 +51,7 @@ def main(*, sweep: bool) -> int:
     redis_url, shards = env.text("REDIS_URL", ""), env.integer("SHARDS", 1, 1, 1024)
     env.check()
     access = S3Access.from_mapping(os.environ)
-    postgres = Postgres(dsn, size=2)
+    postgres = Postgres(dsn, size=2, limits=MAINTENANCE)
     try:
         live = connect(redis_url) if redis_url else None
         keeper = Keeper(postgres, ObjectStore(access), Cold(access), terms, live, shards)

@@ -46,8 +46,58 @@ class Candle(_message.Message):
     revision: int
     def __init__(self, instrument: _Optional[str] = ..., timeframe: _Optional[str] = ..., start_us: _Optional[int] = ..., open: _Optional[str] = ..., high: _Optional[str] = ..., low: _Optional[str] = ..., close: _Optional[str] = ..., volume: _Optional[str] = ..., notional: _Optional[str] = ..., trade_count: _Optional[int] = ..., buy_volume: _Optional[str] = ..., sell_volume: _Optional[str] = ..., first_time_us: _Optional[int] = ..., last_time_us: _Optional[int] = ..., closed: _Optional[bool] = ..., partial: _Optional[bool] = ..., complete: _Optional[bool] = ..., revision: _Optional[int] = ...) -> None: ...
 
+class CandleColumns(_message.Message):
+    __slots__ = ("timeframe", "instrument", "start_us", "price_scale", "size_scale", "open", "high", "low", "close", "volume", "notional", "buy_volume", "sell_volume", "volume_high", "notional_high", "buy_volume_high", "sell_volume_high", "trade_count", "first_time_us", "last_time_us", "flags", "revision", "wide")
+    TIMEFRAME_FIELD_NUMBER: _ClassVar[int]
+    INSTRUMENT_FIELD_NUMBER: _ClassVar[int]
+    START_US_FIELD_NUMBER: _ClassVar[int]
+    PRICE_SCALE_FIELD_NUMBER: _ClassVar[int]
+    SIZE_SCALE_FIELD_NUMBER: _ClassVar[int]
+    OPEN_FIELD_NUMBER: _ClassVar[int]
+    HIGH_FIELD_NUMBER: _ClassVar[int]
+    LOW_FIELD_NUMBER: _ClassVar[int]
+    CLOSE_FIELD_NUMBER: _ClassVar[int]
+    VOLUME_FIELD_NUMBER: _ClassVar[int]
+    NOTIONAL_FIELD_NUMBER: _ClassVar[int]
+    BUY_VOLUME_FIELD_NUMBER: _ClassVar[int]
+    SELL_VOLUME_FIELD_NUMBER: _ClassVar[int]
+    VOLUME_HIGH_FIELD_NUMBER: _ClassVar[int]
+    NOTIONAL_HIGH_FIELD_NUMBER: _ClassVar[int]
+    BUY_VOLUME_HIGH_FIELD_NUMBER: _ClassVar[int]
+    SELL_VOLUME_HIGH_FIELD_NUMBER: _ClassVar[int]
+    TRADE_COUNT_FIELD_NUMBER: _ClassVar[int]
+    FIRST_TIME_US_FIELD_NUMBER: _ClassVar[int]
+    LAST_TIME_US_FIELD_NUMBER: _ClassVar[int]
+    FLAGS_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    WIDE_FIELD_NUMBER: _ClassVar[int]
+    timeframe: str
+    instrument: _containers.RepeatedScalarFieldContainer[str]
+    start_us: _containers.RepeatedScalarFieldContainer[int]
+    price_scale: _containers.RepeatedScalarFieldContainer[int]
+    size_scale: _containers.RepeatedScalarFieldContainer[int]
+    open: _containers.RepeatedScalarFieldContainer[int]
+    high: _containers.RepeatedScalarFieldContainer[int]
+    low: _containers.RepeatedScalarFieldContainer[int]
+    close: _containers.RepeatedScalarFieldContainer[int]
+    volume: _containers.RepeatedScalarFieldContainer[int]
+    notional: _containers.RepeatedScalarFieldContainer[int]
+    buy_volume: _containers.RepeatedScalarFieldContainer[int]
+    sell_volume: _containers.RepeatedScalarFieldContainer[int]
+    volume_high: _containers.RepeatedScalarFieldContainer[int]
+    notional_high: _containers.RepeatedScalarFieldContainer[int]
+    buy_volume_high: _containers.RepeatedScalarFieldContainer[int]
+    sell_volume_high: _containers.RepeatedScalarFieldContainer[int]
+    trade_count: _containers.RepeatedScalarFieldContainer[int]
+    first_time_us: _containers.RepeatedScalarFieldContainer[int]
+    last_time_us: _containers.RepeatedScalarFieldContainer[int]
+    flags: _containers.RepeatedScalarFieldContainer[int]
+    revision: _containers.RepeatedScalarFieldContainer[int]
+    wide: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, timeframe: _Optional[str] = ..., instrument: _Optional[_Iterable[str]] = ..., start_us: _Optional[_Iterable[int]] = ..., price_scale: _Optional[_Iterable[int]] = ..., size_scale: _Optional[_Iterable[int]] = ..., open: _Optional[_Iterable[int]] = ..., high: _Optional[_Iterable[int]] = ..., low: _Optional[_Iterable[int]] = ..., close: _Optional[_Iterable[int]] = ..., volume: _Optional[_Iterable[int]] = ..., notional: _Optional[_Iterable[int]] = ..., buy_volume: _Optional[_Iterable[int]] = ..., sell_volume: _Optional[_Iterable[int]] = ..., volume_high: _Optional[_Iterable[int]] = ..., notional_high: _Optional[_Iterable[int]] = ..., buy_volume_high: _Optional[_Iterable[int]] = ..., sell_volume_high: _Optional[_Iterable[int]] = ..., trade_count: _Optional[_Iterable[int]] = ..., first_time_us: _Optional[_Iterable[int]] = ..., last_time_us: _Optional[_Iterable[int]] = ..., flags: _Optional[_Iterable[int]] = ..., revision: _Optional[_Iterable[int]] = ..., wide: _Optional[_Iterable[str]] = ...) -> None: ...
+
 class CandleBatch(_message.Message):
-    __slots__ = ("candles",)
-    CANDLES_FIELD_NUMBER: _ClassVar[int]
-    candles: _containers.RepeatedCompositeFieldContainer[Candle]
-    def __init__(self, candles: _Optional[_Iterable[_Union[Candle, _Mapping]]] = ...) -> None: ...
+    __slots__ = ("columns",)
+    COLUMNS_FIELD_NUMBER: _ClassVar[int]
+    columns: _containers.RepeatedCompositeFieldContainer[CandleColumns]
+    def __init__(self, columns: _Optional[_Iterable[_Union[CandleColumns, _Mapping]]] = ...) -> None: ...

@@ -42,7 +42,7 @@ class StreamTicksRequest(_message.Message):
     def __init__(self, symbols: _Optional[_Iterable[str]] = ..., from_seq: _Optional[int] = ..., stream: _Optional[str] = ...) -> None: ...
 
 class CandleUpdate(_message.Message):
-    __slots__ = ("type", "channel", "seq", "candle", "channels", "stream", "replayed", "more")
+    __slots__ = ("type", "channel", "seq", "candle", "channels", "stream", "replayed", "more", "late", "received_us", "published_us")
     TYPE_FIELD_NUMBER: _ClassVar[int]
     CHANNEL_FIELD_NUMBER: _ClassVar[int]
     SEQ_FIELD_NUMBER: _ClassVar[int]
@@ -51,6 +51,9 @@ class CandleUpdate(_message.Message):
     STREAM_FIELD_NUMBER: _ClassVar[int]
     REPLAYED_FIELD_NUMBER: _ClassVar[int]
     MORE_FIELD_NUMBER: _ClassVar[int]
+    LATE_FIELD_NUMBER: _ClassVar[int]
+    RECEIVED_US_FIELD_NUMBER: _ClassVar[int]
+    PUBLISHED_US_FIELD_NUMBER: _ClassVar[int]
     type: str
     channel: str
     seq: int
@@ -59,10 +62,13 @@ class CandleUpdate(_message.Message):
     stream: str
     replayed: bool
     more: bool
-    def __init__(self, type: _Optional[str] = ..., channel: _Optional[str] = ..., seq: _Optional[int] = ..., candle: _Optional[_Union[_candles_pb2.Candle, _Mapping]] = ..., channels: _Optional[_Iterable[str]] = ..., stream: _Optional[str] = ..., replayed: _Optional[bool] = ..., more: _Optional[bool] = ...) -> None: ...
+    late: bool
+    received_us: int
+    published_us: int
+    def __init__(self, type: _Optional[str] = ..., channel: _Optional[str] = ..., seq: _Optional[int] = ..., candle: _Optional[_Union[_candles_pb2.Candle, _Mapping]] = ..., channels: _Optional[_Iterable[str]] = ..., stream: _Optional[str] = ..., replayed: _Optional[bool] = ..., more: _Optional[bool] = ..., late: _Optional[bool] = ..., received_us: _Optional[int] = ..., published_us: _Optional[int] = ...) -> None: ...
 
 class PatternUpdate(_message.Message):
-    __slots__ = ("type", "channel", "seq", "pattern", "channels", "stream", "replayed", "more")
+    __slots__ = ("type", "channel", "seq", "pattern", "channels", "stream", "replayed", "more", "late", "received_us", "published_us")
     TYPE_FIELD_NUMBER: _ClassVar[int]
     CHANNEL_FIELD_NUMBER: _ClassVar[int]
     SEQ_FIELD_NUMBER: _ClassVar[int]
@@ -71,6 +77,9 @@ class PatternUpdate(_message.Message):
     STREAM_FIELD_NUMBER: _ClassVar[int]
     REPLAYED_FIELD_NUMBER: _ClassVar[int]
     MORE_FIELD_NUMBER: _ClassVar[int]
+    LATE_FIELD_NUMBER: _ClassVar[int]
+    RECEIVED_US_FIELD_NUMBER: _ClassVar[int]
+    PUBLISHED_US_FIELD_NUMBER: _ClassVar[int]
     type: str
     channel: str
     seq: int
@@ -79,10 +88,13 @@ class PatternUpdate(_message.Message):
     stream: str
     replayed: bool
     more: bool
-    def __init__(self, type: _Optional[str] = ..., channel: _Optional[str] = ..., seq: _Optional[int] = ..., pattern: _Optional[_Union[_patterns_pb2.Pattern, _Mapping]] = ..., channels: _Optional[_Iterable[str]] = ..., stream: _Optional[str] = ..., replayed: _Optional[bool] = ..., more: _Optional[bool] = ...) -> None: ...
+    late: bool
+    received_us: int
+    published_us: int
+    def __init__(self, type: _Optional[str] = ..., channel: _Optional[str] = ..., seq: _Optional[int] = ..., pattern: _Optional[_Union[_patterns_pb2.Pattern, _Mapping]] = ..., channels: _Optional[_Iterable[str]] = ..., stream: _Optional[str] = ..., replayed: _Optional[bool] = ..., more: _Optional[bool] = ..., late: _Optional[bool] = ..., received_us: _Optional[int] = ..., published_us: _Optional[int] = ...) -> None: ...
 
 class TickUpdate(_message.Message):
-    __slots__ = ("type", "channel", "seq", "tick", "channels", "stream", "replayed", "more")
+    __slots__ = ("type", "channel", "seq", "tick", "channels", "stream", "replayed", "more", "late", "received_us", "published_us")
     TYPE_FIELD_NUMBER: _ClassVar[int]
     CHANNEL_FIELD_NUMBER: _ClassVar[int]
     SEQ_FIELD_NUMBER: _ClassVar[int]
@@ -91,6 +103,9 @@ class TickUpdate(_message.Message):
     STREAM_FIELD_NUMBER: _ClassVar[int]
     REPLAYED_FIELD_NUMBER: _ClassVar[int]
     MORE_FIELD_NUMBER: _ClassVar[int]
+    LATE_FIELD_NUMBER: _ClassVar[int]
+    RECEIVED_US_FIELD_NUMBER: _ClassVar[int]
+    PUBLISHED_US_FIELD_NUMBER: _ClassVar[int]
     type: str
     channel: str
     seq: int
@@ -99,4 +114,7 @@ class TickUpdate(_message.Message):
     stream: str
     replayed: bool
     more: bool
-    def __init__(self, type: _Optional[str] = ..., channel: _Optional[str] = ..., seq: _Optional[int] = ..., tick: _Optional[_Union[_live_pb2.LiveTick, _Mapping]] = ..., channels: _Optional[_Iterable[str]] = ..., stream: _Optional[str] = ..., replayed: _Optional[bool] = ..., more: _Optional[bool] = ...) -> None: ...
+    late: bool
+    received_us: int
+    published_us: int
+    def __init__(self, type: _Optional[str] = ..., channel: _Optional[str] = ..., seq: _Optional[int] = ..., tick: _Optional[_Union[_live_pb2.LiveTick, _Mapping]] = ..., channels: _Optional[_Iterable[str]] = ..., stream: _Optional[str] = ..., replayed: _Optional[bool] = ..., more: _Optional[bool] = ..., late: _Optional[bool] = ..., received_us: _Optional[int] = ..., published_us: _Optional[int] = ...) -> None: ...

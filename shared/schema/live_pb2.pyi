@@ -7,7 +7,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class LiveTick(_message.Message):
-    __slots__ = ("symbol", "price", "volume", "timestamp", "size", "exact_price", "side", "trade_id", "time_us", "receive_time_us")
+    __slots__ = ("symbol", "price", "volume", "timestamp", "size", "exact_price", "side", "trade_id", "time_us", "receive_time_us", "order_id", "source_key", "sequence")
     SYMBOL_FIELD_NUMBER: _ClassVar[int]
     PRICE_FIELD_NUMBER: _ClassVar[int]
     VOLUME_FIELD_NUMBER: _ClassVar[int]
@@ -18,6 +18,9 @@ class LiveTick(_message.Message):
     TRADE_ID_FIELD_NUMBER: _ClassVar[int]
     TIME_US_FIELD_NUMBER: _ClassVar[int]
     RECEIVE_TIME_US_FIELD_NUMBER: _ClassVar[int]
+    ORDER_ID_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_KEY_FIELD_NUMBER: _ClassVar[int]
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     symbol: str
     price: float
     volume: int
@@ -28,7 +31,10 @@ class LiveTick(_message.Message):
     trade_id: str
     time_us: int
     receive_time_us: int
-    def __init__(self, symbol: _Optional[str] = ..., price: _Optional[float] = ..., volume: _Optional[int] = ..., timestamp: _Optional[int] = ..., size: _Optional[str] = ..., exact_price: _Optional[str] = ..., side: _Optional[int] = ..., trade_id: _Optional[str] = ..., time_us: _Optional[int] = ..., receive_time_us: _Optional[int] = ...) -> None: ...
+    order_id: int
+    source_key: int
+    sequence: int
+    def __init__(self, symbol: _Optional[str] = ..., price: _Optional[float] = ..., volume: _Optional[int] = ..., timestamp: _Optional[int] = ..., size: _Optional[str] = ..., exact_price: _Optional[str] = ..., side: _Optional[int] = ..., trade_id: _Optional[str] = ..., time_us: _Optional[int] = ..., receive_time_us: _Optional[int] = ..., order_id: _Optional[int] = ..., source_key: _Optional[int] = ..., sequence: _Optional[int] = ...) -> None: ...
 
 class LiveAlert(_message.Message):
     __slots__ = ("symbol", "timeframe", "rule_id", "rule", "timestamp", "json")
@@ -47,7 +53,7 @@ class LiveAlert(_message.Message):
     def __init__(self, symbol: _Optional[str] = ..., timeframe: _Optional[str] = ..., rule_id: _Optional[str] = ..., rule: _Optional[str] = ..., timestamp: _Optional[int] = ..., json: _Optional[str] = ...) -> None: ...
 
 class Frame(_message.Message):
-    __slots__ = ("type", "channel", "seq", "payload", "channels", "code", "message", "retry_ms", "stream", "replayed", "more")
+    __slots__ = ("type", "channel", "seq", "payload", "channels", "code", "message", "retry_ms", "stream", "replayed", "more", "late", "received_us", "published_us")
     TYPE_FIELD_NUMBER: _ClassVar[int]
     CHANNEL_FIELD_NUMBER: _ClassVar[int]
     SEQ_FIELD_NUMBER: _ClassVar[int]
@@ -59,6 +65,9 @@ class Frame(_message.Message):
     STREAM_FIELD_NUMBER: _ClassVar[int]
     REPLAYED_FIELD_NUMBER: _ClassVar[int]
     MORE_FIELD_NUMBER: _ClassVar[int]
+    LATE_FIELD_NUMBER: _ClassVar[int]
+    RECEIVED_US_FIELD_NUMBER: _ClassVar[int]
+    PUBLISHED_US_FIELD_NUMBER: _ClassVar[int]
     type: str
     channel: str
     seq: int
@@ -70,4 +79,7 @@ class Frame(_message.Message):
     stream: str
     replayed: bool
     more: bool
-    def __init__(self, type: _Optional[str] = ..., channel: _Optional[str] = ..., seq: _Optional[int] = ..., payload: _Optional[bytes] = ..., channels: _Optional[_Iterable[str]] = ..., code: _Optional[str] = ..., message: _Optional[str] = ..., retry_ms: _Optional[int] = ..., stream: _Optional[str] = ..., replayed: _Optional[bool] = ..., more: _Optional[bool] = ...) -> None: ...
+    late: bool
+    received_us: int
+    published_us: int
+    def __init__(self, type: _Optional[str] = ..., channel: _Optional[str] = ..., seq: _Optional[int] = ..., payload: _Optional[bytes] = ..., channels: _Optional[_Iterable[str]] = ..., code: _Optional[str] = ..., message: _Optional[str] = ..., retry_ms: _Optional[int] = ..., stream: _Optional[str] = ..., replayed: _Optional[bool] = ..., more: _Optional[bool] = ..., late: _Optional[bool] = ..., received_us: _Optional[int] = ..., published_us: _Optional[int] = ...) -> None: ...

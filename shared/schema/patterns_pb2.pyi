@@ -74,17 +74,13 @@ class Alert(_message.Message):
     def __init__(self, rule_id: _Optional[str] = ..., start_us: _Optional[int] = ..., body: _Optional[str] = ...) -> None: ...
 
 class PatternSeries(_message.Message):
-    __slots__ = ("instrument", "timeframe", "start_us", "open", "high", "low", "close", "volume", "candle_revision", "received_ms", "judged_us", "whole", "revision", "active", "unpublished", "alerts", "refresh_ms")
+    __slots__ = ("instrument", "timeframe", "candles", "wide", "price_scale", "volume_scale", "judged_us", "whole", "revision", "active", "unpublished", "alerts", "refresh_ms")
     INSTRUMENT_FIELD_NUMBER: _ClassVar[int]
     TIMEFRAME_FIELD_NUMBER: _ClassVar[int]
-    START_US_FIELD_NUMBER: _ClassVar[int]
-    OPEN_FIELD_NUMBER: _ClassVar[int]
-    HIGH_FIELD_NUMBER: _ClassVar[int]
-    LOW_FIELD_NUMBER: _ClassVar[int]
-    CLOSE_FIELD_NUMBER: _ClassVar[int]
-    VOLUME_FIELD_NUMBER: _ClassVar[int]
-    CANDLE_REVISION_FIELD_NUMBER: _ClassVar[int]
-    RECEIVED_MS_FIELD_NUMBER: _ClassVar[int]
+    CANDLES_FIELD_NUMBER: _ClassVar[int]
+    WIDE_FIELD_NUMBER: _ClassVar[int]
+    PRICE_SCALE_FIELD_NUMBER: _ClassVar[int]
+    VOLUME_SCALE_FIELD_NUMBER: _ClassVar[int]
     JUDGED_US_FIELD_NUMBER: _ClassVar[int]
     WHOLE_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
@@ -94,14 +90,10 @@ class PatternSeries(_message.Message):
     REFRESH_MS_FIELD_NUMBER: _ClassVar[int]
     instrument: str
     timeframe: str
-    start_us: _containers.RepeatedScalarFieldContainer[int]
-    open: _containers.RepeatedScalarFieldContainer[str]
-    high: _containers.RepeatedScalarFieldContainer[str]
-    low: _containers.RepeatedScalarFieldContainer[str]
-    close: _containers.RepeatedScalarFieldContainer[str]
-    volume: _containers.RepeatedScalarFieldContainer[str]
-    candle_revision: _containers.RepeatedScalarFieldContainer[int]
-    received_ms: _containers.RepeatedScalarFieldContainer[int]
+    candles: bytes
+    wide: _containers.RepeatedScalarFieldContainer[str]
+    price_scale: int
+    volume_scale: int
     judged_us: int
     whole: bool
     revision: int
@@ -109,4 +101,4 @@ class PatternSeries(_message.Message):
     unpublished: _containers.RepeatedCompositeFieldContainer[Pattern]
     alerts: _containers.RepeatedCompositeFieldContainer[Alert]
     refresh_ms: int
-    def __init__(self, instrument: _Optional[str] = ..., timeframe: _Optional[str] = ..., start_us: _Optional[_Iterable[int]] = ..., open: _Optional[_Iterable[str]] = ..., high: _Optional[_Iterable[str]] = ..., low: _Optional[_Iterable[str]] = ..., close: _Optional[_Iterable[str]] = ..., volume: _Optional[_Iterable[str]] = ..., candle_revision: _Optional[_Iterable[int]] = ..., received_ms: _Optional[_Iterable[int]] = ..., judged_us: _Optional[int] = ..., whole: _Optional[bool] = ..., revision: _Optional[int] = ..., active: _Optional[_Iterable[_Union[Pattern, _Mapping]]] = ..., unpublished: _Optional[_Iterable[_Union[Pattern, _Mapping]]] = ..., alerts: _Optional[_Iterable[_Union[Alert, _Mapping]]] = ..., refresh_ms: _Optional[int] = ...) -> None: ...
+    def __init__(self, instrument: _Optional[str] = ..., timeframe: _Optional[str] = ..., candles: _Optional[bytes] = ..., wide: _Optional[_Iterable[str]] = ..., price_scale: _Optional[int] = ..., volume_scale: _Optional[int] = ..., judged_us: _Optional[int] = ..., whole: _Optional[bool] = ..., revision: _Optional[int] = ..., active: _Optional[_Iterable[_Union[Pattern, _Mapping]]] = ..., unpublished: _Optional[_Iterable[_Union[Pattern, _Mapping]]] = ..., alerts: _Optional[_Iterable[_Union[Alert, _Mapping]]] = ..., refresh_ms: _Optional[int] = ...) -> None: ...

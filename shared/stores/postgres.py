@@ -13,6 +13,7 @@ from psycopg.pq import TransactionStatus
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from shared.errors import TransientError
+from shared.stores.limits import INGEST, Limits
 from shared.stores.migrations import migrate
 
 CONNECT_TIMEOUT_S: Final = 5
@@ -45,13 +46,13 @@ class BoundedConnection(Connection):
 class Postgres:
     """A pool of connections. The first use brings the schema up to date.
 
-    `statement_ms`: the server ends a statement that takes longer; 0: none. `migrates` is False for
-    a replica, which only follows.
+    `limits`: what the server allows it. `migrates` is False for a replica, which only follows.
     """
 
     def __init__(
-        self, dsn: str, *, size: int = 4, statement_ms: int = 0, migrates: bool = True
+        self, dsn: str, *, size: int = 4, limits: Limits = INGEST, migrates: bool = True
     ) -> None:
+        self._answer_within_s = max(ANSWER_WITHIN_S, limits.statement_ms / 1000 + 5)
         self._pool = ConnectionPool(
             dsn,
             connection_class=BoundedConnection,
@@ -62,7 +63,7 @@ class Postgres:
             kwargs={
                 "connect_timeout": CONNECT_TIMEOUT_S,
                 "application_name": "kandle",
-                **({"options": f"-c statement_timeout={statement_ms}"} if statement_ms else {}),
+                "options": limits.options,
                 # A server that is gone without a word is noticed.
                 "tcp_user_timeout": 15_000,
                 "keepalives_idle": 10,
@@ -82,11 +83,13 @@ class Postgres:
             with self._pool.connection() as connection:
                 if not self._migrated:
                     connection.answer_within_s = None  # an index of many rows takes its time
-                    connection.execute("SET LOCAL statement_timeout = 0")
+                    connection.execute(
+                        "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0"
+                    )
                     migrate(connection)
                     connection.commit()
-                    connection.answer_within_s = ANSWER_WITHIN_S
                     self._migrated = True
+                connection.answer_within_s = self._answer_within_s
                 if isolation is not None:
                     connection.isolation_level = isolation
                 try:
@@ -115,7 +118,6 @@ def _check(connection: BoundedConnection) -> None:
     """Raise OperationalError when a connection out of the pool does not answer soon."""
     connection.answer_within_s = CONNECT_TIMEOUT_S
     ConnectionPool.check_connection(connection)
-    connection.answer_within_s = ANSWER_WITHIN_S
 
 
 def next_epoch(connection: Connection) -> int:
@@ -149,6 +151,7 @@ def translated() -> Iterator[None]:
         psycopg.InterfaceError,
         PoolTimeout,
         errors.TransactionRollback,
+        errors.IdleInTransactionSessionTimeout,
         errors.InsufficientResources,
         errors.ReadOnlySqlTransaction,  # a standby that is not promoted yet
     ) as error:

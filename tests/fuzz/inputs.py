@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+from decimal import Decimal
 from typing import Any, Final
 
 from google.protobuf.descriptor import FieldDescriptor
@@ -12,6 +13,8 @@ from google.protobuf.message import Message
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
+from shared.candle import Candle
+from shared.candle_columns import encode_batch
 from shared.compression import compress
 from shared.schema import candles_pb2, ticks_pb2
 
@@ -138,24 +141,29 @@ def candle_batches(draw: st.DrawFn) -> candles_pb2.CandleBatch:
     starts = st.one_of(
         st.integers(0, 50).map(lambda minute: 1_600_000_020_000_000 + minute * 60_000_000), _TIMES
     )
-    fields = ("open", "high", "low", "close", "volume", "notional", "buy_volume", "sell_volume")
-    return candles_pb2.CandleBatch(
-        candles=[
-            candles_pb2.Candle(
-                instrument=draw(names),
-                timeframe=draw(timeframes),
-                start_us=draw(starts),
-                trade_count=draw(integers(0, 2**64 - 1)),
-                first_time_us=draw(_TIMES),
-                last_time_us=draw(_TIMES),
-                closed=draw(st.booleans()),
-                complete=draw(st.booleans()),
-                revision=draw(integers(0, 2**64 - 1)),
-                **{name: draw(_NUMBERS) for name in fields},  # type: ignore[arg-type]
-            )
-            for _ in range(draw(st.integers(1, 8)))
-        ]
-    )
+    candles = [
+        Candle(
+            draw(names),
+            draw(timeframes),
+            draw(starts),
+            Decimal(draw(_NUMBERS)),
+            Decimal(draw(_NUMBERS)),
+            Decimal(draw(_NUMBERS)),
+            Decimal(draw(_NUMBERS)),
+            Decimal(draw(_NUMBERS)),
+            Decimal(draw(_NUMBERS)),
+            draw(integers(0, 2**63 - 1)),
+            Decimal(draw(_NUMBERS)),
+            Decimal(draw(_NUMBERS)),
+            draw(_TIMES),
+            draw(_TIMES),
+            closed=draw(st.booleans()),
+            complete=draw(st.booleans()),
+            revision=draw(integers(0, 2**63 - 1)),
+        )
+        for _ in range(draw(st.integers(1, 8)))
+    ]
+    return candles_pb2.CandleBatch.FromString(encode_batch(candles))
 
 
 _VALUES: Final = st.recursive(

@@ -12,13 +12,13 @@ from google.protobuf.message import Message
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.normalize.formats import parse
-from functions.normalize.parsed import FeedRules
-from shared import candle, rejects
+from shared import candle_columns, rejects
 from shared.compression import compress, decompress
 from shared.errors import PermanentError
 from shared.feeds import FeedStatus
 from shared.gaps import decode_gaps
+from shared.inputs.formats import parse
+from shared.inputs.parsed import FeedRules
 from shared.late import decode_late
 from shared.patterns import decode_patterns
 from shared.quotes import Quotes
@@ -41,7 +41,7 @@ DECODERS: Final[dict[str, tuple[Callable[[bytes], Any], st.SearchStrategy[Messag
     "RawBatch": (RawBatch.decode, messages(raw_pb2.RawBatch)),
     "TickBatch": (Ticks.decode, tick_batches()),
     "RejectBatch": (rejects.decode, messages(rejects_pb2.RejectBatch)),
-    "CandleBatch": (candle.decode_batch, messages(candles_pb2.CandleBatch)),
+    "CandleBatch": (candle_columns.decode_batch, messages(candles_pb2.CandleBatch)),
     "LateBatch": (decode_late, messages(late_pb2.LateBatch)),
     "PatternBatch": (decode_patterns, messages(patterns_pb2.PatternBatch)),
     "QuoteBatch": (Quotes.decode, messages(quotes_pb2.QuoteBatch)),

@@ -150,7 +150,7 @@ def handlers(
             rules, [Store(valkey, Keys(0))], postgres, epoch, Conflation(0)
         ),
         "dead-letter": Keep(servers["NATS_URL"]),
-        "detect-pattern": detector(Storage(postgres), PatternStore(valkey, 0)),
+        "detect-pattern": detector(Storage(postgres), PatternStore(valkey, 1)),
         "live-feed": Show(LiveStream(servers["NATS_URL"], Limits()), 50),
     }
     postgres.close()
@@ -161,7 +161,7 @@ def detector(storage: Storage, store: PatternStore) -> DetectPattern:
     none = Environment({})
     detection = Detection(DetectorSettings.read(none), AnomalySettings.read(none))
     rules = JudgeRules(detection, kind_of, detection.lookback, 300_000_000, 3_000)
-    return DetectPattern(Steps(storage, rules), [store], Delivery(storage, frozenset({"nowhere"})))
+    return DetectPattern(Steps(storage, rules), store, Delivery(storage, frozenset({"nowhere"})))
 
 
 class Function:

@@ -8,7 +8,8 @@ from decimal import Decimal
 import pytest
 
 from shared.bounds import EARLIEST_US, LATEST_US, MAX_NAME_CHARACTERS, check_place
-from shared.candle import Candle, decode_batch, encode_batch
+from shared.candle import Candle
+from shared.candle_columns import decode_batch, encode_batch
 from shared.errors import PermanentError
 
 ONE = Decimal(1)

@@ -9,7 +9,8 @@ from functools import reduce
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.candle import Bar, CandleState, decode_batch, encode_batch
+from shared.candle import Bar, CandleState
+from shared.candle_columns import decode_batch, encode_batch
 from shared.decimals import EXACT
 from shared.order import OrderKey
 

@@ -17,7 +17,8 @@ from functions.candle_aggregate.merge import Applied
 from functions.candle_aggregate.publish import publication
 from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.store import Store
-from shared.candle import Candle, CandleState, decode_batch
+from shared.candle import Candle, CandleState
+from shared.candle_columns import decode_batch
 from shared.compression import decompress
 from shared.errors import TransientError
 from shared.state import Keys, unpack

@@ -20,7 +20,8 @@ from functions.candle_aggregate.store import Step, Store
 from shared import events
 from shared.adapter.app import Outcome
 from shared.adapter.event import Event, OutgoingEvent
-from shared.candle import Candle, CandleState, decode_batch
+from shared.candle import Candle, CandleState
+from shared.candle_columns import decode_batch
 from shared.compression import decompress
 from shared.errors import TransientError
 from shared.kernel import CandleKey

@@ -10,12 +10,13 @@ import psycopg
 import redis
 
 from functions.detect_pattern.found import Found
-from functions.detect_pattern.judge import JudgeRules, Question
+from functions.detect_pattern.judge import JudgeRules, Request
 from functions.detect_pattern.publish import publication
-from functions.detect_pattern.series import Kept, Name
+from functions.detect_pattern.series import Name
 from functions.detect_pattern.step import REFRESH_MS, Steps
 from functions.detect_pattern.storage import Storage
 from functions.detect_pattern.store import Store
+from functions.detect_pattern.window import ClosedCandle, Window
 from functions.persist.feeds import FeedWriter
 from functions.persist.handler import Persist
 from functions.persist.patterns import PatternWriter
@@ -24,7 +25,8 @@ from functions.persist.writer import Writer
 from shared import events
 from shared.adapter.app import Outcome
 from shared.adapter.event import Event, OutgoingEvent
-from shared.candle import Candle, encode_batch
+from shared.candle import Candle
+from shared.candle_columns import encode_batch
 from shared.patterns import Pattern, decode_patterns
 from shared.stores.postgres import Postgres
 
@@ -53,13 +55,13 @@ def candle(minute: int, close: int, revision: int = 1, instrument: str = "A") ->
     )
 
 
-def simple(questions: Sequence[Question]) -> list[list[Found]]:
+def simple(requests: Sequence[Request]) -> list[list[Found]]:
     """Two patterns: `rise`, above the candle before; `top`, above all others of the window."""
     found = []
-    for question in questions:
-        candles = question.candles()
+    for request in requests:
+        candles = request.candles
         here = []
-        for n in range(question.first, len(candles)):
+        for n in range(request.first, len(candles)):
             window = candles.close[max(0, n - LOOKBACK + 1) : n + 1]
             names = []
             if len(window) > 1 and window[-1] > window[-2]:
@@ -84,11 +86,12 @@ def reference(candles: Iterable[Candle], rules: JudgeRules = RULES) -> Told:
         present = newest.get(each.start_us)
         if present is None or each.revision > present.revision:
             newest[each.start_us] = each
-    rows = [Kept.of(newest[start], 0) for start in sorted(newest)]
+    window = Window.of([ClosedCandle.of(each, 0) for each in newest.values()])
     fired: dict[str, int] = {}
     told: Told = set()
-    for found in simple([Question("A", rows, 0)])[0] if rows else []:
-        start_us = rows[found.index].start_us
+    requests = [Request("A", window.floats(0, len(window)), 0)] if len(window) else []
+    for found in [each for some in simple(requests) for each in some]:
+        start_us = int(window.starts[found.index])
         if start_us - fired.get(found.pattern, -(10**15)) >= rules.cooldown_us:
             fired[found.pattern] = start_us
             told.add((found.pattern, start_us // MINUTE))
@@ -102,7 +105,7 @@ class House:
         self.client = client
         self.database = database
         self.postgres = Postgres(database)
-        self.store = Store(client, 0)
+        self.store = Store(client, 1)
         self.steps = Steps(Storage(self.postgres), rules)
         self.persist = Persist(
             Writer(self.postgres),
@@ -128,11 +131,12 @@ class House:
     def receive(self, candles: Sequence[Candle]) -> Outcome:
         """Take closed candles in, as detect-pattern and persist do."""
         self.persist_candles(candles)
-        by_name: dict[Name, list[Kept]] = {}
+        by_name: dict[Name, list[ClosedCandle]] = {}
         for each in candles:
             name = (each.instrument, each.timeframe)
-            by_name.setdefault(name, []).append(Kept.of(each, self.now_ms))
-        told = self.steps.take(self.store, by_name, self.now_ms)
+            by_name.setdefault(name, []).append(ClosedCandle.of(each, self.now_ms))
+        windows = {name: Window.of(some) for name, some in by_name.items()}
+        told = self.steps.take(self.store, windows, self.now_ms)
         return publication(self.store, told, self.steps.due, self.now_ms)
 
     def persist_candles(self, candles: Sequence[Candle]) -> None:
@@ -155,10 +159,10 @@ class House:
     def tick(self, wait_ms: int = 0) -> None:
         """The clock, after so long; all that is due is done."""
         self.now_ms += wait_ms
-        if not self.store.is_begun(self.now_ms):
-            self.store.begin(self.steps.storage.all_series(), self.now_ms + REFRESH_MS)
+        if shards := self.store.unloaded_shards(self.now_ms):
+            self.store.begin(shards, self.steps.storage.all_series(), self.now_ms + REFRESH_MS)
         names = self.store.due(self.now_ms, 100)
-        told = self.steps.take(self.store, {name: [] for name in names}, self.now_ms)
+        told = self.steps.take(self.store, {name: Window.of(()) for name in names}, self.now_ms)
         self.deliver(publication(self.store, told, self.steps.due, self.now_ms))
 
     def settle(self) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import psycopg
 
 from functions.detect_pattern.edges import RuleInForce, raise_alerts
-from functions.detect_pattern.series import Kept, Series
+from functions.detect_pattern.series import Series
+from functions.detect_pattern.window import ClosedCandle, Window
 from shared.alerts import Rule
 from shared.patterns import as_event_json as pattern_json
 from tests.functions.detect_pattern.house import MINUTE, House, candle
@@ -99,7 +102,10 @@ def test_a_pattern_rule_is_told_with_the_pattern(house: House) -> None:
 def test_exact_numbers_are_compared() -> None:
     """A crossing too small for floats."""
     low, high = "75000.00000000000001", "75000.00000000000002"
-    rows = [Kept(n * MINUTE, c, c, c, c, "1", 1, 0) for n, c in enumerate([low, high])]
-    series = Series("A", "1m", 0, rows, judged_us=MINUTE)
+    rows = [
+        ClosedCandle(n * MINUTE, price, price, price, price, Decimal(1), 1, 0)
+        for n, price in enumerate([Decimal(low), Decimal(high)])
+    ]
+    series = Series("A", "1m", 0, Window.of(rows), judged_us=MINUTE)
     assert raise_alerts(series, [RuleInForce("r", Rule.parse(f"A close > {low}"), -1)])
     assert list(series.alerts) == [("r", MINUTE)]

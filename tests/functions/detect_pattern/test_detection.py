@@ -16,7 +16,7 @@ from functions.detect_pattern.anomalies import AnomalySettings
 from functions.detect_pattern.candles import Candles
 from functions.detect_pattern.detection import Detection, kind_of
 from functions.detect_pattern.detectors.settings import DetectorSettings
-from functions.detect_pattern.judge import JudgeRules
+from functions.detect_pattern.judge import JudgeRules, Request
 from shared.candle import Candle
 from tests.functions.detect_pattern.house import MINUTE, House, candle
 
@@ -48,14 +48,7 @@ def all_at_once(candles: Sequence[Candle]) -> set[tuple[str, int, float]]:
     ]
     starts = np.array([each.start_us for each in candles], dtype=np.int64)
 
-    class Whole:
-        instrument = "A"
-        first = 0
-
-        def candles(self) -> Candles:
-            return Candles(starts, *columns)
-
-    (found,) = DETECTION([Whole()])  # type: ignore[list-item]
+    (found,) = DETECTION([Request("A", Candles(starts, *columns), 0)])
     return {(each.pattern, each.end_us // MINUTE, each.confidence) for each in found}
 
 

@@ -8,7 +8,8 @@ from decimal import Decimal
 import pytest
 
 from functions.detect_pattern import storage
-from functions.detect_pattern.series import Kept, Series
+from functions.detect_pattern.series import Series
+from functions.detect_pattern.window import ClosedCandle, Window
 from shared import metrics
 from tests.functions.detect_pattern.house import (
     GRACE_MS,
@@ -129,8 +130,13 @@ def test_several_series_in_one_event_are_judged_together(house: House) -> None:
     }
 
 
-def test_the_stored_form_is_read_back() -> None:
-    """Columns and differences, empty ones too."""
-    full = Series("A", "1m", 7, [Kept(60, "1", "2", "0.5", "1", "3", 4, 9)] * 2, 60, whole=False)
+@pytest.mark.parametrize("close", [Decimal("1.5"), Decimal(10**25) + Decimal("0.5")])
+def test_the_stored_form_is_read_back(close: Decimal) -> None:
+    """Exact, without candles, and where a number does not fit 64 bits."""
+    one = ClosedCandle(60, close, close, Decimal("-0.25"), close, Decimal(3), 4, 9)
+    window = Window.of([one, one._replace(start_us=120, revision=5)])
+    full = Series("A", "1m", 7, window, 60, whole=False)
     for series in (Series("A", "1m", 7), full):
-        assert Series.decode(series.encode()) == series
+        read = Series.decode(series.encode())
+        assert list(read.candles) == list(series.candles)
+        assert replace(read, candles=series.candles) == series

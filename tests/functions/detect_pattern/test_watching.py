@@ -12,7 +12,8 @@ from functions.detect_pattern.step import Steps
 from functions.detect_pattern.storage import Storage
 from shared import events
 from shared.adapter.event import Event
-from shared.candle import Candle, encode_batch
+from shared.candle import Candle
+from shared.candle_columns import encode_batch
 from shared.watchlist import Watched, Watchlist
 from tests.functions.detect_pattern.house import RULES, House, candle, reference
 
@@ -27,7 +28,7 @@ class Watching:
         self.list = Watchlist(house.client)
         self.handle = DetectPattern(
             Steps(storage, RULES, selective=True),
-            [house.store],
+            house.store,
             Delivery(storage, frozenset()),
             Watched(self.list, refresh_s=0.0),
         )

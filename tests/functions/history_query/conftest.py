@@ -40,6 +40,7 @@ from functions.persist.patterns import PatternWriter
 from functions.persist.quotes import QuoteWriter
 from functions.persist.segments import segments
 from functions.persist.writer import Writer
+from shared.candle_columns import columns_of
 from shared.lake.cold import NO_LAKE, Cold
 from shared.state import Keys
 from shared.stores.postgres import Postgres
@@ -87,7 +88,7 @@ class House:
         event_id = f"e{next(self.numbers)}"
         self.writer.ticks(event_id, list(segments(event_id, ticks)))
         applied, _ = apply_events(self.store, self.rules, 1, [TickEvent(event_id, ticks)], 0)
-        self.writer.candles(f"{event_id}/c", [s.candle for s in applied.closed.values()])
+        self.writer.candles(f"{event_id}/c", columns_of(s.candle for s in applied.closed.values()))
 
     def get(self, path: str, **parameters: str) -> httpx.Response:
         """Ask the API."""

@@ -62,8 +62,10 @@ class Client:
 
 
 def tick(symbol: str, price: str, time_us: int = 0) -> Message:
-    """A live tick."""
-    payload = live_pb2.LiveTick(symbol=symbol, exact_price=price, size="1", time_us=time_us)
+    """A live tick; of those of one time the one that is made later comes later."""
+    payload = live_pb2.LiveTick(
+        *(), symbol=symbol, exact_price=price, size="1", time_us=time_us, sequence=next(_numbers)
+    )
     return Message(live.ticks_subject(symbol), payload.SerializeToString())
 
 
@@ -124,4 +126,18 @@ async def mirrored(url: str, seq: int) -> None:
             if info.state.last_seq >= seq:
                 break
             await asyncio.sleep(0.05)
+    await client.close()
+
+
+async def last_is(url: str, message: Message) -> None:
+    """Return once the mirror's last message of the subject is this one."""
+    client = await nats.connect(url)
+    async with asyncio.timeout(60):
+        while True:
+            with suppress(nats.js.errors.NotFoundError):
+                stream = client.jetstream()
+                last = await stream.get_last_msg(live.LATEST_STREAM, message.subject)
+                if last.data == message.payload:
+                    break
+            await asyncio.sleep(0.02)
     await client.close()

@@ -14,7 +14,8 @@ from shared import events, live
 from shared.adapter.event import Event
 from shared.alerts import Rule
 from shared.alerts import as_event_json as rule_json
-from shared.candle import Candle, encode_batch
+from shared.candle import Candle
+from shared.candle_columns import encode_batch
 from shared.errors import PermanentError
 from shared.patterns import Pattern, as_event_json, encode_patterns
 from shared.schema import candles_pb2, live_pb2
@@ -47,12 +48,15 @@ def ticks(*prices: int, symbols: tuple[str, ...] = ("BTC-USDT.BINANCE",)) -> byt
 
 def test_a_tick_says_all_and_is_a_ticker_update_as_well() -> None:
     """Exact decimals beside the double; who decodes TickerUpdate reads the same price and size."""
-    ((subject, payload),), left_out = messages(event(events.TICKS, ticks(6_184_568)), 10)
+    ((subject, payload, received_us),), left_out = messages(
+        event(events.TICKS, ticks(6_184_568)), 10
+    )
     assert left_out == 0
     assert subject == "live.ticks.BINANCE.BTC-USDT"
     tick = live_pb2.LiveTick.FromString(payload)
     assert (tick.exact_price, tick.size, tick.side, tick.trade_id) == ("61845.68", "1.5", 2, "7")
     assert tick.time_us == 1_700_000_000_000_000
+    assert (tick.order_id, tick.receive_time_us, tick.sequence) == (7, received_us, 0)
     update = TickerUpdate.FromString(payload)
     assert (update.symbol, update.price, update.size, update.volume) == (
         *("BTC-USDT.BINANCE", 61845.68, "1.5", 1),
@@ -106,7 +110,7 @@ def test_a_pattern_reads_as_the_history_api_gives_it() -> None:
     updates = [Update(n, live.channel_of(e.subject), e.payload) for n, e in enumerate(found)]
     assert [each.data for each in updates] == [as_event_json(each)["data"] for each in made]
     assert [each.data["status"] for each in updates] == ["active", "retracted"]
-    assert [each.conflation_key for each in updates] == [None, None]
+    assert [each.candle for each in updates] == [None, None]
 
 
 def test_an_alert_is_told_as_its_event_says_it() -> None:
@@ -114,7 +118,7 @@ def test_an_alert_is_told_as_its_event_says_it() -> None:
     rule = Rule.parse("A close > 100")
     body = rule_json("r1", rule, 60_000_000, 120_000_000, value="101.5")
     found, _ = messages(event(events.ALERTS, body.encode()), 10)
-    ((subject, payload),) = found
+    ((subject, payload, _),) = found
     assert subject == "live.alerts.A"
     assert live.channel_of(subject) == "alerts:A"
     assert live_pb2.LiveAlert.FromString(payload).rule == "A close > 100 on 1m"
@@ -129,8 +133,7 @@ def test_an_alert_is_told_as_its_event_says_it() -> None:
         (events.CANDLES, b"\xff\xff", "bad_candle_batch"),
         (events.PATTERNS, b"\xff\xff", "bad_pattern_batch"),
         (events.ALERTS, b"{}", "bad_alert"),
-        (events.CANDLES, candles_pb2.CandleBatch(candles=[{"open": "x"}]).SerializeToString(),
-         "bad_candle_batch"),
+        (events.CANDLES, b"\x0a\x03\x12\x01x", "bad_candle_batch"),  # a name and no columns
     ],
 )  # fmt: skip
 def test_what_cannot_be_read_is_refused_for_good(type_: str, body: bytes, code: str) -> None:

@@ -87,7 +87,7 @@ def test_a_stream_begins_with_the_present(run: Run, generated: Any) -> None:
             assert subscribed.stream
             assert (snapshot.type, snapshot.candle.close) == ("snapshot", "1")
             await room.publish(candle("A", MINUTE, "3"), candle("B", MINUTE, "4"), tick("A", "5"))
-            await room.publish(candle("A", MINUTE, "6"))
+            await room.publish(candle("A", MINUTE, "6", 2))
             updates = await read(call, 2)
             assert [(each.type, each.candle.close) for each in updates] == [
                 ("update", "3"),

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from functions.live_feed.frames import Form
 from functions.live_feed.subscriber import SlowConsumerError
 from shared.schema import live_pb2
-from tests.functions.live_feed.conftest import Room, candle, forget, mirrored, room, tick
+from tests.functions.live_feed.conftest import Room, candle, forget, last_is, mirrored, room, tick
 
 Run = Callable[[Callable[[Room], Awaitable[None]]], None]
 MINUTE = 60_000_000
@@ -245,3 +248,60 @@ def test_a_replica_that_has_just_started_replays_by_name(run: Run, servers: dict
                 assert [each["data"]["price"] for each in missed] == ["1", "2"]
 
     run(test)
+
+
+@given(
+    states=st.lists(
+        st.tuples(st.integers(0, 2), st.integers(1, 4)), min_size=1, max_size=12, unique=True
+    ),
+    times=st.permutations(range(5)),
+    read_between=st.integers(0, 12),
+)
+@settings(max_examples=15, deadline=None)
+def test_any_order_of_arrival_ends_at_the_newest(
+    servers: dict[str, str],
+    states: list[tuple[int, int]],
+    times: list[int],
+    read_between: int,
+) -> None:
+    """Old and new watchers and a replica that starts then: highest revisions, latest trade.
+
+    Candles come as (minute, revision) in any order, trades in any order of their times.
+    """
+    newest = max(states)
+    highest = {start: max(r for s, r in states if s == start) for start, _ in states}
+
+    def folded(items: list[dict[str, Any]]) -> dict[int, int]:
+        seen: dict[int, int] = {}
+        for each in items:
+            start, revision = each["data"]["t"] // 60_000, each["data"]["revision"]
+            seen[start] = max(seen.get(start, 0), revision)
+        return seen
+
+    async def present(room: Room) -> tuple[tuple[int, int], str]:
+        _, snapshot = await room.client().ask(op="subscribe", channels=["candles:1m:A", "ticks:A"])
+        data = {each["channel"]: each["data"] for each in snapshot["items"]}
+        shown = data["candles:1m:A"]
+        return (shown["t"] // 60_000, shown["revision"]), data["ticks:A"]["price"]
+
+    async def test() -> None:
+        messages = [candle("A", start * MINUTE, "1", revision) for start, revision in states]
+        trades = [tick("A", str(time), time) for time in times]
+        async with room(servers["NATS_URL"]) as first:
+            old = first.client()
+            await old.ask(op="subscribe", channels=["candles:1m:A", "ticks:*"])
+            await first.publish(*messages[:read_between], *trades)
+            updates = await old.read()
+            await first.publish(*messages[read_between:], tick("END", "0"))
+            while updates[-1]["channel"] != "ticks:END":
+                updates += await old.read()
+            assert folded([u for u in updates if u["channel"] == "candles:1m:A"]) == highest
+            shown = [u for u in updates if u["channel"] == "ticks:A" and not u["late"]]
+            assert shown[-1]["data"]["price"] == "4"
+            assert await present(first) == (newest, "4")
+            await last_is(servers["NATS_URL"], messages[states.index(newest)])
+            await last_is(servers["NATS_URL"], trades[times.index(4)])
+        async with room(servers["NATS_URL"], emptied=False) as fresh:
+            assert await present(fresh) == (newest, "4")
+
+    asyncio.run(test())

@@ -21,7 +21,7 @@ from shared.instruments import Market
 from shared.quotes import Quotes
 from shared.raw import FORMAT_COINBASE, FORMAT_SCANNER, RawBatch
 from shared.ticks import Ticks
-from tests.functions.normalize.feeds import NOW_US, batch
+from tests.shared.inputs.feeds import NOW_US, batch
 
 RULE = ClockRule(1_000_000)
 FIRST = "2023-01-01T00:00:00.000001Z"

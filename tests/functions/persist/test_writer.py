@@ -14,6 +14,7 @@ import pytest
 from functions.persist.segments import segments
 from functions.persist.writer import Writer
 from shared.candle import Candle
+from shared.candle_columns import columns_of
 from shared.errors import TransientError
 from shared.rejects import Reject
 from shared.stores.postgres import Postgres
@@ -117,7 +118,7 @@ def candle(revision: int, close: str) -> Candle:
 def test_the_highest_revision_stays(writer: Writer, database: str) -> None:
     """Candles arrive in any order; a lower revision never replaces a higher one."""
     for n, (revision, close) in enumerate([(2, "20"), (3, "30.5"), (1, "10")]):
-        writer.candles(f"e{n}", [candle((1 << 32) + revision, close)])
+        writer.candles(f"e{n}", columns_of([candle((1 << 32) + revision, close)]))
     with psycopg.connect(database) as connection:
         rows = connection.execute("SELECT revision, close, high, low FROM candles").fetchall()
     assert rows == [((1 << 32) + 3, Decimal("30.5"), Decimal("1e30"), Decimal("1e-30"))]

@@ -12,17 +12,17 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from functions.normalize.line import (
+from shared.inputs.line import (
     EARLIEST_MS,
     LATEST_MS,
     MAX_SYMBOL_BYTES,
     RejectedLineError,
 )
-from functions.normalize.rejected import Rejected
-from functions.normalize.rows import Rows, from_lines, joined
-from functions.normalize.symbols import good_symbols
-from functions.normalize.ticker import parse_ticker
-from functions.normalize.words import Bools, Spans, Text
+from shared.inputs.rejected import Rejected
+from shared.inputs.rows import Rows, from_lines, joined
+from shared.inputs.symbols import good_symbols
+from shared.inputs.ticker import parse_ticker
+from shared.inputs.words import Bools, Spans, Text
 from shared.raw import FORMAT_TICKER, RawBatch, delimited
 from shared.ticks import NO_ID, Int64s
 

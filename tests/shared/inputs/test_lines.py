@@ -9,9 +9,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from functions.normalize.line import RejectedLineError, parse_line
-from functions.normalize.lines import parse_lines
-from functions.normalize.rows import Rows
+from shared.inputs.line import RejectedLineError, parse_line
+from shared.inputs.lines import parse_lines
+from shared.inputs.rows import Rows
 from shared.raw import FORMAT_CSV, RawBatch
 
 NOW_US = 1_800_000_000_000_000
@@ -123,7 +123,7 @@ def test_a_plain_batch_needs_no_line_by_line_work(monkeypatch: pytest.MonkeyPatc
     def refuse(line: bytes) -> None:
         raise AssertionError(line)
 
-    monkeypatch.setattr("functions.normalize.lines.parse_line", refuse)
+    monkeypatch.setattr("shared.inputs.lines.parse_line", refuse)
     lines = b"\n".join(
         b"BTC-USD,%d.%02d,0.5,1700000000000,buy,%d" % (100 + i, i % 100, i) for i in range(100)
     )

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.normalize.formats import parse
-from functions.normalize.parsed import FeedRules
+from shared.inputs.formats import parse
+from shared.inputs.parsed import FeedRules
 from shared.instruments import Market, Naming
 from shared.raw import FORMAT_COINBASE
-from tests.functions.normalize.feeds import batch, capture, codes, parsed, quotes, trades
+from tests.shared.inputs.feeds import batch, capture, codes, parsed, quotes, trades
 
 MATCH = {"type": "match", "trade_id": 280232, "side": "sell", "size": "985",
          "price": "0.00001305", "product_id": "SKL-BTC", "sequence": 177100030,

@@ -8,7 +8,8 @@ from typing import Final
 
 import numpy as np
 
-from functions.normalize.feed_columns import (
+from shared.decimals import INT64_MAX
+from shared.inputs.feed_columns import (
     LARGEST_ID,
     Faults,
     epoch_us,
@@ -16,11 +17,10 @@ from functions.normalize.feed_columns import (
     prices,
     sizes,
 )
-from functions.normalize.quote_rows import QuoteRows
-from functions.normalize.rejected import Rejected
-from functions.normalize.rows import Rows
-from functions.normalize.scales import POWERS
-from shared.decimals import INT64_MAX
+from shared.inputs.quote_rows import QuoteRows
+from shared.inputs.rejected import Rejected
+from shared.inputs.rows import Rows
+from shared.inputs.scales import POWERS
 from shared.instruments import Naming
 from shared.quotes import NOT_SAID
 from shared.ticks import INTEGER_ID, NO_ID, Int64s

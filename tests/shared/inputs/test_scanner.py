@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.raw import FORMAT_SCANNER
-from tests.functions.normalize.feeds import codes, parsed, quotes, trades
+from tests.shared.inputs.feeds import codes, parsed, quotes, trades
 
 SCAN = {"ticker": "AAPL", "price": 224.57, "prev_price": 224.5, "volume": 1234567, "mav10": 1e6,
         "float": 15e9, "delta": 0.03, "multiplier": 1.2, "timestamp": 1700000000}  # fmt: skip

@@ -9,7 +9,7 @@ from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
-from functions.normalize.rejected import Rejected
+from shared.inputs.rejected import Rejected
 from shared.raw import RawBatch
 
 M = TypeVar("M")

@@ -8,8 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import redis
 
-from functions.detect_pattern.series import Kept, Series
-from functions.detect_pattern.turns import Candles, Turns
+from functions.detect_pattern.group_commit import Candles, GroupCommit
+from functions.detect_pattern.series import Series
+from functions.detect_pattern.window import ClosedCandle, Window
 from shared.errors import TransientError
 from tests.functions.detect_pattern.house import RULES, House, candle, reference
 
@@ -31,20 +32,20 @@ def test_concurrent_events_of_one_series_are_told_as_one_by_one(
 
 def test_those_who_wait_are_one_step() -> None:
     """The first works alone; the others, who came meanwhile, are done together by one of them."""
-    turns, begun, go_on = Turns(), threading.Event(), threading.Event()
+    group, begun, go_on = GroupCommit(), threading.Event(), threading.Event()
     steps: list[int] = []
 
     def step(candles: Candles) -> list[Series]:
-        steps.append(sum(len(some) for some in candles.values()))
+        steps.append(sum(len(window) for window in candles.values()))
         begun.set()
         assert go_on.wait(30)
         return [Series("A", "1m", 0)]
 
     with ThreadPoolExecutor(9) as pool:
-        told = [pool.submit(turns.take, _one(0), step)]
+        told = [pool.submit(group.take, _one(0), step)]
         assert begun.wait(30)
-        told += [pool.submit(turns.take, _one(n), step) for n in range(1, 9)]
-        while turns.waiting < 8:
+        told += [pool.submit(group.take, _one(n), step) for n in range(1, 9)]
+        while group.waiting < 8:
             pass
         go_on.set()
         counts = [len(each.result()) for each in told]
@@ -55,10 +56,10 @@ def test_those_who_wait_are_one_step() -> None:
 @pytest.mark.parametrize("error", [TransientError("away"), ZeroDivisionError()])
 def test_an_error_reaches_whom_it_concerns(error: Exception) -> None:
     """A store that is away concerns all who wait; a defect only the event that has it."""
-    turns, begun, go_on = Turns(), threading.Event(), threading.Event()
+    group, begun, go_on = GroupCommit(), threading.Event(), threading.Event()
 
     def step(candles: Candles) -> list[Series]:
-        starts = [kept.start_us for some in candles.values() for kept in some]
+        starts = [start for window in candles.values() for start in window.starts.tolist()]
         if not begun.is_set():
             begun.set()
             assert go_on.wait(30)
@@ -67,10 +68,10 @@ def test_an_error_reaches_whom_it_concerns(error: Exception) -> None:
         return []
 
     with ThreadPoolExecutor(5) as pool:
-        told = [pool.submit(turns.take, _one(0), step)]
+        told = [pool.submit(group.take, _one(0), step)]
         assert begun.wait(30)
-        told += [pool.submit(turns.take, _one(n), step) for n in range(1, 5)]
-        while turns.waiting < 4:
+        told += [pool.submit(group.take, _one(n), step) for n in range(1, 5)]
+        while group.waiting < 4:
             pass
         go_on.set()
         failed = [isinstance(each.exception(), type(error)) for each in told]
@@ -81,4 +82,4 @@ def test_an_error_reaches_whom_it_concerns(error: Exception) -> None:
 
 
 def _one(minute: int) -> Candles:
-    return {("A", "1m"): [Kept.of(candle(minute, 100), 0)]}
+    return {("A", "1m"): Window.of([ClosedCandle.of(candle(minute, 100), 0)])}

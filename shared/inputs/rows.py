@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from functions.normalize.line import Line
+from shared.inputs.line import Line
 from shared.instruments import NO_MARKET, Market
 from shared.ticks import Bytes8, Int64s, Texts
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from functions.normalize.binance import parse_binance
-from functions.normalize.coinbase import parse_coinbase
-from functions.normalize.kraken import kraken_element_at, parse_kraken
-from functions.normalize.lines import line_at, parse_lines
-from functions.normalize.messages import payload_at
-from functions.normalize.parsed import FeedRules, Parsed
-from functions.normalize.scanner import parse_scanner
-from functions.normalize.tickers import message_at, parse_tickers
 from shared import raw
 from shared.errors import PermanentError
+from shared.inputs.binance import parse_binance
+from shared.inputs.coinbase import parse_coinbase
+from shared.inputs.kraken import kraken_element_at, parse_kraken
+from shared.inputs.lines import line_at, parse_lines
+from shared.inputs.messages import payload_at
+from shared.inputs.parsed import FeedRules, Parsed
+from shared.inputs.scanner import parse_scanner
+from shared.inputs.tickers import message_at, parse_tickers
 from shared.raw import RawBatch
 
 

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from functions.normalize.assemble import ClockRule, assemble
 from functions.normalize.assemble_quotes import assemble_quotes
-from functions.normalize.formats import parse
-from functions.normalize.parsed import BinanceTrades, FeedRules
+from shared.inputs.formats import parse
+from shared.inputs.parsed import BinanceTrades, FeedRules
 from shared.instruments import Market, Naming
 from shared.raw import FORMAT_BINANCE
-from tests.functions.normalize.feeds import batch, capture, codes, parsed, quotes, trades
+from tests.shared.inputs.feeds import batch, capture, codes, parsed, quotes, trades
 
 TRADES = FeedRules(binance_trades=BinanceTrades.TRADES)
 TRADE = {"e": "trade", "E": 1723161255343, "s": "BTCUSDT", "t": 7, "p": "61837.63000000",

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.normalize.formats import original
+from shared.inputs.formats import original
 from shared.instruments import Market
 from shared.raw import FORMAT_KRAKEN
-from tests.functions.normalize.feeds import batch, codes, parsed, quotes, trades
+from tests.shared.inputs.feeds import batch, codes, parsed, quotes, trades
 
 TRADE = (b'{"symbol":"BTC/USD","side":"buy","price":61837.10,"qty":0.00000010,"ord_type":"limit",'
          b'"trade_id":4665906,"timestamp":"2023-09-25T07:49:37.708706Z"}')  # fmt: skip

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from functions.normalize.quote_rows import QuoteRows, no_quotes
-from functions.normalize.rejected import Rejected
-from functions.normalize.rows import Rows
+from shared.inputs.quote_rows import QuoteRows, no_quotes
+from shared.inputs.rejected import Rejected
+from shared.inputs.rows import Rows
 from shared.instruments import Naming
 from shared.settings import Choice
 

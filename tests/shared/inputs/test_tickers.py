@@ -12,9 +12,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from functions.normalize.assemble import ClockRule, assemble
-from functions.normalize.line import Line, RejectedLineError
-from functions.normalize.ticker import parse_ticker
-from functions.normalize.tickers import parse_tickers
+from shared.inputs.line import Line, RejectedLineError
+from shared.inputs.ticker import parse_ticker
+from shared.inputs.tickers import parse_tickers
 from shared.raw import FORMAT_TICKER, FORMAT_TICKER_STREAM, RawBatch
 from shared.schema.ticker_pb2 import TickerUpdate
 
@@ -189,7 +189,7 @@ def test_a_plain_batch_needs_no_work_message_by_message(monkeypatch: pytest.Monk
     def refuse(message: bytes) -> Line:
         raise AssertionError(message)
 
-    monkeypatch.setattr("functions.normalize.tickers.parse_ticker", refuse)
+    monkeypatch.setattr("shared.inputs.tickers.parse_ticker", refuse)
     rows, rejected = parse_tickers(
         batch(*(update(price=(10_000 + i) / 100, volume=i, timestamp=1_700_000_000_000 + i,
                        size="0.5" if i % 2 else "") for i in range(200)))

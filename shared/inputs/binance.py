@@ -10,8 +10,8 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
-from functions.normalize.feed_columns import LARGEST_ID, NO_TIME
-from functions.normalize.feed_rows import (
+from shared.inputs.feed_columns import LARGEST_ID, NO_TIME
+from shared.inputs.feed_rows import (
     BUY,
     NO_TRADE_ID,
     SELL,
@@ -23,8 +23,8 @@ from functions.normalize.feed_rows import (
     quote_rows,
     trade_rows,
 )
-from functions.normalize.messages import Messages, payload_at
-from functions.normalize.parsed import BinanceTrades, FeedRules, Parsed
+from shared.inputs.messages import Messages, payload_at
+from shared.inputs.parsed import BinanceTrades, FeedRules, Parsed
 from shared.instruments import Venue
 from shared.quotes import NOT_SAID
 from shared.raw import RawBatch

@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from functions.normalize.formats import parse
-from functions.normalize.parsed import FeedRules, Parsed
+from shared.inputs.formats import parse
+from shared.inputs.parsed import FeedRules, Parsed
 from shared.raw import RawBatch
 
 NOW_US = 1_800_000_000_000_000

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from functions.normalize.line import SYMBOL
-from functions.normalize.words import Bools, Spans, Text
+from shared.inputs.line import SYMBOL
+from shared.inputs.words import Bools, Spans, Text
 from shared.ticks import Int64s
 
 

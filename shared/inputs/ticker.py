@@ -8,7 +8,8 @@ from typing import Final
 from google.protobuf.message import DecodeError
 from google.protobuf.unknown_fields import UnknownFieldSet
 
-from functions.normalize.line import (
+from shared.decimals import INT64_MAX
+from shared.inputs.line import (
     EARLIEST_MS,
     LATEST_MS,
     Line,
@@ -18,7 +19,6 @@ from functions.normalize.line import (
     number_of,
     size_of,
 )
-from shared.decimals import INT64_MAX
 from shared.schema.ticker_pb2 import TickerUpdate
 from shared.ticks import NO_ID
 

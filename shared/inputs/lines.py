@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from functions.normalize.line import (
+from shared.inputs.line import (
     EARLIEST_MS,
     FIELDS,
     MAX_SYMBOL_BYTES,
@@ -19,10 +19,10 @@ from functions.normalize.line import (
     RejectedLineError,
     parse_line,
 )
-from functions.normalize.rejected import Rejected
-from functions.normalize.rows import Rows, from_lines, joined
-from functions.normalize.symbols import good_symbols
-from functions.normalize.words import Bools, Spans, Text
+from shared.inputs.rejected import Rejected
+from shared.inputs.rows import Rows, from_lines, joined
+from shared.inputs.symbols import good_symbols
+from shared.inputs.words import Bools, Spans, Text
 from shared.raw import RawBatch
 from shared.ticks import INTEGER_ID, NO_ID, TEXT_ID, Int64s, Texts
 

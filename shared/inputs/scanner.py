@@ -11,8 +11,8 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
-from functions.normalize.feed_columns import LARGEST_ID, NO_TIME
-from functions.normalize.feed_rows import (
+from shared.inputs.feed_columns import LARGEST_ID, NO_TIME
+from shared.inputs.feed_rows import (
     BUY,
     NO_TRADE_ID,
     SELL,
@@ -24,13 +24,13 @@ from functions.normalize.feed_rows import (
     quote_rows,
     trade_rows,
 )
-from functions.normalize.line import RejectedLineError
-from functions.normalize.messages import Messages, payload_at
-from functions.normalize.moments import moment_us
-from functions.normalize.parsed import FeedRules, Parsed
-from functions.normalize.raw_values import NOTHING, text_of
+from shared.inputs.line import RejectedLineError
+from shared.inputs.messages import Messages, payload_at
+from shared.inputs.parsed import FeedRules, Parsed
+from shared.inputs.raw_values import NOTHING, text_of
 from shared.quotes import NOT_SAID
 from shared.raw import RawBatch
+from shared.timestamps import moment_us
 
 FEED: Final = Feed(
     "", Fields("ticker", time="timestamp"), trade_ids=False, trade_times=False, sides=False

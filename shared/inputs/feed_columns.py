@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from functions.normalize.line import (
+from shared.inputs.line import (
     EARLIEST_MS,
     Number,
     RejectedLineError,
@@ -19,7 +19,7 @@ from functions.normalize.line import (
     price_of,
     size_of,
 )
-from functions.normalize.words import Spans, Text
+from shared.inputs.words import Spans, Text
 from shared.instruments import Market, Naming
 from shared.ticks import Int64s
 

@@ -1,0 +1,80 @@
+"""Group commit: the events that wait for a step are taken by one step, whose leader publishes.
+
+A step reads and writes each series whole, and one step for sixteen events costs little more than
+for one; threads that raced would throw most of their work away.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from functions.detect_pattern.series import Name, Series
+from functions.detect_pattern.window import Window
+from shared.errors import TransientError
+
+Candles = Mapping[Name, Window]
+
+
+@dataclass(slots=True, eq=False)
+class _Pending:
+    candles: Candles
+    done: bool = False
+    error: TransientError | None = None
+
+
+class GroupCommit:
+    """Groups concurrent calls. `alone`: held while series are changed."""
+
+    def __init__(self) -> None:
+        self.alone = threading.Lock()
+        self._waiting: deque[_Pending] = deque()
+
+    @property
+    def waiting(self) -> int:
+        """How many wait for the step at work to end."""
+        return len(self._waiting)
+
+    def take(self, candles: Candles, step: Callable[[Candles], list[Series]]) -> list[Series]:
+        """Take candles in; return the series to publish, none where another call got them.
+
+        Raises what the step raises: TransientError to all calls of the group, any other error only
+        to the call whose candles cause it.
+        """
+        mine = _Pending(candles)
+        self._waiting.append(mine)
+        with self.alone:
+            if not mine.done:
+                return self._lead(mine, step)
+        if mine.error is not None:
+            raise mine.error
+        return []
+
+    def _lead(self, mine: _Pending, step: Callable[[Candles], list[Series]]) -> list[Series]:
+        group = [self._waiting.popleft() for _ in range(len(self._waiting))]
+        try:
+            changed = step(_together(group))
+        except TransientError as error:
+            for each in group:
+                each.done, each.error = True, error
+            raise
+        except Exception:  # noqa: BLE001 - raised again, alone
+            self._waiting.extendleft(reversed([each for each in group if each is not mine]))
+            mine.done = True
+            return step(mine.candles)
+        for each in group:
+            each.done = True
+        return changed
+
+
+def _together(group: Sequence[_Pending]) -> dict[Name, Window]:
+    candles: dict[Name, Window] = {}
+    for pending in group:
+        for name, window in pending.candles.items():
+            if name in candles:
+                candles[name].merge(window)
+            else:
+                candles[name] = replace(window)
+    return candles

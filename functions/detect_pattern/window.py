@@ -1,0 +1,223 @@
+"""The newest closed candles of one series as columns of exact integers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final, NamedTuple, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from functions.detect_pattern.candles import Bools, Candles, Floats, Ints
+from shared.candle import Candle
+from shared.compression import compress, decompress
+from shared.decimals import from_mantissa
+
+START, OPEN, HIGH, LOW, CLOSE, VOLUME, REVISION, RECEIVED = range(8)
+"""Rows of a window's table."""
+_COLUMNS: Final = 8
+_EXACT_FLOAT: Final = 2**53
+_INT64: Final = 2**63
+
+
+class ClosedCandle(NamedTuple):
+    """A closed candle as judging needs it. `received_ms`: wall clock of its arrival."""
+
+    start_us: int
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    close: Decimal
+    volume: Decimal
+    revision: int
+    received_ms: int
+
+    @classmethod
+    def of(cls, candle: Candle, received_ms: int) -> ClosedCandle:
+        """Take the part of a candle that judging needs."""
+        return cls(
+            candle.start_us,
+            candle.open,
+            candle.high,
+            candle.low,
+            candle.close,
+            candle.volume,
+            candle.revision,
+            received_ms,
+        )
+
+
+@dataclass(slots=True, eq=False)
+class Window:
+    """Closed candles, ascending by start.
+
+    `table`: [8, n], the rows START to RECEIVED; int64, or Python integers (dtype object) where a
+    mantissa does not fit 64 bits. Prices are mantissas at `price_scale`, volumes at `volume_scale`.
+    """
+
+    table: NDArray[Any]
+    price_scale: int = 0
+    volume_scale: int = 0
+
+    @classmethod
+    def of(cls, candles: Sequence[ClosedCandle]) -> Window:
+        """Return the candles, highest revision of each start, as a window."""
+        if not candles:
+            return cls(np.empty((_COLUMNS, 0), dtype=np.int64))
+        columns = list(zip(*candles, strict=True))
+        price_scale = max(_scale(each) for column in columns[OPEN:VOLUME] for each in column)
+        volume_scale = max(_scale(each) for each in columns[VOLUME])
+        rows = [
+            columns[START],
+            *([_mantissa(each, price_scale) for each in column] for column in columns[OPEN:VOLUME]),
+            [_mantissa(each, volume_scale) for each in columns[VOLUME]],
+            columns[REVISION],
+            columns[RECEIVED],
+        ]
+        window = cls(np.empty((_COLUMNS, 0), dtype=np.int64), price_scale, volume_scale)
+        window.merge(cls(_narrowest(rows), price_scale, volume_scale))
+        return window
+
+    def __len__(self) -> int:
+        return int(self.table.shape[1])
+
+    @property
+    def starts(self) -> Ints:
+        """Starts of the candles, microseconds since 1970 UTC."""
+        return cast(Ints, self.table[START])
+
+    def position(self, start_us: int) -> int:
+        """Return the index of the first candle that starts then or later."""
+        return int(np.searchsorted(self.starts, start_us))
+
+    def __getitem__(self, index: int) -> ClosedCandle:
+        """Return one candle, exact."""
+        start, *prices, volume, revision, received = self.table[:, index].tolist()
+        open_, high, low, close = (from_mantissa(each, self.price_scale) for each in prices)
+        size = from_mantissa(volume, self.volume_scale)
+        return ClosedCandle(start, open_, high, low, close, size, revision, received)
+
+    def __iter__(self) -> Iterator[ClosedCandle]:
+        return (self[index] for index in range(len(self)))
+
+    def drop_first(self, count: int) -> None:
+        """Remove the oldest candles."""
+        self.table = self.table[:, count:]
+
+    def merge(self, other: Window) -> int | None:
+        """Take candles in; of each start the highest revision counts, whatever the order.
+
+        Returns the earliest start whose prices or volume are not what they were, None where all
+        are. A candle that was there stays received when it was.
+        """
+        if not len(other):
+            return None
+        price_scale = max(self.price_scale, other.price_scale)
+        volume_scale = max(self.volume_scale, other.volume_scale)
+        here, there = (each.at_scales(price_scale, volume_scale) for each in (self, other))
+        self.price_scale, self.volume_scale = price_scale, volume_scale
+        both = np.concatenate((here.table, there.table), axis=1)
+        if len(there) == 1 and (not len(here) or there.starts[0] > here.starts[-1]):
+            self.table = both
+            return int(there.starts[0])
+        # Stable: of equal revisions the one that was here stays.
+        order = np.lexsort(((-both[REVISION]).astype(np.int64), both[START].astype(np.int64)))
+        ordered = both[:, order]
+        first = np.append(True, ordered[START, 1:] != ordered[START, :-1])
+        merged = ordered[:, first]
+        changed = np.ones(merged.shape[1], dtype=bool)
+        if len(here):
+            at = np.searchsorted(merged[START], here.starts)
+            merged[RECEIVED, at] = here.table[RECEIVED]
+            content = slice(OPEN, VOLUME + 1)
+            changed[at] = (merged[content][:, at] != here.table[content]).any(axis=0)
+        self.table = merged
+        return int(merged[START, int(np.argmax(changed))]) if changed.any() else None
+
+    def at_scales(self, price_scale: int, volume_scale: int) -> Window:
+        """Return the same candles at scales that are at least as fine."""
+        if (price_scale, volume_scale) == (self.price_scale, self.volume_scale):
+            return self
+        table = self.table
+        for rows, power in (
+            (slice(OPEN, VOLUME), price_scale - self.price_scale),
+            (slice(VOLUME, VOLUME + 1), volume_scale - self.volume_scale),
+        ):
+            if not power or not table.shape[1]:
+                continue
+            largest = max(-int(table[rows].min()), int(table[rows].max()))
+            table = table.copy() if largest * 10**power < _INT64 else table.astype(object)
+            table[rows] = table[rows] * 10**power
+        return Window(table, price_scale, volume_scale)
+
+    def usable(self, first: int, last: int) -> Bools:
+        """Tell of candles [first, last) whether detectors can take them, shape [last - first].
+
+        Detectors measure relative to price: 0 < low <= open, close <= high, and no volume below 0.
+        """
+        open_, high, low, close, volume = self.table[OPEN : VOLUME + 1, first:last]
+        return cast(
+            Bools,
+            (low > 0)
+            & (low <= np.minimum(open_, close))
+            & (high >= np.maximum(open_, close))
+            & (volume >= 0),
+        )
+
+    def floats(self, first: int, last: int) -> Candles:
+        """Return candles [first, last) as the columns that detectors take."""
+        open_, high, low, close = (
+            _floats(row, self.price_scale) for row in self.table[OPEN:VOLUME, first:last]
+        )
+        volume = _floats(self.table[VOLUME, first:last], self.volume_scale)
+        starts = self.table[START, first:last].astype(np.int64)
+        return Candles(starts, open_, high, low, close, volume)
+
+    def encode(self) -> bytes:
+        """Return the columns as differences, byte planes apart, zstd-compressed; int64 only."""
+        differences = np.diff(self.table, axis=1, prepend=np.int64(0))
+        planes = np.ascontiguousarray(differences).view(np.uint8).reshape(-1, 8).T
+        return compress(planes.tobytes())
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether a mantissa does not fit 64 bits: such a window has no `encode`."""
+        return self.table.dtype == object
+
+    @classmethod
+    def decode(cls, packed: bytes, price_scale: int, volume_scale: int) -> Window:
+        """Read what `encode` returned."""
+        planes = np.frombuffer(decompress(packed), dtype=np.uint8).reshape(8, -1).T
+        differences = np.ascontiguousarray(planes).view(np.int64).reshape(_COLUMNS, -1)
+        return cls(np.cumsum(differences, axis=1), price_scale, volume_scale)
+
+
+def _scale(value: Decimal) -> int:
+    """Return how many decimals a value needs."""
+    exponent = cast(int, value.as_tuple().exponent)
+    return max(0, -exponent)
+
+
+def _mantissa(value: Decimal, scale: int) -> int:
+    sign, digits, exponent = value.as_tuple()
+    mantissa = int("".join(map(str, digits)) + "0" * (cast(int, exponent) + scale))
+    return -mantissa if sign else mantissa
+
+
+def _narrowest(rows: Sequence[Sequence[int]]) -> NDArray[Any]:
+    try:
+        return np.array(rows, dtype=np.int64)
+    except OverflowError:
+        return np.array(rows, dtype=object)
+
+
+def _floats(mantissas: NDArray[Any], scale: int) -> Floats:
+    """Return the doubles nearest to mantissa x 10^-scale."""
+    power = 10**scale
+    largest = max(-int(mantissas.min(initial=0)), int(mantissas.max(initial=0)))
+    if scale <= 22 and largest < _EXACT_FLOAT:
+        # Both are exact doubles, so their quotient is the nearest one.
+        return mantissas.astype(np.float64) / float(power)
+    return np.array([int(each) / power for each in mantissas], dtype=np.float64)

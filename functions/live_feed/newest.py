@@ -1,0 +1,70 @@
+"""The newest message of each channel by its place in time, whatever the order of arrival."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Final
+
+from functions.live_feed.frames import Update
+from shared import live
+
+_ORDERED: Final = (live.TICKS, live.CANDLES)
+
+
+class Newest:
+    """Folds messages of the stream. Used by one event loop.
+
+    Ticks compare by their total order, candles by (start, revision), patterns and alerts by time.
+    """
+
+    def __init__(self) -> None:
+        self._newest: dict[str, Update] = {}
+        self._overtaken: dict[str, None] = {}
+
+    def __iter__(self) -> Iterator[Update]:
+        return iter(self._newest.values())
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._newest.clear()
+        self._overtaken.clear()
+
+    def keep(self, update: Update) -> None:
+        """Keep it where it is newer than what is known of its channel."""
+        known = self._newest.get(update.channel)
+        if known is None or update.order > known.order:
+            self._newest[update.channel] = update
+
+    def take(self, update: Update) -> Update | None:
+        """Return what watchers get: the message, marked late where it is; None: nothing new.
+
+        A late tick, or a correction of an older candle, is shown and is not the newest. An outdated
+        state of the newest candle, and a repetition, say nothing new.
+        """
+        known = self._newest.get(update.channel)
+        if known is None or update.order > known.order:
+            self._newest[update.channel] = update
+            self._overtaken.pop(update.channel, None)
+            return update
+        if update.payload == known.payload:
+            self._newest[update.channel] = update
+            self._overtaken.pop(update.channel, None)
+            return None
+        if not update.channel.startswith(_ORDERED):
+            if update.order == known.order:
+                self._newest[update.channel] = update
+            return update
+        self._overtaken[update.channel] = None
+        if update.candle is not None and update.candle == known.candle:
+            return None
+        return replace(update, late=True)
+
+    def overtaken(self) -> list[Update]:
+        """Return, once, the newest of each channel whose last message in the stream is older.
+
+        Published again, they are last in the stream too: a replica that starts reads only the last.
+        """
+        found = [self._newest[channel] for channel in self._overtaken]
+        self._overtaken.clear()
+        return found
