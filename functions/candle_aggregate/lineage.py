@@ -41,30 +41,30 @@ def adopt(postgres: Postgres, rules: Rules) -> None:
 
     Once, when the process starts: the one that started last decides. Raises TransientError.
     """
-    ladder = rules.ladder_text
     with postgres.connection() as connection:
         connection.execute("LOCK TABLE aggregation IN EXCLUSIVE MODE")
         row = connection.execute(_MADE_BY).fetchone()
-        if row == (ladder, rules.shards):
+        if row == rules.made_for:
             return
         if row is not None:
             log.warning(
                 "candles were made by TIMEFRAMES=%s SHARDS=%d, from now on by %s and %d:"
                 " every live state is made anew",
-                *(*row, ladder, rules.shards),
+                *(*row, *rules.made_for),
             )
             if row[1] != rules.shards:
                 reshard(connection, rules.shards)
-        connection.execute(_ADOPT, (ladder, rules.shards))
+        connection.execute(_ADOPT, rules.made_for)
 
 
 def check(connection: Connection, rules: Rules) -> None:
     """Raise TransientError when candles are made by another ladder or number of shards."""
     row = connection.execute(_MADE_BY).fetchone()
-    if row is not None and row != (rules.ladder_text, rules.shards):
+    if row is not None and row != rules.made_for:
+        ladder, shards = rules.made_for
         raise TransientError(
             f"candles are made by TIMEFRAMES={row[0]} SHARDS={row[1]}, this process was given"
-            f" {rules.ladder_text} and {rules.shards}: give every function the same"
+            f" {ladder} and {shards}: give every function the same"
         )
 
 

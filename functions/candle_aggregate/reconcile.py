@@ -9,8 +9,8 @@ is applied again, and what is recorded is in the stored candles.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -39,75 +39,61 @@ EVENTS_AT_ONCE: Final = 10_000
 APPLIED_AT_ONCE: Final = 200
 """So that one clock event does not hold up the next; it goes on."""
 
+_Closed = tuple[list[str], NDArray[np.int64]]
+"""Instruments of a block whose candle is closed, and its revision."""
 
-@dataclass(slots=True)
-class Reconciler:
-    """Reconciles shards."""
 
-    engine: Engine
-    postgres: Postgres
-    rules: Rules
+def reconcile(
+    engine: Engine, postgres: Postgres, rules: Rules, shard: int, now_us: int
+) -> Iterator[Outcome]:
+    """Apply a shard's stored events that have no marker, and record those that are safe.
 
-    def reconcile(self, shard: int, now_us: int) -> Iterator[Outcome]:
-        """Apply stored events without a marker, and record those that are safe.
-
-        One holder at a time. Raises TransientError.
-        """
-        with self.postgres.connection() as connection:
-            if not try_lock(connection, f"kandle reconcile {shard}"):
-                return
-            # The events first: one that has its marker below has it in the blocks read there.
-            events = not_aggregated(connection, shard, now_us - GRACE_US, EVENTS_AT_ONCE)
-            seen, unsafe = self._unsafe(connection, shard, events)
-            certain: list[str] = []
-            missing: list[Stored] = []
-            for event, is_applied in zip(events, seen.markers, strict=True):
-                if not is_applied:
-                    missing.append(event)
-                elif event.event_id not in seen.late and not unsafe.holds(event):
-                    certain.append(event.event_id)
-            if certain:
-                mark_aggregated(connection, shard, certain)
-            record(connection, shard, seen.lineage, seen.steps, now_us)
+    One holder at a time. Raises TransientError.
+    """
+    with postgres.connection() as connection:
+        if not try_lock(connection, f"kandle reconcile {shard}"):
+            return
+        # The events first: one that has its marker below has it in the blocks read there.
+        events = not_aggregated(connection, shard, now_us - GRACE_US, EVENTS_AT_ONCE)
+        seen, blocks = on(engine, rules, shard, lambda work: _look(work, events, rules))
+        unsafe = [*seen.open, *_not_stored(connection, blocks)]
+        intervals = [
+            (block.start_us, rules.timeframe(block.timeframe).next_us(block.start_us))
+            for block in unsafe
+        ]
+        certain: list[str] = []
+        missing: list[Stored] = []
+        for event, is_applied in zip(events, seen.markers, strict=True):
+            if not is_applied:
+                missing.append(event)
+            elif event.event_id not in seen.late and not _touches(event, intervals):
+                certain.append(event.event_id)
         if certain:
-            ends_ms = now_us // 1000
-            on(
-                self.engine,
-                self.rules,
-                shard,
-                lambda work: _recorded(work, certain, ends_ms, self.rules),
+            mark_aggregated(connection, shard, certain)
+        record(connection, shard, seen.lineage, seen.steps, now_us)
+    if certain or seen.has_recorded:
+        on(engine, rules, shard, lambda work: _recorded(work, certain, now_us // 1000, rules))
+    for stored in missing[:APPLIED_AT_ONCE]:
+        with postgres.connection() as connection:
+            batches = list(
+                ticks_of_shard_events(connection, shard, rules.shards, [stored.event_id])
             )
-        yield from self._applied(shard, missing[:APPLIED_AT_ONCE])
+        log.warning("event %s was stored but not applied: applied now", stored.event_id)
+        metrics.EVENTS_RECONCILED.inc()
+        yield engine.apply([TickEvent(stored.event_id, joined(batches))]).outcome
 
-    def _applied(self, shard: int, missing: Sequence[Stored]) -> Iterator[Outcome]:
-        for stored in missing:
-            with self.postgres.connection() as connection:
-                batches = list(
-                    ticks_of_shard_events(
-                        connection, shard, self.rules.shards, [stored.event_id]
-                    )
-                )
-            event = TickEvent(stored.event_id, joined(batches), received_us=stored.received_us)
-            log.warning("event %s was stored but not applied: applied now", stored.event_id)
-            metrics.EVENTS_RECONCILED.inc()
-            yield self.engine.apply([event]).outcome
 
-    def _unsafe(
-        self, connection: Connection, shard: int, events: Sequence[Stored]
-    ) -> tuple[_Seen, _Unsafe]:
-        """Return the state's markers, and the intervals of the events' time that are not safe."""
-        unsafe = _Unsafe()
-        seen, blocks = on(
-            self.engine, self.rules, shard, lambda work: _look(work, events, self.rules)
-        )
-        for block, (names, revision_us) in blocks.items():
-            stored = stored_revisions(connection, *block, names)
-            if (stored < revision_us).any():
-                seen.open.add(block)
-        for block in seen.open:
-            end_us = self.rules.timeframe(block.timeframe).next_us(block.start_us)
-            unsafe.intervals.append((block.start_us, end_us))
-        return seen, unsafe
+def _not_stored(connection: Connection, blocks: Mapping[Block, _Closed]) -> Iterator[Block]:
+    """Yield the blocks that have a closed candle that is not stored at its revision."""
+    for block, (names, revision_us) in blocks.items():
+        stored = stored_revisions(connection, block.timeframe, block.start_us, names)
+        if (stored < revision_us).any():
+            yield block
+
+
+def _touches(event: Stored, intervals: Sequence[tuple[int, int]]) -> bool:
+    """Tell whether an event may have ticks in any of the intervals."""
+    return any(from_us <= event.last_us and event.first_us < to_us for from_us, to_us in intervals)
 
 
 @dataclass(slots=True)
@@ -119,24 +105,12 @@ class _Seen:
     markers: list[bool]
     late: set[str]
     open: set[Block]
-
-
-@dataclass(slots=True)
-class _Unsafe:
-    """Intervals [from_us, to_us) that have candles which are open, or not stored."""
-
-    intervals: list[tuple[int, int]] = field(default_factory=list)
-
-    def holds(self, event: Stored) -> bool:
-        """Tell whether an event may have ticks in any of them."""
-        return any(
-            from_us <= event.last_us and event.first_us < to_us for from_us, to_us in self.intervals
-        )
+    has_recorded: bool
 
 
 def _look(
     work: Work, events: Sequence[Stored], rules: Rules
-) -> tuple[_Seen, dict[Block, tuple[list[str], NDArray[np.int64]]]]:
+) -> tuple[_Seen, dict[Block, _Closed]]:
     """Return what the state says, and its closed candles in blocks of the events' time."""
     seen = _Seen(
         work.turn.lineage,
@@ -148,10 +122,11 @@ def _look(
             if output_id.startswith(LATE)
         },
         set(),
+        work.has_recorded(),
     )
     first_us = min((event.first_us for event in events), default=0)
     last_us = max((event.last_us for event in events), default=-1)
-    closed: dict[Block, tuple[list[str], NDArray[np.int64]]] = {}
+    closed: dict[Block, _Closed] = {}
     for block in work.blocks():
         if block.start_us > last_us or rules.timeframe(block.timeframe).next_us(block.start_us) <= (
             first_us

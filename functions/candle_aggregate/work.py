@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,8 @@ from shared.live_keys import Block, Keys
 LATE: Final = "late/"
 """How the id of a late batch in the outbox begins."""
 _CANDLES_AN_EVENT: Final = 2_000
+
+T = TypeVar("T")
 
 
 class Engine(Protocol):
@@ -150,14 +152,41 @@ class Work:
         self._changes.add("HDEL", self._keys.block(block), [name])
         self._read[block].pop(name, None)
 
-    def put_instruments(self, names: Sequence[str], rows: NDArray[np.void]) -> None:
-        """Write records of instruments."""
-        size, whole = INSTRUMENT.itemsize, rows.tobytes()
-        arguments: list[str | int | bytes] = []
-        for n, name in enumerate(names):
-            arguments += [name, whole[n * size : (n + 1) * size]]
-        if arguments:
-            self._changes.add("HSET", self._keys.instruments, arguments)
+    def clear(self, now_us: int) -> None:
+        """Delete the state, in a step of its own; what is written from here on has no lineage."""
+        for key in self._store.keys_of(self.shard):
+            if key not in self._keys.of_leases:
+                self._changes.add("UNLINK", key)
+        self._changes.add("HDEL", self._keys.head, ["lineage"])
+        self._blocks.clear()
+        self._read.clear()
+        self._whole.clear()
+        self.commit(now_us)
+        self.turn.lineage = ""
+
+    def begin(self, lineage: str, floor_us: int, now_us: int) -> Outcome:
+        """Put the state in force: the last of the steps that make it."""
+        ladder, shards = self._rules.made_for
+        values = {
+            "lineage": lineage,
+            "ladder": ladder,
+            "shards": shards,
+            "floor_us": floor_us,
+            "began_us": now_us,
+        }
+        for name, value in values.items():
+            self._changes.add("HSET", self._keys.head, [name, value])
+        found = self.commit(now_us)
+        self.turn.lineage, self.turn.made_for = lineage, self._rules.made_for
+        self.turn.floor_us = floor_us
+        return found
+
+    def put_instruments(self, names: Sequence[str], blobs: Sequence[bytes]) -> None:
+        """Write records of instruments, numbered as they stand here."""
+        flat = [part for pair in zip(names, blobs, strict=True) for part in pair]
+        if flat:
+            self._changes.add("HSET", self._keys.instruments, flat)
+            self._changes.add("HSET", self._keys.head, ["numbers", len(names)])
 
     def mark(self, event_ids: Sequence[str], now_ms: int) -> None:
         """Set the markers of events."""
@@ -167,6 +196,15 @@ class Work:
     def are_applied(self, event_ids: Sequence[str]) -> list[bool]:
         """Tell for each event whether it has its marker."""
         return self._store.are_applied(self._keys, event_ids)
+
+    def oldest_applied_us(self) -> int | None:
+        """Return when the event was applied that waits longest to be recorded, if one does."""
+        oldest_ms = self._store.lowest(self._keys.applied)
+        return None if oldest_ms is None else oldest_ms * 1000
+
+    def has_recorded(self) -> bool:
+        """Tell whether there are markers that end after a while."""
+        return self._store.lowest(self._keys.recorded) is not None
 
     def note_recorded(self, event_ids: Sequence[str], now_ms: int) -> None:
         """Let the markers of events end after a while: Postgres knows what they say."""
@@ -186,11 +224,6 @@ class Work:
         """Let absent candles before that time be looked for in storage."""
         if floor_us > self.turn.floor_us:
             self._changes.add("HSET", self._keys.head, ["floor_us", floor_us])
-
-    def set_head(self, values: Mapping[str, str | int]) -> None:
-        """Write fields of the head."""
-        for name, value in values.items():
-            self._changes.add("HSET", self._keys.head, [name, value])
 
     def commit(self, now_us: int) -> Outcome:
         """Write all in one step; return what is to be emitted.

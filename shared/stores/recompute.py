@@ -31,11 +31,13 @@ def recomputed(
     to_us: int,
     base: Timeframe,
     cold: Cold = NO_LAKE,
+    each: Callable[[Ticks], None] | None = None,
 ) -> Iterator[Places]:
     """Yield the base candles of [from_us, to_us), whole intervals, some after each other in time.
 
     Instruments are numbered by their place in `names`. Records without a price are among them; no
-    flag but PRICED is set, and no revision. Raises TransientError.
+    flag but PRICED is set, and no revision. `each` is called with the ticks that count, batch by
+    batch. Raises TransientError.
     """
     numbers = {name: number for number, name in enumerate(names)}
 
@@ -45,7 +47,10 @@ def recomputed(
     waiting: list[Places] = []
     first_us = from_us - from_us % MINUTE_US
     for until_us, batches in _trades(read, first_us, to_us + -to_us % MINUTE_US):
-        waiting += [_partials(batch, base, numbers, from_us, to_us) for batch in batches]
+        for batch in batches:
+            waiting.append(_partials(batch, base, numbers, from_us, to_us))
+            if each is not None:
+                each(batch)
         if waiting and (until_us >= to_us or len(waiting) > 1):
             some = merged(together(waiting))
             ends = base.ends_us(some.start_us) <= until_us

@@ -48,7 +48,8 @@ _FOLDED: Final = """
                     AS w (name, start_us)
                 WHERE w.name = c.instrument AND w.start_us = c.start_us)
     ) AS f WHERE f.open IS NOT NULL
-"""_ANY_COLD: Final = """
+"""
+_ANY_COLD: Final = """
     SELECT EXISTS (SELECT FROM lake_files WHERE superseded_at IS NULL AND cold_at IS NOT NULL
         AND bucket = %s AND timeframe = %s AND from_us < %s AND to_us > %s)
 """
