@@ -81,8 +81,7 @@ def epoch_of(store: Store) -> int:
 
 def ready() -> None:
     """Raise TransientError while a store is away or the state is being rebuilt."""
-    for store in stores:
-        epoch_of(store)
+    _ = [epoch_of(store) for store in stores]
 
 
 app = event_app(
@@ -91,6 +90,7 @@ app = event_app(
     os.environ,
     concurrency=WAITING_TOGETHER,
     ready=ready,
+    emits=True,
 )
 
 

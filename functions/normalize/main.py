@@ -60,6 +60,7 @@ app = event_app(
     ),
     os.environ,
     concurrency=2,
+    emits=True,
 )
 
 
