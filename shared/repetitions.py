@@ -1,4 +1,4 @@
-"""A trade is its instrument, trade id and UTC minute of event time; here each is counted once.
+"""A trade is its instrument, venue, trade id and UTC minute of event time: each counts once.
 
 Venues begin their ids anew, some each day, so the id alone is not enough.
 """
@@ -65,15 +65,16 @@ def _repeated(batches: Sequence[Ticks]) -> tuple[NDArray[np.int64], NDArray[np.i
     kind = kind[with_id]
     minute = np.concatenate([batch.event_time_us for batch in batches])[with_id] // MINUTE_US
     id_ = _comparable_ids(batches)[with_id]
-    order = np.lexsort((id_, kind, minute))
-    same = _same_as_before(minute[order], kind[order], id_[order])
+    venue = _venues(batches)[with_id]
+    order = np.lexsort((id_, venue, kind, minute))
+    same = _same_as_before(minute[order], kind[order], venue[order], id_[order])
     several = same | np.append(same[1:], False)
     some = with_id[order[several]]
     if not len(some):
         return some, some
     columns = (
         np.concatenate([batch.sequence for batch in batches])[some],
-        _sources(batches)[some],
+        np.repeat([batch.source_key for batch in batches], [len(b) for b in batches])[some],
         np.concatenate([batch.receive_time_us for batch in batches])[some],
         np.concatenate([batch.event_time_us for batch in batches])[some],
         np.cumsum(~same[several]),
@@ -99,12 +100,20 @@ def _comparable_ids(batches: Sequence[Ticks]) -> Int64s:
     return ids
 
 
-def _sources(batches: Sequence[Ticks]) -> NDArray[np.int64]:
-    """Return each row's source as its place among the sources in order."""
-    names = sorted({batch.source for batch in batches})
-    return np.repeat(
-        np.array([names.index(batch.source) for batch in batches], dtype=np.int64),
-        [len(batch) for batch in batches],
+def _venues(batches: Sequence[Ticks]) -> Int64s:
+    """Return each row's venue as a number."""
+    numbers: dict[str, int] = {}
+    return np.concatenate(
+        [
+            np.repeat(
+                np.array(
+                    [numbers.setdefault(v, len(numbers)) for v in batch.entries.venues],
+                    dtype=np.int64,
+                ),
+                batch.entries.counts,
+            )
+            for batch in batches
+        ]
     )
 
 

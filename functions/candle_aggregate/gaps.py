@@ -19,7 +19,8 @@ from functions.candle_aggregate.store import Step, Store
 from shared.candle import CandleState
 from shared.gaps import touches
 from shared.kernel import CandleKey
-from shared.state import end_us, shard_of
+from shared.shards import shard_of
+from shared.state import end_us
 from shared.stores.postgres import Postgres
 
 GAPS_AT_ONCE: Final = 2_000

@@ -13,7 +13,7 @@ from functions.candle_aggregate.seen import BlockKey, SeenTrades, trades_by_bloc
 from shared.candle import CandleState
 from shared.kernel import CandleKey
 from shared.lake.cold import Cold
-from shared.state import shard_of
+from shared.shards import shard_of
 from shared.stores.recompute import flagged, fold, stored_trades
 from shared.ticks import Ticks
 

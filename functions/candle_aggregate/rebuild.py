@@ -109,9 +109,9 @@ def _markers(connection: Connection, store: Store, rules: Rules, epoch: int, now
     count = 0
     with connection.cursor(name="kandle_markers") as cursor:
         cursor.execute(
-            "SELECT event_id FROM applied_events WHERE shard = %s"
+            "SELECT event_id FROM applied_events WHERE shards IS NOT NULL"
             " AND applied_at > timestamptz 'epoch' + %s * interval '1 microsecond'",
-            (store.keys.shard, now_us - rules.marker_ms * 1000),
+            (now_us - rules.marker_ms * 1000,),
         )
         while rows := cursor.fetchmany(_MARKERS_AT_ONCE):
             step = Step()

@@ -12,7 +12,7 @@ to be lost with it.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from psycopg import Connection
@@ -25,10 +25,11 @@ from functions.candle_aggregate.store import Store
 from shared import metrics
 from shared.kernel import CandleKey, partial_candles, rolled_up
 from shared.lake.cold import NO_LAKE, Cold
+from shared.shards import shard_of
 from shared.state import APPLIED, COMPARED, REPEATED
 from shared.stores.postgres import Postgres, try_lock
 from shared.stores.segments import ticks_of_event
-from shared.ticks import joined
+from shared.ticks import Ticks, joined
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +70,9 @@ def reconcile(
             if marker is None:
                 if len(changes) >= APPLIED_AT_ONCE:
                     continue
-                batches = list(ticks_of_event(connection, event_id))
+                batches = list(
+                    stored_of_shard(connection, event_id, rules.shards, store.keys.shard)
+                )
                 if not batches:
                     certain.append(event_id)
                     continue
@@ -96,7 +99,8 @@ def reconcile(
                 certain.append(event_id)
         compare(connection, rules, repeats, cold)
         connection.execute(
-            "UPDATE applied_events SET aggregated = true WHERE event_id = ANY(%s)", (certain,)
+            "UPDATE applied_events SET shards = array_remove(shards, %s) WHERE event_id = ANY(%s)",
+            (store.keys.shard, certain),
         )
     store.note_compared(set(repeats) - set(certain))
     store.settle_markers(certain, rules.marker_ms)
@@ -112,15 +116,15 @@ def sweep_markers(store: Store, postgres: Postgres, rules: Rules, now_us: int) -
     if not old:
         return 0
     with postgres.connection() as connection:
-        known = _aggregated(connection, old)
+        known = _aggregated(connection, old, store.keys.shard)
     store.settle_markers(known, rules.marker_ms)
     return len(known)
 
 
 def aggregated_before(
-    postgres: Postgres, rules: Rules, events: Sequence[TickEvent], now_us: int
+    postgres: Postgres, rules: Rules, shard: int, events: Sequence[TickEvent], now_us: int
 ) -> list[str]:
-    """Return those of the events that Postgres knows to be in the candles.
+    """Return those of the events that Postgres knows to be in the shard's candles.
 
     Only old ones are looked up: the marker of a younger one cannot have expired; and those that a
     client may have posted again, since they are received anew each time.
@@ -134,7 +138,16 @@ def aggregated_before(
     if not old:
         return []
     with postgres.connection() as connection:
-        return _aggregated(connection, old)
+        return _aggregated(connection, old, shard)
+
+
+def stored_of_shard(
+    connection: Connection, event_id: str, shards: int, shard: int
+) -> Iterator[Ticks]:
+    """Yield what an event stored of a shard's instruments. Raises TransientError."""
+    for ticks in ticks_of_event(connection, event_id):
+        if shard_of(ticks.names[0], shards) == shard:
+            yield ticks
 
 
 def _before(applied_ms: float | None, waits_ms: float | None) -> bool:
@@ -142,10 +155,11 @@ def _before(applied_ms: float | None, waits_ms: float | None) -> bool:
     return applied_ms is None or waits_ms is None or applied_ms < waits_ms
 
 
-def _aggregated(connection: Connection, event_ids: Sequence[str]) -> list[str]:
+def _aggregated(connection: Connection, event_ids: Sequence[str], shard: int) -> list[str]:
     rows = connection.execute(
-        "SELECT event_id FROM applied_events WHERE aggregated AND event_id = ANY(%s)",
-        (list(event_ids),),
+        "SELECT event_id FROM applied_events"
+        " WHERE event_id = ANY(%s) AND shards IS NOT NULL AND NOT %s = ANY(shards)",
+        (list(event_ids), shard),
     )
     return [row[0] for row in rows.fetchall()]
 
@@ -171,7 +185,7 @@ def _queue_what_it_missed(
     without it, under a revision that outranks them. What is still live has it.
     """
     keys: set[CandleKey] = set()
-    for ticks in ticks_of_event(connection, event_id):
+    for ticks in stored_of_shard(connection, event_id, rules.shards, store.keys.shard):
         keys |= rolled_up(partial_candles(ticks, rules.ladder[0]), rules.ladder).keys()
     names = {key: store.keys.candle(*key) for key in sorted(keys)}
     read = store.read(list(names.values()))
@@ -185,7 +199,7 @@ def _queue_what_it_missed(
 def _stored_events(connection: Connection, shard: int, now_us: int) -> list[tuple[str, int]]:
     rows = connection.execute(
         "SELECT event_id, (extract(epoch FROM applied_at) * 1000000)::bigint FROM applied_events"
-        " WHERE shard = %s AND NOT aggregated"
+        " WHERE cardinality(shards) > 0 AND %s = ANY(shards)"
         " AND applied_at < timestamptz 'epoch' + %s * interval '1 microsecond'"
         " ORDER BY applied_at, event_id LIMIT %s",
         (shard, now_us - GRACE_US, EVENTS_AT_ONCE),

@@ -20,7 +20,8 @@ from shared.candle import Candle
 from shared.gaps import touches
 from shared.kernel import CandleKey
 from shared.lake.cold import NO_LAKE, Cold
-from shared.state import end_us, shard_of
+from shared.shards import shard_of
+from shared.state import end_us
 from shared.stores.postgres import Postgres, next_epoch, try_lock
 from shared.stores.recompute import recomputed
 

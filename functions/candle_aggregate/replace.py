@@ -15,7 +15,7 @@ from shared.state import end_us
 
 _NOT_AGGREGATED: Final = """
     SELECT DISTINCT event_id FROM tick_segments JOIN applied_events USING (event_id)
-    WHERE instrument = %s AND first_time_us < %s AND last_time_us >= %s AND NOT aggregated
+    WHERE instrument = %s AND first_time_us < %s AND last_time_us >= %s AND cardinality(shards) > 0
 """
 _STORED_REVISION: Final = (
     "SELECT revision FROM candles WHERE instrument = %s AND timeframe = %s AND start_us = %s"

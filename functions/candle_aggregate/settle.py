@@ -12,12 +12,12 @@ from typing import Final
 
 from psycopg import Connection
 
+from functions.candle_aggregate.reconcile import stored_of_shard
 from functions.candle_aggregate.rules import Rules
 from shared.candle import CandleState
 from shared.kernel import CandleKey, partial_candles, rolled_up
 from shared.lake.cold import NO_LAKE, Cold
 from shared.stores.recompute import fold, stored_trades
-from shared.stores.segments import ticks_of_event
 
 NEVER_US: Final = 2**63 - 1
 """For an instrument of another shard: all of its ticks are older than what was rebuilt here."""
@@ -25,7 +25,7 @@ NEVER_US: Final = 2**63 - 1
 _REACHED: Final = """
     SELECT EXISTS (
         SELECT FROM tick_segments JOIN applied_events USING (event_id)
-        WHERE instrument = %s AND last_time_us >= %s AND aggregated
+        WHERE instrument = %s AND last_time_us >= %s AND cardinality(shards) = 0
     )
 """
 _LAST_BEFORE: Final = """
@@ -52,14 +52,15 @@ def settle(
     `begins`: where the rebuilt state of each instrument begins (us).
     """
     rows = snapshot.execute(
-        "SELECT event_id FROM applied_events WHERE shard = %s AND NOT aggregated", (shard,)
+        "SELECT event_id FROM applied_events WHERE cardinality(shards) > 0 AND %s = ANY(shards)",
+        (shard,),
     ).fetchall()
     longest = rules.ladder[-1]
     repairs: dict[tuple[CandleKey, str], None] = {}
     intervals: dict[tuple[str, int], str] = {}
     for (event_id,) in rows:
-        for ticks in ticks_of_event(snapshot, event_id):
-            name = ticks.entries[0].name
+        for ticks in stored_of_shard(snapshot, event_id, rules.shards, shard):
+            name = ticks.names[0]
             older = ticks.select(ticks.event_time_us < begins.get(name, NEVER_US))
             partials = partial_candles(older, rules.ladder[0])
             repairs |= dict.fromkeys((key, event_id) for key in rolled_up(partials, rules.ladder))
@@ -75,8 +76,8 @@ def settle(
         [(*key, event_id) for key, event_id in repairs],
     )
     connection.execute(
-        "UPDATE applied_events SET aggregated = true WHERE event_id = ANY(%s)",
-        ([row[0] for row in rows],),
+        "UPDATE applied_events SET shards = array_remove(shards, %s) WHERE event_id = ANY(%s)",
+        (shard, [row[0] for row in rows]),
     )
 
 

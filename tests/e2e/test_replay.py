@@ -105,7 +105,8 @@ class Stages:
     def is_recorded(self, event_id: str) -> bool:
         """Whether Postgres knows that the event is in the candles, and its repairs are done."""
         query = (
-            "SELECT coalesce((SELECT aggregated FROM applied_events WHERE event_id = %s), false)"
+            "SELECT EXISTS (SELECT 1 FROM applied_events"
+            " WHERE event_id = %s AND cardinality(shards) = 0)"
             " AND NOT EXISTS (SELECT 1 FROM repairs WHERE event_id = %s)"
         )
         return bool(rows(self.pipeline["DATABASE_URL"], query, event_id, event_id)[0][0])

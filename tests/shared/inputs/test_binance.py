@@ -103,15 +103,13 @@ def test_what_is_neither_trade_nor_quote_is_counted_by_kind() -> None:
 @pytest.mark.parametrize(
     ("change", "code"),
     [
-        ({"p": "0"}, "bad_price"),
-        ({"p": "-1"}, "bad_price"),
         ({"p": "NaN"}, "bad_price"),
         ({"p": ""}, "bad_price"),
         ({"p": "\uff19"}, "bad_price"),
         ({"p": 1.5}, "bad_message"),
         ({"p": None}, "bad_message"),
         ({"q": "-1"}, "bad_size"),
-        ({"q": "99999999999999999999"}, "out_of_range"),
+        ({"q": "9" * 77}, "out_of_range"),
         ({"s": ""}, "bad_symbol"),
         ({"s": "币安USDT"}, "bad_symbol"),
         ({"s": "'; DROP TABLE ticks; --"}, "bad_symbol"),
@@ -252,7 +250,7 @@ def test_a_recorded_market_is_read_exactly_and_nothing_is_from_the_future(
     whole = batch(FORMAT_BINANCE, *recorded)
     found = parse(whole, TRADES)
     assert found.rejected == []
-    ticks, late = assemble(whole, found.rows, ClockRule(60_000_000))
+    ticks, _, late = assemble(whole, found.rows, ClockRule(60_000_000), 1)
     quoted, late_quotes = assemble_quotes(whole, found.quotes, ClockRule(60_000_000))
     assert late == late_quotes == []
     plain = [json.loads(message) for message in recorded.messages]

@@ -206,6 +206,6 @@ def test_a_message_from_the_future_is_a_reject_with_its_bytes() -> None:
         batch(behind_lengths(update(), ahead), format_=FORMAT_TICKER_STREAM),
     ):
         rows, _ = parse_tickers(raw)
-        ticks, late = assemble(raw, rows, ClockRule(60_000_000))
+        ticks, _, late = assemble(raw, rows, ClockRule(60_000_000), 1)
         assert len(ticks) == 1
         assert [(r.original, r.code) for r in late] == [(ahead, "time_in_future")]
