@@ -147,6 +147,10 @@ def quote_rows(
         sizes(words.ask_size, [text or "0" for text in said.ask_size], faults),
     )
     time_us = epoch_us(words.time, said.time, faults, required=False)
+    for row in np.flatnonzero(bid <= 0).tolist():
+        faults.add(
+            row, "bad_price", f"{words.bid} {said.bid[row][:40]!r} must be greater than 0: no quote"
+        )
     for row in np.flatnonzero(ask <= bid).tolist():
         faults.add(
             row,
