@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from shared.settings import Environment
-from shared.stores.limits import QUERY, Limits
 from shared.shards import DEFAULT_SHARDS, MAX_SHARDS
+from shared.stores.limits import QUERY, Limits
 from shared.stores.s3_reader import S3Access
 from shared.timeframes import DEFAULT_LADDER, Timeframe, parse_ladder
 

@@ -9,17 +9,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.inputs.formats import original
-from shared.inputs.rejected import Rejected
-from shared.inputs.rows import Rows
-from shared.inputs.scales import common_scale
-from shared.instruments import NO_MARKET, Market
+from shared.decimals import INT64_MAX
+from shared.entries import Entries
 from shared.inputs.formats import original
 from shared.inputs.rejected import Rejected
 from shared.inputs.rows import Rows, flags_of
 from shared.inputs.scales import common_scale
-from shared.decimals import INT64_MAX
-from shared.entries import Entries
 from shared.instruments import Market
 from shared.order import NO_ORDER_ID
 from shared.raw import LINE_BITS, RawBatch

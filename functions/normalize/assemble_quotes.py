@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from functions.normalize.assemble import ClockRule, ahead_of_clock, by_name, runs
-from shared.inputs.quote_rows import QuoteRows
-from shared.inputs.rejected import Rejected
-from shared.inputs.scales import common_scale
 from functions.normalize.assemble import ClockRule, ahead_of_clock, by_shard, runs
 from shared.inputs.quote_rows import QuoteRows
 from shared.inputs.rejected import Rejected

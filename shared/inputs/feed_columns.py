@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from shared.decimals import INT64_MAX
 from shared.inputs.line import (
     EARLIEST_MS,
     Number,
@@ -20,8 +21,6 @@ from shared.inputs.line import (
     size_of,
 )
 from shared.inputs.words import Spans, Text
-from shared.inputs.words import Spans, Text
-from shared.decimals import INT64_MAX
 from shared.instruments import Market, Naming
 from shared.ticks import Int64s, Mantissas
 

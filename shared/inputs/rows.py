@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from shared.inputs.line import Line
-from shared.inputs.line import Line
 from shared.decimals import INT64_MAX
+from shared.inputs.line import Line
 from shared.instruments import NO_MARKET, Market
 from shared.ticks import Bytes8, Int64s, Mantissas, Texts
 

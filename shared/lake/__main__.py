@@ -38,8 +38,8 @@ def main(*, sweep: bool) -> int:
     from shared.lake.rounds import STORE_AWAY
     from shared.lake.terms import Terms
     from shared.settings import Environment
-    from shared.stores.limits import MAINTENANCE
     from shared.shards import DEFAULT_SHARDS, MAX_SHARDS
+    from shared.stores.limits import MAINTENANCE
     from shared.stores.postgres import Postgres
     from shared.stores.redis import connect
     from shared.stores.s3 import ObjectStore

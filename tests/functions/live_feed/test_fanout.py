@@ -16,7 +16,6 @@ from shared.alerts import Rule
 from shared.alerts import as_event_json as rule_json
 from shared.candle import Candle
 from shared.candle_columns import encode_batch
-
 from shared.entries import Entries, Entry
 from shared.errors import PermanentError
 from shared.patterns import Pattern, as_event_json, encode_patterns
