@@ -25,6 +25,7 @@ from shared.raw import (
     FORMAT_SCANNER,
     RawBatch,
 )
+from shared.shards import DEFAULT_SHARDS
 
 MESSAGES = 7_000
 """About what a raw batch of 1 MiB holds."""
@@ -133,7 +134,7 @@ def normalized(raw: RawBatch) -> int:
     """Parse, check and order a batch; return how many records it holds."""
     found = parse(raw, RULES)
     assert not found.rejected
-    ticks, late = assemble(raw, found.rows, CLOCK)
+    ticks, _, late = assemble(raw, found.rows, CLOCK, DEFAULT_SHARDS)
     quotes, late_quotes = assemble_quotes(raw, found.quotes, CLOCK)
     assert not late + late_quotes
     return len(ticks) + len(quotes)

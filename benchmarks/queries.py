@@ -29,6 +29,7 @@ from functions.persist.segments import segments
 from functions.persist.writer import Writer
 from shared.candle import CandleState
 from shared.candle_columns import columns_of
+from shared.entries import Entries, Entry
 from shared.kernel import CandleKey
 from shared.lake.candle_days import copy_candles
 from shared.lake.cold import Cold
@@ -40,7 +41,7 @@ from shared.stores.postgres import Postgres
 from shared.stores.recompute import fold
 from shared.stores.s3 import ObjectStore
 from shared.stores.s3_reader import S3Access
-from shared.ticks import INTEGER_ID, Entry, Ticks
+from shared.ticks import INTEGER_ID, Ticks
 from shared.timeframes import DEFAULT_LADDER, parse_ladder
 
 TICKS = int(os.environ.get("TICKS", "10000000"))
@@ -70,7 +71,7 @@ def market() -> Iterator[Ticks]:
         price = int(prices[-1])
         yield Ticks(
             "bench",
-            (Entry(SYMBOL, 2, 5, n),),
+            Entries.of(Entry(SYMBOL, 2, 5, n)),
             time_us,
             prices,
             source.integers(1, 500_000, n),
@@ -80,6 +81,7 @@ def market() -> Iterator[Ticks]:
             None,
             time_us + 800,
             np.arange(first, first + n, dtype=np.int64) << 16,
+            np.zeros(n, dtype=np.uint8),
         )
 
 
@@ -119,7 +121,7 @@ def load(platform: Platform) -> None:
                 compact(*stores, place)
 
     def retain() -> None:
-        postgres.execute("UPDATE applied_events SET aggregated = true")
+        postgres.execute("UPDATE applied_events SET shards = '{}'")
         postgres.execute("UPDATE lake_files SET stored_until = stored_until - interval '2 days'")
         now_us = time.time_ns() // 1000
         for day in old_days(postgres, _TERMS, now_us):

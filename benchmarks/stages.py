@@ -19,6 +19,7 @@ from shared.kernel import partial_candles, rolled_up
 from shared.memory import settle
 from shared.raw import FORMAT_CSV, FORMAT_TICKER, RawBatch
 from shared.schema.ticker_pb2 import TickerUpdate
+from shared.shards import DEFAULT_SHARDS
 from shared.ticks import Ticks
 from shared.timeframes import DEFAULT_LADDER, parse_ladder
 
@@ -121,7 +122,7 @@ def run() -> None:
     updates = ticker_batch(lines)
     assert len(parse_tickers(updates)[0]) == TICKS
     rule = ClockRule(60_000_000)
-    ticks, _ = assemble(batch, rows, rule)
+    ticks = assemble(batch, rows, rule, DEFAULT_SHARDS).ticks
     body = compress(ticks.encode())
     raw = compress(batch.encode())
     partials = partial_candles(ticks, LADDER[0])
@@ -132,7 +133,7 @@ def run() -> None:
         ("RawBatch decode", rate(lambda: RawBatch.decode(decompress(raw)), TICKS)),
         ("parse lines", rate(lambda: parse_lines(batch), TICKS)),
         ("parse TickerUpdates", rate(lambda: parse_tickers(updates), TICKS)),
-        ("order and scale", rate(lambda: assemble(batch, rows, rule), TICKS)),
+        ("order and scale", rate(lambda: assemble(batch, rows, rule, DEFAULT_SHARDS), TICKS)),
         ("TickBatch encode and compress", rate(lambda: compress(ticks.encode()), TICKS)),
         ("TickBatch decode", rate(lambda: Ticks.decode(decompress(body)), TICKS)),
         ("kernel: base candles", rate(lambda: partial_candles(ticks, LADDER[0]), TICKS)),

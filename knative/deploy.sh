@@ -1,22 +1,76 @@
 #!/usr/bin/env bash
 # What `make deploy` runs. It applies an overlay in an order that loses nothing: stores, Brokers and
 # tables; the functions, each by `kn func deploy`; and, when every Trigger is Ready, the sources.
+# While it waits it says for what, in the object's own words.
 #   IMAGE=REG/kandle:TAG      the image of knative/Containerfile (or ...@sha256:...)
 #   FUNCTION=persist          only this function; `kandle` is the whole pipeline as one function
 #   OVERLAY=dev|prod|small    default dev
 #   FUNC='func'               how func is called here; default `kn func`
-#   DRY_RUN=1                 only print the commands
+#   NATS_URL=nats://...       the channel's NATS where config-nats is missing; default Kandle's own
+#   PATIENCE_S=600            how long to wait for one kind of object
+#   DRY_RUN=1                 only print the commands, and what `kn func` would send
 set -euo pipefail
 cd "$(dirname "$0")/.."
 image=${IMAGE:?name the image: make deploy IMAGE=registry.example.com/kandle:v1}
 overlay=${OVERLAY:-dev}
 [ "${FUNCTION:-}" != kandle ] || overlay=small
 namespace=kandle
+python=${PYTHON:-.venv/bin/python}
 read -ra func <<<"${FUNC:-kn func}"
 
 run() {
     printf '+ %s\n' "$*"
     [ -n "${DRY_RUN:-}" ] || "$@"
+}
+
+# await KIND CONDITION [KUBECTL'S SELECTION]: until every object of the kind has the condition.
+await() {
+    local kind=$1 condition=$2 path said='' now
+    shift 2
+    printf '+ wait %s --for=condition=%s %s\n' "$kind" "$condition" "${*:---all}"
+    [ -z "${DRY_RUN:-}" ] || return 0
+    path=".status.conditions[?(@.type==\"$condition\")]"
+    path="{range .items[*]}{.metadata.name}{\"\t\"}{$path.status}{\"\t\"}{$path.reason}{\"\t\"}{$path.message}{\"\n\"}{end}"
+    local started=$SECONDS
+    while :; do
+        now=$(kubectl get "$kind" -n "$namespace" "$@" -o "jsonpath=$path")
+        if [ -z "$now" ]; then
+            now="  none is there"
+        else
+            now=$(awk -F'\t' '$1 != "" && $2 != "True" {print "  " $1 ": " ($3 $4 == "" ? "has not said anything yet" : $3 ($3 != "" && $4 != "" ? ": " : "") $4)}' <<<"$now")
+        fi
+        [ -n "$now" ] || return 0
+        [ "$now" = "$said" ] || printf '%s\n' "$now"
+        said=$now
+        if [ $((SECONDS - started)) -ge "${PATIENCE_S:-600}" ]; then
+            echo "$kind: not $condition after ${PATIENCE_S:-600} s. \`kandle doctor --cluster\` looks at everything." >&2
+            exit 1
+        fi
+        sleep "${POLL_S:-2}"
+    done
+}
+
+# Until something exists that another object makes.
+await_there() {
+    printf '+ wait %s --for=create\n' "$1"
+    [ -z "${DRY_RUN:-}" ] || return 0
+    local started=$SECONDS said=''
+    while [ -z "$(kubectl get "$1" -n "$namespace" --ignore-not-found -o name)" ]; do
+        [ -n "$said" ] || echo "  $1 is not there: it comes from $2"
+        said=yes
+        [ $((SECONDS - started)) -lt "${PATIENCE_S:-600}" ] || { echo "$1 did not come: look at $2" >&2; exit 1; }
+        sleep "${POLL_S:-2}"
+    done
+}
+
+# Until the pods of every StatefulSet are Ready.
+await_stores() {
+    printf '+ wait statefulset --for=rollout --all\n'
+    [ -z "${DRY_RUN:-}" ] || return 0
+    local each
+    for each in $(kubectl get statefulset -n "$namespace" -o name); do
+        kubectl rollout status "$each" -n "$namespace" --timeout="${PATIENCE_S:-600}s"
+    done
 }
 
 # The overlay with this image, as a kustomization of its own.
@@ -42,6 +96,9 @@ deploy() {
     local folder=functions/${1//-/_}
     [ "$1" != kandle ] || folder=.
     run "${func[@]}" deploy --path "$folder" --namespace "$namespace" --image "$image" --build=false --push=false
+    if [ -n "${DRY_RUN:-}" ] && [ -x "$python" ]; then
+        "$python" -m local.manifests.kn_func "$folder" --image "$image" | sed 's/^/    /'
+    fi
     run kubectl apply -k "$where" -l "function.knative.dev/name=$1"
 }
 
@@ -53,16 +110,30 @@ fi
 # A Job cannot be changed. Deleting one that is done deletes nothing that it made.
 run kubectl delete job migrations secrets buckets -n "$namespace" --ignore-not-found
 run kubectl apply -k "$where" -l '!function.knative.dev/name,kandle.dev/starts!=last'
-run kubectl wait broker --all -n "$namespace" --for=condition=Ready --timeout=10m
-run kubectl wait job/migrations -n "$namespace" --for=condition=Complete --timeout=10m
+await_there secret/kandle-stores "the Job secrets, a vault or you"
+run knative/config-nats.sh
+await_stores
+# A Broker is Ready when its dead letter sink has an address. The one of `small` is a plain address.
+[ "$overlay" = small ] || deploy dead-letter
+await broker Ready
+await job Complete --field-selector metadata.name=migrations
 if [ "$overlay" = small ]; then
     deploy kandle
 else
     for each in functions/*/func.yaml; do
         name=$(basename "$(dirname "$each")")
-        deploy "${name//_/-}"
+        case $name in
+            dead_letter | udp_bridge) ;; # the one is there, the other is a source
+            *) deploy "${name//_/-}" ;;
+        esac
     done
 fi
-run kubectl wait triggers.eventing.knative.dev --all -n "$namespace" --for=condition=Ready --timeout=10m
+await triggers.eventing.knative.dev Ready
+[ "$overlay" = small ] || deploy udp-bridge
 run kubectl apply -k "$where" -l kandle.dev/starts=last
-run kubectl wait deployment --all -n "$namespace" --for=condition=Available --timeout=10m
+await deployment Available -l app.kubernetes.io/part-of=kandle
+[ -n "${DRY_RUN:-}" ] || {
+    echo "Kandle is ready:"
+    kubectl get ksvc -n "$namespace" -l 'networking.knative.dev/visibility!=cluster-local' \
+        -o 'jsonpath={range .items[*]}{"  "}{.metadata.name}{"\t"}{.status.url}{"\n"}{end}'
+}

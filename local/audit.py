@@ -14,7 +14,8 @@ from shared.candle import Candle, CandleState
 from shared.kernel import CandleKey
 from shared.lake.cold import Cold
 from shared.lake.manifest import cold_candle_files
-from shared.state import Keys, shard_of, unpack
+from shared.shards import shard_of
+from shared.state import Keys, unpack
 from shared.stores.recompute import recomputed
 from shared.stores.redis import translated
 from shared.timeframes import Timeframe

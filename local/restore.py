@@ -28,7 +28,7 @@ from shared.lake.states import (
     live_instruments,
     read_state,
 )
-from shared.state import Keys, shard_of
+from shared.state import Keys
 from shared.stores.postgres import Postgres
 from shared.stores.redis import connect, translated
 from shared.stores.s3 import ObjectStore
@@ -121,7 +121,7 @@ class Restore:
     def _stored(self) -> int:
         with self.postgres.connection() as connection:
             row = connection.execute(
-                "SELECT count(*) FROM applied_events WHERE shard IS NOT NULL AND event_id LIKE %s",
+                "SELECT count(*) FROM applied_events WHERE shards IS NOT NULL AND event_id LIKE %s",
                 (PREFIX + "%",),
             ).fetchone()
         return int(row[0]) if row else 0
@@ -148,10 +148,7 @@ def send(url: str, batches: Iterable[tuple[str, Ticks]], shards: int) -> Iterato
     """
     with httpx.Client(trust_env=False, timeout=30.0) as client:
         for id_, ticks in batches:
-            shard = shard_of(ticks.entries[0].name, shards)
-            event = OutgoingEvent.packed(
-                id_, events.TICKS, ticks.encode(), {events.SHARD: str(shard)}
-            )
+            event = OutgoingEvent.packed(id_, events.TICKS, ticks.sharded(shards).encode())
             _post(client, url, event)
             yield len(ticks)
 

@@ -7,10 +7,13 @@ from typing import Final
 
 EXACT: Final = Context(prec=400, traps=[Inexact, InvalidOperation, Overflow])
 """Arithmetic that would have to round raises instead. 400 digits hold any sum of any number of
-products of two 64-bit mantissas at any scale up to MAX_SCALE."""
+products of two mantissas at any scale up to MAX_SCALE."""
 
 MAX_SCALE: Final = 30
 """Most decimals a price or size may have."""
+
+MAX_WIDE_DIGITS: Final = 76
+"""Most digits of a mantissa: what a 256-bit decimal, the widest of Arrow, holds."""
 
 INT64_MAX: Final = 2**63 - 1
 

@@ -21,7 +21,6 @@ CLOCK_MAX_AGE_S: Final = 5.0
 
 # Extension attributes.
 CONTENT_ENCODING: Final = "datacontentencoding"
-SHARD: Final = "shard"
 CLOSED: Final = "closed"
 RULE: Final = "alertrule"
 """On an alert: the id of its rule."""

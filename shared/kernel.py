@@ -8,7 +8,7 @@ import numpy as np
 
 from shared.candle import Bar, CandleState
 from shared.decimals import INT64_MAX, from_mantissa
-from shared.ticks import Int64s, Ticks
+from shared.ticks import Int64s, Mantissas, Ticks
 from shared.timeframes import Timeframe
 
 CandleKey = tuple[str, str, int]
@@ -21,8 +21,7 @@ def partial_candles(ticks: Ticks, base: Timeframe) -> list[CandleState]:
     """Return one candle for each run of ticks of one entry in one interval."""
     if not len(ticks):
         return []
-    counts = [entry.count for entry in ticks.entries]
-    entry_of = np.repeat(np.arange(len(counts)), counts)
+    entry_of = ticks.entries.of_row
     interval = ticks.event_time_us // base.length_us
     begins = np.append(True, (entry_of[1:] != entry_of[:-1]) | (interval[1:] != interval[:-1]))
     first = np.flatnonzero(begins)
@@ -77,16 +76,19 @@ def rolled_up(
     return {key: CandleState(*key, bar) for key, bar in bars.items()}
 
 
-def _sums(column: Int64s, first: Int64s) -> list[int]:
+def _sums(column: Mantissas, first: Int64s) -> list[int]:
     """Sum each group exactly: high and low halves apart, since the sum may not fit 64 bits."""
+    if column.dtype == object:
+        return list(np.add.reduceat(column, first).tolist())
     high = np.add.reduceat(column >> _LOW_BITS, first).tolist()
     low = np.add.reduceat(column & (2**_LOW_BITS - 1), first).tolist()
     return [(h << _LOW_BITS) + lo for h, lo in zip(high, low, strict=True)]
 
 
-def _sums_of_products(price: Int64s, size: Int64s, first: Int64s) -> list[int]:
+def _sums_of_products(price: Mantissas, size: Mantissas, first: Int64s) -> list[int]:
     """Sum price x size of each group exactly, in 64 bits where that provably suffices."""
-    if int(price.max()) * int(size.max()) * len(price) <= INT64_MAX:
+    largest = max(int(price.max()), -int(price.min())) * max(int(size.max()), -int(size.min()))
+    if largest * len(price) <= INT64_MAX:
         return [int(total) for total in np.add.reduceat(price * size, first).tolist()]
     totals: list[int] = np.add.reduceat(price.astype(object) * size.astype(object), first).tolist()
     return totals

@@ -10,6 +10,11 @@ EVENTS_RECEIVED: Final = Counter(
     "kandle_events_received", "Events answered, by outcome.", ["stage", "outcome"]
 )
 EVENTS_EMITTED: Final = Counter("kandle_events_emitted", "Events the broker took.", ["stage"])
+SINK_REFUSED: Final = Counter(
+    "kandle_sink_refused_posts",
+    "Posts of events that a sink did not take, by HTTP status (`none`: no answer).",
+    ["source", "status"],
+)
 EVENT_SECONDS: Final = Histogram(
     "kandle_event_seconds",
     "Time from an event's turn to its answer.",

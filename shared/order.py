@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from shared.schema import state_pb2
@@ -11,42 +13,40 @@ NO_ORDER_ID: Final = -(2**63)
 
 
 class OrderKey(NamedTuple):
-    """A tick's place: compare as a tuple.
+    """A tick's place, five signed 64-bit integers: compare as a tuple.
 
-    Event time first; among equal times the trade id (none, then integers, then text by code point);
-    then when the bridge received it, which bridge, and where in its stream. Stamped once by the
-    bridge and carried everywhere.
+    Event time first; among equal times the integer trade id (NO_ORDER_ID without one: a text id
+    identifies a trade and orders nothing); then when the bridge received it, which bridge
+    (`source_key`), and where in its stream. Stamped once by the bridge and carried everywhere.
     """
 
     event_time_us: int
-    trade_id_kind: int
-    trade_id: int
-    trade_id_text: str
+    order_id: int
     receive_time_us: int
-    source: str
+    source_key: int
     sequence: int
 
     def to_message(self) -> state_pb2.OrderKey:
         """Return the protobuf form."""
-        return state_pb2.OrderKey(
-            event_time_us=self.event_time_us,
-            trade_id_kind=self.trade_id_kind,
-            trade_id=self.trade_id,
-            trade_id_text=self.trade_id_text,
-            receive_time_us=self.receive_time_us,
-            source=self.source,
-            sequence=self.sequence,
-        )
+        return state_pb2.OrderKey(**self._asdict())
 
     @classmethod
     def from_message(cls, message: state_pb2.OrderKey) -> OrderKey:
         """Read the protobuf form."""
         return cls(
             message.event_time_us,
-            message.trade_id_kind,
-            message.trade_id,
-            message.trade_id_text,
+            message.order_id,
             message.receive_time_us,
-            message.source,
+            message.source_key,
             message.sequence,
         )
+
+
+@lru_cache(maxsize=4096)
+def source_key(source: str) -> int:
+    """Return a source as a signed 64-bit integer: the first 8 bytes, big endian, of its MD5.
+
+    In SQL: `('x' || left(md5(source), 16))::bit(64)::bigint`, or the function `source_key`.
+    """
+    digest = hashlib.md5(source.encode(), usedforsecurity=False).digest()
+    return int.from_bytes(digest[:8], "big", signed=True)

@@ -13,11 +13,12 @@ from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
 from shared import columns
-from shared.columns import checked_rows, delta, summed
+from shared.columns import delta, summed
 from shared.decimals import from_mantissa
+from shared.entries import Entries, Entry
 from shared.errors import PermanentError
 from shared.schema import quotes_pb2
-from shared.ticks import Entry, Int64s, kept_entries, runs_of
+from shared.ticks import Int64s
 
 NOT_SAID: Final = -1
 """Stands for a size or an update id that the feed does not give."""
@@ -55,7 +56,7 @@ class Quotes:
     """
 
     source: str
-    entries: tuple[Entry, ...]
+    entries: Entries
     event_time_us: Int64s
     bid: Int64s
     ask: Int64s
@@ -70,7 +71,7 @@ class Quotes:
 
     def runs(self) -> Iterator[tuple[Entry, slice]]:
         """Yield each entry with the slice of its rows."""
-        return runs_of(self.entries)
+        return self.entries.runs()
 
     def key_at(self, row: int) -> QuoteKey:
         """Return the row's place in the total order."""
@@ -96,7 +97,7 @@ class Quotes:
         """Return the rows where `keep` is true; entries without rows fall away."""
         return Quotes(
             self.source,
-            kept_entries(self.entries, keep),
+            self.entries.select(keep),
             self.event_time_us[keep],
             self.bid[keep],
             self.ask[keep],
@@ -111,7 +112,7 @@ class Quotes:
         """Return the QuoteBatch."""
         return quotes_pb2.QuoteBatch(
             source=self.source,
-            instruments=[entry.to_message() for entry in self.entries],
+            instruments=self.entries.to_message(),
             event_time_us=delta(self.event_time_us),
             bid=delta(self.bid),
             ask=delta(self.ask),
@@ -129,8 +130,8 @@ class Quotes:
             message = quotes_pb2.QuoteBatch.FromString(body)
         except DecodeError as error:
             raise PermanentError("bad_quote_batch", f"body is no QuoteBatch: {error}") from error
-        entries = tuple(map(Entry.from_message, message.instruments))
-        n = checked_rows("bad_quote_batch", entries, len(message.event_time_us))
+        n = len(message.event_time_us)
+        entries = Entries.from_message("bad_quote_batch", message.instruments, n)
         return cls(
             message.source,
             entries,

@@ -7,15 +7,9 @@ cluster. Every value that is compared before it is replaced begins with 8 bytes 
 from __future__ import annotations
 
 import struct
-import zlib
 from dataclasses import dataclass
 
 from shared.timeframes import Timeframe
-
-
-def shard_of(instrument: str, shards: int) -> int:
-    """Return the shard of an instrument. Stable: change `shards` only when nothing is in flight."""
-    return zlib.crc32(instrument.encode()) % shards
 
 
 @dataclass(frozen=True, slots=True)

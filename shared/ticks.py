@@ -3,116 +3,108 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import numpy as np
 from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
-from shared import columns
-from shared.columns import checked_rows, summed
+from shared import columns as wire
+from shared.columns import summed
+from shared.decimals import MAX_WIDE_DIGITS
+from shared.entries import Entries, Entry
 from shared.errors import PermanentError
-from shared.instruments import NO_MARKET, Market
-from shared.order import OrderKey
+from shared.order import NO_ORDER_ID, OrderKey, source_key
 from shared.schema import ticks_pb2
 from shared.varints import delta_field, signed_field, unsigned_field
 
 Int64s = NDArray[np.int64]
 Bytes8 = NDArray[np.uint8]
 Texts = NDArray[np.object_]
+Mantissas = NDArray[Any]
+"""int64[n], or object[n] of Python integers in a batch that has one beyond 64 bits."""
 
-_column = partial(columns.column, "bad_tick_batch")
-_times = partial(columns.times, "bad_tick_batch")
+_CODE: Final = "bad_tick_batch"
+_column = partial(wire.column, _CODE)
+_times = partial(wire.times, _CODE)
 
 NO_ID, INTEGER_ID, TEXT_ID = 0, 1, 2
-_SIDES, _KINDS = 3, 3
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A run of `count` rows of one instrument at one pair of scales.
-
-    `market`: what its exchange calls the instrument, where the feed is an exchange's.
-    """
-
-    name: str
-    price_scale: int
-    size_scale: int
-    count: int
-    market: Market = NO_MARKET
-
-    def to_message(self) -> ticks_pb2.InstrumentEntry:
-        """Return the protobuf form."""
-        return ticks_pb2.InstrumentEntry(
-            name=self.name,
-            price_scale=self.price_scale,
-            size_scale=self.size_scale,
-            count=self.count,
-            venue=self.market.venue,
-            original=self.market.original,
-        )
-
-    @classmethod
-    def from_message(cls, message: ticks_pb2.InstrumentEntry) -> Entry:
-        """Read the protobuf form."""
-        return cls(
-            message.name,
-            message.price_scale,
-            message.size_scale,
-            message.count,
-            Market(message.venue, message.original) if message.venue else NO_MARKET,
-        )
-
-
-def runs_of(entries: Sequence[Entry]) -> Iterator[tuple[Entry, slice]]:
-    """Yield each entry with the slice of its rows."""
-    start = 0
-    for entry in entries:
-        yield entry, slice(start, start + entry.count)
-        start += entry.count
-
-
-def kept_entries(entries: Sequence[Entry], keep: NDArray[np.bool_]) -> tuple[Entry, ...]:
-    """Return the entries of the rows where `keep` is true; those without rows fall away."""
-    return tuple(
-        replace(entry, count=count)
-        for entry, rows in runs_of(entries)
-        if (count := int(np.count_nonzero(keep[rows])))
-    )
+VOLUME_ONLY, ODD_LOT, AUCTION, OUT_OF_SEQUENCE = 1, 2, 4, 8
+"""Bits of `flags`. VOLUME_ONLY: not for open, high, low and close; the others inform."""
+_SIDES, _KINDS, _FLAGS = 3, 3, 256
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ticks:
     """Columns of equal length n, sorted by entry, then by the total order within the instrument.
 
+    `entries`: the instruments, sorted by shard, then by name.
     `event_time_us`, `receive_time_us`: microseconds since 1970 UTC, int64[n].
-    `price`, `size`: int64 mantissas[n] at the scales of the row's entry.
+    `price`, `size`: mantissas[n] at the scales of the row's entry; prices may be zero or negative.
     `side`: uint8[n] (0 unknown, 1 buy, 2 sell).
     `trade_id_kind`: uint8[n] (0 none, 1 integer, 2 text).
     `trade_id`: int64[n], 0 where the kind is not integer. `trade_id_text`: object[n] of str, empty
     where the kind is not text, or None when no row has one. `sequence`: int64[n].
+    `flags`: uint8[n], bits VOLUME_ONLY and others.
     """
 
     source: str
-    entries: tuple[Entry, ...]
+    entries: Entries
     event_time_us: Int64s
-    price: Int64s
-    size: Int64s
+    price: Mantissas
+    size: Mantissas
     side: Bytes8
     trade_id_kind: Bytes8
     trade_id: Int64s
     trade_id_text: Texts | None
     receive_time_us: Int64s
     sequence: Int64s
+    flags: Bytes8
 
     def __len__(self) -> int:
         return len(self.event_time_us)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The instrument of each entry."""
+        return self.entries.names
+
+    @property
+    def shards(self) -> int:
+        """How many shards the instruments are divided among."""
+        return self.entries.shards
+
+    @property
+    def source_key(self) -> int:
+        """The source as it stands in order keys."""
+        return source_key(self.source)
+
+    @property
+    def order_id(self) -> Int64s:
+        """The order id of each row: its integer trade id, else NO_ORDER_ID."""
+        return np.where(self.trade_id_kind == INTEGER_ID, self.trade_id, NO_ORDER_ID)
+
     def runs(self) -> Iterator[tuple[Entry, slice]]:
-        """Yield each entry with the slice of its rows."""
-        return runs_of(self.entries)
+        """Yield each entry with the slice of its rows: for what is no hot path."""
+        return self.entries.runs()
+
+    def by_shard(self) -> Iterator[tuple[int, Ticks]]:
+        """Yield the shards that have ticks, each with its part: views, not copies."""
+        entry_ends = np.cumsum(self.entries.shard_entries).tolist()
+        row_ends = np.concatenate([[0], np.cumsum(self.entries.counts)])
+        first = 0
+        for shard, last in enumerate(entry_ends):
+            if last > first:
+                rows = slice(int(row_ends[first]), int(row_ends[last]))
+                yield shard, self._with(self.entries.part(first, last), rows)
+            first = last
+
+    def sharded(self, shards: int) -> Ticks:
+        """Return the ticks divided among so many shards."""
+        entries, rows = self.entries.sharded(shards)
+        return self._with(entries, rows)
 
     def text_at(self, row: int) -> str:
         """Return the text trade id of a row, empty without one."""
@@ -120,60 +112,55 @@ class Ticks:
 
     def key_at(self, row: int) -> OrderKey:
         """Return the row's place in the total order."""
+        has_id = self.trade_id_kind[row] == INTEGER_ID
         return OrderKey(
             int(self.event_time_us[row]),
-            int(self.trade_id_kind[row]),
-            int(self.trade_id[row]),
-            self.text_at(row),
+            int(self.trade_id[row]) if has_id else NO_ORDER_ID,
             int(self.receive_time_us[row]),
-            self.source,
+            self.source_key,
             int(self.sequence[row]),
         )
 
     def select(self, keep: NDArray[np.bool_]) -> Ticks:
         """Return the rows where `keep` is true; entries without rows fall away."""
-        return Ticks(
-            self.source,
-            kept_entries(self.entries, keep),
-            self.event_time_us[keep],
-            self.price[keep],
-            self.size[keep],
-            self.side[keep],
-            self.trade_id_kind[keep],
-            self.trade_id[keep],
-            None if self.trade_id_text is None else self.trade_id_text[keep],
-            self.receive_time_us[keep],
-            self.sequence[keep],
+        return self._with(self.entries.select(keep), keep)
+
+    def _with(self, entries: Entries, rows: Any) -> Ticks:
+        texts = self.trade_id_text
+        chosen = {name: getattr(self, name)[rows] for name in _COLUMNS}
+        return replace(
+            self,
+            entries=entries,
+            trade_id_text=None if texts is None else texts[rows],
+            **chosen,
         )
 
     def encode(self) -> bytes:
         """Return the TickBatch."""
-        head = ticks_pb2.TickBatch(
-            source=self.source,
-            instruments=[entry.to_message() for entry in self.entries],
-        )
         kinds = self.trade_id_kind
         alike = len(kinds) > 0 and bool((kinds == kinds[0]).all())
-        kind_all = ticks_pb2.TickBatch()
+        head = ticks_pb2.TickBatch(source=self.source, instruments=self.entries.to_message())
         if alike:
-            kind_all.trade_id_kind_all = cast(ticks_pb2.TradeIdKind, int(kinds[0]))
-        texts = ticks_pb2.TickBatch()
+            head.trade_id_kind_all = cast(ticks_pb2.TradeIdKind, int(kinds[0]))
         if self.trade_id_text is not None:
-            texts.trade_id_text.extend(self.trade_id_text[kinds == TEXT_ID].tolist())
+            head.trade_id_text.extend(self.trade_id_text[kinds == TEXT_ID].tolist())
+        if self.price.dtype == object:
+            head.wide_price.extend(map(str, self.price))
+        if self.size.dtype == object:
+            head.wide_size.extend(map(str, self.size))
         # Messages one after the other are one message: what is no column, and the columns.
         return b"".join(
             [
                 head.SerializeToString(),
                 delta_field(3, self.event_time_us),
-                delta_field(4, self.price),
-                signed_field(5, self.size),
-                unsigned_field(6, self.side.astype(np.uint64)) if self.side.any() else b"",
+                b"" if self.price.dtype == object else delta_field(4, self.price),
+                b"" if self.size.dtype == object else signed_field(5, self.size),
+                _if_any(6, self.side),
                 b"" if alike else unsigned_field(7, kinds.astype(np.uint64)),
-                kind_all.SerializeToString(),
                 delta_field(9, self.trade_id[kinds == INTEGER_ID]),
-                texts.SerializeToString(),
                 delta_field(11, self.receive_time_us),
                 delta_field(12, self.sequence),
+                _if_any(13, self.flags),
             ]
         )
 
@@ -183,9 +170,9 @@ class Ticks:
         try:
             message = ticks_pb2.TickBatch.FromString(body)
         except DecodeError as error:
-            raise PermanentError("bad_tick_batch", f"body is no TickBatch: {error}") from error
-        entries = tuple(map(Entry.from_message, message.instruments))
-        n = checked_rows("bad_tick_batch", entries, len(message.event_time_us))
+            raise PermanentError(_CODE, f"body is no TickBatch: {error}") from error
+        n = len(message.event_time_us)
+        entries = Entries.from_message(_CODE, message.instruments, n)
         if len(message.trade_id_kind):
             kinds = _small("trade_id_kind", message.trade_id_kind, n, _KINDS)
         else:
@@ -196,36 +183,41 @@ class Ticks:
         trade_id[integers] = summed(
             _column("trade_id", message.trade_id, int(integers.sum()), np.int64)
         )
-        texts = kinds == TEXT_ID
-        trade_id_text: Texts | None = None
-        if texts.any():
-            trade_id_text = np.full(n, "", dtype=object)
-            if len(message.trade_id_text) != int(texts.sum()):
-                raise PermanentError("bad_tick_batch", "column trade_id_text has the wrong length")
-            if "\0" in "".join(message.trade_id_text):
-                raise PermanentError("bad_tick_batch", "column trade_id_text has a NUL in it")
-            trade_id_text[texts] = list(message.trade_id_text)
-        if len(message.side):
-            side = _small("side", message.side, n, _SIDES)
+        if message.wide_price:
+            price = _wide("wide_price", message.wide_price, n)
         else:
-            side = np.zeros(n, dtype=np.uint8)
+            price = summed(_column("price", message.price, n, np.int64))
+        if message.wide_size:
+            size = _wide("wide_size", message.wide_size, n)
+        else:
+            size = _column("size", message.size, n, np.int64)
+        if n and size.min() < 0:
+            raise PermanentError(_CODE, "column size has a negative value")
         return cls(
             message.source,
             entries,
             _times("event_time_us", message.event_time_us, n),
-            summed(_column("price", message.price, n, np.int64)),
-            _column("size", message.size, n, np.int64),
-            side,
+            price,
+            size,
+            _small("side", message.side, n, _SIDES, optional=True),
             kinds,
             trade_id,
-            trade_id_text,
+            _texts(message.trade_id_text, kinds == TEXT_ID),
             _times("receive_time_us", message.receive_time_us, n),
             summed(_column("sequence", message.sequence, n, np.int64)),
+            _small("flags", message.flags, n, _FLAGS, optional=True),
         )
 
 
+_COLUMNS: Final = tuple(
+    field.name
+    for field in fields(Ticks)
+    if field.name not in ("source", "entries", "trade_id_text")
+)
+
+
 def joined(batches: Sequence[Ticks]) -> Ticks:
-    """Return batches of one source as one, their entries one after the other."""
+    """Return batches of one source as one of one shard, their entries one after the other."""
     texts = None
     if any(batch.trade_id_text is not None for batch in batches):
         texts = np.concatenate(
@@ -234,28 +226,58 @@ def joined(batches: Sequence[Ticks]) -> Ticks:
                 for b in batches
             ]
         )
-
-    def column(name: str) -> Any:
-        return np.concatenate([getattr(batch, name) for batch in batches])
-
-    return Ticks(
-        batches[0].source,
-        tuple(entry for batch in batches for entry in batch.entries),
-        column("event_time_us"),
-        column("price"),
-        column("size"),
-        column("side"),
-        column("trade_id_kind"),
-        column("trade_id"),
-        texts,
-        column("receive_time_us"),
-        column("sequence"),
+    columns: dict[str, Any] = {
+        name: np.concatenate([getattr(batch, name) for batch in batches]) for name in _COLUMNS
+    }
+    return replace(
+        batches[0],
+        entries=Entries.of(*(entry for batch in batches for entry in batch.entries)),
+        trade_id_text=texts,
+        **columns,
     )
 
 
-def _small(name: str, field: Any, n: int, values: int) -> Bytes8:
-    """Read a column of numbers below `values`."""
+def _if_any(number: int, column: Bytes8) -> bytes:
+    return unsigned_field(number, column.astype(np.uint64)) if column.any() else b""
+
+
+def _small(name: str, field: Any, n: int, values: int, *, optional: bool = False) -> Bytes8:
+    """Read a column of numbers below `values`; an `optional` one may be empty, for zeros."""
+    if optional and not len(field):
+        return np.zeros(n, dtype=np.uint8)
     column = _column(name, field, n, np.int64)
     if n and not 0 <= int(column.min()) <= int(column.max()) < values:
-        raise PermanentError("bad_tick_batch", f"column {name} has values that are none")
+        raise PermanentError(_CODE, f"column {name} has values that are none")
     return column.astype(np.uint8)
+
+
+def _texts(field: Any, rows: NDArray[np.bool_]) -> Texts | None:
+    if not rows.any():
+        return None
+    if len(field) != int(rows.sum()):
+        raise PermanentError(_CODE, "column trade_id_text has the wrong length")
+    if "\0" in "".join(field):
+        raise PermanentError(_CODE, "column trade_id_text has a NUL in it")
+    texts = np.full(len(rows), "", dtype=object)
+    texts[rows] = list(field)
+    return texts
+
+
+def _wide(name: str, field: Any, n: int) -> Mantissas:
+    if len(field) != n:
+        raise PermanentError(
+            _CODE, f"column {name} has {len(field)} rows, the instrument table says {n}"
+        )
+    texts = list(field)
+    if not all(_is_mantissa(text) for text in texts):
+        raise PermanentError(
+            _CODE, f"column {name} needs whole numbers of at most {MAX_WIDE_DIGITS} digits"
+        )
+    found = np.empty(n, dtype=object)
+    found[:] = [int(text) for text in texts]
+    return found
+
+
+def _is_mantissa(text: str) -> bool:
+    digits = text.removeprefix("-")
+    return len(digits) <= MAX_WIDE_DIGITS and digits.isascii() and digits.isdigit()

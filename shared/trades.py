@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Final
 
@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.decimals import INT64_MAX
-from shared.order import OrderKey
-from shared.ticks import INTEGER_ID, NO_ID, TEXT_ID, Bytes8, Entry, Int64s, Texts, Ticks
+from shared.entries import Entries, Entry
+from shared.instruments import NO_MARKET, Market
+from shared.order import NO_ORDER_ID, OrderKey, source_key
+from shared.ticks import INTEGER_ID, NO_ID, TEXT_ID, Bytes8, Int64s, Mantissas, Texts, Ticks
 
 MINUTE_US: Final = 60_000_000
 
@@ -21,8 +23,8 @@ class Rows:
     """Columns of ticks of one instrument in any order, each with its own scales."""
 
     time_us: Int64s
-    price: Int64s
-    size: Int64s
+    price: Mantissas
+    size: Mantissas
     price_scale: NDArray[np.int16]
     size_scale: NDArray[np.int16]
     side: Bytes8
@@ -32,6 +34,8 @@ class Rows:
     receive_us: Int64s
     source: Texts
     sequence: Int64s
+    flags: Bytes8
+    venue: Texts
 
     def __len__(self) -> int:
         return len(self.time_us)
@@ -55,6 +59,8 @@ class Rows:
             ticks.receive_time_us,
             np.full(n, ticks.source, dtype=object),
             ticks.sequence,
+            ticks.flags,
+            np.full(n, entry.market.venue, dtype=object),
         )
 
     def at(self, rows: NDArray[Any]) -> Rows:
@@ -83,20 +89,19 @@ class Trades:
         rows = self.rows
         return OrderKey(
             int(rows.time_us[row]),
-            int(rows.kind[row]),
-            int(rows.trade_id[row]),
-            str(rows.text[row]),
+            int(rows.trade_id[row]) if rows.kind[row] == INTEGER_ID else NO_ORDER_ID,
             int(rows.receive_us[row]),
-            str(rows.source[row]),
+            source_key(str(rows.source[row])),
             int(rows.sequence[row]),
         )
 
-    def as_ticks(self, symbol: str) -> Ticks:
+    def as_ticks(self, symbol: str, source: str = "", market: Market = NO_MARKET) -> Ticks:
         """Return what the kernel takes."""
         rows = self.rows
+        entry = Entry(symbol, self.price_scale, self.size_scale, len(self), market)
         return Ticks(
-            "",
-            (Entry(symbol, self.price_scale, self.size_scale, len(self)),) if len(self) else (),
+            source,
+            Entries.of(*[entry][: len(self)]),
             rows.time_us,
             self.price,
             self.size,
@@ -106,6 +111,7 @@ class Trades:
             rows.text,
             rows.receive_us,
             rows.sequence,
+            rows.flags,
         )
 
 
@@ -117,41 +123,56 @@ def concatenated(parts: Sequence[Rows]) -> Rows:
     return Rows(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 
 
+def batches_of(rows: Rows, symbol: str) -> Iterator[Ticks]:
+    """Yield a batch for each source and venue, each trade once, in the total order."""
+    for source, venue in sorted(set(zip(rows.source.tolist(), rows.venue.tolist(), strict=True))):
+        some = rows.at(((rows.source == source) & (rows.venue == venue)).astype(bool))
+        market = Market(venue, "") if venue else NO_MARKET
+        yield trades_of(some).as_ticks(symbol, source, market)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class TradeIds:
-    """Which trades the earlier part of a minute has. `minute`: since 1970."""
+    """Which trades the earlier part of a minute has, by venue. `minute`: since 1970."""
 
     minute: int
-    integers: Int64s
-    texts: frozenset[str]
+    integers: Mapping[str, Int64s]
+    texts: frozenset[tuple[str, str]]
 
     @classmethod
     def of(cls, minute: int, parts: Iterable[Rows]) -> TradeIds:
         """Collect the ids of all rows, which are of that minute."""
-        integers: list[Int64s] = []
-        texts: set[str] = set()
+        integers: dict[str, list[Int64s]] = {}
+        texts: set[tuple[str, str]] = set()
         for rows in parts:
-            integers.append(rows.trade_id[rows.kind == INTEGER_ID])
-            texts.update(rows.text[rows.kind == TEXT_ID].tolist())
-        return cls(minute, np.concatenate([np.zeros(0, np.int64), *integers]), frozenset(texts))
+            for venue in set(rows.venue.tolist()):
+                some = (rows.kind == INTEGER_ID) & (rows.venue == venue)
+                integers.setdefault(venue, []).append(rows.trade_id[some])
+            some = rows.kind == TEXT_ID
+            texts.update(zip(rows.venue[some].tolist(), rows.text[some].tolist(), strict=True))
+        joined = {venue: np.concatenate(ids) for venue, ids in integers.items()}
+        return cls(minute, joined, frozenset(texts))
 
     def known(self, rows: Rows) -> NDArray[np.bool_]:
         """Tell for each row whether its trade is one of these."""
         here = rows.time_us // MINUTE_US == self.minute
-        found: NDArray[np.bool_] = np.isin(rows.trade_id, self.integers)
+        found = np.zeros(len(rows), dtype=bool)
+        for venue, ids in self.integers.items():
+            found |= np.isin(rows.trade_id, ids) & (rows.venue == venue).astype(bool)
         found &= here & (rows.kind == INTEGER_ID)
         if self.texts:
             places = np.flatnonzero(here & (rows.kind == TEXT_ID))
-            found[places] = [text in self.texts for text in rows.text[places].tolist()]
+            pairs = zip(rows.venue[places].tolist(), rows.text[places].tolist(), strict=True)
+            found[places] = [pair in self.texts for pair in pairs]
         return found
 
 
 def trades_of(rows: Rows, earlier: TradeIds | None = None) -> Trades:
     """Sort by the total order, and keep the first of each trade.
 
-    A trade is its trade id in a UTC minute; ticks without an id are each one, unless they are one
-    tick read from two places. So `rows` must hold whole minutes, but for the first: `earlier` are
-    the trades that stand before `rows` in it.
+    A trade is its venue and trade id in a UTC minute; ticks without an id are each one, unless they
+    are one tick read from two places. So `rows` must hold whole minutes, but for the first:
+    `earlier` are the trades that stand before `rows` in it.
     """
     if len(rows) and not (np.diff(rows.time_us) > 0).all():
         rows = _each_place_once(rows.at(_order(rows)))
@@ -172,12 +193,11 @@ def _order(rows: Rows) -> NDArray[np.intp]:
         places = np.union1d(same, same + 1)
         tied = order[places]
         keys = (
+            _ranks(rows.text[tied]),  # one tick read twice stands together
             rows.sequence[tied],
-            _ranks(rows.source[tied]),
+            _source_keys(rows.source[tied]),
             rows.receive_us[tied],
-            _ranks(rows.text[tied]),
-            rows.trade_id[tied],
-            rows.kind[tied],
+            np.where(rows.kind[tied] == INTEGER_ID, rows.trade_id[tied], NO_ORDER_ID),
             rows.time_us[tied],
         )
         order[places] = tied[np.lexsort(keys)]
@@ -190,7 +210,7 @@ def _each_place_once(rows: Rows) -> Rows:
     for column in (rows.time_us, rows.sequence, rows.receive_us, rows.kind, rows.trade_id):
         same &= column[1:] == column[:-1]
     if same.any():
-        for texts in (rows.source, rows.text):
+        for texts in (rows.source, rows.text, rows.venue):
             same &= (texts[1:] == texts[:-1]).astype(bool)
     return rows.at(np.append(True, ~same)) if same.any() else rows
 
@@ -198,6 +218,7 @@ def _each_place_once(rows: Rows) -> Rows:
 def _each_trade_once(rows: Rows) -> Rows:
     ids = np.flatnonzero(rows.kind != NO_ID)
     keys = (
+        _ranks(rows.venue[ids]),
         _ranks(rows.text[ids]),
         rows.trade_id[ids],
         rows.kind[ids],
@@ -222,7 +243,11 @@ def _ranks(texts: Texts) -> Int64s:
     return np.unique(texts, return_inverse=True)[1].astype(np.int64)
 
 
-def _at_one_scale(mantissa: Int64s, scale: NDArray[np.int16]) -> tuple[NDArray[Any], int]:
+def _source_keys(sources: Texts) -> Int64s:
+    return np.array([source_key(source) for source in sources.tolist()], dtype=np.int64)
+
+
+def _at_one_scale(mantissa: Mantissas, scale: NDArray[np.int16]) -> tuple[NDArray[Any], int]:
     if not len(scale):
         return mantissa, 0
     common = int(scale.max())
@@ -232,7 +257,7 @@ def _at_one_scale(mantissa: Int64s, scale: NDArray[np.int16]) -> tuple[NDArray[A
             continue
         some = scale == other
         factor = 10 ** (common - other)
-        largest = int(result[some].max())
+        largest = max(int(result[some].max()), -int(result[some].min()))
         if result.dtype != object and (factor > INT64_MAX or largest * factor > INT64_MAX):
             result = result.astype(object)
         elif result is mantissa:

@@ -78,11 +78,17 @@ class Aggregate:
         ticks = Ticks.decode(event.data())
         if not len(ticks):
             return Outcome()
-        store = self._store(event)
-        now_us = self.clock()
-        applied = self._group(store).apply(
-            TickEvent(event.id, ticks, events.IDEMPOTENCY_KEY in event.attributes)
+        if ticks.shards != len(self.stores):
+            ticks = ticks.sharded(len(self.stores))
+        may_repeat = events.IDEMPOTENCY_KEY in event.attributes
+        return Outcome.together(
+            self._of_shard(self.stores[shard], TickEvent(event.id, part, may_repeat))
+            for shard, part in ticks.by_shard()
         )
+
+    def _of_shard(self, store: Store, event: TickEvent) -> Outcome:
+        now_us, ticks = self.clock(), event.ticks
+        applied = self._group(store).apply(event)
         if applied is None:
             # Applied before: what that delivery may not have emitted any more is emitted now.
             metrics.EVENTS_REPEATED.labels(STAGE).inc()
@@ -96,7 +102,7 @@ class Aggregate:
     def _group(self, store: Store) -> Group:
         def apply_all(waiting: Sequence[TickEvent]) -> tuple[Applied, list[str]]:
             epoch, now_us = self.epoch_of(store), self.clock()
-            done = aggregated_before(self.postgres, self.rules, waiting, now_us)
+            done = aggregated_before(self.postgres, self.rules, store.keys.shard, waiting, now_us)
             fresh = [each for each in waiting if each.id not in done]
             applied, repeated = apply_events(store, self.rules, epoch, fresh, now_us)
             return applied, [*repeated, *done]
@@ -109,15 +115,6 @@ class Aggregate:
         changed = [*applied.closed.values(), *applied.open.values()]
         shown = self.conflation.offer(changed, now_us)
         return publication(store, applied.closed, late, shown)
-
-    def _store(self, event: Event) -> Store:
-        shard = event.attributes.get(events.SHARD, "0")
-        if not (shard.isascii() and shard.isdigit()) or int(shard) >= len(self.stores):
-            raise PermanentError(
-                "unknown_shard",
-                f"shard {shard} of {len(self.stores)}: SHARDS must be the same as in normalize",
-            )
-        return self.stores[int(shard)]
 
     def _clock(self, event: Event) -> Outcome:
         now_us = self.clock()

@@ -21,6 +21,7 @@ from shared.adapter.delegated import Delegated
 from shared.adapter.wiring import event_app
 from shared.lake.cold import Cold
 from shared.settings import Environment
+from shared.shards import DEFAULT_SHARDS, MAX_SHARDS
 from shared.state import Keys
 from shared.stores.limits import REPAIR, Limits
 from shared.stores.postgres import Postgres
@@ -58,7 +59,7 @@ class Settings:
                 idle_us=env.integer("IDLE_MS", 5_000, 100, 3_600_000) * 1000,
                 marker_ms=env.integer("MARKER_TTL_S", 25_200, 60, 30 * 86_400) * 1000,
                 keep_us=env.integer("KEEP_S", 600, 1, 30 * 86_400) * 1_000_000,
-                shards=env.integer("SHARDS", 1, 1, 1024),
+                shards=env.integer("SHARDS", DEFAULT_SHARDS, 1, MAX_SHARDS),
             ),
             show_every_us=env.integer("OPEN_EVERY_MS", 250, 0, 60_000) * 1000,
         )
@@ -68,8 +69,7 @@ class Settings:
 
 settings = Settings.from_env(os.environ)
 client = connect(settings.redis_url)
-size = 2 * settings.rules.shards + 4
-postgres = Postgres(settings.database_url, size=size, limits=settings.limits)
+postgres = Postgres(settings.database_url, size=12, limits=settings.limits)
 cold = Cold(settings.s3)
 stores = [Store(client, Keys(shard)) for shard in range(settings.rules.shards)]
 
@@ -81,8 +81,7 @@ def epoch_of(store: Store) -> int:
 
 def ready() -> None:
     """Raise TransientError while a store is away or the state is being rebuilt."""
-    for store in stores:
-        epoch_of(store)
+    _ = [epoch_of(store) for store in stores]
 
 
 app = event_app(
@@ -91,6 +90,7 @@ app = event_app(
     os.environ,
     concurrency=WAITING_TOGETHER,
     ready=ready,
+    emits=True,
 )
 
 

@@ -57,7 +57,7 @@ def candle_events(candles: list[Candle], shard: int, *, closed: bool = True) -> 
                 f"{STAGE}/{shard}/{digest}",
                 events.CANDLES,
                 encode_batch(some),
-                {events.CLOSED: "true" if closed else "false", events.SHARD: str(shard)},
+                {events.CLOSED: "true" if closed else "false"},
             )
         )
     return outputs

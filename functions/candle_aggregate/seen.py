@@ -1,4 +1,4 @@
-"""Which trades were counted: a trade is its instrument, trade id and UTC minute of event time.
+"""Which trades were counted: a trade is its instrument, venue, trade id, UTC minute of event time.
 
 A feed that reconnects sends trades again; venues begin their ids anew, some each day. So ids are
 kept by minute, and within it by block, so that an event reads and writes what is near its own ids
@@ -21,7 +21,7 @@ from shared.schema import state_pb2
 from shared.ticks import INTEGER_ID, TEXT_ID, Int64s, Ticks
 
 BlockKey = tuple[str, int, str]
-"""Instrument, minute since 1970 UTC, block: `i<n>` of integers, `t<n>` of texts."""
+"""Instrument, minute since 1970 UTC, block: `i<n>` of integers, `t<n>` of texts, `@<venue>`."""
 
 _BLOCK_BITS: Final = 12
 _IN_BLOCK: Final = (1 << _BLOCK_BITS) - 1
@@ -85,7 +85,8 @@ def trades_by_block(ticks: Ticks) -> dict[BlockKey, NDArray[np.int64]]:
         lasts = np.append(firsts[1:], len(minute))
         for a, b in zip(firsts.tolist(), lasts.tolist(), strict=True):
             some = np.arange(rows.start + a, rows.start + b)
-            for block, of_block in _blocks(ticks, some):
+            for kind, of_block in _blocks(ticks, some):
+                block = f"{kind}@{entry.market.venue}" if entry.market.venue else kind
                 found.setdefault((entry.name, int(minute[a]), block), []).append(of_block)
     return {key: np.concatenate(parts) for key, parts in found.items()}
 
@@ -168,7 +169,7 @@ def _unseen_integers(
     for n, key in enumerate(blocks):
         if changed[n]:
             some = slice(bounds[n], bounds[n + 1])
-            begin = int(key[2][1:]) << _BLOCK_BITS
+            begin = int(key[2][1:].partition("@")[0]) << _BLOCK_BITS
             of_block = (start[some] & _IN_BLOCK) + begin
             grown[key] = SeenTrades(of_block, length[some], known[n].texts)
     return grown

@@ -51,7 +51,7 @@ def ready() -> None:
         client.ping()
 
 
-app = event_app(STAGE, handler, os.environ, concurrency=JUDGING + AT_ONCE, ready=ready)
+app = event_app(STAGE, handler, os.environ, concurrency=JUDGING + AT_ONCE, ready=ready, emits=True)
 
 
 @functions_framework.aio.http

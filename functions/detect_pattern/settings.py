@@ -9,6 +9,7 @@ from functions.detect_pattern.anomalies import AnomalySettings
 from functions.detect_pattern.detection import Detection
 from functions.detect_pattern.detectors.settings import DetectorSettings
 from shared.settings import Environment
+from shared.shards import DEFAULT_SHARDS, MAX_SHARDS
 from shared.watchlist import SCANNER_PREFIX
 
 
@@ -33,7 +34,7 @@ class Settings:
         settings = cls(
             redis_url=env.text("REDIS_URL"),
             database_url=env.text("DATABASE_URL"),
-            shards=env.integer("SHARDS", 1, 1, 1024),
+            shards=env.integer("SHARDS", DEFAULT_SHARDS, 1, MAX_SHARDS),
             detection=Detection(DetectorSettings.read(env), AnomalySettings.read(env)),
             cooldown_us=env.integer("PATTERN_COOLDOWN_S", 300, 0, 86_400) * 1_000_000,
             grace_ms=env.integer("PATTERN_GAP_GRACE_MS", 3_000, 0, 3_600_000),

@@ -11,7 +11,8 @@ import redis
 
 from functions.detect_pattern.group_commit import GroupCommit
 from functions.detect_pattern.series import Name
-from shared.state import MISSING, pack, shard_of, unpack
+from shared.shards import shard_of
+from shared.state import MISSING, pack, unpack
 from shared.stores.redis import translated
 
 _REPLACE: Final = resources.files(__package__).joinpath("replace.lua").read_text()

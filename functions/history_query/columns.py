@@ -5,11 +5,12 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Final
 
 import numpy as np
 
-from shared.ticks import Bytes8, Int64s, Texts
+from shared.ticks import Bytes8, Int64s, Mantissas, Texts
 from shared.trades import Rows
 
 _HEADER_BYTES: Final = 20
@@ -28,8 +29,10 @@ class Segment:
     first_time_us: int
     last_time_us: int
     event_time_us: bytes
-    price: bytes
-    size: bytes
+    price: bytes | None
+    size: bytes | None
+    price_wide: list[Decimal] | None
+    size_wide: list[Decimal] | None
     side: bytes | None
     trade_id: bytes | None
     trade_id_text: list[str] | None
@@ -37,6 +40,8 @@ class Segment:
     trade_id_kind_all: int | None
     receive_time_us: bytes
     sequence: bytes
+    flags: bytes | None
+    venue: str
 
 
 def rows_of(segments: Sequence[Segment]) -> Rows:
@@ -50,8 +55,8 @@ def rows_of(segments: Sequence[Segment]) -> Rows:
         start += segment.tick_count
     return Rows(
         _bigints([segment.event_time_us for segment in segments]),
-        _bigints([segment.price for segment in segments]),
-        _bigints([segment.size for segment in segments]),
+        _mantissas([segment.price for segment in segments], [s.price_wide for s in segments]),
+        _mantissas([segment.size for segment in segments], [s.size_wide for s in segments]),
         np.repeat(np.array([s.price_scale for s in segments], dtype=np.int16), counts),
         np.repeat(np.array([s.size_scale for s in segments], dtype=np.int16), counts),
         _smallints([segment.side or _all(0, segment.tick_count) for segment in segments]),
@@ -68,7 +73,20 @@ def rows_of(segments: Sequence[Segment]) -> Rows:
         _bigints([segment.receive_time_us for segment in segments]),
         np.repeat(np.array([segment.source for segment in segments], dtype=object), counts),
         _bigints([segment.sequence for segment in segments]),
+        _smallints([segment.flags or _all(0, segment.tick_count) for segment in segments]),
+        np.repeat(np.array([segment.venue for segment in segments], dtype=object), counts),
     )
+
+
+def _mantissas(arrays: Sequence[bytes | None], wides: Sequence[list[Decimal] | None]) -> Mantissas:
+    plain = [array for array in arrays if array is not None]
+    if len(plain) == len(arrays):
+        return _bigints(plain)
+    parts = []
+    for array, wide in zip(arrays, wides, strict=True):
+        values = [int(each) for each in wide or ()] if array is None else _bigints([array]).tolist()
+        parts.append(np.array(values, dtype=object))
+    return np.concatenate(parts)
 
 
 def _bigints(arrays: Sequence[bytes]) -> Int64s:

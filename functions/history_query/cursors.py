@@ -12,7 +12,7 @@ import orjson
 from shared.order import OrderKey
 
 _LARGEST: Final = 2**62
-_TYPES: Final = (int, int, int, str, int, str, int)
+_TYPES: Final = (int, int, int, int, int)
 
 
 class CursorError(ValueError):

@@ -14,7 +14,8 @@ from shared.candle import Candle, CandleState
 from shared.lake.cold import NO_LAKE, Cold
 from shared.lake.manifest import cold_candle_files
 from shared.schema import state_pb2
-from shared.state import Keys, shard_of, unpack
+from shared.shards import shard_of
+from shared.state import Keys, unpack
 from shared.stores.postgres import Postgres
 from shared.stores.redis import translated
 from shared.timeframes import Timeframe

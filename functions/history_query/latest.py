@@ -8,7 +8,8 @@ from typing import Any, cast
 import redis
 
 from shared.schema import state_pb2
-from shared.state import Keys, shard_of, unpack
+from shared.shards import shard_of
+from shared.state import Keys, unpack
 from shared.stores.redis import translated
 
 

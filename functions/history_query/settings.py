@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from shared.settings import Environment
+from shared.shards import DEFAULT_SHARDS, MAX_SHARDS
 from shared.stores.limits import QUERY, Limits
 from shared.stores.s3_reader import S3Access
 from shared.timeframes import DEFAULT_LADDER, Timeframe, parse_ladder
@@ -38,7 +39,7 @@ class Settings:
             connections=env.integer("DB_READERS", 8, 1, 256),
             limits=QUERY.from_env(env),
             ladder=env.parsed("TIMEFRAMES", DEFAULT_LADDER, parse_ladder),
-            shards=env.integer("SHARDS", 1, 1, 1024),
+            shards=env.integer("SHARDS", DEFAULT_SHARDS, 1, MAX_SHARDS),
             allowed_lateness_us=env.integer("ALLOWED_LATENESS_MS", 2_000, 0, 3_600_000) * 1000,
             s3=S3Access.from_mapping(mapping),
             cold_scans=env.integer("COLD_SCANS", 2, 1, 64),

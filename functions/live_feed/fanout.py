@@ -13,11 +13,12 @@ from shared.adapter.event import Event
 from shared.alerts import AlertEvent
 from shared.candle_columns import decode_batch
 from shared.decimals import mantissa_text
+from shared.entries import Entry
 from shared.errors import PermanentError
 from shared.latency import note_tick_seconds
 from shared.patterns import decode_patterns
 from shared.schema import live_pb2
-from shared.ticks import INTEGER_ID, TEXT_ID, Entry, Ticks
+from shared.ticks import INTEGER_ID, TEXT_ID, Ticks
 
 _TOGETHER: Final = 2
 """Instruments of an event that may be shown to the full; more of them share."""

@@ -9,13 +9,17 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.decimals import INT64_MAX
+from shared.entries import Entries
 from shared.inputs.formats import original
 from shared.inputs.rejected import Rejected
-from shared.inputs.rows import Rows
+from shared.inputs.rows import Rows, flags_of
 from shared.inputs.scales import common_scale
-from shared.instruments import NO_MARKET, Market
+from shared.instruments import Market
+from shared.order import NO_ORDER_ID
 from shared.raw import LINE_BITS, RawBatch
-from shared.ticks import Entry, Int64s, Texts, Ticks
+from shared.shards import shards_of
+from shared.ticks import INTEGER_ID, Int64s, Mantissas, Ticks
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +29,16 @@ class ClockRule:
     max_skew_us: int
 
 
-def assemble(batch: RawBatch, rows: Rows, rule: ClockRule) -> tuple[Ticks, list[Rejected]]:
-    """Return the batch's ticks in canonical order, and the rows from too far in the future.
+class Assembled(NamedTuple):
+    """Ticks in canonical order; those of instruments with a mantissa beyond 64 bits in `wide`."""
+
+    ticks: Ticks
+    wide: Ticks
+    rejected: list[Rejected]
+
+
+def assemble(batch: RawBatch, rows: Rows, rule: ClockRule, shards: int) -> Assembled:
+    """Return the batch's ticks divided among `shards`, and the rows from too far in the future.
 
     A pure function of its arguments: the clock it judges by is the batch's own receive times, so
     that a repetition gives the same bytes.
@@ -35,34 +47,70 @@ def assemble(batch: RawBatch, rows: Rows, rule: ClockRule) -> tuple[Ticks, list[
     time = np.where(rows.time_us < 0, receive, rows.time_us)
     late = ahead_of_clock(batch, time, rows.payload, rows.line, rule)
     keep = ~late.rows
-    sequence = ((batch.first_sequence + rows.payload) << LINE_BITS) + rows.line
+    wide = keep & _of_wide_instruments(rows, keep)
+    columns = (batch, rows, time, receive, shards)
+    return Assembled(_sorted(keep & ~wide, *columns), _sorted(wide, *columns), late.rejected)
+
+
+def _of_wide_instruments(rows: Rows, keep: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Tell which rows are of instruments that have a mantissa beyond 64 bits."""
+    wide = np.zeros(len(rows.names), dtype=bool)
+    for mantissa in (rows.price, rows.size):
+        if mantissa.dtype == object:
+            wide[rows.symbol[keep & (np.abs(mantissa) > INT64_MAX)]] = True
+    return wide[rows.symbol]
+
+
+def _sorted(
+    keep: NDArray[np.bool_],
+    batch: RawBatch,
+    rows: Rows,
+    time: Int64s,
+    receive: Int64s,
+    shards: int,
+) -> Ticks:
+    """Return the kept rows in canonical order, as 64-bit mantissas where all of them fit."""
     (price,), price_scale, price_apart = common_scale(
         rows.symbol, rows.price_scale, keep, rows.price
     )
     (size,), size_scale, size_apart = common_scale(rows.symbol, rows.size_scale, keep, rows.size)
-    symbol = by_name(rows.names, rows.symbol)
+    sequence = ((batch.first_sequence + rows.payload) << LINE_BITS) + rows.line
+    symbol, of_shard = by_shard(rows.names, rows.symbol, shards)
     kept = np.flatnonzero(keep)
-    keys = [sequence, receive, *_text_rank(rows.text), rows.trade_id, rows.id_kind, time]
-    keys += [size_apart, price_apart, symbol]
+    ids = np.where(rows.id_kind == INTEGER_ID, rows.trade_id, NO_ORDER_ID)
+    keys = (sequence, receive, ids, time, size_apart, price_apart, symbol)
     order = kept[np.lexsort([key[kept] for key in keys])]
     group = np.stack([symbol, price_apart, size_apart])[:, order]
-    instruments = rows.symbol[order]
     entries = runs(
-        rows.names, rows.markets, instruments, price_scale[order], size_scale[order], group
+        rows.names,
+        rows.markets,
+        rows.symbol[order],
+        price_scale[order],
+        size_scale[order],
+        group,
+        of_shard,
+        shards,
     )
     return Ticks(
         batch.source,
         entries,
         time[order],
-        price[order],
-        size[order],
+        _narrow(price[order]),
+        _narrow(size[order]),
         rows.side[order],
         rows.id_kind[order],
         rows.trade_id[order],
         None if rows.text is None else rows.text[order],
         receive[order],
         sequence[order],
-    ), late.rejected
+        flags_of(rows)[order],
+    )
+
+
+def _narrow(mantissa: Mantissas) -> Mantissas:
+    if mantissa.dtype == object and (not len(mantissa) or np.abs(mantissa).max() <= INT64_MAX):
+        return mantissa.astype(np.int64)
+    return mantissa
 
 
 class Ahead(NamedTuple):
@@ -94,12 +142,15 @@ def ahead_of_clock(
     )
 
 
-def by_name(names: Sequence[str], symbol: Int64s) -> Int64s:
-    """Return the instruments' numbers in the order of their names, whatever order they came in."""
+def by_shard(names: Sequence[str], symbol: Int64s, shards: int) -> tuple[Int64s, Int64s]:
+    """Return the instruments' places by (shard, name), row by row, and the shard of each name."""
+    of_name = shards_of(names, shards)
     if not len(names):
-        return symbol
-    ranks: Int64s = np.argsort(np.argsort(np.array(names, dtype=object)))
-    return ranks[symbol]
+        return symbol, of_name
+    ordered = sorted(range(len(names)), key=lambda n: (of_name[n], names[n]))
+    places = np.empty(len(names), dtype=np.int64)
+    places[ordered] = np.arange(len(names))
+    return places[symbol], of_name
 
 
 def runs(
@@ -109,24 +160,19 @@ def runs(
     price_scale: Int64s,
     size_scale: Int64s,
     group: NDArray[np.int64],
-) -> tuple[Entry, ...]:
+    of_shard: Int64s,
+    shards: int,
+) -> Entries:
     """Return an entry for each run of rows that have the same column of `group`."""
     n = len(symbol)
     firsts = np.flatnonzero(np.any(np.diff(group, prepend=-1), axis=0)) if n else symbol
-    counts = np.diff(np.append(firsts, n))
-    return tuple(
-        Entry(
-            names[int(symbol[first])],
-            int(price_scale[first]),
-            int(size_scale[first]),
-            int(count),
-            markets[int(symbol[first])] if markets else NO_MARKET,
-        )
-        for first, count in zip(firsts.tolist(), counts.tolist(), strict=True)
+    chosen = symbol[firsts]
+    places = chosen.tolist()
+    return Entries(
+        tuple(names[place] for place in places),
+        price_scale[firsts],
+        size_scale[firsts],
+        np.diff(np.append(firsts, n)),
+        tuple(markets[place] for place in places) if markets else (),
+        np.bincount(of_shard[chosen], minlength=shards),
     )
-
-
-def _text_rank(text: Texts | None) -> list[Int64s]:
-    if text is None:
-        return []
-    return [np.unique(text.astype(str), return_inverse=True)[1].astype(np.int64)]

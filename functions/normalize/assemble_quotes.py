@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from functions.normalize.assemble import ClockRule, ahead_of_clock, by_name, runs
+from functions.normalize.assemble import ClockRule, ahead_of_clock, by_shard, runs
 from shared.inputs.quote_rows import QuoteRows
 from shared.inputs.rejected import Rejected
 from shared.inputs.scales import common_scale
@@ -36,7 +36,7 @@ def assemble_quotes(
         np.where(said[1], rows.ask_size, 0),
     )
     bid_size, ask_size = (np.where(s, size, NOT_SAID) for s, size in zip(said, sizes, strict=True))
-    symbol = by_name(rows.names, rows.symbol)
+    symbol, of_shard = by_shard(rows.names, rows.symbol, 1)
     kept = np.flatnonzero(keep)
     keys = [sequence, receive, rows.update_id, time, size_apart, price_apart, symbol]
     order = kept[np.lexsort([key[kept] for key in keys])]
@@ -48,6 +48,8 @@ def assemble_quotes(
         price_scale[order],
         size_scale[order],
         group,
+        of_shard,
+        1,
     )
     return Quotes(
         batch.source,

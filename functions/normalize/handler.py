@@ -1,8 +1,7 @@
-"""A raw batch becomes ticks (a batch a shard), quotes and rejects: a pure function of it."""
+"""A raw batch becomes ticks, quotes and rejects: a pure function of it."""
 
 from __future__ import annotations
 
-import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -24,6 +23,7 @@ from shared.inputs.rows import joined
 from shared.latency import note_tick_seconds
 from shared.quotes import Quotes
 from shared.raw import LINE_BITS, RawBatch
+from shared.shards import DEFAULT_SHARDS
 from shared.ticks import Ticks
 
 STAGE = "normalize"
@@ -37,7 +37,7 @@ class Normalize:
     """The stage's handler. `shards`: how many parts the instruments are divided among."""
 
     rule: ClockRule
-    shards: int = 1
+    shards: int = DEFAULT_SHARDS
     feeds: FeedRules = field(default_factory=FeedRules)
     quotes_as_ticks: QuotesAsTicks = QuotesAsTicks.NONE
 
@@ -54,16 +54,17 @@ class Normalize:
             mids, without_mid = mid_ticks(batch, found.quotes)
             rows = joined(rows, mids)
             rejected += without_mid
-        ticks, late = assemble(batch, rows, self.rule)
+        ticks, wide, late = assemble(batch, rows, self.rule, self.shards)
         # A message that is both a quote and a tick can be refused as both, for the same reason.
         rejected = list(dict.fromkeys(rejected + late))
         outputs = [
-            *self._tick_events(event, ticks),
+            *_tick_events(event, "ticks", ticks),
+            *_tick_events(event, "wide", wide),
             *_quote_events(event.id, quotes),
             *_reject_events(event.id, batch, rejected),
         ]
         note_tick_seconds(STAGE, batch.receive_time_us)
-        metrics.TICKS.inc(len(ticks))
+        metrics.TICKS.inc(len(ticks) + len(wide))
         metrics.QUOTES.inc(len(quotes))
         for code, count in Counter(r.code for r in rejected).items():
             metrics.REJECTS.labels(code).inc(count)
@@ -71,17 +72,14 @@ class Normalize:
             metrics.MESSAGES_SKIPPED.labels(kind).inc(count)
         return Outcome(outputs)
 
-    def _tick_events(self, event: Event, ticks: Ticks) -> Iterator[OutgoingEvent]:
-        key = event.attributes.get(events.IDEMPOTENCY_KEY)
-        carried = {} if key is None else {events.IDEMPOTENCY_KEY: key}
-        for shard, part in _by_shard(ticks, self.shards):
-            for n, piece in enumerate(_fitting(part, Ticks.encode, _halves)):
-                yield OutgoingEvent.packed(
-                    f"{event.id}/{STAGE}/{shard}.{n}",
-                    events.TICKS,
-                    piece,
-                    {events.SHARD: str(shard), **carried},
-                )
+
+def _tick_events(event: Event, name: str, ticks: Ticks) -> Iterator[OutgoingEvent]:
+    if not len(ticks):
+        return
+    key = event.attributes.get(events.IDEMPOTENCY_KEY)
+    carried = {} if key is None else {events.IDEMPOTENCY_KEY: key}
+    for n, piece in enumerate(_fitting(ticks, Ticks.encode, _halves)):
+        yield OutgoingEvent.packed(f"{event.id}/{STAGE}/{name}.{n}", events.TICKS, piece, carried)
 
 
 def _quote_events(cause: str, quotes: Quotes) -> Iterator[OutgoingEvent]:
@@ -113,20 +111,6 @@ def _reject_events(
     )
     for n, piece in enumerate(pieces):
         yield OutgoingEvent.packed(f"{cause}/{STAGE}/rejects.{n}", events.REJECTS, piece)
-
-
-def _by_shard(ticks: Ticks, shards: int) -> Iterator[tuple[int, Ticks]]:
-    """One event touches one shard, so that it can be applied in one atomic step."""
-    if not len(ticks):
-        return
-    if shards == 1:
-        yield 0, ticks
-        return
-    counts = [entry.count for entry in ticks.entries]
-    of_entry = [zlib.crc32(entry.name.encode()) % shards for entry in ticks.entries]
-    of_row = np.repeat(np.array(of_entry), counts)
-    for shard in sorted(set(of_entry)):
-        yield shard, ticks.select(of_row == shard)
 
 
 def _halves(whole: Columns) -> tuple[Columns, Columns]:

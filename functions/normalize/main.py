@@ -18,6 +18,7 @@ from shared.adapter.wiring import event_app
 from shared.inputs.parsed import BinanceTrades, FeedRules
 from shared.instruments import Naming, parse_exceptions, parse_with_venue
 from shared.settings import Environment
+from shared.shards import DEFAULT_SHARDS, MAX_SHARDS
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,8 @@ class Settings:
         """Read and check. Raises SettingsError."""
         env = Environment(mapping)
         settings = cls(
-            max_skew_ms=env.integer("MAX_SKEW_MS", 60_000, 0, 86_400_000),
-            shards=env.integer("SHARDS", 1, 1, 1024),
+            max_skew_ms=env.integer("MAX_CLOCK_SKEW_MS", 5_000, 0, 86_400_000),
+            shards=env.integer("SHARDS", DEFAULT_SHARDS, 1, MAX_SHARDS),
             feeds=FeedRules(
                 Naming(
                     env.parsed("INSTRUMENT_VENUE", "append", parse_with_venue),
@@ -60,6 +61,7 @@ app = event_app(
     ),
     os.environ,
     concurrency=2,
+    emits=True,
 )
 
 

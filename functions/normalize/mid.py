@@ -38,7 +38,8 @@ def mid_ticks(batch: RawBatch, quotes: QuoteRows) -> tuple[Rows, list[Rejected]]
     A mid-price that does not fit 64 bits, or whose instrument's name gets too long, is a reject.
     """
     faults = Faults()
-    fits = (quotes.bid <= _LARGEST) & (quotes.ask <= _LARGEST) & (quotes.price_scale < MAX_SCALE)
+    largest = np.maximum(np.abs(quotes.bid), np.abs(quotes.ask))
+    fits = (largest <= _LARGEST) & (quotes.price_scale < MAX_SCALE)
     for row in np.flatnonzero(~fits).tolist():
         faults.add(row, "out_of_range", "the mid-price has more digits than 64 bits")
     names = tuple(name + SUFFIX for name in quotes.names)
@@ -50,12 +51,12 @@ def mid_ticks(batch: RawBatch, quotes: QuoteRows) -> tuple[Rows, list[Rejected]]
                 faults.add(row, error.code, str(error))
     good = faults.good(len(quotes))
     tenfold = (quotes.bid[good] + quotes.ask[good]) * 5
-    price, price_scale = shortest(tenfold.view(np.uint64), quotes.price_scale[good] + 1)
+    digits, price_scale = shortest(np.abs(tenfold).view(np.uint64), quotes.price_scale[good] + 1)
     none = np.zeros(len(good), dtype=np.int64)
     rows = Rows(
         names,
         quotes.symbol[good],
-        price,
+        np.sign(tenfold) * digits,
         price_scale,
         none,
         none,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
+import numpy as np
 import psycopg
 
 from functions.persist.feeds import FeedWriter
@@ -55,9 +56,9 @@ class Persist:
             return Outcome()
         if event.type == events.TICKS:
             ticks = Ticks.decode(event.data())
-            shard = _shard(event)
             self.quotes.markets(ticks.entries)
-            written = self.writer.ticks(event.id, list(segments(event.id, ticks)), shard)
+            shards = np.flatnonzero(ticks.entries.shard_entries).tolist()
+            written = self.writer.ticks(event.id, list(segments(event.id, ticks)), shards)
             metrics.TICKS_STORED.inc(len(ticks) if written else 0)
             note_tick_seconds(STAGE, ticks.receive_time_us)
         elif event.type == events.QUOTES:
@@ -89,10 +90,3 @@ class Persist:
         if not written:
             metrics.EVENTS_REPEATED.labels(STAGE).inc()
         return Outcome()
-
-
-def _shard(event: Event) -> int:
-    shard = event.attributes.get(events.SHARD, "0")
-    if not (shard.isascii() and shard.isdigit() and len(shard) <= 4):
-        raise PermanentError("unknown_shard", f"shard {shard[:40]!r} is no shard")
-    return int(shard)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
@@ -12,13 +12,13 @@ from psycopg.errors import CheckViolation
 from functions.persist.partitions import Partitions
 from functions.persist.segments import days_of
 from functions.persist.writer import first_time, insert
+from shared.entries import Entries, Entry
 from shared.errors import TransientError
 from shared.instruments import Market
 from shared.quotes import Quotes
 from shared.settings import Choice
 from shared.stores.arrays import Bigints, register
 from shared.stores.postgres import Postgres
-from shared.ticks import Entry
 
 _KEY: Final = ("event_time_us", "update_id", "receive_time_us", "source", "sequence")
 _QUOTE: Final = ("bid", "ask", "bid_size", "ask_size")
@@ -120,9 +120,10 @@ class QuoteWriter:
                 self._partitions.forget([day])
         self._dropped_on = today
 
-    def markets(self, entries: Iterable[Entry]) -> None:
+    def markets(self, entries: Entries) -> None:
         """Write what exchanges call the instruments, each once in a process's life."""
-        fresh = {(e.name, e.market) for e in entries if e.market.venue} - self._markets
+        pairs = set(zip(entries.names, entries.markets, strict=False))
+        fresh = {(name, market) for name, market in pairs - self._markets if market.venue}
         if not fresh:
             return
         with self._postgres.connection() as connection:

@@ -29,8 +29,10 @@ class Segment:
     first_time_us: int
     last_time_us: int
     event_time_us: Bigints
-    price: Bigints
-    size: Bigints
+    price: Bigints | None
+    size: Bigints | None
+    price_wide: list[int] | None
+    size_wide: list[int] | None
     side: Smallints | None
     trade_id: Bigints | None
     trade_id_text: list[str] | None
@@ -38,6 +40,8 @@ class Segment:
     trade_id_kind_all: int | None
     receive_time_us: Bigints
     sequence: Bigints
+    flags: Smallints | None
+    venue: str
 
 
 def days_of(event_time_us: Int64s, rows: slice) -> Iterator[tuple[date, slice]]:
@@ -72,8 +76,10 @@ def segments(event_id: str, ticks: Ticks) -> Iterator[Segment]:
                 int(ticks.event_time_us[some.start]),
                 int(ticks.event_time_us[some.stop - 1]),
                 Bigints(ticks.event_time_us[some]),
-                Bigints(ticks.price[some]),
-                Bigints(ticks.size[some]),
+                None if ticks.price.dtype == object else Bigints(ticks.price[some]),
+                None if ticks.size.dtype == object else Bigints(ticks.size[some]),
+                ticks.price[some].tolist() if ticks.price.dtype == object else None,
+                ticks.size[some].tolist() if ticks.size.dtype == object else None,
                 Smallints(side) if side.any() else None,
                 Bigints(ticks.trade_id[some]) if (kind == INTEGER_ID).any() else None,
                 ticks.trade_id_text[some].tolist()
@@ -83,4 +89,6 @@ def segments(event_id: str, ticks: Ticks) -> Iterator[Segment]:
                 int(kind[0]) if alike else None,
                 Bigints(ticks.receive_time_us[some]),
                 Bigints(ticks.sequence[some]),
+                Smallints(ticks.flags[some]) if ticks.flags[some].any() else None,
+                entry.market.venue,
             )

@@ -41,8 +41,8 @@ _REJECT_COLUMNS: Final = (
 
 _SEGMENT_TYPES: Final = [
     *("date", "text", "int2", "text", "text", "int2", "int2", "int4", "int8", "int8"),
-    *("int8[]", "int8[]", "int8[]", "int2[]", "int8[]", "text[]", "int2[]", "int2"),
-    *("int8[]", "int8[]"),
+    *("int8[]", "int8[]", "int8[]", "numeric[]", "numeric[]", "int2[]", "int8[]", "text[]"),
+    *("int2[]", "int2", "int8[]", "int8[]", "int2[]", "text"),
 ]
 _COPY_SEGMENTS: Final = sql.SQL("COPY tick_segments ({}) FROM STDIN (FORMAT BINARY)").format(
     sql.SQL(", ").join(map(sql.Identifier, _SEGMENT_COLUMNS))
@@ -87,13 +87,13 @@ class Writer:
         self._partitions = Partitions(postgres)
         self._first_ticks = FirstTicks()
 
-    def ticks(self, event_id: str, rows: Sequence[Segment], shard: int = 0) -> bool:
-        """Write tick segments. Raises TransientError."""
+    def ticks(self, event_id: str, rows: Sequence[Segment], shards: Sequence[int] = (0,)) -> bool:
+        """Write tick segments of instruments of these shards. Raises TransientError."""
         days = {row.day for row in rows}
         self._partitions.ensure(days)
         try:
             with self._postgres.connection() as connection:
-                if not first_time(connection, event_id, shard):
+                if not first_time(connection, event_id, shards):
                     return False
                 register(connection)
                 with connection.cursor() as cursor, cursor.copy(_COPY_SEGMENTS) as copy:
@@ -176,10 +176,11 @@ def _await_copies(connection: Connection, rows: Sequence[Segment]) -> None:
     )
 
 
-def first_time(connection: Connection, event_id: str, shard: int | None = None) -> bool:
+def first_time(connection: Connection, event_id: str, shards: Sequence[int] | None = None) -> bool:
     """Claim the event; a concurrent delivery waits here until this one commits or rolls back."""
     cursor = connection.execute(
-        "INSERT INTO applied_events (event_id, shard) VALUES (%s, %s) ON CONFLICT DO NOTHING",
-        (event_id, shard),
+        "INSERT INTO applied_events (event_id, shards) VALUES (%s, %s::smallint[])"
+        " ON CONFLICT DO NOTHING",
+        (event_id, None if shards is None else list(shards)),
     )
     return cursor.rowcount == 1

@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, Response
 from functions.udp_bridge.bodies import CUTS, RefusedBodyError
 from shared import events, metrics
 from shared.adapter.event import OutgoingEvent
+from shared.adapter.health import NO_SINK
 from shared.adapter.sink import Sink
 from shared.adapter.tracing import TRACEPARENT, NoTracing, Tracing
 from shared.bridge.batcher import Batch
@@ -27,7 +28,7 @@ class Ingest:
     """Takes a body of ticks, sends it as one raw batch, answers 202 once the broker has it."""
 
     def __init__(
-        self, sink: Sink, source: str, max_bytes: int, tracing: Tracing | None = None
+        self, sink: Sink | None, source: str, max_bytes: int, tracing: Tracing | None = None
     ) -> None:
         self._sink = sink
         self._tracing = tracing or NoTracing()
@@ -37,6 +38,8 @@ class Ingest:
 
     async def post(self, request: Request) -> Response:
         """Answer 202, or say in problem+json what is wrong and whether to try again."""
+        if self._sink is None:
+            return problem(503, "no broker yet", f"{NO_SINK}; send it again", 1)
         content_type = request.headers.get("content-type", "text/csv").split(";")[0].strip().lower()
         if content_type not in CUTS:
             return problem(

@@ -15,7 +15,7 @@ from starlette.routing import Route
 from functions.udp_bridge.ingest import Ingest
 from shared.adapter.access import guarded
 from shared.adapter.delegated import Delegated
-from shared.adapter.health import health_routes
+from shared.adapter.health import bound, health_routes
 from shared.adapter.logs import configure_logging
 from shared.adapter.sink import Sink
 from shared.adapter.tracing import tracing
@@ -33,7 +33,6 @@ class Settings:
     def from_env(cls, mapping: Mapping[str, str]) -> Settings:
         """Read and check. Raises SettingsError."""
         env = Environment(mapping)
-        env.text("K_SINK")
         settings = cls(
             max_bytes=env.integer("INGEST_MAX_BYTES", 384 * 1024, 1024, 450 * 1024),
         )
@@ -44,11 +43,10 @@ class Settings:
 configure_logging(os.environ)
 settings = Settings.from_env(os.environ)
 sink = Sink.from_env(os.environ, "/kandle/udp-bridge")
-assert sink is not None  # K_SINK is set: the settings are checked
 ingest = Ingest(sink, new_source("http"), settings.max_bytes, tracing("udp-bridge", os.environ))
 app = guarded(
     Starlette(
-        routes=[Route("/ingest", ingest.post, methods=["POST"]), *health_routes(None)],
+        routes=[Route("/ingest", ingest.post, methods=["POST"]), *health_routes(bound(sink, None))],
     ),
     os.environ,
 )

@@ -17,6 +17,7 @@ from local.cli.errors import CliError
 from local.cli.times import EPOCH, time_us
 from local.errors import NotRunningError, UsageError
 from local.instance import Instance
+from shared.shards import DEFAULT_SHARDS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -131,7 +132,7 @@ def ladder_of(names: list[str] | None) -> tuple[Timeframe, ...]:
 
 def shards() -> int:
     """Return how many parts the instruments are divided among. Raises UsageError."""
-    text = os.environ.get("SHARDS", "1")
+    text = os.environ.get("SHARDS", str(DEFAULT_SHARDS))
     if not (text.isascii() and text.isdigit() and int(text) > 0):
         raise UsageError(f"SHARDS={text!r} is not a whole number from 1")
     return int(text)

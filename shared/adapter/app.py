@@ -145,14 +145,13 @@ class EventApp:
             metrics.EVENT_SECONDS.labels(self._wiring.stage).observe(time.perf_counter() - started)
 
     async def _process(self, event: Event, namespace: str) -> Response:
-        stage, shard = self._wiring.stage, event.attributes.get(events.SHARD, "")
+        stage = self._wiring.stage
         with (
             self._wiring.tracing.event(event) as traced,
             fields(
                 event_id=event.id,
                 event_type=event.type,
                 stage=stage,
-                shard=shard,
                 trace_id=traced.trace_id,
             ),
         ):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable
+from typing import Final
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.concurrency import run_in_threadpool
@@ -11,9 +12,27 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from shared.adapter.sink import Sink
 from shared.errors import TransientError
 
 Check = Callable[[], None] | Callable[[], Awaitable[None]]
+
+NO_SINK: Final = "K_SINK is not set: a SinkBinding injects it once its Broker is Ready"
+
+
+def bound(sink: Sink | None, ready: Check | None) -> Check:
+    """Return the check of a process that emits: without K_SINK it is live and never ready."""
+
+    def unbound() -> None:
+        raise TransientError(NO_SINK)
+
+    if sink is None:
+        return unbound
+    return ready or _always
+
+
+def _always() -> None:
+    return None
 
 
 def health_routes(ready: Check | None) -> list[Route]:

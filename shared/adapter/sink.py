@@ -10,6 +10,7 @@ from typing import Final
 import aiohttp
 import stamina
 
+from shared import metrics
 from shared.adapter.event import OutgoingEvent
 from shared.adapter.identity import Identity
 from shared.errors import TransientError
@@ -26,6 +27,10 @@ _LEFT_OUT: Final = ("User-Agent", "Accept", "Accept-Encoding")
 
 class _NotAcceptedError(Exception):
     """The sink did not answer 2xx; the same event may be sent again under the same id."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(f"answered {status} {text}".rstrip())
+        self.status = status
 
 
 class Sink:
@@ -82,10 +87,20 @@ class Sink:
                 wait_max=2.0,
             ):
                 with attempt:
-                    await self._attempt(headers, body)
+                    await self._counted(headers, body)
         except (aiohttp.ClientError, TimeoutError, OSError, _NotAcceptedError) as error:
             reason = str(error) or type(error).__name__
             raise TransientError(f"sink {self.url} did not take the event: {reason}") from error
+
+    async def _counted(self, headers: Mapping[str, str], body: bytes) -> None:
+        try:
+            await self._attempt(headers, body)
+        except _NotAcceptedError as error:
+            metrics.SINK_REFUSED.labels(self._source, str(error.status)).inc()
+            raise
+        except (aiohttp.ClientError, TimeoutError, OSError):
+            metrics.SINK_REFUSED.labels(self._source, "none").inc()
+            raise
 
     async def _attempt(self, headers: Mapping[str, str], body: bytes) -> None:
         async with self._opened().post(
@@ -96,7 +111,7 @@ class Sink:
         ) as response:
             if not 200 <= response.status < 300:
                 text = (await response.content.read(200)).decode(errors="replace")
-                raise _NotAcceptedError(f"answered {response.status} {text}".rstrip())
+                raise _NotAcceptedError(response.status, text)
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:

@@ -68,8 +68,6 @@ class OpenTelemetry:
             "kandle.stage": self._stage,
             "kandle.body_bytes": len(event.body),
         }
-        if events.SHARD in event.attributes:
-            attributes["kandle.shard"] = event.attributes[events.SHARD]
         with self._tracer.start_as_current_span(
             f"{self._stage} {event.type}", parent, SpanKind.CONSUMER, attributes
         ) as span:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from shared.adapter.app import EventApp, Handler, Wiring
-from shared.adapter.health import Check
+from shared.adapter.health import Check, bound
 from shared.adapter.logs import configure_logging
 from shared.adapter.sink import Sink
 from shared.adapter.tracing import tracing
@@ -19,8 +19,11 @@ def event_app(
     *,
     concurrency: int = 1,
     ready: Check | None = None,
+    emits: bool = False,
 ) -> EventApp:
     """Wire a stage to its environment.
+
+    A stage that `emits` is live without K_SINK, but not ready: its SinkBinding may come later.
 
     It reads K_SINK, K_CE_OVERRIDES, K_SERVICE, NAMESPACE, DEAD_LETTER_URL, LOG_LEVEL, LOG_FORMAT
     and OTEL_EXPORTER_OTLP_ENDPOINT.
@@ -29,16 +32,17 @@ def event_app(
     settle()
     service = mapping.get("K_SERVICE", stage)
     dead_letter_url = mapping.get("DEAD_LETTER_URL", "")
+    sink = Sink.from_env(mapping, f"/kandle/{stage}")
     return EventApp(
         Wiring(
             stage=stage,
             handle=handle,
-            sink=Sink.from_env(mapping, f"/kandle/{stage}"),
+            sink=sink,
             dead_letters=Sink(dead_letter_url, f"/kandle/{stage}") if dead_letter_url else None,
             namespace=mapping.get("NAMESPACE", "default"),
             address=f"http://{service}.{{namespace}}.svc.cluster.local",
             concurrency=concurrency,
-            ready=ready,
+            ready=bound(sink, ready) if emits else ready,
             tracing=tracing(stage, mapping),
         )
     )

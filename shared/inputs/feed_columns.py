@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from shared.decimals import INT64_MAX
 from shared.inputs.line import (
     EARLIEST_MS,
     Number,
@@ -21,7 +22,7 @@ from shared.inputs.line import (
 )
 from shared.inputs.words import Spans, Text
 from shared.instruments import Market, Naming
-from shared.ticks import Int64s
+from shared.ticks import Int64s, Mantissas
 
 NO_TIME: Final = -1
 LARGEST_ID: Final = 10**18 - 1
@@ -53,34 +54,39 @@ class Faults(dict[int, Fault]):
         return np.flatnonzero(good)
 
 
-def prices(field: str, texts: Sequence[str], faults: Faults) -> tuple[Int64s, Int64s]:
-    """Return mantissas and scales of decimals greater than 0."""
-    return _decimals(texts, lambda text: price_of(field, text), 1, faults)
+def prices(field: str, texts: Sequence[str], faults: Faults) -> tuple[Mantissas, Int64s]:
+    """Return mantissas and scales of decimals."""
+    return _decimals(texts, lambda text: price_of(field, text), faults)
 
 
-def sizes(field: str, texts: Sequence[str], faults: Faults) -> tuple[Int64s, Int64s]:
+def sizes(field: str, texts: Sequence[str], faults: Faults) -> tuple[Mantissas, Int64s]:
     """Return mantissas and scales of decimals of at least 0."""
-    return _decimals(texts, lambda text: size_of(field, text), 0, faults)
+    return _decimals(texts, lambda text: size_of(field, text), faults)
 
 
 def _decimals(
-    texts: Sequence[str], read: Callable[[str], Number], least: int, faults: Faults
-) -> tuple[Int64s, Int64s]:
+    texts: Sequence[str], read: Callable[[str], Number], faults: Faults
+) -> tuple[Mantissas, Int64s]:
+    mantissa: Mantissas
     joined = "".join(texts)
     if joined.isascii():
         lengths = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
         end = np.cumsum(lengths)
         mantissa, scale, plain = Text(joined.encode()).decimals(Spans(end - lengths, end))
-        odd = np.flatnonzero(~plain | (mantissa < least)).tolist()
+        odd = np.flatnonzero(~plain).tolist()
     else:
         mantissa, scale = np.zeros((2, len(texts)), dtype=np.int64)
         odd = list(range(len(texts)))
     for row in odd:
         try:
-            mantissa[row], scale[row] = read(texts[row])
+            number = read(texts[row])
         except RejectedLineError as error:
             faults.add(row, error.code, str(error))
             mantissa[row] = scale[row] = 0
+            continue
+        if abs(number.mantissa) > INT64_MAX and mantissa.dtype != object:
+            mantissa = mantissa.astype(object)
+        mantissa[row], scale[row] = number
     return mantissa, scale
 
 

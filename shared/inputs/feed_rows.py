@@ -23,7 +23,7 @@ from shared.inputs.rows import Rows
 from shared.inputs.scales import POWERS
 from shared.instruments import Naming
 from shared.quotes import NOT_SAID
-from shared.ticks import INTEGER_ID, NO_ID, Int64s
+from shared.ticks import INTEGER_ID, NO_ID, Int64s, Mantissas
 
 UNKNOWN, BUY, SELL = 0, 1, 2
 NO_TRADE_ID: Final = -1
@@ -147,6 +147,10 @@ def quote_rows(
         sizes(words.ask_size, [text or "0" for text in said.ask_size], faults),
     )
     time_us = epoch_us(words.time, said.time, faults, required=False)
+    for row in np.flatnonzero(bid <= 0).tolist():
+        faults.add(
+            row, "bad_price", f"{words.bid} {said.bid[row][:40]!r} must be greater than 0: no quote"
+        )
     for row in np.flatnonzero(ask <= bid).tolist():
         faults.add(
             row,
@@ -173,7 +177,7 @@ def quote_rows(
 
 
 def _together(
-    faults: Faults, a: tuple[Int64s, Int64s], b: tuple[Int64s, Int64s]
+    faults: Faults, a: tuple[Mantissas, Int64s], b: tuple[Mantissas, Int64s]
 ) -> tuple[Int64s, Int64s, Int64s]:
     """Bring two columns to one scale, row by row; what does not fit 64 bits is a fault."""
     scale = np.maximum(a[1], b[1])
@@ -181,10 +185,10 @@ def _together(
     for mantissa, own in (a, b):
         step = scale - own
         power = POWERS[np.minimum(step, 18)]
-        fits = (mantissa == 0) | ((step <= 18) & (mantissa <= INT64_MAX // power))
+        fits = (mantissa == 0) | ((step <= 18) & (np.abs(mantissa) <= INT64_MAX // power))
         for row in np.flatnonzero(~fits).tolist():
             faults.add(row, "out_of_range", "bid and ask do not fit 64 bits at one scale")
-        found.append(np.where(fits, mantissa, 0) * np.where(fits, power, 1))
+        found.append(np.where(fits, mantissa, 0).astype(np.int64) * np.where(fits, power, 1))
     return found[0], found[1], scale
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final, NamedTuple
 
-from shared.decimals import INT64_MAX, MAX_SCALE
+from shared.decimals import MAX_SCALE, MAX_WIDE_DIGITS
 from shared.ticks import INTEGER_ID, NO_ID, TEXT_ID
 
 FIELDS: Final = ("SYMBOL", "PRICE", "SIZE", "TIME_MS", "SIDE", "TRADE_ID")
@@ -30,7 +30,7 @@ _SIDES: Final = {"": 0, "buy": 1, "b": 1, "sell": 2, "s": 2}
 
 
 class Number(NamedTuple):
-    """value = mantissa x 10^-scale; the mantissa fits 63 bits, without trailing zeros."""
+    """value = mantissa x 10^-scale; at most MAX_WIDE_DIGITS digits, without trailing zeros."""
 
     mantissa: int
     scale: int
@@ -105,11 +105,8 @@ def _price(text: str) -> Number:
 
 
 def price_of(field: str, text: str) -> Number:
-    """Read a decimal greater than 0. Raises RejectedLineError that names `field`."""
-    number = number_of(field, "bad_price", text)
-    if number.mantissa <= 0:
-        raise RejectedLineError("bad_price", f"{field} {text!r} must be greater than 0")
-    return number
+    """Read a decimal. Raises RejectedLineError that names `field`."""
+    return number_of(field, "bad_price", text)
 
 
 def _size(text: str) -> Number:
@@ -139,10 +136,10 @@ def number_of(field: str, code: str, text: str) -> Number:
     if exponent > 0:
         mantissa *= 10**exponent
         exponent = 0
-    if mantissa > INT64_MAX or -exponent > MAX_SCALE:
+    if mantissa >= 10**MAX_WIDE_DIGITS or -exponent > MAX_SCALE:
         raise RejectedLineError(
             "out_of_range",
-            f"{field} {text[:40]!r} has more digits than 64 bits or more than {MAX_SCALE} decimals",
+            f"{field} {text[:40]!r} has more than {MAX_WIDE_DIGITS} digits or {MAX_SCALE} decimals",
         )
     return Number(-mantissa if sign else mantissa, -exponent)
 

@@ -101,7 +101,7 @@ def _parse_plain(text: Text, lines: Spans, payload: Int64s, number: Int64s) -> t
     kind = np.where(id_length == 0, NO_ID, np.where(digits & ~leading_zero, INTEGER_ID, TEXT_ID))
     plain = (commas >= 1) & (commas < len(FIELDS))
     plain &= (symbols.length >= 1) & (symbols.length <= MAX_SYMBOL_BYTES)
-    plain &= price_ok & (price > 0)
+    plain &= price_ok
     plain &= size_ok | (sizes.length == 0)
     plain &= no_time | (time_ok & (times.length <= 15) & (time_ms >= EARLIEST_MS))
     plain &= side >= 0

@@ -7,25 +7,27 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from shared.decimals import INT64_MAX
 from shared.inputs.line import Line
 from shared.instruments import NO_MARKET, Market
-from shared.ticks import Bytes8, Int64s, Texts
+from shared.ticks import Bytes8, Int64s, Mantissas, Texts
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rows:
     """n ticks, in no order. `symbol` is an index into `names`; int64[n] unless said otherwise.
 
-    price = price_mantissa x 10^-price_scale, size likewise. `time_us` is -1 where the sender gave
-    none. `text` is object[n] or None. `payload` and `line` say where in the raw batch a row stood.
-    `markets`: what the exchange calls each of `names`, empty where all were sent as they are.
+    price = mantissa x 10^-price_scale, size likewise: object[n] of Python integers where one is
+    beyond 64 bits. `time_us` is -1 where the sender gave none. `text` is object[n] or None, `flags`
+    uint8[n] or None where no row has one. `payload` and `line` say where in the raw batch a row
+    stood. `markets`: what the exchange calls each of `names`, empty where all were sent so.
     """
 
     names: tuple[str, ...]
     symbol: Int64s
-    price: Int64s
+    price: Mantissas
     price_scale: Int64s
-    size: Int64s
+    size: Mantissas
     size_scale: Int64s
     time_us: Int64s
     side: Bytes8
@@ -35,6 +37,7 @@ class Rows:
     payload: Int64s
     line: Int64s
     markets: tuple[Market, ...] = ()
+    flags: Bytes8 | None = None
 
     def __len__(self) -> int:
         return len(self.symbol)
@@ -54,9 +57,9 @@ def from_lines(parsed: Sequence[Line], payload: Int64s, line: Int64s) -> Rows:
     return Rows(
         names,
         column([index[p.symbol] for p in parsed]),
-        column([p.price.mantissa for p in parsed]),
+        _mantissas([p.price.mantissa for p in parsed]),
         column([p.price.scale for p in parsed]),
-        column([p.size.mantissa for p in parsed]),
+        _mantissas([p.size.mantissa for p in parsed]),
         column([p.size.scale for p in parsed]),
         column([-1 if p.time_ms is None else p.time_ms * 1000 for p in parsed]),
         np.array([p.side for p in parsed], dtype=np.uint8),
@@ -98,7 +101,19 @@ def joined(a: Rows, b: Rows) -> Rows:
         np.concatenate([a.payload, b.payload]),
         np.concatenate([a.line, b.line]),
         tuple(markets.get(name, NO_MARKET) for name in names) if markets else (),
+        None if a.flags is None and b.flags is None else np.concatenate([flags_of(a), flags_of(b)]),
     )
+
+
+def flags_of(rows: Rows) -> Bytes8:
+    """Return the flags of each row, uint8[n]."""
+    return np.zeros(len(rows), dtype=np.uint8) if rows.flags is None else rows.flags
+
+
+def _mantissas(values: list[int]) -> Mantissas:
+    """Return them as int64, or as Python integers where one is beyond 64 bits."""
+    wide = any(abs(value) > INT64_MAX for value in values)
+    return np.array(values, dtype=object if wide else np.int64)
 
 
 def _texts(rows: Rows) -> Texts:

@@ -7,27 +7,29 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.decimals import INT64_MAX
-from shared.ticks import Int64s
+from shared.decimals import INT64_MAX, MAX_SCALE, MAX_WIDE_DIGITS
+from shared.ticks import Int64s, Mantissas
 
 POWERS: Final = 10 ** np.arange(19, dtype=np.int64)
+_WIDE_POWERS: Final = np.array([10**each for each in range(MAX_SCALE + 1)], dtype=object)
 
 
 class Scaled(NamedTuple):
     """Mantissas at their scales. `apart` is 0 for rows at the common scale, else scale + 1."""
 
-    mantissas: tuple[Int64s, ...]
+    mantissas: tuple[Mantissas, ...]
     scale: Int64s
     apart: Int64s
 
 
 def common_scale(
-    symbol: Int64s, scale: Int64s, keep: NDArray[np.bool_], *mantissas: Int64s
+    symbol: Int64s, scale: Int64s, keep: NDArray[np.bool_], *mantissas: Mantissas
 ) -> Scaled:
     """Bring each symbol's mantissas to one scale, the largest among its kept rows.
 
-    The columns of mantissas share a row's scale. Where one would not fit 64 bits at the common
-    scale, the row keeps its own: mantissas and scale as they were, and a number sets it apart.
+    The columns of mantissas share a row's scale. Where one would not fit 64 bits (MAX_WIDE_DIGITS
+    where a column is of Python integers) at the common scale, the row keeps its own: mantissas and
+    scale as they were, and a number sets it apart.
     """
     if not len(symbol):
         return Scaled(mantissas, scale, scale)
@@ -35,10 +37,12 @@ def common_scale(
     np.maximum.at(largest, symbol[keep], scale[keep])
     common = largest[symbol]
     step = np.clip(common - scale, 0, None)
-    power = POWERS[np.minimum(step, 18)]
-    fits = step <= 18
+    wide = any(mantissa.dtype == object for mantissa in mantissas)
+    powers, most = (_WIDE_POWERS, 10**MAX_WIDE_DIGITS - 1) if wide else (POWERS, INT64_MAX)
+    power = powers[np.minimum(step, len(powers) - 1)]
+    fits = step < len(powers)
     for mantissa in mantissas:
-        fits &= np.abs(mantissa) <= INT64_MAX // power
+        fits &= np.abs(mantissa) <= most // power
     factor = np.where(fits, power, 1)
     return Scaled(
         tuple(mantissa * factor for mantissa in mantissas),

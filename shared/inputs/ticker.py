@@ -52,11 +52,11 @@ def parse_ticker(message: bytes) -> Line:
 
 def _price(price: float) -> Number:
     if price == 0:
-        raise RejectedLineError("bad_price", "price is missing or 0; it must be greater than 0")
+        raise RejectedLineError(
+            "bad_price", "price is missing or 0, which TickerUpdate cannot tell apart"
+        )
     if not math.isfinite(price):
         raise RejectedLineError("bad_price", f"price {price} is no decimal number such as 101.25")
-    if price < 0:
-        raise RejectedLineError("bad_price", f"price {price} must be greater than 0")
     # The shortest text that reads back as this double: what the sender most likely had in mind.
     return number_of("price", "bad_price", repr(price))
 

@@ -38,6 +38,7 @@ def main(*, sweep: bool) -> int:
     from shared.lake.rounds import STORE_AWAY
     from shared.lake.terms import Terms
     from shared.settings import Environment
+    from shared.shards import DEFAULT_SHARDS, MAX_SHARDS
     from shared.stores.limits import MAINTENANCE
     from shared.stores.postgres import Postgres
     from shared.stores.redis import connect
@@ -48,7 +49,8 @@ def main(*, sweep: bool) -> int:
     env = Environment(os.environ)
     dsn = env.text("DB_WRITE_DSN", "") or env.text("DATABASE_URL")
     terms = Terms.from_env(env)
-    redis_url, shards = env.text("REDIS_URL", ""), env.integer("SHARDS", 1, 1, 1024)
+    redis_url = env.text("REDIS_URL", "")
+    shards = env.integer("SHARDS", DEFAULT_SHARDS, 1, MAX_SHARDS)
     env.check()
     access = S3Access.from_mapping(os.environ)
     postgres = Postgres(dsn, size=2, limits=MAINTENANCE)

@@ -14,8 +14,8 @@ from shared.errors import TransientError
 from shared.lake.manifest import LakeFile
 from shared.stores.s3 import ObjectStore
 from shared.stores.s3_reader import ObjectMissing, S3Access
-from shared.ticks import Entry, Ticks
-from shared.trades import Rows, concatenated, trades_of
+from shared.ticks import Ticks
+from shared.trades import Rows, batches_of, concatenated, trades_of
 
 if TYPE_CHECKING:
     from shared.lake.files import LakeReader
@@ -81,19 +81,7 @@ class Cold:
         """Yield ticks in [low_us, high_us) as batches of one source each, in the total order."""
         with self.scan():
             for _, rows in self.rows(files, low_us, high_us):
-                for source in sorted(set(rows.source.tolist())):
-                    some = trades_of(rows.at(rows.source == source))
-                    ticks = some.as_ticks(instrument)
-                    entry = Entry(instrument, some.price_scale, some.size_scale, len(some))
-                    yield Ticks(
-                        source,
-                        (entry,),
-                        *(
-                            getattr(ticks, name)
-                            for name in Ticks.__dataclass_fields__
-                            if name not in ("source", "entries")
-                        ),
-                    )
+                yield from batches_of(rows, instrument)
 
     def candles(
         self, files: Sequence[LakeFile], low_us: int, high_us: int, count: int, *, newest: bool

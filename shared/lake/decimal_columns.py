@@ -12,42 +12,52 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from shared.ticks import Int64s
+from shared.decimals import INT64_MAX
+from shared.ticks import Int64s, Mantissas
 
 SCALE: Final = 18
 DECIMAL: Final = pa.decimal128(38, SCALE)
 """20 digits before the point: a 64-bit mantissa of any scale that fits has no more."""
 
 
-def to_decimals(mantissa: Int64s, scale: NDArray[np.int16]) -> tuple[pa.Array, pa.Array]:
-    """Return decimals, and the mantissas (int64) of those that are no such decimal, else NULL."""
+def to_decimals(mantissa: Mantissas, scale: NDArray[np.int16]) -> tuple[pa.Array, pa.Array]:
+    """Return decimals, and the mantissas (text) of those that are no such decimal, else NULL."""
     cells = np.zeros((len(mantissa), 2), dtype=np.int64)
+    given = mantissa
     fits = np.ones(len(mantissa), dtype=bool)
+    if mantissa.dtype == object:
+        fits = np.abs(mantissa) <= INT64_MAX
+        mantissa = np.where(fits, mantissa, 0).astype(np.int64)
     for each in np.unique(scale).tolist():
         rows = scale == each
         some, down = mantissa[rows], each - SCALE
         if down > 0:
             unit = 10**down
             good = some % unit == 0 if unit < 2**63 else some == 0
-            fits[rows] = good
+            fits[rows] &= good
             some = np.where(good, some // unit, 0) if unit < 2**63 else np.zeros_like(some)
         plain = _decimal_array(some, min(each, SCALE)).cast(DECIMAL)
         cells[rows] = _cells(plain)
     mask = None if fits.all() else pa.py_buffer(np.packbits(fits, bitorder="little"))
     decimals = pa.Array.from_buffers(DECIMAL, len(mantissa), [mask, pa.py_buffer(cells)])
-    return decimals, pa.array(mantissa, pa.int64(), mask=fits)
+    exact = np.full(len(given), None, dtype=object)
+    exact[~fits] = [str(each) for each in given[~fits].tolist()]
+    return decimals, pa.array(exact, pa.string())
 
 
-def to_mantissas(decimals: pa.Array, scale: NDArray[np.int16], exact: pa.Array) -> Int64s:
+def to_mantissas(decimals: pa.Array, scale: NDArray[np.int16], exact: pa.Array) -> Mantissas:
     """Return the mantissas at the rows' scales."""
-    mantissa = np.zeros(len(decimals), dtype=np.int64)
+    mantissa: Mantissas = np.zeros(len(decimals), dtype=np.int64)
     for each in np.unique(scale).tolist():
         rows = scale == each
         some = decimals if rows.all() else decimals.filter(pa.array(rows))
         mantissa[rows] = _cells(some.fill_null(0).cast(pa.decimal128(38, each)))[:, 0]
     if exact.null_count != len(exact):
         given = np.asarray(exact.is_valid())
-        mantissa[given] = np.asarray(exact.drop_null())
+        values = [int(each) for each in exact.drop_null().to_pylist()]
+        if max(map(abs, values)) > INT64_MAX:
+            mantissa = mantissa.astype(object)
+        mantissa[given] = values
     return mantissa
 
 

@@ -27,15 +27,14 @@ from shared.lake.tick_table import to_rows
 from shared.stores.postgres import Postgres
 from shared.stores.recompute import recomputed
 from shared.stores.s3 import ObjectStore
-from shared.ticks import Entry, Ticks
+from shared.ticks import Ticks
 from shared.timeframes import Timeframe
-from shared.trades import Rows, concatenated, trades_of
+from shared.trades import Rows, batches_of, concatenated, trades_of
 
 PREFIX: Final = "restore/"
 """What the ids of events begin with that bring ticks back."""
 _READERS: Final = 4
 _TICKS_AT_ONCE: Final = 4_000
-_HEAD: Final = ("source", "entries")
 _EPOCHS_AHEAD: Final = 1_000_000
 """So many epochs may have begun after the snapshot was taken."""
 
@@ -70,7 +69,7 @@ def is_empty(postgres: Postgres) -> bool:
     with postgres.connection() as connection:
         row = connection.execute(
             "SELECT NOT EXISTS (SELECT FROM applied_events"
-            " WHERE shard IS NOT NULL AND event_id NOT LIKE %s)",
+            " WHERE shards IS NOT NULL AND event_id NOT LIKE %s)",
             (PREFIX + "%",),
         ).fetchone()
     return bool(row and row[0])
@@ -117,18 +116,10 @@ def ticks_of(
     ]
     rows = trades_of(concatenated(parts)).rows
     rows = rows.at(rows.receive_us <= until_us)
-    for source in sorted(set(rows.source.tolist())):
-        some = rows.at(rows.source == source)
-        for first in range(0, len(some), _TICKS_AT_ONCE):
-            piece = trades_of(some.at(np.arange(first, min(first + _TICKS_AT_ONCE, len(some)))))
-            ticks = piece.as_ticks(place.instrument)
-            entry = Entry(place.instrument, piece.price_scale, piece.size_scale, len(piece))
-            names = [name for name in Ticks.__dataclass_fields__ if name not in _HEAD]
-            columns = (getattr(ticks, name) for name in names)
-            yield (
-                f"{PREFIX}{place.folder}/{source}/{first}",
-                Ticks(source, (entry,), *columns),
-            )
+    for first in range(0, len(rows), _TICKS_AT_ONCE):
+        piece = rows.at(np.arange(first, min(first + _TICKS_AT_ONCE, len(rows))))
+        for n, ticks in enumerate(batches_of(piece, place.instrument)):
+            yield f"{PREFIX}{place.folder}/{ticks.source}/{first}.{n}", ticks
 
 
 def register(

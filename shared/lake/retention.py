@@ -65,7 +65,7 @@ def _waits_for(connection: Connection, day: date, terms: Terms) -> str:
                EXISTS (SELECT FROM lake_files WHERE superseded_at IS NULL AND bucket = 'ticks'
                        AND from_us >= %(low)s AND from_us < %(high)s
                        AND stored_until > clock_timestamp() - %(hours)s * interval '1 hour'),
-               EXISTS (SELECT FROM applied_events a WHERE a.shard IS NOT NULL AND NOT a.aggregated
+               EXISTS (SELECT FROM applied_events a WHERE cardinality(a.shards) > 0
                        AND EXISTS (SELECT FROM tick_segments s WHERE s.day = %(day)s
                                    AND s.event_id = a.event_id)),
                NOT EXISTS (SELECT FROM lake_files WHERE superseded_at IS NULL AND bucket = 'ticks'

@@ -72,7 +72,7 @@ def _create(connection: Connection, store: ObjectStore, keys: Sequence[object]) 
     lake = lake_of(connection)
     parts: dict[str, list[Rows]] = {}
     for ticks in ticks_of_segments(connection, keys):
-        parts.setdefault(ticks.entries[0].name, []).append(Rows.of(ticks))
+        parts.setdefault(ticks.names[0], []).append(Rows.of(ticks))
     places = [
         (Place.of_ticks(name, start_us), rows)
         for name, some in parts.items()

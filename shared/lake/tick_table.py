@@ -28,8 +28,10 @@ SCHEMA: Final = pa.schema(
         pa.field("sequence", pa.int64(), nullable=False),
         pa.field("price_scale", pa.int16(), nullable=False),
         pa.field("size_scale", pa.int16(), nullable=False),
-        pa.field("price_mantissa", pa.int64()),
-        pa.field("size_mantissa", pa.int64()),
+        pa.field("price_mantissa", pa.string()),
+        pa.field("size_mantissa", pa.string()),
+        pa.field("flags", pa.uint8(), nullable=False),
+        pa.field("venue", _WORD, nullable=False),
     ]
 )
 
@@ -55,6 +57,8 @@ def to_table(rows: Rows) -> pa.Table:
             pa.array(rows.size_scale),
             exact_price,
             exact_size,
+            pa.array(rows.flags),
+            pa.array(rows.venue, pa.string()).dictionary_encode(),
         ],
         schema=SCHEMA,
     )
@@ -84,6 +88,8 @@ def to_rows(table: pa.Table) -> Rows:
         _ints(column["receive_time"].cast(pa.int64())),
         column["source"].to_numpy(zero_copy_only=False).astype(object),
         _ints(column["sequence"]),
+        np.asarray(column["flags"]),
+        column["venue"].to_numpy(zero_copy_only=False).astype(object),
     )
 
 

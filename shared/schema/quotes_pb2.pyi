@@ -20,7 +20,7 @@ class QuoteBatch(_message.Message):
     RECEIVE_TIME_US_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     source: str
-    instruments: _containers.RepeatedCompositeFieldContainer[_ticks_pb2.InstrumentEntry]
+    instruments: _ticks_pb2.InstrumentTable
     event_time_us: _containers.RepeatedScalarFieldContainer[int]
     bid: _containers.RepeatedScalarFieldContainer[int]
     ask: _containers.RepeatedScalarFieldContainer[int]
@@ -29,4 +29,4 @@ class QuoteBatch(_message.Message):
     update_id: _containers.RepeatedScalarFieldContainer[int]
     receive_time_us: _containers.RepeatedScalarFieldContainer[int]
     sequence: _containers.RepeatedScalarFieldContainer[int]
-    def __init__(self, source: _Optional[str] = ..., instruments: _Optional[_Iterable[_Union[_ticks_pb2.InstrumentEntry, _Mapping]]] = ..., event_time_us: _Optional[_Iterable[int]] = ..., bid: _Optional[_Iterable[int]] = ..., ask: _Optional[_Iterable[int]] = ..., bid_size: _Optional[_Iterable[int]] = ..., ask_size: _Optional[_Iterable[int]] = ..., update_id: _Optional[_Iterable[int]] = ..., receive_time_us: _Optional[_Iterable[int]] = ..., sequence: _Optional[_Iterable[int]] = ...) -> None: ...
+    def __init__(self, source: _Optional[str] = ..., instruments: _Optional[_Union[_ticks_pb2.InstrumentTable, _Mapping]] = ..., event_time_us: _Optional[_Iterable[int]] = ..., bid: _Optional[_Iterable[int]] = ..., ask: _Optional[_Iterable[int]] = ..., bid_size: _Optional[_Iterable[int]] = ..., ask_size: _Optional[_Iterable[int]] = ..., update_id: _Optional[_Iterable[int]] = ..., receive_time_us: _Optional[_Iterable[int]] = ..., sequence: _Optional[_Iterable[int]] = ...) -> None: ...

@@ -7,22 +7,18 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class OrderKey(_message.Message):
-    __slots__ = ("event_time_us", "trade_id_kind", "trade_id", "trade_id_text", "receive_time_us", "source", "sequence")
+    __slots__ = ("event_time_us", "order_id", "receive_time_us", "source_key", "sequence")
     EVENT_TIME_US_FIELD_NUMBER: _ClassVar[int]
-    TRADE_ID_KIND_FIELD_NUMBER: _ClassVar[int]
-    TRADE_ID_FIELD_NUMBER: _ClassVar[int]
-    TRADE_ID_TEXT_FIELD_NUMBER: _ClassVar[int]
+    ORDER_ID_FIELD_NUMBER: _ClassVar[int]
     RECEIVE_TIME_US_FIELD_NUMBER: _ClassVar[int]
-    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_KEY_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     event_time_us: int
-    trade_id_kind: int
-    trade_id: int
-    trade_id_text: str
+    order_id: int
     receive_time_us: int
-    source: str
+    source_key: int
     sequence: int
-    def __init__(self, event_time_us: _Optional[int] = ..., trade_id_kind: _Optional[int] = ..., trade_id: _Optional[int] = ..., trade_id_text: _Optional[str] = ..., receive_time_us: _Optional[int] = ..., source: _Optional[str] = ..., sequence: _Optional[int] = ...) -> None: ...
+    def __init__(self, event_time_us: _Optional[int] = ..., order_id: _Optional[int] = ..., receive_time_us: _Optional[int] = ..., source_key: _Optional[int] = ..., sequence: _Optional[int] = ...) -> None: ...
 
 class CandleState(_message.Message):
     __slots__ = ("instrument", "timeframe", "start_us", "open", "high", "low", "close", "volume", "notional", "trade_count", "buy_volume", "sell_volume", "first", "last", "closed", "partial", "complete", "revision", "touched_us")

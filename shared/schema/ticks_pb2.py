@@ -24,19 +24,21 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19shared/schema/ticks.proto\x12\tkandle.v1\"x\n\x0fInstrumentEntry\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0bprice_scale\x18\x02 \x01(\r\x12\x12\n\nsize_scale\x18\x03 \x01(\r\x12\r\n\x05\x63ount\x18\x04 \x01(\r\x12\r\n\x05venue\x18\x05 \x01(\t\x12\x10\n\x08original\x18\x06 \x01(\t\"\xac\x02\n\tTickBatch\x12\x0e\n\x06source\x18\x01 \x01(\t\x12/\n\x0binstruments\x18\x02 \x03(\x0b\x32\x1a.kandle.v1.InstrumentEntry\x12\x15\n\revent_time_us\x18\x03 \x03(\x12\x12\r\n\x05price\x18\x04 \x03(\x12\x12\x0c\n\x04size\x18\x05 \x03(\x12\x12\x0c\n\x04side\x18\x06 \x03(\r\x12\x15\n\rtrade_id_kind\x18\x07 \x03(\r\x12\x31\n\x11trade_id_kind_all\x18\x08 \x01(\x0e\x32\x16.kandle.v1.TradeIdKind\x12\x10\n\x08trade_id\x18\t \x03(\x12\x12\x15\n\rtrade_id_text\x18\n \x03(\t\x12\x17\n\x0freceive_time_us\x18\x0b \x03(\x12\x12\x10\n\x08sequence\x18\x0c \x03(\x12*5\n\x04Side\x12\x10\n\x0cSIDE_UNKNOWN\x10\x00\x12\x0c\n\x08SIDE_BUY\x10\x01\x12\r\n\tSIDE_SELL\x10\x02*I\n\x0bTradeIdKind\x12\x11\n\rTRADE_ID_NONE\x10\x00\x12\x14\n\x10TRADE_ID_INTEGER\x10\x01\x12\x11\n\rTRADE_ID_TEXT\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19shared/schema/ticks.proto\x12\tkandle.v1\"\xa4\x01\n\x0fInstrumentTable\x12\x0c\n\x04name\x18\x01 \x03(\t\x12\x13\n\x0bprice_scale\x18\x02 \x03(\r\x12\x12\n\nsize_scale\x18\x03 \x03(\r\x12\r\n\x05\x63ount\x18\x04 \x03(\r\x12\x15\n\rshard_entries\x18\x05 \x03(\r\x12\r\n\x05venue\x18\x06 \x03(\t\x12\x13\n\x0b\x65ntry_venue\x18\x07 \x03(\r\x12\x10\n\x08original\x18\x08 \x03(\t\"\xe2\x02\n\tTickBatch\x12\x0e\n\x06source\x18\x01 \x01(\t\x12/\n\x0binstruments\x18\x02 \x01(\x0b\x32\x1a.kandle.v1.InstrumentTable\x12\x15\n\revent_time_us\x18\x03 \x03(\x12\x12\r\n\x05price\x18\x04 \x03(\x12\x12\x0c\n\x04size\x18\x05 \x03(\x12\x12\x0c\n\x04side\x18\x06 \x03(\r\x12\x15\n\rtrade_id_kind\x18\x07 \x03(\r\x12\x31\n\x11trade_id_kind_all\x18\x08 \x01(\x0e\x32\x16.kandle.v1.TradeIdKind\x12\x10\n\x08trade_id\x18\t \x03(\x12\x12\x15\n\rtrade_id_text\x18\n \x03(\t\x12\x17\n\x0freceive_time_us\x18\x0b \x03(\x12\x12\x10\n\x08sequence\x18\x0c \x03(\x12\x12\r\n\x05\x66lags\x18\r \x03(\r\x12\x12\n\nwide_price\x18\x0e \x03(\t\x12\x11\n\twide_size\x18\x0f \x03(\t*5\n\x04Side\x12\x10\n\x0cSIDE_UNKNOWN\x10\x00\x12\x0c\n\x08SIDE_BUY\x10\x01\x12\r\n\tSIDE_SELL\x10\x02*I\n\x0bTradeIdKind\x12\x11\n\rTRADE_ID_NONE\x10\x00\x12\x14\n\x10TRADE_ID_INTEGER\x10\x01\x12\x11\n\rTRADE_ID_TEXT\x10\x02*m\n\x08TickFlag\x12\r\n\tFLAG_NONE\x10\x00\x12\x14\n\x10\x46LAG_VOLUME_ONLY\x10\x01\x12\x10\n\x0c\x46LAG_ODD_LOT\x10\x02\x12\x10\n\x0c\x46LAG_AUCTION\x10\x04\x12\x18\n\x14\x46LAG_OUT_OF_SEQUENCE\x10\x08\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'shared.schema.ticks_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_SIDE']._serialized_start=465
-  _globals['_SIDE']._serialized_end=518
-  _globals['_TRADEIDKIND']._serialized_start=520
-  _globals['_TRADEIDKIND']._serialized_end=593
-  _globals['_INSTRUMENTENTRY']._serialized_start=40
-  _globals['_INSTRUMENTENTRY']._serialized_end=160
-  _globals['_TICKBATCH']._serialized_start=163
-  _globals['_TICKBATCH']._serialized_end=463
+  _globals['_SIDE']._serialized_start=564
+  _globals['_SIDE']._serialized_end=617
+  _globals['_TRADEIDKIND']._serialized_start=619
+  _globals['_TRADEIDKIND']._serialized_end=692
+  _globals['_TICKFLAG']._serialized_start=694
+  _globals['_TICKFLAG']._serialized_end=803
+  _globals['_INSTRUMENTTABLE']._serialized_start=41
+  _globals['_INSTRUMENTTABLE']._serialized_end=205
+  _globals['_TICKBATCH']._serialized_start=208
+  _globals['_TICKBATCH']._serialized_end=562
 # @@protoc_insertion_point(module_scope)

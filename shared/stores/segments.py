@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from decimal import Decimal
 from typing import Any, Final
 
 import numpy as np
 from psycopg import Connection, sql
 
+from shared.entries import Entries, Entry
+from shared.instruments import NO_MARKET, Market
 from shared.lake.cold import NO_LAKE, Cold
 from shared.lake.plan import HOT, TickPlan, plan_ticks
 from shared.stores.arrays import register
-from shared.ticks import TEXT_ID, Entry, Ticks
+from shared.ticks import TEXT_ID, Mantissas, Ticks
 
 _COLUMNS: Final = (
     *("source", "instrument", "price_scale", "size_scale", "tick_count"),
-    *("event_time_us", "price", "size", "side", "trade_id", "trade_id_text"),
-    *("trade_id_kind", "trade_id_kind_all", "receive_time_us", "sequence"),
+    *("venue", "event_time_us", "price", "size", "price_wide", "size_wide", "side"),
+    *("trade_id", "trade_id_text", "trade_id_kind", "trade_id_kind_all"),
+    *("receive_time_us", "sequence", "flags"),
 )
 
 _SELECT: Final = sql.SQL("SELECT {} FROM tick_segments WHERE {} ORDER BY day, event_id, part")
@@ -90,26 +94,39 @@ def _ticks(row: tuple[Any, ...]) -> Ticks:
         price_scale,
         size_scale,
         n,
+        venue,
         time,
         price,
         size,
+        price_wide,
+        size_wide,
         side,
         *ids,
         receive,
         sequence,
+        flags,
     ) = row
+    market = Market(venue, "") if venue else NO_MARKET
     trade_id, texts, kinds, kind_all = ids
     kind = np.full(n, kind_all, dtype=np.uint8) if kinds is None else kinds.astype(np.uint8)
     return Ticks(
         source,
-        (Entry(instrument, price_scale, size_scale, n),),
+        Entries.of(Entry(instrument, price_scale, size_scale, n, market)),
         time,
-        price,
-        size,
+        _mantissas(price, price_wide),
+        _mantissas(size, size_wide),
         np.zeros(n, dtype=np.uint8) if side is None else side.astype(np.uint8),
         kind,
         np.zeros(n, dtype=np.int64) if trade_id is None else trade_id,
         np.array(texts, dtype=object) if (kind == TEXT_ID).any() else None,
         receive,
         sequence,
+        np.zeros(n, dtype=np.uint8) if flags is None else flags.astype(np.uint8),
     )
+
+
+def _mantissas(column: Mantissas | None, wide: list[Decimal] | None) -> Mantissas:
+    if column is not None:
+        return column
+    assert wide is not None
+    return np.array([int(each) for each in wide], dtype=object)

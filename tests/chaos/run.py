@@ -202,7 +202,7 @@ class Run:
             ((repairs, unsure),) = rows(
                 self._up.env["DATABASE_URL"],
                 "SELECT (SELECT count(*) FROM repairs), (SELECT count(*) FROM applied_events"
-                " WHERE shard IS NOT NULL AND NOT aggregated)",
+                " WHERE cardinality(shards) > 0)",
             )
             if not self._options.until_acknowledged:
                 return int(repairs)

@@ -23,6 +23,7 @@ from local.instance import Instance
 from shared import events
 from shared.adapter.event import Event, OutgoingEvent
 from shared.raw import FORMAT_CSV, encode
+from shared.shards import DEFAULT_SHARDS, shard_of
 from shared.state import Keys
 from tests.e2e.client import candles, eventually, fresh_symbol, rows
 from tests.platform import kandle
@@ -105,7 +106,8 @@ class Stages:
     def is_recorded(self, event_id: str) -> bool:
         """Whether Postgres knows that the event is in the candles, and its repairs are done."""
         query = (
-            "SELECT coalesce((SELECT aggregated FROM applied_events WHERE event_id = %s), false)"
+            "SELECT EXISTS (SELECT 1 FROM applied_events"
+            " WHERE event_id = %s AND cardinality(shards) = 0)"
             " AND NOT EXISTS (SELECT 1 FROM repairs WHERE event_id = %s)"
         )
         return bool(rows(self.pipeline["DATABASE_URL"], query, event_id, event_id)[0][0])
@@ -139,7 +141,7 @@ def test_letters_replayed_after_days_complete_their_stage_and_double_nothing(
     for event in (first, second):
         assert eventually(lambda id_=event.id: stages.is_recorded(id_), bool, 60)  # type: ignore[misc]
     # From now on the marker of the second event would end; its letter is replayed after that.
-    marker = Keys(0).marker(second.id)
+    marker = Keys(shard_of(unapplied, DEFAULT_SHARDS)).marker(second.id)
     with redis.Redis.from_url(pipeline["REDIS_URL"]) as client:
         assert client.delete(marker) == 1
     stages.replay(letters[second.id])

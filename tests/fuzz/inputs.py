@@ -111,20 +111,25 @@ def tick_batches(draw: st.DrawFn) -> ticks_pb2.TickBatch:
     scale = st.one_of(st.integers(0, 20), integers(0, 2**32 - 1))
     batch = ticks_pb2.TickBatch(
         source=draw(texts),
-        instruments=[
-            ticks_pb2.InstrumentEntry(
-                name=name, price_scale=draw(scale), size_scale=draw(scale), count=rows
-            )
-            for name, rows in entries
-        ],
+        instruments=ticks_pb2.InstrumentTable(
+            name=[name for name, _ in entries],
+            price_scale=[draw(scale) for _ in entries],
+            size_scale=[draw(scale) for _ in entries],
+            count=[rows for _, rows in entries],
+            shard_entries=[len(entries) - draw(st.integers(0, 1)), draw(st.integers(0, 1))],
+        ),
         event_time_us=days(),
         price=column(),
-        size=column(),
+        size=column(low=draw(st.sampled_from([0, -(2**63)]))),
         receive_time_us=column(),
         sequence=column(),
     )
     if draw(st.booleans()):
         batch.side.extend(column(0, 3))
+    if draw(st.booleans()):
+        batch.flags.extend(column(0, 256))
+    if draw(st.booleans()):
+        batch.wide_price.extend(draw(st.lists(_NUMBERS, min_size=count, max_size=count)))
     return batch
 
 
@@ -203,12 +208,17 @@ def _damaged(message: Message, place: int, byte: int) -> bytes:
 @functools.cache
 def bombs() -> list[bytes]:
     """Small bodies that unpack to much, or would have much memory taken for them."""
-    entry = ticks_pb2.InstrumentEntry(name="A", count=2**32 - 1)
+    entry = ticks_pb2.InstrumentTable(
+        name=["A"], price_scale=[0], size_scale=[0], count=[2**32 - 1], shard_entries=[1]
+    )
+    thousand = ticks_pb2.InstrumentTable()
+    for _ in range(1000):
+        thousand.MergeFrom(entry)
     return [
         compress(bytes(512 * 1024 * 1024)),
         compress(bytes(2 * 1024 * 1024)),
-        ticks_pb2.TickBatch(instruments=[entry] * 1000).SerializeToString(),
+        ticks_pb2.TickBatch(instruments=thousand).SerializeToString(),
         ticks_pb2.TickBatch(
-            instruments=[entry], trade_id_kind_all=ticks_pb2.TRADE_ID_TEXT
+            instruments=entry, trade_id_kind_all=ticks_pb2.TRADE_ID_TEXT
         ).SerializeToString(),
     ]

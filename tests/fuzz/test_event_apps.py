@@ -99,7 +99,6 @@ def requests(draw: st.DrawFn, stage: str) -> Request:
         "type": type_,
         "source": "/fuzz",
         "id": draw(st.uuids()).hex,
-        "shard": "0",
     }
     if draw(st.booleans()):
         body = compress(body)

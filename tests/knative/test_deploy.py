@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 import yaml
 
+from tests.knative.kubectl import Answer, Kubectl
 from tests.knative.manifests import ROOT, containers
 
 
@@ -23,7 +25,7 @@ def commands(**given: str) -> list[str]:
         text=True,
         check=True,
     )
-    return [line.removeprefix("+ ") for line in result.stdout.splitlines()]
+    return [line.removeprefix("+ ") for line in result.stdout.splitlines() if line[:2] == "+ "]
 
 
 def position(commands: list[str], *words: str) -> int:
@@ -38,10 +40,17 @@ def test_sources_start_after_every_trigger_is_ready() -> None:
     assert len(functions) == len(list(ROOT.glob("functions/*/func.yaml")))
     assert all("--build=false --push=false" in each for each in functions)
     ready = position(run, "wait triggers", "--for=condition=Ready")
-    assert position(run, "wait broker") < position(run, "func deploy") < ready
+    brokers = position(run, "wait broker")
+    assert (
+        position(run, "apply", "kandle.dev/starts!=last") < position(run, "config-nats") < brokers
+    )
+    assert position(run, "func deploy", "dead_letter") < brokers  # a Broker needs its address
+    for each in functions:
+        stage = each.split()[3]
+        if not stage.endswith(("dead_letter", "udp_bridge")):
+            assert brokers < position(run, "func deploy", stage) < ready
+    assert ready < position(run, "func deploy", "udp_bridge")  # a source
     assert ready < position(run, "apply", "kandle.dev/starts=last")
-    everything_else = position(run, "apply", "kandle.dev/starts!=last")
-    assert everything_else < position(run, "wait broker")
 
 
 @pytest.mark.parametrize(
@@ -55,6 +64,88 @@ def test_one_function_alone(function: str, path: str) -> None:
         " --build=false --push=false"
     )
     assert second.endswith(f"-l function.knative.dev/name={function}")
+
+
+BROKERS = (
+    "ingest\tFalse\tDeadLetterSinkResolveFailed\t"
+    'services.serving.knative.dev "dead-letter" not found\n'
+    "ticks\tTrue\t\t\n",
+    "ingest\tUnknown\t\t\nticks\tTrue\t\t\n",
+    "ingest\tTrue\t\t\nticks\tTrue\t\t\n",
+)
+"""What a Broker says before, while and after its dead letter sink gets an address."""
+
+
+def deployed(kubectl: Kubectl, **given: str) -> subprocess.CompletedProcess[str]:
+    """`make deploy` against recorded answers."""
+    settings = {"IMAGE": "r/kandle:v2", "FUNC": "true", "PATH": kubectl.path, "POLL_S": "0.01"}
+    return subprocess.run(
+        ["knative/deploy.sh"],
+        cwd=ROOT,
+        env={**os.environ, **settings, **given},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+CLUSTER: dict[str, list[Answer]] = {
+    "^(delete|apply|create|rollout)": [""],
+    "^get secret/kandle-stores": ["", "secret/kandle-stores\n"],
+    "^get configmap config-nats": [""],
+    "^get secret kandle-servers": ["kPASSWORD"],
+    "^get statefulset": ["statefulset.apps/nats\n"],
+    "^get broker": [*BROKERS],
+    "^get job": ["migrations\tTrue\tCompletionsReached\tReached expected number\n"],
+    "^get triggers": ["", "normalize\tTrue\t\t\n"],
+    "^get deployment": ["live-grpc\tTrue\t\t\n"],
+    "^get ksvc": ["  live-feed\thttp://live-feed.kandle.example.com\n"],
+}
+
+
+def test_it_says_what_it_waits_for_and_ends_with_the_urls(tmp_path: Path) -> None:
+    """In the object's own words, once each; the password of config-nats is not printed."""
+    kubectl = Kubectl(tmp_path / "bin", CLUSTER)
+    result = deployed(kubectl)
+    assert result.returncode == 0, result.stderr
+    words = 'services.serving.knative.dev "dead-letter" not found'
+    assert result.stdout.count(f"  ingest: DeadLetterSinkResolveFailed: {words}\n") == 1
+    assert "  ingest: has not said anything yet\n" in result.stdout
+    assert "  secret/kandle-stores is not there: it comes from the Job secrets" in result.stdout
+    assert "  none is there\n" in result.stdout
+    ready = "Kandle is ready:\n  live-feed\thttp://live-feed.kandle.example.com\n"
+    assert result.stdout.endswith(ready)
+    assert "kPASSWORD" not in result.stdout + result.stderr
+    (made,) = kubectl.inputs
+    assert "nats://channel:kPASSWORD@nats.kandle.svc.cluster.local:4222" in made
+    assert yaml.safe_load(yaml.safe_load(made)["data"]["eventing-nats"])["connOpts"]
+
+
+def test_what_never_becomes_ready_ends_with_its_reason(tmp_path: Path) -> None:
+    """And with exit code 1, after PATIENCE_S."""
+    kubectl = Kubectl(tmp_path / "bin", CLUSTER | {"^get broker": [BROKERS[0]]})
+    result = deployed(kubectl, PATIENCE_S="1")
+    assert result.returncode == 1
+    assert "DeadLetterSinkResolveFailed" in result.stdout
+    assert "kandle doctor --cluster" in result.stderr
+    assert "Kandle is ready" not in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        ("url: nats://n:4222\n", "until the dispatcher's pod is deleted"),
+        ("url: nats://n:4222\nconnOpts: {maxReconnects: 9}\n", "stays as it is"),
+    ],
+)
+def test_a_config_nats_that_is_there_is_not_touched(tmp_path: Path, found: str, said: str) -> None:
+    """It may be another team's; one that gives up after two minutes is pointed out."""
+    kubectl = Kubectl(tmp_path / "bin", CLUSTER | {"^get configmap config-nats": [found]})
+    result = deployed(kubectl)
+    assert result.returncode == 0, result.stderr
+    assert said in result.stdout + result.stderr
+    assert not [each for each in kubectl.calls if each[0] == "create"]
 
 
 @pytest.mark.parametrize("overlay", ["dev", "prod", "small"])

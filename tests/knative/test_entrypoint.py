@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -18,23 +19,30 @@ from tests.e2e.client import eventually
 from tests.platform import free_port
 
 ROOT = Path(__file__).parents[2]
-MANIFEST = yaml.safe_load((ROOT / "functions" / "normalize" / "func.yaml").read_text())
+ADDRESSES = {
+    "REDIS_URL": "redis://127.0.0.1:9",
+    "DATABASE_URL": "postgresql://u@127.0.0.1:9/d",
+    "NATS_URL": "nats://127.0.0.1:9",
+    "S3_ENDPOINT_URL": "http://127.0.0.1:9",
+}
+"""Stores that are away."""
 
 
-@pytest.fixture
-def served() -> Iterator[tuple[subprocess.Popen[bytes], int]]:
-    """knative/entrypoint.sh with the environment of normalize's func.yaml, and its port."""
+@contextmanager
+def serving(path: Path, probe: str, **given: str) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """knative/entrypoint.sh with the environment of a func.yaml, alive by its probe; its port."""
+    manifest = yaml.safe_load(path.read_text())
     port = free_port()
-    environment = {each["name"]: each["value"] for each in MANIFEST["run"]["envs"]}
-    environment |= {"PORT": str(port), "HOST": "127.0.0.1", "K_SINK": "http://127.0.0.1:9/"}
-    environment |= {"PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {each["name"]: each["value"] for each in manifest["run"]["envs"]}
+    environment |= {key: ADDRESSES[key] for key in environment if key in ADDRESSES}
+    environment |= {"PORT": str(port), "HOST": "127.0.0.1", "PYTHONDONTWRITEBYTECODE": "1"}
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    process = subprocess.Popen(["knative/entrypoint.sh"], cwd=ROOT, env=environment)
+    process = subprocess.Popen(["knative/entrypoint.sh"], cwd=ROOT, env=environment | given)
 
     def alive() -> bool:
-        assert process.poll() is None
+        assert process.poll() is None, f"{path} ended"
         try:
-            url = f"http://127.0.0.1:{port}{MANIFEST['deploy']['healthEndpoints']['readiness']}"
+            url = f"http://127.0.0.1:{port}{manifest['deploy']['healthEndpoints'][probe]}"
             return httpx.get(url).status_code == 200
         except httpx.TransportError:
             return False
@@ -45,6 +53,38 @@ def served() -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     finally:
         process.kill()
         process.wait()
+
+
+@pytest.fixture
+def served() -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """The function normalize."""
+    normalize = ROOT / "functions" / "normalize" / "func.yaml"
+    with serving(normalize, "readiness", K_SINK="http://127.0.0.1:9/") as found:
+        yield found
+
+
+def bound_services() -> list[Path]:
+    """The func.yaml of every Knative Service that a SinkBinding binds, and that of all in one."""
+    subjects = [
+        each["spec"]["subject"]
+        for each in yaml.safe_load_all((ROOT / "eventing" / "sources.yaml").read_text())
+        if each["kind"] == "SinkBinding"
+    ]
+    names = [each["name"].replace("-", "_") for each in subjects if each["kind"] == "Service"]
+    return [*(ROOT / "functions" / name / "func.yaml" for name in names), ROOT / "func.yaml"]
+
+
+@pytest.mark.parametrize("path", bound_services(), ids=lambda path: path.parent.name)
+def test_before_its_binding_a_function_is_live_and_says_what_it_waits_for(path: Path) -> None:
+    """The revision from before K_SINK was injected does not crash: its Service goes on from it."""
+    with serving(path, "liveness") as (_, port):
+        answer = httpx.get(f"http://127.0.0.1:{port}/health/readiness", timeout=60)
+        assert answer.status_code == 503
+        assert "K_SINK is not set: a SinkBinding injects it" in answer.text
+        if path.parent.name == "udp_bridge" or path.parent == ROOT:
+            sent = httpx.post(f"http://127.0.0.1:{port}/ingest", content=b"A,1,1")
+            assert (sent.status_code, sent.headers["retry-after"]) == (503, "1")
+            assert "K_SINK is not set" in sent.json()["detail"]
 
 
 def test_a_request_in_flight_is_answered_after_sigterm(

@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from shared.candle import Bar, CandleState
 from shared.candle_columns import decode_batch, encode_batch
 from shared.decimals import EXACT
-from shared.order import OrderKey
+from shared.order import NO_ORDER_ID, OrderKey
 
 PRICES = st.decimals("0.000001", "9e18", allow_nan=False, places=6)
 
 
 def one_tick(n: int, time_us: int, price: Decimal, size: Decimal, side: int) -> CandleState:
-    key = OrderKey(time_us, 1, n, "", 0, "udp-1", n)
+    key = OrderKey(time_us, n, 0, 1, n)
     nothing = Decimal(0)
     bar = Bar(
         *(price, price, price, price, size, EXACT.multiply(price, size), 1),
@@ -58,12 +58,8 @@ def test_order_and_grouping_do_not_matter(states: list[CandleState], random: obj
     assert candle.trade_count == len(states)
 
 
-IDS = st.one_of(
-    st.just((0, 0, "")),
-    st.integers(-(2**63), 2**63 - 1).map(lambda number: (1, number, "")),
-    st.text(min_size=1, max_size=3).map(lambda text: (2, 0, text)),
-)
-MANTISSAS = st.integers(1, 2**63 - 1)
+IDS = st.one_of(st.just(NO_ORDER_ID), st.integers(-(2**63), 2**63 - 1))
+MANTISSAS = st.integers(-(2**63), 2**63 - 1)
 
 
 @st.composite
@@ -74,7 +70,7 @@ def extreme_ticks(draw: st.DrawFn) -> list[CandleState]:
         price = Decimal(draw(MANTISSAS)).scaleb(-draw(st.integers(0, 30)), EXACT)
         size = Decimal(draw(st.integers(0, 2**63 - 1))).scaleb(-draw(st.integers(0, 30)), EXACT)
         state = one_tick(n, 0, price, size, draw(st.integers(0, 2)))
-        key = OrderKey(draw(st.integers(0, 1)), *draw(IDS), draw(st.integers(0, 1)), "udp-1", n)
+        key = OrderKey(draw(st.integers(0, 1)), draw(IDS), draw(st.integers(0, 1)), 1, n)
         state.bar.first = state.bar.last = key
         states.append(state)
     return states

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from shared.ticks import Entry, Ticks
+from shared.entries import Entries, Entry
+from shared.ticks import Ticks
 
 
 @dataclass(frozen=True, order=True)
@@ -43,7 +44,7 @@ def as_columns(ticks: Iterable[Tick], source: str = "udp-1", first_sequence: int
 
     return Ticks(
         source,
-        tuple(Entry(name, 2, 3, sum(t.instrument == name for t in rows)) for name in names),
+        Entries.of(*(Entry(name, 2, 3, sum(t.instrument == name for t in rows)) for name in names)),
         column([t.time_us for t in rows]),
         column([t.price for t in rows]),
         column([t.size for t in rows]),
@@ -53,6 +54,7 @@ def as_columns(ticks: Iterable[Tick], source: str = "udp-1", first_sequence: int
         None,
         column([0] * len(rows)),
         column(list(range(first_sequence, first_sequence + len(rows)))),
+        np.zeros(len(rows), dtype=np.uint8),
     )
 
 

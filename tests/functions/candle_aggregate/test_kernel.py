@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from functions.candle_aggregate.seen import BlockKey, SeenTrades, trades_by_block, unseen
 from shared.candle import Candle
 from shared.decimals import INT64_MAX
+from shared.entries import Entries, Entry
 from shared.kernel import partial_candles, rolled_up
-from shared.ticks import Entry, Ticks
+from shared.ticks import Ticks
 from shared.timeframes import parse_ladder
 from tests.functions.candle_aggregate.reference import Tick, as_columns, reference_candles
 
@@ -57,7 +58,9 @@ def test_candles_of_every_timeframe_equal_the_definition(rows: list[Tick]) -> No
 
 @given(
     st.lists(
-        st.tuples(st.integers(1, INT64_MAX), st.integers(0, INT64_MAX)), min_size=1, max_size=9
+        st.tuples(st.integers(-INT64_MAX, INT64_MAX), st.integers(0, INT64_MAX)),
+        min_size=1,
+        max_size=9,
     )
 )
 def test_sums_are_exact_at_the_ends_of_64_bits(rows: list[tuple[int, int]]) -> None:
@@ -66,7 +69,7 @@ def test_sums_are_exact_at_the_ends_of_64_bits(rows: list[tuple[int, int]]) -> N
     zeros = np.zeros(n, dtype=np.int64)
     columns = Ticks(
         "udp-1",
-        (Entry("A", 0, 0, n),),
+        Entries.of(Entry("A", 0, 0, n)),
         zeros,
         np.array([p for p, _ in rows], dtype=np.int64),
         np.array([s for _, s in rows], dtype=np.int64),
@@ -76,6 +79,7 @@ def test_sums_are_exact_at_the_ends_of_64_bits(rows: list[tuple[int, int]]) -> N
         None,
         zeros,
         np.arange(n),
+        zeros.astype(np.uint8),
     )
     (state,) = partial_candles(columns, LADDER[0])
     assert int(state.candle.volume) == sum(s for _, s in rows)

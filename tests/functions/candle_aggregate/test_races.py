@@ -165,6 +165,6 @@ def test_a_post_repeated_after_its_marker_ended_counts_once(house: House) -> Non
     house.client.delete("{0}:applied:http-k-1")
     columns = replace(as_columns(ticks(0, 3)), receive_time_us=np.full(3, LATER_US))
     known = aggregated_before(
-        house.postgres, RULES, [TickEvent("http-k-1", columns, may_repeat=True)], LATER_US
+        house.postgres, RULES, 0, [TickEvent("http-k-1", columns, may_repeat=True)], LATER_US
     )
     assert known == ["http-k-1"]

@@ -182,14 +182,14 @@ def test_a_marker_ends_only_when_postgres_knows_what_it_says(house: House) -> No
     assert house.client.ttl("{0}:applied:e1") == -1  # no end
     event = TickEvent("e1", replace(as_columns(rows), receive_time_us=np.full(10, NOW_US)))
     days_later = NOW_US + 3 * 86_400_000_000
-    assert aggregated_before(house.postgres, RULES, [event], days_later) == []
+    assert aggregated_before(house.postgres, RULES, 0, [event], days_later) == []
     house.store_ticks("e1", rows)
     house.age(31)
     assert reconcile(house.store, house.postgres, RULES, house.epoch, NOW_US) == []
     assert 0 < house.client.ttl("{0}:applied:e1") <= 600
     house.client.delete("{0}:applied:e1")  # it has expired
-    assert aggregated_before(house.postgres, RULES, [event], NOW_US) == []  # too young to ask
-    assert aggregated_before(house.postgres, RULES, [event], days_later) == ["e1"]
+    assert aggregated_before(house.postgres, RULES, 0, [event], NOW_US) == []  # too young to ask
+    assert aggregated_before(house.postgres, RULES, 0, [event], days_later) == ["e1"]
 
 
 def test_a_rebuild_repairs_what_was_waiting_for_candles_of_long_ago(house: House) -> None:

@@ -9,7 +9,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from shared.ticks import INTEGER_ID, NO_ID, TEXT_ID, Entry, Ticks
+from shared.entries import Entries, Entry
+from shared.order import NO_ORDER_ID, OrderKey, source_key
+from shared.ticks import INTEGER_ID, NO_ID, TEXT_ID, Ticks
 from shared.timeframes import Timeframe
 
 MINUTE = 60_000_000
@@ -17,7 +19,7 @@ PRICE_SCALE, SIZE_SCALE = 2, 3
 
 
 class Row(NamedTuple):
-    """A tick as a bridge stamped it; rows of an instrument compare by the total order."""
+    """A tick as a bridge stamped it."""
 
     instrument: str
     time_us: int
@@ -30,6 +32,17 @@ class Row(NamedTuple):
     price: int
     size: int
     side: int
+
+    @property
+    def place(self) -> tuple[str, OrderKey]:
+        """Its instrument, and its place in the total order."""
+        return self.instrument, OrderKey(
+            self.time_us,
+            self.id_number if self.id_kind == INTEGER_ID else NO_ORDER_ID,
+            self.receive_us,
+            source_key(self.source),
+            self.sequence,
+        )
 
     @property
     def trade(self) -> tuple[object, ...]:
@@ -50,7 +63,7 @@ def with_id(trade_id: int | str | None) -> tuple[int, int, str]:
 
 def as_ticks(rows: Iterable[Row]) -> Ticks:
     """The batch that normalize would emit; all rows of one source."""
-    ordered = sorted(rows)
+    ordered = sorted(rows, key=lambda row: row.place)
     names = sorted({row.instrument for row in ordered})
     counts = [sum(row.instrument == name for row in ordered) for name in names]
 
@@ -60,8 +73,11 @@ def as_ticks(rows: Iterable[Row]) -> Ticks:
     texts = [row.id_text for row in ordered]
     return Ticks(
         ordered[0].source,
-        tuple(
-            Entry(name, PRICE_SCALE, SIZE_SCALE, n) for name, n in zip(names, counts, strict=True)
+        Entries.of(
+            *(
+                Entry(name, PRICE_SCALE, SIZE_SCALE, n)
+                for name, n in zip(names, counts, strict=True)
+            )
         ),
         column([row.time_us for row in ordered]),
         column([row.price for row in ordered]),
@@ -72,6 +88,7 @@ def as_ticks(rows: Iterable[Row]) -> Ticks:
         column(texts, object) if any(texts) else None,
         column([row.receive_us for row in ordered]),
         column([row.sequence for row in ordered]),
+        np.zeros(len(ordered), dtype=np.uint8),
     )
 
 
@@ -81,11 +98,11 @@ def true_candles(
     """Return the candles of stored rows, by (instrument, timeframe, start)."""
     counted: dict[object, Row] = {}
     first: dict[str, int] = {}
-    for row in sorted(set(rows)):
+    for row in sorted(set(rows), key=lambda row: row.place):
         counted.setdefault(row.trade, row)
         first[row.instrument] = min(row.time_us, first.get(row.instrument, row.time_us))
     groups: dict[tuple[str, str, int], list[Row]] = defaultdict(list)
-    for row in sorted(counted.values()):
+    for row in sorted(counted.values(), key=lambda row: row.place):
         start = row.time_us // timeframe.length_us * timeframe.length_us
         groups[row.instrument, timeframe.name, start].append(row)
     return {

@@ -36,7 +36,7 @@ class ColdMarket:
             )
             for tick in old[: count // 3]
         ]
-        self.ticks = sorted([*old, *new])
+        self.ticks = sorted([*old, *new], key=lambda tick: tick.place)
         self.take(old)
         self.take(new)
         self.cool()

@@ -10,7 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from shared.decimals import to_text
-from shared.ticks import INTEGER_ID, NO_ID, TEXT_ID, Entry, Ticks
+from shared.entries import Entries, Entry
+from shared.order import NO_ORDER_ID, OrderKey, source_key
+from shared.ticks import INTEGER_ID, NO_ID, TEXT_ID, Ticks
 
 MINUTE_US = 60_000_000
 START_US = 1_600_000_000_000_000 // (4 * 3_600_000_000) * (4 * 3_600_000_000) - 37_000_000
@@ -18,7 +20,7 @@ START_US = 1_600_000_000_000_000 // (4 * 3_600_000_000) * (4 * 3_600_000_000) - 
 
 
 class Tick(NamedTuple):
-    """A tick; as a tuple it compares in the total order."""
+    """A tick of one instrument."""
 
     time_us: int
     kind: int
@@ -31,6 +33,17 @@ class Tick(NamedTuple):
     price_scale: int
     size: int
     side: int
+
+    @property
+    def place(self) -> OrderKey:
+        """Its place in the total order."""
+        return OrderKey(
+            self.time_us,
+            self.number if self.kind == INTEGER_ID else NO_ORDER_ID,
+            self.receive_us,
+            source_key(self.source),
+            self.sequence,
+        )
 
     @property
     def decimal_price(self) -> Decimal:
@@ -80,7 +93,7 @@ def batches(ticks: list[Tick], symbol: str, size: int) -> list[Ticks]:
         some = ticks[n : n + size]
         for name in sorted({tick.source for tick in some}):
             for scale in sorted({tick.price_scale for tick in some}):
-                rows = sorted(t for t in some if (t.source, t.price_scale) == (name, scale))
+                rows = [t for t in some if (t.source, t.price_scale) == (name, scale)]
                 if rows:
                     found.append(columns(rows, symbol))
     return found
@@ -88,13 +101,14 @@ def batches(ticks: list[Tick], symbol: str, size: int) -> list[Ticks]:
 
 def columns(rows: list[Tick], symbol: str) -> Ticks:
     """A batch of ticks of one bridge and scale, in the total order."""
+    rows = sorted(rows, key=lambda row: row.place)
 
     def column(name: str, dtype: type = np.int64) -> Any:
         return np.array([getattr(row, name) for row in rows], dtype=dtype)
 
     return Ticks(
         rows[0].source,
-        (Entry(symbol, rows[0].price_scale, 3, len(rows)),),
+        Entries.of(Entry(symbol, rows[0].price_scale, 3, len(rows))),
         column("time_us"),
         column("price"),
         column("size"),
@@ -104,13 +118,14 @@ def columns(rows: list[Tick], symbol: str) -> Ticks:
         column("text", object) if any(row.text for row in rows) else None,
         column("receive_us"),
         column("sequence"),
+        np.zeros(len(rows), dtype=np.uint8),
     )
 
 
 def trades(ticks: list[Tick]) -> list[Tick]:
     """Each trade once, the first in the total order, in the total order."""
     found: dict[tuple[Any, ...], Tick] = {}
-    for tick in sorted(ticks):
+    for tick in sorted(ticks, key=lambda tick: tick.place):
         found.setdefault(tick.trade, tick)
     return list(found.values())
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from shared.entries import Entries, Entry
 from shared.quotes import Quotes
-from shared.ticks import Entry
 from tests.functions.history_query.conftest import House
 from tests.functions.history_query.market import columns, generated
 
@@ -19,7 +19,7 @@ def quote(name: str, bid: int, ask: int, *, sizes: bool) -> Quotes:
     size = 25 if sizes else -1
     return Quotes(
         "feed-1",
-        (Entry(name, 2, 1, 1),),
+        Entries.of(Entry(name, 2, 1, 1)),
         *(one(value) for value in (5_000_000, bid, ask, size, size, -1, 6_000_000, 0)),
     )
 
@@ -27,7 +27,7 @@ def quote(name: str, bid: int, ask: int, *, sizes: bool) -> Quotes:
 def test_a_quote_stands_beside_the_trade(house: House) -> None:
     """Exact decimal texts; nothing where nothing was said."""
     ticks = [tick._replace(source="u", price_scale=2) for tick in generated(5, 20)]
-    house.take(columns(sorted(ticks), "A/B"))
+    house.take(columns(ticks, "A/B"))
     before = house.get("/api/latest/A/B").json()
     nothing = dict.fromkeys(
         ("bid", "ask", "bid_size", "ask_size", "spread", "mid", "quote_t"), None

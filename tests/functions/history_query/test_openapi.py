@@ -38,7 +38,7 @@ def fill(house: House) -> None:
         tick._replace(source="u", price_scale=2, time_us=tick.time_us + ago_us)
         for tick in generated(1, 50, 3_000_000)
     ]
-    house.take(columns(sorted(ticks), "A/B"))
+    house.take(columns(ticks, "A/B"))
     house.patterns.patterns([pattern(1), pattern(2, retracted=True), pattern(3)])
     told = pattern_json(pattern(0))["data"]
     for rule_id, text, values in (("r1", "close > 1", {"value": "2"}), ("r2", "pattern x", told)):

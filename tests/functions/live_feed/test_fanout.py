@@ -16,11 +16,12 @@ from shared.alerts import Rule
 from shared.alerts import as_event_json as rule_json
 from shared.candle import Candle
 from shared.candle_columns import encode_batch
+from shared.entries import Entries, Entry
 from shared.errors import PermanentError
 from shared.patterns import Pattern, as_event_json, encode_patterns
 from shared.schema import candles_pb2, live_pb2
 from shared.schema.ticker_pb2 import TickerUpdate
-from shared.ticks import Entry, Ticks
+from shared.ticks import Ticks
 
 
 def event(type_: str, body: bytes) -> Event:
@@ -33,7 +34,7 @@ def ticks(*prices: int, symbols: tuple[str, ...] = ("BTC-USDT.BINANCE",)) -> byt
     number = np.arange(n, dtype=np.int64)
     return Ticks(
         "udp-1",
-        tuple(Entry(symbol, 2, 3, each) for symbol in symbols),
+        Entries.of(*(Entry(symbol, 2, 3, each) for symbol in symbols)),
         number * 1000 + 1_700_000_000_000_000,
         np.array(prices, dtype=np.int64),
         number + 1500,
@@ -43,6 +44,7 @@ def ticks(*prices: int, symbols: tuple[str, ...] = ("BTC-USDT.BINANCE",)) -> byt
         None,
         number,
         number,
+        np.zeros(n, dtype=np.uint8),
     ).encode()
 
 

@@ -16,11 +16,11 @@ import psycopg
 import pytest
 
 from functions.persist.quotes import QuotesStore, QuoteWriter
+from shared.entries import Entries, Entry
 from shared.errors import TransientError
 from shared.instruments import Market
 from shared.quotes import Quotes
 from shared.stores.postgres import Postgres
-from shared.ticks import Entry
 
 DAY_US = 86_400_000_000
 
@@ -42,7 +42,7 @@ def quotes(*rows: tuple[int, int, int], source: str = "feed-1", name: str = "A")
     bids = [bid for _, _, bid in rows]
     return Quotes(
         source,
-        (Entry(name, 2, 1, count, Market("KRAKEN", f"{name}/X")),),
+        Entries.of(Entry(name, 2, 1, count, Market("KRAKEN", f"{name}/X"))),
         column([time for time, _, _ in rows]),
         column(bids),
         column([bid + 1 for bid in bids]),
@@ -68,7 +68,9 @@ def test_the_latest_quote_is_the_highest_in_the_total_order(
     """Events come in every order and twice; time, then update id, then source decide."""
     told = [quotes((5, 1, 100), (7, 1, 200)), quotes((7, 3, 300)), quotes((7, 3, 400), source="b")]
     for n, order in enumerate(itertools.permutations([*told, told[0]])):
-        renamed = [replace(q, entries=(replace(q.entries[0], name=f"A{n}"),)) for q in order]
+        renamed = [
+            replace(q, entries=Entries.of(replace(q.entries[0], name=f"A{n}"))) for q in order
+        ]
         for k, some in enumerate(renamed):
             QuoteWriter(postgres).quotes(f"e{n}.{k}", some)
     found = rows(database, LATEST)
@@ -119,8 +121,8 @@ def test_what_exchanges_call_an_instrument_is_kept(postgres: Postgres, database:
     entry = Entry("BTC-USD.KRAKEN", 0, 0, 1, Market("KRAKEN", "BTC/USD"))
     older = replace(entry, market=Market("KRAKEN", "XBT/USD"))
     for entries in ([entry, Entry("AAPL", 0, 0, 1)], [older], [entry]):
-        writer.markets(entries)
-        QuoteWriter(postgres).markets(entries)
+        writer.markets(Entries.of(*entries))
+        QuoteWriter(postgres).markets(Entries.of(*entries))
     assert sorted(rows(database, "SELECT * FROM markets")) == [
         ("BTC-USD.KRAKEN", "KRAKEN", "BTC/USD"),
         ("BTC-USD.KRAKEN", "KRAKEN", "XBT/USD"),

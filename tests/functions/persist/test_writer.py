@@ -15,11 +15,12 @@ from functions.persist.segments import segments
 from functions.persist.writer import Writer
 from shared.candle import Candle
 from shared.candle_columns import columns_of
+from shared.entries import Entries, Entry
 from shared.errors import TransientError
 from shared.rejects import Reject
 from shared.stores.postgres import Postgres
 from shared.stores.segments import ticks_of_event, ticks_of_range
-from shared.ticks import Entry, Ticks
+from shared.ticks import Ticks
 
 DAY_US = 86_400_000_000
 
@@ -35,7 +36,7 @@ def mixed_ticks() -> Ticks:
     """Two entries over midnight, with every kind of trade id and an extreme mantissa."""
     return Ticks(
         "udp-1",
-        (Entry("A", 2, 0, 3), Entry("B/X", 18, 3, 2)),
+        Entries.of(Entry("A", 2, 0, 3), Entry("B/X", 18, 3, 2)),
         np.array([DAY_US - 1, DAY_US, DAY_US + 5, 7, 8], dtype=np.int64),
         np.array([12345, 1, 200, 2**63 - 1, 10**18], dtype=np.int64),
         np.array([0, 5, 10, 1500, 2**63 - 1], dtype=np.int64),
@@ -45,6 +46,7 @@ def mixed_ticks() -> Ticks:
         np.array(["", "t-1", "", "", ""], dtype=object),
         np.array([1, 2, 3, 4, 5], dtype=np.int64),
         np.array([1, 2, 3, 4, 5], dtype=np.int64),
+        np.array([0, 1, 6, 0, 255], dtype=np.uint8),
     )
 
 
@@ -145,7 +147,7 @@ def plain_rows(batches: list[Ticks]) -> list[tuple[object, ...]]:
     return sorted(
         (
             *(entry.name, entry.price_scale, entry.size_scale, *ticks.key_at(i)),
-            *(int(column[i]) for column in (ticks.price, ticks.size, ticks.side)),
+            *(int(column[i]) for column in (ticks.price, ticks.size, ticks.side, ticks.flags)),
         )
         for ticks in batches
         for entry, run in ticks.runs()

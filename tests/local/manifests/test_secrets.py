@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import base64
 import json
+import shutil
+import ssl
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 
 import httpx
 import pytest
 
-from local.manifests.secrets import SERVERS, STORES, create
+from local.manifests.secrets import SERVERS, STORES, create, trusting
 
 SECRETS = "/api/v1/namespaces/kandle/secrets"
 
@@ -105,3 +108,70 @@ def test_the_printed_ones_are_different_each_time() -> None:
     )
     assert agree(*(each["stringData"] for each in first))
     assert first != second
+
+
+CONFIGURATION = """
+[req]
+distinguished_name = name
+prompt = no
+[name]
+CN = kubernetes
+[authority]
+basicConstraints = critical, CA:TRUE
+[server]
+subjectAltName = IP:127.0.0.1
+"""
+"""An authority without key usage, a server without authority key identifier: kubeadm's of old."""
+
+
+def openssl(directory: Path, *arguments: str) -> None:
+    """Run openssl there."""
+    subprocess.run(["openssl", *arguments], cwd=directory, check=True, capture_output=True)
+
+
+@pytest.fixture
+def old_cluster(tmp_path: Path) -> Iterator[tuple[str, Path]]:
+    """An API server over TLS under such an authority; its URL and the authority's file."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed: it makes the certificates")
+    (tmp_path / "cnf").write_text(CONFIGURATION)
+    common = ("-config", "cnf", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
+    for name in ("ca", "other"):
+        made = ("-keyout", f"{name}.key", "-out", f"{name}.crt", "-extensions", "authority")
+        openssl(tmp_path, "req", "-x509", *common, *made)
+    openssl(tmp_path, "req", "-new", *common, "-keyout", "server.key", "-out", "server.csr")
+    signing = ("-CA", "ca.crt", "-CAkey", "ca.key", "-extfile", "cnf", "-extensions", "server")
+    openssl(tmp_path, "x509", "-req", "-in", "server.csr", *signing, "-out", "server.crt")
+    ApiServer.kept = {}
+    with HTTPServer(("127.0.0.1", 0), ApiServer) as server:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(tmp_path / "server.crt", tmp_path / "server.key")
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield f"https://127.0.0.1:{server.server_port}", tmp_path / "ca.crt"
+        server.shutdown()
+        thread.join()
+
+
+def test_an_authority_without_modern_extensions_is_trusted(old_cluster: tuple[str, Path]) -> None:
+    """It is the cluster's own; Python 3.13 refuses it where nobody says otherwise."""
+    url, authority = old_cluster
+    strict = ssl.create_default_context(cafile=str(authority))
+    strict.verify_flags |= ssl.VERIFY_X509_STRICT
+    with httpx.Client(base_url=url, verify=strict) as client, pytest.raises(httpx.ConnectError):
+        create(client, "kandle", "127.0.0.1:8443")
+    with httpx.Client(base_url=url, verify=trusting(authority)) as client:
+        assert create(client, "kandle", "127.0.0.1:8443") == [SERVERS, STORES]
+
+
+def test_another_authority_is_not_trusted(old_cluster: tuple[str, Path]) -> None:
+    """Nor is a name that the certificate has not."""
+    url, authority = old_cluster
+    for trusted, host in (("other.crt", "127.0.0.1"), ("ca.crt", "localhost")):
+        context = trusting(authority.parent / trusted)
+        with (
+            httpx.Client(base_url=url.replace("127.0.0.1", host), verify=context) as client,
+            pytest.raises(httpx.ConnectError, match="certificate verify failed"),
+        ):
+            create(client, "kandle", "127.0.0.1:8443")

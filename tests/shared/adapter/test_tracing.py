@@ -47,10 +47,10 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
     )
     try:
         started(function)
-        function.send("child", behave="emit", traceparent=f"00-{TRACE}-{PARENT}-01", shard="3")
+        function.send("child", behave="emit", traceparent=f"00-{TRACE}-{PARENT}-01")
         function.send("empty", behave="emit", traceparent="")
         function.send("odd", behave="emit", traceparent="no trace")
-        function.send("bad", behave="defect", traceparent=f"00-{TRACE}-{PARENT}-01", shard="3")
+        function.send("bad", behave="defect", traceparent=f"00-{TRACE}-{PARENT}-01")
         function.send("spoilt", behave="permanent")
         eventually(lambda: len(collector.spans) == 5, 30)
     finally:
@@ -67,7 +67,6 @@ def test_a_span_stands_below_its_senders_and_above_what_it_emits(told: Told) -> 
     assert span.parent_span_id.hex() == PARENT
     assert span.name == "scripted test"
     assert attributes["kandle.stage"] == "scripted"
-    assert attributes["kandle.shard"] == "3"
     assert attributes["kandle.outcome"] == "ok"
     assert attributes["kandle.body_bytes"] == "4"
     assert told.collector.services == {"scripted"}
@@ -103,7 +102,6 @@ def test_every_line_is_json_with_its_event(told: Told) -> None:
     line = told.line("bad")
     assert line["level"] == "ERROR"
     assert line["stage"] == "scripted"
-    assert line["shard"] == "3"
     assert line["trace_id"] == TRACE
     assert line["event_type"] == "test"
     assert line["exc_info"].startswith("Traceback")

@@ -103,15 +103,13 @@ def test_what_is_neither_trade_nor_quote_is_counted_by_kind() -> None:
 @pytest.mark.parametrize(
     ("change", "code"),
     [
-        ({"p": "0"}, "bad_price"),
-        ({"p": "-1"}, "bad_price"),
         ({"p": "NaN"}, "bad_price"),
         ({"p": ""}, "bad_price"),
         ({"p": "\uff19"}, "bad_price"),
         ({"p": 1.5}, "bad_message"),
         ({"p": None}, "bad_message"),
         ({"q": "-1"}, "bad_size"),
-        ({"q": "99999999999999999999"}, "out_of_range"),
+        ({"q": "9" * 77}, "out_of_range"),
         ({"s": ""}, "bad_symbol"),
         ({"s": "币安USDT"}, "bad_symbol"),
         ({"s": "'; DROP TABLE ticks; --"}, "bad_symbol"),
@@ -187,7 +185,7 @@ def plain_decimal(text: str) -> Decimal | None:
     _, digits, exponent = value.normalize().as_tuple()
     assert isinstance(exponent, int)
     mantissa = int("".join(map(str, digits))) * 10 ** max(exponent, 0)
-    return value if mantissa < 2**63 and -exponent <= 30 else None
+    return value if mantissa < 10**76 and -exponent <= 30 else None
 
 
 @given(st.lists(st.tuples(number, number, st.booleans()), min_size=1, max_size=8))
@@ -202,7 +200,7 @@ def test_prices_and_sizes_are_what_decimal_reads(said: list[tuple[str, str, bool
     expected = {}
     for n, (price_text, size_text, maker) in enumerate(said):
         price, size = plain_decimal(price_text), plain_decimal(size_text)
-        if price is not None and size is not None and price > 0 and size >= 0:
+        if price is not None and size is not None and size >= 0:
             expected[n] = (price, size, 2 if maker else 1)
     assert {t.trade_id: (t.price, t.size, t.side) for t in trades(found)} == expected
     assert {reject.payload for reject in found.rejected} == set(range(len(said))) - set(expected)
@@ -252,7 +250,7 @@ def test_a_recorded_market_is_read_exactly_and_nothing_is_from_the_future(
     whole = batch(FORMAT_BINANCE, *recorded)
     found = parse(whole, TRADES)
     assert found.rejected == []
-    ticks, late = assemble(whole, found.rows, ClockRule(60_000_000))
+    ticks, _, late = assemble(whole, found.rows, ClockRule(60_000_000), 1)
     quoted, late_quotes = assemble_quotes(whole, found.quotes, ClockRule(60_000_000))
     assert late == late_quotes == []
     plain = [json.loads(message) for message in recorded.messages]

@@ -80,7 +80,7 @@ def test_other_messages_are_counted_by_kind() -> None:
 @pytest.mark.parametrize(
     ("change", "code"),
     [
-        ({"price": "0"}, "bad_price"),
+        ({"price": "x"}, "bad_price"),
         ({"size": "x"}, "bad_size"),
         ({"side": "hold"}, "bad_side"),
         ({"time": "yesterday"}, "bad_message"),

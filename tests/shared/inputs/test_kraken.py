@@ -54,7 +54,6 @@ def test_a_ticker_is_a_quote() -> None:
 def test_a_bad_element_is_a_reject_and_its_neighbours_count() -> None:
     """The reject holds the element, not the message of fifty."""
     bad = [
-        (TRADE.replace(b"61837.10", b"0"), "bad_price"),
         (TRADE.replace(b"61837.10", b"null"), "bad_price"),
         (TRADE.replace(b"61837.10", b'"x"'), "bad_price"),
         (TRADE.replace(b"0.00000010", b"-1"), "bad_size"),

@@ -85,8 +85,6 @@ def test_the_unit_of_a_time_is_told_by_its_size(timestamp: Any, time_us: int) ->
         ({"timestamp": "1970-01-01"}, "bad_time"),
         ({"timestamp": True}, "bad_time"),
         ({"timestamp": [1]}, "bad_time"),
-        ({"price": 0}, "bad_price"),
-        ({"price": -3.5}, "bad_price"),
         ({"price": float("nan")}, "bad_json"),
         ({"price": "NaN"}, "bad_price"),
         ({"price": {}}, "bad_price"),

@@ -51,7 +51,7 @@ class House:
 
     def settle(self) -> None:
         """All events are known to be in the candles."""
-        self.sql("UPDATE applied_events SET aggregated = true")
+        self.sql("UPDATE applied_events SET shards = '{}'")
 
     def age(self) -> None:
         """As if all was stored and copied two days ago."""

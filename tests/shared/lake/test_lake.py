@@ -87,7 +87,7 @@ def test_a_day_waits_until_its_events_are_in_the_candles(lake: House) -> None:
     lake.copy_all()
     lake.compact()
     lake.age()
-    lake.sql("UPDATE applied_events SET aggregated = false")
+    lake.sql("UPDATE applied_events SET shards = '{0}'")
     assert lake.retain() == []
     lake.settle()
     assert lake.retain()

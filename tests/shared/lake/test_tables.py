@@ -35,6 +35,8 @@ TICKS = st.lists(
         st.integers(0, 2**50),
         st.sampled_from(["udp-1", "udp-2", "é"]),
         st.integers(-(2**63), 2**63 - 1),
+        st.integers(0, 255),
+        st.sampled_from(["", "KRAKEN"]),
     ),
     min_size=1,
     max_size=20,
@@ -57,6 +59,8 @@ def rows_of(ticks: list[tuple[int, ...]]) -> Rows:
         np.array(columns[9], dtype=np.int64),
         np.array(columns[10], dtype=object),
         np.array(columns[11], dtype=np.int64),
+        np.array(columns[12], dtype=np.uint8),
+        np.array(columns[13], dtype=object),
     )
 
 

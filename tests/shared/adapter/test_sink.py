@@ -1,0 +1,45 @@
+"""What a sink does not take is counted by its answer: the alert on a broker's 5xx reads it."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import closing
+
+import pytest
+
+from shared import metrics
+from shared.adapter.sink import Sink
+from shared.errors import TransientError
+from tests.local.broker.subscriber import Reply, Subscriber
+
+
+def refused(source: str, status: str) -> float:
+    """The counter now."""
+    return metrics.SINK_REFUSED.labels(source, status)._value.get()  # type: ignore[no-any-return]
+
+
+async def post(url: str, source: str, event_id: str) -> None:
+    """Post one event."""
+    sink = Sink(url, source)
+    try:
+        await sink.post({"ce-id": event_id}, b"x")
+    finally:
+        await sink.close()
+
+
+def test_an_ingress_that_answers_500_is_counted_at_each_attempt() -> None:
+    """A broker whose channel lost NATS answers 500 to everything while it is Ready."""
+    with closing(Subscriber()) as subscriber:
+        subscriber.script["e-1"] = [Reply(500), Reply(500), Reply(202)]
+        asyncio.run(post(subscriber.url, "/test/500", "e-1"))
+        assert refused("/test/500", "500") == 2
+        subscriber.script["e-2"] = [Reply(202)]
+        asyncio.run(post(subscriber.url, "/test/500", "e-2"))
+        assert refused("/test/500", "500") == 2
+
+
+def test_a_sink_that_is_away_is_counted_as_no_answer() -> None:
+    """With the error that the caller gets."""
+    with pytest.raises(TransientError, match="did not take the event"):
+        asyncio.run(post("http://127.0.0.1:9/", "/test/away", "e-3"))
+    assert refused("/test/away", "none") == 4
