@@ -276,9 +276,7 @@ class _Making:
             ranges.append(start_us)
             shorter = timeframe
 
-    def _is_needed(
-        self, timeframe: Timeframe, whole: Places, closed: Places
-    ) -> NDArray[np.bool_]:
+    def _is_needed(self, timeframe: Timeframe, whole: Places, closed: Places) -> NDArray[np.bool_]:
         """Tell which folds are to be live: not stored, with a live candle, or not long past."""
         needed = timeframe.ends_us(whole.start_us) > self._plan.from_us
         live = set(

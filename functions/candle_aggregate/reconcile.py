@@ -108,9 +108,7 @@ class _Seen:
     has_recorded: bool
 
 
-def _look(
-    work: Work, events: Sequence[Stored], rules: Rules
-) -> tuple[_Seen, dict[Block, _Closed]]:
+def _look(work: Work, events: Sequence[Stored], rules: Rules) -> tuple[_Seen, dict[Block, _Closed]]:
     """Return what the state says, and its closed candles in blocks of the events' time."""
     seen = _Seen(
         work.turn.lineage,

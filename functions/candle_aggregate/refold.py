@@ -119,7 +119,9 @@ class Refold:
             by_timeframe[interval.timeframe].append(interval)
         recomputed = {
             (self._names[number], start_us)
-            for number, start_us in zip(base.instrument.tolist(), base.start_us.tolist(), strict=True)
+            for number, start_us in zip(
+                base.instrument.tolist(), base.start_us.tolist(), strict=True
+            )
         }
         without = sorted(recomputed | self._view.base.keys())
         shortest = self._rules.base.name

@@ -140,7 +140,9 @@ def repair(
             ready = _ready(connection, rules, queued, verdicts)
             verdicts.write(connection)
         by_shard = sorted(ready, key=lambda row: shard_of(row.instrument, rules.shards))
-        for shard, rows in groupby(by_shard, key=lambda row: shard_of(row.instrument, rules.shards)):
+        for shard, rows in groupby(
+            by_shard, key=lambda row: shard_of(row.instrument, rules.shards)
+        ):
             while time.monotonic() < until_s and (some := list(islice(rows, CANDLES_AT_ONCE))):
                 with postgres.connection() as connection:
                     job = _Job(engine, connection, rules, shard, now_us, cold)
@@ -210,9 +212,7 @@ class _Job:
     def run(self, rows: Sequence[_Row]) -> Outcome:
         """Recompute, publish, and note it in the queue. Raises TransientError."""
         names = sorted({row.instrument for row in rows})
-        view = on(
-            self.engine, self.rules, self.shard, lambda work: look(work, self.rules, names)
-        )
+        view = on(self.engine, self.rules, self.shard, lambda work: look(work, self.rules, names))
         verdicts = _Verdicts()
         rows, places, intervals = self._wanted(rows, view, verdicts)
         base = self._recomputed(names, places)
@@ -302,15 +302,11 @@ class _Job:
         return base.at(differing(list(mine.candles()), list(stored.candles()), base, asked))
 
 
-def _spans(
-    places: set[tuple[str, int]], base: Timeframe
-) -> Iterator[list[tuple[str, int]]]:
+def _spans(places: set[tuple[str, int]], base: Timeframe) -> Iterator[list[tuple[str, int]]]:
     """Yield candles whose intervals touch together, so that their ticks are read once."""
     some: list[tuple[str, int]] = []
     for place in sorted(places, key=lambda place: place[1]):
-        if some and (
-            place[1] > base.next_us(some[-1][1]) or place[1] - some[0][1] >= SPAN_US
-        ):
+        if some and (place[1] > base.next_us(some[-1][1]) or place[1] - some[0][1] >= SPAN_US):
             yield some
             some = []
         some.append(place)

@@ -150,9 +150,7 @@ class _Judged:
     def _read(self) -> Candle | None:
         """Return the candle of the highest revision, live or stored."""
         names, starts = [self._name], [self._start_us]
-        stored = stored_candles(
-            self._connection, self._timeframe.name, names, starts, self._cold
-        )
+        stored = stored_candles(self._connection, self._timeframe.name, names, starts, self._cold)
         live = CandleColumns(
             *(self._timeframe.name, names[: len(self._record)]),
             np.array(starts[: len(self._record)], dtype=np.int64),
