@@ -74,13 +74,13 @@ class Keys:
 
     @cached_property
     def applied(self) -> str:
-        """Sorted set: markers, event id by when it was applied (ms)."""
+        """Sorted set: markers, event id by when it was applied (ms), until Postgres has recorded it."""
         return self.prefix + "applied"
 
     @cached_property
-    def repeated(self) -> str:
-        """Set: applied events of which some ticks were left out, since their trades were counted."""
-        return self.prefix + "repeated"
+    def recorded(self) -> str:
+        """Sorted set: markers that may end, event id by when Postgres had recorded it (ms)."""
+        return self.prefix + "recorded"
 
     @cached_property
     def outbox(self) -> str:

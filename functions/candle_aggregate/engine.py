@@ -23,6 +23,7 @@ from functions.candle_aggregate.store import Changes, Store, Turn
 from shared import metrics
 from shared.adapter.app import Emission
 from shared.errors import TransientError
+from shared.shards import shard_of
 
 log = logging.getLogger(__name__)
 
@@ -67,8 +68,9 @@ class _Work:
 class Engine:
     """The live state as one replica works on it. Every method may be called from any thread.
 
-    `make` makes a shard's state; `recorded` tells of which shards Postgres knows that events are in
-    their candles, for those so old that their markers may have gone; `clock` is the wall clock (us).
+    `make` makes a shard's state, where `is_trusted` does not know it; `recorded` tells of which
+    shards Postgres knows that events are in their candles, for those so old that their markers may
+    have gone; `clock` is the wall clock (us).
     """
 
     def __init__(
@@ -76,13 +78,15 @@ class Engine:
         store: Store,
         rules: Rules,
         make: Make,
+        is_trusted: Callable[[Turn], bool],
         recorded: Callable[[Sequence[TickEvent], int], Mapping[str, set[int]]],
         clock: Callable[[], int],
         shown: Callable[[Computed, Sequence[TickEvent], Steps], None] | None = None,
     ) -> None:
         self.store, self.rules, self.clock = store, rules, clock
         self.steps = Steps(store, rules)
-        self._make, self._recorded, self._shown = make, recorded, shown
+        self._make, self._is_trusted = make, is_trusted
+        self._recorded, self._shown = recorded, shown
         self._waiting: list[_Work] = []
         self._active: list[_Work] = []
         self._held: dict[int, Turn] = {}
@@ -255,21 +259,20 @@ class Engine:
             for work in works:
                 if work.event is not None and work.event.id in written.applied:
                     work.left.discard(turn.shard)
-        emission = self._emission([row for row in rows if row.shard in done])
+        mine = [row for row in rows if row.shard in done]
         for work in works:
             if work.left & done:
                 work.applied.repeated = False
-                if emission is not None:
-                    work.applied.emissions.append(emission)
+                if mine:
+                    work.applied.emissions.append(self.emission(mine))
             work.left -= done
         metrics.TICKS_DUPLICATE.inc(computed.repeated)
         if self._shown is not None:
             events = [work.event for work in works if work.event is not None]
             self._shown(computed, events, self.steps)
 
-    def _emission(self, rows: Sequence[OutboxRow]) -> Emission | None:
-        if not rows:
-            return None
+    def emission(self, rows: Sequence[OutboxRow]) -> Emission:
+        """Return the events of outbox rows, which are struck out once they are accepted."""
         candles = sum(row.candles for row in rows)
 
         def confirmed() -> None:
@@ -314,10 +317,11 @@ class Engine:
         if not wanted:
             return
         for shard, turn in self.store.acquire(sorted(wanted), self._cached).items():
-            if self._cached.get(shard) is not turn:
+            is_same = self._cached.get(shard) is turn
+            if not is_same:
                 self.steps.forget(shard)
                 self._cached[shard] = turn
-            if turn.lineage and turn.made_for == self.rules.made_for:
+            if is_same or (turn.made_for == self.rules.made_for and self._is_trusted(turn)):
                 self._held[shard] = turn
             else:
                 self._making.add(shard)

@@ -14,11 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 from psycopg import Connection
 
+from functions.candle_aggregate.engine import Engine
+from functions.candle_aggregate.publish import OutboxRow
 from functions.candle_aggregate.refold import Interval, Refold, View, live_base, look, nothing
 from functions.candle_aggregate.rules import Rules
-from functions.candle_aggregate.work import Engine, Work, on
-from shared.adapter.app import Outcome
-from shared.blocks import CLOSED, INCOMPLETE
+from functions.candle_aggregate.session import Session
+from shared.adapter.app import Emission
+from shared.blocks import INCOMPLETE
 from shared.lake.cold import NO_LAKE, Cold
 from shared.live_keys import Block
 from shared.shards import shard_of
@@ -91,7 +93,7 @@ def open_gaps(connection: Connection, names: Sequence[str]) -> Spans:
 
 def judge_gaps(
     engine: Engine, postgres: Postgres, rules: Rules, now_us: int, cold: Cold = NO_LAKE
-) -> Iterator[Outcome]:
+) -> Iterator[Emission]:
     """Let live candles say whether they are complete; yield what changed of each shard.
 
     A gap is looked at until it can touch no live candle any more. Raises TransientError.
@@ -131,27 +133,27 @@ class _Judgement:
         self._spans = open_gaps(connection, names)
         self._first_live_us: Mapping[str, int] = {}
 
-    def run(self, now_us: int) -> Outcome:
+    def run(self, now_us: int) -> Emission:
         """Judge; write what changed, and the longer candles that contain it."""
         changed: list[tuple[str, int]] = []
 
-        def differing(work: Work) -> View:
+        def differing(session: Session) -> View:
             live: dict[str, int] = {}
-            for start_us, found, records in live_base(work, self._rules, self._names):
+            for start_us, found, records in live_base(session, self._rules, self._names):
                 for row in np.flatnonzero(self._differs(found, start_us, records.data)).tolist():
                     changed.append((found[row], start_us))
                 for name in found:
                     live.setdefault(name, start_us)
-            known, rows = work.instruments(self._names)
+            known, rows = session.instruments(self._names)
             newest = dict(zip(known, rows["newest_us"].tolist(), strict=True))
             self._first_live_us = {
                 name: live.get(name, newest_us) for name, newest_us in newest.items()
             }
-            return look(work, self._rules, sorted({name for name, _ in changed}))
+            return look(session, self._rules, sorted({name for name, _ in changed}))
 
-        view = on(self._engine, self._rules, self._shard, differing)
+        view = self._engine.run(self._shard, differing)
         if not changed:
-            return Outcome()
+            return self._engine.emission([])
         names = sorted({name for name, _ in changed})
         firsts = first_ticks(self._connection, names)
         refold = Refold(self._connection, self._rules, view, names, firsts, self._cold)
@@ -161,19 +163,19 @@ class _Judgement:
             nothing(),
         )
 
-        def write(work: Work) -> Outcome:
-            for start_us, found, records in live_base(work, self._rules, names):
+        def write(session: Session) -> list[OutboxRow]:
+            for start_us, found, records in live_base(session, self._rules, names):
                 differs = self._differs(found, start_us, records.data)
                 if differs.any():
                     rows = np.flatnonzero(differs)
                     some = records.at(rows)
                     some.data["flags"] ^= INCOMPLETE
                     block = Block(self._rules.base.name, start_us)
-                    work.put(block, [found[row] for row in rows.tolist()], some, now_us)
-            refold.apply(work, nothing(), set(), now_us)
-            return work.commit(now_us)
+                    session.put(block, [found[row] for row in rows.tolist()], some)
+            refold.apply(session, nothing(), set(), now_us)
+            return session.rows
 
-        return on(self._engine, self._rules, self._shard, write)
+        return self._engine.emission(self._engine.run(self._shard, write))
 
     def is_past(self, gap: _Gap) -> bool:
         """Tell whether no live candle touches the gap, and none can begin in it."""

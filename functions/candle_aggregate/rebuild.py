@@ -18,21 +18,20 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 from psycopg import Connection, IsolationLevel
+from shared.stores.applied import Stored, not_aggregated
 
 from functions.candle_aggregate.gaps import open_gaps
 from functions.candle_aggregate.lineage import begin, check, revision_floor_us
 from functions.candle_aggregate.refold import nothing, same
 from functions.candle_aggregate.rules import Rules
+from functions.candle_aggregate.session import Session
 from functions.candle_aggregate.witness import Witness
-from functions.candle_aggregate.work import Work
-from shared.adapter.app import Outcome
 from shared.blocks import CLOSED, INCOMPLETE
 from shared.folds import Places, flagged, merged, rolled_up, together
 from shared.lake.cold import NO_LAKE, Cold
 from shared.live_keys import Block
 from shared.partials import partials
 from shared.shards import shard_of
-from shared.stores.applied import Stored, not_aggregated
 from shared.stores.postgres import Postgres
 from shared.stores.recompute import recomputed
 from shared.stores.segments import ticks_of_shard_events
@@ -90,36 +89,33 @@ class _Plan:
 
 
 def rebuild(
-    work: Work, postgres: Postgres, rules: Rules, now_us: int, cold: Cold = NO_LAKE
-) -> Outcome:
-    """Make a shard's state anew, under its lease; return what is to be emitted.
-
-    Raises TransientError.
-    """
+    session: Session, postgres: Postgres, rules: Rules, now_us: int, cold: Cold = NO_LAKE
+) -> None:
+    """Make a shard's state anew, under its lease. Raises TransientError."""
     lineage = secrets.token_hex(8)
     with postgres.connection(isolation=IsolationLevel.REPEATABLE_READ) as connection:
         check(connection, rules)
-        plan = _plan(connection, work.shard, rules)
-        revision_us = revision_floor_us(connection, work.shard, now_us)
-        repairs = list(_reaching_back(connection, work.shard, rules, plan))
+        plan = _plan(connection, session.shard, rules)
+        revision_us = revision_floor_us(connection, session.shard, now_us)
+        repairs = list(_reaching_back(connection, session.shard, rules, plan))
         with postgres.connection() as other:
             # Known before the state is: what is cut off in between is made anew.
-            begin(other, work.shard, lineage, now_us)
+            begin(other, session.shard, lineage, now_us)
             columns = list(zip(*repairs, strict=True)) or [()] * 4
             other.execute(_QUEUE, [list(column) for column in columns])
             other.execute(_REDO, (plan.names,))
-        work.clear(now_us)
-        making = _Making(connection, work, rules, plan, cold, revision_us, now_us)
+        session.clear()
+        making = _Making(connection, session, rules, plan, cold, revision_us, now_us)
         base = making.read_ticks()
         making.put(rules.base, base)
         making.put_folds(base)
-        work.mark([event.event_id for event in plan.events], now_us // 1000)
-    outcome = work.begin(lineage, plan.from_us, now_us)
+        session.mark([event.event_id for event in plan.events], now_us // 1000)
+    session.begin(lineage, plan.from_us)
+    session.commit()
     log.info(
         "live state of shard %d made anew: %d instruments, %d live base candles, %d events",
-        *(work.shard, len(plan.names), len(base), len(plan.events)),
+        *(session.shard, len(plan.names), len(base), len(plan.events)),
     )
-    return outcome
 
 
 def _plan(connection: Connection, shard: int, rules: Rules) -> _Plan:
@@ -187,14 +183,14 @@ class _Making:
     def __init__(
         self,
         connection: Connection,
-        work: Work,
+        session: Session,
         rules: Rules,
         plan: _Plan,
         cold: Cold,
         revision_us: int,
         now_us: int,
     ) -> None:
-        self._connection, self._work, self._rules = connection, work, rules
+        self._connection, self._session, self._rules = connection, session, rules
         self._plan, self._cold = plan, cold
         self._revision_us, self._now_us = revision_us, now_us
         self._limit_us = plan.newest_us
@@ -212,7 +208,7 @@ class _Making:
                 each=witness.see,
             )
         base = merged(together(parts))
-        self._limit_us = witness.write(self._work)
+        self._limit_us = witness.write(self._session)
         named = [plan.names[number] for number in base.instrument.tolist()]
         spans = open_gaps(self._connection, plan.names)
         incomplete = spans.touch(named, base.start_us, rules.base)
@@ -241,11 +237,10 @@ class _Making:
         for start_us in np.unique(places.start_us).tolist():
             for emit in (True, False):
                 some = places.at((places.start_us == start_us) & (is_new == emit))
-                self._work.put(
+                self._session.put(
                     Block(timeframe.name, start_us),
                     [plan.names[number] for number in some.instrument.tolist()],
                     some.records,
-                    self._now_us,
                     keep_revision=True,
                     emit=emit,
                 )

@@ -16,16 +16,19 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 from psycopg import Connection
+from shared.stores.applied import Stored, are_aggregated, mark_aggregated, not_aggregated
 
+from functions.candle_aggregate.engine import Engine
 from functions.candle_aggregate.lineage import record
+from functions.candle_aggregate.publish import LATE
 from functions.candle_aggregate.rules import Rules
-from functions.candle_aggregate.work import LATE, Engine, TickEvent, Work, on
+from functions.candle_aggregate.session import Session
+from functions.candle_aggregate.step import TickEvent
 from shared import metrics
-from shared.adapter.app import Outcome
+from shared.adapter.app import Emission
 from shared.blocks import CLOSED, PRICED
 from shared.late import decode_late
 from shared.live_keys import Block
-from shared.stores.applied import Stored, mark_aggregated, not_aggregated
 from shared.stores.postgres import Postgres, try_lock
 from shared.stores.segments import ticks_of_shard_events
 from shared.stores.stored_candles import stored_revisions
@@ -45,7 +48,7 @@ _Closed = tuple[list[str], NDArray[np.int64]]
 
 def reconcile(
     engine: Engine, postgres: Postgres, rules: Rules, shard: int, now_us: int
-) -> Iterator[Outcome]:
+) -> Iterator[Emission]:
     """Apply a shard's stored events that have no marker, and record those that are safe.
 
     One holder at a time. Raises TransientError.
@@ -55,7 +58,7 @@ def reconcile(
             return
         # The events first: one that has its marker below has it in the blocks read there.
         events = not_aggregated(connection, shard, now_us - GRACE_US, EVENTS_AT_ONCE)
-        seen, blocks = on(engine, rules, shard, lambda work: _look(work, events, rules))
+        seen, blocks = engine.run(shard, lambda session: _look(session, events, rules))
         unsafe = [*seen.open, *_not_stored(connection, blocks)]
         intervals = [
             (block.start_us, rules.timeframe(block.timeframe).next_us(block.start_us))
@@ -71,8 +74,7 @@ def reconcile(
         if certain:
             mark_aggregated(connection, shard, certain)
         record(connection, shard, seen.lineage, seen.steps, now_us)
-    if certain or seen.has_recorded:
-        on(engine, rules, shard, lambda work: _recorded(work, certain, now_us // 1000, rules))
+    engine.run(shard, lambda session: _recorded(session, certain, now_us // 1000 - rules.marker_ms))
     for stored in missing[:APPLIED_AT_ONCE]:
         with postgres.connection() as connection:
             batches = list(
@@ -80,7 +82,27 @@ def reconcile(
             )
         log.warning("event %s was stored but not applied: applied now", stored.event_id)
         metrics.EVENTS_RECONCILED.inc()
-        yield engine.apply([TickEvent(stored.event_id, joined(batches))]).outcome
+        for applied in engine.apply([TickEvent(stored.event_id, joined(batches))]):
+            yield from applied.emissions
+
+
+def recorded_before(
+    postgres: Postgres, rules: Rules, events: Sequence[TickEvent], now_us: int, began_us: int
+) -> dict[str, set[int]]:
+    """Return, by event, the shards of which Postgres knows that it is in their candles.
+
+    Only events are looked up whose markers may be gone: old ones, those from before the live state
+    began, and those that a client may have posted again, since they are received anew each time.
+    """
+    since_us = max(now_us - rules.marker_ms * 500, began_us)
+    old = [each.id for each in events if each.may_repeat or each.received_us < since_us]
+    found: dict[str, set[int]] = {}
+    if old:
+        with postgres.connection() as connection:
+            for shard in range(rules.shards):
+                for event_id in are_aggregated(connection, shard, old):
+                    found.setdefault(event_id, set()).add(shard)
+    return found
 
 
 def _not_stored(connection: Connection, blocks: Mapping[Block, _Closed]) -> Iterator[Block]:
@@ -105,35 +127,35 @@ class _Seen:
     markers: list[bool]
     late: set[str]
     open: set[Block]
-    has_recorded: bool
 
 
-def _look(work: Work, events: Sequence[Stored], rules: Rules) -> tuple[_Seen, dict[Block, _Closed]]:
+def _look(
+    session: Session, events: Sequence[Stored], rules: Rules
+) -> tuple[_Seen, dict[Block, _Closed]]:
     """Return what the state says, and its closed candles in blocks of the events' time."""
     seen = _Seen(
-        work.turn.lineage,
-        work.turn.steps,
-        work.are_applied([event.event_id for event in events]),
+        session.turn.lineage,
+        session.turn.steps,
+        session.are_applied([event.event_id for event in events]),
         {
             decode_late(body).event_id
-            for output_id, body in work.outbox().items()
+            for output_id, body in session.outbox().items()
             if output_id.startswith(LATE)
         },
         set(),
-        work.has_recorded(),
     )
     first_us = min((event.first_us for event in events), default=0)
     last_us = max((event.last_us for event in events), default=-1)
     closed: dict[Block, _Closed] = {}
-    for block in work.blocks():
+    for block in session.blocks():
         if block.start_us > last_us or rules.timeframe(block.timeframe).next_us(block.start_us) <= (
             first_us
         ):
             continue
-        if block.timeframe == rules.base.name and work.open_count(block):
+        if block.timeframe == rules.base.name and session.turn.blocks[block]:
             seen.open.add(block)
             continue
-        names, records = work.read(block)
+        names, records = session.read(block)
         rows = np.flatnonzero(records.has(CLOSED) & records.has(PRICED))
         if len(rows):
             some = [names[row] for row in rows.tolist()]
@@ -141,7 +163,6 @@ def _look(work: Work, events: Sequence[Stored], rules: Rules) -> tuple[_Seen, di
     return seen, closed
 
 
-def _recorded(work: Work, event_ids: Sequence[str], now_ms: int, rules: Rules) -> None:
-    work.note_recorded(event_ids, now_ms)
-    work.forget_recorded(now_ms - rules.marker_ms)
-    work.commit(now_ms * 1000)
+def _recorded(session: Session, event_ids: Sequence[str], before_ms: int) -> None:
+    session.record(event_ids)
+    session.forget_recorded(before_ms)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from psycopg import Connection
 
 from functions.candle_aggregate.rules import Rules
-from functions.candle_aggregate.work import Work
+from functions.candle_aggregate.session import Session
 from shared.blocks import CLOSED, INCOMPLETE, Records
 from shared.candle import Candle
 from shared.candle_columns import CandleColumns
@@ -48,24 +48,24 @@ class View:
     limit_us: Mapping[str, int]
 
 
-def look(work: Work, rules: Rules, names: Sequence[str]) -> View:
+def look(session: Session, rules: Rules, names: Sequence[str]) -> View:
     """Return what is live of some instruments."""
     base: dict[tuple[str, int], bool] = {}
-    for start_us, found, records in live_base(work, rules, names):
+    for start_us, found, records in live_base(session, rules, names):
         closed = records.has(CLOSED).tolist()
         base |= {(name, start_us): is_ for name, is_ in zip(found, closed, strict=True)}
-    known, rows = work.instruments(names)
+    known, rows = session.instruments(names)
     limits = dict(zip(known, rows["limit_us"].tolist(), strict=True))
-    return View(work.turn.lineage, work.turn.floor_us, base, limits)
+    return View(session.turn.lineage, session.turn.floor_us, base, limits)
 
 
 def live_base(
-    work: Work, rules: Rules, names: Sequence[str]
+    session: Session, rules: Rules, names: Sequence[str]
 ) -> Iterable[tuple[int, Sequence[str], Records]]:
     """Yield each live base block as its start (us), and the instruments found with their records."""
-    for block in work.blocks():
+    for block in session.blocks():
         if block.timeframe == rules.base.name:
-            found, records = work.read(block, names)
+            found, records = session.read(block, names)
             if found:
                 yield block.start_us, found, records
 
@@ -141,22 +141,25 @@ class Refold:
             self._stored[name] = list(stored.candles())
 
     def apply(
-        self, work: Work, base: Places, asked: set[tuple[str, str, int]], now_us: int
+        self, session: Session, base: Places, asked: set[tuple[str, str, int]], now_us: int
     ) -> Published:
         """Put live folds, publish `base` and the folds that are not live and differ from the stored.
 
-        The caller commits the work. Raises TransientError when the live state is no longer as it
+        The session is committed by its owner. Raises TransientError when the live state is no longer as it
         was looked at.
         """
-        if (work.turn.lineage, work.turn.floor_us) != (self._view.lineage, self._view.floor_us):
+        if (session.turn.lineage, session.turn.floor_us) != (
+            self._view.lineage,
+            self._view.floor_us,
+        ):
             raise TransientError("the live state has moved on meanwhile")
         out = {self._rules.base.name: base}
-        live = self._live_closed(work)
+        live = self._live_closed(session)
         for name, part in self._parts.items():
             timeframe = self._rules.timeframe(name)
             whole = merged(together([part, self._asked(name, rolled_up(live, timeframe))]))
             flagged(whole, timeframe, self._first_us[whole.instrument])
-            rest = self._put(work, timeframe, whole, now_us)
+            rest = self._put(session, timeframe, whole)
             rest.records.data["flags"] |= CLOSED
             mine = list(rest.columns(name, self._names).candles())
             out[name] = rest.at(differing(mine, self._stored[name], rest, asked))
@@ -166,7 +169,7 @@ class Refold:
             if len(some):
                 some.records.data["revision"] = published.revision_us
                 columns = some.columns(name, self._names)
-                work.publish(columns, now_us)
+                session.publish(columns)
                 starts = columns.start_us.tolist()
                 published.keys |= {(n, name, s) for n, s in zip(columns.names, starts, strict=True)}
         return published
@@ -176,22 +179,22 @@ class Refold:
         wanted = self._wanted[timeframe]
         return places.at(np.array([key in wanted for key in keys], dtype=bool))
 
-    def _live_closed(self, work: Work) -> Places:
+    def _live_closed(self, session: Session) -> Places:
         parts = [nothing()]
-        for start_us, found, records in live_base(work, self._rules, self._names):
+        for start_us, found, records in live_base(session, self._rules, self._names):
             numbers = np.array([self._numbers[name] for name in found], dtype=np.int64)
             starts = np.full(len(found), start_us, dtype=np.int64)
             parts.append(Places(numbers, starts, records).at(records.has(CLOSED)))
         return together(parts)
 
-    def _put(self, work: Work, timeframe: Timeframe, whole: Places, now_us: int) -> Places:
+    def _put(self, session: Session, timeframe: Timeframe, whole: Places) -> Places:
         """Put the folds that are live, or are to be; return the closed ones that are not."""
         not_live = np.ones(len(whole), dtype=bool)
         for start_us in np.unique(whole.start_us).tolist():
             rows = np.flatnonzero(whole.start_us == start_us)
             names = [self._names[number] for number in whole.instrument[rows].tolist()]
             block = Block(timeframe.name, start_us)
-            present, before = work.read(block, names)
+            present, before = session.read(block, names)
             known = {name: row for row, name in enumerate(present)}
             end_us = timeframe.next_us(start_us)
             kept: list[int] = []
@@ -209,7 +212,7 @@ class Refold:
             if kept:
                 some = whole.at(np.array(kept, dtype=np.intp))
                 named = [self._names[number] for number in some.instrument.tolist()]
-                work.put(block, named, some.records, now_us)
+                session.put(block, named, some.records)
         return whole.at(not_live)
 
 

@@ -17,8 +17,11 @@ from typing import Final, NamedTuple
 
 import numpy as np
 from psycopg import Connection
+from shared.stores.applied import are_stored
 
+from functions.candle_aggregate.engine import Engine
 from functions.candle_aggregate.gaps import open_gaps
+from functions.candle_aggregate.publish import OutboxRow
 from functions.candle_aggregate.refold import (
     Interval,
     Published,
@@ -29,15 +32,14 @@ from functions.candle_aggregate.refold import (
     nothing,
 )
 from functions.candle_aggregate.rules import Rules
-from functions.candle_aggregate.work import Engine, Work, on
+from functions.candle_aggregate.session import Session
 from shared import metrics
-from shared.adapter.app import Outcome
+from shared.adapter.app import Emission
 from shared.blocks import CLOSED, INCOMPLETE
 from shared.errors import TransientError
 from shared.folds import Places, flagged, together
 from shared.lake.cold import NO_LAKE, Cold
 from shared.shards import shard_of
-from shared.stores.applied import are_stored
 from shared.stores.first_ticks import first_ticks
 from shared.stores.postgres import Postgres, try_lock
 from shared.stores.recompute import priced, recomputed
@@ -128,7 +130,7 @@ class _Verdicts:
 
 def repair(
     engine: Engine, postgres: Postgres, rules: Rules, now_us: int, cold: Cold = NO_LAKE
-) -> Iterator[Outcome]:
+) -> Iterator[Emission]:
     """Work off the queue for a while, one holder at a time. Raises TransientError."""
     until_s = time.monotonic() + REPAIR_FOR_S
     with postgres.connection() as holder:
@@ -209,10 +211,10 @@ class _Job:
         self.shard, self.now_us, self.cold = shard, now_us, cold
         self.base = rules.base
 
-    def run(self, rows: Sequence[_Row]) -> Outcome:
+    def run(self, rows: Sequence[_Row]) -> Emission:
         """Recompute, publish, and note it in the queue. Raises TransientError."""
         names = sorted({row.instrument for row in rows})
-        view = on(self.engine, self.rules, self.shard, lambda work: look(work, self.rules, names))
+        view = self.engine.run(self.shard, lambda session: look(session, self.rules, names))
         verdicts = _Verdicts()
         rows, places, intervals = self._wanted(rows, view, verdicts)
         base = self._recomputed(names, places)
@@ -226,11 +228,11 @@ class _Job:
         refold = Refold(self.connection, self.rules, view, names, firsts, self.cold)
         refold.prepare(intervals, base)
 
-        def write(work: Work) -> tuple[Published, Outcome]:
-            published = refold.apply(work, changed, asked, self.now_us)
-            return published, work.commit(self.now_us)
+        def write(session: Session) -> tuple[Published, list[OutboxRow]]:
+            published = refold.apply(session, changed, asked, self.now_us)
+            return published, session.rows
 
-        published, outcome = on(self.engine, self.rules, self.shard, write)
+        published, out = self.engine.run(self.shard, write)
         for row in rows:
             timeframes = published.of(row.instrument, row.start_us, self.rules.ladder)
             if timeframes:
@@ -239,7 +241,7 @@ class _Job:
                 verdicts.done.append(row)
         verdicts.write(self.connection)
         metrics.CANDLES_REPAIRED.inc(len(published.keys))
-        return outcome
+        return self.engine.emission(out)
 
     def _wanted(
         self, rows: Sequence[_Row], view: View, verdicts: _Verdicts

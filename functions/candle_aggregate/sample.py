@@ -11,11 +11,13 @@ from typing import Final
 
 import numpy as np
 from psycopg import Connection
+from shared.stores.applied import not_aggregated
 
+from functions.candle_aggregate.engine import Engine
 from functions.candle_aggregate.gaps import open_gaps
 from functions.candle_aggregate.refold import live_base, nothing, same
 from functions.candle_aggregate.rules import Rules
-from functions.candle_aggregate.work import Engine, Work, on
+from functions.candle_aggregate.session import Session
 from shared import metrics
 from shared.blocks import CLOSED, INCOMPLETE
 from shared.candle import Candle
@@ -25,7 +27,6 @@ from shared.kernel import CandleKey
 from shared.lake.cold import NO_LAKE, Cold
 from shared.live_keys import Block
 from shared.shards import shard_of
-from shared.stores.applied import not_aggregated
 from shared.stores.first_ticks import first_ticks
 from shared.stores.postgres import Postgres
 from shared.stores.recompute import priced, recomputed
@@ -93,7 +94,7 @@ class _Judged:
         self._name, timeframe, self._start_us = key
         self._timeframe = rules.timeframe(timeframe)
         self._shard = shard_of(self._name, rules.shards)
-        self._live, self._oldest_us = on(engine, rules, self._shard, self._look)
+        self._live, self._oldest_us = engine.run(self._shard, self._look)
         self.found = self._read()
 
     def is_settled(self, now_us: int) -> bool:
@@ -134,18 +135,18 @@ class _Judged:
 
     def is_unchanged(self) -> bool:
         """Tell whether it still is what it was."""
-        self._live, _ = on(self._engine, self._rules, self._shard, self._look)
+        self._live, _ = self._engine.run(self._shard, self._look)
         return self._read() == self.found
 
-    def _look(self, work: Work) -> tuple[Places, int | None]:
+    def _look(self, session: Session) -> tuple[Places, int | None]:
         """Return the instrument's live base candles, and when the oldest open event was applied."""
         parts = [nothing()]
-        for start_us, _, records in live_base(work, self._rules, [self._name]):
+        for start_us, _, records in live_base(session, self._rules, [self._name]):
             one = np.zeros(1, dtype=np.int64)
             parts.append(Places(one, one + start_us, records))
         block = Block(self._timeframe.name, self._start_us)
-        _, self._record = work.read(block, [self._name])
-        return together(parts), work.oldest_applied_us()
+        _, self._record = session.read(block, [self._name])
+        return together(parts), session.oldest_applied_us()
 
     def _read(self) -> Candle | None:
         """Return the candle of the highest revision, live or stored."""

@@ -24,7 +24,7 @@ from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.seen import Part, SeenCache, Trades
 from functions.candle_aggregate.store import Changes, Store, Turn
 from shared.blocks import concatenated
-from shared.kernel import CandleKey
+from shared.late import Reason
 from shared.live_instruments import NEVER_US
 from shared.live_keys import Block, Keys
 from shared.partials import partials
@@ -54,7 +54,7 @@ class Computed:
 
     changes: dict[int, Changes] = field(default_factory=lambda: defaultdict(Changes))
     levels: list[Level] = field(default_factory=list)
-    late: dict[int, dict[str, list[CandleKey]]] = field(default_factory=dict)
+    late: dict[int, dict[tuple[str, Reason], set[tuple[str, int]]]] = field(default_factory=dict)
     repeated: int = 0
 
 
@@ -113,7 +113,7 @@ class Steps:
         for part, some, keep in zip(parts, found, trades.keep, strict=True):
             if not keep.all():
                 computed.repeated += int((~keep).sum())
-                self._note_repeated(part, keep, computed)
+                self._leave_to_repair(part, ~keep, Reason.REPEATED, computed)
                 rest = part.ticks.select(keep)
                 kept = np.logical_or.reduceat(keep, _starts(part.ticks))
                 part, some = Part(part.event, rest, part.gids[kept]), partials(rest, base.length_us)
@@ -192,15 +192,7 @@ class Steps:
         late = ticks.event_time_us < np.repeat(floors[of_entry], ticks.entries.counts)
         if not late.any():
             return part
-        entry = ticks.entries.of_row[late]
-        starts = ticks.event_time_us[late] // base.length_us * base.length_us
-        for gid, start_us in sorted(
-            set(zip(part.gids[entry].tolist(), starts.tolist(), strict=True))
-        ):
-            shard = int(self.cache.instruments.shard[gid])
-            events = computed.late.setdefault(shard, {})
-            name = self.cache.instruments.names[gid]
-            events.setdefault(part.event, []).append((name, base.name, start_us))
+        self._leave_to_repair(part, late, Reason.LATE, computed)
         kept = np.logical_or.reduceat(~late, _starts(ticks))
         return Part(part.event, ticks.select(~late), part.gids[kept])
 
@@ -297,12 +289,20 @@ class Steps:
             level = advance(self.cache, each, folds, others[each.name], now_us, closing_us)
             computed.levels.append(level)
 
-    def _note_repeated(self, part: Part, keep: NDArray[np.bool_], computed: Computed) -> None:
-        dropped = part.gids[part.ticks.entries.of_row[~keep]]
-        for shard in np.unique(self.cache.instruments.shard[dropped]).tolist():
-            computed.changes[shard].add("SADD", Keys(shard).repeated, [part.event])
+    def _leave_to_repair(
+        self, part: Part, rows: NDArray[np.bool_], reason: Reason, computed: Computed
+    ) -> None:
+        """Note the base candles of ticks that are not counted here."""
+        gids = part.gids[part.ticks.entries.of_row[rows]]
+        starts = self.rules.base.starts_us(part.ticks.event_time_us[rows])
+        for gid, start_us in set(zip(gids.tolist(), starts.tolist(), strict=True)):
+            of_shard = computed.late.setdefault(int(self.cache.instruments.shard[gid]), {})
+            place = (self.cache.instruments.names[gid], start_us)
+            of_shard.setdefault((part.event, reason), set()).add(place)
 
-    def _write(self, computed: Computed, gids: Ints, chunks: Mapping[tuple[int, int], bytes]) -> None:
+    def _write(
+        self, computed: Computed, gids: Ints, chunks: Mapping[tuple[int, int], bytes]
+    ) -> None:
         """Add the commands that write what was computed."""
         instruments, changes = self.cache.instruments, computed.changes
         for shard, some in _by_shard(instruments.shard, gids).items():

@@ -1,22 +1,24 @@
-"""Clock work with storage: reconcile, repair, gaps, the sample, and the lineage of each shard."""
+"""What the engine asks of storage, and what the clock does there."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
+from functions.candle_aggregate.engine import Engine
 from functions.candle_aggregate.gaps import judge_gaps
-from functions.candle_aggregate.lineage import adopt, check, is_whole, record
+from functions.candle_aggregate.lineage import adopt, began_us, is_whole
 from functions.candle_aggregate.rebuild import rebuild
-from functions.candle_aggregate.reconcile import reconcile
+from functions.candle_aggregate.reconcile import reconcile, recorded_before
 from functions.candle_aggregate.repair import queue_flags, repair
 from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.sample import sample
-from functions.candle_aggregate.store import Turn
-from functions.candle_aggregate.work import Engine, Work
-from shared.adapter.app import Outcome
+from functions.candle_aggregate.session import Session
+from functions.candle_aggregate.step import TickEvent
+from functions.candle_aggregate.store import Store, Turn
+from shared.adapter.app import Emission
 from shared.errors import TransientError
 from shared.lake.cold import NO_LAKE, Cold
 from shared.stores.postgres import Postgres
@@ -31,42 +33,63 @@ FLAGS_EACH_S: Final = 30
 
 @dataclass(slots=True)
 class Storage:
-    """What the engine asks of storage, and what the clock does there."""
+    """Postgres and the lake, as they stand behind the live state."""
 
+    store: Store
     postgres: Postgres
     rules: Rules
     clock: Callable[[], int]
     cold: Cold = NO_LAKE
-    is_adopted: bool = False
+    _is_adopted: bool = False
+    _trusted: dict[int, tuple[str, str, int]] = field(default_factory=dict)
+    _began_us: dict[int, int] = field(default_factory=dict)
 
     def is_trusted(self, turn: Turn) -> bool:
-        """Tell whether a shard's state holds all that Postgres relies on. Raises TransientError."""
-        if not self.is_adopted:
+        """Tell whether a shard's state was held against Postgres, and did not go back since.
+
+        While it is the same state on the same server, with no fewer steps. Raises TransientError.
+        """
+        server, lineage, steps = self._trusted.get(turn.shard, ("", "", 0))
+        if turn.lineage != lineage or turn.steps < steps or self.store.server_id() != server:
+            return False
+        self._trusted[turn.shard] = server, lineage, turn.steps
+        return True
+
+    def make(self, session: Session) -> None:
+        """Hold a shard's state against Postgres; make it anew where it lacks something.
+
+        Raises TransientError.
+        """
+        if not self._is_adopted:
             adopt(self.postgres, self.rules)
-            self.is_adopted = True
-        return (
-            bool(turn.lineage)
+            self._is_adopted = True
+        turn, server = session.turn, self.store.server_id()
+        if not (
+            turn.lineage
             and turn.made_for == self.rules.made_for
             and is_whole(self.postgres, turn.shard, turn.lineage, turn.steps)
-        )
+        ):
+            rebuild(session, self.postgres, self.rules, self.clock(), self.cold)
+        self._began_us[turn.shard] = began_us(self.postgres, turn.shard)
+        self._trusted[turn.shard] = server, turn.lineage, turn.steps
 
-    def make(self, engine: Engine, turn: Turn) -> Outcome:
-        """Make a shard's state anew; return what is to be emitted. Raises TransientError."""
-        work = Work(engine.store, turn, self.rules)
-        return rebuild(work, self.postgres, self.rules, self.clock(), self.cold)
+    def recorded(self, events: Sequence[TickEvent], now_us: int) -> Mapping[str, set[int]]:
+        """Return, by event, the shards of which Postgres knows that it is in the candles."""
+        began_us = max(self._began_us.values(), default=0)
+        return recorded_before(self.postgres, self.rules, events, now_us, began_us)
 
-    def work(self, engine: Engine, second: int) -> Iterator[Outcome]:
+    def work(self, engine: Engine, second: int) -> Iterator[Emission]:
         """Do what this second asks for, step by step; what fails is left to a later second."""
         now_us = self.clock()
         for step in self._steps(engine, second, now_us):
             try:
                 yield from step()
             except TransientError as error:
-                log.warning("clock work with storage waits: %s", error)
+                log.warning("the clock's work with storage waits: %s", error)
 
     def _steps(
         self, engine: Engine, second: int, now_us: int
-    ) -> Iterator[Callable[[], Iterator[Outcome]]]:
+    ) -> Iterator[Callable[[], Iterator[Emission]]]:
         postgres, rules, cold = self.postgres, self.rules, self.cold
         if second % RECONCILE_EACH_S == 0:
             for shard in range(rules.shards):
@@ -75,6 +98,6 @@ class Storage:
         if second % REPAIR_EACH_S == 0:
             yield lambda: repair(engine, postgres, rules, now_us, cold)
         if second % FLAGS_EACH_S == 0:
-            yield lambda: _nothing(queue_flags(postgres))
+            yield lambda: queue_flags(postgres)
         if second % SAMPLE_EACH_S == 0:
-            yield lambda: _nothing(sample(engine, postgres, rules, now_us, cold))
+            yield lambda: iter(sample(engine, postgres, rules, now_us, cold) and ())

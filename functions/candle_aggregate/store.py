@@ -159,7 +159,9 @@ class Store:
             {Block.of(name): int(count) for name, count in _pairs(blocks or [])},
         )
 
-    def read_hashes(self, wanted: Sequence[tuple[str, Sequence[Value]]]) -> list[list[bytes | None]]:
+    def read_hashes(
+        self, wanted: Sequence[tuple[str, Sequence[Value]]]
+    ) -> list[list[bytes | None]]:
         """Return fields of hashes, all in one pipeline."""
         if not wanted:
             return []
@@ -198,7 +200,7 @@ class Store:
         with translated(), self.client.pipeline(transaction=False) as pipe:
             for (turn, changes), version in zip(steps, versions, strict=True):
                 keys = Keys(turn.shard)
-                places = {key: n for n, key in enumerate(dict.fromkeys(_keys(changes)), 5)}
+                places = {key: n for n, key in enumerate(dict.fromkeys(_keys(changes)), 6)}
                 arguments: list[Value] = [turn.fence, turn.lineage, turn.version, version]
                 arguments += [turn.lease, LEASE_MS, now_us // 1000, len(changes.events)]
                 arguments += changes.events
@@ -206,15 +208,20 @@ class Store:
                     arguments += [command, places[key], len(some)]
                     arguments += some
                 self._write(
-                    keys=[keys.head, keys.lease, keys.waiting, keys.applied, *places],
+                    keys=[
+                        keys.head,
+                        keys.lease,
+                        keys.waiting,
+                        keys.applied,
+                        keys.recorded,
+                        *places,
+                    ],
                     args=arguments,
                     client=pipe,
                 )
             answers = cast(list[list[bytes]], pipe.execute())
         written = []
-        for (turn, changes), version, (answer, *rest) in zip(
-            steps, versions, answers, strict=True
-        ):
+        for (turn, changes), version, (answer, *rest) in zip(steps, versions, answers, strict=True):
             said = tuple(each.decode() for each in rest)
             if answer == b"ok":
                 turn.version, turn.steps = version, turn.steps + 1
@@ -237,11 +244,28 @@ class Store:
             if not cursor:
                 return
 
-    def unlink(self, keys: Sequence[bytes]) -> None:
-        """Delete keys."""
-        if keys:
-            with translated():
-                self.client.unlink(*keys)
+    def are_marked(self, shard: int, event_ids: Sequence[str]) -> list[bool]:
+        """Tell for each event whether it has a marker in the shard."""
+        if not event_ids:
+            return []
+        keys = Keys(shard)
+        with translated():
+            some = [
+                self.client.zmscore(key, list(event_ids)) for key in (keys.applied, keys.recorded)
+            ]
+        return [a is not None or b is not None for a, b in zip(*some, strict=True)]
+
+    def lowest_score(self, key: str) -> int | None:
+        """Return the lowest score of a sorted set, if it has one."""
+        with translated():
+            first = cast(list[tuple[bytes, float]], self.client.zrange(key, 0, 0, withscores=True))
+        return int(first[0][1]) if first else None
+
+    def server_id(self) -> str:
+        """Return what is another after Redis was restarted, or another took over."""
+        with translated():
+            found = cast(dict[str, Any], self.client.info("server"))
+        return str(found["run_id"])
 
     def release(self, turns: Iterable[Turn]) -> None:
         """Give leases back."""

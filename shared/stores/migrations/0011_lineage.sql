@@ -4,7 +4,8 @@ CREATE TABLE shard_lineage (
     shard    smallint PRIMARY KEY,
     lineage  text     NOT NULL,
     steps    bigint   NOT NULL,
-    clock_us bigint   NOT NULL                   -- wall clock at that time
+    began_us bigint   NOT NULL,                  -- wall clock when the lineage began
+    clock_us bigint   NOT NULL                   -- wall clock when Postgres last heard
 );
 
 -- What all candles are made by: one row. Who was given another ladder or number of shards says so.
