@@ -93,12 +93,12 @@ class Keys:
         return self.prefix + "watched"
 
     def block(self, block: Block) -> str:
-        """Hash: instrument -> candle record of `shared.blocks`.
+        """Name a hash: instrument -> candle record of `shared.blocks`.
 
         Of the base timeframe all candles; of a longer one the fold of its closed base candles.
         """
         return f"{self.prefix}block:{block.timeframe}:{block.start_us}"
 
     def seen(self, minute: int) -> str:
-        """String: SeenTrades messages of a UTC minute of event time, one after the other."""
+        """Name a string: SeenTrades messages of a UTC minute of event time, one after the other."""
         return f"{self.prefix}seen:{minute}"

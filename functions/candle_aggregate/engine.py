@@ -2,7 +2,7 @@
 
 What waits for a shard that another replica has waits on, and the thread goes on with the shards
 that it has. A lease is kept while nobody else asks for it, and given back after a step when
-somebody does, or when there is nothing more to do. Nothing is computed for a shard that is not held.
+somebody does, or when there is nothing more to do. Nothing is computed for a shard not held.
 """
 
 from __future__ import annotations
@@ -238,7 +238,7 @@ class Engine:
         works: Sequence[_Work],
         now_us: int,
     ) -> None:
-        """Write a step; note in each work the shards where it is done, and what is to be emitted."""
+        """Write a step; note in each work where it is done, and what is to be emitted."""
         rows = fill_outbox(computed, self.steps.cache.instruments, now_us)
         steps = [(turn, computed.changes.get(shard, Changes())) for shard, turn in turns.items()]
         changed = [(turn, changes) for turn, changes in steps if changes]

@@ -1,4 +1,4 @@
-"""The live state in Redis: leases, reads in one pipeline, and one atomic script a shard and step."""
+"""The live state in Redis: leases, reads in one pipeline, one atomic script a shard and step."""
 
 from __future__ import annotations
 
