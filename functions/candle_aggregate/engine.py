@@ -260,11 +260,12 @@ class Engine:
                 if work.event is not None and work.event.id in written.applied:
                     work.left.discard(turn.shard)
         mine = [row for row in rows if row.shard in done]
+        emission = self.emission(mine) if mine else None
         for work in works:
             if work.left & done:
                 work.applied.repeated = False
-                if mine:
-                    work.applied.emissions.append(self.emission(mine))
+                if emission is not None:
+                    work.applied.emissions.append(emission)
             work.left -= done
         metrics.TICKS_DUPLICATE.inc(computed.repeated)
         if self._shown is not None:

@@ -20,16 +20,13 @@ from shared.stores.postgres import Postgres
 log = logging.getLogger(__name__)
 
 _KNOWN: Final = "SELECT lineage, steps FROM shard_lineage WHERE shard = %s"
-_BEGAN: Final = "SELECT began_us FROM shard_lineage WHERE shard = %s"
 _RECORD: Final = """
     UPDATE shard_lineage SET steps = %(steps)s, clock_us = greatest(clock_us, %(now_us)s)
     WHERE shard = %(shard)s AND lineage = %(lineage)s AND steps <= %(steps)s
 """
 _BEGIN: Final = """
-    INSERT INTO shard_lineage (shard, lineage, steps, began_us, clock_us)
-    VALUES (%(shard)s, %(lineage)s, 0, %(now_us)s, %(now_us)s)
+    INSERT INTO shard_lineage (shard, lineage, steps, clock_us) VALUES (%s, %s, 0, %s)
     ON CONFLICT (shard) DO UPDATE SET lineage = excluded.lineage, steps = 0,
-        began_us = excluded.began_us,
         clock_us = greatest(shard_lineage.clock_us, excluded.clock_us)
 """
 _MADE_BY: Final = "SELECT ladder, shards FROM aggregation"
@@ -78,16 +75,9 @@ def is_whole(postgres: Postgres, shard: int, lineage: str, steps: int) -> bool:
     return row is not None and row[0] == lineage and row[1] <= steps
 
 
-def began_us(postgres: Postgres, shard: int) -> int:
-    """Return when (wall clock) a shard's lineage began. Raises TransientError."""
-    with postgres.connection() as connection:
-        row = connection.execute(_BEGAN, (shard,)).fetchone()
-    return int(row[0]) if row else 0
-
-
 def begin(connection: Connection, shard: int, lineage: str, now_us: int) -> None:
     """Let Postgres know a lineage that is about to begin; every state of another one is void."""
-    connection.execute(_BEGIN, {"shard": shard, "lineage": lineage, "now_us": now_us})
+    connection.execute(_BEGIN, (shard, lineage, now_us))
 
 
 def record(connection: Connection, shard: int, lineage: str, steps: int, now_us: int) -> None:

@@ -128,6 +128,17 @@ class Session:
     def append_seen(self, minute: int, body: bytes) -> None:
         """Add trade ids to those seen in a minute."""
         self.changes.add("APPEND", self._keys.seen(minute), [body])
+        self.changes.add("SADD", self._keys.minutes, [minute])
+
+    def minutes(self) -> list[int]:
+        """Return the minutes that have seen trade ids."""
+        return sorted(self._store.members(self._keys.minutes))
+
+    def drop_seen(self, minutes: Sequence[int]) -> None:
+        """Delete the trade ids seen in minutes."""
+        for minute in minutes:
+            self.changes.add("UNLINK", self._keys.seen(minute))
+            self.changes.add("SREM", self._keys.minutes, [minute])
 
     def outbox(self) -> dict[str, bytes]:
         """Return what waits to be emitted: output id -> batch."""
@@ -142,7 +153,7 @@ class Session:
             self.changes.dropped.append(block)
 
     def raise_floor(self, floor_us: int) -> None:
-        """Let the state begin at a time; its seen ids before that leave as well."""
+        """Let the state begin at a time: what comes for one before is late."""
         self.changes.add("HSET", self._keys.head, ["floor_us", floor_us])
         self.changes.floor_us = floor_us
 

@@ -184,7 +184,7 @@ class Steps:
 
     def _above_floor(self, part: Part, turns: Mapping[int, Turn], computed: Computed) -> Part:
         """Note the ticks whose candle has left the state as late, and return the others."""
-        base, ticks = self.rules.base, part.ticks
+        ticks = part.ticks
         floors = np.zeros(self.rules.shards, dtype=np.int64)
         for shard, turn in turns.items():
             floors[shard] = turn.floor_us

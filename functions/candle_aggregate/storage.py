@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from functions.candle_aggregate.engine import Engine
+from functions.candle_aggregate.evict import evict
 from functions.candle_aggregate.gaps import judge_gaps
-from functions.candle_aggregate.lineage import adopt, began_us, is_whole
+from functions.candle_aggregate.lineage import adopt, is_whole
 from functions.candle_aggregate.rebuild import rebuild
 from functions.candle_aggregate.reconcile import reconcile, recorded_before
 from functions.candle_aggregate.repair import queue_flags, repair
@@ -18,13 +19,14 @@ from functions.candle_aggregate.sample import sample
 from functions.candle_aggregate.session import Session
 from functions.candle_aggregate.step import TickEvent
 from functions.candle_aggregate.store import Store, Turn
-from shared.adapter.app import Emission
+from shared.adapter.app import Emission, Outcome
 from shared.errors import TransientError
 from shared.lake.cold import NO_LAKE, Cold
 from shared.stores.postgres import Postgres
 
 log = logging.getLogger(__name__)
 
+EVICT_EACH_S: Final = 5
 RECONCILE_EACH_S: Final = 10
 REPAIR_EACH_S: Final = 2
 SAMPLE_EACH_S: Final = 20
@@ -42,7 +44,6 @@ class Storage:
     cold: Cold = NO_LAKE
     _is_adopted: bool = False
     _trusted: dict[int, tuple[str, str, int]] = field(default_factory=dict)
-    _began_us: dict[int, int] = field(default_factory=dict)
 
     def is_trusted(self, turn: Turn) -> bool:
         """Tell whether a shard's state was held against Postgres, and did not go back since.
@@ -55,28 +56,34 @@ class Storage:
         self._trusted[turn.shard] = server, lineage, turn.steps
         return True
 
-    def make(self, session: Session) -> None:
+    def make(self, engine: Engine, turn: Turn) -> Outcome:
         """Hold a shard's state against Postgres; make it anew where it lacks something.
 
-        Raises TransientError.
+        Return what is to be emitted. Raises TransientError.
         """
         if not self._is_adopted:
             adopt(self.postgres, self.rules)
             self._is_adopted = True
-        turn, server = session.turn, self.store.server_id()
+        server = self.store.server_id()
+        session = Session(self.store, self.rules, turn, self.clock())
         if not (
             turn.lineage
             and turn.made_for == self.rules.made_for
             and is_whole(self.postgres, turn.shard, turn.lineage, turn.steps)
         ):
             rebuild(session, self.postgres, self.rules, self.clock(), self.cold)
-        self._began_us[turn.shard] = began_us(self.postgres, turn.shard)
         self._trusted[turn.shard] = server, turn.lineage, turn.steps
+        return Outcome(shared=[engine.emission(session.rows)])
 
-    def recorded(self, events: Sequence[TickEvent], now_us: int) -> Mapping[str, set[int]]:
-        """Return, by event, the shards of which Postgres knows that it is in the candles."""
-        began_us = max(self._began_us.values(), default=0)
-        return recorded_before(self.postgres, self.rules, events, now_us, began_us)
+    def recorded(
+        self, events: Sequence[TickEvent], began_us: Mapping[int, int], now_us: int
+    ) -> Mapping[str, set[int]]:
+        """Return, by event, the shards of which Postgres knows that it is in the candles.
+
+        `began_us`: wall clock when the state of each shard was made.
+        """
+        since_us = max(began_us.values(), default=0)
+        return recorded_before(self.postgres, self.rules, events, now_us, since_us)
 
     def work(self, engine: Engine, second: int) -> Iterator[Emission]:
         """Do what this second asks for, step by step; what fails is left to a later second."""
@@ -91,13 +98,21 @@ class Storage:
         self, engine: Engine, second: int, now_us: int
     ) -> Iterator[Callable[[], Iterator[Emission]]]:
         postgres, rules, cold = self.postgres, self.rules, self.cold
-        if second % RECONCILE_EACH_S == 0:
-            for shard in range(rules.shards):
+        for shard in range(rules.shards):
+            if second % EVICT_EACH_S == 0:
+                yield lambda shard=shard: _silent(evict, engine, postgres, rules, shard, now_us)
+            if second % RECONCILE_EACH_S == 0:
                 yield lambda shard=shard: reconcile(engine, postgres, rules, shard, now_us)
         yield lambda: judge_gaps(engine, postgres, rules, now_us, cold)
         if second % REPAIR_EACH_S == 0:
             yield lambda: repair(engine, postgres, rules, now_us, cold)
         if second % FLAGS_EACH_S == 0:
-            yield lambda: queue_flags(postgres)
+            yield lambda: _silent(queue_flags, postgres)
         if second % SAMPLE_EACH_S == 0:
-            yield lambda: iter(sample(engine, postgres, rules, now_us, cold) and ())
+            yield lambda: _silent(sample, engine, postgres, rules, now_us, cold)
+
+
+def _silent(step: Callable[..., object], *arguments: object) -> Iterator[Emission]:
+    """Take a step that emits nothing."""
+    step(*arguments)
+    yield from ()

@@ -4,7 +4,6 @@ CREATE TABLE shard_lineage (
     shard    smallint PRIMARY KEY,
     lineage  text     NOT NULL,
     steps    bigint   NOT NULL,
-    began_us bigint   NOT NULL,                  -- wall clock when the lineage began
     clock_us bigint   NOT NULL                   -- wall clock when Postgres last heard
 );
 
