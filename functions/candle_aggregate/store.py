@@ -33,7 +33,8 @@ class Turn:
     """A shard whose lease this replica has, and the head of its state.
 
     `lineage` is empty where there is no state. `blocks`: every block and its open records.
-    `made_for`: the ladder and the number of shards that the state was made for.
+    `made_for`: the ladder and the number of shards that the state was made for; `began_us`: the
+    wall clock when that was.
     """
 
     shard: int
@@ -44,6 +45,7 @@ class Turn:
     steps: int = 0
     made_for: tuple[str, int] = ("", 0)
     floor_us: int = NEVER_US
+    began_us: int = 0
     numbers: int = 0
     blocks: dict[Block, int] = field(default_factory=dict)
 
@@ -72,12 +74,13 @@ class Changes:
             some = list(arguments[first : first + _ARGUMENTS])
             self.commands.append((command, key, some))
 
-    def finished(self, turn: Turn) -> Changes:
-        """Return what is written in all: with the counts of open records, and the head."""
+    def finished(self, turn: Turn, now_ms: int) -> Changes:
+        """Return what is written in all: with what is noted of blocks, and the head."""
         keys = Keys(turn.shard)
         commands = list(self.commands)
         for block, more in self.opened.items():
             commands.append(("HINCRBY", keys.blocks, [block.field, more]))
+            commands.append(("HSETNX", keys.unsettled, [block.field, now_ms]))
         commands.append(("HSET", keys.head, ["numbers", turn.numbers]))
         return replace(self, commands=commands)
 
@@ -155,6 +158,7 @@ class Store:
             int(values.get("steps", 0)),
             (values.get("ladder", ""), int(values.get("shards", 0))),
             int(values.get("floor_us", NEVER_US)),
+            int(values.get("began_us", 0)),
             int(values.get("numbers", 0)),
             {Block.of(name): int(count) for name, count in _pairs(blocks or [])},
         )
@@ -195,7 +199,7 @@ class Store:
 
     def write(self, steps: Sequence[tuple[Turn, Changes]], now_us: int) -> list[Written]:
         """Write each shard's changes, all in one pipeline; a turn that was written is advanced."""
-        steps = [(turn, changes.finished(turn)) for turn, changes in steps]
+        steps = [(turn, changes.finished(turn, now_us // 1000)) for turn, changes in steps]
         versions = [secrets.token_hex(8) for _ in steps]
         with translated(), self.client.pipeline(transaction=False) as pipe:
             for (turn, changes), version in zip(steps, versions, strict=True):
@@ -209,11 +213,7 @@ class Store:
                     arguments += some
                 self._write(
                     keys=[
-                        keys.head,
-                        keys.lease,
-                        keys.waiting,
-                        keys.applied,
-                        keys.recorded,
+                        *(keys.head, keys.lease, keys.waiting, keys.applied, keys.recorded),
                         *places,
                     ],
                     args=arguments,
@@ -244,28 +244,11 @@ class Store:
             if not cursor:
                 return
 
-    def are_marked(self, shard: int, event_ids: Sequence[str]) -> list[bool]:
-        """Tell for each event whether it has a marker in the shard."""
-        if not event_ids:
-            return []
-        keys = Keys(shard)
-        with translated():
-            some = [
-                self.client.zmscore(key, list(event_ids)) for key in (keys.applied, keys.recorded)
-            ]
-        return [a is not None or b is not None for a, b in zip(*some, strict=True)]
-
-    def lowest_score(self, key: str) -> int | None:
-        """Return the lowest score of a sorted set, if it has one."""
-        with translated():
-            first = cast(list[tuple[bytes, float]], self.client.zrange(key, 0, 0, withscores=True))
-        return int(first[0][1]) if first else None
-
-    def server_id(self) -> str:
-        """Return what is another after Redis was restarted, or another took over."""
-        with translated():
-            found = cast(dict[str, Any], self.client.info("server"))
-        return str(found["run_id"])
+    def unlink(self, keys: Sequence[bytes]) -> None:
+        """Delete keys."""
+        if keys:
+            with translated():
+                self.client.unlink(*keys)
 
     def release(self, turns: Iterable[Turn]) -> None:
         """Give leases back."""
