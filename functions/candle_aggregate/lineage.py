@@ -11,10 +11,10 @@ import logging
 from typing import Final
 
 from psycopg import Connection
-from shared.stores.applied import reshard
 
 from functions.candle_aggregate.rules import Rules
 from shared.errors import TransientError
+from shared.stores.applied import reshard
 from shared.stores.postgres import Postgres
 
 log = logging.getLogger(__name__)

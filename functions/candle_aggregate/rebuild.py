@@ -18,7 +18,6 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 from psycopg import Connection, IsolationLevel
-from shared.stores.applied import Stored, not_aggregated
 
 from functions.candle_aggregate.gaps import open_gaps
 from functions.candle_aggregate.lineage import begin, check, revision_floor_us
@@ -32,6 +31,7 @@ from shared.lake.cold import NO_LAKE, Cold
 from shared.live_keys import Block
 from shared.partials import partials
 from shared.shards import shard_of
+from shared.stores.applied import Stored, not_aggregated
 from shared.stores.postgres import Postgres
 from shared.stores.recompute import recomputed
 from shared.stores.segments import ticks_of_shard_events
@@ -51,7 +51,10 @@ NEVER_US: Final = -(2**62)
 COARSE_US: Final = 60_000_000
 """The last tick of an instrument is at most so long after the time that `first_ticks` has."""
 
-_KNOWN: Final = "SELECT instrument, first_time_us, last_time_us FROM first_ticks"
+_KNOWN: Final = """
+    SELECT instrument, first_time_us, (SELECT coalesce(max(s.last_time_us), f.first_time_us)
+        FROM tick_segments s WHERE s.instrument = f.instrument) FROM first_ticks f
+"""
 _NEWEST: Final = """
     SELECT q.n, c.start_us, c.last_time_us, c.close FROM unnest(%s::text[])
         WITH ORDINALITY AS q (name, n)
