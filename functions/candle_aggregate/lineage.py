@@ -16,6 +16,7 @@ from functions.candle_aggregate.rules import Rules
 from shared.errors import TransientError
 from shared.stores.applied import reshard
 from shared.stores.postgres import Postgres
+from shared.timeframes import parse_ladder
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +31,11 @@ _BEGIN: Final = """
         clock_us = greatest(shard_lineage.clock_us, excluded.clock_us)
 """
 _MADE_BY: Final = "SELECT ladder, shards FROM aggregation"
+_FOLD: Final = """
+    INSERT INTO repairs (instrument, timeframe, start_us, event_id, reason)
+    SELECT DISTINCT instrument, %s, start_us - mod(start_us, %s), '', 'flag' FROM candles
+    WHERE timeframe = %s ON CONFLICT DO NOTHING
+"""
 _ADOPT: Final = """
     INSERT INTO aggregation (ladder, shards) VALUES (%s, %s)
     ON CONFLICT (only_row) DO UPDATE SET ladder = excluded.ladder, shards = excluded.shards
@@ -39,7 +45,9 @@ _ADOPT: Final = """
 def adopt(postgres: Postgres, rules: Rules) -> None:
     """Record the ladder and the number of shards that candles are made by from now on.
 
-    Once, when the process starts: the one that started last decides. Raises TransientError.
+    Once, when the process starts: the one that started last decides. Candles of a timeframe that is
+    added are queued to be folded from the base candles that are stored. Raises TransientError, also
+    when the base timeframe is another: the others are folds of it.
     """
     with postgres.connection() as connection:
         connection.execute("LOCK TABLE aggregation IN EXCLUSIVE MODE")
@@ -47,6 +55,12 @@ def adopt(postgres: Postgres, rules: Rules) -> None:
         if row == rules.made_for:
             return
         if row is not None:
+            before = parse_ladder(row[0])
+            if before[0] != rules.base:
+                raise TransientError(
+                    f"the stored candles are folds of {before[0]}, so TIMEFRAMES must begin with"
+                    f" it, not with {rules.base}; another base timeframe needs another database"
+                )
             log.warning(
                 "candles were made by TIMEFRAMES=%s SHARDS=%d, from now on by %s and %d:"
                 " every live state is made anew",
@@ -54,6 +68,9 @@ def adopt(postgres: Postgres, rules: Rules) -> None:
             )
             if row[1] != rules.shards:
                 reshard(connection, rules.shards)
+            for timeframe in set(rules.ladder) - set(before):
+                length_us = timeframe.length_us
+                connection.execute(_FOLD, (timeframe.name, length_us, rules.base.name))
         connection.execute(_ADOPT, rules.made_for)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -22,8 +23,10 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from functions.candle_aggregate import engine
+from shared.timeframes import parse_ladder
 from tests.functions.candle_aggregate.truth import Row, with_id
-from tests.functions.candle_aggregate.world import MINUTE, NOW_US, World
+from tests.functions.candle_aggregate.world import MINUTE, NOW_US, RULES, World
 
 EXAMPLES = int(os.environ.get("KANDLE_MACHINE_EXAMPLES", "25"))
 STEPS = int(os.environ.get("KANDLE_MACHINE_STEPS", "40"))
@@ -32,6 +35,7 @@ BEGIN_US = NOW_US // 86_400_000_000 * 86_400_000_000 - 86_400_000_000
 """Event times are of the day before: the clock closes what is quiet."""
 
 SECOND = 1_000_000
+LADDERS = ("1m,5m", "1m,5m,15m", "1m,15m")
 PICK = st.integers(0, 1_000)
 CUTS = st.sampled_from(["", "", "", "before", "after"])
 IDS = st.one_of(st.none(), st.integers(1, 12), st.sampled_from(["x", "y", "é"]))
@@ -67,6 +71,7 @@ class Machine(RuleBasedStateMachine):
         self.world = world
         self.time_us = BEGIN_US
         self.sequence = 0
+        self.dump: Any = None
 
     @initialize()
     def begin(self) -> None:
@@ -189,7 +194,23 @@ class Machine(RuleBasedStateMachine):
             self.world.tick_clock()
         elif self.world.sent:
             self.world.apply(picked(list(self.world.sent), pick))
-        self.world.store.writes_left = None
+        self.world.restart()
+
+    @rule()
+    def dump_redis(self) -> None:
+        """Redis writes a dump."""
+        self.dump = self.world.keyspace()
+
+    @rule()
+    def redis_goes_back(self) -> None:
+        """It comes back with its last dump: what it was told since is gone."""
+        if self.dump is not None:
+            self.world.go_back(self.dump)
+
+    @rule(ladder=st.sampled_from(LADDERS), shards=st.integers(1, 3))
+    def change_settings(self, ladder: str, shards: int) -> None:
+        """candle-aggregate is started with other timeframes, or another number of shards."""
+        self.world.restart(replace(RULES, ladder=parse_ladder(ladder), shards=shards))
 
     def teardown(self) -> None:
         """At rest, everything is right."""
@@ -203,6 +224,12 @@ def world(valkey: redis.Redis, database: str) -> Iterator[World]:
     world = World(valkey, database)
     yield world
     world.close()
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a process that is gone would have answered is not waited for."""
+    monkeypatch.setattr(engine, "WAIT_S", 2.0)
 
 
 @pytest.mark.timeout(3_600)

@@ -55,8 +55,11 @@ TABLES: Final = (
 )
 
 
-class CutOffError(Exception):
+class CutOffError(TransientError):
     """The process is gone at this point."""
+
+    def __init__(self) -> None:
+        super().__init__("the process is gone")
 
 
 class FragileStore(Store):
@@ -118,6 +121,7 @@ class World:
 
     def reset(self) -> None:
         """Begin anew with empty stores."""
+        self.rules = RULES
         for each in (self.sent, self.to_apply, self.to_store, self.outbox, self.delivered):
             each.clear()
         self.seen.clear()
@@ -263,15 +267,20 @@ class World:
             rows = cursor.execute("SELECT * FROM candles").fetchall()
         return {(row["instrument"], row["timeframe"], row["start_us"]): row for row in rows}
 
-    def keyspace(self) -> dict[bytes, bytes]:
-        """Return a dump of Redis."""
-        return {key: self.client.dump(key) for key in self.client.scan_iter()}  # type: ignore[misc]
+    def keyspace(self) -> dict[bytes, tuple[int, bytes]]:
+        """Return a dump of Redis: of each key how long (ms) it lives, 0 for ever, and its value."""
+        found = {}
+        for key in self.client.scan_iter():
+            value = self.client.dump(key)
+            if value is not None:
+                found[key] = max(0, self.client.pttl(key)), value
+        return found
 
-    def go_back(self, keyspace: dict[bytes, bytes]) -> None:
+    def go_back(self, keyspace: dict[bytes, tuple[int, bytes]]) -> None:
         """Let Redis be as a dump has it: what came since is lost."""
         self.client.flushdb()
-        for key, value in keyspace.items():
-            self.client.restore(key, 0, value)
+        for key, (life_ms, value) in keyspace.items():
+            self.client.restore(key, life_ms, value)
 
     # The end
 
