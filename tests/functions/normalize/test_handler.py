@@ -69,7 +69,7 @@ def test_what_is_beyond_64_bits_goes_in_an_event_of_its_own() -> None:
     found = emitted(*(f"{name},{price},{size},{TIME}" for name, price, size in lines))
     assert sorted(found) == ["u-1/normalize/ticks.0", "u-1/normalize/wide.0"]
     plain, wide = found["u-1/normalize/ticks.0"], found["u-1/normalize/wide.0"]
-    assert (plain.price.dtype, wide.price.dtype) == (np.int64, object)
+    assert [str(each.price.dtype) for each in (plain, wide)] == ["int64", "object"]
     assert sorted(values(plain) + values(wide)) == sorted(
         (name, Decimal(price), Decimal(size)) for name, price, size in lines
     )
