@@ -64,10 +64,10 @@ slices = TickSlices(postgres, cold)
 pages = CandlePages(kept, slices, settings.ladder, settings.allowed_lateness_us)
 app = api(
     [
-        candles.answers(pages, settings.settled_us),
+        candles.answers(pages),
         prices.answers(PricePages(slices), pages.knows),
         latest.answers(LatestTrades(client, settings.shards), LatestQuotes(postgres)),
-        ticks.answers(TickPages(slices), pages.knows, settings.settled_us),
+        ticks.answers(TickPages(slices), pages.knows),
         symbols.answers(Symbols(postgres, client, settings.shards, settings.ladder[-1])),
         feeds.answers(Feeds(postgres)),
         patterns.answers(PatternPages(postgres), pages.knows),
