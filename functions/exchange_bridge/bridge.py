@@ -106,6 +106,7 @@ async def serve(settings: Settings, sink: Sink, tracing: Tracing) -> None:
     server, thread = prometheus_client.start_http_server(
         settings.metrics_port, settings.metrics_host
     )
+
     def send_due() -> None:
         if not outbox.is_busy:
             intake.flush()
