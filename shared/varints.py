@@ -35,6 +35,14 @@ def unsigned_field(number: int, column: NDArray[np.uint64]) -> bytes:
     return _varints(head) + content
 
 
+def fixed_field(number: int, column: NDArray[np.uint64]) -> bytes:
+    """Return a column as a packed `repeated fixed64`; nothing for an empty one."""
+    if not len(column):
+        return b""
+    content = column.astype("<u8").tobytes()
+    return varint(number << 3 | _LENGTH_DELIMITED) + varint(len(content)) + content
+
+
 def varint(number: int) -> bytes:
     """Return one number, such as the length of a message."""
     return _varints(np.array([number], dtype=np.uint64))
