@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from functions.candle_aggregate.cache import Cache, Ints
 from functions.candle_aggregate.latest import Moved
 from shared.blocks import CLOSED, INCOMPLETE, PARTIAL, PRICED, WIDE, Records, concatenated, fold, merge
+from shared.live_instruments import NEVER_US
 from shared.live_keys import Block
 from shared.timeframes import Timeframe
 
@@ -106,10 +107,12 @@ def advance(
     gained: Rows,
     others: list[tuple[Block, Ints]],
     now_us: int,
+    closing_us: int = NEVER_US,
 ) -> Level:
     """Merge `gained`, one row a place, into the timeframe; close and revise what changes.
 
     `others`: places to look at besides. All of it is known to the cache, and is changed there.
+    `closing_us`: whatever ends by then closes, besides what its closing limit has passed.
     """
     pool = cache.pool
     rows = np.full(len(gained), -1, dtype=np.int64)
@@ -133,7 +136,7 @@ def advance(
     )
     is_new = np.arange(len(whole)) - len(present)
     is_new = (is_new >= 0) & (is_new < len(fresh))
-    _judge(cache, timeframe, whole)
+    _judge(cache, timeframe, whole, closing_us)
     flags = whole.records.data["flags"]
     changed = np.arange(len(whole)) < len(present) + len(fresh)
     changed |= flags != flags_before
@@ -174,7 +177,7 @@ def _others(cache: Cache, others: list[tuple[Block, Ints]], gained: Rows) -> Row
     )
 
 
-def _judge(cache: Cache, timeframe: Timeframe, rows: Rows) -> None:
+def _judge(cache: Cache, timeframe: Timeframe, rows: Rows, closing_us: int) -> None:
     """Set CLOSED where the closing limit has passed the end, PARTIAL by the first tick."""
     instruments, flags = cache.instruments.data, rows.records.data["flags"]
     end_us = rows.start_us + timeframe.length_us
@@ -182,5 +185,5 @@ def _judge(cache: Cache, timeframe: Timeframe, rows: Rows) -> None:
     partial = (rows.start_us < first_us) & (first_us < end_us)
     flags &= 255 - PARTIAL
     flags |= np.where(partial, PARTIAL, 0).astype(np.uint8)
-    closed = end_us <= instruments["limit_us"][rows.gid]
+    closed = end_us <= np.maximum(instruments["limit_us"][rows.gid], closing_us)
     flags |= np.where(closed, CLOSED, 0).astype(np.uint8)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from importlib import resources
 from typing import Any, Final, cast
 
@@ -54,9 +55,15 @@ class Turn:
 
 @dataclass(slots=True)
 class Changes:
-    """What one step writes to a shard: commands, and the events whose markers it sets."""
+    """What one step writes to a shard: commands, and the events whose markers it sets.
+
+    `opened`: for each block that it touches, how many more of its records are open.
+    """
 
     events: list[str] = field(default_factory=list)
+    opened: Counter[Block] = field(default_factory=Counter)
+    dropped: list[Block] = field(default_factory=list)
+    floor_us: int | None = None
     commands: list[tuple[str, str, list[Value]]] = field(default_factory=list)
 
     def add(self, command: str, key: str, arguments: Sequence[Value] = ()) -> None:
@@ -64,6 +71,24 @@ class Changes:
         for first in range(0, len(arguments), _ARGUMENTS) or (0,):
             some = list(arguments[first : first + _ARGUMENTS])
             self.commands.append((command, key, some))
+
+    def finished(self, turn: Turn) -> Changes:
+        """Return what is written in all: with the counts of open records, and the head."""
+        keys = Keys(turn.shard)
+        commands = list(self.commands)
+        for block, more in self.opened.items():
+            commands.append(("HINCRBY", keys.blocks, [block.field, more]))
+        commands.append(("HSET", keys.head, ["numbers", turn.numbers]))
+        return replace(self, commands=commands)
+
+    def settle(self, turn: Turn) -> None:
+        """Let the turn know what was written."""
+        for block, more in self.opened.items():
+            turn.blocks[block] = turn.blocks.get(block, 0) + more
+        for block in self.dropped:
+            turn.blocks.pop(block, None)
+        if self.floor_us is not None:
+            turn.floor_us = self.floor_us
 
     def __bool__(self) -> bool:
         return bool(self.events or self.commands)
@@ -143,10 +168,19 @@ class Store:
                 pipe.hmget(key, list(fields))  # type: ignore[arg-type]
             return cast(list[list[bytes | None]], pipe.execute())
 
-    def read_all(self, key: str) -> dict[bytes, bytes]:
-        """Return a whole hash."""
-        with translated():
-            return cast(dict[bytes, bytes], self.client.hgetall(key))
+    def read_whole(self, keys: Sequence[str]) -> list[dict[bytes, bytes]]:
+        """Return whole hashes, all in one pipeline."""
+        with translated(), self.client.pipeline(transaction=False) as pipe:
+            for key in keys:
+                pipe.hgetall(key)
+            return cast(list[dict[bytes, bytes]], pipe.execute())
+
+    def delete_fields(self, fields: Mapping[str, Sequence[str]]) -> None:
+        """Delete fields of hashes."""
+        with translated(), self.client.pipeline(transaction=False) as pipe:
+            for key, some in fields.items():
+                pipe.hdel(key, *some)
+            pipe.execute()
 
     def read_texts(self, keys: Sequence[str]) -> list[bytes]:
         """Return strings, empty where there is none."""
@@ -159,6 +193,7 @@ class Store:
 
     def write(self, steps: Sequence[tuple[Turn, Changes]], now_us: int) -> list[Written]:
         """Write each shard's changes, all in one pipeline; a turn that was written is advanced."""
+        steps = [(turn, changes.finished(turn)) for turn, changes in steps]
         versions = [secrets.token_hex(8) for _ in steps]
         with translated(), self.client.pipeline(transaction=False) as pipe:
             for (turn, changes), version in zip(steps, versions, strict=True):
@@ -177,14 +212,36 @@ class Store:
                 )
             answers = cast(list[list[bytes]], pipe.execute())
         written = []
-        for (turn, _), version, (answer, *rest) in zip(steps, versions, answers, strict=True):
+        for (turn, changes), version, (answer, *rest) in zip(
+            steps, versions, answers, strict=True
+        ):
             said = tuple(each.decode() for each in rest)
             if answer == b"ok":
                 turn.version, turn.steps = version, turn.steps + 1
+                changes.settle(turn)
                 written.append(Written("ok", released=bool(said)))
             else:
                 written.append(Written(answer.decode(), said))
         return written
+
+    def keys_of(self, shard: int) -> Iterator[list[bytes]]:
+        """Yield every key of a shard, some at a time."""
+        cursor = 0
+        while True:
+            with translated():
+                cursor, keys = cast(
+                    tuple[int, list[bytes]],
+                    self.client.scan(cursor, match=Keys(shard).prefix + "*", count=1_000),
+                )
+            yield keys
+            if not cursor:
+                return
+
+    def unlink(self, keys: Sequence[bytes]) -> None:
+        """Delete keys."""
+        if keys:
+            with translated():
+                self.client.unlink(*keys)
 
     def release(self, turns: Iterable[Turn]) -> None:
         """Give leases back."""

@@ -1,0 +1,134 @@
+"""What a step must emit: written to the outbox with it, emitted as few events, then struck out."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from functions.candle_aggregate.cache import Instruments
+from functions.candle_aggregate.levels import Level
+from functions.candle_aggregate.step import Computed
+from functions.candle_aggregate.store import Store
+from shared import events
+from shared.adapter.event import OutgoingEvent
+from shared.blocks import CLOSED, PRICED, Records
+from shared.candle_columns import CandleColumns
+from shared.late import decode_late, encode_late
+from shared.live_keys import Block, Keys
+
+STAGE: Final = "candle-aggregate"
+CANDLES_A_ROW: Final = 2_000
+BYTES_AN_EVENT: Final = 300_000
+"""Before compression; many rows of the outbox are one event."""
+_LATE: Final = "late/"
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxRow:
+    """A row of a shard's outbox: a CandleBatch, or a LateBatch whose id begins with `late/`."""
+
+    shard: int
+    id: str
+    body: bytes
+    candles: int = 0
+
+
+def fill_outbox(computed: Computed, instruments: Instruments, now_us: int) -> list[OutboxRow]:
+    """Add to the step's changes what it must emit; return it."""
+    found = [
+        OutboxRow(shard, _LATE + _digest(body), body)
+        for shard, by_event in computed.late.items()
+        for event_id, keys in by_event.items()
+        for body in [encode_late(event_id, keys)]
+    ]
+    for level in computed.levels:
+        found += _closed(level, instruments)
+    stamp = (now_us // 1000).to_bytes(8, "big")
+    for row in found:
+        outbox = Keys(row.shard).outbox
+        computed.changes[row.shard].add("HSET", outbox, [row.id, stamp + row.body])
+    return found
+
+
+def _closed(level: Level, instruments: Instruments) -> Iterable[OutboxRow]:
+    rows, timeframe = level.rows, level.timeframe.name
+    ready = np.flatnonzero(_is_ready(rows.records))
+    shard = instruments.shard[rows.gid[ready]]
+    for each in np.unique(shard).tolist():
+        mine = ready[shard == each]
+        names = [instruments.names[gid] for gid in rows.gid[mine].tolist()]
+        columns = CandleColumns(timeframe, names, rows.start_us[mine], rows.records.at(mine))
+        yield from _rows(each, columns)
+
+
+def outbox_rows(
+    shard: int, block: Block, names: Sequence[str], records: Records
+) -> Iterator[OutboxRow]:
+    """Yield rows that say the closed candles of a block."""
+    starts = np.full(len(names), block.start_us)
+    columns = CandleColumns(block.timeframe, names, starts, records)
+    yield from _rows(shard, columns.at(np.flatnonzero(_is_ready(records))))
+
+
+def _is_ready(records: Records) -> NDArray[np.bool_]:
+    return (records.data["flags"] & (CLOSED | PRICED)) == CLOSED | PRICED
+
+
+def _rows(shard: int, columns: CandleColumns) -> Iterator[OutboxRow]:
+    for first in range(0, len(columns), CANDLES_A_ROW):
+        some = columns.at(np.arange(first, min(first + CANDLES_A_ROW, len(columns))))
+        body = some.encode()
+        yield OutboxRow(shard, _digest(body), body, len(some))
+
+
+def output_events(rows: Sequence[OutboxRow]) -> list[OutgoingEvent]:
+    """Return the events that say what rows say, named by their content."""
+    found = []
+    for row in rows:
+        if row.id.startswith(_LATE):
+            event_id, _ = decode_late(row.body)
+            id_ = f"{event_id}/{STAGE}/late/{_digest(row.body)[:16]}"
+            found.append(OutgoingEvent.packed(id_, events.LATE, row.body))
+    batch, size = [], 0
+    for row in [row for row in rows if not row.id.startswith(_LATE)]:
+        if batch and size + len(row.body) > BYTES_AN_EVENT:
+            found.append(_candles(b"".join(batch)))
+            batch, size = [], 0
+        batch.append(row.body)
+        size += len(row.body)
+    return [*found, _candles(b"".join(batch))] if batch else found
+
+
+def _candles(body: bytes) -> OutgoingEvent:
+    return OutgoingEvent.packed(
+        f"{STAGE}/{_digest(body)}", events.CANDLES, body, {events.CLOSED: "true"}
+    )
+
+
+def strike(store: Store, rows: Iterable[OutboxRow]) -> None:
+    """Delete rows that the broker has. Raises TransientError."""
+    by_shard: dict[int, list[str]] = {}
+    for row in rows:
+        by_shard.setdefault(row.shard, []).append(row.id)
+    store.delete_fields({Keys(shard).outbox: ids for shard, ids in by_shard.items()})
+
+
+def waiting_rows(
+    stored: Mapping[int, Mapping[bytes, bytes]], before_ms: int, limit: int
+) -> list[OutboxRow]:
+    """Return rows of outboxes, by shard, that have waited since before a time."""
+    return [
+        OutboxRow(shard, id_.decode(), value[8:])
+        for shard, outbox in stored.items()
+        for id_, value in outbox.items()
+        if int.from_bytes(value[:8], "big") <= before_ms
+    ][:limit]
+
+
+def _digest(body: bytes) -> str:
+    return hashlib.blake2b(body, digest_size=16).hexdigest()
