@@ -79,7 +79,7 @@ class Keys:
 
     @cached_property
     def repeated(self) -> str:
-        """Set: applied events of which some ticks were left out, since their trades were counted."""
+        """Set: applied events some of whose ticks were left out, since their trades were counted."""
         return self.prefix + "repeated"
 
     @cached_property
@@ -93,12 +93,12 @@ class Keys:
         return self.prefix + "watched"
 
     def block(self, block: Block) -> str:
-        """Hash: instrument -> candle record of `shared.blocks`.
+        """Name a hash: instrument -> candle record of `shared.blocks`.
 
         Of the base timeframe all candles; of a longer one the fold of its closed base candles.
         """
         return f"{self.prefix}block:{block.timeframe}:{block.start_us}"
 
     def seen(self, minute: int) -> str:
-        """String: SeenTrades messages of a UTC minute of event time, one after the other."""
+        """Name a string: SeenTrades messages of a UTC minute of event time, one after the other."""
         return f"{self.prefix}seen:{minute}"

@@ -2,7 +2,7 @@
 
 What waits for a shard that another replica has waits on, and the thread goes on with the shards
 that it has. A lease is kept while nobody else asks for it, and given back after a step when
-somebody does, or when there is nothing more to do. Nothing is computed for a shard that is not held.
+somebody does, or when there is nothing more to do. Nothing is computed for a shard not held.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from functions.candle_aggregate.store import Changes, Store, Turn
 from shared import metrics
 from shared.adapter.app import Emission
 from shared.errors import TransientError
+from shared.shards import shard_of
 
 log = logging.getLogger(__name__)
 
@@ -67,8 +68,8 @@ class _Work:
 class Engine:
     """The live state as one replica works on it. Every method may be called from any thread.
 
-    `make` makes a shard's state; `recorded` tells of which shards Postgres knows that events are in
-    their candles, for those so old that their markers may have gone; `clock` is the wall clock (us).
+    `make` makes a shard's state. `recorded` tells in which shards Postgres knows that events are
+    aggregated, for those so old that their markers may have gone. `clock`: the wall clock (us).
     """
 
     def __init__(
@@ -234,7 +235,7 @@ class Engine:
         works: Sequence[_Work],
         now_us: int,
     ) -> None:
-        """Write a step; note in each work the shards where it is done, and what is to be emitted."""
+        """Write a step; note in each work where it is done, and what is to be emitted."""
         rows = fill_outbox(computed, self.steps.cache.instruments, now_us)
         steps = [(turn, computed.changes.get(shard, Changes())) for shard, turn in turns.items()]
         changed = [(turn, changes) for turn, changes in steps if changes]

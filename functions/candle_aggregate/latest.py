@@ -40,9 +40,7 @@ class _Said(NamedTuple):
     size_scale: Ints
 
 
-def move(
-    instruments: Instruments, parts: Sequence[Part], lateness_us: int, now_us: int
-) -> Moved:
+def move(instruments: Instruments, parts: Sequence[Part], lateness_us: int, now_us: int) -> Moved:
     """Take in the ticks of all parts; every instrument has a record already. Nothing moves back."""
     said = _Said(*(np.concatenate(some) for some in zip(*map(_said, parts), strict=True)))
     order = np.lexsort((*(said.last[:, n] for n in (4, 3, 2, 1, 0)), said.gid))

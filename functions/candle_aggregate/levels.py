@@ -14,7 +14,17 @@ from numpy.typing import NDArray
 
 from functions.candle_aggregate.cache import Cache, Ints
 from functions.candle_aggregate.latest import Moved
-from shared.blocks import CLOSED, INCOMPLETE, PARTIAL, PRICED, WIDE, Records, concatenated, fold, merge
+from shared.blocks import (
+    CLOSED,
+    INCOMPLETE,
+    PARTIAL,
+    PRICED,
+    WIDE,
+    Records,
+    concatenated,
+    fold,
+    merge,
+)
 from shared.live_instruments import NEVER_US
 from shared.live_keys import Block
 from shared.timeframes import Timeframe
@@ -172,9 +182,7 @@ def _others(cache: Cache, others: list[tuple[Block, Ints]], gained: Rows) -> Row
     if not starts:
         return empty()
     row, first = np.unique(np.concatenate(rows), return_index=True)
-    return Rows(
-        np.concatenate(starts)[first], np.concatenate(gids)[first], cache.pool.at(row)
-    )
+    return Rows(np.concatenate(starts)[first], np.concatenate(gids)[first], cache.pool.at(row))
 
 
 def _judge(cache: Cache, timeframe: Timeframe, rows: Rows, closing_us: int) -> None:

@@ -46,9 +46,7 @@ class Session:
             pairs = [(n, b) for n, b in zip(names, blobs, strict=True) if b is not None]
         return [name for name, _ in pairs], Records.decode([blob for _, blob in pairs])
 
-    def instruments(
-        self, names: Sequence[str] | None = None
-    ) -> tuple[list[str], NDArray[np.void]]:
+    def instruments(self, names: Sequence[str] | None = None) -> tuple[list[str], NDArray[np.void]]:
         """Return the records of instruments, of the names that are there; None: of all."""
         key, size = self._keys.instruments, INSTRUMENT.itemsize
         if names is None:

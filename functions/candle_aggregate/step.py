@@ -302,7 +302,9 @@ class Steps:
         for shard in np.unique(self.cache.instruments.shard[dropped]).tolist():
             computed.changes[shard].add("SADD", Keys(shard).repeated, [part.event])
 
-    def _write(self, computed: Computed, gids: Ints, chunks: Mapping[tuple[int, int], bytes]) -> None:
+    def _write(
+        self, computed: Computed, gids: Ints, chunks: Mapping[tuple[int, int], bytes]
+    ) -> None:
         """Add the commands that write what was computed."""
         instruments, changes = self.cache.instruments, computed.changes
         for shard, some in _by_shard(instruments.shard, gids).items():

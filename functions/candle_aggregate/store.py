@@ -1,4 +1,4 @@
-"""The live state in Redis: leases, reads in one pipeline, and one atomic script a shard and step."""
+"""The live state in Redis: leases, reads in one pipeline, one atomic script a shard and step."""
 
 from __future__ import annotations
 
@@ -159,7 +159,9 @@ class Store:
             {Block.of(name): int(count) for name, count in _pairs(blocks or [])},
         )
 
-    def read_hashes(self, wanted: Sequence[tuple[str, Sequence[Value]]]) -> list[list[bytes | None]]:
+    def read_hashes(
+        self, wanted: Sequence[tuple[str, Sequence[Value]]]
+    ) -> list[list[bytes | None]]:
         """Return fields of hashes, all in one pipeline."""
         if not wanted:
             return []
@@ -212,9 +214,7 @@ class Store:
                 )
             answers = cast(list[list[bytes]], pipe.execute())
         written = []
-        for (turn, changes), version, (answer, *rest) in zip(
-            steps, versions, answers, strict=True
-        ):
+        for (turn, changes), version, (answer, *rest) in zip(steps, versions, answers, strict=True):
             said = tuple(each.decode() for each in rest)
             if answer == b"ok":
                 turn.version, turn.steps = version, turn.steps + 1

@@ -11,10 +11,10 @@ from typing import Any, Final
 
 import psycopg
 import redis
-
 from functions.candle_aggregate.conflate import Conflation
 from functions.candle_aggregate.epoch import current_epoch
 from functions.candle_aggregate.handler import Aggregate
+
 from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.store import Step, Store
 from shared import events

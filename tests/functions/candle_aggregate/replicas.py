@@ -1,0 +1,104 @@
+"""Replicas of candle-aggregate's engine over one Redis, and a reader of what they have written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import redis
+
+from functions.candle_aggregate.engine import Applied, Engine
+from functions.candle_aggregate.rules import Rules
+from functions.candle_aggregate.session import Session
+from functions.candle_aggregate.step import TickEvent
+from functions.candle_aggregate.store import Store
+from shared import events
+from shared.adapter.app import Emission
+from shared.blocks import Records
+from shared.candle import Candle
+from shared.candle_columns import CandleColumns, decode_batch
+from shared.compression import decompress
+from shared.kernel import CandleKey
+from shared.late import decode_late
+from shared.live_instruments import NEVER_US
+from shared.live_keys import Block, Keys
+from shared.ticks import Ticks
+from shared.timeframes import parse_ladder
+
+MINUTE = 60_000_000
+NOW_US = 1_800_000_000_000_000
+RULES = Rules(
+    parse_ladder("1m,5m"),
+    allowed_lateness_us=2_000_000,
+    idle_us=5_000_000,
+    marker_ms=600_000,
+    keep_us=60_000_000,
+    shards=4,
+)
+
+
+def begin(session: Session) -> None:
+    """Begin an empty state."""
+    session.clear()
+    session.begin(NEVER_US)
+    session.commit()
+
+
+def nothing_recorded(_: Sequence[TickEvent], __: int) -> Mapping[str, set[int]]:
+    """Postgres knows of no event."""
+    return {}
+
+
+class Replica:
+    """An engine, and the candles and late batches that it emitted."""
+
+    def __init__(self, client: redis.Redis, name: str, rules: Rules = RULES) -> None:
+        self.now_us = NOW_US
+        self.store = Store(client, name)
+        self.engine = Engine(
+            self.store, rules, begin, nothing_recorded, lambda: self.now_us
+        )
+        self.emitted: list[Candle] = []
+        self.late: list[tuple[str, list[CandleKey]]] = []
+
+    def apply(self, **batches: Ticks) -> list[Applied]:
+        """Apply events at once, and emit what they bring about."""
+        applied = self.engine.apply(TickEvent(id_, ticks) for id_, ticks in batches.items())
+        self.emit([each for one in applied for each in one.emissions])
+        return applied
+
+    def emit(self, emissions: Sequence[Emission]) -> None:
+        """Let the broker take emissions, each once."""
+        for emission in dict.fromkeys(emissions):
+            for out in emission.emit:
+                body = decompress(out.body)
+                if out.type == events.CANDLES:
+                    self.emitted += decode_batch(body)
+                else:
+                    self.late.append(decode_late(body))
+            if emission.after_emit is not None:
+                emission.after_emit()
+
+
+def live_candles(client: redis.Redis, rules: Rules = RULES) -> dict[CandleKey, Candle]:
+    """The records of every block; of longer timeframes what is closed."""
+    found = {}
+    for shard in range(rules.shards):
+        for field in client.hkeys(Keys(shard).blocks):
+            block = Block.of(field)
+            stored: dict[bytes, bytes] = client.hgetall(Keys(shard).block(block))
+            names = [name.decode() for name in stored]
+            records = Records.decode(list(stored.values()))
+            starts = records.data["count"] * 0 + block.start_us
+            for candle in CandleColumns(block.timeframe, names, starts, records).candles():
+                found[candle.instrument, candle.timeframe, candle.start_us] = candle
+    return found
+
+
+def content(candle: Candle) -> dict[str, Any]:
+    """What the ticks decide of a candle."""
+    return {
+        name: getattr(candle, name)
+        for name in Candle.__dataclass_fields__
+        if name not in ("instrument", "timeframe", "start_us", "closed", "complete", "revision")
+    }
