@@ -74,13 +74,23 @@ class Keys:
 
     @cached_property
     def applied(self) -> str:
-        """Sorted set: markers, event id by when it was applied (ms)."""
+        """Sorted set: markers, event id by when it was applied (ms), until it is recorded."""
         return self.prefix + "applied"
 
     @cached_property
-    def repeated(self) -> str:
-        """Set: applied events some of whose ticks were left out, since their trades were counted."""
-        return self.prefix + "repeated"
+    def recorded(self) -> str:
+        """Sorted set: markers of events that Postgres has recorded, by when (ms) that was."""
+        return self.prefix + "recorded"
+
+    @cached_property
+    def unsettled(self) -> str:
+        """Hash: block -> since when (ms) it may say what Postgres does not."""
+        return self.prefix + "unsettled"
+
+    @cached_property
+    def minutes(self) -> str:
+        """Set: the minutes that have a string of seen ids."""
+        return self.prefix + "minutes"
 
     @cached_property
     def outbox(self) -> str:

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from functions.candle_aggregate.publish import OutboxRow, fill_outbox, output_events, strike
 from functions.candle_aggregate.rules import Rules
@@ -21,7 +21,7 @@ from functions.candle_aggregate.session import Session
 from functions.candle_aggregate.step import Computed, Steps, TickEvent
 from functions.candle_aggregate.store import Changes, Store, Turn
 from shared import metrics
-from shared.adapter.app import Emission
+from shared.adapter.app import Emission, Outcome
 from shared.errors import TransientError
 from shared.shards import shard_of
 
@@ -36,9 +36,6 @@ LONGEST_PAUSE_S: Final = 0.02
 WAIT_S: Final = 15.0
 """So long an event waits for a shard that another replica has, or that is being made."""
 
-Make = Callable[[Session], None]
-"""Makes the state of a shard that has none, or one for other settings, and commits it."""
-
 
 @dataclass(slots=True)
 class Applied:
@@ -46,6 +43,29 @@ class Applied:
 
     emissions: list[Emission] = field(default_factory=list)
     repeated: bool = True
+
+    @property
+    def outcome(self) -> Outcome:
+        """What the adapter is to do."""
+        return Outcome(shared=self.emissions)
+
+
+class Storage(Protocol):
+    """What the engine asks of who knows Postgres. Every method raises TransientError."""
+
+    def is_trusted(self, turn: Turn) -> bool:
+        """Tell whether a shard's state holds all that Postgres relies on."""
+
+    def make(self, engine: Engine, turn: Turn) -> Outcome:
+        """Make a shard's state anew; return what is to be emitted."""
+
+    def recorded(
+        self, events: Sequence[TickEvent], began_us: Mapping[int, int], now_us: int
+    ) -> Mapping[str, set[int]]:
+        """Tell of which shards Postgres knows that events are aggregated there.
+
+        Of those whose markers may have gone: old ones, and what came before the state began.
+        """
 
 
 Step = Callable[[Mapping[int, Turn], int], Computed]
@@ -68,22 +88,21 @@ class _Work:
 class Engine:
     """The live state as one replica works on it. Every method may be called from any thread.
 
-    `make` makes a shard's state. `recorded` tells in which shards Postgres knows that events are
-    aggregated, for those so old that their markers may have gone. `clock`: the wall clock (us).
+    `clock`: the wall clock in microseconds.
     """
 
     def __init__(
         self,
         store: Store,
         rules: Rules,
-        make: Make,
-        recorded: Callable[[Sequence[TickEvent], int], Mapping[str, set[int]]],
+        storage: Storage,
         clock: Callable[[], int],
         shown: Callable[[Computed, Sequence[TickEvent], Steps], None] | None = None,
     ) -> None:
         self.store, self.rules, self.clock = store, rules, clock
         self.steps = Steps(store, rules)
-        self._make, self._recorded, self._shown = make, recorded, shown
+        self._storage, self._shown = storage, shown
+        self._outcomes: list[Outcome] = []
         self._waiting: list[_Work] = []
         self._active: list[_Work] = []
         self._held: dict[int, Turn] = {}
@@ -119,6 +138,21 @@ class Engine:
     def distrust(self, shard: int) -> None:
         """Let a shard's state be made anew. Raises TransientError."""
         self.run(shard, lambda session: session.clear())
+
+    def outcomes(self) -> list[Outcome]:
+        """Take what is to be emitted for states that were made."""
+        taken, self._outcomes = self._outcomes, []
+        return taken
+
+    def emission(self, rows: Sequence[OutboxRow]) -> Emission:
+        """Return what emits rows of outboxes, and then strikes them out."""
+        candles = sum(row.candles for row in rows)
+
+        def confirmed() -> None:
+            strike(self.store, rows)
+            metrics.CANDLES_PUBLISHED.inc(candles)
+
+        return Emission(output_events(rows), confirmed)
 
     def close(self) -> None:
         """End the thread, and give all leases back."""
@@ -187,8 +221,8 @@ class Engine:
     def _cycle(self) -> bool:
         """Do what can be done with the shards that are held; tell whether that was anything."""
         now_us = self.clock()
-        self._skip_recorded(now_us)
         self._acquire()
+        self._skip_recorded(now_us)
         progressed = False
         for work in [each for each in self._active if each.job is not None]:
             progressed |= self._do(work, now_us)
@@ -256,7 +290,8 @@ class Engine:
             for work in works:
                 if work.event is not None and work.event.id in written.applied:
                     work.left.discard(turn.shard)
-        emission = self._emission([row for row in rows if row.shard in done])
+        ready = [row for row in rows if row.shard in done]
+        emission = self.emission(ready) if ready else None
         for work in works:
             if work.left & done:
                 work.applied.repeated = False
@@ -267,17 +302,6 @@ class Engine:
         if self._shown is not None:
             events = [work.event for work in works if work.event is not None]
             self._shown(computed, events, self.steps)
-
-    def _emission(self, rows: Sequence[OutboxRow]) -> Emission | None:
-        if not rows:
-            return None
-        candles = sum(row.candles for row in rows)
-
-        def confirmed() -> None:
-            strike(self.store, rows)
-            metrics.CANDLES_PUBLISHED.inc(candles)
-
-        return Emission(output_events(rows), confirmed)
 
     def _do(self, work: _Work, now_us: int) -> bool:
         (shard,) = work.left
@@ -299,7 +323,11 @@ class Engine:
 
     def _skip_recorded(self, now_us: int) -> None:
         fresh = [w for w in self._active if w.event is not None and w.applied.repeated]
-        recorded = self._recorded([w.event for w in fresh if w.event is not None], now_us)
+        recorded = self._storage.recorded(
+            [work.event for work in fresh if work.event is not None],
+            {shard: turn.began_us for shard, turn in self._held.items()},
+            now_us,
+        )
         for work in fresh:
             if work.event is not None:
                 work.left -= recorded.get(work.event.id, set())
@@ -317,17 +345,17 @@ class Engine:
         for shard, turn in self.store.acquire(sorted(wanted), self._cached).items():
             if self._cached.get(shard) is not turn:
                 self.steps.forget(shard)
-                self._cached[shard] = turn
-            if turn.lineage and turn.made_for == self.rules.made_for:
-                self._held[shard] = turn
+                self._cached.pop(shard, None)
+            if self._cached.get(shard) is turn or self._storage.is_trusted(turn):
+                self._held[shard] = self._cached[shard] = turn
             else:
                 self._making.add(shard)
                 self._makers.submit(self._made, turn)
 
     def _made(self, turn: Turn) -> None:
-        session = Session(self.store, self.rules, turn, self.clock())
         try:
-            self._make(session)
+            outcome = self._storage.make(self, turn)
+            self._outcomes.append(outcome)
         except TransientError as error:
             log.warning("the state of shard %d is not made yet: %s", turn.shard, error)
             time.sleep(0.2)
@@ -336,7 +364,6 @@ class Engine:
             time.sleep(1.0)
         with self._wake:
             self._making.discard(turn.shard)
-            self._cached.pop(turn.shard, None)
             self._wake.notify()
 
     def _give_back(self) -> None:

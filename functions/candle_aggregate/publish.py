@@ -43,8 +43,8 @@ def fill_outbox(computed: Computed, instruments: Instruments, now_us: int) -> li
     found = [
         OutboxRow(shard, _LATE + _digest(body), body)
         for shard, by_event in computed.late.items()
-        for event_id, keys in by_event.items()
-        for body in [encode_late(event_id, keys)]
+        for (event_id, reason), candles in by_event.items()
+        for body in [encode_late(event_id, sorted(candles), reason)]
     ]
     for level in computed.levels:
         found += _closed(level, instruments)
@@ -91,8 +91,7 @@ def output_events(rows: Sequence[OutboxRow]) -> list[OutgoingEvent]:
     found = []
     for row in rows:
         if row.id.startswith(_LATE):
-            event_id, _ = decode_late(row.body)
-            id_ = f"{event_id}/{STAGE}/late/{_digest(row.body)[:16]}"
+            id_ = f"{decode_late(row.body).event_id}/{STAGE}/late/{_digest(row.body)[:16]}"
             found.append(OutgoingEvent.packed(id_, events.LATE, row.body))
     batch, size = [], 0
     for row in [row for row in rows if not row.id.startswith(_LATE)]:

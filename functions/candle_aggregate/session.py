@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -139,10 +138,9 @@ class Session:
         self.turn.blocks.clear()
         self.turn.numbers = 0
 
-    def begin(self, floor_us: int) -> None:
+    def begin(self, lineage: str, floor_us: int) -> None:
         """Let the state be in force, under a new lineage, once this is committed."""
         ladder, shards = self._rules.made_for
-        lineage = secrets.token_hex(8)
         self.changes.add(
             "HSET",
             self._keys.head,

@@ -24,7 +24,7 @@ from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.seen import Part, SeenCache, Trades
 from functions.candle_aggregate.store import Changes, Store, Turn
 from shared.blocks import concatenated
-from shared.kernel import CandleKey
+from shared.late import Reason
 from shared.live_instruments import NEVER_US
 from shared.live_keys import Block, Keys
 from shared.partials import partials
@@ -50,11 +50,17 @@ class TickEvent:
 
 @dataclass(slots=True)
 class Computed:
-    """What a step comes to. `changes` and `late` by shard; late candles by event, base only."""
+    """What a step comes to. `changes` and `late` by shard.
+
+    `late`: by event and reason the base candles, (instrument, start_us), to be recomputed from
+    storage: ticks came after they had left the state, or repeated a trade, perhaps otherwise.
+    """
 
     changes: dict[int, Changes] = field(default_factory=lambda: defaultdict(Changes))
     levels: list[Level] = field(default_factory=list)
-    late: dict[int, dict[str, list[CandleKey]]] = field(default_factory=dict)
+    late: dict[int, dict[tuple[str, Reason], set[tuple[str, int]]]] = field(
+        default_factory=lambda: defaultdict(lambda: defaultdict(set))
+    )
     repeated: int = 0
 
 
@@ -113,7 +119,7 @@ class Steps:
         for part, some, keep in zip(parts, found, trades.keep, strict=True):
             if not keep.all():
                 computed.repeated += int((~keep).sum())
-                self._note_repeated(part, keep, computed)
+                self._report(part, ~keep, Reason.REPEATED, computed)
                 rest = part.ticks.select(keep)
                 kept = np.logical_or.reduceat(keep, _starts(part.ticks))
                 part, some = Part(part.event, rest, part.gids[kept]), partials(rest, base.length_us)
@@ -184,7 +190,7 @@ class Steps:
 
     def _above_floor(self, part: Part, turns: Mapping[int, Turn], computed: Computed) -> Part:
         """Note the ticks whose candle has left the state as late, and return the others."""
-        base, ticks = self.rules.base, part.ticks
+        ticks = part.ticks
         floors = np.zeros(self.rules.shards, dtype=np.int64)
         for shard, turn in turns.items():
             floors[shard] = turn.floor_us
@@ -192,15 +198,7 @@ class Steps:
         late = ticks.event_time_us < np.repeat(floors[of_entry], ticks.entries.counts)
         if not late.any():
             return part
-        entry = ticks.entries.of_row[late]
-        starts = ticks.event_time_us[late] // base.length_us * base.length_us
-        for gid, start_us in sorted(
-            set(zip(part.gids[entry].tolist(), starts.tolist(), strict=True))
-        ):
-            shard = int(self.cache.instruments.shard[gid])
-            events = computed.late.setdefault(shard, {})
-            name = self.cache.instruments.names[gid]
-            events.setdefault(part.event, []).append((name, base.name, start_us))
+        self._report(part, late, Reason.LATE, computed)
         kept = np.logical_or.reduceat(~late, _starts(ticks))
         return Part(part.event, ticks.select(~late), part.gids[kept])
 
@@ -297,10 +295,18 @@ class Steps:
             level = advance(self.cache, each, folds, others[each.name], now_us, closing_us)
             computed.levels.append(level)
 
-    def _note_repeated(self, part: Part, keep: NDArray[np.bool_], computed: Computed) -> None:
-        dropped = part.gids[part.ticks.entries.of_row[~keep]]
-        for shard in np.unique(self.cache.instruments.shard[dropped]).tolist():
-            computed.changes[shard].add("SADD", Keys(shard).repeated, [part.event])
+    def _report(
+        self, part: Part, rows: NDArray[np.bool_], reason: Reason, computed: Computed
+    ) -> None:
+        """Note the base candles of some rows: they are to be recomputed from storage."""
+        base, instruments = self.rules.base, self.cache.instruments
+        starts = part.ticks.event_time_us[rows] // base.length_us * base.length_us
+        places = zip(
+            part.gids[part.ticks.entries.of_row[rows]].tolist(), starts.tolist(), strict=True
+        )
+        for gid, start_us in set(places):
+            late = computed.late[int(instruments.shard[gid])][part.event, reason]
+            late.add((instruments.names[gid], start_us))
 
     def _write(
         self, computed: Computed, gids: Ints, chunks: Mapping[tuple[int, int], bytes]
@@ -313,6 +319,7 @@ class Steps:
             changes[shard].add("HSET", Keys(shard).instruments, pairs)
         for (shard, minute), chunk in chunks.items():
             changes[shard].add("APPEND", Keys(shard).seen(minute), [chunk])
+            changes[shard].add("SADD", Keys(shard).minutes, [minute])
             self.seen.append((shard, minute), chunk)
         for level in computed.levels:
             rows = level.rows

@@ -33,7 +33,8 @@ class Turn:
     """A shard whose lease this replica has, and the head of its state.
 
     `lineage` is empty where there is no state. `blocks`: every block and its open records.
-    `made_for`: the ladder and the number of shards that the state was made for.
+    `made_for`: the ladder and the number of shards that the state was made for; `began_us`: the
+    wall clock when that was.
     """
 
     shard: int
@@ -44,6 +45,7 @@ class Turn:
     steps: int = 0
     made_for: tuple[str, int] = ("", 0)
     floor_us: int = NEVER_US
+    began_us: int = 0
     numbers: int = 0
     blocks: dict[Block, int] = field(default_factory=dict)
 
@@ -72,12 +74,13 @@ class Changes:
             some = list(arguments[first : first + _ARGUMENTS])
             self.commands.append((command, key, some))
 
-    def finished(self, turn: Turn) -> Changes:
-        """Return what is written in all: with the counts of open records, and the head."""
+    def finished(self, turn: Turn, now_ms: int) -> Changes:
+        """Return what is written in all: with what is noted of blocks, and the head."""
         keys = Keys(turn.shard)
         commands = list(self.commands)
         for block, more in self.opened.items():
             commands.append(("HINCRBY", keys.blocks, [block.field, more]))
+            commands.append(("HSETNX", keys.unsettled, [block.field, now_ms]))
         commands.append(("HSET", keys.head, ["numbers", turn.numbers]))
         return replace(self, commands=commands)
 
@@ -155,6 +158,7 @@ class Store:
             int(values.get("steps", 0)),
             (values.get("ladder", ""), int(values.get("shards", 0))),
             int(values.get("floor_us", NEVER_US)),
+            int(values.get("began_us", 0)),
             int(values.get("numbers", 0)),
             {Block.of(name): int(count) for name, count in _pairs(blocks or [])},
         )
@@ -195,12 +199,12 @@ class Store:
 
     def write(self, steps: Sequence[tuple[Turn, Changes]], now_us: int) -> list[Written]:
         """Write each shard's changes, all in one pipeline; a turn that was written is advanced."""
-        steps = [(turn, changes.finished(turn)) for turn, changes in steps]
+        steps = [(turn, changes.finished(turn, now_us // 1000)) for turn, changes in steps]
         versions = [secrets.token_hex(8) for _ in steps]
         with translated(), self.client.pipeline(transaction=False) as pipe:
             for (turn, changes), version in zip(steps, versions, strict=True):
                 keys = Keys(turn.shard)
-                places = {key: n for n, key in enumerate(dict.fromkeys(_keys(changes)), 5)}
+                places = {key: n for n, key in enumerate(dict.fromkeys(_keys(changes)), 6)}
                 arguments: list[Value] = [turn.fence, turn.lineage, turn.version, version]
                 arguments += [turn.lease, LEASE_MS, now_us // 1000, len(changes.events)]
                 arguments += changes.events
@@ -208,7 +212,10 @@ class Store:
                     arguments += [command, places[key], len(some)]
                     arguments += some
                 self._write(
-                    keys=[keys.head, keys.lease, keys.waiting, keys.applied, *places],
+                    keys=[
+                        *(keys.head, keys.lease, keys.waiting, keys.applied, keys.recorded),
+                        *places,
+                    ],
                     args=arguments,
                     client=pipe,
                 )

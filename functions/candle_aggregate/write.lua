@@ -1,6 +1,6 @@
 -- One step of one shard: everything, or nothing when the writer is not the latest holder of the
 -- lease, the state is not the one that was read, or an event was applied before.
--- KEYS: 1 head, 2 lease, 3 waiting, 4 applied, then the keys that the commands name.
+-- KEYS: 1 head, 2 lease, 3 waiting, 4 applied, 5 recorded, then the keys that the commands name.
 -- ARGV: 1 fence, 2 lineage, 3 version as read, 4 version to write, 5 value of the lease,
 --       6 its life (ms), 7 time (ms) of the markers, 8 number of events, their ids,
 --       then commands: name, index of its key, number of arguments, arguments.
@@ -10,7 +10,9 @@ if (head[2] or '') ~= ARGV[2] or (head[3] or '') ~= ARGV[3] then return {'change
 local events = tonumber(ARGV[8])
 local applied = {}
 for i = 9, 8 + events do
-  if redis.call('ZSCORE', KEYS[4], ARGV[i]) then applied[#applied + 1] = ARGV[i] end
+  if redis.call('ZSCORE', KEYS[4], ARGV[i]) or redis.call('ZSCORE', KEYS[5], ARGV[i]) then
+    applied[#applied + 1] = ARGV[i]
+  end
 end
 if #applied > 0 then return {'applied', unpack(applied)} end
 local i = 9 + events

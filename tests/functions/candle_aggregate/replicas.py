@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,15 +12,15 @@ from functions.candle_aggregate.engine import Applied, Engine
 from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.session import Session
 from functions.candle_aggregate.step import TickEvent
-from functions.candle_aggregate.store import Store
+from functions.candle_aggregate.store import Store, Turn
 from shared import events
-from shared.adapter.app import Emission
+from shared.adapter.app import Emission, Outcome
 from shared.blocks import Records
 from shared.candle import Candle
 from shared.candle_columns import CandleColumns, decode_batch
 from shared.compression import decompress
 from shared.kernel import CandleKey
-from shared.late import decode_late
+from shared.late import Late, decode_late
 from shared.live_instruments import NEVER_US
 from shared.live_keys import Block, Keys
 from shared.ticks import Ticks
@@ -37,16 +38,26 @@ RULES = Rules(
 )
 
 
-def begin(session: Session) -> None:
-    """Begin an empty state."""
-    session.clear()
-    session.begin(NEVER_US)
-    session.commit()
+class NoStorage:
+    """A state that is lost begins empty, and Postgres knows of no event."""
 
+    def is_trusted(self, turn: Turn) -> bool:
+        """Whether it is there."""
+        return bool(turn.lineage)
 
-def nothing_recorded(_: Sequence[TickEvent], __: int) -> Mapping[str, set[int]]:
-    """Postgres knows of no event."""
-    return {}
+    def make(self, engine: Engine, turn: Turn) -> Outcome:
+        """Begin an empty state."""
+        session = Session(engine.store, engine.rules, turn, engine.clock())
+        session.clear()
+        session.begin(secrets.token_hex(8), NEVER_US)
+        session.commit()
+        return Outcome()
+
+    def recorded(
+        self, events: Sequence[TickEvent], began_us: Mapping[int, int], now_us: int
+    ) -> Mapping[str, set[int]]:
+        """None."""
+        return {}
 
 
 class Replica:
@@ -55,11 +66,9 @@ class Replica:
     def __init__(self, client: redis.Redis, name: str, rules: Rules = RULES) -> None:
         self.now_us = NOW_US
         self.store = Store(client, name)
-        self.engine = Engine(
-            self.store, rules, begin, nothing_recorded, lambda: self.now_us
-        )
+        self.engine = Engine(self.store, rules, NoStorage(), lambda: self.now_us)
         self.emitted: list[Candle] = []
-        self.late: list[tuple[str, list[CandleKey]]] = []
+        self.late: list[Late] = []
 
     def apply(self, **batches: Ticks) -> list[Applied]:
         """Apply events at once, and emit what they bring about."""
