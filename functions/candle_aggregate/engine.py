@@ -130,6 +130,11 @@ class Engine:
         applied: Applied = self._enqueue(_Work(set(shards), step=step)).result()
         return applied.emissions
 
+    def begin(self, shards: Iterable[int]) -> None:
+        """Let the states of shards be made where they are not there, and wait for nothing."""
+        for shard in set(shards) - self._making:
+            self._enqueue(_Work({shard}, step=lambda _, __: Computed()))
+
     def run(self, shard: int, job: Callable[[Session], T]) -> T:
         """Run a job under a shard's lease, and commit what it put. Raises TransientError."""
         found: T = self._enqueue(_Work({shard}, job=job)).result()

@@ -250,6 +250,11 @@ class Store:
             with translated():
                 self.client.unlink(*keys)
 
+    def check(self) -> None:
+        """Raise TransientError while Redis is away."""
+        with translated():
+            self.client.ping()
+
     def release(self, turns: Iterable[Turn]) -> None:
         """Give leases back."""
         with translated(), self.client.pipeline(transaction=False) as pipe:
