@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Final, cast
+from typing import Final
 
 import redis
 from psycopg import Connection, sql
 from psycopg.rows import class_row
 
-from shared.candle import Candle, CandleState
+from shared.candle import Candle
 from shared.kernel import CandleKey
 from shared.lake.cold import Cold
 from shared.lake.manifest import cold_candle_files
-from shared.shards import shard_of
-from shared.state import Keys, unpack
+from shared.live_state import LiveState
 from shared.stores.recompute import recomputed
-from shared.stores.redis import translated
 from shared.timeframes import Timeframe
 
 COMPARED: Final = tuple(
@@ -119,11 +117,12 @@ def kept(
 ) -> dict[CandleKey, Candle]:
     """Return the candles that overlap the range as a reader gets them: the highest revision."""
     found: dict[CandleKey, Candle] = {}
+    live = LiveState.of(client, shards)
     for timeframe in ladder:
         first_us = timeframe.start_us(from_us)
         # In the way that candles move, so that one that moves meanwhile is not missed.
         some = [
-            *live(client, shards, instrument, timeframe, first_us, to_us),
+            *live.candles(instrument, timeframe, first_us, to_us).candles(),
             *_stored(connection, instrument, timeframe, first_us, to_us),
             *_in_lake(connection, instrument, timeframe, first_us, to_us, cold),
         ]
@@ -154,27 +153,3 @@ def _in_lake(
     if not files:
         return []
     return cold.candles(files, first_us, to_us, sum(f.row_count for f in files), newest=False)
-
-
-def live(
-    client: redis.Redis,
-    shards: int,
-    instrument: str,
-    timeframe: Timeframe,
-    first_us: int,
-    to_us: int,
-) -> Iterator[Candle]:
-    """Yield the live candles of a timeframe that begin in [first_us, to_us). TransientError."""
-    keys = Keys(shard_of(instrument, shards))
-    with translated():
-        members = client.zrange(
-            keys.candles(instrument, timeframe.name), first_us, f"({to_us}", byscore=True
-        )
-        starts = [int(member) for member in cast(list[bytes], members)]
-        for n in range(0, len(starts), _AT_ONCE):
-            names = [
-                keys.candle(instrument, timeframe.name, start) for start in starts[n : n + _AT_ONCE]
-            ]
-            for blob in cast(list[bytes | None], client.mget(names)):
-                if blob is not None:
-                    yield CandleState.decode(unpack(blob)[1]).candle

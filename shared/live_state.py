@@ -20,7 +20,7 @@ from shared.live_instruments import INSTRUMENT, NEVER_US
 from shared.live_keys import Block, Keys
 from shared.shards import shard_of
 from shared.stores.redis import translated
-from shared.timeframes import Timeframe
+from shared.timeframes import DEFAULT_LADDER, Timeframe, parse_ladder
 
 _ALWAYS: Final = (-(2**63), 2**63 - 1)
 
@@ -55,6 +55,13 @@ class LiveState:
     shards: int
     ladder: tuple[Timeframe, ...]
 
+    @classmethod
+    def of(cls, client: redis.Redis, shards: int) -> LiveState:
+        """Return the state with the ladder that it was made for."""
+        with translated():
+            ladder = cast(bytes | None, client.hget(Keys(0).head, "ladder"))
+        return cls(client, shards, parse_ladder(ladder.decode() if ladder else DEFAULT_LADDER))
+
     def latest(self, names: Sequence[str] | None = None) -> list[Latest]:
         """Return the latest trade of instruments, of all without `names`, by name."""
         found = []
@@ -84,9 +91,7 @@ class LiveState:
             return None
         return int(np.frombuffer(blob[: INSTRUMENT.itemsize], dtype=INSTRUMENT)["watermark_us"][0])
 
-    def candles(
-        self, name: str, timeframe: Timeframe, from_us: int, to_us: int
-    ) -> CandleColumns:
+    def candles(self, name: str, timeframe: Timeframe, from_us: int, to_us: int) -> CandleColumns:
         """Return the live candles of an instrument that start in [from_us, to_us), ascending."""
         shard = shard_of(name, self.shards)
         return self._joined(timeframe, self._read({shard: [name]}, timeframe, from_us, to_us))
@@ -121,15 +126,20 @@ class LiveState:
             for shard in wanted:
                 pipe.hgetall(Keys(shard).blocks)
             stored = cast(list[dict[bytes, bytes]], pipe.execute())
-        places = [
-            (shard, block)
-            for shard, blocks in zip(wanted, stored, strict=True)
-            for text, count in blocks.items()
-            for block in [Block.of(text)]
-            if (block.timeframe == timeframe.name or (block.timeframe == base and int(count)))
-            and from_us <= timeframe.start_us(block.start_us) < to_us
-        ]
-        with translated(), self.client.pipeline(transaction=False) as pipe:
+        places: dict[tuple[int, Block], None] = {}
+        for shard, blocks in zip(wanted, stored, strict=True):
+            for text, count in blocks.items():
+                block = Block.of(text)
+                start_us = timeframe.start_us(block.start_us)
+                if not from_us <= start_us < to_us:
+                    continue
+                if block.timeframe == timeframe.name:
+                    places[shard, block] = None
+                elif block.timeframe == base and int(count):
+                    # Should it close meanwhile, its candles are in the fold.
+                    places[shard, block] = places[shard, Block(timeframe.name, start_us)] = None
+        # At one instant: a base candle is in its block as open or in the fold, and never in both.
+        with translated(), self.client.pipeline(transaction=True) as pipe:
             for shard, block in places:
                 names = wanted[shard]
                 if names is None:
