@@ -25,7 +25,7 @@ STAGE: Final = "candle-aggregate"
 CANDLES_A_ROW: Final = 2_000
 BYTES_AN_EVENT: Final = 300_000
 """Before compression; many rows of the outbox are one event."""
-_LATE: Final = "late/"
+LATE: Final = "late/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class OutboxRow:
 def fill_outbox(computed: Computed, instruments: Instruments, now_us: int) -> list[OutboxRow]:
     """Add to the step's changes what it must emit; return it."""
     found = [
-        OutboxRow(shard, _LATE + _digest(body), body)
+        OutboxRow(shard, LATE + _digest(body), body)
         for shard, by_event in computed.late.items()
         for (event_id, reason), candles in by_event.items()
         for body in [encode_late(event_id, sorted(candles), reason)]
@@ -63,7 +63,7 @@ def _closed(level: Level, instruments: Instruments) -> Iterable[OutboxRow]:
         mine = ready[shard == each]
         names = [instruments.names[gid] for gid in rows.gid[mine].tolist()]
         columns = CandleColumns(timeframe, names, rows.start_us[mine], rows.records.at(mine))
-        yield from _rows(each, columns)
+        yield from candle_rows(each, columns)
 
 
 def outbox_rows(
@@ -72,14 +72,15 @@ def outbox_rows(
     """Yield rows that say the closed candles of a block."""
     starts = np.full(len(names), block.start_us)
     columns = CandleColumns(block.timeframe, names, starts, records)
-    yield from _rows(shard, columns.at(np.flatnonzero(_is_ready(records))))
+    yield from candle_rows(shard, columns.at(np.flatnonzero(_is_ready(records))))
 
 
 def _is_ready(records: Records) -> NDArray[np.bool_]:
     return (records.data["flags"] & (CLOSED | PRICED)) == CLOSED | PRICED
 
 
-def _rows(shard: int, columns: CandleColumns) -> Iterator[OutboxRow]:
+def candle_rows(shard: int, columns: CandleColumns) -> Iterator[OutboxRow]:
+    """Yield rows that say candles."""
     for first in range(0, len(columns), CANDLES_A_ROW):
         some = columns.at(np.arange(first, min(first + CANDLES_A_ROW, len(columns))))
         body = some.encode()
@@ -90,11 +91,11 @@ def output_events(rows: Sequence[OutboxRow]) -> list[OutgoingEvent]:
     """Return the events that say what rows say, named by their content."""
     found = []
     for row in rows:
-        if row.id.startswith(_LATE):
+        if row.id.startswith(LATE):
             id_ = f"{decode_late(row.body).event_id}/{STAGE}/late/{_digest(row.body)[:16]}"
             found.append(OutgoingEvent.packed(id_, events.LATE, row.body))
     batch, size = [], 0
-    for row in [row for row in rows if not row.id.startswith(_LATE)]:
+    for row in [row for row in rows if not row.id.startswith(LATE)]:
         if batch and size + len(row.body) > BYTES_AN_EVENT:
             found.append(_candles(b"".join(batch)))
             batch, size = [], 0

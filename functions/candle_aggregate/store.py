@@ -244,11 +244,31 @@ class Store:
             if not cursor:
                 return
 
-    def unlink(self, keys: Sequence[bytes]) -> None:
-        """Delete keys."""
-        if keys:
-            with translated():
-                self.client.unlink(*keys)
+    def are_marked(self, shard: int, event_ids: Sequence[str]) -> list[bool]:
+        """Tell for each event whether it has a marker in the shard."""
+        if not event_ids:
+            return []
+        keys, ids = Keys(shard), list(event_ids)
+        with translated():
+            some = [self.client.zmscore(key, ids) for key in (keys.applied, keys.recorded)]
+        return [a is not None or b is not None for a, b in zip(*some, strict=True)]
+
+    def lowest_score(self, key: str) -> int | None:
+        """Return the lowest score of a sorted set, if it has one."""
+        with translated():
+            first = cast(list[tuple[bytes, float]], self.client.zrange(key, 0, 0, withscores=True))
+        return int(first[0][1]) if first else None
+
+    def members(self, key: str) -> list[int]:
+        """Return the members of a set of numbers."""
+        with translated():
+            return [int(member) for member in cast(set[bytes], self.client.smembers(key))]
+
+    def server_id(self) -> str:
+        """Return what is another after Redis was restarted, or another took over."""
+        with translated():
+            found = cast(dict[str, Any], self.client.info("server"))
+        return str(found["run_id"])
 
     def check(self) -> None:
         """Raise TransientError while Redis is away."""

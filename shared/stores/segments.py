@@ -13,6 +13,7 @@ from shared.entries import Entries, Entry
 from shared.instruments import NO_MARKET, Market
 from shared.lake.cold import NO_LAKE, Cold
 from shared.lake.plan import HOT, TickPlan, plan_ticks
+from shared.shards import shard_of
 from shared.stores.arrays import register
 from shared.ticks import TEXT_ID, Mantissas, Ticks
 
@@ -130,3 +131,21 @@ def _mantissas(column: Mantissas | None, wide: list[Decimal] | None) -> Mantissa
         return column
     assert wide is not None
     return np.array([int(each) for each in wide], dtype=object)
+
+
+def ticks_of_instruments(
+    connection: Connection, names: Sequence[str], from_us: int, to_us: int, cold: Cold = NO_LAKE
+) -> Iterator[Ticks]:
+    """Yield the ticks of instruments in [from_us, to_us), wherever they are."""
+    for name in names:
+        yield from ticks_of_range(connection, name, from_us, to_us, cold)
+
+
+def ticks_of_shard_events(
+    connection: Connection, shard: int, shards: int, event_ids: Sequence[str]
+) -> Iterator[Ticks]:
+    """Yield what events stored of one of so many shards: each batch of one source."""
+    for event_id in event_ids:
+        for ticks in ticks_of_event(connection, event_id):
+            if shard_of(ticks.names[0], shards) == shard:
+                yield ticks
