@@ -6,15 +6,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Final
 
+import numpy as np
 import redis
 from psycopg import Connection, sql
 from psycopg.rows import class_row
 
-from shared.candle import Candle
-from shared.kernel import CandleKey
+from shared.blocks import PRICED
+from shared.candle import Candle, CandleKey
+from shared.folds import flagged
 from shared.lake.cold import Cold
 from shared.lake.manifest import cold_candle_files
 from shared.live_state import LiveState
+from shared.stores.first_ticks import first_ticks
 from shared.stores.recompute import recomputed
 from shared.timeframes import Timeframe
 
@@ -27,7 +30,6 @@ _STORED: Final = sql.SQL(
     "SELECT {} FROM candles WHERE instrument = %s AND timeframe = %s"
     " AND start_us >= %s AND start_us < %s"
 ).format(sql.SQL(", ").join(sql.Identifier(each.name) for each in fields(Candle)))
-_AT_ONCE: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +99,18 @@ def truth(
     cold: Cold,
 ) -> dict[CandleKey, Candle]:
     """Return the candles that overlap the range, recomputed from stored ticks."""
-    first_us = min(each.start_us(from_us) for each in ladder)
-    last_us = max(to_us + -to_us % each.length_us for each in ladder)
-    begins = {each.name: each.start_us(from_us) for each in ladder}
+    names = [instrument]
+    found: dict[CandleKey, Candle] = {}
     with connection.transaction():  # the plan of what is hot and what is cold holds within it
-        found = recomputed(connection, instrument, first_us, last_us, ladder, cold)
-    return {key: state.candle for key, state in found.items() if begins[key[1]] <= key[2] < to_us}
+        first_tick_us = first_ticks(connection, names)
+        for timeframe in ladder:
+            first_us, last_us = timeframe.start_us(from_us), to_us + -to_us % timeframe.length_us
+            for some in recomputed(connection, names, first_us, last_us, timeframe, cold):
+                priced = some.at(some.records.has(PRICED))
+                flagged(priced, timeframe, np.repeat(first_tick_us, len(priced)))
+                for candle in priced.columns(timeframe.name, names).candles():
+                    found[instrument, timeframe.name, candle.start_us] = candle
+    return found
 
 
 def kept(

@@ -36,7 +36,7 @@ def wall_clock_us() -> int:
 class ClockWork(Protocol):
     """What the clock does with storage: functions.candle_aggregate.storage.Storage."""
 
-    def work(self, engine: Engine, second: int) -> Iterator[Outcome]:
+    def work(self, engine: Engine, second: int) -> Iterator[Emission]:
         """Do what this second asks for; yield what is to be emitted of each part."""
 
 
@@ -111,8 +111,7 @@ class Aggregate:
             shard
             for shard, blocks in enumerate(stored)
             if any(
-                int(count)
-                and rules.timeframe(block.timeframe).next_us(block.start_us) <= until_us
+                int(count) and rules.timeframe(block.timeframe).next_us(block.start_us) <= until_us
                 for field, count in blocks.items()
                 for block in [Block.of(field)]
             )
@@ -137,7 +136,7 @@ class Aggregate:
         if not self._storage_lock.acquire(blocking=False):
             return None
         try:
-            return Outcome.together(self.storage.work(self.engine, now_us // 1_000_000))
+            return Outcome(shared=list(self.storage.work(self.engine, now_us // 1_000_000)))
         except TransientError as error:
             log.warning("the clock's work with storage waits: %s", error)
             return None

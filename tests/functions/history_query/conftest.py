@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import httpx
 import pytest
 import redis
-
 from functions.candle_aggregate.apply import TickEvent, apply_events
+
 from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.store import Store
 from functions.history_query.alerts import AlertPages
