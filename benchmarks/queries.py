@@ -27,10 +27,9 @@ import psycopg
 from benchmarks._platform import Platform, running
 from functions.persist.segments import segments
 from functions.persist.writer import Writer
-from shared.candle import CandleState
+from shared.candle import CandleKey, CandleState
 from shared.candle_columns import columns_of
 from shared.entries import Entries, Entry
-from shared.kernel import CandleKey
 from shared.lake.candle_days import copy_candles
 from shared.lake.cold import Cold
 from shared.lake.compaction import compact, due_hours

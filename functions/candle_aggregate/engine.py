@@ -19,7 +19,7 @@ from functions.candle_aggregate.publish import OutboxRow, fill_outbox, output_ev
 from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.session import Session
 from functions.candle_aggregate.step import Computed, Steps, TickEvent
-from functions.candle_aggregate.store import Changes, Store, Turn
+from functions.candle_aggregate.store import LEASE_MS, Changes, Store, Turn
 from shared import metrics
 from shared.adapter.app import Emission, Outcome
 from shared.errors import TransientError
@@ -33,6 +33,7 @@ GROUP_TICKS: Final = 100_000
 IDLE_S: Final = 0.02
 FIRST_PAUSE_S: Final = 0.002
 LONGEST_PAUSE_S: Final = 0.02
+MAKERS: Final = 2
 WAIT_S: Final = 15.0
 """So long an event waits for a shard that another replica has, or that is being made."""
 
@@ -110,7 +111,8 @@ class Engine:
         self._making: set[int] = set()
         self._wake = threading.Condition()
         self._stopped = False
-        self._makers = ThreadPoolExecutor(2, thread_name_prefix="make")
+        self._missing: set[int] = set()
+        self._makers = ThreadPoolExecutor(MAKERS, thread_name_prefix="make")
         self._thread = threading.Thread(target=self._run, name="steps", daemon=True)
         self._thread.start()
 
@@ -129,6 +131,11 @@ class Engine:
         """Take a step of no event over some shards, and wait for it. Raises TransientError."""
         applied: Applied = self._enqueue(_Work(set(shards), step=step)).result()
         return applied.emissions
+
+    def begin(self, shards: Iterable[int]) -> None:
+        """Let the states of shards be made where they are not there, and wait for nothing."""
+        for shard in set(shards) - self._making:
+            self._enqueue(_Work({shard}, step=lambda _, __: Computed()))
 
     def run(self, shard: int, job: Callable[[Session], T]) -> T:
         """Run a job under a shard's lease, and commit what it put. Raises TransientError."""
@@ -339,7 +346,9 @@ class Engine:
 
     def _acquire(self) -> None:
         wanted = set().union(*(work.left for work in self._active))
-        wanted -= self._held.keys() | self._making
+        wanted -= self._held.keys() | self._making | self._missing
+        if len(self._making) < MAKERS and self._missing:
+            wanted.add(self._missing.pop())
         if not wanted:
             return
         for shard, turn in self.store.acquire(sorted(wanted), self._cached).items():
@@ -348,23 +357,38 @@ class Engine:
                 self._cached.pop(shard, None)
             if self._cached.get(shard) is turn or self._storage.is_trusted(turn):
                 self._held[shard] = self._cached[shard] = turn
-            else:
+            elif len(self._making) < MAKERS:
                 self._making.add(shard)
                 self._makers.submit(self._made, turn)
+            else:  # its lease would end before it is its turn
+                self._missing.add(shard)
+                self.store.release([turn])
 
     def _made(self, turn: Turn) -> None:
+        ended = threading.Event()
+        renewal = threading.Thread(target=self._renew, args=(turn.shard, ended), daemon=True)
+        renewal.start()
         try:
-            outcome = self._storage.make(self, turn)
-            self._outcomes.append(outcome)
+            self._outcomes.append(self._storage.make(self, turn))
         except TransientError as error:
             log.warning("the state of shard %d is not made yet: %s", turn.shard, error)
             time.sleep(0.2)
         except Exception:
             log.exception("the state of shard %d could not be made", turn.shard)
             time.sleep(1.0)
+        ended.set()
+        renewal.join()
         with self._wake:
             self._making.discard(turn.shard)
             self._wake.notify()
+
+    def _renew(self, shard: int, ended: threading.Event) -> None:
+        """Keep the lease of a shard that is being made."""
+        while not ended.wait(LEASE_MS / 3_000):
+            try:
+                self.store.acquire([shard], {})
+            except TransientError as error:
+                log.warning("the lease of shard %d is not renewed: %s", shard, error)
 
     def _give_back(self) -> None:
         turns, self._held = list(self._held.values()), {}

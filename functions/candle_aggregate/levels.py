@@ -144,8 +144,8 @@ def advance(
     flags_before = np.concatenate(
         [present.data["flags"], np.full(len(fresh), CLOSED), untouched.records.data["flags"]]
     )
-    is_new = np.arange(len(whole)) - len(present)
-    is_new = (is_new >= 0) & (is_new < len(fresh))
+    place = np.arange(len(whole)) - len(present)
+    is_new = (place >= 0) & (place < len(fresh))
     _judge(cache, timeframe, whole, closing_us)
     flags = whole.records.data["flags"]
     changed = np.arange(len(whole)) < len(present) + len(fresh)

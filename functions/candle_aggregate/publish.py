@@ -76,7 +76,7 @@ def outbox_rows(
 
 
 def _is_ready(records: Records) -> NDArray[np.bool_]:
-    return (records.data["flags"] & (CLOSED | PRICED)) == CLOSED | PRICED
+    return records.has(CLOSED) & records.has(PRICED)
 
 
 def candle_rows(shard: int, columns: CandleColumns) -> Iterator[OutboxRow]:
@@ -94,7 +94,8 @@ def output_events(rows: Sequence[OutboxRow]) -> list[OutgoingEvent]:
         if row.id.startswith(LATE):
             id_ = f"{decode_late(row.body).event_id}/{STAGE}/late/{_digest(row.body)[:16]}"
             found.append(OutgoingEvent.packed(id_, events.LATE, row.body))
-    batch, size = [], 0
+    batch: list[bytes] = []
+    size = 0
     for row in [row for row in rows if not row.id.startswith(LATE)]:
         if batch and size + len(row.body) > BYTES_AN_EVENT:
             found.append(_candles(b"".join(batch)))

@@ -16,7 +16,6 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 from psycopg import Connection
-from shared.stores.applied import Stored, are_aggregated, mark_aggregated, not_aggregated
 
 from functions.candle_aggregate.engine import Engine
 from functions.candle_aggregate.lineage import record
@@ -29,6 +28,7 @@ from shared.adapter.app import Emission
 from shared.blocks import CLOSED, PRICED
 from shared.late import decode_late
 from shared.live_keys import Block
+from shared.stores.applied import Stored, are_aggregated, mark_aggregated, not_aggregated
 from shared.stores.postgres import Postgres, try_lock
 from shared.stores.segments import ticks_of_shard_events
 from shared.stores.stored_candles import stored_revisions

@@ -17,7 +17,6 @@ from typing import Final, NamedTuple
 
 import numpy as np
 from psycopg import Connection
-from shared.stores.applied import are_stored
 
 from functions.candle_aggregate.engine import Engine
 from functions.candle_aggregate.gaps import open_gaps
@@ -40,6 +39,7 @@ from shared.errors import TransientError
 from shared.folds import Places, flagged, together
 from shared.lake.cold import NO_LAKE, Cold
 from shared.shards import shard_of
+from shared.stores.applied import are_stored
 from shared.stores.first_ticks import first_ticks
 from shared.stores.postgres import Postgres, try_lock
 from shared.stores.recompute import priced, recomputed

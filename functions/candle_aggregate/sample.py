@@ -11,7 +11,6 @@ from typing import Final
 
 import numpy as np
 from psycopg import Connection
-from shared.stores.applied import not_aggregated
 
 from functions.candle_aggregate.engine import Engine
 from functions.candle_aggregate.gaps import open_gaps
@@ -20,13 +19,13 @@ from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.session import Session
 from shared import metrics
 from shared.blocks import CLOSED, INCOMPLETE
-from shared.candle import Candle
+from shared.candle import Candle, CandleKey
 from shared.candle_columns import CandleColumns
 from shared.folds import Places, flagged, merged, rolled_up, together
-from shared.kernel import CandleKey
 from shared.lake.cold import NO_LAKE, Cold
 from shared.live_keys import Block
 from shared.shards import shard_of
+from shared.stores.applied import not_aggregated
 from shared.stores.first_ticks import first_ticks
 from shared.stores.postgres import Postgres
 from shared.stores.recompute import priced, recomputed

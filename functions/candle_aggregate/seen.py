@@ -12,7 +12,7 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -203,7 +203,7 @@ class Trades:
     def _add_quick(self, whole: _Entries, quick: NDArray[np.intp]) -> None:
         if not len(quick):
             return
-        lengths = whole.count[quick]
+        lengths = whole.rows[quick]
         gid = np.repeat(whole.gid[quick], lengths)
         offsets = np.cumsum([0, *(len(part.ticks) for part in self._parts)])[:-1]
         starts = offsets[whole.part[quick]] + whole.start[quick]
@@ -216,7 +216,7 @@ class Trades:
         number = int(whole.part[place])
         ticks, start = self._parts[number].ticks, int(whole.start[place])
         gid, venue = int(whole.gid[place]), int(whole.venue[place])
-        rows = np.arange(start, start + int(whole.count[place]))
+        rows = np.arange(start, start + int(whole.rows[place]))
         kinds = ticks.trade_id_kind[rows]
         wanted = (kinds != NO_ID) if foreign else (kinds == TEXT_ID)
         name = self._instruments.fields[gid]
@@ -278,14 +278,14 @@ class Trades:
         number = self._instruments.data["number"][gid].astype(np.uint64)
         order = np.lexsort((first, number, shard, minute))
         minute, shard, number = minute[order], shard[order], number[order]
-        first, length = first[order], length[order].astype(np.uint64)
+        first, lengths = first[order], length[order].astype(np.uint64)
         begins = np.append(True, (minute[1:] != minute[:-1]) | (shard[1:] != shard[:-1]))
         starts = np.flatnonzero(begins).tolist()
         for a, b in zip(starts, [*starts[1:], len(minute)], strict=True):
             chunks[int(shard[a]), int(minute[a])] += (
                 unsigned_field(1, number[a:b])
                 + signed_field(2, first[a:b])
-                + unsigned_field(3, length[a:b])
+                + unsigned_field(3, lengths[a:b])
             )
         return chunks
 
@@ -308,7 +308,7 @@ class _Entries(NamedTuple):
 
     part: Ints
     start: Ints
-    count: Ints
+    rows: Ints
     gid: Ints
     venue: Ints
     plain: NDArray[np.bool_]
@@ -335,7 +335,7 @@ def _entries(number: int, part: Part) -> _Entries | None:
     some = np.logical_or.reduceat(kinds != NO_ID, starts)
     plain = np.logical_and.reduceat(ascends & is_integer, starts)
     venues = np.fromiter(map(_venue_key, ticks.entries.venues), dtype=np.int64, count=len(counts))
-    columns = (
+    columns: tuple[NDArray[Any], ...] = (
         np.full(len(counts), number),
         starts,
         counts,
@@ -381,7 +381,7 @@ class _SlowRows(NamedTuple):
         for entry in entries:
             number, start = int(whole.part[entry]), int(whole.start[entry])
             ticks = parts[number].ticks
-            rows = np.arange(start, start + int(whole.count[entry]))
+            rows = np.arange(start, start + int(whole.rows[entry]))
             rows = rows[ticks.trade_id_kind[rows] == INTEGER_ID]
             same = np.full(len(rows), number)
             found.append(

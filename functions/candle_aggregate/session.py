@@ -205,7 +205,7 @@ class Session:
     def begin(self, lineage: str, floor_us: int) -> None:
         """Let the state be in force, under a new lineage, once this is committed."""
         ladder, shards = self._rules.made_for
-        head = ["lineage", lineage, "ladder", ladder, "shards", shards]
+        head: list[str | int | bytes] = ["lineage", lineage, "ladder", ladder, "shards", shards]
         self.changes.add("HSET", self._keys.head, [*head, "floor_us", floor_us])
         self.changes.add("HSET", self._keys.head, ["began_us", self._now_us])
 

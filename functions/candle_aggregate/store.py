@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,7 +16,7 @@ from shared.live_instruments import NEVER_US
 from shared.live_keys import Block, Keys
 from shared.stores.redis import translated
 
-LEASE_MS: Final = 3_000
+LEASE_MS: Final = 5_000
 """So long a replica that died keeps its shards from the others."""
 PASSED_OVER_MS: Final = 500
 _ARGUMENTS: Final = 4_000
@@ -115,6 +116,7 @@ class Store:
     def __init__(self, client: redis.Redis, replica: str | None = None) -> None:
         self.client = client
         self.replica = replica or secrets.token_hex(8)
+        self._server = (float("-inf"), "")
         self._acquire = client.register_script(_script("acquire.lua"))
         self._write = client.register_script(_script("write.lua"))
         self._release = client.register_script(_script("release.lua"))
@@ -171,7 +173,7 @@ class Store:
             return []
         with translated(), self.client.pipeline(transaction=False) as pipe:
             for key, fields in wanted:
-                pipe.hmget(key, list(fields))  # type: ignore[arg-type]
+                pipe.hmget(key, list(fields))
             return cast(list[list[bytes | None]], pipe.execute())
 
     def read_whole(self, keys: Sequence[str]) -> list[dict[bytes, bytes]]:
@@ -265,10 +267,21 @@ class Store:
             return [int(member) for member in cast(set[bytes], self.client.smembers(key))]
 
     def server_id(self) -> str:
-        """Return what is another after Redis was restarted, or another took over."""
+        """Return what is another after Redis was restarted, or another took over.
+
+        Asked at most once a second.
+        """
+        now_s = time.monotonic()
+        if now_s >= self._server[0] + 1.0:
+            with translated():
+                found = self.client.info("server")
+            self._server = now_s, str(found["run_id"])
+        return self._server[1]
+
+    def check(self) -> None:
+        """Raise TransientError while Redis is away."""
         with translated():
-            found = cast(dict[str, Any], self.client.info("server"))
-        return str(found["run_id"])
+            self.client.ping()
 
     def release(self, turns: Iterable[Turn]) -> None:
         """Give leases back."""

@@ -42,7 +42,7 @@ from shared.watchlist import Watched, Watchlist
 
 log = logging.getLogger(__name__)
 
-TICK_S: Final = 0.02
+TICK_S: Final = 0.005
 
 
 async def serve(settings: Settings, sink: Sink, tracing: Tracing) -> None:
@@ -106,8 +106,13 @@ async def serve(settings: Settings, sink: Sink, tracing: Tracing) -> None:
     server, thread = prometheus_client.start_http_server(
         settings.metrics_port, settings.metrics_host
     )
-    work = [feed.run(), gaps.fill(), reporter.run(), _each(TICK_S, intake.flush)]
-    work.append(_each(5 * TICK_S, gaps.look))
+
+    def send_due() -> None:
+        if not outbox.is_busy:
+            intake.flush()
+
+    work = [feed.run(), gaps.fill(), reporter.run(), _each(TICK_S, send_due)]
+    work.append(_each(20 * TICK_S, gaps.look))
     if postgres is not None:
         work.append(resume(postgres, intake))
     if watched is not None:

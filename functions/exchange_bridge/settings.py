@@ -61,7 +61,7 @@ class Settings:
                 connect_s=env.integer("CONNECT_TIMEOUT_MS", 5_000, 100, 60_000) / 1000,
                 stall_s=env.integer("STALL_MS", 10_000, 100, 3_600_000) / 1000,
             ),
-            batch=Limits(age_us=env.integer("BATCH_MS", 50, 1, 10_000) * 1000),
+            batch=Limits(age_us=env.integer("BATCH_MS", 5, 1, 10_000) * 1000),
             metrics_host=env.text("METRICS_HOST", "127.0.0.1"),
             metrics_port=env.integer("METRICS_PORT", 9090, 1, 65_535),
             buffer_bytes=env.integer("BUFFER_BYTES", 64 * 1024 * 1024, 64 * 1024, 1 << 40),

@@ -11,20 +11,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 _SMALL: Final = 1_000
-_SETTLED: Final = "public, max-age=31536000, immutable"
-_CHANGING: Final = "no-cache"
-"""To be kept, but asked about each time: the answer is 304 while nothing changed."""
+_REVALIDATED: Final = "private, no-cache"
+"""For the client alone, since a token may stand before it, and revalidated each time: the answer is
+304 while nothing changed. A late tick, a replay or a rebuild changes a range of any age."""
 
 
-def cacheable(request: Request, response: Response, *, settled: bool) -> Response:
-    """Give the answer its validator; answer 304 when the client has it.
-
-    `settled`: nothing in the range is expected to change any more.
-    """
+def cacheable(request: Request, response: Response) -> Response:
+    """Give the answer its validator; answer 304 when the client has it."""
     tag = f'W/"{hashlib.blake2b(bytes(response.body), digest_size=12).hexdigest()}"'
     headers = {
         "etag": tag,
-        "cache-control": _SETTLED if settled else _CHANGING,
+        "cache-control": _REVALIDATED,
         "vary": "Accept, Accept-Encoding",
     }
     known = [each.strip() for each in request.headers.get("if-none-match", "").split(",")]

@@ -136,7 +136,7 @@ PAGE_HEADERS: Final[Json] = {
     "Link": {"description": 'The next page, with `rel="next"`.', "schema": {"type": "string"}},
     "ETag": {"description": "For If-None-Match; then 304.", "schema": {"type": "string"}},
     "Cache-Control": {
-        "description": "`immutable` for ranges long over; else ask each time.",
+        "description": "`private, no-cache`: ask again with If-None-Match.",
         "schema": {"type": "string"},
     },
 }

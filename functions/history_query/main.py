@@ -35,6 +35,7 @@ from shared.adapter.access import guarded
 from shared.adapter.delegated import Delegated
 from shared.adapter.logs import configure_logging
 from shared.lake.cold import Cold
+from shared.live_state import LiveState
 from shared.memory import hand_freed_memory_back
 from shared.stores.postgres import Postgres
 from shared.stores.redis import connect, translated
@@ -59,16 +60,17 @@ def ready() -> None:
 
 
 cold = Cold(settings.s3, scans=settings.cold_scans)
-kept = KeptCandles(postgres, client, settings.shards, cold)
+live = LiveState(client, settings.shards, settings.ladder)
+kept = KeptCandles(postgres, live, cold)
 slices = TickSlices(postgres, cold)
 pages = CandlePages(kept, slices, settings.ladder, settings.allowed_lateness_us)
 app = api(
     [
-        candles.answers(pages, settings.settled_us),
+        candles.answers(pages),
         prices.answers(PricePages(slices), pages.knows),
-        latest.answers(LatestTrades(client, settings.shards), LatestQuotes(postgres)),
-        ticks.answers(TickPages(slices), pages.knows, settings.settled_us),
-        symbols.answers(Symbols(postgres, client, settings.shards, settings.ladder[-1])),
+        latest.answers(LatestTrades(live), LatestQuotes(postgres)),
+        ticks.answers(TickPages(slices), pages.knows),
+        symbols.answers(Symbols(postgres, live)),
         feeds.answers(Feeds(postgres)),
         patterns.answers(PatternPages(postgres), pages.knows),
         alerts.answers(AlertPages(postgres), pages.knows),

@@ -167,12 +167,6 @@ def read_raw_ticks(query: Mapping[str, str], now_us: int | None = None) -> TickP
     )
 
 
-def settled(query: Mapping[str, str], end_us: int, until_us: int) -> bool:
-    """Tell whether the same address will always mean the same range, which ended long ago."""
-    moving = any(query.get(name, "").startswith("-") for name in ("from", "to"))
-    return not moving and end_us <= until_us
-
-
 def refuse_all(query: Mapping[str, str]) -> None:
     """Raise ParameterError when there is any parameter, where there are none."""
     refuse_unknown(query, set())

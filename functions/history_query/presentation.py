@@ -73,14 +73,14 @@ class Presentation:
             return row
         return {name: row[name] for name in self.columns if name in row}
 
-    def answer(self, request: Request, shown: Shown, *, settled: bool) -> Response:
+    def answer(self, request: Request, shown: Shown) -> Response:
         """Return the response, with the cursor of the next page in its headers too."""
         response = Response(rendered(shown, self.format), media_type=MEDIA_TYPES[self.format])
         if shown.next is not None:
             response.headers["x-kandle-next"] = shown.next
             url = request.url.include_query_params(cursor=shown.next)
             response.headers["link"] = f'<{url.path}?{url.query}>; rel="next"'
-        return cacheable(request, response, settled=settled)
+        return cacheable(request, response)
 
 
 def _one_of(query: Mapping[str, str], name: str, known: Sequence[str]) -> str:

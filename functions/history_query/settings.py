@@ -26,7 +26,6 @@ class Settings:
     allowed_lateness_us: int
     s3: S3Access = field(repr=False)
     cold_scans: int
-    settled_us: int
 
     @classmethod
     def from_env(cls, mapping: Mapping[str, str]) -> Settings:
@@ -43,7 +42,6 @@ class Settings:
             allowed_lateness_us=env.integer("ALLOWED_LATENESS_MS", 2_000, 0, 3_600_000) * 1000,
             s3=S3Access.from_mapping(mapping),
             cold_scans=env.integer("COLD_SCANS", 2, 1, 64),
-            settled_us=env.integer("SETTLED_H", 168, 0, 1_000_000) * 3_600_000_000,
         )
         env.check()
         return settings

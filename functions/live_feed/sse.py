@@ -16,7 +16,7 @@ from functions.live_feed.frames import Form
 from functions.live_feed.hub import Hub
 from functions.live_feed.places import Places
 from functions.live_feed.session import MAX_SEQ, Session, SessionLimits
-from functions.live_feed.subscriber import SLOW, SlowConsumerError, Subscriber
+from functions.live_feed.subscriber import SLOW, ReplicaEndsError, SlowConsumerError, Subscriber
 from shared import live, metrics
 from shared.errors import TransientError
 from shared.problem import problem
@@ -68,7 +68,7 @@ class _Stream(StreamingResponse):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send until the client leaves or has to."""
-        with self._places.taken("sse"):
+        with self._places.taken("sse"), self._places.serving(self._session.client):
             try:
                 await self._subscribe()
                 await super().__call__(scope, receive, send)
@@ -100,6 +100,8 @@ async def _events(session: Session) -> AsyncGenerator[bytes, None]:
         except TimeoutError:
             yield b": still here\n\n"
             continue
+        except ReplicaEndsError:
+            return  # the browser comes back by itself, with Last-Event-ID
         except SlowConsumerError:
             metrics.LIVE_DISCONNECTED.labels(SLOW).inc()
             yield _event(orjson.dumps({"type": "error", "code": SLOW, "msg": "read faster"}), "")

@@ -15,6 +15,10 @@ class SlowConsumerError(Exception):
     """The client reads slower than its ticks come, by more than its queue holds."""
 
 
+class ReplicaEndsError(Exception):
+    """The replica ends; the client comes back to another one."""
+
+
 class Subscriber:
     """What waits for one client.
 
@@ -30,6 +34,7 @@ class Subscriber:
         self._number = 0
         self._some = asyncio.Event()
         self._too_slow = asyncio.Event()
+        self._leaving = False
 
     def say(self, *frames: bytes) -> None:
         """Queue frames that were made for this client; together they count as one."""
@@ -68,13 +73,25 @@ class Subscriber:
         """Whether more has come than may wait: nothing more does."""
         return self._too_slow.is_set()
 
+    @property
+    def is_leaving(self) -> bool:
+        """Whether the replica ends."""
+        return self._leaving
+
+    def leave(self) -> None:
+        """Give nothing more: `next` raises ReplicaEndsError."""
+        self._leaving = True
+        self._some.set()
+
     async def too_slow(self) -> None:
         """Wait until the queue has overflown; a writer that is blocked would not learn of it."""
         await self._too_slow.wait()
 
     async def next(self) -> list[bytes]:
-        """Wait for frames; return all that wait. Raises SlowConsumerError."""
+        """Wait for frames; return all that wait. Raises SlowConsumerError, ReplicaEndsError."""
         await self._some.wait()
+        if self._leaving:
+            raise ReplicaEndsError
         if self.overflown:
             raise SlowConsumerError
         taken, self._waiting = self._waiting, {}

@@ -14,7 +14,7 @@ from functions.live_feed.frames import Form
 from functions.live_feed.hub import Hub
 from functions.live_feed.places import Places
 from functions.live_feed.session import Session, SessionLimits
-from functions.live_feed.subscriber import SLOW, SlowConsumerError, Subscriber
+from functions.live_feed.subscriber import SLOW, ReplicaEndsError, SlowConsumerError, Subscriber
 from shared import metrics
 from shared.errors import TransientError
 
@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 CODE_SLOW: Final = 4008
 """Close code of a client that reads slower than its ticks come; it may come back with from_seq."""
 CODE_LATER: Final = 1013
+CODE_RESTART: Final = 1012
+"""Close code of a replica that ends: the client connects again at once, with from_seq."""
 CODE_TOO_LARGE: Final = 1009
 MAX_REQUEST_BYTES: Final = 64 * 1024
 _CLOSE_S: Final = 5.0
@@ -38,7 +40,7 @@ def websocket_endpoint(
         form = next((f for f in Form if f.value in offered), None)
         if places.are_taken:
             await socket.accept(subprotocol=form)
-            await socket.close(CODE_LATER, places.refusal)
+            await socket.close(CODE_RESTART if places.is_leaving else CODE_LATER, places.refusal)
             return
         with places.taken("websocket"):
             await socket.accept(subprotocol=form)
@@ -47,12 +49,14 @@ def websocket_endpoint(
             except TransientError as error:
                 await socket.close(CODE_LATER, str(error))
                 return
-            await _serve(socket, Session(hub, Subscriber(form or Form.JSON, bound), limits))
+            client = Subscriber(form or Form.JSON, bound)
+            with places.serving(client):
+                await _serve(socket, Session(hub, client, limits), places)
 
     return endpoint
 
 
-async def _serve(socket: WebSocket, session: Session) -> None:
+async def _serve(socket: WebSocket, session: Session, places: Places) -> None:
     tasks = (
         asyncio.create_task(_read(socket, session), name="read"),
         asyncio.create_task(_write(socket, session.client), name="write"),
@@ -60,7 +64,9 @@ async def _serve(socket: WebSocket, session: Session) -> None:
     )
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        if session.client.overflown:
+        if session.client.is_leaving:
+            await _close(socket, CODE_RESTART, places.refusal)
+        elif session.client.overflown:
             metrics.LIVE_DISCONNECTED.labels(SLOW).inc()
             await _close(socket, CODE_SLOW, SLOW)
     finally:
@@ -71,7 +77,7 @@ async def _serve(socket: WebSocket, session: Session) -> None:
             tasks, await asyncio.gather(*tasks, return_exceptions=True), strict=True
         ):
             if isinstance(result, Exception) and not isinstance(
-                result, SlowConsumerError | WebSocketDisconnect
+                result, SlowConsumerError | ReplicaEndsError | WebSocketDisconnect
             ):
                 log.warning("client ended: %s: %r", task.get_name(), result)
 

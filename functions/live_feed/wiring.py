@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from starlette.applications import Starlette
 from starlette.routing import Mount, Route
 
+from functions.live_feed.draining import QUEUE_PROXY, Draining
 from functions.live_feed.handler import STAGE, Show
 from functions.live_feed.history import history_proxy
 from functions.live_feed.page import page_routes
@@ -29,6 +30,7 @@ class Settings:
     nats_browser_url: str = field(repr=False)
     api_url: str
     ticks_an_event: int
+    queue_proxy: str
 
     @classmethod
     def from_env(cls, mapping: Mapping[str, str]) -> Settings:
@@ -39,6 +41,7 @@ class Settings:
             nats_browser_url=env.text("NATS_BROWSER_URL", ""),
             api_url=env.text("API_URL", ""),
             ticks_an_event=env.integer("LIVE_TICKS_PER_EVENT", 50, 1, 100_000),
+            queue_proxy=QUEUE_PROXY if env.text("K_REVISION", "") else "",
         )
         env.check()
         return settings
@@ -48,13 +51,22 @@ settings = Settings.from_env(os.environ)
 hub = settings.hub.hub()
 limits = SessionLimits()
 places = Places(settings.hub.max_clients)
+draining = Draining(places.leave, settings.queue_proxy)
 websocket = websocket_endpoint(hub, limits, places, bound=settings.hub.queue)
+
+
+async def ready() -> None:
+    """Follow the stream, and listen for the end of the replica. Raises TransientError."""
+    draining.begin()
+    await hub.ready()
+
+
 events = event_app(
     STAGE,
     Show(settings.hub.stream(), settings.ticks_an_event),
     os.environ,
     concurrency=16,
-    ready=hub.ready,
+    ready=ready,
 )
 http = Starlette(
     routes=[

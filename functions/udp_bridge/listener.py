@@ -62,7 +62,7 @@ class Settings:
             batch=Limits(
                 payloads=env.integer("BATCH_DATAGRAMS", 16_384, 1, 65_536),
                 bytes=env.integer("BATCH_BYTES", 1024 * 1024, 1024, 4 * 1024 * 1024),
-                age_us=env.integer("BATCH_MS", 50, 1, 10_000) * 1000,
+                age_us=env.integer("BATCH_MS", 5, 1, 10_000) * 1000,
             ),
             buffer_bytes=env.integer("BUFFER_BYTES", 64 * 1024 * 1024, 1024 * 1024, 1 << 40),
             drain_s=env.integer("DRAIN_S", 8, 0, 3_600),

@@ -35,8 +35,8 @@ Sort = Callable[[Datagrams], Sequence[Datagrams]]
 class Receiver:
     """One socket's datagrams. `sort` gives each of `batchers` its part of what was read.
 
-    `put` takes a batch, or returns False when it has no room; `is_busy` says that a batch which
-    is not full had better go on filling.
+    `put` takes a batch, or returns False when it has no room; `is_busy` says that the sink
+    has not answered yet: a batch that is not full goes on growing.
     """
 
     def __init__(
@@ -118,9 +118,11 @@ class Receiver:
         return len(datagrams) + datagrams.truncated
 
     def _flush_due(self) -> None:
+        if self._is_busy():
+            return
         now_us = time.time_ns() // 1000
         for batcher in self._batchers:
-            if batcher.is_due(now_us) and not self._is_busy():
+            if batcher.is_due(now_us):
                 self._hand_on(batcher.take())
 
     def _hand_on(self, batch: Batch) -> None:

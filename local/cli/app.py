@@ -11,6 +11,7 @@ from local.cli import (
     candles,
     demo,
     dlq,
+    doctor,
     env,
     patterns,
     rebuild,
@@ -37,7 +38,7 @@ app = typer.Typer(
     "in another, [bold]kandle replay FILE[/bold] and [bold]kandle candles BTC-USD --watch[/bold].",
 )
 for command in (
-    *(up, demo, status, env, replay, simulate, candles, tail, rejects, dlq),
+    *(up, demo, status, doctor, env, replay, simulate, candles, tail, rejects, dlq),
     *(audit, rebuild, watch, patterns, alert, backtest, snapshot, retention),
 ):
     command.register(app)

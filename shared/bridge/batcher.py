@@ -27,14 +27,15 @@ def new_source(kind: str) -> str:
 class Limits:
     """A batch is full at any of the bounds, and due `age_us` after its first payload.
 
-    The larger a batch, the less each tick costs in every stage behind: an event costs as much there
-    as thousands of ticks. Lines are bounded too, since each may become a reject.
+    One that is due goes on growing while the sink has not answered the one before: so the latency
+    of a quiet market is that of its hops, and a busy one costs few events. Lines are bounded too,
+    since each may become a reject.
     """
 
     payloads: int = 16_384
     bytes: int = 1024 * 1024
     lines: int = 32_768
-    age_us: int = 50_000
+    age_us: int = 5_000
 
 
 @dataclass(frozen=True, slots=True)

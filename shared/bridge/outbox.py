@@ -42,7 +42,6 @@ class Outbox:
         self._sink = sink
         self._tracing = tracing or NoTracing()
         self._max_bytes = max_bytes
-        self._senders = senders
         self._sent = sent
         self._buffered = buffered
         self._bytes = 0
@@ -59,8 +58,8 @@ class Outbox:
 
     @property
     def is_busy(self) -> bool:
-        """Whether every sender has an event: another one would only wait."""
-        return self._unsent >= self._senders
+        """Whether something waits for the broker's answer: a batch had better grow meanwhile."""
+        return self._unsent > 0
 
     def put(self, batch: Batch) -> bool:
         """Take a batch; return False when the outbox is full and the batch is not taken."""

@@ -56,8 +56,7 @@ def mark_aggregated(connection: Connection, shard: int, event_ids: Sequence[str]
 def are_aggregated(connection: Connection, shard: int, event_ids: Sequence[str]) -> set[str]:
     """Return those of the events that are stored, and in the shard's candles."""
     rows = connection.execute(
-        "SELECT event_id FROM applied_events WHERE event_id = ANY(%s)"
-        " AND NOT %s = ANY(shards)",
+        "SELECT event_id FROM applied_events WHERE event_id = ANY(%s) AND NOT %s = ANY(shards)",
         (list(event_ids), shard),
     )
     return {row[0] for row in rows}

@@ -17,5 +17,5 @@ _OF: Final = "SELECT instrument, first_time_us FROM first_ticks WHERE instrument
 
 def first_ticks(connection: Connection, names: Sequence[str]) -> NDArray[np.int64]:
     """Return the time (us) of each instrument's first tick, NEVER_US where none is stored."""
-    found = dict(connection.execute(_OF, (list(names),)).fetchall())
+    found: dict[str, int] = dict(connection.execute(_OF, (list(names),)).fetchall())
     return np.array([found.get(name, NEVER_US) for name in names], dtype=np.int64)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.e2e.client import (
@@ -88,3 +89,32 @@ def test_the_candles_of_a_quiet_instrument_close_by_the_clock(pipeline: dict[str
 
     assert eventually(read, lambda found: len(found) == 1) == [False]
     assert eventually(read, lambda found: found == [True]) == [True]
+
+
+def test_ties_of_text_ids_negative_prices_and_eighteen_decimals(pipeline: dict[str, str]) -> None:
+    """Trades of one time stand as they were sent; every decimal is exact to the candle."""
+    time_ms = 1_587_411_060_000
+    told = {
+        fresh_symbol("TIES"): ("text-9 text-10 0b7f7c2c", "1 2 3", "1 1 1", "1 3 1 3 3"),
+        fresh_symbol("OIL"): ("1 2 3", "-37.63 0.00 1.10", "154 3 3", "-37.63 1.1 -37.63 1.1 160"),
+        fresh_symbol("DEX"): (
+            "1 2 3",
+            "0.00000259156993297133 9.999999999999999999 1.000000000000000001",
+            "1234567.890123456789012345 1 0.000000000000000001",
+            "0.00000259156993297133 9.999999999999999999 0.00000259156993297133"
+            " 1.000000000000000001 1234568.890123456789012346",
+        ),
+    }
+    lines = [
+        f"{symbol},{price},{size},{time_ms},buy,{id_}"
+        for symbol, (ids, prices, sizes, _) in told.items()
+        for id_, price, size in zip(ids.split(), prices.split(), sizes.split(), strict=True)
+    ]
+    answer = httpx.post(pipeline["INGEST_URL"], content="\n".join(lines))
+    assert answer.status_code == 202
+    for symbol, (*_, candle) in told.items():
+        (found,) = eventually(
+            lambda symbol=symbol: candles(pipeline["API_URL"], symbol),  # type: ignore[misc]
+            lambda some: [c["n"] for c in some] == [3],
+        )
+        assert [found[name] for name in "ohlcv"] == candle.split()

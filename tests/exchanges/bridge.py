@@ -27,7 +27,6 @@ QUICK = {
     "STALL_MS": "1500",
     "QUIET_MS": "1000",
     "RECONNECT_MAX_MS": "500",
-    "BATCH_MS": "20",
 }
 """As the settings are, but for tests that do not wait."""
 

@@ -13,12 +13,12 @@ from typing import Final
 import httpx
 import pytest
 import redis
+from functions.candle_aggregate.conflate import Conflation
+from functions.candle_aggregate.epoch import current_epoch
 from google.protobuf.message import Message
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.candle_aggregate.conflate import Conflation
-from functions.candle_aggregate.epoch import current_epoch
 from functions.candle_aggregate.handler import Aggregate
 from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.store import Store

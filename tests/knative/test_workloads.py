@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 import yaml
 
+from shared.shards import DEFAULT_SHARDS
 from tests.knative.manifests import (
     OVERLAYS,
     ROOT,
@@ -153,3 +154,49 @@ def test_the_image_holds_what_the_functions_import() -> None:
     text = (ROOT / "knative/Containerfile").read_text()
     copied = set(re.findall(r"^COPY (\w+)/ \1/$", text, re.MULTILINE))
     assert {"functions", "shared", "local"} <= copied
+
+
+@pytest.mark.parametrize("directory", OVERLAYS)
+def test_valkey_syncs_each_write_as_on_a_laptop(directory: str) -> None:
+    """A restart must not bring back a state older than what was answered, and evicts nothing."""
+    for each in of(directory, "StatefulSet"):
+        if each["metadata"]["name"] == "valkey":
+            (command,) = next(containers(each))["args"]
+            assert "--appendonly yes --appendfsync always" in command
+            assert "--maxmemory-policy noeviction" in command
+
+
+BOUNDS = {"statement_timeout", "idle_in_transaction_session_timeout"}
+BOUNDS |= {"client_connection_check_interval", "max_locks_per_transaction"}
+
+
+@pytest.mark.parametrize("directory", OVERLAYS)
+def test_postgres_has_room_for_locks_and_bounds_for_guests(directory: str) -> None:
+    """A query over all days locks each partition; a notebook that was left must stop nothing."""
+    for each in of(directory, "StatefulSet", "Cluster"):
+        if each["metadata"]["name"] != "postgres":
+            continue
+        if each["kind"] == "Cluster":
+            given = each["spec"]["postgresql"]["parameters"]
+            synchronous = each["spec"]["postgresql"]["synchronous"]
+            assert synchronous["dataDurability"] == "required"
+            assert 1 <= synchronous["number"] < each["spec"]["instances"] - 1
+        else:
+            args = next(containers(each))["args"]
+            given = dict(arg.split("=", 1) for arg in args if "=" in arg)
+        assert given.keys() >= BOUNDS
+        laptop = (ROOT / "local/servers/postgres.py").read_text()
+        locks = re.search(r'"max_locks_per_transaction": "(\d+)"', laptop)
+        assert locks
+        assert given["max_locks_per_transaction"] == locks[1]
+
+
+@pytest.mark.parametrize("directory", OVERLAYS)
+def test_no_replica_of_candle_aggregate_is_without_a_shard(directory: str) -> None:
+    """One replica at a time writes a shard: more replicas than shards only wait."""
+    for each in of(directory, "ksvc"):
+        if each["metadata"]["name"] in ("candle-aggregate", "kandle"):
+            given = template(each)["metadata"]["annotations"]
+            env = variables(next(containers(each)))
+            shards = int(env.get("SHARDS", {}).get("value", DEFAULT_SHARDS))
+            assert int(given["autoscaling.knative.dev/max-scale"]) <= shards, name(each)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
@@ -38,7 +37,7 @@ from functions.history_query.describing import (
 from functions.history_query.filling import Row, filled_after, filled_before
 from functions.history_query.formats import MEDIA_TYPES, Shown
 from functions.history_query.indicators import indicator_values
-from functions.history_query.parameters import Page, read_page, settled
+from functions.history_query.parameters import Page, read_page
 from functions.history_query.presentation import CANDLE_COLUMNS, Presentation
 from functions.history_query.streaming import ALL, PAGE, asks_for_all, streamed
 from shared.candle_json import candle_json
@@ -147,8 +146,8 @@ PART: Final = Part(
 )
 
 
-def answers(pages: CandlePages, settled_us: int) -> Answers:
-    """Return what answers the routes. `settled_us`: the age at which ranges count as settled."""
+def answers(pages: CandlePages) -> Answers:
+    """Return what answers the routes."""
 
     def candles(request: Request) -> Response:
         symbol = request.path_params["symbol"]
@@ -179,9 +178,6 @@ def answers(pages: CandlePages, settled_us: int) -> Answers:
                 cursor,
                 previous=presentation.fill == "previous",
             )
-        end_us = page.to_us
-        if cursor is not None and not page.newest:
-            end_us = page.timeframe.next_us(rows[-1]["t"] * 1000)
         shown = Shown(
             "candles",
             {"symbol": symbol, "timeframe": page.timeframe.name},
@@ -189,8 +185,7 @@ def answers(pages: CandlePages, settled_us: int) -> Answers:
             cursor,
             frozenset({"time"}),
         )
-        is_settled = settled(query, end_us, time.time_ns() // 1000 - settled_us)
-        return presentation.answer(request, shown, settled=is_settled)
+        return presentation.answer(request, shown)
 
     return {"/api/candles/{symbol}": candles}
 

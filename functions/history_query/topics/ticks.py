@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Final
 
@@ -32,7 +31,7 @@ from functions.history_query.describing import (
     ref,
 )
 from functions.history_query.formats import TABLES, Shown
-from functions.history_query.parameters import read_raw_ticks, settled
+from functions.history_query.parameters import read_raw_ticks
 from functions.history_query.presentation import Presentation
 from functions.history_query.ticks import COLUMNS as NAMES
 from functions.history_query.ticks import TickPages
@@ -75,8 +74,8 @@ PART: Final = Part(
 )
 
 
-def answers(ticks: TickPages, knows: Callable[[str], bool], settled_us: int) -> Answers:
-    """Return what answers the routes. `settled_us`: the age at which ranges count as settled."""
+def answers(ticks: TickPages, knows: Callable[[str], bool]) -> Answers:
+    """Return what answers the routes."""
 
     def raw(request: Request) -> Response:
         symbol = request.path_params["symbol"]
@@ -86,11 +85,8 @@ def answers(ticks: TickPages, knows: Callable[[str], bool], settled_us: int) -> 
         if not found and not knows(symbol):
             return unknown(symbol)
         cursor = None
-        end_us = page.to_us
         if edge is not None:
             cursor = TickPlace("before" if page.newest else "after", edge).text()
-            if not page.newest:
-                end_us = edge.event_time_us
         shown = Shown(
             "ticks",
             {"symbol": symbol},
@@ -98,7 +94,6 @@ def answers(ticks: TickPages, knows: Callable[[str], bool], settled_us: int) -> 
             cursor,
             frozenset({"time", "side", "id"}),
         )
-        is_settled = settled(request.query_params, end_us, time.time_ns() // 1000 - settled_us)
-        return presentation.answer(request, shown, settled=is_settled)
+        return presentation.answer(request, shown)
 
     return {"/api/ticks/{symbol}": raw}

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import psycopg
 import redis
-
 from functions.candle_aggregate.clock import unconfirmed_late
 from functions.candle_aggregate.epoch import current_epoch
 from functions.candle_aggregate.merge import Applied
+
 from functions.candle_aggregate.publish import publication
 from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.store import Store
@@ -21,7 +21,7 @@ from functions.persist.writer import Writer
 from shared import events
 from shared.adapter.app import Outcome
 from shared.adapter.event import Event, OutgoingEvent
-from shared.kernel import CandleKey
+from shared.candle import CandleKey
 from shared.state import Keys
 from shared.stores.postgres import Postgres
 from shared.ticks import Ticks

@@ -16,10 +16,9 @@ from functions.candle_aggregate.store import Store, Turn
 from shared import events
 from shared.adapter.app import Emission, Outcome
 from shared.blocks import Records
-from shared.candle import Candle
+from shared.candle import Candle, CandleKey
 from shared.candle_columns import CandleColumns, decode_batch
 from shared.compression import decompress
-from shared.kernel import CandleKey
 from shared.late import Late, decode_late
 from shared.live_instruments import NEVER_US
 from shared.live_keys import Block, Keys

@@ -13,9 +13,8 @@ from functions.candle_aggregate.repair import repair
 from shared import events
 from shared.adapter.app import Outcome
 from shared.adapter.event import OutgoingEvent
-from shared.candle import CandleState
+from shared.candle import CandleKey, CandleState
 from shared.gaps import Gap, GapState, encode_gaps
-from shared.kernel import CandleKey
 from tests.functions.candle_aggregate.house import LATER_US, MINUTE, NOW_US, RULES, House, ticks
 
 GAP = Gap("A", "A", 100, 109, 70_000_000, 130_000_000)

@@ -11,8 +11,8 @@ import pytest
 from functions.candle_aggregate.apply import TickEvent
 from functions.candle_aggregate.clock import unconfirmed_late
 from functions.candle_aggregate.epoch import current_epoch
-from functions.candle_aggregate.evict import evict
 
+from functions.candle_aggregate.evict import evict
 from functions.candle_aggregate.publish import publication
 from functions.candle_aggregate.reconcile import aggregated_before, reconcile
 from functions.candle_aggregate.repair import repair

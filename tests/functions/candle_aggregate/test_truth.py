@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import pytest
 import redis
 
 from tests.functions.candle_aggregate.truth import Row, with_id
-from tests.functions.candle_aggregate.world import MINUTE, NOW_US, World
+from tests.functions.candle_aggregate.world import NOW_US, World
 
 BEGIN_US = NOW_US // 86_400_000_000 * 86_400_000_000 - 86_400_000_000
 

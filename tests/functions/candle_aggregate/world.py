@@ -26,11 +26,10 @@ from functions.persist.writer import Writer
 from shared import events
 from shared.adapter.app import Emission
 from shared.adapter.event import Event, OutgoingEvent
-from shared.candle import Candle
+from shared.candle import Candle, CandleKey
 from shared.candle_columns import decode_batch
 from shared.compression import decompress
 from shared.errors import TransientError
-from shared.kernel import CandleKey
 from shared.live_keys import Keys
 from shared.shards import shard_of
 from shared.stores.postgres import Postgres

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import httpx
 import pytest
 import redis
-
 from functions.candle_aggregate.apply import TickEvent, apply_events
+
 from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.store import Store
 from functions.history_query.alerts import AlertPages
@@ -50,7 +50,6 @@ from tests.functions.candle_aggregate.states import begin_state
 
 LADDER = parse_ladder(DEFAULT_LADDER)
 LATENESS_US = 2_000_000
-SETTLED_US = 7 * 86_400_000_000
 
 
 class House:
@@ -71,10 +70,10 @@ class House:
         self.pages = CandlePages(self.kept, self.slices, LADDER, LATENESS_US)
         self.app = api(
             [
-                candles.answers(self.pages, SETTLED_US),
+                candles.answers(self.pages),
                 prices.answers(PricePages(self.slices), self.pages.knows),
                 latest.answers(LatestTrades(client, 1), LatestQuotes(postgres)),
-                ticks.answers(TickPages(self.slices), self.pages.knows, SETTLED_US),
+                ticks.answers(TickPages(self.slices), self.pages.knows),
                 symbols.answers(Symbols(postgres, client, 1, LADDER[-1])),
                 feeds.answers(Feeds(postgres)),
                 patterns.answers(PatternPages(postgres), self.pages.knows),

@@ -34,11 +34,15 @@ LARGE = "9" * 4_000
 
 @asynccontextmanager
 async def serving(
-    room: Room, limits: SessionLimits | None = None, bound: int = 150, max_clients: int = 10
+    room: Room,
+    limits: SessionLimits | None = None,
+    bound: int = 150,
+    max_clients: int = 10,
+    places: Places | None = None,
 ) -> AsyncIterator[str]:
     """A server on the room's hub; its host and port."""
     limits = limits or SessionLimits()
-    places = Places(max_clients)
+    places = places or Places(max_clients)
     endpoint = websocket_endpoint(room.hub, limits, places, bound=bound)
     app = Starlette(
         routes=[

@@ -129,6 +129,21 @@ def test_an_open_batch_is_sent_when_it_is_due(
     assert counts['dropped_datagrams_total{where="kernel"}'] == 0
 
 
+def test_a_batch_grows_while_the_sink_has_not_answered(
+    listener: ListenerRun, subscriber: Subscriber
+) -> None:
+    """However long it takes: what comes meanwhile is one event, sent once the answer is there."""
+    subscriber.is_away = True
+    sent = [b"A,%d" % i for i in range(60)]
+    listener.send(sent[:1], at_once=1)
+    eventually(lambda: listener.metrics()["buffered_bytes"] > 0)
+    listener.send(sent[1:], at_once=10)
+    assert subscriber.received == []
+    subscriber.is_away = False
+    eventually(lambda: payloads(subscriber) == sent)
+    assert len(subscriber.received) == 2
+
+
 def test_lines_and_ticker_updates_share_the_port(
     listener: ListenerRun, subscriber: Subscriber
 ) -> None:

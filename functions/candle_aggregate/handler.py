@@ -1,0 +1,148 @@
+"""Events to the stage's work: ticks are applied, the clock does what no tick brings about."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+from functions.candle_aggregate.engine import Engine
+from functions.candle_aggregate.publish import STAGE, OutboxRow, waiting_rows
+from functions.candle_aggregate.step import TickEvent
+from shared import events, metrics
+from shared.adapter.app import Emission, Outcome
+from shared.adapter.event import Event
+from shared.errors import PermanentError, TransientError
+from shared.latency import note_tick_seconds
+from shared.live_keys import Block, Keys
+from shared.ticks import Ticks
+
+log = logging.getLogger(__name__)
+
+RESEND_AFTER_MS: Final = 5_000
+RESEND_AT_ONCE: Final = 500
+
+
+def wall_clock_us() -> int:
+    """Return microseconds since 1970 UTC."""
+    return time.time_ns() // 1000
+
+
+class ClockWork(Protocol):
+    """What the clock does with storage: functions.candle_aggregate.storage.Storage."""
+
+    def work(self, engine: Engine, second: int) -> Iterator[Emission]:
+        """Do what this second asks for; yield what is to be emitted of each part."""
+
+
+@dataclass(slots=True)
+class Aggregate:
+    """The stage's handler. `clock`: the wall clock in microseconds since 1970 UTC."""
+
+    engine: Engine
+    storage: ClockWork
+    clock: Callable[[], int] = wall_clock_us
+    _decoder: ThreadPoolExecutor = field(
+        default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="decode")
+    )
+    _storage_lock: threading.Lock = field(default_factory=threading.Lock)
+
+    async def __call__(self, event: Event) -> Outcome:
+        """Apply an event. Raises PermanentError for what is no tick batch and no clock."""
+        loop = asyncio.get_running_loop()
+        if event.type == events.TICKS:
+            ticks = await loop.run_in_executor(self._decoder, _decoded, event)
+            return await self._ticks(event, ticks) if len(ticks) else Outcome()
+        if event.type == events.CLOCK:
+            if event.age_s(self.clock()) > events.CLOCK_MAX_AGE_S:
+                return Outcome()
+            return await loop.run_in_executor(None, self.tick_clock)
+        raise PermanentError(
+            "unexpected_type", f"candle-aggregate takes {events.TICKS} and {events.CLOCK}"
+        )
+
+    async def _ticks(self, event: Event, ticks: Ticks) -> Outcome:
+        may_repeat = events.IDEMPOTENCY_KEY in event.attributes
+        applied = await asyncio.wrap_future(
+            self.engine.submit(TickEvent(event.id, ticks, may_repeat))
+        )
+        if applied.repeated:
+            metrics.EVENTS_REPEATED.labels(STAGE).inc()
+            return applied.outcome
+        note_tick_seconds(STAGE, ticks.receive_time_us)
+        metrics.WATERMARK_DELAY.set(self.clock() / 1e6 - int(ticks.event_time_us.max()) / 1e6)
+        return applied.outcome
+
+    def tick_clock(self) -> Outcome:
+        """Close what is quiet and re-send what waits; the work with storage comes after that."""
+        now_us = self.clock()
+        self._begin_missing()
+        closed = self.close_quiet(now_us)
+        rows = self._waiting_rows(now_us)
+        again = [self.engine.emission(rows)] if rows else []
+        made = Outcome.together(self.engine.outcomes())
+        return Outcome.together(
+            [made, Outcome(after_emit=lambda: self._with_storage(now_us), shared=[*closed, *again])]
+        )
+
+    def _begin_missing(self) -> None:
+        """Let states be made that are not there, though no tick asks for them."""
+        shards = range(self.engine.rules.shards)
+        heads = self.engine.store.read_hashes([(Keys(shard).head, ["lineage"]) for shard in shards])
+        self.engine.begin(
+            shard for shard, (lineage,) in zip(shards, heads, strict=True) if not lineage
+        )
+
+    def close_quiet(self, now_us: int) -> list[Emission]:
+        """Close candles whose end, and the allowed lateness, have passed by the wall clock.
+
+        Only of instruments that received nothing for the idle time, so that replaying old data does
+        not trip it.
+        """
+        engine, rules = self.engine, self.engine.rules
+        until_us = now_us - rules.allowed_lateness_us
+        stored = engine.store.read_whole([Keys(shard).blocks for shard in range(rules.shards)])
+        ended = [
+            shard
+            for shard, blocks in enumerate(stored)
+            if any(
+                int(count) and rules.timeframe(block.timeframe).next_us(block.start_us) <= until_us
+                for field, count in blocks.items()
+                for block in [Block.of(field)]
+            )
+        ]
+        if not ended:
+            return []
+        return engine.step(
+            ended,
+            lambda turns, at_us: engine.steps.close_quiet(
+                turns, until_us, now_us - rules.idle_us, at_us
+            ),
+        )
+
+    def _waiting_rows(self, now_us: int) -> Sequence[OutboxRow]:
+        store, shards = self.engine.store, range(self.engine.rules.shards)
+        stored = store.read_whole([Keys(shard).outbox for shard in shards])
+        before_ms = now_us // 1000 - RESEND_AFTER_MS
+        return waiting_rows(dict(enumerate(stored)), before_ms, RESEND_AT_ONCE)
+
+    def _with_storage(self, now_us: int) -> Outcome | None:
+        """Do the clock's work with storage, unless an earlier second still does."""
+        if not self._storage_lock.acquire(blocking=False):
+            return None
+        try:
+            return Outcome(shared=list(self.storage.work(self.engine, now_us // 1_000_000)))
+        except TransientError as error:
+            log.warning("the clock's work with storage waits: %s", error)
+            return None
+        finally:
+            self._storage_lock.release()
+
+
+def _decoded(event: Event) -> Ticks:
+    return Ticks.decode(event.data())

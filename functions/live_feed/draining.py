@@ -1,0 +1,84 @@
+"""Tells when this replica is to end: by SIGTERM, and in a cluster by queue-proxy, which is earlier.
+
+Serving sends SIGTERM to a function only after queue-proxy has drained, and queue-proxy waits until
+every request has ended: for a watcher's, up to `timeoutSeconds`. queue-proxy answers the kubelet's
+probes with `shutting down` from the moment the pod is to end, and this asks it the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import Final
+
+import httpx
+
+QUEUE_PROXY: Final = "http://127.0.0.1:8012"
+_PROBE: Final = {
+    "user-agent": "kube-probe/kandle",
+    "k-kubelet-probe": "queue",
+    "k-network-probe": "queue",
+}
+_SAYS: Final = "shutting down"
+_EVERY_S: Final = 1.0
+
+log = logging.getLogger(__name__)
+
+
+class Draining:
+    """Calls `leave` once, in the event loop that `begin` was called in.
+
+    `queue_proxy` is where queue-proxy serves; empty outside of Knative Serving.
+    """
+
+    def __init__(self, leave: Callable[[], None], queue_proxy: str = "") -> None:
+        self._leave = leave
+        self._queue_proxy = queue_proxy
+        self._begun = False
+        self._left = False
+        self._task: asyncio.Task[None] | None = None
+
+    def begin(self) -> None:
+        """Begin to listen; a second call does nothing."""
+        if self._begun:
+            return
+        self._begun = True
+        loop = asyncio.get_running_loop()
+        if threading.current_thread() is threading.main_thread():
+            following = signal.getsignal(signal.SIGTERM)
+
+            def terminated(number: int, frame: FrameType | None) -> None:
+                loop.call_soon_threadsafe(self._end)
+                if callable(following):
+                    following(number, frame)
+
+            signal.signal(signal.SIGTERM, terminated)
+        if self._queue_proxy:
+            self._task = asyncio.create_task(self._ask(), name="draining")
+
+    async def close(self) -> None:
+        """Ask no more."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    def _end(self) -> None:
+        if not self._left:
+            self._left = True
+            log.info("this replica ends: its clients are closed")
+            self._leave()
+
+    async def _ask(self) -> None:
+        async with httpx.AsyncClient(trust_env=False, timeout=_EVERY_S) as client:
+            while not self._left:
+                try:
+                    answer = await client.get(self._queue_proxy, headers=_PROBE)
+                    if answer.is_server_error and _SAYS in answer.text:
+                        self._end()
+                except httpx.HTTPError as error:
+                    log.debug("queue-proxy does not answer: %r", error)
+                await asyncio.sleep(_EVERY_S)

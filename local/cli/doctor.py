@@ -1,0 +1,62 @@
+"""`kandle doctor --cluster`: what is wrong with a cluster, and what to do about it."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from local.errors import UsageError
+
+_HELP = """Look at a cluster, and at everything of Kandle in it.
+
+Versions, kinds, the channel's config-nats, feature flags, storage, images, and every object \
+that is not Ready, with its own reason. Exit code 1 when something is wrong.
+
+Examples:
+
+  kandle doctor --cluster
+
+  kandle doctor --cluster --json | jq '.[] | select(.level == "error")'
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("doctor", help=_HELP)(doctor)
+
+
+def doctor(
+    cluster: Annotated[bool, typer.Option("--cluster", help="The cluster of kubectl.")] = False,
+    namespace: Annotated[str, typer.Option(help="Where Kandle is.")] = "kandle",
+    context: Annotated[
+        str | None, typer.Option(help="kubectl's context. Default: the current one.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print it for programs.")] = False,
+) -> None:
+    """Print every finding; end with 1 after an error."""
+    if not cluster:
+        raise UsageError("kandle doctor --cluster looks at a cluster; on a laptop: kandle status")
+    from local.cluster.doctor import examine
+    from local.cluster.finding import Level
+    from local.cluster.kubectl import Kubectl
+    from local.topology.repository import Repository
+
+    found = list(examine(Kubectl(context), namespace, Repository.find().root))
+    if as_json:
+        said = [{"level": f.level, "what": f.what, "detail": f.detail} for f in found]
+        typer.echo(json.dumps(said, indent=2))
+    else:
+        from rich.text import Text
+
+        from local.cli import display
+
+        console = display.console()
+        colours = {Level.OK: "green", Level.WARNING: "yellow", Level.ERROR: "bold red"}
+        for each in found:
+            line = Text(f"{each.level:7} ", style=colours[each.level])
+            line.append(f"{each.what}: {each.detail}" if each.detail else each.what, style="none")
+            console.print(line, soft_wrap=True)
+    if any(each.level is Level.ERROR for each in found):
+        raise typer.Exit(1)

@@ -1,0 +1,1 @@
+"""What a cluster says of itself and of Kandle in it, by kubectl."""

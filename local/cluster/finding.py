@@ -1,0 +1,42 @@
+"""One result of a check."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+Object = dict[str, Any]
+"""An object of Kubernetes, as JSON."""
+
+
+class Level(StrEnum):
+    """How bad it is."""
+
+    OK = "ok"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was looked at, and what to do where something is wrong."""
+
+    level: Level
+    what: str
+    detail: str = ""
+
+
+def ok(what: str, detail: str = "") -> Finding:
+    """Return a finding that needs nothing."""
+    return Finding(Level.OK, what, detail)
+
+
+def warning(what: str, detail: str) -> Finding:
+    """Return a finding that will matter some day."""
+    return Finding(Level.WARNING, what, detail)
+
+
+def error(what: str, detail: str) -> Finding:
+    """Return a finding that keeps Kandle from working."""
+    return Finding(Level.ERROR, what, detail)

@@ -1,0 +1,72 @@
+"""kubectl as a subprocess: objects as JSON."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from local.cluster.finding import Object
+from local.errors import PlatformError
+
+_PATIENCE_S: Final = 60
+
+
+class KubectlError(PlatformError):
+    """kubectl is missing, or did not answer; the message is its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kubectl:
+    """Reads from the cluster of a context; the current one by default."""
+
+    context: str | None = None
+    _options: tuple[str, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        options = ("--context", self.context) if self.context else ()
+        object.__setattr__(self, "_options", options)
+
+    def version(self) -> Object:
+        """Return what the API server says of its version. Raises KubectlError."""
+        found: Object = json.loads(self._run("version", "-o", "json"))
+        if "serverVersion" not in found:
+            raise KubectlError("the API server does not answer: look at `kubectl cluster-info`")
+        server: Object = found["serverVersion"]
+        return server
+
+    def get(self, kinds: str, *names: str, namespace: str | None = None) -> Sequence[Object]:
+        """Return the objects that are there, none where there is none. Raises KubectlError."""
+        where = ("-n", namespace) if namespace else ()
+        text = self._run("get", kinds, *names, *where, "--ignore-not-found", "-o", "json")
+        if not text.strip():
+            return ()
+        found: Object = json.loads(text)
+        items: Sequence[Object] = found["items"] if found["kind"].endswith("List") else [found]
+        return items
+
+    def one(self, kind: str, name: str, namespace: str) -> Object | None:
+        """Return one object, or None. Raises KubectlError."""
+        found = self.get(kind, name, namespace=namespace)
+        return found[0] if found else None
+
+    def _run(self, *arguments: str) -> str:
+        program = shutil.which("kubectl")
+        if program is None:
+            raise KubectlError("kubectl is not installed: https://kubernetes.io/docs/tasks/tools")
+        try:
+            done = subprocess.run(
+                [program, *self._options, *arguments],
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=_PATIENCE_S,
+            )
+        except subprocess.TimeoutExpired:
+            raise KubectlError(f"kubectl {arguments[0]} did not end in {_PATIENCE_S} s") from None
+        if done.returncode != 0:
+            raise KubectlError(f"kubectl {arguments[0]}: {done.stderr.strip()[:500]}")
+        return done.stdout

@@ -1,0 +1,159 @@
+"""A replica that ends closes its watchers at once, instead of waiting for them to leave."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import httpx
+import pytest
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
+
+from functions.live_feed.draining import Draining
+from functions.live_feed.places import Places
+from functions.live_feed.websocket import CODE_RESTART
+from tests.functions.live_feed.conftest import Room
+from tests.functions.live_feed.test_websocket import ask, read, serving, until
+from tests.platform import free_port
+
+Run = Callable[[Callable[[Room], Awaitable[None]]], None]
+ROOT = Path(__file__).parents[3]
+
+
+def test_watchers_are_closed_with_1012_and_nobody_new_is_taken(run: Run) -> None:
+    """An event stream ends whole; its browser comes back by itself."""
+
+    async def test(room: Room) -> None:
+        places = Places(10)
+        async with (
+            serving(room, places=places) as address,
+            connect(f"ws://{address}/ws", proxy=None) as watcher,
+            httpx.AsyncClient(base_url=f"http://{address}", trust_env=False) as browser,
+            browser.stream("GET", "/sse", params={"channels": "ticks:A"}) as stream,
+        ):
+            lines = stream.aiter_lines()
+            assert await anext(lines)
+            await ask(watcher, op="subscribe", channels=["ticks:A"])
+            assert len(await read(watcher, 2)) == 2
+            places.leave()
+            with pytest.raises(ConnectionClosed) as closed:
+                await watcher.recv()
+            assert closed.value.rcvd is not None
+            assert closed.value.rcvd.code == CODE_RESTART == 1012
+            async with asyncio.timeout(20):
+                _ = [line async for line in lines]  # to its end, without an error
+            async with connect(f"ws://{address}/ws", proxy=None) as late:
+                with pytest.raises(ConnectionClosed) as refused:
+                    await late.recv()
+            assert refused.value.rcvd is not None
+            assert refused.value.rcvd.code == CODE_RESTART
+            answer = await browser.get("/sse", params={"channels": "ticks:A"})
+            assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+
+    run(test)
+
+
+def test_queue_proxys_word_comes_before_sigterm() -> None:
+    """It answers the kubelet's probes with 503 `shutting down` once the pod is to end."""
+    ends = False
+    asked: list[str] = []
+
+    async def queue_proxy(request: Request) -> Response:
+        asked.append(request.headers["user-agent"])
+        assert request.headers["k-network-probe"] == "queue"
+        return PlainTextResponse("shutting down", 503) if ends else PlainTextResponse("queue")
+
+    async def test() -> None:
+        nonlocal ends
+        port = free_port()
+        app = Starlette(routes=[Route("/", queue_proxy)])
+        config = uvicorn.Config(app, port=port, log_level="warning", lifespan="off")
+        server = uvicorn.Server(config)
+        serving = asyncio.create_task(server.serve())
+        await until(lambda: server.started)
+        left = asyncio.Event()
+        draining = Draining(left.set, f"http://127.0.0.1:{port}")
+        draining.begin()
+        draining.begin()
+        await until(lambda: len(asked) > 1)
+        assert not left.is_set()
+        ends = True
+        async with asyncio.timeout(30):
+            await left.wait()
+        assert all(agent.startswith("kube-probe/") for agent in asked)
+        await draining.close()
+        server.should_exit = True
+        await serving
+
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        asyncio.run(test())
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_the_process_ends_although_watchers_would_stay(servers: dict[str, str]) -> None:
+    """By SIGTERM, with a grace of ten minutes: it does not wait for them."""
+
+    async def test() -> None:
+        port = free_port()
+        environment = {
+            **os.environ,
+            "FUNCTION_TARGET": "live_feed",
+            "FUNCTION_SOURCE": "functions/live_feed/main.py",
+            "ASGI_APP": "functions.live_feed.asgi:app",
+            "NATS_URL": servers["NATS_URL"],
+            "PORT": str(port),
+            "HOST": "127.0.0.1",
+            "DRAIN_S": "600",
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        }
+        process = await asyncio.create_subprocess_exec(
+            "knative/entrypoint.sh", cwd=ROOT, env=environment
+        )
+        try:
+            url = f"http://127.0.0.1:{port}"
+            async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=60) as browser:
+                await ready(browser)
+                async with (
+                    connect(f"ws://127.0.0.1:{port}/ws", proxy=None) as watcher,
+                    browser.stream("GET", "/sse", params={"channels": "ticks:A"}) as stream,
+                ):
+                    lines = stream.aiter_lines()
+                    assert await anext(lines)
+                    process.send_signal(signal.SIGTERM)
+                    with pytest.raises(ConnectionClosed) as closed:
+                        await watcher.recv()
+                    assert closed.value.rcvd is not None
+                    assert closed.value.rcvd.code == 1012
+                    async with asyncio.timeout(60):
+                        _ = [line async for line in lines]
+            async with asyncio.timeout(60):
+                assert await process.wait() in (0, -signal.SIGTERM)
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+
+    asyncio.run(test())
+
+
+async def ready(client: httpx.AsyncClient) -> None:
+    """Return once it answers so."""
+    async with asyncio.timeout(60):
+        while True:
+            with contextlib.suppress(httpx.TransportError):
+                if (await client.get("/health/readiness")).is_success:
+                    return
+            await asyncio.sleep(0.05)

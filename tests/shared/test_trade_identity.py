@@ -1,0 +1,118 @@
+"""A trade is its instrument, venue, trade id and UTC minute: equal ids of two venues are two."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import psycopg
+import pytest
+
+from functions.persist.segments import segments
+from functions.persist.writer import Writer
+from shared.decimals import from_mantissa
+from shared.entries import Entries, Entry
+from shared.instruments import Market
+from shared.repetitions import each_once
+from shared.stores.postgres import Postgres
+from shared.stores.recompute import recomputed
+from shared.ticks import INTEGER_ID, TEXT_ID, Ticks
+from shared.timeframes import parse_ladder
+from shared.trades import Rows, TradeIds, concatenated, trades_of
+
+VENUES = ("KRAKEN", "COINBASE", "")
+ID_KINDS = pytest.mark.parametrize("kind", [INTEGER_ID, TEXT_ID])
+
+
+def of_venue(venue: str, kind: int) -> Ticks:
+    """Trades 1 and 2 of an instrument, the first of them sent twice."""
+    n = 3
+    ids = np.array([1, 1, 2], dtype=np.int64)
+    integer = kind == INTEGER_ID
+    return Ticks(
+        f"feed-{venue}",
+        Entries.of(Entry("BTC-USD", 0, 0, n, Market(venue, "XBT/USD" if venue else ""))),
+        np.arange(n, dtype=np.int64),
+        np.array([-5, -5, 7], dtype=np.int64),
+        np.ones(n, dtype=np.int64),
+        np.zeros(n, dtype=np.uint8),
+        np.full(n, kind, dtype=np.uint8),
+        ids if integer else np.zeros(n, dtype=np.int64),
+        None if integer else np.array([f"id-{each}" for each in ids], dtype=object),
+        np.arange(n, dtype=np.int64),
+        np.arange(n, dtype=np.int64),
+        np.zeros(n, dtype=np.uint8),
+    )
+
+
+@ID_KINDS
+def test_equal_ids_of_several_venues_all_count(kind: int) -> None:
+    """In what recomputes a candle, and in what a reader of history sees, also page by page."""
+    batches = [of_venue(venue, kind) for venue in VENUES]
+    assert sum(map(len, each_once(batches))) == 2 * len(VENUES)
+    rows = [Rows.of(batch) for batch in batches]
+    assert len(trades_of(concatenated(rows))) == 2 * len(VENUES)
+    earlier = TradeIds.of(0, rows[:1])
+    assert earlier.known(concatenated(rows)).tolist() == [True] * 3 + [False] * 6
+
+
+@pytest.fixture
+def postgres(database: str) -> Iterator[Postgres]:
+    opened = Postgres(database)
+    yield opened
+    opened.close()
+
+
+@ID_KINDS
+def test_stored_trades_of_several_venues_are_rows_and_candles(
+    kind: int, postgres: Postgres, database: str
+) -> None:
+    """The view `ticks` and the recomputed candle have each once; prices below zero are prices."""
+    writer = Writer(postgres)
+    for venue in VENUES:
+        writer.ticks(venue, list(segments(venue, of_venue(venue, kind))))
+    with psycopg.connect(database) as connection:
+        rows = connection.execute(
+            "SELECT venue, price, order_id FROM ticks ORDER BY 1, 2"
+        ).fetchall()
+        candles = recomputed(connection, "BTC-USD", 0, 60_000_000, parse_ladder("1m"))
+    order_id = 1 if kind == INTEGER_ID else -(2**63)
+    assert [(row[0], int(row[1])) for row in rows] == [
+        (venue, price) for venue in sorted(VENUES) for price in (-5, 7)
+    ]
+    assert {row[2] for row in rows if row[1] < 0} == {order_id}
+    (state,) = candles.values()
+    candle = state.candle
+    assert (int(candle.open), int(candle.high), int(candle.low)) == (-5, 7, -5)
+    assert (candle.trade_count, int(candle.volume), int(candle.notional)) == (6, 6, 6)
+
+
+def test_wide_mantissas_and_flags_are_stored_exactly(postgres: Postgres, database: str) -> None:
+    """NUMERIC in the view, Python integers where they are read back as columns."""
+    plain = of_venue("", INTEGER_ID)
+    price = np.array([-(10**40), 10**40, 3], dtype=object)
+    wide = Ticks(
+        "udp-1",
+        Entries.of(Entry("DEX", 18, 18, 3)),
+        plain.event_time_us,
+        price,
+        np.array([0, 1, 10**50], dtype=object),
+        plain.side,
+        plain.trade_id_kind,
+        np.arange(3, dtype=np.int64),
+        None,
+        plain.receive_time_us,
+        plain.sequence,
+        np.array([0, 1, 255], dtype=np.uint8),
+    )
+    Writer(postgres).ticks("e1", list(segments("e1", wide)))
+    with psycopg.connect(database) as connection:
+        rows = connection.execute(
+            "SELECT price * 10::numeric^18, flags, source_key FROM ticks ORDER BY order_id"
+        ).fetchall()
+        candles = recomputed(connection, "DEX", 0, 60_000_000, parse_ladder("1m"))
+    assert [int(row[0]) for row in rows] == price.tolist()
+    assert [row[1] for row in rows] == [0, 1, 255]
+    assert {row[2] for row in rows} == {wide.source_key}
+    (state,) = candles.values()
+    assert state.candle.volume == from_mantissa(1 + 10**50, 18)
