@@ -116,7 +116,7 @@ def run() -> None:
     settle()
     lines = market_lines(TICKS)
     batch = raw_batch(lines)
-    rows, rejected = parse_lines(batch)
+    rows, rejected, *_ = parse_lines(batch)
     assert len(rows) == TICKS
     assert not rejected
     updates = ticker_batch(lines)

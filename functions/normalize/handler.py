@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 import numpy as np
 
+from functions.normalize.accounts import count_rejects, count_unread
 from functions.normalize.assemble import ClockRule, assemble
 from functions.normalize.assemble_quotes import assemble_quotes
 from functions.normalize.mid import QuotesAsTicks, mid_ticks
@@ -66,8 +66,8 @@ class Normalize:
         note_tick_seconds(STAGE, batch.receive_time_us)
         metrics.TICKS.inc(len(ticks) + len(wide))
         metrics.QUOTES.inc(len(quotes))
-        for code, count in Counter(r.code for r in rejected).items():
-            metrics.REJECTS.labels(code).inc(count)
+        count_rejects(batch.source, rejected)
+        count_unread(batch.source, found.unread)
         for kind, count in found.skipped.items():
             metrics.MESSAGES_SKIPPED.labels(kind).inc(count)
         return Outcome(outputs)

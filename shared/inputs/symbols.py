@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from shared.inputs.line import SYMBOL
 from shared.inputs.words import Bools, Spans, Text
+from shared.symbols import check_symbol
 from shared.ticks import Int64s
 
 
@@ -16,8 +16,10 @@ def good_symbols(text: Text, spans: Spans, plain: Bools) -> tuple[tuple[str, ...
     """
     rows = np.flatnonzero(plain)
     one_each, symbol = text.distinct(spans.at(rows))
-    names = [text.cut(spans, row).decode("latin-1") for row in rows[one_each].tolist()]
-    good = np.array([SYMBOL.fullmatch(name) is not None for name in names], dtype=bool)
+    names = [
+        text.cut(spans, row).decode(errors="surrogateescape") for row in rows[one_each].tolist()
+    ]
+    good = np.array([_is_symbol(name) for name in names], dtype=bool)
     if good.all():
         return tuple(names), symbol
     plain[rows[~good[symbol]]] = False
@@ -26,3 +28,10 @@ def good_symbols(text: Text, spans: Spans, plain: Bools) -> tuple[tuple[str, ...
         tuple(name for name, is_good in zip(names, good.tolist(), strict=True) if is_good),
         renumbered[symbol[good[symbol]]],
     )
+
+
+def _is_symbol(name: str) -> bool:
+    try:
+        return check_symbol(name) == name
+    except ValueError:
+        return False

@@ -110,10 +110,11 @@ class Text:
         """Parse digits with at most one point.
 
         Returns mantissas without trailing zeros, scales, and which texts are of that form, at most
-        MAX_DIGITS bytes long; where they are not, the numbers mean nothing.
+        MAX_DIGITS bytes long (without a point a byte more, if the number fits 63 bits); where they
+        are not, the numbers mean nothing.
         """
         length = spans.length
-        ok = (length >= 1) & (length <= MAX_DIGITS)
+        ok = (length >= 1) & (length <= MAX_DIGITS + (not point))
         value = np.zeros(len(length), dtype=np.uint64)
         place = np.zeros(len(length), dtype=np.uint64)
         points = np.zeros(len(length), dtype=np.int64)
@@ -136,6 +137,7 @@ class Text:
             value += _eight_digits(digits) * _POWERS[number * _WORD]
         ok &= (faults & _HIGH_BITS) == 0
         if not point or not points.any():
+            ok &= value < np.uint64(1 << 63)
             return value.view(np.int64), points, ok
         ok &= (points <= 1) & (length > points)
         place[~ok] = 0

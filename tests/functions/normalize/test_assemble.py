@@ -28,7 +28,7 @@ def ticks_of(*lines: str) -> tuple[Ticks, list[tuple[bytes, str]]]:
         np.array([len(p) for p in payloads], dtype=np.int64),
         np.arange(len(payloads), dtype=np.int64) + NOW_US,
     )
-    rows, _ = parse_lines(batch)
+    rows = parse_lines(batch).rows
     ticks, _, rejected = assemble(batch, rows, RULE, 1)
     return ticks, [(r.original, r.code) for r in rejected]
 

@@ -97,7 +97,7 @@ def test_quotes_make_no_ticks_unless_mid_prices_are_asked_for() -> None:
     ]
     assert (ticks.size.tolist(), ticks.event_time_us.tolist()) == ([0, 0], [FIRST_US] * 2)
     too_long = emitted(
-        batch(FORMAT_COINBASE, [ticker("A" * 20 + "-USD", "1", "2")]),
+        batch(FORMAT_COINBASE, [ticker("A" * 55 + "-USD", "1", "2")]),
         Normalize(RULE, quotes_as_ticks=QuotesAsTicks.MID),
     )
     assert set(too_long) == {events.REJECTS}
