@@ -9,13 +9,14 @@ from typing import TypeVar
 import numpy as np
 
 from functions.normalize.accounts import count_rejects, count_unread
-from functions.normalize.assemble import ClockRule, assemble
+from functions.normalize.assemble import assemble
 from functions.normalize.assemble_quotes import assemble_quotes
 from functions.normalize.mid import QuotesAsTicks, mid_ticks
 from shared import events, metrics, rejects
 from shared.adapter.app import Outcome
 from shared.adapter.event import Event, OutgoingEvent
 from shared.errors import PermanentError
+from shared.inputs.clock import ClockRule
 from shared.inputs.formats import parse
 from shared.inputs.parsed import FeedRules
 from shared.inputs.rejected import Rejected

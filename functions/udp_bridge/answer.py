@@ -6,11 +6,11 @@ MAX_CLOCK_SKEW_MS), so normalize comes to the same ticks and the same rejects.
 
 from __future__ import annotations
 
+from itertools import accumulate
 from typing import Any, Final
 
-import numpy as np
-
 from functions.udp_bridge.bodies import Cut
+from shared.inputs.clock import ClockRule, ahead_of_clock
 from shared.inputs.formats import parse
 from shared.inputs.parsed import FeedRules
 from shared.inputs.rejected import Rejected
@@ -26,18 +26,20 @@ FIRST_ERRORS: Final = 5
 _EXCERPT_CHARACTERS: Final = 80
 
 
-def answer(batch: RawBatch, cut: Cut, rules: FeedRules) -> dict[str, Any]:
+def answer(batch: RawBatch, cut: Cut, rules: FeedRules, clock: ClockRule) -> dict[str, Any]:
     """Return `lines`, `accepted`, `rejected`, `first_errors`, and what was left out or not read.
 
     `lines` counts lines, messages or objects. An error's `line` is its number in the body, from 1.
     """
     found = parse(batch, rules)
-    accepted = {
-        place
-        for rows in (found.rows, found.quotes)
-        for place in zip(rows.payload.tolist(), rows.line.tolist(), strict=True)
-    }
-    rejected = {(reject.payload, reject.line): reject for reject in reversed(found.rejected)}
+    refused = list(found.rejected)
+    accepted: set[tuple[int, int]] = set()
+    for rows in (found.rows, found.quotes):
+        accepted.update(zip(rows.payload.tolist(), rows.line.tolist(), strict=True))
+        late = ahead_of_clock(batch, rows.time_us, rows.payload, rows.line, clock).rejected
+        accepted.difference_update((reject.payload, reject.line) for reject in late)
+        refused += late
+    rejected = {(reject.payload, reject.line): reject for reject in reversed(refused)}
     skipped = sum(found.skipped.values())
     said: dict[str, Any] = {
         "lines": len(accepted | rejected.keys()) + skipped,
@@ -73,9 +75,9 @@ def _lines_before(batch: RawBatch, cut: Cut) -> list[int]:
     if batch.format in (FORMAT_CSV, FORMAT_CSV_DECIMAL_COMMA):
         counts = [payload.count(b"\n") - cut.repeated for payload in cut.payloads]
         counts[0] += cut.repeated
-        starts = np.cumsum([0, *counts[:-1]]).tolist()
+        starts = accumulate(counts[:-1], initial=0)
         return [start - cut.repeated if i else start for i, start in enumerate(starts)]
     if batch.format == FORMAT_TICKER_STREAM:
         counts = [sum(1 for _ in delimited(payload)) for payload in cut.payloads]
-        return np.cumsum([0, *counts[:-1]]).tolist()
+        return list(accumulate(counts[:-1], initial=0))
     return list(range(len(cut.payloads)))

@@ -167,6 +167,7 @@ _ONE_FORMAT: Final[dict[str, tuple[int, Callable[[bytes], Cut]]]] = {
 _CSV: Final = frozenset({"text/csv", "application/csv", "text/tab-separated-values"})
 _UNSAID: Final = frozenset(
     {
+        "",
         "text/plain",
         "application/octet-stream",
         "application/x-www-form-urlencoded",  # what curl -d says of anything

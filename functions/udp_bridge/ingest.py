@@ -24,6 +24,7 @@ from shared.adapter.sink import Sink
 from shared.adapter.tracing import TRACEPARENT, NoTracing, Tracing
 from shared.bridge.batcher import Batch
 from shared.errors import TransientError
+from shared.inputs.clock import ClockRule
 from shared.inputs.parsed import FeedRules
 from shared.problem import problem
 
@@ -42,13 +43,14 @@ class Ingest:
         source: str,
         max_bytes: int,
         rules: FeedRules,
+        clock: ClockRule,
         tracing: Tracing | None = None,
     ) -> None:
         self._sink = sink
         self._tracing = tracing or NoTracing()
         self._max_bytes = max_bytes
         self._source = source
-        self._rules = rules
+        self._rules, self._clock = rules, clock
         self._parser = ThreadPoolExecutor(1, thread_name_prefix="parser")
         self._batches = self._sequence = 0
 
@@ -78,7 +80,7 @@ class Ingest:
             return problem(error.status, error.title, str(error), headers=accepted)
         batch = self._batch(format_, parts.payloads, key, content)
         found = await asyncio.get_running_loop().run_in_executor(
-            self._parser, answer, batch.raw(), parts, self._rules
+            self._parser, answer, batch.raw(), parts, self._rules, self._clock
         )
         events_ = [_keyed(event, key) for event, _ in batch.events()]
         try:

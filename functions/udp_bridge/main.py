@@ -20,6 +20,7 @@ from shared.adapter.logs import configure_logging
 from shared.adapter.sink import Sink
 from shared.adapter.tracing import tracing
 from shared.bridge.batcher import new_source
+from shared.inputs.clock import ClockRule
 from shared.inputs.parsed import FeedRules
 from shared.inputs.price_rules import PriceRules
 from shared.settings import Environment
@@ -31,6 +32,7 @@ class Settings:
 
     max_bytes: int
     rules: FeedRules
+    clock: ClockRule
 
     @classmethod
     def from_env(cls, mapping: Mapping[str, str]) -> Settings:
@@ -38,6 +40,7 @@ class Settings:
         env = Environment(mapping)
         settings = cls(
             max_bytes=env.integer("INGEST_MAX_BYTES", 384 * 1024, 1024, 450 * 1024),
+            clock=ClockRule(env.integer("MAX_CLOCK_SKEW_MS", 5_000, 0, 86_400_000) * 1000),
             rules=FeedRules(prices=env.parsed("PRICE_RULES", "", PriceRules.parse)),
         )
         env.check()
@@ -48,7 +51,12 @@ configure_logging(os.environ)
 settings = Settings.from_env(os.environ)
 sink = Sink.from_env(os.environ, "/kandle/udp-bridge")
 ingest = Ingest(
-    sink, new_source("http"), settings.max_bytes, settings.rules, tracing("udp-bridge", os.environ)
+    sink,
+    new_source("http"),
+    settings.max_bytes,
+    settings.rules,
+    settings.clock,
+    tracing("udp-bridge", os.environ),
 )
 app = guarded(
     Starlette(

@@ -44,8 +44,9 @@ class PriceRules:
         if not self.rules or not len(rows) or rows.price.min() > 0:
             return rows, []
         least = [self._least(name) for name in rows.names]
-        bound = np.array([-(2**62) if each is None else each for each in least], dtype=np.int64)
-        refused = np.asarray(rows.price < bound[rows.symbol], dtype=bool)
+        bound = np.array([each or 0 for each in least], dtype=np.int64)
+        ruled = np.array([each is not None for each in least], dtype=bool)
+        refused = ruled[rows.symbol] & np.asarray(rows.price < bound[rows.symbol], dtype=bool)
         rejected = []
         for row in np.flatnonzero(refused).tolist():
             place = int(rows.payload[row]), int(rows.line[row])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 
@@ -44,7 +45,7 @@ class Rows:
 
     def at(self, rows: Int64s) -> Rows:
         """Return some of the rows."""
-        columns = {
+        columns: dict[str, Any] = {
             name: value[rows]
             for name in (each.name for each in fields(self))
             if isinstance(value := getattr(self, name), np.ndarray)

@@ -10,13 +10,13 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.normalize.assemble import ClockRule
 from functions.normalize.handler import Normalize
 from functions.normalize.mid import QuotesAsTicks
 from shared import events, rejects
 from shared.adapter.event import Event, OutgoingEvent
 from shared.compression import decompress
 from shared.decimals import from_mantissa
+from shared.inputs.clock import ClockRule
 from shared.instruments import Market
 from shared.quotes import Quotes
 from shared.raw import FORMAT_COINBASE, FORMAT_SCANNER, RawBatch

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import hashlib
+import time
 import zlib
 from collections.abc import Iterator
 
@@ -16,6 +17,7 @@ from starlette.routing import Route
 from functions.udp_bridge.ingest import Ingest
 from shared.adapter.sink import Sink
 from shared.compression import compress, decompress
+from shared.inputs.clock import ClockRule
 from shared.inputs.parsed import FeedRules
 from shared.raw import (
     FORMAT_CSV,
@@ -43,7 +45,7 @@ def post(
 
     async def whole() -> list[tuple[httpx.Response, list[RawBatch]]]:
         sink = Sink(subscriber.url, "/test")
-        ingest = Ingest(sink, "http-1", 100_000, FeedRules())
+        ingest = Ingest(sink, "http-1", 100_000, FeedRules(), ClockRule(5_000_000))
         app = Starlette(routes=[Route("/ingest", ingest.post, methods=["POST"])])
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         answers = []
@@ -221,3 +223,12 @@ def test_decimal_commas_are_read_where_they_are_declared(subscriber: Subscriber)
     assert declared.json()["accepted"] == 2
     assert plain.json()["rejected"] == 2
     assert "decimal=comma" in plain.json()["first_errors"][1]["detail"]
+
+
+def test_a_tick_ahead_of_the_clock_is_not_said_to_be_taken(subscriber: Subscriber) -> None:
+    """By the rule of normalize."""
+    ahead = b"A,1,1,%d\nA,1" % (time.time_ns() // 1_000_000 + 60_000)
+    ((answer, _),) = post(subscriber, ahead, content_type="text/csv")
+    said = answer.json()
+    assert (said["lines"], said["accepted"], said["rejected"]) == (2, 1, 1)
+    assert said["first_errors"][0]["code"] == "time_in_future"

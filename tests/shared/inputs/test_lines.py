@@ -48,6 +48,7 @@ def one_by_one(payloads: tuple[bytes, ...]) -> tuple[dict[object, object], dict[
     codes: dict[object, str] = {}
     for p, payload in enumerate(payloads):
         lines = [line[:-1] if line.endswith(b"\r") else line for line in payload.split(b"\n")]
+        lines[0] = lines[0].removeprefix(b"\xef\xbb\xbf")
         if not any(lines):
             codes[p, 0] = "empty_payload"
             continue
@@ -118,6 +119,7 @@ payload = st.one_of(
 @example((b"",))
 @example((b"A,1\n\0A,1\n\0\0\0\0\0\0\0\0A,1", b"A\0,1"))
 @example((b"\n", b"A,1", b"\nB,2", b"A,1\n", b"C,3\r"))
+@example((b"\xef\xbb\xbfsymbol,price\r\nA,1\r\n", b"\xef\xbb\xbf", b"\xef\xbb\xbfA,1", b"A,2"))
 @example((b"price;time;symbol\n1;1740009600;A;\n-2;;B", b"A,1", b"A\t1\t2\n", b"symbol,price\n"))
 @example((b"\nPrice,Symbol,m\n1,A,true\nPrice,Symbol,m\n2,B,false", b"id,price,qty\n1,2,3\n"))
 def test_both_parsers_agree_on_every_line(payloads: tuple[bytes, ...]) -> None:
