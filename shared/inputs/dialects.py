@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -15,7 +16,7 @@ COLUMNS: Final = (
 """The order of the columns where no header says another."""
 
 _DELIMITERS: Final = "\t;"
-"""No field of a line holds one of these, so a line that does is divided by it."""
+_VALUE: Final = re.compile(r'\s*"?\s*([+-]?[.,]?\d|[A-Za-z_<][\w .<>-]*"?\s*$)')
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ PLAIN: Final = Dialect()
 def dialect_of(first_line: bytes, *, decimal_comma: bool = False) -> Dialect:
     """Return the dialect of a payload that begins with this line."""
     text = first_line.decode(errors="replace")
-    delimiter = next((each for each in _DELIMITERS if each in text), ",")
+    delimiter = delimiter_of(text)
     try:
         names = split(text, delimiter)
     except csv.Error:
@@ -68,6 +69,20 @@ def dialect_of(first_line: bytes, *, decimal_comma: bool = False) -> Dialect:
         side_is_maker,
         layout.unread,
     )
+
+
+def delimiter_of(text: str) -> str:
+    """Return what divides a line.
+
+    A tab or semicolon does that stands behind a field without a comma and before a name or what
+    looks like a number; else a comma.
+    """
+    for delimiter in _DELIMITERS:
+        if delimiter in text:
+            first, second = text.split(delimiter, 2)[:2]
+            if "," not in first and _VALUE.match(second):
+                return delimiter
+    return ","
 
 
 def split(text: str, delimiter: str) -> list[str]:

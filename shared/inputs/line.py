@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from shared import symbols
 from shared.decimals import MAX_SCALE, MAX_WIDE_DIGITS
-from shared.inputs.dialects import COLUMNS, PLAIN, Dialect, split
+from shared.inputs.dialects import COLUMNS, PLAIN, Dialect, delimiter_of, split
 from shared.inputs.fields import Field
 from shared.ticks import INTEGER_ID, NO_ID, TEXT_ID
 from shared.timestamps import EARLIEST_S, parse_us
@@ -87,8 +87,10 @@ def _fields(line: bytes, dialect: Dialect) -> list[str]:
         raise RejectedLineError(
             "bad_text", f"byte {error.start} of the line is not UTF-8: send text lines {FORM}"
         ) from error
+    # Without a header each line says itself what divides it: the first one may be no tick.
+    delimiter = delimiter_of(text) if dialect.header is None else dialect.delimiter
     try:
-        fields = split(text, dialect.delimiter)
+        fields = split(text, delimiter)
     except csv.Error as error:
         raise RejectedLineError("bad_line", f"its quotes cannot be read: {error}") from error
     if not 2 <= len(fields) <= dialect.width:

@@ -120,6 +120,7 @@ payload = st.one_of(
 @example((b"A,1\n\0A,1\n\0\0\0\0\0\0\0\0A,1", b"A\0,1"))
 @example((b"\n", b"A,1", b"\nB,2", b"A,1\n", b"C,3\r"))
 @example((b"\xef\xbb\xbfsymbol,price\r\nA,1\r\n", b"\xef\xbb\xbf", b"\xef\xbb\xbfA,1", b"A,2"))
+@example((b"'; DROP TABLE ticks; --,1\nA,1\nA;1;2\nA\t3", b"A;1\nB,2,,,,x;5\n;\n,1;5\nA;b,1"))
 @example((b"price;time;symbol\n1;1740009600;A;\n-2;;B", b"A,1", b"A\t1\t2\n", b"symbol,price\n"))
 @example((b"\nPrice,Symbol,m\n1,A,true\nPrice,Symbol,m\n2,B,false", b"id,price,qty\n1,2,3\n"))
 def test_both_parsers_agree_on_every_line(payloads: tuple[bytes, ...]) -> None:
