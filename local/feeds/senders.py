@@ -167,12 +167,16 @@ class HttpSender:
         url: str,
         limiter: RateLimiter | None = None,
         *,
+        token: str = "",
         patience_s: float = 120.0,
         gives_up: Callable[[], bool] = lambda: False,
         transport: httpx.BaseTransport | None = None,
         clock: Clock = time.monotonic,
     ) -> None:
-        """`patience_s`: how long one batch is repeated; `gives_up` is asked before each time."""
+        """Connect later. `token` is one of API_TOKENS where the receiver asks for it.
+
+        `patience_s`: how long one batch is repeated; `gives_up` is asked before each time.
+        """
         self.lines = 0
         self.units = 0
         self.repeats = 0
@@ -186,7 +190,10 @@ class HttpSender:
         self._key = uuid.uuid4().hex
         self._batches = 0
         self._client = httpx.Client(
-            transport=transport, timeout=httpx.Timeout(30.0, connect=5.0), trust_env=False
+            transport=transport,
+            headers={"Authorization": f"Bearer {token}"} if token else {},
+            timeout=httpx.Timeout(30.0, connect=5.0),
+            trust_env=False,
         )
 
     def send(self, line: bytes) -> None:
