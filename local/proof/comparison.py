@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 import httpx
 
@@ -38,7 +38,7 @@ def answered(client: httpx.Client, symbols: Iterable[str]) -> Candles:
     }
 
 
-def _rows(client: httpx.Client, symbol: str) -> Iterator[dict[str, str]]:
+def _rows(client: httpx.Client, symbol: str) -> Iterator[dict[str, Any]]:
     parameters = {"timeframe": _TIMEFRAME, "from": "0", "limit": _PAGE}
     while True:
         answer = client.get(f"/api/candles/{symbol}", params=parameters)
