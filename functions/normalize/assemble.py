@@ -25,7 +25,7 @@ class Assembled(NamedTuple):
     """Ticks in canonical order; those of instruments with a mantissa beyond 64 bits in `wide`."""
 
     ticks: Ticks
-    wide: Ticks
+    wide: Ticks | None
     rejected: list[Rejected]
 
 
@@ -41,7 +41,8 @@ def assemble(batch: RawBatch, rows: Rows, rule: ClockRule, shards: int) -> Assem
     keep = ~late.rows
     wide = keep & _of_wide_instruments(rows, keep)
     columns = (batch, rows, time, receive, shards)
-    return Assembled(_sorted(keep & ~wide, *columns), _sorted(wide, *columns), late.rejected)
+    ticks = _sorted(keep & ~wide, *columns)
+    return Assembled(ticks, _sorted(wide, *columns) if wide.any() else None, late.rejected)
 
 
 def _of_wide_instruments(rows: Rows, keep: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -110,9 +111,9 @@ def by_shard(names: Sequence[str], symbol: Int64s, shards: int) -> tuple[Int64s,
     of_name = shards_of(names, shards)
     if not len(names):
         return symbol, of_name
-    ordered = sorted(range(len(names)), key=lambda n: (of_name[n], names[n]))
+    ordered = sorted(zip(of_name.tolist(), names, range(len(names)), strict=True))
     places = np.empty(len(names), dtype=np.int64)
-    places[ordered] = np.arange(len(names))
+    places[[n for _, _, n in ordered]] = np.arange(len(names))
     return places[symbol], of_name
 
 

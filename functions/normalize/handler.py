@@ -60,12 +60,12 @@ class Normalize:
         rejected = list(dict.fromkeys(rejected + late))
         outputs = [
             *_tick_events(event, "ticks", ticks),
-            *_tick_events(event, "wide", wide),
+            *(_tick_events(event, "wide", wide) if wide is not None else ()),
             *_quote_events(event.id, quotes),
             *_reject_events(event.id, batch, rejected),
         ]
         note_tick_seconds(STAGE, batch.receive_time_us)
-        metrics.TICKS.inc(len(ticks) + len(wide))
+        metrics.TICKS.inc(len(ticks) + (0 if wide is None else len(wide)))
         metrics.QUOTES.inc(len(quotes))
         count_rejects(batch.source, rejected)
         count_unread(batch.source, found.unread)

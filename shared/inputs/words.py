@@ -85,6 +85,11 @@ class Text:
         """Return one text."""
         return self._content[spans.start[row] : spans.end[row]]
 
+    def cuts(self, spans: Spans) -> list[bytes]:
+        """Return each text."""
+        content, bounds = self._content, zip(spans.start.tolist(), spans.end.tolist(), strict=True)
+        return [content[start:end] for start, end in bounds]
+
     def eight(self, place: Int64s) -> Words:
         """Return the eight bytes from each place, the first one lowest; zeros past the end."""
         return self._words[np.minimum(place, len(self._words) - 1)]
