@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from functions.normalize.assemble import by_shard, runs
-from shared.inputs.clock import ClockRule, ahead_of_clock
 from shared.entries import Entries
+from shared.inputs.clock import ClockRule, ahead_of_clock
 from shared.inputs.quote_rows import QuoteRows
 from shared.inputs.rejected import Rejected
 from shared.inputs.scales import common_scale
