@@ -288,7 +288,7 @@ def test_standard_input_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     """As a file of the same bytes."""
 
     class Standard:
-        buffer = io.BufferedReader(io.BytesIO(b"X,1\n"))  # type: ignore[arg-type]
+        buffer = io.BufferedReader(io.BytesIO(b"X,1\n"))
 
     monkeypatch.setattr("sys.stdin", Standard())
     assert lines(Path("-")) == ["X,1"]
