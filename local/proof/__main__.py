@@ -18,7 +18,7 @@ from pathlib import Path
 import httpx
 
 from local.cluster.api_server import api_server, own_namespace
-from local.feeds.formats import FeedFileError
+from local.feeds.files.errors import FileError
 from local.feeds.senders import HttpSender, SendError
 from local.feeds.tick import Tick
 from local.proof.comparison import Candles, answered, differences, expected
@@ -80,7 +80,7 @@ def main() -> None:
             deleted = send(ticks, sender, given.seconds, deletions)
             wanted = expected(ticks)
             wrong = wait(wanted, api, {tick.symbol for tick in ticks}, given.patience)
-    except (SendError, FeedFileError, httpx.HTTPError) as error:
+    except (SendError, FileError, httpx.HTTPError) as error:
         sys.exit(f"proof FAILED: {error}")
     what = f"{len(ticks)} trades, {deleted} pods deleted, {time.monotonic() - started:.0f} s"
     if wrong:

@@ -7,7 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from local.feeds.formats import format_of
+from local.feeds.files.layouts import Choice
+from local.feeds.files.opening import Progress
+from local.feeds.files.trades import read_trades
 from local.feeds.instruments import instrument
 from local.feeds.simulator import MAX_STEP_MS, Simulator
 from local.feeds.tick import Tick
@@ -17,9 +19,10 @@ _RATE: Final = 40.0
 
 
 def recorded(path: Path, prefix: str) -> Iterator[Tick]:
-    """Yield a file's trades under names of their own. Raises FeedFileError."""
-    for tick in format_of(path).read(path):
-        yield tick._replace(symbol=f"{prefix}{tick.symbol}")
+    """Yield a file's trades under names of their own. Raises FileError."""
+    for _, trades in read_trades([path], Choice(), Progress()):
+        for tick in trades.ticks():
+            yield tick._replace(symbol=f"{prefix}{tick.symbol}")
 
 
 def generated(count: int, prefix: str, *, seed: int, end_ms: int) -> list[Tick]:
