@@ -9,10 +9,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from functions.normalize.assemble import ClockRule, assemble
+from functions.normalize.assemble import assemble
 from functions.persist.segments import segments
 from shared.candle import CandleState
 from shared.compression import compress, decompress
+from shared.inputs.clock import ClockRule
 from shared.inputs.lines import parse_lines
 from shared.inputs.tickers import parse_tickers
 from shared.kernel import partial_candles, rolled_up
@@ -116,7 +117,7 @@ def run() -> None:
     settle()
     lines = market_lines(TICKS)
     batch = raw_batch(lines)
-    rows, rejected = parse_lines(batch)
+    rows, rejected, *_ = parse_lines(batch)
     assert len(rows) == TICKS
     assert not rejected
     updates = ticker_batch(lines)

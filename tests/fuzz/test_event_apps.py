@@ -34,7 +34,6 @@ from functions.detect_pattern.storage import Storage
 from functions.detect_pattern.store import Store as PatternStore
 from functions.live_feed.handler import Show
 from functions.live_feed.stream import Limits, LiveStream
-from functions.normalize.assemble import ClockRule
 from functions.normalize.handler import Normalize
 from functions.persist.feeds import FeedWriter
 from functions.persist.handler import Persist
@@ -46,6 +45,7 @@ from shared import events
 from shared.adapter.app import EventApp, Handler, Wiring
 from shared.adapter.sink import Sink
 from shared.compression import compress
+from shared.inputs.clock import ClockRule
 from shared.schema import (
     candles_pb2,
     feeds_pb2,
