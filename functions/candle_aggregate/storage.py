@@ -107,7 +107,7 @@ class Storage:
         if second % REPAIR_EACH_S == 0:
             yield lambda: repair(engine, postgres, rules, now_us, cold)
         if second % FLAGS_EACH_S == 0:
-            yield lambda: _silent(queue_flags, postgres)
+            yield lambda: _silent(queue_flags, postgres, rules)
         if second % SAMPLE_EACH_S == 0:
             yield lambda: _silent(sample, engine, postgres, rules, now_us, cold)
 

@@ -30,6 +30,7 @@ from tests.functions.candle_aggregate.world import MINUTE, NOW_US, RULES, World
 
 EXAMPLES = int(os.environ.get("KANDLE_MACHINE_EXAMPLES", "25"))
 STEPS = int(os.environ.get("KANDLE_MACHINE_STEPS", "40"))
+SHRINK = (Phase.shrink,) if "KANDLE_MACHINE_SHRINK" in os.environ else ()
 
 BEGIN_US = NOW_US // 86_400_000_000 * 86_400_000_000 - 86_400_000_000
 """Event times are of the day before: the clock closes what is quiet."""
@@ -243,7 +244,7 @@ def test_every_candle_is_what_its_stored_ticks_say(world: World) -> None:
             stateful_step_count=STEPS,
             deadline=None,
             print_blob=True,
-            phases=(Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink),
+            phases=(Phase.explicit, Phase.reuse, Phase.generate, *SHRINK),
             suppress_health_check=list(HealthCheck),
         ),
     )
