@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks.stages import REPEATS
-from functions.normalize.assemble import ClockRule, assemble
+from functions.normalize.assemble import assemble
 from functions.normalize.assemble_quotes import assemble_quotes
+from shared.inputs.clock import ClockRule
 from shared.inputs.formats import parse
 from shared.inputs.parsed import FeedRules
 from shared.memory import keep_freed_memory

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from shared.errors import PermanentError
@@ -20,6 +21,16 @@ def check_instrument(code: str, name: str) -> None:
             code,
             f"an instrument is 1 to {MAX_NAME_CHARACTERS} printable characters, not {name[:40]!r}",
         )
+
+
+def check_instruments(code: str, names: Sequence[str]) -> None:
+    """Raise PermanentError `code` where any of the names is none."""
+    if names and not (
+        "".join(names).isprintable()
+        and 1 <= min(map(len, names)) <= max(map(len, names)) <= MAX_NAME_CHARACTERS
+    ):
+        for name in names:
+            check_instrument(code, name)
 
 
 def check_place(code: str, instrument: str, timeframe: str, start_us: int) -> None:

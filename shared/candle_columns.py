@@ -23,7 +23,7 @@ from shared.errors import PermanentError
 from shared.int128 import Int128, of_int64
 from shared.order import NO_ORDER_ID
 from shared.schema import candles_pb2
-from shared.varints import delta_field, signed_field, unsigned_field, varint
+from shared.varints import deltas, packed, varint, zigzag
 
 _CODE: Final = "bad_candle_batch"
 _column = partial(columns.column, _CODE)
@@ -123,23 +123,21 @@ class CandleColumns:
         open_ = data["prices"][:, 0]
         low = data["low"].view(np.int64)
         high = data["high"] - (low >> 63)
-        parts = [
-            head.SerializeToString(),
-            delta_field(3, self.start_us),
-            unsigned_field(4, data["price_scale"].astype(np.uint64)),
-            unsigned_field(5, data["size_scale"].astype(np.uint64)),
-            signed_field(6, open_),
-            *(signed_field(6 + n, data["prices"][:, n] - open_) for n in (1, 2, 3)),
-            *(signed_field(10 + n, low[:, n]) for n in range(4)),
-            *(signed_field(14 + n, high[:, n]) for n in range(4) if high[:, n].any()),
-            unsigned_field(18, data["count"].astype(np.uint64)),
-            signed_field(19, data["first"][:, 0] - self.start_us),
-            signed_field(20, data["last"][:, 0] - self.start_us),
-            unsigned_field(21, (data["flags"] & _FLAGS).astype(np.uint64)),
-            delta_field(22, data["revision"]),
-            tail.SerializeToString(),
+        columns = [
+            (3, deltas(self.start_us)),
+            (4, data["price_scale"].astype(np.uint64)),
+            (5, data["size_scale"].astype(np.uint64)),
+            (6, zigzag(open_)),
+            *((6 + n, zigzag(data["prices"][:, n] - open_)) for n in (1, 2, 3)),
+            *((10 + n, zigzag(low[:, n])) for n in range(4)),
+            *((14 + n, zigzag(high[:, n])) for n in range(4) if high[:, n].any()),
+            (18, data["count"].astype(np.uint64)),
+            (19, zigzag(data["first"][:, 0] - self.start_us)),
+            (20, zigzag(data["last"][:, 0] - self.start_us)),
+            (21, (data["flags"] & _FLAGS).astype(np.uint64)),
+            (22, deltas(data["revision"])),
         ]
-        body = b"".join(parts)
+        body = head.SerializeToString() + packed(columns) + tail.SerializeToString()
         return b"\x0a" + varint(len(body)) + body
 
 

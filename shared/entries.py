@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.bounds import check_instrument
+from shared.bounds import check_instruments
 from shared.decimals import MAX_SCALE
 from shared.errors import PermanentError
 from shared.instruments import NO_MARKET, Market
@@ -186,8 +186,7 @@ class Entries:
             _markets(code, message),
             np.array(message.shard_entries, dtype=np.int64),
         )
-        for name in table.names:
-            check_instrument(code, name)
+        check_instruments(code, table.names)
         scales = max(table.price_scale.max(initial=0), table.size_scale.max(initial=0))
         if scales > MAX_SCALE or not counts.all():
             raise PermanentError(

@@ -64,7 +64,12 @@ BACKFILL_REQUESTS: Final = Counter(
 
 TICKS: Final = Counter("kandle_ticks", "Ticks normalized.")
 QUOTES: Final = Counter("kandle_quotes", "Quotes normalized.")
-REJECTS: Final = Counter("kandle_rejects", "Input lines rejected.", ["reason"])
+REJECTS: Final = Counter("kandle_rejects", "Input lines rejected.", ["reason", "source"])
+FIELDS_UNREAD: Final = Counter(
+    "kandle_fields_unread",
+    "Fields or columns that nobody reads and that could be data, by name.",
+    ["field", "source"],
+)
 MESSAGES_SKIPPED: Final = Counter(
     "kandle_messages_skipped",
     "Messages of feeds that are neither trades nor quotes, by kind.",

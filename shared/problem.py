@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from starlette.responses import JSONResponse
 
 
-def problem(status: int, title: str, detail: str, retry_after_s: int | None = None) -> JSONResponse:
+def problem(
+    status: int,
+    title: str,
+    detail: str,
+    retry_after_s: int | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> JSONResponse:
     """Return the response; `detail` names the parameter and the fix."""
     return JSONResponse(
         {"title": title, "status": status, "detail": detail},
         status,
-        {} if retry_after_s is None else {"retry-after": str(retry_after_s)},
+        {
+            **(headers or {}),
+            **({} if retry_after_s is None else {"retry-after": str(retry_after_s)}),
+        },
         media_type="application/problem+json",
     )

@@ -15,6 +15,7 @@ from shared.errors import PermanentError
 from shared.schema import raw_pb2
 
 FORMAT_CSV: Final = int(raw_pb2.FORMAT_CSV)
+FORMAT_CSV_DECIMAL_COMMA: Final = int(raw_pb2.FORMAT_CSV_DECIMAL_COMMA)
 FORMAT_TICKER: Final = int(raw_pb2.FORMAT_TICKER)
 FORMAT_TICKER_STREAM: Final = int(raw_pb2.FORMAT_TICKER_STREAM)
 FORMAT_BINANCE: Final = int(raw_pb2.FORMAT_BINANCE)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -21,10 +20,5 @@ def shard_of(instrument: str, shards: int) -> int:
 
 def shards_of(instruments: Sequence[str], shards: int) -> NDArray[np.int64]:
     """Return the shard of each instrument, int64[n]."""
-    hashes = np.fromiter(map(_hash, instruments), dtype=np.int64, count=len(instruments))
-    return hashes % shards
-
-
-@lru_cache(maxsize=65_536)
-def _hash(instrument: str) -> int:
-    return zlib.crc32(instrument.encode())
+    hashes = [zlib.crc32(name.encode()) for name in instruments]
+    return np.array(hashes, dtype=np.int64) % shards

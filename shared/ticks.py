@@ -18,7 +18,7 @@ from shared.entries import Entries, Entry
 from shared.errors import PermanentError
 from shared.order import NO_ORDER_ID, OrderKey, source_key
 from shared.schema import ticks_pb2
-from shared.varints import delta_field, signed_field, unsigned_field
+from shared.varints import Uint64s, deltas, packed, zigzag
 
 Int64s = NDArray[np.int64]
 Bytes8 = NDArray[np.uint8]
@@ -148,21 +148,22 @@ class Ticks:
             head.wide_price.extend(map(str, self.price))
         if self.size.dtype == object:
             head.wide_size.extend(map(str, self.size))
-        # Messages one after the other are one message: what is no column, and the columns.
-        return b"".join(
+        ids = self.trade_id[kinds == INTEGER_ID]
+        columns = packed(
             [
-                head.SerializeToString(),
-                delta_field(3, self.event_time_us),
-                b"" if self.price.dtype == object else delta_field(4, self.price),
-                b"" if self.size.dtype == object else signed_field(5, self.size),
-                _if_any(6, self.side),
-                b"" if alike else unsigned_field(7, kinds.astype(np.uint64)),
-                delta_field(9, self.trade_id[kinds == INTEGER_ID]),
-                delta_field(11, self.receive_time_us),
-                delta_field(12, self.sequence),
-                _if_any(13, self.flags),
+                (3, deltas(self.event_time_us)),
+                (4, _EMPTY if self.price.dtype == object else deltas(self.price)),
+                (5, _EMPTY if self.size.dtype == object else zigzag(self.size)),
+                (6, _if_any(self.side)),
+                (7, _EMPTY if alike else kinds.astype(np.uint64)),
+                (9, deltas(ids)),
+                (11, deltas(self.receive_time_us)),
+                (12, deltas(self.sequence)),
+                (13, _if_any(self.flags)),
             ]
         )
+        # Messages one after the other are one message: what is no column, and the columns.
+        return head.SerializeToString() + columns
 
     @classmethod
     def decode(cls, body: bytes) -> Ticks:
@@ -237,8 +238,11 @@ def joined(batches: Sequence[Ticks]) -> Ticks:
     )
 
 
-def _if_any(number: int, column: Bytes8) -> bytes:
-    return unsigned_field(number, column.astype(np.uint64)) if column.any() else b""
+_EMPTY: Final = np.zeros(0, dtype=np.uint64)
+
+
+def _if_any(column: Bytes8) -> Uint64s:
+    return column.astype(np.uint64) if column.any() else _EMPTY
 
 
 def _small(name: str, field: Any, n: int, values: int, *, optional: bool = False) -> Bytes8:

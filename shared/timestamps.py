@@ -1,49 +1,96 @@
-"""Times as feeds write them: RFC 3339 texts, and numbers whose unit is told by their size."""
+"""Times as people and feeds write them: numbers whose unit follows from their size, ISO 8601."""
 
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import ROUND_FLOOR, Decimal
 from typing import Final
 
-from shared.inputs.line import EARLIEST_MS, RejectedLineError
+import numpy as np
+from numpy.typing import NDArray
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+EARLIEST_S: Final = 315_532_800
+"""1980-01-01. Seconds since 1970 have at most 11 digits until the year 5138; as no number means a
+time before 1980, the ranges of seconds, ms, us and ns do not touch."""
+
 _MICROSECOND: Final = timedelta(microseconds=1)
 _NUMBER: Final = re.compile(r"\d{1,20}(\.\d{0,30})?([eE]\+?\d{1,2})?", re.ASCII)
-_EARLIEST_S: Final = EARLIEST_MS // 1000
-_UNITS: Final = [(_EARLIEST_S * 10**n, 10 ** (11 + n), 6 - n) for n in (0, 3, 6, 9)]
-"""Least, bound, and the power of ten to microseconds, of seconds, ms, us and ns since 1970. Seconds
-have at most 11 digits until 5138; as nothing is older than 1980 the ranges do not touch."""
+_UNITS: Final = [(EARLIEST_S * 10**n, 10 ** (11 + n), 6 - n) for n in (0, 3, 6, 9)]
+"""Least, bound, and the power of ten to microseconds, of seconds, ms, us and ns since 1970."""
+_BOUNDS: Final = np.array(
+    [bound for least, end, _ in _UNITS for bound in (least, min(end, 2**63 - 1))], dtype=np.int64
+)
+_FACTORS: Final = np.array([0, 10**6, 0, 1_000, 0, 1, 0, 1, 0], dtype=np.int64)
+_DATES_FROM, _DATES_TO = 19 * 10**12, 22 * 10**12
+"""Of 14 digits that may be YYYYMMDDHHMMSS; with milliseconds they are 17."""
+_DATES: Final = {8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
+_MAX_CHARACTERS: Final = 40
+_EXAMPLE: Final = "send seconds, ms, us or ns since 1970 UTC, or ISO 8601"
 
 
 def us_of(moment: datetime) -> int:
     """Return microseconds since 1970 of an aware time."""
-    return (moment - _EPOCH) // _MICROSECOND
+    return (moment - EPOCH) // _MICROSECOND
 
 
-def moment_us(field: str, text: str) -> int:
-    """Read seconds, milliseconds, microseconds or nanoseconds since 1970, or ISO 8601.
+def parse_us(text: str, zone: tzinfo = UTC) -> int:
+    """Read seconds, ms, us or ns since 1970, or ISO 8601, as microseconds since 1970.
 
-    A number's unit is told by its size; digits below a microsecond fall away. A text without an
-    offset is UTC. Raises RejectedLineError `bad_time`.
+    The unit of a number follows from its size; digits below a microsecond fall away. A text
+    without an offset is in `zone`. Raises ValueError; the message goes on after the quoted text.
     """
     if _NUMBER.fullmatch(text):
+        if (date := _written_date(text)) is not None:
+            raise ValueError(f"is a number that reads as a date: write {date}, or {_EXAMPLE[5:]}")
         number = Decimal(text)
         for least, bound, scale in _UNITS:
             if least <= number < bound:
                 return int(number.scaleb(scale).to_integral_value(ROUND_FLOOR))
-    elif text[:1].isdigit() and len(text) <= 40:
+        raise ValueError(f"is no time since 1980 in any unit: {_EXAMPLE}")
+    if text[:1].isdigit() and len(text) <= _MAX_CHARACTERS:
         try:
-            moment = datetime.fromisoformat(text)
-            us = us_of(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+            moment = datetime.fromisoformat(_iso(text))
+            return us_of(moment if moment.tzinfo else moment.replace(tzinfo=zone))
         except (ValueError, OverflowError):
-            us = -1
-        if us >= EARLIEST_MS * 1000:
-            return us
-    raise RejectedLineError(
-        "bad_time",
-        f"{field} {text[:40]!r} must be a time since 1980: seconds, ms, us or ns since 1970 UTC,"
-        " or ISO 8601",
-    )
+            pass
+    if re.fullmatch(r"[0-9-]{10}T?.* \d\d:?\d\d", text, re.ASCII):
+        raise ValueError("lost the + of its offset: in a URL write it as %2B, or the time with Z")
+    raise ValueError(f"is no time: {_EXAMPLE}, such as 2025-02-20T14:30:00Z")
+
+
+def scaled_us(numbers: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Return microseconds of whole numbers [n], and which of them are a time in some unit.
+
+    What `parse_us` refuses is False; a few numbers that may read as a date are too.
+    """
+    if not len(numbers):
+        return numbers, np.zeros(0, dtype=bool)
+    low, high = np.searchsorted(_BOUNDS, [numbers.min(), numbers.max()], side="right").tolist()
+    if low == high in (1, 3) and numbers.max() < _DATES_FROM:  # all in s, or all in ms
+        return numbers * _FACTORS[low], np.ones(len(numbers), dtype=bool)
+    unit = np.searchsorted(_BOUNDS, numbers, side="right")
+    date = (numbers >= _DATES_FROM) & (numbers < _DATES_TO)
+    date |= (numbers >= _DATES_FROM * 1_000) & (numbers < _DATES_TO * 1_000)
+    us = np.where(unit == 7, numbers // 1_000, numbers * _FACTORS[unit])
+    return us, ((unit & 1) == 1) & ~date
+
+
+def _iso(text: str) -> str:
+    """Write the date with hyphens, and UTC as an offset."""
+    if re.match(r"\d{4}[./]\d\d[./]\d\d", text):
+        text = f"{text[:4]}-{text[5:7]}-{text[8:]}"
+    return text.removesuffix(" UTC")
+
+
+def _written_date(text: str) -> str | None:
+    """Return what digits such as 20250220 say as a date, written out; None where they say none."""
+    whole = text[:14] if len(text) == 17 else text
+    if len(whole) not in _DATES or not text.isdigit() or not "1900" <= text[:4] < "2200":
+        return None
+    try:
+        moment = datetime.strptime(whole, _DATES[len(whole)])  # noqa: DTZ007 - it is written out
+    except ValueError:
+        return None
+    return moment.date().isoformat() if len(whole) == 8 else moment.isoformat()

@@ -6,33 +6,45 @@ the same (https://protobuf.dev/programming-guides/encoding/).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+Uint64s = NDArray[np.uint64]
 
 _GROUP_BITS: Final = np.uint64(7)
 _FIRST_LONG: Final = np.uint64(1 << 7)
 _LENGTH_DELIMITED: Final = 2
 
 
-def signed_field(number: int, column: NDArray[np.int64]) -> bytes:
-    """Return a column as a packed `repeated sint64`; nothing for an empty one."""
-    return unsigned_field(number, ((column << 1) ^ (column >> 63)).view(np.uint64))
+def zigzag(column: NDArray[np.int64]) -> Uint64s:
+    """Return a column as the values of a `repeated sint64`."""
+    return ((column << 1) ^ (column >> 63)).view(np.uint64)
 
 
-def delta_field(number: int, column: NDArray[np.int64]) -> bytes:
-    """Return a column likewise: its first value, then differences, which wrap at 64 bits."""
-    return signed_field(number, np.diff(column, prepend=np.int64(0)))
+def deltas(column: NDArray[np.int64]) -> Uint64s:
+    """Return its first value, then differences, which wrap at 64 bits, as such values."""
+    return zigzag(np.diff(column, prepend=np.int64(0)))
 
 
-def unsigned_field(number: int, column: NDArray[np.uint64]) -> bytes:
-    """Return a column as a packed `repeated uint64` (or uint32); nothing for an empty one."""
-    if not len(column):
+def packed(fields: Sequence[tuple[int, Uint64s]]) -> bytes:
+    """Return columns as packed fields, each with its number; nothing for an empty one.
+
+    All of them are encoded at once: what an array operation costs counts once, not once a field.
+    """
+    columns = [(number, column) for number, column in fields if len(column)]
+    if not columns:
         return b""
-    content = _varints(column)
-    head = np.array([number << 3 | _LENGTH_DELIMITED, len(content)], dtype=np.uint64)
-    return _varints(head) + content
+    content, ends = _varints(np.concatenate([column for _, column in columns]))
+    lasts = np.cumsum([len(column) for _, column in columns]) - 1
+    parts, start = [], 0
+    for (number, _), end in zip(columns, ends[lasts].tolist(), strict=True):
+        parts += [varint(number << 3 | _LENGTH_DELIMITED), varint(end - start)]
+        parts.append(content[start:end])
+        start = end
+    return b"".join(parts)
 
 
 def fixed_field(number: int, column: NDArray[np.uint64]) -> bytes:
@@ -43,15 +55,20 @@ def fixed_field(number: int, column: NDArray[np.uint64]) -> bytes:
     return varint(number << 3 | _LENGTH_DELIMITED) + varint(len(content)) + content
 
 
-def varint(number: int) -> bytes:
+def varint(value: int) -> bytes:
     """Return one number, such as the length of a message."""
-    return _varints(np.array([number], dtype=np.uint64))
+    out = bytearray()
+    while value >= 1 << 7:
+        out.append(value & 0x7F | 1 << 7)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
 
 
-def _varints(values: NDArray[np.uint64]) -> bytes:
+def _varints(values: Uint64s) -> tuple[bytes, NDArray[np.int64]]:
     """Write each value in groups of seven bits, the lowest first, a high bit on all but its last.
 
-    One pass for each further group, over the values that have one.
+    One pass for each further group, over the values that have one. Returns where each value ends.
     """
     rest, rows = values, np.arange(len(values))
     size = np.ones(len(values), dtype=np.int64)
@@ -66,4 +83,4 @@ def _varints(values: NDArray[np.uint64]) -> bytes:
     out = np.empty(int(ends[-1]), dtype=np.uint8)
     for place, (rows, group) in enumerate(groups):
         out[starts[rows] + place] = group
-    return out.tobytes()
+    return out.tobytes(), ends

@@ -21,7 +21,7 @@ from functions.candle_aggregate.cache import Instruments, Ints
 from shared.live_instruments import NEVER_US
 from shared.schema import state_pb2
 from shared.ticks import INTEGER_ID, NO_ID, TEXT_ID, Ticks
-from shared.varints import fixed_field, signed_field, unsigned_field
+from shared.varints import fixed_field, packed, zigzag
 
 MINUTE_US: Final = 60_000_000
 _MINUTES: Final = 64
@@ -282,10 +282,8 @@ class Trades:
         begins = np.append(True, (minute[1:] != minute[:-1]) | (shard[1:] != shard[:-1]))
         starts = np.flatnonzero(begins).tolist()
         for a, b in zip(starts, [*starts[1:], len(minute)], strict=True):
-            chunks[int(shard[a]), int(minute[a])] += (
-                unsigned_field(1, number[a:b])
-                + signed_field(2, first[a:b])
-                + unsigned_field(3, lengths[a:b])
+            chunks[int(shard[a]), int(minute[a])] += packed(
+                [(1, number[a:b]), (2, zigzag(first[a:b])), (3, lengths[a:b])]
             )
         return chunks
 

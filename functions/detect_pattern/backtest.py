@@ -25,7 +25,9 @@ def main(arguments: list[str] | None = None) -> int:
             lookback=options.lookback,
             patterns=_chosen(options.patterns),
         )
-        candles = read_candles(options.file)
+        candles, notes = read_candles(options.file)
+        for note in notes:
+            print(f"{options.file}: {note}", file=sys.stderr)  # noqa: T201
         found = detect(candles, 0, settings)
         returns = Returns(candles, options.horizon)
         report = Report(

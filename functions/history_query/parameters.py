@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, tzinfo
 from typing import Final
 
 from functions.history_query.cursors import (
@@ -21,6 +21,7 @@ from functions.history_query.sessions import Session, zone_of
 from shared.indicators import Indicator, parse_indicators
 from shared.order import OrderKey
 from shared.timeframes import Timeframe
+from shared.timestamps import parse_us
 
 DEFAULT_LIMIT: Final = 1_000
 MAX_LIMIT: Final = 10_000
@@ -201,23 +202,21 @@ def read_moment(query: Mapping[str, str]) -> MomentCursor:
 def read_time_us(
     query: Mapping[str, str], name: str, now_us: int, zone: tzinfo = UTC
 ) -> int | None:
-    """Read ms since 1970, ISO 8601 (in `zone` without an offset), or a time ago such as -24h."""
+    """Read a time since 1970 in s, ms, us or ns, ISO 8601 (in `zone` without an offset), or -24h.
+
+    The unit of a number follows from its size; 0 is 1970.
+    """
     text = query.get(name)
     if not text:
         return None
-    if re.fullmatch(r"[0-9]{1,14}", text):
-        return _within(int(text) * 1000)
+    if text == "0":
+        return 0
     if match := _AGO.fullmatch(text):
         return _within(now_us - int(match[1]) * _SECONDS[match[2]] * 1_000_000)
     try:
-        moment = datetime.fromisoformat(text)
+        return _within(parse_us(text, zone))
     except ValueError as error:
-        raise ParameterError(
-            f"{name}: {text[:40]!r} is neither ms since 1970, ISO 8601, nor a time ago like -24h"
-        ) from error
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=zone)
-    since = moment - datetime(1970, 1, 1, tzinfo=UTC)
-    return _within((since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds)
+        raise ParameterError(f"{name}: {text[:40]!r} {error}, or a time ago like -24h") from error
 
 
 def _zone(query: Mapping[str, str]) -> tzinfo:

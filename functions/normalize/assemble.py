@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 
 from shared.decimals import INT64_MAX
 from shared.entries import Entries
-from shared.inputs.formats import original
+from shared.inputs.clock import ClockRule, ahead_of_clock
 from shared.inputs.rejected import Rejected
 from shared.inputs.rows import Rows, flags_of
 from shared.inputs.scales import common_scale
@@ -22,18 +21,11 @@ from shared.shards import shards_of
 from shared.ticks import INTEGER_ID, Int64s, Mantissas, Ticks
 
 
-@dataclass(frozen=True, slots=True)
-class ClockRule:
-    """A tick may be at most `max_skew_us` further than the bridge's clock said when it came."""
-
-    max_skew_us: int
-
-
 class Assembled(NamedTuple):
     """Ticks in canonical order; those of instruments with a mantissa beyond 64 bits in `wide`."""
 
     ticks: Ticks
-    wide: Ticks
+    wide: Ticks | None
     rejected: list[Rejected]
 
 
@@ -49,7 +41,8 @@ def assemble(batch: RawBatch, rows: Rows, rule: ClockRule, shards: int) -> Assem
     keep = ~late.rows
     wide = keep & _of_wide_instruments(rows, keep)
     columns = (batch, rows, time, receive, shards)
-    return Assembled(_sorted(keep & ~wide, *columns), _sorted(wide, *columns), late.rejected)
+    ticks = _sorted(keep & ~wide, *columns)
+    return Assembled(ticks, _sorted(wide, *columns) if wide.any() else None, late.rejected)
 
 
 def _of_wide_instruments(rows: Rows, keep: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -113,43 +106,14 @@ def _narrow(mantissa: Mantissas) -> Mantissas:
     return mantissa
 
 
-class Ahead(NamedTuple):
-    """Which rows are too far in the future, and what is said of them."""
-
-    rows: NDArray[np.bool_]
-    rejected: list[Rejected]
-
-
-def ahead_of_clock(
-    batch: RawBatch, time_us: Int64s, payload: Int64s, line: Int64s, rule: ClockRule
-) -> Ahead:
-    """Judge rows by the clock of the bridge that received them."""
-    skew = time_us - batch.receive_time_us[payload]
-    ahead = skew > rule.max_skew_us
-    return Ahead(
-        ahead,
-        [
-            Rejected(
-                int(payload[row]),
-                int(line[row]),
-                original(batch, int(payload[row]), int(line[row])),
-                "time_in_future",
-                f"its time is {int(skew[row]) // 1000} ms ahead of the bridge's clock;"
-                f" {rule.max_skew_us // 1000} ms are allowed: check the sender's clock",
-            )
-            for row in np.flatnonzero(ahead).tolist()
-        ],
-    )
-
-
 def by_shard(names: Sequence[str], symbol: Int64s, shards: int) -> tuple[Int64s, Int64s]:
     """Return the instruments' places by (shard, name), row by row, and the shard of each name."""
     of_name = shards_of(names, shards)
     if not len(names):
         return symbol, of_name
-    ordered = sorted(range(len(names)), key=lambda n: (of_name[n], names[n]))
+    ordered = sorted(zip(of_name.tolist(), names, range(len(names)), strict=True))
     places = np.empty(len(names), dtype=np.int64)
-    places[ordered] = np.arange(len(names))
+    places[[n for _, _, n in ordered]] = np.arange(len(names))
     return places[symbol], of_name
 
 

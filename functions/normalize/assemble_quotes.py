@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from functions.normalize.assemble import ClockRule, ahead_of_clock, by_shard, runs
+from functions.normalize.assemble import by_shard, runs
+from shared.entries import Entries
+from shared.inputs.clock import ClockRule, ahead_of_clock
 from shared.inputs.quote_rows import QuoteRows
 from shared.inputs.rejected import Rejected
 from shared.inputs.scales import common_scale
@@ -19,6 +21,9 @@ def assemble_quotes(
 
     As `assemble` for ticks: a pure function, judged by the batch's own receive times.
     """
+    if not len(rows):
+        none = np.zeros(0, dtype=np.int64)
+        return Quotes(batch.source, Entries.of(), *(none,) * 8), []
     receive = batch.receive_time_us[rows.payload]
     time = np.where(rows.time_us < 0, receive, rows.time_us)
     late = ahead_of_clock(batch, time, rows.payload, rows.line, rule)

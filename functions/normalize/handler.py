@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 import numpy as np
 
-from functions.normalize.assemble import ClockRule, assemble
+from functions.normalize.accounts import count_rejects, count_unread
+from functions.normalize.assemble import assemble
 from functions.normalize.assemble_quotes import assemble_quotes
 from functions.normalize.mid import QuotesAsTicks, mid_ticks
 from shared import events, metrics, rejects
 from shared.adapter.app import Outcome
 from shared.adapter.event import Event, OutgoingEvent
 from shared.errors import PermanentError
+from shared.inputs.clock import ClockRule
 from shared.inputs.formats import parse
 from shared.inputs.parsed import FeedRules
 from shared.inputs.rejected import Rejected
@@ -59,15 +60,15 @@ class Normalize:
         rejected = list(dict.fromkeys(rejected + late))
         outputs = [
             *_tick_events(event, "ticks", ticks),
-            *_tick_events(event, "wide", wide),
+            *(_tick_events(event, "wide", wide) if wide is not None else ()),
             *_quote_events(event.id, quotes),
             *_reject_events(event.id, batch, rejected),
         ]
         note_tick_seconds(STAGE, batch.receive_time_us)
-        metrics.TICKS.inc(len(ticks) + len(wide))
+        metrics.TICKS.inc(len(ticks) + (0 if wide is None else len(wide)))
         metrics.QUOTES.inc(len(quotes))
-        for code, count in Counter(r.code for r in rejected).items():
-            metrics.REJECTS.labels(code).inc(count)
+        count_rejects(batch.source, rejected)
+        count_unread(batch.source, found.unread)
         for kind, count in found.skipped.items():
             metrics.MESSAGES_SKIPPED.labels(kind).inc(count)
         return Outcome(outputs)

@@ -10,12 +10,13 @@ import functions_framework.aio
 from starlette.requests import Request
 from starlette.responses import Response
 
-from functions.normalize.assemble import ClockRule
 from functions.normalize.handler import STAGE, Normalize
 from functions.normalize.mid import QuotesAsTicks
 from shared.adapter.delegated import Delegated
 from shared.adapter.wiring import event_app
+from shared.inputs.clock import ClockRule
 from shared.inputs.parsed import BinanceTrades, FeedRules
+from shared.inputs.price_rules import PriceRules
 from shared.instruments import Naming, parse_exceptions, parse_with_venue
 from shared.settings import Environment
 from shared.shards import DEFAULT_SHARDS, MAX_SHARDS
@@ -43,6 +44,7 @@ class Settings:
                     env.parsed("INSTRUMENT_NAMES", "", parse_exceptions),
                 ),
                 env.parsed("BINANCE_TRADES", "aggTrade", BinanceTrades),
+                env.parsed("PRICE_RULES", "", PriceRules.parse),
             ),
             quotes_as_ticks=env.parsed("QUOTES_AS_TICKS", "none", QuotesAsTicks),
         )

@@ -2,55 +2,69 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Mapping
+from typing import Final, NamedTuple
 
 import msgspec
 
+from functions.udp_bridge.encodings import check_is_text
+from functions.udp_bridge.refusal import RefusedBodyError
+from shared.inputs.dialects import dialect_of
+from shared.inputs.line import FORM
 from shared.raw import (
     FORMAT_CSV,
+    FORMAT_CSV_DECIMAL_COMMA,
     FORMAT_SCANNER,
     FORMAT_TICKER_STREAM,
     MAX_PAYLOAD_BYTES,
     delimited,
 )
 
+BOM: Final = b"\xef\xbb\xbf"
+MAX_HEADER_BYTES: Final = 4_096
 MAX_TICKS: Final = 32_768
 """Lines or messages of a body: each may become a reject."""
 
 
-class RefusedBodyError(ValueError):
-    """The body cannot be taken. `status` is the HTTP status; the message says what to send."""
+class Cut(NamedTuple):
+    """A body as payloads. `repeated`: how many lines each but the first begins with once more."""
 
-    def __init__(self, status: int, title: str, detail: str) -> None:
-        super().__init__(detail)
-        self.status = status
-        self.title = title
+    payloads: list[bytes]
+    repeated: int = 0
 
 
-def lines(body: bytes) -> list[bytes]:
-    """Cut a body of CSV lines. Raises RefusedBodyError."""
+def lines(body: bytes, *, decimal_comma: bool = False) -> Cut:
+    """Cut a body of CSV lines; a header is repeated in each payload. Raises RefusedBodyError."""
     if not body:
-        raise RefusedBodyError(
-            400, "empty body", "send lines SYMBOL,PRICE[,SIZE[,TIME_MS[,SIDE[,ID]]]]"
-        )
+        raise RefusedBodyError(400, "empty body", f"send lines {FORM}")
     _check_count(body.count(b"\n"), "lines")
+    header = b""
+    if len(body) > MAX_PAYLOAD_BYTES:
+        header = _header(body, decimal_comma=decimal_comma)
     payloads = []
     start = 0
     while start < len(body):
-        end = start + MAX_PAYLOAD_BYTES
+        head = header if start else b""
+        end = start + MAX_PAYLOAD_BYTES - len(head)
         if end < len(body):
             end = body.rfind(b"\n", start, end) + 1
             if not end:
                 raise RefusedBodyError(
                     413, "line too long", f"a line may have {MAX_PAYLOAD_BYTES} bytes"
                 )
-        payloads.append(body[start:end])
+        payloads.append(head + body[start:end])
         start = end
-    return payloads
+    return Cut(payloads, 1 if header else 0)
 
 
-def messages(body: bytes) -> list[bytes]:
+def _header(body: bytes, *, decimal_comma: bool) -> bytes:
+    """Return the first line if it is a header, else nothing."""
+    first = next(filter(None, body[:MAX_HEADER_BYTES].removeprefix(BOM).splitlines()), b"")
+    header = dialect_of(first, decimal_comma=decimal_comma).header
+    return b"" if header is None else header + b"\n"
+
+
+def messages(body: bytes) -> Cut:
     """Cut a sequence of TickerUpdates, each behind its length. Raises RefusedBodyError.
 
     A last message that is cut off stays in: it becomes a reject, and those before it count.
@@ -76,7 +90,7 @@ def messages(body: bytes) -> list[bytes]:
             )
     _check_count(count, "messages")
     payloads.append(body[start:])
-    return payloads
+    return Cut(payloads)
 
 
 _EXAMPLE: Final = 'send {"ticker": "AAPL", "price": 224.57}, an array of such, or one a line'
@@ -85,7 +99,7 @@ _one: Final = msgspec.json.Decoder(msgspec.Raw)
 _several: Final = msgspec.json.Decoder(list[msgspec.Raw])
 
 
-def json_objects(body: bytes) -> list[bytes]:
+def json_objects(body: bytes) -> Cut:
     """Cut a JSON body: one object, or an array of them. Raises RefusedBodyError.
 
     A body that is no JSON is refused, since its sender can be told; an object that is no tick
@@ -99,7 +113,7 @@ def json_objects(body: bytes) -> list[bytes]:
         raise RefusedBodyError(400, "no JSON", f"{error}; {_EXAMPLE}") from error
 
 
-def json_lines(body: bytes) -> list[bytes]:
+def json_lines(body: bytes) -> Cut:
     """Cut a body of one JSON object a line. Raises RefusedBodyError.
 
     A line that is no JSON becomes a reject, and the others count.
@@ -107,7 +121,7 @@ def json_lines(body: bytes) -> list[bytes]:
     return _checked([line for line in body.splitlines() if line.strip()])
 
 
-def _checked(objects: list[bytes]) -> list[bytes]:
+def _checked(objects: list[bytes]) -> Cut:
     if not objects:
         raise RefusedBodyError(400, "empty body", _EXAMPLE)
     _check_count(len(objects), "objects")
@@ -115,7 +129,7 @@ def _checked(objects: list[bytes]) -> list[bytes]:
         raise RefusedBodyError(
             413, "object too long", f"an object may have {MAX_PAYLOAD_BYTES} bytes"
         )
-    return objects
+    return Cut(objects)
 
 
 def _check_count(count: int, what: str) -> None:
@@ -125,15 +139,62 @@ def _check_count(count: int, what: str) -> None:
         )
 
 
-CUTS: Final[dict[str, tuple[int, Callable[[bytes], list[bytes]]]]] = {
-    "text/csv": (FORMAT_CSV, lines),
-    "text/plain": (FORMAT_CSV, lines),
-    "application/octet-stream": (FORMAT_CSV, lines),
-    "application/x-www-form-urlencoded": (FORMAT_CSV, lines),  # what curl -d says of anything
+def text(body: bytes) -> tuple[int, Cut]:
+    """Cut a body whose sender did not say what it is: JSON by its first character, else CSV."""
+    if body.lstrip()[:1] not in (b"{", b"["):
+        return FORMAT_CSV, lines(body)
+    try:
+        return FORMAT_SCANNER, json_objects(body)
+    except RefusedBodyError:
+        return FORMAT_SCANNER, json_lines(body)
+
+
+def _csv(body: bytes, parameters: Mapping[str, str]) -> tuple[int, Cut]:
+    decimal_comma = parameters.get("decimal") in ("comma", ",")
+    format_ = FORMAT_CSV_DECIMAL_COMMA if decimal_comma else FORMAT_CSV
+    return format_, lines(body, decimal_comma=decimal_comma)
+
+
+_ONE_FORMAT: Final[dict[str, tuple[int, Callable[[bytes], Cut]]]] = {
     "application/x-protobuf": (FORMAT_TICKER_STREAM, messages),
     "application/protobuf": (FORMAT_TICKER_STREAM, messages),
     "application/json": (FORMAT_SCANNER, json_objects),
     "application/x-ndjson": (FORMAT_SCANNER, json_lines),
     "application/ndjson": (FORMAT_SCANNER, json_lines),
+    "application/jsonl": (FORMAT_SCANNER, json_lines),
+    "application/x-jsonlines": (FORMAT_SCANNER, json_lines),
 }
-"""The content types that are read: the format of their batch, and how their bodies are cut."""
+_CSV: Final = frozenset({"text/csv", "application/csv", "text/tab-separated-values"})
+_UNSAID: Final = frozenset(
+    {
+        "",
+        "text/plain",
+        "application/octet-stream",
+        "application/x-www-form-urlencoded",  # what curl -d says of anything
+    }
+)
+
+
+def cut(body: bytes, content_type: str) -> tuple[int, Cut]:
+    """Return the format of a body's batch, and the body as payloads. Raises RefusedBodyError."""
+    kind, *said = (part.strip().lower() for part in content_type.split(";"))
+    parameters = {
+        name.strip(): value.strip().strip('"')
+        for name, _, value in (each.partition("=") for each in said)
+    }
+    if parameters.get("charset", "utf-8") not in ("utf-8", "utf8", "us-ascii", "ascii"):
+        raise RefusedBodyError(
+            415, "charset is not read", f"charset {parameters['charset'][:40]}: send UTF-8"
+        )
+    if kind in _CSV or kind in _UNSAID:
+        check_is_text(body)
+        return _csv(body, parameters) if kind in _CSV else text(body)
+    if kind in _ONE_FORMAT:
+        format_, cut_body = _ONE_FORMAT[kind]
+        return format_, cut_body(body)
+    raise RefusedBodyError(
+        415,
+        "content type is not read",
+        f"{kind[:80]}: send text/csv lines, application/json or application/x-ndjson objects, or"
+        " application/x-protobuf TickerUpdates",
+    )

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from functions.udp_bridge.bodies import CUTS, RefusedBodyError
+from functions.udp_bridge.answer import answer
+from functions.udp_bridge.bodies import cut
+from functions.udp_bridge.encodings import ACCEPTED, unpacked
+from functions.udp_bridge.refusal import RefusedBodyError
 from shared import events, metrics
 from shared.adapter.event import OutgoingEvent
 from shared.adapter.health import NO_SINK
@@ -19,35 +24,40 @@ from shared.adapter.sink import Sink
 from shared.adapter.tracing import TRACEPARENT, NoTracing, Tracing
 from shared.bridge.batcher import Batch
 from shared.errors import TransientError
+from shared.inputs.clock import ClockRule
+from shared.inputs.parsed import FeedRules
 from shared.problem import problem
 
 _KEY: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 
 class Ingest:
-    """Takes a body of ticks, sends it as one raw batch, answers 202 once the broker has it."""
+    """Takes a body of ticks, sends it as one raw batch, answers 202 once the broker has it.
+
+    The answer says which lines are ticks and which are rejects, by the parser of normalize.
+    """
 
     def __init__(
-        self, sink: Sink | None, source: str, max_bytes: int, tracing: Tracing | None = None
+        self,
+        sink: Sink | None,
+        source: str,
+        max_bytes: int,
+        rules: FeedRules,
+        clock: ClockRule,
+        tracing: Tracing | None = None,
     ) -> None:
         self._sink = sink
         self._tracing = tracing or NoTracing()
         self._max_bytes = max_bytes
         self._source = source
+        self._rules, self._clock = rules, clock
+        self._parser = ThreadPoolExecutor(1, thread_name_prefix="parser")
         self._batches = self._sequence = 0
 
     async def post(self, request: Request) -> Response:
         """Answer 202, or say in problem+json what is wrong and whether to try again."""
         if self._sink is None:
             return problem(503, "no broker yet", f"{NO_SINK}; send it again", 1)
-        content_type = request.headers.get("content-type", "text/csv").split(";")[0].strip().lower()
-        if content_type not in CUTS:
-            return problem(
-                415,
-                "content type is not read",
-                f"{content_type}: send text/csv lines, application/json or application/x-ndjson"
-                " objects, or application/x-protobuf TickerUpdates",
-            )
         key = request.headers.get("idempotency-key")
         if key is not None and _KEY.fullmatch(key) is None:
             return problem(
@@ -62,33 +72,33 @@ class Ingest:
                 return problem(
                     413, "body too large", f"a body may have {self._max_bytes} bytes: send several"
                 )
-        format_, cut = CUTS[content_type]
         try:
-            payloads = cut(bytes(body))
+            content = unpacked(bytes(body), request.headers.get("content-encoding", ""))
+            format_, parts = cut(content, request.headers.get("content-type", "text/plain"))
         except RefusedBodyError as error:
-            return problem(error.status, error.title, str(error))
-        event = self._event(format_, payloads, key, bytes(body))
+            accepted = {"accept-encoding": ACCEPTED} if error.status == 415 else {}
+            return problem(error.status, error.title, str(error), headers=accepted)
+        batch = self._batch(format_, parts.payloads, key, content)
+        found = await asyncio.get_running_loop().run_in_executor(
+            self._parser, answer, batch.raw(), parts, self._rules, self._clock
+        )
+        events_ = [_keyed(event, key) for event, _ in batch.events()]
         try:
-            with self._tracing.sending(event, _traceparent(request)) as traceparent:
-                await self._sink.emit([event], traceparent)
+            with self._tracing.sending(events_[0], _traceparent(request)) as traceparent:
+                await self._sink.emit(events_, traceparent)
         except TransientError as error:
             return problem(
                 503, "the broker did not take it", f"{error}; send it again, with the same key", 1
             )
         metrics.INGEST_BYTES.inc(len(body))
-        return JSONResponse({"id": event.id, "bytes": len(body)}, 202)
+        return JSONResponse({"id": batch.id, "bytes": len(body), **found}, 202)
 
-    def _event(
-        self, format_: int, payloads: list[bytes], key: str | None, body: bytes
-    ) -> OutgoingEvent:
-        """Return the event. Key and body make its id: another body under a key is another event.
-
-        A repetition has other receive times in it, so the event says that its id stands for it.
-        """
+    def _batch(self, format_: int, payloads: list[bytes], key: str | None, body: bytes) -> Batch:
+        """Return the batch. Key and body make its id: another body under a key is another event."""
         number, sequence = self._batches, self._sequence
         self._batches += 1
         self._sequence += len(payloads)
-        batch = Batch(
+        return Batch(
             f"{self._source}-{number}" if key is None else f"http-{key}-{_digest(body)}",
             format_,
             self._source,
@@ -97,11 +107,13 @@ class Ingest:
             [len(payload) for payload in payloads],
             [time.time_ns() // 1000] * len(payloads),
         )
-        # A body is smaller than what one event carries, so it is one event.
-        (event, _), *_ = batch.events()
-        if key is None:
-            return event
-        return replace(event, extensions={**event.extensions, events.IDEMPOTENCY_KEY: key})
+
+
+def _keyed(event: OutgoingEvent, key: str | None) -> OutgoingEvent:
+    """Say that the id stands for the event: a repetition has other receive times in it."""
+    if key is None:
+        return event
+    return replace(event, extensions={**event.extensions, events.IDEMPOTENCY_KEY: key})
 
 
 def _traceparent(request: Request) -> str:

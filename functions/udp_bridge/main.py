@@ -20,6 +20,9 @@ from shared.adapter.logs import configure_logging
 from shared.adapter.sink import Sink
 from shared.adapter.tracing import tracing
 from shared.bridge.batcher import new_source
+from shared.inputs.clock import ClockRule
+from shared.inputs.parsed import FeedRules
+from shared.inputs.price_rules import PriceRules
 from shared.settings import Environment
 
 
@@ -28,6 +31,8 @@ class Settings:
     """What udp-bridge reads from its environment."""
 
     max_bytes: int
+    rules: FeedRules
+    clock: ClockRule
 
     @classmethod
     def from_env(cls, mapping: Mapping[str, str]) -> Settings:
@@ -35,6 +40,8 @@ class Settings:
         env = Environment(mapping)
         settings = cls(
             max_bytes=env.integer("INGEST_MAX_BYTES", 384 * 1024, 1024, 450 * 1024),
+            clock=ClockRule(env.integer("MAX_CLOCK_SKEW_MS", 5_000, 0, 86_400_000) * 1000),
+            rules=FeedRules(prices=env.parsed("PRICE_RULES", "", PriceRules.parse)),
         )
         env.check()
         return settings
@@ -43,7 +50,14 @@ class Settings:
 configure_logging(os.environ)
 settings = Settings.from_env(os.environ)
 sink = Sink.from_env(os.environ, "/kandle/udp-bridge")
-ingest = Ingest(sink, new_source("http"), settings.max_bytes, tracing("udp-bridge", os.environ))
+ingest = Ingest(
+    sink,
+    new_source("http"),
+    settings.max_bytes,
+    settings.rules,
+    settings.clock,
+    tracing("udp-bridge", os.environ),
+)
 app = guarded(
     Starlette(
         routes=[Route("/ingest", ingest.post, methods=["POST"]), *health_routes(bound(sink, None))],

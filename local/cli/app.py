@@ -13,6 +13,7 @@ from local.cli import (
     dlq,
     doctor,
     env,
+    import_,
     patterns,
     rebuild,
     rejects,
@@ -38,7 +39,7 @@ app = typer.Typer(
     "in another, [bold]kandle replay FILE[/bold] and [bold]kandle candles BTC-USD --watch[/bold].",
 )
 for command in (
-    *(up, demo, status, doctor, env, replay, simulate, candles, tail, rejects, dlq),
+    *(up, demo, status, doctor, env, replay, import_, simulate, candles, tail, rejects, dlq),
     *(audit, rebuild, watch, patterns, alert, backtest, snapshot, retention),
 ):
     command.register(app)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -16,7 +17,9 @@ from local.cli.addresses import address, http_url
 from local.cli.errors import CliError
 from local.cli.options import DataDir
 from local.errors import UsageError
-from local.feeds.formats import FeedFileError, format_of, opening
+from local.feeds.files.errors import FileError, UnknownLayoutError
+from local.feeds.files.layouts import Choice
+from local.feeds.files.opening import Progress, parts_of
 from local.instance import DEFAULT_DATA_DIR
 from shared.timeframes import Timeframe
 
@@ -122,32 +125,39 @@ def _run(arguments: list[str], rows: str | None) -> None:
     if done.returncode:
         complaint = done.stderr.strip().splitlines() or [f"{PROGRAM} ended with {done.returncode}"]
         raise CliError(complaint[-1])
+    typer.echo(done.stderr, nl=False, err=True)
     typer.echo(done.stdout, nl=False)
 
 
 def _holds_candles(path: Path) -> bool:
     """Tell by its first row whether a file has candles, not ticks. Raises CliError."""
     try:
-        first = opening.head(path).split(b"\n", 1)[0].decode("utf-8", "replace").lower()
-    except FeedFileError as error:
+        parts = parts_of([path], Progress())
+        first = next(parts).head().decode("utf-8-sig", "replace").lstrip().split("\n", 1)[0]
+    except FileError as error:
         raise CliError(str(error)) from None
-    names = {name.strip() for name in first.split(",")}
-    return {"open", "close"} <= names or {"o", "c"} <= names
+    fields = [each.strip().strip("<>").lower() for each in re.split(r"[,;\t]", first)]
+    is_kline = len(fields) in (6, 12) and all(each.replace(".", "", 1).isdigit() for each in fields)
+    return is_kline or {"open", "close"} <= set(fields) or {"o", "c"} <= set(fields)
 
 
 def _of_ticks(path: Path, timeframe: Timeframe, symbol: str | None) -> str:
     """Make candles of a file of ticks."""
     from local.feeds.candles import candle_rows
+    from local.feeds.files.trades import read_trades
 
     try:
-        chosen = format_of(path)
-        # These hold one instrument that they do not always name; the others are told apart.
-        given = symbol if chosen.name in ("freqtrade", "lean-equity") else None
-        found = candle_rows(chosen.read(path, given), timeframe)
-    except (FeedFileError, ValueError) as error:
+        trades = (each for _, each in read_trades([path], Choice(), Progress()))
+        found = candle_rows((tick for each in trades for tick in each.ticks()), timeframe)
+    except UnknownLayoutError:
+        trades = (each for _, each in read_trades([path], Choice(symbol), Progress()))
+        found = candle_rows((tick for each in trades for tick in each.ticks()), timeframe)
+    except (FileError, ValueError) as error:
         raise CliError(str(error)) from None
     if symbol is None and len(found) > 1:
         raise UsageError(f"{path} holds {', '.join(sorted(found)[:10])}: choose one with --symbol")
+    if len(found) == 1 and symbol is not None:
+        return _csv(next(iter(found.values())))
     if not found or (symbol is not None and symbol not in found):
         raise CliError(f"{path} has no ticks{f' of {symbol}' if symbol else ''}")
     return _csv(found[symbol] if symbol is not None else next(iter(found.values())))

@@ -82,7 +82,7 @@ def list_rejects(
         str | None,
         typer.Option(
             metavar="T",
-            help="Only what came since: -1h, ISO 8601 (UTC), or ms since 1970.",
+            help="Only what came since: -1h, ISO 8601 (UTC), or a time since 1970.",
             show_default=False,
         ),
     ] = None,

@@ -70,6 +70,8 @@ def status(
             _say(console, f"{each['name']} is {each['state']}{reason}", "red")
         if each["restarts"]:
             _say(console, f"{each['name']} was restarted {each['restarts']} times", "yellow")
+    for note in sample.get("input_notes", []):
+        _say(console, note, "yellow")
     console.print(display.status_line({**sample, "lag": {}, "unready": {}}, console.width))
 
 

@@ -1,30 +1,28 @@
-"""The times that people give: ms since 1970, ISO 8601, or a time ago. As the history API reads."""
+"""The times that people give: since 1970 in any unit, ISO 8601, or a time ago, as the API reads."""
 
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
-EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+from shared.timestamps import EPOCH, parse_us, us_of
+
+__all__ = ["EPOCH", "time_us"]
+
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 def time_us(text: str, now: datetime) -> int:
-    """Read -1h, ISO 8601 (UTC without an offset) or ms since 1970 as microseconds since 1970.
+    """Read -1h, ISO 8601 (UTC without an offset) or s, ms, us, ns since 1970 as microseconds.
 
     Raises ValueError: it is none of these; the message quotes it.
     """
+    if text == "0":
+        return 0
     try:
         if match := re.fullmatch(r"-([0-9]{1,6})([smhd])", text):
-            moment = now - timedelta(**{_UNITS[match[2]]: int(match[1])})
-        elif re.fullmatch(r"[0-9]{1,14}", text):
-            return int(text) * 1000
-        else:
-            moment = datetime.fromisoformat(text)
-    except (ValueError, OverflowError):
-        raise ValueError(
-            f"{text[:40]!r} is neither a time ago such as -1h, ISO 8601, nor ms since 1970"
-        ) from None
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return (moment - EPOCH) // timedelta(microseconds=1)
+            return us_of(now - timedelta(**{_UNITS[match[2]]: int(match[1])}))
+        return parse_us(text)
+    except (ValueError, OverflowError) as error:
+        raise ValueError(f"{text[:40]!r} {error}, or a time ago such as -1h") from None

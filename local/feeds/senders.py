@@ -8,7 +8,7 @@ import time
 import uuid
 from collections.abc import Callable
 from types import TracebackType
-from typing import Final, Protocol, Self
+from typing import Any, Final, Protocol, Self
 
 import httpx
 import stamina
@@ -20,6 +20,9 @@ MAX_DATAGRAM_BYTES: Final = 1_400
 
 MAX_BODY_BYTES: Final = 256 * 1024
 """Largest body of `POST /ingest`."""
+
+SHOWN_ERRORS: Final = 5
+"""Rejected lines that are shown."""
 
 HTTP_LINGER_S: Final = 0.1
 """How long a line may wait for others to share its request."""
@@ -156,6 +159,10 @@ class UdpSender:
 class HttpSender:
     """Sends lines to `POST /ingest`; `lines` counts those that were confirmed with a 2xx answer.
 
+    `accepted`, `rejected`: what the answers say of them; `unjudged`: lines of answers that do not
+    say. `first_errors`: the first rejected lines, each with `line` (from 1, of all), `code`,
+    `detail`.
+
     A batch is repeated, under the same `Idempotency-Key`, while the receiver is away or answers
     429 or 5xx for want of a store, with growing pauses or those of its `Retry-After`.
     """
@@ -167,15 +174,21 @@ class HttpSender:
         url: str,
         limiter: RateLimiter | None = None,
         *,
+        token: str = "",
         patience_s: float = 120.0,
         gives_up: Callable[[], bool] = lambda: False,
         transport: httpx.BaseTransport | None = None,
         clock: Clock = time.monotonic,
     ) -> None:
-        """`patience_s`: how long one batch is repeated; `gives_up` is asked before each time."""
+        """Connect later. `token` is one of API_TOKENS where the receiver asks for it.
+
+        `patience_s`: how long one batch is repeated; `gives_up` is asked before each time.
+        """
         self.lines = 0
         self.units = 0
         self.repeats = 0
+        self.accepted = self.rejected = self.unjudged = 0
+        self.first_errors: list[dict[str, Any]] = []
         self._url = url
         self._limiter = limiter or RateLimiter(0)
         self._patience_s = patience_s
@@ -186,7 +199,10 @@ class HttpSender:
         self._key = uuid.uuid4().hex
         self._batches = 0
         self._client = httpx.Client(
-            transport=transport, timeout=httpx.Timeout(30.0, connect=5.0), trust_env=False
+            transport=transport,
+            headers={"Authorization": f"Bearer {token}"} if token else {},
+            timeout=httpx.Timeout(30.0, connect=5.0),
+            trust_env=False,
         )
 
     def send(self, line: bytes) -> None:
@@ -217,15 +233,31 @@ class HttpSender:
                 on=self._backoff, attempts=None, timeout=self._patience_s
             ):
                 with attempt:
-                    self._client.post(self._url, content=body, headers=headers).raise_for_status()
+                    answer = self._client.post(self._url, content=body, headers=headers)
+                    answer.raise_for_status()
         except httpx.HTTPStatusError as error:
             raise SendError(_refusal(self._url, error.response)) from None
         except (httpx.TransportError, httpx.InvalidURL) as error:
             reason = str(error) or type(error).__name__
             raise SendError(f"cannot reach {self._url}: {reason}; is the instance up?") from None
+        self._note(answer, count)
         self.lines += count
         self.units += 1
         self._limiter.spend(count)
+
+    def _note(self, answer: httpx.Response, count: int) -> None:
+        """Add up what an answer says of its lines."""
+        try:
+            body = answer.json()
+        except ValueError:
+            body = {}
+        if "rejected" not in body:
+            self.unjudged += count
+            return
+        self.accepted += body["accepted"]
+        self.rejected += body["rejected"]
+        for error in body.get("first_errors", [])[: SHOWN_ERRORS - len(self.first_errors)]:
+            self.first_errors.append({**error, "line": self.lines + error["line"]})
 
     def close(self) -> None:
         """Close the connection."""

@@ -9,15 +9,14 @@ from __future__ import annotations
 import argparse
 import base64
 import json
-import os
 import secrets
-import ssl
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Final
 
 import httpx
+
+from local.cluster.api_server import api_server, own_namespace
 
 SERVERS, STORES = "kandle-servers", "kandle-stores"
 _PASSWORDS: Final = (
@@ -30,7 +29,6 @@ _PASSWORDS: Final = (
     "MINIO_ROOT_PASSWORD",
     "MINIO_KANDLE_PASSWORD",
 )
-_ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 
 def new_servers() -> dict[str, str]:
@@ -92,34 +90,6 @@ def _existing(client: httpx.Client, name: str, namespace: str) -> dict[str, str]
     return {key: base64.b64decode(value).decode() for key, value in data.items()}
 
 
-def _own_namespace() -> str:
-    file = _ACCOUNT / "namespace"
-    return file.read_text() if file.exists() else "kandle"
-
-
-def trusting(authority: Path) -> ssl.SSLContext:
-    """Return a context that trusts this authority alone, for the API server.
-
-    Names and signatures are verified. Not asked for are the extensions of RFC 5280 that Python 3.13
-    wants by default (key usage, authority key identifier): the authorities of many clusters lack
-    them.
-    """
-    context = ssl.create_default_context(cafile=str(authority))
-    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-    return context
-
-
-def _api_server() -> httpx.Client:
-    host, port = os.environ["KUBERNETES_SERVICE_HOST"], os.environ["KUBERNETES_SERVICE_PORT"]
-    host = f"[{host}]" if ":" in host else host
-    return httpx.Client(
-        base_url=f"https://{host}:{port}",
-        headers={"authorization": f"Bearer {(_ACCOUNT / 'token').read_text()}"},
-        verify=trusting(_ACCOUNT / "ca.crt"),
-        trust_env=False,
-    )
-
-
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(prog="python -m local.manifests.secrets", description=__doc__)
@@ -127,9 +97,9 @@ def main() -> None:
     parser.add_argument("--browser-host", default="127.0.0.1:8443", help="where browsers find NATS")
     parser.add_argument("--in-cluster", action="store_true", help="create them, as a pod may")
     given = parser.parse_args()
-    namespace = given.namespace or _own_namespace()
+    namespace = given.namespace or own_namespace()
     if given.in_cluster:
-        with _api_server() as client:
+        with api_server() as client:
             created = create(client, namespace, given.browser_host)
         sys.stderr.write(f"created: {', '.join(created) or 'nothing, both were there'}\n")
         return

@@ -6,6 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping
 
+_LABEL = re.compile(r'[a-z_]+="((?:[^"\\]|\\.)*)"')
 _SAMPLE = re.compile(r"^(kandle_[a-z0-9_]+(?:\{.*\})?)\s+([0-9.eE+-]+|NaN|[+-]Inf)(?:\s+\d+)?$")
 
 
@@ -21,6 +22,7 @@ class Counters:
     def __init__(self) -> None:
         self._last: dict[tuple[str, str], float] = {}
         self._totals: defaultdict[str, float] = defaultdict(float)
+        self._by_series: defaultdict[str, float] = defaultdict(float)
 
     def observe(self, process: str, samples: Mapping[str, float]) -> None:
         """Add what `process` has counted since the last time.
@@ -30,9 +32,21 @@ class Counters:
         """
         for series, value in samples.items():
             last = self._last.get((process, series), 0.0)
-            self._totals[series.partition("{")[0]] += value - last if value >= last else value
+            grown = value - last if value >= last else value
+            self._totals[series.partition("{")[0]] += grown
+            self._by_series[series] += grown
             self._last[process, series] = value
 
     def total(self, name: str) -> int:
         """Return the total of a counter; 0 when nobody has it."""
         return round(self._totals[name])
+
+    def by_labels(self, name: str) -> dict[tuple[str, ...], int]:
+        """Return the totals of a counter by the values of its labels, the largest first."""
+        found = {
+            tuple(_LABEL.findall(labels)): round(total)
+            for series, total in self._by_series.items()
+            for counter, _, labels in [series.partition("{")]
+            if counter == name and total
+        }
+        return dict(sorted(found.items(), key=lambda each: -each[1]))

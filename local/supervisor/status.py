@@ -21,6 +21,7 @@ from nats.js.errors import NotFoundError
 from local.instance import status_path, write_json
 from local.supervisor.component import Kind
 from local.supervisor.counters import Counters, kandle_samples
+from local.supervisor.input_notes import input_notes
 from local.supervisor.platform import Platform
 
 _DEAD_LETTERS = "KANDLE_DEAD_LETTERS"
@@ -52,7 +53,7 @@ class Status:
     `dead_letters` is how many the stream holds, and how many went to sinks that do not write to
     it. `dead_lettered` and `lost` is what the triggers gave up, with and without a dead letter
     sink that took it. `lag` is, by trigger, what waits or is unanswered; `unready` is, only for
-    triggers that deliver nothing, why.
+    triggers that deliver nothing, why. `input_notes`: what senders should know of their input.
     """
 
     time: str
@@ -72,6 +73,7 @@ class Status:
     lag: dict[str, int]
     unready: dict[str, str]
     warnings: list[dict[str, str]]
+    input_notes: list[str]
     components: list[ComponentStatus]
 
 
@@ -205,6 +207,7 @@ class Sampler:
             lag=dict(self._lag),
             unready=dict(self._unready),
             warnings=self._warnings,
+            input_notes=input_notes(self._counters),
             components=[
                 ComponentStatus(
                     each.component.name,

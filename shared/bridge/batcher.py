@@ -58,6 +58,17 @@ class Batch:
         """Bytes that it takes in memory, about: a payload has a length and a time as well."""
         return len(self.payloads) + _BYTES_A_PAYLOAD * len(self)
 
+    def raw(self) -> raw.RawBatch:
+        """Return the batch as its readers have it."""
+        return raw.RawBatch(
+            self.format,
+            self.source,
+            self.first_sequence,
+            self.payloads,
+            np.array(self.lengths, dtype=np.int64),
+            np.array(self.receive_time_us, dtype=np.int64),
+        )
+
     def events(self) -> Iterator[tuple[OutgoingEvent, int]]:
         """Yield the batch's event with its number of payloads.
 

@@ -13,7 +13,6 @@ import numpy as np
 
 from shared.decimals import INT64_MAX
 from shared.inputs.line import (
-    EARLIEST_MS,
     Number,
     RejectedLineError,
     check_symbol,
@@ -23,14 +22,11 @@ from shared.inputs.line import (
 from shared.inputs.words import Spans, Text
 from shared.instruments import Market, Naming
 from shared.ticks import Int64s, Mantissas
+from shared.timestamps import scaled_us
 
 NO_TIME: Final = -1
 LARGEST_ID: Final = 10**18 - 1
 """Longer trade ids are no integers to a CSV line either."""
-
-_EARLIEST_US: Final = EARLIEST_MS * 1000
-_LATEST_US: Final = 10**17
-_MICROSECONDS_FROM: Final = 10**14
 
 
 class Fault(NamedTuple):
@@ -91,26 +87,18 @@ def _decimals(
 
 
 def epoch_us(field: str, times: Sequence[int], faults: Faults, *, required: bool) -> Int64s:
-    """Return times given in milliseconds or microseconds since 1970 in microseconds.
+    """Return times since 1970, in a unit told by their size, in microseconds.
 
-    The two are told apart by their size: 10^14 ms is the year 5138, 10^14 us is 1973. NO_TIME
-    stands for a time that is not there.
+    NO_TIME stands for a time that is not there.
     """
     given = np.array(times, dtype=np.int64)
-    us = np.where((given != NO_TIME) & (given < _MICROSECONDS_FROM), given * 1000, given)
-    check_times(field, us, faults, required=required)
-    return us
-
-
-def check_times(field: str, us: Int64s, faults: Faults, *, required: bool) -> None:
-    """Note the times that cannot be, and those that are missing where they are required."""
-    missing = us == NO_TIME
-    wrong = ~missing & ((us < _EARLIEST_US) | (us > _LATEST_US))
-    if required:
-        wrong |= missing
+    us, ok = scaled_us(given)
+    missing = given == NO_TIME
+    wrong = ~ok & (~missing | required)
     for row in np.flatnonzero(wrong).tolist():
-        said = "is missing" if missing[row] else f"{us[row]} us since 1970 cannot be"
+        said = "is missing" if missing[row] else f"{given[row]} is no time since 1980 in any unit"
         faults.add(row, "bad_time", f"{field} {said}: it must be the exchange's time")
+    return np.where(missing, NO_TIME, us)
 
 
 class Named(NamedTuple):
@@ -132,9 +120,9 @@ def named(
     instrument_of = np.zeros(len(numbers), dtype=np.int64)
     for original, number in numbers.items():
         market = Market(venue, original)
-        name = naming.instrument(market)
         try:
-            check_symbol(name, field)
+            check_symbol(original, field)
+            name = check_symbol(naming.instrument(market), field)
         except RejectedLineError as error:
             for row in np.flatnonzero(of_row == number).tolist():
                 faults.add(row, error.code, str(error))

@@ -17,13 +17,14 @@ from shared.inputs.feed_columns import (
     prices,
     sizes,
 )
+from shared.inputs.line import RejectedLineError, read_trade_id
 from shared.inputs.quote_rows import QuoteRows
 from shared.inputs.rejected import Rejected
 from shared.inputs.rows import Rows
 from shared.inputs.scales import POWERS
 from shared.instruments import Naming
 from shared.quotes import NOT_SAID
-from shared.ticks import INTEGER_ID, NO_ID, Int64s, Mantissas
+from shared.ticks import INTEGER_ID, NO_ID, Bytes8, Int64s, Mantissas, Texts
 
 UNKNOWN, BUY, SELL = 0, 1, 2
 NO_TRADE_ID: Final = -1
@@ -57,11 +58,15 @@ class Feed:
     trade_ids: bool = True
     trade_times: bool = True
     sides: bool = True
+    text_ids: bool = False
 
 
 @dataclass(slots=True)
 class Trades:
-    """Trades in columns of what the messages say. `time`: ms or us since 1970, or NO_TIME."""
+    """Trades in columns of what the messages say. `time`: since 1970 in any unit, or NO_TIME.
+
+    `text_id` is there instead of `trade_id` where the feed's ids are texts; empty for none.
+    """
 
     payload: list[int] = field(default_factory=list)
     line: list[int] = field(default_factory=list)
@@ -71,6 +76,7 @@ class Trades:
     time: list[int] = field(default_factory=list)
     side: list[int] = field(default_factory=list)
     trade_id: list[int] = field(default_factory=list)
+    text_id: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -98,18 +104,16 @@ def trade_rows(
     size, size_scale = sizes(words.size, said.size, faults)
     time_us = epoch_us(words.time, said.time, faults, required=feed.trade_times)
     side = np.array(said.side, dtype=np.uint8)
-    trade_id = np.array(said.trade_id, dtype=np.int64)
+    ids = _text_ids if feed.text_ids else _integer_ids
+    kind, trade_id, text = ids(feed, said, faults)
     if feed.sides:
         for row in np.flatnonzero(side == UNKNOWN).tolist():
             faults.add(row, "bad_side", f"{words.side} is missing or unknown")
-    wrong_id = (trade_id < NO_TRADE_ID) | (trade_id > LARGEST_ID)
     if feed.trade_ids:
-        wrong_id |= trade_id == NO_TRADE_ID
-    for row in np.flatnonzero(wrong_id).tolist():
-        faults.add(row, "bad_trade_id", f"{words.trade_id} is missing or no positive integer")
+        for row in np.flatnonzero(kind == NO_ID).tolist():
+            faults.add(row, "bad_trade_id", f"{words.trade_id} is missing")
     good = faults.good(len(symbol))
     payload, line = _places(said.payload, said.line)
-    has_id = trade_id[good] != NO_TRADE_ID
     return Rows(
         names,
         symbol[good],
@@ -119,13 +123,38 @@ def trade_rows(
         size_scale[good],
         time_us[good],
         side[good],
-        np.where(has_id, INTEGER_ID, NO_ID).astype(np.uint8),
-        np.where(has_id, trade_id[good], 0),
-        None,
+        kind[good],
+        trade_id[good],
+        None if text is None else text[good],
         payload[good],
         line[good],
         markets if feed.venue else (),
     ), _rejected(faults, payload, line, original)
+
+
+def _integer_ids(feed: Feed, said: Trades, faults: Faults) -> tuple[Bytes8, Int64s, None]:
+    trade_id = np.array(said.trade_id, dtype=np.int64)
+    for row in np.flatnonzero((trade_id < NO_TRADE_ID) | (trade_id > LARGEST_ID)).tolist():
+        faults.add(row, "bad_trade_id", f"{feed.fields.trade_id} is no positive integer")
+    has_id = trade_id != NO_TRADE_ID
+    kind = np.where(has_id, INTEGER_ID, NO_ID).astype(np.uint8)
+    return kind, np.where(has_id, trade_id, 0), None
+
+
+def _text_ids(feed: Feed, said: Trades, faults: Faults) -> tuple[Bytes8, Int64s, Texts | None]:
+    found = []
+    for row, text in enumerate(said.text_id):
+        try:
+            found.append(read_trade_id(feed.fields.trade_id, text))
+        except RejectedLineError as error:
+            faults.add(row, error.code, str(error))
+            found.append((NO_ID, 0, ""))
+    kind, integer, texts = zip(*found, strict=True) if found else ((), (), ())
+    return (
+        np.array(kind, dtype=np.uint8),
+        np.array(integer, dtype=np.int64),
+        np.array(texts, dtype=object) if any(texts) else None,
+    )
 
 
 def quote_rows(
@@ -147,10 +176,12 @@ def quote_rows(
         sizes(words.ask_size, [text or "0" for text in said.ask_size], faults),
     )
     time_us = epoch_us(words.time, said.time, faults, required=False)
-    for row in np.flatnonzero(bid <= 0).tolist():
-        faults.add(
-            row, "bad_price", f"{words.bid} {said.bid[row][:40]!r} must be greater than 0: no quote"
-        )
+    for side, price, size, is_said in (
+        (words.bid, bid, bid_size, bid_said),
+        (words.ask, ask, ask_size, ask_said),
+    ):
+        for row in np.flatnonzero((price == 0) & (size == 0) & is_said).tolist():
+            faults.add(row, "empty_side", f"{side} is 0 and of size 0: the book has no {side}")
     for row in np.flatnonzero(ask <= bid).tolist():
         faults.add(
             row,

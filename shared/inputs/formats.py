@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Final, NamedTuple
 
 from shared import raw
@@ -12,8 +13,8 @@ from shared.inputs.coinbase import parse_coinbase
 from shared.inputs.kraken import kraken_element_at, parse_kraken
 from shared.inputs.lines import line_at, parse_lines
 from shared.inputs.messages import payload_at
+from shared.inputs.objects import parse_objects
 from shared.inputs.parsed import FeedRules, Parsed
-from shared.inputs.scanner import parse_scanner
 from shared.inputs.tickers import message_at, parse_tickers
 from shared.raw import RawBatch
 
@@ -27,15 +28,17 @@ def _message(batch: RawBatch, payload: int, line: int) -> bytes:
     return payload_at(batch, payload)
 
 
+_CSV: Final = _Format(lambda batch, rules: parse_lines(batch), line_at)
 _TICKER: Final = _Format(lambda batch, rules: Parsed(*parse_tickers(batch)), message_at)
 _FORMATS: Final = {
-    raw.FORMAT_CSV: _Format(lambda batch, rules: Parsed(*parse_lines(batch)), line_at),
+    raw.FORMAT_CSV: _CSV,
+    raw.FORMAT_CSV_DECIMAL_COMMA: _CSV,
     raw.FORMAT_TICKER: _TICKER,
     raw.FORMAT_TICKER_STREAM: _TICKER,
     raw.FORMAT_BINANCE: _Format(parse_binance, _message),
     raw.FORMAT_COINBASE: _Format(parse_coinbase, _message),
     raw.FORMAT_KRAKEN: _Format(parse_kraken, kraken_element_at),
-    raw.FORMAT_SCANNER: _Format(parse_scanner, _message),
+    raw.FORMAT_SCANNER: _Format(parse_objects, _message),
 }
 
 
@@ -43,7 +46,10 @@ def parse(batch: RawBatch, rules: FeedRules) -> Parsed:
     """Return what the batch holds. Raises PermanentError."""
     if batch.format not in _FORMATS:
         raise PermanentError("unsupported_format", f"format {batch.format} is none of raw.proto")
-    return _FORMATS[batch.format].parse(batch, rules)
+    form = _FORMATS[batch.format]
+    found = form.parse(batch, rules)
+    rows, refused = rules.prices.refuse(found.rows, partial(form.original, batch))
+    return found._replace(rows=rows, rejected=found.rejected + refused) if refused else found
 
 
 def original(batch: RawBatch, payload: int, line: int) -> bytes:

@@ -1,32 +1,35 @@
 """One CSV line, in any form that a sender may write, or the reason why it is no tick.
 
 The plain forms take the fast way (`lines.py`); this is the reference that it must agree with, and
-the place for what is rare: exponents, signs, long numbers, and everything that is wrong.
+the place for what is rare: exponents, signs, long numbers, quotes, and everything that is wrong.
 """
 
 from __future__ import annotations
 
+import csv
 import re
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final, NamedTuple
 
+from shared import symbols
 from shared.decimals import MAX_SCALE, MAX_WIDE_DIGITS
+from shared.inputs.dialects import COLUMNS, PLAIN, Dialect, delimiter_of, split
+from shared.inputs.fields import Field
 from shared.ticks import INTEGER_ID, NO_ID, TEXT_ID
+from shared.timestamps import EARLIEST_S, parse_us
 
-FIELDS: Final = ("SYMBOL", "PRICE", "SIZE", "TIME_MS", "SIDE", "TRADE_ID")
+FORM: Final = "SYMBOL,PRICE[,SIZE[,TIME[,SIDE[,TRADE_ID[,CONDITIONS]]]]]"
 
-MAX_SYMBOL_BYTES: Final = 32
-SYMBOL: Final = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._:/-]{{0,{MAX_SYMBOL_BYTES - 1}}}")
 MAX_TRADE_ID_BYTES: Final = 64
-EARLIEST_MS: Final = 315_532_800_000
-"""1980-01-01: an earlier time is a time in seconds, or none."""
-LATEST_MS: Final = 10**15 - 1
-"""The largest of 15 digits; in microseconds it fits 63 bits with much to spare."""
+EARLIEST_US: Final = EARLIEST_S * 10**6
 
 _NUMBER: Final = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 _MAX_NUMBER_BYTES: Final = 80
 _SIDES: Final = {"": 0, "buy": 1, "b": 1, "sell": 2, "s": 2}
+MAKER_SIDES: Final = {"": 0, "true": 2, "false": 1, "1": 2, "0": 1}
+_ABSENT: Final = frozenset({"null", "none", "nan", "na", "n/a", "\\n", "unknown"})
+"""What tables write for a value that is not there."""
 
 
 class Number(NamedTuple):
@@ -38,12 +41,12 @@ class Number(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A tick as its line says it. `time_ms` is None where the line has none."""
+    """A tick as its line says it. `time_us` is None where the line has none."""
 
     symbol: str
     price: Number
     size: Number
-    time_ms: int | None
+    time_us: int | None
     side: int
     trade_id_kind: int
     trade_id: int
@@ -58,59 +61,69 @@ class RejectedLineError(ValueError):
         self.code = code
 
 
-def parse_line(line: bytes) -> Line:
-    """Read SYMBOL,PRICE[,SIZE[,TIME_MS[,SIDE[,TRADE_ID]]]]. Raises RejectedLineError."""
-    try:
-        text = line.decode("ascii")
-    except UnicodeDecodeError as error:
-        raise RejectedLineError(
-            "bad_text",
-            f"byte {error.start} of the line is not ASCII: send text lines {','.join(FIELDS)}",
-        ) from error
-    fields = text.split(",")
-    if not 2 <= len(fields) <= len(FIELDS):
-        raise RejectedLineError(
-            "bad_line", f"{len(fields)} fields; a tick has 2 to 6: {','.join(FIELDS)}"
-        )
-    symbol, price, size, time_ms, side, trade_id = (fields + [""] * 4)[: len(FIELDS)]
-    kind, integer, id_text = _trade_id(trade_id)
+def parse_line(line: bytes, dialect: Dialect = PLAIN) -> Line:
+    """Read a line of the dialect. Raises RejectedLineError."""
+    symbol, price, size, time, side, trade_id, _ = _fields(line, dialect)
+    if dialect.decimal_comma:
+        price, size = (text.replace(".", "").replace(",", ".") for text in (price, size))
+    kind, integer, id_text = read_trade_id("TRADE_ID", absent(trade_id))
     return Line(
-        _symbol(symbol),
-        _price(price),
-        _size(size),
-        _time_ms(time_ms),
-        _side(side),
+        check_symbol(symbol),
+        price_of("PRICE", price),
+        size_of("SIZE", text) if (text := absent(size)) else Number(0, 0),
+        time_of("TIME", text) if (text := absent(time)) else None,
+        read_side("SIDE", absent(side), MAKER_SIDES if dialect.side_is_maker else _SIDES),
         kind,
         integer,
         id_text,
     )
 
 
+def _fields(line: bytes, dialect: Dialect) -> list[str]:
+    """Return the fields in the order of COLUMNS, empty where the line has none."""
+    try:
+        text = line.decode()
+    except UnicodeDecodeError as error:
+        raise RejectedLineError(
+            "bad_text", f"byte {error.start} of the line is not UTF-8: send text lines {FORM}"
+        ) from error
+    # Without a header each line says itself what divides it: the first one may be no tick.
+    delimiter = delimiter_of(text) if dialect.header is None else dialect.delimiter
+    try:
+        fields = split(text, delimiter)
+    except csv.Error as error:
+        raise RejectedLineError("bad_line", f"its quotes cannot be read: {error}") from error
+    if not 2 <= len(fields) <= dialect.width:
+        form = FORM if dialect.header is None else dialect.header.decode(errors="replace")[:200]
+        raise RejectedLineError("bad_line", f"{len(fields)} fields; a tick has {form}")
+    missing = [
+        c.upper() for c in (Field.SYMBOL, Field.PRICE) if dialect.places[COLUMNS.index(c)] < 0
+    ]
+    if missing:
+        raise RejectedLineError(
+            "bad_header",
+            f"the header names no column {missing[0]}: add one, or leave the header out",
+        )
+    fields += [""] * (dialect.width - len(fields))
+    return [fields[place] if place >= 0 else "" for place in dialect.places]
+
+
+def absent(text: str) -> str:
+    """Return the text, empty where it says that there is no value."""
+    return "" if text.lower() in _ABSENT else text
+
+
 def check_symbol(symbol: str, field: str = "SYMBOL") -> str:
     """Return the symbol. Raises RejectedLineError `bad_symbol`."""
-    if SYMBOL.fullmatch(symbol) is None:
-        raise RejectedLineError(
-            "bad_symbol",
-            f"{field} {symbol[:40]!r} must be 1 to {MAX_SYMBOL_BYTES} of A-Z a-z 0-9 . _ : / -"
-            " and begin with a letter or digit",
-        )
-    return symbol
-
-
-_symbol = check_symbol
-
-
-def _price(text: str) -> Number:
-    return price_of("PRICE", text)
+    try:
+        return symbols.check_symbol(symbol)
+    except ValueError as error:
+        raise RejectedLineError("bad_symbol", f"{field} {symbol[:40]!r} {error}") from error
 
 
 def price_of(field: str, text: str) -> Number:
     """Read a decimal. Raises RejectedLineError that names `field`."""
     return number_of(field, "bad_price", text)
-
-
-def _size(text: str) -> Number:
-    return size_of("SIZE", text) if text else Number(0, 0)
 
 
 def size_of(field: str, text: str) -> Number:
@@ -124,7 +137,9 @@ def size_of(field: str, text: str) -> Number:
 def number_of(field: str, code: str, text: str) -> Number:
     """Read a decimal. Raises RejectedLineError, `code` or `out_of_range`, that names `field`."""
     if len(text) > _MAX_NUMBER_BYTES or _NUMBER.fullmatch(text) is None:
-        raise RejectedLineError(code, f"{field} {text[:40]!r} is no decimal number such as 101.25")
+        raise RejectedLineError(
+            code, f"{field} {text[:40]!r} is no decimal number such as 101.25{_hint(text)}"
+        )
     sign, digits, exponent = Decimal(text).as_tuple()
     assert isinstance(exponent, int)  # the pattern admits no NaN and no infinity
     mantissa = int("".join(map(str, digits)))
@@ -144,36 +159,43 @@ def number_of(field: str, code: str, text: str) -> Number:
     return Number(-mantissa if sign else mantissa, -exponent)
 
 
-def _time_ms(text: str) -> int | None:
-    if not text:
-        return None
-    if not (text.isdigit() and len(text) <= len(str(LATEST_MS))):
-        raise RejectedLineError(
-            "bad_time", f"TIME_MS {text[:40]!r} is no whole number of milliseconds since 1970 UTC"
-        )
-    time_ms = int(text)
-    if time_ms < EARLIEST_MS:
-        raise RejectedLineError(
-            "bad_time", f"TIME_MS {text} is before 1980: it must be milliseconds, not seconds"
-        )
-    return time_ms
+def _hint(text: str) -> str:
+    if re.fullmatch(r"[+-]?\d+,\d+", text):
+        return ": declare a decimal comma (Content-Type: text/csv; decimal=comma), or write a point"
+    if re.fullmatch(r"[+-]?\d{1,3}([ ,'_]\d{3})+(\.\d*)?", text):
+        return ": leave out what separates the thousands"
+    return ""
 
 
-def _side(text: str) -> int:
-    side = _SIDES.get(text.lower())
+def time_of(field: str, text: str) -> int:
+    """Read a time in any unit, or ISO 8601. Raises RejectedLineError `bad_time`."""
+    try:
+        us = parse_us(text)
+    except ValueError as error:
+        raise RejectedLineError("bad_time", f"{field} {text[:40]!r} {error}") from error
+    if not EARLIEST_US <= us < 10**17:
+        raise RejectedLineError("bad_time", f"{field} {text[:40]!r} is not between 1980 and 5138")
+    return us
+
+
+def read_side(field: str, text: str, words: dict[str, int] = _SIDES) -> int:
+    """Read the aggressor's side. Raises RejectedLineError `bad_side`."""
+    side = words.get(text.lower())
     if side is None:
-        raise RejectedLineError("bad_side", f"SIDE {text[:40]!r} must be buy, sell or empty")
+        expected = "buy, sell" if words is _SIDES else "true, false"
+        raise RejectedLineError("bad_side", f"{field} {text[:40]!r} must be {expected} or empty")
     return side
 
 
-def _trade_id(text: str) -> tuple[int, int, str]:
+def read_trade_id(field: str, text: str) -> tuple[int, int, str]:
+    """Return kind, integer and text of a trade id. Raises RejectedLineError `bad_trade_id`."""
     if not text:
         return NO_ID, 0, ""
-    if text.isdigit() and len(text) <= 18 and (text[0] != "0" or text == "0"):
+    if text.isascii() and text.isdigit() and len(text) <= 18 and (text[0] != "0" or text == "0"):
         return INTEGER_ID, int(text), ""
-    if len(text) > MAX_TRADE_ID_BYTES or not text.isprintable():
+    if len(text.encode(errors="surrogatepass")) > MAX_TRADE_ID_BYTES or not text.isprintable():
         raise RejectedLineError(
             "bad_trade_id",
-            f"TRADE_ID {text[:40]!r} must be at most {MAX_TRADE_ID_BYTES} printable characters",
+            f"{field} {text[:40]!r} must be at most {MAX_TRADE_ID_BYTES} printable characters",
         )
     return TEXT_ID, 0, text

@@ -3,62 +3,77 @@
 Lines of the plain form (digits with at most one point, whole times, buy or sell, ids of digits or
 printable text) are parsed here; every other line goes to `line.py` one by one, which also says why
 a line is rejected. Both ways give the same answer where both apply; a property test sees to it.
+
+The first line of a payload says how its lines are written: the delimiter, and the order of the
+columns if it is a header.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Final
 
 import numpy as np
 
+from shared.inputs.dialects import COLUMNS, PLAIN, Dialect, dialect_of
+from shared.inputs.fields import Field
 from shared.inputs.line import (
-    EARLIEST_MS,
-    FIELDS,
-    MAX_SYMBOL_BYTES,
+    EARLIEST_US,
     MAX_TRADE_ID_BYTES,
     RejectedLineError,
+    absent,
     parse_line,
 )
+from shared.inputs.parsed import Parsed
 from shared.inputs.rejected import Rejected
-from shared.inputs.rows import Rows, from_lines, joined
+from shared.inputs.rows import Rows, from_lines, joined, no_rows
 from shared.inputs.symbols import good_symbols
 from shared.inputs.words import Bools, Spans, Text
-from shared.raw import RawBatch
+from shared.raw import FORMAT_CSV_DECIMAL_COMMA, RawBatch
+from shared.symbols import MAX_SYMBOL_BYTES
 from shared.ticks import INTEGER_ID, NO_ID, TEXT_ID, Int64s, Texts
+from shared.timestamps import scaled_us
 
-_NEWLINE, _RETURN, _COMMA, _ZERO = b"\n\r,0"
+_NEWLINE, _RETURN, _COMMA, _ZERO, _MINUS = b"\n\r,0-"
+_MARK: Final = b"\xef\xbb\xbf"
+"""The byte order mark of UTF-8."""
 _SIDES: Final = {b"": 0, b"buy": 1, b"b": 1, b"sell": 2, b"s": 2}
+_MAKER_SIDES: Final = {b"": 0, b"true": 2, b"false": 1}
+
+_TRANSLATED: Final = {
+    (delimiter, decimal_comma): bytes.maketrans(
+        delimiter.encode() + (b",." if decimal_comma else b","),
+        b"," + (b".;" if decimal_comma else b";"),
+    )
+    for delimiter in "\t;"
+    for decimal_comma in (False, True)
+}
+"""To commas between fields and a point within numbers; what was a comma is no digit."""
 
 
-def parse_lines(batch: RawBatch) -> tuple[Rows, list[Rejected]]:
+def parse_lines(batch: RawBatch) -> Parsed:
     """Parse every line of the batch: the rows that are ticks, and the lines that are none."""
     text = Text(batch.payloads)
-    lines, payload, number = _split(text, batch.lengths)
-    rows, plain = _parse_plain(text, lines, payload, number)
+    lines, payload, number = _split(text, batch)
+    empty = np.flatnonzero(np.bincount(payload, minlength=len(batch.lengths)) == 0)
     rejected = [
         Rejected(int(i), 0, b"", "empty_payload", "the datagram or body holds no line")
-        for i in np.flatnonzero(np.bincount(payload, minlength=len(batch.lengths)) == 0)
+        for i in empty.tolist()
     ]
-    others = np.flatnonzero(~plain)
-    parsed = []
-    kept = []
-    for row in others.tolist():
-        original = text.cut(lines, row)
-        try:
-            parsed.append(parse_line(original))
-            kept.append(row)
-        except RejectedLineError as error:
-            place = int(payload[row]), int(number[row])
-            rejected.append(Rejected(*place, original, error.code, str(error)))
-    if kept:
-        rows = joined(rows, from_lines(parsed, payload[kept], number[kept]))
+    rows, unread = no_rows(), Counter[str]()
+    for dialect, some in _by_dialect(batch, text, lines, payload):
+        part = Spans(lines.start[some], lines.end[some])
+        found, refused = _parse(batch, text, part, payload[some], number[some], dialect)
+        rows = joined(rows, found)
+        rejected += refused
+        unread.update(dict.fromkeys(dialect.unread, len(part.start)))
     rejected.sort(key=lambda reject: (reject.payload, reject.line))
-    return rows, rejected
+    return Parsed(rows, rejected, unread=unread)
 
 
-def _split(text: Text, lengths: Int64s) -> tuple[Spans, Int64s, Int64s]:
+def _split(text: Text, batch: RawBatch) -> tuple[Spans, Int64s, Int64s]:
     """Return the spans of all lines that are not blank, their payloads and numbers within them."""
-    payload_end = np.cumsum(lengths)
+    payload_end = np.cumsum(batch.lengths)
     newline = np.flatnonzero(text.bytes == _NEWLINE)
     # A line ends at a newline, or where its payload ends; at equal places the payload ends first.
     ends = np.concatenate([payload_end * 2, newline * 2 + 1])
@@ -69,41 +84,107 @@ def _split(text: Text, lengths: Int64s) -> tuple[Spans, Int64s, Int64s]:
     payload = np.concatenate([[0], np.cumsum(of_payload)[:-1]])
     first_line = np.concatenate([[0], np.flatnonzero(of_payload)[:-1] + 1])
     number = np.arange(len(ends)) - first_line[payload] if len(ends) else payload
+    if _MARK in batch.payloads:
+        marked = start[first_line]
+        marked = np.array([batch.payloads.startswith(_MARK, at) for at in marked.tolist()])
+        start[first_line[marked]] += len(_MARK)
     if len(text.bytes):
         end -= (end > start) & (text.bytes[end - 1] == _RETURN)
     filled = end > start
     return Spans(start[filled], end[filled]), payload[filled], number[filled]
 
 
-def _parse_plain(text: Text, lines: Spans, payload: Int64s, number: Int64s) -> tuple[Rows, Bools]:
-    """Parse the lines of the plain form; return their rows and which lines those are."""
-    comma = np.flatnonzero(text.bytes == _COMMA)
-    # Nothing between two lines is a comma: the commas of a line begin where the last line's end.
-    bound = np.searchsorted(comma, lines.end)
-    first = np.concatenate([[0], bound[:-1]]) if len(bound) else bound
-    commas = bound - first
-    comma = np.append(comma, np.full(len(FIELDS), len(text.bytes)))
+def _by_dialect(
+    batch: RawBatch, text: Text, lines: Spans, payload: Int64s
+) -> list[tuple[Dialect, Int64s]]:
+    """Return the dialects that payloads are written in, each with the numbers of its lines."""
+    decimal_comma = batch.format == FORMAT_CSV_DECIMAL_COMMA
+    first = np.flatnonzero(np.diff(payload, prepend=-1))
+    odd = first
+    if not decimal_comma and b";" not in batch.payloads and b"\t" not in batch.payloads:
+        # A header's second field begins with a letter or quote, where a tick has a price.
+        comma = np.append(np.flatnonzero(text.bytes == _COMMA), len(text.bytes))
+        second = text.byte(comma[np.searchsorted(comma, lines.start[first])] + 1)
+        odd = first[second >= ord("<")]
+        odd = np.union1d(odd, first[second == ord('"')])
+    if not len(odd):
+        return [(PLAIN, np.arange(len(payload)))] if len(payload) else []
+    dialects = {PLAIN: 0}
+    of_payload = np.zeros(len(batch.lengths), dtype=np.int64)
+    header = np.zeros(len(payload), dtype=bool)
+    for row in odd.tolist():
+        dialect = dialect_of(text.cut(lines, row), decimal_comma=decimal_comma)
+        of_payload[payload[row]] = dialects.setdefault(dialect, len(dialects))
+        header[row] = dialect.header is not None
+    of_line = np.where(header, -1, of_payload[payload])
+    found = [(dialect, np.flatnonzero(of_line == i)) for dialect, i in dialects.items()]
+    return [(dialect, some) for dialect, some in found if len(some)]
 
-    def field(k: int) -> Spans:
-        """Span the k-th field of each line; it is empty where the line is shorter."""
+
+def _parse(
+    batch: RawBatch, text: Text, lines: Spans, payload: Int64s, number: Int64s, dialect: Dialect
+) -> tuple[Rows, list[Rejected]]:
+    """Parse lines of one dialect."""
+    rows, plain = _parse_plain(batch, text, lines, payload, number, dialect)
+    rejected = []
+    parsed = []
+    kept = []
+    for row in np.flatnonzero(~plain).tolist():
+        original = text.cut(lines, row)
+        try:
+            parsed.append(parse_line(original, dialect))
+            kept.append(row)
+        except RejectedLineError as error:
+            if original == dialect.header:  # of the next of several tables, one behind the other
+                continue
+            place = int(payload[row]), int(number[row])
+            rejected.append(Rejected(*place, original, error.code, str(error)))
+    if kept:
+        rows = joined(rows, from_lines(parsed, payload[kept], number[kept]))
+    return rows, rejected
+
+
+def _parse_plain(
+    batch: RawBatch, text: Text, lines: Spans, payload: Int64s, number: Int64s, dialect: Dialect
+) -> tuple[Rows, Bools]:
+    """Parse the lines of the plain form; return their rows and which lines those are."""
+    numbers = text
+    if dialect.delimiter != ",":
+        table = _TRANSLATED[dialect.delimiter, dialect.decimal_comma]
+        numbers = Text(batch.payloads.translate(table))
+    comma = np.flatnonzero(numbers.bytes == _COMMA)
+    first = np.searchsorted(comma, lines.start)
+    commas = np.searchsorted(comma, lines.end) - first
+    comma = np.append(comma, np.full(dialect.width + 1, len(text.bytes)))
+
+    def field(column: Field) -> Spans:
+        """Span a column of each line; it is empty where the line is shorter."""
+        k = dialect.places[COLUMNS.index(column)]
+        if k < 0:
+            return Spans(lines.end, lines.end)
         start = np.where(commas >= k, comma[first + k - 1] + 1, lines.end) if k else lines.start
         return Spans(start, np.where(commas > k, comma[first + k], lines.end))
 
-    symbols, prices, sizes, times, sides, ids = map(field, range(len(FIELDS)))
-    price, price_scale, price_ok = text.decimals(prices)
-    size, size_scale, size_ok = text.decimals(sizes)
-    time_ms, _, time_ok = text.decimals(times, point=False)
+    symbols, prices, sizes, times, sides, ids, _ = map(field, COLUMNS)
+    minus = numbers.byte(prices.start) == _MINUS
+    if minus.any():
+        prices = Spans(prices.start + minus, prices.end)
+    price, price_scale, price_ok = numbers.decimals(prices)
+    size, size_scale, size_ok = numbers.decimals(sizes)
+    time, _, time_ok = numbers.decimals(times, point=False)
+    time_us, in_range = scaled_us(time)
     no_time = times.length == 0
-    side = text.equal(sides, _SIDES)
+    side = text.equal(sides, _MAKER_SIDES if dialect.side_is_maker else _SIDES)
     trade_id, _, digits = text.decimals(ids, point=False)
     id_length = ids.length
     leading_zero = (id_length > 1) & (text.byte(ids.start) == _ZERO)
-    kind = np.where(id_length == 0, NO_ID, np.where(digits & ~leading_zero, INTEGER_ID, TEXT_ID))
-    plain = (commas >= 1) & (commas < len(FIELDS))
+    integer = digits & ~leading_zero & (id_length <= 18)
+    kind = np.where(id_length == 0, NO_ID, np.where(integer, INTEGER_ID, TEXT_ID))
+    plain = (commas >= 1) & (commas < dialect.width)
     plain &= (symbols.length >= 1) & (symbols.length <= MAX_SYMBOL_BYTES)
     plain &= price_ok
     plain &= size_ok | (sizes.length == 0)
-    plain &= no_time | (time_ok & (times.length <= 15) & (time_ms >= EARLIEST_MS))
+    plain &= no_time | (time_ok & in_range & (time_us >= EARLIEST_US))
     plain &= side >= 0
     plain &= id_length <= MAX_TRADE_ID_BYTES
     texts = _text_ids(text, ids, kind, plain)
@@ -113,11 +194,11 @@ def _parse_plain(text: Text, lines: Spans, payload: Int64s, number: Int64s) -> t
     return Rows(
         names,
         symbol,
-        price[rows],
+        np.where(minus, -price, price)[rows] if minus.any() else price[rows],
         price_scale[rows],
         np.where(sizes.length == 0, 0, size)[rows],
         size_scale[rows],
-        np.where(no_time, -1, time_ms * 1000)[rows],
+        np.where(no_time, -1, time_us)[rows],
         side[rows].astype(np.uint8),
         kind[rows].astype(np.uint8),
         np.where(kind == INTEGER_ID, trade_id, 0)[rows],
@@ -128,14 +209,14 @@ def _parse_plain(text: Text, lines: Spans, payload: Int64s, number: Int64s) -> t
 
 
 def _text_ids(text: Text, ids: Spans, kind: Int64s, plain: Bools) -> Texts | None:
-    """Cut out text trade ids; lines whose id is not printable ASCII leave the plain form."""
+    """Cut out text trade ids; lines whose id is not plain printable ASCII leave the plain form."""
     rows = np.flatnonzero(plain & (kind == TEXT_ID))
     if not len(rows):
         return None
     texts = np.full(len(plain), "", dtype=object)
     for row in rows.tolist():
         id_ = text.cut(ids, row).decode("latin-1")
-        if id_.isascii() and id_.isprintable():
+        if id_.isascii() and id_.isprintable() and '"' not in id_ and absent(id_.strip()) == id_:
             texts[row] = id_
         else:
             plain[row] = False

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from shared.inputs.price_rules import PriceRules
 from shared.inputs.quote_rows import QuoteRows, no_quotes
 from shared.inputs.rejected import Rejected
 from shared.inputs.rows import Rows
@@ -22,16 +23,21 @@ class BinanceTrades(Choice):
 
 @dataclass(frozen=True, slots=True)
 class FeedRules:
-    """What the parsers of feeds need to know besides the batch."""
+    """What parsing depends on besides the batch."""
 
     naming: Naming = field(default_factory=Naming)
     binance_trades: BinanceTrades = BinanceTrades.AGGREGATES
+    prices: PriceRules = field(default_factory=PriceRules)
 
 
 class Parsed(NamedTuple):
-    """Rows that are ticks or quotes, what is neither, and messages left out, by their kind."""
+    """Rows that are ticks or quotes, what is neither, and messages left out, by their kind.
+
+    `unread`: fields that nobody reads and that could be data, with how often each came.
+    """
 
     rows: Rows
     rejected: list[Rejected]
     quotes: QuoteRows = no_quotes()
     skipped: Mapping[str, int] = {}
+    unread: Mapping[str, int] = {}

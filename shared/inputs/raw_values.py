@@ -8,6 +8,8 @@ import msgspec
 
 NOTHING: Final = msgspec.Raw(b"")
 
+_string: Final = msgspec.json.Decoder(str).decode
+
 
 def text_of(raw: msgspec.Raw) -> str:
     """Return a number, or the content of a plain string, as it stands; `null` counts as absent."""
@@ -17,5 +19,5 @@ def text_of(raw: msgspec.Raw) -> str:
     if text == "null":
         return ""
     if len(text) >= 2 and text[0] == text[-1] == '"':
-        return text[1:-1]
+        return str(_string(bytes(raw))) if "\\" in text else text[1:-1]
     return text

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 
@@ -42,6 +43,21 @@ class Rows:
     def __len__(self) -> int:
         return len(self.symbol)
 
+    def at(self, rows: Int64s) -> Rows:
+        """Return some of the rows."""
+        columns: dict[str, Any] = {
+            name: value[rows]
+            for name in (each.name for each in fields(self))
+            if isinstance(value := getattr(self, name), np.ndarray)
+        }
+        return replace(self, **columns)
+
+
+def no_rows() -> Rows:
+    """Return none."""
+    none, codes = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.uint8)
+    return Rows((), none, none, none, none, none, none, codes, codes, none, None, none, none)
+
 
 def from_lines(parsed: Sequence[Line], payload: Int64s, line: Int64s) -> Rows:
     """Return rows of lines that were parsed one by one."""
@@ -61,7 +77,7 @@ def from_lines(parsed: Sequence[Line], payload: Int64s, line: Int64s) -> Rows:
         column([p.price.scale for p in parsed]),
         _mantissas([p.size.mantissa for p in parsed]),
         column([p.size.scale for p in parsed]),
-        column([-1 if p.time_ms is None else p.time_ms * 1000 for p in parsed]),
+        column([-1 if p.time_us is None else p.time_us for p in parsed]),
         np.array([p.side for p in parsed], dtype=np.uint8),
         np.array([p.trade_id_kind for p in parsed], dtype=np.uint8),
         column([p.trade_id for p in parsed]),

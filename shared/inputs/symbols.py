@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
-from shared.inputs.line import SYMBOL
 from shared.inputs.words import Bools, Spans, Text
+from shared.symbols import check_symbol
 from shared.ticks import Int64s
 
 
@@ -16,13 +18,20 @@ def good_symbols(text: Text, spans: Spans, plain: Bools) -> tuple[tuple[str, ...
     """
     rows = np.flatnonzero(plain)
     one_each, symbol = text.distinct(spans.at(rows))
-    names = [text.cut(spans, row).decode("latin-1") for row in rows[one_each].tolist()]
-    good = np.array([SYMBOL.fullmatch(name) is not None for name in names], dtype=bool)
-    if good.all():
-        return tuple(names), symbol
+    names = [_name(each) for each in text.cuts(spans.at(rows[one_each]))]
+    found = tuple(name for name in names if name is not None)
+    if len(found) == len(names):
+        return found, symbol
+    good = np.array([name is not None for name in names], dtype=bool)
     plain[rows[~good[symbol]]] = False
     renumbered = np.cumsum(good) - 1
-    return (
-        tuple(name for name, is_good in zip(names, good.tolist(), strict=True) if is_good),
-        renumbered[symbol[good[symbol]]],
-    )
+    return found, renumbered[symbol[good[symbol]]]
+
+
+@lru_cache(maxsize=65_536)
+def _name(text: bytes) -> str | None:
+    name = text.decode(errors="surrogateescape")
+    try:
+        return name if check_symbol(name) == name else None
+    except ValueError:
+        return None

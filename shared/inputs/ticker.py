@@ -10,14 +10,13 @@ from google.protobuf.unknown_fields import UnknownFieldSet
 
 from shared.decimals import INT64_MAX
 from shared.inputs.line import (
-    EARLIEST_MS,
-    LATEST_MS,
     Line,
     Number,
     RejectedLineError,
     check_symbol,
     number_of,
     size_of,
+    time_of,
 )
 from shared.schema.ticker_pb2 import TickerUpdate
 from shared.ticks import NO_ID
@@ -42,7 +41,7 @@ def parse_ticker(message: bytes) -> Line:
         check_symbol(update.symbol),
         _price(update.price),
         _size(update),
-        _time_ms(update.timestamp),
+        time_of("timestamp", str(update.timestamp)) if update.timestamp else None,
         side=0,
         trade_id_kind=NO_ID,
         trade_id=0,
@@ -53,7 +52,9 @@ def parse_ticker(message: bytes) -> Line:
 def _price(price: float) -> Number:
     if price == 0:
         raise RejectedLineError(
-            "bad_price", "price is missing or 0, which TickerUpdate cannot tell apart"
+            "bad_price",
+            "price is missing or 0, which protobuf does not tell apart: send a price of 0 as CSV"
+            " or JSON",
         )
     if not math.isfinite(price):
         raise RejectedLineError("bad_price", f"price {price} is no decimal number such as 101.25")
@@ -67,13 +68,3 @@ def _size(update: TickerUpdate) -> Number:
     if update.volume > INT64_MAX:
         raise RejectedLineError("out_of_range", f"volume {update.volume} has more than 63 bits")
     return Number(update.volume, 0)
-
-
-def _time_ms(timestamp: int) -> int | None:
-    if timestamp == 0:
-        return None
-    if not EARLIEST_MS <= timestamp <= LATEST_MS:
-        raise RejectedLineError(
-            "bad_time", f"timestamp {timestamp} must be milliseconds since 1970 UTC, or 0 for none"
-        )
-    return timestamp

@@ -12,19 +12,16 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.inputs.line import (
-    EARLIEST_MS,
-    LATEST_MS,
-    MAX_SYMBOL_BYTES,
-    RejectedLineError,
-)
+from shared.inputs.line import EARLIEST_US, RejectedLineError
 from shared.inputs.rejected import Rejected
 from shared.inputs.rows import Rows, from_lines, joined
 from shared.inputs.symbols import good_symbols
 from shared.inputs.ticker import parse_ticker
 from shared.inputs.words import Bools, Spans, Text
 from shared.raw import FORMAT_TICKER, RawBatch, delimited
+from shared.symbols import MAX_SYMBOL_BYTES
 from shared.ticks import NO_ID, Int64s
+from shared.timestamps import scaled_us
 
 _SYMBOL, _PRICE, _VOLUME, _TIMESTAMP, _SIZE = 0x0A, 0x11, 0x18, 0x20, 0x2A
 """The tags: number and wire type of each field."""
@@ -106,13 +103,14 @@ def _parse_plain(
     price, price_scale, price_ok = _shortest(text.eight(at + 1).view(np.float64))
     at = at + 9
     volume, at, volume_ok = _optional_varint(text, _VOLUME, at, messages.end)
-    time_ms, at, time_ok = _optional_varint(text, _TIMESTAMP, at, messages.end)
+    time, at, time_ok = _optional_varint(text, _TIMESTAMP, at, messages.end)
     has_size = (at < messages.end) & (text.byte(at) == _SIZE)
     size_length = np.where(has_size, text.byte(at + 1), 0)
     size_start = at + 2 * has_size
     at = size_start + size_length
     plain &= price_ok & volume_ok & time_ok & (at == messages.end)
-    plain &= (time_ms == 0) | ((time_ms >= EARLIEST_MS) & (time_ms <= LATEST_MS))
+    time_us, in_range = scaled_us(time)
+    plain &= (time == 0) | (in_range & (time_us >= EARLIEST_US))
     plain &= size_length < 0x80
     sizes = Spans(np.where(plain, size_start, 0), np.where(plain, at, 0))
     size, size_scale, size_ok = text.decimals(sizes)
@@ -129,7 +127,7 @@ def _parse_plain(
         price_scale[rows],
         np.where(has_size, size, volume)[rows],
         np.where(has_size, size_scale, 0)[rows],
-        np.where(time_ms == 0, -1, time_ms * 1000)[rows],
+        np.where(time == 0, -1, time_us)[rows],
         none,
         none + np.uint8(NO_ID),
         np.zeros(len(rows), dtype=np.int64),
@@ -161,16 +159,16 @@ def _shortest(price: NDArray[np.float64]) -> tuple[Int64s, Int64s, Bools]:
     scale = np.zeros(len(price), dtype=np.int64)
     bound = 10.0**_EXACT_DIGITS
     with np.errstate(invalid="ignore"):
-        open_ = np.flatnonzero((price > 0) & (price < bound))
+        open_ = np.flatnonzero((price != 0) & (np.abs(price) < bound))
     for decimals in range(_EXACT_DIGITS + 1):
         if not len(open_):
             break
         power = 10.0**decimals
         exact = price[open_]
         scaled = np.rint(exact * power)
-        reads_back = (scaled < bound) & (scaled / power == exact)
+        reads_back = (np.abs(scaled) < bound) & (scaled / power == exact)
         rows = open_[reads_back]
         mantissa[rows] = scaled[reads_back].astype(np.int64)
         scale[rows] = decimals
-        open_ = open_[~reads_back & (scaled < bound)]
-    return mantissa, scale, mantissa > 0
+        open_ = open_[~reads_back & (np.abs(scaled) < bound)]
+    return mantissa, scale, mantissa != 0

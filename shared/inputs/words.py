@@ -85,6 +85,11 @@ class Text:
         """Return one text."""
         return self._content[spans.start[row] : spans.end[row]]
 
+    def cuts(self, spans: Spans) -> list[bytes]:
+        """Return each text."""
+        content, bounds = self._content, zip(spans.start.tolist(), spans.end.tolist(), strict=True)
+        return [content[start:end] for start, end in bounds]
+
     def eight(self, place: Int64s) -> Words:
         """Return the eight bytes from each place, the first one lowest; zeros past the end."""
         return self._words[np.minimum(place, len(self._words) - 1)]
@@ -110,10 +115,11 @@ class Text:
         """Parse digits with at most one point.
 
         Returns mantissas without trailing zeros, scales, and which texts are of that form, at most
-        MAX_DIGITS bytes long; where they are not, the numbers mean nothing.
+        MAX_DIGITS bytes long (without a point a byte more, if the number fits 63 bits); where they
+        are not, the numbers mean nothing.
         """
         length = spans.length
-        ok = (length >= 1) & (length <= MAX_DIGITS)
+        ok = (length >= 1) & (length <= MAX_DIGITS + (not point))
         value = np.zeros(len(length), dtype=np.uint64)
         place = np.zeros(len(length), dtype=np.uint64)
         points = np.zeros(len(length), dtype=np.int64)
@@ -136,6 +142,7 @@ class Text:
             value += _eight_digits(digits) * _POWERS[number * _WORD]
         ok &= (faults & _HIGH_BITS) == 0
         if not point or not points.any():
+            ok &= value < np.uint64(1 << 63)
             return value.view(np.int64), points, ok
         ok &= (points <= 1) & (length > points)
         place[~ok] = 0

@@ -17,6 +17,11 @@ class Format(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     FORMAT_COINBASE: _ClassVar[Format]
     FORMAT_KRAKEN: _ClassVar[Format]
     FORMAT_SCANNER: _ClassVar[Format]
+    FORMAT_CSV_DECIMAL_COMMA: _ClassVar[Format]
+    FORMAT_BINANCE_FUTURES: _ClassVar[Format]
+    FORMAT_COINBASE_ADVANCED: _ClassVar[Format]
+    FORMAT_BYBIT: _ClassVar[Format]
+    FORMAT_OKX: _ClassVar[Format]
 FORMAT_UNSPECIFIED: Format
 FORMAT_CSV: Format
 FORMAT_TICKER: Format
@@ -25,6 +30,11 @@ FORMAT_BINANCE: Format
 FORMAT_COINBASE: Format
 FORMAT_KRAKEN: Format
 FORMAT_SCANNER: Format
+FORMAT_CSV_DECIMAL_COMMA: Format
+FORMAT_BINANCE_FUTURES: Format
+FORMAT_COINBASE_ADVANCED: Format
+FORMAT_BYBIT: Format
+FORMAT_OKX: Format
 
 class RawBatch(_message.Message):
     __slots__ = ("format", "source", "first_sequence", "lengths", "receive_time_us", "payloads")

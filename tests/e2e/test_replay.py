@@ -17,11 +17,11 @@ import httpx
 import psycopg
 import redis
 
-from functions.normalize.assemble import ClockRule
 from functions.normalize.handler import Normalize
 from local.instance import Instance
 from shared import events
 from shared.adapter.event import Event, OutgoingEvent
+from shared.inputs.clock import ClockRule
 from shared.raw import FORMAT_CSV, encode
 from shared.shards import DEFAULT_SHARDS, shard_of
 from shared.state import Keys

@@ -13,14 +13,14 @@ from typing import Final
 import httpx
 import pytest
 import redis
-from functions.candle_aggregate.conflate import Conflation
-from functions.candle_aggregate.epoch import current_epoch
 from google.protobuf.message import Message
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.candle_aggregate.handler import Aggregate
+from functions.candle_aggregate.engine import Engine
+from functions.candle_aggregate.handler import Aggregate, wall_clock_us
 from functions.candle_aggregate.rules import Rules
+from functions.candle_aggregate.storage import Storage as ClockStorage
 from functions.candle_aggregate.store import Store
 from functions.dead_letter.handler import Keep
 from functions.detect_pattern.anomalies import AnomalySettings
@@ -34,7 +34,6 @@ from functions.detect_pattern.storage import Storage
 from functions.detect_pattern.store import Store as PatternStore
 from functions.live_feed.handler import Show
 from functions.live_feed.stream import Limits, LiveStream
-from functions.normalize.assemble import ClockRule
 from functions.normalize.handler import Normalize
 from functions.persist.feeds import FeedWriter
 from functions.persist.handler import Persist
@@ -46,6 +45,7 @@ from shared import events
 from shared.adapter.app import EventApp, Handler, Wiring
 from shared.adapter.sink import Sink
 from shared.compression import compress
+from shared.inputs.clock import ClockRule
 from shared.schema import (
     candles_pb2,
     feeds_pb2,
@@ -57,7 +57,6 @@ from shared.schema import (
     rejects_pb2,
 )
 from shared.settings import Environment
-from shared.state import Keys
 from shared.stores.postgres import Postgres
 from shared.timeframes import DEFAULT_LADDER, parse_ladder
 from tests.fuzz.inputs import (
@@ -132,11 +131,10 @@ def handlers(
     database: str, valkey: redis.Redis, servers: dict[str, str]
 ) -> Iterator[dict[str, Handler]]:
     postgres = Postgres(database, size=2)
-    rules = Rules(parse_ladder(DEFAULT_LADDER), 2_000_000, 5_000_000, 25_200_000)
-
-    def epoch(store: Store) -> int:
-        return current_epoch(store, postgres, rules, 0)
-
+    rules = Rules(parse_ladder(DEFAULT_LADDER), 2_000_000, 5_000_000, 600_000, shards=2)
+    store = Store(valkey)
+    storage = ClockStorage(store, postgres, rules, wall_clock_us)
+    engine = Engine(store, rules, storage, wall_clock_us)
     yield {
         "normalize": Normalize(ClockRule(60_000_000)),
         "persist": Persist(
@@ -145,13 +143,12 @@ def handlers(
             FeedWriter(postgres),
             QuoteWriter(postgres),
         ),
-        "candle-aggregate": Aggregate(
-            rules, [Store(valkey, Keys(0))], postgres, epoch, Conflation(0)
-        ),
+        "candle-aggregate": Aggregate(engine, storage),
         "dead-letter": Keep(servers["NATS_URL"]),
         "detect-pattern": detector(Storage(postgres), PatternStore(valkey, 1)),
         "live-feed": Show(LiveStream(servers["NATS_URL"], Limits()), 50),
     }
+    engine.close()
     postgres.close()
 
 

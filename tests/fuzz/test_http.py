@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 from collections.abc import Iterator
 from typing import Final
@@ -18,6 +19,9 @@ from starlette.routing import Route
 from functions.history_query.openapi import DOCUMENT
 from functions.udp_bridge.ingest import Ingest
 from shared.adapter.sink import Sink
+from shared.compression import compress
+from shared.inputs.clock import ClockRule
+from shared.inputs.parsed import FeedRules
 from shared.schema import ticker_pb2
 from tests.functions.history_query.conftest import House, house
 from tests.fuzz.inputs import encoded, jsons, messages, texts, tick_batches, tries
@@ -93,7 +97,7 @@ def test_no_body_makes_ingest_fail(sink: Subscriber) -> None:
     """Any body under any headers: taken, or refused with a problem; and never lost in silence."""
     runner = asyncio.Runner()
     target = Sink(sink.url, "/fuzz")
-    ingest = Ingest(target, "http-1", 10_000)
+    ingest = Ingest(target, "http-1", 10_000, FeedRules(), ClockRule(5_000_000))
     app = Starlette(routes=[Route("/ingest", ingest.post, methods=["POST"])])
     client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://fuzz")
     types = [b"text/csv", b"text/plain; x", b"application/x-protobuf", b"\xff", b"", b"a/b"]
@@ -111,9 +115,13 @@ def test_no_body_makes_ingest_fail(sink: Subscriber) -> None:
         ),
         st.sampled_from(types),
         st.one_of(st.none(), st.binary(max_size=140)),
+        st.sampled_from([b"", b"gzip", b"deflate", b"zstd", b"br", b"\xff"]),
+        st.booleans(),
     )
-    def holds(body: bytes, type_: bytes, key: bytes | None) -> None:
-        headers = [(b"content-type", type_)]
+    def holds(body: bytes, type_: bytes, key: bytes | None, coding: bytes, packed: bool) -> None:
+        headers = [(b"content-type", type_), (b"content-encoding", coding)]
+        if packed and coding in (b"gzip", b"zstd"):
+            body = gzip.compress(body) if coding == b"gzip" else compress(body)
         if key is not None:
             headers.append((b"idempotency-key", key))
         before = len(sink.received)

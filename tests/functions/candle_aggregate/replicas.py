@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import redis
 
@@ -92,9 +92,9 @@ def live_candles(client: redis.Redis, rules: Rules = RULES) -> dict[CandleKey, C
     """The records of every block; of longer timeframes what is closed."""
     found = {}
     for shard in range(rules.shards):
-        for field in client.hkeys(Keys(shard).blocks):
+        for field in cast(list[bytes], client.hkeys(Keys(shard).blocks)):
             block = Block.of(field)
-            stored: dict[bytes, bytes] = client.hgetall(Keys(shard).block(block))
+            stored = cast(dict[bytes, bytes], client.hgetall(Keys(shard).block(block)))
             names = [name.decode() for name in stored]
             records = Records.decode(list(stored.values()))
             starts = records.data["count"] * 0 + block.start_us

@@ -7,6 +7,7 @@ import random
 import pytest
 import redis
 
+from shared.candle import Candle, CandleKey
 from tests.functions.candle_aggregate.replicas import (
     MINUTE,
     NOW_US,
@@ -41,7 +42,7 @@ def assert_exact(client: redis.Redis, replica: Replica, rows: list[Row]) -> None
     live = live_candles(client)
     base, five = (true_candles(rows, each) for each in RULES.ladder)
     assert {k: content(c) for k, c in live.items() if k[1] == "1m"} == base
-    emitted = {}
+    emitted: dict[CandleKey, Candle] = {}
     for candle in replica.emitted:
         key = (candle.instrument, candle.timeframe, candle.start_us)
         assert candle.closed

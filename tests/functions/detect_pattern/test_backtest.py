@@ -111,7 +111,7 @@ def test_files_of_candles_are_read(tmp_path: Path, header: str, times: list[str]
     (tmp_path / "plain.csv").write_text(text)
     (tmp_path / "packed.csv.gz").write_bytes(gzip.compress(text.encode()))
     for name in ("plain.csv", "packed.csv.gz"):
-        candles = read_candles(str(tmp_path / name))
+        candles = read_candles(str(tmp_path / name))[0]
         assert candles.start_us.tolist() == [1_700_000_000_000_000, 1_700_000_060_000_000]
         assert [candles.open[0], candles.high[0], candles.low[1]] == [1.5, 2.5, 1.25]
         assert [candles.close[1], candles.volume[1]] == [2.0, 7.0]

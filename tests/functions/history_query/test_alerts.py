@@ -69,10 +69,15 @@ def test_pages_follow_each_other_where_rules_share_a_candle(filled: House) -> No
 
 def test_times_choose_and_a_pattern_is_told_whole(filled: House) -> None:
     """`from` and `to` are about the start of the candle."""
-    answer = filled.get("/api/alerts/C", **{"from": "180000", "to": "180001"}).json()
+    answer = filled.get(
+        "/api/alerts/C", **{"from": "1970-01-01T00:03", "to": "1970-01-01T00:03:00.001"}
+    ).json()
     assert answer["alerts"][0].items() > pattern_json(pattern(3, symbol="C"))["data"].items()
-    assert filled.get("/api/alerts/C", **{"from": "180001"}).status_code == 404
-    assert filled.get("/api/alerts", to="180000").json()["alerts"][0]["candle_start"] == 120_000
+    assert filled.get("/api/alerts/C", **{"from": "1970-01-01T00:03:00.001"}).status_code == 404
+    assert (
+        filled.get("/api/alerts", to="1970-01-01T00:03").json()["alerts"][0]["candle_start"]
+        == 120_000
+    )
 
 
 @pytest.mark.parametrize(("name", "value"), [("cursor", "x"), ("limit", "0"), ("type", "a")])

@@ -48,15 +48,22 @@ def test_other_timeframes_are_refused_with_what_there_is(name: str) -> None:
 
 def test_bounds_are_moved_to_starts_of_intervals() -> None:
     """So a candle that begins before `from` is not in the page, and none is half in it."""
-    page = read_page({"timeframe": "1h", "from": "1800000", "to": "7200001"}, LADDER)
-    assert (page.from_us, page.to_us, page.newest) == (3_600_000_000, 10_800_000_000, False)
+    page = read_page({"timeframe": "1h", "from": "1700001800000", "to": "1700006400001"}, LADDER)
+    assert (page.from_us, page.to_us, page.newest) == (
+        1_700_002_800_000_000,
+        1_700_010_000_000_000,
+        False,
+    )
 
 
 @pytest.mark.parametrize(
     ("text", "time_us"),
     [
         ("0", 0),
+        ("1700000000", 1_700_000_000_000_000),
         ("1700000000123", 1_700_000_000_123_000),
+        ("1700000000123456", 1_700_000_000_123_456),
+        ("1700000000123456789", 1_700_000_000_123_456),
         ("2023-11-14T22:13:20", 1_700_000_000_000_000),
         ("2023-11-14T22:13:20.000001Z", 1_700_000_000_000_001),
         ("2023-11-15T00:13:20+02:00", 1_700_000_000_000_000),
@@ -99,7 +106,9 @@ def test_a_bad_parameter_is_named(name: str, text: str) -> None:
 def test_history_is_of_the_last_day_unless_it_is_told_otherwise() -> None:
     """Without `from` it begins a day before `to` or now, whichever is earlier."""
     assert read_ticks({}, DAY_US, 10, NOW_US).from_us == NOW_US - DAY_US
-    assert read_ticks({"to": "86401000"}, DAY_US, 10, NOW_US).from_us == 1_000_000
+    assert read_ticks({"to": "1700000000"}, DAY_US, 10, NOW_US).from_us == (
+        1_700_000_000_000_000 - DAY_US
+    )
     assert read_ticks({}, None, 10, NOW_US).from_us == 0
 
 

@@ -35,7 +35,7 @@ def test_filters_choose(filled: House) -> None:
     assert minutes(filled, min_confidence="0.85") == [20]
     assert minutes(filled, status="retracted") == [21]
     assert minutes(filled, status="all")[:3] == [22, 21, 20]
-    assert minutes(filled, **{"from": "180000", "to": "300000"}) == [3, 2]
+    assert minutes(filled, **{"from": "1970-01-01T00:03", "to": "1970-01-01T00:05"}) == [3, 2]
 
 
 def test_pages_follow_each_other_without_gap_or_repetition(filled: House) -> None:

@@ -8,8 +8,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.normalize.assemble import ClockRule, assemble
+from functions.normalize.assemble import assemble
 from shared.decimals import from_mantissa
+from shared.inputs.clock import ClockRule
 from shared.inputs.lines import parse_lines
 from shared.raw import FORMAT_CSV, RawBatch
 from shared.ticks import Ticks
@@ -28,7 +29,7 @@ def ticks_of(*lines: str) -> tuple[Ticks, list[tuple[bytes, str]]]:
         np.array([len(p) for p in payloads], dtype=np.int64),
         np.arange(len(payloads), dtype=np.int64) + NOW_US,
     )
-    rows, _ = parse_lines(batch)
+    rows = parse_lines(batch).rows
     ticks, _, rejected = assemble(batch, rows, RULE, 1)
     return ticks, [(r.original, r.code) for r in rejected]
 

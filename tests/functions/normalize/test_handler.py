@@ -8,12 +8,12 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.normalize.assemble import ClockRule
 from functions.normalize.handler import Normalize
 from shared import events
 from shared.adapter.event import Event
 from shared.compression import decompress
 from shared.decimals import from_mantissa
+from shared.inputs.clock import ClockRule
 from shared.raw import FORMAT_CSV, RawBatch
 from shared.shards import shard_of
 from shared.ticks import Ticks

@@ -10,13 +10,13 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.normalize.assemble import ClockRule
 from functions.normalize.handler import Normalize
 from functions.normalize.mid import QuotesAsTicks
 from shared import events, rejects
 from shared.adapter.event import Event, OutgoingEvent
 from shared.compression import decompress
 from shared.decimals import from_mantissa
+from shared.inputs.clock import ClockRule
 from shared.instruments import Market
 from shared.quotes import Quotes
 from shared.raw import FORMAT_COINBASE, FORMAT_SCANNER, RawBatch
@@ -97,7 +97,7 @@ def test_quotes_make_no_ticks_unless_mid_prices_are_asked_for() -> None:
     ]
     assert (ticks.size.tolist(), ticks.event_time_us.tolist()) == ([0, 0], [FIRST_US] * 2)
     too_long = emitted(
-        batch(FORMAT_COINBASE, [ticker("A" * 20 + "-USD", "1", "2")]),
+        batch(FORMAT_COINBASE, [ticker("A" * 55 + "-USD", "1", "2")]),
         Normalize(RULE, quotes_as_ticks=QuotesAsTicks.MID),
     )
     assert set(too_long) == {events.REJECTS}

@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 
 from functions.udp_bridge.bodies import (
     MAX_TICKS,
-    RefusedBodyError,
     json_lines,
     json_objects,
     lines,
     messages,
 )
+from functions.udp_bridge.refusal import RefusedBodyError
 from shared.raw import MAX_PAYLOAD_BYTES, delimited
 
 
@@ -21,7 +21,7 @@ from shared.raw import MAX_PAYLOAD_BYTES, delimited
 def test_lines_stay_whole(lengths: list[int]) -> None:
     """Payloads end where lines end, and joined they are the body."""
     body = b"\n".join(b"x" * length for length in lengths) + b"\n"
-    payloads = lines(body)
+    payloads = lines(body).payloads
     assert b"".join(payloads) == body
     assert all(p.endswith(b"\n") and len(p) <= MAX_PAYLOAD_BYTES for p in payloads)
 
@@ -31,7 +31,7 @@ def test_messages_stay_whole(some: list[bytes], cut: int) -> None:
     """Payloads end where messages end; one that is cut off is at the end of the last."""
     body = b"".join(prefix(len(one)) + one for one in some)
     body = body[: max(1, len(body) - cut)]
-    payloads = messages(body)
+    payloads = messages(body).payloads
     assert b"".join(payloads) == body
     assert all(len(p) <= MAX_PAYLOAD_BYTES for p in payloads)
     for payload in payloads[:-1]:
@@ -40,9 +40,9 @@ def test_messages_stay_whole(some: list[bytes], cut: int) -> None:
 
 def test_json_objects_are_cut_as_they_stand() -> None:
     """One, an array, or one a line; numbers keep their digits."""
-    assert json_objects(b' {"price": 1.10}\n') == [b'{"price": 1.10}']
-    assert json_objects(b'[{"a":1.0} , 2,"x"]') == [b'{"a":1.0}', b"2", b'"x"']
-    assert json_lines(b'{"a":1}\r\n\n{bad\n{"b":2}') == [b'{"a":1}', b"{bad", b'{"b":2}']
+    assert json_objects(b' {"price": 1.10}\n').payloads == [b'{"price": 1.10}']
+    assert json_objects(b'[{"a":1.0} , 2,"x"]').payloads == [b'{"a":1.0}', b"2", b'"x"']
+    assert json_lines(b'{"a":1}\r\n\n{bad\n{"b":2}').payloads == [b'{"a":1}', b"{bad", b'{"b":2}']
 
 
 def prefix(length: int) -> bytes:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import hashlib
+import time
+import zlib
 from collections.abc import Iterator
 
 import httpx
@@ -13,9 +16,19 @@ from starlette.routing import Route
 
 from functions.udp_bridge.ingest import Ingest
 from shared.adapter.sink import Sink
-from shared.compression import decompress
-from shared.raw import FORMAT_CSV, FORMAT_SCANNER, FORMAT_TICKER_STREAM, RawBatch
+from shared.compression import compress, decompress
+from shared.inputs.clock import ClockRule
+from shared.inputs.parsed import FeedRules
+from shared.raw import (
+    FORMAT_CSV,
+    FORMAT_CSV_DECIMAL_COMMA,
+    FORMAT_SCANNER,
+    FORMAT_TICKER_STREAM,
+    RawBatch,
+)
 from tests.local.broker.subscriber import Reply, Subscriber
+
+LINES = b"".join(b"GZ,%d,1,%d,buy,%d\n" % (i, 1735689600000 + i, i) for i in range(1, 1001))
 
 
 @pytest.fixture
@@ -32,7 +45,7 @@ def post(
 
     async def whole() -> list[tuple[httpx.Response, list[RawBatch]]]:
         sink = Sink(subscriber.url, "/test")
-        ingest = Ingest(sink, "http-1", 100_000)
+        ingest = Ingest(sink, "http-1", 100_000, FeedRules(), ClockRule(5_000_000))
         app = Starlette(routes=[Route("/ingest", ingest.post, methods=["POST"])])
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         answers = []
@@ -52,7 +65,11 @@ def post(
 def test_an_answer_of_202_means_that_the_sink_has_it(subscriber: Subscriber) -> None:
     """Sequences go on from body to body, so that no two payloads are the same to the order."""
     (first, had_first), (second, had_both) = post(subscriber, b"A,1\nA,2\n", b"A,3\n")
-    assert (first.status_code, first.json()) == (202, {"id": "http-1-0", "bytes": 8})
+    assert (first.status_code, first.json()) == (
+        202,
+        {"id": "http-1-0", "bytes": 8, "lines": 2, "accepted": 2, "rejected": 0,
+         "first_errors": []},
+    )  # fmt: skip
     assert [(b.format, b.payloads) for b in had_first] == [(FORMAT_CSV, b"A,1\nA,2\n")]
     assert (second.status_code, second.json()["id"]) == (202, "http-1-1")
     assert [b.first_sequence for b in had_both] == [0, 1]
@@ -107,6 +124,23 @@ def test_another_body_under_a_key_is_another_event(subscriber: Subscriber) -> No
         (b"A,1", {"idempotency_key": "a b"}, 400, "1 to 128"),
         (b"{}", {"content_type": "application/xml"}, 415, "send text/csv lines, application/json"),
         (b"{", {"content_type": "application/json"}, 400, "an array of such"),
+        (
+            b"A,1",
+            {"content_encoding": "br"},
+            415,
+            "br is not read: send it as it is, or one of gzip",
+        ),
+        (b"A,1", {"content_encoding": "gzip, gzip"}, 415, "send it as it is"),
+        (b"A,1", {"content_encoding": "gzip"}, 400, "no whole gzip"),
+        (gzip.compress(LINES)[:-9], {"content_encoding": "gzip"}, 400, "it is cut off"),
+        (zlib.compress(LINES)[:-9], {"content_encoding": "deflate"}, 400, "it is cut off"),
+        (compress(LINES)[:-3], {"content_encoding": "zstd"}, 400, "it is cut off"),
+        (gzip.compress(bytes(1 << 23)), {"content_encoding": "gzip"}, 413, "200 times its size"),
+        (zlib.compress(bytes(1 << 23)), {"content_encoding": "deflate"}, 413, "send several"),
+        (compress(bytes(1 << 23)), {"content_encoding": "zstd"}, 413, "send several"),
+        (gzip.compress(LINES), {}, 415, "send it with Content-Encoding: gzip"),
+        ("A,1".encode("utf-16"), {"content_type": "text/csv"}, 415, "UTF-16 text: send UTF-8"),
+        (b"A,1", {"content_type": "text/csv; charset=latin-1"}, 415, "send UTF-8"),
     ],
 )
 def test_what_is_refused_names_the_fix_and_reaches_no_sink(
@@ -117,3 +151,84 @@ def test_what_is_refused_names_the_fix_and_reaches_no_sink(
     assert (answer.status_code, taken) == (status, [])
     assert answer.headers["content-type"] == "application/problem+json"
     assert said in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "body"),
+    [
+        ("gzip", gzip.compress(LINES)),
+        ("x-gzip", gzip.compress(LINES[:5_000]) + gzip.compress(LINES[5_000:])),
+        ("GZIP", gzip.compress(LINES)),
+        ("deflate", zlib.compress(LINES)),
+        ("deflate", zlib.compress(LINES, wbits=-15)),
+        ("zstd", compress(LINES)),
+        ("zstd", compress(LINES[:5_000]) + compress(LINES[5_000:])),
+        ("identity", LINES),
+    ],
+)
+@pytest.mark.parametrize("content_type", ["text/csv", "application/x-ndjson"])
+def test_a_packed_body_is_its_lines(
+    subscriber: Subscriber, encoding: str, body: bytes, content_type: str
+) -> None:
+    """The batch holds the unpacked lines; each is a tick, or a reject that says that it is none."""
+    ((answer, (batch,)),) = post(
+        subscriber, body, content_encoding=encoding, content_type=content_type
+    )
+    ticks = 1000 if content_type == "text/csv" else 0
+    assert batch.payloads.replace(b"\n", b"") == LINES.replace(b"\n", b"")
+    assert (answer.status_code, answer.json()["accepted"]) == (202, ticks)
+    assert answer.json()["rejected"] == 1000 - ticks
+
+
+def test_the_answer_says_what_is_refused_and_where(subscriber: Subscriber) -> None:
+    """By the line of the body, also behind the first payload and with a header in each."""
+    rows = [b"%d,%d,AB" % (1735689600 + i, i) for i in range(5_000)]
+    rows[4_543] = b"20250220,1,AB"
+    rows[4_544] = b"1735689600,1,A,B,C"
+    body = b"time;price;symbol;mood\n" + b"\n".join(rows).replace(b",", b";")
+    ((answer, (batch,)),) = post(subscriber, body, content_type="text/csv")
+    said = answer.json()
+    assert len(batch.lengths) > 1
+    assert (said["lines"], said["accepted"], said["rejected"]) == (5000, 4998, 2)
+    assert [(error["line"], error["code"], error["text"]) for error in said["first_errors"]] == [
+        (4545, "bad_time", "20250220;1;AB"),
+        (4546, "bad_line", "1735689600;1;A;B;C"),
+    ]
+    assert "write 2025-02-20" in said["first_errors"][0]["detail"]
+    assert said["fields_not_read"] == ["mood"]
+
+
+@pytest.mark.parametrize("content_type", ["", "application/x-www-form-urlencoded"])
+@pytest.mark.parametrize(
+    ("body", "ticks"),
+    [(b'{"symbol":"A","price":1}', 1), (b'{"s":"A","p":1}\n{"s":"B","p":2}', 2), (b"A,1", 1)],
+)
+def test_a_body_of_unsaid_kind_is_told_by_its_first_character(
+    subscriber: Subscriber, content_type: str, body: bytes, ticks: int
+) -> None:
+    """What `curl -d` and libraries without a Content-Type send."""
+    headers = {"content_type": content_type} if content_type else {}
+    ((answer, _),) = post(subscriber, body, **headers)
+    assert (answer.json()["accepted"], answer.json()["rejected"]) == (ticks, 0)
+
+
+def test_decimal_commas_are_read_where_they_are_declared(subscriber: Subscriber) -> None:
+    """Undeclared they are rejects that name the declaration."""
+    body = b"A.B;61.845,68;0,5;1735689600\nA.B;-1,5;2;2025-01-01T00:00:00Z;sell\n"
+    ((declared, (batch,)), (plain, _)) = (
+        post(subscriber, body, content_type=f"text/csv{parameter}")[0]
+        for parameter in ("; decimal=comma", "")
+    )
+    assert batch.format == FORMAT_CSV_DECIMAL_COMMA
+    assert declared.json()["accepted"] == 2
+    assert plain.json()["rejected"] == 2
+    assert "decimal=comma" in plain.json()["first_errors"][1]["detail"]
+
+
+def test_a_tick_ahead_of_the_clock_is_not_said_to_be_taken(subscriber: Subscriber) -> None:
+    """By the rule of normalize."""
+    ahead = b"A,1,1,%d\nA,1" % (time.time_ns() // 1_000_000 + 60_000)
+    ((answer, _),) = post(subscriber, ahead, content_type="text/csv")
+    said = answer.json()
+    assert (said["lines"], said["accepted"], said["rejected"]) == (2, 1, 1)
+    assert said["first_errors"][0]["code"] == "time_in_future"

@@ -46,7 +46,7 @@ def test_candles_of_a_running_instance_are_judged() -> None:
 def test_mistakes_are_told_in_one_line(tmp_path: Path) -> None:
     """Files, symbols, patterns and places that cannot be used."""
     two = tmp_path / "two.csv"
-    two.write_text("A,1,1,1000\nB,2,1,1000\n")
+    two.write_text("A,1,1,1700000000000\nB,2,1,1700000000000\n")
     candles = tmp_path / "candles.csv"
     candles.write_text("time,open,high,low,close\n1700000000,1,1,1,1\n")
     nowhere = f"http://127.0.0.1:{free_port()}"

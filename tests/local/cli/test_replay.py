@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import signal
 import time
 from pathlib import Path
@@ -20,6 +21,13 @@ from tests.platform import free_port
 LINES = [b"BTC-USD,61837.63,0.02,%d,buy,%d" % (1700000000000 + n, n) for n in range(3_000)]
 
 
+def judged(accepted: int, rejected: int = 0) -> Answer:
+    """What POST /ingest answers."""
+    error = {"line": 1, "code": "bad_price", "detail": "PRICE 'x' is no decimal number"}
+    body = {"accepted": accepted, "rejected": rejected, "first_errors": [error] * bool(rejected)}
+    return Answer(202, json.dumps(body).encode())
+
+
 @pytest.fixture
 def ticks(tmp_path: Path) -> Path:
     path = tmp_path / "ticks.csv.gz"
@@ -33,16 +41,18 @@ def test_every_line_is_sent_over_udp_and_summed_up(ticks: Path) -> None:
         result = invoke("replay", ticks, "--udp-addr", address_of(receiver))
         got = received(receiver)
     assert b"".join(got).splitlines() == LINES
-    assert f"sent 3,000 ticks in {len(got)} datagrams" in result.stdout
+    assert f"sent 3,000 lines in {len(got)} datagrams" in result.stdout
 
 
 def test_every_line_is_confirmed_over_http(ticks: Path) -> None:
     """Over HTTP the summary counts what the receiver took; /ingest is added to a bare address."""
     with http_receiver() as receiver:
+        receiver.otherwise = judged(3_000)
         result = invoke("replay", ticks, "--to", "http", "--ingest-url", receiver.url)
+        assert result.exit_code == 0
         assert b"".join(request.body for request in receiver.requests).splitlines() == LINES
         assert receiver.requests[0].path == "/ingest"
-    assert "confirmed 3,000 ticks in 1 requests" in result.stdout
+    assert "confirmed 3,000 lines in 1 requests: 3,000 ticks, 0 rejects" in result.stdout
 
 
 def test_a_refusal_ends_the_replay_with_what_was_confirmed(ticks: Path) -> None:
@@ -51,7 +61,7 @@ def test_a_refusal_ends_the_replay_with_what_was_confirmed(ticks: Path) -> None:
         receiver.otherwise = Answer(400, b'{"detail": "no such format"}')
         result = invoke("replay", ticks, "--to", "http", "--ingest-url", receiver.url + "/in")
     assert result.exit_code == 1
-    assert "confirmed 0 ticks" in result.stdout
+    assert "confirmed 0 lines" in result.stdout
     assert "answered 400: no such format" in str(result.exception)
 
 
@@ -80,13 +90,12 @@ def test_without_any_address_it_says_what_to_start(ticks: Path, tmp_path: Path) 
 def test_mistakes_are_told_in_one_line(ticks: Path, tmp_path: Path) -> None:
     """Files, formats, speeds and addresses that cannot be used are named, without a traceback."""
     bad = tmp_path / "bad.csv"
-    bad.write_text("BTC-USD,1.5\nBTC-USD,wrong\n")
+    bad.write_text("1,2,3,4,5\n")
     nowhere = f"127.0.0.1:{free_port()}"
     for arguments, message in [
         ((tmp_path / "none.csv", "--udp-addr", nowhere), "no such file"),
-        ((ticks, "--format", "xls", "--udp-addr", nowhere), "the formats are binance-ws, csv"),
-        ((bad, "--format", "freqtrade", "--udp-addr", nowhere), "--symbol"),
-        ((bad, "--udp-addr", nowhere), "bad.csv: row 2: price is not a decimal number"),
+        ((ticks, "--columns", "prize=x", "--udp-addr", nowhere), "is not FIELD=COLUMN"),
+        ((bad, "--udp-addr", nowhere), "bad.csv: cannot tell which column is which"),
         ((ticks, "--speed", "fast", "--udp-addr", nowhere), "is no speed; try max"),
         ((ticks, "--udp-addr", nowhere), "nothing listens for UDP"),
         ((ticks, "--udp-addr", "5005"), "is not HOST:PORT"),
@@ -105,23 +114,29 @@ def test_messages_that_are_no_trades_are_counted(tmp_path: Path) -> None:
     with udp_receiver() as receiver:
         result = invoke("replay", path, "--udp-addr", address_of(receiver))
         assert received(receiver) == [b"X,1.50,2,5,buy,1\n"]
-    assert "skipped 1 messages that are no trades: 1 depthUpdate" in result.stdout
+    assert "skipped 1 that are no trades: 1 depthUpdate" in result.stdout
+
+
+START_MS = 1_700_000_000_000
+PACED = [f"A,{n},,{START_MS + ms},,{n}" for n, ms in enumerate([0, 0, 1000, 500])]
 
 
 def test_ticks_of_their_own_time_leave_one_by_one(tmp_path: Path) -> None:
     """At a multiple of the recorded time, ticks of different times do not share a datagram."""
     path = tmp_path / "ticks.csv"
-    path.write_text("A,1,,1000\nA,2,,1000\nA,3,,2000\nA,4,,1500\n")
+    path.write_text("".join(f"{line}\n" for line in PACED))
     with udp_receiver() as receiver:
         invoke("replay", path, "--speed", "20x", "--udp-addr", address_of(receiver))
-        assert received(receiver) == [b"A,1,,1000\nA,2,,1000\n", b"A,3,,2000\nA,4,,1500\n"]
+        first, second = received(receiver)
+    assert first.decode().splitlines() == PACED[:2]
+    assert second.decode().splitlines() == PACED[2:]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_replay_stops_when_it_is_asked(number: signal.Signals, tmp_path: Path) -> None:
     """In the middle of a long wait it ends at once, with a summary and exit code 1."""
     path = tmp_path / "ticks.csv"
-    path.write_text("A,1,,1000\nA,2,,100000000\n")
+    path.write_text(f"A,1,,{START_MS},,1\nA,2,,{START_MS + 10**8},,2\n")
     with (
         udp_receiver() as receiver,
         process(
@@ -129,10 +144,45 @@ def test_a_replay_stops_when_it_is_asked(number: signal.Signals, tmp_path: Path)
         ) as command,
     ):
         receiver.settimeout(60)
-        assert receiver.recv(2_000) == b"A,1,,1000\n"
+        assert receiver.recv(2_000).decode() == f"A,1,,{START_MS},,1\n"
         time.sleep(0.1)
         command.send_signal(number)
         out, err = command.communicate(timeout=30)
-    assert "sent 1 ticks in 1 datagrams" in out
+    assert "sent 1 lines in 1 datagrams" in out
     assert "stopped before the end of the file" in err
     assert command.returncode == 1
+
+
+def test_rejects_are_said_and_are_a_failure(ticks: Path) -> None:
+    """Bytes that were taken are not data that was taken: the first reasons, and exit status 1."""
+    with http_receiver() as receiver:
+        receiver.otherwise = judged(0, 3_000)
+        result = invoke("replay", ticks, "--to", "http", "--ingest-url", receiver.url)
+    assert "0 ticks, 3,000 rejects" in result.stdout
+    assert "line 1: bad_price: PRICE 'x' is no decimal number" in result.stdout
+    assert result.exit_code == 1
+    assert "3,000 of 3,000 lines were rejected" in str(result.exception)
+
+
+def test_a_file_that_is_sent_again_names_its_rows_alike(tmp_path: Path) -> None:
+    """So that they count once; --again sends them without names."""
+    path = tmp_path / "ticks.csv"
+    path.write_text(f"A,1,1,{START_MS}\nA,2,1,{START_MS}\n")
+    with udp_receiver() as receiver:
+        where = ("--udp-addr", address_of(receiver))
+        invoke("replay", path, *where)
+        invoke("replay", path, *where)
+        first, second = received(receiver)
+        assert first == second
+        assert len({line.rsplit(b",", 1)[1] for line in first.splitlines()}) == 2
+        invoke("replay", path, "--again", *where)
+        assert received(receiver) == [path.read_bytes()]
+
+
+def test_a_dry_run_shows_rows_and_sends_nothing(tmp_path: Path) -> None:
+    """What is guessed of the columns first, then the first rows as lines."""
+    path = tmp_path / "BCHEUR.csv"
+    path.write_text("1577836800,61.5,0.25\n" * 20)
+    result = invoke("replay", path, "--dry-run", "--again")
+    assert result.stdout.splitlines() == ["BCH-EUR,61.5,0.25,1577836800000000"] * 5
+    assert "read as Kraken trades: symbol is BCH-EUR" in result.stderr

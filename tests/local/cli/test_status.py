@@ -26,6 +26,7 @@ SAMPLE = Status(
     lag={"test/works": 7, "test/absent": 0},
     unready={"test/absent": "subscriber: nobody is at http://nobody.test"},
     warnings=[],
+    input_notes=["3.0% of the input is rejects"],
     components=[
         ComponentStatus("persist", "function", "not ready", "GET /ready: 503", 1, 2, "", ""),
         ComponentStatus("broker", "broker", "ready", None, 1, 0, "", ""),
@@ -45,6 +46,7 @@ def test_triggers_and_components_that_are_not_ready_say_why(tmp_path: Path) -> N
     }
     assert "persist is not ready: GET /ready: 503" in lines
     assert "persist was restarted 2 times" in lines
+    assert "3.0% of the input is rejects" in lines
     assert "dead letters 2  lost 2" in lines[-1]
 
 

@@ -11,11 +11,23 @@ from local.cli.times import time_us
     ("text", "expected"),
     [
         ("-1h", 1_699_996_400_000_000),
+        ("1700000000", 1_700_000_000_000_000),
         ("1700000000123", 1_700_000_000_123_000),
+        ("1700000000123456", 1_700_000_000_123_456),
         ("2023-11-14T22:13:20.5", 1_700_000_000_500_000),
         ("2023-11-15T00:13:20+02:00", 1_700_000_000_000_000),
     ],
 )
-def test_times_are_ago_iso_8601_or_ms(text: str, expected: int) -> None:
+def test_times_are_ago_iso_8601_or_in_any_unit(text: str, expected: int) -> None:
     """As the history API takes them."""
     assert time_us(text, datetime.fromtimestamp(1_700_000_000, UTC)) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("20231114", "write 2023-11-14"), ("soon", "is no time"), ("-999999d", "ago such as -1h")],
+)
+def test_what_is_no_time_is_quoted_with_the_fix(text: str, said: str) -> None:
+    """Digits that read as a date are not taken for milliseconds."""
+    with pytest.raises(ValueError, match=said):
+        time_us(text, datetime.fromtimestamp(1_700_000_000, UTC))

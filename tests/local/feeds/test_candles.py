@@ -7,7 +7,9 @@ import pyarrow.feather
 import pytest
 
 from local.feeds.candles import candle_rows
-from local.feeds.formats import format_of
+from local.feeds.files.layouts import Choice
+from local.feeds.files.opening import Progress
+from local.feeds.files.trades import read_trades
 from local.feeds.tick import Tick
 from shared.timeframes import Timeframe
 
@@ -47,7 +49,9 @@ def test_recorded_trades_give_the_reference_candles(
 ) -> None:
     """Every one of XRP/ETH, to the last digit."""
     path = recorded_data / "binance" / "XRP_ETH-trades.json.gz"
-    rows = candle_rows(format_of(path).read(path), Timeframe.parse(timeframe))
+    trades = read_trades([path], Choice(), Progress())
+    ticks = (tick for _, each in trades for tick in each.ticks())
+    rows = candle_rows(ticks, Timeframe.parse(timeframe))
     (made,) = rows.values()
     table = pyarrow.feather.read_table(recorded_data / f"binance/XRP_ETH-{timeframe}.feather")
     reference = table.to_pylist()

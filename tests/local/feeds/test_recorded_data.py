@@ -4,21 +4,24 @@ from itertools import pairwise
 
 import pytest
 
-from local.feeds.formats import FeedFileError, Reading, format_of
+from local.feeds.files.errors import FileError
+from local.feeds.files.layouts import Choice
+from local.feeds.files.opening import Progress
+from local.feeds.files.trades import read_trades
 from local.feeds.tick import Tick
 from tests.local.feeds.recorded import recorded
 
 
-def read(name: str) -> tuple[str, list[Tick], Reading]:
-    path, reading = recorded(name), Reading()
-    chosen = format_of(path)
-    return chosen.name, list(chosen.read(path, None, reading)), reading
+def read(name: str) -> tuple[str, list[Tick], Progress]:
+    progress = Progress()
+    found = list(read_trades([recorded(name)], Choice(), progress))
+    return found[0][0].name, [tick for _, each in found for tick in each.ticks()], progress
 
 
 def test_every_trade_of_the_freqtrade_file_is_read() -> None:
     """The XRP/ETH file has 12,477 trades of distinct ids."""
-    name, ticks, _ = read("binance/XRP_ETH-trades.json.gz")
-    assert (name, len(ticks)) == ("freqtrade", 12_477)
+    _, ticks, _ = read("binance/XRP_ETH-trades.json.gz")
+    assert len(ticks) == 12_477
     assert ticks[0] == Tick("XRP-ETH", "0.00141342", "23.0", 1570752011620, "sell", "13519807")
     assert len({tick.trade_id for tick in ticks}) == 12_477
 
@@ -31,31 +34,30 @@ def test_no_trade_of_a_binance_capture_is_missed(
     file: str, symbol: str, count: int, skipped: int
 ) -> None:
     """Trade ids of a capture follow each other without a gap, so none was skipped."""
-    name, ticks, reading = read(f"binance/{file}_20240808.gz")
-    assert name == "binance-ws"
+    name, ticks, progress = read(f"binance/{file}_20240808.gz")
+    assert name == "Binance WebSocket capture"
     assert {tick.symbol for tick in ticks} == {symbol}
     assert len(ticks) == count
     assert all(int(b.trade_id) - int(a.trade_id) == 1 for a, b in pairwise(ticks))
-    assert reading.skipped.total() == skipped
+    assert progress.skipped.total() == skipped
 
 
 def test_captures_of_another_recorder_are_read_too() -> None:
     """A capture with its own way of time stamps and a line about the connection is understood."""
-    name, ticks, reading = read("exchanges/BINANCE_FUTURES.ws.1.0.gz")
-    assert (name, len(ticks)) == ("binance-ws", 91)
-    assert reading.skipped["connection"] == 1
+    name, ticks, progress = read("exchanges/BINANCE_FUTURES.ws.1.0.gz")
+    assert (name, len(ticks)) == ("Binance WebSocket capture", 91)
+    assert progress.skipped["connection"] == 1
 
 
 def test_every_print_of_the_lean_day_is_read() -> None:
     """The SPY day has 250,601 prints, from four in the morning to eight at night in New York."""
     name, ticks, _ = read("equity/spy-20131007-tick.zip")
-    assert (name, len(ticks)) == ("lean-equity", 250_601)
+    assert (name, len(ticks)) == ("Lean equity ticks", 250_601)
     assert ticks[0] == Tick("SPY", "167.4100", "100", 1381132800464)
     assert ticks[-1] == Tick("SPY", "167.3000", "100", 1381190399536)
 
 
 def test_bars_are_not_taken_for_ticks() -> None:
     """The minute file beside the ticks is refused by its name."""
-    path = recorded("equity/spy-20131007-minute.zip")
-    with pytest.raises(FeedFileError, match="not trade ticks"):
-        list(format_of(path).read(path))
+    with pytest.raises(FileError, match="not trade ticks"):
+        read("equity/spy-20131007-minute.zip")

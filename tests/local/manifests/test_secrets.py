@@ -16,7 +16,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from local.manifests.secrets import SERVERS, STORES, create, trusting
+from local.cluster.api_server import trusting
+from local.manifests.secrets import SERVERS, STORES, create
 
 SECRETS = "/api/v1/namespaces/kandle/secrets"
 

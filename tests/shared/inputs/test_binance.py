@@ -11,8 +11,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from functions.normalize.assemble import ClockRule, assemble
+from functions.normalize.assemble import assemble
 from functions.normalize.assemble_quotes import assemble_quotes
+from shared.inputs.clock import ClockRule
 from shared.inputs.formats import parse
 from shared.inputs.parsed import BinanceTrades, FeedRules
 from shared.instruments import Market, Naming
@@ -103,6 +104,7 @@ def test_what_is_neither_trade_nor_quote_is_counted_by_kind() -> None:
 @pytest.mark.parametrize(
     ("change", "code"),
     [
+        ({"p": "-"}, "bad_price"),
         ({"p": "NaN"}, "bad_price"),
         ({"p": ""}, "bad_price"),
         ({"p": "\uff19"}, "bad_price"),
@@ -111,10 +113,11 @@ def test_what_is_neither_trade_nor_quote_is_counted_by_kind() -> None:
         ({"q": "-1"}, "bad_size"),
         ({"q": "9" * 77}, "out_of_range"),
         ({"s": ""}, "bad_symbol"),
-        ({"s": "币安USDT"}, "bad_symbol"),
+        ({"s": "\u200b币安USDT"}, "bad_symbol"),
+        ({"s": "\uff22TCUSDT"}, "bad_symbol"),
         ({"s": "'; DROP TABLE ticks; --"}, "bad_symbol"),
-        ({"T": 1723161255}, "bad_time"),
-        ({"T": 5 * 10**17}, "bad_time"),
+        ({"T": 20250220}, "bad_time"),
+        ({"T": 2 * 10**17}, "bad_time"),
         ({"T": 10**30}, "bad_message"),
         ({"T": None}, "bad_time"),
         ({"m": None}, "bad_side"),
@@ -142,11 +145,11 @@ def test_each_fault_has_its_code_and_the_next_message_counts(
     [
         ({"a": "25.35190000"}, "crossed_quote"),
         ({"a": "25.3"}, "crossed_quote"),
-        ({"b": "0.00000000"}, "bad_price"),
+        ({"b": "0.00000000", "B": "0.00"}, "empty_side"),
         ({"a": ""}, "bad_price"),
         ({"B": "x"}, "bad_size"),
         ({"a": "0.0000000000000000000000001", "b": "9000000000000000000"}, "out_of_range"),
-        ({"s": "é"}, "bad_symbol"),
+        ({"s": "e\u0301"}, "bad_symbol"),
     ],
 )
 def test_a_quote_needs_an_ask_above_its_bid(change: dict[str, Any], code: str) -> None:

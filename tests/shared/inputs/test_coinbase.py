@@ -80,14 +80,14 @@ def test_other_messages_are_counted_by_kind() -> None:
 @pytest.mark.parametrize(
     ("change", "code"),
     [
-        ({"price": "x"}, "bad_price"),
+        ({"price": "-"}, "bad_price"),
         ({"size": "x"}, "bad_size"),
         ({"side": "hold"}, "bad_side"),
         ({"time": "yesterday"}, "bad_message"),
         ({"time": "2021-04-17T16:43:37"}, "bad_message"),
         ({"time": "0001-01-01T00:00:00Z"}, "bad_time"),
         ({"time": None}, "bad_time"),
-        ({"product_id": "A B"}, "bad_symbol"),
+        ({"product_id": "A,B"}, "bad_symbol"),
         ({"trade_id": 10**18}, "bad_message"),
         ({"price": 1.5}, "bad_message"),
     ],

@@ -54,12 +54,13 @@ def test_a_ticker_is_a_quote() -> None:
 def test_a_bad_element_is_a_reject_and_its_neighbours_count() -> None:
     """The reject holds the element, not the message of fifty."""
     bad = [
+        (TRADE.replace(b"61837.10", b'"-"'), "bad_price"),
         (TRADE.replace(b"61837.10", b"null"), "bad_price"),
         (TRADE.replace(b"61837.10", b'"x"'), "bad_price"),
         (TRADE.replace(b"0.00000010", b"-1"), "bad_size"),
         (TRADE.replace(b'"buy"', b'"hold"'), "bad_side"),
         (TRADE.replace(b"4665906", b'"a"'), "bad_message"),
-        (TRADE.replace(b"BTC/USD", b"BTC USD"), "bad_symbol"),
+        (TRADE.replace(b"BTC/USD", b"BTC,USD"), "bad_symbol"),
         (TRADE.replace(b"T07:49", b" at "), "bad_message"),
         (b"1", "bad_message"),
     ]

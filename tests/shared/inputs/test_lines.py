@@ -9,6 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from shared.inputs.dialects import dialect_of
 from shared.inputs.line import RejectedLineError, parse_line
 from shared.inputs.lines import parse_lines
 from shared.inputs.rows import Rows
@@ -47,13 +48,16 @@ def one_by_one(payloads: tuple[bytes, ...]) -> tuple[dict[object, object], dict[
     codes: dict[object, str] = {}
     for p, payload in enumerate(payloads):
         lines = [line[:-1] if line.endswith(b"\r") else line for line in payload.split(b"\n")]
+        lines[0] = lines[0].removeprefix(b"\xef\xbb\xbf")
         if not any(lines):
             codes[p, 0] = "empty_payload"
+            continue
+        dialect = dialect_of(next(filter(None, lines)))
         for n, line in enumerate(lines):
-            if not line:
+            if not line or line == dialect.header:
                 continue
             try:
-                t = parse_line(line)
+                t = parse_line(line, dialect)
             except RejectedLineError as error:
                 codes[p, n] = error.code
                 continue
@@ -61,7 +65,7 @@ def one_by_one(payloads: tuple[bytes, ...]) -> tuple[dict[object, object], dict[
                 t.symbol,
                 Decimal(t.price.mantissa).scaleb(-t.price.scale),
                 Decimal(t.size.mantissa).scaleb(-t.size.scale),
-                -1 if t.time_ms is None else t.time_ms * 1000,
+                -1 if t.time_us is None else t.time_us,
                 t.side,
                 t.trade_id_kind,
                 t.trade_id,
@@ -80,12 +84,19 @@ line = st.builds(
     lambda fields: ",".join(fields).encode(),
     st.one_of(
         st.tuples(
-            st.sampled_from(["BTC-USD", "A", "XRP/ETH", "EURUSD.FX", "L" * 32]),
+            st.sampled_from(["BTC-USD", "A", "XRP/ETH", "^GSPC", "币安人生", "L" * 64, "SPX  24"]),
+            st.one_of(plain_number, plain_number.map("-{}".format)),
             plain_number,
-            plain_number,
-            st.integers(315_532_800_000, 4 * 10**12).map(str),
+            st.one_of(
+                st.integers(315_532_800, 4 * 10**18).map(str),
+                st.sampled_from(["2025-02-20T14:30:00Z", "1740009600.25", "20250220"]),
+            ),
             st.sampled_from(["buy", "sell", "B", "s", ""]),
-            st.one_of(st.integers(0, 10**18).map(str), st.just(""), st.just("a-b-c")),
+            st.one_of(
+                st.integers(0, 10**18).map(str),
+                st.just(""),
+                st.sampled_from(["a-b-c", "null", '"7"', " 8", "é"]),
+            ),
         ),
         st.lists(
             st.one_of(
@@ -108,9 +119,13 @@ payload = st.one_of(
 @example((b"",))
 @example((b"A,1\n\0A,1\n\0\0\0\0\0\0\0\0A,1", b"A\0,1"))
 @example((b"\n", b"A,1", b"\nB,2", b"A,1\n", b"C,3\r"))
+@example((b"\xef\xbb\xbfsymbol,price\r\nA,1\r\n", b"\xef\xbb\xbf", b"\xef\xbb\xbfA,1", b"A,2"))
+@example((b"'; DROP TABLE ticks; --,1\nA,1\nA;1;2\nA\t3", b"A;1\nB,2,,,,x;5\n;\n,1;5\nA;b,1"))
+@example((b"price;time;symbol\n1;1740009600;A;\n-2;;B", b"A,1", b"A\t1\t2\n", b"symbol,price\n"))
+@example((b"\nPrice,Symbol,m\n1,A,true\nPrice,Symbol,m\n2,B,false", b"id,price,qty\n1,2,3\n"))
 def test_both_parsers_agree_on_every_line(payloads: tuple[bytes, ...]) -> None:
     """The same ticks with the same exact values, the same rejects at the same places."""
-    rows, rejected = parse_lines(batch(*payloads))
+    rows, rejected, *_ = parse_lines(batch(*payloads))
     ticks, codes = one_by_one(payloads)
     found = {(int(rows.payload[i]), int(rows.line[i])): row(rows, i) for i in range(len(rows))}
     assert found == ticks
@@ -120,37 +135,39 @@ def test_both_parsers_agree_on_every_line(payloads: tuple[bytes, ...]) -> None:
 def test_a_plain_batch_needs_no_line_by_line_work(monkeypatch: pytest.MonkeyPatch) -> None:
     """The main path has no Python loop per tick: no line of the plain form goes the slow way."""
 
-    def refuse(line: bytes) -> None:
+    def refuse(line: bytes, dialect: object) -> None:
         raise AssertionError(line)
 
     monkeypatch.setattr("shared.inputs.lines.parse_line", refuse)
     lines = b"\n".join(
         b"BTC-USD,%d.%02d,0.5,1700000000000,buy,%d" % (100 + i, i % 100, i) for i in range(100)
     )
-    rows, rejected = parse_lines(batch(lines, b"AAPL,1\nAAPL,2,3\n"))
+    rows, rejected, *_ = parse_lines(batch(lines, b"AAPL,1\nAAPL,2,3\n"))
     assert len(rows) == 102
     assert rejected == []
 
 
 def test_a_reject_says_what_was_wrong_and_keeps_the_bytes() -> None:
     """The next good line in the same datagram still counts."""
-    rows, rejected = parse_lines(batch(b"BTC-USD,5,-1\nBTC-USD,5,1,1700000000,buy\nBTC-USD,6"))
+    rows, rejected, *_ = parse_lines(batch(b"BTC-USD,5,-5\nBTC-USD,5,1,20250220,buy\nBTC-USD,6"))
     assert [rows.names, len(rows)] == [("BTC-USD",), 1]
     assert [(r.original, r.code) for r in rejected] == [
-        (b"BTC-USD,5,-1", "bad_size"),
-        (b"BTC-USD,5,1,1700000000,buy", "bad_time"),
+        (b"BTC-USD,5,-5", "bad_size"),
+        (b"BTC-USD,5,1,20250220,buy", "bad_time"),
     ]
-    assert "milliseconds, not seconds" in rejected[1].detail
+    assert "write 2025-02-20" in rejected[1].detail
 
 
 @pytest.mark.parametrize(
     ("line", "code"),
     [
         (b"BTC", "bad_line"),
-        (b"A,1,2,3,4,5,6,7", "bad_line"),
+        (b"A,1,2,3,4,5,6,7,8", "bad_line"),
+        (b'A,1,"', "bad_line"),
         (b"'; DROP TABLE ticks; --,1", "bad_symbol"),
         (b",1", "bad_symbol"),
         (b"A,NaN", "bad_price"),
+        (b"A,1.5.5", "bad_price"),
         (b"A,1,-1", "bad_size"),
         (b"A,1,1,yesterday", "bad_time"),
         (b"A,1,1,,hold", "bad_side"),

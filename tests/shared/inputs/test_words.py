@@ -28,6 +28,8 @@ def laid(some: list[bytes]) -> tuple[Text, Spans]:
 
 def is_decimal(text: bytes, *, point: bool) -> bool:
     digits = text.replace(b".", b"", 1) if point else text
+    if not point and len(text) == MAX_DIGITS + 1:
+        return digits.isdigit() and int(digits) < 2**63
     return len(text) <= MAX_DIGITS and digits.isdigit()
 
 

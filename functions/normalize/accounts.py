@@ -1,0 +1,48 @@
+"""Counts what a batch held, and logs each field that nobody reads once a source."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from shared import metrics
+from shared.inputs.rejected import Rejected
+
+log = logging.getLogger(__name__)
+
+MAX_FIELDS: Final = 64
+"""Names of fields that have a time series of their own; senders make names up."""
+_MAX_CHARACTERS: Final = 40
+
+_logged: set[tuple[str, str]] = set()
+
+
+def source_kind(source: str) -> str:
+    """Return what kind of source it is: the name of one life of it without its random part."""
+    return source.rpartition("-")[0] or source
+
+
+def count_rejects(source: str, rejected: Iterable[Rejected]) -> None:
+    """Count rejects by reason and kind of source."""
+    for code, count in Counter(reject.code for reject in rejected).items():
+        metrics.REJECTS.labels(code, source_kind(source)).inc(count)
+
+
+def count_unread(source: str, unread: Mapping[str, int]) -> None:
+    """Count the fields that nobody reads; the first time that a source sends one, log it."""
+    kind = source_kind(source)
+    for name, count in unread.items():
+        field = "".join(c if c.isprintable() else "?" for c in name[:_MAX_CHARACTERS])
+        if (field, kind) not in _logged:
+            if len(_logged) >= MAX_FIELDS:
+                field = "others"
+            else:
+                _logged.add((field, kind))
+                log.warning(
+                    "field %r of source %s is not read: docs/formats.md names those that are",
+                    field,
+                    kind,
+                )
+        metrics.FIELDS_UNREAD.labels(field, kind).inc(count)

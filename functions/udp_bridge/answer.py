@@ -1,0 +1,83 @@
+"""What a body holds, known before the pipeline has it: by the parser that normalize uses.
+
+Parsing is a pure function of the batch and of settings that both processes share (PRICE_RULES,
+MAX_CLOCK_SKEW_MS), so normalize comes to the same ticks and the same rejects.
+"""
+
+from __future__ import annotations
+
+from itertools import accumulate
+from typing import Any, Final
+
+from functions.udp_bridge.bodies import Cut
+from shared.inputs.clock import ClockRule, ahead_of_clock
+from shared.inputs.formats import parse
+from shared.inputs.parsed import FeedRules
+from shared.inputs.rejected import Rejected
+from shared.raw import (
+    FORMAT_CSV,
+    FORMAT_CSV_DECIMAL_COMMA,
+    FORMAT_TICKER_STREAM,
+    RawBatch,
+    delimited,
+)
+
+FIRST_ERRORS: Final = 5
+_EXCERPT_CHARACTERS: Final = 80
+
+
+def answer(batch: RawBatch, cut: Cut, rules: FeedRules, clock: ClockRule) -> dict[str, Any]:
+    """Return `lines`, `accepted`, `rejected`, `first_errors`, and what was left out or not read.
+
+    `lines` counts lines, messages or objects. An error's `line` is its number in the body, from 1.
+    """
+    found = parse(batch, rules)
+    refused = list(found.rejected)
+    accepted: set[tuple[int, int]] = set()
+    for rows in (found.rows, found.quotes):
+        accepted.update(zip(rows.payload.tolist(), rows.line.tolist(), strict=True))
+        late = ahead_of_clock(batch, rows.time_us, rows.payload, rows.line, clock).rejected
+        accepted.difference_update((reject.payload, reject.line) for reject in late)
+        refused += late
+    rejected = {(reject.payload, reject.line): reject for reject in reversed(refused)}
+    skipped = sum(found.skipped.values())
+    said: dict[str, Any] = {
+        "lines": len(accepted | rejected.keys()) + skipped,
+        "accepted": len(accepted),
+        "rejected": len(rejected),
+        "first_errors": _first_errors(batch, cut, [rejected[place] for place in sorted(rejected)]),
+    }
+    if skipped:
+        said["skipped"] = dict(found.skipped)
+    if found.unread:
+        said["fields_not_read"] = sorted(found.unread)
+    return said
+
+
+def _first_errors(batch: RawBatch, cut: Cut, rejected: list[Rejected]) -> list[dict[str, Any]]:
+    first = rejected[:FIRST_ERRORS]
+    if not first:
+        return []
+    before = _lines_before(batch, cut)
+    return [
+        {
+            "line": before[reject.payload] + reject.line + 1,
+            "code": reject.code,
+            "detail": reject.detail,
+            "text": reject.original.decode(errors="backslashreplace")[:_EXCERPT_CHARACTERS],
+        }
+        for reject in first
+    ]
+
+
+def _lines_before(batch: RawBatch, cut: Cut) -> list[int]:
+    """Return how many lines, messages or objects of the body stand before each payload's first."""
+    if batch.format in (FORMAT_CSV, FORMAT_CSV_DECIMAL_COMMA):
+        counts = [payload.count(b"\n") - cut.repeated for payload in cut.payloads]
+        counts[0] += cut.repeated
+        starts = accumulate(counts[:-1], initial=0)
+        return [start - cut.repeated if i else start for i, start in enumerate(starts)]
+    if batch.format == FORMAT_TICKER_STREAM:
+        counts = [sum(1 for _ in delimited(payload)) for payload in cut.payloads]
+        return list(accumulate(counts[:-1], initial=0))
+    return list(range(len(cut.payloads)))

@@ -1,0 +1,112 @@
+"""Content-Encoding of request bodies: gzip, deflate and zstd unpacked within bounds."""
+
+from __future__ import annotations
+
+import io
+import zlib
+from collections.abc import Callable
+from typing import Final
+
+import zstandard
+
+from functions.udp_bridge.refusal import RefusedBodyError
+
+MAX_UNPACKED_BYTES: Final = 4 * 1024 * 1024
+MAX_RATIO: Final = 200
+"""Of a body that unpacks to more than FREE_BYTES: text of ticks packs to a third or a tenth."""
+FREE_BYTES: Final = 1024 * 1024
+
+ACCEPTED: Final = "gzip, deflate, zstd"
+
+_MAGIC: Final = {
+    b"\x1f\x8b": "gzip: send it with Content-Encoding: gzip",
+    b"\x28\xb5\x2f\xfd": "zstd: send it with Content-Encoding: zstd",
+    b"PK\x03\x04": "a zip archive: unpack it, or use kandle replay",
+    b"PAR1": "a Parquet file: use kandle replay",
+    b"ARROW1": "an Arrow file: use kandle replay",
+    b"\xff\xfe": "UTF-16 text: send UTF-8",
+    b"\xfe\xff": "UTF-16 text: send UTF-8",
+}
+
+
+def unpacked(body: bytes, encoding: str) -> bytes:
+    """Return the body without its Content-Encoding. Raises RefusedBodyError."""
+    encoding = encoding.strip().lower()
+    if encoding in ("", "identity"):
+        return body
+    if encoding not in _DECODERS:
+        raise RefusedBodyError(
+            415,
+            "content encoding is not read",
+            f"content encoding {encoding[:40]} is not read: send it as it is, or one of {ACCEPTED}",
+        )
+    bound = max(FREE_BYTES, min(MAX_UNPACKED_BYTES, len(body) * MAX_RATIO))
+    try:
+        content = _DECODERS[encoding](body, bound + 1)
+    except (zlib.error, zstandard.ZstdError, EOFError) as error:
+        raise RefusedBodyError(
+            400, "body cannot be unpacked", f"the body is no whole {encoding}: {error}"
+        ) from error
+    if len(content) > bound:
+        raise RefusedBodyError(
+            413,
+            "body too large",
+            f"the body unpacks to more than {bound} bytes (at most {MAX_UNPACKED_BYTES}, and from"
+            f" {FREE_BYTES} on {MAX_RATIO} times its size): send several",
+        )
+    return content
+
+
+def check_is_text(body: bytes) -> None:
+    """Raise RefusedBodyError for a body that is packed, or of another kind than text."""
+    for magic, kind in _MAGIC.items():
+        if body.startswith(magic):
+            raise RefusedBodyError(415, "body is no text", f"the body is {kind}")
+
+
+def _zlib(wbits: int, body: bytes, bound: int) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    while body and size < bound:  # gzip files may be several, one behind the other
+        decoder = zlib.decompressobj(wbits)
+        part = decoder.decompress(body, bound - size)
+        parts.append(part)
+        size += len(part)
+        if size >= bound:
+            break
+        if not decoder.eof:
+            raise EOFError("it is cut off")
+        body = decoder.unused_data
+    return b"".join(parts)
+
+
+def _gzip(body: bytes, bound: int) -> bytes:
+    return _zlib(16 + zlib.MAX_WBITS, body, bound)
+
+
+def _deflate(body: bytes, bound: int) -> bytes:
+    """RFC 9110 means the zlib format; some senders leave its frame out."""
+    framed = len(body) >= 2 and body[0] & 0x0F == 8 and int.from_bytes(body[:2]) % 31 == 0
+    return _zlib(zlib.MAX_WBITS if framed else -zlib.MAX_WBITS, body, bound)
+
+
+def _zstd(body: bytes, bound: int) -> bytes:
+    unpacker = zstandard.ZstdDecompressor(max_window_size=8 * 1024 * 1024)
+    with unpacker.stream_reader(io.BytesIO(body), read_across_frames=True) as reader:
+        content = reader.read(bound)
+    if len(content) < bound:  # the reader takes a frame that is cut off for a whole one
+        while body:
+            frame = unpacker.decompressobj()
+            frame.decompress(body)
+            if not frame.eof:
+                raise EOFError("it is cut off")
+            body = frame.unused_data
+    return content
+
+
+_DECODERS: Final[dict[str, Callable[[bytes, int], bytes]]] = {
+    "gzip": _gzip,
+    "x-gzip": _gzip,
+    "deflate": _deflate,
+    "zstd": _zstd,
+}

@@ -1,0 +1,12 @@
+"""A request body that cannot be taken, and what its sender is told."""
+
+from __future__ import annotations
+
+
+class RefusedBodyError(ValueError):
+    """The body cannot be taken. `status` is the HTTP status; the message says what to send."""
+
+    def __init__(self, status: int, title: str, detail: str) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.title = title

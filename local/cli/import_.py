@@ -1,0 +1,152 @@
+"""`kandle import`: recorded trades at full speed into storage and candles."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from local.cli.addresses import address, http_url
+from local.cli.errors import CliError
+from local.cli.options import DataDir
+from local.cli.reading import (
+    FORMATS,
+    SHOWN_ROWS,
+    Again,
+    Announced,
+    Columns,
+    DryRun,
+    Files,
+    Symbol,
+    TimeZone,
+    choice_of,
+    reporting,
+    show_skipped,
+)
+from local.cli.stopping import asked_to_stop
+from local.feeds.files.errors import FileError
+from local.feeds.files.opening import Progress
+from local.instance import DEFAULT_DATA_DIR
+
+if TYPE_CHECKING:
+    from local.feeds.files.layouts import Choice
+    from local.feeds.files.trades import Trades
+    from local.feeds.importer import Imported, Numbered, Positions
+
+POSITIONS = "import-positions.json"
+
+_HELP = f"""Import the trades of recorded FILEs: history, as fast as it can be stored.
+
+{FORMATS}
+
+Batches go straight to the pipeline's first broker; an interrupted import goes on where it ended, \
+and a file that is imported twice counts once.
+
+Examples:
+
+  kandle import BTCUSDT-aggTrades-2025-01.zip --dry-run
+
+  kandle import data/ --columns symbol=pair,price=px,size=qty,time=ts:us
+
+  kandle import XRP_ETH-trades.feather
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("import", help=_HELP)(import_files)
+
+
+def import_files(
+    files: Files,
+    symbol: Symbol = None,
+    columns: Columns = "",
+    zone: TimeZone = "",
+    dry_run: DryRun = False,
+    again: Again = False,
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Send all of it, also what was imported before.")
+    ] = False,
+    sink_url: Annotated[
+        str | None,
+        typer.Option(
+            envvar="K_SINK",
+            metavar="URL",
+            help="The broker that takes raw batches. Default: the running instance's.",
+            show_default=False,
+        ),
+    ] = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
+    """Import the files, show how far it is, and sum up."""
+    from local.feeds.importer import NotTakenError, Positions, batches
+
+    progress = Progress()
+    trades = trades_of(files, choice_of(symbol, columns, zone), progress, again=again)
+    try:
+        if dry_run:
+            for some in trades:
+                for line in some.lines()[:SHOWN_ROWS]:
+                    typer.echo(line.decode())
+            return
+        url = http_url(address(sink_url, "K_SINK", "--sink-url", data_dir), "--sink-url")
+        positions = Positions(data_dir / POSITIONS)
+        if restart or again:
+            positions.forget()
+        started = time.monotonic()
+        with asked_to_stop() as stop, reporting("import", progress) as report:
+            salt = f"-{secrets.token_hex(4)}" if again else ""
+            found = batches(trades, salt)
+            done = asyncio.run(_run(found, url, positions, report, stop.is_set))
+            stopped = stop.is_set()
+    except (FileError, NotTakenError) as error:
+        raise CliError(str(error)) from None
+    _sum_up(done, progress, time.monotonic() - started)
+    if stopped:
+        raise CliError("stopped before the end: the same command goes on where this one ended")
+    if done.rejected:
+        raise CliError(f"{done.rejected:,} of {done.lines:,} lines were rejected")
+
+
+def trades_of(files: Files, choice: Choice, progress: Progress, *, again: bool) -> Iterator[Trades]:
+    """Yield the trades of the files; print what each is read as. Raises FileError."""
+    from local.feeds.files.trades import read_trades
+
+    announced = Announced()
+    for layout, trades in read_trades(files, choice, progress):
+        announced.show(trades.part, layout)
+        yield trades if again else trades.with_ids()
+
+
+async def _run(
+    found: Iterator[Numbered],
+    url: str,
+    positions: Positions,
+    report: Callable[[int], None],
+    stopped: Callable[[], bool],
+) -> Imported:
+    from local.feeds.importer import send
+    from shared.adapter.sink import Sink
+
+    sink = Sink(url, "/kandle/import")
+    try:
+        return await send(found, sink, positions, report, stopped)
+    finally:
+        await sink.close()
+
+
+def _sum_up(done: Imported, progress: Progress, seconds: float) -> None:
+    rate = done.lines / max(seconds, 1e-3)
+    typer.echo(
+        f"imported {done.accepted:,} ticks in {done.batches:,} batches, {done.rejected:,} rejects,"
+        f" {seconds:.1f} s, {rate:,.0f} lines/s"
+    )
+    for error in done.first_errors:
+        typer.echo(f"  {error}")
+    if done.passed_over:
+        typer.echo(f"{done.passed_over:,} lines had been imported before (--restart sends them)")
+    show_skipped(progress)

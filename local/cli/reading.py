@@ -1,0 +1,133 @@
+"""The options that say how a file of trades is written, and the report of how far it was read."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Final, Protocol
+
+import typer
+
+from local.errors import UsageError
+from local.feeds.files.errors import FileError
+from local.feeds.files.layouts import Choice, Layout, parse_columns
+from local.feeds.files.opening import Progress
+
+PLAIN_REPORT_EVERY_S: Final = 5.0
+SHOWN_ROWS: Final = 5
+
+FORMATS: Final = """Files are read as they are, also .gz, .zst, .zip, directories and - (standard \
+input): CSV of any columns, JSON lines and arrays, Parquet, Arrow, Feather; by name or form those \
+of Binance public data, Kraken, bitcoincharts, tardis.dev, Databento (CSV and DBN), freqtrade, \
+QuantConnect Lean (equities, futures, crypto) and captures of Binance's WebSocket. What is guessed \
+is shown first; --columns says it where the guess is wrong."""
+
+Files = Annotated[
+    list[Path], typer.Argument(metavar="FILE...", help="Files, directories, or -.", allow_dash=True)
+]
+Symbol = Annotated[
+    str | None,
+    typer.Option(help="The instrument of a file that names none.", show_default=False),
+]
+Columns = Annotated[
+    str,
+    typer.Option(
+        metavar="FIELD=COLUMN,...",
+        help="Such as symbol=pair,price=px,size=qty,time=ts:us,side=s,trade_id=id"
+        " (units s, ms, us, ns).",
+        show_default=False,
+    ),
+]
+TimeZone = Annotated[
+    str, typer.Option("--tz", help="Time zone of Lean's midnights.", show_default=False)
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Print the first rows as they are read, send nothing.")
+]
+Again = Annotated[
+    bool,
+    typer.Option(
+        "--again",
+        help="Count rows without a trade id once more though the same file was sent before.",
+    ),
+]
+
+
+def choice_of(symbol: str | None, columns: str, zone: str) -> Choice:
+    """Return what the options say. Raises UsageError."""
+    try:
+        named, unit = parse_columns(columns)
+    except FileError as error:
+        raise UsageError(str(error)) from None
+    return Choice(symbol, named, unit, zone)
+
+
+class Announced:
+    """Prints each layout once, when the first file of it is read."""
+
+    def __init__(self) -> None:
+        self._seen: set[str] = set()
+
+    def show(self, part: str, layout: Layout) -> None:
+        """Print what a part is read as."""
+        if layout.describe() not in self._seen:
+            self._seen.add(layout.describe())
+            typer.echo(f"{part}: read as {layout.describe()}", err=True)
+
+
+class Report(Protocol):
+    """Shows how far it is."""
+
+    def __call__(self, lines: int) -> None:
+        """Take the lines so far."""
+
+
+@contextmanager
+def reporting(title: str, progress: Progress) -> Iterator[Report]:
+    """Yield what shows the progress: a bar on a terminal, else a line now and then."""
+    from rich.console import Console
+    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    console = Console(stderr=True, highlight=False)
+    started = time.monotonic()
+    if not console.is_terminal:
+        yield _plain(title, progress)
+        return
+    with Bars(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TextColumn("{task.fields[lines]:,} ticks, {task.fields[rate]:,.0f}/s"),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+    ) as bars:
+        task = bars.add_task(title, total=1.0, lines=0, rate=0.0)
+
+        def show(lines: int) -> None:
+            rate = lines / max(time.monotonic() - started, 1e-3)
+            bars.update(task, completed=progress.fraction, lines=lines, rate=rate)
+
+        yield show
+
+
+def _plain(title: str, progress: Progress) -> Report:
+    next_line = time.monotonic() + PLAIN_REPORT_EVERY_S
+
+    def show(lines: int) -> None:
+        nonlocal next_line
+        if (now := time.monotonic()) >= next_line:
+            next_line = now + PLAIN_REPORT_EVERY_S
+            typer.echo(f"{title}: {progress.fraction:.0%}, {lines:,} ticks", err=True)
+
+    return show
+
+
+def show_skipped(progress: Progress) -> None:
+    """Print what was left out, by kind."""
+    if progress.skipped:
+        kinds = ", ".join(f"{count:,} {kind}" for kind, count in progress.skipped.most_common())
+        typer.echo(f"skipped {progress.skipped.total():,} that are no trades: {kinds}")

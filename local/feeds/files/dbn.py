@@ -1,0 +1,95 @@
+"""Databento's binary files (DBN): trade records, and their names by the file's metadata.
+
+Source: Databento, "Databento Binary Encoding"; prices are integers of 1e-9, times nanoseconds, the
+side is that of the aggressor (A sold, B bought).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from local.feeds.files.errors import FileError
+from local.feeds.files.layouts import Choice, Layout
+from local.feeds.files.opening import Part
+
+LAYOUT: Final = Layout(
+    "Databento DBN",
+    {name: name for name in ("symbol", "price", "size", "time", "side")},
+    unit="ns",
+    price_decimals=9,
+    sides={"A": "sell", "B": "buy", "N": ""},
+)
+_BLOCK: Final = 1 << 20
+
+
+@dataclass(slots=True)
+class _Names:
+    """Instrument ids -> (first day, day after the last, symbol), days as YYYY-MM-DD."""
+
+    intervals: dict[int, list[tuple[str, str, str]]] = field(default_factory=dict)
+
+    def learn(self, mappings: Any) -> None:
+        pairs = (
+            mappings.items()
+            if isinstance(mappings, dict)
+            else ((each.raw_symbol, each.intervals) for each in mappings)
+        )
+        for symbol, intervals in pairs:
+            for each in intervals:
+                first, end, instrument_id = (
+                    str(each[name] if isinstance(each, dict) else getattr(each, name))
+                    for name in ("start_date", "end_date", "symbol")
+                )
+                if instrument_id.isdigit():
+                    known = self.intervals.setdefault(int(instrument_id), [])
+                    known.append((first, end, symbol))
+
+    def of(self, instrument_id: int, ts_ns: int) -> str:
+        known = self.intervals.get(instrument_id, ())
+        if len(known) != 1:
+            day = datetime.fromtimestamp(ts_ns // 10**9, UTC).date().isoformat()
+            known = [each for each in known if each[0] <= day < each[1]]
+        return known[0][2] if known else str(instrument_id)
+
+
+def read(part: Part, choice: Choice) -> tuple[Layout, Iterator[dict[str, object]]]:
+    """Return the layout and the trades of a file, each by FIELDS. Raises FileError."""
+    try:
+        import databento_dbn
+    except ImportError:
+        raise FileError(
+            f"{part}: DBN files need the package databento-dbn: pip install databento-dbn"
+        ) from None
+    layout = LAYOUT if choice.symbol is None else _named(choice.symbol)
+    return layout, _trades(part, databento_dbn)
+
+
+def _named(symbol: str) -> Layout:
+    columns = {name: name for name in LAYOUT.columns if name != "symbol"}
+    return Layout(
+        LAYOUT.name, columns, unit="ns", price_decimals=9, sides=LAYOUT.sides, symbol=symbol
+    )
+
+
+def _trades(part: Part, dbn: Any) -> Iterator[dict[str, object]]:
+    decoder = dbn.DBNDecoder()
+    names = _Names()
+    try:
+        while block := part.stream.read(_BLOCK):
+            decoder.write(block)
+            for record in decoder.decode():
+                if isinstance(record, dbn.Metadata):
+                    names.learn(record.mappings)
+                elif isinstance(record, dbn.TradeMsg):
+                    yield {
+                        "symbol": names.of(record.instrument_id, record.ts_event),
+                        "price": str(record.price),
+                        "size": str(record.size),
+                        "time": str(record.ts_event),
+                        "side": str(record.side),
+                    }
+    except dbn.DBNError as error:
+        raise FileError(f"{part}: is no DBN file that can be read: {error}") from None

@@ -1,0 +1,283 @@
+"""Layouts: which column of a recorded table is which field of a trade, and how it is written."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from local.feeds.files import symbols
+from local.feeds.files.errors import FileError, UnknownLayoutError
+from shared.inputs.fields import Field, layout_of
+
+FIELDS: Final = ("symbol", "price", "size", "time", "side", "trade_id", "conditions")
+"""The fields of a line of input, in its order."""
+UNITS: Final = {"s": 1_000_000, "ms": 1_000, "us": 1, "ns": -1_000}
+"""Microseconds a unit; negative: units a microsecond."""
+
+MAKER: Final = {"true": "sell", "True": "sell", "1": "sell", "TRUE": "sell"}
+"""The buyer was the maker, so the aggressor sold; anything else is a buy."""
+_SIDES_OF_BOOK: Final = {"A": "sell", "B": "buy", "N": ""}
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How a table of trades is written.
+
+    `columns`: field -> name of its column. `unit`: of a time that is a number; empty: told by its
+    size. `price_decimals`: how many decimals an integer price has; 0: the price is written plainly.
+    `sides`: values of the side's column -> buy, sell or empty; None: they are those already.
+    `only`: column and value of the rows that are trades. `symbol_of`: the instrument by the file's
+    name. `symbol`: the instrument of all rows. `midnight`: time zone and date (YYYYMMDD) whose
+    midnight the times count from.
+    """
+
+    name: str
+    columns: Mapping[str, str]
+    header: bool = True
+    names: Sequence[str] = ()
+    unit: str = ""
+    price_decimals: int = 0
+    sides: Mapping[str, str] | None = None
+    only: tuple[str, str] | None = None
+    symbol_of: Callable[[str], str | None] | None = None
+    symbol: str | None = None
+    midnight: tuple[str, str] | None = None
+    unread: Sequence[str] = ()
+
+    def describe(self) -> str:
+        """Return the layout in one line, for people."""
+        found = [f"{name}={column}" for name, column in self.columns.items()]
+        if self.unit and "time" in self.columns:
+            found = [f"{each}:{self.unit}" if each.startswith("time=") else each for each in found]
+        if self.symbol:
+            found.insert(0, f"symbol is {self.symbol}")
+        if self.midnight:
+            found.append(f"times since midnight of {self.midnight[1]} in {self.midnight[0]}")
+        if self.unread:
+            found.append(f"not read: {', '.join(self.unread)}")
+        return f"{self.name}: {', '.join(found)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What a person says of a file. `columns`: field -> column, with `unit` for the time."""
+
+    symbol: str | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
+    unit: str = ""
+    zone: str = ""
+
+
+def parse_columns(text: str) -> tuple[dict[str, str], str]:
+    """Read `symbol=pair,price=px,time=ts:us`. Return columns and the time's unit.
+
+    Raises FileError that names the fix.
+    """
+    columns: dict[str, str] = {}
+    unit = ""
+    for each in filter(None, (part.strip() for part in text.split(","))):
+        name, equals, column = each.partition("=")
+        if not equals or name not in FIELDS or not column:
+            raise FileError(f"--columns: {each!r} is not FIELD=COLUMN; fields: {', '.join(FIELDS)}")
+        if name == "time" and column.rpartition(":")[2] in UNITS:
+            column, _, unit = column.rpartition(":")
+        columns[name] = column
+    return columns, unit
+
+
+def _positions(names: str) -> tuple[str, ...]:
+    return tuple(names.split())
+
+
+_BINANCE_TRADES: Final = Layout(
+    "Binance trades",
+    {"price": "price", "size": "qty", "time": "time", "side": "is_buyer_maker", "trade_id": "id"},
+    names=_positions("id price qty quote_qty time is_buyer_maker is_best_match"),
+    sides=MAKER,
+    symbol_of=symbols.of_binance,
+)
+_BINANCE_AGGREGATES: Final = Layout(
+    "Binance aggTrades",
+    {
+        "price": "price",
+        "size": "quantity",
+        "time": "transact_time",
+        "side": "is_buyer_maker",
+        "trade_id": "agg_trade_id",
+    },
+    names=_positions(
+        "agg_trade_id price quantity first_trade_id last_trade_id transact_time is_buyer_maker"
+        " is_best_match"
+    ),
+    sides=MAKER,
+    symbol_of=symbols.of_binance,
+)
+_KRAKEN: Final = Layout(
+    "Kraken trades",
+    {"time": "timestamp", "price": "price", "size": "volume"},
+    names=_positions("timestamp price volume"),
+    unit="s",
+    symbol_of=symbols.of_pair,
+)
+_BITCOINCHARTS: Final = replace(
+    _KRAKEN, name="bitcoincharts trades", symbol_of=symbols.of_bitcoincharts
+)
+_PLAIN: Final = Layout("csv", {name: name for name in FIELDS}, header=False, names=FIELDS)
+_LEAN_EQUITY: Final = Layout(
+    "Lean equity ticks",
+    {"time": "time", "price": "price", "size": "size", "conditions": "conditions"},
+    header=False,
+    names=_positions("time price size exchange conditions suspicious"),
+    unit="ms",
+    price_decimals=4,
+)
+_LEAN_FUTURE: Final = replace(_LEAN_EQUITY, name="Lean futures ticks", price_decimals=0)
+_LEAN_CRYPTO: Final = replace(
+    _LEAN_FUTURE,
+    name="Lean crypto ticks",
+    columns={"time": "time", "price": "price", "size": "size"},
+    names=_positions("time price size"),
+)
+_LEAN_MEMBER: Final = re.compile(
+    r"(?P<date>\d{8})_(?P<symbol>[^_]+)_(?P<kind>.+?)(?:_(?P<contract>\d{6,8}))?\.csv", re.ASCII
+)
+_LEAN_ARCHIVE: Final = re.compile(r"(?P<symbol>[^-]+)-(?P<date>\d{8})-(?P<kind>[a-z]+)\.(csv|zip)")
+
+
+def layout_of_rows(
+    name: str, archive: str, rows: Sequence[Sequence[str]], choice: Choice
+) -> Layout:
+    """Return the layout of a table of texts by its file's name and its first rows.
+
+    Raises UnknownLayoutError that says which option tells it.
+    """
+    found = _lean(name, archive, rows, choice) or _by_header(rows[0]) or _by_position(name, rows)
+    if found is None:
+        raise UnknownLayoutError(
+            f"{name}: cannot tell which column is which; its first row is"
+            f" {','.join(rows[0])[:120]!r}. Say it with --columns symbol=...,price=...,time=...:ms"
+            f" (a file without a header has columns 1 to {len(rows[0])})"
+        )
+    return chosen(found, choice, rows[0] if found.header else found.names, name)
+
+
+def layout_of_names(name: str, names: Sequence[str], choice: Choice) -> Layout:
+    """Return the layout of a table whose columns have names. Raises UnknownLayoutError."""
+    found = _by_header(names)
+    if found is None and not choice.columns:
+        raise UnknownLayoutError(
+            f"{name}: no columns of a price and a time among {', '.join(names)[:200]}:"
+            " say which with --columns symbol=...,price=...,time=...:ms"
+        )
+    return chosen(found or Layout("table", {}), choice, names, name)
+
+
+def chosen(layout: Layout, choice: Choice, names: Sequence[str], name: str) -> Layout:
+    """Return the layout with what a person says of it; make sure that it names an instrument."""
+    if choice.columns:
+        known = {**layout.columns, **choice.columns}
+        if wrong := [each for each in choice.columns.values() if each not in names]:
+            raise UnknownLayoutError(
+                f"{name}: --columns names {wrong[0]!r}; the columns are {', '.join(names)[:200]}"
+            )
+        layout = replace(layout, columns=known, unit=choice.unit or layout.unit)
+    symbol = choice.symbol
+    if symbol is None and "symbol" not in layout.columns and layout.symbol is None:
+        symbol = (layout.symbol_of or _by_any_name)(name) or _by_any_name(name)
+        if symbol is None:
+            raise UnknownLayoutError(
+                f"{name}: neither a column nor the file's name says which instrument this is:"
+                " give it with --symbol"
+            )
+    if "price" not in layout.columns:
+        raise UnknownLayoutError(f"{name}: no column is the price: say it with --columns price=...")
+    return layout if symbol is None else replace(layout, symbol=symbol)
+
+
+def _by_any_name(name: str) -> str | None:
+    return symbols.of_freqtrade(name) or symbols.of_binance(name)
+
+
+def _by_header(names: Sequence[str]) -> Layout | None:
+    """Return a layout by the names of the columns, None where they are no names of a trade's."""
+    plain = {each.strip().lower() for each in names}
+    if any(each[:1].isdigit() for each in plain):
+        return None
+    for known in (_BINANCE_AGGREGATES, _BINANCE_TRADES):
+        if set(known.columns.values()) <= plain:
+            return known
+    if {"ts_event", "action", "price", "size"} <= plain:
+        names_of = {"symbol": "symbol", "price": "price", "size": "size"}
+        columns = {**names_of, "time": "ts_event", "side": "side"}
+        columns = {key: column for key, column in columns.items() if column in plain}
+        return Layout(
+            "Databento trades",
+            columns,
+            unit="ns",
+            sides=_SIDES_OF_BOOK,
+            only=("action", "T"),
+        )
+    layout = layout_of(tuple(names), volume_is_size=True)
+    places = {place: found[0] for place, found in layout.places.items()}
+    if Field.PRICE not in places:
+        return None
+    columns = {
+        key: places[place]
+        for key, place in (
+            ("symbol", Field.SYMBOL),
+            ("price", Field.PRICE),
+            ("size", Field.SIZE),
+            ("time", Field.TIME),
+            ("side", Field.SIDE),
+            ("trade_id", Field.TRADE_ID),
+            ("conditions", Field.CONDITIONS),
+        )
+        if place in places
+    }
+    sides = None
+    if Field.SIDE not in places and Field.BUYER_MAKER in places:
+        columns["side"], sides = places[Field.BUYER_MAKER], MAKER
+    kind = "tardis trades" if {"exchange", "local_timestamp"} <= plain else "table"
+    return Layout(kind, columns, sides=sides, unread=layout.unread)
+
+
+def _by_position(name: str, rows: Sequence[Sequence[str]]) -> Layout | None:
+    """Return a layout of a table without a header, by the form of its first row."""
+    row = [each.strip() for each in rows[0]]
+    numeric = [_is_number(each) for each in row]
+    if len(row) in (6, 7) and all(numeric[:4]) and row[5].lower() in ("true", "false"):
+        return replace(_BINANCE_TRADES, header=False, names=_BINANCE_TRADES.names[: len(row)])
+    if len(row) in (7, 8) and all(numeric[:6]) and row[6].lower() in ("true", "false"):
+        return replace(
+            _BINANCE_AGGREGATES, header=False, names=_BINANCE_AGGREGATES.names[: len(row)]
+        )
+    if len(row) == 3 and all(numeric):
+        known = _BITCOINCHARTS if symbols.of_bitcoincharts(name) else _KRAKEN
+        return replace(known, header=False)
+    if 2 <= len(row) <= len(FIELDS) and not numeric[0] and numeric[1]:
+        return _PLAIN
+    return None
+
+
+def _lean(name: str, archive: str, rows: Sequence[Sequence[str]], choice: Choice) -> Layout | None:
+    found = _LEAN_MEMBER.fullmatch(name) or _LEAN_ARCHIVE.fullmatch(archive)
+    if found is None or not all(_is_number(each) for each in rows[0][:3]):
+        return None
+    kind = found["kind"].lower()
+    if "quote" in kind or ("tick" not in kind and kind != "trade"):
+        raise FileError(f"{name}: holds {kind}, not trade ticks")
+    contract = found.groupdict().get("contract") or ""
+    symbol = found["symbol"].upper() + contract
+    if len(rows[0]) == len(_LEAN_CRYPTO.names):
+        zone, layout = "UTC", _LEAN_CRYPTO
+        symbol = symbols.split_pair(symbol) or symbol
+    else:
+        zone = "America/New_York"
+        layout = _LEAN_FUTURE if contract else _LEAN_EQUITY
+    return replace(layout, symbol=symbol, midnight=(choice.zone or zone, found["date"]))
+
+
+def _is_number(text: str) -> bool:
+    return re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", text.strip()) is not None

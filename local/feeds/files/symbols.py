@@ -1,0 +1,49 @@
+"""The instrument that a file's name says."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from shared.instruments import BINANCE_QUOTES
+
+_QUOTES: Final = tuple(sorted({*BINANCE_QUOTES, "CHF", "CAD"}, key=lambda each: (-len(each), each)))
+_SHORTEST_BASE: Final = 3
+_KRAKEN: Final = {"XBT": "BTC", "XDG": "DOGE"}
+
+
+def split_pair(text: str) -> str | None:
+    """Return BTCUSDT as BTC-USDT; None where no quote currency is known at its end."""
+    found = [quote for quote in _QUOTES if text.endswith(quote) and len(text) > len(quote)]
+    # XBTUSD is XBT-USD and not XB-TUSD: few currencies have less than three letters.
+    found.sort(key=lambda quote: len(text) - len(quote) < _SHORTEST_BASE)
+    if not found:
+        return None
+    base = text[: -len(found[0])]
+    return f"{_KRAKEN.get(base, base)}-{found[0]}"
+
+
+def of_binance(name: str) -> str | None:
+    """BTCUSDT-aggTrades-2025-01-01.csv is BTC-USDT."""
+    match = re.match(r"([A-Z0-9]+(?:_[A-Z0-9]+)?)-(?:aggTrades|trades)-", name)
+    return None if match is None else split_pair(match[1]) or match[1]
+
+
+def of_pair(name: str) -> str | None:
+    """XBTUSD.csv (Kraken) and BCHEUR.csv are BTC-USD and BCH-EUR."""
+    match = re.match(r"([A-Z0-9]{5,12})(?:[._-].*)?$", name)
+    return None if match is None else split_pair(match[1])
+
+
+def of_bitcoincharts(name: str) -> str | None:
+    """bitstampUSD.csv is BTC-USD: the venue, then the currency that bitcoins are traded for."""
+    match = re.match(r"\.?[a-z0-9]+([A-Z]{3})\.csv$", name)
+    return None if match is None else f"BTC-{match[1]}"
+
+
+def of_freqtrade(name: str) -> str | None:
+    """XRP_ETH-trades.feather is XRP-ETH, BTC_USDT_USDT-trades (a future) is BTC-USDT:USDT."""
+    match = re.match(r"([A-Z0-9]+)_([A-Z0-9]+)(?:_([A-Z0-9]+))?-trades\.", name)
+    if match is None:
+        return None
+    return f"{match[1]}-{match[2]}" + (f":{match[3]}" if match[3] else "")

@@ -1,0 +1,252 @@
+"""Recorded tables as trades: columns of texts in the order of a line of input."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final, cast
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from local.feeds.files import captures
+from local.feeds.files.errors import FileError
+from local.feeds.files.layouts import FIELDS, UNITS, Choice, Layout
+from local.feeds.files.opening import Part, Progress, parts_of, reported
+from local.feeds.files.tables import RawTable, read_tables
+from local.feeds.tick import Tick
+from shared.timestamps import parse_us
+
+_NEEDS_QUOTES: Final = '[,"\\r\\n]'
+
+
+@dataclass(frozen=True, slots=True)
+class Trades:
+    """Trades of one part. `columns`: FIELDS -> texts, empty where a trade has no such value.
+
+    `part`: the file (and member) they are of; `identity`: a digest of its content; `first_row`: the
+    number of its first row here.
+    """
+
+    part: str
+    identity: str
+    first_row: int
+    columns: dict[str, pa.ChunkedArray]
+
+    def __len__(self) -> int:
+        return len(self.columns["price"])
+
+    def lines(self) -> list[bytes]:
+        """Return each trade as a line SYMBOL,PRICE,SIZE,TIME,SIDE,TRADE_ID,CONDITIONS."""
+        columns = [_quoted(self.columns[name]) for name in FIELDS]
+        while len(columns) > 2 and pc.all(pc.equal(columns[-1], "")).as_py():
+            columns.pop()
+        joined = pc.binary_join_element_wise(*columns, ",")
+        return cast(list[bytes], joined.cast(pa.binary()).to_pylist())
+
+    def ticks(self) -> Iterator[Tick]:
+        """Yield each trade; one whose time is none has none."""
+        names = ("symbol", "price", "size", "side", "trade_id")
+        columns = (self.columns[name].to_pylist() for name in names)
+        times = self.times_us().tolist()
+        for symbol, price, size, side, trade_id, time_us in zip(*columns, times, strict=True):
+            time_ms = None if time_us < 0 else time_us // 1000
+            yield Tick(symbol, price, size, time_ms, side, trade_id)
+
+    def with_ids(self) -> Trades:
+        """Return the same trades, those without an id named by the file's content and their row.
+
+        So a file that is sent twice counts once, as a trade with an id does.
+        """
+        ids = self.columns["trade_id"]
+        missing = pc.equal(ids, "")
+        if not pc.any(missing).as_py():
+            return self
+        rows = pa.array(np.arange(self.first_row, self.first_row + len(self))).cast(pa.string())
+        named = pc.binary_join_element_wise(self.identity, rows, ".")
+        return replace(self, columns={**self.columns, "trade_id": pc.if_else(missing, named, ids)})
+
+    def times_us(self) -> NDArray[np.int64]:
+        """Return the event times, microseconds since 1970 UTC; -1 where there is none or no time.
+
+        Numbers are seconds, ms, us or ns by their size, other texts ISO 8601.
+        """
+        column = self.columns["time"].combine_chunks()
+        times = np.full(len(column), -1, dtype=np.int64)
+        digits = pc.match_substring_regex(column, r"^\d{9,19}$").to_numpy(zero_copy_only=False)
+        if digits.any():
+            numbers = column.filter(pa.array(digits)).cast(pa.int64()).to_numpy()
+            us = np.where(numbers < 10**11, numbers * 10**6, numbers)
+            us = np.where((numbers >= 10**11) & (numbers < 10**14), numbers * 1000, us)
+            times[digits] = np.where(numbers >= 10**17, numbers // 1000, us)
+        for row in np.flatnonzero(~digits).tolist():
+            text = column[row].as_py()
+            if text:
+                try:
+                    times[row] = parse_us(text)
+                except ValueError:
+                    continue  # the pipeline rejects it with its reason
+        return times
+
+
+def read_trades(
+    paths: Sequence[Path], choice: Choice, progress: Progress
+) -> Iterator[tuple[Layout, Trades]]:
+    """Yield the trades of files, with the layout that was found. Raises FileError."""
+    for part in parts_of(paths, progress):
+        with reported(part.path):
+            yield from _read(part, choice, progress)
+
+
+def _read(part: Part, choice: Choice, progress: Progress) -> Iterator[tuple[Layout, Trades]]:
+    if captures.matches(part.head()):
+        for row, columns in captures.read(part, choice.symbol, progress):
+            yield captures.LAYOUT, Trades(str(part), part.identity, row, columns)
+        return
+    layout, tables = read_tables(part, choice)
+    for raw in tables:
+        trades = _trades(part, layout, raw, progress)
+        if len(trades):
+            yield layout, trades
+
+
+def _trades(part: Part, layout: Layout, raw: RawTable, progress: Progress) -> Trades:
+    table = raw.table
+    if layout.only is not None:
+        column, value = layout.only
+        keep = pc.equal(table[column].cast(pa.string()), value)
+        if left_out := table.num_rows - int(pc.sum(keep).as_py() or 0):
+            progress.skipped[f"rows whose {column} is not {value}"] += left_out
+        table = table.filter(keep)
+    rows = table.num_rows
+    empty = pa.chunked_array([pa.array([""] * rows, type=pa.string())])
+    columns = {
+        name: _texts(table[layout.columns[name]]) if name in layout.columns else empty
+        for name in FIELDS
+    }
+    if layout.symbol is not None:
+        columns["symbol"] = pa.chunked_array([pa.array([layout.symbol] * rows, type=pa.string())])
+    if layout.sides is not None and "side" in layout.columns:
+        columns["side"] = _mapped(columns["side"], layout.sides)
+    if layout.price_decimals:
+        columns["price"] = _fixed_point(columns["price"], layout.price_decimals)
+    elif layout.name == "Databento trades" and _is_fixed_point(columns["price"]):
+        columns["price"] = _fixed_point(columns["price"], 9)
+    columns["time"] = _times(part, columns["time"], layout)
+    return Trades(str(part), part.identity, raw.first_row, columns)
+
+
+def _texts(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return a column as texts: floats as the shortest decimal that reads back as they are."""
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        column = column.cast(kind.value_type)
+        kind = column.type
+    if pa.types.is_floating(kind):
+        texts = ["" if v is None or v != v else _shortest(v) for v in column.to_pylist()]
+        return pa.chunked_array([pa.array(texts, type=pa.string())])
+    if pa.types.is_timestamp(kind):
+        column = column.cast(pa.timestamp("ns", tz=kind.tz)).cast(pa.int64())
+    elif pa.types.is_decimal(kind):
+        texts = ["" if v is None else format(v, "f") for v in column.to_pylist()]
+        return pa.chunked_array([pa.array(texts, type=pa.string())])
+    texts = column.cast(pa.string())
+    return pc.utf8_trim_whitespace(pc.fill_null(texts, ""))
+
+
+def _shortest(value: float) -> str:
+    text = repr(value)
+    if "e" in text:
+        text = format(Decimal(text), "f")
+    return text.removesuffix(".0")
+
+
+def _mapped(column: pa.ChunkedArray, values: Any) -> pa.ChunkedArray:
+    """Replace values; for the buyer-is-maker flag anything that is not true is a buy."""
+    is_flag = "true" in values
+    chunk = column.combine_chunks().dictionary_encode()
+    words = [
+        values.get(each, ("buy" if each else "") if is_flag else each)
+        for each in chunk.dictionary.to_pylist()
+    ]
+    mapped = pa.array(words, type=pa.string()).take(chunk.indices)
+    return pa.chunked_array([mapped])
+
+
+def _fixed_point(column: pa.ChunkedArray, decimals: int) -> pa.ChunkedArray:
+    """Put the decimal point into integers: 14525000000000 with 9 decimals is 14525.000000000."""
+    if pc.any(pc.invert(pc.match_substring_regex(column, r"^\d*$"))).as_py():
+        return _signed_fixed_point(column, decimals)
+    padded = pc.utf8_lpad(column, decimals + 1, "0")
+    pointed = pc.replace_substring_regex(padded, rf"(\d{{{decimals}}})$", r".\1")
+    return pc.if_else(pc.equal(column, ""), "", pointed)
+
+
+def _is_fixed_point(column: pa.ChunkedArray) -> bool:
+    """Return whether prices are integers of 1e-9, as Databento writes them unless asked not to."""
+    return bool(pc.all(pc.match_substring_regex(column, r"^-?\d{7,}$")).as_py())
+
+
+def _signed_fixed_point(column: pa.ChunkedArray, decimals: int) -> pa.ChunkedArray:
+    texts = []
+    for text in column.to_pylist():
+        digits = text.removeprefix("-")
+        if digits.isdigit():
+            digits = digits.rjust(decimals + 1, "0")
+            sign = "-" if text.startswith("-") else ""
+            text = f"{sign}{digits[:-decimals]}.{digits[-decimals:]}"
+        texts.append(text)
+    return pa.chunked_array([pa.array(texts, type=pa.string())])
+
+
+def _times(part: Part, column: pa.ChunkedArray, layout: Layout) -> pa.ChunkedArray:
+    """Return times as microseconds since 1970 where the unit is known, else as written."""
+    if not layout.unit and layout.midnight is None:
+        return column
+    per_us = UNITS[layout.unit or "ms"]
+    midnight_us = 0 if layout.midnight is None else _midnight_us(part, *layout.midnight)
+    chunk = column.combine_chunks()
+    whole = pc.match_substring_regex(chunk, r"^\d{1,19}$").to_numpy(zero_copy_only=False)
+    if whole.all():
+        numbers = chunk.cast(pa.int64()).to_numpy()
+        us = numbers * per_us if per_us > 0 else numbers // -per_us
+        return pa.chunked_array([pa.array(us + midnight_us).cast(pa.string())])
+    texts = []
+    for text in chunk.to_pylist():
+        seconds, _, fraction = text.partition(".")
+        if seconds.isdigit() and (fraction.isdigit() or not fraction):
+            factor = per_us if per_us > 0 else 1
+            us = int(seconds) * factor + int(fraction.ljust(18, "0")[:18] or 0) * factor // 10**18
+            texts.append(str((us if per_us > 0 else us // -per_us) + midnight_us))
+        else:
+            texts.append(text)
+    return pa.chunked_array([pa.array(texts, type=pa.string())])
+
+
+def _midnight_us(part: Part, zone: str, date: str) -> int:
+    try:
+        midnight = datetime.strptime(date, "%Y%m%d").replace(tzinfo=ZoneInfo(zone))
+    except ZoneInfoNotFoundError:
+        raise FileError(
+            f"{part}: no time zone {zone!r} is known here; install the system's tzdata, or the"
+            " Python package tzdata"
+        ) from None
+    except ValueError:
+        raise FileError(f"{part}: {date} is no date") from None
+    return int(midnight.timestamp()) * 1_000_000
+
+
+def _quoted(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    if not pc.any(pc.match_substring_regex(column, _NEEDS_QUOTES)).as_py():
+        return column
+    texts = [
+        '"' + text.replace('"', '""') + '"' if any(c in text for c in ',"\r\n') else text
+        for text in column.to_pylist()
+    ]
+    return pa.chunked_array([pa.array(texts, type=pa.string())])

@@ -1,0 +1,205 @@
+"""Imports recorded trades: raw batches straight to the broker, in order, several on their way.
+
+What is sent is a function of the files' content: batch n of a file has always the same id, source
+and sequences, so that a batch that is sent twice counts once. A position beside the data says up to
+which batch the broker has them all; the next run goes on there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from local.feeds.files.trades import Trades
+from shared import events, raw
+from shared.adapter.event import OutgoingEvent
+from shared.adapter.sink import Sink
+from shared.compression import FAST
+from shared.errors import TransientError
+from shared.inputs.formats import original, parse
+from shared.inputs.parsed import FeedRules
+from shared.raw import MAX_PAYLOAD_BYTES, RawBatch
+
+BATCH_LINES: Final = 20_000
+ON_THE_WAY: Final = 4
+"""Batches that were sent and not answered yet: the broker's answers pace the import."""
+PATIENCE_S: Final = 300.0
+"""How long one batch is sent again while the broker does not take it."""
+SHOWN_ERRORS: Final = 5
+
+
+class NotTakenError(Exception):
+    """The broker did not take a batch for too long; the message is for people."""
+
+
+@dataclass(slots=True)
+class Imported:
+    """What an import comes to: lines by verdict, the first errors, batches that were there."""
+
+    accepted: int = 0
+    rejected: int = 0
+    passed_over: int = 0
+    batches: int = 0
+    first_errors: list[str] = field(default_factory=list)
+
+    @property
+    def lines(self) -> int:
+        """Lines that this run sent."""
+        return self.accepted + self.rejected
+
+
+@dataclass(frozen=True, slots=True)
+class Numbered:
+    """Batch `number` of the part with this identity; `first_row`: of its first line, from 1."""
+
+    part: str
+    identity: str
+    number: int
+    first_row: int
+    lines: list[bytes]
+
+    def raw_batch(self, received_us: int) -> RawBatch:
+        """Return the lines as payloads; their sequences go on from batch to batch."""
+        payloads: list[bytes] = []
+        some: list[bytes] = []
+        size = 0
+        for line in self.lines:
+            if size + len(line) + 1 > MAX_PAYLOAD_BYTES and some:
+                payloads.append(b"\n".join(some))
+                some, size = [], 0
+            some.append(line)
+            size += len(line) + 1
+        payloads.append(b"\n".join(some))
+        return RawBatch(
+            raw.FORMAT_CSV,
+            f"import-{self.identity}",
+            self.number * BATCH_LINES,
+            b"".join(payloads),
+            np.array([len(each) for each in payloads], dtype=np.int64),
+            np.full(len(payloads), received_us, dtype=np.int64),
+        )
+
+
+class Positions:
+    """Which batch of each part comes next, in a file; parts of unknown content begin at 0."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._next: dict[str, int] = {}
+        if path.exists():
+            self._next = json.loads(path.read_text())
+
+    def next_of(self, identity: str) -> int:
+        """Return the number of the first batch that the broker is not known to have."""
+        return self._next.get(identity, 0)
+
+    def forget(self) -> None:
+        """Begin all parts anew."""
+        self._next = {}
+
+    def advance(self, identity: str, number: int) -> None:
+        """Note that the broker has this batch and all before it."""
+        self._next[identity] = number + 1
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        written = self._path.with_suffix(".new")
+        written.write_text(json.dumps(self._next))
+        written.replace(self._path)
+
+
+def batches(trades: Iterator[Trades], salt: str = "") -> Iterator[Numbered]:
+    """Cut the trades of each part into numbered batches of BATCH_LINES.
+
+    `salt`: makes them other batches than those of another run.
+    """
+    numbers: dict[str, count[int]] = {}
+    for some in trades:
+        lines = some.lines()
+        for first in range(0, len(lines), BATCH_LINES):
+            number = next(numbers.setdefault(some.identity, count()))
+            yield Numbered(
+                some.part,
+                some.identity + salt,
+                number,
+                some.first_row + first,
+                lines[first : first + BATCH_LINES],
+            )
+
+
+async def send(
+    found: Iterator[Numbered],
+    sink: Sink,
+    positions: Positions,
+    report: Callable[[int], None],
+    stopped: Callable[[], bool],
+) -> Imported:
+    """Send all batches that the broker is not known to have; return what they come to.
+
+    Raises NotTakenError, and FileError of the files.
+    """
+    result = Imported()
+    received_us = time.time_ns() // 1000
+    on_the_way: deque[tuple[Numbered, asyncio.Task[None]]] = deque()
+
+    async def confirm() -> None:
+        batch, task = on_the_way.popleft()
+        await task
+        positions.advance(batch.identity, batch.number)
+        report(result.lines)
+
+    try:
+        for batch in found:
+            if stopped():
+                break
+            if batch.number < positions.next_of(batch.identity):
+                result.passed_over += len(batch.lines)
+                continue
+            encoded = batch.raw_batch(received_us)
+            _judge(batch, encoded, result)
+            while len(on_the_way) >= ON_THE_WAY:
+                await confirm()
+            event = OutgoingEvent.packed(
+                f"import-{batch.identity}-{batch.number}", events.RAW, encoded.encode(), level=FAST
+            )
+            on_the_way.append((batch, asyncio.create_task(_emit(sink, event, stopped))))
+            result.batches += 1
+            await asyncio.sleep(0)
+        while on_the_way:
+            await confirm()
+    finally:
+        for _, task in on_the_way:
+            task.cancel()
+    return result
+
+
+async def _emit(sink: Sink, event: OutgoingEvent, stopped: Callable[[], bool]) -> None:
+    until_s = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            await sink.emit([event])
+        except TransientError as error:
+            if time.monotonic() > until_s or stopped():
+                raise NotTakenError(
+                    f"{error}; the same command goes on where this one ended"
+                ) from None
+            await asyncio.sleep(1.0)
+        else:
+            return
+
+
+def _judge(batch: Numbered, encoded: RawBatch, result: Imported) -> None:
+    """Count ticks and rejects by the parser that normalize uses."""
+    parsed = parse(encoded, FeedRules())
+    result.accepted += len(parsed.rows)
+    result.rejected += len(parsed.rejected)
+    for reject in parsed.rejected[: SHOWN_ERRORS - len(result.first_errors)]:
+        text = original(encoded, reject.payload, reject.line).decode(errors="replace")
+        result.first_errors.append(f"{batch.part}: {reject.code}: {reject.detail} ({text[:80]})")

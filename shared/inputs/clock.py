@@ -1,0 +1,50 @@
+"""Times ahead of the clock of the bridge that received them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.inputs.formats import original
+from shared.inputs.rejected import Rejected
+from shared.raw import RawBatch
+from shared.ticks import Int64s
+
+
+@dataclass(frozen=True, slots=True)
+class ClockRule:
+    """A tick may be at most `max_skew_us` further than the bridge's clock said when it came."""
+
+    max_skew_us: int
+
+
+class Ahead(NamedTuple):
+    """Which rows are too far in the future, and what is said of them."""
+
+    rows: NDArray[np.bool_]
+    rejected: list[Rejected]
+
+
+def ahead_of_clock(
+    batch: RawBatch, time_us: Int64s, payload: Int64s, line: Int64s, rule: ClockRule
+) -> Ahead:
+    """Judge rows by the clock of the bridge that received them."""
+    skew = time_us - batch.receive_time_us[payload]
+    ahead = skew > rule.max_skew_us
+    return Ahead(
+        ahead,
+        [
+            Rejected(
+                int(payload[row]),
+                int(line[row]),
+                original(batch, int(payload[row]), int(line[row])),
+                "time_in_future",
+                f"its time is {int(skew[row]) // 1000} ms ahead of the bridge's clock;"
+                f" {rule.max_skew_us // 1000} ms are allowed: check the sender's clock",
+            )
+            for row in np.flatnonzero(ahead).tolist()
+        ],
+    )

@@ -1,0 +1,93 @@
+"""How the lines of a CSV payload are written, as far as its first line says it."""
+
+from __future__ import annotations
+
+import csv
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+from shared.inputs.fields import Field, is_header, layout_of
+
+COLUMNS: Final = (
+    Field.SYMBOL, Field.PRICE, Field.SIZE, Field.TIME, Field.SIDE, Field.TRADE_ID, Field.CONDITIONS
+)  # fmt: skip
+"""The order of the columns where no header says another."""
+
+_DELIMITERS: Final = "\t;"
+_VALUE: Final = re.compile(r'\s*"?\s*([+-]?[.,]?\d|[A-Za-z_<][\w .<>-]*"?\s*$)')
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """`places[i]`: the column, from 0, in which COLUMNS[i] stands; -1 where there is none.
+
+    `width`: most columns of a line. `header`: the line that says so, None without one.
+    `side_is_maker`: the column of the side says whether the buyer was the maker. `unread`: columns
+    that nobody reads and that could be data.
+    """
+
+    delimiter: str = ","
+    decimal_comma: bool = False
+    places: tuple[int, ...] = tuple(range(len(COLUMNS)))
+    width: int = len(COLUMNS)
+    header: bytes | None = None
+    side_is_maker: bool = False
+    unread: tuple[str, ...] = ()
+
+    def names(self, column: Field) -> str:
+        """Return what the column is called, to name it where it is wrong."""
+        return column.upper().replace(" ", "_")
+
+
+PLAIN: Final = Dialect()
+
+
+@lru_cache(maxsize=1024)
+def dialect_of(first_line: bytes, *, decimal_comma: bool = False) -> Dialect:
+    """Return the dialect of a payload that begins with this line."""
+    text = first_line.decode(errors="replace")
+    delimiter = delimiter_of(text)
+    try:
+        names = split(text, delimiter)
+    except csv.Error:
+        names = []
+    if not is_header(names):
+        return Dialect(delimiter, decimal_comma)
+    layout = layout_of(tuple(names), volume_is_size=True)
+    columns = {field: names.index(found[0]) for field, found in layout.places.items()}
+    side_is_maker = Field.SIDE not in columns and Field.BUYER_MAKER in columns
+    if side_is_maker:
+        columns[Field.SIDE] = columns[Field.BUYER_MAKER]
+    return Dialect(
+        delimiter,
+        decimal_comma,
+        tuple(columns.get(column, -1) for column in COLUMNS),
+        len(names),
+        first_line,
+        side_is_maker,
+        layout.unread,
+    )
+
+
+def delimiter_of(text: str) -> str:
+    """Return what divides a line.
+
+    A tab or semicolon does that stands behind a field without a comma and before a name or what
+    looks like a number; else a comma.
+    """
+    for delimiter in _DELIMITERS:
+        if delimiter in text:
+            first, second = text.split(delimiter, 2)[:2]
+            if "," not in first and _VALUE.match(second):
+                return delimiter
+    return ","
+
+
+def split(text: str, delimiter: str) -> list[str]:
+    """Return the fields of a line, without quotes and the blanks around them."""
+    if '"' not in text:
+        return [field.strip() for field in text.split(delimiter)]
+    (fields,) = csv.reader([text], delimiter=delimiter, skipinitialspace=True, strict=True)
+    return [field.strip() for field in fields]

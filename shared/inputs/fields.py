@@ -1,0 +1,119 @@
+"""The names that senders give to the fields of a trade, in JSON and in the header of a CSV."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Final
+
+
+class Field(StrEnum):
+    """A field of a trade or quote."""
+
+    SYMBOL = "symbol"
+    PRICE = "price"
+    SIZE = "size"
+    TIME = "time"
+    SIDE = "side"
+    TRADE_ID = "trade id"
+    CONDITIONS = "conditions"
+    BUYER_MAKER = "buyer is maker"
+    BID = "bid"
+    ASK = "ask"
+    BID_SIZE = "bid size"
+    ASK_SIZE = "ask size"
+
+
+_NAMES: Final[Mapping[Field, str]] = {
+    Field.SYMBOL: "symbol ticker instrument product_id s pair market inst_id sym",
+    Field.PRICE: "price p px trade_price",
+    Field.SIZE: "size amount qty quantity q volume_of_trade sz trade_size",
+    Field.TIME: "timestamp time ts T datetime time_ms time_us time_ns time_s timestamp_ms"
+    " timestamp_us timestamp_ns date_time date trade_time transact_time ts_event",
+    Field.SIDE: "side S taker_side aggressor aggressor_side",
+    Field.TRADE_ID: "trade_id id tid agg_trade_id trd_match_id exec_id i",
+    Field.CONDITIONS: "conditions condition cond sale_condition sale_conditions c",
+    Field.BUYER_MAKER: "is_buyer_maker buyer_maker m",
+    Field.BID: "bid bid_price best_bid",
+    Field.ASK: "ask ask_price best_ask",
+    Field.BID_SIZE: "bid_size bid_qty best_bid_size",
+    Field.ASK_SIZE: "ask_size ask_qty best_ask_size",
+}
+"""By field, the one that counts where several are there first. Letter case, blanks, _ and - do not
+matter, but in names of one letter."""
+
+_SCANNER: Final = frozenset({"prevprice", "mav10", "float", "delta", "multiplier"})
+"""Of the scanner: beside them `volume` is the day's."""
+
+_ABOUT: Final = frozenset(
+    {
+        *("cost", "fee", "fees", "info", "order", "orderid", "type", "ordtype", "ordertype"),
+        *(
+            "takerormaker",
+            "quoteqty",
+            "quotequantity",
+            "isbestmatch",
+            "bestmatch",
+            "localtimestamp",
+        ),
+        *("topic", "data", "receivetime", "tsrecv", "e", "E", "M", "", *_SCANNER),
+    }
+)
+"""Known, and not part of a tick: amounts that follow from others, the order behind the trade."""
+
+
+def _plain(name: str) -> str:
+    name = name.strip().strip("<>")
+    return name if len(name) == 1 else re.sub(r"[\s_.-]", "", name).lower()
+
+
+_FIELDS: Final = MappingProxyType(
+    {_plain(name): (field, rank) for field, names in _NAMES.items()
+     for rank, name in enumerate(names.split())}
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where the fields of a trade stand. `places[field]`: their names, those that count first.
+
+    `unread`: names that nobody reads and that could be data.
+    """
+
+    places: Mapping[Field, tuple[str, ...]]
+    unread: tuple[str, ...]
+
+
+@lru_cache(maxsize=4096)
+def layout_of(names: tuple[str, ...], *, volume_is_size: bool = False) -> Layout:
+    """Return the layout of an object's or table's names.
+
+    `volume_is_size`: whether `volume` is a trade's (a column of a table of trades) or the day's.
+    """
+    places: dict[Field, list[tuple[int, str]]] = {}
+    unread = []
+    plain = [_plain(name) for name in names]
+    is_scan = not _SCANNER.isdisjoint(plain)
+    for name, short in zip(names, plain, strict=True):
+        if short in _FIELDS:
+            field, rank = _FIELDS[short]
+            places.setdefault(field, []).append((rank, name))
+        elif short in ("volume", "vol") and volume_is_size:
+            places.setdefault(Field.SIZE, []).append((99, name))
+        elif short not in _ABOUT and not (short == "volume" and is_scan):
+            unread.append(name)
+    return Layout(
+        {field: tuple(name for _, name in sorted(found)) for field, found in places.items()},
+        tuple(unread),
+    )
+
+
+def is_header(names: Iterable[str]) -> bool:
+    """Tell whether the fields of a first line are names: none is a number, and two are known."""
+    plain = [_plain(name) for name in names]
+    known = sum(name in _FIELDS for name in plain)
+    return known >= 2 and not any(name[:1].isdigit() or name[:1] in "+-" for name in plain if name)

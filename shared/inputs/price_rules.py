@@ -1,0 +1,56 @@
+"""PRICE_RULES: which instruments may not trade at zero or below."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Final
+
+import numpy as np
+
+from shared.inputs.rejected import Rejected
+from shared.inputs.rows import Rows
+
+_RULES: Final = {"any": None, "nonnegative": 0, "positive": 1}
+"""The least mantissa of a price."""
+_ALLOWED: Final = {0: "at least 0", 1: "greater than 0"}
+
+
+@dataclass(frozen=True, slots=True)
+class PriceRules:
+    """Rules by glob pattern of instruments: the first that matches counts; else any price."""
+
+    rules: tuple[tuple[str, int | None], ...] = ()
+
+    @classmethod
+    def parse(cls, text: str) -> PriceRules:
+        """Read `PATTERN=RULE[,...]`. Raises ValueError that says what is wrong."""
+        rules = []
+        for item in filter(None, (part.strip() for part in text.split(","))):
+            pattern, _, rule = item.rpartition("=")
+            if not pattern or rule not in _RULES:
+                raise ValueError(f"{item!r} is not PATTERN={'|'.join(_RULES)}, such as *=positive")
+            rules.append((pattern, _RULES[rule]))
+        return cls(tuple(rules))
+
+    def _least(self, name: str) -> int | None:
+        return next((least for glob, least in self.rules if fnmatchcase(name, glob)), None)
+
+    def refuse(
+        self, rows: Rows, original: Callable[[int, int], bytes]
+    ) -> tuple[Rows, list[Rejected]]:
+        """Return the rows that are allowed, and those that are not as rejects."""
+        if not self.rules or not len(rows) or rows.price.min() > 0:
+            return rows, []
+        least = [self._least(name) for name in rows.names]
+        bound = np.array([each or 0 for each in least], dtype=np.int64)
+        ruled = np.array([each is not None for each in least], dtype=bool)
+        refused = ruled[rows.symbol] & np.asarray(rows.price < bound[rows.symbol], dtype=bool)
+        rejected = []
+        for row in np.flatnonzero(refused).tolist():
+            place = int(rows.payload[row]), int(rows.line[row])
+            name, allowed = rows.names[rows.symbol[row]], least[rows.symbol[row]]
+            detail = f"a price of {name} must be {_ALLOWED[allowed or 0]} (PRICE_RULES)"
+            rejected.append(Rejected(*place, original(*place), "bad_price", detail))
+        return (rows.at(np.flatnonzero(~refused)), rejected) if rejected else (rows, [])

@@ -1,0 +1,317 @@
+"""Recorded files are read as the trades that they hold, whoever wrote them and however packed."""
+
+from __future__ import annotations
+
+import datetime as dt
+import gzip
+import io
+import json
+import zipfile
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.feather
+import pyarrow.parquet
+import pytest
+import zstandard
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from local.feeds.files.errors import FileError
+from local.feeds.files.layouts import Choice, parse_columns
+from local.feeds.files.opening import Progress
+from local.feeds.files.trades import Trades, read_trades
+from local.feeds.tick import Tick
+
+symbols = st.from_regex(r"[A-Z][A-Z0-9./:_-]{0,11}", fullmatch=True)
+prices = st.decimals(min_value="0.00000001", max_value=10**9, places=8).map(lambda d: f"{d:f}")
+ticks = st.builds(
+    Tick,
+    symbols.filter(lambda name: name.lower() not in ("symbol", "s", "price")),
+    prices,
+    st.one_of(st.just(""), prices),
+    st.one_of(st.none(), st.integers(4 * 10**11, 4 * 10**12)),
+    st.sampled_from(["buy", "sell", ""]),
+    st.one_of(st.just(""), st.integers(0, 2**63).map(str), st.uuids().map(str)),
+)  # fmt: skip
+
+
+def trades(
+    path: Path, choice: Choice | None = None, progress: Progress | None = None
+) -> list[Trades]:
+    found = read_trades([path], choice or Choice(), progress or Progress())
+    return [each for _, each in found]
+
+
+def lines(path: Path, choice: Choice | None = None, progress: Progress | None = None) -> list[str]:
+    return [line.decode() for each in trades(path, choice, progress) for line in each.lines()]
+
+
+def written(path: Path, content: str | bytes) -> Path:
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
+
+
+def zipped(path: Path, members: dict[str, str]) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, text in members.items():
+            archive.writestr(name, text)
+    return path
+
+
+@settings(
+    max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+)
+@given(recorded=st.lists(ticks, min_size=1, max_size=20))
+def test_lines_come_back_as_the_ticks_that_wrote_them(recorded: list[Tick], tmp_path: Path) -> None:
+    """Writing ticks as lines and reading them again changes nothing, however packed."""
+    full = [
+        f"{t.symbol},{t.price},{t.size},{t.time_ms or ''},{t.side},{t.trade_id}" for t in recorded
+    ]
+    content = ("\r\n".join(full) + "\n").encode()
+    packed = [
+        written(tmp_path / "ticks.csv", content),
+        written(tmp_path / "ticks.csv.gz", gzip.compress(content)),
+        written(tmp_path / "ticks.csv.zst", zstandard.compress(content)),
+        zipped(tmp_path / "ticks.zip", {"ticks.csv": content.decode()}),
+    ]
+    for path in packed:
+        assert [tick for each in trades(path) for tick in each.ticks()] == recorded
+
+
+BINANCE = "5,94000.1,0.5,47000.05,1735689600000,true\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "expected"),
+    [
+        ("BCHEUR.csv", "1577836800,61.5,0.25\n", "BCH-EUR,61.5,0.25,1577836800000000"),
+        ("XBTUSD.csv", "1577836800.5,7200.1,1\n", "BTC-USD,7200.1,1,1577836800500000"),
+        ("bitstampUSD.csv", "1315922016,5.8,1.0\n", "BTC-USD,5.8,1.0,1315922016000000"),
+        ("BTCUSDT-trades-2024-01-01.csv", BINANCE, "BTC-USDT,94000.1,0.5,1735689600000,sell,5"),
+        (
+            "BTCUSDT-trades-2025-01-01.csv",
+            "id,price,qty,quote_qty,time,is_buyer_maker\n" + BINANCE,
+            "BTC-USDT,94000.1,0.5,1735689600000,sell,5",
+        ),
+        (
+            "ETHBTC-aggTrades-2025-01.csv",
+            "7,0.05,2,10,11,1735689600010866,False,True\n",
+            "ETH-BTC,0.05,2,1735689600010866,buy,7",
+        ),
+        (
+            "trades.csv",
+            "exchange,symbol,timestamp,local_timestamp,id,side,price,amount\n"
+            "bitmex,XBTUSD,1585699209920000,1585699210000000,a-b,sell,6425.5,100\n",
+            "XBTUSD,6425.5,100,1585699209920000,sell,a-b",
+        ),
+        (
+            "databento.csv",
+            "ts_recv,ts_event,rtype,publisher_id,instrument_id,action,side,price,size,symbol\n"
+            "1609160400000704060,1609160400000704060,0,1,5482,T,A,3720250000000,1,ESH1\n"
+            "1609160400000704060,1609160400000704060,0,1,5482,C,A,3720250000000,1,ESH1\n",
+            "ESH1,3720.250000000,1,1609160400000704,sell",
+        ),
+        (
+            "databento.csv",
+            "ts_event,action,side,price,size,symbol\n"
+            "2020-12-28T13:00:00.000704060Z,T,B,3720.25,1,ESH1\n",
+            "ESH1,3720.25,1,2020-12-28T13:00:00.000704060Z,buy",
+        ),
+        (
+            "XRP_ETH-trades.json",
+            '[[1570752011620,"135",null,"sell",0.00141342,23.0,0.0325]]',
+            "XRP-ETH,0.00141342,23.0,1570752011620,sell,135",
+        ),
+        (
+            "old.json",
+            '[{"timestamp":1570752011620,"symbol":"XRP/ETH","id":"1","side":"sell",'
+            '"price":1e-7,"amount":23.0}]',
+            "XRP/ETH,1e-7,23.0,1570752011620,sell,1",
+        ),
+        (
+            "trades.ndjson",
+            '{"s":"A","p":"1.50","q":2,"T":1735689600000,"m":true,"t":9}\n',
+            "A,1.50,2,1735689600000,sell",
+        ),
+        (
+            "20131007_spy_trade_tick.csv",
+            "14400464,1674100,100,P,20002000,0\n",
+            "SPY,167.4100,100,1381132800464000,,,20002000",
+        ),
+        (
+            "20180401_btcusd_trade_tick.csv",
+            "1000.5,6926.1,0.02\n",
+            "BTC-USD,6926.1,0.02,1522540801000500",
+        ),
+        ("semicolons.csv", "symbol;price;time\nA;1.5;1735689600000\n", "A,1.5,,1735689600000"),
+        ("bom.csv", "\ufefftime_ms,symbol,price\n1735689600000,A,1.5\n", "A,1.5,,1735689600000"),
+        ("quoted.csv", 'symbol,price\n"A, B",1.5\n', '"A, B",1.5'),
+    ],
+)  # fmt: skip
+def test_the_files_that_people_have_are_read(
+    name: str, content: str, expected: str, tmp_path: Path
+) -> None:
+    """Times, sides, prices and names as their venue means them; what is no trade is left out."""
+    assert lines(written(tmp_path / name, content)) == [expected]
+
+
+def test_an_archive_of_futures_has_a_contract_a_file(tmp_path: Path) -> None:
+    """Each member of Lean's zip is read, under its own name."""
+    path = zipped(
+        tmp_path / "20131008_trade.zip",
+        {
+            "20131008_gc_tick_trade_201310.csv": "14463482,1326.5,1,usa,,0\n",
+            "20131008_gc_tick_trade_201311.csv": "14463482,1327.5,2,usa,,0\n",
+        },
+    )
+    assert lines(path) == [
+        "GC201310,1326.5,1,1381219263482000",
+        "GC201311,1327.5,2,1381219263482000",
+    ]
+
+
+@pytest.mark.parametrize("kind", ["feather", "parquet", "arrow"])
+def test_binary_tables_are_read(kind: str, tmp_path: Path) -> None:
+    """Floats are the shortest decimals that read back; a missing value is none."""
+    table = pa.table(
+        {
+            "timestamp": [1570752011620, 1570752011621],
+            "id": ["1", None],
+            "side": ["sell", "buy"],
+            "price": [0.00141342, 1e-7],
+            "amount": [23.0, 0.1],
+        }
+    )
+    path = tmp_path / f"XRP_ETH-trades.{kind}"
+    if kind == "parquet":
+        pyarrow.parquet.write_table(table, path)
+    elif kind == "feather":
+        pyarrow.feather.write_feather(table, str(path))
+    else:
+        with path.open("wb") as file, pa.ipc.new_stream(file, table.schema) as stream:
+            stream.write_table(table)
+    assert lines(path) == [
+        "XRP-ETH,0.00141342,23,1570752011620,sell,1",
+        "XRP-ETH,0.0000001,0.1,1570752011621,buy,",
+    ]
+
+
+def test_timestamps_of_a_table_are_told_to_the_nanosecond(tmp_path: Path) -> None:
+    """A column of dates and times becomes the number that it is."""
+    moment = dt.datetime(2025, 1, 1, 0, 0, 0, 250_000, tzinfo=dt.UTC)
+    path = tmp_path / "t.parquet"
+    pyarrow.parquet.write_table(
+        pa.table({"symbol": ["A"], "price": ["1.50"], "ts": [moment]}), path
+    )
+    (found,) = trades(path)
+    assert found.times_us().tolist() == [1735689600250000]
+
+
+def test_databento_binary_files_are_read(tmp_path: Path) -> None:
+    """Names come from the metadata; the encoder is Databento's own."""
+    dbn = pytest.importorskip("databento_dbn")
+
+    class Interval:
+        start_date, end_date = dt.date(2020, 12, 28), dt.date(2020, 12, 29)
+        symbol = "5482"
+
+    class Mapping:
+        raw_symbol, intervals = "ESH1", (Interval(),)
+
+    head = dbn.Metadata(
+        dataset="GLBX.MDP3",
+        start=1609113600000000000,
+        stype_in=dbn.SType.RAW_SYMBOL,
+        stype_out=dbn.SType.INSTRUMENT_ID,
+        schema=dbn.Schema.TRADES,
+        symbols=["ESH1"],
+        mappings=[Mapping()],
+    )
+    ts_ns = 1609160400000704060
+    trade = dbn.TradeMsg(
+        *(1, 5482, ts_ns, 3720250000000, 3, dbn.Action.TRADE, dbn.Side.ASK, 0, ts_ns)
+    )
+    content = zstandard.compress(bytes(head) + bytes(trade))
+    path = written(tmp_path / "es.dbn.zst", content)
+    assert lines(path) == ["ESH1,3720.250000000,3,1609160400000704,sell"]
+
+
+def test_columns_are_what_a_person_says(tmp_path: Path) -> None:
+    """Where nothing tells which is which, or the guess is wrong."""
+    path = written(tmp_path / "t.csv", "pair,px,n,when\nA,1.5,2,1735689600\n")
+    columns, unit = parse_columns("symbol=pair,price=px,size=n,time=when:s")
+    assert lines(path, Choice(columns=columns, unit=unit)) == ["A,1.5,2,1735689600000000"]
+    for text in ("price", "prize=px", "price="):
+        with pytest.raises(FileError, match="is not FIELD=COLUMN"):
+            parse_columns(text)
+    with pytest.raises(FileError, match="the columns are pair, px, n, when"):
+        lines(path, Choice(columns={"price": "x"}))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("public_trades_list.csv", ",timestamp,id,price\n0,1675329600138,1,2\n", "with --symbol"),
+        ("x.csv", "1,2,3,4,5\n", "--columns"),
+        ("x.csv", "", "is empty"),
+        ("x.bin", b"\0\1\2\3" * 100, "convert it to CSV"),
+        ("x.ndjson", '{"symbol":"A","price":1}\n{"symbol":\n', "row 2 is not JSON"),
+        ("x.json", "[1,", "is not JSON"),
+        ("20131007_spy_minute_trade.csv", "1,2,3,4,5,6\n", "not trade ticks"),
+        ("x.csv.gz", gzip.compress(b"A,1\n" * 9_999)[:60], "cannot be"),
+        ("x.csv", "symbol,price\nA,1\nB,2,3,4\n", "has 4 fields, not"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_read_says_what_to_type(
+    name: str, content: str | bytes, said: str, tmp_path: Path
+) -> None:
+    """One line that names the file and the fix."""
+    with pytest.raises(FileError, match=said) as raised:
+        lines(written(tmp_path / name, content))
+    assert name.removesuffix(".gz") in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_directories_and_several_files_are_read_in_order(tmp_path: Path) -> None:
+    """By name; the progress is that of all bytes."""
+    for name, price in (("b", 2), ("a", 1)):
+        written(tmp_path / f"{name}.csv", f"X,{price}\n")
+    progress = Progress()
+    assert lines(tmp_path, progress=progress) == ["X,1", "X,2"]
+    assert progress.fraction == 1.0
+    with pytest.raises(FileError, match="no such file"):
+        lines(tmp_path / "none.csv")
+
+
+def test_standard_input_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a file of the same bytes."""
+
+    class Standard:
+        buffer = io.BufferedReader(io.BytesIO(b"X,1\n"))
+
+    monkeypatch.setattr("sys.stdin", Standard())
+    assert lines(Path("-")) == ["X,1"]
+
+
+def test_rows_without_an_id_are_named_by_content_and_row(tmp_path: Path) -> None:
+    """The same file gives the same names, another file others; an id that is there stays."""
+    first = written(tmp_path / "a.csv", "X,1,1,1735689600000,buy,7\nX,1,1,1735689600000,,\n")
+    same = written(tmp_path / "b.csv", first.read_bytes())
+    other = written(tmp_path / "c.csv", first.read_bytes() + b"X,1\n")
+
+    def ids(path: Path) -> list[str]:
+        return [t.trade_id for each in trades(path) for t in each.with_ids().ticks()]
+
+    assert ids(first) == ids(same)
+    assert ids(first)[0] == ids(other)[0] == "7"
+    assert len({*ids(first), *ids(other)}) == 1 + 1 + 2
+
+
+def test_numbers_of_json_never_become_floats(tmp_path: Path) -> None:
+    """More digits than a double has."""
+    text = "61837.123456789012345678"
+    path = written(tmp_path / "x.ndjson", f'{{"symbol":"A","price":{text}}}\n')
+    assert lines(path) == [f"A,{text}"]
+    path = written(tmp_path / "x.json", json.dumps([{"symbol": "A", "price": "1"}]))
+    assert lines(path) == ["A,1"]
