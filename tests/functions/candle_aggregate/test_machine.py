@@ -189,12 +189,14 @@ class Machine(RuleBasedStateMachine):
     def die_within(self, writes: int, pick: int, is_clock: bool) -> None:
         """A delivery, or the clock, whose process is gone in the middle of its writes."""
         self.world.store.writes_left = writes
+        engine.WAIT_S, patience_s = 0.5, engine.WAIT_S  # nobody waits for who is gone
         if is_clock:
             now_s = self.world.now_us // SECOND
             self.world.step(60 - now_s % 60)
             self.world.tick_clock()
         elif self.world.sent:
             self.world.apply(picked(list(self.world.sent), pick))
+        engine.WAIT_S = patience_s
         self.world.restart()
 
     @rule()
@@ -225,12 +227,6 @@ def world(valkey: redis.Redis, database: str) -> Iterator[World]:
     world = World(valkey, database)
     yield world
     world.close()
-
-
-@pytest.fixture(autouse=True)
-def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a process that is gone would have answered is not waited for."""
-    monkeypatch.setattr(engine, "WAIT_S", 2.0)
 
 
 @pytest.mark.timeout(3_600)
