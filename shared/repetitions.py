@@ -26,7 +26,7 @@ _SHIFT: Final = np.uint64(31)
 
 def each_once(batches: Sequence[Ticks]) -> list[Ticks]:
     """Drop what repeats a trade, within batches and across them."""
-    drop = _repetitions(batches)
+    drop = _repetitions(batches) if batches else ()
     if not len(drop):
         return [batch for batch in batches if len(batch)]
     keep = np.ones(sum(map(len, batches)), dtype=bool)

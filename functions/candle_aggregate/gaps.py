@@ -140,8 +140,8 @@ class _Judgement:
         def differing(session: Session) -> View:
             live: dict[str, int] = {}
             for start_us, found, records in live_base(session, self._rules, self._names):
-                for row in np.flatnonzero(self._differs(found, start_us, records.data)).tolist():
-                    changed.append((found[row], start_us))
+                differs = np.flatnonzero(self._differs(found, start_us, records.data))
+                changed.extend((found[row], start_us) for row in differs.tolist())
                 for name in found:
                     live.setdefault(name, start_us)
             known, rows = session.instruments(self._names)

@@ -75,7 +75,8 @@ _REDO: Final = "UPDATE repairs SET published_us = NULL WHERE instrument = ANY(%s
 class _Plan:
     """What is known of a shard before it is built. Arrays by the number of the instrument.
 
-    From `from_us`, which becomes the floor, ticks are read, up to `to_us`. `events`: those to be marked as applied.
+    From `from_us`, which becomes the floor, ticks are read, up to `to_us`. `events`: those to be
+    marked as applied.
     `newest_us`: not before the last tick, `base_us`: the start of the last stored base candle
     before `from_us`, NEVER_US without one; `close` and `last_us` are that candle's.
     """
@@ -140,15 +141,15 @@ def _plan(connection: Connection, shard: int, rules: Rules) -> _Plan:
     to_us = base.next_us(base.start_us(until_us))
     from_us = base.start_us(min(reached)) if reached else to_us
     before = _newest(connection, names, base, from_us)
-    base_us, last_us = (np.full(len(names), NEVER_US, dtype=np.int64) for _ in range(2))
+    base_us, before_us = (np.full(len(names), NEVER_US, dtype=np.int64) for _ in range(2))
     for row, (start_us, time_us, _) in before.items():
-        base_us[row], last_us[row] = start_us, time_us
+        base_us[row], before_us[row] = start_us, time_us
     return _Plan(
         names,
         np.array([row[1] for row in rows], dtype=np.int64),
         newest_us,
         base_us,
-        last_us,
+        before_us,
         [before[row][2] if row in before else None for row in range(len(names))],
         from_us,
         to_us,

@@ -80,6 +80,9 @@ def reconcile(
             batches = list(
                 ticks_of_shard_events(connection, shard, rules.shards, [stored.event_id])
             )
+            if not batches:  # none of its instruments is in this shard, since SHARDS changed
+                mark_aggregated(connection, shard, [stored.event_id])
+                continue
         log.warning("event %s was stored but not applied: applied now", stored.event_id)
         metrics.EVENTS_RECONCILED.inc()
         for applied in engine.apply([TickEvent(stored.event_id, joined(batches))]):

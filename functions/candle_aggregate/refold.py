@@ -62,7 +62,7 @@ def look(session: Session, rules: Rules, names: Sequence[str]) -> View:
 def live_base(
     session: Session, rules: Rules, names: Sequence[str]
 ) -> Iterable[tuple[int, Sequence[str], Records]]:
-    """Yield each live base block as its start (us), and the instruments found with their records."""
+    """Yield each live base block: its start (us), the instruments that it has, their records."""
     for block in session.blocks():
         if block.timeframe == rules.base.name:
             found, records = session.read(block, names)
@@ -143,10 +143,10 @@ class Refold:
     def apply(
         self, session: Session, base: Places, asked: set[tuple[str, str, int]], now_us: int
     ) -> Published:
-        """Put live folds, publish `base` and the folds that are not live and differ from the stored.
+        """Put live folds; publish `base`, and the folds that are not live and differ from stored.
 
-        The session is committed by its owner. Raises TransientError when the live state is no longer as it
-        was looked at.
+        The session is committed by its owner. Raises TransientError when the live state is no
+        longer as it was looked at.
         """
         if (session.turn.lineage, session.turn.floor_us) != (
             self._view.lineage,

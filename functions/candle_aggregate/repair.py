@@ -85,7 +85,8 @@ _NO_LONGER_PARTIAL: Final = """
     INSERT INTO repairs (instrument, timeframe, start_us, event_id, reason)
     SELECT instrument, timeframe, start_us, '', 'flag'
     FROM candles JOIN first_ticks USING (instrument)
-    WHERE partial AND first_ticks.first_time_us <= start_us ON CONFLICT DO NOTHING
+    WHERE partial AND first_ticks.first_time_us <= start_us AND timeframe = ANY(%s)
+    ON CONFLICT DO NOTHING
 """
 
 
@@ -155,9 +156,10 @@ def repair(
                         break
 
 
-def queue_flags(postgres: Postgres) -> None:
+def queue_flags(postgres: Postgres, rules: Rules) -> None:
     """Queue candles that are marked partial though an older tick has come. TransientError."""
-    postgres.execute(_NO_LONGER_PARTIAL)
+    with postgres.connection() as connection:
+        connection.execute(_NO_LONGER_PARTIAL, ([each.name for each in rules.ladder],))
 
 
 def _ready(

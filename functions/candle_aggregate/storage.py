@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 from functions.candle_aggregate.engine import Engine
@@ -43,6 +45,7 @@ class Storage:
     clock: Callable[[], int]
     cold: Cold = NO_LAKE
     _is_adopted: bool = False
+    _server: tuple[str, float] = ("", 0.0)
     _trusted: dict[int, tuple[str, str, int]] = field(default_factory=dict)
 
     def is_trusted(self, turn: Turn) -> bool:
@@ -51,7 +54,8 @@ class Storage:
         While it is the same state on the same server, with no fewer steps. Raises TransientError.
         """
         server, lineage, steps = self._trusted.get(turn.shard, ("", "", 0))
-        if turn.lineage != lineage or turn.steps < steps or self.store.server_id() != server:
+        is_same = turn.lineage == lineage and turn.made_for == self.rules.made_for
+        if not is_same or turn.steps < steps or self._server_id() != server:
             return False
         self._trusted[turn.shard] = server, lineage, turn.steps
         return True
@@ -64,7 +68,7 @@ class Storage:
         if not self._is_adopted:
             adopt(self.postgres, self.rules)
             self._is_adopted = True
-        server = self.store.server_id()
+        server = self._server_id()
         session = Session(self.store, self.rules, turn, self.clock())
         if not (
             turn.lineage
@@ -74,6 +78,15 @@ class Storage:
             rebuild(session, self.postgres, self.rules, self.clock(), self.cold)
         self._trusted[turn.shard] = server, turn.lineage, turn.steps
         return Outcome(shared=[engine.emission(session.rows)])
+
+    def _server_id(self) -> str:
+        """Return the identity of the Redis server, asked at most once a second."""
+        now_s = time.monotonic()
+        known, since_s = self._server
+        if not known or now_s - since_s >= 1.0:
+            known = self.store.server_id()
+            self._server = known, now_s
+        return known
 
     def recorded(
         self, events: Sequence[TickEvent], began_us: Mapping[int, int], now_us: int
@@ -100,16 +113,16 @@ class Storage:
         postgres, rules, cold = self.postgres, self.rules, self.cold
         for shard in range(rules.shards):
             if second % EVICT_EACH_S == 0:
-                yield lambda shard=shard: _silent(evict, engine, postgres, rules, shard, now_us)
+                yield partial(_silent, evict, engine, postgres, rules, shard, now_us)
             if second % RECONCILE_EACH_S == 0:
-                yield lambda shard=shard: reconcile(engine, postgres, rules, shard, now_us)
-        yield lambda: judge_gaps(engine, postgres, rules, now_us, cold)
+                yield partial(reconcile, engine, postgres, rules, shard, now_us)
+        yield partial(judge_gaps, engine, postgres, rules, now_us, cold)
         if second % REPAIR_EACH_S == 0:
-            yield lambda: repair(engine, postgres, rules, now_us, cold)
+            yield partial(repair, engine, postgres, rules, now_us, cold)
         if second % FLAGS_EACH_S == 0:
-            yield lambda: _silent(queue_flags, postgres)
+            yield partial(_silent, queue_flags, postgres, rules)
         if second % SAMPLE_EACH_S == 0:
-            yield lambda: _silent(sample, engine, postgres, rules, now_us, cold)
+            yield partial(_silent, sample, engine, postgres, rules, now_us, cold)
 
 
 def _silent(step: Callable[..., object], *arguments: object) -> Iterator[Emission]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from functions.candle_aggregate.cache import Instruments
 from functions.candle_aggregate.latest import move
 from functions.candle_aggregate.rules import Rules
-from functions.candle_aggregate.seen import Part, Trades
+from functions.candle_aggregate.seen import Minute, Part, SeenIds, Trades
 from functions.candle_aggregate.session import Session
 from shared.live_instruments import NEVER_US
 from shared.ticks import Ticks
@@ -66,7 +66,8 @@ class Witness:
         """Take in ticks that count, of one source."""
         gids = self._instruments.gids(ticks.names)
         part = Part("", ticks, gids)
-        chunks = Trades([part], self._instruments).decide({})
+        nothing: dict[Minute, SeenIds] = defaultdict(lambda: SeenIds.decode(b""))
+        chunks = Trades([part], self._instruments).decide(nothing)
         for (_, minute), chunk in chunks.items():
             self._seen[minute] += chunk
         move(self._instruments, [part], self._rules.allowed_lateness_us, self._now_us)

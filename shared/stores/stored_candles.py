@@ -13,7 +13,7 @@ from psycopg.rows import class_row
 
 from shared.candle import Candle
 from shared.candle_columns import CandleColumns
-from shared.folds import Places, merged, together
+from shared.folds import Places, merged
 from shared.lake.cold import NO_LAKE, Cold
 from shared.lake.manifest import cold_candle_files
 from shared.lake.places import CANDLES
@@ -116,14 +116,14 @@ def folded(
     for n, *values in connection.execute(_FOLDED, parameters).fetchall():
         candles.append(_folded(names[n - 1], timeframe, from_us[n - 1], values))
         numbers.append(n - 1)
-    parts = [_numbered(timeframe, candles, numbers)]
     ignored = set(without)
     is_hot = not names or not _any_in_lake(connection, timeframe, min(from_us), max(to_us))
     for n, (name, low, high) in enumerate(zip(names, from_us, to_us, strict=True)):
         for candle in [] if is_hot else in_lake(connection, name, timeframe, low, high, cold):
             if (name, candle.start_us) not in ignored:
-                parts.append(_numbered(timeframe, [candle], [n]))
-    found = together(parts)
+                candles.append(candle)
+                numbers.append(n)
+    found = _numbered(timeframe, candles, numbers)
     starts = np.array(from_us, dtype=np.int64)
     return merged(Places(found.instrument, starts[found.instrument], found.records))
 

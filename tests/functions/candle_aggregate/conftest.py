@@ -1,4 +1,4 @@
-"""A replica of candle-aggregate over an empty Redis."""
+"""A replica over an empty Redis, and candle-aggregate with persist over empty stores."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pytest
 import redis
 
 from tests.functions.candle_aggregate.replicas import Replica
+from tests.functions.candle_aggregate.world import World
 
 
 @pytest.fixture
@@ -15,3 +16,11 @@ def replica(valkey: redis.Redis) -> Iterator[Replica]:
     replica = Replica(valkey, "a")
     yield replica
     replica.engine.close()
+
+
+@pytest.fixture
+def world(valkey: redis.Redis, database: str) -> Iterator[World]:
+    world = World(valkey, database)
+    world.reset()
+    yield world
+    world.close()
