@@ -41,9 +41,10 @@ def judged(tape: Tape, pattern: str, direction: int, shape: Shape) -> Judged:
     against one typical range; volume the completing candle's against twice the mean of 20 before.
     What the definition requires is met already: that is the first half.
     """
+    known = tape.varies[shape.row]
     row, begin, fit, height, beyond = (
-        shape.row, shape.begin, shape.fit, shape.height, shape.beyond,
-    )  # fmt: skip
+        each[known] for each in (shape.row, shape.begin, shape.fit, shape.height, shape.beyond)
+    )
     typical = tape.typical_range[row]
     parts = {
         "fit": np.clip(fit, 0.0, 1.0),
