@@ -10,6 +10,7 @@ from shared import raw
 from shared.errors import PermanentError
 from shared.inputs.binance import parse_binance
 from shared.inputs.coinbase import parse_coinbase
+from shared.inputs.flags import with_flags
 from shared.inputs.kraken import kraken_element_at, parse_kraken
 from shared.inputs.lines import line_at, parse_lines
 from shared.inputs.messages import payload_at
@@ -47,7 +48,7 @@ def parse(batch: RawBatch, rules: FeedRules) -> Parsed:
     if batch.format not in _FORMATS:
         raise PermanentError("unsupported_format", f"format {batch.format} is none of raw.proto")
     form = _FORMATS[batch.format]
-    found = form.parse(batch, rules)
+    found = with_flags(form.parse(batch, rules))
     rows, refused = rules.prices.refuse(found.rows, partial(form.original, batch))
     return found._replace(rows=rows, rejected=found.rejected + refused) if refused else found
 
