@@ -42,9 +42,8 @@ def judged(tape: Tape, pattern: str, direction: int, shape: Shape) -> Judged:
     What the definition requires is met already: that is the first half.
     """
     known = tape.varies[shape.row]
-    row, begin, fit, height, beyond = (
-        each[known] for each in (shape.row, shape.begin, shape.fit, shape.height, shape.beyond)
-    )
+    row, begin, height = shape.row[known], shape.begin[known], shape.height[known]
+    fit, beyond = shape.fit[known], shape.beyond[known]
     typical = tape.typical_range[row]
     parts = {
         "fit": np.clip(fit, 0.0, 1.0),

@@ -113,7 +113,8 @@ class Tape:
     def all_have_ranges(self, begin: Ints, last: Ints) -> Bools:
         """Tell of spans of candles [k] whether each of their candles has more than one price."""
         flat = np.concatenate(([0], np.cumsum(self.high == self.low)))
-        return flat[last + 1] == flat[begin]
+        drawn: Bools = flat[last + 1] == flat[begin]
+        return drawn
 
     @cached_property
     def volume_ratio(self) -> Floats:

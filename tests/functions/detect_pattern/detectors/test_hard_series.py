@@ -17,7 +17,8 @@ MINUTE_US = 60_000_000
 
 def candles(open_: Floats, high: Floats, low: Floats, close: Floats, gap: int = 1) -> Candles:
     starts = np.cumsum(np.where(np.arange(len(close)) % 17 == 16, gap, 1)) * MINUTE_US
-    return Candles(starts, open_, high, low, close, np.arange(len(close)) % 3 * 1.0)
+    volume = (np.arange(len(close)) % 3).astype(np.float64)
+    return Candles(starts, open_, high, low, close, volume)
 
 
 def walk(unit: float = 1.0, n: int = 600, gap: int = 1) -> Candles:
@@ -26,7 +27,7 @@ def walk(unit: float = 1.0, n: int = 600, gap: int = 1) -> Candles:
     open_ = np.concatenate(([1.0], close[:-1])) * np.exp(source.normal(0, 0.003, n))
     high = np.maximum(open_, close) * np.exp(np.abs(source.normal(0, 0.004, n)))
     low = np.minimum(open_, close) * np.exp(-np.abs(source.normal(0, 0.004, n)))
-    return candles(*(each * unit for each in (open_, high, low, close)), gap)
+    return candles(open_ * unit, high * unit, low * unit, close * unit, gap)
 
 
 def one_price(n: int = 600) -> Candles:
