@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from functions.candle_aggregate.apply import TickEvent, apply_events
 from functions.candle_aggregate.clock import close_quiet, unconfirmed, unconfirmed_late
-from functions.candle_aggregate.conflate import Conflation
+from functions.candle_aggregate.display import Display
 from functions.candle_aggregate.evict import evict
 from functions.candle_aggregate.gaps import judge_gaps
 from functions.candle_aggregate.group import Group
@@ -24,7 +24,8 @@ from functions.candle_aggregate.sample import sample
 from functions.candle_aggregate.store import Store
 from shared import events, metrics
 from shared.adapter.app import Outcome
-from shared.adapter.event import Event
+from shared.adapter.event import Event, OutgoingEvent
+from shared.candle import CandleState
 from shared.errors import PermanentError, TransientError
 from shared.lake.cold import NO_LAKE, Cold
 from shared.late import encode_late
@@ -58,7 +59,7 @@ class Aggregate:
     stores: list[Store]
     postgres: Postgres
     epoch_of: Callable[[Store], int]
-    conflation: Conflation
+    display: Display
     cold: Cold = NO_LAKE
     clock: Callable[[], int] = wall_clock_us
     groups: dict[int, Group] = field(default_factory=dict)
@@ -97,7 +98,7 @@ class Aggregate:
         note_tick_seconds(STAGE, ticks.receive_time_us)
         delay_s = time.time() - int(ticks.event_time_us.max()) / 1e6
         metrics.WATERMARK_DELAY.labels(str(store.keys.shard)).set(delay_s)
-        return self._published(store, applied, now_us)
+        return self._published(store, applied, now_us, [(event.id, ticks)])
 
     def _group(self, store: Store) -> Group:
         def apply_all(waiting: Sequence[TickEvent]) -> tuple[Applied, list[str]]:
@@ -110,11 +111,27 @@ class Aggregate:
         with self.groups_lock:
             return self.groups.setdefault(store.keys.shard, Group(apply_all, GROUP_TICKS))
 
-    def _published(self, store: Store, applied: Applied, now_us: int) -> Outcome:
+    def _published(
+        self,
+        store: Store,
+        applied: Applied,
+        now_us: int,
+        ticks: Sequence[tuple[str, Ticks]] = (),
+    ) -> Outcome:
         late = {id_: encode_late(id_, candles) for id_, candles in applied.late.items()}
         changed = [*applied.closed.values(), *applied.open.values()]
-        shown = self.conflation.offer(changed, now_us)
+        shown = self._shown(store, changed, now_us, ticks)
         return publication(store, applied.closed, late, shown)
+
+    def _shown(
+        self,
+        store: Store,
+        changed: Iterable[CandleState],
+        now_us: int,
+        ticks: Sequence[tuple[str, Ticks]] = (),
+    ) -> list[OutgoingEvent]:
+        candles = [state.candle for state in changed]
+        return self.display.events(store.keys.shard, ticks, candles, now_us)
 
     def _clock(self, event: Event) -> Outcome:
         now_us = self.clock()
@@ -129,7 +146,7 @@ class Aggregate:
             epoch = self.epoch_of(store)
             closed = close_quiet(store, self.rules, epoch, now_us)
             waiting = {**unconfirmed(store, now_us), **closed}
-            shown = self.conflation.offer(closed.values(), now_us)
+            shown = self._shown(store, closed.values(), now_us)
             yield publication(store, waiting, unconfirmed_late(store, now_us), shown)
             try:
                 yield from self._with_storage(store, epoch, second, now_us)
@@ -154,5 +171,6 @@ class Aggregate:
         if second % REPAIR_EACH_S == 0 and store is self.stores[0]:
             yield repair(self.stores, self.postgres, self.rules, now_us, self.cold)
         judged = judge_gaps(store, self.postgres, self.rules, epoch, now_us)
-        shown = self.conflation.offer(judged.open.values(), now_us)
+        changed = [*judged.closed.values(), *judged.open.values()]
+        shown = self._shown(store, changed, now_us)
         yield publication(store, judged.closed, shown=shown)

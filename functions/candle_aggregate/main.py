@@ -11,7 +11,7 @@ import functions_framework.aio
 from starlette.requests import Request
 from starlette.responses import Response
 
-from functions.candle_aggregate.conflate import Conflation
+from functions.candle_aggregate.display import Display
 from functions.candle_aggregate.epoch import current_epoch
 from functions.candle_aggregate.handler import Aggregate
 from functions.candle_aggregate.publish import STAGE
@@ -28,9 +28,9 @@ from shared.stores.postgres import Postgres
 from shared.stores.redis import connect
 from shared.stores.s3_reader import S3Access
 from shared.timeframes import DEFAULT_LADDER, parse_ladder
+from shared.watched import Watched
 
-WAITING_TOGETHER = 24
-"""Tick events that wait for their group (maxAckPending of the trigger), and room for the clock."""
+WAITING_TOGETHER = 24  # tick events that wait for their group, and room for the clock
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Settings:
                 keep_us=env.integer("KEEP_S", 600, 1, 30 * 86_400) * 1_000_000,
                 shards=env.integer("SHARDS", DEFAULT_SHARDS, 1, MAX_SHARDS),
             ),
-            show_every_us=env.integer("OPEN_EVERY_MS", 250, 0, 60_000) * 1000,
+            show_every_us=env.integer("OPEN_EVERY_MS", 100, 10, 60_000) * 1000,
         )
         env.check()
         return settings
@@ -70,7 +70,7 @@ class Settings:
 settings = Settings.from_env(os.environ)
 client = connect(settings.redis_url)
 postgres = Postgres(settings.database_url, size=12, limits=settings.limits)
-cold = Cold(settings.s3)
+cold, display = Cold(settings.s3), Display(Watched(client), settings.show_every_us)
 stores = [Store(client, Keys(shard)) for shard in range(settings.rules.shards)]
 
 
@@ -86,7 +86,7 @@ def ready() -> None:
 
 app = event_app(
     STAGE,
-    Aggregate(settings.rules, stores, postgres, epoch_of, Conflation(settings.show_every_us), cold),
+    Aggregate(settings.rules, stores, postgres, epoch_of, display, cold),
     os.environ,
     concurrency=WAITING_TOGETHER,
     ready=ready,

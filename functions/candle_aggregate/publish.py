@@ -21,16 +21,15 @@ def publication(
     store: Store,
     closed: Mapping[str, CandleState],
     late: Mapping[str, bytes] | None = None,
-    shown: Sequence[CandleState] = (),
+    shown: Sequence[OutgoingEvent] = (),
 ) -> Outcome:
-    """Emit closed candles and late batches, then note it; `shown` are open candles for display.
+    """Emit closed candles and late batches, then note it; `shown` are events for display.
 
     Whatever is cut off between the two is emitted again, but for what is only shown.
     """
     candles = [state.candle for _, state in sorted(closed.items())]
     revisions = [(key, state.revision) for key, state in closed.items()]
     outputs = candle_events(candles, store.keys.shard)
-    outputs += candle_events([s.candle for s in shown], store.keys.shard, closed=False)
     for event_id, batch in (late or {}).items():
         # Named by what it says as well: after a rebuild the same event may be late for more.
         digest = hashlib.sha256(batch).hexdigest()[:16]
@@ -42,11 +41,11 @@ def publication(
         store.mark_late_emitted(list(late or {}))
         metrics.CANDLES_PUBLISHED.inc(len(candles))
 
-    return Outcome(outputs, confirmed) if outputs else Outcome()
+    return Outcome(outputs, confirmed if outputs else None, shown)
 
 
-def candle_events(candles: list[Candle], shard: int, *, closed: bool = True) -> list[OutgoingEvent]:
-    """Return events of closed or of open candles, named by what they say: same content, same id."""
+def candle_events(candles: list[Candle], shard: int) -> list[OutgoingEvent]:
+    """Return events of closed candles, named by what they say: same content, same id."""
     outputs = []
     for first in range(0, len(candles), CANDLES_AN_EVENT):
         some = candles[first : first + CANDLES_AN_EVENT]
@@ -57,7 +56,7 @@ def candle_events(candles: list[Candle], shard: int, *, closed: bool = True) -> 
                 f"{STAGE}/{shard}/{digest}",
                 events.CANDLES,
                 encode_batch(some),
-                {events.CLOSED: "true" if closed else "false"},
+                {events.CLOSED: "true"},
             )
         )
     return outputs

@@ -7,7 +7,8 @@ before it is safe:
 3. run the handler, in a worker thread when it is a plain function, so that probes stay live;
 4. emit what it returned to K_SINK and wait until the broker has it;
 5. run its `after_emit` (mark as published);
-6. answer 204, with an empty body: the broker takes any other body for a failed reply.
+6. offer its `show` to DISPLAY_SINK, without waiting;
+7. answer 204, with an empty body: the broker takes any other body for a failed reply.
 A TransientError answers 503: the channel delivers the event again. A PermanentError is recorded
 whole as a dead letter, then answered 204. Anything else is a defect: 500, delivered again and in
 the end dead-lettered. Never 4xx to an event: the channel would drop it.
@@ -33,6 +34,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from shared import events, metrics
+from shared.adapter.display import Display
 from shared.adapter.event import (
     MAX_BODY_BYTES,
     Event,
@@ -53,10 +55,14 @@ MAX_WAITING: Final = 64
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a handler made of an event: events to emit, and a step to run once they are accepted."""
+    """What a handler made of an event: events to emit, and a step to run once they are accepted.
+
+    `show`: events for screens, offered to Broker display, which may lose them.
+    """
 
     emit: Sequence[OutgoingEvent] = ()
     after_emit: Callable[[], None] | None = None
+    show: Sequence[OutgoingEvent] = ()
 
     @classmethod
     def together(cls, outcomes: Iterable[Outcome]) -> Outcome:
@@ -68,7 +74,11 @@ class Outcome:
             for step in steps:
                 step()
 
-        return cls([output for each in every for output in each.emit], run_all)
+        return cls(
+            [output for each in every for output in each.emit],
+            run_all,
+            [output for each in every for output in each.show],
+        )
 
 
 Handler = Callable[[Event], Outcome | Awaitable[Outcome]]
@@ -78,7 +88,8 @@ Handler = Callable[[Event], Outcome | Awaitable[Outcome]]
 class Wiring:
     """What the adapter needs to know of a stage.
 
-    `stage` is the function's name; `sink` K_SINK or None; `dead_letters` where events go that can
+    `stage` is the function's name; `sink` K_SINK or None; `display` what takes events for screens;
+    `dead_letters` where events go that can
     never be processed; `address` this function's own, under which its dead letters are replayed,
     with `{namespace}` for the one that the broker says, or else `namespace`; `concurrency` events
     at work at once; `ready` raises TransientError while a store is away.
@@ -87,6 +98,7 @@ class Wiring:
     stage: str
     handle: Handler
     sink: Sink | None = None
+    display: Display | None = None
     dead_letters: Sink | None = None
     address: str = ""
     namespace: str = "default"
@@ -197,6 +209,8 @@ class EventApp:
             metrics.EVENTS_EMITTED.labels(self._wiring.stage).inc(len(outcome.emit))
         if outcome.after_emit is not None:
             await self._in_worker(outcome.after_emit)
+        if outcome.show and self._wiring.display is not None:
+            self._wiring.display.offer(outcome.show, traced.traceparent)
         return _answer(self._wiring.stage, 204, "ok")
 
     def _reply(self, outcome: Outcome) -> Response:

@@ -17,7 +17,7 @@ from google.protobuf.message import Message
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.candle_aggregate.conflate import Conflation
+from functions.candle_aggregate.display import Display
 from functions.candle_aggregate.epoch import current_epoch
 from functions.candle_aggregate.handler import Aggregate
 from functions.candle_aggregate.rules import Rules
@@ -60,6 +60,7 @@ from shared.settings import Environment
 from shared.state import Keys
 from shared.stores.postgres import Postgres
 from shared.timeframes import DEFAULT_LADDER, parse_ladder
+from shared.watched import Watched
 from tests.fuzz.inputs import (
     bombs,
     candle_batches,
@@ -146,7 +147,7 @@ def handlers(
             QuoteWriter(postgres),
         ),
         "candle-aggregate": Aggregate(
-            rules, [Store(valkey, Keys(0))], postgres, epoch, Conflation(0)
+            rules, [Store(valkey, Keys(0))], postgres, epoch, Display(Watched(valkey), 100_000)
         ),
         "dead-letter": Keep(servers["NATS_URL"]),
         "detect-pattern": detector(Storage(postgres), PatternStore(valkey, 1)),
@@ -171,7 +172,7 @@ class Function:
         self._handle = handle
         self._sinks = [Sink(sink.url, "/fuzz"), Sink(f"{sink.url}/sink", "/fuzz")]
         taken, letters = self._sinks
-        app = EventApp(Wiring(stage, handle, taken, letters, "http://{namespace}"))
+        app = EventApp(Wiring(stage, handle, taken, None, letters, "http://{namespace}"))
         self._client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://fuzz")
 
     def post(self, request: Request) -> httpx.Response:

@@ -12,7 +12,7 @@ from typing import Any, Final
 import psycopg
 import redis
 
-from functions.candle_aggregate.conflate import Conflation
+from functions.candle_aggregate.display import Display
 from functions.candle_aggregate.epoch import current_epoch
 from functions.candle_aggregate.handler import Aggregate
 from functions.candle_aggregate.rules import Rules
@@ -28,6 +28,7 @@ from shared.kernel import CandleKey
 from shared.state import Keys, unpack
 from shared.stores.postgres import Postgres
 from shared.timeframes import parse_ladder
+from shared.watched import Watched
 from tests.functions.candle_aggregate.house import persist_over
 from tests.functions.candle_aggregate.truth import Row, as_ticks, true_candles
 
@@ -95,7 +96,7 @@ class World:
             [self.store],
             self.postgres,
             self._epoch,
-            Conflation(0),
+            Display(Watched(self.client), 100_000),
             clock=lambda: self.now_us,
         )
         self.sql = psycopg.connect(self.database, autocommit=True)

@@ -19,6 +19,7 @@ from functions.history_query.feeds import Feeds
 from functions.history_query.kept import KeptCandles
 from functions.history_query.latest import LatestTrades
 from functions.history_query.latest_quotes import LatestQuotes
+from functions.history_query.overview import Overview
 from functions.history_query.patterns import PatternPages
 from functions.history_query.prices import PricePages
 from functions.history_query.routes import api
@@ -30,6 +31,7 @@ from functions.history_query.topics import (
     candles,
     feeds,
     latest,
+    overview,
     patterns,
     prices,
     symbols,
@@ -73,6 +75,7 @@ class House:
                 candles.answers(self.pages),
                 prices.answers(PricePages(self.slices), self.pages.knows),
                 latest.answers(LatestTrades(client, 1), LatestQuotes(postgres)),
+                overview.answers(Overview(postgres, client, LatestTrades(client, 1), 1, LADDER)),
                 ticks.answers(TickPages(self.slices), self.pages.knows),
                 symbols.answers(Symbols(postgres, client, 1, LADDER[-1])),
                 feeds.answers(Feeds(postgres)),
