@@ -124,8 +124,10 @@ def test_it_says_what_it_waits_for_and_ends_with_the_urls(tmp_path: Path) -> Non
 
 def test_what_never_becomes_ready_ends_with_its_reason(tmp_path: Path) -> None:
     """And with exit code 1, after PATIENCE_S."""
-    there: list[Answer] = ["secret/kandle-stores\n"]
-    answers = {"^get broker": [BROKERS[0]], "^get secret/kandle-stores": there}
+    answers: dict[str, list[Answer]] = {
+        "^get broker": [BROKERS[0]],
+        "^get secret/kandle-stores": ["secret/kandle-stores\n"],
+    }
     kubectl = Kubectl(tmp_path / "bin", CLUSTER | answers)
     result = deployed(kubectl, PATIENCE_S="0")
     assert result.returncode == 1
