@@ -15,6 +15,11 @@ SINK_REFUSED: Final = Counter(
     "Posts of events that a sink did not take, by HTTP status (`none`: no answer).",
     ["source", "status"],
 )
+DISPLAY_EVENTS: Final = Counter(
+    "kandle_display_events",
+    "Events offered to Broker display, by what became of them.",
+    ["outcome"],
+)
 EVENT_SECONDS: Final = Histogram(
     "kandle_event_seconds",
     "Time from an event's turn to its answer.",

@@ -156,7 +156,7 @@ class Steps:
             here = gids[self.cache.rows(block, gids) >= 0]
             for each in ladder[1:]:
                 folds[Block(each.name, each.start_us(block.start_us))].append(here)
-        self._read_records(folds, turns)
+        self.read_records(folds, turns)
         self._advance(computed, empty(), others, now_us, until_us)
         self._write(computed, np.zeros(0, dtype=np.int64), {})
         return computed
@@ -236,13 +236,14 @@ class Steps:
             if len(ends):
                 for each in self.rules.ladder[1:]:
                     wanted[Block(each.name, each.start_us(block.start_us))].append(ends)
-        self._read_records(wanted, turns)
+        self.read_records(wanted, turns)
         minutes = [each for each in sorted(trades.lookups) if each not in self.seen.minutes]
         keys = [Keys(shard).seen(minute) for shard, minute in minutes]
         for minute, blob in zip(minutes, self.store.read_texts(keys), strict=True):
             self.seen.load(minute, blob)
 
-    def _read_records(self, wanted: Mapping[Block, list[Ints]], turns: Mapping[int, Turn]) -> None:
+    def read_records(self, wanted: Mapping[Block, list[Ints]], turns: Mapping[int, Turn]) -> None:
+        """Let the cache know records of instruments of the shards that are held."""
         cache, requests = self.cache, []
         for block, parts in wanted.items():
             gids = np.unique(np.concatenate(parts))

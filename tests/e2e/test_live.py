@@ -94,6 +94,7 @@ def test_a_late_tick_corrects_a_candle_for_watchers(pipeline: dict[str, str]) ->
     symbol = fresh_symbol("LIVELATE")
     minute_ms = 1_700_000_040_000
     with watching(pipeline, f"candles:1m:{symbol}") as socket:
+        until(socket, lambda frame: frame["type"] == "snapshot")
         post(pipeline, f"{symbol},10,1,{minute_ms}", f"{symbol},11,1,{minute_ms + 120_000}")
         first = until(socket, lambda f: f.get("data", {}).get("closed") is True)[-1]["data"]
         post(pipeline, f"{symbol},12,1,{minute_ms + 30_000}")
@@ -188,8 +189,11 @@ def test_a_browser_may_subscribe_to_live_and_nothing_else(pipeline: dict[str, st
             await client.publish(f"live.ticks.-.{symbol}", b"forged")
             await client.publish("$JS.API.STREAM.NAMES", b"")
             await client.flush()
-            await asyncio.to_thread(post, pipeline, f"{symbol},5.25,2")
-            message = await got.next_msg(timeout=20)
+            waiting = asyncio.create_task(got.next_msg(timeout=20))
+            while not waiting.done():  # once it is noticed that somebody watches, they come
+                await asyncio.to_thread(post, pipeline, f"{symbol},5.25,2")
+                await asyncio.wait((waiting,), timeout=0.5)
+            message = waiting.result()
             update = TickerUpdate.FromString(message.data)
             assert (update.symbol, update.price, update.volume) == (symbol, 5.25, 2)
             for closed in (other, everything):
@@ -224,6 +228,8 @@ def test_a_reader_that_stalls_harms_no_other(pipeline: dict[str, str]) -> None:
         ):
             for socket in (stalled, quick):
                 await socket.send(request)
+                while json.loads(await socket.recv())["type"] != "snapshot":
+                    pass
             sent = 0
             for _ in range(40):
                 some = [f"{symbol},{sent + n + 1}" for n in range(50)]

@@ -17,6 +17,7 @@ from functions.history_query.feeds import Feeds
 from functions.history_query.kept import KeptCandles
 from functions.history_query.latest import LatestTrades
 from functions.history_query.latest_quotes import LatestQuotes
+from functions.history_query.overview import Overview
 from functions.history_query.patterns import PatternPages
 from functions.history_query.prices import PricePages
 from functions.history_query.routes import api
@@ -28,6 +29,7 @@ from functions.history_query.topics import (
     candles,
     feeds,
     latest,
+    overview,
     patterns,
     prices,
     symbols,
@@ -72,6 +74,7 @@ class House:
                 candles.answers(self.pages),
                 prices.answers(PricePages(self.slices), self.pages.knows),
                 latest.answers(LatestTrades(live), LatestQuotes(postgres)),
+                overview.answers(Overview(postgres, live, LatestTrades(live))),
                 ticks.answers(TickPages(self.slices), self.pages.knows),
                 symbols.answers(Symbols(postgres, live)),
                 feeds.answers(Feeds(postgres)),
