@@ -73,7 +73,8 @@ class Overview:
     def _piece(self) -> Timeframe:
         """The longest kept timeframe up to an hour: what a day is put together from."""
         return max(
-            (each for each in self.live.ladder if each.length_us <= _HOUR_US), default=self.live.ladder[0]
+            (each for each in self.live.ladder if each.length_us <= _HOUR_US),
+            default=self.live.ladder[0],
         )
 
     def _stored(

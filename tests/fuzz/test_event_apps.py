@@ -168,7 +168,9 @@ class Function:
         self._handle = handle
         self._sinks = [Sink(sink.url, "/fuzz"), Sink(f"{sink.url}/sink", "/fuzz")]
         taken, letters = self._sinks
-        app = EventApp(Wiring(stage, handle, taken, letters, "http://{namespace}"))
+        app = EventApp(
+            Wiring(stage, handle, taken, dead_letters=letters, address="http://{namespace}")
+        )
         self._client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://fuzz")
 
     def post(self, request: Request) -> httpx.Response:

@@ -222,12 +222,13 @@ class World:
 
     def _clock_work(self) -> Iterable[Emission]:
         rules, shards = self.rules, range(self.rules.shards)
-        yield from self.engine.step(
+        closed = self.engine.step(
             shards,
             lambda turns, now_us: self.engine.steps.close_quiet(
                 turns, now_us - rules.allowed_lateness_us, now_us - rules.idle_us, now_us
             ),
         )
+        yield from closed.emissions
         outboxes = self.store.read_whole([Keys(shard).outbox for shard in shards])
         waiting = waiting_rows(
             dict(zip(shards, outboxes, strict=True)), self.now_us // 1000 - RESEND_AFTER_MS, 1_000
