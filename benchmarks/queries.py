@@ -25,7 +25,7 @@ import numpy as np
 import psycopg
 
 from benchmarks._platform import Platform, running
-from functions.persist.segments import segments
+from functions.persist.tick_writer import TickWriter
 from functions.persist.writer import Writer
 from shared.candle import CandleState
 from shared.candle_columns import columns_of
@@ -92,12 +92,12 @@ def load(platform: Platform) -> None:
     access = S3Access.from_mapping(environment)
     stores = (postgres, ObjectStore(access), Cold(access))
     ladder = parse_ladder(DEFAULT_LADDER)
-    writer = Writer(postgres)
+    writer, ticks_writer = Writer(postgres), TickWriter(postgres)
 
     def store() -> None:
         candles: dict[CandleKey, CandleState] = {}
         for number, ticks in enumerate(market()):
-            writer.ticks(f"b{number}", list(segments(f"b{number}", ticks)))
+            ticks_writer([(f"b{number}", ticks)])
             fold(candles, [ticks], ladder)
         ready = [state.candle for state in candles.values()]
         now_us = time.time_ns() // 1000
@@ -106,7 +106,7 @@ def load(platform: Platform) -> None:
         for first in range(0, len(done), _CANDLES_AN_EVENT):
             some = done[first : first + _CANDLES_AN_EVENT]
             whole = columns_of(replace(c, closed=True, revision=1) for c in some)
-            writer.candles(f"c{first}", whole)
+            writer.candles(whole)
 
     def copy() -> None:
         while copy_ticks(*stores[:2], after_s=0):
@@ -121,7 +121,7 @@ def load(platform: Platform) -> None:
                 compact(*stores, place)
 
     def retain() -> None:
-        postgres.execute("UPDATE applied_events SET shards = '{}'")
+        postgres.execute("DELETE FROM unaggregated")
         postgres.execute("UPDATE lake_files SET stored_until = stored_until - interval '2 days'")
         now_us = time.time_ns() // 1000
         for day in old_days(postgres, _TERMS, now_us):

@@ -140,7 +140,7 @@ def run() -> None:
         ("kernel: base candles", rate(lambda: partial_candles(ticks, LADDER[0]), TICKS)),
         ("kernel and roll-up to 6 timeframes", rate(
             lambda: rolled_up(partial_candles(ticks, LADDER[0]), LADDER), TICKS)),
-        ("segments for Postgres", rate(lambda: list(segments("e", ticks)), TICKS)),
+        ("segments for Postgres", rate(lambda: list(segments([("e", ticks)])), TICKS)),
     ]  # fmt: skip
     loop = measured[0][1]
     for name, speed in measured:

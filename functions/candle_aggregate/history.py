@@ -13,8 +13,10 @@ from functions.candle_aggregate.seen import BlockKey, SeenTrades, trades_by_bloc
 from shared.candle import CandleState
 from shared.kernel import CandleKey
 from shared.lake.cold import Cold
+from shared.lake.places import day_of
 from shared.shards import shard_of
 from shared.stores.recompute import flagged, fold, stored_trades
+from shared.stores.segments import last_tick_us
 from shared.ticks import Ticks
 
 
@@ -54,16 +56,15 @@ class Recomputed:
 
 def known_instruments(connection: Connection, shard: int, shards: int) -> list[Known]:
     """Return the instruments of a shard."""
-    rows = connection.execute(
-        "SELECT instrument, coalesce(min(first_time_us), max(last_us)), max(last_us), EXISTS ("
-        "  SELECT FROM cold_days"
-        "  WHERE day = date '1970-01-01' + floor(max(last_us) / 86400000000.0)::int)"
-        " FROM (SELECT instrument, max(last_time_us) AS last_us FROM tick_segments"
-        "  GROUP BY instrument UNION ALL SELECT instrument, max(max_time_us) FROM lake_files"
-        "  WHERE superseded_at IS NULL AND bucket = 'ticks' GROUP BY instrument) AS stored"
-        " LEFT JOIN first_ticks USING (instrument) GROUP BY instrument"
-    ).fetchall()
-    return [Known(*row) for row in rows if shard_of(row[0], shards) == shard]
+    rows = connection.execute("SELECT instrument, first_time_us FROM first_ticks").fetchall()
+    cold = {row[0] for row in connection.execute("SELECT day FROM cold_days").fetchall()}
+    found = []
+    for name, first_us in rows:
+        if shard_of(name, shards) == shard:
+            last_us = last_tick_us(connection, name)
+            assert last_us is not None
+            found.append(Known(name, first_us, last_us, day_of(last_us) in cold))
+    return found
 
 
 def live_part(

@@ -109,8 +109,8 @@ def _markers(connection: Connection, store: Store, rules: Rules, epoch: int, now
     count = 0
     with connection.cursor(name="kandle_markers") as cursor:
         cursor.execute(
-            "SELECT event_id FROM applied_events WHERE shards IS NOT NULL"
-            " AND applied_at > timestamptz 'epoch' + %s * interval '1 microsecond'",
+            "SELECT event_id FROM applied_events"
+            " WHERE applied_at > timestamptz 'epoch' + %s * interval '1 microsecond'",
             (now_us - rules.marker_ms * 1000,),
         )
         while rows := cursor.fetchmany(_MARKERS_AT_ONCE):

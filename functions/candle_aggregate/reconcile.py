@@ -25,10 +25,10 @@ from functions.candle_aggregate.store import Store
 from shared import metrics
 from shared.kernel import CandleKey, partial_candles, rolled_up
 from shared.lake.cold import NO_LAKE, Cold
-from shared.shards import shard_of
 from shared.state import APPLIED, COMPARED, REPEATED
+from shared.stores.applied import are_aggregated, mark_aggregated, not_aggregated
 from shared.stores.postgres import Postgres, try_lock
-from shared.stores.segments import ticks_of_event
+from shared.stores.segments import ticks_of_shard_events
 from shared.ticks import Ticks, joined
 
 log = logging.getLogger(__name__)
@@ -57,8 +57,9 @@ def reconcile(
     with postgres.connection() as connection:
         if not try_lock(connection, f"kandle reconcile {store.keys.shard}"):
             return []
-        events = _stored_events(connection, store.keys.shard, now_us)
-        ids = [event_id for event_id, _ in events]
+        shard = store.keys.shard
+        events = not_aggregated(connection, shard, now_us - GRACE_US, EVENTS_AT_ONCE)
+        ids = [event.event_id for event in events]
         # What waits is read after the markers: an event that has one has all that it made waiting.
         markers = store.markers(ids)
         since = store.pending_since(ids)
@@ -66,13 +67,12 @@ def reconcile(
         late = store.late()
         certain: list[str] = []
         repeats: list[str] = []
-        for (event_id, stored_us), marker, applied_ms in zip(events, markers, since, strict=True):
+        for stored, marker, applied_ms in zip(events, markers, since, strict=True):
+            event_id = stored.event_id
             if marker is None:
                 if len(changes) >= APPLIED_AT_ONCE:
                     continue
-                batches = list(
-                    stored_of_shard(connection, event_id, rules.shards, store.keys.shard)
-                )
+                batches = list(stored_of_shard(connection, event_id, rules.shards, shard))
                 if not batches:
                     certain.append(event_id)
                     continue
@@ -90,7 +90,8 @@ def reconcile(
             is_settled = marker == APPLIED or (
                 applied_ms is None or now_us - applied_ms * 1000 >= rules.keep_us
             )
-            stored_late = is_settled and _stored_late(connection, rules, event_id, stored_us)
+            # Then its candles may have left the state before it was stored.
+            stored_late = is_settled and stored.stored_us - stored.received_us >= rules.keep_us // 2
             if stored_late:
                 _queue_what_it_missed(store, connection, rules, event_id)
             if marker == REPEATED or stored_late or (is_settled and marker == COMPARED):
@@ -98,10 +99,7 @@ def reconcile(
             if is_settled:
                 certain.append(event_id)
         compare(connection, rules, repeats, cold)
-        connection.execute(
-            "UPDATE applied_events SET shards = array_remove(shards, %s) WHERE event_id = ANY(%s)",
-            (store.keys.shard, certain),
-        )
+        mark_aggregated(connection, shard, certain)
     store.note_compared(set(repeats) - set(certain))
     store.settle_markers(certain, rules.marker_ms)
     return changes
@@ -116,7 +114,7 @@ def sweep_markers(store: Store, postgres: Postgres, rules: Rules, now_us: int) -
     if not old:
         return 0
     with postgres.connection() as connection:
-        known = _aggregated(connection, old, store.keys.shard)
+        known = list(are_aggregated(connection, store.keys.shard, old))
     store.settle_markers(known, rules.marker_ms)
     return len(known)
 
@@ -138,42 +136,20 @@ def aggregated_before(
     if not old:
         return []
     with postgres.connection() as connection:
-        return _aggregated(connection, old, shard)
+        return list(are_aggregated(connection, shard, old))
 
 
 def stored_of_shard(
     connection: Connection, event_id: str, shards: int, shard: int
 ) -> Iterator[Ticks]:
-    """Yield what an event stored of a shard's instruments. Raises TransientError."""
-    for ticks in ticks_of_event(connection, event_id):
-        if shard_of(ticks.names[0], shards) == shard:
-            yield ticks
+    """Yield what an event stored of a shard's instruments, an entry each. Raises TransientError."""
+    for ticks in ticks_of_shard_events(connection, shard, shards, [event_id]):
+        yield from ticks.by_entry()
 
 
 def _before(applied_ms: float | None, waits_ms: float | None) -> bool:
     """Tell whether an event was applied before everything that waits to be emitted."""
     return applied_ms is None or waits_ms is None or applied_ms < waits_ms
-
-
-def _aggregated(connection: Connection, event_ids: Sequence[str], shard: int) -> list[str]:
-    rows = connection.execute(
-        "SELECT event_id FROM applied_events"
-        " WHERE event_id = ANY(%s) AND shards IS NOT NULL AND NOT %s = ANY(shards)",
-        (list(event_ids), shard),
-    )
-    return [row[0] for row in rows.fetchall()]
-
-
-def _stored_late(connection: Connection, rules: Rules, event_id: str, stored_us: int) -> bool:
-    """Tell whether an event was stored so long after it came that its candles may have left."""
-    received = connection.execute(
-        "SELECT max(received) FROM tick_segments, unnest(receive_time_us) AS received"
-        " WHERE event_id = %s",
-        (event_id,),
-    ).fetchone()
-    if received is None or received[0] is None:
-        return False
-    return bool(stored_us - received[0] >= rules.keep_us // 2)
 
 
 def _queue_what_it_missed(
@@ -194,14 +170,3 @@ def _queue_what_it_missed(
         " VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING",
         [(*key, event_id) for key, name in names.items() if read[name].value is None],
     )
-
-
-def _stored_events(connection: Connection, shard: int, now_us: int) -> list[tuple[str, int]]:
-    rows = connection.execute(
-        "SELECT event_id, (extract(epoch FROM applied_at) * 1000000)::bigint FROM applied_events"
-        " WHERE cardinality(shards) > 0 AND %s = ANY(shards)"
-        " AND applied_at < timestamptz 'epoch' + %s * interval '1 microsecond'"
-        " ORDER BY applied_at, event_id LIMIT %s",
-        (shard, now_us - GRACE_US, EVENTS_AT_ONCE),
-    )
-    return rows.fetchall()

@@ -14,8 +14,7 @@ from shared.kernel import CandleKey
 from shared.state import end_us
 
 _NOT_AGGREGATED: Final = """
-    SELECT DISTINCT event_id FROM tick_segments JOIN applied_events USING (event_id)
-    WHERE instrument = %s AND first_time_us < %s AND last_time_us >= %s AND cardinality(shards) > 0
+    SELECT event_id FROM unaggregated WHERE shard = %s AND first_us < %s AND last_us >= %s
 """
 _STORED_REVISION: Final = (
     "SELECT revision FROM candles WHERE instrument = %s AND timeframe = %s AND start_us = %s"
@@ -38,9 +37,9 @@ def replace_live(
     events that are stored are applied (markers), and all that were applied are stored (as many
     trades): until then either may be ahead. Raises TransientError.
     """
-    name, timeframe_name, start_us = key
+    _, timeframe_name, start_us = key
     ends_us = end_us(rules.timeframe(timeframe_name), start_us)
-    rows = connection.execute(_NOT_AGGREGATED, (name, ends_us, start_us)).fetchall()
+    rows = connection.execute(_NOT_AGGREGATED, (store.keys.shard, ends_us, start_us)).fetchall()
     if not all(store.are_applied([row[0] for row in rows])):
         return False
     redis_key = store.keys.candle(*key)

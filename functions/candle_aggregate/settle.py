@@ -17,26 +17,14 @@ from functions.candle_aggregate.rules import Rules
 from shared.candle import CandleState
 from shared.kernel import CandleKey, partial_candles, rolled_up
 from shared.lake.cold import NO_LAKE, Cold
+from shared.stores.applied import mark_aggregated, not_aggregated
 from shared.stores.recompute import fold, stored_trades
+from shared.stores.segments import events_of_range, last_tick_before
 
 NEVER_US: Final = 2**63 - 1
 """For an instrument of another shard: all of its ticks are older than what was rebuilt here."""
 
-_REACHED: Final = """
-    SELECT EXISTS (
-        SELECT FROM tick_segments JOIN applied_events USING (event_id)
-        WHERE instrument = %s AND last_time_us >= %s AND cardinality(shards) = 0
-    )
-"""
-_LAST_BEFORE: Final = """
-    SELECT greatest(
-        (SELECT max(last_time_us) FROM tick_segments
-         WHERE instrument = %(name)s AND last_time_us < %(start)s),
-        (SELECT max(t) FROM tick_segments, unnest(event_time_us) AS t
-         WHERE instrument = %(name)s AND first_time_us < %(start)s AND last_time_us >= %(start)s
-         AND t < %(start)s)
-    )
-"""
+_EVERY: Final = 1_000_000
 
 
 def settle(
@@ -51,14 +39,11 @@ def settle(
 
     `begins`: where the rebuilt state of each instrument begins (us).
     """
-    rows = snapshot.execute(
-        "SELECT event_id FROM applied_events WHERE cardinality(shards) > 0 AND %s = ANY(shards)",
-        (shard,),
-    ).fetchall()
+    waiting = [each.event_id for each in not_aggregated(snapshot, shard, NEVER_US // 1000, _EVERY)]
     longest = rules.ladder[-1]
     repairs: dict[tuple[CandleKey, str], None] = {}
     intervals: dict[tuple[str, int], str] = {}
-    for (event_id,) in rows:
+    for event_id in waiting:
         for ticks in stored_of_shard(snapshot, event_id, rules.shards, shard):
             name = ticks.names[0]
             older = ticks.select(ticks.event_time_us < begins.get(name, NEVER_US))
@@ -68,6 +53,9 @@ def settle(
                 intervals[name, time_us] = event_id
     for (name, start_us), event_id in intervals.items():
         begin_us = begins.get(name, NEVER_US)
+        reached = events_of_range(snapshot, name, start_us, NEVER_US) - set(waiting)
+        if reached:
+            continue
         for key in _not_emitted(snapshot, rules, name, start_us, begin_us, cold):
             repairs[key, event_id] = None
     connection.cursor().executemany(
@@ -75,10 +63,7 @@ def settle(
         " VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING",
         [(*key, event_id) for key, event_id in repairs],
     )
-    connection.execute(
-        "UPDATE applied_events SET shards = array_remove(shards, %s) WHERE event_id = ANY(%s)",
-        (shard, [row[0] for row in rows]),
-    )
+    mark_aggregated(connection, shard, waiting)
 
 
 def _not_emitted(
@@ -89,12 +74,10 @@ def _not_emitted(
     Two intervals of them, since that is how much a state may have to emit that was just rebuilt.
     """
     longest = rules.ladder[-1]
-    if (row := snapshot.execute(_REACHED, (name, start_us)).fetchone()) and row[0]:
+    before_us = last_tick_before(snapshot, name, start_us)
+    if before_us is None:
         return []
-    row = snapshot.execute(_LAST_BEFORE, {"name": name, "start": start_us}).fetchone()
-    if row is None or row[0] is None:
-        return []
-    first_us = longest.start_us(row[0]) - longest.length_us
+    first_us = longest.start_us(before_us) - longest.length_us
     last_us = min(begin_us, first_us + 2 * longest.length_us)
     found: dict[CandleKey, object] = {}
     if first_us < last_us:

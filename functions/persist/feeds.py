@@ -7,9 +7,10 @@ from typing import Final
 
 from psycopg import Connection
 
-from functions.persist.writer import first_time
 from shared.feeds import FeedStatus
 from shared.gaps import Gap, touches
+from shared.stores.applied import claim
+from shared.stores.commits import next_commit
 from shared.stores.postgres import Postgres
 from shared.timeframes import Timeframe
 
@@ -60,7 +61,7 @@ class FeedWriter:
         repair: candle-aggregate judges them itself.
         """
         with self._postgres.connection() as connection:
-            if not first_time(connection, event_id):
+            if not claim(connection, [event_id], next_commit(connection)):
                 return False
             for gap in sorted(gaps, key=lambda each: (each.symbol, each.first_id)):
                 written = connection.execute(_UPSERT_GAP, _values(feed, gap)).rowcount

@@ -95,7 +95,7 @@ def wait_until_applied(pipeline: dict[str, str], symbol: str, ticks: int) -> Non
     """
 
     def stored() -> int:
-        query: LiteralString = "SELECT sum(tick_count) FROM tick_segments WHERE instrument = %s"
+        query: LiteralString = "SELECT count(*) FROM ticks_raw WHERE instrument = %s"
         return int(rows(pipeline["DATABASE_URL"], query, symbol)[0][0] or 0)
 
     def waiting() -> int:

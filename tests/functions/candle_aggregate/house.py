@@ -14,9 +14,11 @@ from functions.candle_aggregate.publish import publication
 from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.store import Store
 from functions.persist.feeds import FeedWriter
+from functions.persist.group_commit import GroupCommit
 from functions.persist.handler import Persist
 from functions.persist.patterns import PatternWriter
 from functions.persist.quotes import QuoteWriter
+from functions.persist.tick_writer import TickWriter
 from functions.persist.writer import Writer
 from shared import events
 from shared.adapter.app import Outcome
@@ -44,7 +46,11 @@ LATER_US = NOW_US + 61_000_000
 def persist_over(postgres: Postgres) -> Persist:
     """The stage's handler."""
     return Persist(
-        Writer(postgres), PatternWriter(postgres), FeedWriter(postgres), QuoteWriter(postgres)
+        GroupCommit(TickWriter(postgres), 0),
+        Writer(postgres),
+        PatternWriter(postgres),
+        FeedWriter(postgres),
+        QuoteWriter(postgres),
     )
 
 
@@ -81,6 +87,10 @@ class House:
                 "UPDATE applied_events SET applied_at = to_timestamp(%s) WHERE event_id = %s",
                 (now_us / 1e6, event_id),
             )
+            connection.execute(
+                "UPDATE unaggregated SET stored_at = to_timestamp(%s) WHERE event_id = %s",
+                (now_us / 1e6, event_id),
+            )
 
     def deliver(self, outcome: Outcome) -> None:
         """Give every emitted event to persist, then note it as emitted."""
@@ -110,6 +120,10 @@ class House:
         with psycopg.connect(self.database) as connection:
             connection.execute(
                 "UPDATE applied_events SET applied_at = applied_at - %s * interval '1 second'",
+                (seconds,),
+            )
+            connection.execute(
+                "UPDATE unaggregated SET stored_at = stored_at - %s * interval '1 second'",
                 (seconds,),
             )
 

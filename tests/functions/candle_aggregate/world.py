@@ -42,8 +42,8 @@ RULES: Final = Rules(
 MINUTE: Final = 60_000_000
 NOW_US: Final = 1_800_000_000_000_000
 TABLES: Final = (
-    "applied_events, tick_segments, candles, repairs, first_ticks,"
-    " lake_pending_ticks, lake_pending_candles"
+    "applied_events, unaggregated, tick_segments, candles, repairs, first_ticks,"
+    " lake_pending_candles"
 )
 
 
@@ -151,6 +151,10 @@ class World:
         if first:
             self.sql.execute(
                 "UPDATE applied_events SET applied_at = to_timestamp(%s) WHERE event_id = %s",
+                (self.now_us / 1e6, event_id),
+            )
+            self.sql.execute(
+                "UPDATE unaggregated SET stored_at = to_timestamp(%s) WHERE event_id = %s",
                 (self.now_us / 1e6, event_id),
             )
         if event_id in self.to_store:
@@ -276,9 +280,7 @@ class World:
             assert state.revision == highest[key]
         left = self.sql.execute("SELECT * FROM repairs").fetchall()
         assert not left
-        waiting = self.sql.execute(
-            "SELECT event_id FROM applied_events WHERE cardinality(shards) > 0"
-        ).fetchall()
+        waiting = self.sql.execute("SELECT event_id FROM unaggregated").fetchall()
         assert not waiting
         assert not self.client.zcard(self.store.keys.pending)
         assert not self.client.zcard(self.store.keys.unpublished)

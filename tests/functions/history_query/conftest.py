@@ -40,7 +40,7 @@ from functions.history_query.topics import (
 from functions.persist.feeds import FeedWriter
 from functions.persist.patterns import PatternWriter
 from functions.persist.quotes import QuoteWriter
-from functions.persist.segments import segments
+from functions.persist.tick_writer import TickWriter
 from functions.persist.writer import Writer
 from shared.candle_columns import columns_of
 from shared.lake.cold import NO_LAKE, Cold
@@ -60,6 +60,7 @@ class House:
     def __init__(self, postgres: Postgres, client: redis.Redis, cold: Cold = NO_LAKE) -> None:
         self.postgres = postgres
         self.writer = Writer(postgres)
+        self.tick_writer = TickWriter(postgres)
         self.feeds = FeedWriter(postgres)
         self.quotes = QuoteWriter(postgres)
         self.patterns = PatternWriter(postgres)
@@ -88,9 +89,9 @@ class House:
     def take(self, ticks: Ticks) -> None:
         """Store ticks and aggregate them; closed candles are stored too."""
         event_id = f"e{next(self.numbers)}"
-        self.writer.ticks(event_id, list(segments(event_id, ticks)))
+        self.tick_writer([(event_id, ticks)])
         applied, _ = apply_events(self.store, self.rules, 1, [TickEvent(event_id, ticks)], 0)
-        self.writer.candles(f"{event_id}/c", columns_of(s.candle for s in applied.closed.values()))
+        self.writer.candles(columns_of(s.candle for s in applied.closed.values()))
 
     def get(self, path: str, **parameters: str) -> httpx.Response:
         """Ask the API."""
