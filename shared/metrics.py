@@ -129,6 +129,12 @@ LAKE_COMPACTED: Final = Counter("kandle_lake_compacted", "Hours of ticks compact
 LAKE_DROPPED: Final = Counter(
     "kandle_lake_dropped", "Day partitions of ticks, and candles, that left Postgres.", ["what"]
 )
+ROWS_ENDED: Final = Counter(
+    "kandle_rows_ended", "Rows deleted from Postgres past their term.", ["table"]
+)
+TABLE_BYTES: Final = Gauge(
+    "kandle_table_bytes", "Bytes of a table in Postgres with its indexes.", ["table"]
+)
 LAKE_DIFFERS: Final = Counter(
     "kandle_lake_differs", "Files that were not what they must be when read back: must stay 0."
 )

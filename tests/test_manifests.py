@@ -110,6 +110,21 @@ def test_what_is_for_display_can_hold_up_nobody() -> None:
     assert config["maxAge"] == "60s"
 
 
+def test_a_public_function_that_takes_events_has_a_door_for_them() -> None:
+    """Whoever is reached from outside takes events under its name of the cluster alone."""
+    subscribers = {each["spec"]["subscriber"]["ref"]["name"] for each in documents("Trigger")}
+    public = set()
+    for path in FUNCTIONS:
+        manifest = yaml.safe_load(path.read_text())
+        labels = {each["key"]: each["value"] for each in manifest["deploy"].get("labels", ())}
+        if labels.get("networking.knative.dev/visibility") != "cluster-local":
+            public.add(manifest["name"])
+    assert public & subscribers == {"live-feed"}
+    for folder in ("live_feed", "pipeline"):
+        sources = (path.read_text() for path in (ROOT / "functions" / folder).glob("*.py"))
+        assert any("EventDoor(" in each for each in sources), folder
+
+
 def template(name: str) -> dict[str, Any]:
     """The spec of the channels of a ConfigMap."""
     (channel,) = (each for each in documents("ConfigMap") if each["metadata"]["name"] == name)

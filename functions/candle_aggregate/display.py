@@ -106,7 +106,7 @@ class Display:
             some = gids[starts == start_us]
             blocks = {each: Block(each.name, each.start_us(start_us)) for each in ladder}
             steps.read_records({block: [some] for block in blocks.values()}, turns)
-            rows = steps.cache.rows(blocks[ladder[0]], some)
+            rows = steps.cache.rows(blocks[ladder[0]], some).astype(np.int64)
             some, rows = some[rows >= 0], rows[rows >= 0]
             now = steps.cache.pool.at(rows)
             is_open = ~now.has(CLOSED)
@@ -119,7 +119,7 @@ class Display:
 
 def _with_fold(now: Records, gids: Ints, block: Block, steps: Steps) -> Records:
     """Return open base records joined with the folds of what is closed of the interval."""
-    rows = steps.cache.rows(block, gids)
+    rows = steps.cache.rows(block, gids).astype(np.int64)
     there = rows >= 0
     folds = steps.cache.pool.at(rows[there])
     revision = np.maximum(folds.data["revision"], now.data["revision"][there])

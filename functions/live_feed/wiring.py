@@ -16,6 +16,7 @@ from functions.live_feed.page import page_routes
 from functions.live_feed.settings import LiveSettings
 from functions.live_feed.sse import sse_endpoint
 from functions.live_feed.websocket import websocket_endpoint
+from shared.adapter.door import EventDoor
 from shared.adapter.wiring import event_app
 from shared.settings import Environment
 
@@ -71,6 +72,6 @@ http = Starlette(
         Route("/sse", sse_endpoint(replica)),
         *history_proxy(settings.live.api_url),
         *page_routes(settings.nats_browser_url),
-        Mount("", app=events),
+        Mount("", app=EventDoor(events)),
     ]
 )

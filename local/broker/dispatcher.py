@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator
+from urllib.parse import urlsplit
 
 import nats.errors
 from nats.aio.msg import Msg
@@ -181,6 +182,7 @@ class Dispatcher:
         headers = delivery_headers(event, self.trigger.namespace)
         self.counts.sent_bytes += len(event.body)
         url = self._addresses.resolve(self.trigger.subscriber.url)
+        headers["Host"] = urlsplit(self.trigger.subscriber.url).netloc  # as in the cluster
         answer = await self._http.post(url, headers, event.body, self._timeout)
         outcome = classify(answer)
         match decide(outcome, attempt, self.trigger.delivery):

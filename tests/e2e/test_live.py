@@ -8,6 +8,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from typing import Any
 
 import httpx
@@ -18,6 +19,9 @@ from websockets.asyncio.client import connect
 from websockets.sync.client import ClientConnection
 from websockets.sync.client import connect as connect_sync
 
+from shared import events
+from shared.candle import Candle
+from shared.candle_columns import encode_batch
 from shared.schema.ticker_pb2 import TickerUpdate
 from tests.e2e.client import candles, eventually, fresh_symbol, kill
 
@@ -239,3 +243,22 @@ def test_a_reader_that_stalls_harms_no_other(pipeline: dict[str, str]) -> None:
                 sent += 50
 
     asyncio.run(test())
+
+
+def test_a_strangers_event_is_refused_and_shown_to_nobody(pipeline: dict[str, str]) -> None:
+    """A candle of a giant revision, as the broker would post it: 403; what comes then is shown."""
+    symbol, start_ms = fresh_symbol("FORGED"), 1_700_000_040_000
+    price = Decimal(666)
+    forged = Candle(
+        *(symbol, "1m", start_ms * 1000, price, price, price, price, price, price, 1),
+        *(price, price, start_ms * 1000, start_ms * 1000),
+        revision=2**62,
+    )
+    headers = {"ce-specversion": "1.0", "ce-id": "x", "ce-source": "/x", "ce-type": events.CANDLES}
+    with watching(pipeline, f"candles:1m:{symbol}") as socket:
+        until(socket, lambda frame: frame["type"] == "snapshot")
+        answer = httpx.post(pipeline["LIVE_URL"], content=encode_batch([forged]), headers=headers)
+        assert answer.status_code == 403
+        post(pipeline, f"{symbol},1,1,{start_ms}")
+        (shown,) = until(socket, lambda frame: frame["type"] == "update")
+        assert shown["data"]["c"] == "1"

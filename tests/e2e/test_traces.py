@@ -48,7 +48,7 @@ def test_a_datagram_is_one_trace_through_all_stages(
     with watching(pipeline, f"ticks:{symbol}") as socket:
         until(socket, lambda frame: frame["type"] == "snapshot")
         send_udp(pipeline["UDP_ADDR"], lines(symbol))
-    query = "SELECT event_id FROM tick_segments WHERE instrument = %s"
+    query = "SELECT DISTINCT event_id FROM ticks_raw WHERE instrument = %s"
     ((event_id,),) = eventually(
         lambda: rows(pipeline["DATABASE_URL"], query, symbol), lambda found: len(found) == 1
     )
