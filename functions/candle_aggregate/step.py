@@ -229,13 +229,13 @@ class Steps:
         for timeframe_others in others.values():
             for block, gids in timeframe_others:
                 wanted[block].append(gids)
-        limit = self.cache.instruments.data["limit_us"]
-        closing = [(block, gids) for block, some in touched.items() for gids in some]
-        for block, gids in [*closing, *others[base.name]]:
-            ends = gids[limit[gids] >= base.next_us(block.start_us)]
-            if len(ends):
-                for each in self.rules.ladder[1:]:
-                    wanted[Block(each.name, each.start_us(block.start_us))].append(ends)
+        # The folds of a base record that closes, or is closed: the clock may have closed it.
+        for block, some in [
+            *touched.items(),
+            *((each, [gids]) for each, gids in others[base.name]),
+        ]:
+            for each in self.rules.ladder[1:]:
+                wanted[Block(each.name, each.start_us(block.start_us))] += some
         self._read_records(wanted, turns)
         minutes = [each for each in sorted(trades.lookups) if each not in self.seen.minutes]
         keys = [Keys(shard).seen(minute) for shard, minute in minutes]
