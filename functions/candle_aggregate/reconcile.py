@@ -39,6 +39,8 @@ log = logging.getLogger(__name__)
 GRACE_US: Final = 30_000_000
 """A younger event is probably still on its way."""
 EVENTS_AT_ONCE: Final = 10_000
+OLD_US: Final = 60_000_000
+"""After so long it is asked whether a marker stands for an event that is recorded."""
 APPLIED_AT_ONCE: Final = 200
 """So that one clock event does not hold up the next; it goes on."""
 
@@ -58,7 +60,7 @@ def reconcile(
             return
         # The events first: one that has its marker below has it in the blocks read there.
         events = not_aggregated(connection, shard, now_us - GRACE_US, EVENTS_AT_ONCE)
-        seen, blocks = engine.run(shard, lambda session: _look(session, events, rules))
+        seen, blocks = engine.run(shard, lambda session: _look(session, events, rules, now_us))
         unsafe = [*seen.open, *_not_stored(connection, blocks)]
         intervals = [
             (block.start_us, rules.timeframe(block.timeframe).next_us(block.start_us))
@@ -73,6 +75,8 @@ def reconcile(
                 certain.append(event.event_id)
         if certain:
             mark_aggregated(connection, shard, certain)
+        # And those that were recorded by one who was cut off before it said so here.
+        certain += are_aggregated(connection, shard, seen.old) - set(certain)
         record(connection, shard, seen.lineage, seen.steps, now_us)
     engine.run(shard, lambda session: _recorded(session, certain, now_us // 1000 - rules.marker_ms))
     for stored in missing[:APPLIED_AT_ONCE]:
@@ -123,23 +127,28 @@ def _touches(event: Stored, intervals: Sequence[tuple[int, int]]) -> bool:
 
 @dataclass(slots=True)
 class _Seen:
-    """What a shard's state says, as of one step. `open`: base blocks that have open candles."""
+    """What a shard's state says, as of one step.
+
+    `old`: events whose markers wait for long to be recorded. `open`: base blocks with open candles.
+    """
 
     lineage: str
     steps: int
     markers: list[bool]
+    old: list[str]
     late: set[str]
     open: set[Block]
 
 
 def _look(
-    session: Session, events: Sequence[Stored], rules: Rules
+    session: Session, events: Sequence[Stored], rules: Rules, now_us: int
 ) -> tuple[_Seen, dict[Block, _Closed]]:
     """Return what the state says, and its closed candles in blocks of the events' time."""
     seen = _Seen(
         session.turn.lineage,
         session.turn.steps,
         session.are_applied([event.event_id for event in events]),
+        session.applied_before(now_us - OLD_US, EVENTS_AT_ONCE),
         {
             decode_late(body).event_id
             for output_id, body in session.outbox().items()

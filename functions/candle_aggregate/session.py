@@ -174,6 +174,10 @@ class Session:
         oldest_ms = self._store.lowest_score(self._keys.applied)
         return None if oldest_ms is None else oldest_ms * 1000
 
+    def applied_before(self, until_us: int, limit: int) -> list[str]:
+        """Return events that were applied by then and are not recorded, oldest first."""
+        return self._store.scored(self._keys.applied, until_us // 1000, limit)
+
     def record(self, event_ids: Sequence[str]) -> None:
         """Let markers end after a while: Postgres knows what they say."""
         for event_id in event_ids:

@@ -23,7 +23,7 @@ from functions.candle_aggregate.levels import Level, Rows, advance, candidates, 
 from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.seen import Part, SeenCache, Trades
 from functions.candle_aggregate.store import Changes, Store, Turn
-from shared.blocks import concatenated
+from shared.blocks import CLOSED, concatenated
 from shared.late import Reason
 from shared.live_instruments import NEVER_US
 from shared.live_keys import Block, Keys
@@ -229,11 +229,14 @@ class Steps:
         for timeframe_others in others.values():
             for block, gids in timeframe_others:
                 wanted[block].append(gids)
-        limit = self.cache.instruments.data["limit_us"]
-        closing = [(block, gids) for block, some in touched.items() for gids in some]
+        limit, flags = self.cache.instruments.data["limit_us"], self.cache.pool.data["flags"]
+        closing = [(block, np.concatenate(some)) for block, some in touched.items()]
         for block, gids in [*closing, *others[base.name]]:
-            ends = gids[limit[gids] >= base.next_us(block.start_us)]
-            if len(ends):
+            rows = self.cache.rows(block, gids)
+            # Those that close, and those that are closed: by their limit, or by the clock.
+            gains = (limit[gids] >= base.next_us(block.start_us)) | (rows == UNKNOWN)
+            gains |= (rows >= 0) & ((flags[rows] & CLOSED) != 0)
+            if len(ends := gids[gains]):
                 for each in self.rules.ladder[1:]:
                     wanted[Block(each.name, each.start_us(block.start_us))].append(ends)
         self.read_records(wanted, turns)

@@ -261,6 +261,12 @@ class Store:
             first = cast(list[tuple[bytes, float]], self.client.zrange(key, 0, 0, withscores=True))
         return int(first[0][1]) if first else None
 
+    def scored(self, key: str, until: int, limit: int) -> list[str]:
+        """Return members of a sorted set with scores up to one, the lowest first."""
+        with translated():
+            found = self.client.zrange(key, "-inf", until, byscore=True, offset=0, num=limit)
+        return [member.decode() for member in cast(list[bytes], found)]
+
     def members(self, key: str) -> list[int]:
         """Return the members of a set of numbers."""
         with translated():
