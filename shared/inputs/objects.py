@@ -76,7 +76,7 @@ class _Names(NamedTuple):
 def _names_of(keys: tuple[str, ...]) -> _Names:
     layout = layout_of(keys)
     fields = (Field[name.upper()] for name in _Names._fields if name != "unread")
-    return _Names(*(layout.places.get(field, ()) for field in fields), layout.unread)
+    return _Names._make([*(layout.places.get(field, ()) for field in fields), layout.unread])
 
 
 def _text(values: Values, names: tuple[str, ...]) -> str:
