@@ -15,7 +15,7 @@ from shared.errors import TransientError
 from shared.lake.cold import NO_LAKE, Cold
 from shared.lake.plan import plan_ticks
 from shared.stores.postgres import Postgres
-from shared.stores.segments import OF_RANGE, bounds, last_tick_us, rows_of_range
+from shared.stores.segments import OF_RANGE, bounds, last_tick_us, named, rows_of_range
 from shared.trades import MINUTE_US, NO_ROWS, Rows, TradeIds, Trades, concatenated, trades_of
 
 DAY_US: Final = 86_400_000_000
@@ -93,7 +93,7 @@ class TickSlices:
         """Return when the first or the last segment, or file of the lake, begins."""
         with self._postgres.connection() as connection:
             plan = plan_ticks(connection, symbol, low, high)
-            parameters = {**bounds(low, high), **plan.parameters, "instrument": symbol}
+            parameters = {**bounds(low, high), **plan.parameters, **named(symbol)}
             row = connection.execute(query, parameters).fetchone()
         begins = [] if row is None else [int(row[0])]
         begins += [file.min_time_us for file in plan.files]
