@@ -21,8 +21,12 @@ from shared.inputs.parsed import FeedRules
 from shared.memory import keep_freed_memory
 from shared.raw import (
     FORMAT_BINANCE,
+    FORMAT_BYBIT,
     FORMAT_COINBASE,
+    FORMAT_COINBASE_ADVANCED,
+    FORMAT_CSV,
     FORMAT_KRAKEN,
+    FORMAT_OKX,
     FORMAT_SCANNER,
     RawBatch,
 )
@@ -74,6 +78,84 @@ def scan(n: int, price: str, size: str) -> str:
         f'{{"ticker":"AAPL","price":{price},"prev_price":{price},"volume":{n},"mav10":1000000.5,'
         f'"float":15000000000,"delta":0.03,"multiplier":1.2,"timestamp":{NOW_MS // 1000}}}'
     )
+
+
+def coinbase_advanced(n: int, price: str, size: str) -> str:
+    return (
+        f'{{"channel":"market_trades","timestamp":"2023-02-09T20:19:35.39625135Z","sequence_num":{n},'
+        f'"events":[{{"type":"update","trades":[{{"trade_id":"{280232 + n}","product_id":"ETH-USD",'
+        f'"price":"{price}","size":"{size}","side":"BUY","time":"2023-02-09T20:19:35.265Z"}}]}}]}}'
+    )
+
+
+def bybit_trade(n: int, price: str, size: str) -> str:
+    return (
+        f'{{"topic":"publicTrade.BTCUSDT","type":"snapshot","ts":{NOW_MS},"data":[{{"T":{NOW_MS},'
+        f'"s":"BTCUSDT","S":"Buy","v":"{size}","p":"{price}","L":"PlusTick",'
+        f'"i":"20f43950-d8dd-5b31-9112-{n:012}","BT":false}}]}}'
+    )
+
+
+def okx_trade(n: int, price: str, size: str) -> str:
+    return (
+        f'{{"arg":{{"channel":"trades","instId":"BTC-USDT"}},"data":[{{"instId":"BTC-USDT",'
+        f'"tradeId":"{130639474 + n}","px":"{price}","sz":"{size}","side":"buy","ts":"{NOW_MS}",'
+        f'"count":"3"}}]}}'
+    )
+
+
+def ccxt_trade(n: int, price: str, size: str) -> str:
+    return (
+        f'{{"info":{{}},"id":"{n}","timestamp":{NOW_MS},"datetime":null,"symbol":"BTC/USDT",'
+        f'"order":null,"type":null,"side":"buy","takerOrMaker":null,"price":{price},'
+        f'"amount":{size},"cost":null,"fee":null,"fees":[]}}'
+    )
+
+
+def csv_line(n: int, price: str, size: str) -> str:
+    return f"BTC-USD,{price},{size},{NOW_MS},buy,{n}"
+
+
+def csv_semicolons(n: int, price: str, size: str) -> str:
+    return f"time;price;size;symbol;id\n{NOW_MS};-{price};{size};^GSPC;{n}"
+
+
+def plain_advanced(text: str) -> list[tuple[Any, ...]]:
+    return [
+        (t["product_id"], Decimal(t["price"]), Decimal(t["size"]), t["time"], t["trade_id"])
+        for event in json.loads(text)["events"]
+        for t in event["trades"]
+    ]
+
+
+def plain_bybit(text: str) -> list[tuple[Any, ...]]:
+    return [
+        (t["s"], Decimal(t["p"]), Decimal(t["v"]), t["T"], t["S"], t["i"])
+        for t in json.loads(text)["data"]
+    ]
+
+
+def plain_okx(text: str) -> list[tuple[Any, ...]]:
+    return [
+        (t["instId"], Decimal(t["px"]), Decimal(t["sz"]), int(t["ts"]), t["side"], t["tradeId"])
+        for t in json.loads(text)["data"]
+    ]
+
+
+def plain_ccxt(text: str) -> tuple[Any, ...]:
+    data = json.loads(text, parse_float=Decimal)
+    return tuple(data[name] for name in ("symbol", "price", "amount", "timestamp", "side", "id"))
+
+
+def plain_csv(text: str) -> tuple[Any, ...]:
+    symbol, price, size, time_ms, *rest = text.split(",")
+    return symbol, Decimal(price), Decimal(size), int(time_ms), *rest
+
+
+def plain_semicolons(text: str) -> tuple[Any, ...]:
+    header, line = text.split("\n")
+    values = dict(zip(header.split(";"), line.split(";"), strict=True))
+    return values["symbol"], Decimal(values["price"]), Decimal(values["size"]), int(values["time"])
 
 
 def plain_binance(text: str) -> tuple[Any, ...]:
@@ -146,7 +228,13 @@ FORMATS: list[tuple[str, int, Callable[[int, str, str], str], Callable[[str], ob
     ("Binance bookTicker", FORMAT_BINANCE, binance_book, plain_book),
     ("Coinbase match", FORMAT_COINBASE, coinbase_match, plain_coinbase),
     ("Kraken trade", FORMAT_KRAKEN, kraken_trade, plain_kraken),
+    ("Coinbase Advanced", FORMAT_COINBASE_ADVANCED, coinbase_advanced, plain_advanced),
+    ("Bybit publicTrade", FORMAT_BYBIT, bybit_trade, plain_bybit),
+    ("OKX trades", FORMAT_OKX, okx_trade, plain_okx),
     ("scanner", FORMAT_SCANNER, scan, plain_scan),
+    ("ccxt trade", FORMAT_SCANNER, ccxt_trade, plain_ccxt),
+    ("CSV line", FORMAT_CSV, csv_line, plain_csv),
+    ("CSV header and line", FORMAT_CSV, csv_semicolons, plain_semicolons),
 ]
 
 

@@ -1,10 +1,10 @@
 """Many instruments through the whole chain: lag while sending, CPU, memory, disk and events.
 
-From the environment: SYMBOLS (widths, by commas), RATE (ticks a second), SECONDS, SPREAD (`even`,
-`zipf` or both by a comma), REPLICAS (of candle-aggregate), SPARSE (instruments that trade once a
-second each; 0: leave that out). Every run has a platform of its own. The lag is that of probes:
-ticks of instruments of their own, sent at fixed times among the others, until the API answers with
-their row and with their candle.
+From the environment: WIDTHS (instruments, by commas), RATE (ticks a second), SECONDS, SPREAD
+(`even`, `zipf` or both by a comma), REPLICAS (of candle-aggregate), SPARSE (instruments that trade
+once a second each; 0: leave that out). Every run has a platform of its own. The lag is that of
+probes: ticks of instruments of their own, sent at fixed times among the others, until the API
+answers with their row and with their candle.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from benchmarks._platform import Platform, running
 from benchmarks._sender import Sender
 from benchmarks.chain import carried
 
-WIDTHS = [int(each) for each in os.environ.get("SYMBOLS", "20,1000,5000,10000").split(",")]
+WIDTHS = [int(each) for each in os.environ.get("WIDTHS", "20,1000,5000,10000").split(",")]
 RATE = float(os.environ.get("RATE", "20000"))
 SECONDS = float(os.environ.get("SECONDS", "60"))
 SPREADS = os.environ.get("SPREAD", "even,zipf").split(",")

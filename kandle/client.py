@@ -73,7 +73,8 @@ class Kandle:
     ) -> Iterator[Candle]:
         """Yield candles, ascending; without `start` the newest `limit` (by default 1,000).
 
-        `options`: fill, session, tz, adjusted, indicators as the API takes them.
+        `options`: fill, session, tz, adjusted, indicators, as_of as the API takes them. `as_of`:
+        only ticks received by that time count, so that a backtest sees what was known then.
         """
         options = {"timeframe": timeframe, **options}
         for row in self._rows(_candles(symbol), "candles", start, end, limit, options):

@@ -39,7 +39,7 @@ class ChannelError(ValueError):
 def ticks_subject(instrument: str) -> str:
     """Return the subject of an instrument's ticks."""
     symbol, dot, venue = instrument.rpartition(".")
-    if not dot or not symbol or not venue:
+    if not dot or not symbol or venue in ("", _NO_VENUE):
         symbol, venue = instrument, _NO_VENUE
     return f"{PREFIX}{TICKS}.{_token(venue)}.{_token(symbol)}"
 

@@ -13,19 +13,24 @@ from shared.schema import rejects_pb2
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """`code` is snake_case; `detail` names the field and the fix; `original` is as received."""
+    """`code` is snake_case; `detail` names the field and the fix; `original` is as received.
+
+    `format` is that of its raw batch.
+    """
 
     original: bytes
     code: str
     detail: str
     receive_time_us: int
     sequence: int
+    format: int = 0
 
 
 def encode(source: str, rejects: Sequence[Reject]) -> bytes:
-    """Return a RejectBatch."""
+    """Return a RejectBatch of rejects of one format."""
     return rejects_pb2.RejectBatch(
         source=source,
+        format=rejects[0].format if rejects else 0,
         rejects=[
             rejects_pb2.Reject(
                 original=reject.original,
@@ -46,5 +51,6 @@ def decode(body: bytes) -> tuple[str, list[Reject]]:
     except DecodeError as error:
         raise PermanentError("bad_reject_batch", f"body is no RejectBatch: {error}") from error
     return message.source, [
-        Reject(r.original, r.code, r.detail, r.receive_time_us, r.sequence) for r in message.rejects
+        Reject(r.original, r.code, r.detail, r.receive_time_us, r.sequence, message.format)
+        for r in message.rejects
     ]

@@ -19,6 +19,8 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 _NUMBER: Final = re.compile(r"\d{1,20}(\.\d{0,30})?([eE]\+?\d{1,2})?", re.ASCII)
 _UNITS: Final = [(EARLIEST_S * 10**n, 10 ** (11 + n), 6 - n) for n in (0, 3, 6, 9)]
 """Least, bound, and the power of ten to microseconds, of seconds, ms, us and ns since 1970."""
+_PLAIN: Final = {10: 10**9, 13: 10**6, 16: 10**3, 19: 1}
+"""Nanoseconds of a unit, by the digits of times from 2001 to 2286 in it."""
 _BOUNDS: Final = np.array(
     [bound for least, end, _ in _UNITS for bound in (least, min(end, 2**63 - 1))], dtype=np.int64
 )
@@ -41,6 +43,8 @@ def parse_us(text: str, zone: tzinfo = UTC) -> int:
     The unit of a number follows from its size; digits below a microsecond fall away. A text
     without an offset is in `zone`. Raises ValueError; the message goes on after the quoted text.
     """
+    if text.isascii() and text.isdigit() and len(text) in _PLAIN:
+        return int(text) * _PLAIN[len(text)] // 1_000
     if _NUMBER.fullmatch(text):
         if (date := _written_date(text)) is not None:
             raise ValueError(f"is a number that reads as a date: write {date}, or {_EXAMPLE[5:]}")

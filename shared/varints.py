@@ -26,7 +26,9 @@ def zigzag(column: NDArray[np.int64]) -> Uint64s:
 
 def deltas(column: NDArray[np.int64]) -> Uint64s:
     """Return its first value, then differences, which wrap at 64 bits, as such values."""
-    return zigzag(np.diff(column, prepend=np.int64(0)))
+    found = column.copy()
+    found[1:] -= column[:-1]
+    return zigzag(found)
 
 
 def packed(fields: Sequence[tuple[int, Uint64s]]) -> bytes:

@@ -36,7 +36,7 @@ IDLE_S: Final = 0.02
 FIRST_PAUSE_S: Final = 0.002
 LONGEST_PAUSE_S: Final = 0.02
 MAKERS: Final = 2
-WAIT_S: Final = 15.0
+WAIT_S = 15.0
 """So long an event waits for a shard that another replica has, or that is being made."""
 
 

@@ -47,11 +47,18 @@ class CandlePages:
         it.
         """
         now_us = time.time_ns() // 1000 if now_us is None else now_us
+        if page.as_of_us is not None:
+            return self._with_cursor(page, *self._as_of(symbol, page, page.as_of_us))
         if page.resolution.part is None:
             found, more = self._from_ticks(symbol, page, now_us)
         else:
             found, more = self._from_parts(symbol, page, page.resolution.part, now_us)
         found = judged_by_gaps(self.kept.postgres, symbol, found, page.timeframe)
+        return self._with_cursor(page, found, more)
+
+    def _with_cursor(
+        self, page: Page, found: list[Candle], more: bool
+    ) -> tuple[list[Candle], str | None]:
         if page.newest:
             found.reverse()
         if not more:
@@ -125,16 +132,37 @@ class CandlePages:
             judged.append(replace(candle, closed=closed))
         return judged, more
 
+    def _as_of(self, symbol: str, page: Page, as_of_us: int) -> tuple[list[Candle], bool]:
+        """Return what the ticks received by then come to; `closed`: its interval was over then."""
+        found, more = folded(
+            self._pieces(symbol, page),
+            page.timeframe,
+            page.limit,
+            newest=page.newest,
+            patience=_TICK_SLICES,
+        )
+        ends = [page.timeframe.next_us(candle.start_us) for candle in found]
+        return [
+            replace(candle, closed=end_us <= as_of_us)
+            for candle, end_us in zip(found, ends, strict=True)
+        ], more
+
     def _pieces(self, symbol: str, page: Page) -> Iterator[list[Candle]]:
-        """Yield candles made from slices of ticks; one cut by a slice's edge comes in pieces."""
+        """Yield candles made from slices of ticks; one cut by a slice's edge comes in pieces.
+
+        They are of the page's timeframe, or of the base where longer ones are folded from it.
+        """
+        timeframe = page.timeframe if page.resolution.part is None else self.ladder[0]
         width_us = min((page.limit + 1) * page.timeframe.length_us, DAY_US)
         for some in self.slices.slices(
-            symbol, page.from_us, page.to_us, width_us, newest=page.newest
+            *(symbol, page.from_us, page.to_us, width_us),
+            newest=page.newest,
+            received_until_us=page.as_of_us,
         ):
             ticks = some.trades.as_ticks(symbol)
-            _, starts, records = partials(ticks, page.timeframe.length_us)
+            _, starts, records = partials(ticks, timeframe.length_us)
             names = [symbol] * len(starts)
-            pieces = CandleColumns(page.timeframe.name, names, starts, records)
+            pieces = CandleColumns(timeframe.name, names, starts, records)
             inside = records.has(PRICED) & (page.from_us <= starts) & (starts < page.to_us)
             candles = list(pieces.at(np.flatnonzero(inside)).candles())
             yield candles[::-1] if page.newest else candles

@@ -45,6 +45,7 @@ class Page:
 
     Both bounds are starts of intervals, so no candle is cut by them. `newest` is true when the
     request has no `from`: then the page ends at `to`. `indicators`: what to compute beside them.
+    `as_of_us`: only ticks received by then count.
     """
 
     resolution: Resolution
@@ -53,6 +54,7 @@ class Page:
     limit: int
     newest: bool
     indicators: tuple[Indicator, ...] = ()
+    as_of_us: int | None = None
 
     @property
     def timeframe(self) -> Timeframe:
@@ -75,10 +77,10 @@ class TickPage:
 def read_page(
     query: Mapping[str, str], ladder: tuple[Timeframe, ...], now_us: int | None = None
 ) -> Page:
-    """Read timeframe, from, to, limit, cursor and indicators. Raises ParameterError."""
+    """Read timeframe, from, to, limit, cursor, indicators and as_of. Raises ParameterError."""
     now_us = _now_us() if now_us is None else now_us
     known = {"timeframe", "from", "to", "limit", "cursor", "indicators", "session"}
-    refuse_unknown(query, known | {"tz", "columns", "format", "fill", "adjusted"})
+    refuse_unknown(query, known | {"tz", "columns", "format", "fill", "adjusted", "as_of"})
     try:
         session = Session.parse(query["session"]) if query.get("session") else None
     except ValueError as error:
@@ -112,6 +114,7 @@ def read_page(
         limit,
         newest,
         _indicators(query),
+        read_time_us(query, "as_of", now_us, zone),
     )
 
 

@@ -15,7 +15,7 @@ from shared.errors import TransientError
 from shared.lake.cold import NO_LAKE, Cold
 from shared.lake.plan import plan_ticks
 from shared.stores.postgres import Postgres
-from shared.stores.segments import OF_RANGE, bounds, last_tick_us, rows_of_range
+from shared.stores.segments import OF_RANGE, bounds, last_tick_us, named, rows_of_range
 from shared.trades import MINUTE_US, NO_ROWS, Rows, TradeIds, Trades, concatenated, trades_of
 
 DAY_US: Final = 86_400_000_000
@@ -50,12 +50,20 @@ class TickSlices:
         self._places = threading.BoundedSemaphore(_READERS)
 
     def slices(
-        self, symbol: str, from_us: int, to_us: int, width_us: int, *, newest: bool
+        self,
+        symbol: str,
+        from_us: int,
+        to_us: int,
+        width_us: int,
+        *,
+        newest: bool,
+        received_until_us: int | None = None,
     ) -> Iterator[Slice]:
         """Yield slices that cover all ticks in [from_us, to_us), and the rest of its minutes.
 
         The first is as wide as `width_us`, the next ones wider, while they hold little;
         they ascend, or descend if `newest`. Slices end on whole minutes, but for too large ones.
+        Ticks received after `received_until_us` are left out before trades are told apart.
         """
         low = from_us // MINUTE_US * MINUTE_US
         high = -(-to_us // MINUTE_US) * MINUTE_US
@@ -73,7 +81,7 @@ class TickSlices:
                     max(low, begin),
                     min(high, max(low // MINUTE_US * MINUTE_US, begin) + width),
                 )
-            some = self._read(symbol, *bounds, newest=newest)
+            some = self._read(symbol, *bounds, received_until_us, newest=newest)
             yield some
             if newest:
                 high = some.from_us
@@ -93,7 +101,7 @@ class TickSlices:
         """Return when the first or the last segment, or file of the lake, begins."""
         with self._postgres.connection() as connection:
             plan = plan_ticks(connection, symbol, low, high)
-            parameters = {**bounds(low, high), **plan.parameters, "instrument": symbol}
+            parameters = {**bounds(low, high), **plan.parameters, **named(symbol)}
             row = connection.execute(query, parameters).fetchone()
         begins = [] if row is None else [int(row[0])]
         begins += [file.min_time_us for file in plan.files]
@@ -101,7 +109,9 @@ class TickSlices:
             return None
         return max(begins) if query is _LAST else min(begins)
 
-    def _read(self, symbol: str, low: int, high: int, *, newest: bool) -> Slice:
+    def _read(
+        self, symbol: str, low: int, high: int, received_until_us: int | None, *, newest: bool
+    ) -> Slice:
         """Read [low, high), or of it what is not too large, from the side where reading begins."""
         parts: list[Rows] = []
         count = 0
@@ -110,7 +120,7 @@ class TickSlices:
                 for first_us, last_us, rows in read:
                     if last_us < low if newest else first_us >= high:
                         break
-                    parts.append(_within(rows, low, high))
+                    parts.append(_within(_received(rows, received_until_us), low, high))
                     count += len(parts[-1])
                     while count > LARGEST_SLICE and high - low > 1:
                         low, high = _halved(parts, low, high, newest=newest)
@@ -118,16 +128,18 @@ class TickSlices:
                         count = sum(map(len, parts))
             rows = concatenated(parts) if parts else NO_ROWS
             parts.clear()
-            earlier = self._earlier_in_minute(symbol, low) if len(rows) else None
+            earlier = self._earlier_in_minute(symbol, low, received_until_us) if len(rows) else None
             return Slice(trades_of(rows, earlier), low, high)
 
-    def _earlier_in_minute(self, symbol: str, low: int) -> TradeIds | None:
+    def _earlier_in_minute(
+        self, symbol: str, low: int, received_until_us: int | None
+    ) -> TradeIds | None:
         """Return the trades of a minute that stand before a slice which begins in its midst."""
         minute = low // MINUTE_US * MINUTE_US
         if minute == low:
             return None
         parts = (
-            _within(rows, minute, low)
+            _within(_received(rows, received_until_us), minute, low)
             for read in self._sources(symbol, minute, low, newest=False)
             for _, _, rows in read
         )
@@ -159,6 +171,10 @@ class TickSlices:
                     (file.min_time_us, file.max_time_us, rows)
                     for file, rows in self._cold.rows(plan.files, low, high, newest=newest)
                 )
+
+
+def _received(rows: Rows, until_us: int | None) -> Rows:
+    return rows if until_us is None else rows.at(rows.receive_us <= until_us)
 
 
 def _within(rows: Rows, low: int, high: int) -> Rows:

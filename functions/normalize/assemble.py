@@ -64,9 +64,11 @@ def _sorted(
 ) -> Ticks:
     """Return the kept rows in canonical order, as 64-bit mantissas where all of them fit."""
     (price,), price_scale, price_apart = common_scale(
-        rows.symbol, rows.price_scale, keep, rows.price
+        rows.symbol, rows.price_scale, keep, _narrow(rows.price, keep)
     )
-    (size,), size_scale, size_apart = common_scale(rows.symbol, rows.size_scale, keep, rows.size)
+    (size,), size_scale, size_apart = common_scale(
+        rows.symbol, rows.size_scale, keep, _narrow(rows.size, keep)
+    )
     sequence = ((batch.first_sequence + rows.payload) << LINE_BITS) + rows.line
     symbol, of_shard = by_shard(rows.names, rows.symbol, shards)
     kept = np.flatnonzero(keep)
@@ -88,8 +90,8 @@ def _sorted(
         batch.source,
         entries,
         time[order],
-        _narrow(price[order]),
-        _narrow(size[order]),
+        price[order],
+        size[order],
         rows.side[order],
         rows.id_kind[order],
         rows.trade_id[order],
@@ -100,10 +102,12 @@ def _sorted(
     )
 
 
-def _narrow(mantissa: Mantissas) -> Mantissas:
-    if mantissa.dtype == object and (not len(mantissa) or np.abs(mantissa).max() <= INT64_MAX):
-        return mantissa.astype(np.int64)
-    return mantissa
+def _narrow(mantissa: Mantissas, keep: NDArray[np.bool_]) -> Mantissas:
+    """Return the column in 64 bits where all of its kept rows fit; the others become 0 then."""
+    if mantissa.dtype != object:
+        return mantissa
+    kept = np.where(keep, mantissa, 0)
+    return kept.astype(np.int64) if (np.abs(kept) <= INT64_MAX).all() else kept
 
 
 def by_shard(names: Sequence[str], symbol: Int64s, shards: int) -> tuple[Int64s, Int64s]:
@@ -129,7 +133,9 @@ def runs(
 ) -> Entries:
     """Return an entry for each run of rows that have the same column of `group`."""
     n = len(symbol)
-    firsts = np.flatnonzero(np.any(np.diff(group, prepend=-1), axis=0)) if n else symbol
+    begins = np.ones(n, dtype=bool)
+    begins[1:] = (group[:, 1:] != group[:, :-1]).any(axis=0)
+    firsts = np.flatnonzero(begins)
     chosen = symbol[firsts]
     places = chosen.tolist()
     return Entries(

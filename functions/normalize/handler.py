@@ -102,6 +102,7 @@ def _reject_events(
             r.detail,
             int(batch.receive_time_us[r.payload]),
             ((batch.first_sequence + r.payload) << LINE_BITS) + r.line,
+            batch.format,
         )
         for r in sorted(rejected, key=lambda r: (r.payload, r.line))
     ]

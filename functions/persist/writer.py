@@ -29,7 +29,7 @@ _CANDLE_COLUMNS: Final = [field.name for field in fields(Candle)]
 _CANDLE_KEY: Final = ("instrument", "timeframe", "start_us")
 _REJECT_COLUMNS: Final = (
     *("event_id", "position", "code", "detail", "original"),
-    *("receive_time_us", "source", "sequence"),
+    *("receive_time_us", "source", "sequence", "format"),
 )
 
 _INSERT_REJECT: Final = sql.SQL("{} ON CONFLICT DO NOTHING").format(
@@ -102,7 +102,17 @@ class Writer:
     def rejects(self, event_id: str, source: str, rejects: Sequence[Reject]) -> bool:
         """Write rejects; return whether any was not there. Raises TransientError."""
         rows = [
-            (event_id, n, r.code, r.detail, r.original, r.receive_time_us, source, r.sequence)
+            (
+                event_id,
+                n,
+                r.code,
+                r.detail,
+                r.original,
+                r.receive_time_us,
+                source,
+                r.sequence,
+                r.format,
+            )
             for n, r in enumerate(rejects)
         ]
         with self._postgres.connection() as connection:

@@ -23,6 +23,7 @@ from shared.raw import (
 )
 
 FIRST_ERRORS: Final = 5
+_LINES: Final = (FORMAT_CSV, FORMAT_CSV_DECIMAL_COMMA)
 _EXCERPT_CHARACTERS: Final = 80
 
 
@@ -64,15 +65,22 @@ def _first_errors(batch: RawBatch, cut: Cut, rejected: list[Rejected]) -> list[d
             "line": before[reject.payload] + reject.line + 1,
             "code": reject.code,
             "detail": reject.detail,
-            "text": reject.original.decode(errors="backslashreplace")[:_EXCERPT_CHARACTERS],
+            "text": _excerpt(batch, reject.original),
         }
         for reject in first
     ]
 
 
+def _excerpt(batch: RawBatch, original: bytes) -> str:
+    """Return the beginning of what was refused; of a line without its header."""
+    if batch.format in _LINES:
+        original = original.rpartition(b"\n")[2]
+    return original.decode(errors="backslashreplace")[:_EXCERPT_CHARACTERS]
+
+
 def _lines_before(batch: RawBatch, cut: Cut) -> list[int]:
     """Return how many lines, messages or objects of the body stand before each payload's first."""
-    if batch.format in (FORMAT_CSV, FORMAT_CSV_DECIMAL_COMMA):
+    if batch.format in _LINES:
         counts = [payload.count(b"\n") - cut.repeated for payload in cut.payloads]
         counts[0] += cut.repeated
         starts = accumulate(counts[:-1], initial=0)

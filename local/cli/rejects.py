@@ -1,4 +1,4 @@
-"""`kandle rejects`: read back the input that was no tick, with the reason of each."""
+"""`kandle rejects list`: read back the input that was no tick, with the reason of each."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -32,7 +33,7 @@ EXCERPT_CHARS: Final = 80
 DETAIL_CHARS: Final = 120
 
 
-_WHERE: Final = """
+WHERE: Final = """
 WHERE (%(code)s::text IS NULL OR code = %(code)s)
   AND (%(text)s::bytea IS NULL OR position(%(text)s::bytea IN original) > 0)
   AND (%(since_us)s::bigint IS NULL OR receive_time_us >= %(since_us)s)
@@ -41,7 +42,26 @@ _NEWEST: Final = (
     "SELECT receive_time_us, code, detail, original, source, sequence FROM rejects {}"
     " ORDER BY receive_time_us DESC, source DESC, sequence DESC LIMIT %(limit)s"
 )
+_BY_REASON: Final = """
+SELECT code, regexp_replace(source, '-[^-]*$', '') AS kind, count(*) AS rejects,
+       max(receive_time_us) AS newest_us,
+       (array_agg(detail ORDER BY receive_time_us DESC))[1] AS detail,
+       (array_agg(original ORDER BY receive_time_us DESC))[1] AS original
+FROM rejects {} GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2 LIMIT %(limit)s
+"""
 _COUNTS: Final = "SELECT code, count(*) FROM rejects {} GROUP BY code ORDER BY count(*) DESC, code"
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Rejects of one reason and kind of source; detail and original are those of the newest."""
+
+    code: str
+    kind: str
+    rejects: int
+    newest_us: int
+    detail: str
+    original: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +76,54 @@ class Kept:
     sequence: int
 
 
+Contains = Annotated[
+    str | None,
+    typer.Option(
+        "--symbol-contains", metavar="TEXT", help="Only input that holds this text.",
+        show_default=False,
+    ),
+]  # fmt: skip
+Code = Annotated[
+    str | None, typer.Option(help="Only this reason, such as bad_price.", show_default=False)
+]
+Since = Annotated[
+    str | None,
+    typer.Option(
+        metavar="T",
+        help="Only what came since: -1h, ISO 8601 (UTC), or a time since 1970.",
+        show_default=False,
+    ),
+]
+DatabaseUrl = Annotated[
+    str | None,
+    typer.Option(
+        envvar="DATABASE_URL",
+        metavar="URL",
+        help="The Postgres database. Default: the running instance's.",
+        show_default=False,
+    ),
+]
+
+
+class By(StrEnum):
+    """What rejects are put together by."""
+
+    REASON = "reason"
+
+
+def selected(contains: str | None, code: str | None, since: str | None) -> dict[str, Any]:
+    """Return the parameters of WHERE that the options mean. Raises CliError."""
+    return {
+        "code": code,
+        "text": None if contains is None else contains.encode(),
+        "since_us": None if since is None else since_us(since),
+    }
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands."""
+    from local.cli import reject_replay
+
     group = typer.Typer(
         no_args_is_help=True,
         help="Rejects: input that is no tick. Nothing is dropped without one; each is kept whole, "
@@ -66,55 +132,41 @@ def register(app: typer.Typer) -> None:
     group.command("list", help="List the newest rejects, oldest first, and count each code.")(
         list_rejects
     )
+    reject_replay.register(group)
     app.add_typer(group, name="rejects")
 
 
 def list_rejects(
-    symbol_contains: Annotated[
-        str | None,
-        typer.Option(metavar="TEXT", help="Only input that holds this text.", show_default=False),
-    ] = None,
-    code: Annotated[
-        str | None,
-        typer.Option(help="Only this reason, such as bad_price.", show_default=False),
-    ] = None,
-    since: Annotated[
-        str | None,
-        typer.Option(
-            metavar="T",
-            help="Only what came since: -1h, ISO 8601 (UTC), or a time since 1970.",
-            show_default=False,
-        ),
+    symbol_contains: Contains = None,
+    code: Code = None,
+    since: Since = None,
+    by: Annotated[
+        By | None,
+        typer.Option(help="One row a reason and source, with the newest sample and its fix."),
     ] = None,
     limit: Annotated[int, typer.Option(min=1, help="Most rejects to list.")] = 50,
     json_lines: Annotated[
         bool,
         typer.Option("--json", help="One JSON object a line; the counts go to standard error."),
     ] = False,
-    database_url: Annotated[
-        str | None,
-        typer.Option(
-            envvar="DATABASE_URL",
-            metavar="URL",
-            help="The Postgres database. Default: the running instance's.",
-            show_default=False,
-        ),
-    ] = None,
+    database_url: DatabaseUrl = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
     """Read rejects from Postgres and show them."""
     from psycopg import sql
     from psycopg.rows import class_row
 
-    newest, counted = (sql.SQL(each).format(sql.SQL(_WHERE)) for each in (_NEWEST, _COUNTS))
-    wanted = {
-        "code": code,
-        "text": None if symbol_contains is None else symbol_contains.encode(),
-        "since_us": None if since is None else since_us(since),
-        "limit": limit,
-    }
+    newest, grouped, counted = (
+        sql.SQL(each).format(sql.SQL(WHERE)) for each in (_NEWEST, _BY_REASON, _COUNTS)
+    )
+    wanted = {**selected(symbol_contains, code, since), "limit": limit}
     url = address(database_url, "DATABASE_URL", "--database-url", data_dir)
-    with _database(url) as connection:
+    with rejects_of(url) as connection:
+        connection.read_only = True
+        if by is By.REASON:
+            reasons = connection.cursor(row_factory=class_row(Reason)).execute(grouped, wanted)
+            _show_reasons(reasons.fetchall(), json_lines=json_lines)
+            return
         with connection.cursor(row_factory=class_row(Kept)) as cursor:
             found = cursor.execute(newest, wanted).fetchall()[::-1]
         counts = connection.execute(counted, wanted).fetchall()
@@ -130,6 +182,40 @@ def list_rejects(
     total = sum(count for _, count in counts)
     if total > len(found):
         typer.echo(f"{total:,} rejects, the newest {len(found):,} shown; see --limit", err=True)
+
+
+def _show_reasons(reasons: list[Reason], *, json_lines: bool) -> None:
+    if json_lines:
+        for each in reasons:
+            typer.echo(
+                json.dumps(
+                    {
+                        "reason": each.code,
+                        "source": each.kind,
+                        "rejects": each.rejects,
+                        "newest": _moment(each.newest_us).isoformat(),
+                        "fix": each.detail,
+                        "sample": excerpt(each.original),
+                    }
+                )
+            )
+        return
+    if not reasons:
+        typer.echo("no rejects")
+        return
+    table = _table("reason", "source", "rejects", "newest (UTC)", "what is wrong", "sample")
+    for each in reasons:
+        row = (
+            one_line(each.code, EXCERPT_CHARS),
+            one_line(each.kind, EXCERPT_CHARS),
+            f"{each.rejects:,}",
+            _moment(each.newest_us).strftime("%Y-%m-%d %H:%M:%S"),
+            one_line(each.detail, 2 * DETAIL_CHARS),
+            excerpt(each.original),
+        )
+        table.add_row(*map(Text, row))
+    _console().print(table)
+    typer.echo("after a fix: kandle rejects replay", err=True)
 
 
 def since_us(text: str) -> int:
@@ -153,7 +239,7 @@ def excerpt(original: bytes, limit: int = EXCERPT_CHARS) -> str:
 def as_json(kept: Kept) -> dict[str, Any]:
     """Return a reject as JSON values; the original as an excerpt, and whole as base64."""
     return {
-        "time": _moment(kept).isoformat(),
+        "time": _moment(kept.receive_time_us).isoformat(),
         "code": kept.code,
         "detail": kept.detail,
         "original": excerpt(kept.original),
@@ -164,39 +250,45 @@ def as_json(kept: Kept) -> dict[str, Any]:
     }
 
 
-def _moment(kept: Kept) -> datetime:
-    return EPOCH + timedelta(microseconds=kept.receive_time_us)
+def _moment(time_us: int) -> datetime:
+    return EPOCH + timedelta(microseconds=time_us)
+
+
+def _console() -> Console:
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=UNBOUNDED_WIDTH)
+
+
+def _table(*names: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in names:
+        table.add_column(name, overflow="fold")
+    return table
 
 
 def _print_table(found: list[Kept]) -> None:
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=UNBOUNDED_WIDTH)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("received (UTC)", "code", "detail", "original", "source"):
-        table.add_column(name, overflow="fold")
+    table = _table("received (UTC)", "code", "detail", "original", "source")
     for kept in found:
         row = (
-            _moment(kept).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3],
+            _moment(kept.receive_time_us).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3],
             one_line(kept.code, EXCERPT_CHARS),
             one_line(kept.detail, DETAIL_CHARS),
             excerpt(kept.original),
             one_line(kept.source, EXCERPT_CHARS),
         )
         table.add_row(*map(Text, row))
-    console.print(table)
+    _console().print(table)
 
 
 @contextmanager
-def _database(url: str) -> Iterator[Connection]:
-    """Yield a read-only connection. Raises CliError: Postgres is away or is not Kandle's."""
+def rejects_of(url: str) -> Iterator[Connection]:
+    """Yield a connection to the rejects. Raises CliError: Postgres is away or not Kandle's."""
     import psycopg
 
     try:
         with psycopg.connect(
             url, connect_timeout=CONNECT_TIMEOUT_S, application_name="kandle rejects"
         ) as connection:
-            connection.read_only = True
             yield connection
     except psycopg.errors.UndefinedTable:
         raise CliError("this database has no table of rejects: Kandle has not used it") from None

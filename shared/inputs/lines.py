@@ -138,7 +138,8 @@ def _parse(
             if original == dialect.header:  # of the next of several tables, one behind the other
                 continue
             place = int(payload[row]), int(number[row])
-            rejected.append(Rejected(*place, original, error.code, str(error)))
+            whole = _with_header(original, dialect)
+            rejected.append(Rejected(*place, whole, error.code, str(error)))
     if kept:
         rows = joined(rows, from_lines(parsed, payload[kept], number[kept]))
     return rows, rejected
@@ -236,8 +237,16 @@ def _text_ids(text: Text, ids: Spans, kind: Int64s, plain: Bools) -> Texts | Non
     return texts
 
 
+def _with_header(line: bytes, dialect: Dialect) -> bytes:
+    """Return a line with what its columns are, without which nobody could read it again."""
+    return line if dialect.header is None else dialect.header + b"\n" + line
+
+
 def line_at(batch: RawBatch, payload: int, number: int) -> bytes:
-    """Return a line as it came."""
+    """Return a line as it came, behind the header of its payload where there is one."""
     start = int(batch.lengths[:payload].sum())
-    text = batch.payloads[start : start + int(batch.lengths[payload])]
-    return text.split(b"\n")[number].removesuffix(b"\r")
+    content = batch.payloads[start : start + int(batch.lengths[payload])].removeprefix(_MARK)
+    lines = [line.removesuffix(b"\r") for line in content.split(b"\n")]
+    decimal_comma = batch.format == FORMAT_CSV_DECIMAL_COMMA
+    first = next(filter(None, lines), b"")
+    return _with_header(lines[number], dialect_of(first, decimal_comma=decimal_comma))

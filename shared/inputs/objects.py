@@ -8,7 +8,8 @@ read as the text that stands in the JSON; `null` counts as absent.
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any, Final
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -53,19 +54,42 @@ Values = dict[str, msgspec.Raw]
 _decode: Final = msgspec.json.Decoder(Values).decode
 
 
-class _Object:
-    """The values of an object by field, as texts; empty where they are not or are null."""
+class _Names(NamedTuple):
+    """The names that an object has for each field, those that count first."""
 
-    def __init__(self, values: Values) -> None:
-        self.layout = layout_of(tuple(values))
-        self._values = values
+    symbol: tuple[str, ...]
+    price: tuple[str, ...]
+    size: tuple[str, ...]
+    time: tuple[str, ...]
+    side: tuple[str, ...]
+    buyer_maker: tuple[str, ...]
+    trade_id: tuple[str, ...]
+    conditions: tuple[str, ...]
+    bid: tuple[str, ...]
+    ask: tuple[str, ...]
+    bid_size: tuple[str, ...]
+    ask_size: tuple[str, ...]
+    unread: tuple[str, ...]
 
-    def text(self, field: Field) -> str:
-        for name in self.layout.places.get(field, ()):
-            text = text_of(self._values[name])
-            if text and not (field is Field.SYMBOL and text[0] in "[{"):
-                return text
-        return ""
+
+@lru_cache(maxsize=4096)
+def _names_of(keys: tuple[str, ...]) -> _Names:
+    layout = layout_of(keys)
+    fields = (Field[name.upper()] for name in _Names._fields if name != "unread")
+    return _Names._make([*(layout.places.get(field, ()) for field in fields), layout.unread])
+
+
+def _text(values: Values, names: tuple[str, ...]) -> str:
+    """Return the first of the values that is there, as text."""
+    for name in names:
+        if text := text_of(values[name]):
+            return text
+    return ""
+
+
+def _symbol(values: Values, names: _Names) -> str:
+    text = _text(values, names.symbol)
+    return "" if text[:1] in ("[", "{") else text
 
 
 def parse_objects(batch: RawBatch, rules: FeedRules) -> Parsed:
@@ -74,27 +98,31 @@ def parse_objects(batch: RawBatch, rules: FeedRules) -> Parsed:
     trades, quotes, unread = Trades(), QuotesSaid(), Counter[str]()
     for number, message in zip(messages.numbers, messages.decoded, strict=True):
         try:
-            found, topic = _within(message)
+            values, topic = _within(message)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             messages.leave(number, f"its data is no object: {error}")
             continue
-        symbol = found.text(Field.SYMBOL) or topic
-        price, bid, ask = (found.text(f) for f in (Field.PRICE, Field.BID, Field.ASK))
+        names = _names_of(tuple(values))
+        symbol = _symbol(values, names) or topic
+        price = _text(values, names.price)
+        bid, ask = _text(values, names.bid), _text(values, names.ask)
         if not symbol or not (price or bid or ask):
             missing = "price" if symbol else "symbol"
             there = ", ".join(message)[:200]
             messages.leave(number, f"it names no {missing} (it has {there}): {_EXAMPLE}")
             continue
         try:
-            time_us = _time_us(found)
+            time = _text(values, names.time)
+            time_us = time_of("timestamp", time) if time else NO_TIME
             if price:
-                _add_trade(trades, number, symbol, price, time_us, found)
+                _add_trade(trades, number, symbol, price, time_us, values, names)
         except RejectedLineError as error:
             messages.reject(number, error.code, str(error))
             continue
         if bid or ask:
-            _add_quote(quotes, number, symbol, (bid, ask), time_us, found)
-        unread.update(found.layout.unread)
+            _add_quote(quotes, number, symbol, (bid, ask), time_us, values, names)
+        if names.unread:
+            unread.update(names.unread)
 
     def original(payload: int, line: int) -> bytes:
         return payload_at(batch, payload)
@@ -105,31 +133,36 @@ def parse_objects(batch: RawBatch, rules: FeedRules) -> Parsed:
     return Parsed(rows, rejected, quoted, messages.skipped, unread)
 
 
-def _within(message: Values) -> tuple[_Object, str]:
+def _within(message: Values) -> tuple[Values, str]:
     """Return the object, bare or within a topic's message, and the symbol that the topic says."""
     if "data" not in message or "price" in message:
-        return _Object(message), ""
+        return message, ""
     topic = text_of(message["topic"]) if "topic" in message else ""
     data = bytes(message["data"])
-    return _Object(_decode(data) if data != b"null" else message), topic.removeprefix(_TOPIC)
+    return _decode(data) if data != b"null" else message, topic.removeprefix(_TOPIC)
 
 
 def _add_trade(
-    trades: Trades, number: int, symbol: str, price: str, time_us: int, found: _Object
+    trades: Trades,
+    number: int,
+    symbol: str,
+    price: str,
+    time_us: int,
+    values: Values,
+    names: _Names,
 ) -> None:
-    side = read_side("side", absent(found.text(Field.SIDE)))
-    if side == UNKNOWN:
-        maker = found.text(Field.BUYER_MAKER)
-        side = read_side("buyer is maker", maker, MAKER_SIDES)
+    side = read_side("side", absent(_text(values, names.side)))
+    if side == UNKNOWN and names.buyer_maker:
+        side = read_side("buyer is maker", _text(values, names.buyer_maker), MAKER_SIDES)
     trades.payload.append(number)
     trades.line.append(0)
     trades.symbol.append(symbol)
     trades.price.append(price)
-    trades.size.append(found.text(Field.SIZE) or "0")
+    trades.size.append(_text(values, names.size) or "0")
     trades.time.append(time_us)
     trades.side.append(side)
-    trades.text_id.append(found.text(Field.TRADE_ID))
-    trades.conditions.append(found.text(Field.CONDITIONS))
+    trades.text_id.append(_text(values, names.trade_id))
+    trades.conditions.append(_text(values, names.conditions))
 
 
 def _add_quote(
@@ -138,22 +171,18 @@ def _add_quote(
     symbol: str,
     sides: tuple[str, str],
     time_us: int,
-    found: _Object,
+    values: Values,
+    names: _Names,
 ) -> None:
     quotes.payload.append(number)
     quotes.line.append(0)
     quotes.symbol.append(symbol)
     quotes.bid.append(sides[0])
     quotes.ask.append(sides[1])
-    quotes.bid_size.append(found.text(Field.BID_SIZE))
-    quotes.ask_size.append(found.text(Field.ASK_SIZE))
+    quotes.bid_size.append(_text(values, names.bid_size))
+    quotes.ask_size.append(_text(values, names.ask_size))
     quotes.time.append(time_us)
     quotes.update_id.append(NOT_SAID)
-
-
-def _time_us(found: _Object) -> int:
-    text = found.text(Field.TIME)
-    return time_of("timestamp", text) if text else NO_TIME
 
 
 def _kind_of(message: Any) -> str:

@@ -36,7 +36,7 @@ def common_scale(
     largest = np.zeros(int(symbol.max()) + 1, dtype=np.int64)
     np.maximum.at(largest, symbol[keep], scale[keep])
     common = largest[symbol]
-    step = np.clip(common - scale, 0, None)
+    step = np.maximum(common - scale, 0)
     wide = any(mantissa.dtype == object for mantissa in mantissas)
     powers, most = (_WIDE_POWERS, 10**MAX_WIDE_DIGITS - 1) if wide else (POWERS, INT64_MAX)
     power = powers[np.minimum(step, len(powers) - 1)]

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bshared/schema/rejects.proto\x12\tkandle.v1\"c\n\x06Reject\x12\x10\n\x08original\x18\x01 \x01(\x0c\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\x12\x17\n\x0freceive_time_us\x18\x04 \x01(\x03\x12\x10\n\x08sequence\x18\x05 \x01(\x04\"A\n\x0bRejectBatch\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\"\n\x07rejects\x18\x02 \x03(\x0b\x32\x11.kandle.v1.Rejectb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bshared/schema/rejects.proto\x12\tkandle.v1\"c\n\x06Reject\x12\x10\n\x08original\x18\x01 \x01(\x0c\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\x12\x17\n\x0freceive_time_us\x18\x04 \x01(\x03\x12\x10\n\x08sequence\x18\x05 \x01(\x04\"Q\n\x0bRejectBatch\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\"\n\x07rejects\x18\x02 \x03(\x0b\x32\x11.kandle.v1.Reject\x12\x0e\n\x06\x66ormat\x18\x03 \x01(\rb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,5 +34,5 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REJECT']._serialized_start=42
   _globals['_REJECT']._serialized_end=141
   _globals['_REJECTBATCH']._serialized_start=143
-  _globals['_REJECTBATCH']._serialized_end=208
+  _globals['_REJECTBATCH']._serialized_end=224
 # @@protoc_insertion_point(module_scope)

@@ -21,9 +21,11 @@ class Reject(_message.Message):
     def __init__(self, original: _Optional[bytes] = ..., code: _Optional[str] = ..., detail: _Optional[str] = ..., receive_time_us: _Optional[int] = ..., sequence: _Optional[int] = ...) -> None: ...
 
 class RejectBatch(_message.Message):
-    __slots__ = ("source", "rejects")
+    __slots__ = ("source", "rejects", "format")
     SOURCE_FIELD_NUMBER: _ClassVar[int]
     REJECTS_FIELD_NUMBER: _ClassVar[int]
+    FORMAT_FIELD_NUMBER: _ClassVar[int]
     source: str
     rejects: _containers.RepeatedCompositeFieldContainer[Reject]
-    def __init__(self, source: _Optional[str] = ..., rejects: _Optional[_Iterable[_Union[Reject, _Mapping]]] = ...) -> None: ...
+    format: int
+    def __init__(self, source: _Optional[str] = ..., rejects: _Optional[_Iterable[_Union[Reject, _Mapping]]] = ..., format: _Optional[int] = ...) -> None: ...

@@ -40,9 +40,10 @@ def from_planes(planes: bytes, count: int) -> Column:
         rows = np.ascontiguousarray(cells.T).tobytes()
         wide = [int.from_bytes(rows[n : n + width], "big") for n in range(0, len(rows), width)]
         return np.array(wide, dtype=object)
-    padded = np.zeros((count, 8), dtype=np.uint8)
-    padded[:, 8 - width :] = cells.T
-    return padded.view(">u8").reshape(count).astype(np.uint64)
+    values = np.zeros(count, dtype=np.uint64)
+    for plane in cells:
+        values = (values << np.uint64(8)) | plane
+    return values
 
 
 def signed_planes(values: Column) -> bytes:

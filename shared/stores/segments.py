@@ -15,7 +15,7 @@ from shared.entries import Entries
 from shared.instruments import Market
 from shared.lake.cold import NO_LAKE, Cold
 from shared.lake.plan import HOT, TickPlan, all_in_postgres, day_in_calendar, plan_ticks
-from shared.shards import shards_of
+from shared.shards import shard_of, shards_of
 from shared.stores.segment_columns import HOUR_US, Columns, Runs, Segment
 from shared.ticks import Ticks
 from shared.trades import Rows
@@ -38,6 +38,7 @@ _ANY_OF: Final[LiteralString] = (
     " WHERE strpos(E'\\n' || tick_segments.names || E'\\n', E'\\n' || n || E'\\n') > 0)"
 )
 ONE: Final[LiteralString] = (
+    " AND mod(%(hash)s, shards) BETWEEN first_shard AND last_shard"
     " AND strpos(E'\\n' || names || E'\\n', E'\\n' || %(instrument)s || E'\\n') > 0"
 )
 
@@ -71,7 +72,7 @@ def ticks_in_postgres(
     connection: Connection, instrument: str, from_us: int, to_us: int, plan: TickPlan
 ) -> Iterator[Ticks]:
     """Yield the part of the plan that is in Postgres, a run each."""
-    parameters = {**bounds(from_us, to_us), **plan.parameters, "instrument": instrument}
+    parameters = {**bounds(from_us, to_us), **plan.parameters, **named(instrument)}
     for segment, runs, keep in _read(connection, OF_RANGE, parameters, _of(instrument)):
         for ticks in _each_run(segment, runs, keep):
             yield from _inside(ticks, from_us, to_us)
@@ -153,7 +154,7 @@ def counts_of_range(
 
     The times are those of all its instruments.
     """
-    parameters = {**bounds(from_us, to_us), **plan.parameters, "instrument": instrument}
+    parameters = {**bounds(from_us, to_us), **plan.parameters, **named(instrument)}
     for segment, runs, keep in _read(connection, OF_RANGE, parameters, _of(instrument)):
         yield segment.first_time_us, segment.last_time_us, int(runs.ticks[keep].sum())
 
@@ -171,7 +172,7 @@ def rows_of_range(
 
     Ascending by the first time, or descending by the last one if `newest`.
     """
-    parameters = {**bounds(from_us, to_us), **plan.parameters, "instrument": instrument}
+    parameters = {**bounds(from_us, to_us), **plan.parameters, **named(instrument)}
     order: LiteralString = "last_time_us DESC" if newest else "first_time_us"
     statement = sql.SQL(_SELECT).format(_NAMES, sql.SQL(OF_RANGE), sql.SQL(order))
     choose = _of(instrument)
@@ -217,7 +218,7 @@ def last_tick_before(connection: Connection, instrument: str, before_us: int) ->
     """Return the event time of an instrument's last tick before then that Postgres has."""
     edge_us = before_us
     while True:
-        parameters = {"instrument": instrument, "edge_us": edge_us}
+        parameters = {**named(instrument), "edge_us": edge_us}
         row = connection.execute(_LAST_BEFORE, parameters).fetchone()
         if row is None or row[0] is None:
             return None
@@ -230,13 +231,18 @@ def last_tick_before(connection: Connection, instrument: str, before_us: int) ->
 
 def events_of_range(connection: Connection, instrument: str, from_us: int, to_us: int) -> set[str]:
     """Return the events that stored ticks of an instrument in [from_us, to_us) in Postgres."""
-    parameters = {**bounds(from_us, to_us), "instrument": instrument}
+    parameters = {**bounds(from_us, to_us), **named(instrument)}
     return {
         segment.event_ids[int(runs.event[run])]
         for segment, runs, keep in _read(connection, BETWEEN + ONE, parameters, _of(instrument))
         for run, ticks in zip(np.flatnonzero(keep), _each_run(segment, runs, keep), strict=True)
         if any(_inside(ticks, from_us, to_us))
     }
+
+
+def named(instrument: str) -> dict[str, Any]:
+    """Return the parameters of ONE."""
+    return {"instrument": instrument, "hash": shard_of(instrument, 1 << 32)}
 
 
 def bounds(from_us: int, to_us: int) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-_PLAYER = """#!{python}
+_PLAYER = """#!{python} -IS
 import json, re, sys
 from pathlib import Path
 place = Path(__file__).parent

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from shared import live
+from shared.symbols import check_symbol
 
 SYMBOLS = st.text(
     st.characters(codec="utf-8", exclude_categories=("Cs", "Cc", "Zl", "Zp", "Zs", "Cn")),
@@ -73,3 +74,21 @@ def test_what_asks_for_a_channel() -> None:
         *("candles:1m:A", "candles:1m:*", "candles:*:A", "candles:*:*")
     ]
     assert list(live.patterns_matching("ticks:A:B")) == ["ticks:A:B", "ticks:*"]
+
+
+@given(st.text(st.characters(codec="utf-8"), max_size=24))
+@example("SPXW  241227P05000000")
+@example("BTC/USDT:USDT")
+@example("A.-")
+@example("*.>")
+def test_every_instrument_has_subjects_of_its_own_that_nats_can_hold(name: str) -> None:
+    """Its name comes back whole, and no part of a subject is a wildcard or a blank."""
+    try:
+        check_symbol(name)
+    except ValueError:
+        return
+    for channel in (f"ticks:{name}", f"candles:1m:{name}", f"patterns:{name}", f"alerts:{name}"):
+        subject = live.subject_of(channel)
+        assert live.channel_of(subject) == channel
+        assert subject.isascii()
+        assert all(token and not set(token) & set("*> \t\r\n") for token in subject.split("."))

@@ -61,6 +61,12 @@ _SESSION: Final = query(
     " last of a day may be shorter. For timeframes up to 1d that shorter candles make.",
     {"type": "string", "maxLength": 80},
 )
+_AS_OF: Final = query(
+    "as_of",
+    "What was known then: candles of the ticks received by that time, folded on reading. `closed`"
+    " says that the interval was over. Written as `from` is.",
+    {"type": "string", "examples": ["2026-11-21T14:30:00Z"]},
+)
 _FILL: Final = query(
     "fill",
     "What stands for intervals without a trade between two candles: nothing, a candle of the"
@@ -85,7 +91,7 @@ PART: Final = Part(
             "Candles of an instrument, ascending; without `from` the newest.",
             ref("Candles"),
             *(SYMBOL, _TIMEFRAME, FROM, TO, _LIMIT, CURSOR, _INDICATORS),
-            *(_SESSION, _FILL, _ADJUSTED, TZ, COLUMNS, format_of(tuple(MEDIA_TYPES))),
+            *(_AS_OF, _SESSION, _FILL, _ADJUSTED, TZ, COLUMNS, format_of(tuple(MEDIA_TYPES))),
             refusals=STORES,
             headers=PAGE_HEADERS,
         ),

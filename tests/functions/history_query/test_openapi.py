@@ -93,7 +93,7 @@ def test_the_parameters_described_are_those_that_are_taken(house: House, path: s
     good |= {"type": "cdl_doji", "min_confidence": "0.7", "status": "all"}
     good |= {"session": "09:15@Asia/Kolkata", "tz": "Asia/Kolkata", "columns": "t"}
     good |= {"symbols": "all", "symbol": "A/B"}
-    good |= {"format": "csv", "fill": "null", "adjusted": "true"}
+    good |= {"format": "csv", "fill": "null", "adjusted": "true", "as_of": "-1s"}
     if "cursor" in described:
         first = house.get(here, limit="1")
         link = re.search("cursor=([^&>]+)", first.headers.get("link", ""))

@@ -65,6 +65,7 @@ def test_what_is_beyond_64_bits_goes_in_an_event_of_its_own() -> None:
         ("PLAIN", "100.5", "2"),
         ("DEX", "-1.000000000000000001", "0.000000000000000001"),
         ("FINE", "0.000000000000000000000000000001", "3"),
+        ("FINE", "9000000000000000000", "3"),
     ]
     found = emitted(*(f"{name},{price},{size},{TIME}" for name, price, size in lines))
     assert sorted(found) == ["u-1/normalize/ticks.0", "u-1/normalize/wide.0"]

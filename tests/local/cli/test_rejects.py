@@ -15,7 +15,10 @@ from typer.testing import CliRunner, Result
 from local.cli import rejects
 from local.cli.errors import CliError
 from local.cli.rejects import excerpt
+from shared import raw
+from shared.compression import decompress
 from shared.stores.migrations import migrate
+from tests.local.broker.subscriber import Subscriber
 from tests.local.cli.running import instance
 from tests.platform import free_port
 
@@ -28,9 +31,9 @@ app = typer.Typer(pretty_exceptions_enable=False)
 rejects.register(app)
 
 
-def invoke(*arguments: object, url: str | None = None) -> Result:
+def invoke(*arguments: object, url: str | None = None, command: str = "list") -> Result:
     settings = {"DATABASE_URL": url, "KANDLE_DATA_DIR": None, "COLUMNS": None}
-    return CliRunner().invoke(app, ["rejects", "list", *map(str, arguments)], env=settings)
+    return CliRunner().invoke(app, ["rejects", command, *map(str, arguments)], env=settings)
 
 
 def refusal(*arguments: object, url: str | None = None) -> str:
@@ -129,7 +132,7 @@ def test_a_database_that_cannot_be_read_is_told(database: str) -> None:
     assert "secret" not in away
     assert "cannot read from Postgres" in refusal(url="nonsense")
     assert "has no table of rejects" in refusal(url=database)
-    assert "--since: 'soon' is neither" in refusal("--since", "soon", url=database)
+    assert "--since: 'soon' is no time" in refusal("--since", "soon", url=database)
 
 
 def test_an_excerpt_is_cut_where_it_is_too_long() -> None:
@@ -137,3 +140,57 @@ def test_an_excerpt_is_cut_where_it_is_too_long() -> None:
     assert excerpt(b"abc", 3) == "abc"
     assert excerpt(b"abcd", 3) == "ab…"
     assert excerpt("\N{RIGHT-TO-LEFT OVERRIDE}é".encode()) == "\\u202eé"
+
+
+def test_by_reason_there_is_a_sample_and_its_fix_for_each(filled: str) -> None:
+    """The newest of each reason and source, the most frequent first."""
+    result = invoke("--by", "reason", "--json", url=filled)
+    found = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [(each["reason"], each["source"], each["rejects"]) for each in found] == [
+        ("bad_price", "udp", 3),
+        ("bad_symbol", "udp", 1),
+        ("bad_text", "udp", 1),
+    ]
+    assert found[0]["sample"].startswith("BTC-USD,999")
+    assert found[1]["fix"] == "SYMBOL must be ..."
+    table = invoke("--by", "reason", url=filled).stdout
+    assert "SYMBOL must be ..." in table
+    assert "\x1b" not in table
+
+
+def test_rejects_are_sent_again_as_they_came_and_leave_the_table(database: str) -> None:
+    """What is no whole payload stays, and so does what the broker did not take."""
+    rows = [
+        (b"A,1", raw.FORMAT_CSV),
+        (b"symbol;price\nB;2", raw.FORMAT_CSV),
+        (b'{"symbol":"C","price":3}', raw.FORMAT_SCANNER),
+        (b"\x0a\x01D", raw.FORMAT_TICKER_STREAM),
+        (b'{"px":"1"}', raw.FORMAT_OKX),
+        (b"", raw.FORMAT_CSV),
+    ]
+    with psycopg.connect(database) as connection:
+        migrate(connection)
+        for n, (original, format_) in enumerate(rows):
+            connection.execute(
+                "INSERT INTO rejects VALUES ('e', %s, 'c', 'd', %s, %s, 'udp-1', %s, %s)",
+                (n, original, NEWEST_US + n, n, format_),
+            )
+    broker = Subscriber()
+    try:
+        broker.is_away = True
+        refused = invoke("--broker-url", broker.url, url=database, command="replay")
+        assert isinstance(refused.exception, CliError)
+        broker.is_away = False
+        result = invoke("--broker-url", broker.url, url=database, command="replay")
+        batches = [raw.RawBatch.decode(decompress(each.body)) for each in broker.received]
+    finally:
+        broker.close()
+    assert "sent 4 rejects again" in result.stdout
+    assert [(b.format, b.payloads, b.receive_time_us.tolist()) for b in batches] == [
+        (raw.FORMAT_CSV, b"A,1symbol;price\nB;2", [NEWEST_US, NEWEST_US + 1]),
+        (raw.FORMAT_TICKER, b"\x0a\x01D", [NEWEST_US + 3]),
+        (raw.FORMAT_SCANNER, b'{"symbol":"C","price":3}', [NEWEST_US + 2]),
+    ]
+    with psycopg.connect(database) as connection:
+        left = connection.execute("SELECT original FROM rejects ORDER BY position").fetchall()
+    assert left == [(b'{"px":"1"}',), (b"",)]

@@ -13,7 +13,10 @@ from typing import Any
 import pytest
 import yaml
 
+from local.cluster.doctor import examine
+from local.cluster.finding import Level
 from local.cluster.installation import CRDS
+from local.cluster.kubectl import Kubectl as Cluster
 from tests.knative.kubectl import Answer, Kubectl
 from tests.knative.manifests import ROOT
 
@@ -109,16 +112,20 @@ HEALTHY: dict[str, Sequence[Answer]] = {
 }  # fmt: skip
 
 
+def kubectl(directory: Path, changed: Mapping[str, Answer]) -> Kubectl:
+    """The healthy cluster with some answers changed."""
+    answers = HEALTHY | {pattern: [answer] for pattern, answer in changed.items()}
+    return Kubectl(directory / "bin", answers)
+
+
 def doctor(
     directory: Path, changed: Mapping[str, Answer] | None = None
 ) -> subprocess.CompletedProcess[str]:
     """The command's end, with some answers changed."""
-    answers = HEALTHY | {pattern: [answer] for pattern, answer in (changed or {}).items()}
-    kubectl = Kubectl(directory / "bin", answers)
     return subprocess.run(
         [sys.executable, "-m", "local.cli.main", "doctor", "--cluster"],
         cwd=ROOT,
-        env={**os.environ, "PATH": kubectl.path},
+        env={**os.environ, "PATH": kubectl(directory, changed or {}).path},
         capture_output=True,
         text=True,
         check=False,
@@ -241,17 +248,38 @@ FAULTS: dict[str, tuple[dict[str, Answer], str]] = {
         },
         "Job j: BackoffLimitExceeded: it did",
     ),
-    "a cluster that does not answer": (
-        {"^version": ("The connection to the server was refused", 1)},
-        "kubectl version: The connection to the server was refused",
-    ),
 }
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_each_fault_is_named_with_its_reason(tmp_path: Path, fault: str) -> None:
-    """And with exit code 1."""
+def test_each_fault_is_an_error_with_its_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    """In the words of the object that has it."""
     changed, said = FAULTS[fault]
+    monkeypatch.setenv("PATH", kubectl(tmp_path, changed).path)
+    found = [
+        f"{each.what}: {each.detail}"
+        for each in examine(Cluster(), "kandle", ROOT)
+        if each.level is Level.ERROR
+    ]
+    assert any(said in each for each in found), found
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"^get configmap config-nats": ""}, "config-nats: not in knative-eventing"),
+        (
+            {"^version": ("The connection to the server was refused", 1)},
+            "kandle: kubectl version: The connection to the server was refused",
+        ),
+    ],
+)
+def test_an_error_ends_the_command_with_1(
+    tmp_path: Path, changed: dict[str, Answer], said: str
+) -> None:
+    """What is wrong and how to mend it, no traceback."""
     done = doctor(tmp_path, changed)
     assert done.returncode == 1, done.stdout
     assert said in done.stdout + done.stderr

@@ -1,0 +1,136 @@
+"""`kandle rejects replay`: send rejects through the pipeline again, after a fix."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from local.cli.addresses import address, http_url
+from local.cli.errors import CliError
+from local.cli.options import DataDir
+from local.cli.rejects import WHERE, Code, Contains, DatabaseUrl, Since, rejects_of, selected
+from local.instance import DEFAULT_DATA_DIR
+from shared import raw
+from shared.errors import TransientError
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+    from shared.adapter.event import OutgoingEvent
+
+A_BATCH: Final = 1_000
+"""Rejects that travel and leave the table together."""
+
+_WHOLE: Final = {
+    **{
+        each: each
+        for each in (
+            raw.FORMAT_CSV, raw.FORMAT_CSV_DECIMAL_COMMA, raw.FORMAT_TICKER, raw.FORMAT_SCANNER,
+            raw.FORMAT_BINANCE, raw.FORMAT_BINANCE_FUTURES, raw.FORMAT_COINBASE,
+        )
+    },
+    raw.FORMAT_TICKER_STREAM: raw.FORMAT_TICKER,
+}  # fmt: skip
+"""Formats whose rejects are whole payloads; of other feeds they are parts of messages."""
+
+_SELECT: Final = (
+    "SELECT event_id, position, original, receive_time_us, format FROM rejects {}"
+    " ORDER BY format, receive_time_us, event_id, position LIMIT %(limit)s"
+)
+_DELETE: Final = (
+    "DELETE FROM rejects USING unnest(%s::text[], %s::int[]) AS sent (event_id, position)"
+    " WHERE rejects.event_id = sent.event_id AND rejects.position = sent.position"
+)
+
+_HELP = """Send rejects through the pipeline again, after a fix of a setting or of Kandle.
+
+Each is sent as it came, at the time it came, and leaves the table once the broker has it. What is \
+still no tick is a reject again, with the reason of today.
+"""
+
+
+def register(group: typer.Typer) -> None:
+    """Add the command."""
+    group.command("replay", help=_HELP)(replay)
+
+
+def replay(
+    code: Code = None,
+    symbol_contains: Contains = None,
+    since: Since = None,
+    limit: Annotated[int, typer.Option(min=1, help="Most rejects to send.")] = 100_000,
+    broker_url: Annotated[
+        str | None,
+        typer.Option(
+            envvar="K_SINK",
+            metavar="URL",
+            help="The broker for raw input. Default: the running instance's.",
+            show_default=False,
+        ),
+    ] = None,
+    database_url: DatabaseUrl = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
+    """Read rejects, post them as raw batches, delete those that the broker took."""
+    from psycopg import sql
+
+    sink = http_url(address(broker_url, "K_SINK", "--broker-url", data_dir), "--broker-url")
+    url = address(database_url, "DATABASE_URL", "--database-url", data_dir)
+    wanted = {**selected(symbol_contains, code, since), "limit": limit}
+    with rejects_of(url) as connection:
+        query = sql.SQL(_SELECT).format(sql.SQL(WHERE))
+        found = connection.execute(query, wanted).fetchall()
+        sent = [row for row in found if row[4] in _WHOLE and row[2]]
+        try:
+            for part in _parts(sent):
+                _send(connection, sink, part)
+        except TransientError as error:
+            raise CliError(f"the broker did not take them: {error}; try again") from None
+    typer.echo(f"sent {len(sent):,} rejects again; what is still none shows in kandle rejects list")
+    if left := len(found) - len(sent):
+        typer.echo(f"{left:,} are empty, or parts of a feed's messages, and stay", err=True)
+
+
+def _parts(rows: Sequence[Any]) -> Iterator[list[Any]]:
+    """Yield rows of one format, at most A_BATCH of them."""
+    for _, alike in groupby(rows, key=lambda row: row[4]):
+        some = list(alike)
+        yield from (some[start : start + A_BATCH] for start in range(0, len(some), A_BATCH))
+
+
+def _send(connection: Connection, sink: str, rows: Sequence[Any]) -> None:
+    from shared.adapter.sink import Sink
+
+    async def emit(events: Sequence[OutgoingEvent]) -> None:
+        target = Sink(sink, "/kandle/rejects")
+        try:
+            await target.emit(events)
+        finally:
+            await target.close()
+
+    asyncio.run(emit(list(_events(rows))))
+    connection.execute(_DELETE, ([row[0] for row in rows], [row[1] for row in rows]))
+    connection.commit()
+
+
+def _events(rows: Sequence[Any]) -> Iterator[OutgoingEvent]:
+    """Yield the raw batch of rejects; the same rejects have the same id, so twice is once."""
+    from shared.bridge.batcher import Batch
+
+    digest = hashlib.sha256("".join(f"{row[0]} {row[1]}\n" for row in rows).encode()).hexdigest()
+    source = f"rejects-{digest[:16]}"
+    batch = Batch(
+        source,
+        _WHOLE[rows[0][4]],
+        source,
+        0,
+        b"".join(bytes(row[2]) for row in rows),
+        [len(row[2]) for row in rows],
+        [row[3] for row in rows],
+    )
+    return (event for event, _ in batch.events())

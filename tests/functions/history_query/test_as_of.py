@@ -1,0 +1,61 @@
+"""`as_of`: candles of the ticks received by a time, whatever came later."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.functions.history_query.conftest import House
+from tests.functions.history_query.market import START_US, Tick, batches, candles, generated
+from tests.functions.history_query.test_pages import shown
+
+
+def delayed(count: int) -> list[Tick]:
+    """Trades of which each third was received half an hour late, and each fifth is corrected."""
+    ticks = []
+    for n, tick in enumerate(generated(21, count, 4_000_000)):
+        late_us = 1_800_000_000 if n % 3 == 0 else 5_000
+        ticks.append(tick._replace(receive_us=tick.time_us + late_us, sequence=n << 16))
+    return ticks
+
+
+@pytest.mark.parametrize(
+    ("timeframe", "seconds"), [("1s", 1), ("1m", 60), ("5m", 300), ("1h", 3600)]
+)
+def test_candles_as_of_a_time_are_those_of_the_ticks_received_by_then(
+    house: House, timeframe: str, seconds: int
+) -> None:
+    """Of every timeframe, at several times, page by page; without it all ticks count."""
+    ticks = delayed(400)
+    for batch in batches(ticks, "A", 60):
+        house.tick_writer([(str(next(house.numbers)), batch)])
+    first_us, last_us = START_US, max(tick.receive_us for tick in ticks)
+    step_us = (last_us - first_us) // 4
+    for as_of_us in (first_us - 1, *range(first_us, last_us, step_us), last_us + 1000):
+        as_of_ms = as_of_us // 1000
+        known = [tick for tick in ticks if tick.receive_us <= as_of_ms * 1000]
+        got: list[dict[str, object]] = []
+        cursor: dict[str, str] = {}
+        while True:
+            answer = house.get(
+                "/api/candles/A",
+                timeframe=timeframe,
+                limit="50",
+                **{"from": "0", "as_of": str(as_of_ms)},
+                **cursor,
+            ).json()
+            got += answer["candles"]
+            if answer["next"] is None:
+                break
+            cursor = {"cursor": answer["next"]}
+        expected = candles(known, seconds)
+        assert [shown(candle) for candle in got] == expected
+        for candle in got:
+            end_ms = int(str(candle["t"])) + seconds * 1000
+            assert candle["closed"] == (end_ms <= as_of_ms)
+
+
+def test_a_time_that_is_none_is_named(house: House) -> None:
+    """As every parameter."""
+    answer = house.get("/api/candles/A", as_of="soon")
+    assert answer.status_code == 400
+    assert "as_of" in answer.text
