@@ -13,7 +13,7 @@ from functions.candle_aggregate.engine import Applied, Engine
 from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.session import Session
 from functions.candle_aggregate.step import TickEvent
-from functions.candle_aggregate.store import Store, Turn
+from functions.candle_aggregate.store import Changes, Store, Turn
 from shared import events
 from shared.adapter.app import Emission, Outcome
 from shared.blocks import Records
@@ -81,6 +81,14 @@ class Replica:
         applied = self.engine.apply(TickEvent(id_, ticks) for id_, ticks in batches.items())
         self.emit([each for one in applied for each in one.emissions])
         return applied
+
+    def event(self, id_: str, ticks: Ticks) -> TickEvent:
+        """Return a batch as an event."""
+        return TickEvent(id_, ticks)
+
+    def changes(self, shard: int, event_id: str) -> Changes:
+        """Return a step that only marks an event."""
+        return Changes([event_id])
 
     def emit(self, emissions: Sequence[Emission]) -> None:
         """Let the broker take emissions, each once."""
