@@ -84,6 +84,9 @@ bench: $(STAMP) ## measure on this machine: broker, codecs, kernel
 deploy: ## onto the cluster of this kubectl: IMAGE=REG/kandle:TAG [FUNCTION=persist] [OVERLAY=dev|prod|small]
 	@IMAGE='$(IMAGE)' FUNCTION='$(FUNCTION)' OVERLAY='$(OVERLAY)' knative/deploy.sh
 
+move: ## from overlay dev to small or back, in place: IMAGE=REG/kandle:TAG OVERLAY=dev|small
+	@IMAGE='$(IMAGE)' OVERLAY='$(OVERLAY)' knative/move.sh
+
 services: $(STAMP) ## write the Services, the chart and all else that is made from func.yaml and the overlays
 	@$(RUN) python -m local.manifests
 
@@ -102,4 +105,4 @@ clean: ## remove environment, caches and local data
 	rm -rf .venv .uv .kandle .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help setup dashboard page-if-possible dashboard-test demo test check lint types proto proto-check chaos exchange bench deploy services manifests audit clean
+.PHONY: help setup dashboard page-if-possible dashboard-test demo test check lint types proto proto-check chaos exchange bench deploy move services manifests audit clean

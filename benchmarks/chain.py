@@ -70,10 +70,10 @@ def bulk(platform: Platform, lines_a_datagram: int) -> None:
         print(f"    {name:<17} {micros:6.2f} us CPU a tick  rss {memory:4.0f} MiB")
     total = (sender_s + sum(used.values())) / TICKS * 1e6
     print(f"    sender {sender_s / TICKS * 1e6:.2f}, all processes {total:.2f} us CPU a tick")
-    carried(stats_before, platform.stats())
+    carried(stats_before, platform.stats(), TICKS)
 
 
-def carried(before: dict[str, Any], now: dict[str, Any]) -> None:
+def carried(before: dict[str, Any], now: dict[str, Any], ticks: int) -> None:
     """Print what each broker took in, and how often it gave each byte out.
 
     Offered: the stream's deliveries to all triggers, each of which the real broker posts to its
@@ -92,7 +92,7 @@ def carried(before: dict[str, Any], now: dict[str, Any]) -> None:
         )
         again = sum(more("triggers", name, "retried") for name in triggers)
         print(
-            f"    broker {broker:<14} {events:6,} events  {taken / TICKS:5.1f} bytes a tick;"
+            f"    broker {broker:<14} {events:6,} events  {taken / ticks:5.1f} bytes a tick;"
             f" of each byte {offered:.2f} offered to triggers, {sent:.2f} to subscribers;"
             f" {again} deliveries again"
         )

@@ -25,7 +25,7 @@ import numpy as np
 import psycopg
 
 from benchmarks._platform import Platform, running
-from functions.persist.segments import segments
+from functions.persist.tick_writer import TickWriter
 from functions.persist.writer import Writer
 from shared.candle_columns import columns_of
 from shared.entries import Entries, Entry
@@ -91,12 +91,12 @@ def load(platform: Platform) -> None:
     access = S3Access.from_mapping(environment)
     stores = (postgres, ObjectStore(access), Cold(access))
     ladder = parse_ladder(DEFAULT_LADDER)
-    writer = Writer(postgres)
+    writer, ticks_writer = Writer(postgres), TickWriter(postgres)
 
     def store() -> None:
         parts = []
         for number, ticks in enumerate(market()):
-            writer.ticks(f"b{number}", list(segments(f"b{number}", ticks)))
+            ticks_writer([(f"b{number}", ticks)])
             entry, start_us, records = partials(ticks, ladder[0].length_us)
             parts.append(Places(entry, start_us, records))
         base = merged(together(parts))
@@ -111,7 +111,7 @@ def load(platform: Platform) -> None:
         for first in range(0, len(done), _CANDLES_AN_EVENT):
             some = done[first : first + _CANDLES_AN_EVENT]
             whole = columns_of(replace(c, closed=True, revision=1) for c in some)
-            writer.candles(f"c{first}", whole)
+            writer.candles(whole)
 
     def copy() -> None:
         while copy_ticks(*stores[:2], after_s=0):

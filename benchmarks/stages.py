@@ -136,7 +136,7 @@ def run() -> None:
         ("TickBatch encode and compress", rate(lambda: compress(ticks.encode()), TICKS)),
         ("TickBatch decode", rate(lambda: Ticks.decode(decompress(body)), TICKS)),
         ("kernel: base candles", rate(lambda: partials(ticks, MINUTE_US), TICKS)),
-        ("segments for Postgres", rate(lambda: list(segments("e", ticks)), TICKS)),
+        ("segments for Postgres", rate(lambda: list(segments([("e", ticks)])), TICKS)),
     ]  # fmt: skip
     loop = measured[0][1]
     for name, speed in measured:

@@ -2,13 +2,39 @@
 
 from __future__ import annotations
 
-from decimal import Context
+from collections.abc import Mapping
+from decimal import Context, Decimal
 from typing import Any, Final
 
 from shared.candle import Candle
 from shared.decimals import to_text
 
 _VWAP: Final = Context(prec=20)
+
+
+def candle_of(shown: Mapping[str, Any], instrument: str, timeframe: str) -> Candle:
+    """Return the candle that `candle_json` has shown; its first and last time are its start."""
+    start_us = int(shown["t"]) * 1000
+    return Candle(
+        instrument=instrument,
+        timeframe=timeframe,
+        start_us=start_us,
+        open=Decimal(shown["o"]),
+        high=Decimal(shown["h"]),
+        low=Decimal(shown["l"]),
+        close=Decimal(shown["c"]),
+        volume=Decimal(shown["v"]),
+        notional=Decimal(shown["qv"]),
+        trade_count=int(shown["n"]),
+        buy_volume=Decimal(shown["bv"]),
+        sell_volume=Decimal(shown["sv"]),
+        first_time_us=start_us,
+        last_time_us=start_us,
+        closed=bool(shown["closed"]),
+        partial=bool(shown["partial"]),
+        complete=bool(shown["complete"]),
+        revision=int(shown["revision"]),
+    )
 
 
 def candle_json(candle: Candle) -> dict[str, Any]:
@@ -21,6 +47,7 @@ def candle_json(candle: Candle) -> dict[str, Any]:
         "l": to_text(candle.low),
         "c": to_text(candle.close),
         "v": to_text(candle.volume),
+        "qv": to_text(candle.notional),
         "vw": None if vwap is None else to_text(vwap),
         "n": candle.trade_count,
         "bv": to_text(candle.buy_volume),

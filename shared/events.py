@@ -22,6 +22,8 @@ CLOCK_MAX_AGE_S: Final = 5.0
 # Extension attributes.
 CONTENT_ENCODING: Final = "datacontentencoding"
 CLOSED: Final = "closed"
+RECEIVED: Final = "receivedus"
+"""On candles for display: when the newest of the ticks behind them was received, us since 1970."""
 RULE: Final = "alertrule"
 """On an alert: the id of its rule."""
 TRACEPARENT: Final = "traceparent"

@@ -81,16 +81,30 @@ class Indicator:
             return tuple(np.empty(0) for _ in self.columns)
         import talib  # and with it Polars: 30 MiB, until an indicator is asked for
 
+        # TA-Lib takes what is below 1e-14 for nothing, whatever the unit of the price: it gets
+        # distances from the first close, as parts of the largest.
+        zero = float(close[0])
+        unit = float(max(np.abs(each - zero).max() for each in (high, low, close))) or 1.0
+        high, low, close = ((each - zero) / unit for each in (high, low, close))
         if self.kind == "sma":
-            return (talib.SMA(close, period),)
+            return (zero + unit * talib.SMA(close, period),)
         if self.kind == "ema":
-            return (talib.EMA(close, period),)
+            return (zero + unit * talib.EMA(close, period),)
         if self.kind == "rsi":
-            return (talib.RSI(close, period),)
+            return (_with_flat_middle(talib.RSI(close, period), close, period),)
         if self.kind == "atr":
-            return (talib.ATR(high, low, close, period),)
-        upper, middle, lower = talib.BBANDS(close, period, self.deviations, self.deviations)
+            return (unit * talib.ATR(high, low, close, period),)
+        bands = talib.BBANDS(close, period, self.deviations, self.deviations)
+        upper, middle, lower = (zero + unit * band for band in bands)
         return upper, middle, lower
+
+
+def _with_flat_middle(rsi: Floats, close: Floats, period: int) -> Floats:
+    """Return 50 where no close moved in the period: neither gains nor losses, as much of each."""
+    still = np.concatenate(([0], np.cumsum(np.diff(close) == 0)))
+    flat = np.zeros(len(close), dtype=np.bool_)
+    flat[period:] = still[period:] - still[:-period] == period
+    return np.where(flat & np.isfinite(rsi), 50.0, rsi)
 
 
 def parse_indicators(text: str) -> tuple[Indicator, ...]:

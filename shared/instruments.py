@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -15,6 +16,9 @@ class Venue(StrEnum):
     BINANCE = "BINANCE"
     COINBASE = "COINBASE"
     KRAKEN = "KRAKEN"
+    BINANCE_FUTURES = "BINANCE_FUTURES"
+    BYBIT = "BYBIT"
+    OKX = "OKX"
 
 
 class Market(NamedTuple):
@@ -89,6 +93,12 @@ def _binance(original: str) -> str:
     return original
 
 
+def _joined_pair(original: str) -> str:
+    """Cut the pair before the first _ or -: BTCUSDT_250328 is BTC-USDT_250328."""
+    pair, *rest = re.split(r"(?=[_-])", original, maxsplit=1)
+    return "".join([_binance(pair), *rest])
+
+
 def _kraken(original: str) -> str:
     return "-".join(_KRAKEN_ASSETS.get(part, part) for part in original.split("/"))
 
@@ -100,6 +110,9 @@ class _Dialect(NamedTuple):
 
 _DIALECTS: Final[Mapping[str, _Dialect]] = {
     Venue.BINANCE: _Dialect(_binance, lambda pair: pair.replace("-", "")),
+    Venue.BINANCE_FUTURES: _Dialect(_joined_pair, lambda pair: pair.replace("-", "")),
+    Venue.BYBIT: _Dialect(_joined_pair, lambda pair: pair.replace("-", "", 1)),
+    Venue.OKX: _Dialect(str, str),
     Venue.COINBASE: _Dialect(str, str),
     Venue.KRAKEN: _Dialect(_kraken, lambda pair: pair.replace("-", "/")),
 }

@@ -101,6 +101,14 @@ def checked(channel: str) -> str:
     return channel
 
 
+def instrument_of(channel: str) -> str | None:
+    """Return which instrument, or `*`, has to be watched for a channel; None: no one."""
+    kind, _, rest = channel.partition(":")
+    if kind == ALERTS:
+        return None
+    return rest.split(":", 1)[1] if kind == CANDLES else rest
+
+
 def patterns_matching(channel: str) -> Iterator[str]:
     """Yield everything a client may have asked for to receive this channel, itself first."""
     kind, rest = channel.split(":", 1)

@@ -205,10 +205,11 @@ class LiveState:
 
 def _merged(records: Records, groups: NDArray[np.intp]) -> Records:
     """Fold groups; a candle is revised as its latest part is, and touches a gap as any does."""
+    data = records.data
+    revision = np.maximum.reduceat(data["revision"], groups)
+    flags = np.bitwise_or.reduceat(data["flags"] & INCOMPLETE, groups)
+    flags |= np.bitwise_and.reduceat(data["flags"] & CLOSED, groups)
     merged = fold(records, groups)
-    merged.data["revision"] = np.maximum.reduceat(records.data["revision"], groups)
-    flags = records.data["flags"]
-    merged.data["flags"] &= 255 - CLOSED
-    merged.data["flags"] |= np.bitwise_or.reduceat(flags & INCOMPLETE, groups)
-    merged.data["flags"] |= np.bitwise_and.reduceat(flags & CLOSED, groups)
+    merged.data["revision"] = revision
+    merged.data["flags"] = merged.data["flags"] & (255 - CLOSED) | flags
     return merged

@@ -15,6 +15,11 @@ SINK_REFUSED: Final = Counter(
     "Posts of events that a sink did not take, by HTTP status (`none`: no answer).",
     ["source", "status"],
 )
+DISPLAY_EVENTS: Final = Counter(
+    "kandle_display_events",
+    "Events offered to Broker display, by what became of them.",
+    ["outcome"],
+)
 EVENT_SECONDS: Final = Histogram(
     "kandle_event_seconds",
     "Time from an event's turn to its answer.",
@@ -123,6 +128,12 @@ LAKE_SEGMENTS: Final = Counter("kandle_lake_segments", "Tick segments copied to 
 LAKE_COMPACTED: Final = Counter("kandle_lake_compacted", "Hours of ticks compacted.")
 LAKE_DROPPED: Final = Counter(
     "kandle_lake_dropped", "Day partitions of ticks, and candles, that left Postgres.", ["what"]
+)
+ROWS_ENDED: Final = Counter(
+    "kandle_rows_ended", "Rows deleted from Postgres past their term.", ["table"]
+)
+TABLE_BYTES: Final = Gauge(
+    "kandle_table_bytes", "Bytes of a table in Postgres with its indexes.", ["table"]
 )
 LAKE_DIFFERS: Final = Counter(
     "kandle_lake_differs", "Files that were not what they must be when read back: must stay 0."

@@ -13,29 +13,38 @@ if TYPE_CHECKING:
 
 DEFAULT_LADDER: Final = "1m,5m,15m,1h,4h,1d"
 
-_UNITS_US: Final = {"s": 1_000_000, "m": 60_000_000, "h": 3_600_000_000, "d": 86_400_000_000}
+_UNITS_US: Final = {
+    "s": 1_000_000,
+    "m": 60_000_000,
+    "h": 3_600_000_000,
+    "d": 86_400_000_000,
+    "w": 7 * 86_400_000_000,
+}
+_MONDAY_US: Final = 4 * 86_400_000_000
+"""1970 began on a Thursday: weeks are counted from its first Monday."""
 
 
 @dataclass(frozen=True, order=True)
 class Timeframe:
-    """A candle's length. Intervals are aligned to 1970-01-01T00:00Z, in event time."""
+    """A candle's length. In event time, aligned to 1970-01-01T00:00Z; weeks to a Monday."""
 
     length_us: int
     name: str
 
     @classmethod
     def parse(cls, name: str) -> Timeframe:
-        """Read `1m`, `15m`, `4h`, `1d`. Raises ValueError that says what is wrong."""
-        match = re.fullmatch(r"([1-9][0-9]{0,3})([smhd])", name)
+        """Read `1m`, `15m`, `4h`, `1d`, `1w`. Raises ValueError that says what is wrong."""
+        match = re.fullmatch(r"([1-9][0-9]{0,3})([smhdw])", name)
         if match is None:
             raise ValueError(
-                f"timeframe {name!r} is not a number and one of s m h d, such as 1m or 4h"
+                f"timeframe {name!r} is not a number and one of s m h d w, such as 1m or 4h"
             )
         return cls(int(match[1]) * _UNITS_US[match[2]], name)
 
     def start_us(self, event_time_us: int) -> int:
         """Return the start of the interval that holds the time."""
-        return event_time_us - event_time_us % self.length_us
+        shift_us = _MONDAY_US if self.name.endswith("w") else 0
+        return event_time_us - (event_time_us - shift_us) % self.length_us
 
     def starts_us(self, event_times_us: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the start of the interval of each time."""

@@ -68,6 +68,16 @@ class Rows:
         return Rows(*(getattr(self, field.name)[rows] for field in fields(self)))
 
 
+_NONE: Final = np.zeros(0, dtype=np.int64)
+_NO_SCALES: Final = np.zeros(0, dtype=np.int16)
+_NO_BYTES: Final = np.zeros(0, dtype=np.uint8)
+_NO_TEXTS: Final = np.zeros(0, dtype=object)
+NO_ROWS: Final = Rows(
+    *(_NONE, _NONE, _NONE, _NO_SCALES, _NO_SCALES, _NO_BYTES, _NO_BYTES, _NONE, _NO_TEXTS),
+    *(_NONE, _NO_TEXTS, _NONE, _NO_BYTES, _NO_TEXTS),
+)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Trades:
     """Columns in the total order, each trade once, at one pair of scales.

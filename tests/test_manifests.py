@@ -74,9 +74,14 @@ def test_every_setting_without_a_default_is_in_func_yaml(path: Path) -> None:
     assert needed <= given
 
 
+def is_display(document: dict[str, Any]) -> bool:
+    """Whether it is Broker display, or a Trigger of it."""
+    return "display" in (document["metadata"]["name"], document["spec"].get("broker"))
+
+
 def test_no_trigger_and_no_broker_can_lose_an_event() -> None:
     """Each has retries, timeout, sink, and a backoff: without one a 5xx crashes the dispatcher."""
-    kinds = documents("Trigger", "Broker")
+    kinds = [each for each in documents("Trigger", "Broker") if not is_display(each)]
     assert len(kinds) >= 8
     for each in kinds:
         delivery = each["spec"]["delivery"]
@@ -85,6 +90,46 @@ def test_no_trigger_and_no_broker_can_lose_an_event() -> None:
         assert seconds(delivery["backoffDelay"]) > 0
         assert seconds(delivery["timeout"]) > 0
         assert delivery["deadLetterSink"]["ref"]["name"] == "dead-letter"
+
+
+def test_what_is_for_display_can_hold_up_nobody() -> None:
+    """Few retries, no dead letters, a channel that discards the old; live-feed has nothing else."""
+    display = [each for each in documents("Trigger", "Broker") if is_display(each)]
+    assert len(display) == 2
+    for each in display:
+        delivery = each["spec"]["delivery"]
+        assert delivery["retry"] <= 2
+        assert "deadLetterSink" not in delivery
+        assert seconds(delivery["backoffDelay"]) > 0
+    for trigger in documents("Trigger"):
+        shows = trigger["spec"]["subscriber"]["ref"]["name"] == "live-feed"
+        assert shows == is_display(trigger), trigger["metadata"]["name"]
+    config = template("kandle-display-channel")["stream"]["config"]
+    assert config["discard"] == "Old"
+    assert config["maxBytes"] <= 2**26
+    assert config["maxAge"] == "60s"
+
+
+def test_a_public_function_that_takes_events_has_a_door_for_them() -> None:
+    """Whoever is reached from outside takes events under its name of the cluster alone."""
+    subscribers = {each["spec"]["subscriber"]["ref"]["name"] for each in documents("Trigger")}
+    public = set()
+    for path in FUNCTIONS:
+        manifest = yaml.safe_load(path.read_text())
+        labels = {each["key"]: each["value"] for each in manifest["deploy"].get("labels", ())}
+        if labels.get("networking.knative.dev/visibility") != "cluster-local":
+            public.add(manifest["name"])
+    assert public & subscribers == {"live-feed"}
+    for folder in ("live_feed", "pipeline"):
+        sources = (path.read_text() for path in (ROOT / "functions" / folder).glob("*.py"))
+        assert any("EventDoor(" in each for each in sources), folder
+
+
+def template(name: str) -> dict[str, Any]:
+    """The spec of the channels of a ConfigMap."""
+    (channel,) = (each for each in documents("ConfigMap") if each["metadata"]["name"] == name)
+    spec: dict[str, Any] = yaml.safe_load(channel["data"]["channel-template-spec"])["spec"]
+    return spec
 
 
 def test_every_trigger_names_a_broker_and_a_function_that_exist() -> None:
@@ -126,13 +171,14 @@ def test_an_outage_of_ten_minutes_brings_no_dead_letter() -> None:
     And the channel holds what comes meanwhile: events stay for days.
     """
     for trigger in documents("Trigger"):
+        if is_display(trigger):
+            continue
         delivery = trigger["spec"]["delivery"]
         waits = redelivery_span_s({**delivery, "timeout": "PT0S"})
         assert waits >= 3 * 600, trigger["metadata"]["name"]
-    (channel,) = documents("ConfigMap")
-    template = yaml.safe_load(channel["data"]["channel-template-spec"])["spec"]
-    assert template["stream"]["config"]["maxAge"] == "168h"
-    assert template["stream"]["config"]["discard"] == "New"
+    config = template("kandle-channel")["stream"]["config"]
+    assert config["maxAge"] == "168h"
+    assert config["discard"] == "New"
 
 
 def test_every_setting_is_in_the_table() -> None:

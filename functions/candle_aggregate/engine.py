@@ -15,6 +15,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, TypeVar
 
+from functions.candle_aggregate.display import Display
 from functions.candle_aggregate.publish import OutboxRow, fill_outbox, output_events, strike
 from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.session import Session
@@ -22,6 +23,7 @@ from functions.candle_aggregate.step import Computed, Steps, TickEvent
 from functions.candle_aggregate.store import LEASE_MS, Changes, Store, Turn
 from shared import metrics
 from shared.adapter.app import Emission, Outcome
+from shared.adapter.event import OutgoingEvent
 from shared.errors import TransientError
 from shared.shards import shard_of
 
@@ -44,11 +46,12 @@ class Applied:
 
     emissions: list[Emission] = field(default_factory=list)
     repeated: bool = True
+    show: list[OutgoingEvent] = field(default_factory=list)
 
     @property
     def outcome(self) -> Outcome:
         """What the adapter is to do."""
-        return Outcome(shared=self.emissions)
+        return Outcome(shared=self.emissions, show=self.show)
 
 
 class Storage(Protocol):
@@ -98,11 +101,11 @@ class Engine:
         rules: Rules,
         storage: Storage,
         clock: Callable[[], int],
-        shown: Callable[[Computed, Sequence[TickEvent], Steps], None] | None = None,
+        display: Display | None = None,
     ) -> None:
         self.store, self.rules, self.clock = store, rules, clock
         self.steps = Steps(store, rules)
-        self._storage, self._shown = storage, shown
+        self._storage, self._display = storage, display
         self._outcomes: list[Outcome] = []
         self._waiting: list[_Work] = []
         self._active: list[_Work] = []
@@ -127,10 +130,10 @@ class Engine:
         futures = [self.submit(event) for event in events]
         return [future.result() for future in futures]
 
-    def step(self, shards: Iterable[int], step: Step) -> list[Emission]:
+    def step(self, shards: Iterable[int], step: Step) -> Applied:
         """Take a step of no event over some shards, and wait for it. Raises TransientError."""
         applied: Applied = self._enqueue(_Work(set(shards), step=step)).result()
-        return applied.emissions
+        return applied
 
     def begin(self, shards: Iterable[int]) -> None:
         """Let the states of shards be made where they are not there, and wait for nothing."""
@@ -306,9 +309,11 @@ class Engine:
                     work.applied.emissions.append(emission)
             work.left -= done
         metrics.TICKS_DUPLICATE.inc(computed.repeated)
-        if self._shown is not None:
+        if self._display is not None and done:
             events = [work.event for work in works if work.event is not None]
-            self._shown(computed, events, self.steps)
+            held = {shard: turn for shard, turn in turns.items() if shard in done}
+            show = self._display.events(computed, events, self.steps, held, now_us)
+            works[0].applied.show += show
 
     def _do(self, work: _Work, now_us: int) -> bool:
         (shard,) = work.left

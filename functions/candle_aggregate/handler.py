@@ -87,7 +87,7 @@ class Aggregate:
         again = [self.engine.emission(rows)] if rows else []
         made = Outcome.together(self.engine.outcomes())
         return Outcome.together(
-            [made, Outcome(after_emit=lambda: self._with_storage(now_us), shared=[*closed, *again])]
+            [made, closed, Outcome(after_emit=lambda: self._with_storage(now_us), shared=again)]
         )
 
     def _begin_missing(self) -> None:
@@ -98,7 +98,7 @@ class Aggregate:
             shard for shard, (lineage,) in zip(shards, heads, strict=True) if not lineage
         )
 
-    def close_quiet(self, now_us: int) -> list[Emission]:
+    def close_quiet(self, now_us: int) -> Outcome:
         """Close candles whose end, and the allowed lateness, have passed by the wall clock.
 
         Only of instruments that received nothing for the idle time, so that replaying old data does
@@ -117,13 +117,13 @@ class Aggregate:
             )
         ]
         if not ended:
-            return []
+            return Outcome()
         return engine.step(
             ended,
             lambda turns, at_us: engine.steps.close_quiet(
                 turns, until_us, now_us - rules.idle_us, at_us
             ),
-        )
+        ).outcome
 
     def _waiting_rows(self, now_us: int) -> Sequence[OutboxRow]:
         store, shards = self.engine.store, range(self.engine.rules.shards)

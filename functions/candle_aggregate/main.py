@@ -10,6 +10,7 @@ import functions_framework.aio
 from starlette.requests import Request
 from starlette.responses import Response
 
+from functions.candle_aggregate.display import Display
 from functions.candle_aggregate.engine import Engine
 from functions.candle_aggregate.handler import Aggregate, wall_clock_us
 from functions.candle_aggregate.publish import STAGE
@@ -26,6 +27,7 @@ from shared.stores.postgres import Postgres
 from shared.stores.redis import connect
 from shared.stores.s3_reader import S3Access
 from shared.timeframes import DEFAULT_LADDER, parse_ladder
+from shared.watched import Watched
 
 WAITING_TOGETHER = 24
 """Tick events that wait for their group (maxAckPending of the trigger), and room for the clock."""
@@ -66,10 +68,12 @@ class Settings:
 
 
 settings = Settings.from_env(os.environ)
-store = Store(connect(settings.redis_url))
+client = connect(settings.redis_url)
+store = Store(client)
 postgres = Postgres(settings.database_url, size=12, limits=settings.limits)
 storage = Storage(store, postgres, settings.rules, wall_clock_us, Cold(settings.s3))
-engine = Engine(store, settings.rules, storage, wall_clock_us)
+display = Display(Watched(client), settings.show_every_us)
+engine = Engine(store, settings.rules, storage, wall_clock_us, display)
 
 
 def ready() -> None:

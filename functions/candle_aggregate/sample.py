@@ -38,9 +38,7 @@ SETTLED_US: Final = 120_000_000
 """A candle that was changed more recently may have ticks that are not stored, or not reconciled."""
 
 _INSTRUMENTS: Final = """
-    SELECT instrument, first_time_us, (SELECT coalesce(max(s.last_time_us), f.first_time_us)
-        FROM tick_segments s WHERE s.instrument = f.instrument)
-    FROM first_ticks f ORDER BY random() LIMIT %s
+    SELECT instrument, first_time_us, last_time_us FROM first_ticks ORDER BY random() LIMIT %s
 """
 _CHOSEN: Final = """
     SELECT start_us FROM candles WHERE instrument = %s AND timeframe = %s AND start_us >= %s

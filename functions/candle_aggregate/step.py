@@ -23,7 +23,7 @@ from functions.candle_aggregate.levels import Level, Rows, advance, candidates, 
 from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.seen import Part, SeenCache, Trades
 from functions.candle_aggregate.store import Changes, Store, Turn
-from shared.blocks import concatenated
+from shared.blocks import CLOSED, concatenated
 from shared.late import Reason
 from shared.live_instruments import NEVER_US
 from shared.live_keys import Block, Keys
@@ -156,7 +156,7 @@ class Steps:
             here = gids[self.cache.rows(block, gids) >= 0]
             for each in ladder[1:]:
                 folds[Block(each.name, each.start_us(block.start_us))].append(here)
-        self._read_records(folds, turns)
+        self.read_records(folds, turns)
         self._advance(computed, empty(), others, now_us, until_us)
         self._write(computed, np.zeros(0, dtype=np.int64), {})
         return computed
@@ -229,20 +229,24 @@ class Steps:
         for timeframe_others in others.values():
             for block, gids in timeframe_others:
                 wanted[block].append(gids)
-        # The folds of a base record that closes, or is closed: the clock may have closed it.
-        for block, some in [
-            *touched.items(),
-            *((each, [gids]) for each, gids in others[base.name]),
-        ]:
-            for each in self.rules.ladder[1:]:
-                wanted[Block(each.name, each.start_us(block.start_us))] += some
-        self._read_records(wanted, turns)
+        limit, flags = self.cache.instruments.data["limit_us"], self.cache.pool.data["flags"]
+        closing = [(block, np.concatenate(some)) for block, some in touched.items()]
+        for block, gids in [*closing, *others[base.name]]:
+            rows = self.cache.rows(block, gids)
+            # Those that close, and those that are closed: by their limit, or by the clock.
+            gains = (limit[gids] >= base.next_us(block.start_us)) | (rows == UNKNOWN)
+            gains |= (rows >= 0) & ((flags[rows] & CLOSED) != 0)
+            if len(ends := gids[gains]):
+                for each in self.rules.ladder[1:]:
+                    wanted[Block(each.name, each.start_us(block.start_us))].append(ends)
+        self.read_records(wanted, turns)
         minutes = [each for each in sorted(trades.lookups) if each not in self.seen.minutes]
         keys = [Keys(shard).seen(minute) for shard, minute in minutes]
         for minute, blob in zip(minutes, self.store.read_texts(keys), strict=True):
             self.seen.load(minute, blob)
 
-    def _read_records(self, wanted: Mapping[Block, list[Ints]], turns: Mapping[int, Turn]) -> None:
+    def read_records(self, wanted: Mapping[Block, list[Ints]], turns: Mapping[int, Turn]) -> None:
+        """Let the cache know records of instruments of the shards that are held."""
         cache, requests = self.cache, []
         for block, parts in wanted.items():
             gids = np.unique(np.concatenate(parts))

@@ -47,7 +47,7 @@ def publication(store: Store, changed: Sequence[Series], due: Due, now_ms: int) 
             metrics.PATTERNS_DETECTED.labels(pattern.kind, status).inc()
         metrics.ALERTS_RAISED.inc(len(outputs) - -(-len(patterns) // PATTERNS_AN_EVENT))
 
-    return Outcome(outputs, confirmed) if outputs else Outcome()
+    return Outcome(outputs, confirmed, show=outputs) if outputs else Outcome()
 
 
 def pattern_events(patterns: Sequence[Pattern]) -> list[OutgoingEvent]:

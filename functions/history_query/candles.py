@@ -13,12 +13,12 @@ from functions.history_query.cursors import CandleCursor
 from functions.history_query.gaps import judged_by_gaps
 from functions.history_query.kept import KeptCandles, Wanted
 from functions.history_query.parameters import MAX_LIMIT, Page
-from functions.history_query.roll_up import folded
 from functions.history_query.tick_slices import DAY_US, TickSlices
 from shared.blocks import PRICED
 from shared.candle import Candle
 from shared.candle_columns import CandleColumns
 from shared.partials import partials
+from shared.roll_up import folded
 from shared.timeframes import Timeframe
 
 _PARTS_AT_ONCE: Final = 10_001

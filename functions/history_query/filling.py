@@ -14,6 +14,7 @@ _NOTHING: Final[Row] = {
     "v": "0",
     "vw": None,
     "n": 0,
+    "qv": "0",
     "bv": "0",
     "sv": "0",
     "closed": True,

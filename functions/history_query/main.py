@@ -14,6 +14,7 @@ from functions.history_query.feeds import Feeds
 from functions.history_query.kept import KeptCandles
 from functions.history_query.latest import LatestTrades
 from functions.history_query.latest_quotes import LatestQuotes
+from functions.history_query.overview import Overview
 from functions.history_query.patterns import PatternPages
 from functions.history_query.prices import PricePages
 from functions.history_query.routes import api
@@ -26,6 +27,7 @@ from functions.history_query.topics import (
     candles,
     feeds,
     latest,
+    overview,
     patterns,
     prices,
     symbols,
@@ -62,13 +64,15 @@ def ready() -> None:
 cold = Cold(settings.s3, scans=settings.cold_scans)
 live = LiveState(client, settings.shards, settings.ladder)
 kept = KeptCandles(postgres, live, cold)
+trades = LatestTrades(live)
 slices = TickSlices(postgres, cold)
 pages = CandlePages(kept, slices, settings.ladder, settings.allowed_lateness_us)
 app = api(
     [
         candles.answers(pages),
         prices.answers(PricePages(slices), pages.knows),
-        latest.answers(LatestTrades(live), LatestQuotes(postgres)),
+        latest.answers(trades, LatestQuotes(postgres)),
+        overview.answers(Overview(postgres, live, trades)),
         ticks.answers(TickPages(slices), pages.knows),
         symbols.answers(Symbols(postgres, live)),
         feeds.answers(Feeds(postgres)),

@@ -43,7 +43,7 @@ _COLUMNS: Final = sql.SQL(", ").join(sql.Identifier(field.name) for field in fie
 _OF_ONE: Final = sql.SQL(_SELECT).format(_COLUMNS, sql.SQL("instrument = %(symbol)s AND"))
 _OF_ALL: Final = sql.SQL(_SELECT).format(_COLUMNS, sql.SQL(""))
 _NAME: Final = re.compile(r"[a-z0-9_]{1,64}")
-_TIMEFRAME: Final = re.compile(r"[1-9][0-9]{0,3}[smhd]")
+_TIMEFRAME: Final = re.compile(r"[1-9][0-9]{0,3}[smhdw]")
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from functions.history_query.sessions import zone_of
 from shared.decimals import to_text
 
 CANDLE_COLUMNS: Final = (
-    *("t", "time", "o", "h", "l", "c", "v", "vw", "n", "bv", "sv"),
+    *("t", "time", "o", "h", "l", "c", "v", "qv", "vw", "n", "bv", "sv"),
     *("closed", "partial", "complete", "revision", "indicators"),
 )
 _FILLS: Final = ("none", "previous", "null")

@@ -5,22 +5,18 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
-from typing import Any, Final, LiteralString
+from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
-from psycopg import ServerCursor, sql
-from psycopg.abc import Buffer
-from psycopg.adapt import Loader
-from psycopg.pq import Format
-from psycopg.rows import class_row
+from psycopg import sql
 
-from functions.history_query.columns import Segment, rows_of
 from shared.errors import TransientError
 from shared.lake.cold import NO_LAKE, Cold
-from shared.lake.plan import HOT, plan_ticks
+from shared.lake.plan import plan_ticks
 from shared.stores.postgres import Postgres
-from shared.trades import MINUTE_US, Rows, TradeIds, Trades, concatenated, trades_of
+from shared.stores.segments import OF_RANGE, bounds, last_tick_us, rows_of_range
+from shared.trades import MINUTE_US, NO_ROWS, Rows, TradeIds, Trades, concatenated, trades_of
 
 DAY_US: Final = 86_400_000_000
 
@@ -28,35 +24,12 @@ LARGEST_SLICE: Final = 30_000
 
 _WIDEST_US: Final = 16 * DAY_US
 _GROWTH: Final = 4
-_FIRST_FETCH: Final = 4
-_FETCHED_TICKS: Final = 50_000
-_FETCHED_SEGMENTS: Final = 2_000
 _READERS: Final = 1
 _WAIT_S: Final = 10.0
-_RECENT_SEGMENTS: Final = 100
-_ARRAY_OIDS: Final = (1016, 1005)  # bigint[], smallint[]
 
-# A segment lies within one UTC day, so one that overlaps a time begins on its day or later: that
-# bounds the index scan from below, and lets Postgres leave out the partitions of other days.
-_OVERLAP: Final = (
-    " FROM tick_segments WHERE instrument = %(symbol)s"
-    " AND first_time_us >= %(day_us)s AND first_time_us < %(to_us)s AND last_time_us >= %(from_us)s"
-    " AND day >= date '1970-01-01' + %(first_day)s::int"
-    " AND day <= date '1970-01-01' + %(last_day)s::int AND " + HOT
-)
-_COLUMNS: Final = sql.SQL(", ").join(sql.Identifier(each.name) for each in fields(Segment))
-_ASCENDING: Final = sql.SQL("SELECT {}" + _OVERLAP + " ORDER BY first_time_us").format(_COLUMNS)
-_DESCENDING: Final = sql.SQL("SELECT {}" + _OVERLAP + " ORDER BY last_time_us DESC").format(
-    _COLUMNS
-)
-_FIRST: Final = "SELECT first_time_us" + _OVERLAP + " ORDER BY first_time_us LIMIT 1"
-_LAST: Final = "SELECT first_time_us" + _OVERLAP + " ORDER BY first_time_us DESC LIMIT 1"
-_WATERMARK: Final = (
-    "SELECT greatest((SELECT max(last_time_us) FROM (SELECT last_time_us FROM tick_segments"
-    " WHERE instrument = %(symbol)s ORDER BY first_time_us DESC LIMIT %(recent)s) AS recent),"
-    " (SELECT max(max_time_us) FROM lake_files WHERE superseded_at IS NULL AND bucket = 'ticks'"
-    " AND timeframe = '' AND instrument = %(symbol)s))"
-)
+_EDGE: Final = "SELECT first_time_us FROM tick_segments WHERE {} ORDER BY first_time_us {} LIMIT 1"
+_FIRST: Final = sql.SQL(_EDGE).format(sql.SQL(OF_RANGE), sql.SQL("ASC"))
+_LAST: Final = sql.SQL(_EDGE).format(sql.SQL(OF_RANGE), sql.SQL("DESC"))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -114,17 +87,14 @@ class TickSlices:
     def watermark_us(self, symbol: str) -> int | None:
         """Return how far event time has advanced in storage, at least; None without any tick."""
         with self._postgres.connection() as connection:
-            row = connection.execute(
-                _WATERMARK, {"symbol": symbol, "recent": _RECENT_SEGMENTS}
-            ).fetchone()
-        return None if row is None else row[0]
+            return last_tick_us(connection, symbol)
 
-    def _edge(self, query: LiteralString, symbol: str, low: int, high: int) -> int | None:
+    def _edge(self, query: sql.Composed, symbol: str, low: int, high: int) -> int | None:
         """Return when the first or the last segment, or file of the lake, begins."""
         with self._postgres.connection() as connection:
             plan = plan_ticks(connection, symbol, low, high)
-            bounds = {**_bounds(symbol, low, high), **plan.parameters}
-            row = connection.execute(query, bounds).fetchone()
+            parameters = {**bounds(low, high), **plan.parameters, "instrument": symbol}
+            row = connection.execute(query, parameters).fetchone()
         begins = [] if row is None else [int(row[0])]
         begins += [file.min_time_us for file in plan.files]
         if not begins:
@@ -146,7 +116,7 @@ class TickSlices:
                         low, high = _halved(parts, low, high, newest=newest)
                         parts = [_within(part, low, high) for part in parts]
                         count = sum(map(len, parts))
-            rows = concatenated(parts) if parts else rows_of([])
+            rows = concatenated(parts) if parts else NO_ROWS
             parts.clear()
             earlier = self._earlier_in_minute(symbol, low) if len(rows) else None
             return Slice(trades_of(rows, earlier), low, high)
@@ -182,51 +152,13 @@ class TickSlices:
         """
         with self._postgres.connection() as connection:
             plan = plan_ticks(connection, symbol, low, high)
-            with ServerCursor(connection, "segments", row_factory=class_row(Segment)) as cursor:
-                for oid in _ARRAY_OIDS:
-                    cursor.adapters.register_loader(oid, _ArrayLoader)
-                statement = _DESCENDING if newest else _ASCENDING
-                bounds = {**_bounds(symbol, low, high), **plan.parameters}
-                cursor.execute(statement, bounds, binary=True)
-                yield (
-                    (batch[0].first_time_us, batch[0].last_time_us, rows_of(batch))
-                    for batch in _fetched(cursor)
-                )
+            yield rows_of_range(connection, symbol, low, high, plan, newest=newest)
         if plan.files:
             with self._cold.scan():
                 yield (
                     (file.min_time_us, file.max_time_us, rows)
                     for file, rows in self._cold.rows(plan.files, low, high, newest=newest)
                 )
-
-
-class _ArrayLoader(Loader):
-    """An array as it was sent: many are decoded at once, later."""
-
-    format = Format.BINARY
-
-    def load(self, data: Buffer) -> bytes:
-        return bytes(data)
-
-
-def _fetched(cursor: ServerCursor[Segment]) -> Iterator[list[Segment]]:
-    size = _FIRST_FETCH
-    while batch := cursor.fetchmany(size):
-        yield batch
-        ticks = sum(segment.tick_count for segment in batch)
-        size = min(max(_FETCHED_TICKS * len(batch) // ticks, 1), _FETCHED_SEGMENTS)
-
-
-def _bounds(symbol: str, low: int, high: int) -> dict[str, Any]:
-    first_day = low // DAY_US
-    return {
-        "symbol": symbol,
-        "from_us": low,
-        "to_us": high,
-        "day_us": first_day * DAY_US,
-        "first_day": first_day,
-        "last_day": (high - 1) // DAY_US,
-    }
 
 
 def _within(rows: Rows, low: int, high: int) -> Rows:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from hashlib import sha256
 from typing import Final, NamedTuple
 
 import orjson
@@ -16,6 +15,7 @@ from shared.decimals import mantissa_text
 from shared.entries import Entry
 from shared.errors import PermanentError
 from shared.latency import note_tick_seconds
+from shared.order import NO_ORDER_ID
 from shared.patterns import decode_patterns
 from shared.schema import live_pb2
 from shared.ticks import INTEGER_ID, TEXT_ID, Ticks
@@ -77,7 +77,6 @@ def _run(ticks: Ticks, entry: Entry, rows: slice) -> Iterator[bytes]:
         strict=True,
     )
     price_unit, size_unit = 10**entry.price_scale, 10**entry.size_scale
-    source_key = int.from_bytes(sha256(ticks.source.encode()).digest()[:8], "big", signed=True)
     for time_us, price, size, side, kind, number, received_us, sequence, row in columns:
         yield live_pb2.LiveTick(
             symbol=entry.name,
@@ -94,8 +93,8 @@ def _run(ticks: Ticks, entry: Entry, rows: slice) -> Iterator[bytes]:
             else "",
             time_us=time_us,
             receive_time_us=received_us,
-            order_id=number if kind == INTEGER_ID else _NO_ORDER,
-            source_key=source_key,
+            order_id=number if kind == INTEGER_ID else NO_ORDER_ID,
+            source_key=ticks.source_key,
             sequence=sequence,
         ).SerializeToString()
 
@@ -135,7 +134,6 @@ def _alerts(event: Event, _: int) -> tuple[list[Message], int]:
 
 
 _UINT64_MAX: Final = 2**64 - 1
-_NO_ORDER: Final = -(2**63)
 _KINDS: Final[Mapping[str, Callable[[Event, int], tuple[list[Message], int]]]] = {
     events.TICKS: _ticks,
     events.CANDLES: _candles,

@@ -11,9 +11,8 @@ import grpc
 from google.protobuf.message import Message
 
 from functions.live_feed.frames import Form
-from functions.live_feed.hub import Hub
-from functions.live_feed.places import Places
-from functions.live_feed.session import MAX_SEQ, Session, SessionLimits
+from functions.live_feed.replica import Replica
+from functions.live_feed.session import MAX_SEQ
 from functions.live_feed.subscriber import SLOW, SlowConsumerError, Subscriber
 from shared import live, metrics
 from shared.errors import TransientError
@@ -45,11 +44,10 @@ class Feed:
     why that is right).
     """
 
-    def __init__(self, hub: Hub, limits: SessionLimits, places: Places, *, bound: int) -> None:
-        self._hub = hub
-        self._limits = limits
-        self._places = places
-        self._bound = bound
+    def __init__(self, replica: Replica) -> None:
+        self._replica = replica
+        self._limits = replica.limits
+        self._places = replica.places
         self._leaving = asyncio.Event()
 
     @property
@@ -84,7 +82,7 @@ class Feed:
         self, request: _Request, context: Context, channels: Callable[[Any], Iterable[str]]
     ) -> None:
         try:
-            wanted = [live.checked(each) for each in channels(request)]
+            wanted = [self._replica.interest.check(each) for each in channels(request)]
             if len(wanted) > self._limits.channels:
                 raise live.ChannelError(f"at most {self._limits.channels} channels a call")
             if request.from_seq > MAX_SEQ:
@@ -102,11 +100,11 @@ class Feed:
     ) -> tuple[grpc.StatusCode, str]:
         """Stream until the call must end; return why."""
         try:
-            await self._hub.ready()
+            await self._replica.hub.ready()
         except TransientError as error:
             return grpc.StatusCode.UNAVAILABLE, str(error)
-        client = Subscriber(Form.PROTOBUF, self._bound)
-        session = Session(self._hub, client, self._limits)
+        session = self._replica.session(Form.PROTOBUF)
+        client = session.client
         writing = asyncio.create_task(_write(context, client))
         slow = asyncio.create_task(client.too_slow())
         leaving = asyncio.create_task(self._leaving.wait())

@@ -23,9 +23,7 @@ from grpc_reflection.v1alpha import reflection
 from functions.live_feed.grpc_access import Tokens
 from functions.live_feed.grpc_feed import SERVICE, Feed
 from functions.live_feed.hub import Hub
-from functions.live_feed.places import Places
-from functions.live_feed.session import SessionLimits
-from functions.live_feed.settings import HubSettings
+from functions.live_feed.settings import LiveSettings
 from shared.adapter.access import AccessRules
 from shared.adapter.logs import configure_logging
 from shared.errors import TransientError
@@ -47,7 +45,7 @@ _OPTIONS: Final = (
 class Settings:
     """What the server reads from its environment."""
 
-    hub: HubSettings
+    live: LiveSettings
     access: AccessRules
     host: str
     port: int
@@ -61,7 +59,7 @@ class Settings:
         env = Environment(mapping)
         host = env.text("GRPC_HOST", "127.0.0.1")
         settings = cls(
-            hub=HubSettings.read(env),
+            live=LiveSettings.read(env),
             access=AccessRules.from_env(mapping),
             host=host,
             port=env.integer("GRPC_PORT", 50_051, 1, 65_535),
@@ -75,8 +73,8 @@ class Settings:
 
 async def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT; then every call is ended with a word, and the server."""
-    hub = settings.hub.hub()
-    feed = Feed(hub, SessionLimits(), Places(settings.hub.max_clients), bound=settings.hub.queue)
+    replica = settings.live.replica()
+    hub, feed = replica.hub, Feed(replica)
     server = grpc.aio.server(interceptors=(Tokens(settings.access),), options=_OPTIONS)
     server.add_generic_rpc_handlers((feed.handler,))
     state = health.aio.HealthServicer()
@@ -104,6 +102,7 @@ async def serve(settings: Settings) -> None:
     finally:
         readying.cancel()
         await asyncio.gather(readying, return_exceptions=True)
+        await replica.interest.close()
         await hub.close()
         metrics_server.shutdown()
         metrics_server.server_close()

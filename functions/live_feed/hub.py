@@ -12,8 +12,9 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from functions.live_feed.fanout import Message
@@ -22,9 +23,14 @@ from functions.live_feed.newest import Newest
 from functions.live_feed.stream import LiveStream, Placed
 from functions.live_feed.subscriber import Subscriber
 from shared import live, metrics
+from shared.candle import Candle
 from shared.errors import TransientError
+from shared.schema import candles_pb2
 
 _PATIENCE_S: Final = 5.0
+
+Derive = Callable[[Candle, int], Candle | None]
+"""From a state of a base candle, and the time in microseconds, to a longer one."""
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +46,13 @@ class Hub:
         self._task: asyncio.Task[None] | None = None
         self._present = asyncio.Event()
         self._present_from = 0
+        self._derived: dict[str, dict[str, Derive]] = {}
         self.seq = 0
+
+    @property
+    def wanted(self) -> set[str]:
+        """Every channel that a client has subscribed to."""
+        return set(self._clients)
 
     @property
     def stream_name(self) -> str:
@@ -80,6 +92,27 @@ class Hub:
                 wanting.discard(client)
                 if not wanting:
                     del self._clients[each]
+
+    def learn(self, message: Message) -> None:
+        """Take what is known from elsewhere; it is shown by snapshots where it is the newest."""
+        channel = live.channel_of(message.subject)
+        self._newest.keep(Update(self.seq, channel, message.payload, message.received_us))
+
+    def derive(self, base: str, channel: str, derive: Derive) -> None:
+        """Make a channel of each message of another one, for candles that no message carries."""
+        self._derived.setdefault(base, {})[channel] = derive
+
+    def underive(self, channel: str) -> None:
+        """Make the channel no more."""
+        for derived in self._derived.values():
+            derived.pop(channel, None)
+        self._derived = {base: derived for base, derived in self._derived.items() if derived}
+
+    def show(self, channel: str, candle: Candle, received_us: int = 0) -> None:
+        """Give a derived candle to those who want it."""
+        payload = candle.to_message().SerializeToString()
+        published_us = time.time_ns() // 1000
+        self._give(Update(self.seq, channel, payload, received_us, published_us))
 
     def present(self, channels: Iterable[str]) -> list[Update]:
         """Return the newest message of each channel that is asked for."""
@@ -152,6 +185,15 @@ class Hub:
     def _take(self, arrived: Update) -> None:
         self.seq = arrived.seq
         metrics.LIVE_MESSAGES.inc()
+        if derived := self._derived.get(arrived.channel):
+            base = Candle.from_message(candles_pb2.Candle.FromString(arrived.payload))
+            for channel, derive in derived.items():
+                candle = derive(base, arrived.published_us)
+                if candle is not None:
+                    self.show(channel, candle, arrived.received_us)
+        self._give(arrived)
+
+    def _give(self, arrived: Update) -> None:
         update = self._newest.take(arrived)
         if update is None:
             return
@@ -168,7 +210,10 @@ class Hub:
 
     async def _republish(self) -> None:
         """Make the newest of each channel the last in the stream again, by one replica of all."""
+        derived = {each for channels in self._derived.values() for each in channels}
         for update in self._newest.overtaken():
+            if update.channel in derived:
+                continue
             again = Message(live.subject_of(update.channel), update.payload, update.received_us)
             try:
                 await self._stream.publish(f"newest/{update.seq}", [again])

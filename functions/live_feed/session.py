@@ -12,6 +12,7 @@ import orjson
 
 from functions.live_feed.frames import Said, snapshot
 from functions.live_feed.hub import Hub
+from functions.live_feed.interest import Interest, recovered
 from functions.live_feed.subscriber import Subscriber
 from shared import live
 from shared.bucket import TokenBucket
@@ -34,6 +35,7 @@ class Session:
     """One client's conversation; answers go into its queue, in order with its updates."""
 
     hub: Hub
+    interest: Interest
     client: Subscriber
     limits: SessionLimits
     _bucket: TokenBucket = field(init=False)
@@ -72,13 +74,19 @@ class Session:
         `from_seq` is the last `seq` that the client has seen, in the stream of that name.
         """
         client, hub = self.client, self.hub
+        since = await self.interest.watch(channels)
+        client.hold()
         new = hub.subscribe(client, channels)
+        await self.interest.load(new)
         upto = hub.seq
         missed = None
-        if from_seq is not None and stream in ("", hub.stream_name):
+        if (
+            from_seq is not None
+            and stream in ("", hub.stream_name)
+            and recovered(since, new, from_seq)
+        ):
             missed = hub.remembered(from_seq, new)
             if missed is None and from_seq < upto:
-                client.hold()
                 try:
                     missed = await hub.replayed(from_seq, upto, new)
                 except (TransientError, nats.errors.Error, OSError, TimeoutError):
@@ -99,7 +107,7 @@ class Session:
 
     async def _subscribe(self, request: Mapping[str, Any]) -> None:
         try:
-            channels = _channels(request)
+            channels = [self.interest.check(each) for each in _channels(request)]
             from_seq = request.get("from_seq")
             if from_seq is not None and (
                 not isinstance(from_seq, int)
@@ -147,4 +155,4 @@ def _channels(request: Mapping[str, Any]) -> list[str]:
         raise live.ChannelError('channels is a list such as ["candles:1m:BTC-USD", "ticks:*"]')
     if not all(isinstance(each, str) for each in channels):
         raise live.ChannelError("channels are texts")
-    return [live.checked(each) for each in channels]
+    return channels

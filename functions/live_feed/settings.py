@@ -1,29 +1,47 @@
-"""What the hub of a replica reads from its environment, whichever protocol it serves."""
+"""What a replica reads from its environment, whichever protocol it serves."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from functions.live_feed.history_api import HistoryApi
 from functions.live_feed.hub import Hub
+from functions.live_feed.interest import Interest, nobody
+from functions.live_feed.places import Places
+from functions.live_feed.replica import Replica
 from functions.live_feed.stream import Limits, LiveStream
 from shared.settings import Environment
+from shared.shards import DEFAULT_SHARDS, MAX_SHARDS
+from shared.stores.redis import connect
+from shared.timeframes import DEFAULT_LADDER, Timeframe, parse_ladder
+from shared.watched import Leases
 
 
 @dataclass(frozen=True)
-class HubSettings:
-    """The live stream, and what each client may take of it."""
+class LiveSettings:
+    """The live stream, what each client may take of it, and where leases and the present are."""
 
     nats_url: str = field(repr=False)
+    redis_url: str = field(repr=False)
+    api_url: str
+    api_token: str = field(repr=False)
+    shards: int
+    ladder: tuple[Timeframe, ...]
     max_clients: int
     queue: int
     remembered: int
     limits: Limits
 
     @classmethod
-    def read(cls, env: Environment) -> HubSettings:
+    def read(cls, env: Environment) -> LiveSettings:
         """Read; `env.check()` is the caller's."""
         return cls(
             nats_url=env.text("NATS_URL"),
+            redis_url=env.text("REDIS_URL"),
+            api_url=env.text("API_URL", ""),
+            api_token=env.text("API_TOKENS", "").partition(",")[0].strip(),
+            shards=env.integer("SHARDS", DEFAULT_SHARDS, 1, MAX_SHARDS),
+            ladder=env.parsed("TIMEFRAMES", DEFAULT_LADDER, parse_ladder),
             max_clients=env.integer("LIVE_MAX_CLIENTS", 2_000, 1, 100_000),
             queue=env.integer("LIVE_QUEUE", 2_000, 10, 1_000_000),
             remembered=env.integer("LIVE_REMEMBERED", 20_000, 0, 1_000_000),
@@ -37,6 +55,15 @@ class HubSettings:
         """Return the live stream, not yet connected."""
         return LiveStream(self.nats_url, self.limits)
 
-    def hub(self) -> Hub:
-        """Return a hub on it."""
-        return Hub(self.stream(), self.remembered)
+    def replica(self, *, serves_nats: bool = False) -> Replica:
+        """Return a replica; `serves_nats`: it answers for the watchers on NATS as well."""
+        stream = self.stream()
+        hub = Hub(stream, self.remembered)
+        interest = Interest(
+            hub,
+            Leases(connect(self.redis_url), self.shards),
+            HistoryApi(self.api_url, self.api_token),
+            self.ladder,
+            stream.watched if serves_nats else nobody,
+        )
+        return Replica(hub, interest, Places(self.max_clients), self.queue)

@@ -13,10 +13,10 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from functions.live_feed.frames import Form
-from functions.live_feed.hub import Hub
 from functions.live_feed.places import Places
-from functions.live_feed.session import MAX_SEQ, Session, SessionLimits
-from functions.live_feed.subscriber import SLOW, ReplicaEndsError, SlowConsumerError, Subscriber
+from functions.live_feed.replica import Replica
+from functions.live_feed.session import MAX_SEQ, Session
+from functions.live_feed.subscriber import SLOW, ReplicaEndsError, SlowConsumerError
 from shared import live, metrics
 from shared.errors import TransientError
 from shared.problem import problem
@@ -26,15 +26,14 @@ _LAST_WORD_S: Final = 5.0
 _HEADERS: Final = {"cache-control": "no-store", "x-accel-buffering": "no"}
 
 
-def sse_endpoint(
-    hub: Hub, limits: SessionLimits, places: Places, *, bound: int
-) -> Callable[[Request], Awaitable[Response]]:
+def sse_endpoint(replica: Replica) -> Callable[[Request], Awaitable[Response]]:
     """Return the endpoint. An event's `id` is `<stream>/<seq>`; a client comes back with it."""
+    limits, places = replica.limits, replica.places
 
     async def endpoint(request: Request) -> Response:
         asked = request.query_params.get("channels", "")
         try:
-            channels = [live.checked(each) for each in asked.split(",") if each]
+            channels = [replica.interest.check(each) for each in asked.split(",") if each]
             if not channels:
                 raise live.ChannelError("channels: name some, such as ?channels=candles:1m:BTC-USD")
             if len(channels) > limits.channels:
@@ -43,12 +42,12 @@ def sse_endpoint(
         except live.ChannelError as error:
             return problem(400, "bad parameter", str(error))
         try:
-            await hub.ready()
+            await replica.hub.ready()
         except TransientError as error:
             return problem(503, "the live stream is away", str(error), 1)
         if places.are_taken:
             return problem(503, "too many clients", places.refusal, 1)
-        session = Session(hub, Subscriber(Form.JSON, bound), limits)
+        session = replica.session(Form.JSON)
         return _Stream(session, partial(session.subscribe, channels, from_seq, stream), places)
 
     return endpoint

@@ -8,14 +8,16 @@ subject, under the same numbers: a replica that starts knows the present without
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import nats
 import nats.errors
 import nats.js.errors
+import orjson
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
@@ -35,12 +37,15 @@ from nats.js.api import (
 from functions.live_feed.fanout import Message
 from shared import live
 from shared.errors import TransientError
+from shared.watched import ALL
 
 log = logging.getLogger(__name__)
 
 _FETCHED_AT_ONCE: Final = 512
 _IDLE_S: Final = 5.0
 _AGAIN_S: Final = 0.5
+_CONNECTIONS: Final = "$SYS.REQ.ACCOUNT.PING.CONNZ"
+_ANSWERS_S: Final = 0.5
 
 
 class Placed(NamedTuple):
@@ -93,6 +98,28 @@ class LiveStream:
             raise TransientError(f"NATS did not take the live messages: {error!r}") from error
         if client.stats["reconnects"] != connected:
             raise TransientError("the connection to NATS was cut while an event was published")
+
+    async def watched(self) -> set[str]:
+        """Return the instruments that clients of NATS itself have subscribed to; `*`: all.
+
+        Raises TransientError.
+        """
+        try:
+            await self._stream()
+            assert self._client is not None
+            inbox = self._client.new_inbox()
+            answers = await self._client.subscribe(inbox)
+            asked = {"subscriptions": True, "filter_subject": live.ALL}
+            await self._client.publish(_CONNECTIONS, orjson.dumps(asked), reply=inbox)
+            found: set[str] = set()
+            with contextlib.suppress(TimeoutError, nats.errors.TimeoutError):
+                while True:  # one answer from each server
+                    message = await answers.next_msg(_ANSWERS_S)
+                    found |= _watched(orjson.loads(message.data))
+            await answers.unsubscribe()
+            return found
+        except (nats.errors.Error, OSError, TimeoutError) as error:
+            raise TransientError(f"NATS does not tell its clients: {error!r}") from error
 
     async def check(self) -> None:
         """Raise TransientError while NATS is away."""
@@ -266,6 +293,22 @@ def _consumer(start: int | None = None) -> ConsumerConfig:
         inactive_threshold=60.0,
         num_replicas=1,
     )
+
+
+def _watched(answer: Any) -> set[str]:
+    """Return what the subscriptions of a server's connections watch."""
+    found = set()
+    for connection in (answer.get("data") or {}).get("connections") or ():
+        for subject in connection.get("subscriptions_list") or ():
+            kind, *tokens = subject.removeprefix(live.PREFIX).split(".")
+            if not subject.startswith(live.PREFIX) or kind == live.ALERTS:
+                continue
+            if {kind, *tokens} & {">", ALL}:
+                found.add(ALL)
+            else:
+                with contextlib.suppress(ValueError):
+                    found.add(live.instrument_of(live.channel_of(subject)) or ALL)
+    return found
 
 
 def _headers(id_: str, message: Message) -> dict[str, str]:

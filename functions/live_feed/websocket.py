@@ -11,9 +11,9 @@ from typing import Final
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from functions.live_feed.frames import Form
-from functions.live_feed.hub import Hub
 from functions.live_feed.places import Places
-from functions.live_feed.session import Session, SessionLimits
+from functions.live_feed.replica import Replica
+from functions.live_feed.session import Session
 from functions.live_feed.subscriber import SLOW, ReplicaEndsError, SlowConsumerError, Subscriber
 from shared import metrics
 from shared.errors import TransientError
@@ -30,10 +30,9 @@ MAX_REQUEST_BYTES: Final = 64 * 1024
 _CLOSE_S: Final = 5.0
 
 
-def websocket_endpoint(
-    hub: Hub, limits: SessionLimits, places: Places, *, bound: int
-) -> Callable[[WebSocket], Awaitable[None]]:
-    """Return the endpoint; `bound`: most frames that wait for a client."""
+def websocket_endpoint(replica: Replica) -> Callable[[WebSocket], Awaitable[None]]:
+    """Return the endpoint."""
+    places = replica.places
 
     async def endpoint(socket: WebSocket) -> None:
         offered = socket.scope.get("subprotocols", [])
@@ -45,13 +44,13 @@ def websocket_endpoint(
         with places.taken("websocket"):
             await socket.accept(subprotocol=form)
             try:
-                await hub.ready()
+                await replica.hub.ready()
             except TransientError as error:
                 await socket.close(CODE_LATER, str(error))
                 return
-            client = Subscriber(form or Form.JSON, bound)
-            with places.serving(client):
-                await _serve(socket, Session(hub, client, limits), places)
+            session = replica.session(form or Form.JSON)
+            with places.serving(session.client):
+                await _serve(socket, session, places)
 
     return endpoint
 

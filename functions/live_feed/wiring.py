@@ -13,11 +13,10 @@ from functions.live_feed.draining import QUEUE_PROXY, Draining
 from functions.live_feed.handler import STAGE, Show
 from functions.live_feed.history import history_proxy
 from functions.live_feed.page import page_routes
-from functions.live_feed.places import Places
-from functions.live_feed.session import SessionLimits
-from functions.live_feed.settings import HubSettings
+from functions.live_feed.settings import LiveSettings
 from functions.live_feed.sse import sse_endpoint
 from functions.live_feed.websocket import websocket_endpoint
+from shared.adapter.door import EventDoor
 from shared.adapter.wiring import event_app
 from shared.settings import Environment
 
@@ -26,9 +25,8 @@ from shared.settings import Environment
 class Settings:
     """What live-feed reads from its environment."""
 
-    hub: HubSettings
+    live: LiveSettings
     nats_browser_url: str = field(repr=False)
-    api_url: str
     ticks_an_event: int
     queue_proxy: str
 
@@ -37,9 +35,8 @@ class Settings:
         """Read and check. Raises SettingsError."""
         env = Environment(mapping)
         settings = cls(
-            hub=HubSettings.read(env),
+            live=LiveSettings.read(env),
             nats_browser_url=env.text("NATS_BROWSER_URL", ""),
-            api_url=env.text("API_URL", ""),
             ticks_an_event=env.integer("LIVE_TICKS_PER_EVENT", 50, 1, 100_000),
             queue_proxy=QUEUE_PROXY if env.text("K_REVISION", "") else "",
         )
@@ -48,31 +45,33 @@ class Settings:
 
 
 settings = Settings.from_env(os.environ)
-hub = settings.hub.hub()
-limits = SessionLimits()
-places = Places(settings.hub.max_clients)
-draining = Draining(places.leave, settings.queue_proxy)
-websocket = websocket_endpoint(hub, limits, places, bound=settings.hub.queue)
+replica = settings.live.replica(serves_nats=bool(settings.nats_browser_url))
+draining = Draining(replica.places.leave, settings.queue_proxy)
+websocket = websocket_endpoint(replica)
 
 
 async def ready() -> None:
-    """Follow the stream, and listen for the end of the replica. Raises TransientError."""
+    """Follow the stream and its watchers, and listen for the end of the replica.
+
+    Raises TransientError.
+    """
     draining.begin()
-    await hub.ready()
+    replica.interest.start()
+    await replica.hub.ready()
 
 
 events = event_app(
     STAGE,
-    Show(settings.hub.stream(), settings.ticks_an_event),
+    Show(settings.live.stream(), settings.ticks_an_event),
     os.environ,
     concurrency=16,
     ready=ready,
 )
 http = Starlette(
     routes=[
-        Route("/sse", sse_endpoint(hub, limits, places, bound=settings.hub.queue)),
-        *history_proxy(settings.api_url),
+        Route("/sse", sse_endpoint(replica)),
+        *history_proxy(settings.live.api_url),
         *page_routes(settings.nats_browser_url),
-        Mount("", app=events),
+        Mount("", app=EventDoor(events)),
     ]
 )

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from functions.persist.writer import first_time
 from shared.feeds import FeedStatus
 from shared.gaps import Gap
+from shared.stores.applied import claim
+from shared.stores.commits import next_commit
 from shared.stores.postgres import Postgres
 
 _UPSERT_GAP: Final = """
@@ -53,7 +54,7 @@ class FeedWriter:
         candle-aggregate judges the candles that they touch.
         """
         with self._postgres.connection() as connection:
-            if not first_time(connection, event_id):
+            if not claim(connection, [event_id], next_commit(connection)):
                 return False
             for gap in sorted(gaps, key=lambda each: (each.symbol, each.first_id)):
                 connection.execute(_UPSERT_GAP, _values(feed, gap))

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import psycopg
 
 from functions.persist.feeds import FeedWriter
 from functions.persist.patterns import PatternWriter
 from functions.persist.quotes import QuoteWriter
-from functions.persist.segments import segments
 from functions.persist.writer import Writer
 from shared import events, metrics, rejects
 from shared.adapter.app import Outcome
@@ -21,7 +20,6 @@ from shared.candle_columns import decode_columns
 from shared.errors import PermanentError
 from shared.feeds import FeedStatus
 from shared.gaps import decode_gaps
-from shared.lake.rounds import Rounds
 from shared.late import decode_late
 from shared.latency import note_tick_seconds
 from shared.patterns import decode_patterns
@@ -33,13 +31,18 @@ STAGE = "persist"
 
 @dataclass(frozen=True, slots=True)
 class Persist:
-    """The stage's handler."""
+    """The stage's handler.
 
+    `ticks` stores a tick event and tells whether it was new. `tasks` are called by each clock event
+    and do not wait for their work.
+    """
+
+    ticks: Callable[[str, Ticks], bool]
     writer: Writer
     patterns: PatternWriter
     feeds: FeedWriter
     quotes: QuoteWriter
-    rounds: Rounds | None = None
+    tasks: Sequence[Callable[[], None]] = ()
 
     def __call__(self, event: Event) -> Outcome:
         """Write an event's rows once. Raises PermanentError for what cannot be read or stored."""
@@ -51,23 +54,23 @@ class Persist:
     def _written(self, event: Event) -> Outcome:
         if event.type == events.CLOCK:
             now_us = time.time_ns() // 1000
-            if self.rounds is not None and event.age_s(now_us) <= events.CLOCK_MAX_AGE_S:
-                self.rounds()
+            if event.age_s(now_us) <= events.CLOCK_MAX_AGE_S:
+                for task in self.tasks:
+                    task()
             return Outcome()
         if event.type == events.TICKS:
             ticks = Ticks.decode(event.data())
             self.quotes.markets(ticks.entries)
-            shards = np.flatnonzero(ticks.entries.shard_entries).tolist()
-            written = self.writer.ticks(event.id, list(segments(event.id, ticks)), shards)
+            written = self.ticks(event.id, ticks)
             metrics.TICKS_STORED.inc(len(ticks) if written else 0)
             note_tick_seconds(STAGE, ticks.receive_time_us)
         elif event.type == events.QUOTES:
             written, moved = self.quotes.quotes(event.id, Quotes.decode(event.data()))
             metrics.QUOTES_LATEST.inc(moved)
         elif event.type == events.CANDLES:
-            candles = decode_columns(event.data())
-            written = self.writer.candles(event.id, candles)
-            metrics.CANDLES_STORED.inc(sum(map(len, candles)) if written else 0)
+            stored = self.writer.candles(decode_columns(event.data()))
+            metrics.CANDLES_STORED.inc(stored)
+            written = stored > 0
         elif event.type == events.REJECTS:
             source, items = rejects.decode(event.data())
             written = self.writer.rejects(event.id, source, items)

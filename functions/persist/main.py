@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import functions_framework.aio
@@ -11,18 +12,25 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from functions.persist.feeds import FeedWriter
+from functions.persist.group_commit import GroupCommit
 from functions.persist.handler import STAGE, Persist
+from functions.persist.maintenance import Maintenance
 from functions.persist.patterns import PatternWriter
 from functions.persist.quotes import QuotesStore, QuoteWriter
+from functions.persist.terms import RowTerms, maintain
+from functions.persist.tick_writer import TickWriter
 from functions.persist.writer import Writer
 from shared.adapter.delegated import Delegated
 from shared.adapter.wiring import event_app
 from shared.lake.rounds import Rounds
 from shared.lake.terms import Terms
 from shared.settings import Environment
-from shared.stores.limits import INGEST, Limits
+from shared.stores.limits import INGEST, MAINTENANCE, Limits
 from shared.stores.postgres import Postgres
 from shared.stores.s3_reader import S3Access
+
+WAITING_TOGETHER = 24
+"""Events that wait for their group (maxAckPending of the trigger), and room for the clock."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +40,9 @@ class Settings:
     database_url: str = field(repr=False)
     limits: Limits
     writers: int
+    group_s: float
     quotes_store: QuotesStore
-    keep_quotes_d: int
+    rows: RowTerms
     s3: S3Access = field(repr=False)
     terms: Terms
 
@@ -45,8 +54,9 @@ class Settings:
             database_url=env.text("DB_WRITE_DSN", "") or env.text("DATABASE_URL"),
             limits=INGEST.from_env(env),
             writers=env.integer("WRITERS", 4, 1, 64),
+            group_s=env.integer("GROUP_COMMIT_MS", 50, 0, 5_000) / 1000,
             quotes_store=env.parsed("QUOTES_STORE", "latest", QuotesStore),
-            keep_quotes_d=env.integer("KEEP_QUOTES_D", 0, 0, 1_000_000),
+            rows=RowTerms.from_env(env),
             s3=S3Access.from_mapping(mapping),
             terms=Terms.from_env(env),
         )
@@ -56,18 +66,24 @@ class Settings:
 
 settings = Settings.from_env(os.environ)
 postgres = Postgres(settings.database_url, size=settings.writers + 2, limits=settings.limits)
-rounds = Rounds(postgres, settings.terms) if settings.s3.endpoint else None
+maintenance = Postgres(settings.database_url, size=2, limits=MAINTENANCE)
+tasks: list[Callable[[], None]] = [
+    Maintenance(lambda: maintain(maintenance, settings.rows, time.time_ns() // 1000))
+]
+if settings.s3.endpoint:
+    tasks.append(Rounds(postgres, settings.terms))
 app = event_app(
     STAGE,
     Persist(
+        GroupCommit(TickWriter(postgres), settings.group_s),
         Writer(postgres),
         PatternWriter(postgres),
         FeedWriter(postgres),
-        QuoteWriter(postgres, settings.quotes_store, settings.keep_quotes_d),
-        rounds,
+        QuoteWriter(postgres, settings.quotes_store),
+        tasks,
     ),
     os.environ,
-    concurrency=settings.writers + 1,  # the clock is answered beside the writing
+    concurrency=WAITING_TOGETHER,
     ready=postgres.check,
 )
 

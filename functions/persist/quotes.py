@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any, Final
 
+import numpy as np
 from psycopg import sql
-from psycopg.errors import CheckViolation
 
-from functions.persist.partitions import Partitions
-from functions.persist.segments import days_of
-from functions.persist.writer import first_time, insert
+from functions.persist.writer import insert
 from shared.entries import Entries, Entry
-from shared.errors import TransientError
 from shared.instruments import Market
 from shared.quotes import Quotes
 from shared.settings import Choice
+from shared.stores.applied import claim
 from shared.stores.arrays import Bigints, register
+from shared.stores.commits import next_commit
+from shared.stores.partitions import OLD, open_days
 from shared.stores.postgres import Postgres
+from shared.ticks import Int64s
 
+_DAY_US: Final = 86_400_000_000
+_EPOCH: Final = date(1970, 1, 1)
 _KEY: Final = ("event_time_us", "update_id", "receive_time_us", "source", "sequence")
 _QUOTE: Final = ("bid", "ask", "bid_size", "ask_size")
 _ARRAYS: Final = (
@@ -47,10 +50,6 @@ _UPSERT_LATEST: Final = sql.SQL(
     _columns(_KEY, "latest_quotes"),
 )
 _INSERT_SEGMENT: Final = insert("quote_segments", _SEGMENT)
-_PARTITIONS: Final = (
-    "SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid"
-    " WHERE i.inhparent = 'quote_segments'::regclass ORDER BY c.relname"
-)
 _INSERT_MARKET: Final = "INSERT INTO markets VALUES (%s, %s, %s) ON CONFLICT DO NOTHING"
 
 
@@ -64,14 +63,9 @@ class QuotesStore(Choice):
 class QuoteWriter:
     """Writes quotes, and what exchanges call their instruments. Methods raise TransientError."""
 
-    def __init__(
-        self, postgres: Postgres, stored: QuotesStore = QuotesStore.LATEST, keep_days: int = 0
-    ) -> None:
+    def __init__(self, postgres: Postgres, stored: QuotesStore = QuotesStore.LATEST) -> None:
         self._postgres = postgres
         self._stored = stored
-        self._keep_days = keep_days
-        self._dropped_on: date | None = None
-        self._partitions = Partitions(postgres, "quote_segments")
         self._markets: set[tuple[str, Market]] = set()
 
     def quotes(self, event_id: str, quotes: Quotes) -> tuple[bool, int]:
@@ -83,42 +77,20 @@ class QuoteWriter:
         self.markets(quotes.entries)
         latest = _latest(quotes)
         rows = list(_segments(event_id, quotes)) if self._stored is QuotesStore.ALL else []
-        days = {row[0] for row in rows}
-        self._partitions.ensure(days)
-        try:
-            with self._postgres.connection() as connection:
-                if rows:
-                    if not first_time(connection, event_id):
-                        return False, 0
-                    register(connection)
-                    connection.cursor().executemany(_INSERT_SEGMENT, rows)
-                cursor = connection.cursor()
-                cursor.executemany(_UPSERT_LATEST, latest)
-                moved = max(cursor.rowcount, 0)
-        except CheckViolation:  # another process dropped the day
-            self._partitions.forget(days)
-            raise TransientError("a day has no partition any more; it is made anew") from None
-        if rows:
-            self._drop_old(datetime.now(UTC).date())
-        return True, moved
-
-    def _drop_old(self, today: date) -> None:
-        """Drop days of stored quotes that are older than they are kept; looked at once a day."""
-        if not self._keep_days or self._dropped_on == today:
-            return
-        oldest = today - timedelta(days=self._keep_days)
         with self._postgres.connection() as connection:
-            names = connection.execute(_PARTITIONS).fetchall()
-        for (name,) in names:
-            if name < f"quote_segments_{oldest:%Y%m%d}":
-                with self._postgres.connection() as connection:
-                    connection.execute("SET LOCAL lock_timeout = '2s'")
-                    connection.execute(
-                        sql.SQL("DROP TABLE IF EXISTS {}").format(sql.Identifier(name))
-                    )
-                day = datetime.strptime(name[-8:], "%Y%m%d").replace(tzinfo=UTC).date()
-                self._partitions.forget([day])
-        self._dropped_on = today
+            if rows:
+                if not claim(connection, [event_id], next_commit(connection)):
+                    return False, 0
+                opened = open_days(connection, "quote_segments", {row[0] for row in rows})
+                register(connection)
+                connection.cursor().executemany(
+                    _INSERT_SEGMENT,
+                    [(day if day in opened else OLD, *values) for day, *values in rows],
+                )
+            cursor = connection.cursor()
+            cursor.executemany(_UPSERT_LATEST, latest)
+            moved = max(cursor.rowcount, 0)
+        return True, moved
 
     def markets(self, entries: Entries) -> None:
         """Write what exchanges call the instruments, each once in a process's life."""
@@ -148,8 +120,9 @@ def _latest(quotes: Quotes) -> list[tuple[Any, ...]]:
 
 def _segments(event_id: str, quotes: Quotes) -> Iterator[tuple[Any, ...]]:
     """Yield a row of `quote_segments` for each entry and UTC day."""
-    for part, (entry, rows) in enumerate(quotes.runs()):
-        for day, some in days_of(quotes.event_time_us, rows):
+    part = 0
+    for entry, rows in quotes.runs():
+        for day, some in _days_of(quotes.event_time_us, rows):
             yield (
                 *(day, event_id, part, entry.name, quotes.source),
                 *(entry.price_scale, entry.size_scale, some.stop - some.start),
@@ -157,3 +130,16 @@ def _segments(event_id: str, quotes: Quotes) -> Iterator[tuple[Any, ...]]:
                 int(quotes.event_time_us[some.stop - 1]),
                 *(Bigints(getattr(quotes, name)[some]) for name in _ARRAYS),
             )
+            part += 1
+
+
+def _days_of(event_time_us: Int64s, rows: slice) -> Iterator[tuple[date, slice]]:
+    """Yield the UTC days of a run of rows in the order of time, each with its rows."""
+    day = event_time_us[rows] // _DAY_US
+    if not len(day):
+        return
+    firsts = np.flatnonzero(np.diff(day, prepend=day[0] - 1))
+    lasts = np.append(firsts[1:], len(day))
+    for a, b in zip(firsts.tolist(), lasts.tolist(), strict=True):
+        when = _EPOCH + timedelta(days=int(day[a]))
+        yield when, slice(rows.start + a, rows.start + b)

@@ -25,6 +25,7 @@ from functions.persist import main as persist
 from functions.pipeline.routing import AtRoot, Router, unrouted
 from functions.udp_bridge import main as udp_bridge
 from shared.adapter.delegated import Delegated
+from shared.adapter.door import EventDoor
 from shared.adapter.health import health_routes
 from shared.adapter.wiring import event_app
 
@@ -39,7 +40,7 @@ STAGES = {
 
 HISTORY = ("/api/{path:path}", "/prices/{path:path}", "/openapi.json")
 router = Router(STAGES, event_app("pipeline", unrouted, os.environ))
-app = Starlette(
+routes = Starlette(
     routes=[
         *health_routes(router.ready),
         Route("/", router.receive, methods=["POST"]),
@@ -49,6 +50,9 @@ app = Starlette(
         Mount("", live_feed.app),
     ]
 )
+
+# The stages' own dead letters come by the address that they were given.
+app = EventDoor(routes, {"/", *(f"/{name}" for name in STAGES if name != "dead-letter")})
 
 
 @functions_framework.aio.http

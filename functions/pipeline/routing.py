@@ -20,27 +20,26 @@ WANTED: Final[Mapping[str, Sequence[str]]] = {
     events.RAW: ("normalize",),
     events.GAP: ("persist",),
     events.FEED: ("persist",),
-    events.TICKS: ("persist", "candle-aggregate", "live-feed"),
+    events.TICKS: ("persist", "candle-aggregate"),
     events.QUOTES: ("persist",),
     events.REJECTS: ("persist",),
-    events.CANDLES: ("persist", "detect-pattern", "live-feed"),
+    events.CANDLES: ("persist", "detect-pattern"),
     events.LATE: ("persist",),
-    events.PATTERNS: ("persist", "live-feed"),
-    events.ALERTS: ("persist", "detect-pattern", "live-feed"),
+    events.PATTERNS: ("persist",),
+    events.ALERTS: ("persist", "detect-pattern"),
     events.CLOCK: ("persist", "candle-aggregate", "detect-pattern"),
 }
-"""Event types, each with the stages that want it: what eventing/triggers.yaml says (tested)."""
+"""Event types, each with the stages that want it: what eventing/triggers.yaml says (tested).
 
-_CLOSED_ONLY: Final = ("persist", "detect-pattern")
-"""Stages that want a candle only when it is closed."""
+What Broker display carries has the path of live-feed.
+"""
 
 
 def stages_for(attributes: Mapping[str, str]) -> tuple[str, ...]:
     """Return the stages that an event with these attributes is for; none for an unknown type."""
-    wanted = WANTED.get(attributes["type"], ())
     if attributes["type"] == events.CANDLES and attributes.get(events.CLOSED) != "true":
-        return tuple(each for each in wanted if each not in _CLOSED_ONLY)
-    return tuple(wanted)
+        return ()
+    return tuple(WANTED.get(attributes["type"], ()))
 
 
 def unrouted(event: Event) -> Outcome:

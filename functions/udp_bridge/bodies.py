@@ -12,8 +12,15 @@ from functions.udp_bridge.refusal import RefusedBodyError
 from shared.inputs.dialects import dialect_of
 from shared.inputs.line import FORM
 from shared.raw import (
+    FORMAT_BINANCE,
+    FORMAT_BINANCE_FUTURES,
+    FORMAT_BYBIT,
+    FORMAT_COINBASE,
+    FORMAT_COINBASE_ADVANCED,
     FORMAT_CSV,
     FORMAT_CSV_DECIMAL_COMMA,
+    FORMAT_KRAKEN,
+    FORMAT_OKX,
     FORMAT_SCANNER,
     FORMAT_TICKER_STREAM,
     MAX_PAYLOAD_BYTES,
@@ -164,6 +171,16 @@ _ONE_FORMAT: Final[dict[str, tuple[int, Callable[[bytes], Cut]]]] = {
     "application/jsonl": (FORMAT_SCANNER, json_lines),
     "application/x-jsonlines": (FORMAT_SCANNER, json_lines),
 }
+FEEDS: Final = {
+    "binance": FORMAT_BINANCE,
+    "binance-futures": FORMAT_BINANCE_FUTURES,
+    "bybit": FORMAT_BYBIT,
+    "coinbase": FORMAT_COINBASE,
+    "coinbase-advanced": FORMAT_COINBASE_ADVANCED,
+    "kraken": FORMAT_KRAKEN,
+    "okx": FORMAT_OKX,
+}
+"""Whose messages a JSON body holds, as its Content-Type says: `application/x-ndjson; feed=okx`."""
 _CSV: Final = frozenset({"text/csv", "application/csv", "text/tab-separated-values"})
 _UNSAID: Final = frozenset(
     {
@@ -191,6 +208,12 @@ def cut(body: bytes, content_type: str) -> tuple[int, Cut]:
         return _csv(body, parameters) if kind in _CSV else text(body)
     if kind in _ONE_FORMAT:
         format_, cut_body = _ONE_FORMAT[kind]
+        if (feed := parameters.get("feed")) is not None and format_ == FORMAT_SCANNER:
+            if feed not in FEEDS:
+                raise RefusedBodyError(
+                    415, "feed is not read", f"feed {feed[:40]}: there are {', '.join(FEEDS)}"
+                )
+            format_ = FEEDS[feed]
         return format_, cut_body(body)
     raise RefusedBodyError(
         415,

@@ -58,9 +58,9 @@ def _drain_seconds(text: str | None) -> int:
     return int(text)
 
 
-def _read_addresses(path: Path) -> dict[str, str]:
+def _read_addresses(path: Path) -> dict[str, str | list[str]]:
     try:
-        addresses: dict[str, str] = json.loads(path.read_text())
+        addresses: dict[str, str | list[str]] = json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise UsageError(f"--addresses {path}: {error}") from None
     return addresses

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
 
 from local.topology.addressable import CLUSTER_DOMAIN, INGRESS_HOST
@@ -13,10 +14,16 @@ class UnknownAddressError(LookupError):
 
 
 class Addresses:
-    """The map of `addresses.json` plus the broker's own ingress."""
+    """The map of `addresses.json` plus the broker's own ingress.
 
-    def __init__(self, services: Mapping[str, str], ingress: str) -> None:
-        self._bases = {**services, INGRESS_HOST: ingress}
+    A service that runs several times has a list of URLs: they take turns, as the pods behind one.
+    """
+
+    def __init__(self, services: Mapping[str, str | Sequence[str]], ingress: str) -> None:
+        self._bases = {
+            host: itertools.cycle([urls] if isinstance(urls, str) else urls)
+            for host, urls in {**services, INGRESS_HOST: ingress}.items()
+        }
 
     def resolve(self, url: str) -> str:
         """Return `url` with its cluster host replaced; other hosts stay as they are.
@@ -27,10 +34,10 @@ class Addresses:
         """
         parts = urlsplit(url)
         host = parts.hostname or ""
-        base = self._bases.get(parts.netloc) or self._bases.get(host)
-        if base is None:
+        bases = self._bases.get(parts.netloc) or self._bases.get(host)
+        if bases is None:
             if host.endswith(CLUSTER_DOMAIN):
                 raise UnknownAddressError(f"{host} is not among the addresses: is it running?")
             return url
         query = f"?{parts.query}" if parts.query else ""
-        return f"{base.rstrip('/')}{parts.path or '/'}{query}"
+        return f"{next(bases).rstrip('/')}{parts.path or '/'}{query}"

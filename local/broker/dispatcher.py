@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator
+from urllib.parse import urlsplit
 
 import nats.errors
 from nats.aio.msg import Msg
@@ -64,7 +65,7 @@ class Dispatcher:
         self._sink: DeadLetterSink | None = None
         if trigger.delivery.dead_letter_sink is not None:
             self._sink = DeadLetterSink(trigger, self._timeout, http, addresses, warnings)
-        self._url = ""
+        self._has_subscriber = False
         self._subscription: Subscription | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = False
@@ -75,7 +76,7 @@ class Dispatcher:
         Its events wait in the stream then, for a start at which something serves it.
         """
         try:
-            self._url = self._addresses.resolve(self.trigger.subscriber.url)
+            self._addresses.resolve(self.trigger.subscriber.url)
         except UnknownAddressError as error:
             self.reason = f"subscriber: {error}"
             self._warnings.warning(
@@ -83,6 +84,7 @@ class Dispatcher:
                 f"{self.channel.stream} until it is served ({self.channel.limits()})"
             )
             return False
+        self._has_subscriber = True
         if self._sink is not None:
             self._sink.check()
         return True
@@ -92,12 +94,12 @@ class Dispatcher:
         try:
             config = await self.channel.ensure_consumer(self.trigger)
         except BadRequestError as error:
-            if self._url:
+            if self._has_subscriber:
                 raise
             # retention Work takes one consumer only, which is that of a Trigger that is served
             self._lose_what_comes(str(error.description))
             return
-        if not self._url:
+        if not self._has_subscriber:
             return
         if self._subscription is None:
             assert config.deliver_subject is not None
@@ -120,7 +122,7 @@ class Dispatcher:
 
     def not_yet(self, reason: str) -> None:
         """Say why it could not be subscribed yet, unless it never will be."""
-        if self._url and not self.ready:
+        if self._has_subscriber and not self.ready:
             self.reason = reason
 
     async def stop(self, seconds: float) -> None:
@@ -179,7 +181,9 @@ class Dispatcher:
     async def _attempt(self, message: Msg, event: Event, ttl: str, attempt: int) -> None:
         headers = delivery_headers(event, self.trigger.namespace)
         self.counts.sent_bytes += len(event.body)
-        answer = await self._http.post(self._url, headers, event.body, self._timeout)
+        url = self._addresses.resolve(self.trigger.subscriber.url)
+        headers["Host"] = urlsplit(self.trigger.subscriber.url).netloc  # as in the cluster
+        answer = await self._http.post(url, headers, event.body, self._timeout)
         outcome = classify(answer)
         match decide(outcome, attempt, self.trigger.delivery):
             case Action.ACKNOWLEDGE:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import Coroutine, Iterator, Mapping
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from typing import Any
 
 import uvicorn
@@ -32,7 +32,7 @@ class BrokerProcess:
     def __init__(
         self,
         eventing: Eventing,
-        services: Mapping[str, str],
+        services: Mapping[str, str | Sequence[str]],
         nats_url: str,
         port: int,
         drain_seconds: int = DRAIN_SECONDS,

@@ -86,15 +86,14 @@ class AskedRange:
     def of(self, connection: Connection, instrument: str) -> tuple[int, int]:
         """Return the range for an instrument. Raises CliError: it has no tick."""
         row = connection.execute(
-            "SELECT first_time_us, greatest((SELECT max(last_time_us) FROM tick_segments s"
-            " WHERE s.instrument = f.instrument), (SELECT max(max_time_us) FROM lake_files l"
-            " WHERE l.instrument = f.instrument AND bucket = 'ticks' AND superseded_at IS NULL))"
-            " FROM first_ticks f WHERE instrument = %s",
+            "SELECT first_time_us FROM first_ticks WHERE instrument = %s",
             (instrument,),
         ).fetchone()
         if row is None:
             raise CliError(f"no tick of {instrument!r} was ever stored")
-        first_us, last_us = row
+        from shared.stores.segments import last_tick_us
+
+        first_us, last_us = row[0], last_tick_us(connection, instrument)
         from_us = first_us if self.from_us is None else self.from_us
         until = (first_us if last_us is None else last_us) + 1
         return from_us, max(until, from_us) if self.to_us is None else self.to_us

@@ -259,12 +259,11 @@ async def _deliver(
     if target is None:
         return "it does not say where it failed; give --destination"
     try:
+        headers = {**letter.original_headers(), "host": urlsplit(target).netloc}
         response = await client.post(
             resolve(target, addresses),
             content=letter.body,
-            headers=[
-                (name.encode(), value.encode()) for name, value in letter.original_headers().items()
-            ],
+            headers=[(name.encode(), value.encode()) for name, value in headers.items()],
         )
     except ValueError as error:
         return str(error)

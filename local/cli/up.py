@@ -11,7 +11,12 @@ import typer
 from local.cli.options import DataDir
 from local.instance import DEFAULT_DATA_DIR
 from local.supervisor.feeds import parse_feeds
-from local.supervisor.options import DEFAULT_HTTP_PORT, DEFAULT_UDP_PORT, Options
+from local.supervisor.options import (
+    DEFAULT_HTTP_PORT,
+    DEFAULT_UDP_PORT,
+    Options,
+    parse_replicas,
+)
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -36,6 +41,8 @@ Examples:
   kandle up --feed binance:BTCUSDT,ETHUSDT --feed coinbase:BTC-USD
 
   kandle up --data-dir /var/tmp/kandle --http-port 9000 --udp-port 6000
+
+  kandle up --replicas candle-aggregate=2
 
   kandle up --eventing my-triggers/ --functions none
 """
@@ -104,6 +111,15 @@ def up(
     observe: Annotated[
         bool, typer.Option("--observe", help="Show the metrics of every process on one page.")
     ] = False,
+    replicas: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--replicas",
+            metavar="FUNCTION=N",
+            help="Run a function several times. Several times for several.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Run the platform until it is stopped."""
     from local.cli.session import run
@@ -118,5 +134,6 @@ def up(
         simulate_rate,
         parse_feeds(feed or []),
         observe,
+        parse_replicas(replicas or []),
     )
     asyncio.run(run(options, StatusView()))

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
+from local.errors import UsageError
 from local.instance import DEFAULT_DATA_DIR
 from local.supervisor.feeds import FeedChoice
 
 DEFAULT_HTTP_PORT = 8080
 DEFAULT_UDP_PORT = 5005
+MAX_REPLICAS: Final = 16
 
 
 @dataclass(frozen=True)
@@ -18,7 +22,7 @@ class Options:
 
     `eventing` None is the repository's own topology; `functions` is `all`, `none` or names;
     `simulate_rate` is in ticks a second, None for the simulator's own default. `observe`: the
-    metrics of all processes on one page.
+    metrics of all processes on one page. `replicas`: how often functions run, where not once.
     """
 
     data_dir: Path = DEFAULT_DATA_DIR
@@ -30,3 +34,17 @@ class Options:
     simulate_rate: float | None = None
     feeds: tuple[FeedChoice, ...] = ()
     observe: bool = False
+    replicas: Mapping[str, int] = field(default_factory=dict)
+
+
+def parse_replicas(texts: Sequence[str]) -> dict[str, int]:
+    """Read FUNCTION=N each. Raises UsageError."""
+    found = {}
+    for text in texts:
+        name, _, count = text.partition("=")
+        if not (name and count.isascii() and count.isdigit() and 1 <= int(count) <= MAX_REPLICAS):
+            raise UsageError(
+                f"--replicas: {text!r} is not FUNCTION=N with N from 1 to {MAX_REPLICAS}"
+            )
+        found[name] = int(count)
+    return found

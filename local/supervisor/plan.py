@@ -73,8 +73,17 @@ class Plan:
 
     @property
     def addresses(self) -> dict[str, str]:
-        """Host names of the cluster, each with its loopback URL."""
+        """Host names of the cluster, each with its loopback URL: of several, the first."""
         return {**self._function_urls, INGRESS_HOST: self._broker_url}
+
+    @property
+    def replica_addresses(self) -> dict[str, list[str]]:
+        """Host names of the functions that run several times, with the URL of each."""
+        return {
+            each.host: [self._function_urls[each.host], *(url for _, url in self._others(each))]
+            for each in self._topology.functions
+            if self._others(each)
+        }
 
     @property
     def broker_url(self) -> str:
@@ -113,7 +122,11 @@ class Plan:
 
     def functions(self) -> list[Component]:
         """Return each function, under functions-framework in a process of its own."""
-        return [self._function(each) for each in self._topology.functions]
+        components = []
+        for each in self._topology.functions:
+            components.append(self._function(each, each.name, self._function_urls[each.host]))
+            components += [self._function(each, name, url) for name, url in self._others(each)]
+        return components
 
     def broker(self, addresses: Path) -> Component:
         """Return the broker process; it resolves cluster names with the file `addresses`."""
@@ -160,8 +173,15 @@ class Plan:
             return f"http://{LOOPBACK}:{self._options.http_port}"
         return f"http://{LOOPBACK}:{self._place.ports.take(function.name)}"
 
-    def _function(self, function: Function) -> Component:
-        url = self._function_urls[function.host]
+    def _others(self, function: Function) -> list[tuple[str, str]]:
+        """Return the name and the URL of each further replica."""
+        names = [
+            f"{function.name}-{n}"
+            for n in range(2, self._options.replicas.get(function.name, 1) + 1)
+        ]
+        return [(name, f"http://{LOOPBACK}:{self._place.ports.take(name)}") for name in names]
+
+    def _function(self, function: Function, name: str, url: str) -> Component:
         port = str(urlsplit(url).port)
         environment = {
             "FUNCTION_SIGNATURE_TYPE": "http",
@@ -170,7 +190,7 @@ class Plan:
         }
         app = environment.get(_ASGI_APP, _FUNCTION_APP)
         return Component(
-            name=function.name,
+            name=name,
             kind=Kind.FUNCTION,
             command=(sys.executable, "-m", "uvicorn", app, *_FUNCTION_SERVER, "--port", port),
             environment={
@@ -183,7 +203,7 @@ class Plan:
             },
             directory=self._topology.repository.root,
             url=url,
-            log=self._place.log(function.name),
+            log=self._place.log(name),
             ready=answers(url + function.readiness),
             start_timeout_s=_START_S * (3 if function.endpoint == ALL else 1),
             metrics_url=f"{url}/metrics",

@@ -87,7 +87,7 @@ class Platform:
         servers = await self._servers(place, progress)
         self.plan = Plan(topology, self.options, place, self.variables)
         addresses = self._data_dir / "run" / "addresses.json"
-        write_json(addresses, self.plan.addresses, 0o644)
+        write_json(addresses, {**self.plan.addresses, **self.plan.replica_addresses}, 0o644)
         # SeaweedFS may take seconds to find its volumes: who does not use it does not wait for it.
         needed = topology.stores | {"NATS_URL"}
         first = {name: each for name, each in servers.items() if name in needed}

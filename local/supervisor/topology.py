@@ -70,6 +70,8 @@ class Topology:
             raise UsageError(
                 "--simulate sends over UDP, and this topology has nothing that listens"
             )
+        if unknown := sorted(options.replicas.keys() - {each.name for each in functions}):
+            raise UsageError(f"--replicas: no function {', '.join(unknown)} runs here")
         if options.feeds and not topology.bridges_feeds:
             raise UsageError("--feed: this topology has nothing that bridges a feed")
         return topology

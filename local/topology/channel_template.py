@@ -14,6 +14,7 @@ from local.topology.durations import go_seconds
 from local.topology.fields import Fields
 
 KEY = "channel-template-spec"
+LOSSY_ANNOTATION = "kandle.dev/may-lose"
 _NOT_HERE_STREAM = ("additionalSubjects", "mirror", "sources", "placement")
 _NOT_HERE_CONSUMER = ("filterSubject", "rateLimitBPS", "sampleFrequency")
 _PULL_ONLY = ("fetchMaxWait", "fetchBatchSize")
@@ -52,6 +53,8 @@ class ChannelTemplate:
     stream: StreamTemplate
     consumer: ConsumerTemplate
     warnings: tuple[str, ...] = ()
+    may_lose: bool = False
+    """Whether its events may be lost, by the annotation LOSSY_ANNOTATION of its ConfigMap."""
 
 
 LOCAL_DEFAULT = ChannelTemplate(

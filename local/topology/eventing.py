@@ -12,7 +12,7 @@ import binascii
 import difflib
 import zoneinfo
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from local.topology.channel_template import KEY as CHANNEL_KEY
 from local.topology.channel_template import (
     LOCAL_DEFAULT,
     LOCAL_DEFAULT_WORDS,
+    LOSSY_ANNOTATION,
     ChannelTemplate,
     read_template,
 )
@@ -196,6 +197,8 @@ class _Reader:
         key = f"{each.namespace}/{each.name}"
         self.templates[key] = None  # there, even if it proves unreadable
         template = read_template(each.where, data)
+        if each.annotations.get(LOSSY_ANNOTATION) == "true":
+            template = replace(template, may_lose=True, warnings=())
         self.templates[key] = template
         self.warnings += template.warnings
 
@@ -250,7 +253,8 @@ class _Reader:
         if subscriber is None:
             return
         delivery = own or broker.delivery or WITHOUT_ANY
-        self.warnings += [f"{each.where}: {problem}" for problem in delivery.problems()]
+        if not broker.channel.may_lose:
+            self.warnings += [f"{each.where}: {problem}" for problem in delivery.problems()]
         trigger = Trigger(each.namespace, each.name, key, filters, subscriber, delivery)
         self.triggers.append(trigger)
 

@@ -7,7 +7,8 @@ before it is safe:
 3. run the handler, in a worker thread when it is a plain function, so that probes stay live;
 4. emit what it returned to K_SINK and wait until the broker has it;
 5. run its `after_emit` (mark as published);
-6. answer 204, with an empty body: the broker takes any other body for a failed reply.
+6. offer its `show` to DISPLAY_SINK, without waiting;
+7. answer 204, with an empty body: the broker takes any other body for a failed reply.
 A TransientError answers 503: the channel delivers the event again. A PermanentError is recorded
 whole as a dead letter, then answered 204. Anything else is a defect: 500, delivered again and in
 the end dead-lettered. Never 4xx to an event: the channel would drop it.
@@ -33,6 +34,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from shared import events, metrics
+from shared.adapter.display import Display
 from shared.adapter.event import (
     MAX_BODY_BYTES,
     Event,
@@ -67,12 +69,14 @@ class Emission:
 class Outcome:
     """What a handler made of an event: events to emit, and a step to run once they are accepted.
 
-    The step may return a further outcome of the same event.
+    The step may return a further outcome of the same event. `show`: events for screens, offered to
+    Broker display, which may lose them.
     """
 
     emit: Sequence[OutgoingEvent] = ()
     after_emit: Callable[[], Outcome | None] | None = None
     shared: Sequence[Emission] = ()
+    show: Sequence[OutgoingEvent] = ()
 
     @classmethod
     def together(cls, outcomes: Iterable[Outcome]) -> Outcome:
@@ -88,6 +92,7 @@ class Outcome:
             [output for each in every for output in each.emit],
             run_all if steps else None,
             [emission for each in every for emission in each.shared],
+            [output for each in every for output in each.show],
         )
 
 
@@ -98,7 +103,8 @@ Handler = Callable[[Event], Outcome | Awaitable[Outcome]]
 class Wiring:
     """What the adapter needs to know of a stage.
 
-    `stage` is the function's name; `sink` K_SINK or None; `dead_letters` where events go that can
+    `stage` is the function's name; `sink` K_SINK or None; `display` what takes events for screens;
+    `dead_letters` where events go that can
     never be processed; `address` this function's own, under which its dead letters are replayed,
     with `{namespace}` for the one that the broker says, or else `namespace`; `concurrency` events
     at work at once; `ready` raises TransientError while a store is away.
@@ -107,6 +113,7 @@ class Wiring:
     stage: str
     handle: Handler
     sink: Sink | None = None
+    display: Display | None = None
     dead_letters: Sink | None = None
     address: str = ""
     namespace: str = "default"
@@ -222,6 +229,8 @@ class EventApp:
         further = None
         if outcome.after_emit is not None:
             further = await self._in_worker(outcome.after_emit)
+        if outcome.show and self._wiring.display is not None:
+            self._wiring.display.offer(outcome.show, traced.traceparent)
         if further is not None:
             return await self._finish(event, further, traced)
         return _answer(self._wiring.stage, 204, "ok")

@@ -71,10 +71,19 @@ class Sink:
             raise TransientError(str(group_error.exceptions[0])) from group_error
 
     async def _emit(self, event: OutgoingEvent, traceparent: str | None) -> None:
+        await self.post(self._headers(event, traceparent), event.body)
+
+    def _headers(self, event: OutgoingEvent, traceparent: str | None) -> dict[str, str]:
         headers = event.headers(self._source, self._overrides)
-        if traceparent:
-            headers["ce-traceparent"] = traceparent
-        await self.post(headers, event.body)
+        return {**headers, "ce-traceparent": traceparent} if traceparent else headers
+
+    async def post_once(self, event: OutgoingEvent, traceparent: str | None = None) -> bool:
+        """Post one event a single time; return whether it was accepted."""
+        try:
+            await self._attempt(self._headers(event, traceparent), event.body)
+        except (aiohttp.ClientError, TimeoutError, OSError, _NotAcceptedError):
+            return False
+        return True
 
     async def post(self, headers: Mapping[str, str], body: bytes) -> None:
         """Post one event in binary mode, with a few retries under the same id."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from shared.adapter.app import EventApp, Handler, Wiring
+from shared.adapter.display import Display
 from shared.adapter.health import Check, bound
 from shared.adapter.logs import configure_logging
 from shared.adapter.sink import Sink
@@ -25,12 +26,13 @@ def event_app(
 
     A stage that `emits` is live without K_SINK, but not ready: its SinkBinding may come later.
 
-    It reads K_SINK, K_CE_OVERRIDES, K_SERVICE, NAMESPACE, DEAD_LETTER_URL, LOG_LEVEL, LOG_FORMAT
-    and OTEL_EXPORTER_OTLP_ENDPOINT.
+    It reads K_SINK, DISPLAY_SINK, K_CE_OVERRIDES, K_SERVICE, NAMESPACE, DEAD_LETTER_URL,
+    LOG_LEVEL, LOG_FORMAT and OTEL_EXPORTER_OTLP_ENDPOINT.
     """
     configure_logging(mapping)
     settle()
     service = mapping.get("K_SERVICE", stage)
+    display_url = mapping.get("DISPLAY_SINK", "")
     dead_letter_url = mapping.get("DEAD_LETTER_URL", "")
     sink = Sink.from_env(mapping, f"/kandle/{stage}")
     return EventApp(
@@ -38,6 +40,7 @@ def event_app(
             stage=stage,
             handle=handle,
             sink=sink,
+            display=Display(Sink(display_url, f"/kandle/{stage}")) if display_url else None,
             dead_letters=Sink(dead_letter_url, f"/kandle/{stage}") if dead_letter_url else None,
             namespace=mapping.get("NAMESPACE", "default"),
             address=f"http://{service}.{{namespace}}.svc.cluster.local",

@@ -1,4 +1,4 @@
-"""Binance spot streams: `trade` or `aggTrade` to ticks, `bookTicker` to quotes.
+"""Binance's streams, spot and futures: `trade` or `aggTrade` to ticks, `bookTicker` to quotes.
 
 Source: Binance, "WebSocket Streams for Binance" (Trade Streams, Aggregate Trade Streams, Individual
 Symbol Book Ticker Streams): bare, or wrapped by a combined stream as `{"stream", "data"}`.
@@ -6,6 +6,7 @@ Symbol Book Ticker Streams): bare, or wrapped by a combined stream as `{"stream"
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -35,6 +36,8 @@ FEED: Final = Feed(
     Venue.BINANCE,
     Fields("s", "p", "q", "T", "m", "t or a", bid="b", ask="a", bid_size="B", ask_size="A"),
 )
+
+FUTURES: Final = replace(FEED, venue=Venue.BINANCE_FUTURES)
 
 _SKIPPED: Final = frozenset(
     {
@@ -76,7 +79,7 @@ class _Message(_Event, gc=False):
 _decode: Final = msgspec.json.Decoder(_Message).decode
 
 
-def parse_binance(batch: RawBatch, rules: FeedRules) -> Parsed:
+def parse_binance(batch: RawBatch, rules: FeedRules, feed: Feed = FEED) -> Parsed:
     """Parse every message of the batch."""
     messages = Messages(batch, _decode, _kind_of)
     counted, numbers = rules.binance_trades, messages.numbers
@@ -91,8 +94,8 @@ def parse_binance(batch: RawBatch, rules: FeedRules) -> Parsed:
 
     said = _trades([numbers[i] for i in trades], [events[i] for i in trades], counted)
     quotes = _quotes([numbers[i] for i in books], [events[i] for i in books])
-    rows, bad_trades = trade_rows(FEED, rules.naming, said, original)
-    quoted, bad_quotes = quote_rows(FEED, rules.naming, quotes, original)
+    rows, bad_trades = trade_rows(feed, rules.naming, said, original)
+    quoted, bad_quotes = quote_rows(feed, rules.naming, quotes, original)
     return Parsed(rows, messages.rejected + bad_trades + bad_quotes, quoted, messages.skipped)
 
 

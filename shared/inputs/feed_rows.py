@@ -66,6 +66,7 @@ class Trades:
     """Trades in columns of what the messages say. `time`: since 1970 in any unit, or NO_TIME.
 
     `text_id` is there instead of `trade_id` where the feed's ids are texts; empty for none.
+    `conditions` is empty where the feed has none.
     """
 
     payload: list[int] = field(default_factory=list)
@@ -77,6 +78,7 @@ class Trades:
     side: list[int] = field(default_factory=list)
     trade_id: list[int] = field(default_factory=list)
     text_id: list[str] = field(default_factory=list)
+    conditions: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -129,6 +131,7 @@ def trade_rows(
         payload[good],
         line[good],
         markets if feed.venue else (),
+        conditions=np.array(said.conditions, dtype=object)[good] if any(said.conditions) else None,
     ), _rejected(faults, payload, line, original)
 
 

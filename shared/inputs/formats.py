@@ -8,12 +8,16 @@ from typing import Final, NamedTuple
 
 from shared import raw
 from shared.errors import PermanentError
-from shared.inputs.binance import parse_binance
+from shared.inputs.binance import FUTURES, parse_binance
+from shared.inputs.bybit import BYBIT
 from shared.inputs.coinbase import parse_coinbase
+from shared.inputs.coinbase_advanced import COINBASE_ADVANCED
+from shared.inputs.flags import with_flags
 from shared.inputs.kraken import kraken_element_at, parse_kraken
 from shared.inputs.lines import line_at, parse_lines
 from shared.inputs.messages import payload_at
 from shared.inputs.objects import parse_objects
+from shared.inputs.okx import OKX
 from shared.inputs.parsed import FeedRules, Parsed
 from shared.inputs.tickers import message_at, parse_tickers
 from shared.raw import RawBatch
@@ -39,6 +43,10 @@ _FORMATS: Final = {
     raw.FORMAT_COINBASE: _Format(parse_coinbase, _message),
     raw.FORMAT_KRAKEN: _Format(parse_kraken, kraken_element_at),
     raw.FORMAT_SCANNER: _Format(parse_objects, _message),
+    raw.FORMAT_BINANCE_FUTURES: _Format(partial(parse_binance, feed=FUTURES), _message),
+    raw.FORMAT_COINBASE_ADVANCED: _Format(COINBASE_ADVANCED.parse, COINBASE_ADVANCED.original),
+    raw.FORMAT_BYBIT: _Format(BYBIT.parse, BYBIT.original),
+    raw.FORMAT_OKX: _Format(OKX.parse, OKX.original),
 }
 
 
@@ -47,7 +55,7 @@ def parse(batch: RawBatch, rules: FeedRules) -> Parsed:
     if batch.format not in _FORMATS:
         raise PermanentError("unsupported_format", f"format {batch.format} is none of raw.proto")
     form = _FORMATS[batch.format]
-    found = form.parse(batch, rules)
+    found = with_flags(form.parse(batch, rules))
     rows, refused = rules.prices.refuse(found.rows, partial(form.original, batch))
     return found._replace(rows=rows, rejected=found.rejected + refused) if refused else found
 

@@ -41,7 +41,10 @@ class Number(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A tick as its line says it. `time_us` is None where the line has none."""
+    """A tick as its line says it. `time_us` is None where the line has none.
+
+    `conditions` as they stand there.
+    """
 
     symbol: str
     price: Number
@@ -51,6 +54,7 @@ class Line:
     trade_id_kind: int
     trade_id: int
     trade_id_text: str
+    conditions: str = ""
 
 
 class RejectedLineError(ValueError):
@@ -63,7 +67,7 @@ class RejectedLineError(ValueError):
 
 def parse_line(line: bytes, dialect: Dialect = PLAIN) -> Line:
     """Read a line of the dialect. Raises RejectedLineError."""
-    symbol, price, size, time, side, trade_id, _ = _fields(line, dialect)
+    symbol, price, size, time, side, trade_id, conditions = _fields(line, dialect)
     if dialect.decimal_comma:
         price, size = (text.replace(".", "").replace(",", ".") for text in (price, size))
     kind, integer, id_text = read_trade_id("TRADE_ID", absent(trade_id))
@@ -76,6 +80,7 @@ def parse_line(line: bytes, dialect: Dialect = PLAIN) -> Line:
         kind,
         integer,
         id_text,
+        absent(conditions),
     )
 
 

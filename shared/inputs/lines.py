@@ -165,7 +165,7 @@ def _parse_plain(
         start = np.where(commas >= k, comma[first + k - 1] + 1, lines.end) if k else lines.start
         return Spans(start, np.where(commas > k, comma[first + k], lines.end))
 
-    symbols, prices, sizes, times, sides, ids, _ = map(field, COLUMNS)
+    symbols, prices, sizes, times, sides, ids, conditions = map(field, COLUMNS)
     minus = numbers.byte(prices.start) == _MINUS
     if minus.any():
         prices = Spans(prices.start + minus, prices.end)
@@ -187,6 +187,8 @@ def _parse_plain(
     plain &= no_time | (time_ok & in_range & (time_us >= EARLIEST_US))
     plain &= side >= 0
     plain &= id_length <= MAX_TRADE_ID_BYTES
+    if b'"' in batch.payloads:
+        plain &= text.byte(conditions.start) != ord('"')
     texts = _text_ids(text, ids, kind, plain)
 
     names, symbol = good_symbols(text, symbols, plain)
@@ -205,7 +207,18 @@ def _parse_plain(
         None if texts is None else texts[rows],
         payload[rows],
         number[rows],
+        conditions=_conditions(text, conditions.at(rows)),
     ), plain
+
+
+def _conditions(text: Text, spans: Spans) -> Texts | None:
+    """Cut out the conditions, each distinct text once; None where no line has any."""
+    if not spans.length.any():
+        return None
+    one_each, number = text.distinct(spans)
+    texts = [text.cut(spans, row).decode(errors="replace") for row in one_each.tolist()]
+    found: Texts = np.array(texts, dtype=object)[number]
+    return found
 
 
 def _text_ids(text: Text, ids: Spans, kind: Int64s, plain: Bools) -> Texts | None:

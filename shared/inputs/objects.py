@@ -129,6 +129,7 @@ def _add_trade(
     trades.time.append(time_us)
     trades.side.append(side)
     trades.text_id.append(found.text(Field.TRADE_ID))
+    trades.conditions.append(found.text(Field.CONDITIONS))
 
 
 def _add_quote(

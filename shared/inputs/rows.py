@@ -20,7 +20,8 @@ class Rows:
 
     price = mantissa x 10^-price_scale, size likewise: object[n] of Python integers where one is
     beyond 64 bits. `time_us` is -1 where the sender gave none. `text` is object[n] or None, `flags`
-    uint8[n] or None where no row has one. `payload` and `line` say where in the raw batch a row
+    uint8[n] or None where no row has one; `conditions`, object[n] or None, is what they come from.
+    `payload` and `line` say where in the raw batch a row
     stood. `markets`: what the exchange calls each of `names`, empty where all were sent so.
     """
 
@@ -39,6 +40,7 @@ class Rows:
     line: Int64s
     markets: tuple[Market, ...] = ()
     flags: Bytes8 | None = None
+    conditions: Texts | None = None
 
     def __len__(self) -> int:
         return len(self.symbol)
@@ -84,6 +86,9 @@ def from_lines(parsed: Sequence[Line], payload: Int64s, line: Int64s) -> Rows:
         text,
         payload,
         line,
+        conditions=np.array([p.conditions for p in parsed], dtype=object)
+        if any(p.conditions for p in parsed)
+        else None,
     )
 
 
@@ -98,7 +103,7 @@ def joined(a: Rows, b: Rows) -> Rows:
     renamed = np.array([index[name] for name in b.names], dtype=np.int64)
     text: Texts | None = None
     if a.text is not None or b.text is not None:
-        text = np.concatenate([_texts(a), _texts(b)])
+        text = np.concatenate([_or_empty(a.text, len(a)), _or_empty(b.text, len(b))])
     markets = dict(zip(b.names, b.markets, strict=False)) | dict(
         zip(a.names, a.markets, strict=False)
     )
@@ -118,6 +123,9 @@ def joined(a: Rows, b: Rows) -> Rows:
         np.concatenate([a.line, b.line]),
         tuple(markets.get(name, NO_MARKET) for name in names) if markets else (),
         None if a.flags is None and b.flags is None else np.concatenate([flags_of(a), flags_of(b)]),
+        None
+        if a.conditions is None and b.conditions is None
+        else np.concatenate([_or_empty(a.conditions, len(a)), _or_empty(b.conditions, len(b))]),
     )
 
 
@@ -132,5 +140,5 @@ def _mantissas(values: list[int]) -> Mantissas:
     return np.array(values, dtype=object if wide else np.int64)
 
 
-def _texts(rows: Rows) -> Texts:
-    return np.full(len(rows), "", dtype=object) if rows.text is None else rows.text
+def _or_empty(texts: Texts | None, n: int) -> Texts:
+    return np.full(n, "", dtype=object) if texts is None else texts

@@ -7,13 +7,15 @@ from typing import Final
 from psycopg import Connection
 
 AT_ONCE: Final = 10_000
-"""Segments that are copied at once, at most."""
+"""Days of commits that are looked at once, at most."""
 _TICK_BYTES: Final = 25
 """What a tick takes in a part, about."""
 _DUE: Final = (
     "SELECT coalesce(sum(tick_count), 0)::bigint,"
-    " coalesce(extract(epoch FROM clock_timestamp() - min(since)), 0)::float FROM (SELECT"
-    " tick_count, since FROM lake_pending_ticks ORDER BY since LIMIT %s) AS oldest"
+    " coalesce(extract(epoch FROM clock_timestamp() - min(stored_at)), 0)::float FROM (SELECT"
+    " tick_count, stored_at FROM stored_days"
+    " WHERE commit_id > (SELECT commit_id FROM lake_position)"
+    " ORDER BY commit_id LIMIT %s) AS oldest"
 )
 
 

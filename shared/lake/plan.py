@@ -1,7 +1,7 @@
 """Which ticks are read from Postgres and which from the lake: exact, decided at one instant.
 
 A day whose partition was dropped is cold: its ticks are in the files that count, and what was
-stored of it since is in Postgres as long as it is pending. Every other day is whole in Postgres.
+stored of it since is in Postgres until a file has it. Every other day is whole in Postgres.
 """
 
 from __future__ import annotations
@@ -16,24 +16,16 @@ from shared.lake.manifest import LakeFile, files_of_ids
 from shared.lake.places import TICKS, day_of
 
 HOT: Final = (
-    "(day <> ALL(%(cold_days)s::date[]) OR (day, event_id, part) IN (SELECT * FROM"
-    " unnest(%(pending_days)s::date[], %(pending_events)s::text[], %(pending_parts)s::smallint[])))"
+    "(date '1970-01-01' + floor(first_time_us / 86400000000.0)::int <> ALL(%(cold_days)s::date[])"
+    " OR commit_id > %(position)s)"
 )
 """A condition on `tick_segments`: what the plan reads from there. Takes `TickPlan.parameters`."""
 
-_ALL_HOT: Final[dict[str, Any]] = {
-    "cold_days": [],
-    "pending_days": [],
-    "pending_events": [],
-    "pending_parts": [],
-}
+_ALL_HOT: Final[dict[str, Any]] = {"cold_days": [], "position": 0}
 _COLD: Final = "SELECT FROM cold_days WHERE day BETWEEN %(first)s AND %(last)s LIMIT 1"
 _PLAN: Final = """
 WITH cold AS (
     SELECT day FROM cold_days WHERE day BETWEEN %(first)s AND %(last)s
-), pending AS (
-    SELECT day, event_id, part FROM lake_pending_ticks JOIN cold USING (day)
-    WHERE instrument = %(instrument)s
 ), files AS (
     SELECT id FROM lake_files
     WHERE superseded_at IS NULL AND bucket = %(bucket)s AND instrument = %(instrument)s
@@ -42,9 +34,7 @@ WITH cold AS (
       AND date '1970-01-01' + floor(from_us / 86400000000.0)::int IN (SELECT day FROM cold)
 )
 SELECT ARRAY(SELECT day FROM cold), ARRAY(SELECT id FROM files),
-       ARRAY(SELECT day FROM pending ORDER BY event_id, part, day),
-       ARRAY(SELECT event_id FROM pending ORDER BY event_id, part, day),
-       ARRAY(SELECT part FROM pending ORDER BY event_id, part, day)
+       (SELECT commit_id FROM lake_position)
 """
 
 
@@ -78,7 +68,7 @@ def hold_partitions(connection: Connection) -> None:
 def plan_ticks(connection: Connection, instrument: str, from_us: int, to_us: int) -> TickPlan:
     """Plan the ticks in [from_us, to_us); it holds until the transaction ends."""
     hold_partitions(connection)
-    days = {"first": _day(from_us), "last": _day(to_us)}
+    days = {"first": day_in_calendar(from_us), "last": day_in_calendar(to_us)}
     cold = connection.execute(_COLD, days).fetchone()
     if cold is None:  # and none becomes cold while the partitions are held
         return all_in_postgres()
@@ -93,18 +83,13 @@ def plan_ticks(connection: Connection, instrument: str, from_us: int, to_us: int
         },
     ).fetchone()
     assert row is not None
-    cold_days, files, pending_days, events, parts = row
+    cold_days, files, position = row
     return TickPlan(
         files_of_ids(connection, files) if files else [],
-        {
-            "cold_days": cold_days,
-            "pending_days": pending_days,
-            "pending_events": events,
-            "pending_parts": parts,
-        },
+        {"cold_days": cold_days, "position": position},
     )
 
 
-def _day(time_us: int) -> date:
+def day_in_calendar(time_us: int) -> date:
     """Return the day, as far as the calendar goes."""
     return day_of(min(max(time_us, 0), 250_000_000_000_000_000))

@@ -67,8 +67,7 @@ def is_empty(postgres: Postgres) -> bool:
     """Tell whether nothing was ever stored but what was brought back. Raises TransientError."""
     with postgres.connection() as connection:
         row = connection.execute(
-            "SELECT NOT EXISTS (SELECT FROM applied_events"
-            " WHERE shards IS NOT NULL AND event_id NOT LIKE %s)",
+            "SELECT NOT EXISTS (SELECT FROM applied_events WHERE event_id NOT LIKE %s)",
             (PREFIX + "%",),
         ).fetchone()
     return bool(row and row[0])
@@ -141,6 +140,7 @@ def register(
             [(day,) for day in found.cold_days],
         )
         firsts: dict[str, int] = {}
+        lasts: dict[str, int] = {}
         hours: Counter[Place] = Counter()
         for each in found.files:
             _record(connection, each)
@@ -148,11 +148,13 @@ def register(
                 name = each.place.instrument
                 hours[each.place] += 1
                 firsts[name] = min(each.min_time_us, firsts.get(name, each.min_time_us))
+                lasts[name] = max(each.max_time_us, lasts.get(name, each.max_time_us))
         connection.cursor().executemany(
-            "INSERT INTO first_ticks (instrument, first_time_us) VALUES (%s, %s)"
-            " ON CONFLICT (instrument) DO UPDATE SET first_time_us ="
-            " least(first_ticks.first_time_us, excluded.first_time_us)",
-            sorted(firsts.items()),
+            "INSERT INTO first_ticks (instrument, first_time_us, last_time_us)"
+            " VALUES (%s, %s, %s) ON CONFLICT (instrument) DO UPDATE SET"
+            " first_time_us = least(first_ticks.first_time_us, excluded.first_time_us),"
+            " last_time_us = greatest(first_ticks.last_time_us, excluded.last_time_us)",
+            [(name, firsts[name], lasts[name]) for name in sorted(firsts)],
         )
         for place, count in hours.items():
             if count > 1 and len(files := files_at(connection, place)) > 1:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from typing import Final
 
 from psycopg import Connection, sql
@@ -13,11 +13,13 @@ from psycopg.rows import class_row
 
 from shared.lake.cold import Cold
 from shared.lake.manifest import LOCK, LakeFile
-from shared.lake.places import DAY_US, Place, begin_us, day_of
+from shared.lake.places import DAY_US, HOUR_US, Place, begin_us, day_of
 from shared.lake.terms import Terms
 from shared.lake.verification import verify_candles, verify_hour
+from shared.stores.partitions import days_before, drop_day
 from shared.stores.postgres import Postgres, try_lock
 from shared.stores.s3 import ObjectStore
+from shared.stores.segments import instruments_between
 from shared.timeframes import Timeframe
 
 log = logging.getLogger(__name__)
@@ -30,7 +32,6 @@ class DayOfTicks:
     """A partition, and what keeps it: "" when nothing does but that it is not verified yet."""
 
     day: date
-    partition: str
     is_cold: bool
     waits_for: str
 
@@ -41,33 +42,25 @@ def old_days(postgres: Postgres, terms: Terms, now_us: int) -> list[DayOfTicks]:
         return []
     until = day_of(now_us - terms.tick_us)
     with postgres.connection() as connection:
-        names = connection.execute(
-            "SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid"
-            " WHERE i.inhparent = 'tick_segments'::regclass ORDER BY c.relname"
-        ).fetchall()
         found = []
-        for (name,) in names:
-            day = datetime.strptime(name.rpartition("_")[2], "%Y%m%d").date()  # noqa: DTZ007
-            if day < until:
-                cold = connection.execute("SELECT FROM cold_days WHERE day = %s", (day,))
-                found.append(
-                    DayOfTicks(day, name, bool(cold.rowcount), _waits_for(connection, day, terms))
-                )
+        for day in days_before(connection, "tick_segments", until):
+            cold = connection.execute("SELECT FROM cold_days WHERE day = %s", (day,))
+            found.append(DayOfTicks(day, bool(cold.rowcount), _waits_for(connection, day, terms)))
     return found
 
 
 def _waits_for(connection: Connection, day: date, terms: Terms) -> str:
     row = connection.execute(
         """
-        SELECT EXISTS (SELECT FROM lake_pending_ticks WHERE day = %(day)s),
+        SELECT EXISTS (SELECT FROM stored_days WHERE day = %(day)s
+                       AND commit_id > (SELECT commit_id FROM lake_position)),
                EXISTS (SELECT FROM lake_files WHERE superseded_at IS NULL AND bucket = 'ticks'
                        AND from_us >= %(low)s AND from_us < %(high)s AND NOT whole),
                EXISTS (SELECT FROM lake_files WHERE superseded_at IS NULL AND bucket = 'ticks'
                        AND from_us >= %(low)s AND from_us < %(high)s
                        AND stored_until > clock_timestamp() - %(hours)s * interval '1 hour'),
-               EXISTS (SELECT FROM applied_events a WHERE cardinality(a.shards) > 0
-                       AND EXISTS (SELECT FROM tick_segments s WHERE s.day = %(day)s
-                                   AND s.event_id = a.event_id)),
+               EXISTS (SELECT FROM unaggregated
+                       WHERE first_us < %(low)s + 86400000000 AND last_us >= %(low)s),
                NOT EXISTS (SELECT FROM lake_files WHERE superseded_at IS NULL AND bucket = 'ticks'
                            AND from_us >= %(low)s AND from_us < %(high)s)
         """,
@@ -93,16 +86,14 @@ def _waits_for(connection: Connection, day: date, terms: Terms) -> str:
 
 def unverified_hours(postgres: Postgres, day: DayOfTicks) -> list[Place]:
     """Return the hours that a partition has ticks of, or may have, without a verified file."""
+    low = begin_us(day.day)
     with postgres.connection() as connection:
-        rows = connection.execute(
-            "SELECT DISTINCT instrument, hour * 3600000000 FROM tick_segments,"
-            " generate_series(first_time_us / 3600000000, last_time_us / 3600000000) AS hour"
-            " WHERE day = %s AND NOT EXISTS (SELECT FROM lake_files f"
-            "   WHERE f.superseded_at IS NULL AND f.bucket = 'ticks' AND f.timeframe = ''"
-            "   AND f.instrument = tick_segments.instrument AND f.from_us = hour * 3600000000"
-            "   AND f.verified_at IS NOT NULL)",
-            (day.day,),
+        files = connection.execute(
+            "SELECT instrument, from_us FROM lake_files WHERE superseded_at IS NULL"
+            " AND bucket = 'ticks' AND from_us >= %s AND from_us < %s AND verified_at IS NULL",
+            (low, low + DAY_US),
         ).fetchall()
+        rows = set(files) | (hours_of_day(connection, low) - verified_hours(connection, low))
     return [Place.of_ticks(name, from_us) for name, from_us in sorted(rows)]
 
 
@@ -115,40 +106,48 @@ def verify(postgres: Postgres, store: ObjectStore, cold: Cold, day: DayOfTicks) 
 def drop(postgres: Postgres, day: DayOfTicks, terms: Terms) -> bool:
     """Drop a partition whose hours are verified; return False when something came between.
 
-    Under the lake's lock and the partition's own, so that what was asked before still holds: who
-    stores a tick of that day meanwhile has done so, or finds no partition and makes a new one.
-    Raises TransientError when the table is busy: it is tried again later.
+    What the day has is judged once no commit stores there any more. Raises TransientError when
+    somebody still reads the partition: it is tried again later.
     """
-    with postgres.connection() as connection:
-        if not try_lock(connection, LOCK):
+
+    def proved(connection: Connection, partition: sql.Identifier) -> bool:
+        low = begin_us(day.day)
+        if not try_lock(connection, LOCK) or _waits_for(connection, day.day, terms):
             return False
-        connection.execute("SET LOCAL lock_timeout = '2s'")
-        connection.execute("LOCK TABLE ONLY tick_segments IN ACCESS EXCLUSIVE MODE")
-        partition = sql.Identifier(day.partition)
-        connection.execute(sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(partition))
-        if _waits_for(connection, day.day, terms):
+        if hours_of_day(connection, low) - verified_hours(connection, low):
             return False
-        missing = connection.execute(
-            sql.SQL(
-                "SELECT FROM {} s WHERE NOT EXISTS (SELECT FROM lake_files f"
-                " WHERE f.superseded_at IS NULL AND f.bucket = 'ticks' AND f.timeframe = ''"
-                " AND f.instrument = s.instrument AND f.verified_at IS NOT NULL"
-                " AND f.from_us <= s.first_time_us AND f.to_us > s.first_time_us) LIMIT 1"
-            ).format(partition)
-        ).rowcount
         unverified = connection.execute(
             "SELECT FROM lake_files WHERE superseded_at IS NULL AND bucket = 'ticks'"
             " AND from_us >= %s AND from_us < %s AND verified_at IS NULL LIMIT 1",
-            (begin_us(day.day), begin_us(day.day) + DAY_US),
+            (low, low + DAY_US),
         ).rowcount
-        if missing or unverified:
+        if unverified:
             return False
-        connection.execute(sql.SQL("DROP TABLE {}").format(partition))
         connection.execute(
             "INSERT INTO cold_days (day) VALUES (%s) ON CONFLICT DO NOTHING", (day.day,)
         )
-    log.info("ticks of %s left Postgres: the lake has them", day.day)
-    return True
+        return True
+
+    return drop_day(postgres, "tick_segments", day.day, proved)
+
+
+def hours_of_day(connection: Connection, low_us: int) -> set[tuple[str, int]]:
+    """Return the instruments and hours (us) that Postgres has ticks of in a day."""
+    return {
+        (name, hour)
+        for hour in range(low_us, low_us + DAY_US, HOUR_US)
+        for name in instruments_between(connection, hour, hour + HOUR_US)
+    }
+
+
+def verified_hours(connection: Connection, low_us: int) -> set[tuple[str, int]]:
+    """Return those whose file was read back and found equal."""
+    rows = connection.execute(
+        "SELECT instrument, from_us FROM lake_files WHERE superseded_at IS NULL"
+        " AND bucket = 'ticks' AND from_us >= %s AND from_us < %s AND verified_at IS NOT NULL",
+        (low_us, low_us + DAY_US),
+    )
+    return set(rows.fetchall())
 
 
 def old_candle_days(postgres: Postgres, terms: Terms, now_us: int, limit: int) -> list[LakeFile]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import date, datetime
+from datetime import datetime
 from typing import Final
 
 import numpy as np
@@ -15,64 +15,64 @@ from shared.lake.files import write
 from shared.lake.manifest import LOCK, lake_of, record
 from shared.lake.places import HOUR_US, Place, Written
 from shared.lake.tick_table import to_table
+from shared.stores.commits import last_settled_commit
 from shared.stores.postgres import Postgres, try_lock
 from shared.stores.s3 import ObjectStore
-from shared.stores.segments import ticks_of_segments
+from shared.stores.segments import ticks_of_commits
 from shared.trades import Rows, concatenated, trades_of
 
 _TICKS_AT_ONCE: Final = 200_000
 _UPLOADS: Final = 4
 
 _CLAIM: Final = (
-    "SELECT day, event_id, part, tick_count FROM lake_pending_ticks"
-    " ORDER BY since, day, event_id, part LIMIT %s"
+    "SELECT commit_id, sum(tick_count)::bigint FROM stored_days"
+    " WHERE commit_id > (SELECT commit_id FROM lake_position) AND commit_id <= %s"
+    " GROUP BY commit_id ORDER BY commit_id LIMIT %s"
 )
 
 
 def copy_ticks(postgres: Postgres, store: ObjectStore, *, after_s: float, or_bytes: int = 0) -> int:
     """Copy pending segments once the oldest has waited, or they are many; return how many.
 
-    1. Claim rows of what is pending, under the lake's lock. 2. Create the objects, each under a new
-    name. 3. Record them and strike the claimed rows, in the one transaction that held the lock. Cut
-    off anywhere before its end, the claim is undone and the objects are garbage. TransientError.
+    1. See under the lake's lock which commits are settled and in no file. 2. Create the objects,
+    each under a new name. 3. Record them and move the position, in the one transaction that held
+    the lock. Cut off anywhere before its end, the objects are garbage. Raises TransientError.
     """
     with postgres.connection() as connection:
         if not try_lock(connection, LOCK):
             return 0
         if not ticks_are_due(connection, after_s, or_bytes):
             return 0
-        claimed = _claimed(connection)
-        keys = [list(column) for column in zip(*claimed, strict=True)]
-        written = _create(connection, store, keys)
+        until, count = _claimed(connection)
+        if not count:
+            return 0
+        written = _create(connection, store, until)
         stored_until = _now(connection)
         for each in written:
             record(connection, each, stored_until)
-        connection.execute(
-            "DELETE FROM lake_pending_ticks p"
-            " USING unnest(%s::date[], %s::text[], %s::smallint[]) AS k (day, event_id, part)"
-            " WHERE (p.day, p.event_id, p.part) = (k.day, k.event_id, k.part)",
-            keys,
-        )
-    return len(claimed)
+        connection.execute("UPDATE lake_position SET commit_id = %s", (until,))
+    return count
 
 
-def _claimed(connection: Connection) -> list[tuple[date, str, int]]:
-    claimed: list[tuple[date, str, int]] = []
-    ticks = 0
-    for day, event_id, part, count in connection.execute(_CLAIM, (AT_ONCE,)).fetchall():
-        if claimed and ticks + count > _TICKS_AT_ONCE:
+def _claimed(connection: Connection) -> tuple[int, int]:
+    """Return the last commit that is to be copied now, and how many there are."""
+    settled = last_settled_commit(connection)
+    until = ticks = count = 0
+    for commit_id, some in connection.execute(_CLAIM, (settled, AT_ONCE)).fetchall():
+        if until and ticks + some > _TICKS_AT_ONCE:
             break
-        claimed.append((day, event_id, part))
-        ticks += count
-    return claimed
+        until, ticks, count = commit_id, ticks + some, count + 1
+    return until, count
 
 
-def _create(connection: Connection, store: ObjectStore, keys: Sequence[object]) -> list[Written]:
+def _create(connection: Connection, store: ObjectStore, until: int) -> list[Written]:
     """Write a part for each instrument and hour."""
     lake = lake_of(connection)
     parts: dict[str, list[Rows]] = {}
-    for ticks in ticks_of_segments(connection, keys):
-        parts.setdefault(ticks.names[0], []).append(Rows.of(ticks))
+    (after,) = connection.execute("SELECT commit_id FROM lake_position").fetchone() or (0,)
+    for _, ticks in ticks_of_commits(connection, after, until):
+        for each in ticks.by_entry():
+            parts.setdefault(each.names[0], []).append(Rows.of(each))
     places = [
         (Place.of_ticks(name, start_us), rows)
         for name, some in parts.items()

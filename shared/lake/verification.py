@@ -122,8 +122,9 @@ def _same(
 def _moved(connection: Connection, place: Place, files: Sequence[LakeFile]) -> bool:
     """Tell whether ticks came while it was read: then a difference says nothing."""
     pending = connection.execute(
-        "SELECT FROM lake_pending_ticks WHERE instrument = %s AND day = %s LIMIT 1",
-        (place.instrument, day_of(place.from_us)),
+        "SELECT FROM stored_days WHERE day = %s AND commit_id >"
+        " (SELECT commit_id FROM lake_position) LIMIT 1",
+        (day_of(place.from_us),),
     ).rowcount
     return bool(pending) or files_at(connection, place) != list(files)
 

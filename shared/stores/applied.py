@@ -3,29 +3,56 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 from psycopg import Connection
+from psycopg.rows import class_row
+
+from shared.bounds import LATEST_US
+from shared.stores.partitions import OLD, open_days
 
 
 class Stored(NamedTuple):
     """A stored event's ticks of one shard: when stored, received, and between which event times."""
 
     event_id: str
+    commit_id: int
     stored_us: int
     received_us: int
     first_us: int
     last_us: int
 
 
+_CLAIM: Final = "SELECT pg_advisory_xact_lock(hashtextextended(id, 0)) FROM unnest(%s::text[]) id"
 _NOT_AGGREGATED: Final = """
-    SELECT a.event_id, (extract(epoch FROM applied_at) * 1000000)::bigint,
-           max(receive_time_us[1]), min(first_time_us), max(last_time_us)
-    FROM applied_events a JOIN tick_segments USING (event_id)
-    WHERE %s = ANY(shards)
-      AND applied_at < timestamptz 'epoch' + %s * interval '1 microsecond'
-    GROUP BY 1, 2 ORDER BY 2, 1 LIMIT %s
+    SELECT event_id, commit_id, (extract(epoch FROM stored_at) * 1000000)::bigint AS stored_us,
+           received_us, first_us, last_us
+    FROM unaggregated
+    WHERE shard = %s AND stored_at < timestamptz 'epoch' + %s * interval '1 microsecond'
+    ORDER BY stored_at, event_id LIMIT %s
 """
+
+
+def claim(connection: Connection, event_ids: Sequence[str], commit_id: int) -> set[str]:
+    """Record events as stored by this commit; return those that were not stored before.
+
+    Another transaction that stores one of them waits until this one ends.
+    """
+    # In one order everywhere, so that two transactions cannot wait for each other.
+    ordered = sorted(set(event_ids))
+    connection.execute(_CLAIM, (ordered,))
+    known = are_stored(connection, ordered)
+    fresh = [each for each in ordered if each not in known]
+    if fresh:
+        today = datetime.now(UTC).date()
+        day = today if today in open_days(connection, "applied_events", [today]) else OLD
+        connection.execute(
+            "INSERT INTO applied_events (event_id, day, commit_id)"
+            " SELECT id, %s::date, %s FROM unnest(%s::text[]) AS id",
+            (day, commit_id, fresh),
+        )
+    return set(fresh)
 
 
 def are_stored(connection: Connection, event_ids: Sequence[str]) -> set[str]:
@@ -38,34 +65,35 @@ def are_stored(connection: Connection, event_ids: Sequence[str]) -> set[str]:
 
 def not_aggregated(connection: Connection, shard: int, before_us: int, limit: int) -> list[Stored]:
     """Return a shard's events stored before then that are not marked aggregated, oldest first."""
-    rows = connection.execute(
-        _NOT_AGGREGATED, (shard, min(before_us, 4 * 10**15), limit)
-    ).fetchall()
-    return [Stored(*row) for row in rows]
+    with connection.cursor(row_factory=class_row(Stored)) as cursor:
+        until_us = min(before_us, LATEST_US)
+        return cursor.execute(_NOT_AGGREGATED, (shard, until_us, limit)).fetchall()
 
 
 def mark_aggregated(connection: Connection, shard: int, event_ids: Sequence[str]) -> None:
     """Record that a shard's candles have these events."""
     connection.execute(
-        "UPDATE applied_events SET shards = array_remove(shards, %s::smallint)"
-        " WHERE event_id = ANY(%s)",
-        (shard, list(event_ids)),
+        "DELETE FROM unaggregated WHERE shard = %s AND event_id = ANY(%s)", (shard, list(event_ids))
     )
 
 
 def are_aggregated(connection: Connection, shard: int, event_ids: Sequence[str]) -> set[str]:
     """Return those of the events that are stored, and in the shard's candles."""
     rows = connection.execute(
-        "SELECT event_id FROM applied_events WHERE event_id = ANY(%s) AND NOT %s = ANY(shards)",
-        (list(event_ids), shard),
+        "SELECT event_id FROM unaggregated WHERE shard = %s AND event_id = ANY(%s)",
+        (shard, list(event_ids)),
     )
-    return {row[0] for row in rows}
+    return are_stored(connection, event_ids) - {row[0] for row in rows}
 
 
 def reshard(connection: Connection, shards: int) -> None:
     """Let every event that is not aggregated be so in all of so many shards: SHARDS changed."""
+    connection.execute("LOCK TABLE unaggregated IN EXCLUSIVE MODE")
     connection.execute(
-        "UPDATE applied_events SET shards = ARRAY(SELECT generate_series(0, %s - 1))::smallint[]"
-        " WHERE cardinality(shards) > 0",
+        "INSERT INTO unaggregated"
+        " SELECT n, event_id, commit_id, min(stored_at), max(received_us), min(first_us),"
+        " max(last_us) FROM unaggregated, generate_series(0, %s - 1) AS n"
+        " GROUP BY n, event_id, commit_id ON CONFLICT DO NOTHING",
         (shards,),
     )
+    connection.execute("DELETE FROM unaggregated WHERE shard >= %s", (shards,))

@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Final
+from psycopg import Connection
 
-from psycopg import Connection, sql
-
-from shared.lake.plan import HOT, plan_ticks
+from shared.lake.plan import plan_ticks
 from shared.repetitions import MINUTE_US
-
-_COUNTS: Final = sql.SQL(
-    "SELECT greatest(first_time_us, %(from_us)s) / 60000000, max(last_time_us), sum(tick_count)"
-    " FROM tick_segments"
-    " WHERE instrument = %(instrument)s"
-    " AND first_time_us < %(to_us)s AND last_time_us >= %(from_us)s AND {} GROUP BY 1"
-).format(sql.SQL(HOT))
+from shared.stores.segments import counts_of_range
 
 
 def chunks_of_range(
@@ -25,8 +17,12 @@ def chunks_of_range(
     What reaches over a border is read for both sides, and taken by each for its own.
     """
     plan = plan_ticks(connection, instrument, from_us, to_us)
-    bounds = {"instrument": instrument, "from_us": from_us, "to_us": to_us, **plan.parameters}
-    rows = [tuple(map(int, row)) for row in connection.execute(_COUNTS, bounds).fetchall()]
+    rows = [
+        (max(first_us, from_us) // MINUTE_US, last_us, count)
+        for first_us, last_us, count in counts_of_range(
+            connection, instrument, from_us, to_us, plan
+        )
+    ]
     for file in plan.files:
         minute = max(file.min_time_us, from_us) // MINUTE_US
         rows.append((minute, file.max_time_us, file.row_count))

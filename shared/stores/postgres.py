@@ -52,7 +52,8 @@ class Postgres:
     def __init__(
         self, dsn: str, *, size: int = 4, limits: Limits = INGEST, migrates: bool = True
     ) -> None:
-        self._answer_within_s = max(ANSWER_WITHIN_S, limits.statement_ms / 1000 + 5)
+        # The server ends a statement before its client gives up.
+        self._answer_within_s = ANSWER_WITHIN_S * max(1, limits.statement_ms / 25_000)
         self._pool = ConnectionPool(
             dsn,
             connection_class=BoundedConnection,
@@ -99,6 +100,18 @@ class Postgres:
                     if isolation is not None:
                         connection.rollback()
                         connection.isolation_level = None
+
+    @contextmanager
+    def autocommit(self) -> Iterator[Connection]:
+        """Yield a connection whose statements are transactions each. Raises TransientError."""
+        with self.connection() as connection:
+            connection.commit()
+            connection.autocommit = True
+            try:
+                yield connection
+            finally:
+                if not connection.closed:
+                    connection.autocommit = False
 
     def execute(self, statement: LiteralString) -> None:
         """Run one statement in a transaction of its own. Raises TransientError."""

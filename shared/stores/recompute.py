@@ -11,12 +11,14 @@ from psycopg import Connection
 from shared.blocks import PRICED
 from shared.folds import Places, merged, together
 from shared.lake.cold import NO_LAKE, Cold
+from shared.lake.places import day_of
 from shared.partials import partials
 from shared.repetitions import MINUTE_US, each_once, id_hashes
-from shared.stores.segments import ticks_of_instruments
+from shared.stores.segments import ticks_of_instruments, ticks_of_range
 from shared.ticks import NO_ID, Ticks
 from shared.timeframes import Timeframe
 
+_COLD: Final = "SELECT EXISTS (SELECT FROM cold_days WHERE day BETWEEN %s AND %s)"
 HELD_TICKS: Final = 400_000
 """Ticks held at once, to find those that repeat a trade."""
 
@@ -42,7 +44,11 @@ def recomputed(
     numbers = {name: number for number, name in enumerate(names)}
 
     def read(begin_us: int, end_us: int) -> Iterator[Ticks]:
-        return ticks_of_instruments(connection, names, begin_us, end_us, cold)
+        if _is_hot(connection, begin_us, end_us):
+            yield from ticks_of_instruments(connection, names, begin_us, end_us)
+            return
+        for name in names:
+            yield from ticks_of_range(connection, name, begin_us, end_us, cold)
 
     waiting: list[Places] = []
     first_us = from_us - from_us % MINUTE_US
@@ -72,6 +78,13 @@ def _partials(
     found = Places(of_entry[entry], start_us, records)
     inside = (start_us >= from_us) & (start_us < to_us)
     return found if inside.all() else found.at(inside)
+
+
+def _is_hot(connection: Connection, from_us: int, to_us: int) -> bool:
+    """Tell whether Postgres has every day of [from_us, to_us)."""
+    days = (day_of(from_us), day_of(to_us - 1))
+    row = connection.execute(_COLD, days).fetchone()
+    return not (row and row[0])
 
 
 def _trades(read: Read, begin_us: int, end_us: int) -> Iterator[tuple[int, list[Ticks]]]:

@@ -2,43 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from decimal import Decimal
-from typing import Any, Final
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import fields
+from typing import Any, Final, LiteralString
 
 import numpy as np
+from numpy.typing import NDArray
 from psycopg import Connection, sql
+from psycopg.rows import class_row
 
-from shared.entries import Entries, Entry
-from shared.instruments import NO_MARKET, Market
+from shared.entries import Entries
+from shared.instruments import Market
 from shared.lake.cold import NO_LAKE, Cold
-from shared.lake.plan import HOT, TickPlan, plan_ticks
-from shared.shards import shard_of
-from shared.stores.arrays import register
-from shared.ticks import TEXT_ID, Mantissas, Ticks
+from shared.lake.plan import HOT, TickPlan, all_in_postgres, day_in_calendar, plan_ticks
+from shared.shards import shards_of
+from shared.stores.segment_columns import HOUR_US, Columns, Runs, Segment
+from shared.ticks import Ticks
+from shared.trades import Rows
 
-_COLUMNS: Final = (
-    *("source", "instrument", "price_scale", "size_scale", "tick_count"),
-    *("venue", "event_time_us", "price", "size", "price_wide", "size_wide", "side"),
-    *("trade_id", "trade_id_text", "trade_id_kind", "trade_id_kind_all"),
-    *("receive_time_us", "sequence", "flags"),
-)
-
-_SELECT: Final = sql.SQL("SELECT {} FROM tick_segments WHERE {} ORDER BY day, event_id, part")
-_OF_SEGMENTS: Final = sql.SQL(
-    "(day, event_id, part) IN (SELECT * FROM"
-    " unnest(%(days)s::date[], %(events)s::text[], %(parts)s::smallint[])) AND day = ANY(%(days)s)"
-)
-
-_OF_RANGE: Final = sql.SQL(
-    "instrument = %(instrument)s AND first_time_us < %(to_us)s AND last_time_us >= %(from_us)s"
-    " AND day BETWEEN (date '1970-01-01' + (%(from_us)s / 86400000000)::int)"
-    " AND (date '1970-01-01' + (%(to_us)s / 86400000000)::int) AND " + HOT
-)
-_OF_EVENT: Final = sql.SQL("event_id = %(event_id)s")
-
+COARSE_US: Final = 60_000_000
+"""The last tick of an instrument is not more than that after the time in `first_ticks`."""
 FETCH: Final = 64
 """Segments held at once."""
+
+_SELECT: Final[LiteralString] = "SELECT {} FROM tick_segments WHERE {} ORDER BY {}"
+_NAMES: Final = sql.SQL(", ").join(sql.Identifier(field.name) for field in fields(Segment))
+
+BETWEEN: Final[LiteralString] = (
+    "first_time_us >= %(hour_us)s AND first_time_us < %(to_us)s AND last_time_us >= %(from_us)s"
+    " AND (day = '0001-01-01' OR day BETWEEN %(first_day)s AND %(last_day)s)"
+)
+"""Segments that overlap [from_us, to_us): each lies within an hour, and one day or the old days."""
+_ANY_OF: Final[LiteralString] = (
+    " AND EXISTS (SELECT FROM unnest(%(names)s::text[]) AS n"
+    " WHERE strpos(E'\\n' || tick_segments.names || E'\\n', E'\\n' || n || E'\\n') > 0)"
+)
+ONE: Final[LiteralString] = (
+    " AND strpos(E'\\n' || names || E'\\n', E'\\n' || %(instrument)s || E'\\n') > 0"
+)
+
+_LAST_BEFORE: Final = sql.SQL(
+    "SELECT max(first_time_us) FROM tick_segments WHERE first_time_us < %(edge_us)s {}"
+).format(sql.SQL(ONE))
+OF_RANGE: Final[LiteralString] = BETWEEN + ONE + " AND " + HOT
+
+_INSTRUMENTS: Final = sql.SQL(
+    "SELECT DISTINCT unnest(string_to_array(names, E'\\n')) FROM tick_segments WHERE {}"
+).format(sql.SQL(BETWEEN))
+
+Choice = Callable[[Segment, Runs], NDArray[np.bool_]]
+"""Which runs of a segment are meant."""
 
 
 def ticks_of_range(
@@ -46,7 +59,7 @@ def ticks_of_range(
 ) -> Iterator[Ticks]:
     """Yield an instrument's stored ticks with event times in [from_us, to_us), wherever they are.
 
-    Batches of one source, in no order between them, repetitions included. Raises TransientError.
+    Batches of one entry, in no order between them, repetitions included. Raises TransientError.
     """
     plan = plan_ticks(connection, instrument, from_us, to_us)
     yield from ticks_in_postgres(connection, instrument, from_us, to_us, plan)
@@ -57,95 +70,262 @@ def ticks_of_range(
 def ticks_in_postgres(
     connection: Connection, instrument: str, from_us: int, to_us: int, plan: TickPlan
 ) -> Iterator[Ticks]:
-    """Yield the part of the plan that is in Postgres, a segment each."""
-    bounds = {"instrument": instrument, "from_us": from_us, "to_us": to_us}
-    for ticks in _read(connection, _OF_RANGE, {**bounds, **plan.parameters}):
-        inside = (ticks.event_time_us >= from_us) & (ticks.event_time_us < to_us)
-        if inside.all():
-            yield ticks
-        elif inside.any():
-            yield ticks.select(inside)
-
-
-def ticks_of_segments(connection: Connection, keys: Sequence[object]) -> Iterator[Ticks]:
-    """Yield the ticks of segments, each named by its day, event and part: three lists."""
-    days, events, parts = keys
-    yield from _read(connection, _OF_SEGMENTS, {"days": days, "events": events, "parts": parts})
-
-
-def ticks_of_event(connection: Connection, event_id: str) -> Iterator[Ticks]:
-    """Yield the ticks that an event stored, a segment each."""
-    yield from _read(connection, _OF_EVENT, {"event_id": event_id})
-
-
-def _read(
-    connection: Connection, condition: sql.SQL, parameters: dict[str, Any]
-) -> Iterator[Ticks]:
-    register(connection)
-    columns = sql.SQL(", ").join(map(sql.Identifier, _COLUMNS))
-    with connection.cursor(binary=True) as cursor:
-        for row in cursor.stream(_SELECT.format(columns, condition), parameters, size=FETCH):
-            yield _ticks(row)
-
-
-def _ticks(row: tuple[Any, ...]) -> Ticks:
-    (
-        source,
-        instrument,
-        price_scale,
-        size_scale,
-        n,
-        venue,
-        time,
-        price,
-        size,
-        price_wide,
-        size_wide,
-        side,
-        *ids,
-        receive,
-        sequence,
-        flags,
-    ) = row
-    market = Market(venue, "") if venue else NO_MARKET
-    trade_id, texts, kinds, kind_all = ids
-    kind = np.full(n, kind_all, dtype=np.uint8) if kinds is None else kinds.astype(np.uint8)
-    return Ticks(
-        source,
-        Entries.of(Entry(instrument, price_scale, size_scale, n, market)),
-        time,
-        _mantissas(price, price_wide),
-        _mantissas(size, size_wide),
-        np.zeros(n, dtype=np.uint8) if side is None else side.astype(np.uint8),
-        kind,
-        np.zeros(n, dtype=np.int64) if trade_id is None else trade_id,
-        np.array(texts, dtype=object) if (kind == TEXT_ID).any() else None,
-        receive,
-        sequence,
-        np.zeros(n, dtype=np.uint8) if flags is None else flags.astype(np.uint8),
-    )
-
-
-def _mantissas(column: Mantissas | None, wide: list[Decimal] | None) -> Mantissas:
-    if column is not None:
-        return column
-    assert wide is not None
-    return np.array([int(each) for each in wide], dtype=object)
+    """Yield the part of the plan that is in Postgres, a run each."""
+    parameters = {**bounds(from_us, to_us), **plan.parameters, "instrument": instrument}
+    for segment, runs, keep in _read(connection, OF_RANGE, parameters, _of(instrument)):
+        for ticks in _each_run(segment, runs, keep):
+            yield from _inside(ticks, from_us, to_us)
 
 
 def ticks_of_instruments(
-    connection: Connection, names: Sequence[str], from_us: int, to_us: int, cold: Cold = NO_LAKE
+    connection: Connection, names: Sequence[str], from_us: int, to_us: int
 ) -> Iterator[Ticks]:
-    """Yield the ticks of instruments in [from_us, to_us), wherever they are."""
-    for name in names:
-        yield from ticks_of_range(connection, name, from_us, to_us, cold)
+    """Yield the ticks of instruments in [from_us, to_us) that Postgres has, in one scan.
+
+    Batches of one source and many entries.
+    """
+    wanted = set(names)
+    parameters = {**bounds(from_us, to_us), "names": list(names)}
+
+    def of_instruments(segment: Segment, runs: Runs) -> NDArray[np.bool_]:
+        chosen: NDArray[np.bool_] = np.array([name in wanted for name in segment.instruments])
+        return chosen[runs.name]
+
+    for segment, runs, keep in _read(connection, BETWEEN + _ANY_OF, parameters, of_instruments):
+        for ticks in _each_event(segment, runs, keep):
+            yield from _inside(ticks, from_us, to_us)
+
+
+def ticks_of_event(connection: Connection, event_id: str) -> Iterator[Ticks]:
+    """Yield the ticks that an event stored: of one source, of many entries."""
+    yield from _of_events(connection, [event_id], lambda _, runs: np.ones(len(runs.name), bool))
 
 
 def ticks_of_shard_events(
     connection: Connection, shard: int, shards: int, event_ids: Sequence[str]
 ) -> Iterator[Ticks]:
     """Yield what events stored of one of so many shards: each batch of one source."""
-    for event_id in event_ids:
-        for ticks in ticks_of_event(connection, event_id):
-            if shard_of(ticks.names[0], shards) == shard:
-                yield ticks
+
+    def of_shard(segment: Segment, runs: Runs) -> NDArray[np.bool_]:
+        if segment.shards == shards and segment.first_shard == segment.last_shard:
+            return np.full(len(runs.name), segment.first_shard == shard)
+        chosen: NDArray[np.bool_] = shards_of(segment.instruments, shards) == shard
+        return chosen[runs.name]
+
+    yield from _of_events(connection, event_ids, of_shard)
+
+
+def ticks_of_commits(connection: Connection, after: int, until: int) -> Iterator[tuple[int, Ticks]]:
+    """Yield the ticks of the commits in (after, until], ascending, each batch of one source."""
+    parameters = {"after": after, "until": until}
+    condition = "commit_id > %(after)s AND commit_id <= %(until)s"
+    for segment, runs, keep in _read(
+        connection, condition, parameters, lambda _, runs: np.ones(len(runs.name), bool)
+    ):
+        for ticks in _each_event(segment, runs, keep):
+            yield segment.commit_id, ticks
+
+
+def instruments_between(connection: Connection, from_us: int, to_us: int) -> set[str]:
+    """Return the instruments of the segments that overlap [from_us, to_us)."""
+    rows = connection.execute(_INSTRUMENTS, bounds(from_us, to_us))
+    return {row[0] for row in rows}
+
+
+def last_tick_us(connection: Connection, instrument: str) -> int | None:
+    """Return the event time of the last tick that was stored of an instrument."""
+    row = connection.execute(
+        "SELECT last_time_us FROM first_ticks WHERE instrument = %s", (instrument,)
+    ).fetchone()
+    if row is None:
+        return None
+    about_us = int(row[0])
+    later = ticks_in_postgres(
+        connection, instrument, about_us, about_us + COARSE_US, all_in_postgres()
+    )
+    return max([about_us, *(int(ticks.event_time_us.max()) for ticks in later)])
+
+
+def counts_of_range(
+    connection: Connection, instrument: str, from_us: int, to_us: int, plan: TickPlan
+) -> Iterator[tuple[int, int, int]]:
+    """Yield of each segment in the plan its first and last time (us) and the instrument's ticks.
+
+    The times are those of all its instruments.
+    """
+    parameters = {**bounds(from_us, to_us), **plan.parameters, "instrument": instrument}
+    for segment, runs, keep in _read(connection, OF_RANGE, parameters, _of(instrument)):
+        yield segment.first_time_us, segment.last_time_us, int(runs.ticks[keep].sum())
+
+
+def rows_of_range(
+    connection: Connection,
+    instrument: str,
+    from_us: int,
+    to_us: int,
+    plan: TickPlan,
+    *,
+    newest: bool,
+) -> Iterator[tuple[int, int, Rows]]:
+    """Yield of each segment in the plan its first and last time (us) and the instrument's rows.
+
+    Ascending by the first time, or descending by the last one if `newest`.
+    """
+    parameters = {**bounds(from_us, to_us), **plan.parameters, "instrument": instrument}
+    order: LiteralString = "last_time_us DESC" if newest else "first_time_us"
+    statement = sql.SQL(_SELECT).format(_NAMES, sql.SQL(OF_RANGE), sql.SQL(order))
+    choose = _of(instrument)
+    # A cursor of the server's, since who reads may end early.
+    with connection.cursor("segments", row_factory=class_row(Segment)) as cursor:
+        cursor.itersize = FETCH
+        cursor.execute(statement, parameters, binary=True)
+        for segment in cursor:
+            runs = segment.runs()
+            keep = choose(segment, runs)
+            yield segment.first_time_us, segment.last_time_us, _rows(segment, runs, keep)
+
+
+def _rows(segment: Segment, runs: Runs, keep: NDArray[np.bool_]) -> Rows:
+    """Return the chosen runs as rows, each with its own scales, source and venue."""
+    some = runs.at(keep)
+    found = segment.columns().at(np.repeat(keep, runs.ticks))
+    n = len(found.event_time_us)
+    texts = found.trade_id_text
+
+    def each(values: Any) -> Any:
+        return np.repeat(values, some.ticks)
+
+    return Rows(
+        found.event_time_us,
+        found.price,
+        found.size,
+        each(some.price_scale.astype(np.int16)),
+        each(some.size_scale.astype(np.int16)),
+        found.side,
+        found.trade_id_kind,
+        found.trade_id,
+        np.full(n, "", dtype=object) if texts is None else texts,
+        found.receive_time_us,
+        each(np.array(segment.sources, dtype=object)[some.event]),
+        found.sequence,
+        found.flags,
+        each(np.array(segment.venues, dtype=object)[some.venue]),
+    )
+
+
+def last_tick_before(connection: Connection, instrument: str, before_us: int) -> int | None:
+    """Return the event time of an instrument's last tick before then that Postgres has."""
+    edge_us = before_us
+    while True:
+        parameters = {"instrument": instrument, "edge_us": edge_us}
+        row = connection.execute(_LAST_BEFORE, parameters).fetchone()
+        if row is None or row[0] is None:
+            return None
+        edge_us = int(row[0]) - int(row[0]) % HOUR_US
+        until_us = min(before_us, edge_us + HOUR_US)
+        some = ticks_in_postgres(connection, instrument, edge_us, until_us, all_in_postgres())
+        if times := [int(ticks.event_time_us.max()) for ticks in some]:
+            return max(times)
+
+
+def events_of_range(connection: Connection, instrument: str, from_us: int, to_us: int) -> set[str]:
+    """Return the events that stored ticks of an instrument in [from_us, to_us) in Postgres."""
+    parameters = {**bounds(from_us, to_us), "instrument": instrument}
+    return {
+        segment.event_ids[int(runs.event[run])]
+        for segment, runs, keep in _read(connection, BETWEEN + ONE, parameters, _of(instrument))
+        for run, ticks in zip(np.flatnonzero(keep), _each_run(segment, runs, keep), strict=True)
+        if any(_inside(ticks, from_us, to_us))
+    }
+
+
+def bounds(from_us: int, to_us: int) -> dict[str, Any]:
+    """Return the parameters of BETWEEN."""
+    return {
+        "from_us": from_us,
+        "to_us": to_us,
+        "hour_us": from_us - from_us % HOUR_US,
+        "first_day": day_in_calendar(from_us),
+        "last_day": day_in_calendar(to_us),
+    }
+
+
+def _of_events(connection: Connection, event_ids: Sequence[str], choose: Choice) -> Iterator[Ticks]:
+    wanted = set(event_ids)
+
+    def of_events(segment: Segment, runs: Runs) -> NDArray[np.bool_]:
+        of_event = np.array([each in wanted for each in segment.event_ids])
+        chosen: NDArray[np.bool_] = of_event[runs.event] & choose(segment, runs)
+        return chosen
+
+    condition = (
+        "commit_id IN (SELECT commit_id FROM applied_events WHERE event_id = ANY(%(events)s))"
+        " AND event_ids && %(events)s"
+    )
+    for found in _read(connection, condition, {"events": list(event_ids)}, of_events):
+        yield from _each_event(*found)
+
+
+def _of(instrument: str) -> Choice:
+    def of_instrument(segment: Segment, runs: Runs) -> NDArray[np.bool_]:
+        place = segment.instruments.index(instrument)
+        return np.equal(runs.name, place)
+
+    return of_instrument
+
+
+def _read(
+    connection: Connection, condition: LiteralString, parameters: dict[str, Any], choose: Choice
+) -> Iterator[tuple[Segment, Runs, NDArray[np.bool_]]]:
+    """Yield segments, and of each its runs and which of them are meant, some at least."""
+    statement = sql.SQL(_SELECT).format(_NAMES, sql.SQL(condition), sql.SQL("commit_id, part"))
+    with connection.cursor(binary=True, row_factory=class_row(Segment)) as cursor:
+        for segment in cursor.stream(statement, parameters, size=FETCH):
+            runs = segment.runs()
+            keep = choose(segment, runs)
+            if keep.any():
+                yield segment, runs, keep
+
+
+def _each_event(segment: Segment, runs: Runs, keep: NDArray[np.bool_]) -> Iterator[Ticks]:
+    """Yield the chosen runs of each event."""
+    columns = segment.columns()
+    for event in np.unique(runs.event[keep]).tolist():
+        yield _ticks(segment, runs, columns, np.flatnonzero(keep & (runs.event == event)))
+
+
+def _each_run(segment: Segment, runs: Runs, keep: NDArray[np.bool_]) -> Iterator[Ticks]:
+    columns = segment.columns()
+    for run in np.flatnonzero(keep):
+        yield _ticks(segment, runs, columns, np.array([run]))
+
+
+def _ticks(segment: Segment, runs: Runs, columns: Columns, chosen: NDArray[np.intp]) -> Ticks:
+    """Return runs of one event."""
+    some = runs.at(chosen)
+    starts = (np.cumsum(runs.ticks) - runs.ticks)[chosen]
+    rows = np.repeat(starts - (np.cumsum(some.ticks) - some.ticks), some.ticks)
+    rows += np.arange(len(rows))
+    found = columns.at(rows)
+    names = segment.instruments
+    venues = [segment.venues[each] for each in some.venue.tolist()]
+    return Ticks(
+        source=segment.sources[int(some.event[0])],
+        entries=Entries(
+            tuple(names[each] for each in some.name.tolist()),
+            some.price_scale,
+            some.size_scale,
+            some.ticks,
+            tuple(Market(venue, "") for venue in venues) if any(venues) else (),
+            np.array([len(chosen)], dtype=np.int64),
+        ),
+        **{field.name: getattr(found, field.name) for field in fields(Columns)},
+    )
+
+
+def _inside(ticks: Ticks, from_us: int, to_us: int) -> Iterator[Ticks]:
+    inside = (ticks.event_time_us >= from_us) & (ticks.event_time_us < to_us)
+    if inside.all():
+        yield ticks
+    elif inside.any():
+        yield ticks.select(inside)

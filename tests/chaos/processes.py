@@ -27,10 +27,14 @@ _START_S: Final = 120.0
 
 
 class Up:
-    """A `kandle up` of its own, as a user starts it; it can be killed whole and started again."""
+    """A `kandle up` of its own, as a user starts it; it can be killed whole and started again.
 
-    def __init__(self, data_dir: Path) -> None:
+    `tree`: the checkout whose code it runs; by default this one.
+    """
+
+    def __init__(self, data_dir: Path, tree: Path | None = None) -> None:
         self.data_dir = data_dir
+        self._tree = tree
         self._output = data_dir.with_name(data_dir.name + ".out")
         ports = (str(free_port()), str(free_port(socket.SOCK_DGRAM)))
         self._command = [*KANDLE, "up", "--data-dir", str(data_dir)]
@@ -44,7 +48,11 @@ class Up:
         """Start it and wait until it says that it is ready."""
         with self._output.open("w") as stream:
             self.process = subprocess.Popen(
-                self._command, stdout=stream, stderr=subprocess.STDOUT, env=environment()
+                self._command,
+                cwd=self._tree,
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+                env=environment(),
             )
         deadline = time.monotonic() + _START_S
         while not re.search(r"^ready", self.output, re.MULTILINE):

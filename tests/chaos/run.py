@@ -201,8 +201,7 @@ class Run:
         with contextlib.suppress(psycopg.OperationalError):
             ((repairs, unsure),) = rows(
                 self._up.env["DATABASE_URL"],
-                "SELECT (SELECT count(*) FROM repairs), (SELECT count(*) FROM applied_events"
-                " WHERE cardinality(shards) > 0)",
+                "SELECT (SELECT count(*) FROM repairs), (SELECT count(*) FROM unaggregated)",
             )
             if not self._options.until_acknowledged:
                 return int(repairs)

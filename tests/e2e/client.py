@@ -74,12 +74,17 @@ def rows(database_url: str, query: LiteralString, *parameters: object) -> list[t
         return connection.execute(query, parameters).fetchall()
 
 
-def kill(pipeline: dict[str, str], component: str) -> None:
-    """kill -9; the supervisor starts it again."""
+def pid_of(pipeline: dict[str, str], component: str) -> int:
+    """The process of a component."""
     known = Instance.load(Path(pipeline["DATA_DIR"])).components
     (process,) = [each.pid for each in known if each.name == component]
     assert process is not None
-    os.kill(process, signal.SIGKILL)
+    return process
+
+
+def kill(pipeline: dict[str, str], component: str) -> None:
+    """kill -9; the supervisor starts it again."""
+    os.kill(pid_of(pipeline, component), signal.SIGKILL)
 
 
 def wait_until_applied(pipeline: dict[str, str], symbol: str, ticks: int) -> None:
@@ -90,7 +95,7 @@ def wait_until_applied(pipeline: dict[str, str], symbol: str, ticks: int) -> Non
     """
 
     def stored() -> int:
-        query: LiteralString = "SELECT sum(tick_count) FROM tick_segments WHERE instrument = %s"
+        query: LiteralString = "SELECT count(*) FROM ticks_raw WHERE instrument = %s"
         return int(rows(pipeline["DATABASE_URL"], query, symbol)[0][0] or 0)
 
     def waiting() -> int:

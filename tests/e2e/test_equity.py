@@ -52,7 +52,7 @@ def test_spy_prints_give_the_recorded_bars(
     ]
     prints = tmp_path / "prints.csv"
     prints.write_text("\n".join(lines) + "\n")
-    kandle("replay", str(prints), "--format", "csv", "--data-dir", pipeline["DATA_DIR"])
+    kandle("replay", str(prints), "--data-dir", pipeline["DATA_DIR"])
 
     def traded() -> int:
         return sum(c["n"] for c in candles(pipeline["API_URL"], SYMBOL, "1d"))

@@ -36,7 +36,7 @@ def sent(pipeline: dict[str, str], symbol: str, seed: int, count: int) -> list[T
     def counts() -> tuple[int, int]:
         stored = rows(
             pipeline["DATABASE_URL"],
-            "SELECT coalesce(sum(tick_count), 0) FROM tick_segments WHERE instrument = %s",
+            "SELECT count(*) FROM ticks_raw WHERE instrument = %s",
             symbol,
         )
         return sum(c["n"] for c in candles(pipeline["API_URL"], symbol, "1d")), int(stored[0][0])

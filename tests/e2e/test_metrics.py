@@ -9,6 +9,7 @@ import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.e2e.client import candles, eventually, fresh_symbol, send_udp
+from tests.e2e.test_live import until, watching
 
 START_MS = 1_650_000_000_000
 
@@ -41,7 +42,9 @@ def test_every_kind_of_series_moves(pipeline: dict[str, str]) -> None:
     url, symbol = pipeline["OBSERVE_URL"], fresh_symbol("METRICS")
     before = scraped(url)
     lines = [f"{symbol},{100 + n},1,{START_MS + n * 1000}" for n in range(300)]
-    send_udp(pipeline["UDP_ADDR"], [*lines, f"{symbol},no-price,1,{START_MS}"])
+    with watching(pipeline, f"ticks:{symbol}") as socket:
+        until(socket, lambda frame: frame["type"] == "snapshot")
+        send_udp(pipeline["UDP_ADDR"], [*lines, f"{symbol},no-price,1,{START_MS}"])
     stages = ("normalize", "candle-aggregate", "persist", "live-feed")
     still = grown(
         before,

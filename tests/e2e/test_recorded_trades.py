@@ -43,7 +43,7 @@ def test_recorded_trades_give_the_recorded_candles(
     file = tmp_path / "XRP_ETH-trades.json"
     file.write_text(f"[[{'],['.join(sent)}]]")
     said = kandle("replay", str(file), *("--symbol", symbol, "--data-dir", pipeline["DATA_DIR"]))
-    assert f"{len(sent):,} ticks" in said.stdout
+    assert f"sent {len(sent):,} lines" in said.stdout
     wait_until_applied(pipeline, symbol, len(sent))
     for timeframe, count in CANDLES.items():
         found = [

@@ -98,8 +98,7 @@ class Stages:
         """Postgres took the event longer ago."""
         with psycopg.connect(self.pipeline["DATABASE_URL"]) as connection:
             connection.execute(
-                "UPDATE applied_events SET applied_at = applied_at - %s::interval"
-                " WHERE event_id = %s",
+                "UPDATE unaggregated SET stored_at = stored_at - %s::interval WHERE event_id = %s",
                 (interval, event_id),
             )
 
@@ -107,13 +106,14 @@ class Stages:
         """Whether Postgres knows that the event is in the candles, and its repairs are done."""
         query = (
             "SELECT EXISTS (SELECT 1 FROM applied_events"
-            " WHERE event_id = %s AND cardinality(shards) = 0)"
+            " WHERE event_id = %s)"
+            " AND NOT EXISTS (SELECT 1 FROM unaggregated WHERE event_id = %s)"
             " AND NOT EXISTS (SELECT 1 FROM repairs WHERE event_id = %s)"
         )
-        return bool(rows(self.pipeline["DATABASE_URL"], query, event_id, event_id)[0][0])
+        return bool(rows(self.pipeline["DATABASE_URL"], query, *[event_id] * 3)[0][0])
 
     def rows(self, symbol: str) -> int:
-        query = "SELECT coalesce(sum(tick_count), 0) FROM tick_segments WHERE instrument = %s"
+        query = "SELECT count(*) FROM ticks_raw WHERE instrument = %s"
         return int(rows(self.pipeline["DATABASE_URL"], query, symbol)[0][0])
 
 

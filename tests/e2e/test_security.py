@@ -181,6 +181,9 @@ def endless(size: int) -> Iterable[bytes]:
     return (line for _ in range(size // len(line) + 1))
 
 
+INSIDE = {"host": "kandle.kandle.svc.cluster.local"}
+
+
 def test_no_body_is_read_past_its_limit(entries: Entries) -> None:
     """With content-length and without, of ticks and of events."""
     client, big = entries.client, 4 * 1024 * 1024
@@ -189,7 +192,7 @@ def test_no_body_is_read_past_its_limit(entries: Entries) -> None:
         assert client.post("/ingest", content=body, headers=BEARER).status_code == 413
     for path in ("/", "/persist"):
         for body in (bytes(big), endless(big)):
-            assert client.post(path, content=body, headers=EVENT).status_code == 413
+            assert client.post(path, content=body, headers=EVENT | INSIDE).status_code == 413
     assert len(entries.sink.received) == before
 
 

@@ -9,6 +9,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from tests.collector import Collector
 from tests.e2e.client import eventually, fresh_symbol, rows, send_udp
+from tests.e2e.test_live import until, watching
 
 START_MS = 1_640_000_040_000
 """Of a minute."""
@@ -16,7 +17,6 @@ START_MS = 1_640_000_040_000
 AFTER_NORMALIZE = {
     ("normalize", "candle-aggregate"),
     ("normalize", "persist"),
-    ("normalize", "live-feed"),
     ("candle-aggregate", "persist"),
     ("candle-aggregate", "detect-pattern"),
     ("candle-aggregate", "live-feed"),
@@ -45,8 +45,10 @@ def test_a_datagram_is_one_trace_through_all_stages(
 ) -> None:
     """From the listener on; each span names its event, whose id is found in Postgres too."""
     symbol = fresh_symbol("TRACED")
-    send_udp(pipeline["UDP_ADDR"], lines(symbol))
-    query = "SELECT event_id FROM tick_segments WHERE instrument = %s"
+    with watching(pipeline, f"ticks:{symbol}") as socket:
+        until(socket, lambda frame: frame["type"] == "snapshot")
+        send_udp(pipeline["UDP_ADDR"], lines(symbol))
+    query = "SELECT DISTINCT event_id FROM ticks_raw WHERE instrument = %s"
     ((event_id,),) = eventually(
         lambda: rows(pipeline["DATABASE_URL"], query, symbol), lambda found: len(found) == 1
     )
@@ -66,9 +68,12 @@ def test_a_datagram_is_one_trace_through_all_stages(
 def test_a_clients_trace_goes_on(pipeline: dict[str, str], collector: Collector) -> None:
     """POST /ingest takes W3C Trace Context; what is none begins a trace of its own."""
     trace_id, parent = secrets.token_hex(16), secrets.token_hex(8)
-    body = "\n".join(lines(fresh_symbol("CLIENT")))
+    symbol = fresh_symbol("CLIENT")
     headers = {"traceparent": f"00-{trace_id}-{parent}-01"}
-    httpx.post(pipeline["INGEST_URL"], content=body, headers=headers).raise_for_status()
+    with watching(pipeline, f"ticks:{symbol}") as socket:
+        until(socket, lambda frame: frame["type"] == "snapshot")
+        body = "\n".join(lines(symbol))
+        httpx.post(pipeline["INGEST_URL"], content=body, headers=headers).raise_for_status()
     expected = {("udp-bridge", "normalize"), *AFTER_NORMALIZE}
     assert eventually(lambda: handed(collector, trace_id), expected.__le__) >= expected
     ours = [s for s in collector.trace(trace_id) if s.parent_span_id.hex() == parent]

@@ -36,9 +36,11 @@ from functions.live_feed.handler import Show
 from functions.live_feed.stream import Limits, LiveStream
 from functions.normalize.handler import Normalize
 from functions.persist.feeds import FeedWriter
+from functions.persist.group_commit import GroupCommit
 from functions.persist.handler import Persist
 from functions.persist.patterns import PatternWriter
 from functions.persist.quotes import QuoteWriter
+from functions.persist.tick_writer import TickWriter
 from functions.persist.writer import Writer
 from functions.pipeline.routing import WANTED
 from shared import events
@@ -138,6 +140,7 @@ def handlers(
     yield {
         "normalize": Normalize(ClockRule(60_000_000)),
         "persist": Persist(
+            GroupCommit(TickWriter(postgres), 0),
             Writer(postgres),
             PatternWriter(postgres),
             FeedWriter(postgres),
@@ -168,7 +171,9 @@ class Function:
         self._handle = handle
         self._sinks = [Sink(sink.url, "/fuzz"), Sink(f"{sink.url}/sink", "/fuzz")]
         taken, letters = self._sinks
-        app = EventApp(Wiring(stage, handle, taken, letters, "http://{namespace}"))
+        app = EventApp(
+            Wiring(stage, handle, taken, dead_letters=letters, address="http://{namespace}")
+        )
         self._client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://fuzz")
 
     def post(self, request: Request) -> httpx.Response:

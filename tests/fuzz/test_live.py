@@ -14,12 +14,8 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from functions.live_feed.frames import Form
-from functions.live_feed.hub import Hub
-from functions.live_feed.places import Places
-from functions.live_feed.session import Session, SessionLimits
 from functions.live_feed.sse import sse_endpoint
-from functions.live_feed.stream import Limits, LiveStream
-from functions.live_feed.subscriber import Subscriber
+from tests.functions.live_feed.conftest import room
 from tests.fuzz.inputs import integers, jsons, texts, tries
 
 CHANNELS = st.one_of(
@@ -41,11 +37,11 @@ REQUESTS = st.one_of(
 def test_any_request_over_websocket_is_answered(servers: dict[str, str]) -> None:
     """With a frame that is JSON; and what was subscribed to is let go at the end."""
     runner = asyncio.Runner()
-    hub = Hub(LiveStream(servers["NATS_URL"], Limits()), 10)
-    runner.run(hub.ready())
+    context = room(servers)
+    made = runner.run(context.__aenter__())
 
     async def answered(request: bytes) -> list[dict[str, Any]]:
-        session = Session(hub, Subscriber(Form.JSON, 1_000), SessionLimits())
+        session = made.replica(1_000).session(Form.JSON)
         await session.receive(request)
         frames = [orjson.loads(frame) for frame in await session.client.next()]
         session.close()
@@ -61,15 +57,16 @@ def test_any_request_over_websocket_is_answered(servers: dict[str, str]) -> None
     try:
         holds()
     finally:
-        runner.run(hub.close())
+        runner.run(context.__aexit__(None, None, None))
         runner.close()
 
 
 def test_any_query_of_an_event_stream_is_answered(servers: dict[str, str]) -> None:
     """With a problem: no place is free, so what is right is refused too, and nothing streams."""
     runner = asyncio.Runner()
-    hub = Hub(LiveStream(servers["NATS_URL"], Limits()), 10)
-    endpoint = sse_endpoint(hub, SessionLimits(), Places(0), bound=10)
+    context = room(servers)
+    made = runner.run(context.__aenter__())
+    endpoint = sse_endpoint(made.replica(max_clients=0))
     app = Starlette(routes=[Route("/sse", endpoint)])
     client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://fuzz")
 
@@ -87,6 +84,6 @@ def test_any_query_of_an_event_stream_is_answered(servers: dict[str, str]) -> No
     try:
         holds()
     finally:
-        runner.run(hub.close())
+        runner.run(context.__aexit__(None, None, None))
         runner.run(client.aclose())
         runner.close()

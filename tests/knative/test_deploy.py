@@ -124,8 +124,12 @@ def test_it_says_what_it_waits_for_and_ends_with_the_urls(tmp_path: Path) -> Non
 
 def test_what_never_becomes_ready_ends_with_its_reason(tmp_path: Path) -> None:
     """And with exit code 1, after PATIENCE_S."""
-    kubectl = Kubectl(tmp_path / "bin", CLUSTER | {"^get broker": [BROKERS[0]]})
-    result = deployed(kubectl, PATIENCE_S="1")
+    answers: dict[str, list[Answer]] = {
+        "^get broker": [BROKERS[0]],
+        "^get secret/kandle-stores": ["secret/kandle-stores\n"],
+    }
+    kubectl = Kubectl(tmp_path / "bin", CLUSTER | answers)
+    result = deployed(kubectl, PATIENCE_S="0")
     assert result.returncode == 1
     assert "DeadLetterSinkResolveFailed" in result.stdout
     assert "kandle doctor --cluster" in result.stderr
@@ -169,3 +173,58 @@ def test_everything_runs_the_image(overlay: str, image: str) -> None:
     wanted = image if "v2" in image or "@" in image else f"{image}:latest"
     assert set(ours) == {wanted}
     assert len(ours) >= 5
+
+
+def moved(kubectl: Kubectl, **given: str) -> subprocess.CompletedProcess[str]:
+    """`make move` against recorded answers."""
+    settings = {"IMAGE": "r/kandle:v2", "FUNC": "true", "PATH": kubectl.path, "POLL_S": "0.01"}
+    return subprocess.run(
+        ["knative/move.sh"],
+        cwd=ROOT,
+        env={**os.environ, **settings, **given},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+def waits(pending: int, at_work: int) -> str:
+    """What NATS says of its consumers: nats-server's /jsz."""
+    consumer = f'{{"num_ack_pending": {at_work}, "num_pending": {pending}, "num_waiting": 7}}'
+    return f'{{"account_details": [{{"stream_detail": [{{"consumer_detail": [{consumer}]}}]}}]}}'
+
+
+def test_a_move_removes_nothing_before_all_events_are_done(tmp_path: Path) -> None:
+    """A Trigger that goes takes its consumer along, and what waited for it alone."""
+    answers: dict[str, list[Answer]] = {
+        "^exec nats-0": [waits(3, 1), waits(0, 1), waits(0, 0)],
+        "^scale": [""],
+    }
+    kubectl = Kubectl(tmp_path / "bin", CLUSTER | answers)
+    result = moved(kubectl, OVERLAY="small")
+    assert result.returncode == 0, result.stderr
+    assert "  4 events wait or are at work\n  1 events wait or are at work\n" in result.stdout
+    said = [" ".join(each) for each in kubectl.calls]
+    asked = position(said, "exec nats-0")
+    assert position(said, "scale deployment", "--replicas=0") < said.index(said[asked])
+    assert asked < position(said, "delete triggers.eventing.knative.dev")
+    assert position(said, "delete triggers") < position(said, "apply", "kandle.dev/starts!=last")
+    assert "Kandle is ready" in result.stdout
+
+
+@pytest.mark.parametrize("answer", [waits(2, 0), "nothing of the kind"])
+def test_a_move_that_is_not_drained_ends_and_removes_nothing(tmp_path: Path, answer: str) -> None:
+    """Nor where NATS does not say."""
+    answers: dict[str, list[Answer]] = {"^exec nats-0": [answer], "^scale": [""]}
+    kubectl = Kubectl(tmp_path / "bin", CLUSTER | answers)
+    assert moved(kubectl, OVERLAY="small", PATIENCE_S="0").returncode == 1
+    assert not [each for each in kubectl.calls if "triggers" in each[1]]
+
+
+def test_prod_is_no_move_in_place(tmp_path: Path) -> None:
+    """Its database is another one."""
+    kubectl = Kubectl(tmp_path / "bin", CLUSTER)
+    result = moved(kubectl, OVERLAY="prod")
+    assert result.returncode == 1
+    assert "backup and restore" in result.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import jsonschema
 import kubernetes_validate
@@ -48,8 +49,11 @@ def test_the_channel_template_is_valid(directory: str) -> None:
     schemas = crd_schemas()
     if not schemas:
         pytest.skip("the official schemas are not here: ../shared/crds is absent")
-    (config,) = of(directory, "ConfigMap")
-    template = yaml.safe_load(config["data"]["channel-template-spec"])
+    for config in of(directory, "ConfigMap"):
+        template_is_valid(yaml.safe_load(config["data"]["channel-template-spec"]), schemas)
+
+
+def template_is_valid(template: dict[str, Any], schemas: dict[Any, Any]) -> None:
     schema = schemas[template["apiVersion"], template["kind"]]
     jsonschema.validate(template, schema)
     assert not list(unknown_fields(template["spec"], schema["properties"]["spec"]))

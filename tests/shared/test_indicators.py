@@ -94,3 +94,50 @@ def test_too_few_candles_have_no_value() -> None:
             assert np.isnan(values).all(), name
     assert Indicator.parse("ema:200").warm_up == 4_000
     assert warm_up(()) == 0
+
+
+HARD = {
+    "flat": np.full(120, 5.0),
+    "flat at zero": np.zeros(120),
+    "tiny": 1e-12 * (1 + np.arange(120) % 7),
+    "huge": 1e75 * (1 + np.arange(120) % 7),
+    "negative": -37.63 - np.arange(120) % 5,
+    "through zero": 3.0 - np.arange(120) * 0.05,
+    "a jump": np.repeat([1e-9, 1e9], 60) * (1 + np.arange(120) % 3 / 100),
+    "flat behind a fall": np.concatenate((np.linspace(9, 5, 30), np.full(90, 5.0))),
+}
+
+
+@pytest.mark.parametrize("name", HARD)
+def test_hard_series_have_values_that_mean_something(name: str) -> None:
+    """Flat, tiny, huge, negative and torn series: finite, bounded, and bands around the mean."""
+    close = HARD[name]
+    span = np.abs(close).max() * 0.01
+    values = compute(ALL, close + span, close - span, close)
+    for column, found in values.items():
+        assert np.isfinite(found[5:]).all(), column
+    assert ((values["rsi:5"][5:] >= 0) & (values["rsi:5"][5:] <= 100)).all()
+    assert (values["atr:5"][5:] >= 0).all()
+    slack = 1e-9 * np.abs(close).max()
+    for column in ("sma:5", "ema:5"):
+        assert (values[column][5:] <= close.max() + slack).all()
+        assert (values[column][5:] >= close.min() - slack).all()
+    assert (values["bb:5:2:upper"][5:] >= values["bb:5:2:lower"][5:] - slack).all()
+
+
+def test_rsi_of_a_flat_market_is_in_the_middle() -> None:
+    """Also behind a fall: nothing was sold in the period."""
+    assert set(compute(ALL, *[HARD["flat"]] * 3)["rsi:5"][5:]) == {50.0}
+    assert compute(ALL, *[HARD["flat behind a fall"]] * 3)["rsi:5"][-1] == 50.0
+    assert compute(ALL, *[np.linspace(9, 5, 30)] * 3)["rsi:5"][-1] == 0.0
+
+
+@pytest.mark.parametrize("unit", [1e-12, 1e-6, 1e9, 1e60])
+def test_the_unit_of_the_price_changes_no_value(unit: float) -> None:
+    """RSI is a share; the others are prices or distances in the unit."""
+    high, low, close = prices(300, 3)
+    plain = compute(ALL, high, low, close)
+    scaled = compute(ALL, high * unit, low * unit, close * unit)
+    for column, found in plain.items():
+        by = 1.0 if column.startswith("rsi") else unit
+        np.testing.assert_allclose(scaled[column], found * by, rtol=1e-7)

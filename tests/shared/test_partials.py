@@ -126,11 +126,11 @@ def definition(some: list[Ticks]) -> dict[int, Candle]:
             notional = EXACT.add(notional, EXACT.multiply(price, size))
             bought = EXACT.add(bought, size if side == 1 else Decimal(0))
             sold = EXACT.add(sold, size if side == 2 else Decimal(0))
+        first, last = priced[0], priced[-1]
+        prices = [row[1] for row in priced]
         found[start_us] = Candle(
-            *("A", "1m", start_us, priced[0][1]),
-            *(max(row[1] for row in priced), min(row[1] for row in priced), priced[-1][1]),
-            *(volume, notional, len(rows), bought, sold),
-            *(priced[0][0].event_time_us, priced[-1][0].event_time_us),
+            *("A", "1m", start_us, first[1], max(prices), min(prices), last[1], volume, notional),
+            *(len(rows), bought, sold, first[0].event_time_us, last[0].event_time_us),
         )
     return found
 

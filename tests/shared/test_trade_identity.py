@@ -8,8 +8,7 @@ import numpy as np
 import psycopg
 import pytest
 
-from functions.persist.segments import segments
-from functions.persist.writer import Writer
+from functions.persist.tick_writer import TickWriter
 from shared.candle import Candle
 from shared.decimals import from_mantissa
 from shared.entries import Entries, Entry
@@ -76,9 +75,9 @@ def test_stored_trades_of_several_venues_are_rows_and_candles(
     kind: int, postgres: Postgres, database: str
 ) -> None:
     """The view `ticks` and the recomputed candle have each once; prices below zero are prices."""
-    writer = Writer(postgres)
+    writer = TickWriter(postgres)
     for venue in VENUES:
-        writer.ticks(venue, list(segments(venue, of_venue(venue, kind))))
+        writer([(venue, of_venue(venue, kind))])
     with psycopg.connect(database) as connection:
         rows = connection.execute(
             "SELECT venue, price, order_id FROM ticks ORDER BY 1, 2"
@@ -112,7 +111,7 @@ def test_wide_mantissas_and_flags_are_stored_exactly(postgres: Postgres, databas
         plain.sequence,
         np.array([0, 1, 255], dtype=np.uint8),
     )
-    Writer(postgres).ticks("e1", list(segments("e1", wide)))
+    TickWriter(postgres)([("e1", wide)])
     with psycopg.connect(database) as connection:
         rows = connection.execute(
             "SELECT price * 10::numeric^18, flags, source_key FROM ticks ORDER BY order_id"

@@ -38,6 +38,8 @@ def candlesticks(tape: Tape, settings: DetectorSettings) -> Iterator[Judged]:
     - volume of the completing candle against the mean of 20 before: 0.5 when equal, 1 from double.
 
     So a pattern of typical size, without trend and volume to go with it, comes to 0.6 at most.
+    A candle of one price has no body and no shadow, so no pattern holds one; and none is found
+    where nothing before it moved, since nothing says what is large there.
     A confirmed hikkake (200) is said to begin at the earliest candle it may have begun at.
     """
     wanted = tuple(
@@ -48,11 +50,13 @@ def candlesticks(tape: Tape, settings: DetectorSettings) -> Iterator[Judged]:
     if not wanted or not len(tape.at):
         return
     values = candlestick_values(tape, wanted)
-    function, row = np.nonzero(values)
+    function, row = np.nonzero(values * tape.varies)
     value = values[function, row].astype(np.int64)
     length = np.array([each.candles for each in wanted])[function]
     length += np.where(np.abs(value) == 200, HIKKAKE_WAITS, 0)
     begin = np.maximum(tape.at[row] - length + 1, tape.window[row])
+    drawn = tape.all_have_ranges(begin, tape.at[row])
+    function, row, value, begin = (each[drawn] for each in (function, row, value, begin))
     signed = np.array([each.signed for each in wanted])[function]
     kind = np.array([_KINDS.index(each.kind) for each in wanted])[function]
 

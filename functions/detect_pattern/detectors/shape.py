@@ -41,9 +41,9 @@ def judged(tape: Tape, pattern: str, direction: int, shape: Shape) -> Judged:
     against one typical range; volume the completing candle's against twice the mean of 20 before.
     What the definition requires is met already: that is the first half.
     """
-    row, begin, fit, height, beyond = (
-        shape.row, shape.begin, shape.fit, shape.height, shape.beyond,
-    )  # fmt: skip
+    known = tape.varies[shape.row]
+    row, begin, height = shape.row[known], shape.begin[known], shape.height[known]
+    fit, beyond = shape.fit[known], shape.beyond[known]
     typical = tape.typical_range[row]
     parts = {
         "fit": np.clip(fit, 0.0, 1.0),

@@ -13,7 +13,7 @@ from typing import Final
 
 import numpy as np
 
-from functions.detect_pattern.candles import Candles, Floats, Ints
+from functions.detect_pattern.candles import Bools, Candles, Floats, Ints
 from functions.detect_pattern.detectors.settings import FEWEST_CANDLES
 from functions.detect_pattern.detectors.view import View
 
@@ -87,12 +87,34 @@ class Tape:
 
     @cached_property
     def typical_range(self) -> Floats:
-        """[m] mean of log(high / low) of up to 20 candles before each place, in log units, > 0."""
-        ranges = self.upright.high - self.upright.low
-        total = np.concatenate(([0], np.cumsum(ranges)))
+        """[m] what a candle before each place usually spans, in log units, > 0.
+
+        The mean of log(high / low) of up to 20 candles, or of the moves between their closes where
+        that is more: candles of one trade have no range. `varies` says where it is known.
+        """
+        return np.where(self.varies, self._typical, 1.0)
+
+    @cached_property
+    def varies(self) -> Bools:
+        """[m] whether the prices before each place vary: else nothing there has a size."""
+        return self._typical > 0
+
+    @cached_property
+    def _typical(self) -> Floats:
         begin = np.maximum(self.window, self.at - TYPICAL_OVER)
-        mean = (total[self.at] - total[begin]) / (self.at - begin)
-        return np.maximum(mean, 1.0)
+        moves = np.abs(np.diff(self.upright.close, prepend=self.upright.close[:1]))
+        ranges = self.upright.high - self.upright.low
+        means = []
+        for values, since in ((ranges, begin), (moves, begin + 1)):
+            total = np.concatenate(([0], np.cumsum(values)))
+            means.append((total[self.at] - total[since]) / np.maximum(self.at - since, 1))
+        return np.maximum(*means)
+
+    def all_have_ranges(self, begin: Ints, last: Ints) -> Bools:
+        """Tell of spans of candles [k] whether each of their candles has more than one price."""
+        flat = np.concatenate(([0], np.cumsum(self.high == self.low)))
+        drawn: Bools = flat[last + 1] == flat[begin]
+        return drawn
 
     @cached_property
     def volume_ratio(self) -> Floats:

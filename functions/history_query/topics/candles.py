@@ -46,7 +46,7 @@ _TIMEFRAME: Final = query(
     "timeframe",
     "A kept timeframe (by default the base), any multiple of the base up to 7d, made from shorter"
     " candles, or other whole seconds up to 1h, made from ticks.",
-    {"type": "string", "pattern": "^[1-9][0-9]{0,3}[smhd]$", "examples": ["1s", "1m", "2h"]},
+    {"type": "string", "pattern": "^[1-9][0-9]{0,3}[smhdw]$", "examples": ["1s", "1m", "2h"]},
 )
 
 _INDICATORS: Final = query(
@@ -97,6 +97,7 @@ PART: Final = Part(
                 "time": {**NAME, "description": "Local time, where `tz` is given."},
                 **dict.fromkeys(("o", "h", "l", "c"), _PRICE),
                 "v": {**DECIMAL, "description": "Volume."},
+                "qv": {**DECIMAL, "description": "Notional: the sum of price x size, exact."},
                 "vw": {
                     "type": ["string", "null"],
                     "description": "Volume-weighted average price, 20 digits; null without volume.",

@@ -29,7 +29,8 @@ class Layout:
     size. `price_decimals`: how many decimals an integer price has; 0: the price is written plainly.
     `sides`: values of the side's column -> buy, sell or empty; None: they are those already.
     `only`: column and value of the rows that are trades. `symbol_of`: the instrument by the file's
-    name. `symbol`: the instrument of all rows. `midnight`: time zone and date (YYYYMMDD) whose
+    name. `symbol`: the instrument of all rows. `conditions_of`: whose codes the sale conditions
+    are (shared/inputs/conditions.py). `midnight`: time zone and date (YYYYMMDD) whose
     midnight the times count from.
     """
 
@@ -44,6 +45,7 @@ class Layout:
     symbol_of: Callable[[str], str | None] | None = None
     symbol: str | None = None
     midnight: tuple[str, str] | None = None
+    conditions_of: str = ""
     unread: Sequence[str] = ()
 
     def describe(self) -> str:
@@ -132,6 +134,7 @@ _LEAN_EQUITY: Final = Layout(
     names=_positions("time price size exchange conditions suspicious"),
     unit="ms",
     price_decimals=4,
+    conditions_of="lean",
 )
 _LEAN_FUTURE: Final = replace(_LEAN_EQUITY, name="Lean futures ticks", price_decimals=0)
 _LEAN_CRYPTO: Final = replace(

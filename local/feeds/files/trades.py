@@ -138,6 +138,10 @@ def _trades(part: Part, layout: Layout, raw: RawTable, progress: Progress) -> Tr
         columns["price"] = _fixed_point(columns["price"], layout.price_decimals)
     elif layout.name == "Databento trades" and _is_fixed_point(columns["price"]):
         columns["price"] = _fixed_point(columns["price"], 9)
+    if layout.conditions_of:
+        codes = columns["conditions"]
+        named = pc.binary_join_element_wise(layout.conditions_of, codes, ":")
+        columns["conditions"] = pc.if_else(pc.equal(codes, ""), "", named)
     columns["time"] = _times(part, columns["time"], layout)
     return Trades(str(part), part.identity, raw.first_row, columns)
 

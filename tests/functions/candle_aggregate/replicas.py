@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import redis
 
+from functions.candle_aggregate.display import Display
 from functions.candle_aggregate.engine import Applied, Engine
 from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.session import Session
@@ -62,10 +63,16 @@ class NoStorage:
 class Replica:
     """An engine, and the candles and late batches that it emitted."""
 
-    def __init__(self, client: redis.Redis, name: str, rules: Rules = RULES) -> None:
+    def __init__(
+        self,
+        client: redis.Redis,
+        name: str,
+        rules: Rules = RULES,
+        display: Display | None = None,
+    ) -> None:
         self.now_us = NOW_US
         self.store = Store(client, name)
-        self.engine = Engine(self.store, rules, NoStorage(), lambda: self.now_us)
+        self.engine = Engine(self.store, rules, NoStorage(), lambda: self.now_us, display)
         self.emitted: list[Candle] = []
         self.late: list[Late] = []
 

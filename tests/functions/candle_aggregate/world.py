@@ -19,9 +19,11 @@ from functions.candle_aggregate.step import TickEvent
 from functions.candle_aggregate.storage import Storage
 from functions.candle_aggregate.store import Changes, Store, Turn, Written
 from functions.persist.feeds import FeedWriter
+from functions.persist.group_commit import GroupCommit
 from functions.persist.handler import Persist
 from functions.persist.patterns import PatternWriter
 from functions.persist.quotes import QuoteWriter
+from functions.persist.tick_writer import TickWriter
 from functions.persist.writer import Writer
 from shared import events
 from shared.adapter.app import Emission
@@ -49,8 +51,8 @@ MINUTE: Final = 60_000_000
 NOW_US: Final = 1_800_000_000_000_000
 RESEND_AFTER_MS: Final = 5_000
 TABLES: Final = (
-    "applied_events, tick_segments, candles, repairs, first_ticks, gaps, shard_lineage,"
-    " aggregation, lake_pending_ticks, lake_pending_candles"
+    "applied_events, unaggregated, tick_segments, candles, repairs, first_ticks, gaps, shard_lineage,"
+    " aggregation, lake_pending_candles"
 )
 
 
@@ -100,6 +102,7 @@ class World:
 
     def _persist(self) -> Persist:
         return Persist(
+            GroupCommit(TickWriter(self.postgres), 0),
             Writer(self.postgres),
             PatternWriter(self.postgres),
             FeedWriter(self.postgres),
@@ -178,6 +181,10 @@ class World:
                 "UPDATE applied_events SET applied_at = to_timestamp(%s) WHERE event_id = %s",
                 (self.now_us / 1e6, event_id),
             )
+            self.sql.execute(
+                "UPDATE unaggregated SET stored_at = to_timestamp(%s) WHERE event_id = %s",
+                (self.now_us / 1e6, event_id),
+            )
         if event_id in self.to_store:
             self.to_store.remove(event_id)
 
@@ -222,12 +229,13 @@ class World:
 
     def _clock_work(self) -> Iterable[Emission]:
         rules, shards = self.rules, range(self.rules.shards)
-        yield from self.engine.step(
+        closed = self.engine.step(
             shards,
             lambda turns, now_us: self.engine.steps.close_quiet(
                 turns, now_us - rules.allowed_lateness_us, now_us - rules.idle_us, now_us
             ),
         )
+        yield from closed.emissions
         outboxes = self.store.read_whole([Keys(shard).outbox for shard in shards])
         waiting = waiting_rows(
             dict(zip(shards, outboxes, strict=True)), self.now_us // 1000 - RESEND_AFTER_MS, 1_000

@@ -18,9 +18,11 @@ from functions.detect_pattern.storage import Storage
 from functions.detect_pattern.store import Store
 from functions.detect_pattern.window import ClosedCandle, Window
 from functions.persist.feeds import FeedWriter
+from functions.persist.group_commit import GroupCommit
 from functions.persist.handler import Persist
 from functions.persist.patterns import PatternWriter
 from functions.persist.quotes import QuoteWriter
+from functions.persist.tick_writer import TickWriter
 from functions.persist.writer import Writer
 from shared import events
 from shared.adapter.app import Outcome
@@ -108,6 +110,7 @@ class House:
         self.store = Store(client, 1)
         self.steps = Steps(Storage(self.postgres), rules)
         self.persist = Persist(
+            GroupCommit(TickWriter(self.postgres), 0),
             Writer(self.postgres),
             PatternWriter(self.postgres),
             FeedWriter(self.postgres),

@@ -37,6 +37,7 @@ class ColdMarket:
             for tick in old[: count // 3]
         ]
         self.ticks = sorted([*old, *new], key=lambda tick: tick.place)
+        lake.make_days(old)
         self.take(old)
         self.take(new)
         self.cool()

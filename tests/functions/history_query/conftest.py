@@ -17,6 +17,7 @@ from functions.history_query.feeds import Feeds
 from functions.history_query.kept import KeptCandles
 from functions.history_query.latest import LatestTrades
 from functions.history_query.latest_quotes import LatestQuotes
+from functions.history_query.overview import Overview
 from functions.history_query.patterns import PatternPages
 from functions.history_query.prices import PricePages
 from functions.history_query.routes import api
@@ -28,6 +29,7 @@ from functions.history_query.topics import (
     candles,
     feeds,
     latest,
+    overview,
     patterns,
     prices,
     symbols,
@@ -36,7 +38,7 @@ from functions.history_query.topics import (
 from functions.persist.feeds import FeedWriter
 from functions.persist.patterns import PatternWriter
 from functions.persist.quotes import QuoteWriter
-from functions.persist.segments import segments
+from functions.persist.tick_writer import TickWriter
 from functions.persist.writer import Writer
 from shared.candle_columns import columns_of
 from shared.lake.cold import NO_LAKE, Cold
@@ -57,6 +59,7 @@ class House:
     def __init__(self, postgres: Postgres, client: redis.Redis, cold: Cold = NO_LAKE) -> None:
         self.postgres = postgres
         self.writer = Writer(postgres)
+        self.tick_writer = TickWriter(postgres)
         self.feeds = FeedWriter(postgres)
         self.quotes = QuoteWriter(postgres)
         self.patterns = PatternWriter(postgres)
@@ -72,6 +75,7 @@ class House:
                 candles.answers(self.pages),
                 prices.answers(PricePages(self.slices), self.pages.knows),
                 latest.answers(LatestTrades(live), LatestQuotes(postgres)),
+                overview.answers(Overview(postgres, live, LatestTrades(live))),
                 ticks.answers(TickPages(self.slices), self.pages.knows),
                 symbols.answers(Symbols(postgres, live)),
                 feeds.answers(Feeds(postgres)),
@@ -84,9 +88,9 @@ class House:
     def take(self, ticks: Ticks) -> None:
         """Store ticks and aggregate them; closed candles are stored too."""
         event_id = f"e{next(self.numbers)}"
-        self.writer.ticks(event_id, list(segments(event_id, ticks)))
+        self.tick_writer([(event_id, ticks)])
         self.replica.apply(**{event_id: ticks})
-        self.writer.candles(f"{event_id}/c", columns_of(self.replica.emitted))
+        self.writer.candles(columns_of(self.replica.emitted))
         self.replica.emitted.clear()
 
     def get(self, path: str, **parameters: str) -> httpx.Response:

@@ -9,7 +9,6 @@ import pytest
 
 from functions.history_query import candles as pages
 from functions.history_query import tick_slices
-from functions.persist.segments import segments
 from shared.timeframes import Timeframe
 from tests.functions.history_query.conftest import House
 from tests.functions.history_query.market import (
@@ -86,8 +85,6 @@ def test_small_slices_and_little_patience_give_the_same_candles(
     """However little memory a slice may take and however early a page ends."""
     ticks = fill(house, "A", 5, 400, 60, 2_500_000)
     monkeypatch.setattr(tick_slices, "LARGEST_SLICE", 30)
-    monkeypatch.setattr(tick_slices, "_FIRST_FETCH", 1)
-    monkeypatch.setattr(tick_slices, "_FETCHED_TICKS", 90)
     monkeypatch.setattr(pages, "_TICK_SLICES", 1)
     monkeypatch.setattr(pages, "_PART_BATCHES", 1)
     monkeypatch.setattr(pages, "_PARTS_AT_ONCE", 2)
@@ -171,7 +168,6 @@ def test_a_minute_may_hold_more_ticks_than_a_slice(
 ) -> None:
     """A trade sent again later in its minute counts once, wherever the minute is cut."""
     monkeypatch.setattr(tick_slices, "LARGEST_SLICE", largest)
-    monkeypatch.setattr(tick_slices, "_FETCHED_TICKS", 50)
     source = random.Random(4)
     ticks = generated(4, 300, 200_000)
     for n in range(100, 300):
@@ -180,7 +176,7 @@ def test_a_minute_may_hold_more_ticks_than_a_slice(
             ticks[n] = ticks[n]._replace(kind=again.kind, number=again.number, text=again.text)
     for batch in batches(ticks, "A", 7):
         event_id = str(next(house.numbers))
-        house.writer.ticks(event_id, list(segments(event_id, batch)))
+        house.tick_writer([(event_id, batch)])
     for timeframe in ("1s", "45s"):
         expected = candles(ticks, seconds(timeframe))
         assert sum(candle["n"] for candle in expected) < 280
@@ -210,7 +206,7 @@ def test_an_id_counts_again_in_the_next_minute(
         Tick(START_US // MINUTE_US * MINUTE_US + s * 10**6, 1, 7, "", s, "u", s, s, 2, 1, 1)
         for s in offsets
     ]
-    house.writer.ticks("e", list(segments("e", columns(ticks, "A"))))
+    house.tick_writer([("e", columns(ticks, "A"))])
     for start in ({"from": "0"}, {}):
         ((first, second),) = read(house, "A", "1s", **start)
         assert [(c["n"], c["c"]) for c in (first, second)] == [(1, "0.01"), (1, "0.65")]

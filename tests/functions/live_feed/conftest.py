@@ -16,23 +16,31 @@ import pytest
 
 from functions.live_feed.fanout import Message
 from functions.live_feed.frames import Form
+from functions.live_feed.history_api import HistoryApi
 from functions.live_feed.hub import Hub
+from functions.live_feed.interest import Interest
+from functions.live_feed.places import Places
+from functions.live_feed.replica import Replica
 from functions.live_feed.session import Session, SessionLimits
 from functions.live_feed.stream import Limits, LiveStream
-from functions.live_feed.subscriber import Subscriber
 from shared import live
 from shared.candle import Candle
 from shared.schema import live_pb2
+from shared.stores.redis import connect
+from shared.timeframes import parse_ladder
+from shared.watched import Leases
 
+LADDER = parse_ladder("1m,5m")
 _numbers = itertools.count()
 
 
 class Room:
     """One replica, and the means to publish to it and to watch it."""
 
-    def __init__(self, hub: Hub, stream: LiveStream) -> None:
+    def __init__(self, hub: Hub, stream: LiveStream, interest: Interest) -> None:
         self.hub = hub
         self.stream = stream
+        self.interest = interest
 
     async def publish(self, *messages: Message, event_id: str = "") -> None:
         """Publish an event; return when the hub has it."""
@@ -43,7 +51,11 @@ class Room:
                 await asyncio.sleep(0.005)
 
     def client(self, form: Form = Form.JSON, bound: int = 100, **limits: float) -> Client:
-        return Client(Session(self.hub, Subscriber(form, bound), SessionLimits(**limits)))  # type: ignore[arg-type]
+        return Client(self.replica(bound, **limits).session(form))  # type: ignore[arg-type]
+
+    def replica(self, bound: int = 100, max_clients: int = 10, **limits: float) -> Replica:
+        what = SessionLimits(**limits)  # type: ignore[arg-type]
+        return Replica(self.hub, self.interest, Places(max_clients), bound, what)
 
 
 class Client:
@@ -86,7 +98,7 @@ def run(servers: dict[str, str]) -> Callable[[Callable[[Room], Awaitable[None]]]
 
     def running(test: Callable[[Room], Coroutine[Any, Any, None]]) -> None:
         async def inside() -> None:
-            async with room(servers["NATS_URL"]) as made:
+            async with room(servers) as made:
                 await test(made)
 
         asyncio.run(inside())
@@ -95,16 +107,25 @@ def run(servers: dict[str, str]) -> Callable[[Callable[[Room], Awaitable[None]]]
 
 
 @asynccontextmanager
-async def room(url: str, *, remembered: int = 100, emptied: bool = True) -> AsyncIterator[Room]:
+async def room(
+    servers: dict[str, str], *, remembered: int = 100, emptied: bool = True, api_url: str = ""
+) -> AsyncIterator[Room]:
     """A replica on the streams, emptied first."""
+    url = servers["NATS_URL"]
     if emptied:
         await forget(url)
     stream, hub = LiveStream(url, Limits()), Hub(LiveStream(url, Limits()), remembered)
+    client = connect(servers["REDIS_URL"].rsplit("/", 1)[0] + "/2")
+    if emptied:
+        client.flushdb()
+    interest = Interest(hub, Leases(client, 2), HistoryApi(api_url), LADDER, until_emitted_s=0.0)
     try:
         await hub.ready()
-        yield Room(hub, stream)
+        yield Room(hub, stream, interest)
     finally:
+        await interest.close()
         await hub.close()
+        client.close()
         await stream.close()
 
 

@@ -114,6 +114,7 @@ def test_the_process_ends_although_watchers_would_stay(servers: dict[str, str]) 
             "FUNCTION_SOURCE": "functions/live_feed/main.py",
             "ASGI_APP": "functions.live_feed.asgi:app",
             "NATS_URL": servers["NATS_URL"],
+            "REDIS_URL": servers["REDIS_URL"],
             "PORT": str(port),
             "HOST": "127.0.0.1",
             "DRAIN_S": "600",

@@ -15,8 +15,6 @@ import pytest
 from grpc_tools import protoc
 
 from functions.live_feed.grpc_feed import Feed
-from functions.live_feed.places import Places
-from functions.live_feed.session import SessionLimits
 from shared.schema import feed_service_pb2, live_pb2
 from tests.functions.live_feed.conftest import Room, candle, tick
 
@@ -40,7 +38,7 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 @asynccontextmanager
 async def serving(room: Room, generated: Any, bound: int = 100, max_clients: int = 10) -> Any:
     """A server on the room's hub, and a stub."""
-    feed = Feed(room.hub, SessionLimits(), Places(max_clients), bound=bound)
+    feed = Feed(room.replica(bound, max_clients))
     server = grpc.aio.server()
     server.add_generic_rpc_handlers((feed.handler,))
     port = server.add_insecure_port("127.0.0.1:0")

@@ -77,9 +77,10 @@ def test_the_past_that_memory_has_not_comes_from_the_stream(servers: dict[str, s
     """Another replica, which remembers two messages, replays fifty; updates meanwhile follow."""
 
     async def test() -> None:
-        async with room(servers["NATS_URL"]) as first:
+        async with room(servers) as first:
+            await first.client().ask(op="subscribe", channels=["ticks:A"])
             await first.publish(*(tick("A", str(n)) for n in range(50)))
-        async with room(servers["NATS_URL"], remembered=2, emptied=False) as second:
+        async with room(servers, remembered=2, emptied=False) as second:
             await second.publish(tick("A", "50"))
             client = second.client(bound=1000)
             asked = asyncio.create_task(
@@ -101,7 +102,7 @@ def test_who_was_away_too_long_gets_a_snapshot_and_is_told(servers: dict[str, st
     """A from_seq of another stream, or from behind its end: the present instead."""
 
     async def test() -> None:
-        async with room(servers["NATS_URL"]) as made:
+        async with room(servers) as made:
             await made.publish(tick("A", "1"), tick("A", "2"))
             for place in ({"from_seq": 1, "stream": "another"}, {"from_seq": 10_000}):
                 subscribed, snapshot = await made.client().ask(
@@ -117,10 +118,10 @@ def test_a_new_replica_knows_the_present(servers: dict[str, str]) -> None:
     """The last message of every channel comes from the stream, under the same seq."""
 
     async def test() -> None:
-        async with room(servers["NATS_URL"]) as first:
+        async with room(servers) as first:
             await first.publish(tick("A", "1"), candle("A", 0, "5"), tick("A", "2"))
             _, known = await first.client().ask(op="subscribe", channels=["ticks:*", "candles:*:*"])
-        async with room(servers["NATS_URL"], emptied=False) as second:
+        async with room(servers, emptied=False) as second:
             _, learnt = await second.client().ask(
                 op="subscribe", channels=["ticks:*", "candles:*:*"]
             )
@@ -150,11 +151,11 @@ def test_a_stream_made_anew_is_noticed(servers: dict[str, str]) -> None:
     """Its seq begins again; the replica forgets the old one and goes on with the new."""
 
     async def test() -> None:
-        async with room(servers["NATS_URL"]) as made:
+        async with room(servers) as made:
             await made.publish(tick("A", "1"), tick("A", "2"))
             name = made.hub.stream_name
             await forget(servers["NATS_URL"])
-            async with room(servers["NATS_URL"], emptied=False) as other:
+            async with room(servers, emptied=False) as other:
                 await other.publish(tick("A", "3"))
             async with asyncio.timeout(20):
                 while made.hub.stream_name == name or made.hub.seq != 1:  # noqa: ASYNC110
@@ -237,7 +238,7 @@ def test_a_replica_that_has_just_started_replays_by_name(run: Run, servers: dict
         await first.publish(tick("A", "1"), tick("A", "2"))
         await mirrored(servers["NATS_URL"], first.hub.seq)
         for _ in range(3):
-            async with room(servers["NATS_URL"], emptied=False) as fresh:
+            async with room(servers, emptied=False) as fresh:
                 told, *missed = await fresh.client().ask(
                     op="subscribe",
                     channels=["ticks:A"],
@@ -287,7 +288,7 @@ def test_any_order_of_arrival_ends_at_the_newest(
     async def test() -> None:
         messages = [candle("A", start * MINUTE, "1", revision) for start, revision in states]
         trades = [tick("A", str(time), time) for time in times]
-        async with room(servers["NATS_URL"]) as first:
+        async with room(servers) as first:
             old = first.client()
             await old.ask(op="subscribe", channels=["candles:1m:A", "ticks:*"])
             await first.publish(*messages[:read_between], *trades)
@@ -301,7 +302,7 @@ def test_any_order_of_arrival_ends_at_the_newest(
             assert await present(first) == (newest, "4")
             await last_is(servers["NATS_URL"], messages[states.index(newest)])
             await last_is(servers["NATS_URL"], trades[times.index(4)])
-        async with room(servers["NATS_URL"], emptied=False) as fresh:
+        async with room(servers, emptied=False) as fresh:
             assert await present(fresh) == (newest, "4")
 
     asyncio.run(test())

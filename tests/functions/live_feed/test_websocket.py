@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import json
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -21,7 +21,6 @@ from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from functions.live_feed.places import Places
-from functions.live_feed.session import SessionLimits
 from functions.live_feed.sse import sse_endpoint
 from functions.live_feed.websocket import CODE_LATER, CODE_SLOW, CODE_TOO_LARGE, websocket_endpoint
 from shared import metrics
@@ -35,19 +34,19 @@ LARGE = "9" * 4_000
 @asynccontextmanager
 async def serving(
     room: Room,
-    limits: SessionLimits | None = None,
     bound: int = 150,
     max_clients: int = 10,
     places: Places | None = None,
+    **limits: float,
 ) -> AsyncIterator[str]:
     """A server on the room's hub; its host and port."""
-    limits = limits or SessionLimits()
-    places = places or Places(max_clients)
-    endpoint = websocket_endpoint(room.hub, limits, places, bound=bound)
+    replica = room.replica(bound, max_clients, **limits)
+    if places is not None:
+        replica = dataclasses.replace(replica, places=places)
     app = Starlette(
         routes=[
-            WebSocketRoute("/ws", endpoint),
-            Route("/sse", sse_endpoint(room.hub, limits, places, bound=bound)),
+            WebSocketRoute("/ws", websocket_endpoint(replica)),
+            Route("/sse", sse_endpoint(replica)),
         ]
     )
     sock = socket.socket()
@@ -113,9 +112,8 @@ def test_who_asks_too_often_is_told_when_to_come_back(run: Run) -> None:
     """rate_limit with retry_ms; the connection stays."""
 
     async def test(room: Room) -> None:
-        limits = replace(SessionLimits(), requests_a_second=5.0, burst=2.0)
         async with (
-            serving(room, limits) as address,
+            serving(room, requests_a_second=5.0, burst=2.0) as address,
             connect(f"ws://{address}/ws", proxy=None) as client,
         ):
             for _ in range(3):

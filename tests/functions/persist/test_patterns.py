@@ -10,9 +10,11 @@ import psycopg
 import pytest
 
 from functions.persist.feeds import FeedWriter
+from functions.persist.group_commit import GroupCommit
 from functions.persist.handler import Persist
 from functions.persist.patterns import PatternWriter
 from functions.persist.quotes import QuoteWriter
+from functions.persist.tick_writer import TickWriter
 from functions.persist.writer import Writer
 from shared import alerts, events
 from shared.adapter.event import Event, OutgoingEvent
@@ -38,7 +40,11 @@ def deliver(persist: Persist, type_: str, body: bytes, id_: str = "x") -> None:
 def persist(database: str) -> Persist:
     postgres = Postgres(database)
     return Persist(
-        Writer(postgres), PatternWriter(postgres), FeedWriter(postgres), QuoteWriter(postgres)
+        GroupCommit(TickWriter(postgres), 0),
+        Writer(postgres),
+        PatternWriter(postgres),
+        FeedWriter(postgres),
+        QuoteWriter(postgres),
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import random
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -17,7 +16,6 @@ import pytest
 
 from functions.persist.quotes import QuotesStore, QuoteWriter
 from shared.entries import Entries, Entry
-from shared.errors import TransientError
 from shared.instruments import Market
 from shared.quotes import Quotes
 from shared.stores.postgres import Postgres
@@ -101,7 +99,7 @@ def test_all_quotes_are_stored_once_where_asked_for(postgres: Postgres, database
     whole = quotes((DAY_US - 1, 4, 100), (DAY_US, -1, 12345))
     assert writer.quotes("e1", whole) == (True, 1)
     assert writer.quotes("e1", whole) == (False, 0)
-    assert rows(database, "SELECT day::text, quote_count FROM quote_segments ORDER BY day") == [
+    assert rows(database, "SELECT day::text, count(*) FROM quotes GROUP BY 1 ORDER BY 1") == [
         ("1970-01-01", 1),
         ("1970-01-02", 1),
     ]
@@ -127,21 +125,3 @@ def test_what_exchanges_call_an_instrument_is_kept(postgres: Postgres, database:
         ("BTC-USD.KRAKEN", "KRAKEN", "BTC/USD"),
         ("BTC-USD.KRAKEN", "KRAKEN", "XBT/USD"),
     ]
-
-
-def test_stored_quotes_leave_after_their_days(postgres: Postgres, database: str) -> None:
-    """Whole days go, once a day; the latest stays, and a dropped day can be written again."""
-    today_us = time.time_ns() // 1000 // DAY_US * DAY_US
-    old = quotes((today_us - 5 * DAY_US, -1, 1))
-    keeper = QuoteWriter(postgres, QuotesStore.ALL, keep_days=2)
-    other = QuoteWriter(postgres, QuotesStore.ALL)
-    other.quotes("e1", old)
-    keeper.quotes("e2", quotes((today_us - 2 * DAY_US, -1, 2), (today_us, -1, 3)))
-    times: LiteralString = "SELECT event_time_us FROM quotes ORDER BY 1"
-    kept = [(today_us - 2 * DAY_US,), (today_us,)]
-    assert rows(database, times) == kept
-    with pytest.raises(TransientError, match="made anew"):
-        other.quotes("e3", old)
-    assert other.quotes("e3", old) == (True, 0)
-    assert rows(database, times) == [(today_us - 5 * DAY_US,), *kept]
-    assert rows(database, LATEST)[0][1] == Decimal("0.03")

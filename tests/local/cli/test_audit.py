@@ -103,7 +103,7 @@ def test_a_live_candle_is_audited_too(world: World) -> None:
     records = Records.decode([blob])
     records.data["count"] = 77
     records.data["revision"] += 5
-    world.client.hset(block, "A", records.encode()[0])  # type: ignore[arg-type]
+    world.client.hset(block, "A", records.encode()[0])
     result = invoke("A")
     assert result.exit_code == 1
     assert "trade_count is 77, should be 1" in result.output

@@ -6,11 +6,12 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from local.broker.addresses import Addresses
 from local.errors import UsageError
 from local.servers.server import Place
 from local.supervisor.component import STORE_VARIABLES, Kind, base_environment
 from local.supervisor.feeds import parse_feeds
-from local.supervisor.options import Options
+from local.supervisor.options import Options, parse_replicas
 from local.supervisor.plan import Plan
 from local.supervisor.stopping import drain_s
 from local.supervisor.topology import Topology
@@ -39,6 +40,23 @@ def test_a_function_gets_what_its_manifest_says(tmp_path: Path) -> None:
     for each in functions.values():
         assert each.environment["PORT"] == str(urlsplit(each.url).port)
     assert len({each.url for each in functions.values()}) == len(functions)
+
+
+def test_a_function_runs_as_often_as_it_was_asked_for(tmp_path: Path) -> None:
+    """Each replica is a process with an address of its own; the broker is told all of them."""
+    made = plan(tmp_path, Options(replicas=parse_replicas(["candle-aggregate=3"])))
+    replicas = [each for each in made.functions() if each.name.startswith("candle-aggregate")]
+    host = "candle-aggregate.kandle.svc.cluster.local"
+    assert made.replica_addresses == {host: [each.url for each in replicas]}
+    assert len({each.url for each in replicas}) == 3
+    assert {each.environment["K_SERVICE"] for each in replicas} == {"candle-aggregate"}
+    broker = Addresses(made.replica_addresses, made.broker_url)
+    turns = [broker.resolve(f"http://{host}/x") for _ in range(6)]
+    assert turns == [f"{each.url}/x" for each in replicas] * 2
+    with pytest.raises(UsageError, match="no function persists"):
+        Topology.load(Options(replicas={"persists": 2}))
+    with pytest.raises(UsageError, match="FUNCTION=N"):
+        parse_replicas(["persist=0"])
 
 
 def test_secrets_stand_on_no_command_line(tmp_path: Path) -> None:

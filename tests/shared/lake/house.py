@@ -5,11 +5,11 @@ from __future__ import annotations
 import itertools
 import time
 
-from functions.persist.segments import segments
+from functions.persist.tick_writer import TickWriter
 from functions.persist.writer import Writer
-from shared.errors import TransientError
 from shared.lake.cold import Cold, merged
 from shared.lake.compaction import compact, due_hours
+from shared.lake.places import day_of
 from shared.lake.plan import plan_ticks
 from shared.lake.retention import drop, old_days, verify
 from shared.lake.snapshot import copy_ticks
@@ -34,24 +34,39 @@ class House:
         self.postgres = Postgres(database, size=4)
         self.store = ObjectStore(access)
         self.cold = Cold(access)
-        self.writer = Writer(self.postgres)
+        self.tick_writer, self.writer = TickWriter(self.postgres), Writer(self.postgres)
         self.numbers = itertools.count()
         self.repeated = 0
 
-    def put(self, ticks: list[Tick], size: int = 200) -> None:
-        """Store ticks as persist does, in events of `size`; they count as aggregated."""
+    def put(self, ticks: list[Tick], size: int = 200, *, made: bool = True) -> None:
+        """Store ticks as persist does, in events of `size`; they count as aggregated.
+
+        `made`: their days have had partitions since they were today.
+        """
+        if made:
+            self.make_days(ticks)
         for batch in batches(ticks, self.symbol, size):
             event_id = f"e{time.time_ns()}-{next(self.numbers)}"
-            rows = list(segments(event_id, batch))
-            try:
-                assert self.writer.ticks(event_id, rows)
-            except TransientError:  # its partition was dropped: delivered again
-                assert self.writer.ticks(event_id, rows)
+            assert self.tick_writer([(event_id, batch)])
         self.settle()
+
+    def make_days(self, ticks: list[Tick]) -> None:
+        """Let the days of the ticks have partitions, as those that were today have."""
+        with self.postgres.connection() as connection:
+            for day in sorted({day_of(tick.time_us) for tick in ticks}):
+                connection.execute("SELECT make_partition('tick_segments', %s)", (day,))
 
     def settle(self) -> None:
         """All events are known to be in the candles."""
-        self.sql("UPDATE applied_events SET shards = '{}'")
+        self.sql("DELETE FROM unaggregated")
+
+    def unsettle(self) -> None:
+        """No event is."""
+        self.sql(
+            "INSERT INTO unaggregated"
+            " SELECT 0, unnest(event_ids), commit_id, now(), 0, first_time_us, last_time_us"
+            " FROM tick_segments ON CONFLICT DO NOTHING"
+        )
 
     def age(self) -> None:
         """As if all was stored and copied two days ago."""
@@ -64,6 +79,13 @@ class House:
         with self.postgres.connection() as connection:
             cursor = connection.execute(statement.encode())
             return cursor.fetchall() if cursor.description else []
+
+    def waiting(self) -> list[tuple[object, ...]]:
+        """Commits that no file has yet."""
+        return self.sql(
+            "SELECT commit_id FROM stored_days"
+            " WHERE commit_id > (SELECT commit_id FROM lake_position)"
+        )
 
     def copy(self) -> int:
         return copy_ticks(self.postgres, self.store, after_s=0)

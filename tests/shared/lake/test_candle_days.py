@@ -74,7 +74,7 @@ def test_days_of_candles_move_to_the_lake(lake: House, valkey: redis.Redis) -> N
     """What one query reads is the same before and after; the longest timeframe stays."""
     candles = minutes(lake.symbol)
     day = [candle(lake.symbol, "1d", START_US + n * DAY_US) for n in range(3)]
-    lake.writer.candles("c1", columns_of([*candles, *day]))
+    lake.writer.candles(columns_of([*candles, *day]))
     assert everything(lake, valkey) == candles
     assert drop(lake) == 0  # no file yet
     settle(lake)
@@ -88,13 +88,13 @@ def test_a_correction_of_a_cold_candle_wins(lake: House, valkey: redis.Redis) ->
     """From Postgres at once, from the new file later; an older revision never."""
     candles = minutes(lake.symbol)
     day = [candle(lake.symbol, "1d", START_US + n * DAY_US) for n in range(3)]
-    lake.writer.candles("c1", columns_of([*candles, *day]))
+    lake.writer.candles(columns_of([*candles, *day]))
     settle(lake)
     drop(lake)
     better = [replace(candles[5], revision=9, close=Decimal("77.5"))]
     worse = [replace(candles[6], revision=0, close=Decimal("66.6"))]
     new = [candle(lake.symbol, "1m", START_US + 60_000_000)]
-    lake.writer.candles("c2", columns_of([*better, *worse, *new]))
+    lake.writer.candles(columns_of([*better, *worse, *new]))
     expected = sorted([*candles[:5], *better, *candles[6:], *new], key=lambda each: each.start_us)
     assert everything(lake, valkey) == expected
     settle(lake)

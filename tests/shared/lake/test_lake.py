@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-import pytest
-
-from shared.errors import TransientError
 from shared.lake.garbage import remove_superseded, remove_unrecorded
-from tests.functions.history_query.market import Tick, columns, generated, trades
+from tests.functions.history_query.market import Tick, generated, trades
 from tests.shared.lake.house import House
 
 
@@ -29,7 +26,12 @@ def test_a_day_moves_to_the_lake_row_by_row(lake: House) -> None:
     lake.put(ticks)
     assert stored(lake) == keys(ticks)
     lake.copy_all()
-    assert lake.sql("SELECT 1 FROM lake_pending_ticks") == []
+    assert (
+        lake.sql(
+            "SELECT 1 FROM stored_days WHERE commit_id > (SELECT commit_id FROM lake_position)"
+        )
+        == []
+    )
     assert stored(lake) == keys(ticks)
     lake.compact()
     hours = {tick.time_us // 3_600_000_000 for tick in ticks}
@@ -87,27 +89,26 @@ def test_a_day_waits_until_its_events_are_in_the_candles(lake: House) -> None:
     lake.copy_all()
     lake.compact()
     lake.age()
-    lake.sql("UPDATE applied_events SET shards = '{0}'")
+    lake.unsettle()
     assert lake.retain() == []
     lake.settle()
     assert lake.retain()
 
 
-def test_a_tick_for_a_partition_that_was_dropped_makes_it_anew(lake: House) -> None:
-    """The writer that remembers it is told once that it is gone; the event comes again."""
-    from functions.persist.segments import segments
-
+def test_a_tick_of_a_day_that_was_dropped_is_stored_among_the_old_days(lake: House) -> None:
+    """It makes no partition; it is read beside what the lake has."""
     ticks = [tick._replace(source="u", price_scale=2) for tick in generated(5, 100, 3_000_000)]
     lake.put(ticks[:50])
     lake.copy_all()
     lake.compact()
     lake.age()
     assert lake.retain()
-    batch = columns(sorted(ticks[50:]), lake.symbol)
-    rows = list(segments("again", batch))
-    with pytest.raises(TransientError, match="made anew"):
-        lake.writer.ticks("again", rows)
-    assert lake.writer.ticks("again", rows)
+    partitions = lake.sql("SELECT day FROM partition_days")
+    lake.put(sorted(ticks[50:]), made=False)
+    assert lake.sql("SELECT day FROM partition_days") == partitions
+    assert stored(lake) == keys(ticks)
+    lake.copy_all()
+    lake.compact()
     assert stored(lake) == keys(ticks)
 
 

@@ -76,7 +76,9 @@ def test_a_round_copies_what_is_due_and_tells_what_it_counted(lake: House, round
         rounds()
         seen.update(each.pid for each in children())
         assert len(children()) <= 1
-        return not lake.sql("SELECT 1 FROM lake_pending_ticks")
+        return not lake.sql(
+            "SELECT 1 FROM stored_days WHERE commit_id > (SELECT commit_id FROM lake_position)"
+        )
 
     eventually(copied, 60)
     until(rounds, lambda: metrics.LAKE_SEGMENTS._value.get() > before)
@@ -96,13 +98,22 @@ def test_a_store_that_is_away_ends_a_round_and_not_the_caller(
     lake.put(generated(10, 50, 9_000_000))
     monkeypatch.setenv("S3_ENDPOINT_URL", "http://127.0.0.1:1")
     until(rounds, lambda: rounds._failures > 0)
-    assert lake.sql("SELECT 1 FROM lake_pending_ticks")
+    assert lake.sql(
+        "SELECT 1 FROM stored_days WHERE commit_id > (SELECT commit_id FROM lake_position)"
+    )
     assert not [each for each in caplog.records if each.levelname == "ERROR"]
     until(rounds, lambda: bool(children()))
     children()[0].send_signal(signal.SIGKILL)
     until(rounds, lambda: "ended with -9" in caplog.text)
     monkeypatch.setenv("S3_ENDPOINT_URL", endpoint)
-    until(rounds, lambda: not lake.sql("SELECT 1 FROM lake_pending_ticks"))
+    until(
+        rounds,
+        lambda: (
+            not lake.sql(
+                "SELECT 1 FROM stored_days WHERE commit_id > (SELECT commit_id FROM lake_position)"
+            )
+        ),
+    )
 
 
 def test_a_round_ends_with_the_process_that_started_it(

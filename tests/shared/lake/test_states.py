@@ -9,8 +9,7 @@ import psycopg
 import redis
 
 from functions.candle_aggregate.rules import Rules
-from functions.persist.segments import segments
-from functions.persist.writer import Writer
+from functions.persist.tick_writer import TickWriter
 from shared.lake.garbage import remove_superseded
 from shared.lake.lifetimes import end_lake_files, end_states
 from shared.lake.places import begin_us
@@ -88,7 +87,7 @@ def test_an_empty_database_is_filled_from_the_lake(lake: House, servers: dict[st
         connection.execute(f"CREATE DATABASE {lost}".encode())
     empty = Postgres(servers["DATABASE_URL"].rsplit("/", 1)[0] + f"/{lost}", size=2)
     try:
-        writer = Writer(empty)
+        writer = TickWriter(empty)
         for _ in range(2):  # an attempt that was cut off is begun anew
             assert is_empty(empty)
             outrank(empty, 7)
@@ -96,7 +95,7 @@ def test_an_empty_database_is_filled_from_the_lake(lake: House, servers: dict[st
             assert {each.path for each in found.files} >= objects
             for place, files in found.hot.items():
                 for event_id, batch in ticks_of(lake.store, place, files, until_us):
-                    writer.ticks(event_id, list(segments(event_id, batch)))
+                    writer([(event_id, batch)])
             queued = register(empty, lake.store, lake.cold, found, LADDER)
         assert len(found.cold_days) == len(days) - 2
         hot_from_us = begin_us(found.hot_from)

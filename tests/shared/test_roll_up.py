@@ -9,8 +9,8 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.history_query.roll_up import folded, joined
 from shared.candle import Candle
+from shared.roll_up import folded, joined
 from shared.timeframes import Timeframe
 
 MINUTE = 60_000_000

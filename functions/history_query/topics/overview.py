@@ -1,0 +1,117 @@
+"""GET /api/overview: the market at a glance, for lists and cards."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from functions.history_query.answering import MAX_SYMBOL_CHARACTERS, Answers, as_json
+from functions.history_query.describing import (
+    DECIMAL,
+    MS,
+    NAME,
+    Json,
+    Part,
+    get,
+    list_of,
+    object_of,
+    query,
+    ref,
+)
+from functions.history_query.overview import Overview
+from functions.history_query.parameters import ParameterError, refuse_unknown
+
+MAX_SYMBOLS: Final = 500
+ALL: Final = "all"
+_FRESH_S: Final = 1.0
+"""How long an answer about all instruments is good for the next who asks."""
+
+_SYMBOLS: Final = query(
+    "symbols",
+    f"Symbols with commas between, at most {MAX_SYMBOLS}, or `all`.",
+    {"type": "string", "default": ALL},
+)
+_SYMBOL: Final = query(
+    "symbol",
+    "A symbol, as often as there are symbols: for those that hold a comma.",
+    {"type": "array", "items": {"type": "string"}, "maxItems": MAX_SYMBOLS},
+)
+
+
+def _or_none(schema: Json, description: str) -> Json:
+    return {"anyOf": [schema, {"type": "null"}], "description": description}
+
+
+PART: Final = Part(
+    {
+        "/api/overview": get(
+            "Each instrument's last trade, its last 24 hours and its newest candle.",
+            list_of("Overview"),
+            _SYMBOLS,
+            _SYMBOL,
+            refusals=(400, 503),
+        ),
+    },
+    {
+        "Overview": object_of(
+            {
+                "symbol": NAME,
+                "price": DECIMAL,
+                "size": DECIMAL,
+                "t": {**MS, "description": "Of the trade, ms since 1970."},
+                "received": {**MS, "description": "When a trade was last received."},
+                "open": _or_none(DECIMAL, "Price 24 hours ago; null without trades since."),
+                "high": _or_none(DECIMAL, "Highest since."),
+                "low": _or_none(DECIMAL, "Lowest since."),
+                "volume": {**DECIMAL, "description": "Volume since."},
+                "change": _or_none({"type": "number"}, "Against `open`, percent."),
+                "points": {
+                    "type": "array",
+                    "items": DECIMAL,
+                    "description": "Closes of the hours since (or of the longest kept timeframe"
+                    " up to one), ascending.",
+                },
+                "candle": _or_none(ref("Candle"), "The newest base candle; null when long ago."),
+            }
+        ),
+    },
+)
+
+
+def answers(overview: Overview) -> Answers:
+    """Return what answers the route."""
+    lock = threading.Lock()
+    known: tuple[float, Response] | None = None
+
+    def answer(request: Request) -> Response:
+        nonlocal known
+        symbols = _symbols(request)
+        if symbols is not None:
+            return as_json(overview.of(symbols, time.time_ns() // 1000))
+        with lock:
+            if known is None or time.monotonic() > known[0] + _FRESH_S:
+                body = as_json(overview.of(None, time.time_ns() // 1000))
+                known = time.monotonic(), body
+            return Response(known[1].body, media_type="application/json")
+
+    return {"/api/overview": answer}
+
+
+def _symbols(request: Request) -> list[str] | None:
+    """Return the symbols that are asked for; None: all. Raises ParameterError."""
+    refuse_unknown(request.query_params, {"symbol", "symbols"})
+    text = request.query_params.get("symbols")
+    named = request.query_params.getlist("symbol")
+    if (text is None and not named) or (text == ALL and not named):
+        return None
+    symbols = [*dict.fromkeys([*filter(None, (text or "").split(",")), *named])]
+    if not symbols or len(symbols) > MAX_SYMBOLS:
+        raise ParameterError(f"symbols: 1 to {MAX_SYMBOLS} of them, or `all`")
+    for each in symbols:
+        if not 1 <= len(each) <= MAX_SYMBOL_CHARACTERS or not each.isprintable():
+            raise ParameterError(f"symbols: each has 1 to {MAX_SYMBOL_CHARACTERS} characters")
+    return symbols

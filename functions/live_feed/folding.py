@@ -1,0 +1,107 @@
+"""A longer candle as it grows: the fold of what has closed in its interval and of base candles."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from functools import reduce
+from typing import Final
+
+from shared.candle import Candle
+from shared.roll_up import joined
+from shared.timeframes import Timeframe
+
+_BASE_CANDLES: Final = 64
+_NEVER: Final = -(2**63)
+
+Read = Callable[[Timeframe, int, int | None], Awaitable[list[Candle]]]
+"""Candles of a timeframe that start in [from_us, to_us), ascending; None: up to the newest."""
+
+
+class Folding:
+    """One timeframe of one instrument. Takes every state of its base candles, in any order."""
+
+    def __init__(self, timeframe: Timeframe) -> None:
+        self._timeframe = timeframe
+        self._start_us = _NEVER
+        self._from_us = 0
+        self._closed: Candle | None = None
+        self._base: dict[int, Candle] = {}
+        self.is_whole = False
+        """Whether the interval is known from its start; until then `take` returns nothing."""
+
+    async def seed(self, ladder: tuple[Timeframe, ...], newest_us: int, read: Read) -> None:
+        """Learn the interval that holds the newest base candle from what is stored and live."""
+        start_us = pos = self._timeframe.start_us(newest_us)
+        closed: list[Candle] = []
+        for frame in reversed(ladder):
+            whole = (newest_us - pos) // frame.length_us
+            if whole > 0 and frame.start_us(pos) == pos:
+                end_us = pos + whole * frame.length_us
+                closed += await read(frame, pos, end_us)
+                pos = end_us
+        base = await read(ladder[0], pos, None)
+        if self._start_us > start_us:
+            self.is_whole = True  # this interval began meanwhile
+            return
+        self._start_us, self._from_us, self.is_whole = start_us, pos, True
+        self._closed = reduce(joined, map(self._piece, closed)) if closed else None
+        known, self._base = self._base, {}
+        for candle in [*base, *known.values()]:
+            self._keep(candle)
+
+    def take(self, candle: Candle, now_us: int) -> Candle | None:
+        """Take a state of a base candle; return the longer one, or None where nothing is known.
+
+        After a change of what has closed before, `is_whole` is False until it is seeded again.
+        """
+        start_us = self._timeframe.start_us(candle.start_us)
+        if start_us < self._start_us:
+            return None
+        if start_us > self._start_us:
+            began_before = self._start_us > _NEVER
+            self._start_us = self._from_us = start_us
+            self._closed, self._base, self.is_whole = None, {}, began_before
+        self._keep(candle)
+        return self.present(now_us)
+
+    def present(self, now_us: int) -> Candle | None:
+        """Return the longer candle; closed once all its parts are and its time is over."""
+        if not self.is_whole or not (self._base or self._closed):
+            return None
+        parts = [self._base[start] for start in sorted(self._base)]
+        whole = reduce(joined, map(self._piece, parts)) if parts else None
+        if self._closed is not None:
+            whole = self._closed if whole is None else joined(self._closed, whole)
+        assert whole is not None
+        over = self._timeframe.next_us(self._start_us) <= now_us
+        self._compact()
+        return replace(whole, closed=whole.closed and over)
+
+    def _keep(self, candle: Candle) -> None:
+        if not self._start_us <= candle.start_us < self._timeframe.next_us(self._start_us):
+            return
+        if candle.start_us < self._from_us:
+            self.is_whole = self.is_whole and candle.revision <= self._revision
+            return
+        known = self._base.get(candle.start_us)
+        if known is None or candle.revision > known.revision:
+            self._base[candle.start_us] = candle
+
+    @property
+    def _revision(self) -> int:
+        return self._closed.revision if self._closed is not None else 0
+
+    def _piece(self, candle: Candle) -> Candle:
+        return replace(candle, timeframe=self._timeframe.name, start_us=self._start_us)
+
+    def _compact(self) -> None:
+        """Fold the older half of many base candles; a change of one of them seeds anew."""
+        if len(self._base) <= _BASE_CANDLES:
+            return
+        older = sorted(self._base)[: _BASE_CANDLES // 2]
+        if not all(self._base[start].closed for start in older):
+            return
+        self._from_us = older[-1] + 1
+        parts = [self._piece(self._base.pop(start)) for start in older]
+        self._closed = reduce(joined, parts if self._closed is None else [self._closed, *parts])

@@ -1,0 +1,177 @@
+"""What this replica's clients watch: its leases, its present, and candles folded for it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+from functions.live_feed.folding import Folding
+from functions.live_feed.history_api import HistoryApi
+from functions.live_feed.hub import Hub
+from shared import live
+from shared.candle import Candle
+from shared.errors import TransientError
+from shared.live import ChannelError
+from shared.timeframes import Timeframe
+from shared.watched import ALL, READ_EACH_S, Leases
+
+log = logging.getLogger(__name__)
+
+_RENEW_EACH_S: Final = 2.0
+
+
+async def nobody() -> set[str]:
+    """Return the instruments that others watch past this hub: none."""
+    return set()
+
+
+@dataclass(slots=True)
+class Interest:
+    """Used by one event loop. `elsewhere` names what is watched past the hub (NATS in a browser).
+
+    `ladder`: the timeframes that candle-aggregate makes, the base first. `until_emitted_s`: within
+    that, those who emit know of a new lease.
+    """
+
+    hub: Hub
+    leases: Leases
+    history: HistoryApi
+    ladder: tuple[Timeframe, ...]
+    elsewhere: Callable[[], Awaitable[set[str]]] = nobody
+    until_emitted_s: float = READ_EACH_S + 0.05
+    _since: dict[str, int] = field(default_factory=dict)
+    _foldings: dict[str, Folding] = field(default_factory=dict)
+    _task: asyncio.Task[None] | None = None
+
+    def check(self, channel: str) -> str:
+        """Return a channel that can be subscribed to. Raises ChannelError that names the fix."""
+        timeframe = self._folded(live.checked(channel))
+        if timeframe is None:
+            return channel
+        if timeframe.length_us % self.ladder[0].length_us:
+            raise ChannelError(
+                f"{channel!r}: timeframe {timeframe} is not made; there are"
+                f" {', '.join(map(str, self.ladder))}, and multiples of {self.ladder[0]}"
+            )
+        if live.instrument_of(channel) == ALL:
+            raise ChannelError(
+                f"{channel!r}: {timeframe} is folded for named symbols; for all of them there are"
+                f" {', '.join(map(str, self.ladder))}"
+            )
+        return channel
+
+    def start(self) -> None:
+        """Begin to renew leases."""
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._keep(), name="live-feed leases")
+
+    async def watch(self, channels: Iterable[str]) -> dict[str, int]:
+        """Lease what the channels need; return since which place each instrument is watched.
+
+        The places are those of the stream. Returns when those who emit know of the leases.
+        """
+        self.start()
+        names = set(filter(None, map(live.instrument_of, channels)))
+        fresh = names - self._since.keys()
+        if fresh:
+            began = self.hub.seq
+            await self._renew(fresh)
+            if any(self._since.get(name, began) >= began for name in fresh):
+                await asyncio.sleep(self.until_emitted_s)
+        return {name: self._since[name] for name in names if name in self._since}
+
+    async def load(self, channels: Iterable[str]) -> None:
+        """Learn the present of the channels where no message has told it."""
+        wanted = [each for each in channels if each.startswith((live.TICKS, live.CANDLES))]
+        names = {name for name in map(live.instrument_of, wanted) if name}
+        try:
+            if names and self.history.is_there:
+                for each in await self.history.present(names, self.ladder[0].name):
+                    self.hub.learn(each)
+            for channel in wanted:
+                await self._fold(channel)
+        except TransientError as error:
+            log.warning("the present is not known: %s", error)
+
+    async def close(self) -> None:
+        """Let the leases run out."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        await self.history.close()
+
+    def _folded(self, channel: str) -> Timeframe | None:
+        """Return the timeframe of a channel of candles that candle-aggregate does not make."""
+        if not channel.startswith(live.CANDLES):
+            return None
+        name = channel.split(":", 2)[1]
+        if name == ALL or name in {each.name for each in self.ladder}:
+            return None
+        return Timeframe.parse(name)
+
+    async def _fold(self, channel: str) -> None:
+        timeframe, symbol = self._folded(channel), live.instrument_of(channel)
+        if timeframe is None or symbol is None:
+            return
+        folding = self._foldings.get(channel)
+        if folding is None:
+            folding = self._foldings[channel] = Folding(timeframe)
+            base = f"{live.CANDLES}:{self.ladder[0]}:{symbol}"
+            self.hub.derive(base, channel, folding.take)
+        if not folding.is_whole:
+            await self._seed(channel, folding, symbol)
+
+    async def _seed(self, channel: str, folding: Folding, symbol: str) -> None:
+        newest = await self.history.newest(symbol, self.ladder[0].name)
+        if newest is None:
+            return
+
+        async def read(frame: Timeframe, from_us: int, to_us: int | None) -> list[Candle]:
+            return await self.history.candles(symbol, frame.name, from_us, to_us)
+
+        await folding.seed(self.ladder, newest.start_us, read)
+        present = folding.present(time.time_ns() // 1000)
+        if present is not None:
+            self.hub.show(channel, present)
+
+    async def _keep(self) -> None:
+        """Renew leases, and end what nobody wants any more, for as long as somebody watches."""
+        while True:
+            await asyncio.sleep(_RENEW_EACH_S)
+            wanted = self.hub.wanted
+            names = set(filter(None, map(live.instrument_of, wanted)))
+            for gone in self._foldings.keys() - wanted:
+                del self._foldings[gone]
+                self.hub.underive(gone)
+            try:
+                names |= await self.elsewhere()
+                self._since = {n: p for n, p in self._since.items() if n in names}
+                await self._renew(names)
+                for channel, folding in list(self._foldings.items()):
+                    if not folding.is_whole:
+                        await self._seed(channel, folding, live.instrument_of(channel) or "")
+            except TransientError as error:
+                log.warning("leases are not renewed: %s", error)
+
+    async def _renew(self, names: set[str]) -> None:
+        try:
+            self._since |= await asyncio.to_thread(self.leases.renew, names, self.hub.seq)
+        except TransientError as error:
+            self._since = {n: p for n, p in self._since.items() if n not in names}
+            log.warning("leases are not renewed: %s", error)
+
+
+def recovered(since: dict[str, int], channels: Iterable[str], place: int) -> bool:
+    """Whether all that the channels had behind a place of the stream was published."""
+    everything = since.get(ALL)
+    for name in filter(None, map(live.instrument_of, channels)):
+        began = min(
+            (each for each in (since.get(name), everything) if each is not None), default=None
+        )
+        if began is None or began > place:
+            return False
+    return True

@@ -1,0 +1,79 @@
+"""Group commit: events that wait at the same time are stored in one transaction."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from shared.errors import TransientError
+from shared.ticks import Ticks
+
+MOST_TICKS: Final = 50_000
+"""A group that has so many waits for no more."""
+
+
+@dataclass(slots=True)
+class _Waiting:
+    event_id: str
+    ticks: Ticks
+    ended: threading.Event = field(default_factory=threading.Event)
+    fresh: bool = False
+    error: Exception | None = None
+
+
+class GroupCommit:
+    """Stores tick events together.
+
+    The first event of a group waits `wait_s` for others, then its thread stores them all. `write`
+    takes events and returns the ids of those that were not stored before.
+    """
+
+    def __init__(
+        self, write: Callable[[Sequence[tuple[str, Ticks]]], set[str]], wait_s: float
+    ) -> None:
+        self._write = write
+        self._wait_s = wait_s
+        self._lock = threading.Lock()
+        self._group: list[_Waiting] = []
+        self._ticks = 0
+        self._filled = threading.Event()
+
+    def __call__(self, event_id: str, ticks: Ticks) -> bool:
+        """Store an event; return whether it was not stored before.
+
+        Raises what `write` raises for it.
+        """
+        mine = _Waiting(event_id, ticks)
+        with self._lock:
+            leads = not self._group
+            self._group.append(mine)
+            self._ticks += len(ticks)
+            if self._ticks >= MOST_TICKS:
+                self._filled.set()
+        if leads:
+            self._filled.wait(self._wait_s)
+            with self._lock:
+                group, self._group, self._ticks = self._group, [], 0
+                self._filled.clear()
+            self._store(group)
+        mine.ended.wait()
+        if mine.error is not None and not isinstance(mine.error, TransientError) and not leads:
+            return event_id in self._write([(event_id, ticks)])  # another one's fault, maybe
+        if mine.error is not None:
+            raise TransientError(str(mine.error)) if not leads else mine.error
+        return mine.fresh
+
+    def _store(self, group: list[_Waiting]) -> None:
+        try:
+            fresh = self._write([(each.event_id, each.ticks) for each in group])
+            for each in group:
+                each.fresh = each.event_id in fresh
+                fresh.discard(each.event_id)  # a second delivery in the group is a repetition
+        except Exception as error:  # noqa: BLE001 (each who waits raises it)
+            for each in group:
+                each.error = error
+        finally:
+            for each in group:
+                each.ended.set()

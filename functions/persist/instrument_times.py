@@ -1,0 +1,70 @@
+"""When each instrument had its first and its last tick, written with the ticks that move it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+from psycopg import Connection
+
+from shared.stores.segments import COARSE_US
+from shared.ticks import Ticks
+
+_MOST_REMEMBERED: Final = 1_000_000
+
+_MOVE: Final = """
+    INSERT INTO first_ticks (instrument, first_time_us, last_time_us)
+    SELECT * FROM unnest(%s::text[], %s::bigint[], %s::bigint[])
+    ON CONFLICT (instrument) DO UPDATE SET
+        first_time_us = least(first_ticks.first_time_us, excluded.first_time_us),
+        last_time_us = greatest(first_ticks.last_time_us, excluded.last_time_us),
+        stored_at = excluded.stored_at
+"""
+
+
+class Times(NamedTuple):
+    """First and last event time, us since 1970."""
+
+    first_us: int
+    last_us: int
+
+
+class InstrumentTimes:
+    """Remembers what is known to be written, so that a batch in the usual order costs nothing."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, Times] = {}
+
+    def move(self, connection: Connection, batches: Sequence[Ticks]) -> dict[str, Times]:
+        """Write what is earlier or much later than before.
+
+        Return it, for `remember` after the commit.
+        """
+        moved: dict[str, Times] = {}
+        for ticks in batches:
+            ends = np.cumsum(ticks.entries.counts)
+            firsts = ticks.event_time_us[ends - ticks.entries.counts].tolist()
+            lasts = ticks.event_time_us[ends - 1].tolist()
+            for name, first_us, last_us in zip(ticks.names, firsts, lasts, strict=True):
+                known = moved.get(name) or self._known.get(name)
+                if known is None:
+                    moved[name] = Times(first_us, last_us)
+                elif first_us < known.first_us or last_us >= known.last_us + COARSE_US:
+                    moved[name] = Times(min(first_us, known.first_us), max(last_us, known.last_us))
+        if moved:
+            # In one order everywhere, so that two workers cannot hold each other's rows.
+            names = sorted(moved)
+            firsts = [moved[name].first_us for name in names]
+            connection.execute(_MOVE, (names, firsts, [moved[name].last_us for name in names]))
+        return moved
+
+    def remember(self, moved: dict[str, Times]) -> None:
+        """Note what is committed by now."""
+        if len(self._known) + len(moved) > _MOST_REMEMBERED:
+            self._known.clear()
+        for name, times in moved.items():
+            known = self._known.get(name, times)
+            self._known[name] = Times(
+                min(times.first_us, known.first_us), max(times.last_us, known.last_us)
+            )

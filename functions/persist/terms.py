@@ -1,0 +1,140 @@
+"""Terms: how long rows stay that only inform, and the deletion of what is past them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Final, LiteralString, NamedTuple
+
+from psycopg import Connection, sql
+
+from shared import metrics
+from shared.settings import Environment
+from shared.stores.partitions import days_before, drop_day, make_ahead
+from shared.stores.postgres import Postgres
+
+_DAY_US: Final = 86_400_000_000
+_ROWS_AT_ONCE: Final = 5_000
+_BUDGET_S: Final = 30.0
+"""Of a round; the next one goes on."""
+
+
+class Term(NamedTuple):
+    """Rows of a table for which `past` holds are deleted; it is given `until_us` and `until`."""
+
+    table: LiteralString
+    past: LiteralString
+
+
+ROWS: Final = (
+    Term("rejects", "receive_time_us < %(until_us)s"),
+    Term("alerts", "stored_at < %(until)s"),
+    Term("patterns", "end_us < %(until_us)s"),
+    Term("gaps", "state = 'filled' AND judged AND changed_us < %(until_us)s"),
+    Term("feeds", "reported_us < %(until_us)s"),
+    Term("repairs", "requested_at < %(until)s"),
+)
+DAYS: Final = (
+    Term("applied_events", "day = '0001-01-01' AND applied_at < %(until)s"),
+    Term("quote_segments", "day = '0001-01-01' AND last_time_us < %(until_us)s"),
+)
+"""Tables whose days go whole; rows are deleted from their partition of old days."""
+
+_MOST: Final = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class RowTerms:
+    """Days by table; 0: for ever."""
+
+    days: Mapping[str, int]
+
+    @classmethod
+    def from_env(cls, env: Environment) -> RowTerms:
+        """Read the settings; `env.check` says what is wrong with them."""
+        return cls(
+            {
+                "rejects": env.integer("KEEP_REJECTS_D", 90, 0, _MOST),
+                "alerts": env.integer("KEEP_ALERTS_D", 365, 0, _MOST),
+                "patterns": env.integer("KEEP_PATTERNS_D", 365, 0, _MOST),
+                "gaps": env.integer("KEEP_GAPS_D", 365, 0, _MOST),
+                "feeds": env.integer("KEEP_FEEDS_D", 90, 0, _MOST),
+                "repairs": env.integer("KEEP_REPAIRS_D", 30, 0, _MOST),
+                "applied_events": env.integer("KEEP_APPLIED_D", 15, 0, _MOST),
+                "quote_segments": env.integer("KEEP_QUOTES_D", 0, 0, _MOST),
+            }
+        )
+
+
+def maintain(postgres: Postgres, terms: RowTerms, now_us: int) -> None:
+    """Make partitions ahead, and drop what is past its term. Raises TransientError."""
+    make_ahead(postgres)
+    until_s = time.monotonic() + _BUDGET_S
+    for term in ROWS:
+        if days := terms.days[term.table]:
+            ended = _delete(postgres, term, now_us - days * _DAY_US, until_s)
+            metrics.ROWS_ENDED.labels(term.table).inc(ended)
+    for term in DAYS:
+        if days := terms.days[term.table]:
+            until_us = now_us - days * _DAY_US
+            with postgres.connection() as connection:
+                old = days_before(connection, term.table, _day(until_us))
+            for day in old:
+                drop_day(postgres, term.table, day, _always)
+            ended = _delete(postgres, term, until_us, until_s)
+            metrics.ROWS_ENDED.labels(term.table).inc(ended)
+    _end_counters(postgres)
+    _measure(postgres)
+
+
+def _delete(postgres: Postgres, term: Term, until_us: int, until_s: float) -> int:
+    """Delete some rows at a time, so that no transaction is long."""
+    statement = sql.SQL(
+        "DELETE FROM {table} WHERE ctid = ANY(ARRAY("
+        "SELECT ctid FROM {table} WHERE {past} LIMIT {most}))"
+    ).format(
+        table=sql.Identifier(term.table),
+        past=sql.SQL(term.past),
+        most=sql.Literal(_ROWS_AT_ONCE),
+    )
+    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=until_us)
+    ended = 0
+    while time.monotonic() < until_s:
+        with postgres.connection() as connection:
+            count = connection.execute(statement, {"until_us": until_us, "until": moment}).rowcount
+        ended += count
+        if count < _ROWS_AT_ONCE:
+            break
+    return ended
+
+
+def _end_counters(postgres: Postgres) -> None:
+    """Delete the counters of days of which Postgres has no tick any more."""
+    with postgres.connection() as connection:
+        connection.execute(
+            "DELETE FROM stored_days AS c WHERE NOT EXISTS"
+            " (SELECT FROM tick_segments AS s WHERE s.commit_id = c.commit_id)"
+            " AND stored_at < now() - interval '1 day'"
+        )
+
+
+def _measure(postgres: Postgres) -> None:
+    with postgres.connection() as connection:
+        rows = connection.execute(
+            "SELECT coalesce(parent.relname, c.relname), sum(pg_total_relation_size(c.oid))"
+            " FROM pg_class AS c LEFT JOIN pg_inherits AS i ON i.inhrelid = c.oid"
+            " LEFT JOIN pg_class AS parent ON parent.oid = i.inhparent"
+            " WHERE c.relkind = 'r' AND c.relnamespace = current_schema()::regnamespace GROUP BY 1"
+        ).fetchall()
+    for table, size in rows:
+        metrics.TABLE_BYTES.labels(table).set(float(size))
+
+
+def _day(time_us: int) -> date:
+    return date(1970, 1, 1) + timedelta(days=time_us // _DAY_US)
+
+
+def _always(connection: Connection, partition: sql.Identifier) -> bool:
+    return True

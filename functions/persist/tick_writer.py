@@ -1,0 +1,106 @@
+"""Tick events as one commit: segments, what is to be aggregated, and when instruments had ticks."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import fields, replace
+from datetime import date, timedelta
+from typing import Any, Final
+
+from psycopg import Connection, sql
+
+from functions.persist.instrument_times import InstrumentTimes
+from functions.persist.segments import Event, filled, segments
+from shared.stores.applied import claim
+from shared.stores.commits import next_commit
+from shared.stores.partitions import OLD, open_days
+from shared.stores.postgres import Postgres
+from shared.stores.segment_columns import Segment
+
+_DAY_US: Final = 86_400_000_000
+_EPOCH: Final = date(1970, 1, 1)
+_COLUMNS: Final = [field.name for field in fields(Segment)]
+_TYPES: Final = [
+    *("date", "int8", "int4", "int2", "int2", "int2", "int4", "int4", "int8", "int8"),
+    *("text[]", "text[]", "text[]", "text", "numeric[]"),
+    *["bytea"] * 13,
+    *("text[]", "bytea", "bytea"),
+]
+_COPY: Final = sql.SQL("COPY tick_segments ({}) FROM STDIN (FORMAT BINARY)").format(
+    sql.SQL(", ").join(map(sql.Identifier, _COLUMNS))
+)
+_COUNT: Final = (
+    "INSERT INTO stored_days (commit_id, day, tick_count)"
+    " SELECT %s, * FROM unnest(%s::date[], %s::int[])"
+)
+_UNAGGREGATED: Final = (
+    "INSERT INTO unaggregated (commit_id, event_id, shard, received_us, first_us, last_us)"
+    " SELECT %s, * FROM unnest(%s::text[], %s::smallint[], %s::bigint[], %s::bigint[],"
+    " %s::bigint[]) ON CONFLICT DO NOTHING"
+)
+
+
+class TickWriter:
+    """Writes tick events, each once in effect."""
+
+    def __init__(self, postgres: Postgres) -> None:
+        self._postgres = postgres
+        self._times = InstrumentTimes()
+
+    def __call__(self, events: Sequence[Event]) -> set[str]:
+        """Write events in one transaction; return the ids of those that were not stored before.
+
+        Raises TransientError.
+        """
+        unique = dict(events)
+        rows = list(segments(list(unique.items())))
+        with self._postgres.connection() as connection:
+            commit_id = next_commit(connection)
+            fresh = claim(connection, list(unique), commit_id)
+            new = [(event_id, unique[event_id]) for event_id in unique if event_id in fresh]
+            if len(new) < len(unique):
+                rows = list(segments(new))
+            _copy(connection, commit_id, rows)
+            _await_aggregation(connection, commit_id, new)
+            moved = self._times.move(connection, [ticks for _, ticks in new])
+        self._times.remember(moved)
+        return fresh
+
+
+def _copy(connection: Connection, commit_id: int, rows: Sequence[Segment]) -> None:
+    counts: Counter[date] = Counter()
+    for row in rows:
+        counts[_day(row)] += row.tick_count
+    if not counts:
+        return
+    opened = open_days(connection, "tick_segments", counts)
+    with connection.cursor() as cursor, cursor.copy(_COPY) as copy:
+        copy.set_types(_TYPES)
+        for row in rows:
+            day = _day(row)
+            stored = replace(row, day=day if day in opened else OLD, commit_id=commit_id)
+            copy.write_row([getattr(stored, name) for name in _COLUMNS])
+    connection.execute(_COUNT, (commit_id, list(counts), list(counts.values())))
+
+
+def _day(row: Segment) -> date:
+    """Return the UTC day that the segment lies in."""
+    return _EPOCH + timedelta(days=row.first_time_us // _DAY_US)
+
+
+def _await_aggregation(connection: Connection, commit_id: int, events: Sequence[Event]) -> None:
+    rows = list(_by_shard(filled(events)))
+    if rows:
+        columns = [list(column) for column in zip(*rows, strict=True)]
+        connection.execute(_UNAGGREGATED, (commit_id, *columns))
+
+
+def _by_shard(events: Sequence[Event]) -> Iterator[tuple[Any, ...]]:
+    for event_id, ticks in events:
+        for shard, some in ticks.by_shard():
+            times = some.event_time_us
+            yield (
+                *(event_id, shard, int(some.receive_time_us.max())),
+                *(int(times.min()), int(times.max())),
+            )

@@ -1,0 +1,112 @@
+"""Coinbase Advanced Trade: channel `market_trades` to ticks, `ticker` to quotes.
+
+Source: Coinbase, "Advanced Trade WebSocket Channels" (Market Trades Channel, Ticker Channel). A
+trade's `side` is the maker's, so the aggressor's is the other.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from shared.inputs.element_feed import ElementFeed, Elements, QuoteSaid, TradeSaid
+from shared.inputs.feed_columns import NO_TIME
+from shared.inputs.feed_rows import BUY, SELL, UNKNOWN, Feed, Fields
+from shared.inputs.line import time_of
+from shared.instruments import Venue
+
+FEED: Final = Feed(
+    Venue.COINBASE,
+    Fields(
+        "product_id",
+        bid="best_bid",
+        ask="best_ask",
+        bid_size="best_bid_quantity",
+        ask_size="best_ask_quantity",
+    ),
+    text_ids=True,
+)
+
+_SKIPPED: Final = frozenset(
+    {
+        *("heartbeats", "subscriptions", "status", "l2_data", "level2", "candles", "user"),
+        *("ticker_batch", "futures_balance_summary"),
+    }
+)
+_AGGRESSOR: Final = {"SELL": BUY, "BUY": SELL}
+"""By the side of the maker."""
+
+
+class _Trade(msgspec.Struct, gc=False):
+    product_id: str = ""
+    price: str = ""
+    size: str = ""
+    side: str = ""
+    time: str = ""
+    trade_id: str = ""
+
+
+class _Ticker(msgspec.Struct, gc=False):
+    product_id: str = ""
+    best_bid: str = ""
+    best_ask: str = ""
+    best_bid_quantity: str = ""
+    best_ask_quantity: str = ""
+
+
+class _Event(msgspec.Struct, gc=False):
+    trades: list[msgspec.Raw] = []
+    tickers: list[msgspec.Raw] = []
+
+
+class _Message(msgspec.Struct, gc=False):
+    channel: str = ""
+    timestamp: str = ""
+    events: list[_Event] = []
+
+
+_trade: Final = msgspec.json.Decoder(_Trade).decode
+_ticker: Final = msgspec.json.Decoder(_Ticker).decode
+
+
+def _elements(message: _Message) -> Elements | None:
+    if message.channel == "market_trades":
+        return [(_read_trade, raw) for event in message.events for raw in event.trades]
+    if message.channel != "ticker":
+        return None
+
+    def read(raw: msgspec.Raw) -> QuoteSaid:
+        said = _ticker(raw)
+        time = time_of("timestamp", message.timestamp) if message.timestamp else NO_TIME
+        return QuoteSaid(
+            said.product_id,
+            said.best_bid,
+            said.best_ask,
+            said.best_bid_quantity,
+            said.best_ask_quantity,
+            time,
+        )
+
+    return [(read, raw) for event in message.events for raw in event.tickers]
+
+
+def _read_trade(raw: msgspec.Raw) -> TradeSaid:
+    said = _trade(raw)
+    side = _AGGRESSOR.get(said.side, UNKNOWN)
+    time = time_of("time", said.time) if said.time else NO_TIME
+    return TradeSaid(said.product_id, said.price, said.size, time, side, said.trade_id)
+
+
+def _kind_of(message: Any) -> str:
+    if not isinstance(message, dict):
+        return ""
+    channel = message.get("channel", "")
+    if isinstance(channel, str) and channel in _SKIPPED:
+        return channel
+    return "error" if message.get("type") == "error" else ""
+
+
+COINBASE_ADVANCED: Final = ElementFeed(
+    FEED, msgspec.json.Decoder(_Message).decode, _elements, _kind_of
+)

@@ -1,0 +1,122 @@
+"""Sale conditions: what they say of a trade, by the tables of the tapes and of data vendors.
+
+Sources: CTA, "CTS Multicast Output Specification", and UTP, "UTP Trade Data Feed Specification"
+(which sale conditions update last, high, low and volume); Polygon's glossary "Stock conditions"
+(the numbers); QuantConnect's Lean, `TradeConditionFlags` (the bits), with the rule that its own
+bars follow, found by comparing its ticks of SPY with them.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+import msgspec
+
+from shared.ticks import AUCTION, ODD_LOT, OUT_OF_SEQUENCE, VOLUME_ONLY
+
+MAX_CHARACTERS: Final = 128
+
+_LATE: Final = VOLUME_ONLY | OUT_OF_SEQUENCE
+
+_LETTERS: Final[dict[str, int]] = {
+    **dict.fromkeys("@ADEFKSXY18", 0),
+    **dict.fromkeys("BCHNRTVW47", VOLUME_ONLY),
+    **dict.fromkeys("GPUZ23", _LATE),
+    "I": VOLUME_ONLY | ODD_LOT,
+    "L": OUT_OF_SEQUENCE,
+    **dict.fromkeys("O56", AUCTION),
+}
+"""By letter. What updates high and low but not the last price (G, P, R, Z, 4) counts for volume
+only: open and close matter more than the rare extreme."""
+
+_UTP: Final = {"B": 0}
+"""Where the two tapes differ: UTP's B is a bunched trade, CTA's an average price."""
+
+_OFFICIAL: Final = frozenset({"M", "Q", "9", "15", "16", "38"})
+"""Official opening and closing prices and their corrections: no trades, without volume."""
+
+_NUMBERS: Final[dict[int, int]] = {
+    **dict.fromkeys((0, 1, 3, 4, 6, 9, 11, 14, 23, 24, 26, 27, 34, 35, 36, 41), 0),
+    **dict.fromkeys((2, 7, 10, 12, 20, 21, 29, 52, 53), VOLUME_ONLY),
+    **dict.fromkeys((5, 13, 22, 31, 33), _LATE),
+    30: OUT_OF_SEQUENCE,
+    37: VOLUME_ONLY | ODD_LOT,
+    **dict.fromkeys((8, 17, 18, 19, 25, 28), AUCTION),
+}
+
+_NAMES: Final = {
+    "volume_only": VOLUME_ONLY,
+    "odd_lot": ODD_LOT,
+    "auction": AUCTION,
+    "out_of_sequence": OUT_OF_SEQUENCE,
+}
+
+_LEAN_SWEEP, _LEAN_EXTENDED, _LEAN_AUCTIONS = 0x20, 0x2000, 0x1C0
+_LEAN_VOLUME_ONLY: Final = 0x200 | 0x100000
+_LEAN_OUT_OF_SEQUENCE, _LEAN_ODD_LOT = 0x4000, 0x80000000
+
+
+class Conditions(NamedTuple):
+    """What conditions say: `flags` of the tick, whether it is a trade, and codes nobody knows."""
+
+    flags: int
+    is_trade: bool
+    unknown: tuple[str, ...]
+
+
+@lru_cache(maxsize=4096)
+def read_conditions(text: str) -> Conditions:
+    """Read conditions as a field holds them.
+
+    A JSON list, or words with blanks, `|` or `+` between: letters of the tapes (`@TI`; with `utp:`
+    or `cta:` before them where they differ), numbers of Polygon, `lean:` and its hexadecimal bits,
+    or the flags' own names (`volume_only`, `odd_lot`, `auction`, `out_of_sequence`).
+    """
+    flags, is_trade, unknown = 0, True, []
+    for word in _words(text[:MAX_CHARACTERS]):
+        for code, found in _codes(word):
+            is_trade &= code not in _OFFICIAL
+            if found is None and code not in _OFFICIAL:
+                unknown.append(code)
+            flags |= found or 0
+    return Conditions(flags, is_trade, tuple(unknown))
+
+
+def _words(text: str) -> list[str]:
+    if text.startswith("["):
+        try:
+            return [str(each) for each in msgspec.json.decode(text, type=list[int | str])]
+        except msgspec.DecodeError:
+            return [text]
+    return text.replace("|", " ").replace("+", " ").split()
+
+
+def _codes(word: str) -> list[tuple[str, int | None]]:
+    if word.startswith("["):  # a list of something else
+        return [(word, None)]
+    if word.lower() in _NAMES:
+        return [(word, _NAMES[word.lower()])]
+    tape, colon, codes = word.rpartition(":")
+    if tape.lower() == "lean":
+        return [(word, _lean(codes))]
+    if colon and tape.lower() not in ("utp", "cta"):
+        return [(word, None)]
+    if codes.isascii() and codes.isdigit() and len(codes) > 1:
+        return [(codes, _NUMBERS.get(int(codes)))]
+    table = {**_LETTERS, **_UTP} if tape.lower() == "utp" else _LETTERS
+    return [(code, table.get(code)) for code in codes.upper()]
+
+
+def _lean(text: str) -> int | None:
+    try:
+        bits = int(text, 16)
+    except ValueError:
+        return None
+    volume_only = bits & _LEAN_VOLUME_ONLY or (bits & _LEAN_SWEEP and not bits & _LEAN_EXTENDED)
+    return (
+        (VOLUME_ONLY if volume_only else 0)
+        | (ODD_LOT if bits & _LEAN_ODD_LOT else 0)
+        | (AUCTION if bits & _LEAN_AUCTIONS else 0)
+        | (OUT_OF_SEQUENCE if bits & _LEAN_OUT_OF_SEQUENCE else 0)
+    )

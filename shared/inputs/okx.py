@@ -1,0 +1,93 @@
+"""OKX's public channels: `trades` to ticks, `tickers` to quotes.
+
+Source: OKX, "API v5, Order Book Trading, Market Data" (WS / Trades channel, WS / Tickers channel).
+`side` is the taker's. A message of `trades` sums the matches of one taker order at one price;
+`trades-all` has the same trades one by one under ids among which those are, so it makes no ticks.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from shared.inputs.element_feed import ElementFeed, Elements, QuoteSaid, TradeSaid
+from shared.inputs.feed_columns import NO_TIME
+from shared.inputs.feed_rows import BUY, SELL, UNKNOWN, Feed, Fields
+from shared.inputs.line import time_of
+from shared.instruments import Venue
+
+FEED: Final = Feed(
+    Venue.OKX,
+    Fields(
+        "instId", "px", "sz", "ts", "side", "tradeId",
+        bid="bidPx", ask="askPx", bid_size="bidSz", ask_size="askSz",
+    ),
+    text_ids=True,
+)  # fmt: skip
+
+_SIDES: Final = {"buy": BUY, "sell": SELL}
+_READ: Final = frozenset({"trades", "tickers"})
+
+
+class _Element(msgspec.Struct, gc=False):
+    """A trade or a ticker."""
+
+    instId: str = ""  # noqa: N815 - the exchange's name
+    tradeId: str = ""  # noqa: N815
+    px: str = ""
+    sz: str = ""
+    side: str = ""
+    ts: str = ""
+    bidPx: str = ""  # noqa: N815
+    askPx: str = ""  # noqa: N815
+    bidSz: str = ""  # noqa: N815
+    askSz: str = ""  # noqa: N815
+
+
+class _Channel(msgspec.Struct, gc=False, frozen=True):
+    channel: str = ""
+
+
+class _Message(msgspec.Struct, gc=False):
+    arg: _Channel = _Channel()
+    event: str = ""
+    data: list[msgspec.Raw] = []
+
+
+_element: Final = msgspec.json.Decoder(_Element).decode
+
+
+def _elements(message: _Message) -> Elements | None:
+    if message.event or message.arg.channel not in _READ:
+        return None
+    read = _read_trade if message.arg.channel == "trades" else _read_quote
+    return [(read, raw) for raw in message.data]
+
+
+def _read_trade(raw: msgspec.Raw) -> TradeSaid:
+    said = _element(raw)
+    side = _SIDES.get(said.side, UNKNOWN)
+    return TradeSaid(said.instId, said.px, said.sz, _time(said), side, said.tradeId)
+
+
+def _read_quote(raw: msgspec.Raw) -> QuoteSaid:
+    said = _element(raw)
+    return QuoteSaid(said.instId, said.bidPx, said.askPx, said.bidSz, said.askSz, _time(said))
+
+
+def _time(said: _Element) -> int:
+    return time_of("ts", said.ts) if said.ts else NO_TIME
+
+
+def _kind_of(message: Any) -> str:
+    if not isinstance(message, dict):
+        return ""
+    event, arg = message.get("event"), message.get("arg")
+    if isinstance(event, str):
+        return event if event in ("subscribe", "unsubscribe", "error", "notice") else "answer"
+    channel = arg.get("channel") if isinstance(arg, dict) else None
+    return channel if isinstance(channel, str) and channel not in _READ else ""
+
+
+OKX: Final = ElementFeed(FEED, msgspec.json.Decoder(_Message).decode, _elements, _kind_of)

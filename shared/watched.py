@@ -1,0 +1,116 @@
+"""Which instruments somebody watches: leases in Redis, `{shard}:watched`, instrument -> expiry ms.
+
+live-feed writes them, who emits for display reads them. The field `*` stands for every instrument.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from typing import Final, cast
+
+import redis
+
+from shared.errors import TransientError
+from shared.shards import shard_of
+from shared.stores.redis import translated
+
+ALL: Final = "*"
+LEASE_MS: Final = 15_000
+READ_EACH_S: Final = 0.2
+"""How long a reader goes by what it has read: a new lease takes effect within that."""
+
+
+class Selection:
+    """Names of instruments, or all. False where nobody watches anything."""
+
+    def __init__(self, names: Iterable[str] = ()) -> None:
+        self._names = frozenset(names)
+        self._all = ALL in self._names
+
+    def __bool__(self) -> bool:
+        return bool(self._names)
+
+    def selects(self, instrument: str) -> bool:
+        """Tell whether somebody watches the instrument."""
+        return self._all or instrument in self._names
+
+
+NOBODY: Final = Selection()
+
+
+class Watched:
+    """Reads leases, each shard's at most five times a second. Usable from any thread."""
+
+    def __init__(self, client: redis.Redis, clock: Callable[[], float] = time.monotonic) -> None:
+        self._client = client
+        self._clock = clock
+        self._read: dict[int, tuple[float, Selection]] = {}
+
+    def of(self, shard: int) -> Selection:
+        """Return what is watched of a shard; nothing while Redis is away."""
+        now = self._clock()
+        read_at, known = self._read.get(shard, (-READ_EACH_S, NOBODY))
+        if now < read_at + READ_EACH_S:
+            return known
+        try:
+            with translated():
+                fields = cast(dict[bytes, bytes], self._client.hgetall(key(shard)))
+        except TransientError:
+            return NOBODY
+        now_ms = time.time_ns() // 1_000_000
+        known = Selection(name.decode() for name, until in fields.items() if int(until) > now_ms)
+        self._read[shard] = now, known
+        return known
+
+
+def key(shard: int) -> str:
+    """Return the key of a shard's leases."""
+    return f"{{{shard}}}:watched"
+
+
+_RENEW: Final = """
+local now, expiry, place = tonumber(ARGV[1]), ARGV[2], ARGV[3]
+local since = {}
+for i = 4, #ARGV do
+  local until_ms = redis.call('HGET', KEYS[1], ARGV[i])
+  if not until_ms or tonumber(until_ms) <= now then
+    redis.call('HSET', KEYS[2], ARGV[i], place)
+  end
+  redis.call('HSET', KEYS[1], ARGV[i], expiry)
+  since[#since + 1] = redis.call('HGET', KEYS[2], ARGV[i]) or place
+end
+for _, key in ipairs(KEYS) do redis.call('PEXPIRE', key, ARGV[2] - ARGV[1]) end
+return since
+"""
+
+
+class Leases:
+    """Writes leases. `since`: the place in the live stream where a lease began, unbroken."""
+
+    def __init__(self, client: redis.Redis, shards: int) -> None:
+        self._client = client
+        self._shards = shards
+        self._script = client.register_script(_RENEW)
+
+    def renew(self, names: Iterable[str], place: int) -> dict[str, int]:
+        """Lease the instruments for LEASE_MS; return since which place each is leased.
+
+        Raises TransientError while Redis is away.
+        """
+        by_shard: dict[int, list[str]] = {}
+        for name in names:
+            shards = range(self._shards) if name == ALL else [shard_of(name, self._shards)]
+            for shard in shards:
+                by_shard.setdefault(shard, []).append(name)
+        now_ms = time.time_ns() // 1_000_000
+        since: dict[str, int] = {}
+        with translated():
+            for shard, some in by_shard.items():
+                found = self._script(
+                    keys=[key(shard), f"{key(shard)}_since"],
+                    args=[now_ms, now_ms + LEASE_MS, place, *some],
+                )
+                for name, began in zip(some, cast(list[bytes], found), strict=True):
+                    since[name] = max(int(began), since.get(name, 0))
+        return since

@@ -1,0 +1,85 @@
+"""Screens can hold up nobody: live-feed hangs under load, and ingestion goes on all the same."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import nats
+import pytest
+import redis
+
+from tests.e2e.client import candles, eventually, fresh_symbol, pid_of
+from tests.e2e.test_live import post, until, watching
+
+MINUTE_MS = 60_000
+SHARDS = 16
+
+
+@contextmanager
+def hung(pipeline: dict[str, str], name: str) -> Iterator[None]:
+    """A component that takes connections and answers nothing."""
+    pid = pid_of(pipeline, name)
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def waiting(pipeline: dict[str, str]) -> dict[str, tuple[int, int]]:
+    """Messages and bytes of the streams of the Brokers, by the Broker's name."""
+
+    async def ask() -> dict[str, tuple[int, int]]:
+        client = await nats.connect(pipeline["NATS_URL"])
+        found = {}
+        for each in await client.jetstream().streams_info():
+            name = str(each.config.name)
+            if name.startswith("KN_KANDLE__"):
+                found[name.split("__")[1].split("_")[0].lower()] = (
+                    each.state.messages,
+                    each.state.bytes,
+                )
+        await client.close()
+        return found
+
+    return asyncio.run(ask())
+
+
+@pytest.mark.timeout(180)
+def test_a_hung_live_feed_stops_nothing(pipeline: dict[str, str]) -> None:
+    """Everything is watched, many events come: all are taken and stored, no stream fills."""
+    symbol, start_ms = fresh_symbol("HUNG"), 1_700_000_040_000
+    store = redis.Redis.from_url(pipeline["REDIS_URL"])
+    with hung(pipeline, "live-feed"):
+        until_ms = time.time_ns() // 1_000_000 + 600_000
+        for shard in range(SHARDS):
+            store.hset(f"{{{shard}}}:watched", "*", until_ms)
+        for n in range(150):  # each is an event; post() asserts that it is taken
+            lines = [f"{symbol},{n},1,{start_ms + n * 1_000},,{n * 50 + m}" for m in range(50)]
+            post(pipeline, *lines)
+
+        def stored() -> list[dict[str, Any]]:
+            return [each for each in candles(pipeline["API_URL"], symbol) if each["closed"]]
+
+        found = eventually(stored, lambda some: sum(each["n"] for each in some) >= 120 * 50)
+        assert [each["n"] for each in found[:2]] == [3_000, 3_000]
+        drained = eventually(
+            lambda: waiting(pipeline),
+            lambda all_: not any(all_[name][0] for name in ("ingest", "ticks")),
+        )
+        assert drained["market"][0] < 10  # the clock's, under way
+        assert drained["display"][0] > 0
+        assert drained["display"][1] <= 64 * 1024 * 1024
+    for shard in range(SHARDS):
+        store.delete(f"{{{shard}}}:watched", f"{{{shard}}}:watched_since")
+    store.close()
+    with watching(pipeline, f"ticks:{symbol}") as socket:
+        until(socket, lambda frame: frame["type"] == "snapshot")
+        post(pipeline, f"{symbol},777,1,{start_ms + 200_000}")
+        until(socket, lambda f: f.get("data", {}).get("price") == "777")

@@ -1,0 +1,94 @@
+"""What a step shows: watched instruments alone, open candles at most so often, the newest state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import redis
+
+from functions.candle_aggregate.display import Display
+from functions.candle_aggregate.engine import Applied
+from shared import events
+from shared.candle import Candle
+from shared.candle_columns import decode_batch
+from shared.compression import decompress
+from shared.ticks import Ticks
+from shared.watched import ALL, Leases, Watched
+from tests.functions.candle_aggregate.reference import Tick, as_columns
+from tests.functions.candle_aggregate.replicas import MINUTE, RULES, Replica
+
+BEGIN_US = 1_800_000_000_000_000 // (5 * MINUTE) * 5 * MINUTE
+EVERY_US = 100_000
+
+
+@pytest.fixture
+def replica(valkey: redis.Redis) -> Iterator[Replica]:
+    replica = Replica(valkey, "a", RULES, Display(Watched(valkey), EVERY_US))
+    yield replica
+    replica.engine.close()
+
+
+def tick(name: str, second: int, price: int = 100) -> Tick:
+    return Tick(name, BEGIN_US + second * 1_000_000, second + 1, price, 1_000, 1)
+
+
+def shown(applied: list[Applied], timeframe: str) -> list[Candle]:
+    return [
+        candle
+        for each in applied
+        for out in each.show
+        if out.type == events.CANDLES
+        for candle in decode_batch(decompress(out.body))
+        if candle.timeframe == timeframe
+    ]
+
+
+def test_nothing_is_shown_where_nobody_watches(replica: Replica) -> None:
+    """No event, whatever is traded."""
+    (applied,) = replica.apply(e0=as_columns([tick("A", 0)]))
+    assert applied.show == []
+
+
+def test_only_what_is_watched_is_shown(valkey: redis.Redis, replica: Replica) -> None:
+    """Its ticks and its open candle; `*` is every instrument."""
+    Leases(valkey, RULES.shards).renew(["A"], 1)
+    applied = replica.apply(e0=as_columns([tick("A", 0), tick("B", 0)]))
+    assert [each.instrument for each in shown(applied, "1m")] == ["A"]
+    ticks = [out for each in applied for out in each.show if out.type == events.TICKS]
+    assert {n for out in ticks for n in Ticks.decode(decompress(out.body)).names} == {"A"}
+    Leases(valkey, RULES.shards).renew([ALL], 1)
+    other = Replica(valkey, "b", RULES, Display(Watched(valkey), EVERY_US))
+    replica.engine.close()
+    applied = other.apply(e1=as_columns([tick("A", 1), tick("B", 1)]))
+    other.engine.close()
+    assert sorted(each.instrument for each in shown(applied, "1m")) == ["A", "B"]
+
+
+def test_an_open_candle_is_shown_at_most_so_often(valkey: redis.Redis, replica: Replica) -> None:
+    """What came in between is never shown; what is shown is the newest state."""
+    Leases(valkey, RULES.shards).renew(["A"], 1)
+    counts = []
+    for second, later_us in enumerate((0, 40_000, 40_000, 40_000, 100_000)):
+        replica.now_us += later_us
+        applied = replica.apply(**{f"e{second}": as_columns([tick("A", second)])})
+        counts.append([each.trade_count for each in shown(applied, "1m")])
+    assert counts == [[1], [], [], [4], [5]]
+
+
+def test_a_longer_open_candle_is_its_fold_and_what_is_open(
+    valkey: redis.Redis, replica: Replica
+) -> None:
+    """Two minutes of five: the closed one and the open one."""
+    Leases(valkey, RULES.shards).renew(["A"], 1)
+    replica.apply(e0=as_columns([tick("A", 1, 100), tick("A", 50, 90)]))
+    replica.now_us += 2 * EVERY_US
+    applied = replica.apply(e1=as_columns([tick("A", 70, 120)]))
+    (closed, opened) = sorted(shown(applied, "1m"), key=lambda each: each.start_us)
+    assert (closed.closed, closed.trade_count) == (True, 2)
+    assert (opened.closed, opened.trade_count) == (False, 1)
+    (five,) = shown(applied, "5m")
+    assert (five.closed, five.trade_count) == (False, 3)
+    assert [str(each) for each in (five.open, five.high, five.low, five.close)] == [
+        *("1", "1.2", "0.9", "1.2"),
+    ]

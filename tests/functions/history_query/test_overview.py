@@ -1,0 +1,68 @@
+"""The overview is what the trades of the last 24 hours come to, from one pass over both stores."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from tests.functions.candle_aggregate.reference import Tick, as_columns
+from tests.functions.history_query.conftest import House
+
+HOUR = 3_600_000_000
+
+
+def trades(name: str, now_us: int) -> list[Tick]:
+    """One in the middle of each of the last 40 hours, dearer each time, and one just now."""
+    hour = now_us // HOUR * HOUR
+    every = [
+        Tick(name, hour - n * HOUR + HOUR // 2, 100 - n, 10_000 - n, 1_000, 1) for n in range(1, 41)
+    ]
+    return [*sorted(every), Tick(name, now_us - 1_000, 500, 12_345, 2_000, 2)]
+
+
+def test_an_overview_is_the_last_day(house: House) -> None:
+    """Last trade, change against 24 hours ago, extremes, volume, points, the newest candle."""
+    now_us = time.time_ns() // 1000
+    house.take(as_columns(trades("A", now_us)))
+    house.take(as_columns([Tick("OLD", now_us - 48 * HOUR, 1, 500, 1_000, 0)]))
+    a, old = house.get("/api/overview").json()
+    first = next(t for t in trades("A", now_us) if t.time_us >= now_us // HOUR * HOUR - 23 * HOUR)
+    day = [t for t in trades("A", now_us) if t >= first]
+    assert (a["symbol"], a["price"], a["size"]) == ("A", "123.45", "2")
+    assert a["t"] == (now_us - 1_000) // 1000
+    assert (a["open"], a["high"]) == (str(first.decimal_price.normalize()), "123.45")
+    assert a["low"] == str(min(t.decimal_price for t in day).normalize())
+    assert a["volume"] == str(len(day) + 1)
+    assert a["change"] == round(float((day[-1].decimal_price / first.decimal_price - 1) * 100), 4)
+    assert len(a["points"]) == 24
+    assert a["candle"]["c"] == "123.45"
+    assert (old["symbol"], old["price"], old["points"]) == ("OLD", "5", [])
+    assert (old["open"], old["change"], old["volume"]) == (None, None, "0")
+
+
+def test_symbols_are_chosen_by_name(house: House) -> None:
+    """Of those that are known; with commas between, or one by one where a name holds a comma."""
+    now_us = time.time_ns() // 1000
+    house.take(as_columns([Tick(name, now_us, 1, 500, 1_000, 0) for name in ("A", "B", "C,D")]))
+    chosen = house.get("/api/overview", symbols="A,B,NONE").json()
+    assert [each["symbol"] for each in chosen] == ["A", "B"]
+    assert [e["symbol"] for e in house.get("/api/overview", symbol="C,D").json()] == ["C,D"]
+    everything = house.get("/api/overview", symbols="all").json()
+    assert [each["symbol"] for each in everything] == ["A", "B", "C,D"]
+
+
+@pytest.mark.parametrize(
+    ("query", "named"),
+    [
+        ({"symbols": ","}, "symbols"),
+        ({"symbols": ",".join(f"S{n}" for n in range(501))}, "symbols"),
+        ({"symbols": "A" * 65}, "symbols"),
+        ({"day": "1"}, "day"),
+    ],
+)
+def test_what_cannot_be_asked_is_named(house: House, query: dict[str, str], named: str) -> None:
+    """400, and the fix."""
+    answer = house.get("/api/overview", **query)
+    assert answer.status_code == 400
+    assert named in answer.json()["detail"]

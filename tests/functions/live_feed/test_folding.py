@@ -1,0 +1,103 @@
+"""Longer candles folded from base candles are what the base candles come to."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from decimal import Decimal
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from functions.live_feed.folding import Folding, Read
+from shared.candle import Candle
+from shared.roll_up import folded
+from shared.timeframes import Timeframe, parse_ladder
+
+MINUTE = 60_000_000
+LADDER = parse_ladder("1m,5m,1h")
+TIMEFRAMES = st.sampled_from(["3m", "2h", "10m", "7m", "1w"]).map(Timeframe.parse)
+
+
+def base(minute: int, price: int, revision: int = 1, *, closed: bool = True) -> Candle:
+    value = Decimal(price)
+    return Candle(
+        *("A", "1m", minute * MINUTE, value, value + 2, value - 2, value + 1, Decimal(2)),
+        *(2 * value, 3, Decimal(1), Decimal(1), minute * MINUTE, minute * MINUTE),
+        closed=closed,
+        revision=revision,
+    )
+
+
+def rolled(stored: dict[int, Candle], timeframe: Timeframe) -> list[Candle]:
+    some = [stored[minute] for minute in sorted(stored)]
+    return folded([some], timeframe, 10**9, newest=False, patience=10**9)[0]
+
+
+def reader(stored: dict[int, Candle]) -> Read:
+    async def read(frame: Timeframe, from_us: int, to_us: int | None) -> list[Candle]:
+        end_us = 10**18 if to_us is None else to_us
+        return [each for each in rolled(stored, frame) if from_us <= each.start_us < end_us]
+
+    return read
+
+
+@given(
+    TIMEFRAMES,
+    st.dictionaries(st.integers(0, 400), st.integers(10, 99), min_size=1),
+    st.lists(st.tuples(st.integers(0, 90), st.integers(10, 99)), max_size=20),
+    st.booleans(),
+)
+def test_a_folding_is_the_fold_of_its_base_candles(
+    timeframe: Timeframe,
+    before: dict[int, int],
+    after: list[tuple[int, int]],
+    repeated: bool,
+) -> None:
+    """Of what was stored before it was seeded, and of what came then, repeated or not."""
+    stored = {minute: base(minute, price) for minute, price in before.items()}
+    last = max(before)
+    folding = Folding(timeframe)
+    asyncio.run(folding.seed(LADDER, last * MINUTE, reader(stored)))
+    for number, (minute, price) in enumerate(sorted(after, key=lambda each: each[0])):
+        state = base(last + minute, price, 10 + number, closed=False)
+        stored[last + minute] = state
+        for _ in range(1 + repeated):
+            folding.take(state, 0)
+    assert folding.is_whole
+    assert folding.present(0) == replace(rolled(stored, timeframe)[-1], closed=False)
+
+
+def test_a_folded_candle_closes_with_its_parts_and_its_time() -> None:
+    """Not while a part is open, and not before its end."""
+    folding = Folding(Timeframe.parse("3m"))
+    folding.take(base(0, 10), 0)
+    opened = folding.take(base(3, 10, closed=False), 9 * MINUTE)
+    assert opened == replace(base(3, 10, closed=False), timeframe="3m")
+    closed = folding.take(base(3, 10, 2), 6 * MINUTE)
+    assert closed is not None
+    assert closed.closed
+    early = folding.take(base(4, 10, 3), 5 * MINUTE)
+    assert early is not None
+    assert not early.closed
+
+
+def test_a_correction_of_what_was_folded_asks_for_a_new_seed() -> None:
+    """What the fold holds cannot be taken apart."""
+    folding = Folding(Timeframe.parse("1h"))
+    stored = {minute: base(minute, 10) for minute in range(7)}
+    asyncio.run(folding.seed(LADDER, 6 * MINUTE, reader(stored)))
+    stored[2] = base(2, 50, 9)
+    assert folding.take(stored[2], 0) is None
+    assert not folding.is_whole
+    asyncio.run(folding.seed(LADDER, 6 * MINUTE, reader(stored)))
+    present = folding.present(0)
+    assert present is not None
+    assert (present.high, present.trade_count) == (Decimal(52), 21)
+
+
+def test_weeks_begin_on_monday() -> None:
+    """At 00:00 UTC."""
+    week, monday_us = Timeframe.parse("1w"), 1_740_355_200_000_000
+    assert week.start_us(monday_us) == monday_us
+    assert week.start_us(monday_us + week.length_us - 1) == monday_us

@@ -1,0 +1,117 @@
+"""A year's clock over small tables: what informs ends by its term, what counts stays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+import pytest
+
+from functions.persist.terms import RowTerms, maintain
+from shared.settings import Environment
+from shared.stores.limits import MAINTENANCE
+from shared.stores.postgres import Postgres
+
+DAY_US = 86_400_000_000
+NOW = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)
+NOW_US = int(NOW.timestamp()) * 1_000_000
+YEAR = 365
+
+ROWS = """
+INSERT INTO rejects VALUES (%(id)s, 0, 'bad', '', '', %(us)s, 'u', 1);
+INSERT INTO alerts (rule_id, start_us, instrument, timeframe, body, stored_at)
+    VALUES (%(id)s, 0, 'A', '1m', '{}', %(at)s);
+INSERT INTO patterns VALUES (%(id)s, 'A', '1m', 'hammer', 'candlestick', 1, 0.5, 'low', 1, 0,
+    %(us)s, 1, 1, 1, 1, 1, false, 1, 0, '{}');
+INSERT INTO gaps VALUES ('f', 'A', 'A', %(n)s, %(n)s, 0, 0, 'filled', 0, 0, %(us)s, true);
+INSERT INTO gaps VALUES ('f', 'open', 'A', %(n)s, %(n)s, 0, 0, 'open', 0, 0, %(us)s, true);
+INSERT INTO feeds VALUES ('f', %(id)s, 'A', 'u', 'up', 0, 0, NULL, 0, 0, 0, 0, NULL, '', %(us)s);
+INSERT INTO repairs (instrument, timeframe, start_us, event_id, requested_at)
+    VALUES ('A', '1m', 0, %(id)s, %(at)s);
+INSERT INTO applied_events VALUES (%(id)s, '0001-01-01', 1, %(at)s);
+INSERT INTO candles VALUES ('A', '1m', %(us)s, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0,
+    true, false, true, 1);
+"""
+
+
+@pytest.fixture
+def postgres(database: str) -> Iterator[Postgres]:
+    pool = Postgres(database, size=2, limits=MAINTENANCE)
+    yield pool
+    pool.close()
+
+
+def fill(database: str, days: int) -> None:
+    """A row of each kind for every day up to now."""
+    with psycopg.connect(database) as connection:
+        for n in range(days):
+            values = {"n": n, "id": f"e{n}", "us": NOW_US - n * DAY_US, "at": NOW - timedelta(n)}
+            for statement in ROWS.strip().split(";\n"):
+                connection.execute(statement.rstrip(";").encode(), values)
+
+
+def counts(database: str) -> dict[str, int]:
+    tables = ("rejects", "alerts", "patterns", "gaps", "feeds", "repairs", "applied_events")
+    with psycopg.connect(database) as connection:
+        return {
+            table: connection.execute(f"SELECT FROM {table}".encode()).rowcount
+            for table in (*tables, "candles")
+        }
+
+
+def test_a_year_leaves_what_the_terms_say(postgres: Postgres, database: str) -> None:
+    """After 100 days, and after a year more: a row a day up to the term, open gaps for ever."""
+    postgres.check()
+    fill(database, 100)
+    terms = RowTerms.from_env(Environment({"KEEP_ALERTS_D": "0", "KEEP_PATTERNS_D": "200"}))
+    maintain(postgres, terms, NOW_US)
+    assert counts(database) == {
+        "rejects": 91,
+        "alerts": 100,
+        "patterns": 100,
+        "gaps": 200,
+        "feeds": 91,
+        "repairs": 31,
+        "applied_events": 16,
+        "candles": 100,
+    }
+    maintain(postgres, terms, NOW_US + YEAR * DAY_US)
+    assert counts(database) == {
+        "rejects": 0,
+        "alerts": 100,
+        "patterns": 0,
+        "gaps": 101,
+        "feeds": 0,
+        "repairs": 0,
+        "applied_events": 0,
+        "candles": 100,
+    }
+
+
+def test_days_of_events_and_quotes_go_whole(postgres: Postgres, database: str) -> None:
+    """Their partitions; those of today and ahead are made again and again."""
+    parents = ("applied_events", "quote_segments", "tick_segments")
+    terms = RowTerms.from_env(Environment({"KEEP_APPLIED_D": "10", "KEEP_QUOTES_D": "5"}))
+    today = NOW.date()
+    with postgres.connection() as connection:
+        for parent in parents:
+            for n in range(2, 21):
+                day = today - timedelta(days=n)
+                connection.execute("SELECT make_partition(%s, %s)", (parent, day))
+    for _ in range(2):
+        maintain(postgres, terms, NOW_US)
+    with postgres.connection() as connection:
+        found = {
+            parent: connection.execute(
+                "SELECT min(day), max(day), count(*) FROM partition_days WHERE parent = %s",
+                (parent,),
+            ).fetchone()
+            for parent in parents
+        }
+    ahead = today + timedelta(days=3)
+    assert found == {
+        "applied_events": (today - timedelta(days=10), ahead, 14),
+        "quote_segments": (today - timedelta(days=5), ahead, 9),
+        "tick_segments": (today - timedelta(days=20), ahead, 24),
+    }

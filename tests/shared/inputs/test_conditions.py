@@ -1,0 +1,72 @@
+"""Sale conditions become flags by table; official prices are no trades; unknown codes are told."""
+
+from __future__ import annotations
+
+import pytest
+
+from shared.inputs.conditions import read_conditions
+from shared.raw import FORMAT_CSV, FORMAT_SCANNER
+from shared.ticks import AUCTION, ODD_LOT, OUT_OF_SEQUENCE, VOLUME_ONLY
+from tests.shared.inputs.feeds import parsed, trades
+
+
+@pytest.mark.parametrize(
+    ("text", "flags"),
+    [
+        ("@", 0),
+        ("@F I", VOLUME_ONLY | ODD_LOT),
+        ("@ T", VOLUME_ONLY),
+        ("O", AUCTION),
+        ("6X", AUCTION),
+        ("Z", VOLUME_ONLY | OUT_OF_SEQUENCE),
+        ("L", OUT_OF_SEQUENCE),
+        ("B", VOLUME_ONLY),
+        ("utp:B", 0),
+        ("cta:B", VOLUME_ONLY),
+        ('["@", "I"]', VOLUME_ONLY | ODD_LOT),
+        ("[14, 37]", VOLUME_ONLY | ODD_LOT),
+        ("12|41", VOLUME_ONLY),
+        ("odd_lot+AUCTION", ODD_LOT | AUCTION),
+        ("volume_only", VOLUME_ONLY),
+        ("lean:0", 0),
+        ("lean:20", VOLUME_ONLY),
+        ("lean:2020", 0),
+        ("lean:80000200", VOLUME_ONLY | ODD_LOT),
+        ("lean:40", AUCTION),
+    ],
+)
+def test_conditions_are_flags_by_table(text: str, flags: int) -> None:
+    """Letters of the tapes, numbers, Lean's bits, and the flags' own names."""
+    assert read_conditions(text) == (flags, True, ())
+
+
+@pytest.mark.parametrize("text", ["M", "@Q", "9", "[15]", "[12, 16]"])
+def test_an_official_price_is_no_trade(text: str) -> None:
+    """It has no volume, and moves no candle."""
+    assert not read_conditions(text).is_trade
+
+
+@pytest.mark.parametrize("text", ["J", "[99]", "lean:x", "nyse:T", "[1.5]", "?"])
+def test_what_nobody_knows_is_named(text: str) -> None:
+    """The trade counts as any other."""
+    flags, is_trade, unknown = read_conditions(text)
+    assert (flags, is_trade, len(unknown) > 0) == (0, True, True)
+
+
+def test_a_seventh_field_and_a_json_field_say_the_same() -> None:
+    """Rows with and without conditions side by side; what is left out is counted."""
+    lines = b'A,1,1,,,1\nA,2,1,,,2,@I\nA,3,1,,,3,M\nA,4,1,,,4,J\nA,5,1,,buy,5,"@ T"'
+    objects = [
+        b'{"s":"A","p":1,"q":1,"id":1}',
+        b'{"s":"A","p":2,"q":1,"id":2,"conditions":["@","I"]}',
+        b'{"s":"A","p":3,"q":1,"id":3,"c":["M"]}',
+        b'{"s":"A","p":4,"q":1,"id":4,"sale_condition":"J"}',
+        b'{"s":"A","p":5,"q":1,"id":5,"side":"buy","cond":"@ T"}',
+    ]
+    for found in (parsed(FORMAT_CSV, lines), parsed(FORMAT_SCANNER, *objects)):
+        by_id = {t.trade_id: i for i, t in enumerate(trades(found))}
+        assert found.rows.flags is not None
+        flags = {id_: int(found.rows.flags[i]) for id_, i in by_id.items()}
+        assert flags == {1: 0, 2: VOLUME_ONLY | ODD_LOT, 4: 0, 5: VOLUME_ONLY}
+        assert found.skipped == {"official_price": 1}
+        assert found.unread == {"condition J": 1}

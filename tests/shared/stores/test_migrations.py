@@ -1,0 +1,59 @@
+"""A database of before: its ticks read back as they were, in the form of now."""
+
+from __future__ import annotations
+
+from importlib import resources
+
+import psycopg
+
+from shared.stores import migrations
+from shared.stores.applied import are_stored, not_aggregated
+from shared.stores.postgres import Postgres
+from shared.stores.segments import ticks_of_event
+
+HOUR_US = 3_600_000_000
+BEFORE = """
+CREATE TABLE tick_segments_20201231 PARTITION OF tick_segments
+    FOR VALUES FROM ('1970-01-01') TO ('2030-01-01');
+INSERT INTO tick_segments (day, event_id, part, instrument, source, price_scale, size_scale,
+    tick_count, first_time_us, last_time_us, event_time_us, price, size, side, trade_id,
+    trade_id_text, trade_id_kind, receive_time_us, sequence, venue)
+VALUES ('1970-01-01', 'e1', 0, 'A', 'udp-1', 2, 0, 3, 3599999999, 3600000005,
+    '{3599999999,3600000000,3600000005}', '{12345,-7,200}', '{0,5,10}', '{1,2,0}', '{7,0,0}',
+    '{"",t-1,""}', '{1,2,0}', '{3600000001,3600000002,3600000003}', '{1,2,3}', 'V');
+INSERT INTO applied_events (event_id, shards) VALUES ('e1', '{3}'), ('candles', NULL);
+INSERT INTO first_ticks VALUES ('A', 3599999999);
+"""
+
+
+def test_old_segments_become_segments_of_an_hour(database: str) -> None:
+    """Every column of them; what was not aggregated still is to be."""
+    with psycopg.connect(database) as connection:
+        connection.execute(
+            "CREATE TABLE schema_migrations"
+            " (name text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())"
+        )
+        for file in sorted(resources.files(migrations).iterdir(), key=lambda each: each.name):
+            if file.name.endswith(".sql") and file.name < "0020":
+                connection.execute(file.read_text().encode())
+                connection.execute("INSERT INTO schema_migrations VALUES (%s)", (file.name,))
+        connection.execute(BEFORE.encode())
+    postgres = Postgres(database, size=1)
+    with postgres.connection() as connection:
+        parts = list(ticks_of_event(connection, "e1"))
+        rows = connection.execute(
+            "SELECT event_time_us, price::text, size, side, trade_id, receive_time_us, sequence,"
+            " venue, source FROM ticks ORDER BY sequence"
+        ).fetchall()
+        (waiting,) = not_aggregated(connection, 3, 2**60, 10)
+        assert are_stored(connection, ["e1", "candles", "e2"]) == {"e1", "candles"}
+    assert [len(each) for each in parts] == [1, 2]
+    assert [each.text_at(0) for each in parts] == ["", "t-1"]
+    assert rows == [
+        (HOUR_US - 1, "123.45", 0, "buy", "7", HOUR_US + 1, 1, "V", "udp-1"),
+        (HOUR_US, "-0.07", 5, "sell", "t-1", HOUR_US + 2, 2, "V", "udp-1"),
+        (HOUR_US + 5, "2", 10, None, None, HOUR_US + 3, 3, "V", "udp-1"),
+    ]
+    assert waiting.event_id == "e1"
+    assert (waiting.first_us, waiting.received_us) == (HOUR_US - 1, HOUR_US + 3)
+    postgres.close()
