@@ -51,9 +51,7 @@ NEVER_US: Final = -(2**62)
 COARSE_US: Final = 60_000_000
 """The last tick of an instrument is at most so long after the time that `first_ticks` has."""
 
-_KNOWN: Final = """
-    SELECT instrument, first_time_us, last_time_us FROM first_ticks
-"""
+_KNOWN: Final = "SELECT instrument, first_time_us, last_time_us FROM first_ticks"
 _NEWEST: Final = """
     SELECT q.n, c.start_us, c.last_time_us, c.close FROM unnest(%s::text[])
         WITH ORDINALITY AS q (name, n)

@@ -189,14 +189,15 @@ class Machine(RuleBasedStateMachine):
     def die_within(self, writes: int, pick: int, is_clock: bool) -> None:
         """A delivery, or the clock, whose process is gone in the middle of its writes."""
         self.world.store.writes_left = writes
-        engine.WAIT_S, patience_s = 0.5, engine.WAIT_S  # nobody waits for who is gone
+        patience_s = engine.WAIT_S
+        vars(engine)["WAIT_S"] = 0.5  # nobody waits for who is gone
         if is_clock:
             now_s = self.world.now_us // SECOND
             self.world.step(60 - now_s % 60)
             self.world.tick_clock()
         elif self.world.sent:
             self.world.apply(picked(list(self.world.sent), pick))
-        engine.WAIT_S = patience_s
+        vars(engine)["WAIT_S"] = patience_s
         self.world.restart()
 
     @rule()
