@@ -131,7 +131,8 @@ fi
 await triggers.eventing.knative.dev Ready
 [ "$overlay" = small ] || deploy udp-bridge
 run kubectl apply -k "$where" -l kandle.dev/starts=last
-await deployment Available -l app.kubernetes.io/part-of=kandle
+# Not those of revisions: one from before its K_SINK never becomes available, and nobody needs it.
+await deployment Available -l 'app.kubernetes.io/part-of=kandle,!serving.knative.dev/service'
 [ -n "${DRY_RUN:-}" ] || {
     echo "Kandle is ready:"
     kubectl get ksvc -n "$namespace" -l 'networking.knative.dev/visibility!=cluster-local' \

@@ -19,6 +19,8 @@ KINDS: Final = (
     "jobs.batch",
     "persistentvolumeclaims",
 )
+_REVISION: Final = "serving.knative.dev/revision"
+"""On Deployments and pods of a revision. Its Service says whether the one that counts is ready."""
 _IMAGE: Final = ("ImagePullBackOff", "ErrImagePull", "InvalidImageName", "ErrImageNeverPull")
 _BAD: Final = (*_IMAGE, "CrashLoopBackOff", "CreateContainerConfigError", "RunContainerError")
 _CONDITIONS: Final = {"Deployment": "Available", "Job": "Complete"}
@@ -29,6 +31,8 @@ def readiness(objects: Sequence[Object]) -> Iterator[Finding]:
     ready: dict[str, int] = {}
     for each in objects:
         kind, name = each["kind"], each["metadata"]["name"]
+        if kind == "Deployment" and _REVISION in each["metadata"].get("labels", {}):
+            continue
         reason = _reason(each)
         if reason is None:
             ready[kind] = ready.get(kind, 0) + 1

@@ -145,6 +145,16 @@ def test_a_healthy_cluster_has_nothing_to_say(tmp_path: Path) -> None:
     assert "SECRET" not in done.stdout
 
 
+def test_a_revision_from_before_its_binding_is_no_fault(tmp_path: Path) -> None:
+    """It is live and never ready; its Service has gone on to the next one."""
+    revision = conditioned(
+        *("Deployment", "udp-bridge-00001-deployment", "Available", "False"),
+        labels={"serving.knative.dev/revision": "udp-bridge-00001"},
+    )
+    done = doctor(tmp_path, {"^get brokers": listed(*OBJECTS, revision)})
+    assert done.returncode == 0, done.stdout
+
+
 def waiting(reason: str, message: str) -> str:
     """A pod whose container waits."""
     state = {"waiting": {"reason": reason, "message": message}}
