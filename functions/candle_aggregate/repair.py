@@ -293,9 +293,7 @@ class _Job:
                 taken.append(row)
                 continue
             closed = view.base.get(place)
-            if closed is None:
-                places.add(place)
-            elif closed and row.reason == "asked":
+            if closed is None or (closed and row.reason == "asked"):
                 places.add(place)
             elif not closed or row.reason == "repeated":
                 verdicts.postponed.append(row)
