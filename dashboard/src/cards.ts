@@ -1,54 +1,50 @@
-/** A card a symbol: price, change, sparkline, spread, state of its feed. */
+/** The list of symbols: a card each, only those in view are there. */
 
-import { change, decimal, price } from "./format";
-import type { Latest } from "./history";
+import { change, price } from "./format";
+import { STALE_MS, ago } from "./freshness";
+import type { Instrument, Market } from "./market";
 
-const POINTS = 60;
+/** Pixels of a card along the list, in rows beside the chart and in a line above it. */
+const HEIGHT = 78;
+const WIDTH = 172;
+const MARGIN = 2;
 
 export class Cards {
   private readonly cards = new Map<string, Card>();
+  private readonly spacer = document.createElement("div");
+  private readonly narrow = matchMedia("(max-width: 720px)");
   private chosen = "";
   private filter = "";
+  private seen = "";
 
   constructor(
     private readonly box: HTMLElement,
+    private readonly market: Market,
     private readonly onChoose: (symbol: string) => void,
+    private readonly onVisible: (symbols: string[]) => void,
   ) {
-    this.empty();
-  }
-
-  get symbols(): string[] {
-    return [...this.cards.keys()].sort();
+    this.spacer.className = "spacer";
+    box.append(this.spacer);
+    box.addEventListener("scroll", () => this.lay(), { passive: true });
+    new ResizeObserver(() => this.lay()).observe(box);
   }
 
   /** The symbols that the search leaves. */
   get shown(): string[] {
-    return this.symbols.filter((each) => this.matches(each));
-  }
-
-  card(symbol: string): Card {
-    let card = this.cards.get(symbol);
-    if (!card) {
-      card = new Card(symbol, () => this.onChoose(symbol));
-      this.cards.set(symbol, card);
-      card.element.hidden = !this.matches(symbol);
-      const next = this.symbols[this.symbols.indexOf(symbol) + 1];
-      this.box.querySelector(".none")?.remove();
-      this.box.insertBefore(card.element, next ? this.cards.get(next)!.element : null);
-    }
-    return card;
+    if (!this.filter) return this.market.symbols;
+    return this.market.symbols.filter((each) => each.toUpperCase().includes(this.filter));
   }
 
   choose(symbol: string): void {
     this.chosen = symbol;
-    for (const [name, card] of this.cards)
-      card.element.setAttribute("aria-current", String(name === symbol));
-    this.cards.get(symbol)?.element.scrollIntoView({ block: "nearest", inline: "nearest" });
+    const at = this.shown.indexOf(symbol);
+    if (at >= 0) this.into(at);
+    this.lay();
   }
 
   search(text: string): void {
     this.filter = text.trim().toUpperCase();
-    for (const [symbol, { element }] of this.cards) element.hidden = !this.matches(symbol);
+    this.lay();
   }
 
   neighbour(step: number): string | undefined {
@@ -56,12 +52,50 @@ export class Cards {
     return shown[Math.min(shown.length - 1, Math.max(0, shown.indexOf(this.chosen) + step))];
   }
 
-  paint(): void {
-    for (const card of this.cards.values()) card.paint();
+  /** Make the cards that are in view, and take the others away. */
+  lay(): void {
+    const shown = this.shown;
+    const across = this.narrow.matches;
+    const size = across ? WIDTH : HEIGHT;
+    const [from, room] = across ? [this.box.scrollLeft, this.box.clientWidth] : [this.box.scrollTop, this.box.clientHeight];
+    const first = Math.max(0, Math.floor(from / size) - MARGIN);
+    const visible = shown.slice(first, Math.ceil((from + room) / size) + MARGIN);
+    this.spacer.style.cssText = across ? `width: ${shown.length * size}px; height: 100%` : `height: ${shown.length * size}px`;
+    for (const [symbol, card] of this.cards)
+      if (!visible.includes(symbol)) {
+        card.element.remove();
+        this.cards.delete(symbol);
+      }
+    visible.forEach((symbol, n) => {
+      let card = this.cards.get(symbol);
+      if (!card) {
+        card = new Card(this.market.get(symbol), () => this.onChoose(symbol));
+        this.cards.set(symbol, card);
+        this.spacer.append(card.element);
+      }
+      const at = (first + n) * size;
+      card.element.style.transform = across ? `translateX(${at}px)` : `translateY(${at}px)`;
+      card.element.setAttribute("aria-current", String(symbol === this.chosen));
+    });
+    this.box.querySelector(".none")?.remove();
+    if (!this.market.symbols.length) this.empty();
+    const seen = visible.join("\n");
+    if (seen !== this.seen) {
+      this.seen = seen;
+      this.onVisible(visible);
+    }
   }
 
-  private matches(symbol: string): boolean {
-    return symbol.toUpperCase().includes(this.filter);
+  paint(now: number): void {
+    for (const card of this.cards.values()) card.paint(now);
+  }
+
+  private into(at: number): void {
+    const across = this.narrow.matches;
+    const size = across ? WIDTH : HEIGHT;
+    const [from, room] = across ? [this.box.scrollLeft, this.box.clientWidth] : [this.box.scrollTop, this.box.clientHeight];
+    const to = at * size < from ? at * size : (at + 1) * size > from + room ? (at + 1) * size - room : from;
+    this.box.scrollTo(across ? { left: to } : { top: to });
   }
 
   private empty(): void {
@@ -74,80 +108,60 @@ export class Cards {
 
 class Card {
   readonly element = document.createElement("button");
-  decimals = 0;
-  last = "";
-  private before: number | undefined;
-  private points: number[] = [];
-  private stale = true;
-  private readonly parts: Record<"last" | "side" | "spread" | "feed", HTMLElement>;
+  private drawn = "";
+  private aged = "";
+  private readonly parts: Record<"last" | "side" | "age" | "feed", HTMLElement>;
   private readonly canvas: HTMLCanvasElement;
 
-  constructor(symbol: string, onChoose: () => void) {
+  constructor(
+    private readonly instrument: Instrument,
+    onChoose: () => void,
+  ) {
+    const { symbol } = instrument;
     this.element.type = "button";
     this.element.className = "card";
     this.element.dataset.symbol = symbol;
     this.element.innerHTML =
-      '<span class="symbol"></span><span class="last">–</span><canvas width="200" height="52" aria-hidden="true"></canvas><span class="side">–</span><span class="foot"><span class="venue"></span><span class="feed" hidden></span><span class="spread"></span></span>';
+      '<span class="symbol"></span><span class="last">–</span><canvas width="200" height="52" aria-hidden="true"></canvas><span class="side">–</span><span class="foot"><span class="venue"></span><span class="feed" hidden></span><span class="age"></span></span>';
     const [, name = symbol, venue = ""] = /^(.*-.*)\.([^.]+)$/.exec(symbol) ?? [];
     this.element.querySelector(".symbol")!.textContent = name;
     this.element.querySelector(".venue")!.textContent = venue;
     this.element.title = symbol;
     this.element.addEventListener("click", onChoose);
     const part = (name: string) => this.element.querySelector<HTMLElement>(`.${name}`)!;
-    this.parts = { last: part("last"), side: part("side"), spread: part("spread"), feed: part("feed") };
+    this.parts = { last: part("last"), side: part("side"), age: part("age"), feed: part("feed") };
     this.canvas = this.element.querySelector("canvas")!;
-  }
-
-  /** A new price, exact text. */
-  price(text: string): void {
-    if (text === this.last) return;
-    this.decimals = Math.max(this.decimals, text.split(".")[1]?.length ?? 0);
-    const up = Number(text) >= Number(this.last || text);
-    this.last = text;
-    if (this.points.length) this.points[this.points.length - 1] = Number(text);
-    this.stale = true;
-    const flash = up ? "flash-up" : "flash-down";
-    this.parts.last.classList.remove("flash-up", "flash-down");
-    requestAnimationFrame(() => this.parts.last.classList.add(flash));
-  }
-
-  /** Closes of the last hour's minutes, oldest first. */
-  history(closes: number[]): void {
-    this.points = closes.slice(-POINTS);
-    this.before = this.points[0];
-    this.stale = true;
-  }
-
-  /** A minute has begun. */
-  minute(close: number): void {
-    this.points = [...this.points, close].slice(-POINTS);
-    this.before = this.points[0];
-    this.stale = true;
-  }
-
-  quote({ bid, ask, spread }: Latest): void {
-    this.parts.spread.textContent = bid && ask && spread ? `spread ${decimal(spread)}` : "";
-    this.parts.spread.title = bid && ask ? `bid ${decimal(bid)}, ask ${decimal(ask)}` : "";
-  }
-
-  feed(name: string, state: string): void {
-    this.parts.feed.hidden = false;
-    this.parts.feed.dataset.state = state;
-    this.parts.feed.textContent = state;
-    this.parts.feed.title = `feed ${name}: ${state}`;
+    instrument.changed = true;
   }
 
   /** Draw what has changed; called once a frame. */
-  paint(): void {
-    if (!this.stale || !this.last) return;
-    this.stale = false;
-    const now = Number(this.last);
-    const rising = this.before === undefined || now >= this.before;
-    this.parts.last.textContent = price(this.last, this.decimals);
-    this.parts.side.textContent = change(now, this.before);
-    this.parts.side.title = "against an hour ago";
-    this.parts.side.className = `side ${rising ? "up" : "down"}`;
-    this.element.setAttribute("aria-label", `${this.element.dataset.symbol} ${this.last}, ${this.parts.side.textContent} in an hour`);
+  paint(now: number): void {
+    const { instrument, parts } = this;
+    if (!instrument.last) return;
+    const age = Math.max(0, now - instrument.received);
+    const aged = ago(age);
+    if (aged !== this.aged) {
+      this.aged = aged;
+      parts.age.textContent = aged;
+      parts.age.title = "since the last trade was received";
+      this.element.classList.toggle("stale", age > STALE_MS);
+    }
+    if (!instrument.changed) return;
+    instrument.changed = false;
+    const before = instrument.before;
+    const rising = before === undefined || Number(instrument.last) >= before;
+    if (instrument.last !== this.drawn) {
+      parts.last.classList.remove("flash-up", "flash-down");
+      if (this.drawn) requestAnimationFrame(() => parts.last.classList.add(instrument.up ? "flash-up" : "flash-down"));
+      this.drawn = instrument.last;
+    }
+    parts.last.textContent = price(instrument.last, instrument.decimals);
+    parts.side.textContent = change(Number(instrument.last), before);
+    parts.side.title = "against 24 hours ago";
+    parts.side.className = `side ${rising ? "up" : "down"}`;
+    parts.feed.hidden = !instrument.feed;
+    parts.feed.dataset.state = parts.feed.textContent = instrument.feed;
+    this.element.setAttribute("aria-label", `${instrument.symbol} ${instrument.last}, ${parts.side.textContent} in 24 hours, last trade ${aged}`);
     this.sparkline(rising);
   }
 
@@ -155,18 +169,18 @@ class Card {
     const context = this.canvas.getContext("2d")!;
     const { width, height } = this.canvas;
     context.clearRect(0, 0, width, height);
-    if (this.points.length < 2) return;
-    const [low, high] = [Math.min(...this.points), Math.max(...this.points)];
+    const points = [...this.instrument.points.slice(0, -1), Number(this.instrument.last)];
+    if (points.length < 2) return;
+    const [low, high] = [Math.min(...points), Math.max(...points)];
     context.strokeStyle = getComputedStyle(this.element).getPropertyValue(rising ? "--up" : "--down");
     context.lineWidth = 3;
     context.lineJoin = "round";
     context.beginPath();
-    this.points.forEach((value, n) => {
-      const x = (n / (this.points.length - 1)) * (width - 4) + 2;
+    points.forEach((value, n) => {
+      const x = (n / (points.length - 1)) * (width - 4) + 2;
       const y = height - 4 - ((value - low) / (high - low || 1)) * (height - 8);
       n ? context.lineTo(x, y) : context.moveTo(x, y);
     });
     context.stroke();
   }
 }
-

@@ -18,7 +18,7 @@ import {
   type UTCTimestamp,
 } from "lightweight-charts";
 
-import type { Candle, CandleStore } from "./candles";
+import { LENGTH_MS, type Candle, type CandleStore } from "./candles";
 import { decimal } from "./format";
 import { INDICATORS, type Point } from "./indicators";
 import type { Pattern } from "./live";
@@ -27,6 +27,7 @@ import { chosen, label, marks, startOf, type Choice } from "./marks";
 /** A young market is drawn at the right, in bars of the usual width. */
 const SHORTEST = 60;
 const PIXELS_A_CANDLE = 5;
+const MOST_EMPTY = 30;
 
 export class Chart {
   private readonly chart: IChartApi;
@@ -39,6 +40,8 @@ export class Chart {
   private patterns: Pattern[] = [];
   private choice: Choice = "strong";
   private spacing = 0;
+  /** Start of each place on the time axis, ms: candles, and empty places where time has a gap. */
+  private places: number[] = [];
 
   constructor(
     private readonly box: HTMLElement,
@@ -74,7 +77,7 @@ export class Chart {
   }
 
   /** Draw another set of candles; `decimals` of its prices. */
-  show(store: CandleStore, patterns: Pattern[], decimals: number): void {
+  show(store: CandleStore, patterns: Pattern[], decimals: number, timeframe: string): void {
     const other = this.store !== store;
     this.store = store;
     this.patterns = patterns;
@@ -85,7 +88,8 @@ export class Chart {
     this.candles.applyOptions({
       priceFormat: { type: "price", precision: decimals, minMove: 10 ** -decimals },
     });
-    this.candles.setData(all.map(bar));
+    this.places = withGaps(all.map(({ t }) => t), LENGTH_MS[timeframe] ?? 0);
+    this.candles.setData(this.places.map((t) => bar(store.get(t)) ?? { time: seconds(t) }));
     this.volume.setData(all.map((each) => this.volumeBar(each)));
     this.drawLines();
     this.mark();
@@ -100,9 +104,16 @@ export class Chart {
     return store === this.store;
   }
 
+  /** Whether the candle stands right behind the last one, or is drawn: else all is drawn anew. */
+  follows({ t }: Candle, timeframe: string): boolean {
+    const last = this.places[this.places.length - 1];
+    return last === undefined || t <= last || t === last + (LENGTH_MS[timeframe] ?? 0);
+  }
+
   /** Draw a change of one candle: the newest as it grows, an older one where it stands. */
   update(candle: Candle, newest: boolean): void {
-    this.candles.update(bar(candle), !newest);
+    if (newest && candle.t > (this.places[this.places.length - 1] ?? -Infinity)) this.places.push(candle.t);
+    this.candles.update(bar(candle)!, !newest);
     this.volume.update(this.volumeBar(candle), !newest);
     if (!newest || !candle.complete) this.mark();
   }
@@ -157,7 +168,7 @@ export class Chart {
 
   /** Bring a candle into the middle. */
   centre(t: number): void {
-    const at = this.store?.all().findIndex((each) => each.t === t) ?? -1;
+    const at = this.places.indexOf(t);
     const range = this.chart.timeScale().getVisibleLogicalRange();
     if (at < 0 || !range) return;
     const half = (range.to - range.from) / 2;
@@ -180,22 +191,29 @@ export class Chart {
     this.chart.timeScale().setVisibleLogicalRange({ from: range.to - count, to: range.to });
   }
 
-  /** The first candle that is seen. */
-  get firstSeen(): Candle | undefined {
-    const range = this.chart.timeScale().getVisibleLogicalRange();
-    return range ? this.store?.all()[Math.max(0, Math.ceil(range.from))] : undefined;
-  }
-
-  /** Show the last `count` candles. */
+  /** Show the last `count` places. */
   last(count: number): void {
-    const end = this.store?.size ?? 0;
+    const end = this.places.length;
     const from = Math.max(end - count, Math.min(0, end - SHORTEST));
     this.chart.timeScale().setVisibleLogicalRange({ from, to: end + 4 });
   }
 
+  /** Show a span of time that ends with the newest candle, ms. */
+  span(ms: number): void {
+    const newest = this.places[this.places.length - 1];
+    if (newest === undefined) return;
+    const first = this.places.findIndex((t) => t > newest - ms);
+    this.chart.timeScale().setVisibleLogicalRange({ from: first - 0.5, to: this.places.length + 1 });
+  }
+
+  /** How many places are empty, where time has a gap. */
+  get gaps(): number {
+    return this.places.length - (this.store?.size ?? 0);
+  }
+
   /** What is drawn, as texts: for tests, and for whoever debugs. */
   drawn(): readonly unknown[] {
-    return this.candles.data();
+    return this.candles.data().filter((each) => "open" in each);
   }
 
   theme(): void {
@@ -227,8 +245,18 @@ export class Chart {
   }
 }
 
-function bar(candle: Candle): CandlestickData<Time> {
-  return {
+/** Times with those between that have no candle; of a long gap a part, which tells enough. */
+export function withGaps(times: number[], length: number): number[] {
+  if (!length) return times;
+  return times.flatMap((t, n) => {
+    const before = times[n - 1];
+    const missing = before === undefined ? 0 : Math.min(MOST_EMPTY, Math.round((t - before) / length) - 1);
+    return [...Array.from({ length: Math.max(0, missing) }, (_, k) => t - (missing - k) * length), t];
+  });
+}
+
+function bar(candle: Candle | undefined): CandlestickData<Time> | undefined {
+  return candle && {
     time: seconds(candle.t),
     open: Number(candle.o),
     high: Number(candle.h),

@@ -28,7 +28,7 @@ export function decimals(text: string): number {
 
 /** `+1.25 %`, or a dash where there is nothing to compare with. */
 export function change(now: number, before: number | undefined): string {
-  if (!before) return "–";
+  if (before === undefined || before <= 0) return "–";
   const percent = (now / before - 1) * 100;
   return `${percent >= 0 ? "+" : "−"}${Math.abs(percent).toFixed(2)} %`;
 }

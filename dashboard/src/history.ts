@@ -4,12 +4,24 @@ import type { Candle } from "./candles";
 import type { Alert, Pattern, Tick } from "./live";
 
 export interface Latest {
-  symbol: string;
-  price: string | null;
-  t: number | null;
   bid?: string | null;
   ask?: string | null;
-  spread?: string | null;
+}
+
+/** A symbol at a glance: its last trade, and its last 24 hours. */
+export interface Overview {
+  symbol: string;
+  price: string;
+  size: string;
+  t: number;
+  received: number;
+  open: string | null;
+  high: string | null;
+  low: string | null;
+  volume: string;
+  change: number | null;
+  points: string[];
+  candle: Candle | null;
 }
 
 export interface FeedSymbol {
@@ -18,17 +30,17 @@ export interface FeedSymbol {
   state: string;
 }
 
-/** The newest candles, or the newest before a time, oldest first. */
+/** The newest candles, or the newest before a time, oldest first; undefined: no such symbol. */
 export async function candles(
   symbol: string,
   timeframe: string,
   limit: number,
   before?: number,
-): Promise<Candle[]> {
+): Promise<Candle[] | undefined> {
   const query = new URLSearchParams({ timeframe, limit: String(limit) });
   if (before !== undefined) query.set("to", String(before));
   const found = await json<{ candles: Candle[] }>(`/api/candles/${path(symbol)}?${query}`);
-  return found?.candles ?? [];
+  return found?.candles;
 }
 
 /** The newest trades, the newest first. */
@@ -39,9 +51,15 @@ export async function ticks(symbol: string, limit: number): Promise<Tick[]> {
   return (found?.ticks ?? []).reverse().map(({ t, p, s, side, id, received }) => ({ symbol, price: p, size: s, t, side, trade_id: id, received }));
 }
 
-/** The latest trade and quote of every symbol. */
-export async function latest(): Promise<Latest[]> {
-  return (await json<Latest[]>("/api/latest")) ?? [];
+/** The latest quote of a symbol. */
+export async function latest(symbol: string): Promise<Latest> {
+  return (await json<Latest>(`/api/latest/${path(symbol)}`)) ?? {};
+}
+
+/** All symbols at a glance, or some. */
+export async function overview(symbols?: string[]): Promise<Overview[]> {
+  const query = symbols ? new URLSearchParams(symbols.map((each) => ["symbol", each])) : "symbols=all";
+  return (await json<Overview[]>(`/api/overview?${query}`)) ?? [];
 }
 
 /** Patterns of a symbol and timeframe, the newest, retracted ones too. None where there are none. */

@@ -82,7 +82,7 @@ describe.skipIf(typeof WebSocket === "undefined")("the live feed after a cut", (
       alert: () => undefined,
       missed: () => { missed += 1; },
       state: (state) => states.push(state),
-      latency: () => undefined,
+      pong: () => undefined, refused: () => undefined,
     };
     Object.assign(globalThis, {
       window: { setTimeout, clearTimeout, setInterval: () => 0, addEventListener: () => undefined },

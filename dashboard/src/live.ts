@@ -48,15 +48,19 @@ export interface Alert {
 export type State = "connecting" | "live" | "reconnecting";
 
 export interface Watch {
-  tick(tick: Tick): void;
-  candle(candle: LiveCandle): void;
+  /** `late`: the symbol had a trade of a later time before. `known`: it is of the present. */
+  tick(tick: Tick, late: boolean, known: boolean): void;
+  /** `received`: when the newest tick behind it was received, ms since 1970, where that is known. */
+  candle(candle: LiveCandle, received: number | null, known: boolean): void;
   pattern(pattern: Pattern): void;
   alert(alert: Alert, known: boolean): void;
   /** Something was missed for good: everything that is shown has to be loaded anew. */
   missed(): void;
   state(state: State, retryInMs?: number): void;
-  /** Round trip of a ping, milliseconds. */
-  latency(ms: number): void;
+  /** A channel was refused. */
+  refused(message: string): void;
+  /** A ping left and came back (ms since 1970); between, the server's clock said `server`. */
+  pong(sent: number, came: number, server: number): void;
 }
 
 interface Frame {
@@ -66,7 +70,10 @@ interface Frame {
   stream?: string;
   replayed?: boolean;
   data?: unknown;
-  items?: { channel: string; seq: number; data: unknown }[];
+  late?: boolean;
+  received?: number | null;
+  time_ms?: number;
+  items?: { channel: string; seq: number; received?: number | null; data: unknown }[];
   retry_ms?: number;
   code?: string;
   msg?: string;
@@ -155,7 +162,7 @@ export class Live {
   }
 
   private ping(): void {
-    this.pinged = performance.now();
+    this.pinged = Date.now();
     this.send({ op: "ping" });
   }
 
@@ -168,10 +175,10 @@ export class Live {
     switch (frame.type) {
       case "update":
         this.seq = Math.max(this.seq ?? 0, frame.seq ?? 0);
-        this.give(frame.channel!, frame.data);
+        this.give(frame.channel!, frame.data, frame);
         break;
       case "snapshot":
-        for (const item of frame.items ?? []) this.give(item.channel, item.data, true);
+        for (const item of frame.items ?? []) this.give(item.channel, item.data, item, true);
         this.seq = Math.max(this.seq ?? 0, frame.seq ?? 0);
         break;
       case "subscribed": {
@@ -185,18 +192,18 @@ export class Live {
         break;
       }
       case "pong":
-        this.watch.latency(performance.now() - this.pinged);
+        if (frame.time_ms) this.watch.pong(this.pinged, Date.now(), frame.time_ms);
         break;
       case "error":
         console.warn(`live feed: ${frame.code}: ${frame.msg}`);
+        if (frame.code === "bad_channels") this.watch.refused(frame.msg ?? "");
         break;
     }
   }
 
-  private give(channel: string, data: unknown, known = false): void {
-    if (channel.startsWith("ticks:")) {
-      if (!known) this.watch.tick(data as Tick);
-    } else if (channel.startsWith("candles:")) this.watch.candle(data as LiveCandle);
+  private give(channel: string, data: unknown, about: { late?: boolean; received?: number | null }, known = false): void {
+    if (channel.startsWith("ticks:")) this.watch.tick(data as Tick, about.late ?? false, known);
+    else if (channel.startsWith("candles:")) this.watch.candle(data as LiveCandle, about.received ?? null, known);
     else if (channel.startsWith("patterns:")) this.watch.pattern(data as Pattern);
     else if (channel.startsWith("alerts:")) this.watch.alert(data as Alert, known);
   }

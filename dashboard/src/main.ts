@@ -7,9 +7,11 @@ import { CandleStore, LENGTH_MS, type Candle } from "./candles";
 import { Cards } from "./cards";
 import { Chart } from "./chart";
 import { change, decimal, decimals, price, short, span, time } from "./format";
+import { Clock, Lag, STALE_MS, ago, level, words } from "./freshness";
 import * as history from "./history";
 import { INDICATORS } from "./indicators";
-import { Live, type Alert, type LiveCandle, type Pattern, type Tick } from "./live";
+import { Live, type Alert, type LiveCandle, type Pattern, type State, type Tick } from "./live";
+import { Market } from "./market";
 import { CHOICES, chosen, label, startOf, type Choice } from "./marks";
 import { PatternList } from "./pattern_list";
 import { ROWS, Tape } from "./tape";
@@ -21,21 +23,28 @@ const PAGE = 500;
 
 const at = <T extends HTMLElement>(id: string): T => document.getElementById(id) as T;
 
-/** What the address asks for, until it is shown. */
-const [asked = "", wantedTimeframe = ""] = location.hash.slice(1).split("/").map(decodeURIComponent);
-let wanted = asked;
+const OVERVIEW_EACH_MS = 5_000;
+const ALL_EACH_MS = 60_000;
+
 let symbol = "";
 let timeframe = "1m";
 let store = new CandleStore();
 let loading = 0;
 let older: "more" | "loading" | "all" = "more";
 let hovered: number | undefined;
-let latencyMs: number | undefined;
 let messages = 0;
+let unknown = false;
+let visible: string[] = [];
+let allAsked = 0;
+let state: State = "connecting";
+let feedState = "";
 let chosenIndicators: string[] = ["sma20"];
 let chosenMarks: Choice = "strong";
 
-const cards = new Cards(at("cards"), (each) => void choose(each));
+const clock = new Clock();
+const lags = { trades: new Lag(), candles: new Lag() };
+const market = new Market();
+const cards = new Cards(at("cards"), market, (each) => void choose(each), watchVisible);
 const chart = new Chart(at("chart"), (t) => { hovered = t; }, () => void loadOlder());
 const tape = new Tape(at("tape"));
 const patterns = new PatternList(at("patterns"), at("pattern-count"), (each) => chart.centre(startOf(each)));
@@ -48,27 +57,59 @@ const live = new Live(`${location.protocol === "https:" ? "wss" : "ws"}://${loca
   pattern: takePattern,
   alert: (alert, known) => alerts.take(alert, !known),
   missed: () => { void reload(); void loadAlerts(); },
-  state: (state, retryMs) => {
-    const pill = at("connection");
-    pill.dataset.state = state;
-    pill.textContent = state === "live" ? "live" : retryMs ? `reconnecting in ${span(retryMs)}` : state;
-    if (state === "reconnecting") latencyMs = undefined;
+  state: (next, retryMs) => {
+    state = next;
+    if (next !== "live") pill(next, "good", retryMs ? `reconnecting in ${span(retryMs)}` : next);
+    else freshness();
   },
-  latency: (ms) => { latencyMs = ms; },
+  refused: notice,
+  pong: (sent, came, server) => clock.pong(sent, came, server),
 });
+
+function pill(name: string, age: string, text: string): void {
+  const element = at("connection");
+  element.dataset.state = name;
+  element.dataset.age = age;
+  if (element.textContent !== text) element.textContent = text;
+}
+
+/** Say how old what is shown is. Candles lag as well when trades have come that they do not have. */
+function ages(): { trades: number | undefined; candles: number | undefined } {
+  const now = clock.now;
+  const trades = lags.trades.at(now);
+  const candles = lags.candles.at(now);
+  const missing = lags.trades.received - lags.candles.received;
+  return { trades, candles: lags.candles.received && trades !== undefined ? Math.max(candles ?? 0, missing) : candles };
+}
+
+function freshness(): void {
+  if (state !== "live") return;
+  const { trades, candles } = ages();
+  const worst = level(Math.max(trades ?? 0, candles ?? 0));
+  const text = words(trades, candles) || (trades === undefined ? "quiet" : `trades ${Math.round(trades)} ms`);
+  pill("live", worst, `live · ${text}`);
+}
 
 /** Show a symbol: subscribed first, then loaded, so that nothing falls between the two. */
 async function choose(next: string, nextTimeframe = timeframe): Promise<void> {
   if (next === symbol && nextTimeframe === timeframe) return;
   if (symbol) live.unsubscribe(`candles:${timeframe}:${symbol}`, `patterns:${symbol}`);
+  const before = symbol;
   [symbol, timeframe] = [next, nextTimeframe];
+  lags.candles = new Lag();
+  if (before !== symbol) lags.trades = new Lag();
+  live.subscribe(`ticks:${symbol}`);
+  if (before && before !== symbol && !visible.includes(before)) live.unsubscribe(`ticks:${before}`);
   location.replace(`#${encodeURIComponent(symbol)}/${timeframe}`);
   document.title = `${symbol} · Kandle`;
   at("title").textContent = symbol;
   at("chart").setAttribute("aria-label", `Candles of ${symbol}, ${timeframe}`);
   cards.choose(symbol);
-  tape.clear();
-  void fillTape(next);
+  if (before !== symbol) {
+    tape.clear();
+    void fillTape(next);
+    void quote();
+  }
   check("timeframes", timeframe);
   await reload();
 }
@@ -86,10 +127,11 @@ async function reload(): Promise<void> {
       history.patterns(symbol, timeframe),
     ]);
     if (mine !== loading) return;
-    for (const each of found) fresh.take(each);
+    unknown = found === undefined;
+    for (const each of found ?? []) fresh.take(each);
     for (const each of seen) patterns.take(each);
-    if (found.length < PAGE) older = "all";
-    notice();
+    if ((found?.length ?? 0) < PAGE) older = "all";
+    notice(unknown ? `No symbol ${symbol}: nothing of it was ever seen. It is shown as soon as it trades.` : "");
   } catch (error) {
     if (mine !== loading) return;
     notice(`History is away, tried again: ${error instanceof Error ? error.message : error}`);
@@ -113,7 +155,7 @@ async function loadOlder(): Promise<void> {
   older = "loading";
   const mine = store;
   try {
-    const found = await history.candles(symbol, timeframe, PAGE, first.t);
+    const found = (await history.candles(symbol, timeframe, PAGE, first.t)) ?? [];
     if (mine !== store) return;
     for (const each of found) store.take(each);
     older = found.length < PAGE ? "all" : "more";
@@ -123,52 +165,55 @@ async function loadOlder(): Promise<void> {
   }
 }
 
+/** Show a span of time that ends with the newest candle, loaded as far as there is history. */
+async function showSpan(ms: number): Promise<void> {
+  const mine = store;
+  for (let pages = 0; pages < 25 && older !== "all" && mine === store; pages += 1) {
+    const [first, last] = [store.first, store.last];
+    if (!first || !last || first.t <= last.t - ms) break;
+    await loadOlder();
+    if (older === "loading") await new Promise((done) => setTimeout(done, 50));
+  }
+  if (mine === store) chart.span(ms);
+}
+
 function draw(): void {
-  const finest = store.all().slice(-50).reduce((most, c) => Math.max(most, decimals(c.c), decimals(c.h)), cards.card(symbol).decimals);
-  cards.card(symbol).decimals = finest;
-  patterns.finest(finest);
-  chart.show(store, patterns.all, finest);
+  const instrument = market.get(symbol);
+  instrument.decimals = store.all().slice(-50).reduce((most, c) => Math.max(most, decimals(c.c), decimals(c.h)), instrument.decimals);
+  patterns.finest(instrument.decimals);
+  chart.show(store, patterns.all, instrument.decimals, timeframe);
 }
 
-function takeTick(tick: Tick): void {
+function takeTick(tick: Tick, late: boolean, known: boolean): void {
   messages += 1;
-  cards.card(tick.symbol).price(tick.price);
-  if (!symbol && !wanted) void choose(tick.symbol);
-  if (tick.symbol === symbol) tape.add(tick);
+  const fresh = !market.has(tick.symbol);
+  market.tick(tick, late);
+  if (fresh) cards.lay();
+  if (tick.symbol !== symbol || known) return;
+  lags.trades.take(tick.received, clock.now);
+  tape.add(tick, late);
+  if (unknown) void reload();
 }
 
-function takeCandle(candle: LiveCandle): void {
+function takeCandle(candle: LiveCandle, received: number | null, known: boolean): void {
   messages += 1;
-  if (candle.timeframe === "1m") minute(candle);
   if (candle.symbol !== symbol || candle.timeframe !== timeframe) return;
+  if (!known) lags.candles.take(received, clock.now);
   const began = store.size;
   const did = store.take(candle);
   if (did === "ignored" || !chart.shows(store)) return; // still loading: it is drawn with the rest
-  if (did === "older" && store.size > began) draw();
+  if ((did === "older" && store.size > began) || !chart.follows(candle, timeframe)) draw();
   else chart.update(candle, did === "newest");
   if (did === "corrected") chart.mark(patterns.all);
   if (store.size > began && chosenIndicators.length) chart.drawLines();
 }
 
-const minutes = new Map<string, number>();
-
-function minute({ symbol: name, t, c }: LiveCandle): void {
-  const before = minutes.get(name);
-  if (before === undefined || t > before) {
-    minutes.set(name, t);
-    if (before !== undefined) cards.card(name).minute(Number(c));
-    else void sparkline(name);
-  }
-  if (t >= (before ?? 0)) cards.card(name).price(c);
-}
-
-async function sparkline(name: string): Promise<void> {
-  try {
-    const found = await history.candles(name, "1m", 60);
-    cards.card(name).history(found.map(({ c }) => Number(c)));
-  } catch {
-    // The next minute draws it: a line of a few points is no reason to disturb anybody.
-  }
+/** Subscribe to the trades of the cards in view, and to no others. */
+function watchVisible(next: string[]): void {
+  const gone = visible.filter((each) => each !== symbol && !next.includes(each));
+  visible = next;
+  if (gone.length) live.unsubscribe(...gone.map((each) => `ticks:${each}`));
+  live.subscribe(...next.map((each) => `ticks:${each}`));
 }
 
 function takePattern(pattern: Pattern): void {
@@ -199,7 +244,7 @@ function notice(text = ""): void {
 function legend(): void {
   const candle: Candle | undefined = hovered === undefined ? store.last : store.get(hovered);
   if (!candle) return void (at("legend").textContent = "");
-  const digits = cards.card(symbol).decimals;
+  const digits = market.get(symbol).decimals;
   const rising = Number(candle.c) >= Number(candle.o);
   const flags = [
     candle.closed ? "" : "open",
@@ -229,47 +274,68 @@ function part(kind: string, name: string, value = ""): HTMLElement {
 }
 
 function paint(): void {
-  cards.paint();
+  cards.paint(clock.now);
   if (symbol) {
-    const card = cards.card(symbol);
-    tape.paint(card.decimals);
-    const first = chart.firstSeen;
-    if (card.last) {
-      at("price").textContent = price(card.last, card.decimals);
-      at("change").textContent = first ? `${change(Number(card.last), Number(first.o))} in view` : "";
-      at("change").className = `change ${first && Number(card.last) < Number(first.o) ? "down" : "up"}`;
-    }
+    const { last, decimals: digits, before } = market.get(symbol);
+    tape.paint(digits);
+    at("price").textContent = last && price(last, digits);
+    at("change").textContent = before === undefined ? "" : `${change(Number(last), before)} in 24 h`;
+    at("change").className = `change ${before !== undefined && Number(last) < before ? "down" : "up"}`;
     legend();
   }
-  window.setTimeout(() => requestAnimationFrame(paint), 60);
+  window.setTimeout(() => requestAnimationFrame(paint), 30);
 }
 
 function eachSecond(): void {
   at("rate").textContent = `${messages} messages/s`;
   at("seam").textContent = store.last ? `${store.size} candles to ${time(store.last.t)}` : "";
-  const pill = at("connection");
-  if (pill.dataset.state === "live" && latencyMs !== undefined)
-    pill.textContent = `live · ${latencyMs < 10 ? latencyMs.toFixed(1) : Math.round(latencyMs)} ms`;
   messages = 0;
+  freshness();
+  const { received } = market.get(symbol);
+  const age = clock.now - received;
+  at("last").textContent = received ? `last trade ${ago(age)}` : "";
+  at("last").classList.toggle("stale", age > STALE_MS);
+  at("price").classList.toggle("stale", age > STALE_MS);
+  const length = LENGTH_MS[timeframe] ?? 0;
+  const left = length - (clock.now % length);
+  const [minutes, seconds] = [Math.floor(left / 60_000), Math.floor((left % 60_000) / 1000)];
+  const current = store.last && store.last.t + length > clock.now;
+  at("countdown").textContent = current ? `closes in ${minutes < 60 ? `${minutes}:${String(seconds).padStart(2, "0")}` : span(left)}` : "";
+  at("feed").textContent = feedState && `feed ${feedState}`;
+  at("feed").dataset.state = feedState;
+}
+
+async function quote(): Promise<void> {
+  const mine = symbol;
+  try {
+    const { bid, ask } = await history.latest(mine);
+    if (mine === symbol) at("quote").textContent = bid && ask ? `bid ${price(bid, market.get(symbol).decimals)}  ask ${price(ask, market.get(symbol).decimals)}` : "";
+  } catch {
+    // The connection's state says it already.
+  }
+}
+
+/** One request for all cards in view; now and then for all symbols, for there may be new ones. */
+async function overview(): Promise<void> {
+  try {
+    const all = !allAsked || Date.now() - allAsked > ALL_EACH_MS;
+    if (all) allAsked = Date.now();
+    market.overview(await history.overview(all ? undefined : [...new Set([...visible, symbol])].filter(Boolean)));
+    cards.lay();
+    for (const { instrument, state: each } of await history.feeds()) {
+      market.get(instrument).feed = each;
+      market.get(instrument).changed = true;
+    }
+    feedState = market.get(symbol).feed;
+    if (symbol) await quote();
+  } catch {
+    allAsked = 0; // the connection's state says it already; the next one tries again
+  }
 }
 
 async function poll(): Promise<void> {
-  try {
-    for (const each of await history.latest()) {
-      const card = cards.card(each.symbol);
-      if (each.price && !card.last) card.price(each.price);
-      card.quote(each);
-      if (each.symbol === symbol) at("quote").textContent = each.bid && each.ask ? `bid ${price(each.bid, card.decimals)}  ask ${price(each.ask, card.decimals)}` : "";
-      if (!minutes.has(each.symbol)) {
-        minutes.set(each.symbol, 0);
-        void sparkline(each.symbol);
-      }
-    }
-    for (const each of await history.feeds()) cards.card(each.instrument).feed(each.feed, each.state);
-  } catch {
-    // The connection's state says it already; the next poll tries again.
-  }
-  window.setTimeout(() => void poll(), 5_000);
+  await overview();
+  window.setTimeout(() => void poll(), OVERVIEW_EACH_MS);
 }
 
 function theme(next?: string): void {
@@ -286,7 +352,7 @@ function controls(): void {
     ...TIMEFRAMES.map((each) => button(each, () => void choose(symbol, each), { role: "radio", "aria-checked": String(each === timeframe) })),
   );
   at("ranges").append(
-    ...RANGES.map(([name, ms]) => button(name, () => chart.last(Math.max(10, ms / LENGTH_MS[timeframe]!)))),
+    ...RANGES.map(([name, ms]) => button(name, () => void showSpan(ms))),
   );
   at("indicators").append(
     ...Object.entries(INDICATORS).map(([name, { title }]) => {
@@ -366,25 +432,33 @@ function button(text: string, onClick: () => void, attributes: Record<string, st
   return made;
 }
 
+/** What the address names: #SYMBOL/TIMEFRAME. */
+function named(): [string, string] {
+  const [name = "", frame = ""] = location.hash.slice(1).split("/").map(decodeURIComponent);
+  return [name, TIMEFRAMES.includes(frame) ? frame : timeframe];
+}
+
 async function begin(): Promise<void> {
   theme();
   controls();
-  if (TIMEFRAMES.includes(wantedTimeframe)) timeframe = wantedTimeframe;
-  live.subscribe("ticks:*", "candles:1m:*", "alerts:*");
-  void loadAlerts();
+  live.subscribe("alerts:*");
   live.start();
   window.setInterval(eachSecond, 1_000);
+  window.addEventListener("hashchange", () => { const [name, frame] = named(); if (name) void choose(name, frame); });
   requestAnimationFrame(paint);
+  const [name, frame] = named();
+  if (name) await choose(name, frame); // the chart first, then everything around it
+  void loadAlerts();
   await poll();
-  const first = cards.symbols.includes(wanted) ? wanted : cards.symbols[0];
-  wanted = "";
+  const first = market.symbols[0];
   if (first && !symbol) await choose(first);
+  else cards.choose(symbol);
 }
 
 Object.assign(window, {
   kandle: {
     /** What the chart shows now; browser tests hold it against the API. */
-    state: () => ({ symbol, timeframe, candles: store.all(), drawn: chart.drawn(), corrected: [...store.corrected], patterns: patterns.all, marked: chart.marked() }),
+    state: () => ({ symbol, timeframe, candles: store.all(), drawn: chart.drawn(), corrected: [...store.corrected], patterns: patterns.all, marked: chart.marked(), gaps: chart.gaps, ages: ages(), last: market.get(symbol).last, visible, symbols: market.symbols.length }),
   },
 });
 

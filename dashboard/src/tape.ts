@@ -1,12 +1,16 @@
-/** The last trades of the chosen symbol, newest first. */
+/** The last trades of the chosen symbol by their own times, the latest first; late ones marked. */
 
 import { decimal, price, time } from "./format";
 import type { Tick } from "./live";
 
 export const ROWS = 60;
 
+interface Row extends Tick {
+  late: boolean;
+}
+
 export class Tape {
-  private rows: Tick[] = [];
+  private rows: Row[] = [];
   private stale = true;
   private readonly body: HTMLTableSectionElement;
 
@@ -20,15 +24,19 @@ export class Tape {
     this.stale = true;
   }
 
-  add(tick: Tick): void {
-    this.rows = [tick, ...this.rows].slice(0, ROWS);
+  /** A late trade goes to its own place in time. */
+  add(tick: Tick, late: boolean): void {
+    const at = late ? this.rows.findIndex((each) => each.t <= tick.t) : 0;
+    this.rows.splice(at < 0 ? this.rows.length : at, 0, { ...tick, late });
+    this.rows.length = Math.min(this.rows.length, ROWS);
     this.stale = true;
   }
 
   /** Trades from history, the newest first, behind the live ones; each once. */
   fill(older: Tick[]): void {
     const known = new Set(this.rows.map(key));
-    this.rows = [...this.rows, ...older.filter((each) => !known.has(key(each)))].slice(0, ROWS);
+    const added = older.filter((each) => !known.has(key(each))).map((each) => ({ ...each, late: false }));
+    this.rows = [...this.rows, ...added].sort((a, b) => b.t - a.t).slice(0, ROWS);
     this.stale = true;
   }
 
@@ -39,8 +47,9 @@ export class Tape {
     this.body.replaceChildren(
       ...this.rows.map((tick) => {
         const row = document.createElement("tr");
-        const cells = [time(tick.t), price(tick.price, decimals), decimal(tick.size)];
+        const cells = [`${time(tick.t)}${tick.late ? " late" : ""}`, price(tick.price, decimals), decimal(tick.size)];
         for (const text of cells) row.insertCell().textContent = text;
+        if (tick.late) row.className = "late";
         if (tick.side) row.cells[1]!.className = tick.side === "buy" ? "up" : "down";
         return row;
       }),

@@ -58,7 +58,7 @@ class Session:
             return
         match request.get("op"):
             case "ping":
-                self._say("pong")
+                self._say("pong", time_ms=time.time_ns() // 1_000_000)
             case "subscribe":
                 await self._subscribe(request)
             case "unsubscribe":

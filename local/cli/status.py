@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from local.cli.options import DataDir
+from local.cli.redis_memory import redis_memory
 from local.instance import DEFAULT_DATA_DIR, Instance, load_status
 
 if TYPE_CHECKING:
@@ -37,8 +39,10 @@ def status(
     """Print the status of the running instance."""
     instance = Instance.load(data_dir)
     sample = load_status(data_dir)
+    memory = redis_memory(instance.env)
     if as_json:
-        about = {"pid": instance.pid, "started_at": instance.started_at}
+        about: dict[str, object] = {"pid": instance.pid, "started_at": instance.started_at}
+        about["redis"] = None if memory is None else asdict(memory)
         typer.echo(json.dumps({**about, "data_dir": instance.data_dir, **sample}, indent=2))
         return
     from rich.table import Table
@@ -70,6 +74,8 @@ def status(
             _say(console, f"{each['name']} is {each['state']}{reason}", "red")
         if each["restarts"]:
             _say(console, f"{each['name']} was restarted {each['restarts']} times", "yellow")
+    if memory is not None:
+        _say(console, str(memory), "red" if memory.is_nearly_full else "")
     for note in sample.get("input_notes", []):
         _say(console, note, "yellow")
     console.print(display.status_line({**sample, "lag": {}, "unready": {}}, console.width))

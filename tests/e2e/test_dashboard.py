@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from shared.schema.ticker_pb2 import TickerUpdate
 from tests.e2e.client import candles, eventually, fresh_symbol, kill, send_udp
+from tests.e2e.test_display import hung
 from tests.e2e.test_live import post, post_until_taken
 from tests.e2e.test_patterns import DAY_MS, ENGULFING, MINUTE_MS, lines
 from tests.platform import kandle
@@ -218,7 +219,9 @@ def test_a_page_reads_nats_itself(page: Page, pipeline: dict[str, str]) -> None:
     symbol = fresh_symbol("PAGENATS")
     page.goto(pipeline["LIVE_URL"])
     page.evaluate(NATS_IN_A_PAGE, f"live.ticks.-.{symbol}")
-    post(pipeline, f"{symbol},7.25,3")
+    for _ in range(8):  # once it is noticed that somebody watches, they come
+        post(pipeline, f"{symbol},7.25,3")
+        page.wait_for_timeout(500)
     heard = bytes(page.evaluate("window.heard"))
     update = TickerUpdate.FromString(heard)
     assert (update.symbol, update.price, update.volume) == (symbol, 7.25, 3)
@@ -246,7 +249,7 @@ def test_symbols_timeframes_and_search_by_keyboard(page: Page, pipeline: dict[st
     assert chosen.get_attribute("aria-checked") == "true"
     chosen.focus()
     page.keyboard.press("ArrowRight")
-    shown(page, lambda it: it["timeframe"] == "15m" and len(it["candles"]) == 1)
+    shown(page, lambda it: it["timeframe"] == "15m" and len(it["candles"]) == 2)
 
 
 @pytest.mark.parametrize(("width", "height"), [(1400, 850), (1000, 700), (390, 844)])
@@ -265,3 +268,95 @@ def test_nothing_stands_outside_the_window(
     assert box is not None
     assert box["height"] > 200
     assert box["y"] + box["height"] <= height
+
+
+def test_a_late_trade_moves_no_last_price(page: Page, pipeline: dict[str, str]) -> None:
+    """It stands at its own place in the tape, marked; header, card and chart keep the market's."""
+    symbol = fresh_symbol("LATETAPE")
+    start_ms = 1_700_000_040_000
+    post(pipeline, f"{symbol},150.5,1,{start_ms},buy,1")
+    page.goto(f"{pipeline['LIVE_URL']}/#{symbol}/1m")
+    shown(page, lambda it: len(it["candles"]) == 1)
+    page.locator("#connection").filter(has_text="live").wait_for()
+    post(pipeline, f"{symbol},150.65,1,{start_ms + 30_000},buy,2")
+    shown(page, lambda it: it["last"] == "150.65")
+    post(pipeline, f"{symbol},158.88,1,{start_ms + 10_000},sell,3")
+    late = page.locator("#tape tr.late")
+    late.wait_for()
+    assert "late" in (late.text_content() or "")
+    prices = page.locator("#tape tbody td:nth-child(2)").all_text_contents()
+    assert prices == ["150.65", "158.88", "150.50"]
+    found = shown(page, lambda it: it["candles"][0]["h"] == "158.88")
+    assert (found["last"], found["candles"][0]["c"]) == ("150.65", "150.65")
+    assert page.locator("#price").text_content() == "150.65"
+    card = page.locator(f'.card[data-symbol="{symbol}"] .last')
+    assert card.text_content() == "150.65"
+
+
+def test_a_lag_is_said_in_words(page: Page, pipeline: dict[str, str]) -> None:
+    """Trades that were received long before they are shown: amber or red, and how far behind."""
+    symbol = fresh_symbol("BEHIND")
+    post(pipeline, f"{symbol},1,1,,,1")
+    page.goto(f"{pipeline['LIVE_URL']}/#{symbol}/1m")
+    shown(page, lambda it: len(it["candles"]) >= 1)
+    pill = page.locator("#connection")
+    pill.filter(has_text="live").wait_for()
+    with hung(pipeline, "candle-aggregate"):
+        post(pipeline, f"{symbol},2,1,,,2")
+        page.wait_for_timeout(3_000)
+    pill.filter(has_text="behind").wait_for()
+    assert "trades" in (pill.text_content() or "")
+    assert pill.get_attribute("data-age") in ("amber", "red")
+    post(pipeline, f"{symbol},3,1,,,3")
+    pill.filter(has_text="live").wait_for()
+
+
+def test_a_gap_in_time_looks_like_one(page: Page, pipeline: dict[str, str]) -> None:
+    """Five minutes without a trade are five empty places."""
+    symbol = fresh_symbol("HOLE")
+    start_ms = 1_700_000_040_000
+    post(pipeline, *(f"{symbol},5,1,{start_ms + n * 60_000}" for n in (0, 1, 7)))
+    eventually(lambda: len(candles(pipeline["API_URL"], symbol)), lambda n: n == 3)
+    page.goto(f"{pipeline['LIVE_URL']}/#{symbol}/1m")
+    assert shown(page, lambda it: len(it["candles"]) == 3)["gaps"] == 5
+    post(pipeline, f"{symbol},6,1,{start_ms + 10 * 60_000}")
+    assert shown(page, lambda it: len(it["candles"]) == 4)["gaps"] == 7
+
+
+def test_many_symbols_cost_no_request_each(page: Page, pipeline: dict[str, str]) -> None:
+    """1,000 symbols: the chart that was asked for, one overview, trades of the cards in view."""
+    prefix = fresh_symbol("MANY")
+    now_ms = int(time.time() * 1000)
+    names = [f"{prefix}-{n:04}" for n in range(1_000)]
+    post(pipeline, *(f"{name},{n + 1},1,{now_ms}" for n, name in enumerate(names)))
+    eventually(lambda: candles(pipeline["API_URL"], names[-1]), bool)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(f"{pipeline['LIVE_URL']}/#{names[500]}/1m")
+    found = shown(page, lambda it: it["symbols"] >= 1_000 and names[500] in it["visible"])
+    assert len(found["candles"]) == 1
+    assert len(found["visible"]) < 60
+    assert len(asked) < 40
+    of_candles = [url for url in asked if "/api/candles/" in url]
+    assert len(of_candles) <= 2
+    assert page.locator(".card").count() < 60
+
+
+def test_the_address_is_read_again_and_an_unknown_symbol_says_so(
+    page: Page, pipeline: dict[str, str]
+) -> None:
+    """Another hash is another chart; what nobody traded is no other symbol's chart."""
+    one, other = fresh_symbol("HASHA"), fresh_symbol("HASHB")
+    for name in (one, other):
+        post(pipeline, f"{name},5,1,1700000040000")
+    page.goto(f"{pipeline['LIVE_URL']}/#{one}/1m")
+    shown(page, lambda it: it["symbol"] == one and len(it["candles"]) == 1)
+    page.evaluate(f"location.hash = '#{other}/5m'")
+    shown(page, lambda it: it["symbol"] == other and it["timeframe"] == "5m")
+    nobody = fresh_symbol("NOBODY")
+    page.evaluate(f"location.hash = '#{nobody}/1m'")
+    page.locator("#notice").filter(has_text=f"No symbol {nobody}").wait_for()
+    assert state(page)["candles"] == []
+    post(pipeline, f"{nobody},7,1,1700000040000")
+    shown(page, lambda it: it["last"] == "7" and len(it["candles"]) == 1)
+    page.locator("#notice").wait_for(state="hidden")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import socket
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 
@@ -179,3 +181,41 @@ def test_latest_is_the_newest_trade_in_the_total_order(pipeline: dict[str, str])
     assert latest["t"] == TIME_MS
     everything = httpx.get(f"{pipeline['API_URL']}/api/latest").json()
     assert latest in everything
+
+
+def test_inputs_of_the_field_become_candles_of_their_own(pipeline: dict[str, str]) -> None:
+    """A packed table of odd symbols and prices, by POST and UDP: told at once, and all there."""
+    tail = fresh_symbol("F")
+    low, option, coin = f"CL={tail}", f"SPXW  {tail}", f"币^{tail}"
+    table = "\ufefftime;price;symbol;amount;mood\r\n" + "".join(
+        f"{time};{price};{symbol};{size};x\r\n"
+        for time, price, symbol, size in [
+            (TIME_MS * 1000, "-37.63", low, "154"),
+            (TIME_MS // 1000 + 1, "0.00", low, "3"),
+            ("2022-08-08T23:07:02Z", "1.10", low, "1"),
+            (TIME_MS, "1.000000000000000001", option, "1234567.890123456789012345"),
+            (20250220, "1", low, "1"),
+        ]
+    )
+    answer = httpx.post(
+        pipeline["INGEST_URL"],
+        content=gzip.compress(table.encode()),
+        headers={"content-type": "text/csv", "content-encoding": "gzip"},
+    )
+    said = answer.json()
+    assert (said["lines"], said["accepted"], said["rejected"]) == (5, 4, 1)
+    assert (said["first_errors"][0]["line"], said["fields_not_read"]) == (6, ["mood"])
+    host, port = pipeline["UDP_ADDR"].removeprefix("udp://").rsplit(":", 1)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        line = f"price,symbol,timestamp,id\n-5,{coin},{TIME_MS},null"
+        sock.sendto(line.encode(), (host, int(port)))
+
+    def shown(symbol: str) -> list[dict[str, Any]]:
+        return candles(pipeline["API_URL"], quote(symbol, safe=""))
+
+    (candle,) = eventually(lambda: shown(low), lambda c: len(c) == 1 and c[0]["n"] == 3)
+    assert [candle[name] for name in "ohlcv"] == ["-37.63", "1.1", "-37.63", "1.1", "158"]
+    (candle,) = eventually(lambda: shown(option), lambda c: len(c) == 1)
+    assert (candle["o"], candle["v"]) == ("1.000000000000000001", "1234567.890123456789012345")
+    (candle,) = eventually(lambda: shown(coin), lambda c: len(c) == 1)
+    assert candle["c"] == "-5"

@@ -262,3 +262,29 @@ def test_a_strangers_event_is_refused_and_shown_to_nobody(pipeline: dict[str, st
         post(pipeline, f"{symbol},1,1,{start_ms}")
         (shown,) = until(socket, lambda frame: frame["type"] == "update")
         assert shown["data"]["c"] == "1"
+
+
+@pytest.mark.parametrize("timeframe", ["3m", "2h", "1w"])
+def test_any_timeframe_is_folded_while_it_grows(pipeline: dict[str, str], timeframe: str) -> None:
+    """What is stored and what comes: the watcher ends with the candle that the API makes."""
+    symbol = fresh_symbol("FOLD")
+    start_ms = 1_700_000_100_000  # the first minute of a 3m candle
+    post(pipeline, *(f"{symbol},{10 + n},1,{start_ms + n * 60_000}" for n in range(2)))
+    eventually(lambda: candles(pipeline["API_URL"], symbol), lambda found: len(found) == 2)
+    with watching(pipeline, f"candles:{timeframe}:{symbol}") as socket:
+        _, snapshot = until(socket, lambda frame: frame["type"] == "snapshot")
+        (present,) = snapshot["items"]
+        assert (present["data"]["o"], present["data"]["c"], present["data"]["n"]) == ("10", "11", 2)
+        post(pipeline, f"{symbol},5,2,{start_ms + 70_000}")
+        shown = until(socket, lambda f: f.get("data", {}).get("n") == 3)[-1]["data"]
+    (made,) = candles(pipeline["API_URL"], symbol, timeframe)
+    same = ("t", "o", "h", "l", "c", "v", "qv", "n", "revision")
+    assert {name: shown[name] for name in same} == {name: made[name] for name in same}
+
+
+def test_a_timeframe_that_nobody_makes_is_refused_by_name(pipeline: dict[str, str]) -> None:
+    """No multiple of the base: the answer lists what there is."""
+    with watching(pipeline, "candles:90s:BTC-USD") as socket:
+        (refused,) = until(socket, lambda frame: frame["type"] == "error")
+    assert refused["code"] == "bad_channels"
+    assert "90s is not made; there are 1m, 5m, 15m, 1h, 4h, 1d" in refused["msg"]

@@ -132,7 +132,7 @@ def test_scanner_json_is_taken_over_http(pipeline: dict[str, str]) -> None:
     url = pipeline["INGEST_URL"]
     for content, kind in [
         (json.dumps(scans[:2]), "json"),
-        (json.dumps(scans[2]) + '\n{"ticker":"' + symbol + '","price":-1}\n', "x-ndjson"),
+        (json.dumps(scans[2]) + '\n{"ticker":"' + symbol + '","price":"x"}\n', "x-ndjson"),
     ]:
         answer = httpx.post(url, content=content, headers={"content-type": f"application/{kind}"})
         assert answer.status_code == 202

@@ -1,0 +1,72 @@
+/** How old what is shown is: in words, with the server's clock estimated from its pongs. */
+
+import { span } from "./format";
+
+const AMBER_MS = 2_000;
+const RED_MS = 10_000;
+/** A trade older than this makes its price look old. */
+export const STALE_MS = 60_000;
+/** For so long a message tells how far behind messages are. */
+const HELD_MS = 10_000;
+
+export type Level = "good" | "amber" | "red";
+
+export class Clock {
+  private best = Infinity;
+  private offset = 0;
+
+  /** A ping left at `sent` and its answer, which said the server's time, came at `came` (all ms). */
+  pong(sent: number, came: number, server: number): void {
+    const trip = came - sent;
+    // The quickest answer says most; the estimate is let go slowly, for clocks drift.
+    this.best = Math.min(this.best * 1.1 + 1, Infinity);
+    if (trip > this.best) return;
+    this.best = trip;
+    this.offset = server - (sent + came) / 2;
+  }
+
+  /** The server's time now, ms since 1970. */
+  get now(): number {
+    return Date.now() + this.offset;
+  }
+}
+
+/** How far messages of one kind are behind: by the receipt of the newest tick in them. */
+export class Lag {
+  private newest = 0;
+  private age = 0;
+  private came = 0;
+
+  take(received: number | null | undefined, now: number): void {
+    if (!received || received < this.newest) return;
+    [this.newest, this.came] = [received, now];
+    this.age = Math.max(0, now - received);
+  }
+
+  /** Receipt of the newest that has come. */
+  get received(): number {
+    return this.newest;
+  }
+
+  /** ms from receipt to here; undefined where nothing came of late: a quiet market has no lag. */
+  at(now: number): number | undefined {
+    return this.newest && now - this.came < HELD_MS ? this.age : undefined;
+  }
+}
+
+export function level(age: number | undefined): Level {
+  return age === undefined || age <= AMBER_MS ? "good" : age <= RED_MS ? "amber" : "red";
+}
+
+/** `trades 14 s behind, candles 3 min behind`; empty where nothing is worth a word. */
+export function words(trades: number | undefined, candles: number | undefined): string {
+  return [["trades", trades] as const, ["candles", candles] as const]
+    .filter(([, age]) => level(age) !== "good")
+    .map(([what, age]) => `${what} ${span(age!)} behind`)
+    .join(", ");
+}
+
+/** How long ago, in words: `now`, `40 s ago`, `2 min ago`. */
+export function ago(ms: number): string {
+  return ms < 1_500 ? "now" : `${span(ms)} ago`;
+}

@@ -1,0 +1,18 @@
+import { describe, expect, it } from "vitest";
+
+import { Market } from "./market";
+
+const tick = (price: string, t: number, received = t) => ({ symbol: "A", price, size: "1", t, side: null, trade_id: null, received });
+
+describe("the last price", () => {
+  it("is that of the latest trade in time, whatever comes last", () => {
+    const market = new Market();
+    expect(market.tick(tick("150.65", 2_000), false)).toBe(true);
+    expect(market.tick(tick("158.88", 1_000, 3_000), true)).toBe(false);
+    expect(market.tick(tick("158.88", 1_500), false)).toBe(false);
+    expect(market.get("A")).toMatchObject({ last: "150.65", t: 2_000, received: 3_000 });
+    market.overview([{ symbol: "A", price: "149", size: "1", t: 1_999, received: 1_999, open: "100", high: "1", low: "1", volume: "1", change: 1, points: ["1"], candle: null }]);
+    expect(market.get("A").last).toBe("150.65");
+    expect(market.tick(tick("151", 2_000), false)).toBe(true);
+  });
+});

@@ -1,0 +1,75 @@
+/** What is known of each symbol. The one place that says what its last price is. */
+
+import { decimals } from "./format";
+import type { Overview } from "./history";
+import type { Tick } from "./live";
+
+export class Instrument {
+  /** Exact text; empty before the first trade. */
+  last = "";
+  /** Event time and receipt of the last trade, ms since 1970. */
+  t = -Infinity;
+  received = 0;
+  decimals = 0;
+  up = true;
+  /** 24 hours ago, and since; undefined where there was no trade. */
+  open: string | undefined;
+  points: number[] = [];
+  quote = "";
+  feed = "";
+  changed = true;
+
+  constructor(readonly symbol: string) {}
+
+  /** Take a trade. Only one that is later in time moves the last price; true where it did. */
+  trade(price: string, t: number, received: number, late = false): boolean {
+    this.decimals = Math.max(this.decimals, decimals(price));
+    this.received = Math.max(this.received, received);
+    if (late || t < this.t) return false;
+    this.up = Number(price) >= Number(this.last || price);
+    [this.last, this.t, this.changed] = [price, t, true];
+    return true;
+  }
+
+  /** Change against 24 hours ago as a ratio, or undefined. */
+  get before(): number | undefined {
+    return this.open === undefined ? undefined : Number(this.open);
+  }
+}
+
+export class Market {
+  private readonly known = new Map<string, Instrument>();
+  private sorted: string[] | undefined;
+
+  get(symbol: string): Instrument {
+    let found = this.known.get(symbol);
+    if (!found) {
+      found = new Instrument(symbol);
+      this.known.set(symbol, found);
+      this.sorted = undefined;
+    }
+    return found;
+  }
+
+  has(symbol: string): boolean {
+    return this.known.has(symbol);
+  }
+
+  get symbols(): string[] {
+    return (this.sorted ??= [...this.known.keys()].sort());
+  }
+
+  tick({ symbol, price, t, received }: Tick, late: boolean): boolean {
+    return this.get(symbol).trade(price, t, received, late);
+  }
+
+  overview(all: Overview[]): void {
+    for (const { symbol, price, t, received, open, points } of all) {
+      const instrument = this.get(symbol);
+      instrument.trade(price, t, received);
+      instrument.open = open ?? undefined;
+      instrument.points = points.map(Number);
+      instrument.changed = true;
+    }
+  }
+}
