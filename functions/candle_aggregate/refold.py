@@ -159,7 +159,7 @@ class Refold:
             timeframe = self._rules.timeframe(name)
             whole = merged(together([part, self._asked(name, rolled_up(live, timeframe))]))
             flagged(whole, timeframe, self._first_us[whole.instrument])
-            rest = self._put(session, timeframe, whole)
+            rest = self._put(session, timeframe, whole, asked)
             rest.records.data["flags"] |= CLOSED
             mine = list(rest.columns(name, self._names).candles())
             out[name] = rest.at(differing(mine, self._stored[name], rest, asked))
@@ -187,7 +187,13 @@ class Refold:
             parts.append(Places(numbers, starts, records).at(records.has(CLOSED)))
         return together(parts)
 
-    def _put(self, session: Session, timeframe: Timeframe, whole: Places) -> Places:
+    def _put(
+        self,
+        session: Session,
+        timeframe: Timeframe,
+        whole: Places,
+        asked: set[tuple[str, str, int]],
+    ) -> Places:
         """Put the folds that are live, or are to be; return the closed ones that are not."""
         not_live = np.ones(len(whole), dtype=bool)
         for start_us in np.unique(whole.start_us).tolist():
@@ -206,13 +212,18 @@ class Refold:
                 if name in known:
                     flags = int(before.data["flags"][known[name]])
                     whole.records.data["flags"][row] |= flags & CLOSED
-                    if _equal(whole.records, row, before, known[name]):
+                    is_asked = (name, timeframe.name, start_us) in asked
+                    if not is_asked and _equal(whole.records, row, before, known[name]):
                         continue
                 kept.append(row)
             if kept:
                 some = whole.at(np.array(kept, dtype=np.intp))
                 named = [self._names[number] for number in some.instrument.tolist()]
-                session.put(block, named, some.records)
+                stored = {
+                    (c.instrument, c.start_us): c.revision for c in self._stored[timeframe.name]
+                }
+                above = np.array([stored.get((n, start_us), 0) for n in named], dtype=np.int64)
+                session.put(block, named, some.records, above=above)
         return whole.at(not_live)
 
 

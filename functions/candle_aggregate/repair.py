@@ -38,6 +38,7 @@ from shared.blocks import CLOSED, INCOMPLETE
 from shared.errors import TransientError
 from shared.folds import Places, flagged, together
 from shared.lake.cold import NO_LAKE, Cold
+from shared.live_keys import Block
 from shared.shards import shard_of
 from shared.stores.applied import are_stored
 from shared.stores.first_ticks import first_ticks
@@ -225,12 +226,24 @@ class _Job:
             for row in rows
             if row.reason == "asked"
         }
+        live = np.array(
+            [
+                (names[number], start_us) in view.base
+                for number, start_us in zip(
+                    base.instrument.tolist(), base.start_us.tolist(), strict=True
+                )
+            ],
+            dtype=bool,
+        )
+        anew = self._changed(names, base.at(live), asked)
+        base = base.at(~live)
         changed = self._changed(names, base, asked)
         firsts = first_ticks(self.connection, names)
         refold = Refold(self.connection, self.rules, view, names, firsts, self.cold)
         refold.prepare(intervals, base)
 
         def write(session: Session) -> tuple[Published, list[OutboxRow]]:
+            self._replace(session, names, anew)
             published = refold.apply(session, changed, asked, self.now_us)
             return published, session.rows
 
@@ -244,6 +257,26 @@ class _Job:
         verdicts.write(self.connection)
         metrics.CANDLES_REPAIRED.inc(len(published.keys))
         return self.engine.emission(out)
+
+    def _replace(self, session: Session, names: Sequence[str], anew: Places) -> None:
+        """Replace live candles that are asked for, where they have the very trades that are stored.
+
+        Until then either may be ahead of the other. Their revisions exceed the stored ones.
+        """
+        for start_us in np.unique(anew.start_us).tolist():
+            some = anew.at(anew.start_us == start_us)
+            named = [names[number] for number in some.instrument.tolist()]
+            block = Block(self.base.name, start_us)
+            found, live = session.read(block, named)
+            counts = dict(zip(found, live.data["count"].tolist(), strict=True))
+            same = [
+                counts.get(n) == c for n, c in zip(named, some.records.data["count"], strict=True)
+            ]
+            rows = np.flatnonzero(same)
+            above = some.records.data["revision"][rows].copy()
+            session.put(
+                block, [named[row] for row in rows.tolist()], some.records.at(rows), above=above
+            )
 
     def _wanted(
         self, rows: Sequence[_Row], view: View, verdicts: _Verdicts
@@ -260,9 +293,9 @@ class _Job:
                 taken.append(row)
                 continue
             closed = view.base.get(place)
-            if closed is None:
+            if closed is None or (closed and row.reason == "asked"):
                 places.add(place)
-            elif not closed or row.reason in ("repeated", "asked"):
+            elif not closed or row.reason == "repeated":
                 verdicts.postponed.append(row)
                 continue
             for timeframe in self.rules.ladder[1:]:

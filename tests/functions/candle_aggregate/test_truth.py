@@ -258,6 +258,7 @@ def test_one_that_was_overtaken_while_it_rebuilt_writes_nothing(
     shard = world.shard_of("A")
     keys = Keys(shard)
     world.restart()
+    valkey.delete(keys.lease)
     (turn,) = world.store.acquire([shard], {}).values()
     valkey.delete(keys.lease)
     world.ship(trades(10, 1))
