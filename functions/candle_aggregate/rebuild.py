@@ -128,7 +128,8 @@ def _plan(connection: Connection, shard: int, rules: Rules) -> _Plan:
     ]
     names = [row[0] for row in rows]
     events = not_aggregated(connection, shard, FAR_US, EVERY)
-    near_us = max((event.last_us for event in events), default=0) - NEAR_US
+    # At the start of an interval: whatever is read from there on has its events marked.
+    near_us = base.start_us(max((event.last_us for event in events), default=0) - NEAR_US)
     near = [event for event in events if event.last_us >= near_us]
     reached = [event.first_us for event in near if event.first_us >= near_us]
     newest_us = np.array([row[2] + COARSE_US for row in rows], dtype=np.int64)
