@@ -88,6 +88,19 @@ def test_a_lost_state_is_made_anew(world: World) -> None:
     finish(world)
 
 
+def test_an_event_before_the_newest_minutes_is_not_counted_twice(world: World) -> None:
+    """Ten minutes are read, from the start of an interval on: what is in them is marked as applied.
+
+    The first trade, which has no id, is in the interval where they begin and older than ten minutes.
+    """
+    for second in (10, 40, 630):
+        world.ship([trade(second, None, 100)])
+    world.client.flushdb()
+    world.ship([trade(631, None, 101)])
+    world.step(60)
+    finish(world)
+
+
 def test_what_was_stored_but_not_applied_is_reconciled(world: World) -> None:
     """No delivery brings it; the clock does."""
     world.ship(trades(0, 10))
