@@ -91,7 +91,7 @@ def test_a_lost_state_is_made_anew(world: World) -> None:
 def test_an_event_before_the_newest_minutes_is_not_counted_twice(world: World) -> None:
     """Ten minutes are read, from the start of an interval on: what is in them is marked as applied.
 
-    The first trade, which has no id, is in the interval where they begin and older than ten minutes.
+    The first trade, without an id, is in the interval where they begin and older than ten minutes.
     """
     for second in (10, 40, 630):
         world.ship([trade(second, None, 100)])
