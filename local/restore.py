@@ -28,7 +28,7 @@ from shared.lake.states import (
     live_instruments,
     read_state,
 )
-from shared.live_keys import Keys
+from shared.state import Keys
 from shared.stores.postgres import Postgres
 from shared.stores.redis import connect, translated
 from shared.stores.s3 import ObjectStore
@@ -129,14 +129,13 @@ class Restore:
 
 def begin_anew(client: redis.Redis, shards: int, wait_s: float) -> bool:
     """Let candle-aggregate build its state from storage; return whether it has. TransientError."""
-    heads = [Keys(shard).head for shard in range(shards)]
+    keys = [Keys(shard).epoch for shard in range(shards)]
     with translated():
-        for head in heads:
-            client.hdel(head, "lineage")
+        client.delete(*keys)
     deadline = time.monotonic() + wait_s
     while time.monotonic() < deadline:
         with translated():
-            if all(client.hexists(head, "lineage") for head in heads):
+            if all(client.exists(key) for key in keys):
                 return True
         time.sleep(_POLL_S)
     return False

@@ -4,7 +4,6 @@ import { decimal, price, time } from "./format";
 import type { Tick } from "./live";
 
 export const ROWS = 60;
-const MARKED_MS = 1_000;
 
 interface Row extends Tick {
   late: boolean;
@@ -25,12 +24,10 @@ export class Tape {
     this.stale = true;
   }
 
-  /** A late trade goes to its own place in time, and is marked where it is late by a second. */
+  /** A late trade goes to its own place in time. */
   add(tick: Tick, late: boolean): void {
     const at = late ? this.rows.findIndex((each) => each.t <= tick.t) : 0;
-    const newest = this.rows[0]?.t ?? tick.t;
-    const row = { ...tick, late: late && newest - tick.t >= MARKED_MS };
-    this.rows.splice(at < 0 ? this.rows.length : at, 0, row);
+    this.rows.splice(at < 0 ? this.rows.length : at, 0, { ...tick, late });
     this.rows.length = Math.min(this.rows.length, ROWS);
     this.stale = true;
   }

@@ -37,7 +37,6 @@ from shared.adapter.access import guarded
 from shared.adapter.delegated import Delegated
 from shared.adapter.logs import configure_logging
 from shared.lake.cold import Cold
-from shared.live_state import LiveState
 from shared.memory import hand_freed_memory_back
 from shared.stores.postgres import Postgres
 from shared.stores.redis import connect, translated
@@ -62,19 +61,18 @@ def ready() -> None:
 
 
 cold = Cold(settings.s3, scans=settings.cold_scans)
-live = LiveState(client, settings.shards, settings.ladder)
-kept = KeptCandles(postgres, live, cold)
-trades = LatestTrades(live)
+kept = KeptCandles(postgres, client, settings.shards, cold)
 slices = TickSlices(postgres, cold)
+trades = LatestTrades(client, settings.shards)
 pages = CandlePages(kept, slices, settings.ladder, settings.allowed_lateness_us)
 app = api(
     [
         candles.answers(pages),
         prices.answers(PricePages(slices), pages.knows),
         latest.answers(trades, LatestQuotes(postgres)),
-        overview.answers(Overview(postgres, live, trades)),
+        overview.answers(Overview(postgres, client, trades, settings.shards, settings.ladder)),
         ticks.answers(TickPages(slices), pages.knows),
-        symbols.answers(Symbols(postgres, live)),
+        symbols.answers(Symbols(postgres, client, settings.shards, settings.ladder[-1])),
         feeds.answers(Feeds(postgres)),
         patterns.answers(PatternPages(postgres), pages.knows),
         alerts.answers(AlertPages(postgres), pages.knows),

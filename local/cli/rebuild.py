@@ -27,7 +27,8 @@ from local.instance import DEFAULT_DATA_DIR
 if TYPE_CHECKING:
     from psycopg import Connection
 
-    from shared.candle import Candle, CandleKey
+    from shared.candle import Candle
+    from shared.kernel import CandleKey
 
 POLL_S: Final = 0.5
 
