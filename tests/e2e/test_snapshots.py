@@ -7,7 +7,7 @@ import time
 
 import httpx
 
-from tests.e2e.client import candles, eventually, fresh_symbol, send_udp, wait_until_applied
+from tests.e2e.client import candles, eventually, fresh_symbol, rows, send_udp, wait_until_applied
 from tests.platform import kandle
 
 
@@ -44,8 +44,9 @@ def test_the_live_state_is_copied_and_brought_back(pipeline: dict[str, str]) -> 
 
 
 def test_retention_says_what_would_go(pipeline: dict[str, str]) -> None:
-    """An old day waits until the lake has it."""
+    """A day that was today years ago waits until the lake has it."""
     symbol, where = fresh_symbol("AGED"), ("--data-dir", pipeline["DATA_DIR"])
+    rows(pipeline["DATABASE_URL"], "SELECT make_partition('tick_segments', '2017-07-14')")
     send_udp(pipeline["UDP_ADDR"], [f"{symbol},1,1,{1_500_000_000_000 + n}" for n in range(10)])
     wait_until_applied(pipeline, symbol, 10)
     said = kandle("retention", "--dry-run", *where).stdout.splitlines()
