@@ -45,6 +45,7 @@ export class Market {
     let found = this.known.get(symbol);
     if (!found) {
       found = new Instrument(symbol);
+      if (!symbol) return found; // none is chosen yet
       this.known.set(symbol, found);
       this.sorted = undefined;
     }

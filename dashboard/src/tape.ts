@@ -4,6 +4,7 @@ import { decimal, price, time } from "./format";
 import type { Tick } from "./live";
 
 export const ROWS = 60;
+const MARKED_MS = 1_000;
 
 interface Row extends Tick {
   late: boolean;
@@ -24,10 +25,12 @@ export class Tape {
     this.stale = true;
   }
 
-  /** A late trade goes to its own place in time. */
+  /** A late trade goes to its own place in time, and is marked where it is late by a second. */
   add(tick: Tick, late: boolean): void {
     const at = late ? this.rows.findIndex((each) => each.t <= tick.t) : 0;
-    this.rows.splice(at < 0 ? this.rows.length : at, 0, { ...tick, late });
+    const newest = this.rows[0]?.t ?? tick.t;
+    const row = { ...tick, late: late && newest - tick.t >= MARKED_MS };
+    this.rows.splice(at < 0 ? this.rows.length : at, 0, row);
     this.rows.length = Math.min(this.rows.length, ROWS);
     this.stale = true;
   }

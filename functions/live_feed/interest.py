@@ -44,6 +44,8 @@ class Interest:
     elsewhere: Callable[[], Awaitable[set[str]]] = nobody
     until_emitted_s: float = READ_EACH_S + 0.05
     _since: dict[str, int] = field(default_factory=dict)
+    _loaded: set[str] = field(default_factory=set)
+    _loading: asyncio.Lock = field(default_factory=asyncio.Lock)
     _foldings: dict[str, Folding] = field(default_factory=dict)
     _task: asyncio.Task[None] | None = None
 
@@ -88,14 +90,13 @@ class Interest:
         """Learn the present of the channels where no message has told it."""
         wanted = [each for each in channels if each.startswith((live.TICKS, live.CANDLES))]
         names = {name for name in map(live.instrument_of, wanted) if name}
-        try:
-            if names and self.history.is_there:
-                for each in await self.history.present(names, self.ladder[0].name):
-                    self.hub.learn(each)
-            for channel in wanted:
-                await self._fold(channel)
-        except TransientError as error:
-            log.warning("the present is not known: %s", error)
+        async with self._loading:  # who asks meanwhile for the same waits for it
+            try:
+                await self._learn(names - self._loaded)
+                for channel in wanted:
+                    await self._fold(channel)
+            except TransientError as error:
+                log.warning("the present is not known: %s", error)
 
     async def close(self) -> None:
         """Let the leases run out."""
@@ -103,6 +104,12 @@ class Interest:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
         await self.history.close()
+
+    async def _learn(self, names: set[str]) -> None:
+        if names and self.history.is_there:
+            for each in await self.history.present(names, self.ladder[0].name):
+                self.hub.learn(each)
+            self._loaded |= names & self._since.keys()
 
     def _folded(self, channel: str) -> Timeframe | None:
         """Return the timeframe of a channel of candles that candle-aggregate does not make."""
@@ -150,6 +157,7 @@ class Interest:
             try:
                 names |= await self.elsewhere()
                 self._since = {n: p for n, p in self._since.items() if n in names}
+                self._loaded &= self._since.keys()
                 await self._renew(names)
                 for channel, folding in list(self._foldings.items()):
                     if not folding.is_whole:

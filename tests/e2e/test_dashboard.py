@@ -293,6 +293,15 @@ def test_a_late_trade_moves_no_last_price(page: Page, pipeline: dict[str, str]) 
     assert card.text_content() == "150.65"
 
 
+def test_without_an_address_the_first_symbol_is_shown(page: Page, pipeline: dict[str, str]) -> None:
+    """Its chart, as soon as there is any; no card is empty."""
+    post(pipeline, f"{fresh_symbol('ANY')},5,1,1700000040000")
+    page.goto(pipeline["LIVE_URL"])
+    found = shown(page, lambda it: bool(it["symbol"]) and len(it["candles"]) > 0)
+    assert found["visible"][0] == found["symbol"]
+    assert "" not in found["visible"]
+
+
 def test_a_lag_is_said_in_words(page: Page, pipeline: dict[str, str]) -> None:
     """Trades that were received long before they are shown: amber or red, and how far behind."""
     symbol = fresh_symbol("BEHIND")
