@@ -114,9 +114,9 @@ def _end_counters(postgres: Postgres) -> None:
     """Delete the counters of days of which Postgres has no tick any more."""
     with postgres.connection() as connection:
         connection.execute(
-            "DELETE FROM stored_days AS c WHERE NOT EXISTS"
+            "DELETE FROM stored_days AS c WHERE day IN (SELECT day FROM cold_days)"
+            " AND stored_at < now() - interval '1 day' AND NOT EXISTS"
             " (SELECT FROM tick_segments AS s WHERE s.commit_id = c.commit_id)"
-            " AND stored_at < now() - interval '1 day'"
         )
 
 

@@ -115,3 +115,19 @@ def test_days_of_events_and_quotes_go_whole(postgres: Postgres, database: str) -
         "quote_segments": (today - timedelta(days=5), ahead, 9),
         "tick_segments": (today - timedelta(days=20), ahead, 24),
     }
+
+
+def test_counters_of_ticks_end_with_the_ticks(postgres: Postgres, database: str) -> None:
+    """Of a day that left Postgres, unless the commit still has ticks there."""
+    postgres.check()
+    with psycopg.connect(database) as connection:
+        connection.execute(
+            "INSERT INTO stored_days (commit_id, day, tick_count, stored_at) VALUES"
+            " (2, '2020-01-01', 5, '2020-01-01'), (3, '2020-01-02', 5, '2020-01-02'),"
+            " (4, '2020-01-01', 5, now())"
+        )
+        connection.execute("INSERT INTO cold_days (day) VALUES ('2020-01-01')")
+    maintain(postgres, RowTerms.from_env(Environment({})), NOW_US)
+    with psycopg.connect(database) as connection:
+        rows = connection.execute("SELECT commit_id FROM stored_days ORDER BY 1").fetchall()
+    assert rows == [(3,), (4,)]
