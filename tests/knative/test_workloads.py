@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 from collections.abc import Iterator
 
 import pytest
 import yaml
 
+from local.servers.s3 import BUCKETS
 from shared.shards import DEFAULT_SHARDS
 from tests.knative.manifests import (
     OVERLAYS,
@@ -200,3 +202,19 @@ def test_no_replica_of_candle_aggregate_is_without_a_shard(directory: str) -> No
             env = variables(next(containers(each)))
             shards = int(env.get("SHARDS", {}).get("value", DEFAULT_SHARDS))
             assert int(given["autoscaling.knative.dev/max-scale"]) <= shards, name(each)
+
+
+def test_a_cluster_has_the_buckets_that_the_laptop_has() -> None:
+    """Made by the Job, and every one of them open to the functions' user."""
+    text = (ROOT / "knative/infrastructure/minio.yaml").read_text()
+    made = re.search(r"mc mb --ignore-existing (.*)", text)
+    assert made is not None
+    assert {each.removeprefix("lake/") for each in made[1].split()} == set(BUCKETS)
+    (policy,) = (each for each in yaml.safe_load_all(text) if each["kind"] == "ConfigMap")
+    allowed: dict[str, set[str]] = {}
+    for statement in json.loads(policy["data"]["kandle.json"])["Statement"]:
+        for action in statement["Action"]:
+            allowed.setdefault(action, set()).update(statement["Resource"])
+    for action in ("s3:GetObject", "s3:PutObject", "s3:DeleteObject"):
+        assert allowed[action] == {f"arn:aws:s3:::{bucket}/*" for bucket in BUCKETS}
+    assert allowed["s3:ListBucket"] == {f"arn:aws:s3:::{bucket}" for bucket in BUCKETS}
