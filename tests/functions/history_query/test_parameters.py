@@ -39,7 +39,7 @@ def test_a_timeframe_is_made_of_the_longest_kept_one_that_divides_it(
     assert (made_of and made_of.name) == part
 
 
-@pytest.mark.parametrize("name", ["8d", "3601s", "0m", "1w", "m", "1.5m", "-1m", "11000m", "1M"])
+@pytest.mark.parametrize("name", ["8d", "3601s", "0m", "2w", "m", "1.5m", "-1m", "11000m", "1M"])
 def test_other_timeframes_are_refused_with_what_there_is(name: str) -> None:
     """The message says the name and how timeframes are written."""
     with pytest.raises(ParameterError, match=f"^timeframe: timeframe '{name}' is"):
