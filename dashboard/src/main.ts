@@ -26,6 +26,8 @@ const at = <T extends HTMLElement>(id: string): T => document.getElementById(id)
 const OVERVIEW_EACH_MS = 5_000;
 const ALL_EACH_MS = 60_000;
 const FILLS = 5;
+/** Whoever emits for watchers reads their leases now and then: what passes until then is in history alone. */
+const LEASE_BEGINS_MS = 1_500;
 
 let symbol = "";
 let timeframe = "1m";
@@ -57,7 +59,9 @@ const live = new Live(`${location.protocol === "https:" ? "wss" : "ws"}://${loca
   candle: takeCandle,
   pattern: takePattern,
   alert: (alert, known) => alerts.take(alert, !known),
-  subscribed: (channels) => { if (channels.includes(`candles:${timeframe}:${symbol}`)) void load(); },
+  subscribed: (channels) => {
+    for (const after of [0, LEASE_BEGINS_MS]) window.setTimeout(() => fill(channels), after);
+  },
   missed: () => { void reload(); void loadAlerts(); },
   state: (next, retryMs) => {
     state = next;
@@ -90,6 +94,12 @@ function freshness(): void {
   const worst = level(Math.max(trades ?? 0, candles ?? 0));
   const text = words(trades, candles) || (trades === undefined ? "quiet" : `trades ${Math.round(trades)} ms`);
   pill("live", worst, `live · ${text}`);
+}
+
+/** Read from history what these channels did not send: what changed before they began. */
+function fill(channels: string[]): void {
+  if (channels.includes(`candles:${timeframe}:${symbol}`)) void load();
+  if (channels.includes(`ticks:${symbol}`)) void fillTape(symbol);
 }
 
 /** Show a symbol: what history has at once, and again when the feed has begun: see `load`. */
