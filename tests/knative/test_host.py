@@ -104,8 +104,10 @@ def test_the_scaffolded_entry_serves_the_pipeline(address: str) -> None:
     assert httpx.get(f"{address}/health/readiness").status_code == 200
     assert "/api/candles" in httpx.get(f"{address}/openapi.json").text
     assert httpx.get(f"{address}/config.json").status_code == 200
-    assert httpx.post(address, content=b"no event").status_code == 400
-    headers = {"ce-specversion": "1.0", "ce-id": "1", "ce-source": "/t"}
+    assert httpx.post(address, content=b"from outside").status_code == 403
+    inside = {"host": "kandle.kandle.svc.cluster.local"}
+    assert httpx.post(address, content=b"no event", headers=inside).status_code == 400
+    headers = {**inside, "ce-specversion": "1.0", "ce-id": "1", "ce-source": "/t"}
     raw = {**headers, "ce-type": "dev.kandle.raw.v1", "content-type": "application/protobuf"}
     answer = httpx.post(address, content=b"", headers=raw, timeout=60)
     assert answer.status_code == 503  # no batch, and the dead letters are away: it is kept
