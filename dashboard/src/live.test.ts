@@ -70,16 +70,18 @@ describe.skipIf(typeof WebSocket === "undefined")("the live feed after a cut", (
   let prices: string[];
   let states: State[];
   let missed: number;
+  let subscribed: string[][];
 
   beforeEach(async () => {
     server = new Server();
     const port = await server.listen();
-    [prices, states, missed] = [[], [], 0];
+    [prices, states, missed, subscribed] = [[], [], 0, []];
     const watch: Watch = {
       tick: ({ price }) => prices.push(price),
       candle: () => undefined,
       pattern: () => undefined,
       alert: () => undefined,
+      subscribed: (channels) => subscribed.push(channels),
       missed: () => { missed += 1; },
       state: (state) => states.push(state),
       pong: () => undefined, refused: () => undefined,
@@ -109,6 +111,21 @@ describe.skipIf(typeof WebSocket === "undefined")("the live feed after a cut", (
     expect(missed).toBe(0);
     expect(states).toContain("reconnecting");
     expect(states.at(-1)).toBe("live");
+  });
+
+  it("says when channels have begun, and not again when all was replayed", async () => {
+    expect(subscribed).toEqual([["ticks:A"]]);
+    live.subscribe("candles:1m:A");
+    await server.asked();
+    expect(subscribed).toHaveLength(1);
+    server.say({ type: "subscribed", channels: ["candles:1m:A"], seq: 7, stream: "s1", replayed: false });
+    await until(() => subscribed.length === 2);
+    expect(subscribed[1]).toEqual(["candles:1m:A"]);
+    server.cut();
+    await server.asked();
+    server.say({ type: "subscribed", channels: ["ticks:A", "candles:1m:A"], seq: 7, stream: "s1", replayed: true });
+    await until(() => states.at(-1) === "live");
+    expect(subscribed).toHaveLength(2);
   });
 
   it("says when something was missed for good", async () => {

@@ -54,6 +54,8 @@ export interface Watch {
   candle(candle: LiveCandle, received: number | null, known: boolean): void;
   pattern(pattern: Pattern): void;
   alert(alert: Alert, known: boolean): void;
+  /** The feed has begun to send what changes in these channels; what changed before is in history. */
+  subscribed(channels: string[]): void;
   /** Something was missed for good: everything that is shown has to be loaded anew. */
   missed(): void;
   state(state: State, retryInMs?: number): void;
@@ -66,6 +68,7 @@ export interface Watch {
 interface Frame {
   type: string;
   channel?: string;
+  channels?: string[];
   seq?: number;
   stream?: string;
   replayed?: boolean;
@@ -189,6 +192,7 @@ export class Live {
         this.cuts = 0;
         this.watch.state("live");
         if (resumed && frame.replayed === false) this.watch.missed();
+        else if (!frame.replayed) this.watch.subscribed(frame.channels ?? []);
         break;
       }
       case "pong":

@@ -25,6 +25,7 @@ const at = <T extends HTMLElement>(id: string): T => document.getElementById(id)
 
 const OVERVIEW_EACH_MS = 5_000;
 const ALL_EACH_MS = 60_000;
+const FILLS = 5;
 
 let symbol = "";
 let timeframe = "1m";
@@ -56,6 +57,7 @@ const live = new Live(`${location.protocol === "https:" ? "wss" : "ws"}://${loca
   candle: takeCandle,
   pattern: takePattern,
   alert: (alert, known) => alerts.take(alert, !known),
+  subscribed: (channels) => { if (channels.includes(`candles:${timeframe}:${symbol}`)) void load(); },
   missed: () => { void reload(); void loadAlerts(); },
   state: (next, retryMs) => {
     state = next;
@@ -90,7 +92,7 @@ function freshness(): void {
   pill("live", worst, `live · ${text}`);
 }
 
-/** Show a symbol: subscribed first, then loaded, so that nothing falls between the two. */
+/** Show a symbol: what history has at once, and again when the feed has begun: see `load`. */
 async function choose(next: string, nextTimeframe = timeframe): Promise<void> {
   if (next === symbol && nextTimeframe === timeframe) return;
   if (symbol) live.unsubscribe(`candles:${timeframe}:${symbol}`, `patterns:${symbol}`);
@@ -114,13 +116,23 @@ async function choose(next: string, nextTimeframe = timeframe): Promise<void> {
   await reload();
 }
 
-/** Load what is shown anew; live messages meanwhile are taken by their revisions. */
+/** Load what is shown anew. */
 async function reload(): Promise<void> {
-  const mine = ++loading;
-  const fresh = (store = new CandleStore());
+  store = new CandleStore();
   older = "more";
   patterns.clear();
   live.subscribe(`candles:${timeframe}:${symbol}`, `patterns:${symbol}`);
+  await load();
+}
+
+/**
+ * Take what history has; it and live messages are merged by their revisions.
+ *
+ * The feed sends what changes after it has answered `subscribed`. What changed before is in history
+ * alone, so history is read after that answer too: nothing falls between the two.
+ */
+async function load(): Promise<void> {
+  const mine = ++loading;
   try {
     const [found, seen] = await Promise.all([
       history.candles(symbol, timeframe, PAGE),
@@ -128,24 +140,29 @@ async function reload(): Promise<void> {
     ]);
     if (mine !== loading) return;
     unknown = found === undefined;
-    for (const each of found ?? []) fresh.take(each);
+    for (const each of found ?? []) store.take(each);
     for (const each of seen) patterns.take(each);
     if ((found?.length ?? 0) < PAGE) older = "all";
     notice(unknown ? `No symbol ${symbol}: nothing of it was ever seen. It is shown as soon as it trades.` : "");
   } catch (error) {
     if (mine !== loading) return;
     notice(`History is away, tried again: ${error instanceof Error ? error.message : error}`);
-    window.setTimeout(() => { if (mine === loading) void reload(); }, 2_000);
+    window.setTimeout(() => { if (mine === loading) void load(); }, 2_000);
   }
   draw();
 }
 
-async function fillTape(name: string): Promise<void> {
-  try {
-    const found = await history.ticks(name, ROWS);
-    if (name === symbol) tape.fill(found);
-  } catch {
-    // The next trade is shown all the same.
+/** Trades from history, which has each within moments: read until `upto` is among them. */
+async function fillTape(name: string, upto?: Tick): Promise<void> {
+  for (let attempt = 0; attempt < FILLS && name === symbol; attempt += 1) {
+    try {
+      const found = await history.ticks(name, ROWS);
+      if (name === symbol) tape.fill(found);
+    } catch {
+      // Tried again; the next trade is shown all the same.
+    }
+    if (!upto || tape.has(upto)) return;
+    await new Promise((done) => setTimeout(done, 250 * 2 ** attempt));
   }
 }
 
@@ -189,7 +206,11 @@ function takeTick(tick: Tick, late: boolean, known: boolean): void {
   const fresh = !market.has(tick.symbol);
   market.tick(tick, late);
   if (fresh) cards.lay();
-  if (tick.symbol !== symbol || known) return;
+  if (tick.symbol !== symbol) return;
+  if (known) {
+    if (!tape.has(tick)) void fillTape(symbol, tick);
+    return;
+  }
   lags.trades.take(tick.received, clock.now);
   tape.add(tick, late);
   if (unknown) void reload();
@@ -318,7 +339,7 @@ async function quote(): Promise<void> {
 /** One request for all cards in view; now and then for all symbols, for there may be new ones. */
 async function overview(): Promise<void> {
   try {
-    const all = !allAsked || Date.now() - allAsked > ALL_EACH_MS;
+    const all = !allAsked || !market.symbols.length || Date.now() - allAsked > ALL_EACH_MS;
     if (all) allAsked = Date.now();
     market.overview(await history.overview(all ? undefined : [...new Set([...visible, symbol])].filter(Boolean)));
     cards.lay();
@@ -335,6 +356,8 @@ async function overview(): Promise<void> {
 
 async function poll(): Promise<void> {
   await overview();
+  const first = market.symbols[0];
+  if (first && !symbol) void choose(first);
   window.setTimeout(() => void poll(), OVERVIEW_EACH_MS);
 }
 
@@ -450,9 +473,7 @@ async function begin(): Promise<void> {
   if (name) await choose(name, frame); // the chart first, then everything around it
   void loadAlerts();
   await poll();
-  const first = market.symbols[0];
-  if (first && !symbol) await choose(first);
-  else cards.choose(symbol);
+  cards.choose(symbol);
 }
 
 Object.assign(window, {

@@ -43,6 +43,12 @@ export class Tape {
     this.stale = true;
   }
 
+  /** Whether it shows the trade, by its time and price, or later ones alone. */
+  has({ t, price }: Tick): boolean {
+    const isFull = this.rows.length === ROWS;
+    return this.rows.some((each) => each.t === t && Number(each.price) === Number(price)) || (isFull && this.rows.at(-1)!.t > t);
+  }
+
   /** Draw what has changed; called once a frame. */
   paint(decimals: number): void {
     if (!this.stale) return;
