@@ -6,7 +6,7 @@ import json
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -40,6 +40,8 @@ Examples:
 
   kandle snapshot restore --at 2026-11-21T14:30
 """
+
+PATIENCE_S: Final = 60.0
 
 
 def register(app: typer.Typer) -> None:
@@ -105,10 +107,10 @@ def take(
     redis_url: RedisUrl = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
-    """Copy what waits; another that is at it makes this wait for nothing."""
+    """Copy all that is stored by now, and the live state."""
     from local.cli.lake import object_access
     from shared.errors import TransientError
-    from shared.lake.snapshot import copy_ticks
+    from shared.lake.snapshot import copy_stored
     from shared.lake.states import read_state, take_state
     from shared.stores.postgres import Postgres
     from shared.stores.redis import connect
@@ -116,10 +118,9 @@ def take(
 
     postgres = Postgres(address(database_url, "DATABASE_URL", "--database-url", data_dir), size=1)
     client = connect(address(redis_url, "REDIS_URL", "--redis-url", data_dir))
-    store, count = ObjectStore(object_access(data_dir)), 0
+    store = ObjectStore(object_access(data_dir))
     try:
-        while some := copy_ticks(postgres, store, after_s=0):
-            count += some
+        count = copy_stored(postgres, store, patience_s=PATIENCE_S)
         taken = take_state(postgres, client, store, shards(), time.time_ns() // 1000)
         state = read_state(store, taken)
     except TransientError as error:

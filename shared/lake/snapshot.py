@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -10,6 +11,7 @@ from typing import Final
 import numpy as np
 from psycopg import Connection
 
+from shared.errors import TransientError
 from shared.lake.due import AT_ONCE, ticks_are_due
 from shared.lake.files import write
 from shared.lake.manifest import LOCK, lake_of, record
@@ -29,6 +31,13 @@ _CLAIM: Final = (
     " WHERE commit_id > (SELECT commit_id FROM lake_position) AND commit_id <= %s"
     " GROUP BY commit_id ORDER BY commit_id LIMIT %s"
 )
+
+_NEWEST: Final = "SELECT coalesce(max(commit_id), 0) FROM tick_segments"
+_WAITING: Final = (
+    "SELECT EXISTS (SELECT FROM tick_segments s, lake_position p"
+    " WHERE s.commit_id > p.commit_id AND s.commit_id <= %s)"
+)
+_PAUSE_S: Final = 0.2
 
 
 def copy_ticks(postgres: Postgres, store: ObjectStore, *, after_s: float, or_bytes: int = 0) -> int:
@@ -52,6 +61,28 @@ def copy_ticks(postgres: Postgres, store: ObjectStore, *, after_s: float, or_byt
             record(connection, each, stored_until)
         connection.execute("UPDATE lake_position SET commit_id = %s", (until,))
     return count
+
+
+def copy_stored(postgres: Postgres, store: ObjectStore, *, patience_s: float) -> int:
+    """Copy all ticks that are stored by now; return how many segments.
+
+    Waits for another that holds the lake's lock, and for commits in flight. Raises TransientError
+    when that takes longer than `patience_s`.
+    """
+    until_s = time.monotonic() + patience_s
+    with postgres.connection() as connection:
+        newest = connection.execute(_NEWEST).fetchone()
+    count = 0
+    while True:
+        count += (some := copy_ticks(postgres, store, after_s=0))
+        with postgres.connection() as connection:
+            waiting = connection.execute(_WAITING, newest).fetchone()
+        if waiting is None or not waiting[0]:
+            return count
+        if not some:
+            if time.monotonic() > until_s:
+                raise TransientError("stored ticks wait for a commit that does not end")
+            time.sleep(_PAUSE_S)
 
 
 def _claimed(connection: Connection) -> tuple[int, int]:
