@@ -25,6 +25,7 @@ from tests.functions.history_query.cold import cold_market
 Api = tuple[OpenApiSchema, str]
 
 EXAMPLES = 15
+LONGEST_LIST = 20
 SPOKEN = ("timeframe", "from", "to", "cursor", "indicators", "session", "tz", "columns", "type")
 CHECKS = [
     checks.not_a_server_error,
@@ -74,6 +75,9 @@ def test_no_request_that_the_description_allows_or_forbids_fails(
                     case.path_parameters["symbol"] = symbol
                 if is_plain:  # a drawn text is hardly ever one of these
                     case.query = {k: v for k, v in case.query.items() if k not in SPOKEN}
+                names = case.query.get("symbol")
+                if isinstance(names, list):  # a longer request line the HTTP server refuses itself
+                    case.query["symbol"] = names[:LONGEST_LIST]
                 answer = case.call_and_validate(checks=CHECKS)
                 asked[case.operation.path, answer.status_code] += 1
 

@@ -43,6 +43,7 @@ def world(valkey: redis.Redis, database: str) -> Iterator[World]:
 @pytest.fixture
 def urls(servers: dict[str, str], database: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TIMEFRAMES", "1m,5m")
+    monkeypatch.setenv("SHARDS", "1")  # the one that World writes
     monkeypatch.setenv("DATABASE_URL", database)
     monkeypatch.setenv("REDIS_URL", servers["REDIS_URL"].rsplit("/", 1)[0] + "/1")
 
@@ -96,7 +97,8 @@ def test_a_live_candle_is_audited_too(world: World) -> None:
     event_id = world.send(rows)
     world.persist_ticks(event_id)
     assert world.apply(event_id)
-    assert invoke("A").exit_code == 0
+    first = invoke("A")
+    assert first.exit_code == 0, first.output
     blob = world.client.get(key)
     assert isinstance(blob, bytes)
     version, value = unpack(blob)
