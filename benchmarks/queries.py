@@ -27,18 +27,17 @@ import psycopg
 from benchmarks._platform import Platform, running
 from functions.persist.tick_writer import TickWriter
 from functions.persist.writer import Writer
-from shared.candle import CandleState
 from shared.candle_columns import columns_of
 from shared.entries import Entries, Entry
-from shared.kernel import CandleKey
+from shared.folds import Places, merged, rolled_up, together
 from shared.lake.candle_days import copy_candles
 from shared.lake.cold import Cold
 from shared.lake.compaction import compact, due_hours
 from shared.lake.retention import drop, drop_candles, old_days, verify
 from shared.lake.snapshot import copy_ticks
 from shared.lake.terms import Terms
+from shared.partials import partials
 from shared.stores.postgres import Postgres
-from shared.stores.recompute import fold
 from shared.stores.s3 import ObjectStore
 from shared.stores.s3_reader import S3Access
 from shared.ticks import INTEGER_ID, Ticks
@@ -95,11 +94,17 @@ def load(platform: Platform) -> None:
     writer, ticks_writer = Writer(postgres), TickWriter(postgres)
 
     def store() -> None:
-        candles: dict[CandleKey, CandleState] = {}
+        parts = []
         for number, ticks in enumerate(market()):
             ticks_writer([(f"b{number}", ticks)])
-            fold(candles, [ticks], ladder)
-        ready = [state.candle for state in candles.values()]
+            entry, start_us, records = partials(ticks, ladder[0].length_us)
+            parts.append(Places(entry, start_us, records))
+        base = merged(together(parts))
+        ready = [
+            candle
+            for each in ladder
+            for candle in rolled_up(base, each).columns(each.name, [SYMBOL]).candles()
+        ]
         now_us = time.time_ns() // 1000
         lengths = {each.name: each.length_us for each in ladder}
         done = [c for c in ready if c.start_us + lengths[c.timeframe] <= now_us]
@@ -121,7 +126,7 @@ def load(platform: Platform) -> None:
                 compact(*stores, place)
 
     def retain() -> None:
-        postgres.execute("DELETE FROM unaggregated")
+        postgres.execute("UPDATE applied_events SET shards = '{}'")
         postgres.execute("UPDATE lake_files SET stored_until = stored_until - interval '2 days'")
         now_us = time.time_ns() // 1000
         for day in old_days(postgres, _TERMS, now_us):

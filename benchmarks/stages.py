@@ -11,23 +11,22 @@ import numpy as np
 
 from functions.normalize.assemble import assemble
 from functions.persist.segments import segments
-from shared.candle import CandleState
+from shared.blocks import Records, merge
 from shared.compression import compress, decompress
 from shared.inputs.clock import ClockRule
 from shared.inputs.lines import parse_lines
 from shared.inputs.tickers import parse_tickers
-from shared.kernel import partial_candles, rolled_up
 from shared.memory import settle
+from shared.partials import partials
 from shared.raw import FORMAT_CSV, FORMAT_TICKER, RawBatch
 from shared.schema.ticker_pb2 import TickerUpdate
 from shared.shards import DEFAULT_SHARDS
 from shared.ticks import Ticks
-from shared.timeframes import DEFAULT_LADDER, parse_ladder
 
 TICKS = 8_000
 """As many as a batch of the UDP listener holds at its default bounds."""
 
-LADDER = parse_ladder(DEFAULT_LADDER)
+MINUTE_US = 60_000_000
 REPEATS = 9
 
 
@@ -126,9 +125,8 @@ def run() -> None:
     ticks = assemble(batch, rows, rule, DEFAULT_SHARDS).ticks
     body = compress(ticks.encode())
     raw = compress(batch.encode())
-    partials = partial_candles(ticks, LADDER[0])
-    candles = list(rolled_up(partials, LADDER).values())
-    blobs = [state.encode() for state in candles]
+    records = partials(ticks, MINUTE_US).records
+    blobs = records.encode()
     measured = [
         ("plain Python loop: split, float, dict", rate(lambda: plain_loop(lines), TICKS)),
         ("RawBatch decode", rate(lambda: RawBatch.decode(decompress(raw)), TICKS)),
@@ -137,17 +135,14 @@ def run() -> None:
         ("order and scale", rate(lambda: assemble(batch, rows, rule, DEFAULT_SHARDS), TICKS)),
         ("TickBatch encode and compress", rate(lambda: compress(ticks.encode()), TICKS)),
         ("TickBatch decode", rate(lambda: Ticks.decode(decompress(body)), TICKS)),
-        ("kernel: base candles", rate(lambda: partial_candles(ticks, LADDER[0]), TICKS)),
-        ("kernel and roll-up to 6 timeframes", rate(
-            lambda: rolled_up(partial_candles(ticks, LADDER[0]), LADDER), TICKS)),
+        ("kernel: base candles", rate(lambda: partials(ticks, MINUTE_US), TICKS)),
         ("segments for Postgres", rate(lambda: list(segments([("e", ticks)])), TICKS)),
     ]  # fmt: skip
     loop = measured[0][1]
     for name, speed in measured:
         print(f"{name:<40} {speed / 1e6:8.2f} M ticks/s  {speed / loop:6.2f} x the plain loop")
-    merges = rate(lambda: [CandleState.decode(b).merge(c).encode() for b, c in
-                           zip(blobs, candles, strict=True)], len(candles))  # fmt: skip
-    print(f"{'candle state decode, merge, encode':<40} {merges / 1e3:8.1f} k candles/s")
+    merges = rate(lambda: merge(Records.decode(blobs), records).encode(), len(blobs))
+    print(f"{'candle records decode, merge, encode':<40} {merges / 1e3:8.1f} k candles/s")
     print(f"{'bytes a tick: raw event':<40} {len(raw) / TICKS:8.1f}")
     print(f"{'bytes a tick: tick event':<40} {len(body) / TICKS:8.1f}")
 

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Final, cast
+from typing import Final
 
+import numpy as np
 import redis
 from psycopg import Connection, sql
 from psycopg.rows import class_row
 
-from shared.candle import Candle, CandleState
-from shared.kernel import CandleKey
+from shared.blocks import PRICED
+from shared.candle import Candle, CandleKey
+from shared.folds import flagged
 from shared.lake.cold import Cold
 from shared.lake.manifest import cold_candle_files
-from shared.shards import shard_of
-from shared.state import Keys, unpack
+from shared.live_state import LiveState
+from shared.stores.first_ticks import first_ticks
 from shared.stores.recompute import recomputed
-from shared.stores.redis import translated
 from shared.timeframes import Timeframe
 
 COMPARED: Final = tuple(
@@ -29,7 +30,6 @@ _STORED: Final = sql.SQL(
     "SELECT {} FROM candles WHERE instrument = %s AND timeframe = %s"
     " AND start_us >= %s AND start_us < %s"
 ).format(sql.SQL(", ").join(sql.Identifier(each.name) for each in fields(Candle)))
-_AT_ONCE: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +99,18 @@ def truth(
     cold: Cold,
 ) -> dict[CandleKey, Candle]:
     """Return the candles that overlap the range, recomputed from stored ticks."""
-    first_us = min(each.start_us(from_us) for each in ladder)
-    last_us = max(to_us + -to_us % each.length_us for each in ladder)
-    begins = {each.name: each.start_us(from_us) for each in ladder}
+    names = [instrument]
+    found: dict[CandleKey, Candle] = {}
     with connection.transaction():  # the plan of what is hot and what is cold holds within it
-        found = recomputed(connection, instrument, first_us, last_us, ladder, cold)
-    return {key: state.candle for key, state in found.items() if begins[key[1]] <= key[2] < to_us}
+        first_tick_us = first_ticks(connection, names)
+        for timeframe in ladder:
+            first_us, last_us = timeframe.start_us(from_us), to_us + -to_us % timeframe.length_us
+            for some in recomputed(connection, names, first_us, last_us, timeframe, cold):
+                priced = some.at(some.records.has(PRICED))
+                flagged(priced, timeframe, np.repeat(first_tick_us, len(priced)))
+                for candle in priced.columns(timeframe.name, names).candles():
+                    found[instrument, timeframe.name, candle.start_us] = candle
+    return found
 
 
 def kept(
@@ -119,11 +125,12 @@ def kept(
 ) -> dict[CandleKey, Candle]:
     """Return the candles that overlap the range as a reader gets them: the highest revision."""
     found: dict[CandleKey, Candle] = {}
+    live = LiveState.of(client, shards)
     for timeframe in ladder:
         first_us = timeframe.start_us(from_us)
         # In the way that candles move, so that one that moves meanwhile is not missed.
         some = [
-            *live(client, shards, instrument, timeframe, first_us, to_us),
+            *live.candles(instrument, timeframe, first_us, to_us).candles(),
             *_stored(connection, instrument, timeframe, first_us, to_us),
             *_in_lake(connection, instrument, timeframe, first_us, to_us, cold),
         ]
@@ -154,27 +161,3 @@ def _in_lake(
     if not files:
         return []
     return cold.candles(files, first_us, to_us, sum(f.row_count for f in files), newest=False)
-
-
-def live(
-    client: redis.Redis,
-    shards: int,
-    instrument: str,
-    timeframe: Timeframe,
-    first_us: int,
-    to_us: int,
-) -> Iterator[Candle]:
-    """Yield the live candles of a timeframe that begin in [first_us, to_us). TransientError."""
-    keys = Keys(shard_of(instrument, shards))
-    with translated():
-        members = client.zrange(
-            keys.candles(instrument, timeframe.name), first_us, f"({to_us}", byscore=True
-        )
-        starts = [int(member) for member in cast(list[bytes], members)]
-        for n in range(0, len(starts), _AT_ONCE):
-            names = [
-                keys.candle(instrument, timeframe.name, start) for start in starts[n : n + _AT_ONCE]
-            ]
-            for blob in cast(list[bytes | None], client.mget(names)):
-                if blob is not None:
-                    yield CandleState.decode(unpack(blob)[1]).candle

@@ -28,7 +28,7 @@ from shared.lake.states import (
     live_instruments,
     read_state,
 )
-from shared.state import Keys
+from shared.live_keys import Keys
 from shared.stores.postgres import Postgres
 from shared.stores.redis import connect, translated
 from shared.stores.s3 import ObjectStore
@@ -129,13 +129,14 @@ class Restore:
 
 def begin_anew(client: redis.Redis, shards: int, wait_s: float) -> bool:
     """Let candle-aggregate build its state from storage; return whether it has. TransientError."""
-    keys = [Keys(shard).epoch for shard in range(shards)]
+    heads = [Keys(shard).head for shard in range(shards)]
     with translated():
-        client.delete(*keys)
+        for head in heads:
+            client.hdel(head, "lineage")
     deadline = time.monotonic() + wait_s
     while time.monotonic() < deadline:
         with translated():
-            if all(client.exists(key) for key in keys):
+            if all(client.hexists(head, "lineage") for head in heads):
                 return True
         time.sleep(_POLL_S)
     return False

@@ -164,8 +164,8 @@ def merge(a: Records, b: Records) -> Records:
     data["low"], data["high"] = low, high
     data["count"] += right["count"]
     data["flags"] |= right["flags"] & PRICED
-    from_b_first = _before(right["first"], left["first"])
-    from_b_last = _before(left["last"], right["last"])
+    from_b_first = before(right["first"], left["first"])
+    from_b_last = before(left["last"], right["last"])
     data["first"][from_b_first] = right["first"][from_b_first]
     data["last"][from_b_last] = right["last"][from_b_last]
     data["prices"] = _prices(
@@ -218,7 +218,7 @@ def _at(
     return prices, sums, unfit
 
 
-def _before(a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.bool_]:
+def before(a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Tell for each row whether key a comes before key b, column by column."""
     before: NDArray[np.bool_] = a[:, 0] < b[:, 0]
     tied = np.flatnonzero(a[:, 0] == b[:, 0])

@@ -101,7 +101,6 @@ CANDLES_CORRECTED: Final = Counter(
 WATERMARK_DELAY: Final = Gauge(
     "kandle_watermark_delay_seconds",
     "Wall clock less the newest event time of the last batch applied.",
-    ["shard"],
 )
 CANDLES_PUBLISHED: Final = Counter("kandle_candles_published", "Closed candles emitted.")
 APPLY_CONFLICTS: Final = Counter("kandle_apply_conflicts", "Atomic steps tried again.")

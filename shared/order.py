@@ -6,8 +6,6 @@ import hashlib
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from shared.schema import state_pb2
-
 NO_ORDER_ID: Final = -(2**63)
 """Order id of a tick without an integer trade id: before every tick that has one."""
 
@@ -25,21 +23,6 @@ class OrderKey(NamedTuple):
     receive_time_us: int
     source_key: int
     sequence: int
-
-    def to_message(self) -> state_pb2.OrderKey:
-        """Return the protobuf form."""
-        return state_pb2.OrderKey(**self._asdict())
-
-    @classmethod
-    def from_message(cls, message: state_pb2.OrderKey) -> OrderKey:
-        """Read the protobuf form."""
-        return cls(
-            message.event_time_us,
-            message.order_id,
-            message.receive_time_us,
-            message.source_key,
-            message.sequence,
-        )
 
 
 @lru_cache(maxsize=4096)

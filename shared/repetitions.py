@@ -1,37 +1,36 @@
-"""A trade is its instrument, venue, trade id and UTC minute of event time: each counts once.
+"""A trade is its instrument, venue, trade id and UTC minute of event time; each is counted once.
 
-Venues begin their ids anew, some each day, so the id alone is not enough.
+Venues begin their ids anew, some each day, so the id alone is not enough. Of a trade that was sent
+several times, with whatever content, the first in the total order counts. Ticks without a trade id
+are each one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Final
+import hashlib
+from collections.abc import Sequence
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.decimals import from_mantissa
 from shared.ticks import NO_ID, TEXT_ID, Int64s, Ticks
 
 MINUTE_US: Final = 60_000_000
 
+Hashes = NDArray[np.uint64]
+
+_FACTOR: Final = np.uint64(0x9E3779B97F4A7C15)
+_SHIFT: Final = np.uint64(31)
+
 
 def each_once(batches: Sequence[Ticks]) -> list[Ticks]:
-    """Drop what repeats a trade, within batches and across them; batches of one instrument.
-
-    Of a trade that was sent several times, with whatever content, the first in the total order
-    stays. Ticks without a trade id all stay.
-    """
-    if not batches:
-        return []
-    rows, starts = _repeated(batches)
-    if not len(rows):
-        return list(batches)
-    drop = np.ones(len(rows), dtype=bool)
-    drop[starts] = False
-    keep = np.ones(sum(len(batch) for batch in batches), dtype=bool)
-    keep[rows[drop]] = False
+    """Drop what repeats a trade, within batches and across them."""
+    drop = _repetitions(batches) if batches else ()
+    if not len(drop):
+        return [batch for batch in batches if len(batch)]
+    keep = np.ones(sum(map(len, batches)), dtype=bool)
+    keep[drop] = False
     parts = np.split(keep, np.cumsum([len(batch) for batch in batches])[:-1])
     kept = [
         batch if part.all() else batch.select(part)
@@ -40,55 +39,82 @@ def each_once(batches: Sequence[Ticks]) -> list[Ticks]:
     return [batch for batch in kept if len(batch)]
 
 
-def contradictions(batches: Sequence[Ticks]) -> Iterator[int]:
-    """Yield the event times (us) of trades that were sent with more than one content."""
-    rows, starts = _repeated(batches)
-    if not len(rows):
-        return
-    ends = np.append(starts[1:], len(rows))
-    offsets = np.cumsum([0, *(len(batch) for batch in batches)])
-    batch_of = np.searchsorted(offsets, rows, side="right") - 1
-    places = list(zip(batch_of.tolist(), (rows - offsets[batch_of]).tolist(), strict=True))
-    for a, b in zip(starts.tolist(), ends.tolist(), strict=True):
-        contents = {_content(batches[batch], row) for batch, row in places[a:b]}
-        if len(contents) > 1:
-            yield from sorted({content[0] for content in contents})
+def id_hashes(ticks: Ticks) -> Hashes:
+    """Return a hash of each row's trade id, equal for equal ids."""
+    return _mixed(_ids(ticks), ticks.trade_id_kind.astype(np.int64))
 
 
-def _repeated(batches: Sequence[Ticks]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return rows of all batches whose trade stands there more than once, and where each begins.
-
-    Rows are numbered through all batches; those of a trade stand together, in the total order.
-    """
-    kind = np.concatenate([batch.trade_id_kind for batch in batches])
+def _repetitions(batches: Sequence[Ticks]) -> NDArray[np.intp]:
+    """Return the rows to leave out, numbered through all batches."""
+    kind = _joined(batches, "trade_id_kind")
     with_id = np.flatnonzero(kind != NO_ID)
-    kind = kind[with_id]
-    minute = np.concatenate([batch.event_time_us for batch in batches])[with_id] // MINUTE_US
-    id_ = _comparable_ids(batches)[with_id]
-    venue = _venues(batches)[with_id]
-    order = np.lexsort((id_, venue, kind, minute))
-    same = _same_as_before(minute[order], kind[order], venue[order], id_[order])
-    several = same | np.append(same[1:], False)
-    some = with_id[order[several]]
-    if not len(some):
-        return some, some
-    columns = (
-        np.concatenate([batch.sequence for batch in batches])[some],
-        np.repeat([batch.source_key for batch in batches], [len(b) for b in batches])[some],
-        np.concatenate([batch.receive_time_us for batch in batches])[some],
-        np.concatenate([batch.event_time_us for batch in batches])[some],
-        np.cumsum(~same[several]),
+    if not len(with_id):
+        return with_id
+    places = _places(batches)[with_id]
+    minute = _joined(batches, "event_time_us")[with_id] // MINUTE_US
+    hashes = _mixed(np.concatenate([_ids(batch) for batch in batches])[with_id], minute, places)
+    in_order = np.sort(hashes)
+    twice = in_order[1:][in_order[1:] == in_order[:-1]]
+    if not len(twice):
+        return np.zeros(0, dtype=np.intp)
+    some = np.flatnonzero(np.isin(hashes, twice))
+    rows = with_id[some]
+    trade = (places[some], minute[some], kind[rows], _exact_ids(batches, rows))
+    sources = np.array([batch.source_key for batch in batches], dtype=np.int64)
+    key = (
+        _joined(batches, "event_time_us")[rows],
+        np.concatenate([batch.order_id for batch in batches])[rows],
+        _joined(batches, "receive_time_us")[rows],
+        np.repeat(sources, [len(batch) for batch in batches])[rows],
+        _joined(batches, "sequence")[rows],
     )
-    sorted_ = np.lexsort(columns)
-    group = columns[-1][sorted_]
-    return some[sorted_], np.flatnonzero(np.append(True, group[1:] != group[:-1]))
+    order = np.lexsort((*key[::-1], *trade[::-1]))
+    again = np.ones(len(order), dtype=bool)
+    again[:1] = False
+    for column in trade:
+        again[1:] &= column[order][1:] == column[order][:-1]
+    found: NDArray[np.intp] = rows[order[again]]
+    return found
 
 
-def _comparable_ids(batches: Sequence[Ticks]) -> Int64s:
-    """Return ids as integers that are equal when the ids of one kind are."""
-    ids = np.concatenate([batch.trade_id for batch in batches])
-    kind = np.concatenate([batch.trade_id_kind for batch in batches])
-    texts = np.flatnonzero(kind == TEXT_ID)
+def _joined(batches: Sequence[Ticks], name: str) -> Any:
+    return np.concatenate([getattr(batch, name) for batch in batches])
+
+
+def _places(batches: Sequence[Ticks]) -> Int64s:
+    """Return each row's instrument and venue as one number."""
+    numbers: dict[tuple[str, str], int] = {}
+    parts = []
+    for batch in batches:
+        entries = batch.entries
+        venues = [market.venue for market in entries.markets] or [""] * len(entries.names)
+        of_entry = [
+            numbers.setdefault(place, len(numbers))
+            for place in zip(entries.names, venues, strict=True)
+        ]
+        parts.append(np.repeat(np.array(of_entry, dtype=np.int64), entries.counts))
+    return np.concatenate(parts)
+
+
+def _ids(ticks: Ticks) -> Int64s:
+    """Return ids as integers: a text's is 64 bits of its digest."""
+    texts = np.flatnonzero(ticks.trade_id_kind == TEXT_ID)
+    if not len(texts):
+        return ticks.trade_id
+    assert ticks.trade_id_text is not None
+    ids = ticks.trade_id.copy()
+    digests = b"".join(
+        hashlib.blake2b(str(text).encode(), digest_size=8).digest()
+        for text in ticks.trade_id_text[texts]
+    )
+    ids[texts] = np.frombuffer(digests, dtype=np.int64)
+    return ids
+
+
+def _exact_ids(batches: Sequence[Ticks], rows: NDArray[np.intp]) -> Int64s:
+    """Return numbers that are equal exactly where the ids of one kind are."""
+    ids: Int64s = _joined(batches, "trade_id")[rows]
+    texts = np.flatnonzero(_joined(batches, "trade_id_kind")[rows] == TEXT_ID)
     if len(texts):
         every = np.concatenate(
             [
@@ -96,42 +122,13 @@ def _comparable_ids(batches: Sequence[Ticks]) -> Int64s:
                 for b in batches
             ]
         )
-        ids[texts] = np.unique(every[texts].astype(str), return_inverse=True)[1]
+        ids[texts] = np.unique(every[rows[texts]].astype(str), return_inverse=True)[1]
     return ids
 
 
-def _venues(batches: Sequence[Ticks]) -> Int64s:
-    """Return each row's venue as a number."""
-    numbers: dict[str, int] = {}
-    return np.concatenate(
-        [
-            np.repeat(
-                np.array(
-                    [numbers.setdefault(v, len(numbers)) for v in batch.entries.venues],
-                    dtype=np.int64,
-                ),
-                batch.entries.counts,
-            )
-            for batch in batches
-        ]
-    )
-
-
-def _same_as_before(*columns: NDArray[np.generic]) -> NDArray[np.bool_]:
-    same = np.zeros(len(columns[0]), dtype=bool)
-    same[1:] = True
+def _mixed(*columns: Int64s) -> Hashes:
+    mixed = np.zeros(len(columns[0]), dtype=np.uint64)
     for column in columns:
-        same[1:] &= column[1:] == column[:-1]
-    return same
-
-
-def _content(batch: Ticks, row: int) -> tuple[int, object, object, int]:
-    for entry, rows in batch.runs():
-        if rows.start <= row < rows.stop:
-            return (
-                int(batch.event_time_us[row]),
-                from_mantissa(int(batch.price[row]), entry.price_scale),
-                from_mantissa(int(batch.size[row]), entry.size_scale),
-                int(batch.side[row]),
-            )
-    raise IndexError(row)
+        mixed = (mixed ^ column.view(np.uint64)) * _FACTOR
+        mixed ^= mixed >> _SHIFT
+    return mixed

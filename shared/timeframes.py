@@ -5,7 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 DEFAULT_LADDER: Final = "1m,5m,15m,1h,4h,1d"
 
@@ -42,9 +46,17 @@ class Timeframe:
         shift_us = _MONDAY_US if self.name.endswith("w") else 0
         return event_time_us - (event_time_us - shift_us) % self.length_us
 
+    def starts_us(self, event_times_us: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the start of the interval of each time."""
+        return event_times_us - event_times_us % self.length_us
+
     def next_us(self, start_us: int) -> int:
         """Return the start of the interval after the one that starts there."""
         return start_us + self.length_us
+
+    def ends_us(self, starts_us: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return where the intervals that start there end, exclusive."""
+        return starts_us + self.length_us
 
     def __str__(self) -> str:
         return self.name

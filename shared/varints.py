@@ -49,6 +49,14 @@ def packed(fields: Sequence[tuple[int, Uint64s]]) -> bytes:
     return b"".join(parts)
 
 
+def fixed_field(number: int, column: NDArray[np.uint64]) -> bytes:
+    """Return a column as a packed `repeated fixed64`; nothing for an empty one."""
+    if not len(column):
+        return b""
+    content = column.astype("<u8").tobytes()
+    return varint(number << 3 | _LENGTH_DELIMITED) + varint(len(content)) + content
+
+
 def varint(value: int) -> bytes:
     """Return one number, such as the length of a message."""
     out = bytearray()

@@ -152,17 +152,17 @@ def test_every_type_that_a_trigger_wants_is_a_type_of_kandle() -> None:
     assert wanted <= known
 
 
-def test_applied_markers_outlive_every_redelivery() -> None:
-    """A marker lives at least twice the longest span of the whole chain, computed from the YAML."""
+def test_applied_events_are_known_longer_than_every_redelivery() -> None:
+    """Markers end soon; then Postgres knows what was applied, twice as long as the whole chain."""
     spans = {
         trigger["metadata"]["name"]: redelivery_span_s(trigger["spec"]["delivery"])
         for trigger in documents("Trigger")
     }
     chain = spans["normalize"] + spans["aggregate-ticks"]
-    main = (ROOT / "functions" / "candle_aggregate" / "main.py").read_text()
-    match = re.search(r'"MARKER_TTL_S", ([\d_]+)', main)
+    terms = (ROOT / "functions" / "persist" / "terms.py").read_text()
+    match = re.search(r'"KEEP_APPLIED_D", ([\d_]+)', terms)
     assert match
-    assert int(match[1]) >= 2 * chain
+    assert int(match[1]) * 86_400 >= 2 * chain
 
 
 def test_an_outage_of_ten_minutes_brings_no_dead_letter() -> None:

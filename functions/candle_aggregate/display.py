@@ -1,26 +1,31 @@
 """What a step changed, for screens: trades and open candles of watched instruments. Best effort.
 
-What a process holds back here is lost with it, and nothing is missed but a moment on a screen: the
+What is held back here is lost with the process, and nothing is missed but a moment on a screen: the
 next trade, or the closed candle, says it again.
 """
 
 from __future__ import annotations
 
 import hashlib
-import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
+from functions.candle_aggregate.cache import Ints
+from functions.candle_aggregate.levels import Level
+from functions.candle_aggregate.step import Computed, Steps, TickEvent
+from functions.candle_aggregate.store import Turn
 from shared import events
 from shared.adapter.event import OutgoingEvent
-from shared.candle import Candle
-from shared.candle_columns import encode_batch
-from shared.ticks import Ticks
-from shared.watched import Selection, Watched
+from shared.blocks import CLOSED, PRICED, Records, concatenated, merge
+from shared.candle_columns import CandleColumns
+from shared.live_keys import Block
+from shared.timeframes import Timeframe
+from shared.watched import Watched
 
-CANDLES_AN_EVENT: Final = 500
+_CANDLES_AN_EVENT: Final = 2_000
 
 
 class Display:
@@ -29,67 +34,138 @@ class Display:
     def __init__(self, watched: Watched, every_us: int) -> None:
         self._watched = watched
         self._every_us = every_us
-        self._pending: dict[tuple[str, str], Candle] = {}
-        self._next_us: dict[tuple[str, str], int] = {}
-        self._lock = threading.Lock()
+        self._next_us: Ints = np.zeros(0, dtype=np.int64)
+        self._start_us: Ints = np.zeros(0, dtype=np.int64)
+        self._changed: NDArray[np.bool_] = np.zeros(0, dtype=bool)
 
     def events(
         self,
-        shard: int,
-        ticks: Sequence[tuple[str, Ticks]],
-        candles: Sequence[Candle],
+        computed: Computed,
+        applied: Sequence[TickEvent],
+        steps: Steps,
+        turns: Mapping[int, Turn],
         now_us: int,
     ) -> list[OutgoingEvent]:
-        """Return what a step of a shard shows: its tick batches, by event id, and its candles.
+        """Return what a step shows: its ticks, its closed candles, and open ones whose turn it is.
 
-        Only of watched instruments. Closed candles pass at once, an open one when its turn comes.
+        Only of watched instruments. Raises TransientError while Redis is away.
         """
-        names = self._watched.of(shard)
-        if not names:
+        selections = {shard: names for shard in turns if (names := self._watched.of(shard))}
+        if not selections or not computed.levels:
             return []
-        received_us = max((int(each.receive_time_us.max()) for _, each in ticks), default=0)
-        shown = [self._tick_event(f"{id_}/{shard}", each, names) for id_, each in ticks]
-        some = [each for each in candles if names.selects(each.instrument)]
-        return [*filter(None, shown), *self._candle_events(self._due(some, now_us), received_us)]
+        instruments = steps.cache.instruments
 
-    def _tick_event(self, id_: str, ticks: Ticks, names: Selection) -> OutgoingEvent | None:
-        of_entry = [names.selects(entry.name) for entry in ticks.entries]
-        if not any(of_entry):
-            return None
-        if not all(of_entry):
-            ticks = ticks.select(np.repeat(of_entry, [entry.count for entry in ticks.entries]))
-        return OutgoingEvent.packed(f"{id_}/display", events.TICKS, ticks.encode())
+        def is_watched(gid: int) -> bool:
+            names = selections.get(int(instruments.shard[gid]))
+            return names is not None and names.selects(instruments.names[gid])
 
-    def _due(self, candles: Sequence[Candle], now_us: int) -> list[Candle]:
-        """Return closed candles, and open ones whose turn it is, earlier ones included."""
-        with self._lock:
-            for each in candles:
-                name = (each.instrument, each.timeframe)
-                known = self._pending.get(name)
-                if known is not None and _place(each) < _place(known):
-                    continue
-                if each.closed:
-                    self._pending.pop(name, None)
-                else:
-                    self._pending[name] = each
-            due = [name for name in self._pending if self._next_us.get(name, 0) <= now_us]
-            for name in due:
-                self._next_us[name] = now_us + self._every_us
-            opened = [self._pending.pop(name) for name in due]
-            if len(self._next_us) > 2 * len(self._pending) + 1_000:
-                self._next_us = {n: us for n, us in self._next_us.items() if us > now_us}
-        return [each for each in candles if each.closed] + opened
-
-    def _candle_events(self, candles: Sequence[Candle], received_us: int) -> list[OutgoingEvent]:
-        """Return events that are named by what they say: same content, same id."""
         found = []
-        for first in range(0, len(candles), CANDLES_AN_EVENT):
-            body = encode_batch(list(candles[first : first + CANDLES_AN_EVENT]))
-            id_ = f"display/{hashlib.sha256(body).hexdigest()[:32]}"
-            about = {events.RECEIVED: str(received_us)} if received_us else {}
-            found.append(OutgoingEvent.packed(id_, events.CANDLES, body, about))
+        for event in applied:
+            gids = instruments.gids(event.ticks.names)
+            wanted = np.fromiter(map(is_watched, gids.tolist()), dtype=bool, count=len(gids))
+            if wanted.any():
+                ticks = event.ticks.select(np.repeat(wanted, event.ticks.entries.counts))
+                id_ = f"{event.id}/{min(selections)}/display"
+                found.append(OutgoingEvent.packed(id_, events.TICKS, ticks.encode()))
+        every = np.unique(np.concatenate([level.rows.gid for level in computed.levels]))
+        some = every[np.fromiter(map(is_watched, every.tolist()), dtype=bool, count=len(every))]
+        columns = [_closed(level, some, steps) for level in computed.levels]
+        columns += self._open(computed.levels[0], some, steps, turns, now_us)
+        received_us = max((event.received_us for event in applied), default=0)
+        return found + _candle_events(columns, received_us)
+
+    def _open(
+        self,
+        base: Level,
+        watched: Ints,
+        steps: Steps,
+        turns: Mapping[int, Turn],
+        now_us: int,
+    ) -> list[CandleColumns]:
+        """Return the newest open candles of instruments that have changed and whose turn it is."""
+        size = len(steps.cache.instruments)
+        if len(self._next_us) < size:
+            more = size - len(self._next_us)
+            self._next_us = np.append(self._next_us, np.zeros(more, dtype=np.int64))
+            self._start_us = np.append(self._start_us, np.zeros(more, dtype=np.int64))
+            self._changed = np.append(self._changed, np.zeros(more, dtype=bool))
+        mine = np.isin(base.rows.gid, watched)
+        gids = base.rows.gid[mine]
+        np.maximum.at(self._start_us, gids, base.rows.start_us[mine])
+        self._changed[gids] = True
+        held = np.isin(steps.cache.instruments.shard[:size], list(turns))
+        due = np.flatnonzero(self._changed[:size] & held & (self._next_us[:size] <= now_us))
+        self._changed[due] = False
+        self._next_us[due] = now_us + self._every_us
+        return self._shown(due, steps, turns)
+
+    def _shown(self, gids: Ints, steps: Steps, turns: Mapping[int, Turn]) -> list[CandleColumns]:
+        ladder, starts = steps.rules.ladder, self._start_us[gids]
+        found = []
+        for start_us in np.unique(starts).tolist():
+            some = gids[starts == start_us]
+            blocks = {each: Block(each.name, each.start_us(start_us)) for each in ladder}
+            steps.read_records({block: [some] for block in blocks.values()}, turns)
+            rows = steps.cache.rows(blocks[ladder[0]], some).astype(np.int64)
+            some, rows = some[rows >= 0], rows[rows >= 0]
+            now = steps.cache.pool.at(rows)
+            is_open = ~now.has(CLOSED)
+            some, now = some[is_open], now.at(is_open)
+            for timeframe, block in blocks.items():
+                whole = now if timeframe is ladder[0] else _with_fold(now, some, block, steps)
+                found.append(_columns(timeframe, block.start_us, some, whole, steps))
         return found
 
 
-def _place(candle: Candle) -> tuple[int, int]:
-    return candle.start_us, candle.revision
+def _with_fold(now: Records, gids: Ints, block: Block, steps: Steps) -> Records:
+    """Return open base records joined with the folds of what is closed of the interval."""
+    rows = steps.cache.rows(block, gids).astype(np.int64)
+    there = rows >= 0
+    folds = steps.cache.pool.at(rows[there])
+    revision = np.maximum(folds.data["revision"], now.data["revision"][there])
+    joined = merge(folds, now.at(there))
+    joined.data["revision"] = revision
+    order = np.argsort(np.append(np.flatnonzero(there), np.flatnonzero(~there)))
+    return concatenated([joined, now.at(~there)]).at(order)
+
+
+def _columns(
+    timeframe: Timeframe, start_us: int, gids: Ints, records: Records, steps: Steps
+) -> CandleColumns:
+    names = [steps.cache.instruments.names[gid] for gid in gids.tolist()]
+    starts = np.full(len(names), start_us, dtype=np.int64)
+    whole = CandleColumns(timeframe.name, names, starts, records)
+    return whole.at(np.flatnonzero(records.has(PRICED)))
+
+
+def _closed(level: Level, watched: Ints, steps: Steps) -> CandleColumns:
+    rows = level.rows
+    ready = np.isin(rows.gid, watched) & rows.records.has(CLOSED) & rows.records.has(PRICED)
+    some = rows.at(ready)
+    names = [steps.cache.instruments.names[gid] for gid in some.gid.tolist()]
+    return CandleColumns(level.timeframe.name, names, some.start_us, some.records)
+
+
+def _candle_events(parts: Sequence[CandleColumns], received_us: int) -> list[OutgoingEvent]:
+    """Return events that are named by what they say: same content, same id."""
+    bodies, batch, size = [], [], 0
+    for part in parts:
+        for first in range(0, len(part), _CANDLES_AN_EVENT):
+            rows = np.arange(first, min(first + _CANDLES_AN_EVENT, len(part)))
+            batch.append(part.at(rows).encode())
+            size += len(rows)
+            if size >= _CANDLES_AN_EVENT:
+                bodies.append(b"".join(batch))
+                batch, size = [], 0
+    if batch:
+        bodies.append(b"".join(batch))
+    about = {events.RECEIVED: str(received_us)} if received_us else {}
+    return [
+        OutgoingEvent.packed(
+            f"display/{hashlib.blake2b(body, digest_size=16).hexdigest()}",
+            events.CANDLES,
+            body,
+            about,
+        )
+        for body in bodies
+    ]

@@ -1,121 +1,118 @@
-"""Closed candles leave the state once they are stored and long untouched; the floor remembers."""
+"""Blocks leave the state once all of their candles are closed, stored and long untouched.
+
+The oldest first and without a hole, so that "before the floor" means "not in the state".
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from itertools import takewhile
-from typing import Final
+from collections.abc import Sequence
 
+import numpy as np
 from psycopg import Connection
 
-from functions.candle_aggregate.instrument import NO_FLOOR, Instrument
+from functions.candle_aggregate.engine import Engine
 from functions.candle_aggregate.rules import Rules
-from functions.candle_aggregate.store import Step, Store, Versioned
+from functions.candle_aggregate.session import Session
 from shared import metrics
-from shared.candle import CandleState
+from shared.blocks import CLOSED, PRICED
+from shared.live_keys import Block
 from shared.repetitions import MINUTE_US
-from shared.state import end_us, pack
 from shared.stores.postgres import Postgres
-from shared.timeframes import Timeframe
-
-PLACES_AT_ONCE: Final = 100
-CANDLES_AT_ONCE: Final = 200
-LOOK_AGAIN_MS: Final = 30_000
+from shared.stores.stored_candles import stored_revisions
 
 
-def evict(store: Store, postgres: Postgres, rules: Rules, epoch: int, now_us: int) -> int:
-    """Let go of candles that are closed, stored at their revision, and untouched for `keep_us`.
-
-    The oldest first and without a hole, so that "starts before the floor" means "not in the state".
-    Returns how many left. Raises TransientError.
-    """
-    left = 0
-    for name, timeframe in store.evictable(now_us // 1000, PLACES_AT_ONCE):
-        left += _evict(store, postgres, rules, epoch, now_us, name, rules.timeframe(timeframe))
+def evict(engine: Engine, postgres: Postgres, rules: Rules, shard: int, now_us: int) -> int:
+    """Let blocks of a shard go; return how many candles left. Raises TransientError."""
+    untouched = engine.run(shard, lambda session: _untouched(session, rules, now_us))
+    if not untouched:
+        return 0
+    with postgres.connection() as connection:
+        leaving = _stored(connection, rules, untouched)
+    if not leaving:
+        return 0
+    left = engine.run(shard, lambda session: _let_go(session, rules, leaving))
     metrics.CANDLES_EVICTED.inc(left)
     return left
 
 
-def _evict(
-    store: Store,
-    postgres: Postgres,
-    rules: Rules,
-    epoch: int,
-    now_us: int,
-    name: str,
-    timeframe: Timeframe,
-) -> int:
-    instrument_key = store.keys.instrument(name)
-    instrument = store.read([instrument_key])[instrument_key]
-    starts = store.candles(name, timeframe.name, CANDLES_AT_ONCE)
-    keys = {start: store.keys.candle(name, timeframe.name, start) for start in starts}
-    read = store.read(list(keys.values()))
-    with postgres.connection() as connection:
-        stored = _stored_revisions(connection, name, timeframe.name, starts)
-    waiting = dict(zip(starts, store.are_unpublished(list(keys.values())), strict=True))
+class _Untouched:
+    """A block that may leave when it is stored: instruments and revisions of its candles."""
 
-    def may_leave(start: int) -> bool:
-        blob = read[keys[start]].value
-        if blob is None:
-            return True
-        state = CandleState.decode(blob)
-        return (
-            state.closed
-            and not waiting[start]
-            and now_us - state.touched_us >= rules.keep_us
-            and stored.get(start, 0) >= state.revision
-        )
+    def __init__(self, session: Session, block: Block) -> None:
+        self.block = block
+        names, records = session.read(block)
+        self.size = len(records)
+        self.is_closed = bool(records.has(CLOSED).all())
+        self.changed_us = int(records.data["revision"].max(initial=0))
+        priced = np.flatnonzero(records.has(PRICED))
+        self.names = [names[row] for row in priced.tolist()]
+        self.revision_us = records.data["revision"][priced]
 
-    leaving = list(takewhile(may_leave, starts))
-    step = Step()
-    member = f"{timeframe.name}:{name}"
-    if leaving and instrument.value is not None:
-        _let_go(store, step, rules, instrument, timeframe, leaving, read)
-    if len(leaving) == len(starts) and len(starts) < CANDLES_AT_ONCE:
-        step.index("ZREM", store.keys.evictable, member)
-    elif len(leaving) < len(starts):
-        step.index("ZADD", store.keys.evictable, str(now_us // 1000 + LOOK_AGAIN_MS), member)
-    return len(leaving) if store.apply(step, epoch) == "ok" else 0
+    def is_stored(self, connection: Connection) -> bool:
+        """Tell whether Postgres has every candle at its revision."""
+        stored = stored_revisions(connection, *self.block, self.names)
+        return bool((stored >= self.revision_us).all())
 
 
-def _let_go(
-    store: Store,
-    step: Step,
-    rules: Rules,
-    read_instrument: Versioned,
-    timeframe: Timeframe,
-    leaving: Iterable[int],
-    read: dict[str, Versioned],
-) -> None:
-    assert read_instrument.value is not None
-    instrument = Instrument.decode(read_instrument.value)
-    name = instrument.name
-    floor = instrument.floor(timeframe.name)
-    for start in leaving:
-        key = store.keys.candle(name, timeframe.name, start)
-        step.delete(key, read[key])
-        step.index("ZREM", store.keys.candles(name, timeframe.name), str(start))
-        floor = max(floor, end_us(timeframe, start))
-    raised = instrument.raised(timeframe.name, floor)
-    step.write(
-        store.keys.instrument(name),
-        read_instrument,
-        pack(read_instrument.number + 1, raised.encode()),
+def _untouched(session: Session, rules: Rules, now_us: int) -> list[_Untouched]:
+    """Return base blocks from the oldest on that nothing has changed for long, and their folds.
+
+    What is in them was applied before everything whose event may not be stored yet.
+    """
+    oldest_us = session.oldest_applied_us()
+    before_us = now_us - rules.keep_us
+    if oldest_us is not None:
+        before_us = min(before_us, oldest_us)
+    found = []
+    blocks = session.blocks()
+    for block in (each for each in blocks if each.timeframe == rules.base.name):
+        some = _Untouched(session, block)
+        if not some.is_closed or some.changed_us >= before_us:
+            break
+        found.append(some)
+    if found:
+        floor_us = rules.base.next_us(found[-1].block.start_us)
+        for block in blocks:
+            timeframe = rules.timeframe(block.timeframe)
+            if timeframe != rules.base and timeframe.next_us(block.start_us) <= floor_us:
+                some = _Untouched(session, block)
+                if some.is_closed and some.changed_us < before_us:
+                    found.append(some)
+    return found
+
+
+def _stored(
+    connection: Connection, rules: Rules, untouched: Sequence[_Untouched]
+) -> list[_Untouched]:
+    """Return those that are stored: base blocks from the first on, and folds that end by them."""
+    leaving: list[_Untouched] = []
+    base = [each for each in untouched if each.block.timeframe == rules.base.name]
+    for some in base:
+        if not some.is_stored(connection):
+            break
+        leaving.append(some)
+    if not leaving:
+        return []
+    floor_us = rules.base.next_us(leaving[-1].block.start_us)
+    for some in untouched[len(base) :]:
+        timeframe = rules.timeframe(some.block.timeframe)
+        if timeframe.next_us(some.block.start_us) <= floor_us and some.is_stored(connection):
+            leaving.append(some)
+    return leaving
+
+
+def _let_go(session: Session, rules: Rules, leaving: Sequence[_Untouched]) -> int:
+    """Drop blocks that are as they were, raise the floor, and drop the ids before it."""
+    for some in leaving:
+        now = _Untouched(session, some.block)
+        if (now.size, now.changed_us) != (some.size, some.changed_us):
+            return 0
+    floor_us = max(
+        rules.base.next_us(some.block.start_us)
+        for some in leaving
+        if some.block.timeframe == rules.base.name
     )
-    lowest = raised.lowest_floor(each.name for each in rules.ladder)
-    if lowest > NO_FLOOR:
-        # No candle of any timeframe counts these minutes any more.
-        for minute, block in store.blocks_before(name, lowest // MINUTE_US):
-            step.index("DEL", store.keys.seen(name, minute, block))
-            step.index("ZREM", store.keys.blocks(name), f"{minute}:{block}")
-
-
-def _stored_revisions(
-    connection: Connection, name: str, timeframe: str, starts: list[int]
-) -> dict[int, int]:
-    rows = connection.execute(
-        "SELECT start_us, revision FROM candles"
-        " WHERE instrument = %s AND timeframe = %s AND start_us = ANY(%s)",
-        (name, timeframe, starts),
-    )
-    return dict(rows.fetchall())
+    session.drop([some.block for some in leaving])
+    session.raise_floor(floor_us)
+    session.drop_seen([each for each in session.minutes() if (each + 1) * MINUTE_US <= floor_us])
+    return sum(some.size for some in leaving)

@@ -1,127 +1,190 @@
 """Candles that touch an open gap of their feed are not complete, and are again when it is filled.
 
-Postgres has the gaps. Candles in the state are judged here, each second; those that have left it
-are queued for repair by whoever stores the gap, and the repair asks `open_gaps`.
+Postgres has the gaps. Live base candles are judged here, each second; stored ones are queued for
+repair, once for each change of a gap. A longer candle is complete where its base candles are.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Final
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
 from psycopg import Connection
 
-from functions.candle_aggregate.merge import put_candle, revised
+from functions.candle_aggregate.engine import Engine
+from functions.candle_aggregate.publish import OutboxRow
+from functions.candle_aggregate.refold import Interval, Refold, View, live_base, look, nothing
 from functions.candle_aggregate.rules import Rules
-from functions.candle_aggregate.store import Step, Store
-from shared.candle import CandleState
-from shared.gaps import touches
-from shared.kernel import CandleKey
+from functions.candle_aggregate.session import Session
+from shared.adapter.app import Emission
+from shared.blocks import INCOMPLETE
+from shared.lake.cold import NO_LAKE, Cold
+from shared.live_keys import Block
 from shared.shards import shard_of
-from shared.state import end_us
+from shared.stores.first_ticks import first_ticks
 from shared.stores.postgres import Postgres
+from shared.timeframes import Timeframe
 
-GAPS_AT_ONCE: Final = 2_000
-
-Span = tuple[int, int]
-"""Event times: of the last trade before a gap, and of the first one after, in microseconds."""
-
-
-@dataclass(slots=True)
-class Judged:
-    """Candles whose judgement changed, by key."""
-
-    closed: dict[str, CandleState] = field(default_factory=dict)
-    open: dict[str, CandleState] = field(default_factory=dict)
-
-
-def open_gaps(connection: Connection, instrument: str) -> list[Span]:
-    """Return the spans of an instrument's open gaps."""
-    rows = connection.execute(
-        "SELECT from_us, to_us FROM gaps WHERE instrument = %s AND state = 'open'", (instrument,)
+_OPEN: Final = """
+    SELECT instrument, from_us, to_us FROM gaps WHERE state = 'open' AND instrument = ANY(%s)
+"""
+_QUEUE: Final = """
+    WITH fresh AS (
+        UPDATE gaps SET queued = true WHERE NOT queued RETURNING instrument, from_us, to_us
     )
-    return rows.fetchall()
+    INSERT INTO repairs (instrument, timeframe, start_us, event_id, reason)
+    SELECT DISTINCT c.instrument, '', c.start_us, '', 'flag' FROM fresh f JOIN candles c
+        ON c.instrument = f.instrument AND c.timeframe = %s
+        AND c.start_us > f.from_us - %s AND c.start_us <= f.to_us
+    ON CONFLICT DO NOTHING
+"""
+_UNJUDGED: Final = """
+    SELECT feed, symbol, first_id, last_id, instrument, from_us, to_us, state FROM gaps
+    WHERE NOT judged
+"""
+_JUDGED: Final = """
+    UPDATE gaps SET judged = true
+    FROM unnest(%s::text[], %s::text[], %s::bigint[], %s::bigint[], %s::text[])
+        AS q (feed, symbol, first_id, last_id, state)
+    WHERE gaps.feed = q.feed AND gaps.symbol = q.symbol AND gaps.first_id = q.first_id
+        AND gaps.last_id = q.last_id AND gaps.state = q.state
+"""
 
 
-def judge_gaps(store: Store, postgres: Postgres, rules: Rules, epoch: int, now_us: int) -> Judged:
-    """Raise the revision of live candles whose `complete` is not what the gaps say.
+class _Gap(NamedTuple):
+    feed: str
+    symbol: str
+    first_id: int
+    last_id: int
+    instrument: str
+    from_us: int
+    to_us: int
+    state: str
 
-    An open gap is looked at each time, since candles may begin in it; a filled one until all of its
-    candles have been judged. Raises TransientError.
+
+class Spans:
+    """Open gaps by instrument: event times of the last trade before and the first one after."""
+
+    def __init__(self, rows: Sequence[tuple[str, int, int]]) -> None:
+        self._by_instrument: dict[str, list[tuple[int, int]]] = defaultdict(list)
+        for name, from_us, to_us in rows:
+            self._by_instrument[name].append((from_us, to_us))
+
+    def touch(
+        self, names: Sequence[str], starts_us: NDArray[np.int64], timeframe: Timeframe
+    ) -> NDArray[np.bool_]:
+        """Tell for each candle whether an open gap shares time with it."""
+        found = np.zeros(len(names), dtype=bool)
+        ends_us = timeframe.ends_us(starts_us)
+        for row, name in enumerate(names):
+            start_us, end_us = int(starts_us[row]), int(ends_us[row])
+            spans = self._by_instrument.get(name, ())
+            found[row] = any(from_us < end_us and to_us >= start_us for from_us, to_us in spans)
+        return found
+
+
+def open_gaps(connection: Connection, names: Sequence[str]) -> Spans:
+    """Return the open gaps of some instruments."""
+    return Spans(connection.execute(_OPEN, (list(names),)).fetchall())
+
+
+def judge_gaps(
+    engine: Engine, postgres: Postgres, rules: Rules, now_us: int, cold: Cold = NO_LAKE
+) -> Iterator[Emission]:
+    """Let live candles say whether they are complete; yield what changed of each shard.
+
+    A gap is looked at until it can touch no live candle any more. Raises TransientError.
     """
-    judged = Judged()
+    base = rules.base
     with postgres.connection() as connection:
-        rows = connection.execute(
-            "SELECT instrument, from_us, to_us, state, feed, symbol, first_id, last_id FROM gaps"
-            " WHERE NOT judged ORDER BY instrument, first_id LIMIT %s",
-            (GAPS_AT_ONCE,),
-        ).fetchall()
-        spans: dict[str, list[Span]] = defaultdict(list)
-        for name, from_us, to_us, *_ in rows:
-            if shard_of(name, rules.shards) == store.keys.shard:
-                spans[name].append((from_us, to_us))
-        opened = {name: open_gaps(connection, name) for name in spans}
-        settled = [
-            name
-            for name, here in spans.items()
-            if _judge(
-                store,
-                rules,
-                epoch,
-                now_us,
-                _touched(store, rules, name, here),
-                opened[name],
-                judged,
-            )
-        ]
-        connection.cursor().executemany(
-            "UPDATE gaps SET judged = true WHERE state = 'filled'"
-            " AND feed = %s AND symbol = %s AND first_id = %s AND last_id = %s",
-            [key for name, _, _, state, *key in rows if name in settled and state == "filled"],
+        connection.execute(_QUEUE, (base.name, base.length_us))
+        gaps = [_Gap(*row) for row in connection.execute(_UNJUDGED)]
+    by_shard: dict[int, list[_Gap]] = defaultdict(list)
+    for gap in gaps:
+        by_shard[shard_of(gap.instrument, rules.shards)].append(gap)
+    for shard, some in by_shard.items():
+        with postgres.connection() as connection:
+            names = sorted({gap.instrument for gap in some})
+            job = _Judgement(engine, connection, rules, shard, names, cold)
+            yield job.run(now_us)
+            settled = [gap for gap in some if gap.state == "filled" or job.is_past(gap)]
+            if settled:
+                columns = list(zip(*((*gap[:4], gap.state) for gap in settled), strict=True))
+                connection.execute(_JUDGED, [list(column) for column in columns])
+
+
+class _Judgement:
+    """The gaps of one shard held against its live candles."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        connection: Connection,
+        rules: Rules,
+        shard: int,
+        names: Sequence[str],
+        cold: Cold,
+    ) -> None:
+        self._engine, self._connection, self._rules, self._cold = engine, connection, rules, cold
+        self._shard, self._names = shard, names
+        self._spans = open_gaps(connection, names)
+        self._first_live_us: Mapping[str, int] = {}
+
+    def run(self, now_us: int) -> Emission:
+        """Judge; write what changed, and the longer candles that contain it."""
+        changed: list[tuple[str, int]] = []
+
+        def differing(session: Session) -> View:
+            live: dict[str, int] = {}
+            for start_us, found, records in live_base(session, self._rules, self._names):
+                differs = np.flatnonzero(self._differs(found, start_us, records.data))
+                changed.extend((found[row], start_us) for row in differs.tolist())
+                for name in found:
+                    live.setdefault(name, start_us)
+            known, rows = session.instruments(self._names)
+            newest = dict(zip(known, rows["newest_us"].tolist(), strict=True))
+            self._first_live_us = {
+                name: live.get(name, newest_us) for name, newest_us in newest.items()
+            }
+            return look(session, self._rules, sorted({name for name, _ in changed}))
+
+        view = self._engine.run(self._shard, differing)
+        if not changed:
+            return self._engine.emission([])
+        names = sorted({name for name, _ in changed})
+        firsts = first_ticks(self._connection, names)
+        refold = Refold(self._connection, self._rules, view, names, firsts, self._cold)
+        longer = self._rules.ladder[1:]
+        refold.prepare(
+            {Interval(n, each.name, each.start_us(s)) for n, s in changed for each in longer},
+            nothing(),
         )
-    return judged
 
+        def write(session: Session) -> list[OutboxRow]:
+            for start_us, found, records in live_base(session, self._rules, names):
+                differs = self._differs(found, start_us, records.data)
+                if differs.any():
+                    rows = np.flatnonzero(differs)
+                    some = records.at(rows)
+                    some.data["flags"] ^= INCOMPLETE
+                    block = Block(self._rules.base.name, start_us)
+                    session.put(block, [found[row] for row in rows.tolist()], some)
+            refold.apply(session, nothing(), set(), now_us)
+            return session.rows
 
-def _touched(store: Store, rules: Rules, name: str, spans: Iterable[Span]) -> list[CandleKey]:
-    """Return the live candles that share time with any of the spans."""
-    found: dict[CandleKey, None] = {}
-    for from_us, to_us in spans:
-        for timeframe in rules.ladder:
-            first_us = timeframe.start_us(from_us)
-            for start_us in store.candles_between(name, timeframe.name, first_us, to_us):
-                found[(name, timeframe.name, start_us)] = None
-    return list(found)
+        return self._engine.emission(self._engine.run(self._shard, write))
 
+    def is_past(self, gap: _Gap) -> bool:
+        """Tell whether no live candle touches the gap, and none can begin in it."""
+        return gap.to_us < self._first_live_us.get(gap.instrument, gap.to_us)
 
-def _judge(
-    store: Store,
-    rules: Rules,
-    epoch: int,
-    now_us: int,
-    candles: Sequence[CandleKey],
-    gaps: Sequence[Span],
-    judged: Judged,
-) -> bool:
-    """Write what changes in one step; return False where another worker was faster."""
-    keys: Mapping[CandleKey, str] = {candle: store.keys.candle(*candle) for candle in candles}
-    read = store.read(list(keys.values()))
-    step = Step()
-    changed: dict[str, CandleState] = {}
-    for (_, timeframe, start_us), key in keys.items():
-        blob = read[key].value
-        if blob is None:
-            continue
-        state = CandleState.decode(blob)
-        complete = not touches(gaps, start_us, end_us(rules.timeframe(timeframe), start_us))
-        if state.complete != complete:
-            state = replace(state, complete=complete)
-            state = revised(state, read[key].number, epoch, now_us, closed=state.closed)
-            put_candle(store, step, rules, key, read[key], state)
-            changed[key] = state
-    if changed and store.apply(step, epoch) != "ok":
-        return False
-    for key, state in changed.items():
-        (judged.closed if state.closed else judged.open)[key] = state
-    return True
+    def _differs(
+        self, names: Sequence[str], start_us: int, data: NDArray[np.void]
+    ) -> NDArray[np.bool_]:
+        starts = np.full(len(names), start_us, dtype=np.int64)
+        touched = self._spans.touch(names, starts, self._rules.base)
+        differs: NDArray[np.bool_] = touched != ((data["flags"] & INCOMPLETE) != 0)
+        return differs

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -12,17 +11,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from functions.candle_aggregate.display import Display
-from functions.candle_aggregate.epoch import current_epoch
-from functions.candle_aggregate.handler import Aggregate
+from functions.candle_aggregate.engine import Engine
+from functions.candle_aggregate.handler import Aggregate, wall_clock_us
 from functions.candle_aggregate.publish import STAGE
 from functions.candle_aggregate.rules import Rules
+from functions.candle_aggregate.storage import Storage
 from functions.candle_aggregate.store import Store
 from shared.adapter.delegated import Delegated
 from shared.adapter.wiring import event_app
 from shared.lake.cold import Cold
 from shared.settings import Environment
 from shared.shards import DEFAULT_SHARDS, MAX_SHARDS
-from shared.state import Keys
 from shared.stores.limits import REPAIR, Limits
 from shared.stores.postgres import Postgres
 from shared.stores.redis import connect
@@ -30,7 +29,8 @@ from shared.stores.s3_reader import S3Access
 from shared.timeframes import DEFAULT_LADDER, parse_ladder
 from shared.watched import Watched
 
-WAITING_TOGETHER = 24  # tick events that wait for their group, and room for the clock
+WAITING_TOGETHER = 24
+"""Tick events that wait for their group (maxAckPending of the trigger), and room for the clock."""
 
 
 @dataclass(frozen=True)
@@ -57,11 +57,11 @@ class Settings:
                 ladder=env.parsed("TIMEFRAMES", DEFAULT_LADDER, parse_ladder),
                 allowed_lateness_us=env.integer("ALLOWED_LATENESS_MS", 2_000, 0, 3_600_000) * 1000,
                 idle_us=env.integer("IDLE_MS", 5_000, 100, 3_600_000) * 1000,
-                marker_ms=env.integer("MARKER_TTL_S", 25_200, 60, 30 * 86_400) * 1000,
+                marker_ms=env.integer("MARKER_TTL_S", 600, 60, 30 * 86_400) * 1000,
                 keep_us=env.integer("KEEP_S", 600, 1, 30 * 86_400) * 1_000_000,
                 shards=env.integer("SHARDS", DEFAULT_SHARDS, 1, MAX_SHARDS),
             ),
-            show_every_us=env.integer("OPEN_EVERY_MS", 100, 10, 60_000) * 1000,
+            show_every_us=env.integer("OPEN_EVERY_MS", 250, 0, 60_000) * 1000,
         )
         env.check()
         return settings
@@ -69,24 +69,22 @@ class Settings:
 
 settings = Settings.from_env(os.environ)
 client = connect(settings.redis_url)
+store = Store(client)
 postgres = Postgres(settings.database_url, size=12, limits=settings.limits)
-cold, display = Cold(settings.s3), Display(Watched(client), settings.show_every_us)
-stores = [Store(client, Keys(shard)) for shard in range(settings.rules.shards)]
-
-
-def epoch_of(store: Store) -> int:
-    """Return a shard's epoch; rebuild its state where it is lost."""
-    return current_epoch(store, postgres, settings.rules, time.time_ns() // 1000, cold)
+storage = Storage(store, postgres, settings.rules, wall_clock_us, Cold(settings.s3))
+display = Display(Watched(client), settings.show_every_us)
+engine = Engine(store, settings.rules, storage, wall_clock_us, display)
 
 
 def ready() -> None:
-    """Raise TransientError while a store is away or the state is being rebuilt."""
-    _ = [epoch_of(store) for store in stores]
+    """Raise TransientError while a store is away. A state is made by who needs it, not here."""
+    store.check()
+    postgres.check()
 
 
 app = event_app(
     STAGE,
-    Aggregate(settings.rules, stores, postgres, epoch_of, display, cold),
+    Aggregate(engine, storage),
     os.environ,
     concurrency=WAITING_TOGETHER,
     ready=ready,

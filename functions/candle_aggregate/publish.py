@@ -1,62 +1,135 @@
-"""What has changed to events, and the note that they were taken."""
+"""What a step must emit: written to the outbox with it, emitted as few events, then struck out."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
+
+from functions.candle_aggregate.cache import Instruments
+from functions.candle_aggregate.levels import Level
+from functions.candle_aggregate.step import Computed
 from functions.candle_aggregate.store import Store
-from shared import events, metrics
-from shared.adapter.app import Outcome
+from shared import events
 from shared.adapter.event import OutgoingEvent
-from shared.candle import Candle, CandleState
-from shared.candle_columns import encode_batch
+from shared.blocks import CLOSED, PRICED, Records
+from shared.candle_columns import CandleColumns
+from shared.late import decode_late, encode_late
+from shared.live_keys import Block, Keys
 
 STAGE: Final = "candle-aggregate"
-CANDLES_AN_EVENT: Final = 500
+CANDLES_A_ROW: Final = 2_000
+BYTES_AN_EVENT: Final = 300_000
+"""Before compression; many rows of the outbox are one event."""
+LATE: Final = "late/"
 
 
-def publication(
-    store: Store,
-    closed: Mapping[str, CandleState],
-    late: Mapping[str, bytes] | None = None,
-    shown: Sequence[OutgoingEvent] = (),
-) -> Outcome:
-    """Emit closed candles and late batches, then note it; `shown` are events for display.
+@dataclass(frozen=True, slots=True)
+class OutboxRow:
+    """A row of a shard's outbox: a CandleBatch, or a LateBatch whose id begins with `late/`."""
 
-    Whatever is cut off between the two is emitted again, but for what is only shown.
-    """
-    candles = [state.candle for _, state in sorted(closed.items())]
-    revisions = [(key, state.revision) for key, state in closed.items()]
-    outputs = candle_events(candles, store.keys.shard)
-    for event_id, batch in (late or {}).items():
-        # Named by what it says as well: after a rebuild the same event may be late for more.
-        digest = hashlib.sha256(batch).hexdigest()[:16]
-        id_ = f"{event_id}/{STAGE}/late/{digest}"
-        outputs.append(OutgoingEvent.packed(id_, events.LATE, batch))
-
-    def confirmed() -> None:
-        store.mark_published(revisions)
-        store.mark_late_emitted(list(late or {}))
-        metrics.CANDLES_PUBLISHED.inc(len(candles))
-
-    return Outcome(outputs, confirmed if outputs else None, shown)
+    shard: int
+    id: str
+    body: bytes
+    candles: int = 0
 
 
-def candle_events(candles: list[Candle], shard: int) -> list[OutgoingEvent]:
-    """Return events of closed candles, named by what they say: same content, same id."""
-    outputs = []
-    for first in range(0, len(candles), CANDLES_AN_EVENT):
-        some = candles[first : first + CANDLES_AN_EVENT]
-        names = (f"{c.instrument} {c.timeframe} {c.start_us} {c.revision}" for c in some)
-        digest = hashlib.sha256("\n".join(names).encode()).hexdigest()[:32]
-        outputs.append(
-            OutgoingEvent.packed(
-                f"{STAGE}/{shard}/{digest}",
-                events.CANDLES,
-                encode_batch(some),
-                {events.CLOSED: "true"},
-            )
-        )
-    return outputs
+def fill_outbox(computed: Computed, instruments: Instruments, now_us: int) -> list[OutboxRow]:
+    """Add to the step's changes what it must emit; return it."""
+    found = [
+        OutboxRow(shard, LATE + _digest(body), body)
+        for shard, by_event in computed.late.items()
+        for (event_id, reason), candles in by_event.items()
+        for body in [encode_late(event_id, sorted(candles), reason)]
+    ]
+    for level in computed.levels:
+        found += _closed(level, instruments)
+    stamp = (now_us // 1000).to_bytes(8, "big")
+    for row in found:
+        outbox = Keys(row.shard).outbox
+        computed.changes[row.shard].add("HSET", outbox, [row.id, stamp + row.body])
+    return found
+
+
+def _closed(level: Level, instruments: Instruments) -> Iterable[OutboxRow]:
+    rows, timeframe = level.rows, level.timeframe.name
+    ready = np.flatnonzero(_is_ready(rows.records))
+    shard = instruments.shard[rows.gid[ready]]
+    for each in np.unique(shard).tolist():
+        mine = ready[shard == each]
+        names = [instruments.names[gid] for gid in rows.gid[mine].tolist()]
+        columns = CandleColumns(timeframe, names, rows.start_us[mine], rows.records.at(mine))
+        yield from candle_rows(each, columns)
+
+
+def outbox_rows(
+    shard: int, block: Block, names: Sequence[str], records: Records
+) -> Iterator[OutboxRow]:
+    """Yield rows that say the closed candles of a block."""
+    starts = np.full(len(names), block.start_us)
+    columns = CandleColumns(block.timeframe, names, starts, records)
+    yield from candle_rows(shard, columns.at(np.flatnonzero(_is_ready(records))))
+
+
+def _is_ready(records: Records) -> NDArray[np.bool_]:
+    return records.has(CLOSED) & records.has(PRICED)
+
+
+def candle_rows(shard: int, columns: CandleColumns) -> Iterator[OutboxRow]:
+    """Yield rows that say candles."""
+    for first in range(0, len(columns), CANDLES_A_ROW):
+        some = columns.at(np.arange(first, min(first + CANDLES_A_ROW, len(columns))))
+        body = some.encode()
+        yield OutboxRow(shard, _digest(body), body, len(some))
+
+
+def output_events(rows: Sequence[OutboxRow]) -> list[OutgoingEvent]:
+    """Return the events that say what rows say, named by their content."""
+    found = []
+    for row in rows:
+        if row.id.startswith(LATE):
+            id_ = f"{decode_late(row.body).event_id}/{STAGE}/late/{_digest(row.body)[:16]}"
+            found.append(OutgoingEvent.packed(id_, events.LATE, row.body))
+    batch: list[bytes] = []
+    size = 0
+    for row in [row for row in rows if not row.id.startswith(LATE)]:
+        if batch and size + len(row.body) > BYTES_AN_EVENT:
+            found.append(_candles(b"".join(batch)))
+            batch, size = [], 0
+        batch.append(row.body)
+        size += len(row.body)
+    return [*found, _candles(b"".join(batch))] if batch else found
+
+
+def _candles(body: bytes) -> OutgoingEvent:
+    return OutgoingEvent.packed(
+        f"{STAGE}/{_digest(body)}", events.CANDLES, body, {events.CLOSED: "true"}
+    )
+
+
+def strike(store: Store, rows: Iterable[OutboxRow]) -> None:
+    """Delete rows that the broker has. Raises TransientError."""
+    by_shard: dict[int, list[str]] = {}
+    for row in rows:
+        by_shard.setdefault(row.shard, []).append(row.id)
+    store.delete_fields({Keys(shard).outbox: ids for shard, ids in by_shard.items()})
+
+
+def waiting_rows(
+    stored: Mapping[int, Mapping[bytes, bytes]], before_ms: int, limit: int
+) -> list[OutboxRow]:
+    """Return rows of outboxes, by shard, that have waited since before a time."""
+    return [
+        OutboxRow(shard, id_.decode(), value[8:])
+        for shard, outbox in stored.items()
+        for id_, value in outbox.items()
+        if int.from_bytes(value[:8], "big") <= before_ms
+    ][:limit]
+
+
+def _digest(body: bytes) -> str:
+    return hashlib.blake2b(body, digest_size=16).hexdigest()

@@ -1,123 +1,296 @@
-"""Redis lost, or new: the state is built from what Postgres holds, under a new epoch.
+"""A shard's live state made anew from Postgres: from stored candles, and the newest ticks.
 
-From one snapshot of the database: the markers of the events that are stored, and the candles, seen
-trades and latest trades of the last two intervals of each instrument's longest timeframe. What was
-applied to the lost state but is not stored yet is brought in by reconciling. The epoch is set last:
-until then every event is answered 503, and a rebuild that is cut off begins anew. Who builds has
-claimed it in Redis, too: a builder that was paused and overtaken can write nothing any more.
+What is recorded as aggregated is in the stored candles. So ticks are read only from the first
+interval on that an event reaches which is not recorded (a minute or two); of the time before, each
+instrument's open longer candles are folded from stored ones, level by level. Events that reach
+back further are queued for repair, or left to be applied again.
 """
 
 from __future__ import annotations
 
 import logging
+import secrets
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
 from psycopg import Connection, IsolationLevel
 
-from functions.candle_aggregate.apply import put_seen
-from functions.candle_aggregate.history import Recomputed, known_instruments, live_part
-from functions.candle_aggregate.merge import put_candle, recompute_due, revised
-from functions.candle_aggregate.rules import COUNTER_BITS, Rules
-from functions.candle_aggregate.settle import settle
-from functions.candle_aggregate.store import Step, Store, Versioned
-from shared.errors import TransientError
+from functions.candle_aggregate.gaps import open_gaps
+from functions.candle_aggregate.lineage import begin, check, revision_floor_us
+from functions.candle_aggregate.refold import nothing, same
+from functions.candle_aggregate.rules import Rules
+from functions.candle_aggregate.session import Session
+from functions.candle_aggregate.witness import Witness
+from shared.blocks import CLOSED, INCOMPLETE
+from shared.folds import Places, flagged, merged, rolled_up, together
 from shared.lake.cold import NO_LAKE, Cold
-from shared.lake.plan import hold_partitions
-from shared.state import APPLIED, MISSING, end_us, pack
-from shared.stores.postgres import Postgres, next_epoch, try_lock
+from shared.live_keys import Block
+from shared.partials import partials
+from shared.shards import shard_of
+from shared.stores.applied import Stored, not_aggregated
+from shared.stores.postgres import Postgres
+from shared.stores.recompute import recomputed
+from shared.stores.segments import ticks_of_shard_events
+from shared.stores.stored_candles import folded, stored_candles
+from shared.timeframes import Timeframe
 
 log = logging.getLogger(__name__)
 
-_ABSENT = Versioned(MISSING, None)
-_MARKERS_AT_ONCE: Final = 5_000
+Int64s = NDArray[np.int64]
+
+NEAR_US: Final = 600_000_000
+"""Ticks of at most so long ago are read; older ones are repaired or applied again."""
+EVERY: Final = 2**31 - 1
+"""All events that are not recorded as aggregated."""
+FAR_US: Final = 2**62
+NEVER_US: Final = -(2**62)
+COARSE_US: Final = 60_000_000
+"""The last tick of an instrument is at most so long after the time that `first_ticks` has."""
+
+_KNOWN: Final = "SELECT instrument, first_time_us, last_time_us FROM first_ticks"
+_NEWEST: Final = """
+    SELECT q.n, c.start_us, c.last_time_us, c.close FROM unnest(%s::text[])
+        WITH ORDINALITY AS q (name, n)
+    CROSS JOIN LATERAL (
+        SELECT start_us, last_time_us, close FROM candles
+        WHERE instrument = q.name AND timeframe = %s AND start_us < %s
+        ORDER BY start_us DESC LIMIT 1
+    ) AS c
+"""
+_QUEUE: Final = """
+    INSERT INTO repairs (instrument, timeframe, start_us, event_id)
+    SELECT * FROM unnest(%s::text[], %s::text[], %s::bigint[], %s::text[]) ON CONFLICT DO NOTHING
+"""
+_REDO: Final = "UPDATE repairs SET published_us = NULL WHERE instrument = ANY(%s)"
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What is known of a shard before it is built. Arrays by the number of the instrument.
+
+    From `from_us`, which becomes the floor, ticks are read, up to `to_us`. `events`: those to be
+    marked as applied.
+    `newest_us`: not before the last tick, `base_us`: the start of the last stored base candle
+    before `from_us`, NEVER_US without one; `close` and `last_us` are that candle's.
+    """
+
+    names: list[str]
+    first_us: Int64s
+    newest_us: Int64s
+    base_us: Int64s
+    last_us: Int64s
+    close: list[Decimal | None]
+    from_us: int
+    to_us: int
+    events: list[Stored]
 
 
 def rebuild(
-    store: Store, postgres: Postgres, rules: Rules, now_us: int, cold: Cold = NO_LAKE
+    session: Session, postgres: Postgres, rules: Rules, now_us: int, cold: Cold = NO_LAKE
 ) -> None:
-    """Build a shard's state. Raises TransientError while another does, or a store is away."""
+    """Make a shard's state anew, under its lease. Raises TransientError."""
+    lineage = secrets.token_hex(8)
     with postgres.connection(isolation=IsolationLevel.REPEATABLE_READ) as connection:
-        hold_partitions(connection)
-        if not try_lock(connection, rebuild_lock(store)):
-            raise TransientError("the live state is being rebuilt")
-        if store.epoch() is not None:
-            return
-        epoch = next_epoch(connection)
-        if not store.claim(epoch):
-            raise TransientError("the live state is being rebuilt")
-        _clear(store, epoch)
-        candles = 0
-        begins: dict[str, int] = {}
-        for known in known_instruments(connection, store.keys.shard, rules.shards):
-            floors = known.floors(rules)
-            begins[known.name] = max(floors.values())
-            found = live_part(connection, rules, known, floors, now_us, cold)
-            store.build(_step(store, rules, epoch, found, now_us), epoch)
-            candles += len(found.candles)
-        markers = _markers(connection, store, rules, epoch, now_us)
+        check(connection, rules)
+        plan = _plan(connection, session.shard, rules)
+        revision_us = revision_floor_us(connection, session.shard, now_us)
+        repairs = list(_reaching_back(connection, session.shard, rules, plan))
         with postgres.connection() as other:
-            # Committed before the epoch is set, and while the lock is held.
-            settle(connection, other, store.keys.shard, rules, begins, cold)
-        begin(store, epoch)
+            # Known before the state is: what is cut off in between is made anew.
+            begin(other, session.shard, lineage, now_us)
+            columns = list(zip(*repairs, strict=True)) or [()] * 4
+            other.execute(_QUEUE, [list(column) for column in columns])
+            other.execute(_REDO, (plan.names,))
+        session.clear()
+        making = _Making(connection, session, rules, plan, cold, revision_us, now_us)
+        base = making.read_ticks()
+        making.put(rules.base, base)
+        making.put_folds(base)
+        session.mark([event.event_id for event in plan.events], now_us // 1000)
+    session.begin(lineage, plan.from_us)
+    session.commit()
     log.info(
-        "live state of shard %d begun in epoch %d: %d candles, %d markers",
-        *(store.keys.shard, epoch, candles, markers),
+        "live state of shard %d made anew: %d instruments, %d live base candles, %d events",
+        *(session.shard, len(plan.names), len(base), len(plan.events)),
     )
 
 
-def rebuild_lock(store: Store) -> str:
-    """Return the name of the advisory lock that the rebuild of a shard holds."""
-    return f"kandle rebuild {store.keys.shard}"
+def _plan(connection: Connection, shard: int, rules: Rules) -> _Plan:
+    base = rules.base
+    rows = [
+        row
+        for row in connection.execute(_KNOWN).fetchall()
+        if shard_of(row[0], rules.shards) == shard
+    ]
+    names = [row[0] for row in rows]
+    events = not_aggregated(connection, shard, FAR_US, EVERY)
+    # At the start of an interval: whatever is read from there on has its events marked.
+    near_us = base.start_us(max((event.last_us for event in events), default=0) - NEAR_US)
+    near = [event for event in events if event.last_us >= near_us]
+    reached = [event.first_us for event in near if event.first_us >= near_us]
+    newest_us = np.array([row[2] + COARSE_US for row in rows], dtype=np.int64)
+    for row, (_, last_us, _) in _newest(connection, names, base, FAR_US).items():
+        newest_us[row] = last_us
+    until_us = max([*(event.last_us for event in near), int(newest_us.max(initial=NEVER_US))])
+    to_us = base.next_us(base.start_us(until_us))
+    from_us = base.start_us(min(reached)) if reached else to_us
+    before = _newest(connection, names, base, from_us)
+    base_us, before_us = (np.full(len(names), NEVER_US, dtype=np.int64) for _ in range(2))
+    for row, (start_us, time_us, _) in before.items():
+        base_us[row], before_us[row] = start_us, time_us
+    return _Plan(
+        names,
+        np.array([row[1] for row in rows], dtype=np.int64),
+        newest_us,
+        base_us,
+        before_us,
+        [before[row][2] if row in before else None for row in range(len(names))],
+        from_us,
+        to_us,
+        [event for event in near if event.last_us >= from_us],
+    )
 
 
-def begin(store: Store, epoch: int) -> None:
-    """Set the epoch: the state that was claimed and built is in force. Raises TransientError."""
-    step = Step()
-    step.index("SET", store.keys.epoch, str(epoch))
-    step.index("DEL", store.keys.rebuilding)
-    store.build(step, epoch)
+def _newest(
+    connection: Connection, names: Sequence[str], base: Timeframe, before_us: int
+) -> dict[int, tuple[int, int, Decimal]]:
+    """Return start, last time and close of each instrument's last stored base candle."""
+    rows = connection.execute(_NEWEST, (list(names), base.name, before_us)).fetchall()
+    return {n - 1: (start_us, last_us, close) for n, start_us, last_us, close in rows}
 
 
-def _clear(store: Store, epoch: int) -> None:
-    """Delete every key of the shard: what a rebuild that was cut off has left."""
-    for keys in store.all_keys():
-        step = Step()
-        for key in keys:
-            if key != store.keys.rebuilding:
-                step.index("UNLINK", key)
-        store.build(step, epoch)
+def _reaching_back(
+    connection: Connection, shard: int, rules: Rules, plan: _Plan
+) -> Iterator[tuple[str, str, int, str]]:
+    """Yield the repairs of what the marked events have before the time that is read."""
+    back = [event.event_id for event in plan.events if event.first_us < plan.from_us]
+    for event_id in back:
+        places: set[tuple[str, int]] = set()
+        for ticks in ticks_of_shard_events(connection, shard, rules.shards, [event_id]):
+            entry, start_us, _ = partials(ticks, rules.base.length_us)
+            old = start_us < plan.from_us
+            named = [ticks.names[number] for number in entry[old].tolist()]
+            places |= set(zip(named, start_us[old].tolist(), strict=True))
+        for name, start_us_ in sorted(places):
+            yield name, "", start_us_, event_id
 
 
-def _step(store: Store, rules: Rules, epoch: int, found: Recomputed, now_us: int) -> Step:
-    step = Step()
-    instrument = found.instrument
-    assert instrument is not None
-    step.write(store.keys.instrument(instrument.name), _ABSENT, pack(1, instrument.encode()))
-    step.index("SADD", store.keys.instruments, instrument.name)
-    limit = instrument.watermark_us - rules.allowed_lateness_us
-    for candle, found_state in found.candles.items():
-        closed = end_us(rules.timeframe(candle[1]), candle[2]) <= limit
-        state = revised(found_state, epoch << COUNTER_BITS, epoch, now_us, closed=closed)
-        put_candle(store, step, rules, store.keys.candle(*candle), _ABSENT, state)
-    for block, trades in found.seen.items():
-        put_seen(store, step, block, _ABSENT, trades)
-    recompute_due(store, step, rules, instrument.name, now_us)
-    return step
+class _Making:
+    """The making of one shard's state from what is stored."""
 
+    def __init__(
+        self,
+        connection: Connection,
+        session: Session,
+        rules: Rules,
+        plan: _Plan,
+        cold: Cold,
+        revision_us: int,
+        now_us: int,
+    ) -> None:
+        self._connection, self._session, self._rules = connection, session, rules
+        self._plan, self._cold = plan, cold
+        self._revision_us, self._now_us = revision_us, now_us
+        self._limit_us = plan.newest_us
 
-def _markers(connection: Connection, store: Store, rules: Rules, epoch: int, now_us: int) -> int:
-    count = 0
-    with connection.cursor(name="kandle_markers") as cursor:
-        cursor.execute(
-            "SELECT event_id FROM applied_events"
-            " WHERE applied_at > timestamptz 'epoch' + %s * interval '1 microsecond'",
-            (now_us - rules.marker_ms * 1000,),
+    def read_ticks(self) -> Places:
+        """Return the base candles of the ticks that are read; write what else these say."""
+        plan, rules = self._plan, self._rules
+        witness = Witness(plan.names, rules, self._now_us)
+        witness.remember(plan.first_us, plan.newest_us, plan.last_us, plan.close)
+        parts = [nothing()]
+        if plan.from_us < plan.to_us:
+            parts += recomputed(
+                *(self._connection, plan.names, plan.from_us, plan.to_us, rules.base),
+                cold=self._cold,
+                each=witness.see,
+            )
+        base = merged(together(parts))
+        self._limit_us = witness.write(self._session)
+        named = [plan.names[number] for number in base.instrument.tolist()]
+        spans = open_gaps(self._connection, plan.names)
+        incomplete = spans.touch(named, base.start_us, rules.base)
+        base.records.data["flags"][incomplete] |= INCOMPLETE
+        return base
+
+    def put(self, timeframe: Timeframe, places: Places) -> None:
+        """Write candles: what is stored as it is keeps its revision, what is not is emitted."""
+        plan, data = self._plan, places.records.data
+        flagged(places, timeframe, plan.first_us[places.instrument])
+        closed = timeframe.ends_us(places.start_us) <= self._limit_us[places.instrument]
+        data["flags"] = np.where(closed, data["flags"] | CLOSED, data["flags"] & (255 - CLOSED))
+        mine = places.columns(timeframe.name, plan.names)
+        starts = places.start_us.tolist()
+        stored = stored_candles(self._connection, timeframe.name, mine.names, starts, self._cold)
+        known = {(each.instrument, each.start_us): each for each in stored.candles()}
+        is_new = np.ones(len(places), dtype=bool)
+        for row, candle in enumerate(mine.candles()):
+            before = known.get((candle.instrument, candle.start_us))
+            if before is None:
+                data["revision"][row] = self._revision_us
+            elif closed[row] and same(candle, before):
+                data["revision"][row], is_new[row] = before.revision, False
+            else:
+                data["revision"][row] = max(before.revision + 1, self._revision_us)
+        for start_us in np.unique(places.start_us).tolist():
+            for emit in (True, False):
+                some = places.at((places.start_us == start_us) & (is_new == emit))
+                self._session.put(
+                    Block(timeframe.name, start_us),
+                    [plan.names[number] for number in some.instrument.tolist()],
+                    some.records,
+                    keep_revision=True,
+                    emit=emit,
+                )
+
+    def put_folds(self, base: Places) -> None:
+        """Write the longer candles that may be open, or not stored, and those of live candles."""
+        plan = self._plan
+        ends_us = self._rules.base.ends_us(base.start_us)
+        closed = base.at(ends_us <= self._limit_us[base.instrument])
+        known = np.flatnonzero(plan.base_us > NEVER_US)
+        names = [plan.names[number] for number in known.tolist()]
+        newest_us = plan.base_us[known]
+        ranges = [self._rules.base.ends_us(newest_us)]
+        shorter, below = self._rules.base, nothing()
+        for timeframe in self._rules.ladder[1:]:
+            start_us = timeframe.starts_us(newest_us)
+            part = folded(
+                *(self._connection, shorter.name, names),
+                start_us.tolist(),
+                ranges[-1].tolist(),
+                cold=self._cold,
+            )
+            part = Places(known[part.instrument], part.start_us, part.records)
+            below = Places(below.instrument, timeframe.starts_us(below.start_us), below.records)
+            below = merged(together([below, part]))
+            whole = merged(together([below, rolled_up(closed, timeframe)]))
+            self.put(timeframe, whole.at(self._is_needed(timeframe, whole, closed)))
+            ranges.append(start_us)
+            shorter = timeframe
+
+    def _is_needed(self, timeframe: Timeframe, whole: Places, closed: Places) -> NDArray[np.bool_]:
+        """Tell which folds are to be live: not stored, with a live candle, or not long past."""
+        needed = timeframe.ends_us(whole.start_us) > self._plan.from_us
+        live = set(
+            zip(
+                closed.instrument.tolist(),
+                timeframe.starts_us(closed.start_us).tolist(),
+                strict=True,
+            )
         )
-        while rows := cursor.fetchmany(_MARKERS_AT_ONCE):
-            step = Step()
-            for (event_id,) in rows:
-                key = store.keys.marker(event_id)
-                step.index("SET", key, APPLIED.decode(), "PX", str(rules.marker_ms))
-            store.build(step, epoch)
-            count += len(rows)
-    return count
+        places = list(zip(whole.instrument.tolist(), whole.start_us.tolist(), strict=True))
+        needed |= np.array([place in live for place in places], dtype=bool)
+        rest = np.flatnonzero(~needed)
+        if len(rest):
+            names = [self._plan.names[places[row][0]] for row in rest.tolist()]
+            starts = whole.start_us[rest].tolist()
+            stored = stored_candles(self._connection, timeframe.name, names, starts, self._cold)
+            there = set(zip(stored.names, stored.start_us.tolist(), strict=True))
+            for row, name, start_us in zip(rest.tolist(), names, starts, strict=True):
+                needed[row] = (name, start_us) not in there
+        return needed

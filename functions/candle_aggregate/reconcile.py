@@ -1,172 +1,180 @@
-"""Postgres and Redis agree: what is stored is applied, and Postgres knows that it is.
+"""Postgres and the live state agree: what is stored is applied, and Postgres knows that it is.
 
-A marker in Redis has no end until its event is recorded as aggregated in Postgres; then it expires.
-So an event without a marker is either new, or Postgres knows it; which of the two must be asked
-only of events so old that their marker may have expired, such as a dead letter replayed days later.
-
-An event is recorded as aggregated only once everything that waited to be emitted when it was
-applied has been, and the trades that it repeated have been compared: what Redis alone knows is not
-to be lost with it.
+An event is recorded as aggregated once all that it changed is safe in Postgres: every base candle
+of its time is closed and stored at its revision, every closed longer candle is stored, and nothing
+that it was late for waits to be emitted. So Redis may be lost at any moment: what is not recorded
+is applied again, and what is recorded is in the stored candles.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
 from psycopg import Connection
 
-from functions.candle_aggregate.apply import TickEvent, apply_events
-from functions.candle_aggregate.merge import Applied
-from functions.candle_aggregate.repeats import compare
+from functions.candle_aggregate.engine import Engine
+from functions.candle_aggregate.lineage import record
+from functions.candle_aggregate.publish import LATE
 from functions.candle_aggregate.rules import Rules
-from functions.candle_aggregate.store import Store
+from functions.candle_aggregate.session import Session
+from functions.candle_aggregate.step import TickEvent
 from shared import metrics
-from shared.kernel import CandleKey, partial_candles, rolled_up
-from shared.lake.cold import NO_LAKE, Cold
-from shared.state import APPLIED, COMPARED, REPEATED
-from shared.stores.applied import are_aggregated, mark_aggregated, not_aggregated
+from shared.adapter.app import Emission
+from shared.blocks import CLOSED, PRICED
+from shared.late import decode_late
+from shared.live_keys import Block
+from shared.stores.applied import Stored, are_aggregated, mark_aggregated, not_aggregated
 from shared.stores.postgres import Postgres, try_lock
 from shared.stores.segments import ticks_of_shard_events
-from shared.ticks import Ticks, joined
+from shared.stores.stored_candles import stored_revisions
+from shared.ticks import joined
 
 log = logging.getLogger(__name__)
 
 GRACE_US: Final = 30_000_000
 """A younger event is probably still on its way."""
-EVENTS_AT_ONCE: Final = 5_000
+EVENTS_AT_ONCE: Final = 10_000
+OLD_US: Final = 60_000_000
+"""After so long it is asked whether a marker stands for an event that is recorded."""
 APPLIED_AT_ONCE: Final = 200
-"""So that the clock event is answered in time; the next one goes on."""
+"""So that one clock event does not hold up the next; it goes on."""
+
+_Closed = tuple[list[str], NDArray[np.int64]]
+"""Instruments of a block whose candle is closed, and its revision."""
 
 
 def reconcile(
-    store: Store,
-    postgres: Postgres,
-    rules: Rules,
-    epoch: int,
-    now_us: int,
-    cold: Cold = NO_LAKE,
-) -> list[Applied]:
-    """Apply stored tick events past the grace that have no marker; return what each changed.
+    engine: Engine, postgres: Postgres, rules: Rules, shard: int, now_us: int
+) -> Iterator[Emission]:
+    """Apply a shard's stored events that have no marker, and record those that are safe.
 
-    Then record those that are in the candles as aggregated and let their markers expire. One
-    holder at a time. Raises TransientError.
+    One holder at a time. Raises TransientError.
     """
-    changes: list[Applied] = []
     with postgres.connection() as connection:
-        if not try_lock(connection, f"kandle reconcile {store.keys.shard}"):
-            return []
-        shard = store.keys.shard
+        if not try_lock(connection, f"kandle reconcile {shard}"):
+            return
+        # The events first: one that has its marker below has it in the blocks read there.
         events = not_aggregated(connection, shard, now_us - GRACE_US, EVENTS_AT_ONCE)
-        ids = [event.event_id for event in events]
-        # What waits is read after the markers: an event that has one has all that it made waiting.
-        markers = store.markers(ids)
-        since = store.pending_since(ids)
-        waits_ms = store.unpublished_since_ms()
-        late = store.late()
+        seen, blocks = engine.run(shard, lambda session: _look(session, events, rules, now_us))
+        unsafe = [*seen.open, *_not_stored(connection, blocks)]
+        intervals = [
+            (block.start_us, rules.timeframe(block.timeframe).next_us(block.start_us))
+            for block in unsafe
+        ]
         certain: list[str] = []
-        repeats: list[str] = []
-        for stored, marker, applied_ms in zip(events, markers, since, strict=True):
-            event_id = stored.event_id
-            if marker is None:
-                if len(changes) >= APPLIED_AT_ONCE:
-                    continue
-                batches = list(stored_of_shard(connection, event_id, rules.shards, shard))
-                if not batches:
-                    certain.append(event_id)
-                    continue
-                event = TickEvent(event_id, joined(batches))
-                change, repeated = apply_events(store, rules, epoch, [event], now_us)
-                if not repeated:
-                    log.warning("event %s was stored but not applied: applied now", event_id)
-                    metrics.EVENTS_RECONCILED.inc()
-                    changes.append(change)
-                continue  # it is certain when what it changed has been emitted
-            if event_id in late or not _before(applied_ms, waits_ms):
-                continue
-            # What it repeated may be stored later than itself: after `keep_us` it is, or it will be
-            # stored late, and be compared then.
-            is_settled = marker == APPLIED or (
-                applied_ms is None or now_us - applied_ms * 1000 >= rules.keep_us
+        missing: list[Stored] = []
+        for event, is_applied in zip(events, seen.markers, strict=True):
+            if not is_applied:
+                missing.append(event)
+            elif event.event_id not in seen.late and not _touches(event, intervals):
+                certain.append(event.event_id)
+        if certain:
+            mark_aggregated(connection, shard, certain)
+        # And those that were recorded by one who was cut off before it said so here.
+        certain += are_aggregated(connection, shard, seen.old) - set(certain)
+        record(connection, shard, seen.lineage, seen.steps, now_us)
+    engine.run(shard, lambda session: _recorded(session, certain, now_us // 1000 - rules.marker_ms))
+    for stored in missing[:APPLIED_AT_ONCE]:
+        with postgres.connection() as connection:
+            batches = list(
+                ticks_of_shard_events(connection, shard, rules.shards, [stored.event_id])
             )
-            # Then its candles may have left the state before it was stored.
-            stored_late = is_settled and stored.stored_us - stored.received_us >= rules.keep_us // 2
-            if stored_late:
-                _queue_what_it_missed(store, connection, rules, event_id)
-            if marker == REPEATED or stored_late or (is_settled and marker == COMPARED):
-                repeats.append(event_id)
-            if is_settled:
-                certain.append(event_id)
-        compare(connection, rules, repeats, cold)
-        mark_aggregated(connection, shard, certain)
-    store.note_compared(set(repeats) - set(certain))
-    store.settle_markers(certain, rules.marker_ms)
-    return changes
+            if not batches:  # none of its instruments is in this shard, since SHARDS changed
+                mark_aggregated(connection, shard, [stored.event_id])
+                continue
+        log.warning("event %s was stored but not applied: applied now", stored.event_id)
+        metrics.EVENTS_RECONCILED.inc()
+        for applied in engine.apply([TickEvent(stored.event_id, joined(batches))]):
+            yield from applied.emissions
 
 
-def sweep_markers(store: Store, postgres: Postgres, rules: Rules, now_us: int) -> int:
-    """Let markers end that a crash kept from it after their events were recorded; return how many.
+def recorded_before(
+    postgres: Postgres, rules: Rules, events: Sequence[TickEvent], now_us: int, began_us: int
+) -> dict[str, set[int]]:
+    """Return, by event, the shards of which Postgres knows that it is in their candles.
 
-    Raises TransientError.
+    Only events are looked up whose markers may be gone: old ones, those from before the live state
+    began, and those that a client may have posted again, since they are received anew each time.
     """
-    old = store.pending_before((now_us - rules.keep_us) // 1000, EVENTS_AT_ONCE)
-    if not old:
-        return 0
-    with postgres.connection() as connection:
-        known = list(are_aggregated(connection, store.keys.shard, old))
-    store.settle_markers(known, rules.marker_ms)
-    return len(known)
+    since_us = max(now_us - rules.marker_ms * 500, began_us)
+    old = [each.id for each in events if each.may_repeat or each.received_us < since_us]
+    found: dict[str, set[int]] = {}
+    if old:
+        with postgres.connection() as connection:
+            for shard in range(rules.shards):
+                for event_id in are_aggregated(connection, shard, old):
+                    found.setdefault(event_id, set()).add(shard)
+    return found
 
 
-def aggregated_before(
-    postgres: Postgres, rules: Rules, shard: int, events: Sequence[TickEvent], now_us: int
-) -> list[str]:
-    """Return those of the events that Postgres knows to be in the shard's candles.
+def _not_stored(connection: Connection, blocks: Mapping[Block, _Closed]) -> Iterator[Block]:
+    """Yield the blocks that have a closed candle that is not stored at its revision."""
+    for block, (names, revision_us) in blocks.items():
+        stored = stored_revisions(connection, block.timeframe, block.start_us, names)
+        if (stored < revision_us).any():
+            yield block
 
-    Only old ones are looked up: the marker of a younger one cannot have expired; and those that a
-    client may have posted again, since they are received anew each time.
+
+def _touches(event: Stored, intervals: Sequence[tuple[int, int]]) -> bool:
+    """Tell whether an event may have ticks in any of the intervals."""
+    return any(from_us <= event.last_us and event.first_us < to_us for from_us, to_us in intervals)
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What a shard's state says, as of one step.
+
+    `old`: events whose markers wait for long to be recorded. `open`: base blocks with open candles.
     """
-    half_life_us = rules.marker_ms * 1000 // 2
-    old = [
-        event.id
-        for event in events
-        if event.may_repeat or now_us - event.received_us > half_life_us
-    ]
-    if not old:
-        return []
-    with postgres.connection() as connection:
-        return list(are_aggregated(connection, shard, old))
+
+    lineage: str
+    steps: int
+    markers: list[bool]
+    old: list[str]
+    late: set[str]
+    open: set[Block]
 
 
-def stored_of_shard(
-    connection: Connection, event_id: str, shards: int, shard: int
-) -> Iterator[Ticks]:
-    """Yield what an event stored of a shard's instruments, an entry each. Raises TransientError."""
-    for ticks in ticks_of_shard_events(connection, shard, shards, [event_id]):
-        yield from ticks.by_entry()
-
-
-def _before(applied_ms: float | None, waits_ms: float | None) -> bool:
-    """Tell whether an event was applied before everything that waits to be emitted."""
-    return applied_ms is None or waits_ms is None or applied_ms < waits_ms
-
-
-def _queue_what_it_missed(
-    store: Store, connection: Connection, rules: Rules, event_id: str
-) -> None:
-    """Queue for repair the candles of an event that was stored long after it was received.
-
-    It was applied long before it was stored. Meanwhile a repair may have recomputed its candles
-    without it, under a revision that outranks them. What is still live has it.
-    """
-    keys: set[CandleKey] = set()
-    for ticks in stored_of_shard(connection, event_id, rules.shards, store.keys.shard):
-        keys |= rolled_up(partial_candles(ticks, rules.ladder[0]), rules.ladder).keys()
-    names = {key: store.keys.candle(*key) for key in sorted(keys)}
-    read = store.read(list(names.values()))
-    connection.cursor().executemany(
-        "INSERT INTO repairs (instrument, timeframe, start_us, event_id)"
-        " VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING",
-        [(*key, event_id) for key, name in names.items() if read[name].value is None],
+def _look(
+    session: Session, events: Sequence[Stored], rules: Rules, now_us: int
+) -> tuple[_Seen, dict[Block, _Closed]]:
+    """Return what the state says, and its closed candles in blocks of the events' time."""
+    seen = _Seen(
+        session.turn.lineage,
+        session.turn.steps,
+        session.are_applied([event.event_id for event in events]),
+        session.applied_before(now_us - OLD_US, EVENTS_AT_ONCE),
+        {
+            decode_late(body).event_id
+            for output_id, body in session.outbox().items()
+            if output_id.startswith(LATE)
+        },
+        set(),
     )
+    first_us = min((event.first_us for event in events), default=0)
+    last_us = max((event.last_us for event in events), default=-1)
+    closed: dict[Block, _Closed] = {}
+    for block in session.blocks():
+        if block.start_us > last_us or rules.timeframe(block.timeframe).next_us(block.start_us) <= (
+            first_us
+        ):
+            continue
+        if block.timeframe == rules.base.name and session.turn.blocks[block]:
+            seen.open.add(block)
+            continue
+        names, records = session.read(block)
+        rows = np.flatnonzero(records.has(CLOSED) & records.has(PRICED))
+        if len(rows):
+            some = [names[row] for row in rows.tolist()]
+            closed[block] = some, records.data["revision"][rows]
+    return seen, closed
+
+
+def _recorded(session: Session, event_ids: Sequence[str], before_ms: int) -> None:
+    session.record(event_ids)
+    session.forget_recorded(before_ms)

@@ -1,162 +1,351 @@
-"""Queued candles, recomputed from storage: those that left the live state under a new epoch."""
+"""Queued candles recomputed from storage, and every longer candle that contains them folded again.
+
+A base candle that is live is left to the live state. One that is not is recomputed from its stored
+ticks. Longer candles are folded from base candles, stored and live, whether they are live or not.
+A row stays in the queue until what it published is stored; until then no other repair of that
+instrument begins, since it would read the stored candles as they were.
+"""
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from itertools import groupby
-from typing import Final
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby, islice
+from typing import Final, NamedTuple
 
+import numpy as np
+from psycopg import Connection
+
+from functions.candle_aggregate.engine import Engine
 from functions.candle_aggregate.gaps import open_gaps
-from functions.candle_aggregate.publish import candle_events
-from functions.candle_aggregate.rebuild import rebuild_lock
-from functions.candle_aggregate.replace import replace_live
-from functions.candle_aggregate.rules import COUNTER_BITS, Rules
-from functions.candle_aggregate.store import Store
+from functions.candle_aggregate.publish import OutboxRow
+from functions.candle_aggregate.refold import (
+    Interval,
+    Published,
+    Refold,
+    View,
+    differing,
+    look,
+    nothing,
+)
+from functions.candle_aggregate.rules import Rules
+from functions.candle_aggregate.session import Session
 from shared import metrics
-from shared.adapter.app import Outcome
-from shared.candle import Candle
-from shared.gaps import touches
-from shared.kernel import CandleKey
+from shared.adapter.app import Emission
+from shared.blocks import CLOSED, INCOMPLETE
+from shared.errors import TransientError
+from shared.folds import Places, flagged, together
 from shared.lake.cold import NO_LAKE, Cold
+from shared.live_keys import Block
 from shared.shards import shard_of
-from shared.state import end_us
-from shared.stores.postgres import Postgres, next_epoch, try_lock
-from shared.stores.recompute import recomputed
+from shared.stores.applied import are_stored
+from shared.stores.first_ticks import first_ticks
+from shared.stores.postgres import Postgres, try_lock
+from shared.stores.recompute import priced, recomputed
+from shared.stores.stored_candles import stored_candles
+from shared.timeframes import Timeframe
 
-REPAIRS_AT_ONCE: Final = 1_000
-REPAIR_FOR_S: Final = 20.0
-"""So that the clock event is answered in time; the next one goes on."""
+log = logging.getLogger(__name__)
 
-_DUE: Final = """
-    SELECT instrument, timeframe, start_us, event_id, reason FROM repairs
-    WHERE requested_at <= now()
-      AND (reason IN ('flag', 'asked')
-           OR EXISTS (SELECT FROM applied_events a WHERE a.event_id = repairs.event_id))
-    ORDER BY requested_at, instrument, start_us LIMIT %s
+REPAIR_FOR_S: Final = 15.0
+"""So that one clock event does not hold up the next; it goes on."""
+QUEUED_AT_ONCE: Final = 20_000
+CANDLES_AT_ONCE: Final = 2_000
+SPAN_US: Final = 3_600_000_000
+
+_QUEUED: Final = """
+    SELECT instrument, timeframe, start_us, event_id, reason, published_us, published FROM repairs
+    WHERE requested_at <= now() ORDER BY requested_at, instrument, start_us LIMIT %s
 """
-"""A repair waits until the ticks of its event are stored."""
-
-_WAITS: Final = """
-    UPDATE repairs SET requested_at = now() + interval '10 seconds'
-    WHERE instrument = %s AND timeframe = %s AND start_us = %s AND event_id = %s
+_POSTPONE: Final = """
+    UPDATE repairs SET requested_at = now() + interval '10 seconds', published_us = NULL
+    FROM unnest(%s::text[], %s::text[], %s::bigint[], %s::text[]) AS q (i, t, s, e)
+    WHERE instrument = q.i AND timeframe = q.t AND start_us = q.s AND event_id = q.e
+"""
+_PUBLISHED: Final = """
+    UPDATE repairs SET published_us = q.u, published = q.p::text[], requested_at = now()
+    FROM unnest(%s::text[], %s::text[], %s::bigint[], %s::text[], %s::bigint[], %s::text[])
+        AS q (i, t, s, e, u, p)
+    WHERE instrument = q.i AND timeframe = q.t AND start_us = q.s AND event_id = q.e
 """
 _STRIKE: Final = """
-    DELETE FROM repairs
-    WHERE instrument = %s AND timeframe = %s AND start_us = %s AND event_id = %s AND reason = %s
+    DELETE FROM repairs USING unnest(%s::text[], %s::text[], %s::bigint[], %s::text[], %s::text[])
+        AS q (i, t, s, e, r)
+    WHERE instrument = q.i AND timeframe = q.t AND start_us = q.s AND event_id = q.e
+        AND reason = q.r
+"""
+_STORED: Final = """
+    SELECT q.n FROM unnest(%s::int[], %s::text[], %s::text[], %s::bigint[], %s::bigint[])
+        AS q (n, i, t, s, u)
+    LEFT JOIN candles c ON c.instrument = q.i AND c.timeframe = q.t AND c.start_us = q.s
+    WHERE coalesce(c.revision, 0) < q.u
 """
 _NO_LONGER_PARTIAL: Final = """
     INSERT INTO repairs (instrument, timeframe, start_us, event_id, reason)
     SELECT instrument, timeframe, start_us, '', 'flag'
     FROM candles JOIN first_ticks USING (instrument)
-    WHERE partial AND first_ticks.first_time_us <= start_us ON CONFLICT DO NOTHING
+    WHERE partial AND first_ticks.first_time_us <= start_us AND timeframe = ANY(%s)
+    ON CONFLICT DO NOTHING
 """
 
 
-@dataclass(frozen=True, slots=True)
-class _Span:
-    """Queued candles of one instrument whose intervals touch."""
-
+class _Row(NamedTuple):
     instrument: str
-    from_us: int
-    to_us: int
-    keys: list[CandleKey]
+    timeframe: str
+    start_us: int
+    event_id: str
+    reason: str
+    published_us: int | None
+    published: list[str]
+
+    @property
+    def key(self) -> tuple[str, str, int, str]:
+        return self[:4]
+
+
+@dataclass(slots=True)
+class _Verdicts:
+    """What becomes of rows of the queue."""
+
+    done: list[_Row] = field(default_factory=list)
+    postponed: list[_Row] = field(default_factory=list)
+    published: list[tuple[_Row, int, list[str]]] = field(default_factory=list)
+
+    def write(self, connection: Connection) -> None:
+        """Let the queue say so."""
+        if self.done:
+            columns = list(zip(*((*row.key, row.reason) for row in self.done), strict=True))
+            connection.execute(_STRIKE, [list(column) for column in columns])
+        if self.postponed:
+            columns = list(zip(*(row.key for row in self.postponed), strict=True))
+            connection.execute(_POSTPONE, [list(column) for column in columns])
+        if self.published:
+            some = [
+                (*row.key, revision, "{" + ",".join(timeframes) + "}")
+                for row, revision, timeframes in self.published
+            ]
+            columns = list(zip(*some, strict=True))
+            connection.execute(_PUBLISHED, [list(column) for column in columns])
 
 
 def repair(
-    stores: list[Store], postgres: Postgres, rules: Rules, now_us: int, cold: Cold = NO_LAKE
-) -> Outcome:
-    """Recompute queued candles, one holder at a time; the queue is struck once they are emitted.
-
-    A candle that is live is left to the live state, but for what it cannot know by itself: trades
-    with contradictory contents, and what a person asks for. Raises TransientError.
-    """
-    with postgres.connection() as connection:
-        if not try_lock(connection, "kandle repair"):
-            return Outcome()
-        for store in stores:
-            # A rebuild excludes repairs: a candle that it is about to make must not get a higher
-            # epoch from here.
-            name = rebuild_lock(store)
-            if not try_lock(connection, name, shared=True) or store.epoch() is None:
-                return Outcome()
-        # The queue first: what stands in it has its ticks stored, so the reading below has them.
-        queued = [tuple(row) for row in connection.execute(_DUE, (REPAIRS_AT_ONCE,)).fetchall()]
-        if not queued:
-            return Outcome()
-        epoch = next_epoch(connection)
-        live = _live(stores, {(row[0], row[1], row[2]) for row in queued})
-        wanted = {row[:3]: row[4] for row in queued if row[4] != "late" or row[:3] not in live}
-        asked = {row[:3] for row in queued if row[4] == "asked"}
-        candles: list[Candle] = []
-        unsettled: set[CandleKey] = set()
-        unread: set[CandleKey] = set()
-        until_s = time.monotonic() + REPAIR_FOR_S
-        for span in _spans(wanted, rules):
-            if time.monotonic() > until_s:
-                unread.update(span.keys)
-                continue
-            timeframes = tuple(sorted({rules.timeframe(key[1]) for key in span.keys}))
-            found = recomputed(connection, *_range(span), timeframes, cold)
-            gaps = open_gaps(connection, span.instrument)
-            for key in span.keys:
-                state = found.get(key)
-                if key in live:
-                    store = stores[shard_of(key[0], len(stores))]
-                    anew = key in asked
-                    if not replace_live(store, connection, rules, key, state, now_us, anew=anew):
-                        unsettled.add(key)
-                elif state is not None:
-                    ends_us = end_us(rules.timeframe(key[1]), key[2])
-                    state.complete = not touches(gaps, key[2], ends_us)
-                    state.closed, state.revision = True, (epoch << COUNTER_BITS) + 1
-                    candles.append(state.candle)
-        done = [row for row in queued if row[:3] not in unsettled | unread]
-        connection.cursor().executemany(_WAITS, [row[:4] for row in queued if row[:3] in unsettled])
-
-    def confirmed() -> None:
+    engine: Engine, postgres: Postgres, rules: Rules, now_us: int, cold: Cold = NO_LAKE
+) -> Iterator[Emission]:
+    """Work off the queue for a while, one holder at a time. Raises TransientError."""
+    until_s = time.monotonic() + REPAIR_FOR_S
+    with postgres.connection() as holder:
+        if not try_lock(holder, "kandle repair"):
+            return
         with postgres.connection() as connection:
-            connection.cursor().executemany(_STRIKE, done)
-        metrics.CANDLES_REPAIRED.inc(len(candles))
+            queued = [_Row(*row) for row in connection.execute(_QUEUED, (QUEUED_AT_ONCE,))]
+            verdicts = _Verdicts()
+            ready = _ready(connection, rules, queued, verdicts)
+            verdicts.write(connection)
+        by_shard = sorted(ready, key=lambda row: shard_of(row.instrument, rules.shards))
+        for shard, rows in groupby(
+            by_shard, key=lambda row: shard_of(row.instrument, rules.shards)
+        ):
+            while time.monotonic() < until_s and (some := list(islice(rows, CANDLES_AT_ONCE))):
+                with postgres.connection() as connection:
+                    job = _Job(engine, connection, rules, shard, now_us, cold)
+                    try:
+                        yield job.run(some)
+                    except TransientError as error:
+                        log.warning("repairs of shard %d wait: %s", shard, error)
+                        break
 
-    return Outcome(candle_events(candles, 0), confirmed)
 
-
-def queue_flags(postgres: Postgres) -> None:
+def queue_flags(postgres: Postgres, rules: Rules) -> None:
     """Queue candles that are marked partial though an older tick has come. TransientError."""
-    postgres.execute(_NO_LONGER_PARTIAL)
+    with postgres.connection() as connection:
+        connection.execute(_NO_LONGER_PARTIAL, ([each.name for each in rules.ladder],))
 
 
-def _live(stores: list[Store], keys: set[CandleKey]) -> set[CandleKey]:
-    found: set[CandleKey] = set()
-    for shard, some in groupby(
-        sorted(keys, key=lambda key: shard_of(key[0], len(stores))),
-        key=lambda key: shard_of(key[0], len(stores)),
-    ):
-        store = stores[shard]
-        names = {store.keys.candle(*key): key for key in some}
-        found |= {
-            names[name] for name, read in store.read(list(names)).items() if read.value is not None
+def _ready(
+    connection: Connection, rules: Rules, queued: Sequence[_Row], verdicts: _Verdicts
+) -> list[_Row]:
+    """Return the rows that can be worked off: their ticks are stored, nothing is on its way."""
+    away = [row for row in queued if row.published_us is not None]
+    on_their_way = _on_their_way(connection, rules, away)
+    verdicts.done += [row for row in away if row.key not in on_their_way]
+    busy = {key[0] for key in on_their_way}
+    fresh = [row for row in queued if row.published_us is None and row.instrument not in busy]
+    events = {row.event_id for row in fresh if row.reason in ("late", "repeated")}
+    stored = are_stored(connection, sorted(events))
+    ready = []
+    for row in fresh:
+        if row.event_id in events and row.event_id not in stored:
+            verdicts.postponed.append(row)
+        else:
+            ready.append(row)
+    return ready
+
+
+def _on_their_way(
+    connection: Connection, rules: Rules, rows: Sequence[_Row]
+) -> set[tuple[str, str, int, str]]:
+    """Return the keys of the rows of which a published candle is not stored yet."""
+    wanted = [
+        (n, row.instrument, name, rules.timeframe(name).start_us(row.start_us), row.published_us)
+        for n, row in enumerate(rows)
+        for name in row.published
+    ]
+    if not wanted:
+        return set()
+    columns = [list(column) for column in zip(*wanted, strict=True)]
+    return {rows[n].key for (n,) in connection.execute(_STORED, columns)}
+
+
+class _Job:
+    """Some queued candles of one shard."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        connection: Connection,
+        rules: Rules,
+        shard: int,
+        now_us: int,
+        cold: Cold,
+    ) -> None:
+        self.engine, self.connection, self.rules = engine, connection, rules
+        self.shard, self.now_us, self.cold = shard, now_us, cold
+        self.base = rules.base
+
+    def run(self, rows: Sequence[_Row]) -> Emission:
+        """Recompute, publish, and note it in the queue. Raises TransientError."""
+        names = sorted({row.instrument for row in rows})
+        view = self.engine.run(self.shard, lambda session: look(session, self.rules, names))
+        verdicts = _Verdicts()
+        rows, places, intervals = self._wanted(rows, view, verdicts)
+        base = self._recomputed(names, places)
+        asked = {
+            (row.instrument, row.timeframe or self.base.name, row.start_us)
+            for row in rows
+            if row.reason == "asked"
         }
-    return found
+        live = np.array(
+            [
+                (names[number], start_us) in view.base
+                for number, start_us in zip(
+                    base.instrument.tolist(), base.start_us.tolist(), strict=True
+                )
+            ],
+            dtype=bool,
+        )
+        anew = self._changed(names, base.at(live), asked)
+        base = base.at(~live)
+        changed = self._changed(names, base, asked)
+        firsts = first_ticks(self.connection, names)
+        refold = Refold(self.connection, self.rules, view, names, firsts, self.cold)
+        refold.prepare(intervals, base)
+
+        def write(session: Session) -> tuple[Published, list[OutboxRow]]:
+            self._replace(session, names, anew)
+            published = refold.apply(session, changed, asked, self.now_us)
+            return published, session.rows
+
+        published, out = self.engine.run(self.shard, write)
+        for row in rows:
+            timeframes = published.of(row.instrument, row.start_us, self.rules.ladder)
+            if timeframes:
+                verdicts.published.append((row, published.revision_us, timeframes))
+            else:
+                verdicts.done.append(row)
+        verdicts.write(self.connection)
+        metrics.CANDLES_REPAIRED.inc(len(published.keys))
+        return self.engine.emission(out)
+
+    def _replace(self, session: Session, names: Sequence[str], anew: Places) -> None:
+        """Replace live candles that are asked for, where they have the very trades that are stored.
+
+        Until then either may be ahead of the other. Their revisions exceed the stored ones.
+        """
+        for start_us in np.unique(anew.start_us).tolist():
+            some = anew.at(anew.start_us == start_us)
+            named = [names[number] for number in some.instrument.tolist()]
+            block = Block(self.base.name, start_us)
+            found, live = session.read(block, named)
+            counts = dict(zip(found, live.data["count"].tolist(), strict=True))
+            same = [
+                counts.get(n) == c for n, c in zip(named, some.records.data["count"], strict=True)
+            ]
+            rows = np.flatnonzero(same)
+            above = some.records.data["revision"][rows].copy()
+            session.put(
+                block, [named[row] for row in rows.tolist()], some.records.at(rows), above=above
+            )
+
+    def _wanted(
+        self, rows: Sequence[_Row], view: View, verdicts: _Verdicts
+    ) -> tuple[list[_Row], set[tuple[str, int]], set[Interval]]:
+        """Return the rows to work off, the base candles to recompute, and what to fold again."""
+        places: set[tuple[str, int]] = set()
+        intervals: set[Interval] = set()
+        taken = []
+        for row in rows:
+            place = (row.instrument, row.start_us)
+            if row.timeframe not in ("", self.base.name):
+                if row.timeframe in {each.name for each in self.rules.ladder}:
+                    intervals.add(Interval(row.instrument, row.timeframe, row.start_us))
+                taken.append(row)
+                continue
+            closed = view.base.get(place)
+            if closed is None or (closed and row.reason == "asked"):
+                places.add(place)
+            elif not closed or row.reason == "repeated":
+                verdicts.postponed.append(row)
+                continue
+            for timeframe in self.rules.ladder[1:]:
+                start_us = timeframe.start_us(row.start_us)
+                intervals.add(Interval(row.instrument, timeframe.name, start_us))
+            taken.append(row)
+        return taken, places, intervals
+
+    def _recomputed(self, names: Sequence[str], places: set[tuple[str, int]]) -> Places:
+        numbers = {name: number for number, name in enumerate(names)}
+        parts = [nothing()]
+        for some in _spans(places, self.base):
+            here = sorted({name for name, _ in some})
+            starts = [start_us for _, start_us in some]
+            local = np.array([numbers[name] for name in here], dtype=np.int64)
+            wanted = {(numbers[name], start_us) for name, start_us in some}
+            until_us = self.base.next_us(max(starts))
+            for found in recomputed(
+                self.connection, here, min(starts), until_us, self.base, self.cold
+            ):
+                found = priced(found)
+                found = Places(local[found.instrument], found.start_us, found.records)
+                keys = zip(found.instrument.tolist(), found.start_us.tolist(), strict=True)
+                parts.append(found.at(np.array([key in wanted for key in keys], dtype=bool)))
+        base = together(parts)
+        flagged(base, self.base, first_ticks(self.connection, names)[base.instrument])
+        named = [names[number] for number in base.instrument.tolist()]
+        incomplete = open_gaps(self.connection, names).touch(named, base.start_us, self.base)
+        base.records.data["flags"] |= CLOSED
+        base.records.data["flags"][incomplete] |= INCOMPLETE
+        return base
+
+    def _changed(
+        self, names: Sequence[str], base: Places, asked: set[tuple[str, str, int]]
+    ) -> Places:
+        """Return the recomputed candles that differ from what is stored, or are asked for."""
+        mine = base.columns(self.base.name, names)
+        stored = stored_candles(
+            self.connection, self.base.name, mine.names, base.start_us.tolist(), self.cold
+        )
+        return base.at(differing(list(mine.candles()), list(stored.candles()), base, asked))
 
 
-def _spans(keys: Iterable[CandleKey], rules: Rules) -> Iterator[_Span]:
-    """Join candles whose intervals touch, so that their ticks are read once."""
-    span: _Span | None = None
-    for key in sorted(keys, key=lambda key: (key[0], key[2], -rules.timeframe(key[1]).length_us)):
-        name, timeframe, start_us = key
-        ends_us = end_us(rules.timeframe(timeframe), start_us)
-        if span is not None and span.instrument == name and start_us <= span.to_us:
-            span = _Span(name, span.from_us, max(span.to_us, ends_us), [*span.keys, key])
-            continue
-        if span is not None:
-            yield span
-        span = _Span(name, start_us, ends_us, [key])
-    if span is not None:
-        yield span
-
-
-def _range(span: _Span) -> tuple[str, int, int]:
-    return span.instrument, span.from_us, span.to_us
+def _spans(places: set[tuple[str, int]], base: Timeframe) -> Iterator[list[tuple[str, int]]]:
+    """Yield candles whose intervals touch together, so that their ticks are read once."""
+    some: list[tuple[str, int]] = []
+    for place in sorted(places, key=lambda place: place[1]):
+        if some and (place[1] > base.next_us(some[-1][1]) or place[1] - some[0][1] >= SPAN_US):
+            yield some
+            some = []
+        some.append(place)
+    if some:
+        yield some

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
 from shared.timeframes import Timeframe
-
-COUNTER_BITS: Final = 32
-"""Revision = epoch x 2^32 + counter, so that whatever a later epoch says outranks the earlier."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
     """How candles are made. `ladder`: the base timeframe first. Times in microseconds.
 
-    `marker_ms`: life of a marker once Postgres knows what it says. `keep_us`: how long a closed
-    candle stays in the state untouched. `shards`: how many states the instruments are divided
-    among.
+    `marker_ms`: life of a marker once Postgres has recorded its event. `keep_us`: how long a block
+    of closed candles stays in the state untouched. `shards`: how many states the instruments are
+    divided among.
     """
 
     ladder: tuple[Timeframe, ...]
@@ -25,7 +21,17 @@ class Rules:
     idle_us: int
     marker_ms: int
     keep_us: int = 600_000_000
-    shards: int = 1
+    shards: int = 16
+
+    @property
+    def base(self) -> Timeframe:
+        """The timeframe that the others are folds of."""
+        return self.ladder[0]
+
+    @property
+    def made_for(self) -> tuple[str, int]:
+        """What a state is made for: another ladder or number of shards needs another state."""
+        return ",".join(each.name for each in self.ladder), self.shards
 
     def timeframe(self, name: str) -> Timeframe:
         """Return the timeframe of the ladder, or one that was in it before."""

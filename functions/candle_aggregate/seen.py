@@ -1,188 +1,397 @@
-"""Which trades were counted: a trade is its instrument, venue, trade id, UTC minute of event time.
+"""Each trade once: ids above an instrument's highest are new; what does not ascend is looked up.
 
-A feed that reconnects sends trades again; venues begin their ids anew, some each day. So ids are
-kept by minute, and within it by block, so that an event reads and writes what is near its own ids
-and not all that the minute has seen. Integers stand as runs, which is next to nothing for a feed
-without gaps; texts as they are.
+A trade is its instrument, venue, trade id and UTC minute of event time. Integer ids of the venue
+that an instrument's ids came from first are kept as runs; text ids, and ids of another venue, as
+16-byte digests. Both are only appended to the minute's string.
 """
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Final
+import hashlib
+from collections import OrderedDict, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.repetitions import MINUTE_US
+from functions.candle_aggregate.cache import Instruments, Ints
+from shared.live_instruments import NEVER_US
 from shared.schema import state_pb2
-from shared.ticks import INTEGER_ID, TEXT_ID, Int64s, Ticks
+from shared.ticks import INTEGER_ID, NO_ID, TEXT_ID, Ticks
+from shared.varints import fixed_field, packed, zigzag
 
-BlockKey = tuple[str, int, str]
-"""Instrument, minute since 1970 UTC, block: `i<n>` of integers, `t<n>` of texts, `@<venue>`."""
+MINUTE_US: Final = 60_000_000
+_MINUTES: Final = 64
+"""Minutes of a shard whose ids are remembered once they were looked up."""
 
-_BLOCK_BITS: Final = 12
-_IN_BLOCK: Final = (1 << _BLOCK_BITS) - 1
-_TEXT_BUCKETS: Final = 64
+Minute = tuple[int, int]
+"""Shard, and minute since 1970 UTC."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class SeenTrades:
-    """Ids of one block: runs [start, start + length), ascending and apart, and texts."""
+class Part(NamedTuple):
+    """Ticks of one event that a step applies, and the gid of each entry."""
 
-    start: Int64s
-    length: Int64s
-    texts: frozenset[str]
+    event: str
+    ticks: Ticks
+    gids: Ints
 
-    @classmethod
-    def none(cls) -> SeenTrades:
-        """Return the empty set."""
-        empty = np.zeros(0, dtype=np.int64)
-        return cls(empty, empty, frozenset())
 
-    def contains(self, ids: Int64s) -> NDArray[np.bool_]:
-        """Tell for each integer id whether it is in the set."""
-        if not len(self.start):
-            return np.zeros(len(ids), dtype=bool)
-        run = np.searchsorted(self.start, ids, side="right") - 1
-        return (run >= 0) & (ids - self.start[run] < self.length[run])
+@dataclass(slots=True)
+class SeenIds:
+    """Ids of one minute and shard: runs of integers by the instrument's number, and digests."""
 
-    def with_ids(self, ids: Int64s, texts: frozenset[str]) -> SeenTrades:
-        """Return the set with further ids, runs joined where they touch."""
-        fresh = np.unique(ids)
-        fresh = fresh[~self.contains(fresh)]
-        return SeenTrades(*_joined(self.start, self.length, fresh), self.texts | texts)
-
-    def encode(self) -> bytes:
-        """Return the stored form."""
-        start = self.start.copy()
-        start[1:] -= self.start[:-1]
-        return state_pb2.SeenTrades(
-            start=start.tolist(),
-            length=self.length.tolist(),
-            text=sorted(self.texts),
-        ).SerializeToString()
+    numbers: Ints
+    firsts: Ints
+    lengths: Ints
+    digests: set[bytes]
 
     @classmethod
-    def decode(cls, blob: bytes) -> SeenTrades:
-        """Read the stored form."""
+    def decode(cls, blob: bytes) -> SeenIds:
+        """Read SeenTrades messages, one after the other."""
         message = state_pb2.SeenTrades.FromString(blob)
+        halves = np.array(message.digest, dtype="<u8").tobytes()
         return cls(
-            np.cumsum(np.array(message.start, dtype=np.int64)),
+            np.array(message.number, dtype=np.int64),
+            np.array(message.first, dtype=np.int64),
             np.array(message.length, dtype=np.int64),
-            frozenset(message.text),
+            {halves[n : n + 16] for n in range(0, len(halves), 16)},
         )
 
-
-def trades_by_block(ticks: Ticks) -> dict[BlockKey, NDArray[np.int64]]:
-    """Return the rows that carry trade ids, by instrument, minute and block, ascending."""
-    found: dict[BlockKey, list[NDArray[np.int64]]] = {}
-    for entry, rows in ticks.runs():
-        minute = ticks.event_time_us[rows] // MINUTE_US
-        firsts = np.flatnonzero(np.append(True, minute[1:] != minute[:-1]))
-        lasts = np.append(firsts[1:], len(minute))
-        for a, b in zip(firsts.tolist(), lasts.tolist(), strict=True):
-            some = np.arange(rows.start + a, rows.start + b)
-            for kind, of_block in _blocks(ticks, some):
-                block = f"{kind}@{entry.market.venue}" if entry.market.venue else kind
-                found.setdefault((entry.name, int(minute[a]), block), []).append(of_block)
-    return {key: np.concatenate(parts) for key, parts in found.items()}
-
-
-def _blocks(ticks: Ticks, rows: NDArray[np.int64]) -> Iterator[tuple[str, NDArray[np.int64]]]:
-    kind = ticks.trade_id_kind[rows]
-    integers = rows[kind == INTEGER_ID]
-    if len(integers):
-        block = ticks.trade_id[integers] >> _BLOCK_BITS
-        if (block[1:] < block[:-1]).any():
-            order = np.argsort(block, kind="stable")
-            block, integers = block[order], integers[order]
-        lasts = np.append(np.flatnonzero(block[1:] != block[:-1]), len(block) - 1)
-        first = 0
-        for number, last in zip(block[lasts].tolist(), lasts.tolist(), strict=True):
-            yield f"i{number}", integers[first : last + 1]
-            first = last + 1
-    texts: dict[str, list[int]] = {}
-    for row in rows[kind == TEXT_ID].tolist():
-        bucket = zlib.crc32(ticks.text_at(row).encode()) % _TEXT_BUCKETS
-        texts.setdefault(f"t{bucket}", []).append(row)
-    for name, of_bucket in texts.items():
-        yield name, np.array(of_bucket)
+    def contains(self, numbers: Ints, ids: Ints) -> NDArray[np.bool_]:
+        """Tell for each instrument's number and id whether it is one of these."""
+        found = np.zeros(len(ids), dtype=bool)
+        near = np.flatnonzero(np.isin(self.numbers, numbers))
+        if not len(near):
+            return found
+        # Runs and questions in one order: the run before a question is the only one to hold it.
+        number = np.concatenate([self.numbers[near], numbers])
+        value = np.concatenate([self.firsts[near], ids])
+        asks = np.arange(len(number)) >= len(near)
+        order = np.lexsort((asks, value, number))
+        before = np.maximum.accumulate(np.where(asks[order], -1, np.arange(len(order))))
+        places = np.flatnonzero(asks[order])
+        run = order[np.maximum(before[places], 0)]
+        question = order[places] - len(near)
+        same = (before[places] >= 0) & (number[run] == numbers[question])
+        run = np.where(same, run, 0)
+        found[question] = same & (ids[question] - value[run] < self.lengths[near][run])
+        return found
 
 
-def unseen(
-    ticks: Ticks,
-    blocks: Mapping[BlockKey, NDArray[np.int64]],
-    seen: Mapping[BlockKey, SeenTrades],
-) -> tuple[NDArray[np.bool_], dict[BlockKey, SeenTrades]]:
-    """Tell which rows are trades not counted before, and return the sets that grew.
+class SeenCache:
+    """Minutes that were looked up, kept in step with what is appended to them."""
 
-    Of a trade that stands in the batch twice, the first in the total order counts.
+    def __init__(self) -> None:
+        self.minutes: OrderedDict[Minute, SeenIds] = OrderedDict()
+
+    def load(self, minute: Minute, blob: bytes) -> None:
+        """Take in what was read."""
+        self.minutes[minute] = SeenIds.decode(blob)
+
+    def append(self, minute: Minute, chunk: bytes) -> None:
+        """Add what is written, where the minute is remembered."""
+        if (known := self.minutes.get(minute)) is not None:
+            more = SeenIds.decode(chunk)
+            self.minutes[minute] = SeenIds(
+                np.concatenate([known.numbers, more.numbers]),
+                np.concatenate([known.firsts, more.firsts]),
+                np.concatenate([known.lengths, more.lengths]),
+                known.digests | more.digests,
+            )
+
+    def forget(self, shard: int) -> None:
+        """Forget a shard."""
+        for minute in [each for each in self.minutes if each[0] == shard]:
+            del self.minutes[minute]
+
+    def trim(self) -> None:
+        """Forget the oldest minutes."""
+        while len(self.minutes) > _MINUTES:
+            self.minutes.popitem(last=False)
+
+
+@dataclass(slots=True)
+class _Runs:
+    """Runs of new integer ids."""
+
+    gid: list[Ints] = field(default_factory=list)
+    minute: list[Ints] = field(default_factory=list)
+    first: list[Ints] = field(default_factory=list)
+    length: list[Ints] = field(default_factory=list)
+
+    def add(self, gid: Ints, minute: Ints, ids: Ints) -> None:
+        """Add ids, those of one instrument and minute together and ascending."""
+        if not len(ids):
+            return
+        follows = (gid[1:] == gid[:-1]) & (minute[1:] == minute[:-1]) & (ids[1:] == ids[:-1] + 1)
+        starts = np.flatnonzero(np.append(True, ~follows))
+        self.gid.append(gid[starts])
+        self.minute.append(minute[starts])
+        self.first.append(ids[starts])
+        self.length.append(np.diff(starts, append=len(ids)))
+
+
+class Trades:
+    """Which ticks of a step are trades that were not counted before.
+
+    Made before anything is looked up: `lookups` says which minutes must be known to `decide`.
     """
-    keep = np.ones(len(ticks), dtype=bool)
-    integers = {key: rows for key, rows in blocks.items() if key[2].startswith("i")}
-    grown = _unseen_integers(ticks, integers, seen, keep) if integers else {}
-    for key in blocks.keys() - integers.keys():
-        known = seen[key]
-        texts: set[str] = set()
-        for row in blocks[key].tolist():
-            text = ticks.text_at(row)
-            keep[row] = text not in known.texts and text not in texts
-            texts.add(text)
-        if texts - known.texts:
-            grown[key] = known.with_ids(np.zeros(0, dtype=np.int64), frozenset(texts))
-    return keep, grown
+
+    def __init__(self, parts: Sequence[Part], instruments: Instruments) -> None:
+        self._parts = parts
+        self._instruments = instruments
+        self.keep = [np.ones(len(part.ticks), dtype=bool) for part in parts]
+        self._runs = _Runs()
+        self._slow = _SlowRows.none()
+        self._digests: list[tuple[int, int, int, int, bytes]] = []
+        self._classify()
+
+    @property
+    def lookups(self) -> set[Minute]:
+        """The minutes whose ids decide."""
+        found = {
+            (int(self._instruments.shard[gid]), minute) for _, _, gid, minute, _ in self._digests
+        }
+        slow, data = self._slow, self._instruments.data
+        old = slow.minute <= data["seen_minute"][slow.gid]
+        shards = self._instruments.shard[slow.gid[old]]
+        found |= set(zip(shards.tolist(), slow.minute[old].tolist(), strict=True))
+        return found
+
+    def decide(self, seen: Mapping[Minute, SeenIds]) -> dict[Minute, bytes]:
+        """Set `keep`; return what is to be appended to the strings of minutes.
+
+        Raises the instruments' highest ids.
+        """
+        self._decide_slow(seen)
+        digests = self._decide_digests(seen)
+        return self._chunks(digests)
+
+    def _classify(self) -> None:
+        data = self._instruments.data
+        entries = [table for n, part in enumerate(self._parts) if (table := _entries(n, part))]
+        if not entries:
+            return
+        whole = _Entries(*(np.concatenate(columns) for columns in zip(*entries, strict=True)))
+        new = data["seen_minute"][whole.gid] == NEVER_US
+        data["venue"][whole.gid[new]] = whole.venue[new]
+        main = data["venue"][whole.gid] == whole.venue
+        plain = whole.plain & main
+        order = np.lexsort((whole.first, whole.first_minute, whole.gid))
+        gid = whole.gid[order]
+        minute_before = np.append(NEVER_US, whole.last_minute[order][:-1])
+        id_before = np.append(NEVER_US, whole.last[order][:-1])
+        begins = np.append(True, gid[1:] != gid[:-1])
+        minute_before[begins] = data["seen_minute"][gid[begins]]
+        id_before[begins] = data["seen_highest"][gid[begins]]
+        first_minute, first = whole.first_minute[order], whole.first[order]
+        ascends = (first_minute > minute_before) | (
+            (first_minute == minute_before) & (first > id_before)
+        )
+        has_integers = whole.integers & main
+        slow_gids = np.unique(gid[~(ascends & plain[order]) & has_integers[order]])
+        quick = order[plain[order] & ~np.isin(gid, slow_gids)]
+        self._add_quick(whole, quick)
+        is_slow = np.isin(whole.gid, slow_gids) & has_integers
+        self._slow = _SlowRows.of(self._parts, whole, np.flatnonzero(is_slow))
+        for place in np.flatnonzero(~plain & (whole.texts | ~main)).tolist():
+            self._add_digests(whole, place, foreign=not main[place])
+
+    def _add_quick(self, whole: _Entries, quick: NDArray[np.intp]) -> None:
+        if not len(quick):
+            return
+        lengths = whole.rows[quick]
+        gid = np.repeat(whole.gid[quick], lengths)
+        offsets = np.cumsum([0, *(len(part.ticks) for part in self._parts)])[:-1]
+        starts = offsets[whole.part[quick]] + whole.start[quick]
+        rows = np.repeat(starts - (np.cumsum(lengths) - lengths), lengths) + np.arange(len(gid))
+        minute = np.concatenate([part.ticks.event_time_us for part in self._parts])[rows]
+        ids = np.concatenate([part.ticks.trade_id for part in self._parts])[rows]
+        self._runs.add(gid, minute // MINUTE_US, ids)
+
+    def _add_digests(self, whole: _Entries, place: int, *, foreign: bool) -> None:
+        number = int(whole.part[place])
+        ticks, start = self._parts[number].ticks, int(whole.start[place])
+        gid, venue = int(whole.gid[place]), int(whole.venue[place])
+        rows = np.arange(start, start + int(whole.rows[place]))
+        kinds = ticks.trade_id_kind[rows]
+        wanted = (kinds != NO_ID) if foreign else (kinds == TEXT_ID)
+        name = self._instruments.fields[gid]
+        for row in rows[wanted].tolist():
+            is_text = ticks.trade_id_kind[row] == TEXT_ID
+            id_ = "t" + ticks.text_at(row) if is_text else f"i{ticks.trade_id[row]}"
+            text = b"\0".join([name, str(venue).encode(), id_.encode()])
+            digest = hashlib.blake2b(text, digest_size=16).digest()
+            minute = int(ticks.event_time_us[row]) // MINUTE_US
+            self._digests.append((number, row, gid, minute, digest))
+
+    def _decide_slow(self, seen: Mapping[Minute, SeenIds]) -> None:
+        slow, data = self._slow, self._instruments.data
+        if not len(slow.gid):
+            return
+        fresh = np.append(
+            True,
+            (slow.gid[1:] != slow.gid[:-1])
+            | (slow.minute[1:] != slow.minute[:-1])
+            | (slow.id[1:] != slow.id[:-1]),
+        )
+        shard = self._instruments.shard[slow.gid]
+        old = slow.minute <= data["seen_minute"][slow.gid]
+        for key in set(zip(shard[old].tolist(), slow.minute[old].tolist(), strict=True)):
+            rows = np.flatnonzero(fresh & (shard == key[0]) & (slow.minute == key[1]))
+            numbers = data["number"][slow.gid[rows]].astype(np.int64)
+            fresh[rows] = ~seen[key].contains(numbers, slow.id[rows])
+        for number, keep in enumerate(self.keep):
+            keep[slow.row[(slow.part == number) & ~fresh]] = False
+        self._runs.add(slow.gid[fresh], slow.minute[fresh], slow.id[fresh])
+
+    def _decide_digests(self, seen: Mapping[Minute, SeenIds]) -> dict[Minute, set[bytes]]:
+        new: dict[Minute, set[bytes]] = defaultdict(set)
+
+        def order(each: tuple[int, int, int, int, bytes]) -> tuple[int, ...]:
+            return tuple(self._parts[each[0]].ticks.key_at(each[1]))
+
+        for number, row, gid, minute, digest in sorted(self._digests, key=order):
+            key = (int(self._instruments.shard[gid]), minute)
+            if digest in seen[key].digests or digest in new[key]:
+                self.keep[number][row] = False
+            else:
+                new[key].add(digest)
+        return new
+
+    def _chunks(self, digests: Mapping[Minute, set[bytes]]) -> dict[Minute, bytes]:
+        chunks: dict[Minute, bytes] = defaultdict(bytes)
+        for key, some in digests.items():
+            halves = np.frombuffer(b"".join(sorted(some)), dtype="<u8")
+            chunks[key] += fixed_field(4, halves)
+        runs = self._runs
+        if not runs.gid:
+            return chunks
+        gid, minute, first, length = map(
+            np.concatenate, (runs.gid, runs.minute, runs.first, runs.length)
+        )
+        self._raise_highest(gid, minute, first + length - 1)
+        shard = self._instruments.shard[gid]
+        number = self._instruments.data["number"][gid].astype(np.uint64)
+        order = np.lexsort((first, number, shard, minute))
+        minute, shard, number = minute[order], shard[order], number[order]
+        first, lengths = first[order], length[order].astype(np.uint64)
+        begins = np.append(True, (minute[1:] != minute[:-1]) | (shard[1:] != shard[:-1]))
+        starts = np.flatnonzero(begins).tolist()
+        for a, b in zip(starts, [*starts[1:], len(minute)], strict=True):
+            chunks[int(shard[a]), int(minute[a])] += packed(
+                [(1, number[a:b]), (2, zigzag(first[a:b])), (3, lengths[a:b])]
+            )
+        return chunks
+
+    def _raise_highest(self, gid: Ints, minute: Ints, last: Ints) -> None:
+        data = self._instruments.data
+        order = np.lexsort((last, minute, gid))
+        ends = order[np.append(gid[order][1:] != gid[order][:-1], True)]
+        gid, minute, last = gid[ends], minute[ends], last[ends]
+        known_minute, known = data["seen_minute"][gid], data["seen_highest"][gid]
+        higher = (minute > known_minute) | ((minute == known_minute) & (last > known))
+        data["seen_minute"][gid[higher]] = minute[higher]
+        data["seen_highest"][gid[higher]] = last[higher]
 
 
-def _unseen_integers(
-    ticks: Ticks,
-    blocks: Mapping[BlockKey, NDArray[np.int64]],
-    seen: Mapping[BlockKey, SeenTrades],
-    keep: NDArray[np.bool_],
-) -> dict[BlockKey, SeenTrades]:
-    """Do it for all blocks at once: block n's ids become those from n x 2^_BLOCK_BITS on.
+class _Entries(NamedTuple):
+    """Entries with trade ids: columns of equal length.
 
-    Writes the rows that repeat a trade into `keep`.
+    `plain`: integer ids only, ascending. `integers`, `texts`: whether it has such ids.
     """
-    known = [seen[key] for key in blocks]
-    rows = np.concatenate(list(blocks.values()))
-    place = np.repeat(np.arange(len(blocks)), [len(of_block) for of_block in blocks.values()])
-    ids, first = np.unique(
-        (place << _BLOCK_BITS) + (ticks.trade_id[rows] & _IN_BLOCK), return_index=True
-    )
-    place = np.repeat(np.arange(len(known)), [len(of_block.start) for of_block in known])
-    start = np.concatenate([of_block.start for of_block in known])
-    every = SeenTrades(
-        (place << _BLOCK_BITS) + (start & _IN_BLOCK),
-        np.concatenate([of_block.length for of_block in known]),
-        frozenset(),
-    )
-    fresh = ~every.contains(ids)
-    keep[rows] = False
-    keep[rows[first[fresh]]] = True
-    start, length = _joined(every.start, every.length, ids[fresh])
-    bounds = np.searchsorted(start, np.arange(len(known) + 1) << _BLOCK_BITS).tolist()
-    changed = np.bincount(ids[fresh] >> _BLOCK_BITS, minlength=len(known)) > 0
-    grown = {}
-    for n, key in enumerate(blocks):
-        if changed[n]:
-            some = slice(bounds[n], bounds[n + 1])
-            begin = int(key[2][1:].partition("@")[0]) << _BLOCK_BITS
-            of_block = (start[some] & _IN_BLOCK) + begin
-            grown[key] = SeenTrades(of_block, length[some], known[n].texts)
-    return grown
+
+    part: Ints
+    start: Ints
+    rows: Ints
+    gid: Ints
+    venue: Ints
+    plain: NDArray[np.bool_]
+    integers: NDArray[np.bool_]
+    texts: NDArray[np.bool_]
+    first: Ints
+    last: Ints
+    first_minute: Ints
+    last_minute: Ints
 
 
-def _joined(start: Int64s, length: Int64s, ids: Int64s) -> tuple[Int64s, Int64s]:
-    """Return the runs with further ids, joined where they touch within a block."""
-    start = np.concatenate([start, ids])
-    length = np.concatenate([length, np.ones(len(ids), dtype=np.int64)])
-    order = np.argsort(start, kind="stable")
-    start, length = start[order], length[order]
-    if not len(start):
-        return start, length
-    touches = (start[1:] == start[:-1] + length[:-1]) & ((start[1:] & _IN_BLOCK) != 0)
-    begins = np.flatnonzero(np.append(True, ~touches))
-    return start[begins], np.add.reduceat(length, begins)
+def _entries(number: int, part: Part) -> _Entries | None:
+    ticks = part.ticks
+    kinds = ticks.trade_id_kind
+    if not kinds.any():
+        return None
+    counts = ticks.entries.counts
+    starts = np.cumsum(counts) - counts
+    ends = starts + counts - 1
+    ascends = np.append(True, ticks.trade_id[1:] > ticks.trade_id[:-1])
+    ascends[starts] = True
+    is_integer = kinds == INTEGER_ID
+    minute = ticks.event_time_us // MINUTE_US
+    some = np.logical_or.reduceat(kinds != NO_ID, starts)
+    plain = np.logical_and.reduceat(ascends & is_integer, starts)
+    venues = np.fromiter(map(_venue_key, ticks.entries.venues), dtype=np.int64, count=len(counts))
+    columns: tuple[NDArray[Any], ...] = (
+        np.full(len(counts), number),
+        starts,
+        counts,
+        part.gids,
+        venues,
+        plain,
+        np.logical_or.reduceat(is_integer, starts),
+        np.logical_or.reduceat(kinds == TEXT_ID, starts),
+        ticks.trade_id[starts],
+        ticks.trade_id[ends],
+        minute[starts],
+        minute[ends],
+    )
+    return _Entries(*(column[some] for column in columns))
+
+
+@lru_cache(maxsize=1024)
+def _venue_key(venue: str) -> int:
+    if not venue:
+        return 0
+    digest = hashlib.blake2b(venue.encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big", signed=True)
+
+
+class _SlowRows(NamedTuple):
+    """Rows of integer ids that do not ascend, by instrument, minute and id, then total order."""
+
+    part: Ints
+    row: Ints
+    gid: Ints
+    minute: Ints
+    id: Ints
+
+    @classmethod
+    def none(cls) -> _SlowRows:
+        """Return no rows."""
+        return cls(*(np.zeros(0, dtype=np.int64) for _ in range(5)))
+
+    @classmethod
+    def of(cls, parts: Sequence[Part], whole: _Entries, entries: Iterable[int]) -> _SlowRows:
+        """Return the rows with integer ids of some entries."""
+        found = []
+        for entry in entries:
+            number, start = int(whole.part[entry]), int(whole.start[entry])
+            ticks = parts[number].ticks
+            rows = np.arange(start, start + int(whole.rows[entry]))
+            rows = rows[ticks.trade_id_kind[rows] == INTEGER_ID]
+            same = np.full(len(rows), number)
+            found.append(
+                (
+                    *(same, rows, np.full(len(rows), whole.gid[entry])),
+                    *(ticks.event_time_us[rows] // MINUTE_US, ticks.trade_id[rows]),
+                    *(ticks.event_time_us[rows], ticks.receive_time_us[rows]),
+                    *(np.full(len(rows), ticks.source_key), ticks.sequence[rows]),
+                )
+            )
+        if not found:
+            return cls.none()
+        part, row, gid, minute, id_, *key = map(np.concatenate, zip(*found, strict=True))
+        order = np.lexsort((*reversed(key), id_, minute, gid))
+        return cls(part[order], row[order], gid[order], minute[order], id_[order])

@@ -1,349 +1,305 @@
-"""The state in Redis: reads in pipelines, and one atomic step that writes what was computed."""
+"""The live state in Redis: leases, reads in one pipeline, one atomic script a shard and step."""
 
 from __future__ import annotations
 
-import base64
-import json
+import secrets
+import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import resources
-from typing import Final, Literal, cast
+from typing import Any, Final, cast
 
 import redis
 
-from shared.errors import TransientError
-from shared.state import COMPARED, MISSING, Keys, unpack, version_of
+from shared.live_instruments import NEVER_US
+from shared.live_keys import Block, Keys
 from shared.stores.redis import translated
 
-Applied = Literal["ok", "applied", "conflict"]
+LEASE_MS: Final = 5_000
+"""So long a replica that died keeps its shards from the others."""
+PASSED_OVER_MS: Final = 500
+_ARGUMENTS: Final = 4_000
+"""Of one command: Lua unpacks no more than 8,000 values."""
 
-Operation = list[str | int]
-"""An index command: name, then the key, then its arguments."""
+Value = str | int | bytes
 
 
 def _script(name: str) -> str:
     return resources.files(__package__).joinpath(name).read_text()
 
 
-APPLY: Final = _script("apply.lua")
-PUBLISHED: Final = _script("published.lua")
-CLAIM: Final = _script("claim.lua")
+@dataclass(slots=True)
+class Turn:
+    """A shard whose lease this replica has, and the head of its state.
 
+    `lineage` is empty where there is no state. `blocks`: every block and its open records.
+    `made_for`: the ladder and the number of shards that the state was made for; `began_us`: the
+    wall clock when that was.
+    """
 
-@dataclass(frozen=True, slots=True)
-class Versioned:
-    """A value as read, with the version that it must still have when it is replaced."""
-
-    version: bytes
-    value: bytes | None
+    shard: int
+    replica: str
+    fence: int
+    lineage: str = ""
+    version: str = ""
+    steps: int = 0
+    made_for: tuple[str, int] = ("", 0)
+    floor_us: int = NEVER_US
+    began_us: int = 0
+    numbers: int = 0
+    blocks: dict[Block, int] = field(default_factory=dict)
 
     @property
-    def number(self) -> int:
-        """The version as an integer, 0 when the value is missing."""
-        return int.from_bytes(self.version, "big")
+    def lease(self) -> str:
+        """The value of the lease."""
+        return f"{self.replica}|{self.fence}"
 
 
 @dataclass(slots=True)
-class Step:
-    """What one atomic step writes: values with the versions they replace, and index commands."""
+class Changes:
+    """What one step writes to a shard: commands, and the events whose markers it sets.
 
-    writes: dict[str, tuple[bytes, bytes]] = field(default_factory=dict)
-    operations: list[Operation] = field(default_factory=list)
+    `opened`: for each block that it touches, how many more of its records are open.
+    """
 
-    def write(self, key: str, read: Versioned, value: bytes) -> None:
-        """Replace a value that was read."""
-        self.writes[key] = (read.version, value)
+    events: list[str] = field(default_factory=list)
+    opened: Counter[Block] = field(default_factory=Counter)
+    dropped: list[Block] = field(default_factory=list)
+    floor_us: int | None = None
+    commands: list[tuple[str, str, list[Value]]] = field(default_factory=list)
 
-    def delete(self, key: str, read: Versioned) -> None:
-        """Delete a value that was read."""
-        self.writes[key] = (read.version, b"")
+    def add(self, command: str, key: str, arguments: Sequence[Value] = ()) -> None:
+        """Add a command; one with many arguments, which come in pairs, becomes several."""
+        for first in range(0, len(arguments), _ARGUMENTS) or (0,):
+            some = list(arguments[first : first + _ARGUMENTS])
+            self.commands.append((command, key, some))
 
-    def index(self, name: str, key: str, *arguments: str) -> None:
-        """Add an index command, such as ZADD."""
-        self.operations.append([name, key, *arguments])
+    def finished(self, turn: Turn, now_ms: int) -> Changes:
+        """Return what is written in all: with what is noted of blocks, and the head."""
+        keys = Keys(turn.shard)
+        commands = list(self.commands)
+        for block, more in self.opened.items():
+            commands.append(("HINCRBY", keys.blocks, [block.field, more]))
+            commands.append(("HSETNX", keys.unsettled, [block.field, now_ms]))
+        commands.append(("HSET", keys.head, ["numbers", turn.numbers]))
+        return replace(self, commands=commands)
 
-    def hash_set(self, key: str, name: str, value: bytes) -> None:
-        """Set a field of a hash; `value` must be ASCII, since index commands travel as JSON."""
-        self.operations.append(["HSET", key, name, value.decode("ascii")])
+    def settle(self, turn: Turn) -> None:
+        """Let the turn know what was written."""
+        for block, more in self.opened.items():
+            turn.blocks[block] = turn.blocks.get(block, 0) + more
+        for block in self.dropped:
+            turn.blocks.pop(block, None)
+        if self.floor_us is not None:
+            turn.floor_us = self.floor_us
 
-    def recompute_due(
-        self, keys: Keys, instrument: str, *, not_before_us: int, lateness_us: int
-    ) -> None:
-        """Set when to look whether the instrument is quiet, after the other commands.
+    def __bool__(self) -> bool:
+        return bool(self.events or self.commands)
 
-        When its earliest open candle has ended and the allowed lateness is over, and not before the
-        time when it can have been idle for long enough.
-        """
-        operation: Operation = ["DUE", keys.open(instrument), keys.due, instrument]
-        self.operations.append([*operation, str(not_before_us), str(lateness_us)])
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """How a step ended: `ok`, `fenced`, `changed`, or `applied`: these events were, before.
+
+    `released`: somebody waits for the shard, so its lease was given back.
+    """
+
+    answer: str
+    applied: tuple[str, ...] = ()
+    released: bool = False
 
 
 class Store:
-    """One shard's state. Every method raises TransientError while Redis is away."""
+    """Redis. Every method raises TransientError while it is away."""
 
-    def __init__(self, client: redis.Redis, keys: Keys) -> None:
-        self.keys = keys
-        self._client = client
-        self._apply = client.register_script(APPLY)
-        self._published = client.register_script(PUBLISHED)
-        self._claim = client.register_script(CLAIM)
+    def __init__(self, client: redis.Redis, replica: str | None = None) -> None:
+        self.client = client
+        self.replica = replica or secrets.token_hex(8)
+        self._server = (float("-inf"), "")
+        self._acquire = client.register_script(_script("acquire.lua"))
+        self._write = client.register_script(_script("write.lua"))
+        self._release = client.register_script(_script("release.lua"))
 
-    def epoch(self) -> int | None:
-        """Return the state's epoch, or None when there is no state."""
-        with translated():
-            value = cast(bytes | None, self._client.get(self.keys.epoch))
-        return None if value is None else int(value)
+    def acquire(self, shards: Sequence[int], cached: Mapping[int, Turn]) -> dict[int, Turn]:
+        """Ask for the leases of shards; return those that were given.
 
-    def claim(self, epoch: int) -> bool:
-        """Claim the building of a state that is not there; False when another has it, or had."""
-        with translated():
-            return bool(self._claim(keys=[self.keys.epoch, self.keys.rebuilding], args=[epoch]))
-
-    def build(self, step: Step, epoch: int) -> None:
-        """Write a step while the state is being built.
-
-        Raises TransientError when another has claimed it meanwhile, or has finished.
+        A turn that is `cached` and still as it was is returned itself, with its new fence.
         """
-        if self._write(step, self.keys.rebuilding, epoch, {}) != "ok":
-            raise TransientError("another has taken over the rebuild of the live state")
+        with translated(), self.client.pipeline(transaction=False) as pipe:
+            for shard in shards:
+                keys, turn = Keys(shard), cached.get(shard)
+                version = turn.version if turn is not None else ""
+                self._acquire(
+                    keys=[keys.head, keys.lease, keys.waiting, keys.asked, keys.blocks],
+                    args=[self.replica, LEASE_MS, PASSED_OVER_MS, version],
+                    client=pipe,
+                )
+            answers = cast(list[list[list[bytes]]], pipe.execute())
+        given = {}
+        for shard, answer in zip(shards, answers, strict=True):
+            if answer:
+                given[shard] = self._turn(shard, cached.get(shard), *answer)
+        return given
 
-    def all_keys(self) -> Iterator[list[str]]:
-        """Yield every key of the shard, some at a time."""
+    def _turn(
+        self, shard: int, cached: Turn | None, head: list[bytes], blocks: list[bytes] | None = None
+    ) -> Turn:
+        values = {name.decode(): value.decode() for name, value in _pairs(head)}
+        fence = int(values["fence"])
+        lineage = values.get("lineage", "")
+        if blocks is None and cached is not None and cached.lineage == lineage:
+            cached.fence = fence
+            return cached
+        return Turn(
+            shard,
+            self.replica,
+            fence,
+            lineage,
+            values.get("version", ""),
+            int(values.get("steps", 0)),
+            (values.get("ladder", ""), int(values.get("shards", 0))),
+            int(values.get("floor_us", NEVER_US)),
+            int(values.get("began_us", 0)),
+            int(values.get("numbers", 0)),
+            {Block.of(name): int(count) for name, count in _pairs(blocks or [])},
+        )
+
+    def read_hashes(
+        self, wanted: Sequence[tuple[str, Sequence[Value]]]
+    ) -> list[list[bytes | None]]:
+        """Return fields of hashes, all in one pipeline."""
+        if not wanted:
+            return []
+        with translated(), self.client.pipeline(transaction=False) as pipe:
+            for key, fields in wanted:
+                pipe.hmget(key, list(fields))
+            return cast(list[list[bytes | None]], pipe.execute())
+
+    def read_whole(self, keys: Sequence[str]) -> list[dict[bytes, bytes]]:
+        """Return whole hashes, all in one pipeline."""
+        with translated(), self.client.pipeline(transaction=False) as pipe:
+            for key in keys:
+                pipe.hgetall(key)
+            return cast(list[dict[bytes, bytes]], pipe.execute())
+
+    def delete_fields(self, fields: Mapping[str, Sequence[str]]) -> None:
+        """Delete fields of hashes."""
+        with translated(), self.client.pipeline(transaction=False) as pipe:
+            for key, some in fields.items():
+                pipe.hdel(key, *some)
+            pipe.execute()
+
+    def read_texts(self, keys: Sequence[str]) -> list[bytes]:
+        """Return strings, empty where there is none."""
+        if not keys:
+            return []
+        with translated(), self.client.pipeline(transaction=False) as pipe:
+            for key in keys:
+                pipe.get(key)
+            return [value or b"" for value in cast(list[bytes | None], pipe.execute())]
+
+    def write(self, steps: Sequence[tuple[Turn, Changes]], now_us: int) -> list[Written]:
+        """Write each shard's changes, all in one pipeline; a turn that was written is advanced."""
+        steps = [(turn, changes.finished(turn, now_us // 1000)) for turn, changes in steps]
+        versions = [secrets.token_hex(8) for _ in steps]
+        with translated(), self.client.pipeline(transaction=False) as pipe:
+            for (turn, changes), version in zip(steps, versions, strict=True):
+                keys = Keys(turn.shard)
+                places = {key: n for n, key in enumerate(dict.fromkeys(_keys(changes)), 6)}
+                arguments: list[Value] = [turn.fence, turn.lineage, turn.version, version]
+                arguments += [turn.lease, LEASE_MS, now_us // 1000, len(changes.events)]
+                arguments += changes.events
+                for command, key, some in changes.commands:
+                    arguments += [command, places[key], len(some)]
+                    arguments += some
+                self._write(
+                    keys=[
+                        *(keys.head, keys.lease, keys.waiting, keys.applied, keys.recorded),
+                        *places,
+                    ],
+                    args=arguments,
+                    client=pipe,
+                )
+            answers = cast(list[list[bytes]], pipe.execute())
+        written = []
+        for (turn, changes), version, (answer, *rest) in zip(steps, versions, answers, strict=True):
+            said = tuple(each.decode() for each in rest)
+            if answer == b"ok":
+                turn.version, turn.steps = version, turn.steps + 1
+                changes.settle(turn)
+                written.append(Written("ok", released=bool(said)))
+            else:
+                written.append(Written(answer.decode(), said))
+        return written
+
+    def keys_of(self, shard: int) -> Iterator[list[bytes]]:
+        """Yield every key of a shard, some at a time."""
         cursor = 0
         while True:
             with translated():
                 cursor, keys = cast(
                     tuple[int, list[bytes]],
-                    self._client.scan(cursor, match=f"{{{self.keys.shard}}}:*", count=1_000),
+                    self.client.scan(cursor, match=Keys(shard).prefix + "*", count=1_000),
                 )
-            yield [key.decode() for key in keys]
+            yield keys
             if not cursor:
                 return
 
-    def settle_markers(self, event_ids: Sequence[str], life_ms: int) -> None:
-        """Let markers end: Postgres knows by now that their events are in the candles."""
-        if not event_ids:
-            return
-        with translated(), self._client.pipeline(transaction=True) as pipe:
-            for event_id in event_ids:
-                pipe.pexpire(self.keys.marker(event_id), life_ms)
-            pipe.zrem(self.keys.pending, *event_ids)
-            pipe.execute()
-
-    def note_compared(self, event_ids: Iterable[str]) -> None:
-        """Note that the trades that events repeated were compared with what is stored."""
-        with translated(), self._client.pipeline(transaction=False) as pipe:
-            for event_id in event_ids:
-                pipe.set(self.keys.marker(event_id), COMPARED, xx=True, keepttl=True)
-            pipe.execute()
-
-    def pending_before(self, until_ms: int, limit: int) -> list[str]:
-        """Return events that were applied so long ago, and have markers without end."""
-        with translated():
-            members = self._client.zrange(
-                self.keys.pending, "-inf", until_ms, byscore=True, offset=0, num=limit
-            )
-        return [member.decode() for member in cast(list[bytes], members)]
-
-    def pending_since(self, event_ids: Sequence[str]) -> list[float | None]:
-        """Return when (ms) each event was applied, None where Postgres has it on record."""
+    def are_marked(self, shard: int, event_ids: Sequence[str]) -> list[bool]:
+        """Tell for each event whether it has a marker in the shard."""
         if not event_ids:
             return []
+        keys, ids = Keys(shard), list(event_ids)
         with translated():
-            return self._client.zmscore(self.keys.pending, list(event_ids))
+            some = [self.client.zmscore(key, ids) for key in (keys.applied, keys.recorded)]
+        return [a is not None or b is not None for a, b in zip(*some, strict=True)]
 
-    def unpublished_since_ms(self) -> float | None:
-        """Return since when the candle waits that waits longest to be emitted, if one does."""
-        return self._lowest(self.keys.unpublished)
-
-    def pending_since_ms(self) -> float | None:
-        """Return when the event was applied that waits longest to be on record, if one does."""
-        return self._lowest(self.keys.pending)
-
-    def _lowest(self, key: str) -> float | None:
+    def lowest_score(self, key: str) -> int | None:
+        """Return the lowest score of a sorted set, if it has one."""
         with translated():
-            first = cast(list[tuple[bytes, float]], self._client.zrange(key, 0, 0, withscores=True))
-        return first[0][1] if first else None
+            first = cast(list[tuple[bytes, float]], self.client.zrange(key, 0, 0, withscores=True))
+        return int(first[0][1]) if first else None
 
-    def markers(self, event_ids: Sequence[str]) -> list[bytes | None]:
-        """Return each event's marker: APPLIED, REPEATED, COMPARED or None."""
-        if not event_ids:
-            return []
+    def scored(self, key: str, until: int, limit: int) -> list[str]:
+        """Return members of a sorted set with scores up to one, the lowest first."""
         with translated():
-            return cast(
-                list[bytes | None],
-                self._client.mget([self.keys.marker(event_id) for event_id in event_ids]),
-            )
+            found = self.client.zrange(key, "-inf", until, byscore=True, offset=0, num=limit)
+        return [member.decode() for member in cast(list[bytes], found)]
 
-    def are_applied(self, event_ids: Sequence[str]) -> list[bool]:
-        """Tell for each event whether its marker is there."""
-        return [marker is not None for marker in self.markers(event_ids)]
-
-    def read(self, keys: Sequence[str]) -> dict[str, Versioned]:
-        """Read versioned values."""
-        if not keys:
-            return {}
+    def members(self, key: str) -> list[int]:
+        """Return the members of a set of numbers."""
         with translated():
-            blobs = cast(list[bytes | None], self._client.mget(keys))
-        return {key: _versioned(blob) for key, blob in zip(keys, blobs, strict=True)}
+            return [int(member) for member in cast(set[bytes], self.client.smembers(key))]
 
-    def open_until(self, instrument_ends: Iterable[tuple[str, int]]) -> list[tuple[str, str, int]]:
-        """Return (instrument, timeframe, start_us) of open candles that end by the given time."""
-        wanted = list(instrument_ends)
-        with translated(), self._client.pipeline(transaction=False) as pipe:
-            for name, end in wanted:
-                pipe.zrange(self.keys.open(name), 0, end, byscore=True)
-            answers = cast(list[list[bytes]], pipe.execute())
-        found = []
-        for (name, _), members in zip(wanted, answers, strict=True):
-            for member in members:
-                timeframe, start = member.decode().split(":")
-                found.append((name, timeframe, int(start)))
-        return found
+    def server_id(self) -> str:
+        """Return what is another after Redis was restarted, or another took over.
 
-    def due(self, until_us: int, limit: int) -> list[str]:
-        """Return instruments that may be quiet by the given time and have an open candle."""
-        with translated():
-            members = self._client.zrange(
-                self.keys.due,
-                "-inf",
-                until_us,
-                byscore=True,
-                offset=0,
-                num=limit,
-            )
-        return [member.decode() for member in cast(list[bytes], members)]
-
-    def apply(
-        self, step: Step, epoch: int, *, markers: Mapping[str, bytes] | None = None
-    ) -> Applied:
-        """Write all of the step and mark its events as applied, or nothing.
-
-        `markers`: event id -> APPLIED or REPEATED. Raises TransientError when the epoch is another.
+        Asked at most once a second.
         """
-        answer = self._write(step, self.keys.epoch, epoch, markers or {})
-        if answer == "epoch":
-            raise TransientError("the state was rebuilt meanwhile")
-        return cast(Applied, answer)
-
-    def _write(self, step: Step, guard: str, epoch: int, markers: Mapping[str, bytes]) -> str:
-        """Run the atomic step while the value of the key `guard` is the epoch."""
-        values = list(step.writes.items())
-        head = [guard, *(self.keys.marker(event_id) for event_id in markers)]
-        head += [key for key, _ in values]
-        index_keys = list(dict.fromkeys(key for op in step.operations for key in _keys_of(op)))
-        place = {key: len(head) + 1 + i for i, key in enumerate(index_keys)}
-        operations = [_placed(op, place) for op in step.operations]
-        pairs = [part for _, (version, value) in values for part in (version, value)]
-        arguments: list[str | int | bytes] = [epoch, len(markers), len(values)]
-        arguments += [*markers.values(), *pairs]
-        arguments.append(json.dumps(operations) if operations else "[]")
-        with translated():
-            return cast(bytes, self._apply(keys=head + index_keys, args=arguments)).decode()
-
-    def unpublished(self, until_ms: int, limit: int) -> list[str]:
-        """Return keys of candles that wait to be emitted since the given time or longer."""
-        with translated():
-            members = cast(
-                list[bytes],
-                self._client.zrange(
-                    self.keys.unpublished, "-inf", until_ms, byscore=True, offset=0, num=limit
-                ),
-            )
-        return [member.decode() for member in members]
-
-    def candles(self, name: str, timeframe: str, limit: int) -> list[int]:
-        """Return the starts (us) of an instrument's candles in state, oldest first."""
-        with translated():
-            members = cast(
-                list[bytes], self._client.zrange(self.keys.candles(name, timeframe), 0, limit - 1)
-            )
-        return [int(member) for member in members]
-
-    def candles_between(self, name: str, timeframe: str, low_us: int, high_us: int) -> list[int]:
-        """Return the starts (us) of an instrument's candles in state, both bounds included."""
-        with translated():
-            members = cast(
-                list[bytes],
-                self._client.zrange(
-                    self.keys.candles(name, timeframe), low_us, high_us, byscore=True
-                ),
-            )
-        return [int(member) for member in members]
-
-    def some_instruments(self, count: int) -> list[str]:
-        """Return a few instruments, chosen by chance."""
-        with translated():
-            members = cast(list[bytes], self._client.srandmember(self.keys.instruments, count))
-        return [member.decode() for member in members]
-
-    def blocks_before(self, name: str, minute: int) -> list[tuple[int, str]]:
-        """Return (minute, block) of seen trades in state, of minutes before the given one."""
-        with translated():
-            members = cast(
-                list[bytes],
-                self._client.zrange(self.keys.blocks(name), "-inf", f"({minute}", byscore=True),
-            )
-        pairs = (member.decode().split(":") for member in members)
-        return [(int(of), block) for of, block in pairs]
-
-    def evictable(self, now_ms: int, limit: int) -> list[tuple[str, str]]:
-        """Return (instrument, timeframe) that may have candles to let go."""
-        with translated():
-            members = cast(
-                list[bytes],
-                self._client.zrange(
-                    self.keys.evictable, "-inf", now_ms, byscore=True, offset=0, num=limit
-                ),
-            )
-        pairs = (member.decode().split(":", 1) for member in members)
-        return [(name, timeframe) for timeframe, name in pairs]
-
-    def are_unpublished(self, keys: Sequence[str]) -> list[bool]:
-        """Tell for each candle key whether it waits to be emitted."""
-        if not keys:
-            return []
-        with translated():
-            found = self._client.zmscore(self.keys.unpublished, list(keys))
-        return [score is not None for score in found]
-
-    def late(self) -> dict[str, tuple[int, bytes]]:
-        """Return the late batches to be emitted: event id -> (since when in ms, LateBatch)."""
-        with translated():
-            entries = cast(dict[bytes, bytes], self._client.hgetall(self.keys.late))
-        return {
-            event_id.decode(): unpack(base64.b64decode(value))
-            for event_id, value in entries.items()
-        }
-
-    def mark_late_emitted(self, event_ids: Sequence[str]) -> None:
-        """Note that late batches were emitted."""
-        if event_ids:
+        now_s = time.monotonic()
+        if now_s >= self._server[0] + 1.0:
             with translated():
-                self._client.hdel(self.keys.late, *event_ids)
+                found = self.client.info("server")
+            self._server = now_s, str(found["run_id"])
+        return self._server[1]
 
-    def mark_published(self, revisions: Iterable[tuple[str, int]]) -> None:
-        """Note that candles were emitted at these revisions."""
-        pairs = list(revisions)
-        if pairs:
-            keys = [self.keys.unpublished, *(key for key, _ in pairs)]
-            with translated():
-                self._published(keys=keys, args=[version_of(revision) for _, revision in pairs])
+    def check(self) -> None:
+        """Raise TransientError while Redis is away."""
+        with translated():
+            self.client.ping()
 
-
-def _versioned(blob: bytes | None) -> Versioned:
-    if blob is None:
-        return Versioned(MISSING, None)
-    _, value = unpack(blob)
-    return Versioned(blob[:8], value)
-
-
-def _keys_of(operation: Operation) -> list[str]:
-    count = 2 if operation[0] == "DUE" else 1
-    return [str(key) for key in operation[1 : 1 + count]]
+    def release(self, turns: Iterable[Turn]) -> None:
+        """Give leases back."""
+        with translated(), self.client.pipeline(transaction=False) as pipe:
+            for turn in turns:
+                self._release(keys=[Keys(turn.shard).lease], args=[turn.lease], client=pipe)
+            pipe.execute()
 
 
-def _placed(operation: Operation, place: dict[str, int]) -> Operation:
-    count = len(_keys_of(operation))
-    indexes: Operation = [place[str(key)] for key in operation[1 : 1 + count]]
-    return [operation[0], *indexes, *operation[1 + count :]]
+def _keys(changes: Changes) -> Iterable[str]:
+    return (key for _, key, _ in changes.commands)
+
+
+def _pairs(flat: Sequence[Any]) -> Iterable[tuple[Any, Any]]:
+    return zip(flat[::2], flat[1::2], strict=True)

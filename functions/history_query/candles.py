@@ -7,13 +7,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
+import numpy as np
+
 from functions.history_query.cursors import CandleCursor
 from functions.history_query.gaps import judged_by_gaps
 from functions.history_query.kept import KeptCandles, Wanted
 from functions.history_query.parameters import MAX_LIMIT, Page
 from functions.history_query.tick_slices import DAY_US, TickSlices
+from shared.blocks import PRICED
 from shared.candle import Candle
-from shared.kernel import partial_candles
+from shared.candle_columns import CandleColumns
+from shared.partials import partials
 from shared.roll_up import folded
 from shared.timeframes import Timeframe
 
@@ -155,9 +159,12 @@ class CandlePages:
             newest=page.newest,
             received_until_us=page.as_of_us,
         ):
-            states = partial_candles(some.trades.as_ticks(symbol), timeframe)
-            pieces = [state.candle for state in states]
-            candles = [each for each in pieces if page.from_us <= each.start_us < page.to_us]
+            ticks = some.trades.as_ticks(symbol)
+            _, starts, records = partials(ticks, timeframe.length_us)
+            names = [symbol] * len(starts)
+            pieces = CandleColumns(timeframe.name, names, starts, records)
+            inside = records.has(PRICED) & (page.from_us <= starts) & (starts < page.to_us)
+            candles = list(pieces.at(np.flatnonzero(inside)).candles())
             yield candles[::-1] if page.newest else candles
 
     def _kept_closed(self, candle: Candle, end_us: int) -> bool:

@@ -37,6 +37,7 @@ from shared.adapter.access import guarded
 from shared.adapter.delegated import Delegated
 from shared.adapter.logs import configure_logging
 from shared.lake.cold import Cold
+from shared.live_state import LiveState
 from shared.memory import hand_freed_memory_back
 from shared.stores.postgres import Postgres
 from shared.stores.redis import connect, translated
@@ -61,18 +62,19 @@ def ready() -> None:
 
 
 cold = Cold(settings.s3, scans=settings.cold_scans)
-kept = KeptCandles(postgres, client, settings.shards, cold)
+live = LiveState(client, settings.shards, settings.ladder)
+kept = KeptCandles(postgres, live, cold)
+trades = LatestTrades(live)
 slices = TickSlices(postgres, cold)
-trades = LatestTrades(client, settings.shards)
 pages = CandlePages(kept, slices, settings.ladder, settings.allowed_lateness_us)
 app = api(
     [
         candles.answers(pages),
         prices.answers(PricePages(slices), pages.knows),
         latest.answers(trades, LatestQuotes(postgres)),
-        overview.answers(Overview(postgres, client, trades, settings.shards, settings.ladder)),
+        overview.answers(Overview(postgres, live, trades)),
         ticks.answers(TickPages(slices), pages.knows),
-        symbols.answers(Symbols(postgres, client, settings.shards, settings.ladder[-1])),
+        symbols.answers(Symbols(postgres, live)),
         feeds.answers(Feeds(postgres)),
         patterns.answers(PatternPages(postgres), pages.knows),
         alerts.answers(AlertPages(postgres), pages.knows),

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Final, cast
-
-import redis
+from typing import Any, Final
 
 from functions.history_query.latest import LatestTrades
-from shared.candle import Candle, CandleState
+from shared.candle import Candle
 from shared.candle_json import candle_json
 from shared.decimals import EXACT, to_text
-from shared.shards import shard_of
-from shared.state import Keys, unpack
+from shared.live_state import LiveState
 from shared.stores.postgres import Postgres
-from shared.stores.redis import translated
 from shared.timeframes import Timeframe
 
 DAY_US: Final = 86_400_000_000
 _HOUR_US: Final = 3_600_000_000
-_CHUNK: Final = 1_000
+_ALWAYS: Final = (-(2**63), 2**63 - 1)
 
 _STORED: Final = """
 SELECT instrument, start_us, revision, open, high, low, close, volume
@@ -44,16 +40,11 @@ class _Piece:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """Reads overviews in one pass over both stores. `ladder`: the kept timeframes, base first.
-
-    Raises TransientError while a store is away.
-    """
+    """Reads overviews in one pass over both stores. Raises TransientError while one is away."""
 
     postgres: Postgres
-    client: redis.Redis
+    live: LiveState
     latest: LatestTrades
-    shards: int
-    ladder: tuple[Timeframe, ...]
 
     def of(self, symbols: Sequence[str] | None, now_us: int) -> list[dict[str, Any]]:
         """Return the overview of the symbols that are known, or of all, by symbol."""
@@ -64,15 +55,15 @@ class Overview:
         )
         piece = self._piece
         from_us = piece.start_us(now_us - DAY_US + piece.length_us - 1)
-        live = self._live(list(trades), {piece.name, self.ladder[0].name})
         pieces = self._stored(symbols, piece, from_us)
         newest: dict[str, Candle] = {}
-        for candle in live:
-            if candle.timeframe == self.ladder[0].name:
-                known = newest.get(candle.instrument)
-                if known is None or candle.start_us > known.start_us:
-                    newest[candle.instrument] = candle
-            if candle.timeframe == piece.name and candle.start_us >= from_us:
+        wanted = None if symbols is None else list(trades)
+        for candle in self._live(wanted, self.live.ladder[0]):
+            known = newest.get(candle.instrument)
+            if known is None or candle.start_us > known.start_us:
+                newest[candle.instrument] = candle
+        for candle in self._live(wanted, piece):
+            if candle.start_us >= from_us:
                 _take(pieces, candle)
         return [
             _shown(trades[name], pieces.get(name, {}), newest.get(name)) for name in sorted(trades)
@@ -82,7 +73,8 @@ class Overview:
     def _piece(self) -> Timeframe:
         """The longest kept timeframe up to an hour: what a day is put together from."""
         return max(
-            (each for each in self.ladder if each.length_us <= _HOUR_US), default=self.ladder[0]
+            (each for each in self.live.ladder if each.length_us <= _HOUR_US),
+            default=self.live.ladder[0],
         )
 
     def _stored(
@@ -99,25 +91,15 @@ class Overview:
                 found.setdefault(name, {})[start_us] = _Piece(*rest)
         return found
 
-    def _live(self, names: Sequence[str], timeframes: Iterable[str]) -> list[Candle]:
-        """Return the candles of the live state, of these timeframes."""
-        series = [(name, frame) for name in names for frame in sorted(timeframes)]
-        found: list[Candle] = []
-        for first in range(0, len(series), _CHUNK):
-            some = series[first : first + _CHUNK]
-            keys = [Keys(shard_of(name, self.shards)) for name, _ in some]
-            with translated(), self.client.pipeline(transaction=False) as pipe:
-                for each, (name, frame) in zip(keys, some, strict=True):
-                    pipe.zrange(each.candles(name, frame), 0, -1)
-                starts = cast(list[list[bytes]], pipe.execute())
-                wanted = [
-                    each.candle(name, frame, int(start))
-                    for each, (name, frame), of_one in zip(keys, some, starts, strict=True)
-                    for start in of_one
-                ]
-                blobs = cast(list[bytes | None], self.client.mget(wanted) if wanted else [])
-            found += [CandleState.decode(unpack(blob)[1]).candle for blob in blobs if blob]
-        return found
+    def _live(self, symbols: Sequence[str] | None, timeframe: Timeframe) -> list[Candle]:
+        """Return the live candles of a timeframe."""
+        if symbols is None:
+            return list(self.live.all_candles(timeframe).candles())
+        return [
+            candle
+            for symbol in symbols
+            for candle in self.live.candles(symbol, timeframe, *_ALWAYS).candles()
+        ]
 
 
 def _take(pieces: dict[str, dict[int, _Piece]], candle: Candle) -> None:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, Final
 
-import redis
 from psycopg import Connection
 
-from shared.candle import Candle, CandleState
-from shared.state import Keys, unpack
+from shared.candle_columns import CandleColumns
+from shared.live_state import LiveState
 from shared.stores.postgres import Postgres
-from shared.stores.redis import translated
 from shared.timeframes import Timeframe
 
 # What is live is newer than what is stored of the same candle, so it stands in its place.
@@ -48,24 +46,22 @@ class Symbols:
     """Reads the list. Raises TransientError while a store is away."""
 
     postgres: Postgres
-    client: redis.Redis
-    shards: int
-    longest: Timeframe
+    live: LiveState
 
     def all(self) -> list[dict[str, Any]]:
         """Return every instrument with the times (ms) of its first and last trade and their count.
 
         Trades are counted once; those of ticks that reached no candle yet are not in it.
         """
-        live = [candle for shard in range(self.shards) for candle in self._live(Keys(shard))]
-        found: dict[str, Extent] = {}
+        longest = self.live.ladder[-1]
+        live = self.live.all_candles(longest)
+        data = live.records.data
+        columns = (data["first"][:, 0], data["last"][:, 0], data["count"])
+        extents = map(Extent, *(column.tolist() for column in columns))
         with self.postgres.connection() as connection:
-            stored = _stored(connection, self.longest, live)
-        parts = [
-            (each.instrument, Extent(each.first_time_us, each.last_time_us, each.trade_count))
-            for each in live
-        ]
-        for name, extent in [*parts, *stored]:
+            stored = _stored(connection, longest, live)
+        found: dict[str, Extent] = {}
+        for name, extent in [*zip(live.names, extents, strict=True), *stored]:
             found[name] = extent.joined(found.get(name))
         return [
             {
@@ -77,27 +73,10 @@ class Symbols:
             for name, extent in sorted(found.items())
         ]
 
-    def _live(self, keys: Keys) -> list[Candle]:
-        with translated():
-            names = [
-                name.decode() for name in cast(set[bytes], self.client.smembers(keys.instruments))
-            ]
-            with self.client.pipeline(transaction=False) as pipe:
-                for name in names:
-                    pipe.zrange(keys.candles(name, self.longest.name), 0, -1)
-                starts = cast(list[list[bytes]], pipe.execute())
-            wanted = [
-                keys.candle(name, self.longest.name, int(start))
-                for name, some in zip(names, starts, strict=True)
-                for start in some
-            ]
-            blobs = cast(list[bytes | None], self.client.mget(wanted) if wanted else [])
-        return [CandleState.decode(unpack(blob)[1]).candle for blob in blobs if blob is not None]
-
 
 def _stored(
-    connection: Connection, longest: Timeframe, live: list[Candle]
+    connection: Connection, longest: Timeframe, live: CandleColumns
 ) -> list[tuple[str, Extent]]:
-    names, starts = [each.instrument for each in live], [each.start_us for each in live]
-    rows = connection.execute(_STORED, (longest.name, names, starts)).fetchall()
+    bounds = (longest.name, list(live.names), live.start_us.tolist())
+    rows = connection.execute(_STORED, bounds).fetchall()
     return [(name, Extent(first, last, trades)) for name, first, last, trades in rows]

@@ -5,17 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from psycopg import Connection
-
 from shared.feeds import FeedStatus
-from shared.gaps import Gap, touches
+from shared.gaps import Gap
 from shared.stores.applied import claim
 from shared.stores.commits import next_commit
 from shared.stores.postgres import Postgres
-from shared.timeframes import Timeframe
-
-LONGEST_US: Final = 31 * 86_400_000_000
-"""No candle that touches a gap begins longer before it."""
 
 _UPSERT_GAP: Final = """
     INSERT INTO gaps (feed, symbol, instrument, first_id, last_id, from_us, to_us, state, absent,
@@ -24,7 +18,7 @@ _UPSERT_GAP: Final = """
         %(absent)s, %(changed)s, %(changed)s)
     ON CONFLICT (feed, symbol, first_id, last_id) DO UPDATE SET
         state = excluded.state, absent = excluded.absent, changed_us = excluded.changed_us,
-        judged = false
+        judged = false, queued = false
     WHERE gaps.state = 'open' AND excluded.state = 'filled'
 """
 """A gap opens once and is filled once, in whatever order the two are told."""
@@ -55,18 +49,15 @@ class FeedWriter:
         self._postgres = postgres
 
     def gaps(self, event_id: str, feed: str, gaps: Sequence[Gap]) -> bool:
-        """Write gaps, and queue the stored candles that they touch to be judged anew.
+        """Write gaps; return False when the event was written before.
 
-        Returns False when the event was written before. Candles that are live are left alone by the
-        repair: candle-aggregate judges them itself.
+        candle-aggregate judges the candles that they touch.
         """
         with self._postgres.connection() as connection:
             if not claim(connection, [event_id], next_commit(connection)):
                 return False
             for gap in sorted(gaps, key=lambda each: (each.symbol, each.first_id)):
-                written = connection.execute(_UPSERT_GAP, _values(feed, gap)).rowcount
-                if written:
-                    _queue_repairs(connection, event_id, gap)
+                connection.execute(_UPSERT_GAP, _values(feed, gap))
         return True
 
     def status(self, status: FeedStatus) -> bool:
@@ -110,21 +101,3 @@ def _values(feed: str, gap: Gap) -> dict[str, str | int]:
         "absent": gap.absent,
         "changed": gap.changed_us,
     }
-
-
-def _queue_repairs(connection: Connection, event_id: str, gap: Gap) -> None:
-    stored = connection.execute(
-        "SELECT timeframe, start_us FROM candles"
-        " WHERE instrument = %s AND start_us BETWEEN %s AND %s",
-        (gap.instrument, gap.from_us - LONGEST_US, gap.to_us),
-    ).fetchall()
-    span = [(gap.from_us, gap.to_us)]
-    connection.cursor().executemany(
-        "INSERT INTO repairs (instrument, timeframe, start_us, event_id)"
-        " VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING",
-        [
-            (gap.instrument, timeframe, start_us, event_id)
-            for timeframe, start_us in stored
-            if touches(span, start_us, start_us + Timeframe.parse(timeframe).length_us)
-        ],
-    )

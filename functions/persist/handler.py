@@ -76,8 +76,7 @@ class Persist:
             written = self.writer.rejects(event.id, source, items)
             metrics.REJECTS_STORED.inc(len(items) if written else 0)
         elif event.type == events.LATE:
-            tick_event_id, late = decode_late(event.data())
-            self.writer.repairs(tick_event_id, late)
+            self.writer.repairs(decode_late(event.data()))
             written = True
         elif event.type == events.PATTERNS:
             stored = self.patterns.patterns(decode_patterns(event.data()))

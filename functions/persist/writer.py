@@ -10,8 +10,8 @@ from psycopg import sql
 
 from shared.candle import Candle
 from shared.candle_columns import CandleColumns
-from shared.kernel import CandleKey
 from shared.lake.places import day_of
+from shared.late import Late
 from shared.rejects import Reject
 from shared.stores.postgres import Postgres
 
@@ -120,13 +120,21 @@ class Writer:
             cursor.executemany(_INSERT_REJECT, rows)
             return cursor.rowcount > 0
 
-    def repairs(self, tick_event_id: str, candles: Sequence[CandleKey]) -> None:
-        """Queue candles to be recomputed; twice is as good as once. Raises TransientError."""
+    def repairs(self, late: Late) -> None:
+        """Queue base candles to be recomputed; twice is as good as once. Raises TransientError."""
         with self._postgres.connection() as connection:
-            connection.cursor().executemany(
-                "INSERT INTO repairs (instrument, timeframe, start_us, event_id)"
-                " VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING",
-                [(*key, tick_event_id) for key in candles],
+            connection.execute(
+                "INSERT INTO repairs (instrument, timeframe, start_us, event_id, reason)"
+                " SELECT name, '', start_us, %s, %s"
+                " FROM unnest(%s::text[], %s::bigint[]) AS t (name, start_us)"
+                " ON CONFLICT (instrument, timeframe, start_us, event_id)"
+                " DO UPDATE SET reason = excluded.reason WHERE excluded.reason = 'late'",
+                (
+                    late.event_id,
+                    late.reason.value,
+                    [name for name, _ in late.candles],
+                    [start_us for _, start_us in late.candles],
+                ),
             )
 
 

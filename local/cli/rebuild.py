@@ -27,8 +27,7 @@ from local.instance import DEFAULT_DATA_DIR
 if TYPE_CHECKING:
     from psycopg import Connection
 
-    from shared.candle import Candle
-    from shared.kernel import CandleKey
+    from shared.candle import Candle, CandleKey
 
 POLL_S: Final = 0.5
 

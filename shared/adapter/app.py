@@ -53,15 +53,29 @@ log = logging.getLogger(__name__)
 MAX_WAITING: Final = 64
 
 
+@dataclass(slots=True, eq=False)
+class Emission:
+    """Events that the outcomes of several events share: emitted once, by the first to finish.
+
+    The others are answered when it is done, and are delivered again when it fails.
+    """
+
+    emit: Sequence[OutgoingEvent]
+    after_emit: Callable[[], None] | None = None
+    task: asyncio.Task[None] | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What a handler made of an event: events to emit, and a step to run once they are accepted.
 
-    `show`: events for screens, offered to Broker display, which may lose them.
+    The step may return a further outcome of the same event. `show`: events for screens, offered to
+    Broker display, which may lose them.
     """
 
     emit: Sequence[OutgoingEvent] = ()
-    after_emit: Callable[[], None] | None = None
+    after_emit: Callable[[], Outcome | None] | None = None
+    shared: Sequence[Emission] = ()
     show: Sequence[OutgoingEvent] = ()
 
     @classmethod
@@ -70,13 +84,14 @@ class Outcome:
         every = list(outcomes)
         steps = [each.after_emit for each in every if each.after_emit is not None]
 
-        def run_all() -> None:
-            for step in steps:
-                step()
+        def run_all() -> Outcome | None:
+            further = [found for step in steps if (found := step()) is not None]
+            return cls.together(further) if further else None
 
         return cls(
             [output for each in every for output in each.emit],
-            run_all,
+            run_all if steps else None,
+            [emission for each in every for emission in each.shared],
             [output for each in every for output in each.show],
         )
 
@@ -202,27 +217,44 @@ class EventApp:
         return await loop.run_in_executor(self._workers, context.run, work, *arguments)
 
     async def _finish(self, event: Event, outcome: Outcome, traced: Traced) -> Response:
-        if outcome.emit:
-            if self._wiring.sink is None:
-                return self._reply(outcome)
-            await self._wiring.sink.emit(outcome.emit, traced.traceparent)
-            metrics.EVENTS_EMITTED.labels(self._wiring.stage).inc(len(outcome.emit))
+        if self._wiring.sink is None:
+            emits = [*outcome.emit, *(each for some in outcome.shared for each in some.emit)]
+            if emits:
+                return self._reply(emits)
+        for emission in outcome.shared:
+            if emission.task is None:
+                emission.task = asyncio.create_task(self._emit_shared(emission, traced.traceparent))
+            await asyncio.shield(emission.task)
+        await self._emit(outcome.emit, traced.traceparent)
+        further = None
         if outcome.after_emit is not None:
-            await self._in_worker(outcome.after_emit)
+            further = await self._in_worker(outcome.after_emit)
         if outcome.show and self._wiring.display is not None:
             self._wiring.display.offer(outcome.show, traced.traceparent)
+        if further is not None:
+            return await self._finish(event, further, traced)
         return _answer(self._wiring.stage, 204, "ok")
 
-    def _reply(self, outcome: Outcome) -> Response:
+    async def _emit_shared(self, emission: Emission, traceparent: str | None) -> None:
+        await self._emit(emission.emit, traceparent)
+        if emission.after_emit is not None:
+            await self._in_worker(emission.after_emit)
+
+    async def _emit(self, outputs: Sequence[OutgoingEvent], traceparent: str | None) -> None:
+        if outputs and self._wiring.sink is not None:
+            await self._wiring.sink.emit(outputs, traceparent)
+            metrics.EVENTS_EMITTED.labels(self._wiring.stage).inc(len(outputs))
+
+    def _reply(self, outputs: Sequence[OutgoingEvent]) -> Response:
         """Without K_SINK (`kn func invoke`) a single output is the reply."""
-        if len(outcome.emit) != 1:
+        if len(outputs) != 1:
             return _answer(
                 self._wiring.stage,
                 500,
                 "no_sink",
-                f"{len(outcome.emit)} events to emit and K_SINK is not set: add a SinkBinding",
+                f"{len(outputs)} events to emit and K_SINK is not set: add a SinkBinding",
             )
-        output = outcome.emit[0]
+        output = outputs[0]
         return Response(output.body, 200, output.headers(f"/kandle/{self._wiring.stage}", {}))
 
     async def _record(self, event: Event, error: PermanentError, namespace: str) -> None:

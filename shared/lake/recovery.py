@@ -16,8 +16,7 @@ from typing import Final
 import numpy as np
 from psycopg import Connection
 
-from shared.candle import CandleState
-from shared.kernel import CandleKey
+from shared.candle import CandleKey
 from shared.lake.cold import Cold
 from shared.lake.compaction import fold
 from shared.lake.files import LakeReader
@@ -188,13 +187,18 @@ def _queue(connection: Connection, found: Found, ladder: tuple[Timeframe, ...], 
         elif day_of(day_us) < found.hot_from:
             of_day = place.instrument, day_us
             ticks[of_day] = ticks.get(of_day, False) or not each.whole
-    candles: dict[CandleKey, CandleState] = {}
+    candles: set[CandleKey] = set()
     for (name, day_us), is_corrected in ticks.items():
         if is_corrected or kept[name, day_us] != {each.name for each in ladder}:
-            candles |= recomputed(connection, name, day_us, day_us + DAY_US, ladder, cold)
+            for some in recomputed(connection, [name], day_us, day_us + DAY_US, ladder[0], cold):
+                candles |= {
+                    (name, each.name, start_us)
+                    for each in ladder
+                    for start_us in each.starts_us(some.start_us).tolist()
+                }
     connection.cursor().executemany(
         "INSERT INTO repairs (instrument, timeframe, start_us, event_id, reason)"
         " VALUES (%s, %s, %s, %s, 'asked') ON CONFLICT DO NOTHING",
-        [(*key, PREFIX) for key in candles],
+        [(*key, PREFIX) for key in sorted(candles)],
     )
     return len(candles)

@@ -9,44 +9,32 @@ from __future__ import annotations
 import json
 import re
 import uuid
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import redis
 import zstandard
 
-from shared.candle import Candle, CandleState
+from shared.candle import Candle
 from shared.decimals import to_text
 from shared.errors import TransientError
 from shared.lake.manifest import lake_of
 from shared.lake.places import day_of
 from shared.lake.terms import Terms
-from shared.schema import state_pb2
-from shared.state import Keys, unpack
+from shared.live_state import LiveState
 from shared.stores.postgres import Postgres
-from shared.stores.redis import translated
 from shared.stores.s3 import ObjectExists, ObjectStore
 
 STATE: Final = "state"
-_AT_ONCE: Final = 500
 _STAMP: Final = "%Y%m%dT%H%M%S.%fZ"
 _NAME: Final = re.compile(
     r"date=[0-9-]{10}/([0-9]{8}T[0-9]{6}\.[0-9]{6}Z)-([0-9a-z]+)-[0-9a-f]+\.ndjson\.zst"
 )
 _DECIMALS: Final = frozenset(each.name for each in fields(Candle) if each.type == "Decimal")
-
-# An instrument and its open candles as they are at one instant. The members of the index are the
-# middle of the candles' names, which are all of the shard's slot.
-_READ: Final = """
-local found = {redis.call('GET', KEYS[1])}
-for _, member in ipairs(redis.call('ZRANGE', KEYS[2], 0, -1)) do
-  found[#found + 1] = redis.call('GET', ARGV[1] .. member .. ARGV[2])
-end
-return found
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,39 +91,24 @@ class StateObject:
     bytes: int
 
 
-def live_instruments(client: redis.Redis, shards: int) -> Iterator[LiveInstrument]:
-    """Yield every instrument's live state, each as at one instant. Raises TransientError."""
-    for shard in range(shards):
-        keys = Keys(shard)
-        read = client.register_script(_READ)
-        with translated():
-            names = sorted(
-                name.decode() for name in cast(set[bytes], client.smembers(keys.instruments))
-            )
-        for n in range(0, len(names), _AT_ONCE):
-            with translated(), client.pipeline(transaction=False) as pipe:
-                for name in names[n : n + _AT_ONCE]:
-                    head, _, tail = keys.candle(name, "\0", 0).partition("\0:0")
-                    read(
-                        keys=[keys.instrument(name), keys.open(name)],
-                        args=[head, tail],
-                        client=pipe,
-                    )
-                answers = cast(list[list[bytes | None]], pipe.execute())
-            for blob, *candles in answers:
-                if blob is not None:
-                    yield _live(blob, [each for each in candles if each is not None])
-
-
-def _live(blob: bytes, candles: list[bytes]) -> LiveInstrument:
-    state = state_pb2.InstrumentState.FromString(unpack(blob)[1])
-    return LiveInstrument(
-        state.name,
-        Decimal(state.last_price),
-        Decimal(state.last_size),
-        state.last.event_time_us,
-        tuple(CandleState.decode(unpack(each)[1]).candle for each in candles),
-    )
+def live_instruments(client: redis.Redis, shards: int) -> list[LiveInstrument]:
+    """Return every instrument's live state. Raises TransientError."""
+    live = LiveState.of(client, shards)
+    candles: dict[str, list[Candle]] = defaultdict(list)
+    for timeframe in live.ladder:
+        for candle in live.all_candles(timeframe).candles():
+            if not candle.closed:
+                candles[candle.instrument].append(candle)
+    return [
+        LiveInstrument(
+            each.instrument,
+            Decimal(each.price),
+            Decimal(each.size),
+            each.time_us,
+            tuple(candles[each.instrument]),
+        )
+        for each in live.latest()
+    ]
 
 
 def _candle(values: dict[str, Any]) -> Candle:

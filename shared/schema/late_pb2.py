@@ -24,15 +24,15 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18shared/schema/late.proto\x12\tkandle.v1\"E\n\nLateCandle\x12\x12\n\ninstrument\x18\x01 \x01(\t\x12\x11\n\ttimeframe\x18\x02 \x01(\t\x12\x10\n\x08start_us\x18\x03 \x01(\x03\"E\n\tLateBatch\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12&\n\x07\x63\x61ndles\x18\x02 \x03(\x0b\x32\x15.kandle.v1.LateCandleb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18shared/schema/late.proto\x12\tkandle.v1\"j\n\tLateBatch\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12%\n\x06reason\x18\x02 \x01(\x0e\x32\x15.kandle.v1.LateReason\x12\x12\n\ninstrument\x18\x03 \x03(\t\x12\x10\n\x08start_us\x18\x04 \x03(\x12*<\n\nLateReason\x12\x14\n\x10LATE_REASON_LATE\x10\x00\x12\x18\n\x14LATE_REASON_REPEATED\x10\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'shared.schema.late_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_LATECANDLE']._serialized_start=39
-  _globals['_LATECANDLE']._serialized_end=108
-  _globals['_LATEBATCH']._serialized_start=110
-  _globals['_LATEBATCH']._serialized_end=179
+  _globals['_LATEREASON']._serialized_start=147
+  _globals['_LATEREASON']._serialized_end=207
+  _globals['_LATEBATCH']._serialized_start=39
+  _globals['_LATEBATCH']._serialized_end=145
 # @@protoc_insertion_point(module_scope)

@@ -24,23 +24,13 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19shared/schema/state.proto\x12\tkandle.v1\"r\n\x08OrderKey\x12\x15\n\revent_time_us\x18\x01 \x01(\x03\x12\x10\n\x08order_id\x18\x02 \x01(\x12\x12\x17\n\x0freceive_time_us\x18\x03 \x01(\x03\x12\x12\n\nsource_key\x18\x04 \x01(\x10\x12\x10\n\x08sequence\x18\x05 \x01(\x03\"\xfe\x02\n\x0b\x43\x61ndleState\x12\x12\n\ninstrument\x18\x01 \x01(\t\x12\x11\n\ttimeframe\x18\x02 \x01(\t\x12\x10\n\x08start_us\x18\x03 \x01(\x03\x12\x0c\n\x04open\x18\x04 \x01(\t\x12\x0c\n\x04high\x18\x05 \x01(\t\x12\x0b\n\x03low\x18\x06 \x01(\t\x12\r\n\x05\x63lose\x18\x07 \x01(\t\x12\x0e\n\x06volume\x18\x08 \x01(\t\x12\x10\n\x08notional\x18\t \x01(\t\x12\x13\n\x0btrade_count\x18\n \x01(\x04\x12\x12\n\nbuy_volume\x18\x0b \x01(\t\x12\x13\n\x0bsell_volume\x18\x0c \x01(\t\x12\"\n\x05\x66irst\x18\r \x01(\x0b\x32\x13.kandle.v1.OrderKey\x12!\n\x04last\x18\x0e \x01(\x0b\x32\x13.kandle.v1.OrderKey\x12\x0e\n\x06\x63losed\x18\x0f \x01(\x08\x12\x0f\n\x07partial\x18\x10 \x01(\x08\x12\x10\n\x08\x63omplete\x18\x11 \x01(\x08\x12\x10\n\x08revision\x18\x12 \x01(\x04\x12\x12\n\ntouched_us\x18\x13 \x01(\x03\"9\n\nSeenTrades\x12\r\n\x05start\x18\x01 \x03(\x12\x12\x0e\n\x06length\x18\x02 \x03(\x04\x12\x0c\n\x04text\x18\x03 \x03(\t\"\x91\x02\n\x0fInstrumentState\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0cwatermark_us\x18\x02 \x01(\x03\x12!\n\x04last\x18\x03 \x01(\x0b\x32\x13.kandle.v1.OrderKey\x12\x12\n\nlast_price\x18\x04 \x01(\t\x12\x11\n\tlast_size\x18\x05 \x01(\t\x12\x13\n\x0breceived_us\x18\x06 \x01(\x03\x12\x39\n\x08\x66loor_us\x18\x07 \x03(\x0b\x32\'.kandle.v1.InstrumentState.FloorUsEntry\x12\x10\n\x08\x66irst_us\x18\x08 \x01(\x03\x1a.\n\x0c\x46loorUsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19shared/schema/state.proto\x12\tkandle.v1\"K\n\nSeenTrades\x12\x0e\n\x06number\x18\x01 \x03(\r\x12\r\n\x05\x66irst\x18\x02 \x03(\x12\x12\x0e\n\x06length\x18\x03 \x03(\x04\x12\x0e\n\x06\x64igest\x18\x04 \x03(\x06\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'shared.schema.state_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_INSTRUMENTSTATE_FLOORUSENTRY']._loaded_options = None
-  _globals['_INSTRUMENTSTATE_FLOORUSENTRY']._serialized_options = b'8\001'
-  _globals['_ORDERKEY']._serialized_start=40
-  _globals['_ORDERKEY']._serialized_end=154
-  _globals['_CANDLESTATE']._serialized_start=157
-  _globals['_CANDLESTATE']._serialized_end=539
-  _globals['_SEENTRADES']._serialized_start=541
-  _globals['_SEENTRADES']._serialized_end=598
-  _globals['_INSTRUMENTSTATE']._serialized_start=601
-  _globals['_INSTRUMENTSTATE']._serialized_end=874
-  _globals['_INSTRUMENTSTATE_FLOORUSENTRY']._serialized_start=828
-  _globals['_INSTRUMENTSTATE_FLOORUSENTRY']._serialized_end=874
+  _globals['_SEENTRADES']._serialized_start=40
+  _globals['_SEENTRADES']._serialized_end=115
 # @@protoc_insertion_point(module_scope)

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 from psycopg import Connection
 from psycopg.rows import class_row
 
+from shared.bounds import LATEST_US
 from shared.stores.partitions import OLD, open_days
 
 
@@ -65,7 +66,8 @@ def are_stored(connection: Connection, event_ids: Sequence[str]) -> set[str]:
 def not_aggregated(connection: Connection, shard: int, before_us: int, limit: int) -> list[Stored]:
     """Return a shard's events stored before then that are not marked aggregated, oldest first."""
     with connection.cursor(row_factory=class_row(Stored)) as cursor:
-        return cursor.execute(_NOT_AGGREGATED, (shard, before_us, limit)).fetchall()
+        until_us = min(before_us, LATEST_US)
+        return cursor.execute(_NOT_AGGREGATED, (shard, until_us, limit)).fetchall()
 
 
 def mark_aggregated(connection: Connection, shard: int, event_ids: Sequence[str]) -> None:

@@ -1,97 +1,129 @@
-"""Candles from stored ticks: the definition itself, each trade once, in the total order."""
+"""Base candles from stored ticks: the definition itself, each trade once, in flat memory."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
+import numpy as np
 from psycopg import Connection
 
-from shared.candle import CandleState
-from shared.kernel import CandleKey, partial_candles, rolled_up
+from shared.blocks import PRICED
+from shared.folds import Places, merged, together
 from shared.lake.cold import NO_LAKE, Cold
-from shared.repetitions import MINUTE_US, each_once
-from shared.state import end_us
-from shared.stores.chunks import chunks_of_range
-from shared.stores.segments import ticks_of_range
-from shared.ticks import Ticks
+from shared.lake.places import day_of
+from shared.partials import partials
+from shared.repetitions import MINUTE_US, each_once, id_hashes
+from shared.stores.segments import ticks_of_instruments, ticks_of_range
+from shared.ticks import NO_ID, Ticks
 from shared.timeframes import Timeframe
 
-CHUNK_TICKS: Final = 250_000
-"""Ticks held at once, but for a minute that has more: trades are told apart by their minute."""
+_COLD: Final = "SELECT EXISTS (SELECT FROM cold_days WHERE day BETWEEN %s AND %s)"
+HELD_TICKS: Final = 400_000
+"""Ticks held at once, to find those that repeat a trade."""
 
-
-def stored_trades(
-    connection: Connection, instrument: str, from_us: int, to_us: int, cold: Cold = NO_LAKE
-) -> Iterator[list[Ticks]]:
-    """Yield an instrument's ticks of [from_us, to_us), each trade once, chunk by chunk in time.
-
-    From wherever they are stored. Raises TransientError.
-    """
-    first_us = from_us - from_us % MINUTE_US
-    last_us = to_us + -to_us % MINUTE_US
-    for begin_us, end_us_ in chunks_of_range(
-        connection, instrument, first_us, last_us, CHUNK_TICKS
-    ):
-        batches = each_once(list(ticks_of_range(connection, instrument, begin_us, end_us_, cold)))
-        inside = [
-            batch.select((batch.event_time_us >= from_us) & (batch.event_time_us < to_us))
-            for batch in batches
-        ]
-        if some := [batch for batch in inside if len(batch)]:
-            yield some
-
-
-def first_tick_us(connection: Connection, instrument: str) -> int | None:
-    """Return the event time of the earliest tick that was ever stored of an instrument."""
-    row = connection.execute(
-        "SELECT first_time_us FROM first_ticks WHERE instrument = %s", (instrument,)
-    ).fetchone()
-    return None if row is None else int(row[0])
+Read = Callable[[int, int], Iterator[Ticks]]
+"""Returns the stored ticks of [from_us, to_us)."""
 
 
 def recomputed(
     connection: Connection,
-    instrument: str,
+    names: Sequence[str],
     from_us: int,
     to_us: int,
-    timeframes: tuple[Timeframe, ...],
+    base: Timeframe,
     cold: Cold = NO_LAKE,
-) -> dict[CandleKey, CandleState]:
-    """Return the candles of the ticks of [from_us, to_us), which must be whole intervals.
+    each: Callable[[Ticks], None] | None = None,
+) -> Iterator[Places]:
+    """Yield the base candles of [from_us, to_us), whole intervals, some after each other in time.
 
-    `partial` is set; the other flags and the revision are not.
+    Instruments are numbered by their place in `names`. Records without a price are among them; no
+    flag but PRICED is set, and no revision. `each` is called with the ticks that count, batch by
+    batch. Raises TransientError.
     """
-    found: dict[CandleKey, CandleState] = {}
-    for batches in stored_trades(connection, instrument, from_us, to_us, cold):
-        fold(found, batches, timeframes)
-    return flagged(found, first_tick_us(connection, instrument), timeframes)
+    numbers = {name: number for number, name in enumerate(names)}
+
+    def read(begin_us: int, end_us: int) -> Iterator[Ticks]:
+        if _is_hot(connection, begin_us, end_us):
+            yield from ticks_of_instruments(connection, names, begin_us, end_us)
+            return
+        for name in names:
+            yield from ticks_of_range(connection, name, begin_us, end_us, cold)
+
+    waiting: list[Places] = []
+    first_us = from_us - from_us % MINUTE_US
+    for until_us, batches in _trades(read, first_us, to_us + -to_us % MINUTE_US):
+        for batch in batches:
+            waiting.append(_partials(batch, base, numbers, from_us, to_us))
+            if each is not None:
+                each(batch)
+        if waiting and (until_us >= to_us or len(waiting) > 1):
+            some = merged(together(waiting))
+            ends = base.ends_us(some.start_us) <= until_us
+            waiting = [] if ends.all() else [some.at(~ends)]
+            if ends.any():
+                yield some.at(ends)
 
 
-def fold(
-    found: dict[CandleKey, CandleState],
-    batches: Iterable[Ticks],
-    timeframes: tuple[Timeframe, ...],
-) -> None:
-    """Merge the trades of batches into candles of every timeframe."""
-    base = timeframes[0]
-    nested = tuple(each for each in timeframes if each.length_us % base.length_us == 0)
-    others = [each for each in timeframes if each not in nested]
+def priced(places: Places) -> Places:
+    """Return those that have a price: an instrument's candles."""
+    return places.at(places.records.has(PRICED))
+
+
+def _partials(
+    ticks: Ticks, base: Timeframe, numbers: dict[str, int], from_us: int, to_us: int
+) -> Places:
+    entry, start_us, records = partials(ticks, base.length_us)
+    of_entry = np.array([numbers[name] for name in ticks.names], dtype=np.int64)
+    found = Places(of_entry[entry], start_us, records)
+    inside = (start_us >= from_us) & (start_us < to_us)
+    return found if inside.all() else found.at(inside)
+
+
+def _is_hot(connection: Connection, from_us: int, to_us: int) -> bool:
+    """Tell whether Postgres has every day of [from_us, to_us)."""
+    days = (day_of(from_us), day_of(to_us - 1))
+    row = connection.execute(_COLD, days).fetchone()
+    return not (row and row[0])
+
+
+def _trades(read: Read, begin_us: int, end_us: int) -> Iterator[tuple[int, list[Ticks]]]:
+    """Yield (until_us, trades, each once): all ticks before `until_us` have been yielded by then.
+
+    What does not fit into memory is divided by time, and a minute by trade ids.
+    """
+    some = _held(read(begin_us, end_us))
+    if some is not None:
+        yield end_us, each_once(some)
+        return
+    middle_us = begin_us + (end_us - begin_us) // MINUTE_US // 2 * MINUTE_US
+    if middle_us > begin_us:
+        yield from _trades(read, begin_us, middle_us)
+        yield from _trades(read, middle_us, end_us)
+        return
+    count = 0
+    for ticks in read(begin_us, end_us):
+        has_id = ticks.trade_id_kind != NO_ID
+        count += int(np.count_nonzero(has_id))
+        if not has_id.all():
+            yield begin_us, [ticks.select(~has_id)]
+    parts = np.uint64(-(-count // (HELD_TICKS // 2)))
+    for part in range(int(parts)):
+        of_part = [
+            ticks.select((ticks.trade_id_kind != NO_ID) & (id_hashes(ticks) % parts == part))
+            for ticks in read(begin_us, end_us)
+        ]
+        yield begin_us, each_once(of_part)
+    yield end_us, []
+
+
+def _held(batches: Iterator[Ticks]) -> list[Ticks] | None:
+    """Return all batches, or None when there are too many ticks to hold."""
+    held: list[Ticks] = []
+    count = 0
     for ticks in batches:
-        changes = rolled_up(partial_candles(ticks, base), nested)
-        for other in others:
-            changes |= rolled_up(partial_candles(ticks, other), (other,))
-        for key, change in changes.items():
-            present = found.get(key)
-            found[key] = change if present is None else present.merge(change)
-
-
-def flagged(
-    found: dict[CandleKey, CandleState], first_us: int | None, timeframes: Iterable[Timeframe]
-) -> dict[CandleKey, CandleState]:
-    """Mark the candles that began before the instrument's first tick."""
-    if first_us is not None:
-        for (_, timeframe_name, start_us), state in found.items():
-            timeframe = next(each for each in timeframes if each.name == timeframe_name)
-            state.partial = start_us < first_us < end_us(timeframe, start_us)
-    return found
+        held.append(ticks)
+        count += len(ticks)
+        if count > HELD_TICKS and len(held) > 1:
+            return None
+    return held

@@ -22,9 +22,9 @@ from local.instance import Instance
 from shared import events
 from shared.adapter.event import Event, OutgoingEvent
 from shared.inputs.clock import ClockRule
+from shared.live_keys import Keys
 from shared.raw import FORMAT_CSV, encode
 from shared.shards import DEFAULT_SHARDS, shard_of
-from shared.state import Keys
 from tests.e2e.client import candles, eventually, fresh_symbol, rows
 from tests.platform import kandle
 
@@ -141,9 +141,9 @@ def test_letters_replayed_after_days_complete_their_stage_and_double_nothing(
     for event in (first, second):
         assert eventually(lambda id_=event.id: stages.is_recorded(id_), bool, 60)  # type: ignore[misc]
     # From now on the marker of the second event would end; its letter is replayed after that.
-    marker = Keys(shard_of(unapplied, DEFAULT_SHARDS)).marker(second.id)
+    keys = Keys(shard_of(unapplied, DEFAULT_SHARDS))
     with redis.Redis.from_url(pipeline["REDIS_URL"]) as client:
-        assert client.delete(marker) == 1
+        assert eventually(lambda: client.zrem(keys.recorded, second.id), bool, 60)
     stages.replay(letters[second.id])
 
     assert not {first.id, second.id} & stages.letters().keys()

@@ -17,10 +17,10 @@ from google.protobuf.message import Message
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.candle_aggregate.display import Display
-from functions.candle_aggregate.epoch import current_epoch
-from functions.candle_aggregate.handler import Aggregate
+from functions.candle_aggregate.engine import Engine
+from functions.candle_aggregate.handler import Aggregate, wall_clock_us
 from functions.candle_aggregate.rules import Rules
+from functions.candle_aggregate.storage import Storage as ClockStorage
 from functions.candle_aggregate.store import Store
 from functions.dead_letter.handler import Keep
 from functions.detect_pattern.anomalies import AnomalySettings
@@ -59,10 +59,8 @@ from shared.schema import (
     rejects_pb2,
 )
 from shared.settings import Environment
-from shared.state import Keys
 from shared.stores.postgres import Postgres
 from shared.timeframes import DEFAULT_LADDER, parse_ladder
-from shared.watched import Watched
 from tests.fuzz.inputs import (
     bombs,
     candle_batches,
@@ -135,11 +133,10 @@ def handlers(
     database: str, valkey: redis.Redis, servers: dict[str, str]
 ) -> Iterator[dict[str, Handler]]:
     postgres = Postgres(database, size=2)
-    rules = Rules(parse_ladder(DEFAULT_LADDER), 2_000_000, 5_000_000, 25_200_000)
-
-    def epoch(store: Store) -> int:
-        return current_epoch(store, postgres, rules, 0)
-
+    rules = Rules(parse_ladder(DEFAULT_LADDER), 2_000_000, 5_000_000, 600_000, shards=2)
+    store = Store(valkey)
+    storage = ClockStorage(store, postgres, rules, wall_clock_us)
+    engine = Engine(store, rules, storage, wall_clock_us)
     yield {
         "normalize": Normalize(ClockRule(60_000_000)),
         "persist": Persist(
@@ -149,13 +146,12 @@ def handlers(
             FeedWriter(postgres),
             QuoteWriter(postgres),
         ),
-        "candle-aggregate": Aggregate(
-            rules, [Store(valkey, Keys(0))], postgres, epoch, Display(Watched(valkey), 100_000)
-        ),
+        "candle-aggregate": Aggregate(engine, storage),
         "dead-letter": Keep(servers["NATS_URL"]),
         "detect-pattern": detector(Storage(postgres), PatternStore(valkey, 1)),
         "live-feed": Show(LiveStream(servers["NATS_URL"], Limits()), 50),
     }
+    engine.close()
     postgres.close()
 
 
@@ -175,7 +171,9 @@ class Function:
         self._handle = handle
         self._sinks = [Sink(sink.url, "/fuzz"), Sink(f"{sink.url}/sink", "/fuzz")]
         taken, letters = self._sinks
-        app = EventApp(Wiring(stage, handle, taken, None, letters, "http://{namespace}"))
+        app = EventApp(
+            Wiring(stage, handle, taken, dead_letters=letters, address="http://{namespace}")
+        )
         self._client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://fuzz")
 
     def post(self, request: Request) -> httpx.Response:

@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from functions.persist.tick_writer import TickWriter
+from shared.candle import Candle
 from shared.decimals import from_mantissa
 from shared.entries import Entries, Entry
 from shared.instruments import Market
@@ -62,6 +63,13 @@ def postgres(database: str) -> Iterator[Postgres]:
     opened.close()
 
 
+def candles_of(connection: psycopg.Connection, name: str) -> list[Candle]:
+    """The recomputed candles of the first minute."""
+    (base,) = parse_ladder("1m")
+    found = recomputed(connection, [name], 0, 60_000_000, base)
+    return [each for some in found for each in some.columns("1m", [name]).candles()]
+
+
 @ID_KINDS
 def test_stored_trades_of_several_venues_are_rows_and_candles(
     kind: int, postgres: Postgres, database: str
@@ -74,14 +82,13 @@ def test_stored_trades_of_several_venues_are_rows_and_candles(
         rows = connection.execute(
             "SELECT venue, price, order_id FROM ticks ORDER BY 1, 2"
         ).fetchall()
-        candles = recomputed(connection, "BTC-USD", 0, 60_000_000, parse_ladder("1m"))
+        candles = candles_of(connection, "BTC-USD")
     order_id = 1 if kind == INTEGER_ID else -(2**63)
     assert [(row[0], int(row[1])) for row in rows] == [
         (venue, price) for venue in sorted(VENUES) for price in (-5, 7)
     ]
     assert {row[2] for row in rows if row[1] < 0} == {order_id}
-    (state,) = candles.values()
-    candle = state.candle
+    (candle,) = candles
     assert (int(candle.open), int(candle.high), int(candle.low)) == (-5, 7, -5)
     assert (candle.trade_count, int(candle.volume), int(candle.notional)) == (6, 6, 6)
 
@@ -109,9 +116,9 @@ def test_wide_mantissas_and_flags_are_stored_exactly(postgres: Postgres, databas
         rows = connection.execute(
             "SELECT price * 10::numeric^18, flags, source_key FROM ticks ORDER BY order_id"
         ).fetchall()
-        candles = recomputed(connection, "DEX", 0, 60_000_000, parse_ladder("1m"))
+        candles = candles_of(connection, "DEX")
     assert [int(row[0]) for row in rows] == price.tolist()
     assert [row[1] for row in rows] == [0, 1, 255]
     assert {row[2] for row in rows} == {wide.source_key}
-    (state,) = candles.values()
-    assert state.candle.volume == from_mantissa(1 + 10**50, 18)
+    (candle,) = candles
+    assert candle.volume == from_mantissa(1 + 10**50, 18)

@@ -1,4 +1,4 @@
-"""A house of its own for each test that asks for one."""
+"""A replica over an empty Redis, and candle-aggregate with persist over empty stores."""
 
 from __future__ import annotations
 
@@ -7,12 +7,20 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from tests.functions.candle_aggregate.house import House
+from tests.functions.candle_aggregate.replicas import Replica
+from tests.functions.candle_aggregate.world import World
 
 
 @pytest.fixture
-def house(valkey: redis.Redis, database: str) -> Iterator[House]:
-    house = House(valkey, database)
-    assert house.epoch == 1  # begun while nothing was stored
-    yield house
-    house.postgres.close()
+def replica(valkey: redis.Redis) -> Iterator[Replica]:
+    replica = Replica(valkey, "a")
+    yield replica
+    replica.engine.close()
+
+
+@pytest.fixture
+def world(valkey: redis.Redis, database: str) -> Iterator[World]:
+    world = World(valkey, database)
+    world.reset()
+    yield world
+    world.close()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -22,16 +23,20 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from functions.candle_aggregate import engine
+from shared.timeframes import parse_ladder
 from tests.functions.candle_aggregate.truth import Row, with_id
-from tests.functions.candle_aggregate.world import MINUTE, NOW_US, World
+from tests.functions.candle_aggregate.world import MINUTE, NOW_US, RULES, World
 
 EXAMPLES = int(os.environ.get("KANDLE_MACHINE_EXAMPLES", "25"))
 STEPS = int(os.environ.get("KANDLE_MACHINE_STEPS", "40"))
+SHRINK = (Phase.shrink,) if "KANDLE_MACHINE_SHRINK" in os.environ else ()
 
 BEGIN_US = NOW_US // 86_400_000_000 * 86_400_000_000 - 86_400_000_000
 """Event times are of the day before: the clock closes what is quiet."""
 
 SECOND = 1_000_000
+LADDERS = ("1m,5m", "1m,5m,15m", "1m,15m")
 PICK = st.integers(0, 1_000)
 CUTS = st.sampled_from(["", "", "", "before", "after"])
 IDS = st.one_of(st.none(), st.integers(1, 12), st.sampled_from(["x", "y", "é"]))
@@ -67,6 +72,7 @@ class Machine(RuleBasedStateMachine):
         self.world = world
         self.time_us = BEGIN_US
         self.sequence = 0
+        self.dump: Any = None
 
     @initialize()
     def begin(self) -> None:
@@ -183,13 +189,32 @@ class Machine(RuleBasedStateMachine):
     def die_within(self, writes: int, pick: int, is_clock: bool) -> None:
         """A delivery, or the clock, whose process is gone in the middle of its writes."""
         self.world.store.writes_left = writes
+        patience_s = engine.WAIT_S
+        vars(engine)["WAIT_S"] = 0.5  # nobody waits for who is gone
         if is_clock:
             now_s = self.world.now_us // SECOND
             self.world.step(60 - now_s % 60)
             self.world.tick_clock()
         elif self.world.sent:
             self.world.apply(picked(list(self.world.sent), pick))
-        self.world.store.writes_left = None
+        vars(engine)["WAIT_S"] = patience_s
+        self.world.restart()
+
+    @rule()
+    def dump_redis(self) -> None:
+        """Redis writes a dump."""
+        self.dump = self.world.keyspace()
+
+    @rule()
+    def redis_goes_back(self) -> None:
+        """It comes back with its last dump: what it was told since is gone."""
+        if self.dump is not None:
+            self.world.go_back(self.dump)
+
+    @rule(ladder=st.sampled_from(LADDERS), shards=st.integers(1, 3))
+    def change_settings(self, ladder: str, shards: int) -> None:
+        """candle-aggregate is started with other timeframes, or another number of shards."""
+        self.world.restart(replace(RULES, ladder=parse_ladder(ladder), shards=shards))
 
     def teardown(self) -> None:
         """At rest, everything is right."""
@@ -216,7 +241,7 @@ def test_every_candle_is_what_its_stored_ticks_say(world: World) -> None:
             stateful_step_count=STEPS,
             deadline=None,
             print_blob=True,
-            phases=(Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink),
+            phases=(Phase.explicit, Phase.reuse, Phase.generate, *SHRINK),
             suppress_health_check=list(HealthCheck),
         ),
     )

@@ -5,31 +5,38 @@ Everything is real but the broker, whose queues are lists, and the clock, which 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import psycopg
 import redis
 
-from functions.candle_aggregate.display import Display
-from functions.candle_aggregate.epoch import current_epoch
-from functions.candle_aggregate.handler import Aggregate
+from functions.candle_aggregate.engine import Engine
+from functions.candle_aggregate.publish import waiting_rows
 from functions.candle_aggregate.rules import Rules
-from functions.candle_aggregate.store import Step, Store
+from functions.candle_aggregate.step import TickEvent
+from functions.candle_aggregate.storage import Storage
+from functions.candle_aggregate.store import Changes, Store, Turn, Written
+from functions.persist.feeds import FeedWriter
+from functions.persist.group_commit import GroupCommit
+from functions.persist.handler import Persist
+from functions.persist.patterns import PatternWriter
+from functions.persist.quotes import QuoteWriter
+from functions.persist.tick_writer import TickWriter
+from functions.persist.writer import Writer
 from shared import events
-from shared.adapter.app import Outcome
+from shared.adapter.app import Emission
 from shared.adapter.event import Event, OutgoingEvent
-from shared.candle import Candle, CandleState
+from shared.candle import Candle, CandleKey
 from shared.candle_columns import decode_batch
 from shared.compression import decompress
 from shared.errors import TransientError
-from shared.kernel import CandleKey
-from shared.state import Keys, unpack
+from shared.live_keys import Keys
+from shared.shards import shard_of
 from shared.stores.postgres import Postgres
 from shared.timeframes import parse_ladder
-from shared.watched import Watched
-from tests.functions.candle_aggregate.house import persist_over
+from tests.functions.candle_aggregate.replicas import live_candles
 from tests.functions.candle_aggregate.truth import Row, as_ticks, true_candles
 
 RULES: Final = Rules(
@@ -38,17 +45,22 @@ RULES: Final = Rules(
     idle_us=5_000_000,
     marker_ms=600_000,
     keep_us=60_000_000,
+    shards=2,
 )
 MINUTE: Final = 60_000_000
 NOW_US: Final = 1_800_000_000_000_000
+RESEND_AFTER_MS: Final = 5_000
 TABLES: Final = (
-    "applied_events, unaggregated, tick_segments, candles, repairs, first_ticks,"
-    " lake_pending_candles"
+    "applied_events, unaggregated, tick_segments, candles, repairs, first_ticks, gaps,"
+    " shard_lineage, aggregation, lake_pending_candles"
 )
 
 
-class CutOffError(Exception):
+class CutOffError(TransientError):
     """The process is gone at this point."""
+
+    def __init__(self) -> None:
+        super().__init__("the process is gone")
 
 
 class FragileStore(Store):
@@ -56,19 +68,12 @@ class FragileStore(Store):
 
     writes_left: int | None = None
 
-    def _write(self, step: Step, guard: str, epoch: int, markers: Any) -> str:
-        self._count()
-        return super()._write(step, guard, epoch, markers)
-
-    def settle_markers(self, event_ids: Sequence[str], life_ms: int) -> None:
-        self._count()
-        super().settle_markers(event_ids, life_ms)
-
-    def _count(self) -> None:
+    def write(self, steps: Sequence[tuple[Turn, Changes]], now_us: int) -> list[Written]:
         if self.writes_left is not None:
             self.writes_left -= 1
             if self.writes_left < 0:
                 raise CutOffError
+        return super().write(steps, now_us)
 
 
 @dataclass
@@ -77,7 +82,7 @@ class World:
 
     client: redis.Redis
     database: str
-    postgres: Postgres = field(init=False)
+    rules: Rules = RULES
     now_us: int = NOW_US
     sent: dict[str, list[Row]] = field(default_factory=dict)
     to_apply: list[str] = field(default_factory=list)
@@ -86,39 +91,60 @@ class World:
     delivered: set[int] = field(default_factory=set)
     repeatable: set[str] = field(default_factory=set)
     seen: dict[tuple[CandleKey, int], Candle] = field(default_factory=dict)
+    postgres: Postgres = field(init=False)
+    engine: Engine = field(init=False)
 
     def __post_init__(self) -> None:
         self.postgres = Postgres(self.database, size=12)
-        self.store = FragileStore(self.client, Keys(0))
-        self.persist = persist_over(self.postgres)
-        self.aggregate = Aggregate(
-            RULES,
-            [self.store],
-            self.postgres,
-            self._epoch,
-            Display(Watched(self.client), 100_000),
-            clock=lambda: self.now_us,
-        )
+        self.persist = self._persist()
         self.sql = psycopg.connect(self.database, autocommit=True)
+        self.start()
+
+    def _persist(self) -> Persist:
+        return Persist(
+            GroupCommit(TickWriter(self.postgres), 0),
+            Writer(self.postgres),
+            PatternWriter(self.postgres),
+            FeedWriter(self.postgres),
+            QuoteWriter(self.postgres),
+        )
+
+    def start(self) -> None:
+        """Start candle-aggregate."""
+        self.store = FragileStore(self.client)
+        self.storage = Storage(self.store, self.postgres, self.rules, self._clock)
+        self.engine = Engine(self.store, self.rules, self.storage, self._clock)
+
+    def _clock(self) -> int:
+        """The wall clock, which never stands still."""
+        self.now_us += 1
+        return self.now_us
+
+    def restart(self, rules: Rules | None = None) -> None:
+        """End candle-aggregate and start it anew, perhaps with other settings."""
+        self.engine.close()
+        self.rules = rules or self.rules
+        self.start()
 
     def reset(self) -> None:
         """Begin anew with empty stores."""
+        self.rules = RULES
         for each in (self.sent, self.to_apply, self.to_store, self.outbox, self.delivered):
             each.clear()
         self.seen.clear()
         self.repeatable.clear()
         self.now_us = NOW_US
+        self.engine.close()
         self.client.flushdb()
         self.postgres.check()
         self.sql.execute(f"TRUNCATE {TABLES}".encode())
-        self.persist = persist_over(self.postgres)
+        self.persist = self._persist()
+        self.start()
 
     def close(self) -> None:
+        self.engine.close()
         self.sql.close()
         self.postgres.close()
-
-    def _epoch(self, store: Store) -> int:
-        return current_epoch(store, self.postgres, RULES, self.now_us)
 
     # Time
 
@@ -126,10 +152,6 @@ class World:
         """Let the wall clock step; stores that count time by themselves are told."""
         self.now_us += seconds * 1_000_000
         self.sql.execute("UPDATE repairs SET requested_at = now() - interval '1 second'")
-        for key in list(self.client.scan_iter("{0}:applied:*")):
-            left = self.client.ttl(key)
-            if left >= 0:
-                self.client.expire(key, max(left - seconds, 0))
 
     # What comes and goes
 
@@ -143,12 +165,18 @@ class World:
             self.repeatable.add(event_id)
         return event_id
 
+    def ship(self, rows: Sequence[Row]) -> str:
+        """A batch that is stored and applied at once."""
+        event_id = self.send(rows)
+        self.persist_ticks(event_id)
+        assert self.apply(event_id)
+        return event_id
+
     def persist_ticks(self, event_id: str) -> None:
         """Deliver a batch to persist."""
-        columns = as_ticks(self.sent[event_id])
+        columns = as_ticks(self.sent[event_id]).sharded(self.rules.shards)
         out = OutgoingEvent.packed(event_id, events.TICKS, columns.encode())
-        first = self._to_persist(out)
-        if first:
+        if self._to_persist(out):
             self.sql.execute(
                 "UPDATE applied_events SET applied_at = to_timestamp(%s) WHERE event_id = %s",
                 (self.now_us / 1e6, event_id),
@@ -165,6 +193,11 @@ class World:
         self._to_persist(self.outbox[place])
         self.delivered.add(place)
 
+    def deliver_all(self) -> None:
+        """Deliver every emitted event that was not to persist."""
+        for place in sorted(set(range(len(self.outbox))) - self.delivered):
+            self.persist_outbox(place)
+
     def _to_persist(self, out: OutgoingEvent) -> bool:
         known = self.sql.execute(
             "SELECT 1 FROM applied_events WHERE event_id = %s", (out.id,)
@@ -178,11 +211,13 @@ class World:
 
         `cut`: the process is gone "before" emitting, or "after" emitting and before noting it.
         """
-        out = OutgoingEvent.packed(event_id, events.TICKS, as_ticks(self.sent[event_id]).encode())
-        attributes = dict(out.extensions)
-        if event_id in self.repeatable:
-            attributes[events.IDEMPOTENCY_KEY] = event_id
-        if not self._deliver(Event(event_id, events.TICKS, "/test", attributes, out.body), cut):
+        ticks = as_ticks(self.sent[event_id])
+        event = TickEvent(event_id, ticks, event_id in self.repeatable)
+
+        def work() -> Iterable[Emission]:
+            return [each for one in self.engine.apply([event]) for each in one.emissions]
+
+        if not self._deliver(work, cut):
             return False
         if event_id in self.to_apply:
             self.to_apply.remove(event_id)
@@ -190,32 +225,37 @@ class World:
 
     def tick_clock(self, *, cut: str = "") -> bool:
         """Deliver a clock event."""
-        return self._deliver(Event("clock", events.CLOCK, "/test", {}, b""), cut)
+        return self._deliver(self._clock_work, cut)
 
-    def _deliver(self, event: Event, cut: str) -> bool:
+    def _clock_work(self) -> Iterable[Emission]:
+        rules, shards = self.rules, range(self.rules.shards)
+        closed = self.engine.step(
+            shards,
+            lambda turns, now_us: self.engine.steps.close_quiet(
+                turns, now_us - rules.allowed_lateness_us, now_us - rules.idle_us, now_us
+            ),
+        )
+        yield from closed.emissions
+        outboxes = self.store.read_whole([Keys(shard).outbox for shard in shards])
+        waiting = waiting_rows(
+            dict(zip(shards, outboxes, strict=True)), self.now_us // 1000 - RESEND_AFTER_MS, 1_000
+        )
+        yield self.engine.emission(waiting)
+        yield from self.storage.work(self.engine, self.now_us // 1_000_000)
+
+    def _deliver(self, work: Callable[[], Iterable[Emission]], cut: str) -> bool:
         try:
-            outcome = self.aggregate(event)
+            for emission in work():
+                if cut == "before":
+                    return False
+                self.take(emission.emit)
+                if cut == "after":
+                    return False
+                if emission.after_emit is not None:
+                    emission.after_emit()
         except (TransientError, CutOffError):
             return False
-        if cut == "before":
-            self.gone()
-            return False
-        self._emit(outcome)
-        if cut == "after":
-            self.gone()
-            return False
-        if outcome.after_emit is not None:
-            try:
-                outcome.after_emit()
-            except (TransientError, CutOffError):
-                return False
         return True
-
-    def gone(self) -> None:
-        """The process is cut off here."""
-
-    def _emit(self, outcome: Outcome) -> None:
-        self.take(outcome.emit)
 
     def take(self, outputs: Iterable[OutgoingEvent]) -> None:
         """Take emitted events, as the broker does, and see what a consumer of candles sees."""
@@ -229,21 +269,30 @@ class World:
 
     # What is there
 
-    def live(self) -> dict[CandleKey, CandleState]:
-        """The candles of the live state."""
-        found = {}
-        for key in self.client.scan_iter("{0}:candle:*"):
-            blob = self.client.get(key)
-            assert isinstance(blob, bytes)
-            state = CandleState.decode(unpack(blob)[1])
-            found[state.instrument, state.timeframe, state.start_us] = state
-        return found
+    def live(self) -> dict[CandleKey, Candle]:
+        """The records of the live state; of longer timeframes the folds of what is closed."""
+        return live_candles(self.client, self.rules)
 
     def stored(self) -> dict[CandleKey, dict[str, Any]]:
         """The candles in Postgres."""
         with self.sql.cursor(row_factory=psycopg.rows.dict_row) as cursor:
             rows = cursor.execute("SELECT * FROM candles").fetchall()
         return {(row["instrument"], row["timeframe"], row["start_us"]): row for row in rows}
+
+    def keyspace(self) -> dict[bytes, bytes]:
+        """Return a dump of Redis, without leases: they would have ended."""
+        return {
+            key: value
+            for key in self.client.scan_iter()
+            if not key.endswith((b":lease", b":waiting", b":asked"))
+            and (value := self.client.dump(key)) is not None
+        }
+
+    def go_back(self, keyspace: dict[bytes, bytes]) -> None:
+        """Let Redis be as a dump has it: what came since is lost."""
+        self.client.flushdb()
+        for key, value in keyspace.items():
+            self.client.restore(key, 0, value)
 
     # The end
 
@@ -252,38 +301,48 @@ class World:
         self.store.writes_left = None
         for event_id in list(self.to_store):
             self.persist_ticks(event_id)
-        self.now_us += -self.now_us % 60_000_000  # a second at which the clock does everything
-        for _ in range(8):
+        self.now_us += -self.now_us % 60_000_000 + 1  # a second at which the clock does everything
+        for _ in range(10):
             for event_id in list(self.to_apply):
                 assert self.apply(event_id)
             self.step(60)
+            self.now_us -= self.now_us % 1_000_000
             assert self.tick_clock()
-            for place in set(range(len(self.outbox))) - self.delivered:
-                self.persist_outbox(place)
+            self.deliver_all()
 
     def assert_right(self) -> None:
         """Every candle is what its stored ticks say; nothing is left behind."""
         rows = [row for some in self.sent.values() for row in some]
         expected: dict[CandleKey, dict[str, Any]] = {}
-        for timeframe in RULES.ladder:
+        for timeframe in self.rules.ladder:
             expected |= true_candles(rows, timeframe)
         stored = self.stored()
+        ladder = {each.name for each in self.rules.ladder}
         assert {
-            key: {name: row[name] for name in expected.get(key, row)} for key, row in stored.items()
+            key: {name: row[name] for name in expected.get(key, row)}
+            for key, row in stored.items()
+            if key[1] in ladder
         } == expected
         assert all(row["closed"] for row in stored.values())
         highest: dict[CandleKey, int] = {}
         for key, revision in self.seen:
             highest[key] = max(revision, highest.get(key, 0))
         assert {key: row["revision"] for key, row in stored.items()} == highest
-        for key, state in self.live().items():
-            assert state.revision == highest[key]
-        left = self.sql.execute("SELECT * FROM repairs").fetchall()
-        assert not left
-        waiting = self.sql.execute("SELECT event_id FROM unaggregated").fetchall()
-        assert not waiting
-        assert not self.client.zcard(self.store.keys.pending)
-        assert not self.client.zcard(self.store.keys.unpublished)
-        assert not self.client.hlen(self.store.keys.late)
-        for key in self.client.scan_iter("{0}:applied:*"):
-            assert self.client.ttl(key) != -1, f"{key!r} would stay for ever"
+        for key, candle in self.live().items():
+            assert candle.revision == highest[key]
+        assert self.sql.execute("SELECT * FROM repairs").fetchall() == []
+        for shard in range(self.rules.shards):
+            assert not self.not_aggregated(shard)
+            assert not self.client.zcard(Keys(shard).applied)
+            assert not self.client.hlen(Keys(shard).outbox)
+
+    def not_aggregated(self, shard: int) -> list[str]:
+        """The stored events that are not recorded as aggregated."""
+        from shared.stores.applied import not_aggregated
+
+        with self.postgres.connection() as connection:
+            return [each.event_id for each in not_aggregated(connection, shard, 2**61, 10_000)]
+
+    def shard_of(self, instrument: str) -> int:
+        """The shard of an instrument."""
+        return shard_of(instrument, self.rules.shards)

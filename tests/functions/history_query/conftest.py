@@ -10,9 +10,7 @@ import httpx
 import pytest
 import redis
 
-from functions.candle_aggregate.apply import TickEvent, apply_events
 from functions.candle_aggregate.rules import Rules
-from functions.candle_aggregate.store import Store
 from functions.history_query.alerts import AlertPages
 from functions.history_query.candles import CandlePages
 from functions.history_query.feeds import Feeds
@@ -44,14 +42,15 @@ from functions.persist.tick_writer import TickWriter
 from functions.persist.writer import Writer
 from shared.candle_columns import columns_of
 from shared.lake.cold import NO_LAKE, Cold
-from shared.state import Keys
+from shared.live_state import LiveState
 from shared.stores.postgres import Postgres
 from shared.ticks import Ticks
 from shared.timeframes import DEFAULT_LADDER, parse_ladder
-from tests.functions.candle_aggregate.states import begin_state
+from tests.functions.candle_aggregate.replicas import Replica
 
 LADDER = parse_ladder(DEFAULT_LADDER)
 LATENESS_US = 2_000_000
+SHARDS = 2
 
 
 class House:
@@ -64,21 +63,21 @@ class House:
         self.feeds = FeedWriter(postgres)
         self.quotes = QuoteWriter(postgres)
         self.patterns = PatternWriter(postgres)
-        self.store = Store(client, Keys(0))
-        begin_state(self.store, 1)
-        self.rules = Rules(LADDER, LATENESS_US, 5_000_000, 1_000_000)
+        rules = Rules(LADDER, LATENESS_US, 5_000_000, 1_000_000, shards=SHARDS)
+        self.replica = Replica(client, "a", rules)
         self.numbers = itertools.count()
-        self.kept = KeptCandles(postgres, client, 1, cold)
+        live = LiveState(client, SHARDS, LADDER)
+        self.kept = KeptCandles(postgres, live, cold)
         self.slices = TickSlices(postgres, cold)
         self.pages = CandlePages(self.kept, self.slices, LADDER, LATENESS_US)
         self.app = api(
             [
                 candles.answers(self.pages),
                 prices.answers(PricePages(self.slices), self.pages.knows),
-                latest.answers(LatestTrades(client, 1), LatestQuotes(postgres)),
-                overview.answers(Overview(postgres, client, LatestTrades(client, 1), 1, LADDER)),
+                latest.answers(LatestTrades(live), LatestQuotes(postgres)),
+                overview.answers(Overview(postgres, live, LatestTrades(live))),
                 ticks.answers(TickPages(self.slices), self.pages.knows),
-                symbols.answers(Symbols(postgres, client, 1, LADDER[-1])),
+                symbols.answers(Symbols(postgres, live)),
                 feeds.answers(Feeds(postgres)),
                 patterns.answers(PatternPages(postgres), self.pages.knows),
                 alerts.answers(AlertPages(postgres), self.pages.knows),
@@ -90,8 +89,9 @@ class House:
         """Store ticks and aggregate them; closed candles are stored too."""
         event_id = f"e{next(self.numbers)}"
         self.tick_writer([(event_id, ticks)])
-        applied, _ = apply_events(self.store, self.rules, 1, [TickEvent(event_id, ticks)], 0)
-        self.writer.candles(columns_of(s.candle for s in applied.closed.values()))
+        self.replica.apply(**{event_id: ticks})
+        self.writer.candles(columns_of(self.replica.emitted))
+        self.replica.emitted.clear()
 
     def get(self, path: str, **parameters: str) -> httpx.Response:
         """Ask the API."""
@@ -111,5 +111,7 @@ class House:
 @pytest.fixture
 def house(database: str, valkey: redis.Redis) -> Iterator[House]:
     postgres = Postgres(database, size=4)
-    yield House(postgres, valkey)
+    house = House(postgres, valkey)
+    yield house
+    house.replica.engine.close()
     postgres.close()

@@ -124,7 +124,8 @@ def test_closed_says_that_only_a_late_trade_may_change_it(house: House) -> None:
     minute -= minute % 120_000_000
 
     def take(offset_s: int, number: int) -> None:
-        tick = Tick(minute + offset_s * 1_000_000, 1, number, "", 0, "u", number, 5, 0, 1, 1)
+        time_us = minute + offset_s * 1_000_000
+        tick = Tick(time_us, 1, number, "", time_us, "u", number, 5, 0, 1, 1)
         house.take(columns([tick], "A"))
 
     def flags(timeframe: str) -> list[bool]:

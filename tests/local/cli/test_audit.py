@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 import redis
@@ -13,8 +12,9 @@ from typer.testing import CliRunner, Result
 from local.cli import audit
 from local.cli.errors import CliError
 from local.errors import UsageError
-from shared.candle import CandleState
-from shared.state import pack, unpack
+from shared.blocks import Records
+from shared.live_keys import Block, Keys
+from shared.shards import shard_of
 from tests.functions.candle_aggregate.truth import MINUTE, Row, with_id
 from tests.functions.candle_aggregate.world import World
 
@@ -92,19 +92,19 @@ def test_every_difference_is_told_with_both_values(world: World) -> None:
 @pytest.mark.usefixtures("urls")
 def test_a_live_candle_is_audited_too(world: World) -> None:
     """What Redis holds under a higher revision is what a reader gets."""
-    key = world.store.keys.candle("A", "1m", BEGIN_US + 10 * MINUTE)
     rows = [Row("A", BEGIN_US + 600_000_000, *with_id(99), world.now_us, "u", 99, 500, 1, 1)]
     event_id = world.send(rows)
     world.persist_ticks(event_id)
     assert world.apply(event_id)
-    first = invoke("A")
-    assert first.exit_code == 0, first.output
-    blob = world.client.get(key)
+    assert invoke("A").exit_code == 0
+    shard = shard_of("A", world.rules.shards)
+    block = Keys(shard).block(Block("1m", BEGIN_US + 10 * MINUTE))
+    blob = world.client.hget(block, "A")
     assert isinstance(blob, bytes)
-    version, value = unpack(blob)
-    state = CandleState.decode(value)
-    tampered = replace(state, bar=replace(state.bar, trade_count=77))
-    world.client.set(key, pack(version + 5, tampered.encode()))
+    records = Records.decode([blob])
+    records.data["count"] = 77
+    records.data["revision"] += 5
+    world.client.hset(block, "A", records.encode()[0])
     result = invoke("A")
     assert result.exit_code == 1
     assert "trade_count is 77, should be 1" in result.output

@@ -14,6 +14,7 @@ from shared.candle_columns import columns_of
 from shared.lake.candle_days import copy_candles
 from shared.lake.retention import drop_candles
 from shared.lake.terms import Terms
+from shared.live_state import LiveState
 from shared.timeframes import Timeframe
 from tests.shared.lake.house import House
 
@@ -50,7 +51,7 @@ def minutes(symbol: str) -> list[Candle]:
 
 
 def everything(house: House, valkey: redis.Redis, *, newest: bool = False) -> list[Candle]:
-    kept = KeptCandles(house.postgres, valkey, 1, house.cold)
+    kept = KeptCandles(house.postgres, LiveState(valkey, 1, (MINUTE,)), house.cold)
     wanted = Wanted(house.symbol, MINUTE, START_US, START_US + 4 * DAY_US, newest)
     found = [each for batch in kept.batches(wanted, 100) for each in batch]
     return found[::-1] if newest else found

@@ -8,11 +8,8 @@ from decimal import Decimal
 import psycopg
 import redis
 
-from functions.candle_aggregate.apply import TickEvent, apply_events
 from functions.candle_aggregate.rules import Rules
-from functions.candle_aggregate.store import Store
 from functions.persist.tick_writer import TickWriter
-from shared.candle import CandleState
 from shared.lake.garbage import remove_superseded
 from shared.lake.lifetimes import end_lake_files, end_states
 from shared.lake.places import begin_us
@@ -26,12 +23,12 @@ from shared.lake.states import (
     take_state,
 )
 from shared.lake.terms import Terms
-from shared.state import Keys, unpack
+from shared.live_state import LiveState
 from shared.stores.postgres import Postgres, next_epoch
 from shared.stores.segments import ticks_in_postgres
 from shared.timeframes import DEFAULT_LADDER, parse_ladder
 from shared.trades import Rows
-from tests.functions.candle_aggregate.states import begin_state
+from tests.functions.candle_aggregate.replicas import Replica
 from tests.functions.history_query.market import START_US, batches, generated
 from tests.shared.lake.house import FOR_EVER_US, House
 from tests.shared.lake.test_lake import keys, stored
@@ -40,22 +37,12 @@ LADDER = parse_ladder(DEFAULT_LADDER)
 HOUR_US = 3_600_000_000
 
 
-def open_candles(client: redis.Redis) -> dict[str, CandleState]:
-    """Every candle in the state that is open, by its key."""
-    found = {
-        key.decode(): CandleState.decode(unpack(client.get(key))[1])  # type: ignore[arg-type]
-        for key in client.scan_iter("{0}:candle:*")
-    }
-    return {key: state for key, state in found.items() if not state.candle.closed}
-
-
 def test_the_live_state_comes_back_from_its_copy(lake: House, valkey: redis.Redis) -> None:
     """Latest trades and every open candle, to the last digit; when it is due again is known."""
-    store = Store(valkey, Keys(0))
-    begin_state(store, 1)
-    rules = Rules(LADDER, 2_000_000, 5_000_000, 1_000_000)
+    replica = Replica(valkey, "a", Rules(LADDER, 2_000_000, 5_000_000, 1_000_000, shards=1))
     for number, batch in enumerate(batches(generated(3, 400), lake.symbol, 200)):
-        apply_events(store, rules, 1, [TickEvent(f"e{number}", batch)], 0)
+        replica.apply(**{f"e{number}": batch})
+    replica.engine.close()
     now_us = time.time_ns() // 1000
     terms = Terms(state_s=300, state_days=1)
     assert state_is_due(lake.postgres, lake.store, terms, now_us)
@@ -64,12 +51,11 @@ def test_the_live_state_comes_back_from_its_copy(lake: House, valkey: redis.Redi
     state = read_state(lake.store, taken)
     assert state.instruments == {each.symbol: each for each in live_instruments(valkey, 1)}
     (instrument,) = state.instruments.values()
-    expected = {key: each.candle for key, each in open_candles(valkey).items()}
+    live = LiveState(valkey, 1, LADDER)
+    every = [each for frame in LADDER for each in live.all_candles(frame).candles()]
+    expected = [each for each in every if not each.closed]
     assert len(expected) == len(LADDER)
-    assert {
-        store.keys.candle(each.instrument, each.timeframe, each.start_us): each
-        for each in instrument.candles
-    } == expected
+    assert list(instrument.candles) == expected
     last = max(generated(3, 400))
     assert (instrument.price, instrument.time_us) == (last.decimal_price, last.time_us)
     assert isinstance(instrument.candles[0].volume, Decimal)

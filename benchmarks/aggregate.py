@@ -1,0 +1,153 @@
+"""candle-aggregate's steps over real Redis: cost a tick, by instruments and replicas."""
+
+from __future__ import annotations
+
+import multiprocessing
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from multiprocessing.queues import Queue
+
+import numpy as np
+import psutil
+
+from benchmarks._platform import running
+from functions.candle_aggregate.engine import Engine
+from functions.candle_aggregate.rules import Rules
+from functions.candle_aggregate.session import Session
+from functions.candle_aggregate.step import TickEvent
+from functions.candle_aggregate.store import Store, Turn
+from shared import metrics
+from shared.adapter.app import Outcome
+from shared.entries import Entries
+from shared.live_instruments import NEVER_US
+from shared.shards import shards_of
+from shared.stores.redis import connect
+from shared.ticks import Ticks
+from shared.timeframes import DEFAULT_LADDER, parse_ladder
+
+TICKS_A_SECOND = 20_000
+STEPS_A_SECOND = 20
+SECONDS = 8
+RULES = Rules(parse_ladder(DEFAULT_LADDER), 2_000_000, 5_000_000, 600_000)
+
+
+class NoStorage:
+    """States begin empty."""
+
+    def is_trusted(self, turn: Turn) -> bool:
+        """Tell whether there is one."""
+        return bool(turn.lineage)
+
+    def make(self, engine: Engine, turn: Turn) -> Outcome:
+        """Begin one."""
+        session = Session(engine.store, engine.rules, turn, engine.clock())
+        session.clear()
+        session.begin(secrets.token_hex(8), NEVER_US)
+        session.commit()
+        return Outcome()
+
+    def recorded(
+        self, events: Sequence[TickEvent], began_us: Mapping[int, int], now_us: int
+    ) -> Mapping[str, set[int]]:
+        """None."""
+        return {}
+
+
+class Market:
+    """Ticks of so many instruments, evenly, with ascending trade ids, as of now."""
+
+    def __init__(self, instruments: int) -> None:
+        names = np.array([f"S{n:05d}" for n in range(instruments)])
+        shard = shards_of(names.tolist(), RULES.shards)
+        order = np.lexsort((names, shard))
+        self._names, self._shard = names[order], shard[order]
+        self._chance = np.random.default_rng(1)
+        self._next_id = 1
+
+    def batch(self, count: int) -> Ticks:
+        """Return one batch of all shards."""
+        pick = np.sort(self._chance.integers(0, len(self._names), count))
+        places, counts = np.unique(pick, return_counts=True)
+        now_us = time.time_ns() // 1000
+        zeros = np.zeros(count, dtype=np.int64)
+        ids = np.arange(self._next_id, self._next_id + count)
+        self._next_id += count
+        entries = Entries(
+            tuple(self._names[places].tolist()),
+            np.full(len(places), 2),
+            np.full(len(places), 8),
+            counts,
+            (),
+            np.bincount(self._shard[places], minlength=RULES.shards),
+        )
+        return Ticks(
+            "bench",
+            entries,
+            now_us - count + np.arange(count),
+            self._chance.integers(1_000, 9_000_000, count),
+            self._chance.integers(1, 10**10, count),
+            (zeros + 1).astype(np.uint8),
+            (zeros + 1).astype(np.uint8),
+            ids,
+            None,
+            zeros + now_us,
+            ids,
+            zeros.astype(np.uint8),
+        )
+
+
+def _replica(url: str, name: str, instruments: int, share: int, done: Queue[object]) -> None:
+    """Apply a share of the market as one replica; report CPU (s), ticks, longest lag (s)."""
+    engine = Engine(Store(connect(url), name), RULES, NoStorage(), lambda: time.time_ns() // 1000)
+    market, lags = Market(instruments), []
+    count = TICKS_A_SECOND // STEPS_A_SECOND // share
+    for n in range(STEPS_A_SECOND):
+        engine.apply([TickEvent(f"{name}/warm/{n}", market.batch(count))])
+    begun_cpu, begun = time.process_time(), time.monotonic()
+    for n in range(SECONDS * STEPS_A_SECOND):
+        time.sleep(max(0.0, begun + n / STEPS_A_SECOND - time.monotonic()))
+        engine.apply([TickEvent(f"{name}/{n}", market.batch(count))])
+        lags.append(time.monotonic() - begun - n / STEPS_A_SECOND)
+    cpu = time.process_time() - begun_cpu
+    thrown = metrics.APPLY_CONFLICTS._value.get()
+    engine.close()
+    done.put((cpu, SECONDS * STEPS_A_SECOND * count, lags, thrown))
+
+
+def run() -> None:
+    """Print microseconds of Python and of Redis a tick, and how long a step took."""
+    with running("--functions", "none") as here:
+        url = here.environment["REDIS_URL"]
+        server = next(p for name, p in here.processes.items() if "valkey" in name)
+        print("instruments  replicas  Python us  Redis us  step p50 ms  p99 ms  thrown away")
+        for instruments in (20, 1_000, 10_000):
+            for replicas in (1, 2, 3):
+                connect(url).flushall()
+                _measure(url, server, instruments, replicas)
+
+
+def _measure(url: str, server: psutil.Process, instruments: int, replicas: int) -> None:
+    context = multiprocessing.get_context("spawn")
+    done: Queue[tuple[float, int, list[float], float]] = context.Queue()
+    workers = [
+        context.Process(target=_replica, args=(url, f"r{n}", instruments, replicas, done))
+        for n in range(replicas)
+    ]
+    before = sum(server.cpu_times()[:2])
+    for worker in workers:
+        worker.start()
+    answers = [done.get() for _ in workers]
+    for worker in workers:
+        worker.join()
+    after = sum(server.cpu_times()[:2])
+    ticks = sum(answer[1] for answer in answers)
+    lags = np.array([lag for answer in answers for lag in answer[2]]) * 1e3
+    python = sum(answer[0] for answer in answers) / ticks * 1e6
+    whole = ticks * (SECONDS + 1) / SECONDS
+    print(
+        f"{instruments:11d}  {replicas:8d}  {python:9.2f}  {(after - before) / whole * 1e6:8.2f}"
+        f"  {np.median(lags):11.1f}  {np.percentile(lags, 99):6.1f}"
+        f"  {sum(answer[3] for answer in answers):11.0f}",
+        flush=True,
+    )

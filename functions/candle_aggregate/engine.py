@@ -1,0 +1,430 @@
+"""Group commit over shards: one thread applies all that waits to the shards whose leases it gets.
+
+What waits for a shard that another replica has waits on, and the thread goes on with the shards
+that it has. A lease is kept while nobody else asks for it, and given back after a step when
+somebody does, or when there is nothing more to do. Nothing is computed for a shard not held.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol, TypeVar
+
+from functions.candle_aggregate.display import Display
+from functions.candle_aggregate.publish import OutboxRow, fill_outbox, output_events, strike
+from functions.candle_aggregate.rules import Rules
+from functions.candle_aggregate.session import Session
+from functions.candle_aggregate.step import Computed, Steps, TickEvent
+from functions.candle_aggregate.store import LEASE_MS, Changes, Store, Turn
+from shared import metrics
+from shared.adapter.app import Emission, Outcome
+from shared.adapter.event import OutgoingEvent
+from shared.errors import TransientError
+from shared.shards import shard_of
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+GROUP_TICKS: Final = 100_000
+IDLE_S: Final = 0.02
+FIRST_PAUSE_S: Final = 0.002
+LONGEST_PAUSE_S: Final = 0.02
+MAKERS: Final = 2
+WAIT_S = 15.0
+"""So long an event waits for a shard that another replica has, or that is being made."""
+
+
+@dataclass(slots=True)
+class Applied:
+    """What became of an event: what its steps emit, and whether they had applied it before."""
+
+    emissions: list[Emission] = field(default_factory=list)
+    repeated: bool = True
+    show: list[OutgoingEvent] = field(default_factory=list)
+
+    @property
+    def outcome(self) -> Outcome:
+        """What the adapter is to do."""
+        return Outcome(shared=self.emissions, show=self.show)
+
+
+class Storage(Protocol):
+    """What the engine asks of who knows Postgres. Every method raises TransientError."""
+
+    def is_trusted(self, turn: Turn) -> bool:
+        """Tell whether a shard's state holds all that Postgres relies on."""
+
+    def make(self, engine: Engine, turn: Turn) -> Outcome:
+        """Make a shard's state anew; return what is to be emitted."""
+
+    def recorded(
+        self, events: Sequence[TickEvent], began_us: Mapping[int, int], now_us: int
+    ) -> Mapping[str, set[int]]:
+        """Tell of which shards Postgres knows that events are aggregated there.
+
+        Of those whose markers may have gone: old ones, and what came before the state began.
+        """
+
+
+Step = Callable[[Mapping[int, Turn], int], Computed]
+"""Computes a step of no event, over the shards that are held at a time (us)."""
+
+
+@dataclass(slots=True, eq=False)
+class _Work:
+    """What waits: an event, a step of no event, or a job under one shard's lease."""
+
+    left: set[int]
+    event: TickEvent | None = None
+    step: Step | None = None
+    job: Callable[[Session], Any] | None = None
+    until_s: float = field(default_factory=lambda: time.monotonic() + WAIT_S)
+    applied: Applied = field(default_factory=Applied)
+    future: Future[Any] = field(default_factory=Future)
+
+
+class Engine:
+    """The live state as one replica works on it. Every method may be called from any thread.
+
+    `clock`: the wall clock in microseconds.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        rules: Rules,
+        storage: Storage,
+        clock: Callable[[], int],
+        display: Display | None = None,
+    ) -> None:
+        self.store, self.rules, self.clock = store, rules, clock
+        self.steps = Steps(store, rules)
+        self._storage, self._display = storage, display
+        self._outcomes: list[Outcome] = []
+        self._waiting: list[_Work] = []
+        self._active: list[_Work] = []
+        self._held: dict[int, Turn] = {}
+        self._cached: dict[int, Turn] = {}
+        self._making: set[int] = set()
+        self._wake = threading.Condition()
+        self._stopped = False
+        self._missing: set[int] = set()
+        self._makers = ThreadPoolExecutor(MAKERS, thread_name_prefix="make")
+        self._thread = threading.Thread(target=self._run, name="steps", daemon=True)
+        self._thread.start()
+
+    def submit(self, event: TickEvent) -> Future[Applied]:
+        """Let an event be applied; its future raises TransientError when it is to come again."""
+        names = event.ticks.names
+        shards = {shard_of(name, self.rules.shards) for name in names}
+        return self._enqueue(_Work(shards, event))
+
+    def apply(self, events: Iterable[TickEvent]) -> list[Applied]:
+        """Apply events, and wait for it. Raises TransientError."""
+        futures = [self.submit(event) for event in events]
+        return [future.result() for future in futures]
+
+    def step(self, shards: Iterable[int], step: Step) -> Applied:
+        """Take a step of no event over some shards, and wait for it. Raises TransientError."""
+        applied: Applied = self._enqueue(_Work(set(shards), step=step)).result()
+        return applied
+
+    def begin(self, shards: Iterable[int]) -> None:
+        """Let the states of shards be made where they are not there, and wait for nothing."""
+        for shard in set(shards) - self._making:
+            self._enqueue(_Work({shard}, step=lambda _, __: Computed()))
+
+    def run(self, shard: int, job: Callable[[Session], T]) -> T:
+        """Run a job under a shard's lease, and commit what it put. Raises TransientError."""
+        found: T = self._enqueue(_Work({shard}, job=job)).result()
+        return found
+
+    def distrust(self, shard: int) -> None:
+        """Let a shard's state be made anew. Raises TransientError."""
+        self.run(shard, lambda session: session.clear())
+
+    def outcomes(self) -> list[Outcome]:
+        """Take what is to be emitted for states that were made."""
+        taken, self._outcomes = self._outcomes, []
+        return taken
+
+    def emission(self, rows: Sequence[OutboxRow]) -> Emission:
+        """Return what emits rows of outboxes, and then strikes them out."""
+        candles = sum(row.candles for row in rows)
+
+        def confirmed() -> None:
+            strike(self.store, rows)
+            metrics.CANDLES_PUBLISHED.inc(candles)
+
+        return Emission(output_events(rows), confirmed)
+
+    def close(self) -> None:
+        """End the thread, and give all leases back."""
+        with self._wake:
+            self._stopped = True
+            self._wake.notify()
+        self._thread.join()
+        self._makers.shutdown()
+
+    def _enqueue(self, work: _Work) -> Future[Any]:
+        if not work.left:
+            work.future.set_result(work.applied)
+            return work.future
+        with self._wake:
+            if self._stopped:
+                raise TransientError("candle-aggregate is ending")
+            self._waiting.append(work)
+            self._wake.notify()
+        return work.future
+
+    # The thread
+
+    def _run(self) -> None:
+        pause_s = FIRST_PAUSE_S
+        while not self._stopped:
+            self._take(0.0 if self._active else None)
+            if not self._active:
+                continue
+            try:
+                progressed = self._cycle()
+            except TransientError as error:
+                self._fail(self._active, error)
+                progressed = True
+            except Exception as error:
+                log.exception("a step met a defect")
+                self._fail(self._active, error)
+                progressed = True
+            pause_s = FIRST_PAUSE_S if progressed else min(2 * pause_s, LONGEST_PAUSE_S)
+            if not progressed:
+                self._take(pause_s)
+        self._fail([*self._active, *self._waiting], TransientError("candle-aggregate is ending"))
+        self._give_back()
+
+    def _take(self, wait_s: float | None) -> None:
+        """Take what waits; `wait_s` None: wait until there is something, and give leases back."""
+        with self._wake:
+            if wait_s is None and not self._waiting and not self._stopped and self._held:
+                self._wake.wait(IDLE_S)
+            idle = wait_s is None and not self._waiting
+        if idle:
+            self._give_back()
+        with self._wake:
+            if not self._waiting and not self._stopped and wait_s != 0.0:
+                self._wake.wait(wait_s)
+            busy = {work.event.id for work in self._active if work.event is not None}
+            ticks = sum(len(work.event.ticks) for work in self._active if work.event is not None)
+            for work in list(self._waiting):
+                if work.event is not None:
+                    if work.event.id in busy or (busy and ticks > GROUP_TICKS):
+                        continue
+                    busy.add(work.event.id)
+                    ticks += len(work.event.ticks)
+                self._waiting.remove(work)
+                self._active.append(work)
+
+    def _cycle(self) -> bool:
+        """Do what can be done with the shards that are held; tell whether that was anything."""
+        now_us = self.clock()
+        self._acquire()
+        self._skip_recorded(now_us)
+        progressed = False
+        for work in [each for each in self._active if each.job is not None]:
+            progressed |= self._do(work, now_us)
+        for work in [each for each in self._active if each.step is not None]:
+            if turns := self._turns(work.left):
+                assert work.step is not None
+                self._write(work.step(turns, now_us), turns, [work], now_us)
+                progressed = True
+        group = [work for work in self._active if work.event is not None]
+        if turns := self._turns(set().union(*(work.left for work in group))):
+            self._apply(group, turns, now_us)
+            progressed = True
+        self._finish()
+        self.steps.trim()
+        return progressed
+
+    def _apply(self, group: Sequence[_Work], turns: Mapping[int, Turn], now_us: int) -> None:
+        some = [work for work in group if work.left & turns.keys()]
+        try:
+            computed = self.steps.apply(
+                [(work.event, work.left & turns.keys()) for work in some if work.event is not None],
+                turns,
+                now_us,
+            )
+            self._write(computed, turns, some, now_us)
+        except TransientError as error:
+            self._forget(turns)
+            self._fail(some, error)
+        except Exception as error:
+            self._forget(turns)
+            if len(some) == 1:
+                log.exception("an event met a defect")
+                self._fail(some, error)
+                return
+            self._acquire()
+            for work in some:  # one of them is at fault: the others must not suffer for it
+                if alone := self._turns(work.left):
+                    self._apply([work], alone, now_us)
+
+    def _write(
+        self,
+        computed: Computed,
+        turns: Mapping[int, Turn],
+        works: Sequence[_Work],
+        now_us: int,
+    ) -> None:
+        """Write a step; note in each work where it is done, and what is to be emitted."""
+        rows = fill_outbox(computed, self.steps.cache.instruments, now_us)
+        steps = [(turn, computed.changes.get(shard, Changes())) for shard, turn in turns.items()]
+        changed = [(turn, changes) for turn, changes in steps if changes]
+        try:
+            answers = self.store.write(changed, now_us)
+        except TransientError:
+            self._forget(turns)
+            raise
+        done = {turn.shard for turn, changes in steps if not changes}
+        for (turn, _), written in zip(changed, answers, strict=True):
+            if written.answer == "ok":
+                done.add(turn.shard)
+                if written.released:
+                    self._held.pop(turn.shard, None)
+                continue
+            metrics.APPLY_CONFLICTS.inc()
+            self._forget([turn.shard])
+            for work in works:
+                if work.event is not None and work.event.id in written.applied:
+                    work.left.discard(turn.shard)
+        ready = [row for row in rows if row.shard in done]
+        emission = self.emission(ready) if ready else None
+        for work in works:
+            if work.left & done:
+                work.applied.repeated = False
+                if emission is not None:
+                    work.applied.emissions.append(emission)
+            work.left -= done
+        metrics.TICKS_DUPLICATE.inc(computed.repeated)
+        if self._display is not None and done:
+            events = [work.event for work in works if work.event is not None]
+            held = {shard: turn for shard, turn in turns.items() if shard in done}
+            show = self._display.events(computed, events, self.steps, held, now_us)
+            works[0].applied.show += show
+
+    def _do(self, work: _Work, now_us: int) -> bool:
+        (shard,) = work.left
+        turn = self._held.get(shard)
+        if turn is None:
+            return False
+        assert work.job is not None
+        session = Session(self.store, self.rules, turn, now_us)
+        try:
+            found = work.job(session)
+            session.commit()
+        except Exception as error:  # noqa: BLE001 (raised to who asked for it)
+            self._fail([work], error)
+        else:
+            self._active.remove(work)
+            work.future.set_result(found)
+        self._forget([shard])
+        return True
+
+    def _skip_recorded(self, now_us: int) -> None:
+        fresh = [w for w in self._active if w.event is not None and w.applied.repeated]
+        recorded = self._storage.recorded(
+            [work.event for work in fresh if work.event is not None],
+            {shard: turn.began_us for shard, turn in self._held.items()},
+            now_us,
+        )
+        for work in fresh:
+            if work.event is not None:
+                work.left -= recorded.get(work.event.id, set())
+
+    # Leases
+
+    def _turns(self, shards: Iterable[int]) -> dict[int, Turn]:
+        return {shard: self._held[shard] for shard in shards if shard in self._held}
+
+    def _acquire(self) -> None:
+        wanted = set().union(*(work.left for work in self._active))
+        wanted -= self._held.keys() | self._making | self._missing
+        if len(self._making) < MAKERS and self._missing:
+            wanted.add(self._missing.pop())
+        if not wanted:
+            return
+        for shard, turn in self.store.acquire(sorted(wanted), self._cached).items():
+            if self._cached.get(shard) is not turn:
+                self.steps.forget(shard)
+                self._cached.pop(shard, None)
+            if self._cached.get(shard) is turn or self._storage.is_trusted(turn):
+                self._held[shard] = self._cached[shard] = turn
+            elif len(self._making) < MAKERS:
+                self._making.add(shard)
+                self._makers.submit(self._made, turn)
+            else:  # its lease would end before it is its turn
+                self._missing.add(shard)
+                self.store.release([turn])
+
+    def _made(self, turn: Turn) -> None:
+        ended = threading.Event()
+        renewal = threading.Thread(target=self._renew, args=(turn.shard, ended), daemon=True)
+        renewal.start()
+        try:
+            self._outcomes.append(self._storage.make(self, turn))
+        except TransientError as error:
+            log.warning("the state of shard %d is not made yet: %s", turn.shard, error)
+            time.sleep(0.2)
+        except Exception:
+            log.exception("the state of shard %d could not be made", turn.shard)
+            time.sleep(1.0)
+        ended.set()
+        renewal.join()
+        with self._wake:
+            self._making.discard(turn.shard)
+            self._wake.notify()
+
+    def _renew(self, shard: int, ended: threading.Event) -> None:
+        """Keep the lease of a shard that is being made."""
+        while not ended.wait(LEASE_MS / 3_000):
+            try:
+                self.store.acquire([shard], {})
+            except TransientError as error:
+                log.warning("the lease of shard %d is not renewed: %s", shard, error)
+
+    def _give_back(self) -> None:
+        turns, self._held = list(self._held.values()), {}
+        if turns:
+            try:
+                self.store.release(turns)
+            except TransientError as error:
+                log.warning("leases end by themselves: %s", error)
+
+    def _forget(self, shards: Iterable[int]) -> None:
+        for shard in list(shards):
+            self.steps.forget(shard)
+            self._held.pop(shard, None)
+            self._cached.pop(shard, None)
+
+    # The end of work
+
+    def _finish(self) -> None:
+        late_s = time.monotonic()
+        for work in list(self._active):
+            if not work.left:
+                self._active.remove(work)
+                work.future.set_result(work.applied)
+            elif work.until_s < late_s:
+                shards = ", ".join(map(str, sorted(work.left)))
+                self._fail([work], TransientError(f"another replica has shards {shards}"))
+
+    def _fail(self, works: Sequence[_Work], error: Exception) -> None:
+        for work in list(works):
+            if work in self._active:
+                self._active.remove(work)
+            elif work in self._waiting:
+                self._waiting.remove(work)
+            work.future.set_exception(error)

@@ -1,0 +1,224 @@
+"""A shard under its lease, for what is no step of ticks: repair, gaps, eviction, rebuild."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from functions.candle_aggregate.publish import STAGE, OutboxRow, candle_rows, outbox_rows
+from functions.candle_aggregate.rules import Rules
+from functions.candle_aggregate.store import Changes, Store, Turn
+from shared.blocks import CLOSED, Records
+from shared.candle_columns import CandleColumns
+from shared.errors import TransientError
+from shared.live_instruments import INSTRUMENT
+from shared.live_keys import Block, Keys
+
+__all__ = ["STAGE", "Session"]
+
+
+class Session:
+    """Reads a shard, and collects what one script is to write to it.
+
+    Of a record that is put the revision is raised above the one before; one that is closed is
+    emitted. All methods raise TransientError while Redis is away.
+    """
+
+    def __init__(self, store: Store, rules: Rules, turn: Turn, now_us: int) -> None:
+        self.turn = turn
+        self.changes = Changes()
+        self.rows: list[OutboxRow] = []
+        self._store = store
+        self._rules = rules
+        self._keys = Keys(turn.shard)
+        self._now_us = now_us
+        self._put: dict[Block, dict[str, bytes]] = defaultdict(dict)
+
+    @property
+    def shard(self) -> int:
+        """The shard."""
+        return self.turn.shard
+
+    def blocks(self) -> list[Block]:
+        """Return the blocks of the state, in order."""
+        return sorted(self.turn.blocks.keys() | self._put.keys())
+
+    def read(self, block: Block, names: Sequence[str] | None = None) -> tuple[list[str], Records]:
+        """Return the records of a block, of the names that are there; None: of all.
+
+        What was put is among them.
+        """
+        key, put = self._keys.block(block), self._put.get(block, {})
+        if names is None:
+            whole = self._store.read_whole([key])[0] if block in self.turn.blocks else {}
+            found = {name.decode(): blob for name, blob in whole.items()} | put
+        else:
+            wanted = [name for name in names if name not in put]
+            is_there = bool(wanted) and block in self.turn.blocks
+            blobs = self._store.read_hashes([(key, wanted)])[0] if is_there else []
+            found = {n: b for n, b in zip(wanted, blobs, strict=False) if b is not None}
+            found |= {name: put[name] for name in names if name in put}
+        return list(found), Records.decode(list(found.values()))
+
+    def instruments(self, names: Sequence[str] | None = None) -> tuple[list[str], NDArray[np.void]]:
+        """Return the records of instruments, of the names that are there; None: of all."""
+        key, size = self._keys.instruments, INSTRUMENT.itemsize
+        if names is None:
+            found = self._store.read_whole([key])[0]
+            pairs = [(name.decode(), blob) for name, blob in found.items()]
+        else:
+            blobs = self._store.read_hashes([(key, list(names))])[0] if names else []
+            pairs = [(n, b) for n, b in zip(names, blobs, strict=True) if b is not None]
+        whole = b"".join(blob[:size] for _, blob in pairs)
+        return [name for name, _ in pairs], np.frombuffer(whole, dtype=INSTRUMENT).copy()
+
+    def put(
+        self,
+        block: Block,
+        names: Sequence[str],
+        records: Records,
+        *,
+        emit: bool = True,
+        above: NDArray[np.int64] | None = None,
+        keep_revision: bool = False,
+    ) -> None:
+        """Write records; `above`: revisions that theirs must exceed, besides those in the state."""
+        if not len(records):
+            return
+        before, present = self.read(block, names)
+        known = dict(zip(before, present.data["flags"].tolist(), strict=True))
+        revisions = dict(zip(before, present.data["revision"].tolist(), strict=True))
+        if not keep_revision:
+            least = np.array([revisions.get(name, 0) for name in names], dtype=np.int64)
+            if above is not None:
+                least = np.maximum(least, above)
+            records.data["revision"] = np.maximum(least + 1, self._now_us)
+        pairs: list[str | int | bytes] = []
+        for name, blob in zip(names, records.encode(), strict=True):
+            pairs += [name, blob]
+            self._put[block][name] = blob
+        self.changes.add("HSET", self._keys.block(block), pairs)
+        is_open = (records.data["flags"] & CLOSED) == 0
+        was_open = [name in known and not known[name] & CLOSED for name in names]
+        self.changes.opened[block] += int(is_open.sum()) - sum(was_open)
+        if emit:
+            self.emit(outbox_rows(self.turn.shard, block, names, records))
+
+    def emit(self, rows: Iterable[OutboxRow]) -> None:
+        """Add rows to the outbox."""
+        stamp = (self._now_us // 1000).to_bytes(8, "big")
+        for row in rows:
+            self.changes.add("HSET", self._keys.outbox, [row.id, stamp + row.body])
+            self.rows.append(row)
+
+    def publish(self, columns: CandleColumns) -> None:
+        """Emit closed candles that are not in the state."""
+        self.emit(candle_rows(self.shard, columns))
+
+    def put_instruments(self, names: Sequence[str], blobs: Sequence[bytes]) -> None:
+        """Write the records of all instruments, numbered as they stand here."""
+        self.turn.numbers = len(names)
+        pairs = [part for pair in zip(names, blobs, strict=True) for part in pair]
+        if pairs:
+            self.changes.add("HSET", self._keys.instruments, pairs)
+
+    def append_seen(self, minute: int, body: bytes) -> None:
+        """Add trade ids to those seen in a minute."""
+        self.changes.add("APPEND", self._keys.seen(minute), [body])
+        self.changes.add("SADD", self._keys.minutes, [minute])
+
+    def minutes(self) -> list[int]:
+        """Return the minutes that have seen trade ids."""
+        return sorted(self._store.members(self._keys.minutes))
+
+    def drop_seen(self, minutes: Sequence[int]) -> None:
+        """Delete the trade ids seen in minutes."""
+        for minute in minutes:
+            self.changes.add("UNLINK", self._keys.seen(minute))
+            self.changes.add("SREM", self._keys.minutes, [minute])
+
+    def outbox(self) -> dict[str, bytes]:
+        """Return what waits to be emitted: output id -> batch."""
+        (found,) = self._store.read_whole([self._keys.outbox])
+        return {id_.decode(): value[8:] for id_, value in found.items()}
+
+    def drop(self, blocks: Iterable[Block]) -> None:
+        """Delete whole blocks."""
+        for block in blocks:
+            self.changes.add("DEL", self._keys.block(block))
+            self.changes.add("HDEL", self._keys.blocks, [block.field])
+            self.changes.dropped.append(block)
+
+    def raise_floor(self, floor_us: int) -> None:
+        """Let the state begin at a time: what comes for one before is late."""
+        self.changes.add("HSET", self._keys.head, ["floor_us", floor_us])
+        self.changes.floor_us = floor_us
+
+    def mark(self, event_ids: Sequence[str], applied_ms: int) -> None:
+        """Set markers of events that are in the state."""
+        pairs: list[str | int | bytes] = []
+        for event_id in event_ids:
+            pairs += [applied_ms, event_id]
+        if pairs:
+            self.changes.add("ZADD", self._keys.applied, pairs)
+
+    def are_applied(self, event_ids: Sequence[str]) -> list[bool]:
+        """Tell for each event whether it has its marker."""
+        return self._store.are_marked(self.shard, event_ids)
+
+    def oldest_applied_us(self) -> int | None:
+        """Return when the event was applied that waits longest to be recorded, if one does."""
+        oldest_ms = self._store.lowest_score(self._keys.applied)
+        return None if oldest_ms is None else oldest_ms * 1000
+
+    def applied_before(self, until_us: int, limit: int) -> list[str]:
+        """Return events that were applied by then and are not recorded, oldest first."""
+        return self._store.scored(self._keys.applied, until_us // 1000, limit)
+
+    def record(self, event_ids: Sequence[str]) -> None:
+        """Let markers end after a while: Postgres knows what they say."""
+        for event_id in event_ids:
+            self.changes.add("ZREM", self._keys.applied, [event_id])
+            self.changes.add("ZADD", self._keys.recorded, [self._now_us // 1000, event_id])
+
+    def forget_recorded(self, before_ms: int) -> None:
+        """Let the markers go that were recorded by then, if there are any."""
+        oldest_ms = self._store.lowest_score(self._keys.recorded)
+        if oldest_ms is not None and oldest_ms <= before_ms:
+            self.changes.add("ZREMRANGEBYSCORE", self._keys.recorded, ["-inf", before_ms])
+
+    def clear(self) -> None:
+        """Delete all of the shard but who writes it, in a step of its own.
+
+        From here on there is no state: who dies within begins anew. Raises TransientError.
+        """
+        keys = self._keys
+        spared = {keys.head, keys.lease, keys.waiting, keys.asked, keys.watched}
+        for some in self._store.keys_of(self.shard):
+            for key in some:
+                if key.decode() not in spared:
+                    self.changes.add("UNLINK", key.decode())
+        self.changes.add("HDEL", keys.head, ["lineage"])
+        self.commit()
+        self.turn.lineage, self.turn.numbers = "", 0
+        self.turn.blocks.clear()
+
+    def begin(self, lineage: str, floor_us: int) -> None:
+        """Let the state be in force, under a new lineage, once this is committed."""
+        ladder, shards = self._rules.made_for
+        head: list[str | int | bytes] = ["lineage", lineage, "ladder", ladder, "shards", shards]
+        self.changes.add("HSET", self._keys.head, [*head, "floor_us", floor_us])
+        self.changes.add("HSET", self._keys.head, ["began_us", self._now_us])
+
+    def commit(self) -> None:
+        """Write what was collected. Raises TransientError when the lease was lost."""
+        if not self.changes:
+            return
+        (written,) = self._store.write([(self.turn, self.changes)], self._now_us)
+        if written.answer != "ok":
+            raise TransientError(f"shard {self.turn.shard} was {written.answer} meanwhile")
+        self.changes = Changes()
+        self._put.clear()

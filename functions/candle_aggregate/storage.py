@@ -1,0 +1,131 @@
+"""What the engine asks of storage, and what the clock does there."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final
+
+from functions.candle_aggregate.engine import Engine
+from functions.candle_aggregate.evict import evict
+from functions.candle_aggregate.gaps import judge_gaps
+from functions.candle_aggregate.lineage import adopt, is_whole
+from functions.candle_aggregate.rebuild import rebuild
+from functions.candle_aggregate.reconcile import reconcile, recorded_before
+from functions.candle_aggregate.repair import queue_flags, repair
+from functions.candle_aggregate.rules import Rules
+from functions.candle_aggregate.sample import sample
+from functions.candle_aggregate.session import Session
+from functions.candle_aggregate.step import TickEvent
+from functions.candle_aggregate.store import Store, Turn
+from shared.adapter.app import Emission, Outcome
+from shared.errors import TransientError
+from shared.lake.cold import NO_LAKE, Cold
+from shared.stores.postgres import Postgres
+
+log = logging.getLogger(__name__)
+
+EVICT_EACH_S: Final = 5
+RECONCILE_EACH_S: Final = 10
+REPAIR_EACH_S: Final = 2
+SAMPLE_EACH_S: Final = 20
+FLAGS_EACH_S: Final = 30
+
+
+@dataclass(slots=True)
+class Storage:
+    """Postgres and the lake, as they stand behind the live state."""
+
+    store: Store
+    postgres: Postgres
+    rules: Rules
+    clock: Callable[[], int]
+    cold: Cold = NO_LAKE
+    _is_adopted: bool = False
+    _server: tuple[str, float] = ("", 0.0)
+    _trusted: dict[int, tuple[str, str, int]] = field(default_factory=dict)
+
+    def is_trusted(self, turn: Turn) -> bool:
+        """Tell whether a shard's state was held against Postgres, and did not go back since.
+
+        While it is the same state on the same server, with no fewer steps. Raises TransientError.
+        """
+        server, lineage, steps = self._trusted.get(turn.shard, ("", "", 0))
+        is_same = turn.lineage == lineage and turn.made_for == self.rules.made_for
+        if not is_same or turn.steps < steps or self._server_id() != server:
+            return False
+        self._trusted[turn.shard] = server, lineage, turn.steps
+        return True
+
+    def make(self, engine: Engine, turn: Turn) -> Outcome:
+        """Hold a shard's state against Postgres; make it anew where it lacks something.
+
+        Return what is to be emitted. Raises TransientError.
+        """
+        if not self._is_adopted:
+            adopt(self.postgres, self.rules)
+            self._is_adopted = True
+        server = self._server_id()
+        session = Session(self.store, self.rules, turn, self.clock())
+        if not (
+            turn.lineage
+            and turn.made_for == self.rules.made_for
+            and is_whole(self.postgres, turn.shard, turn.lineage, turn.steps)
+        ):
+            rebuild(session, self.postgres, self.rules, self.clock(), self.cold)
+        self._trusted[turn.shard] = server, turn.lineage, turn.steps
+        return Outcome(shared=[engine.emission(session.rows)])
+
+    def _server_id(self) -> str:
+        """Return the identity of the Redis server, asked at most once a second."""
+        now_s = time.monotonic()
+        known, since_s = self._server
+        if not known or now_s - since_s >= 1.0:
+            known = self.store.server_id()
+            self._server = known, now_s
+        return known
+
+    def recorded(
+        self, events: Sequence[TickEvent], began_us: Mapping[int, int], now_us: int
+    ) -> Mapping[str, set[int]]:
+        """Return, by event, the shards of which Postgres knows that it is in the candles.
+
+        `began_us`: wall clock when the state of each shard was made.
+        """
+        since_us = max(began_us.values(), default=0)
+        return recorded_before(self.postgres, self.rules, events, now_us, since_us)
+
+    def work(self, engine: Engine, second: int) -> Iterator[Emission]:
+        """Do what this second asks for, step by step; what fails is left to a later second."""
+        now_us = self.clock()
+        for step in self._steps(engine, second, now_us):
+            try:
+                yield from step()
+            except TransientError as error:
+                log.warning("the clock's work with storage waits: %s", error)
+
+    def _steps(
+        self, engine: Engine, second: int, now_us: int
+    ) -> Iterator[Callable[[], Iterator[Emission]]]:
+        postgres, rules, cold = self.postgres, self.rules, self.cold
+        for shard in range(rules.shards):
+            if second % EVICT_EACH_S == 0:
+                yield partial(_silent, evict, engine, postgres, rules, shard, now_us)
+            if second % RECONCILE_EACH_S == 0:
+                yield partial(reconcile, engine, postgres, rules, shard, now_us)
+        yield partial(judge_gaps, engine, postgres, rules, now_us, cold)
+        if second % REPAIR_EACH_S == 0:
+            yield partial(repair, engine, postgres, rules, now_us, cold)
+        if second % FLAGS_EACH_S == 0:
+            yield partial(_silent, queue_flags, postgres, rules)
+        if second % SAMPLE_EACH_S == 0:
+            yield partial(_silent, sample, engine, postgres, rules, now_us, cold)
+
+
+def _silent(step: Callable[..., object], *arguments: object) -> Iterator[Emission]:
+    """Take a step that emits nothing."""
+    step(*arguments)
+    yield from ()

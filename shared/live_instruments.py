@@ -1,0 +1,31 @@
+"""What the live state holds of an instrument besides its candles, as a fixed-width record."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+INSTRUMENT: Final = np.dtype(
+    [
+        ("last", "<i8", (5,)),  # order key of the latest tick that makes a price
+        ("first_us", "<i8"),  # earliest event time ever
+        ("newest_us", "<i8"),  # furthest event time
+        ("watermark_us", "<i8"),  # furthest min(event time, receive time)
+        ("limit_us", "<i8"),  # closing limit: whatever ends by then is closed
+        ("received_us", "<i8"),  # wall clock of the last event applied
+        ("price", "<i8"),  # of the latest tick: x 10^-price_scale
+        ("size", "<i8"),
+        ("seen_minute", "<i8"),  # furthest minute that has a trade id,
+        ("seen_highest", "<i8"),  # and the highest integer id in it
+        ("venue", "<i8"),  # digest of the venue whose integer ids these are
+        ("number", "<u4"),  # the instrument's number within its shard
+        ("price_scale", "u1"),
+        ("size_scale", "u1"),
+        ("spare", "V2"),
+    ]
+)
+"""128 bytes. Behind one whose price or size does not fit stand the two as text."""
+
+NEVER_US: Final = -(2**63)
+"""Of a time that has not been: no limit, no minute with a trade id."""

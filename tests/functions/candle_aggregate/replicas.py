@@ -1,0 +1,127 @@
+"""Replicas of candle-aggregate's engine over one Redis, and a reader of what they have written."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+import redis
+
+from functions.candle_aggregate.display import Display
+from functions.candle_aggregate.engine import Applied, Engine
+from functions.candle_aggregate.rules import Rules
+from functions.candle_aggregate.session import Session
+from functions.candle_aggregate.step import TickEvent
+from functions.candle_aggregate.store import Changes, Store, Turn
+from shared import events
+from shared.adapter.app import Emission, Outcome
+from shared.blocks import Records
+from shared.candle import Candle, CandleKey
+from shared.candle_columns import CandleColumns, decode_batch
+from shared.compression import decompress
+from shared.late import Late, decode_late
+from shared.live_instruments import NEVER_US
+from shared.live_keys import Block, Keys
+from shared.ticks import Ticks
+from shared.timeframes import parse_ladder
+
+MINUTE = 60_000_000
+NOW_US = 1_800_000_000_000_000
+RULES = Rules(
+    parse_ladder("1m,5m"),
+    allowed_lateness_us=2_000_000,
+    idle_us=5_000_000,
+    marker_ms=600_000,
+    keep_us=60_000_000,
+    shards=4,
+)
+
+
+class NoStorage:
+    """A state that is lost begins empty, and Postgres knows of no event."""
+
+    def is_trusted(self, turn: Turn) -> bool:
+        """Whether it is there."""
+        return bool(turn.lineage)
+
+    def make(self, engine: Engine, turn: Turn) -> Outcome:
+        """Begin an empty state."""
+        session = Session(engine.store, engine.rules, turn, engine.clock())
+        session.clear()
+        session.begin(secrets.token_hex(8), NEVER_US)
+        session.commit()
+        return Outcome()
+
+    def recorded(
+        self, events: Sequence[TickEvent], began_us: Mapping[int, int], now_us: int
+    ) -> Mapping[str, set[int]]:
+        """None."""
+        return {}
+
+
+class Replica:
+    """An engine, and the candles and late batches that it emitted."""
+
+    def __init__(
+        self,
+        client: redis.Redis,
+        name: str,
+        rules: Rules = RULES,
+        display: Display | None = None,
+    ) -> None:
+        self.now_us = NOW_US
+        self.store = Store(client, name)
+        self.engine = Engine(self.store, rules, NoStorage(), lambda: self.now_us, display)
+        self.emitted: list[Candle] = []
+        self.late: list[Late] = []
+
+    def apply(self, **batches: Ticks) -> list[Applied]:
+        """Apply events at once, and emit what they bring about."""
+        applied = self.engine.apply(TickEvent(id_, ticks) for id_, ticks in batches.items())
+        self.emit([each for one in applied for each in one.emissions])
+        return applied
+
+    def event(self, id_: str, ticks: Ticks) -> TickEvent:
+        """Return a batch as an event."""
+        return TickEvent(id_, ticks)
+
+    def changes(self, shard: int, event_id: str) -> Changes:
+        """Return a step that only marks an event."""
+        return Changes([event_id])
+
+    def emit(self, emissions: Sequence[Emission]) -> None:
+        """Let the broker take emissions, each once."""
+        for emission in dict.fromkeys(emissions):
+            for out in emission.emit:
+                body = decompress(out.body)
+                if out.type == events.CANDLES:
+                    self.emitted += decode_batch(body)
+                else:
+                    self.late.append(decode_late(body))
+            if emission.after_emit is not None:
+                emission.after_emit()
+
+
+def live_candles(client: redis.Redis, rules: Rules = RULES) -> dict[CandleKey, Candle]:
+    """The records of every block; of longer timeframes what is closed."""
+    found = {}
+    for shard in range(rules.shards):
+        for field in cast(list[bytes], client.hkeys(Keys(shard).blocks)):
+            block = Block.of(field)
+            stored = cast(dict[bytes, bytes], client.hgetall(Keys(shard).block(block)))
+            names = [name.decode() for name in stored]
+            records = Records.decode(list(stored.values()))
+            starts = records.data["count"] * 0 + block.start_us
+            for candle in CandleColumns(block.timeframe, names, starts, records).candles():
+                found[candle.instrument, candle.timeframe, candle.start_us] = candle
+    return found
+
+
+def content(candle: Candle) -> dict[str, Any]:
+    """What the ticks decide of a candle."""
+    return {
+        name: getattr(candle, name)
+        for name in Candle.__dataclass_fields__
+        if name not in ("instrument", "timeframe", "start_us", "closed", "complete", "revision")
+    }

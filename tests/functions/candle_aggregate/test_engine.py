@@ -1,0 +1,88 @@
+"""Steps over real Redis: what replicas make of ticks is what plain recomputation says."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+import redis
+
+from shared.candle import Candle, CandleKey
+from tests.functions.candle_aggregate.replicas import (
+    MINUTE,
+    NOW_US,
+    RULES,
+    Replica,
+    content,
+    live_candles,
+)
+from tests.functions.candle_aggregate.truth import Row, as_ticks, true_candles, with_id
+
+BEGIN_US = NOW_US // MINUTE * MINUTE - 1_000 * MINUTE
+
+
+def trades(count: int, seed: int = 1, source: str = "udp-1") -> list[Row]:
+    """Trades of a few instruments over a quarter of an hour, in the order of time, with ids."""
+    chance = random.Random(seed)
+    rows = []
+    time_us = BEGIN_US
+    for n in range(count):
+        time_us += chance.randrange(2 * 900_000_000 // count)
+        rows.append(
+            Row(
+                *(chance.choice("ABCDEFG"), time_us, *with_id(n), time_us + 1_000, source, n),
+                *(chance.randrange(-50, 5_000), chance.randrange(1, 900), chance.randrange(3)),
+            )
+        )
+    return rows
+
+
+def assert_exact(client: redis.Redis, replica: Replica, rows: list[Row]) -> None:
+    """Base candles are what the ticks say; so are the latest emissions of all closed ones."""
+    live = live_candles(client)
+    base, five = (true_candles(rows, each) for each in RULES.ladder)
+    assert {k: content(c) for k, c in live.items() if k[1] == "1m"} == base
+    emitted: dict[CandleKey, Candle] = {}
+    for candle in replica.emitted:
+        key = (candle.instrument, candle.timeframe, candle.start_us)
+        assert candle.closed
+        if key not in emitted or emitted[key].revision < candle.revision:
+            emitted[key] = candle
+    closed = {key: c for key, c in live.items() if c.closed}
+    assert emitted == closed
+    newest = {r.instrument: 0 for r in rows}
+    for row in rows:
+        newest[row.instrument] = max(newest[row.instrument], min(row.time_us, row.receive_us))
+    for key, whole in (base | five).items():
+        length = MINUTE if key[1] == "1m" else 5 * MINUTE
+        ends = key[2] + length <= newest[key[0]] - RULES.allowed_lateness_us
+        assert ends == (key in closed)
+        if ends:
+            assert content(closed[key]) == whole
+
+
+def test_one_batch_after_the_other(valkey: redis.Redis, replica: Replica) -> None:
+    """In order; some twice."""
+    rows = trades(300)
+    for n in range(0, 300, 20):
+        replica.apply(**{f"e{n}": as_ticks(rows[n : n + 20])})
+        replica.now_us += 1_000_000
+        (again,) = replica.apply(**{f"e{n}": as_ticks(rows[n : n + 20])})
+        assert again.repeated
+    assert_exact(valkey, replica, rows)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_any_order_any_grouping(valkey: redis.Redis, replica: Replica, seed: int) -> None:
+    """Batches overlap in time and come in groups, late and early, from several sources."""
+    chance = random.Random(seed)
+    rows = trades(400, seed)
+    shuffled = rows[:]
+    chance.shuffle(shuffled)
+    batches = {f"e{n}": as_ticks(shuffled[n : n + 25]) for n in range(0, 400, 25)}
+    ids = list(batches)
+    while ids:
+        group, ids = ids[:3], ids[3:]
+        replica.apply(**{each: batches[each] for each in group})
+        replica.now_us += 7
+    assert_exact(valkey, replica, rows)

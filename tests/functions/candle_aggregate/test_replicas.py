@@ -1,0 +1,121 @@
+"""Replicas share the shards: nothing lost, nothing twice, no step computed and thrown away."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import redis
+
+from shared import metrics
+from shared.live_keys import Keys
+from tests.functions.candle_aggregate.replicas import MINUTE, RULES, Replica, live_candles
+from tests.functions.candle_aggregate.test_engine import assert_exact, trades
+from tests.functions.candle_aggregate.truth import as_ticks
+
+
+@pytest.fixture
+def other(valkey: redis.Redis) -> Iterator[Replica]:
+    other = Replica(valkey, "b")
+    yield other
+    other.engine.close()
+
+
+def conflicts() -> float:
+    return float(metrics.APPLY_CONFLICTS._value.get())
+
+
+def test_racing_replicas_lose_nothing_and_throw_nothing_away(
+    valkey: redis.Redis, replica: Replica, other: Replica
+) -> None:
+    """Shuffled batches, a third of them delivered to both."""
+    rows = trades(400, seed=3)
+    shuffled = rows[:]
+    random.Random(3).shuffle(shuffled)
+    batches = {f"e{n}": as_ticks(shuffled[n : n + 20]) for n in range(0, 400, 20)}
+    before = conflicts()
+    with ThreadPoolExecutor(6) as workers:
+        work = []
+        for place, (id_, batch) in enumerate(batches.items()):
+            for each in ((replica, other), (replica,), (other,))[place % 3]:
+                work += [workers.submit(each.engine.apply, [each.event(id_, batch)])]
+        applied = [one for each in work for one in each.result()]
+    replica.emit([emission for one in applied for emission in one.emissions])
+    assert_exact(valkey, replica, rows)
+    # An event that both had is found applied by the second, and costs it a step anew.
+    assert conflicts() - before <= len(batches) * RULES.shards
+
+
+def test_a_holder_that_was_paused_past_its_lease_writes_nothing(
+    valkey: redis.Redis, replica: Replica, other: Replica
+) -> None:
+    """Another has been given the shards meanwhile: its step is refused, taken again, and right."""
+    rows = trades(60)
+    replica.apply(e0=as_ticks(rows[:20]))
+    held = replica.store.acquire(range(RULES.shards), {})
+    for shard in held:
+        valkey.delete(Keys(shard).lease)  # the time of its lease is over
+    other.apply(e1=as_ticks(rows[20:40]))
+    late = {turn.shard: turn for turn in held.values()}
+    for shard, turn in late.items():
+        changes = replica.changes(shard, "never")
+        (written,) = replica.store.write([(turn, changes)], replica.now_us)
+        assert written.answer in ("fenced", "changed")
+        assert valkey.zscore(Keys(shard).applied, "never") is None
+    replica.emitted += other.emitted
+    replica.apply(e2=as_ticks(rows[40:]))
+    assert_exact(valkey, replica, rows)
+
+
+def test_a_holder_that_died_keeps_its_shards_no_longer_than_its_lease(
+    valkey: redis.Redis, replica: Replica, other: Replica
+) -> None:
+    """Who waits gets them when the lease has ended."""
+    rows = trades(40)
+    replica.apply(e0=as_ticks(rows[:20]))
+    replica.store.acquire(range(RULES.shards), {})
+    for shard in range(RULES.shards):
+        valkey.pexpire(Keys(shard).lease, 50)
+    other.apply(e1=as_ticks(rows[20:]))
+    replica.emitted += other.emitted
+    assert_exact(valkey, replica, rows)
+
+
+def test_the_clock_closes_what_is_quiet(valkey: redis.Redis, replica: Replica) -> None:
+    """Of every timeframe that has ended; not of an instrument that still receives old ticks."""
+    rows = trades(60)
+    replica.apply(e0=as_ticks(rows))
+    engine, until_us = replica.engine, replica.now_us
+    since_us = replica.now_us - 1
+
+    def close(idle_since_us: int) -> None:
+        step = engine.steps.close_quiet
+        applied = engine.step(
+            range(RULES.shards),
+            lambda turns, now_us: step(turns, until_us, idle_since_us, now_us),
+        )
+        replica.emit(applied.emissions)
+
+    close(since_us)
+    assert any(not candle.closed for candle in live_candles(valkey).values())
+    close(replica.now_us)
+    live = live_candles(valkey)
+    assert all(candle.closed for candle in live.values())
+    minutes = sum(c.trade_count for k, c in live.items() if k[1] == "1m")
+    fives = sum(c.trade_count for k, c in live.items() if k[1] == "5m")
+    assert minutes == fives == len(rows)
+    emitted = {(c.instrument, c.timeframe, c.start_us, c.revision): c for c in replica.emitted}
+    assert all((*k, c.revision) in emitted for k, c in live.items())
+    assert MINUTE
+
+
+def test_one_emission_serves_the_events_of_a_step(replica: Replica) -> None:
+    """Each closed candle is in one event, whichever of the group emits it."""
+    rows = trades(200)
+    batches = {f"e{n}": as_ticks(rows[n : n + 20]) for n in range(0, 200, 20)}
+    replica.apply(**batches)
+    keys = [(c.instrument, c.timeframe, c.start_us, c.revision) for c in replica.emitted]
+    assert keys
+    assert len(keys) == len(set(keys))

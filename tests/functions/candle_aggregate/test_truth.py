@@ -1,0 +1,282 @@
+"""Storage behind the live state: what is lost, late or repeated ends as the stored ticks say."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import redis
+
+from functions.candle_aggregate.lineage import adopt, check
+from functions.candle_aggregate.sample import sample
+from functions.candle_aggregate.session import Session
+from shared.errors import TransientError
+from shared.live_keys import Keys
+from shared.stores import recompute
+from shared.timeframes import parse_ladder
+from tests.functions.candle_aggregate.trades import BEGIN_US, SECOND, trade, trades
+from tests.functions.candle_aggregate.world import MINUTE, RULES, World
+
+
+def finish(world: World) -> None:
+    world.settle()
+    world.assert_right()
+
+
+def sampled(world: World) -> set[tuple[str, str, int]]:
+    """Candles that differ, of many samples taken a while later."""
+    world.step(180)
+    some = [sample(world.engine, world.postgres, world.rules, world.now_us) for _ in range(20)]
+    return {key for found in some for key in found}
+
+
+def test_what_is_in_order_is_right_and_the_sample_finds_nothing(world: World) -> None:
+    """Two instruments, a quarter of an hour."""
+    world.ship(trades(0, 40) + trades(0, 40, name="B"))
+    world.ship(trades(40, 6))
+    finish(world)
+    assert sampled(world) == set()
+
+
+def test_closed_stored_and_untouched_candles_leave_the_state(world: World) -> None:
+    """Not before the keeping time, and not unless Postgres has that very revision."""
+    world.ship(trades(0, 20))
+    world.ship(trades(20, 20))
+    world.settle()
+    # The five minutes of the last trade reach beyond the floor: a base candle may come to them.
+    assert set(world.live()) == {("A", "5m", BEGIN_US + 10 * MINUTE)}
+    head = world.client.hgetall(Keys(world.shard_of("A")).head)
+    assert int(head[b"floor_us"]) == BEGIN_US + 14 * MINUTE
+    world.ship(trades(60, 20))
+    world.tick_clock()
+    world.deliver_all()
+    world.step(30)
+    world.tick_clock()
+    assert len(world.live()) > 1
+    world.sql.execute("DELETE FROM candles WHERE start_us = %s", (BEGIN_US + 20 * MINUTE,))
+    before = world.live()
+    for _ in range(5):
+        world.step(60)
+        world.tick_clock()
+    assert world.live() == before
+
+
+def test_a_late_tick_is_repaired_from_storage(world: World) -> None:
+    """Its candle has left the state: recomputed once its ticks are stored, and what holds it."""
+    world.ship(trades(0, 40))
+    world.settle()
+    before = world.stored()
+    late = world.send([trade(5, 9_000, 999)])
+    assert world.apply(late)
+    world.deliver_all()
+    world.step(60)
+    world.tick_clock()
+    assert world.stored() == before  # the ticks are not stored yet
+    finish(world)
+    assert world.stored()["A", "1m", BEGIN_US]["trade_count"] == 4
+    assert world.stored()["A", "5m", BEGIN_US]["high"] * 100 == 999
+
+
+def test_a_lost_state_is_made_anew(world: World) -> None:
+    """Flushed in the middle of an interval, some of it not stored yet, some not emitted."""
+    world.ship(trades(0, 40))
+    slow = world.send(trades(40, 2))
+    assert world.apply(slow)
+    world.ship(trades(42, 1))
+    world.client.flushdb()
+    world.ship(trades(43, 3))
+    finish(world)
+
+
+def test_an_event_before_the_newest_minutes_is_not_counted_twice(world: World) -> None:
+    """Ten minutes are read, from the start of an interval on: what is in them is marked as applied.
+
+    The first trade, without an id, is in the interval where they begin and older than ten minutes.
+    """
+    for second in (10, 40, 630):
+        world.ship([trade(second, None, 100)])
+    world.client.flushdb()
+    world.ship([trade(631, None, 101)])
+    world.step(60)
+    finish(world)
+
+
+def test_what_was_stored_but_not_applied_is_reconciled(world: World) -> None:
+    """No delivery brings it; the clock does."""
+    world.ship(trades(0, 10))
+    lost = world.send(trades(10, 2))
+    world.persist_ticks(lost)
+    world.to_apply.clear()
+    finish(world)
+
+
+def test_redis_goes_back_and_what_was_recorded_since_is_not_lost(world: World) -> None:
+    """Its last writes are gone, its lineage is there: Postgres knows of more steps."""
+    world.ship(trades(0, 7))
+    dump = world.keyspace()
+    world.ship(trades(7, 33))
+    world.settle()  # all of it is recorded as aggregated
+    world.go_back(dump)
+    late = world.send([trade(65, 9_000, 999)])
+    assert world.apply(late)
+    finish(world)
+    assert sampled(world) == set()
+
+
+def test_a_candle_published_before_redis_went_back_is_outranked(world: World) -> None:
+    """The revision of a late tick, lost with the last writes, is given to no other content."""
+    world.ship(trades(0, 40))
+    world.tick_clock()
+    dump = world.keyspace()
+    first = world.send([trade(785, 9_000, 999)])  # corrects a candle that is closed and live
+    assert world.apply(first)
+    world.go_back(dump)
+    second = world.send([trade(786, 9_001, 1)])
+    assert world.apply(second)
+    finish(world)
+    assert world.stored()["A", "1m", BEGIN_US + 13 * MINUTE]["low"] * 100 == 1
+
+
+def test_the_sample_tells_a_wrong_candle_of_any_timeframe(world: World) -> None:
+    """Stored ones too, long after they left the state."""
+    world.ship(trades(0, 40))
+    world.settle()
+    world.sql.execute("UPDATE candles SET trade_count = 99")
+    assert {key[1] for key in sampled(world)} == {"1m", "5m"}
+
+
+@pytest.mark.parametrize("ladder", ["1m,5m,1h", "1m,15m", "1m"])
+@pytest.mark.parametrize("shards", [2, 3])
+def test_other_timeframes_and_shards_in_the_middle_of_every_interval(
+    world: World, ladder: str, shards: int
+) -> None:
+    """At minute 40 of an hour: added ones are whole, no tick counts twice, none is lost."""
+    world.ship(trades(0, 121) + trades(0, 121, name="B") + trades(0, 121, name="C"))
+    world.tick_clock()
+    world.deliver_all()
+    world.restart(replace(RULES, ladder=parse_ladder(ladder), shards=shards))
+    world.ship(trades(121, 70) + trades(121, 70, name="B"))
+    finish(world)
+
+
+def test_a_timeframe_that_comes_back_is_corrected(world: World) -> None:
+    """While it was gone, a candle within it was repaired."""
+    world.ship(trades(0, 40))
+    world.settle()
+    world.restart(replace(RULES, ladder=parse_ladder("1m")))
+    world.ship([trade(5, 9_000, 999)])
+    world.settle()
+    world.restart(RULES)
+    finish(world)
+
+
+def test_other_settings_that_cannot_be_are_refused(world: World) -> None:
+    """Another base timeframe; and those of a process that another one has overruled since."""
+    world.ship(trades(0, 4))
+    other = replace(RULES, ladder=parse_ladder("5m"))
+    with pytest.raises(TransientError, match="TIMEFRAMES must begin with it"):
+        adopt(world.postgres, other)
+    adopt(world.postgres, replace(RULES, ladder=parse_ladder("1m,1h")))
+    overruled = pytest.raises(TransientError, match="give every function the same")
+    with world.postgres.connection() as connection, overruled:
+        check(connection, RULES)
+    world.restart(RULES)
+    world.ship(trades(4, 1))
+    finish(world)
+
+
+def test_of_a_contradiction_the_first_in_the_total_order_counts(world: World) -> None:
+    """Whichever came first to the live state."""
+    world.ship([trade(10, 7, 500, received=9), trade(30, 8, 300)])
+    world.ship([trade(10, 7, 100, received=1), trade(400, 9, 300)])
+    finish(world)
+    assert world.stored()["A", "1m", BEGIN_US]["open"] * 100 == 100
+
+
+def test_ids_that_are_no_integers_order_nothing(world: World) -> None:
+    """Of equal times the one that was received first opens, whatever their code points."""
+    world.ship([trade(10, "b", 500, received=1), trade(10, "a", 300, received=2)])
+    finish(world)
+    candle = world.stored()["A", "1m", BEGIN_US]
+    assert (candle["open"] * 100, candle["close"] * 100) == (500, 300)
+
+
+def test_a_trade_with_an_id_counts_once_in_its_minute(world: World) -> None:
+    """However often it is sent, live or late; in another minute it is another trade."""
+    for second in (10, 10, 59, 61):
+        world.ship([trade(second, 7, 500)])
+    world.settle()
+    world.ship([trade(10, 7, 500)])
+    finish(world)
+    counts = {key[2]: row["trade_count"] for key, row in world.stored().items() if key[1] == "1m"}
+    assert counts == {BEGIN_US: 1, BEGIN_US + MINUTE: 1}
+
+
+def test_a_busy_minute_is_recomputed_in_parts(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More ticks than are held at once, repeated ones among them, with and without ids."""
+    monkeypatch.setattr(recompute, "HELD_TICKS", 16)
+    rows = [trade(n % 60, n if n % 3 else None, 100 + n, sequence=n + 1) for n in range(1, 200)]
+    for first in range(0, len(rows), 10):
+        world.ship(sorted(rows[first : first + 10], key=lambda row: row.place))
+    world.ship([trade(200, 9_000, 100)])
+    world.settle()
+    world.ship([trade(7, 9_001, 999), *rows[:2]])
+    finish(world)
+
+
+def test_an_old_event_is_looked_up_when_its_marker_has_ended(world: World) -> None:
+    """A dead letter replayed after days counts once."""
+    event_id = world.ship(trades(0, 10))
+    world.settle()
+    world.step(3 * 86_400)
+    world.tick_clock()
+    for shard in range(world.rules.shards):
+        assert not world.client.exists(Keys(shard).recorded)
+    assert world.apply(event_id)
+    finish(world)
+
+
+@pytest.mark.parametrize("writes", [0, 1, 2, 4])
+@pytest.mark.parametrize("what", ["rebuild", "repair", "reconcile"])
+def test_cut_off_at_any_write_the_next_one_ends_it(
+    world: World, what: str, writes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process is gone before its n-th write to Redis; another goes on."""
+    monkeypatch.setattr("functions.candle_aggregate.engine.WAIT_S", 0.5)
+    world.ship(trades(0, 40) + trades(0, 40, name="B"))
+    if what == "repair":
+        world.settle()
+        world.ship([trade(5, 9_000, 999), trade(305, 9_001, 1, name="B")])
+        world.deliver_all()
+    if what == "rebuild":
+        world.client.flushdb()
+    if what == "reconcile":
+        world.persist_ticks(world.send(trades(40, 8)))
+    world.now_us += -world.now_us % (60 * SECOND)
+    world.step(60)
+    world.store.writes_left = writes
+    world.tick_clock()
+    monkeypatch.undo()
+    world.restart()
+    finish(world)
+
+
+def test_one_that_was_overtaken_while_it_rebuilt_writes_nothing(
+    world: World, valkey: redis.Redis
+) -> None:
+    """Its lease has ended, another made the state: it must not be deleted."""
+    world.ship(trades(0, 10))
+    shard = world.shard_of("A")
+    keys = Keys(shard)
+    world.restart()
+    valkey.delete(keys.lease)
+    (turn,) = world.store.acquire([shard], {}).values()
+    valkey.delete(keys.lease)
+    world.ship(trades(10, 1))
+    head = valkey.hgetall(keys.head)
+    with pytest.raises(TransientError, match="fenced"):
+        Session(world.store, RULES, turn, world.now_us).clear()
+    assert valkey.hgetall(keys.head) == head
+    finish(world)
