@@ -86,6 +86,7 @@ def grouped(rows: Rows) -> Rows:
     merged = fold(rows.records.at(order), starts)
     flags = rows.records.data["flags"][order] & INCOMPLETE
     merged.data["flags"] |= np.bitwise_or.reduceat(flags, starts)
+    merged.data["revision"] = np.maximum.reduceat(rows.records.data["revision"][order], starts)
     return Rows(start[starts], gid[starts], merged)
 
 
@@ -121,6 +122,7 @@ def advance(
 ) -> Level:
     """Merge `gained`, one row a place, into the timeframe; close and revise what changes.
 
+    What changes gets a revision above its own before, and not below those of what it gains.
     `others`: places to look at besides. All of it is known to the cache, and is changed there.
     `closing_us`: whatever ends by then closes, besides what its closing limit has passed.
     """
@@ -152,11 +154,15 @@ def advance(
     changed |= flags != flags_before
     closed = (flags & CLOSED) != 0
     was_closed = ((flags_before & CLOSED) != 0) & ~is_new
-    data = whole.records.data
-    data["revision"][changed] = np.maximum(data["revision"][changed] + 1, now_us)
+    revision = whole.records.data["revision"]
+    least = np.concatenate([more.data["revision"], fresh.records.data["revision"]])
+    revision[is_new] = 0
+    revision[changed] = np.maximum(revision[changed] + 1, now_us)
+    revision[: len(least)] = np.maximum(revision[: len(least)], least)
     gains = closed & ~was_closed & changed
     late = was_closed & (np.arange(len(whole)) < len(present))
     late_rows = np.flatnonzero(late)
+    more.data["revision"] = revision[: len(more)]
     contributions = Rows(
         np.concatenate([whole.start_us[gains], whole.start_us[late_rows]]),
         np.concatenate([whole.gid[gains], whole.gid[late_rows]]),

@@ -72,6 +72,23 @@ def test_one_batch_after_the_other(valkey: redis.Redis, replica: Replica) -> Non
     assert_exact(valkey, replica, rows)
 
 
+def test_a_fold_has_the_revision_of_what_it_gained(valkey: redis.Redis, replica: Replica) -> None:
+    """The first time as well: whoever folds the base candles gets the revision of the state."""
+    rows = trades(300)
+    for n in range(0, 300, 20):
+        replica.apply(**{f"e{n}": as_ticks(rows[n : n + 20])})
+        replica.now_us += 1_000_000
+        live = live_candles(valkey)
+        closed = [c for c in live.values() if c.timeframe == "1m" and c.closed]
+        for fold in [c for c in live.values() if c.timeframe == "5m" and not c.closed]:
+            minutes = [
+                c.revision
+                for c in closed
+                if c.instrument == fold.instrument and 0 <= c.start_us - fold.start_us < 5 * MINUTE
+            ]
+            assert fold.revision == max(minutes)
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_any_order_any_grouping(valkey: redis.Redis, replica: Replica, seed: int) -> None:
     """Batches overlap in time and come in groups, late and early, from several sources."""
