@@ -226,7 +226,8 @@ class Engine:
                     busy.add(work.event.id)
                     ticks += len(work.event.ticks)
                 self._waiting.remove(work)
-                self._active.append(work)
+                if work.future.set_running_or_notify_cancel():
+                    self._active.append(work)
 
     def _cycle(self) -> bool:
         """Do what can be done with the shards that are held; tell whether that was anything."""
@@ -427,4 +428,6 @@ class Engine:
                 self._active.remove(work)
             elif work in self._waiting:
                 self._waiting.remove(work)
+                if not work.future.set_running_or_notify_cancel():
+                    continue
             work.future.set_exception(error)

@@ -38,22 +38,22 @@ class Interval(NamedTuple):
 class View:
     """What is live of some instruments, as of one step of one lineage.
 
-    `base`: (instrument, start_us) of the live base candles -> whether it is closed.
+    `base`: (instrument, start_us) of the live base candles -> its revision; 0 of an open one.
     `limit_us`: by instrument, the time up to which all of its candles are closed.
     """
 
     lineage: str
     floor_us: int
-    base: Mapping[tuple[str, int], bool]
+    base: Mapping[tuple[str, int], int]
     limit_us: Mapping[str, int]
 
 
 def look(session: Session, rules: Rules, names: Sequence[str]) -> View:
     """Return what is live of some instruments."""
-    base: dict[tuple[str, int], bool] = {}
+    base: dict[tuple[str, int], int] = {}
     for start_us, found, records in live_base(session, rules, names):
-        closed = records.has(CLOSED).tolist()
-        base |= {(name, start_us): is_ for name, is_ in zip(found, closed, strict=True)}
+        revisions = np.where(records.has(CLOSED), records.data["revision"], 0).tolist()
+        base |= {(name, start_us): each for name, each in zip(found, revisions, strict=True)}
     known, rows = session.instruments(names)
     limits = dict(zip(known, rows["limit_us"].tolist(), strict=True))
     return View(session.turn.lineage, session.turn.floor_us, base, limits)
@@ -213,7 +213,7 @@ class Refold:
                     flags = int(before.data["flags"][known[name]])
                     whole.records.data["flags"][row] |= flags & CLOSED
                     is_asked = (name, timeframe.name, start_us) in asked
-                    if not is_asked and _equal(whole.records, row, before, known[name]):
+                    if not is_asked and equal(whole.records, row, before, known[name]):
                         continue
                 kept.append(row)
             if kept:
@@ -260,7 +260,7 @@ def nothing() -> Places:
     return Places(empty, empty, Records.empty(0))
 
 
-def _equal(a: Records, row: int, b: Records, other: int) -> bool:
+def equal(a: Records, row: int, b: Records, other: int) -> bool:
     """Tell whether two records make the same candle with the same flags."""
     rows = (a.at(np.array([row])), b.at(np.array([other])))
     mine, theirs = (

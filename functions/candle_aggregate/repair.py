@@ -1,7 +1,8 @@
 """Queued candles recomputed from storage, and every longer candle that contains them folded again.
 
-A base candle that is live is left to the live state. One that is not is recomputed from its stored
-ticks. Longer candles are folded from base candles, stored and live, whether they are live or not.
+A base candle that is not live is recomputed from its stored ticks. A live one is left to the live
+state, but for one that repeated trades, or that is asked for: it is replaced once it is closed.
+Longer candles are folded from base candles, stored and live, whether they are live or not.
 A row stays in the queue until what it published is stored; until then no other repair of that
 instrument begins, since it would read the stored candles as they were.
 """
@@ -16,6 +17,7 @@ from itertools import groupby, islice
 from typing import Final, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from psycopg import Connection
 
 from functions.candle_aggregate.engine import Engine
@@ -30,6 +32,13 @@ from functions.candle_aggregate.refold import (
     look,
     nothing,
 )
+from functions.candle_aggregate.replace import (
+    EVENTS_AT_ONCE,
+    Place,
+    replace_live,
+    unsure,
+    wait_until_stored,
+)
 from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.session import Session
 from shared import metrics
@@ -38,7 +47,6 @@ from shared.blocks import CLOSED, INCOMPLETE
 from shared.errors import TransientError
 from shared.folds import Places, flagged, together
 from shared.lake.cold import NO_LAKE, Cold
-from shared.live_keys import Block
 from shared.shards import shard_of
 from shared.stores.applied import are_stored
 from shared.stores.first_ticks import first_ticks
@@ -54,6 +62,10 @@ REPAIR_FOR_S: Final = 15.0
 QUEUED_AT_ONCE: Final = 20_000
 CANDLES_AT_ONCE: Final = 2_000
 SPAN_US: Final = 3_600_000_000
+EVENTS_AHEAD_US: Final = 3_600_000_000
+"""Another replica's clock may be ahead."""
+_REPLACED: Final = ("asked", "repeated")
+"""Reasons to replace a live candle."""
 
 _QUEUED: Final = """
     SELECT instrument, timeframe, start_us, event_id, reason, published_us, published FROM repairs
@@ -217,10 +229,16 @@ class _Job:
     def run(self, rows: Sequence[_Row]) -> Emission:
         """Recompute, publish, and note it in the queue. Raises TransientError."""
         names = sorted({row.instrument for row in rows})
-        view = self.engine.run(self.shard, lambda session: look(session, self.rules, names))
+        view, applied = self.engine.run(self.shard, lambda session: self._look(session, names))
         verdicts = _Verdicts()
         rows, places, intervals = self._wanted(rows, view, verdicts)
+        on_live = places & view.base.keys()
+        is_stored = bool(on_live) and wait_until_stored(self.connection, applied)
         base = self._recomputed(names, places)
+        events = None
+        if is_stored:  # asked after the ticks were read: whatever they are of is among these
+            starts = [start_us for _, start_us in on_live]
+            events = unsure(self.connection, self.shard, self.base, starts)
         asked = {
             (row.instrument, row.timeframe or self.base.name, row.start_us)
             for row in rows
@@ -235,20 +253,25 @@ class _Job:
             ],
             dtype=bool,
         )
-        anew = self._changed(names, base.at(live), asked)
-        base = base.at(~live)
-        changed = self._changed(names, base, asked)
+        anew, base = base.at(live), base.at(~live)
+        self._note_stored(names, anew, asked)
+        changed = base.at(self._note_stored(names, base, asked))
         firsts = first_ticks(self.connection, names)
         refold = Refold(self.connection, self.rules, view, names, firsts, self.cold)
         refold.prepare(intervals, base)
 
-        def write(session: Session) -> tuple[Published, list[OutboxRow]]:
-            self._replace(session, names, anew)
+        def write(session: Session) -> tuple[set[Place], Published, list[OutboxRow]]:
+            waiting = set(on_live)
+            if events is not None and all(session.are_applied(events)):
+                waiting = replace_live(session, self.base, names, anew, view.base, asked)
             published = refold.apply(session, changed, asked, self.now_us)
-            return published, session.rows
+            return waiting, published, session.rows
 
-        published, out = self.engine.run(self.shard, write)
+        waiting, published, out = self.engine.run(self.shard, write)
         for row in rows:
+            if row.reason in _REPLACED and (row.instrument, row.start_us) in waiting:
+                verdicts.postponed.append(row)
+                continue
             timeframes = published.of(row.instrument, row.start_us, self.rules.ladder)
             if timeframes:
                 verdicts.published.append((row, published.revision_us, timeframes))
@@ -258,25 +281,13 @@ class _Job:
         metrics.CANDLES_REPAIRED.inc(len(published.keys))
         return self.engine.emission(out)
 
-    def _replace(self, session: Session, names: Sequence[str], anew: Places) -> None:
-        """Replace live candles that are asked for, where they have the very trades that are stored.
-
-        Until then either may be ahead of the other. Their revisions exceed the stored ones.
-        """
-        for start_us in np.unique(anew.start_us).tolist():
-            some = anew.at(anew.start_us == start_us)
-            named = [names[number] for number in some.instrument.tolist()]
-            block = Block(self.base.name, start_us)
-            found, live = session.read(block, named)
-            counts = dict(zip(found, live.data["count"].tolist(), strict=True))
-            same = [
-                counts.get(n) == c for n, c in zip(named, some.records.data["count"], strict=True)
-            ]
-            rows = np.flatnonzero(same)
-            above = some.records.data["revision"][rows].copy()
-            session.put(
-                block, [named[row] for row in rows.tolist()], some.records.at(rows), above=above
-            )
+    def _look(self, session: Session, names: Sequence[str]) -> tuple[View, list[str]]:
+        """Return what is live, and the events that made it and are not recorded yet."""
+        until_us = self.now_us + EVENTS_AHEAD_US
+        return (
+            look(session, self.rules, names),
+            session.applied_before(until_us, EVENTS_AT_ONCE),
+        )
 
     def _wanted(
         self, rows: Sequence[_Row], view: View, verdicts: _Verdicts
@@ -292,10 +303,10 @@ class _Job:
                     intervals.add(Interval(row.instrument, row.timeframe, row.start_us))
                 taken.append(row)
                 continue
-            closed = view.base.get(place)
-            if closed is None or (closed and row.reason == "asked"):
+            revision_us = view.base.get(place)
+            if revision_us is None or (revision_us and row.reason in _REPLACED):
                 places.add(place)
-            elif not closed or row.reason == "repeated":
+            elif not revision_us:
                 verdicts.postponed.append(row)
                 continue
             for timeframe in self.rules.ladder[1:]:
@@ -328,15 +339,18 @@ class _Job:
         base.records.data["flags"][incomplete] |= INCOMPLETE
         return base
 
-    def _changed(
+    def _note_stored(
         self, names: Sequence[str], base: Places, asked: set[tuple[str, str, int]]
-    ) -> Places:
-        """Return the recomputed candles that differ from what is stored, or are asked for."""
+    ) -> NDArray[np.bool_]:
+        """Tell which recomputed candles differ from what is stored, or are asked for.
+
+        Writes the stored revisions into their records.
+        """
         mine = base.columns(self.base.name, names)
         stored = stored_candles(
             self.connection, self.base.name, mine.names, base.start_us.tolist(), self.cold
         )
-        return base.at(differing(list(mine.candles()), list(stored.candles()), base, asked))
+        return differing(list(mine.candles()), list(stored.candles()), base, asked)
 
 
 def _spans(places: set[tuple[str, int]], base: Timeframe) -> Iterator[list[tuple[str, int]]]:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import random
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import redis
 
+from functions.candle_aggregate.session import Session
 from shared.candle import Candle, CandleKey
 from tests.functions.candle_aggregate.replicas import (
     MINUTE,
@@ -69,6 +72,24 @@ def test_one_batch_after_the_other(valkey: redis.Redis, replica: Replica) -> Non
         replica.now_us += 1_000_000
         (again,) = replica.apply(**{f"e{n}": as_ticks(rows[n : n + 20])})
         assert again.repeated
+    assert_exact(valkey, replica, rows)
+
+
+def test_who_no_longer_waits_ends_nothing(valkey: redis.Redis, replica: Replica) -> None:
+    """A request that was given up is left out; those after it are applied."""
+    rows, begun, goes_on = trades(20), threading.Event(), threading.Event()
+
+    def hold(_: Session) -> bool:
+        begun.set()
+        return goes_on.wait()
+
+    with ThreadPoolExecutor(1) as other:
+        busy = other.submit(replica.engine.run, 0, hold)
+        begun.wait()
+        assert replica.engine.submit(replica.event("given up", as_ticks(trades(5)))).cancel()
+        goes_on.set()
+        assert busy.result()
+    replica.apply(e=as_ticks(rows))
     assert_exact(valkey, replica, rows)
 
 

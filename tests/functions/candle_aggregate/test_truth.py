@@ -280,3 +280,38 @@ def test_one_that_was_overtaken_while_it_rebuilt_writes_nothing(
         Session(world.store, RULES, turn, world.now_us).clear()
     assert valkey.hgetall(keys.head) == head
     finish(world)
+
+
+def test_a_repeated_trade_is_settled_while_its_candle_is_live(world: World) -> None:
+    """The trade that is first in the total order counts, though the other was applied first."""
+    world.restart(replace(RULES, keep_us=3_600_000_000))
+    world.ship([trade(10, 1, 100), trade(20, 2, 101)])
+    world.ship([trade(5, 1, 105)])
+    world.ship(trades(30, 3))
+    for _ in range(4):
+        world.step(20)
+        world.now_us -= world.now_us % 10_000_000
+        assert world.tick_clock()
+        world.deliver_all()
+    assert ("A", "1m", BEGIN_US) in world.live()
+    assert world.sql.execute("SELECT count(*) FROM repairs").fetchone() == (0,)
+    assert world.stored()["A", "1m", BEGIN_US]["open"] * 100 == 105
+    finish(world)
+
+
+def test_a_live_candle_waits_for_what_storage_lacks(world: World) -> None:
+    """What was applied is not stored yet: a recomputed candle would lose it."""
+    world.restart(replace(RULES, keep_us=3_600_000_000))
+    world.ship([trade(10, 1, 100), trade(20, 2, 101)])
+    ahead = world.send([trade(30, 3, 250)])
+    assert world.apply(ahead)
+    world.ship([trade(5, 1, 105)])
+    world.ship(trades(30, 3))
+    for _ in range(2):
+        world.step(20)
+        world.now_us -= world.now_us % 10_000_000
+        assert world.tick_clock()
+        world.deliver_all()
+    assert world.live()["A", "1m", BEGIN_US].trade_count == 3
+    assert world.sql.execute("SELECT count(*) FROM repairs").fetchone() == (1,)
+    finish(world)

@@ -16,7 +16,7 @@ from shared.blocks import Records
 from shared.live_keys import Block, Keys
 from shared.shards import shard_of
 from tests.functions.candle_aggregate.truth import MINUTE, Row, with_id
-from tests.functions.candle_aggregate.world import World
+from tests.functions.candle_aggregate.world import RULES, World
 
 app = typer.Typer(pretty_exceptions_enable=False)
 audit.register(app)
@@ -43,7 +43,7 @@ def world(valkey: redis.Redis, database: str) -> Iterator[World]:
 @pytest.fixture
 def urls(servers: dict[str, str], database: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TIMEFRAMES", "1m,5m")
-    monkeypatch.setenv("SHARDS", "1")  # the one that World writes
+    monkeypatch.setenv("SHARDS", str(RULES.shards))
     monkeypatch.setenv("DATABASE_URL", database)
     monkeypatch.setenv("REDIS_URL", servers["REDIS_URL"].rsplit("/", 1)[0] + "/1")
 
@@ -96,7 +96,8 @@ def test_a_live_candle_is_audited_too(world: World) -> None:
     event_id = world.send(rows)
     world.persist_ticks(event_id)
     assert world.apply(event_id)
-    assert invoke("A").exit_code == 0
+    first = invoke("A")
+    assert first.exit_code == 0, first.output
     shard = shard_of("A", world.rules.shards)
     block = Keys(shard).block(Block("1m", BEGIN_US + 10 * MINUTE))
     blob = world.client.hget(block, "A")
