@@ -72,8 +72,8 @@ proto: $(STAMP) ## generate shared/schema/*_pb2.py from the .proto files
 proto-check: $(STAMP)
 	@$(RUN) python -m shared.schema.generate --check
 
-chaos: $(STAMP) ## kill, pause and cut off everything at random under load (KILLS=50 SECONDS=900 SEED= OUTAGE=60)
-	@$(RUN) python -m tests.chaos $(foreach each,KILLS SECONDS SEED OUTAGE STORES HOW,$(if $($(each)),--$(shell tr A-Z a-z <<< $(each)) $($(each)))) $(ARGS)
+chaos: $(STAMP) ## kill, pause and cut off everything at random under load (KILLS=50 SECONDS=900 SEED= OUTAGE=60 REPLICAS=2)
+	@$(RUN) python -m tests.chaos $(foreach each,KILLS SECONDS SEED OUTAGE STORES HOW REPLICAS,$(if $($(each)),--$(shell tr A-Z a-z <<< $(each)) $($(each)))) $(ARGS)
 
 exchange: $(STAMP) ## an exchange with a made-up market, for --feed without internet (ARGS="kraken:BTC/USD --faults 20")
 	@$(RUN) python -m tests.exchanges $(ARGS)

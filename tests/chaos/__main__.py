@@ -20,6 +20,7 @@ def main() -> int:
     parser.add_argument("--outage", type=float, default=0, help="each store away, so many seconds")
     parser.add_argument("--stores", default=",".join(STORES), help="which are away")
     parser.add_argument("--how", default="silent,gone", help="in which ways")
+    parser.add_argument("--replicas", type=int, default=2, help="of candle-aggregate")
     given = parser.parse_args()
     report = run(
         Options(
@@ -30,6 +31,7 @@ def main() -> int:
             outage_s=given.outage,
             stores=given.stores.split(","),
             how=given.how.split(","),
+            replicas=given.replicas,
         ),
         lambda line: print(line, flush=True),
     )

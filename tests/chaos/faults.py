@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 import psutil
@@ -19,6 +20,7 @@ import redis
 from tests.chaos.processes import Up, cut, resume, suspend
 
 _WIPE: Final = "valkey and its data"
+_BACK: Final = "valkey and its last writes"
 _ALL: Final = "all of kandle up"
 TARGETS: Final = (
     *("udp-listener", "udp-bridge", "normalize", "persist", "candle-aggregate", "history-query"),
@@ -32,10 +34,13 @@ TARGETS: Final = (
         "valkey",
         "seaweedfs",
         _WIPE,
+        _BACK,
         _ALL,
     ),
 )
 """What can be killed."""
+COPY_EACH: Final = 3
+"""Strikes between copies of what Redis has on disk."""
 _OTHERS: Final = 0.4
 """The share of faults that are no kills."""
 
@@ -48,10 +53,12 @@ class Faults:
     seed: int
     targets: Sequence[str]
     done: Counter[tuple[str, str]] = field(default_factory=Counter)
+    strikes: int = 0
 
     def __post_init__(self) -> None:
         self._random = random.Random(self.seed)
         self._deck: list[str] = []
+        self._older = self.up.data_dir.with_name("older-valkey")
         self._paused: list[threading.Timer] = []
 
     @property
@@ -61,6 +68,7 @@ class Faults:
 
     def strike(self) -> str:
         """Do the next thing; say what it was."""
+        self._copy_valkey()
         if self._random.random() < _OTHERS:
             name = self._random.choice(self.up.names() or ["valkey"])
             kind = self._random.choice(["pause", "pause", "cut", "cut", "terminate", "flush"])
@@ -96,8 +104,8 @@ class Faults:
             self.up.process.kill()
             self.up.process.wait()
             self.up.start()
-        elif name == _WIPE:
-            self._wipe()
+        elif name in (_WIPE, _BACK):
+            self._lose(back=name == _BACK)
         else:
             process = self._running(name)
             if process is None:
@@ -106,17 +114,31 @@ class Faults:
                 process.kill()
         return self._note("kill -9", name)
 
-    def _wipe(self) -> None:
-        """All of Redis is gone at once: the process, and what it had written."""
+    def _copy_valkey(self) -> None:
+        """Copy what Redis has on disk, for it to go back to; a copy of the last strike stays."""
+        if _BACK in self.targets and self.strikes % COPY_EACH == 0:
+            shutil.rmtree(self._older, ignore_errors=True)
+            with contextlib.suppress(OSError, shutil.Error):
+                shutil.copytree(self._on_disk, self._older)
+        self.strikes += 1
+
+    @property
+    def _on_disk(self) -> Path:
+        return self.up.data_dir / "valkey" / "appendonlydir"
+
+    def _lose(self, *, back: bool) -> None:
+        """Kill Redis; what it had written is gone, all of it or all since the last copy."""
         process = self._running("valkey")
         if process is None:
             return
         with contextlib.suppress(psutil.Error):
             process.suspend()
-        data = self.up.data_dir / "valkey" / "appendonlydir"
+        data = self._on_disk
         trash = data.with_name("trash")
         with contextlib.suppress(OSError):
             data.rename(trash)
+            if back:
+                shutil.copytree(self._older, data)
         with contextlib.suppress(psutil.Error):
             process.kill()
         shutil.rmtree(trash, ignore_errors=True)

@@ -14,7 +14,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,16 +29,18 @@ _START_S: Final = 120.0
 class Up:
     """A `kandle up` of its own, as a user starts it; it can be killed whole and started again.
 
-    `tree`: the checkout whose code it runs; by default this one.
+    `tree`: the checkout whose code it runs; by default this one. `arguments`: more of them.
     """
 
-    def __init__(self, data_dir: Path, tree: Path | None = None) -> None:
+    def __init__(
+        self, data_dir: Path, tree: Path | None = None, arguments: Sequence[str] = ()
+    ) -> None:
         self.data_dir = data_dir
         self._tree = tree
         self._output = data_dir.with_name(data_dir.name + ".out")
         ports = (str(free_port()), str(free_port(socket.SOCK_DGRAM)))
         self._command = [*KANDLE, "up", "--data-dir", str(data_dir)]
-        self._command += ["--http-port", ports[0], "--udp-port", ports[1]]
+        self._command += ["--http-port", ports[0], "--udp-port", ports[1], *arguments]
         self.start()
         said = kandle("env", "--data-dir", str(data_dir)).stdout.splitlines()
         pairs = (shlex.split(line.removeprefix("export "))[0].split("=", 1) for line in said)
@@ -112,13 +114,13 @@ class Up:
 
 
 @contextlib.contextmanager
-def up(keep: threading.Event) -> Iterator[Up]:
+def up(keep: threading.Event, arguments: Sequence[str] = ()) -> Iterator[Up]:
     """Run the platform outside the tree; its data are removed unless `keep` is set meanwhile."""
     import shutil
 
     directory = Path(tempfile.mkdtemp(prefix="kandle-chaos-"))
     try:
-        platform = Up(directory / "data")
+        platform = Up(directory / "data", arguments=arguments)
         try:
             yield platform
         finally:

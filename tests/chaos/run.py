@@ -35,7 +35,8 @@ class Options:
 
     `targets`: what is killed, in an order that the seed decides. `until_acknowledged`: wait until
     the channels are empty, which takes a minute (`ackWait`) after a kill of the broker. `rolling`:
-    what is replaced, one after the other, each when the one before is ready again.
+    what is replaced, one after the other, each when the one before is ready again. `replicas`: of
+    candle-aggregate.
     """
 
     kills: int = 50
@@ -48,6 +49,7 @@ class Options:
     targets: Sequence[str] = TARGETS
     until_acknowledged: bool = True
     rolling: Sequence[str] = ()
+    replicas: int = 1
     senders: int = 2
     every_s: float = 0.25
 
@@ -249,7 +251,7 @@ class Run:
 def run(options: Options, say: Callable[[str], None]) -> Report:
     """Start a platform, do a run, stop it. The data of one that is not clean are kept."""
     keep = threading.Event()
-    with up(keep) as platform:
+    with up(keep, ["--replicas", f"candle-aggregate={options.replicas}"]) as platform:
         keep.set()
         report = Run(platform, options, say).report()
         if report.is_clean:

@@ -13,20 +13,22 @@ def test_kills_pauses_and_cut_connections_cost_nothing() -> None:
     said: list[str] = []
     report = run(
         Options(
-            kills=7,
+            kills=9,
             seconds=120,
             seed=2,
             gap_s=2.0,
             targets=(
                 *("normalize", "persist", "candle-aggregate", "udp-bridge"),
-                *("nats", "postgres", "valkey and its data"),
+                *("candle-aggregate-2", "nats", "postgres"),
+                *("valkey and its data", "valkey and its last writes"),
             ),
+            replicas=2,
             until_acknowledged=False,
         ),
         said.append,
     )
     text = "\n".join([*said, *report.lines()])
-    assert report.kills == 7, text
+    assert report.kills == 9, text
     assert report.is_clean, text
     found = report.comparison
     assert found.ticks_stored >= found.ticks_taken > 500, text
