@@ -83,11 +83,6 @@ class Keys:
         return self.prefix + "recorded"
 
     @cached_property
-    def unsettled(self) -> str:
-        """Hash: block -> since when (ms) it may say what Postgres does not."""
-        return self.prefix + "unsettled"
-
-    @cached_property
     def minutes(self) -> str:
         """Set: the minutes that have a string of seen ids."""
         return self.prefix + "minutes"

@@ -201,7 +201,8 @@ class Engine:
                 self._fail(self._active, error)
                 progressed = True
             pause_s = FIRST_PAUSE_S if progressed else min(2 * pause_s, LONGEST_PAUSE_S)
-            if not progressed:
+            if not progressed:  # another may wait for a shard that is held, and has one wanted here
+                self._give_back()
                 self._take(pause_s)
         self._fail([*self._active, *self._waiting], TransientError("candle-aggregate is ending"))
         self._give_back()
