@@ -20,7 +20,6 @@ from functions.candle_aggregate.store import Store, Turn
 from shared import metrics
 from shared.adapter.app import Outcome
 from shared.entries import Entries
-from shared.live_instruments import NEVER_US
 from shared.shards import shards_of
 from shared.stores.redis import connect
 from shared.ticks import Ticks
@@ -43,7 +42,7 @@ class NoStorage:
         """Begin one."""
         session = Session(engine.store, engine.rules, turn, engine.clock())
         session.clear()
-        session.begin(secrets.token_hex(8), NEVER_US)
+        session.begin(secrets.token_hex(8))
         session.commit()
         return Outcome()
 

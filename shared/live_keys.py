@@ -41,7 +41,7 @@ class Keys:
 
     @cached_property
     def head(self) -> str:
-        """Hash: lineage, version, steps, fence, ladder, shards, floor_us, numbers.
+        """Hash: lineage, version, steps, fence, ladder, shards, evictions, numbers.
 
         Without a lineage there is no state. `version` is another after every step.
         """

@@ -95,7 +95,10 @@ class Instruments:
     def begin(self, gids: Ints, numbers: Sequence[int]) -> None:
         """Make records of instruments that are not in the state yet."""
         fresh = np.zeros(len(gids), dtype=INSTRUMENT)
-        for name in ("newest_us", "watermark_us", "limit_us", "seen_minute", "seen_highest"):
+        for name in (
+            *("newest_us", "watermark_us", "limit_us", "floor_us"),
+            *("seen_minute", "seen_highest"),
+        ):
             fresh[name] = NEVER_US
         fresh["last"] = NEVER_US
         fresh["first_us"] = 2**63 - 1

@@ -35,6 +35,8 @@ GROUP_TICKS: Final = 100_000
 IDLE_S: Final = 0.02
 FIRST_PAUSE_S: Final = 0.002
 LONGEST_PAUSE_S: Final = 0.02
+HOLD_S: Final = 0.1
+"""So long a replica that has more to do keeps leases for which another waits."""
 MAKERS: Final = 2
 WAIT_S = 15.0
 """So long an event waits for a shard that another replica has, or that is being made."""
@@ -111,6 +113,7 @@ class Engine:
         self._active: list[_Work] = []
         self._held: dict[int, Turn] = {}
         self._cached: dict[int, Turn] = {}
+        self._since_s = 0.0
         self._making: set[int] = set()
         self._wake = threading.Condition()
         self._stopped = False
@@ -286,7 +289,7 @@ class Engine:
         steps = [(turn, computed.changes.get(shard, Changes())) for shard, turn in turns.items()]
         changed = [(turn, changes) for turn, changes in steps if changes]
         try:
-            answers = self.store.write(changed, now_us)
+            answers = self.store.write(changed, now_us, release=not self._goes_on())
         except TransientError:
             self._forget(turns)
             raise
@@ -316,6 +319,10 @@ class Engine:
             held = {shard: turn for shard, turn in turns.items() if shard in done}
             show = self._display.events(computed, events, self.steps, held, now_us)
             works[0].applied.show += show
+
+    def _goes_on(self) -> bool:
+        """Tell whether more events wait here, and the leases are not held for long yet."""
+        return bool(self._waiting) and time.monotonic() - self._since_s < HOLD_S
 
     def _do(self, work: _Work, now_us: int) -> bool:
         (shard,) = work.left
@@ -362,6 +369,8 @@ class Engine:
             if self._cached.get(shard) is not turn:
                 self.steps.forget(shard)
                 self._cached.pop(shard, None)
+            if not self._held:
+                self._since_s = time.monotonic()
             if self._cached.get(shard) is turn or self._storage.is_trusted(turn):
                 self._held[shard] = self._cached[shard] = turn
             elif len(self._making) < MAKERS:

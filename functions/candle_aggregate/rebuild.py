@@ -72,8 +72,8 @@ _REDO: Final = "UPDATE repairs SET published_us = NULL WHERE instrument = ANY(%s
 class _Plan:
     """What is known of a shard before it is built. Arrays by the number of the instrument.
 
-    From `from_us`, which becomes the floor, ticks are read, up to `to_us`. `events`: those to be
-    marked as applied.
+    From `from_us`, which becomes the floor of all, ticks are read, up to `to_us`. `events`: those
+    to be marked as applied.
     `newest_us`: not before the last tick, `base_us`: the start of the last stored base candle
     before `from_us`, NEVER_US without one; `close` and `last_us` are that candle's.
     """
@@ -111,7 +111,7 @@ def rebuild(
         making.put(rules.base, base)
         making.put_folds(base)
         session.mark([event.event_id for event in plan.events], now_us // 1000)
-    session.begin(lineage, plan.from_us)
+    session.begin(lineage)
     session.commit()
     log.info(
         "live state of shard %d made anew: %d instruments, %d live base candles, %d events",
@@ -201,7 +201,7 @@ class _Making:
         """Return the base candles of the ticks that are read; write what else these say."""
         plan, rules = self._plan, self._rules
         witness = Witness(plan.names, rules, self._now_us)
-        witness.remember(plan.first_us, plan.newest_us, plan.last_us, plan.close)
+        witness.remember(plan.first_us, plan.newest_us, plan.last_us, plan.close, plan.from_us)
         parts = [nothing()]
         if plan.from_us < plan.to_us:
             parts += recomputed(

@@ -43,7 +43,7 @@ class View:
     """
 
     lineage: str
-    floor_us: int
+    evictions: int
     base: Mapping[tuple[str, int], int]
     limit_us: Mapping[str, int]
 
@@ -56,7 +56,7 @@ def look(session: Session, rules: Rules, names: Sequence[str]) -> View:
         base |= {(name, start_us): each for name, each in zip(found, revisions, strict=True)}
     known, rows = session.instruments(names)
     limits = dict(zip(known, rows["limit_us"].tolist(), strict=True))
-    return View(session.turn.lineage, session.turn.floor_us, base, limits)
+    return View(session.turn.lineage, session.turn.evictions, base, limits)
 
 
 def live_base(
@@ -148,10 +148,8 @@ class Refold:
         The session is committed by its owner. Raises TransientError when the live state is no
         longer as it was looked at.
         """
-        if (session.turn.lineage, session.turn.floor_us) != (
-            self._view.lineage,
-            self._view.floor_us,
-        ):
+        view, turn = self._view, session.turn
+        if (turn.lineage, turn.evictions) != (view.lineage, view.evictions):
             raise TransientError("the live state has moved on meanwhile")
         out = {self._rules.base.name: base}
         live = self._live_closed(session)

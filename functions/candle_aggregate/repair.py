@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby, islice
 from typing import Final, NamedTuple
@@ -67,9 +68,14 @@ EVENTS_AHEAD_US: Final = 3_600_000_000
 _REPLACED: Final = ("asked", "repeated")
 """Reasons to replace a live candle."""
 
+_AWAY: Final = """
+    SELECT instrument, timeframe, start_us, event_id, reason, published_us, published FROM repairs
+    WHERE published_us IS NOT NULL
+"""
 _QUEUED: Final = """
     SELECT instrument, timeframe, start_us, event_id, reason, published_us, published FROM repairs
-    WHERE requested_at <= now() ORDER BY requested_at, instrument, start_us LIMIT %s
+    WHERE published_us IS NULL AND requested_at <= now()
+    ORDER BY requested_at, instrument, start_us LIMIT %s
 """
 _POSTPONE: Final = """
     UPDATE repairs SET requested_at = now() + interval '10 seconds', published_us = NULL
@@ -151,15 +157,18 @@ def repair(
         if not try_lock(holder, "kandle repair"):
             return
         with postgres.connection() as connection:
+            away = [_Row(*row) for row in connection.execute(_AWAY)]
             queued = [_Row(*row) for row in connection.execute(_QUEUED, (QUEUED_AT_ONCE,))]
             verdicts = _Verdicts()
-            ready = _ready(connection, rules, queued, verdicts)
+            ready = _ready(connection, rules, away, queued, verdicts)
             verdicts.write(connection)
         by_shard = sorted(ready, key=lambda row: shard_of(row.instrument, rules.shards))
         for shard, rows in groupby(
             by_shard, key=lambda row: shard_of(row.instrument, rules.shards)
         ):
-            while time.monotonic() < until_s and (some := list(islice(rows, CANDLES_AT_ONCE))):
+            for some in _portions(rows):
+                if time.monotonic() >= until_s:
+                    return
                 with postgres.connection() as connection:
                     job = _Job(engine, connection, rules, shard, now_us, cold)
                     try:
@@ -175,15 +184,39 @@ def queue_flags(postgres: Postgres, rules: Rules) -> None:
         connection.execute(_NO_LONGER_PARTIAL, ([each.name for each in rules.ladder],))
 
 
+def _portions(rows: Iterable[_Row]) -> Iterator[list[_Row]]:
+    """Yield the rows of some instruments at a time, each instrument once.
+
+    Of one with very many candles the others wait until what these publish is stored.
+    """
+    by_name: dict[str, list[_Row]] = defaultdict(list)
+    for row in rows:
+        by_name[row.instrument].append(row)
+    some: list[_Row] = []
+    candles = 0
+    for mine in by_name.values():
+        places = set(islice(dict.fromkeys(row.start_us for row in mine), CANDLES_AT_ONCE))
+        some += [row for row in mine if row.start_us in places]
+        candles += len(places)
+        if candles >= CANDLES_AT_ONCE:
+            yield some
+            some, candles = [], 0
+    if some:
+        yield some
+
+
 def _ready(
-    connection: Connection, rules: Rules, queued: Sequence[_Row], verdicts: _Verdicts
+    connection: Connection,
+    rules: Rules,
+    away: Sequence[_Row],
+    queued: Sequence[_Row],
+    verdicts: _Verdicts,
 ) -> list[_Row]:
     """Return the rows that can be worked off: their ticks are stored, nothing is on its way."""
-    away = [row for row in queued if row.published_us is not None]
     on_their_way = _on_their_way(connection, rules, away)
     verdicts.done += [row for row in away if row.key not in on_their_way]
     busy = {key[0] for key in on_their_way}
-    fresh = [row for row in queued if row.published_us is None and row.instrument not in busy]
+    fresh = [row for row in queued if row.instrument not in busy]
     events = {row.event_id for row in fresh if row.reason in ("late", "repeated")}
     stored = are_stored(connection, sorted(events))
     ready = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -152,10 +152,20 @@ class Session:
             self.changes.add("HDEL", self._keys.blocks, [block.field])
             self.changes.dropped.append(block)
 
-    def raise_floor(self, floor_us: int) -> None:
-        """Let the state begin at a time: what comes for one before is late."""
-        self.changes.add("HSET", self._keys.head, ["floor_us", floor_us])
-        self.changes.floor_us = floor_us
+    def raise_floors(self, floors_us: Mapping[str, int]) -> None:
+        """Note up to where candles of instruments have left: what comes for them is late."""
+        key, size = self._keys.instruments, INSTRUMENT.itemsize
+        names = list(floors_us)
+        blobs = self._store.read_hashes([(key, names)])[0] if names else []
+        pairs: list[str | int | bytes] = []
+        for name, blob in zip(names, blobs, strict=True):
+            if blob is not None:
+                record = np.frombuffer(blob[:size], dtype=INSTRUMENT).copy()
+                record["floor_us"] = np.maximum(record["floor_us"], floors_us[name])
+                pairs += [name, record.tobytes() + blob[size:]]
+        self.changes.add("HSET", key, pairs)
+        self.changes.add("HINCRBY", self._keys.head, ["evictions", 1])
+        self.changes.evictions += 1
 
     def mark(self, event_ids: Sequence[str], applied_ms: int) -> None:
         """Set markers of events that are in the state."""
@@ -206,12 +216,11 @@ class Session:
         self.turn.lineage, self.turn.numbers = "", 0
         self.turn.blocks.clear()
 
-    def begin(self, lineage: str, floor_us: int) -> None:
+    def begin(self, lineage: str) -> None:
         """Let the state be in force, under a new lineage, once this is committed."""
         ladder, shards = self._rules.made_for
         head: list[str | int | bytes] = ["lineage", lineage, "ladder", ladder, "shards", shards]
-        self.changes.add("HSET", self._keys.head, [*head, "floor_us", floor_us])
-        self.changes.add("HSET", self._keys.head, ["began_us", self._now_us])
+        self.changes.add("HSET", self._keys.head, [*head, "began_us", self._now_us])
 
     def commit(self) -> None:
         """Write what was collected. Raises TransientError when the lease was lost."""

@@ -1,7 +1,7 @@
 """A step: the ticks of all waiting events into the shards that are held, in two reads and a write.
 
 1. Read the instruments and base records that the ticks touch and the cache does not know.
-2. Ticks below the floor go out as late; the others move watermarks and closing limits.
+2. Ticks move watermarks and closing limits; those below their instrument's floor go out as late.
 3. Read what these may close, the folds that gain by it, and ids that must be looked up.
 4. Drop ticks whose trade was counted. Merge, close, fold: array operations for all shards at once.
 5. One script a shard writes records, ids, markers, what is to be emitted; or nothing.
@@ -103,7 +103,7 @@ class Steps:
             return computed
         self._read_instruments(np.unique(np.concatenate([p.gids for p in parts])), turns)
         moved = move(instruments, parts, self.rules.allowed_lateness_us, now_us)
-        parts = [self._above_floor(part, turns, computed) for part in parts]
+        parts = [self._above_floor(part, computed) for part in parts]
         parts = [part for part in parts if len(part.ticks)]
         found = [partials(part.ticks, base.length_us) for part in parts]
         touched: dict[Block, list[Ints]] = defaultdict(list)
@@ -188,14 +188,11 @@ class Steps:
             instruments.begin(some, range(turn.numbers, turn.numbers + len(some)))
             turn.numbers += len(some)
 
-    def _above_floor(self, part: Part, turns: Mapping[int, Turn], computed: Computed) -> Part:
+    def _above_floor(self, part: Part, computed: Computed) -> Part:
         """Note the ticks whose candle has left the state as late, and return the others."""
         ticks = part.ticks
-        floors = np.zeros(self.rules.shards, dtype=np.int64)
-        for shard, turn in turns.items():
-            floors[shard] = turn.floor_us
-        of_entry = self.cache.instruments.shard[part.gids]
-        late = ticks.event_time_us < np.repeat(floors[of_entry], ticks.entries.counts)
+        floor_us = self.cache.instruments.data["floor_us"][part.gids]
+        late = ticks.event_time_us < np.repeat(floor_us, ticks.entries.counts)
         if not late.any():
             return part
         self._report(part, late, Reason.LATE, computed)

@@ -12,7 +12,6 @@ from typing import Any, Final, cast
 
 import redis
 
-from shared.live_instruments import NEVER_US
 from shared.live_keys import Block, Keys
 from shared.stores.redis import translated
 
@@ -35,7 +34,7 @@ class Turn:
 
     `lineage` is empty where there is no state. `blocks`: every block and its open records.
     `made_for`: the ladder and the number of shards that the state was made for; `began_us`: the
-    wall clock when that was.
+    wall clock when that was. `evictions`: how often blocks have left it.
     """
 
     shard: int
@@ -45,7 +44,7 @@ class Turn:
     version: str = ""
     steps: int = 0
     made_for: tuple[str, int] = ("", 0)
-    floor_us: int = NEVER_US
+    evictions: int = 0
     began_us: int = 0
     numbers: int = 0
     blocks: dict[Block, int] = field(default_factory=dict)
@@ -66,7 +65,7 @@ class Changes:
     events: list[str] = field(default_factory=list)
     opened: Counter[Block] = field(default_factory=Counter)
     dropped: list[Block] = field(default_factory=list)
-    floor_us: int | None = None
+    evictions: int = 0
     commands: list[tuple[str, str, list[Value]]] = field(default_factory=list)
 
     def add(self, command: str, key: str, arguments: Sequence[Value] = ()) -> None:
@@ -75,13 +74,12 @@ class Changes:
             some = list(arguments[first : first + _ARGUMENTS])
             self.commands.append((command, key, some))
 
-    def finished(self, turn: Turn, now_ms: int) -> Changes:
+    def finished(self, turn: Turn) -> Changes:
         """Return what is written in all: with what is noted of blocks, and the head."""
         keys = Keys(turn.shard)
         commands = list(self.commands)
         for block, more in self.opened.items():
             commands.append(("HINCRBY", keys.blocks, [block.field, more]))
-            commands.append(("HSETNX", keys.unsettled, [block.field, now_ms]))
         commands.append(("HSET", keys.head, ["numbers", turn.numbers]))
         return replace(self, commands=commands)
 
@@ -91,8 +89,7 @@ class Changes:
             turn.blocks[block] = turn.blocks.get(block, 0) + more
         for block in self.dropped:
             turn.blocks.pop(block, None)
-        if self.floor_us is not None:
-            turn.floor_us = self.floor_us
+        turn.evictions += self.evictions
 
     def __bool__(self) -> bool:
         return bool(self.events or self.commands)
@@ -159,7 +156,7 @@ class Store:
             values.get("version", ""),
             int(values.get("steps", 0)),
             (values.get("ladder", ""), int(values.get("shards", 0))),
-            int(values.get("floor_us", NEVER_US)),
+            int(values.get("evictions", 0)),
             int(values.get("began_us", 0)),
             int(values.get("numbers", 0)),
             {Block.of(name): int(count) for name, count in _pairs(blocks or [])},
@@ -199,17 +196,22 @@ class Store:
                 pipe.get(key)
             return [value or b"" for value in cast(list[bytes | None], pipe.execute())]
 
-    def write(self, steps: Sequence[tuple[Turn, Changes]], now_us: int) -> list[Written]:
-        """Write each shard's changes, all in one pipeline; a turn that was written is advanced."""
-        steps = [(turn, changes.finished(turn, now_us // 1000)) for turn, changes in steps]
+    def write(
+        self, steps: Sequence[tuple[Turn, Changes]], now_us: int, *, release: bool = True
+    ) -> list[Written]:
+        """Write each shard's changes, all in one pipeline; a turn that was written is advanced.
+
+        `release`: give the leases of shards for which another replica waits to it.
+        """
+        steps = [(turn, changes.finished(turn)) for turn, changes in steps]
         versions = [secrets.token_hex(8) for _ in steps]
         with translated(), self.client.pipeline(transaction=False) as pipe:
             for (turn, changes), version in zip(steps, versions, strict=True):
                 keys = Keys(turn.shard)
                 places = {key: n for n, key in enumerate(dict.fromkeys(_keys(changes)), 6)}
                 arguments: list[Value] = [turn.fence, turn.lineage, turn.version, version]
-                arguments += [turn.lease, LEASE_MS, now_us // 1000, len(changes.events)]
-                arguments += changes.events
+                arguments += [turn.lease, LEASE_MS, now_us // 1000, int(release)]
+                arguments += [len(changes.events), *changes.events]
                 for command, key, some in changes.commands:
                     arguments += [command, places[key], len(some)]
                     arguments += some

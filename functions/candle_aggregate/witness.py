@@ -36,6 +36,7 @@ class Witness:
         newest_us: Int64s,
         last_us: Int64s,
         close: Sequence[Decimal | None],
+        floor_us: int,
     ) -> None:
         """Take in what is known without ticks.
 
@@ -47,6 +48,7 @@ class Witness:
         data["newest_us"][self._gids] = newest_us
         data["watermark_us"][self._gids] = np.minimum(newest_us, self._now_us)
         data["received_us"][self._gids] = self._now_us
+        data["floor_us"][self._gids] = floor_us
         for gid, time_us, price in zip(self._gids.tolist(), last_us.tolist(), close, strict=True):
             if price is None:
                 continue

@@ -2,29 +2,30 @@
 -- lease, the state is not the one that was read, or an event was applied before.
 -- KEYS: 1 head, 2 lease, 3 waiting, 4 applied, 5 recorded, then the keys that the commands name.
 -- ARGV: 1 fence, 2 lineage, 3 version as read, 4 version to write, 5 value of the lease,
---       6 its life (ms), 7 time (ms) of the markers, 8 number of events, their ids,
+--       6 its life (ms), 7 time (ms) of the markers, 8 whether to give the lease to who waits ('1'),
+--       9 number of events, their ids,
 --       then commands: name, index of its key, number of arguments, arguments.
 local head = redis.call('HMGET', KEYS[1], 'fence', 'lineage', 'version')
 if head[1] ~= ARGV[1] then return {'fenced'} end
 if (head[2] or '') ~= ARGV[2] or (head[3] or '') ~= ARGV[3] then return {'changed'} end
-local events = tonumber(ARGV[8])
+local events = tonumber(ARGV[9])
 local applied = {}
-for i = 9, 8 + events do
+for i = 10, 9 + events do
   if redis.call('ZSCORE', KEYS[4], ARGV[i]) or redis.call('ZSCORE', KEYS[5], ARGV[i]) then
     applied[#applied + 1] = ARGV[i]
   end
 end
 if #applied > 0 then return {'applied', unpack(applied)} end
-local i = 9 + events
+local i = 10 + events
 while i <= #ARGV do
   local last = i + 2 + tonumber(ARGV[i + 2])
   redis.call(ARGV[i], KEYS[tonumber(ARGV[i + 1])], unpack(ARGV, i + 3, last))
   i = last + 1
 end
-for j = 9, 8 + events do redis.call('ZADD', KEYS[4], ARGV[7], ARGV[j]) end
+for j = 10, 9 + events do redis.call('ZADD', KEYS[4], ARGV[7], ARGV[j]) end
 redis.call('HSET', KEYS[1], 'version', ARGV[4])
 redis.call('HINCRBY', KEYS[1], 'steps', 1)
-if redis.call('ZCARD', KEYS[3]) > 0 then
+if ARGV[8] == '1' and redis.call('ZCARD', KEYS[3]) > 0 then
   if redis.call('GET', KEYS[2]) == ARGV[5] then redis.call('DEL', KEYS[2]) end
   return {'ok', 'released'}
 end

@@ -21,7 +21,6 @@ from shared.candle import Candle, CandleKey
 from shared.candle_columns import CandleColumns, decode_batch
 from shared.compression import decompress
 from shared.late import Late, decode_late
-from shared.live_instruments import NEVER_US
 from shared.live_keys import Block, Keys
 from shared.ticks import Ticks
 from shared.timeframes import parse_ladder
@@ -49,7 +48,7 @@ class NoStorage:
         """Begin an empty state."""
         session = Session(engine.store, engine.rules, turn, engine.clock())
         session.clear()
-        session.begin(secrets.token_hex(8), NEVER_US)
+        session.begin(secrets.token_hex(8))
         session.commit()
         return Outcome()
 

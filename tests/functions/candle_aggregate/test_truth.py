@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import redis
 
@@ -11,6 +12,7 @@ from functions.candle_aggregate.lineage import adopt, check
 from functions.candle_aggregate.sample import sample
 from functions.candle_aggregate.session import Session
 from shared.errors import TransientError
+from shared.live_instruments import INSTRUMENT
 from shared.live_keys import Keys
 from shared.stores import recompute
 from shared.timeframes import parse_ladder
@@ -43,10 +45,8 @@ def test_closed_stored_and_untouched_candles_leave_the_state(world: World) -> No
     world.ship(trades(0, 20))
     world.ship(trades(20, 20))
     world.settle()
-    # The five minutes of the last trade reach beyond the floor: a base candle may come to them.
-    assert set(world.live()) == {("A", "5m", BEGIN_US + 10 * MINUTE)}
-    head = world.client.hgetall(Keys(world.shard_of("A")).head)
-    assert int(head[b"floor_us"]) == BEGIN_US + 14 * MINUTE
+    assert world.live() == {}
+    assert floor_us(world, "A") == BEGIN_US + 15 * MINUTE
     world.ship(trades(60, 20))
     world.tick_clock()
     world.deliver_all()
@@ -59,6 +59,29 @@ def test_closed_stored_and_untouched_candles_leave_the_state(world: World) -> No
         world.step(60)
         world.tick_clock()
     assert world.live() == before
+
+
+def test_what_is_new_here_begins_live_whatever_its_time(world: World) -> None:
+    """History of an instrument, while another's candles of that time have long left the state."""
+    shard = world.shard_of("A")
+    other = next(name for name in "BCDEFGH" if world.shard_of(name) == shard)
+    world.ship(trades(0, 40))
+    world.settle()
+    assert world.live() == {}
+    world.ship(trades(10, 20, name=other))
+    assert len(world.live()) > 1
+    world.ship(trades(30, 10, name=other))
+    world.deliver_all()
+    assert world.sql.execute("SELECT count(*) FROM repairs").fetchone() == (0,)
+    finish(world)
+    assert floor_us(world, other) == BEGIN_US + 15 * MINUTE
+
+
+def floor_us(world: World, name: str) -> int:
+    """Up to where an instrument's candles have left the state."""
+    blob = world.client.hget(Keys(world.shard_of(name)).instruments, name)
+    assert isinstance(blob, bytes)
+    return int(np.frombuffer(blob, dtype=INSTRUMENT)["floor_us"][0])
 
 
 def test_a_late_tick_is_repaired_from_storage(world: World) -> None:

@@ -68,12 +68,14 @@ class FragileStore(Store):
 
     writes_left: int | None = None
 
-    def write(self, steps: Sequence[tuple[Turn, Changes]], now_us: int) -> list[Written]:
+    def write(
+        self, steps: Sequence[tuple[Turn, Changes]], now_us: int, *, release: bool = True
+    ) -> list[Written]:
         if self.writes_left is not None:
             self.writes_left -= 1
             if self.writes_left < 0:
                 raise CutOffError
-        return super().write(steps, now_us)
+        return super().write(steps, now_us, release=release)
 
 
 @dataclass
