@@ -5,9 +5,9 @@ before it is safe:
 1. parse the CloudEvent (what is none gets 400 and a sentence; it came from no broker);
 2. wait for a place: at most `concurrency` events are at work, `MAX_WAITING` wait, the next get 503;
 3. run the handler, in a worker thread when it is a plain function, so that probes stay live;
-4. emit what it returned to K_SINK and wait until the broker has it;
-5. run its `after_emit` (mark as published);
-6. offer its `show` to DISPLAY_SINK, without waiting;
+4. offer its `show` to DISPLAY_SINK, without waiting: a second delivery may have nothing to show;
+5. emit what it returned to K_SINK and wait until the broker has it;
+6. run its `after_emit` (mark as published);
 7. answer 204, with an empty body: the broker takes any other body for a failed reply.
 A TransientError answers 503: the channel delivers the event again. A PermanentError is recorded
 whole as a dead letter, then answered 204. Anything else is a defect: 500, delivered again and in
@@ -202,6 +202,8 @@ class EventApp:
         return await loop.run_in_executor(self._workers, context.run, work, *arguments)
 
     async def _finish(self, event: Event, outcome: Outcome, traced: Traced) -> Response:
+        if outcome.show and self._wiring.display is not None:
+            self._wiring.display.offer(outcome.show, traced.traceparent)
         if outcome.emit:
             if self._wiring.sink is None:
                 return self._reply(outcome)
@@ -209,8 +211,6 @@ class EventApp:
             metrics.EVENTS_EMITTED.labels(self._wiring.stage).inc(len(outcome.emit))
         if outcome.after_emit is not None:
             await self._in_worker(outcome.after_emit)
-        if outcome.show and self._wiring.display is not None:
-            self._wiring.display.offer(outcome.show, traced.traceparent)
         return _answer(self._wiring.stage, 204, "ok")
 
     def _reply(self, outcome: Outcome) -> Response:
