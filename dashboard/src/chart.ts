@@ -40,6 +40,8 @@ export class Chart {
   private patterns: Pattern[] = [];
   private choice: Choice = "strong";
   private spacing = 0;
+  /** Of the prices as they are written. */
+  decimals = 0;
   /** Start of each place on the time axis, ms: candles, and empty places where time has a gap. */
   private places: number[] = [];
 
@@ -83,6 +85,7 @@ export class Chart {
     const other = this.store !== store;
     this.store = store;
     this.patterns = patterns;
+    this.decimals = decimals;
     const all = store.all();
     this.chart.applyOptions({
       localization: { priceFormatter: (value: number) => decimal(value.toFixed(decimals)) },

@@ -6,7 +6,7 @@ import { Alerts } from "./alerts";
 import { CandleStore, LENGTH_MS, type Candle } from "./candles";
 import { Cards } from "./cards";
 import { Chart } from "./chart";
-import { change, decimal, decimals, price, short, span, stamp, time } from "./format";
+import { change, decimal, decimals, price, short, span, time } from "./format";
 import { Clock, Lag, STALE_MS, ago, level, words } from "./freshness";
 import * as history from "./history";
 import { INDICATORS } from "./indicators";
@@ -106,7 +106,7 @@ function ages(): { trades: number | undefined; candles: number | undefined } {
 }
 
 function freshness(): void {
-  if (replay.on) return pill("replay", "good", `replay · ${replay.state === "playing" ? `${replay.speed} ×` : replay.state} · ${stamp(replay.time)}`);
+  if (replay.on) return pill("replay", "good", `replay · ${replay.state === "playing" ? `${replay.speed} ×` : replay.state} · ${time(replay.time)}`);
   if (state !== "live") return;
   const { trades, candles } = ages();
   const worst = level(Math.max(trades ?? 0, candles ?? 0));
@@ -328,7 +328,7 @@ function takeCandle(candle: LiveCandle, received: number | null, known: boolean)
   const began = store.size;
   const did = store.take(candle);
   if (did === "ignored" || !chart.shows(store)) return; // still loading: it is drawn with the rest
-  if ((did === "older" && store.size > began) || !chart.follows(candle, timeframe)) draw();
+  if ((did === "older" && store.size > began) || !chart.follows(candle, timeframe) || chart.decimals < market.get(symbol).decimals) draw();
   else chart.update(candle, did === "newest");
   if (did === "corrected") chart.mark(patterns.all);
   if (store.size > began && chosenIndicators.length) chart.drawLines();

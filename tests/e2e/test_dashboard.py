@@ -294,6 +294,28 @@ def test_a_late_trade_moves_no_last_price(page: Page, pipeline: dict[str, str]) 
     assert card.text_content() == "150.65"
 
 
+def test_trades_that_history_had_first_stand_once_in_their_places(
+    page: Page, pipeline: dict[str, str]
+) -> None:
+    """The live feed lags behind storage: the tape is in the order of time, each trade once."""
+    symbol, start_ms = fresh_symbol("LAGTAPE"), 1_700_000_040_000
+    post(pipeline, f"{symbol},1.5,1,{start_ms},buy,1")
+    eventually(lambda: candles(pipeline["API_URL"], symbol), bool)
+    url = f"{pipeline['API_URL']}/api/ticks/{symbol}"
+    prices = page.locator("#tape tbody td:nth-child(2)")
+    with hung(pipeline, "candle-aggregate"):
+        post(pipeline, *(f"{symbol},{n}.5,1,{start_ms + n * 1_000},buy,{n}" for n in (2, 3)))
+        eventually(lambda: httpx.get(url).json()["ticks"], lambda found: len(found) == 3)
+        page.goto(f"{pipeline['LIVE_URL']}/#{symbol}/1m")
+        prices.nth(2).wait_for()
+    post(pipeline, f"{symbol},4.5,1,{start_ms + 4_000},buy,4")
+    prices.nth(3).wait_for()
+    found = shown(page, lambda it: it["last"] == "4.5" and it["candles"][0]["n"] == 4)
+    assert found["candles"][0]["c"] == "4.5"
+    page.wait_for_timeout(300)
+    assert prices.all_text_contents() == ["4.5", "3.5", "2.5", "1.5"]
+
+
 def test_without_an_address_the_first_symbol_is_shown(page: Page, pipeline: dict[str, str]) -> None:
     """Its chart, as soon as there is any; no card is empty."""
     post(pipeline, f"{fresh_symbol('ANY')},5,1,1700000040000")
