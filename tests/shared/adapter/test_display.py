@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import closing
+from pathlib import Path
 
 from shared import metrics
 from shared.adapter.display import MAX_WAITING_BYTES, PATIENCE_S, Display
 from shared.adapter.event import OutgoingEvent
+from shared.adapter.identity import Identity
 from shared.adapter.sink import Sink
 from tests.local.broker.processes import eventually
 from tests.local.broker.subscriber import Reply, Subscriber
@@ -77,3 +79,25 @@ def test_what_is_too_old_for_a_screen_is_not_posted_any_more() -> None:
     with closing(Subscriber()) as subscriber:
         asyncio.run(test(subscriber))
         assert [each.id for each in subscriber.received] == ["fresh"]
+
+
+def test_display_has_a_token_of_its_own(tmp_path: Path) -> None:
+    """Each Broker asks for one that names it: the SinkBinding's is not shown there."""
+    for name in ("sink", "display"):
+        (tmp_path / name).write_text(name)
+    tokens = {
+        "OIDC_TOKEN_FILE": str(tmp_path / "sink"),
+        "DISPLAY_TOKEN_FILE": str(tmp_path / "display"),
+    }
+
+    async def test(subscriber: Subscriber) -> None:
+        sink = Sink(subscriber.url, "/test", identity=Identity.for_display(tokens))
+        before = counted("accepted")
+        Display(sink).offer([OutgoingEvent("secret", "t", b"x")])
+        await until(lambda: counted("accepted") == before + 1)
+        await sink.close()
+
+    with closing(Subscriber()) as subscriber:
+        asyncio.run(test(subscriber))
+        (received,) = subscriber.received
+        assert received.headers["authorization"] == "Bearer display"
