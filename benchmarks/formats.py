@@ -1,4 +1,4 @@
-"""Messages of feeds to exact columns: messages a second of a core, beside json and Decimal."""
+"""Messages of feeds to exact columns, beside json and Decimal; recorded files read and imported."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks import _files
 from benchmarks.stages import REPEATS
 from functions.normalize.assemble import assemble
 from functions.normalize.assemble_quotes import assemble_quotes
@@ -254,3 +255,5 @@ def run() -> None:
         ordered = rate(lambda raw=raw: normalized(raw), MESSAGES)  # type: ignore[misc]
         loop = rate(lambda texts=texts, plain=plain: [plain(t) for t in texts], MESSAGES)  # type: ignore[misc]
         print(f"{name:<22} {parsed:>10,.0f} {ordered:>10,.0f} {loop:>14,.0f}")
+    print()
+    _files.run()

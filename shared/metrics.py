@@ -145,6 +145,12 @@ DEAD_LETTERS: Final = Counter("kandle_dead_letters", "Events taken into the dead
 
 LIVE_MESSAGES: Final = Counter("kandle_live_messages", "Messages of the live stream, followed.")
 LIVE_CLIENTS: Final = Gauge("kandle_live_clients", "Clients connected now.", ["protocol"])
+LIVE_AGE: Final = Gauge(
+    "kandle_live_age_seconds",
+    "From a tick's receipt until watchers get it, of the newest; 0: nothing came of late.",
+    ["kind"],
+)
+LIVE_REPLAYS: Final = Gauge("kandle_live_replays", "Replays that run now.")
 LIVE_DISCONNECTED: Final = Counter(
     "kandle_live_disconnected", "Clients that were disconnected, by why.", ["reason"]
 )

@@ -14,6 +14,7 @@ from shared.bounds import check_place
 from shared.decimals import to_text
 from shared.errors import PermanentError
 from shared.schema import patterns_pb2
+from shared.timeframes import Timeframe
 
 SOURCE: Final = "kandle/detect-pattern"
 
@@ -133,6 +134,34 @@ def decode_patterns(body: bytes) -> list[Pattern]:
     for each in patterns:
         check_place("bad_pattern_batch", each.instrument, each.timeframe, each.start_us)
     return patterns
+
+
+def pattern_of(data: Mapping[str, Any]) -> Pattern:
+    """Return the pattern that `as_event_json` has shown in its `data`."""
+    end_us = int(data["timestamp"]) * 1000
+    prices = data["candle_data"]
+    return Pattern(
+        id=data["id"],
+        instrument=data["symbol"],
+        timeframe=data["timeframe"],
+        pattern=data["pattern_type"],
+        kind=data["kind"],
+        direction=int(data["direction"]),
+        confidence=float(data["confidence"]),
+        level=data["level"],
+        trigger_price=Decimal(data["trigger_price"]),
+        start_us=end_us - Timeframe.parse(data["timeframe"]).length_us,
+        end_us=end_us,
+        open=Decimal(prices["open"]),
+        high=Decimal(prices["high"]),
+        low=Decimal(prices["low"]),
+        close=Decimal(prices["close"]),
+        volume=Decimal(prices["volume"]),
+        retracted=data["status"] == "retracted",
+        revision=int(data["revision"]),
+        begin_us=int(data["begin"]) * 1000,
+        features=data["features"],
+    )
 
 
 def as_event_json(pattern: Pattern) -> dict[str, Any]:

@@ -40,6 +40,8 @@ export class Chart {
   private patterns: Pattern[] = [];
   private choice: Choice = "strong";
   private spacing = 0;
+  /** Of the prices as they are written. */
+  decimals = 0;
   /** Start of each place on the time axis, ms: candles, and empty places where time has a gap. */
   private places: number[] = [];
 
@@ -47,6 +49,7 @@ export class Chart {
     private readonly box: HTMLElement,
     onHover: (t: number | undefined) => void,
     onOldest: () => void,
+    onView: () => void,
   ) {
     this.chart = createChart(box, {
       autoSize: true,
@@ -69,6 +72,7 @@ export class Chart {
     );
     this.chart.timeScale().subscribeVisibleLogicalRangeChange((range) => {
       if (range && range.from < 10) onOldest();
+      onView();
       // Names get more or less room.
       const spacing = this.chart.timeScale().options().barSpacing;
       if (Math.abs(spacing / this.spacing - 1) > 0.1) this.mark();
@@ -81,6 +85,7 @@ export class Chart {
     const other = this.store !== store;
     this.store = store;
     this.patterns = patterns;
+    this.decimals = decimals;
     const all = store.all();
     this.chart.applyOptions({
       localization: { priceFormatter: (value: number) => decimal(value.toFixed(decimals)) },
@@ -135,6 +140,15 @@ export class Chart {
         return series;
       });
     this.chart.panes()[1]?.setStretchFactor(0.25);
+  }
+
+  /** The time that is seen, ms since 1970: up to now and beyond where the newest candle is. */
+  get view(): { from: number; to: number } | undefined {
+    const range = this.chart.timeScale().getVisibleLogicalRange();
+    const from = this.places[Math.max(0, Math.floor(range?.from ?? 0))];
+    if (!range || from === undefined) return undefined;
+    const last = Math.ceil(range.to);
+    return { from, to: last >= this.places.length - 1 ? Infinity : this.places[Math.max(0, last)]! };
   }
 
   /** What is marked, of patterns, oldest first; browser tests read it. */

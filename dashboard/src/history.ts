@@ -3,6 +3,8 @@
 import type { Candle } from "./candles";
 import type { Alert, Pattern, Tick } from "./live";
 
+const PATTERNS_A_PAGE = 1_000;
+
 export interface Latest {
   bid?: string | null;
   ask?: string | null;
@@ -43,10 +45,12 @@ export async function candles(
   return found?.candles;
 }
 
-/** The newest trades, the newest first. */
-export async function ticks(symbol: string, limit: number): Promise<Tick[]> {
+/** The newest trades, or the newest before a time, the newest first. */
+export async function ticks(symbol: string, limit: number, before?: number): Promise<Tick[]> {
+  const query = new URLSearchParams({ limit: String(limit) });
+  if (before !== undefined) query.set("to", String(before));
   const found = await json<{ ticks: { t: number; p: string; s: string; side: Tick["side"]; id: string | null; received: number }[] }>(
-    `/api/ticks/${path(symbol)}?limit=${limit}`,
+    `/api/ticks/${path(symbol)}?${query}`,
   );
   return (found?.ticks ?? []).reverse().map(({ t, p, s, side, id, received }) => ({ symbol, price: p, size: s, t, side, trade_id: id, received }));
 }
@@ -62,11 +66,27 @@ export async function overview(symbols?: string[]): Promise<Overview[]> {
   return (await json<Overview[]>(`/api/overview?${query}`)) ?? [];
 }
 
-/** Patterns of a symbol and timeframe, the newest, retracted ones too. None where there are none. */
-export async function patterns(symbol: string, timeframe: string): Promise<Pattern[]> {
-  const query = new URLSearchParams({ timeframe, status: "all", limit: "200" });
-  const found = await json<{ patterns: Pattern[] }>(`/api/patterns/${path(symbol)}?${query}`);
-  return found?.patterns ?? [];
+/** Patterns of a symbol and timeframe, retracted ones too: the newest before a time, newest first. */
+export async function patterns(symbol: string, timeframe: string, limit: number, before?: number): Promise<Pattern[]> {
+  return (await patternPage(symbol, timeframe, limit, undefined, before))?.patterns ?? [];
+}
+
+/** All patterns that became known in [from, to), page after page. */
+export async function patternsBetween(symbol: string, timeframe: string, from: number, to: number): Promise<Pattern[]> {
+  const found: Pattern[] = [];
+  for (let cursor: string | undefined; ; ) {
+    const page = await patternPage(symbol, timeframe, PATTERNS_A_PAGE, from, to, cursor);
+    found.push(...(page?.patterns ?? []));
+    if (!page?.next) return found;
+    cursor = page.next;
+  }
+}
+
+async function patternPage(symbol: string, timeframe: string, limit: number, from?: number, to?: number, cursor?: string) {
+  const query = new URLSearchParams({ timeframe, status: "all", limit: String(limit) });
+  for (const [name, value] of [["from", from], ["to", to], ["cursor", cursor]] as const)
+    if (value !== undefined && value !== Infinity) query.set(name, String(value));
+  return json<{ patterns: Pattern[]; next: string | null }>(`/api/patterns/${path(symbol)}?${query}`);
 }
 
 /** The newest alerts of all symbols. */

@@ -65,7 +65,7 @@ export interface Watch {
   pong(sent: number, came: number, server: number): void;
 }
 
-interface Frame {
+export interface Frame {
   type: string;
   channel?: string;
   channels?: string[];
@@ -76,6 +76,7 @@ interface Frame {
   late?: boolean;
   received?: number | null;
   time_ms?: number;
+  state?: string;
   items?: { channel: string; seq: number; received?: number | null; data: unknown }[];
   retry_ms?: number;
   code?: string;
@@ -178,10 +179,10 @@ export class Live {
     switch (frame.type) {
       case "update":
         this.seq = Math.max(this.seq ?? 0, frame.seq ?? 0);
-        this.give(frame.channel!, frame.data, frame);
+        give(this.watch, frame.channel!, frame.data, frame);
         break;
       case "snapshot":
-        for (const item of frame.items ?? []) this.give(item.channel, item.data, item, true);
+        for (const item of frame.items ?? []) give(this.watch, item.channel, item.data, item, true);
         this.seq = Math.max(this.seq ?? 0, frame.seq ?? 0);
         break;
       case "subscribed": {
@@ -204,11 +205,18 @@ export class Live {
         break;
     }
   }
+}
 
-  private give(channel: string, data: unknown, about: { late?: boolean; received?: number | null }, known = false): void {
-    if (channel.startsWith("ticks:")) this.watch.tick(data as Tick, about.late ?? false, known);
-    else if (channel.startsWith("candles:")) this.watch.candle(data as LiveCandle, about.received ?? null, known);
-    else if (channel.startsWith("patterns:")) this.watch.pattern(data as Pattern);
-    else if (channel.startsWith("alerts:")) this.watch.alert(data as Alert, known);
-  }
+/** Give a message of a channel to whoever watches. */
+export function give(
+  watch: Pick<Watch, "tick" | "candle" | "pattern"> & Partial<Watch>,
+  channel: string,
+  data: unknown,
+  about: { late?: boolean; received?: number | null },
+  known = false,
+): void {
+  if (channel.startsWith("ticks:")) watch.tick(data as Tick, about.late ?? false, known);
+  else if (channel.startsWith("candles:")) watch.candle(data as LiveCandle, about.received ?? null, known);
+  else if (channel.startsWith("patterns:")) watch.pattern(data as Pattern);
+  else if (channel.startsWith("alerts:")) watch.alert?.(data as Alert, known);
 }

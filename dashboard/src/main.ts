@@ -14,12 +14,18 @@ import { Live, type Alert, type LiveCandle, type Pattern, type State, type Tick 
 import { Market } from "./market";
 import { CHOICES, chosen, label, startOf, type Choice } from "./marks";
 import { PatternList } from "./pattern_list";
+import { PatternPages } from "./pattern_pages";
+import { Replay, type Wish } from "./replay";
+import { ReplayBar } from "./replay_bar";
 import { ROWS, Tape } from "./tape";
 
 const TIMEFRAMES = ["1m", "5m", "15m", "1h", "4h", "1d"];
 const RANGES: [string, number][] = [["1H", 3_600_000], ["6H", 6 * 3_600_000], ["1D", 86_400_000], ["1W", 7 * 86_400_000]];
 const TABS = ["tape", "patterns", "alerts"];
 const PAGE = 500;
+const PATTERNS = 200;
+/** The view stands still for so long before patterns of it are asked for. */
+const VIEW_MS = 200;
 
 const at = <T extends HTMLElement>(id: string): T => document.getElementById(id) as T;
 
@@ -35,6 +41,7 @@ let store = new CandleStore();
 let loading = 0;
 let older: "more" | "loading" | "all" = "more";
 let hovered: number | undefined;
+let viewing: number | undefined;
 let messages = 0;
 let unknown = false;
 let visible: string[] = [];
@@ -48,24 +55,34 @@ const clock = new Clock();
 const lags = { trades: new Lag(), candles: new Lag() };
 const market = new Market();
 const cards = new Cards(at("cards"), market, (each) => void choose(each), watchVisible);
-const chart = new Chart(at("chart"), (t) => { hovered = t; }, () => void loadOlder());
+const chart = new Chart(at("chart"), (t) => { hovered = t; }, () => void loadOlder(), viewed);
 const tape = new Tape(at("tape"));
 const patterns = new PatternList(at("patterns"), at("pattern-count"), (each) => chart.centre(startOf(each)));
 
 const alerts = new Alerts(at("alerts"), at("alert-count"), at("toasts"), (alert) => void showAlert(alert));
 
-const live = new Live(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`, {
-  tick: takeTick,
-  candle: takeCandle,
-  pattern: takePattern,
+const pages = new PatternPages((from, to) => history.patternsBetween(symbol, timeframe, from, to));
+
+const FEED = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`;
+const replay = new Replay(FEED, { tick: takeTick, candle: takeCandle, pattern: takePattern }, (problem) => {
+  if (problem) notice(`No replay: ${problem}`);
+  bar.show();
+  freshness();
+});
+const bar = new ReplayBar(replay, (from, speed, by) => void play({ from, speed, by }), goLive, () => clock.now);
+
+const live = new Live(FEED, {
+  tick: (tick, late, known) => { if (!replay.on || tick.symbol !== symbol) takeTick(tick, late, known); },
+  candle: (candle, received, known) => { if (!replay.on) takeCandle(candle, received, known); },
+  pattern: (pattern) => { if (!replay.on) takePattern(pattern); },
   alert: (alert, known) => alerts.take(alert, !known),
   subscribed: (channels) => {
     for (const after of [0, LEASE_BEGINS_MS]) window.setTimeout(() => fill(channels), after);
   },
-  missed: () => { void reload(); void loadAlerts(); },
+  missed: () => { if (!replay.on) void reload(); void loadAlerts(); },
   state: (next, retryMs) => {
     state = next;
-    if (next !== "live") pill(next, "good", retryMs ? `reconnecting in ${span(retryMs)}` : next);
+    if (next !== "live" && !replay.on) pill(next, "good", retryMs ? `reconnecting in ${span(retryMs)}` : next);
     else freshness();
   },
   refused: notice,
@@ -89,6 +106,7 @@ function ages(): { trades: number | undefined; candles: number | undefined } {
 }
 
 function freshness(): void {
+  if (replay.on) return pill("replay", "good", `replay · ${replay.state === "playing" ? `${replay.speed} ×` : replay.state} · ${time(replay.time)}`);
   if (state !== "live") return;
   const { trades, candles } = ages();
   const worst = level(Math.max(trades ?? 0, candles ?? 0));
@@ -98,6 +116,7 @@ function freshness(): void {
 
 /** Read from history what these channels did not send: what changed before they began. */
 function fill(channels: string[]): void {
+  if (replay.on) return;
   if (channels.includes(`candles:${timeframe}:${symbol}`)) void load();
   if (channels.includes(`ticks:${symbol}`)) void fillTape(symbol);
 }
@@ -117,13 +136,90 @@ async function choose(next: string, nextTimeframe = timeframe): Promise<void> {
   at("title").textContent = symbol;
   at("chart").setAttribute("aria-label", `Candles of ${symbol}, ${timeframe}`);
   cards.choose(symbol);
+  check("timeframes", timeframe);
+  if (replay.on) {
+    market.get(before).rewind();
+    return play({ from: Math.round(replay.time), speed: replay.speed, by: replay.by });
+  }
   if (before !== symbol) {
     tape.clear();
     void fillTape(next);
     void quote();
   }
-  check("timeframes", timeframe);
   await reload();
+}
+
+/** Show a stored time as it came: history up to it, and then what the replay sends. */
+async function play({ from, speed, by }: Omit<Wish, "channels">): Promise<void> {
+  replay.prepare(from);
+  live.unsubscribe(`candles:${timeframe}:${symbol}`, `patterns:${symbol}`);
+  await historyBefore(from);
+  if (replay.on) replay.start({ channels: [`ticks:${symbol}`, `candles:${timeframe}:${symbol}`, `patterns:${symbol}`], from, speed, by });
+}
+
+/** What history had before a time. */
+async function historyBefore(from: number): Promise<void> {
+  const mine = ++loading;
+  forget();
+  const length = LENGTH_MS[timeframe] ?? 60_000;
+  try {
+    const [found, trades, seen] = await Promise.all([
+      history.candles(symbol, timeframe, PAGE, Math.floor(from / length) * length),
+      history.ticks(symbol, ROWS, from),
+      history.patterns(symbol, timeframe, PATTERNS, from),
+    ]);
+    if (mine !== loading) return;
+    take(found ?? [], seen);
+    tape.fill(trades);
+    notice();
+  } catch (error) {
+    if (mine === loading) notice(`History is away: ${error instanceof Error ? error.message : error}`);
+  }
+  draw();
+}
+
+/** Leave the replay for what happens now. */
+function goLive(): void {
+  if (!replay.on) return;
+  replay.stop();
+  forget();
+  void fillTape(symbol);
+  void overview();
+  void reload();
+}
+
+function forget(): void {
+  store = new CandleStore();
+  older = "more";
+  patterns.clear();
+  tape.clear();
+  market.get(symbol).rewind();
+}
+
+function take(found: Candle[], seen: Pattern[]): void {
+  for (const each of found) store.take(each);
+  patterns.take(...seen);
+  pages.known(seen.length < PATTERNS ? 0 : Math.min(...seen.map(({ timestamp }) => timestamp)));
+  if (found.length < PAGE) older = "all";
+}
+
+/** Another part of time is seen: list and mark the patterns of it. */
+function viewed(): void {
+  window.clearTimeout(viewing);
+  viewing = window.setTimeout(() => void patternsInView(), VIEW_MS);
+}
+
+async function patternsInView(): Promise<void> {
+  const view = chart.view;
+  if (!view) return;
+  patterns.view(view.from, view.to + (LENGTH_MS[timeframe] ?? 0));
+  const mine = store;
+  try {
+    const found = await pages.upTo(view.from);
+    if (mine === store && patterns.take(...found)) chart.mark(patterns.all);
+  } catch {
+    viewing = window.setTimeout(() => void patternsInView(), 2_000);
+  }
 }
 
 /** Load what is shown anew. */
@@ -146,13 +242,11 @@ async function load(): Promise<void> {
   try {
     const [found, seen] = await Promise.all([
       history.candles(symbol, timeframe, PAGE),
-      history.patterns(symbol, timeframe),
+      history.patterns(symbol, timeframe, PATTERNS),
     ]);
-    if (mine !== loading) return;
+    if (mine !== loading || replay.on) return;
     unknown = found === undefined;
-    for (const each of found ?? []) store.take(each);
-    for (const each of seen) patterns.take(each);
-    if ((found?.length ?? 0) < PAGE) older = "all";
+    take(found ?? [], seen);
     notice(unknown ? `No symbol ${symbol}: nothing of it was ever seen. It is shown as soon as it trades.` : "");
   } catch (error) {
     if (mine !== loading) return;
@@ -167,7 +261,7 @@ async function fillTape(name: string, upto?: Tick): Promise<void> {
   for (let attempt = 0; attempt < FILLS && name === symbol; attempt += 1) {
     try {
       const found = await history.ticks(name, ROWS);
-      if (name === symbol) tape.fill(found);
+      if (name === symbol && !replay.on) tape.fill(found);
     } catch {
       // Tried again; the next trade is shown all the same.
     }
@@ -217,6 +311,7 @@ function takeTick(tick: Tick, late: boolean, known: boolean): void {
   market.tick(tick, late);
   if (fresh) cards.lay();
   if (tick.symbol !== symbol) return;
+  if (replay.on) return known ? undefined : tape.add(tick, late);
   if (known) {
     if (!tape.has(tick)) void fillTape(symbol, tick);
     return;
@@ -229,11 +324,11 @@ function takeTick(tick: Tick, late: boolean, known: boolean): void {
 function takeCandle(candle: LiveCandle, received: number | null, known: boolean): void {
   messages += 1;
   if (candle.symbol !== symbol || candle.timeframe !== timeframe) return;
-  if (!known) lags.candles.take(received, clock.now);
+  if (!known && !replay.on) lags.candles.take(received, clock.now);
   const began = store.size;
   const did = store.take(candle);
   if (did === "ignored" || !chart.shows(store)) return; // still loading: it is drawn with the rest
-  if ((did === "older" && store.size > began) || !chart.follows(candle, timeframe)) draw();
+  if ((did === "older" && store.size > began) || !chart.follows(candle, timeframe) || chart.decimals < market.get(symbol).decimals) draw();
   else chart.update(candle, did === "newest");
   if (did === "corrected") chart.mark(patterns.all);
   if (store.size > began && chosenIndicators.length) chart.drawLines();
@@ -323,14 +418,15 @@ function eachSecond(): void {
   messages = 0;
   freshness();
   const { received } = market.get(symbol);
-  const age = clock.now - received;
+  const now = replay.on ? replay.time : clock.now;
+  const age = now - received;
   at("last").textContent = received ? `last trade ${ago(age)}` : "";
   at("last").classList.toggle("stale", age > STALE_MS);
   at("price").classList.toggle("stale", age > STALE_MS);
   const length = LENGTH_MS[timeframe] ?? 0;
-  const left = length - (clock.now % length);
+  const left = length - (now % length);
   const [minutes, seconds] = [Math.floor(left / 60_000), Math.floor((left % 60_000) / 1000)];
-  const current = store.last && store.last.t + length > clock.now;
+  const current = store.last && store.last.t + length > now;
   at("countdown").textContent = current ? `closes in ${minutes < 60 ? `${minutes}:${String(seconds).padStart(2, "0")}` : span(left)}` : "";
   at("feed").textContent = feedState && `feed ${feedState}`;
   at("feed").dataset.state = feedState;
@@ -340,7 +436,7 @@ async function quote(): Promise<void> {
   const mine = symbol;
   try {
     const { bid, ask } = await history.latest(mine);
-    if (mine === symbol) at("quote").textContent = bid && ask ? `bid ${price(bid, market.get(symbol).decimals)}  ask ${price(ask, market.get(symbol).decimals)}` : "";
+    if (mine === symbol) at("quote").textContent = !replay.on && bid && ask ? `bid ${price(bid, market.get(symbol).decimals)}  ask ${price(ask, market.get(symbol).decimals)}` : "";
   } catch {
     // The connection's state says it already.
   }
@@ -351,7 +447,8 @@ async function overview(): Promise<void> {
   try {
     const all = !allAsked || !market.symbols.length || Date.now() - allAsked > ALL_EACH_MS;
     if (all) allAsked = Date.now();
-    market.overview(await history.overview(all ? undefined : [...new Set([...visible, symbol])].filter(Boolean)));
+    const found = await history.overview(all ? undefined : [...new Set([...visible, symbol])].filter(Boolean));
+    market.overview(replay.on ? found.filter((each) => each.symbol !== symbol) : found);
     cards.lay();
     for (const { instrument, state: each } of await history.feeds()) {
       market.get(instrument).feed = each;
@@ -489,7 +586,7 @@ async function begin(): Promise<void> {
 Object.assign(window, {
   kandle: {
     /** What the chart shows now; browser tests hold it against the API. */
-    state: () => ({ symbol, timeframe, candles: store.all(), drawn: chart.drawn(), corrected: [...store.corrected], patterns: patterns.all, marked: chart.marked(), gaps: chart.gaps, ages: ages(), last: market.get(symbol).last, visible, symbols: market.symbols.length }),
+    state: () => ({ symbol, timeframe, candles: store.all(), drawn: chart.drawn(), corrected: [...store.corrected], patterns: patterns.all, marked: chart.marked(), gaps: chart.gaps, ages: ages(), last: market.get(symbol).last, visible, symbols: market.symbols.length, replay: { state: replay.state, time: replay.time } }),
   },
 });
 

@@ -31,6 +31,11 @@ export class Instrument {
     return true;
   }
 
+  /** Know no trade any more: another time is shown. */
+  rewind(): void {
+    [this.last, this.t, this.received, this.changed] = ["", -Infinity, 0, true];
+  }
+
   /** Change against 24 hours ago as a ratio, or undefined. */
   get before(): number | undefined {
     return this.open === undefined ? undefined : Number(this.open);

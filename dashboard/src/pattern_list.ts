@@ -9,6 +9,8 @@ const ENTRIES = 100;
 export class PatternList {
   private readonly byId = new Map<string, Pattern>();
   private decimals = 0;
+  private from = -Infinity;
+  private to = Infinity;
 
   constructor(
     private readonly box: HTMLElement,
@@ -29,22 +31,28 @@ export class PatternList {
     this.draw();
   }
 
+  /** List those that became known in a range of time, ms since 1970. */
+  view(from: number, to: number): void {
+    if (from === this.from && to === this.to) return;
+    [this.from, this.to] = [from, to];
+    this.draw();
+  }
+
   clear(): void {
     this.byId.clear();
     this.draw();
   }
 
-  /** Take a pattern; the highest revision counts. */
-  take(pattern: Pattern): boolean {
-    const known = this.byId.get(pattern.id);
-    if (known && known.revision >= pattern.revision) return false;
-    this.byId.set(pattern.id, pattern);
-    this.draw();
-    return true;
+  /** Take patterns; of each the highest revision counts. True where anything is new. */
+  take(...patterns: Pattern[]): boolean {
+    const fresh = patterns.filter(({ id, revision }) => revision > (this.byId.get(id)?.revision ?? -1));
+    for (const each of fresh) this.byId.set(each.id, each);
+    if (fresh.length) this.draw();
+    return fresh.length > 0;
   }
 
   private draw(): void {
-    const all = this.all;
+    const all = this.all.filter(({ timestamp: t }) => t > this.from && t <= this.to);
     this.count.textContent = all.length ? String(all.filter((p) => p.status === "active").length) : "";
     if (!all.length) {
       this.box.innerHTML = '<p class="none">No pattern in view. They appear as candles close.</p>';

@@ -25,9 +25,10 @@ export class Tape {
     this.stale = true;
   }
 
-  /** A late trade goes to its own place in time, and is marked where it is late by a second. */
+  /** A trade goes to its own place in time, and is marked where it is late by a second. */
   add(tick: Tick, late: boolean): void {
-    const at = late ? this.rows.findIndex((each) => each.t <= tick.t) : 0;
+    if (tick.trade_id && this.rows.some((each) => key(each) === key(tick))) return; // history was first
+    const at = this.rows.findIndex((each) => each.t <= tick.t);
     const newest = this.rows[0]?.t ?? tick.t;
     const row = { ...tick, late: late && newest - tick.t >= MARKED_MS };
     this.rows.splice(at < 0 ? this.rows.length : at, 0, row);

@@ -66,6 +66,30 @@ class HistoryApi:
         candles = answer["candles"] if answer else []
         return candle_of(candles[0], symbol, timeframe) if candles else None
 
+    async def ticks(
+        self, symbol: str, from_us: int, to_us: int, cursor: str | None
+    ) -> tuple[list[dict[str, Any]], str | None] | None:
+        """Return a page of trades in [from_us, to_us), ascending in the total order, and a cursor.
+
+        The bounds are widened to whole milliseconds. None: nothing of the symbol was ever seen.
+        """
+        asked: dict[str, Any] = {"from": from_us // 1000, "to": -(-to_us // 1000), "limit": 1_000}
+        if cursor is not None:
+            asked["cursor"] = cursor
+        answer = await self._get(f"/api/ticks/{quote(symbol)}", asked)
+        return None if answer is None else (answer["ticks"], answer["next"])
+
+    async def patterns(self, symbol: str, from_us: int, to_us: int) -> list[dict[str, Any]]:
+        """Return all patterns that hold and became known in [from_us, to_us), the newest first."""
+        asked: dict[str, Any] = {"from": from_us // 1000, "to": -(-to_us // 1000), "limit": 1_000}
+        found: list[dict[str, Any]] = []
+        while (answer := await self._get(f"/api/patterns/{quote(symbol)}", asked)) is not None:
+            found += answer["patterns"]
+            if answer["next"] is None:
+                break
+            asked["cursor"] = answer["next"]
+        return found
+
     async def close(self) -> None:
         """Close the connections."""
         if self._client is not None:

@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Final
 
+from functions.live_feed.ages import Ages
 from functions.live_feed.fanout import Message
 from functions.live_feed.frames import Update
 from functions.live_feed.newest import Newest
@@ -42,6 +43,9 @@ class Hub:
         self._stream = stream
         self._recent: deque[Update] = deque(maxlen=remembered)
         self._newest = Newest()
+        self._ages = Ages()
+        metrics.LIVE_AGE.labels("trades").set_function(self._ages.trades_s)
+        metrics.LIVE_AGE.labels("candles").set_function(self._ages.candles_s)
         self._clients: dict[str, set[Subscriber]] = {}
         self._task: asyncio.Task[None] | None = None
         self._present = asyncio.Event()
@@ -185,6 +189,7 @@ class Hub:
     def _take(self, arrived: Update) -> None:
         self.seq = arrived.seq
         metrics.LIVE_MESSAGES.inc()
+        self._ages.take(arrived)
         if derived := self._derived.get(arrived.channel):
             base = Candle.from_message(candles_pb2.Candle.FromString(arrived.payload))
             for channel, derive in derived.items():

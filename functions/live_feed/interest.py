@@ -47,6 +47,7 @@ class Interest:
     _loaded: set[str] = field(default_factory=set)
     _loading: asyncio.Lock = field(default_factory=asyncio.Lock)
     _foldings: dict[str, Folding] = field(default_factory=dict)
+    _elsewhere: set[str] = field(default_factory=set)
     _task: asyncio.Task[None] | None = None
 
     def check(self, channel: str) -> str:
@@ -155,7 +156,11 @@ class Interest:
                 del self._foldings[gone]
                 self.hub.underive(gone)
             try:
-                names |= await self.elsewhere()
+                self._elsewhere = await self.elsewhere()
+            except TransientError as error:
+                log.warning("who watches elsewhere is not known, as before: %s", error)
+            try:
+                names |= self._elsewhere
                 self._since = {n: p for n, p in self._since.items() if n in names}
                 self._loaded &= self._since.keys()
                 await self._renew(names)

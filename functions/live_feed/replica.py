@@ -8,6 +8,7 @@ from functions.live_feed.frames import Form
 from functions.live_feed.hub import Hub
 from functions.live_feed.interest import Interest
 from functions.live_feed.places import Places
+from functions.live_feed.replay import Replays
 from functions.live_feed.session import Session, SessionLimits
 from functions.live_feed.subscriber import Subscriber
 
@@ -19,9 +20,11 @@ class Replica:
     hub: Hub
     interest: Interest
     places: Places
+    replays: Replays
     bound: int
     limits: SessionLimits = field(default_factory=SessionLimits)
 
     def session(self, form: Form) -> Session:
         """Return a new client's conversation."""
-        return Session(self.hub, self.interest, Subscriber(form, self.bound), self.limits)
+        client = Subscriber(form, self.bound)
+        return Session(self.hub, self.interest, self.replays, client, self.limits)

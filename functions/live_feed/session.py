@@ -13,6 +13,8 @@ import orjson
 from functions.live_feed.frames import Said, snapshot
 from functions.live_feed.hub import Hub
 from functions.live_feed.interest import Interest, recovered
+from functions.live_feed.replay import Replay, Replays
+from functions.live_feed.replay_request import ReplayError, read_replay, read_speed
 from functions.live_feed.subscriber import Subscriber
 from shared import live
 from shared.bucket import TokenBucket
@@ -36,9 +38,11 @@ class Session:
 
     hub: Hub
     interest: Interest
+    replays: Replays
     client: Subscriber
     limits: SessionLimits
     _bucket: TokenBucket = field(init=False)
+    _replay: Replay | None = None
 
     def __post_init__(self) -> None:
         self._bucket = TokenBucket(self.limits.requests_a_second, self.limits.burst)
@@ -63,10 +67,29 @@ class Session:
                 await self._subscribe(request)
             case "unsubscribe":
                 self._unsubscribe(request)
+            case "replay" | "pause" | "resume" | "stop" as op:
+                try:
+                    self._replaying(op, request)
+                except ReplayError as error:
+                    self._error(error.code, str(error))
             case other:
                 self._error(
-                    "unknown_op", f"op {str(other)[:40]!r} is none of subscribe, unsubscribe, ping"
+                    "unknown_op",
+                    f"op {str(other)[:40]!r} is none of subscribe, unsubscribe, ping, replay,"
+                    " pause, resume, stop",
                 )
+
+    def replay(self, given: Mapping[str, Any]) -> None:
+        """Begin a replay. Raises ReplayError."""
+        now_us = time.time_ns() // 1000
+        request = read_replay(given, self.interest.check, self.interest.ladder, now_us)
+        if self.client.wanted:
+            raise ReplayError(
+                "not_live_too", "this connection follows live channels: replay over another one"
+            )
+        if self._replays:
+            raise ReplayError("replay_running", "one replay a connection: stop it first")
+        self._replay = self.replays.start(request, self.client)
 
     async def subscribe(self, channels: list[str], from_seq: int | None, stream: str = "") -> None:
         """Subscribe: told where the stream stands, then what was missed or the present, then on.
@@ -105,6 +128,29 @@ class Session:
             client.say(*(update.frame(client.form) for update in missed))
         client.release(upto)
 
+    @property
+    def is_replay(self) -> bool:
+        """Whether a replay has begun on it."""
+        return self._replay is not None
+
+    @property
+    def _replays(self) -> bool:
+        return self._replay is not None and not self._replay.is_over
+
+    def _replaying(self, op: str, request: Mapping[str, Any]) -> None:
+        if op == "replay":
+            self.replay(request)
+            return
+        if self._replay is None or self._replay.is_over:
+            raise ReplayError("no_replay", f"{op}: no replay runs on this connection")
+        if op == "pause":
+            self._replay.pause()
+        elif op == "resume":
+            speed = request.get("speed")
+            self._replay.resume(None if speed is None else read_speed(speed))
+        else:
+            self._replay.stop()
+
     async def _subscribe(self, request: Mapping[str, Any]) -> None:
         try:
             channels = [self.interest.check(each) for each in _channels(request)]
@@ -120,6 +166,11 @@ class Session:
                 raise live.ChannelError("stream is the name that `subscribed` said")
         except live.ChannelError as error:
             self._error("bad_channels", str(error))
+            return
+        if self._replays:
+            self._error(
+                "not_live_too", "a replay runs on this connection: subscribe over another one"
+            )
             return
         if len(self.client.wanted | set(channels)) > self.limits.channels:
             self._error(
@@ -140,6 +191,8 @@ class Session:
 
     def close(self) -> None:
         """Give the client nothing more."""
+        if self._replay is not None:
+            self._replay.stop()
         self.hub.unsubscribe(self.client, list(self.client.wanted))
 
     def _error(self, code: str, text: str) -> None:

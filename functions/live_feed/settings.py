@@ -8,6 +8,7 @@ from functions.live_feed.history_api import HistoryApi
 from functions.live_feed.hub import Hub
 from functions.live_feed.interest import Interest, nobody
 from functions.live_feed.places import Places
+from functions.live_feed.replay import Replays
 from functions.live_feed.replica import Replica
 from functions.live_feed.stream import Limits, LiveStream
 from shared.settings import Environment
@@ -30,6 +31,7 @@ class LiveSettings:
     max_clients: int
     queue: int
     remembered: int
+    replays: int
     limits: Limits
 
     @classmethod
@@ -45,6 +47,7 @@ class LiveSettings:
             max_clients=env.integer("LIVE_MAX_CLIENTS", 2_000, 1, 100_000),
             queue=env.integer("LIVE_QUEUE", 2_000, 10, 1_000_000),
             remembered=env.integer("LIVE_REMEMBERED", 20_000, 0, 1_000_000),
+            replays=env.integer("LIVE_REPLAYS", 20, 0, 1_000),
             limits=Limits(
                 env.integer("LIVE_REPLAY_S", 600, 1, 86_400),
                 env.integer("LIVE_REPLAY_BYTES", 256 * 1024 * 1024, 1024 * 1024, 2**40),
@@ -59,11 +62,13 @@ class LiveSettings:
         """Return a replica; `serves_nats`: it answers for the watchers on NATS as well."""
         stream = self.stream()
         hub = Hub(stream, self.remembered)
+        history = HistoryApi(self.api_url, self.api_token)
         interest = Interest(
             hub,
             Leases(connect(self.redis_url), self.shards),
-            HistoryApi(self.api_url, self.api_token),
+            history,
             self.ladder,
             stream.watched if serves_nats else nobody,
         )
-        return Replica(hub, interest, Places(self.max_clients), self.queue)
+        replays = Replays(history, self.ladder, self.replays)
+        return Replica(hub, interest, Places(self.max_clients), replays, self.queue)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+import contextlib
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from functools import partial
 from typing import Final
 
@@ -14,6 +15,8 @@ from starlette.types import Receive, Scope, Send
 
 from functions.live_feed.frames import Form
 from functions.live_feed.places import Places
+from functions.live_feed.replay import STREAM
+from functions.live_feed.replay_request import BY_EVENT, ReplayError
 from functions.live_feed.replica import Replica
 from functions.live_feed.session import MAX_SEQ, Session
 from functions.live_feed.subscriber import SLOW, ReplicaEndsError, SlowConsumerError
@@ -41,6 +44,9 @@ def sse_endpoint(replica: Replica) -> Callable[[Request], Awaitable[Response]]:
             stream, from_seq = _last_seen(request)
         except live.ChannelError as error:
             return problem(400, "bad parameter", str(error))
+        wish = _replay(request, channels, stream, from_seq)
+        if stream == STREAM and wish is None:
+            return Response(status_code=204)  # it has ended: a browser does not come again
         try:
             await replica.hub.ready()
         except TransientError as error:
@@ -48,7 +54,14 @@ def sse_endpoint(replica: Replica) -> Callable[[Request], Awaitable[Response]]:
         if places.are_taken:
             return problem(503, "too many clients", places.refusal, 1)
         session = replica.session(Form.JSON)
-        return _Stream(session, partial(session.subscribe, channels, from_seq, stream), places)
+        if wish is None:
+            return _Stream(session, partial(session.subscribe, channels, from_seq, stream), places)
+        try:
+            session.replay(wish)
+        except ReplayError as error:
+            status = 503 if error.code in ("too_many_replays", "no_history") else 400
+            return problem(status, error.code, str(error), 1 if status == 503 else None)
+        return _Stream(session, _at_once, places)
 
     return endpoint
 
@@ -105,14 +118,49 @@ async def _events(session: Session) -> AsyncGenerator[bytes, None]:
             metrics.LIVE_DISCONNECTED.labels(SLOW).inc()
             yield _event(orjson.dumps({"type": "error", "code": SLOW, "msg": "read faster"}), "")
             return
-        stream = session.hub.stream_name
+        stream = "" if session.is_replay else session.hub.stream_name
         yield b"".join(_event(frame, stream) for frame in frames)
+        if session.is_replay and _is_last(frames[-1]):
+            return
+
+
+async def _at_once() -> None:
+    """Subscribe to nothing: a replay has begun."""
+
+
+def _replay(
+    request: Request, channels: list[str], stream: str, place: int | None
+) -> Mapping[str, object] | None:
+    """Return what is asked of a replay, from where a cut one was; None: none is, or it has ended.
+
+    A replay's events have the id `replay/<ms>`, the last one `replay/0`.
+    """
+    query = request.query_params
+    if not query.get("replay_from") or (stream == STREAM and place == 0):
+        return None
+    speed: object = query.get("speed", "1")
+    with contextlib.suppress(ValueError):
+        speed = float(query.get("speed", "1"))
+    return {
+        "channels": channels,
+        "from": str(place) if stream == STREAM and place else query["replay_from"],
+        "to": query.get("replay_to"),
+        "speed": speed,
+        "by": query.get("by", BY_EVENT),
+    }
 
 
 def _event(frame: bytes, stream: str) -> bytes:
     said = orjson.loads(frame)
     place = f"id: {stream}/{said['seq']}\n" if stream and "seq" in said else ""
+    if said["type"] == "replay":
+        place = f"id: {STREAM}/{said['time_ms'] if said['state'] == 'playing' else 0}\n"
     return f"{place}event: {said['type']}\ndata: ".encode() + frame + b"\n\n"
+
+
+def _is_last(frame: bytes) -> bool:
+    said = orjson.loads(frame)
+    return bool(said["type"] == "replay" and said["state"] != "playing")
 
 
 def _last_seen(request: Request) -> tuple[str, int | None]:

@@ -33,6 +33,7 @@ class Subscriber:
         self._held: list[Update] | None = None
         self._number = 0
         self._some = asyncio.Event()
+        self._taken = asyncio.Event()
         self._too_slow = asyncio.Event()
         self._leaving = False
 
@@ -87,6 +88,12 @@ class Subscriber:
         """Wait until the queue has overflown; a writer that is blocked would not learn of it."""
         await self._too_slow.wait()
 
+    async def room(self) -> None:
+        """Wait while the queue is half full."""
+        while len(self._waiting) > self._bound // 2:
+            self._taken.clear()
+            await self._taken.wait()
+
     async def next(self) -> list[bytes]:
         """Wait for frames; return all that wait. Raises SlowConsumerError, ReplicaEndsError."""
         await self._some.wait()
@@ -96,6 +103,7 @@ class Subscriber:
             raise SlowConsumerError
         taken, self._waiting = self._waiting, {}
         self._some.clear()
+        self._taken.set()
         frames: list[bytes] = []
         for each in taken.values():
             if isinstance(each, Update):

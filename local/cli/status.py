@@ -25,6 +25,10 @@ Examples:
 """
 
 
+AMBER_S, RED_S = 2.0, 10.0
+"""As the dashboard marks the age of what it shows."""
+
+
 def register(app: typer.Typer) -> None:
     """Add the command."""
     app.command("status", help=_HELP)(status)
@@ -74,11 +78,20 @@ def status(
             _say(console, f"{each['name']} is {each['state']}{reason}", "red")
         if each["restarts"]:
             _say(console, f"{each['name']} was restarted {each['restarts']} times", "yellow")
+    for kind in ("trades", "candles"):
+        age_s = sample.get(f"{kind}_age_s")
+        if age_s is not None:
+            style = "red" if age_s > RED_S else "yellow" if age_s > AMBER_S else ""
+            _say(console, f"{kind} are shown {_span(age_s)} after their receipt", style)
     if memory is not None:
         _say(console, str(memory), "red" if memory.is_nearly_full else "")
     for note in sample.get("input_notes", []):
         _say(console, note, "yellow")
     console.print(display.status_line({**sample, "lag": {}, "unready": {}}, console.width))
+
+
+def _span(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds >= 2 else f"{seconds * 1000:.0f} ms"
 
 
 def _say(console: Console, text: str, style: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -14,6 +15,7 @@ from local.cli.candles import shown_vwap, state, utc
 from local.cli.errors import CliError
 from local.cli.options import DataDir
 from local.cli.stopping import asked_to_stop
+from local.cli.times import time_us
 from local.instance import DEFAULT_DATA_DIR
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ _HELP = """Follow the live feed: ticks:SYMBOL, candles:TIMEFRAME:SYMBOL, pattern
 alerts:SYMBOL.
 
 A * stands for all. It begins with the present state, goes on with every change, and after a cut
-where it was cut. Ctrl-C ends it.
+where it was cut. Ctrl-C ends it. With --from it plays what is stored, as it came, and ends with it.
 
 Examples:
 
@@ -32,7 +34,10 @@ Examples:
   kandle tail 'ticks:*' 'patterns:*'
 
   kandle tail 'candles:*:BTC-USD' --json | jq .data.c
+
+  kandle tail ticks:BTC-USD candles:1m:BTC-USD --from -1h --speed 10
 """
+_TIMES: Final = "Such as 2026-11-27T14:30, ms since 1970, or -1h."
 _LOOK_S: Final = 0.25
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.25, 8.0
 _CHECK_S: Final = 5.0
@@ -59,25 +64,49 @@ def tail(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print each message as the live feed gives it.")
     ] = False,
+    from_: Annotated[
+        str | None,
+        typer.Option("--from", metavar="TIME", help=f"Play what is stored from here on. {_TIMES}"),
+    ] = None,
+    to: Annotated[
+        str | None, typer.Option("--to", metavar="TIME", help="With --from: up to here, or now.")
+    ] = None,
+    speed: Annotated[
+        float, typer.Option(help="With --from: how many times as fast as it was.")
+    ] = 1.0,
+    by: Annotated[
+        str, typer.Option(help="With --from: in the order of `event` time, or of `receipt`.")
+    ] = "event",
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
     """Print what comes until it is stopped."""
+    replay = None
+    if from_ is not None:
+        replay = {"from": _ms(from_, "--from"), "speed": speed, "by": by}
+        replay |= {} if to is None else {"to": _ms(to, "--to")}
     url = http_url(address(live_url, "LIVE_URL", "--live-url", data_dir), "--live-url")
     with asked_to_stop() as stop:
-        for message in Follower(f"ws{url.removeprefix('http')}/ws", channels).messages(stop):
+        for message in Follower(
+            f"ws{url.removeprefix('http')}/ws", channels, replay=replay
+        ).messages(stop):
             typer.echo(json.dumps(message) if as_json else line(message))
 
 
 @dataclass
 class Follower:
-    """The place in the stream, kept over cuts. `notice` tells people of them."""
+    """The place in the stream, kept over cuts. `notice` tells people of them.
+
+    `replay`: what is asked of a replay; one that is cut goes on where it had come to.
+    """
 
     url: str
     channels: list[str]
     notice: Callable[[str], None] = lambda text: typer.echo(text, err=True)
+    replay: dict[str, Any] | None = None
     _seq: int | None = None
     _stream: str = ""
     _revisions: Revisions = field(default_factory=lambda: Revisions())
+    _has_ended: bool = False
 
     def messages(self, stop: threading.Event) -> Iterator[dict[str, Any]]:
         """Yield `{channel, seq, data}` until asked to stop, connected again after every cut.
@@ -87,7 +116,7 @@ class Follower:
         from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
         wait_s, connected = _FIRST_WAIT_S, False
-        while not stop.is_set():
+        while not stop.is_set() and not self._has_ended:
             try:
                 for message in self._connected(stop):
                     connected, wait_s = True, _FIRST_WAIT_S
@@ -107,19 +136,24 @@ class Follower:
         with connect(
             self.url, proxy=None, open_timeout=_CHECK_S, close_timeout=1, max_size=None
         ) as socket:
-            place = {} if self._seq is None else {"from_seq": self._seq, "stream": self._stream}
-            socket.send(json.dumps({"op": "subscribe", "channels": self.channels, **place}))
-            while not stop.is_set():
+            socket.send(json.dumps(self._request()))
+            while not stop.is_set() and not self._has_ended:
                 try:
                     frame = json.loads(socket.recv(timeout=_LOOK_S))
                 except TimeoutError:
                     continue
                 yield from self._read(frame)
 
+    def _request(self) -> dict[str, Any]:
+        if self.replay is not None:
+            return {"op": "replay", "channels": self.channels, **self.replay}
+        place = {} if self._seq is None else {"from_seq": self._seq, "stream": self._stream}
+        return {"op": "subscribe", "channels": self.channels, **place}
+
     def _read(self, frame: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         match frame["type"]:
             case "subscribed":
-                if self._seq is not None and not frame["replayed"]:
+                if self._seq is not None and not frame["replayed"] and self.replay is None:
                     self.notice("what was missed is no longer kept: here is the present")
                 self._stream = frame["stream"]
                 yield {}
@@ -132,6 +166,9 @@ class Follower:
                 if self._revisions.raises(update):
                     yield update
                 self._seq = frame["seq"]
+            case "replay" if self.replay is not None:
+                self.replay["from"] = frame["time_ms"]
+                self._has_ended = frame["state"] == "ended"
             case "error":
                 raise CliError(f"{frame['msg']} ({frame['code']})")
 
@@ -152,6 +189,13 @@ class Revisions:
         if len(self._highest) > _REMEMBERED:
             del self._highest[next(iter(self._highest))]
         return bool(revision > known)
+
+
+def _ms(text: str, option: str) -> int:
+    try:
+        return time_us(text, datetime.now(UTC)) // 1000
+    except ValueError as error:
+        raise CliError(f"{option}: {error}") from None
 
 
 def line(message: Mapping[str, Any]) -> str:

@@ -54,6 +54,7 @@ class Status:
     it. `dead_lettered` and `lost` is what the triggers gave up, with and without a dead letter
     sink that took it. `lag` is, by trigger, what waits or is unanswered; `unready` is, only for
     triggers that deliver nothing, why. `input_notes`: what senders should know of their input.
+    `trades_age_s`, `candles_age_s`: from receipt to the watchers; None where nothing is shown.
     """
 
     time: str
@@ -70,6 +71,8 @@ class Status:
     udp_datagrams: int
     ticks_stored: int
     candles_stored: int
+    trades_age_s: float | None
+    candles_age_s: float | None
     lag: dict[str, int]
     unready: dict[str, str]
     warnings: list[dict[str, str]]
@@ -88,6 +91,7 @@ class Sampler:
         self._counters = Counters()
         self._started = time.monotonic()
         self._history: deque[tuple[float, int, int]] = deque([(self._started, 0, 0)])
+        self._ages: dict[str, dict[str, float]] = {}
         self._lag: dict[str, int] = {}
         self._unready: dict[str, str] = {}
         self._warnings: list[dict[str, str]] = []
@@ -126,8 +130,13 @@ class Sampler:
 
     async def _ask_metrics(self, name: str, url: str) -> None:
         text = await self._get(url)
+        samples = {} if text is None else kandle_samples(text)
+        self._ages[name] = {
+            kind: samples.get(f'kandle_live_age_seconds{{kind="{kind}"}}', 0.0)
+            for kind in ("trades", "candles")
+        }
         if text is not None:
-            self._counters.observe(name, kandle_samples(text))
+            self._counters.observe(name, samples)
 
     async def _ask_broker(self) -> None:
         assert self._platform.plan is not None
@@ -180,6 +189,9 @@ class Sampler:
             return None
         return answer.text if answer.is_success else None
 
+    def _age_s(self, kind: str) -> float | None:
+        return max((each[kind] for each in self._ages.values()), default=0.0) or None
+
     def _status(self) -> Status:
         total = self._counters.total
         now = time.monotonic()
@@ -204,6 +216,8 @@ class Sampler:
             udp_datagrams=total("kandle_udp_datagrams_total"),
             ticks_stored=total("kandle_ticks_stored_total"),
             candles_stored=total("kandle_candles_stored_total"),
+            trades_age_s=self._age_s("trades"),
+            candles_age_s=self._age_s("candles"),
             lag=dict(self._lag),
             unready=dict(self._unready),
             warnings=self._warnings,

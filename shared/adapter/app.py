@@ -5,9 +5,9 @@ before it is safe:
 1. parse the CloudEvent (what is none gets 400 and a sentence; it came from no broker);
 2. wait for a place: at most `concurrency` events are at work, `MAX_WAITING` wait, the next get 503;
 3. run the handler, in a worker thread when it is a plain function, so that probes stay live;
-4. emit what it returned to K_SINK and wait until the broker has it;
-5. run its `after_emit` (mark as published);
-6. offer its `show` to DISPLAY_SINK, without waiting;
+4. offer its `show` to DISPLAY_SINK, without waiting: a second delivery may have nothing to show;
+5. emit what it returned to K_SINK and wait until the broker has it;
+6. run its `after_emit` (mark as published);
 7. answer 204, with an empty body: the broker takes any other body for a failed reply.
 A TransientError answers 503: the channel delivers the event again. A PermanentError is recorded
 whole as a dead letter, then answered 204. Anything else is a defect: 500, delivered again and in
@@ -217,6 +217,8 @@ class EventApp:
         return await loop.run_in_executor(self._workers, context.run, work, *arguments)
 
     async def _finish(self, event: Event, outcome: Outcome, traced: Traced) -> Response:
+        if outcome.show and self._wiring.display is not None:
+            self._wiring.display.offer(outcome.show, traced.traceparent)
         if self._wiring.sink is None:
             emits = [*outcome.emit, *(each for some in outcome.shared for each in some.emit)]
             if emits:
@@ -229,8 +231,6 @@ class EventApp:
         further = None
         if outcome.after_emit is not None:
             further = await self._in_worker(outcome.after_emit)
-        if outcome.show and self._wiring.display is not None:
-            self._wiring.display.offer(outcome.show, traced.traceparent)
         if further is not None:
             return await self._finish(event, further, traced)
         return _answer(self._wiring.stage, 204, "ok")

@@ -1,39 +1,87 @@
-"""Events for screens to Broker display: one attempt each, in the background, never waited for."""
+"""Events for screens to Broker display: posted in the background, never waited for.
+
+What the broker does not take is posted again for a while, so that a restart of the broker or of
+NATS loses nothing; what waits is bounded, and the oldest of it is dropped first.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from shared import metrics
 from shared.adapter.event import OutgoingEvent
 from shared.adapter.sink import Sink
 
-MAX_UNDER_WAY: Final = 32
+MAX_UNDER_WAY: Final = 16
+MAX_WAITING_BYTES: Final = 8 * 1024 * 1024
+PATIENCE_S: Final = 45.0
 TIMEOUT_S: Final = 2.0
+_FIRST_WAIT_S: Final = 0.1
+_LONGEST_WAIT_S: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    event: OutgoingEvent
+    traceparent: str | None
+    until_s: float
 
 
 class Display:
-    """Broker display as an emitter sees it. Used by one event loop."""
+    """Broker display as an emitter sees it. Used by one event loop. `clock`: seconds, monotonic."""
 
-    def __init__(self, sink: Sink) -> None:
+    def __init__(self, sink: Sink, clock: Callable[[], float] = time.monotonic) -> None:
         self._sink = sink
-        self._under_way: set[asyncio.Task[None]] = set()
+        self._clock = clock
+        self._waiting: deque[_Waiting] = deque()
+        self._bytes = 0
+        self._workers: set[asyncio.Task[None]] = set()
+        self._failures = 0
 
     def offer(self, events: Sequence[OutgoingEvent], traceparent: str | None = None) -> None:
-        """Begin to post the events; what is too much at once is dropped, as is what fails."""
+        """Queue the events; where too much waits, the oldest is dropped."""
+        until_s = self._clock() + PATIENCE_S
         for event in events:
-            if len(self._under_way) >= MAX_UNDER_WAY:
-                metrics.DISPLAY_EVENTS.labels("dropped").inc()
-                continue
-            task = asyncio.create_task(self._post(event, traceparent))
-            self._under_way.add(task)
-            task.add_done_callback(self._under_way.discard)
+            self._waiting.append(_Waiting(event, traceparent, until_s))
+            self._bytes += len(event.body)
+        while self._bytes > MAX_WAITING_BYTES:
+            self._take()
+            metrics.DISPLAY_EVENTS.labels("dropped").inc()
+        while len(self._workers) < min(MAX_UNDER_WAY, len(self._waiting)):
+            worker = asyncio.create_task(self._work())
+            self._workers.add(worker)
+            worker.add_done_callback(self._workers.discard)
 
-    async def _post(self, event: OutgoingEvent, traceparent: str | None) -> None:
+    async def _work(self) -> None:
+        while self._waiting:
+            taken = self._take()
+            if taken.until_s < self._clock():
+                metrics.DISPLAY_EVENTS.labels("dropped").inc()
+            elif await self._posted(taken):
+                self._failures = 0
+                metrics.DISPLAY_EVENTS.labels("accepted").inc()
+            else:
+                self._failures += 1
+                metrics.DISPLAY_EVENTS.labels("failed").inc()
+                self._waiting.appendleft(taken)
+                self._bytes += len(taken.event.body)
+                doublings = min(self._failures // MAX_UNDER_WAY, 5)
+                await asyncio.sleep(min(_LONGEST_WAIT_S, _FIRST_WAIT_S * 2**doublings))
+
+    def _take(self) -> _Waiting:
+        taken = self._waiting.popleft()
+        self._bytes -= len(taken.event.body)
+        return taken
+
+    async def _posted(self, waiting: _Waiting) -> bool:
         try:
-            accepted = await asyncio.wait_for(self._sink.post_once(event, traceparent), TIMEOUT_S)
+            return await asyncio.wait_for(
+                self._sink.post_once(waiting.event, waiting.traceparent), TIMEOUT_S
+            )
         except TimeoutError:
-            accepted = False
-        metrics.DISPLAY_EVENTS.labels("accepted" if accepted else "failed").inc()
+            return False

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 TOKEN_FILE: Final = "/oidc/token"  # noqa: S105 - where SinkBinding mounts it
+DISPLAY_TOKEN_FILE: Final = "/oidc-display/token"  # noqa: S105 - where our own patch mounts it
 FRESH_S: Final = 30.0
 """How long a token is kept before the file is read again: Knative renews it well before its end."""
 
@@ -24,7 +25,15 @@ class Identity:
     @classmethod
     def from_env(cls, mapping: Mapping[str, str]) -> Identity:
         """Return the identity of OIDC_TOKEN_FILE, if that is there when the process starts."""
-        file = Path(mapping.get("OIDC_TOKEN_FILE", TOKEN_FILE))
+        return cls._of(Path(mapping.get("OIDC_TOKEN_FILE", TOKEN_FILE)))
+
+    @classmethod
+    def for_display(cls, mapping: Mapping[str, str]) -> Identity:
+        """Return that of DISPLAY_TOKEN_FILE: each Broker asks for a token that names it."""
+        return cls._of(Path(mapping.get("DISPLAY_TOKEN_FILE", DISPLAY_TOKEN_FILE)))
+
+    @classmethod
+    def _of(cls, file: Path) -> Identity:
         return cls(file if file.exists() else None)
 
     def headers(self) -> Mapping[str, str]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from shared.adapter.app import EventApp, Handler, Wiring
 from shared.adapter.display import Display
 from shared.adapter.health import Check, bound
+from shared.adapter.identity import Identity
 from shared.adapter.logs import configure_logging
 from shared.adapter.sink import Sink
 from shared.adapter.tracing import tracing
@@ -26,8 +27,8 @@ def event_app(
 
     A stage that `emits` is live without K_SINK, but not ready: its SinkBinding may come later.
 
-    It reads K_SINK, DISPLAY_SINK, K_CE_OVERRIDES, K_SERVICE, NAMESPACE, DEAD_LETTER_URL,
-    LOG_LEVEL, LOG_FORMAT and OTEL_EXPORTER_OTLP_ENDPOINT.
+    It reads K_SINK, DISPLAY_SINK, their tokens, K_CE_OVERRIDES, K_SERVICE, NAMESPACE,
+    DEAD_LETTER_URL, LOG_LEVEL, LOG_FORMAT and OTEL_EXPORTER_OTLP_ENDPOINT.
     """
     configure_logging(mapping)
     settle()
@@ -35,12 +36,16 @@ def event_app(
     display_url = mapping.get("DISPLAY_SINK", "")
     dead_letter_url = mapping.get("DEAD_LETTER_URL", "")
     sink = Sink.from_env(mapping, f"/kandle/{stage}")
+    display = None
+    if display_url:
+        identity = Identity.for_display(mapping)
+        display = Display(Sink(display_url, f"/kandle/{stage}", identity=identity))
     return EventApp(
         Wiring(
             stage=stage,
             handle=handle,
             sink=sink,
-            display=Display(Sink(display_url, f"/kandle/{stage}")) if display_url else None,
+            display=display,
             dead_letters=Sink(dead_letter_url, f"/kandle/{stage}") if dead_letter_url else None,
             namespace=mapping.get("NAMESPACE", "default"),
             address=f"http://{service}.{{namespace}}.svc.cluster.local",

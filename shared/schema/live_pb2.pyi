@@ -53,7 +53,7 @@ class LiveAlert(_message.Message):
     def __init__(self, symbol: _Optional[str] = ..., timeframe: _Optional[str] = ..., rule_id: _Optional[str] = ..., rule: _Optional[str] = ..., timestamp: _Optional[int] = ..., json: _Optional[str] = ...) -> None: ...
 
 class Frame(_message.Message):
-    __slots__ = ("type", "channel", "seq", "payload", "channels", "code", "message", "retry_ms", "stream", "replayed", "more", "late", "received_us", "published_us", "time_ms")
+    __slots__ = ("type", "channel", "seq", "payload", "channels", "code", "message", "retry_ms", "stream", "replayed", "more", "late", "received_us", "published_us", "time_ms", "state", "speed")
     TYPE_FIELD_NUMBER: _ClassVar[int]
     CHANNEL_FIELD_NUMBER: _ClassVar[int]
     SEQ_FIELD_NUMBER: _ClassVar[int]
@@ -69,6 +69,8 @@ class Frame(_message.Message):
     RECEIVED_US_FIELD_NUMBER: _ClassVar[int]
     PUBLISHED_US_FIELD_NUMBER: _ClassVar[int]
     TIME_MS_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    SPEED_FIELD_NUMBER: _ClassVar[int]
     type: str
     channel: str
     seq: int
@@ -84,4 +86,6 @@ class Frame(_message.Message):
     received_us: int
     published_us: int
     time_ms: int
-    def __init__(self, type: _Optional[str] = ..., channel: _Optional[str] = ..., seq: _Optional[int] = ..., payload: _Optional[bytes] = ..., channels: _Optional[_Iterable[str]] = ..., code: _Optional[str] = ..., message: _Optional[str] = ..., retry_ms: _Optional[int] = ..., stream: _Optional[str] = ..., replayed: _Optional[bool] = ..., more: _Optional[bool] = ..., late: _Optional[bool] = ..., received_us: _Optional[int] = ..., published_us: _Optional[int] = ..., time_ms: _Optional[int] = ...) -> None: ...
+    state: str
+    speed: float
+    def __init__(self, type: _Optional[str] = ..., channel: _Optional[str] = ..., seq: _Optional[int] = ..., payload: _Optional[bytes] = ..., channels: _Optional[_Iterable[str]] = ..., code: _Optional[str] = ..., message: _Optional[str] = ..., retry_ms: _Optional[int] = ..., stream: _Optional[str] = ..., replayed: _Optional[bool] = ..., more: _Optional[bool] = ..., late: _Optional[bool] = ..., received_us: _Optional[int] = ..., published_us: _Optional[int] = ..., time_ms: _Optional[int] = ..., state: _Optional[str] = ..., speed: _Optional[float] = ...) -> None: ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -293,6 +294,28 @@ def test_a_late_trade_moves_no_last_price(page: Page, pipeline: dict[str, str]) 
     assert card.text_content() == "150.65"
 
 
+def test_trades_that_history_had_first_stand_once_in_their_places(
+    page: Page, pipeline: dict[str, str]
+) -> None:
+    """The live feed lags behind storage: the tape is in the order of time, each trade once."""
+    symbol, start_ms = fresh_symbol("LAGTAPE"), 1_700_000_040_000
+    post(pipeline, f"{symbol},1.5,1,{start_ms},buy,1")
+    eventually(lambda: candles(pipeline["API_URL"], symbol), bool)
+    url = f"{pipeline['API_URL']}/api/ticks/{symbol}"
+    prices = page.locator("#tape tbody td:nth-child(2)")
+    with hung(pipeline, "candle-aggregate"):
+        post(pipeline, *(f"{symbol},{n}.5,1,{start_ms + n * 1_000},buy,{n}" for n in (2, 3)))
+        eventually(lambda: httpx.get(url).json()["ticks"], lambda found: len(found) == 3)
+        page.goto(f"{pipeline['LIVE_URL']}/#{symbol}/1m")
+        prices.nth(2).wait_for()
+    post(pipeline, f"{symbol},4.5,1,{start_ms + 4_000},buy,4")
+    prices.nth(3).wait_for()
+    found = shown(page, lambda it: it["last"] == "4.5" and it["candles"][0]["n"] == 4)
+    assert found["candles"][0]["c"] == "4.5"
+    page.wait_for_timeout(300)
+    assert prices.all_text_contents() == ["4.5", "3.5", "2.5", "1.5"]
+
+
 def test_without_an_address_the_first_symbol_is_shown(page: Page, pipeline: dict[str, str]) -> None:
     """Its chart, as soon as there is any; no card is empty."""
     post(pipeline, f"{fresh_symbol('ANY')},5,1,1700000040000")
@@ -369,3 +392,77 @@ def test_the_address_is_read_again_and_an_unknown_symbol_says_so(
     post(pipeline, f"{nobody},7,1,1700000040000")
     shown(page, lambda it: it["last"] == "7" and len(it["candles"]) == 1)
     page.locator("#notice").wait_for(state="hidden")
+
+
+def test_a_stored_hour_is_played_on_the_page(page: Page, pipeline: dict[str, str]) -> None:
+    """What was before it, then candles and trades as they came; paused, and back to what is now."""
+    symbol, start_ms = fresh_symbol("REPLAYED"), 1_700_000_040_000
+    sent = [f"{symbol},{100 + n}.5,1,{start_ms + n * 5_000},buy,{n}" for n in range(240)]
+    post(pipeline, *sent)
+    eventually(lambda: len(candles(pipeline["API_URL"], symbol)), lambda n: n == 20)
+    page.goto(f"{pipeline['LIVE_URL']}/#{symbol}/1m")
+    shown(page, lambda it: len(it["candles"]) == 20)
+    page.locator("#replay").click()
+    page.locator("#replay-from").fill(
+        "2023-11-14T22:24:30"
+    )  # 10 minutes and a half after the first
+    page.locator("#replay-speed").select_option("60")
+    page.locator("#replay-play").click()
+    found = shown(page, lambda it: it["replay"]["state"] == "playing" and len(it["candles"]) >= 11)
+    assert len(found["candles"]) < 20
+    assert found["candles"][9]["closed"]
+    page.locator("#connection").filter(has_text="replay · 60").wait_for()
+    shown(page, lambda it: len(it["candles"]) >= 12)
+    page.locator("#replay-play").filter(has_text="Pause").click()
+    paused = shown(page, lambda it: it["replay"]["state"] == "paused")
+    price = paused["last"]
+    assert 100.5 < float(price) < 339.5
+    assert page.locator("#price").text_content() == price
+    assert page.locator("#tape tbody td:nth-child(2)").first.text_content() == price
+    post(pipeline, f"{symbol},777,1,{start_ms + 1_300_000},buy,777")
+    page.wait_for_timeout(500)
+    assert state(page)["last"] == price  # what happens now is not shown in the past
+    page.locator("#replay-speed").select_option("3600")
+    page.locator("#replay-play").filter(has_text="Go on").click()
+    played = shown(page, lambda it: it["last"] == "339.5" and it["candles"][-1]["closed"])
+    known = candles(pipeline["API_URL"], symbol)
+    same = ("t", "o", "h", "l", "c", "v", "n")
+    assert [[c[k] for k in same] for c in played["candles"]] == [
+        [c[k] for k in same] for c in known[:20]
+    ]
+    page.locator("#replay-live").click()
+    found = shown(page, lambda it: it["replay"]["state"] == "off" and len(it["candles"]) >= 21)
+    assert [c["revision"] for c in found["candles"]] == [c["revision"] for c in known]
+    page.locator("#connection").filter(has_text="live").wait_for()
+
+
+def test_patterns_of_whatever_is_viewed_are_listed(page: Page, pipeline: dict[str, str]) -> None:
+    """More than the page begins with: as the view moves back, those of it are read, all of them."""
+    symbol, start_ms = fresh_symbol("OLDMARKS"), 1_700_000_040_000
+    drawn, price = random.Random(7), 1_000
+    for first in range(0, 480, 60):
+        some = []
+        for minute in range(first, first + 60):
+            for second in range(0, 60, 10):
+                price += drawn.randint(-6, 6)
+                some.append(f"{symbol},{price},1,{start_ms + minute * 60_000 + second * 1_000}")
+        post(pipeline, *some)
+    post(pipeline, f"{symbol},{price},1,{start_ms + 490 * 60_000}")
+    url = f"{pipeline['API_URL']}/api/patterns/{symbol}"
+
+    def known() -> list[dict[str, Any]]:
+        query = {"limit": "10000", "timeframe": "1m", "status": "all"}
+        found: list[dict[str, Any]] = httpx.get(url, params=query).json().get("patterns", [])
+        return found
+
+    closed_ms = start_ms + 478 * 60_000
+    eventually(known, lambda found: any(e["timestamp"] > closed_ms for e in found), 60)
+    everything = {each["id"] for each in known()}
+    assert len(everything) > 250
+    page.goto(f"{pipeline['LIVE_URL']}/#{symbol}/1m")
+    found = shown(page, lambda it: len(it["candles"]) == 481 and len(it["patterns"]) >= 200)
+    assert len(found["patterns"]) < len(everything)
+    for _ in range(12):
+        page.keyboard.press("-")
+    found = shown(page, lambda it: everything <= {each["id"] for each in it["patterns"]})
+    assert len(found["patterns"]) == len({each["id"] for each in found["patterns"]})

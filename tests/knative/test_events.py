@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
+from pathlib import Path
 
 import pytest
 import yaml
 
 from shared import events
-from tests.knative.manifests import EVENTING, OVERLAYS, built, name, of, sources
+from shared.adapter.identity import DISPLAY_TOKEN_FILE
+from tests.knative.manifests import EVENTING, OVERLAYS, ROOT, built, name, of, sources
 from tests.test_manifests import is_display, seconds
 
 CONSTANTS = {value: key for key, value in vars(events).items() if key.isupper()}
@@ -96,8 +99,37 @@ def test_policies_let_in_exactly_those_who_are_bound() -> None:
         bound.setdefault(each["spec"]["sink"]["ref"]["name"], set()).add(name(each))
     allowed = {
         each["spec"]["to"][0]["ref"]["name"]: {
-            f"{source['ref']['kind']}/{source['ref']['name']}" for source in each["spec"]["from"]
+            source.get("sub") or f"{source['ref']['kind']}/{source['ref']['name']}"
+            for source in each["spec"]["from"]
         }
         for each in of("knative/event-policies", "EventPolicy")
     }
+    assert allowed.pop("display") == {"system:serviceaccount:kandle:kandle"}
     assert allowed == bound
+
+
+def test_who_emits_for_display_has_a_token_for_it(tmp_path: Path) -> None:
+    """Exactly those with DISPLAY_SINK, under the account that the policy names; in no other way."""
+    base, component = (
+        os.path.relpath(ROOT / "knative" / each, tmp_path)
+        for each in ("services", "event-policies/display-token")
+    )
+    overlay = {"resources": [base], "components": [component]}
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(overlay))
+    services = of(str(tmp_path), "ksvc")
+    emitters = set()
+    for each in services:
+        spec = each["spec"]["template"]["spec"]
+        (container,) = spec["containers"]
+        mounts = {m["name"]: m["mountPath"] for m in container.get("volumeMounts", [])}
+        if "DISPLAY_SINK" not in {e["name"] for e in container["env"]}:
+            assert "display-token" not in mounts
+            continue
+        emitters.add(name(each))
+        (volume,) = (v for v in spec["volumes"] if v["name"] == "display-token")
+        (source,) = volume["projected"]["sources"]
+        token = source["serviceAccountToken"]
+        assert token["audience"] == "eventing.knative.dev/broker/kandle/display"
+        assert f"{mounts['display-token']}/{token['path']}" == DISPLAY_TOKEN_FILE
+        assert spec["serviceAccountName"] == "kandle"
+    assert emitters == {"Service/candle-aggregate", "Service/detect-pattern"}

@@ -30,7 +30,8 @@ class Layout:
     `sides`: values of the side's column -> buy, sell or empty; None: they are those already.
     `only`: column and value of the rows that are trades. `symbol_of`: the instrument by the file's
     name. `symbol`: the instrument of all rows. `conditions_of`: whose codes the sale conditions
-    are (shared/inputs/conditions.py). `midnight`: time zone and date (YYYYMMDD) whose
+    are (shared/inputs/conditions.py). `mid_of`: the columns of bid and ask, of quotes whose middle
+    is the price. `midnight`: time zone and date (YYYYMMDD) whose
     midnight the times count from.
     """
 
@@ -46,6 +47,7 @@ class Layout:
     symbol: str | None = None
     midnight: tuple[str, str] | None = None
     conditions_of: str = ""
+    mid_of: tuple[str, str] | None = None
     unread: Sequence[str] = ()
 
     def describe(self) -> str:
@@ -142,6 +144,14 @@ _LEAN_CRYPTO: Final = replace(
     name="Lean crypto ticks",
     columns={"time": "time", "price": "price", "size": "size"},
     names=_positions("time price size"),
+)
+_LEAN_FOREX: Final = Layout(
+    "Lean forex quotes, their middle",
+    {"time": "time", "price": "bid"},
+    header=False,
+    names=_positions("time bid ask"),
+    unit="ms",
+    mid_of=("bid", "ask"),
 )
 _LEAN_MEMBER: Final = re.compile(
     r"(?P<date>\d{8})_(?P<symbol>[^_]+)_(?P<kind>.+?)(?:_(?P<contract>\d{6,8}))?\.csv", re.ASCII
@@ -269,11 +279,14 @@ def _lean(name: str, archive: str, rows: Sequence[Sequence[str]], choice: Choice
     if found is None or not all(_is_number(each) for each in rows[0][:3]):
         return None
     kind = found["kind"].lower()
-    if "quote" in kind or ("tick" not in kind and kind != "trade"):
+    is_forex = "quote" in kind and "tick" in kind and len(rows[0]) == len(_LEAN_FOREX.names)
+    if not is_forex and ("quote" in kind or ("tick" not in kind and kind != "trade")):
         raise FileError(f"{name}: holds {kind}, not trade ticks")
     contract = found.groupdict().get("contract") or ""
     symbol = found["symbol"].upper() + contract
-    if len(rows[0]) == len(_LEAN_CRYPTO.names):
+    if is_forex:
+        zone, layout, symbol = "UTC", _LEAN_FOREX, f"{symbol}.MID"
+    elif len(rows[0]) == len(_LEAN_CRYPTO.names):
         zone, layout = "UTC", _LEAN_CRYPTO
         symbol = symbols.split_pair(symbol) or symbol
     else:

@@ -41,6 +41,12 @@ def of_bitcoincharts(name: str) -> str | None:
     return None if match is None else f"BTC-{match[1]}"
 
 
+def of_hftbacktest(name: str) -> str | None:
+    """btcusdt_20240809.npz is BTC-USDT."""
+    match = re.match(r"([A-Za-z0-9]{5,16})[_-]\d{8}.*\.npz$", name)
+    return None if match is None else split_pair(match[1].upper()) or match[1].upper()
+
+
 def of_freqtrade(name: str) -> str | None:
     """XRP_ETH-trades.feather is XRP-ETH, BTC_USDT_USDT-trades (a future) is BTC-USDT:USDT."""
     match = re.match(r"([A-Z0-9]+)_([A-Z0-9]+)(?:_([A-Z0-9]+))?-trades\.", name)

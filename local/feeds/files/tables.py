@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import chain, islice, zip_longest
 from typing import Any, Final
 
+import msgspec
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet
 
-from local.feeds.files import dbn
+from local.feeds.files import dbn, hft
 from local.feeds.files.errors import FileError, excerpt
 from local.feeds.files.layouts import (
     FIELDS,
@@ -23,18 +26,25 @@ from local.feeds.files.layouts import (
     layout_of_names,
     layout_of_rows,
 )
-from local.feeds.files.opening import Part
+from local.feeds.files.opening import Part, Progress
 from shared.inputs.fields import Field, layout_of
+from shared.inputs.raw_values import text_of
 
 BATCH_ROWS: Final = 50_000
 MAX_ROW_BYTES: Final = 16 * 1024 * 1024
 """A longer row means that the file is no table of rows; reading it would cost unbounded memory."""
+_BLOCK_BYTES: Final = 1 << 22
+_BOM: Final = b"\xef\xbb\xbf"
 _DELIMITERS: Final = "\t;|,"
 _PLACES: Final = (
     *(Field.SYMBOL, Field.PRICE, Field.SIZE, Field.TIME),
     *(Field.SIDE, Field.TRADE_ID, Field.CONDITIONS),
 )
+_SIDE: Final = _PLACES.index(Field.SIDE)
 _FREQTRADE_ROW: Final = ("timestamp", "id", "type", "side", "price", "amount", "cost")
+
+
+_decode_raw: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +58,7 @@ class RawTable:
 Tables = tuple[Layout, Iterator[RawTable]]
 
 
-def read_tables(part: Part, choice: Choice) -> Tables:
+def read_tables(part: Part, choice: Choice, progress: Progress) -> Tables:
     """Return the layout of a part and its rows. Raises FileError."""
     head = part.head()
     if not head.strip():
@@ -60,6 +70,9 @@ def read_tables(part: Part, choice: Choice) -> Tables:
     if head.startswith(b"DBN"):
         layout, trades = dbn.read(part, choice)
         return layout, _numbered(_tables_of(trades))
+    if head.startswith(hft.MAGIC):
+        layout, tables = hft.read(part, choice, progress)
+        return layout, _numbered(tables)
     text = head.lstrip(b"\xef\xbb\xbf \r\n\t")
     if text.startswith(b"["):
         return _json_array(part, choice)
@@ -67,7 +80,8 @@ def read_tables(part: Part, choice: Choice) -> Tables:
         return _json_lines(part, choice)
     if b"\0" in head[:4096]:
         raise FileError(
-            f"{part}: is binary and neither Parquet, Arrow, Feather nor DBN: convert it to CSV"
+            f"{part}: is binary and neither Parquet, Arrow, Feather, DBN nor an array of"
+            " hftbacktest's: convert it to CSV"
         )
     return _csv(part, choice)
 
@@ -93,19 +107,54 @@ def _csv(part: Part, choice: Choice) -> Tables:
 
 
 def _ragged_tables(part: Part, delimiter: str) -> Iterator[pa.Table]:
-    text = io.TextIOWrapper(part.stream, encoding="utf-8-sig", errors="replace", newline="")
-    rows = (row for row in csv.reader(text, delimiter=delimiter) if row)
-    while some := list(islice(rows, BATCH_ROWS)):
-        if wrong := next((row for row in some if len(row) > len(FIELDS)), None):
-            raise FileError(f"{part}: a row has {len(wrong)} fields, not {len(FIELDS)} at most")
-        columns = list(zip_longest(*some, fillvalue=""))
-        columns += [("",) * len(some)] * (len(FIELDS) - len(columns))
-        yield pa.table(
-            {
-                name: pa.array(column, pa.string())
-                for name, column in zip(FIELDS, columns, strict=True)
-            }
-        )
+    for lines in _blocks(part):
+        if pc.any(pc.match_substring(lines, '"')).as_py():
+            yield _ragged_table(part, delimiter, lines.to_pylist())
+            continue
+        lines = lines.filter(pc.not_equal(lines, ""))
+        missing = pc.subtract(len(FIELDS) - 1, pc.count_substring(lines, delimiter))
+        if not len(lines):
+            continue
+        if pc.min(missing).as_py() < 0:
+            most = len(FIELDS) - pc.min(missing).as_py()
+            raise FileError(f"{part}: a row has {most} fields, not {len(FIELDS)} at most")
+        whole = pc.binary_join_element_wise(lines, pc.binary_repeat(delimiter, missing), "")
+        fields = pc.split_pattern(whole, delimiter).flatten()
+        rows = np.arange(len(lines)) * len(FIELDS)
+        yield pa.table({name: fields.take(rows + n) for n, name in enumerate(FIELDS)})
+
+
+def _blocks(part: Part) -> Iterator[pa.Array]:
+    """Yield the lines of a part, many at a time, without their ends."""
+    if part.head().startswith(_BOM):
+        part.stream.read(len(_BOM))
+    rest = b""
+    while block := part.stream.read(_BLOCK_BYTES):
+        body = rest + block
+        end = body.rfind(b"\n") + 1
+        rest = body[end:]
+        if len(rest) > MAX_ROW_BYTES:
+            raise FileError(f"{part}: a row is longer than {MAX_ROW_BYTES} bytes")
+        if end:
+            yield _lines_of(body[:end])
+    if rest:
+        yield _lines_of(rest)
+
+
+def _lines_of(body: bytes) -> pa.Array:
+    text = body.decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n")
+    return pa.array(text.removesuffix("\n").split("\n"), pa.string())
+
+
+def _ragged_table(part: Part, delimiter: str, lines: Sequence[str]) -> pa.Table:
+    rows = [row for row in csv.reader(lines, delimiter=delimiter) if row]
+    if wrong := next((row for row in rows if len(row) > len(FIELDS)), None):
+        raise FileError(f"{part}: a row has {len(wrong)} fields, not {len(FIELDS)} at most")
+    columns = list(zip_longest(*rows, fillvalue=""))
+    columns += [("",) * len(rows)] * (len(FIELDS) - len(columns))
+    return pa.table(
+        {name: pa.array(column, pa.string()) for name, column in zip(FIELDS, columns, strict=True)}
+    )
 
 
 def _csv_tables(
@@ -178,8 +227,47 @@ def _whole(part: Part) -> Any:
 
 
 def _json_lines(part: Part, choice: Choice) -> Tables:
-    objects = _objects(part, enumerate(_lines(part), 1))
-    return _of_objects(part, objects, choice)
+    lines = _lines(part)
+    first = list(islice(lines, 1000))
+    numbered = enumerate(chain(first, lines), 1)
+    if choice.columns:
+        return _of_objects(part, _objects(part, numbered), choice)
+    names = dict.fromkeys(name for each in _objects(part, enumerate(first, 1)) for name in each)
+    seen = layout_of_names(part.name, list(names), choice)
+    layout = Layout("JSON", {name: name for name in FIELDS}, symbol=seen.symbol, unread=seen.unread)
+    return layout, _numbered(_json_tables(part, numbered))
+
+
+def _json_tables(part: Part, lines: Iterator[tuple[int, str]]) -> Iterator[pa.Table]:
+    """Read objects without looking into what is not needed of them; numbers stay their text."""
+    while some := list(islice(lines, BATCH_ROWS)):
+        rows = [_json_row(part, number, line) for number, line in some]
+        columns = zip(*rows, strict=True)
+        yield pa.table(
+            {name: pa.array(c, pa.string()) for name, c in zip(FIELDS, columns, strict=True)}
+        )
+
+
+def _json_row(part: Part, number: int, line: str) -> tuple[str, ...]:
+    try:
+        values = _decode_raw(line)
+    except (msgspec.DecodeError, RecursionError):  # or what Python's json reads besides: NaN
+        (found,) = _objects(part, iter([(number, line)]))
+        return tuple(_text(value) for value in _fields(found).values())
+    row = [
+        next((text for key in keys if (text := text_of(values[key]))), "")
+        for keys in _places_of(tuple(values))
+    ]
+    if not row[_SIDE] and (maker := row.pop()):
+        row[_SIDE] = "sell" if maker == "true" else "buy"
+    return tuple(row[: len(FIELDS)])
+
+
+@lru_cache(maxsize=1024)
+def _places_of(names: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+    """Return the names of each field, in the order of FIELDS, and of "the buyer was the maker"."""
+    places = layout_of(names).places
+    return tuple(places.get(place, ()) for place in (*_PLACES, Field.BUYER_MAKER))
 
 
 def _json_array(part: Part, choice: Choice) -> Tables:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, Final, cast
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -109,7 +109,7 @@ def _read(part: Part, choice: Choice, progress: Progress) -> Iterator[tuple[Layo
         for row, columns in captures.read(part, choice.symbol, progress):
             yield captures.LAYOUT, Trades(str(part), part.identity, row, columns)
         return
-    layout, tables = read_tables(part, choice)
+    layout, tables = read_tables(part, choice, progress)
     for raw in tables:
         trades = _trades(part, layout, raw, progress)
         if len(trades):
@@ -130,6 +130,8 @@ def _trades(part: Part, layout: Layout, raw: RawTable, progress: Progress) -> Tr
         name: _texts(table[layout.columns[name]]) if name in layout.columns else empty
         for name in FIELDS
     }
+    if layout.mid_of is not None:
+        columns["price"] = _mids(*(_texts(table[each]) for each in layout.mid_of))
     if layout.symbol is not None:
         columns["symbol"] = pa.chunked_array([pa.array([layout.symbol] * rows, type=pa.string())])
     if layout.sides is not None and "side" in layout.columns:
@@ -169,6 +171,17 @@ def _shortest(value: float) -> str:
     if "e" in text:
         text = format(Decimal(text), "f")
     return text.removesuffix(".0")
+
+
+def _mids(bids: pa.ChunkedArray, asks: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return what stands in the middle, exactly; no price where a side has none."""
+    texts = []
+    for bid, ask in zip(bids.to_pylist(), asks.to_pylist(), strict=True):
+        try:
+            texts.append(format((Decimal(bid) + Decimal(ask)) / 2, "f"))
+        except InvalidOperation:
+            texts.append("")
+    return pa.chunked_array([pa.array(texts, type=pa.string())])
 
 
 def _mapped(column: pa.ChunkedArray, values: Any) -> pa.ChunkedArray:

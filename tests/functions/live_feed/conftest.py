@@ -20,6 +20,7 @@ from functions.live_feed.history_api import HistoryApi
 from functions.live_feed.hub import Hub
 from functions.live_feed.interest import Interest
 from functions.live_feed.places import Places
+from functions.live_feed.replay import Replays
 from functions.live_feed.replica import Replica
 from functions.live_feed.session import Session, SessionLimits
 from functions.live_feed.stream import Limits, LiveStream
@@ -55,7 +56,8 @@ class Room:
 
     def replica(self, bound: int = 100, max_clients: int = 10, **limits: float) -> Replica:
         what = SessionLimits(**limits)  # type: ignore[arg-type]
-        return Replica(self.hub, self.interest, Places(max_clients), bound, what)
+        replays = Replays(self.interest.history, LADDER, 2)
+        return Replica(self.hub, self.interest, Places(max_clients), replays, bound, what)
 
 
 class Client:

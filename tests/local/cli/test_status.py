@@ -23,6 +23,8 @@ SAMPLE = Status(
     udp_datagrams=0,
     ticks_stored=0,
     candles_stored=0,
+    trades_age_s=0.084,
+    candles_age_s=190.0,
     lag={"test/works": 7, "test/absent": 0},
     unready={"test/absent": "subscriber: nobody is at http://nobody.test"},
     warnings=[],
@@ -47,6 +49,8 @@ def test_triggers_and_components_that_are_not_ready_say_why(tmp_path: Path) -> N
     assert "persist is not ready: GET /ready: 503" in lines
     assert "persist was restarted 2 times" in lines
     assert "3.0% of the input is rejects" in lines
+    assert "trades are shown 84 ms after their receipt" in lines
+    assert "candles are shown 190 s after their receipt" in lines
     assert "dead letters 2  lost 2" in lines[-1]
 
 

@@ -9,6 +9,7 @@ import json
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.feather
 import pyarrow.parquet
@@ -16,7 +17,9 @@ import pytest
 import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
+from local.feeds.files import hft
 from local.feeds.files.errors import FileError
 from local.feeds.files.layouts import Choice, parse_columns
 from local.feeds.files.opening import Progress
@@ -144,6 +147,11 @@ BINANCE = "5,94000.1,0.5,47000.05,1735689600000,true\n"
             "1000.5,6926.1,0.02\n",
             "BTC-USD,6926.1,0.02,1522540801000500",
         ),
+        (
+            "20140501_eurusd_tick_quote.csv",
+            "1000,1.38665,1.3868\n",
+            "EURUSD.MID,1.386725,,1398902401000000",
+        ),
         ("semicolons.csv", "symbol;price;time\nA;1.5;1735689600000\n", "A,1.5,,1735689600000"),
         ("bom.csv", "\ufefftime_ms,symbol,price\n1735689600000,A,1.5\n", "A,1.5,,1735689600000"),
         ("quoted.csv", 'symbol,price\n"A, B",1.5\n', '"A, B",1.5'),
@@ -235,6 +243,54 @@ def test_databento_binary_files_are_read(tmp_path: Path) -> None:
     content = zstandard.compress(bytes(head) + bytes(trade))
     path = written(tmp_path / "es.dbn.zst", content)
     assert lines(path) == ["ESH1,3720.250000000,3,1609160400000704,sell"]
+
+
+EVENT = np.dtype(
+    [
+        *(("ev", "<u8"), ("exch_ts", "<i8"), ("local_ts", "<i8"), ("px", "<f8"), ("qty", "<f8")),
+        *(("order_id", "<u8"), ("ival", "<i8"), ("fval", "<f8")),
+    ]
+)
+
+
+def events(*rows: tuple[int, int, float, float]) -> NDArray[np.void]:
+    """Events of hftbacktest: ev, exchange time (ns), price, size."""
+    return np.array([(ev, ns, ns + 5, px, qty, 0, 0, 0.0) for ev, ns, px, qty in rows], EVENT)
+
+
+def test_trades_of_hftbacktest_are_read_in_parts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its depth, and rows of the local side that repeat one of the exchange's, are left out."""
+    monkeypatch.setattr(hft, "_ROWS", 2)
+    exchange, local, bought, sold = 1 << 31, 1 << 30, 1 << 29, 1 << 28
+    ns = 1_723_161_600_000_000_123
+    path = tmp_path / "btcusdt_20240809.npz"
+    np.savez_compressed(
+        path,
+        data=events(
+            (exchange | local | bought | 2, ns, 61_000.1, 0.25),
+            (exchange | local | bought | 1, ns, 61_000, 3),
+            (exchange | sold | 2, ns + 1_000, 0.0000001, 1),
+            (local | sold | 2, ns + 1_000, 0.0000001, 1),
+            (exchange | 2, ns + 2_000, -1.5, 0),
+        ),
+    )
+    progress = Progress()
+    assert lines(path, progress=progress) == [
+        "BTC-USDT,61000.1,0.25,1723161600000000,buy",
+        "BTC-USDT,0.0000001,1,1723161600000001,sell",
+        "BTC-USDT,-1.5,0,1723161600000002",
+    ]
+    assert sum(progress.skipped.values()) == 2
+    other = tmp_path / "x.npz"
+    np.savez(other, data=np.zeros((2, 6)))
+    with pytest.raises(FileError, match="not of hftbacktest's events"):
+        lines(other)
+    np.savez(other, data=events((exchange | 2, ns, 1, 1)))
+    with pytest.raises(FileError, match="--symbol"):
+        lines(other)
+    assert lines(other, Choice("ETH")) == ["ETH,1,1,1723161600000000"]
 
 
 def test_columns_are_what_a_person_says(tmp_path: Path) -> None:

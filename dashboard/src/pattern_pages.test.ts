@@ -1,0 +1,30 @@
+import { expect, test } from "vitest";
+
+import type { Pattern } from "./live";
+import { PatternPages } from "./pattern_pages";
+
+test("each range is read once, and only what is older than what is known", async () => {
+  const read: [number, number][] = [];
+  const pages = new PatternPages(async (from, to) => {
+    read.push([from, to]);
+    return [{ id: `${from}` } as Pattern];
+  });
+  pages.known(1_000);
+  expect(await pages.upTo(1_200)).toEqual([]);
+  expect((await pages.upTo(400)).map(({ id }) => id)).toEqual(["400"]);
+  expect(await pages.upTo(500)).toEqual([]);
+  await pages.upTo(100);
+  expect(read).toEqual([[400, 1_000], [100, 400]]);
+});
+
+test("a read that failed is made again", async () => {
+  let away = true;
+  const pages = new PatternPages(async () => {
+    if (away) throw new Error("away");
+    return [];
+  });
+  pages.known(1_000);
+  await expect(pages.upTo(0)).rejects.toThrow("away");
+  away = false;
+  expect(await pages.upTo(0)).toEqual([]);
+});

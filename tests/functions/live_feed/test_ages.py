@@ -1,0 +1,36 @@
+"""Ages of what is shown: from receipt to here, none where it is quiet, candles behind trades."""
+
+from __future__ import annotations
+
+from functions.live_feed.ages import HELD_US, Ages
+from functions.live_feed.frames import Update
+
+SECOND = 1_000_000
+
+
+def test_ages_are_those_of_the_newest_and_end_with_quiet() -> None:
+    """An older message changes nothing; ten seconds later nothing is known of any lag."""
+    now_us = 100 * SECOND
+    ages = Ages(lambda: now_us)
+    assert (ages.trades_s(), ages.candles_s()) == (0, 0)
+    ages.take(Update(1, "ticks:A", b"", received_us=97 * SECOND))
+    ages.take(Update(2, "ticks:B", b"", received_us=50 * SECOND))
+    ages.take(Update(3, "candles:1m:A", b"", received_us=96 * SECOND))
+    ages.take(Update(4, "patterns:A", b"", received_us=1))
+    assert (ages.trades_s(), ages.candles_s()) == (3, 4)
+    now_us += HELD_US
+    assert (ages.trades_s(), ages.candles_s()) == (0, 0)
+
+
+def test_candles_that_trades_have_overtaken_lag() -> None:
+    """Trades go on, and the last candle came nine seconds of trades ago."""
+    now_us = 100 * SECOND
+    ages = Ages(lambda: now_us)
+    ages.take(Update(1, "candles:1m:A", b"", received_us=100 * SECOND))
+    now_us = 109 * SECOND
+    ages.take(Update(2, "ticks:A", b"", received_us=109 * SECOND))
+    assert ages.trades_s() < 0.001
+    assert ages.candles_s() == 9
+    now_us = 118 * SECOND
+    ages.take(Update(3, "ticks:A", b"", received_us=118 * SECOND))
+    assert ages.candles_s() == 18

@@ -1,0 +1,39 @@
+"""Leases of what is watched go on for as long as somebody watches."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import redis
+
+from shared.errors import TransientError
+from tests.functions.live_feed.conftest import Room
+
+Run = Callable[[Callable[[Room], Awaitable[None]]], None]
+
+
+def test_leases_go_on_while_nats_does_not_tell_its_watchers(
+    run: Run, servers: dict[str, str]
+) -> None:
+    """In an outage of NATS the watchers of this hub are still watchers."""
+    store = redis.Redis.from_url(servers["REDIS_URL"].rsplit("/", 1)[0] + "/2")
+
+    def leased() -> bool:
+        return any(store.exists(f"{{{shard}}}:watched") for shard in range(2))
+
+    async def away() -> set[str]:
+        raise TransientError("NATS is away")
+
+    async def test(room: Room) -> None:
+        room.interest.elsewhere = away
+        client = room.client()
+        await client.ask(op="subscribe", channels=["ticks:A"])
+        assert leased()
+        store.flushdb()  # they ran out
+        async with asyncio.timeout(20):
+            while not leased():  # noqa: ASYNC110 - seen as an emitter would
+                await asyncio.sleep(0.05)
+
+    run(test)
+    store.close()

@@ -1,0 +1,161 @@
+"""The parts of a replay: its clock, its candles, its limits, and its patience with slow clients."""
+
+from __future__ import annotations
+
+import asyncio
+from decimal import Decimal
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from functions.live_feed.frames import Form, Update
+from functions.live_feed.history_api import HistoryApi
+from functions.live_feed.pace import Pace
+from functions.live_feed.replay import Replays
+from functions.live_feed.replay_candles import ReplayCandles
+from functions.live_feed.replay_request import ReplayError, ReplayRequest, read_replay
+from functions.live_feed.replay_source import Trade
+from functions.live_feed.subscriber import Subscriber
+from shared.candle import Candle
+from shared.timeframes import parse_ladder
+from tests.functions.live_feed.conftest import tick
+
+MINUTE = 60_000_000
+LADDER = parse_ladder("1m,5m")
+
+
+def test_the_clock_runs_as_fast_as_asked_and_can_be_held() -> None:
+    """Held time does not pass; a new speed counts from where it stands."""
+    now_s = 100.0
+    pace = Pace(5_000_000, 10.0, lambda: now_s)
+    now_s = 101.0
+    assert pace.now_us() == 15_000_000
+    pace.hold()
+    now_s = 200.0
+    assert pace.now_us() == 15_000_000
+    pace.go(2.0)
+    now_s = 201.5
+    assert pace.now_us() == 18_000_000
+    pace.go(at_us=7_000_000)
+    assert pace.now_us() == 7_000_000
+
+
+def trade(order: int, time_us: int, price: int, size: int, side: str | None) -> Trade:
+    """A trade that is played when it was made."""
+    return Trade(time_us, order, time_us, time_us, str(price), str(size), side, None)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 5 * MINUTE - 1),
+            st.integers(-5, 5),
+            st.integers(1, 9),
+            st.sampled_from([None, "buy", "sell"]),
+        ),
+        min_size=1,
+        max_size=30,
+    ),
+    st.randoms(use_true_random=False),
+)
+def test_candles_end_the_same_in_any_order(
+    rows: list[tuple[int, int, int, str | None]], random: object
+) -> None:
+    """Of each candle the highest revision is what its trades come to, and closed."""
+    trades = [trade(n, *row) for n, row in enumerate(rows)]
+    shuffled = list(trades)
+    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    made = ReplayCandles("A", LADDER[0], [LADDER[0]])
+    states: list[Candle] = []
+    for n, each in enumerate(shuffled):
+        made.take(each)
+        if n % 3 == 0:
+            states += made.states(each.time_us)
+    states += made.states(5 * MINUTE)
+    revisions = [each.revision for each in states]
+    assert revisions == sorted(set(revisions))
+    last = {each.start_us: each for each in states}
+    for start_us in {each.time_us // MINUTE * MINUTE for each in trades}:
+        own = sorted(
+            (e for e in trades if start_us <= e.time_us < start_us + MINUTE),
+            key=lambda e: (e.time_us, e.order),
+        )
+        candle = last[start_us]
+        assert candle.closed
+        assert (candle.open, candle.close) == (Decimal(own[0].price), Decimal(own[-1].price))
+        prices, sizes = [Decimal(e.price) for e in own], [Decimal(e.size) for e in own]
+        assert (candle.high, candle.low) == (max(prices), min(prices))
+        assert (candle.trade_count, candle.volume) == (len(own), sum(sizes))
+        assert candle.notional == sum(p * s for p, s in zip(prices, sizes, strict=True))
+        bought = sum(Decimal(e.size) for e in own if e.side == "buy")
+        assert candle.buy_volume == bought
+
+
+def test_a_longer_candle_closes_at_its_end_without_a_trade() -> None:
+    """Its last base candle closed minutes before."""
+
+    async def seeded() -> ReplayCandles:
+        made = ReplayCandles("A", LADDER[0], [LADDER[1]])
+        await made.seed(HistoryApi(""), LADDER, 0)
+        return made
+
+    made = asyncio.run(seeded())
+    made.take(trade(1, 10, 100, 1, None))
+    (opened,) = made.states(20)
+    assert (opened.timeframe, opened.closed, opened.trade_count) == ("5m", False, 1)
+    assert [each.closed for each in made.states(MINUTE)] == [False]
+    assert list(made.states(4 * MINUTE)) == []
+    (closed,) = made.states(5 * MINUTE)
+    assert (closed.closed, closed.trade_count) == (True, 1)
+    assert list(made.states(6 * MINUTE)) == []
+
+
+def test_room_comes_when_the_client_reads() -> None:
+    """A queue that is half full holds its replay up, and nothing overflows."""
+
+    async def test() -> None:
+        client = Subscriber(Form.JSON, 10)
+        for n in range(6):
+            client.offer(Update(n, "ticks:A", tick("A", "1").payload))
+        waiting = asyncio.create_task(client.room())
+        done, _ = await asyncio.wait((waiting,), timeout=0.05)
+        assert not done
+        assert len(await client.next()) == 6
+        await waiting
+        assert not client.overflown
+
+    asyncio.run(test())
+
+
+def test_replays_of_a_replica_are_bounded() -> None:
+    """The next one is refused by name, until one has ended."""
+
+    async def test() -> None:
+        away = HistoryApi("http://127.0.0.1:9")
+        replays, client = Replays(away, LADDER, 1), Subscriber(Form.JSON, 100)
+        request = ReplayRequest(("ticks:A",), 0, MINUTE, 1.0, by_receipt=False)
+        first = replays.start(request, client)
+        with pytest.raises(ReplayError, match="1 replays at most") as refused:
+            replays.start(request, client)
+        assert refused.value.code == "too_many_replays"
+        first.stop()
+        async with asyncio.timeout(10):
+            while not first.is_over:  # noqa: ASYNC110 - seen as a client would
+                await asyncio.sleep(0.01)
+        assert orjson.loads((await client.next())[-1])["state"] == "stopped"
+        replays.start(request, client).stop()
+        with pytest.raises(ReplayError, match="API_URL"):
+            Replays(HistoryApi(""), LADDER, 1).start(request, client)
+        await away.close()
+
+    asyncio.run(test())
+
+
+def test_all_timeframes_are_those_of_the_ladder() -> None:
+    """`candles:*:A` names each of them; what is asked twice comes once."""
+    given = {"channels": ["candles:*:A", "candles:1m:A"], "from": 400_000_000, "to": 500_000_000}
+    request = read_replay(given, lambda channel: channel, LADDER, 10**15)
+    assert request.channels == ("candles:1m:A", "candles:5m:A")
+    assert (request.from_us, request.speed) == (400_000_000_000_000, 1.0)

@@ -1,0 +1,103 @@
+"""Display survives a cut: what its broker refuses for a while comes once it takes events again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+from shared import metrics
+from shared.adapter.display import MAX_WAITING_BYTES, PATIENCE_S, Display
+from shared.adapter.event import OutgoingEvent
+from shared.adapter.identity import Identity
+from shared.adapter.sink import Sink
+from tests.local.broker.processes import eventually
+from tests.local.broker.subscriber import Reply, Subscriber
+
+
+def counted(outcome: str) -> float:
+    """The counter now."""
+    return metrics.DISPLAY_EVENTS.labels(outcome)._value.get()  # type: ignore[no-any-return]
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Wait for a condition; fails after a while."""
+    await asyncio.to_thread(eventually, holds)
+
+
+def test_what_is_refused_for_a_while_comes_in_the_end() -> None:
+    """Three refusals of each event: all are accepted, none is given up, none comes again."""
+
+    async def test(subscriber: Subscriber) -> None:
+        sink = Sink(subscriber.url, "/test")
+        before = counted("accepted")
+        Display(sink).offer([OutgoingEvent(f"e-{n}", "t", b"x") for n in range(40)])
+        await until(lambda: counted("accepted") == before + 40)
+        await sink.close()
+
+    with closing(Subscriber()) as subscriber:
+        for n in range(40):
+            subscriber.script[f"e-{n}"] = [Reply(500), Reply(500), Reply(503), Reply(202)]
+        asyncio.run(test(subscriber))
+        assert [len(subscriber.of(f"e-{n}")) for n in range(40)] == [4] * 40
+
+
+def test_what_waits_is_bounded_and_the_oldest_is_dropped() -> None:
+    """Offered at once: of 20 sixteenths of the bound the first four are never posted."""
+
+    async def test(subscriber: Subscriber) -> None:
+        sink = Sink(subscriber.url, "/test")
+        dropped, accepted = counted("dropped"), counted("accepted")
+        part = bytes(MAX_WAITING_BYTES // 16)
+        Display(sink).offer([OutgoingEvent(f"b-{n}", "t", part) for n in range(20)])
+        assert counted("dropped") == dropped + 4
+        await until(lambda: counted("accepted") == accepted + 16)
+        await sink.close()
+
+    with closing(Subscriber()) as subscriber:
+        asyncio.run(test(subscriber))
+        assert [len(subscriber.of(f"b-{n}")) for n in range(20)] == [0] * 4 + [1] * 16
+
+
+def test_what_is_too_old_for_a_screen_is_not_posted_any_more() -> None:
+    """After its patience an event is dropped, and the next one goes on."""
+    now_s = 0.0
+
+    async def test(subscriber: Subscriber) -> None:
+        nonlocal now_s
+        sink = Sink(subscriber.url, "/test")
+        display = Display(sink, lambda: now_s)
+        dropped, accepted = counted("dropped"), counted("accepted")
+        display.offer([OutgoingEvent("old", "t", b"x")])
+        now_s = PATIENCE_S + 1
+        display.offer([OutgoingEvent("fresh", "t", b"x")])
+        await until(lambda: counted("accepted") == accepted + 1)
+        await until(lambda: counted("dropped") == dropped + 1)
+        await sink.close()
+
+    with closing(Subscriber()) as subscriber:
+        asyncio.run(test(subscriber))
+        assert [each.id for each in subscriber.received] == ["fresh"]
+
+
+def test_display_has_a_token_of_its_own(tmp_path: Path) -> None:
+    """Each Broker asks for one that names it: the SinkBinding's is not shown there."""
+    for name in ("sink", "display"):
+        (tmp_path / name).write_text(name)
+    tokens = {
+        "OIDC_TOKEN_FILE": str(tmp_path / "sink"),
+        "DISPLAY_TOKEN_FILE": str(tmp_path / "display"),
+    }
+
+    async def test(subscriber: Subscriber) -> None:
+        sink = Sink(subscriber.url, "/test", identity=Identity.for_display(tokens))
+        before = counted("accepted")
+        Display(sink).offer([OutgoingEvent("secret", "t", b"x")])
+        await until(lambda: counted("accepted") == before + 1)
+        await sink.close()
+
+    with closing(Subscriber()) as subscriber:
+        asyncio.run(test(subscriber))
+        (received,) = subscriber.received
+        assert received.headers["authorization"] == "Bearer display"
