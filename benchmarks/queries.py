@@ -31,14 +31,22 @@ from shared.candle_columns import columns_of
 from shared.entries import Entries, Entry
 from shared.folds import Places, merged, rolled_up, together
 from shared.lake.candle_days import copy_candles
-from shared.lake.cold import Cold
-from shared.lake.compaction import compact, due_hours
-from shared.lake.retention import drop, drop_candles, old_days, verify
+from shared.lake.catalog import Catalog
+from shared.lake.compaction import compact, due_days
+from shared.lake.record import lake_of
+from shared.lake.retention import (
+    drop,
+    drop_candles,
+    drop_old,
+    old_candle_days,
+    old_days,
+    verify,
+)
 from shared.lake.snapshot import copy_ticks
+from shared.lake.tables import CANDLES
 from shared.lake.terms import Terms
 from shared.partials import partials
 from shared.stores.postgres import Postgres
-from shared.stores.s3 import ObjectStore
 from shared.stores.s3_reader import S3Access
 from shared.ticks import INTEGER_ID, Ticks
 from shared.timeframes import DEFAULT_LADDER, parse_ladder
@@ -89,7 +97,6 @@ def load(platform: Platform) -> None:
     environment = platform.environment
     postgres = Postgres(environment["DATABASE_URL"], size=4)
     access = S3Access.from_mapping(environment)
-    stores = (postgres, ObjectStore(access), Cold(access))
     ladder = parse_ladder(DEFAULT_LADDER)
     writer, ticks_writer = Writer(postgres), TickWriter(postgres)
 
@@ -114,26 +121,32 @@ def load(platform: Platform) -> None:
             writer.candles(whole)
 
     def copy() -> None:
-        while copy_ticks(*stores[:2], after_s=0):
+        while copy_ticks(postgres, access):
             pass
-        while copy_candles(*stores, time.time_ns() // 1000, settled_s=0):
+        while copy_candles(postgres, access, time.time_ns() // 1000, settled_s=0):
             pass
 
     def folded() -> None:
         later_us = time.time_ns() // 1000 + _DAY_US
-        while places := due_hours(postgres, later_us, settled_s=0, late_each_s=0):
-            for place in places:
-                compact(*stores, place)
+        while days := due_days(postgres, each_s=0):
+            for day in days:
+                while compact(postgres, access, day, later_us, settled_s=0):
+                    pass
 
     def retain() -> None:
-        postgres.execute("UPDATE applied_events SET shards = '{}'")
-        postgres.execute("UPDATE lake_files SET stored_until = stored_until - interval '2 days'")
+        postgres.execute("DELETE FROM unaggregated")
+        postgres.execute(
+            "UPDATE lake_days SET changed_at = changed_at - interval '2 days',"
+            " compacted_at = compacted_at - interval '2 days'"
+        )
         now_us = time.time_ns() // 1000
-        for day in old_days(postgres, _TERMS, now_us):
-            if all(verify(*stores, day)):
-                drop(postgres, day, _TERMS)
-        while drop_candles(*stores, _TERMS, now_us):
-            pass
+        for old in old_days(postgres, _TERMS, now_us):
+            if verify(postgres, access, old.day):
+                drop(postgres, old.day, _TERMS)
+        drop_old(postgres, access, _TERMS, now_us)
+        while days := old_candle_days(postgres, _TERMS, now_us):
+            if not sum(drop_candles(postgres, access, day) for day in days):
+                break
 
     for name, work in (
         (f"{TICKS:,} ticks and their candles stored", store),
@@ -180,17 +193,14 @@ def rate(url: str) -> float:
 
 
 def download(platform: Platform, folder: Path) -> None:
-    """Copy the candles' files that count to the disk, under their names."""
-    store = ObjectStore(S3Access.from_mapping(platform.environment))
+    """Copy the candles' files that count to the disk."""
+    access = S3Access.from_mapping(platform.environment)
     with psycopg.connect(platform.environment["DATABASE_URL"]) as connection:
-        paths = connection.execute(
-            "SELECT path FROM lake_files WHERE superseded_at IS NULL AND bucket = 'candles'"
-            " AND timeframe IN ('1m', '1h')"
-        ).fetchall()
-    for (path,) in paths:
-        target = folder / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(store.read("candles", path))
+        table = Catalog(connection, access).table(CANDLES, lake_of(connection))
+    for task in table.scan().plan_files():
+        source = table.io.new_input(task.file.file_path)
+        with source.open() as stream:
+            (folder / Path(task.file.file_path).name).write_bytes(stream.read())
 
 
 def run() -> None:
@@ -211,7 +221,6 @@ def measure(platform: Platform, folder: Path) -> None:
     day = (today - 10 * _DAY_US, today - 9 * _DAY_US)
     month = (today - 31 * _DAY_US, today - 1 * _DAY_US)
     base = f"{api}/api/candles/{symbol}"
-    files = {each: f"{folder}/timeframe={each}/*/*/*.parquet" for each in ("1m", "1h")}
     columns = (
         "epoch_ms(time), open, high, low, close, volume, notional, trade_count,"
         " buy_volume, sell_volume"
@@ -236,10 +245,10 @@ def measure(platform: Platform, folder: Path) -> None:
         def files_of(timeframe: str, span: tuple[int, int]) -> int:
             return len(
                 duck.execute(
-                    f"SELECT {columns} FROM read_parquet('{files[timeframe]}',"
-                    " hive_partitioning = true) WHERE symbol = ? AND time >= make_timestamptz(?)"
+                    f"SELECT {columns} FROM read_parquet('{folder}/*.parquet')"
+                    " WHERE timeframe = ? AND symbol = ? AND time >= make_timestamptz(?)"
                     " AND time < make_timestamptz(?) ORDER BY time",
-                    [SYMBOL, *span],
+                    [timeframe, SYMBOL, *span],
                 ).fetchall()
             )
 

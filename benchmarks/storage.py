@@ -22,7 +22,7 @@ from benchmarks._platform import running
 from functions.persist.segments import segments
 from functions.persist.tick_writer import TickWriter
 from shared.entries import Entries, Entry
-from shared.lake.plan import all_in_postgres
+from shared.lake.plan import ALL_IN_POSTGRES
 from shared.shards import DEFAULT_SHARDS
 from shared.stores.arrays import Bigints, register
 from shared.stores.postgres import Postgres
@@ -86,7 +86,7 @@ def measure(dsn: str, width: int) -> None:
 
         def read() -> None:
             with postgres.connection() as reader:
-                some = rows_of_range(reader, symbol, *span, all_in_postgres(), newest=False)
+                some = rows_of_range(reader, symbol, *span, ALL_IN_POSTGRES, newest=False)
                 found[0] = sum(len(part) for _, _, part in some)
 
         def read_peer() -> None:

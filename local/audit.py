@@ -15,7 +15,7 @@ from shared.blocks import PRICED
 from shared.candle import Candle, CandleKey
 from shared.folds import flagged
 from shared.lake.cold import Cold
-from shared.lake.manifest import cold_candle_files
+from shared.lake.plan import plan_candles
 from shared.live_state import LiveState
 from shared.stores.first_ticks import first_ticks
 from shared.stores.recompute import recomputed
@@ -157,7 +157,5 @@ def _in_lake(
     to_us: int,
     cold: Cold,
 ) -> list[Candle]:
-    files = cold_candle_files(connection, instrument, timeframe.name, first_us, to_us)
-    if not files:
-        return []
-    return cold.candles(files, first_us, to_us, sum(f.row_count for f in files), newest=False)
+    plan = plan_candles(connection, first_us, to_us)
+    return cold.candles(plan, instrument, timeframe.name, first_us, to_us)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date
 from typing import Final
 
 import httpx
@@ -18,8 +19,8 @@ from shared.adapter.event import OutgoingEvent
 from shared.candle import Candle
 from shared.errors import TransientError
 from shared.lake.cold import Cold
-from shared.lake.manifest import lake_of
-from shared.lake.recovery import PREFIX, Found, find, is_empty, outrank, register, ticks_of
+from shared.lake.record import lake_of
+from shared.lake.recovery import PREFIX, adopt, finish, is_adopted, is_empty, outrank, ticks_of
 from shared.lake.states import (
     LiveInstrument,
     State,
@@ -47,6 +48,7 @@ class Restore:
 
     postgres: Postgres
     client: redis.Redis
+    access: S3Access
     store: ObjectStore
     cold: Cold
     ladder: tuple[Timeframe, ...]
@@ -70,7 +72,7 @@ class Restore:
         postgres, client = Postgres(dsn, size=2), connect(redis_url)
         store, cold = ObjectStore(access), Cold(access)
         try:
-            yield cls(postgres, client, store, cold, ladder, shards, wait_s, say)
+            yield cls(postgres, client, access, store, cold, ladder, shards, wait_s, say)
         finally:
             client.close()
             postgres.close()
@@ -80,8 +82,10 @@ class Restore:
         with self.postgres.connection() as connection:
             mine = lake_of(connection)
         found = [each for each in list_states(self.store) if each.taken_us <= at_us]
-        is_other = is_empty(self.postgres)
-        found = [each for each in found if (each.lake != mine) == is_other]
+        if not is_empty(self.postgres):
+            found = [each for each in found if each.lake == mine]
+        elif not is_adopted(self.postgres):
+            found = [each for each in found if each.lake != mine]
         return max(found, key=lambda each: each.taken_us, default=None)
 
     def run(self, chosen: StateObject, at_us: int, broker: Callable[[], str]) -> list[str]:
@@ -102,21 +106,21 @@ class Restore:
         outrank(self.postgres, state.epoch)
         if not begin_anew(self.client, self.shards, self.wait_s):
             raise TransientError("candle-aggregate did not begin a new state")
-        found = find(self.store, state.lake, at_us)
+        adopted = adopt(self.postgres, self.access, self.store, state.lake, at_us)
         events_, ticks = 0, 0
-        for count in send(broker, self._ticks(found, at_us), self.shards):
+        for count in send(broker, self._ticks(adopted.hot, at_us), self.shards):
             events_, ticks = events_ + 1, ticks + count
         if left := await_that(lambda: events_ - self._stored(), self.wait_s):
             raise TransientError(f"{left} of {events_} events are not stored yet")
-        repairs = register(self.postgres, self.store, self.cold, found, self.ladder)
+        repairs = finish(self.postgres, self.access, adopted, self.ladder)
         self.say(
-            f"{len(found.files)} files recorded, {len(found.cold_days)} days left in the lake,"
+            f"{len(adopted.cold)} days left in the lake,"
             f" {ticks:,} ticks taken in again, {repairs:,} candles queued for repair"
         )
 
-    def _ticks(self, found: Found, at_us: int) -> Iterator[tuple[str, Ticks]]:
-        for place, files in found.hot.items():
-            yield from ticks_of(self.store, place, files, at_us)
+    def _ticks(self, days: Sequence[date], at_us: int) -> Iterator[tuple[str, Ticks]]:
+        for day in days:
+            yield from ticks_of(self.postgres, self.access, day, at_us)
 
     def _stored(self) -> int:
         with self.postgres.connection() as connection:

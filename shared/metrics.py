@@ -124,8 +124,8 @@ STOCKS_MONITORED: Final = Gauge(
 )
 
 PATTERNS_STORED: Final = Counter("kandle_patterns_stored", "Patterns written to Postgres.")
-LAKE_SEGMENTS: Final = Counter("kandle_lake_segments", "Tick segments copied to the lake.")
-LAKE_COMPACTED: Final = Counter("kandle_lake_compacted", "Hours of ticks compacted.")
+LAKE_TICKS: Final = Counter("kandle_lake_ticks", "Ticks copied to the lake.")
+LAKE_COMPACTED: Final = Counter("kandle_lake_compacted", "Groups of small files compacted.")
 LAKE_DROPPED: Final = Counter(
     "kandle_lake_dropped", "Day partitions of ticks, and candles, that left Postgres.", ["what"]
 )

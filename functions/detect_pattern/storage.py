@@ -14,8 +14,7 @@ from functions.detect_pattern.series import Name, Series
 from functions.detect_pattern.window import ClosedCandle, Window
 from shared.alerts import Alert, Rule
 from shared.lake.cold import NO_LAKE, Cold
-from shared.lake.manifest import cold_candle_files
-from shared.lake.places import CANDLES
+from shared.lake.plan import plan_candles
 from shared.patterns import Pattern
 from shared.stores.postgres import Postgres
 
@@ -59,8 +58,8 @@ FROM series, LATERAL (
 ) AS since
 """)
 _COLD: Final = """
-SELECT DISTINCT instrument, timeframe FROM lake_files
-WHERE bucket = %s AND cold_at IS NOT NULL AND superseded_at IS NULL AND instrument = ANY(%s)
+SELECT instrument FROM first_ticks WHERE instrument = ANY(%s) AND first_time_us <
+    (SELECT 86400000000 * (max(day) + 1 - date '1970-01-01') FROM cold_candle_days)
 """
 _CANDLES: Final = (
     "SELECT start_us, open, high, low, close, volume, revision FROM candles"
@@ -116,11 +115,11 @@ class Storage:
             series = [Series(*name, revision=int(row[0]) << EPOCH_BITS) for name in names]
             rows = _rows_by_series(connection, _NEWEST, series, [keep] * len(series))
             instruments = [name for name, _ in names]
-            cold = set(connection.execute(_COLD, (CANDLES, instruments)).fetchall())
+            cold = {row[0] for row in connection.execute(_COLD, (instruments,))}
             for each, some in zip(series, rows, strict=True):
                 each.candles = _window(row[1:] for row in some)
                 each.whole = not some or len(some) < some[0][0]
-                if each.whole and each.name in cold:
+                if each.whole and each.instrument in cold:
                     self._load_from_lake(connection, each, keep)
                 if len(each.candles):
                     each.judged_us = int(each.candles.starts[-1])
@@ -209,10 +208,10 @@ class Storage:
         from_us: int = 0,
     ) -> Window:
         """Return the newest candles in [from_us, before_us) that have left Postgres."""
-        files = cold_candle_files(connection, *series.name, from_us, before_us)
-        if not files:
-            return Window.of(())
-        candles = self._cold.candles(files, from_us, before_us, count, newest=True)
+        plan = plan_candles(connection, from_us, before_us)
+        candles = self._cold.candles(
+            plan, *series.name, from_us, before_us, count=count, newest=True
+        )
         return Window.of([ClosedCandle.of(each, 0) for each in candles if each.closed])
 
     def _learn(

@@ -11,7 +11,7 @@ from psycopg.rows import class_row
 
 from shared.candle import Candle
 from shared.lake.cold import NO_LAKE, Cold
-from shared.lake.manifest import cold_candle_files
+from shared.lake.plan import plan_candles
 from shared.live_state import LiveState
 from shared.stores.postgres import Postgres
 from shared.timeframes import Timeframe
@@ -106,12 +106,16 @@ class KeptCandles:
 
     def _in_lake(self, wanted: Wanted, count: int) -> list[Candle]:
         with self.postgres.connection() as connection:
-            files = cold_candle_files(
-                connection, wanted.symbol, wanted.timeframe.name, wanted.from_us, wanted.to_us
-            )
-        if not files:
-            return []
-        return self.cold.candles(files, wanted.from_us, wanted.to_us, count, newest=wanted.newest)
+            plan = plan_candles(connection, wanted.from_us, wanted.to_us)
+        return self.cold.candles(
+            plan,
+            wanted.symbol,
+            wanted.timeframe.name,
+            wanted.from_us,
+            wanted.to_us,
+            count=count,
+            newest=wanted.newest,
+        )
 
 
 def _join(found: dict[int, Candle], candles: Iterable[Candle]) -> None:

@@ -95,16 +95,16 @@ class TickSlices:
     def watermark_us(self, symbol: str) -> int | None:
         """Return how far event time has advanced in storage, at least; None without any tick."""
         with self._postgres.connection() as connection:
-            return last_tick_us(connection, symbol)
+            return last_tick_us(connection, symbol, self._cold)
 
     def _edge(self, query: sql.Composed, symbol: str, low: int, high: int) -> int | None:
-        """Return when the first or the last segment, or file of the lake, begins."""
+        """Return when the first or the last segment, or row group of the lake, begins."""
         with self._postgres.connection() as connection:
-            plan = plan_ticks(connection, symbol, low, high)
+            plan = plan_ticks(connection, low, high)
             parameters = {**bounds(low, high), **plan.parameters, **named(symbol)}
             row = connection.execute(query, parameters).fetchone()
         begins = [] if row is None else [int(row[0])]
-        begins += [file.min_time_us for file in plan.files]
+        begins += [first_us for first_us, _, _ in self._cold.extents(plan, symbol, low, high)]
         if not begins:
             return None
         return max(begins) if query is _LAST else min(begins)
@@ -163,14 +163,11 @@ class TickSlices:
         Each yields first and last time of what comes next, and rows, in batches of bounded size.
         """
         with self._postgres.connection() as connection:
-            plan = plan_ticks(connection, symbol, low, high)
+            plan = plan_ticks(connection, low, high)
             yield rows_of_range(connection, symbol, low, high, plan, newest=newest)
-        if plan.files:
+        if not plan.is_hot:
             with self._cold.scan():
-                yield (
-                    (file.min_time_us, file.max_time_us, rows)
-                    for file, rows in self._cold.rows(plan.files, low, high, newest=newest)
-                )
+                yield self._cold.rows(plan, symbol, low, high, newest=newest)
 
 
 def _received(rows: Rows, until_us: int | None) -> Rows:

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any, Final
 
+import numpy as np
 from psycopg import sql
 
 from shared.candle import Candle
 from shared.candle_columns import CandleColumns
-from shared.lake.places import day_of
+from shared.lake.record import DAY_US, day_of
 from shared.late import Late
 from shared.rejects import Reject
 from shared.stores.postgres import Postgres
@@ -85,17 +86,10 @@ class Writer:
             ).rowcount
             if not moved:
                 return 0
-            changed = sorted(
-                {
-                    (part.timeframe, name, day_of(start_us))
-                    for part in parts
-                    for name, start_us in zip(part.names, part.start_us.tolist(), strict=True)
-                }
-            )
+            days = {us // DAY_US for part in parts for us in np.unique(part.start_us).tolist()}
             connection.execute(
-                "INSERT INTO lake_pending_candles (timeframe, instrument, day)"
-                " SELECT * FROM unnest(%s::text[], %s::text[], %s::date[])",
-                [[row[column] for row in changed] for column in range(3)],
+                "INSERT INTO lake_pending_candles (day) SELECT unnest(%s::date[])",
+                ([day_of(day * DAY_US) for day in sorted(days)],),
             )
         return moved
 

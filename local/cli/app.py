@@ -14,6 +14,7 @@ from local.cli import (
     doctor,
     env,
     import_,
+    lake,
     patterns,
     rebuild,
     rejects,
@@ -40,6 +41,6 @@ app = typer.Typer(
 )
 for command in (
     *(up, demo, status, doctor, env, replay, import_, simulate, candles, tail, rejects, dlq),
-    *(audit, rebuild, watch, patterns, alert, backtest, snapshot, retention),
+    *(audit, rebuild, watch, patterns, alert, backtest, snapshot, retention, lake),
 ):
     command.register(app)

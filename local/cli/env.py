@@ -1,8 +1,10 @@
-"""`kandle env`: the addresses and credentials of the running instance, for a shell."""
+"""`kandle env`: the addresses of the running instance, for a shell or to attach its lake."""
 
 from __future__ import annotations
 
 import shlex
+from typing import Annotated
+from urllib.parse import urlsplit
 
 import typer
 
@@ -11,6 +13,8 @@ from local.instance import DEFAULT_DATA_DIR, Instance
 
 _HELP = """Print the addresses and credentials of the running instance, as shell lines.
 
+With an option: the lines that attach the lake's tables in DuckDB, Polars or Spark instead.
+
 Examples:
 
   eval "$(kandle env)"
@@ -18,7 +22,10 @@ Examples:
   eval "$(kandle env)"; psql "$DATABASE_URL"
 
   kandle env --data-dir /var/tmp/kandle | grep API_URL
+
+  duckdb -cmd "$(kandle env --duckdb)"
 """
+_NAMES = ("S3_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "DATABASE_URL")
 
 
 def register(app: typer.Typer) -> None:
@@ -26,10 +33,85 @@ def register(app: typer.Typer) -> None:
     app.command("env", help=_HELP)(env)
 
 
-def env(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
-    """Print one `export NAME='value'` for each."""
-    for name, value in Instance.load(data_dir).env.items():
+def env(
+    duckdb: Annotated[bool, typer.Option("--duckdb", help="SQL for DuckDB.")] = False,
+    polars: Annotated[
+        bool, typer.Option("--polars", help="Python for PyIceberg, Polars and pandas.")
+    ] = False,
+    spark: Annotated[bool, typer.Option("--spark", help="Options of spark-sql.")] = False,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
+    """Print one `export NAME='value'` for each, or the lines that attach the lake."""
+    found = Instance.load(data_dir).env
+    if duckdb or polars or spark:
+        if duckdb:
+            from local.cli.lake import metadata_of
+
+            typer.echo(_duckdb(found, metadata_of(found)))
+        if polars:
+            typer.echo(_polars(found))
+        if spark:
+            typer.echo(_spark(found))
+        return
+    for name, value in found.items():
         typer.echo(f"export {name}={quoted(value)}")
+
+
+def _duckdb(env: dict[str, str], metadata: dict[str, str]) -> str:
+    endpoint, key, secret, _ = (env[name] for name in _NAMES)
+    where = urlsplit(endpoint)
+    lines = [
+        "INSTALL httpfs; LOAD httpfs; INSTALL iceberg; LOAD iceberg;",
+        f"CREATE OR REPLACE SECRET kandle (TYPE s3, KEY_ID '{key}', SECRET '{secret}',"
+        f" ENDPOINT '{where.netloc}', REGION 'us-east-1', URL_STYLE 'path',"
+        f" USE_SSL {str(where.scheme == 'https').lower()});",
+    ]
+    for name, location in metadata.items():
+        table = f"iceberg_scan('{location}')"
+        lines.append(f"CREATE OR REPLACE VIEW {name} AS FROM {table};")
+    return "\n".join(lines)
+
+
+def _polars(env: dict[str, str]) -> str:
+    endpoint, key, secret, database = (env[name] for name in _NAMES)
+    return f"""import polars as pl
+from pyiceberg.catalog import load_catalog
+
+s3 = {{
+    "s3.endpoint": {endpoint!r},
+    "s3.access-key-id": {key!r},
+    "s3.secret-access-key": {secret!r},
+    "s3.region": "us-east-1",
+}}
+database = {database.replace("postgresql:", "postgresql+psycopg:", 1)!r}
+lake = load_catalog("kandle", type="sql", uri=database, **s3)
+options = s3 | {{"aws_allow_http": "true"}}
+ticks = pl.scan_iceberg(lake.load_table("kandle.ticks"), storage_options=options)
+candles = pl.scan_iceberg(lake.load_table("kandle.candles"), storage_options=options)"""
+
+
+def _spark(env: dict[str, str]) -> str:
+    endpoint, key, secret, database = (env[name] for name in _NAMES)
+    where = urlsplit(database)
+    options = {
+        "": "org.apache.iceberg.spark.SparkCatalog",
+        ".type": "jdbc",
+        ".uri": f"jdbc:postgresql://{where.hostname}:{where.port}{where.path}",
+        ".jdbc.user": where.username,
+        ".jdbc.password": where.password,
+        ".jdbc.schema-version": "V1",
+        ".warehouse": "s3://ticks",
+        ".io-impl": "org.apache.iceberg.aws.s3.S3FileIO",
+        ".client.region": "us-east-1",
+        ".s3.endpoint": endpoint,
+        ".s3.path-style-access": "true",
+        ".s3.access-key-id": key,
+        ".s3.secret-access-key": secret,
+    }
+    return " \\\n".join(
+        f"--conf {quoted(f'spark.sql.catalog.kandle{name}={value}')}"
+        for name, value in options.items()
+    )
 
 
 def quoted(value: str) -> str:

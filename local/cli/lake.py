@@ -1,20 +1,53 @@
-"""Where the lake is, for the commands that work on it."""
+"""`kandle lake`: a lake of the old layout taken over; and where the lake is, for other commands."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import typer
+
 from local.cli.addresses import address
+from local.cli.errors import CliError
+from local.cli.options import DataDir
+from local.cli.retention import DatabaseUrl
+from local.instance import DEFAULT_DATA_DIR
 
 if TYPE_CHECKING:
     from shared.stores.s3_reader import S3Access
 
 
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    group = typer.Typer(no_args_is_help=True, help="The lake's tables in object storage.")
+    group.command("take-over", help="Take over a lake of Parquet files in folders by symbol.")(
+        take_over
+    )
+    app.add_typer(group, name="lake")
+
+
+def take_over(database_url: DatabaseUrl = None, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
+    """Copy what left Postgres into the tables, day after day."""
+    from shared.errors import TransientError
+    from shared.lake import takeover
+    from shared.stores.limits import MAINTENANCE
+    from shared.stores.postgres import Postgres
+
+    url = address(database_url, "DATABASE_URL", "--database-url", data_dir)
+    postgres = Postgres(url, size=2, limits=MAINTENANCE)
+    try:
+        for line in takeover.take_over(postgres, object_access(data_dir)):
+            typer.echo(line)
+    except TransientError as error:
+        raise CliError(f"{error}; is the instance up?") from None
+    finally:
+        postgres.close()
+    typer.echo("nothing is left to be taken over")
+
+
 def object_access(data_dir: Path) -> S3Access:
     """Return the object storage of the environment, else of the running instance."""
-    import os
-
     from shared.stores.s3_reader import S3Access
 
     found = S3Access.from_mapping(os.environ)
@@ -26,3 +59,19 @@ def object_access(data_dir: Path) -> S3Access:
             for name in ("S3_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
         )
     )
+
+
+def metadata_of(env: dict[str, str]) -> dict[str, str]:
+    """Return where the newest metadata of each table is, by the table's name."""
+    import psycopg
+
+    try:
+        with psycopg.connect(env["DATABASE_URL"], connect_timeout=5) as connection:
+            rows = connection.execute(
+                "SELECT table_name, metadata_location FROM iceberg_tables ORDER BY table_name DESC"
+            ).fetchall()
+    except psycopg.Error as error:
+        raise CliError(f"{error}; is the instance up?") from None
+    if not rows:
+        raise CliError("the lake has no table yet: `kandle snapshot take` makes the first copy")
+    return dict(rows)

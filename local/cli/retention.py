@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from local.cli.addresses import address
+from local.cli.errors import CliError
 from local.cli.options import DataDir
 from local.instance import DEFAULT_DATA_DIR
 
@@ -44,32 +45,33 @@ def retention(
 ) -> None:
     """Verify and drop, as persist does by itself each minute; or only tell."""
     from local.cli.lake import object_access
-    from shared.lake.cold import Cold
+    from shared.errors import TransientError
     from shared.lake.keeper import Keeper
-    from shared.lake.retention import old_candle_days, old_days, unverified_hours
+    from shared.lake.retention import old_candle_days, old_days
     from shared.lake.terms import Terms
+    from shared.stores.limits import MAINTENANCE
     from shared.stores.postgres import Postgres
     from shared.stores.s3 import ObjectStore
 
     terms = Terms(tick_hours, candle_days)
     url = address(database_url, "DATABASE_URL", "--database-url", data_dir)
-    postgres = Postgres(url, size=2)
+    postgres = Postgres(url, size=2, limits=MAINTENANCE)
     now_us = time.time_ns() // 1000
     try:
         if not dry_run:
             access = object_access(data_dir)
-            keeper = Keeper(postgres, ObjectStore(access), Cold(access), terms)
+            keeper = Keeper(postgres, access, ObjectStore(access), terms)
             keeper.retain(now_us, time.monotonic() + 3_600)
         days = old_days(postgres, terms, now_us)
-        for day in days:
-            state = f"waits for {day.waits_for}" if day.waits_for else "would go"
-            hours = len(unverified_hours(postgres, day))
-            more = f", {hours} hours to be verified first" if hours and not day.waits_for else ""
-            typer.echo(f"ticks {day.day}: {state}{more}")
-        files = old_candle_days(postgres, terms, now_us, 1_000_000)
-        for file in files:
-            typer.echo(f"candles {file.place.folder}: {file.row_count} rows would go")
-        if not days and not files:
+        for each in days:
+            state = f"waits for {each.waits_for}" if each.waits_for else "would go, once verified"
+            typer.echo(f"ticks {each.day}: {state}")
+        candles = old_candle_days(postgres, terms, now_us)
+        for day in candles:
+            typer.echo(f"candles {day}: would go, once verified")
+        if not days and not candles:
             typer.echo("nothing in Postgres is older than the terms")
+    except TransientError as error:
+        raise CliError(f"{error}; is the instance up?") from None
     finally:
         postgres.close()

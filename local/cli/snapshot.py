@@ -6,7 +6,7 @@ import json
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -19,20 +19,15 @@ from local.cli.times import time_us
 from local.errors import UsageError
 from local.instance import DEFAULT_DATA_DIR
 
-_LIST = """
-SELECT bucket, path, instrument, timeframe, row_count, byte_count, whole, verified_at IS NOT NULL,
-       min_time_us / 1000, max_time_us / 1000
-FROM lake_files
-WHERE superseded_at IS NULL AND (%(symbol)s::text IS NULL OR instrument = %(symbol)s)
-ORDER BY bucket, instrument, timeframe, from_us, id
-"""
+if TYPE_CHECKING:
+    from pyiceberg.table.snapshots import Snapshot
 
 _RESTORE_HELP = """Bring the live state back: latest trades and open candles.
 
 Candles are a function of the stored ticks, so they are made from these anew. Where Postgres was
-lost, its record of the lake and the ticks of the last two days are first brought back from object
-storage; then --at leaves out ticks that came later. At the end all is held against the last
-snapshot before that time: exit 1 when anything of it is missing.
+lost, the lake's tables become this database's, and the ticks of the last two days are taken in
+again from their last snapshot; --at leaves out ticks that were received later. At the end all is
+held against the last snapshot before that time: exit 1 when anything of it is missing.
 
 Examples:
 
@@ -47,59 +42,87 @@ PATIENCE_S: Final = 60.0
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     group = typer.Typer(no_args_is_help=True, help="Snapshots in object storage.")
-    group.command("list", help="List the files that count, and the copies of the live state.")(
-        list_files
+    group.command("list", help="List the tables' snapshots, and the copies of the live state.")(
+        list_snapshots
     )
     group.command("take", help="Copy all stored ticks that wait, and the live state, now.")(take)
     group.command("restore", help=_RESTORE_HELP)(restore)
     app.add_typer(group, name="snapshot")
 
 
-def list_files(
-    symbol: Annotated[
-        str | None, typer.Option(help="Only this instrument.", show_default=False)
-    ] = None,
+def list_snapshots(
     json_lines: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
-    paths: Annotated[bool, typer.Option("--paths", help="Only s3:// addresses.")] = False,
+    paths: Annotated[
+        bool, typer.Option("--paths", help="Only s3:// addresses of what counts now.")
+    ] = False,
     database_url: DatabaseUrl = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
-    """Show what `lake_files` says, and which state snapshots there are."""
+    """Show the snapshots of both tables, and the copies of the live state."""
     from local.cli.lake import object_access
+    from shared.errors import TransientError
+    from shared.lake.catalog import Catalog
+    from shared.lake.record import lake_of
     from shared.lake.states import STATE, list_states
+    from shared.lake.tables import CANDLES, TICKS
     from shared.stores.postgres import Postgres
     from shared.stores.s3 import ObjectStore
 
+    access = object_access(data_dir)
     postgres = Postgres(address(database_url, "DATABASE_URL", "--database-url", data_dir), size=1)
     try:
         with postgres.connection() as connection:
-            rows = connection.execute(_LIST, {"symbol": symbol}).fetchall()
+            catalog, lake = Catalog(connection, access), lake_of(connection)
+            tables = [catalog.table(each, lake) for each in (TICKS, CANDLES)]
+        states = list(list_states(ObjectStore(access)))
+    except TransientError as error:
+        raise CliError(f"{error}; is the instance up?") from None
     finally:
         postgres.close()
-    states = [] if symbol else list(list_states(ObjectStore(object_access(data_dir))))
-    names = ("bucket", "path", "symbol", "timeframe", "rows", "bytes", "whole", "verified")
+    if paths:
+        for table in tables:
+            for task in table.scan().plan_files():
+                typer.echo(task.file.file_path)
+        for state in states:
+            typer.echo(f"s3://{STATE}/{state.key}")
+        return
+    rows = [_shown(table.name()[-1], each) for table in tables for each in table.snapshots()]
+    rows += [
+        {"of": STATE, "time": each.taken_us // 1000, "path": each.key, "bytes": each.bytes}
+        for each in states
+    ]
     for row in rows:
-        if paths:
-            typer.echo(f"s3://{row[0]}/{row[1]}")
-        elif json_lines:
-            typer.echo(json.dumps(dict(zip((*names, "first", "last"), row, strict=True))))
-        else:
-            state = "verified" if row[7] else "whole" if row[6] else "part"
-            folder = row[1].rpartition("/")[0]
-            typer.echo(f"{row[0]:8}{folder:60}{row[4]:>10,} rows{row[5]:>12,} bytes  {state}")
-    for each in states:
-        if paths:
-            typer.echo(f"s3://{STATE}/{each.key}")
-        elif json_lines:
-            told = {"bucket": STATE, "path": each.key, "bytes": each.bytes}
-            typer.echo(json.dumps({**told, "taken": each.taken_us // 1000}))
-        else:
-            typer.echo(f"{STATE:8}{utc(each.taken_us):75}{each.bytes:>12,} bytes")
-    if not json_lines and not paths:
-        total, size = sum(row[4] for row in rows), sum(row[5] for row in rows)
-        typer.echo(
-            f"{len(rows)} files, {total:,} rows, {size:,} bytes; {len(states)} of the live state"
-        )
+        typer.echo(json.dumps(row) if json_lines else _line(row))
+    if not json_lines:
+        typer.echo(f"{len(rows) - len(states)} of the tables, {len(states)} of the live state")
+
+
+def _shown(name: str, snapshot: Snapshot) -> dict[str, Any]:
+    summary = snapshot.summary
+    assert summary is not None
+    numbers = {
+        "rows": "total-records",
+        "files": "total-data-files",
+        "bytes": "total-files-size",
+        "added": "added-records",
+        "position": "kandle.position",
+    }
+    return {
+        "of": name,
+        "time": snapshot.timestamp_ms,
+        "snapshot": snapshot.snapshot_id,
+        **{shown: int(summary[key] or 0) for shown, key in numbers.items()},
+    }
+
+
+def _line(row: dict[str, Any]) -> str:
+    head = f"{row['of']:8}{utc(row['time'] * 1000)}  "
+    if "snapshot" not in row:
+        return f"{head}{row['bytes']:>12,} bytes  {row['path']}"
+    return (
+        f"{head}{row['snapshot']:<20}{row['rows']:>14,} rows ({row['added']:+,})"
+        f"{row['files']:>6,} files{row['bytes']:>16,} bytes"
+    )
 
 
 def take(
@@ -116,11 +139,12 @@ def take(
     from shared.stores.redis import connect
     from shared.stores.s3 import ObjectStore
 
+    access = object_access(data_dir)
     postgres = Postgres(address(database_url, "DATABASE_URL", "--database-url", data_dir), size=1)
     client = connect(address(redis_url, "REDIS_URL", "--redis-url", data_dir))
-    store = ObjectStore(object_access(data_dir))
+    store = ObjectStore(access)
     try:
-        count = copy_stored(postgres, store, patience_s=PATIENCE_S)
+        count = copy_stored(postgres, access, patience_s=PATIENCE_S)
         taken = take_state(postgres, client, store, shards(), time.time_ns() // 1000)
         state = read_state(store, taken)
     except TransientError as error:
@@ -129,7 +153,7 @@ def take(
         client.close()
         postgres.close()
     candles = sum(len(each.candles) for each in state.instruments.values())
-    typer.echo(f"{count} segments copied")
+    typer.echo(f"{count:,} ticks copied")
     typer.echo(
         f"live state of {utc(taken.taken_us)} copied:"
         f" {len(state.instruments)} instruments, {candles} open candles"

@@ -33,10 +33,10 @@ def main(*, sweep: bool) -> int:
     """Run the round; return the exit code."""
     from shared.adapter.logs import configure_logging
     from shared.lake import counts
-    from shared.lake.cold import Cold
     from shared.lake.keeper import Keeper
     from shared.lake.rounds import STORE_AWAY
     from shared.lake.terms import Terms
+    from shared.memory import hand_freed_memory_back
     from shared.settings import Environment
     from shared.shards import DEFAULT_SHARDS, MAX_SHARDS
     from shared.stores.limits import MAINTENANCE
@@ -45,6 +45,7 @@ def main(*, sweep: bool) -> int:
     from shared.stores.s3 import ObjectStore
     from shared.stores.s3_reader import S3Access
 
+    hand_freed_memory_back()
     configure_logging(os.environ)
     env = Environment(os.environ)
     dsn = env.text("DB_WRITE_DSN", "") or env.text("DATABASE_URL")
@@ -56,7 +57,7 @@ def main(*, sweep: bool) -> int:
     postgres = Postgres(dsn, size=2, limits=MAINTENANCE)
     try:
         live = connect(redis_url) if redis_url else None
-        keeper = Keeper(postgres, ObjectStore(access), Cold(access), terms, live, shards)
+        keeper = Keeper(postgres, access, ObjectStore(access), terms, live, shards)
         now_us, until = time.time_ns() // 1000, time.monotonic() + _BUDGET_S
         return 0 if keeper.round(now_us, until, sweep=sweep) else STORE_AWAY
     finally:

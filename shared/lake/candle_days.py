@@ -1,104 +1,89 @@
-"""Days of stored candles copied into files, a day that changed again into a new one."""
+"""Days of stored candles copied into the lake's table, a day that changed again written anew."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import fields
 from datetime import date
 from typing import Final
 
+import pyarrow as pa
 from psycopg import Connection, sql
 from psycopg.rows import class_row
+from pyiceberg.table import Table
 
 from shared.candle import Candle
-from shared.lake.candle_table import to_table
-from shared.lake.cold import Cold
-from shared.lake.files import write
-from shared.lake.manifest import LOCK, files_at, lake_of, record
-from shared.lake.places import DAY_US, Place, begin_us
+from shared.lake.access import translated
+from shared.lake.candle_table import highest_revision, to_table
+from shared.lake.catalog import LOCK, Catalog, commit
+from shared.lake.compaction import files_of
+from shared.lake.files import read, write
+from shared.lake.merge import merged
+from shared.lake.record import DAY_US, begin_us, lake_of
+from shared.lake.tables import CANDLES
 from shared.stores.postgres import Postgres, try_lock
-from shared.stores.s3 import ObjectStore
+from shared.stores.s3_reader import S3Access
 
 SETTLED_S: Final = 600
 """A day is copied when it has been over for so long, and nothing changed for a minute."""
 _QUIET_S: Final = 60
-_AT_ONCE: Final = 20
+_ROWS: Final = 5_000
+_ROW_GROUP: Final = 16_384
 
 _DUE: Final = """
-SELECT timeframe, instrument, day FROM lake_pending_candles
-WHERE day < date '1970-01-01' + floor((%(now_us)s - %(settled_s)s * 1000000.0) / %(day_us)s)::int
-GROUP BY timeframe, instrument, day
+SELECT day, array_agg(id) FROM lake_pending_candles
+WHERE day < date '1970-01-01' + floor((%(now_us)s - %(settled_s)s * 1000000.0) / 86400000000)::int
+GROUP BY day
 HAVING max(since) < clock_timestamp() - least(%(quiet_s)s, %(settled_s)s) * interval '1 second'
     OR min(since) < clock_timestamp() - interval '1 hour'
-ORDER BY min(id) LIMIT %(limit)s
+ORDER BY day LIMIT 1
 """
-_SELECT: Final = sql.SQL(
-    "SELECT {} FROM candles WHERE instrument = %s AND timeframe = %s"
-    " AND start_us >= %s AND start_us < %s ORDER BY start_us {}"
-)
-_COLUMNS: Final = sql.SQL(", ").join(sql.Identifier(field.name) for field in fields(Candle))
+CANDLE_COLUMNS: Final = sql.SQL(", ").join(sql.Identifier(field.name) for field in fields(Candle))
+_OF_DAY: Final = sql.SQL(
+    'SELECT {} FROM candles WHERE start_us >= %s AND start_us < %s ORDER BY timeframe COLLATE "C",'
+    ' instrument COLLATE "C", start_us'
+).format(CANDLE_COLUMNS)
 
 
 def copy_candles(
-    postgres: Postgres,
-    store: ObjectStore,
-    cold: Cold,
-    now_us: int,
-    *,
-    settled_s: float = SETTLED_S,
-) -> int:
-    """Copy days that are due; return how many. Raises TransientError.
+    postgres: Postgres, access: S3Access, now_us: int, *, settled_s: float = SETTLED_S
+) -> bool:
+    """Copy a day that is due; return whether there was one. Raises TransientError.
 
-    A file holds the day whole: what Postgres has of it and, where that left Postgres, what the file
-    before has, by the highest revision. Recorded in the transaction that strikes the changes.
+    The new files hold the day whole: what Postgres has of it and, where that left Postgres, what
+    the files before have, by the highest revision. One transaction lets them count, the ones before
+    cease to, and strikes the changes.
     """
     with postgres.connection() as connection:
         if not try_lock(connection, LOCK):
-            return 0
-        lake = lake_of(connection)
-        due: list[tuple[str, str, date]] = connection.execute(
-            _DUE,
-            {
-                "now_us": now_us,
-                "settled_s": settled_s,
-                "quiet_s": _QUIET_S,
-                "day_us": DAY_US,
-                "limit": _AT_ONCE,
-            },
-        ).fetchall()
-        for timeframe, instrument, day in due:
-            changes = connection.execute(
-                "SELECT array_agg(id), clock_timestamp() FROM lake_pending_candles"
-                " WHERE timeframe = %s AND instrument = %s AND day = %s",
-                (timeframe, instrument, day),
-            ).fetchone()
-            assert changes is not None
-            place = Place.of_candles(instrument, timeframe, begin_us(day))
-            files = files_at(connection, place)
-            before = cold.candles(files, place.from_us, place.to_us, DAY_US, newest=False)
-            candles = highest([*before, *candles_in_postgres(connection, place)])
-            written = write(store, lake, place, [to_table(candles)], whole=True)
-            if written is not None:
-                record(connection, written, changes[1], files)
-            connection.execute("DELETE FROM lake_pending_candles WHERE id = ANY(%s)", (changes[0],))
-    return len(due)
+            return False
+        due = connection.execute(
+            _DUE, {"now_us": now_us, "settled_s": settled_s, "quiet_s": _QUIET_S}
+        ).fetchone()
+        if due is None:
+            return False
+        day, changes = due
+        table = Catalog(connection, access).table(CANDLES, lake_of(connection))
+        replace_day(connection, table, day)
+        connection.execute("DELETE FROM lake_pending_candles WHERE id = ANY(%s)", (changes,))
+    return True
 
 
-def highest(candles: Iterable[Candle]) -> list[Candle]:
-    """Return one candle of each start, the highest revision, ascending."""
-    found: dict[int, Candle] = {}
-    for candle in candles:
-        present = found.get(candle.start_us)
-        if present is None or candle.revision > present.revision:
-            found[candle.start_us] = candle
-    return [found[start] for start in sorted(found)]
+def replace_day(connection: Connection, table: Table, day: date, *more: Iterator[pa.Table]) -> None:
+    """Let new files of a day count: of Postgres, the files before, and more sorted candles."""
+    with translated():
+        before = files_of(table, day)
+        sources = [stored_candles(connection, day), *(read(table.io, file) for file in before)]
+        rows = merged([*sources, *more], CANDLES.key, 1, highest_revision)
+        files = write(table, day, rows, CANDLES, row_group=_ROW_GROUP)
+    if files:
+        commit(table, files, before, {"kandle.day": str(day)})
 
 
-def candles_in_postgres(
-    connection: Connection, place: Place, *, lock: bool = False
-) -> list[Candle]:
-    """Return the stored candles of a day, ascending."""
-    statement = _SELECT.format(_COLUMNS, sql.SQL("FOR UPDATE" if lock else ""))
-    bounds = (place.instrument, place.timeframe, place.from_us, place.to_us)
-    with connection.cursor(row_factory=class_row(Candle)) as cursor:
-        return cursor.execute(statement, bounds).fetchall()
+def stored_candles(connection: Connection, day: date) -> Iterator[pa.Table]:
+    """Yield the candles of a UTC day that Postgres has, by timeframe, symbol and time."""
+    low = begin_us(day)
+    with connection.cursor("candles_of_day", row_factory=class_row(Candle)) as cursor:
+        cursor.execute(_OF_DAY, (low, low + DAY_US))
+        while some := cursor.fetchmany(_ROWS):
+            yield to_table(some)

@@ -1,94 +1,85 @@
-"""Candles as a table of the lake, and back, exactly."""
+"""Candles as rows of the lake's table, and back, exactly."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from dataclasses import fields
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+from pyiceberg.io.pyarrow import schema_to_pyarrow
 
 from shared.candle import Candle
-from shared.decimals import EXACT
-from shared.lake.decimal_columns import DECIMAL, SCALE
-from shared.schema import candles_pb2
+from shared.decimals import EXACT, to_text
+from shared.lake.tables import CANDLES, SCALE
+from shared.lake.tick_table import ints, whole
 
-_DECIMALS: Final = (
-    *("open", "high", "low", "close"),
-    *("volume", "notional", "buy_volume", "sell_volume"),
-)
-_TIMES: Final = ("time", "first_time", "last_time")
-_FLAGS: Final = ("closed", "partial", "complete")
-_TIME: Final = pa.timestamp("us", "UTC")
+SCHEMA: Final = schema_to_pyarrow(CANDLES.schema)
+_NAMES: Final = {
+    "instrument": "symbol",
+    "start_us": "time",
+    "first_time_us": "first_time",
+    "last_time_us": "last_time",
+}
+_FIELDS: Final = tuple((each.name, _NAMES.get(each.name, each.name)) for each in fields(Candle))
+_DECIMALS: Final = tuple(each.name for each in fields(Candle) if each.type == "Decimal")
 _DIGITS: Final = 38
-
-SCHEMA: Final = pa.schema(
-    [
-        pa.field("time", _TIME, nullable=False),
-        *(pa.field(name, DECIMAL) for name in _DECIMALS[:6]),
-        pa.field("trade_count", pa.int64(), nullable=False),
-        *(pa.field(name, DECIMAL) for name in _DECIMALS[6:]),
-        pa.field("first_time", _TIME, nullable=False),
-        pa.field("last_time", _TIME, nullable=False),
-        *(pa.field(name, pa.bool_(), nullable=False) for name in _FLAGS),
-        pa.field("revision", pa.int64(), nullable=False),
-        pa.field("exact", pa.binary()),  # the candle as a message, where a decimal does not fit
-    ]
-)
 
 
 def to_table(candles: Sequence[Candle]) -> pa.Table:
-    """Return candles of one instrument and timeframe as the lake keeps them."""
-    fits = [all(_fits(getattr(each, name)) for name in _DECIMALS) for each in candles]
-    columns: dict[str, list[object]] = {
-        "time": [each.start_us for each in candles],
-        "first_time": [each.first_time_us for each in candles],
-        "last_time": [each.last_time_us for each in candles],
-        "exact": [
-            None if good else each.to_message().SerializeToString()
-            for each, good in zip(candles, fits, strict=True)
-        ],
+    """Return the candles, in their order."""
+    columns: dict[str, list[Any]] = {
+        column: [getattr(each, name) for each in candles] for name, column in _FIELDS
     }
+    exact: list[dict[str, str]] = [{} for _ in candles]
     for name in _DECIMALS:
-        columns[name] = [
-            value if _fits(value) else None for value in (getattr(each, name) for each in candles)
-        ]
-    for name in ("trade_count", "revision", *_FLAGS):
-        columns[name] = [getattr(each, name) for each in candles]
+        for n, value in enumerate(columns[name]):
+            if not _fits(value):
+                exact[n][name], columns[name][n] = to_text(value), None
+    columns["exact"] = [json.dumps(each) if each else None for each in exact]
     return pa.table(
         {name: pa.array(columns[name], SCHEMA.field(name).type) for name in SCHEMA.names},
         schema=SCHEMA,
     )
 
 
-def to_candles(table: pa.Table, instrument: str, timeframe: str) -> list[Candle]:
+def to_candles(table: pa.Table) -> list[Candle]:
     """Read the candles back."""
-    columns = {
-        name: (table[name].cast(pa.int64()) if name in _TIMES else table[name]).to_pylist()
-        for name in table.column_names
-    }
-    found = []
-    for n, exact in enumerate(columns["exact"]):
-        if exact is not None:
-            found.append(Candle.from_message(candles_pb2.Candle.FromString(exact)))
-            continue
-        decimals = {name: columns[name][n] for name in _DECIMALS}
-        found.append(
-            Candle(
-                instrument=instrument,
-                timeframe=timeframe,
-                start_us=columns["time"][n],
-                trade_count=columns["trade_count"][n],
-                first_time_us=columns["first_time"][n],
-                last_time_us=columns["last_time"][n],
-                closed=columns["closed"][n],
-                partial=columns["partial"][n],
-                complete=columns["complete"][n],
-                revision=columns["revision"][n],
-                **decimals,
-            )
-        )
-    return found
+    columns = {}
+    for name, column in _FIELDS:
+        values = table[column]
+        if pa.types.is_timestamp(values.type):
+            values = values.cast(pa.int64())
+        columns[name] = values.to_pylist()
+    for n, exact in enumerate(table["exact"].to_pylist()):
+        for name, text in json.loads(exact or "{}").items():
+            columns[name][n] = Decimal(text)
+    return [
+        Candle(**dict(zip(columns, row, strict=True)))
+        for row in zip(*columns.values(), strict=True)
+    ]
+
+
+def highest_revision(table: pa.Table) -> pa.Table:
+    """Return rows of whole candles by timeframe, symbol and time, each at its highest revision."""
+    order = pc.sort_indices(
+        table,
+        sort_keys=[*((name, "ascending") for name in CANDLES.key), ("revision", "descending")],
+    )
+    table = table.take(order)
+    again = np.ones(max(len(table) - 1, 0), dtype=bool)
+    for name in CANDLES.key:
+        column = whole(table[name])
+        if pa.types.is_timestamp(column.type):
+            values = ints(column)
+            again &= values[1:] == values[:-1]
+        else:
+            again &= np.asarray(pc.equal(column[1:], column[:-1]))
+    return table.filter(pa.array(np.append([True], ~again)[: len(table)]))
 
 
 def _fits(value: Decimal) -> bool:

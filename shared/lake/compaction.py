@@ -1,99 +1,156 @@
-"""Parts of an hour that is over, folded into one sorted file in which each trade stands once."""
+"""Small files of ticks folded into few sorted ones in which each trade stands once."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Final
+import logging
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import date
+from itertools import accumulate, pairwise
+from typing import Any, Final
 
 import pyarrow as pa
 from psycopg import Connection
+from pyiceberg.conversions import from_bytes
+from pyiceberg.manifest import DataFile
+from pyiceberg.table import Table
 
-from shared.errors import TransientError
-from shared.lake.cold import Cold, merged
-from shared.lake.files import write
-from shared.lake.manifest import LOCK, LakeFile, files_at, lake_of, record
-from shared.lake.places import Place
-from shared.lake.tick_table import to_table
+from shared.lake.access import between, translated
+from shared.lake.catalog import LOCK, Catalog, commit
+from shared.lake.digest import digest, joined
+from shared.lake.files import read, rows_at_once, write
+from shared.lake.merge import ROWS, merged
+from shared.lake.record import DAY_US, HOUR_US, Change, add, begin_us, lake_of
+from shared.lake.tables import ROW_GROUP, TICKS, Definition
+from shared.lake.tick_table import each_trade_once
 from shared.stores.postgres import Postgres, try_lock
-from shared.stores.s3 import ObjectStore
+from shared.stores.s3_reader import S3Access
 from shared.trades import MINUTE_US
 
+log = logging.getLogger(__name__)
+
 SETTLED_S: Final = 60
-"""An hour is compacted when it has been over for so long, and no part came for as long."""
-LATE_EACH_S: Final = 300
-"""Corrections of a compacted hour are folded in so often at most."""
-_HOURS_AT_ONCE: Final = 50
-_ROWS_AT_ONCE: Final = 150_000
+"""An hour, or a day, is compacted when it has been over for so long."""
+EACH_S: Final = 300
+"""A day is looked at so often at most."""
+DAY_BYTES: Final = 256 << 20
+"""The hours of a day that has no more than this become one set of files; others stay hours."""
+
+_HOUR_ROWS: Final = 16_384
 
 _DUE: Final = """
-SELECT instrument, from_us FROM lake_files
-WHERE superseded_at IS NULL AND bucket = 'ticks'
-GROUP BY instrument, from_us
-HAVING NOT bool_and(whole) AND max(to_us) + %(settled_s)s * 1000000 < %(now_us)s
-   AND max(recorded_at) FILTER (WHERE NOT whole)
-       < clock_timestamp() - %(settled_s)s * interval '1 second'
-   AND coalesce(max(recorded_at) FILTER (WHERE whole)
-       < clock_timestamp() - %(late_s)s * interval '1 second', true)
-ORDER BY from_us LIMIT %(limit)s
+SELECT day FROM lake_days
+WHERE changed_at > coalesce(compacted_at, '-infinity')
+  AND coalesce(tried_at < clock_timestamp() - %s * interval '1 second', true)
+ORDER BY day LIMIT 100
 """
 
 
-def due_hours(
-    postgres: Postgres,
-    now_us: int,
-    *,
-    settled_s: float = SETTLED_S,
-    late_each_s: float = LATE_EACH_S,
-) -> list[Place]:
-    """Return hours that are to be compacted, the oldest first. Raises TransientError."""
+def due_days(postgres: Postgres, *, each_s: float = EACH_S) -> list[date]:
+    """Return days whose files changed since they were compacted. Raises TransientError."""
     with postgres.connection() as connection:
-        rows = connection.execute(
-            _DUE,
-            {
-                "now_us": now_us,
-                "settled_s": settled_s,
-                "late_s": late_each_s,
-                "limit": _HOURS_AT_ONCE,
-            },
-        ).fetchall()
-    return [Place.of_ticks(name, from_us) for name, from_us in rows]
+        return [row[0] for row in connection.execute(_DUE, (each_s,)).fetchall()]
 
 
-def compact(postgres: Postgres, store: ObjectStore, cold: Cold, place: Place) -> bool:
-    """Fold an hour's files into one; return False when another does, or there is nothing to fold.
+def compact(
+    postgres: Postgres, access: S3Access, day: date, now_us: int, *, settled_s: float = SETTLED_S
+) -> bool:
+    """Fold one group of a day's files; return whether there may be another. TransientError.
 
-    The new object is created first; then, in one transaction, it begins to count and the old ones
-    cease to. Raises TransientError.
+    The new objects are created first; then one transaction lets them count and the old ones cease.
     """
     with postgres.connection() as connection:
         if not try_lock(connection, LOCK):
             return False
-        files = files_at(connection, place)
-        if all(each.whole for each in files) and len(files) < 2:
+        table = Catalog(connection, access).table(TICKS, lake_of(connection))
+        until_us = now_us - int(settled_s * 1_000_000)
+        with translated():
+            group = next(_groups(files_of(table, day), day, until_us), None)
+        if group is None:
+            is_over = begin_us(day) + DAY_US <= until_us
+            connection.execute(
+                "UPDATE lake_days SET tried_at = clock_timestamp(), compacted_at ="
+                " CASE WHEN %s THEN clock_timestamp() ELSE compacted_at END WHERE day = %s",
+                (is_over, day),
+            )
             return False
-        fold(connection, store, cold, place, files)
+        _fold(connection, table, day, *group)
     return True
 
 
-def fold(
-    connection: Connection, store: ObjectStore, cold: Cold, place: Place, files: Sequence[LakeFile]
+def files_of(table: Table, day: date) -> list[DataFile]:
+    """Return the files of a UTC day that count."""
+    low = begin_us(day)
+    scan = table.scan(row_filter=between(low, low + DAY_US))
+    return [task.file for task in scan.plan_files()]
+
+
+def bounds(file: DataFile, definition: Definition, name: str) -> tuple[Any, Any]:
+    """Return the lowest and highest value of a key column in a file; times in microseconds."""
+    field = definition.schema.find_field(name)
+    kind: Any = field.field_type
+    low, high = file.lower_bounds[field.field_id], file.upper_bounds[field.field_id]
+    return from_bytes(kind, low), from_bytes(kind, high)
+
+
+def _groups(
+    files: list[DataFile], day: date, until_us: int
+) -> Iterator[tuple[list[DataFile], int]]:
+    """Yield files that are to be one, of each hour that is over, or of the day once it is.
+
+    With the size of the row groups that they are to have.
+
+    As many at once as a merge can hold, the smallest first; what they come to is folded with the
+    others next.
+    """
+    by_hour: dict[int, list[DataFile]] = defaultdict(list)
+    spans_hours = False
+    for file in files:
+        low, high = bounds(file, TICKS, "time")
+        spans_hours |= low // HOUR_US != high // HOUR_US
+        by_hour[low // HOUR_US].append(file)
+    is_over = begin_us(day) + DAY_US <= until_us
+    if is_over and (spans_hours or sum(f.file_size_in_bytes for f in files) <= DAY_BYTES):
+        groups, row_group = [files], ROW_GROUP
+    else:
+        groups = [some for hour, some in by_hour.items() if (hour + 1) * HOUR_US <= until_us]
+        row_group = _HOUR_ROWS
+    for group in groups:
+        if not _is_one(group):
+            yield _first(sorted(group, key=lambda file: file.file_size_in_bytes)), row_group
+
+
+def _first(files: list[DataFile]) -> list[DataFile]:
+    held = list(accumulate(map(rows_at_once, files)))
+    return files[: max(bisect_right(held, ROWS), 2)]
+
+
+def _is_one(files: list[DataFile]) -> bool:
+    """Tell whether no two files hold ticks of one instrument."""
+    ranges = sorted(bounds(file, TICKS, "symbol") for file in files)
+    return all(a[1] < b[0] for a, b in pairwise(ranges))
+
+
+def _fold(
+    connection: Connection, table: Table, day: date, group: list[DataFile], row_group: int
 ) -> None:
-    """Let one new file of a place count instead of these, in the caller's transaction."""
-    written = write(store, lake_of(connection), place, _merged_tables(cold, files), whole=True)
-    if written is None:
-        raise TransientError(f"the files of {place.folder} hold nothing")
-    record(connection, written, max(each.stored_until for each in files), files)
+    sums = [0, 0]
 
+    def folded(rows: pa.Table) -> pa.Table:
+        some = each_trade_once(rows)
+        if len(some) < len(rows):
+            sums[0] += len(some) - len(rows)
+            sums[1] = joined(sums[1], digest(some), -digest(rows))
+        return some
 
-def _merged_tables(cold: Cold, files: Sequence[LakeFile]) -> Iterator[pa.Table]:
-    """Yield the rows in slices of whole minutes, since a trade is one of its minute."""
-    low = min(each.min_time_us for each in files) // MINUTE_US * MINUTE_US
-    end = max(each.max_time_us for each in files) + 1
-    rows = sum(each.row_count for each in files)
-    minutes = max(_ROWS_AT_ONCE * max((end - low) // MINUTE_US, 1) // rows, 1)
-    while low < end:
-        high = low + minutes * MINUTE_US
-        some = [each for each in files if each.min_time_us < high and each.max_time_us >= low]
-        if parts := [rows for _, rows in cold.rows(some, low, high)]:
-            yield to_table(merged(parts))
-        low = high
+    sources = [read(table.io, file) for file in group]
+    with translated():
+        rows = merged(sources, TICKS.key, MINUTE_US, folded)
+        files = write(table, day, rows, TICKS, row_group=row_group)
+    commit(table, files, group, {"kandle.compacted": str(day)})
+    add(connection, day, Change(sums[0], sums[1]))
+    connection.execute(
+        "UPDATE lake_days SET verified_at = NULL WHERE day = %s AND verified_at IS NOT NULL", (day,)
+    )
+    log.debug("%d files of %s became %d", len(group), day, len(files))

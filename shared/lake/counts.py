@@ -10,7 +10,7 @@ from prometheus_client import Counter
 from shared import metrics
 
 _CARRIED: Final[tuple[Counter, ...]] = (
-    metrics.LAKE_SEGMENTS,
+    metrics.LAKE_TICKS,
     metrics.LAKE_COMPACTED,
     metrics.LAKE_DROPPED,
     metrics.LAKE_DIFFERS,

@@ -1,64 +1,92 @@
-"""Decimals as Parquet knows them, DECIMAL(38, 18) throughout, to and from mantissas; no loop.
+"""Decimals of the lake, DECIMAL(38, 18) throughout, to and from mantissas; no loop over rows.
 
-One type for all files, so that readers of many need not reconcile them. A mantissa whose decimals
-do not fit 18 places stands in a column beside, exactly, and the decimal is NULL.
+What does not fit stands as text in a column beside, exactly, and the decimal is NULL.
 """
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from shared.decimals import INT64_MAX
+from shared.decimals import EXACT, INT64_MAX, mantissa_text
+from shared.lake.tables import SCALE
 from shared.ticks import Int64s, Mantissas
 
-SCALE: Final = 18
 DECIMAL: Final = pa.decimal128(38, SCALE)
 """20 digits before the point: a 64-bit mantissa of any scale that fits has no more."""
+_DIGITS: Final = 38
+_LOW: Final = 2**64 - 1
 
 
-def to_decimals(mantissa: Mantissas, scale: NDArray[np.int16]) -> tuple[pa.Array, pa.Array]:
-    """Return decimals, and the mantissas (text) of those that are no such decimal, else NULL."""
-    cells = np.zeros((len(mantissa), 2), dtype=np.int64)
-    given = mantissa
+def to_decimals(mantissa: Mantissas, scale: Int64s) -> tuple[pa.Array, pa.Array]:
+    """Return decimals, and as text those that are no such decimal, else NULL."""
     fits = np.ones(len(mantissa), dtype=bool)
+    narrow: Int64s = mantissa
     if mantissa.dtype == object:
-        fits = np.abs(mantissa) <= INT64_MAX
-        mantissa = np.where(fits, mantissa, 0).astype(np.int64)
+        fits = (np.abs(mantissa) <= INT64_MAX).astype(bool)
+        narrow = np.where(fits, mantissa, 0).astype(np.int64)
+    cells = np.zeros((len(mantissa), 2), dtype=np.int64)
     for each in np.unique(scale).tolist():
         rows = scale == each
-        some, down = mantissa[rows], each - SCALE
+        some, down = narrow[rows], each - SCALE
         if down > 0:
             unit = 10**down
-            good = some % unit == 0 if unit < 2**63 else some == 0
+            good = some % unit == 0 if unit <= INT64_MAX else some == 0
             fits[rows] &= good
-            some = np.where(good, some // unit, 0) if unit < 2**63 else np.zeros_like(some)
-        plain = _decimal_array(some, min(each, SCALE)).cast(DECIMAL)
-        cells[rows] = _cells(plain)
+            some = np.where(good, some // unit, 0) if unit <= INT64_MAX else np.zeros_like(some)
+        cells[rows] = decimal_halves(_decimal_array(some, min(each, SCALE)).cast(DECIMAL))
+    for row in np.flatnonzero(~fits).tolist():
+        whole, rest = divmod(int(mantissa[row]) * 10**SCALE, 10 ** int(scale[row]))
+        if not rest and abs(whole) < 10**_DIGITS:
+            fits[row] = True
+            cells[row] = np.array([whole & _LOW, whole >> 64 & _LOW], np.uint64).view(np.int64)
     mask = None if fits.all() else pa.py_buffer(np.packbits(fits, bitorder="little"))
     decimals = pa.Array.from_buffers(DECIMAL, len(mantissa), [mask, pa.py_buffer(cells)])
-    exact = np.full(len(given), None, dtype=object)
-    exact[~fits] = [str(each) for each in given[~fits].tolist()]
-    return decimals, pa.array(exact, pa.string())
+    texts = np.full(len(mantissa), None, dtype=object)
+    texts[~fits] = [
+        mantissa_text(int(value), int(digits))
+        for value, digits in zip(mantissa[~fits], scale[~fits], strict=True)
+    ]
+    return decimals, pa.array(texts, pa.large_string())
 
 
-def to_mantissas(decimals: pa.Array, scale: NDArray[np.int16], exact: pa.Array) -> Mantissas:
+def to_mantissas(decimals: pa.Array, scale: Int64s, texts: pa.Array) -> Mantissas:
     """Return the mantissas at the rows' scales."""
     mantissa: Mantissas = np.zeros(len(decimals), dtype=np.int64)
     for each in np.unique(scale).tolist():
         rows = scale == each
         some = decimals if rows.all() else decimals.filter(pa.array(rows))
-        mantissa[rows] = _cells(some.fill_null(0).cast(pa.decimal128(38, each)))[:, 0]
-    if exact.null_count != len(exact):
-        given = np.asarray(exact.is_valid())
-        values = [int(each) for each in exact.drop_null().to_pylist()]
+        found = _at_scale(some.fill_null(0), each)
+        if found.dtype == object:
+            mantissa = mantissa.astype(object)
+        mantissa[rows] = found
+    if texts.null_count != len(texts):
+        given = np.asarray(texts.is_valid())
+        values = [
+            int(Decimal(text).scaleb(digits, EXACT))
+            for text, digits in zip(
+                texts.drop_null().to_pylist(), scale[given].tolist(), strict=True
+            )
+        ]
         if max(map(abs, values)) > INT64_MAX:
             mantissa = mantissa.astype(object)
         mantissa[given] = values
     return mantissa
+
+
+def _at_scale(decimals: pa.Array, scale: int) -> Mantissas:
+    try:
+        low, high = decimal_halves(decimals.cast(pa.decimal128(_DIGITS, scale))).T
+        if (high == low >> 63).all():
+            return np.asarray(low)
+    except pa.ArrowInvalid:  # more digits than the type has at this scale
+        pass
+    values = [int(each.scaleb(scale, EXACT)) for each in decimals.to_pylist()]
+    return np.array(values, dtype=object)
 
 
 def _decimal_array(mantissa: Int64s, scale: int) -> pa.Array:
@@ -70,7 +98,7 @@ def _decimal_array(mantissa: Int64s, scale: int) -> pa.Array:
     )
 
 
-def _cells(decimals: pa.Array) -> NDArray[Any]:
+def decimal_halves(decimals: pa.Array) -> NDArray[Any]:
     """Return the low and high halves of the 128 bits, int64[n, 2]."""
     halves = np.frombuffer(decimals.buffers()[1], dtype=np.int64).reshape(-1, 2)
     return halves[decimals.offset : decimals.offset + len(decimals)]

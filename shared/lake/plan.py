@@ -1,59 +1,67 @@
-"""Which ticks are read from Postgres and which from the lake: exact, decided at one instant.
+"""Which rows are read from Postgres and which from the lake: exact, decided at one instant.
 
-A day whose partition was dropped is cold: its ticks are in the files that count, and what was
-stored of it since is in Postgres until a file has it. Every other day is whole in Postgres.
+The ticks of a cold day are in the lake, but for those of commits after the lake's position. Every
+other day is whole in Postgres. Candles of a cold day may be in either; the higher revision counts.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, Final
+from typing import Any, Final, LiteralString
 
 from psycopg import Connection
 
-from shared.lake.manifest import LakeFile, files_of_ids
-from shared.lake.places import TICKS, day_of
+from shared.errors import TransientError
+from shared.lake.record import DAY_US, begin_us, day_of
 
 HOT: Final = (
     "(date '1970-01-01' + floor(first_time_us / 86400000000.0)::int <> ALL(%(cold_days)s::date[])"
     " OR commit_id > %(position)s)"
 )
-"""A condition on `tick_segments`: what the plan reads from there. Takes `TickPlan.parameters`."""
+"""A condition on `tick_segments`: what a plan reads from there. Takes `Plan.parameters`."""
 
-_ALL_HOT: Final[dict[str, Any]] = {"cold_days": [], "position": 0}
-_COLD: Final = "SELECT FROM cold_days WHERE day BETWEEN %(first)s AND %(last)s LIMIT 1"
-_PLAN: Final = """
-WITH cold AS (
-    SELECT day FROM cold_days WHERE day BETWEEN %(first)s AND %(last)s
-), files AS (
-    SELECT id FROM lake_files
-    WHERE superseded_at IS NULL AND bucket = %(bucket)s AND instrument = %(instrument)s
-      AND timeframe = '' AND from_us < %(to_us)s AND to_us > %(from_us)s
-      AND max_time_us >= %(from_us)s AND min_time_us < %(to_us)s
-      AND date '1970-01-01' + floor(from_us / 86400000000.0)::int IN (SELECT day FROM cold)
-)
-SELECT ARRAY(SELECT day FROM cold), ARRAY(SELECT id FROM files),
-       (SELECT commit_id FROM lake_position)
+_LATEST_US: Final = 250_000_000_000_000_000
+_TICKS: Final = """
+SELECT ARRAY(SELECT day FROM cold_days WHERE day BETWEEN %(first)s AND %(last)s ORDER BY day),
+       (SELECT commit_id FROM lake_position),
+       (SELECT metadata_location FROM iceberg_tables WHERE table_name = 'ticks')
 """
+_CANDLES: Final = """
+SELECT ARRAY(SELECT day FROM cold_candle_days
+             WHERE day BETWEEN %(first)s AND %(last)s ORDER BY day),
+       0::bigint,
+       (SELECT metadata_location FROM iceberg_tables WHERE table_name = 'candles')
+"""
+_OLD_LAYOUT: Final = "SELECT to_regclass('lake_files') IS NOT NULL"
 
 
 @dataclass(frozen=True, slots=True)
-class TickPlan:
-    """What to read of an instrument's ticks. `files` ascend by time."""
+class Plan:
+    """Ranges of time (us) that are read from the lake's table, as its metadata file says it is.
 
-    files: list[LakeFile]
-    parameters: dict[str, Any]
+    `position`: of ticks in these ranges Postgres has those of commits after it.
+    """
+
+    cold: tuple[tuple[int, int], ...] = ()
+    position: int = 0
+    metadata: str = ""
 
     @property
     def is_hot(self) -> bool:
         """Whether Postgres has all of it."""
-        return not self.parameters["cold_days"]
+        return not self.cold
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What HOT takes."""
+        days = [day_of(us) for low, high in self.cold for us in range(low, high, DAY_US)]
+        return {"cold_days": days, "position": self.position}
 
 
-def all_in_postgres() -> TickPlan:
-    """Return the plan that reads all that Postgres has, whatever the lake has."""
-    return TickPlan([], dict(_ALL_HOT))
+ALL_IN_POSTGRES: Final = Plan()
+"""Reads all that Postgres has, whatever the lake has."""
 
 
 def hold_partitions(connection: Connection) -> None:
@@ -65,31 +73,41 @@ def hold_partitions(connection: Connection) -> None:
     connection.execute("LOCK TABLE ONLY tick_segments IN ACCESS SHARE MODE")
 
 
-def plan_ticks(connection: Connection, instrument: str, from_us: int, to_us: int) -> TickPlan:
+def plan_ticks(connection: Connection, from_us: int, to_us: int) -> Plan:
     """Plan the ticks in [from_us, to_us); it holds until the transaction ends."""
     hold_partitions(connection)
-    days = {"first": day_in_calendar(from_us), "last": day_in_calendar(to_us)}
-    cold = connection.execute(_COLD, days).fetchone()
-    if cold is None:  # and none becomes cold while the partitions are held
-        return all_in_postgres()
-    row = connection.execute(
-        _PLAN,
-        {
-            "bucket": TICKS,
-            "instrument": instrument,
-            "from_us": from_us,
-            "to_us": to_us,
-            **days,
-        },
-    ).fetchone()
+    return _plan(connection, _TICKS, from_us, to_us)
+
+
+def plan_candles(connection: Connection, from_us: int, to_us: int) -> Plan:
+    """Plan the candles that start in [from_us, to_us)."""
+    return _plan(connection, _CANDLES, from_us, to_us)
+
+
+def _plan(connection: Connection, statement: LiteralString, from_us: int, to_us: int) -> Plan:
+    bounds = {"first": day_in_calendar(from_us), "last": day_in_calendar(to_us - 1)}
+    row = connection.execute(statement, bounds).fetchone()
     assert row is not None
-    cold_days, files, position = row
-    return TickPlan(
-        files_of_ids(connection, files) if files else [],
-        {"cold_days": cold_days, "position": position},
-    )
+    days, position, metadata = row
+    if not days:
+        return ALL_IN_POSTGRES
+    if connection.execute(_OLD_LAYOUT).fetchone() == (True,):
+        raise TransientError("a lake of the old layout is to be taken over: kandle lake take-over")
+    return Plan(tuple(_ranges(days, from_us, to_us)), position, metadata or "")
+
+
+def _ranges(days: Sequence[date], from_us: int, to_us: int) -> list[tuple[int, int]]:
+    """Return the days as ranges, those that follow each other as one."""
+    found: list[tuple[int, int]] = []
+    for day in days:
+        low = begin_us(day)
+        if found and found[-1][1] == low:
+            found[-1] = found[-1][0], low + DAY_US
+        else:
+            found.append((low, low + DAY_US))
+    return [(max(low, from_us), min(high, to_us)) for low, high in found]
 
 
 def day_in_calendar(time_us: int) -> date:
     """Return the day, as far as the calendar goes."""
-    return day_of(min(max(time_us, 0), 250_000_000_000_000_000))
+    return day_of(min(max(time_us, 0), _LATEST_US))

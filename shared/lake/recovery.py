@@ -1,66 +1,59 @@
-"""A database that was lost, filled from what is in object storage: the lake's record and its ticks.
+"""A database that was lost, filled from object storage: the lake's tables and their newest ticks.
 
-The days before the last two are left where they are, recorded as cold. The ticks of the last two
-are read for the pipeline to take in again, since live candles are made from them.
+The days before the last two stay where they are, as cold days. The ticks of the last two are read
+for the pipeline to take in again, since live candles are made from them.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
 
-import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from psycopg import Connection
+from pyiceberg.manifest import DataFile
+from pyiceberg.table import Table
 
-from shared.candle import CandleKey
-from shared.lake.cold import Cold
-from shared.lake.compaction import fold
-from shared.lake.files import LakeReader
-from shared.lake.manifest import files_at
-from shared.lake.places import CANDLES, DAY_US, TICKS, Place, Written, day_of
-from shared.lake.tick_table import to_rows
-from shared.stores.postgres import Postgres
-from shared.stores.recompute import recomputed
+from shared.lake.access import translated
+from shared.lake.catalog import LOCK, Catalog, commit
+from shared.lake.compaction import files_of as day_files
+from shared.lake.files import day_of_file, read
+from shared.lake.merge import merged
+from shared.lake.record import DAY_US, begin_us, day_of, lake_of
+from shared.lake.retention import counted
+from shared.lake.tables import CANDLES, TICKS, Definition
+from shared.lake.tick_table import each_trade_once, to_rows
+from shared.stores.postgres import Postgres, try_lock
 from shared.stores.s3 import ObjectStore
+from shared.stores.s3_reader import S3Access
 from shared.ticks import Ticks
 from shared.timeframes import Timeframe
-from shared.trades import Rows, batches_of, concatenated, trades_of
+from shared.trades import MINUTE_US, batches_of
 
 PREFIX: Final = "restore/"
 """What the ids of events begin with that bring ticks back."""
-_READERS: Final = 4
+_TAG: Final = "restore"
+_KNOW: Final = """
+INSERT INTO first_ticks (instrument, first_time_us, last_time_us)
+VALUES (%(symbol)s, %(us_min)s, %(us_max)s) ON CONFLICT (instrument) DO UPDATE SET
+    first_time_us = least(first_ticks.first_time_us, excluded.first_time_us),
+    last_time_us = greatest(first_ticks.last_time_us, excluded.last_time_us)
+"""
 _TICKS_AT_ONCE: Final = 4_000
 _EPOCHS_AHEAD: Final = 1_000_000
 """So many epochs may have begun after the snapshot was taken."""
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """The files of a lake. Days from `hot_from` on are brought back into Postgres."""
+class Adopted:
+    """A lake that became this database's: ticks of `hot` days are to be taken in again."""
 
-    files: list[Written]
-    hot_from: date
-
-    @property
-    def hot(self) -> dict[Place, list[Written]]:
-        """The tick files to bring back, by hour, in the order of instrument and time."""
-        found = defaultdict(list)
-        for each in self.files:
-            if each.place.bucket == TICKS and day_of(each.place.from_us) >= self.hot_from:
-                found[each.place].append(each)
-        return {
-            place: found[place] for place in sorted(found, key=lambda p: (p.instrument, p.from_us))
-        }
-
-    @property
-    def cold_days(self) -> list[date]:
-        """The days whose ticks stay in the lake alone."""
-        days = {day_of(each.place.from_us) for each in self.files if each.place.bucket == TICKS}
-        return sorted(day for day in days if day < self.hot_from)
+    hot: list[date]
+    cold: list[date]
 
 
 def is_empty(postgres: Postgres) -> bool:
@@ -73,23 +66,6 @@ def is_empty(postgres: Postgres) -> bool:
     return bool(row and row[0])
 
 
-def find(store: ObjectStore, lake: str, at_us: int) -> Found:
-    """Describe every object of a lake, its digest computed anew. Raises TransientError."""
-    reader = LakeReader(store)
-    objects = [
-        (bucket, each)
-        for bucket in (TICKS, CANDLES)
-        for each in store.listing(bucket)
-        if f"-{lake}-" in each.key.rpartition("/")[2]
-    ]
-    with ThreadPoolExecutor(_READERS, "lake") as pool:
-        files = pool.map(
-            lambda o: reader.described(o[0], o[1].key, o[1].bytes, store.sha256(o[0], o[1].key)),
-            objects,
-        )
-        return Found(list(files), day_of(at_us) - timedelta(days=1))
-
-
 def outrank(postgres: Postgres, epoch: int) -> None:
     """Let every revision from now on be higher than those of a lost database. TransientError."""
     with postgres.connection() as connection:
@@ -99,106 +75,175 @@ def outrank(postgres: Postgres, epoch: int) -> None:
         )
 
 
+def is_adopted(postgres: Postgres) -> bool:
+    """Tell whether this empty database has another one's lake already. Raises TransientError."""
+    with postgres.connection() as connection:
+        row = connection.execute("SELECT EXISTS (SELECT FROM cold_days)").fetchone()
+    return bool(row and row[0])
+
+
+def adopt(
+    postgres: Postgres, access: S3Access, store: ObjectStore, lake: str, at_us: int
+) -> Adopted:
+    """Let another database's lake be this one's, in one transaction. Raises TransientError.
+
+    The days from the one before `at_us` on leave its tables; a tag holds the snapshot that has
+    their ticks. Called again, it returns the same.
+    """
+    hot_from = day_of(at_us) - timedelta(days=1)
+    with postgres.connection() as connection:
+        connection.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (LOCK,))
+        catalog = Catalog(connection, access)
+        if lake_of(connection) != lake:
+            connection.execute("DELETE FROM iceberg_tables")
+            connection.execute("UPDATE lake_identity SET name = %s", (lake,))
+            connection.execute("UPDATE lake_position SET commit_id = 0")
+            for definition in (TICKS, CANDLES):
+                location = _newest_metadata(store, definition, lake)
+                if location:
+                    catalog.table(definition, lake, location)
+            _record(connection, catalog.table(TICKS, lake), hot_from)
+            for day in _without(catalog.table(CANDLES, lake), hot_from):
+                connection.execute("INSERT INTO cold_candle_days VALUES (%s)", (day,))
+        ticks = catalog.table(TICKS, lake)
+        days = sorted({day_of_file(file) for file in _tagged(ticks)})
+        return Adopted(
+            [day for day in days if day >= hot_from], [day for day in days if day < hot_from]
+        )
+
+
+def _newest_metadata(store: ObjectStore, definition: Definition, lake: str) -> str:
+    """Return where a table's newest metadata is: its files are numbered."""
+    keys = [
+        each.key
+        for each in store.listing(definition.name, f"{lake}/metadata/")
+        if each.key.endswith(".metadata.json")
+    ]
+    newest = max(keys, key=lambda key: int(key.rpartition("/")[2].partition("-")[0]), default="")
+    return f"s3://{definition.name}/{newest}" if newest else ""
+
+
+def _record(connection: Connection, table: Table, hot_from: date) -> None:
+    """Let the days before be cold, each read back for its record."""
+    with translated():
+        if (current := table.current_snapshot()) is not None:
+            table.manage_snapshots().create_tag(current.snapshot_id, _TAG).commit()
+    for day in _without(table, hot_from):
+        _know(connection, table, day)
+        rows, digest = counted(table, day)
+        connection.execute(
+            "INSERT INTO lake_days (day, taken, row_count, digest, compacted_at, verified_at)"
+            " VALUES (%s, %s, %s, %s, clock_timestamp(), clock_timestamp())",
+            (day, rows, rows, digest),
+        )
+        connection.execute("INSERT INTO cold_days (day) VALUES (%s)", (day,))
+
+
+def _know(connection: Connection, table: Table, day: date) -> None:
+    """Note when the instruments of a day had their first and last tick."""
+    with translated():
+        for file in day_files(table, day):
+            for rows in read(table.io, file):
+                times = pa.table({"symbol": rows["symbol"], "us": rows["time"].cast(pa.int64())})
+                found = times.group_by("symbol").aggregate([("us", "min"), ("us", "max")])
+                connection.cursor().executemany(
+                    _KNOW, found.select(["symbol", "us_min", "us_max"]).to_pylist()
+                )
+
+
+def _without(table: Table, hot_from: date) -> list[date]:
+    """Take the files of the days from then on out of a table; return the days that stay."""
+    with translated():
+        files = [task.file for task in table.scan().plan_files()]
+    hot = [file for file in files if day_of_file(file) >= hot_from]
+    if hot:
+        commit(table, [], hot)
+    return sorted({day_of_file(file) for file in files} - {day_of_file(file) for file in hot})
+
+
+def _tagged(table: Table) -> list[DataFile]:
+    """Return the files of the snapshot that the tag holds."""
+    reference = table.metadata.refs.get(_TAG)
+    if reference is None:
+        return []
+    with translated():
+        return [f.file for f in table.scan(snapshot_id=reference.snapshot_id).plan_files()]
+
+
 def ticks_of(
-    store: ObjectStore, place: Place, files: list[Written], until_us: int
+    postgres: Postgres, access: S3Access, day: date, until_us: int
 ) -> Iterator[tuple[str, Ticks]]:
-    """Yield an hour's trades that were received by then, as (event id, batch). TransientError.
+    """Yield a hot day's trades that were received by then, as (event id, batch). TransientError.
 
     The same at every call, so that what was cut off is taken up by beginning anew.
     """
-    reader = LakeReader(store)
-    parts: list[Rows] = [
-        to_rows(table)
-        for each in files
-        for table in reader.tables(TICKS, each.path, each.bytes, place.from_us, place.to_us)
-    ]
-    rows = trades_of(concatenated(parts)).rows
-    rows = rows.at(rows.receive_us <= until_us)
-    for first in range(0, len(rows), _TICKS_AT_ONCE):
-        piece = rows.at(np.arange(first, min(first + _TICKS_AT_ONCE, len(rows))))
-        for n, ticks in enumerate(batches_of(piece, place.instrument)):
-            yield f"{PREFIX}{place.folder}/{ticks.source}/{first}.{n}", ticks
+    with postgres.connection() as connection:
+        table = Catalog(connection, access).table(TICKS, lake_of(connection))
+    files = sorted(_tagged(table), key=lambda file: file.file_path)
+    sources = [read(table.io, file) for file in files if day_of_file(file) == day]
+    numbers: Counter[str] = Counter()
+    with translated():
+        for rows in merged(sources, TICKS.key, MINUTE_US, each_trade_once):
+            known = rows.filter(pc.less_equal(rows["receive_time"].cast(pa.int64()), until_us))
+            for symbol in pc.unique(known["symbol"]).to_pylist():
+                some = known.filter(pc.equal(known["symbol"], symbol))
+                for first in range(0, len(some), _TICKS_AT_ONCE):
+                    for ticks in batches_of(to_rows(some.slice(first, _TICKS_AT_ONCE)), symbol):
+                        numbers[symbol] += 1
+                        yield f"{PREFIX}{day}/{symbol}/{ticks.source}/{numbers[symbol]}", ticks
 
 
-def register(
-    postgres: Postgres,
-    store: ObjectStore,
-    cold: Cold,
-    found: Found,
-    ladder: tuple[Timeframe, ...],
+def finish(
+    postgres: Postgres, access: S3Access, adopted: Adopted, ladder: tuple[Timeframe, ...]
 ) -> int:
-    """Record the files, in one transaction; return how many candles are queued for repair.
+    """Queue the candles of cold days that the lake lacks; return how many. Raises TransientError.
 
-    Of an hour with several files one new one counts: some may be left from before they were folded
-    into another, or of a copy that was cut off. Queued are the candles of cold days that no file
-    has, or that a correction not folded in yet may have changed.
-    Raises TransientError.
+    The tag goes: the ticks that it held are in Postgres.
     """
     with postgres.connection() as connection:
-        connection.cursor().executemany(
-            "INSERT INTO cold_days (day) VALUES (%s) ON CONFLICT DO NOTHING",
-            [(day,) for day in found.cold_days],
-        )
-        firsts: dict[str, int] = {}
-        lasts: dict[str, int] = {}
-        hours: Counter[Place] = Counter()
-        for each in found.files:
-            _record(connection, each)
-            if each.place.bucket == TICKS:
-                name = each.place.instrument
-                hours[each.place] += 1
-                firsts[name] = min(each.min_time_us, firsts.get(name, each.min_time_us))
-                lasts[name] = max(each.max_time_us, lasts.get(name, each.max_time_us))
-        connection.cursor().executemany(
-            "INSERT INTO first_ticks (instrument, first_time_us, last_time_us)"
-            " VALUES (%s, %s, %s) ON CONFLICT (instrument) DO UPDATE SET"
-            " first_time_us = least(first_ticks.first_time_us, excluded.first_time_us),"
-            " last_time_us = greatest(first_ticks.last_time_us, excluded.last_time_us)",
-            [(name, firsts[name], lasts[name]) for name in sorted(firsts)],
-        )
-        for place, count in hours.items():
-            if count > 1 and len(files := files_at(connection, place)) > 1:
-                fold(connection, store, cold, place, files)
-        return _queue(connection, found, ladder, cold)
+        if not try_lock(connection, LOCK):
+            return 0
+        catalog, lake = Catalog(connection, access), lake_of(connection)
+        ticks, candles = catalog.table(TICKS, lake), catalog.table(CANDLES, lake)
+        queued = sum(_queue(connection, ticks, candles, day, ladder) for day in adopted.cold)
+        if _TAG in ticks.metadata.refs:
+            with translated():
+                ticks.manage_snapshots().remove_tag(_TAG).commit()
+    return queued
 
 
-def _record(connection: Connection, each: Written) -> None:
-    place, is_cold = each.place, each.place.bucket == CANDLES
-    connection.execute(
-        "INSERT INTO lake_files (bucket, path, instrument, timeframe, from_us, to_us, whole,"
-        " row_count, byte_count, sha256, min_time_us, max_time_us, stored_until, cold_at)"
-        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, clock_timestamp(),"
-        " CASE WHEN %s THEN clock_timestamp() END) ON CONFLICT (bucket, path) DO NOTHING",
-        (
-            *(place.bucket, each.path, place.instrument, place.timeframe),
-            *(place.from_us, place.to_us, each.whole, each.rows, each.bytes, each.sha256),
-            *(each.min_time_us, each.max_time_us, is_cold),
-        ),
-    )
-
-
-def _queue(connection: Connection, found: Found, ladder: tuple[Timeframe, ...], cold: Cold) -> int:
-    kept: dict[tuple[str, int], set[str]] = defaultdict(set)
-    ticks: dict[tuple[str, int], bool] = {}
-    for each in found.files:
-        place, day_us = each.place, each.place.from_us // DAY_US * DAY_US
-        if place.bucket == CANDLES:
-            kept[place.instrument, day_us].add(place.timeframe)
-        elif day_of(day_us) < found.hot_from:
-            of_day = place.instrument, day_us
-            ticks[of_day] = ticks.get(of_day, False) or not each.whole
-    candles: set[CandleKey] = set()
-    for (name, day_us), is_corrected in ticks.items():
-        if is_corrected or kept[name, day_us] != {each.name for each in ladder}:
-            for some in recomputed(connection, [name], day_us, day_us + DAY_US, ladder[0], cold):
-                candles |= {
-                    (name, each.name, start_us)
-                    for each in ladder
-                    for start_us in each.starts_us(some.start_us).tolist()
-                }
+def _queue(
+    connection: Connection, ticks: Table, candles: Table, day: date, ladder: tuple[Timeframe, ...]
+) -> int:
+    """Queue each candle of instruments that lack one of the timeframes on a day."""
+    present: dict[str, set[str]] = defaultdict(set)
+    minutes: dict[str, set[int]] = defaultdict(set)
+    inside = f"time >= '{day}T00:00:00+00:00' and time < '{day + timedelta(days=1)}T00:00:00+00:00'"
+    with translated():
+        scan = candles.scan(inside, selected_fields=("timeframe", "symbol"))
+        for batch in scan.to_arrow_batch_reader():
+            for row in batch.to_pylist():
+                present[row["symbol"]].add(row["timeframe"])
+        wanted = {each.name for each in ladder}
+        scan = ticks.scan(inside, selected_fields=("symbol", "time"))
+        for batch in scan.to_arrow_batch_reader():
+            times = pc.divide(batch["time"].cast(pa.int64()), MINUTE_US)
+            pairs = pa.table({"symbol": batch["symbol"], "minute": times}).group_by(
+                ["symbol", "minute"]
+            )
+            for row in pairs.aggregate([]).to_pylist():
+                if present[row["symbol"]] != wanted:
+                    minutes[row["symbol"]].add(row["minute"] * MINUTE_US)
+    keys = {
+        (symbol, each.name, each.start_us(time_us))
+        for symbol, some in minutes.items()
+        for time_us in some
+        for each in ladder
+        if begin_us(day) <= each.start_us(time_us) < begin_us(day) + DAY_US
+    }
     connection.cursor().executemany(
         "INSERT INTO repairs (instrument, timeframe, start_us, event_id, reason)"
         " VALUES (%s, %s, %s, %s, 'asked') ON CONFLICT DO NOTHING",
-        [(*key, PREFIX) for key in sorted(candles)],
+        [(*key, PREFIX) for key in sorted(keys)],
     )
-    return len(candles)
+    return len(keys)

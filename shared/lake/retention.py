@@ -1,223 +1,269 @@
-"""What leaves Postgres: days of ticks and days of candles, once the lake provably has them."""
+"""What leaves Postgres: days of ticks and of candles, once the lake provably has them."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
-from typing import Final
+from typing import Any, Final
 
+import pyarrow as pa
 from psycopg import Connection, sql
-from psycopg.rows import class_row
+from pyiceberg.table import Table
 
-from shared.lake.cold import Cold
-from shared.lake.manifest import LOCK, LakeFile
-from shared.lake.places import DAY_US, HOUR_US, Place, begin_us, day_of
+from shared import metrics
+from shared.candle import Candle
+from shared.lake.access import translated
+from shared.lake.candle_days import CANDLE_COLUMNS
+from shared.lake.candle_table import to_candles
+from shared.lake.catalog import LOCK, Catalog
+from shared.lake.compaction import files_of
+from shared.lake.digest import digest, joined
+from shared.lake.files import read
+from shared.lake.record import DAY_US, begin_us, day_of, lake_of
+from shared.lake.tables import CANDLES, TICKS
 from shared.lake.terms import Terms
-from shared.lake.verification import verify_candles, verify_hour
-from shared.stores.partitions import days_before, drop_day
+from shared.stores.partitions import OLD, days_before, drop_day
 from shared.stores.postgres import Postgres, try_lock
-from shared.stores.s3 import ObjectStore
-from shared.stores.segments import instruments_between
+from shared.stores.s3_reader import S3Access
 from shared.timeframes import Timeframe
 
 log = logging.getLogger(__name__)
 
-_CANDLE_DAYS_AT_ONCE: Final = 20
+_READERS_S: Final = 600
+"""No transaction that planned to read a day from Postgres takes longer."""
+
+_WAITS: Final = """
+SELECT EXISTS (SELECT FROM stored_days WHERE day = %(day)s AND commit_id > position.commit_id),
+       coalesce((SELECT sum(tick_count) FROM stored_days WHERE day = %(day)s), 0)
+           <> coalesce(lake.taken, 0) AND NOT EXISTS (SELECT FROM cold_days WHERE day = %(day)s),
+       lake.day IS NULL,
+       lake.changed_at > coalesce(lake.compacted_at, '-infinity'),
+       lake.changed_at > clock_timestamp() - %(hours)s * interval '1 hour',
+       EXISTS (SELECT FROM unaggregated
+               WHERE first_us < %(low)s + 86400000000 AND last_us >= %(low)s)
+FROM lake_position AS position LEFT JOIN lake_days AS lake ON lake.day = %(day)s
+"""
+_DAYS_WITHOUT_PARTITION: Final = """
+SELECT day FROM lake_days WHERE day < %s
+  AND day NOT IN (SELECT day FROM cold_days)
+  AND day NOT IN (SELECT day FROM partition_days WHERE parent = 'tick_segments')
+ORDER BY day LIMIT 20
+"""
+_DELETE_OLD: Final = """
+DELETE FROM tick_segments
+WHERE day = %s AND commit_id <= (SELECT commit_id FROM lake_position)
+  AND date '1970-01-01' + floor(first_time_us / 86400000000.0)::int IN (
+      SELECT day FROM cold_days WHERE dropped_at < clock_timestamp() - %s * interval '1 second')
+"""
+_DELETE_CANDLES: Final = """
+DELETE FROM candles USING unnest(%s::text[], %s::text[], %s::bigint[], %s::bigint[])
+    AS copied (instrument, timeframe, start_us, revision)
+WHERE (candles.instrument, candles.timeframe, candles.start_us, candles.revision)
+    = (copied.instrument, copied.timeframe, copied.start_us, copied.revision)
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class DayOfTicks:
-    """A partition, and what keeps it: "" when nothing does but that it is not verified yet."""
+    """A day of Postgres, and what keeps it: "" when nothing does, but that it is to be verified."""
 
     day: date
-    is_cold: bool
     waits_for: str
 
 
 def old_days(postgres: Postgres, terms: Terms, now_us: int) -> list[DayOfTicks]:
-    """Return the partitions whose day ended before the terms, the oldest first. TransientError."""
+    """Return the days with a partition that ended before the terms, the oldest first.
+
+    Raises TransientError.
+    """
     if not terms.tick_hours:
         return []
     until = day_of(now_us - terms.tick_us)
     with postgres.connection() as connection:
-        found = []
-        for day in days_before(connection, "tick_segments", until):
-            cold = connection.execute("SELECT FROM cold_days WHERE day = %s", (day,))
-            found.append(DayOfTicks(day, bool(cold.rowcount), _waits_for(connection, day, terms)))
-    return found
+        return [
+            DayOfTicks(day, _waits_for(connection, day, terms))
+            for day in days_before(connection, "tick_segments", until)
+        ]
 
 
 def _waits_for(connection: Connection, day: date, terms: Terms) -> str:
     row = connection.execute(
-        """
-        SELECT EXISTS (SELECT FROM stored_days WHERE day = %(day)s
-                       AND commit_id > (SELECT commit_id FROM lake_position)),
-               EXISTS (SELECT FROM lake_files WHERE superseded_at IS NULL AND bucket = 'ticks'
-                       AND from_us >= %(low)s AND from_us < %(high)s AND NOT whole),
-               EXISTS (SELECT FROM lake_files WHERE superseded_at IS NULL AND bucket = 'ticks'
-                       AND from_us >= %(low)s AND from_us < %(high)s
-                       AND stored_until > clock_timestamp() - %(hours)s * interval '1 hour'),
-               EXISTS (SELECT FROM unaggregated
-                       WHERE first_us < %(low)s + 86400000000 AND last_us >= %(low)s),
-               NOT EXISTS (SELECT FROM lake_files WHERE superseded_at IS NULL AND bucket = 'ticks'
-                           AND from_us >= %(low)s AND from_us < %(high)s)
-        """,
-        {
-            "day": day,
-            "low": begin_us(day),
-            "high": begin_us(day) + DAY_US,
-            "hours": terms.tick_hours,
-        },
+        _WAITS, {"day": day, "low": begin_us(day), "hours": terms.tick_hours}
     ).fetchone()
     assert row is not None
-    pending, parts, young, unaggregated, empty = row
+    pending, differs, empty, parts, young, unaggregated = row
     if pending:
-        return "ticks that no file has yet"
+        return "ticks that the lake has not yet"
+    if differs:
+        return "the lake, which took another number of ticks than were stored"
+    if unaggregated:
+        return "events that are not known to be in the candles"
     if empty:
-        return "its first tick"
+        return ""
     if parts:
-        return "parts to be compacted"
-    if young:
-        return f"ticks stored in the last {terms.tick_hours} h"
-    return "events that are not known to be in the candles" if unaggregated else ""
+        return "files to be compacted"
+    return f"ticks stored in the last {terms.tick_hours} h" if young else ""
 
 
-def unverified_hours(postgres: Postgres, day: DayOfTicks) -> list[Place]:
-    """Return the hours that a partition has ticks of, or may have, without a verified file."""
-    low = begin_us(day.day)
-    with postgres.connection() as connection:
-        files = connection.execute(
-            "SELECT instrument, from_us FROM lake_files WHERE superseded_at IS NULL"
-            " AND bucket = 'ticks' AND from_us >= %s AND from_us < %s AND verified_at IS NULL",
-            (low, low + DAY_US),
-        ).fetchall()
-        rows = set(files) | (hours_of_day(connection, low) - verified_hours(connection, low))
-    return [Place.of_ticks(name, from_us) for name, from_us in sorted(rows)]
+def verify(postgres: Postgres, access: S3Access, day: date) -> bool:
+    """Read a day's files back; return whether they hold what was taken. Raises TransientError.
 
-
-def verify(postgres: Postgres, store: ObjectStore, cold: Cold, day: DayOfTicks) -> Iterator[bool]:
-    """Verify one hour at a time, and yield whether it is."""
-    for place in unverified_hours(postgres, day):
-        yield verify_hour(postgres, store, cold, place, is_cold=day.is_cold)
-
-
-def drop(postgres: Postgres, day: DayOfTicks, terms: Terms) -> bool:
-    """Drop a partition whose hours are verified; return False when something came between.
-
-    What the day has is judged once no commit stores there any more. Raises TransientError when
-    somebody still reads the partition: it is tried again later.
+    Every row is decoded, and rows and digest are held against the record, which was made of the
+    rows that Postgres gave. A difference is logged and counted, and keeps the day.
     """
-
-    def proved(connection: Connection, partition: sql.Identifier) -> bool:
-        low = begin_us(day.day)
-        if not try_lock(connection, LOCK) or _waits_for(connection, day.day, terms):
+    with postgres.connection() as connection:
+        if not try_lock(connection, LOCK):
             return False
-        if hours_of_day(connection, low) - verified_hours(connection, low):
-            return False
-        unverified = connection.execute(
-            "SELECT FROM lake_files WHERE superseded_at IS NULL AND bucket = 'ticks'"
-            " AND from_us >= %s AND from_us < %s AND verified_at IS NULL LIMIT 1",
-            (low, low + DAY_US),
-        ).rowcount
-        if unverified:
+        row = connection.execute(
+            "SELECT row_count, digest, verified_at > changed_at FROM lake_days WHERE day = %s",
+            (day,),
+        ).fetchone()
+        if row is None or row[2]:
+            return True
+        table = Catalog(connection, access).table(TICKS, lake_of(connection))
+        found = counted(table, day)
+        if found != (row[0], row[1]):
+            metrics.LAKE_DIFFERS.inc()
+            log.error("the files of %s hold %s, the record says %s", day, found, (row[0], row[1]))
             return False
         connection.execute(
-            "INSERT INTO cold_days (day) VALUES (%s) ON CONFLICT DO NOTHING", (day.day,)
+            "UPDATE lake_days SET verified_at = clock_timestamp() WHERE day = %s", (day,)
         )
-        return True
-
-    return drop_day(postgres, "tick_segments", day.day, proved)
+    return True
 
 
-def hours_of_day(connection: Connection, low_us: int) -> set[tuple[str, int]]:
-    """Return the instruments and hours (us) that Postgres has ticks of in a day."""
-    return {
-        (name, hour)
-        for hour in range(low_us, low_us + DAY_US, HOUR_US)
-        for name in instruments_between(connection, hour, hour + HOUR_US)
-    }
+def counted(table: Table, day: date) -> tuple[int, int]:
+    """Read a day's files; return their rows and digest. Raises TransientError."""
+    rows = total = 0
+    with translated():
+        for file in files_of(table, day):
+            for some in read(table.io, file):
+                rows, total = rows + len(some), joined(total, digest(some))
+    return rows, total
 
 
-def verified_hours(connection: Connection, low_us: int) -> set[tuple[str, int]]:
-    """Return those whose file was read back and found equal."""
-    rows = connection.execute(
-        "SELECT instrument, from_us FROM lake_files WHERE superseded_at IS NULL"
-        " AND bucket = 'ticks' AND from_us >= %s AND from_us < %s AND verified_at IS NOT NULL",
-        (low_us, low_us + DAY_US),
-    )
-    return set(rows.fetchall())
+def drop(postgres: Postgres, day: date, terms: Terms) -> bool:
+    """Drop a verified day's partition; return False when something came between.
 
-
-def old_candle_days(postgres: Postgres, terms: Terms, now_us: int, limit: int) -> list[LakeFile]:
-    """Return files of candle days whose rows may leave Postgres once verified. TransientError.
-
-    Of each instrument its longest timeframe stays: a row a day at most, and it tells what there is.
+    What the day has is judged once no commit stores there any more; from then on it is read from
+    the lake. Raises TransientError when somebody still reads the partition: it is tried again.
     """
+
+    def proved(connection: Connection, _: sql.Identifier) -> bool:
+        return try_lock(connection, LOCK) and _becomes_cold(connection, day, terms)
+
+    return drop_day(postgres, "tick_segments", day, proved)
+
+
+def drop_old(postgres: Postgres, access: S3Access, terms: Terms, now_us: int) -> int:
+    """Let ticks leave Postgres whose day has no partition; return how many segments went.
+
+    They are deleted some time after their day became cold, when nobody can have planned to read
+    them here. Raises TransientError.
+    """
+    if not terms.tick_hours:
+        return 0
+    with postgres.connection() as connection:
+        until = day_of(now_us - terms.tick_us)
+        days = connection.execute(_DAYS_WITHOUT_PARTITION, (until,)).fetchall()
+    for (day,) in days:
+        with postgres.connection() as connection:
+            ready = not _waits_for(connection, day, terms)
+        if ready and verify(postgres, access, day):
+            with postgres.connection() as connection:
+                if try_lock(connection, LOCK):
+                    _becomes_cold(connection, day, terms)
+    with postgres.connection() as connection:
+        return max(connection.execute(_DELETE_OLD, (OLD, _READERS_S)).rowcount, 0)
+
+
+def _becomes_cold(connection: Connection, day: date, terms: Terms) -> bool:
+    if _waits_for(connection, day, terms):
+        return False
+    unverified = connection.execute(
+        "SELECT FROM lake_days WHERE day = %s AND verified_at > changed_at IS NOT true", (day,)
+    )
+    if unverified.rowcount:
+        return False
+    connection.execute("INSERT INTO cold_days (day) VALUES (%s) ON CONFLICT DO NOTHING", (day,))
+    return True
+
+
+def old_candle_days(postgres: Postgres, terms: Terms, now_us: int) -> list[date]:
+    """Return days of candles that may leave Postgres once verified. Raises TransientError."""
     if not terms.candle_days:
         return []
+    until = day_of(now_us - terms.candle_days * DAY_US)
     with postgres.connection() as connection:
-        names = connection.execute(
-            "SELECT instrument, array_agg(DISTINCT timeframe) FROM lake_files"
-            " WHERE bucket = 'candles' AND superseded_at IS NULL GROUP BY instrument"
+        row = connection.execute(
+            "SELECT min(start_us) FROM candles WHERE timeframe <> ALL(%s)",
+            (_longest(connection),),
+        ).fetchone()
+        if row is None or row[0] is None:
+            return []
+        days = connection.execute(
+            "SELECT day::date FROM generate_series(%s::date, %s::date - 1, '1 day') AS day"
+            " WHERE day::date NOT IN (SELECT day FROM lake_pending_candles)"
+            " AND EXISTS (SELECT FROM candles WHERE timeframe <> ALL(%s) AND start_us >="
+            "   (extract(epoch FROM day) * 1000000)::bigint"
+            "   AND start_us < (extract(epoch FROM day) * 1000000)::bigint + 86400000000)"
+            " LIMIT 20",
+            (day_of(row[0]), until, _longest(connection)),
         ).fetchall()
-        leaving = [
-            (name, timeframe)
-            for name, some in names
-            for timeframe in some
-            if timeframe != max(some, key=lambda each: Timeframe.parse(each).length_us)
-        ]
-        with connection.cursor(row_factory=class_row(LakeFile)) as cursor:
-            return cursor.execute(
-                "SELECT id, bucket, path, f.instrument, f.timeframe, from_us, to_us, whole,"
-                " row_count, byte_count, sha256, min_time_us, max_time_us, stored_until,"
-                " recorded_at, verified_at, cold_at FROM lake_files f"
-                " JOIN unnest(%s::text[], %s::text[]) AS l (instrument, timeframe)"
-                "   ON (l.instrument, l.timeframe) = (f.instrument, f.timeframe)"
-                " WHERE bucket = 'candles' AND superseded_at IS NULL AND verified_at IS NULL"
-                " AND to_us <= %s AND stored_until < clock_timestamp() - interval '1 day'"
-                " AND NOT EXISTS (SELECT FROM lake_pending_candles p"
-                "   WHERE (p.instrument, p.timeframe) = (f.instrument, f.timeframe)"
-                "   AND p.day = date '1970-01-01' + (f.from_us / 86400000000)::int)"
-                " ORDER BY from_us LIMIT %s",
-                (
-                    *([each[0] for each in leaving], [each[1] for each in leaving]),
-                    *(now_us - terms.candle_days * DAY_US, limit),
-                ),
-            ).fetchall()
+    return [day for (day,) in days]
 
 
-def drop_candles(
-    postgres: Postgres, store: ObjectStore, cold: Cold, terms: Terms, now_us: int
-) -> int:
-    """Delete the rows of candle days that were read back; return how many. Raises TransientError.
+def _longest(connection: Connection) -> list[str]:
+    """Return the longest timeframe: its few rows stay, and tell what there is."""
+    names = [row[0] for row in connection.execute("SELECT DISTINCT timeframe FROM candles")]
+    return [max(names, key=lambda name: Timeframe.parse(name).length_us)] if names else []
 
-    A row goes only at the revision that the file has.
+
+def drop_candles(postgres: Postgres, access: S3Access, day: date) -> int:
+    """Delete the candles of a day that the lake was seen to have; return how many.
+
+    Each is read back and compared; a row goes at the revision that the lake has, or an older one.
+    Raises TransientError.
     """
     gone = 0
-    for file in old_candle_days(postgres, terms, now_us, _CANDLE_DAYS_AT_ONCE):
-        with postgres.connection() as connection:
-            if not try_lock(connection, LOCK):
-                return gone
-            covered = verify_candles(connection, store, cold, file)
-            if covered is None:
-                continue
-            connection.execute(
-                "DELETE FROM candles"
-                " USING unnest(%s::bigint[], %s::bigint[]) AS k (start, revision)"
-                " WHERE instrument = %s AND timeframe = %s AND start_us = k.start"
-                " AND candles.revision = k.revision",
-                (
-                    *([each[0] for each in covered], [each[1] for each in covered]),
-                    *(file.instrument, file.timeframe),
-                ),
-            )
-            connection.execute(
-                "UPDATE lake_files SET verified_at = clock_timestamp(),"
-                " cold_at = coalesce(cold_at, clock_timestamp())"
-                " WHERE id = %s AND superseded_at IS NULL",
-                (file.id,),
-            )
-            gone += len(covered)
+    with postgres.connection() as connection:
+        if not try_lock(connection, LOCK):
+            return 0
+        stays = _longest(connection)
+        table = Catalog(connection, access).table(CANDLES, lake_of(connection))
+        connection.execute(
+            "INSERT INTO cold_candle_days (day) VALUES (%s) ON CONFLICT DO NOTHING", (day,)
+        )
+        with translated():
+            for file in files_of(table, day):
+                for some in read(table.io, file):
+                    gone += _delete(connection, some, stays)
     return gone
+
+
+def _delete(connection: Connection, table: pa.Table, stays: list[str]) -> int:
+    there = {(c.instrument, c.timeframe, c.start_us): c for c in to_candles(table)}
+    keys: list[list[Any]] = [list(column) for column in zip(*there, strict=True)]
+    rows = connection.execute(
+        sql.SQL(
+            "SELECT {} FROM candles JOIN unnest(%s::text[], %s::text[], %s::bigint[])"
+            " AS copied (instrument, timeframe, start_us) USING (instrument, timeframe, start_us)"
+            " WHERE timeframe <> ALL(%s) FOR UPDATE OF candles"
+        ).format(CANDLE_COLUMNS),
+        (*keys, stays),
+    ).fetchall()
+    same = []
+    for row in rows:
+        candle = Candle(*row)
+        copied = there[candle.instrument, candle.timeframe, candle.start_us]
+        if candle == copied or candle.revision < copied.revision:
+            same.append((*row[:3], candle.revision))
+        elif candle.revision == copied.revision:
+            metrics.LAKE_DIFFERS.inc()
+            log.error("the lake has another candle than Postgres: %s, %s", copied, candle)
+    if not same:
+        return 0
+    return connection.execute(
+        _DELETE_CANDLES, [list(column) for column in zip(*same, strict=True)]
+    ).rowcount

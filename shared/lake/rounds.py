@@ -83,7 +83,7 @@ class Rounds:
         self._asked = now
         try:
             with self.postgres.connection() as connection:
-                return ticks_are_due(connection, self.terms.snapshot_s, self.terms.snapshot_bytes)
+                return ticks_are_due(connection, self.terms.snapshot_s)
         except TransientError as error:
             log.warning("the lake waits: %s", error)
             return False

@@ -1,36 +1,36 @@
-"""Stored ticks that are in no file yet, copied into parts: each segment into exactly one record."""
+"""Stored ticks that are not in the lake yet, appended to its table in one commit."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from datetime import date
 from typing import Final
 
 import numpy as np
-from psycopg import Connection
+import pyarrow as pa
+from pyiceberg.manifest import DataFile
+from pyiceberg.table import Table
 
 from shared.errors import TransientError
-from shared.lake.due import AT_ONCE, ticks_are_due
+from shared.lake.access import translated
+from shared.lake.catalog import LOCK, Catalog, commit
+from shared.lake.digest import digest, joined
 from shared.lake.files import write
-from shared.lake.manifest import LOCK, lake_of, record
-from shared.lake.places import HOUR_US, Place, Written
-from shared.lake.tick_table import to_table
+from shared.lake.record import DAY_US, Change, day_of, lake_of, move, position_of
+from shared.lake.tables import TICKS
+from shared.lake.tick_table import each_trade_once, ints, to_table, whole
 from shared.stores.commits import last_settled_commit
 from shared.stores.postgres import Postgres, try_lock
-from shared.stores.s3 import ObjectStore
+from shared.stores.s3_reader import S3Access
 from shared.stores.segments import ticks_of_commits
-from shared.trades import Rows, concatenated, trades_of
+from shared.ticks import Ticks
 
-_TICKS_AT_ONCE: Final = 200_000
-_UPLOADS: Final = 4
-
-_CLAIM: Final = (
-    "SELECT commit_id, sum(tick_count)::bigint FROM stored_days"
-    " WHERE commit_id > (SELECT commit_id FROM lake_position) AND commit_id <= %s"
-    " GROUP BY commit_id ORDER BY commit_id LIMIT %s"
-)
+POSITION: Final = "kandle.position"
+"""The property of a snapshot that names the last commit of ticks in it."""
+_ROWS: Final = 200_000
+_ROW_GROUP: Final = 4_096
+_MOST_ROWS: Final = 2_000_000
 
 _NEWEST: Final = "SELECT coalesce(max(commit_id), 0) FROM tick_segments"
 _WAITING: Final = (
@@ -40,31 +40,36 @@ _WAITING: Final = (
 _PAUSE_S: Final = 0.2
 
 
-def copy_ticks(postgres: Postgres, store: ObjectStore, *, after_s: float, or_bytes: int = 0) -> int:
-    """Copy pending segments once the oldest has waited, or they are many; return how many.
+def copy_ticks(postgres: Postgres, access: S3Access) -> int:
+    """Copy what was stored since the last snapshot; return how many ticks. Raises TransientError.
 
-    1. See under the lake's lock which commits are settled and in no file. 2. Create the objects,
-    each under a new name. 3. Record them and move the position, in the one transaction that held
-    the lock. Cut off anywhere before its end, the objects are garbage. Raises TransientError.
+    1. Read the commits after the position, under the lake's lock. 2. Create the objects. 3. Commit
+    the table's snapshot and the position that it reaches, in one transaction. Cut off anywhere
+    before its end, the position is as it was and the objects are garbage.
     """
     with postgres.connection() as connection:
         if not try_lock(connection, LOCK):
             return 0
-        if not ticks_are_due(connection, after_s, or_bytes):
+        position, until = position_of(connection), last_settled_commit(connection)
+        if until <= position:
             return 0
-        until, count = _claimed(connection)
-        if not count:
-            return 0
-        written = _create(connection, store, until)
-        stored_until = _now(connection)
-        for each in written:
-            record(connection, each, stored_until)
-        connection.execute("UPDATE lake_position SET commit_id = %s", (until,))
-    return count
+        table = Catalog(connection, access).table(TICKS, lake_of(connection))
+        work = _Work(table)
+        for commit_id, ticks in ticks_of_commits(connection, position, until):
+            if work.taken >= _MOST_ROWS and commit_id > position:
+                until = position
+                break
+            work.take(ticks)
+            position = commit_id
+        work.write()
+        if work.files:
+            commit(table, work.files, properties={POSITION: str(until)})
+        move(connection, until, work.changes)
+    return work.taken
 
 
-def copy_stored(postgres: Postgres, store: ObjectStore, *, patience_s: float) -> int:
-    """Copy all ticks that are stored by now; return how many segments.
+def copy_stored(postgres: Postgres, access: S3Access, *, patience_s: float) -> int:
+    """Copy all ticks that are stored by now; return how many.
 
     Waits for another that holds the lake's lock, and for commits in flight. Raises TransientError
     when that takes longer than `patience_s`.
@@ -74,7 +79,7 @@ def copy_stored(postgres: Postgres, store: ObjectStore, *, patience_s: float) ->
         newest = connection.execute(_NEWEST).fetchone()
     count = 0
     while True:
-        count += (some := copy_ticks(postgres, store, after_s=0))
+        count += (some := copy_ticks(postgres, access))
         with postgres.connection() as connection:
             waiting = connection.execute(_WAITING, newest).fetchone()
         if waiting is None or not waiting[0]:
@@ -85,48 +90,45 @@ def copy_stored(postgres: Postgres, store: ObjectStore, *, patience_s: float) ->
             time.sleep(_PAUSE_S)
 
 
-def _claimed(connection: Connection) -> tuple[int, int]:
-    """Return the last commit that is to be copied now, and how many there are."""
-    settled = last_settled_commit(connection)
-    until = ticks = count = 0
-    for commit_id, some in connection.execute(_CLAIM, (settled, AT_ONCE)).fetchall():
-        if until and ticks + some > _TICKS_AT_ONCE:
-            break
-        until, ticks, count = commit_id, ticks + some, count + 1
-    return until, count
+class _Work:
+    """Files written of ticks, and what they come to by day."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+        self._waiting: list[Ticks] = []
+        self._rows = 0
+        self.taken = 0
+        self.files: list[DataFile] = []
+        self.changes: dict[date, Change] = {}
+
+    def take(self, ticks: Ticks) -> None:
+        """Hold ticks until they are enough for files."""
+        self._waiting.append(ticks)
+        self._rows += len(ticks)
+        if self._rows >= _ROWS:
+            self.write()
+
+    def write(self) -> None:
+        """Write a file for each UTC day of what is held."""
+        for day, rows in _by_day(to_table(self._waiting)):
+            some = each_trade_once(rows)
+            with translated():
+                self.files += write(self._table, day, [some], TICKS, row_group=_ROW_GROUP)
+            before = self.changes.get(day, Change(0, 0))
+            self.changes[day] = Change(
+                before.rows + len(some),
+                joined(before.digest, digest(some)),
+                before.taken + len(rows),
+            )
+        self.taken += self._rows
+        self._waiting, self._rows = [], 0
 
 
-def _create(connection: Connection, store: ObjectStore, until: int) -> list[Written]:
-    """Write a part for each instrument and hour."""
-    lake = lake_of(connection)
-    parts: dict[str, list[Rows]] = {}
-    (after,) = connection.execute("SELECT commit_id FROM lake_position").fetchone() or (0,)
-    for _, ticks in ticks_of_commits(connection, after, until):
-        for each in ticks.by_entry():
-            parts.setdefault(each.names[0], []).append(Rows.of(each))
-    places = [
-        (Place.of_ticks(name, start_us), rows)
-        for name, some in parts.items()
-        for start_us, rows in _by_hour(trades_of(concatenated(some)).rows)
-    ]
-
-    def create(place: tuple[Place, Rows]) -> Written:
-        written = write(store, lake, place[0], [to_table(place[1])], whole=False)
-        assert written is not None
-        return written
-
-    with ThreadPoolExecutor(_UPLOADS, "lake") as pool:
-        return list(pool.map(create, places))
-
-
-def _by_hour(rows: Rows) -> Iterator[tuple[int, Rows]]:
-    hours = rows.time_us // HOUR_US
-    for hour in np.unique(hours).tolist():
-        yield hour * HOUR_US, rows.at(hours == hour)
-
-
-def _now(connection: Connection) -> datetime:
-    row = connection.execute("SELECT clock_timestamp()").fetchone()
-    assert row is not None
-    found: datetime = row[0]
-    return found
+def _by_day(table: pa.Table) -> Iterator[tuple[date, pa.Table]]:
+    days = ints(whole(table["time"])) // DAY_US
+    unique = np.unique(days).tolist()
+    for day in unique:
+        yield (
+            day_of(day * DAY_US),
+            table if len(unique) == 1 else table.filter(pa.array(days == day)),
+        )

@@ -7,6 +7,7 @@ line. `state/date=2026-11-21/20261121T143000.123456Z-<lake>-<unique>.ndjson.zst`
 from __future__ import annotations
 
 import json
+import logging
 import re
 import uuid
 from collections import defaultdict
@@ -22,12 +23,13 @@ import zstandard
 from shared.candle import Candle
 from shared.decimals import to_text
 from shared.errors import TransientError
-from shared.lake.manifest import lake_of
-from shared.lake.places import day_of
+from shared.lake.record import DAY_US, day_of, lake_of
 from shared.lake.terms import Terms
 from shared.live_state import LiveState
 from shared.stores.postgres import Postgres
 from shared.stores.s3 import ObjectExists, ObjectStore
+
+log = logging.getLogger(__name__)
 
 STATE: Final = "state"
 _STAMP: Final = "%Y%m%dT%H%M%S.%fZ"
@@ -171,3 +173,27 @@ def read_state(store: ObjectStore, at: StateObject) -> State:
     return State(
         head["lake"], head["taken_us"], head["epoch"], {each.symbol: each for each in found}
     )
+
+
+def end_states(postgres: Postgres, store: ObjectStore, terms: Terms, now_us: int) -> int:
+    """See to it that state snapshots end; return how many were removed here. TransientError.
+
+    The bucket is given a lifecycle rule; where the server knows none, or is slow to follow it, this
+    lake's old snapshots are removed from here.
+    """
+    if not terms.state_days:
+        return 0
+    try:
+        store.expire(STATE, "", terms.state_days)
+    except TransientError as error:
+        log.debug("no lifecycle rule: %s", error)
+    with postgres.connection() as connection:
+        lake = lake_of(connection)
+    old = [
+        each.key
+        for each in list_states(store)
+        if each.lake == lake and each.taken_us < now_us - terms.state_days * DAY_US
+    ]
+    for key in old:
+        store.remove(STATE, key)
+    return len(old)

@@ -17,7 +17,7 @@ class Terms:
     tick_hours: int = 24
     candle_days: int = 30
     snapshot_s: int = 60
-    snapshot_bytes: int = 5_000_000
+    snapshot_hours: int = 24
     state_s: int = 300
     state_days: int = 7
     lake_days: int = 0
@@ -29,7 +29,7 @@ class Terms:
             tick_hours=env.integer("KEEP_TICKS_H", 24, 0, 1_000_000),
             candle_days=env.integer("KEEP_CANDLES_D", 30, 0, 1_000_000),
             snapshot_s=env.integer("SNAPSHOT_S", 60, 1, 86_400),
-            snapshot_bytes=env.integer("SNAPSHOT_BYTES", 5_000_000, 1, 1_000_000_000),
+            snapshot_hours=env.integer("KEEP_SNAPSHOTS_H", 24, 1, 100_000),
             state_s=env.integer("STATE_SNAPSHOT_S", 300, 0, 86_400),
             state_days=env.integer("KEEP_STATE_D", 7, 0, 1_000_000),
             lake_days=env.integer("KEEP_LAKE_D", 0, 0, 1_000_000),

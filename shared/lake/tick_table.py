@@ -1,111 +1,164 @@
-"""Trades of an instrument as a table of the lake, and back: nothing is lost on the way."""
+"""Ticks as rows of the lake's table, and back: nothing is lost on the way."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
+from pyiceberg.io.pyarrow import schema_to_pyarrow
 
-from shared.lake.decimal_columns import DECIMAL, to_decimals, to_mantissas
-from shared.ticks import INTEGER_ID, TEXT_ID
-from shared.trades import Rows
+from shared.lake.decimal_columns import to_decimals, to_mantissas
+from shared.lake.tables import TICKS
+from shared.order import NO_ORDER_ID, source_key
+from shared.ticks import INTEGER_ID, TEXT_ID, Ticks
+from shared.trades import MINUTE_US, Rows
 
+SCHEMA: Final = schema_to_pyarrow(TICKS.schema)
 _TIME: Final = pa.timestamp("us", "UTC")
-_WORD: Final = pa.dictionary(pa.int32(), pa.string())
-
-SCHEMA: Final = pa.schema(
-    [
-        pa.field("time", _TIME, nullable=False),
-        pa.field("price", DECIMAL),
-        pa.field("size", DECIMAL),
-        pa.field("side", _WORD),
-        pa.field("trade_id", pa.int64()),
-        pa.field("trade_id_text", pa.string()),
-        pa.field("receive_time", _TIME, nullable=False),
-        pa.field("source", _WORD, nullable=False),
-        pa.field("sequence", pa.int64(), nullable=False),
-        pa.field("price_scale", pa.int16(), nullable=False),
-        pa.field("size_scale", pa.int16(), nullable=False),
-        pa.field("price_mantissa", pa.string()),
-        pa.field("size_mantissa", pa.string()),
-        pa.field("flags", pa.uint8(), nullable=False),
-        pa.field("venue", _WORD, nullable=False),
-    ]
-)
+_SIDES: Final = pa.array(["", "buy", "sell"], pa.large_string())
 
 
-def to_table(rows: Rows) -> pa.Table:
-    """Return the rows, in their order, as the lake keeps them."""
-    price, exact_price = to_decimals(rows.price, rows.price_scale)
-    size, exact_size = to_decimals(rows.size, rows.size_scale)
+def to_table(batches: Sequence[Ticks]) -> pa.Table:
+    """Return the rows of batches, one after the other."""
+    return pa.concat_tables([SCHEMA.empty_table(), *map(_table, batches)])
+
+
+def _table(ticks: Ticks) -> pa.Table:
+    entry, n = ticks.entries.of_row, len(ticks)
+    price_scale, size_scale = ticks.entries.price_scale[entry], ticks.entries.size_scale[entry]
+    price, price_text = to_decimals(ticks.price, price_scale)
+    size, size_text = to_decimals(ticks.size, size_scale)
+    kind, texts = ticks.trade_id_kind, ticks.trade_id_text
+    names = pa.array(ticks.names, pa.large_string())
+    venues = pa.array([venue or None for venue in ticks.entries.venues], pa.large_string())
     return pa.table(
         [
-            pa.array(rows.time_us).cast(_TIME),
+            names.take(pa.array(entry)),
+            pa.array(ticks.event_time_us).cast(_TIME),
             price,
             size,
-            pa.DictionaryArray.from_arrays(
-                pa.array(rows.side.astype(np.int32) - 1, mask=rows.side == 0), ["buy", "sell"]
-            ),
-            pa.array(rows.trade_id, mask=rows.kind != INTEGER_ID),
-            pa.array(rows.text, pa.string(), mask=rows.kind != TEXT_ID),
-            pa.array(rows.receive_us).cast(_TIME),
-            pa.array(rows.source, pa.string()).dictionary_encode(),
-            pa.array(rows.sequence),
-            pa.array(rows.price_scale),
-            pa.array(rows.size_scale),
-            exact_price,
-            exact_size,
-            pa.array(rows.flags),
-            pa.array(rows.venue, pa.string()).dictionary_encode(),
+            _SIDES.take(pa.array(ticks.side, mask=ticks.side == 0)),
+            venues.take(pa.array(entry)),
+            pa.array(ticks.trade_id, mask=kind != INTEGER_ID),
+            pa.nulls(n, pa.large_string())
+            if texts is None
+            else pa.array(texts, pa.large_string(), mask=kind != TEXT_ID),
+            pa.array(ticks.receive_time_us).cast(_TIME),
+            pa.repeat(pa.scalar(ticks.source, pa.large_string()), n),
+            pa.array(ticks.sequence),
+            pa.array(ticks.flags.astype(np.int32)),
+            pa.array(price_scale.astype(np.int32)),
+            pa.array(size_scale.astype(np.int32)),
+            price_text,
+            size_text,
         ],
         schema=SCHEMA,
     )
 
 
 def to_rows(table: pa.Table) -> Rows:
-    """Read the rows back."""
-    column = {name: _whole(table[name]) for name in table.column_names}
-    price_scale = _ints(column["price_scale"]).astype(np.int16)
-    size_scale = _ints(column["size_scale"]).astype(np.int16)
+    """Read rows of one instrument back."""
+    column = {name: whole(table[name]) for name in table.column_names}
+    price_scale, size_scale = ints(column["price_scale"]), ints(column["size_scale"])
     integer, text = column["trade_id"], column["trade_id_text"]
     kind = np.zeros(len(table), dtype=np.uint8)
     kind[np.asarray(integer.is_valid())] = INTEGER_ID
     kind[np.asarray(text.is_valid())] = TEXT_ID
     return Rows(
-        _ints(column["time"].cast(pa.int64())),
-        to_mantissas(column["price"], price_scale, column["price_mantissa"]),
-        to_mantissas(column["size"], size_scale, column["size_mantissa"]),
-        price_scale,
-        size_scale,
-        _sides(column["side"]),
+        ints(column["time"]),
+        to_mantissas(column["price"], price_scale, column["price_text"]),
+        to_mantissas(column["size"], size_scale, column["size_text"]),
+        price_scale.astype(np.int16),
+        size_scale.astype(np.int16),
+        ints(pc.index_in(column["side"], _SIDES).fill_null(0)).astype(np.uint8),
         kind,
-        _ints(integer.fill_null(0)),
-        np.full(len(table), "", dtype=object)
-        if text.null_count == len(text)
-        else text.fill_null("").to_numpy(zero_copy_only=False),
-        _ints(column["receive_time"].cast(pa.int64())),
-        column["source"].to_numpy(zero_copy_only=False).astype(object),
-        _ints(column["sequence"]),
-        np.asarray(column["flags"]),
-        column["venue"].to_numpy(zero_copy_only=False).astype(object),
+        ints(integer.fill_null(0)),
+        _texts(text),
+        ints(column["receive_time"]),
+        _texts(column["source"]),
+        ints(column["sequence"]),
+        ints(column["flags"]).astype(np.uint8),
+        _texts(column["venue"]),
     )
 
 
-def _sides(column: pa.Array) -> Any:
-    if column.null_count == len(column):
-        return np.zeros(len(column), dtype=np.uint8)
-    if isinstance(column, pa.DictionaryArray):
-        column = column.cast(pa.string())
-    side = pc.index_in(column, pa.array(["buy", "sell"]))
-    return (_ints(side.fill_null(-1)) + 1).astype(np.uint8)
+def each_trade_once(table: pa.Table) -> pa.Table:
+    """Return rows of whole minutes by instrument and the total order, each trade once.
+
+    Of a trade that stands there several times the first stays; a tick without a trade id is
+    repeated only where it has the very place of another.
+    """
+    columns = {name: whole(table[name]) for name in table.column_names}
+    symbol, time = _ranks(columns["symbol"]), ints(columns["time"])
+    id_, has_id = ints(columns["trade_id"].fill_null(0)), np.asarray(columns["trade_id"].is_valid())
+    text, venue = _ranks(columns["trade_id_text"]), _ranks(columns["venue"])
+    place = (
+        ints(columns["sequence"]),
+        _source_keys(columns["source"]),
+        ints(columns["receive_time"]),
+        np.where(has_id, id_, NO_ORDER_ID),
+        time,
+        symbol,
+    )
+    order = np.lexsort((text, *place))
+    trade = (symbol, venue, time // MINUTE_US, has_id, id_, text)
+    repeated = _repeated(trade, order, has_id | (text >= 0))
+    repeated |= _repeated((*place, text, venue), order, ~(has_id | (text >= 0)))
+    order = order[~repeated[order]]
+    if len(order) == len(table) and (np.diff(order) == 1).all():
+        return table
+    return table.take(pa.array(order))
 
 
-def _whole(column: pa.ChunkedArray) -> pa.Array:
+def _repeated(
+    keys: tuple[NDArray[Any], ...], order: NDArray[np.intp], among: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Tell of each row whether one before it in the order, among those, has the same keys."""
+    found = np.zeros(len(order), dtype=bool)
+    some = order[among[order]]
+    if len(some) > 1:
+        grouped = some[np.lexsort([key[some] for key in keys])]  # stable: in the order given
+        same = np.ones(len(grouped) - 1, dtype=bool)
+        for key in keys:
+            same &= key[grouped[1:]] == key[grouped[:-1]]
+        found[grouped[1:][same]] = True
+    return found
+
+
+def _ranks(column: pa.Array) -> NDArray[np.int64]:
+    """Return integers that compare as the texts do; -1 for NULL."""
+    words = column.dictionary_encode()
+    order = pc.array_sort_indices(words.dictionary)
+    ranks = np.empty(len(order) + 1, dtype=np.int64)
+    ranks[np.asarray(order)] = np.arange(len(order))
+    ranks[-1] = -1
+    found: NDArray[np.int64] = ranks[ints(words.indices.fill_null(-1))]
+    return found
+
+
+def _source_keys(column: pa.Array) -> NDArray[np.int64]:
+    words = column.dictionary_encode()
+    keys = np.array([source_key(name) for name in words.dictionary.to_pylist()], dtype=np.int64)
+    found: NDArray[np.int64] = keys[ints(words.indices)]
+    return found
+
+
+def whole(column: pa.ChunkedArray) -> pa.Array:
+    """Return a column as one array."""
     found = column.combine_chunks()
-    return found.chunk(0) if isinstance(found, pa.ChunkedArray) else found
+    return pa.concat_arrays(found.chunks) if isinstance(found, pa.ChunkedArray) else found
 
 
-def _ints(column: pa.Array) -> Any:
-    return np.asarray(column).astype(np.int64)
+def ints(column: pa.Array) -> NDArray[np.int64]:
+    """Return numbers or times (us) as int64."""
+    return np.asarray(column.cast(pa.int64())).astype(np.int64, copy=False)
+
+
+def _texts(column: pa.Array) -> NDArray[np.object_]:
+    if column.null_count == len(column):
+        return np.full(len(column), "", dtype=object)
+    return np.asarray(column.fill_null("").to_numpy(zero_copy_only=False), dtype=object)

@@ -11,7 +11,7 @@ from psycopg import Connection
 from shared.blocks import PRICED
 from shared.folds import Places, merged, together
 from shared.lake.cold import NO_LAKE, Cold
-from shared.lake.places import day_of
+from shared.lake.record import day_of
 from shared.partials import partials
 from shared.repetitions import MINUTE_US, each_once, id_hashes
 from shared.stores.segments import ticks_of_instruments, ticks_of_range

@@ -14,7 +14,7 @@ from psycopg.rows import class_row
 from shared.entries import Entries
 from shared.instruments import Market
 from shared.lake.cold import NO_LAKE, Cold
-from shared.lake.plan import HOT, TickPlan, all_in_postgres, day_in_calendar, plan_ticks
+from shared.lake.plan import ALL_IN_POSTGRES, HOT, Plan, day_in_calendar, plan_ticks
 from shared.shards import shard_of, shards_of
 from shared.stores.segment_columns import HOUR_US, Columns, Runs, Segment
 from shared.ticks import Ticks
@@ -62,14 +62,13 @@ def ticks_of_range(
 
     Batches of one entry, in no order between them, repetitions included. Raises TransientError.
     """
-    plan = plan_ticks(connection, instrument, from_us, to_us)
+    plan = plan_ticks(connection, from_us, to_us)
     yield from ticks_in_postgres(connection, instrument, from_us, to_us, plan)
-    if plan.files:
-        yield from cold.ticks(instrument, plan.files, from_us, to_us)
+    yield from cold.ticks(plan, instrument, from_us, to_us)
 
 
 def ticks_in_postgres(
-    connection: Connection, instrument: str, from_us: int, to_us: int, plan: TickPlan
+    connection: Connection, instrument: str, from_us: int, to_us: int, plan: Plan
 ) -> Iterator[Ticks]:
     """Yield the part of the plan that is in Postgres, a run each."""
     parameters = {**bounds(from_us, to_us), **plan.parameters, **named(instrument)}
@@ -133,7 +132,7 @@ def instruments_between(connection: Connection, from_us: int, to_us: int) -> set
     return {row[0] for row in rows}
 
 
-def last_tick_us(connection: Connection, instrument: str) -> int | None:
+def last_tick_us(connection: Connection, instrument: str, cold: Cold = NO_LAKE) -> int | None:
     """Return the event time of the last tick that was stored of an instrument."""
     row = connection.execute(
         "SELECT last_time_us FROM first_ticks WHERE instrument = %s", (instrument,)
@@ -141,14 +140,12 @@ def last_tick_us(connection: Connection, instrument: str) -> int | None:
     if row is None:
         return None
     about_us = int(row[0])
-    later = ticks_in_postgres(
-        connection, instrument, about_us, about_us + COARSE_US, all_in_postgres()
-    )
+    later = ticks_of_range(connection, instrument, about_us, about_us + COARSE_US, cold)
     return max([about_us, *(int(ticks.event_time_us.max()) for ticks in later)])
 
 
 def counts_of_range(
-    connection: Connection, instrument: str, from_us: int, to_us: int, plan: TickPlan
+    connection: Connection, instrument: str, from_us: int, to_us: int, plan: Plan
 ) -> Iterator[tuple[int, int, int]]:
     """Yield of each segment in the plan its first and last time (us) and the instrument's ticks.
 
@@ -164,7 +161,7 @@ def rows_of_range(
     instrument: str,
     from_us: int,
     to_us: int,
-    plan: TickPlan,
+    plan: Plan,
     *,
     newest: bool,
 ) -> Iterator[tuple[int, int, Rows]]:
@@ -224,7 +221,7 @@ def last_tick_before(connection: Connection, instrument: str, before_us: int) ->
             return None
         edge_us = int(row[0]) - int(row[0]) % HOUR_US
         until_us = min(before_us, edge_us + HOUR_US)
-        some = ticks_in_postgres(connection, instrument, edge_us, until_us, all_in_postgres())
+        some = ticks_in_postgres(connection, instrument, edge_us, until_us, ALL_IN_POSTGRES)
         if times := [int(ticks.event_time_us.max()) for ticks in some]:
             return max(times)
 

@@ -15,8 +15,7 @@ from shared.candle import Candle
 from shared.candle_columns import CandleColumns
 from shared.folds import Places, merged
 from shared.lake.cold import NO_LAKE, Cold
-from shared.lake.manifest import cold_candle_files
-from shared.lake.places import CANDLES
+from shared.lake.plan import plan_candles
 
 Int64s = NDArray[np.int64]
 
@@ -49,10 +48,6 @@ _FOLDED: Final = """
                 WHERE w.name = c.instrument AND w.start_us = c.start_us)
     ) AS f WHERE f.open IS NOT NULL
 """
-_ANY_COLD: Final = """
-    SELECT EXISTS (SELECT FROM lake_files WHERE superseded_at IS NULL AND cold_at IS NOT NULL
-        AND bucket = %s AND timeframe = %s AND from_us < %s AND to_us > %s)
-"""
 
 
 def stored_candles(
@@ -68,7 +63,7 @@ def stored_candles(
         found = cursor.execute(_AT, wanted).fetchall()
     present = {(each.instrument, each.start_us) for each in found}
     missing: dict[str, list[int]] = {}
-    if not starts_us or not _any_in_lake(connection, timeframe, min(starts_us), max(starts_us) + 1):
+    if not starts_us or not _any_in_lake(connection, min(starts_us), max(starts_us) + 1):
         return CandleColumns.of(timeframe, found)
     for name, start_us in zip(names, starts_us, strict=True):
         if (name, start_us) not in present:
@@ -117,7 +112,7 @@ def folded(
         candles.append(_folded(names[n - 1], timeframe, from_us[n - 1], values))
         numbers.append(n - 1)
     ignored = set(without)
-    is_hot = not names or not _any_in_lake(connection, timeframe, min(from_us), max(to_us))
+    is_hot = not names or not _any_in_lake(connection, min(from_us), max(to_us))
     for n, (name, low, high) in enumerate(zip(names, from_us, to_us, strict=True)):
         for candle in [] if is_hot else in_lake(connection, name, timeframe, low, high, cold):
             if (name, candle.start_us) not in ignored:
@@ -128,19 +123,16 @@ def folded(
     return merged(Places(found.instrument, starts[found.instrument], found.records))
 
 
-def _any_in_lake(connection: Connection, timeframe: str, from_us: int, to_us: int) -> bool:
-    row = connection.execute(_ANY_COLD, (CANDLES, timeframe, to_us, from_us)).fetchone()
-    return bool(row and row[0])
+def _any_in_lake(connection: Connection, from_us: int, to_us: int) -> bool:
+    return not plan_candles(connection, from_us, to_us).is_hot
 
 
 def in_lake(
     connection: Connection, name: str, timeframe: str, from_us: int, to_us: int, cold: Cold
 ) -> list[Candle]:
     """Return the candles with starts in [from_us, to_us) that left Postgres for the lake."""
-    files = cold_candle_files(connection, name, timeframe, from_us, to_us)
-    if not files:
-        return []
-    return cold.candles(files, from_us, to_us, sum(f.row_count for f in files), newest=False)
+    plan = plan_candles(connection, from_us, to_us)
+    return cold.candles(plan, name, timeframe, from_us, to_us)
 
 
 def _folded(name: str, timeframe: str, start_us: int, values: Sequence[Any]) -> Candle:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import redis
 
 from shared.lake.candle_days import copy_candles
-from shared.lake.retention import drop_candles
+from shared.lake.retention import drop_candles, old_candle_days
 from shared.lake.terms import Terms
 from tests.functions.history_query.conftest import House
 from tests.functions.history_query.market import Tick, batches, generated
@@ -50,15 +50,17 @@ class ColdMarket:
     def cool(self) -> None:
         """Let all old days leave Postgres."""
         self.lake.settle()
-        self.lake.copy_all()
+        self.lake.copy()
         self.lake.compact()
         now_us = time.time_ns() // 1000
-        stores = (self.lake.postgres, self.lake.store, self.lake.cold)
-        while copy_candles(*stores, now_us, settled_s=0):
+        postgres, access = self.lake.postgres, self.lake.access
+        while copy_candles(postgres, access, now_us, settled_s=0):
             pass
-        self.lake.age()
-        assert self.lake.retain()
-        assert drop_candles(*stores, TERMS, now_us)
+        for _ in range(2):
+            self.lake.age()
+            self.lake.retain()
+        days = old_candle_days(postgres, TERMS, now_us)
+        assert sum(drop_candles(postgres, access, day) for day in days)
 
 
 @contextmanager

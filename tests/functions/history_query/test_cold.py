@@ -110,7 +110,7 @@ def test_cursors_are_stable_while_data_arrives(market: ColdMarket) -> None:
             market.take(more)
             market.ticks.extend(more)
             if rounds == 1:
-                market.lake.copy_all()
+                market.lake.copy()
                 market.lake.compact()
         rounds += 1
     assert rounds > 4

@@ -9,10 +9,12 @@ from decimal import Decimal
 import redis
 
 from functions.history_query.kept import KeptCandles, Wanted
+from functions.persist.writer import Writer
 from shared.candle import Candle
 from shared.candle_columns import columns_of
 from shared.lake.candle_days import copy_candles
-from shared.lake.retention import drop_candles
+from shared.lake.retention import drop_candles, old_candle_days
+from shared.lake.tables import CANDLES
 from shared.lake.terms import Terms
 from shared.live_state import LiveState
 from shared.timeframes import Timeframe
@@ -57,26 +59,28 @@ def everything(house: House, valkey: redis.Redis, *, newest: bool = False) -> li
     return found[::-1] if newest else found
 
 
+def write(house: House, candles: list[Candle]) -> None:
+    Writer(house.postgres).candles(columns_of(candles))
+
+
 def settle(house: House) -> None:
-    while copy_candles(
-        house.postgres, house.store, house.cold, time.time_ns() // 1000, settled_s=0
-    ):
+    now_us = time.time_ns() // 1000
+    while copy_candles(house.postgres, house.access, now_us, settled_s=0):
         pass
-    house.age()
 
 
 def drop(house: House) -> int:
-    now_us = time.time_ns() // 1000
-    return drop_candles(house.postgres, house.store, house.cold, Terms(), now_us)
+    days = old_candle_days(house.postgres, Terms(), time.time_ns() // 1000)
+    return sum(drop_candles(house.postgres, house.access, day) for day in days)
 
 
 def test_days_of_candles_move_to_the_lake(lake: House, valkey: redis.Redis) -> None:
     """What one query reads is the same before and after; the longest timeframe stays."""
     candles = minutes(lake.symbol)
     day = [candle(lake.symbol, "1d", START_US + n * DAY_US) for n in range(3)]
-    lake.writer.candles(columns_of([*candles, *day]))
+    write(lake, [*candles, *day])
     assert everything(lake, valkey) == candles
-    assert drop(lake) == 0  # no file yet
+    assert drop(lake) == 0  # not copied yet
     settle(lake)
     assert drop(lake) == len(candles)
     assert lake.sql("SELECT timeframe, count(*) FROM candles GROUP BY 1") == [("1d", 3)]
@@ -88,16 +92,42 @@ def test_a_correction_of_a_cold_candle_wins(lake: House, valkey: redis.Redis) ->
     """From Postgres at once, from the new file later; an older revision never."""
     candles = minutes(lake.symbol)
     day = [candle(lake.symbol, "1d", START_US + n * DAY_US) for n in range(3)]
-    lake.writer.candles(columns_of([*candles, *day]))
+    write(lake, [*candles, *day])
     settle(lake)
     drop(lake)
     better = [replace(candles[5], revision=9, close=Decimal("77.5"))]
     worse = [replace(candles[6], revision=0, close=Decimal("66.6"))]
     new = [candle(lake.symbol, "1m", START_US + 60_000_000)]
-    lake.writer.candles(columns_of([*better, *worse, *new]))
+    write(lake, [*better, *worse, *new])
     expected = sorted([*candles[:5], *better, *candles[6:], *new], key=lambda each: each.start_us)
     assert everything(lake, valkey) == expected
     settle(lake)
     assert everything(lake, valkey) == expected
     assert drop(lake) == 3
     assert everything(lake, valkey) == expected
+
+
+def test_a_day_that_changed_is_one_file_again(lake: House, valkey: redis.Redis) -> None:
+    """Each candle stands once in the table, so that a reader needs to know nothing of revisions."""
+    candles = minutes(lake.symbol)
+    write(lake, candles)
+    settle(lake)
+    days = {each.start_us // DAY_US for each in candles}
+    assert len(lake.files(CANDLES)) == len(days)
+    write(lake, [replace(candles[5], revision=9, close=Decimal("77.5"))])
+    settle(lake)
+    assert len(lake.files(CANDLES)) == len(days)
+    assert everything(lake, valkey)[5].revision == 9
+
+
+def test_a_candle_that_the_lake_has_otherwise_stays_in_postgres(lake: House) -> None:
+    """What is deleted was compared with what was read back."""
+    candles = [*minutes(lake.symbol), candle(lake.symbol, "1d", START_US)]
+    write(lake, candles)
+    settle(lake)
+    lake.sql(
+        "UPDATE candles SET volume = volume + 1 WHERE timeframe = '1m' AND trade_count = 2"
+        f" AND start_us = {START_US}"
+    )
+    assert drop(lake) == len(candles) - 2
+    assert lake.sql("SELECT start_us FROM candles WHERE timeframe = '1m'") == [(START_US,)]

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from shared.lake.garbage import remove_superseded, remove_unrecorded
+from shared.lake import retention
+from shared.lake.expiry import end_days, expire_snapshots, remove_orphans
+from shared.lake.record import day_of
+from shared.lake.terms import Terms
 from tests.functions.history_query.market import Tick, generated, trades
-from tests.shared.lake.house import House
+from tests.shared.lake.house import FOR_EVER_US, House
+
+HOUR_MS = 3_600_000
 
 
 def keys(ticks: list[Tick]) -> list[tuple[int, str, int]]:
@@ -21,113 +26,170 @@ def stored(house: House) -> list[tuple[int, str, int]]:
 
 
 def test_a_day_moves_to_the_lake_row_by_row(lake: House) -> None:
-    """Parts, then one file an hour, then no partition; at every step the same ticks."""
+    """Small files, then one a day, then no partition; at every step the same ticks."""
     ticks = generated(1, 1_000, 9_000_000)
-    lake.put(ticks)
+    lake.make_days(ticks)
+    lake.put(ticks[:500])
+    assert lake.copy() == 500
+    lake.put(ticks[500:])
     assert stored(lake) == keys(ticks)
-    lake.copy_all()
-    assert (
-        lake.sql(
-            "SELECT 1 FROM stored_days WHERE commit_id > (SELECT commit_id FROM lake_position)"
-        )
-        == []
-    )
+    assert lake.copy() == 500
+    assert lake.copy() == 0
+    days = {day_of(tick.time_us) for tick in ticks}
+    assert len(lake.files()) > len(days)
     assert stored(lake) == keys(ticks)
     lake.compact()
-    hours = {tick.time_us // 3_600_000_000 for tick in ticks}
-    assert lake.live_files() == len(hours)
-    assert lake.retain() == []  # stored in the last 24 h
+    assert len(lake.files()) == len(days)
+    assert lake.retain() == []  # copied in the last 24 h
     lake.age()
-    assert lake.retain()
+    assert set(lake.retain()) == days
+    assert lake.in_postgres() == 0
+    assert stored(lake) == keys(ticks)
+    assert lake.repeated == 0
+
+
+def test_days_without_a_partition_leave_postgres_too(lake: House) -> None:
+    """History brought in late: its segments are deleted when nobody can be reading them."""
+    ticks = generated(7, 400, 9_000_000)
+    lake.put(ticks)
+    lake.copy()
+    lake.compact()
+    lake.age()
+    assert lake.retain() == []
+    assert lake.in_postgres() == len(ticks)
+    assert stored(lake) == keys(ticks)
+    lake.age()
+    lake.retain()
     assert lake.in_postgres() == 0
     assert stored(lake) == keys(ticks)
     assert lake.repeated == 0
 
 
 def test_late_ticks_of_a_cold_day_are_seen_at_once_and_folded_in(lake: House) -> None:
-    """Pending in Postgres, then in a correction part, then in the hour's file; each time once."""
+    """In Postgres, then in a small file, then in the day's; each time once."""
     ticks = generated(2, 400, 9_000_000)
     early, late = ticks[::2], ticks[1::2]
+    lake.make_days(ticks)
     lake.put(early)
-    lake.copy_all()
+    lake.copy()
     lake.compact()
     lake.age()
     assert lake.retain()
     lake.put(late)
-    for step in (lambda: None, lake.copy_all, lake.compact, lake.age, lake.retain):
+    for step in (lambda: None, lake.copy, lake.compact, lake.age, lake.retain, lake.age):
         step()
         assert stored(lake) == keys(ticks)
         assert lake.repeated == 0
+    lake.retain()
     assert lake.in_postgres() == 0
-    assert lake.sql("SELECT count(*) FROM lake_files WHERE NOT whole AND superseded_at IS NULL")[
-        0
-    ] == (0,)
+    assert len(lake.files()) == len({day_of(tick.time_us) for tick in ticks})
+
+
+def test_repeated_trades_stand_once_in_compacted_files(lake: House) -> None:
+    """The same feed taken twice: what the day must hold shrinks with what is dropped."""
+    ticks = generated(8, 300, 1_000_000)
+    again = [t._replace(source="udp-9", receive_us=t.receive_us + 5) for t in ticks if t.kind]
+    lake.put(ticks)
+    lake.copy()
+    lake.put(again)
+    lake.copy()
+    lake.compact()
+    lake.age()
+    lake.retain()
+    assert lake.sql("SELECT sum(row_count) FROM lake_days") == [(len(trades(ticks + again)),)]
+    assert lake.sql("SELECT sum(taken) FROM lake_days") == [(len(ticks) + len(again),)]
+    assert stored(lake) == keys(ticks + again)
 
 
 def test_an_object_that_was_changed_keeps_its_day_in_postgres(lake: House) -> None:
-    """Only what reads back as it was written covers anything."""
-    lake.put(generated(3, 500, 3_000_000))
-    lake.copy_all()
+    """Only what reads back as it was taken covers anything."""
+    ticks = generated(3, 500, 100_000)
+    other = generated(31, 500, 100_000)
+    lake.make_days(ticks)
+    lake.put(ticks)
+    lake.copy()
     lake.compact()
     lake.age()
-    (path,) = lake.sql("SELECT path FROM lake_files WHERE superseded_at IS NULL ORDER BY 1 LIMIT 1")
-    name = str(path[0])
-    body = lake.store.read("ticks", name)
+    (day,) = {day_of(tick.time_us) for tick in ticks}
+    (path,) = lake.files()
+    name = path.removeprefix("s3://ticks/")
+    whole = lake.store.read("ticks", name)
+    lake.put(other)
+    lake.copy()
+    (fresh,) = set(lake.files()) - {path}
+    body = lake.store.read("ticks", fresh.removeprefix("s3://ticks/"))
     lake.store.remove("ticks", name)
-    lake.store.create("ticks", name, body[:-1] + bytes([body[-1] ^ 1]))
-    before = lake.in_postgres()
-    days = lake.sql("SELECT DISTINCT day FROM tick_segments")
-    assert len(lake.retain()) < len(days)
+    assert lake.retain() == []
+    lake.store.create("ticks", name, body)  # a sound file, of other ticks
+    assert not retention.verify(lake.postgres, lake.access, day)
     lake.store.remove("ticks", name)
-    assert len(lake.retain()) < len(days)
-    assert 0 < lake.in_postgres() <= before
+    lake.store.create("ticks", name, whole)
+    lake.compact()
+    lake.age()
+    assert lake.retain() == [day]
 
 
 def test_a_day_waits_until_its_events_are_in_the_candles(lake: House) -> None:
     """Reconciling and rebuilding read them from Postgres."""
-    lake.put(generated(4, 300, 3_000_000))
-    lake.copy_all()
+    ticks = generated(4, 300, 3_000_000)
+    lake.make_days(ticks)
+    lake.put(ticks)
+    lake.copy()
     lake.compact()
     lake.age()
-    lake.unsettle()
-    assert lake.retain() == []
+    time_us = ticks[0].time_us
+    lake.sql(
+        "INSERT INTO unaggregated (shard, event_id, commit_id, received_us, first_us, last_us)"
+        f" VALUES (0, 'e', 1, {time_us}, {time_us}, {time_us})"
+    )
+    assert day_of(time_us) not in lake.retain()
     lake.settle()
-    assert lake.retain()
+    assert day_of(time_us) in lake.retain()
 
 
-def test_a_tick_of_a_day_that_was_dropped_is_stored_among_the_old_days(lake: House) -> None:
-    """It makes no partition; it is read beside what the lake has."""
-    ticks = [tick._replace(source="u", price_scale=2) for tick in generated(5, 100, 3_000_000)]
-    lake.put(ticks[:50])
-    lake.copy_all()
-    lake.compact()
-    lake.age()
-    assert lake.retain()
-    partitions = lake.sql("SELECT day FROM partition_days")
-    lake.put(sorted(ticks[50:]), made=False)
-    assert lake.sql("SELECT day FROM partition_days") == partitions
-    assert stored(lake) == keys(ticks)
-    lake.copy_all()
-    lake.compact()
-    assert stored(lake) == keys(ticks)
-
-
-def test_only_what_does_not_count_is_removed(lake: House) -> None:
-    """Superseded objects after a grace; unrecorded ones of this lake, of no other."""
-    lake.put(generated(6, 400, 9_000_000))
-    lake.copy_all()
+def test_snapshots_expire_and_what_only_they_named_is_removed(lake: House) -> None:
+    """One an hour stays for a day; objects of cut-off writers go, those of another lake stay."""
+    for seed in (6, 7, 8):
+        lake.put(generated(seed, 100, 60_000))
+        lake.copy()
     parts = lake.objects()
     lake.compact()
+    assert len(parts) == 3
     assert parts < lake.objects()
-    assert remove_superseded(lake.postgres, lake.store) == 0
-    remove_superseded(lake.postgres, lake.store, grace_s=0)
-    left = lake.objects()
-    assert not parts & left
-    assert len(left) == lake.live_files()
-    (name,) = lake.sql("SELECT name FROM lake_identity")[0]
-    folder = next(iter(left)).rpartition("/")[0]
-    lake.store.create("ticks", f"{folder}/part-{name}-1.parquet", b"cut off")
-    lake.store.create("ticks", f"{folder}/part-0123abcd-1.parquet", b"another's")
-    removed = remove_unrecorded(lake.postgres, lake.store, older_than=timedelta(0))
-    assert removed == [f"ticks/{folder}/part-{name}-1.parquet"]
-    assert lake.objects() == left | {f"{folder}/part-0123abcd-1.parquet"}
+    now_ms = max(int(row[0].timestamp() * 1000) for row in lake.sql("SELECT now()"))  # type: ignore[attr-defined]
+    assert expire_snapshots(lake.postgres, lake.access, Terms()) == 0
+    assert remove_orphans(lake.postgres, lake.access, lake.store) == 0
+    later = now_ms + 30 * HOUR_MS
+    assert expire_snapshots(lake.postgres, lake.access, Terms(), now_ms=later) > 0
+    ((lake_name,),) = lake.sql("SELECT name FROM lake_identity")
+    lake.store.create("ticks", f"{lake_name}/data/cut-off.parquet", b"cut off")
+    lake.store.create("ticks", f"{lake_name}x/data/other.parquet", b"another's")
+    assert remove_orphans(lake.postgres, lake.access, lake.store, grace=timedelta(0)) > 3
+    left = {f"s3://ticks/{key}" for key in lake.objects()}
+    assert left == set(lake.files())
+    assert len(lake.objects(what="metadata/")) < 12
+    assert lake.store.read("ticks", f"{lake_name}x/data/other.parquet") == b"another's"
+    assert len(stored(lake)) == 300
+
+
+def test_days_past_the_lakes_term_go_and_only_those_that_left_postgres(lake: House) -> None:
+    """A late tick of such a day is stored, copied and dropped like any other."""
+    ticks = generated(9, 400, 9_000_000)
+    lake.make_days(ticks)
+    lake.put(ticks)
+    lake.copy()
+    lake.compact()
+    terms = Terms(lake_days=40)
+    assert end_days(lake.postgres, lake.access, terms, FOR_EVER_US // 1000) == 0
+    lake.age()
+    gone = lake.retain()
+    assert end_days(lake.postgres, lake.access, Terms(), 10**17) == 0
+    assert end_days(lake.postgres, lake.access, terms, 10**17) == len(gone)
+    assert lake.files() == []
+    assert lake.sql("SELECT sum(row_count), sum(digest) FROM lake_days") == [(0, 0)]
+    lake.put(ticks[:10])
+    lake.copy()
+    lake.compact()
+    lake.age()
+    lake.retain()
+    assert stored(lake) == keys(ticks[:10])

@@ -1,64 +1,94 @@
-"""Other programs read the same files: what they sum up is what the ticks define."""
+"""Other programs read the tables as they are: docs/lake.md's examples, run as they stand."""
 
 from __future__ import annotations
 
+import re
+import time
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import duckdb
-import polars as pl
 import pytest
 
+from functions.persist.writer import Writer
+from local.cli.env import _duckdb, _polars, _spark
+from shared.candle_columns import columns_of
+from shared.lake.candle_days import copy_candles
+from shared.lake.candle_table import to_candles
+from shared.stores.recompute import recomputed
+from shared.timeframes import parse_ladder
 from tests.functions.history_query.market import Tick, candles, generated
 from tests.shared.lake.house import House
 
+DOCS = Path(__file__).parents[3] / "docs" / "lake.md"
+NUMERIC = "600519"
+Row = tuple[int, Decimal, Decimal, Decimal, Decimal, Decimal]
+
 
 @pytest.fixture
-def copied(lake: House, tmp_path: Path) -> tuple[Path, str, list[Tick]]:
-    """The objects of compacted hours under their names, as `s3://ticks/` shows them."""
-    ticks = generated(21, 300, 30_000_000)
-    lake.put(ticks)
-    lake.copy_all()
+def market(lake: House, servers: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> list[Tick]:
+    """A numeric symbol and another, in both tables; the environment as `kandle env` says it."""
+    for name, value in {**servers, "DATABASE_URL": lake.dsn}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("POLARS_ICEBERG_PLANNER", "pyiceberg")  # it warns where its own is missing
+    ticks = [tick for tick in generated(21, 300, 30_000_000) if tick.kind == 1]
+    ladder = parse_ladder("1m")
+    for symbol in (NUMERIC, "7203"):
+        lake.put(ticks, symbol=symbol)
+        with lake.postgres.connection() as connection:
+            found = recomputed(connection, symbol, 0, 2 * 10**15, ladder)
+        closed = [state.candle for state in found.values()]
+        Writer(lake.postgres).candles(columns_of(closed))
+    lake.copy()
     lake.compact()
-    for (path,) in lake.sql("SELECT path FROM lake_files WHERE superseded_at IS NULL"):
-        target = tmp_path / str(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(lake.store.read("ticks", str(path)))
-    return tmp_path, lake.symbol, ticks
+    assert copy_candles(lake.postgres, lake.access, time.time_ns() // 1000, settled_s=0)
+    return ticks
 
 
-def expected(ticks: list[Tick]) -> list[tuple[int, Decimal, Decimal, Decimal, Decimal, Decimal]]:
+def expected(ticks: list[Tick]) -> list[Row]:
     return [
         (each["t"], *(Decimal(each[key]) for key in ("o", "h", "l", "c", "v")))
         for each in candles(ticks, 60)
     ]
 
 
-def test_duckdb_reads_the_partitions(copied: tuple[Path, str, list[Tick]]) -> None:
-    """The statement of docs/lake.md: minute candles from the files alone."""
-    folder, symbol, ticks = copied
-    rows = duckdb.execute(
-        "SELECT epoch_ms(date_trunc('minute', time)) AS minute, first(price ORDER BY time),"
-        " max(price), min(price), last(price ORDER BY time), sum(size)"
-        " FROM read_parquet(?, hive_partitioning = true) WHERE symbol = ?"
-        " GROUP BY minute ORDER BY minute",
-        [f"{folder}/*/*/*/*.parquet", symbol],
-    ).fetchall()
-    found = [(row[0], row[2], row[3], row[5]) for row in rows]
-    assert found == [(t, h, low, v) for t, _, h, low, _, v in expected(ticks)]
+def row(values: dict[str, Any]) -> Row:
+    moment, *numbers = (values[name] for name in ("time", "open", "high", "low", "close", "volume"))
+    return (int(moment.timestamp() * 1000), *numbers)
 
 
-def test_polars_reads_the_partitions(copied: tuple[Path, str, list[Tick]]) -> None:
-    """A lazy scan that prunes by symbol."""
-    folder, symbol, ticks = copied
-    frame = (
-        pl.scan_parquet(f"{folder}/**/*.parquet", hive_partitioning=True)
-        .filter(pl.col("symbol") == symbol)
-        .sort("time", "receive_time", "sequence")
-        .group_by(pl.col("time").dt.truncate("1m").dt.epoch("ms").alias("t"), maintain_order=True)
-        .agg(
-            pl.col("price").max().alias("h"), pl.col("price").min().alias("l"), pl.col("size").sum()
-        )
-        .collect()
-    )
-    assert frame.rows() == [(t, h, low, v) for t, _, h, low, _, v in expected(ticks)]
+def test_the_examples_read_the_candles_that_the_api_gives(market: list[Tick]) -> None:
+    """PyIceberg, pandas, Polars and DuckDB; the symbol is a text in each."""
+    space: dict[str, Any] = {}
+    for block in re.findall(r"```python\n(.*?)```", DOCS.read_text(), re.DOTALL):
+        exec(block, space)
+    space["lake"].close()
+    should = expected(market)
+    assert len(should) > 20
+    assert [row(each) for each in space["arrow"].to_pylist()] == should
+    assert [row(each) for each in space["frame"].to_dict("records")] == should
+    assert [row(each) for each in space["lazy"].to_dicts()] == should
+    assert [row(each) for each in space["minutes"].to_dicts()] == should
+    assert {each.instrument for each in to_candles(space["arrow"])} == {NUMERIC}
+    assert set(space["frame"]["symbol"]) == {NUMERIC}
+    assert set(space["lazy"]["symbol"]) == {NUMERIC}
+
+
+def test_what_kandle_env_prints_attaches_the_tables(
+    lake: House, market: list[Tick], servers: dict[str, str]
+) -> None:
+    """Python that runs; SQL that DuckDB parses, with the port and without TLS; options of Spark."""
+    env = {**servers, "DATABASE_URL": lake.dsn}
+    space: dict[str, Any] = {}
+    exec(_polars(env), space)
+    location = space["lake"].load_table("kandle.ticks").metadata_location
+    space["lake"].close()
+    assert len(space["ticks"].filter(symbol=NUMERIC).collect()) == len(market)
+    text = _duckdb(env, {"ticks": location})
+    kinds = [each.type.name for each in duckdb.extract_statements(text)]
+    assert kinds == ["LOAD"] * 4 + ["CREATE"] * 2
+    assert f"ENDPOINT '{servers['S3_ENDPOINT_URL'].removeprefix('http://')}'" in text
+    assert "USE_SSL false" in text
+    assert f"iceberg_scan('{location}')" in text
+    assert f"kandle.s3.endpoint={servers['S3_ENDPOINT_URL']}'" in _spark(env)

@@ -23,6 +23,7 @@ from tests.shared.lake.house import House
 from tests.shared.lake.test_lake import keys, stored
 
 ROOT = Path(__file__).parents[3]
+WAITS = "SELECT 1 FROM stored_days WHERE commit_id > (SELECT commit_id FROM lake_position)"
 
 
 @pytest.fixture
@@ -69,19 +70,17 @@ def test_a_round_copies_what_is_due_and_tells_what_it_counted(lake: House, round
     """Called as the clock does, over and over, it starts one process at a time."""
     ticks = generated(7, 300, 9_000_000)
     lake.put(ticks)
-    before = metrics.LAKE_SEGMENTS._value.get()
+    before = metrics.LAKE_TICKS._value.get()
     seen: set[int] = set()
 
     def copied() -> bool:
         rounds()
         seen.update(each.pid for each in children())
         assert len(children()) <= 1
-        return not lake.sql(
-            "SELECT 1 FROM stored_days WHERE commit_id > (SELECT commit_id FROM lake_position)"
-        )
+        return not lake.sql(WAITS)
 
     eventually(copied, 60)
-    until(rounds, lambda: metrics.LAKE_SEGMENTS._value.get() > before)
+    until(rounds, lambda: metrics.LAKE_TICKS._value.get() > before)
     assert seen
     assert stored(lake) == keys(ticks)
     assert lake.repeated == 0
@@ -98,22 +97,13 @@ def test_a_store_that_is_away_ends_a_round_and_not_the_caller(
     lake.put(generated(10, 50, 9_000_000))
     monkeypatch.setenv("S3_ENDPOINT_URL", "http://127.0.0.1:1")
     until(rounds, lambda: rounds._failures > 0)
-    assert lake.sql(
-        "SELECT 1 FROM stored_days WHERE commit_id > (SELECT commit_id FROM lake_position)"
-    )
+    assert lake.sql(WAITS)
     assert not [each for each in caplog.records if each.levelname == "ERROR"]
     until(rounds, lambda: bool(children()))
     children()[0].send_signal(signal.SIGKILL)
     until(rounds, lambda: "ended with -9" in caplog.text)
     monkeypatch.setenv("S3_ENDPOINT_URL", endpoint)
-    until(
-        rounds,
-        lambda: (
-            not lake.sql(
-                "SELECT 1 FROM stored_days WHERE commit_id > (SELECT commit_id FROM lake_position)"
-            )
-        ),
-    )
+    until(rounds, lambda: not lake.sql(WAITS))
 
 
 def test_a_round_ends_with_the_process_that_started_it(

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import time
+from datetime import timedelta
 from decimal import Decimal
 
 import psycopg
 import redis
 
 from functions.candle_aggregate.rules import Rules
-from functions.persist.tick_writer import TickWriter
-from shared.lake.garbage import remove_superseded
-from shared.lake.lifetimes import end_lake_files, end_states
-from shared.lake.places import begin_us
-from shared.lake.plan import plan_ticks
-from shared.lake.recovery import find, is_empty, outrank, register, ticks_of
+from shared.lake.expiry import expire_snapshots, remove_orphans
+from shared.lake.record import begin_us, day_of
+from shared.lake.recovery import adopt, finish, is_empty, outrank, ticks_of
 from shared.lake.states import (
+    end_states,
     list_states,
     live_instruments,
     read_state,
@@ -24,17 +23,14 @@ from shared.lake.states import (
 )
 from shared.lake.terms import Terms
 from shared.live_state import LiveState
-from shared.stores.postgres import Postgres, next_epoch
-from shared.stores.segments import ticks_in_postgres
+from shared.stores.postgres import next_epoch
 from shared.timeframes import DEFAULT_LADDER, parse_ladder
-from shared.trades import Rows
 from tests.functions.candle_aggregate.replicas import Replica
-from tests.functions.history_query.market import START_US, batches, generated
-from tests.shared.lake.house import FOR_EVER_US, House
+from tests.functions.history_query.market import batches, generated
+from tests.shared.lake.house import House
 from tests.shared.lake.test_lake import keys, stored
 
 LADDER = parse_ladder(DEFAULT_LADDER)
-HOUR_US = 3_600_000_000
 
 
 def test_the_live_state_comes_back_from_its_copy(lake: House, valkey: redis.Redis) -> None:
@@ -70,77 +66,55 @@ def test_an_empty_database_is_filled_from_the_lake(lake: House, servers: dict[st
     """The days before the last two stay there; of the last two only what was received by then."""
     ticks = generated(5, 900, 200_000_000)  # crosses midnight twice
     lake.put(ticks[:700])
-    lake.copy_all()
+    lake.copy()
     lake.compact()
     lake.put(ticks[700:])
-    lake.copy_all()
-    assert len(lake.objects()) > lake.live_files()  # superseded ones are still there
-    objects = lake.objects()
-    days = sorted({tick.time_us // (24 * HOUR_US) for tick in ticks})
+    lake.copy()
+    days = sorted({day_of(tick.time_us) for tick in ticks})
     assert len(days) > 2
     until_us = sorted(tick.receive_us for tick in ticks)[-50]
-    with lake.postgres.connection() as connection:
-        mine = connection.execute("SELECT name FROM lake_identity").fetchone()
-    assert mine is not None
+    ((mine,),) = lake.sql("SELECT name FROM lake_identity")
     lost = f"{lake.symbol.lower().replace('/', '_')}_lost"
     with psycopg.connect(servers["DATABASE_URL"], autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {lost}".encode())
-    empty = Postgres(servers["DATABASE_URL"].rsplit("/", 1)[0] + f"/{lost}", size=2)
+    new = House(servers, servers["DATABASE_URL"].rsplit("/", 1)[0] + f"/{lost}", lake.symbol)
     try:
-        writer = TickWriter(empty)
+        new.copy()
         for _ in range(2):  # an attempt that was cut off is begun anew
-            assert is_empty(empty)
-            outrank(empty, 7)
-            found = find(lake.store, mine[0], days[-1] * 24 * HOUR_US)
-            assert {each.path for each in found.files} >= objects
-            for place, files in found.hot.items():
-                for event_id, batch in ticks_of(lake.store, place, files, until_us):
-                    writer([(event_id, batch)])
-            queued = register(empty, lake.store, lake.cold, found, LADDER)
-        assert len(found.cold_days) == len(days) - 2
-        hot_from_us = begin_us(found.hot_from)
+            assert is_empty(new.postgres)
+            outrank(new.postgres, 7)
+            adopted = adopt(new.postgres, new.access, new.store, str(mine), begin_us(days[-1]))
+            assert (adopted.cold, adopted.hot) == (days[:-2], days[-2:])
+            for day in adopted.hot:
+                for event in ticks_of(new.postgres, new.access, day, until_us):
+                    new.writer([event])
+        queued = finish(new.postgres, new.access, adopted, LADDER)
+        hot_from_us = begin_us(days[-2])
         expected = [
             tick for tick in ticks if tick.time_us < hot_from_us or tick.receive_us <= until_us
         ]
         assert len(expected) < len(ticks)
-        with empty.connection() as connection:
-            plan = plan_ticks(connection, lake.symbol, 0, 10**16)
-            hot = [
-                Rows.of(each)
-                for each in ticks_in_postgres(connection, lake.symbol, 0, 10**16, plan)
-            ]
-            rows = connection.execute("SELECT first_time_us FROM first_ticks").fetchall()
-            assert next_epoch(connection) > 7
-            cold_candles = connection.execute("SELECT count(*) FROM repairs").fetchone()
-        cold = [each for _, each in lake.cold.rows(plan.files, 0, 10**16)]
-        assert keys(expected) == sorted(
-            key
-            for part in [*hot, *cold]
-            for key in zip(
-                part.time_us.tolist(), part.source.tolist(), part.sequence.tolist(), strict=True
-            )
-        )
-        assert rows == [(min(ticks).time_us,)]
-        assert cold_candles == (queued,)
+        assert stored(new) == keys(expected)
+        assert new.repeated == 0
+        assert new.sql("SELECT count(*) FROM repairs") == [(queued,)]
         assert queued > 0
+        with new.postgres.connection() as connection:
+            assert next_epoch(connection) > 7
+            firsts = connection.execute("SELECT first_time_us, last_time_us FROM first_ticks")
+            ((first_us, last_us),) = firsts.fetchall()
+        assert first_us == min(ticks).time_us
+        assert 0 <= max(expected).time_us - last_us < 60_000_000
+        new.settle()
+        new.copy()
+        new.compact()
+        new.age()
+        new.retain()
+        new.age()
+        new.retain()
+        assert new.in_postgres() == 0
+        assert stored(new) == keys(expected)
+        assert expire_snapshots(new.postgres, new.access, Terms(), now_ms=2**50) > 0
+        remove_orphans(new.postgres, new.access, new.store, grace=timedelta(0))
+        assert stored(new) == keys(expected)
     finally:
-        empty.close()
-
-
-def test_files_end_only_where_postgres_has_nothing(lake: House) -> None:
-    """Past the lake's term their records go first, then the objects."""
-    lake.put(generated(6, 300, 9_000_000))
-    lake.copy_all()
-    lake.compact()
-    forty_days = START_US + 40 * 24 * HOUR_US
-    terms = Terms(lake_days=30)
-    assert end_lake_files(lake.postgres, terms, forty_days) == 0
-    lake.age()
-    assert lake.retain()
-    assert stored(lake)
-    assert end_lake_files(lake.postgres, Terms(), FOR_EVER_US) == 0
-    assert end_lake_files(lake.postgres, terms, START_US) == 0
-    assert end_lake_files(lake.postgres, terms, forty_days) > 0
-    assert lake.live_files() == 0
-    remove_superseded(lake.postgres, lake.store, grace_s=0)
-    assert lake.objects() == set()
+        new.postgres.close()

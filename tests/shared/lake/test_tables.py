@@ -3,38 +3,44 @@
 from __future__ import annotations
 
 import io
+import random
+from dataclasses import fields
+from datetime import timedelta
 from decimal import Decimal
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.candle import Candle
+from shared.entries import Entries, Entry
+from shared.instruments import Market
 from shared.lake import candle_table, tick_table
-from shared.lake.places import Place
-from shared.lake.verification import equal
-from shared.ticks import INTEGER_ID, NO_ID, TEXT_ID
-from shared.trades import Rows
+from shared.lake.digest import digest, joined
+from shared.ticks import INTEGER_ID, NO_ID, TEXT_ID, Ticks
+from shared.trades import Rows, concatenated, trades_of
 
 INT64 = st.integers(0, 2**63 - 1)
+MANTISSAS = st.integers(-(2**63) + 1, 2**63 - 1) | st.integers(-(10**40), 10**40)
 KINDS = st.sampled_from([NO_ID, INTEGER_ID, TEXT_ID])
 TICKS = st.lists(
     st.tuples(
-        st.integers(0, 2**50),
-        INT64,
-        INT64,
+        st.integers(0, 2**50) | st.integers(0, 3),
+        MANTISSAS,
+        st.integers(0, 2**62),
         st.integers(0, 30),
         st.integers(0, 30),
         st.integers(0, 2),
         KINDS,
-        INT64,
+        INT64 | st.integers(0, 3),
         st.text(min_size=1, max_size=5),
-        st.integers(0, 2**50),
-        st.sampled_from(["udp-1", "udp-2", "é"]),
-        st.integers(-(2**63), 2**63 - 1),
+        st.integers(0, 2**50) | st.integers(0, 3),
+        st.integers(-(2**63), 2**63 - 1) | st.integers(0, 3),
         st.integers(0, 255),
         st.sampled_from(["", "KRAKEN"]),
     ),
@@ -43,24 +49,47 @@ TICKS = st.lists(
 )
 
 
-def rows_of(ticks: list[tuple[int, ...]]) -> Rows:
+def batch_of(ticks: list[tuple[Any, ...]], symbol: str) -> Ticks:
+    """A batch of one source, an entry for each tick, since each has scales and a venue."""
     columns = list(zip(*ticks, strict=True))
     kind = np.array(columns[6], dtype=np.uint8)
-    return Rows(
+    wide = max(map(abs, (*columns[1], *columns[2]))) >= 2**63
+    mantissa = object if wide else np.int64
+    return Ticks(
+        "udp-é",
+        Entries.of(
+            *(
+                Entry(symbol, price_scale, size_scale, 1, Market(venue, venue and "x"))
+                for price_scale, size_scale, venue in zip(
+                    columns[3], columns[4], columns[12], strict=True
+                )
+            )
+        ),
         np.array(columns[0], dtype=np.int64),
-        np.array(columns[1], dtype=np.int64),
-        np.array(columns[2], dtype=np.int64),
-        np.array(columns[3], dtype=np.int16),
-        np.array(columns[4], dtype=np.int16),
+        np.array(columns[1], dtype=mantissa),
+        np.array(columns[2], dtype=mantissa),
         np.array(columns[5], dtype=np.uint8),
         kind,
         np.where(kind == INTEGER_ID, np.array(columns[7], dtype=np.int64), 0),
         np.where(kind == TEXT_ID, np.array(columns[8], dtype=object), ""),
         np.array(columns[9], dtype=np.int64),
-        np.array(columns[10], dtype=object),
-        np.array(columns[11], dtype=np.int64),
-        np.array(columns[12], dtype=np.uint8),
-        np.array(columns[13], dtype=object),
+        np.array(columns[10], dtype=np.int64),
+        np.array(columns[11], dtype=np.uint8),
+    )
+
+
+def rows_of(ticks: Ticks) -> Rows:
+    return concatenated([Rows.of(each) for each in each_entry(ticks)])
+
+
+def each_entry(ticks: Ticks) -> list[Ticks]:
+    n = len(ticks)
+    return [ticks.select(np.arange(n) == row) for row in range(n)]
+
+
+def equal(a: Rows, b: Rows) -> bool:
+    return len(a) == len(b) and all(
+        getattr(a, each.name).tolist() == getattr(b, each.name).tolist() for each in fields(Rows)
     )
 
 
@@ -71,23 +100,71 @@ def through_parquet(table: pa.Table) -> pa.Table:
 
 
 @given(TICKS)
-def test_ticks_come_back_to_the_last_column(ticks: list[tuple[int, ...]]) -> None:
-    """Any 64-bit mantissa at any scale, any id."""
-    rows = rows_of(ticks)
-    assert equal(tick_table.to_rows(through_parquet(tick_table.to_table(rows))), rows)
+def test_ticks_come_back_to_the_last_column(ticks: list[tuple[Any, ...]]) -> None:
+    """Any mantissa at any scale, any id; a numeric symbol too."""
+    batch = batch_of(ticks, "600519")
+    table = through_parquet(tick_table.to_table([batch, batch]))
+    assert table["symbol"].to_pylist() == ["600519"] * 2 * len(batch)
+    assert equal(tick_table.to_rows(table), concatenated([rows_of(batch), rows_of(batch)]))
 
 
 @given(TICKS)
-def test_decimals_are_the_prices_or_null(ticks: list[tuple[int, ...]]) -> None:
-    """Who reads the file sees the exact price, or none where 18 decimals do not hold it."""
-    rows = rows_of(ticks)
-    shown = tick_table.to_table(rows)["price"].to_pylist()
-    for price, mantissa, scale in zip(shown, rows.price, rows.price_scale, strict=True):
-        exact = Fraction(int(mantissa), 10 ** int(scale))
-        if price is None:
-            assert (exact * 10**18).denominator > 1
-        else:
-            assert Fraction(price) == exact
+def test_decimals_are_the_prices_or_text(ticks: list[tuple[Any, ...]]) -> None:
+    """Who reads the table sees the exact price, as text where DECIMAL(38, 18) does not hold it."""
+    batch = batch_of(ticks, "A/B")
+    table = tick_table.to_table([batch])
+    for price, text, mantissa, scale in zip(
+        table["price"].to_pylist(),
+        table["price_text"].to_pylist(),
+        batch.price.tolist(),
+        batch.entries.price_scale.tolist(),
+        strict=True,
+    ):
+        exact = Fraction(mantissa, 10**scale)
+        assert Fraction(text if price is None else price) == exact
+        assert (price is None) != (text is None)
+
+
+@given(TICKS, st.randoms())
+def test_each_trade_once_is_what_the_definition_says(
+    ticks: list[tuple[Any, ...]], source: random.Random
+) -> None:
+    """The same rows as for one instrument at a time, whatever their order before."""
+    ticks = [(*each[:10], number, *each[11:]) for number, each in enumerate(ticks)]
+    batch = batch_of(ticks, "A/B")
+    other = batch_of(ticks, "0")
+    table = tick_table.to_table([batch, other, batch])
+    order = list(range(len(table)))
+    source.shuffle(order)
+    found = tick_table.each_trade_once(table.take(order))
+    expected = trades_of(rows_of(batch)).rows
+    assert equal(tick_table.to_rows(found.filter(pc.equal(found["symbol"], "A/B"))), expected)
+    assert equal(tick_table.to_rows(found.filter(pc.equal(found["symbol"], "0"))), expected)
+    assert found["symbol"].to_pylist() == ["0"] * len(expected) + ["A/B"] * len(expected)
+
+
+@given(TICKS, st.integers(0, 20))
+def test_a_digest_is_of_the_rows_and_not_of_their_order(
+    ticks: list[tuple[Any, ...]], cut: int
+) -> None:
+    """Two parts have together the digest of the whole; one cell changed gives another."""
+    table = tick_table.to_table([batch_of(ticks, "A/B")])
+    backwards = table.take(list(range(len(table)))[::-1])
+    assert digest(backwards) == digest(table)
+    assert joined(digest(table.slice(0, cut)), digest(table.slice(cut))) == digest(table)
+    assert joined(digest(table), -digest(table)) == 0
+    for name in table.column_names:
+        column = table[name].to_pylist()
+        if column[0] is None:
+            continue
+        column[0] = {
+            str: lambda v: v + "x",
+            int: lambda v: v ^ 1,
+            Decimal: lambda v: v + 1,
+        }.get(type(column[0]), lambda v: v + timedelta(microseconds=1))(column[0])
+        place = table.column_names.index(name)
+        other = table.set_column(place, name, pa.array(column, table[name].type))
+        assert digest(other) != digest(table), name
 
 
 DECIMALS = st.decimals(0, Decimal("1e30"), places=None, allow_nan=False, allow_infinity=False)
@@ -118,12 +195,4 @@ def test_candles_come_back(values: list[tuple[Decimal, Decimal, int]]) -> None:
         for n, (price, volume, revision) in enumerate(values)
     ]
     table = through_parquet(candle_table.to_table(candles))
-    assert candle_table.to_candles(table, "A/B", "1m") == candles
-
-
-def test_a_symbol_with_a_slash_has_one_folder() -> None:
-    """Hive readers decode %2F; days and hours are UTC."""
-    place = Place.of_ticks("XRP/ETH", 1_700_003_600_000_000)
-    assert place.folder == "symbol=XRP%2FETH/date=2023-11-14/hour=23"
-    candles = Place.of_candles("XRP/ETH", "1m", 1_700_003_600_000_000)
-    assert candles.folder == "timeframe=1m/symbol=XRP%2FETH/date=2023-11-14"
+    assert candle_table.to_candles(table) == candles

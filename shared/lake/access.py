@@ -1,0 +1,52 @@
+"""How PyIceberg and Arrow reach object storage, and what their errors mean."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pyarrow as pa
+from pyiceberg.expressions import (
+    And,
+    BooleanExpression,
+    EqualTo,
+    GreaterThanOrEqual,
+    LessThan,
+    Reference,
+)
+from pyiceberg.expressions.literals import literal
+
+from shared.errors import TransientError
+from shared.stores.s3_reader import CONNECT_TIMEOUT_S, READ_TIMEOUT_S, REGION, S3Access
+
+
+def file_io(access: S3Access) -> dict[str, str]:
+    """Return PyIceberg's properties for an object store."""
+    return {
+        "s3.endpoint": access.endpoint,
+        "s3.access-key-id": access.access_key,
+        "s3.secret-access-key": access.secret_key,
+        "s3.region": REGION,
+        "s3.connect-timeout": str(CONNECT_TIMEOUT_S),
+        "s3.request-timeout": str(READ_TIMEOUT_S),
+    }
+
+
+def between(low_us: int, high_us: int, **series: str) -> BooleanExpression:
+    """Return the condition of rows of a series with times in [low_us, high_us)."""
+    found: BooleanExpression = And(
+        GreaterThanOrEqual(term=Reference("time"), value=literal(low_us)),
+        LessThan(term=Reference("time"), value=literal(high_us)),
+    )
+    for name, value in series.items():
+        found = And(found, EqualTo(term=Reference(name), value=literal(value)))
+    return found
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn errors that pass by themselves into TransientError."""
+    try:
+        yield
+    except (OSError, pa.ArrowException) as error:
+        raise TransientError(f"object storage is away: {error}") from error

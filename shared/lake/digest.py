@@ -1,0 +1,70 @@
+"""A digest of rows that does not depend on their order: what two places must agree on."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from shared.lake.decimal_columns import decimal_halves
+
+_NULL: Final = np.uint64(0x6B616E646C65)
+_STEP: Final = np.uint64(0x9E3779B97F4A7C15)
+_FIRST, _SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
+_MODULUS: Final = 2**64
+
+
+def digest(table: pa.Table) -> int:
+    """Return the sum of the rows' 64-bit hashes, modulo 2^64, as a signed number.
+
+    So the digest of two tables together is the sum of theirs: `joined`.
+    """
+    rows = np.zeros(len(table), dtype=np.uint64)
+    for column in table.columns:
+        for chunk_start, chunk in _chunks(column):
+            part = rows[chunk_start : chunk_start + len(chunk)]
+            part[:] = _mixed(part + _hashes(chunk) + _STEP)
+    return joined(int(_mixed(rows).sum()))
+
+
+def joined(*digests: int) -> int:
+    """Return the digest of all rows of several tables."""
+    total = sum(digests) % _MODULUS
+    return total - _MODULUS if total >= _MODULUS // 2 else total
+
+
+def _chunks(column: pa.ChunkedArray) -> list[tuple[int, pa.Array]]:
+    starts = np.cumsum([0, *map(len, column.chunks)])
+    return list(zip(starts.tolist(), column.chunks, strict=False))
+
+
+def _hashes(column: pa.Array) -> NDArray[np.uint64]:
+    """Return a hash of each value, by its type."""
+    kind = column.type
+    if pa.types.is_decimal(kind):
+        halves = decimal_halves(column.fill_null(0)).view(np.uint64)
+        found = _mixed(halves[:, 0]) + halves[:, 1]
+    elif pa.types.is_large_string(kind) or pa.types.is_string(kind):
+        words = column.dictionary_encode()
+        each = [_of_text(word) for word in words.dictionary.to_pylist()]
+        found = np.array([*each, 0], dtype=np.uint64)[np.asarray(words.indices.fill_null(-1))]
+    else:
+        numbers: Any = np.asarray(column.cast(pa.int64()).fill_null(0))
+        found = numbers.astype(np.int64).view(np.uint64)
+    if column.null_count:
+        found = np.where(np.asarray(column.is_null()), _NULL, found)
+    return found
+
+
+def _of_text(word: str) -> int:
+    return int.from_bytes(hashlib.md5(word.encode(), usedforsecurity=False).digest()[:8], "big")
+
+
+def _mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Mix the bits of each value, as SplitMix64 does at its end."""
+    values = (values ^ (values >> np.uint64(30))) * _FIRST
+    values = (values ^ (values >> np.uint64(27))) * _SECOND
+    return values ^ (values >> np.uint64(31))

@@ -1,0 +1,71 @@
+"""What Postgres knows of the lake: its name, its position, and what each day's files must hold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Final
+
+from psycopg import Connection
+
+from shared.lake.digest import joined
+
+HOUR_US: Final = 3_600_000_000
+DAY_US: Final = 86_400_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Rows that came to a day's files (`taken` of Postgres), or left them, and their digest."""
+
+    rows: int
+    digest: int
+    taken: int = 0
+
+
+def lake_of(connection: Connection) -> str:
+    """Return the name of this database's lake."""
+    row = connection.execute("SELECT name FROM lake_identity").fetchone()
+    assert row is not None
+    return str(row[0])
+
+
+def position_of(connection: Connection) -> int:
+    """Return the last commit of ticks that is in the lake."""
+    row = connection.execute("SELECT commit_id FROM lake_position").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def move(connection: Connection, position: int, changes: Mapping[date, Change]) -> None:
+    """Note what a snapshot took; in the transaction that commits it."""
+    connection.execute("UPDATE lake_position SET commit_id = %s", (position,))
+    for day, change in sorted(changes.items()):
+        connection.execute(
+            "INSERT INTO lake_days (day, taken, row_count, digest) VALUES (%s, 0, 0, 0)"
+            " ON CONFLICT DO NOTHING",
+            (day,),
+        )
+        add(connection, day, change)
+
+
+def add(connection: Connection, day: date, change: Change) -> None:
+    """Note what came to a day's files or left them."""
+    row = connection.execute("SELECT digest FROM lake_days WHERE day = %s", (day,)).fetchone()
+    assert row is not None
+    connection.execute(
+        "UPDATE lake_days SET row_count = row_count + %s, digest = %s, taken = taken + %s,"
+        " changed_at = CASE WHEN %s > 0 THEN clock_timestamp() ELSE changed_at END WHERE day = %s",
+        (change.rows, joined(row[0], change.digest), change.taken, change.taken, day),
+    )
+
+
+def day_of(time_us: int) -> date:
+    """Return the UTC day of a time."""
+    return date(1970, 1, 1) + timedelta(days=time_us // DAY_US)
+
+
+def begin_us(day: date) -> int:
+    """Return where a UTC day begins."""
+    return (day - date(1970, 1, 1)).days * DAY_US
