@@ -24,8 +24,9 @@ def test_the_live_state_is_copied_and_brought_back(pipeline: dict[str, str]) -> 
         json.loads(line)
         for line in kandle("snapshot", "list", "--json", *where).stdout.splitlines()
     ]
-    assert sum(each["rows"] for each in listed if each.get("symbol") == symbol) >= 200
-    assert any(each["bucket"] == "state" for each in listed)
+    assert max(each["rows"] for each in listed if each["of"] == "ticks") >= 200
+    assert any(each["of"] == "state" for each in listed)
+    assert "iceberg_scan('s3://ticks/" in kandle("env", "--duckdb", *where).stdout
     send_udp(pipeline["UDP_ADDR"], lines[200:] + lines[150:])
     restored = kandle("snapshot", "restore", *where)
     assert restored.stdout.splitlines()[-1] == "all that the snapshot has is there"
