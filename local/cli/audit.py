@@ -82,7 +82,7 @@ def audit(
             names = [row[0] for row in rows]
         differing = 0
         for name in names:
-            span = asked.of(opened.postgres, name)
+            span = asked.of(opened.postgres, name, opened.cold)
             found = _settled(opened, name, span, ladder, wait_s)
             for difference in found.differences:
                 typer.echo(_line(difference))

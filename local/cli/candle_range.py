@@ -83,7 +83,7 @@ class AskedRange:
     from_us: int | None
     to_us: int | None
 
-    def of(self, connection: Connection, instrument: str) -> tuple[int, int]:
+    def of(self, connection: Connection, instrument: str, cold: Cold) -> tuple[int, int]:
         """Return the range for an instrument. Raises CliError: it has no tick."""
         row = connection.execute(
             "SELECT first_time_us FROM first_ticks WHERE instrument = %s",
@@ -93,7 +93,8 @@ class AskedRange:
             raise CliError(f"no tick of {instrument!r} was ever stored")
         from shared.stores.segments import last_tick_us
 
-        first_us, last_us = row[0], last_tick_us(connection, instrument)
+        with connection.transaction():  # the plan of what is hot and what is cold holds within it
+            first_us, last_us = row[0], last_tick_us(connection, instrument, cold)
         from_us = first_us if self.from_us is None else self.from_us
         until = (first_us if last_us is None else last_us) + 1
         return from_us, max(until, from_us) if self.to_us is None else self.to_us

@@ -70,7 +70,7 @@ def rebuild(
     ladder = ladder_of(timeframes)
     asked = asked_range(since, until)
     with stores(database_url, redis_url, data_dir) as (connection, client, cold):
-        span = asked.of(connection, symbol)
+        span = asked.of(connection, symbol, cold)
         keys = list(truth(connection, symbol, *span, ladder, cold))
         if not keys:
             raise CliError(f"no tick of {symbol!r} is stored in that range")
