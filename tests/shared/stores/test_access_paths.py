@@ -21,7 +21,7 @@ from functions.persist.tick_writer import TickWriter
 from local.servers.postgres import server
 from local.servers.server import Place
 from local.servers.unprivileged import choose
-from shared.lake.plan import all_in_postgres
+from shared.lake.plan import ALL_IN_POSTGRES
 from shared.stores import segments
 from shared.stores.partitions import make_ahead
 from shared.stores.postgres import Postgres
@@ -34,7 +34,7 @@ HOUR_US = 3_600_000_000
 RANGE: dict[str, Any] = {
     **segments.bounds(500 * HOUR_US, 501 * HOUR_US),
     **segments.named("A"),
-    **all_in_postgres().parameters,
+    **ALL_IN_POSTGRES.parameters,
 }
 PATHS: list[tuple[str, sql.SQL | sql.Composed, dict[str, Any], str]] = [
     (
