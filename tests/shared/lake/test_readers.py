@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,11 @@ import duckdb
 import pytest
 
 from functions.persist.writer import Writer
+from local.audit import truth
 from local.cli.env import _duckdb, _polars, _spark
 from shared.candle_columns import columns_of
 from shared.lake.candle_days import copy_candles
 from shared.lake.candle_table import to_candles
-from shared.stores.recompute import recomputed
 from shared.timeframes import parse_ladder
 from tests.functions.history_query.market import Tick, candles, generated
 from tests.shared.lake.house import House
@@ -37,8 +38,8 @@ def market(lake: House, servers: dict[str, str], monkeypatch: pytest.MonkeyPatch
     for symbol in (NUMERIC, "7203"):
         lake.put(ticks, symbol=symbol)
         with lake.postgres.connection() as connection:
-            found = recomputed(connection, symbol, 0, 2 * 10**15, ladder)
-        closed = [state.candle for state in found.values()]
+            found = truth(connection, symbol, ticks[0].time_us, 2 * 10**15, ladder, lake.cold)
+        closed = [replace(each, closed=True, revision=1) for each in found.values()]
         Writer(lake.postgres).candles(columns_of(closed))
     lake.copy()
     lake.compact()
