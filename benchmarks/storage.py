@@ -35,6 +35,7 @@ WIDTHS = (20, 10_000)
 
 _EVENTS_A_SECOND = 20
 _EVENTS_A_COMMIT = 4
+_HOUR_US = 3_600_000_000
 _ARRAYS = ("event_time_us", "price", "size", "trade_id", "receive_time_us", "sequence")
 _PEER = """
 CREATE TABLE peer (day date, event_id text, part integer, instrument text, source text,
@@ -65,7 +66,9 @@ def measure(dsn: str, width: int) -> None:
     own = dsn.rsplit("/", 1)[0] + f"/{name}"
     postgres = Postgres(own, size=2)
     writer = TickWriter(postgres)
-    events = list(market(width))
+    begin_us = (time.time_ns() // 1000 - _HOUR_US) // _HOUR_US * _HOUR_US
+    shape = SECONDS * _EVENTS_A_SECOND, RATE // _EVENTS_A_SECOND, 1_000_000 // _EVENTS_A_SECOND
+    events = list(market(width, begin_us, *shape))
     ticks = sum(len(each) for _, each in events)
     commits = [events[n : n + _EVENTS_A_COMMIT] for n in range(0, len(events), _EVENTS_A_COMMIT)]
     stored_s = timed(lambda: [writer(commit) for commit in commits])
@@ -108,17 +111,20 @@ def measure(dsn: str, width: int) -> None:
     postgres.close()
 
 
-def market(width: int) -> Iterator[tuple[str, Ticks]]:
-    """Yield events of a random walk of each instrument, ids and sequences counting up."""
+def market(
+    width: int, begin_us: int, events: int, size: int, event_us: int
+) -> Iterator[tuple[str, Ticks]]:
+    """Yield events of a random walk of each instrument, ids and sequences counting up.
+
+    `size` ticks an event, one event in each `event_us` microseconds from `begin_us` on.
+    """
     source = np.random.default_rng(width)
     price = source.integers(1_000, 5_000_000, width)
     next_id = source.integers(1_000, 50_000_000, width)
-    begin_us = (time.time_ns() // 1000 - 3_600_000_000) // 3_600_000_000 * 3_600_000_000
-    size = RATE // _EVENTS_A_SECOND
     names = [f"SYM{n:05d}-USD" for n in range(width)]
-    for number in range(SECONDS * _EVENTS_A_SECOND):
+    for number in range(events):
         who = source.integers(0, width, size)
-        when = begin_us + number * 50_000 + np.sort(source.integers(0, 50_000, size))
+        when = begin_us + number * event_us + np.sort(source.integers(0, event_us, size))
         order = np.lexsort((when, who))
         who, when = who[order], when[order]
         held, counts = np.unique(who, return_counts=True)
