@@ -23,6 +23,7 @@ import psycopg
 from benchmarks._platform import Platform, running
 from benchmarks.storage import WIDTHS, market, size
 from functions.persist.tick_writer import TickWriter
+from shared.lake.access import use_little_memory
 from shared.lake.catalog import Catalog
 from shared.lake.cold import Cold
 from shared.lake.compaction import compact
@@ -35,8 +36,7 @@ from shared.lake.tables import TICKS as TABLE
 from shared.lake.terms import Terms
 from shared.memory import hand_freed_memory_back
 from shared.stores.postgres import Postgres
-from shared.stores.s3 import ObjectStore
-from shared.stores.s3_reader import S3Access
+from shared.stores.s3 import ObjectStore, S3Access
 
 TICKS = int(os.environ.get("TICKS", "10000000"))
 DAY = datetime.now(UTC).date() - timedelta(days=2)
@@ -168,6 +168,7 @@ def serve() -> None:
     """Work in a process, as stdin says; write what it took so far to stdout."""
     name, dsn, access = json.loads(sys.stdin.readline())
     hand_freed_memory_back()
+    use_little_memory()
     postgres, store = Postgres(dsn, size=2), S3Access(**access)
     for line in sys.stdin:
         if (hour := json.loads(line)) is None:

@@ -47,7 +47,7 @@ from shared.lake.tables import CANDLES
 from shared.lake.terms import Terms
 from shared.partials import partials
 from shared.stores.postgres import Postgres
-from shared.stores.s3_reader import S3Access
+from shared.stores.s3 import S3Access
 from shared.ticks import INTEGER_ID, Ticks
 from shared.timeframes import DEFAULT_LADDER, parse_ladder
 

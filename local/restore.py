@@ -32,8 +32,7 @@ from shared.lake.states import (
 from shared.live_keys import Keys
 from shared.stores.postgres import Postgres
 from shared.stores.redis import connect, translated
-from shared.stores.s3 import ObjectStore
-from shared.stores.s3_reader import S3Access
+from shared.stores.s3 import ObjectStore, S3Access
 from shared.ticks import Ticks
 from shared.timeframes import Timeframe
 

@@ -25,7 +25,7 @@ from shared.shards import DEFAULT_SHARDS, MAX_SHARDS
 from shared.stores.limits import REPAIR, Limits
 from shared.stores.postgres import Postgres
 from shared.stores.redis import connect
-from shared.stores.s3_reader import S3Access
+from shared.stores.s3 import S3Access
 from shared.timeframes import DEFAULT_LADDER, parse_ladder
 from shared.watched import Watched
 

@@ -22,7 +22,7 @@ from shared.adapter.wiring import event_app
 from shared.lake.cold import Cold
 from shared.stores.postgres import Postgres
 from shared.stores.redis import connect, translated
-from shared.stores.s3_reader import S3Access
+from shared.stores.s3 import S3Access
 from shared.watchlist import Watched, Watchlist
 
 JUDGING = 4

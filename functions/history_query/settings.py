@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from shared.settings import Environment
 from shared.shards import DEFAULT_SHARDS, MAX_SHARDS
 from shared.stores.limits import QUERY, Limits
-from shared.stores.s3_reader import S3Access
+from shared.stores.s3 import S3Access
 from shared.timeframes import DEFAULT_LADDER, Timeframe, parse_ladder
 
 

@@ -27,7 +27,7 @@ from shared.lake.terms import Terms
 from shared.settings import Environment
 from shared.stores.limits import INGEST, MAINTENANCE, Limits
 from shared.stores.postgres import Postgres
-from shared.stores.s3_reader import S3Access
+from shared.stores.s3 import S3Access
 
 WAITING_TOGETHER = 24
 """Events that wait for their group (maxAckPending of the trigger), and room for the clock."""

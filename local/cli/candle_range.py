@@ -146,7 +146,7 @@ def stores(database_url: str | None, redis_url: str | None, data_dir: Path) -> I
     from shared.errors import TransientError
     from shared.lake.cold import Cold
     from shared.stores.redis import connect
-    from shared.stores.s3_reader import S3Access
+    from shared.stores.s3 import S3Access
 
     database = address(database_url, "DATABASE_URL", "--database-url", data_dir)
     client = connect(address(redis_url, "REDIS_URL", "--redis-url", data_dir))

@@ -15,7 +15,7 @@ from local.cli.retention import DatabaseUrl
 from local.instance import DEFAULT_DATA_DIR
 
 if TYPE_CHECKING:
-    from shared.stores.s3_reader import S3Access
+    from shared.stores.s3 import S3Access
 
 
 def register(app: typer.Typer) -> None:
@@ -48,7 +48,7 @@ def take_over(database_url: DatabaseUrl = None, data_dir: DataDir = DEFAULT_DATA
 
 def object_access(data_dir: Path) -> S3Access:
     """Return the object storage of the environment, else of the running instance."""
-    from shared.stores.s3_reader import S3Access
+    from shared.stores.s3 import S3Access
 
     found = S3Access.from_mapping(os.environ)
     if found.endpoint:

@@ -33,6 +33,7 @@ def main(*, sweep: bool) -> int:
     """Run the round; return the exit code."""
     from shared.adapter.logs import configure_logging
     from shared.lake import counts
+    from shared.lake.access import use_little_memory
     from shared.lake.keeper import Keeper
     from shared.lake.rounds import STORE_AWAY
     from shared.lake.terms import Terms
@@ -42,10 +43,10 @@ def main(*, sweep: bool) -> int:
     from shared.stores.limits import MAINTENANCE
     from shared.stores.postgres import Postgres
     from shared.stores.redis import connect
-    from shared.stores.s3 import ObjectStore
-    from shared.stores.s3_reader import S3Access
+    from shared.stores.s3 import ObjectStore, S3Access
 
     hand_freed_memory_back()
+    use_little_memory()
     configure_logging(os.environ)
     env = Environment(os.environ)
     dsn = env.text("DB_WRITE_DSN", "") or env.text("DATABASE_URL")

@@ -17,7 +17,7 @@ from pyiceberg.expressions import (
 from pyiceberg.expressions.literals import literal
 
 from shared.errors import TransientError
-from shared.stores.s3_reader import CONNECT_TIMEOUT_S, READ_TIMEOUT_S, REGION, S3Access
+from shared.stores.s3 import CONNECT_TIMEOUT_S, READ_TIMEOUT_S, REGION, S3Access
 
 
 def file_io(access: S3Access) -> dict[str, str]:
@@ -41,6 +41,13 @@ def between(low_us: int, high_us: int, **series: str) -> BooleanExpression:
     for name, value in series.items():
         found = And(found, EqualTo(term=Reference(name), value=literal(value)))
     return found
+
+
+def use_little_memory() -> None:
+    """Let Arrow keep no freed memory, and few threads: by itself it has one a processor."""
+    pa.set_memory_pool(pa.system_memory_pool())
+    pa.set_cpu_count(1)
+    pa.set_io_thread_count(2)
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from shared.lake.merge import merged
 from shared.lake.record import DAY_US, begin_us, lake_of
 from shared.lake.tables import CANDLES
 from shared.stores.postgres import Postgres, try_lock
-from shared.stores.s3_reader import S3Access
+from shared.stores.s3 import S3Access
 
 SETTLED_S: Final = 600
 """A day is copied when it has been over for so long, and nothing changed for a minute."""
@@ -73,8 +73,10 @@ def replace_day(connection: Connection, table: Table, day: date, *more: Iterator
     """Let new files of a day count: of Postgres, the files before, and more sorted candles."""
     with translated():
         before = files_of(table, day)
-        sources = [stored_candles(connection, day), *(read(table.io, file) for file in before)]
-        rows = merged([*sources, *more], CANDLES.key, 1, highest_revision)
+        rows = merged(
+            [stored_candles(connection, day), *(read(table.io, f) for f in before), *more],
+            *(CANDLES.key, 1, highest_revision),
+        )
         files = write(table, day, rows, CANDLES, row_group=_ROW_GROUP)
     if files:
         commit(table, files, before, {"kandle.day": str(day)})

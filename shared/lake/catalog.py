@@ -1,87 +1,103 @@
-"""The catalog of the lake's tables: PyIceberg's SqlCatalog inside a transaction of the caller.
+"""The catalog of the lake's tables: Iceberg's JDBC catalog on the caller's connection.
 
-The catalog's rows stand in the same Postgres as what the lake takes from it. So a table's new
-snapshot and the record of what it holds are committed by one transaction, or neither is.
+Its rows stand in the same Postgres as what the lake takes from it. So a table's new snapshot and
+the record of what it holds are committed by one transaction, or neither is.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable
 from typing import Any, Final
 
 from psycopg import Connection
 from pyiceberg.catalog import MetastoreCatalog
-from pyiceberg.catalog.sql import SqlCatalog
-from pyiceberg.exceptions import NamespaceAlreadyExistsError, NoSuchTableError
+from pyiceberg.catalog.noop import NoopCatalog
 from pyiceberg.manifest import DataFile, ManifestFile
-from pyiceberg.table import Table
+from pyiceberg.serializers import FromInputFile
+from pyiceberg.table import CommitTableResponse, Table
+from pyiceberg.table.locations import load_location_provider
+from pyiceberg.table.metadata import new_table_metadata
 from pyiceberg.table.snapshots import Operation
+from pyiceberg.table.update import TableRequirement, TableUpdate
 from pyiceberg.table.update.snapshot import _MergeAppendFiles, _OverwriteFiles
-from sqlalchemy import StaticPool, create_engine
-from sqlalchemy.exc import DBAPIError
 
+from shared.errors import TransientError
 from shared.lake.access import file_io, translated
 from shared.lake.tables import Definition
-from shared.stores.s3_reader import S3Access
+from shared.stores.s3 import S3Access
 
 NAME: Final = "kandle"
 NAMESPACE: Final = "kandle"
 LOCK: Final = "kandle lake"
 """Who changes the lake holds this advisory lock, from its reading to its commit."""
 
+_LOCATION: Final = "SELECT metadata_location FROM iceberg_tables WHERE table_name = %s"
+_INSERT: Final = (
+    "INSERT INTO iceberg_tables (catalog_name, table_namespace, table_name, metadata_location,"
+    " iceberg_type) VALUES (%s, %s, %s, %s, 'TABLE')"
+)
+_MOVE: Final = (
+    "UPDATE iceberg_tables SET metadata_location = %s, previous_metadata_location ="
+    " metadata_location WHERE table_name = %s AND metadata_location = %s"
+)
 
-class Catalog(SqlCatalog):
-    """A SqlCatalog on the caller's connection. Only the caller commits its transaction."""
+
+class Catalog(MetastoreCatalog, NoopCatalog):
+    """Loads, makes and commits tables. PyIceberg's SqlCatalog has a connection of its own.
+
+    Only the caller commits the transaction.
+    """
 
     def __init__(self, connection: Connection, access: S3Access) -> None:
-        MetastoreCatalog.__init__(self, NAME, **file_io(access))
-        self.engine = create_engine(
-            "postgresql+psycopg://",
-            creator=lambda: _Borrowed(connection),
-            poolclass=StaticPool,
-            pool_reset_on_return=None,
-            use_native_hstore=False,
-        )
-        self._schema_version = "v1"
+        super().__init__(NAME, **file_io(access))
+        self._connection = connection
 
     def table(self, definition: Definition, lake: str, metadata: str = "") -> Table:
         """Return a table as it is now; where it is not there yet, make it, or take it over.
 
         `metadata`: where the metadata of a table is that another catalog had.
         """
-        with _translated():
-            try:
-                return self.load_table((NAMESPACE, definition.name))
-            except NoSuchTableError:
-                with suppress(NamespaceAlreadyExistsError):
-                    self.create_namespace(NAMESPACE)
-                if metadata:
-                    return self.register_table((NAMESPACE, definition.name), metadata)
-                return self.create_table(
-                    (NAMESPACE, definition.name),
-                    definition.schema,
-                    location=f"s3://{definition.name}/{lake}",
-                    partition_spec=definition.partition_spec,
-                    sort_order=definition.sort_order,
-                    properties=definition.properties,
-                )
+        with translated():
+            row = self._connection.execute(_LOCATION, (definition.name,)).fetchone()
+            if row is not None:
+                location = str(row[0])
+            else:
+                location = metadata or self._new(definition, lake)
+                row = NAME, NAMESPACE, definition.name, location
+                self._connection.execute(_INSERT, row)
+            io = self._load_file_io(location=location)
+            found = FromInputFile.table_metadata(io.new_input(location))
+        return Table((NAMESPACE, definition.name), found, location, io, self)
 
+    def _new(self, definition: Definition, lake: str) -> str:
+        metadata = new_table_metadata(
+            location=f"s3://{definition.name}/{lake}",
+            schema=definition.schema,
+            partition_spec=definition.partition_spec,
+            sort_order=definition.sort_order,
+            properties=definition.properties,
+        )
+        provider = load_location_provider(metadata.location, metadata.properties)
+        location = provider.new_table_metadata_file_location()
+        self._write_metadata(metadata, self._load_file_io(location=location), location)
+        return location
 
-class _Borrowed:
-    """A connection whose transaction belongs to somebody else."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._connection, name)
-
-    def commit(self) -> None:
-        """Leave it to the owner."""
-
-    rollback = close = commit
+    def commit_table(
+        self,
+        table: Table,
+        requirements: tuple[TableRequirement, ...],
+        updates: tuple[TableUpdate, ...],
+    ) -> CommitTableResponse:
+        """Let the table's row lead to new metadata. Raises TransientError."""
+        staged = self._update_and_stage_table(table, table.name(), requirements, updates)
+        self._write_metadata(staged.metadata, staged.io, staged.metadata_location)
+        row = staged.metadata_location, table.name()[-1], table.metadata_location
+        if self._connection.execute(_MOVE, row).rowcount != 1:
+            raise TransientError(f"another changed the table {table.name()[-1]}")
+        return CommitTableResponse.model_validate(
+            {"metadata": staged.metadata, "metadata-location": staged.metadata_location}
+        )
 
 
 class _Overwrite(_OverwriteFiles):
@@ -105,7 +121,7 @@ def commit(
     """Let files count, and others cease to, in one snapshot. Raises TransientError."""
     removed = list(removed)
     kind: Any = _Overwrite if removed else _MergeAppendFiles
-    with _translated(), table.transaction() as transaction:
+    with translated(), table.transaction() as transaction:
         producer = kind(
             operation=Operation.OVERWRITE if removed else Operation.APPEND,
             transaction=transaction,
@@ -117,16 +133,6 @@ def commit(
         for each in removed:
             producer.delete_data_file(each)
         producer.commit()
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    """Turn errors of object storage into TransientError, those of SQLAlchemy into psycopg's."""
-    with translated():
-        try:
-            yield
-        except DBAPIError as error:
-            raise error.orig or error from error
 
 
 logging.getLogger("pyiceberg").setLevel(logging.WARNING)

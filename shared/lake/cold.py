@@ -11,7 +11,7 @@ from shared.candle import Candle
 from shared.errors import TransientError
 from shared.lake.plan import Plan
 from shared.lake.record import DAY_US
-from shared.stores.s3_reader import S3Access
+from shared.stores.s3 import S3Access
 from shared.ticks import Ticks
 from shared.trades import Rows, batches_of
 
@@ -41,15 +41,10 @@ class Cold:
             if self._reader is None:
                 if not self._access.endpoint:
                     raise TransientError("what is asked for is in the lake: set S3_ENDPOINT_URL")
-                import pyarrow as pa
-
-                # Its own allocators keep what was freed, and its pools a thread a processor each.
-                pa.set_memory_pool(pa.system_memory_pool())
-                pa.set_cpu_count(1)
-                pa.set_io_thread_count(2)
-
+                from shared.lake.access import use_little_memory
                 from shared.lake.reader import LakeReader
 
+                use_little_memory()
                 self._reader = LakeReader(self._access)
             return self._reader
 

@@ -18,14 +18,14 @@ from pyiceberg.table import Table
 
 from shared.lake.access import between, translated
 from shared.lake.catalog import LOCK, Catalog, commit
-from shared.lake.digest import digest, joined
+from shared.lake.digest import digest
 from shared.lake.files import read, rows_at_once, write
-from shared.lake.merge import ROWS, merged
-from shared.lake.record import DAY_US, HOUR_US, Change, add, begin_us, lake_of
-from shared.lake.tables import ROW_GROUP, TICKS, Definition
+from shared.lake.merge import merged
+from shared.lake.record import DAY_US, HOUR_US, Change, add, begin_us, joined, lake_of
+from shared.lake.tables import ROW_GROUP, SMALL_ROW_GROUP, TICKS, Definition
 from shared.lake.tick_table import each_trade_once
 from shared.stores.postgres import Postgres, try_lock
-from shared.stores.s3_reader import S3Access
+from shared.stores.s3 import S3Access
 from shared.trades import MINUTE_US
 
 log = logging.getLogger(__name__)
@@ -37,7 +37,8 @@ EACH_S: Final = 300
 DAY_BYTES: Final = 256 << 20
 """The hours of a day that has no more than this become one set of files; others stay hours."""
 
-_HOUR_ROWS: Final = 16_384
+_ROWS: Final = 49_152
+"""A merge holds so many rows of its files, a row group of each: 200 bytes a row, and copies."""
 
 _DUE: Final = """
 SELECT day FROM lake_days
@@ -112,18 +113,17 @@ def _groups(
         by_hour[low // HOUR_US].append(file)
     is_over = begin_us(day) + DAY_US <= until_us
     if is_over and (spans_hours or sum(f.file_size_in_bytes for f in files) <= DAY_BYTES):
-        groups, row_group = [files], ROW_GROUP
+        groups, stays_bytes = [files], 0
     else:
         groups = [some for hour, some in by_hour.items() if (hour + 1) * HOUR_US <= until_us]
-        row_group = _HOUR_ROWS
+        stays_bytes = DAY_BYTES // 24
     for group in groups:
         if not _is_one(group):
-            yield _first(sorted(group, key=lambda file: file.file_size_in_bytes)), row_group
-
-
-def _first(files: list[DataFile]) -> list[DataFile]:
-    held = list(accumulate(map(rows_at_once, files)))
-    return files[: max(bisect_right(held, ROWS), 2)]
+            group.sort(key=lambda file: file.file_size_in_bytes)
+            held = list(accumulate(map(rows_at_once, group)))
+            first = group[: max(bisect_right(held, _ROWS), 2)]
+            stays = first == group and sum(f.file_size_in_bytes for f in group) > stays_bytes
+            yield first, ROW_GROUP if stays else SMALL_ROW_GROUP
 
 
 def _is_one(files: list[DataFile]) -> bool:
@@ -144,9 +144,8 @@ def _fold(
             sums[1] = joined(sums[1], digest(some), -digest(rows))
         return some
 
-    sources = [read(table.io, file) for file in group]
     with translated():
-        rows = merged(sources, TICKS.key, MINUTE_US, folded)
+        rows = merged([read(table.io, file) for file in group], TICKS.key, MINUTE_US, folded)
         files = write(table, day, rows, TICKS, row_group=row_group)
     commit(table, files, group, {"kandle.compacted": str(day)})
     add(connection, day, Change(sums[0], sums[1]))

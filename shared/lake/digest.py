@@ -10,11 +10,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from shared.lake.decimal_columns import decimal_halves
+from shared.lake.record import joined
 
 _NULL: Final = np.uint64(0x6B616E646C65)
 _STEP: Final = np.uint64(0x9E3779B97F4A7C15)
 _FIRST, _SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
-_MODULUS: Final = 2**64
 
 
 def digest(table: pa.Table) -> int:
@@ -28,12 +28,6 @@ def digest(table: pa.Table) -> int:
             part = rows[chunk_start : chunk_start + len(chunk)]
             part[:] = _mixed(part + _hashes(chunk) + _STEP)
     return joined(int(_mixed(rows).sum()))
-
-
-def joined(*digests: int) -> int:
-    """Return the digest of all rows of several tables."""
-    total = sum(digests) % _MODULUS
-    return total - _MODULUS if total >= _MODULUS // 2 else total
 
 
 def _chunks(column: pa.ChunkedArray) -> list[tuple[int, pa.Array]]:

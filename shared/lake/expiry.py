@@ -18,8 +18,7 @@ from shared.lake.record import DAY_US, day_of, lake_of
 from shared.lake.tables import CANDLES, TICKS
 from shared.lake.terms import Terms
 from shared.stores.postgres import Postgres, try_lock
-from shared.stores.s3 import ObjectStore
-from shared.stores.s3_reader import S3Access
+from shared.stores.s3 import ObjectStore, S3Access
 
 log = logging.getLogger(__name__)
 

@@ -19,8 +19,7 @@ from shared.lake.snapshot import copy_ticks
 from shared.lake.states import end_states, state_is_due, take_state
 from shared.lake.terms import Terms
 from shared.stores.postgres import Postgres
-from shared.stores.s3 import ObjectStore
-from shared.stores.s3_reader import S3Access
+from shared.stores.s3 import ObjectStore, S3Access
 
 if TYPE_CHECKING:
     import redis

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 import pyarrow as pa
 
-ROWS: Final = 256_000
-"""Rows held of all files together, about."""
-
 Key = tuple[Any, ...]
+
+_STEP: Final = 16_384
+"""Rows that are folded at once, about: what a fold takes is a multiple of them."""
 
 
 def merged(
@@ -28,14 +29,18 @@ def merged(
     """
     runs = [_Run(source, key, group_us) for source in sources]
     while runs := [run for run in runs if run.filled()]:
-        bound = min((run.last for run in runs if not run.ended), default=None)
-        parts = [part for run in runs if len(part := run.before(bound))]
-        if parts:
+        near = min(run.group(_STEP // len(runs)) for run in runs)
+        last = min((run.group() for run in runs if not run.ended), default=None)
+        if parts := _taken(runs, near) or _taken(runs, last):
             yield fold(pa.concat_tables(parts))
         else:  # one group fills the buffers of those that end in it
             for run in runs:
-                if not run.ended and run.last == bound:
+                if not run.ended and run.group() == last:
                     run.extend()
+
+
+def _taken(runs: list[_Run], bound: Key | None) -> list[pa.Table]:
+    return [part for run in runs if len(part := run.before(bound))]
 
 
 class _Run:
@@ -44,11 +49,15 @@ class _Run:
     def __init__(self, source: Iterator[pa.Table], key: tuple[str, ...], group_us: int) -> None:
         self._source, self._key, self._group_us = source, key, group_us
         self._rows: pa.Table | None = None
+        self._few = 0
         self.ended = False
 
     def filled(self) -> bool:
-        """Read on where nothing is left; return whether there is anything."""
-        while not self.ended and (self._rows is None or not len(self._rows)):
+        """Read on where little is left; return whether there is anything.
+
+        A run with little left would end the next step early for all.
+        """
+        while not self.ended and (self._rows is None or len(self._rows) <= self._few):
             self.extend()
         return bool(self._rows)
 
@@ -58,15 +67,15 @@ class _Run:
         if more is None:
             self.ended = True
         elif self._rows is None or not len(self._rows):
-            self._rows = more.combine_chunks()
+            self._rows, self._few = more, len(more) // 2
         else:
-            self._rows = pa.concat_tables([self._rows, more]).combine_chunks()
+            self._rows, self._few = pa.concat_tables([self._rows, more]), len(more) // 2
 
-    @property
-    def last(self) -> Key:
-        """The group of the last row: what was not read yet is of it, or of a later one."""
+    def group(self, at: int = sys.maxsize) -> Key:
+        """Return the group of a row; of the last one, what was not read yet is of it, or later."""
         assert self._rows is not None
-        *head, time_us = (column[-1] for column in self._columns())
+        at = min(at, len(self._rows) - 1)
+        *head, time_us = (column[at] for column in self._columns())
         return (*head, time_us - time_us % self._group_us)
 
     def before(self, bound: Key | None) -> pa.Table:

@@ -17,7 +17,7 @@ from pyiceberg.table import StaticTable, Table
 from shared.lake.access import between, file_io, translated
 from shared.lake.files import day_of_file
 from shared.lake.plan import Plan
-from shared.stores.s3_reader import S3Access
+from shared.stores.s3 import S3Access
 
 _FOOTER_BYTES: Final = 4 << 20
 _TABLES: Final = 4

@@ -9,10 +9,9 @@ from typing import Final
 
 from psycopg import Connection
 
-from shared.lake.digest import joined
-
 HOUR_US: Final = 3_600_000_000
 DAY_US: Final = 86_400_000_000
+_DIGESTS: Final = 2**64
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +58,12 @@ def add(connection: Connection, day: date, change: Change) -> None:
         " changed_at = CASE WHEN %s > 0 THEN clock_timestamp() ELSE changed_at END WHERE day = %s",
         (change.rows, joined(row[0], change.digest), change.taken, change.taken, day),
     )
+
+
+def joined(*digests: int) -> int:
+    """Return the digest of all rows of several tables."""
+    total = sum(digests) % _DIGESTS
+    return total - _DIGESTS if total >= _DIGESTS // 2 else total
 
 
 def day_of(time_us: int) -> date:

@@ -28,8 +28,7 @@ from shared.lake.retention import counted
 from shared.lake.tables import CANDLES, TICKS, Definition
 from shared.lake.tick_table import each_trade_once, to_rows
 from shared.stores.postgres import Postgres, try_lock
-from shared.stores.s3 import ObjectStore
-from shared.stores.s3_reader import S3Access
+from shared.stores.s3 import ObjectStore, S3Access
 from shared.ticks import Ticks
 from shared.timeframes import Timeframe
 from shared.trades import MINUTE_US, batches_of
@@ -180,10 +179,10 @@ def ticks_of(
     with postgres.connection() as connection:
         table = Catalog(connection, access).table(TICKS, lake_of(connection))
     files = sorted(_tagged(table), key=lambda file: file.file_path)
-    sources = [read(table.io, file) for file in files if day_of_file(file) == day]
+    of_day = [read(table.io, file) for file in files if day_of_file(file) == day]
     numbers: Counter[str] = Counter()
     with translated():
-        for rows in merged(sources, TICKS.key, MINUTE_US, each_trade_once):
+        for rows in merged(of_day, TICKS.key, MINUTE_US, each_trade_once):
             known = rows.filter(pc.less_equal(rows["receive_time"].cast(pa.int64()), until_us))
             for symbol in pc.unique(known["symbol"]).to_pylist():
                 some = known.filter(pc.equal(known["symbol"], symbol))

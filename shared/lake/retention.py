@@ -18,14 +18,14 @@ from shared.lake.candle_days import CANDLE_COLUMNS
 from shared.lake.candle_table import to_candles
 from shared.lake.catalog import LOCK, Catalog
 from shared.lake.compaction import files_of
-from shared.lake.digest import digest, joined
+from shared.lake.digest import digest
 from shared.lake.files import read
-from shared.lake.record import DAY_US, begin_us, day_of, lake_of
+from shared.lake.record import DAY_US, begin_us, day_of, joined, lake_of
 from shared.lake.tables import CANDLES, TICKS
 from shared.lake.terms import Terms
 from shared.stores.partitions import OLD, days_before, drop_day
 from shared.stores.postgres import Postgres, try_lock
-from shared.stores.s3_reader import S3Access
+from shared.stores.s3 import S3Access
 from shared.timeframes import Timeframe
 
 log = logging.getLogger(__name__)

@@ -15,21 +15,20 @@ from pyiceberg.table import Table
 from shared.errors import TransientError
 from shared.lake.access import translated
 from shared.lake.catalog import LOCK, Catalog, commit
-from shared.lake.digest import digest, joined
+from shared.lake.digest import digest
 from shared.lake.files import write
-from shared.lake.record import DAY_US, Change, day_of, lake_of, move, position_of
-from shared.lake.tables import TICKS
+from shared.lake.record import DAY_US, Change, day_of, joined, lake_of, move, position_of
+from shared.lake.tables import SMALL_ROW_GROUP, TICKS
 from shared.lake.tick_table import each_trade_once, ints, to_table, whole
 from shared.stores.commits import last_settled_commit
 from shared.stores.postgres import Postgres, try_lock
-from shared.stores.s3_reader import S3Access
+from shared.stores.s3 import S3Access
 from shared.stores.segments import ticks_of_commits
 from shared.ticks import Ticks
 
 POSITION: Final = "kandle.position"
 """The property of a snapshot that names the last commit of ticks in it."""
-_ROWS: Final = 200_000
-_ROW_GROUP: Final = 4_096
+_ROWS: Final = 65_536
 _MOST_ROWS: Final = 2_000_000
 
 _NEWEST: Final = "SELECT coalesce(max(commit_id), 0) FROM tick_segments"
@@ -113,7 +112,7 @@ class _Work:
         for day, rows in _by_day(to_table(self._waiting)):
             some = each_trade_once(rows)
             with translated():
-                self.files += write(self._table, day, [some], TICKS, row_group=_ROW_GROUP)
+                self.files += write(self._table, day, [some], TICKS, row_group=SMALL_ROW_GROUP)
             before = self.changes.get(day, Change(0, 0))
             self.changes[day] = Change(
                 before.rows + len(some),

@@ -7,7 +7,6 @@ line. `state/date=2026-11-21/20261121T143000.123456Z-<lake>-<unique>.ndjson.zst`
 from __future__ import annotations
 
 import json
-import logging
 import re
 import uuid
 from collections import defaultdict
@@ -22,14 +21,11 @@ import zstandard
 
 from shared.candle import Candle
 from shared.decimals import to_text
-from shared.errors import TransientError
 from shared.lake.record import DAY_US, day_of, lake_of
 from shared.lake.terms import Terms
 from shared.live_state import LiveState
 from shared.stores.postgres import Postgres
-from shared.stores.s3 import ObjectExists, ObjectStore
-
-log = logging.getLogger(__name__)
+from shared.stores.s3 import ObjectStore
 
 STATE: Final = "state"
 _STAMP: Final = "%Y%m%dT%H%M%S.%fZ"
@@ -134,10 +130,7 @@ def take_state(
     body = zstandard.ZstdCompressor(level=3).compress("\n".join(lines).encode() + b"\n")
     moment = datetime.fromtimestamp(now_us // 1_000_000, UTC).replace(microsecond=now_us % 1000000)
     key = f"date={moment:%Y-%m-%d}/{moment.strftime(_STAMP)}-{lake}-{uuid.uuid4().hex}.ndjson.zst"
-    try:
-        store.create(STATE, key, body)
-    except ObjectExists as error:  # an answer that was lost
-        raise TransientError(f"object {key} was written, its answer lost") from error
+    store.create(STATE, key, body)
     return StateObject(key, lake, now_us, len(body))
 
 
@@ -157,7 +150,7 @@ def state_is_due(postgres: Postgres, store: ObjectStore, terms: Terms, now_us: i
 
 def list_states(store: ObjectStore, prefix: str = "") -> Iterator[StateObject]:
     """Yield the snapshots whose names begin with the prefix, the oldest first. TransientError."""
-    for each in store.listing(STATE, prefix):
+    for each in sorted(store.listing(STATE, prefix), key=lambda each: each.key):
         if match := _NAME.fullmatch(each.key):
             moment = datetime.strptime(match[1], _STAMP).replace(tzinfo=UTC)
             since = moment - datetime(1970, 1, 1, tzinfo=UTC)
@@ -166,7 +159,7 @@ def list_states(store: ObjectStore, prefix: str = "") -> Iterator[StateObject]:
 
 
 def read_state(store: ObjectStore, at: StateObject) -> State:
-    """Read a snapshot. Raises TransientError, ObjectMissing."""
+    """Read a snapshot. Raises TransientError."""
     body = zstandard.ZstdDecompressor().decompressobj().decompress(store.read(STATE, at.key))
     head, *lines = [json.loads(line) for line in body.decode().splitlines()]
     found = [LiveInstrument.from_json(line) for line in lines]
@@ -176,17 +169,9 @@ def read_state(store: ObjectStore, at: StateObject) -> State:
 
 
 def end_states(postgres: Postgres, store: ObjectStore, terms: Terms, now_us: int) -> int:
-    """See to it that state snapshots end; return how many were removed here. TransientError.
-
-    The bucket is given a lifecycle rule; where the server knows none, or is slow to follow it, this
-    lake's old snapshots are removed from here.
-    """
+    """Remove this lake's old state snapshots; return how many. Raises TransientError."""
     if not terms.state_days:
         return 0
-    try:
-        store.expire(STATE, "", terms.state_days)
-    except TransientError as error:
-        log.debug("no lifecycle rule: %s", error)
     with postgres.connection() as connection:
         lake = lake_of(connection)
     old = [

@@ -20,9 +20,10 @@ from pyiceberg.types import (
     TimestamptzType,
 )
 
-ROW_GROUP: Final = 65_536
-"""Rows of a row group in files that stay. What is soon merged has smaller ones: a merge holds one
-row group of each file."""
+ROW_GROUP: Final = 16_384
+"""Rows of a row group in files that stay."""
+SMALL_ROW_GROUP: Final = 2_048
+"""Rows of a row group in files that are soon merged: a merge holds one of each file."""
 SCALE: Final = 18
 _DECIMAL: Final = DecimalType(38, SCALE)
 _TEXT, _LONG, _INT, _TIME = StringType(), LongType(), IntegerType(), TimestamptzType()

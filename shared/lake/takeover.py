@@ -22,15 +22,15 @@ from shared.lake import candle_table, tick_table
 from shared.lake.access import translated
 from shared.lake.candle_days import replace_day
 from shared.lake.catalog import LOCK, Catalog, commit
-from shared.lake.digest import digest, joined
+from shared.lake.digest import digest
 from shared.lake.files import write
 from shared.lake.merge import merged
-from shared.lake.record import Change, lake_of, move, position_of
+from shared.lake.record import Change, joined, lake_of, move, position_of
 from shared.lake.tables import CANDLES, TICKS
 from shared.lake.tick_table import each_trade_once
 from shared.schema import candles_pb2
 from shared.stores.postgres import Postgres, try_lock
-from shared.stores.s3_reader import S3Access
+from shared.stores.s3 import S3Access
 from shared.trades import MINUTE_US
 
 _OLD_LAKE: Final = "SELECT to_regclass('lake_files') IS NOT NULL"

@@ -18,6 +18,10 @@ from shared.ticks import INTEGER_ID, TEXT_ID, Ticks
 from shared.trades import MINUTE_US, Rows
 
 SCHEMA: Final = schema_to_pyarrow(TICKS.schema)
+_IDENTITY: Final = (
+    *("symbol", "time", "venue", "trade_id", "trade_id_text"),
+    *("receive_time", "source", "sequence"),
+)
 _TIME: Final = pa.timestamp("us", "UTC")
 _SIDES: Final = pa.array(["", "buy", "sell"], pa.large_string())
 
@@ -92,7 +96,7 @@ def each_trade_once(table: pa.Table) -> pa.Table:
     Of a trade that stands there several times the first stays; a tick without a trade id is
     repeated only where it has the very place of another.
     """
-    columns = {name: whole(table[name]) for name in table.column_names}
+    columns = {name: whole(table[name]) for name in _IDENTITY}
     symbol, time = _ranks(columns["symbol"]), ints(columns["time"])
     id_, has_id = ints(columns["trade_id"].fill_null(0)), np.asarray(columns["trade_id"].is_valid())
     text, venue = _ranks(columns["trade_id_text"]), _ranks(columns["venue"])

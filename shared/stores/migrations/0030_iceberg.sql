@@ -1,6 +1,6 @@
 -- The lake as two Iceberg tables: their catalog, and what of Postgres is in them.
 
--- The catalog, as PyIceberg's SqlCatalog and Iceberg's JdbcCatalog define it.
+-- The catalog, as Iceberg's JdbcCatalog and PyIceberg's SqlCatalog define it.
 CREATE TABLE iceberg_tables (
     catalog_name               varchar(255) NOT NULL,
     table_namespace            varchar(255) NOT NULL,
@@ -17,6 +17,7 @@ CREATE TABLE iceberg_namespace_properties (
     property_value varchar(1000) NOT NULL,
     PRIMARY KEY (catalog_name, namespace, property_key)
 );
+INSERT INTO iceberg_namespace_properties VALUES ('kandle', 'kandle', 'exists', 'true');
 
 -- The lake's position is changed in the transaction that gives the table its new snapshot.
 UPDATE lake_position SET commit_id = 0;

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import boto3
 import httpx
 import psutil
 import pytest
@@ -10,24 +9,20 @@ import pytest
 from local.servers.s3 import BUCKETS, S3
 from local.servers.seaweedfs import seaweedfs
 from local.servers.server import LOOPBACK, Place
+from shared.stores.s3 import ObjectStore, S3Access
 from tests.local.servers.running import Running
 
 
 def test_objects_survive_a_kill(place: Place, tmp_path: Path) -> None:
     """A stored object is there after kill -9 and the restart; the buckets are made by the start."""
     with Running(seaweedfs(place), tmp_path) as server:
-        client = boto3.client(
-            "s3",
-            endpoint_url=server.variables["S3_ENDPOINT_URL"],
-            aws_access_key_id=server.variables["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=server.variables["AWS_SECRET_ACCESS_KEY"],
-            region_name="us-east-1",
-        )
-        client.put_object(Bucket="ticks", Key="a/b", Body=b"one")
+        access = S3Access.from_mapping(server.variables)
+        store = ObjectStore(access)
+        store.create("ticks", "a/b", b"one")
         server.kill_and_await_return()
-        assert {each["Name"] for each in client.list_buckets()["Buckets"]} == set(BUCKETS)
-        assert client.get_object(Bucket="ticks", Key="a/b")["Body"].read() == b"one"
-        client.close()
+        s3 = S3(access.endpoint, access.access_key, access.secret_key)
+        assert server.ask(s3.buckets()) == set(BUCKETS)
+        assert store.read("ticks", "a/b") == b"one"
 
 
 def test_it_serves_loopback_and_key_holders_only(place: Place, tmp_path: Path) -> None:

@@ -17,8 +17,7 @@ from shared.lake.snapshot import copy_ticks
 from shared.lake.tables import TICKS, Definition
 from shared.lake.terms import Terms
 from shared.stores.postgres import Postgres
-from shared.stores.s3 import ObjectStore
-from shared.stores.s3_reader import S3Access
+from shared.stores.s3 import ObjectStore, S3Access
 from shared.stores.segments import ticks_in_postgres
 from shared.trades import Rows, concatenated, trades_of
 from tests.functions.history_query.market import Tick, batches

@@ -21,7 +21,8 @@ from shared.candle import Candle
 from shared.entries import Entries, Entry
 from shared.instruments import Market
 from shared.lake import candle_table, tick_table
-from shared.lake.digest import digest, joined
+from shared.lake.digest import digest
+from shared.lake.record import joined
 from shared.ticks import INTEGER_ID, NO_ID, TEXT_ID, Ticks
 from shared.trades import Rows, concatenated, trades_of
 
