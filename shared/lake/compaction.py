@@ -37,7 +37,7 @@ EACH_S: Final = 300
 DAY_BYTES: Final = 256 << 20
 """The hours of a day that has no more than this become one set of files; others stay hours."""
 
-_ROWS: Final = 49_152
+_ROWS: Final = 32_768
 """A merge holds so many rows of its files, a row group of each: 200 bytes a row, and copies."""
 
 _DUE: Final = """

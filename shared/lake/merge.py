@@ -11,7 +11,7 @@ import pyarrow as pa
 
 Key = tuple[Any, ...]
 
-_STEP: Final = 16_384
+_STEP: Final = 8_192
 """Rows that are folded at once, about: what a fold takes is a multiple of them."""
 
 
