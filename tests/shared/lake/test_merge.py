@@ -1,0 +1,72 @@
+"""Sorted files merged as a stream: all rows, in order, whole groups, and few rows at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.lake import merge
+from shared.lake.merge import merged
+
+GROUP_US = 60_000_000
+TIME = pa.timestamp("us", "UTC")
+Row = tuple[str, int]
+ROWS = st.lists(st.tuples(st.sampled_from(["A", "B", "C"]), st.integers(0, 5 * GROUP_US)))
+
+
+def source(rows: list[Row], size: int) -> Iterator[pa.Table]:
+    """The rows sorted, so many in a table."""
+    rows = sorted(rows)
+    for first in range(0, len(rows), size):
+        symbols, times = zip(*rows[first : first + size], strict=True)
+        yield pa.table({"symbol": pa.array(symbols), "time": pa.array(times, TIME)})
+
+
+def rows_of(table: pa.Table) -> list[Row]:
+    times = table["time"].cast(pa.int64()).to_pylist()
+    return list(zip(table["symbol"].to_pylist(), times, strict=True))
+
+
+def fold(table: pa.Table) -> pa.Table:
+    return table.sort_by([("symbol", "ascending"), ("time", "ascending")])
+
+
+@given(files=st.lists(ROWS, max_size=6), size=st.integers(1, 5), step=st.integers(1, 20))
+def test_any_files_come_out_as_one_sorted_stream_of_whole_groups(
+    files: list[list[Row]], size: int, step: int
+) -> None:
+    """However small the pieces: no row is lost, doubled or out of order, no group is torn."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(merge, "_STEP", step)
+        parts = [rows_of(part) for part in merged(
+            [source(rows, size) for rows in files], ("symbol", "time"), GROUP_US, fold
+        )]  # fmt: skip
+    assert [row for part in parts for row in part] == sorted(row for rows in files for row in rows)
+    groups = [{(symbol, us // GROUP_US) for symbol, us in part} for part in parts]
+    assert sum(map(len, groups)) == len(set().union(*groups))
+
+
+def test_what_a_merge_holds_does_not_grow_with_the_files() -> None:
+    """Four times the rows, the same peak."""
+    peaks = []
+    for count in (50_000, 200_000):
+        held = 0
+
+        def counted(table: pa.Table) -> pa.Table:
+            nonlocal held
+            held = max(held, len(table))
+            return fold(table)
+
+        files = [
+            [(f"S{n % 500:03}", n * 7_000 + file) for n in range(count // 8)] for file in range(8)
+        ]
+        rows = sum(len(part) for part in merged(
+            [source(some, 1_000) for some in files], ("symbol", "time"), GROUP_US, counted
+        ))  # fmt: skip
+        assert rows == count
+        peaks.append(held)
+    assert peaks[1] <= 2 * peaks[0]
