@@ -35,6 +35,7 @@ ROWS: Final = (
     Term("gaps", "state = 'filled' AND judged AND changed_us < %(until_us)s"),
     Term("feeds", "reported_us < %(until_us)s"),
     Term("repairs", "requested_at < %(until)s"),
+    Term("latest_quotes", "receive_time_us < %(until_us)s"),
 )
 DAYS: Final = (
     Term("applied_events", "day = '0001-01-01' AND applied_at < %(until)s"),
@@ -62,6 +63,7 @@ class RowTerms:
                 "gaps": env.integer("KEEP_GAPS_D", 365, 0, _MOST),
                 "feeds": env.integer("KEEP_FEEDS_D", 90, 0, _MOST),
                 "repairs": env.integer("KEEP_REPAIRS_D", 30, 0, _MOST),
+                "latest_quotes": env.integer("KEEP_LATEST_QUOTES_D", 90, 0, _MOST),
                 "applied_events": env.integer("KEEP_APPLIED_D", 15, 0, _MOST),
                 "quote_segments": env.integer("KEEP_QUOTES_D", 0, 0, _MOST),
             }

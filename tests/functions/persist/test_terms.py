@@ -30,6 +30,7 @@ INSERT INTO feeds VALUES ('f', %(id)s, 'A', 'u', 'up', 0, 0, NULL, 0, 0, 0, 0, N
 INSERT INTO repairs (instrument, timeframe, start_us, event_id, requested_at)
     VALUES ('A', '1m', 0, %(id)s, %(at)s);
 INSERT INTO applied_events VALUES (%(id)s, '0001-01-01', 1, %(at)s);
+INSERT INTO latest_quotes VALUES (%(id)s, 1, 2, 1, 1, %(us)s, -1, %(us)s, 'u', 1);
 INSERT INTO candles VALUES ('A', '1m', %(us)s, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0,
     true, false, true, 1);
 """
@@ -52,11 +53,11 @@ def fill(database: str, days: int) -> None:
 
 
 def counts(database: str) -> dict[str, int]:
-    tables = ("rejects", "alerts", "patterns", "gaps", "feeds", "repairs", "applied_events")
+    tables = ("rejects", "alerts", "patterns", "gaps", "feeds", "repairs", "latest_quotes")
     with psycopg.connect(database) as connection:
         return {
             table: connection.execute(f"SELECT FROM {table}".encode()).rowcount
-            for table in (*tables, "candles")
+            for table in (*tables, "applied_events", "candles")
         }
 
 
@@ -73,6 +74,7 @@ def test_a_year_leaves_what_the_terms_say(postgres: Postgres, database: str) -> 
         "gaps": 200,
         "feeds": 91,
         "repairs": 31,
+        "latest_quotes": 91,
         "applied_events": 16,
         "candles": 100,
     }
@@ -84,6 +86,7 @@ def test_a_year_leaves_what_the_terms_say(postgres: Postgres, database: str) -> 
         "gaps": 101,
         "feeds": 0,
         "repairs": 0,
+        "latest_quotes": 0,
         "applied_events": 0,
         "candles": 100,
     }
