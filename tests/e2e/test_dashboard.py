@@ -341,6 +341,7 @@ def test_a_lag_is_said_in_words(page: Page, pipeline: dict[str, str]) -> None:
     assert pill.get_attribute("data-age") in ("amber", "red")
     post(pipeline, f"{symbol},3,1,,,3")
     pill.filter(has_text="live").wait_for()
+    shown(page, lambda it: it["ages"].get("candles") is not None)
 
 
 def test_a_quiet_market_looks_quiet(page: Page, pipeline: dict[str, str]) -> None:
