@@ -314,6 +314,7 @@ class Engine:
                     work.applied.emissions.append(emission)
             work.left -= done
         metrics.TICKS_DUPLICATE.inc(computed.repeated)
+        metrics.CANDLES_CORRECTED.inc(sum(level.corrected for level in computed.levels))
         if self._display is not None and done:
             events = [work.event for work in works if work.event is not None]
             held = {shard: turn for shard, turn in turns.items() if shard in done}

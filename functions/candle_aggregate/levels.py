@@ -59,13 +59,15 @@ class Level:
     """What a step changes of one timeframe.
 
     `opened`: +1 for a record that is new and open, -1 for one that was open and is closed.
-    `contributions`: what the folds of longer timeframes gain by it.
+    `contributions`: what the folds of longer timeframes gain by it. `corrected`: closed candles
+    that gained.
     """
 
     timeframe: Timeframe
     rows: Rows
     opened: Ints
     contributions: Rows
+    corrected: int
 
 
 def empty() -> Rows:
@@ -172,7 +174,7 @@ def advance(
     result = whole.at(changed)
     for block, places in result.blocks(timeframe.name):
         cache.put(block, result.gid[places], result.records.at(places))
-    return Level(timeframe, result, opened[changed], contributions)
+    return Level(timeframe, result, opened[changed], contributions, len(late_rows))
 
 
 def _others(cache: Cache, others: list[tuple[Block, Ints]], gained: Rows) -> Rows:

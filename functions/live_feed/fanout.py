@@ -100,10 +100,13 @@ def _run(ticks: Ticks, entry: Entry, rows: slice) -> Iterator[bytes]:
 
 
 def _candles(event: Event, _: int) -> tuple[list[Message], int]:
+    received = event.attributes.get(events.RECEIVED, "")
+    received_us = int(received) if received.isascii() and received.isdigit() else 0
     return [
         Message(
             live.candles_subject(each.timeframe, each.instrument),
             each.to_message().SerializeToString(),
+            received_us,
         )
         for each in decode_batch(event.data())
     ], 0

@@ -341,6 +341,25 @@ def test_a_lag_is_said_in_words(page: Page, pipeline: dict[str, str]) -> None:
     assert pill.get_attribute("data-age") in ("amber", "red")
     post(pipeline, f"{symbol},3,1,,,3")
     pill.filter(has_text="live").wait_for()
+    shown(page, lambda it: it["ages"].get("candles") is not None)
+
+
+def test_a_quiet_market_looks_quiet(page: Page, pipeline: dict[str, str]) -> None:
+    """Two minutes after the last trade: the feed is live and says so, the price is dimmed."""
+    symbol = fresh_symbol("QUIET")
+    page.clock.install()
+    post(pipeline, f"{symbol},7.5,1,,,1")
+    page.goto(f"{pipeline['LIVE_URL']}/#{symbol}/1m")
+    shown(page, lambda it: it["last"] == "7.5")
+    assert page.locator("#price.stale").count() == 0
+    page.clock.fast_forward(120_000)
+    page.locator("#price.stale").wait_for(timeout=90_000)
+    assert "ago" in (page.locator("#last").text_content() or "")
+    pill = page.locator("#connection").filter(has_text="live · quiet")
+    pill.wait_for()
+    assert pill.get_attribute("data-age") == "good"
+    post(pipeline, f"{symbol},7.75,1,,,2")
+    shown(page, lambda it: it["last"] == "7.75")
 
 
 def test_a_gap_in_time_looks_like_one(page: Page, pipeline: dict[str, str]) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import httpx
 import nats
 import pytest
 import redis
@@ -51,9 +52,25 @@ def waiting(pipeline: dict[str, str]) -> dict[str, tuple[int, int]]:
     return asyncio.run(ask())
 
 
+def fill_display(pipeline: dict[str, str], size: int) -> None:
+    """Post what an hour of screens may be, of a type that nobody takes: each is accepted."""
+    url = httpx.URL(pipeline["K_SINK"]).copy_with(path="/kandle/display")
+    about = {"ce-specversion": "1.0", "ce-source": "/test", "ce-type": "test.filler"}
+    about["content-type"] = "text/plain"
+    body = b"x" * 900_000
+    with httpx.Client() as client:
+        for n in range(-(-size // len(body))):
+            headers = {
+                **about,
+                "ce-id": f"filler-{time.time_ns()}-{n}",
+                "content-type": "text/plain",
+            }
+            assert client.post(url, content=body, headers=headers).status_code == 202
+
+
 @pytest.mark.timeout(180)
 def test_a_hung_live_feed_stops_nothing(pipeline: dict[str, str]) -> None:
-    """Everything is watched, many events come: all are taken and stored, no stream fills."""
+    """Everything is watched, more comes than display holds: all is stored all the same."""
     symbol, start_ms = fresh_symbol("HUNG"), 1_700_000_040_000
     store = redis.Redis.from_url(pipeline["REDIS_URL"])
     with hung(pipeline, "live-feed"):
@@ -75,7 +92,15 @@ def test_a_hung_live_feed_stops_nothing(pipeline: dict[str, str]) -> None:
         )
         assert drained["market"][0] < 10  # the clock's, under way
         assert drained["display"][0] > 0
-        assert drained["display"][1] <= 64 * 1024 * 1024
+        fill_display(pipeline, 72 * 1024 * 1024)
+        assert 0 < waiting(pipeline)["display"][1] <= 64 * 1024 * 1024
+        post(pipeline, f"{symbol},1,1,{start_ms + 190_000},,stored")
+        url = f"{pipeline['API_URL']}/api/ticks/{symbol}"
+        newest = eventually(
+            lambda: httpx.get(url, params={"limit": "1"}).json()["ticks"],
+            lambda some: some[0]["id"] == "stored",
+        )
+        assert newest[0]["id"] == "stored"
     for shard in range(SHARDS):
         store.delete(f"{{{shard}}}:watched", f"{{{shard}}}:watched_since")
     store.close()

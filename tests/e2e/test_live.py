@@ -84,7 +84,11 @@ def test_a_tick_reaches_a_watcher_with_its_candle(pipeline: dict[str, str]) -> N
         seen = ticks if ticks[-1]["channel"].startswith("candles") else []
         if not any(f["channel"].startswith("candles") for f in ticks):
             seen = until(socket, lambda f: f["channel"].startswith("candles"))
-        candle = [f for f in [*ticks, *seen] if f["channel"].startswith("candles")][-1]["data"]
+        frame = [f for f in [*ticks, *seen] if f["channel"].startswith("candles")][-1]
+        assert frame["received"] in {
+            f["received"] for f in ticks if f["channel"] == f"ticks:{symbol}"
+        }
+        candle = frame["data"]
     (known,) = eventually(lambda: candles(pipeline["API_URL"], symbol), lambda found: bool(found))
     same = {"t", "o", "h", "l", "c", "v", "vw", "n", "bv", "sv"}
     assert {k: candle[k] for k in same} == {k: known[k] for k in same}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import numpy as np
@@ -95,6 +96,18 @@ def test_each_candle_is_a_message() -> None:
     found, _ = messages(event(events.CANDLES, encode_batch(made)), 10)
     assert [live.channel_of(each.subject) for each in found] == ["candles:1m:A.B", "candles:5m:A.B"]
     assert candles_pb2.Candle.FromString(found[0].payload).timeframe == "1m"
+    assert {each.received_us for each in found} == {0}
+
+
+def test_a_candle_says_when_its_newest_tick_was_received() -> None:
+    """As its event does; the age of candles is made of it."""
+    one = Decimal(1)
+    made = Candle("A", "1m", 0, one, one, one, one, one, one, 1, one, one, 0, 0)
+    about = event(events.CANDLES, encode_batch([made]))
+    for text, received_us in (("1700000000000007", 1_700_000_000_000_007), ("soon", 0)):
+        attributes = {**about.attributes, events.RECEIVED: text}
+        (found,), _ = messages(replace(about, attributes=attributes), 10)
+        assert found.received_us == received_us
 
 
 def test_a_pattern_reads_as_the_history_api_gives_it() -> None:
