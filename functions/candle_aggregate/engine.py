@@ -34,7 +34,7 @@ T = TypeVar("T")
 GROUP_TICKS: Final = 100_000
 IDLE_S: Final = 0.02
 FIRST_PAUSE_S: Final = 0.002
-LONGEST_PAUSE_S: Final = 0.02
+LONGEST_PAUSE_S: Final = 0.01
 HOLD_S: Final = 0.1
 """So long a replica that has more to do keeps leases for which another waits."""
 MAKERS: Final = 2
@@ -289,7 +289,8 @@ class Engine:
         steps = [(turn, computed.changes.get(shard, Changes())) for shard, turn in turns.items()]
         changed = [(turn, changes) for turn, changes in steps if changes]
         try:
-            answers = self.store.write(changed, now_us, release=not self._goes_on())
+            goes_on = bool(self._waiting) and time.monotonic() - self._since_s < HOLD_S
+            answers = self.store.write(changed, now_us, release=not goes_on)
         except TransientError:
             self._forget(turns)
             raise
@@ -320,10 +321,6 @@ class Engine:
             held = {shard: turn for shard, turn in turns.items() if shard in done}
             show = self._display.events(computed, events, self.steps, held, now_us)
             works[0].applied.show += show
-
-    def _goes_on(self) -> bool:
-        """Tell whether more events wait here, and the leases are not held for long yet."""
-        return bool(self._waiting) and time.monotonic() - self._since_s < HOLD_S
 
     def _do(self, work: _Work, now_us: int) -> bool:
         (shard,) = work.left
