@@ -149,7 +149,7 @@ def handlers(
         "candle-aggregate": Aggregate(engine, storage),
         "dead-letter": Keep(servers["NATS_URL"]),
         "detect-pattern": detector(Storage(postgres), PatternStore(valkey, 1)),
-        "live-feed": Show(LiveStream(servers["NATS_URL"], Limits()), 50),
+        "live-feed": Show(LiveStream(servers["NATS_URL"], Limits()), Watched(valkey), 1, 50),
     }
     engine.close()
     postgres.close()
