@@ -61,6 +61,7 @@ from shared.schema import (
 from shared.settings import Environment
 from shared.stores.postgres import Postgres
 from shared.timeframes import DEFAULT_LADDER, parse_ladder
+from shared.watched import Watched
 from tests.fuzz.inputs import (
     bombs,
     candle_batches,
