@@ -1,5 +1,7 @@
-"""The live feed: 1,000 WebSocket clients of 50 symbols, with and without one that stalls.
+"""The live feed: from a tick to a screen, 5,000 symbols, 1,000 clients with one that stalls.
 
+First one client of 50 symbols, alone and in a browser (where there is chromium), where a price is
+drawn; then one of 5,000 symbols; then 1,000 WebSocket clients of 50 symbols.
 Ticks come over UDP and go the whole way (bridge, normalize, live-feed) with every server and all
 clients on this machine; a client's wait is from the tick's receipt by the bridge until the client
 has its message. Every tick goes to every client, so that `delivered` is the rate times the clients;
@@ -12,9 +14,10 @@ import asyncio
 import json
 import os
 import resource
+import shutil
 import socket
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 import httpx
@@ -28,6 +31,10 @@ CLIENTS = int(os.environ.get("CLIENTS", "1000"))
 SYMBOLS = int(os.environ.get("SYMBOLS", "50"))
 RATES = [int(each) for each in os.environ.get("RATES", "5,10,20").split(",")]
 SECONDS = float(os.environ.get("SECONDS", "20"))
+ALONE = int(os.environ.get("ALONE", "1000"))
+"""Ticks a second of the 50 symbols for one client."""
+MARKET = int(os.environ.get("MARKET", "5000"))
+"""Symbols of the whole market, and its ticks a second."""
 ASIDE = int(os.environ.get("ASIDE", "2000"))
 """Ticks a second of symbols that the stalled client alone has asked for: enough of them to fill
 what the kernel keeps for it (some megabytes), and then its queue."""
@@ -40,6 +47,8 @@ class Load:
 
     address: tuple[str, int]
     names: list[str]
+    sent_ms: dict[str, float] = field(default_factory=dict)
+    """When the first symbol's price was sent, by its text."""
 
     async def send(self, ticks: int, rate: float) -> float:
         """Send so many ticks at so many a second; return the seconds it took."""
@@ -49,8 +58,10 @@ class Load:
             sock.connect(self.address)
             for n in range(ticks):
                 await asyncio.sleep(max(0.0, started + n / rate - loop.time()))
-                name = self.names[n % len(self.names)]
-                sock.send(f"{name},{1000 + n % 97}.{n % 100:02},1,,,{time.time_ns()}".encode())
+                name, price = self.names[n % len(self.names)], f"{n + 1}.25"
+                if name == self.names[0]:
+                    self.sent_ms[price] = time.time() * 1000
+                sock.send(f"{name},{price},1,,,{time.time_ns()}".encode())
         return loop.time() - started
 
 
@@ -102,6 +113,77 @@ async def _all(platform: Platform) -> None:
     request = _request(names)
     await load.send(SYMBOLS, 50)  # the first ticks of a symbol cost more
     await asyncio.sleep(2)
+    first = await watch(address, request)
+    await measure(platform, [first], load, ALONE, None, " of 50 symbols, one client")
+    await leave([first])
+    await _drawn(platform, load)
+    await _market(platform, address, load.address)
+    await _many(platform, address, load)
+
+
+async def _drawn(platform: Platform, load: Load) -> None:
+    """Print how long a price takes from the socket to the text of a page in a browser."""
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        print("no chromium: what a browser draws is not measured")
+        return
+    from playwright.async_api import async_playwright
+
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page = await browser.new_page(viewport={"width": 1400, "height": 850})
+        await page.goto(f"{platform.environment['LIVE_URL']}/#{load.names[0]}/1m")
+        await page.locator("#price").filter(has_text=".").wait_for()
+        await page.evaluate(_NOTE_PRICES)
+        await load.send(int(ALONE * SECONDS), ALONE)
+        await asyncio.sleep(1)
+        drawn = await page.evaluate("window.drawn")
+        await browser.close()
+    waits = [
+        at_ms - load.sent_ms[text.replace(",", "")]
+        for text, at_ms in drawn
+        if text.replace(",", "") in load.sent_ms
+    ]
+    p50, p99 = np.percentile(waits, (50, 99))
+    print(
+        f"{ALONE:4} ticks/s of {SYMBOLS} symbols, sent to drawn in a browser:"
+        f" p50 {p50:.0f} ms, p99 {p99:.0f} ms of {len(waits):,} prices",
+        flush=True,
+    )
+
+
+_NOTE_PRICES = """() => {
+  window.drawn = [];
+  const price = document.getElementById("price");
+  new MutationObserver(() => requestAnimationFrame(() => window.drawn.push([price.textContent, Date.now()])))
+    .observe(price, { childList: true, characterData: true, subtree: true });
+}"""  # noqa: E501 - a page's code
+
+
+async def _market(platform: Platform, address: tuple[str, int], udp: tuple[str, int]) -> None:
+    """Print how old trades of a whole market are, for one that watches all of it."""
+    names = [f"M{n:05}-USD" for n in range(MARKET)]
+    load = Load(udp, names)
+    await load.send(MARKET, MARKET)
+    watcher = await watch(
+        address, json.dumps({"op": "subscribe", "channels": ["ticks:*"]}).encode()
+    )
+    ticks = int(MARKET * SECONDS)
+    watcher.waits.clear()
+    await load.send(ticks, MARKET)
+    await asyncio.sleep(2)
+    p50, p99 = np.percentile(watcher.waits, (50, 99)) if watcher.waits else (np.nan, np.nan)
+    print(
+        f"{MARKET:4} ticks/s of {MARKET:,} symbols, one client of all:"
+        f" p50 {p50:.0f} ms, p99 {p99:.0f} ms;"
+        f" {len(watcher.waits) / ticks:.0%} of the ticks were there 2 s after the last",
+        flush=True,
+    )
+    await leave([watcher])
+
+
+async def _many(platform: Platform, address: tuple[str, int], load: Load) -> None:
+    request, names = _request(load.names), load.names
     alone = _rss(platform)
     began = time.perf_counter()
     watchers: list[Watcher] = []

@@ -1,6 +1,8 @@
-"""Which instruments somebody watches: leases in Redis, `{shard}:watched`, instrument -> expiry ms.
+"""What somebody watches: leases in Redis, `{shard}:watched`, name -> expiry in ms.
 
-live-feed writes them, who emits for display reads them. The field `*` stands for every instrument.
+A name is an instrument, or `*` for every one: who emits for display goes by these. Or it is a
+channel of candles (`candles:5m:BTC-USD`, parts may be `*`) beside its instrument: of candles
+live-feed publishes what is watched. live-feed writes the leases.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from typing import Final, cast
 
 import redis
 
+from shared import live
 from shared.errors import TransientError
 from shared.shards import shard_of
 from shared.stores.redis import translated
@@ -34,6 +37,11 @@ class Selection:
     def selects(self, instrument: str) -> bool:
         """Tell whether somebody watches the instrument."""
         return self._all or instrument in self._names
+
+    def shows(self, timeframe: str, instrument: str) -> bool:
+        """Tell whether somebody watches these candles."""
+        channel = f"{live.CANDLES}:{timeframe}:{instrument}"
+        return any(each in self._names for each in live.patterns_matching(channel))
 
 
 NOBODY: Final = Selection()
@@ -100,7 +108,11 @@ class Leases:
         """
         by_shard: dict[int, list[str]] = {}
         for name in names:
-            shards = range(self._shards) if name == ALL else [shard_of(name, self._shards)]
+            instrument = live.instrument_of(name) if name.startswith(live.CANDLES) else name
+            everywhere = instrument in (None, ALL)
+            shards = (
+                range(self._shards) if everywhere else [shard_of(str(instrument), self._shards)]
+            )
             for shard in shards:
                 by_shard.setdefault(shard, []).append(name)
         now_ms = time.time_ns() // 1_000_000

@@ -24,6 +24,8 @@ const RANGES: [string, number][] = [["1H", 3_600_000], ["6H", 6 * 3_600_000], ["
 const TABS = ["tape", "patterns", "alerts"];
 const PAGE = 500;
 const PATTERNS = 200;
+/** Drawing takes one part of the time at most, and leaves so many to what comes. */
+const IDLE_FOR_WORK = 3;
 /** The view stands still for so long before patterns of it are asked for. */
 const VIEW_MS = 200;
 
@@ -42,6 +44,8 @@ let loading = 0;
 let older: "more" | "loading" | "all" = "more";
 let hovered: number | undefined;
 let viewing: number | undefined;
+let dirty = false;
+let painting = false;
 let messages = 0;
 let unknown = false;
 let visible: string[] = [];
@@ -55,7 +59,7 @@ const clock = new Clock();
 const lags = { trades: new Lag(), candles: new Lag() };
 const market = new Market();
 const cards = new Cards(at("cards"), market, (each) => void choose(each), watchVisible);
-const chart = new Chart(at("chart"), (t) => { hovered = t; }, () => void loadOlder(), viewed);
+const chart = new Chart(at("chart"), (t) => { hovered = t; touch(); }, () => void loadOlder(), viewed);
 const tape = new Tape(at("tape"));
 const patterns = new PatternList(at("patterns"), at("pattern-count"), (each) => chart.centre(startOf(each)));
 
@@ -189,6 +193,7 @@ function goLive(): void {
 }
 
 function forget(): void {
+  touch();
   store = new CandleStore();
   older = "more";
   patterns.clear();
@@ -262,6 +267,7 @@ async function fillTape(name: string, upto?: Tick): Promise<void> {
     try {
       const found = await history.ticks(name, ROWS);
       if (name === symbol && !replay.on) tape.fill(found);
+      touch();
     } catch {
       // Tried again; the next trade is shown all the same.
     }
@@ -299,6 +305,7 @@ async function showSpan(ms: number): Promise<void> {
 }
 
 function draw(): void {
+  touch();
   const instrument = market.get(symbol);
   instrument.decimals = store.all().slice(-50).reduce((most, c) => Math.max(most, decimals(c.c), decimals(c.h)), instrument.decimals);
   patterns.finest(instrument.decimals);
@@ -307,6 +314,7 @@ function draw(): void {
 
 function takeTick(tick: Tick, late: boolean, known: boolean): void {
   messages += 1;
+  touch();
   const fresh = !market.has(tick.symbol);
   market.tick(tick, late);
   if (fresh) cards.lay();
@@ -323,6 +331,7 @@ function takeTick(tick: Tick, late: boolean, known: boolean): void {
 
 function takeCandle(candle: LiveCandle, received: number | null, known: boolean): void {
   messages += 1;
+  touch();
   if (candle.symbol !== symbol || candle.timeframe !== timeframe) return;
   if (!known && !replay.on) lags.candles.take(received, clock.now);
   const began = store.size;
@@ -336,6 +345,7 @@ function takeCandle(candle: LiveCandle, received: number | null, known: boolean)
 
 /** Subscribe to the trades of the cards in view, and to no others. */
 function watchVisible(next: string[]): void {
+  touch();
   const gone = visible.filter((each) => each !== symbol && !next.includes(each));
   visible = next;
   if (gone.length) live.unsubscribe(...gone.map((each) => `ticks:${each}`));
@@ -399,7 +409,17 @@ function part(kind: string, name: string, value = ""): HTMLElement {
   return made;
 }
 
+/** Something has changed: it is drawn with the next frame, or later where drawing takes long. */
+function touch(): void {
+  dirty = true;
+  if (painting) return;
+  painting = true;
+  requestAnimationFrame(paint);
+}
+
 function paint(): void {
+  const began = performance.now();
+  dirty = false;
   cards.paint(clock.now);
   if (symbol) {
     const { last, decimals: digits, before } = market.get(symbol);
@@ -409,7 +429,10 @@ function paint(): void {
     at("change").className = `change ${before !== undefined && Number(last) < before ? "down" : "up"}`;
     legend();
   }
-  window.setTimeout(() => requestAnimationFrame(paint), 30);
+  window.setTimeout(() => {
+    painting = false;
+    if (dirty) touch();
+  }, IDLE_FOR_WORK * (performance.now() - began));
 }
 
 function eachSecond(): void {
@@ -417,6 +440,7 @@ function eachSecond(): void {
   at("seam").textContent = store.last ? `${store.size} candles to ${time(store.last.t)}` : "";
   messages = 0;
   freshness();
+  touch();
   const { received } = market.get(symbol);
   const now = replay.on ? replay.time : clock.now;
   const age = now - received;
@@ -450,6 +474,7 @@ async function overview(): Promise<void> {
     const found = await history.overview(all ? undefined : [...new Set([...visible, symbol])].filter(Boolean));
     market.overview(replay.on ? found.filter((each) => each.symbol !== symbol) : found);
     cards.lay();
+    touch();
     for (const { instrument, state: each } of await history.feeds()) {
       market.get(instrument).feed = each;
       market.get(instrument).changed = true;
@@ -575,7 +600,6 @@ async function begin(): Promise<void> {
   live.start();
   window.setInterval(eachSecond, 1_000);
   window.addEventListener("hashchange", () => { const [name, frame] = named(); if (name) void choose(name, frame); });
-  requestAnimationFrame(paint);
   const [name, frame] = named();
   if (name) await choose(name, frame); // the chart first, then everything around it
   void loadAlerts();

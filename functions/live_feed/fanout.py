@@ -35,13 +35,22 @@ class Message(NamedTuple):
     received_us: int = 0
 
 
-def messages(event: Event, ticks_an_event: int) -> tuple[list[Message], int]:
+Shows = Callable[[str, str], bool]
+"""Whether somebody watches the candles of a timeframe and an instrument."""
+
+
+def messages(
+    event: Event, ticks_an_event: int, shows: Shows = lambda timeframe, instrument: True
+) -> tuple[list[Message], int]:
     """Return what an event says to watchers, and how many of its ticks were left out.
 
     Of each instrument at most the last `ticks_an_event` ticks of an event are shown, and of all
     together about twice as many (of each at least the last): a screen needs no more of a burst,
-    and every tick is in the candles and in the history. Raises PermanentError.
+    and every tick is in the candles and in the history. Of candles those that somebody watches.
+    Raises PermanentError.
     """
+    if event.type == events.CANDLES:
+        return _candles(event, shows), 0
     kind = _KINDS.get(event.type)
     if kind is None:
         raise PermanentError("unexpected_type", f"live-feed does not take {event.type}")
@@ -99,7 +108,7 @@ def _run(ticks: Ticks, entry: Entry, rows: slice) -> Iterator[bytes]:
         ).SerializeToString()
 
 
-def _candles(event: Event, _: int) -> tuple[list[Message], int]:
+def _candles(event: Event, shows: Shows) -> list[Message]:
     received = event.attributes.get(events.RECEIVED, "")
     received_us = int(received) if received.isascii() and received.isdigit() else 0
     return [
@@ -109,7 +118,8 @@ def _candles(event: Event, _: int) -> tuple[list[Message], int]:
             received_us,
         )
         for each in decode_batch(event.data())
-    ], 0
+        if shows(each.timeframe, each.instrument)
+    ]
 
 
 def _patterns(event: Event, _: int) -> tuple[list[Message], int]:
@@ -139,7 +149,6 @@ def _alerts(event: Event, _: int) -> tuple[list[Message], int]:
 _UINT64_MAX: Final = 2**64 - 1
 _KINDS: Final[Mapping[str, Callable[[Event, int], tuple[list[Message], int]]]] = {
     events.TICKS: _ticks,
-    events.CANDLES: _candles,
     events.PATTERNS: _patterns,
     events.ALERTS: _alerts,
 }

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from dataclasses import dataclass
 from typing import Final
 
-from functions.live_feed.fanout import messages
+from functions.live_feed.fanout import Message, messages
 from functions.live_feed.stream import LiveStream
-from shared import metrics
+from shared import events, metrics
 from shared.adapter.app import Outcome
 from shared.adapter.event import Event
+from shared.errors import TransientError
+from shared.shards import shard_of
+from shared.watched import Watched
 
 STAGE: Final = "live-feed"
+PATIENCE_S: Final = 30.0
+_AGAIN_S: Final = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +26,39 @@ class Show:
     """The stage's handler."""
 
     stream: LiveStream
+    watched: Watched
+    shards: int
     ticks_an_event: int
 
     async def __call__(self, event: Event) -> Outcome:
         """Publish what an event says. Raises TransientError and PermanentError."""
-        found, left_out = messages(event, self.ticks_an_event)
+        if event.type == events.CANDLES:
+            await asyncio.to_thread(self._read)
+        found, left_out = messages(event, self.ticks_an_event, self._shows)
         if found:
-            await self.stream.publish(event.id, found)
+            await self._publish(event.id, found)
         metrics.LIVE_TICKS_CONFLATED.inc(left_out)
         return Outcome()
+
+    async def _publish(self, event_id: str, found: list[Message]) -> None:
+        """Publish, also when NATS comes back only after the broker has given this attempt up.
+
+        A restart of NATS can use up the few attempts of display; what is published twice counts
+        once.
+        """
+        until_s = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                await self.stream.publish(event_id, found)
+                return
+            except TransientError:
+                if time.monotonic() > until_s:
+                    raise
+            await asyncio.sleep(_AGAIN_S)
+
+    def _read(self) -> None:
+        for shard in range(self.shards):
+            self.watched.of(shard)
+
+    def _shows(self, timeframe: str, instrument: str) -> bool:
+        return self.watched.of(shard_of(instrument, self.shards)).shows(timeframe, instrument)

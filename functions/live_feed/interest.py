@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
+from functions.live_feed.fanout import Message
 from functions.live_feed.folding import Folding
 from functions.live_feed.history_api import HistoryApi
 from functions.live_feed.hub import Hub
@@ -22,6 +23,7 @@ from shared.watched import ALL, READ_EACH_S, Leases
 log = logging.getLogger(__name__)
 
 _RENEW_EACH_S: Final = 2.0
+_LEARNT_ONE_BY_ONE: Final = 50
 
 
 async def nobody() -> set[str]:
@@ -78,14 +80,14 @@ class Interest:
         The places are those of the stream. Returns when those who emit know of the leases.
         """
         self.start()
-        names = set(filter(None, map(live.instrument_of, channels)))
+        names = self._names(channels)
         fresh = names - self._since.keys()
         if fresh:
             began = self.hub.seq
             await self._renew(fresh)
             if any(self._since.get(name, began) >= began for name in fresh):
                 await asyncio.sleep(self.until_emitted_s)
-        return {name: self._since[name] for name in names if name in self._since}
+        return dict(self._since)
 
     async def load(self, channels: Iterable[str]) -> None:
         """Learn the present of the channels where no message has told it."""
@@ -94,6 +96,7 @@ class Interest:
         async with self._loading:  # who asks meanwhile for the same waits for it
             try:
                 await self._learn(names - self._loaded)
+                await self._learn_longer(wanted)
                 for channel in wanted:
                     await self._fold(channel)
             except TransientError as error:
@@ -111,6 +114,37 @@ class Interest:
             for each in await self.history.present(names, self.ladder[0].name):
                 self.hub.learn(each)
             self._loaded |= names & self._since.keys()
+
+    async def _learn_longer(self, channels: Iterable[str]) -> None:
+        """Learn the newest of longer candles that nobody had published for them."""
+        some = [
+            each
+            for each in channels
+            if each.startswith(live.CANDLES) and each not in self._loaded and ALL not in each
+        ]
+        base = f"{live.CANDLES}:{self.ladder[0]}:"
+        some = [each for each in some if not each.startswith(base) and not self._folded(each)]
+        for channel in some[:_LEARNT_ONE_BY_ONE]:
+            _, timeframe, symbol = channel.split(":", 2)
+            newest = await self.history.newest(symbol, timeframe)
+            if newest is not None:
+                payload = newest.to_message().SerializeToString()
+                self.hub.learn(Message(live.candles_subject(timeframe, symbol), payload))
+            self._loaded |= {channel} & self._since.keys()
+
+    def _names(self, channels: Iterable[str]) -> set[str]:
+        """Return what has to be leased: instruments, and candles that are published for them."""
+        names = set()
+        for channel in channels:
+            instrument = live.instrument_of(channel)
+            if instrument is None:
+                continue
+            names.add(instrument)
+            if self._folded(channel) is not None:
+                channel = f"{live.CANDLES}:{self.ladder[0]}:{instrument}"
+            if channel.startswith(live.CANDLES):
+                names.add(channel)
+        return names
 
     def _folded(self, channel: str) -> Timeframe | None:
         """Return the timeframe of a channel of candles that candle-aggregate does not make."""
@@ -151,7 +185,7 @@ class Interest:
         while True:
             await asyncio.sleep(_RENEW_EACH_S)
             wanted = self.hub.wanted
-            names = set(filter(None, map(live.instrument_of, wanted)))
+            names = self._names(wanted)
             for gone in self._foldings.keys() - wanted:
                 del self._foldings[gone]
                 self.hub.underive(gone)
@@ -180,11 +214,15 @@ class Interest:
 
 def recovered(since: dict[str, int], channels: Iterable[str], place: int) -> bool:
     """Whether all that the channels had behind a place of the stream was published."""
-    everything = since.get(ALL)
-    for name in filter(None, map(live.instrument_of, channels)):
-        began = min(
-            (each for each in (since.get(name), everything) if each is not None), default=None
-        )
-        if began is None or began > place:
-            return False
+    for channel in channels:
+        instrument = live.instrument_of(channel)
+        if instrument is None:
+            continue
+        needed = [[instrument, ALL]]
+        if channel.startswith(live.CANDLES):
+            needed.append(list(live.patterns_matching(channel)))
+        for names in needed:
+            began = min((since[each] for each in names if each in since), default=None)
+            if began is None or began > place:
+                return False
     return True

@@ -100,7 +100,7 @@ class LiveStream:
             raise TransientError("the connection to NATS was cut while an event was published")
 
     async def watched(self) -> set[str]:
-        """Return the instruments that clients of NATS itself have subscribed to; `*`: all.
+        """Return what clients of NATS itself have subscribed to, by the names of leases.
 
         Raises TransientError.
         """
@@ -296,18 +296,21 @@ def _consumer(start: int | None = None) -> ConsumerConfig:
 
 
 def _watched(answer: Any) -> set[str]:
-    """Return what the subscriptions of a server's connections watch."""
+    """Return what the subscriptions of a server's connections watch, by the names of leases."""
     found = set()
     for connection in (answer.get("data") or {}).get("connections") or ():
         for subject in connection.get("subscriptions_list") or ():
             kind, *tokens = subject.removeprefix(live.PREFIX).split(".")
             if not subject.startswith(live.PREFIX) or kind == live.ALERTS:
                 continue
-            if {kind, *tokens} & {">", ALL}:
-                found.add(ALL)
-            else:
-                with contextlib.suppress(ValueError):
-                    found.add(live.instrument_of(live.channel_of(subject)) or ALL)
+            if ">" in (kind, *tokens) or kind == ALL:
+                found |= {ALL, f"{live.CANDLES}:{ALL}:{ALL}"}
+                continue
+            with contextlib.suppress(ValueError):
+                channel = live.channel_of(subject)
+                found.add(ALL if ALL in tokens else live.instrument_of(channel) or ALL)
+                if kind == live.CANDLES:
+                    found.add(channel)
     return found
 
 

@@ -19,6 +19,8 @@ from functions.live_feed.websocket import websocket_endpoint
 from shared.adapter.door import EventDoor
 from shared.adapter.wiring import event_app
 from shared.settings import Environment
+from shared.stores.redis import connect
+from shared.watched import Watched
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,12 @@ async def ready() -> None:
 
 events = event_app(
     STAGE,
-    Show(settings.live.stream(), settings.ticks_an_event),
+    Show(
+        settings.live.stream(),
+        Watched(connect(settings.live.redis_url)),
+        settings.live.shards,
+        settings.ticks_an_event,
+    ),
     os.environ,
     concurrency=16,
     ready=ready,

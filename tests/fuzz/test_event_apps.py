@@ -61,6 +61,7 @@ from shared.schema import (
 from shared.settings import Environment
 from shared.stores.postgres import Postgres
 from shared.timeframes import DEFAULT_LADDER, parse_ladder
+from shared.watched import Watched
 from tests.fuzz.inputs import (
     bombs,
     candle_batches,
@@ -149,7 +150,7 @@ def handlers(
         "candle-aggregate": Aggregate(engine, storage),
         "dead-letter": Keep(servers["NATS_URL"]),
         "detect-pattern": detector(Storage(postgres), PatternStore(valkey, 1)),
-        "live-feed": Show(LiveStream(servers["NATS_URL"], Limits()), 50),
+        "live-feed": Show(LiveStream(servers["NATS_URL"], Limits()), Watched(valkey), 1, 50),
     }
     engine.close()
     postgres.close()

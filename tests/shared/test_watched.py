@@ -1,0 +1,42 @@
+"""Leases of what is watched, over a real Valkey."""
+
+from __future__ import annotations
+
+import pytest
+import redis
+
+from shared.shards import shard_of
+from shared.watched import Leases, Watched
+
+SHARDS = 4
+
+
+@pytest.mark.parametrize(
+    ("leased", "timeframe", "instrument", "shown"),
+    [
+        ("candles:5m:A", "5m", "A", True),
+        ("candles:5m:A", "1m", "A", False),
+        ("candles:5m:A", "5m", "B", False),
+        ("candles:*:A", "1h", "A", True),
+        ("candles:5m:*", "5m", "B", True),
+        ("candles:5m:*", "1m", "B", False),
+        ("candles:*:*", "1d", "B", True),
+        ("A", "1m", "A", False),
+        ("*", "1m", "A", False),
+    ],
+)
+def test_candles_are_shown_to_who_watches_them(
+    valkey: redis.Redis, leased: str, timeframe: str, instrument: str, shown: bool
+) -> None:
+    """A lease of an instrument alone shows its trades; one of a channel is beside it."""
+    Leases(valkey, SHARDS).renew([leased], 7)
+    selection = Watched(valkey).of(shard_of(instrument, SHARDS))
+    assert selection.shows(timeframe, instrument) is shown
+    assert selection.selects(instrument) is (leased in ("*", instrument))
+
+
+def test_a_lease_knows_since_when_it_lasts(valkey: redis.Redis) -> None:
+    """Renewed it keeps its place; each name has its own."""
+    leases = Leases(valkey, SHARDS)
+    assert leases.renew(["A", "candles:1m:A"], 7) == {"A": 7, "candles:1m:A": 7}
+    assert leases.renew(["A", "candles:5m:A"], 9) == {"A": 7, "candles:5m:A": 9}
