@@ -30,6 +30,8 @@ class Selection:
     def __init__(self, names: Iterable[str] = ()) -> None:
         self._names = frozenset(names)
         self._all = ALL in self._names
+        channels = (each.split(":", 2) for each in self._names if each.startswith(live.CANDLES))
+        self._timeframes = {channel[1] for channel in channels if len(channel) > 1}
 
     def __bool__(self) -> bool:
         return bool(self._names)
@@ -37,6 +39,10 @@ class Selection:
     def selects(self, instrument: str) -> bool:
         """Tell whether somebody watches the instrument."""
         return self._all or instrument in self._names
+
+    def shows_any(self, timeframe: str) -> bool:
+        """Tell whether somebody watches candles of the timeframe, of whichever instrument."""
+        return not self._timeframes.isdisjoint((timeframe, ALL))
 
     def shows(self, timeframe: str, instrument: str) -> bool:
         """Tell whether somebody watches these candles."""

@@ -70,7 +70,13 @@ class Display:
         every = np.unique(np.concatenate([level.rows.gid for level in computed.levels]))
         some = every[np.fromiter(map(is_watched, every.tolist()), dtype=bool, count=len(every))]
         columns = [_closed(level, some, steps) for level in computed.levels]
-        columns += self._open(computed.levels[0], some, steps, turns, now_us)
+        shown = [
+            each
+            for each in steps.rules.ladder
+            if any(names.shows_any(each.name) for names in selections.values())
+        ]
+        if shown:
+            columns += self._open(computed.levels[0], some, shown, steps, turns, now_us)
         received_us = max((event.received_us for event in applied), default=0)
         return found + _candle_events(columns, received_us)
 
@@ -78,11 +84,15 @@ class Display:
         self,
         base: Level,
         watched: Ints,
+        shown: Sequence[Timeframe],
         steps: Steps,
         turns: Mapping[int, Turn],
         now_us: int,
     ) -> list[CandleColumns]:
-        """Return the newest open candles of instruments that have changed and whose turn it is."""
+        """Return the newest open candles of instruments that have changed and whose turn it is.
+
+        `shown`: the timeframes that somebody watches.
+        """
         size = len(steps.cache.instruments)
         if len(self._next_us) < size:
             more = size - len(self._next_us)
@@ -97,22 +107,25 @@ class Display:
         due = np.flatnonzero(self._changed[:size] & held & (self._next_us[:size] <= now_us))
         self._changed[due] = False
         self._next_us[due] = now_us + self._every_us
-        return self._shown(due, steps, turns)
+        return self._shown(due, shown, steps, turns)
 
-    def _shown(self, gids: Ints, steps: Steps, turns: Mapping[int, Turn]) -> list[CandleColumns]:
-        ladder, starts = steps.rules.ladder, self._start_us[gids]
+    def _shown(
+        self, gids: Ints, shown: Sequence[Timeframe], steps: Steps, turns: Mapping[int, Turn]
+    ) -> list[CandleColumns]:
+        base, starts = steps.rules.ladder[0], self._start_us[gids]
         found = []
         for start_us in np.unique(starts).tolist():
             some = gids[starts == start_us]
-            blocks = {each: Block(each.name, each.start_us(start_us)) for each in ladder}
+            blocks = {each: Block(each.name, each.start_us(start_us)) for each in [base, *shown]}
             steps.read_records({block: [some] for block in blocks.values()}, turns)
-            rows = steps.cache.rows(blocks[ladder[0]], some).astype(np.int64)
+            rows = steps.cache.rows(blocks[base], some).astype(np.int64)
             some, rows = some[rows >= 0], rows[rows >= 0]
             now = steps.cache.pool.at(rows)
             is_open = ~now.has(CLOSED)
             some, now = some[is_open], now.at(is_open)
-            for timeframe, block in blocks.items():
-                whole = now if timeframe is ladder[0] else _with_fold(now, some, block, steps)
+            for timeframe in shown:
+                block = blocks[timeframe]
+                whole = now if timeframe is base else _with_fold(now, some, block, steps)
                 found.append(_columns(timeframe, block.start_us, some, whole, steps))
         return found
 

@@ -52,12 +52,12 @@ def test_nothing_is_shown_where_nobody_watches(replica: Replica) -> None:
 
 def test_only_what_is_watched_is_shown(valkey: redis.Redis, replica: Replica) -> None:
     """Its ticks and its open candle; `*` is every instrument."""
-    Leases(valkey, RULES.shards).renew(["A"], 1)
+    Leases(valkey, RULES.shards).renew(["A", "candles:*:A"], 1)
     applied = replica.apply(e0=as_columns([tick("A", 0), tick("B", 0)]))
     assert [each.instrument for each in shown(applied, "1m")] == ["A"]
     ticks = [out for each in applied for out in each.show if out.type == events.TICKS]
     assert {n for out in ticks for n in Ticks.decode(decompress(out.body)).names} == {"A"}
-    Leases(valkey, RULES.shards).renew([ALL], 1)
+    Leases(valkey, RULES.shards).renew([ALL, "candles:*:*"], 1)
     other = Replica(valkey, "b", RULES, Display(Watched(valkey), EVERY_US))
     replica.engine.close()
     applied = other.apply(e1=as_columns([tick("A", 1), tick("B", 1)]))
@@ -67,7 +67,7 @@ def test_only_what_is_watched_is_shown(valkey: redis.Redis, replica: Replica) ->
 
 def test_an_open_candle_is_shown_at_most_so_often(valkey: redis.Redis, replica: Replica) -> None:
     """What came in between is never shown; what is shown is the newest state."""
-    Leases(valkey, RULES.shards).renew(["A"], 1)
+    Leases(valkey, RULES.shards).renew(["A", "candles:*:A"], 1)
     counts = []
     for second, later_us in enumerate((0, 40_000, 40_000, 40_000, 100_000)):
         replica.now_us += later_us
@@ -80,7 +80,7 @@ def test_a_longer_open_candle_is_its_fold_and_what_is_open(
     valkey: redis.Redis, replica: Replica
 ) -> None:
     """Two minutes of five: the closed one and the open one."""
-    Leases(valkey, RULES.shards).renew(["A"], 1)
+    Leases(valkey, RULES.shards).renew(["A", "candles:*:A"], 1)
     replica.apply(e0=as_columns([tick("A", 1, 100), tick("A", 50, 90)]))
     replica.now_us += 2 * EVERY_US
     applied = replica.apply(e1=as_columns([tick("A", 70, 120)]))
@@ -92,3 +92,19 @@ def test_a_longer_open_candle_is_its_fold_and_what_is_open(
     assert [str(each) for each in (five.open, five.high, five.low, five.close)] == [
         *("1", "1.2", "0.9", "1.2"),
     ]
+
+
+def test_open_candles_are_shown_of_watched_timeframes(
+    valkey: redis.Redis, replica: Replica
+) -> None:
+    """Of trades alone none; of five minutes no others, and the newest state at once."""
+    Leases(valkey, RULES.shards).renew(["A"], 1)
+    applied = replica.apply(e0=as_columns([tick("A", 0)]))
+    assert [out.type for each in applied for out in each.show] == [events.TICKS]
+    Leases(valkey, RULES.shards).renew(["A", "candles:5m:A"], 1)
+    other = Replica(valkey, "b", RULES, Display(Watched(valkey), EVERY_US))
+    replica.engine.close()
+    applied = other.apply(e1=as_columns([tick("A", 1)]))
+    other.engine.close()
+    assert shown(applied, "1m") == []
+    assert [each.trade_count for each in shown(applied, "5m")] == [2]
