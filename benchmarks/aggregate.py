@@ -52,6 +52,10 @@ class NoStorage:
         """None."""
         return {}
 
+    def returning(self, names: Sequence[str]) -> Mapping[str, bytes]:
+        """None."""
+        return {}
+
 
 class Market:
     """Ticks of so many instruments, evenly, with ascending trade ids, as of now."""

@@ -41,7 +41,7 @@ class Keys:
 
     @cached_property
     def head(self) -> str:
-        """Hash: lineage, version, steps, fence, ladder, shards, evictions, numbers.
+        """Hash: lineage, version, steps, fence, ladder, shards, evictions, numbers, left.
 
         Without a lineage there is no state. `version` is another after every step.
         """

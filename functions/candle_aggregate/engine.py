@@ -73,6 +73,9 @@ class Storage(Protocol):
         Of those whose markers may have gone: old ones, and what came before the state began.
         """
 
+    def returning(self, names: Sequence[str]) -> Mapping[str, bytes]:
+        """Return the records of those of some instruments that left the state."""
+
 
 Step = Callable[[Mapping[int, Turn], int], Computed]
 """Computes a step of no event, over the shards that are held at a time (us)."""
@@ -106,7 +109,7 @@ class Engine:
         display: Display | None = None,
     ) -> None:
         self.store, self.rules, self.clock = store, rules, clock
-        self.steps = Steps(store, rules)
+        self.steps = Steps(store, rules, storage.returning)
         self._storage, self._display = storage, display
         self._outcomes: list[Outcome] = []
         self._waiting: list[_Work] = []

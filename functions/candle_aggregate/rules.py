@@ -12,7 +12,8 @@ class Rules:
     """How candles are made. `ladder`: the base timeframe first. Times in microseconds.
 
     `marker_ms`: life of a marker once Postgres has recorded its event. `keep_us`: how long a block
-    of closed candles stays in the state untouched. `shards`: how many states the instruments are
+    of closed candles stays in the state untouched. `unused_us`: how long the record of an
+    instrument stays that nobody sends; 0: for ever. `shards`: how many states the instruments are
     divided among.
     """
 
@@ -21,6 +22,7 @@ class Rules:
     idle_us: int
     marker_ms: int
     keep_us: int = 600_000_000
+    unused_us: int = 0
     shards: int = 16
 
     @property

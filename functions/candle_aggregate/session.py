@@ -67,13 +67,23 @@ class Session:
         """Return the records of instruments, of the names that are there; None: of all."""
         key, size = self._keys.instruments, INSTRUMENT.itemsize
         if names is None:
-            found = self._store.read_whole([key])[0]
-            pairs = [(name.decode(), blob) for name, blob in found.items()]
+            pairs = list(self.instrument_blobs().items())
         else:
             blobs = self._store.read_hashes([(key, list(names))])[0] if names else []
             pairs = [(n, b) for n, b in zip(names, blobs, strict=True) if b is not None]
         whole = b"".join(blob[:size] for _, blob in pairs)
         return [name for name, _ in pairs], np.frombuffer(whole, dtype=INSTRUMENT).copy()
+
+    def instrument_blobs(self) -> dict[str, bytes]:
+        """Return the records of all instruments as they are stored."""
+        found = self._store.read_whole([self._keys.instruments])[0]
+        return {name.decode(): blob for name, blob in found.items()}
+
+    def drop_instruments(self, names: Sequence[str]) -> None:
+        """Delete records of instruments that Postgres has."""
+        if names:
+            self.changes.add("HDEL", self._keys.instruments, names)
+            self.changes.add("HINCRBY", self._keys.head, ["left", len(names)])
 
     def put(
         self,

@@ -11,7 +11,7 @@ The cache is changed on the way: it must forget a shard whose script did not wri
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -67,7 +67,13 @@ class Computed:
 class Steps:
     """Computes steps over the shards that are held."""
 
-    def __init__(self, store: Store, rules: Rules) -> None:
+    def __init__(
+        self,
+        store: Store,
+        rules: Rules,
+        returning: Callable[[Sequence[str]], Mapping[str, bytes]],
+    ) -> None:
+        self._returning = returning
         self.store = store
         self.rules = rules
         self.cache = Cache(rules.shards)
@@ -185,8 +191,15 @@ class Steps:
         absent = gids[instruments.known[gids] == ABSENT]
         for shard, some in _by_shard(instruments.shard, absent).items():
             turn = turns[shard]
-            instruments.begin(some, range(turn.numbers, turn.numbers + len(some)))
+            numbers = np.arange(turn.numbers, turn.numbers + len(some))
+            instruments.begin(some, numbers.tolist())
             turn.numbers += len(some)
+            if turn.left:
+                saved = self._returning([instruments.names[gid] for gid in some.tolist()])
+                blobs = [saved.get(instruments.names[gid]) for gid in some.tolist()]
+                back = np.array([blob is not None for blob in blobs], dtype=bool)
+                instruments.load(some[back], [blob for blob in blobs if blob is not None])
+                instruments.data["number"][some[back]] = numbers[back]
 
     def _above_floor(self, part: Part, computed: Computed) -> Part:
         """Note the ticks whose candle has left the state as late, and return the others."""

@@ -21,6 +21,7 @@ from functions.candle_aggregate.sample import sample
 from functions.candle_aggregate.session import Session
 from functions.candle_aggregate.step import TickEvent
 from functions.candle_aggregate.store import Store, Turn
+from functions.candle_aggregate.unused import let_unused_go, saved_records
 from shared.adapter.app import Emission, Outcome
 from shared.errors import TransientError
 from shared.lake.cold import NO_LAKE, Cold
@@ -33,6 +34,7 @@ RECONCILE_EACH_S: Final = 10
 REPAIR_EACH_S: Final = 2
 SAMPLE_EACH_S: Final = 20
 FLAGS_EACH_S: Final = 30
+UNUSED_EACH_S: Final = 60
 
 
 @dataclass(slots=True)
@@ -98,6 +100,10 @@ class Storage:
         since_us = max(began_us.values(), default=0)
         return recorded_before(self.postgres, self.rules, events, now_us, since_us)
 
+    def returning(self, names: Sequence[str]) -> Mapping[str, bytes]:
+        """Return the records of those of some instruments that left the state."""
+        return saved_records(self.postgres, names)
+
     def work(self, engine: Engine, second: int) -> Iterator[Emission]:
         """Do what this second asks for, step by step; what fails is left to a later second."""
         now_us = self.clock()
@@ -123,6 +129,8 @@ class Storage:
             yield partial(_silent, queue_flags, postgres, rules)
         if second % SAMPLE_EACH_S == 0:
             yield partial(_silent, sample, engine, postgres, rules, now_us, cold)
+        if second % UNUSED_EACH_S == 0:
+            yield partial(_silent, let_unused_go, engine, postgres, rules, now_us)
 
 
 def _silent(step: Callable[..., object], *arguments: object) -> Iterator[Emission]:

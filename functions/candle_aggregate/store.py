@@ -34,7 +34,8 @@ class Turn:
 
     `lineage` is empty where there is no state. `blocks`: every block and its open records.
     `made_for`: the ladder and the number of shards that the state was made for; `began_us`: the
-    wall clock when that was. `evictions`: how often blocks have left it.
+    wall clock when that was. `evictions`: how often blocks have left it; `left`: how many records
+    of instruments have.
     """
 
     shard: int
@@ -47,6 +48,7 @@ class Turn:
     evictions: int = 0
     began_us: int = 0
     numbers: int = 0
+    left: int = 0
     blocks: dict[Block, int] = field(default_factory=dict)
 
     @property
@@ -159,6 +161,7 @@ class Store:
             int(values.get("evictions", 0)),
             int(values.get("began_us", 0)),
             int(values.get("numbers", 0)),
+            int(values.get("left", 0)),
             {Block.of(name): int(count) for name, count in _pairs(blocks or [])},
         )
 

@@ -13,6 +13,7 @@ from local.cli import (
     dlq,
     doctor,
     env,
+    forget,
     import_,
     lake,
     patterns,
@@ -41,6 +42,6 @@ app = typer.Typer(
 )
 for command in (
     *(up, demo, status, doctor, env, replay, import_, simulate, candles, tail, rejects, dlq),
-    *(audit, rebuild, watch, patterns, alert, backtest, snapshot, retention, lake),
+    *(audit, rebuild, watch, patterns, alert, backtest, snapshot, retention, forget, lake),
 ):
     command.register(app)

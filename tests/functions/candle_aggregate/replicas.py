@@ -58,6 +58,10 @@ class NoStorage:
         """None."""
         return {}
 
+    def returning(self, names: Sequence[str]) -> Mapping[str, bytes]:
+        """None."""
+        return {}
+
 
 class Replica:
     """An engine, and the candles and late batches that it emitted."""

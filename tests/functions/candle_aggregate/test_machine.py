@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -24,6 +25,8 @@ from hypothesis.stateful import (
 )
 
 from functions.candle_aggregate import engine
+from functions.candle_aggregate.unused import let_unused_go
+from shared.errors import TransientError
 from shared.timeframes import parse_ladder
 from tests.functions.candle_aggregate.truth import Row, with_id
 from tests.functions.candle_aggregate.world import MINUTE, NOW_US, RULES, World
@@ -215,6 +218,14 @@ class Machine(RuleBasedStateMachine):
     def change_settings(self, ladder: str, shards: int) -> None:
         """candle-aggregate is started with other timeframes, or another number of shards."""
         self.world.restart(replace(RULES, ladder=parse_ladder(ladder), shards=shards))
+
+    @rule(unused_s=st.sampled_from([1, 60, 600]))
+    def let_unused_go(self, unused_s: int) -> None:
+        """Instruments that were not sent for so long leave, where their candles have."""
+        world = self.world
+        rules = replace(world.rules, unused_us=unused_s * SECOND)
+        with suppress(TransientError):
+            let_unused_go(world.engine, world.postgres, rules, world.now_us)
 
     def teardown(self) -> None:
         """At rest, everything is right."""

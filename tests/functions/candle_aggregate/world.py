@@ -52,7 +52,7 @@ NOW_US: Final = 1_800_000_000_000_000
 RESEND_AFTER_MS: Final = 5_000
 TABLES: Final = (
     "applied_events, unaggregated, tick_segments, candles, repairs, first_ticks, gaps,"
-    " shard_lineage, aggregation, lake_pending_candles"
+    " shard_lineage, aggregation, lake_pending_candles, unused_instruments"
 )
 
 

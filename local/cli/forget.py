@@ -1,0 +1,99 @@
+"""`kandle forget`: instruments that nobody sends any more leave what is live."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
+
+import typer
+
+from local.cli.candle_range import DatabaseUrl, RedisUrl, shards, stores, utc
+from local.cli.errors import CliError
+from local.cli.options import DataDir
+from local.instance import DEFAULT_DATA_DIR
+
+if TYPE_CHECKING:
+    import redis
+    from psycopg import Connection
+
+_HELP = """Take instruments out of what is live: latest prices and quotes, and the memory of Redis.
+
+Ticks and candles that are stored stay, and so does history. What has an open candle leaves once
+that is closed and stored (an open day: after the day). One that is sent again comes back, exact.
+Without it an instrument leaves by itself after KEEP_INSTRUMENTS_D days.
+
+Examples:
+
+  kandle forget BTX-USD --dry-run
+
+  kandle forget BTX-USD EHT-USD
+"""
+_STORED: Final = "SELECT first_time_us, last_time_us FROM first_ticks WHERE instrument = %s"
+_QUOTE: Final = "SELECT FROM latest_quotes WHERE instrument = %s"
+_REQUEST: Final = """
+    INSERT INTO unused_instruments (instrument, requested_at) VALUES (%s, now())
+    ON CONFLICT (instrument) DO UPDATE SET requested_at = excluded.requested_at
+"""
+_DELETE_QUOTE: Final = "DELETE FROM latest_quotes WHERE instrument = %s"
+
+Symbols = Annotated[list[str], typer.Argument(metavar="SYMBOL...", show_default=False)]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("forget", help=_HELP)(forget)
+
+
+def forget(
+    symbols: Symbols,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would go, and change nothing.")
+    ] = False,
+    database_url: DatabaseUrl = None,
+    redis_url: RedisUrl = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
+    """Request it, and say of each symbol what goes and what stays."""
+    with stores(database_url, redis_url, data_dir) as (connection, client, _):
+        known = {name: _known(connection, client, name) for name in dict.fromkeys(symbols)}
+        if unknown := [name for name, each in known.items() if not any(each)]:
+            raise CliError(f"nothing is known of {', '.join(map(repr, unknown))}")
+        for name, each in known.items():
+            typer.echo(f"{name}: {each.summary(dry_run=dry_run)}")
+            if not dry_run:
+                with connection.transaction():
+                    connection.execute(_DELETE_QUOTE, (name,))
+                    if each.is_live:
+                        connection.execute(_REQUEST, (name,))
+
+
+class _Known(NamedTuple):
+    """What is known of an instrument. `stored`: about when its first and last stored ticks were."""
+
+    is_live: bool
+    has_quote: bool
+    stored: tuple[int, int] | None
+
+    def summary(self, *, dry_run: bool) -> str:
+        """Return what goes and what stays."""
+        live = "is not live"
+        if self.is_live:
+            goes = "would leave" if dry_run else "leaves"
+            live = f"{goes} what is live once its candles are stored"
+        gone = "would be" if dry_run else "is"
+        quote = f"; its latest quote {gone} deleted" if self.has_quote else ""
+        if self.stored is None:
+            return f"{live}{quote}; no tick of it is stored"
+        first, last = map(utc, self.stored)
+        return f"{live}{quote}; its ticks of {first} to {last} and their candles stay"
+
+
+def _known(connection: Connection, client: redis.Redis, name: str) -> _Known:
+    from shared.live_keys import Keys
+    from shared.shards import shard_of
+    from shared.stores.redis import translated
+
+    with translated():
+        is_live = bool(client.hexists(Keys(shard_of(name, shards())).instruments, name))
+    stored = connection.execute(_STORED, (name,)).fetchone()
+    has_quote = connection.execute(_QUOTE, (name,)).fetchone() is not None
+    return _Known(is_live, has_quote, stored)

@@ -1,0 +1,134 @@
+"""Instruments that nobody sends leave the state and come back as if they had stayed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from functions.candle_aggregate.session import Session
+from functions.candle_aggregate.unused import let_unused_go, saved_records
+from shared.live_keys import Keys
+from tests.functions.candle_aggregate.trades import BEGIN_US, trade, trades
+from tests.functions.candle_aggregate.world import MINUTE, RULES, World
+
+TERM_US = 3_600_000_000
+
+
+@pytest.fixture
+def aged(world: World) -> World:
+    """A quarter of an hour of A and B, all of it stored; what is unused for an hour leaves."""
+    world.restart(replace(RULES, unused_us=TERM_US))
+    world.ship(trades(0, 45) + trades(0, 45, name="B"))
+    world.settle()
+    assert world.live() == {}
+    return world
+
+
+def names(world: World) -> set[str]:
+    """The instruments that have a record."""
+    shards = range(world.rules.shards)
+    return {n.decode() for s in shards for n in world.client.hkeys(Keys(s).instruments)}
+
+
+def let_go(world: World) -> int:
+    return let_unused_go(world.engine, world.postgres, world.rules, world.now_us)
+
+
+def test_unused_instruments_leave_by_term(aged: World) -> None:
+    """Not before the term, and not the one that was sent meanwhile."""
+    assert let_go(aged) == 0
+    aged.step(2_000)
+    aged.ship(trades(60, 3, name="B"))
+    aged.settle()
+    aged.step(1_700)
+    assert let_go(aged) == 1
+    assert names(aged) == {"B"}
+    aged.step(3_600)
+    assert let_go(aged) == 1
+    assert names(aged) == set()
+
+
+def test_an_old_tick_of_one_that_left_opens_no_candle_over_a_stored_one(aged: World) -> None:
+    """It is late, as if the instrument had stayed, and is repaired from storage."""
+    aged.step(7_200)
+    assert let_go(aged) == 2
+    before = aged.stored()
+    aged.ship([trade(5, 9_000, 999)])
+    assert aged.live() == {}
+    aged.settle()
+    aged.assert_right()
+    assert aged.stored()["A", "1m", BEGIN_US]["trade_count"] == 4
+    assert aged.stored()["A", "1m", BEGIN_US]["revision"] > before["A", "1m", BEGIN_US]["revision"]
+
+
+def test_a_repeated_trade_of_one_that_left_counts_once(aged: World) -> None:
+    """Its ids have left as well: storage says that it was counted."""
+    aged.step(7_200)
+    assert let_go(aged) == 2
+    aged.ship(trades(0, 45))
+    aged.settle()
+    aged.assert_right()
+
+
+def test_one_that_comes_back_begins_live_and_is_not_partial(aged: World) -> None:
+    """Its first tick is known, and the numbers of others stay theirs."""
+    aged.step(7_200)
+    assert let_go(aged) == 2
+    back = [trade(20 * 60 + n * 20 + 7, 100 + n, 200 + n) for n in range(6)]
+    other = [trade(20 * 60 + n * 20 + 7, 100 + n, 300 + n, name="B") for n in range(6)]
+    aged.ship(back + other)
+    start_us = BEGIN_US + 20 * MINUTE
+    assert not aged.live()["A", "1m", start_us].partial
+    aged.ship(back + other)
+    aged.settle()
+    aged.assert_right()
+    assert aged.stored()["A", "1m", start_us]["trade_count"] == 3
+
+
+def test_one_with_a_live_candle_stays(world: World) -> None:
+    """What is not stored yet is nowhere else."""
+    world.restart(replace(RULES, unused_us=TERM_US))
+    world.ship(trades(0, 10))
+    world.step(7_200)
+    assert let_go(world) == 0
+    world.step(3_700)
+    world.settle()
+    assert names(world) == set()
+    world.assert_right()
+
+
+def test_who_asks_waits_for_no_term(world: World) -> None:
+    """`kandle forget`: as soon as its candles have left."""
+    world.ship(trades(0, 3) + trades(0, 3, name="B"))
+    world.ship(trades(3, 42) + trades(3, 42, name="B"))
+    ask = "INSERT INTO unused_instruments (instrument, requested_at) VALUES ('A', to_timestamp(%s))"
+    world.sql.execute(ask, ((world.now_us + 1) / 1e6,))
+    assert let_go(world) == 0
+    world.settle()
+    assert names(world) == {"B"}
+    asked = world.sql.execute("SELECT requested_at FROM unused_instruments").fetchall()
+    assert asked == [(None,)]
+    world.assert_right()
+
+
+def test_a_record_that_is_written_meanwhile_stays(aged: World) -> None:
+    """Between its copy to Postgres and its deletion a tick came."""
+    aged.step(7_200)
+    run, raced = aged.engine.run, set()
+
+    def run_raced(shard: int, job: Callable[[Session], Any]) -> Any:
+        if saved_records(aged.postgres, ["A", "B"]) and not raced:
+            raced.add(aged.ship(trades(60, 3) + trades(60, 3, name="B")))
+        return run(shard, job)
+
+    aged.engine.run = run_raced  # type: ignore[method-assign]
+    let_go(aged)
+    aged.engine.run = run  # type: ignore[method-assign]
+    assert raced
+    assert names(aged) == {"A", "B"}
+    assert saved_records(aged.postgres, ["A", "B"])
+    aged.settle()
+    aged.assert_right()

@@ -1,0 +1,100 @@
+"""`kandle forget` over real stores that candle-aggregate and persist have written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import redis
+import typer
+from typer.testing import CliRunner, Result
+
+from functions.candle_aggregate.unused import let_unused_go
+from local.cli import forget
+from local.cli.errors import CliError
+from shared.live_keys import Keys
+from tests.functions.candle_aggregate.trades import trades
+from tests.functions.candle_aggregate.world import RULES, World
+
+app = typer.Typer(pretty_exceptions_enable=False)
+forget.register(app)
+
+TIMES = "2027-01-14T00:00:00Z to 2027-01-14T00:03:00Z"
+
+
+@pytest.fixture
+def world(
+    valkey: redis.Redis,
+    servers: dict[str, str],
+    database: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[World]:
+    """Two instruments of some minutes, all of it stored, one with a quote."""
+    monkeypatch.setenv("SHARDS", str(RULES.shards))
+    monkeypatch.setenv("DATABASE_URL", database)
+    monkeypatch.setenv("REDIS_URL", servers["REDIS_URL"].rsplit("/", 1)[0] + "/1")
+    world = World(valkey, database)
+    world.reset()
+    world.ship(trades(0, 10, name="A") + trades(0, 10, name="B"))
+    world.settle()
+    quote = "INSERT INTO latest_quotes VALUES ('A', 1, 2, 1, 1, 0, -1, 0, 'u', 1)"
+    world.sql.execute(quote)
+    yield world
+    world.close()
+
+
+def invoke(*arguments: str) -> Result:
+    return CliRunner().invoke(app, [*arguments])
+
+
+def live(world: World) -> set[str]:
+    shards = range(RULES.shards)
+    return {n.decode() for s in shards for n in world.client.hkeys(Keys(s).instruments)}
+
+
+def work(world: World) -> None:
+    """The clock of candle-aggregate; the request is of this machine's time."""
+    world.sql.execute(
+        "UPDATE unused_instruments SET requested_at = to_timestamp(%s)", (world.now_us / 1e6,)
+    )
+    let_unused_go(world.engine, world.postgres, world.rules, world.now_us)
+
+
+def test_one_instrument_leaves_and_what_is_stored_stays(world: World) -> None:
+    """Its record and its quote; the other instrument and all candles are as they were."""
+    before = world.stored()
+    result = invoke("A")
+    assert result.output == (
+        "A: leaves what is live once its candles are stored; its latest quote is deleted;"
+        f" its ticks of {TIMES} and their candles stay\n"
+    )
+    work(world)
+    assert live(world) == {"B"}
+    assert world.sql.execute("SELECT FROM latest_quotes").rowcount == 0
+    assert world.stored() == before
+    world.assert_right()
+    again = invoke("A")
+    assert again.output == f"A: is not live; its ticks of {TIMES} and their candles stay\n"
+
+
+def test_a_dry_run_changes_nothing(world: World) -> None:
+    """It says what would go."""
+    result = invoke("A", "B", "--dry-run")
+    assert result.output.splitlines() == [
+        "A: would leave what is live once its candles are stored; its latest quote would be"
+        f" deleted; its ticks of {TIMES} and their candles stay",
+        "B: would leave what is live once its candles are stored;"
+        f" its ticks of {TIMES} and their candles stay",
+    ]
+    work(world)
+    assert live(world) == {"A", "B"}
+    assert world.sql.execute("SELECT FROM latest_quotes").rowcount == 1
+
+
+def test_an_unknown_name_is_an_error_and_nothing_is_forgotten(world: World) -> None:
+    """All names are looked up before anything is done."""
+    result = invoke("A", "X-USD")
+    assert isinstance(result.exception, CliError)
+    assert str(result.exception) == "nothing is known of 'X-USD'"
+    work(world)
+    assert live(world) == {"A", "B"}
