@@ -29,8 +29,8 @@ def aged(world: World) -> World:
 
 def names(world: World) -> set[str]:
     """The instruments that have a record."""
-    shards = range(world.rules.shards)
-    return {n.decode() for s in shards for n in world.client.hkeys(Keys(s).instruments)}
+    keys = [Keys(shard).instruments for shard in range(world.rules.shards)]
+    return {name.decode() for found in world.store.read_whole(keys) for name in found}
 
 
 def let_go(world: World) -> int:
@@ -117,7 +117,8 @@ def test_who_asks_waits_for_no_term(world: World) -> None:
 def test_a_record_that_is_written_meanwhile_stays(aged: World) -> None:
     """Between its copy to Postgres and its deletion a tick came."""
     aged.step(7_200)
-    run, raced = aged.engine.run, set()
+    run = aged.engine.run
+    raced: set[str] = set()
 
     def run_raced(shard: int, job: Callable[[Session], Any]) -> Any:
         if saved_records(aged.postgres, ["A", "B"]) and not raced:

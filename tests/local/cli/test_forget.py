@@ -48,8 +48,8 @@ def invoke(*arguments: str) -> Result:
 
 
 def live(world: World) -> set[str]:
-    shards = range(RULES.shards)
-    return {n.decode() for s in shards for n in world.client.hkeys(Keys(s).instruments)}
+    keys = [Keys(shard).instruments for shard in range(RULES.shards)]
+    return {name.decode() for found in world.store.read_whole(keys) for name in found}
 
 
 def work(world: World) -> None:
