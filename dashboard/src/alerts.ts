@@ -9,6 +9,7 @@ const TOASTS = 4;
 
 export class Alerts {
   private readonly known = new Map<string, Alert>();
+  private readonly told = new Set<string>();
 
   constructor(
     private readonly list: HTMLElement,
@@ -19,13 +20,16 @@ export class Alerts {
     this.draw();
   }
 
-  /** Take an alert; one that is `fresh` is told on the screen, each once. */
+  /** Take an alert; one that is `fresh` is told on the screen, each once, also where history was first. */
   take(alert: Alert, fresh: boolean): void {
     const key = `${alert.rule_id}/${alert.candle_start}`;
-    if (this.known.has(key)) return;
-    this.known.set(key, alert);
-    this.draw();
-    if (fresh) this.tell(alert);
+    if (!this.known.has(key)) {
+      this.known.set(key, alert);
+      this.draw();
+    }
+    if (!fresh || this.told.has(key)) return;
+    this.told.add(key);
+    this.tell(alert);
   }
 
   private draw(): void {
