@@ -9,7 +9,7 @@ const TOASTS = 4;
 
 export class Alerts {
   private readonly known = new Map<string, Alert>();
-  private readonly told = new Set<string>();
+  private readonly announced = new Set<string>();
 
   constructor(
     private readonly list: HTMLElement,
@@ -20,16 +20,16 @@ export class Alerts {
     this.draw();
   }
 
-  /** Take an alert; one that is `fresh` is told on the screen, each once, also where history was first. */
+  /** Take an alert; one that is `fresh` is announced on the screen, each once, also where history was first. */
   take(alert: Alert, fresh: boolean): void {
     const key = `${alert.rule_id}/${alert.candle_start}`;
     if (!this.known.has(key)) {
       this.known.set(key, alert);
       this.draw();
     }
-    if (!fresh || this.told.has(key)) return;
-    this.told.add(key);
-    this.tell(alert);
+    if (!fresh || this.announced.has(key)) return;
+    this.announced.add(key);
+    this.announce(alert);
   }
 
   private draw(): void {
@@ -58,7 +58,7 @@ export class Alerts {
     return made;
   }
 
-  private tell(alert: Alert): void {
+  private announce(alert: Alert): void {
     const toast = this.entry(alert);
     toast.className = "toast";
     const gone = () => toast.remove();

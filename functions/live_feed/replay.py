@@ -27,7 +27,7 @@ from shared.timeframes import Timeframe
 STREAM: Final = "replay"
 _STEP_S: Final = 0.05
 _LATE_STEP_S: Final = 0.25
-_TELL_EACH_S: Final = 1.0
+_REPORT_EACH_S: Final = 1.0
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +76,7 @@ class Replay:
         self._newest = Newest()
         self._seq = 0
         self._at_us = request.from_us
-        self._told_s = 0.0
+        self._reported_s = 0.0
         self._playing = asyncio.Event()
         self._playing.set()
         self._pace = Pace(request.from_us, request.speed)
@@ -93,19 +93,19 @@ class Replay:
         """Stand still until `resume`."""
         self._pace.hold()
         self._playing.clear()
-        self._tell("paused")
+        self._report("paused")
 
     def resume(self, speed: float | None = None) -> None:
         """Go on, at another speed where it is given."""
         self._pace.go(speed)
         self._playing.set()
-        self._tell("playing")
+        self._report("playing")
 
     def stop(self) -> None:
         """End it."""
         if not self.is_over:
             self._task.cancel()
-            self._tell("stopped")
+            self._report("stopped")
 
     async def _run(self) -> None:
         try:
@@ -119,10 +119,10 @@ class Replay:
                     break
                 if time.monotonic() - began_s > _LATE_STEP_S and self._playing.is_set():
                     self._pace.go(at_us=target_us)
-                if time.monotonic() - self._told_s >= _TELL_EACH_S:
-                    self._tell("playing")
+                if time.monotonic() - self._reported_s >= _REPORT_EACH_S:
+                    self._report("playing")
                 await asyncio.sleep(_STEP_S)
-            self._tell("ended")
+            self._report("ended")
         except ReplayError as error:
             self._fail(error.code, str(error))
         except TransientError as error:
@@ -142,7 +142,7 @@ class Replay:
         present = [each for each in self._newest if each.channel in self._request.channels]
         self._client.say(*snapshot(present, 0, self._client.form))
         self._pace.go(at_us=self._request.from_us)
-        self._tell("playing")
+        self._report("playing")
 
     async def _play(self, target_us: int) -> None:
         """Give what comes up to the time, in order over all symbols."""
@@ -169,8 +169,8 @@ class Replay:
         if shown is not None and shown.channel in self._request.channels:
             self._client.offer(shown)
 
-    def _tell(self, state: str) -> None:
-        self._told_s = time.monotonic()
+    def _report(self, state: str) -> None:
+        self._reported_s = time.monotonic()
         self._say(
             "replay",
             state=state,
@@ -181,7 +181,7 @@ class Replay:
 
     def _fail(self, code: str, message: str) -> None:
         self._say("error", code=code, msg=message)
-        self._tell("failed")
+        self._report("failed")
 
     def _say(self, type_: str, **values: object) -> None:
         self._client.say(Said(type_, values).frame(self._client.form))

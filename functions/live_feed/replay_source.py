@@ -56,7 +56,7 @@ class Trades:
         return self._held[0].at_us if self._held else None
 
     def take(self) -> Trade:
-        """Return the next trade, after `next_at` has told of it."""
+        """Return the next trade, after `next_at` has returned its time."""
         return heapq.heappop(self._held)
 
     def _knows_next(self) -> bool:
@@ -114,5 +114,5 @@ class Patterns:
         return int(self._held[-1]["timestamp"]) * 1000
 
     def take(self) -> dict[str, Any]:
-        """Return the next one, after `next_at` has told of it."""
+        """Return the next one, after `next_at` has returned its time."""
         return self._held.pop()

@@ -82,7 +82,7 @@ class SymbolReplay:
         return min(known, default=None)
 
     def play(self, at_us: int) -> list[Update]:
-        """Return what comes at the time that `next_at` has told."""
+        """Return what comes at the time that `next_at` has returned."""
         if self._next_pattern_us == at_us and self._patterns is not None:
             found = list(self.states(at_us))
             pattern = pattern_of(self._patterns.take())
