@@ -59,7 +59,7 @@ class Settings:
                 idle_us=env.integer("IDLE_MS", 5_000, 100, 3_600_000) * 1000,
                 marker_ms=env.integer("MARKER_TTL_S", 600, 60, 30 * 86_400) * 1000,
                 keep_us=env.integer("KEEP_S", 600, 1, 30 * 86_400) * 1_000_000,
-                unused_us=env.integer("KEEP_INSTRUMENTS_D", 90, 0, 1_000_000) * 86_400_000_000,
+                unused_us=env.integer("KEEP_INSTRUMENTS_D", 90, 0, 100_000) * 86_400_000_000,
                 shards=env.integer("SHARDS", DEFAULT_SHARDS, 1, MAX_SHARDS),
             ),
             show_every_us=env.integer("OPEN_EVERY_MS", 250, 0, 60_000) * 1000,

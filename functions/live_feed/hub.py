@@ -29,6 +29,7 @@ from shared.errors import TransientError
 from shared.schema import candles_pb2
 
 _PATIENCE_S: Final = 5.0
+_EXPIRE_EACH_S: Final = 60.0
 
 Derive = Callable[[Candle, int], Candle | None]
 """From a state of a base candle, and the time in microseconds, to a longer one."""
@@ -39,8 +40,10 @@ log = logging.getLogger(__name__)
 class Hub:
     """The clients of one replica. Used by one event loop."""
 
-    def __init__(self, stream: LiveStream, remembered: int) -> None:
+    def __init__(self, stream: LiveStream, remembered: int, latest_age_s: float = 0.0) -> None:
         self._stream = stream
+        self._latest_age_s = latest_age_s
+        self._expires_s = 0.0
         self._recent: deque[Update] = deque(maxlen=remembered)
         self._newest = Newest()
         self._ages = Ages()
@@ -161,6 +164,7 @@ class Hub:
                         self._take(_update(placed))
                     self._tell_present()
                     await self._republish()
+                    self._expire()
             except Exception:
                 # Whatever it was: clients keep their connections, and the stream has the messages.
                 log.exception("following the live stream stopped, and begins again")
@@ -180,6 +184,13 @@ class Hub:
     def _tell_present(self) -> None:
         if self.seq >= self._present_from:
             self._present.set()
+
+    def _expire(self) -> None:
+        """Forget what is past its term, now and then."""
+        now_s = time.time()
+        if self._latest_age_s and now_s >= self._expires_s:
+            self._expires_s = now_s + _EXPIRE_EACH_S
+            self._newest.expire(int((now_s - self._latest_age_s) * 1e6))
 
     def _forget(self) -> None:
         self.seq = self._present_from = 0

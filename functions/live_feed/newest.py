@@ -60,6 +60,13 @@ class Newest:
             return None
         return replace(update, late=True)
 
+    def expire(self, before_us: int) -> None:
+        """Forget the channels whose newest message was published, or received, before then."""
+        for channel, update in list(self._newest.items()):
+            if 0 < max(update.published_us, update.received_us) < before_us:
+                del self._newest[channel]
+                self._overtaken.pop(channel, None)
+
     def overtaken(self) -> list[Update]:
         """Return, once, the newest of each channel whose last message in the stream is older.
 

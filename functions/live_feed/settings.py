@@ -51,6 +51,7 @@ class LiveSettings:
             limits=Limits(
                 env.integer("LIVE_REPLAY_S", 600, 1, 86_400),
                 env.integer("LIVE_REPLAY_BYTES", 256 * 1024 * 1024, 1024 * 1024, 2**40),
+                env.integer("KEEP_INSTRUMENTS_D", 90, 0, 100_000) * 86_400,
             ),
         )
 
@@ -61,7 +62,7 @@ class LiveSettings:
     def replica(self, *, serves_nats: bool = False) -> Replica:
         """Return a replica; `serves_nats`: it answers for the watchers on NATS as well."""
         stream = self.stream()
-        hub = Hub(stream, self.remembered)
+        hub = Hub(stream, self.remembered, self.limits.latest_age_s)
         history = HistoryApi(self.api_url, self.api_token)
         interest = Interest(
             hub,

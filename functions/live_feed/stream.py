@@ -60,10 +60,14 @@ class Placed(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much of the past the stream keeps, for clients that come back."""
+    """How much of the past the stream keeps, for clients that come back.
+
+    `latest_age_s`: how long the newest message of a channel stays without a newer one; 0: for ever.
+    """
 
     max_age_s: float = 600.0
     max_bytes: int = 256 * 1024 * 1024
+    latest_age_s: float = 0.0
 
 
 class LiveStream:
@@ -258,6 +262,7 @@ class LiveStream:
             name=live.LATEST_STREAM,
             mirror=StreamSource(name=live.STREAM),
             max_msgs_per_subject=1,
+            max_age=self._limits.latest_age_s,
             max_bytes=self._limits.max_bytes,
             discard=DiscardPolicy.OLD,
             storage=StorageType.FILE,

@@ -110,13 +110,20 @@ def run(servers: dict[str, str]) -> Callable[[Callable[[Room], Awaitable[None]]]
 
 @asynccontextmanager
 async def room(
-    servers: dict[str, str], *, remembered: int = 100, emptied: bool = True, api_url: str = ""
+    servers: dict[str, str],
+    *,
+    remembered: int = 100,
+    emptied: bool = True,
+    api_url: str = "",
+    latest_age_s: float = 0.0,
 ) -> AsyncIterator[Room]:
     """A replica on the streams, emptied first."""
     url = servers["NATS_URL"]
     if emptied:
         await forget(url)
-    stream, hub = LiveStream(url, Limits()), Hub(LiveStream(url, Limits()), remembered)
+    limits = Limits(latest_age_s=latest_age_s)
+    stream = LiveStream(url, limits)
+    hub = Hub(LiveStream(url, limits), remembered, latest_age_s)
     client = connect(servers["REDIS_URL"].rsplit("/", 1)[0] + "/2")
     if emptied:
         client.flushdb()
