@@ -11,9 +11,8 @@ import redis
 from psycopg import Connection, sql
 from psycopg.rows import class_row
 
-from shared.blocks import PRICED
 from shared.candle import Candle, CandleKey
-from shared.folds import flagged
+from shared.folds import flagged, rolled_up, together
 from shared.lake.cold import Cold
 from shared.lake.plan import plan_candles
 from shared.live_state import LiveState
@@ -73,8 +72,9 @@ def audit(
     Raises TransientError while Redis is away, psycopg.Error while Postgres is.
     """
     ladder = tuple(sorted(timeframes))
+    base = LiveState.of(client, shards).ladder[0]
     found = kept(connection, client, shards, instrument, from_us, to_us, ladder, cold)
-    expected = truth(connection, instrument, from_us, to_us, ladder, cold)
+    expected = truth(connection, instrument, from_us, to_us, base, ladder, cold)
     result = Audited()
     for key in sorted(found.keys() | expected.keys(), key=lambda key: (key[2], key[1])):
         is_, should = found.get(key), expected.get(key)
@@ -95,21 +95,28 @@ def truth(
     instrument: str,
     from_us: int,
     to_us: int,
+    base: Timeframe,
     ladder: tuple[Timeframe, ...],
     cold: Cold,
 ) -> dict[CandleKey, Candle]:
-    """Return the candles that overlap the range, recomputed from stored ticks."""
+    """Return the candles that overlap the range: of `base` from stored ticks, longer ones folds."""
     names = [instrument]
     found: dict[CandleKey, Candle] = {}
+    first_us = min(timeframe.start_us(from_us) for timeframe in ladder)
+    last_us = max(timeframe.next_us(timeframe.start_us(to_us - 1)) for timeframe in ladder)
     with connection.transaction():  # the plan of what is hot and what is cold holds within it
         first_tick_us = first_ticks(connection, names)
-        for timeframe in ladder:
-            first_us, last_us = timeframe.start_us(from_us), to_us + -to_us % timeframe.length_us
-            for some in recomputed(connection, names, first_us, last_us, timeframe, cold):
-                priced = some.at(some.records.has(PRICED))
-                flagged(priced, timeframe, np.repeat(first_tick_us, len(priced)))
-                for candle in priced.columns(timeframe.name, names).candles():
-                    found[instrument, timeframe.name, candle.start_us] = candle
+        parts = [*recomputed(connection, names, first_us, last_us, base, cold)]
+    if not parts:
+        return found
+    made = together(parts)
+    for timeframe in ladder:
+        some = rolled_up(made, timeframe)
+        starts = some.start_us
+        some = some.at((timeframe.start_us(from_us) <= starts) & (starts < to_us))
+        flagged(some, timeframe, np.repeat(first_tick_us, len(some)))
+        for candle in some.columns(timeframe.name, names).candles():
+            found[instrument, timeframe.name, candle.start_us] = candle
     return found
 
 
@@ -138,7 +145,7 @@ def kept(
             key = (instrument, timeframe.name, candle.start_us)
             if key not in found or found[key].revision < candle.revision:
                 found[key] = candle
-    return found
+    return {key: candle for key, candle in found.items() if candle.trade_count}
 
 
 def _stored(

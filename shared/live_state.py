@@ -164,7 +164,7 @@ class LiveState:
         for each in read:
             records, some = each.records, each.names
             if each.block.timeframe != timeframe.name:  # closed base candles are in the folds
-                is_open = np.flatnonzero(~records.has(CLOSED))
+                is_open = np.flatnonzero(~records.has(CLOSED) & records.has(PRICED))
                 records, some = records.at(is_open), [some[row] for row in is_open.tolist()]
             names += some
             starts.append(np.full(len(some), timeframe.start_us(each.block.start_us)))

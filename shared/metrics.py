@@ -114,6 +114,9 @@ QUOTES_LATEST: Final = Counter(
 )
 CANDLES_STORED: Final = Counter("kandle_candles_stored", "Closed candles written to Postgres.")
 REJECTS_STORED: Final = Counter("kandle_rejects_stored", "Rejects written to Postgres.")
+BUSTS: Final = Counter(
+    "kandle_busts", "Cancels and corrections of trades, by what came of them.", ["outcome"]
+)
 PATTERNS_DETECTED: Final = Counter(
     "kandle_patterns_detected", "Patterns emitted, by kind and status.", ["kind", "status"]
 )

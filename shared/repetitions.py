@@ -1,8 +1,9 @@
 """A trade is its instrument, venue, trade id and UTC minute of event time; each is counted once.
 
 Venues begin their ids anew, some each day, so the id alone is not enough. Of a trade that was sent
-several times, with whatever content, the first in the total order counts. Ticks without a trade id
-are each one.
+several times, with whatever content, the first in the total order counts; unless its venue has
+cancelled or corrected it: then what was received last says what it is. Ticks without a trade id are
+each one.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.ticks import NO_ID, TEXT_ID, Int64s, Ticks
+from shared.ticks import ENDING, NO_ID, TEXT_ID, Int64s, Ticks
 
 MINUTE_US: Final = 60_000_000
 
@@ -61,13 +62,18 @@ def _repetitions(batches: Sequence[Ticks]) -> NDArray[np.intp]:
     rows = with_id[some]
     trade = (places[some], minute[some], kind[rows], _exact_ids(batches, rows))
     sources = np.array([batch.source_key for batch in batches], dtype=np.int64)
-    key = (
+    key = [
         _joined(batches, "event_time_us")[rows],
         np.concatenate([batch.order_id for batch in batches])[rows],
         _joined(batches, "receive_time_us")[rows],
         np.repeat(sources, [len(batch) for batch in batches])[rows],
         _joined(batches, "sequence")[rows],
-    )
+    ]
+    ending = (_joined(batches, "flags")[rows] & ENDING) != 0
+    if ending.any():  # those first, and of them the one that was received last
+        last = [~each for each in key[2:]]
+        key = [np.where(ending, a, b) for a, b in zip(last + key[:2], key, strict=True)]
+        key = [~ending, *key]
     order = np.lexsort((*key[::-1], *trade[::-1]))
     again = np.ones(len(order), dtype=bool)
     again[:1] = False

@@ -33,7 +33,10 @@ _times = partial(wire.times, _CODE)
 NO_ID, INTEGER_ID, TEXT_ID = 0, 1, 2
 VOLUME_ONLY, ODD_LOT, AUCTION, OUT_OF_SEQUENCE = 1, 2, 4, 8
 """Bits of `flags`. VOLUME_ONLY: not for open, high, low and close; the others inform."""
-_SIDES, _KINDS, _FLAGS = 3, 3, 256
+CANCELLED, CORRECTED = 16, 32
+"""Bits of rows that say something of a trade which came before: it is void, or it is this."""
+ENDING: Final = CANCELLED | CORRECTED
+_SIDES, _KINDS, _FLAGS = 3, 3, CANCELLED
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -129,6 +132,11 @@ class Ticks:
     def select(self, keep: NDArray[np.bool_]) -> Ticks:
         """Return the rows where `keep` is true; entries without rows fall away."""
         return self._with(self.entries.select(keep), keep)
+
+    def standing(self) -> Ticks:
+        """Return the rows but those that say that a trade is void."""
+        void = (self.flags & CANCELLED) != 0
+        return self.select(~void) if void.any() else self
 
     def _with(self, entries: Entries, rows: Any) -> Ticks:
         texts = self.trade_id_text

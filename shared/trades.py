@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Final
 
 import numpy as np
@@ -13,7 +13,18 @@ from shared.decimals import INT64_MAX
 from shared.entries import Entries, Entry
 from shared.instruments import NO_MARKET, Market
 from shared.order import NO_ORDER_ID, OrderKey, source_key
-from shared.ticks import INTEGER_ID, NO_ID, TEXT_ID, Bytes8, Int64s, Mantissas, Texts, Ticks
+from shared.ticks import (
+    CANCELLED,
+    ENDING,
+    INTEGER_ID,
+    NO_ID,
+    TEXT_ID,
+    Bytes8,
+    Int64s,
+    Mantissas,
+    Texts,
+    Ticks,
+)
 
 MINUTE_US: Final = 60_000_000
 
@@ -82,6 +93,8 @@ NO_ROWS: Final = Rows(
 class Trades:
     """Columns in the total order, each trade once, at one pair of scales.
 
+    What cancels or corrects a trade is a row too. `ended_us`: when the cancel or the correction was
+    received by which the row does not count any more, 0 where it counts.
     `price`, `size`: mantissas, of Python integers where 64 bits do not hold them at that scale.
     """
 
@@ -90,9 +103,29 @@ class Trades:
     size: NDArray[Any]
     price_scale: int
     size_scale: int
+    ended_us: Int64s
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    @property
+    def prints(self) -> NDArray[np.bool_]:
+        """Tell which rows are trades, whether they count or have ended."""
+        found: NDArray[np.bool_] = (self.rows.flags & CANCELLED) == 0
+        return found
+
+    def standing(self) -> Trades:
+        """Return the trades that count."""
+        stand = self.prints & (self.ended_us == 0)
+        if stand.all():
+            return self
+        return replace(
+            self,
+            rows=self.rows.at(stand),
+            price=self.price[stand],
+            size=self.size[stand],
+            ended_us=self.ended_us[stand],
+        )
 
     def key_at(self, row: int) -> OrderKey:
         """Return the row's place in the total order."""
@@ -178,7 +211,7 @@ class TradeIds:
 
 
 def trades_of(rows: Rows, earlier: TradeIds | None = None) -> Trades:
-    """Sort by the total order, and keep the first of each trade.
+    """Sort by the total order, and keep the first of each trade, and what ended it.
 
     A trade is its venue and trade id in a UTC minute; ticks without an id are each one, unless they
     are one tick read from two places. So `rows` must hold whole minutes, but for the first:
@@ -188,10 +221,10 @@ def trades_of(rows: Rows, earlier: TradeIds | None = None) -> Trades:
         rows = _each_place_once(rows.at(_order(rows)))
     if earlier is not None:
         rows = rows.at(~earlier.known(rows))
-    rows = _each_trade_once(rows)
+    rows, ended_us = _each_trade_once(rows)
     price, price_scale = _at_one_scale(rows.price, rows.price_scale)
     size, size_scale = _at_one_scale(rows.size, rows.size_scale)
-    return Trades(rows, price, size, price_scale, size_scale)
+    return Trades(rows, price, size, price_scale, size_scale, ended_us)
 
 
 def _order(rows: Rows) -> NDArray[np.intp]:
@@ -225,7 +258,7 @@ def _each_place_once(rows: Rows) -> Rows:
     return rows.at(np.append(True, ~same)) if same.any() else rows
 
 
-def _each_trade_once(rows: Rows) -> Rows:
+def _each_trade_once(rows: Rows) -> tuple[Rows, Int64s]:
     ids = np.flatnonzero(rows.kind != NO_ID)
     keys = (
         _ranks(rows.venue[ids]),
@@ -239,11 +272,27 @@ def _each_trade_once(rows: Rows) -> Rows:
     for key in keys:
         ordered = key[by_trade]
         again &= ordered[1:] == ordered[:-1]
+    ended_us = np.zeros(len(rows), dtype=np.int64)
     if not again.any():
-        return rows
+        return rows, ended_us
+    ending = (rows.flags & ENDING) != 0
     keep = np.ones(len(rows), dtype=bool)
     keep[ids[by_trade[1:][again]]] = False
-    return rows.at(keep)
+    if ending.any():
+        keep |= ending
+        trade = np.append(0, np.cumsum(~again))
+        for number in np.unique(trade[ending[ids[by_trade]]]).tolist():
+            words = ids[by_trade[trade == number]]
+            _end(rows, words[keep[words]], ended_us)
+    return rows.at(keep), ended_us[keep]
+
+
+def _end(rows: Rows, words: NDArray[np.intp], ended_us: Int64s) -> None:
+    """Write when each row of a trade was ended by the next one: the print, then what came of it."""
+    said = (rows.flags[words] & ENDING) != 0
+    keys = (rows.sequence[words], _source_keys(rows.source[words]), rows.receive_us[words], said)
+    in_order = words[np.lexsort(keys)]
+    ended_us[in_order[:-1]] = rows.receive_us[in_order[1:]]
 
 
 def _ranks(texts: Texts) -> Int64s:

@@ -121,7 +121,7 @@ class Display:
             rows = steps.cache.rows(blocks[base], some).astype(np.int64)
             some, rows = some[rows >= 0], rows[rows >= 0]
             now = steps.cache.pool.at(rows)
-            is_open = ~now.has(CLOSED)
+            is_open = ~now.has(CLOSED) & now.has(PRICED)
             some, now = some[is_open], now.at(is_open)
             for timeframe in shown:
                 block = blocks[timeframe]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,9 @@ from functions.candle_aggregate.cache import Instruments, Ints
 from functions.candle_aggregate.seen import Part
 from shared.blocks import NEVER_LAST, before
 from shared.decimals import INT64_MAX
-from shared.ticks import VOLUME_ONLY, Ticks
+from shared.ticks import CANCELLED, VOLUME_ONLY, Ticks
+
+_NO_PRICE: Final = VOLUME_ONLY | CANCELLED
 
 
 class Moved(NamedTuple):
@@ -114,8 +116,8 @@ def _said(part: Part) -> _Said:
 
 def _last_priced(ticks: Ticks, starts: Ints, ends: Ints) -> Ints:
     """Return each entry's last row that makes a price, -1 where none does."""
-    if not (ticks.flags & VOLUME_ONLY).any():
+    if not (ticks.flags & _NO_PRICE).any():
         return ends
-    rows = np.where(ticks.flags & VOLUME_ONLY, -1, np.arange(len(ticks)))
+    rows = np.where(ticks.flags & _NO_PRICE, -1, np.arange(len(ticks)))
     found: Ints = np.maximum.reduceat(rows, starts)
     return found

@@ -1,7 +1,8 @@
 """One timeframe of a step: contributions merged into its records, which close, and are revised.
 
 The contributions of the base timeframe are partial candles; those of a longer one are base candles
-that have just closed, and ticks that came late for closed ones.
+that have just closed, and ticks that came late for closed ones. A base record without a price is no
+candle and counts for no longer one, until a late tick gives it a price.
 """
 
 from __future__ import annotations
@@ -156,14 +157,14 @@ def advance(
     changed |= flags != flags_before
     closed = (flags & CLOSED) != 0
     was_closed = ((flags_before & CLOSED) != 0) & ~is_new
+    was_counted = was_closed & ((flags_before & PRICED) != 0)
     revision = whole.records.data["revision"]
     least = np.concatenate([more.data["revision"], fresh.records.data["revision"]])
     revision[is_new] = 0
     revision[changed] = np.maximum(revision[changed] + 1, now_us)
     revision[: len(least)] = np.maximum(revision[: len(least)], least)
-    gains = closed & ~was_closed & changed
-    late = was_closed & (np.arange(len(whole)) < len(present))
-    late_rows = np.flatnonzero(late)
+    gains = closed & ((flags & PRICED) != 0) & ~was_counted & changed
+    late_rows = np.flatnonzero(was_counted[: len(present)])
     more.data["revision"] = revision[: len(more)]
     contributions = Rows(
         np.concatenate([whole.start_us[gains], whole.start_us[late_rows]]),

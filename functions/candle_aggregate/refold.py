@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from psycopg import Connection
 
+from functions.candle_aggregate.busted import live_closed, withdrawn
 from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.session import Session
 from shared.blocks import CLOSED, INCOMPLETE, Records
@@ -109,9 +110,15 @@ class Refold:
         self._stored: dict[str, list[Candle]] = {}
         self._wanted: dict[str, set[tuple[int, int]]] = {}
 
-    def prepare(self, intervals: Iterable[Interval], base: Places) -> None:
+    def prepare(
+        self,
+        intervals: Iterable[Interval],
+        base: Places,
+        busts: Set[tuple[str, int]] = frozenset(),
+    ) -> None:
         """Fold what is stored of each interval with `base`, which was recomputed and counts first.
 
+        `busts`: base candles that lost or changed a trade; one that is not in `base` has none left.
         Raises TransientError.
         """
         by_timeframe: dict[str, list[Interval]] = defaultdict(list)
@@ -123,7 +130,7 @@ class Refold:
                 base.instrument.tolist(), base.start_us.tolist(), strict=True
             )
         }
-        without = sorted(recomputed | self._view.base.keys())
+        without = sorted(recomputed | busts | self._view.base.keys())
         shortest = self._rules.base.name
         for name, some in by_timeframe.items():
             timeframe = self._rules.timeframe(name)
@@ -141,12 +148,17 @@ class Refold:
             self._stored[name] = list(stored.candles())
 
     def apply(
-        self, session: Session, base: Places, asked: set[tuple[str, str, int]], now_us: int
+        self,
+        session: Session,
+        base: Places,
+        asked: set[tuple[str, str, int]],
+        now_us: int,
+        busts: Set[tuple[str, int]] = frozenset(),
     ) -> Published:
         """Put live folds; publish `base`, and the folds that are not live and differ from stored.
 
-        The session is committed by its owner. Raises TransientError when the live state is no
-        longer as it was looked at.
+        `busts`: those of `prepare` that are settled now. The session is committed by its owner.
+        Raises TransientError when the live state is no longer as it was looked at.
         """
         view, turn = self._view, session.turn
         if (turn.lineage, turn.evictions) != (view.lineage, view.evictions):
@@ -160,7 +172,8 @@ class Refold:
             rest = self._put(session, timeframe, whole, asked)
             rest.records.data["flags"] |= CLOSED
             mine = list(rest.columns(name, self._names).candles())
-            out[name] = rest.at(differing(mine, self._stored[name], rest, asked))
+            changed = rest.at(differing(mine, self._stored[name], rest, asked))
+            out[name] = together([changed, self._withdrawn(session, timeframe, whole, busts)])
         before = [int(some.records.data["revision"].max()) for some in out.values() if len(some)]
         published = Published(max([now_us, *(revision + 1 for revision in before)]))
         for name, some in out.items():
@@ -171,6 +184,34 @@ class Refold:
                 starts = columns.start_us.tolist()
                 published.keys |= {(n, name, s) for n, s in zip(columns.names, starts, strict=True)}
         return published
+
+    def _withdrawn(
+        self, session: Session, timeframe: Timeframe, whole: Places, busts: Set[tuple[str, int]]
+    ) -> Places:
+        """Let a longer candle go when the last of its base candles lost all of its trades."""
+        named = zip(whole.instrument.tolist(), whole.start_us.tolist(), strict=True)
+        folded_ = {(self._names[number], start_us) for number, start_us in named}
+        of_open = {
+            (name, timeframe.start_us(start_us))
+            for (name, start_us), revision_us in self._view.base.items()
+            if not revision_us
+        }
+        gone = {(name, timeframe.start_us(start_us)) for name, start_us in busts}
+        gone -= folded_ | of_open
+        known = [*live_closed(session, timeframe.name, gone)]
+        known += [
+            candle
+            for candle in self._stored.get(timeframe.name, ())
+            if (candle.instrument, candle.start_us) in gone
+        ]
+        for name, start_us in sorted(gone):
+            block = Block(timeframe.name, start_us)
+            present, live = session.read(block, [name])
+            if present:
+                void = Records.empty(1)
+                void.data["flags"] = live.data["flags"] & CLOSED
+                session.put(block, [name], void)
+        return withdrawn(self._connection, timeframe.name, gone, known, self._names)
 
     def _asked(self, timeframe: str, places: Places) -> Places:
         keys = zip(places.instrument.tolist(), places.start_us.tolist(), strict=True)

@@ -1,7 +1,8 @@
 """Queued candles recomputed from storage, and every longer candle that contains them folded again.
 
 A base candle that is not live is recomputed from its stored ticks. A live one is left to the live
-state, but for one that repeated trades, or that is asked for: it is replaced once it is closed.
+state, but for one that repeated trades, or that is asked for, or of which a trade was cancelled or
+corrected: it is replaced once it is closed.
 Longer candles are folded from base candles, stored and live, whether they are live or not.
 A row stays in the queue until what it published is stored; until then no other repair of that
 instrument begins, since it would read the stored candles as they were.
@@ -21,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from psycopg import Connection
 
+from functions.candle_aggregate.busted import live_closed, voids, withdrawn
 from functions.candle_aggregate.engine import Engine
 from functions.candle_aggregate.gaps import open_gaps
 from functions.candle_aggregate.publish import OutboxRow
@@ -45,6 +47,7 @@ from functions.candle_aggregate.session import Session
 from shared import metrics
 from shared.adapter.app import Emission
 from shared.blocks import CLOSED, INCOMPLETE
+from shared.candle import Candle
 from shared.errors import TransientError
 from shared.folds import Places, flagged, together
 from shared.lake.cold import NO_LAKE, Cold
@@ -65,7 +68,9 @@ CANDLES_AT_ONCE: Final = 2_000
 SPAN_US: Final = 3_600_000_000
 EVENTS_AHEAD_US: Final = 3_600_000_000
 """Another replica's clock may be ahead."""
-_REPLACED: Final = ("asked", "repeated")
+_BUST: Final = "bust"
+"""A trade was cancelled or corrected; `start_us` is when that trade was."""
+_REPLACED: Final = ("asked", "repeated", _BUST)
 """Reasons to replace a live candle."""
 
 _AWAY: Final = """
@@ -265,9 +270,11 @@ class _Job:
         view, applied = self.engine.run(self.shard, lambda session: self._look(session, names))
         verdicts = _Verdicts()
         rows, places, intervals = self._wanted(rows, view, verdicts)
-        on_live = places & view.base.keys()
+        # What was cancelled must not be applied afterwards, also where nothing is live yet.
+        busts = {self._place(row) for row in rows if row.reason == _BUST}
+        on_live = (places & view.base.keys()) | busts
         is_stored = bool(on_live) and wait_until_stored(self.connection, applied)
-        base = self._recomputed(names, places)
+        found = self._recomputed(names, places)
         events = None
         if is_stored:  # asked after the ticks were read: whatever they are of is among these
             starts = [start_us for _, start_us in on_live]
@@ -277,32 +284,41 @@ class _Job:
             for row in rows
             if row.reason == "asked"
         }
-        live = np.array(
-            [
-                (names[number], start_us) in view.base
-                for number, start_us in zip(
-                    base.instrument.tolist(), base.start_us.tolist(), strict=True
-                )
-            ],
-            dtype=bool,
-        )
-        anew, base = base.at(live), base.at(~live)
+        # What the cancelled trade is in may be on its way, at a revision that is not known here.
+        asked |= {
+            (name, each.name, each.start_us(start_us))
+            for name, start_us in busts
+            for each in self.rules.ladder
+        }
+        live = np.array([place in view.base for place in _places(names, found)], dtype=bool)
+        anew, base = found.at(live), priced(found.at(~live))
+        empty = sorted((busts & view.base.keys()) - set(_places(names, anew)))
+        anew = together([anew, voids(empty, names)])
+        gone = busts - set(_places(names, priced(found)))
+        stored = self._stored(gone)
         self._note_stored(names, anew, asked)
         changed = base.at(self._note_stored(names, base, asked))
         firsts = first_ticks(self.connection, names)
         refold = Refold(self.connection, self.rules, view, names, firsts, self.cold)
-        refold.prepare(intervals, base)
+        refold.prepare(intervals, base, busts)
 
         def write(session: Session) -> tuple[set[Place], Published, list[OutboxRow]]:
             waiting = set(on_live)
+            known = [*stored, *live_closed(session, self.base.name, gone)]
             if events is not None and all(session.are_applied(events)):
                 waiting = replace_live(session, self.base, names, anew, view.base, asked)
-            published = refold.apply(session, changed, asked, self.now_us)
+                if begun := busts - view.base.keys():
+                    waiting |= begun & look(session, self.rules, names).base.keys()
+            left = gone - waiting
+            rest = withdrawn(self.connection, self.base.name, left, known, names)
+            published = refold.apply(
+                session, together([changed, rest]), asked, self.now_us, busts - waiting
+            )
             return waiting, published, session.rows
 
         waiting, published, out = self.engine.run(self.shard, write)
         for row in rows:
-            if row.reason in _REPLACED and (row.instrument, row.start_us) in waiting:
+            if row.reason in _REPLACED and self._place(row) in waiting:
                 verdicts.postponed.append(row)
                 continue
             timeframes = published.of(row.instrument, row.start_us, self.rules.ladder)
@@ -322,6 +338,14 @@ class _Job:
             session.applied_before(until_us, EVENTS_AT_ONCE),
         )
 
+    def _place(self, row: _Row) -> Place:
+        return row.instrument, self.base.start_us(row.start_us)
+
+    def _stored(self, places: set[Place]) -> list[Candle]:
+        """Return the stored base candles at these places."""
+        where = ([name for name, _ in places], [start_us for _, start_us in places])
+        return [*stored_candles(self.connection, self.base.name, *where, self.cold).candles()]
+
     def _wanted(
         self, rows: Sequence[_Row], view: View, verdicts: _Verdicts
     ) -> tuple[list[_Row], set[tuple[str, int]], set[Interval]]:
@@ -330,7 +354,7 @@ class _Job:
         intervals: set[Interval] = set()
         taken = []
         for row in rows:
-            place = (row.instrument, row.start_us)
+            place = self._place(row)
             if row.timeframe not in ("", self.base.name):
                 if row.timeframe in {each.name for each in self.rules.ladder}:
                     intervals.add(Interval(row.instrument, row.timeframe, row.start_us))
@@ -349,6 +373,7 @@ class _Job:
         return taken, places, intervals
 
     def _recomputed(self, names: Sequence[str], places: set[tuple[str, int]]) -> Places:
+        """Return what stored ticks say of the places; what has no price is among it."""
         numbers = {name: number for number, name in enumerate(names)}
         parts = [nothing()]
         for some in _spans(places, self.base):
@@ -360,7 +385,6 @@ class _Job:
             for found in recomputed(
                 self.connection, here, min(starts), until_us, self.base, self.cold
             ):
-                found = priced(found)
                 found = Places(local[found.instrument], found.start_us, found.records)
                 keys = zip(found.instrument.tolist(), found.start_us.tolist(), strict=True)
                 parts.append(found.at(np.array([key in wanted for key in keys], dtype=bool)))
@@ -384,6 +408,13 @@ class _Job:
             self.connection, self.base.name, mine.names, base.start_us.tolist(), self.cold
         )
         return differing(list(mine.candles()), list(stored.candles()), base, asked)
+
+
+def _places(names: Sequence[str], some: Places) -> list[Place]:
+    return [
+        (names[number], start_us)
+        for number, start_us in zip(some.instrument.tolist(), some.start_us.tolist(), strict=True)
+    ]
 
 
 def _spans(places: set[tuple[str, int]], base: Timeframe) -> Iterator[list[tuple[str, int]]]:

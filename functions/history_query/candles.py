@@ -16,7 +16,7 @@ from functions.history_query.parameters import MAX_LIMIT, Page
 from functions.history_query.tick_slices import DAY_US, TickSlices
 from shared.blocks import PRICED
 from shared.candle import Candle
-from shared.candle_columns import CandleColumns
+from shared.folds import Places, merged, together
 from shared.partials import partials
 from shared.roll_up import folded
 from shared.timeframes import Timeframe
@@ -110,7 +110,7 @@ class CandlePages:
         judged = []
         for candle in found:
             # An instrument gone quiet: its parts were closed by the clock, so this one is too.
-            end_us = candle.start_us + page.timeframe.length_us
+            end_us = page.timeframe.next_us(candle.start_us)
             closed = candle.closed and (end_us <= passed_us or end_us <= now_us)
             judged.append(replace(candle, closed=closed))
         return judged, more
@@ -127,7 +127,7 @@ class CandlePages:
         )
         judged = []
         for candle in found:
-            end_us = candle.start_us + page.timeframe.length_us
+            end_us = page.timeframe.next_us(candle.start_us)
             closed = end_us <= passed_us or (end_us <= now_us and self._kept_closed(candle, end_us))
             judged.append(replace(candle, closed=closed))
         return judged, more
@@ -148,24 +148,37 @@ class CandlePages:
         ], more
 
     def _pieces(self, symbol: str, page: Page) -> Iterator[list[Candle]]:
-        """Yield candles made from slices of ticks; one cut by a slice's edge comes in pieces.
+        """Yield candles made from slices of ticks, whole: one cut by a slice's edge waits.
 
         They are of the page's timeframe, or of the base where longer ones are folded from it.
         """
         timeframe = page.timeframe if page.resolution.part is None else self.ladder[0]
         width_us = min((page.limit + 1) * page.timeframe.length_us, DAY_US)
+        cut: Places | None = None
         for some in self.slices.slices(
             *(symbol, page.from_us, page.to_us, width_us),
             newest=page.newest,
             received_until_us=page.as_of_us,
         ):
-            ticks = some.trades.as_ticks(symbol)
-            _, starts, records = partials(ticks, timeframe.length_us)
-            names = [symbol] * len(starts)
-            pieces = CandleColumns(timeframe.name, names, starts, records)
-            inside = records.has(PRICED) & (page.from_us <= starts) & (starts < page.to_us)
-            candles = list(pieces.at(np.flatnonzero(inside)).candles())
-            yield candles[::-1] if page.newest else candles
+            ticks = some.trades.standing().as_ticks(symbol)
+            found = Places(*partials(ticks, timeframe.length_us))
+            if cut is not None:
+                found = merged(together([found, cut]))
+            if len(found):
+                edge = np.arange(len(found)) == (0 if page.newest else len(found) - 1)
+                found, cut = found.at(~edge), found.at(edge)
+            yield self._candles(symbol, page, timeframe, found)
+        if cut is not None:
+            yield self._candles(symbol, page, timeframe, cut)
+
+    def _candles(
+        self, symbol: str, page: Page, timeframe: Timeframe, found: Places
+    ) -> list[Candle]:
+        """Return those that have a price and start in the page, in the order of reading."""
+        starts = found.start_us
+        inside = found.records.has(PRICED) & (page.from_us <= starts) & (starts < page.to_us)
+        candles = list(found.at(inside).columns(timeframe.name, [symbol]).candles())
+        return candles[::-1] if page.newest else candles
 
     def _kept_closed(self, candle: Candle, end_us: int) -> bool:
         """Tell whether every kept candle that shares time with this one is closed: by the clock."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Final
 
@@ -48,9 +48,9 @@ class KeptCandles:
         low, high = wanted.from_us, wanted.to_us
         while low < high:
             rest = Wanted(wanted.symbol, wanted.timeframe, low, high, wanted.newest)
-            batch = self.read(rest, size)
-            if batch:
-                yield batch
+            batch = self._read(rest, size)
+            if there := _traded(batch):
+                yield there
             if len(batch) < size:
                 return
             if wanted.newest:
@@ -62,8 +62,12 @@ class KeptCandles:
         """Return the first `count` of them.
 
         Both stores are asked; of a candle that is in both, the higher revision counts;
-        so the union's first candles are right whichever store has them.
+        so the union's first candles are right whichever store has them. Those whose trades were
+        all cancelled are left out, so there may be fewer.
         """
+        return _traded(self._read(wanted, count))
+
+    def _read(self, wanted: Wanted, count: int) -> list[Candle]:
         found: dict[int, Candle] = {}
         # Redis first: a candle that is persisted meanwhile is then found in both, not in neither.
         _join(found, self._live(wanted))
@@ -116,6 +120,10 @@ class KeptCandles:
             count=count,
             newest=wanted.newest,
         )
+
+
+def _traded(candles: Sequence[Candle]) -> list[Candle]:
+    return [candle for candle in candles if candle.trade_count]
 
 
 def _join(found: dict[int, Candle], candles: Iterable[Candle]) -> None:

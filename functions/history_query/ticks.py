@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
 import numpy as np
@@ -13,11 +14,26 @@ from functions.history_query.parameters import TickPage
 from functions.history_query.tick_slices import TickSlices
 from shared.decimals import from_mantissa, to_text
 from shared.order import OrderKey
-from shared.ticks import INTEGER_ID, TEXT_ID
+from shared.ticks import (
+    AUCTION,
+    CORRECTED,
+    INTEGER_ID,
+    ODD_LOT,
+    OUT_OF_SEQUENCE,
+    TEXT_ID,
+    VOLUME_ONLY,
+)
 from shared.trades import MINUTE_US, Trades
 
-COLUMNS: Final = ("t", "us", "time", "p", "s", "side", "id", "received")
+COLUMNS: Final = ("t", "us", "time", "p", "s", "side", "id", "received", "flags", "ended")
 _SIDES: Final = (None, "buy", "sell")
+_FLAGS: Final = {
+    VOLUME_ONLY: "volume_only",
+    ODD_LOT: "odd_lot",
+    AUCTION: "auction",
+    OUT_OF_SEQUENCE: "out_of_sequence",
+    CORRECTED: "corrected",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +68,7 @@ class TickPages:
 
 def _wanted(trades: Trades, from_us: int, to_us: int, page: TickPage) -> NDArray[np.bool_]:
     time = trades.rows.time_us
-    inside = (time >= from_us) & (time < to_us)
+    inside = (time >= from_us) & (time < to_us) & trades.prints
     if page.before is not None:
         for row in np.flatnonzero(time == page.before.event_time_us).tolist():
             inside[row] &= trades.key_at(row) < page.before
@@ -78,4 +94,12 @@ def _row(trades: Trades, row: int) -> Mapping[str, Any]:
         "side": _SIDES[int(rows.side[row])],
         "id": id_,
         "received": int(rows.receive_us[row]) // 1000,
+        "flags": _flags(int(rows.flags[row])),
+        "ended": int(trades.ended_us[row]) // 1000 or None,
     }
+
+
+@cache
+def _flags(bits: int) -> str | None:
+    """Return the names of the bits, with blanks between; None without one."""
+    return " ".join(name for bit, name in _FLAGS.items() if bits & bit) or None

@@ -67,13 +67,15 @@ class Folding:
 
     def present(self, now_us: int) -> Candle | None:
         """Return the longer candle; closed once all its parts are and its time is over."""
-        if not self.is_whole or not (self._base or self._closed):
+        if not self.is_whole:
             return None
         parts = [self._base[start] for start in sorted(self._base)]
+        parts = [part for part in parts if part.trade_count]
         whole = reduce(joined, map(self._piece, parts)) if parts else None
         if self._closed is not None:
             whole = self._closed if whole is None else joined(self._closed, whole)
-        assert whole is not None
+        if whole is None:
+            return None
         over = self._timeframe.next_us(self._start_us) <= now_us
         self._compact()
         return replace(whole, closed=whole.closed and over)
@@ -103,5 +105,8 @@ class Folding:
         if not all(self._base[start].closed for start in older):
             return
         self._from_us = older[-1] + 1
-        parts = [self._piece(self._base.pop(start)) for start in older]
-        self._closed = reduce(joined, parts if self._closed is None else [self._closed, *parts])
+        pieces = [self._piece(self._base.pop(start)) for start in older]
+        pieces = [piece for piece in pieces if piece.trade_count]
+        if self._closed is not None:
+            pieces.insert(0, self._closed)
+        self._closed = reduce(joined, pieces) if pieces else None

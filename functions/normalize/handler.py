@@ -1,4 +1,4 @@
-"""A raw batch becomes ticks, quotes and rejects: a pure function of it."""
+"""A raw batch becomes ticks, quotes, busts and rejects: a pure function of it."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from functions.normalize.accounts import count_rejects, count_unread
 from functions.normalize.assemble import assemble
 from functions.normalize.assemble_quotes import assemble_quotes
 from functions.normalize.mid import QuotesAsTicks, mid_ticks
-from shared import events, metrics, rejects
+from shared import busts, events, metrics, rejects
 from shared.adapter.app import Outcome
 from shared.adapter.event import Event, OutgoingEvent
 from shared.errors import PermanentError
+from shared.inputs.busts import BustSaid
 from shared.inputs.clock import ClockRule
 from shared.inputs.formats import parse
 from shared.inputs.parsed import FeedRules
@@ -62,6 +63,7 @@ class Normalize:
             *_tick_events(event, "ticks", ticks),
             *(_tick_events(event, "wide", wide) if wide is not None else ()),
             *_quote_events(event.id, quotes),
+            *_bust_events(event.id, batch, found.busts),
             *_reject_events(event.id, batch, rejected),
         ]
         note_tick_seconds(STAGE, batch.receive_time_us)
@@ -90,6 +92,24 @@ def _quote_events(cause: str, quotes: Quotes) -> Iterator[OutgoingEvent]:
         yield OutgoingEvent.packed(f"{cause}/{STAGE}/quotes.{n}", events.QUOTES, piece)
 
 
+def _bust_events(cause: str, batch: RawBatch, said: Sequence[BustSaid]) -> Iterator[OutgoingEvent]:
+    items = [
+        busts.Bust(
+            *(each.instrument, each.venue, each.trade_id, each.time_us),
+            *(each.is_correction, each.price, each.size),
+            int(batch.receive_time_us[each.payload]),
+            ((batch.first_sequence + each.payload) << LINE_BITS) + each.line,
+            each.original,
+        )
+        for each in said
+    ]
+    pieces = _fitting(
+        items, lambda some: busts.encode(batch.source, batch.format, some), _two_halves
+    )
+    for n, piece in enumerate(pieces if items else ()):
+        yield OutgoingEvent.packed(f"{cause}/{STAGE}/busts.{n}", events.BUSTS, piece)
+
+
 def _reject_events(
     cause: str, batch: RawBatch, rejected: Sequence[Rejected]
 ) -> Iterator[OutgoingEvent]:
@@ -106,13 +126,13 @@ def _reject_events(
         )
         for r in sorted(rejected, key=lambda r: (r.payload, r.line))
     ]
-    pieces = _fitting(
-        items,
-        lambda some: rejects.encode(batch.source, some),
-        lambda some: (some[: len(some) // 2], some[len(some) // 2 :]),
-    )
+    pieces = _fitting(items, lambda some: rejects.encode(batch.source, some), _two_halves)
     for n, piece in enumerate(pieces):
         yield OutgoingEvent.packed(f"{cause}/{STAGE}/rejects.{n}", events.REJECTS, piece)
+
+
+def _two_halves(some: list[T]) -> tuple[list[T], list[T]]:
+    return some[: len(some) // 2], some[len(some) // 2 :]
 
 
 def _halves(whole: Columns) -> tuple[Columns, Columns]:

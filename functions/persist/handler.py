@@ -1,4 +1,4 @@
-"""Events to rows: ticks, quotes, rejects, candles, patterns, alerts, and how the feeds fare."""
+"""Events to rows: ticks, busts, quotes, rejects, candles, patterns, alerts, and feeds' health."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 import psycopg
 
+from functions.persist.busts import BustWriter
 from functions.persist.feeds import FeedWriter
 from functions.persist.patterns import PatternWriter
 from functions.persist.quotes import QuoteWriter
 from functions.persist.writer import Writer
-from shared import events, metrics, rejects
+from shared import busts, events, metrics, rejects
 from shared.adapter.app import Outcome
 from shared.adapter.event import Event
 from shared.alerts import AlertEvent
@@ -42,6 +43,7 @@ class Persist:
     patterns: PatternWriter
     feeds: FeedWriter
     quotes: QuoteWriter
+    busts: BustWriter
     tasks: Sequence[Callable[[], None]] = ()
 
     def __call__(self, event: Event) -> Outcome:
@@ -75,6 +77,8 @@ class Persist:
             source, items = rejects.decode(event.data())
             written = self.writer.rejects(event.id, source, items)
             metrics.REJECTS_STORED.inc(len(items) if written else 0)
+        elif event.type == events.BUSTS:
+            written = self.busts(event.id, *busts.decode(event.data()))
         elif event.type == events.LATE:
             self.writer.repairs(decode_late(event.data()))
             written = True

@@ -1,4 +1,4 @@
-"""persist: ticks, quotes, rejects and closed candles into Postgres, each exactly once."""
+"""persist: ticks, quotes, busts, rejects and closed candles into Postgres, each exactly once."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import functions_framework.aio
 from starlette.requests import Request
 from starlette.responses import Response
 
+from functions.persist.busts import BustWriter
 from functions.persist.feeds import FeedWriter
 from functions.persist.group_commit import GroupCommit
 from functions.persist.handler import STAGE, Persist
@@ -67,8 +68,10 @@ class Settings:
 settings = Settings.from_env(os.environ)
 postgres = Postgres(settings.database_url, size=settings.writers + 2, limits=settings.limits)
 maintenance = Postgres(settings.database_url, size=2, limits=MAINTENANCE)
+busts = BustWriter(postgres)
 tasks: list[Callable[[], None]] = [
-    Maintenance(lambda: maintain(maintenance, settings.rows, time.time_ns() // 1000))
+    Maintenance(lambda: maintain(maintenance, settings.rows, time.time_ns() // 1000)),
+    Maintenance(busts.retry, each_s=1.0),
 ]
 if settings.s3.endpoint:
     tasks.append(Rounds(postgres, settings.terms))
@@ -80,6 +83,7 @@ app = event_app(
         PatternWriter(postgres),
         FeedWriter(postgres),
         QuoteWriter(postgres, settings.quotes_store),
+        busts,
         tasks,
     ),
     os.environ,

@@ -1,4 +1,4 @@
-"""Clock tick: partitions made ahead, and rows dropped that are past their terms."""
+"""Clock tick: what persist does at intervals, each in a thread of its own."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _EACH_S: Final = 60.0
 
 
 class Maintenance:
-    """Runs `work` in a thread of its own, once a minute and never twice at a time.
+    """Runs `work` in a thread of its own, at intervals and never twice at a time.
 
     The clock event that starts it is answered at once.
     """

@@ -61,14 +61,15 @@ class TickWriter:
             new = [(event_id, unique[event_id]) for event_id in unique if event_id in fresh]
             if len(new) < len(unique):
                 rows = list(segments(new))
-            _copy(connection, commit_id, rows)
+            copy_segments(connection, commit_id, rows)
             _await_aggregation(connection, commit_id, new)
             moved = self._times.move(connection, [ticks for _, ticks in new])
         self._times.remember(moved)
         return fresh
 
 
-def _copy(connection: Connection, commit_id: int, rows: Sequence[Segment]) -> None:
+def copy_segments(connection: Connection, commit_id: int, rows: Sequence[Segment]) -> None:
+    """Store segments as those of a commit."""
     counts: Counter[date] = Counter()
     for row in rows:
         counts[_day(row)] += row.tick_count

@@ -40,6 +40,7 @@ def answer(batch: RawBatch, cut: Cut, rules: FeedRules, clock: ClockRule) -> dic
         late = ahead_of_clock(batch, rows.time_us, rows.payload, rows.line, clock).rejected
         accepted.difference_update((reject.payload, reject.line) for reject in late)
         refused += late
+    accepted.update((bust.payload, bust.line) for bust in found.busts)
     rejected = {(reject.payload, reject.line): reject for reject in reversed(refused)}
     skipped = sum(found.skipped.values())
     said: dict[str, Any] = {

@@ -11,6 +11,8 @@ from shared.settings import Choice
 
 _SYMBOL_TAG: Final = 0x0A
 _PRICE_TAG: Final = 0x11
+_BRACE: Final = 0x7B
+_CSV, _TICKER, _JSON = range(3)
 
 
 class UdpFormat(Choice):
@@ -21,39 +23,43 @@ class UdpFormat(Choice):
     TICKER = "ticker"
 
 
-def sorted_out(datagrams: Datagrams) -> tuple[Datagrams, Datagrams]:
-    """Return the CSV lines and the TickerUpdates, each in the order of their receipt.
+def sorted_out(datagrams: Datagrams) -> tuple[Datagrams, Datagrams, Datagrams]:
+    """Return the CSV lines, the TickerUpdates and the JSON objects, each in the order of receipt.
 
     A TickerUpdate that has a symbol and a price begins with the tag of its symbol, and the tag of
     its price follows the symbol. That is a control character, which stands in no good CSV line, so
-    no good datagram is taken for what it is not. Every writer of protobuf keeps to that order.
+    no good datagram is taken for what it is not. Every writer of protobuf keeps to that order. A
+    JSON object begins with a brace, which no symbol has.
     """
     none = Datagrams(b"", [], [])
     payloads = datagrams.payloads
-    if _PRICE_TAG not in payloads:
-        return datagrams, none
+    if _PRICE_TAG not in payloads and _BRACE not in payloads:
+        return datagrams, none, none
     ends = np.cumsum(datagrams.lengths)
     starts = ends - datagrams.lengths
-    is_ticker = [
+    spans = list(zip(starts.tolist(), ends.tolist(), strict=True))
+    kinds = [_kind(payloads, start, end) for start, end in spans]
+
+    def those(wanted: int) -> Datagrams:
+        if all(kind == wanted for kind in kinds):
+            return datagrams
+        rows = [row for row, kind in enumerate(kinds) if kind == wanted]
+        return Datagrams(
+            b"".join([payloads[slice(*spans[row])] for row in rows]),
+            [datagrams.lengths[row] for row in rows],
+            [datagrams.receive_time_us[row] for row in rows],
+        )
+
+    return those(_CSV), those(_TICKER), those(_JSON)
+
+
+def _kind(payloads: bytes, start: int, end: int) -> int:
+    if start < end and payloads[start] == _BRACE:
+        return _JSON
+    is_ticker = (
         start + 2 < end
         and payloads[start] == _SYMBOL_TAG
         and (tag := start + 2 + payloads[start + 1]) < end
         and payloads[tag] == _PRICE_TAG
-        for start, end in zip(starts.tolist(), ends.tolist(), strict=True)
-    ]
-    if all(is_ticker):
-        return none, datagrams
-    spans = list(zip(starts.tolist(), ends.tolist(), is_ticker, strict=True))
-
-    def those(wanted: bool) -> Datagrams:
-        return Datagrams(
-            b"".join([payloads[start:end] for start, end, ticker in spans if ticker is wanted]),
-            [end - start for start, end, ticker in spans if ticker is wanted],
-            [
-                time_us
-                for time_us, ticker in zip(datagrams.receive_time_us, is_ticker, strict=True)
-                if ticker is wanted
-            ],
-        )
-
-    return those(wanted=False), those(wanted=True)
+    )
+    return _TICKER if is_ticker else _CSV

@@ -28,7 +28,7 @@ from shared.adapter.tracing import Tracing, tracing
 from shared.bridge.batcher import Batcher, Limits, new_source
 from shared.bridge.outbox import Outbox
 from shared.memory import settle
-from shared.raw import FORMAT_CSV, FORMAT_TICKER
+from shared.raw import FORMAT_CSV, FORMAT_SCANNER, FORMAT_TICKER
 from shared.settings import Environment, SettingsError
 
 log = logging.getLogger(__name__)
@@ -87,8 +87,9 @@ async def serve(settings: Settings, sink: Sink, tracing: Tracing) -> None:
     )
     csv = Batcher(new_source("udp"), settings.batch, FORMAT_CSV)
     ticker = Batcher(new_source("udp"), settings.batch, FORMAT_TICKER)
+    objects = Batcher(new_source("udp"), settings.batch, FORMAT_SCANNER)
     batchers, sort = {
-        UdpFormat.AUTO: ((csv, ticker), sorted_out),
+        UdpFormat.AUTO: ((csv, ticker, objects), sorted_out),
         UdpFormat.CSV: ((csv,), _all_alike),
         UdpFormat.TICKER: ((ticker,), _all_alike),
     }[settings.format]

@@ -66,12 +66,14 @@ def rebuild(
 ) -> None:
     """Queue, wait, and tell what changed."""
     from local.audit import COMPARED, kept, truth
+    from shared.live_state import LiveState
 
     ladder = ladder_of(timeframes)
     asked = asked_range(since, until)
     with stores(database_url, redis_url, data_dir) as (connection, client, cold):
         span = asked.of(connection, symbol, cold)
-        keys = list(truth(connection, symbol, *span, ladder, cold))
+        base = LiveState.of(client, shards()).ladder[0]
+        keys = list(truth(connection, symbol, *span, base, tuple(sorted(ladder)), cold))
         if not keys:
             raise CliError(f"no tick of {symbol!r} is stored in that range")
 

@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from shared.inputs.busts import BustSaid, read_bust, word_of
 from shared.inputs.feed_columns import NO_TIME
 from shared.inputs.feed_rows import (
     UNKNOWN,
@@ -96,11 +97,19 @@ def parse_objects(batch: RawBatch, rules: FeedRules) -> Parsed:
     """Parse every object of the batch."""
     messages = Messages(batch, _decode, _kind_of)
     trades, quotes, unread = Trades(), QuotesSaid(), Counter[str]()
+    busts: list[BustSaid] = []
     for number, message in zip(messages.numbers, messages.decoded, strict=True):
         try:
             values, topic = _within(message)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             messages.leave(number, f"its data is no object: {error}")
+            continue
+        if word := word_of(values):
+            try:
+                said = payload_at(batch, number)
+                busts.append(read_bust(number, values, layout_of(tuple(values)), word, said))
+            except RejectedLineError as error:
+                messages.reject(number, error.code, str(error))
             continue
         names = _names_of(tuple(values))
         symbol = _symbol(values, names) or topic
@@ -130,7 +139,7 @@ def parse_objects(batch: RawBatch, rules: FeedRules) -> Parsed:
     rows, bad_trades = trade_rows(FEED, rules.naming, trades, original)
     quoted, bad_quotes = quote_rows(FEED, rules.naming, quotes, original)
     rejected = messages.rejected + bad_trades + bad_quotes
-    return Parsed(rows, rejected, quoted, messages.skipped, unread)
+    return Parsed(rows, rejected, quoted, messages.skipped, unread, busts)
 
 
 def _within(message: Values) -> tuple[Values, str]:

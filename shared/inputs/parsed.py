@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from shared.inputs.busts import BustSaid
 from shared.inputs.price_rules import PriceRules
 from shared.inputs.quote_rows import QuoteRows, no_quotes
 from shared.inputs.rejected import Rejected
@@ -34,6 +35,7 @@ class Parsed(NamedTuple):
     """Rows that are ticks or quotes, what is neither, and messages left out, by their kind.
 
     `unread`: fields that nobody reads and that could be data, with how often each came.
+    `busts`: cancels and corrections of trades.
     """
 
     rows: Rows
@@ -41,3 +43,4 @@ class Parsed(NamedTuple):
     quotes: QuoteRows = no_quotes()
     skipped: Mapping[str, int] = {}
     unread: Mapping[str, int] = {}
+    busts: Sequence[BustSaid] = ()

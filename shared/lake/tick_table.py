@@ -93,8 +93,9 @@ def to_rows(table: pa.Table) -> Rows:
 def each_trade_once(table: pa.Table) -> pa.Table:
     """Return rows of whole minutes by instrument and the total order, each trade once.
 
-    Of a trade that stands there several times the first stays; a tick without a trade id is
-    repeated only where it has the very place of another.
+    Of a trade that stands there several times the first stays, and whatever cancels or corrects
+    it; these, and ticks without a trade id, are repeated only where they have the very place of
+    another.
     """
     columns = {name: whole(table[name]) for name in _IDENTITY}
     symbol, time = _ranks(columns["symbol"]), ints(columns["time"])
@@ -110,8 +111,9 @@ def each_trade_once(table: pa.Table) -> pa.Table:
     )
     order = np.lexsort((text, *place))
     trade = (symbol, venue, time // MINUTE_US, has_id, id_, text)
-    repeated = _repeated(trade, order, has_id | (text >= 0))
-    repeated |= _repeated((*place, text, venue), order, ~(has_id | (text >= 0)))
+    alone = ~(has_id | (text >= 0)) | ((ints(table["flags"]) & ENDING) != 0)
+    repeated = _repeated(trade, order, ~alone)
+    repeated |= _repeated((*place, text, venue), order, alone)
     order = order[~repeated[order]]
     if len(order) == len(table) and (np.diff(order) == 1).all():
         return table

@@ -26,6 +26,8 @@ class TickFlag(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     FLAG_ODD_LOT: _ClassVar[TickFlag]
     FLAG_AUCTION: _ClassVar[TickFlag]
     FLAG_OUT_OF_SEQUENCE: _ClassVar[TickFlag]
+    FLAG_CANCELLED: _ClassVar[TickFlag]
+    FLAG_CORRECTED: _ClassVar[TickFlag]
 SIDE_UNKNOWN: Side
 SIDE_BUY: Side
 SIDE_SELL: Side
@@ -37,6 +39,8 @@ FLAG_VOLUME_ONLY: TickFlag
 FLAG_ODD_LOT: TickFlag
 FLAG_AUCTION: TickFlag
 FLAG_OUT_OF_SEQUENCE: TickFlag
+FLAG_CANCELLED: TickFlag
+FLAG_CORRECTED: TickFlag
 
 class InstrumentTable(_message.Message):
     __slots__ = ("name", "price_scale", "size_scale", "count", "shard_entries", "venue", "entry_venue", "original")

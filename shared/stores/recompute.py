@@ -38,8 +38,8 @@ def recomputed(
     """Yield the base candles of [from_us, to_us), whole intervals, some after each other in time.
 
     Instruments are numbered by their place in `names`. Records without a price are among them; no
-    flag but PRICED is set, and no revision. `each` is called with the ticks that count, batch by
-    batch. Raises TransientError.
+    flag but PRICED is set, and no revision. `each` is called with the trades, batch by batch: those
+    that count, and what says that one is void. Raises TransientError.
     """
     numbers = {name: number for number, name in enumerate(names)}
 
@@ -54,7 +54,7 @@ def recomputed(
     first_us = from_us - from_us % MINUTE_US
     for until_us, batches in _trades(read, first_us, to_us + -to_us % MINUTE_US):
         for batch in batches:
-            waiting.append(_partials(batch, base, numbers, from_us, to_us))
+            waiting.append(_partials(batch.standing(), base, numbers, from_us, to_us))
             if each is not None:
                 each(batch)
         if waiting and (until_us >= to_us or len(waiting) > 1):

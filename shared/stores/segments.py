@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import fields
 from typing import Any, Final, LiteralString
 
@@ -164,7 +164,7 @@ def rows_of_range(
     plan: Plan,
     *,
     newest: bool,
-) -> Iterator[tuple[int, int, Rows]]:
+) -> Generator[tuple[int, int, Rows]]:
     """Yield of each segment in the plan its first and last time (us) and the instrument's rows.
 
     Ascending by the first time, or descending by the last one if `newest`.

@@ -41,7 +41,7 @@ _FOLDED: Final = """
             min(first_time_us), max(last_time_us), bool_and(complete)
         FROM candles c
         WHERE c.instrument = q.name AND c.timeframe = %(timeframe)s
-            AND c.start_us >= q.from_us AND c.start_us < q.to_us
+            AND c.start_us >= q.from_us AND c.start_us < q.to_us AND c.trade_count > 0
             AND NOT EXISTS (
                 SELECT FROM unnest(%(without_names)s::text[], %(without_starts)s::bigint[])
                     AS w (name, start_us)
@@ -115,7 +115,7 @@ def folded(
     is_hot = not names or not _any_in_lake(connection, min(from_us), max(to_us))
     for n, (name, low, high) in enumerate(zip(names, from_us, to_us, strict=True)):
         for candle in [] if is_hot else in_lake(connection, name, timeframe, low, high, cold):
-            if (name, candle.start_us) not in ignored:
+            if candle.trade_count and (name, candle.start_us) not in ignored:
                 candles.append(candle)
                 numbers.append(n)
     found = _numbered(timeframe, candles, numbers)

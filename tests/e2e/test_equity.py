@@ -15,6 +15,7 @@ from tests.platform import kandle
 
 SYMBOL = "SPY-BARS"
 MIDNIGHT_MS = int(datetime(2013, 10, 7, tzinfo=ZoneInfo("America/New_York")).timestamp() * 1000)
+PRINTS = 250_601
 OPEN_MS, CLOSE_MS = 34_200_000, 57_600_000
 """09:30 and 16:00, ms after midnight in New York."""
 
@@ -25,47 +26,39 @@ def rows(archive: Path) -> Iterator[list[str]]:
         yield from csv.reader(io.StringIO(zipped.read(name).decode()))
 
 
-def makes_bars(condition: str) -> bool:
-    """The sale conditions that the bars leave out, as the data's description gives them."""
-    bits = int(condition or "0", 16)
-    return not ((bits & 0x20 and not bits & 0x2000) or bits & 0x200 or bits & 0x100000)
-
-
 def bars(archive: Path) -> dict[int, tuple[float, ...]]:
-    """Recorded open, high, low and close by start in ms, regular hours."""
+    """Recorded open, high, low, close and volume by start in ms, regular hours."""
     return {
-        MIDNIGHT_MS + int(row[0]): tuple(int(value) / 10_000 for value in row[1:5])
+        MIDNIGHT_MS + int(row[0]): (*(int(value) / 10_000 for value in row[1:5]), float(row[5]))
         for row in rows(archive)
         if OPEN_MS <= int(row[0]) < CLOSE_MS
     }
 
 
-def test_spy_prints_give_the_recorded_bars(
-    pipeline: dict[str, str], recorded_data: Path, tmp_path: Path
-) -> None:
-    """One-second and one-minute bars: all but the few seconds that the prints cannot give."""
+def test_spy_prints_give_the_recorded_bars(pipeline: dict[str, str], recorded_data: Path) -> None:
+    """One-second and one-minute bars: all but the few seconds that the prints cannot give.
+
+    Prints whose sale condition keeps them from the bars' prices count for their volume only.
+    """
     equity = recorded_data / "equity"
-    lines = [
-        f"{SYMBOL},{int(row[1]) / 10_000:.4f},{row[2]},{MIDNIGHT_MS + int(row[0])}"
-        for row in rows(equity / "spy-20131007-tick.zip")
-        if OPEN_MS <= int(row[0]) < CLOSE_MS and makes_bars(row[4])
-    ]
-    prints = tmp_path / "prints.csv"
-    prints.write_text("\n".join(lines) + "\n")
-    kandle("replay", str(prints), "--data-dir", pipeline["DATA_DIR"])
+    archive = str(equity / "spy-20131007-tick.zip")
+    said = kandle("import", archive, "--symbol", SYMBOL, "--data-dir", pipeline["DATA_DIR"])
+    assert f"imported {PRINTS:,} ticks" in said.stdout
 
     def traded() -> int:
         return sum(c["n"] for c in candles(pipeline["API_URL"], SYMBOL, "1d"))
 
-    assert eventually(traded, lambda n: n == len(lines), 60) == len(lines)
+    assert eventually(traded, lambda n: n == PRINTS, 60) == PRINTS
 
-    def same(timeframe: str, archive: str) -> tuple[int, int]:
+    def same(timeframe: str, archive: str) -> tuple[int, int, int]:
         found = {
-            candle["t"]: tuple(float(candle[name]) for name in "ohlc")
+            candle["t"]: tuple(float(candle[name]) for name in "ohlcv")
             for candle in candles(pipeline["API_URL"], SYMBOL, timeframe)
         }
-        recorded = bars(equity / archive)
-        return sum(found.get(start) == bar for start, bar in recorded.items()), len(recorded)
+        pairs = [(found.get(start, (0,)), bar) for start, bar in bars(equity / archive).items()]
+        prices = sum(mine[:4] == bar[:4] for mine, bar in pairs)
+        return prices, sum(mine[-1] == bar[-1] for mine, bar in pairs), len(pairs)
 
-    assert same("1s", "spy-20131007-second.zip") == (14_429, 14_432)
-    assert same("1m", "spy-20131007-minute.zip") == (388, 390)  # two hold such seconds
+    prices, _, seconds = same("1s", "spy-20131007-second.zip")
+    assert (prices, seconds) == (14_429, 14_432)
+    assert same("1m", "spy-20131007-minute.zip") == (388, 388, 390)  # two hold such seconds

@@ -35,6 +35,7 @@ from functions.detect_pattern.store import Store as PatternStore
 from functions.live_feed.handler import Show
 from functions.live_feed.stream import Limits, LiveStream
 from functions.normalize.handler import Normalize
+from functions.persist.busts import BustWriter
 from functions.persist.feeds import FeedWriter
 from functions.persist.group_commit import GroupCommit
 from functions.persist.handler import Persist
@@ -146,6 +147,7 @@ def handlers(
             PatternWriter(postgres),
             FeedWriter(postgres),
             QuoteWriter(postgres),
+            BustWriter(postgres),
         ),
         "candle-aggregate": Aggregate(engine, storage),
         "dead-letter": Keep(servers["NATS_URL"]),

@@ -67,7 +67,7 @@ def tick_columns(draw: st.DrawFn) -> Ticks:
         np.array(texts, dtype=object) if 2 in kinds else None,
         column(TIMES),
         column(INT64),
-        column(st.integers(0, 255), np.uint8),
+        column(st.integers(0, 15), np.uint8),
     ).sharded(draw(st.integers(1, 5)))
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from itertools import permutations
 
 import numpy as np
 import psycopg
@@ -16,7 +18,7 @@ from shared.instruments import Market
 from shared.repetitions import each_once
 from shared.stores.postgres import Postgres
 from shared.stores.recompute import recomputed
-from shared.ticks import INTEGER_ID, TEXT_ID, Ticks
+from shared.ticks import CANCELLED, CORRECTED, INTEGER_ID, TEXT_ID, Ticks
 from shared.timeframes import parse_ladder
 from shared.trades import Rows, TradeIds, concatenated, trades_of
 
@@ -70,6 +72,35 @@ def candles_of(connection: psycopg.Connection, name: str) -> list[Candle]:
     return [each for some in found for each in some.columns("1m", [name]).candles()]
 
 
+def word(trade: Ticks, flag: int, received_us: int, price: int = 0) -> Ticks:
+    """What cancels or corrects a trade, a batch of one row."""
+    first = trade.select(np.arange(len(trade)) == 0)
+    return replace(
+        first,
+        source="busts",
+        price=np.array([price or int(first.price[0])]),
+        receive_time_us=np.array([received_us]),
+        flags=np.array([flag], dtype=np.uint8),
+    )
+
+
+@ID_KINDS
+def test_a_trade_with_busts_is_what_was_received_last(kind: int) -> None:
+    """In any order of reading; a reader of history sees each word, and when it ended."""
+    trade = of_venue("KRAKEN", kind)
+    words = [word(trade, CORRECTED, 90, 8), word(trade, CANCELLED, 70), word(trade, CORRECTED, 50)]
+    for some in permutations([trade, *words]):
+        standing = [batch.standing() for batch in each_once(some)]
+        assert sorted(p for b in standing for p in b.price.tolist()) == [7, 8]
+        trades = trades_of(concatenated([Rows.of(batch) for batch in some]))
+        prints = trades.rows.at(trades.prints)
+        assert prints.price.tolist() == [-5, -5, 8, 7]
+        assert trades.ended_us[trades.prints].tolist() == [50, 70, 0, 0]
+        assert trades.standing().price.tolist() == [8, 7]
+    without = trades_of(concatenated([Rows.of(trade), Rows.of(words[1])]))
+    assert without.standing().price.tolist() == [7]
+
+
 @ID_KINDS
 def test_stored_trades_of_several_venues_are_rows_and_candles(
     kind: int, postgres: Postgres, database: str
@@ -109,7 +140,7 @@ def test_wide_mantissas_and_flags_are_stored_exactly(postgres: Postgres, databas
         None,
         plain.receive_time_us,
         plain.sequence,
-        np.array([0, 1, 255], dtype=np.uint8),
+        np.array([0, 1, 15], dtype=np.uint8),
     )
     TickWriter(postgres)([("e1", wide)])
     with psycopg.connect(database) as connection:
@@ -118,7 +149,7 @@ def test_wide_mantissas_and_flags_are_stored_exactly(postgres: Postgres, databas
         ).fetchall()
         candles = candles_of(connection, "DEX")
     assert [int(row[0]) for row in rows] == price.tolist()
-    assert [row[1] for row in rows] == [0, 1, 255]
+    assert [row[1] for row in rows] == [0, 1, 15]
     assert {row[2] for row in rows} == {wide.source_key}
     (candle,) = candles
     assert candle.volume == from_mantissa(1 + 10**50, 18)

@@ -57,6 +57,16 @@ PART: Final = Part(
                 "side": {"enum": ["buy", "sell", None], "description": "Of the aggressor."},
                 "id": {"type": ["string", "null"], "description": "The trade id."},
                 "received": MS,
+                "flags": {
+                    "type": ["string", "null"],
+                    "description": "What the trade does not count for, and `corrected` where it"
+                    " stands for another one: names with blanks between.",
+                },
+                "ended": {
+                    "type": ["integer", "null"],
+                    "description": "When its cancel or correction was received, ms since 1970;"
+                    " null: it counts.",
+                },
             },
             required=[],
         ),
@@ -92,7 +102,7 @@ def answers(ticks: TickPages, knows: Callable[[str], bool]) -> Answers:
             {"symbol": symbol},
             [presentation.row(row) for row in found],
             cursor,
-            frozenset({"time", "side", "id"}),
+            frozenset({"time", "side", "id", "flags"}),
         )
         return presentation.answer(request, shown)
 

@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
+import numpy as np
 import redis
 
 from functions.candle_aggregate.display import Display
@@ -16,7 +17,7 @@ from functions.candle_aggregate.step import TickEvent
 from functions.candle_aggregate.store import Changes, Store, Turn
 from shared import events
 from shared.adapter.app import Emission, Outcome
-from shared.blocks import Records
+from shared.blocks import PRICED, Records
 from shared.candle import Candle, CandleKey
 from shared.candle_columns import CandleColumns, decode_batch
 from shared.compression import decompress
@@ -107,7 +108,7 @@ class Replica:
 
 
 def live_candles(client: redis.Redis, rules: Rules = RULES) -> dict[CandleKey, Candle]:
-    """The records of every block; of longer timeframes what is closed."""
+    """The records of every block that have a price; of longer timeframes what is closed."""
     found = {}
     for shard in range(rules.shards):
         for field in cast(list[bytes], client.hkeys(Keys(shard).blocks)):
@@ -116,7 +117,8 @@ def live_candles(client: redis.Redis, rules: Rules = RULES) -> dict[CandleKey, C
             names = [name.decode() for name in stored]
             records = Records.decode(list(stored.values()))
             starts = records.data["count"] * 0 + block.start_us
-            for candle in CandleColumns(block.timeframe, names, starts, records).candles():
+            whole = CandleColumns(block.timeframe, names, starts, records)
+            for candle in whole.at(np.flatnonzero(records.has(PRICED))).candles():
                 found[candle.instrument, candle.timeframe, candle.start_us] = candle
     return found
 

@@ -27,6 +27,7 @@ from hypothesis.stateful import (
 from functions.candle_aggregate import engine
 from functions.candle_aggregate.unused import let_unused_go
 from shared.errors import TransientError
+from shared.ticks import VOLUME_ONLY
 from shared.timeframes import parse_ladder
 from tests.functions.candle_aggregate.truth import Row, with_id
 from tests.functions.candle_aggregate.world import MINUTE, NOW_US, RULES, World
@@ -57,6 +58,7 @@ ticks = st.lists(
         st.integers(1, 9),
         st.integers(0, 3),
         st.integers(0, 2),
+        st.sampled_from([0, 0, VOLUME_ONLY]),
     ),
     min_size=1,
     max_size=5,
@@ -110,10 +112,17 @@ class Machine(RuleBasedStateMachine):
             time_us = row.time_us
             if change > 1:
                 time_us = time_us // MINUTE * MINUTE + second * SECOND
-            content = (row.price + change, row.size, row.side)
+            content = (row.price + change, row.size, row.side, row.flags)
             rows.append(self._row(row.instrument, time_us, trade_id, *content))
         if rows:
             self.world.send(rows)
+
+    @rule(pick=PICK)
+    def cancel(self, pick: int) -> None:
+        """A trade is cancelled, whether it is stored or on its way."""
+        some = [r for rows in self.world.sent.values() for r in rows if r.id_kind]
+        if some:
+            self.world.bust(some[pick % len(some)])
 
     @rule(pick=PICK, cut=CUTS)
     def apply(self, pick: int, cut: str) -> None:

@@ -30,9 +30,10 @@ def trade(
     name: str = "A",
     received: int = 0,
     sequence: int = 0,
+    flags: int = 0,
 ) -> Row:
     """One trade, so many seconds after the start of the day."""
     return Row(
         *(name, BEGIN_US + second * SECOND, *with_id(trade_id), NOW_US + received, "udp-1"),
-        *(sequence or 1_000_000 + second, price, 5, 1),
+        *(sequence or 1_000_000 + second, price, 5, 1, flags),
     )

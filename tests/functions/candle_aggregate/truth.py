@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from shared.busts import Bust
 from shared.entries import Entries, Entry
 from shared.order import NO_ORDER_ID, OrderKey, source_key
-from shared.ticks import INTEGER_ID, NO_ID, TEXT_ID, Ticks
+from shared.ticks import CANCELLED, INTEGER_ID, NO_ID, TEXT_ID, VOLUME_ONLY, Ticks
 from shared.timeframes import Timeframe
 
 MINUTE = 60_000_000
@@ -32,6 +33,7 @@ class Row(NamedTuple):
     price: int
     size: int
     side: int
+    flags: int = 0
 
     @property
     def place(self) -> tuple[str, OrderKey]:
@@ -88,21 +90,37 @@ def as_ticks(rows: Iterable[Row]) -> Ticks:
         column(texts, object) if any(texts) else None,
         column([row.receive_us for row in ordered]),
         column([row.sequence for row in ordered]),
-        np.zeros(len(ordered), dtype=np.uint8),
+        column([row.flags for row in ordered], np.uint8),
     )
 
 
 def true_candles(
-    rows: Sequence[Row], timeframe: Timeframe
+    rows: Sequence[Row], timeframe: Timeframe, busts: Sequence[Bust] = ()
 ) -> dict[tuple[str, str, int], dict[str, Any]]:
-    """Return the candles of stored rows, by (instrument, timeframe, start)."""
+    """Return the candles of stored rows, by (instrument, timeframe, start).
+
+    Of a trade with busts the one that was received last says what it is. A minute in which no
+    trade makes a price is no candle, and counts for no longer one.
+    """
     counted: dict[object, Row] = {}
     first: dict[str, int] = {}
     for row in sorted(set(rows), key=lambda row: row.place):
         counted.setdefault(row.trade, row)
         first[row.instrument] = min(row.time_us, first.get(row.instrument, row.time_us))
     groups: dict[tuple[str, str, int], list[Row]] = defaultdict(list)
+    prints = dict(counted)
+    for bust in sorted(busts, key=lambda bust: (bust.receive_time_us, bust.sequence)):
+        trade = (bust.instrument, bust.event_time_us // MINUTE, *_id_of(bust.trade_id))
+        if trade in counted:
+            counted[trade] = _busted(prints[trade], bust)
+    minutes = {
+        (row.instrument, row.time_us // MINUTE)
+        for row in counted.values()
+        if not row.flags & (VOLUME_ONLY | CANCELLED)
+    }
     for row in sorted(counted.values(), key=lambda row: row.place):
+        if (row.instrument, row.time_us // MINUTE) not in minutes or row.flags & CANCELLED:
+            continue
         start = row.time_us // timeframe.length_us * timeframe.length_us
         groups[row.instrument, timeframe.name, start].append(row)
     return {
@@ -111,23 +129,41 @@ def true_candles(
     }
 
 
+def _id_of(text: str) -> tuple[int, int, str]:
+    return with_id(int(text) if text.isdigit() else text)
+
+
+def _busted(row: Row, bust: Bust) -> Row:
+    """The trade as a bust has it; what that does not say is as it was sent."""
+    if not bust.is_correction:
+        return row._replace(flags=row.flags | CANCELLED)
+    price, size = (Decimal(each) if each else None for each in (bust.price, bust.size))
+    if price is not None:
+        row = row._replace(price=int(price.scaleb(PRICE_SCALE)))
+    if size is not None:
+        row = row._replace(size=int(size.scaleb(SIZE_SCALE)))
+    return row._replace(receive_us=bust.receive_time_us, source="udp-2", sequence=bust.sequence)
+
+
 def _candle(rows: Sequence[Row]) -> dict[str, Any]:
     prices = [Decimal(row.price).scaleb(-PRICE_SCALE) for row in rows]
+    makers = [n for n, row in enumerate(rows) if not row.flags & VOLUME_ONLY]
+    made = [prices[n] for n in makers]
     sizes = [Decimal(row.size).scaleb(-SIZE_SCALE) for row in rows]
 
     def sold(side: int) -> Decimal:
         return sum((s for s, r in zip(sizes, rows, strict=True) if r.side == side), Decimal(0))
 
     return {
-        "open": prices[0],
-        "high": max(prices),
-        "low": min(prices),
-        "close": prices[-1],
+        "open": made[0],
+        "high": max(made),
+        "low": min(made),
+        "close": made[-1],
         "volume": sum(sizes, Decimal(0)),
         "notional": sum((p * s for p, s in zip(prices, sizes, strict=True)), Decimal(0)),
         "trade_count": len(rows),
         "buy_volume": sold(1),
         "sell_volume": sold(2),
-        "first_time_us": rows[0].time_us,
-        "last_time_us": rows[-1].time_us,
+        "first_time_us": rows[makers[0]].time_us,
+        "last_time_us": rows[makers[-1]].time_us,
     }

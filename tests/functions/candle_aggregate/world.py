@@ -18,6 +18,7 @@ from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.step import TickEvent
 from functions.candle_aggregate.storage import Storage
 from functions.candle_aggregate.store import Changes, Store, Turn, Written
+from functions.persist.busts import BustWriter
 from functions.persist.feeds import FeedWriter
 from functions.persist.group_commit import GroupCommit
 from functions.persist.handler import Persist
@@ -28,13 +29,17 @@ from functions.persist.writer import Writer
 from shared import events
 from shared.adapter.app import Emission
 from shared.adapter.event import Event, OutgoingEvent
+from shared.busts import Bust
+from shared.busts import encode as encode_busts
 from shared.candle import Candle, CandleKey
 from shared.candle_columns import decode_batch
 from shared.compression import decompress
 from shared.errors import TransientError
 from shared.live_keys import Keys
+from shared.raw import FORMAT_SCANNER
 from shared.shards import shard_of
 from shared.stores.postgres import Postgres
+from shared.ticks import INTEGER_ID
 from shared.timeframes import parse_ladder
 from tests.functions.candle_aggregate.replicas import live_candles
 from tests.functions.candle_aggregate.truth import Row, as_ticks, true_candles
@@ -52,7 +57,8 @@ NOW_US: Final = 1_800_000_000_000_000
 RESEND_AFTER_MS: Final = 5_000
 TABLES: Final = (
     "applied_events, unaggregated, tick_segments, candles, repairs, first_ticks, gaps,"
-    " shard_lineage, aggregation, lake_pending_candles, unused_instruments"
+    " shard_lineage, aggregation, lake_pending_candles, unused_instruments, pending_busts,"
+    " rejects"
 )
 
 
@@ -93,6 +99,7 @@ class World:
     delivered: set[int] = field(default_factory=set)
     repeatable: set[str] = field(default_factory=set)
     seen: dict[tuple[CandleKey, int], Candle] = field(default_factory=dict)
+    busts: list[Bust] = field(default_factory=list)
     postgres: Postgres = field(init=False)
     engine: Engine = field(init=False)
 
@@ -109,6 +116,7 @@ class World:
             PatternWriter(self.postgres),
             FeedWriter(self.postgres),
             QuoteWriter(self.postgres),
+            BustWriter(self.postgres),
         )
 
     def start(self) -> None:
@@ -134,6 +142,7 @@ class World:
         for each in (self.sent, self.to_apply, self.to_store, self.outbox, self.delivered):
             each.clear()
         self.seen.clear()
+        self.busts.clear()
         self.repeatable.clear()
         self.now_us = NOW_US
         self.engine.close()
@@ -153,6 +162,7 @@ class World:
     def step(self, seconds: int) -> None:
         """Let the wall clock step; stores that count time by themselves are told."""
         self.now_us += seconds * 1_000_000
+        self.sql.execute("UPDATE pending_busts SET next_at = now() - interval '1 second'")
         self.sql.execute("UPDATE repairs SET requested_at = now() - interval '1 second'")
 
     # What comes and goes
@@ -172,6 +182,28 @@ class World:
         event_id = self.send(rows)
         self.persist_ticks(event_id)
         assert self.apply(event_id)
+        return event_id
+
+    def bust(self, row: Row, *, price: str = "", size: str = "", said: bool = True) -> str:
+        """Deliver a cancel of a trade to persist, or with price or size a correction.
+
+        `said`: whether it says when the trade was.
+        """
+        self.now_us += 1
+        trade_id = str(row.id_number) if row.id_kind == INTEGER_ID else row.id_text
+        bust = Bust(
+            *(row.instrument, None, trade_id, row.time_us if said else 0),
+            bool(price or size),
+            price,
+            size,
+            self.now_us,
+            len(self.busts),
+            b"a bust",
+        )
+        self.busts.append(bust)
+        event_id = f"bust{len(self.busts)}"
+        body = encode_busts("udp-2", FORMAT_SCANNER, [bust])
+        self._to_persist(OutgoingEvent.packed(event_id, events.BUSTS, body))
         return event_id
 
     def persist_ticks(self, event_id: str) -> None:
@@ -309,6 +341,7 @@ class World:
                 assert self.apply(event_id)
             self.step(60)
             self.now_us -= self.now_us % 1_000_000
+            self.persist.busts.retry()
             assert self.tick_clock()
             self.deliver_all()
 
@@ -317,13 +350,15 @@ class World:
         rows = [row for some in self.sent.values() for row in some]
         expected: dict[CandleKey, dict[str, Any]] = {}
         for timeframe in self.rules.ladder:
-            expected |= true_candles(rows, timeframe)
+            expected |= true_candles(rows, timeframe, self.busts)
         stored = self.stored()
+        emptied = {key for key, row in stored.items() if not row["trade_count"]}
+        assert not emptied & expected.keys()
         ladder = {each.name for each in self.rules.ladder}
         assert {
             key: {name: row[name] for name in expected.get(key, row)}
             for key, row in stored.items()
-            if key[1] in ladder
+            if key[1] in ladder and key not in emptied
         } == expected
         assert all(row["closed"] for row in stored.values())
         highest: dict[CandleKey, int] = {}

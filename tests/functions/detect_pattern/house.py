@@ -17,6 +17,7 @@ from functions.detect_pattern.step import REFRESH_MS, Steps
 from functions.detect_pattern.storage import Storage
 from functions.detect_pattern.store import Store
 from functions.detect_pattern.window import ClosedCandle, Window
+from functions.persist.busts import BustWriter
 from functions.persist.feeds import FeedWriter
 from functions.persist.group_commit import GroupCommit
 from functions.persist.handler import Persist
@@ -115,6 +116,7 @@ class House:
             PatternWriter(self.postgres),
             FeedWriter(self.postgres),
             QuoteWriter(self.postgres),
+            BustWriter(self.postgres),
         )
         self.now_ms = NOW_MS
         self.emitted: list[Pattern] = []

@@ -9,6 +9,7 @@ from decimal import Decimal
 import psycopg
 import pytest
 
+from functions.persist.busts import BustWriter
 from functions.persist.feeds import FeedWriter
 from functions.persist.group_commit import GroupCommit
 from functions.persist.handler import Persist
@@ -45,6 +46,7 @@ def persist(database: str) -> Persist:
         PatternWriter(postgres),
         FeedWriter(postgres),
         QuoteWriter(postgres),
+        BustWriter(postgres),
     )
 
 

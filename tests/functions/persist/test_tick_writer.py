@@ -44,7 +44,7 @@ def mixed_ticks() -> Ticks:
         np.array(["", "t-1", "", "", ""], dtype=object),
         np.array([1, 2, 3, 4, 5], dtype=np.int64),
         np.array([1, 2, 3, 4, 5], dtype=np.int64),
-        np.array([0, 1, 6, 0, 255], dtype=np.uint8),
+        np.array([0, 1, 6, 0, 15], dtype=np.uint8),
     )
 
 

@@ -1,4 +1,4 @@
-"""CSV lines and TickerUpdates on one port are told apart, whatever they say."""
+"""CSV lines, TickerUpdates and JSON objects on one port are told apart, whatever they say."""
 
 from __future__ import annotations
 
@@ -23,7 +23,18 @@ lines = st.one_of(
 )
 
 
-@given(st.lists(st.one_of(st.tuples(st.just(0), lines), st.tuples(st.just(1), tickers))))
+objects = st.text(max_size=60).map(lambda text: b"{" + text.encode(errors="replace"))
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.tuples(st.just(0), lines.filter(lambda line: line[:1] != b"{")),
+            st.tuples(st.just(1), tickers),
+            st.tuples(st.just(2), objects),
+        )
+    )
+)
 @example([(1, TickerUpdate(symbol="A" * 10, price=1).SerializeToString()), (0, b"\n\x03AA")])
 def test_each_datagram_goes_to_its_format_in_order(some: list[tuple[int, bytes]]) -> None:
     """Payload, length and receive time stay together."""
@@ -52,5 +63,5 @@ def test_garbage_with_control_characters_is_a_line() -> None:
         b"\n\xff\x11",
         b"x\x11",
     ]
-    csv, ticker = sorted_out(Datagrams(b"".join(garbage), list(map(len, garbage)), [0] * 8))
+    csv, ticker, _ = sorted_out(Datagrams(b"".join(garbage), list(map(len, garbage)), [0] * 8))
     assert (len(csv), len(ticker)) == (8, 0)

@@ -1,0 +1,76 @@
+"""JSON objects that cancel or correct a trade: `{"cancel": id, "symbol": ...}`."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import msgspec
+
+from shared.inputs.fields import Field, Layout
+from shared.inputs.line import (
+    MAX_TRADE_ID_BYTES,
+    RejectedLineError,
+    check_symbol,
+    price_of,
+    size_of,
+    time_of,
+)
+from shared.inputs.raw_values import text_of
+
+CANCEL: Final = "cancel"
+CORRECT: Final = "correct"
+_VENUES: Final = ("venue", "exchange")
+
+Values = dict[str, msgspec.Raw]
+
+
+class BustSaid(NamedTuple):
+    """A cancel or correction and where it stood; `venue` is None and `time_us` 0 where not said."""
+
+    payload: int
+    line: int
+    instrument: str
+    venue: str | None
+    trade_id: str
+    time_us: int
+    is_correction: bool
+    price: str
+    size: str
+    original: bytes
+
+
+def word_of(values: Values) -> str:
+    """Return `cancel` or `correct` where the object is one, else an empty text."""
+    return next((w for w in (CANCEL, CORRECT) if w in values and text_of(values[w])), "")
+
+
+def read_bust(payload: int, values: Values, layout: Layout, word: str, original: bytes) -> BustSaid:
+    """Read an object that has the word. Raises RejectedLineError that names the field."""
+
+    def text(field: Field) -> str:
+        names = layout.places.get(field, ())
+        return next((found for name in names if (found := text_of(values[name]))), "")
+
+    trade_id = text_of(values[word])
+    if len(trade_id.encode(errors="replace")) > MAX_TRADE_ID_BYTES or not trade_id.isprintable():
+        raise RejectedLineError(
+            "bad_trade_id",
+            f"{word} {trade_id[:40]!r} must be the id of a trade, at most {MAX_TRADE_ID_BYTES}"
+            " printable characters",
+        )
+    symbol = text(Field.SYMBOL)
+    if not symbol:
+        raise RejectedLineError("bad_symbol", f"{word} names no symbol: say whose trade it was")
+    price, size = (text(Field.PRICE), text(Field.SIZE)) if word == CORRECT else ("", "")
+    if word == CORRECT and not price and not size:
+        raise RejectedLineError("bad_price", "correct says neither price nor size: say what it is")
+    if price:
+        price_of("price", price)
+    if size:
+        size_of("size", size)
+    time = text(Field.TIME)
+    venue = next((text_of(values[name]) for name in _VENUES if name in values), None)
+    return BustSaid(
+        *(payload, 0, check_symbol(symbol, "symbol"), venue, trade_id),
+        *(time_of("timestamp", time) if time else 0, word == CORRECT, price, size, original),
+    )

@@ -1,0 +1,86 @@
+"""Cancels and corrections through the whole chain: by HTTP and UDP, before and after a trade."""
+
+from __future__ import annotations
+
+import json
+import socket
+from typing import Any
+
+import httpx
+
+from tests.e2e.client import candles, eventually, fresh_symbol, rows
+from tests.platform import kandle
+
+TIME_MS = 1_660_000_020_000
+
+
+def post(pipeline: dict[str, str], *objects: dict[str, Any]) -> dict[str, Any]:
+    """Send JSON lines; return the answer."""
+    body = "\n".join(map(json.dumps, objects))
+    headers = {"Content-Type": "application/x-ndjson"}
+    answer = httpx.post(pipeline["INGEST_URL"], content=body, headers=headers)
+    assert answer.status_code == 202
+    said: dict[str, Any] = answer.json()
+    return said
+
+
+def trades(symbol: str, *prices: float) -> list[dict[str, Any]]:
+    """A trade every ten seconds, with ids from 1, and one an hour later that closes its minutes."""
+    found = [
+        {"symbol": symbol, "price": price, "size": 2, "time": TIME_MS + n * 10_000, "id": n + 1}
+        for n, price in enumerate(prices)
+    ]
+    return [*found, {"symbol": symbol, "price": 1, "time": TIME_MS + 3_600_000, "id": 99}]
+
+
+def test_a_bust_reaches_candles_history_and_audit(pipeline: dict[str, str]) -> None:
+    """A cancel over HTTP, a correction over UDP, one of them twice; the print stays readable."""
+    symbol, api = fresh_symbol("BUST"), pipeline["API_URL"]
+    post(pipeline, *trades(symbol, 10, 999, 12, 13))
+    before = eventually(lambda: candles(api, symbol), lambda c: len(c) == 2 and c[0]["closed"])
+    assert (before[0]["h"], before[0]["n"]) == ("999", 4)
+    cancel = {"cancel": 2, "symbol": symbol}
+    assert post(pipeline, cancel, cancel, {"cancel": 3})["rejected"] == 1
+    correction = {"correct": "4", "symbol": symbol, "price": "13.5", "size": 1}
+    host, port = pipeline["UDP_ADDR"].removeprefix("udp://").rsplit(":", 1)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.sendto(json.dumps(correction).encode(), (host, int(port)))
+
+    def first() -> list[Any]:
+        candle = candles(api, symbol)[0]
+        return [candle[name] for name in ("o", "h", "l", "c", "v", "n")]
+
+    expected = ["10", "13.5", "10", "13.5", "5", 3]
+    assert eventually(first, lambda found: found == expected, 60) == expected
+    assert candles(api, symbol)[0]["revision"] > before[0]["revision"]
+    hour = candles(api, symbol, "1h")[0]
+    assert (hour["h"], hour["n"]) == ("13.5", 3)
+    told = httpx.get(f"{api}/api/ticks/{symbol}", params={"from": "0"}).json()["ticks"]
+    assert [(t["id"], t["p"], t["ended"] is None, t["flags"]) for t in told] == [
+        ("1", "10", True, None),
+        ("2", "999", False, None),
+        ("3", "12", True, None),
+        ("4", "13", False, None),
+        ("4", "13.5", True, "corrected"),
+        ("99", "1", True, None),
+    ]
+    known = {"from": "0", "timeframe": "1m", "as_of": str(told[1]["ended"] - 1)}
+    (then, _) = httpx.get(f"{api}/api/candles/{symbol}", params=known).json()["candles"]
+    assert then["h"] == "999"
+    said = kandle("audit", symbol, "--data-dir", pipeline["DATA_DIR"])
+    assert said.returncode == 0
+
+
+def test_a_bust_before_its_trade_waits_for_it(pipeline: dict[str, str]) -> None:
+    """And one whose trade never comes can be seen to wait."""
+    symbol, api = fresh_symbol("EARLY"), pipeline["API_URL"]
+    post(pipeline, {"cancel": 2, "symbol": symbol, "time": TIME_MS})
+    waiting = "SELECT count(*) FROM pending_busts"
+    assert eventually(lambda: rows(pipeline["DATABASE_URL"], waiting), lambda r: r[0][0] > 0)
+    post(pipeline, *trades(symbol, 10, 999, 12))
+
+    def count() -> list[int]:
+        return [candle["n"] for candle in candles(api, symbol)]
+
+    assert eventually(count, lambda found: found == [2, 1], 90) == [2, 1]
+    assert rows(pipeline["DATABASE_URL"], waiting) == [(0,)]

@@ -1,0 +1,92 @@
+"""What a cancelled or corrected trade looks like to who reads history."""
+
+from __future__ import annotations
+
+import pytest
+
+from functions.history_query import tick_slices
+from functions.persist.busts import BustWriter
+from shared.busts import Bust
+from shared.raw import FORMAT_SCANNER
+from shared.ticks import INTEGER_ID, VOLUME_ONLY
+from tests.functions.history_query.conftest import House
+from tests.functions.history_query.market import START_US, Tick, batches
+
+TICK = Tick(START_US, INTEGER_ID, 1, "", START_US + 5_000, "udp-1", 1, 100, 0, 10_000, 1)
+
+
+def stored(house: House, ticks: list[Tick], flags: dict[int, int] | None = None) -> None:
+    """Store ticks; `flags` by trade id."""
+    for batch in batches(ticks, "A", 60):
+        for row, trade_id in enumerate(batch.trade_id.tolist()):
+            batch.flags[row] = (flags or {}).get(trade_id, 0)
+        house.tick_writer([(str(next(house.numbers)), batch)])
+
+
+def bust(house: House, trade_id: int, received_us: int, price: str = "", size: str = "") -> None:
+    """Cancel a trade, or correct it."""
+    said = Bust(
+        *("A", None, str(trade_id), 0, bool(price), price, size, received_us, 1, b"bust"),
+    )
+    BustWriter(house.postgres)(f"bust{received_us}", "udp-2", FORMAT_SCANNER, [said])
+
+
+def test_the_print_and_its_end_are_both_told_and_as_of_knows_what_was_known(house: House) -> None:
+    """A print at 999 that is corrected to 2 and cancelled at last."""
+    wrong = TICK._replace(time_us=START_US + 1_000_000, price=999, number=2)
+    stored(house, [TICK, wrong])
+    corrected_us, cancelled_us = START_US + 60_000_000, START_US + 120_000_000
+    bust(house, 2, corrected_us, price="2", size="7")
+    bust(house, 2, cancelled_us)
+    got = house.get("/api/ticks/A", **{"from": "0"}).json()["ticks"]
+    assert [(row["p"], row["ended"], row["flags"]) for row in got] == [
+        ("100", None, None),
+        ("999", corrected_us // 1000, None),
+        ("2", cancelled_us // 1000, "corrected"),
+    ]
+    for as_of_us, high, volume in (
+        (corrected_us - 1_000, "999", "20"),
+        (corrected_us, "100", "17"),
+        (cancelled_us, "100", "10"),
+    ):
+        answer = house.get(
+            "/api/candles/A",
+            timeframe="1m",
+            **{"from": "0", "as_of": str(as_of_us // 1000)},
+        ).json()
+        (candle,) = answer["candles"]
+        assert (candle["h"], candle["v"]) == (high, volume)
+    for format_ in ("csv", "parquet", "arrow", "ndjson"):
+        assert house.get("/api/ticks/A", format=format_, **{"from": "0"}).status_code == 200
+    with house.postgres.connection() as connection:
+        rows = connection.execute("SELECT price, flags FROM ticks").fetchall()
+        between = connection.execute(
+            "SELECT price FROM ticks_between('A', '2000-01-01', '2100-01-01')"
+        ).fetchall()
+    assert (rows, between) == ([(100, 0)], [(100,)])
+
+
+def test_flags_of_a_trade_are_told_and_honoured_on_reading(house: House) -> None:
+    """Also where a candle is made of several slices."""
+    extreme = TICK._replace(time_us=START_US + 1, price=999, number=2)
+    stored(house, [TICK, extreme], {2: VOLUME_ONLY})
+    got = house.get("/api/ticks/A", **{"from": "0"}).json()["ticks"]
+    assert [row["flags"] for row in got] == [None, "volume_only"]
+    (candle,) = house.get("/api/candles/A", timeframe="90s", **{"from": "0"}).json()["candles"]
+    assert (candle["h"], candle["v"], candle["n"]) == ("100", "20", 2)
+
+
+def test_a_candle_cut_by_slices_is_whole_where_one_of_them_makes_no_price(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Slices of whole minutes; the first or the second has volume-only trades."""
+    monkeypatch.setattr(tick_slices, "LARGEST_SLICE", 3)
+    start_us = START_US // 450_000_000 * 450_000_000
+    ticks = [
+        TICK._replace(time_us=start_us + n * 20_000_000, number=n, sequence=n) for n in range(7)
+    ]
+    stored(house, ticks, dict.fromkeys(range(3), VOLUME_ONLY))
+    for newest in ({"from": "0"}, {}):
+        answer = house.get("/api/candles/A", timeframe="150s", limit="1", **newest).json()
+        (candle,) = answer["candles"]
+        assert (candle["n"], candle["v"]) == (7, "70")
