@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from functions.history_query.months import MONTH
 from functions.history_query.sessions import DAY_US, Session, SessionTimeframe
 from shared.timeframes import Timeframe
 
-LONGEST: Final = Timeframe.parse("7d")
+LONGEST: Final = Timeframe.parse("1w")
 LONGEST_FROM_TICKS: Final = Timeframe.parse("1h")
 
 
@@ -31,7 +32,14 @@ def resolve(name: str, ladder: tuple[Timeframe, ...], session: Session | None = 
     `ladder`: the kept timeframes, the base first. Multiples of the base come from the longest kept
     timeframe that divides them; what the base does not divide comes from ticks.
     """
+    if name == MONTH.name and session is None:
+        of_days = [kept for kept in ladder if DAY_US % kept.length_us == 0]
+        return Resolution(MONTH, of_days[-1])
     timeframe = Timeframe.parse(name)
+    if timeframe.length_us == LONGEST.length_us and timeframe.name != LONGEST.name:
+        raise ValueError(
+            f"timeframe {name!r} would begin on Thursdays, as 1970 did: {LONGEST} begins on Mondays"
+        )
     divisors = [kept for kept in ladder if timeframe.length_us % kept.length_us == 0]
     if session is not None:
         divisors = [kept for kept in divisors if session.divides(kept)]

@@ -44,9 +44,9 @@ from shared.candle_json import candle_json
 
 _TIMEFRAME: Final = query(
     "timeframe",
-    "A kept timeframe (by default the base), any multiple of the base up to 7d, made from shorter"
-    " candles, or other whole seconds up to 1h, made from ticks.",
-    {"type": "string", "pattern": "^[1-9][0-9]{0,3}[smhdw]$", "examples": ["1s", "1m", "2h"]},
+    "A kept timeframe (by default the base), any multiple of the base up to 1w, and 1M, made from"
+    " shorter candles, or other whole seconds up to 1h, made from ticks.",
+    {"type": "string", "pattern": "^([1-9][0-9]{0,3}[smhdw]|1M)$", "examples": ["1s", "1m", "2h"]},
 )
 
 _INDICATORS: Final = query(

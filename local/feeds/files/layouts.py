@@ -16,6 +16,7 @@ FIELDS: Final = ("symbol", "price", "size", "time", "side", "trade_id", "conditi
 UNITS: Final = {"s": 1_000_000, "ms": 1_000, "us": 1, "ns": -1_000}
 """Microseconds a unit; negative: units a microsecond."""
 
+_SIDE: Final = FIELDS.index("side")
 MAKER: Final = {"true": "sell", "True": "sell", "1": "sell", "TRUE": "sell"}
 """The buyer was the maker, so the aggressor sold; anything else is a buy."""
 _SIDES_OF_BOOK: Final = {"A": "sell", "B": "buy", "N": ""}
@@ -269,8 +270,10 @@ def _by_position(name: str, rows: Sequence[Sequence[str]]) -> Layout | None:
     if len(row) == 3 and all(numeric):
         known = _BITCOINCHARTS if symbols.of_bitcoincharts(name) else _KRAKEN
         return replace(known, header=False)
-    if 2 <= len(row) <= len(FIELDS) and not numeric[0] and numeric[1]:
-        return _PLAIN
+    if 2 <= len(row) <= len(FIELDS) and numeric[1]:
+        # A symbol may be a number (600519): then the side says that it is one.
+        is_sided = len(row) > _SIDE and row[_SIDE].lower() in ("buy", "sell")
+        return _PLAIN if not numeric[0] or is_sided else None
     return None
 
 

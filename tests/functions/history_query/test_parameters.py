@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from functions.history_query.cursors import CandleCursor, TickCursor
+from functions.history_query.months import MONTH
 from functions.history_query.parameters import (
     DAY_US,
     FURTHEST_US,
@@ -27,7 +30,8 @@ MINUTE_US = 60_000_000
     ("name", "part"),
     [
         *(("1m", "1m"), ("1d", "1d"), ("60m", "1h"), ("2m", "1m"), ("10m", "5m"), ("30m", "15m")),
-        *(("2h", "1h"), ("90m", "15m"), ("12h", "4h"), ("7d", "1d"), ("120s", "1m"), ("7m", "1m")),
+        *(("2h", "1h"), ("90m", "15m"), ("12h", "4h"), ("1w", "1d"), ("120s", "1m"), ("7m", "1m")),
+        ("1M", "1d"),
         *(("1s", None), ("5s", None), ("30s", None), ("90s", None), ("7s", None)),
     ],
 )
@@ -39,11 +43,24 @@ def test_a_timeframe_is_made_of_the_longest_kept_one_that_divides_it(
     assert (made_of and made_of.name) == part
 
 
-@pytest.mark.parametrize("name", ["8d", "3601s", "0m", "2w", "m", "1.5m", "-1m", "11000m", "1M"])
+@pytest.mark.parametrize(
+    "name", ["8d", "7d", "168h", "3601s", "0m", "2w", "m", "1.5m", "-1m", "11000m", "2M"]
+)
 def test_other_timeframes_are_refused_with_what_there_is(name: str) -> None:
     """The message says the name and how timeframes are written."""
-    with pytest.raises(ParameterError, match=f"^timeframe: timeframe '{name}' is"):
+    with pytest.raises(ParameterError, match=f"^timeframe: timeframe '{name}' (is|would)"):
         read_page({"timeframe": name}, LADDER)
+
+
+def test_months_are_those_of_the_calendar() -> None:
+    """Of 28 to 31 days, also before a leap day and over a year's end."""
+    for year, month, days in ((2024, 2, 29), (2025, 2, 28), (2025, 4, 30), (2025, 12, 31)):
+        first = datetime(year, month, 1, tzinfo=UTC)
+        start_us = int(first.timestamp()) * 1_000_000
+        next_us = start_us + days * DAY_US
+        assert MONTH.next_us(start_us) == next_us
+        for inside in (start_us, start_us + 1, next_us - 1):
+            assert MONTH.start_us(inside) == start_us
 
 
 def test_bounds_are_moved_to_starts_of_intervals() -> None:

@@ -1,0 +1,158 @@
+"""Inputs of public bug reports as a new user would send them: each folder of ../shared/cases."""
+
+from __future__ import annotations
+
+import runpy
+from contextlib import redirect_stdout
+from io import StringIO
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import pytest
+
+from tests.e2e.client import candles, eventually
+from tests.platform import kandle
+
+CASES = Path(__file__).parents[3] / "shared" / "cases"
+
+pytestmark = pytest.mark.skipif(not CASES.is_dir(), reason="no cases: ../shared/cases is not there")
+
+REPLAYED: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "03-text-trade-ids/input.csv": ("STELLAR", "1m", {"o": "100", "c": "103"}),
+    "05-negative-prices/input.csv": (
+        "CLK20",
+        "1d",
+        {"o": "-37.63", "h": "1.1", "l": "-37.63", "c": "1.1", "v": "170", "n": 4},
+    ),
+    "07-replay-confirms-rejects/microseconds.csv": ("XBTUSD", "1d", {"n": 10}),
+    "08-symbol-letters/input.csv": ("^GSPC", "1d", {"c": "5881.63"}),
+    "09-json-nulls-and-text-ids/input.ndjson": ("J-AMOUNT", "1d", {"v": "0.00116"}),
+    "14-replayed-twice/input.csv": ("BCH-EUR.KRAKENCSV", "1h", {"v": "2.3904842", "n": 3}),
+    "16-lake-of-numeric-symbols/input.csv": ("600519", "1d", {"c": "1500"}),
+    "17-eighteen-decimals/input.csv": ("DEX-18", "1d", {"v": "1234568.890123456789012346"}),
+    "10-files-of-the-field/20131008_trade.zip": ("GC201310", "1d", {"n": 1}),
+    "10-files-of-the-field/XRP_ETH-trades.feather": ("XRP-ETH", "1d", {"n": 2}),
+    "10-files-of-the-field/XRP_OLD-trades.json.gz": ("XRP/ETH", "1d", {"n": 1}),
+    "10-files-of-the-field/BTCUSDT-aggTrades-2025-01-01.zip": ("BTC-USDT", "1d", {"n": 2}),
+}
+"""File -> instrument, timeframe, and what its first candle says."""
+
+
+def replay(pipeline: dict[str, str], path: Path, *options: str) -> str:
+    """Replay a file over HTTP; return what is said."""
+    directory = ("--data-dir", pipeline["DATA_DIR"])
+    done = kandle("replay", str(path), "--to", "http", "--speed", "max", *options, *directory)
+    return str(done.stdout)
+
+
+def first(pipeline: dict[str, str], symbol: str, timeframe: str) -> dict[str, Any]:
+    """The first candle, empty before there is one."""
+    found = candles(pipeline["API_URL"], quote(symbol, safe="/"), timeframe)
+    return found[0] if found else {}
+
+
+@pytest.mark.parametrize("name", REPLAYED)
+def test_a_file_is_replayed(pipeline: dict[str, str], name: str) -> None:
+    """Every line is a tick, and the candle is right; a second time changes nothing."""
+    symbol, timeframe, expected = REPLAYED[name]
+    for _ in range(2):
+        assert " 0 rejects" in replay(pipeline, CASES / name)
+    shown = {
+        key: eventually(
+            lambda: first(pipeline, symbol, timeframe), lambda c: expected.items() <= c.items()
+        ).get(key)
+        for key in expected
+    }
+    assert shown == expected
+
+
+def test_a_file_that_names_no_instrument_says_what_to_type(pipeline: dict[str, str]) -> None:
+    """With it, it is replayed."""
+    path = CASES / "10-files-of-the-field" / "public_trades_list.csv"
+    done = kandle("replay", str(path), "--data-dir", pipeline["DATA_DIR"], check=False)
+    assert done.returncode != 0
+    assert "give it with --symbol" in done.stdout + done.stderr
+    assert " 0 rejects" in replay(pipeline, path, "--symbol", "LIST")
+
+
+@pytest.mark.parametrize(
+    ("name", "lines"),
+    [("no_header", 2), ("header", 1), ("header_other_order", 1), ("quoted_spaced", 2)],
+)
+def test_every_csv_is_taken(pipeline: dict[str, str], name: str, lines: int) -> None:
+    """A mark of byte order, CRLF, a header in any order, quotes and blanks."""
+    body = (CASES / "04-bom" / f"{name}.csv").read_bytes()
+    answer = httpx.post(pipeline["INGEST_URL"], content=body, headers={"Content-Type": "text/csv"})
+    assert (answer.json()["accepted"], answer.json()["rejected"]) == (lines, 0)
+
+
+def test_a_packed_body_is_taken(pipeline: dict[str, str]) -> None:
+    """gzip; what nobody reads is 415."""
+    body = (CASES / "06-gzip-body" / "body.csv.gz").read_bytes()
+    headers = {"Content-Type": "text/csv", "Content-Encoding": "gzip"}
+    answer = httpx.post(pipeline["INGEST_URL"], content=body, headers=headers)
+    assert (answer.status_code, answer.json()["accepted"]) == (202, 1000)
+    headers["Content-Encoding"] = "br"
+    assert httpx.post(pipeline["INGEST_URL"], content=body, headers=headers).status_code == 415
+
+
+def made(pipeline: dict[str, str], folder: str, tmp_path: Path) -> None:
+    """Replay what the folder's make.py prints."""
+    printed = StringIO()
+    with redirect_stdout(printed):
+        runpy.run_path(str(CASES / folder / "make.py"))
+    path = tmp_path / "made.csv"
+    path.write_text(printed.getvalue())
+    assert " 0 rejects" in replay(pipeline, path)
+
+
+def test_weeks_and_times_in_any_unit(pipeline: dict[str, str], tmp_path: Path) -> None:
+    """Weeks begin on Mondays, seven days are refused; seconds, dates and a lost + are told."""
+    made(pipeline, "01-weeks-and-months", tmp_path)
+    url = f"{pipeline['API_URL']}/api/candles/WEEK"
+
+    def weeks() -> list[tuple[Any, ...]]:
+        query = {"timeframe": "1w", "from": "2025-02-24", "to": "2025-03-10"}
+        found = httpx.get(url, params=query).json().get("candles", [])
+        return [(c["t"], c["o"], c["c"], c["v"]) for c in found]
+
+    expected = [(1740355200000, "196", "363", "168"), (1740960000000, "364", "531", "168")]
+    assert eventually(weeks, lambda found: found == expected) == expected
+    month = httpx.get(url, params={"timeframe": "1M", "from": "2025-03-01", "to": "2025-04-01"})
+    (march,) = month.json()["candles"]
+    assert (march["t"], march["o"], march["v"]) == (1740787200000, "316", "744")
+    seven = httpx.get(url, params={"timeframe": "7d", "from": "2025-02-20"})
+    assert (seven.status_code, "1w" in seven.json()["detail"]) == (400, True)
+    seconds = {"timeframe": "1h", "from": "1740009600", "to": "1740096000"}
+    assert len(httpx.get(url, params=seconds).json()["candles"]) == 24
+    date = httpx.get(url, params={"timeframe": "1h", "from": "20250220"})
+    assert (date.status_code, "2025-02-20" in date.json()["detail"]) == (400, True)
+    plus = httpx.get(f"{url}?timeframe=1h&from=2025-02-20T00:00:00+00:00")
+    assert (plus.status_code, "%2B" in plus.json()["detail"]) == (400, True)
+
+
+def test_flat_markets(pipeline: dict[str, str], tmp_path: Path) -> None:
+    """RSI of no change is 50; candles of one price have no pattern that needs bodies."""
+    made(pipeline, "11-rsi-of-a-flat-market", tmp_path)
+    made(pipeline, "12-patterns-of-one-price-candles", tmp_path)
+    query = {"timeframe": "1m", "limit": "1", "indicators": "rsi:14"}
+
+    def strength() -> Any:
+        answer = httpx.get(f"{pipeline['API_URL']}/api/candles/FLAT2", params=query).json()
+        return [candle["indicators"]["rsi:14"] for candle in answer.get("candles", [])]
+
+    assert eventually(strength, lambda found: found == [50.0]) == [50.0]
+    eventually(lambda: candles(pipeline["API_URL"], "FLAT1"), lambda found: len(found) == 120)
+    patterns = httpx.get(
+        f"{pipeline['API_URL']}/api/patterns/FLAT1", params={"timeframe": "1m", "from": "0"}
+    ).json()["patterns"]
+    assert [each for each in patterns if each["pattern_type"].startswith("cdl_")] == []
+
+
+@pytest.mark.parametrize("name", ["BTCUSDT-1d", "mt5", "newest_first", "yahoo_null"])
+def test_files_of_candles_are_backtested(name: str) -> None:
+    """Klines without a header, tabs, newest first, days without prices."""
+    path = CASES / "15-backtest-candle-files" / f"{name}.csv"
+    assert "verdict" in kandle("backtest", str(path), "--horizon", "2").stdout
