@@ -14,7 +14,7 @@ import redis
 from psycopg import Connection
 
 from local.audit import kept
-from shared import events
+from shared import busts, events
 from shared.adapter.event import OutgoingEvent
 from shared.candle import Candle
 from shared.errors import TransientError
@@ -30,10 +30,11 @@ from shared.lake.states import (
     read_state,
 )
 from shared.live_keys import Keys
+from shared.raw import FORMAT_SCANNER
 from shared.stores.postgres import Postgres
 from shared.stores.redis import connect, translated
 from shared.stores.s3 import ObjectStore, S3Access
-from shared.ticks import Ticks
+from shared.ticks import ENDING, Ticks
 from shared.timeframes import Timeframe
 
 SOURCE: Final = "/kandle/restore"
@@ -146,15 +147,22 @@ def begin_anew(client: redis.Redis, shards: int, wait_s: float) -> bool:
 
 
 def send(url: str, batches: Iterable[tuple[str, Ticks]], shards: int) -> Iterator[int]:
-    """Post batches of ticks to a Broker; yield how many ticks each has once it was accepted.
+    """Post batches of ticks to a Broker; yield how many ticks each event has once it was accepted.
 
-    Raises TransientError when it goes on refusing.
+    What cancels or corrects a trade goes as that. Raises TransientError when it goes on refusing.
     """
     with httpx.Client(trust_env=False, timeout=30.0) as client:
         for id_, ticks in batches:
-            event = OutgoingEvent.packed(id_, events.TICKS, ticks.sharded(shards).encode())
-            _post(client, url, event)
-            yield len(ticks)
+            ending = (ticks.flags & ENDING) != 0
+            prints = ticks.select(~ending)
+            if len(prints):
+                body = prints.sharded(shards).encode()
+                _post(client, url, OutgoingEvent.packed(id_, events.TICKS, body))
+                yield len(prints)
+            if ending.any():
+                body = busts.encode(ticks.source, FORMAT_SCANNER, busts.of_ticks(ticks))
+                _post(client, url, OutgoingEvent.packed(f"{id_}/busts", events.BUSTS, body))
+                yield int(ending.sum())
 
 
 def _post(client: httpx.Client, url: str, event: OutgoingEvent) -> None:

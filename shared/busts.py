@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 
+import numpy as np
 from google.protobuf.message import DecodeError
 
 from shared.bounds import LATEST_US, check_instrument
+from shared.decimals import mantissa_text
 from shared.errors import PermanentError
+from shared.inputs.busts import CANCEL, CORRECT
 from shared.schema import busts_pb2
+from shared.ticks import CORRECTED, ENDING, INTEGER_ID, Ticks
 
 _CODE = "bad_bust_batch"
 
@@ -32,6 +37,40 @@ class Bust:
     receive_time_us: int
     sequence: int
     original: bytes
+
+
+def of_ticks(ticks: Ticks) -> list[Bust]:
+    """Return what the rows say that end trades, as it was received."""
+    found = []
+    for entry, rows in ticks.runs():
+        for row in (np.flatnonzero(ticks.flags[rows] & ENDING) + rows.start).tolist():
+            is_correction = bool(ticks.flags[row] & CORRECTED)
+            is_integer = ticks.trade_id_kind[row] == INTEGER_ID
+            trade_id = str(int(ticks.trade_id[row])) if is_integer else ticks.text_at(row)
+            said = {
+                CORRECT if is_correction else CANCEL: trade_id,
+                "symbol": entry.name,
+                "venue": entry.market.venue,
+                "time": int(ticks.event_time_us[row]),
+            }
+            if is_correction:
+                said["price"] = mantissa_text(int(ticks.price[row]), entry.price_scale)
+                said["size"] = mantissa_text(int(ticks.size[row]), entry.size_scale)
+            found.append(
+                Bust(
+                    entry.name,
+                    entry.market.venue,
+                    trade_id,
+                    int(ticks.event_time_us[row]),
+                    is_correction,
+                    str(said.get("price", "")),
+                    str(said.get("size", "")),
+                    int(ticks.receive_time_us[row]),
+                    int(ticks.sequence[row]),
+                    json.dumps(said).encode(),
+                )
+            )
+    return found
 
 
 def encode(source: str, format_: int, busts: Sequence[Bust]) -> bytes:

@@ -267,7 +267,9 @@ def _each_trade_once(rows: Rows) -> tuple[Rows, Int64s]:
         rows.kind[ids],
         rows.time_us[ids] // MINUTE_US,
     )
-    by_trade = np.lexsort(keys)  # stable, so the first of equals is the first in the total order
+    ending = (rows.flags & ENDING) != 0
+    # Stable, so the first print of each trade is the first in the total order.
+    by_trade = np.lexsort((ending[ids], *keys))
     again = np.ones(max(len(ids) - 1, 0), dtype=bool)
     for key in keys:
         ordered = key[by_trade]
@@ -275,7 +277,6 @@ def _each_trade_once(rows: Rows) -> tuple[Rows, Int64s]:
     ended_us = np.zeros(len(rows), dtype=np.int64)
     if not again.any():
         return rows, ended_us
-    ending = (rows.flags & ENDING) != 0
     keep = np.ones(len(rows), dtype=bool)
     keep[ids[by_trade[1:][again]]] = False
     if ending.any():

@@ -19,12 +19,12 @@ from shared.busts import Bust
 from shared.entries import Entries, Entry
 from shared.inputs.line import Number, price_of, read_trade_id, size_of
 from shared.instruments import NO_MARKET, Market
-from shared.lake.plan import all_in_postgres
+from shared.lake.plan import ALL_IN_POSTGRES
 from shared.order import NO_ORDER_ID, OrderKey, source_key
 from shared.stores.applied import claim
 from shared.stores.commits import next_commit
 from shared.stores.postgres import Postgres
-from shared.stores.segments import last_tick_us, rows_of_range
+from shared.stores.segments import COARSE_US, rows_of_range
 from shared.ticks import CANCELLED, CORRECTED, ENDING, INTEGER_ID, TEXT_ID, Ticks
 from shared.trades import MINUTE_US, Rows, concatenated
 
@@ -34,6 +34,7 @@ TRIES: Final = 9
 """After 1, 2, 4, ... seconds: nine minutes together."""
 _AT_ONCE: Final = 200
 
+_LAST: Final = "SELECT last_time_us FROM first_ticks WHERE instrument = %s"
 _WAIT: Final = """
     INSERT INTO pending_busts (event_id, position, source, format, bust, next_at)
     VALUES (%s, %s, %s, %s, %s, now() + interval '1 second')
@@ -129,11 +130,11 @@ def find(connection: Connection, bust: Bust) -> Rows | str | None:
         from_us = bust.event_time_us - bust.event_time_us % MINUTE_US
         until_us = from_us + MINUTE_US
     else:
-        last_us = last_tick_us(connection, bust.instrument)
-        if last_us is None:
+        row = connection.execute(_LAST, (bust.instrument,)).fetchone()
+        if row is None:
             return None
-        from_us, until_us = last_us - REACH_US, last_us + 1
-    plan = all_in_postgres()
+        from_us, until_us = int(row[0]) - REACH_US, int(row[0]) + 2 * COARSE_US
+    plan = ALL_IN_POSTGRES
     newest = -1
     with closing(
         rows_of_range(connection, bust.instrument, from_us, until_us, plan, newest=True)

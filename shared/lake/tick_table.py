@@ -14,7 +14,7 @@ from pyiceberg.io.pyarrow import schema_to_pyarrow
 from shared.lake.decimal_columns import to_decimals, to_mantissas
 from shared.lake.tables import TICKS
 from shared.order import NO_ORDER_ID, source_key
-from shared.ticks import INTEGER_ID, TEXT_ID, Ticks
+from shared.ticks import ENDING, INTEGER_ID, TEXT_ID, Ticks
 from shared.trades import MINUTE_US, Rows
 
 SCHEMA: Final = schema_to_pyarrow(TICKS.schema)
@@ -111,7 +111,7 @@ def each_trade_once(table: pa.Table) -> pa.Table:
     )
     order = np.lexsort((text, *place))
     trade = (symbol, venue, time // MINUTE_US, has_id, id_, text)
-    alone = ~(has_id | (text >= 0)) | ((ints(table["flags"]) & ENDING) != 0)
+    alone = ~(has_id | (text >= 0)) | ((ints(whole(table["flags"])) & ENDING) != 0)
     repeated = _repeated(trade, order, ~alone)
     repeated |= _repeated((*place, text, venue), order, alone)
     order = order[~repeated[order]]

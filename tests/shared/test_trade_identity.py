@@ -11,10 +11,12 @@ import psycopg
 import pytest
 
 from functions.persist.tick_writer import TickWriter
+from shared.busts import of_ticks
 from shared.candle import Candle
 from shared.decimals import from_mantissa
 from shared.entries import Entries, Entry
 from shared.instruments import Market
+from shared.lake.tick_table import each_trade_once, to_rows, to_table
 from shared.repetitions import each_once
 from shared.stores.postgres import Postgres
 from shared.stores.recompute import recomputed
@@ -99,6 +101,24 @@ def test_a_trade_with_busts_is_what_was_received_last(kind: int) -> None:
         assert trades.standing().price.tolist() == [8, 7]
     without = trades_of(concatenated([Rows.of(trade), Rows.of(words[1])]))
     assert without.standing().price.tolist() == [7]
+
+
+@ID_KINDS
+def test_a_snapshot_gives_back_what_ended_trades(kind: int) -> None:
+    """Rows of the lake as the cancels and corrections that they were; a merge keeps each once."""
+    trade = of_venue("KRAKEN", kind)
+    words = [word(trade, CORRECTED, 50, 8), word(trade, CANCELLED, 70)]
+    found = [bust for each in words for bust in of_ticks(each)]
+    trade_id = "1" if kind == INTEGER_ID else "id-1"
+    assert [(b.instrument, b.venue, b.trade_id) for b in found] == [
+        ("BTC-USD", "KRAKEN", trade_id)
+    ] * 2
+    assert [(b.is_correction, b.price, b.receive_time_us) for b in found] == [
+        (True, "8", 50),
+        (False, "", 70),
+    ]
+    kept = to_rows(each_trade_once(to_table([trade, *words, *words])))
+    assert sorted(kept.flags.tolist()) == [0, 0, CANCELLED, CORRECTED]
 
 
 @ID_KINDS

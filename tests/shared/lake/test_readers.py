@@ -38,7 +38,8 @@ def market(lake: House, servers: dict[str, str], monkeypatch: pytest.MonkeyPatch
     for symbol in (NUMERIC, "7203"):
         lake.put(ticks, symbol=symbol)
         with lake.postgres.connection() as connection:
-            found = truth(connection, symbol, ticks[0].time_us, 2 * 10**15, ladder, lake.cold)
+            span = (ticks[0].time_us, 2 * 10**15)
+            found = truth(connection, symbol, *span, ladder[0], ladder, lake.cold)
         closed = [replace(each, closed=True, revision=1) for each in found.values()]
         Writer(lake.postgres).candles(columns_of(closed))
     lake.copy()
