@@ -40,10 +40,11 @@ def from_planes(planes: bytes, count: int) -> Column:
         rows = np.ascontiguousarray(cells.T).tobytes()
         wide = [int.from_bytes(rows[n : n + width], "big") for n in range(0, len(rows), width)]
         return np.array(wide, dtype=object)
-    values = np.zeros(count, dtype=np.uint64)
-    for plane in cells:
-        values = (values << np.uint64(8)) | plane
-    return values
+    if width <= 1:
+        return cells[0].astype(np.uint64) if width else np.zeros(count, dtype=np.uint64)
+    whole = np.zeros((count, 8), dtype=np.uint8)
+    whole[:, 8 - width :] = cells.T
+    return whole.view(">u8")[:, 0].astype(np.uint64)
 
 
 def signed_planes(values: Column) -> bytes:
