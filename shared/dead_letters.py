@@ -106,24 +106,28 @@ class DeadLetters:
     def __init__(self, jetstream: JetStreamContext) -> None:
         self._jetstream = jetstream
 
-    async def ensure(self) -> None:
-        """Create the stream where it is missing."""
+    async def ensure(self, max_age_s: float = 0.0) -> None:
+        """Create the stream where it is missing, and set how long letters stay; 0: for ever."""
+        config = StreamConfig(
+            name=STREAM,
+            subjects=[f"{SUBJECT_PREFIX}>"],
+            retention=RetentionPolicy.LIMITS,
+            storage=StorageType.FILE,
+            discard=DiscardPolicy.NEW,
+            max_bytes=MAX_BYTES,
+            max_age=max_age_s,
+            duplicate_window=min(600.0, max_age_s or 600.0),
+            allow_direct=True,
+        )
         try:
-            await self._jetstream.add_stream(
-                StreamConfig(
-                    name=STREAM,
-                    subjects=[f"{SUBJECT_PREFIX}>"],
-                    retention=RetentionPolicy.LIMITS,
-                    storage=StorageType.FILE,
-                    discard=DiscardPolicy.NEW,
-                    max_bytes=MAX_BYTES,
-                    duplicate_window=600.0,
-                    allow_direct=True,
-                )
-            )
+            try:
+                await self._jetstream.add_stream(config)
+            except nats.js.errors.BadRequestError as error:
+                if error.err_code != _STREAM_NAME_IN_USE:
+                    raise
+                await self._jetstream.update_stream(config)
         except nats.js.errors.BadRequestError as error:
-            if error.err_code != _STREAM_NAME_IN_USE:
-                raise TransientError(f"stream {STREAM} could not be made: {error}") from error
+            raise TransientError(f"stream {STREAM} could not be made: {error}") from error
         except (nats.errors.Error, OSError) as error:
             raise TransientError(f"NATS is away: {error}") from error
 

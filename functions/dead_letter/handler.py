@@ -19,10 +19,13 @@ CONNECT_TIMEOUT_S = 5.0
 
 
 class Keep:
-    """The stage's handler. It connects at its first event and stays connected."""
+    """The stage's handler. It connects at its first event and stays connected.
 
-    def __init__(self, nats_url: str) -> None:
-        self._url = nats_url
+    `max_age_s`: how long letters stay; 0: for ever.
+    """
+
+    def __init__(self, nats_url: str, max_age_s: float = 0.0) -> None:
+        self._url, self._max_age_s = nats_url, max_age_s
         self._client: Client | None = None
         self._connecting = asyncio.Lock()
 
@@ -54,6 +57,6 @@ class Keep:
                         client = await nats.connect(self._url, max_reconnect_attempts=-1)
                 except (nats.errors.Error, OSError, TimeoutError) as error:
                     raise TransientError(f"NATS is away: {error}") from error
-                await DeadLetters(client.jetstream()).ensure()
+                await DeadLetters(client.jetstream()).ensure(self._max_age_s)
                 self._client = client
         return DeadLetters(self._client.jetstream())

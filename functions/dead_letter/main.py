@@ -21,17 +21,22 @@ class Settings:
     """What dead-letter reads from its environment."""
 
     nats_url: str = field(repr=False)
+    max_age_s: int
 
     @classmethod
     def from_env(cls, mapping: Mapping[str, str]) -> Settings:
         """Read and check. Raises SettingsError."""
         env = Environment(mapping)
-        settings = cls(nats_url=env.text("NATS_URL"))
+        settings = cls(
+            nats_url=env.text("NATS_URL"),
+            max_age_s=env.integer("KEEP_LETTERS_D", 7, 0, 100_000) * 86_400,
+        )
         env.check()
         return settings
 
 
-keep = Keep(Settings.from_env(os.environ).nats_url)
+settings = Settings.from_env(os.environ)
+keep = Keep(settings.nats_url, settings.max_age_s)
 app = event_app(STAGE, keep, os.environ, concurrency=16, ready=keep.check)
 
 
