@@ -43,12 +43,15 @@ class Timeframe:
 
     def start_us(self, event_time_us: int) -> int:
         """Return the start of the interval that holds the time."""
-        shift_us = _MONDAY_US if self.name.endswith("w") else 0
-        return event_time_us - (event_time_us - shift_us) % self.length_us
+        return event_time_us - (event_time_us - self._shift_us) % self.length_us
 
     def starts_us(self, event_times_us: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the start of the interval of each time."""
-        return event_times_us - event_times_us % self.length_us
+        return event_times_us - (event_times_us - self._shift_us) % self.length_us
+
+    @property
+    def _shift_us(self) -> int:
+        return _MONDAY_US if self.name.endswith("w") else 0
 
     def next_us(self, start_us: int) -> int:
         """Return the start of the interval after the one that starts there."""

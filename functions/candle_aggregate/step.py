@@ -304,7 +304,7 @@ class Steps:
         computed.levels.append(level)
         closed = level.contributions
         for each in longer:
-            start_us = closed.start_us // each.length_us * each.length_us
+            start_us = each.starts_us(closed.start_us)
             folds = grouped(Rows(start_us, closed.gid, closed.records))
             level = advance(self.cache, each, folds, others[each.name], now_us, closing_us)
             computed.levels.append(level)
@@ -314,7 +314,7 @@ class Steps:
     ) -> None:
         """Note the base candles of some rows: they are to be recomputed from storage."""
         base, instruments = self.rules.base, self.cache.instruments
-        starts = part.ticks.event_time_us[rows] // base.length_us * base.length_us
+        starts = base.starts_us(part.ticks.event_time_us[rows])
         places = zip(
             part.gids[part.ticks.entries.of_row[rows]].tolist(), starts.tolist(), strict=True
         )

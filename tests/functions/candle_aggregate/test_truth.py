@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
@@ -500,3 +501,18 @@ def test_a_trade_that_is_cancelled_before_it_is_applied_does_not_count(
     assert world.apply(event_id)
     finish(world)
     assert sampled(world) == set()
+
+
+def test_weeks_begin_on_mondays(world: World) -> None:
+    """Live, late and rebuilt."""
+    world.restart(replace(RULES, ladder=parse_ladder("1h,1d,1w")))
+    half_days = [trade(-n * 43_200, 100 + n, 100 + n) for n in range(50, 30, -1)]
+    for some in (half_days[:8], half_days[8:15], half_days[16:]):
+        world.ship(some)
+        world.deliver_all()
+    world.client.flushdb()
+    world.ship(half_days[15:16])
+    finish(world)
+    starts = [key[2] for key in world.stored() if key[1] == "1w"]
+    assert len(starts) > 1
+    assert {datetime.fromtimestamp(at / 1e6, UTC).weekday() for at in starts} == {0}

@@ -121,7 +121,7 @@ def true_candles(
     for row in sorted(counted.values(), key=lambda row: row.place):
         if (row.instrument, row.time_us // MINUTE) not in minutes or row.flags & CANCELLED:
             continue
-        start = row.time_us // timeframe.length_us * timeframe.length_us
+        start = timeframe.start_us(row.time_us)
         groups[row.instrument, timeframe.name, start].append(row)
     return {
         key: _candle(some) | {"partial": key[2] < first[key[0]] < key[2] + timeframe.length_us}
