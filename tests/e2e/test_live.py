@@ -25,6 +25,9 @@ from shared.candle_columns import encode_batch
 from shared.schema.ticker_pb2 import TickerUpdate
 from tests.e2e.client import candles, eventually, fresh_symbol, kill
 
+ACK_WAIT_S = 60
+"""eventing/channel.yaml."""
+
 
 def post(pipeline: dict[str, str], *lines: str, key: str = "") -> None:
     """Send CSV lines; the broker has them when this returns. With a key they count once."""
@@ -55,13 +58,13 @@ def watching(
 
 
 def until(
-    socket: ClientConnection, holds: Callable[[dict[str, Any]], bool]
+    socket: ClientConnection, holds: Callable[[dict[str, Any]], bool], patience_s: float = 30
 ) -> list[dict[str, Any]]:
     """Frames up to the first that holds."""
     found = []
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + patience_s
     while time.monotonic() < deadline:
-        found.append(json.loads(socket.recv(timeout=30)))
+        found.append(json.loads(socket.recv(timeout=patience_s)))
         if holds(found[-1]):
             return found
     raise AssertionError(f"never came: {found[-5:]}")
@@ -112,8 +115,12 @@ def test_a_late_tick_corrects_a_candle_for_watchers(pipeline: dict[str, str]) ->
         assert again["revision"] > first["revision"]
 
 
+@pytest.mark.timeout(240)
 def test_watchers_outlive_a_restart_of_nats(pipeline: dict[str, str]) -> None:
-    """kill -9 while ticks come: the connection stays, nothing is missing, nothing twice."""
+    """kill -9 while ticks come: the connection stays, nothing is missing, nothing twice.
+
+    What was on its way to a stage in that moment comes again after the channel's `ackWait`.
+    """
     symbol = fresh_symbol("NATSCUT")
     count = 60
     with watching(pipeline, f"ticks:{symbol}") as socket:
@@ -127,7 +134,7 @@ def test_watchers_outlive_a_restart_of_nats(pipeline: dict[str, str]) -> None:
         while not wanted <= {frame["data"]["trade_id"] for frame in seen}:
             seen += [
                 frame
-                for frame in until(socket, lambda frame: frame["type"] == "update")
+                for frame in until(socket, lambda frame: frame["type"] == "update", 2 * ACK_WAIT_S)
                 if frame["type"] == "update"
             ]
     places = [frame["seq"] for frame in seen]
