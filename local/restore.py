@@ -98,8 +98,15 @@ class Restore:
         if not begun:
             raise TransientError("candle-aggregate did not build its state anew")
         self.say("the live state was made anew from what is stored")
-        with self.postgres.connection() as connection:
-            return behind(state, connection, self.client, self.shards, self.cold)
+        found: list[str] = []
+
+        def missing() -> int:
+            with self.postgres.connection() as connection:
+                found[:] = behind(state, connection, self.client, self.shards, self.cold)
+            return len(found)
+
+        await_that(missing, self.wait_s)  # the clock applies what no delivery brings
+        return found
 
     def _fill(self, state: State, at_us: int, broker: str) -> None:
         """Where it was cut off, doing it again goes on: events and files are known by name."""
