@@ -75,15 +75,17 @@ describe.skipIf(typeof WebSocket === "undefined")("the live feed after a cut", (
   beforeEach(async () => {
     server = new Server();
     const port = await server.listen();
-    [prices, states, missed, subscribed] = [[], [], 0, []];
+    // Of this test alone: the client of the one before still tries to connect, and says so.
+    const [mine, said, begun]: [string[], State[], string[][]] = [[], [], []];
+    [prices, states, missed, subscribed] = [mine, said, 0, begun];
     const watch: Watch = {
-      tick: ({ price }) => prices.push(price),
+      tick: ({ price }) => mine.push(price),
       candle: () => undefined,
       pattern: () => undefined,
       alert: () => undefined,
-      subscribed: (channels) => subscribed.push(channels),
+      subscribed: (channels) => begun.push(channels),
       missed: () => { missed += 1; },
-      state: (state) => states.push(state),
+      state: (state) => said.push(state),
       pong: () => undefined, refused: () => undefined,
     };
     Object.assign(globalThis, {
