@@ -34,6 +34,7 @@ from shared.raw import FORMAT_SCANNER
 from shared.stores.postgres import Postgres
 from shared.stores.redis import connect, translated
 from shared.stores.s3 import ObjectStore, S3Access
+from shared.stores.segments import last_tick_us
 from shared.ticks import ENDING, Ticks
 from shared.timeframes import Timeframe
 
@@ -208,7 +209,9 @@ def behind(
     found = []
     for symbol, then in state.instruments.items():
         latest = now.get(symbol)
-        if latest is None or latest.time_us < then.time_us:
+        is_live = latest is not None and latest.time_us >= then.time_us
+        # Where candles are in the lake alone no price is live; the trades are there.
+        if not is_live and not _is_stored(connection, symbol, then.time_us, cold):
             found.append(f"{symbol}: the latest trade is {_trade(latest)}, was {_trade(then)}")
         for candle in then.candles:
             is_ = _candle(candle, latest, connection, client, shards, cold)
@@ -236,6 +239,12 @@ def _candle(
     return kept(
         connection, client, shards, then.instrument, start_us, start_us + 1, ladder, cold
     ).get(key)
+
+
+def _is_stored(connection: Connection, symbol: str, time_us: int, cold: Cold) -> bool:
+    with connection.transaction():  # the plan of what is hot and what is cold holds within it
+        last_us = last_tick_us(connection, symbol, cold)
+    return last_us is not None and last_us >= time_us
 
 
 def _trade(instrument: LiveInstrument | None) -> str:
