@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from shared.errors import TransientError
 
 if TYPE_CHECKING:
-    from obstore.store import S3Store
+    from mypy_boto3_s3 import S3Client
 
 CONNECT_TIMEOUT_S: Final = 5
 READ_TIMEOUT_S: Final = 20
@@ -48,66 +49,65 @@ class StoredObject:
 class ObjectStore:
     """Every method raises TransientError while the store is away, or refuses.
 
-    Each request is tried twice; what is more belongs to whoever asks.
+    The client is made at its first request: its library takes long to load, and much memory. Each
+    request is tried twice; what is more belongs to whoever asks.
     """
 
     def __init__(self, access: S3Access) -> None:
         self._access = access
-        self._buckets: dict[str, S3Store] = {}
 
     def create(self, bucket: str, key: str, body: bytes) -> None:
         """Write an object. One that has the name already is an error, and stays as it is."""
         with _translated():
-            self._bucket(bucket).put(key, body, mode="create")
+            self._client.put_object(Bucket=bucket, Key=key, Body=body, IfNoneMatch="*")
 
     def read(self, bucket: str, key: str) -> bytes:
         """Return an object's bytes."""
         with _translated():
-            return bytes(self._bucket(bucket).get(key).bytes())
+            return self._client.get_object(Bucket=bucket, Key=key)["Body"].read()
 
     def remove(self, bucket: str, key: str) -> None:
         """Remove an object; one that is not there is as good."""
         with _translated():
-            self._bucket(bucket).delete(key)
+            self._client.delete_object(Bucket=bucket, Key=key)
 
     def listing(self, bucket: str, prefix: str = "") -> Iterator[StoredObject]:
-        """Yield the objects whose names begin with the prefix, a folder, in no order."""
+        """Yield the objects whose names begin with the prefix, by name."""
+        pages = self._client.get_paginator("list_objects_v2")
         with _translated():
-            for page in self._bucket(bucket).list(prefix):
-                for each in page:
-                    yield StoredObject(each["path"], each["size"], each["last_modified"])
+            for page in pages.paginate(Bucket=bucket, Prefix=prefix):
+                for each in page.get("Contents", []):
+                    yield StoredObject(each["Key"], each["Size"], each["LastModified"])
 
-    def _bucket(self, name: str) -> S3Store:
-        if name not in self._buckets:
-            from obstore.store import S3Store
+    @cached_property
+    def _client(self) -> S3Client:
+        import boto3
+        from botocore.config import Config
 
-            endpoint = self._access.endpoint.rstrip("/")
-            self._buckets[name] = S3Store(
-                name,
-                endpoint=endpoint,
-                access_key_id=self._access.access_key,
-                secret_access_key=self._access.secret_key,
-                region=REGION,
-                client_options={
-                    "allow_http": True,
-                    "connect_timeout": timedelta(seconds=CONNECT_TIMEOUT_S),
-                    "timeout": timedelta(seconds=READ_TIMEOUT_S),
-                    "proxy_url": endpoint,  # and used for none: the environment's is not either
-                    "proxy_excludes": "*",
-                },
-                retry_config={
-                    "max_retries": 1,
-                    "retry_timeout": timedelta(seconds=2 * READ_TIMEOUT_S),
-                },
-            )
-        return self._buckets[name]
+        return boto3.session.Session().client(
+            "s3",
+            endpoint_url=self._access.endpoint,
+            aws_access_key_id=self._access.access_key,
+            aws_secret_access_key=self._access.secret_key,
+            region_name=REGION,
+            config=Config(
+                connect_timeout=CONNECT_TIMEOUT_S,
+                read_timeout=READ_TIMEOUT_S,
+                retries={"total_max_attempts": 2, "mode": "standard"},
+                s3={"addressing_style": "path"},
+                # Not every store that speaks S3 knows the newer trailing checksums.
+                request_checksum_calculation="when_required",
+                response_checksum_validation="when_required",
+                proxies={},
+            ),
+        )
 
 
 @contextmanager
 def _translated() -> Iterator[None]:
-    from obstore.exceptions import BaseError
+    from botocore.exceptions import BotoCoreError, ClientError
 
     try:
         yield
-    except (BaseError, OSError) as error:
+    except (BotoCoreError, ClientError, OSError) as error:
         raise TransientError(f"object storage is away, or refuses: {error}") from error

@@ -45,4 +45,4 @@ def test_no_function_loads_what_reads_parquet_at_its_start(stage: str) -> None:
     )
     loaded = set(json.loads(done.stdout))
     assert f"functions.{stage}.main" in loaded
-    assert not loaded & {"pyarrow", "duckdb", "pyiceberg", "obstore"}
+    assert not loaded & {"pyarrow", "duckdb", "pyiceberg", "boto3"}
