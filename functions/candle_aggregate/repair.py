@@ -267,7 +267,10 @@ class _Job:
     def run(self, rows: Sequence[_Row]) -> Emission:
         """Recompute, publish, and note it in the queue. Raises TransientError."""
         names = sorted({row.instrument for row in rows})
-        view, applied = self.engine.run(self.shard, lambda session: self._look(session, names))
+        replaces = any(row.reason in _REPLACED for row in rows)
+        view, applied = self.engine.run(
+            self.shard, lambda session: self._look(session, names, replaces=replaces)
+        )
         verdicts = _Verdicts()
         rows, places, intervals = self._wanted(rows, view, verdicts)
         # What was cancelled must not be applied afterwards, also where nothing is live yet.
@@ -330,13 +333,13 @@ class _Job:
         metrics.CANDLES_REPAIRED.inc(len(published.keys))
         return self.engine.emission(out)
 
-    def _look(self, session: Session, names: Sequence[str]) -> tuple[View, list[str]]:
-        """Return what is live, and the events that made it and are not recorded yet."""
+    def _look(
+        self, session: Session, names: Sequence[str], *, replaces: bool
+    ) -> tuple[View, list[str]]:
+        """Return what is live, and to replace it the events that made it and are not recorded."""
         until_us = self.now_us + EVENTS_AHEAD_US
-        return (
-            look(session, self.rules, names),
-            session.applied_before(until_us, EVENTS_AT_ONCE),
-        )
+        applied = session.applied_before(until_us, EVENTS_AT_ONCE) if replaces else []
+        return look(session, self.rules, names), applied
 
     def _place(self, row: _Row) -> Place:
         return row.instrument, self.base.start_us(row.start_us)

@@ -23,7 +23,8 @@ from shared.live_keys import Block
 from shared.stores.applied import are_stored, not_aggregated
 from shared.timeframes import Timeframe
 
-EVENTS_AT_ONCE: Final = 10_000
+EVENTS_AT_ONCE: Final = 100_000
+"""With more that are not recorded yet, live candles wait: ten minutes of 160 events a second."""
 STORED_WITHIN_S: Final = 2.0
 
 Place = tuple[str, int]
