@@ -11,7 +11,7 @@ from shared.lake import retention
 from shared.lake.catalog import Catalog
 from shared.lake.cold import Cold
 from shared.lake.compaction import compact, due_days
-from shared.lake.plan import plan_ticks
+from shared.lake.plan import MANY, plan_ticks
 from shared.lake.record import day_of, lake_of
 from shared.lake.snapshot import copy_ticks
 from shared.lake.tables import TICKS, Definition
@@ -92,10 +92,13 @@ class House:
         retention.drop_old(self.postgres, self.access, TERMS, now_us)
         return gone
 
-    def rows(self, from_us: int = 0, to_us: int = 10**16) -> Rows:
-        """All that is stored, wherever it is, each trade once."""
+    def rows(self, from_us: int = 0, to_us: int = 10**16, *, many: int = MANY) -> Rows:
+        """All that is stored, wherever it is, each trade once.
+
+        With `many` 0 whatever the lake has is read from there, be it in Postgres or not.
+        """
         with self.postgres.connection() as connection:
-            plan = plan_ticks(connection, from_us, to_us)
+            plan = plan_ticks(connection, from_us, to_us, instrument=self.symbol, many=many)
             parts = [
                 Rows.of(ticks)
                 for ticks in ticks_in_postgres(connection, self.symbol, from_us, to_us, plan)
