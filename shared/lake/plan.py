@@ -76,17 +76,17 @@ def hold_partitions(connection: Connection) -> None:
 
 
 def plan_ticks(
-    connection: Connection, from_us: int, to_us: int, *, instrument: str = "", many: int = MANY
+    connection: Connection, from_us: int, to_us: int, *, instrument: str = ""
 ) -> Plan:
     """Plan the ticks in [from_us, to_us); it holds until the transaction ends.
 
-    With an instrument the lake is read too where Postgres had to read `many` of its segments.
+    With an instrument the lake is read too where Postgres had to read MANY of its segments.
     """
     hold_partitions(connection)
     days, position, metadata = _known(connection, _TICKS, from_us, to_us)
     takes_lake = bool(days)
     if not takes_lake and instrument and metadata:
-        several = bounds(from_us, to_us) | named(instrument) | {"position": position, "many": many}
+        several = bounds(from_us, to_us) | named(instrument) | {"position": position, "many": MANY}
         takes_lake = connection.execute(_ARE_MANY, several).fetchone() == (True,)
     return Plan(((from_us, to_us),), position, metadata) if takes_lake else ALL_IN_POSTGRES
 
