@@ -45,7 +45,7 @@ export class Tape {
   }
 
   /** Whether it shows the trade, by its time and price, or later ones alone. */
-  has({ t, price }: Tick): boolean {
+  has({ t, price }: Pick<Tick, "t" | "price">): boolean {
     const isFull = this.rows.length === ROWS;
     return this.rows.some((each) => each.t === t && Number(each.price) === Number(price)) || (isFull && this.rows.at(-1)!.t > t);
   }
