@@ -77,6 +77,7 @@ const playback: Playback = new Playback(FEED, {
   series,
   tape,
   live,
+  market,
   now: () => connection.clock.now,
   onState: () => connection.show(),
   onLive: () => desk.goLive(),

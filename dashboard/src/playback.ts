@@ -3,6 +3,7 @@
 import { notice } from "./elements";
 import * as history from "./history";
 import type { Live, Watch } from "./live";
+import type { Market } from "./market";
 import { Replay, type Wish } from "./replay";
 import { ReplayBar } from "./replay_bar";
 import type { Series } from "./series";
@@ -12,6 +13,7 @@ export interface Played {
   series: Series;
   tape: Tape;
   live: Live;
+  market: Market;
   /** The server's time, ms since 1970. */
   now(): number;
   onState(): void;
@@ -47,11 +49,12 @@ export class Playback {
   }
 
   private async play({ from, speed, by }: Omit<Wish, "channels">): Promise<void> {
-    const { series, tape, live } = this.played;
+    const { series, tape, live, market } = this.played;
     this.replay.prepare(from);
     live.unsubscribe(...series.channels);
     series.forget();
     tape.clear();
+    market.get(series.symbol).rewind();
     const mine = series.store;
     const [trades] = await Promise.all([history.ticks(series.symbol, ROWS, from).catch(() => []), series.loadBefore(from)]);
     if (!this.on || mine !== series.store) return;

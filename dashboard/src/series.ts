@@ -36,7 +36,7 @@ export class Series {
   private older: "more" | "loading" | "all" = "more";
   private loading = 0;
   private viewing: number | undefined;
-  private readonly pages = new PatternPages((from, to) => history.patternsBetween(this.symbol, this.timeframe, from, to));
+  private pages = this.patternPages();
 
   constructor(private readonly shown: Shown) {}
 
@@ -56,6 +56,7 @@ export class Series {
   /** Begin anew with nothing. */
   forget(): void {
     this.store = new CandleStore();
+    this.pages = this.patternPages();
     this.older = "more";
     this.shown.patterns.clear();
     this.shown.touch();
@@ -122,6 +123,11 @@ export class Series {
   followPattern(pattern: Pattern): void {
     if (pattern.symbol !== this.symbol || pattern.timeframe !== this.timeframe) return;
     if (this.shown.patterns.take(pattern)) this.shown.chart.mark(this.shown.patterns.all);
+  }
+
+  private patternPages(): PatternPages {
+    const { symbol, timeframe } = this;
+    return new PatternPages((from, to) => history.patternsBetween(symbol, timeframe, from, to));
   }
 
   /** Another part of time is seen: list and mark the patterns of it. */

@@ -1,7 +1,7 @@
-"""What a step changed, for screens: trades and open candles of watched instruments. Best effort.
+"""What a step changed, for screens: candles of watched instruments. Best effort.
 
 What is held back here is lost with the process, and nothing is missed but a moment on a screen: the
-next trade, or the closed candle, says it again.
+next trade, or the closed candle, says it again. normalize shows the trades.
 """
 
 from __future__ import annotations
@@ -46,39 +46,32 @@ class Display:
         turns: Mapping[int, Turn],
         now_us: int,
     ) -> list[OutgoingEvent]:
-        """Return what a step shows: its ticks, its closed candles, and open ones whose turn it is.
+        """Return what a step shows: its closed candles, and open ones whose turn it is.
 
-        Only of watched instruments. Raises TransientError while Redis is away.
+        Only of instruments and timeframes that somebody watches.
         """
-        selections = {shard: names for shard in turns if (names := self._watched.of(shard))}
-        if not selections or not computed.levels:
-            return []
-        instruments = steps.cache.instruments
-
-        def is_watched(gid: int) -> bool:
-            names = selections.get(int(instruments.shard[gid]))
-            return names is not None and names.selects(instruments.names[gid])
-
-        found = []
-        for event in applied:
-            gids = instruments.gids(event.ticks.names)
-            wanted = np.fromiter(map(is_watched, gids.tolist()), dtype=bool, count=len(gids))
-            if wanted.any():
-                ticks = event.ticks.select(np.repeat(wanted, event.ticks.entries.counts))
-                id_ = f"{event.id}/{min(selections)}/display"
-                found.append(OutgoingEvent.packed(id_, events.TICKS, ticks.encode()))
-        every = np.unique(np.concatenate([level.rows.gid for level in computed.levels]))
-        some = every[np.fromiter(map(is_watched, every.tolist()), dtype=bool, count=len(every))]
-        columns = [_closed(level, some, steps) for level in computed.levels]
+        selections = self._watched.all_of(turns)
         shown = [
             each
             for each in steps.rules.ladder
             if any(names.shows_any(each.name) for names in selections.values())
         ]
-        if shown:
-            columns += self._open(computed.levels[0], some, shown, steps, turns, now_us)
+        if not shown or not computed.levels:
+            return []
+        instruments = steps.cache.instruments
+
+        def is_watched(gid: int) -> bool:
+            names = selections.get(int(instruments.shard[gid]))
+            return names is not None and names.selects_candles(instruments.names[gid])
+
+        every = np.unique(np.concatenate([level.rows.gid for level in computed.levels]))
+        some = every[np.fromiter(map(is_watched, every.tolist()), dtype=bool, count=len(every))]
+        columns = [
+            _closed(each, some, steps) for each in computed.levels if each.timeframe in shown
+        ]
+        columns += self._open(computed.levels[0], some, shown, steps, turns, now_us)
         received_us = max((event.received_us for event in applied), default=0)
-        return found + _candle_events(columns, received_us)
+        return _candle_events(columns, received_us)
 
     def _open(
         self,

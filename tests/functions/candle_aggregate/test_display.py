@@ -13,7 +13,6 @@ from shared import events
 from shared.candle import Candle
 from shared.candle_columns import decode_batch
 from shared.compression import decompress
-from shared.ticks import Ticks
 from shared.watched import ALL, Leases, Watched
 from tests.functions.candle_aggregate.reference import Tick, as_columns
 from tests.functions.candle_aggregate.replicas import MINUTE, RULES, Replica
@@ -51,12 +50,10 @@ def test_nothing_is_shown_where_nobody_watches(replica: Replica) -> None:
 
 
 def test_only_what_is_watched_is_shown(valkey: redis.Redis, replica: Replica) -> None:
-    """Its ticks and its open candle; `*` is every instrument."""
+    """Its open candle; `*` is every instrument."""
     Leases(valkey, RULES.shards).renew(["A", "candles:*:A"], 1)
     applied = replica.apply(e0=as_columns([tick("A", 0), tick("B", 0)]))
     assert [each.instrument for each in shown(applied, "1m")] == ["A"]
-    ticks = [out for each in applied for out in each.show if out.type == events.TICKS]
-    assert {n for out in ticks for n in Ticks.decode(decompress(out.body)).names} == {"A"}
     Leases(valkey, RULES.shards).renew([ALL, "candles:*:*"], 1)
     other = Replica(valkey, "b", RULES, Display(Watched(valkey), EVERY_US))
     replica.engine.close()
@@ -97,10 +94,10 @@ def test_a_longer_open_candle_is_its_fold_and_what_is_open(
 def test_open_candles_are_shown_of_watched_timeframes(
     valkey: redis.Redis, replica: Replica
 ) -> None:
-    """Of trades alone none; of five minutes no others, and the newest state at once."""
+    """To who watches trades alone none; of five minutes no others, and the newest state at once."""
     Leases(valkey, RULES.shards).renew(["A"], 1)
-    applied = replica.apply(e0=as_columns([tick("A", 0)]))
-    assert [out.type for each in applied for out in each.show] == [events.TICKS]
+    (alone,) = replica.apply(e0=as_columns([tick("A", 0)]))
+    assert alone.show == []
     Leases(valkey, RULES.shards).renew(["A", "candles:5m:A"], 1)
     other = Replica(valkey, "b", RULES, Display(Watched(valkey), EVERY_US))
     replica.engine.close()
