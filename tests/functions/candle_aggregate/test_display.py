@@ -73,6 +73,22 @@ def test_an_open_candle_is_shown_at_most_so_often(valkey: redis.Redis, replica: 
     assert counts == [[1], [], [], [4], [5]]
 
 
+def test_the_last_change_of_an_open_candle_is_shown_though_no_tick_follows(
+    valkey: redis.Redis, replica: Replica
+) -> None:
+    """By the clock, once: a burst and then a quiet market end with the newest state."""
+    Leases(valkey, RULES.shards).renew(["A", "candles:*:A"], 1)
+    first = replica.apply(e0=as_columns([tick("A", 0)]))
+    assert [each.trade_count for each in shown(first, "1m")] == [1]
+    replica.now_us += EVERY_US // 2
+    assert shown(replica.apply(e1=as_columns([tick("A", 1)])), "1m") == []
+    assert replica.engine.show().show == []
+    replica.now_us += EVERY_US
+    last = Applied(show=list(replica.engine.show().show))
+    assert [each.trade_count for each in shown([last], "1m")] == [2]
+    assert replica.engine.show().show == []
+
+
 def test_a_longer_open_candle_is_its_fold_and_what_is_open(
     valkey: redis.Redis, replica: Replica
 ) -> None:
