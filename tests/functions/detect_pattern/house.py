@@ -58,6 +58,17 @@ def candle(minute: int, close: int, revision: int = 1, instrument: str = "A") ->
     )
 
 
+def cancelled(minute: int, close: int) -> Candle:
+    """What candle-aggregate says of a candle whose trades were all cancelled."""
+    price, none = Decimal(close), Decimal(0)
+    return replace(
+        candle(minute, close, revision=2),
+        **dict.fromkeys(("open", "high", "low", "close"), price),
+        **dict.fromkeys(("volume", "notional"), none),
+        trade_count=0,
+    )
+
+
 def simple(requests: Sequence[Request]) -> list[list[Found]]:
     """Two patterns: `rise`, above the candle before; `top`, above all others of the window."""
     found = []

@@ -95,7 +95,7 @@ def test_without_a_time_the_last_days_are_searched_and_an_outage_is_no_try(
     market: ColdMarket,
 ) -> None:
     """A cancel that waits while object storage is away becomes no reject."""
-    old = [t for t in trades(market.ticks) if t.kind == INTEGER_ID][0]
+    old = next(t for t in trades(market.ticks) if t.kind == INTEGER_ID)
     market.lake.sql(f"UPDATE first_ticks SET last_time_us = {old.time_us + 60_000_000}")
     bust(market, old, said=False)
     away = S3Access.from_mapping({"S3_ENDPOINT_URL": "http://127.0.0.1:1"})
@@ -109,7 +109,7 @@ def test_without_a_time_the_last_days_are_searched_and_an_outage_is_no_try(
 
 def test_a_trade_that_is_nowhere_is_a_reject_at_last(market: ColdMarket) -> None:
     """It says what to check."""
-    old = [t for t in trades(market.ticks) if t.kind == INTEGER_ID][0]
+    old = next(t for t in trades(market.ticks) if t.kind == INTEGER_ID)
     bust(market, old._replace(number=4_711))
     for _ in range(11):
         retry(market, market.lake.cold)
