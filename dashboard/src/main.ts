@@ -17,7 +17,8 @@ import { PatternList } from "./pattern_list";
 import { PatternPages } from "./pattern_pages";
 import { Replay, type Wish } from "./replay";
 import { ReplayBar } from "./replay_bar";
-import { ROWS, Tape } from "./tape";
+import { Tape } from "./tape";
+import { ROWS } from "./trade_rows";
 
 const TIMEFRAMES = ["1m", "5m", "15m", "1h", "4h", "1d"];
 const RANGES: [string, number][] = [["1H", 3_600_000], ["6H", 6 * 3_600_000], ["1D", 86_400_000], ["1W", 7 * 86_400_000]];
@@ -79,6 +80,7 @@ const live = new Live(FEED, {
   tick: (tick, late, known) => { if (!replay.on || tick.symbol !== symbol) takeTick(tick, late, known); },
   candle: (candle, received, known) => { if (!replay.on) takeCandle(candle, received, known); },
   pattern: (pattern) => { if (!replay.on) takePattern(pattern); },
+  bust: (bust) => { if (!replay.on && bust.symbol === symbol) { tape.end(bust); touch(); } },
   alert: (alert, known) => alerts.take(alert, !known),
   subscribed: (channels) => {
     for (const after of [0, LEASE_BEGINS_MS]) window.setTimeout(() => fill(channels), after);
@@ -128,12 +130,12 @@ function fill(channels: string[]): void {
 /** Show a symbol: what history has at once, and again when the feed has begun: see `load`. */
 async function choose(next: string, nextTimeframe = timeframe): Promise<void> {
   if (next === symbol && nextTimeframe === timeframe) return;
-  if (symbol) live.unsubscribe(`candles:${timeframe}:${symbol}`, `patterns:${symbol}`);
+  if (symbol) live.unsubscribe(`candles:${timeframe}:${symbol}`, `patterns:${symbol}`, `busts:${symbol}`);
   const before = symbol;
   [symbol, timeframe] = [next, nextTimeframe];
   lags.candles = new Lag();
   if (before !== symbol) lags.trades = new Lag();
-  live.subscribe(`ticks:${symbol}`);
+  live.subscribe(`ticks:${symbol}`, `busts:${symbol}`);
   if (before && before !== symbol && !visible.includes(before)) live.unsubscribe(`ticks:${before}`);
   location.replace(`#${encodeURIComponent(symbol)}/${timeframe}`);
   document.title = `${symbol} · Kandle`;
