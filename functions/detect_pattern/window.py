@@ -57,7 +57,8 @@ class ClosedCandle(NamedTuple):
         received_ms: int = 0,
     ) -> ClosedCandle:
         """Take open, high, low, close and volume; without a trade it is withdrawn."""
-        return cls(start_us, *(values if trade_count else _WITHDRAWN), revision, received_ms)
+        open_, high, low, close, volume = values if trade_count else _WITHDRAWN
+        return cls(start_us, open_, high, low, close, volume, revision, received_ms)
 
 
 @dataclass(slots=True, eq=False)
