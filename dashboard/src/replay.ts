@@ -66,7 +66,7 @@ export class Replay {
   }
 
   toggle(): void {
-    this.send({ op: this.state === "paused" ? "resume" : "pause" });
+    this.send(this.state === "paused" ? { op: "resume", speed: this.speed } : { op: "pause" });
   }
 
   pace(speed: number): void {

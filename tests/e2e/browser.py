@@ -1,0 +1,64 @@
+"""What a browser test asks of the dashboard's page."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable
+from typing import Any
+
+from playwright.sync_api import Locator, Page, expect
+
+from tests.e2e.client import candles, eventually
+from tests.e2e.test_live import post
+
+
+def state(page: Page) -> dict[str, Any]:
+    """What the chart, the tape and the watchlist show now."""
+    found: dict[str, Any] = page.evaluate("window.kandle.state()")
+    return found
+
+
+def shown(
+    page: Page, holds: Callable[[dict[str, Any]], bool], seconds: float = 30
+) -> dict[str, Any]:
+    """What the page shows, once it holds."""
+    deadline = time.monotonic() + seconds
+    while not holds(found := state(page)):
+        assert time.monotonic() < deadline, found
+        page.wait_for_timeout(50)
+    return found
+
+
+def open_symbol(
+    page: Page, pipeline: dict[str, str], symbol: str, candle_count: int = 1
+) -> dict[str, Any]:
+    """Open a symbol's chart of a minute; return what it shows, live, once its candles are there."""
+    api = pipeline["API_URL"]
+    assert len(eventually(lambda: candles(api, symbol), lambda f: len(f) == candle_count)) > 0
+    page.goto(f"{pipeline['LIVE_URL']}/#{symbol}/1m")
+    expect(connection(page)).to_contain_text("live")
+    return shown(page, lambda it: it["symbol"] == symbol and len(it["candles"]) == candle_count)
+
+
+def send_until_live(page: Page, pipeline: dict[str, str], line: Callable[[int], str]) -> int:
+    """Send trade after trade until one has come over the live feed; return how many it took."""
+    deadline = time.monotonic() + 30
+    for n in itertools.count(1):
+        post(pipeline, line(n))
+        for _ in range(20):
+            if state(page)["ages"].get("trades") is not None:
+                return n
+            page.wait_for_timeout(50)
+        assert time.monotonic() < deadline, state(page)
+    raise AssertionError
+
+
+def connection(page: Page) -> Locator:
+    """The word on the connection and on the age of what is shown."""
+    return page.locator("#connection")
+
+
+def tape_prices(page: Page) -> Locator:
+    """The prices of the tape, the latest trade first."""
+    return page.locator("#tape tbody td:nth-child(2)")

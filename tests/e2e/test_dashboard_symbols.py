@@ -1,0 +1,107 @@
+"""Symbols on the dashboard: the watchlist, search, keyboard, address and window sizes."""
+
+from __future__ import annotations
+
+import time
+
+from playwright.sync_api import Page, expect
+
+from tests.e2e.browser import open_symbol, shown, state
+from tests.e2e.client import candles, eventually, fresh_symbol
+from tests.e2e.test_live import post
+
+
+def test_symbols_timeframes_and_search_by_keyboard(page: Page, pipeline: dict[str, str]) -> None:
+    """Arrows walk the cards, digits change the timeframe, / searches."""
+    prefix = fresh_symbol("KEYS")
+    names = [f"{prefix}-{letter}" for letter in "AB"]
+    for name in names:
+        post(pipeline, f"{name},5,1,1700000040000", f"{name},6,1,1700000400000")
+    eventually(lambda: candles(pipeline["API_URL"], names[1], "5m"), lambda found: len(found) == 2)
+    open_symbol(page, pipeline, names[0], 2)
+    shown(page, lambda it: it["symbols"] >= 2 and names[0] in it["visible"])
+    page.keyboard.press("/")
+    page.keyboard.type(prefix.lower())
+    expect(page.locator(".card:visible")).to_have_count(2)
+    page.locator("#search").blur()
+    page.keyboard.press("ArrowDown")
+    shown(page, lambda it: it["symbol"] == names[1] and len(it["candles"]) == 2)
+    page.keyboard.press("2")
+    found = shown(page, lambda it: it["timeframe"] == "5m" and len(it["candles"]) == 2)
+    assert [c["c"] for c in found["candles"]] == ["5", "6"]
+    chosen = page.get_by_role("radio", name="5m", exact=True)
+    expect(chosen).to_have_attribute("aria-checked", "true")
+    chosen.focus()
+    page.keyboard.press("ArrowRight")
+    shown(page, lambda it: it["timeframe"] == "15m" and len(it["candles"]) == 2)
+
+
+def test_nothing_stands_outside_the_window(page: Page, pipeline: dict[str, str]) -> None:
+    """On a desktop, a tablet and a phone: no sideways scrolling, chart and cards in view."""
+    symbol = fresh_symbol("SIZE")
+    post(pipeline, f"{symbol},5,1,1700000040000")
+    open_symbol(page, pipeline, symbol)
+    for width, height in ((1400, 850), (1000, 700), (390, 844)):
+        page.set_viewport_size({"width": width, "height": height})
+        page.wait_for_function(
+            """([width, height]) => {
+                const { scrollWidth, scrollHeight } = document.documentElement;
+                const chart = document.querySelector("#chart").getBoundingClientRect();
+                return scrollWidth <= width && scrollHeight <= height
+                    && chart.height > 200 && chart.bottom <= height;
+            }""",
+            arg=[width, height],
+        )
+
+
+def test_without_an_address_the_first_symbol_is_shown(page: Page, pipeline: dict[str, str]) -> None:
+    """Its chart, as soon as there is any; no card is empty."""
+    symbol = fresh_symbol("ANY")
+    post(pipeline, f"{symbol},5,1,1700000040000")
+    eventually(lambda: candles(pipeline["API_URL"], symbol), bool)
+    page.goto(pipeline["LIVE_URL"])
+    found = shown(page, lambda it: bool(it["symbol"]) and len(it["candles"]) > 0)
+    assert found["visible"][0] == found["symbol"]
+    assert "" not in found["visible"]
+
+
+def test_many_symbols_cost_no_request_each(page: Page, pipeline: dict[str, str]) -> None:
+    """1,000 symbols: the chart that was asked for, one overview, trades of the cards in view."""
+    prefix = fresh_symbol("MANY")
+    now_ms = int(time.time() * 1000)
+    names = [f"{prefix}-{n:04}" for n in range(1_000)]
+    post(pipeline, *(f"{name},{n + 1},1,{now_ms}" for n, name in enumerate(names)))
+    eventually(lambda: candles(pipeline["API_URL"], names[-1]), bool)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(f"{pipeline['LIVE_URL']}/#{names[500]}/1m")
+    shown(
+        page,
+        lambda it: (
+            it["symbols"] >= 1_000 and names[500] in it["visible"] and len(it["candles"]) == 1
+        ),
+    )
+    assert len(state(page)["visible"]) < 60
+    assert page.locator(".card").count() < 60
+    of_one_symbol = [url for url in asked if prefix in url and "/api/overview" not in url]
+    assert all(names[500] in url for url in of_one_symbol)
+    assert len([url for url in asked if "/api/overview?symbols=all" in url]) == 1
+
+
+def test_the_address_is_read_again_and_an_unknown_symbol_says_so(
+    page: Page, pipeline: dict[str, str]
+) -> None:
+    """Another hash is another chart; what nobody traded is no other symbol's chart."""
+    one, other = fresh_symbol("HASHA"), fresh_symbol("HASHB")
+    for name in (one, other):
+        post(pipeline, f"{name},5,1,1700000040000")
+    open_symbol(page, pipeline, one)
+    page.evaluate(f"location.hash = '#{other}/5m'")
+    shown(page, lambda it: it["symbol"] == other and it["timeframe"] == "5m")
+    nobody = fresh_symbol("NOBODY")
+    page.evaluate(f"location.hash = '#{nobody}/1m'")
+    expect(page.locator("#notice")).to_contain_text(f"No symbol {nobody}")
+    assert state(page)["candles"] == []
+    post(pipeline, f"{nobody},7,1,1700000040000")
+    shown(page, lambda it: it["last"] == "7" and len(it["candles"]) == 1)
+    expect(page.locator("#notice")).to_be_hidden()

@@ -1,0 +1,154 @@
+"""Time on the dashboard: late trades, lag, a quiet market, gaps, and a replay of stored time."""
+
+from __future__ import annotations
+
+import re
+
+import httpx
+from playwright.sync_api import Page, expect
+
+from tests.e2e.browser import (
+    connection,
+    open_symbol,
+    send_until_live,
+    shown,
+    state,
+    tape_prices,
+)
+from tests.e2e.client import candles, eventually, fresh_symbol
+from tests.e2e.test_display import hung
+from tests.e2e.test_live import post
+
+MINUTE_MS = 60_000
+
+
+def test_a_late_trade_moves_no_last_price(page: Page, pipeline: dict[str, str]) -> None:
+    """It stands at its own place in the tape, marked; header, card and chart keep the market's."""
+    symbol = fresh_symbol("LATETAPE")
+    start_ms = 1_700_000_040_000
+    post(pipeline, f"{symbol},150.5,1,{start_ms},buy,1")
+    open_symbol(page, pipeline, symbol)
+    send_until_live(
+        page, pipeline, lambda n: f"{symbol},150.65,1,{start_ms + 30_000 + n},buy,{1 + n}"
+    )
+    post(pipeline, f"{symbol},158.88,1,{start_ms + 10_000},sell,100")
+    row = page.locator("#tape tbody tr")
+    expect(page.locator("#tape tr.late")).to_contain_text("late")
+    expect(tape_prices(page).first).to_have_text("150.65")
+    expect(row.nth(-2)).to_contain_text("158.88")
+    expect(row.nth(-1)).to_contain_text("150.50")
+    found = shown(page, lambda it: it["candles"][0]["h"] == "158.88")
+    assert (found["last"], found["candles"][0]["c"]) == ("150.65", "150.65")
+    expect(page.locator("#price")).to_have_text("150.65")
+    expect(page.locator(f'.card[data-symbol="{symbol}"] .last')).to_have_text("150.65")
+
+
+def test_trades_that_history_had_first_stand_once_in_their_places(
+    page: Page, pipeline: dict[str, str]
+) -> None:
+    """The live feed lags behind storage: the tape is in the order of time, each trade once."""
+    symbol, start_ms = fresh_symbol("LAGTAPE"), 1_700_000_040_000
+    post(pipeline, f"{symbol},1.5,1,{start_ms},buy,1")
+    eventually(lambda: candles(pipeline["API_URL"], symbol), bool)
+    url = f"{pipeline['API_URL']}/api/ticks/{symbol}"
+    prices = tape_prices(page)
+    with hung(pipeline, "candle-aggregate"):
+        post(pipeline, *(f"{symbol},{n}.5,1,{start_ms + n * 1_000},buy,{n}" for n in (2, 3)))
+        eventually(lambda: httpx.get(url).json()["ticks"], lambda found: len(found) == 3)
+        page.goto(f"{pipeline['LIVE_URL']}/#{symbol}/1m")
+        expect(prices).to_have_count(3)
+    post(pipeline, f"{symbol},4.5,1,{start_ms + 4_000},buy,4")
+    shown(page, lambda it: it["last"] == "4.5" and it["candles"][0]["n"] == 4)
+    assert state(page)["candles"][0]["c"] == "4.5"
+    expect(prices).to_have_text(["4.5", "3.5", "2.5", "1.5"])
+
+
+def test_a_lag_is_said_in_words(page: Page, pipeline: dict[str, str]) -> None:
+    """Trades that were received long before they are shown: amber or red, and how far behind."""
+    symbol = fresh_symbol("BEHIND")
+    post(pipeline, f"{symbol},1,1,,,1")
+    open_symbol(page, pipeline, symbol)
+    send_until_live(page, pipeline, lambda n: f"{symbol},1,1,,,{1 + n}")
+    with hung(pipeline, "candle-aggregate"):
+        post(pipeline, f"{symbol},2,1,,,100")
+        page.wait_for_timeout(2_500)  # a lag is worth a word from two seconds on
+    behind = page.locator("#connection:is([data-age=amber], [data-age=red])")
+    expect(behind).to_have_text(re.compile(r"live · .*trades .* behind"))
+    post(pipeline, f"{symbol},3,1,,,101")
+    expect(connection(page)).to_have_text(re.compile(r"^live · (?!.*trades \d+ s behind)"))
+    shown(page, lambda it: it["ages"].get("candles") is not None)
+
+
+def test_a_quiet_market_looks_quiet(page: Page, pipeline: dict[str, str]) -> None:
+    """Two minutes after the last trade: the feed is live and says so, the price is dimmed."""
+    symbol = fresh_symbol("QUIET")
+    page.clock.install()
+    post(pipeline, f"{symbol},7.5,1,,,1")
+    open_symbol(page, pipeline, symbol)
+    expect(page.locator("#price")).to_have_text("7.5")
+    expect(page.locator("#price.stale")).to_have_count(0)
+    page.clock.fast_forward(120_000)
+    page.locator("#price.stale").wait_for(timeout=90_000)
+    expect(page.locator("#last")).to_contain_text("ago")
+    expect(page.locator("#connection[data-age=good]")).to_contain_text("live · quiet")
+    post(pipeline, f"{symbol},7.75,1,,,2")
+    expect(page.locator("#price")).to_have_text("7.75")
+
+
+def test_a_gap_in_time_looks_like_one(page: Page, pipeline: dict[str, str]) -> None:
+    """Five minutes without a trade are five empty places."""
+    symbol = fresh_symbol("HOLE")
+    start_ms = 1_700_000_040_000
+    post(pipeline, *(f"{symbol},5,1,{start_ms + n * MINUTE_MS}" for n in (0, 1, 7)))
+    open_symbol(page, pipeline, symbol, 3)
+    shown(page, lambda it: it["gaps"] == 5)
+    post(pipeline, f"{symbol},6,1,{start_ms + 10 * MINUTE_MS}")
+    shown(page, lambda it: len(it["candles"]) == 4 and it["gaps"] == 7)
+
+
+def test_a_stored_hour_is_played_on_the_page(page: Page, pipeline: dict[str, str]) -> None:
+    """What was before it, then candles and trades as they came; paused, and back to what is now."""
+    symbol, start_ms, minutes = fresh_symbol("REPLAYED"), 1_700_000_040_000, 60
+    sent = [f"{symbol},{100 + n}.5,1,{start_ms + n * 5_000},buy,{n}" for n in range(minutes * 12)]
+    post(pipeline, *sent)
+    newest = f"{99 + minutes * 12}.5"
+    open_symbol(page, pipeline, symbol, minutes)
+    known = eventually(
+        lambda: candles(pipeline["API_URL"], symbol), lambda found: found[-1]["c"] == newest
+    )
+    page.locator("#replay").click()
+    ten_minutes_and_a_half = "2023-11-14T22:24:30"
+    page.locator("#replay-from").fill(ten_minutes_and_a_half)
+    page.locator("#replay-speed").select_option("60")
+    play = page.locator("#replay-play")
+    play.click()
+    expect(connection(page)).to_contain_text("replay · 60")
+    found = shown(page, lambda it: it["replay"]["state"] == "playing" and len(it["candles"]) >= 12)
+    assert found["candles"][9]["closed"]
+    play.filter(has_text="Pause").click()
+    paused = shown(page, lambda it: it["replay"]["state"] == "paused")
+    assert len(paused["candles"]) < minutes
+    price = paused["last"]
+    assert 100.5 < float(price) < float(newest)
+    expect(page.locator("#price")).to_have_text(price)
+    expect(tape_prices(page).first).to_have_text(price)
+    post(pipeline, f"{symbol},7777,1,{start_ms + (minutes + 5) * MINUTE_MS},buy,7777")
+    eventually(lambda: candles(pipeline["API_URL"], symbol), lambda it: it[-1]["c"] == "7777")
+    assert state(page)["last"] == price  # what happens now is not shown in the past
+    page.locator("#replay-speed").select_option("3600")
+    play.filter(has_text="Go on").click()
+    played = shown(page, lambda it: it["last"] == newest and it["candles"][-1]["closed"])
+    same = ("t", "o", "h", "l", "c", "v", "n")
+    assert [[c[k] for k in same] for c in played["candles"]] == [
+        [c[k] for k in same] for c in known
+    ]
+    page.locator("#replay-live").click()
+    known = eventually(lambda: candles(pipeline["API_URL"], symbol), lambda it: it[-2]["closed"])
+    revisions = [c["revision"] for c in known]
+    shown(
+        page,
+        lambda it: (
+            it["replay"]["state"] == "off" and [c["revision"] for c in it["candles"]] == revisions
+        ),
+    )
+    expect(connection(page)).to_contain_text("live")
