@@ -49,6 +49,7 @@ const live: Live = new Live(FEED, {
   tick: (tick, late, known) => { if (isLive() || tick.symbol !== series.symbol) desk.takeTick(tick, late, known); },
   candle: (candle, received, known) => { if (isLive()) desk.takeCandle(candle, received, known); },
   pattern: (pattern) => { if (isLive()) series.followPattern(pattern); },
+  bust: (bust) => { if (isLive() && bust.symbol === series.symbol) { tape.end(bust); touch(); } },
   alert: (alert, known) => alerts.take(alert, !known),
   subscribed: (channels) => {
     for (const after of [0, LEASE_BEGINS_MS]) window.setTimeout(() => desk.fill(channels), after);

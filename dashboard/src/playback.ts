@@ -7,7 +7,8 @@ import type { Market } from "./market";
 import { Replay, type Wish } from "./replay";
 import { ReplayBar } from "./replay_bar";
 import type { Series } from "./series";
-import { ROWS, type Tape } from "./tape";
+import type { Tape } from "./tape";
+import { ROWS } from "./trade_rows";
 
 export interface Played {
   series: Series;
@@ -59,7 +60,7 @@ export class Playback {
     const [trades] = await Promise.all([history.ticks(series.symbol, ROWS, from).catch(() => []), series.loadBefore(from)]);
     if (!this.on || mine !== series.store) return;
     tape.fill(trades);
-    this.replay.start({ channels: [`ticks:${series.symbol}`, ...series.channels], from, speed, by });
+    this.replay.start({ channels: [`ticks:${series.symbol}`, ...series.replayed], from, speed, by });
   }
 
   private stop(): void {

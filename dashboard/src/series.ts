@@ -44,8 +44,13 @@ export class Series {
     return LENGTH_MS[this.timeframe] ?? 60_000;
   }
 
+  /** Those of the feed; a replay has its own busts in it. */
   get channels(): string[] {
-    return this.symbol ? [`candles:${this.timeframe}:${this.symbol}`, `patterns:${this.symbol}`] : [];
+    return this.symbol ? [...this.replayed, `busts:${this.symbol}`] : [];
+  }
+
+  get replayed(): string[] {
+    return [`candles:${this.timeframe}:${this.symbol}`, `patterns:${this.symbol}`];
   }
 
   choose(symbol: string, timeframe: string): void {

@@ -2,7 +2,8 @@
 
 import * as history from "./history";
 import type { Tick } from "./live";
-import { ROWS, Tape } from "./tape";
+import type { Tape } from "./tape";
+import { ROWS } from "./trade_rows";
 
 const FILLS = 5;
 const FIRST_WAIT_MS = 250;

@@ -1,5 +1,7 @@
 """What a step changed, for screens: candles of watched instruments. Best effort.
 
+What cancels or corrects their trades goes the same way.
+
 What is held back here is lost with the process, and nothing is missed but a moment on a screen: the
 next trade, or the closed candle, says it again. normalize shows the trades.
 """
@@ -17,11 +19,12 @@ from functions.candle_aggregate.cache import Ints
 from functions.candle_aggregate.levels import Level
 from functions.candle_aggregate.step import Computed, Steps, TickEvent
 from functions.candle_aggregate.store import Turn
-from shared import events
-from shared.adapter.event import OutgoingEvent
+from shared import busts, events
+from shared.adapter.event import Event, OutgoingEvent
 from shared.blocks import CLOSED, PRICED, Records, concatenated, merge
 from shared.candle_columns import CandleColumns
 from shared.live_keys import Block
+from shared.shards import shard_of
 from shared.timeframes import Timeframe
 from shared.watched import Selection, Watched
 
@@ -105,6 +108,22 @@ class Display:
         gids = base.rows.gid[mine]
         np.maximum.at(self._start_us, gids, base.rows.start_us[mine])
         self._changed[gids] = True
+
+    def busts(self, event: Event, shards: int) -> list[OutgoingEvent]:
+        """Return what an event says that ends trades of watched instruments.
+
+        Raises PermanentError.
+        """
+        source, format_, some = busts.decode(event.data())
+        shown = [
+            each
+            for each in some
+            if self._watched.of(shard_of(each.instrument, shards)).selects(each.instrument)
+        ]
+        if not shown:
+            return []
+        body = busts.encode(source, format_, shown)
+        return [OutgoingEvent.packed(f"{event.id}/display", events.BUSTS, body)]
 
     def _open(
         self, shown: Sequence[Timeframe], steps: Steps, turns: Mapping[int, Turn], now_us: int

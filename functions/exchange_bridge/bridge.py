@@ -38,6 +38,7 @@ from shared.instruments import Market
 from shared.settings import SettingsError
 from shared.stores.postgres import Postgres
 from shared.stores.redis import connect
+from shared.tasks import end
 from shared.watchlist import Watched, Watchlist
 
 log = logging.getLogger(__name__)
@@ -151,9 +152,7 @@ async def _until_stopped(stopping: asyncio.Event, tasks: list[asyncio.Task[None]
                 task.result()
     finally:
         stopped.cancel()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(*tasks)
 
 
 async def _each(every_s: float, step: Callable[[], None]) -> None:

@@ -16,6 +16,7 @@ from functions.exchange_bridge.exchange import Exchange
 from functions.exchange_bridge.health import Health
 from functions.exchange_bridge.pauses import Pauses
 from shared import metrics
+from shared.tasks import end
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +58,7 @@ class Feed:
                             self._again("renewed")
                             continue
                 except BaseException:
-                    await _ended(task)
+                    await end(task)
                     raise
                 error = _reason(task)
                 self._now_down(error, is_covered=old is not None and not old.done())
@@ -65,7 +66,7 @@ class Feed:
                 await asyncio.sleep(self.pauses.after(error, lasted_s, was_up=was_up))
         finally:
             if old is not None:
-                await _ended(old)
+                await end(old)
 
     def _now_up(self) -> None:
         self.health.is_up = True
@@ -103,15 +104,7 @@ async def _taken_over(old: asyncio.Task[None] | None) -> None:
     """Let the connection before go on for a moment, then end it."""
     if old is not None:
         await asyncio.wait({old}, timeout=OVERLAP_S)
-        await _ended(old)
-
-
-async def _ended(task: asyncio.Task[None]) -> None:
-    """Cancel a task and wait until it is over; whoever is cancelled meanwhile hears of it."""
-    task.cancel()
-    await asyncio.wait({task})
-    if not task.cancelled():
-        task.exception()
+        await end(old)
 
 
 def _reason(task: asyncio.Task[None]) -> BaseException:

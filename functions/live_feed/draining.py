@@ -17,6 +17,8 @@ from typing import Final
 
 import httpx
 
+from shared.tasks import end
+
 QUEUE_PROXY: Final = "http://127.0.0.1:8012"
 _PROBE: Final = {
     "user-agent": "kube-probe/kandle",
@@ -63,8 +65,7 @@ class Draining:
     async def close(self) -> None:
         """Ask no more."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await end(self._task)
 
     def _end(self) -> None:
         if not self._left:

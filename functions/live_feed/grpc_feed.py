@@ -17,6 +17,7 @@ from functions.live_feed.subscriber import SLOW, SlowConsumerError, Subscriber
 from shared import live, metrics
 from shared.errors import TransientError
 from shared.schema import feed_service_pb2
+from shared.tasks import end
 
 SERVICE: Final = feed_service_pb2.DESCRIPTOR.services_by_name["CandleFeed"].full_name
 
@@ -121,9 +122,7 @@ class Feed:
             raise writing.exception() or asyncio.CancelledError
         finally:
             session.close()
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await end(*tasks)
 
 
 async def _write(context: Context, client: Subscriber) -> None:

@@ -28,6 +28,7 @@ from shared.adapter.access import AccessRules
 from shared.adapter.logs import configure_logging
 from shared.errors import TransientError
 from shared.settings import Environment, SettingsError
+from shared.tasks import end
 
 log = logging.getLogger(__name__)
 
@@ -100,8 +101,7 @@ async def serve(settings: Settings) -> None:
         feed.leave()
         await server.stop(settings.drain_s)
     finally:
-        readying.cancel()
-        await asyncio.gather(readying, return_exceptions=True)
+        await end(readying)
         await replica.interest.close()
         await hub.close()
         metrics_server.shutdown()

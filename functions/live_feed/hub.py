@@ -28,6 +28,7 @@ from shared import live, metrics
 from shared.candle import Candle
 from shared.errors import TransientError
 from shared.schema import candles_pb2
+from shared.tasks import end
 
 _PATIENCE_S: Final = 5.0
 _EXPIRE_EACH_S: Final = 60.0
@@ -80,8 +81,7 @@ class Hub:
     async def close(self) -> None:
         """Stop following."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await end(self._task)
         await self._stream.close()
 
     @contextmanager

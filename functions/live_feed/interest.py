@@ -17,6 +17,7 @@ from shared import live
 from shared.candle import Candle
 from shared.errors import TransientError
 from shared.live import ChannelError
+from shared.tasks import end
 from shared.timeframes import Timeframe
 from shared.watched import ALL, READ_EACH_S, Leases
 
@@ -105,8 +106,7 @@ class Interest:
     async def close(self) -> None:
         """Let the leases run out."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await end(self._task)
         await self.history.close()
 
     async def _learn(self, names: set[str]) -> None:

@@ -23,6 +23,7 @@ from functions.live_feed.subscriber import SLOW, ReplicaEndsError, SlowConsumerE
 from shared import live, metrics
 from shared.errors import TransientError
 from shared.problem import problem
+from shared.tasks import end
 
 _SILENCE_S: Final = 15.0
 _LAST_WORD_S: Final = 5.0
@@ -99,9 +100,7 @@ class _Stream(StreamingResponse):
             if sending.done():
                 sending.result()
         finally:
-            for task in (sending, slow):
-                task.cancel()
-            await asyncio.gather(sending, slow, return_exceptions=True)
+            await end(sending, slow)
             await self._events.aclose()
 
 

@@ -17,6 +17,7 @@ from functions.live_feed.session import Session
 from functions.live_feed.subscriber import SLOW, ReplicaEndsError, SlowConsumerError, Subscriber
 from shared import metrics
 from shared.errors import TransientError
+from shared.tasks import end
 
 log = logging.getLogger(__name__)
 
@@ -70,11 +71,7 @@ async def _serve(socket: WebSocket, session: Session, places: Places) -> None:
             await _close(socket, CODE_SLOW, SLOW)
     finally:
         session.close()
-        for task in tasks:
-            task.cancel()
-        for task, result in zip(
-            tasks, await asyncio.gather(*tasks, return_exceptions=True), strict=True
-        ):
+        for task, result in zip(tasks, await end(*tasks), strict=True):
             if isinstance(result, Exception) and not isinstance(
                 result, SlowConsumerError | ReplicaEndsError | WebSocketDisconnect
             ):

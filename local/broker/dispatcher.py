@@ -31,6 +31,7 @@ from local.broker.intake import TTL, Intake, TooLargeError, TtlSpentError
 from local.broker.jetstream import JetStream, UnavailableError
 from local.broker.stats import LoudWarnings, TriggerCounts
 from local.topology.eventing import Broker, Trigger
+from shared.tasks import end
 
 WITHOUT_BACKOFF_SECONDS = 1.0
 
@@ -133,9 +134,7 @@ class Dispatcher:
                 await self._subscription.unsubscribe()
         if self._tasks:
             _, late = await asyncio.wait(self._tasks, timeout=seconds)
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+            await end(*late)
 
     async def _receive(self, message: Msg) -> None:
         if self._stopping:
@@ -262,9 +261,7 @@ class Dispatcher:
         try:
             yield
         finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+            await end(task)
 
     async def _forward(self, reply: Event, event: Event, ttl: str) -> None:
         """Send a reply into the same Broker; if that fails to the end, dead-letter the input."""

@@ -21,6 +21,7 @@ from local.broker.jetstream import JetStream
 from local.broker.ping import run_ping_source
 from local.broker.stats import BrokerCounts, LoudWarnings
 from local.topology.eventing import Eventing
+from shared.tasks import end
 
 DRAIN_SECONDS = 5
 RETRY_SECONDS = 0.5
@@ -100,9 +101,7 @@ class BrokerProcess:
     async def _stop(self, server: _Server) -> None:
         """Let deliveries end, then the ingress: what they emit into it must still be taken."""
         await self._asked_to_stop.wait()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(*self._tasks)
         await asyncio.gather(*(each.stop(self._drain_seconds) for each in self._dispatchers))
         server.should_exit = True
 

@@ -9,7 +9,14 @@ from urllib.parse import quote
 import typer
 
 from local.cli.options import DataDir
-from local.cli.up import HttpPort, SimulateRate, UdpPort
+from local.cli.up import (
+    DEFAULT_HISTORY,
+    History,
+    HttpPort,
+    SimulateRate,
+    UdpPort,
+    history_s,
+)
 from local.instance import DEFAULT_DATA_DIR
 from local.supervisor.options import DEFAULT_HTTP_PORT, DEFAULT_UDP_PORT, Options
 
@@ -105,6 +112,7 @@ def demo(
         typer.Option(min=0, help="Stop so long after it was ready.", show_default="until Ctrl-C"),
     ] = None,
     simulate_rate: SimulateRate = None,
+    history: History = DEFAULT_HISTORY,
     data_dir: DataDir = DEFAULT_DATA_DIR,
     http_port: HttpPort = DEFAULT_HTTP_PORT,
     udp_port: UdpPort = DEFAULT_UDP_PORT,
@@ -116,6 +124,7 @@ def demo(
         udp_port=udp_port,
         simulate=True,
         simulate_rate=simulate_rate,
+        history_s=history_s(history),
     )
     sample = asyncio.run(_demo(options, seconds))
     if sample:

@@ -9,13 +9,16 @@ from typing import Annotated, Final
 
 import typer
 
+from local.cli.addresses import address, http_url
 from local.cli.destination import FeedSender, IngestUrl, To, UdpAddr, Via, open_sender
 from local.cli.errors import CliError
 from local.cli.options import DataDir
+from local.cli.simulated_past import ApiUrl, SinkUrl, store_past
 from local.cli.stopping import asked_to_stop
+from local.cli.times import span_us
 from local.errors import UsageError
 from local.feeds.instruments import instrument
-from local.feeds.simulator import Arrival, Arrived, Disorder, Simulator
+from local.feeds.simulator import GONE_LIVE, MAX_STEP_MS, Arrival, Arrived, Disorder, Simulator
 from local.feeds.tick import plain_symbol
 from local.instance import DEFAULT_DATA_DIR
 
@@ -37,6 +40,8 @@ Examples:
   kandle simulate --late-share 0.02 --late-ms 90000 --duplicate-share 0.05
 
   kandle simulate --count 100000 --rate 20000 --to http
+
+  kandle simulate --history 2d
 """
 
 
@@ -70,26 +75,50 @@ def simulate(
         int | None,
         typer.Option(min=1, help="Stop after so many trades.", show_default=False),
     ] = None,
+    history: Annotated[
+        str,
+        typer.Option(
+            metavar="SPAN",
+            help="First store a past of the market this long (2d, 12h), and go on from its prices.",
+        ),
+    ] = "0",
     to: To = Via.UDP,
     udp_addr: UdpAddr = None,
     ingest_url: IngestUrl = None,
+    sink_url: SinkUrl = None,
+    api_url: ApiUrl = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
     quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing until the summary.")] = False,
 ) -> None:
     """Send simulated ticks until the end, then sum up."""
     from local.feeds.senders import SendError
 
-    names = _symbols(symbols)
+    instruments = [instrument(name) for name in _symbols(symbols)]
+    span_ms = _span_ms(history)
     with asked_to_stop() as stop:
         # The listener may be restarted under a running market, which goes on meanwhile.
         sender = open_sender(
             to, udp_addr, ingest_url, data_dir, goes_on_refused=True, gives_up=stop.is_set
         )
+        start_ms = time.time_ns() // 1_000_000
+        if span_ms:
+            instruments, start_ms = store_past(
+                instruments,
+                seed=seed,
+                span_ms=span_ms,
+                rate=rate,
+                sink_url=http_url(
+                    address(sink_url, "K_SINK", "--sink-url", data_dir), "--sink-url"
+                ),
+                api_url=http_url(address(api_url, "API_URL", "--api-url", data_dir), "--api-url"),
+                stopped=stop.is_set,
+            )
+            typer.echo(GONE_LIVE, err=True)
         started = time.monotonic()
         simulator = Simulator(
-            [instrument(name) for name in names],
+            instruments,
             seed=seed,
-            start_ms=time.time_ns() // 1_000_000,
+            start_ms=start_ms,
             rate=rate,
             bursts=bursts,
             disorder=Disorder(late_share, late_ms, duplicate_share),
@@ -97,6 +126,8 @@ def simulate(
         sent: Counter[Arrival] = Counter()
         try:
             with sender:
+                if count is None:
+                    _catch_up(simulator, start_ms, sender, sent)
                 _run(simulator, sender, sent, stop, seconds=seconds, count=count, quiet=quiet)
         except SendError as error:
             raise CliError(str(error)) from None
@@ -137,11 +168,26 @@ def _run(
     _send(simulator.drain(), sender, sent)
 
 
+def _catch_up(
+    simulator: Simulator, since_ms: int, sender: FeedSender, sent: Counter[Arrival]
+) -> None:
+    """Send what was traded while the past was stored."""
+    for at_ms in range(since_ms + MAX_STEP_MS, time.time_ns() // 1_000_000, MAX_STEP_MS):
+        _send(simulator.advance(at_ms), sender, sent)
+
+
 def _send(arrived: list[Arrived], sender: FeedSender, sent: Counter[Arrival]) -> None:
     for tick, _arrival in arrived:
         sender.send(tick.line())
     sender.flush()
     sent.update(arrival for _tick, arrival in arrived)
+
+
+def _span_ms(text: str) -> int:
+    try:
+        return span_us(text) // 1000
+    except ValueError as error:
+        raise UsageError(f"--history: {error}") from None
 
 
 def _symbols(text: str) -> list[str]:

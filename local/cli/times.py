@@ -8,7 +8,7 @@ from typing import Final
 
 from shared.timestamps import EPOCH, parse_us, us_of
 
-__all__ = ["EPOCH", "time_us"]
+__all__ = ["EPOCH", "span_us", "time_us"]
 
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
@@ -26,3 +26,13 @@ def time_us(text: str, now: datetime) -> int:
         return parse_us(text)
     except (ValueError, OverflowError) as error:
         raise ValueError(f"{text[:40]!r} {error}, or a time ago such as -1h") from None
+
+
+def span_us(text: str) -> int:
+    """Read 2d, 12h, 30m or 90s, or 0, as microseconds. Raises ValueError: it is none of these."""
+    if text == "0":
+        return 0
+    match = re.fullmatch(r"([0-9]{1,6})([smhd])", text)
+    if match is None:
+        raise ValueError(f"{text[:40]!r} is no length of time such as 2d, 12h or 0")
+    return timedelta(**{_UNITS[match[2]]: int(match[1])}) // timedelta(microseconds=1)

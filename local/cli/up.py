@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from local.cli.options import DataDir
+from local.cli.times import span_us
+from local.errors import UsageError
 from local.instance import DEFAULT_DATA_DIR
 from local.supervisor.feeds import parse_feeds
 from local.supervisor.options import (
@@ -78,6 +80,22 @@ SimulateRate = Annotated[
     float | None,
     typer.Option(min=0.01, help="Simulated ticks a second, in all.", show_default="200"),
 ]
+History = Annotated[
+    str,
+    typer.Option(
+        metavar="SPAN",
+        help="How long before now a simulated market begins: 2d, 12h; 0: now.",
+    ),
+]
+DEFAULT_HISTORY = "2d"
+
+
+def history_s(text: str) -> int:
+    """Read --history as seconds. Raises UsageError."""
+    try:
+        return span_us(text) // 1_000_000
+    except ValueError as error:
+        raise UsageError(f"--history: {error}") from None
 
 
 class StatusView:
@@ -104,6 +122,7 @@ def up(
     ] = False,
     simulate_rate: SimulateRate = None,
     feed: Feeds = None,
+    history: History = DEFAULT_HISTORY,
     functions: Functions = "all",
     eventing: EventingDir = None,
     http_port: HttpPort = DEFAULT_HTTP_PORT,
@@ -135,5 +154,6 @@ def up(
         parse_feeds(feed or []),
         observe,
         parse_replicas(replicas or []),
+        history_s(history),
     )
     asyncio.run(run(options, StatusView()))

@@ -90,12 +90,15 @@ class Numbered:
 
 
 class Positions:
-    """Which batch of each part comes next, in a file; parts of unknown content begin at 0."""
+    """Which batch of each part comes next, in a file; parts of unknown content begin at 0.
 
-    def __init__(self, path: Path) -> None:
+    Without a path nothing is written: for what is sent once.
+    """
+
+    def __init__(self, path: Path | None) -> None:
         self._path = path
         self._next: dict[str, int] = {}
-        if path.exists():
+        if path is not None and path.exists():
             self._next = json.loads(path.read_text())
 
     def next_of(self, identity: str) -> int:
@@ -109,6 +112,8 @@ class Positions:
     def advance(self, identity: str, number: int) -> None:
         """Note that the broker has this batch and all before it."""
         self._next[identity] = number + 1
+        if self._path is None:
+            return
         self._path.parent.mkdir(parents=True, exist_ok=True)
         written = self._path.with_suffix(".new")
         written.write_text(json.dumps(self._next))

@@ -24,6 +24,9 @@ MAX_STEP_MS: Final = 1_000
 DUPLICATE_WITHIN_MS: Final = 1_000
 """A repeated tick follows the first within this time."""
 
+GONE_LIVE: Final = "the market is live"
+"""What the command says once the past of its market is in the candles."""
+
 BURST_EVERY_S: Final = 8.0
 BURST_S: Final = (0.4, 1.5)
 BURST_FACTOR: Final = (5.0, 15.0)

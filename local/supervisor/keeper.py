@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Callable
 from enum import StrEnum
@@ -12,6 +11,7 @@ from local.errors import PlatformError, StartError
 from local.supervisor.child import Child
 from local.supervisor.component import Component, NotReadyError
 from local.supervisor.leftovers import ProcessRecord
+from shared.tasks import end
 
 FIRST_BACKOFF_S = 0.5
 LONGEST_BACKOFF_S = 15.0
@@ -94,9 +94,7 @@ class Keeper:
         """Stop it for good within `patience_s`; return False if it had to be killed."""
         self._stopping = True
         if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await end(self._task)
         gently = True
         if self._child is not None:
             gently = await self._child.stop(self.component.stop_signal, patience_s)

@@ -23,6 +23,7 @@ class Options:
     `eventing` None is the repository's own topology; `functions` is `all`, `none` or names;
     `simulate_rate` is in ticks a second, None for the simulator's own default. `observe`: the
     metrics of all processes on one page. `replicas`: how often functions run, where not once.
+    `history_s`: how long before now the simulated market begins, in seconds.
     """
 
     data_dir: Path = DEFAULT_DATA_DIR
@@ -35,6 +36,7 @@ class Options:
     feeds: tuple[FeedChoice, ...] = ()
     observe: bool = False
     replicas: Mapping[str, int] = field(default_factory=dict)
+    history_s: int = 0
 
 
 def parse_replicas(texts: Sequence[str]) -> dict[str, int]:

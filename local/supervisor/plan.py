@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from local.feeds.simulator import GONE_LIVE
 from local.servers.server import LOOPBACK, Place
 from local.supervisor.component import Component, Kind
 from local.supervisor.options import Options
-from local.supervisor.probe import answers
+from local.supervisor.probe import answers, said
 from local.supervisor.stopping import drain_environment, drain_s
 from local.supervisor.topology import (
     ALL,
@@ -44,6 +45,8 @@ _FUNCTION_SERVER = (
 _FUNCTION_APP = "functions_framework.aio:app"
 _START_S = 30.0
 """How long a function may take to be ready; three times that with every stage in it."""
+_PAST_S = 120.0
+"""How long the simulator may take to store the past of its market."""
 _ASGI_APP = "ASGI_APP"
 """The variable by which a function says that its app stands before functions-framework's."""
 
@@ -254,6 +257,12 @@ class Plan:
     def _simulator(self) -> Component:
         address = f"{LOOPBACK}:{self._options.udp_port}"
         rate = self._options.simulate_rate
+        known = self.endpoints
+        past: dict[str, str] = {
+            name: known[name] for name in ("K_SINK", "API_URL") if name in known
+        }
+        if len(past) < 2 or not self._options.history_s:
+            past = {}
         return Component(
             name=SIMULATOR,
             kind=Kind.SOURCE,
@@ -261,11 +270,14 @@ class Plan:
                 *(sys.executable, "-m", "local.cli.main", "simulate", "--quiet"),
                 *("--to", "udp", "--udp-addr", address),
                 *(("--rate", f"{rate:g}") if rate is not None else ()),
+                *(("--history", f"{self._options.history_s}s") if past else ()),
             ),
+            environment=past,
             directory=self._topology.repository.root,
             url=f"to udp://{address}",
             log=self._place.log(SIMULATOR),
-            ready=_once_it_runs,
+            ready=said(self._place.log(SIMULATOR), GONE_LIVE) if past else _once_it_runs,
+            start_timeout_s=_PAST_S if past else _START_S,
         )
 
     def _entry_sink(self) -> str | None:

@@ -29,6 +29,7 @@ from local.supervisor.observe import Observer
 from local.supervisor.options import Options
 from local.supervisor.plan import Plan
 from local.supervisor.topology import Topology
+from shared.tasks import end
 
 _SERVERS: Mapping[str, Callable[[Place], Server]] = {
     "NATS_URL": nats,
@@ -196,9 +197,7 @@ class Platform:
         try:
             await asyncio.gather(*tasks)
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await end(*tasks)
 
 
 @contextlib.contextmanager

@@ -1,10 +1,11 @@
-"""Asks a component over HTTP whether it is ready, without a client for each question."""
+"""Asks a component whether it is ready: over HTTP, without a client for each, or by its log."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from local.supervisor.component import NotReadyError
@@ -31,6 +32,25 @@ def answers(url: str) -> Callable[[], Awaitable[bool]]:
             raise NotReadyError(f"GET {path}: {error.strerror or error}") from None
         if status != "200":
             raise NotReadyError(f"GET {path}: {status}{': ' if text else ''}{text}")
+        return True
+
+    return probe
+
+
+def said(log: Path, text: str) -> Callable[[], Awaitable[bool]]:
+    """Return a probe of a log: True once `text` stands in what is written to it from here on.
+
+    The probe raises NotReadyError with the log's last line until then.
+    """
+    begin = log.stat().st_size if log.exists() else 0
+
+    def written() -> str:
+        return log.read_bytes()[begin:].decode(errors="replace") if log.exists() else ""
+
+    async def probe() -> bool:
+        lines = await asyncio.to_thread(written)
+        if text not in lines:
+            raise NotReadyError(lines.strip().rpartition("\n")[2][:_MOST_CHARS] or "no word yet")
         return True
 
     return probe

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections import deque
 from collections.abc import Callable
@@ -23,6 +22,7 @@ from local.supervisor.component import Kind
 from local.supervisor.counters import Counters, kandle_samples
 from local.supervisor.input_notes import input_notes
 from local.supervisor.platform import Platform
+from shared.tasks import end
 
 _DEAD_LETTERS = "KANDLE_DEAD_LETTERS"
 _RATE_OVER_S = 5.0
@@ -101,9 +101,7 @@ class Sampler:
 
     async def close(self) -> None:
         """End its checks and close its connections."""
-        self._checks.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._checks
+        await end(self._checks)
         await self._client.aclose()
         if self._nats is not None:
             await self._nats.close()

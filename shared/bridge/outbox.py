@@ -17,6 +17,7 @@ from shared.adapter.tracing import NoTracing, Tracing
 from shared.bridge.batcher import Batch
 from shared.bridge.receipts import Receipts
 from shared.errors import TransientError
+from shared.tasks import end
 
 log = logging.getLogger(__name__)
 
@@ -152,9 +153,7 @@ class Outbox:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(within_s):
                 await self._empty.wait()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(*self._tasks)
         self._packer.shutdown(wait=False, cancel_futures=True)
         await self._sink.close()
         return self._payloads

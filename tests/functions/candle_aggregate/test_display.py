@@ -9,10 +9,13 @@ import redis
 
 from functions.candle_aggregate.display import Display
 from functions.candle_aggregate.engine import Applied
-from shared import events
+from shared import busts, events
+from shared.adapter.event import Event
+from shared.busts import Bust
 from shared.candle import Candle
 from shared.candle_columns import decode_batch
 from shared.compression import decompress
+from shared.raw import FORMAT_SCANNER
 from shared.watched import ALL, Leases, Watched
 from tests.functions.candle_aggregate.reference import Tick, as_columns
 from tests.functions.candle_aggregate.replicas import MINUTE, RULES, Replica
@@ -60,6 +63,19 @@ def test_only_what_is_watched_is_shown(valkey: redis.Redis, replica: Replica) ->
     applied = other.apply(e1=as_columns([tick("A", 1), tick("B", 1)]))
     other.engine.close()
     assert sorted(each.instrument for each in shown(applied, "1m")) == ["A", "B"]
+
+
+def test_busts_of_watched_instruments_are_shown(valkey: redis.Redis) -> None:
+    """Those of others are left out; nothing is emitted for candles."""
+    Leases(valkey, RULES.shards).renew(["A"], 1)
+    display = Display(Watched(valkey), EVERY_US)
+    some = [Bust(name, None, "7", 0, False, "", "", BEGIN_US, 1, b"{}") for name in "AB"]
+    body = busts.encode("udp-1", FORMAT_SCANNER, some)
+    (out,) = display.busts(Event("e0", events.BUSTS, "/test", {}, body), RULES.shards)
+    assert (out.id, out.type) == ("e0/display", events.BUSTS)
+    assert busts.decode(decompress(out.body)) == ("udp-1", FORMAT_SCANNER, some[:1])
+    other = busts.encode("udp-1", FORMAT_SCANNER, some[1:])
+    assert display.busts(Event("e1", events.BUSTS, "/test", {}, other), RULES.shards) == []
 
 
 def test_an_open_candle_is_shown_at_most_so_often(valkey: redis.Redis, replica: Replica) -> None:

@@ -121,7 +121,18 @@ def test_the_simulator_is_a_source_when_asked_for(tmp_path: Path) -> None:
     simulator = made.sources()[-1]
     assert simulator.name == "simulator"
     line = " ".join(simulator.command)
-    assert "simulate --quiet --to udp --udp-addr 127.0.0.1:15005 --rate 1500" in line
+    assert line.endswith("simulate --quiet --to udp --udp-addr 127.0.0.1:15005 --rate 1500")
+
+
+def test_a_simulator_with_a_past_knows_where_to_store_it(tmp_path: Path) -> None:
+    """The broker and the API of this very instance; without an API it only goes on live."""
+    made = plan(tmp_path, Options(simulate=True, history_s=7200))
+    simulator = made.sources()[-1]
+    assert simulator.command[-2:] == ("--history", "7200s")
+    known = made.endpoints
+    assert simulator.environment == {"K_SINK": known["K_SINK"], "API_URL": known["API_URL"]}
+    bare = plan(tmp_path, Options(simulate=True, history_s=7200, functions="udp-bridge"))
+    assert "--history" not in bare.sources()[-1].command
 
 
 def test_a_simulator_without_a_listener_is_refused(tmp_path: Path) -> None:

@@ -1,0 +1,137 @@
+"""Stores a made-up market's past through the bulk path, before the market goes on live."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from typing import TYPE_CHECKING, Annotated, Any, Final
+from urllib.parse import quote
+
+import typer
+
+from local.cli.errors import CliError
+
+if TYPE_CHECKING:
+    import httpx
+
+    from local.feeds.instruments import SimulatedInstrument
+    from local.feeds.past import LastTrade, Past
+
+_TIMEOUT_S: Final = 10.0
+_PATIENCE_S: Final = 90.0
+_LOOK_S: Final = 0.1
+_DAY_MS: Final = 86_400_000
+
+SinkUrl = Annotated[
+    str | None,
+    typer.Option(
+        envvar="K_SINK",
+        metavar="URL",
+        help="With --history: the broker that takes raw batches. Default: the running instance's.",
+        show_default=False,
+    ),
+]
+ApiUrl = Annotated[
+    str | None,
+    typer.Option(
+        envvar="API_URL",
+        metavar="URL",
+        help="With --history: the history API. Default: the running instance's.",
+        show_default=False,
+    ),
+]
+
+
+def store_past(
+    instruments: Sequence[SimulatedInstrument],
+    *,
+    seed: int,
+    span_ms: int,
+    rate: float,
+    sink_url: str,
+    api_url: str,
+    stopped: Callable[[], bool],
+) -> tuple[list[SimulatedInstrument], int]:
+    """Store the trades of the span before now; return the instruments as they end, and that time.
+
+    What the API knows of them is left alone: the past goes on after an instrument's last trade.
+    Ends once the API counts every trade in its candles. The time is in milliseconds since 1970
+    UTC. Raises CliError: the API or the broker is away.
+    """
+    import httpx
+
+    from local.feeds.importer import NotTakenError
+    from local.feeds.past import make_past
+
+    until_ms = time.time_ns() // 1_000_000
+    with httpx.Client(base_url=api_url, timeout=_TIMEOUT_S, trust_env=False) as api:
+        known = _known(api)
+        past = make_past(
+            instruments, known, seed=seed, span_ms=span_ms, until_ms=until_ms, rate=rate
+        )
+        if not len(past.trades):
+            return past.instruments, until_ms
+        names = [each.symbol for each in instruments]
+        wanted = _counted(api, names, until_ms - span_ms, until_ms) + len(past.trades)
+        try:
+            asyncio.run(_sent(past, sink_url, stopped))
+        except NotTakenError as error:
+            raise CliError(str(error)) from None
+        until_s = time.monotonic() + _PATIENCE_S
+        while not stopped() and _counted(api, names, until_ms - span_ms, until_ms) < wanted:
+            if time.monotonic() > until_s:
+                typer.echo("the market's past is not in its candles yet: it comes late", err=True)
+                break
+            time.sleep(_LOOK_S)
+    return past.instruments, until_ms
+
+
+async def _sent(past: Past, sink_url: str, stopped: Callable[[], bool]) -> None:
+    from local.feeds.importer import Positions, batches, send
+    from shared.adapter.sink import Sink
+
+    sink, total = Sink(sink_url, "/kandle/simulate"), len(past.trades)
+
+    def report(lines: int) -> None:
+        typer.echo(f"the market's past: {lines:,} of {total:,} ticks", err=True)
+
+    try:
+        await send(batches(iter([past.trades])), sink, Positions(None), report, stopped)
+    finally:
+        await sink.close()
+
+
+def _known(api: httpx.Client) -> dict[str, LastTrade]:
+    """Return the newest trade of each instrument that has one."""
+    from local.feeds.past import LastTrade
+
+    return {
+        row["symbol"]: LastTrade(Decimal(row["price"]), int(row["t"]))
+        for row in _asked(api, "/api/latest", {})
+        if row["price"] is not None
+    }
+
+
+def _counted(api: httpx.Client, names: Sequence[str], from_ms: int, to_ms: int) -> int:
+    """Return how many trades the candles of the days from `from_ms` to `to_ms` have."""
+    span = {"timeframe": "1d", "from": from_ms - _DAY_MS, "to": to_ms + _DAY_MS, "limit": 1_000}
+    found = 0
+    for name in names:
+        answer = _asked(api, f"/api/candles/{quote(name, safe='')}", span)
+        found += sum(candle["n"] for candle in answer.get("candles", ()))
+    return found
+
+
+def _asked(api: httpx.Client, path: str, parameters: dict[str, Any]) -> Any:
+    """Return what the API answers; of an unknown instrument too. Raises CliError."""
+    import httpx
+
+    try:
+        answer = api.get(path, params=parameters)
+        if answer.status_code != httpx.codes.NOT_FOUND:
+            answer.raise_for_status()
+        return answer.json()
+    except (httpx.HTTPError, ValueError) as error:
+        raise CliError(f"{api.base_url}{path} does not answer: {error}") from None

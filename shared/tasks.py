@@ -1,0 +1,21 @@
+"""Ends asyncio tasks, also where one of them swallows a cancellation."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final
+
+_AGAIN_S: Final = 2.0
+
+
+async def end(*tasks: asyncio.Task[Any]) -> list[Any]:
+    """Cancel tasks until each is over; return what each returned or raised.
+
+    One cancellation is not enough: up to Python 3.11 `asyncio.wait_for` swallows it when what it
+    waits for is done at the same moment (CPython issue 86296), and a loop around it goes on.
+    """
+    while running := [each for each in tasks if not each.done()]:
+        for each in running:
+            each.cancel()
+        await asyncio.wait(running, timeout=_AGAIN_S)
+    return await asyncio.gather(*tasks, return_exceptions=True)

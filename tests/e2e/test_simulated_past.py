@@ -1,0 +1,42 @@
+"""A simulated market begins with a past: whole candles that lead to the live ones without a gap."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import httpx
+import pytest
+
+from tests.e2e.client import candles, eventually, fresh_symbol
+from tests.platform import kandle
+
+MINUTE_MS = 60_000
+
+
+def test_the_past_is_in_the_candles_before_the_market_is_live(pipeline: dict[str, str]) -> None:
+    """Every minute has its candle; a later run goes on from there and makes nothing twice."""
+    symbol = fresh_symbol("PAST")
+    run = (
+        *("simulate", "--symbols", symbol, "--history", "2h", "--count", "40", "--rate", "100"),
+        *("--quiet", "--to", "http", "--data-dir", pipeline["DATA_DIR"]),
+    )
+    said = kandle(*run).stderr
+    total = int(said.rpartition(" of ")[2].split()[0].replace(",", ""))
+    assert "the market is live" in said
+
+    def counted() -> int:
+        return sum(each["n"] for each in candles(pipeline["API_URL"], symbol))
+
+    assert eventually(counted, lambda count: count >= total + 40) == total + 40
+    found = candles(pipeline["API_URL"], symbol)[:120]  # all of the past: the live minute is behind
+    assert {b["t"] - a["t"] for a, b in pairwise(found)} == {MINUTE_MS}
+    for before, after in pairwise(found):
+        assert float(after["o"]) == pytest.approx(float(before["c"]), rel=0.01)
+    assert all(each["complete"] for each in found)
+    assert [each["partial"] for each in found[1:]] == [False] * (len(found) - 1)
+
+    kandle(*run)
+    latest = httpx.get(f"{pipeline['API_URL']}/api/latest/{symbol}").json()
+    assert float(latest["price"]) == pytest.approx(float(found[-1]["c"]), rel=0.05)
+    again = {each["t"]: each for each in candles(pipeline["API_URL"], symbol)}
+    assert all(again[each["t"]] == each for each in found[:-1])
