@@ -22,6 +22,7 @@ WANTED: Final[Mapping[str, Sequence[str]]] = {
     events.FEED: ("persist",),
     events.TICKS: ("persist", "candle-aggregate"),
     events.QUOTES: ("persist",),
+    events.BUSTS: ("persist", "candle-aggregate"),
     events.REJECTS: ("persist",),
     events.CANDLES: ("persist", "detect-pattern"),
     events.LATE: ("persist",),
