@@ -58,9 +58,8 @@ def sorted_out(datagrams: Datagrams) -> tuple[Datagrams, Datagrams, Datagrams]:
 
 
 def _kind(payloads: bytes, start: int, end: int) -> int:
-    if (start < end and payloads[start] == _BRACE) or payloads.startswith(
-        fix.BEGINNINGS, start, end
-    ):
+    is_object = start < end and payloads[start] == _BRACE
+    if is_object or payloads.startswith(fix.BEGINNINGS, start, end):
         return _JSON
     is_ticker = (
         start + 2 < end
