@@ -23,12 +23,15 @@ export class TradeRows {
     this.stale = true;
   }
 
-  /** A trade goes to its own place in time, and is marked where it is late by a second. */
+  /**
+   * A trade goes to its own place in time. It is marked where it is late by a second: received after
+   * a trade of a later time, and not only shown after it.
+   */
   add(tick: Tick, late: boolean): void {
     if (tick.trade_id && this.rows.some((each) => key(each) === key(tick))) return; // history was first
     const at = this.rows.findIndex((each) => each.t <= tick.t);
-    const newest = this.rows[0]?.t ?? tick.t;
-    const row = { ...tick, late: late && newest - tick.t >= MARKED_MS };
+    const newest = this.rows[0] ?? tick;
+    const row = { ...tick, late: late && newest.t - tick.t >= MARKED_MS && tick.received >= newest.received };
     this.rows.splice(at < 0 ? this.rows.length : at, 0, row);
     this.rows.length = Math.min(this.rows.length, ROWS);
     this.stale = true;
@@ -60,7 +63,7 @@ export class TradeRows {
   }
 
   /** Whether it shows the trade, by its time and price, or later ones alone. */
-  has({ t, price }: Tick): boolean {
+  has({ t, price }: Pick<Tick, "t" | "price">): boolean {
     const isFull = this.rows.length === ROWS;
     return this.rows.some((each) => each.t === t && Number(each.price) === Number(price)) || (isFull && this.rows.at(-1)!.t > t);
   }

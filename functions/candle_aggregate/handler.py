@@ -88,16 +88,17 @@ class Aggregate:
         return applied.outcome
 
     def tick_clock(self) -> Outcome:
-        """Close what is quiet and re-send what waits; the work with storage comes after that."""
+        """Close what is quiet, show what no tick came after, and re-send what waits.
+
+        The work with storage comes after that.
+        """
         now_us = self.clock()
         self._begin_missing()
         closed = self.close_quiet(now_us)
         rows = self._waiting_rows(now_us)
         again = [self.engine.emission(rows)] if rows else []
-        made = Outcome.together(self.engine.outcomes())
-        return Outcome.together(
-            [made, closed, Outcome(after_emit=lambda: self._with_storage(now_us), shared=again)]
-        )
+        after = Outcome(after_emit=lambda: self._with_storage(now_us), shared=again)
+        return Outcome.together([*self.engine.outcomes(), closed, self.engine.show(), after])
 
     def _begin_missing(self) -> None:
         """Let states be made that are not there, though no tick asks for them."""

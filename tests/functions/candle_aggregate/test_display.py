@@ -16,7 +16,6 @@ from shared.candle import Candle
 from shared.candle_columns import decode_batch
 from shared.compression import decompress
 from shared.raw import FORMAT_SCANNER
-from shared.ticks import Ticks
 from shared.watched import ALL, Leases, Watched
 from tests.functions.candle_aggregate.reference import Tick, as_columns
 from tests.functions.candle_aggregate.replicas import MINUTE, RULES, Replica
@@ -54,12 +53,10 @@ def test_nothing_is_shown_where_nobody_watches(replica: Replica) -> None:
 
 
 def test_only_what_is_watched_is_shown(valkey: redis.Redis, replica: Replica) -> None:
-    """Its ticks and its open candle; `*` is every instrument."""
+    """Its open candle; `*` is every instrument."""
     Leases(valkey, RULES.shards).renew(["A", "candles:*:A"], 1)
     applied = replica.apply(e0=as_columns([tick("A", 0), tick("B", 0)]))
     assert [each.instrument for each in shown(applied, "1m")] == ["A"]
-    ticks = [out for each in applied for out in each.show if out.type == events.TICKS]
-    assert {n for out in ticks for n in Ticks.decode(decompress(out.body)).names} == {"A"}
     Leases(valkey, RULES.shards).renew([ALL, "candles:*:*"], 1)
     other = Replica(valkey, "b", RULES, Display(Watched(valkey), EVERY_US))
     replica.engine.close()
@@ -92,6 +89,22 @@ def test_an_open_candle_is_shown_at_most_so_often(valkey: redis.Redis, replica: 
     assert counts == [[1], [], [], [4], [5]]
 
 
+def test_the_last_change_of_an_open_candle_is_shown_though_no_tick_follows(
+    valkey: redis.Redis, replica: Replica
+) -> None:
+    """By the clock, once: a burst and then a quiet market end with the newest state."""
+    Leases(valkey, RULES.shards).renew(["A", "candles:*:A"], 1)
+    first = replica.apply(e0=as_columns([tick("A", 0)]))
+    assert [each.trade_count for each in shown(first, "1m")] == [1]
+    replica.now_us += EVERY_US // 2
+    assert shown(replica.apply(e1=as_columns([tick("A", 1)])), "1m") == []
+    assert replica.engine.show().show == []
+    replica.now_us += EVERY_US
+    last = Applied(show=list(replica.engine.show().show))
+    assert [each.trade_count for each in shown([last], "1m")] == [2]
+    assert replica.engine.show().show == []
+
+
 def test_a_longer_open_candle_is_its_fold_and_what_is_open(
     valkey: redis.Redis, replica: Replica
 ) -> None:
@@ -113,10 +126,10 @@ def test_a_longer_open_candle_is_its_fold_and_what_is_open(
 def test_open_candles_are_shown_of_watched_timeframes(
     valkey: redis.Redis, replica: Replica
 ) -> None:
-    """Of trades alone none; of five minutes no others, and the newest state at once."""
+    """To who watches trades alone none; of five minutes no others, and the newest state at once."""
     Leases(valkey, RULES.shards).renew(["A"], 1)
-    applied = replica.apply(e0=as_columns([tick("A", 0)]))
-    assert [out.type for each in applied for out in each.show] == [events.TICKS]
+    (alone,) = replica.apply(e0=as_columns([tick("A", 0)]))
+    assert alone.show == []
     Leases(valkey, RULES.shards).renew(["A", "candles:5m:A"], 1)
     other = Replica(valkey, "b", RULES, Display(Watched(valkey), EVERY_US))
     replica.engine.close()
