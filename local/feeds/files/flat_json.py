@@ -103,7 +103,8 @@ class _Cuts:
         self._first: Int64s = np.asarray(split.offsets).astype(np.int64)
         _, offsets, data = self._flat.buffers()
         count = len(self._flat) + 1
-        self._ends: Int64s = np.frombuffer(offsets, np.int32)[self._flat.offset :][:count].astype(np.int64)
+        ends = np.frombuffer(offsets, np.int32)[self._flat.offset :][:count]
+        self._ends: Int64s = ends.astype(np.int64)
         content = bytes(8) if data is None else data.to_pybytes() + bytes(8)
         # One word for each byte, overlapping: a gather reads eight bytes an index.
         self._words: NDArray[np.uint64] = np.ndarray((len(content) - 7,), "<u8", content, 0, (1,))
