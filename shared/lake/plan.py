@@ -75,9 +75,7 @@ def hold_partitions(connection: Connection) -> None:
     connection.execute("LOCK TABLE ONLY tick_segments IN ACCESS SHARE MODE")
 
 
-def plan_ticks(
-    connection: Connection, from_us: int, to_us: int, *, instrument: str = ""
-) -> Plan:
+def plan_ticks(connection: Connection, from_us: int, to_us: int, *, instrument: str = "") -> Plan:
     """Plan the ticks in [from_us, to_us); it holds until the transaction ends.
 
     With an instrument the lake is read too where Postgres had to read MANY of its segments.
