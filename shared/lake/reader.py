@@ -7,7 +7,7 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,12 +15,14 @@ import pyarrow.parquet as pq
 from pyiceberg.table import StaticTable, Table
 
 from shared.lake.access import between, file_io, translated
-from shared.lake.files import day_of_file
+from shared.lake.files import bounds, day_of_file
 from shared.lake.plan import Plan
+from shared.lake.record import DAY_US
 from shared.stores.s3 import S3Access
 
-_FOOTER_BYTES: Final = 4 << 20
+_FOOTER_BYTES: Final = 16 << 20
 _TABLES: Final = 4
+_DAYS: Final = 2
 _MICROSECOND: Final = timedelta(microseconds=1)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -40,6 +42,15 @@ class Group:
     rows: int
 
 
+@dataclass(frozen=True, slots=True)
+class _File:
+    """A data file: its UTC day, and the lowest and highest value of each key column."""
+
+    path: str
+    day: date
+    bounds: dict[str, tuple[Any, Any]]
+
+
 class LakeReader:
     """Reads tables by their metadata files. What was read of those, and footers, is held.
 
@@ -50,8 +61,8 @@ class LakeReader:
         self._properties = file_io(access)
         self._lock = threading.Lock()
         self._tables: OrderedDict[str, Table] = OrderedDict()
+        self._planned: OrderedDict[tuple[str, int, int], list[_File]] = OrderedDict()
         self._footers: OrderedDict[str, pq.FileMetaData] = OrderedDict()
-        self._footer_bytes = 0
 
     def groups(
         self, plan: Plan, series: dict[str, str], low_us: int, high_us: int, *, newest: bool = False
@@ -67,7 +78,7 @@ class LakeReader:
                 continue
             with translated():
                 table = self._table(plan.metadata)
-                files = _files(table, series, low, high)
+                files = self._files(table, series, low, high)
             for day in sorted(files, reverse=newest):
                 found: list[Group] = []
                 with translated():
@@ -81,8 +92,10 @@ class LakeReader:
 
     def read(self, group: Group, series: dict[str, str]) -> pa.Table:
         """Return the rows of a series that a group has."""
-        with translated(), self._opened(group.table, group.path) as file:
-            rows = file.read_row_group(group.number, use_threads=False)
+        with translated():
+            footer = self._footer(group.table, group.path)
+            with self._opened(group.table, group.path, footer) as file:
+                rows = file.read_row_group(group.number, use_threads=False)
         for name, value in series.items():
             rows = rows.filter(pc.equal(rows[name], value))
         return rows
@@ -98,11 +111,51 @@ class LakeReader:
                 self._tables.popitem(last=False)
         return table
 
+    def _files(
+        self, table: Table, series: dict[str, str], low: int, high: int
+    ) -> dict[date, list[str]]:
+        """Return the paths of the files that may have rows of a series in [low, high), by day."""
+        days = low // DAY_US, -(-high // DAY_US)
+        found: dict[date, list[str]] = defaultdict(list)
+        if days[1] - days[0] > _DAYS:
+            for task in table.scan(row_filter=between(low, high, **series)).plan_files():
+                found[day_of_file(task.file)].append(task.file.file_path)
+            return found
+        wanted = {name: (value, value) for name, value in series.items()} | {
+            "time": (low, high - 1)
+        }
+        for file in self._files_of_days(table, *days):
+            if all(file.bounds[name][0] <= last and first <= file.bounds[name][1]
+                   for name, (first, last) in wanted.items()):  # fmt: skip
+                found[file.day].append(file.path)
+        return found
+
+    def _files_of_days(self, table: Table, first: int, end: int) -> list[_File]:
+        """Return the files of a few days: asked for again and again while a table is the newest."""
+        key = table.metadata_location, first, end
+        with self._lock:
+            files = self._planned.pop(key, None)
+        if files is None:
+            keys = [table.schema().find_field(f.source_id).name for f in table.sort_order().fields]
+            scan = table.scan(row_filter=between(first * DAY_US, end * DAY_US))
+            files = [
+                _File(
+                    task.file.file_path,
+                    day_of_file(task.file),
+                    {name: bounds(task.file, table.schema(), name) for name in keys},
+                )
+                for task in scan.plan_files()
+            ]
+        with self._lock:
+            self._planned[key] = files
+            while len(self._planned) > _TABLES:
+                self._planned.popitem(last=False)
+        return files
+
     def _groups_of(
         self, table: Table, path: str, series: dict[str, str], low: int, high: int
     ) -> Iterator[Group]:
-        with self._opened(table, path) as file:
-            footer = file.metadata
+        footer = self._footer(table, path)
         names = [footer.schema.column(n).name for n in range(footer.num_columns)]
         places = [(names.index(name), value) for name, value in series.items()]
         time_at = names.index("time")
@@ -115,26 +168,21 @@ class LakeReader:
             if first <= last:
                 yield Group(table, path, number, first, last, group.num_rows)
 
-    def _opened(self, table: Table, path: str) -> pq.ParquetFile:
+    def _footer(self, table: Table, path: str) -> pq.FileMetaData:
         with self._lock:
-            footer = self._footers.get(path)
-        file = pq.ParquetFile(table.io.new_input(path).open(), metadata=footer, pre_buffer=True)
+            footer = self._footers.pop(path, None)
         if footer is None:
-            with self._lock:
-                self._footers[path] = file.metadata
-                self._footer_bytes += file.metadata.serialized_size
-                while self._footer_bytes > _FOOTER_BYTES and len(self._footers) > 1:
-                    gone = self._footers.popitem(last=False)[1]
-                    self._footer_bytes -= gone.serialized_size
-        return file
+            with self._opened(table, path, None) as file:
+                footer = file.metadata
+        with self._lock:
+            self._footers[path] = footer
+            size = sum(each.serialized_size for each in self._footers.values())
+            while size > _FOOTER_BYTES and len(self._footers) > 1:
+                size -= self._footers.popitem(last=False)[1].serialized_size
+        return footer
 
-
-def _files(table: Table, series: dict[str, str], low: int, high: int) -> dict[date, list[str]]:
-    """Return the paths of the files that may have rows of a series in [low, high), by day."""
-    found: dict[date, list[str]] = defaultdict(list)
-    for task in table.scan(row_filter=between(low, high, **series)).plan_files():
-        found[day_of_file(task.file)].append(task.file.file_path)
-    return found
+    def _opened(self, table: Table, path: str, footer: pq.FileMetaData | None) -> pq.ParquetFile:
+        return pq.ParquetFile(table.io.new_input(path).open(), metadata=footer, pre_buffer=True)
 
 
 def _may_have(group: pq.RowGroupMetaData, column: int, value: str) -> bool:
