@@ -52,6 +52,8 @@ _EVENTS_A_COMMIT = 4
 _MINUTE_US = 60_000_000
 _SYMBOL = "SYM00007-USD"
 _CHILD = """import sys
+from shared.memory import let_arrow_use_malloc
+let_arrow_use_malloc()
 class NoPandas:  # Arrow loads it where it is installed, for nothing
     def find_spec(self, name, *_):
         if name == "pandas":

@@ -12,6 +12,7 @@ from shared.candle import Candle
 from shared.errors import TransientError
 from shared.lake.plan import Plan
 from shared.lake.record import DAY_US
+from shared.memory import let_arrow_use_malloc
 from shared.stores.s3 import S3Access
 from shared.ticks import Ticks
 from shared.trades import Rows, batches_of
@@ -51,6 +52,7 @@ class Cold:
             if self._reader is None:
                 if not self._access.endpoint:
                     raise TransientError("what is asked for is in the lake: set S3_ENDPOINT_URL")
+                let_arrow_use_malloc()
                 from shared.lake.access import use_little_memory
                 from shared.lake.reader import LakeReader
 

@@ -42,7 +42,7 @@ MOST_ROWS: Final = 16_000_000
 Run = list[DataFile]
 """Files that are sorted one after the other."""
 
-_ROWS_AT_ONCE: Final = 131_072
+_ROWS_AT_ONCE: Final = 65_536
 """A merge holds so many rows of its runs, a row group of each: 230 bytes a row."""
 
 _DUE: Final = """

@@ -49,6 +49,8 @@ def write(
         output = table.io.new_output(path)
         model = FileFormatFactory.get(FileFormat.PARQUET)
         writer: Any = model.create_writer(output, table.schema(), properties)
+        # What nobody prunes by would be the most of a footer, here and in who reads it.
+        writer._parquet_writer_kwargs["write_statistics"] = list(definition.key)
         with writer:
             writer.write(first)
             last, first = first, next(rows, None)

@@ -51,6 +51,26 @@ class _File:
     bounds: dict[str, tuple[Any, Any]]
 
 
+@dataclass(frozen=True, slots=True)
+class _Footer:
+    """Parquet's own, and of each row group: bounds of the series' columns and time, rows."""
+
+    whole: pq.FileMetaData
+    groups: list[tuple[list[tuple[str, str]], tuple[int, int], int]]
+
+    @classmethod
+    def of(cls, whole: pq.FileMetaData, keys: list[str]) -> _Footer:
+        names = [whole.schema.column(n).name for n in range(whole.num_columns)]
+        places = [names.index(name) for name in keys]
+        groups = []
+        for number in range(whole.num_row_groups):
+            group = whole.row_group(number)
+            *series, time = (group.column(place).statistics for place in places)
+            of_series = [(each.min, each.max) for each in series]
+            groups.append((of_series, (_micros(time.min), _micros(time.max)), group.num_rows))
+        return cls(whole, groups)
+
+
 class LakeReader:
     """Reads tables by their metadata files. What was read of those, and footers, is held.
 
@@ -62,7 +82,7 @@ class LakeReader:
         self._lock = threading.Lock()
         self._tables: OrderedDict[str, Table] = OrderedDict()
         self._planned: OrderedDict[tuple[str, int, int], list[_File]] = OrderedDict()
-        self._footers: OrderedDict[str, pq.FileMetaData] = OrderedDict()
+        self._footers: OrderedDict[str, _Footer] = OrderedDict()
 
     def groups(
         self, plan: Plan, series: dict[str, str], low_us: int, high_us: int, *, newest: bool = False
@@ -94,7 +114,7 @@ class LakeReader:
         """Return the rows of a series that a group has."""
         with translated():
             footer = self._footer(group.table, group.path)
-            with self._opened(group.table, group.path, footer) as file:
+            with self._opened(group.table, group.path, footer.whole) as file:
                 rows = file.read_row_group(group.number, use_threads=False)
         for name, value in series.items():
             rows = rows.filter(pc.equal(rows[name], value))
@@ -136,7 +156,7 @@ class LakeReader:
         with self._lock:
             files = self._planned.pop(key, None)
         if files is None:
-            keys = [table.schema().find_field(f.source_id).name for f in table.sort_order().fields]
+            keys = _keys(table)
             scan = table.scan(row_filter=between(first * DAY_US, end * DAY_US))
             files = [
                 _File(
@@ -155,39 +175,33 @@ class LakeReader:
     def _groups_of(
         self, table: Table, path: str, series: dict[str, str], low: int, high: int
     ) -> Iterator[Group]:
-        footer = self._footer(table, path)
-        names = [footer.schema.column(n).name for n in range(footer.num_columns)]
-        places = [(names.index(name), value) for name, value in series.items()]
-        time_at = names.index("time")
-        for number in range(footer.num_row_groups):
-            group = footer.row_group(number)
-            if not all(_may_have(group, place, value) for place, value in places):
-                continue
-            times = group.column(time_at).statistics
-            first, last = max(_micros(times.min), low), min(_micros(times.max), high - 1)
-            if first <= last:
-                yield Group(table, path, number, first, last, group.num_rows)
+        for number, (of_series, times, rows) in enumerate(self._footer(table, path).groups):
+            bounds = zip(of_series, series.values(), strict=True)
+            if all(lowest <= value <= highest for (lowest, highest), value in bounds):
+                first, last = max(times[0], low), min(times[1], high - 1)
+                if first <= last:
+                    yield Group(table, path, number, first, last, rows)
 
-    def _footer(self, table: Table, path: str) -> pq.FileMetaData:
+    def _footer(self, table: Table, path: str) -> _Footer:
         with self._lock:
             footer = self._footers.pop(path, None)
         if footer is None:
             with self._opened(table, path, None) as file:
-                footer = file.metadata
+                footer = _Footer.of(file.metadata, _keys(table))
         with self._lock:
             self._footers[path] = footer
-            size = sum(each.serialized_size for each in self._footers.values())
+            size = sum(each.whole.serialized_size for each in self._footers.values())
             while size > _FOOTER_BYTES and len(self._footers) > 1:
-                size -= self._footers.popitem(last=False)[1].serialized_size
+                size -= self._footers.popitem(last=False)[1].whole.serialized_size
         return footer
 
     def _opened(self, table: Table, path: str, footer: pq.FileMetaData | None) -> pq.ParquetFile:
         return pq.ParquetFile(table.io.new_input(path).open(), metadata=footer, pre_buffer=True)
 
 
-def _may_have(group: pq.RowGroupMetaData, column: int, value: str) -> bool:
-    statistics = group.column(column).statistics
-    return bool(statistics.min <= value <= statistics.max)
+def _keys(table: Table) -> list[str]:
+    """Return the columns that a table is sorted by; the last one is a time."""
+    return [table.schema().find_field(f.source_id).name for f in table.sort_order().fields]
 
 
 def _micros(moment: datetime) -> int:
