@@ -71,7 +71,7 @@ app = event_app(
         Watched(connect(settings.redis_url, LEASES_S)),
     ),
     os.environ,
-    concurrency=2,
+    concurrency=8,
     emits=True,
 )
 
