@@ -266,27 +266,25 @@ def test_the_scanner_is_a_feed_and_the_watchlist_selects(
     try:
         with bridging(pipeline["K_SINK"], log, settings):
             until(lambda: scanner.connections > 0, log)
-            time.sleep(1)  # the watchlist is read
             price = itertools.count(100)
 
-            def push(symbol: str) -> None:
-                scanner.say(
-                    scanner.dialect.message(
-                        Trade(symbol, 0, f"{next(price)}.5", "1", now_ms, buyer_made=False)
-                    )
-                )
+            def push(symbol: str) -> str:
+                at = f"{next(price)}.5"
+                trade = Trade(symbol, 0, at, "1", now_ms, buyer_made=False)
+                scanner.say(scanner.dialect.message(trade))
+                return at
 
+            def is_in(symbol: str) -> bool:
+                push(symbol)
+                return latest(symbol) is not None
+
+            until(lambda: is_in(first), log)
             push(second)
-            push(first)
-            until(lambda: latest(first) == "101.5", log)
+            at = push(first)
+            until(lambda: latest(first) == at, log)
             assert latest(second) is None
             kandle("watch", "add", third, "--redis-url", redis_url)
-
-            def is_in() -> bool:
-                push(third)
-                return latest(third) is not None
-
-            until(is_in, log)
+            until(lambda: is_in(third), log)
             assert latest(second) is None
     finally:
         kandle("watch", "remove", first, third, "--redis-url", redis_url)
