@@ -1,4 +1,4 @@
-"""Events to the stage's work: ticks are applied, the clock does what no tick brings about."""
+"""Events to the stage's work: ticks, a venue's history, and what the clock alone brings about."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from functions.candle_aggregate.step import TickEvent
 from shared import events, metrics
 from shared.adapter.app import Emission, Outcome
 from shared.adapter.event import Event
+from shared.candle_history import CandleHistory
 from shared.errors import PermanentError, TransientError
 from shared.latency import note_tick_seconds
 from shared.live_keys import Block, Keys
@@ -33,11 +34,14 @@ def wall_clock_us() -> int:
     return time.time_ns() // 1000
 
 
-class ClockWork(Protocol):
-    """What the clock does with storage: functions.candle_aggregate.storage.Storage."""
+class StorageWork(Protocol):
+    """What is done with storage: functions.candle_aggregate.storage.Storage."""
 
     def work(self, engine: Engine, second: int) -> Iterator[Emission]:
         """Do what this second asks for; yield what is to be emitted of each part."""
+
+    def history(self, engine: Engine, history: CandleHistory) -> Emission:
+        """Publish a venue's candles; return what is to be emitted."""
 
 
 @dataclass(slots=True)
@@ -45,7 +49,7 @@ class Aggregate:
     """The stage's handler. `clock`: the wall clock in microseconds since 1970 UTC."""
 
     engine: Engine
-    storage: ClockWork
+    storage: StorageWork
     clock: Callable[[], int] = wall_clock_us
     _decoder: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="decode")
@@ -58,12 +62,17 @@ class Aggregate:
         if event.type == events.TICKS:
             ticks = await loop.run_in_executor(self._decoder, _decoded, event)
             return await self._ticks(event, ticks) if len(ticks) else Outcome()
+        if event.type == events.HISTORY:
+            history = CandleHistory.decode(event.data())
+            emission = await loop.run_in_executor(None, self.storage.history, self.engine, history)
+            return Outcome(shared=[emission])
         if event.type == events.CLOCK:
             if event.age_s(self.clock()) > events.CLOCK_MAX_AGE_S:
                 return Outcome()
             return await loop.run_in_executor(None, self.tick_clock)
         raise PermanentError(
-            "unexpected_type", f"candle-aggregate takes {events.TICKS} and {events.CLOCK}"
+            "unexpected_type",
+            f"candle-aggregate takes {events.TICKS}, {events.HISTORY} and {events.CLOCK}",
         )
 
     async def _ticks(self, event: Event, ticks: Ticks) -> Outcome:
