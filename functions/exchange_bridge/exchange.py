@@ -153,6 +153,11 @@ class Exchange(Protocol):
         """The lengths (us) of the candles that it publishes, as it writes them."""
         ...
 
+    @property
+    def counts_trades(self) -> bool:
+        """Whether its candles say how many of the trades they have that its feed sends."""
+        ...
+
     def klines(
         self, rest: Rest, symbol: str, length_us: int, from_us: int, to_us: int
     ) -> AsyncIterator[list[Kline]]:

@@ -7,6 +7,7 @@ import typer
 from local.cli import (
     alert,
     audit,
+    backfill,
     backtest,
     candles,
     demo,
@@ -41,7 +42,21 @@ app = typer.Typer(
     "in another, [bold]kandle replay FILE[/bold] and [bold]kandle candles BTC-USD --watch[/bold].",
 )
 for command in (
-    *(up, demo, status, doctor, env, replay, import_, simulate, candles, tail, rejects, dlq),
+    *(
+        up,
+        demo,
+        status,
+        doctor,
+        env,
+        replay,
+        import_,
+        backfill,
+        simulate,
+        candles,
+        tail,
+        rejects,
+        dlq,
+    ),
     *(audit, rebuild, watch, patterns, alert, backtest, snapshot, retention, forget, lake),
 ):
     command.register(app)

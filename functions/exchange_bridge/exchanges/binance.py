@@ -75,6 +75,11 @@ class Binance:
         self._trades = trades
         self.life_s = life_s
 
+    @property
+    def counts_trades(self) -> bool:
+        """Candles count single trades, of which an aggregate is several."""
+        return self._trades == TRADES
+
     def url(self) -> str:
         """Return the address of combined streams, none of them subscribed yet."""
         return f"{self._base_url}/stream"

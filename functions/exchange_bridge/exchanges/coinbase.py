@@ -60,6 +60,7 @@ class Coinbase:
     venue = Venue.COINBASE
     format = FORMAT_COINBASE
     heartbeats = True
+    counts_trades = False
     intervals: Mapping[int, str] = MappingProxyType(
         {60_000_000: "60", 300_000_000: "300", 3_600_000_000: "3600"}
     )

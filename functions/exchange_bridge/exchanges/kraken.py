@@ -62,6 +62,7 @@ class Kraken:
     venue = Venue.KRAKEN
     format = FORMAT_KRAKEN
     heartbeats = True
+    counts_trades = True
     intervals: Mapping[int, str] = MappingProxyType(
         {60_000_000: "1", 300_000_000: "5", 3_600_000_000: "60"}
     )

@@ -35,6 +35,7 @@ class Scanner:
     format = FORMAT_SCANNER
     symbols: tuple[str, ...] = ()
     heartbeats = False
+    counts_trades = False
     life_s = 0.0
     intervals: Mapping[int, str] = MappingProxyType({})
 

@@ -196,7 +196,7 @@ def answers(pages: CandlePages) -> Answers:
             {"symbol": symbol, "timeframe": page.timeframe.name},
             [presentation.row(row) for row in rows],
             cursor,
-            frozenset({"time"}),
+            frozenset({"time", "origin"}),
         )
         return presentation.answer(request, shown)
 
