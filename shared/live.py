@@ -1,10 +1,10 @@
 """Channels of the live feed, and the NATS subjects that carry them.
 
-A channel is `ticks:<symbol>`, `candles:<timeframe>:<symbol>`, `patterns:<symbol>` or
+A channel is `ticks:<symbol>`, `candles:<timeframe>:<symbol>`, or `busts:`, `patterns:` or
 `alerts:<symbol>`; in what a client asks for, a part may be `*`. On NATS:
-`live.ticks.<venue>.<symbol>`, `live.candles.<timeframe>.<symbol>`, `live.patterns.<symbol>`,
-`live.alerts.<symbol>`, the symbol percent-encoded where a subject could not hold it. The venue
-is what stands behind an instrument's last dot, else `-`.
+`live.ticks.<venue>.<symbol>`, `live.candles.<timeframe>.<symbol>`, `live.busts.<symbol>`,
+`live.patterns.<symbol>`, `live.alerts.<symbol>`, the symbol percent-encoded where a subject could
+not hold it. The venue is what stands behind an instrument's last dot, else `-`.
 """
 
 from __future__ import annotations
@@ -24,11 +24,12 @@ RECEIVED_HEADER: Final = "Kandle-Received"
 
 TICKS: Final = "ticks"
 CANDLES: Final = "candles"
+BUSTS: Final = "busts"
 PATTERNS: Final = "patterns"
 ALERTS: Final = "alerts"
 
 MAX_CHANNEL_CHARACTERS: Final = 128
-_PARTS: Final = {TICKS: 2, CANDLES: 3, PATTERNS: 2, ALERTS: 2}
+_PARTS: Final = {TICKS: 2, CANDLES: 3, BUSTS: 2, PATTERNS: 2, ALERTS: 2}
 _NO_VENUE: Final = "-"
 
 
@@ -49,6 +50,11 @@ def candles_subject(timeframe: str, instrument: str) -> str:
     return f"{PREFIX}{CANDLES}.{timeframe}.{_token(instrument)}"
 
 
+def busts_subject(instrument: str) -> str:
+    """Return the subject of what cancels and corrects an instrument's trades."""
+    return f"{PREFIX}{BUSTS}.{_token(instrument)}"
+
+
 def patterns_subject(instrument: str) -> str:
     """Return the subject of an instrument's patterns."""
     return f"{PREFIX}{PATTERNS}.{_token(instrument)}"
@@ -64,7 +70,7 @@ def subject_of(channel: str) -> str:
     kind, _, rest = channel.partition(":")
     if kind == CANDLES:
         return candles_subject(*rest.split(":", 1))
-    return {TICKS: ticks_subject, PATTERNS: patterns_subject, ALERTS: alerts_subject}[kind](rest)
+    return _SUBJECTS[kind](rest)
 
 
 def channel_of(subject: str) -> str:
@@ -76,7 +82,7 @@ def channel_of(subject: str) -> str:
         return f"{TICKS}:{unquote(whole)}"
     if kind == CANDLES and len(tokens) == 2:
         return f"{CANDLES}:{tokens[0]}:{unquote(tokens[1])}"
-    if kind in (PATTERNS, ALERTS) and len(tokens) == 1:
+    if kind in (BUSTS, PATTERNS, ALERTS) and len(tokens) == 1:
         return f"{kind}:{unquote(tokens[0])}"
     raise ValueError(f"{subject} is no subject of the live feed")
 
@@ -88,8 +94,8 @@ def checked(channel: str) -> str:
     parts = channel.split(":", _PARTS.get(channel.partition(":")[0], 2) - 1)
     if parts[0] not in _PARTS or len(parts) != _PARTS[parts[0]] or not all(parts):
         raise ChannelError(
-            f"{channel!r} is no channel: ticks:SYMBOL, candles:TIMEFRAME:SYMBOL, patterns:SYMBOL"
-            " or alerts:SYMBOL, where * stands for all"
+            f"{channel!r} is no channel: ticks:SYMBOL, candles:TIMEFRAME:SYMBOL, busts:SYMBOL,"
+            " patterns:SYMBOL or alerts:SYMBOL, where * stands for all"
         )
     if not channel.isprintable():
         raise ChannelError("a channel has printable characters only")
@@ -125,3 +131,11 @@ def patterns_matching(channel: str) -> Iterator[str]:
 def _token(text: str) -> str:
     """Return the text as one token of a subject: no dot, wildcard or blank."""
     return quote(text, safe="/:+@$!'(),;=&").replace(".", "%2E")
+
+
+_SUBJECTS: Final = {
+    TICKS: ticks_subject,
+    BUSTS: busts_subject,
+    PATTERNS: patterns_subject,
+    ALERTS: alerts_subject,
+}

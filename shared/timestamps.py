@@ -82,7 +82,9 @@ def scaled_us(numbers: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np
 
 
 def _iso(text: str) -> str:
-    """Write the date with hyphens, and UTC as an offset."""
+    """Write the date with hyphens, also that of FIX's UTCTimestamp, and UTC as an offset."""
+    if re.match(r"\d{8}-\d\d:\d\d:\d\d", text):
+        text = f"{text[:4]}-{text[4:6]}-{text[6:8]}T{text[9:]}"
     if re.match(r"\d{4}[./]\d\d[./]\d\d", text):
         text = f"{text[:4]}-{text[5:7]}-{text[8:]}"
     return text.removesuffix(" UTC")

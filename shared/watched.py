@@ -7,6 +7,7 @@ live-feed publishes what is watched. live-feed writes the leases.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable
 from typing import Final, cast
@@ -22,6 +23,8 @@ ALL: Final = "*"
 LEASE_MS: Final = 15_000
 READ_EACH_S: Final = 0.2
 """How long a reader goes by what it has read: a new lease takes effect within that."""
+AGAIN_S: Final = 2.0
+"""How long a reader that found Redis away leaves it alone: nobody waits for it in between."""
 
 
 class Selection:
@@ -30,8 +33,10 @@ class Selection:
     def __init__(self, names: Iterable[str] = ()) -> None:
         self._names = frozenset(names)
         self._all = ALL in self._names
-        channels = (each.split(":", 2) for each in self._names if each.startswith(live.CANDLES))
-        self._timeframes = {channel[1] for channel in channels if len(channel) > 1}
+        split = [each.split(":", 2) for each in self._names if each.startswith(live.CANDLES)]
+        channels = [each for each in split if len(each) > 2]
+        self._timeframes = {timeframe for _, timeframe, _ in channels}
+        self._of_candles = {instrument for _, _, instrument in channels}
 
     def __bool__(self) -> bool:
         return bool(self._names)
@@ -39,6 +44,10 @@ class Selection:
     def selects(self, instrument: str) -> bool:
         """Tell whether somebody watches the instrument."""
         return self._all or instrument in self._names
+
+    def selects_candles(self, instrument: str) -> bool:
+        """Tell whether somebody watches candles of the instrument, of whichever timeframe."""
+        return not self._of_candles.isdisjoint((instrument, ALL))
 
     def shows_any(self, timeframe: str) -> bool:
         """Tell whether somebody watches candles of the timeframe, of whichever instrument."""
@@ -60,22 +69,40 @@ class Watched:
         self._client = client
         self._clock = clock
         self._read: dict[int, tuple[float, Selection]] = {}
+        self._again_s = -math.inf
 
     def of(self, shard: int) -> Selection:
-        """Return what is watched of a shard; nothing while Redis is away."""
-        now = self._clock()
-        read_at, known = self._read.get(shard, (-READ_EACH_S, NOBODY))
-        if now < read_at + READ_EACH_S:
-            return known
+        """Return what is watched of a shard, as `all_of`."""
+        return self.all_of((shard,))[shard]
+
+    def all_of(self, shards: Iterable[int]) -> dict[int, Selection]:
+        """Return what is watched of shards; while Redis is away, what was before, for a lease."""
+        now, wanted = self._clock(), list(shards)
+        stale = [each for each in wanted if self._age(each, now) >= READ_EACH_S]
+        if stale and now >= self._again_s:
+            self._refresh(stale, now)
+        return {
+            each: self._read[each][1] if self._age(each, now) < LEASE_MS / 1000 else NOBODY
+            for each in wanted
+        }
+
+    def _age(self, shard: int, now: float) -> float:
+        return now - self._read[shard][0] if shard in self._read else math.inf
+
+    def _refresh(self, shards: list[int], now: float) -> None:
         try:
             with translated():
-                fields = cast(dict[bytes, bytes], self._client.hgetall(key(shard)))
+                pipeline = self._client.pipeline(transaction=False)
+                for shard in shards:
+                    pipeline.hgetall(key(shard))
+                answers = cast(list[dict[bytes, bytes]], pipeline.execute())
         except TransientError:
-            return NOBODY
+            self._again_s = self._clock() + AGAIN_S
+            return
         now_ms = time.time_ns() // 1_000_000
-        known = Selection(name.decode() for name, until in fields.items() if int(until) > now_ms)
-        self._read[shard] = now, known
-        return known
+        for shard, fields in zip(shards, answers, strict=True):
+            names = (name.decode() for name, until in fields.items() if int(until) > now_ms)
+            self._read[shard] = now, Selection(names)
 
 
 def key(shard: int) -> str:

@@ -35,10 +35,12 @@ export class Chart {
   private readonly volume: ISeriesApi<"Histogram">;
   private readonly marks: ISeriesMarkersPluginApi<Time>;
   private lines: ISeriesApi<"Line">[] = [];
-  private indicators: string[] = [];
+  /** Names of those that are drawn. */
+  indicators: string[] = ["sma20"];
   private store: CandleStore | undefined;
   private patterns: Pattern[] = [];
-  private choice: Choice = "strong";
+  /** Which patterns are marked. */
+  choice: Choice = "strong";
   private spacing = 0;
   /** Of the prices as they are written. */
   decimals = 0;
@@ -123,9 +125,17 @@ export class Chart {
     if (!newest || !candle.complete) this.mark();
   }
 
+  /** Draw an indicator, or draw it no more; true where it is drawn now. */
+  toggle(indicator: string): boolean {
+    const isOn = !this.indicators.includes(indicator);
+    this.indicators = isOn ? [...this.indicators, indicator] : this.indicators.filter((each) => each !== indicator);
+    this.drawLines();
+    return isOn;
+  }
+
   /** Draw the chosen indicators anew. */
-  drawLines(chosen?: string[]): void {
-    if (chosen) this.indicators = chosen;
+  drawLines(): void {
+    if (!this.lines.length && !this.indicators.length) return;
     for (const each of this.lines) this.chart.removeSeries(each);
     const closes: Point[] = this.store?.all().map(({ t, c }) => ({ t, value: Number(c) })) ?? [];
     this.lines = this.indicators
@@ -151,12 +161,17 @@ export class Chart {
     return { from, to: last >= this.places.length - 1 ? Infinity : this.places[Math.max(0, last)]! };
   }
 
-  /** What is marked, of patterns, oldest first; browser tests read it. */
-  marked(): string[] {
-    return chosen(this.patterns, this.choice).filter((each) => this.store?.get(startOf(each))).map(label);
+  /** The patterns that are marked. */
+  chosen(): Pattern[] {
+    return chosen(this.patterns, this.choice);
   }
 
-  /** Which patterns are marked. */
+  /** What is marked, of patterns, oldest first; browser tests read it. */
+  marked(): string[] {
+    return this.chosen().filter((each) => this.store?.get(startOf(each))).map(label);
+  }
+
+  /** Mark other patterns. */
   choose(choice: Choice): void {
     this.choice = choice;
     this.mark();
@@ -167,7 +182,7 @@ export class Chart {
     this.patterns = patterns;
     if (!this.store) return;
     this.spacing = this.chart.timeScale().options().barSpacing;
-    const found = marks(this.store, chosen(patterns, this.choice), this.spacing, (price) => this.candles.priceToCoordinate(price) ?? 0);
+    const found = marks(this.store, this.chosen(), this.spacing, (price) => this.candles.priceToCoordinate(price) ?? 0);
     this.marks.setMarkers(
       found.map(({ t, above, shape, color, text, small }): SeriesMarker<Time> => ({
         time: seconds(t),

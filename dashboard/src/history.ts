@@ -45,14 +45,31 @@ export async function candles(
   return found?.candles;
 }
 
+interface StoredTick {
+  t: number;
+  p: string;
+  s: string;
+  side: Tick["side"];
+  id: string | null;
+  received: number;
+  flags: string | null;
+  ended: number | null;
+}
+
+const isCorrection = ({ flags }: StoredTick): boolean => flags?.includes("corrected") ?? false;
+
 /** The newest trades, or the newest before a time, the newest first. */
 export async function ticks(symbol: string, limit: number, before?: number): Promise<Tick[]> {
   const query = new URLSearchParams({ limit: String(limit) });
   if (before !== undefined) query.set("to", String(before));
-  const found = await json<{ ticks: { t: number; p: string; s: string; side: Tick["side"]; id: string | null; received: number }[] }>(
-    `/api/ticks/${path(symbol)}?${query}`,
-  );
-  return (found?.ticks ?? []).reverse().map(({ t, p, s, side, id, received }) => ({ symbol, price: p, size: s, t, side, trade_id: id, received }));
+  const rows = (await json<{ ticks: StoredTick[] }>(`/api/ticks/${path(symbol)}?${query}`))?.ticks.reverse() ?? [];
+  const corrected = new Set(rows.filter(isCorrection).map(({ id }) => id));
+  return rows.map((row) => {
+    const { t, p, s, side, id, received, ended } = row;
+    const end = !isCorrection(row) && corrected.has(id) ? "corrected" : "cancelled";
+    const mark = ended !== null ? end : isCorrection(row) ? "correction" : undefined;
+    return { symbol, price: p, size: s, t, side, trade_id: id, received, mark };
+  });
 }
 
 /** The latest quote of a symbol. */

@@ -10,6 +10,20 @@ export interface Tick {
   side: "buy" | "sell" | null;
   trade_id: string | null;
   received: number;
+  /** What became of the trade, or that it is what another was corrected to. */
+  mark?: "cancelled" | "corrected" | "correction" | undefined;
+}
+
+/** A trade is void or was otherwise; `t`, `venue`, and what stays of a correction: null. */
+export interface Bust {
+  symbol: string;
+  trade_id: string;
+  venue: string | null;
+  status: "cancelled" | "corrected";
+  price: string | null;
+  size: string | null;
+  t: number | null;
+  received: number;
 }
 
 export interface LiveCandle extends Candle {
@@ -53,6 +67,7 @@ export interface Watch {
   /** `received`: when the newest tick behind it was received, ms since 1970, where that is known. */
   candle(candle: LiveCandle, received: number | null, known: boolean): void;
   pattern(pattern: Pattern): void;
+  bust?(bust: Bust): void;
   alert(alert: Alert, known: boolean): void;
   /** The feed has begun to send what changes in these channels; what changed before is in history. */
   subscribed(channels: string[]): void;
@@ -217,6 +232,7 @@ export function give(
 ): void {
   if (channel.startsWith("ticks:")) watch.tick(data as Tick, about.late ?? false, known);
   else if (channel.startsWith("candles:")) watch.candle(data as LiveCandle, about.received ?? null, known);
+  else if (channel.startsWith("busts:")) watch.bust?.(data as Bust);
   else if (channel.startsWith("patterns:")) watch.pattern(data as Pattern);
   else if (channel.startsWith("alerts:")) watch.alert?.(data as Alert, known);
 }

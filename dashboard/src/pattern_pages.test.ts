@@ -28,3 +28,20 @@ test("a read that failed is made again", async () => {
   away = false;
   expect(await pages.upTo(0)).toEqual([]);
 });
+
+test("what another view needs while one is being read is read too", async () => {
+  const read: [number, number][] = [];
+  const answers: (() => void)[] = [];
+  const pages = new PatternPages((from, to) => {
+    read.push([from, to]);
+    return new Promise((done) => answers.push(() => done([{ id: `${from}` } as Pattern])));
+  });
+  pages.known(1_000);
+  const first = pages.upTo(400);
+  expect(await pages.upTo(100)).toEqual([]);
+  answers.shift()!();
+  await new Promise((on) => setTimeout(on));
+  answers.shift()!();
+  expect((await first).map(({ id }) => id)).toEqual(["400", "100"]);
+  expect(read).toEqual([[400, 1_000], [100, 400]]);
+});

@@ -7,23 +7,31 @@ export type Read = (from: number, to: number) => Promise<Pattern[]>;
 
 export class PatternPages {
   private low = Infinity;
+  private wanted = Infinity;
   private reading = false;
 
   constructor(private readonly read: Read) {}
 
-  /** Begin anew: all from `low` on are known, ms since 1970; 0: all there are. */
+  /** All from `low` on are known, ms since 1970; 0: all there are. */
   known(low: number): void {
-    this.low = low;
+    this.low = Math.min(this.low, low);
   }
 
-  /** What the view needs and was not read before; none while that is being read. */
+  /**
+   * What a view that begins at `from` needs and was not read before. While it is being read, another
+   * view gets nothing itself: what that one needs comes with this answer.
+   */
   async upTo(from: number): Promise<Pattern[]> {
-    if (from >= this.low || this.reading) return [];
-    const before = this.low;
+    this.wanted = from;
+    if (this.reading) return [];
     this.reading = true;
+    const found: Pattern[] = [];
     try {
-      const found = await this.read(from, before);
-      if (this.low === before) this.low = from;
+      while (this.wanted < this.low) {
+        const to = this.wanted;
+        found.push(...(await this.read(to, this.low)));
+        this.known(to);
+      }
       return found;
     } finally {
       this.reading = false;

@@ -1,53 +1,15 @@
-/** The last trades of the chosen symbol by their own times, the latest first; late ones marked. */
+/** The tape: the last trades of the chosen symbol as a table; late, cancelled and corrected ones marked. */
 
 import { decimal, price, time } from "./format";
-import type { Tick } from "./live";
+import { TradeRows } from "./trade_rows";
 
-export const ROWS = 60;
-const MARKED_MS = 1_000;
-
-interface Row extends Tick {
-  late: boolean;
-}
-
-export class Tape {
-  private rows: Row[] = [];
-  private stale = true;
+export class Tape extends TradeRows {
   private readonly body: HTMLTableSectionElement;
 
   constructor(box: HTMLElement) {
+    super();
     box.innerHTML = "<table><thead><tr><th>Time</th><th>Price</th><th>Size</th></tr></thead><tbody></tbody></table>";
     this.body = box.querySelector("tbody")!;
-  }
-
-  clear(): void {
-    this.rows = [];
-    this.stale = true;
-  }
-
-  /** A trade goes to its own place in time, and is marked where it is late by a second. */
-  add(tick: Tick, late: boolean): void {
-    if (tick.trade_id && this.rows.some((each) => key(each) === key(tick))) return; // history was first
-    const at = this.rows.findIndex((each) => each.t <= tick.t);
-    const newest = this.rows[0]?.t ?? tick.t;
-    const row = { ...tick, late: late && newest - tick.t >= MARKED_MS };
-    this.rows.splice(at < 0 ? this.rows.length : at, 0, row);
-    this.rows.length = Math.min(this.rows.length, ROWS);
-    this.stale = true;
-  }
-
-  /** Trades from history, the newest first, behind the live ones; each once. */
-  fill(older: Tick[]): void {
-    const known = new Set(this.rows.map(key));
-    const added = older.filter((each) => !known.has(key(each))).map((each) => ({ ...each, late: false }));
-    this.rows = [...this.rows, ...added].sort((a, b) => b.t - a.t).slice(0, ROWS);
-    this.stale = true;
-  }
-
-  /** Whether it shows the trade, by its time and price, or later ones alone. */
-  has({ t, price }: Tick): boolean {
-    const isFull = this.rows.length === ROWS;
-    return this.rows.some((each) => each.t === t && Number(each.price) === Number(price)) || (isFull && this.rows.at(-1)!.t > t);
   }
 
   /** Draw what has changed; called once a frame. */
@@ -57,16 +19,13 @@ export class Tape {
     this.body.replaceChildren(
       ...this.rows.map((tick) => {
         const row = document.createElement("tr");
-        const cells = [`${time(tick.t)}${tick.late ? " late" : ""}`, price(tick.price, decimals), decimal(tick.size)];
+        const marks = [tick.late ? "late" : "", tick.mark ?? ""].filter(Boolean);
+        const cells = [[time(tick.t), ...marks].join(" "), price(tick.price, decimals), decimal(tick.size)];
         for (const text of cells) row.insertCell().textContent = text;
-        if (tick.late) row.className = "late";
+        row.className = marks.join(" ");
         if (tick.side) row.cells[1]!.className = tick.side === "buy" ? "up" : "down";
         return row;
       }),
     );
   }
-}
-
-function key({ t, price, size, trade_id }: Tick): string {
-  return `${t}/${trade_id ?? ""}/${price}/${size}`;
 }

@@ -1,7 +1,9 @@
-"""What a step changed, for screens: trades and open candles of watched instruments. Best effort.
+"""What a step changed, for screens: candles of watched instruments. Best effort.
+
+What cancels or corrects their trades goes the same way.
 
 What is held back here is lost with the process, and nothing is missed but a moment on a screen: the
-next trade, or the closed candle, says it again.
+next trade, or the closed candle, says it again. normalize shows the trades.
 """
 
 from __future__ import annotations
@@ -17,13 +19,14 @@ from functions.candle_aggregate.cache import Ints
 from functions.candle_aggregate.levels import Level
 from functions.candle_aggregate.step import Computed, Steps, TickEvent
 from functions.candle_aggregate.store import Turn
-from shared import events
-from shared.adapter.event import OutgoingEvent
+from shared import busts, events
+from shared.adapter.event import Event, OutgoingEvent
 from shared.blocks import CLOSED, PRICED, Records, concatenated, merge
 from shared.candle_columns import CandleColumns
 from shared.live_keys import Block
+from shared.shards import shard_of
 from shared.timeframes import Timeframe
-from shared.watched import Watched
+from shared.watched import Selection, Watched
 
 _CANDLES_AN_EVENT: Final = 2_000
 
@@ -37,6 +40,7 @@ class Display:
         self._next_us: Ints = np.zeros(0, dtype=np.int64)
         self._start_us: Ints = np.zeros(0, dtype=np.int64)
         self._changed: NDArray[np.bool_] = np.zeros(0, dtype=bool)
+        self._received_us = 0
 
     def events(
         self,
@@ -46,63 +50,89 @@ class Display:
         turns: Mapping[int, Turn],
         now_us: int,
     ) -> list[OutgoingEvent]:
-        """Return what a step shows: its ticks, its closed candles, and open ones whose turn it is.
+        """Return what a step shows: its closed candles, and open ones whose turn it is.
 
-        Only of watched instruments. Raises TransientError while Redis is away.
+        Only of instruments and timeframes that somebody watches.
         """
-        selections = {shard: names for shard in turns if (names := self._watched.of(shard))}
-        if not selections or not computed.levels:
-            return []
-        instruments = steps.cache.instruments
-
-        def is_watched(gid: int) -> bool:
-            names = selections.get(int(instruments.shard[gid]))
-            return names is not None and names.selects(instruments.names[gid])
-
-        found = []
-        for event in applied:
-            gids = instruments.gids(event.ticks.names)
-            wanted = np.fromiter(map(is_watched, gids.tolist()), dtype=bool, count=len(gids))
-            if wanted.any():
-                ticks = event.ticks.select(np.repeat(wanted, event.ticks.entries.counts))
-                id_ = f"{event.id}/{min(selections)}/display"
-                found.append(OutgoingEvent.packed(id_, events.TICKS, ticks.encode()))
-        every = np.unique(np.concatenate([level.rows.gid for level in computed.levels]))
-        some = every[np.fromiter(map(is_watched, every.tolist()), dtype=bool, count=len(every))]
-        columns = [_closed(level, some, steps) for level in computed.levels]
+        selections = self._watched.all_of(turns)
         shown = [
             each
             for each in steps.rules.ladder
             if any(names.shows_any(each.name) for names in selections.values())
         ]
-        if shown:
-            columns += self._open(computed.levels[0], some, shown, steps, turns, now_us)
-        received_us = max((event.received_us for event in applied), default=0)
-        return found + _candle_events(columns, received_us)
+        if not shown:
+            self._changed[:] = False
+            return []
+        self._grow(len(steps.cache.instruments))
+        columns = []
+        if computed.levels:
+            every = np.unique(np.concatenate([level.rows.gid for level in computed.levels]))
+            some = self._watched_of(every, selections, steps)
+            levels = [each for each in computed.levels if each.timeframe in shown]
+            columns = [_closed(each, some, steps) for each in levels]
+            self._note(computed.levels[0], some)
+        columns += self._open(shown, steps, turns, now_us)
+        newest_us = max((event.received_us for event in applied), default=0)
+        self._received_us = max(self._received_us, newest_us)
+        return _candle_events(columns, self._received_us)
+
+    def waiting(self, steps: Steps, now_us: int) -> set[int]:
+        """Return the shards of open candles that have changed and whose turn it is."""
+        changed, next_us = self._changed, self._next_us
+        size = min(len(changed), len(next_us))
+        gids = np.flatnonzero(changed[:size] & (next_us[:size] <= now_us))
+        return set(steps.cache.instruments.shard[gids].tolist())
+
+    def _grow(self, size: int) -> None:
+        more = size - len(self._next_us)
+        if more > 0:
+            self._next_us = np.append(self._next_us, np.zeros(more, dtype=np.int64))
+            self._start_us = np.append(self._start_us, np.zeros(more, dtype=np.int64))
+            self._changed = np.append(self._changed, np.zeros(more, dtype=bool))
+
+    @staticmethod
+    def _watched_of(gids: Ints, selections: Mapping[int, Selection], steps: Steps) -> Ints:
+        """Return those of instruments of whose candles somebody watches any."""
+        instruments = steps.cache.instruments
+
+        def is_watched(gid: int) -> bool:
+            names = selections.get(int(instruments.shard[gid]))
+            return names is not None and names.selects_candles(instruments.names[gid])
+
+        mask = np.fromiter(map(is_watched, gids.tolist()), dtype=bool, count=len(gids))
+        return np.asarray(gids[mask], dtype=np.int64)
+
+    def _note(self, base: Level, watched: Ints) -> None:
+        """Note which instruments' base candles a step changed, and when the newest begins."""
+        mine = np.isin(base.rows.gid, watched)
+        gids = base.rows.gid[mine]
+        np.maximum.at(self._start_us, gids, base.rows.start_us[mine])
+        self._changed[gids] = True
+
+    def busts(self, event: Event, shards: int) -> list[OutgoingEvent]:
+        """Return what an event says that ends trades of watched instruments.
+
+        Raises PermanentError.
+        """
+        source, format_, some = busts.decode(event.data())
+        shown = [
+            each
+            for each in some
+            if self._watched.of(shard_of(each.instrument, shards)).selects(each.instrument)
+        ]
+        if not shown:
+            return []
+        body = busts.encode(source, format_, shown)
+        return [OutgoingEvent.packed(f"{event.id}/display", events.BUSTS, body)]
 
     def _open(
-        self,
-        base: Level,
-        watched: Ints,
-        shown: Sequence[Timeframe],
-        steps: Steps,
-        turns: Mapping[int, Turn],
-        now_us: int,
+        self, shown: Sequence[Timeframe], steps: Steps, turns: Mapping[int, Turn], now_us: int
     ) -> list[CandleColumns]:
         """Return the newest open candles of instruments that have changed and whose turn it is.
 
         `shown`: the timeframes that somebody watches.
         """
         size = len(steps.cache.instruments)
-        if len(self._next_us) < size:
-            more = size - len(self._next_us)
-            self._next_us = np.append(self._next_us, np.zeros(more, dtype=np.int64))
-            self._start_us = np.append(self._start_us, np.zeros(more, dtype=np.int64))
-            self._changed = np.append(self._changed, np.zeros(more, dtype=bool))
-        mine = np.isin(base.rows.gid, watched)
-        gids = base.rows.gid[mine]
-        np.maximum.at(self._start_us, gids, base.rows.start_us[mine])
-        self._changed[gids] = True
         held = np.isin(steps.cache.instruments.shard[:size], list(turns))
         due = np.flatnonzero(self._changed[:size] & held & (self._next_us[:size] <= now_us))
         self._changed[due] = False

@@ -141,6 +141,13 @@ class Engine:
         applied: Applied = self._enqueue(_Work(set(shards), step=step)).result()
         return applied
 
+    def show(self) -> Outcome:
+        """Show open candles whose last change waits for its turn. Raises TransientError."""
+        if self._display is None:
+            return Outcome()
+        shards = self._display.waiting(self.steps, self.clock())
+        return self.step(shards, lambda _, __: Computed()).outcome
+
     def begin(self, shards: Iterable[int]) -> None:
         """Let the states of shards be made where they are not there, and wait for nothing."""
         for shard in set(shards) - self._making:

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
+from functions.candle_aggregate.display import Display
 from functions.candle_aggregate.engine import Engine
 from functions.candle_aggregate.publish import STAGE, OutboxRow, waiting_rows
 from functions.candle_aggregate.step import TickEvent
@@ -51,13 +52,14 @@ class Aggregate:
     engine: Engine
     storage: StorageWork
     clock: Callable[[], int] = wall_clock_us
+    display: Display | None = None
     _decoder: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="decode")
     )
     _storage_lock: threading.Lock = field(default_factory=threading.Lock)
 
     async def __call__(self, event: Event) -> Outcome:
-        """Apply an event. Raises PermanentError for what is no tick batch and no clock."""
+        """Apply an event. Raises PermanentError for what the stage does not take."""
         loop = asyncio.get_running_loop()
         if event.type == events.TICKS:
             ticks = await loop.run_in_executor(self._decoder, _decoded, event)
@@ -66,13 +68,19 @@ class Aggregate:
             history = CandleHistory.decode(event.data())
             emission = await loop.run_in_executor(None, self.storage.history, self.engine, history)
             return Outcome(shared=[emission])
+        if event.type == events.BUSTS:  # persist queues the candles: here they are for screens
+            if self.display is None:
+                return Outcome()
+            shards = self.engine.rules.shards
+            shown = await loop.run_in_executor(None, self.display.busts, event, shards)
+            return Outcome(show=shown)
         if event.type == events.CLOCK:
             if event.age_s(self.clock()) > events.CLOCK_MAX_AGE_S:
                 return Outcome()
             return await loop.run_in_executor(None, self.tick_clock)
         raise PermanentError(
             "unexpected_type",
-            f"candle-aggregate takes {events.TICKS}, {events.HISTORY} and {events.CLOCK}",
+            f"candle-aggregate does not take {event.type}",
         )
 
     async def _ticks(self, event: Event, ticks: Ticks) -> Outcome:
@@ -88,16 +96,17 @@ class Aggregate:
         return applied.outcome
 
     def tick_clock(self) -> Outcome:
-        """Close what is quiet and re-send what waits; the work with storage comes after that."""
+        """Close what is quiet, show what no tick came after, and re-send what waits.
+
+        The work with storage comes after that.
+        """
         now_us = self.clock()
         self._begin_missing()
         closed = self.close_quiet(now_us)
         rows = self._waiting_rows(now_us)
         again = [self.engine.emission(rows)] if rows else []
-        made = Outcome.together(self.engine.outcomes())
-        return Outcome.together(
-            [made, closed, Outcome(after_emit=lambda: self._with_storage(now_us), shared=again)]
-        )
+        after = Outcome(after_emit=lambda: self._with_storage(now_us), shared=again)
+        return Outcome.together([*self.engine.outcomes(), closed, self.engine.show(), after])
 
     def _begin_missing(self) -> None:
         """Let states be made that are not there, though no tick asks for them."""

@@ -45,6 +45,11 @@ _BEGIN: Final = """
 _SINCE: Final = """
     UPDATE first_ticks SET history_us = least(history_us, %(from)s) WHERE instrument = %(name)s
 """
+_QUEUE: Final = """
+    INSERT INTO repairs (instrument, timeframe, start_us, event_id, reason)
+    VALUES (%(name)s, '', %(to)s, '', 'flag') ON CONFLICT DO NOTHING
+"""
+"""The candle that begins there may have been taken for a part of one."""
 _NO_ALERTS: Final = """
     UPDATE alert_rules SET after_us = %(to)s - 1
     WHERE instrument = %(name)s AND removed_at IS NULL AND after_us < %(to)s - 1
@@ -106,6 +111,8 @@ def publish_history(
     with postgres.connection() as connection:
         base = _wanting(connection, history, view, cold)
         connection.execute(_BEGIN if history.trades_follow else _SINCE, noted)
+        if history.trades_follow:
+            connection.execute(_QUEUE, noted)
         connection.execute(_NO_ALERTS, noted)
         connection.execute(_NOTE, {**noted, "candles": len(base)})
     with postgres.connection() as connection:

@@ -85,7 +85,7 @@ def ready() -> None:
 
 app = event_app(
     STAGE,
-    Aggregate(engine, storage),
+    Aggregate(engine, storage, display=display),
     os.environ,
     concurrency=WAITING_TOGETHER,
     ready=ready,

@@ -49,10 +49,11 @@ def _alerts(series: Series, in_force: RuleInForce) -> Iterator[Alert]:
                 )
                 yield Alert(in_force.id, start_us, body)
         return
-    window = series.candles
+    window = series.candles.standing()
     # One candle before those that count, to see whether the condition is new.
     first = max(window.position(in_force.after_us + 1) - 1, 0)
-    candles = (window[index] for index in range(first, series.next_to_judge))
+    judged = window.position(series.judged_us + 1)
+    candles = (window[index] for index in range(first, judged))
     for before, candle in pairwise(candles):
         value = getattr(candle, rule.field)
         if rule.holds(value) and not rule.holds(getattr(before, rule.field)):

@@ -31,7 +31,7 @@ judged from it alone, an older one reads storage."""
 class Request:
     """Which patterns do `candles` from `first` on complete? Those before only fill windows.
 
-    `offset`: index of the first of them in the series.
+    `offset`: index of the first of them among the standing candles of the series.
     """
 
     instrument: str
@@ -95,7 +95,8 @@ def waits_until_ms(series: Series, rules: JudgeRules) -> int | None:
 
 def needs_older(series: Series, rules: JudgeRules, from_us: int) -> bool:
     """Tell whether judging from there on needs candles that have left the state."""
-    return not series.whole and series.candles.position(from_us) < rules.lookback - 1
+    standing = series.candles.standing()
+    return not series.whole and standing.position(from_us) < rules.lookback - 1
 
 
 def judge(judged: Sequence[tuple[Series, int]], rules: JudgeRules) -> None:
@@ -112,9 +113,12 @@ def judge(judged: Sequence[tuple[Series, int]], rules: JudgeRules) -> None:
 
 
 def _requests(series: Series, rules: JudgeRules, from_us: int) -> list[Request]:
-    """Return what to ask; a candle that detectors cannot take is a break that no window crosses."""
-    window = series.candles
-    first, last = window.position(from_us), series.next_to_judge
+    """Return what to ask; a candle that detectors cannot take is a break that no window crosses.
+
+    One whose trades were all cancelled is none.
+    """
+    window = series.candles.standing()
+    first, last = window.position(from_us), window.position(series.judged_us + 1)
     begin = max(0, first - rules.lookback + 1)
     usable = window.usable(begin, last)
     breaks = [] if usable.all() else (np.flatnonzero(~usable) + begin).tolist()
@@ -128,16 +132,17 @@ def _requests(series: Series, rules: JudgeRules, from_us: int) -> list[Request]:
 def _cooled(
     series: Series, rules: JudgeRules, from_us: int, found: Sequence[tuple[int, Found]]
 ) -> dict[str, Pattern]:
-    """Return the patterns that fire, by id; `found`: indices of candles, in event time."""
+    """Return the patterns that fire, by id; `found`: indices of standing candles, in event time."""
+    window = series.candles.standing()
     fired = _last_fired(series, from_us)
     firing: dict[str, Pattern] = {}
     for index, each in found:
-        start_us = int(series.candles.starts[index])
+        start_us = int(window.starts[index])
         before_us = fired.get(each.pattern)
         if before_us is not None and start_us - before_us < rules.cooldown_us:
             continue
         fired[each.pattern] = start_us
-        pattern = _pattern(series, rules, series.candles[index], each)
+        pattern = _pattern(series, rules, window[index], each)
         firing[pattern.id] = pattern
     return firing
 

@@ -32,7 +32,7 @@ WITH series AS (
 """)
 # As many as the state keeps, and all since the newest pattern that was published.
 _NEWEST: Final = _SERIES_OF + sql.SQL("""
-SELECT series, wanted, start_us, open, high, low, close, volume, revision
+SELECT series, wanted, start_us, open, high, low, close, volume, trade_count, revision
 FROM series, LATERAL (
     SELECT least(number + count(*), %(most)s) AS wanted FROM (
         SELECT FROM candles c
@@ -43,15 +43,15 @@ FROM series, LATERAL (
         LIMIT %(most)s
     ) AS later
 ) AS counted, LATERAL (
-    SELECT start_us, open, high, low, close, volume, revision FROM candles c
+    SELECT start_us, open, high, low, close, volume, trade_count, revision FROM candles c
     WHERE (c.instrument, c.timeframe) = (series.instrument, series.timeframe) AND c.closed
     ORDER BY start_us DESC LIMIT wanted
 ) AS newest
 """)
 _SINCE: Final = _SERIES_OF + sql.SQL("""
-SELECT series, start_us, open, high, low, close, volume, revision
+SELECT series, start_us, open, high, low, close, volume, trade_count, revision
 FROM series, LATERAL (
-    SELECT start_us, open, high, low, close, volume, revision FROM candles c
+    SELECT start_us, open, high, low, close, volume, trade_count, revision FROM candles c
     WHERE (c.instrument, c.timeframe) = (series.instrument, series.timeframe) AND c.closed
       AND start_us >= number
     ORDER BY start_us DESC LIMIT %(most)s
@@ -62,7 +62,7 @@ SELECT instrument FROM first_ticks WHERE instrument = ANY(%s) AND first_time_us 
     (SELECT 86400000000 * (max(day) + 1 - date '1970-01-01') FROM cold_candle_days)
 """
 _CANDLES: Final = (
-    "SELECT start_us, open, high, low, close, volume, revision FROM candles"
+    "SELECT start_us, open, high, low, close, volume, trade_count, revision FROM candles"
     " WHERE instrument = %s AND timeframe = %s AND closed"
 )
 _BETWEEN: Final = _CANDLES + " AND start_us >= %s AND start_us < %s ORDER BY start_us DESC"
@@ -282,4 +282,4 @@ def _rows_by_series(
 
 def _window(rows: Iterable[Sequence[Any]]) -> Window:
     """Return stored candles; they have waited for long enough to be judged."""
-    return Window.of([ClosedCandle._make((*row, 0)) for row in rows])
+    return Window.of([ClosedCandle.of_values(row[0], row[1:6], *row[6:]) for row in rows])

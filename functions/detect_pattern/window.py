@@ -20,10 +20,15 @@ START, OPEN, HIGH, LOW, CLOSE, VOLUME, REVISION, RECEIVED = range(8)
 _COLUMNS: Final = 8
 _EXACT_FLOAT: Final = 2**53
 _INT64: Final = 2**63
+_WITHDRAWN: Final = (Decimal(0), Decimal(0), Decimal(0), Decimal(0), Decimal(-1))
 
 
 class ClosedCandle(NamedTuple):
-    """A closed candle as judging needs it. `received_ms`: wall clock of its arrival."""
+    """A closed candle as judging needs it. `received_ms`: wall clock of its arrival.
+
+    One whose trades were all cancelled has no prices and a volume of -1: its revision is all it has
+    to say.
+    """
 
     start_us: int
     open: Decimal
@@ -37,16 +42,23 @@ class ClosedCandle(NamedTuple):
     @classmethod
     def of(cls, candle: Candle, received_ms: int) -> ClosedCandle:
         """Take the part of a candle that judging needs."""
-        return cls(
-            candle.start_us,
-            candle.open,
-            candle.high,
-            candle.low,
-            candle.close,
-            candle.volume,
-            candle.revision,
-            received_ms,
+        values = (candle.open, candle.high, candle.low, candle.close, candle.volume)
+        return cls.of_values(
+            candle.start_us, values, candle.trade_count, candle.revision, received_ms
         )
+
+    @classmethod
+    def of_values(
+        cls,
+        start_us: int,
+        values: Sequence[Decimal],
+        trade_count: int,
+        revision: int,
+        received_ms: int = 0,
+    ) -> ClosedCandle:
+        """Take open, high, low, close and volume; without a trade it is withdrawn."""
+        open_, high, low, close, volume = values if trade_count else _WITHDRAWN
+        return cls(start_us, open_, high, low, close, volume, revision, received_ms)
 
 
 @dataclass(slots=True, eq=False)
@@ -101,6 +113,14 @@ class Window:
 
     def __iter__(self) -> Iterator[ClosedCandle]:
         return (self[index] for index in range(len(self)))
+
+    def standing(self) -> Window:
+        """Return the candles that have trades."""
+        high, low, volume = self.table[[HIGH, LOW, VOLUME]]
+        gone = (volume < 0) & (high == 0) & (low == 0)
+        if not gone.any():
+            return self
+        return Window(self.table[:, ~gone], self.price_scale, self.volume_scale)
 
     def drop_first(self, count: int) -> None:
         """Remove the oldest candles."""

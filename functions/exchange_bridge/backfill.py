@@ -30,6 +30,7 @@ from functions.exchange_bridge.history import (
 from functions.exchange_bridge.rest import RestError
 from functions.exchange_bridge.settings import Settings
 from shared import metrics
+from shared.adapter.event import OutgoingEvent
 from shared.adapter.logs import configure_logging
 from shared.adapter.sink import Sink
 from shared.bridge.batcher import Batcher, new_source
@@ -69,15 +70,18 @@ async def backfill(
         for symbol in exchange.symbols:
             name = instrument_of(symbol)
             since_us = base.start_us(from_us)
-            until_us = base.start_us(
-                to_us if to_us is not None else await asyncio.to_thread(_begin, postgres, name)
-            )
+            begin_us = await asyncio.to_thread(_begin, postgres, name)
+            until_us = base.start_us(begin_us if to_us is None else to_us)
             if by == "candles":
                 await _candles(source, outbox, postgres, life, base, symbol, since_us, until_us)
             else:
                 batcher = Batcher(life, settings.batch, exchange.format)
                 trades = TradeBackfill(source, outbox, batcher, postgres, _report)
                 await trades.run(symbol, since_us, until_us)
+                if until_us >= base.start_us(begin_us):  # and those from there on are known
+                    start = (since_us - base.length_us, since_us)
+                    known = CandleHistory(name, *start, True, columns(name, base, []))
+                    await _put(outbox, history_event(f"{life}/{symbol}", known))
         await outbox.until_taken(outbox.given)
     finally:
         await outbox.close(settings.drain_s)
@@ -108,12 +112,16 @@ async def _candles(
         )
         if klines:
             history = CandleHistory(name, since_us, until_us, False, columns(name, base, klines))
-            while not outbox.put_event(history_event(f"{life}/{symbol}", history)):  # noqa: ASYNC110
-                await asyncio.sleep(0.1)
+            await _put(outbox, history_event(f"{life}/{symbol}", history))
         total += len(klines)
         _say(f"{symbol}: {number} of {len(chunks)} parts, {total:,} candles to {_utc(until_us)}")
     if not chunks:
         _say(f"{symbol}: all of it is there")
+
+
+async def _put(outbox: Outbox, event: OutgoingEvent) -> None:
+    while not outbox.put_event(event):  # noqa: ASYNC110 - room is nobody's event
+        await asyncio.sleep(0.1)
 
 
 def _begin(postgres: Postgres, instrument: str) -> int:

@@ -103,9 +103,7 @@ async def audit(settings: Settings, api_url: str, from_us: int, to_us: int) -> i
                 lambda: fetched(source, symbol, base, base.start_us(from_us), to_us),  # noqa: B023
             )
             ours = await asyncio.to_thread(_ours, api_url, name, base, from_us, to_us)
-            listed_us = min((each.start_us for each in klines), default=to_us)
-            ours = [each for each in ours if each["t"] * 1000 >= listed_us]
-            found = compare(klines, ours, counts=exchange.counts_trades)
+            found = compare(*_both(klines, ours), counts=exchange.counts_trades)
             for difference in found.differences:
                 _say(f"{name} {difference}")
             _say(
@@ -117,6 +115,19 @@ async def audit(settings: Settings, api_url: str, from_us: int, to_us: int) -> i
     finally:
         await settings.rest.close()
     return differing
+
+
+def _both(
+    klines: Sequence[Kline], ours: Sequence[dict[str, Any]]
+) -> tuple[list[Kline], list[dict[str, Any]]]:
+    """Return those from when on there are both: either may begin later than asked for."""
+    if not klines or not ours:
+        return [], []
+    begin_us = max(klines[0].start_us, ours[0]["t"] * 1000)
+    return (
+        [each for each in klines if each.start_us >= begin_us],
+        [each for each in ours if each["t"] * 1000 >= begin_us],
+    )
 
 
 def _ours(api: str, name: str, base: Timeframe, from_us: int, to_us: int) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 import orjson
 
-from shared import events, live
+from shared import busts, events, live
 from shared.adapter.event import Event
 from shared.alerts import AlertEvent
 from shared.candle_columns import decode_batch
@@ -25,7 +25,7 @@ _TOGETHER: Final = 2
 
 
 class Message(NamedTuple):
-    """A message of the live feed: a NATS subject, and a LiveTick, Candle, Pattern or LiveAlert.
+    """A message of the live feed: a NATS subject, and a protobuf message of its kind.
 
     `received_us`: when the newest of the ticks behind it was received, 0 where nobody says.
     """
@@ -122,6 +122,23 @@ def _candles(event: Event, shows: Shows) -> list[Message]:
     ]
 
 
+def _busts(event: Event, _: int) -> tuple[list[Message], int]:
+    found = []
+    for each in busts.decode(event.data())[2]:
+        payload = live_pb2.LiveBust(
+            symbol=each.instrument,
+            trade_id=each.trade_id,
+            venue=each.venue or "",
+            status="corrected" if each.is_correction else "cancelled",
+            price=each.price,
+            size=each.size,
+            time_us=each.event_time_us,
+            receive_time_us=each.receive_time_us,
+        ).SerializeToString()
+        found.append(Message(live.busts_subject(each.instrument), payload, each.receive_time_us))
+    return found, 0
+
+
 def _patterns(event: Event, _: int) -> tuple[list[Message], int]:
     return [
         Message(live.patterns_subject(each.instrument), each.to_message().SerializeToString())
@@ -149,6 +166,7 @@ def _alerts(event: Event, _: int) -> tuple[list[Message], int]:
 _UINT64_MAX: Final = 2**64 - 1
 _KINDS: Final[Mapping[str, Callable[[Event, int], tuple[list[Message], int]]]] = {
     events.TICKS: _ticks,
+    events.BUSTS: _busts,
     events.PATTERNS: _patterns,
     events.ALERTS: _alerts,
 }

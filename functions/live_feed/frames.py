@@ -153,6 +153,20 @@ def _candle(payload: bytes) -> dict[str, Any]:
     }
 
 
+def _bust(payload: bytes) -> dict[str, Any]:
+    bust = live_pb2.LiveBust.FromString(payload)
+    return {
+        "symbol": bust.symbol,
+        "trade_id": bust.trade_id,
+        "venue": bust.venue or None,
+        "status": bust.status,
+        "price": bust.price or None,
+        "size": bust.size or None,
+        "t": bust.time_us // 1000 or None,
+        "received": bust.receive_time_us // 1000,
+    }
+
+
 def _pattern(payload: bytes) -> dict[str, Any]:
     pattern = Pattern.from_message(patterns_pb2.Pattern.FromString(payload))
     found: dict[str, Any] = as_event_json(pattern)["data"]
@@ -168,6 +182,7 @@ _SIDES: Final = (None, "buy", "sell")
 _READERS: Final[Mapping[str, Callable[[bytes], dict[str, Any]]]] = {
     live.TICKS: _tick,
     live.CANDLES: _candle,
+    live.BUSTS: _bust,
     live.PATTERNS: _pattern,
     live.ALERTS: _alert,
 }
@@ -183,6 +198,10 @@ def _candle_order(payload: bytes) -> tuple[int, ...]:
     return candle.start_us, candle.revision
 
 
+def _bust_order(payload: bytes) -> tuple[int, ...]:
+    return (live_pb2.LiveBust.FromString(payload).receive_time_us,)
+
+
 def _pattern_order(payload: bytes) -> tuple[int, ...]:
     pattern = patterns_pb2.Pattern.FromString(payload)
     return pattern.end_us, pattern.revision
@@ -195,6 +214,7 @@ def _alert_order(payload: bytes) -> tuple[int, ...]:
 _ORDERS: Final[Mapping[str, Callable[[bytes], tuple[int, ...]]]] = {
     live.TICKS: _tick_order,
     live.CANDLES: _candle_order,
+    live.BUSTS: _bust_order,
     live.PATTERNS: _pattern_order,
     live.ALERTS: _alert_order,
 }

@@ -1,4 +1,4 @@
-"""Ticks, candles and patterns to the live stream."""
+"""Ticks, what cancels and corrects them, candles and patterns to the live stream."""
 
 from __future__ import annotations
 

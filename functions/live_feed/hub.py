@@ -13,8 +13,9 @@ import asyncio
 import itertools
 import logging
 import time
-from collections import deque
-from collections.abc import Callable, Iterable
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from functions.live_feed.ages import Ages
@@ -51,6 +52,7 @@ class Hub:
         metrics.LIVE_AGE.labels("trades").set_function(self._ages.trades_s)
         metrics.LIVE_AGE.labels("candles").set_function(self._ages.candles_s)
         self._clients: dict[str, set[Subscriber]] = {}
+        self._expected: Counter[str] = Counter()
         self._task: asyncio.Task[None] | None = None
         self._present = asyncio.Event()
         self._present_from = 0
@@ -59,8 +61,8 @@ class Hub:
 
     @property
     def wanted(self) -> set[str]:
-        """Every channel that a client has subscribed to."""
-        return set(self._clients)
+        """Every channel that a client has subscribed to, or is about to."""
+        return {*self._clients, *(+self._expected)}
 
     @property
     def stream_name(self) -> str:
@@ -82,13 +84,21 @@ class Hub:
             await end(self._task)
         await self._stream.close()
 
-    def subscribe(self, client: Subscriber, channels: Iterable[str]) -> list[str]:
-        """Give the client every message of the channels from now on; return the new channels."""
-        new = [each for each in dict.fromkeys(channels) if each not in client.wanted]
-        for each in new:
+    @contextmanager
+    def expecting(self, channels: Iterable[str]) -> Iterator[None]:
+        """Count the channels as wanted while a subscription to them is made."""
+        expected = list(channels)
+        self._expected.update(expected)
+        try:
+            yield
+        finally:
+            self._expected.subtract(expected)
+
+    def subscribe(self, client: Subscriber, channels: Iterable[str]) -> None:
+        """Give the client every message of the channels from now on."""
+        for each in channels:
             client.wanted.add(each)
             self._clients.setdefault(each, set()).add(client)
-        return new
 
     def unsubscribe(self, client: Subscriber, channels: Iterable[str]) -> None:
         """Give the client no more of the channels."""

@@ -15,7 +15,7 @@ _ORDERED: Final = (live.TICKS, live.CANDLES)
 class Newest:
     """Folds messages of the stream. Used by one event loop.
 
-    Ticks compare by their total order, candles by (start, revision), patterns and alerts by time.
+    Ticks compare by their total order, candles by (start, revision), the others by time.
     """
 
     def __init__(self) -> None:

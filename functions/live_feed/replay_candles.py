@@ -20,14 +20,17 @@ _ZERO: Final = Decimal(0)
 
 @dataclass(slots=True)
 class _Growing:
-    """A base candle; `first` and `last` are the places of the trades that decide open and close."""
+    """A base candle; `first` and `last` are the places of the trades that decide open and close.
 
-    open: Decimal
-    high: Decimal
-    low: Decimal
-    close: Decimal
-    first: tuple[int, int]
-    last: tuple[int, int]
+    Without them no trade has moved a price yet, and there is no candle to show.
+    """
+
+    open: Decimal = _ZERO
+    high: Decimal = _ZERO
+    low: Decimal = _ZERO
+    close: Decimal = _ZERO
+    first: tuple[int, int] | None = None
+    last: tuple[int, int] | None = None
     volume: Decimal = _ZERO
     notional: Decimal = _ZERO
     count: int = 0
@@ -35,20 +38,11 @@ class _Growing:
     sold: Decimal = _ZERO
     closed: bool = False
 
-    @classmethod
-    def of(cls, trade: Trade) -> _Growing:
-        """Return a candle without any trade, about to take this one."""
-        price, place = Decimal(trade.price), (trade.time_us, trade.order)
-        return cls(price, price, price, price, place, place)
-
     def take(self, trade: Trade) -> None:
         """Add a trade, whichever came before it."""
-        price, size, place = Decimal(trade.price), Decimal(trade.size), (trade.time_us, trade.order)
-        if place <= self.first:
-            self.open, self.first = price, place
-        if place >= self.last:
-            self.close, self.last = price, place
-        self.high, self.low = max(self.high, price), min(self.low, price)
+        price, size = Decimal(trade.price), Decimal(trade.size)
+        if trade.moves_price:
+            self._move(price, (trade.time_us, trade.order))
         self.volume = EXACT.add(self.volume, size)
         self.notional = EXACT.add(self.notional, EXACT.multiply(price, size))
         self.count += 1
@@ -57,8 +51,21 @@ class _Growing:
         elif trade.side == "sell":
             self.sold = EXACT.add(self.sold, size)
 
+    def _move(self, price: Decimal, place: tuple[int, int]) -> None:
+        if self.first is None or self.last is None:
+            self.open = self.high = self.low = self.close = price
+            self.first = self.last = place
+            return
+        if place <= self.first:
+            self.open, self.first = price, place
+        if place >= self.last:
+            self.close, self.last = price, place
+        self.high, self.low = max(self.high, price), min(self.low, price)
+
     def candle(self, symbol: str, timeframe: str, start_us: int, revision: int) -> Candle:
-        """Return its state."""
+        """Return its state, once a trade has moved its price."""
+        assert self.first is not None
+        assert self.last is not None
         return Candle(
             *(symbol, timeframe, start_us, self.open, self.high, self.low, self.close),
             *(self.volume, self.notional, self.count, self.bought, self.sold),
@@ -105,7 +112,7 @@ class ReplayCandles:
                 if start_us < oldest:
                     return
                 del self._growing[oldest]
-            growing = self._growing[start_us] = _Growing.of(trade)
+            growing = self._growing[start_us] = _Growing()
         growing.take(trade)
         self._changed.add(start_us)
 
@@ -123,6 +130,8 @@ class ReplayCandles:
             if growing is None:
                 continue
             growing.closed = growing.closed or self._base.next_us(start_us) <= now_us
+            if growing.first is None:
+                continue
             base = growing.candle(self._symbol, self._base.name, start_us, self._next(now_us))
             if self._shows_base:
                 yield base

@@ -18,7 +18,10 @@ _NEVER: Final = 2**63
 
 
 class Trade(NamedTuple):
-    """One trade: when it is played, its place in the total order, and what it says."""
+    """One trade: when it is played, its place in the total order, and what it says.
+
+    `moves_price`: whether it counts for open, high, low and close, and not for volume alone.
+    """
 
     at_us: int
     order: int
@@ -28,6 +31,7 @@ class Trade(NamedTuple):
     size: str
     side: str | None
     id: str | None
+    moves_price: bool = True
 
 
 class Trades:
@@ -72,6 +76,8 @@ class Trades:
         rows, self._cursor = page
         for row in rows:
             self._count += 1
+            if row.get("ended") is not None:  # void, or what it was corrected to follows
+                continue
             trade = self._trade(row)
             if self._from_us <= trade.time_us and trade.at_us < self._to_us:
                 heapq.heappush(self._held, trade)
@@ -87,7 +93,8 @@ class Trades:
         time_us, received_us = int(row["us"]), int(row["received"]) * 1000
         at_us = received_us if self._by_receipt else time_us
         about = (row["p"], row["s"], row.get("side"), row.get("id"))
-        return Trade(at_us, self._count, time_us, received_us, *about)
+        moves_price = "volume_only" not in (row.get("flags") or "")
+        return Trade(at_us, self._count, time_us, received_us, *about, moves_price)
 
 
 class Patterns:

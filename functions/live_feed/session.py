@@ -97,10 +97,12 @@ class Session:
         `from_seq` is the last `seq` that the client has seen, in the stream of that name.
         """
         client, hub = self.client, self.hub
-        since = await self.interest.watch(channels)
+        new = [each for each in dict.fromkeys(channels) if each not in client.wanted]
+        with hub.expecting(new):  # nothing of them waits for the client meanwhile
+            since = await self.interest.watch(new)
+            await self.interest.load(new)
         client.hold()
-        new = hub.subscribe(client, channels)
-        await self.interest.load(new)
+        hub.subscribe(client, new)
         upto = hub.seq
         missed = None
         if (

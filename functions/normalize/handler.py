@@ -1,4 +1,7 @@
-"""A raw batch becomes ticks, quotes, busts and rejects: a pure function of it."""
+"""A raw batch becomes ticks, quotes, busts and rejects: a pure function of it.
+
+Trades of watched instruments go to screens from here too, past everything that is made of them.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from functions.normalize.accounts import count_rejects, count_unread
 from functions.normalize.assemble import assemble
 from functions.normalize.assemble_quotes import assemble_quotes
 from functions.normalize.mid import QuotesAsTicks, mid_ticks
+from functions.normalize.shown import watched_ticks
 from shared import busts, events, metrics, rejects
 from shared.adapter.app import Outcome
 from shared.adapter.event import Event, OutgoingEvent
@@ -27,6 +31,7 @@ from shared.quotes import Quotes
 from shared.raw import LINE_BITS, RawBatch
 from shared.shards import DEFAULT_SHARDS
 from shared.ticks import Ticks
+from shared.watched import Watched
 
 STAGE = "normalize"
 
@@ -36,12 +41,16 @@ Columns = TypeVar("Columns", Ticks, Quotes)
 
 @dataclass(frozen=True, slots=True)
 class Normalize:
-    """The stage's handler. `shards`: how many parts the instruments are divided among."""
+    """The stage's handler. `shards`: how many parts the instruments are divided among.
+
+    `watched`: what screens watch, None where there are none.
+    """
 
     rule: ClockRule
     shards: int = DEFAULT_SHARDS
     feeds: FeedRules = field(default_factory=FeedRules)
     quotes_as_ticks: QuotesAsTicks = QuotesAsTicks.NONE
+    watched: Watched | None = None
 
     def __call__(self, event: Event) -> Outcome:
         """Parse the batch. Raises PermanentError for what is no RawBatch of a known format."""
@@ -73,7 +82,15 @@ class Normalize:
         count_unread(batch.source, found.unread)
         for kind, count in found.skipped.items():
             metrics.MESSAGES_SKIPPED.labels(kind).inc(count)
-        return Outcome(outputs)
+        return Outcome(outputs, show=self._shown(event, ticks, wide))
+
+    def _shown(self, event: Event, ticks: Ticks, wide: Ticks | None) -> list[OutgoingEvent]:
+        if self.watched is None:
+            return []
+        shown = [*_tick_events(event, "shown", watched_ticks(ticks, self.watched))]
+        if wide is not None:
+            shown += _tick_events(event, "shown.wide", watched_ticks(wide, self.watched))
+        return shown
 
 
 def _tick_events(event: Event, name: str, ticks: Ticks) -> Iterator[OutgoingEvent]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import functions_framework.aio
 from starlette.requests import Request
@@ -20,12 +20,18 @@ from shared.inputs.price_rules import PriceRules
 from shared.instruments import Naming, parse_exceptions, parse_with_venue
 from shared.settings import Environment
 from shared.shards import DEFAULT_SHARDS, MAX_SHARDS
+from shared.stores.redis import connect
+from shared.watched import Watched
+
+LEASES_S = 0.2
+"""So long a batch may wait to know who watches it: screens hold up no ingestion."""
 
 
 @dataclass(frozen=True)
 class Settings:
     """What normalize reads from its environment."""
 
+    redis_url: str = field(repr=False)
     max_skew_ms: int
     shards: int
     feeds: FeedRules
@@ -36,6 +42,7 @@ class Settings:
         """Read and check. Raises SettingsError."""
         env = Environment(mapping)
         settings = cls(
+            redis_url=env.text("REDIS_URL"),
             max_skew_ms=env.integer("MAX_CLOCK_SKEW_MS", 5_000, 0, 86_400_000),
             shards=env.integer("SHARDS", DEFAULT_SHARDS, 1, MAX_SHARDS),
             feeds=FeedRules(
@@ -60,6 +67,7 @@ app = event_app(
         settings.shards,
         settings.feeds,
         settings.quotes_as_ticks,
+        Watched(connect(settings.redis_url, LEASES_S)),
     ),
     os.environ,
     concurrency=2,

@@ -1,40 +1,40 @@
 """Cancels and corrections: a row beside the trade's own, and its candle queued for repair.
 
 A bust that came before its trade waits, is tried again with growing pauses, and ends as a reject.
+What waits is looked for in the lake too.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
-from contextlib import closing
 from typing import Final, NamedTuple
 
 import numpy as np
 from psycopg import Connection
 
+from functions.persist.bust_trades import find
 from functions.persist.segments import segments
 from functions.persist.tick_writer import copy_segments
 from shared import busts, metrics
 from shared.busts import Bust
 from shared.entries import Entries, Entry
-from shared.inputs.line import Number, price_of, read_trade_id, size_of
+from shared.errors import TransientError
+from shared.inputs.line import Number, price_of, size_of
 from shared.instruments import NO_MARKET, Market
-from shared.lake.plan import ALL_IN_POSTGRES
-from shared.order import NO_ORDER_ID, OrderKey, source_key
+from shared.lake.cold import Cold
 from shared.stores.applied import claim
 from shared.stores.commits import next_commit
 from shared.stores.postgres import Postgres
-from shared.stores.segments import COARSE_US, rows_of_range
-from shared.ticks import CANCELLED, CORRECTED, ENDING, INTEGER_ID, TEXT_ID, Ticks
-from shared.trades import MINUTE_US, Rows, concatenated
+from shared.ticks import CANCELLED, CORRECTED, TEXT_ID, Ticks
+from shared.trades import Rows
 
-REACH_US: Final = 2 * 86_400_000_000
-"""A bust that does not say when its trade was finds it so far before the instrument's last tick."""
+log = logging.getLogger(__name__)
+
 TRIES: Final = 9
 """After 1, 2, 4, ... seconds: nine minutes together."""
 _AT_ONCE: Final = 200
 
-_LAST: Final = "SELECT last_time_us FROM first_ticks WHERE instrument = %s"
 _WAIT: Final = """
     INSERT INTO pending_busts (event_id, position, source, format, bust, next_at)
     VALUES (%s, %s, %s, %s, %s, now() + interval '1 second')
@@ -45,6 +45,10 @@ _DUE: Final = """
 """
 _AGAIN: Final = """
     UPDATE pending_busts SET tries = tries + 1, next_at = now() + interval '1 second' * (2 << tries)
+    WHERE event_id = %s AND position = %s
+"""
+_LATER: Final = """
+    UPDATE pending_busts SET next_at = now() + interval '5 seconds'
     WHERE event_id = %s AND position = %s
 """
 _DONE: Final = "DELETE FROM pending_busts WHERE event_id = %s AND position = %s"
@@ -69,10 +73,14 @@ class _Place(NamedTuple):
 
 
 class BustWriter:
-    """Writes busts, each once in effect. Methods raise TransientError."""
+    """Writes busts, each once in effect. Methods raise TransientError.
 
-    def __init__(self, postgres: Postgres) -> None:
+    `cold`: where `retry` looks for trades that left Postgres.
+    """
+
+    def __init__(self, postgres: Postgres, cold: Cold | None = None) -> None:
         self._postgres = postgres
+        self._cold = cold
 
     def __call__(self, event_id: str, source: str, format_: int, some: Sequence[Bust]) -> bool:
         """Write an event's busts; return whether they were not written before."""
@@ -101,12 +109,16 @@ class BustWriter:
             due = connection.execute(_DUE, (_AT_ONCE,)).fetchall()
             if not due:
                 return
-            commit_id = next_commit(connection)
             ended = []
             for *key, body, tries in due:
                 place = _Place(*key)
                 (bust,) = busts.decode(body)[2]
-                trade = find(connection, bust)
+                try:
+                    trade = find(connection, bust, self._cold)
+                except TransientError as error:  # object storage is away: that is no try
+                    log.warning("a cancel or correction waits for the lake: %s", error)
+                    connection.execute(_LATER, place[:2])
+                    continue
                 if trade is None and tries < TRIES:
                     connection.execute(_AGAIN, place[:2])
                     continue
@@ -117,68 +129,8 @@ class BustWriter:
                     _reject(connection, place, bust, "ambiguous_trade", trade)
                 else:
                     _reject(connection, place, bust, "unknown_trade", _unknown(bust))
-            _write(connection, commit_id, ended)
-
-
-def find(connection: Connection, bust: Bust) -> Rows | str | None:
-    """Return the trade, a row; None where none has the id; or why it cannot be told.
-
-    Of several minutes that have one of the id the last is meant; of a trade that
-    was sent several times the first in the total order.
-    """
-    if bust.event_time_us:
-        from_us = bust.event_time_us - bust.event_time_us % MINUTE_US
-        until_us = from_us + MINUTE_US
-    else:
-        row = connection.execute(_LAST, (bust.instrument,)).fetchone()
-        if row is None:
-            return None
-        from_us, until_us = int(row[0]) - REACH_US, int(row[0]) + 2 * COARSE_US
-    plan = ALL_IN_POSTGRES
-    newest = -1
-    with closing(
-        rows_of_range(connection, bust.instrument, from_us, until_us, plan, newest=True)
-    ) as read:
-        for _, last_us, rows in read:
-            if newest >= 0 and last_us < newest - newest % MINUTE_US:
-                break
-            some = _named(rows, bust)
-            inside = some.time_us[(some.time_us >= from_us) & (some.time_us < until_us)]
-            newest = max(newest, int(inside.max(initial=-1)))
-    if newest < 0:
-        return None
-    minute_us = newest - newest % MINUTE_US
-    with closing(
-        rows_of_range(
-            connection, bust.instrument, minute_us, minute_us + MINUTE_US, plan, newest=False
-        )
-    ) as read:
-        trade = concatenated([_named(rows, bust) for _, _, rows in read])
-    trade = trade.at(trade.time_us // MINUTE_US == minute_us // MINUTE_US)
-    if len(venues := sorted(set(trade.venue.tolist()))) > 1:
-        return f"{venues} each have a trade {bust.trade_id} of {bust.instrument}: say the `venue`"
-    first = min(range(len(trade)), key=lambda row: _key(trade, row))
-    return trade.at(np.array([first]))
-
-
-def _named(rows: Rows, bust: Bust) -> Rows:
-    """Return the prints that have the bust's id and venue."""
-    kind, number, text = read_trade_id("trade_id", bust.trade_id)
-    found = (rows.kind == kind) & ((rows.flags & ENDING) == 0)
-    found &= rows.trade_id == number if kind == INTEGER_ID else (rows.text == text).astype(bool)
-    if bust.venue is not None:
-        found &= (rows.venue == bust.venue).astype(bool)
-    return rows.at(found)
-
-
-def _key(rows: Rows, row: int) -> OrderKey:
-    return OrderKey(
-        int(rows.time_us[row]),
-        int(rows.trade_id[row]) if rows.kind[row] == INTEGER_ID else NO_ORDER_ID,
-        int(rows.receive_us[row]),
-        source_key(str(rows.source[row])),
-        int(rows.sequence[row]),
-    )
+            if ended:
+                _write(connection, next_commit(connection), ended)
 
 
 def _write(
@@ -227,7 +179,7 @@ def _unknown(bust: Bust) -> str:
     venue = f" at {bust.venue}" if bust.venue else ""
     where = "in that minute" if bust.event_time_us else "in its last two days"
     return (
-        f"Postgres has no trade {bust.trade_id} of {bust.instrument}{venue} {where}:"
+        f"no trade {bust.trade_id} of {bust.instrument}{venue} is stored {where}:"
         " check symbol, venue and id, and say the trade's `time`"
     )
 

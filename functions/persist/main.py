@@ -23,6 +23,7 @@ from functions.persist.tick_writer import TickWriter
 from functions.persist.writer import Writer
 from shared.adapter.delegated import Delegated
 from shared.adapter.wiring import event_app
+from shared.lake.cold import Cold
 from shared.lake.rounds import Rounds
 from shared.lake.terms import Terms
 from shared.settings import Environment
@@ -68,10 +69,9 @@ class Settings:
 settings = Settings.from_env(os.environ)
 postgres = Postgres(settings.database_url, size=settings.writers + 2, limits=settings.limits)
 maintenance = Postgres(settings.database_url, size=2, limits=MAINTENANCE)
-busts = BustWriter(postgres)
 tasks: list[Callable[[], None]] = [
     Maintenance(lambda: maintain(maintenance, settings.rows, time.time_ns() // 1000)),
-    Maintenance(busts.retry, each_s=1.0),
+    Maintenance(BustWriter(maintenance, Cold(settings.s3)).retry, each_s=1.0),
 ]
 if settings.s3.endpoint:
     tasks.append(Rounds(postgres, settings.terms))
@@ -83,7 +83,7 @@ app = event_app(
         PatternWriter(postgres),
         FeedWriter(postgres),
         QuoteWriter(postgres, settings.quotes_store),
-        busts,
+        BustWriter(postgres),
         tasks,
     ),
     os.environ,

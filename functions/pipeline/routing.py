@@ -23,6 +23,7 @@ WANTED: Final[Mapping[str, Sequence[str]]] = {
     events.HISTORY: ("candle-aggregate",),
     events.TICKS: ("persist", "candle-aggregate"),
     events.QUOTES: ("persist",),
+    events.BUSTS: ("persist", "candle-aggregate"),
     events.REJECTS: ("persist",),
     events.CANDLES: ("persist", "detect-pattern"),
     events.LATE: ("persist",),

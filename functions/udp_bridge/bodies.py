@@ -9,6 +9,7 @@ import msgspec
 
 from functions.udp_bridge.encodings import check_is_text
 from functions.udp_bridge.refusal import RefusedBodyError
+from shared.inputs import fix
 from shared.inputs.dialects import dialect_of
 from shared.inputs.line import FORM
 from shared.raw import (
@@ -128,6 +129,13 @@ def json_lines(body: bytes) -> Cut:
     return _checked([line for line in body.splitlines() if line.strip()])
 
 
+def fix_messages(body: bytes) -> Cut:
+    """Cut a body of FIX messages. Raises RefusedBodyError."""
+    if not body.startswith(fix.BEGINNINGS):
+        raise RefusedBodyError(400, "no FIX", "a message begins with 8=FIX")
+    return _checked(fix.cut(body))
+
+
 def _checked(objects: list[bytes]) -> Cut:
     if not objects:
         raise RefusedBodyError(400, "empty body", _EXAMPLE)
@@ -147,7 +155,9 @@ def _check_count(count: int, what: str) -> None:
 
 
 def text(body: bytes) -> tuple[int, Cut]:
-    """Cut a body whose sender did not say what it is: JSON by its first character, else CSV."""
+    """Cut a body whose sender did not say what it is: FIX and JSON by how it begins, else CSV."""
+    if body.startswith(fix.BEGINNINGS):
+        return FORMAT_SCANNER, fix_messages(body)
     if body.lstrip()[:1] not in (b"{", b"["):
         return FORMAT_CSV, lines(body)
     try:
@@ -165,6 +175,7 @@ def _csv(body: bytes, parameters: Mapping[str, str]) -> tuple[int, Cut]:
 _ONE_FORMAT: Final[dict[str, tuple[int, Callable[[bytes], Cut]]]] = {
     "application/x-protobuf": (FORMAT_TICKER_STREAM, messages),
     "application/protobuf": (FORMAT_TICKER_STREAM, messages),
+    "application/fix": (FORMAT_SCANNER, fix_messages),
     "application/json": (FORMAT_SCANNER, json_objects),
     "application/x-ndjson": (FORMAT_SCANNER, json_lines),
     "application/ndjson": (FORMAT_SCANNER, json_lines),
@@ -218,6 +229,6 @@ def cut(body: bytes, content_type: str) -> tuple[int, Cut]:
     raise RefusedBodyError(
         415,
         "content type is not read",
-        f"{kind[:80]}: send text/csv lines, application/json or application/x-ndjson objects, or"
-        " application/x-protobuf TickerUpdates",
+        f"{kind[:80]}: send text/csv lines, application/json or application/x-ndjson objects,"
+        " application/fix messages, or application/x-protobuf TickerUpdates",
     )

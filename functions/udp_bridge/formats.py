@@ -7,11 +7,13 @@ from typing import Final
 import numpy as np
 
 from functions.udp_bridge.datagrams import Datagrams
+from shared.inputs import fix
 from shared.settings import Choice
 
 _SYMBOL_TAG: Final = 0x0A
 _PRICE_TAG: Final = 0x11
 _BRACE: Final = 0x7B
+_FIX: Final = b"8=FIX"
 _CSV, _TICKER, _JSON = range(3)
 
 
@@ -24,16 +26,18 @@ class UdpFormat(Choice):
 
 
 def sorted_out(datagrams: Datagrams) -> tuple[Datagrams, Datagrams, Datagrams]:
-    """Return the CSV lines, the TickerUpdates and the JSON objects, each in the order of receipt.
+    """Return the CSV lines, the TickerUpdates, and the JSON objects and FIX messages.
+
+    Each in the order of receipt.
 
     A TickerUpdate that has a symbol and a price begins with the tag of its symbol, and the tag of
     its price follows the symbol. That is a control character, which stands in no good CSV line, so
     no good datagram is taken for what it is not. Every writer of protobuf keeps to that order. A
-    JSON object begins with a brace, which no symbol has.
+    JSON object begins with a brace, which no symbol has, a FIX message with its version.
     """
     none = Datagrams(b"", [], [])
     payloads = datagrams.payloads
-    if _PRICE_TAG not in payloads and _BRACE not in payloads:
+    if _PRICE_TAG not in payloads and _BRACE not in payloads and _FIX not in payloads:
         return datagrams, none, none
     ends = np.cumsum(datagrams.lengths)
     starts = ends - datagrams.lengths
@@ -54,7 +58,8 @@ def sorted_out(datagrams: Datagrams) -> tuple[Datagrams, Datagrams, Datagrams]:
 
 
 def _kind(payloads: bytes, start: int, end: int) -> int:
-    if start < end and payloads[start] == _BRACE:
+    is_object = start < end and payloads[start] == _BRACE
+    if is_object or payloads.startswith(fix.BEGINNINGS, start, end):
         return _JSON
     is_ticker = (
         start + 2 < end

@@ -21,8 +21,8 @@ from local.instance import DEFAULT_DATA_DIR
 if TYPE_CHECKING:
     import threading
 
-_HELP = """Follow the live feed: ticks:SYMBOL, candles:TIMEFRAME:SYMBOL, patterns:SYMBOL,
-alerts:SYMBOL.
+_HELP = """Follow the live feed: ticks:SYMBOL, candles:TIMEFRAME:SYMBOL, busts:SYMBOL,
+patterns:SYMBOL, alerts:SYMBOL.
 
 A * stands for all. It begins with the present state, goes on with every change, and after a cut
 where it was cut. Ctrl-C ends it. With --from it plays what is stored, as it came, and ends with it.
@@ -210,6 +210,12 @@ def _tick(data: dict[str, Any]) -> str:
     return f"{utc(data['t'])}  {data['symbol']}  {data['price']} x {data['size']}  {side}".rstrip()
 
 
+def _bust(data: dict[str, Any]) -> str:
+    values = [f"{name} {data[name]}" for name in ("price", "size") if data[name] is not None]
+    status = f"{data['status'].upper()} {' '.join(values)}".rstrip()
+    return f"{utc(data['received'])}  {data['symbol']}  trade {data['trade_id']}  {status}"
+
+
 def _candle(data: dict[str, Any]) -> str:
     prices = "  ".join(f"{name} {data[name.lower()]}" for name in ("O", "H", "L", "C", "V"))
     average = f"  VWAP {shown_vwap(data)}" if data.get("vw") is not None else ""
@@ -237,4 +243,10 @@ def _alert(data: dict[str, Any]) -> str:
 
 _LATE: Final = {"ticks": "LATE", "candles": "CORRECTED"}
 _REMEMBERED: Final = 100_000
-_LINES: Final = {"ticks": _tick, "candles": _candle, "patterns": _pattern, "alerts": _alert}
+_LINES: Final = {
+    "ticks": _tick,
+    "candles": _candle,
+    "busts": _bust,
+    "patterns": _pattern,
+    "alerts": _alert,
+}

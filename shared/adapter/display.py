@@ -1,14 +1,15 @@
 """Events for screens to Broker display: posted in the background, never waited for.
 
-What the broker does not take is posted again for a while, so that a restart of the broker or of
-NATS loses nothing; what waits is bounded, and the oldest of it is dropped first.
+The newest is posted first: after an outage a screen shows at once what is now. What the broker does
+not take is posted again for a while, so that a restart of the broker or of NATS loses nothing; what
+waits is bounded, and the oldest of it is dropped first.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
+from bisect import insort
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -27,6 +28,7 @@ _LONGEST_WAIT_S: Final = 2.0
 
 @dataclass(frozen=True, slots=True)
 class _Waiting:
+    number: int
     event: OutgoingEvent
     traceparent: str | None
     until_s: float
@@ -38,7 +40,8 @@ class Display:
     def __init__(self, sink: Sink, clock: Callable[[], float] = time.monotonic) -> None:
         self._sink = sink
         self._clock = clock
-        self._waiting: deque[_Waiting] = deque()
+        self._waiting: list[_Waiting] = []
+        self._offered = 0
         self._bytes = 0
         self._workers: set[asyncio.Task[None]] = set()
         self._failures = 0
@@ -47,10 +50,11 @@ class Display:
         """Queue the events; where too much waits, the oldest is dropped."""
         until_s = self._clock() + PATIENCE_S
         for event in events:
-            self._waiting.append(_Waiting(event, traceparent, until_s))
+            self._offered += 1
+            self._waiting.append(_Waiting(self._offered, event, traceparent, until_s))
             self._bytes += len(event.body)
         while self._bytes > MAX_WAITING_BYTES:
-            self._take()
+            self._take(0)
             metrics.DISPLAY_EVENTS.labels("dropped").inc()
         while len(self._workers) < min(MAX_UNDER_WAY, len(self._waiting)):
             worker = asyncio.create_task(self._work())
@@ -59,7 +63,7 @@ class Display:
 
     async def _work(self) -> None:
         while self._waiting:
-            taken = self._take()
+            taken = self._take(-1)
             if taken.until_s < self._clock():
                 metrics.DISPLAY_EVENTS.labels("dropped").inc()
             elif await self._posted(taken):
@@ -68,13 +72,13 @@ class Display:
             else:
                 self._failures += 1
                 metrics.DISPLAY_EVENTS.labels("failed").inc()
-                self._waiting.appendleft(taken)
+                insort(self._waiting, taken, key=lambda each: each.number)
                 self._bytes += len(taken.event.body)
                 doublings = min(self._failures // MAX_UNDER_WAY, 5)
                 await asyncio.sleep(min(_LONGEST_WAIT_S, _FIRST_WAIT_S * 2**doublings))
 
-    def _take(self) -> _Waiting:
-        taken = self._waiting.popleft()
+    def _take(self, place: int) -> _Waiting:
+        taken = self._waiting.pop(place)
         self._bytes -= len(taken.event.body)
         return taken
 

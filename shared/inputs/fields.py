@@ -30,12 +30,12 @@ class Field(StrEnum):
 
 _NAMES: Final[Mapping[Field, str]] = {
     Field.SYMBOL: "symbol ticker instrument product_id s pair market inst_id sym",
-    Field.PRICE: "price p px trade_price",
-    Field.SIZE: "size amount qty quantity q volume_of_trade sz trade_size",
+    Field.PRICE: "price p px trade_price last_px",
+    Field.SIZE: "size amount qty quantity q volume_of_trade sz trade_size last_qty",
     Field.TIME: "timestamp time ts T datetime time_ms time_us time_ns time_s timestamp_ms"
     " timestamp_us timestamp_ns date_time date trade_time transact_time ts_event",
     Field.SIDE: "side S taker_side aggressor aggressor_side",
-    Field.TRADE_ID: "trade_id id tid agg_trade_id trd_match_id exec_id i",
+    Field.TRADE_ID: "trade_id id tid agg_trade_id trd_match_id exec_id trade_report_id i",
     Field.CONDITIONS: "conditions condition cond sale_condition sale_conditions c",
     Field.BUYER_MAKER: "is_buyer_maker buyer_maker m",
     Field.BID: "bid bid_price best_bid",

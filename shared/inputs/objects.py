@@ -1,8 +1,8 @@
 """JSON objects, a trade or quote each, under any of the names that senders give to the fields.
 
-One object a payload, bare or within `{"topic": ..., "data": {...}}`. The stock scanner's are among
-them: its `volume` is the day's, so the tick's size is 0 unless the sender says one. Numbers are
-read as the text that stands in the JSON; `null` counts as absent.
+One object a payload, bare or within `{"topic": ..., "data": {...}}`, or a FIX message. The stock
+scanner's are among them: its `volume` is the day's, so the tick's size is 0 unless the sender says
+one. Numbers are read as the text that stands in the JSON; `null` counts as absent.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from shared.inputs import fix
 from shared.inputs.busts import BustSaid, read_bust, word_of
 from shared.inputs.feed_columns import NO_TIME
 from shared.inputs.feed_rows import (
@@ -95,7 +96,7 @@ def _symbol(values: Values, names: _Names) -> str:
 
 def parse_objects(batch: RawBatch, rules: FeedRules) -> Parsed:
     """Parse every object of the batch."""
-    messages = Messages(batch, _decode, _kind_of)
+    messages = Messages(batch, _read, _kind_of)
     trades, quotes, unread = Trades(), QuotesSaid(), Counter[str]()
     busts: list[BustSaid] = []
     for number, message in zip(messages.numbers, messages.decoded, strict=True):
@@ -103,6 +104,12 @@ def parse_objects(batch: RawBatch, rules: FeedRules) -> Parsed:
             values, topic = _within(message)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             messages.leave(number, f"its data is no object: {error}")
+            continue
+        if isinstance(values, fix.NoTrade):
+            if values.kind:
+                messages.skipped[values.kind] += 1
+            else:
+                messages.reject(number, "bad_message", values.why)
             continue
         if word := word_of(values):
             try:
@@ -118,7 +125,11 @@ def parse_objects(batch: RawBatch, rules: FeedRules) -> Parsed:
         if not symbol or not (price or bid or ask):
             missing = "price" if symbol else "symbol"
             there = ", ".join(message)[:200]
-            messages.leave(number, f"it names no {missing} (it has {there}): {_EXAMPLE}")
+            why = f"it names no {missing} (it has {there}): {_EXAMPLE}"
+            if payload_at(batch, number).startswith(fix.BEGINNINGS):
+                messages.reject(number, "bad_message", why)
+            else:
+                messages.leave(number, why)
             continue
         try:
             time = _text(values, names.time)
@@ -140,6 +151,12 @@ def parse_objects(batch: RawBatch, rules: FeedRules) -> Parsed:
     quoted, bad_quotes = quote_rows(FEED, rules.naming, quotes, original)
     rejected = messages.rejected + bad_trades + bad_quotes
     return Parsed(rows, rejected, quoted, messages.skipped, unread, busts)
+
+
+def _read(payload: bytes) -> Values:
+    if payload.startswith(fix.BEGINNINGS):
+        return fix.of_tags(payload)
+    return fix.of_json(_decode(payload))
 
 
 def _within(message: Values) -> tuple[Values, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -59,7 +59,7 @@ class Cold:
 
     def rows(
         self, plan: Plan, instrument: str, low_us: int, high_us: int, *, newest: bool = False
-    ) -> Iterator[tuple[int, int, Rows]]:
+    ) -> Generator[tuple[int, int, Rows]]:
         """Yield the plan's ticks in [low_us, high_us), a row group each, with its time bounds.
 
         By first time ascending, or by last time descending.

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from pyiceberg.table import StaticTable, Table
 
 from shared.lake.access import between, file_io, translated
-from shared.lake.files import day_of_file
+from shared.lake.files import day_of_file, with_all_columns
 from shared.lake.plan import Plan
 from shared.stores.s3 import S3Access
 
@@ -82,7 +82,7 @@ class LakeReader:
     def read(self, group: Group, series: dict[str, str]) -> pa.Table:
         """Return the rows of a series that a group has."""
         with translated(), self._opened(group.table, group.path) as file:
-            rows = file.read_row_group(group.number, use_threads=False)
+            rows = with_all_columns(file.read_row_group(group.number, use_threads=False))
         for name, value in series.items():
             rows = rows.filter(pc.equal(rows[name], value))
         return rows

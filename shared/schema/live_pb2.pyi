@@ -36,6 +36,26 @@ class LiveTick(_message.Message):
     sequence: int
     def __init__(self, symbol: _Optional[str] = ..., price: _Optional[float] = ..., volume: _Optional[int] = ..., timestamp: _Optional[int] = ..., size: _Optional[str] = ..., exact_price: _Optional[str] = ..., side: _Optional[int] = ..., trade_id: _Optional[str] = ..., time_us: _Optional[int] = ..., receive_time_us: _Optional[int] = ..., order_id: _Optional[int] = ..., source_key: _Optional[int] = ..., sequence: _Optional[int] = ...) -> None: ...
 
+class LiveBust(_message.Message):
+    __slots__ = ("symbol", "trade_id", "venue", "status", "price", "size", "time_us", "receive_time_us")
+    SYMBOL_FIELD_NUMBER: _ClassVar[int]
+    TRADE_ID_FIELD_NUMBER: _ClassVar[int]
+    VENUE_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    PRICE_FIELD_NUMBER: _ClassVar[int]
+    SIZE_FIELD_NUMBER: _ClassVar[int]
+    TIME_US_FIELD_NUMBER: _ClassVar[int]
+    RECEIVE_TIME_US_FIELD_NUMBER: _ClassVar[int]
+    symbol: str
+    trade_id: str
+    venue: str
+    status: str
+    price: str
+    size: str
+    time_us: int
+    receive_time_us: int
+    def __init__(self, symbol: _Optional[str] = ..., trade_id: _Optional[str] = ..., venue: _Optional[str] = ..., status: _Optional[str] = ..., price: _Optional[str] = ..., size: _Optional[str] = ..., time_us: _Optional[int] = ..., receive_time_us: _Optional[int] = ...) -> None: ...
+
 class LiveAlert(_message.Message):
     __slots__ = ("symbol", "timeframe", "rule_id", "rule", "timestamp", "json")
     SYMBOL_FIELD_NUMBER: _ClassVar[int]

@@ -14,12 +14,12 @@ from shared.errors import TransientError
 TIMEOUT_S = 5.0
 
 
-def connect(url: str) -> redis.Redis:
+def connect(url: str, timeout_s: float = TIMEOUT_S) -> redis.Redis:
     """Return a client with a connection pool. It connects at its first command."""
     return redis.Redis.from_url(
         url,
-        socket_timeout=TIMEOUT_S,
-        socket_connect_timeout=TIMEOUT_S,
+        socket_timeout=timeout_s,
+        socket_connect_timeout=timeout_s,
         health_check_interval=30,
         retry=Retry(NoBackoff(), 1),  # one fresh connection; further retries belong to the channel
     )

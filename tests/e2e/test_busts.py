@@ -7,6 +7,7 @@ import socket
 from typing import Any
 
 import httpx
+from websockets.sync.client import connect
 
 from tests.e2e.client import candles, eventually, fresh_symbol, rows
 from tests.platform import kandle
@@ -40,7 +41,13 @@ def test_a_bust_reaches_candles_history_and_audit(pipeline: dict[str, str]) -> N
     before = eventually(lambda: candles(api, symbol), lambda c: len(c) == 2 and c[0]["closed"])
     assert (before[0]["h"], before[0]["n"]) == ("999", 4)
     cancel = {"cancel": 2, "symbol": symbol}
-    assert post(pipeline, cancel, cancel, {"cancel": 3})["rejected"] == 1
+    with connect(pipeline["LIVE_URL"].replace("http", "ws") + "/ws", proxy=None) as live:
+        live.send(json.dumps({"op": "subscribe", "channels": [f"busts:{symbol}"]}))
+        while json.loads(live.recv(timeout=30))["type"] != "snapshot":
+            pass
+        assert post(pipeline, cancel, cancel, {"cancel": 3})["rejected"] == 1
+        told = json.loads(live.recv(timeout=30))["data"]
+        assert (told["trade_id"], told["status"]) == ("2", "cancelled")
     correction = {"correct": "4", "symbol": symbol, "price": "13.5", "size": 1}
     host, port = pipeline["UDP_ADDR"].removeprefix("udp://").rsplit(":", 1)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:

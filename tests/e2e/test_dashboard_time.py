@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-import httpx
 from playwright.sync_api import Page, expect
 
 from tests.e2e.browser import (
@@ -43,24 +42,22 @@ def test_a_late_trade_moves_no_last_price(page: Page, pipeline: dict[str, str]) 
     expect(page.locator(f'.card[data-symbol="{symbol}"] .last')).to_have_text("150.65")
 
 
-def test_trades_that_history_had_first_stand_once_in_their_places(
-    page: Page, pipeline: dict[str, str]
-) -> None:
-    """The live feed lags behind storage: the tape is in the order of time, each trade once."""
-    symbol, start_ms = fresh_symbol("LAGTAPE"), 1_700_000_040_000
-    post(pipeline, f"{symbol},1.5,1,{start_ms},buy,1")
-    eventually(lambda: candles(pipeline["API_URL"], symbol), bool)
-    url = f"{pipeline['API_URL']}/api/ticks/{symbol}"
-    prices = tape_prices(page)
+def test_trades_are_shown_while_candles_lag(page: Page, pipeline: dict[str, str]) -> None:
+    """The newest first: prices as they come, candles said to be behind, then filled behind them."""
+    symbol = fresh_symbol("LAGCANDLES")
+    post(pipeline, f"{symbol},1.5,1,,buy,1")
+    open_symbol(page, pipeline, symbol)
+    last = 1 + send_until_live(page, pipeline, lambda n: f"{symbol},{n + 1}.5,1,,buy,{n + 1}")
     with hung(pipeline, "candle-aggregate"):
-        post(pipeline, *(f"{symbol},{n}.5,1,{start_ms + n * 1_000},buy,{n}" for n in (2, 3)))
-        eventually(lambda: httpx.get(url).json()["ticks"], lambda found: len(found) == 3)
-        page.goto(f"{pipeline['LIVE_URL']}/#{symbol}/1m")
-        expect(prices).to_have_count(3)
-    post(pipeline, f"{symbol},4.5,1,{start_ms + 4_000},buy,4")
-    shown(page, lambda it: it["last"] == "4.5" and it["candles"][0]["n"] == 4)
-    assert state(page)["candles"][0]["c"] == "4.5"
-    expect(prices).to_have_text(["4.5", "3.5", "2.5", "1.5"])
+        page.wait_for_timeout(2_500)  # a lag is worth a word from two seconds on
+        for _ in range(3):
+            last += 1
+            post(pipeline, f"{symbol},{last}.5,1,,buy,{last}")
+        expect(page.locator("#price")).to_have_text(f"{last}.5")
+        expect(connection(page)).to_have_text(re.compile("candles .* behind"))
+        assert sum(each["n"] for each in state(page)["candles"]) <= last - 3
+    shown(page, lambda it: sum(each["n"] for each in it["candles"]) == last)
+    expect(tape_prices(page)).to_have_text([f"{n}.5" for n in range(last, 0, -1)])
 
 
 def test_a_lag_is_said_in_words(page: Page, pipeline: dict[str, str]) -> None:
@@ -69,7 +66,7 @@ def test_a_lag_is_said_in_words(page: Page, pipeline: dict[str, str]) -> None:
     post(pipeline, f"{symbol},1,1,,,1")
     open_symbol(page, pipeline, symbol)
     send_until_live(page, pipeline, lambda n: f"{symbol},1,1,,,{1 + n}")
-    with hung(pipeline, "candle-aggregate"):
+    with hung(pipeline, "normalize"):
         post(pipeline, f"{symbol},2,1,,,100")
         page.wait_for_timeout(2_500)  # a lag is worth a word from two seconds on
     behind = page.locator("#connection:is([data-age=amber], [data-age=red])")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from tests.e2e.test_feeds import EXCHANGES, names, until
 from tests.exchanges.bridge import bridging, of_playback
 from tests.exchanges.dialects import Trade, minutes
 from tests.exchanges.playback import Playback
+from tests.platform import kandle
 
 SPACING_MS = 7_000
 PAST_MINUTES = 150
@@ -106,5 +108,28 @@ def test_history_and_live_trades_meet_exactly(
             lambda flags: set(flags) == {(False, True)},
         )
         assert set(whole) == {(False, True)}
+        exchange.repeats = 0
+        audit = ("audit", f"{exchange.dialect.name}:{symbol}", "--venue", "--from", "-3h")
+        where = ("--data-dir", pipeline["DATA_DIR"])
+        addresses = {n: each for n, each in settings.items() if n.endswith("_BASE_URL")}
+        assert "0 differ" in kandle(*audit, *where, settings=addresses).stdout
         hours = candles(pipeline["API_URL"], instrument, "1h")
         assert not any(each["partial"] for each in hours[1:])  # the past begins within the first
+
+        # The trades of that time show what the exchange's candle should have been.
+        back = ("backfill", f"{exchange.dialect.name}:{symbol}", "--from", iso(odd_ms), "--trades")
+        total = sum(odd_ms <= each.time_ms < found[seam]["t"] for each in past)
+        said = kandle(*back, *where, settings=addresses).stderr
+        assert f"{total:,} of {total:,} trades" in said
+        expected[odd_ms] = honest[1:6]
+        until(lambda: now() == expected, log, 90)
+        assert eventually(day, lambda sums: sums == [volume] * 3, 60) == [volume] * 3
+        odd = next(each for each in candles(pipeline["API_URL"], instrument) if each["t"] == odd_ms)
+        assert odd["origin"] == "trades"
+        refused = kandle(*audit, *where, settings=addresses, check=False)
+        assert refused.returncode == 1
+        assert "the exchange says 999" in refused.stdout
+
+
+def iso(time_ms: int) -> str:
+    return datetime.fromtimestamp(time_ms / 1000, UTC).isoformat()

@@ -17,7 +17,7 @@ from tests.fuzz.inputs import jsons, texts, tries
 NAMES = ("specversion", "id", "type", "source", "time", "subject", "dataschema", "knativebrokerttl")
 VALUES = st.one_of(
     st.sampled_from(["1.0", "/fuzz", "0.3", "0", "-1", "255", "9" * 400, "%00", '"', "%e2%82"]),
-    texts.filter(str.isprintable),
+    texts.filter(str.isprintable).map(str.strip),  # no header carries spaces at its ends
 )
 TYPES = st.sampled_from(
     [

@@ -17,6 +17,7 @@ from google.protobuf.message import Message
 from hypothesis import given
 from hypothesis import strategies as st
 
+from functions.candle_aggregate.display import Display
 from functions.candle_aggregate.engine import Engine
 from functions.candle_aggregate.handler import Aggregate, wall_clock_us
 from functions.candle_aggregate.rules import Rules
@@ -50,6 +51,7 @@ from shared.adapter.sink import Sink
 from shared.compression import compress
 from shared.inputs.clock import ClockRule
 from shared.schema import (
+    busts_pb2,
     candles_pb2,
     feeds_pb2,
     gaps_pb2,
@@ -83,6 +85,7 @@ BODIES: Final[Mapping[str, st.SearchStrategy[Message]]] = {
     events.LATE: messages(late_pb2.LateBatch),
     events.PATTERNS: messages(patterns_pb2.PatternBatch),
     events.QUOTES: messages(quotes_pb2.QuoteBatch),
+    events.BUSTS: messages(busts_pb2.BustBatch),
     events.GAP: messages(gaps_pb2.GapBatch),
     events.FEED: messages(feeds_pb2.FeedStatus),
     events.CLOCK: st.just(raw_pb2.RawBatch()),
@@ -149,7 +152,7 @@ def handlers(
             QuoteWriter(postgres),
             BustWriter(postgres),
         ),
-        "candle-aggregate": Aggregate(engine, storage),
+        "candle-aggregate": Aggregate(engine, storage, display=Display(Watched(valkey), 250_000)),
         "dead-letter": Keep(servers["NATS_URL"]),
         "detect-pattern": detector(Storage(postgres), PatternStore(valkey, 1)),
         "live-feed": Show(LiveStream(servers["NATS_URL"], Limits()), Watched(valkey), 1, 50),

@@ -69,7 +69,7 @@ def test_what_a_trigger_wants_is_declared_and_emitted(directory: str) -> None:
         emitted |= {
             (broker, type_) for type_, key in CONSTANTS.items() if f"events.{key}" in source
         }
-    for source in ("candle-aggregate", "detect-pattern"):  # DISPLAY_SINK is theirs
+    for source in ("normalize", "candle-aggregate", "detect-pattern"):  # DISPLAY_SINK is theirs
         text = sources(source)
         emitted |= {("display", t) for t, key in CONSTANTS.items() if f"events.{key}" in text}
     for trigger in of(directory, "Trigger"):
@@ -132,4 +132,4 @@ def test_who_emits_for_display_has_a_token_for_it(tmp_path: Path) -> None:
         assert token["audience"] == "eventing.knative.dev/broker/kandle/display"
         assert f"{mounts['display-token']}/{token['path']}" == DISPLAY_TOKEN_FILE
         assert spec["serviceAccountName"] == "kandle"
-    assert emitters == {"Service/candle-aggregate", "Service/detect-pattern"}
+    assert emitters == {f"Service/{e}" for e in ("normalize", "candle-aggregate", "detect-pattern")}

@@ -6,7 +6,7 @@ import pytest
 import redis
 
 from shared.shards import shard_of
-from shared.watched import Leases, Watched
+from shared.watched import AGAIN_S, LEASE_MS, READ_EACH_S, Leases, Watched
 
 SHARDS = 4
 
@@ -40,3 +40,25 @@ def test_a_lease_knows_since_when_it_lasts(valkey: redis.Redis) -> None:
     leases = Leases(valkey, SHARDS)
     assert leases.renew(["A", "candles:1m:A"], 7) == {"A": 7, "candles:1m:A": 7}
     assert leases.renew(["A", "candles:5m:A"], 9) == {"A": 7, "candles:5m:A": 9}
+
+
+def test_a_redis_that_is_away_holds_up_nobody(valkey: redis.Redis) -> None:
+    """What was read goes on for the length of a lease; the next look waits."""
+    now_s = 0.0
+    Leases(valkey, SHARDS).renew(["A"], 1)
+    shard = shard_of("A", SHARDS)
+    nowhere = redis.Redis(port=1)
+    watched = Watched(valkey, lambda: now_s)
+    assert watched.of(shard).selects("A")
+    watched._client = nowhere
+    now_s = READ_EACH_S
+    assert watched.of(shard).selects("A")
+    watched._client = valkey
+    Leases(valkey, SHARDS).renew(["B"], 1)
+    other = shard_of("B", SHARDS)
+    assert not watched.of(other).selects("B")
+    now_s += AGAIN_S
+    assert watched.of(other).selects("B")
+    watched._client = nowhere
+    now_s += LEASE_MS / 1000
+    assert not watched.of(other)

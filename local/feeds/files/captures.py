@@ -15,10 +15,10 @@ from typing import Any, Final
 
 import pyarrow as pa
 
+from local.feeds.files.blocks import BATCH_ROWS, MAX_ROW_BYTES
 from local.feeds.files.errors import FileError, excerpt
 from local.feeds.files.layouts import FIELDS, Layout
 from local.feeds.files.opening import Part, Progress
-from local.feeds.files.tables import BATCH_ROWS, MAX_ROW_BYTES
 
 LAYOUT: Final = Layout(
     "Binance WebSocket capture",

@@ -210,6 +210,12 @@ def chosen(layout: Layout, choice: Choice, names: Sequence[str], name: str) -> L
     return layout if symbol is None else replace(layout, symbol=symbol)
 
 
+def needed(layout: Layout) -> list[str]:
+    """Return the columns that are read."""
+    only = [] if layout.only is None else [layout.only[0]]
+    return list(dict.fromkeys([*layout.columns.values(), *only]))
+
+
 def _by_any_name(name: str) -> str | None:
     return symbols.of_freqtrade(name) or symbols.of_binance(name)
 

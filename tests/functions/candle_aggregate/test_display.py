@@ -9,11 +9,13 @@ import redis
 
 from functions.candle_aggregate.display import Display
 from functions.candle_aggregate.engine import Applied
-from shared import events
+from shared import busts, events
+from shared.adapter.event import Event
+from shared.busts import Bust
 from shared.candle import Candle
 from shared.candle_columns import decode_batch
 from shared.compression import decompress
-from shared.ticks import Ticks
+from shared.raw import FORMAT_SCANNER
 from shared.watched import ALL, Leases, Watched
 from tests.functions.candle_aggregate.reference import Tick, as_columns
 from tests.functions.candle_aggregate.replicas import MINUTE, RULES, Replica
@@ -51,18 +53,29 @@ def test_nothing_is_shown_where_nobody_watches(replica: Replica) -> None:
 
 
 def test_only_what_is_watched_is_shown(valkey: redis.Redis, replica: Replica) -> None:
-    """Its ticks and its open candle; `*` is every instrument."""
+    """Its open candle; `*` is every instrument."""
     Leases(valkey, RULES.shards).renew(["A", "candles:*:A"], 1)
     applied = replica.apply(e0=as_columns([tick("A", 0), tick("B", 0)]))
     assert [each.instrument for each in shown(applied, "1m")] == ["A"]
-    ticks = [out for each in applied for out in each.show if out.type == events.TICKS]
-    assert {n for out in ticks for n in Ticks.decode(decompress(out.body)).names} == {"A"}
     Leases(valkey, RULES.shards).renew([ALL, "candles:*:*"], 1)
     other = Replica(valkey, "b", RULES, Display(Watched(valkey), EVERY_US))
     replica.engine.close()
     applied = other.apply(e1=as_columns([tick("A", 1), tick("B", 1)]))
     other.engine.close()
     assert sorted(each.instrument for each in shown(applied, "1m")) == ["A", "B"]
+
+
+def test_busts_of_watched_instruments_are_shown(valkey: redis.Redis) -> None:
+    """Those of others are left out; nothing is emitted for candles."""
+    Leases(valkey, RULES.shards).renew(["A"], 1)
+    display = Display(Watched(valkey), EVERY_US)
+    some = [Bust(name, None, "7", 0, False, "", "", BEGIN_US, 1, b"{}") for name in "AB"]
+    body = busts.encode("udp-1", FORMAT_SCANNER, some)
+    (out,) = display.busts(Event("e0", events.BUSTS, "/test", {}, body), RULES.shards)
+    assert (out.id, out.type) == ("e0/display", events.BUSTS)
+    assert busts.decode(decompress(out.body)) == ("udp-1", FORMAT_SCANNER, some[:1])
+    other = busts.encode("udp-1", FORMAT_SCANNER, some[1:])
+    assert display.busts(Event("e1", events.BUSTS, "/test", {}, other), RULES.shards) == []
 
 
 def test_an_open_candle_is_shown_at_most_so_often(valkey: redis.Redis, replica: Replica) -> None:
@@ -74,6 +87,22 @@ def test_an_open_candle_is_shown_at_most_so_often(valkey: redis.Redis, replica: 
         applied = replica.apply(**{f"e{second}": as_columns([tick("A", second)])})
         counts.append([each.trade_count for each in shown(applied, "1m")])
     assert counts == [[1], [], [], [4], [5]]
+
+
+def test_the_last_change_of_an_open_candle_is_shown_though_no_tick_follows(
+    valkey: redis.Redis, replica: Replica
+) -> None:
+    """By the clock, once: a burst and then a quiet market end with the newest state."""
+    Leases(valkey, RULES.shards).renew(["A", "candles:*:A"], 1)
+    first = replica.apply(e0=as_columns([tick("A", 0)]))
+    assert [each.trade_count for each in shown(first, "1m")] == [1]
+    replica.now_us += EVERY_US // 2
+    assert shown(replica.apply(e1=as_columns([tick("A", 1)])), "1m") == []
+    assert replica.engine.show().show == []
+    replica.now_us += EVERY_US
+    last = Applied(show=list(replica.engine.show().show))
+    assert [each.trade_count for each in shown([last], "1m")] == [2]
+    assert replica.engine.show().show == []
 
 
 def test_a_longer_open_candle_is_its_fold_and_what_is_open(
@@ -97,10 +126,10 @@ def test_a_longer_open_candle_is_its_fold_and_what_is_open(
 def test_open_candles_are_shown_of_watched_timeframes(
     valkey: redis.Redis, replica: Replica
 ) -> None:
-    """Of trades alone none; of five minutes no others, and the newest state at once."""
+    """To who watches trades alone none; of five minutes no others, and the newest state at once."""
     Leases(valkey, RULES.shards).renew(["A"], 1)
-    applied = replica.apply(e0=as_columns([tick("A", 0)]))
-    assert [out.type for each in applied for out in each.show] == [events.TICKS]
+    (alone,) = replica.apply(e0=as_columns([tick("A", 0)]))
+    assert alone.show == []
     Leases(valkey, RULES.shards).renew(["A", "candles:5m:A"], 1)
     other = Replica(valkey, "b", RULES, Display(Watched(valkey), EVERY_US))
     replica.engine.close()

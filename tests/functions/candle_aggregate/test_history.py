@@ -177,6 +177,23 @@ def test_trades_in_a_gap_do_not_replace_it_before_the_gap_is_filled(world: World
     assert minute_of(world, 1)["complete"]
 
 
+def test_that_trades_are_known_from_a_time_on_makes_their_first_candle_whole(world: World) -> None:
+    """Fetched trades begin seconds after the start of a minute: the venue's stands until then."""
+    publish(world, history(map(kline, range(3)), 0, 3))
+    world.deliver_all()
+    live_from(world, 3, 4)
+    world.settle()
+    late = [trade(70, 900, 90), trade(100, 901, 91), trade(130, 902, 92)]
+    world.ship(late)
+    world.settle()
+    assert totals(world, "1m")[1] == (3, VENUE)
+    publish(world, history([], 0, 1))
+    world.settle()
+    assert totals(world, "1m")[1] == (2, "trades")
+    assert totals(world, "1m")[2] == (1, "trades")
+    assert totals(world, "5m")[0] == (12, VENUE)
+
+
 def test_candles_of_trades_stand_before_the_venues(world: World) -> None:
     """Where ours are whole, and where they are live."""
     world.ship(trades(0, 12))

@@ -58,6 +58,13 @@ def candle(minute: int, close: int, revision: int = 1, instrument: str = "A") ->
     )
 
 
+def cancelled(minute: int, close: int) -> Candle:
+    """What candle-aggregate says of a candle whose trades were all cancelled."""
+    price, none = Decimal(close), Decimal(0)
+    flat = replace(candle(minute, close, revision=2), open=price, high=price, low=price)
+    return replace(flat, close=price, volume=none, notional=none, trade_count=0)
+
+
 def simple(requests: Sequence[Request]) -> list[list[Found]]:
     """Two patterns: `rise`, above the candle before; `top`, above all others of the window."""
     found = []

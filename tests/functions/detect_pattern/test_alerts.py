@@ -11,7 +11,7 @@ from functions.detect_pattern.series import Series
 from functions.detect_pattern.window import ClosedCandle, Window
 from shared.alerts import Rule
 from shared.patterns import as_event_json as pattern_json
-from tests.functions.detect_pattern.house import MINUTE, House, candle
+from tests.functions.detect_pattern.house import MINUTE, House, cancelled, candle
 
 
 def add_rule(house: House, text: str, after_us: int = -1, sink: str | None = None) -> str:
@@ -39,6 +39,14 @@ def test_a_number_that_is_crossed_is_told_once_each_time(house: House) -> None:
         house.deliver(house.receive([candle(minute, close)]))
         house.deliver(house.receive([candle(minute, close)]))
     assert raised(house) == [2, 5]
+
+
+def test_a_candle_whose_trades_are_cancelled_crosses_nothing(house: House) -> None:
+    """Nor does the next one cross again what the one before it had crossed."""
+    house.postgres.check()
+    add_rule(house, "A volume > 5")
+    house.deliver(house.receive([candle(0, 99), cancelled(1, 99), candle(2, 99)]))
+    assert raised(house) == []
 
 
 def test_a_rule_knows_no_candle_that_was_there_before_it(house: House) -> None:

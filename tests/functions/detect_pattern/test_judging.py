@@ -16,6 +16,7 @@ from tests.functions.detect_pattern.house import (
     NAME,
     RULES,
     House,
+    cancelled,
     candle,
     reference,
 )
@@ -140,3 +141,31 @@ def test_the_stored_form_is_read_back(close: Decimal) -> None:
         read = Series.decode(series.encode())
         assert list(read.candles) == list(series.candles)
         assert replace(read, candles=series.candles) == series
+
+
+@pytest.mark.parametrize("lost", [False, True], ids=["live", "loaded"])
+def test_a_candle_whose_trades_are_cancelled_takes_its_patterns_back(
+    house: House, *, lost: bool
+) -> None:
+    """And is no flat candle to others: they are judged as if it had never been."""
+    house.deliver(house.receive([candle(0, 100), candle(1, 105), candle(2, 103)]))
+    assert rises(house) == {1}
+    if lost:
+        house.settle()
+        house.client.flushdb()
+    house.deliver(house.receive([cancelled(1, 100)]))
+    house.settle()
+    assert rises(house) == {2}
+    assert {m for name, m in house.stored(retracted=True) if name == "rise"} == {1}
+    house.deliver(house.receive([candle(3, 103), candle(1, 105, revision=3)]))
+    assert rises(house) == {1}
+
+
+def test_withdrawn_candles_fill_no_window(house: House) -> None:
+    """Every other one is withdrawn: the rest are neighbours."""
+    for n in range(2 * RULES.lookback):
+        some = cancelled(n, 1) if n % 2 else candle(n, 100 + n)
+        house.deliver(house.receive([some]))
+    house.settle()
+    rest = [candle(n, 100 + n) for n in range(0, 2 * RULES.lookback, 2)]
+    assert house.stored() == reference(rest)

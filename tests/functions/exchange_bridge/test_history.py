@@ -10,7 +10,7 @@ from typing import TypeVar
 import pytest
 
 from functions.exchange_bridge import history
-from functions.exchange_bridge.exchange import Exchange
+from functions.exchange_bridge.exchange import Exchange, Kline
 from functions.exchange_bridge.history import Source, asked, columns, fetched, missing_chunks
 from functions.exchange_bridge.rest import Rest, RestError
 from functions.exchange_bridge.settings import Settings
@@ -75,7 +75,7 @@ def test_candles_are_those_that_the_exchange_publishes(
     elif fault == "repeated page":
         exchange.repeats = 1
 
-    def question(venue: Exchange, rest: Rest) -> Awaitable[list[history.Kline]]:
+    def question(venue: Exchange, rest: Rest) -> Awaitable[list[Kline]]:
         source = Source(venue, rest, str)
         symbol = symbol_of(exchange)
         return asked("x", lambda: fetched(source, symbol, MINUTE, from_us, to_us))
@@ -112,7 +112,7 @@ def test_what_an_exchange_refuses_is_not_asked_for_again(exchange: Playback) -> 
     """A symbol that it does not know: the error says so."""
     exchange.answers += [(404, {})]
 
-    def question(venue: Exchange, rest: Rest) -> Awaitable[list[history.Kline]]:
+    def question(venue: Exchange, rest: Rest) -> Awaitable[list[Kline]]:
         source = Source(venue, rest, str)
         return asked("x", lambda: fetched(source, "NONE", MINUTE, BEGIN_US, BEGIN_US + DAY_US))
 

@@ -15,6 +15,8 @@ from shared import events, live
 from shared.adapter.event import Event
 from shared.alerts import Rule
 from shared.alerts import as_event_json as rule_json
+from shared.busts import Bust
+from shared.busts import encode as encode_busts
 from shared.candle import Candle
 from shared.candle_columns import encode_batch
 from shared.entries import Entries, Entry
@@ -86,6 +88,34 @@ def test_many_instruments_share_what_an_event_may_show() -> None:
     assert prices[:2] == ["0.1", "0.2"]
 
 
+def test_a_bust_is_told_as_its_sender_says_it() -> None:
+    """A cancel has nothing but the trade; a correction says what changes."""
+    received_us = 1_700_000_000_000_000
+    cancel = Bust("A.B", None, "7", 0, False, "", "", received_us, 1, b"{}")
+    correction = replace(
+        cancel, venue="X", event_time_us=60_000_000, is_correction=True, price="1.50"
+    )
+    found, _ = messages(event(events.BUSTS, encode_busts("udp-1", 1, [cancel, correction])), 10)
+    assert [each.subject for each in found] == ["live.busts.A%2EB"] * 2
+    updates = [Update(n, live.channel_of(e.subject), e.payload) for n, e in enumerate(found)]
+    assert [each.data for each in updates] == [
+        {
+            "symbol": "A.B",
+            "trade_id": "7",
+            "status": status,
+            "venue": venue,
+            "t": at,
+            "price": price,
+            "size": None,
+            "received": received_us // 1000,
+        }
+        for status, venue, at, price in (
+            ("cancelled", None, None, None),
+            ("corrected", "X", 60_000, "1.50"),
+        )
+    ]
+
+
 def test_each_candle_is_a_message() -> None:
     """Under its timeframe and symbol."""
     one = Decimal(1)
@@ -147,6 +177,7 @@ def test_an_alert_is_told_as_its_event_says_it() -> None:
         (events.TICKS, b"\xff\xff", "bad_tick_batch"),
         (events.CANDLES, b"\xff\xff", "bad_candle_batch"),
         (events.PATTERNS, b"\xff\xff", "bad_pattern_batch"),
+        (events.BUSTS, b"\xff\xff", "bad_bust_batch"),
         (events.ALERTS, b"{}", "bad_alert"),
         (events.CANDLES, b"\x0a\x03\x12\x01x", "bad_candle_batch"),  # a name and no columns
     ],

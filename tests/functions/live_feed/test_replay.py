@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from decimal import Decimal
+from typing import Any
 
 import orjson
 import pytest
@@ -16,7 +17,7 @@ from functions.live_feed.pace import Pace
 from functions.live_feed.replay import Replays
 from functions.live_feed.replay_candles import ReplayCandles
 from functions.live_feed.replay_request import ReplayError, ReplayRequest, read_replay
-from functions.live_feed.replay_source import Trade
+from functions.live_feed.replay_source import Trade, Trades
 from functions.live_feed.subscriber import Subscriber
 from shared.candle import Candle
 from shared.timeframes import parse_ladder
@@ -91,6 +92,45 @@ def test_candles_end_the_same_in_any_order(
         assert candle.notional == sum(p * s for p, s in zip(prices, sizes, strict=True))
         bought = sum(Decimal(e.size) for e in own if e.side == "buy")
         assert candle.buy_volume == bought
+
+
+def test_volume_only_trades_move_no_price_of_a_replayed_candle() -> None:
+    """Alone they are no candle; beside others they count for volume."""
+    made = ReplayCandles("A", LADDER[0], [LADDER[0]])
+    made.take(trade(1, 10, 999, 5, "buy")._replace(moves_price=False))
+    assert list(made.states(MINUTE)) == []
+    assert not made.ends_before(MINUTE)
+    made.take(trade(2, 20, 7, 1, None))
+    made.take(trade(3, 30, 999, 2, None)._replace(moves_price=False))
+    (candle,) = made.states(MINUTE)
+    assert {candle.open, candle.high, candle.low, candle.close} == {Decimal(7)}
+    assert [candle.volume, candle.buy_volume] == [Decimal(8), Decimal(5)]
+    assert candle.trade_count == 3
+
+
+def test_only_trades_that_count_are_replayed() -> None:
+    """A cancelled one is not, a corrected one as it was corrected."""
+    row = {"us": 10, "p": "1", "s": "1", "side": None, "id": "1", "received": 1, "flags": None}
+    rows = [
+        {**row, "ended": 5},
+        {**row, "id": "2", "ended": 5},
+        {**row, "id": "2", "p": "3", "ended": None, "flags": "corrected"},
+        {**row, "id": "3", "ended": None, "flags": "volume_only odd_lot"},
+    ]
+
+    class History(HistoryApi):
+        async def ticks(self, *_: object) -> tuple[list[dict[str, Any]], None]:
+            return rows, None
+
+    async def played() -> list[Trade]:
+        trades = Trades(History(""), "A", 0, MINUTE, by_receipt=False)
+        found = []
+        while await trades.next_at() is not None:
+            found.append(trades.take())
+        return found
+
+    found = [(each.id, each.price, each.moves_price) for each in asyncio.run(played())]
+    assert found == [("2", "3", True), ("3", "1", False)]
 
 
 def test_a_longer_candle_closes_at_its_end_without_a_trade() -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -10,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.bucket import TokenBucket
-from tests.functions.live_feed.conftest import Room, tick
+from tests.functions.live_feed.conftest import Room, room, tick
 
 Run = Callable[[Callable[[Room], Awaitable[None]]], None]
 
@@ -65,6 +68,60 @@ def test_unsubscribe_ends_the_updates(run: Run) -> None:
         assert [each["channel"] for each in await client.read()] == ["ticks:B"]
 
     run(test)
+
+
+@dataclass
+class _History:
+    """A history API that knows no symbol, and answers while `opened` is set."""
+
+    url: str = ""
+    opened: asyncio.Event = field(default_factory=asyncio.Event)
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@asynccontextmanager
+async def _history() -> AsyncIterator[_History]:
+    history = _History()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.readline():
+            while await reader.readline() != b"\r\n":
+                pass
+            history.asked.set()
+            await history.opened.wait()
+            writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n[]")
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        history.url = "http://{}:{}".format(*server.sockets[0].getsockname())
+        yield history
+
+
+def test_a_busy_market_does_not_overflow_a_client_that_is_being_subscribed(
+    servers: dict[str, str],
+) -> None:
+    """The present is read slowly: its other channels go on, and the snapshot has the newest."""
+
+    async def test() -> None:
+        async with _history() as history, room(servers, api_url=history.url) as made:
+            client = made.client(bound=10)
+            history.opened.set()
+            await client.ask(op="subscribe", channels=["ticks:OTHER"])
+            history.opened.clear()
+            history.asked.clear()
+            request = b'{"op": "subscribe", "channels": ["ticks:A"]}'
+            subscribing = asyncio.create_task(client.session.receive(request))
+            await history.asked.wait()
+            assert "ticks:A" in made.hub.wanted
+            await made.publish(*(tick("A", str(n), n) for n in range(50)), tick("OTHER", "7"))
+            assert [each["channel"] for each in await client.read()] == ["ticks:OTHER"]
+            history.opened.set()
+            await subscribing
+            subscribed, snapshot = await client.read()
+            assert subscribed["seq"] == made.hub.seq
+            assert [each["data"]["price"] for each in snapshot["items"]] == ["49"]
+
+    asyncio.run(test())
 
 
 def test_too_many_requests_are_told_when_to_come_back(run: Run) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,17 @@ def test_an_event_goes_where_the_triggers_say(type_: str, closed: str) -> None:
         and compile_filters(trigger.filters)(attributes)
     }
     assert set(stages_for(attributes)) == wanted
+
+
+def test_no_type_of_the_triggers_is_left_out() -> None:
+    """What a Trigger filters by exactly is an event that some stage takes."""
+    types = {
+        found
+        for trigger in EVENTING.triggers
+        if trigger.broker != "kandle/display"
+        for found in re.findall(r"dev\.[\w.]+", str(trigger.filters))
+    }
+    assert types == set(WANTED)
 
 
 def test_an_unknown_type_is_for_no_stage() -> None:

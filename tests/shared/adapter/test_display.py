@@ -7,6 +7,8 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+
 from shared import metrics
 from shared.adapter.display import MAX_WAITING_BYTES, PATIENCE_S, Display
 from shared.adapter.event import OutgoingEvent
@@ -41,6 +43,25 @@ def test_what_is_refused_for_a_while_comes_in_the_end() -> None:
             subscriber.script[f"e-{n}"] = [Reply(500), Reply(500), Reply(503), Reply(202)]
         asyncio.run(test(subscriber))
         assert [len(subscriber.of(f"e-{n}")) for n in range(40)] == [4] * 40
+
+
+def test_the_newest_is_posted_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also after refusals: what is now is shown before what was."""
+    monkeypatch.setattr("shared.adapter.display.MAX_UNDER_WAY", 1)
+
+    async def test(subscriber: Subscriber) -> None:
+        sink = Sink(subscriber.url, "/test")
+        before = counted("accepted")
+        Display(sink).offer([OutgoingEvent(f"n-{n}", "t", b"x") for n in range(5)])
+        await until(lambda: counted("accepted") == before + 5)
+        await sink.close()
+
+    with closing(Subscriber()) as subscriber:
+        subscriber.script["n-4"] = [Reply(503), Reply(202)]
+        asyncio.run(test(subscriber))
+        assert [each.id for each in subscriber.received] == [
+            *("n-4", "n-4", "n-3", "n-2", "n-1", "n-0")
+        ]
 
 
 def test_what_waits_is_bounded_and_the_oldest_is_dropped() -> None:

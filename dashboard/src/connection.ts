@@ -1,0 +1,50 @@
+/** The connection's state and how far behind what is shown is: the pill at the top. */
+
+import { at, write } from "./elements";
+import { span, time } from "./format";
+import { Clock, Lag, level, words } from "./freshness";
+import type { State } from "./live";
+import type { Replay } from "./replay";
+
+export class Connection {
+  readonly clock = new Clock();
+  trades = new Lag();
+  candles = new Lag();
+  private state: State = "connecting";
+  private retryMs: number | undefined;
+
+  constructor(private readonly replay: () => Replay) {}
+
+  become(state: State, retryMs?: number): void {
+    [this.state, this.retryMs] = [state, retryMs];
+    this.show();
+  }
+
+  /** Ages in ms. Candles lag as well when trades have come that they do not have. */
+  get ages(): { trades: number | undefined; candles: number | undefined } {
+    const now = this.clock.now;
+    const trades = this.trades.at(now);
+    const candles = this.candles.at(now);
+    const missing = this.trades.received - this.candles.received;
+    return { trades, candles: this.candles.received && trades !== undefined ? Math.max(candles ?? 0, missing) : candles };
+  }
+
+  show(): void {
+    const replay = this.replay();
+    if (replay.on) {
+      const pace = replay.state === "playing" ? `${replay.speed} ×` : replay.state;
+      return this.pill("replay", "good", `replay · ${pace} · ${time(replay.time)}`);
+    }
+    if (this.state !== "live")
+      return this.pill(this.state, "good", this.retryMs ? `reconnecting in ${span(this.retryMs)}` : this.state);
+    const { trades, candles } = this.ages;
+    const text = words(trades, candles) || (trades === undefined ? "quiet" : `trades ${Math.round(trades)} ms`);
+    this.pill("live", level(Math.max(trades ?? 0, candles ?? 0)), `live · ${text}`);
+  }
+
+  private pill(name: string, age: string, text: string): void {
+    const { dataset } = at("connection");
+    [dataset.state, dataset.age] = [name, age];
+    write("connection", text);
+  }
+}

@@ -1,0 +1,122 @@
+/** What is chosen, and what each message changes of it. */
+
+import { written } from "./address";
+import type { Cards } from "./cards";
+import type { Connection } from "./connection";
+import { at, check, write } from "./elements";
+import { Lag } from "./freshness";
+import type { Live, LiveCandle, Tick } from "./live";
+import type { Market } from "./market";
+import type { Playback } from "./playback";
+import type { Series } from "./series";
+import type { Tape } from "./tape";
+import type { Trades } from "./trades";
+import type { Watchlist } from "./watchlist";
+
+export interface Parts {
+  live: Live;
+  playback: Playback;
+  market: Market;
+  connection: Connection;
+  series: Series;
+  tape: Tape;
+  trades: Trades;
+  cards: Cards;
+  watchlist: Watchlist;
+  touch(): void;
+}
+
+export class Desk {
+  /** Since they were counted last. */
+  messages = 0;
+
+  /** `parts`: as they are when a message comes. */
+  constructor(private readonly parts: () => Parts) {}
+
+  /** Show a symbol: what history has at once, and again when the feed has begun: see `Series.load`. */
+  async choose(symbol: string, timeframe = this.parts().series.timeframe): Promise<void> {
+    const { live, playback, market, connection, series, trades, cards, watchlist } = this.parts();
+    if (symbol === series.symbol && timeframe === series.timeframe) return;
+    const before = series.symbol;
+    live.unsubscribe(...series.channels);
+    series.choose(symbol, timeframe);
+    connection.candles = new Lag();
+    watchlist.follow(symbol, before);
+    location.replace(written(series));
+    document.title = `${symbol} · Kandle`;
+    write("title", symbol);
+    at("chart").setAttribute("aria-label", `Candles of ${symbol}, ${timeframe}`);
+    cards.choose(symbol);
+    check("timeframes", timeframe);
+    if (playback.on) {
+      market.get(before).rewind();
+      return playback.goOn();
+    }
+    if (before !== symbol) {
+      connection.trades = new Lag();
+      trades.choose(symbol);
+    }
+    await this.reload();
+  }
+
+  /** Load what is shown anew. */
+  async reload(): Promise<void> {
+    const { live, series } = this.parts();
+    series.forget();
+    live.subscribe(...series.channels);
+    await series.load();
+  }
+
+  /** Leave a replay for what happens now. */
+  goLive(): void {
+    const { market, series, trades, watchlist } = this.parts();
+    market.get(series.symbol).rewind();
+    trades.choose(series.symbol);
+    void watchlist.read();
+    void this.reload();
+  }
+
+  /** Read from history what these channels did not send: what changed before they began. */
+  fill(channels: string[]): void {
+    const { playback, series, trades } = this.parts();
+    if (playback.on) return;
+    if (series.channels.some((each) => channels.includes(each))) void series.load();
+    if (channels.includes(`ticks:${series.symbol}`)) void trades.fill();
+  }
+
+  /** Read from history what the overview knows of and the feed did not send. */
+  heal(): void {
+    const { playback, market, series, tape, trades } = this.parts();
+    const { last: price, t } = market.get(series.symbol);
+    if (playback.on || !series.symbol || !price) return;
+    if (series.unknown) void this.reload();
+    else if (!tape.has({ t, price })) {
+      void trades.fill({ t, price });
+      void series.load();
+    }
+  }
+
+  takeTick(tick: Tick, late: boolean, known: boolean): void {
+    const { playback, market, connection, series, trades, cards, touch } = this.parts();
+    this.messages += 1;
+    touch();
+    const isNew = !market.has(tick.symbol);
+    market.tick(tick, late);
+    if (isNew) cards.lay();
+    if (tick.symbol !== series.symbol) return;
+    if (known) return playback.on ? undefined : trades.know(tick);
+    trades.take(tick, late);
+    if (playback.on) return;
+    connection.trades.take(tick.received, connection.clock.now);
+    if (series.unknown) void this.reload();
+  }
+
+  takeCandle(candle: LiveCandle, received: number | null, known: boolean): void {
+    const { playback, connection, series, touch } = this.parts();
+    this.messages += 1;
+    touch();
+    if (candle.symbol !== series.symbol || candle.timeframe !== series.timeframe) return;
+    if (!known && !playback.on) connection.candles.take(received, connection.clock.now);
+    series.follow(candle);
+  }
+}

@@ -1,0 +1,41 @@
+/** Elements of the page by their ids, and small ones that are made. */
+
+export function at<T extends HTMLElement>(id: string): T {
+  return document.getElementById(id) as T;
+}
+
+/** Set a text where it differs: a text that is set again is laid out again. */
+export function write(id: string, text: string): void {
+  const element = at(id);
+  if (element.textContent !== text) element.textContent = text;
+}
+
+/** A named value, `O 101.5`, or a text alone. */
+export function part(kind: string, name: string, value = ""): HTMLElement {
+  const made = document.createElement("span");
+  made.className = kind;
+  made.textContent = value ? `${name} ` : name;
+  if (value) made.appendChild(document.createElement("b")).textContent = value;
+  return made;
+}
+
+export function button(text: string, onClick: () => void, attributes: Record<string, string> = {}): HTMLButtonElement {
+  const made = document.createElement("button");
+  made.type = "button";
+  made.textContent = text;
+  made.onclick = onClick;
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  return made;
+}
+
+/** Show which button of a group is chosen. */
+export function check(group: string, name: string): void {
+  for (const each of at(group).querySelectorAll("button"))
+    each.setAttribute("aria-checked", String(each.textContent === name));
+}
+
+/** A sentence over the chart; none hides it. */
+export function notice(text = ""): void {
+  at("notice").hidden = !text;
+  write("notice", text);
+}

@@ -1,0 +1,38 @@
+/** What stands over the chart: last price, its change, its age, quote, feed, and the countdown. */
+
+import { at, write } from "./elements";
+import { change, price, span } from "./format";
+import { STALE_MS, ago } from "./freshness";
+import type { Instrument } from "./market";
+
+/** Draw the price; called once a frame. */
+export function paintPrice({ last, decimals, before }: Instrument): void {
+  write("price", last && price(last, decimals));
+  write("change", before === undefined ? "" : `${change(Number(last), before)} in 24 h`);
+  at("change").className = `change ${before !== undefined && Number(last) < before ? "down" : "up"}`;
+}
+
+/** Write what passes with time. `now`: ms since 1970, of the replay where there is one. */
+export function paintAge({ received, feed }: Instrument, now: number): void {
+  const age = now - received;
+  write("last", received ? `last trade ${ago(age)}` : "");
+  for (const id of ["last", "price"]) at(id).classList.toggle("stale", age > STALE_MS);
+  write("feed", feed && `feed ${feed}`);
+  at("feed").dataset.state = feed;
+}
+
+/** Write when a candle that began at `start` closes; nothing of one that is past. Times: ms. */
+export function paintCountdown(start: number | undefined, length: number, now: number): void {
+  const left = start === undefined ? 0 : start + length - now;
+  write("countdown", left > 0 ? `closes in ${countdown(Math.min(left, length))}` : "");
+}
+
+/** `4:07`; of hours `3 h`. */
+export function countdown(ms: number): string {
+  const [minutes, seconds] = [Math.floor(ms / 60_000), Math.floor((ms % 60_000) / 1000)];
+  return minutes < 60 ? `${minutes}:${String(seconds).padStart(2, "0")}` : span(ms);
+}
+
+export function paintQuote(bid: string | null | undefined, ask: string | null | undefined, decimals: number): void {
+  write("quote", bid && ask ? `bid ${price(bid, decimals)}  ask ${price(ask, decimals)}` : "");
+}

@@ -1,0 +1,199 @@
+/** The series that is shown, one symbol in one timeframe: read from history, followed live, drawn. */
+
+import { CandleStore, LENGTH_MS, type Candle } from "./candles";
+import type { Chart } from "./chart";
+import { notice } from "./elements";
+import { decimals } from "./format";
+import * as history from "./history";
+import type { LiveCandle, Pattern } from "./live";
+import type { Market } from "./market";
+import { startOf } from "./marks";
+import type { PatternList } from "./pattern_list";
+import { PatternPages } from "./pattern_pages";
+
+const PAGE = 500;
+const PATTERNS = 200;
+const AGAIN_MS = 2_000;
+/** The view stands still for so long before patterns of it are asked for. */
+const VIEW_MS = 200;
+const MOST_PAGES = 25;
+
+/** `isLive`: whether what happens now is shown, and no replay. */
+export interface Shown {
+  chart: Chart;
+  patterns: PatternList;
+  market: Market;
+  isLive(): boolean;
+  touch(): void;
+}
+
+export class Series {
+  symbol = "";
+  timeframe = "1m";
+  store = new CandleStore();
+  /** Whether history knows nothing of the symbol. */
+  unknown = false;
+  private older: "more" | "loading" | "all" = "more";
+  private loading = 0;
+  private viewing: number | undefined;
+  private pages = this.patternPages();
+
+  constructor(private readonly shown: Shown) {}
+
+  get length(): number {
+    return LENGTH_MS[this.timeframe] ?? 60_000;
+  }
+
+  /** Those of the feed; a replay has its own busts in it. */
+  get channels(): string[] {
+    return this.symbol ? [...this.replayed, `busts:${this.symbol}`] : [];
+  }
+
+  get replayed(): string[] {
+    return [`candles:${this.timeframe}:${this.symbol}`, `patterns:${this.symbol}`];
+  }
+
+  choose(symbol: string, timeframe: string): void {
+    [this.symbol, this.timeframe] = [symbol, timeframe];
+    this.forget();
+  }
+
+  /** Begin anew with nothing. */
+  forget(): void {
+    this.store = new CandleStore();
+    this.pages = this.patternPages();
+    this.older = "more";
+    this.shown.patterns.clear();
+    this.shown.touch();
+  }
+
+  /**
+   * Take what history has; it and live messages are merged by their revisions.
+   *
+   * The feed sends what changes after it has answered `subscribed`. What changed before is in history
+   * alone, so history is read after that answer too: nothing falls between the two.
+   */
+  async load(): Promise<void> {
+    await this.read(undefined, AGAIN_MS);
+    if (this.unknown) notice(`No symbol ${this.symbol}: nothing of it was ever seen. It is shown as soon as it trades.`);
+  }
+
+  /** Take what history had before a time, ms since 1970. */
+  async loadBefore(from: number): Promise<void> {
+    await this.read(from);
+  }
+
+  private async read(before?: number, againMs?: number): Promise<void> {
+    const mine = ++this.loading;
+    const { symbol, timeframe, length } = this;
+    const candlesBefore = before === undefined ? undefined : Math.floor(before / length) * length;
+    try {
+      const [found, seen] = await Promise.all([
+        history.candles(symbol, timeframe, PAGE, candlesBefore),
+        history.patterns(symbol, timeframe, PATTERNS, before),
+      ]);
+      if (mine !== this.loading || (before === undefined) !== this.shown.isLive()) return;
+      this.unknown = found === undefined;
+      this.take(found ?? [], seen);
+      notice();
+    } catch (error) {
+      if (mine !== this.loading) return;
+      notice(`History is away${againMs ? ", tried again" : ""}: ${error instanceof Error ? error.message : error}`);
+      if (againMs) window.setTimeout(() => { if (mine === this.loading) void this.load(); }, againMs);
+    }
+    this.draw();
+  }
+
+  private take(found: Candle[], seen: Pattern[]): void {
+    for (const each of found) this.store.take(each);
+    this.shown.patterns.take(...seen);
+    this.pages.known(seen.length < PATTERNS ? 0 : Math.min(...seen.map(({ timestamp }) => timestamp)));
+    if (found.length < PAGE) this.older = "all";
+  }
+
+  /** Take a candle of the feed or of a replay, and draw what it changes. */
+  follow(candle: LiveCandle): void {
+    if (candle.symbol !== this.symbol || candle.timeframe !== this.timeframe) return;
+    const { chart, market, patterns } = this.shown;
+    const began = this.store.size;
+    const did = this.store.take(candle);
+    if (did === "ignored" || !chart.shows(this.store)) return; // still loading: it is drawn with the rest
+    const isNew = this.store.size > began;
+    if ((did === "older" && isNew) || !chart.follows(candle, this.timeframe) || chart.decimals < market.get(this.symbol).decimals) this.draw();
+    else chart.update(candle, did === "newest");
+    if (did === "corrected") chart.mark(patterns.all);
+    if (isNew) chart.drawLines();
+  }
+
+  followPattern(pattern: Pattern): void {
+    if (pattern.symbol !== this.symbol || pattern.timeframe !== this.timeframe) return;
+    if (this.shown.patterns.take(pattern)) this.shown.chart.mark(this.shown.patterns.all);
+  }
+
+  private patternPages(): PatternPages {
+    const { symbol, timeframe } = this;
+    return new PatternPages((from, to) => history.patternsBetween(symbol, timeframe, from, to));
+  }
+
+  /** Another part of time is seen: list and mark the patterns of it. */
+  viewed(): void {
+    window.clearTimeout(this.viewing);
+    this.viewing = window.setTimeout(() => void this.patternsInView(), VIEW_MS);
+  }
+
+  private async patternsInView(): Promise<void> {
+    const { chart, patterns } = this.shown;
+    const view = chart.view;
+    if (!view) return;
+    patterns.view(view.from, view.to + this.length);
+    const mine = this.store;
+    try {
+      const found = await this.pages.upTo(view.from);
+      if (mine === this.store && patterns.take(...found)) chart.mark(patterns.all);
+    } catch {
+      this.viewing = window.setTimeout(() => void this.patternsInView(), AGAIN_MS);
+    }
+  }
+
+  async loadOlder(): Promise<void> {
+    const mine = this.store;
+    const first = mine.first;
+    if (this.older !== "more" || !first) return;
+    this.older = "loading";
+    try {
+      const found = (await history.candles(this.symbol, this.timeframe, PAGE, first.t)) ?? [];
+      if (mine !== this.store) return;
+      for (const each of found) mine.take(each);
+      this.older = found.length < PAGE ? "all" : "more";
+      if (found.length) this.draw();
+    } catch {
+      this.older = "more";
+    }
+  }
+
+  /** Show a span of time that ends with the newest candle, loaded as far as there is history. */
+  async showSpan(ms: number): Promise<void> {
+    const mine = this.store;
+    for (let pages = 0; pages < MOST_PAGES && this.older !== "all" && mine === this.store; pages += 1) {
+      const { first, last } = mine;
+      if (!first || !last || first.t <= last.t - ms) break;
+      await this.loadOlder();
+      if (this.older === "loading") await new Promise((done) => setTimeout(done, 50));
+    }
+    if (mine === this.store) this.shown.chart.span(ms);
+  }
+
+  /** The patterns that begin at a candle. */
+  patternsAt(t: number): Pattern[] {
+    return this.shown.chart.chosen().filter((each) => startOf(each) === t);
+  }
+
+  draw(): void {
+    const { chart, market, patterns, touch } = this.shown;
+    touch();
+    const instrument = market.get(this.symbol);
+    instrument.decimals = this.store.all().slice(-50).reduce((most, c) => Math.max(most, decimals(c.c), decimals(c.h)), instrument.decimals);
+    patterns.finest(instrument.decimals);
+    chart.show(this.store, patterns.all, instrument.decimals, this.timeframe);
+  }
+}

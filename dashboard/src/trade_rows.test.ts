@@ -1,0 +1,56 @@
+import { describe, expect, it } from "vitest";
+
+import type { Bust, Tick } from "./live";
+import { TradeRows } from "./trade_rows";
+
+const MINUTE = 60_000;
+
+function tick(id: string, t: number, price: string, changes: Partial<Tick> = {}): Tick {
+  return { symbol: "A", price, size: "1", t, side: "buy", trade_id: id, received: t, ...changes };
+}
+
+function bust(id: string, changes: Partial<Bust> = {}): Bust {
+  return { symbol: "A", trade_id: id, venue: null, status: "cancelled", price: null, size: null, t: null, received: 0, ...changes };
+}
+
+function shown(rows: TradeRows): string[] {
+  return rows.all.map(({ price, mark }) => `${price} ${mark ?? ""}`.trim());
+}
+
+describe("trades that are cancelled or corrected", () => {
+  it("are marked where they are shown; others are not", () => {
+    const rows = new TradeRows();
+    for (const id of ["1", "2", "3"]) rows.add(tick(id, Number(id), id), false);
+    rows.end(bust("2"));
+    rows.end(bust("99"));
+    expect(shown(rows)).toEqual(["3", "2 cancelled", "1"]);
+  });
+
+  it("show what they were corrected to, once however often it is said, and its end", () => {
+    const rows = new TradeRows();
+    rows.add(tick("1", 1, "999"), false);
+    const said = bust("1", { status: "corrected", price: "10" });
+    rows.end(said);
+    rows.end(said);
+    expect(shown(rows)).toEqual(["10 correction", "999 corrected"]);
+    rows.end(bust("1"));
+    expect(shown(rows)).toEqual(["10 cancelled", "999 cancelled"]);
+  });
+
+  it("are those of the minute that is said, or the last ones of that id", () => {
+    const rows = new TradeRows();
+    rows.add(tick("1", 0, "10"), false);
+    rows.add(tick("1", MINUTE, "20"), false);
+    rows.end(bust("1", { t: 5 }));
+    expect(shown(rows)).toEqual(["20", "10 cancelled"]);
+    rows.end(bust("1"));
+    expect(shown(rows)).toEqual(["20 cancelled", "10 cancelled"]);
+  });
+
+  it("are marked as history says, also where they were live before", () => {
+    const rows = new TradeRows();
+    rows.add(tick("1", 1, "999"), false);
+    rows.fill([tick("1", 1, "999", { mark: "cancelled" }), tick("0", 0, "5")]);
+    expect(shown(rows)).toEqual(["999 cancelled", "5"]);
+  });
+});

@@ -1,0 +1,74 @@
+/** The last trades of a symbol by their own times, the latest first, each once; what ended is marked. */
+
+import type { Bust, Tick } from "./live";
+
+export const ROWS = 60;
+const MARKED_MS = 1_000;
+const MINUTE_MS = 60_000;
+
+interface Row extends Tick {
+  late: boolean;
+}
+
+export class TradeRows {
+  protected rows: Row[] = [];
+  protected stale = true;
+
+  get all(): readonly Row[] {
+    return this.rows;
+  }
+
+  clear(): void {
+    this.rows = [];
+    this.stale = true;
+  }
+
+  /**
+   * A trade goes to its own place in time. It is marked where it is late by a second: received after
+   * a trade of a later time, and not only shown after it.
+   */
+  add(tick: Tick, late: boolean): void {
+    if (tick.trade_id && this.rows.some((each) => key(each) === key(tick))) return; // history was first
+    const at = this.rows.findIndex((each) => each.t <= tick.t);
+    const newest = this.rows[0] ?? tick;
+    const row = { ...tick, late: late && newest.t - tick.t >= MARKED_MS && tick.received >= newest.received };
+    this.rows.splice(at < 0 ? this.rows.length : at, 0, row);
+    this.rows.length = Math.min(this.rows.length, ROWS);
+    this.stale = true;
+  }
+
+  /** A trade that is shown was cancelled or corrected: it is marked, and a correction stands beside it. */
+  end({ trade_id, status, price, size, t }: Bust): void {
+    const minute = (at: number): number => Math.floor(at / MINUTE_MS);
+    const last = this.rows.find((each) => each.trade_id === trade_id && (t === null || minute(each.t) === minute(t)));
+    if (!last) return;
+    const words = this.rows.filter((each) => each.trade_id === trade_id && minute(each.t) === minute(last.t));
+    const said = { ...last, price: price ?? last.price, size: size ?? last.size, mark: "correction" as const, late: false };
+    const over = status === "corrected" ? words.filter((each) => key(each) !== key(said)) : words;
+    for (const each of over) each.mark = status;
+    if (status === "corrected" && over.length === words.length) {
+      this.rows.splice(this.rows.indexOf(last), 0, said);
+      this.rows.length = Math.min(this.rows.length, ROWS);
+    }
+    this.stale = true;
+  }
+
+  /** Trades from history, the newest first, behind the live ones; each once. */
+  fill(older: Tick[]): void {
+    const known = new Map(this.rows.map((each) => [key(each), each]));
+    for (const each of older) if (each.mark && known.has(key(each))) known.get(key(each))!.mark = each.mark;
+    const added = older.filter((each) => !known.has(key(each))).map((each) => ({ ...each, late: false }));
+    this.rows = [...this.rows, ...added].sort((a, b) => b.t - a.t).slice(0, ROWS);
+    this.stale = true;
+  }
+
+  /** Whether it shows the trade, by its time and price, or later ones alone. */
+  has({ t, price }: Pick<Tick, "t" | "price">): boolean {
+    const isFull = this.rows.length === ROWS;
+    return this.rows.some((each) => each.t === t && Number(each.price) === Number(price)) || (isFull && this.rows.at(-1)!.t > t);
+  }
+}
+
+function key({ t, price, size, trade_id }: Tick): string {
+  return `${t}/${trade_id ?? ""}/${price}/${size}`;
+}

@@ -1,0 +1,20 @@
+"""The trades of a batch that somebody watches."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from shared.ticks import Ticks
+from shared.watched import Watched
+
+
+def watched_ticks(ticks: Ticks, watched: Watched) -> Ticks:
+    """Return the rows of watched instruments. `ticks`: sorted by shard, as it is emitted."""
+    entries = ticks.entries
+    shards = np.repeat(np.arange(ticks.shards), entries.shard_entries).tolist()
+    selections = watched.all_of(set(shards))
+    named = zip(shards, ticks.names, strict=True)
+    wanted = [selections[shard].selects(name) for shard, name in named]
+    if all(wanted):
+        return ticks
+    return ticks.select(np.repeat(np.asarray(wanted, dtype=bool), entries.counts))

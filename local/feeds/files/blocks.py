@@ -1,0 +1,71 @@
+"""A part in blocks: of lines of text, or of rows as they are written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from local.feeds.files.errors import FileError
+from local.feeds.files.layouts import Layout
+from local.feeds.files.opening import Part
+
+BATCH_ROWS: Final = 50_000
+MAX_ROW_BYTES: Final = 16 * 1024 * 1024
+"""A longer row means that the file is no table of rows; reading it would cost unbounded memory."""
+_BLOCK_BYTES: Final = 1 << 22
+_BOM: Final = b"\xef\xbb\xbf"
+_NEWLINE: Final = ord("\n")
+
+
+@dataclass(frozen=True, slots=True)
+class RawTable:
+    """Some rows of a part as they are written. `first_row`: the number of the first, from 1."""
+
+    table: pa.Table
+    first_row: int
+
+
+Tables = tuple[Layout, Iterator[RawTable]]
+
+
+def numbered(tables: Iterator[pa.Table]) -> Iterator[RawTable]:
+    """Yield the tables with the number of their first row."""
+    row = 1
+    for table in tables:
+        yield RawTable(table, row)
+        row += table.num_rows
+
+
+def line_blocks(part: Part) -> Iterator[pa.Array]:
+    """Yield the lines of a part, many at a time, without their ends."""
+    if part.head().startswith(_BOM):
+        part.stream.read(len(_BOM))
+    rest = b""
+    while block := part.stream.read(_BLOCK_BYTES):
+        body = rest + block
+        end = body.rfind(b"\n") + 1
+        rest = body[end:]
+        if len(rest) > MAX_ROW_BYTES:
+            raise FileError(f"{part}: a row is longer than {MAX_ROW_BYTES} bytes")
+        if end:
+            yield _lines_of(body[:end])
+    if rest:
+        yield _lines_of(rest)
+
+
+def _lines_of(body: bytes) -> pa.Array:
+    if b"\r" in body:
+        body = body.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    if not body.isascii():
+        body = body.decode("utf-8", "replace").encode()
+    ends = np.flatnonzero(np.frombuffer(body, np.uint8) == _NEWLINE) + 1
+    if not body.endswith(b"\n"):
+        ends = np.append(ends, len(body))
+    offsets = np.append(0, ends).astype(np.int32)
+    buffers = [pa.py_buffer(offsets), pa.py_buffer(body)]
+    return pc.ascii_rtrim(pa.StringArray.from_buffers(len(ends), *buffers), "\n")

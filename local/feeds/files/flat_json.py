@@ -1,0 +1,149 @@
+"""Many lines of JSON objects at once: lines that are written alike are cut at their quotes.
+
+A line is written as one before it, a model, where all between its values is the same byte for byte.
+Its values are then what stands between, a text without a quote or backslash, or a number, `true`,
+`false`, `null` or `[]`. No other line is read here: the parser of JSON reads it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+MODELS: Final = 4
+"""Ways of writing that are looked for in a block of lines."""
+_PLAIN: Final = (
+    r"^ *: *(?:-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|true|false|null|\[\])"
+    r" *(?:, *|\} *)$"
+)
+_AROUND: Final = " :,}"
+
+_decode: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+
+Int64s = NDArray[np.int64]
+Values = dict[str, pa.Array]
+"""By name: texts, numbers as they are written, `null` as an empty text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alike:
+    """Lines that are written alike: their numbers, and the values of each name."""
+
+    rows: Int64s
+    values: Values
+
+
+@dataclass(frozen=True, slots=True)
+class _Model:
+    """A line in parts, cut at its quotes. `texts`, `plains`: by name, the part of its value."""
+
+    parts: tuple[bytes, ...]
+    texts: dict[str, int]
+    plains: dict[str, int]
+
+    @classmethod
+    def of(cls, line: bytes) -> _Model | None:
+        """Return what the line is a model of; None where it is none."""
+        try:
+            values = _decode(line)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return None
+        parts = tuple(line.split(b'"'))
+        texts, plains, part = {}, {}, 1
+        for name, raw in values.items():
+            if part >= len(parts) or parts[part] != name.encode():  # a name twice, or escaped
+                return None
+            if bytes(raw).startswith(b'"'):
+                texts[name] = part + 2
+                part += 4
+            else:
+                plains[name] = part + 1
+                part += 2
+        return cls(parts, texts, plains) if part == len(parts) else None
+
+
+def alike(lines: pa.StringArray) -> tuple[list[Alike], Int64s]:
+    """Return the lines that are written alike, and the numbers of all others.
+
+    `lines`: without their ends, none empty, of valid UTF-8.
+    """
+    found: list[Alike] = []
+    readable = pc.invert(pc.match_substring_regex(lines, r"[\x00-\x1f\\]"))
+    left = np.flatnonzero(np.asarray(readable))
+    others = np.flatnonzero(~np.asarray(readable))
+    split = pc.split_pattern(lines, '"')
+    cuts = _Cuts(split)
+    unread = [others]
+    for _ in range(MODELS):
+        if not len(left):
+            break
+        model = _Model.of(lines[int(left[0])].as_py().encode())
+        rows = np.zeros(0, dtype=np.int64)
+        if model is not None:
+            rows, values = cuts.read(left, model)
+            found.append(Alike(rows, values))
+        if not len(rows):
+            rows = left[:1]
+            unread.append(rows)
+        left = np.setdiff1d(left, rows, assume_unique=True)
+    return found, np.sort(np.concatenate([*unread, left]))
+
+
+class _Cuts:
+    """Lines cut at their quotes."""
+
+    def __init__(self, split: pa.ListArray) -> None:
+        self._flat = split.flatten()
+        self._first: Int64s = np.asarray(split.offsets).astype(np.int64)
+        _, offsets, data = self._flat.buffers()
+        count = len(self._flat) + 1
+        ends = np.frombuffer(offsets, np.int32)[self._flat.offset :][:count]
+        self._ends: Int64s = ends.astype(np.int64)
+        content = bytes(8) if data is None else data.to_pybytes() + bytes(8)
+        # One word for each byte, overlapping: a gather reads eight bytes an index.
+        self._words: NDArray[np.uint64] = np.ndarray((len(content) - 7,), "<u8", content, 0, (1,))
+
+    def read(self, rows: Int64s, model: _Model) -> tuple[Int64s, Values]:
+        """Return those of the rows that are written as the model, and their values."""
+        counts = self._first[rows + 1] - self._first[rows]
+        rows = rows[counts == len(model.parts)]
+        values = {*model.texts.values(), *model.plains.values()}
+        for number, text in enumerate(model.parts):
+            if number not in values:
+                rows = rows[self._are(self._first[rows] + number, text)]
+        plains = {
+            name: self._flat.take(pa.array(self._first[rows] + part))
+            for name, part in model.plains.items()
+        }
+        good = np.ones(len(rows), dtype=bool)
+        for column in plains.values():
+            good &= np.asarray(pc.match_substring_regex(column, _PLAIN))
+        if not good.all():
+            mask = pa.array(good)
+            rows, plains = rows[good], {name: c.filter(mask) for name, c in plains.items()}
+        found = {name: _without_null(pc.ascii_trim(c, _AROUND)) for name, c in plains.items()}
+        for name, part in model.texts.items():
+            found[name] = self._flat.take(pa.array(self._first[rows] + part))
+        return rows, found
+
+    def _are(self, parts: Int64s, text: bytes) -> NDArray[np.bool_]:
+        """Tell which of the parts are this text."""
+        start = self._ends[parts]
+        same = self._ends[parts + 1] - start == len(text)
+        for at in range(0, len(text), 8):
+            some = text[at : at + 8]
+            mask = np.uint64((1 << 8 * len(some)) - 1)
+            here = np.minimum(start + at, len(self._words) - 1)
+            same &= (self._words[here] & mask) == np.uint64(int.from_bytes(some, "little"))
+        found: NDArray[np.bool_] = same
+        return found
+
+
+def _without_null(column: pa.Array) -> pa.Array:
+    return pc.if_else(pc.equal(column, "null"), "", column)

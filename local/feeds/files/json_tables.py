@@ -1,0 +1,186 @@
+"""Reads trades in JSON: objects, one a line or in an array, and freqtrade's rows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from itertools import chain, islice
+from typing import Final
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from local.feeds.files import flat_json
+from local.feeds.files.blocks import BATCH_ROWS, Tables, line_blocks, numbered
+from local.feeds.files.errors import FileError, excerpt
+from local.feeds.files.layouts import FIELDS, Choice, Layout, layout_of_names, needed
+from local.feeds.files.opening import Part
+from shared.inputs.fields import Field, layout_of
+from shared.inputs.raw_values import text_of
+
+_BLANKS: Final = " \t\v\f\ufeff"
+"""Around a line; files that were put one behind the other have byte order marks within."""
+_PLACES: Final = (
+    *(Field.SYMBOL, Field.PRICE, Field.SIZE, Field.TIME),
+    *(Field.SIDE, Field.TRADE_ID, Field.CONDITIONS),
+)
+_SIDE: Final = _PLACES.index(Field.SIDE)
+_FREQTRADE_ROW: Final = ("timestamp", "id", "type", "side", "price", "amount", "cost")
+
+_decode_raw: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+
+
+def read_lines(part: Part, choice: Choice) -> Tables:
+    """Read an object a line; numbers stay the text of the file. Raises FileError."""
+    blocks = line_blocks(part)
+    first = next(blocks)
+    everything = chain([first], blocks)
+    if choice.columns:
+        texts = (text for lines in everything for text in _filled(lines).to_pylist())
+        return _of_objects(part, _objects(part, enumerate(texts, 1)), choice)
+    seen = _objects(part, enumerate(_filled(first)[:1000].to_pylist(), 1))
+    found = layout_of_names(part.name, list(dict.fromkeys(chain.from_iterable(seen))), choice)
+    layout = Layout(
+        "JSON", {name: name for name in FIELDS}, symbol=found.symbol, unread=found.unread
+    )
+    return layout, numbered(_json_tables(part, everything))
+
+
+def _filled(lines: pa.Array) -> pa.Array:
+    """Return the lines without blanks around them, and without those that are blank."""
+    lines = pc.utf8_trim(lines, _BLANKS)
+    return lines.filter(pc.not_equal(lines, ""))
+
+
+def _json_tables(part: Part, blocks: Iterator[pa.Array]) -> Iterator[pa.Table]:
+    """Read objects without looking into what is not needed of them; numbers stay their text."""
+    number = 1
+    for lines in map(_filled, blocks):
+        found, others = flat_json.alike(lines)
+        rows = [_json_row(part, number + row, lines[row].as_py()) for row in others.tolist()]
+        columns = zip(*rows, strict=True) if rows else ((),) * len(FIELDS)
+        tables = [pa.table([pa.array(column, pa.string()) for column in columns], FIELDS)]
+        tables += [_alike_table(each) for each in found]
+        order = np.argsort(np.concatenate([others, *(each.rows for each in found)]))
+        table = pa.concat_tables(tables)
+        yield table if len(found) == 1 and not rows else table.take(pa.array(order))
+        number += len(lines)
+
+
+def _alike_table(found: flat_json.Alike) -> pa.Table:
+    """Return the fields of lines that are written alike."""
+    empty = pa.array([""] * len(found.rows), pa.string())
+    columns = []
+    for keys in _places_of(tuple(found.values)):
+        column = empty
+        for key in reversed(keys):
+            value = found.values[key]
+            column = value if key == keys[-1] else pc.if_else(pc.equal(value, ""), column, value)
+        columns.append(column)
+    maker, side = columns.pop(), columns[_SIDE]
+    said = pc.if_else(pc.equal(maker, "true"), "sell", pc.if_else(pc.equal(maker, ""), "", "buy"))
+    columns[_SIDE] = pc.if_else(pc.equal(side, ""), said, side)
+    return pa.table(columns, FIELDS)
+
+
+def _json_row(part: Part, number: int, line: str) -> tuple[str, ...]:
+    try:
+        values = _decode_raw(line)
+    except (msgspec.DecodeError, RecursionError):  # or what Python's json reads besides: NaN
+        (found,) = _objects(part, iter([(number, line)]))
+        return tuple(_text(value) for value in _fields(found).values())
+    row = [
+        next((text for key in keys if (text := text_of(values[key]))), "")
+        for keys in _places_of(tuple(values))
+    ]
+    if not row[_SIDE] and (maker := row.pop()):
+        row[_SIDE] = "sell" if maker == "true" else "buy"
+    return tuple(row[: len(FIELDS)])
+
+
+@lru_cache(maxsize=1024)
+def _places_of(names: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+    """Return the names of each field, in the order of FIELDS, and of "the buyer was the maker"."""
+    places = layout_of(names).places
+    return tuple(places.get(place, ()) for place in (*_PLACES, Field.BUYER_MAKER))
+
+
+def read_array(part: Part, choice: Choice) -> Tables:
+    """Read an array of objects, or of freqtrade's rows; numbers stay the text of the file."""
+    try:
+        found = json.loads(part.stream.read(), parse_float=str, parse_int=str, parse_constant=str)
+    except (ValueError, RecursionError) as error:
+        raise FileError(f"{part}: is not JSON: {error}") from None
+    if found and isinstance(found[0], list):
+        names = _FREQTRADE_ROW[: len(found[0])]
+        wrong = next((n for n, row in enumerate(found, 1) if len(row) != len(names)), None)
+        if wrong is not None:
+            raise FileError(f"{part}: row {wrong} has not {len(names)} values as the first")
+        objects: Iterator[dict[str, object]] = (dict(zip(names, row, strict=True)) for row in found)
+        return _of_objects(part, objects, choice)
+    for number, each in enumerate(found, 1):
+        if not isinstance(each, dict):
+            raise FileError(f"{part}: element {number} is no object: {excerpt(each)}")
+    return _of_objects(part, iter(found), choice)
+
+
+def _of_objects(part: Part, objects: Iterator[dict[str, object]], choice: Choice) -> Tables:
+    """Objects may differ in how they name the fields, unless --columns says it for all."""
+    first = list(islice(objects, 1000))
+    everything = chain(first, objects)
+    names = list(dict.fromkeys(name for each in first for name in each))
+    if choice.columns:
+        layout = layout_of_names(part.name, names, choice)
+        return layout, numbered(tables_of(everything, needed(layout)))
+    seen = layout_of_names(part.name, names, choice)
+    layout = Layout("JSON", {name: name for name in FIELDS}, symbol=seen.symbol, unread=seen.unread)
+    return layout, numbered(tables_of((_fields(each) for each in everything), FIELDS))
+
+
+def _fields(trade: Mapping[str, object]) -> dict[str, object]:
+    """Return the fields of one object by their names here."""
+    places = layout_of(tuple(trade)).places
+    found: dict[str, object] = {}
+    for name, place in zip(FIELDS, _PLACES, strict=True):
+        values = (trade[key] for key in places.get(place, ()))
+        found[name] = next((value for value in values if value not in (None, "")), None)
+    if found["side"] is None and (flags := places.get(Field.BUYER_MAKER)):
+        maker = trade[flags[0]]
+        found["side"] = None if maker is None else "sell" if maker is True else "buy"
+    return found
+
+
+def tables_of(
+    objects: Iterator[dict[str, object]], names: Sequence[str] | None = None
+) -> Iterator[pa.Table]:
+    """Yield objects as tables of texts, of the named columns or those of the first object."""
+    while some := list(islice(objects, BATCH_ROWS)):
+        columns = names if names is not None else list(some[0])
+        yield pa.table(
+            {
+                name: pa.array([_text(each.get(name)) for each in some], type=pa.string())
+                for name in columns
+            }
+        )
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _objects(part: Part, lines: Iterator[tuple[int, str]]) -> Iterator[dict[str, object]]:
+    for number, line in lines:
+        try:
+            found = json.loads(line, parse_float=str, parse_int=str, parse_constant=str)
+        except (ValueError, RecursionError) as error:
+            raise FileError(f"{part}: row {number} is not JSON: {error}") from None
+        if not isinstance(found, dict):
+            raise FileError(f"{part}: row {number} is no object: {excerpt(line)}")
+        yield found

@@ -1,0 +1,61 @@
+"""Trades go to screens from normalize: those of watched instruments, and no others."""
+
+from __future__ import annotations
+
+import numpy as np
+import redis
+
+from functions.normalize.handler import Normalize
+from shared import events
+from shared.adapter.app import Outcome
+from shared.adapter.event import Event
+from shared.compression import decompress
+from shared.inputs.clock import ClockRule
+from shared.raw import FORMAT_CSV, RawBatch
+from shared.ticks import Ticks
+from shared.watched import ALL, Leases, Watched
+
+SHARDS = 4
+NOW_US = 1_800_000_000_000_000
+LINES = ("A,1.5,1", "B,2,1", "A,1.25,3", "C,7,1", "WIDE,12.000000000000000001,1")
+
+
+def normalized(valkey: redis.Redis) -> Outcome:
+    body = "\n".join(LINES).encode()
+    batch = RawBatch(
+        FORMAT_CSV, "udp-1", 0, body, np.array([len(body)]), np.array([NOW_US], dtype=np.int64)
+    )
+    event = Event("u-1", events.RAW, "/test", {}, batch.encode())
+    return Normalize(ClockRule(5_000_000), SHARDS, watched=Watched(valkey))(event)
+
+
+def shown(outcome: Outcome) -> dict[str, list[int]]:
+    """Prices as mantissas, by instrument."""
+    assert {out.type for out in outcome.show} <= {events.TICKS}
+    batches = [Ticks.decode(decompress(out.body)) for out in outcome.show]
+    return {e.name: ticks.price[rows].tolist() for ticks in batches for e, rows in ticks.runs()}
+
+
+def test_trades_of_watched_instruments_are_shown(valkey: redis.Redis) -> None:
+    """All of them, also of mantissas beyond 64 bits; what is emitted is the same as ever."""
+    alone = normalized(valkey)
+    assert alone.show == []
+    Leases(valkey, SHARDS).renew(["A", "WIDE"], 1)
+    outcome = normalized(valkey)
+    assert shown(outcome) == {"A": [150, 125], "WIDE": [12 * 10**18 + 1]}
+    assert [out.id for out in outcome.emit] == [out.id for out in alone.emit]
+    assert [out.body for out in outcome.emit] == [out.body for out in alone.emit]
+    assert len({out.id for out in [*outcome.emit, *outcome.show]}) == 4
+
+
+def test_who_watches_everything_is_shown_everything(valkey: redis.Redis) -> None:
+    """`*` is every instrument."""
+    Leases(valkey, SHARDS).renew([ALL], 1)
+    assert shown(normalized(valkey)).keys() == {"A", "B", "C", "WIDE"}
+
+
+def test_without_redis_nothing_is_shown_and_all_is_emitted() -> None:
+    """Screens hold up no ingestion."""
+    outcome = normalized(redis.Redis(port=1))
+    assert outcome.show == []
+    assert len(outcome.emit) == 2

@@ -1,0 +1,127 @@
+"""JSON lines that are written alike give what the parser of JSON gives; no other line counts."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from local.feeds.files import flat_json, json_tables
+from local.feeds.files.errors import FileError
+from local.feeds.files.layouts import Choice
+from local.feeds.files.opening import Progress
+from local.feeds.files.trades import read_trades
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12) | st.sampled_from(
+    ["null", "true", '"', "\\", "a:b", ", ", "{", "}", "1", "buy", "2025-01-01T00:00:00Z", "\t"]
+)
+NUMBERS = st.sampled_from(
+    [
+        "0",
+        "-0",
+        "1.50",
+        "-37.63",
+        "1e-7",
+        "1E+5",
+        "12345678901234567890.000000000000000001",
+    ]
+)
+PLAIN = NUMBERS | st.sampled_from(["null", "true", "false", "[]"])
+ODD = st.sampled_from(["01", "1.", ".5", "NaN", "-Infinity", "+1", "{}", '{"a": 1}', "[1]", "tru"])
+NAMES = ("symbol", "s", "price", "p", "amount", "ts", "side", "m", "id", "c", "extra", "größe")
+
+
+@st.composite
+def documents(draw: st.DrawFn) -> list[str]:
+    """Lines of few ways of writing; here and there one that is another, or none."""
+    lines = []
+    for _ in range(draw(st.integers(1, 3))):
+        names = draw(st.lists(st.sampled_from(NAMES), min_size=1, max_size=6))
+        texts = draw(st.sets(st.sampled_from(names)))
+        colon, comma = draw(st.sampled_from([(":", ","), (": ", ", "), (" : ", " ,")]))
+        odd = draw(st.booleans())
+
+        def value(name: str, texts: set[str] = texts, odd: bool = odd) -> str:
+            if name in texts:
+                return json.dumps(draw(TEXTS), ensure_ascii=draw(st.booleans()))
+            return draw(PLAIN | ODD if odd else PLAIN)
+
+        for _ in range(draw(st.integers(1, 5))):
+            pairs = (f'"{name}"{colon}{value(name)}' for name in names)
+            lines.append("{" + comma.join(pairs) + "}")
+    return draw(st.permutations(lines))
+
+
+def one_by_one(path: Path, lines: list[str]) -> list[tuple[str, ...]] | None:
+    """What the parser says of each line; None where it refuses one."""
+    try:
+        return [json_tables._json_row(path, n, line) for n, line in enumerate(lines, 1)]  # type: ignore[arg-type]
+    except FileError:
+        return None
+
+
+@given(documents())
+def test_lines_at_once_are_what_each_line_is(lines: list[str]) -> None:
+    """The same columns for each line, or it is left to the parser; refused where that refuses."""
+    expected = one_by_one(Path("x"), lines)
+    try:
+        tables = list(json_tables._json_tables(Path("x"), iter([pa.array(lines)])))  # type: ignore[arg-type]
+    except FileError:
+        assert expected is None
+        return
+    rows = [row for table in tables for row in zip(*table.to_pydict().values(), strict=True)]
+    assert rows == expected
+
+
+@given(documents())
+def test_what_counts_as_alike_is_json(lines: list[str]) -> None:
+    """No line is read here that the parser would refuse or read otherwise."""
+    found, others = flat_json.alike(pa.array(lines))
+    seen = others.tolist()
+    for each in found:
+        seen += each.rows.tolist()
+        for row, number in enumerate(each.rows.tolist()):
+            said = json.loads(lines[number], parse_float=str, parse_int=str)
+            assert said.keys() == each.values.keys()
+            for name, value in said.items():
+                assert each.values[name][row].as_py() == _text(value)
+    assert sorted(seen) == list(range(len(lines)))
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def test_plain_lines_are_read_at_once() -> None:
+    """Trades as programs write them: none is left to the parser, also of several kinds."""
+    lines = [f'{{"symbol": "A", "price": {n}.50, "side": "buy", "id": "x{n}"}}' for n in range(50)]
+    lines += [f'{{"s":"B","p":"{n}","m":{"true" if n % 2 else "false"}}}' for n in range(50)]
+    found, others = flat_json.alike(pa.array(lines))
+    assert ([len(each.rows) for each in found], others.tolist()) == ([50, 50], [])
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\n\n \n"])
+def test_a_file_of_lines_is_read_in_its_order(tmp_path: Path, end: str) -> None:
+    """Odd lines stay between the others; blank ones do not count; a mark of byte order neither."""
+    lines = [f'{{"symbol":"A","price":{n},"id":{n}}}' for n in range(1, 8)]
+    lines[3] = '{ "symbol":"A", "nested": {"a": [1]}, "price":4, "id":4}'
+    lines[5] = '{"symbol":"\\u0041","price":6,"id":6}'
+    path = tmp_path / "x.ndjson"
+    path.write_bytes(("\ufeff" + end.join(lines)).encode())
+    found = [line for _, some in read_trades([path], Choice(), Progress()) for line in some.lines()]
+    assert found == [f"A,{n},,,,{n}".encode() for n in range(1, 8)]
+
+
+def test_a_line_that_is_no_json_is_named(tmp_path: Path) -> None:
+    """By its number, blank lines left out."""
+    path = tmp_path / "x.ndjson"
+    path.write_text('{"symbol":"A","price":1}\n\n{"symbol":"A","price":1.}\n')
+    with pytest.raises(FileError, match="row 2 is not JSON"):
+        list(read_trades([path], Choice(), Progress()))
