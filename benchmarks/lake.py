@@ -1,50 +1,59 @@
-"""A day of ticks in the lake: copied each minute, compacted, read back and dropped.
+"""A busy market in the lake: copied each minute, folded, read, compacted, read back and dropped.
 
-TICKS (10,000,000 unless the environment says another number) of the day before yesterday, of 20 and
-of 10,000 instruments: a commit and a copy each minute, each hour compacted when it is over, then
-the day. What is measured runs in processes of its own, as `python -m shared.lake` does; the CPU of
-Postgres and SeaweedFS stands beside it.
+MINUTES (5 unless the environment says another number) of RATE (20,000) ticks a second of 20, 100
+and 10,000 instruments (WIDTHS), five commits a second as persist makes them. After each minute its
+ticks are copied and what is alike is folded; all but the last minute is in the lake when a symbol
+is read as the API reads it. What is measured runs in processes of its own, as `python -m
+shared.lake` does; the CPU of Postgres and SeaweedFS stands beside it.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from pathlib import Path
 
 import psycopg
 
 from benchmarks._platform import Platform, running
-from benchmarks.storage import WIDTHS, market, size
+from benchmarks.storage import market
+from benchmarks.storage import size as table_size
+from functions.history_query.tick_slices import TickSlices
 from functions.persist.tick_writer import TickWriter
 from shared.lake.access import use_little_memory
 from shared.lake.catalog import Catalog
-from shared.lake.cold import Cold
+from shared.lake.cold import NO_LAKE, Cold
 from shared.lake.compaction import compact
 from shared.lake.expiry import expire_snapshots, remove_orphans
-from shared.lake.plan import Plan
-from shared.lake.record import HOUR_US, begin_us, lake_of
+from shared.lake.record import begin_us, lake_of
 from shared.lake.retention import drop, verify
 from shared.lake.snapshot import copy_ticks
 from shared.lake.tables import TICKS as TABLE
 from shared.lake.terms import Terms
 from shared.memory import hand_freed_memory_back
+from shared.stores.limits import MAINTENANCE
 from shared.stores.postgres import Postgres
 from shared.stores.s3 import ObjectStore, S3Access
 
-TICKS = int(os.environ.get("TICKS", "10000000"))
+RATE = int(os.environ.get("RATE", "20000"))
+MINUTES = int(os.environ.get("MINUTES", "5"))
+WIDTHS = [int(each) for each in os.environ.get("WIDTHS", "20,100,10000").split(",")]
 DAY = datetime.now(UTC).date() - timedelta(days=2)
-_HOURS = 24
-_MINUTES = 60
+_EVENTS_A_SECOND = 20
+_EVENTS_A_COMMIT = 4
 _MINUTE_US = 60_000_000
 _SYMBOL = "SYM00007-USD"
 _CHILD = """import sys
+from shared.memory import let_arrow_use_malloc
+let_arrow_use_malloc()
 class NoPandas:  # Arrow loads it where it is installed, for nothing
     def find_spec(self, name, *_):
         if name == "pandas":
@@ -62,48 +71,52 @@ def run() -> None:
 
 
 def measure(platform: Platform, width: int) -> None:
-    """Let a day pass; print what its work took."""
+    """Let the minutes pass; print what their work took."""
     access, dsn = S3Access.from_mapping(platform.environment), platform.environment["DATABASE_URL"]
     postgres = Postgres(dsn, size=2)
     with postgres.connection() as connection:
         connection.execute("SELECT make_partition('tick_segments', %s)", (DAY,))
-    events = market(
-        width, begin_us(DAY), _HOURS * _MINUTES, TICKS // (_HOURS * _MINUTES), _MINUTE_US
-    )
+    count = MINUTES * 60 * _EVENTS_A_SECOND
+    size = RATE // _EVENTS_A_SECOND, 1_000_000 // _EVENTS_A_SECOND
+    events = market(width, begin_us(DAY), count, *size)
     writer = TickWriter(postgres)
     measured = {name: _Process(name, dsn, access) for name in _WORK}
-    print(f"{width} instruments, {TICKS:,} ticks")
-    print(f"  {'':<24}{'s':>8}{'CPU s':>8}{'MiB':>6}  servers' CPU s")
-    for hour in range(_HOURS):
-        for _ in range(_MINUTES):
-            writer([next(events)])
-            measured["copy"](platform, hour)
-        measured["compact the hour"](platform, hour)
-        if hour == _HOURS // 2:
-            _read(postgres, access, "a symbol's hour, hours of files")
-    measured["compact the day"](platform, _HOURS)
+    ticks = count * size[0]
+    print(f"{width} instruments, {ticks:,} ticks in {MINUTES} minutes", flush=True)
+    for minute in range(MINUTES):
+        if minute:
+            measured["copy"](platform, minute)
+            measured["fold what is alike"](platform, minute)
+        for _ in range(60 * _EVENTS_A_SECOND // _EVENTS_A_COMMIT):
+            writer(list(islice(events, _EVENTS_A_COMMIT)))
+        print(f"  {minute + 1} of {MINUTES} minutes stored", end="\r", flush=True)
+    postgres.execute("ANALYZE tick_segments")
+    _read(postgres, Cold(access), f"{_SYMBOL}, hot, {len(_files(postgres, access))} files")
+    _read(postgres, NO_LAKE, f"{_SYMBOL}, hot, from Postgres alone")
+    for name in ("copy", "compact the hour", "compact the day"):
+        measured[name](platform, MINUTES)
     files = _files(postgres, access)
     with psycopg.connect(dsn) as connection:
-        segments = size(connection, "tick_segments")
-    measured["read back and drop"](platform, _HOURS)
-    measured["expire and remove"](platform, _HOURS)
-    for each in measured.values():
-        each.show()
+        segments = table_size(connection, "tick_segments")
+    measured["read back and drop"](platform, MINUTES)
+    measured["expire and remove"](platform, MINUTES)
     objects = len(list(ObjectStore(access).listing(TABLE.name, "")))
-    print(f"  bytes a tick: Postgres {segments / TICKS:.1f}, the lake {sum(files) / TICKS:.1f}")
+    print(f"  {'':<24}{'s':>8}{'CPU s':>8}{'us/tick':>9}{'MiB':>6}  servers' CPU s")
+    for each in measured.values():
+        each.show(ticks)
+    print(f"  bytes a tick: Postgres {segments / ticks:.1f}, the lake {sum(files) / ticks:.1f}")
     print(f"  data files of the day: {len(files)}, objects at the end: {objects}")
-    _read(postgres, access, "a symbol's hour, the day compacted")
+    _read(postgres, Cold(access), f"{_SYMBOL}, cold")
     postgres.close()
 
 
-def _compact(postgres: Postgres, access: S3Access, hour: int) -> int:
-    count, until_us = 0, begin_us(DAY) + (hour + 1) * HOUR_US
-    while compact(postgres, access, DAY, until_us, settled_s=0):
-        count += 1
-    return count
+def _fold(postgres: Postgres, access: S3Access, minute: int) -> None:
+    """Fold as far as it is due at a minute; the hour and the day are over at their ends."""
+    while compact(postgres, access, DAY, begin_us(DAY) + minute * _MINUTE_US, settled_s=0):
+        pass
 
 
-def _drop(postgres: Postgres, access: S3Access, _: int) -> int:
+def _drop(postgres: Postgres, access: S3Access, _: int) -> None:
     postgres.execute("DELETE FROM unaggregated")
     postgres.execute(
         "UPDATE lake_days SET compacted_at = clock_timestamp() - interval '2 days',"
@@ -111,19 +124,24 @@ def _drop(postgres: Postgres, access: S3Access, _: int) -> int:
     )
     assert verify(postgres, access, DAY)
     assert drop(postgres, DAY, Terms(tick_hours=24))
-    return 1
 
 
-def _expire(postgres: Postgres, access: S3Access, _: int) -> int:
+def _expire(postgres: Postgres, access: S3Access, _: int) -> None:
     later_ms = time.time_ns() // 1_000_000 + 48 * 3_600_000
     expire_snapshots(postgres, access, Terms(), now_ms=later_ms)
-    return remove_orphans(postgres, access, ObjectStore(access), grace=timedelta(0))
+    remove_orphans(postgres, access, ObjectStore(access), grace=timedelta(0))
 
 
-_WORK: dict[str, Callable[[Postgres, S3Access, int], int]] = {
-    "copy": lambda postgres, access, _: copy_ticks(postgres, access),
-    "compact the hour": _compact,
-    "compact the day": _compact,
+def _copy(postgres: Postgres, access: S3Access, _: int) -> None:
+    while copy_ticks(postgres, access):
+        pass
+
+
+_WORK: dict[str, Callable[[Postgres, S3Access, int], None]] = {
+    "copy": _copy,
+    "fold what is alike": _fold,
+    "compact the hour": lambda postgres, access, _: _fold(postgres, access, 24 * 60 - 1),
+    "compact the day": lambda postgres, access, _: _fold(postgres, access, 24 * 60),
     "read back and drop": _drop,
     "expire and remove": _expire,
 }
@@ -145,20 +163,22 @@ class _Process:
         self._process.stdin.write(json.dumps(what) + "\n")
         self._process.stdin.flush()
 
-    def __call__(self, platform: Platform, hour: int) -> None:
+    def __call__(self, platform: Platform, minute: int) -> None:
         """Let it work."""
         servers, begin = sum(platform.cpu().values()), time.perf_counter()
-        self._tell(hour)
+        self._tell(minute)
         assert self._process.stdout is not None
         self._last = json.loads(self._process.stdout.readline())
         self._seconds += time.perf_counter() - begin
         self._servers += sum(platform.cpu().values()) - servers
 
-    def show(self) -> None:
+    def show(self, ticks: int) -> None:
         """Print what it took, and end it."""
         cpu, peak = self._last["cpu_s"], self._last["peak_mib"]
+        each = cpu / ticks * 1e6
         print(
-            f"  {self._name:<24}{self._seconds:>8.1f}{cpu:>8.1f}{peak:>6.0f}{self._servers:>10.1f}",
+            f"  {self._name:<24}{self._seconds:>8.1f}{cpu:>8.1f}{each:>9.2f}{peak:>6.0f}"
+            f"{self._servers:>10.1f}",
             flush=True,
         )
         self._process.communicate("null\n")
@@ -169,28 +189,29 @@ def serve() -> None:
     name, dsn, access = json.loads(sys.stdin.readline())
     hand_freed_memory_back()
     use_little_memory()
-    postgres, store = Postgres(dsn, size=2), S3Access(**access)
+    postgres, store = Postgres(dsn, size=2, limits=MAINTENANCE), S3Access(**access)
     for line in sys.stdin:
-        if (hour := json.loads(line)) is None:
+        if (minute := json.loads(line)) is None:
             break
-        _WORK[name](postgres, store, hour)
+        _WORK[name](postgres, store, minute)
         lines = Path("/proc/self/status").read_text().splitlines()
         peak = next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
         print(json.dumps({"cpu_s": time.process_time(), "peak_mib": peak / 1024}), flush=True)
     postgres.close()
 
 
-def _read(postgres: Postgres, access: S3Access, title: str) -> None:
-    """Read one symbol's hour from the table; the second time with its metadata at hand."""
-    low = begin_us(DAY) + 5 * HOUR_US
-    with postgres.connection() as connection:
-        metadata = Catalog(connection, access).table(TABLE, lake_of(connection)).metadata_location
-    plan, cold, times = Plan(((low, low + HOUR_US),), 0, metadata), Cold(access), []
-    for _ in range(2):
+def _read(postgres: Postgres, cold: Cold, title: str) -> None:
+    """Read all of one symbol as history-query does: at first, and once more is at hand."""
+    low, times, count = begin_us(DAY), [], 0
+    high = low + MINUTES * _MINUTE_US
+    slices = TickSlices(postgres, cold)
+    for _ in range(10):
         begin = time.perf_counter()
-        count = sum(len(rows) for *_, rows in cold.rows(plan, _SYMBOL, low, low + HOUR_US))
+        read = slices.slices(_SYMBOL, low, high, _MINUTE_US, newest=False)
+        count = sum(len(some.trades) for some in read)
         times.append((time.perf_counter() - begin) * 1e3)
-    print(f"  {title}: {count} ticks in {times[0]:.0f} ms, again in {times[1]:.0f} ms", flush=True)
+    median = statistics.median(times[1:])
+    print(f"  {title}: {count} ticks in {times[0]:.0f} ms, then {median:.0f} ms", flush=True)
 
 
 def _files(postgres: Postgres, access: S3Access) -> list[int]:

@@ -1,7 +1,7 @@
 """The live feed: from a tick to a screen, 5,000 symbols, 1,000 clients with one that stalls.
 
 First one client of 50 symbols, alone and in a browser (where there is chromium), where a price is
-drawn; then one of 5,000 symbols; then 1,000 WebSocket clients of 50 symbols.
+drawn; then a page in a market of 5,000 symbols; then 1,000 WebSocket clients of 50 symbols.
 Ticks come over UDP and go the whole way (bridge, normalize, live-feed) with every server and all
 clients on this machine; a client's wait is from the tick's receipt by the bridge until the client
 has its message. Every tick goes to every client, so that `delivered` is the rate times the clients;
@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import resource
 import shutil
 import socket
@@ -39,6 +40,10 @@ ASIDE = int(os.environ.get("ASIDE", "2000"))
 """Ticks a second of symbols that the stalled client alone has asked for: enough of them to fill
 what the kernel keeps for it (some megabytes), and then its queue."""
 PATIENCE_S = 60.0
+_STAGE = re.compile(
+    r'kandle_tick_to_stage_seconds_(?P<what>sum|count)\{.*stage="(?P<stage>[^"]+)".*\}'
+    r" (?P<value>.+)"
+)
 
 
 @dataclass(frozen=True)
@@ -78,7 +83,7 @@ async def measure(
     for each in watchers:
         each.waits.clear()
     process = platform.processes["live-feed"]
-    before = sum(process.cpu_times()[:2])
+    before, stages = sum(process.cpu_times()[:2]), _stages(platform)
     sending = [load.send(ticks, rate)]
     if aside is not None:
         sending.append(aside.send(int(ASIDE * SECONDS), ASIDE))
@@ -93,8 +98,31 @@ async def measure(
     print(
         f"{rate:4} ticks/s{note:<42} {len(waits) / took:9,.0f} delivered/s"
         f"  p50 {p50:4.0f} ms, p99 {p99:4.0f} ms"
-        f"  live-feed {cpu:3.0f} % of a core, {_rss(platform):.0f} MiB",
+        f"  live-feed {cpu:3.0f} % of a core, {_rss(platform):.0f} MiB; from receipt to the end of"
+        f" {_means(stages, _stages(platform))}",
         flush=True,
+    )
+
+
+def _stages(platform: Platform) -> dict[str, tuple[float, float]]:
+    """Return of each stage the seconds from receipt to its end, summed, and of how many events."""
+    scrape = httpx.get(platform.environment["OBSERVE_URL"] + "/metrics", timeout=30).text
+    found: dict[str, list[float]] = {}
+    for line in scrape.splitlines():
+        if match := _STAGE.match(line):
+            at = found.setdefault(match["stage"], [0.0, 0.0])
+            at[match["what"] == "count"] += float(match["value"])
+    return {stage: (total, count) for stage, (total, count) in found.items()}
+
+
+def _means(before: dict[str, tuple[float, float]], after: dict[str, tuple[float, float]]) -> str:
+    means = {}
+    for stage, (total, count) in after.items():
+        known_total, known_count = before.get(stage, (0.0, 0.0))
+        if count > known_count:
+            means[stage] = (total - known_total) / (count - known_count) * 1000
+    return ", ".join(
+        f"{stage} {means[stage]:.0f} ms" for stage in sorted(means, key=means.__getitem__)
     )
 
 
@@ -117,15 +145,14 @@ async def _all(platform: Platform) -> None:
     await measure(platform, [first], load, ALONE, None, " of 50 symbols, one client")
     await leave([first])
     await _drawn(platform, load)
-    await _market(platform, address, load.address)
+    await _market(platform, load)
     await _many(platform, address, load)
 
 
 async def _drawn(platform: Platform, load: Load) -> None:
     """Print how long a price takes from the socket to the text of a page in a browser."""
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    chromium = _chromium()
     if chromium is None:
-        print("no chromium: what a browser draws is not measured")
         return
     from playwright.async_api import async_playwright
 
@@ -160,26 +187,55 @@ _NOTE_PRICES = """() => {
 }"""  # noqa: E501 - a page's code
 
 
-async def _market(platform: Platform, address: tuple[str, int], udp: tuple[str, int]) -> None:
-    """Print how old trades of a whole market are, for one that watches all of it."""
+async def _market(platform: Platform, load: Load) -> None:
+    """Print when a page of a whole market is of use, and how old the trades are that it shows."""
+    chromium = _chromium()
+    if chromium is None:
+        return
     names = [f"M{n:05}-USD" for n in range(MARKET)]
-    load = Load(udp, names)
-    await load.send(MARKET, MARKET)
-    watcher = await watch(
-        address, json.dumps({"op": "subscribe", "channels": ["ticks:*"]}).encode()
-    )
-    ticks = int(MARKET * SECONDS)
-    watcher.waits.clear()
-    await load.send(ticks, MARKET)
-    await asyncio.sleep(2)
-    p50, p99 = np.percentile(watcher.waits, (50, 99)) if watcher.waits else (np.nan, np.nan)
+    market = Load(load.address, names)
+    await market.send(MARKET, MARKET)
+    sending = asyncio.create_task(market.send(int(MARKET * SECONDS), MARKET))
+    from playwright.async_api import async_playwright
+
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page = await browser.new_page(viewport={"width": 1400, "height": 850})
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        began = time.perf_counter()
+        await page.goto(f"{platform.environment['LIVE_URL']}/#{names[0]}/1m")
+        await page.wait_for_function(_IS_USABLE, arg=MARKET, timeout=60_000)
+        usable_s = time.perf_counter() - began
+        of_symbols = sum("/api/" in url and names[0] not in url for url in asked)
+        ages = []
+        while not sending.done():
+            await asyncio.sleep(0.2)
+            age = await page.evaluate("window.kandle.state().ages.trades")
+            ages += [] if age is None else [age]
+        await browser.close()
+    await sending
+    p50, p99 = np.percentile(ages, (50, 99)) if ages else (np.nan, np.nan)
     print(
-        f"{MARKET:4} ticks/s of {MARKET:,} symbols, one client of all:"
-        f" p50 {p50:.0f} ms, p99 {p99:.0f} ms;"
-        f" {len(watcher.waits) / ticks:.0%} of the ticks were there 2 s after the last",
+        f"{MARKET:4} ticks/s of {MARKET:,} symbols, a page: of use after {usable_s:.1f} s by"
+        f" {len(asked)} requests, {of_symbols} of them for other symbols than the chart's;"
+        f" age of trades p50 {p50:.0f} ms, p99 {p99:.0f} ms",
         flush=True,
     )
-    await leave([watcher])
+
+
+_IS_USABLE = """(market) => {
+  const { candles, symbols, last } = window.kandle.state();
+  const prices = [...document.querySelectorAll(".card .last")].filter((each) => /\\d/.test(each.textContent));
+  return candles.length > 0 && symbols >= market && last !== "" && prices.length >= 5;
+}"""  # noqa: E501 - a page's code
+
+
+def _chromium() -> str | None:
+    found = shutil.which("chromium") or shutil.which("chromium-browser")
+    if found is None:
+        print("no chromium: what a browser draws is not measured")
+    return found
 
 
 async def _many(platform: Platform, address: tuple[str, int], load: Load) -> None:
@@ -224,7 +280,7 @@ def run() -> None:
     """Print the figures."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, 65_536), most))
-    with running() as platform:
+    with running("--observe") as platform:
         uvloop.run(_all(platform))
         print(f"let go: {_let_go(platform)}")
 

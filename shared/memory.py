@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import os
 import sys
 from typing import Final
 
@@ -46,6 +47,11 @@ def keep_freed_memory() -> bool:
 def hand_freed_memory_back() -> bool:
     """Ask malloc to keep little, in a process that needs much now and then; return if it will."""
     return _ask_malloc(_MALLOPT_LITTLE)
+
+
+def let_arrow_use_malloc() -> None:
+    """Let Arrow, which is not loaded yet, have no allocator that keeps what is freed."""
+    os.environ["ARROW_DEFAULT_MEMORY_POOL"] = "system"
 
 
 def _ask_malloc(options: tuple[tuple[int, int], ...]) -> bool:

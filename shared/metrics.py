@@ -88,6 +88,9 @@ CANDLES_LATE: Final = Counter(
     "kandle_candles_late", "Candles that ticks came for after they had left the live state."
 )
 CANDLES_EVICTED: Final = Counter("kandle_candles_evicted", "Candles that left the live state.")
+PATTERN_SERIES_UNUSED: Final = Counter(
+    "kandle_pattern_series_unused", "Series of detect-pattern that left Redis, unused."
+)
 INSTRUMENTS_UNUSED: Final = Counter(
     "kandle_instruments_unused", "Records of instruments that left the live state, unused."
 )

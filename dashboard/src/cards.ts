@@ -5,7 +5,7 @@ import { STALE_MS, ago } from "./freshness";
 import type { Instrument, Market } from "./market";
 
 /** Pixels of a card along the list, in rows beside the chart and in a line above it. */
-const HEIGHT = 78;
+const HEIGHT = 48;
 const WIDTH = 172;
 const MARGIN = 2;
 
@@ -122,7 +122,7 @@ class Card {
     this.element.className = "card";
     this.element.dataset.symbol = symbol;
     this.element.innerHTML =
-      '<span class="symbol"></span><span class="last">–</span><canvas width="200" height="52" aria-hidden="true"></canvas><span class="side">–</span><span class="foot"><span class="venue"></span><span class="feed" hidden></span><span class="age"></span></span>';
+      '<span class="symbol"></span><span class="last">–</span><canvas width="124" height="32" aria-hidden="true"></canvas><span class="foot"><span class="age"></span><span class="venue"></span><span class="feed" hidden></span></span><span class="side">–</span>';
     const [, name = symbol, venue = ""] = /^(.*-.*)\.([^.]+)$/.exec(symbol) ?? [];
     this.element.querySelector(".symbol")!.textContent = name;
     this.element.querySelector(".venue")!.textContent = venue;
@@ -173,7 +173,7 @@ class Card {
     if (points.length < 2) return;
     const [low, high] = [Math.min(...points), Math.max(...points)];
     context.strokeStyle = getComputedStyle(this.element).getPropertyValue(rising ? "--up" : "--down");
-    context.lineWidth = 3;
+    context.lineWidth = 2;
     context.lineJoin = "round";
     context.beginPath();
     points.forEach((value, n) => {

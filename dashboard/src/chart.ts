@@ -8,6 +8,7 @@ import {
   LineSeries,
   createChart,
   createSeriesMarkers,
+  type AutoscaleInfo,
   type CandlestickData,
   type HistogramData,
   type IChartApi,
@@ -22,6 +23,7 @@ import { LENGTH_MS, type Candle, type CandleStore } from "./candles";
 import { decimal } from "./format";
 import { INDICATORS, type Point } from "./indicators";
 import type { Pattern } from "./live";
+import { axis } from "./outliers";
 import { chosen, label, marks, startOf, type Choice } from "./marks";
 
 /** A young market is drawn at the right, in bars of the usual width. */
@@ -42,6 +44,8 @@ export class Chart {
   /** Which patterns are marked. */
   choice: Choice = "strong";
   private spacing = 0;
+  /** Start of candles in view that reach beyond the price axis, ms. */
+  outliers: number[] = [];
   /** Of the prices as they are written. */
   decimals = 0;
   /** Start of each place on the time axis, ms: candles, and empty places where time has a gap. */
@@ -59,7 +63,10 @@ export class Chart {
       timeScale: { timeVisible: true, rightOffset: 4, minBarSpacing: 1 },
       rightPriceScale: { borderVisible: false },
     });
-    this.candles = this.chart.addSeries(CandlestickSeries, { borderVisible: false });
+    this.candles = this.chart.addSeries(CandlestickSeries, {
+      borderVisible: false,
+      autoscaleInfoProvider: (whole: () => AutoscaleInfo | null) => this.scale(whole()),
+    });
     this.candles.priceScale().applyOptions({ scaleMargins: { top: 0.06, bottom: 0.22 } });
     this.volume = this.chart.addSeries(HistogramSeries, {
       priceScaleId: "volume",
@@ -89,8 +96,9 @@ export class Chart {
     this.patterns = patterns;
     this.decimals = decimals;
     const all = store.all();
+    const isNeverNegative = all.every(({ l }) => Number(l) >= 0);
     this.chart.applyOptions({
-      localization: { priceFormatter: (value: number) => decimal(value.toFixed(decimals)) },
+      localization: { priceFormatter: (value: number) => (value < 0 && isNeverNegative ? "" : decimal(value.toFixed(decimals))) },
     });
     this.candles.applyOptions({
       priceFormat: { type: "price", precision: decimals, minMove: 10 ** -decimals },
@@ -182,7 +190,7 @@ export class Chart {
     this.patterns = patterns;
     if (!this.store) return;
     this.spacing = this.chart.timeScale().options().barSpacing;
-    const found = marks(this.store, this.chosen(), this.spacing, (price) => this.candles.priceToCoordinate(price) ?? 0);
+    const found = marks(this.store, this.chosen(), this.spacing, (price) => this.candles.priceToCoordinate(price) ?? 0, this.outliers);
     this.marks.setMarkers(
       found.map(({ t, above, shape, color, text, small }): SeriesMarker<Time> => ({
         time: seconds(t),
@@ -235,6 +243,11 @@ export class Chart {
     this.chart.timeScale().setVisibleLogicalRange({ from: first - 0.5, to: this.places.length + 1 });
   }
 
+  /** The price at the top of the chart. */
+  get top(): number | null {
+    return this.candles.coordinateToPrice(0);
+  }
+
   /** How many places are empty, where time has a gap. */
   get gaps(): number {
     return this.places.length - (this.store?.size ?? 0);
@@ -262,6 +275,20 @@ export class Chart {
       this.drawLines();
       this.mark();
     }
+  }
+
+  /** The price axis: a print far off the market keeps off it, and is marked. */
+  private scale(whole: AutoscaleInfo | null): AutoscaleInfo | null {
+    const range = this.chart.timeScale().getVisibleLogicalRange();
+    if (!whole || !range || !this.store) return whole;
+    const seen = this.places.slice(Math.max(0, Math.floor(range.from)), Math.max(0, Math.ceil(range.to)));
+    const found = axis(seen.map((t) => this.store!.get(t)).filter((each) => each !== undefined));
+    const beyond = found?.beyond ?? [];
+    if (beyond.join() !== this.outliers.join()) {
+      this.outliers = beyond;
+      queueMicrotask(() => this.mark());
+    }
+    return found ? { ...whole, priceRange: { minValue: found.from, maxValue: found.to } } : whole;
   }
 
   private volumeBar(candle: Candle): HistogramData<Time> {

@@ -172,6 +172,8 @@ Object.assign(window, {
       patterns: patterns.all,
       marked: chart.marked(),
       gaps: chart.gaps,
+      outliers: chart.outliers,
+      top: chart.top,
       ages: connection.ages,
       last: market.get(series.symbol).last,
       visible: watchlist.visible,

@@ -65,4 +65,9 @@ describe("marks", () => {
       "three white soldiers", "doji", "double top", "strong volume anomaly",
     ]);
   });
+
+  it("name a print off the axis on the side where the axis is", () => {
+    const found = marks(store(3, { o: "10", c: "10", l: "9", h: "900" }), [], 200, flat, [0]);
+    expect(found.map(({ above, text }) => [above, text])).toEqual([[false, "off the axis"]]);
+  });
 });

@@ -1,6 +1,6 @@
 /** Marks on the chart: one a candle and side, and a name only where it has room. */
 
-import { LENGTH_MS, type CandleStore } from "./candles";
+import { LENGTH_MS, type Candle, type CandleStore } from "./candles";
 import type { Pattern } from "./live";
 import { title } from "./pattern_names";
 
@@ -44,12 +44,13 @@ export function label(pattern: Pattern): string {
 /** Where a price is drawn, pixels from the top. */
 export type Height = (price: number) => number;
 
-/** The marks of what is drawn, oldest first; `spacing`: pixels from candle to candle. */
-export function marks(store: CandleStore, patterns: Pattern[], spacing: number, height: Height): Mark[] {
+/** The marks of what is drawn, oldest first; `outliers`: beyond the axis; `spacing`: pixels from candle to candle. */
+export function marks(store: CandleStore, patterns: Pattern[], spacing: number, height: Height, outliers: number[] = []): Mark[] {
   const found: { mark: Mark; rank: number }[] = [];
   for (const group of grouped(store, patterns)) found.push({ mark: patternMark(group), rank: rank(group[0]!) });
   for (const candle of store.all())
     if (!candle.complete) found.push({ mark: note(candle.t, false, "gap"), rank: 4 });
+  for (const t of outliers) found.push({ mark: note(t, isLow(store.get(t)), "off the axis"), rank: 6 });
   for (const t of store.corrected) found.push({ mark: note(t, true, "corrected"), rank: 5 });
   makeRoom(store, found, spacing, height);
   return found.map(({ mark }) => mark).sort((a, b) => a.t - b.t);
@@ -83,6 +84,11 @@ function patternMark(group: Pattern[]): Mark {
     text: label(first) + (group.length > 1 ? ` +${group.length - 1}` : ""),
     small: retracted,
   };
+}
+
+/** Whether it reaches further down than up. */
+function isLow(candle: Candle | undefined): boolean {
+  return candle !== undefined && Number(candle.c) - Number(candle.l) > Number(candle.h) - Number(candle.c);
 }
 
 function note(t: number, above: boolean, text: string): Mark {

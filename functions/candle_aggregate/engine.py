@@ -339,15 +339,20 @@ class Engine:
             return False
         assert work.job is not None
         session = Session(self.store, self.rules, turn, now_us)
+        found: Any = None
+        failure: Exception | None = None
         try:
             found = work.job(session)
             session.commit()
         except Exception as error:  # noqa: BLE001 (raised to who asked for it)
-            self._fail([work], error)
+            failure = error
+        self._forget([shard])
+        self._release([turn])
+        if failure is not None:
+            self._fail([work], failure)
         else:
             self._active.remove(work)
             work.future.set_result(found)
-        self._forget([shard])
         return True
 
     def _skip_recorded(self, now_us: int) -> None:
@@ -416,6 +421,9 @@ class Engine:
 
     def _give_back(self) -> None:
         turns, self._held = list(self._held.values()), {}
+        self._release(turns)
+
+    def _release(self, turns: list[Turn]) -> None:
         if turns:
             try:
                 self.store.release(turns)

@@ -11,9 +11,10 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from functions.detect_pattern.series import Name, Series
+from functions.detect_pattern.series import Series
 from functions.detect_pattern.window import Window
 from shared.errors import TransientError
+from shared.pattern_series import Name
 
 Candles = Mapping[Name, Window]
 

@@ -9,7 +9,6 @@ from typing import Final, Protocol
 
 from functions.detect_pattern.deliver import Delivery
 from functions.detect_pattern.publish import STAGE, publication
-from functions.detect_pattern.series import Name
 from functions.detect_pattern.step import REFRESH_MS, Steps
 from functions.detect_pattern.store import Store
 from functions.detect_pattern.window import ClosedCandle, Window
@@ -19,6 +18,7 @@ from shared.adapter.event import Event
 from shared.candle import Candle
 from shared.candle_columns import decode_batch
 from shared.errors import PermanentError
+from shared.pattern_series import Name
 
 DUE_AT_ONCE: Final = 500
 COUNT_EACH_S: Final = 10
@@ -36,12 +36,16 @@ class Selection(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class DetectPattern:
-    """The stage's handler. `watched` None is every instrument."""
+    """The stage's handler. `watched` None is every instrument.
+
+    `unused_ms`: how long a series stays to which no candle comes; 0: for ever.
+    """
 
     steps: Steps
     store: Store
     delivery: Delivery
     watched: Selection | None = None
+    unused_ms: int = 0
 
     def __call__(self, event: Event) -> Outcome:
         """Judge an event's candles. Raises PermanentError for what the stage does not take."""
@@ -70,6 +74,8 @@ class DetectPattern:
             return Outcome()
         self._refresh()
         if now_ms // 1000 % COUNT_EACH_S == 0:
+            if self.unused_ms:
+                metrics.PATTERN_SERIES_UNUSED.inc(self.store.end_unused(now_ms - self.unused_ms))
             metrics.STOCKS_MONITORED.set(self.store.instruments())
         if shards := self.store.unloaded_shards(now_ms):
             # New, or lost: each series is loaded from storage, and judged if that was left undone.

@@ -41,6 +41,7 @@ handler = DetectPattern(
     Store(client, settings.shards),
     Delivery(storage, settings.alert_hosts),
     Watched(watchlist) if settings.watch == "watchlist" else None,
+    settings.unused_ms,
 )
 
 

@@ -7,13 +7,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
-from functions.detect_pattern.series import Name, Series
+from functions.detect_pattern.series import Series
 from functions.detect_pattern.step import MAX_TRIES
 from functions.detect_pattern.store import Replacement, Store
 from shared import events, metrics
 from shared.adapter.app import Outcome
 from shared.adapter.event import OutgoingEvent
 from shared.errors import TransientError
+from shared.pattern_series import Name
 from shared.patterns import Pattern, encode_patterns
 
 STAGE: Final = "detect-pattern"
@@ -89,7 +90,7 @@ def _confirm(store: Store, published: Sequence[Series], due: Due, now_ms: int) -
                 series.alerts[key] = replace(series.alerts[key], body="")
             when = due(series, now_ms)
             replacements.append(Replacement(name, read, read.number + 1, series.encode(), when))
-        for name, written in store.replace(replacements).items():
+        for name, written in store.replace(replacements, now_ms).items():
             if written:
                 del left[name]
     raise TransientError(f"{MAX_TRIES} conflicts in a row: too many workers on one series")

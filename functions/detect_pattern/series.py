@@ -12,12 +12,10 @@ import numpy as np
 
 from functions.detect_pattern.window import Window
 from shared.alerts import Alert
+from shared.pattern_series import Name
 from shared.patterns import Pattern
 from shared.schema import patterns_pb2
 from shared.timeframes import Timeframe
-
-Name = tuple[str, str]
-"""Instrument and timeframe."""
 
 NOTHING_JUDGED: Final = -1
 

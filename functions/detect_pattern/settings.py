@@ -23,6 +23,7 @@ class Settings:
     detection: Detection
     cooldown_us: int
     grace_ms: int
+    unused_ms: int
     watch: str
     scanner_prefix: str
     alert_hosts: frozenset[str]
@@ -38,6 +39,7 @@ class Settings:
             detection=Detection(DetectorSettings.read(env), AnomalySettings.read(env)),
             cooldown_us=env.integer("PATTERN_COOLDOWN_S", 300, 0, 86_400) * 1_000_000,
             grace_ms=env.integer("PATTERN_GAP_GRACE_MS", 3_000, 0, 3_600_000),
+            unused_ms=env.integer("KEEP_INSTRUMENTS_D", 90, 0, 100_000) * 86_400_000,
             watch=env.parsed("PATTERN_WATCH", "all", _watch),
             scanner_prefix=env.text("STOCK_LIST_KEY", SCANNER_PREFIX).removesuffix("*"),
             alert_hosts=env.parsed("ALERT_HOSTS", "", _names),

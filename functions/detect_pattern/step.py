@@ -22,12 +22,13 @@ from functions.detect_pattern.judge import (
     needs_older,
     waits_until_ms,
 )
-from functions.detect_pattern.series import Name, Series
+from functions.detect_pattern.series import Series
 from functions.detect_pattern.storage import Storage
 from functions.detect_pattern.store import Read, Replacement, Store
 from functions.detect_pattern.window import Window
 from shared import metrics
 from shared.errors import TransientError
+from shared.pattern_series import Name
 
 log = logging.getLogger(__name__)
 
@@ -69,9 +70,8 @@ class Steps:
             for each in series:
                 each.merge(self._within_reach(each, candles[each.name], now_ms))
             self._judge(series, alerts, now_ms)
-            written = store.replace(
-                self._replacement(each, reads[each.name], now_ms) for each in series
-            )
+            replacements = [self._replacement(each, reads[each.name], now_ms) for each in series]
+            written = store.replace(replacements, now_ms)
             done += [each for each in series if written[each.name]]
             left = [each.name for each in series if not written[each.name]]
             metrics.APPLY_CONFLICTS.inc(len(left))

@@ -10,11 +10,12 @@ from psycopg import Connection, sql
 from psycopg.rows import class_row
 
 from functions.detect_pattern.edges import RuleInForce
-from functions.detect_pattern.series import Name, Series
+from functions.detect_pattern.series import Series
 from functions.detect_pattern.window import ClosedCandle, Window
 from shared.alerts import Alert, Rule
 from shared.lake.cold import NO_LAKE, Cold
 from shared.lake.plan import plan_candles
+from shared.pattern_series import Name
 from shared.patterns import Pattern
 from shared.stores.postgres import Postgres
 

@@ -10,7 +10,16 @@ from typing import Any, Final, cast
 import redis
 
 from functions.detect_pattern.group_commit import GroupCommit
-from functions.detect_pattern.series import Name
+from shared.pattern_series import (
+    Name,
+    begun_key,
+    due_key,
+    end_unused,
+    member,
+    name_of,
+    series_key,
+    used_key,
+)
 from shared.shards import shard_of
 from shared.state import MISSING, pack, unpack
 from shared.stores.redis import translated
@@ -56,26 +65,26 @@ class Store:
         """Read series."""
         found: dict[Name, Read] = {}
         for some, blobs in self._by_shard(
-            names, lambda pipe, shard, some: pipe.mget([_key(shard, name) for name in some])
+            names, lambda pipe, shard, some: pipe.mget([series_key(shard, name) for name in some])
         ):
             for name, blob in zip(some, cast(list[bytes | None], blobs), strict=True):
                 found[name] = Read() if blob is None else Read(*unpack(blob))
         return found
 
-    def replace(self, replacements: Iterable[Replacement]) -> dict[Name, bool]:
+    def replace(self, replacements: Iterable[Replacement], now_ms: int) -> dict[Name, bool]:
         """Write each where it is as it was read; return for each whether it was."""
         by_name = {each.name: each for each in replacements}
 
         def write(pipe: Any, shard: int, some: Sequence[Name]) -> None:
-            keys = [_index(shard, "due"), _index(shard, "all")]
-            arguments: list[bytes | str] = []
+            keys = [due_key(shard), used_key(shard)]
+            arguments: list[bytes | str] = [str(now_ms)]
             for name in some:
                 each = by_name[name]
-                keys.append(_key(shard, name))
+                keys.append(series_key(shard, name))
                 arguments += [
                     MISSING if each.read.value is None else pack(each.read.number, b""),
                     b"" if each.value is None else pack(each.number, each.value),
-                    _member(name),
+                    member(name),
                     "" if each.due_ms is None else str(each.due_ms),
                 ]
             self._replace(keys=keys, args=arguments, client=pipe)
@@ -90,18 +99,18 @@ class Store:
         with translated(), self._client.pipeline(transaction=False) as pipe:
             for shard in range(self._shards):
                 pipe.zrange(
-                    *(_index(shard, "due"), "-inf", now_ms),
+                    *(due_key(shard), "-inf", now_ms),
                     byscore=True,
                     offset=0,
                     num=-(-limit // self._shards),
                 )
             answers = cast(list[list[bytes]], pipe.execute())
-        return [_name(member) for members in answers for member in members]
+        return [name_of(each) for members in answers for each in members]
 
     def unloaded_shards(self, now_ms: int) -> list[int]:
         """Return the shards whose series are to be listed from storage: new, lost, or once more."""
         with translated():
-            keys = [_index(shard, "begun") for shard in range(self._shards)]
+            keys = [begun_key(shard) for shard in range(self._shards)]
             again_ms = cast(list[bytes | None], self._client.mget(keys))
         return [
             shard
@@ -114,19 +123,23 @@ class Store:
         with translated(), self._client.pipeline(transaction=False) as pipe:
             for name in names:
                 if (shard := shard_of(name[0], self._shards)) in shards:
-                    pipe.zadd(_index(shard, "due"), {_member(name): 0}, nx=True)
+                    pipe.zadd(due_key(shard), {member(name): 0}, nx=True)
             pipe.execute()
             for shard in shards:
-                begun = _index(shard, "begun")
+                begun = begun_key(shard)
                 self._client.set(begun, 0 if self._client.exists(begun) else again_ms)
 
     def instruments(self) -> int:
         """Return how many instruments have a series."""
         with translated(), self._client.pipeline(transaction=False) as pipe:
             for shard in range(self._shards):
-                pipe.smembers(_index(shard, "all"))
-            answers = cast(list[set[bytes]], pipe.execute())
-        return len({_name(member)[0] for members in answers for member in members})
+                pipe.zrange(used_key(shard), 0, -1)
+            answers = cast(list[list[bytes]], pipe.execute())
+        return len({name_of(each)[0] for members in answers for each in members})
+
+    def end_unused(self, until_ms: int) -> int:
+        """Let series go that were not written since, some at once; return how many."""
+        return end_unused(self._client, self._shards, until_ms)
 
     def _by_shard(
         self, names: Iterable[Name], command: Any
@@ -147,21 +160,3 @@ class Store:
                 command(pipe, shard, some)
             answers = pipe.execute()
         yield from zip((some for _, some in groups), answers, strict=True)
-
-
-def _index(shard: int, name: str) -> str:
-    return f"{{{shard}}}:patterns:{name}"
-
-
-def _key(shard: int, name: Name) -> str:
-    return f"{{{shard}}}:patterns:series:{_member(name)}"
-
-
-def _member(name: Name) -> str:
-    instrument, timeframe = name
-    return f"{timeframe}:{instrument}"
-
-
-def _name(member: bytes) -> Name:
-    timeframe, instrument = member.decode().split(":", 1)
-    return instrument, timeframe

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Concatenate, Final, ParamSpec, TypeVar
 
 import numpy as np
-from psycopg import sql
+from psycopg import Connection, sql
 
 from shared.errors import TransientError
 from shared.lake.cold import NO_LAKE, Cold
-from shared.lake.plan import plan_ticks
+from shared.lake.plan import Plan, plan_ticks
 from shared.stores.postgres import Postgres
-from shared.stores.segments import OF_RANGE, bounds, last_tick_us, named, rows_of_range
+from shared.stores.segment_ranges import OF_RANGE, bounds, named
+from shared.stores.segments import in_order, last_tick_us, rows_of_range
 from shared.trades import MINUTE_US, NO_ROWS, Rows, TradeIds, Trades, concatenated, trades_of
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 DAY_US: Final = 86_400_000_000
 
@@ -27,9 +31,7 @@ _GROWTH: Final = 4
 _READERS: Final = 1
 _WAIT_S: Final = 10.0
 
-_EDGE: Final = "SELECT first_time_us FROM tick_segments WHERE {} ORDER BY first_time_us {} LIMIT 1"
-_FIRST: Final = sql.SQL(_EDGE).format(sql.SQL(OF_RANGE), sql.SQL("ASC"))
-_LAST: Final = sql.SQL(_EDGE).format(sql.SQL(OF_RANGE), sql.SQL("DESC"))
+_EDGE: Final = "SELECT first_time_us FROM tick_segments WHERE {} ORDER BY {} LIMIT 1"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,7 +71,7 @@ class TickSlices:
         high = -(-to_us // MINUTE_US) * MINUTE_US
         width = max(-(-width_us // MINUTE_US), 1) * MINUTE_US
         while low < high:
-            begin = self._edge(_LAST if newest else _FIRST, symbol, low, high)
+            begin = self._with_or_without_lake(self._edge, symbol, low, high, newest=newest)
             if begin is None:
                 return
             begin = begin // MINUTE_US * MINUTE_US
@@ -81,7 +83,9 @@ class TickSlices:
                     max(low, begin),
                     min(high, max(low // MINUTE_US * MINUTE_US, begin) + width),
                 )
-            some = self._read(symbol, *bounds, received_until_us, newest=newest)
+            some = self._with_or_without_lake(
+                self._read, symbol, *bounds, received_until_us, newest=newest
+            )
             yield some
             if newest:
                 high = some.from_us
@@ -97,17 +101,36 @@ class TickSlices:
         with self._postgres.connection() as connection:
             return last_tick_us(connection, symbol, self._cold)
 
-    def _edge(self, query: sql.Composed, symbol: str, low: int, high: int) -> int | None:
+    def _with_or_without_lake(
+        self, read: Callable[Concatenate[str, P], T], symbol: str, *args: P.args, **named: P.kwargs
+    ) -> T:
+        """Read; if object storage turns out to be away, once more, from Postgres if it has all."""
+        try:
+            return read(symbol, *args, **named)
+        except TransientError:
+            if self._cold.is_there:
+                raise
+            return read(symbol, *args, **named)
+
+    def _plan(self, connection: Connection, symbol: str, low: int, high: int) -> Plan:
+        name = symbol if self._cold.is_there else ""
+        return plan_ticks(connection, low, high, instrument=name)
+
+    def _edge(self, symbol: str, low: int, high: int, *, newest: bool) -> int | None:
         """Return when the first or the last segment, or row group of the lake, begins."""
         with self._postgres.connection() as connection:
-            plan = plan_ticks(connection, low, high)
+            plan = self._plan(connection, symbol, low, high)
             parameters = {**bounds(low, high), **plan.parameters, **named(symbol)}
+            order = in_order("first_time_us", plan, newest=newest)
+            query = sql.SQL(_EDGE).format(sql.SQL(OF_RANGE), order)
             row = connection.execute(query, parameters).fetchone()
         begins = [] if row is None else [int(row[0])]
-        begins += [first_us for first_us, _, _ in self._cold.extents(plan, symbol, low, high)]
+        for first_us, _, _ in self._cold.extents(plan, symbol, low, high, newest=newest):
+            begins.append(first_us)
+            break
         if not begins:
             return None
-        return max(begins) if query is _LAST else min(begins)
+        return max(begins) if newest else min(begins)
 
     def _read(
         self, symbol: str, low: int, high: int, received_until_us: int | None, *, newest: bool
@@ -163,7 +186,7 @@ class TickSlices:
         Each yields first and last time of what comes next, and rows, in batches of bounded size.
         """
         with self._postgres.connection() as connection:
-            plan = plan_ticks(connection, low, high)
+            plan = self._plan(connection, symbol, low, high)
             yield rows_of_range(connection, symbol, low, high, plan, newest=newest)
         if not plan.is_hot:
             with self._cold.scan():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 
 import typer
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
 
 _HELP = """Take instruments out of what is live: latest prices and quotes, and the memory of Redis.
 
-Ticks and candles that are stored stay, and so does history. What has an open candle leaves once
+Ticks and candles that are stored stay, and so does history: they lie among those of other
+instruments, in rows and files that are checked by their sums. They end by KEEP_TICKS_H,
+KEEP_CANDLES_D and KEEP_LAKE_D. What has an open candle leaves once
 that is closed and stored (an open day: after the day). One that is sent again comes back, exact.
 Without it an instrument leaves by itself after KEEP_INSTRUMENTS_D days.
 
@@ -53,6 +56,8 @@ def forget(
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
     """Request it, and say of each symbol what goes and what stays."""
+    from shared.pattern_series import end_instrument
+
     with stores(database_url, redis_url, data_dir) as (connection, client, _):
         known = {name: _known(connection, client, name) for name in dict.fromkeys(symbols)}
         if unknown := [name for name, each in known.items() if not any(each)]:
@@ -64,6 +69,7 @@ def forget(
                     connection.execute(_DELETE_QUOTE, (name,))
                     if each.is_live:
                         connection.execute(_REQUEST, (name,))
+                end_instrument(client, shards(), name, time.time_ns() // 1_000_000)
 
 
 class _Known(NamedTuple):

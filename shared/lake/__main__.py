@@ -31,13 +31,16 @@ def tie_to(parent: int) -> None:
 
 def main(*, sweep: bool) -> int:
     """Run the round; return the exit code."""
+    from shared.memory import hand_freed_memory_back, let_arrow_use_malloc
+
+    hand_freed_memory_back()
+    let_arrow_use_malloc()
     from shared.adapter.logs import configure_logging
     from shared.lake import counts
     from shared.lake.access import use_little_memory
     from shared.lake.keeper import Keeper
     from shared.lake.rounds import STORE_AWAY
     from shared.lake.terms import Terms
-    from shared.memory import hand_freed_memory_back
     from shared.settings import Environment
     from shared.shards import DEFAULT_SHARDS, MAX_SHARDS
     from shared.stores.limits import MAINTENANCE
@@ -45,7 +48,6 @@ def main(*, sweep: bool) -> int:
     from shared.stores.redis import connect
     from shared.stores.s3 import ObjectStore, S3Access
 
-    hand_freed_memory_back()
     use_little_memory()
     configure_logging(os.environ)
     env = Environment(os.environ)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
@@ -11,14 +12,18 @@ from shared.candle import Candle
 from shared.errors import TransientError
 from shared.lake.plan import Plan
 from shared.lake.record import DAY_US
+from shared.memory import let_arrow_use_malloc
 from shared.stores.s3 import S3Access
 from shared.ticks import Ticks
 from shared.trades import Rows, batches_of
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from shared.lake.reader import Group, LakeReader
 
 _WAIT_S: Final = 10.0
+_AWAY_S: Final = 10.0
 
 
 class Cold:
@@ -33,6 +38,12 @@ class Cold:
         self._places = threading.BoundedSemaphore(scans)
         self._lock = threading.Lock()
         self._reader: LakeReader | None = None
+        self._away_until_s = 0.0
+
+    @property
+    def is_there(self) -> bool:
+        """Whether there is a lake to read, which did not fail in the last seconds."""
+        return bool(self._access.endpoint) and time.monotonic() > self._away_until_s
 
     @property
     def reader(self) -> LakeReader:
@@ -41,6 +52,7 @@ class Cold:
             if self._reader is None:
                 if not self._access.endpoint:
                     raise TransientError("what is asked for is in the lake: set S3_ENDPOINT_URL")
+                let_arrow_use_malloc()
                 from shared.lake.access import use_little_memory
                 from shared.lake.reader import LakeReader
 
@@ -49,13 +61,16 @@ class Cold:
             return self._reader
 
     def extents(
-        self, plan: Plan, instrument: str, low_us: int, high_us: int
-    ) -> list[tuple[int, int, int]]:
-        """Return first time, last time and most rows of each row group that may have its ticks."""
-        if plan.is_hot:
-            return []
-        groups = self._groups(plan, {"symbol": instrument}, low_us, high_us)
-        return [(each.first_us, each.last_us, each.rows) for each in groups]
+        self, plan: Plan, instrument: str, low_us: int, high_us: int, *, newest: bool = False
+    ) -> Iterator[tuple[int, int, int]]:
+        """Yield first time, last time and most rows of each row group that may have its ticks.
+
+        In the order of `rows`.
+        """
+        if not plan.is_hot:
+            series = {"symbol": instrument}
+            for each in self._groups(plan, series, low_us, high_us, newest=newest):
+                yield each.first_us, each.last_us, each.rows
 
     def rows(
         self, plan: Plan, instrument: str, low_us: int, high_us: int, *, newest: bool = False
@@ -70,7 +85,7 @@ class Cold:
 
         series = {"symbol": instrument}
         for group in self._groups(plan, series, low_us, high_us, newest=newest):
-            rows = to_rows(self.reader.read(group, series))
+            rows = to_rows(self._read(group, series))
             inside = (rows.time_us >= group.first_us) & (rows.time_us <= group.last_us)
             if inside.any():
                 yield group.first_us, group.last_us, rows if inside.all() else rows.at(inside)
@@ -107,7 +122,7 @@ class Cold:
                 if count is not None and len(found) >= count and group.first_us // DAY_US != day:
                     break
                 day = group.first_us // DAY_US
-                some = to_candles(self.reader.read(group, series))
+                some = to_candles(self._read(group, series))
                 found += [each for each in some if group.first_us <= each.start_us <= group.last_us]
         found.sort(key=lambda candle: candle.start_us, reverse=newest)
         return found[:count]
@@ -121,7 +136,20 @@ class Cold:
         *,
         newest: bool = False,
     ) -> Iterator[Group]:
-        return self.reader.groups(plan, series, low_us, high_us, newest=newest)
+        with self._watched():
+            yield from self.reader.groups(plan, series, low_us, high_us, newest=newest)
+
+    def _read(self, group: Group, series: dict[str, str]) -> pa.Table:
+        with self._watched():
+            return self.reader.read(group, series)
+
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        try:
+            yield
+        except TransientError:
+            self._away_until_s = time.monotonic() + _AWAY_S
+            raise
 
     @contextmanager
     def scan(self) -> Iterator[None]:

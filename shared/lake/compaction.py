@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import logging
-from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator
 from datetime import date
 from itertools import accumulate, pairwise
-from typing import Any, Final
+from typing import Final
 
 import pyarrow as pa
 from psycopg import Connection
-from pyiceberg.conversions import from_bytes
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table
 
 from shared.lake.access import between, translated
 from shared.lake.catalog import LOCK, Catalog, commit
 from shared.lake.digest import digest
-from shared.lake.files import read, rows_at_once, write
+from shared.lake.files import bounds, read, rows_at_once, runs_of, write
 from shared.lake.merge import merged
 from shared.lake.record import DAY_US, HOUR_US, Change, add, begin_us, joined, lake_of
-from shared.lake.tables import ROW_GROUP, SMALL_ROW_GROUP, TICKS, Definition
+from shared.lake.tables import ROW_GROUP, SMALL_ROW_GROUP, TICKS
 from shared.lake.tick_table import each_trade_once
 from shared.stores.postgres import Postgres, try_lock
 from shared.stores.s3 import S3Access
@@ -32,13 +30,20 @@ log = logging.getLogger(__name__)
 
 SETTLED_S: Final = 60
 """An hour, or a day, is compacted when it has been over for so long."""
-EACH_S: Final = 300
+EACH_S: Final = 60
 """A day is looked at so often at most."""
 DAY_BYTES: Final = 256 << 20
 """The hours of a day that has no more than this become one set of files; others stay hours."""
 
-_ROWS: Final = 32_768
-"""A merge holds so many rows of its files, a row group of each: 200 bytes a row, and copies."""
+ALIKE: Final = 8
+"""So many runs of an hour that goes on become one, when they are of like size."""
+MOST_ROWS: Final = 16_000_000
+"""A run has no more, so that a fold ends within a round: 4 us a row."""
+Run = list[DataFile]
+"""Files that are sorted one after the other."""
+
+_ROWS_AT_ONCE: Final = 65_536
+"""A merge holds so many rows of its runs, a row group of each: 230 bytes a row."""
 
 _DUE: Final = """
 SELECT day FROM lake_days
@@ -87,54 +92,71 @@ def files_of(table: Table, day: date) -> list[DataFile]:
     return [task.file for task in scan.plan_files()]
 
 
-def bounds(file: DataFile, definition: Definition, name: str) -> tuple[Any, Any]:
-    """Return the lowest and highest value of a key column in a file; times in microseconds."""
-    field = definition.schema.find_field(name)
-    kind: Any = field.field_type
-    low, high = file.lower_bounds[field.field_id], file.upper_bounds[field.field_id]
-    return from_bytes(kind, low), from_bytes(kind, high)
+def _groups(files: list[DataFile], day: date, until_us: int) -> Iterator[tuple[list[Run], int]]:
+    """Yield runs that are to be one, with the size of the row groups that it is to have.
 
-
-def _groups(
-    files: list[DataFile], day: date, until_us: int
-) -> Iterator[tuple[list[DataFile], int]]:
-    """Yield files that are to be one, of each hour that is over, or of the day once it is.
-
-    With the size of the row groups that they are to have.
-
-    As many at once as a merge can hold, the smallest first; what they come to is folded with the
-    others next.
+    Of an hour that goes on some that are alike, of one that is over all, of a day that is over all,
+    unless it is large. As many at once as a merge can hold and ends soon, the smallest first.
     """
-    by_hour: dict[int, list[DataFile]] = defaultdict(list)
-    spans_hours = False
-    for file in files:
-        low, high = bounds(file, TICKS, "time")
-        spans_hours |= low // HOUR_US != high // HOUR_US
-        by_hour[low // HOUR_US].append(file)
     is_over = begin_us(day) + DAY_US <= until_us
-    if is_over and (spans_hours or sum(f.file_size_in_bytes for f in files) <= DAY_BYTES):
+    stays_bytes = DAY_BYTES // 24
+    groups: list[list[DataFile]] = []
+    if is_over and sum(file.file_size_in_bytes for file in files) <= DAY_BYTES:
         groups, stays_bytes = [files], 0
     else:
-        groups = [some for hour, some in by_hour.items() if (hour + 1) * HOUR_US <= until_us]
-        stays_bytes = DAY_BYTES // 24
+        for hour, some in _by_hour(files).items():
+            if (hour + 1) * HOUR_US <= until_us:
+                groups.append(some)
+            else:
+                groups += _alike(some)
     for group in groups:
-        if not _is_one(group):
-            group.sort(key=lambda file: file.file_size_in_bytes)
-            held = list(accumulate(map(rows_at_once, group)))
-            first = group[: max(bisect_right(held, _ROWS), 2)]
-            stays = first == group and sum(f.file_size_in_bytes for f in group) > stays_bytes
+        if _is_one(group):
+            continue
+        runs = sorted(runs_of(group), key=_rows)
+        held = accumulate(map(rows_at_once, runs))
+        rows = accumulate(map(_rows, runs))
+        first = [
+            run
+            for run, at_once, total in zip(runs, held, rows, strict=True)
+            if at_once <= _ROWS_AT_ONCE and total <= MOST_ROWS
+        ]
+        if len(first) > 1:
+            stays = len(first) == len(runs) and sum(map(_bytes, first)) > stays_bytes
             yield first, ROW_GROUP if stays else SMALL_ROW_GROUP
+
+
+def _by_hour(files: list[DataFile]) -> dict[int, list[DataFile]]:
+    found: dict[int, list[DataFile]] = defaultdict(list)
+    for file in files:
+        found[bounds(file, TICKS.schema, "time")[0] // HOUR_US].append(file)
+    return found
+
+
+def _alike(files: list[DataFile]) -> Iterator[list[DataFile]]:
+    """Yield the files of runs within a factor of 8 in size, where there are 8 such runs."""
+    sizes: dict[int, list[Run]] = defaultdict(list)
+    for run in runs_of(files):
+        sizes[_rows(run).bit_length() // 3].append(run)
+    for runs in sizes.values():
+        if len(runs) >= ALIKE:
+            yield [file for run in runs for file in run]
+
+
+def _rows(run: Run) -> int:
+    return sum(file.record_count for file in run)
+
+
+def _bytes(run: Run) -> int:
+    return sum(file.file_size_in_bytes for file in run)
 
 
 def _is_one(files: list[DataFile]) -> bool:
     """Tell whether no two files hold ticks of one instrument."""
-    ranges = sorted(bounds(file, TICKS, "symbol") for file in files)
+    ranges = sorted(bounds(file, TICKS.schema, "symbol") for file in files)
     return all(a[1] < b[0] for a, b in pairwise(ranges))
 
 
-def _fold(
-    connection: Connection, table: Table, day: date, group: list[DataFile], row_group: int
-) -> None:
+def _fold(connection: Connection, table: Table, day: date, runs: list[Run], row_group: int) -> None:
     sums = [0, 0]
 
     def folded(rows: pa.Table) -> pa.Table:
@@ -145,11 +167,11 @@ def _fold(
         return some
 
     with translated():
-        rows = merged([read(table.io, file) for file in group], TICKS.key, MINUTE_US, folded)
+        rows = merged([read(table.io, *run) for run in runs], TICKS.key, MINUTE_US, folded)
         files = write(table, day, rows, TICKS, row_group=row_group)
-    commit(table, files, group, {"kandle.compacted": str(day)})
+    commit(table, files, [file for run in runs for file in run], {"kandle.compacted": str(day)})
     add(connection, day, Change(sums[0], sums[1]))
     connection.execute(
         "UPDATE lake_days SET verified_at = NULL WHERE day = %s AND verified_at IS NOT NULL", (day,)
     )
-    log.debug("%d files of %s became %d", len(group), day, len(files))
+    log.debug("%d runs of %s became one of %d files", len(runs), day, len(files))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
 from typing import Any, Final
@@ -10,9 +11,11 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from pyiceberg.conversions import from_bytes
 from pyiceberg.io import FileIO
 from pyiceberg.io.fileformat import FileFormatFactory
 from pyiceberg.manifest import DataFile, DataFileContent, FileFormat
+from pyiceberg.schema import Schema
 from pyiceberg.table import Table
 from pyiceberg.typedef import Record
 
@@ -33,17 +36,21 @@ def write(
 ) -> list[DataFile]:
     """Create objects of rows of one UTC day, sorted by the table's key; return what they hold.
 
-    No two of them have rows of one series. They count once a snapshot names them. Raises OSError.
+    They are a run: no two of them have rows of one series, and their names begin alike. They count
+    once a snapshot names them. Raises OSError.
     """
     files: list[DataFile] = []
+    run = uuid.uuid4().hex
     rows = _row_groups(tables, row_group)
     properties = table.properties | {"write.parquet.row-group-limit": str(row_group)}
     first = next(rows, None)
     while first is not None:
-        path = f"{table.location()}/data/day={day}/{uuid.uuid4().hex}.parquet"
+        path = f"{table.location()}/data/day={day}/{run}-{len(files)}.parquet"
         output = table.io.new_output(path)
         model = FileFormatFactory.get(FileFormat.PARQUET)
         writer: Any = model.create_writer(output, table.schema(), properties)
+        # What nobody prunes by would be the most of a footer, here and in who reads it.
+        writer._parquet_writer_kwargs["write_statistics"] = list(definition.key)
         with writer:
             writer.write(first)
             last, first = first, next(rows, None)
@@ -83,11 +90,22 @@ def _same_series(before: pa.Table, rows: pa.Table, series: tuple[str, ...]) -> i
     return len(rows) if first < 0 else first
 
 
-def read(io: FileIO, file: DataFile) -> Iterator[pa.Table]:
-    """Yield a file's row groups in order. Raises OSError."""
-    with pq.ParquetFile(io.new_input(file.file_path).open(), pre_buffer=True) as parquet:
-        for group in range(parquet.num_row_groups):
-            yield with_all_columns(parquet.read_row_group(group, use_threads=False))
+def runs_of(files: Iterable[DataFile]) -> list[list[DataFile]]:
+    """Return the files of each run in the order of their rows."""
+    runs: dict[str, list[DataFile]] = defaultdict(list)
+    for file in files:
+        runs[file.file_path.partition(".")[0].rpartition("-")[0] or file.file_path].append(file)
+    return [
+        sorted(run, key=lambda file: (len(file.file_path), file.file_path)) for run in runs.values()
+    ]
+
+
+def read(io: FileIO, *files: DataFile) -> Iterator[pa.Table]:
+    """Yield the row groups of files in order. Raises OSError."""
+    for file in files:
+        with pq.ParquetFile(io.new_input(file.file_path).open(), pre_buffer=True) as parquet:
+            for group in range(parquet.num_row_groups):
+                yield with_all_columns(parquet.read_row_group(group, use_threads=False))
 
 
 def with_all_columns(rows: pa.Table) -> pa.Table:
@@ -98,9 +116,17 @@ def with_all_columns(rows: pa.Table) -> pa.Table:
     return rows.append_column("origin", pa.nulls(len(rows), rows["timeframe"].type))
 
 
-def rows_at_once(file: DataFile) -> int:
-    """Return how many rows `read` holds of a file at once, about."""
-    return file.record_count // max(len(file.split_offsets or ()), 1)
+def rows_at_once(files: Iterable[DataFile]) -> int:
+    """Return how many rows `read` holds at once, about."""
+    return max(file.record_count // max(len(file.split_offsets or ()), 1) for file in files)
+
+
+def bounds(file: DataFile, schema: Schema, name: str) -> tuple[Any, Any]:
+    """Return the lowest and highest value of a key column in a file; times in microseconds."""
+    field = schema.find_field(name)
+    kind: Any = field.field_type
+    low, high = file.lower_bounds[field.field_id], file.upper_bounds[field.field_id]
+    return from_bytes(kind, low), from_bytes(kind, high)
 
 
 def day_of_file(file: DataFile) -> date:

@@ -1,7 +1,9 @@
 """Which rows are read from Postgres and which from the lake: exact, decided at one instant.
 
-The ticks of a cold day are in the lake, but for those of commits after the lake's position. Every
-other day is whole in Postgres. Candles of a cold day may be in either; the higher revision counts.
+Ticks: the lake has those of commits up to its position, and Postgres has those of later ones.
+Postgres has the earlier ones too, but for cold days. So a range is read from Postgres alone, unless
+it has a cold day or many segments; else from the lake up to its position, and from Postgres after.
+Candles of a cold day may be in either; the higher revision counts.
 """
 
 from __future__ import annotations
@@ -11,26 +13,27 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final, LiteralString
 
-from psycopg import Connection
+from psycopg import Connection, sql
 
 from shared.errors import TransientError
-from shared.lake.record import DAY_US, begin_us, day_of
+from shared.lake.record import DAY_US, begin_us
+from shared.stores.segment_ranges import BETWEEN, OF_SHARD, bounds, named
 
-HOT: Final = (
-    "(date '1970-01-01' + floor(first_time_us / 86400000000.0)::int <> ALL(%(cold_days)s::date[])"
-    " OR commit_id > %(position)s)"
-)
-"""A condition on `tick_segments`: what a plan reads from there. Takes `Plan.parameters`."""
+MANY: Final = 256
+"""Segments that take longer to read than the lake: 0.2 ms each."""
 
-_LATEST_US: Final = 250_000_000_000_000_000
 _TICKS: Final = """
-SELECT ARRAY(SELECT day FROM cold_days WHERE day BETWEEN %(first)s AND %(last)s ORDER BY day),
+SELECT ARRAY(SELECT day FROM cold_days WHERE day BETWEEN %(first_day)s AND %(last_day)s),
        (SELECT commit_id FROM lake_position),
        (SELECT metadata_location FROM iceberg_tables WHERE table_name = 'ticks')
 """
+_ARE_MANY: Final = sql.SQL(
+    "SELECT count(*) >= %(many)s FROM (SELECT FROM tick_segments WHERE {}"
+    " AND commit_id <= %(position)s LIMIT %(many)s) AS few"
+).format(sql.SQL(BETWEEN + OF_SHARD))
 _CANDLES: Final = """
 SELECT ARRAY(SELECT day FROM cold_candle_days
-             WHERE day BETWEEN %(first)s AND %(last)s ORDER BY day),
+             WHERE day BETWEEN %(first_day)s AND %(last_day)s ORDER BY day),
        0::bigint,
        (SELECT metadata_location FROM iceberg_tables WHERE table_name = 'candles')
 """
@@ -41,7 +44,7 @@ _OLD_LAYOUT: Final = "SELECT to_regclass('lake_files') IS NOT NULL"
 class Plan:
     """Ranges of time (us) that are read from the lake's table, as its metadata file says it is.
 
-    `position`: of ticks in these ranges Postgres has those of commits after it.
+    `position`: of ticks Postgres has those of commits after it.
     """
 
     cold: tuple[tuple[int, int], ...] = ()
@@ -50,14 +53,13 @@ class Plan:
 
     @property
     def is_hot(self) -> bool:
-        """Whether Postgres has all of it."""
+        """Whether all of it is read from Postgres."""
         return not self.cold
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """What HOT takes."""
-        days = [day_of(us) for low, high in self.cold for us in range(low, high, DAY_US)]
-        return {"cold_days": days, "position": self.position}
+        """What OF_RANGE takes of a plan."""
+        return {"position": self.position}
 
 
 ALL_IN_POSTGRES: Final = Plan()
@@ -73,27 +75,36 @@ def hold_partitions(connection: Connection) -> None:
     connection.execute("LOCK TABLE ONLY tick_segments IN ACCESS SHARE MODE")
 
 
-def plan_ticks(connection: Connection, from_us: int, to_us: int) -> Plan:
-    """Plan the ticks in [from_us, to_us); it holds until the transaction ends."""
+def plan_ticks(connection: Connection, from_us: int, to_us: int, *, instrument: str = "") -> Plan:
+    """Plan the ticks in [from_us, to_us); it holds until the transaction ends.
+
+    With an instrument the lake is read too where Postgres had to read MANY of its segments.
+    """
     hold_partitions(connection)
-    return _plan(connection, _TICKS, from_us, to_us)
+    days, position, metadata = _known(connection, _TICKS, from_us, to_us)
+    takes_lake = bool(days)
+    if not takes_lake and instrument and metadata:
+        several = bounds(from_us, to_us) | named(instrument) | {"position": position, "many": MANY}
+        takes_lake = connection.execute(_ARE_MANY, several).fetchone() == (True,)
+    return Plan(((from_us, to_us),), position, metadata) if takes_lake else ALL_IN_POSTGRES
 
 
 def plan_candles(connection: Connection, from_us: int, to_us: int) -> Plan:
     """Plan the candles that start in [from_us, to_us)."""
-    return _plan(connection, _CANDLES, from_us, to_us)
+    days, position, metadata = _known(connection, _CANDLES, from_us, to_us)
+    return Plan(tuple(_ranges(days, from_us, to_us)), position, metadata)
 
 
-def _plan(connection: Connection, statement: LiteralString, from_us: int, to_us: int) -> Plan:
-    bounds = {"first": day_in_calendar(from_us), "last": day_in_calendar(to_us - 1)}
-    row = connection.execute(statement, bounds).fetchone()
+def _known(
+    connection: Connection, statement: LiteralString, from_us: int, to_us: int
+) -> tuple[list[date], int, str]:
+    """Return the cold days, the lake's position and where the table's metadata is."""
+    row = connection.execute(statement, bounds(from_us, to_us)).fetchone()
     assert row is not None
     days, position, metadata = row
-    if not days:
-        return ALL_IN_POSTGRES
-    if connection.execute(_OLD_LAYOUT).fetchone() == (True,):
+    if days and connection.execute(_OLD_LAYOUT).fetchone() == (True,):
         raise TransientError("a lake of the old layout is to be taken over: kandle lake take-over")
-    return Plan(tuple(_ranges(days, from_us, to_us)), position, metadata or "")
+    return days, position, metadata or ""
 
 
 def _ranges(days: Sequence[date], from_us: int, to_us: int) -> list[tuple[int, int]]:
@@ -106,8 +117,3 @@ def _ranges(days: Sequence[date], from_us: int, to_us: int) -> list[tuple[int, i
         else:
             found.append((low, low + DAY_US))
     return [(max(low, from_us), min(high, to_us)) for low, high in found]
-
-
-def day_in_calendar(time_us: int) -> date:
-    """Return the day, as far as the calendar goes."""
-    return day_of(min(max(time_us, 0), _LATEST_US))

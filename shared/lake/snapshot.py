@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from datetime import date
 from typing import Final
@@ -17,7 +18,8 @@ from shared.lake.access import translated
 from shared.lake.catalog import LOCK, Catalog, commit
 from shared.lake.digest import digest
 from shared.lake.files import write
-from shared.lake.record import DAY_US, Change, day_of, joined, lake_of, move, position_of
+from shared.lake.merge import merged
+from shared.lake.record import HOUR_US, Change, day_of, joined, lake_of, move, position_of
 from shared.lake.tables import SMALL_ROW_GROUP, TICKS
 from shared.lake.tick_table import each_trade_once, ints, to_table, whole
 from shared.stores.commits import last_settled_commit
@@ -25,11 +27,20 @@ from shared.stores.postgres import Postgres, try_lock
 from shared.stores.s3 import S3Access
 from shared.stores.segments import ticks_of_commits
 from shared.ticks import Ticks
+from shared.trades import MINUTE_US
 
 POSITION: Final = "kandle.position"
 """The property of a snapshot that names the last commit of ticks in it."""
-_ROWS: Final = 65_536
-_MOST_ROWS: Final = 2_000_000
+_RUN_ROWS: Final = 16_384
+_BATCH_ROWS: Final = 1_024
+_MOST_ROWS: Final = 500_000
+
+_UNTIL: Final = """
+SELECT min(commit_id) FROM (
+    SELECT commit_id, sum(tick_count) OVER (ORDER BY commit_id) AS ticks
+    FROM stored_days WHERE commit_id > %s AND commit_id <= %s) AS commits
+WHERE ticks >= %s
+"""
 
 _NEWEST: Final = "SELECT coalesce(max(commit_id), 0) FROM tick_segments"
 _WAITING: Final = (
@@ -52,19 +63,17 @@ def copy_ticks(postgres: Postgres, access: S3Access) -> int:
         position, until = position_of(connection), last_settled_commit(connection)
         if until <= position:
             return 0
+        row = connection.execute(_UNTIL, (position, until, _MOST_ROWS)).fetchone()
+        until = row[0] if row and row[0] is not None else until
         table = Catalog(connection, access).table(TICKS, lake_of(connection))
-        work = _Work(table)
-        for commit_id, ticks in ticks_of_commits(connection, position, until):
-            if work.taken >= _MOST_ROWS and commit_id > position:
-                until = position
-                break
+        work = _Work()
+        for _, ticks in ticks_of_commits(connection, position, until):
             work.take(ticks)
-            position = commit_id
-        work.write()
-        if work.files:
-            commit(table, work.files, properties={POSITION: str(until)})
-        move(connection, until, work.changes)
-    return work.taken
+        files, changes = work.written(table)
+        if files:
+            commit(table, files, properties={POSITION: str(until)})
+        move(connection, until, changes)
+    return sum(change.taken for change in changes.values())
 
 
 def copy_stored(postgres: Postgres, access: S3Access, *, patience_s: float) -> int:
@@ -90,44 +99,66 @@ def copy_stored(postgres: Postgres, access: S3Access, *, patience_s: float) -> i
 
 
 class _Work:
-    """Files written of ticks, and what they come to by day."""
+    """Ticks held as sorted runs of compressed columns, until an hour's are merged into one file."""
 
-    def __init__(self, table: Table) -> None:
-        self._table = table
+    def __init__(self) -> None:
         self._waiting: list[Ticks] = []
         self._rows = 0
-        self.taken = 0
-        self.files: list[DataFile] = []
-        self.changes: dict[date, Change] = {}
+        self._runs: dict[int, list[pa.Buffer]] = defaultdict(list)
+        self._taken: Counter[int] = Counter()
 
     def take(self, ticks: Ticks) -> None:
-        """Hold ticks until they are enough for files."""
+        """Take ticks in."""
         self._waiting.append(ticks)
         self._rows += len(ticks)
-        if self._rows >= _ROWS:
-            self.write()
+        if self._rows >= _RUN_ROWS:
+            self._sort()
 
-    def write(self) -> None:
-        """Write a file for each UTC day of what is held."""
-        for day, rows in _by_day(to_table(self._waiting)):
-            some = each_trade_once(rows)
+    def written(self, table: Table) -> tuple[list[DataFile], dict[date, Change]]:
+        """Create an object for each hour; return what they hold, and what came to each UTC day."""
+        self._sort()
+        files: list[DataFile] = []
+        changes: dict[date, Change] = {}
+        for hour in sorted(self._runs):
+            rows, total = 0, 0
+
+            def folded(some: pa.Table) -> pa.Table:
+                nonlocal rows, total
+                once = each_trade_once(some)
+                rows, total = rows + len(once), joined(total, digest(once))
+                return once
+
+            runs, day = [_unpacked(run) for run in self._runs.pop(hour)], day_of(hour * HOUR_US)
+            merge = merged(runs, TICKS.key, MINUTE_US, folded)
             with translated():
-                self.files += write(self._table, day, [some], TICKS, row_group=SMALL_ROW_GROUP)
-            before = self.changes.get(day, Change(0, 0))
-            self.changes[day] = Change(
-                before.rows + len(some),
-                joined(before.digest, digest(some)),
-                before.taken + len(rows),
+                files += write(table, day, merge, TICKS, row_group=SMALL_ROW_GROUP)
+            before = changes.get(day, Change(0, 0))
+            changes[day] = Change(
+                before.rows + rows,
+                joined(before.digest, total),
+                before.taken + self._taken[hour],
             )
-        self.taken += self._rows
+        return files, changes
+
+    def _sort(self) -> None:
+        table = to_table(self._waiting)
+        hours = ints(whole(table["time"])) // HOUR_US
+        for hour in np.unique(hours).tolist():
+            rows = table.filter(pa.array(hours == hour))
+            self._runs[hour].append(_packed(each_trade_once(rows)))
+            self._taken[hour] += len(rows)
         self._waiting, self._rows = [], 0
 
 
-def _by_day(table: pa.Table) -> Iterator[tuple[date, pa.Table]]:
-    days = ints(whole(table["time"])) // DAY_US
-    unique = np.unique(days).tolist()
-    for day in unique:
-        yield (
-            day_of(day * DAY_US),
-            table if len(unique) == 1 else table.filter(pa.array(days == day)),
-        )
+def _packed(rows: pa.Table) -> pa.Buffer:
+    sink = pa.BufferOutputStream()
+    options = pa.ipc.IpcWriteOptions(compression="zstd", use_threads=False)
+    with pa.ipc.new_stream(sink, rows.schema, options=options) as stream:
+        stream.write_table(rows, max_chunksize=_BATCH_ROWS)
+    return sink.getvalue()
+
+
+def _unpacked(run: pa.Buffer) -> Iterator[pa.Table]:
+    options = pa.ipc.IpcReadOptions(use_threads=False)
+    for batch in pa.ipc.open_stream(run, options=options):
+        yield pa.Table.from_batches([batch])

@@ -22,7 +22,7 @@ from pyiceberg.types import (
 
 ROW_GROUP: Final = 16_384
 """Rows of a row group in files that stay."""
-SMALL_ROW_GROUP: Final = 2_048
+SMALL_ROW_GROUP: Final = 8_192
 """Rows of a row group in files that are soon merged: a merge holds one of each file."""
 SCALE: Final = 18
 _DECIMAL: Final = DecimalType(38, SCALE)

@@ -14,9 +14,10 @@ from psycopg.rows import class_row
 from shared.entries import Entries
 from shared.instruments import Market
 from shared.lake.cold import NO_LAKE, Cold
-from shared.lake.plan import ALL_IN_POSTGRES, HOT, Plan, day_in_calendar, plan_ticks
-from shared.shards import shard_of, shards_of
+from shared.lake.plan import ALL_IN_POSTGRES, Plan, plan_ticks
+from shared.shards import shards_of
 from shared.stores.segment_columns import HOUR_US, Columns, Runs, Segment
+from shared.stores.segment_ranges import BETWEEN, OF_RANGE, ONE, bounds, named
 from shared.ticks import Ticks
 from shared.trades import Rows
 
@@ -28,25 +29,13 @@ FETCH: Final = 64
 _SELECT: Final[LiteralString] = "SELECT {} FROM tick_segments WHERE {} ORDER BY {}"
 _NAMES: Final = sql.SQL(", ").join(sql.Identifier(field.name) for field in fields(Segment))
 
-BETWEEN: Final[LiteralString] = (
-    "first_time_us >= %(hour_us)s AND first_time_us < %(to_us)s AND last_time_us >= %(from_us)s"
-    " AND (day = '0001-01-01' OR day BETWEEN %(first_day)s AND %(last_day)s)"
-)
-"""Segments that overlap [from_us, to_us): each lies within an hour, and one day or the old days."""
 _ANY_OF: Final[LiteralString] = (
     " AND EXISTS (SELECT FROM unnest(%(names)s::text[]) AS n"
     " WHERE strpos(E'\\n' || tick_segments.names || E'\\n', E'\\n' || n || E'\\n') > 0)"
 )
-ONE: Final[LiteralString] = (
-    " AND mod(%(hash)s, shards) BETWEEN first_shard AND last_shard"
-    " AND strpos(E'\\n' || names || E'\\n', E'\\n' || %(instrument)s || E'\\n') > 0"
-)
-
 _LAST_BEFORE: Final = sql.SQL(
     "SELECT max(first_time_us) FROM tick_segments WHERE first_time_us < %(edge_us)s {}"
 ).format(sql.SQL(ONE))
-OF_RANGE: Final[LiteralString] = BETWEEN + ONE + " AND " + HOT
-
 _INSTRUMENTS: Final = sql.SQL(
     "SELECT DISTINCT unnest(string_to_array(names, E'\\n')) FROM tick_segments WHERE {}"
 ).format(sql.SQL(BETWEEN))
@@ -170,8 +159,8 @@ def rows_of_range(
     Ascending by the first time, or descending by the last one if `newest`.
     """
     parameters = {**bounds(from_us, to_us), **plan.parameters, **named(instrument)}
-    order: LiteralString = "last_time_us DESC" if newest else "first_time_us"
-    statement = sql.SQL(_SELECT).format(_NAMES, sql.SQL(OF_RANGE), sql.SQL(order))
+    order = in_order("last_time_us" if newest else "first_time_us", plan, newest=newest)
+    statement = sql.SQL(_SELECT).format(_NAMES, sql.SQL(OF_RANGE), order)
     choose = _of(instrument)
     # A cursor of the server's, since who reads may end early.
     with connection.cursor("segments", row_factory=class_row(Segment)) as cursor:
@@ -181,6 +170,15 @@ def rows_of_range(
             runs = segment.runs()
             keep = choose(segment, runs)
             yield segment.first_time_us, segment.last_time_us, _rows(segment, runs, keep)
+
+
+def in_order(column: LiteralString, plan: Plan, *, newest: bool) -> sql.Composed:
+    """Return the order of a plan's segments by a column of time, descending if `newest`.
+
+    Where the lake has the most they are few, to be found by their commits and not in this order.
+    """
+    order = "{} DESC" if newest else "{}"
+    return sql.SQL(order).format(sql.SQL(column if plan.is_hot else column + " + 0"))
 
 
 def _rows(segment: Segment, runs: Runs, keep: NDArray[np.bool_]) -> Rows:
@@ -234,22 +232,6 @@ def events_of_range(connection: Connection, instrument: str, from_us: int, to_us
         for segment, runs, keep in _read(connection, BETWEEN + ONE, parameters, _of(instrument))
         for run, ticks in zip(np.flatnonzero(keep), _each_run(segment, runs, keep), strict=True)
         if any(_inside(ticks, from_us, to_us))
-    }
-
-
-def named(instrument: str) -> dict[str, Any]:
-    """Return the parameters of ONE."""
-    return {"instrument": instrument, "hash": shard_of(instrument, 1 << 32)}
-
-
-def bounds(from_us: int, to_us: int) -> dict[str, Any]:
-    """Return the parameters of BETWEEN."""
-    return {
-        "from_us": from_us,
-        "to_us": to_us,
-        "hour_us": from_us - from_us % HOUR_US,
-        "first_day": day_in_calendar(from_us),
-        "last_day": day_in_calendar(to_us),
     }
 
 

@@ -54,6 +54,21 @@ def test_a_late_tick_corrects_a_drawn_candle(page: Page, pipeline: dict[str, str
     assert len(found["drawn"]) == 5
 
 
+def test_a_bad_print_keeps_off_the_price_axis(page: Page, pipeline: dict[str, str]) -> None:
+    """Its candle is marked, and the others fill the chart."""
+    symbol, start_ms = fresh_symbol("SPIKE"), 1_700_000_040_000
+    post(
+        pipeline,
+        *(f"{symbol},{100 + n % 5},1,{start_ms + n * MINUTE_MS}" for n in range(30)),
+        f"{symbol},3500,1,{start_ms + 20 * MINUTE_MS + 1_000}",
+        f"{symbol},101,1,{start_ms + 20 * MINUTE_MS + 2_000}",
+    )
+    open_symbol(page, pipeline, symbol, 30)
+    found = shown(page, lambda it: it["outliers"] == [start_ms + 20 * MINUTE_MS])
+    assert found["candles"][20]["h"] == "3500"
+    assert found["top"] < 110
+
+
 def test_the_page_survives_a_restart_of_live_feed(page: Page, pipeline: dict[str, str]) -> None:
     """It says that it reconnects, does so by itself, and has missed nothing."""
     symbol = fresh_symbol("RESTART")

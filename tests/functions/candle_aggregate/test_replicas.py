@@ -83,6 +83,13 @@ def test_a_holder_that_died_keeps_its_shards_no_longer_than_its_lease(
     assert_exact(valkey, replica, rows)
 
 
+def test_a_job_gives_its_shard_back(valkey: redis.Redis, replica: Replica) -> None:
+    """Also one that writes nothing: another replica need not wait until the lease ends."""
+    for shard in range(RULES.shards):
+        replica.engine.run(shard, lambda session: session.blocks())
+        assert not valkey.exists(Keys(shard).lease)
+
+
 def test_the_clock_closes_what_is_quiet(valkey: redis.Redis, replica: Replica) -> None:
     """Of every timeframe that has ended; not of an instrument that still receives old ticks."""
     rows = trades(60)

@@ -12,7 +12,6 @@ import redis
 from functions.detect_pattern.found import Found
 from functions.detect_pattern.judge import JudgeRules, Request
 from functions.detect_pattern.publish import publication
-from functions.detect_pattern.series import Name
 from functions.detect_pattern.step import REFRESH_MS, Steps
 from functions.detect_pattern.storage import Storage
 from functions.detect_pattern.store import Store
@@ -30,6 +29,7 @@ from shared.adapter.app import Outcome
 from shared.adapter.event import Event, OutgoingEvent
 from shared.candle import Candle
 from shared.candle_columns import encode_batch
+from shared.pattern_series import Name
 from shared.patterns import Pattern, decode_patterns
 from shared.stores.postgres import Postgres
 

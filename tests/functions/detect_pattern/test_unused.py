@@ -1,0 +1,76 @@
+"""Series end: a year's clock leaves those of the term; what comes back is as if it had stayed."""
+
+from __future__ import annotations
+
+import pytest
+
+from functions.detect_pattern import handler
+from functions.detect_pattern.deliver import Delivery
+from functions.detect_pattern.handler import DetectPattern
+from shared import events, metrics
+from shared.adapter.event import Event
+from shared.pattern_series import end_instrument
+from tests.functions.detect_pattern.house import House, candle, reference
+
+DAY_MS = 86_400_000
+FALLING = [candle(n, 100 - n, instrument="A") for n in range(8)]
+RISING = [candle(n, 100 + n, instrument="A") for n in range(8, 12)]
+
+
+def keys(house: House) -> set[bytes | str]:
+    return set(house.client.keys("*patterns:series:*"))
+
+
+def test_a_year_leaves_the_series_of_the_last_days(house: House) -> None:
+    """An instrument each five days; the indexes end with the series."""
+    end_ms = house.now_ms + 365 * DAY_MS
+    days = range(0, 365, 5)
+    for day in days:
+        house.deliver(house.receive([candle(1, 100, instrument=f"S{day}")]))
+        house.tick(40_000)
+        house.now_ms += 5 * DAY_MS - 40_000
+    assert house.store.instruments() == len(days)
+    left = {f"{{0}}:patterns:series:1m:S{day}".encode() for day in days if day >= 275}
+    assert house.store.end_unused(end_ms - 90 * DAY_MS) == len(days) - len(left)
+    assert keys(house) == left
+    assert house.client.zcard("{0}:patterns:used") == len(left)
+    assert house.client.zcard("{0}:patterns:due") == 0
+
+
+def test_a_series_that_comes_back_is_judged_as_if_it_had_stayed(house: House) -> None:
+    """Its candles are in storage, and what was published is not published again."""
+    house.deliver(house.receive(FALLING))
+    house.settle()
+    assert end_instrument(house.client, 1, "A", house.now_ms) == 1
+    assert keys(house) == set()
+    house.deliver(house.receive(RISING))
+    house.settle()
+    assert house.stored() == house.heard() == reference(FALLING + RISING)
+    assert house.stored()
+
+
+def test_what_is_to_be_published_stays(house: House) -> None:
+    """It was found, and nobody has been told yet."""
+    told = house.receive(FALLING + RISING)
+    assert end_instrument(house.client, 1, "A", house.now_ms + DAY_MS) == 0
+    assert house.store.end_unused(house.now_ms + DAY_MS) == 0
+    house.deliver(told)
+    house.settle()
+    assert house.stored() == reference(FALLING + RISING)
+    assert end_instrument(house.client, 1, "AB", house.now_ms + DAY_MS) == 0
+    assert end_instrument(house.client, 1, "A", house.now_ms + DAY_MS) == 1
+
+
+def test_the_clock_ends_what_is_past_its_term(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the handler is wired; and it is counted."""
+    monkeypatch.setattr(handler, "COUNT_EACH_S", 1)
+    house.deliver(house.receive([candle(1, 100)]))
+    house.settle()
+    before = metrics.PATTERN_SERIES_UNUSED._value.get()
+    delivery = Delivery(house.steps.storage, frozenset())
+    handle = DetectPattern(house.steps, house.store, delivery, None, unused_ms=-(10**15))
+    handle(Event("t", events.CLOCK, "", {}, b""))
+    assert keys(house) == set()
+    assert metrics.PATTERN_SERIES_UNUSED._value.get() == before + 1
