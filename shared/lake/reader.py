@@ -112,7 +112,10 @@ class LakeReader:
 
     def read(self, group: Group, series: dict[str, str]) -> pa.Table:
         """Return the rows of a series that a group has."""
-from shared.lake.files import bounds, day_of_file, with_all_columns
+        with translated():
+            footer = self._footer(group.table, group.path)
+            with self._opened(group.table, group.path, footer.whole) as file:
+                rows = with_all_columns(file.read_row_group(group.number, use_threads=False))
         for name, value in series.items():
             rows = rows.filter(pc.equal(rows[name], value))
         return rows
