@@ -146,4 +146,7 @@ def _sum_up(done: Imported, progress: Progress, seconds: float) -> None:
         typer.echo(f"  {error}")
     if done.passed_over:
         typer.echo(f"{done.passed_over:,} lines had been imported before (--restart sends them)")
+    for name, count in done.unread.most_common():
+        typer.echo(f"not read in {count:,} lines: {name}")
+    progress.skipped.update(done.skipped)
     show_skipped(progress)
