@@ -24,7 +24,7 @@ from local.feeds.files.opening import Progress
 from local.feeds.files.trades import read_trades
 
 TRADES: Final = 500_000
-IMPORTED: Final = 2_000_000
+IMPORTED: Final = 4_000_000
 BEGIN_MS: Final = 1_735_689_600_000
 
 Table = dict[str, Any]
@@ -151,7 +151,8 @@ def run() -> None:
         path = plain(table(IMPORTED), folder)
         with running() as platform:
             started = time.monotonic()
-            sink = ("--sink-url", platform.environment["K_SINK"], "--data-dir", str(folder))
+            broker = f"{platform.broker}/kandle/ticks"
+            sink = ("--broker-url", broker, "--data-dir", str(folder))
             subprocess.run([*KANDLE, "import", str(path), *sink], check=True, capture_output=True)
             sent = time.monotonic() - started
             while platform.stored() < IMPORTED:

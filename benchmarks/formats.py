@@ -14,8 +14,8 @@ import numpy as np
 
 from benchmarks import _files
 from benchmarks.stages import REPEATS
-from functions.normalize.assemble import assemble
 from functions.normalize.assemble_quotes import assemble_quotes
+from shared.inputs.assemble import assemble
 from shared.inputs.clock import ClockRule
 from shared.inputs.formats import parse
 from shared.inputs.parsed import FeedRules

@@ -9,10 +9,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from functions.normalize.assemble import assemble
 from functions.persist.segments import segments
 from shared.blocks import Records, merge
 from shared.compression import compress, decompress
+from shared.inputs.assemble import assemble
 from shared.inputs.clock import ClockRule
 from shared.inputs.lines import parse_lines
 from shared.inputs.tickers import parse_tickers

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Final
 
-import numpy as np
 import redis
 from psycopg import Connection, sql
 from psycopg.rows import class_row
@@ -26,7 +25,7 @@ COMPARED: Final = tuple(
     if each.name not in ("instrument", "timeframe", "start_us", "closed", "complete", "revision")
 )
 _STORED: Final = sql.SQL(
-    "SELECT {} FROM candles WHERE instrument = %s AND timeframe = %s"
+    "SELECT {} FROM candles WHERE instrument = ANY(%s) AND timeframe = %s"
     " AND start_us >= %s AND start_us < %s"
 ).format(sql.SQL(", ").join(sql.Identifier(each.name) for each in fields(Candle)))
 
@@ -61,23 +60,24 @@ def audit(
     connection: Connection,
     client: redis.Redis,
     shards: int,
-    instrument: str,
+    names: Sequence[str],
     from_us: int,
     to_us: int,
     timeframes: Sequence[Timeframe],
     cold: Cold,
-) -> Audited:
-    """Compare the candles that overlap [from_us, to_us): stored ones, and live ones.
+) -> dict[str, Audited]:
+    """Compare the candles that overlap [from_us, to_us): stored ones, and live ones, by instrument.
 
     Raises TransientError while Redis is away, psycopg.Error while Postgres is.
     """
     ladder = tuple(sorted(timeframes))
     base = LiveState.of(client, shards).ladder[0]
-    found = kept(connection, client, shards, instrument, from_us, to_us, ladder, cold)
-    expected = truth(connection, instrument, from_us, to_us, base, ladder, cold)
-    result = Audited()
+    found = kept(connection, client, shards, names, from_us, to_us, ladder, cold)
+    expected = truth(connection, names, from_us, to_us, base, ladder, cold)
+    results = {name: Audited() for name in names}
     for key in sorted(found.keys() | expected.keys(), key=lambda key: (key[2], key[1])):
         is_, should = found.get(key), expected.get(key)
+        result = results[key[0]]
         result.candles += 1
         if should is not None and key[1] == ladder[0].name:
             result.trades += should.trade_count
@@ -87,12 +87,12 @@ def audit(
             or any(getattr(is_, name) != getattr(should, name) for name in COMPARED)
         ):
             result.differences.append(Difference(key, is_, should))
-    return result
+    return results
 
 
 def truth(
     connection: Connection,
-    instrument: str,
+    names: Sequence[str],
     from_us: int,
     to_us: int,
     base: Timeframe,
@@ -100,7 +100,6 @@ def truth(
     cold: Cold,
 ) -> dict[CandleKey, Candle]:
     """Return the candles that overlap the range: of `base` from stored ticks, longer ones folds."""
-    names = [instrument]
     found: dict[CandleKey, Candle] = {}
     first_us = min(timeframe.start_us(from_us) for timeframe in ladder)
     last_us = max(timeframe.next_us(timeframe.start_us(to_us - 1)) for timeframe in ladder)
@@ -114,9 +113,9 @@ def truth(
         some = rolled_up(made, timeframe)
         starts = some.start_us
         some = some.at((timeframe.start_us(from_us) <= starts) & (starts < to_us))
-        flagged(some, timeframe, np.repeat(first_tick_us, len(some)))
+        flagged(some, timeframe, first_tick_us[some.instrument])
         for candle in some.columns(timeframe.name, names).candles():
-            found[instrument, timeframe.name, candle.start_us] = candle
+            found[candle.instrument, timeframe.name, candle.start_us] = candle
     return found
 
 
@@ -124,7 +123,7 @@ def kept(
     connection: Connection,
     client: redis.Redis,
     shards: int,
-    instrument: str,
+    names: Sequence[str],
     from_us: int,
     to_us: int,
     ladder: Sequence[Timeframe],
@@ -137,32 +136,33 @@ def kept(
         first_us = timeframe.start_us(from_us)
         # In the way that candles move, so that one that moves meanwhile is not missed.
         some = [
-            *live.candles(instrument, timeframe, first_us, to_us).candles(),
-            *_stored(connection, instrument, timeframe, first_us, to_us),
-            *_in_lake(connection, instrument, timeframe, first_us, to_us, cold),
+            *live.candles_of(names, timeframe, first_us, to_us).candles(),
+            *_stored(connection, names, timeframe, first_us, to_us),
+            *_in_lake(connection, names, timeframe, first_us, to_us, cold),
         ]
         for candle in some:
-            key = (instrument, timeframe.name, candle.start_us)
+            key = (candle.instrument, timeframe.name, candle.start_us)
             if key not in found or found[key].revision < candle.revision:
                 found[key] = candle
     return {key: candle for key, candle in found.items() if candle.trade_count}
 
 
 def _stored(
-    connection: Connection, instrument: str, timeframe: Timeframe, first_us: int, to_us: int
+    connection: Connection, names: Sequence[str], timeframe: Timeframe, first_us: int, to_us: int
 ) -> list[Candle]:
     with connection.cursor(row_factory=class_row(Candle)) as cursor:
-        wanted = (instrument, timeframe.name, first_us, to_us)
+        wanted = (list(names), timeframe.name, first_us, to_us)
         return cursor.execute(_STORED, wanted).fetchall()
 
 
 def _in_lake(
     connection: Connection,
-    instrument: str,
+    names: Sequence[str],
     timeframe: Timeframe,
     first_us: int,
     to_us: int,
     cold: Cold,
-) -> list[Candle]:
+) -> Iterator[Candle]:
     plan = plan_candles(connection, first_us, to_us)
-    return cold.candles(plan, instrument, timeframe.name, first_us, to_us)
+    for name in names:
+        yield from cold.candles(plan, name, timeframe.name, first_us, to_us)

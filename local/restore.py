@@ -237,7 +237,7 @@ def _candle(
     ladder = (Timeframe.parse(then.timeframe),)
     start_us = then.start_us
     return kept(
-        connection, client, shards, then.instrument, start_us, start_us + 1, ladder, cold
+        connection, client, shards, [then.instrument], start_us, start_us + 1, ladder, cold
     ).get(key)
 
 

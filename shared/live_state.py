@@ -5,6 +5,7 @@ A longer candle is the fold of its closed base candles, joined with the open one
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple, cast
@@ -93,8 +94,16 @@ class LiveState:
 
     def candles(self, name: str, timeframe: Timeframe, from_us: int, to_us: int) -> CandleColumns:
         """Return the live candles of an instrument that start in [from_us, to_us), ascending."""
-        shard = shard_of(name, self.shards)
-        return self._joined(timeframe, self._read({shard: [name]}, timeframe, from_us, to_us))
+        return self.candles_of([name], timeframe, from_us, to_us)
+
+    def candles_of(
+        self, names: Sequence[str], timeframe: Timeframe, from_us: int, to_us: int
+    ) -> CandleColumns:
+        """Return the live candles of instruments that start in [from_us, to_us), by name, time."""
+        wanted: dict[int, list[str]] = defaultdict(list)
+        for name in names:
+            wanted[shard_of(name, self.shards)].append(name)
+        return self._joined(timeframe, self._read(wanted, timeframe, from_us, to_us))
 
     def all_candles(self, timeframe: Timeframe) -> CandleColumns:
         """Return the live candles of every instrument."""

@@ -14,6 +14,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from local.supervisor.component import tethered
+
 KANDLE = (sys.executable, "-m", "local.cli.main")
 STORES = ("NATS_URL", "REDIS_URL", "DATABASE_URL", "S3_ENDPOINT_URL")
 
@@ -49,7 +51,8 @@ def running(
 ) -> Iterator[dict[str, str]]:
     """Start `kandle up`, wait until it is ready, yield what `kandle env` says; stop it.
 
-    `settings`: variables that all its processes get.
+    It ends with this process, also when that is killed. `settings`: variables that all its
+    processes get.
     """
     data_dir.mkdir(parents=True, exist_ok=True)
     output = data_dir.parent / f"{data_dir.name}.out"
@@ -57,7 +60,7 @@ def running(
     command += ["--http-port", str(free_port()), "--udp-port", str(free_port(socket.SOCK_DGRAM))]
     with output.open("w") as stream:
         process = subprocess.Popen(
-            [*command, *arguments],
+            tethered([*command, *arguments], death_signal=signal.SIGTERM),
             stdout=stream,
             stderr=subprocess.STDOUT,
             env={**environment(), **(settings or {})},

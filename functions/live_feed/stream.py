@@ -185,19 +185,36 @@ class LiveStream:
     async def _followed(self, after: int) -> AsyncIterator[list[Placed]]:
         stream = await self._stream()
         await self._same(stream)
-        consumer = await stream.pull_subscribe(
-            live.ALL,
-            stream=live.STREAM,
-            config=_consumer(after + 1),
+        arrived: list[Msg] = []
+        some = asyncio.Event()
+
+        async def take(message: Msg) -> None:
+            arrived.append(message)
+            some.set()
+
+        consumer = await stream.subscribe(
+            live.ALL, stream=live.STREAM, config=_consumer(after + 1), cb=take, manual_ack=True
         )
+        place = 0
         try:
             while True:
                 try:
-                    batch = await consumer.fetch(_FETCHED_AT_ONCE, timeout=_IDLE_S)
+                    async with asyncio.timeout(_IDLE_S):
+                        await some.wait()
                 except TimeoutError:
-                    await consumer.consumer_info()  # raises when the server has forgotten it
+                    info = await consumer.consumer_info()  # raises when the server has forgotten it
+                    sent = info.delivered.consumer_seq if info.delivered else 0
+                    if sent != place and not arrived:
+                        raise _MissedError from None
                     await self._same(stream)
                     continue
+                batch = arrived[:]
+                arrived.clear()
+                some.clear()
+                places = [message.metadata.sequence.consumer for message in batch]
+                if places != list(range(place + 1, place + 1 + len(batch))):
+                    raise _MissedError
+                place = places[-1]
                 yield [_placed(message) for message in batch]
         finally:
             try:
@@ -274,6 +291,10 @@ class LiveStream:
                 if error.err_code != _NAME_IN_USE:
                     raise
                 await stream.update_stream(config)
+
+
+class _MissedError(nats.errors.Error):
+    """The server has sent what did not come: a cut connection, or one that was too slow."""
 
 
 class _OtherStreamError(Exception):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from functions.normalize.assemble import by_shard, runs
 from shared.entries import Entries
+from shared.inputs.assemble import by_shard, runs
 from shared.inputs.clock import ClockRule, ahead_of_clock
 from shared.inputs.quote_rows import QuoteRows
 from shared.inputs.rejected import Rejected

@@ -5,26 +5,23 @@ Trades of watched instruments go to screens from here too, past everything that 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
-
-import numpy as np
 
 from functions.normalize.accounts import count_rejects, count_unread
-from functions.normalize.assemble import assemble
 from functions.normalize.assemble_quotes import assemble_quotes
 from functions.normalize.mid import QuotesAsTicks, mid_ticks
 from functions.normalize.shown import watched_ticks
-from shared import busts, events, metrics, rejects
+from shared import busts, events, metrics
 from shared.adapter.app import Outcome
 from shared.adapter.event import Event, OutgoingEvent
 from shared.errors import PermanentError
+from shared.inputs.assemble import assemble
 from shared.inputs.busts import BustSaid
 from shared.inputs.clock import ClockRule
 from shared.inputs.formats import parse
+from shared.inputs.outgoing import STAGE, fitting, halves, reject_events, tick_events, two_halves
 from shared.inputs.parsed import FeedRules
-from shared.inputs.rejected import Rejected
 from shared.inputs.rows import joined
 from shared.latency import note_tick_seconds
 from shared.quotes import Quotes
@@ -32,11 +29,6 @@ from shared.raw import LINE_BITS, RawBatch
 from shared.shards import DEFAULT_SHARDS
 from shared.ticks import Ticks
 from shared.watched import Watched
-
-STAGE = "normalize"
-
-T = TypeVar("T")
-Columns = TypeVar("Columns", Ticks, Quotes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +60,14 @@ class Normalize:
         ticks, wide, late = assemble(batch, rows, self.rule, self.shards)
         # A message that is both a quote and a tick can be refused as both, for the same reason.
         rejected = list(dict.fromkeys(rejected + late))
+        key = event.attributes.get(events.IDEMPOTENCY_KEY)
+        carried = {} if key is None else {events.IDEMPOTENCY_KEY: key}
         outputs = [
-            *_tick_events(event, "ticks", ticks),
-            *(_tick_events(event, "wide", wide) if wide is not None else ()),
+            *tick_events(event.id, "ticks", ticks, carried),
+            *(tick_events(event.id, "wide", wide, carried) if wide is not None else ()),
             *_quote_events(event.id, quotes),
             *_bust_events(event.id, batch, found.busts),
-            *_reject_events(event.id, batch, rejected),
+            *reject_events(event.id, batch, rejected),
         ]
         note_tick_seconds(STAGE, batch.receive_time_us)
         metrics.TICKS.inc(len(ticks) + (0 if wide is None else len(wide)))
@@ -87,25 +81,19 @@ class Normalize:
     def _shown(self, event: Event, ticks: Ticks, wide: Ticks | None) -> list[OutgoingEvent]:
         if self.watched is None:
             return []
-        shown = [*_tick_events(event, "shown", watched_ticks(ticks, self.watched))]
+        key = event.attributes.get(events.IDEMPOTENCY_KEY)
+        carried = {} if key is None else {events.IDEMPOTENCY_KEY: key}
+        shown = [*tick_events(event.id, "shown", watched_ticks(ticks, self.watched), carried)]
         if wide is not None:
-            shown += _tick_events(event, "shown.wide", watched_ticks(wide, self.watched))
+            wide = watched_ticks(wide, self.watched)
+            shown += tick_events(event.id, "shown.wide", wide, carried)
         return shown
-
-
-def _tick_events(event: Event, name: str, ticks: Ticks) -> Iterator[OutgoingEvent]:
-    if not len(ticks):
-        return
-    key = event.attributes.get(events.IDEMPOTENCY_KEY)
-    carried = {} if key is None else {events.IDEMPOTENCY_KEY: key}
-    for n, piece in enumerate(_fitting(ticks, Ticks.encode, _halves)):
-        yield OutgoingEvent.packed(f"{event.id}/{STAGE}/{name}.{n}", events.TICKS, piece, carried)
 
 
 def _quote_events(cause: str, quotes: Quotes) -> Iterator[OutgoingEvent]:
     if not len(quotes):
         return
-    for n, piece in enumerate(_fitting(quotes, Quotes.encode, _halves)):
+    for n, piece in enumerate(fitting(quotes, Quotes.encode, halves)):
         yield OutgoingEvent.packed(f"{cause}/{STAGE}/quotes.{n}", events.QUOTES, piece)
 
 
@@ -120,50 +108,6 @@ def _bust_events(cause: str, batch: RawBatch, said: Sequence[BustSaid]) -> Itera
         )
         for each in said
     ]
-    pieces = _fitting(
-        items, lambda some: busts.encode(batch.source, batch.format, some), _two_halves
-    )
+    pieces = fitting(items, lambda some: busts.encode(batch.source, batch.format, some), two_halves)
     for n, piece in enumerate(pieces if items else ()):
         yield OutgoingEvent.packed(f"{cause}/{STAGE}/busts.{n}", events.BUSTS, piece)
-
-
-def _reject_events(
-    cause: str, batch: RawBatch, rejected: Sequence[Rejected]
-) -> Iterator[OutgoingEvent]:
-    if not rejected:
-        return
-    items = [
-        rejects.Reject(
-            r.original,
-            r.code,
-            r.detail,
-            int(batch.receive_time_us[r.payload]),
-            ((batch.first_sequence + r.payload) << LINE_BITS) + r.line,
-            batch.format,
-        )
-        for r in sorted(rejected, key=lambda r: (r.payload, r.line))
-    ]
-    pieces = _fitting(items, lambda some: rejects.encode(batch.source, some), _two_halves)
-    for n, piece in enumerate(pieces):
-        yield OutgoingEvent.packed(f"{cause}/{STAGE}/rejects.{n}", events.REJECTS, piece)
-
-
-def _two_halves(some: list[T]) -> tuple[list[T], list[T]]:
-    return some[: len(some) // 2], some[len(some) // 2 :]
-
-
-def _halves(whole: Columns) -> tuple[Columns, Columns]:
-    first = np.arange(len(whole)) < len(whole) // 2
-    return whole.select(first), whole.select(~first)
-
-
-def _fitting(
-    whole: T, encode: Callable[[T], bytes], halve: Callable[[T], tuple[T, T]]
-) -> Iterator[bytes]:
-    """Encode in as many pieces as it takes for each to fit one event, even uncompressed."""
-    body = encode(whole)
-    if len(body) <= events.MAX_EVENT_BYTES or len(whole) < 2:  # type: ignore[arg-type]
-        yield body
-        return
-    for half in halve(whole):
-        yield from _fitting(half, encode, halve)

@@ -10,11 +10,12 @@ import functions_framework.aio
 from starlette.requests import Request
 from starlette.responses import Response
 
-from functions.normalize.handler import STAGE, Normalize
+from functions.normalize.handler import Normalize
 from functions.normalize.mid import QuotesAsTicks
 from shared.adapter.delegated import Delegated
 from shared.adapter.wiring import event_app
 from shared.inputs.clock import ClockRule
+from shared.inputs.outgoing import STAGE
 from shared.inputs.parsed import BinanceTrades, FeedRules
 from shared.inputs.price_rules import PriceRules
 from shared.instruments import Naming, parse_exceptions, parse_with_venue
@@ -70,7 +71,7 @@ app = event_app(
         Watched(connect(settings.redis_url, LEASES_S)),
     ),
     os.environ,
-    concurrency=2,
+    concurrency=8,
     emits=True,
 )
 

@@ -48,3 +48,20 @@ def http_url(text: str, flag: str) -> str:
     if not good:
         raise CliError(f"{flag}: {text!r} is not a URL, such as http://127.0.0.1:8080")
     return text.rstrip("/")
+
+
+def ticks_broker(given: str | None, data_dir: Path) -> str:
+    """Return where ticks are posted: what was given, else Broker ticks of the running instance.
+
+    Raises CliError: none was given, and none runs.
+    """
+    from local.cli.dlq import resolve
+    from local.topology.addressable import INGRESS_HOST
+
+    if given:
+        return given
+    try:
+        instance = Instance.load(data_dir)
+    except NotRunningError as error:
+        raise CliError(f"{error}, or say where it is with --broker-url") from None
+    return resolve(f"http://{INGRESS_HOST}/kandle/ticks", instance.addresses)

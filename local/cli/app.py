@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from importlib import metadata
+from typing import Annotated
+
 import typer
 
 from local.cli import (
@@ -40,6 +43,24 @@ app = typer.Typer(
     "Try [bold]kandle demo[/bold] to see it work, or [bold]kandle up[/bold] in one terminal and, "
     "in another, [bold]kandle replay FILE[/bold] and [bold]kandle candles BTC-USD --watch[/bold].",
 )
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"kandle {metadata.version('kandle')}")
+        raise typer.Exit
+
+
+@app.callback()
+def kandle(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version.", callback=_version, is_eager=True),
+    ] = False,
+) -> None:
+    """Read what is asked of no command."""
+
+
 for command in (
     *(up, demo, status, doctor, env, replay, import_, simulate, candles, tail, rejects, dlq),
     *(audit, rebuild, watch, patterns, alert, backtest, snapshot, retention, forget, lake),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from local.cli.candle_range import (
+    Batch,
     DatabaseUrl,
     From,
     RedisUrl,
@@ -73,52 +74,44 @@ def audit(
     ladder = ladder_of(timeframes)
     asked = asked_range(since, until)
     with stores(database_url, redis_url, data_dir) as opened:
+        batches: Iterable[Batch]
         if symbol is not None:
-            names = [symbol]
+            batches = [Batch([symbol], *asked.of(opened.postgres, symbol, opened.cold))]
         else:
-            rows = opened.postgres.execute(
-                "SELECT instrument FROM first_ticks ORDER BY 1"
-            ).fetchall()
-            names = [row[0] for row in rows]
+            batches = asked.batches(opened.postgres, ladder[0])
         differing = 0
-        for name in names:
-            span = asked.of(opened.postgres, name, opened.cold)
-            found = _settled(opened, name, span, ladder, wait_s)
-            for difference in found.differences:
-                typer.echo(_line(difference))
-            typer.echo(_summary(name, found))
-            differing += len(found.differences)
+        for batch in batches:
+            for name, found in _settled(opened, batch, ladder, wait_s).items():
+                for difference in found.differences:
+                    typer.echo(_line(difference))
+                typer.echo(_summary(name, found))
+                differing += len(found.differences)
     if differing:
         raise typer.Exit(1)
 
 
 def _settled(
-    opened: Stores,
-    name: str,
-    span: tuple[int, int],
-    ladder: Sequence[Timeframe],
-    wait_s: float,
-) -> Audited:
+    opened: Stores, batch: Batch, ladder: Sequence[Timeframe], wait_s: float
+) -> dict[str, Audited]:
     """Audit; look again at what differs until it does not, or for `wait_s` seconds."""
     from local.audit import audit as compare
 
+    def compared(part: Batch) -> dict[str, Audited]:
+        return compare(opened.postgres, opened.redis, shards(), *part, ladder, opened.cold)
+
     until_s = time.monotonic() + wait_s
-    found = compare(opened.postgres, opened.redis, shards(), name, *span, ladder, opened.cold)
-    while found.differences and time.monotonic() < until_s:
+    results = compared(batch)
+    while time.monotonic() < until_s:
+        differing = {name: found for name, found in results.items() if found.differences}
+        if not differing:
+            break
         time.sleep(AGAIN_EACH_S)
-        starts = [difference.key[2] for difference in found.differences]
-        again = compare(
-            opened.postgres,
-            opened.redis,
-            shards(),
-            name,
-            *(min(starts), max(starts) + 1),
-            ladder,
-            opened.cold,
-        )
-        was = {difference.key for difference in found.differences}
-        found.differences = [each for each in again.differences if each.key in was]
-    return found
+        starts = [each.key[2] for found in differing.values() for each in found.differences]
+        again = compared(Batch(list(differing), min(starts), max(starts) + 1))
+        for name, found in differing.items():
+            was = {difference.key for difference in found.differences}
+            found.differences = [each for each in again[name].differences if each.key in was]
+    return results
 
 
 def _line(difference: Difference) -> str:

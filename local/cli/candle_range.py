@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from shared.timeframes import Timeframe
 
 CONNECT_TIMEOUT_S: Final = 5
+BATCH_CANDLES: Final = 500_000
 
 From = Annotated[
     str | None,
@@ -76,6 +77,14 @@ class Stores(NamedTuple):
     cold: Cold
 
 
+class Batch(NamedTuple):
+    """Instruments, and a range of times (us)."""
+
+    names: list[str]
+    from_us: int
+    to_us: int
+
+
 @dataclass(frozen=True, slots=True)
 class AskedRange:
     """Times (us) as they were asked for; None: as far as there are ticks."""
@@ -98,6 +107,30 @@ class AskedRange:
         from_us = first_us if self.from_us is None else self.from_us
         until = (first_us if last_us is None else last_us) + 1
         return from_us, max(until, from_us) if self.to_us is None else self.to_us
+
+    def batches(self, connection: Connection, base: Timeframe) -> Iterator[Batch]:
+        """Yield all instruments in batches that hold a bounded number of base candles.
+
+        Each with a range that has all their ticks in the range that was asked for.
+        """
+        from shared.stores.segments import COARSE_US
+
+        rows = connection.execute(
+            "SELECT instrument, first_time_us, last_time_us FROM first_ticks ORDER BY 1"
+        ).fetchall()
+        names: list[str] = []
+        low, high = 0, 0
+        for name, first_us, last_us in rows:
+            from_us = first_us if self.from_us is None else self.from_us
+            to_us = last_us + COARSE_US + 1 if self.to_us is None else self.to_us
+            wider = min(low, from_us), max(high, to_us)
+            if names and (len(names) + 1) * (wider[1] - wider[0]) > BATCH_CANDLES * base.length_us:
+                yield Batch(names, low, high)
+                names = []
+            low, high = wider if names else (from_us, max(from_us, to_us))
+            names = [*names, name]
+        if names:
+            yield Batch(names, low, high)
 
 
 def asked_range(since: str | None, until: str | None) -> AskedRange:

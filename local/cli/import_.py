@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
 import time
 from collections.abc import Callable, Iterator
@@ -10,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from local.cli.addresses import address, http_url
+from local.cli.addresses import http_url, ticks_broker
 from local.cli.errors import CliError
-from local.cli.options import DataDir
+from local.cli.options import BrokerUrl, DataDir
 from local.cli.reading import (
     FORMATS,
     SHOWN_ROWS,
@@ -35,7 +36,7 @@ from local.instance import DEFAULT_DATA_DIR
 if TYPE_CHECKING:
     from local.feeds.files.layouts import Choice
     from local.feeds.files.trades import Trades
-    from local.feeds.importer import Imported, Numbered, Positions
+    from local.feeds.importer import Imported, Normalizing, Numbered, Positions
 
 POSITIONS = "import-positions.json"
 
@@ -43,8 +44,9 @@ _HELP = f"""Import the trades of recorded FILEs: history, as fast as it can be s
 
 {FORMATS}
 
-Batches go straight to the pipeline's first broker; an interrupted import goes on where it ended, \
-and a file that is imported twice counts once.
+Ticks go straight to where they are stored and become candles; an interrupted import goes on where \
+it ended, and a file that is imported twice counts once. PRICE_RULES, MAX_CLOCK_SKEW_MS and SHARDS \
+are to be as the pipeline has them.
 
 Examples:
 
@@ -71,19 +73,12 @@ def import_files(
     restart: Annotated[
         bool, typer.Option("--restart", help="Send all of it, also what was imported before.")
     ] = False,
-    sink_url: Annotated[
-        str | None,
-        typer.Option(
-            envvar="K_SINK",
-            metavar="URL",
-            help="The broker that takes raw batches. Default: the running instance's.",
-            show_default=False,
-        ),
-    ] = None,
+    broker_url: BrokerUrl = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
     """Import the files, show how far it is, and sum up."""
-    from local.feeds.importer import NotTakenError, Positions, batches
+    from local.feeds.importer import Normalizing, NotTakenError, Positions, batches
+    from shared.settings import SettingsError
 
     progress = Progress()
     trades = trades_of(files, choice_of(symbol, columns, zone), progress, again=again)
@@ -93,7 +88,8 @@ def import_files(
                 for line in some.lines()[:SHOWN_ROWS]:
                     typer.echo(line.decode())
             return
-        url = http_url(address(sink_url, "K_SINK", "--sink-url", data_dir), "--sink-url")
+        how = Normalizing.of(os.environ)
+        url = http_url(ticks_broker(broker_url, data_dir), "--broker-url")
         positions = Positions(data_dir / POSITIONS)
         if restart or again:
             positions.forget()
@@ -101,9 +97,9 @@ def import_files(
         with asked_to_stop() as stop, reporting("import", progress) as report:
             salt = f"-{secrets.token_hex(4)}" if again else ""
             found = batches(trades, salt)
-            done = asyncio.run(_run(found, url, positions, report, stop.is_set))
+            done = asyncio.run(_run(found, how, url, positions, report, stop.is_set))
             stopped = stop.is_set()
-    except (FileError, NotTakenError) as error:
+    except (FileError, NotTakenError, SettingsError) as error:
         raise CliError(str(error)) from None
     _sum_up(done, progress, time.monotonic() - started)
     if stopped:
@@ -124,6 +120,7 @@ def trades_of(files: Files, choice: Choice, progress: Progress, *, again: bool) 
 
 async def _run(
     found: Iterator[Numbered],
+    how: Normalizing,
     url: str,
     positions: Positions,
     report: Callable[[int], None],
@@ -134,7 +131,7 @@ async def _run(
 
     sink = Sink(url, "/kandle/import")
     try:
-        return await send(found, sink, positions, report, stopped)
+        return await send(found, how, sink, positions, report, stopped)
     finally:
         await sink.close()
 
@@ -149,4 +146,7 @@ def _sum_up(done: Imported, progress: Progress, seconds: float) -> None:
         typer.echo(f"  {error}")
     if done.passed_over:
         typer.echo(f"{done.passed_over:,} lines had been imported before (--restart sends them)")
+    for name, count in done.unread.most_common():
+        typer.echo(f"not read in {count:,} lines: {name}")
+    progress.skipped.update(done.skipped)
     show_skipped(progress)

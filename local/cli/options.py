@@ -18,3 +18,11 @@ DataDir = Annotated[
         file_okay=False,
     ),
 ]
+BrokerUrl = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        help="The Broker of ticks. Default: the running instance's.",
+        show_default=False,
+    ),
+]

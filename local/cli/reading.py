@@ -36,7 +36,7 @@ Columns = Annotated[
     typer.Option(
         metavar="FIELD=COLUMN,...",
         help="Such as symbol=pair,price=px,size=qty,time=ts:us,side=s,trade_id=id"
-        " (units s, ms, us, ns).",
+        " (units s, ms, us, ns); by number where there is no header.",
         show_default=False,
     ),
 ]

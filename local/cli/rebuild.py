@@ -73,12 +73,12 @@ def rebuild(
     with stores(database_url, redis_url, data_dir) as (connection, client, cold):
         span = asked.of(connection, symbol, cold)
         base = LiveState.of(client, shards()).ladder[0]
-        keys = list(truth(connection, symbol, *span, base, tuple(sorted(ladder)), cold))
+        keys = list(truth(connection, [symbol], *span, base, tuple(sorted(ladder)), cold))
         if not keys:
             raise CliError(f"no tick of {symbol!r} is stored in that range")
 
         def now() -> dict[CandleKey, Candle]:
-            return kept(connection, client, shards(), symbol, *span, ladder, cold)
+            return kept(connection, client, shards(), [symbol], *span, ladder, cold)
 
         before = now()
         left = _queued_and_awaited(connection, keys, wait_s)

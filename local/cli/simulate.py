@@ -9,11 +9,11 @@ from typing import Annotated, Final
 
 import typer
 
-from local.cli.addresses import address, http_url
+from local.cli.addresses import address, http_url, ticks_broker
 from local.cli.destination import FeedSender, IngestUrl, To, UdpAddr, Via, open_sender
 from local.cli.errors import CliError
-from local.cli.options import DataDir
-from local.cli.simulated_past import ApiUrl, SinkUrl, store_past
+from local.cli.options import BrokerUrl, DataDir
+from local.cli.simulated_past import ApiUrl, store_past
 from local.cli.stopping import asked_to_stop
 from local.cli.times import span_us
 from local.errors import UsageError
@@ -85,7 +85,7 @@ def simulate(
     to: To = Via.UDP,
     udp_addr: UdpAddr = None,
     ingest_url: IngestUrl = None,
-    sink_url: SinkUrl = None,
+    broker_url: BrokerUrl = None,
     api_url: ApiUrl = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
     quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing until the summary.")] = False,
@@ -107,9 +107,7 @@ def simulate(
                 seed=seed,
                 span_ms=span_ms,
                 rate=rate,
-                sink_url=http_url(
-                    address(sink_url, "K_SINK", "--sink-url", data_dir), "--sink-url"
-                ),
+                broker_url=http_url(ticks_broker(broker_url, data_dir), "--broker-url"),
                 api_url=http_url(address(api_url, "API_URL", "--api-url", data_dir), "--api-url"),
                 stopped=stop.is_set,
             )

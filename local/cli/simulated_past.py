@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Callable, Sequence
 from decimal import Decimal
@@ -24,15 +25,6 @@ _PATIENCE_S: Final = 90.0
 _LOOK_S: Final = 0.1
 _DAY_MS: Final = 86_400_000
 
-SinkUrl = Annotated[
-    str | None,
-    typer.Option(
-        envvar="K_SINK",
-        metavar="URL",
-        help="With --history: the broker that takes raw batches. Default: the running instance's.",
-        show_default=False,
-    ),
-]
 ApiUrl = Annotated[
     str | None,
     typer.Option(
@@ -50,7 +42,7 @@ def store_past(
     seed: int,
     span_ms: int,
     rate: float,
-    sink_url: str,
+    broker_url: str,
     api_url: str,
     stopped: Callable[[], bool],
 ) -> tuple[list[SimulatedInstrument], int]:
@@ -76,7 +68,7 @@ def store_past(
         names = [each.symbol for each in instruments]
         wanted = _counted(api, names, until_ms - span_ms, until_ms) + len(past.trades)
         try:
-            asyncio.run(_sent(past, sink_url, stopped))
+            asyncio.run(_sent(past, broker_url, stopped))
         except NotTakenError as error:
             raise CliError(str(error)) from None
         until_s = time.monotonic() + _PATIENCE_S
@@ -88,17 +80,20 @@ def store_past(
     return past.instruments, until_ms
 
 
-async def _sent(past: Past, sink_url: str, stopped: Callable[[], bool]) -> None:
-    from local.feeds.importer import Positions, batches, send
+async def _sent(past: Past, broker_url: str, stopped: Callable[[], bool]) -> None:
+    from local.feeds.importer import Normalizing, Positions, batches, send
     from shared.adapter.sink import Sink
 
-    sink, total = Sink(sink_url, "/kandle/simulate"), len(past.trades)
+    sink, total = Sink(broker_url, "/kandle/simulate"), len(past.trades)
 
     def report(lines: int) -> None:
         typer.echo(f"the market's past: {lines:,} of {total:,} ticks", err=True)
 
     try:
-        await send(batches(iter([past.trades])), sink, Positions(None), report, stopped)
+        await send(
+            *(batches(iter([past.trades])), Normalizing.of(os.environ), sink),
+            *(Positions(None), report, stopped),
+        )
     finally:
         await sink.close()
 

@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 import time
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from local.cli.addresses import address
+from local.cli.addresses import address, ticks_broker
 from local.cli.candle_range import RedisUrl, ladder_of, shards, utc
 from local.cli.errors import CliError
-from local.cli.options import DataDir
+from local.cli.options import BrokerUrl, DataDir
 from local.cli.retention import DatabaseUrl
 from local.cli.times import time_us
 from local.errors import UsageError
@@ -171,14 +170,7 @@ def restore(
         float,
         typer.Option("--wait", min=1, metavar="SECONDS", help="How long to wait for progress."),
     ] = 60.0,
-    broker_url: Annotated[
-        str | None,
-        typer.Option(
-            metavar="URL",
-            help="The Broker of ticks. Default: the running instance's.",
-            show_default=False,
-        ),
-    ] = None,
+    broker_url: BrokerUrl = None,
     database_url: DatabaseUrl = None,
     redis_url: RedisUrl = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
@@ -207,7 +199,7 @@ def restore(
             if chosen is None:
                 when = "" if at is None else f" before {utc(at_us)}"
                 raise CliError(f"there is no copy of the live state{when}: `kandle snapshot list`")
-            missing = work.run(chosen, at_us, lambda: _broker(broker_url, data_dir))
+            missing = work.run(chosen, at_us, lambda: ticks_broker(broker_url, data_dir))
     except TransientError as error:
         raise CliError(f"{error}; is the instance up?") from None
     for line in missing:
@@ -215,13 +207,3 @@ def restore(
     if missing:
         raise CliError(f"{len(missing)} things of the snapshot are not back")
     typer.echo("all that the snapshot has is there")
-
-
-def _broker(given: str | None, data_dir: Path) -> str:
-    from local.cli.dlq import resolve
-    from local.instance import Instance
-    from local.topology.addressable import INGRESS_HOST
-
-    if given:
-        return given
-    return resolve(f"http://{INGRESS_HOST}/kandle/ticks", Instance.load(data_dir).addresses)

@@ -1,5 +1,6 @@
-"""Imports recorded trades: raw batches straight to the broker, in order, several on their way.
+"""Imports recorded trades: ticks straight to Broker ticks, in order, several batches on their way.
 
+A batch becomes ticks and rejects here, as normalize would make them of it and under the same ids.
 What is sent is a function of the files' content: batch n of a file has always the same id, source
 and sequences, so that a batch that is sent twice counts once. A position beside the data says up to
 which batch the broker has them all; the next run goes on there.
@@ -10,8 +11,8 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections import deque
-from collections.abc import Callable, Iterator
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -20,14 +21,19 @@ from typing import Final
 import numpy as np
 
 from local.feeds.files.trades import Trades
-from shared import events, raw
+from shared import raw
 from shared.adapter.event import OutgoingEvent
 from shared.adapter.sink import Sink
-from shared.compression import FAST
 from shared.errors import TransientError
+from shared.inputs.assemble import assemble
+from shared.inputs.clock import ClockRule
 from shared.inputs.formats import original, parse
+from shared.inputs.outgoing import reject_events, tick_events
 from shared.inputs.parsed import FeedRules
+from shared.inputs.price_rules import PriceRules
 from shared.raw import MAX_PAYLOAD_BYTES, RawBatch
+from shared.settings import Environment
+from shared.shards import DEFAULT_SHARDS, MAX_SHARDS
 
 BATCH_LINES: Final = 20_000
 ON_THE_WAY: Final = 4
@@ -41,15 +47,45 @@ class NotTakenError(Exception):
     """The broker did not take a batch for too long; the message is for people."""
 
 
+_MAX_SKEW_MS: Final = 5_000
+_RULE: Final = ClockRule(_MAX_SKEW_MS * 1000)
+
+
+@dataclass(frozen=True, slots=True)
+class Normalizing:
+    """How lines become ticks: as the settings of normalize say."""
+
+    rule: ClockRule = _RULE
+    feeds: FeedRules = field(default_factory=FeedRules)
+    shards: int = DEFAULT_SHARDS
+
+    @classmethod
+    def of(cls, mapping: Mapping[str, str]) -> Normalizing:
+        """Read the settings that normalize has. Raises SettingsError."""
+        env = Environment(mapping)
+        found = cls(
+            ClockRule(env.integer("MAX_CLOCK_SKEW_MS", _MAX_SKEW_MS, 0, 86_400_000) * 1000),
+            FeedRules(prices=env.parsed("PRICE_RULES", "", PriceRules.parse)),
+            env.integer("SHARDS", DEFAULT_SHARDS, 1, MAX_SHARDS),
+        )
+        env.check()
+        return found
+
+
 @dataclass(slots=True)
 class Imported:
-    """What an import comes to: lines by verdict, the first errors, batches that were there."""
+    """What an import comes to: lines by verdict, the first errors, batches that were there.
+
+    `skipped`: lines that are no trades, by kind. `unread`: what nobody reads of the others.
+    """
 
     accepted: int = 0
     rejected: int = 0
     passed_over: int = 0
     batches: int = 0
     first_errors: list[str] = field(default_factory=list)
+    skipped: Counter[str] = field(default_factory=Counter)
+    unread: Counter[str] = field(default_factory=Counter)
 
     @property
     def lines(self) -> int:
@@ -141,6 +177,7 @@ def batches(trades: Iterator[Trades], salt: str = "") -> Iterator[Numbered]:
 
 async def send(
     found: Iterator[Numbered],
+    how: Normalizing,
     sink: Sink,
     positions: Positions,
     report: Callable[[int], None],
@@ -167,14 +204,10 @@ async def send(
             if batch.number < positions.next_of(batch.identity):
                 result.passed_over += len(batch.lines)
                 continue
-            encoded = batch.raw_batch(received_us)
-            _judge(batch, encoded, result)
+            made = _normalized(batch, received_us, how, result)
             while len(on_the_way) >= ON_THE_WAY:
                 await confirm()
-            event = OutgoingEvent.packed(
-                f"import-{batch.identity}-{batch.number}", events.RAW, encoded.encode(), level=FAST
-            )
-            on_the_way.append((batch, asyncio.create_task(_emit(sink, event, stopped))))
+            on_the_way.append((batch, asyncio.create_task(_emit(sink, made, stopped))))
             result.batches += 1
             await asyncio.sleep(0)
         while on_the_way:
@@ -185,11 +218,11 @@ async def send(
     return result
 
 
-async def _emit(sink: Sink, event: OutgoingEvent, stopped: Callable[[], bool]) -> None:
+async def _emit(sink: Sink, made: Sequence[OutgoingEvent], stopped: Callable[[], bool]) -> None:
     until_s = time.monotonic() + PATIENCE_S
     while True:
         try:
-            await sink.emit([event])
+            await sink.emit(made)
         except TransientError as error:
             if time.monotonic() > until_s or stopped():
                 raise NotTakenError(
@@ -200,11 +233,24 @@ async def _emit(sink: Sink, event: OutgoingEvent, stopped: Callable[[], bool]) -
             return
 
 
-def _judge(batch: Numbered, encoded: RawBatch, result: Imported) -> None:
-    """Count ticks and rejects by the parser that normalize uses."""
-    parsed = parse(encoded, FeedRules())
-    result.accepted += len(parsed.rows)
-    result.rejected += len(parsed.rejected)
-    for reject in parsed.rejected[: SHOWN_ERRORS - len(result.first_errors)]:
-        text = original(encoded, reject.payload, reject.line).decode(errors="replace")
+def _normalized(
+    batch: Numbered, received_us: int, how: Normalizing, result: Imported
+) -> list[OutgoingEvent]:
+    """Return the ticks and rejects of a batch as events; count them."""
+    read = batch.raw_batch(received_us)
+    parsed = parse(read, how.feeds)
+    ticks, wide, ahead = assemble(read, parsed.rows, how.rule, how.shards)
+    rejected = [*parsed.rejected, *ahead]
+    result.accepted += len(parsed.rows) - len(ahead)
+    result.rejected += len(rejected)
+    result.skipped.update(parsed.skipped)
+    result.unread.update(parsed.unread)
+    for reject in rejected[: SHOWN_ERRORS - len(result.first_errors)]:
+        text = original(read, reject.payload, reject.line).decode(errors="replace")
         result.first_errors.append(f"{batch.part}: {reject.code}: {reject.detail} ({text[:80]})")
+    cause = f"import-{batch.identity}-{batch.number}"
+    return [
+        *tick_events(cause, "ticks", ticks),
+        *(tick_events(cause, "wide", wide) if wide is not None else ()),
+        *reject_events(cause, read, rejected),
+    ]

@@ -32,6 +32,7 @@ from local.topology.workloads import Deployment, Function
 
 INGEST_PATH = "/ingest"
 BROKER = "broker"
+_TICKS = "kandle/ticks"
 SIMULATOR = "simulator"
 _FIRST_MOMENT_S = 0.3
 _METRICS_PORT = "METRICS_PORT"
@@ -257,12 +258,14 @@ class Plan:
     def _simulator(self) -> Component:
         address = f"{LOOPBACK}:{self._options.udp_port}"
         rate = self._options.simulate_rate
-        known = self.endpoints
-        past: dict[str, str] = {
-            name: known[name] for name in ("K_SINK", "API_URL") if name in known
-        }
-        if len(past) < 2 or not self._options.history_s:
-            past = {}
+        api_url = self.endpoints.get("API_URL")
+        broker = next((b.key for b in self._topology.eventing.brokers if b.key == _TICKS), None)
+        past: tuple[str, ...] = ()
+        if api_url and broker and self._options.history_s:
+            past = (
+                *("--history", f"{self._options.history_s}s"),
+                *("--broker-url", f"{self._broker_url}/{broker}", "--api-url", api_url),
+            )
         return Component(
             name=SIMULATOR,
             kind=Kind.SOURCE,
@@ -270,9 +273,8 @@ class Plan:
                 *(sys.executable, "-m", "local.cli.main", "simulate", "--quiet"),
                 *("--to", "udp", "--udp-addr", address),
                 *(("--rate", f"{rate:g}") if rate is not None else ()),
-                *(("--history", f"{self._options.history_s}s") if past else ()),
+                *past,
             ),
-            environment=past,
             directory=self._topology.repository.root,
             url=f"to udp://{address}",
             log=self._place.log(SIMULATOR),

@@ -75,7 +75,7 @@ _KINDS = {
 
 
 def load_eventing(directory: Path) -> Eventing:
-    """Read every `*.yaml` and `*.yml` of `directory` (not of directories in it).
+    """Read every `*.yaml`, `*.yml` and `*.json` of `directory` (not of directories in it).
 
     Raises:
         ManifestError: one line for each thing that is wrong.
@@ -129,7 +129,7 @@ class _Reader:
         self.problems: list[str] = []
 
     def objects(self, directory: Path) -> Iterator[_Object]:
-        files = sorted(p for p in directory.glob("*") if p.suffix in (".yaml", ".yml"))
+        files = sorted(p for p in directory.glob("*") if p.suffix in (".yaml", ".yml", ".json"))
         if not files:
             self.problems.append(f"{directory}: holds no *.yaml: name a directory with Brokers")
         for file in files:
@@ -139,11 +139,11 @@ class _Reader:
                 self.problems.append(f"{file}: is not YAML: {error}")
                 continue
             for document in documents:
-                try:
-                    if document is not None:
-                        yield _object(file, document)
-                except ManifestError as error:
-                    self.problems.append(str(error))
+                for item in _items(document):
+                    try:
+                        yield _object(file, item)
+                    except ManifestError as error:
+                        self.problems.append(str(error))
 
     def read_other(self, each: _Object) -> None:
         """Pass over an object of a kind that is not run here, if it is not a misspelt one."""
@@ -293,6 +293,17 @@ class _Reader:
         if subject is not None and sink is not None:
             binding = SinkBinding(each.namespace, each.name, subject, sink, overrides)
             self.sink_bindings.append(binding)
+
+
+def _items(document: object) -> list[object]:
+    """Return the objects of a document: those of a List, as `kubectl get -o yaml` writes it."""
+    if document is None:
+        return []
+    if isinstance(document, dict) and str(document.get("kind")).endswith("List"):
+        items = document.get("items")
+        if isinstance(items, list):
+            return items
+    return [document]
 
 
 def _object(file: Path, document: object) -> _Object:

@@ -27,9 +27,9 @@ def new_source(kind: str) -> str:
 class Limits:
     """A batch is full at any of the bounds, and due `age_us` after its first payload.
 
-    One that is due goes on growing while the sink has not answered the one before: so the latency
-    of a quiet market is that of its hops, and a busy one costs few events. Lines are bounded too,
-    since each may become a reject.
+    One that is due goes on growing while the sink has not answered the one before, or rests: so the
+    latency of a quiet market is that of its hops, and a busy one costs few events. Lines are
+    bounded too, since each may become a reject.
     """
 
     payloads: int = 16_384

@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import logging
 import random
+import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
@@ -21,6 +23,9 @@ from shared.tasks import end
 
 log = logging.getLogger(__name__)
 
+REST: Final = 2.0
+"""Rest after an answer, in times of what it took: a slow broker gets fewer and larger events."""
+LONGEST_REST_S: Final = 0.05
 SMALL_BYTES: Final = 64 * 1024
 """A batch of so many takes less time to encode (0.2 ms) than a thread to take it up."""
 
@@ -31,7 +36,7 @@ class Outbox:
     It holds at most `max_bytes` while the broker is away. A batch that was not answered is sent
     again under the same id, so that nothing is doubled. Past the bound the newest batch is refused:
     the caller counts its payloads as dropped. `sent` counts payloads that were taken, `buffered`
-    shows the bytes that wait.
+    shows the bytes that wait. `clock`: seconds, monotonic.
     """
 
     def __init__(
@@ -43,8 +48,10 @@ class Outbox:
         buffered: Gauge,
         senders: int = 4,
         tracing: Tracing | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._sink = sink
+        self._clock = clock
         self._tracing = tracing or NoTracing()
         self._max_bytes = max_bytes
         self._sent = sent
@@ -55,6 +62,7 @@ class Outbox:
         self._batches: asyncio.Queue[tuple[int, Batch]] = asyncio.Queue()
         self._events: asyncio.Queue[tuple[int, OutgoingEvent, int]] = asyncio.Queue()
         self._unsent = 0
+        self._rests_until_s = 0.0
         self._empty = asyncio.Event()
         self._empty.set()
         self._packer = ThreadPoolExecutor(1, thread_name_prefix="packer")
@@ -63,8 +71,8 @@ class Outbox:
 
     @property
     def is_busy(self) -> bool:
-        """Whether something waits for the broker's answer: a batch had better grow meanwhile."""
-        return self._unsent > 0
+        """Whether the broker has not answered yet, or rests: a batch had better grow meanwhile."""
+        return self._unsent > 0 or self._clock() < self._rests_until_s
 
     def put(self, batch: Batch) -> bool:
         """Take a batch; return False when the outbox is full and the batch is not taken."""
@@ -115,8 +123,11 @@ class Outbox:
     async def _send_all(self) -> None:
         while True:
             number, event, payloads = await self._events.get()
+            began_s = self._clock()
             with self._tracing.sending(event) as traceparent:
                 await self._send(event, traceparent)
+            now_s = self._clock()
+            self._rests_until_s = now_s + min(LONGEST_REST_S, REST * (now_s - began_s))
             self._sent.inc(payloads)
             self._payloads -= payloads
             self._receipts.settle(number)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import runpy
 from contextlib import redirect_stdout
 from io import StringIO
@@ -11,8 +12,9 @@ from urllib.parse import quote
 
 import httpx
 import pytest
+from websockets.sync.client import connect
 
-from tests.e2e.client import candles, eventually
+from tests.e2e.client import candles, eventually, fresh_symbol
 from tests.platform import kandle
 
 CASES = Path(__file__).parents[3] / "shared" / "cases"
@@ -36,6 +38,7 @@ REPLAYED: dict[str, tuple[str, str, dict[str, Any]]] = {
     "10-files-of-the-field/XRP_ETH-trades.feather": ("XRP-ETH", "1d", {"n": 2}),
     "10-files-of-the-field/XRP_OLD-trades.json.gz": ("XRP/ETH", "1d", {"n": 1}),
     "10-files-of-the-field/BTCUSDT-aggTrades-2025-01-01.zip": ("BTC-USDT", "1d", {"n": 2}),
+    "10-files-of-the-field/BTCUSDT-trades-2025-01-01.csv": ("BTC-USDT", "1d", {}),
 }
 """File -> instrument, timeframe, and what its first candle says."""
 
@@ -131,6 +134,32 @@ def test_weeks_and_times_in_any_unit(pipeline: dict[str, str], tmp_path: Path) -
     assert (date.status_code, "2025-02-20" in date.json()["detail"]) == (400, True)
     plus = httpx.get(f"{url}?timeframe=1h&from=2025-02-20T00:00:00+00:00")
     assert (plus.status_code, "%2B" in plus.json()["detail"]) == (400, True)
+
+
+def test_timeframes_that_are_not_made_are_folded_live(pipeline: dict[str, str]) -> None:
+    """Over WebSocket and as an event stream: 3m, 30m and 2h come as 1m does."""
+    symbol = fresh_symbol("LIVE3")
+    channels = [f"candles:{frame}:{symbol}" for frame in ("3m", "30m", "2h", "1m")]
+    left, streamed = set(channels), {channels[0]}
+    address = pipeline["LIVE_URL"]
+    query = {"channels": channels[0]}
+    with (
+        connect(address.replace("http", "ws") + "/ws", proxy=None) as socket,
+        httpx.stream("GET", f"{address}/sse", params=query, timeout=30) as stream,
+    ):
+        socket.send(json.dumps({"op": "subscribe", "channels": channels}))
+        while json.loads(socket.recv(timeout=30))["type"] != "snapshot":
+            pass
+        lines = stream.iter_lines()
+        next(line for line in lines if "snapshot" in line)
+        httpx.post(pipeline["INGEST_URL"], content=f"{symbol},7,1").raise_for_status()
+        while left:
+            frame = json.loads(socket.recv(timeout=30))
+            assert (frame["type"], frame["data"]["c"]) == ("update", "7")
+            left.discard(frame["channel"])
+        while streamed:
+            line = next(line for line in lines if line.startswith("data: "))
+            streamed.discard(json.loads(line.removeprefix("data: ")).get("channel"))
 
 
 def test_flat_markets(pipeline: dict[str, str], tmp_path: Path) -> None:

@@ -167,14 +167,33 @@ def layout_of_rows(
 
     Raises UnknownLayoutError that says which option tells it.
     """
-    found = _lean(name, archive, rows, choice) or _by_header(rows[0]) or _by_position(name, rows)
+    found = (
+        _as_said(rows[0], choice)
+        or _lean(name, archive, rows, choice)
+        or _by_header(rows[0])
+        or _by_position(name, rows)
+    )
+    if found is None and choice.columns:
+        found = Layout("table", {})
     if found is None:
         raise UnknownLayoutError(
             f"{name}: cannot tell which column is which; its first row is"
             f" {','.join(rows[0])[:120]!r}. Say it with --columns symbol=...,price=...,time=...:ms"
-            f" (a file without a header has columns 1 to {len(rows[0])})"
+            f" (by the names of a header, or by number, 1 to {len(rows[0])}, where there is none)"
         )
-    return chosen(found, choice, rows[0] if found.header else found.names, name)
+    names = [each.strip() for each in rows[0]] if found.header else found.names
+    return chosen(found, choice, names, name)
+
+
+def _as_said(first: Sequence[str], choice: Choice) -> Layout | None:
+    """Return a layout for columns that a person names by number, or by a header of any names."""
+    said = set(choice.columns.values())
+    numbers = tuple(str(n) for n in range(1, len(first) + 1))
+    if said and said <= set(numbers):
+        return Layout("table", {}, header=False, names=numbers)
+    if said and said <= {each.strip() for each in first} and _by_header(first) is None:
+        return Layout("table", {})
+    return None
 
 
 def layout_of_names(name: str, names: Sequence[str], choice: Choice) -> Layout:

@@ -89,10 +89,14 @@ def _ragged_tables(part: Part, delimiter: str) -> Iterator[pa.Table]:
         if pc.min(missing).as_py() < 0:
             most = len(FIELDS) - pc.min(missing).as_py()
             raise FileError(f"{part}: a row has {most} fields, not {len(FIELDS)} at most")
-        whole = pc.binary_join_element_wise(lines, pc.binary_repeat(delimiter, missing), "")
-        fields = pc.split_pattern(whole, delimiter).flatten()
-        rows = np.arange(len(lines)) * len(FIELDS)
-        yield pa.table({name: fields.take(rows + n) for n, name in enumerate(FIELDS)})
+        width = len(FIELDS) - pc.min(missing).as_py()
+        if pc.max(missing).as_py() != pc.min(missing).as_py():
+            most = pc.subtract(missing, pc.min(missing))
+            lines = pc.binary_join_element_wise(lines, pc.binary_repeat(delimiter, most), "")
+        fields, rows = pc.split_pattern(lines, delimiter).flatten(), np.arange(len(lines)) * width
+        empty = pa.array([""] * len(lines), pa.string())
+        columns = [fields.take(rows + n) if n < width else empty for n in range(len(FIELDS))]
+        yield pa.table(columns, FIELDS)
 
 
 def _ragged_table(part: Part, delimiter: str, lines: Sequence[str]) -> pa.Table:

@@ -306,6 +306,15 @@ def test_columns_are_what_a_person_says(tmp_path: Path) -> None:
     for text in ("price", "prize=px", "price="):
         with pytest.raises(FileError, match="is not FIELD=COLUMN"):
             parse_columns(text)
+    path.write_text("who, what,when\nA, 1.5,1735689600\n")
+    columns, unit = parse_columns("symbol=who,price=what,time=when:s")
+    assert lines(path, Choice(columns=columns, unit=unit)) == ["A,1.5,,1735689600000000"]
+    with pytest.raises(FileError, match="names 'x'; the columns are who, what, when"):
+        lines(path, Choice(columns={"price": "x"}))
+    path.write_text("1735689600,1.5,A,7\n")
+    columns, unit = parse_columns("symbol=3,price=2,time=1:s,size=4")
+    assert lines(path, Choice(columns=columns, unit=unit)) == ["A,1.5,7,1735689600000000"]
+    path.write_text("pair,px,n,when\nA,1.5,2,1735689600\n")
     with pytest.raises(FileError, match="the columns are pair, px, n, when"):
         lines(path, Choice(columns={"price": "x"}))
 

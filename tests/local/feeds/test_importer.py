@@ -8,14 +8,18 @@ from pathlib import Path
 
 import pytest
 
+from functions.normalize.handler import Normalize
 from local.feeds import importer
 from local.feeds.files.layouts import Choice
 from local.feeds.files.opening import Progress
 from local.feeds.files.trades import Trades, read_trades
-from local.feeds.importer import Imported, Positions, batches, send
+from local.feeds.importer import Imported, Normalizing, Positions, batches, send
+from shared import events, rejects
+from shared.adapter.event import Event
 from shared.adapter.sink import Sink
 from shared.compression import decompress
-from shared.raw import RawBatch
+from shared.inputs.clock import ClockRule
+from shared.ticks import Ticks
 from tests.local.feeds.receivers import Answer, HttpReceiver, http_receiver
 
 START_MS = 1_700_000_000_000
@@ -42,6 +46,7 @@ def imported(
         try:
             return await send(
                 batches(trades(path)),
+                Normalizing(),
                 sink,
                 Positions(positions),
                 lambda _: None,
@@ -53,19 +58,58 @@ def imported(
     return asyncio.run(run())
 
 
+def bodies(receiver: HttpReceiver, type_: str) -> list[bytes]:
+    """The events of a type that came."""
+    some = (each for each in receiver.requests if each.headers["ce-type"] == type_)
+    return [decompress(each.body) for each in some]
+
+
 def test_every_line_travels_once_and_is_judged(ticks: Path, tmp_path: Path) -> None:
-    """Ten batches of a hundred lines, with sequences that go on; what is no tick is counted."""
+    """Ten batches of a hundred ticks, with sequences that go on; what is no tick is a reject."""
     with ticks.open("a") as file:
         file.write("A,wrong\n")
     with http_receiver() as receiver:
         done = imported(ticks, receiver, tmp_path / "positions")
-        bodies = [RawBatch.decode(decompress(each.body)) for each in receiver.requests]
     assert (done.accepted, done.rejected, done.batches) == (1_000, 1, 11)
     assert "bad_price" in done.first_errors[0]
-    bodies.sort(key=lambda each: each.first_sequence)
-    sent = b"\n".join(each.payloads for each in bodies).decode().splitlines()
-    assert [line.rsplit(",", 2)[0] for line in sent[:1_000]] == LINES
-    assert len({line.rsplit(",", 1)[1] for line in sent[:1_000]}) == 1_000
+    found = [Ticks.decode(body) for body in bodies(receiver, events.TICKS)]
+    assert len(found) == 10
+    found.sort(key=lambda each: int(each.sequence[0]))
+    times = [time_us for each in found for time_us in each.event_time_us.tolist()]
+    assert times == [(START_MS + n) * 1000 for n in range(1_000)]
+    assert len({each.text_at(row) for each in found for row in range(len(each))}) == 1_000
+    ((_, (reject,)),) = map(rejects.decode, bodies(receiver, events.REJECTS))
+    assert reject.code == "bad_price"
+
+
+def test_what_is_sent_is_what_normalize_would_make_of_the_lines(
+    ticks: Path, tmp_path: Path
+) -> None:
+    """Under its ids; what is too far in the future is a reject, beyond 64 bits an event apart."""
+    lines = [
+        *(f"A,1.5,1,{START_MS}", "A,wrong", f"B,{10**30}.5,1,{START_MS}", "C,1,1,9999999999999"),
+    ]
+    ticks.write_text("".join(f"{line}\n" for line in lines))
+    with http_receiver() as receiver:
+        done = imported(ticks, receiver, tmp_path / "positions")
+    (batch,) = batches(trades(ticks))
+    first = Ticks.decode(bodies(receiver, events.TICKS)[0])
+    raw = batch.raw_batch(int(first.receive_time_us[0]))
+    cause = f"import-{batch.identity}-0"
+    made = Normalize(ClockRule(5_000_000))(Event(cause, events.RAW, "/test", {}, raw.encode()))
+    sent = {each.headers["ce-id"]: each.body for each in receiver.requests}
+    assert sent == {out.id: out.body for out in made.emit}
+    assert (done.accepted, done.rejected, len(made.emit)) == (2, 2, 3)
+
+
+def test_what_is_no_trade_and_what_nobody_reads_is_told(ticks: Path, tmp_path: Path) -> None:
+    """An official price is left out; an unknown condition does not make a trade a reject."""
+    ticks.write_text(f"A,1,1,{START_MS},,,M\nA,2,1,{START_MS},,,zz:1\nA,3,1,{START_MS},,,@\n")
+    with http_receiver() as receiver:
+        done = imported(ticks, receiver, tmp_path / "positions")
+    assert (done.accepted, done.rejected) == (2, 0)
+    assert dict(done.skipped) == {"official_price": 1}
+    assert dict(done.unread) == {"condition zz:1": 1}
 
 
 def test_a_second_run_goes_on_where_the_first_ended(ticks: Path, tmp_path: Path) -> None:

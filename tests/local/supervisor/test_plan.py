@@ -36,7 +36,8 @@ def test_a_function_gets_what_its_manifest_says(tmp_path: Path) -> None:
     assert aggregate["DEAD_LETTER_URL"] == functions["dead-letter"].url
     assert aggregate["K_SERVICE"] == "candle-aggregate"
     assert aggregate["FUNCTION_SIGNATURE_TYPE"] == "http"
-    assert not set(STORE_VARIABLES) & functions["normalize"].environment.keys()
+    normalize = functions["normalize"].environment
+    assert set(STORE_VARIABLES) & normalize.keys() == {"REDIS_URL"}
     for each in functions.values():
         assert each.environment["PORT"] == str(urlsplit(each.url).port)
     assert len({each.url for each in functions.values()}) == len(functions)
@@ -128,9 +129,9 @@ def test_a_simulator_with_a_past_knows_where_to_store_it(tmp_path: Path) -> None
     """The broker and the API of this very instance; without an API it only goes on live."""
     made = plan(tmp_path, Options(simulate=True, history_s=7200))
     simulator = made.sources()[-1]
-    assert simulator.command[-2:] == ("--history", "7200s")
-    known = made.endpoints
-    assert simulator.environment == {"K_SINK": known["K_SINK"], "API_URL": known["API_URL"]}
+    broker, api = f"{made.broker_url}/kandle/ticks", made.endpoints["API_URL"]
+    where = ("--broker-url", broker, "--api-url", api)
+    assert simulator.command[-6:] == ("--history", "7200s", *where)
     bare = plan(tmp_path, Options(simulate=True, history_s=7200, functions="udp-bridge"))
     assert "--history" not in bare.sources()[-1].command
 

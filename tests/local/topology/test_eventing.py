@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +131,21 @@ def test_other_kinds_are_listed_and_several_files_are_read(tmp_path: Path) -> No
     eventing = load(tmp_path, namespace, quota, broker(NS, "main"))
     assert [each.key for each in eventing.brokers] == ["shop/main"]
     assert [each.split(": ")[1] for each in eventing.ignored] == [f"ResourceQuota/{NS}"]
+
+
+def test_a_list_as_kubectl_writes_it_is_read(tmp_path: Path) -> None:
+    """Of YAML and of JSON; what the server has added to its objects is passed over."""
+    made = {"uid": "a-b", "resourceVersion": "12", "generation": 1, "managedFields": [{}]}
+    first = broker(NS, "main")
+    first["metadata"] |= made | {"creationTimestamp": "2026-01-01T00:00:00Z"}
+    first["status"] = {"conditions": []}
+    several = {"apiVersion": "v1", "kind": "List", "items": [channel(NS), first], "metadata": {}}
+    (tmp_path / "all.yaml").write_text(yaml.safe_dump(several))
+    alone = {"apiVersion": "v1", "kind": "TriggerList", "items": [trigger(NS, "t", "main")]}
+    (tmp_path / "trigger.json").write_text(json.dumps(alone))
+    eventing = load_eventing(tmp_path)
+    assert [each.key for each in eventing.brokers] == ["shop/main"]
+    assert [each.key for each in eventing.triggers] == ["shop/t"]
 
 
 def test_what_loses_events_is_a_warning(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 from collections.abc import Awaitable, Callable, Iterator
 
@@ -146,3 +147,30 @@ def test_what_is_taken_is_known_in_the_order_it_was_put(subscriber: Subscriber) 
     assert run(subscriber.url, steps) == 0
     assert taken_first == [0]
     assert len(subscriber.of("udp-1-0")) == 6
+
+
+@pytest.mark.parametrize(
+    ("took_s", "busy"),
+    [(0.01, [True, False, False]), (1.0, [False, False, False])],
+)
+def test_a_broker_rests_twice_as_long_as_its_answer_took(
+    subscriber: Subscriber, took_s: float, busy: list[bool]
+) -> None:
+    """So what comes meanwhile goes together; but never longer than 50 ms."""
+    now_s = itertools.count(1)
+
+    async def whole() -> None:
+        outbox = Outbox(
+            Sink(subscriber.url, "/test"),
+            max_bytes=1 << 20,
+            sent=metrics.UDP_SENT,
+            buffered=metrics.UDP_BUFFERED,
+            clock=lambda: next(now_s) * took_s,
+        )
+        outbox.put(batch(0))
+        assert outbox.is_busy
+        await outbox.until_taken(1)
+        assert [outbox.is_busy for _ in range(3)] == busy
+        await outbox.close(30)
+
+    asyncio.run(whole())

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from functions.normalize.assemble import assemble
 from functions.normalize.assemble_quotes import assemble_quotes
+from shared.inputs.assemble import assemble
 from shared.inputs.clock import ClockRule
 from shared.inputs.formats import parse
 from shared.inputs.parsed import BinanceTrades, FeedRules

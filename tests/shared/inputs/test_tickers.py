@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from functions.normalize.assemble import assemble
+from shared.inputs.assemble import assemble
 from shared.inputs.clock import ClockRule
 from shared.inputs.line import Line, RejectedLineError
 from shared.inputs.ticker import parse_ticker

@@ -39,7 +39,7 @@ def market(lake: House, servers: dict[str, str], monkeypatch: pytest.MonkeyPatch
         lake.put(ticks, symbol=symbol)
         with lake.postgres.connection() as connection:
             span = (ticks[0].time_us, 2 * 10**15)
-            found = truth(connection, symbol, *span, ladder[0], ladder, lake.cold)
+            found = truth(connection, [symbol], *span, ladder[0], ladder, lake.cold)
         closed = [replace(each, closed=True, revision=1) for each in found.values()]
         Writer(lake.postgres).candles(columns_of(closed))
     lake.copy()

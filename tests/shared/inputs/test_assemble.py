@@ -8,8 +8,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.normalize.assemble import assemble
 from shared.decimals import from_mantissa
+from shared.inputs.assemble import assemble
 from shared.inputs.clock import ClockRule
 from shared.inputs.lines import parse_lines
 from shared.raw import FORMAT_CSV, RawBatch

@@ -1,0 +1,77 @@
+"""What a raw batch holds as events: ticks and rejects, none larger than a broker takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TypeVar
+
+import numpy as np
+
+from shared import events, rejects
+from shared.adapter.event import OutgoingEvent
+from shared.inputs.rejected import Rejected
+from shared.quotes import Quotes
+from shared.raw import LINE_BITS, RawBatch
+from shared.ticks import Ticks
+
+STAGE = "normalize"
+"""In the ids of what comes of a raw event, whoever makes it."""
+
+T = TypeVar("T")
+Columns = TypeVar("Columns", Ticks, Quotes)
+
+
+def tick_events(
+    cause: str, name: str, ticks: Ticks, carried: Mapping[str, str] | None = None
+) -> Iterator[OutgoingEvent]:
+    """Yield events of the ticks; `carried`: extensions of the event that they came by."""
+    if not len(ticks):
+        return
+    for n, piece in enumerate(fitting(ticks, Ticks.encode, halves)):
+        id_ = f"{cause}/{STAGE}/{name}.{n}"
+        yield OutgoingEvent.packed(id_, events.TICKS, piece, dict(carried or {}))
+
+
+def reject_events(
+    cause: str, batch: RawBatch, rejected: Sequence[Rejected]
+) -> Iterator[OutgoingEvent]:
+    """Yield events of the rejects, in the order of the batch."""
+    if not rejected:
+        return
+    items = [
+        rejects.Reject(
+            r.original,
+            r.code,
+            r.detail,
+            int(batch.receive_time_us[r.payload]),
+            ((batch.first_sequence + r.payload) << LINE_BITS) + r.line,
+            batch.format,
+        )
+        for r in sorted(rejected, key=lambda r: (r.payload, r.line))
+    ]
+    pieces = fitting(items, lambda some: rejects.encode(batch.source, some), two_halves)
+    for n, piece in enumerate(pieces):
+        yield OutgoingEvent.packed(f"{cause}/{STAGE}/rejects.{n}", events.REJECTS, piece)
+
+
+def two_halves(some: list[T]) -> tuple[list[T], list[T]]:
+    """Return a list in two."""
+    return some[: len(some) // 2], some[len(some) // 2 :]
+
+
+def halves(whole: Columns) -> tuple[Columns, Columns]:
+    """Return columns in two."""
+    first = np.arange(len(whole)) < len(whole) // 2
+    return whole.select(first), whole.select(~first)
+
+
+def fitting(
+    whole: T, encode: Callable[[T], bytes], halve: Callable[[T], tuple[T, T]]
+) -> Iterator[bytes]:
+    """Encode in as many pieces as it takes for each to fit one event, even uncompressed."""
+    body = encode(whole)
+    if len(body) <= events.MAX_EVENT_BYTES or len(whole) < 2:  # type: ignore[arg-type]
+        yield body
+        return
+    for half in halve(whole):
+        yield from fitting(half, encode, halve)
