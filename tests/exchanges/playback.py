@@ -114,7 +114,11 @@ class Playback:
         if server is not None:
             server.close(close_connections=False)
             await self._cut()
-            await server.wait_closed()
+            closed = asyncio.ensure_future(server.wait_closed())
+            while not closed.done():  # who was at its handshake has a connection only now
+                for connection in list(server.connections):
+                    connection.transport.abort()
+                await asyncio.wait((closed,), timeout=0.05)
 
     async def _cut(self) -> None:
         for client in list(self._clients):
