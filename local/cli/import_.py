@@ -78,8 +78,10 @@ def import_files(
 ) -> None:
     """Import the files, show how far it is, and sum up."""
     from local.feeds.importer import Normalizing, NotTakenError, Positions, batches
+    from shared.memory import keep_freed_memory
     from shared.settings import SettingsError
 
+    keep_freed_memory()
     progress = Progress()
     trades = trades_of(files, choice_of(symbol, columns, zone), progress, again=again)
     try:
@@ -146,4 +148,7 @@ def _sum_up(done: Imported, progress: Progress, seconds: float) -> None:
         typer.echo(f"  {error}")
     if done.passed_over:
         typer.echo(f"{done.passed_over:,} lines had been imported before (--restart sends them)")
+    for name, count in done.unread.most_common():
+        typer.echo(f"not read in {count:,} lines: {name}")
+    progress.skipped.update(done.skipped)
     show_skipped(progress)

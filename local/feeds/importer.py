@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
@@ -74,13 +74,18 @@ class Normalizing:
 
 @dataclass(slots=True)
 class Imported:
-    """What an import comes to: lines by verdict, the first errors, batches that were there."""
+    """What an import comes to: lines by verdict, the first errors, batches that were there.
+
+    `skipped`: lines that are no trades, by kind. `unread`: what nobody reads of the others.
+    """
 
     accepted: int = 0
     rejected: int = 0
     passed_over: int = 0
     batches: int = 0
     first_errors: list[str] = field(default_factory=list)
+    skipped: Counter[str] = field(default_factory=Counter)
+    unread: Counter[str] = field(default_factory=Counter)
 
     @property
     def lines(self) -> int:
@@ -238,6 +243,8 @@ def _normalized(
     rejected = [*parsed.rejected, *ahead]
     result.accepted += len(parsed.rows) - len(ahead)
     result.rejected += len(rejected)
+    result.skipped.update(parsed.skipped)
+    result.unread.update(parsed.unread)
     for reject in rejected[: SHOWN_ERRORS - len(result.first_errors)]:
         text = original(read, reject.payload, reject.line).decode(errors="replace")
         result.first_errors.append(f"{batch.part}: {reject.code}: {reject.detail} ({text[:80]})")

@@ -20,7 +20,7 @@ def state(page: Page) -> dict[str, Any]:
 
 
 def shown(
-    page: Page, holds: Callable[[dict[str, Any]], bool], seconds: float = 30
+    page: Page, holds: Callable[[dict[str, Any]], bool], seconds: float = 60
 ) -> dict[str, Any]:
     """What the page shows, once it holds."""
     deadline = time.monotonic() + seconds

@@ -58,7 +58,7 @@ def candles(api: str, symbol: str, timeframe: str = "1m") -> list[dict[str, Any]
         parameters["cursor"] = page["next"]
 
 
-def eventually(read: Callable[[], T], holds: Callable[[T], bool], seconds: float = 30.0) -> T:
+def eventually(read: Callable[[], T], holds: Callable[[T], bool], seconds: float = 60.0) -> T:
     """The first value that holds; after so many seconds the last one, for the assert to show."""
     deadline = time.monotonic() + seconds
     while True:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import httpx
 from playwright.sync_api import Page, expect
 
 from tests.e2e.browser import (
@@ -40,6 +41,33 @@ def test_a_late_trade_moves_no_last_price(page: Page, pipeline: dict[str, str]) 
     assert (found["last"], found["candles"][0]["c"]) == ("150.65", "150.65")
     expect(page.locator("#price")).to_have_text("150.65")
     expect(page.locator(f'.card[data-symbol="{symbol}"] .last')).to_have_text("150.65")
+
+
+def test_cancelled_and_corrected_trades_are_marked(page: Page, pipeline: dict[str, str]) -> None:
+    """Where they stand in the tape, live and from history; a correction stands beside its trade."""
+    symbol = fresh_symbol("BUSTTAPE")
+    start_ms = 1_700_000_040_000
+    post(pipeline, f"{symbol},999,1,{start_ms},buy,100", f"{symbol},7.5,1,{start_ms + 1},buy,101")
+    open_symbol(page, pipeline, symbol)
+    send_until_live(
+        page, pipeline, lambda n: f"{symbol},8.{n % 10},1,{start_ms + 9_000 + n},buy,{1 + n}"
+    )
+    busts = [{"cancel": 100, "symbol": symbol}, {"correct": 101, "symbol": symbol, "price": "7.25"}]
+    httpx.post(pipeline["INGEST_URL"], json=busts).raise_for_status()
+
+    def is_marked() -> None:
+        expect(page.locator("#tape tr.cancelled")).to_contain_text("999")
+        expect(page.locator("#tape tr.corrected")).to_contain_text("7.5")
+        expect(page.locator("#tape tr.correction")).to_contain_text("7.25")
+
+    is_marked()
+    url = f"{pipeline['API_URL']}/api/ticks/{symbol}"
+    eventually(
+        lambda: [t["ended"] for t in httpx.get(url, params={"from": "0"}).json()["ticks"]],
+        lambda found: sum(ended is not None for ended in found) == 2,
+    )
+    page.reload()
+    is_marked()
 
 
 def test_trades_are_shown_while_candles_lag(page: Page, pipeline: dict[str, str]) -> None:

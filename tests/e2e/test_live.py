@@ -58,7 +58,7 @@ def watching(
 
 
 def until(
-    socket: ClientConnection, holds: Callable[[dict[str, Any]], bool], patience_s: float = 30
+    socket: ClientConnection, holds: Callable[[dict[str, Any]], bool], patience_s: float = 60
 ) -> list[dict[str, Any]]:
     """Frames up to the first that holds."""
     found = []

@@ -29,6 +29,7 @@ class Playback:
         connections: how many clients have connected in all.
         requests: the REST requests that came.
         answers: statuses and headers for the next REST requests, before they are answered again.
+        repeats: how many of the next REST answers are the one before once more.
 
     """
 
@@ -38,6 +39,7 @@ class Playback:
         self.connections = 0
         self.requests: list[str] = []
         self.answers: list[tuple[int, dict[str, str]]] = []
+        self.repeats = 0
         self.is_silent = False
         self._clients: set[ServerConnection] = set()
         self._server: Server | None = None
@@ -114,7 +116,11 @@ class Playback:
         if server is not None:
             server.close(close_connections=False)
             await self._cut()
-            await server.wait_closed()
+            closed = asyncio.ensure_future(server.wait_closed())
+            while not closed.done():  # who was at its handshake has a connection only now
+                for connection in list(server.connections):
+                    connection.transport.abort()
+                await asyncio.wait((closed,), timeout=0.05)
 
     async def _cut(self) -> None:
         for client in list(self._clients):
@@ -149,6 +155,8 @@ class Playback:
 
 
 def _rest_server(playback: Playback) -> ThreadingHTTPServer:
+    latest: dict[str, bytes] = {}
+
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
@@ -162,6 +170,10 @@ def _rest_server(playback: Playback) -> ThreadingHTTPServer:
                 known = {name: list(trades) for name, trades in playback.released.items()}
                 answer = playback.dialect.rest(unquote(parts.path), query, known)
                 body = json.dumps(answer).encode()
+                if playback.repeats and (former := latest.get(parts.path)):
+                    playback.repeats -= 1
+                    body = former
+                latest[parts.path] = body
             self.send_response(status)
             for name, value in headers.items():
                 self.send_header(name, value)

@@ -47,7 +47,7 @@ class Room:
         """Publish an event; return when the hub has it."""
         before = self.hub.seq
         await self.stream.publish(event_id or f"e{next(_numbers)}", messages)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while self.hub.seq < before + len(messages):  # noqa: ASYNC110 - seen as a client would
                 await asyncio.sleep(0.005)
 
@@ -71,7 +71,7 @@ class Client:
         return await self.read()
 
     async def read(self) -> list[dict[str, Any]]:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             return [orjson.loads(frame) for frame in await self.session.client.next()]
 
 

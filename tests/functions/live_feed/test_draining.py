@@ -51,7 +51,7 @@ def test_watchers_are_closed_with_1012_and_nobody_new_is_taken(run: Run) -> None
                 await watcher.recv()
             assert closed.value.rcvd is not None
             assert closed.value.rcvd.code == CODE_RESTART == 1012
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 _ = [line async for line in lines]  # to its end, without an error
             async with connect(f"ws://{address}/ws", proxy=None) as late:
                 with pytest.raises(ConnectionClosed) as refused:

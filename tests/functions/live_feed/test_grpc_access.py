@@ -39,7 +39,7 @@ async def _call(tokens: str, metadata: tuple[tuple[str, str], ...]) -> grpc.Stat
             assert probe.status == health_pb2.HealthCheckResponse.SERVING
             ask: Any = channel.unary_stream(METHOD)
             call = ask(b"", metadata=metadata)
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 with contextlib.suppress(grpc.aio.AioRpcError):
                     assert [each async for each in call] == [b"open"]
                 code: grpc.StatusCode = await call.code()

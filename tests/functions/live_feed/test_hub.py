@@ -157,7 +157,7 @@ def test_a_stream_made_anew_is_noticed(servers: dict[str, str]) -> None:
             await forget(servers["NATS_URL"])
             async with room(servers, emptied=False) as other:
                 await other.publish(tick("A", "3"))
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 while made.hub.stream_name == name or made.hub.seq != 1:  # noqa: ASYNC110
                     await asyncio.sleep(0.05)
             _, snapshot = await made.client().ask(op="subscribe", channels=["ticks:A"])

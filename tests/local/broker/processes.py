@@ -31,7 +31,7 @@ def free_port() -> int:
         return port
 
 
-def eventually(read: Callable[[], T], seconds: float = 10.0) -> T:
+def eventually(read: Callable[[], T], seconds: float = 60.0) -> T:
     """The first true value of `read`."""
     deadline = time.monotonic() + seconds
     while True:

@@ -102,6 +102,16 @@ def test_what_is_sent_is_what_normalize_would_make_of_the_lines(
     assert (done.accepted, done.rejected, len(made.emit)) == (2, 2, 3)
 
 
+def test_what_is_no_trade_and_what_nobody_reads_is_told(ticks: Path, tmp_path: Path) -> None:
+    """An official price is left out; an unknown condition does not make a trade a reject."""
+    ticks.write_text(f"A,1,1,{START_MS},,,M\nA,2,1,{START_MS},,,zz:1\nA,3,1,{START_MS},,,@\n")
+    with http_receiver() as receiver:
+        done = imported(ticks, receiver, tmp_path / "positions")
+    assert (done.accepted, done.rejected) == (2, 0)
+    assert dict(done.skipped) == {"official_price": 1}
+    assert dict(done.unread) == {"condition zz:1": 1}
+
+
 def test_a_second_run_goes_on_where_the_first_ended(ticks: Path, tmp_path: Path) -> None:
     """All batches have been sent, under the same ids as by a run that is not interrupted."""
     with http_receiver() as whole, http_receiver() as parts:

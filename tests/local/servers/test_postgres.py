@@ -56,7 +56,8 @@ def test_an_interrupted_initialisation_is_begun_anew(place: Place, tmp_path: Pat
 
     async def interrupted() -> None:
         task = asyncio.ensure_future(component.prepare())
-        await asyncio.sleep(0.3)
+        while not (place.data_dir / "postgres" / "cluster.new").exists():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task

@@ -31,8 +31,6 @@ def handle(event: Event) -> Outcome:
             note.write_text(event.id)
 
         return Outcome([OutgoingEvent(f"{event.id}/scripted", "out", b"x")], write_note)
-    if behave == "slow":
-        time.sleep(1.0)
     if behave == "held":
         hold = Path(os.environ["HOLD"])
         hold.with_name(f"hold.{event.id}").touch()

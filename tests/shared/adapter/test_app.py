@@ -266,12 +266,15 @@ def test_sigterm_finishes_what_is_in_flight(tmp_path: Path, subscriber: Subscrib
     """An event at work when the process is told to stop is answered 204, then the process ends."""
     function = started(Function(tmp_path, subscriber, f"{subscriber.url}/events"))
     answers: list[httpx.Response] = []
+    function.hold.touch()
     sender = threading.Thread(
-        target=lambda: answers.append(function.send("drain-1", behave="slow"))
+        target=lambda: answers.append(function.send("drain-1", behave="held"))
     )
     sender.start()
-    time.sleep(0.3)
+    while not function.hold.with_name("hold.drain-1").exists():
+        time.sleep(0.01)
     function.process.send_signal(signal.SIGTERM)
+    function.hold.unlink()
     sender.join()
     assert [answer.status_code for answer in answers] == [204]
     assert function.process.wait(10) in (0, -signal.SIGTERM)

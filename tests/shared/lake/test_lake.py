@@ -205,3 +205,22 @@ def test_days_past_the_lakes_term_go_and_only_those_that_left_postgres(lake: Hou
     lake.age()
     lake.retain()
     assert stored(lake) == keys(ticks[:10])
+
+
+def test_symbols_of_any_letters_are_found_in_the_lake(lake: House) -> None:
+    """Each its own, and none by what is a part of its name, a pattern or a quote."""
+    names = ["^GSPC", "GSPC", "EURUSD=X", "M&M.NS", "SPXW  241227P05000000", "币安人生USDT"]
+    names += ["600519", "A-B", "A.B", "[A]"]
+    ticks = generated(3, 4 * len(names), 9_000_000)
+    lake.make_days(ticks)
+    shares = {name: ticks[n :: len(names)] for n, name in enumerate(names)}
+    for name, some in shares.items():
+        lake.put(some, symbol=name)
+    lake.copy()
+    lake.compact()
+    lake.age()
+    lake.retain()
+    assert lake.in_postgres() == 0
+    for name, some in shares.items():
+        lake.symbol = name
+        assert _keys_of(lake.rows()) == keys(some), name
