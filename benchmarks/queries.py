@@ -1,6 +1,6 @@
 """The history API over hot and cold: p50, p99 and requests/s, beside psycopg and DuckDB.
 
-TICKS (10,000,000 unless the environment says another number) of one instrument over 32 days are
+TICKS (2,000,000 unless the environment says another number) of one instrument over 32 days are
 stored as persist stores them, copied to SeaweedFS and compacted; all days but the last two leave
 Postgres once they were read back. Then the usual queries go to a running history-query over HTTP.
 Beside each the same by hand: psycopg in Postgres, DuckDB on the very files, which it has on the
@@ -46,12 +46,13 @@ from shared.lake.snapshot import copy_ticks
 from shared.lake.tables import CANDLES
 from shared.lake.terms import Terms
 from shared.partials import partials
+from shared.stores.limits import MAINTENANCE
 from shared.stores.postgres import Postgres
 from shared.stores.s3 import S3Access
 from shared.ticks import INTEGER_ID, Ticks
 from shared.timeframes import DEFAULT_LADDER, parse_ladder
 
-TICKS = int(os.environ.get("TICKS", "10000000"))
+TICKS = int(os.environ.get("TICKS", "2000000"))
 DAYS = 32
 SYMBOL = "BTC-USD"
 REPEATS = 200
@@ -95,7 +96,7 @@ def market() -> Iterator[Ticks]:
 def load(platform: Platform) -> None:
     """Store, copy, compact, verify and drop; print how long each took."""
     environment = platform.environment
-    postgres = Postgres(environment["DATABASE_URL"], size=4)
+    postgres = Postgres(environment["DATABASE_URL"], size=4, limits=MAINTENANCE)
     access = S3Access.from_mapping(environment)
     ladder = parse_ladder(DEFAULT_LADDER)
     writer, ticks_writer = Writer(postgres), TickWriter(postgres)

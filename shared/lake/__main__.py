@@ -16,7 +16,7 @@ from typing import Final
 
 _BUDGET_S: Final = 60.0
 """A later round goes on."""
-_LONGEST_S: Final = 180
+_LONGEST_S: Final = 300
 """Whatever it is at then is undone, or garbage."""
 _PR_SET_PDEATHSIG: Final = 1
 

@@ -30,14 +30,14 @@ log = logging.getLogger(__name__)
 
 SETTLED_S: Final = 60
 """An hour, or a day, is compacted when it has been over for so long."""
-EACH_S: Final = 60
+EACH_S: Final = 30
 """A day is looked at so often at most."""
 DAY_BYTES: Final = 256 << 20
 """The hours of a day that has no more than this become one set of files; others stay hours."""
 
 ALIKE: Final = 8
 """So many runs of an hour that goes on become one, when they are of like size."""
-MOST_ROWS: Final = 16_000_000
+MOST_ROWS: Final = 8_000_000
 """A run has no more, so that a fold ends within a round: 4 us a row."""
 Run = list[DataFile]
 """Files that are sorted one after the other."""

@@ -6,6 +6,7 @@ import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
+from operator import itemgetter
 from typing import Any, Final
 
 import pyarrow as pa
@@ -92,12 +93,12 @@ def _same_series(before: pa.Table, rows: pa.Table, series: tuple[str, ...]) -> i
 
 def runs_of(files: Iterable[DataFile]) -> list[list[DataFile]]:
     """Return the files of each run in the order of their rows."""
-    runs: dict[str, list[DataFile]] = defaultdict(list)
+    runs: dict[str, list[tuple[int, DataFile]]] = defaultdict(list)
     for file in files:
-        runs[file.file_path.partition(".")[0].rpartition("-")[0] or file.file_path].append(file)
-    return [
-        sorted(run, key=lambda file: (len(file.file_path), file.file_path)) for run in runs.values()
-    ]
+        name = file.file_path.rpartition("/")[2].partition(".")[0]
+        run, _, number = name.partition("-")
+        runs[run].append((int(number or 0), file))
+    return [[file for _, file in sorted(run, key=itemgetter(0))] for run in runs.values()]
 
 
 def read(io: FileIO, *files: DataFile) -> Iterator[pa.Table]:
@@ -105,7 +106,15 @@ def read(io: FileIO, *files: DataFile) -> Iterator[pa.Table]:
     for file in files:
         with pq.ParquetFile(io.new_input(file.file_path).open(), pre_buffer=True) as parquet:
             for group in range(parquet.num_row_groups):
-                yield parquet.read_row_group(group, use_threads=False)
+                yield with_all_columns(parquet.read_row_group(group, use_threads=False))
+
+
+def with_all_columns(rows: pa.Table) -> pa.Table:
+    """Return rows of a file, with nulls in the column that candles gained after it was written."""
+    names = rows.column_names
+    if "timeframe" not in names or "origin" in names:
+        return rows
+    return rows.append_column("origin", pa.nulls(len(rows), rows["timeframe"].type))
 
 
 def rows_at_once(files: Iterable[DataFile]) -> int:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import date
+from itertools import groupby
 from typing import Final
 
 import numpy as np
@@ -34,6 +36,7 @@ POSITION: Final = "kandle.position"
 _RUN_ROWS: Final = 16_384
 _BATCH_ROWS: Final = 1_024
 _MOST_ROWS: Final = 500_000
+_FEW_ROWS: Final = 65_536
 
 _UNTIL: Final = """
 SELECT min(commit_id) FROM (
@@ -98,6 +101,20 @@ def copy_stored(postgres: Postgres, access: S3Access, *, patience_s: float) -> i
             time.sleep(_PAUSE_S)
 
 
+@dataclass(slots=True)
+class _Counts:
+    """Rows that were folded, and their digest."""
+
+    rows: int = 0
+    digest: int = 0
+
+    def folded(self, some: pa.Table) -> pa.Table:
+        """Return each trade once."""
+        once = each_trade_once(some)
+        self.rows, self.digest = self.rows + len(once), joined(self.digest, digest(once))
+        return once
+
+
 class _Work:
     """Ticks held as sorted runs of compressed columns, until an hour's are merged into one file."""
 
@@ -115,29 +132,25 @@ class _Work:
             self._sort()
 
     def written(self, table: Table) -> tuple[list[DataFile], dict[date, Change]]:
-        """Create an object for each hour; return what they hold, and what came to each UTC day."""
+        """Create an object for each hour, or for a day of few ticks.
+
+        Returns what they hold, and what came to each UTC day.
+        """
         self._sort()
         files: list[DataFile] = []
         changes: dict[date, Change] = {}
-        for hour in sorted(self._runs):
-            rows, total = 0, 0
-
-            def folded(some: pa.Table) -> pa.Table:
-                nonlocal rows, total
-                once = each_trade_once(some)
-                rows, total = rows + len(once), joined(total, digest(once))
-                return once
-
-            runs, day = [_unpacked(run) for run in self._runs.pop(hour)], day_of(hour * HOUR_US)
-            merge = merged(runs, TICKS.key, MINUTE_US, folded)
-            with translated():
-                files += write(table, day, merge, TICKS, row_group=SMALL_ROW_GROUP)
-            before = changes.get(day, Change(0, 0))
-            changes[day] = Change(
-                before.rows + rows,
-                joined(before.digest, total),
-                before.taken + self._taken[hour],
-            )
+        for day, of_day in groupby(sorted(self._runs), lambda hour: day_of(hour * HOUR_US)):
+            hours = list(of_day)
+            taken = sum(self._taken[hour] for hour in hours)
+            rows = total = 0
+            for some in [hours] if taken < _FEW_ROWS else [[hour] for hour in hours]:
+                counts = _Counts()
+                runs = [_unpacked(run) for hour in some for run in self._runs.pop(hour)]
+                merge = merged(runs, TICKS.key, MINUTE_US, counts.folded)
+                with translated():
+                    files += write(table, day, merge, TICKS, row_group=SMALL_ROW_GROUP)
+                rows, total = rows + counts.rows, joined(total, counts.digest)
+            changes[day] = Change(rows, total, taken)
         return files, changes
 
     def _sort(self) -> None:

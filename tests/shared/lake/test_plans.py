@@ -73,8 +73,8 @@ def test_both_plans_agree_whatever_is_done_in_which_order(
     run_state_machine_as_test(
         Machine,
         settings=settings(
-            max_examples=6,
-            stateful_step_count=12,
+            max_examples=4,
+            stateful_step_count=10,
             deadline=None,
             suppress_health_check=list(HealthCheck),
         ),

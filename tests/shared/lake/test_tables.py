@@ -16,12 +16,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from hypothesis import given
 from hypothesis import strategies as st
+from pyiceberg.manifest import DataFile
 
 from shared.candle import Candle
 from shared.entries import Entries, Entry
 from shared.instruments import Market
 from shared.lake import candle_table, tick_table
 from shared.lake.digest import digest
+from shared.lake.files import runs_of
 from shared.lake.record import joined
 from shared.ticks import INTEGER_ID, NO_ID, TEXT_ID, Ticks
 from shared.trades import Rows, concatenated, trades_of
@@ -197,3 +199,15 @@ def test_candles_come_back(values: list[tuple[Decimal, Decimal, int]]) -> None:
     ]
     table = through_parquet(candle_table.to_table(candles))
     assert candle_table.to_candles(table) == candles
+
+
+def test_files_of_a_run_are_told_by_their_names() -> None:
+    """In the order in which they were written; a file without a number is a run of its own."""
+    names = ("b-10", "c", "b-2", "a-0", "b-0", "d")
+    day = "s3://ticks/lake/data/day=2026-11-28"
+    files = [DataFile.from_args(file_path=f"{day}/{name}.parquet") for name in names]
+    runs = [
+        [file.file_path.rpartition("/")[2].partition(".")[0] for file in run]
+        for run in runs_of(files)
+    ]
+    assert sorted(runs) == [["a-0"], ["b-0", "b-2", "b-10"], ["c"], ["d"]]
