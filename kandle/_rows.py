@@ -35,6 +35,7 @@ class Candle:
     partial: bool
     complete: bool
     revision: int
+    origin: str
     indicators: Mapping[str, float | None]
 
     @classmethod
@@ -55,6 +56,7 @@ class Candle:
             row["partial"],
             row["complete"],
             row["revision"],
+            row["origin"],
             row.get("indicators", {}),
         )
 

@@ -10,12 +10,12 @@ import redis
 from psycopg import Connection, sql
 from psycopg.rows import class_row
 
-from shared.candle import Candle, CandleKey
+from shared.candle import VENUE, Candle, CandleKey
 from shared.folds import flagged, rolled_up, together
 from shared.lake.cold import Cold
 from shared.lake.plan import plan_candles
 from shared.live_state import LiveState
-from shared.stores.first_ticks import first_ticks
+from shared.stores.first_ticks import beginnings, first_ticks
 from shared.stores.recompute import recomputed
 from shared.timeframes import Timeframe
 
@@ -49,9 +49,10 @@ class Difference:
 
 @dataclass(slots=True)
 class Audited:
-    """What was compared."""
+    """What was compared. `of_venue`: candles that the venue published, which no ticks make."""
 
     candles: int = 0
+    of_venue: int = 0
     trades: int = 0
     differences: list[Difference] = field(default_factory=list)
 
@@ -78,6 +79,9 @@ def audit(
     for key in sorted(found.keys() | expected.keys(), key=lambda key: (key[2], key[1])):
         is_, should = found.get(key), expected.get(key)
         result = results[key[0]]
+        if is_ is not None and is_.origin == VENUE:
+            result.of_venue += 1
+            continue
         result.candles += 1
         if should is not None and key[1] == ladder[0].name:
             result.trades += should.trade_count
@@ -104,7 +108,7 @@ def truth(
     first_us = min(timeframe.start_us(from_us) for timeframe in ladder)
     last_us = max(timeframe.next_us(timeframe.start_us(to_us - 1)) for timeframe in ladder)
     with connection.transaction():  # the plan of what is hot and what is cold holds within it
-        first_tick_us = first_ticks(connection, names)
+        first_tick_us, since_us = first_ticks(connection, names), beginnings(connection, names)
         parts = [*recomputed(connection, names, first_us, last_us, base, cold)]
     if not parts:
         return found
@@ -113,7 +117,8 @@ def truth(
         some = rolled_up(made, timeframe)
         starts = some.start_us
         some = some.at((timeframe.start_us(from_us) <= starts) & (starts < to_us))
-        flagged(some, timeframe, first_tick_us[some.instrument])
+        begun_us = first_tick_us if timeframe == base else since_us
+        flagged(some, timeframe, begun_us[some.instrument])
         for candle in some.columns(timeframe.name, names).candles():
             found[candle.instrument, timeframe.name, candle.start_us] = candle
     return found

@@ -41,6 +41,8 @@ INCOMPLETE: Final = 4
 PRICED: Final = 8
 """Has a tick that makes a price; without one it has volume only, and is no candle yet."""
 WIDE: Final = 16
+VENUE: Final = 32
+"""As the venue publishes it, or folded from one that is; others are made of trades."""
 
 NEVER_FIRST: Final = 2**63 - 1
 NEVER_LAST: Final = -(2**63)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Final
 
 from shared.decimals import to_text
 from shared.schema import candles_pb2
+
+TRADES: Final = "trades"
+VENUE: Final = "venue"
 
 CandleKey = tuple[str, str, int]
 """Instrument, timeframe, start_us."""
@@ -17,7 +21,8 @@ class Candle:
     """Open, high, low, close, volume and more over [start_us, start_us + timeframe), event time.
 
     Prices and sizes are exact decimals; `notional` is the sum of price x size, so VWAP is
-    notional / volume. `revision` grows with every change; consumers keep the highest.
+    notional / volume. `revision` grows with every change; consumers keep the highest. `origin`:
+    TRADES, or VENUE where it is as the venue publishes it, or folded from one that is.
     """
 
     instrument: str
@@ -38,6 +43,7 @@ class Candle:
     partial: bool = False
     complete: bool = True
     revision: int = 0
+    origin: str = TRADES
 
     @property
     def numbers(self) -> tuple[Decimal, ...]:
@@ -68,6 +74,7 @@ class Candle:
             partial=self.partial,
             complete=self.complete,
             revision=self.revision,
+            origin=self.origin,
         )
 
     @classmethod
@@ -92,4 +99,5 @@ class Candle:
             partial=message.partial,
             complete=message.complete,
             revision=message.revision,
+            origin=message.origin or TRADES,
         )

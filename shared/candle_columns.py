@@ -13,8 +13,18 @@ import numpy as np
 from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
-from shared import columns
-from shared.blocks import CLOSED, INCOMPLETE, PARTIAL, PRICED, RECORD, WIDE, Records, concatenated
+from shared import candle, columns
+from shared.blocks import (
+    CLOSED,
+    INCOMPLETE,
+    PARTIAL,
+    PRICED,
+    RECORD,
+    VENUE,
+    WIDE,
+    Records,
+    concatenated,
+)
 from shared.bounds import check_place
 from shared.candle import Candle
 from shared.columns import summed
@@ -30,7 +40,8 @@ _column = partial(columns.column, _CODE)
 _SUMS: Final = ("volume", "notional", "buy_volume", "sell_volume")
 NUMBERS: Final = ("open", "high", "low", "close", *_SUMS)
 _FIELDS: Final = tuple(field.name for field in fields(Candle))
-_FLAGS: Final = CLOSED | PARTIAL | INCOMPLETE | WIDE
+_FLAGS: Final = CLOSED | PARTIAL | INCOMPLETE | WIDE | VENUE
+_ORIGINS: Final = (candle.TRADES, candle.VENUE)
 _MAX_CANDLE_SCALE: Final = 2 * MAX_SCALE
 _MAX_DIGITS: Final = 400
 
@@ -69,6 +80,7 @@ class CandleColumns:
             "partial": ((flags & PARTIAL) != 0).tolist(),
             "complete": ((flags & INCOMPLETE) == 0).tolist(),
             "revision": data["revision"].tolist(),
+            "origin": [_ORIGINS[each] for each in ((flags & VENUE) != 0).tolist()],
         }
         prices, sizes = data["price_scale"].tolist(), data["size_scale"].tolist()
         both = [price + size for price, size in zip(prices, sizes, strict=True)]
@@ -90,26 +102,27 @@ class CandleColumns:
         """Return candles of one timeframe as columns."""
         records = Records(np.zeros(len(candles), dtype=RECORD))
         data = records.data
-        for row, candle in enumerate(candles):
-            size = max(map(_decimals, (candle.volume, candle.buy_volume, candle.sell_volume)))
-            prices = candle.numbers[:4]
-            price = max(*map(_decimals, prices), _decimals(candle.notional) - size)
+        for row, each in enumerate(candles):
+            size = max(map(_decimals, (each.volume, each.buy_volume, each.sell_volume)))
+            prices = each.numbers[:4]
+            price = max(*map(_decimals, prices), _decimals(each.notional) - size)
             data[row]["price_scale"], data[row]["size_scale"] = price, size
             scales = (price, price, price, price, size, price + size, size, size)
             data[row]["flags"] = (
-                CLOSED * candle.closed
-                | PARTIAL * candle.partial
-                | INCOMPLETE * (not candle.complete)
+                CLOSED * each.closed
+                | PARTIAL * each.partial
+                | INCOMPLETE * (not each.complete)
                 | PRICED
+                | VENUE * (each.origin == candle.VENUE)
             )
-            records.set_numbers(row, tuple(map(_mantissa, candle.numbers, scales)))
-        data["count"] = [candle.trade_count for candle in candles]
-        data["revision"] = [candle.revision for candle in candles]
-        data["first"][:, 0] = [candle.first_time_us for candle in candles]
-        data["last"][:, 0] = [candle.last_time_us for candle in candles]
+            records.set_numbers(row, tuple(map(_mantissa, each.numbers, scales)))
+        data["count"] = [each.trade_count for each in candles]
+        data["revision"] = [each.revision for each in candles]
+        data["first"][:, 0] = [each.first_time_us for each in candles]
+        data["last"][:, 0] = [each.last_time_us for each in candles]
         data["first"][:, 1] = data["last"][:, 1] = NO_ORDER_ID
-        starts = np.array([candle.start_us for candle in candles], dtype=np.int64)
-        return cls(timeframe, [candle.instrument for candle in candles], starts, records)
+        starts = np.array([each.start_us for each in candles], dtype=np.int64)
+        return cls(timeframe, [each.instrument for each in candles], starts, records)
 
     def encode(self) -> bytes:
         """Return a CandleBatch of these candles."""
@@ -152,15 +165,15 @@ def decode_columns(body: bytes) -> list[CandleColumns]:
 
 def decode_batch(body: bytes) -> list[Candle]:
     """Read a CandleBatch as objects. Raises PermanentError `bad_candle_batch`."""
-    return [candle for each in decode_columns(body) for candle in each.candles()]
+    return [found for each in decode_columns(body) for found in each.candles()]
 
 
 def columns_of(candles: Iterable[Candle]) -> list[CandleColumns]:
     """Return objects as columns, one part for each timeframe."""
     by_timeframe: dict[str, list[Candle]] = defaultdict(list)
-    for candle in candles:
-        by_timeframe[candle.timeframe].append(candle)
-    return [CandleColumns.of(*each) for each in by_timeframe.items()]
+    for each in candles:
+        by_timeframe[each.timeframe].append(each)
+    return [CandleColumns.of(*some) for some in by_timeframe.items()]
 
 
 def encode_batch(candles: Iterable[Candle]) -> bytes:

@@ -34,6 +34,7 @@ def candle_of(shown: Mapping[str, Any], instrument: str, timeframe: str) -> Cand
         partial=bool(shown["partial"]),
         complete=bool(shown["complete"]),
         revision=int(shown["revision"]),
+        origin=shown["origin"],
     )
 
 
@@ -56,4 +57,5 @@ def candle_json(candle: Candle) -> dict[str, Any]:
         "partial": candle.partial,
         "complete": candle.complete,
         "revision": candle.revision,
+        "origin": candle.origin,
     }

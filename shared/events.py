@@ -16,6 +16,7 @@ PATTERNS: Final = "dev.kandle.patterns.v1"
 ALERTS: Final = "dev.kandle.alerts.v1"
 GAP: Final = "dev.kandle.gap.v1"
 FEED: Final = "dev.kandle.feed.v1"
+HISTORY: Final = "dev.kandle.history.v1"
 CLOCK: Final = "dev.knative.sources.ping"
 CLOCK_MAX_AGE_S: Final = 5.0
 """An older clock event is ignored: a later one has done its work."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.blocks import CLOSED, INCOMPLETE, PARTIAL, PRICED, Records, concatenated, fold
+from shared.blocks import CLOSED, INCOMPLETE, PARTIAL, PRICED, VENUE, Records, concatenated, fold
 from shared.candle_columns import CandleColumns
 from shared.timeframes import Timeframe
 
@@ -48,7 +48,8 @@ def together(parts: Sequence[Places]) -> Places:
 def merged(places: Places) -> Places:
     """Merge records of the same place into one, ordered by instrument and start.
 
-    A record is INCOMPLETE where one of its parts is; other flags are those of one of them.
+    A record is INCOMPLETE, or of the VENUE, where one of its parts is; other flags are those of one
+    of them.
     """
     if not len(places):
         return places
@@ -57,16 +58,16 @@ def merged(places: Places) -> Places:
     begins = np.append(True, (instrument[1:] != instrument[:-1]) | (start_us[1:] != start_us[:-1]))
     first = np.flatnonzero(begins)
     records = places.records.at(order)
-    incomplete = np.bitwise_or.reduceat(records.data["flags"] & INCOMPLETE, first)
+    inherited = np.bitwise_or.reduceat(records.data["flags"] & (INCOMPLETE | VENUE), first)
     records = fold(records, first)
-    records.data["flags"] |= incomplete
+    records.data["flags"] |= inherited
     return Places(instrument[first], start_us[first], records)
 
 
 def rolled_up(base: Places, timeframe: Timeframe) -> Places:
     """Fold base candles into those of a longer timeframe; what has no price counts for nothing.
 
-    Flags but INCOMPLETE are left to `flagged`, the revision is none.
+    Flags but INCOMPLETE and VENUE are left to `flagged`, the revision is none.
     """
     priced = base.at(base.records.has(PRICED))
     longer = Places(priced.instrument, timeframe.starts_us(priced.start_us), priced.records)

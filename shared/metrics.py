@@ -63,6 +63,9 @@ GAPS: Final = Counter("kandle_gaps", "Gaps found in a feed's trade ids.", ["feed
 GAPS_FILLED: Final = Counter("kandle_gaps_filled", "Gaps whose trades were fetched.", ["feed"])
 GAPS_OPEN: Final = Gauge("kandle_gaps_open", "Gaps whose trades are missing.", ["feed"])
 BACKFILLED: Final = Counter("kandle_backfilled_trades", "Trades fetched for gaps.", ["feed"])
+HISTORY_CANDLES: Final = Counter(
+    "kandle_history_candles", "Candles of the past fetched from the venue.", ["feed"]
+)
 BACKFILL_REQUESTS: Final = Counter(
     "kandle_backfill_requests", "REST requests, by outcome.", ["feed", "outcome"]
 )

@@ -13,7 +13,8 @@ from shared.timeframes import Timeframe
 def joined(earlier: Candle, later: Candle) -> Candle:
     """Return one candle of two whose times do not overlap; it has name and start of `earlier`.
 
-    It is closed and complete when both are, partial when one is, of the higher revision.
+    It is closed and complete when both are, partial when one is, of the higher revision, and of
+    the venue when one is.
     """
     return replace(
         earlier,
@@ -30,6 +31,7 @@ def joined(earlier: Candle, later: Candle) -> Candle:
         partial=earlier.partial or later.partial,
         complete=earlier.complete and later.complete,
         revision=max(earlier.revision, later.revision),
+        origin=max(earlier.origin, later.origin),
     )
 
 

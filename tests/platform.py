@@ -33,15 +33,17 @@ def environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name not in STORES}
 
 
-def kandle(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-    """Run a command of `kandle` to its end."""
+def kandle(
+    *arguments: str, check: bool = True, settings: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a command of `kandle` to its end; `settings`: variables that it gets."""
     return subprocess.run(
         [*KANDLE, *arguments],
         capture_output=True,
         text=True,
         check=check,
         timeout=120,
-        env=environment(),
+        env={**environment(), **(settings or {})},
     )
 
 

@@ -24,7 +24,7 @@ from shared.blocks import INCOMPLETE
 from shared.lake.cold import NO_LAKE, Cold
 from shared.live_keys import Block
 from shared.shards import shard_of
-from shared.stores.first_ticks import first_ticks
+from shared.stores.first_ticks import beginnings
 from shared.stores.postgres import Postgres
 from shared.timeframes import Timeframe
 
@@ -155,7 +155,7 @@ class _Judgement:
         if not changed:
             return self._engine.emission([])
         names = sorted({name for name, _ in changed})
-        firsts = first_ticks(self._connection, names)
+        firsts = beginnings(self._connection, names)
         refold = Refold(self._connection, self._rules, view, names, firsts, self._cold)
         longer = self._rules.ladder[1:]
         refold.prepare(

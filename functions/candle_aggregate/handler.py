@@ -1,4 +1,4 @@
-"""Events to the stage's work: ticks are applied, the clock does what no tick brings about."""
+"""Events to the stage's work: ticks, a venue's history, and what the clock alone brings about."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from functions.candle_aggregate.step import TickEvent
 from shared import events, metrics
 from shared.adapter.app import Emission, Outcome
 from shared.adapter.event import Event
+from shared.candle_history import CandleHistory
 from shared.errors import PermanentError, TransientError
 from shared.latency import note_tick_seconds
 from shared.live_keys import Block, Keys
@@ -34,11 +35,14 @@ def wall_clock_us() -> int:
     return time.time_ns() // 1000
 
 
-class ClockWork(Protocol):
-    """What the clock does with storage: functions.candle_aggregate.storage.Storage."""
+class StorageWork(Protocol):
+    """What is done with storage: functions.candle_aggregate.storage.Storage."""
 
     def work(self, engine: Engine, second: int) -> Iterator[Emission]:
         """Do what this second asks for; yield what is to be emitted of each part."""
+
+    def history(self, engine: Engine, history: CandleHistory) -> Emission:
+        """Publish a venue's candles; return what is to be emitted."""
 
 
 @dataclass(slots=True)
@@ -46,7 +50,7 @@ class Aggregate:
     """The stage's handler. `clock`: the wall clock in microseconds since 1970 UTC."""
 
     engine: Engine
-    storage: ClockWork
+    storage: StorageWork
     clock: Callable[[], int] = wall_clock_us
     display: Display | None = None
     _decoder: ThreadPoolExecutor = field(
@@ -60,6 +64,10 @@ class Aggregate:
         if event.type == events.TICKS:
             ticks = await loop.run_in_executor(self._decoder, _decoded, event)
             return await self._ticks(event, ticks) if len(ticks) else Outcome()
+        if event.type == events.HISTORY:
+            history = CandleHistory.decode(event.data())
+            emission = await loop.run_in_executor(None, self.storage.history, self.engine, history)
+            return Outcome(shared=[emission])
         if event.type == events.BUSTS:  # persist queues the candles: here they are for screens
             if self.display is None:
                 return Outcome()
@@ -72,7 +80,7 @@ class Aggregate:
             return await loop.run_in_executor(None, self.tick_clock)
         raise PermanentError(
             "unexpected_type",
-            f"candle-aggregate takes {events.TICKS}, {events.BUSTS} and {events.CLOCK}",
+            f"candle-aggregate does not take {event.type}",
         )
 
     async def _ticks(self, event: Event, ticks: Ticks) -> Outcome:

@@ -51,7 +51,10 @@ NEVER_US: Final = -(2**62)
 COARSE_US: Final = 60_000_000
 """The last tick of an instrument is at most so long after the time that `first_ticks` has."""
 
-_KNOWN: Final = "SELECT instrument, first_time_us, last_time_us FROM first_ticks"
+_KNOWN: Final = (
+    "SELECT instrument, first_time_us, last_time_us, least(first_time_us, history_us)"
+    " FROM first_ticks"
+)
 _NEWEST: Final = """
     SELECT q.n, c.start_us, c.last_time_us, c.close FROM unnest(%s::text[])
         WITH ORDINALITY AS q (name, n)
@@ -73,13 +76,14 @@ class _Plan:
     """What is known of a shard before it is built. Arrays by the number of the instrument.
 
     From `from_us`, which becomes the floor of all, ticks are read, up to `to_us`. `events`: those
-    to be marked as applied.
-    `newest_us`: not before the last tick, `base_us`: the start of the last stored base candle
+    to be marked as applied. `first_us`: since when trades are known, `since_us`: since when candles
+    are. `newest_us`: not before the last tick, `base_us`: the start of the last stored base candle
     before `from_us`, NEVER_US without one; `close` and `last_us` are that candle's.
     """
 
     names: list[str]
     first_us: Int64s
+    since_us: Int64s
     newest_us: Int64s
     base_us: Int64s
     last_us: Int64s
@@ -145,6 +149,7 @@ def _plan(connection: Connection, shard: int, rules: Rules) -> _Plan:
     return _Plan(
         names,
         np.array([row[1] for row in rows], dtype=np.int64),
+        np.array([row[3] for row in rows], dtype=np.int64),
         newest_us,
         base_us,
         before_us,
@@ -201,7 +206,7 @@ class _Making:
         """Return the base candles of the ticks that are read; write what else these say."""
         plan, rules = self._plan, self._rules
         witness = Witness(plan.names, rules, self._now_us)
-        witness.remember(plan.first_us, plan.newest_us, plan.last_us, plan.close, plan.from_us)
+        witness.remember(plan.since_us, plan.newest_us, plan.last_us, plan.close, plan.from_us)
         parts = [nothing()]
         if plan.from_us < plan.to_us:
             parts += recomputed(
@@ -220,7 +225,8 @@ class _Making:
     def put(self, timeframe: Timeframe, places: Places) -> None:
         """Write candles: what is stored as it is keeps its revision, what is not is emitted."""
         plan, data = self._plan, places.records.data
-        flagged(places, timeframe, plan.first_us[places.instrument])
+        since_us = plan.first_us if timeframe == self._rules.base else plan.since_us
+        flagged(places, timeframe, since_us[places.instrument])
         closed = timeframe.ends_us(places.start_us) <= self._limit_us[places.instrument]
         data["flags"] = np.where(closed, data["flags"] | CLOSED, data["flags"] & (255 - CLOSED))
         mine = places.columns(timeframe.name, plan.names)

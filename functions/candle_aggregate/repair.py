@@ -25,6 +25,7 @@ from psycopg import Connection
 from functions.candle_aggregate.busted import live_closed, voids, withdrawn
 from functions.candle_aggregate.engine import Engine
 from functions.candle_aggregate.gaps import open_gaps
+from functions.candle_aggregate.history import unstored
 from functions.candle_aggregate.publish import OutboxRow
 from functions.candle_aggregate.refold import (
     Interval,
@@ -46,14 +47,14 @@ from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.session import Session
 from shared import metrics
 from shared.adapter.app import Emission
-from shared.blocks import CLOSED, INCOMPLETE
-from shared.candle import Candle
+from shared.blocks import CLOSED, INCOMPLETE, PARTIAL
+from shared.candle import VENUE, Candle
 from shared.errors import TransientError
 from shared.folds import Places, flagged, together
 from shared.lake.cold import NO_LAKE, Cold
 from shared.shards import shard_of
 from shared.stores.applied import are_stored
-from shared.stores.first_ticks import first_ticks
+from shared.stores.first_ticks import beginnings, first_ticks
 from shared.stores.postgres import Postgres, try_lock
 from shared.stores.recompute import priced, recomputed
 from shared.stores.stored_candles import stored_candles
@@ -108,8 +109,9 @@ _STORED: Final = """
 _NO_LONGER_PARTIAL: Final = """
     INSERT INTO repairs (instrument, timeframe, start_us, event_id, reason)
     SELECT instrument, timeframe, start_us, '', 'flag'
-    FROM candles JOIN first_ticks USING (instrument)
-    WHERE partial AND first_ticks.first_time_us <= start_us AND timeframe = ANY(%s)
+    FROM candles JOIN first_ticks f USING (instrument)
+    WHERE partial AND timeframe = ANY(%(ladder)s) AND start_us >= CASE timeframe
+        WHEN %(base)s THEN f.first_time_us ELSE least(f.first_time_us, f.history_us) END
     ON CONFLICT DO NOTHING
 """
 
@@ -186,7 +188,8 @@ def repair(
 def queue_flags(postgres: Postgres, rules: Rules) -> None:
     """Queue candles that are marked partial though an older tick has come. TransientError."""
     with postgres.connection() as connection:
-        connection.execute(_NO_LONGER_PARTIAL, ([each.name for each in rules.ladder],))
+        ladder = [each.name for each in rules.ladder]
+        connection.execute(_NO_LONGER_PARTIAL, {"ladder": ladder, "base": rules.base.name})
 
 
 def _portions(rows: Iterable[_Row]) -> Iterator[list[_Row]]:
@@ -220,7 +223,7 @@ def _ready(
     """Return the rows that can be worked off: their ticks are stored, nothing is on its way."""
     on_their_way = _on_their_way(connection, rules, away)
     verdicts.done += [row for row in away if row.key not in on_their_way]
-    busy = {key[0] for key in on_their_way}
+    busy = {key[0] for key in on_their_way} | unstored(connection, rules)
     fresh = [row for row in queued if row.instrument not in busy]
     events = {row.event_id for row in fresh if row.reason in ("late", "repeated")}
     stored = are_stored(connection, sorted(events))
@@ -294,14 +297,15 @@ class _Job:
             for each in self.rules.ladder
         }
         live = np.array([place in view.base for place in _places(names, found)], dtype=bool)
-        anew, base = found.at(live), priced(found.at(~live))
+        anew = found.at(live)
+        base = self._above_venue(names, priced(found.at(~live)))
         empty = sorted((busts & view.base.keys()) - set(_places(names, anew)))
         anew = together([anew, voids(empty, names)])
         gone = busts - set(_places(names, priced(found)))
         stored = self._stored(gone)
         self._note_stored(names, anew, asked)
         changed = base.at(self._note_stored(names, base, asked))
-        firsts = first_ticks(self.connection, names)
+        firsts = beginnings(self.connection, names)
         refold = Refold(self.connection, self.rules, view, names, firsts, self.cold)
         refold.prepare(intervals, base, busts)
 
@@ -398,6 +402,17 @@ class _Job:
         base.records.data["flags"] |= CLOSED
         base.records.data["flags"][incomplete] |= INCOMPLETE
         return base
+
+    def _above_venue(self, names: Sequence[str], base: Places) -> Places:
+        """Leave out what is not whole where the venue's own candle is stored."""
+        lacking = np.flatnonzero((base.records.data["flags"] & (INCOMPLETE | PARTIAL)) != 0)
+        if not len(lacking):
+            return base
+        places = _places(names, base)
+        wanted = [places[row] for row in lacking.tolist()]
+        stored = self._stored(set(wanted))
+        theirs = {(each.instrument, each.start_us) for each in stored if each.origin == VENUE}
+        return base.at(np.array([place not in theirs or place not in wanted for place in places]))
 
     def _note_stored(
         self, names: Sequence[str], base: Places, asked: set[tuple[str, str, int]]

@@ -19,14 +19,14 @@ from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.session import Session
 from shared import metrics
 from shared.blocks import CLOSED, INCOMPLETE
-from shared.candle import Candle, CandleKey
+from shared.candle import VENUE, Candle, CandleKey
 from shared.candle_columns import CandleColumns
 from shared.folds import Places, flagged, merged, rolled_up, together
 from shared.lake.cold import NO_LAKE, Cold
 from shared.live_keys import Block
 from shared.shards import shard_of
 from shared.stores.applied import not_aggregated
-from shared.stores.first_ticks import first_ticks
+from shared.stores.first_ticks import beginnings, first_ticks
 from shared.stores.postgres import Postgres
 from shared.stores.recompute import priced, recomputed
 from shared.stores.stored_candles import folded, stored_candles
@@ -103,9 +103,14 @@ class _Judged:
         self.found = self._read()
 
     def is_settled(self, now_us: int) -> bool:
-        """Tell whether all that was applied to it is stored, and nothing is about to change it."""
+        """Tell whether all that was applied to it is stored, and nothing is about to change it.
+
+        What the venue published is made of nothing that is here.
+        """
         found = self.found
-        if found is None or not found.closed or now_us - found.revision < SETTLED_US:
+        if found is None or not found.closed or found.origin == VENUE:
+            return False
+        if now_us - found.revision < SETTLED_US:
             return False
         if self._oldest_us is not None and self._oldest_us <= found.revision:
             return False
@@ -132,7 +137,8 @@ class _Judged:
             live = rolled_up(closed, self._timeframe)
             live = live.at(live.start_us == start_us)
             places = merged(together([stored, live]))
-        flagged(places, self._timeframe, first_ticks(self._connection, names)[places.instrument])
+        since = first_ticks if self._timeframe == base else beginnings
+        flagged(places, self._timeframe, since(self._connection, names)[places.instrument])
         if self._timeframe == base and len(places):
             touched = open_gaps(self._connection, names).touch(names, places.start_us, base)
             places.records.data["flags"][touched] |= INCOMPLETE

@@ -162,8 +162,11 @@ class Session:
             self.changes.add("HDEL", self._keys.blocks, [block.field])
             self.changes.dropped.append(block)
 
-    def raise_floors(self, floors_us: Mapping[str, int]) -> None:
-        """Note up to where candles of instruments have left: what comes for them is late."""
+    def raise_floors(self, floors_us: Mapping[str, int], since_us: int | None = None) -> None:
+        """Note up to where candles of instruments have left: what comes for them is late.
+
+        `since_us`: from when on they have candles, where that is before the first tick.
+        """
         key, size = self._keys.instruments, INSTRUMENT.itemsize
         names = list(floors_us)
         blobs = self._store.read_hashes([(key, names)])[0] if names else []
@@ -172,8 +175,11 @@ class Session:
             if blob is not None:
                 record = np.frombuffer(blob[:size], dtype=INSTRUMENT).copy()
                 record["floor_us"] = np.maximum(record["floor_us"], floors_us[name])
+                if since_us is not None:
+                    record["first_us"] = np.minimum(record["first_us"], since_us)
                 pairs += [name, record.tobytes() + blob[size:]]
-        self.changes.add("HSET", key, pairs)
+        if pairs:
+            self.changes.add("HSET", key, pairs)
         self.changes.add("HINCRBY", self._keys.head, ["evictions", 1])
         self.changes.evictions += 1
 

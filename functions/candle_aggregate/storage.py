@@ -12,6 +12,7 @@ from typing import Final
 from functions.candle_aggregate.engine import Engine
 from functions.candle_aggregate.evict import evict
 from functions.candle_aggregate.gaps import judge_gaps
+from functions.candle_aggregate.history import publish_history, settle_histories
 from functions.candle_aggregate.lineage import adopt, is_whole
 from functions.candle_aggregate.rebuild import rebuild
 from functions.candle_aggregate.reconcile import reconcile, recorded_before
@@ -23,6 +24,7 @@ from functions.candle_aggregate.step import TickEvent
 from functions.candle_aggregate.store import Store, Turn
 from functions.candle_aggregate.unused import let_unused_go, saved_records
 from shared.adapter.app import Emission, Outcome
+from shared.candle_history import CandleHistory
 from shared.errors import TransientError
 from shared.lake.cold import NO_LAKE, Cold
 from shared.stores.postgres import Postgres
@@ -32,6 +34,7 @@ log = logging.getLogger(__name__)
 EVICT_EACH_S: Final = 5
 RECONCILE_EACH_S: Final = 10
 REPAIR_EACH_S: Final = 2
+HISTORY_EACH_S: Final = 2
 SAMPLE_EACH_S: Final = 20
 FLAGS_EACH_S: Final = 30
 UNUSED_EACH_S: Final = 60
@@ -104,6 +107,10 @@ class Storage:
         """Return the records of those of some instruments that left the state."""
         return saved_records(self.postgres, names)
 
+    def history(self, engine: Engine, history: CandleHistory) -> Emission:
+        """Publish a venue's candles. Raises TransientError and PermanentError."""
+        return publish_history(engine, self.postgres, self.rules, history, self.clock(), self.cold)
+
     def work(self, engine: Engine, second: int) -> Iterator[Emission]:
         """Do what this second asks for, step by step; what fails is left to a later second."""
         now_us = self.clock()
@@ -125,6 +132,8 @@ class Storage:
         yield partial(judge_gaps, engine, postgres, rules, now_us, cold)
         if second % REPAIR_EACH_S == 0:
             yield partial(repair, engine, postgres, rules, now_us, cold)
+        if second % HISTORY_EACH_S == 0:
+            yield partial(settle_histories, engine, postgres, rules, now_us, cold)
         if second % FLAGS_EACH_S == 0:
             yield partial(_silent, queue_flags, postgres, rules)
         if second % SAMPLE_EACH_S == 0:

@@ -23,6 +23,7 @@ from functions.exchange_bridge.earlier import resume
 from functions.exchange_bridge.feed import Feed
 from functions.exchange_bridge.gaps import Gaps
 from functions.exchange_bridge.health import Health
+from functions.exchange_bridge.history import History, Source
 from functions.exchange_bridge.intake import Intake
 from functions.exchange_bridge.pauses import Pauses
 from functions.exchange_bridge.settings import Settings
@@ -115,7 +116,15 @@ async def serve(settings: Settings, sink: Sink, tracing: Tracing) -> None:
     work = [feed.run(), gaps.fill(), reporter.run(), _each(TICK_S, send_due)]
     work.append(_each(20 * TICK_S, gaps.look))
     if postgres is not None:
-        work.append(resume(postgres, intake))
+        history = History(
+            intake,
+            Source(exchange, settings.rest, instrument_of),
+            postgres,
+            outbox.put_event,
+            source,
+            settings.history_us,
+        )
+        work.append(_begin(postgres, intake, history))
     if watched is not None:
         work.append(_refreshed(watched))
     tasks = [asyncio.create_task(each) for each in work]
@@ -153,6 +162,15 @@ async def _until_stopped(stopping: asyncio.Event, tasks: list[asyncio.Task[None]
     finally:
         stopped.cancel()
         await end(*tasks)
+
+
+async def _begin(postgres: Postgres, intake: Intake, history: History) -> None:
+    """Go on where an earlier life ended; where there was none, begin with the past."""
+    fresh = await resume(postgres, intake)
+    if not history.span_us or not intake.exchange.intervals:
+        intake.knows_earlier = True
+        return
+    await history.run(fresh)
 
 
 async def _each(every_s: float, step: Callable[[], None]) -> None:

@@ -48,10 +48,11 @@ def read(postgres: Postgres, feed: str) -> Earlier:
     )
 
 
-async def resume(postgres: Postgres, intake: Intake) -> None:
+async def resume(postgres: Postgres, intake: Intake) -> list[str]:
     """Go on where the life before ended, as soon as Postgres can be read.
 
-    Trades come meanwhile; what lies between is missing, and is told as a gap.
+    Trades come meanwhile; what lies between is missing, and is told as a gap. Returns the symbols
+    of which no earlier life had a trade.
     """
     feed = intake.exchange.name
     while True:
@@ -69,9 +70,9 @@ async def resume(postgres: Postgres, intake: Intake) -> None:
     for trade in earlier.last:
         if trade.symbol in mine:
             intake.of(trade.symbol).resume(trade, intake.now_s())
-    intake.knows_earlier = True
     log.info(
         "%s: goes on after %s",
         feed,
         ", ".join(f"{each.symbol} {each.id}" for each in earlier.last) or "nothing: a first start",
     )
+    return sorted(mine - {each.symbol for each in earlier.last})

@@ -5,8 +5,9 @@ Messages go on as they came; the bridge reads of each only what tells whether on
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, NamedTuple, Protocol
 
@@ -73,6 +74,24 @@ class Fetched(NamedTuple):
     reaches: int
 
 
+class Kline(NamedTuple):
+    """A candle as the exchange publishes it, of an interval that had trades.
+
+    `trades`: how many; 1 where the exchange does not say it. `bought`: volume whose aggressor
+    bought; 0 where it does not say that.
+    """
+
+    start_us: int
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    close: Decimal
+    volume: Decimal
+    notional: Decimal
+    trades: int = 1
+    bought: Decimal | None = None
+
+
 class Exchange(Protocol):
     """One exchange, set up for its symbols."""
 
@@ -126,6 +145,32 @@ class Exchange(Protocol):
         """Yield the trades with ids from `first.id` to `last.id`, in whatever order of pages.
 
         The times are those of the neighbours. Raises RestError.
+        """
+        ...
+
+    @property
+    def intervals(self) -> Mapping[int, str]:
+        """The lengths (us) of the candles that it publishes, as it writes them."""
+        ...
+
+    @property
+    def counts_trades(self) -> bool:
+        """Whether its candles say how many of the trades they have that its feed sends."""
+        ...
+
+    def klines(
+        self, rest: Rest, symbol: str, length_us: int, from_us: int, to_us: int
+    ) -> AsyncIterator[list[Kline]]:
+        """Yield pages of the candles with starts in [from_us, to_us), ascending.
+
+        An exchange may list less than that. Raises RestError.
+        """
+        ...
+
+    async def before(self, rest: Rest, symbol: str, time_us: int) -> Trade | None:
+        """Return where trades stood at a time: the id of the last one before, and that time.
+
+        None where there was no trade since, or no way to ask. Raises RestError.
         """
         ...
 

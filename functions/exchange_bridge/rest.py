@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
 import httpx
+import msgspec
 import orjson
 
 from shared import metrics
@@ -56,8 +57,13 @@ class Rest:
         self._one = asyncio.Lock()
         self._not_before = 0.0
 
-    async def get(self, path: str, parameters: Mapping[str, str | int]) -> Any:
-        """Return what the JSON answer says. Raises RestError."""
+    async def get(
+        self,
+        path: str,
+        parameters: Mapping[str, str | int],
+        decode: Callable[[bytes], Any] = orjson.loads,
+    ) -> Any:
+        """Return what the JSON answer says, by `decode`. Raises RestError."""
         async with self._one:
             while True:
                 await asyncio.sleep(max(0.0, self._not_before - time.monotonic()))
@@ -76,10 +82,10 @@ class Rest:
                 is_final=status < 500,
             )
         try:
-            answer = orjson.loads(body)
-        except orjson.JSONDecodeError as error:
+            answer = decode(body)
+        except (orjson.JSONDecodeError, msgspec.DecodeError) as error:
             self._count("unreadable")
-            raise RestError(f"{path} answered no JSON: {error}") from error
+            raise RestError(f"{path} answered no such JSON: {error}") from error
         self._count("ok")
         return answer
 

@@ -39,6 +39,7 @@ class Settings:
     longest_pause_s: float
     max_message_bytes: int
     backfill_most: int
+    history_us: int
     stock_list_key: str
     database_url: str = field(repr=False)
     redis_url: str = field(repr=False)
@@ -72,6 +73,7 @@ class Settings:
             longest_pause_s=env.integer("RECONNECT_MAX_MS", 2_500, 100, 600_000) / 1000,
             max_message_bytes=env.integer("MAX_MESSAGE_BYTES", 1 << 20, 1024, 1 << 26),
             backfill_most=env.integer("BACKFILL_MAX_TRADES", 1_000_000, 0, 1 << 40),
+            history_us=env.integer("HISTORY_S", 172_800, 0, 10 * 366 * 86_400) * 1_000_000,
             stock_list_key=env.text("STOCK_LIST_KEY", SCANNER_PREFIX),
             database_url=env.text("DATABASE_URL", ""),
             redis_url=env.text("REDIS_URL", ""),

@@ -21,6 +21,7 @@ _NOTHING: Final[Row] = {
     "partial": False,
     "complete": True,
     "revision": 0,
+    "origin": "trades",
 }
 
 

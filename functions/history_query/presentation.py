@@ -20,7 +20,7 @@ from shared.decimals import to_text
 
 CANDLE_COLUMNS: Final = (
     *("t", "time", "o", "h", "l", "c", "v", "qv", "vw", "n", "bv", "sv"),
-    *("closed", "partial", "complete", "revision", "indicators"),
+    *("closed", "partial", "complete", "revision", "origin", "indicators"),
 )
 _FILLS: Final = ("none", "previous", "null")
 _PRECISION: Final = Context(prec=20)

@@ -39,6 +39,7 @@ _INSERT_REJECT: Final = sql.SQL("{} ON CONFLICT DO NOTHING").format(
 _CANDLE_TYPES: Final = {
     "instrument": "text",
     "timeframe": "text",
+    "origin": "text",
     "trade_count": "bigint",
     **dict.fromkeys(("start_us", "first_time_us", "last_time_us", "revision"), "bigint"),
     **dict.fromkeys(("closed", "partial", "complete"), "boolean"),

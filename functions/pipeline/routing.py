@@ -20,6 +20,7 @@ WANTED: Final[Mapping[str, Sequence[str]]] = {
     events.RAW: ("normalize",),
     events.GAP: ("persist",),
     events.FEED: ("persist",),
+    events.HISTORY: ("candle-aggregate",),
     events.TICKS: ("persist", "candle-aggregate"),
     events.QUOTES: ("persist",),
     events.BUSTS: ("persist", "candle-aggregate"),

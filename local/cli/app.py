@@ -10,6 +10,7 @@ import typer
 from local.cli import (
     alert,
     audit,
+    backfill,
     backtest,
     candles,
     demo,
@@ -62,7 +63,21 @@ def kandle(
 
 
 for command in (
-    *(up, demo, status, doctor, env, replay, import_, simulate, candles, tail, rejects, dlq),
+    *(
+        up,
+        demo,
+        status,
+        doctor,
+        env,
+        replay,
+        import_,
+        backfill,
+        simulate,
+        candles,
+        tail,
+        rejects,
+        dlq,
+    ),
     *(audit, rebuild, watch, patterns, alert, backtest, snapshot, retention, forget, lake),
 ):
     command.register(app)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from local.cli.addresses import address
+from local.cli.backfill import moment, run_bridge
 from local.cli.candle_range import (
     Batch,
     DatabaseUrl,
@@ -44,6 +48,8 @@ Examples:
   kandle audit XRP-ETH --from 2019-10-11 --to 2019-10-12 --timeframe 1m --timeframe 5m
 
   kandle audit --all
+
+  kandle audit binance:BTCUSDT --venue --from -24h
 """
 
 
@@ -60,6 +66,13 @@ def audit(
     until: To = None,
     timeframes: TimeframeNames = None,
     every: Annotated[bool, typer.Option("--all", help="Every instrument.")] = False,
+    venue: Annotated[
+        bool,
+        typer.Option(
+            "--venue",
+            help="SYMBOL is a feed (binance:BTCUSDT): compare with what its exchange publishes.",
+        ),
+    ] = False,
     wait_s: Annotated[
         float,
         typer.Option("--wait", min=0, metavar="SECONDS", help="How long a difference may pass."),
@@ -71,6 +84,8 @@ def audit(
     """Audit one instrument or all; exit 1 when a candle differs."""
     if every == (symbol is not None):
         raise UsageError("say which: a SYMBOL, or --all")
+    if venue:
+        raise typer.Exit(_against_venue(symbol, since, until, data_dir))
     ladder = ladder_of(timeframes)
     asked = asked_range(since, until)
     with stores(database_url, redis_url, data_dir) as opened:
@@ -88,6 +103,15 @@ def audit(
                 differing += len(found.differences)
     if differing:
         raise typer.Exit(1)
+
+
+def _against_venue(feed: str | None, since: str | None, until: str | None, data_dir: Path) -> int:
+    """Compare closed base candles with the exchange's own; return the exit code."""
+    if feed is None or ":" not in feed:
+        raise UsageError("--venue: name a feed, such as binance:BTCUSDT")
+    api = address(os.environ.get("API_URL"), "API_URL", "--data-dir", data_dir)
+    span = ["--from-us", str(moment(since or "-24h")), "--to-us", str(moment(until or "-1m"))]
+    return run_bridge("venue_audit", feed, [*span, "--api-url", api], data_dir)
 
 
 def _settled(
@@ -128,4 +152,6 @@ def _line(difference: Difference) -> str:
 def _summary(name: str, found: Audited) -> str:
     count = len(found.differences)
     verdict = "all equal" if not count else f"{count:,} differ"
-    return f"{name}: {found.candles:,} candles against {found.trades:,} stored trades: {verdict}"
+    theirs = f", {found.of_venue:,} more are the venue's own" if found.of_venue else ""
+    compared = f"{found.candles:,} candles against {found.trades:,} stored trades"
+    return f"{name}: {compared}: {verdict}{theirs}"

@@ -42,6 +42,8 @@ Examples:
 
   kandle up --feed binance:BTCUSDT,ETHUSDT --feed coinbase:BTC-USD
 
+  kandle up --feed binance:BTCUSDT --history 30d
+
   kandle up --data-dir /var/tmp/kandle --http-port 9000 --udp-port 6000
 
   kandle up --replicas candle-aggregate=2
@@ -84,7 +86,7 @@ History = Annotated[
     str,
     typer.Option(
         metavar="SPAN",
-        help="How long before now a simulated market begins: 2d, 12h; 0: now.",
+        help="How long before now feeds and a simulated market begin: 2d, 12h; 0: now.",
     ),
 ]
 DEFAULT_HISTORY = "2d"

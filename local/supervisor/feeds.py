@@ -12,6 +12,10 @@ FEED = "FEED"
 """The variable by which a Deployment says that it bridges a feed, and which one."""
 
 
+HISTORY_S = "HISTORY_S"
+"""The variable that tells a bridge how much of the past to begin with, in seconds."""
+
+
 @dataclass(frozen=True)
 class FeedChoice:
     """A feed; without symbols the bridge's own default, or what the server sends."""

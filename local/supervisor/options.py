@@ -23,7 +23,7 @@ class Options:
     `eventing` None is the repository's own topology; `functions` is `all`, `none` or names;
     `simulate_rate` is in ticks a second, None for the simulator's own default. `observe`: the
     metrics of all processes on one page. `replicas`: how often functions run, where not once.
-    `history_s`: how long before now the simulated market begins, in seconds.
+    `history_s`: how long before now feeds and the simulated market begin, in seconds.
     """
 
     data_dir: Path = DEFAULT_DATA_DIR

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from local.feeds.simulator import GONE_LIVE
 from local.servers.server import LOOPBACK, Place
 from local.supervisor.component import Component, Kind
+from local.supervisor.feeds import HISTORY_S
 from local.supervisor.options import Options
 from local.supervisor.probe import answers, said
 from local.supervisor.stopping import drain_environment, drain_s
@@ -165,7 +166,11 @@ class Plan:
         for each in self._topology.deployments:
             if is_feed_bridge(each):
                 sources += [
-                    self._deployment(each, f"{each.name}-{feed.name}", feed.environment)
+                    self._deployment(
+                        each,
+                        f"{each.name}-{feed.name}",
+                        {**feed.environment, HISTORY_S: str(self._options.history_s)},
+                    )
                     for feed in self._options.feeds
                 ]
             else:

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyiceberg.io.pyarrow import schema_to_pyarrow
 
-from shared.candle import Candle
+from shared.candle import TRADES, Candle
 from shared.decimals import EXACT, to_text
 from shared.lake.tables import CANDLES, SCALE
 from shared.lake.tick_table import ints, whole
@@ -58,6 +58,7 @@ def to_candles(table: pa.Table) -> list[Candle]:
     for n, exact in enumerate(table["exact"].to_pylist()):
         for name, text in json.loads(exact or "{}").items():
             columns[name][n] = Decimal(text)
+    columns["origin"] = [each or TRADES for each in columns["origin"]]
     return [
         Candle(**dict(zip(columns, row, strict=True)))
         for row in zip(*columns.values(), strict=True)

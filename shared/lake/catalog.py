@@ -68,7 +68,9 @@ class Catalog(MetastoreCatalog, NoopCatalog):
                 self._connection.execute(_INSERT, row)
             io = self._load_file_io(location=location)
             found = FromInputFile.table_metadata(io.new_input(location))
-        return Table((NAMESPACE, definition.name), found, location, io, self)
+        table = Table((NAMESPACE, definition.name), found, location, io, self)
+        with translated():
+            return _with_columns(table, definition)
 
     def _new(self, definition: Definition, lake: str) -> str:
         metadata = new_table_metadata(
@@ -98,6 +100,15 @@ class Catalog(MetastoreCatalog, NoopCatalog):
         return CommitTableResponse.model_validate(
             {"metadata": staged.metadata, "metadata-location": staged.metadata_location}
         )
+
+
+def _with_columns(table: Table, definition: Definition) -> Table:
+    """Add the columns that the definition has and the table has not; they are optional."""
+    if all(name in table.schema().column_names for name in definition.schema.column_names):
+        return table
+    with table.update_schema() as update:
+        update.union_by_name(definition.schema)
+    return table
 
 
 class _Overwrite(_OverwriteFiles):

@@ -106,7 +106,15 @@ def read(io: FileIO, *files: DataFile) -> Iterator[pa.Table]:
     for file in files:
         with pq.ParquetFile(io.new_input(file.file_path).open(), pre_buffer=True) as parquet:
             for group in range(parquet.num_row_groups):
-                yield parquet.read_row_group(group, use_threads=False)
+                yield with_all_columns(parquet.read_row_group(group, use_threads=False))
+
+
+def with_all_columns(rows: pa.Table) -> pa.Table:
+    """Return rows of a file, with nulls in the column that candles gained after it was written."""
+    names = rows.column_names
+    if "timeframe" not in names or "origin" in names:
+        return rows
+    return rows.append_column("origin", pa.nulls(len(rows), rows["timeframe"].type))
 
 
 def rows_at_once(files: Iterable[DataFile]) -> int:

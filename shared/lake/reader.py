@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from pyiceberg.table import StaticTable, Table
 
 from shared.lake.access import between, file_io, translated
-from shared.lake.files import bounds, day_of_file
+from shared.lake.files import bounds, day_of_file, with_all_columns
 from shared.lake.plan import Plan
 from shared.lake.record import DAY_US
 from shared.stores.s3 import S3Access
@@ -121,7 +121,8 @@ class LakeReader:
             with translated():
                 footer = self._footer(group.table, group.path)
                 with self._opened(group.table, group.path, footer.whole) as file:
-                    rows = file.read_row_group(group.number, use_threads=False)
+                    whole = file.read_row_group(group.number, use_threads=False)
+                rows = with_all_columns(whole)
             for name, value in series.items():
                 rows = rows.filter(pc.equal(rows[name], value))
         with self._lock:

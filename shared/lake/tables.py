@@ -119,6 +119,7 @@ CANDLES: Final = Definition(
         ("complete", BooleanType(), True),
         ("revision", _LONG, True),
         ("exact", _TEXT, False),  # JSON: the decimals that their columns cannot hold
+        ("origin", _TEXT, False),  # trades, or venue; none is trades
     ),
     ("timeframe", "symbol", "time"),
 )

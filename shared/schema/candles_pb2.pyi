@@ -7,7 +7,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Candle(_message.Message):
-    __slots__ = ("instrument", "timeframe", "start_us", "open", "high", "low", "close", "volume", "notional", "trade_count", "buy_volume", "sell_volume", "first_time_us", "last_time_us", "closed", "partial", "complete", "revision")
+    __slots__ = ("instrument", "timeframe", "start_us", "open", "high", "low", "close", "volume", "notional", "trade_count", "buy_volume", "sell_volume", "first_time_us", "last_time_us", "closed", "partial", "complete", "revision", "origin")
     INSTRUMENT_FIELD_NUMBER: _ClassVar[int]
     TIMEFRAME_FIELD_NUMBER: _ClassVar[int]
     START_US_FIELD_NUMBER: _ClassVar[int]
@@ -26,6 +26,7 @@ class Candle(_message.Message):
     PARTIAL_FIELD_NUMBER: _ClassVar[int]
     COMPLETE_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
+    ORIGIN_FIELD_NUMBER: _ClassVar[int]
     instrument: str
     timeframe: str
     start_us: int
@@ -44,7 +45,8 @@ class Candle(_message.Message):
     partial: bool
     complete: bool
     revision: int
-    def __init__(self, instrument: _Optional[str] = ..., timeframe: _Optional[str] = ..., start_us: _Optional[int] = ..., open: _Optional[str] = ..., high: _Optional[str] = ..., low: _Optional[str] = ..., close: _Optional[str] = ..., volume: _Optional[str] = ..., notional: _Optional[str] = ..., trade_count: _Optional[int] = ..., buy_volume: _Optional[str] = ..., sell_volume: _Optional[str] = ..., first_time_us: _Optional[int] = ..., last_time_us: _Optional[int] = ..., closed: _Optional[bool] = ..., partial: _Optional[bool] = ..., complete: _Optional[bool] = ..., revision: _Optional[int] = ...) -> None: ...
+    origin: str
+    def __init__(self, instrument: _Optional[str] = ..., timeframe: _Optional[str] = ..., start_us: _Optional[int] = ..., open: _Optional[str] = ..., high: _Optional[str] = ..., low: _Optional[str] = ..., close: _Optional[str] = ..., volume: _Optional[str] = ..., notional: _Optional[str] = ..., trade_count: _Optional[int] = ..., buy_volume: _Optional[str] = ..., sell_volume: _Optional[str] = ..., first_time_us: _Optional[int] = ..., last_time_us: _Optional[int] = ..., closed: _Optional[bool] = ..., partial: _Optional[bool] = ..., complete: _Optional[bool] = ..., revision: _Optional[int] = ..., origin: _Optional[str] = ...) -> None: ...
 
 class CandleColumns(_message.Message):
     __slots__ = ("timeframe", "instrument", "start_us", "price_scale", "size_scale", "open", "high", "low", "close", "volume", "notional", "buy_volume", "sell_volume", "volume_high", "notional_high", "buy_volume_high", "sell_volume_high", "trade_count", "first_time_us", "last_time_us", "flags", "revision", "wide")
@@ -101,3 +103,17 @@ class CandleBatch(_message.Message):
     COLUMNS_FIELD_NUMBER: _ClassVar[int]
     columns: _containers.RepeatedCompositeFieldContainer[CandleColumns]
     def __init__(self, columns: _Optional[_Iterable[_Union[CandleColumns, _Mapping]]] = ...) -> None: ...
+
+class CandleHistory(_message.Message):
+    __slots__ = ("instrument", "from_us", "to_us", "trades_follow", "candles")
+    INSTRUMENT_FIELD_NUMBER: _ClassVar[int]
+    FROM_US_FIELD_NUMBER: _ClassVar[int]
+    TO_US_FIELD_NUMBER: _ClassVar[int]
+    TRADES_FOLLOW_FIELD_NUMBER: _ClassVar[int]
+    CANDLES_FIELD_NUMBER: _ClassVar[int]
+    instrument: str
+    from_us: int
+    to_us: int
+    trades_follow: bool
+    candles: CandleColumns
+    def __init__(self, instrument: _Optional[str] = ..., from_us: _Optional[int] = ..., to_us: _Optional[int] = ..., trades_follow: _Optional[bool] = ..., candles: _Optional[_Union[CandleColumns, _Mapping]] = ...) -> None: ...

@@ -38,7 +38,7 @@ _FOLDED: Final = """
         SELECT (array_agg(open ORDER BY start_us))[1] AS open, max(high), min(low),
             (array_agg(close ORDER BY start_us DESC))[1], sum(volume), sum(notional),
             sum(trade_count)::bigint, sum(buy_volume), sum(sell_volume),
-            min(first_time_us), max(last_time_us), bool_and(complete)
+            min(first_time_us), max(last_time_us), bool_and(complete), max(origin)
         FROM candles c
         WHERE c.instrument = q.name AND c.timeframe = %(timeframe)s
             AND c.start_us >= q.from_us AND c.start_us < q.to_us AND c.trade_count > 0
@@ -136,10 +136,12 @@ def in_lake(
 
 
 def _folded(name: str, timeframe: str, start_us: int, values: Sequence[Any]) -> Candle:
-    open_, high, low, close, volume, notional, count, buy, sell, first, last, complete = values
+    open_, high, low, close, volume, notional, count, buy, sell, first, last, complete, origin = (
+        values
+    )
     return Candle(
         *(name, timeframe, start_us, open_, high, low, close, volume, notional, count, buy, sell),
-        *(first, last, False, False, complete, 0),
+        *(first, last, False, False, complete, 0, origin),
     )
 
 

@@ -27,8 +27,9 @@ QUICK = {
     "STALL_MS": "1500",
     "QUIET_MS": "1000",
     "RECONNECT_MAX_MS": "500",
+    "HISTORY_S": "0",
 }
-"""As the settings are, but for tests that do not wait."""
+"""As the settings are, but for tests that do not wait, and begin with what is played."""
 
 
 def of_playback(playback: Playback, *symbols: str) -> dict[str, str]:

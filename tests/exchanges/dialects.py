@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
+from itertools import groupby
 from typing import Any, NamedTuple, Protocol
 
 
@@ -19,6 +21,39 @@ class Trade(NamedTuple):
     buyer_made: bool
 
 
+class Minute(NamedTuple):
+    """What an exchange publishes of a minute."""
+
+    start_ms: int
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    close: Decimal
+    volume: Decimal
+    notional: Decimal
+    trades: int
+    bought: Decimal
+
+
+def minutes(trades: Sequence[Trade]) -> list[Minute]:
+    """Return the candles of trades that ascend by id, of the minutes that have some."""
+    found = []
+    for start, some in groupby(trades, key=lambda trade: trade.time_ms // 60_000):
+        rows = [(Decimal(t.price), Decimal(t.size), t.buyer_made) for t in some]
+        prices = [price for price, _, _ in rows]
+        found.append(
+            Minute(
+                start * 60_000,
+                *(prices[0], max(prices), min(prices), prices[-1]),
+                sum((size for _, size, _ in rows), Decimal()),
+                sum((price * size for price, size, _ in rows), Decimal()),
+                len(rows),
+                sum((size for _, size, sold in rows if not sold), Decimal()),
+            )
+        )
+    return found
+
+
 Released = Mapping[str, Sequence[Trade]]
 """The trades that happened so far, by symbol."""
 
@@ -29,6 +64,8 @@ class Dialect(Protocol):
     name: str
     pushes: bool
     """Whether a client that says nothing is told of everything."""
+    wrong: Mapping[int, Minute]
+    """Minutes (start, ms) that it publishes otherwise than their trades are."""
 
     def answers(self, request: dict[str, Any], released: Released) -> list[str]:
         """What is sent back to a client's message."""
@@ -42,6 +79,7 @@ class Dialect(Protocol):
 
 
 class BinanceDialect:
+    wrong: Mapping[int, Minute] = {}
     name = "binance"
     pushes = False
 
@@ -55,13 +93,31 @@ class BinanceDialect:
     def heartbeats(self, released: Released) -> list[str]:
         return []
 
+    def _minutes(self, trades: Sequence[Trade]) -> list[Minute]:
+        return [self.wrong.get(each.start_ms, each) for each in minutes(trades)]
+
     def rest(self, path: str, query: Mapping[str, str], released: Released) -> Any:
-        assert path == "/api/v3/aggTrades"
         known = released.get(query["symbol"], [])
         count = int(query["limit"])
+        if path == "/api/v3/klines":
+            first, last = int(query["startTime"]), int(query["endTime"])
+            assert query["interval"] == "1m"
+            found = [each for each in self._minutes(known) if first <= each.start_ms <= last]
+            return [self._kline(each) for each in found[:count]]
+        assert path == "/api/v3/aggTrades"
+        if "startTime" in query:
+            since = int(query["startTime"])
+            return [self._row(each) for each in known if each.time_ms >= since][:count]
         if "fromId" not in query:
             return [self._row(each) for each in known[-count:]]
         return [self._row(each) for each in known if each.id >= int(query["fromId"])][:count]
+
+    def _kline(self, each: Minute) -> list[Any]:
+        prices = [f"{price:f}" for price in each[1:5]]
+        return [
+            *(each.start_ms, *prices, f"{each.volume:f}", each.start_ms + 59_999),
+            *(f"{each.notional:f}", each.trades, f"{each.bought:f}", "0", "0"),
+        ]
 
     def _row(self, trade: Trade) -> dict[str, Any]:
         return {
@@ -77,6 +133,7 @@ class BinanceDialect:
 
 
 class CoinbaseDialect:
+    wrong: Mapping[int, Minute] = {}
     name = "coinbase"
     pushes = False
 
@@ -111,11 +168,24 @@ class CoinbaseDialect:
             if trades
         ]
 
+    def _minutes(self, trades: Sequence[Trade]) -> list[Minute]:
+        return [self.wrong.get(each.start_ms, each) for each in minutes(trades)]
+
     def rest(self, path: str, query: Mapping[str, str], released: Released) -> Any:
-        _, products, symbol, trades = path.split("/")
-        assert (products, trades) == ("products", "trades")
-        older = [each for each in released.get(symbol, []) if each.id < int(query["after"])]
+        _, products, symbol, what = path.split("/")
+        known = released.get(symbol, [])
+        if what == "candles":
+            first, last = int(query["start"]) * 1000, int(query["end"]) * 1000
+            assert query["granularity"] == "60"
+            found = [each for each in self._minutes(known) if first <= each.start_ms <= last][-300:]
+            return [self._kline(each) for each in found[::-1]]
+        assert (products, what) == ("products", "trades")
+        older = [each for each in known if each.id < int(query.get("after", 2**62))]
         return [self._row(each) for each in older[::-1][: int(query["limit"])]]
+
+    def _kline(self, each: Minute) -> list[Any]:
+        numbers = (each.low, each.high, each.open, each.close, each.volume)
+        return [each.start_ms // 1000, *map(float, numbers)]
 
     def _match(self, trade: Trade, kind: str) -> str:
         more = {"type": kind, "product_id": trade.symbol, "sequence": 3 * trade.id}
@@ -132,6 +202,7 @@ class CoinbaseDialect:
 
 
 class KrakenDialect:
+    wrong: Mapping[int, Minute] = {}
     name = "kraken"
     pushes = False
 
@@ -159,18 +230,32 @@ class KrakenDialect:
     def heartbeats(self, released: Released) -> list[str]:
         return ['{"channel":"heartbeat"}']
 
+    def _minutes(self, trades: Sequence[Trade]) -> list[Minute]:
+        return [self.wrong.get(each.start_ms, each) for each in minutes(trades)]
+
     def rest(self, path: str, query: Mapping[str, str], released: Released) -> Any:
-        assert path == "/0/public/Trades"
         since = int(query["since"])
         symbol = next((each for each in released if self.rest_pair(each) == query["pair"]), "")
         if not symbol:
             return {"error": ["EQuery:Unknown asset pair"]}
+        if path == "/0/public/OHLC":
+            assert query["interval"] == "1"
+            found = self._minutes(released[symbol])[-720:]
+            klines = [self._kline(each) for each in found if each.start_ms // 1000 > since]
+            last = klines[-2][0] if len(klines) > 1 else since
+            return {"error": [], "result": {f"X{query['pair']}": klines, "last": last}}
+        assert path == "/0/public/Trades"
         later = [each for each in released[symbol] if each.time_ms * 1_000_000 > since]
         later = later[: int(query["count"])]
         last = later[-1].time_ms * 1_000_000 if later else since
         # An answer names the pair as neither the question nor the stream does: XXBTZUSD.
         rows = [self._row(each) for each in later]
         return {"error": [], "result": {f"X{query['pair']}": rows, "last": str(last)}}
+
+    def _kline(self, each: Minute) -> list[Any]:
+        vwap = (each.notional / each.volume).quantize(Decimal("0.1"))
+        texts = [f"{value:f}" for value in (*each[1:5], vwap, each.volume)]
+        return [each.start_ms // 1000, *texts, each.trades]
 
     def rest_pair(self, symbol: str) -> str:
         """What REST calls a pair."""
@@ -182,6 +267,7 @@ class KrakenDialect:
 
 
 class ScannerDialect:
+    wrong: Mapping[int, Minute] = {}
     name = "scanner"
     pushes = True
 

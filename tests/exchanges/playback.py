@@ -29,6 +29,7 @@ class Playback:
         connections: how many clients have connected in all.
         requests: the REST requests that came.
         answers: statuses and headers for the next REST requests, before they are answered again.
+        repeats: how many of the next REST answers are the one before once more.
 
     """
 
@@ -38,6 +39,7 @@ class Playback:
         self.connections = 0
         self.requests: list[str] = []
         self.answers: list[tuple[int, dict[str, str]]] = []
+        self.repeats = 0
         self.is_silent = False
         self._clients: set[ServerConnection] = set()
         self._server: Server | None = None
@@ -153,6 +155,8 @@ class Playback:
 
 
 def _rest_server(playback: Playback) -> ThreadingHTTPServer:
+    latest: dict[str, bytes] = {}
+
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
@@ -166,6 +170,10 @@ def _rest_server(playback: Playback) -> ThreadingHTTPServer:
                 known = {name: list(trades) for name, trades in playback.released.items()}
                 answer = playback.dialect.rest(unquote(parts.path), query, known)
                 body = json.dumps(answer).encode()
+                if playback.repeats and (former := latest.get(parts.path)):
+                    playback.repeats -= 1
+                    body = former
+                latest[parts.path] = body
             self.send_response(status)
             for name, value in headers.items():
                 self.send_header(name, value)

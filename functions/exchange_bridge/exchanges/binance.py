@@ -2,19 +2,21 @@
 
 Sources: Binance, "WebSocket Streams" (combined streams, live subscribing, limits: 24 hours a
 connection, 5 messages a second to the server, 1024 streams) and "REST API" (`aggTrades`,
-`historicalTrades`).
+`historicalTrades`, `klines`).
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from decimal import Decimal
+from types import MappingProxyType
 from typing import Final
 
 import msgspec
 import orjson
 
-from functions.exchange_bridge.exchange import Fetched, Id, Kind, Message, TimeMs, Trade
-from functions.exchange_bridge.rest import Rest
+from functions.exchange_bridge.exchange import Fetched, Id, Kind, Kline, Message, TimeMs, Trade
+from functions.exchange_bridge.rest import Rest, RestError
 from shared.instruments import Venue
 from shared.raw import FORMAT_BINANCE
 
@@ -50,6 +52,9 @@ class _Envelope(msgspec.Struct, gc=False):
     error: _Error | None = None
 
 
+_KLINES: Final = "/api/v3/klines"
+
+_decode_rows: Final = msgspec.json.Decoder(list[list[Decimal]]).decode
 _decode: Final = msgspec.json.Decoder(_Envelope).decode
 
 
@@ -60,12 +65,20 @@ class Binance:
     venue = Venue.BINANCE
     format = FORMAT_BINANCE
     heartbeats = False
+    intervals: Mapping[int, str] = MappingProxyType(
+        {1_000_000: "1s", 60_000_000: "1m", 300_000_000: "5m", 3_600_000_000: "1h"}
+    )
 
     def __init__(self, base_url: str, symbols: Sequence[str], trades: str, life_s: float) -> None:
         self._base_url = base_url.rstrip("/")
         self.symbols = tuple(symbol.upper() for symbol in symbols)
         self._trades = trades
         self.life_s = life_s
+
+    @property
+    def counts_trades(self) -> bool:
+        """Candles count single trades, of which an aggregate is several."""
+        return self._trades == TRADES
 
     def url(self) -> str:
         """Return the address of combined streams, none of them subscribed yet."""
@@ -129,6 +142,37 @@ class Binance:
                 return  # the exchange does not list them yet
             next_id = reaches + 1
 
+    async def klines(
+        self, rest: Rest, symbol: str, length_us: int, from_us: int, to_us: int
+    ) -> AsyncIterator[list[Kline]]:
+        """Yield pages."""
+        while from_us < to_us:
+            parameters: dict[str, str | int] = {
+                "symbol": symbol,
+                "interval": self.intervals[length_us],
+                "startTime": from_us // 1000,
+                "endTime": to_us // 1000 - 1,
+                "limit": PAGE,
+            }
+            rows = await rest.get(_KLINES, parameters, _decode_rows)
+            if rows and int(rows[0][0]) * 1000 < from_us:
+                raise RestError("candles of another range were answered")
+            yield [_kline(row) for row in rows if row[8] and int(row[0]) * 1000 < to_us]
+            if len(rows) < PAGE:
+                return
+            from_us = int(rows[-1][0]) * 1000 + length_us
+
+    async def before(self, rest: Rest, symbol: str, time_us: int) -> Trade | None:
+        """Ask for the first one since; ids are contiguous."""
+        start_ms = -(-time_us // 1000)
+        rows = await rest.get(
+            _FETCH[AGGREGATES], {"symbol": symbol, "startTime": start_ms, "limit": 1}
+        )
+        if not rows:
+            return None
+        first = rows[0]["a" if self._trades == AGGREGATES else "f"]
+        return Trade(symbol, int(first) - 1, time_us)
+
     async def newest(self, rest: Rest, symbol: str) -> Trade | None:
         """Return the newest trade."""
         rows = await self._rows(rest, symbol, None)
@@ -148,6 +192,14 @@ class Binance:
         data = {"e": self._trades, "s": symbol, **row.fields}
         stream = f"{symbol.lower()}@{self._trades}"
         return orjson.dumps({"stream": stream, "data": data, "backfill": _FETCH[self._trades]})
+
+
+def _kline(row: list[Decimal]) -> Kline:
+    """Read open time, OHLC, volume, close time, quote volume, trades, what takers bought."""
+    start_ms, open_, high, low, close, volume, _, notional, count, bought = row[:10]
+    return Kline(
+        *(int(start_ms) * 1000, open_, high, low, close, volume, notional, int(count), bought)
+    )
 
 
 class _Row(msgspec.Struct):

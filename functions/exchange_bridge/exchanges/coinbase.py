@@ -1,22 +1,25 @@
 """Coinbase Exchange: `matches`, `ticker` and `heartbeat`.
 
-Sources: Coinbase, "Exchange WebSocket Channels" and "Get product trades". Trade ids of a product
-are contiguous, and each heartbeat, one a second, names the last one: so a trade that is missing is
-noticed in a quiet market too. `sequence` counts the messages of a channel that is not subscribed,
-so its holes say nothing here.
+Sources: Coinbase, "Exchange WebSocket Channels", "Get product trades" and "Get product candles".
+Trade ids of a product are contiguous, and each heartbeat, one a second, names the last one: so a
+trade that is missing is noticed in a quiet market too. `sequence` counts the messages of a channel
+that is not subscribed, so its holes say nothing here.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
+from types import MappingProxyType
 from typing import Final
 
 import msgspec
 import orjson
 
-from functions.exchange_bridge.exchange import Fetched, Id, Kind, Message, Trade
-from functions.exchange_bridge.rest import Rest
+from functions.exchange_bridge.exchange import Fetched, Id, Kind, Kline, Message, Trade
+from functions.exchange_bridge.rest import Rest, RestError
+from shared.decimals import EXACT
 from shared.instruments import Venue
 from shared.raw import FORMAT_COINBASE
 
@@ -43,6 +46,10 @@ class _Message(msgspec.Struct, gc=False):
     channels: list[_Channel] = []
 
 
+KLINES_PAGE: Final = 300
+_QUARTER: Final = Decimal("0.25")
+
+_decode_rows: Final = msgspec.json.Decoder(list[list[Decimal]]).decode
 _decode: Final = msgspec.json.Decoder(_Message).decode
 
 
@@ -53,6 +60,10 @@ class Coinbase:
     venue = Venue.COINBASE
     format = FORMAT_COINBASE
     heartbeats = True
+    counts_trades = False
+    intervals: Mapping[int, str] = MappingProxyType(
+        {60_000_000: "60", 300_000_000: "300", 3_600_000_000: "3600"}
+    )
     life_s = 0.0
 
     def __init__(self, url: str, symbols: Sequence[str]) -> None:
@@ -128,15 +139,55 @@ class Coinbase:
             wanted = [row for row in rows if first.id <= int(row["trade_id"]) <= last.id]
             yield Fetched(
                 [orjson.dumps(_match(symbol, path, row)) for row in wanted],
-                [
-                    Trade(symbol, int(row["trade_id"]), _us(datetime.fromisoformat(row["time"])))
-                    for row in wanted
-                ],
+                [Trade(symbol, int(row["trade_id"]), _us(_moment(row["time"]))) for row in wanted],
                 newest if done else first.id - 1,
             )
             if lowest is None or lowest >= after:
                 return
             after = lowest
+
+    async def klines(
+        self, rest: Rest, symbol: str, length_us: int, from_us: int, to_us: int
+    ) -> AsyncIterator[list[Kline]]:
+        """Yield pages of at most 300 intervals: the exchange answers with no more."""
+        granularity = self.intervals[length_us]
+        while from_us < to_us:
+            until_us = min(from_us + KLINES_PAGE * length_us, to_us)
+            parameters = {
+                "granularity": granularity,
+                "start": str(from_us // 1_000_000),
+                "end": str((until_us - length_us) // 1_000_000),  # of the last start
+            }
+            rows = await rest.get(f"/products/{symbol}/candles", parameters, _decode_rows)
+            found = sorted(map(_kline, rows))
+            if found and not from_us <= found[0].start_us <= found[-1].start_us < until_us:
+                raise RestError("candles of another range were answered")
+            yield found
+            from_us = until_us
+
+    async def before(self, rest: Rest, symbol: str, time_us: int) -> Trade | None:
+        """Search by the cursor, which takes any id: ids ascend with time."""
+        path = f"/products/{symbol}/trades"
+
+        async def last(after: int | None) -> Trade | None:
+            cursor: dict[str, str | int] = {} if after is None else {"after": after}
+            rows = await rest.get(path, {**cursor, "limit": 1})
+            if not rows:
+                return None
+            return Trade(symbol, int(rows[0]["trade_id"]), _us(_moment(rows[0]["time"])))
+
+        newest = await last(None)
+        if newest is None or newest.time_us < time_us:
+            return None
+        low, high, step = 0, newest.id, PAGE  # `high` is of the time or later, `low` before it
+        while low < high - 1:
+            middle = max(high - step, low + 1)
+            found = await last(middle + 1)
+            if found is None or found.time_us < time_us:
+                low, step = middle, max((high - middle) // 2, 1)
+            else:
+                high, step = found.id, step * 2 if low == 0 else max((found.id - low) // 2, 1)
+        return Trade(symbol, high - 1, time_us)
 
     async def newest(self, rest: Rest, symbol: str) -> Trade | None:
         """Heartbeats say it."""
@@ -148,6 +199,21 @@ def _match(symbol: str, path: str, row: dict[str, object]) -> dict[str, object]:
     names = ("trade_id", "side", "size", "price", "time")
     fields = {name: row[name] for name in names}
     return {"type": "match", "product_id": symbol, **fields, "backfill": path}
+
+
+def _kline(row: list[Decimal]) -> Kline:
+    """Read time, low, high, open, close, volume.
+
+    The exchange says neither notional nor count: the price is the weighted close.
+    """
+    start_s, low, high, open_, close, volume = row[:6]
+    price = EXACT.multiply(EXACT.add(EXACT.add(high, low), EXACT.add(close, close)), _QUARTER)
+    notional = EXACT.multiply(price, volume)
+    return Kline(int(start_s) * 1_000_000, open_, high, low, close, volume, notional)
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text)
 
 
 def _us(moment: datetime) -> int:

@@ -1,21 +1,24 @@
 """Kraken: channels `trade` and `ticker` of its second WebSocket.
 
 Sources: Kraken, "WebSocket API v2" (Trades, Ticker, heartbeat: one a second without other
-messages) and "Get Recent Trades". Ids count the trades of a pair; REST is asked by time, and by the
-name that it documents (XBTUSD for BTC/USD).
+messages), "Get Recent Trades" and "Get OHLC Data". Ids count the trades of a pair; REST is asked by
+time, and by the name that it documents (XBTUSD for BTC/USD).
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from types import MappingProxyType
 from typing import Any, Final
 
 import msgspec
 import orjson
 
-from functions.exchange_bridge.exchange import Fetched, Id, Kind, Message, Trade
+from functions.exchange_bridge.exchange import Fetched, Id, Kind, Kline, Message, Trade
 from functions.exchange_bridge.rest import Rest, RestError
+from shared.decimals import EXACT
 from shared.instruments import Venue
 from shared.raw import FORMAT_KRAKEN
 
@@ -25,6 +28,7 @@ SPACING_S: Final = 1.0
 
 _CHANNELS: Final = ("trade", "ticker")
 _PATH: Final = "/0/public/Trades"
+_OHLC: Final = "/0/public/OHLC"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -58,6 +62,10 @@ class Kraken:
     venue = Venue.KRAKEN
     format = FORMAT_KRAKEN
     heartbeats = True
+    counts_trades = True
+    intervals: Mapping[int, str] = MappingProxyType(
+        {60_000_000: "1", 300_000_000: "5", 3_600_000_000: "60"}
+    )
     life_s = 0.0
 
     def __init__(self, base_url: str, symbols: Sequence[str]) -> None:
@@ -124,11 +132,7 @@ class Kraken:
         reached, since, pair = -1, str(first.time_us * 1000 - 1), rest_pair(symbol)
         while True:
             answer = await rest.get(_PATH, {"pair": pair, "since": since, "count": PAGE})
-            if answer.get("error"):
-                raise RestError(f"{_PATH}: {', '.join(answer['error'])}", is_final=True)
-            result: dict[str, Any] = answer["result"]
-            lists: list[list[Any]] = [rows for name, rows in result.items() if name != "last"]
-            rows = lists[0] if lists else []
+            rows = _rows(_PATH, answer)
             wanted = [row for row in rows if max(first.id, reached + 1) <= row[6] <= last.id]
             reaches = max((row[6] for row in rows), default=reached)
             yield Fetched(
@@ -139,7 +143,27 @@ class Kraken:
             if reaches >= last.id or reaches <= reached:
                 return
             # Again from the moment of the last row on: a page may end between trades of one moment.
-            reached, since = reaches, str(int(result["last"]) - 1)
+            reached, since = reaches, str(int(answer["result"]["last"]) - 1)
+
+    async def klines(
+        self, rest: Rest, symbol: str, length_us: int, from_us: int, to_us: int
+    ) -> AsyncIterator[list[Kline]]:
+        """Yield a page: the exchange lists its last 720 candles and no others."""
+        parameters: dict[str, str | int] = {
+            "pair": rest_pair(symbol),
+            "interval": self.intervals[length_us],
+            "since": from_us // 1_000_000 - 1,
+        }
+        answer = await rest.get(_OHLC, parameters)
+        found = [_kline(row) for row in _rows(_OHLC, answer) if row[7]]
+        yield [each for each in found if from_us <= each.start_us < to_us]
+
+    async def before(self, rest: Rest, symbol: str, time_us: int) -> Trade | None:
+        """Ask for the first one since."""
+        since = str(time_us * 1000 - 1)
+        answer = await rest.get(_PATH, {"pair": rest_pair(symbol), "since": since, "count": 1})
+        rows = _rows(_PATH, answer)
+        return Trade(symbol, int(rows[0][6]) - 1, time_us) if rows else None
 
     async def newest(self, rest: Rest, symbol: str) -> Trade | None:
         """Heartbeats say that the connection lives."""
@@ -152,6 +176,21 @@ _REST_ASSETS: Final = {"BTC": "XBT", "DOGE": "XDG"}
 def rest_pair(symbol: str) -> str:
     """Return the documented REST name of a pair, its `altname`: without a slash, BTC as XBT."""
     return "".join(_REST_ASSETS.get(part, part) for part in symbol.split("/"))
+
+
+def _rows(path: str, answer: dict[str, Any]) -> list[list[Any]]:
+    """Return the rows of the pair, under whatever name it is answered. Raises RestError."""
+    if answer.get("error"):
+        raise RestError(f"{path}: {', '.join(answer['error'])}", is_final=True)
+    lists = [rows for name, rows in answer["result"].items() if name != "last"]
+    return lists[0] if lists else []
+
+
+def _kline(row: list[Any]) -> Kline:
+    """Read time, OHLC, VWAP, volume, trades; prices and sizes are texts."""
+    open_, high, low, close, vwap, volume = map(Decimal, row[1:7])
+    notional = EXACT.multiply(vwap, volume)
+    return Kline(int(row[0]) * 1_000_000, open_, high, low, close, volume, notional, int(row[7]))
 
 
 _SIDES: Final = {"b": "buy", "s": "sell"}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Final
 
 import msgspec
 
-from functions.exchange_bridge.exchange import Fetched, Kind, Message, Trade
+from functions.exchange_bridge.exchange import Fetched, Kind, Kline, Message, Trade
 from functions.exchange_bridge.rest import Rest
 from shared.raw import FORMAT_SCANNER
 
@@ -34,7 +35,9 @@ class Scanner:
     format = FORMAT_SCANNER
     symbols: tuple[str, ...] = ()
     heartbeats = False
+    counts_trades = False
     life_s = 0.0
+    intervals: Mapping[int, str] = MappingProxyType({})
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -68,6 +71,17 @@ class Scanner:
         """Yield nothing: without ids nothing is known to be missing."""
         return
         yield
+
+    async def klines(
+        self, rest: Rest, symbol: str, length_us: int, from_us: int, to_us: int
+    ) -> AsyncIterator[list[Kline]]:
+        """Yield nothing: the scanner has no history."""
+        return
+        yield
+
+    async def before(self, rest: Rest, symbol: str, time_us: int) -> Trade | None:
+        """Return None: there is no way to ask."""
+        return None
 
     async def newest(self, rest: Rest, symbol: str) -> Trade | None:
         """Return None: there is no way to ask."""

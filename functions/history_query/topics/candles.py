@@ -128,6 +128,12 @@ PART: Final = Part(
                     "description": "The highest wins; of its parts where it is made of shorter"
                     " candles; 0 where it is made of ticks.",
                 },
+                "origin": {
+                    "type": "string",
+                    "enum": ["trades", "venue"],
+                    "description": "Made of trades, or as the venue publishes it; of a longer one,"
+                    " some of its parts.",
+                },
                 "indicators": {
                     "type": "object",
                     "description": "Where they were asked for; null before there is a value.",
@@ -190,7 +196,7 @@ def answers(pages: CandlePages) -> Answers:
             {"symbol": symbol, "timeframe": page.timeframe.name},
             [presentation.row(row) for row in rows],
             cursor,
-            frozenset({"time"}),
+            frozenset({"time", "origin"}),
         )
         return presentation.answer(request, shown)
 

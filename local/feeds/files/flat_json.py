@@ -16,6 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from local.feeds.files.texts import content_of
+
 MODELS: Final = 4
 """Ways of writing that are looked for in a block of lines."""
 _PLAIN: Final = (
@@ -74,9 +76,11 @@ def alike(lines: pa.StringArray) -> tuple[list[Alike], Int64s]:
     `lines`: without their ends, none empty, of valid UTF-8.
     """
     found: list[Alike] = []
-    readable = pc.invert(pc.match_substring_regex(lines, r"[\x00-\x1f\\]"))
-    left = np.flatnonzero(np.asarray(readable))
-    others = np.flatnonzero(~np.asarray(readable))
+    readable = np.ones(len(lines), dtype=bool)
+    content = content_of(lines)
+    if b"\\" in content or (np.frombuffer(content, np.uint8) < ord(" ")).any():
+        readable = ~np.asarray(pc.match_substring_regex(lines, r"[\x00-\x1f\\]"))
+    left, others = np.flatnonzero(readable), np.flatnonzero(~readable)
     split = pc.split_pattern(lines, '"')
     cuts = _Cuts(split)
     unread = [others]

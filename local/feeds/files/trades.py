@@ -21,10 +21,11 @@ from local.feeds.files.errors import FileError
 from local.feeds.files.layouts import FIELDS, UNITS, Choice, Layout
 from local.feeds.files.opening import Part, Progress, parts_of, reported
 from local.feeds.files.tables import read_tables
+from local.feeds.files.texts import content_of
 from local.feeds.tick import Tick
 from shared.timestamps import parse_us
 
-_NEEDS_QUOTES: Final = '[,"\\r\\n]'
+_NEEDS_QUOTES: Final = (b",", b'"', b"\r", b"\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,7 +262,8 @@ def _midnight_us(part: Part, zone: str, date: str) -> int:
 
 
 def _quoted(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    if not pc.any(pc.match_substring_regex(column, _NEEDS_QUOTES)).as_py():
+    content = b"".join(map(content_of, column.chunks))
+    if not any(letter in content for letter in _NEEDS_QUOTES):
         return column
     texts = [
         '"' + text.replace('"', '""') + '"' if any(c in text for c in ',"\r\n') else text

@@ -128,5 +128,6 @@ def content(candle: Candle) -> dict[str, Any]:
     return {
         name: getattr(candle, name)
         for name in Candle.__dataclass_fields__
-        if name not in ("instrument", "timeframe", "start_us", "closed", "complete", "revision")
+        if name
+        not in ("instrument", "timeframe", "start_us", "closed", "complete", "revision", "origin")
     }

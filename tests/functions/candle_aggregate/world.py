@@ -58,7 +58,7 @@ RESEND_AFTER_MS: Final = 5_000
 TABLES: Final = (
     "applied_events, unaggregated, tick_segments, candles, repairs, first_ticks, gaps,"
     " shard_lineage, aggregation, lake_pending_candles, unused_instruments, pending_busts,"
-    " rejects"
+    " rejects, candle_histories"
 )
 
 

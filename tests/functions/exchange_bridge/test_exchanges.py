@@ -6,10 +6,11 @@ import asyncio
 import gzip
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
 from functions.exchange_bridge.exchange import Exchange, Fetched, Kind, Trade
@@ -107,7 +108,12 @@ class Answers(Rest):
         self.asked: list[Mapping[str, str | int]] = []
         self._answers = list(answers)
 
-    async def get(self, path: str, parameters: Mapping[str, str | int]) -> Any:
+    async def get(
+        self,
+        path: str,
+        parameters: Mapping[str, str | int],
+        decode: Callable[[bytes], Any] = orjson.loads,
+    ) -> Any:
         self.asked.append(parameters)
         return self._answers.pop(0)
 

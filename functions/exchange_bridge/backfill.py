@@ -1,0 +1,187 @@
+"""A feed's past on demand: `python -m functions.exchange_bridge.backfill`, a process that ends.
+
+It is the bridge's feed (`FEED`, its symbols and addresses); a later run goes on where one ended.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Final
+
+from functions.exchange_bridge.backfill_trades import TradeBackfill
+from functions.exchange_bridge.history import (
+    Source,
+    asked,
+    base_timeframe,
+    columns,
+    fetched,
+    history_event,
+    known_ranges,
+    missing_chunks,
+)
+from functions.exchange_bridge.rest import RestError
+from functions.exchange_bridge.settings import Settings
+from shared import metrics
+from shared.adapter.event import OutgoingEvent
+from shared.adapter.logs import configure_logging
+from shared.adapter.sink import Sink
+from shared.bridge.batcher import Batcher, new_source
+from shared.bridge.outbox import Outbox
+from shared.candle_history import CandleHistory
+from shared.errors import TransientError
+from shared.instruments import Market
+from shared.settings import SettingsError
+from shared.stores.postgres import Postgres
+from shared.timeframes import Timeframe
+
+_BEGIN: Final = "SELECT first_time_us FROM first_ticks WHERE instrument = %s"
+
+
+async def backfill(
+    settings: Settings, sink: Sink, by: str, from_us: int, to_us: int | None
+) -> None:
+    """Send the candles or the trades of [from_us, to_us) of every symbol.
+
+    Without an end up to where the instrument's own trades begin. Raises RestError, TransientError.
+    """
+    exchange, life = settings.exchange, new_source(settings.exchange.name)
+    outbox = Outbox(
+        sink,
+        max_bytes=settings.buffer_bytes,
+        sent=metrics.FEED_SENT,
+        buffered=metrics.FEED_BUFFERED,
+    )
+    postgres = Postgres(settings.database_url, size=2)
+
+    def instrument_of(symbol: str) -> str:
+        return settings.naming.instrument(Market(exchange.venue, symbol))
+
+    source = Source(exchange, settings.rest, instrument_of)
+    try:
+        base = await asyncio.to_thread(base_timeframe, postgres)
+        for symbol in exchange.symbols:
+            name = instrument_of(symbol)
+            since_us = base.start_us(from_us)
+            begin_us = await asyncio.to_thread(_begin, postgres, name)
+            until_us = base.start_us(begin_us if to_us is None else to_us)
+            if by == "candles":
+                await _candles(source, outbox, postgres, life, base, symbol, since_us, until_us)
+            else:
+                batcher = Batcher(life, settings.batch, exchange.format)
+                trades = TradeBackfill(source, outbox, batcher, postgres, _report)
+                await trades.run(symbol, since_us, until_us)
+                if until_us >= base.start_us(begin_us):  # and those from there on are known
+                    start = (since_us - base.length_us, since_us)
+                    known = CandleHistory(name, *start, True, columns(name, base, []))
+                    await _put(outbox, history_event(f"{life}/{symbol}", known))
+        await outbox.until_taken(outbox.given)
+    finally:
+        await outbox.close(settings.drain_s)
+        await settings.rest.close()
+        postgres.close()
+
+
+async def _candles(
+    source: Source,
+    outbox: Outbox,
+    postgres: Postgres,
+    life: str,
+    base: Timeframe,
+    symbol: str,
+    from_us: int,
+    to_us: int,
+) -> None:
+    exchange, name = source.exchange, source.instrument_of(symbol)
+    if base.length_us not in exchange.intervals:
+        raise RestError(f"{exchange.name} lists no candles of {base}: try trades", is_final=True)
+    known = await asyncio.to_thread(known_ranges, postgres, name)
+    chunks = missing_chunks(base, from_us, to_us, known)
+    total = 0
+    for number, (since_us, until_us) in enumerate(chunks, 1):
+        klines = await asked(
+            exchange.name,
+            lambda: fetched(source, symbol, base, since_us, until_us),  # noqa: B023
+        )
+        if klines:
+            history = CandleHistory(name, since_us, until_us, False, columns(name, base, klines))
+            await _put(outbox, history_event(f"{life}/{symbol}", history))
+        total += len(klines)
+        _say(f"{symbol}: {number} of {len(chunks)} parts, {total:,} candles to {_utc(until_us)}")
+    if not chunks:
+        _say(f"{symbol}: all of it is there")
+
+
+async def _put(outbox: Outbox, event: OutgoingEvent) -> None:
+    while not outbox.put_event(event):  # noqa: ASYNC110 - room is nobody's event
+        await asyncio.sleep(0.1)
+
+
+def _begin(postgres: Postgres, instrument: str) -> int:
+    with postgres.connection() as connection:
+        row = connection.execute(_BEGIN, (instrument,)).fetchone()
+    return time.time_ns() // 1000 if row is None else int(row[0])
+
+
+def _report(symbol: str, sent: int, total: int) -> None:
+    _say(f"{symbol}: {sent:,} of {total:,} trades")
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)  # noqa: T201 - a command's progress
+
+
+def _utc(time_us: int) -> str:
+    return datetime.fromtimestamp(time_us / 1e6, UTC).strftime("%Y-%m-%d %H:%M")
+
+
+@contextlib.contextmanager
+def _ends_on_signals() -> Iterator[None]:
+    """Let SIGTERM end it as SIGINT does: what is sent stays, the next run goes on."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def main() -> int:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--by", choices=("candles", "trades"), required=True)
+    parser.add_argument("--from-us", type=int, required=True)
+    parser.add_argument("--to-us", type=int)
+    given = parser.parse_args()
+    configure_logging(os.environ)
+    try:
+        settings = Settings.from_env(os.environ)
+    except SettingsError as error:
+        return _failed(str(error))
+    if not settings.database_url:
+        return _failed("DATABASE_URL is needed: it says what is there already")
+    sink = Sink.from_env(os.environ, "/kandle/backfill")
+    assert sink is not None  # K_SINK is set: the settings are checked
+    try:
+        with _ends_on_signals():
+            asyncio.run(backfill(settings, sink, given.by, given.from_us, given.to_us))
+    except KeyboardInterrupt:
+        return _failed("stopped: the same command goes on where this one ended")
+    except (RestError, TransientError) as error:
+        return _failed(str(error))
+    return 0
+
+
+def _failed(text: str) -> int:
+    _say(text)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,180 @@
+"""Our candles against the exchange's own, per base interval: a process that ends.
+
+`python -m functions.exchange_bridge.venue_audit`; exit code 1 where one differs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, Final
+from urllib.parse import quote
+
+import httpx
+
+from functions.exchange_bridge.exchange import Kline
+from functions.exchange_bridge.history import Source, asked, base_timeframe, fetched
+from functions.exchange_bridge.rest import RestError
+from functions.exchange_bridge.settings import Settings
+from shared.adapter.logs import configure_logging
+from shared.candle import VENUE
+from shared.errors import TransientError
+from shared.instruments import Market
+from shared.settings import SettingsError
+from shared.stores.postgres import Postgres
+from shared.timeframes import Timeframe
+
+PAGE: Final = 1_000
+TIMEOUT_S: Final = 30.0
+_COMPARED: Final = (("open", "o"), ("high", "h"), ("low", "l"), ("close", "c"), ("volume", "v"))
+
+
+@dataclass(slots=True)
+class Compared:
+    """What a comparison comes to. `differences`: for people, each with its start."""
+
+    equal: int = 0
+    of_venue: int = 0
+    unfinished: int = 0
+    differences: list[str] = field(default_factory=list)
+
+
+def compare(klines: Sequence[Kline], ours: Sequence[dict[str, Any]], *, counts: bool) -> Compared:
+    """Compare by start; `counts`: the exchange says how many trades there were.
+
+    Ours that are not whole, or not closed, prove nothing; those of the venue's origin are its own.
+    """
+    result = Compared()
+    theirs = {kline.start_us: kline for kline in klines}
+    mine = {candle["t"] * 1000: candle for candle in ours}
+    for start_us in sorted(theirs.keys() | mine.keys()):
+        kline, candle = theirs.get(start_us), mine.get(start_us)
+        if candle is not None and candle["origin"] == VENUE:
+            result.of_venue += 1
+        elif candle is not None and (
+            candle["partial"] or not candle["complete"] or not candle["closed"]
+        ):
+            result.unfinished += 1
+        elif kline is None or candle is None:
+            which = "the exchange lists none" if kline is None else "none is here"
+            result.differences.append(f"{_utc(start_us)}: {which}")
+        elif found := list(_values(kline, candle, counts=counts)):
+            result.differences.append(f"{_utc(start_us)}: {'; '.join(found)}")
+        else:
+            result.equal += 1
+    return result
+
+
+def _values(kline: Kline, candle: dict[str, Any], *, counts: bool) -> Iterator[str]:
+    for name, key in _COMPARED:
+        here, there = Decimal(candle[key]), getattr(kline, name)
+        if here != there:
+            yield f"{name} is {here}, the exchange says {there}"
+    if counts and candle["n"] != kline.trades:
+        yield f"{candle['n']} trades, the exchange says {kline.trades}"
+
+
+async def audit(settings: Settings, api_url: str, from_us: int, to_us: int) -> int:
+    """Print the comparison of every symbol; return how many differences. Raises RestError."""
+    exchange = settings.exchange
+    postgres = Postgres(settings.database_url, size=1)
+    try:
+        base = await asyncio.to_thread(base_timeframe, postgres)
+    finally:
+        postgres.close()
+    if base.length_us not in exchange.intervals:
+        raise RestError(f"{exchange.name} lists no candles of {base}", is_final=True)
+
+    def instrument_of(symbol: str) -> str:
+        return settings.naming.instrument(Market(exchange.venue, symbol))
+
+    source, differing = Source(exchange, settings.rest, instrument_of), 0
+    try:
+        for symbol in exchange.symbols:
+            name = instrument_of(symbol)
+            klines = await asked(
+                exchange.name,
+                lambda: fetched(source, symbol, base, base.start_us(from_us), to_us),  # noqa: B023
+            )
+            ours = await asyncio.to_thread(_ours, api_url, name, base, from_us, to_us)
+            found = compare(*_both(klines, ours), counts=exchange.counts_trades)
+            for difference in found.differences:
+                _say(f"{name} {difference}")
+            _say(
+                f"{name}: {found.equal:,} candles of {base} equal, {len(found.differences):,}"
+                f" differ; {found.of_venue:,} are the exchange's own, {found.unfinished:,} are not"
+                " whole here"
+            )
+            differing += len(found.differences)
+    finally:
+        await settings.rest.close()
+    return differing
+
+
+def _both(
+    klines: Sequence[Kline], ours: Sequence[dict[str, Any]]
+) -> tuple[list[Kline], list[dict[str, Any]]]:
+    """Return those from when on there are both: either may begin later than asked for."""
+    if not klines or not ours:
+        return [], []
+    begin_us = max(klines[0].start_us, ours[0]["t"] * 1000)
+    return (
+        [each for each in klines if each.start_us >= begin_us],
+        [each for each in ours if each["t"] * 1000 >= begin_us],
+    )
+
+
+def _ours(api: str, name: str, base: Timeframe, from_us: int, to_us: int) -> list[dict[str, Any]]:
+    """Return the candles that the API shows."""
+    query: dict[str, str | int] = {
+        "timeframe": base.name,
+        "from": base.start_us(from_us) // 1000,
+        "to": to_us // 1000,
+        "limit": PAGE,
+    }
+    found: list[dict[str, Any]] = []
+    with httpx.Client(base_url=api, timeout=TIMEOUT_S, trust_env=False) as client:
+        while True:
+            answer = client.get(f"/api/candles/{quote(name, safe='')}", params=query)
+            if answer.status_code == httpx.codes.NOT_FOUND:
+                return []
+            page = answer.raise_for_status().json()
+            found += page["candles"]
+            if page["next"] is None:
+                return found
+            query["cursor"] = page["next"]
+
+
+def _utc(time_us: int) -> str:
+    return datetime.fromtimestamp(time_us / 1e6, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)  # noqa: T201 - what the command is for
+
+
+def main() -> int:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--from-us", type=int, required=True)
+    parser.add_argument("--to-us", type=int, required=True)
+    parser.add_argument("--api-url", required=True)
+    given = parser.parse_args()
+    configure_logging(os.environ)
+    try:
+        settings = Settings.from_env(os.environ)
+        differing = asyncio.run(audit(settings, given.api_url, given.from_us, given.to_us))
+    except (SettingsError, RestError, TransientError, httpx.HTTPError) as error:
+        print(error, file=sys.stderr)  # noqa: T201
+        return 2
+    return 1 if differing else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

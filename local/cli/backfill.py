@@ -1,0 +1,87 @@
+"""`kandle backfill`: a venue's past into storage, as its candles or as its trades."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from local.cli.addresses import address
+from local.cli.options import DataDir
+from local.cli.times import time_us
+from local.errors import UsageError
+from local.instance import DEFAULT_DATA_DIR
+from local.supervisor.feeds import parse_feeds
+
+_HELP = """Fetch the past of a FEED's symbols from its exchange, while the pipeline runs.
+
+--candles: the exchange's own candles, marked `origin: "venue"`, where no trades are known in full.
+--trades: every trade, by the exchange's cursor; candles of trades replace the exchange's as soon as
+all of theirs are here.
+
+Without --to it ends where the instrument's own trades begin. Within the exchange's rate limits; an
+interrupted run goes on where it ended.
+
+Examples:
+
+  kandle backfill binance:BTCUSDT,ETHUSDT --from -30d
+
+  kandle backfill kraken:BTC/USD --from 2026-01-01 --to 2026-02-01 --trades
+"""
+
+Feed = Annotated[str, typer.Argument(metavar="NAME:SYMBOL,...", help="As for `kandle up --feed`.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("backfill", help=_HELP)(backfill)
+
+
+def backfill(
+    feed: Feed,
+    since: Annotated[
+        str, typer.Option("--from", metavar="TIME", help="ISO 8601, or a time ago such as -30d.")
+    ],
+    until: Annotated[
+        str | None,
+        typer.Option("--to", metavar="TIME", help="Exclusive.", show_default="its own trades"),
+    ] = None,
+    trades: Annotated[
+        bool, typer.Option("--trades/--candles", help="Trades, or the exchange's candles.")
+    ] = False,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
+    """Run it as the bridge of that feed would; exit as it does."""
+    arguments = ["--by", "trades" if trades else "candles", "--from-us", str(moment(since))]
+    if until is not None:
+        arguments += ["--to-us", str(moment(until))]
+    raise typer.Exit(run_bridge("backfill", feed, arguments, data_dir))
+
+
+def moment(text: str) -> int:
+    """Read a time as microseconds since 1970. Raises UsageError."""
+    try:
+        return time_us(text, datetime.now(UTC))
+    except ValueError as error:
+        raise UsageError(f"--from, --to: {error}") from None
+
+
+def run_bridge(module: str, feed: str, arguments: list[str], data_dir: DataDir) -> int:
+    """Run a module of the exchange bridge for a feed of the running instance; return its code."""
+    (choice,) = parse_feeds([feed])
+    if not choice.symbols:
+        raise UsageError(f"{feed}: name its symbols, such as binance:BTCUSDT")
+    environment = {
+        **os.environ,
+        **choice.environment,
+        "K_SINK": address(os.environ.get("K_SINK"), "K_SINK", "--data-dir", data_dir),
+        "DATABASE_URL": address(
+            os.environ.get("DATABASE_URL"), "DATABASE_URL", "--data-dir", data_dir
+        ),
+    }
+    command = [sys.executable, "-m", f"functions.exchange_bridge.{module}", *arguments]
+    return subprocess.run(command, env=environment, check=False).returncode

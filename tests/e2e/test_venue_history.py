@@ -1,0 +1,149 @@
+"""A feed that begins with its venue's past: no hole and no double, whatever the venue does."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.client import candles, eventually
+from tests.e2e.test_feeds import EXCHANGES, names, until
+from tests.exchanges.bridge import bridging, of_playback
+from tests.exchanges.dialects import Trade, minutes
+from tests.exchanges.playback import Playback
+from tests.platform import kandle
+
+SPACING_MS = 7_000
+PAST_MINUTES = 150
+HISTORY_S = 2 * 3_600
+
+
+def market(symbol: str, first: int, times_ms: Sequence[int]) -> list[Trade]:
+    return [
+        Trade(symbol, n, f"{100 + n % 11}.5", f"0.{1 + n % 9}", at_ms, buyer_made=n % 3 == 0)
+        for n, at_ms in enumerate(times_ms, first)
+    ]
+
+
+@pytest.fixture(params=EXCHANGES)
+def exchange(request: pytest.FixtureRequest) -> Iterator[Playback]:
+    started = Playback(EXCHANGES[request.param][0]())
+    yield started
+    started.close()
+
+
+def shown(found: Sequence[dict[str, Any]]) -> dict[int, tuple[Decimal, ...]]:
+    return {each["t"]: tuple(Decimal(each[name]) for name in "ohlcv") for each in found}
+
+
+def of(trades: Sequence[Trade]) -> dict[int, tuple[Decimal, ...]]:
+    return {each.start_ms: each[1:6] for each in minutes(trades)}
+
+
+@pytest.mark.timeout(300)
+def test_history_and_live_trades_meet_exactly(
+    pipeline: dict[str, str], exchange: Playback, tmp_path: Path
+) -> None:
+    """429, repeated pages, cuts and lost trades meanwhile; a kline that differs from its trades."""
+    symbol, instrument = names(exchange)
+    begin_ms = time.time_ns() // 60_000_000_000 * 60_000 - PAST_MINUTES * 60_000
+    past = market(symbol, 1, range(begin_ms, time.time_ns() // 1_000_000, SPACING_MS))
+    exchange.lose(past)
+    odd_ms = begin_ms + 100 * 60_000
+    honest = next(each for each in minutes(past) if each.start_ms == odd_ms)
+    exchange.dialect.wrong = {odd_ms: honest._replace(high=Decimal(999))}
+    exchange.answers += [(429, {"retry-after": "1"}), (500, {})]
+    exchange.repeats = 1
+    log, played = tmp_path / "log", list(past)
+    settings = {
+        **{name: pipeline[name] for name in ("DATABASE_URL", "REDIS_URL")},
+        **of_playback(exchange, symbol),
+        "HISTORY_S": str(HISTORY_S),
+    }
+
+    def go_on(count: int, *, lost: bool) -> None:
+        now_ms = time.time_ns() // 1_000_000
+        some = market(symbol, len(played) + 1, [now_ms + n for n in range(count)])
+        played.extend(some)
+        (exchange.lose if lost else exchange.play)(some)
+
+    with bridging(pipeline["K_SINK"], log, settings):
+        until(lambda: exchange.clients > 0, log)
+        for lost in (False, True, False, False):
+            go_on(5, lost=lost)
+            exchange.cut()
+            until(lambda: exchange.clients > 0, log)
+        go_on(5, lost=False)
+        expected = of(played)
+        expected[odd_ms] = exchange.dialect.wrong[odd_ms][1:6]
+
+        def now() -> dict[int, tuple[Decimal, ...]]:
+            return shown(candles(pipeline["API_URL"], instrument))
+
+        def wanted(found: dict[int, tuple[Decimal, ...]]) -> dict[int, tuple[Decimal, ...]]:
+            return {t: each for t, each in expected.items() if t >= min(found, default=0)}
+
+        until(lambda: len(now()) >= HISTORY_S // 60 and now() == wanted(now()), log, 90)
+        expected = wanted(now())
+        day = lambda: [  # noqa: E731
+            sum(Decimal(each["v"]) for each in candles(pipeline["API_URL"], instrument, name))
+            for name in ("5m", "1h", "1d")
+        ]
+        volume = sum((each[4] for each in expected.values()), Decimal())
+        assert eventually(day, lambda sums: sums == [volume] * 3, 60) == [volume] * 3
+        found = candles(pipeline["API_URL"], instrument)
+        origins = [each["origin"] for each in found]
+        seam = origins.index("trades")
+        assert origins == ["venue"] * seam + ["trades"] * (len(origins) - seam)
+        assert seam >= 115
+        whole = eventually(
+            lambda: [
+                (each["partial"], each["complete"])
+                for each in candles(pipeline["API_URL"], instrument)
+            ],
+            lambda flags: set(flags) == {(False, True)},
+        )
+        assert set(whole) == {(False, True)}
+        hours = candles(pipeline["API_URL"], instrument, "1h")
+        assert not any(each["partial"] for each in hours[1:])  # the past begins within the first
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("exchange", ["binance"], indirect=True)
+def test_fetched_trades_show_what_the_exchanges_candle_should_have_been(
+    pipeline: dict[str, str], exchange: Playback, tmp_path: Path
+) -> None:
+    """They take its place; held against the exchange, the difference is told."""
+    symbol, instrument = names(exchange)
+    begin_ms = time.time_ns() // 60_000_000_000 * 60_000 - 12 * 60_000
+    past = market(symbol, 1, range(begin_ms, time.time_ns() // 1_000_000, SPACING_MS))
+    exchange.lose(past)
+    odd_ms = begin_ms + 8 * 60_000
+    honest = next(each for each in minutes(past) if each.start_ms == odd_ms)
+    exchange.dialect.wrong = {odd_ms: honest._replace(high=Decimal(999))}
+    addresses = of_playback(exchange, symbol)
+    settings = {"DATABASE_URL": pipeline["DATABASE_URL"], "HISTORY_S": "600", **addresses}
+    addresses = {name: each for name, each in addresses.items() if name.endswith("_BASE_URL")}
+    log, feed = tmp_path / "log", f"binance:{symbol}"
+
+    def odd() -> tuple[str, str]:
+        found = {each["t"]: each for each in candles(pipeline["API_URL"], instrument)}
+        return (found[odd_ms]["h"], found[odd_ms]["origin"]) if odd_ms in found else ("", "")
+
+    def told(command: str, *more: str) -> str:
+        arguments = (command, feed, *more, "--data-dir", pipeline["DATA_DIR"])
+        done = kandle(*arguments, check=False, settings=addresses)
+        return done.stdout + done.stderr
+
+    with bridging(pipeline["K_SINK"], log, settings):
+        until(lambda: odd() == ("999", "venue"), log, 90)
+        since = datetime.fromtimestamp(odd_ms / 1000, UTC).isoformat()
+        assert " trades" in told("backfill", "--from", since, "--trades")
+        until(lambda: odd() == (f"{honest.high:f}", "trades"), log, 90)
+        audit = ("audit", "--venue", "--from", since)  # without what a gap still touches
+        until(lambda: "the exchange says 999" in told(*audit), log, 90)

@@ -1,0 +1,264 @@
+"""A venue's candles stand where trades are not known in full, and give way where they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from functions.candle_aggregate.history import publish_history
+from shared.adapter.app import Emission
+from shared.candle import VENUE, Candle
+from shared.candle_columns import CandleColumns
+from shared.candle_history import CandleHistory
+from shared.errors import PermanentError
+from shared.gaps import Gap, GapState
+from tests.functions.candle_aggregate.test_gaps import tell
+from tests.functions.candle_aggregate.trades import BEGIN_US, trade, trades
+from tests.functions.candle_aggregate.truth import Row
+from tests.functions.candle_aggregate.world import MINUTE, World
+
+PER_MINUTE = 3
+"""Trades that `trades` makes in a minute."""
+
+
+def kline(minute: int, rows: Sequence[Row] | None = None) -> Candle:
+    """What a venue says of a minute: what its trades make; without rows those of `trades`."""
+    some = trades(PER_MINUTE * minute, PER_MINUTE) if rows is None else rows
+    prices = [Decimal(row.price) for row in some]
+    return Candle(
+        *("A", "1m", BEGIN_US + minute * MINUTE),
+        *(prices[0], max(prices), min(prices), prices[-1]),
+        Decimal(sum(row.size for row in some)),
+        sum((Decimal(row.price * row.size) for row in some), Decimal()),
+        len(some),
+        *(Decimal(0), Decimal(0)),
+        *(BEGIN_US + minute * MINUTE, BEGIN_US + (minute + 1) * MINUTE - 1),
+        closed=True,
+    )
+
+
+def history(
+    candles: Iterable[Candle], from_minute: int, to_minute: int, *, follow: bool = True
+) -> CandleHistory:
+    some = list(candles)
+    return CandleHistory(
+        "A",
+        BEGIN_US + from_minute * MINUTE,
+        BEGIN_US + to_minute * MINUTE,
+        follow,
+        CandleColumns.of("1m", some),
+    )
+
+
+def publish(world: World, past: CandleHistory) -> None:
+    """Deliver an event of history, as the broker does; what it emits waits to be delivered."""
+    again = CandleHistory.decode(past.encode())
+
+    def work() -> Iterable[Emission]:
+        return [publish_history(world.engine, world.postgres, world.rules, again, world._clock())]
+
+    assert world._deliver(work, "")
+
+
+def minute_of(world: World, minute: int, timeframe: str = "1m") -> dict[str, Any]:
+    return world.stored()["A", timeframe, BEGIN_US + minute * MINUTE]
+
+
+def live_from(world: World, minute: int, minutes: int) -> None:
+    """Let the trades of some minutes come as a feed sends them."""
+    world.ship(trades(PER_MINUTE * minute, PER_MINUTE * minutes))
+
+
+def totals(world: World, timeframe: str) -> dict[int, tuple[int, str]]:
+    """By start in minutes: trades, and where the candle is from."""
+    return {
+        (start_us - BEGIN_US) // MINUTE: (row["trade_count"], row["origin"])
+        for (_, name, start_us), row in world.stored().items()
+        if name == timeframe
+    }
+
+
+def test_history_and_live_candles_meet_without_hole_or_double(world: World) -> None:
+    """Seven minutes of the venue's, then ours: also where a longer candle is of both."""
+    publish(world, history(map(kline, range(7)), 0, 7))
+    world.deliver_all()
+    live_from(world, 7, 5)
+    world.settle()
+    expected = dict.fromkeys(range(7), (PER_MINUTE, VENUE))
+    expected |= dict.fromkeys(range(7, 12), (PER_MINUTE, "trades"))
+    assert totals(world, "1m") == expected
+    assert totals(world, "5m") == {0: (15, VENUE), 5: (15, VENUE), 10: (6, "trades")}
+    assert not any(row["partial"] or not row["complete"] for row in world.stored().values())
+
+
+def test_history_that_comes_after_the_first_ticks_is_the_same(world: World) -> None:
+    """The open longer candle takes it in, and what is live is not partial any more."""
+    live_from(world, 7, 4)
+    world.deliver_all()
+    assert ("A", "5m", BEGIN_US + 5 * MINUTE) in world.live()
+    publish(world, history(map(kline, range(7)), 0, 7))
+    world.settle()
+    assert totals(world, "5m") == {0: (15, VENUE), 5: (15, VENUE), 10: (3, "trades")}
+    assert not any(row["partial"] for row in world.stored().values())
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_the_seam_minute_is_ours_in_full(world: World, lost: bool) -> None:
+    """Its first trade is seconds after its start; it is said that none came before it."""
+    publish(world, history(map(kline, range(2)), 0, 2))
+    world.deliver_all()
+    world.ship([trade(125, 500, 90), trade(150, 501, 91)])
+    if lost:
+        world.client.flushdb()
+    world.ship([trade(185, 502, 92)])
+    world.settle()
+    assert totals(world, "1m") == {
+        0: (3, VENUE), 1: (3, VENUE), 2: (2, "trades"), 3: (1, "trades"),
+    }  # fmt: skip
+    assert [minute_of(world, n)["partial"] for n in range(4)] == [False] * 4
+    assert minute_of(world, 0, "5m")["trade_count"] == 9
+    assert not minute_of(world, 0, "5m")["partial"]
+
+
+def test_without_that_the_first_minute_of_ticks_stays_partial(world: World) -> None:
+    """Ticks began within it, and nobody said that these are all: the venue's candle stands."""
+    world.ship([trade(70, 500, 90), trade(100, 501, 91)])
+    world.ship([trade(130, 502, 92)])
+    world.settle()
+    assert minute_of(world, 1)["partial"]
+    publish(world, history(map(kline, range(2)), 0, 2, follow=False))
+    world.settle()
+    assert totals(world, "1m") == {0: (3, VENUE), 1: (3, VENUE), 2: (1, "trades")}
+    world.ship([trade(80, 503, 93)])  # a late one: still not all
+    world.settle()
+    assert minute_of(world, 1)["origin"] == VENUE
+    assert minute_of(world, 0, "5m")["trade_count"] == 7
+
+
+def test_trades_that_are_known_in_full_replace_the_venues_candle(world: World) -> None:
+    """A venue's candle that differs from its trades included; longer ones follow."""
+    wrong = replace(kline(1), high=Decimal(999), trade_count=50)
+    publish(world, history([kline(0), wrong, kline(2)], 0, 3))
+    world.deliver_all()
+    live_from(world, 3, 4)
+    world.settle()
+    before = minute_of(world, 1)
+    assert (before["high"], before["origin"]) == (999, VENUE)
+    assert minute_of(world, 0, "5m")["high"] == 999
+    live_from(world, 0, 3)
+    world.settle()
+    after = minute_of(world, 1)
+    assert (after["trade_count"], after["origin"]) == (3, "trades")
+    assert after["revision"] > before["revision"]
+    assert totals(world, "5m")[0] == (15, "trades")
+    world.assert_right()
+
+
+def test_trades_in_a_gap_do_not_replace_it_before_the_gap_is_filled(world: World) -> None:
+    """Half of the minute's trades are here: the venue's candle stands until the others are."""
+    publish(world, history(map(kline, range(3)), 0, 3))
+    world.deliver_all()
+    live_from(world, 3, 4)
+    world.settle()
+    gap = Gap("A", "A", 0, 5, BEGIN_US, BEGIN_US + 2 * MINUTE - 1)
+    tell(world, gap)
+    world.ship(trades(0, 4))
+    world.settle()
+    assert totals(world, "1m")[1] == (3, VENUE)
+    assert totals(world, "5m")[0] == (15, VENUE)
+    world.ship(trades(4, 2))
+    tell(world, replace(gap, state=GapState.FILLED))
+    world.settle()
+    assert totals(world, "1m") == {n: (3, VENUE if n == 2 else "trades") for n in range(7)}
+    assert minute_of(world, 1)["complete"]
+
+
+def test_that_trades_are_known_from_a_time_on_makes_their_first_candle_whole(world: World) -> None:
+    """Fetched trades begin seconds after the start of a minute: the venue's stands until then."""
+    publish(world, history(map(kline, range(3)), 0, 3))
+    world.deliver_all()
+    live_from(world, 3, 4)
+    world.settle()
+    late = [trade(70, 900, 90), trade(100, 901, 91), trade(130, 902, 92)]
+    world.ship(late)
+    world.settle()
+    assert totals(world, "1m")[1] == (3, VENUE)
+    publish(world, history([], 0, 1))
+    world.settle()
+    assert totals(world, "1m")[1] == (2, "trades")
+    assert totals(world, "1m")[2] == (1, "trades")
+    assert totals(world, "5m")[0] == (12, VENUE)
+
+
+def test_candles_of_trades_stand_before_the_venues(world: World) -> None:
+    """Where ours are whole, and where they are live."""
+    world.ship(trades(0, 12))
+    world.deliver_all()
+    wrong = [replace(kline(n), close=Decimal(50), low=Decimal(50)) for n in range(4)]
+    publish(world, history(wrong, 0, 4, follow=False))
+    world.settle()
+    publish(world, history(wrong, 0, 4, follow=False))
+    world.settle()
+    world.assert_right()
+
+
+def test_an_event_that_comes_twice_publishes_once(world: World) -> None:
+    """After its candles are stored nothing is left to say; before, the same again."""
+    past = history(map(kline, range(6)), 0, 6)
+    publish(world, past)
+    publish(world, past)
+    world.deliver_all()
+    world.settle()
+    before = world.stored()
+    publish(world, past)
+    world.settle()
+    assert world.stored() == before
+    assert totals(world, "5m")[0] == (15, VENUE)
+
+
+def test_ranges_in_any_order_make_the_same_longer_candles(world: World) -> None:
+    """Two ranges that meet within a longer candle, the later one first."""
+    publish(world, history(map(kline, range(3, 8)), 3, 8))
+    publish(world, history(map(kline, range(3)), 0, 3))
+    world.settle()
+    assert totals(world, "5m") == {0: (15, VENUE), 5: (9, VENUE)}
+
+
+def test_rules_of_alerts_count_from_the_end_of_history(world: World) -> None:
+    """The past is judged, and nobody is alerted of it."""
+    world.sql.execute(
+        "INSERT INTO alert_rules (id, rule, instrument, timeframe, after_us)"
+        " VALUES ('history', 'A close > 1', 'A', '1m', -1)"
+    )
+    try:
+        publish(world, history(map(kline, range(3)), 0, 3))
+        row = world.sql.execute("SELECT after_us FROM alert_rules WHERE id = 'history'").fetchone()
+        assert row == (BEGIN_US + 3 * MINUTE - 1,)
+    finally:
+        world.sql.execute("DELETE FROM alert_rules WHERE id = 'history'")
+
+
+@pytest.mark.parametrize(
+    ("past", "reason"),
+    [
+        (history([kline(1)], 2, 3), "leaves the range"),
+        (history([kline(1), kline(1)], 0, 3), "twice"),
+        (history([replace(kline(1), instrument="B")], 0, 3), "others than A"),
+        (history([kline(1)], 3, 3), "not before"),
+    ],
+)
+def test_what_cannot_be_a_history_is_refused(past: CandleHistory, reason: str) -> None:
+    """With the reason; nothing of it is stored."""
+    with pytest.raises(PermanentError, match=reason):
+        CandleHistory.decode(past.encode())
+
+
+def test_candles_of_another_base_are_refused(world: World) -> None:
+    """The sentence names both timeframes."""
+    past = history([], 0, 5)._replace(candles=CandleColumns.of("5m", []))
+    with pytest.raises(PermanentError, match="the base timeframe here is 1m"):
+        publish_history(world.engine, world.postgres, world.rules, past, world.now_us)

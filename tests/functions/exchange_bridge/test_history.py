@@ -1,0 +1,144 @@
+"""What an exchange says of its past: candles exactly as it writes them, and where trades begin."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from decimal import Decimal
+from typing import TypeVar
+
+import pytest
+
+from functions.exchange_bridge import history
+from functions.exchange_bridge.exchange import Exchange, Kline
+from functions.exchange_bridge.history import Source, asked, columns, fetched, missing_chunks
+from functions.exchange_bridge.rest import Rest, RestError
+from functions.exchange_bridge.settings import Settings
+from shared.candle import VENUE
+from shared.timeframes import Timeframe
+from tests.exchanges.bridge import of_playback
+from tests.exchanges.dialects import Trade, minutes
+from tests.exchanges.playback import Playback
+from tests.functions.exchange_bridge.test_faults import EXCHANGES, symbol_of
+
+T = TypeVar("T")
+MINUTE = Timeframe.parse("1m")
+DAY_US = 86_400_000_000
+BEGIN_MS = 1_700_000_040_000
+BEGIN_US = BEGIN_MS * 1000
+
+
+@pytest.fixture(params=EXCHANGES)
+def exchange(request: pytest.FixtureRequest) -> Iterator[Playback]:
+    started = Playback(EXCHANGES[request.param][0]())
+    yield started
+    started.close()
+
+
+def ask(playback: Playback, question: Callable[[Exchange, Rest], Awaitable[T]]) -> T:
+    """Ask the exchange as the bridge does."""
+
+    async def run() -> T:
+        symbol = symbol_of(playback)
+        settings = Settings.from_env({"K_SINK": "http://none", **of_playback(playback, symbol)})
+        try:
+            return await question(settings.exchange, settings.rest)
+        finally:
+            await settings.rest.close()
+
+    return asyncio.run(run())
+
+
+def market(playback: Playback, count: int, spacing_ms: int = 20_000) -> list[Trade]:
+    symbol = symbol_of(playback)
+    made = [
+        Trade(symbol, n + 1, f"{100 + n % 7}.25", f"0.{1 + n % 9}", BEGIN_MS + n * spacing_ms,
+              buyer_made=n % 2 == 0)
+        for n in range(count)
+    ]  # fmt: skip
+    playback.lose(made)
+    return made
+
+
+@pytest.mark.parametrize("fault", ["none", "rate limit", "error", "repeated page"])
+def test_candles_are_those_that_the_exchange_publishes(
+    exchange: Playback, fault: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over several pages, without those outside the range, decimals as they are written."""
+    monkeypatch.setattr(history, "RETRY_S", 0.01)
+    known = minutes(market(exchange, 3 * 700))
+    from_us, to_us = BEGIN_US + 5 * MINUTE.length_us, BEGIN_US + 690 * MINUTE.length_us
+    if fault == "rate limit":
+        exchange.answers += [(429, {"retry-after": "0"}), (429, {"retry-after": "0"})]
+    elif fault == "error":
+        exchange.answers += [(500, {})]
+    elif fault == "repeated page":
+        exchange.repeats = 1
+
+    def question(venue: Exchange, rest: Rest) -> Awaitable[list[Kline]]:
+        source = Source(venue, rest, str)
+        symbol = symbol_of(exchange)
+        return asked("x", lambda: fetched(source, symbol, MINUTE, from_us, to_us))
+
+    found = ask(exchange, question)
+    expected = [each for each in known if from_us <= each.start_ms * 1000 < to_us]
+    assert [kline[:6] for kline in found] == [
+        (each.start_ms * 1000, *each[1:6]) for each in expected
+    ]
+    name = exchange.dialect.name
+    if name == "binance":
+        assert [kline[6:] for kline in found] == [each[6:] for each in expected]
+    if name == "kraken":
+        assert [kline.trades for kline in found] == [each.trades for each in expected]
+    candles = list(columns("A", MINUTE, found).candles())
+    assert {each.origin for each in candles} == {VENUE}
+    assert all(each.closed and each.high >= each.open for each in candles)
+
+
+def test_where_trades_stood_at_a_time(exchange: Playback) -> None:
+    """The id before the first one since; none where there was no trade since."""
+    made = market(exchange, 500)
+    symbol = symbol_of(exchange)
+    for number in (0, 1, 250, 499):
+        at_us = made[number].time_ms * 1000 - 1_000
+        before = ask(exchange, lambda venue, rest: venue.before(rest, symbol, at_us))  # noqa: B023
+        assert before is not None
+        assert (before.id, before.time_us) == (number, at_us)
+    late_us = made[-1].time_ms * 1000 + 1_000
+    assert ask(exchange, lambda venue, rest: venue.before(rest, symbol, late_us)) is None
+
+
+def test_what_an_exchange_refuses_is_not_asked_for_again(exchange: Playback) -> None:
+    """A symbol that it does not know: the error says so."""
+    exchange.answers += [(404, {})]
+
+    def question(venue: Exchange, rest: Rest) -> Awaitable[list[Kline]]:
+        source = Source(venue, rest, str)
+        return asked("x", lambda: fetched(source, "NONE", MINUTE, BEGIN_US, BEGIN_US + DAY_US))
+
+    with pytest.raises(RestError, match="404"):
+        ask(exchange, question)
+    assert len(exchange.requests) == 1
+
+
+def test_a_range_is_cut_at_midnight_and_what_is_known_is_left_out() -> None:
+    """Whole intervals; the last chunk ends at the seam, and is known only to its own end."""
+    midnight = 1_700_006_400_000_000
+    from_us, to_us = midnight - 90_000_000, midnight + DAY_US + 30 * 60_000_000
+    first = (midnight - 60_000_000, midnight)
+    second, third = (midnight, midnight + DAY_US), (midnight + DAY_US, to_us)
+    assert missing_chunks(MINUTE, from_us, to_us, []) == [first, second, third]
+    assert missing_chunks(MINUTE, from_us, to_us, [second]) == [first, third]
+    known = [(midnight - DAY_US, midnight), second, (third[0], to_us - 60_000_000)]
+    assert missing_chunks(MINUTE, from_us, to_us, known) == [third]
+    assert missing_chunks(MINUTE, from_us, from_us, []) == []
+
+
+def test_decimals_of_json_numbers_are_exact() -> None:
+    """Coinbase writes its candles as numbers that no float holds."""
+    from functions.exchange_bridge.exchanges import coinbase
+
+    row = b"[[1700000040,0.1,61845.6800000000000000001,0.3,0.7,12345678.123456789]]"
+    (kline,) = map(coinbase._kline, coinbase._decode_rows(row))
+    assert kline.high == Decimal("61845.6800000000000000001")
+    assert kline.volume == Decimal("12345678.123456789")

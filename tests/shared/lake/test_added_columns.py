@@ -1,0 +1,55 @@
+"""A table of the lake that was made before a column takes it in, and its files stay readable."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
+
+import pyarrow as pa
+from pyiceberg.schema import Schema
+
+from shared.candle import TRADES, VENUE, Candle
+from shared.lake import files
+from shared.lake.candle_table import to_candles, to_table
+from shared.lake.catalog import Catalog
+from shared.lake.record import lake_of
+from shared.lake.tables import CANDLES, Definition
+from tests.shared.lake.house import House
+
+DAY = date(2026, 1, 2)
+START_US = 1_767_312_000_000_000
+ONE = Decimal("1.5")
+CANDLE = Candle("A", "1m", START_US, ONE, ONE, ONE, ONE, ONE, ONE, 2, ONE, ONE, START_US, START_US)
+BEFORE = Definition(
+    "candles",
+    Schema(*(each for each in CANDLES.schema.fields if each.name != "origin")),
+    CANDLES.key,
+)
+
+
+def test_a_table_takes_in_a_column_once(lake: House) -> None:
+    """Optional, under the next field id; a table that has it is left as it is."""
+    with lake.postgres.connection() as connection:
+        catalog, name = Catalog(connection, lake.access), lake_of(connection)
+        assert "origin" not in catalog.table(BEFORE, name).schema().column_names
+        table = catalog.table(CANDLES, name)
+        assert table.schema().column_names == CANDLES.schema.column_names
+        assert table.schema().find_field("origin") == CANDLES.schema.find_field("origin")
+        again = catalog.table(CANDLES, name)
+        assert again.metadata_location == table.metadata_location
+
+
+def test_files_of_before_and_after_are_read_and_joined(lake: House) -> None:
+    """What was written before is made of trades: nothing else was."""
+    venues = replace(CANDLE, start_us=START_US + 60_000_000, origin=VENUE)
+    with lake.postgres.connection() as connection:
+        catalog, name = Catalog(connection, lake.access), lake_of(connection)
+        table = catalog.table(BEFORE, name)
+        old = files.write(table, DAY, [to_table([CANDLE]).drop_columns(["origin"])], BEFORE)
+        table = catalog.table(CANDLES, name)
+        new = files.write(table, DAY, [to_table([venues])], CANDLES)
+        rows = [each for file in (*old, *new) for each in files.read(table.io, file)]
+    assert to_candles(rows[0]) == [CANDLE]
+    assert CANDLE.origin == TRADES
+    assert to_candles(pa.concat_tables(rows)) == [CANDLE, venues]
