@@ -10,13 +10,17 @@ export interface Latest {
   ask?: string | null;
 }
 
-/** A symbol at a glance: its last trade, and its last 24 hours. */
-export interface Overview {
+/** A symbol's last trade. Times: ms since 1970. */
+export interface Last {
   symbol: string;
   price: string;
-  size: string;
   t: number;
   received: number;
+}
+
+/** A symbol at a glance: its last trade, and its last 24 hours. */
+export interface Overview extends Last {
+  size: string;
   open: string | null;
   high: string | null;
   low: string | null;
@@ -77,9 +81,14 @@ export async function latest(symbol: string): Promise<Latest> {
   return (await json<Latest>(`/api/latest/${path(symbol)}`)) ?? {};
 }
 
-/** All symbols at a glance, or some. */
-export async function overview(symbols?: string[]): Promise<Overview[]> {
-  const query = symbols ? new URLSearchParams(symbols.map((each) => ["symbol", each])) : "symbols=all";
+/** The last trade of every symbol. */
+export async function latestOfAll(): Promise<Last[]> {
+  return (await json<Last[]>("/api/latest")) ?? [];
+}
+
+/** Some symbols at a glance. */
+export async function overview(symbols: string[]): Promise<Overview[]> {
+  const query = new URLSearchParams(symbols.map((each) => ["symbol", each]));
   return (await json<Overview[]>(`/api/overview?${query}`)) ?? [];
 }
 

@@ -1,7 +1,7 @@
 /** What is known of each symbol. The one place that says what its last price is. */
 
 import { decimals } from "./format";
-import type { Overview } from "./history";
+import type { Last, Overview } from "./history";
 import type { Tick } from "./live";
 
 export class Instrument {
@@ -18,6 +18,8 @@ export class Instrument {
   quote = "";
   feed = "";
   changed = true;
+  /** Whether its last 24 hours were read. */
+  isRead = false;
 
   constructor(readonly symbol: string) {}
 
@@ -69,10 +71,15 @@ export class Market {
     return this.get(symbol).trade(price, t, received, late);
   }
 
+  latest(all: Last[]): void {
+    for (const { symbol, price, t, received } of all) this.get(symbol).trade(price, t, received);
+  }
+
   overview(all: Overview[]): void {
-    for (const { symbol, price, t, received, open, points } of all) {
+    this.latest(all);
+    for (const { symbol, open, points } of all) {
       const instrument = this.get(symbol);
-      instrument.trade(price, t, received);
+      instrument.isRead = true;
       instrument.open = open ?? undefined;
       instrument.points = points.map(Number);
       instrument.changed = true;

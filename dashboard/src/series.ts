@@ -107,7 +107,8 @@ export class Series {
   private take(found: Candle[], seen: Pattern[]): void {
     for (const each of found) this.store.take(each);
     this.shown.patterns.take(...seen);
-    this.pages.known(seen.length < PATTERNS ? 0 : Math.min(...seen.map(({ timestamp }) => timestamp)));
+    const oldest = Math.min(...seen.map(({ timestamp }) => timestamp));
+    this.pages.known(seen.length < PATTERNS ? 0 : oldest + 1); // the page may end between two of one time
     if (found.length < PAGE) this.older = "all";
   }
 

@@ -1,4 +1,4 @@
-/** Symbols at a glance: read now and then in one request, and followed live where they are in view. */
+/** Symbols at a glance: last prices of all, a day of those in view, which are followed live too. */
 
 import type { Cards } from "./cards";
 import * as history from "./history";
@@ -7,6 +7,8 @@ import type { Instrument, Market } from "./market";
 
 const EACH_MS = 5_000;
 const ALL_EACH_MS = 60_000;
+/** The list stands still for so long before rows that came into view are read. */
+const SCROLLED_MS = 100;
 
 /** `chosen`: the symbol of the chart; `isLive`: whether what happens now is shown of it. */
 export interface Around {
@@ -21,6 +23,7 @@ export interface Around {
 export class Watchlist {
   visible: string[] = [];
   private readAll = 0;
+  private scrolled: number | undefined;
 
   constructor(private readonly cards: () => Cards, private readonly around: Around) {}
 
@@ -32,6 +35,9 @@ export class Watchlist {
     this.visible = next;
     if (gone.length) live.unsubscribe(...gone.map((each) => `ticks:${each}`));
     live.subscribe(...next.map((each) => `ticks:${each}`));
+    window.clearTimeout(this.scrolled);
+    const unread = next.filter((each) => !this.around.market.get(each).isRead);
+    if (unread.length) this.scrolled = window.setTimeout(() => void this.glance(unread).catch(() => undefined), SCROLLED_MS);
   }
 
   /** Follow another symbol's trades; those of the one before only while its card is in view. */
@@ -46,23 +52,35 @@ export class Watchlist {
     window.setTimeout(() => void this.start(), EACH_MS);
   }
 
-  /** One request for all cards in view; now and then for all symbols, for there may be new ones. */
+  /** The day of the rows in view in one request; now and then the last trades of all, for there may be new ones. */
   async read(): Promise<void> {
-    const { market, chosen, isLive, touch, onRead } = this.around;
+    const { market, chosen, touch, onRead } = this.around;
     try {
-      const all = !this.readAll || !market.symbols.length || Date.now() - this.readAll > ALL_EACH_MS;
-      if (all) this.readAll = Date.now();
-      const found = await history.overview(all ? undefined : [...new Set([...this.visible, chosen()])].filter(Boolean));
-      market.overview(isLive() ? found : found.filter(({ symbol }) => symbol !== chosen()));
-      this.cards().lay();
-      touch();
+      if (!this.readAll || !market.symbols.length || Date.now() - this.readAll > ALL_EACH_MS) {
+        this.readAll = Date.now();
+        market.latest(this.shown(await history.latestOfAll()));
+        this.cards().lay();
+      }
+      await this.glance([...new Set([...this.visible, chosen()])].filter(Boolean));
       for (const { instrument, state } of await history.feeds()) {
         const known: Instrument = market.get(instrument);
         [known.feed, known.changed] = [state, true];
       }
+      touch();
       onRead();
     } catch {
       this.readAll = 0; // the connection's state says it already; the next one tries again
     }
+  }
+
+  private async glance(symbols: string[]): Promise<void> {
+    if (!symbols.length) return;
+    this.around.market.overview(this.shown(await history.overview(symbols)));
+    this.around.touch();
+  }
+
+  /** Without what happens now of a symbol that is shown as it was. */
+  private shown<T extends { symbol: string }>(found: T[]): T[] {
+    return this.around.isLive() ? found : found.filter(({ symbol }) => symbol !== this.around.chosen());
   }
 }
