@@ -13,6 +13,7 @@ export interface Candle {
   closed: boolean;
   partial: boolean;
   complete: boolean;
+  origin?: "trades" | "venue";
   revision: number;
 }
 

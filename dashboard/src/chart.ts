@@ -44,6 +44,8 @@ export class Chart {
   /** Which patterns are marked. */
   choice: Choice = "strong";
   private spacing = 0;
+  /** A range that is asked for, and is seen with the next frame. */
+  private target: { from: number; to: number } | undefined;
   /** Start of candles in view that reach beyond the price axis, ms. */
   outliers: number[] = [];
   /** Of the prices as they are written. */
@@ -80,6 +82,7 @@ export class Chart {
       onHover(time === undefined ? undefined : (time as number) * 1000),
     );
     this.chart.timeScale().subscribeVisibleLogicalRangeChange((range) => {
+      this.target = undefined;
       if (range && range.from < 10) onOldest();
       onView();
       // Names get more or less room.
@@ -214,18 +217,28 @@ export class Chart {
 
   /** Move by a share of what is seen. */
   move(share: number): void {
-    const range = this.chart.timeScale().getVisibleLogicalRange();
+    const range = this.range;
     if (!range) return;
     const by = (range.to - range.from) * share;
-    this.chart.timeScale().setVisibleLogicalRange({ from: range.from + by, to: range.to + by });
+    this.see(range.from + by, range.to + by);
   }
 
   /** See so many times as much, up to the same end. */
   zoom(factor: number): void {
-    const range = this.chart.timeScale().getVisibleLogicalRange();
+    const range = this.range;
     if (!range) return;
     const count = Math.min(2_000, Math.max(10, (range.to - range.from) * factor));
-    this.chart.timeScale().setVisibleLogicalRange({ from: range.to - count, to: range.to });
+    this.see(range.to - count, range.to);
+  }
+
+  /** What is seen, or will be with the next frame: keys that come faster than frames add up. */
+  private get range(): { from: number; to: number } | null {
+    return this.target ?? this.chart.timeScale().getVisibleLogicalRange();
+  }
+
+  private see(from: number, to: number): void {
+    this.target = { from, to };
+    this.chart.timeScale().setVisibleLogicalRange(this.target);
   }
 
   /** Show the last `count` places. */

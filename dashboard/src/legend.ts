@@ -16,6 +16,7 @@ export function legend(candle: Candle | undefined, digits: number, isCorrected: 
     candle.closed ? "" : "open",
     candle.partial ? "partial: began before the first tick" : "",
     candle.complete ? "" : "gap in the feed",
+    candle.origin === "venue" ? "the venue's own" : "",
     isCorrected ? "corrected" : "",
   ].filter(Boolean);
   at("legend").replaceChildren(

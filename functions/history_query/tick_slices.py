@@ -105,10 +105,11 @@ class TickSlices:
         self, read: Callable[Concatenate[str, P], T], symbol: str, *args: P.args, **named: P.kwargs
     ) -> T:
         """Read; if object storage turns out to be away, once more, from Postgres if it has all."""
+        was_there = self._cold.is_there
         try:
             return read(symbol, *args, **named)
         except TransientError:
-            if self._cold.is_there:
+            if not was_there or self._cold.is_there:
                 raise
             return read(symbol, *args, **named)
 

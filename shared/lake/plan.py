@@ -19,7 +19,7 @@ from shared.errors import TransientError
 from shared.lake.record import DAY_US, begin_us
 from shared.stores.segment_ranges import BETWEEN, OF_SHARD, bounds, named
 
-MANY: Final = 256
+MANY: Final = 1_000
 """Segments that take longer to read than the lake: 0.2 ms each."""
 
 _TICKS: Final = """

@@ -21,6 +21,7 @@ from shared.lake.record import DAY_US
 from shared.stores.s3 import S3Access
 
 _FOOTER_BYTES: Final = 16 << 20
+_ROWS_BYTES: Final = 4 << 20
 _TABLES: Final = 4
 _DAYS: Final = 2
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -82,6 +83,7 @@ class LakeReader:
         self._lock = threading.Lock()
         self._tables: OrderedDict[str, Table] = OrderedDict()
         self._planned: OrderedDict[tuple[str, int, int], list[_File]] = OrderedDict()
+        self._rows: OrderedDict[tuple[Any, ...], pa.Table] = OrderedDict()
         self._footers: OrderedDict[str, _Footer] = OrderedDict()
 
     def groups(
@@ -111,13 +113,23 @@ class LakeReader:
                 yield from found
 
     def read(self, group: Group, series: dict[str, str]) -> pa.Table:
-        """Return the rows of a series that a group has."""
-        with translated():
-            footer = self._footer(group.table, group.path)
-            with self._opened(group.table, group.path, footer.whole) as file:
-                rows = with_all_columns(file.read_row_group(group.number, use_threads=False))
-        for name, value in series.items():
-            rows = rows.filter(pc.equal(rows[name], value))
+        """Return the rows of a series that a group has; those that were read last are held."""
+        key = (group.path, group.number, *series.values())
+        with self._lock:
+            rows = self._rows.pop(key, None)
+        if rows is None:
+            with translated():
+                footer = self._footer(group.table, group.path)
+                with self._opened(group.table, group.path, footer.whole) as file:
+                    whole = file.read_row_group(group.number, use_threads=False)
+                rows = with_all_columns(whole)
+            for name, value in series.items():
+                rows = rows.filter(pc.equal(rows[name], value))
+        with self._lock:
+            self._rows[key] = rows
+            size = sum(each.nbytes for each in self._rows.values())
+            while size > _ROWS_BYTES and len(self._rows) > 1:
+                size -= self._rows.popitem(last=False)[1].nbytes
         return rows
 
     def _table(self, metadata: str) -> Table:

@@ -76,6 +76,7 @@ def test_trades_are_shown_while_candles_lag(page: Page, pipeline: dict[str, str]
     post(pipeline, f"{symbol},1.5,1,,buy,1")
     open_symbol(page, pipeline, symbol)
     last = 1 + send_until_live(page, pipeline, lambda n: f"{symbol},{n + 1}.5,1,,buy,{n + 1}")
+    shown(page, lambda it: it["ages"].get("candles") is not None)
     with hung(pipeline, "candle-aggregate"):
         page.wait_for_timeout(2_500)  # a lag is worth a word from two seconds on
         for _ in range(3):

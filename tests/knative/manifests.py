@@ -105,10 +105,13 @@ def variables(container: Manifest) -> dict[str, Any]:
 
 
 def sources(workload: str) -> str:
-    """The code of a workload: its stage, and what bridges share."""
+    """The code of a workload: its stage, what bridges share, and what normalize emits by."""
     stage = {"udp-listener": "udp_bridge", "live-grpc": "live_feed"}.get(workload, workload)
     folder = ROOT / "functions" / stage.replace("-", "_")
     folders = [ROOT / "functions"] if workload == "kandle" else [folder]
     if "bridge" in stage or workload == "kandle":
         folders.append(ROOT / "shared" / "bridge")
-    return "\n".join(file.read_text() for each in folders for file in sorted(each.rglob("*.py")))
+    files = [file for each in folders for file in sorted(each.rglob("*.py"))]
+    if stage in ("normalize", "kandle"):
+        files.append(ROOT / "shared" / "inputs" / "outgoing.py")
+    return "\n".join(file.read_text() for file in files)
