@@ -168,7 +168,7 @@ def test_what_it_started_itself_ends_with_it(component: Component) -> None:
         return grandchild
 
     grandchild = asyncio.run(kill())
-    eventually(lambda: not psutil.pid_exists(grandchild), 5)
+    eventually(lambda: not psutil.pid_exists(grandchild))
 
 
 def test_a_log_that_has_grown_is_rotated(

@@ -67,7 +67,7 @@ def test_an_interrupted_start_leaves_nothing(
     """A stop during the start ends whatever had started by then."""
     data_dir = tmp_path / "data"
     with Up(data_dir, *only_a_broker, environment=given_s3) as up:
-        eventually((data_dir / "lock").exists, 10)
+        eventually((data_dir / "lock").exists)
         deadline = time.monotonic() + after_s
         while time.monotonic() < deadline:
             up.children()
@@ -94,10 +94,10 @@ def test_what_dies_is_brought_back(
         )
         after = {each.name: each for each in up.instance().components}
         assert {each.url for each in after.values()} == {each.url for each in before.values()}
-        eventually(lambda: "! broker is back" in up.output and "! valkey is back" in up.output, 10)
+        eventually(lambda: "! broker is back" in up.output and "! valkey is back" in up.output)
         assert httpx.get(f"{after['broker'].url}/readyz").is_success
         assert "! valkey died (killed by SIGKILL)" in up.output
-        eventually(lambda: "broker" in up.restarts(), 5)
+        eventually(lambda: "broker" in up.restarts())
         assert set(up.restarts()) == {"valkey", "broker"}
 
 
@@ -125,7 +125,7 @@ def test_others_see_the_running_instance(
     data_dir = tmp_path / "data"
     with Up(data_dir, *only_a_broker, environment=given_s3) as up:
         up.ready()
-        eventually(up.status, 10)
+        eventually(up.status)
         status = as_json(kandle("status", "--json", "--data-dir", data_dir).stdout)
         assert status["pid"] == up.process.pid
         assert status["dead_letters"] == 0
@@ -186,8 +186,8 @@ def test_what_other_sinks_got_and_what_is_lost_is_counted(
                 event = {"specversion": "1.0", "id": str(number), "type": "t", "source": "/t"}
                 headers = {f"ce-{name}": value for name, value in event.items()}
                 assert httpx.post(broker, headers=headers, content=b"x").status_code == 202
-            eventually(lambda: up.status().get("lost") == 2, 20)
-            eventually(lambda: up.status()["dead_letters"] == 2, 20)
+            eventually(lambda: up.status().get("lost") == 2)
+            eventually(lambda: up.status()["dead_letters"] == 2)
             status = up.status()
     assert (status["dead_letters"], status["dead_lettered"], status["lost"]) == (2, 2, 2)
     assert status["unready"].keys() == {"test/absent"}
@@ -269,6 +269,7 @@ def test_the_second_interrupt_kills_at_once(
         stopped = up.child("valkey")
         os.kill(stopped, signal.SIGSTOP)  # it would not answer the first
         up.process.send_signal(signal.SIGINT)
-        eventually(lambda: "stopping" in up.output, 5)
-        assert up.stop(signal.SIGINT) < 2.0
+        eventually(lambda: "stopping" in up.output)
+        up.stop(signal.SIGINT)
+        assert "did not stop within" not in up.output
         assert up.left() == []
