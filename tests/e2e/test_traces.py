@@ -17,6 +17,7 @@ START_MS = 1_640_000_040_000
 AFTER_NORMALIZE = {
     ("normalize", "candle-aggregate"),
     ("normalize", "persist"),
+    ("normalize", "live-feed"),
     ("candle-aggregate", "persist"),
     ("candle-aggregate", "detect-pattern"),
     ("candle-aggregate", "live-feed"),
@@ -45,7 +46,7 @@ def test_a_datagram_is_one_trace_through_all_stages(
 ) -> None:
     """From the listener on; each span names its event, whose id is found in Postgres too."""
     symbol = fresh_symbol("TRACED")
-    with watching(pipeline, f"ticks:{symbol}") as socket:
+    with watching(pipeline, f"ticks:{symbol}", f"candles:1m:{symbol}") as socket:
         until(socket, lambda frame: frame["type"] == "snapshot")
         send_udp(pipeline["UDP_ADDR"], lines(symbol))
     query = "SELECT DISTINCT event_id FROM ticks_raw WHERE instrument = %s"
@@ -70,7 +71,7 @@ def test_a_clients_trace_goes_on(pipeline: dict[str, str], collector: Collector)
     trace_id, parent = secrets.token_hex(16), secrets.token_hex(8)
     symbol = fresh_symbol("CLIENT")
     headers = {"traceparent": f"00-{trace_id}-{parent}-01"}
-    with watching(pipeline, f"ticks:{symbol}") as socket:
+    with watching(pipeline, f"ticks:{symbol}", f"candles:1m:{symbol}") as socket:
         until(socket, lambda frame: frame["type"] == "snapshot")
         body = "\n".join(lines(symbol))
         httpx.post(pipeline["INGEST_URL"], content=body, headers=headers).raise_for_status()
