@@ -77,6 +77,8 @@ _KINDS = {
 def load_eventing(directory: Path) -> Eventing:
     """Read every `*.yaml`, `*.yml` and `*.json` of `directory` (not of directories in it).
 
+    JSON without a kind is passed over.
+
     Raises:
         ManifestError: one line for each thing that is wrong.
 
@@ -139,6 +141,8 @@ class _Reader:
                 self.problems.append(f"{file}: is not YAML: {error}")
                 continue
             for document in documents:
+                if file.suffix == ".json" and "kind" not in (document or ()):
+                    continue  # JSON is the form of much else
                 for item in _items(document):
                     try:
                         yield _object(file, item)

@@ -87,6 +87,7 @@ BODIES: Final[Mapping[str, st.SearchStrategy[Message]]] = {
     events.QUOTES: messages(quotes_pb2.QuoteBatch),
     events.BUSTS: messages(busts_pb2.BustBatch),
     events.GAP: messages(gaps_pb2.GapBatch),
+    events.HISTORY: messages(candles_pb2.CandleHistory),
     events.FEED: messages(feeds_pb2.FeedStatus),
     events.CLOCK: st.just(raw_pb2.RawBatch()),
 }

@@ -143,6 +143,7 @@ def test_a_list_as_kubectl_writes_it_is_read(tmp_path: Path) -> None:
     (tmp_path / "all.yaml").write_text(yaml.safe_dump(several))
     alone = {"apiVersion": "v1", "kind": "TriggerList", "items": [trigger(NS, "t", "main")]}
     (tmp_path / "trigger.json").write_text(json.dumps(alone))
+    (tmp_path / "package.json").write_text('{"name": "no manifest"}')
     eventing = load_eventing(tmp_path)
     assert [each.key for each in eventing.brokers] == ["shop/main"]
     assert [each.key for each in eventing.triggers] == ["shop/t"]
