@@ -10,7 +10,6 @@ import typer
 
 from local.cli.options import DataDir
 from local.instance import DEFAULT_DATA_DIR, Instance
-from local.servers.external import INSTANCE_SERVERS, host_port
 
 _HELP = """Print the addresses and credentials of the running instance, as shell lines.
 
@@ -43,6 +42,8 @@ def env(
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
     """Print one `export NAME='value'` for each, or the lines that attach the lake."""
+    from local.servers.external import INSTANCE_SERVERS, host_port
+
     instance = Instance.load(data_dir)
     found = instance.env
     if duckdb or polars or spark:
