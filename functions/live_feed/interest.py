@@ -14,9 +14,11 @@ from functions.live_feed.folding import Folding
 from functions.live_feed.history_api import HistoryApi
 from functions.live_feed.hub import Hub
 from shared import live
+from shared.calendar_timeframes import timeframe_of
 from shared.candle import Candle
 from shared.errors import TransientError
 from shared.live import ChannelError
+from shared.resolution import resolved
 from shared.tasks import end
 from shared.timeframes import Timeframe
 from shared.watched import ALL, READ_EACH_S, Leases
@@ -61,7 +63,11 @@ class Interest:
         timeframe = self._folded(live.checked(channel))
         if timeframe is None:
             return channel
-        if timeframe.length_us % self.ladder[0].length_us:
+        try:
+            is_made = resolved(timeframe, self.ladder).part is not None
+        except ValueError as error:
+            raise ChannelError(f"{channel!r}: {error}") from None
+        if not is_made:
             raise ChannelError(
                 f"{channel!r}: timeframe {timeframe} is not made; there are"
                 f" {', '.join(map(str, self.ladder))}, and multiples of {self.ladder[0]}"
@@ -152,7 +158,7 @@ class Interest:
         name = channel.split(":", 2)[1]
         if name == ALL or name in {each.name for each in self.ladder}:
             return None
-        return Timeframe.parse(name)
+        return timeframe_of(name)
 
     async def _fold(self, channel: str) -> None:
         timeframe, symbol = self._folded(channel), live.instrument_of(channel)
