@@ -152,10 +152,10 @@ export class Chart {
     const closes: Point[] = this.store?.all().map(({ t, c }) => ({ t, value: Number(c) })) ?? [];
     this.lines = this.indicators
       .flatMap((name) => INDICATORS[name]?.lines(closes) ?? [])
-      .map(({ color, name, pane, points }) => {
+      .map(({ color: hue, name, pane, points }) => {
         const series = this.chart.addSeries(
           LineSeries,
-          { color: color(color), lineWidth: 1, title: pane > 0 ? name : "", priceLineVisible: false, lastValueVisible: pane > 0, crosshairMarkerVisible: false },
+          { color: color(hue), lineWidth: 1, title: pane > 0 ? name : "", priceLineVisible: false, lastValueVisible: pane > 0, crosshairMarkerVisible: false },
           pane,
         );
         series.setData(points.map(({ t, value }) => ({ time: seconds(t), value })));
@@ -200,7 +200,7 @@ export class Chart {
         time: seconds(t),
         position: above ? "aboveBar" : "belowBar",
         shape,
-        color: color(color),
+        color: color(hue),
         text,
         size: small ? 0.6 : 0.9,
       })),
