@@ -196,7 +196,7 @@ export class Chart {
     this.spacing = this.chart.timeScale().options().barSpacing;
     const found = marks(this.store, this.chosen(), this.spacing, (price) => this.candles.priceToCoordinate(price) ?? 0, this.outliers);
     this.marks.setMarkers(
-      found.map(({ t, above, shape, color, text, small }): SeriesMarker<Time> => ({
+      found.map(({ t, above, shape, color: hue, text, small }): SeriesMarker<Time> => ({
         time: seconds(t),
         position: above ? "aboveBar" : "belowBar",
         shape,
