@@ -44,8 +44,8 @@ def fill(house: House, symbol: str = "A/B") -> None:
     for rule_id, text, values in (("r1", "close > 1", {"value": "2"}), ("r2", "pattern x", told)):
         body = as_event_json(rule_id, Rule.parse(f"{symbol} {text}"), 0, 60_000_000, **values)
         house.patterns.alert(AlertEvent.decode(body.encode()))
-    symbol = SymbolStatus("AB", symbol, FeedState.LIVE, 1, 1, 1, 1)
-    house.feeds.status(FeedStatus("binance", "s", time.time_ns() // 1000, 0, -5, "", (symbol,)))
+    here = SymbolStatus("AB", symbol, FeedState.LIVE, 1, 1, 1, 1)
+    house.feeds.status(FeedStatus("binance", "s", time.time_ns() // 1000, 0, -5, "", (here,)))
 
 
 def test_every_route_is_described_and_no_other(house: House) -> None:
