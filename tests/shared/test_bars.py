@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import itertools
+import json
 from dataclasses import dataclass, replace
 from decimal import Decimal, localcontext
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -133,13 +136,17 @@ def expected(bars: list[Plain]) -> list[tuple[object, ...]]:
     ]
 
 
+def decimal_places(value: Decimal) -> int:
+    return -int(value.as_tuple().exponent)
+
+
 def check(trades: list[Trade], type_: BarType, cuts: list[int], scales: list[int]) -> None:
     fold = BarFold(type_)
     edges = sorted({0, len(trades), *(cut % (len(trades) + 1) for cut in cuts)})
     found: list[tuple[object, ...]] = []
     for number, (first, last) in enumerate(itertools.pairwise(edges)):
         some = trades[first:last]
-        exact = [max(0, *(-int(t[n].as_tuple().exponent) for t in some)) for n in (0, 1)]
+        exact = [max(0, *map(decimal_places, each)) for each in list(zip(*some, strict=True))[:2]]
         more = scales[number % len(scales)]
         found += shown(fold.take(ticks(some, first, exact[0] + more, exact[1] + more))[0])
     priced = fold.open.records.has(8)
@@ -187,6 +194,35 @@ def test_long_days_are_those_of_a_plain_loop(type_: str) -> None:
         )
     ]
     check(trades, BarType.parse(type_), [1_000, 1_001, 2_500], [0])
+
+
+@pytest.mark.parametrize("type_", ["100t", "volume:5000", "dollar:20", "range:0.00001"])
+def test_bars_of_recorded_trades_are_those_of_a_plain_loop(type_: str, recorded_data: Path) -> None:
+    """XRP/ETH of Binance, with its ties in time, in pieces."""
+    with gzip.open(recorded_data / "binance" / "XRP_ETH-trades.json.gz", "rt") as file:
+        rows = json.load(file, parse_float=Decimal)
+    trades = [
+        (Decimal(row[4]), Decimal(row[5]), 1 if row[3] == "buy" else 2, False) for row in rows
+    ]
+    assert len(trades) > 10_000
+    check(trades, BarType.parse(type_), [3_000, 3_001, 9_000], [0])
+
+
+@pytest.mark.parametrize("symbol", ["btcusdt", "ethusdt"])
+@pytest.mark.parametrize("type_", ["100t", "volume:5", "dollar:20000", "range:10"])
+def test_bars_of_captured_streams_are_those_of_a_plain_loop(
+    symbol: str, type_: str, recorded_data: Path
+) -> None:
+    """Trades of Binance's WebSocket, as they came."""
+    trades: list[Trade] = []
+    with gzip.open(recorded_data / "binance" / f"{symbol}_20240808.gz", "rt") as file:
+        for line in file:
+            if '"e":"trade"' in line:
+                data = json.loads(line.partition(" ")[2])["data"]
+                side = 2 if data["m"] else 1
+                trades.append((Decimal(data["p"]), Decimal(data["q"]), side, False))
+    assert len(trades) > 1_000
+    check(trades, BarType.parse(type_), [700], [0])
 
 
 @pytest.mark.parametrize(
