@@ -27,6 +27,9 @@ log = logging.getLogger(__name__)
 
 _RENEW_EACH_S: Final = 2.0
 _LEARNT_ONE_BY_ONE: Final = 50
+_LEARNT_AGAIN_S: Final = (2, 4, 8, 16, 32, 64)
+"""When the present is learnt again after a lease began: what came before it was published to nobody
+and may still have been on its way to storage."""
 
 
 async def nobody() -> set[str]:
@@ -49,7 +52,7 @@ class Interest:
     elsewhere: Callable[[], Awaitable[set[str]]] = nobody
     until_emitted_s: float = READ_EACH_S + 0.05
     _since: dict[str, int] = field(default_factory=dict)
-    _loaded: set[str] = field(default_factory=set)
+    _loaded: dict[str, tuple[float, ...]] = field(default_factory=dict)
     _loading: asyncio.Lock = field(default_factory=asyncio.Lock)
     _foldings: dict[str, Folding] = field(default_factory=dict)
     _elsewhere: set[str] = field(default_factory=set)
@@ -102,8 +105,8 @@ class Interest:
         names = {name for name in map(live.instrument_of, wanted) if name}
         async with self._loading:  # who asks meanwhile for the same waits for it
             try:
-                await self._learn(names - self._loaded)
-                await self._learn_longer(wanted)
+                await self._learn(names - self._loaded.keys())
+                await self._learn_longer(set(wanted) - self._loaded.keys())
                 for channel in wanted:
                     await self._fold(channel)
             except TransientError as error:
@@ -119,15 +122,11 @@ class Interest:
         if names and self.history.is_there:
             for each in await self.history.present(names, self.ladder[0].name):
                 self.hub.learn(each)
-            self._loaded |= names & self._since.keys()
+            self._note_loaded(names)
 
     async def _learn_longer(self, channels: Iterable[str]) -> None:
         """Learn the newest of longer candles that nobody had published for them."""
-        some = [
-            each
-            for each in channels
-            if each.startswith(live.CANDLES) and each not in self._loaded and ALL not in each
-        ]
+        some = [each for each in channels if each.startswith(live.CANDLES) and ALL not in each]
         base = f"{live.CANDLES}:{self.ladder[0]}:"
         some = [each for each in some if not each.startswith(base) and not self._folded(each)]
         for channel in some[:_LEARNT_ONE_BY_ONE]:
@@ -136,7 +135,7 @@ class Interest:
             if newest is not None:
                 payload = newest.to_message().SerializeToString()
                 self.hub.learn(Message(live.candles_subject(timeframe, symbol), payload))
-            self._loaded |= {channel} & self._since.keys()
+            self._note_loaded({channel})
 
     def _names(self, channels: Iterable[str]) -> set[str]:
         """Return what has to be leased: instruments, and candles that are published for them."""
@@ -202,13 +201,30 @@ class Interest:
             try:
                 names |= self._elsewhere
                 self._since = {n: p for n, p in self._since.items() if n in names}
-                self._loaded &= self._since.keys()
+                self._loaded = {n: t for n, t in self._loaded.items() if n in names}
                 await self._renew(names)
                 for channel, folding in list(self._foldings.items()):
                     if not folding.is_whole:
                         await self._seed(channel, folding, live.instrument_of(channel) or "")
+                await self._learn_again()
             except TransientError as error:
-                log.warning("leases are not renewed: %s", error)
+                log.warning("leases are not renewed, or the present is not known: %s", error)
+
+    async def _learn_again(self) -> None:
+        """Learn once more what may have been on its way to storage."""
+        now_s = time.monotonic()
+        due = {name for name, again_s in self._loaded.items() if again_s and again_s[0] <= now_s}
+        for name in due:
+            self._loaded[name] = tuple(each for each in self._loaded[name] if each > now_s)
+        async with self._loading:
+            await self._learn({each for each in due if not each.startswith(live.CANDLES)})
+            await self._learn_longer(due)
+
+    def _note_loaded(self, names: set[str]) -> None:
+        """Note that the present of names is known, of those that are leased for as long as that."""
+        now_s = time.monotonic()
+        for name in names & self._since.keys():
+            self._loaded.setdefault(name, tuple(now_s + each for each in _LEARNT_AGAIN_S))
 
     async def _renew(self, names: set[str]) -> None:
         try:
