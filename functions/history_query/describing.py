@@ -128,6 +128,28 @@ TZ: Final = query(
     {"type": "string", "maxLength": 64},
     "Asia/Kolkata",
 )
+SESSION: Final = query(
+    "session",
+    "When the trading day begins, such as 09:15@Asia/Kolkata or 17:00@America/New_York: candles are"
+    " counted from there, the last of a day may be shorter. With its end, as"
+    " 09:30-16:00@America/New_York, only trades within count. A day that begins in the afternoon is"
+    " that of the next date.",
+    {"type": "string", "maxLength": 80},
+    "09:15@Asia/Kolkata",
+)
+CALENDAR: Final = query(
+    "calendar",
+    "An exchange by its code, such as XNYS: only trades within its sessions count, by its weekends,"
+    " holidays and half days.",
+    {"type": "string", "maxLength": 32},
+    "XNYS",
+)
+STREAMED_LIMIT: Final = query(
+    "limit",
+    "The most to return. `all`, with `from` and format=ndjson or csv: the whole range, streamed.",
+    {"anyOf": [limit(1_000)["schema"], {"const": "all"}]},
+    3,
+)
 NEXT: Final[Json] = {
     "type": ["string", "null"],
     "description": "The cursor of the page of older ones. Null: there are none.",

@@ -14,7 +14,7 @@ from urllib.parse import quote
 from functions.history_query.describing import Json
 from functions.history_query.openapi import DOCUMENT
 
-_SHOWN: Final = ("timeframe", "limit", "symbols")
+_SHOWN: Final = ("timeframe", "type", "limit", "symbols")
 """The parameters in the example of a route."""
 
 

@@ -13,13 +13,16 @@ from functions.history_query.answering import Answers, unknown
 from functions.history_query.candles import CandlePages
 from functions.history_query.cursors import CandleCursor
 from functions.history_query.describing import (
+    CALENDAR,
     COUNT,
     DECIMAL,
     FROM,
     MS,
     NAME,
     PAGE_HEADERS,
+    SESSION,
     STORES,
+    STREAMED_LIMIT,
     SYMBOL,
     TO,
     TZ,
@@ -28,7 +31,6 @@ from functions.history_query.describing import (
     cursor_of,
     format_of,
     get,
-    limit,
     list_of,
     object_of,
     query,
@@ -39,7 +41,7 @@ from functions.history_query.formats import MEDIA_TYPES, Shown
 from functions.history_query.indicators import indicator_values
 from functions.history_query.parameters import Page, read_page
 from functions.history_query.presentation import CANDLE_COLUMNS, Presentation
-from functions.history_query.streaming import ALL, PAGE, asks_for_all, streamed
+from functions.history_query.streaming import PAGE, asks_for_all, streamed
 from shared.candle_json import candle_json
 
 _TIMEFRAME: Final = query(
@@ -63,22 +65,6 @@ _INDICATORS: Final = query(
     {"type": "string"},
     "sma:20,rsi:14",
 )
-_SESSION: Final = query(
-    "session",
-    "When the trading day begins, such as 09:15@Asia/Kolkata or 17:00@America/New_York: candles are"
-    " counted from there, the last of a day may be shorter. With its end, as"
-    " 09:30-16:00@America/New_York, only trades within count. A day that begins in the afternoon is"
-    " that of the next date.",
-    {"type": "string", "maxLength": 80},
-    "09:15@Asia/Kolkata",
-)
-_CALENDAR: Final = query(
-    "calendar",
-    "An exchange by its code, such as XNYS: only trades within its sessions count, by its weekends,"
-    " holidays and half days.",
-    {"type": "string", "maxLength": 32},
-    "XNYS",
-)
 _AS_OF: Final = query(
     "as_of",
     "What was known then: candles of the ticks received by that time, folded on reading. `closed`"
@@ -99,12 +85,6 @@ _ADJUSTED: Final = query(
     {"type": "string", "enum": ["false", "true"], "default": "false"},
     "true",
 )
-_LIMIT: Final = query(
-    "limit",
-    "The most to return. `all`, with `from` and format=ndjson or csv: the whole range, streamed.",
-    {"anyOf": [limit(1_000)["schema"], {"const": ALL}]},
-    3,
-)
 _CURSOR: Final = cursor_of(CandleCursor("after", 1_764_340_200_000_000).text())
 _PRICE: Final = {"type": ["string", "null"], "pattern": DECIMAL["pattern"]}
 
@@ -113,17 +93,9 @@ PART: Final = Part(
         "/api/candles/{symbol}": get(
             "Candles of an instrument, ascending; without `from` the newest.",
             ref("Candles"),
-            *(SYMBOL, _TIMEFRAME, FROM, TO, _LIMIT, _CURSOR, _INDICATORS),
-            *(
-                _AS_OF,
-                _SESSION,
-                _CALENDAR,
-                _FILL,
-                _ADJUSTED,
-                TZ,
-                columns_of("t,o,h,l,c,v"),
-                format_of(tuple(MEDIA_TYPES)),
-            ),
+            *(SYMBOL, _TIMEFRAME, FROM, TO, STREAMED_LIMIT, _CURSOR, _INDICATORS),
+            *(_AS_OF, SESSION, CALENDAR, _FILL, _ADJUSTED, TZ, columns_of("t,o,h,l,c,v")),
+            format_of(tuple(MEDIA_TYPES)),
             refusals=STORES,
             headers=PAGE_HEADERS,
         ),
