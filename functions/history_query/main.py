@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from functions.history_query.alerts import AlertPages
+from functions.history_query.bars import BarPages
 from functions.history_query.candles import CandlePages
 from functions.history_query.feeds import Feeds
 from functions.history_query.kept import KeptCandles
@@ -24,6 +25,7 @@ from functions.history_query.tick_slices import TickSlices
 from functions.history_query.ticks import TickPages
 from functions.history_query.topics import (
     alerts,
+    bars,
     candles,
     feeds,
     latest,
@@ -69,6 +71,7 @@ slices = TickSlices(postgres, cold)
 pages = CandlePages(kept, slices, settings.ladder, settings.allowed_lateness_us)
 app = api(
     [
+        bars.answers(BarPages(slices, postgres, settings.allowed_lateness_us), pages.knows),
         candles.answers(pages),
         prices.answers(PricePages(slices), pages.knows),
         latest.answers(trades, LatestQuotes(postgres)),

@@ -7,6 +7,7 @@ from typing import Final
 from functions.history_query.describing import NAME, Json, Part, get, object_of
 from functions.history_query.topics import (
     alerts,
+    bars,
     candles,
     feeds,
     latest,
@@ -18,6 +19,7 @@ from functions.history_query.topics import (
 )
 
 PARTS: Final[tuple[Part, ...]] = (
+    bars.PART,
     candles.PART,
     prices.PART,
     latest.PART,
@@ -33,6 +35,10 @@ PARTS: Final[tuple[Part, ...]] = (
 _OWN: Final = Part(
     {
         "/openapi.json": get("This description.", {"type": "object"}),
+        **{
+            path: get("This reference as a page.", {"type": "string"}, media_type="text/html")
+            for path in ("/docs", "/")
+        },
         **{
             path: get(summary, {"type": "string"}, media_type="text/plain")
             for path, summary in {

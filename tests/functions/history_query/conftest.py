@@ -12,6 +12,7 @@ import redis
 
 from functions.candle_aggregate.rules import Rules
 from functions.history_query.alerts import AlertPages
+from functions.history_query.bars import BarPages
 from functions.history_query.candles import CandlePages
 from functions.history_query.feeds import Feeds
 from functions.history_query.kept import KeptCandles
@@ -26,6 +27,7 @@ from functions.history_query.tick_slices import TickSlices
 from functions.history_query.ticks import TickPages
 from functions.history_query.topics import (
     alerts,
+    bars,
     candles,
     feeds,
     latest,
@@ -72,6 +74,7 @@ class House:
         self.pages = CandlePages(self.kept, self.slices, LADDER, LATENESS_US)
         self.app = api(
             [
+                bars.answers(BarPages(self.slices, postgres, LATENESS_US), self.pages.knows),
                 candles.answers(self.pages),
                 prices.answers(PricePages(self.slices), self.pages.knows),
                 latest.answers(LatestTrades(live), LatestQuotes(postgres)),
