@@ -13,9 +13,9 @@ from shared.stores.postgres import Postgres
 
 _UPSERT_GAP: Final = """
     INSERT INTO gaps (feed, symbol, instrument, first_id, last_id, from_us, to_us, state, absent,
-        opened_us, changed_us)
+        by_time, opened_us, changed_us)
     VALUES (%(feed)s, %(symbol)s, %(instrument)s, %(first)s, %(last)s, %(from)s, %(to)s, %(state)s,
-        %(absent)s, %(changed)s, %(changed)s)
+        %(absent)s, %(by_time)s, %(changed)s, %(changed)s)
     ON CONFLICT (feed, symbol, first_id, last_id) DO UPDATE SET
         state = excluded.state, absent = excluded.absent, changed_us = excluded.changed_us,
         judged = false, queued = false
@@ -99,5 +99,6 @@ def _values(feed: str, gap: Gap) -> dict[str, str | int]:
         "to": gap.to_us,
         "state": gap.state.value,
         "absent": gap.absent,
+        "by_time": gap.by_time,
         "changed": gap.changed_us,
     }
