@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from google.protobuf.message import DecodeError
 
 from shared.errors import PermanentError
 from shared.schema import feeds_pb2
 
+FEEDS: Final = ("binance", "coinbase", "kraken", "scanner", "ccxt")
+"""The values of FEED; `ccxt` stands for any of its venues."""
+
 
 class FeedState(StrEnum):
-    """How a symbol of a feed fares. DOWN is no report, but the absence of any."""
+    """The state of a symbol of a feed. DOWN is no report, but the absence of any."""
 
     LIVE = "live"
     QUIET = "quiet"

@@ -53,7 +53,8 @@ class CcxtConnection:
                 group.create_task(self._confirm())
                 group.create_task(self._watch_silence())
         finally:
-            client.on_trade = client.on_unreadable = lambda ignored: None
+            client.on_trade = lambda trade: None
+            client.on_unreadable = lambda payload: None
             await client.hang_up()
 
     def _on_trade(self, trade: dict[str, Any]) -> None:

@@ -91,8 +91,7 @@ class Feed:
         metrics.FEED_RECONNECTS.labels(self.exchange.name, why).inc()
 
 
-async def _subscribed(
-    connection: Connection | CcxtConnection, task: asyncio.Task[None]) -> bool:
+async def _subscribed(connection: Connection | CcxtConnection, task: asyncio.Task[None]) -> bool:
     """Wait until the connection is subscribed, or ended; return which."""
     subscribed = asyncio.create_task(connection.subscribed.wait())
     try:

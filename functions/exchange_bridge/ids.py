@@ -107,7 +107,7 @@ class SymbolIds:
         """Take note of a new connection: ids tell by themselves what it left out."""
 
     def settle(self, missing: Missing, first: int, reaches: int) -> list[tuple[int, int]]:
-        """Take out what the exchange listed up to `reaches`; return ids that it has no trade for."""
+        """Take out what was listed up to `reaches`; return the ids for which there is no trade."""
         absent = [(a, min(b, reaches)) for a, b in missing.left if first <= a <= reaches]
         for a, b in absent:
             missing.absent += b - a + 1

@@ -148,7 +148,7 @@ SETUPS: Final[Mapping[str, Setup]] = {
     "scanner": _scanner,
     "ccxt": _ccxt,
 }
-"""By the name of the feed: one that is added is named here."""
+"""By the name of the feed: one that is added is named here, and in shared.feeds.FEEDS."""
 
 
 def _exchange(name: str) -> Setup:

@@ -64,7 +64,7 @@ class SymbolTimes(SymbolIds):
         return []
 
     def certain(self) -> Trade | None:
-        """Return a time up to which each trade was seen, or is in a gap; more may share the last."""
+        """Return the time up to which each was seen, or is in a gap; the last one may be shared."""
         certain = SymbolIds.certain(self)
         if certain is None or certain is not self.high:
             return certain

@@ -19,7 +19,7 @@ _GAPS: Final = """
     SELECT feed, symbol,
         count(*) FILTER (WHERE state = 'open') AS open,
         count(*) FILTER (WHERE state = 'filled') AS filled,
-        coalesce(sum(last_id - first_id + 1) 
+        coalesce(sum(last_id - first_id + 1)
             FILTER (WHERE state = 'open' AND NOT by_time), 0)::bigint AS missing
     FROM gaps GROUP BY feed, symbol
 """

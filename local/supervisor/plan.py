@@ -168,7 +168,7 @@ class Plan:
                 sources += [
                     self._deployment(
                         each,
-                        f"{each.name}-{feed.name}",
+                        f"{each.name}-{feed.process}",
                         {**feed.environment, HISTORY_S: str(self._options.history_s)},
                     )
                     for feed in self._options.feeds

@@ -97,6 +97,11 @@ class Told:
         found = []
         for payload in self.payloads():
             message = orjson.loads(payload)
+            if "trade" in message:  # of ccxt; Bybit's ids end with the number
+                found.append(int(message["trade"]["id"].rpartition("-")[2]))
+                continue
+            if "quote" in message:
+                continue
             data = message.get("data", message)
             found += [each[field] for each in (data if isinstance(data, list) else [data])]
         return sorted(found)

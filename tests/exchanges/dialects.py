@@ -132,6 +132,10 @@ class BinanceDialect:
         }
 
 
+BASES = ("BTC", "ETH", *(f"FEED{number}" for number in range(100)))
+"""What is traded, against USDT, where ccxt asks for it."""
+
+
 class CcxtBinanceDialect(BinanceDialect):
     """Binance as ccxt speaks to it: ids that count."""
 
@@ -139,22 +143,25 @@ class CcxtBinanceDialect(BinanceDialect):
 
     def rest(self, path: str, query: Mapping[str, str], released: Released) -> Any:
         if path == "/api/v3/exchangeInfo":
-            market = {
-                "symbol": "BTCUSDT",
-                "status": "TRADING",
-                "baseAsset": "BTC",
-                "quoteAsset": "USDT",
-                "isSpotTradingAllowed": True,
-                "permissionSets": [["SPOT"]],
-                "filters": [],
-            }
-            return {"timezone": "UTC", "symbols": [market]}
+            return {"timezone": "UTC", "symbols": [self._market(base) for base in BASES]}
         more = {"limit": "500", "endTime": "9" * 13}
         of_ccxt = {**more, **query}
         return super().rest(path, of_ccxt, {_joined(s): each for s, each in released.items()})
 
     def message(self, trade: Trade) -> str:
-        return super().message(trade._replace(symbol=_joined(trade.symbol)))
+        of_stream = super().message(trade._replace(symbol=_joined(trade.symbol)))
+        return json.dumps(json.loads(of_stream)["data"])
+
+    def _market(self, base: str) -> dict[str, Any]:
+        return {
+            "symbol": f"{base}USDT",
+            "status": "TRADING",
+            "baseAsset": base,
+            "quoteAsset": "USDT",
+            "isSpotTradingAllowed": True,
+            "permissionSets": [["SPOT"]],
+            "filters": [],
+        }
 
 
 class CcxtBybitDialect:
@@ -163,7 +170,7 @@ class CcxtBybitDialect:
     wrong: Mapping[int, Minute] = {}
     name = "ccxt:bybit"
     pushes = False
-    newest = 1_000
+    newest = 5_000
 
     def answers(self, request: dict[str, Any], released: Released) -> list[str]:
         if request.get("op") == "subscribe":
@@ -183,8 +190,8 @@ class CcxtBybitDialect:
 
     def rest(self, path: str, query: Mapping[str, str], released: Released) -> Any:
         if path == "/v5/market/instruments-info":
-            found = [self._market(symbol) for symbol in ("BTC/USDT", "ETH/USDT")]
-            return self._answer({"category": "spot", "list": found})
+            markets = [self._market(base) for base in BASES]
+            return self._answer({"category": "spot", "list": markets})
         known = {_joined(symbol): each for symbol, each in released.items()}.get(
             query["symbol"], []
         )
@@ -200,12 +207,11 @@ class CcxtBybitDialect:
     def _answer(self, result: dict[str, Any]) -> dict[str, Any]:
         return {"retCode": 0, "retMsg": "OK", "result": result, "retExtInfo": {}, "time": 1}
 
-    def _market(self, symbol: str) -> dict[str, Any]:
-        base, quote = symbol.split("/")
+    def _market(self, base: str) -> dict[str, Any]:
         return {
-            "symbol": _joined(symbol),
+            "symbol": f"{base}USDT",
             "baseCoin": base,
-            "quoteCoin": quote,
+            "quoteCoin": "USDT",
             "status": "Trading",
             "lotSizeFilter": {"basePrecision": "0.000001", "quotePrecision": "0.00000001"},
             "priceFilter": {"tickSize": "0.01"},

@@ -9,9 +9,12 @@ import asyncio
 import importlib
 import json
 import logging
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
+
+import orjson
 
 from functions.exchange_bridge.rest import Rest, RestError, wait_s
 
@@ -19,6 +22,9 @@ log = logging.getLogger(__name__)
 
 CACHED: Final = 1_000
 """Trades that ccxt itself holds of a symbol."""
+
+_LONG: Final = re.compile(r"[0-9.]{17}")
+"""What may be a number of more than the 15 digits that a float holds exactly."""
 
 
 class NoVenueError(Exception):
@@ -45,8 +51,8 @@ class CcxtClient(Rest):
         self.venue = venue
         self.symbols = tuple(symbols)
         self.heard = 0
-        self.on_trade: Callable[[dict[str, Any]], None] = lambda trade: None
-        self.on_unreadable: Callable[[bytes], None] = lambda payload: None
+        self.on_trade: Callable[[dict[str, Any]], object] = lambda trade: None
+        self.on_unreadable: Callable[[bytes], object] = lambda payload: None
         self.ended: asyncio.Future[str] | None = None
         self._errors: Any
         self.sdk = self._sdk(options)
@@ -131,7 +137,8 @@ class CcxtClient(Rest):
                     await asyncio.sleep(self._pause_s())
                     answer = await getattr(self.sdk, method)(*arguments, **more)
             except self._errors.BaseError as error:
-                if not isinstance(error, self._errors.DDoSProtection):
+                limits = (self._errors.RateLimitExceeded, self._errors.DDoSProtection)
+                if not isinstance(error, limits):
                     self._count("refused")
                     is_final = isinstance(error, self._errors.ExchangeError)
                     raise RestError(self.reason(error), is_final=is_final) from error
@@ -172,7 +179,8 @@ class CcxtClient(Rest):
             text = data.decode() if isinstance(data, bytes) else data
             message = text
             if text.lstrip()[:1] in ("{", "["):
-                message = json.loads(text, parse_float=str)
+                is_long = _LONG.search(text) is not None
+                message = json.loads(text, parse_float=str) if is_long else orjson.loads(text)
             client.on_message_callback(client, message)
         except self._errors.BaseError as error:
             client.reject(error)

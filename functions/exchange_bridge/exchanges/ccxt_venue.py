@@ -20,6 +20,8 @@ from shared.raw import FORMAT_CCXT
 
 SPAN: Final = 200
 """Candles to go on by where a venue lists none: any page is at least so long."""
+REPEATED: Final = 1
+"""How often an empty page is asked for again: a cache on the way may repeat the one before."""
 LOOK_BACK_MS: Final = (60_000, 600_000, 3_600_000)
 """How far before a time the trade before it is looked for."""
 
@@ -137,8 +139,9 @@ class CcxtVenue:
             begin, end = known[0][0], known[-1][0]
             is_proof = begin <= (reached + 1 if self.contiguous else max(since, first.id))
             # Where ids are times, more trades of the last one may stand on the next page.
-            reaches = end if self.contiguous or end == former else end - 1
-            wanted = [(id_, row) for id_, row in known if first.id <= id_ <= last.id]
+            reaches = min(end if self.contiguous or end == former else end - 1, last.id)
+            low = max(first.id, reached + 1)
+            wanted = [(id_, row) for id_, row in known if low <= id_ <= last.id]
             yield Fetched(
                 [self.trade_payload(row, "fetch_trades") for _, row in wanted],
                 [Trade(symbol, id_, row["timestamp"] * 1000) for id_, row in wanted],
@@ -155,17 +158,24 @@ class CcxtVenue:
     ) -> AsyncIterator[list[Kline]]:
         """Yield pages, ascending; ccxt says neither notional nor trades of a candle."""
         name, length_ms = self.intervals[length_us], length_us // 1000
-        since = from_us // 1000
+        since, repeated = from_us // 1000, 0
         while since < to_us // 1000:
             rows = await self.client.ask("fetch_ohlcv", symbol, name, since)
+            later = [row[0] for row in rows if row[0] >= since]
+            if not later and repeated < REPEATED:
+                repeated += 1  # a page of before, of which ccxt shows nothing
+                continue
+            repeated = 0
             found = [row for row in rows if since <= row[0] < to_us // 1000]
             yield [_kline(row) for row in found if Decimal(row[5])]
-            later = [row[0] for row in rows if row[0] >= since]
             since = max(later) + length_ms if later else since + SPAN * length_ms
 
     async def before(self, rest: Rest, symbol: str, time_us: int) -> Trade | None:
         """Look for the last trade before among those that are listed from a while before on."""
         time_ms = time_us // 1000
+        if self.contiguous:
+            since = await self._trades(symbol, time_ms + 1)
+            return Trade(symbol, int(since[0]["id"]) - 1, time_us) if since else None
         for back_ms in LOOK_BACK_MS:
             rows = await self._trades(symbol, time_ms - back_ms)
             earlier = [row for row in rows if row["timestamp"] < time_ms]

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 @dataclass(frozen=True, slots=True)
 class Traits:
-    """`contiguous`: trade ids count the trades of a symbol, the same over WebSocket and REST.
+    """`contiguous`: trade ids count the trades of a symbol, and REST lists them from any time on.
 
     `fills`: trades over REST are those of the WebSocket. `options`: for ccxt.
     """
@@ -33,7 +33,6 @@ TRAITS: Final[Mapping[str, Traits]] = {
     "binanceus": _AGGREGATES,
     "binanceusdm": _AGGREGATES,
     "binancecoinm": _AGGREGATES,
-    "coinbaseexchange": Traits(contiguous=True),
     "kraken": Traits(contiguous=True),
     # Its WebSocket joins the trades of one order under the id of the last; REST lists each.
     "okx": Traits(fills=False),
