@@ -6,6 +6,7 @@ import gzip
 import itertools
 import json
 import random
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
@@ -298,7 +299,8 @@ def test_the_scanner_is_a_feed_and_the_watchlist_selects(
 def test_kandle_up_takes_feeds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One process a feed, connected where the environment says."""
     playbacks = [Playback(BinanceDialect()), Playback(CoinbaseDialect())]
-    for each in playbacks:
+    kraken = Playback(KrakenDialect())
+    for each in (*playbacks, kraken):
         for name, value in of_playback(each, "X").items():
             if name.endswith("_URL"):
                 monkeypatch.setenv(name, value)
@@ -322,6 +324,27 @@ def test_kandle_up_takes_feeds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
                 for each in httpx.get(f"{platform['API_URL']}/api/feeds").json()
             }
             assert states.keys() == {"binance", "coinbase"}
+
+            def feed(*arguments: str) -> list[str]:
+                done = kandle("feed", *arguments, "--data-dir", str(tmp_path / "data"))
+                return done.stdout.splitlines()
+
+            # More feeds while it runs, and fewer.
+            added = ["binance:BTCUSDT", "coinbase:BTC-USD", "kraken:BTC/USD"]
+            assert feed("add", "kraken:BTC/USD") == added
+            assert eventually(lambda: kraken.clients, bool)
+            kraken.play([Trade("BTC/USD", 1, "61000.75", "0.1", now_ms, buyer_made=True)])
+            expected["BTC-USD.KRAKEN"] = "61000.75"
+            assert eventually(latest, lambda found: found == expected) == expected
+            assert feed("remove", "coinbase") == [added[0], added[2]] == feed("list")
+            assert eventually(lambda: coinbase.clients, lambda clients: clients == 0) == 0
+            line = r"kraken +BTC-USD.KRAKEN +(live|quiet) .* 1 +0 open, \d+ filled"
+
+            def shown() -> str:
+                return kandle("feeds", "--api-url", platform["API_URL"]).stdout
+
+            found = eventually(shown, lambda text: re.search(line, text) is not None)
+            assert re.search(line, found)
     finally:
-        for each in playbacks:
+        for each in (*playbacks, kraken):
             each.close()
