@@ -10,6 +10,7 @@ export UV_SYSTEM_CERTS := 1
 export UV_COMPILE_BYTECODE := 1
 PYTHON ?= python3
 STAMP := .venv/.kandle-setup
+RUNTIME := .venv/.kandle-runtime
 RUN := $(UV) run --frozen --no-sync
 ARGS ?=
 
@@ -25,39 +26,49 @@ help: ## list the targets
 $(STAMP): pyproject.toml uv.lock $(if $(findstring .uv/,$(UV)),.uv/bin/uv)
 	@echo "setting up the environment in .venv (locked, hashes checked)"
 	@$(UV) sync --frozen --all-extras --quiet
+	@touch $@ $(RUNTIME)
+
+setup: $(STAMP) ## create the environment of developers from the lock file
+
+# What `kandle up` needs and no more: no tool of developers, no compiled copy of what is not used.
+$(RUNTIME): pyproject.toml uv.lock $(if $(findstring .uv/,$(UV)),.uv/bin/uv)
+	@echo "setting up what runs Kandle in .venv (locked, hashes checked)"
+	@UV_COMPILE_BYTECODE=0 $(UV) sync --frozen --no-dev --extra local --inexact --quiet
 	@touch $@
 
-setup: $(STAMP) ## create the environment from the lock file
-
-# The dashboard's page. Node.js comes as a wheel; npm installs what dashboard/package-lock.json says.
+# The dashboard's page. Node.js comes as a wheel into an environment of its own that is gone
+# afterwards; npm installs what dashboard/package-lock.json says.
 PAGE := functions/live_feed/dashboard/index.html
-NODE := PATH="$(CURDIR)/.venv/bin:$$PATH" NPM_CONFIG_UPDATE_NOTIFIER=false
+NPM := NPM_CONFIG_UPDATE_NOTIFIER=false $(UV) run --isolated --frozen --only-group page --quiet npm --prefix dashboard
 PAGE_SOURCES := $(wildcard dashboard/*.json dashboard/*.html dashboard/*.ts dashboard/src/*)
+NODE_MODULES := dashboard/node_modules/.kandle-setup
 
-dashboard/node_modules/.kandle-setup: $(STAMP) dashboard/package.json dashboard/package-lock.json
-	@cd dashboard && $(NODE) npm ci --no-audit --no-fund --loglevel=error
+$(NODE_MODULES): dashboard/package.json dashboard/package-lock.json $(if $(findstring .uv/,$(UV)),.uv/bin/uv)
+	@$(NPM) ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
-$(PAGE): dashboard/node_modules/.kandle-setup $(PAGE_SOURCES)
+$(PAGE): $(PAGE_SOURCES)
+	@$(MAKE) --no-print-directory $(NODE_MODULES)
 	@echo "building the dashboard"
-	@cd dashboard && $(NODE) npm run --silent build -- --logLevel warn
+	@$(NPM) run --silent build -- --logLevel warn
 
 dashboard: $(PAGE) ## build the dashboard's page (needs the npm registry once)
 
 # Everything but the page runs without it, so a failure is told and not the end.
-page-if-possible: $(STAMP)
+page-if-possible:
 	@$(MAKE) --no-print-directory dashboard || echo "the dashboard was not built (the npm registry is needed once): everything else runs; try again with 'make dashboard'"
 
-demo: page-if-possible ## run the whole pipeline here with simulated ticks (SECONDS=60 to end by itself)
+demo: $(RUNTIME) ## run the whole pipeline here with simulated ticks (SECONDS=60 to end by itself)
+	@[ -e $(NODE_MODULES) ] || { $(MAKE) --no-print-directory page-if-possible; rm -rf dashboard/node_modules; }
 	@$(RUN) kandle demo $(if $(SECONDS),--seconds $(SECONDS)) $(ARGS)
 
-test: page-if-possible ## run every test, over real servers
+test: $(STAMP) page-if-possible ## run every test, over real servers
 	@$(RUN) pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: lint types proto-check dashboard-test test ## what CI runs: lint, types, generated code, tests
 
-dashboard-test: $(PAGE) ## types and unit tests of the dashboard
-	@cd dashboard && $(NODE) npm run --silent check && $(NODE) npm run --silent test
+dashboard-test: $(PAGE) $(NODE_MODULES) ## types and unit tests of the dashboard
+	@$(NPM) run --silent check && $(NPM) run --silent test
 
 lint: $(STAMP) ## ruff: style, imports, likely bugs, formatting
 	@$(RUN) ruff check .
@@ -100,9 +111,17 @@ audit: $(STAMP) ## known holes in the dependencies, and an SBOM in dist/ (needs 
 	@echo "SBOM: dist/kandle.cdx.json"
 	@$(UV) run --no-project --quiet --with 'pip-audit>=2.9,<3' pip-audit --strict --require-hashes --disable-pip --requirement dist/requirements.txt
 
+# The version is the one of pyproject.toml. IMAGE=REG/kandle also builds and tags the image.
+VERSION = $(shell $(UV) version --short --frozen)
+release: $(STAMP) $(PAGE) ## sdist and wheel (page inside), run in empty environments; notes; IMAGE=REG/kandle: image tags
+	@rm -rf dist && $(UV) build --quiet --out-dir dist
+	@awk '/^## (Unreleased|$(VERSION))/ {on = 1; next} /^## / {on = 0} on' CHANGELOG.md > dist/notes.md
+	@$(RUN) python -m tests.release dist/kandle-$(VERSION)-py3-none-any.whl $(ARGS)
+	@$(if $(IMAGE),docker buildx build -f knative/Containerfile -t $(IMAGE):$(VERSION) -t $(IMAGE):latest .,echo "image: make release IMAGE=REG/kandle tags REG/kandle:$(VERSION) and :latest")
+
 clean: ## remove environment, caches and local data
 	rm -rf functions/live_feed/dashboard dashboard/node_modules
 	rm -rf .venv .uv .kandle .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help setup dashboard page-if-possible dashboard-test demo test check lint types proto proto-check chaos exchange bench deploy move services manifests audit clean
+.PHONY: help setup dashboard page-if-possible dashboard-test demo test check lint types proto proto-check chaos exchange bench deploy move services manifests audit release clean

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Final
 from urllib.parse import quote, unquote
 
-from shared.timeframes import Timeframe
+from shared.calendar_timeframes import timeframe_of
 
 PREFIX: Final = "live."
 ALL: Final = "live.>"
@@ -101,7 +101,7 @@ def checked(channel: str) -> str:
         raise ChannelError("a channel has printable characters only")
     if parts[0] == CANDLES and parts[1] != "*":
         try:
-            Timeframe.parse(parts[1])
+            timeframe_of(parts[1])
         except ValueError as error:
             raise ChannelError(f"{channel!r}: {error}") from None
     return channel

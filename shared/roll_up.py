@@ -45,24 +45,29 @@ def folded(
 ) -> tuple[list[Candle], bool]:
     """Return at most `limit` whole candles in the order of reading, and whether there may be more.
 
-    `batches` hold the parts ascending by time, or descending if `newest`. A candle is whole once a
-    part of the next one is read, or there are no more parts. After `patience` batches the candles
-    that are whole by then are the answer; the one begun is left to the next page.
+    `batches` hold the parts ascending by time, or descending if `newest`; those that no interval
+    holds count for nothing. A candle is whole once a part of the next one is read, or there are no
+    more parts. After `patience` batches the candles that are whole by then are the answer; the one
+    begun is left to the next page.
     """
     whole: list[Candle] = []
     begun: Candle | None = None
+    end_us = 0
     for number, batch in enumerate(batches, 1):
         for part in batch:
-            start = timeframe.start_us(part.start_us)
-            if begun is not None and begun.start_us == start:
-                piece = replace(part, timeframe=timeframe.name, start_us=start)
+            if not timeframe.holds(part.start_us):
+                continue
+            if begun is not None and begun.start_us <= part.start_us < end_us:
+                piece = replace(part, timeframe=timeframe.name, start_us=begun.start_us)
                 begun = joined(piece, begun) if newest else joined(begun, piece)
                 continue
             if begun is not None:
                 whole.append(begun)
                 if len(whole) == limit:
                     return whole, True
-            begun = replace(part, timeframe=timeframe.name, start_us=start)
+            start_us = timeframe.start_us(part.start_us)
+            begun = replace(part, timeframe=timeframe.name, start_us=start_us)
+            end_us = timeframe.end_us(start_us)
         if number >= patience and whole:
             return whole, True
     if begun is not None:

@@ -39,7 +39,14 @@ class Timeframe:
             raise ValueError(
                 f"timeframe {name!r} is not a number and one of s m h d w, such as 1m or 4h"
             )
-        return cls(int(match[1]) * _UNITS_US[match[2]], name)
+        length_us = int(match[1]) * _UNITS_US[match[2]]
+        weeks, rest = divmod(length_us, _UNITS_US["w"])
+        if match[2] != "w" and not rest:
+            raise ValueError(
+                f"timeframe {name!r} would begin on Thursdays, as 1970 did: {weeks}w begins on"
+                " Mondays"
+            )
+        return cls(length_us, name)
 
     def start_us(self, event_time_us: int) -> int:
         """Return the start of the interval that holds the time."""
@@ -56,6 +63,23 @@ class Timeframe:
     def next_us(self, start_us: int) -> int:
         """Return the start of the interval after the one that starts there."""
         return start_us + self.length_us
+
+    def end_us(self, start_us: int) -> int:
+        """Return where the interval that starts there ends, exclusive."""
+        return self.next_us(start_us)
+
+    def holds(self, time_us: int) -> bool:
+        """Tell whether any interval holds the time: not all do, where trading hours end."""
+        return True
+
+    def nests(self, part: Timeframe) -> bool:
+        """Tell whether every interval is made of whole intervals of the part."""
+        return self.length_us % part.length_us == 0
+
+    @property
+    def day(self) -> Timeframe | None:
+        """The timeframe of the trading days that it gathers; None where it gathers none."""
+        return None
 
     def ends_us(self, starts_us: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return where the intervals that start there end, exclusive."""

@@ -110,7 +110,7 @@ class CandlePages:
         judged = []
         for candle in found:
             # An instrument gone quiet: its parts were closed by the clock, so this one is too.
-            end_us = page.timeframe.next_us(candle.start_us)
+            end_us = page.timeframe.end_us(candle.start_us)
             closed = candle.closed and (end_us <= passed_us or end_us <= now_us)
             judged.append(replace(candle, closed=closed))
         return judged, more
@@ -127,7 +127,7 @@ class CandlePages:
         )
         judged = []
         for candle in found:
-            end_us = page.timeframe.next_us(candle.start_us)
+            end_us = page.timeframe.end_us(candle.start_us)
             closed = end_us <= passed_us or (end_us <= now_us and self._kept_closed(candle, end_us))
             judged.append(replace(candle, closed=closed))
         return judged, more
@@ -141,7 +141,7 @@ class CandlePages:
             newest=page.newest,
             patience=_TICK_SLICES,
         )
-        ends = [page.timeframe.next_us(candle.start_us) for candle in found]
+        ends = [page.timeframe.end_us(candle.start_us) for candle in found]
         return [
             replace(candle, closed=end_us <= as_of_us)
             for candle, end_us in zip(found, ends, strict=True)

@@ -120,8 +120,8 @@ CURSOR: Final = query("cursor", "Where the page before ended, as it says.", {"ty
 
 TZ: Final = query(
     "tz",
-    "A time zone, such as Asia/Kolkata: `time` tells the local time of each row, and `from` and"
-    " `to` without an offset are in it.",
+    "A time zone, such as Asia/Kolkata: `time` tells the local time of each row, `from` and `to`"
+    " without an offset are in it, and days, weeks and months of candles are its own.",
     {"type": "string", "maxLength": 64},
 )
 COLUMNS: Final = query(

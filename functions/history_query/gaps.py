@@ -26,13 +26,13 @@ def judged_by_gaps(
         spans = connection.execute(
             "SELECT from_us, to_us FROM gaps WHERE instrument = %s AND state = 'open'"
             " AND from_us < %s AND to_us >= %s",
-            (symbol, timeframe.next_us(max(starts)), min(starts)),
+            (symbol, timeframe.end_us(max(starts)), min(starts)),
         ).fetchall()
     if not spans:
         return list(candles)
     return [
         replace(candle, complete=False)
-        if touches(spans, candle.start_us, timeframe.next_us(candle.start_us))
+        if touches(spans, candle.start_us, timeframe.end_us(candle.start_us))
         else candle
         for candle in candles
     ]

@@ -16,12 +16,13 @@ from functions.history_query.cursors import (
     TickCursor,
     TickPlace,
 )
-from functions.history_query.resolution import Resolution, next_start_us, resolve
-from functions.history_query.sessions import Session, zone_of
+from shared.calendar_timeframes import of_days
 from shared.indicators import Indicator, parse_indicators
 from shared.order import OrderKey
+from shared.resolution import Resolution, next_start_us, resolved
 from shared.timeframes import Timeframe
 from shared.timestamps import parse_us
+from shared.trading_days import TradingDays, exchange_days, session_days, trading_days, zone_of
 
 DEFAULT_LIMIT: Final = 1_000
 MAX_LIMIT: Final = 10_000
@@ -79,17 +80,10 @@ def read_page(
 ) -> Page:
     """Read timeframe, from, to, limit, cursor, indicators and as_of. Raises ParameterError."""
     now_us = _now_us() if now_us is None else now_us
-    known = {"timeframe", "from", "to", "limit", "cursor", "indicators", "session"}
+    known = {"timeframe", "from", "to", "limit", "cursor", "indicators", "session", "calendar"}
     refuse_unknown(query, known | {"tz", "columns", "format", "fill", "adjusted", "as_of"})
-    try:
-        session = Session.parse(query["session"]) if query.get("session") else None
-    except ValueError as error:
-        raise ParameterError(f"session: {error}") from error
-    try:
-        resolution = resolve(query.get("timeframe") or ladder[0].name, ladder, session)
-    except ValueError as error:
-        raise ParameterError(f"timeframe: {error}") from error
-    zone = _zone(query)
+    resolution = read_resolution(query, ladder)
+    zone = read_zone(query)
     given_from = read_time_us(query, "from", now_us, zone)
     newest = given_from is None
     from_us = 0 if given_from is None else given_from
@@ -116,6 +110,44 @@ def read_page(
         _indicators(query),
         read_time_us(query, "as_of", now_us, zone),
     )
+
+
+def read_resolution(query: Mapping[str, str], ladder: tuple[Timeframe, ...]) -> Resolution:
+    """Read timeframe, and whose days: session, calendar or tz. Raises ParameterError."""
+    name, _, days_name = (query.get("timeframe") or ladder[0].name).partition("@")
+    try:
+        days = trading_days(days_name) if days_name else None
+    except ValueError as error:
+        raise ParameterError(f"timeframe: {error}") from error
+    if days is not None and (query.get("session") or query.get("calendar")):
+        raise ParameterError(
+            f"timeframe: {days_name!r} says whose days; leave out session, calendar"
+        )
+    days = days or read_days(query)
+    try:
+        return resolved(of_days(name, days), ladder)
+    except ValueError as error:
+        raise ParameterError(f"timeframe: {error}") from error
+
+
+def read_days(query: Mapping[str, str]) -> TradingDays | None:
+    """Read whose days: session, else calendar, else tz; None: those of UTC.
+
+    Raises ParameterError.
+    """
+    if query.get("session") and query.get("calendar"):
+        raise ParameterError("session: a calendar has sessions of its own; leave out one of both")
+    for name, read in (
+        ("session", session_days),
+        ("calendar", exchange_days),
+        ("tz", trading_days),
+    ):
+        if text := query.get(name):
+            try:
+                return read(text)
+            except ValueError as error:
+                raise ParameterError(f"{name}: {error}") from error
+    return None
 
 
 def _indicators(query: Mapping[str, str]) -> tuple[Indicator, ...]:
@@ -150,7 +182,7 @@ def read_raw_ticks(query: Mapping[str, str], now_us: int | None = None) -> TickP
     """Read from, to, limit and cursor of raw ticks, in either direction. Raises ParameterError."""
     now_us = _now_us() if now_us is None else now_us
     refuse_unknown(query, {"from", "to", "limit", "cursor", "tz", "columns", "format"})
-    zone = _zone(query)
+    zone = read_zone(query)
     from_us, to_us = (read_time_us(query, name, now_us, zone) for name in ("from", "to"))
     before = after = None
     newest = from_us is None
@@ -222,7 +254,8 @@ def read_time_us(
         raise ParameterError(f"{name}: {text[:40]!r} {error}, or a time ago like -24h") from error
 
 
-def _zone(query: Mapping[str, str]) -> tzinfo:
+def read_zone(query: Mapping[str, str]) -> tzinfo:
+    """Read `tz`. Raises ParameterError."""
     try:
         return zone_of(query["tz"]) if query.get("tz") else UTC
     except ValueError as error:

@@ -15,8 +15,8 @@ from starlette.responses import Response
 from functions.history_query.caching import cacheable
 from functions.history_query.formats import MEDIA_TYPES, Shown, asked_format, rendered
 from functions.history_query.parameters import ParameterError
-from functions.history_query.sessions import zone_of
 from shared.decimals import to_text
+from shared.trading_days import zone_of
 
 CANDLE_COLUMNS: Final = (
     *("t", "time", "o", "h", "l", "c", "v", "qv", "vw", "n", "bv", "sv"),

@@ -8,6 +8,7 @@ from functools import reduce
 from typing import Final
 
 from shared.candle import Candle
+from shared.resolution import covered
 from shared.roll_up import joined
 from shared.timeframes import Timeframe
 
@@ -32,14 +33,15 @@ class Folding:
 
     async def seed(self, ladder: tuple[Timeframe, ...], newest_us: int, read: Read) -> None:
         """Learn the interval that holds the newest base candle from what is stored and live."""
-        start_us = pos = self._timeframe.start_us(newest_us)
+        frame, day = self._timeframe, self._timeframe.day or self._timeframe
+        start_us, pos = frame.start_us(newest_us), day.start_us(newest_us)
+        until_us = min(newest_us, day.end_us(pos))
         closed: list[Candle] = []
-        for frame in reversed(ladder):
-            whole = (newest_us - pos) // frame.length_us
-            if whole > 0 and frame.start_us(pos) == pos:
-                end_us = pos + whole * frame.length_us
-                closed += await read(frame, pos, end_us)
-                pos = end_us
+        if start_us < pos:
+            closed += await read(day, start_us, pos)
+        for part, from_us, to_us in covered(ladder, pos, until_us):
+            closed += await read(part, from_us, to_us)
+            pos = to_us
         base = await read(ladder[0], pos, None)
         if self._start_us > start_us:
             self.is_whole = True  # this interval began meanwhile
@@ -56,7 +58,7 @@ class Folding:
         After a change of what has closed before, `is_whole` is False until it is seeded again.
         """
         start_us = self._timeframe.start_us(candle.start_us)
-        if start_us < self._start_us:
+        if start_us < self._start_us or not self._timeframe.holds(candle.start_us):
             return None
         if start_us > self._start_us:
             began_before = self._start_us > _NEVER
@@ -76,12 +78,15 @@ class Folding:
             whole = self._closed if whole is None else joined(self._closed, whole)
         if whole is None:
             return None
-        over = self._timeframe.next_us(self._start_us) <= now_us
+        over = self._timeframe.end_us(self._start_us) <= now_us
         self._compact()
         return replace(whole, closed=whole.closed and over)
 
     def _keep(self, candle: Candle) -> None:
-        if not self._start_us <= candle.start_us < self._timeframe.next_us(self._start_us):
+        end_us = self._timeframe.end_us(self._start_us)
+        if not (
+            self._start_us <= candle.start_us < end_us and self._timeframe.holds(candle.start_us)
+        ):
             return
         if candle.start_us < self._from_us:
             self.is_whole = self.is_whole and candle.revision <= self._revision

@@ -73,7 +73,10 @@ class Settings:
 
 
 async def serve(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT; then every call is ended with a word, and the server."""
+    """Serve until SIGTERM or SIGINT; then every call is ended with a word, and the server.
+
+    The thread that serves the metrics ends with the process.
+    """
     replica = settings.live.replica()
     hub, feed = replica.hub, Feed(replica)
     server = grpc.aio.server(interceptors=(Tokens(settings.access),), options=_OPTIONS)
@@ -89,9 +92,7 @@ async def serve(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, told.set)
     await server.start()
-    metrics_server, thread = prometheus_client.start_http_server(
-        settings.metrics_port, settings.metrics_host
-    )
+    prometheus_client.start_http_server(settings.metrics_port, settings.metrics_host)
     readying = asyncio.create_task(_say_when_ready(hub, state))
     log.info("gRPC on %s:%d", settings.host, settings.port)
     try:
@@ -104,9 +105,6 @@ async def serve(settings: Settings) -> None:
         await end(readying)
         await replica.interest.close()
         await hub.close()
-        metrics_server.shutdown()
-        metrics_server.server_close()
-        thread.join()
 
 
 async def _say_when_ready(hub: Hub, state: health.aio.HealthServicer) -> None:

@@ -111,9 +111,11 @@ class Hub:
                     del self._clients[each]
 
     def learn(self, message: Message) -> None:
-        """Take what is known from elsewhere; it is shown by snapshots where it is the newest."""
+        """Take what is known from elsewhere; it is shown where it is the newest of its channel."""
         channel = live.channel_of(message.subject)
-        self._newest.keep(Update(self.seq, channel, message.payload, message.received_us))
+        update = Update(self.seq, channel, message.payload, message.received_us)
+        if self._newest.is_passed_by(update):
+            self._give(update)
 
     def derive(self, base: str, channel: str, derive: Derive) -> None:
         """Make a channel of each message of another one, for candles that no message carries."""

@@ -14,9 +14,11 @@ from functions.live_feed.folding import Folding
 from functions.live_feed.history_api import HistoryApi
 from functions.live_feed.hub import Hub
 from shared import live
+from shared.calendar_timeframes import timeframe_of
 from shared.candle import Candle
 from shared.errors import TransientError
 from shared.live import ChannelError
+from shared.resolution import resolved
 from shared.tasks import end
 from shared.timeframes import Timeframe
 from shared.watched import ALL, READ_EACH_S, Leases
@@ -25,6 +27,9 @@ log = logging.getLogger(__name__)
 
 _RENEW_EACH_S: Final = 2.0
 _LEARNT_ONE_BY_ONE: Final = 50
+_LEARNT_AGAIN_S: Final = (2, 4, 8, 16, 32, 64)
+"""When the present is learnt again after a lease began: what came before it was published to nobody
+and may still have been on its way to storage."""
 
 
 async def nobody() -> set[str]:
@@ -47,7 +52,7 @@ class Interest:
     elsewhere: Callable[[], Awaitable[set[str]]] = nobody
     until_emitted_s: float = READ_EACH_S + 0.05
     _since: dict[str, int] = field(default_factory=dict)
-    _loaded: set[str] = field(default_factory=set)
+    _loaded: dict[str, tuple[float, ...]] = field(default_factory=dict)
     _loading: asyncio.Lock = field(default_factory=asyncio.Lock)
     _foldings: dict[str, Folding] = field(default_factory=dict)
     _elsewhere: set[str] = field(default_factory=set)
@@ -58,7 +63,11 @@ class Interest:
         timeframe = self._folded(live.checked(channel))
         if timeframe is None:
             return channel
-        if timeframe.length_us % self.ladder[0].length_us:
+        try:
+            is_made = resolved(timeframe, self.ladder).part is not None
+        except ValueError as error:
+            raise ChannelError(f"{channel!r}: {error}") from None
+        if not is_made:
             raise ChannelError(
                 f"{channel!r}: timeframe {timeframe} is not made; there are"
                 f" {', '.join(map(str, self.ladder))}, and multiples of {self.ladder[0]}"
@@ -96,8 +105,8 @@ class Interest:
         names = {name for name in map(live.instrument_of, wanted) if name}
         async with self._loading:  # who asks meanwhile for the same waits for it
             try:
-                await self._learn(names - self._loaded)
-                await self._learn_longer(wanted)
+                await self._learn(names - self._loaded.keys())
+                await self._learn_longer(set(wanted) - self._loaded.keys())
                 for channel in wanted:
                     await self._fold(channel)
             except TransientError as error:
@@ -113,15 +122,11 @@ class Interest:
         if names and self.history.is_there:
             for each in await self.history.present(names, self.ladder[0].name):
                 self.hub.learn(each)
-            self._loaded |= names & self._since.keys()
+            self._note_loaded(names)
 
     async def _learn_longer(self, channels: Iterable[str]) -> None:
         """Learn the newest of longer candles that nobody had published for them."""
-        some = [
-            each
-            for each in channels
-            if each.startswith(live.CANDLES) and each not in self._loaded and ALL not in each
-        ]
+        some = [each for each in channels if each.startswith(live.CANDLES) and ALL not in each]
         base = f"{live.CANDLES}:{self.ladder[0]}:"
         some = [each for each in some if not each.startswith(base) and not self._folded(each)]
         for channel in some[:_LEARNT_ONE_BY_ONE]:
@@ -130,7 +135,7 @@ class Interest:
             if newest is not None:
                 payload = newest.to_message().SerializeToString()
                 self.hub.learn(Message(live.candles_subject(timeframe, symbol), payload))
-            self._loaded |= {channel} & self._since.keys()
+            self._note_loaded({channel})
 
     def _names(self, channels: Iterable[str]) -> set[str]:
         """Return what has to be leased: instruments, and candles that are published for them."""
@@ -153,7 +158,7 @@ class Interest:
         name = channel.split(":", 2)[1]
         if name == ALL or name in {each.name for each in self.ladder}:
             return None
-        return Timeframe.parse(name)
+        return timeframe_of(name)
 
     async def _fold(self, channel: str) -> None:
         timeframe, symbol = self._folded(channel), live.instrument_of(channel)
@@ -196,13 +201,30 @@ class Interest:
             try:
                 names |= self._elsewhere
                 self._since = {n: p for n, p in self._since.items() if n in names}
-                self._loaded &= self._since.keys()
+                self._loaded = {n: t for n, t in self._loaded.items() if n in names}
                 await self._renew(names)
                 for channel, folding in list(self._foldings.items()):
                     if not folding.is_whole:
                         await self._seed(channel, folding, live.instrument_of(channel) or "")
+                await self._learn_again()
             except TransientError as error:
-                log.warning("leases are not renewed: %s", error)
+                log.warning("leases are not renewed, or the present is not known: %s", error)
+
+    async def _learn_again(self) -> None:
+        """Learn once more what may have been on its way to storage."""
+        now_s = time.monotonic()
+        due = {name for name, again_s in self._loaded.items() if again_s and again_s[0] <= now_s}
+        for name in due:
+            self._loaded[name] = tuple(each for each in self._loaded[name] if each > now_s)
+        async with self._loading:
+            await self._learn({each for each in due if not each.startswith(live.CANDLES)})
+            await self._learn_longer(due)
+
+    def _note_loaded(self, names: set[str]) -> None:
+        """Note that the present of names is known, of those that are leased for as long as that."""
+        now_s = time.monotonic()
+        for name in names & self._since.keys():
+            self._loaded.setdefault(name, tuple(now_s + each for each in _LEARNT_AGAIN_S))
 
     async def _renew(self, names: set[str]) -> None:
         try:

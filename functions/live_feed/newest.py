@@ -30,10 +30,14 @@ class Newest:
         self._newest.clear()
         self._overtaken.clear()
 
+    def is_passed_by(self, update: Update) -> bool:
+        """Tell whether it is newer than what is known of its channel."""
+        known = self._newest.get(update.channel)
+        return known is None or update.order > known.order
+
     def keep(self, update: Update) -> None:
         """Keep it where it is newer than what is known of its channel."""
-        known = self._newest.get(update.channel)
-        if known is None or update.order > known.order:
+        if self.is_passed_by(update):
             self._newest[update.channel] = update
 
     def take(self, update: Update) -> Update | None:
@@ -43,7 +47,7 @@ class Newest:
         state of the newest candle, and a repetition, say nothing new.
         """
         known = self._newest.get(update.channel)
-        if known is None or update.order > known.order:
+        if known is None or self.is_passed_by(update):
             self._newest[update.channel] = update
             self._overtaken.pop(update.channel, None)
             return update

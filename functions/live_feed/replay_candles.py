@@ -85,7 +85,7 @@ class ReplayCandles:
         self._symbol = symbol
         self._base = base
         self._shows_base = base in frames
-        self._foldings = {each: Folding(each) for each in sorted(frames - {base})}
+        self._foldings = {each: Folding(each) for each in frames - {base}}
         self._open: dict[Timeframe, int] = {}
         self._growing: dict[int, _Growing] = {}
         self._changed: set[int] = set()
@@ -139,7 +139,7 @@ class ReplayCandles:
                 yield from self._longer(frame, folding.take(base, now_us), now_us)
         self._changed.clear()
         for frame, start_us in list(self._open.items()):
-            if frame.next_us(start_us) <= now_us:
+            if frame.end_us(start_us) <= now_us:
                 yield from self._longer(frame, self._foldings[frame].present(now_us), now_us)
 
     def _longer(self, frame: Timeframe, candle: Candle | None, now_us: int) -> Iterator[Candle]:

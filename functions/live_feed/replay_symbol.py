@@ -13,6 +13,7 @@ from functions.live_feed.replay_candles import ReplayCandles
 from functions.live_feed.replay_request import ReplayRequest
 from functions.live_feed.replay_source import LOOK_BACK_US, Patterns, Trade, Trades
 from shared import live
+from shared.calendar_timeframes import timeframe_of
 from shared.candle import Candle
 from shared.errors import TransientError
 from shared.order import NO_ORDER_ID
@@ -44,7 +45,7 @@ class SymbolReplay:
         names = [each.split(":")[1] for each in channels if each.startswith(live.CANDLES)]
         begin_us = request.from_us - (LOOK_BACK_US if request.by_receipt else 0)
         self._begin_us = max(0, ladder[0].start_us(begin_us))
-        self._candles = ReplayCandles(symbol, ladder[0], map(Timeframe.parse, names))
+        self._candles = ReplayCandles(symbol, ladder[0], map(timeframe_of, names))
         self._has_trades = any(not each.startswith(live.PATTERNS) for each in channels)
         self._trades = Trades(
             *(history, symbol, self._begin_us, request.to_us), by_receipt=request.by_receipt

@@ -15,7 +15,7 @@ from shared.stores.postgres import Postgres
 
 _COLUMNS: Final = [sql.Identifier(field.name) for field in fields(Pattern)]
 _UPSERT: Final = sql.SQL(
-    "INSERT INTO patterns ({}) VALUES ({}) ON CONFLICT (id) DO UPDATE SET {}"
+    "INSERT INTO patterns ({}) VALUES ({}) ON CONFLICT (id) DO UPDATE SET {}, stored_at = now()"
     " WHERE excluded.revision > patterns.revision"
 ).format(
     sql.SQL(", ").join(_COLUMNS),

@@ -31,7 +31,7 @@ class Term(NamedTuple):
 ROWS: Final = (
     Term("rejects", "receive_time_us < %(until_us)s"),
     Term("alerts", "stored_at < %(until)s"),
-    Term("patterns", "end_us < %(until_us)s"),
+    Term("patterns", "stored_at < %(until)s"),
     Term("gaps", "state = 'filled' AND judged AND changed_us < %(until_us)s"),
     Term("feeds", "reported_us < %(until_us)s"),
     Term("repairs", "requested_at < %(until)s"),

@@ -42,7 +42,10 @@ def env(
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
     """Print one `export NAME='value'` for each, or the lines that attach the lake."""
-    found = Instance.load(data_dir).env
+    from local.servers.external import INSTANCE_SERVERS, host_port
+
+    instance = Instance.load(data_dir)
+    found = instance.env
     if duckdb or polars or spark:
         if duckdb:
             from local.cli.lake import metadata_of
@@ -55,6 +58,8 @@ def env(
         return
     for name, value in found.items():
         typer.echo(f"export {name}={quoted(value)}")
+    own = [host_port(each.url) for each in instance.components if each.kind == "server"]
+    typer.echo(f"export {INSTANCE_SERVERS}={quoted(' '.join(own))}")
 
 
 def _duckdb(env: dict[str, str], metadata: dict[str, str]) -> str:

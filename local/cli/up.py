@@ -29,8 +29,8 @@ _HELP = """Run the platform here: servers, broker, functions and sources, until 
 
 NATS, Valkey, PostgreSQL and SeaweedFS are started from their wheels, on loopback, with generated
 credentials. One that is named in the environment (NATS_URL, REDIS_URL, DATABASE_URL,
-S3_ENDPOINT_URL with its AWS keys) is used instead. Data stays in --data-dir; a later start goes on
-where this one stopped.
+S3_ENDPOINT_URL with its AWS keys) is used instead, unless `kandle env` of another instance put it
+there. Data stays in --data-dir; a later start goes on where this one stopped.
 
 What runs is what eventing/*.yaml and functions/*/func.yaml say.
 

@@ -39,7 +39,7 @@ def write(root: Path, folder: Path) -> None:
 def _project(project: dict[str, Any]) -> str:
     needed = [
         each
-        for each in project["dependencies"]
+        for each in project["optional-dependencies"]["functions"]
         if re.split(r"[^\w-]", each, maxsplit=1)[0] not in _OTHER_SERVER
     ]
     lines = "".join(f"  {_quoted(each)},\n" for each in needed)

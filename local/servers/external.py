@@ -19,6 +19,8 @@ from local.servers.s3 import S3
 _TIMEOUT_S = 3
 BROWSER = "NATS_BROWSER_URL"
 """Where browsers subscribe over WebSocket; a NATS server of others may have none."""
+INSTANCE_SERVERS = "KANDLE_SERVERS"
+"""Set by `kandle env`: host:port of each server that belongs to the instance it describes."""
 _KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 
 
@@ -28,7 +30,7 @@ def given(variable: str, environment: Mapping[str, str]) -> dict[str, str]:
     Raises StartError: an S3 endpoint without its keys.
     """
     url = environment.get(variable, "")
-    if not url:
+    if not url or is_of_an_instance(variable, environment):
         return {}
     if variable == "NATS_URL":
         return {variable: url, BROWSER: environment.get(BROWSER, "")}
@@ -41,6 +43,15 @@ def given(variable: str, environment: Mapping[str, str]) -> dict[str, str]:
             "set both keys, or unset it to run a local S3 server"
         )
     return {variable: url, **keys}
+
+
+def is_of_an_instance(variable: str, environment: Mapping[str, str]) -> bool:
+    """Whether `variable` names a server that an instance started for itself.
+
+    A shell that read `kandle env` has such variables. Another instance must not join the servers.
+    """
+    servers = environment.get(INSTANCE_SERVERS, "").split()
+    return host_port(environment.get(variable, "")) in servers
 
 
 async def check(variable: str, variables: Mapping[str, str]) -> None:
@@ -71,8 +82,12 @@ async def check(variable: str, variables: Mapping[str, str]) -> None:
 
 def address(url: str) -> str:
     """Scheme, host and port of a URL: what may be shown of it."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+    return f"{urlsplit(url).scheme}://{host_port(url)}"
+
+
+def host_port(url: str) -> str:
+    """Host and port of a URL, without its credentials."""
+    return urlsplit(url).netloc.rpartition("@")[2]
 
 
 async def _check_nats(variables: Mapping[str, str]) -> None:

@@ -78,6 +78,9 @@ def seaweedfs(place: Place) -> Server:
             ready=ready,
             clean_up=unlink_sockets,
             start_timeout_s=60.0,
+            # What it has acknowledged is written, so a kill loses nothing. Asked to end, it waits
+            # up to five minutes for connections that its own client opened and never used.
+            stop_signal=signal.SIGKILL,
             death_signal=signal.SIGTERM,
         ),
         {

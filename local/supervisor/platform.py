@@ -189,6 +189,12 @@ class Platform:
     async def _servers(self, place: Place, progress: Callable[[str], None]) -> dict[str, Component]:
         """Check the servers that the environment names; return the others, to be started."""
         components = {}
+        others = [each for each in _SERVERS if external.is_of_an_instance(each, os.environ)]
+        if others:
+            self._notice(
+                f"{', '.join(others)} of this shell are another instance's (`kandle env`): "
+                "this one starts servers of its own"
+            )
         for variable, server in _SERVERS.items():
             given = external.given(variable, os.environ)
             if given:

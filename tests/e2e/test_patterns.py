@@ -114,16 +114,21 @@ def test_a_killed_stage_and_a_lost_redis_lose_and_double_nothing(pipeline: dict[
     calm, rough = fresh_symbol("CALM"), fresh_symbol("ROUGH")
     drawn = [tuple(p + 30 * (n // 21 % 2) for p in ENGULFING[n % 21]) for n in range(84)]
     send_udp(pipeline["UDP_ADDR"], lines(calm, drawn))
-    directory = ("--data-dir", pipeline["DATA_DIR"])
+
+    def detector() -> int:
+        """Its process when it is ready; 0 while it starts."""
+        status = kandle("status", "--json", "--data-dir", pipeline["DATA_DIR"], check=False)
+        by_name = {each["name"]: each for each in json.loads(status.stdout)["components"]}
+        stage = by_name["detect-pattern"]
+        return int(stage["pid"]) if stage["state"] == "ready" else 0
+
     for part in range(4):
         here = drawn[part * 21 : part * 21 + 21]
         send_udp(pipeline["UDP_ADDR"], lines(rough, here, part * 21))
         enough = part * 21 + 10
         eventually(lambda: len(candles(pipeline["API_URL"], rough)), enough.__le__, 60)
         if part % 2 == 0:
-            status = json.loads(kandle("status", "--json", *directory).stdout)
-            pids = {each["name"]: each["pid"] for each in status["components"]}
-            os.kill(pids["detect-pattern"], signal.SIGKILL)
+            os.kill(eventually(detector, lambda pid: pid > 0, 60), signal.SIGKILL)
         else:
             redis.Redis.from_url(pipeline["REDIS_URL"]).flushdb()
 

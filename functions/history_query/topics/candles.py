@@ -44,9 +44,15 @@ from shared.candle_json import candle_json
 
 _TIMEFRAME: Final = query(
     "timeframe",
-    "A kept timeframe (by default the base), any multiple of the base up to 1w, and 1M, made from"
-    " shorter candles, or other whole seconds up to 1h, made from ticks.",
-    {"type": "string", "pattern": "^([1-9][0-9]{0,3}[smhdw]|1M)$", "examples": ["1s", "1m", "2h"]},
+    "A kept timeframe (by default the base), any multiple of the base up to 1w, and 1M, 3M, 1y,"
+    " made from shorter candles, or other whole seconds up to 1h, made from ticks. Whose days they"
+    " are may stand behind an @, as in channels of the live feed: 1d@America/New_York,"
+    " 4h@1700@America/New_York, 1w@XNYS.",
+    {
+        "type": "string",
+        "pattern": "^([1-9][0-9]{0,3}[smhdw]|1M|3M|1y)(@.+)?$",
+        "examples": ["1s", "1m", "2h", "1w@XNYS"],
+    },
 )
 
 _INDICATORS: Final = query(
@@ -57,9 +63,17 @@ _INDICATORS: Final = query(
 )
 _SESSION: Final = query(
     "session",
-    "When the trading day begins, such as 09:15@Asia/Kolkata: candles are counted from there, the"
-    " last of a day may be shorter. For timeframes up to 1d that shorter candles make.",
+    "When the trading day begins, such as 09:15@Asia/Kolkata or 17:00@America/New_York: candles are"
+    " counted from there, the last of a day may be shorter. With its end, as"
+    " 09:30-16:00@America/New_York, only trades within count. A day that begins in the afternoon is"
+    " that of the next date.",
     {"type": "string", "maxLength": 80},
+)
+_CALENDAR: Final = query(
+    "calendar",
+    "An exchange by its code, such as XNYS: only trades within its sessions count, by its weekends,"
+    " holidays and half days.",
+    {"type": "string", "maxLength": 32},
 )
 _AS_OF: Final = query(
     "as_of",
@@ -91,7 +105,16 @@ PART: Final = Part(
             "Candles of an instrument, ascending; without `from` the newest.",
             ref("Candles"),
             *(SYMBOL, _TIMEFRAME, FROM, TO, _LIMIT, CURSOR, _INDICATORS),
-            *(_AS_OF, _SESSION, _FILL, _ADJUSTED, TZ, COLUMNS, format_of(tuple(MEDIA_TYPES))),
+            *(
+                _AS_OF,
+                _SESSION,
+                _CALENDAR,
+                _FILL,
+                _ADJUSTED,
+                TZ,
+                COLUMNS,
+                format_of(tuple(MEDIA_TYPES)),
+            ),
             refusals=STORES,
             headers=PAGE_HEADERS,
         ),

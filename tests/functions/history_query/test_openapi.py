@@ -92,7 +92,7 @@ def test_the_parameters_described_are_those_that_are_taken(house: House, path: s
     good = {"timeframe": "1m", "from": "0", "to": "-1s", "limit": "5", "indicators": "sma:3,rsi:2"}
     good |= {"type": "cdl_doji", "min_confidence": "0.7", "status": "all"}
     good |= {"session": "09:15@Asia/Kolkata", "tz": "Asia/Kolkata", "columns": "t"}
-    good |= {"symbols": "all", "symbol": "A/B"}
+    good |= {"calendar": "XNYS", "symbols": "all", "symbol": "A/B"}
     good |= {"format": "csv", "fill": "null", "adjusted": "true", "as_of": "-1s"}
     if "cursor" in described:
         first = house.get(here, limit="1")

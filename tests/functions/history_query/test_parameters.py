@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from functions.history_query.cursors import CandleCursor, TickCursor
-from functions.history_query.months import MONTH
 from functions.history_query.parameters import (
     DAY_US,
     FURTHEST_US,
@@ -17,8 +14,8 @@ from functions.history_query.parameters import (
     read_page,
     read_ticks,
 )
-from functions.history_query.resolution import resolve
 from shared.order import OrderKey
+from shared.resolution import resolve
 from shared.timeframes import parse_ladder
 
 LADDER = parse_ladder("1m,5m,15m,1h,4h,1d")
@@ -52,15 +49,51 @@ def test_other_timeframes_are_refused_with_what_there_is(name: str) -> None:
         read_page({"timeframe": name}, LADDER)
 
 
-def test_months_are_those_of_the_calendar() -> None:
-    """Of 28 to 31 days, also before a leap day and over a year's end."""
-    for year, month, days in ((2024, 2, 29), (2025, 2, 28), (2025, 4, 30), (2025, 12, 31)):
-        first = datetime(year, month, 1, tzinfo=UTC)
-        start_us = int(first.timestamp()) * 1_000_000
-        next_us = start_us + days * DAY_US
-        assert MONTH.next_us(start_us) == next_us
-        for inside in (start_us, start_us + 1, next_us - 1):
-            assert MONTH.start_us(inside) == start_us
+@pytest.mark.parametrize(
+    ("query", "name", "part"),
+    [
+        ({"tz": "UTC", "timeframe": "1d"}, "1d", "1d"),
+        ({"tz": "Asia/Tokyo", "timeframe": "1h"}, "1h", "1h"),
+        ({"tz": "Asia/Kolkata", "timeframe": "1h"}, "1h@Asia/Kolkata", "15m"),
+        ({"tz": "America/New_York", "timeframe": "1M"}, "1M@America/New_York", "1h"),
+        ({"timeframe": "1d@America/New_York"}, "1d@America/New_York", "1h"),
+        ({"calendar": "XNYS", "timeframe": "1y"}, "1y@XNYS", "15m"),
+        (
+            {"session": "09:30-16:00@America/New_York", "timeframe": "1h"},
+            "1h@0930-1600@America/New_York",
+            "15m",
+        ),
+        ({"timeframe": "3M"}, "3M", "1d"),
+    ],
+)
+def test_days_are_those_that_the_request_names(query: dict[str, str], name: str, part: str) -> None:
+    """By tz, session, calendar or in the timeframe; what falls on hours of UTC is as without."""
+    found = read_page(query, LADDER).resolution
+    assert (found.timeframe.name, found.part and found.part.name) == (name, part)
+
+
+@pytest.mark.parametrize(
+    ("query", "parameter"),
+    [
+        ({"calendar": "NOWHERE"}, "calendar"),
+        ({"calendar": "XNYS", "session": "09:30@America/New_York"}, "session"),
+        ({"session": "09:30@America/Nowhere"}, "session"),
+        ({"session": "09:30-09:30@America/New_York"}, "session"),
+        ({"session": "XNYS"}, "session"),
+        ({"timeframe": "1d@XNYS", "calendar": "XNYS"}, "timeframe"),
+        ({"timeframe": "2w@XNYS"}, "timeframe"),
+    ],
+)
+def test_days_that_cannot_be_are_refused(query: dict[str, str], parameter: str) -> None:
+    """The message names the parameter."""
+    with pytest.raises(ParameterError, match=f"^{parameter}: "):
+        read_page(query, LADDER)
+
+
+def test_days_that_begin_between_base_candles_are_refused() -> None:
+    """Kathmandu is 5 h 45 min ahead: half-hour candles make none of its days."""
+    with pytest.raises(ParameterError, match="begins between candles of 30m"):
+        read_page({"timeframe": "1d@Asia/Kathmandu"}, parse_ladder("30m,1h"))
 
 
 def test_bounds_are_moved_to_starts_of_intervals() -> None:

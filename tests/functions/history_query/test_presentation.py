@@ -6,12 +6,14 @@ import csv
 import io
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from shared.calendar_timeframes import timeframe_of
 from tests.functions.history_query.conftest import House
 from tests.functions.history_query.market import Tick, candles, columns, generated, trades
 
@@ -81,6 +83,64 @@ def test_candles_of_a_session_begin_with_it(house: House, session: str) -> None:
     assert {each["t"] % 3_600_000 for each in found} == {
         int(clock[3:]) * MINUTE_MS if zone == "America/New_York" else 45 * MINUTE_MS
     }
+
+
+@pytest.mark.parametrize(
+    ("timeframe", "query"),
+    [
+        ("1d", {"calendar": "XNYS"}),
+        ("1h", {"calendar": "XNYS"}),
+        ("1w", {"calendar": "XNYS"}),
+        ("4h", {"session": "22:30-01:15@America/New_York"}),
+        ("1d", {"tz": "Asia/Kolkata"}),
+        ("1M", {"tz": "America/New_York"}),
+        ("1y", {}),
+    ],
+)
+@pytest.mark.parametrize("direction", ["forwards", "backwards"])
+def test_candles_of_a_calendar_hold_the_trades_of_their_hours(
+    house: House, timeframe: str, query: dict[str, str], direction: str
+) -> None:
+    """Hours of an exchange or a session, days of a zone: each trade within once, others not."""
+    ticks = market(house, 300, 1_800_000_000)
+    days = next(iter(query.values()), "")
+    frame = timeframe_of(f"{timeframe}@{days}" if days else timeframe)
+    groups: dict[int, list[Tick]] = {}
+    for tick in trades(ticks):
+        if frame.holds(tick.time_us):
+            groups.setdefault(frame.start_us(tick.time_us) // 1000, []).append(tick)
+    assert groups
+    parameters = {"timeframe": timeframe, "limit": "2", **query}
+    if direction == "forwards":
+        parameters["from"] = "0"
+    found: list[dict[str, Any]] = []
+    while True:
+        page = house.get(PATH, **parameters).json()
+        rows = page["candles"]
+        found = [*found, *rows] if direction == "forwards" else [*rows, *found]
+        if page["next"] is None:
+            break
+        parameters["cursor"] = page["next"]
+    assert [row["t"] for row in found] == sorted(groups)
+    assert all(row["closed"] for row in found[:-1])
+    for row in found:
+        some = groups[row["t"]]
+        assert row["n"] == len(some)
+        assert Decimal(row["v"]) == sum(each.decimal_size for each in some)
+
+
+def test_gaps_are_filled_within_trading_hours_alone(house: House) -> None:
+    """From one session to the next no interval lies between."""
+    market(house, 300, 1_800_000_000)
+    query = {"session": "09:30-11:30@America/New_York", "timeframe": "1h", "fill": "previous"}
+    found = house.get(PATH, **query, **{"from": "0"}).json()["candles"]
+    clocks = [
+        datetime.fromtimestamp(row["t"] / 1000, ZoneInfo("America/New_York")) for row in found
+    ]
+    assert {f"{each:%H:%M}" for each in clocks} == {"09:30", "10:30"}
+    assert [each.hour for each in clocks[1:]] == [
+        10 if each.hour == 9 else 9 for each in clocks[:-1]
+    ]
 
 
 def test_the_formats_hold_the_same_values(house: House) -> None:

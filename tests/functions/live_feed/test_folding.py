@@ -10,13 +10,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from functions.live_feed.folding import Folding, Read
+from shared.calendar_timeframes import timeframe_of
 from shared.candle import Candle
 from shared.roll_up import folded
 from shared.timeframes import Timeframe, parse_ladder
 
 MINUTE = 60_000_000
 LADDER = parse_ladder("1m,5m,1h")
-TIMEFRAMES = st.sampled_from(["3m", "2h", "10m", "7m", "1w"]).map(Timeframe.parse)
+FIXED = ["3m", "2h", "10m", "7m", "1w"]
+CALENDAR = [
+    "1M",
+    "1y",
+    "1d@Asia/Kolkata",
+    "1h@0030-0215@UTC",
+    "1w@0030-0215@UTC",
+    "1d@0200-0100@UTC",
+]
+TIMEFRAMES = st.sampled_from([*FIXED, *CALENDAR]).map(timeframe_of)
 
 
 def base(minute: int, price: int, revision: int = 1, *, closed: bool = True) -> Candle:
@@ -65,7 +75,11 @@ def test_a_folding_is_the_fold_of_its_base_candles(
         for _ in range(1 + repeated):
             folding.take(state, 0)
     assert folding.is_whole
-    assert folding.present(0) == replace(rolled(stored, timeframe)[-1], closed=False)
+    came = [(last + minute) * MINUTE for minute, _ in after]
+    held = [last * MINUTE, *filter(timeframe.holds, came)]
+    by_start = {each.start_us: each for each in rolled(stored, timeframe)}
+    expected = by_start.get(timeframe.start_us(max(held)))
+    assert folding.present(0) == (expected and replace(expected, closed=False))
 
 
 def test_a_folded_candle_closes_with_its_parts_and_its_time() -> None:
@@ -80,6 +94,17 @@ def test_a_folded_candle_closes_with_its_parts_and_its_time() -> None:
     early = folding.take(base(4, 10, 3), 5 * MINUTE)
     assert early is not None
     assert not early.closed
+
+
+def test_a_candle_of_a_session_closes_with_it() -> None:
+    """Trades after hours belong to none, and the half hour at the end is a candle."""
+    folding = Folding(timeframe_of("1h@0000-0130@UTC"))
+    folding.take(base(0, 10), 0)
+    folding.take(base(60, 10), 61 * MINUTE)
+    assert folding.take(base(95, 99), 96 * MINUTE) is None
+    present = folding.present(90 * MINUTE)
+    assert present is not None
+    assert (present.start_us, present.closed, present.trade_count) == (60 * MINUTE, True, 3)
 
 
 def test_a_correction_of_what_was_folded_asks_for_a_new_seed() -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
+import pytest
 import redis
 
 from shared.errors import TransientError
+from shared.live import ChannelError
 from tests.functions.live_feed.conftest import Room
 
 Run = Callable[[Callable[[Room], Awaitable[None]]], None]
@@ -37,3 +39,19 @@ def test_leases_go_on_while_nats_does_not_tell_its_watchers(
 
     run(test)
     store.close()
+
+
+def test_candles_of_a_calendar_can_be_subscribed_to(run: Run) -> None:
+    """Days of a zone, a session, an exchange; seven days are refused with the week."""
+
+    async def test(room: Room) -> None:
+        good = ["1M", "1y", "1d@America/New_York", "4h@1700@America/New_York", "1w@XNYS"]
+        channels = [f"candles:{each}:A" for each in good]
+        client = room.client()
+        await client.ask(op="subscribe", channels=channels)
+        assert room.hub.wanted == set(channels)
+        for bad, why in (("7d", "1w begins on Mondays"), ("1d@NOWHERE", "NOWHERE"), ("8d", "long")):
+            with pytest.raises(ChannelError, match=why):
+                room.interest.check(f"candles:{bad}:A")
+
+    run(test)

@@ -8,10 +8,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from functions.live_feed import interest
 from shared.bucket import TokenBucket
 from tests.functions.live_feed.conftest import Room, room, tick
 
@@ -72,9 +74,10 @@ def test_unsubscribe_ends_the_updates(run: Run) -> None:
 
 @dataclass
 class _History:
-    """A history API that knows no symbol, and answers while `opened` is set."""
+    """A history API that says `present`, and answers while `opened` is set."""
 
     url: str = ""
+    present: list[dict[str, Any]] = field(default_factory=list)
     opened: asyncio.Event = field(default_factory=asyncio.Event)
     asked: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -89,7 +92,8 @@ async def _history() -> AsyncIterator[_History]:
                 pass
             history.asked.set()
             await history.opened.wait()
-            writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n[]")
+            body = orjson.dumps(history.present)
+            writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(body) + body)
         writer.close()
 
     async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
@@ -120,6 +124,37 @@ def test_a_busy_market_does_not_overflow_a_client_that_is_being_subscribed(
             subscribed, snapshot = await client.read()
             assert subscribed["seq"] == made.hub.seq
             assert [each["data"]["price"] for each in snapshot["items"]] == ["49"]
+
+    asyncio.run(test())
+
+
+def test_what_was_on_its_way_to_storage_when_a_watcher_came_is_shown(
+    servers: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody watched when it came, so it was published to nobody; and nothing follows it."""
+    monkeypatch.setattr(interest, "_RENEW_EACH_S", 0.05)
+
+    def stored(price: str, time_ms: int) -> list[dict[str, Any]]:
+        return [
+            {"symbol": "A", "price": price, "size": "1", "t": time_ms}
+            | {"received": time_ms, "candle": None}
+        ]
+
+    async def test() -> None:
+        async with _history() as history, room(servers, api_url=history.url) as made:
+            history.opened.set()
+            client = made.client()
+            _, snapshot = await client.ask(op="subscribe", channels=["ticks:A"])
+            assert snapshot["items"] == []
+            history.present = stored("2", 1_002)
+            (update,) = await client.read()
+            assert (update["data"]["price"], update["late"]) == ("2", False)
+            await made.publish(tick("A", "3", 1_003_000))
+            assert [each["data"]["price"] for each in await client.read()] == ["3"]
+            history.asked.clear()
+            await history.asked.wait()  # storage is behind: that says nothing new
+            await made.publish(tick("A", "4", 1_004_000))
+            assert [each["data"]["price"] for each in await client.read()] == ["4"]
 
     asyncio.run(test())
 

@@ -23,7 +23,7 @@ INSERT INTO rejects VALUES (%(id)s, 0, 'bad', '', '', %(us)s, 'u', 1);
 INSERT INTO alerts (rule_id, start_us, instrument, timeframe, body, stored_at)
     VALUES (%(id)s, 0, 'A', '1m', '{}', %(at)s);
 INSERT INTO patterns VALUES (%(id)s, 'A', '1m', 'hammer', 'candlestick', 1, 0.5, 'low', 1, 0,
-    %(us)s, 1, 1, 1, 1, 1, false, 1, 0, '{}');
+    0, 1, 1, 1, 1, 1, false, 1, 0, '{}', %(at)s);
 INSERT INTO gaps VALUES ('f', 'A', 'A', %(n)s, %(n)s, 0, 0, 'filled', 0, 0, %(us)s, true);
 INSERT INTO gaps VALUES ('f', 'open', 'A', %(n)s, %(n)s, 0, 0, 'open', 0, 0, %(us)s, true);
 INSERT INTO feeds VALUES ('f', %(id)s, 'A', 'u', 'up', 0, 0, NULL, 0, 0, 0, 0, NULL, '', %(us)s);

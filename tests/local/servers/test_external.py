@@ -63,3 +63,11 @@ def test_an_endpoint_without_keys_is_refused() -> None:
 def test_an_unset_variable_means_a_local_server() -> None:
     """Unset and empty mean the same."""
     assert external.given("NATS_URL", {}) == external.given("NATS_URL", {"NATS_URL": ""}) == {}
+
+
+def test_the_servers_of_another_instance_are_not_joined() -> None:
+    """Those that `kandle env` exported are passed over; one that was set afterwards is used."""
+    shell = {**UNREACHABLE, **KEYS, external.INSTANCE_SERVERS: "127.0.0.1:9 127.0.0.1:10"}
+    assert [external.given(variable, shell) for variable in UNREACHABLE] == [{}] * 4
+    other = {"REDIS_URL": "redis://127.0.0.1:6379/0"}
+    assert external.given("REDIS_URL", {**shell, **other}) == other

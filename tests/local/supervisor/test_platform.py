@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import socket
 import stat
@@ -258,6 +259,24 @@ def test_servers_from_the_environment_are_used(
             up.stop()
             assert up.left() == []
         assert external.ask(external.keeper.component.ready())
+
+
+def test_a_start_in_the_shell_of_another_instance_joins_none_of_its_servers(
+    tmp_path: Path, only_a_broker: tuple[str, ...], given_s3: Mapping[str, str]
+) -> None:
+    """After `eval "$(kandle env)"` another directory gets servers of its own, and says so."""
+    with Up(tmp_path / "first", *only_a_broker, environment=given_s3) as first:
+        first.ready()
+        printed = kandle("env", "--data-dir", tmp_path / "first").stdout.splitlines()
+        words = [shlex.split(line)[1].partition("=") for line in printed]
+        shell = {name: value for name, _, value in words}
+        with Up(tmp_path / "second", *only_a_broker, environment=shell) as second:
+            other = second.ready().instance().env
+            said = "NATS_URL, REDIS_URL, DATABASE_URL of this shell are another instance's"
+            assert said in " ".join(second.output.split())
+    for name in ("NATS_URL", "REDIS_URL", "DATABASE_URL"):
+        assert shell[name] != other[name]
+    assert other["S3_ENDPOINT_URL"] == given_s3["S3_ENDPOINT_URL"]
 
 
 def test_the_second_interrupt_kills_at_once(

@@ -1,0 +1,257 @@
+"""Trading days: days of a time zone, sessions by the clock, and sessions of an exchange."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from functools import cached_property, lru_cache
+from math import gcd
+from typing import Final, NamedTuple, Protocol
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+DAY_US: Final = 86_400_000_000
+NEVER_US: Final = 10**17
+"""The year 5138: when the day after the last known one would begin."""
+
+_MINUTE_US: Final = 60_000_000
+_NOON: Final = 720
+_CLOCK: Final = "([01][0-9]|2[0-3]):?([0-5][0-9])"
+_FORM: Final = re.compile(rf"(?:{_CLOCK}(?:-{_CLOCK})?@)?([A-Za-z0-9_+/.-]{{1,64}})")
+_FIRST_YEAR, _LAST_YEAR = 1973, 2037
+_EXCHANGES_SINCE: Final = "1990-01-01"
+
+
+class Day(NamedTuple):
+    """A trading day: trades in [open_us, close_us) are its own, microseconds since 1970 UTC.
+
+    `label` is the date that it is called by.
+    """
+
+    open_us: int
+    close_us: int
+    label: date
+
+
+class TradingDays(Protocol):
+    """Trading days in order."""
+
+    @property
+    def name(self) -> str:
+        """As `trading_days` reads it."""
+        ...
+
+    @property
+    def unit_us(self) -> int:
+        """The longest time of which every opening and closing is a multiple."""
+        ...
+
+    def at(self, time_us: int) -> Day:
+        """Return the last day that opened at or before the time."""
+        ...
+
+    def since(self, label: date) -> Day:
+        """Return the first day with that label, or a later one."""
+        ...
+
+    def before(self, label: date) -> Day:
+        """Return the last day with an earlier label."""
+        ...
+
+
+@dataclass(frozen=True)
+class ClockDays:
+    """Days that open at a minute of the wall clock, also when the clocks are changed.
+
+    `closes`: the minute at which they close; None: when the next one opens. A day that opens in the
+    afternoon has the label of the next date, as 17:00 in New York is the next day of currencies.
+    """
+
+    zone: ZoneInfo
+    opens: int = 0
+    closes: int | None = None
+
+    @property
+    def name(self) -> str:
+        """`Area/City`, `HHMM@Area/City` or `HHMM-HHMM@Area/City`."""
+        if self.opens == 0 and self.closes is None:
+            return self.zone.key
+        closes = "" if self.closes is None else f"-{_clock(self.closes)}"
+        return f"{_clock(self.opens)}{closes}@{self.zone.key}"
+
+    @cached_property
+    def unit_us(self) -> int:
+        """The longest time of which every opening and closing is a multiple."""
+        minutes = [self.opens] if self.closes is None else [self.opens, self.closes]
+        return gcd(DAY_US, *(each * _MINUTE_US for each in minutes), _offsets_us(self.zone))
+
+    def at(self, time_us: int) -> Day:
+        """Return the last day that opened at or before the time."""
+        local = datetime.fromtimestamp(time_us // 1_000_000, self.zone).date()
+        day = self._opened(local)
+        return day if day.open_us <= time_us else self._opened(local - timedelta(days=1))
+
+    def since(self, label: date) -> Day:
+        """Return the day with that label."""
+        return self._opened(label - timedelta(days=self._ahead))
+
+    def before(self, label: date) -> Day:
+        """Return the day before the one with that label."""
+        return self.since(label - timedelta(days=1))
+
+    @property
+    def _ahead(self) -> int:
+        return int(self.opens >= _NOON)
+
+    def _opened(self, on: date) -> Day:
+        open_us = self._at(on, self.opens)
+        tomorrow = on + timedelta(days=1)
+        if self.closes is None:
+            close_us = self._at(tomorrow, self.opens)
+        else:
+            close_us = self._at(on if self.closes > self.opens else tomorrow, self.closes)
+        return Day(open_us, close_us, on + timedelta(days=self._ahead))
+
+    def _at(self, on: date, minute: int) -> int:
+        moment = datetime(on.year, on.month, on.day, minute // 60, minute % 60, tzinfo=self.zone)
+        return round(moment.timestamp()) * 1_000_000
+
+
+@dataclass(frozen=True)
+class ExchangeDays:
+    """Sessions of an exchange by `exchange-calendars`: weekends, holidays and half days.
+
+    Known since 1990, or for twenty years, and a year ahead. A lunch break is part of its session.
+    """
+
+    name: str
+
+    @cached_property
+    def unit_us(self) -> int:
+        """The longest time of which every opening and closing is a multiple."""
+        return gcd(DAY_US, *(each for day in self._days for each in day[:2]))
+
+    def at(self, time_us: int) -> Day:
+        """Return the last session that opened at or before the time; before all an empty one."""
+        return self._number(bisect_right(self._opens, time_us) - 1)
+
+    def since(self, label: date) -> Day:
+        """Return the first session with that label, or a later one."""
+        return self._number(bisect_right(self._labels, label - timedelta(days=1)))
+
+    def before(self, label: date) -> Day:
+        """Return the last session with an earlier label; before all an empty one."""
+        return self._number(bisect_right(self._labels, label - timedelta(days=1)) - 1)
+
+    def _number(self, number: int) -> Day:
+        if number < 0:
+            return Day(0, 0, date(1970, 1, 1))
+        if number >= len(self._days):
+            return Day(NEVER_US, NEVER_US, date(5138, 11, 16))
+        return self._days[number]
+
+    @property
+    def _days(self) -> tuple[Day, ...]:
+        return _sessions(self.name, datetime.now(UTC).date().replace(day=1))[0]
+
+    @property
+    def _opens(self) -> list[int]:
+        return _sessions(self.name, datetime.now(UTC).date().replace(day=1))[1]
+
+    @property
+    def _labels(self) -> list[date]:
+        return _sessions(self.name, datetime.now(UTC).date().replace(day=1))[2]
+
+
+def trading_days(name: str) -> TradingDays:
+    """Return the days that a name says. Raises ValueError that says what is wrong.
+
+    `America/New_York`: from midnight there. `17:00@America/New_York` (or `1700@...`): from that
+    time. `09:30-16:00@America/New_York`: between these, over midnight if the second is the earlier
+    one. `XNYS`: sessions of an exchange.
+    """
+    match = _FORM.fullmatch(name)
+    if match is None:
+        raise ValueError(
+            f"{name[:80]!r} is no time zone, session or calendar; such are America/New_York,"
+            " 09:15@Asia/Kolkata, 09:30-16:00@America/New_York and XNYS"
+        )
+    *clock, place = match.groups()
+    if clock[0] is None and not _is_zone(place):
+        return exchange_days(place)
+    opens = int(clock[0] or 0) * 60 + int(clock[1] or 0)
+    closes = None if clock[2] is None else int(clock[2]) * 60 + int(clock[3])
+    if closes == opens:
+        raise ValueError(f"{name[:80]!r} opens when it closes; write {clock[0]}:{clock[1]}@{place}")
+    return ClockDays(zone_of(place), opens, closes)
+
+
+def session_days(text: str) -> TradingDays:
+    """Return the days of `HH:MM@Area/City` or `HH:MM-HH:MM@Area/City`. Raises ValueError."""
+    if "@" not in text:
+        raise ValueError(f"{text[:40]!r} is not a time and a zone, such as 09:15@Asia/Kolkata")
+    return trading_days(text)
+
+
+def exchange_days(name: str) -> TradingDays:
+    """Return the sessions of an exchange. Raises ValueError when it is not known."""
+    days = ExchangeDays(name)
+    _sessions(name, datetime.now(UTC).date().replace(day=1))
+    return days
+
+
+def zone_of(name: str) -> ZoneInfo:
+    """Return a time zone. Raises ValueError when there is none of that name."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ValueError(f"{name[:40]!r} is no time zone, such as Asia/Kolkata") from error
+
+
+def _is_zone(name: str) -> bool:
+    try:
+        zone_of(name)
+    except ValueError:
+        return False
+    return True
+
+
+def _clock(minute: int) -> str:
+    return f"{minute // 60:02}{minute % 60:02}"
+
+
+@lru_cache(maxsize=256)
+def _offsets_us(zone: ZoneInfo) -> int:
+    """Return the longest time of which every offset from UTC is a multiple, 1973 to 2037."""
+    weeks = range((_LAST_YEAR - _FIRST_YEAR) * 53)
+    first = datetime(_FIRST_YEAR, 1, 1, tzinfo=UTC)
+    offsets = {(first + timedelta(weeks=n)).astimezone(zone).utcoffset() for n in weeks}
+    return gcd(*(each // timedelta(microseconds=1) for each in offsets if each is not None))
+
+
+@lru_cache(maxsize=32)
+def _sessions(name: str, month: date) -> tuple[tuple[Day, ...], list[int], list[date]]:
+    """Return all sessions, their openings and labels; read anew each `month`, as the year moves."""
+    try:
+        from exchange_calendars import errors, get_calendar  # pandas with it: 80 MiB
+    except ImportError:
+        raise ValueError(
+            f"{name[:40]!r}: exchanges need the package exchange-calendars: kandle[calendars]"
+        ) from None
+    try:
+        try:
+            calendar = get_calendar(name, start=_EXCHANGES_SINCE)
+        except ValueError:  # it is not known that far back
+            calendar = get_calendar(name)
+    except errors.InvalidCalendarName:
+        raise ValueError(
+            f"{name[:40]!r} is no time zone and no exchange that is known, such as XNYS"
+        ) from None
+    schedule = calendar.schedule
+    opens, closes = (
+        (schedule[each].dt.tz_localize(None).to_numpy("datetime64[us]").astype("int64").tolist())
+        for each in ("open", "close")
+    )
+    labels = [each.date() for each in schedule.index]
+    return tuple(map(Day, opens, closes, labels)), opens, labels
