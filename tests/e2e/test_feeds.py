@@ -146,8 +146,13 @@ def test_whatever_the_exchange_does_the_candles_are_those_of_all_trades(
         until(is_whole, log, 90)
         until(lambda: symbol_of(pipeline, exchange, symbol)["gaps"]["open"] == 0, log)
         for timeframe, minutes in (("5m", 5), ("1h", 60)):
-            found = candles(pipeline["API_URL"], instrument, timeframe)
-            assert [exact(each) for each in found] == expected_candles(defined, minutes)
+            wanted = expected_candles(defined, minutes)
+
+            def longer(timeframe: str = timeframe) -> list[dict[str, Any]]:
+                found = candles(pipeline["API_URL"], instrument, timeframe)
+                return [exact(each) for each in found]
+
+            assert eventually(longer, lambda found: found == wanted) == wanted  # noqa: B023
         until(
             lambda: all(each["complete"] for each in candles(pipeline["API_URL"], instrument)), log
         )
