@@ -95,6 +95,7 @@ def test_the_parameters_described_are_those_that_are_taken(house: House, path: s
     good |= {"calendar": "XNYS", "symbols": "all", "symbol": "A/B"}
     of_type = {"type": "tick:2"} if path.startswith("/api/bars") else {}
     good |= of_type
+    good |= {"anchor": "day", "step": "0.5", "value_area": "0.7"}
     good |= {"format": "csv", "fill": "null", "adjusted": "true", "as_of": "-1s"}
     if "cursor" in described:
         first = house.get(here, limit="1", **of_type)
