@@ -29,10 +29,17 @@ def trades(prints: list[Print], price_scale: int, more: int) -> Trades:
     numbers, texts = np.arange(n, dtype=np.int64), np.full(n, "", dtype=object)
     rows = Rows(
         np.array([each[0] * DAY_US // 2 for each in prints], dtype=np.int64),
-        *(price, size),
-        *(np.full(n, price_scale + more, dtype=np.int16), np.full(n, 3, dtype=np.int16)),
+        price,
+        size,
+        np.full(n, price_scale + more, dtype=np.int16),
+        np.full(n, 3, dtype=np.int16),
         np.array([each[3] for each in prints], dtype=np.uint8),
-        *(np.full(n, NO_ID, dtype=np.uint8), numbers, texts, numbers, texts, numbers),
+        np.full(n, NO_ID, dtype=np.uint8),
+        numbers,
+        texts,
+        numbers,
+        texts,
+        numbers,
         np.array([VOLUME_ONLY * each[4] for each in prints], dtype=np.uint8),
         texts,
     )
