@@ -38,6 +38,10 @@ _OWN: Final = Part(
     {
         "/openapi.json": get("This description.", {"type": "object"}),
         **{
+            path: get("This reference as a page.", {"type": "string"}, media_type="text/html")
+            for path in ("/docs", "/")
+        },
+        **{
             path: get(summary, {"type": "string"}, media_type="text/plain")
             for path, summary in {
                 "/health": "The process lives.",

@@ -15,8 +15,6 @@ from functions.history_query.bars import BarPages
 from functions.history_query.cursors import TickPlace
 from functions.history_query.describing import (
     CALENDAR,
-    COLUMNS,
-    CURSOR,
     DECIMAL,
     FROM,
     MS,
@@ -29,6 +27,8 @@ from functions.history_query.describing import (
     TO,
     TZ,
     Part,
+    columns_of,
+    cursor_of,
     format_of,
     get,
     list_of,
@@ -42,6 +42,7 @@ from functions.history_query.streaming import PAGE, asks_for_all, streamed
 from functions.history_query.topics import candles
 from shared.candle import Candle
 from shared.candle_json import candle_json
+from shared.order import OrderKey
 
 _TYPE: Final[dict[str, Any]] = {
     **query(
@@ -52,11 +53,12 @@ _TYPE: Final[dict[str, Any]] = {
         {
             "type": "string",
             "pattern": r"^((tick|volume|dollar|range):)?[0-9]+(\.[0-9]+)?(t|v|usd|r)?$",
-            "examples": ["tick:100"],
             "default": DEFAULT_TYPE,
         },
+        "tick:100",
     ),
 }
+_CURSOR: Final = cursor_of(TickPlace("after", OrderKey(1_764_340_200_000_000, 0, 0, 0, 0)).text())
 _SHOWN: Final = ("t", "end", *"ohlcv", "qv", "vw", "n", "bv", "sv", "closed", "complete")
 _COLUMNS: Final = ("time", *_SHOWN)
 _OF_CANDLE: Final = candles.PART.schemas["Candle"]["properties"]
@@ -67,8 +69,8 @@ PART: Final = Part(
             "Information bars of an instrument, ascending; without `from` the newest. They are made"
             " of the stored trades of a day in the total order, whenever these came.",
             ref("Bars"),
-            *(SYMBOL, _TYPE, FROM, TO, STREAMED_LIMIT, CURSOR),
-            *(SESSION, CALENDAR, TZ, COLUMNS, format_of(TABLES)),
+            *(SYMBOL, _TYPE, FROM, TO, STREAMED_LIMIT, _CURSOR),
+            *(SESSION, CALENDAR, TZ, columns_of("t,end,o,h,l,c,v"), format_of(TABLES)),
             refusals=STORES,
             headers=PAGE_HEADERS,
         ),

@@ -14,9 +14,7 @@ from functions.history_query.candles import CandlePages
 from functions.history_query.cursors import CandleCursor
 from functions.history_query.describing import (
     CALENDAR,
-    COLUMNS,
     COUNT,
-    CURSOR,
     DECIMAL,
     FROM,
     MS,
@@ -30,6 +28,8 @@ from functions.history_query.describing import (
     TO,
     TZ,
     Part,
+    columns_of,
+    cursor_of,
     format_of,
     get,
     list_of,
@@ -49,25 +49,30 @@ _INDICATORS: Final = query(
     "indicators",
     "Indicators to compute for each candle, with commas between: sma:20, ema:20, rsi:14, atr:14,"
     " bb:20:2. Their values do not depend on where the page begins.",
-    {"type": "string", "examples": ["sma:20,rsi:14"]},
+    {"type": "string"},
+    "sma:20,rsi:14",
 )
 _AS_OF: Final = query(
     "as_of",
     "What was known then: candles of the ticks received by that time, folded on reading. `closed`"
     " says that the interval was over. Written as `from` is.",
-    {"type": "string", "examples": ["2026-11-21T14:30:00Z"]},
+    {"type": "string"},
+    "2026-11-21T14:30:00Z",
 )
 _FILL: Final = query(
     "fill",
     "What stands for intervals without a trade between two candles: nothing, a candle of the"
     " price before, or one of nulls.",
     {"type": "string", "enum": ["none", "previous", "null"], "default": "none"},
+    "previous",
 )
 _ADJUSTED: Final = query(
     "adjusted",
     "Whether volume of unknown side is divided between `bv` and `sv` as the known is.",
     {"type": "string", "enum": ["false", "true"], "default": "false"},
+    "true",
 )
+_CURSOR: Final = cursor_of(CandleCursor("after", 1_764_340_200_000_000).text())
 _PRICE: Final = {"type": ["string", "null"], "pattern": DECIMAL["pattern"]}
 
 PART: Final = Part(
@@ -75,8 +80,8 @@ PART: Final = Part(
         "/api/candles/{symbol}": get(
             "Candles of an instrument, ascending; without `from` the newest.",
             ref("Candles"),
-            *(SYMBOL, TIMEFRAME, FROM, TO, STREAMED_LIMIT, CURSOR, _INDICATORS),
-            *(_AS_OF, SESSION, CALENDAR, _FILL, _ADJUSTED, TZ, COLUMNS),
+            *(SYMBOL, TIMEFRAME, FROM, TO, STREAMED_LIMIT, _CURSOR, _INDICATORS),
+            *(_AS_OF, SESSION, CALENDAR, _FILL, _ADJUSTED, TZ, columns_of("t,o,h,l,c,v")),
             format_of(tuple(MEDIA_TYPES)),
             refusals=STORES,
             headers=PAGE_HEADERS,

@@ -9,11 +9,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from functions.history_query.answering import Answers, as_json, unknown
+from functions.history_query.cursors import CandleCursor
 from functions.history_query.describing import (
     CALENDAR,
-    COLUMNS,
     COUNT,
-    CURSOR,
     DECIMAL,
     FROM,
     MS,
@@ -27,6 +26,8 @@ from functions.history_query.describing import (
     TO,
     TZ,
     Part,
+    columns_of,
+    cursor_of,
     format_of,
     get,
     limit,
@@ -40,21 +41,25 @@ from functions.history_query.flow_request import read_flow, read_profile
 from functions.history_query.formats import TABLES, Shown
 from functions.history_query.presentation import Presentation
 
+_CURSOR: Final = cursor_of(CandleCursor("after", 1_764_340_200_000_000).text())
 _ANCHOR: Final = query(
     "anchor",
     "Since when `cd` and `vw` are added up: `day`, each trading day (UTC, or by tz, session,"
     " calendar), or any time, written as `from` is.",
     {"type": "string", "default": "day"},
+    "day",
 )
 _STEP: Final = query(
     "step",
     "Prices are counted at the next multiple of it below; without it each by itself.",
     {"type": "string", "pattern": r"^[0-9]{1,24}(\.[0-9]{1,24})?$"},
+    "0.5",
 )
 _SHARE: Final = query(
     "value_area",
     "The share of the volume that the value area has.",
     {"type": "string", "pattern": r"^[0-9]{1,24}(\.[0-9]{1,24})?$", "default": "0.7"},
+    "0.7",
 )
 _VOLUMES: Final = {
     "v": {**DECIMAL, "description": "Volume."},
@@ -75,8 +80,8 @@ PART: Final = Part(
             "Delta, cumulative delta and anchored VWAP of each candle, ascending; without `from` of"
             " the newest.",
             ref("Flows"),
-            *(SYMBOL, TIMEFRAME, FROM, TO, limit(1_000), CURSOR, _ANCHOR),
-            *(SESSION, CALENDAR, TZ, COLUMNS, format_of(TABLES)),
+            *(SYMBOL, TIMEFRAME, FROM, TO, limit(1_000), _CURSOR, _ANCHOR),
+            *(SESSION, CALENDAR, TZ, columns_of("t,d,cd,vw"), format_of(TABLES)),
             refusals=STORES,
             headers=PAGE_HEADERS,
         ),
