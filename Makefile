@@ -40,11 +40,11 @@ $(RUNTIME): pyproject.toml uv.lock $(if $(findstring .uv/,$(UV)),.uv/bin/uv)
 # afterwards; npm installs what dashboard/package-lock.json says.
 PAGE := functions/live_feed/dashboard/index.html
 NPM := NPM_CONFIG_UPDATE_NOTIFIER=false $(UV) run --isolated --frozen --only-group page --quiet npm --prefix dashboard
-PAGE_SOURCES := $(wildcard dashboard/*.json dashboard/*.html dashboard/*.ts dashboard/src/*)
+PAGE_SOURCES := $(wildcard dashboard/*.json dashboard/*.html dashboard/*.ts dashboard/src/* dashboard/reference/*)
 NODE_MODULES := dashboard/node_modules/.kandle-setup
 
 $(NODE_MODULES): dashboard/package.json dashboard/package-lock.json $(if $(findstring .uv/,$(UV)),.uv/bin/uv)
-	@$(NPM) ci --no-audit --no-fund --loglevel=error
+	@$(NPM) ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
 $(PAGE): $(PAGE_SOURCES)
@@ -101,6 +101,9 @@ move: ## from overlay dev to small or back, in place: IMAGE=REG/kandle:TAG OVERL
 services: $(STAMP) ## write the Services, the chart and all else that is made from func.yaml and the overlays
 	@$(RUN) python -m local.manifests
 
+reference: $(STAMP) ## write docs/history-api.md from the API's description
+	@$(RUN) python -m functions.history_query.reference > docs/history-api.md
+
 manifests: $(STAMP) ## every manifest: schemas, builds, and that they agree with the code
 	@$(RUN) pytest -rs tests/knative tests/test_manifests.py tests/local/manifests $(ARGS)
 
@@ -120,8 +123,8 @@ release: $(STAMP) $(PAGE) ## sdist and wheel (page inside), run in empty environ
 	@$(if $(IMAGE),docker buildx build -f knative/Containerfile -t $(IMAGE):$(VERSION) -t $(IMAGE):latest .,echo "image: make release IMAGE=REG/kandle tags REG/kandle:$(VERSION) and :latest")
 
 clean: ## remove environment, caches and local data
-	rm -rf functions/live_feed/dashboard dashboard/node_modules
+	rm -rf functions/live_feed/dashboard functions/history_query/docs_page dashboard/node_modules
 	rm -rf .venv .uv .kandle .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help setup dashboard page-if-possible dashboard-test demo test check lint types proto proto-check chaos exchange bench deploy move services manifests audit release clean
+.PHONY: help setup dashboard page-if-possible dashboard-test demo test check lint types proto proto-check chaos exchange bench deploy move services reference manifests audit release clean

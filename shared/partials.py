@@ -37,7 +37,12 @@ def partials(ticks: Ticks, length_us: int) -> Partials:
     interval = ticks.event_time_us // length_us
     begins = np.append(True, (entry_of[1:] != entry_of[:-1]) | (interval[1:] != interval[:-1]))
     starts = np.flatnonzero(begins)
-    entry = entry_of[starts]
+    return Partials(entry_of[starts], interval[starts] * length_us, records_of(ticks, starts))
+
+
+def records_of(ticks: Ticks, starts: NDArray[np.intp]) -> Records:
+    """Return a record for each run of ticks of one entry. `starts`: where runs begin, first 0."""
+    entry = ticks.entries.of_row[starts]
     records = Records.empty(len(starts))
     data = records.data
     data["price_scale"] = ticks.entries.price_scale[entry]
@@ -63,7 +68,7 @@ def partials(ticks: Ticks, length_us: int) -> Partials:
         else:
             four = (0, 0, 0, 0)
         records.set_numbers(group, four + _exact_sums(ticks, run))
-    return Partials(entry, interval[starts] * length_us, records)
+    return records
 
 
 def _is_narrow(column: NDArray[Any]) -> bool:

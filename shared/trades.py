@@ -74,8 +74,8 @@ class Rows:
             np.full(n, entry.market.venue, dtype=object),
         )
 
-    def at(self, rows: NDArray[Any]) -> Rows:
-        """Return the rows of an index or a mask."""
+    def at(self, rows: NDArray[Any] | slice) -> Rows:
+        """Return the rows of an index, a mask or a slice."""
         return Rows(*(getattr(self, field.name)[rows] for field in fields(self)))
 
 
@@ -117,14 +117,16 @@ class Trades:
     def standing(self) -> Trades:
         """Return the trades that count."""
         stand = self.prints & (self.ended_us == 0)
-        if stand.all():
-            return self
+        return self if stand.all() else self.at(stand)
+
+    def at(self, rows: NDArray[Any] | slice) -> Trades:
+        """Return the rows of an index, a mask or a slice."""
         return replace(
             self,
-            rows=self.rows.at(stand),
-            price=self.price[stand],
-            size=self.size[stand],
-            ended_us=self.ended_us[stand],
+            rows=self.rows.at(rows),
+            price=self.price[rows],
+            size=self.size[rows],
+            ended_us=self.ended_us[rows],
         )
 
     def key_at(self, row: int) -> OrderKey:

@@ -3,6 +3,7 @@
 import { change, price } from "./format";
 import { STALE_MS, ago } from "./freshness";
 import type { Instrument, Market } from "./market";
+import { color } from "./theme";
 
 /** Pixels of a card along the list, in rows beside the chart and in a line above it. */
 const HEIGHT = 48;
@@ -172,7 +173,7 @@ class Card {
     const points = [...this.instrument.points.slice(0, -1), Number(this.instrument.last)];
     if (points.length < 2) return;
     const [low, high] = [Math.min(...points), Math.max(...points)];
-    context.strokeStyle = getComputedStyle(this.element).getPropertyValue(rising ? "--up" : "--down");
+    context.strokeStyle = color(rising ? "--up" : "--down");
     context.lineWidth = 2;
     context.lineJoin = "round";
     context.beginPath();

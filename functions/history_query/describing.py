@@ -19,15 +19,16 @@ class Part:
     schemas: Json = field(default_factory=dict)
 
 
-def query(name: str, description: str, schema: Json) -> Json:
-    """Describe a query parameter."""
-    return {"name": name, "in": "query", "description": description, "schema": schema}
+def query(name: str, description: str, schema: Json, example: str | int | float) -> Json:
+    """Describe a query parameter. The example is what a test asks, and what the docs show."""
+    told = {"name": name, "in": "query", "description": description}
+    return {**told, "schema": schema, "example": example}
 
 
 def limit(default: int) -> Json:
     """Describe the parameter `limit`."""
     schema = {"type": "integer", "minimum": 1, "maximum": 10_000, "default": default}
-    return query("limit", "The most to return.", schema)
+    return query("limit", "The most to return.", schema, 3)
 
 
 def ref(name: str) -> Json:
@@ -113,19 +114,54 @@ SYMBOL: Final[Json] = {
     "required": True,
     "description": "The instrument as its sender writes it; it may hold slashes: `XRP/ETH`.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 64},
+    "example": "BTC-USD",
 }
-FROM: Final = query("from", f"The earliest time. {_TIME}", {"type": "string"})
-TO: Final = query("to", f"The end, exclusive. {_TIME}", {"type": "string"})
-CURSOR: Final = query("cursor", "Where the page before ended, as it says.", {"type": "string"})
+FROM: Final = query(
+    "from", f"The earliest time. {_TIME}", {"type": "string"}, "2026-11-21T14:30:00Z"
+)
+TO: Final = query("to", f"The end, exclusive. {_TIME}", {"type": "string"}, "-1m")
 
 TZ: Final = query(
     "tz",
     "A time zone, such as Asia/Kolkata: `time` tells the local time of each row, `from` and `to`"
     " without an offset are in it, and days, weeks and months of candles are its own.",
     {"type": "string", "maxLength": 64},
+    "Asia/Kolkata",
 )
-COLUMNS: Final = query(
-    "columns", "Which to return, with commas between, in that order.", {"type": "string"}
+SESSION: Final = query(
+    "session",
+    "When the trading day begins, such as 09:15@Asia/Kolkata or 17:00@America/New_York: candles are"
+    " counted from there, the last of a day may be shorter. With its end, as"
+    " 09:30-16:00@America/New_York, only trades within count. A day that begins in the afternoon is"
+    " that of the next date.",
+    {"type": "string", "maxLength": 80},
+    "09:15@Asia/Kolkata",
+)
+CALENDAR: Final = query(
+    "calendar",
+    "An exchange by its code, such as XNYS: only trades within its sessions count, by its weekends,"
+    " holidays and half days.",
+    {"type": "string", "maxLength": 32},
+    "XNYS",
+)
+STREAMED_LIMIT: Final = query(
+    "limit",
+    "The most to return. `all`, with `from` and format=ndjson or csv: the whole range, streamed.",
+    {"anyOf": [limit(1_000)["schema"], {"const": "all"}]},
+    3,
+)
+TIMEFRAME: Final = query(
+    "timeframe",
+    "A kept timeframe (by default the base), any multiple of the base up to 1w, and 1M, 3M, 1y,"
+    " made from shorter candles, or other whole seconds up to 1h, made from ticks. Whose days they"
+    " are may stand behind an @, as in channels of the live feed: 1d@America/New_York,"
+    " 4h@1700@America/New_York, 1w@XNYS.",
+    {
+        "type": "string",
+        "pattern": "^([1-9][0-9]{0,3}[smhdw]|1M|3M|1y)(@.+)?$",
+        "examples": ["1s", "1m", "2h", "1w@XNYS"],
+    },
+    "1m",
 )
 NEXT: Final[Json] = {
     "type": ["string", "null"],
@@ -142,6 +178,18 @@ PAGE_HEADERS: Final[Json] = {
 }
 
 
+def cursor_of(example: str) -> Json:
+    """Describe the parameter `cursor`."""
+    told = "Where the page before ended, as it says."
+    return query("cursor", told, {"type": "string"}, example)
+
+
+def columns_of(example: str) -> Json:
+    """Describe the parameter `columns`."""
+    told = "Which to return, with commas between, in that order."
+    return query("columns", told, {"type": "string"}, example)
+
+
 def format_of(names: Sequence[str]) -> Json:
     """Describe the parameter `format`."""
     return query(
@@ -149,6 +197,7 @@ def format_of(names: Sequence[str]) -> Json:
         "The form of the answer; without it as Accept says. All but json have the cursor in the"
         " headers alone.",
         {"type": "string", "enum": list(names), "default": "json"},
+        "csv",
     )
 
 

@@ -11,6 +11,16 @@ from shared.stores.postgres import Postgres
 from shared.timeframes import Timeframe
 
 
+def open_gaps(postgres: Postgres, symbol: str, from_us: int, to_us: int) -> list[tuple[int, int]]:
+    """Return where trades are missing, of what touches [from_us, to_us). Raises TransientError."""
+    with postgres.connection() as connection:
+        return connection.execute(
+            "SELECT from_us, to_us FROM gaps WHERE instrument = %s AND state = 'open'"
+            " AND from_us < %s AND to_us >= %s",
+            (symbol, to_us, from_us),
+        ).fetchall()
+
+
 def judged_by_gaps(
     postgres: Postgres, symbol: str, candles: Sequence[Candle], timeframe: Timeframe
 ) -> list[Candle]:
@@ -22,12 +32,7 @@ def judged_by_gaps(
     if not candles:
         return []
     starts = (candles[0].start_us, candles[-1].start_us)
-    with postgres.connection() as connection:
-        spans = connection.execute(
-            "SELECT from_us, to_us FROM gaps WHERE instrument = %s AND state = 'open'"
-            " AND from_us < %s AND to_us >= %s",
-            (symbol, timeframe.end_us(max(starts)), min(starts)),
-        ).fetchall()
+    spans = open_gaps(postgres, symbol, min(starts), timeframe.end_us(max(starts)))
     if not spans:
         return list(candles)
     return [

@@ -9,8 +9,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from functions.history_query.alerts import AlertPages
+from functions.history_query.bars import BarPages
 from functions.history_query.candles import CandlePages
 from functions.history_query.feeds import Feeds
+from functions.history_query.flow import Flow
 from functions.history_query.kept import KeptCandles
 from functions.history_query.latest import LatestTrades
 from functions.history_query.latest_quotes import LatestQuotes
@@ -24,8 +26,10 @@ from functions.history_query.tick_slices import TickSlices
 from functions.history_query.ticks import TickPages
 from functions.history_query.topics import (
     alerts,
+    bars,
     candles,
     feeds,
+    flow,
     latest,
     overview,
     patterns,
@@ -69,7 +73,9 @@ slices = TickSlices(postgres, cold)
 pages = CandlePages(kept, slices, settings.ladder, settings.allowed_lateness_us)
 app = api(
     [
+        bars.answers(BarPages(slices, postgres, settings.allowed_lateness_us), pages.knows),
         candles.answers(pages),
+        flow.answers(Flow(pages), pages.knows),
         prices.answers(PricePages(slices), pages.knows),
         latest.answers(trades, LatestQuotes(postgres)),
         overview.answers(Overview(postgres, live, trades)),

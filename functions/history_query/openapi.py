@@ -7,8 +7,10 @@ from typing import Final
 from functions.history_query.describing import NAME, Json, Part, get, object_of
 from functions.history_query.topics import (
     alerts,
+    bars,
     candles,
     feeds,
+    flow,
     latest,
     overview,
     patterns,
@@ -18,7 +20,9 @@ from functions.history_query.topics import (
 )
 
 PARTS: Final[tuple[Part, ...]] = (
+    bars.PART,
     candles.PART,
+    flow.PART,
     prices.PART,
     latest.PART,
     overview.PART,
@@ -33,6 +37,10 @@ PARTS: Final[tuple[Part, ...]] = (
 _OWN: Final = Part(
     {
         "/openapi.json": get("This description.", {"type": "object"}),
+        **{
+            path: get("This reference as a page.", {"type": "string"}, media_type="text/html")
+            for path in ("/docs", "/")
+        },
         **{
             path: get(summary, {"type": "string"}, media_type="text/plain")
             for path, summary in {

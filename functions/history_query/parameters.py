@@ -79,7 +79,7 @@ def read_page(
     query: Mapping[str, str], ladder: tuple[Timeframe, ...], now_us: int | None = None
 ) -> Page:
     """Read timeframe, from, to, limit, cursor, indicators and as_of. Raises ParameterError."""
-    now_us = _now_us() if now_us is None else now_us
+    now_us = time.time_ns() // 1000 if now_us is None else now_us
     known = {"timeframe", "from", "to", "limit", "cursor", "indicators", "session", "calendar"}
     refuse_unknown(query, known | {"tz", "columns", "format", "fill", "adjusted", "as_of"})
     resolution = read_resolution(query, ladder)
@@ -165,7 +165,7 @@ def read_ticks(
 
     Raises ParameterError.
     """
-    now_us = _now_us() if now_us is None else now_us
+    now_us = time.time_ns() // 1000 if now_us is None else now_us
     refuse_unknown(query, {"from", "to", "limit", "cursor"})
     from_us, to_us = read_time_us(query, "from", now_us), read_time_us(query, "to", now_us)
     to_us = FURTHEST_US if to_us is None else to_us
@@ -180,7 +180,7 @@ def read_ticks(
 
 def read_raw_ticks(query: Mapping[str, str], now_us: int | None = None) -> TickPage:
     """Read from, to, limit and cursor of raw ticks, in either direction. Raises ParameterError."""
-    now_us = _now_us() if now_us is None else now_us
+    now_us = time.time_ns() // 1000 if now_us is None else now_us
     refuse_unknown(query, {"from", "to", "limit", "cursor", "tz", "columns", "format"})
     zone = read_zone(query)
     from_us, to_us = (read_time_us(query, name, now_us, zone) for name in ("from", "to"))
@@ -266,5 +266,6 @@ def _within(time_us: int) -> int:
     return min(max(time_us, 0), FURTHEST_US)
 
 
-def _now_us() -> int:
+def now_us() -> int:
+    """Return the time, microseconds since 1970 UTC."""
     return time.time_ns() // 1000

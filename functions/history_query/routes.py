@@ -11,6 +11,7 @@ from starlette.routing import Route
 
 from functions.history_query.answering import Answers, Places, answered, as_json
 from functions.history_query.openapi import DOCUMENT
+from functions.history_query.page import page_routes
 from shared.adapter.health import Check, health_routes
 from shared.problem import problem
 
@@ -28,6 +29,7 @@ def api(topics: Iterable[Answers], ready: Check) -> Starlette:
                 Route(path.replace("{symbol}", "{symbol:path}"), answered(answers[path], places))
                 for path in ordered
             ),
+            *page_routes(),
             *health_routes(ready),
         ],
         exception_handlers={404: _no_such_route, 405: _no_such_method},

@@ -20,7 +20,7 @@ _ASKED: Final = ("authorization", "accept", "accept-encoding", "if-none-match")
 
 
 def history_proxy(api_url: str) -> list[Route]:
-    """Return the route GET /api/...; without an address it says that there is none."""
+    """Return GET /api/... and its reference; without an address they say that there is none."""
     client: httpx.AsyncClient | None = None
 
     async def endpoint(request: Request) -> Response:
@@ -43,7 +43,8 @@ def history_proxy(api_url: str) -> list[Route]:
         headers = {name: answer.headers[name] for name in _PASSED if name in answer.headers}
         return StreamingResponse(_body(answer), answer.status_code, headers)
 
-    return [Route("/api/{path:path}", endpoint), Route("/openapi.json", endpoint)]
+    paths = ("/api/{path:path}", "/openapi.json", "/docs", "/docs/{path:path}")
+    return [Route(path, endpoint) for path in paths]
 
 
 async def _body(answer: httpx.Response) -> AsyncIterator[bytes]:

@@ -38,7 +38,7 @@ STAGES = {
     "dead-letter": dead_letter.app,
 }
 
-HISTORY = ("/api/{path:path}", "/prices/{path:path}", "/openapi.json")
+HISTORY = ("/api/{path:path}", "/prices/{path:path}", "/openapi.json", "/docs", "/docs/{path:path}")
 router = Router(STAGES, event_app("pipeline", unrouted, os.environ))
 routes = Starlette(
     routes=[

@@ -48,7 +48,8 @@ def _project(project: dict[str, Any]) -> str:
         '[build-system]\nrequires = ["hatchling"]\nbuild-backend = "hatchling.build"\n\n'
         f'[project]\nname = "function"\nversion = "{project["version"]}"\n'
         f'requires-python = "{project["requires-python"]}"\ndependencies = [\n{lines}]\n\n'
-        '[tool.hatch.build]\nartifacts = ["functions/live_feed/dashboard/**"]\n\n'
+        "[tool.hatch.build]\nartifacts = ["
+        '"functions/live_feed/dashboard/**", "functions/history_query/docs_page/**"]\n\n'
         f"[tool.hatch.build.targets.wheel]\npackages = [{packages}]\n"
     )
 

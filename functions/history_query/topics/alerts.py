@@ -10,8 +10,8 @@ from starlette.responses import Response
 
 from functions.history_query.alerts import DEFAULT_ALERTS, AlertPages, read_alerts
 from functions.history_query.answering import Answers, as_json, unknown
+from functions.history_query.cursors import MomentCursor
 from functions.history_query.describing import (
-    CURSOR,
     DECIMAL,
     FROM,
     MS,
@@ -21,6 +21,7 @@ from functions.history_query.describing import (
     SYMBOL,
     TO,
     Part,
+    cursor_of,
     get,
     limit,
     list_of,
@@ -29,7 +30,12 @@ from functions.history_query.describing import (
 )
 from functions.history_query.topics import patterns
 
-_CHOICE: Final = (FROM, TO, limit(DEFAULT_ALERTS), CURSOR)
+_CHOICE: Final = (
+    FROM,
+    TO,
+    limit(DEFAULT_ALERTS),
+    cursor_of(MomentCursor(1_764_340_200_000_000, "1").text()),
+)
 _ALERT: Final = object_of(
     {
         "rule_id": NAME,

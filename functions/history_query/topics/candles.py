@@ -13,22 +13,25 @@ from functions.history_query.answering import Answers, unknown
 from functions.history_query.candles import CandlePages
 from functions.history_query.cursors import CandleCursor
 from functions.history_query.describing import (
-    COLUMNS,
+    CALENDAR,
     COUNT,
-    CURSOR,
     DECIMAL,
     FROM,
     MS,
     NAME,
     PAGE_HEADERS,
+    SESSION,
     STORES,
+    STREAMED_LIMIT,
     SYMBOL,
+    TIMEFRAME,
     TO,
     TZ,
     Part,
+    columns_of,
+    cursor_of,
     format_of,
     get,
-    limit,
     list_of,
     object_of,
     query,
@@ -39,64 +42,37 @@ from functions.history_query.formats import MEDIA_TYPES, Shown
 from functions.history_query.indicators import indicator_values
 from functions.history_query.parameters import Page, read_page
 from functions.history_query.presentation import CANDLE_COLUMNS, Presentation
-from functions.history_query.streaming import ALL, PAGE, asks_for_all, streamed
+from functions.history_query.streaming import PAGE, asks_for_all, streamed
 from shared.candle_json import candle_json
-
-_TIMEFRAME: Final = query(
-    "timeframe",
-    "A kept timeframe (by default the base), any multiple of the base up to 1w, and 1M, 3M, 1y,"
-    " made from shorter candles, or other whole seconds up to 1h, made from ticks. Whose days they"
-    " are may stand behind an @, as in channels of the live feed: 1d@America/New_York,"
-    " 4h@1700@America/New_York, 1w@XNYS.",
-    {
-        "type": "string",
-        "pattern": "^([1-9][0-9]{0,3}[smhdw]|1M|3M|1y)(@.+)?$",
-        "examples": ["1s", "1m", "2h", "1w@XNYS"],
-    },
-)
 
 _INDICATORS: Final = query(
     "indicators",
     "Indicators to compute for each candle, with commas between: sma:20, ema:20, rsi:14, atr:14,"
     " bb:20:2. Their values do not depend on where the page begins.",
-    {"type": "string", "examples": ["sma:20,rsi:14"]},
-)
-_SESSION: Final = query(
-    "session",
-    "When the trading day begins, such as 09:15@Asia/Kolkata or 17:00@America/New_York: candles are"
-    " counted from there, the last of a day may be shorter. With its end, as"
-    " 09:30-16:00@America/New_York, only trades within count. A day that begins in the afternoon is"
-    " that of the next date.",
-    {"type": "string", "maxLength": 80},
-)
-_CALENDAR: Final = query(
-    "calendar",
-    "An exchange by its code, such as XNYS: only trades within its sessions count, by its weekends,"
-    " holidays and half days.",
-    {"type": "string", "maxLength": 32},
+    {"type": "string"},
+    "sma:20,rsi:14",
 )
 _AS_OF: Final = query(
     "as_of",
     "What was known then: candles of the ticks received by that time, folded on reading. `closed`"
     " says that the interval was over. Written as `from` is.",
-    {"type": "string", "examples": ["2026-11-21T14:30:00Z"]},
+    {"type": "string"},
+    "2026-11-21T14:30:00Z",
 )
 _FILL: Final = query(
     "fill",
     "What stands for intervals without a trade between two candles: nothing, a candle of the"
     " price before, or one of nulls.",
     {"type": "string", "enum": ["none", "previous", "null"], "default": "none"},
+    "previous",
 )
 _ADJUSTED: Final = query(
     "adjusted",
     "Whether volume of unknown side is divided between `bv` and `sv` as the known is.",
     {"type": "string", "enum": ["false", "true"], "default": "false"},
+    "true",
 )
-_LIMIT: Final = query(
-    "limit",
-    "The most to return. `all`, with `from` and format=ndjson or csv: the whole range, streamed.",
-    {"anyOf": [limit(1_000)["schema"], {"const": ALL}]},
-)
+_CURSOR: Final = cursor_of(CandleCursor("after", 1_764_340_200_000_000).text())
 _PRICE: Final = {"type": ["string", "null"], "pattern": DECIMAL["pattern"]}
 
 PART: Final = Part(
@@ -104,17 +80,9 @@ PART: Final = Part(
         "/api/candles/{symbol}": get(
             "Candles of an instrument, ascending; without `from` the newest.",
             ref("Candles"),
-            *(SYMBOL, _TIMEFRAME, FROM, TO, _LIMIT, CURSOR, _INDICATORS),
-            *(
-                _AS_OF,
-                _SESSION,
-                _CALENDAR,
-                _FILL,
-                _ADJUSTED,
-                TZ,
-                COLUMNS,
-                format_of(tuple(MEDIA_TYPES)),
-            ),
+            *(SYMBOL, TIMEFRAME, FROM, TO, STREAMED_LIMIT, _CURSOR, _INDICATORS),
+            *(_AS_OF, SESSION, CALENDAR, _FILL, _ADJUSTED, TZ, columns_of("t,o,h,l,c,v")),
+            format_of(tuple(MEDIA_TYPES)),
             refusals=STORES,
             headers=PAGE_HEADERS,
         ),

@@ -34,11 +34,13 @@ _SYMBOLS: Final = query(
     "symbols",
     f"Symbols with commas between, at most {MAX_SYMBOLS}, or `all`.",
     {"type": "string", "default": ALL},
+    "BTC-USD,ETH-USD",
 )
 _SYMBOL: Final = query(
     "symbol",
     "A symbol, as often as there are symbols: for those that hold a comma.",
     {"type": "array", "items": {"type": "string"}, "maxItems": MAX_SYMBOLS},
+    "BTC-USD",
 )
 
 

@@ -9,9 +9,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from functions.history_query.answering import Answers, as_json, unknown
+from functions.history_query.cursors import MomentCursor
 from functions.history_query.describing import (
     COUNT,
-    CURSOR,
     DECIMAL,
     FROM,
     MS,
@@ -21,6 +21,7 @@ from functions.history_query.describing import (
     SYMBOL,
     TO,
     Part,
+    cursor_of,
     get,
     limit,
     list_of,
@@ -37,16 +38,17 @@ from functions.history_query.patterns import (
 
 _FRACTION: Final = {"type": "number", "minimum": 0, "maximum": 1}
 _CHOICE: Final = (
-    query("timeframe", "Only of this timeframe.", {"type": "string"}),
-    query("type", "Only this pattern, such as double_top.", {"type": "string"}),
-    query("min_confidence", "Only from this confidence on.", _FRACTION),
+    query("timeframe", "Only of this timeframe.", {"type": "string"}, "1m"),
+    query("type", "Only this pattern, such as double_top.", {"type": "string"}, "double_top"),
+    query("min_confidence", "Only from this confidence on.", _FRACTION, 0.7),
     *(FROM, TO),
     query(
         "status",
         "Those that hold, or those that a correction of the candles has undone.",
         {"enum": list(STATUSES), "default": STATUSES[0]},
+        "all",
     ),
-    *(limit(DEFAULT_PATTERNS), CURSOR),
+    *(limit(DEFAULT_PATTERNS), cursor_of(MomentCursor(1_764_340_200_000_000, "1").text())),
 )
 
 PART: Final = Part(

@@ -11,8 +11,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from functions.history_query.answering import Answers, unknown
+from functions.history_query.cursors import TickCursor
 from functions.history_query.describing import (
-    CURSOR,
     FROM,
     MS,
     NUMBER,
@@ -21,6 +21,7 @@ from functions.history_query.describing import (
     TO,
     Json,
     Part,
+    cursor_of,
     get,
     limit,
     list_of,
@@ -34,6 +35,7 @@ from functions.history_query.parameters import (
     read_ticks,
 )
 from functions.history_query.prices import Price, PricePages
+from shared.order import OrderKey
 
 _FORM: Final = '{"t":%d,"%s":%s}'
 
@@ -49,19 +51,21 @@ _HEADERS: Final[Json] = {
     },
 }
 
+_CURSOR: Final = cursor_of(TickCursor(OrderKey(1_764_340_200_000_000, 0, 0, 0, 0)).text())
+
 PART: Final = Part(
     {
         "/api/history/{symbol}": get(
             "The newest prices of the last 24 hours, or of a range, ascending by time.",
             list_of("Tick"),
-            *(SYMBOL, FROM, TO, limit(10_000), CURSOR),
+            *(SYMBOL, FROM, TO, limit(10_000), _CURSOR),
             refusals=STORES,
             headers=_HEADERS,
         ),
         "/prices/{symbol}/history": get(
             "The newest prices of an instrument, newest first.",
             list_of("PastPrice"),
-            *(SYMBOL, FROM, TO, limit(100), CURSOR),
+            *(SYMBOL, FROM, TO, limit(100), _CURSOR),
             refusals=STORES,
             headers=_HEADERS,
         ),

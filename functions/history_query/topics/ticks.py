@@ -11,8 +11,6 @@ from starlette.responses import Response
 from functions.history_query.answering import Answers, unknown
 from functions.history_query.cursors import TickPlace
 from functions.history_query.describing import (
-    COLUMNS,
-    CURSOR,
     DECIMAL,
     FROM,
     MS,
@@ -23,6 +21,8 @@ from functions.history_query.describing import (
     TO,
     TZ,
     Part,
+    columns_of,
+    cursor_of,
     format_of,
     get,
     limit,
@@ -35,13 +35,16 @@ from functions.history_query.parameters import read_raw_ticks
 from functions.history_query.presentation import Presentation
 from functions.history_query.ticks import COLUMNS as NAMES
 from functions.history_query.ticks import TickPages
+from shared.order import OrderKey
+
+_CURSOR: Final = cursor_of(TickPlace("after", OrderKey(1_764_340_200_000_000, 0, 0, 0, 0)).text())
 
 PART: Final = Part(
     {
         "/api/ticks/{symbol}": get(
             "Raw ticks, each trade once, ascending in the total order; without `from` the newest.",
             ref("RawTicks"),
-            *(SYMBOL, FROM, TO, limit(1_000), CURSOR, TZ, COLUMNS, format_of(TABLES)),
+            *(SYMBOL, FROM, TO, limit(1_000), _CURSOR, TZ, columns_of("us,p,s"), format_of(TABLES)),
             refusals=STORES,
             headers=PAGE_HEADERS,
         ),

@@ -12,8 +12,10 @@ import redis
 
 from functions.candle_aggregate.rules import Rules
 from functions.history_query.alerts import AlertPages
+from functions.history_query.bars import BarPages
 from functions.history_query.candles import CandlePages
 from functions.history_query.feeds import Feeds
+from functions.history_query.flow import Flow
 from functions.history_query.kept import KeptCandles
 from functions.history_query.latest import LatestTrades
 from functions.history_query.latest_quotes import LatestQuotes
@@ -26,8 +28,10 @@ from functions.history_query.tick_slices import TickSlices
 from functions.history_query.ticks import TickPages
 from functions.history_query.topics import (
     alerts,
+    bars,
     candles,
     feeds,
+    flow,
     latest,
     overview,
     patterns,
@@ -72,7 +76,9 @@ class House:
         self.pages = CandlePages(self.kept, self.slices, LADDER, LATENESS_US)
         self.app = api(
             [
+                bars.answers(BarPages(self.slices, postgres, LATENESS_US), self.pages.knows),
                 candles.answers(self.pages),
+                flow.answers(Flow(self.pages), self.pages.knows),
                 prices.answers(PricePages(self.slices), self.pages.knows),
                 latest.answers(LatestTrades(live), LatestQuotes(postgres)),
                 overview.answers(Overview(postgres, live, LatestTrades(live))),

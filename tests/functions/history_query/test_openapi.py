@@ -31,21 +31,21 @@ def check(schema: dict[str, Any], value: Any) -> None:
     jsonschema.Draft202012Validator(whole).validate(value)
 
 
-def fill(house: House) -> None:
+def fill(house: House, symbol: str = "A/B") -> None:
     """Ticks of this hour, since the price history is of the last day."""
     ago_us = time.time_ns() // 1000 - START_US - 3_600_000_000
     ticks = [
         tick._replace(source="u", price_scale=2, time_us=tick.time_us + ago_us)
         for tick in generated(1, 50, 3_000_000)
     ]
-    house.take(columns(ticks, "A/B"))
+    house.take(columns(ticks, symbol))
     house.patterns.patterns([pattern(1), pattern(2, retracted=True), pattern(3)])
     told = pattern_json(pattern(0))["data"]
     for rule_id, text, values in (("r1", "close > 1", {"value": "2"}), ("r2", "pattern x", told)):
-        body = as_event_json(rule_id, Rule.parse(f"A/B {text}"), 0, 60_000_000, **values)
+        body = as_event_json(rule_id, Rule.parse(f"{symbol} {text}"), 0, 60_000_000, **values)
         house.patterns.alert(AlertEvent.decode(body.encode()))
-    symbol = SymbolStatus("AB", "A/B", FeedState.LIVE, 1, 1, 1, 1)
-    house.feeds.status(FeedStatus("binance", "s", time.time_ns() // 1000, 0, -5, "", (symbol,)))
+    here = SymbolStatus("AB", symbol, FeedState.LIVE, 1, 1, 1, 1)
+    house.feeds.status(FeedStatus("binance", "s", time.time_ns() // 1000, 0, -5, "", (here,)))
 
 
 def test_every_route_is_described_and_no_other(house: House) -> None:
@@ -89,18 +89,16 @@ def test_the_parameters_described_are_those_that_are_taken(house: House, path: s
         each["name"] for each in operation(path).get("parameters", []) if each["in"] == "query"
     }
     here = path.format(symbol="A/B")
-    good = {"timeframe": "1m", "from": "0", "to": "-1s", "limit": "5", "indicators": "sma:3,rsi:2"}
-    good |= {"type": "cdl_doji", "min_confidence": "0.7", "status": "all"}
-    good |= {"session": "09:15@Asia/Kolkata", "tz": "Asia/Kolkata", "columns": "t"}
-    good |= {"calendar": "XNYS", "symbols": "all", "symbol": "A/B"}
-    good |= {"format": "csv", "fill": "null", "adjusted": "true", "as_of": "-1s"}
+    examples = {each["name"]: each["example"] for each in operation(path).get("parameters", [])}
+    of_type = {"type": "tick:2"} if path.startswith("/api/bars") else {}
     if "cursor" in described:
-        first = house.get(here, limit="1")
+        first = house.get(here, limit="1", **of_type)
         link = re.search("cursor=([^&>]+)", first.headers.get("link", ""))
-        good["cursor"] = link[1] if link else first.json()["next"]
-        assert good["cursor"]
+        examples["cursor"] = link[1] if link else first.json()["next"]
+        assert examples["cursor"]
     for name in described:
-        assert house.get(here, **{name: good[name]}).status_code == 200, name
+        given = {**of_type, name: str(examples[name])}
+        assert house.get(here, **given).status_code == 200, name
     refused = house.get(here, nonsense="1")
     assert refused.status_code == 400
     detail = refused.json()["detail"]

@@ -1,0 +1,71 @@
+"""Which information bars a request asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from functions.history_query.cursors import CursorError, TickPlace
+from functions.history_query.parameters import (
+    DEFAULT_LIMIT,
+    FURTHEST_US,
+    ParameterError,
+    now_us,
+    read_days,
+    read_limit,
+    read_time_us,
+    read_zone,
+    refuse_unknown,
+)
+from shared.bar_types import BarType
+from shared.calendar_timeframes import of_days
+from shared.order import OrderKey
+from shared.timeframes import Timeframe
+
+DEFAULT_TYPE: Final = "tick:1000"
+_KNOWN: Final = {"type", "from", "to", "limit", "cursor", "session", "calendar"}
+
+
+@dataclass(frozen=True, slots=True)
+class BarPage:
+    """Bars that begin in [from_us, to_us), at most `limit`, the first or the `newest` of them.
+
+    `frame`: the trading days that begin bars anew. `place`: the bars behind the one that ends
+    there, or before it if `newest`.
+    """
+
+    type: BarType
+    frame: Timeframe
+    from_us: int
+    to_us: int
+    limit: int
+    newest: bool
+    place: OrderKey | None = None
+
+
+def read_bars(query: Mapping[str, str]) -> BarPage:
+    """Read type, from, to, limit, cursor, session, calendar and tz. Raises ParameterError."""
+    refuse_unknown(query, _KNOWN | {"tz", "columns", "format"})
+    try:
+        type_ = BarType.parse(query.get("type") or DEFAULT_TYPE)
+    except ValueError as error:
+        raise ParameterError(f"type: {error}") from error
+    zone, now = read_zone(query), now_us()
+    from_us, to_us = (read_time_us(query, name, now, zone) for name in ("from", "to"))
+    newest, place = from_us is None, None
+    if text := query.get("cursor"):
+        try:
+            found = TickPlace.read(text)
+        except CursorError as error:
+            raise ParameterError(f"cursor: {error}") from error
+        newest, place = found.direction == "before", found.key
+    return BarPage(
+        type_,
+        of_days("1d", read_days(query)),
+        from_us or 0,
+        FURTHEST_US if to_us is None else to_us,
+        read_limit(query, DEFAULT_LIMIT),
+        newest,
+        place,
+    )

@@ -1,0 +1,151 @@
+"""GET /api/bars: bars by ticks, volume, traded value and range."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from functions.history_query.answering import Answers, unknown
+from functions.history_query.bar_page import DEFAULT_TYPE, read_bars
+from functions.history_query.bars import BarPages
+from functions.history_query.cursors import TickPlace
+from functions.history_query.describing import (
+    CALENDAR,
+    DECIMAL,
+    FROM,
+    MS,
+    NAME,
+    PAGE_HEADERS,
+    SESSION,
+    STORES,
+    STREAMED_LIMIT,
+    SYMBOL,
+    TO,
+    TZ,
+    Part,
+    columns_of,
+    cursor_of,
+    format_of,
+    get,
+    list_of,
+    object_of,
+    query,
+    ref,
+)
+from functions.history_query.formats import TABLES, Row, Shown
+from functions.history_query.presentation import Presentation
+from functions.history_query.streaming import PAGE, asks_for_all, streamed
+from functions.history_query.topics import candles
+from shared.candle import Candle
+from shared.candle_json import candle_json
+from shared.order import OrderKey
+
+_TYPE: Final[dict[str, Any]] = {
+    **query(
+        "type",
+        "What ends a bar: tick:100 (100t) trades, volume:1000 (1000v) of size, dollar:1000000"
+        " (1000000usd) of price x size, range:5 (5r) of high less low. The trade that reaches it is"
+        " in the bar whole; each trading day (UTC, or by tz, session, calendar) begins anew.",
+        {
+            "type": "string",
+            "pattern": r"^((tick|volume|dollar|range):)?[0-9]+(\.[0-9]+)?(t|v|usd|r)?$",
+            "default": DEFAULT_TYPE,
+        },
+        "tick:100",
+    ),
+}
+_CURSOR: Final = cursor_of(TickPlace("after", OrderKey(1_764_340_200_000_000, 0, 0, 0, 0)).text())
+_SHOWN: Final = ("t", "end", *"ohlcv", "qv", "vw", "n", "bv", "sv", "closed", "complete")
+_COLUMNS: Final = ("time", *_SHOWN)
+_OF_CANDLE: Final = candles.PART.schemas["Candle"]["properties"]
+
+PART: Final = Part(
+    {
+        "/api/bars/{symbol}": get(
+            "Information bars of an instrument, ascending; without `from` the newest. They are made"
+            " of the stored trades of a day in the total order, whenever these came.",
+            ref("Bars"),
+            *(SYMBOL, _TYPE, FROM, TO, STREAMED_LIMIT, _CURSOR),
+            *(SESSION, CALENDAR, TZ, columns_of("t,end,o,h,l,c,v"), format_of(TABLES)),
+            refusals=STORES,
+            headers=PAGE_HEADERS,
+        ),
+    },
+    {
+        "Bar": object_of(
+            {
+                "t": {**MS, "description": "When its first trade was, ms since 1970 UTC."},
+                "end": {**MS, "description": "When its last trade was that makes a price."},
+                "time": {**NAME, "description": "Local time of `t`, where `tz` is given."},
+                **dict.fromkeys("ohlc", DECIMAL),
+                **{name: _OF_CANDLE[name] for name in ("v", "qv", "vw", "n", "bv", "sv")},
+                "closed": {
+                    "type": "boolean",
+                    "description": "It has reached its amount, or its day is over: only a late"
+                    " trade may still change it.",
+                },
+                "complete": {
+                    "type": "boolean",
+                    "description": "No known gap of its feed lies between its day's start and it.",
+                },
+            },
+            required=[],
+        ),
+        "Bars": object_of(
+            {
+                "symbol": NAME,
+                "type": NAME,
+                "bars": list_of("Bar"),
+                "next": {
+                    "type": ["string", "null"],
+                    "description": "The cursor of the next page; null: there are no more. A page"
+                    " may hold fewer than `limit` and still have one.",
+                },
+            }
+        ),
+    },
+)
+
+
+def answers(bars: BarPages, knows: Callable[[str], bool]) -> Answers:
+    """Return what answers the routes. `knows` tells whether an instrument was ever seen."""
+
+    def page(request: Request) -> Response:
+        symbol, query = request.path_params["symbol"], request.query_params
+        presentation = Presentation.read(request, TABLES, _COLUMNS)
+        if asks_for_all(query, presentation):
+            wanted = read_bars({**query, "limit": str(PAGE)})
+
+            def following() -> tuple[list[Row], bool]:
+                nonlocal wanted
+                found, edge = bars.page(symbol, wanted)
+                wanted = replace(wanted, place=edge)
+                return [_row(each) for each in found], edge is not None
+
+            first = following()
+            if not first[0] and not knows(symbol):
+                return unknown(symbol)
+            return streamed(presentation, first, following)
+        wanted = read_bars(query)
+        found, edge = bars.page(symbol, wanted)
+        if not found and not knows(symbol):
+            return unknown(symbol)
+        cursor = None
+        if edge is not None:
+            cursor = TickPlace("before" if wanted.newest else "after", edge).text()
+        rows = [presentation.row(_row(each)) for each in found]
+        envelope = {"symbol": symbol, "type": wanted.type.name}
+        return presentation.answer(
+            request, Shown("bars", envelope, rows, cursor, frozenset({"time"}))
+        )
+
+    return {"/api/bars/{symbol}": page}
+
+
+def _row(bar: Candle) -> dict[str, Any]:
+    shown = {**candle_json(bar), "end": bar.last_time_us // 1000}
+    return {name: shown[name] for name in _SHOWN}

@@ -1,0 +1,69 @@
+"""Information bars: how their types are written, and what each samples by.
+
+A bar holds the trades of a trading day, in the total order, from the trade behind the bar before up
+to the trade with which its measure reaches the amount; that trade is in the bar whole, and the next
+bar begins from nothing. So a bar is a function of the day's trades, whenever they came. The day's
+last bar ends with the day, below its amount. Bars by ticks, volume and traded value are those of
+Lopez de Prado, Advances in Financial Machine Learning (2018), chapter 2.3.1; range bars are
+Nicolellis' (1995): high less low.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from typing import Final
+
+
+class Measure(StrEnum):
+    """What a bar's amount is of."""
+
+    TICK = "tick"
+    VOLUME = "volume"
+    DOLLAR = "dollar"
+    RANGE = "range"
+
+
+_SHORT: Final = {"t": Measure.TICK, "v": Measure.VOLUME, "usd": Measure.DOLLAR, "r": Measure.RANGE}
+_FORM: Final = re.compile(
+    r"(?:(tick|volume|dollar|range):)?([0-9]{1,24}(?:\.[0-9]{1,24})?)(t|v|usd|r)?"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class BarType:
+    """A measure and its amount: trades, size, the absolute of price x size, or price.
+
+    Trades that are for volume only add to the bar they lie in, and neither end one nor move its
+    prices; a bar of such trades alone is none.
+    """
+
+    measure: Measure
+    amount: Decimal
+
+    @classmethod
+    def parse(cls, text: str) -> BarType:
+        """Read `tick:100`, `volume:1000`, `dollar:1000000`, `range:5`, or 100t, 1000v, 9usd, 5r.
+
+        Raises ValueError that says what is right.
+        """
+        match = _FORM.fullmatch(text)
+        if match is None or (match[1] is None) == (match[3] is None):
+            raise ValueError(
+                f"{text[:40]!r} is no type of bar; such are tick:100, volume:1000, dollar:1000000"
+                " and range:5"
+            )
+        measure = Measure(match[1]) if match[1] else _SHORT[match[3]]
+        amount = Decimal(match[2])
+        if not amount:
+            raise ValueError(f"{text[:40]!r}: the amount is more than 0")
+        if measure is Measure.TICK and amount != amount.to_integral_value():
+            raise ValueError(f"{text[:40]!r}: a whole number of trades")
+        return cls(measure, amount)
+
+    @property
+    def name(self) -> str:
+        """As `parse` reads it: equal types have equal names."""
+        return f"{self.measure}:{format(self.amount.normalize(), 'f')}"

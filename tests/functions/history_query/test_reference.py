@@ -1,0 +1,63 @@
+"""The reference of the API: docs/history-api.md, /docs, and every example in them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from urllib.parse import parse_qsl
+
+import pytest
+
+from functions.history_query import page
+from functions.history_query.openapi import DOCUMENT
+from functions.history_query.reference import reference
+from tests.functions.history_query.conftest import House
+from tests.functions.history_query.test_openapi import fill
+
+ROOT = Path(__file__).parents[3]
+SYMBOL = "BTC-USD"
+
+
+def test_the_document_is_what_the_description_says() -> None:
+    """After a change of a route, `make reference` writes it."""
+    assert (ROOT / "docs/history-api.md").read_text() == reference()
+
+
+def test_every_example_is_answered(house: House) -> None:
+    """The curl lines as they stand, and each parameter's own example after its route."""
+    fill(house, SYMBOL)
+    text = reference()
+    lines = re.findall(r'^curl "\$API_URL(.*)"$', text, re.MULTILINE)
+    assert len(lines) == sum(path.startswith(("/api", "/prices")) for path in DOCUMENT["paths"])
+    asked = [line.partition("?")[::2] for line in lines]
+    for section in re.split(r"^## GET ", text, flags=re.MULTILINE)[1:]:
+        path = section.splitlines()[0].format(symbol=SYMBOL)
+        asked += [(path, each) for each in re.findall(r"\| `(\w+=.*)` \|$", section, re.MULTILINE)]
+    assert len(asked) > 60
+    for path, query in asked:
+        answer = house.get(path, **dict(parse_qsl(query)))
+        assert answer.status_code == 200, (path, query, answer.text)
+
+
+@pytest.mark.parametrize("path", ["/", "/docs"])
+def test_the_page_asks_no_other_server(house: House, path: str) -> None:
+    """What it loads is this server's own, and there; its policy admits nothing else."""
+    if not (page.BUILT / "index.html").is_file():
+        pytest.skip("the page was not built: make dashboard")
+    answer = house.get(path)
+    assert "default-src 'self'" in answer.headers["content-security-policy"]
+    loaded = re.findall(r'(?:src|href)="([^"]+)"', answer.text)
+    assert len(loaded) == 3
+    for each in loaded:
+        assert each.startswith("docs/")
+        assert house.get(f"/{each}").status_code == 200
+
+
+def test_a_page_that_was_not_built_is_the_text(
+    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says the same of every route, without Node.js."""
+    monkeypatch.setattr(page, "BUILT", tmp_path)
+    answer = house.get("/docs")
+    assert answer.headers["content-type"].startswith("text/html")
+    assert "GET /api/candles/{symbol}" in answer.text
