@@ -18,24 +18,31 @@ import asyncio
 import io
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
-from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import quote
 
 import httpx
 
+from kandle._flow_rows import Bar, Flow, Profile
+from kandle._paging import TRIES, Moment, Paging, checked, text_of, wait_s
 from kandle._rows import Candle, KandleError, Tick, Trade
 
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["AsyncKandle", "Candle", "Kandle", "KandleError", "Tick", "Trade"]
+__all__ = [
+    "AsyncKandle",
+    "Bar",
+    "Candle",
+    "Flow",
+    "Kandle",
+    "KandleError",
+    "Profile",
+    "Tick",
+    "Trade",
+]
 
-Moment = datetime | int | str | None
-
-PAGE: Final = 10_000
-TRIES: Final = 4
 TIMEOUT_S: Final = 30.0
 _AWAY: Final = 503
 
@@ -73,8 +80,8 @@ class Kandle:
     ) -> Iterator[Candle]:
         """Yield candles, ascending; without `start` the newest `limit` (by default 1,000).
 
-        `options`: fill, session, tz, adjusted, indicators, as_of as the API takes them. `as_of`:
-        only ticks received by that time count, so that a backtest sees what was known then.
+        `options`: fill, session, calendar, tz, adjusted, indicators, as_of as the API takes them.
+        `as_of`: only ticks received by then count: a backtest sees what was known.
         """
         options = {"timeframe": timeframe, **options}
         for row in self._rows(_candles(symbol), "candles", start, end, limit, options):
@@ -109,6 +116,48 @@ class Kandle:
     ) -> pl.DataFrame:
         """Return trades as a Polars frame, as `candles_frame`."""
         return self._frame(_ticks(symbol), start, end, limit, {})
+
+    def bars(
+        self,
+        symbol: str,
+        type: str,  # noqa: A002 - the API's name
+        *,
+        start: Moment = None,
+        end: Moment = None,
+        limit: int | None = None,
+        **options: str,
+    ) -> Iterator[Bar]:
+        """Yield information bars such as `volume:1000`, ascending, paged as `candles`.
+
+        `options`: tz, session, calendar: whose trading days begin them anew.
+        """
+        options = {"type": type, **options}
+        for row in self._rows(f"/api/bars/{quote(symbol)}", "bars", start, end, limit, options):
+            yield Bar.of(row)
+
+    def flow(
+        self,
+        symbol: str,
+        timeframe: str = "1m",
+        *,
+        start: Moment = None,
+        end: Moment = None,
+        limit: int | None = None,
+        anchor: Moment = "day",
+        **options: str,
+    ) -> Iterator[Flow]:
+        """Yield delta, cumulative delta and VWAP since the anchor of each candle, ascending."""
+        options = {"timeframe": timeframe, "anchor": text_of(anchor or "day"), **options}
+        for row in self._rows(f"/api/flow/{quote(symbol)}", "flow", start, end, limit, options):
+            yield Flow.of(row)
+
+    def profile(
+        self, symbol: str, *, start: Moment = None, end: Moment = None, **options: str
+    ) -> Profile:
+        """Return volume by price, by default of 24 hours. `options`: step, value_area, tz."""
+        bounds = {"from": start, "to": end}
+        query = {name: text_of(each) for name, each in bounds.items() if each is not None}
+        return Profile.of(self._get(f"/api/profile/{quote(symbol)}", {**query, **options}).json())
 
     def latest(self, symbol: str) -> Trade:
         """Return the latest trade. Raises KandleError (404) for what was never seen."""
@@ -161,7 +210,7 @@ class Kandle:
         options: Mapping[str, str],
         name: str | None,
     ) -> Iterator[httpx.Response]:
-        paging = _Paging(start, end, limit, options)
+        paging = Paging(start, end, limit, options)
         while paging.query is not None:
             answer = self._get(path, paging.query)
             yield answer
@@ -171,8 +220,8 @@ class Kandle:
         for left in range(TRIES - 1, -1, -1):
             answer = self._http.get(path, params=dict(query))
             if answer.status_code != _AWAY or not left:
-                return _checked(answer)
-            time.sleep(_wait_s(answer))
+                return checked(answer)
+            time.sleep(wait_s(answer))
         raise AssertionError("unreachable")
 
 
@@ -219,6 +268,50 @@ class AsyncKandle:
         async for row in self._rows(_ticks(symbol), "ticks", start, end, limit, {}):
             yield Tick.of(row)
 
+    async def bars(
+        self,
+        symbol: str,
+        type: str,  # noqa: A002 - the API's name
+        *,
+        start: Moment = None,
+        end: Moment = None,
+        limit: int | None = None,
+        **options: str,
+    ) -> AsyncIterator[Bar]:
+        """Yield information bars, as Kandle.bars."""
+        options = {"type": type, **options}
+        async for row in self._rows(
+            f"/api/bars/{quote(symbol)}", "bars", start, end, limit, options
+        ):
+            yield Bar.of(row)
+
+    async def flow(
+        self,
+        symbol: str,
+        timeframe: str = "1m",
+        *,
+        start: Moment = None,
+        end: Moment = None,
+        limit: int | None = None,
+        anchor: Moment = "day",
+        **options: str,
+    ) -> AsyncIterator[Flow]:
+        """Yield order flow, as Kandle.flow."""
+        options = {"timeframe": timeframe, "anchor": text_of(anchor or "day"), **options}
+        async for row in self._rows(
+            f"/api/flow/{quote(symbol)}", "flow", start, end, limit, options
+        ):
+            yield Flow.of(row)
+
+    async def profile(
+        self, symbol: str, *, start: Moment = None, end: Moment = None, **options: str
+    ) -> Profile:
+        """Return volume by price, as Kandle.profile."""
+        bounds = {"from": start, "to": end}
+        query = {name: text_of(each) for name, each in bounds.items() if each is not None}
+        answer = await self._get(f"/api/profile/{quote(symbol)}", {**query, **options})
+        return Profile.of(answer.json())
+
     async def latest(self, symbol: str) -> Trade:
         """Return the latest trade, as Kandle.latest."""
         return Trade.of((await self._get(f"/api/latest/{quote(symbol)}", {})).json())
@@ -236,7 +329,7 @@ class AsyncKandle:
         limit: int | None,
         options: Mapping[str, str],
     ) -> AsyncIterator[dict[str, Any]]:
-        paging = _Paging(start, end, limit, options)
+        paging = Paging(start, end, limit, options)
         backwards: list[list[dict[str, Any]]] = []
         while paging.query is not None:
             answer = await self._get(path, paging.query)
@@ -255,44 +348,9 @@ class AsyncKandle:
         for left in range(TRIES - 1, -1, -1):
             answer = await self._http.get(path, params=dict(query))
             if answer.status_code != _AWAY or not left:
-                return _checked(answer)
-            await asyncio.sleep(_wait_s(answer))
+                return checked(answer)
+            await asyncio.sleep(wait_s(answer))
         raise AssertionError("unreachable")
-
-
-class _Paging:
-    """The query of the next page; None when there is none, or enough was read."""
-
-    def __init__(
-        self, start: Moment, end: Moment, limit: int | None, options: Mapping[str, str]
-    ) -> None:
-        self._left = 1_000 if limit is None and start is None else limit
-        self.query: dict[str, str] | None = dict(options)
-        for name, moment in (("from", start), ("to", end)):
-            if moment is not None:
-                self.query[name] = _text(moment)
-        self.query["limit"] = str(min(PAGE, self._left or PAGE))
-
-    def next(self, answer: httpx.Response, name: str | None) -> None:
-        """Go on from an answer; `name`: where its rows are, None when it is an Arrow stream."""
-        assert self.query is not None
-        cursor = answer.headers.get("x-kandle-next")
-        if self._left is not None:
-            self._left -= len(answer.json()[name]) if name else _arrow_rows(answer.content)
-        if cursor is None or (self._left is not None and self._left <= 0):
-            self.query = None
-            return
-        self.query = {
-            **self.query,
-            "cursor": cursor,
-            "limit": str(min(PAGE, self._left or PAGE)),
-        }
-
-
-def _arrow_rows(body: bytes) -> int:
-    import polars as pl
-
-    return pl.read_ipc_stream(io.BytesIO(body)).height
 
 
 def _candles(symbol: str) -> str:
@@ -301,23 +359,3 @@ def _candles(symbol: str) -> str:
 
 def _ticks(symbol: str) -> str:
     return f"/api/ticks/{quote(symbol)}"
-
-
-def _text(moment: datetime | int | str) -> str:
-    return moment.isoformat() if isinstance(moment, datetime) else str(moment)
-
-
-def _checked(answer: httpx.Response) -> httpx.Response:
-    if answer.is_success:
-        return answer
-    try:
-        told = answer.json()
-        title, detail = str(told["title"]), str(told["detail"])
-    except (ValueError, KeyError, TypeError):
-        title, detail = "no answer of this API", answer.text[:200]
-    raise KandleError(answer.status_code, title, detail)
-
-
-def _wait_s(answer: httpx.Response) -> float:
-    told = answer.headers.get("retry-after", "1")
-    return min(float(told), 10.0) if told.isascii() and told.isdigit() else 1.0
