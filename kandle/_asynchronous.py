@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 import httpx
 
 from kandle import _frames, _requests
+from kandle._flow_rows import Bar, Flow, Profile
 from kandle._live import Event, Feed
 from kandle._requests import TIMEOUT_S, TRIES, Moment, Paging
-from kandle._rows import Alert, Bar, Candle, Latest, Overview, Pattern, Sent, Series, Tick
+from kandle._rows import Alert, Candle, Latest, Overview, Pattern, Sent, Series, Tick
 
 if TYPE_CHECKING:
     import duckdb
@@ -165,6 +166,30 @@ class AsyncKandle:
         """Return bars by `tick:100`, `volume:1000`, `dollar:1000000` or `range:5`, as candles."""
         path = _requests.path_of("/api/bars", symbol)
         return self._rows(path, "bars", Bar.of, start, end, limit, {"type": type, **options})
+
+    def flow(
+        self,
+        symbol: str,
+        timeframe: str = "1m",
+        *,
+        start: Moment = None,
+        end: Moment = None,
+        limit: int | None = None,
+        anchor: Moment = "day",
+        **options: object,
+    ) -> AsyncRows[Flow]:
+        """Return delta, cumulative delta and VWAP since the anchor of each candle."""
+        options = {"timeframe": timeframe, "anchor": anchor, **options}
+        path = _requests.path_of("/api/flow", symbol)
+        return self._rows(path, "flow", Flow.of, start, end, limit, options)
+
+    async def profile(
+        self, symbol: str, *, start: Moment = None, end: Moment = None, **options: object
+    ) -> Profile:
+        """Return volume by price, by default of 24 hours. `options`: step, value_area, tz."""
+        path = _requests.path_of("/api/profile", symbol)
+        query = _requests.query_of({**options, "from": start, "to": end})
+        return Profile.of((await self._api(path, query)).json())
 
     def ticks(
         self, symbol: str, *, start: Moment = None, end: Moment = None, limit: int | None = None

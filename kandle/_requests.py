@@ -62,6 +62,11 @@ def text_of(value: object) -> str:
     return str(value)
 
 
+def query_of(parameters: Mapping[str, object]) -> dict[str, str]:
+    """Return a query of the parameters that are given."""
+    return {name: text_of(value) for name, value in parameters.items() if value is not None}
+
+
 class Paging:
     """The query of the next page; None when there is none, or enough was read."""
 
@@ -70,10 +75,7 @@ class Paging:
     ) -> None:
         self.backwards = start is None
         self._left = _NEWEST if limit is None and start is None else limit
-        given = {**options, "from": start, "to": end}
-        self.query: dict[str, str] | None = {
-            name: text_of(value) for name, value in given.items() if value is not None
-        }
+        self.query: dict[str, str] | None = query_of({**options, "from": start, "to": end})
         self.query["limit"] = self._limit()
 
     def next(self, answer: httpx.Response, rows: int) -> None:

@@ -26,6 +26,10 @@ NAMES: Final[Mapping[str, str]] = {
     "sv": "sell_volume",
     "p": "price",
     "s": "size",
+    "ebv": "estimated_buy_volume",
+    "esv": "estimated_sell_volume",
+    "d": "delta",
+    "cd": "cumulative_delta",
 }
 
 Row = Mapping[str, Any]
@@ -73,13 +77,13 @@ class Candle:
             row["symbol"],
             row["timeframe"],
             time_of(row["t"]),
-            _decimal(row["o"]),
-            _decimal(row["h"]),
-            _decimal(row["l"]),
-            _decimal(row["c"]),
+            decimal_of(row["o"]),
+            decimal_of(row["h"]),
+            decimal_of(row["l"]),
+            decimal_of(row["c"]),
             Decimal(row["v"]),
             Decimal(row["qv"]),
-            _decimal(row["vw"]),
+            decimal_of(row["vw"]),
             row["n"],
             Decimal(row["bv"]),
             Decimal(row["sv"]),
@@ -89,50 +93,6 @@ class Candle:
             row["revision"],
             row["origin"],
             row.get("indicators", {}),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Bar:
-    """A bar of trades from `time` to `end`, by number, volume, traded value or range."""
-
-    symbol: str
-    type: str
-    time: datetime
-    end: datetime
-    open: Decimal
-    high: Decimal
-    low: Decimal
-    close: Decimal
-    volume: Decimal
-    notional: Decimal
-    vwap: Decimal | None
-    trades: int
-    buy_volume: Decimal
-    sell_volume: Decimal
-    closed: bool
-    complete: bool
-
-    @classmethod
-    def of(cls, row: Row) -> Bar:
-        """Read a row of the API, with `symbol` and `type` of its page."""
-        return cls(
-            row["symbol"],
-            row["type"],
-            time_of(row["t"]),
-            time_of(row["end"]),
-            Decimal(row["o"]),
-            Decimal(row["h"]),
-            Decimal(row["l"]),
-            Decimal(row["c"]),
-            Decimal(row["v"]),
-            Decimal(row["qv"]),
-            _decimal(row["vw"]),
-            row["n"],
-            Decimal(row["bv"]),
-            Decimal(row["sv"]),
-            row["closed"],
-            row["complete"],
         )
 
 
@@ -187,16 +147,16 @@ class Latest:
         return cls(
             row["symbol"],
             _time(row["t"]),
-            _decimal(row["price"]),
-            _decimal(row["size"]),
+            decimal_of(row["price"]),
+            decimal_of(row["size"]),
             _time(row["received"]),
             _time(row["quote_t"]),
-            _decimal(row["bid"]),
-            _decimal(row["ask"]),
-            _decimal(row["bid_size"]),
-            _decimal(row["ask_size"]),
-            _decimal(row["spread"]),
-            _decimal(row["mid"]),
+            decimal_of(row["bid"]),
+            decimal_of(row["ask"]),
+            decimal_of(row["bid_size"]),
+            decimal_of(row["ask_size"]),
+            decimal_of(row["spread"]),
+            decimal_of(row["mid"]),
         )
 
 
@@ -223,9 +183,9 @@ class Overview:
             time_of(row["t"]),
             Decimal(row["price"]),
             Decimal(row["size"]),
-            _decimal(row["open"]),
-            _decimal(row["high"]),
-            _decimal(row["low"]),
+            decimal_of(row["open"]),
+            decimal_of(row["high"]),
+            decimal_of(row["low"]),
             Decimal(row["volume"]),
             row["change"],
             tuple(map(Decimal, row["points"])),
@@ -294,7 +254,7 @@ class Alert:
             row["symbol"],
             row["timeframe"],
             time_of(row["timestamp"]),
-            _decimal(row.get("value")),
+            decimal_of(row.get("value")),
         )
 
 
@@ -332,5 +292,6 @@ def _time(ms: int | None) -> datetime | None:
     return None if ms is None else time_of(ms)
 
 
-def _decimal(text: str | None) -> Decimal | None:
+def decimal_of(text: str | None) -> Decimal | None:
+    """Read a decimal text; None stays."""
     return None if text is None else Decimal(text)

@@ -38,9 +38,13 @@ def candle_of(shown: Mapping[str, Any], instrument: str, timeframe: str) -> Cand
     )
 
 
+def vwap_text(notional: Decimal, volume: Decimal) -> str | None:
+    """Return the volume-weighted average price, of 20 digits; None without volume."""
+    return to_text(_VWAP.divide(notional, volume)) if volume else None
+
+
 def candle_json(candle: Candle) -> dict[str, Any]:
     """Return a candle as the API shows it: `t` ms, prices and sizes as decimal texts."""
-    vwap = _VWAP.divide(candle.notional, candle.volume) if candle.volume else None
     return {
         "t": candle.start_us // 1000,
         "o": to_text(candle.open),
@@ -49,7 +53,7 @@ def candle_json(candle: Candle) -> dict[str, Any]:
         "c": to_text(candle.close),
         "v": to_text(candle.volume),
         "qv": to_text(candle.notional),
-        "vw": None if vwap is None else to_text(vwap),
+        "vw": vwap_text(candle.notional, candle.volume),
         "n": candle.trade_count,
         "bv": to_text(candle.buy_volume),
         "sv": to_text(candle.sell_volume),

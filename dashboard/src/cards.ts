@@ -3,11 +3,13 @@
 import { change, price } from "./format";
 import { STALE_MS, ago } from "./freshness";
 import type { Instrument, Market } from "./market";
+import { color } from "./theme";
 
 /** Pixels of a card along the list, in rows beside the chart and in a line above it. */
 const HEIGHT = 48;
 const WIDTH = 172;
 const MARGIN = 2;
+const FLASH_MS = 300;
 
 export class Cards {
   private readonly cards = new Map<string, Card>();
@@ -110,6 +112,7 @@ class Card {
   readonly element = document.createElement("button");
   private drawn = "";
   private aged = "";
+  private flashing = 0;
   private readonly parts: Record<"last" | "side" | "age" | "feed", HTMLElement>;
   private readonly canvas: HTMLCanvasElement;
 
@@ -151,8 +154,7 @@ class Card {
     const before = instrument.before;
     const rising = before === undefined || Number(instrument.last) >= before;
     if (instrument.last !== this.drawn) {
-      parts.last.classList.remove("flash-up", "flash-down");
-      if (this.drawn) requestAnimationFrame(() => parts.last.classList.add(instrument.up ? "flash-up" : "flash-down"));
+      if (this.drawn) this.flash(instrument.up ? "up" : "down");
       this.drawn = instrument.last;
     }
     parts.last.textContent = price(instrument.last, instrument.decimals);
@@ -165,6 +167,15 @@ class Card {
     this.sparkline(rising);
   }
 
+  /** For a moment, without an animation: each of its frames would lay out and draw the whole page. */
+  private flash(way: "up" | "down"): void {
+    window.clearTimeout(this.flashing);
+    const { classList } = this.parts.last;
+    classList.remove("flash-up", "flash-down");
+    classList.add(`flash-${way}`);
+    this.flashing = window.setTimeout(() => classList.remove(`flash-${way}`), FLASH_MS);
+  }
+
   private sparkline(rising: boolean): void {
     const context = this.canvas.getContext("2d")!;
     const { width, height } = this.canvas;
@@ -172,7 +183,7 @@ class Card {
     const points = [...this.instrument.points.slice(0, -1), Number(this.instrument.last)];
     if (points.length < 2) return;
     const [low, high] = [Math.min(...points), Math.max(...points)];
-    context.strokeStyle = getComputedStyle(this.element).getPropertyValue(rising ? "--up" : "--down");
+    context.strokeStyle = color(rising ? "--up" : "--down");
     context.lineWidth = 2;
     context.lineJoin = "round";
     context.beginPath();

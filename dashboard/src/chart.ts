@@ -25,6 +25,7 @@ import { INDICATORS, type Point } from "./indicators";
 import type { Pattern } from "./live";
 import { axis } from "./outliers";
 import { chosen, label, marks, startOf, type Choice } from "./marks";
+import { color } from "./theme";
 
 /** A young market is drawn at the right, in bars of the usual width. */
 const SHORTEST = 60;
@@ -151,10 +152,10 @@ export class Chart {
     const closes: Point[] = this.store?.all().map(({ t, c }) => ({ t, value: Number(c) })) ?? [];
     this.lines = this.indicators
       .flatMap((name) => INDICATORS[name]?.lines(closes) ?? [])
-      .map(({ color, name, pane, points }) => {
+      .map(({ color: hue, name, pane, points }) => {
         const series = this.chart.addSeries(
           LineSeries,
-          { color: this.color(color), lineWidth: 1, title: pane > 0 ? name : "", priceLineVisible: false, lastValueVisible: pane > 0, crosshairMarkerVisible: false },
+          { color: color(hue), lineWidth: 1, title: pane > 0 ? name : "", priceLineVisible: false, lastValueVisible: pane > 0, crosshairMarkerVisible: false },
           pane,
         );
         series.setData(points.map(({ t, value }) => ({ time: seconds(t), value })));
@@ -195,11 +196,11 @@ export class Chart {
     this.spacing = this.chart.timeScale().options().barSpacing;
     const found = marks(this.store, this.chosen(), this.spacing, (price) => this.candles.priceToCoordinate(price) ?? 0, this.outliers);
     this.marks.setMarkers(
-      found.map(({ t, above, shape, color, text, small }): SeriesMarker<Time> => ({
+      found.map(({ t, above, shape, color: hue, text, small }): SeriesMarker<Time> => ({
         time: seconds(t),
         position: above ? "aboveBar" : "belowBar",
         shape,
-        color: this.color(color),
+        color: color(hue),
         text,
         size: small ? 0.6 : 0.9,
       })),
@@ -274,14 +275,14 @@ export class Chart {
   theme(): void {
     this.chart.applyOptions({
       layout: {
-        background: { type: ColorType.Solid, color: this.color("--panel") },
-        textColor: this.color("--muted"),
-        panes: { separatorColor: this.color("--border") },
+        background: { type: ColorType.Solid, color: color("--panel") },
+        textColor: color("--muted"),
+        panes: { separatorColor: color("--border") },
       },
-      grid: { vertLines: { color: this.color("--grid") }, horzLines: { color: this.color("--grid") } },
-      timeScale: { borderColor: this.color("--border") },
+      grid: { vertLines: { color: color("--grid") }, horzLines: { color: color("--grid") } },
+      timeScale: { borderColor: color("--border") },
     });
-    const [up, down] = [this.color("--up"), this.color("--down")];
+    const [up, down] = [color("--up"), color("--down")];
     this.candles.applyOptions({ upColor: up, downColor: down, wickUpColor: up, wickDownColor: down });
     if (this.store) {
       this.volume.setData(this.store.all().map((each) => this.volumeBar(each)));
@@ -306,11 +307,7 @@ export class Chart {
 
   private volumeBar(candle: Candle): HistogramData<Time> {
     const name = Number(candle.c) >= Number(candle.o) ? "--up" : "--down";
-    return { time: seconds(candle.t), value: Number(candle.v), color: `${this.color(name)}55` };
-  }
-
-  private color(name: string): string {
-    return getComputedStyle(this.box).getPropertyValue(name).trim();
+    return { time: seconds(candle.t), value: Number(candle.v), color: `${color(name)}55` };
   }
 }
 

@@ -2,14 +2,15 @@
 
 import { at, write } from "./elements";
 import { span, time } from "./format";
-import { Clock, Lag, level, words } from "./freshness";
+import { Clock, Lag, Pending, level, words } from "./freshness";
 import type { State } from "./live";
 import type { Replay } from "./replay";
 
 export class Connection {
   readonly clock = new Clock();
-  trades = new Lag();
-  candles = new Lag();
+  private trades = new Lag();
+  private candles = new Lag();
+  private pending = new Pending();
   private state: State = "connecting";
   private retryMs: number | undefined;
 
@@ -20,13 +21,33 @@ export class Connection {
     this.show();
   }
 
-  /** Ages in ms. Candles lag as well when trades have come that they do not have. */
+  takeTrade(received: number): void {
+    this.trades.take(received, this.clock.now);
+    this.pending.trade(received);
+  }
+
+  takeCandle(received: number | null): void {
+    this.candles.take(received, this.clock.now);
+    this.pending.candle(received);
+  }
+
+  /** Other candles are shown from now on. */
+  forgetCandles(): void {
+    [this.candles, this.pending] = [new Lag(), new Pending()];
+  }
+
+  /** Another symbol's trades are shown from now on. */
+  forgetTrades(): void {
+    this.trades = new Lag();
+  }
+
+  /** Ages in ms. Candles lag as well while trades wait that they do not have. */
   get ages(): { trades: number | undefined; candles: number | undefined } {
     const now = this.clock.now;
     const trades = this.trades.at(now);
     const candles = this.candles.at(now);
-    const missing = this.trades.received - this.candles.received;
-    return { trades, candles: this.candles.received && trades !== undefined ? Math.max(candles ?? 0, missing) : candles };
+    const missing = trades === undefined ? undefined : this.pending.at(now);
+    return { trades, candles: missing === undefined ? candles : Math.max(candles ?? 0, missing) };
   }
 
   show(): void {

@@ -4,7 +4,6 @@ import { written } from "./address";
 import type { Cards } from "./cards";
 import type { Connection } from "./connection";
 import { at, check, write } from "./elements";
-import { Lag } from "./freshness";
 import type { Live, LiveCandle, Tick } from "./live";
 import type { Market } from "./market";
 import type { Playback } from "./playback";
@@ -40,7 +39,7 @@ export class Desk {
     const before = series.symbol;
     live.unsubscribe(...series.channels);
     series.choose(symbol, timeframe);
-    connection.candles = new Lag();
+    connection.forgetCandles();
     watchlist.follow(symbol, before);
     location.replace(written(series));
     document.title = `${symbol} · Kandle`;
@@ -53,7 +52,7 @@ export class Desk {
       return playback.goOn();
     }
     if (before !== symbol) {
-      connection.trades = new Lag();
+      connection.forgetTrades();
       trades.choose(symbol);
     }
     await this.reload();
@@ -107,7 +106,7 @@ export class Desk {
     if (known) return playback.on ? undefined : trades.know(tick);
     trades.take(tick, late);
     if (playback.on) return;
-    connection.trades.take(tick.received, connection.clock.now);
+    connection.takeTrade(tick.received);
     if (series.unknown) void this.reload();
   }
 
@@ -116,7 +115,7 @@ export class Desk {
     this.messages += 1;
     touch();
     if (candle.symbol !== series.symbol || candle.timeframe !== series.timeframe) return;
-    if (!known && !playback.on) connection.candles.take(received, connection.clock.now);
+    if (!known && !playback.on) connection.takeCandle(received);
     series.follow(candle);
   }
 }

@@ -1,7 +1,7 @@
 /** Draws with the next frame of the browser; of a slow machine the smaller part of the time. */
 
-/** Drawing takes one part of the time at most, and leaves so many to what comes. */
-const IDLE_FOR_WORK = 3;
+/** Drawing takes one part of the time at most, and leaves as much to what comes. */
+const IDLE_FOR_WORK = 1;
 
 export class Frames {
   private dirty = false;

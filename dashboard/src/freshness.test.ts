@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 
-import { Clock, Lag, ago, level, words } from "./freshness";
+import { Clock, Lag, Pending, ago, level, words } from "./freshness";
 
 describe("ages", () => {
   it("are amber above two seconds, red above ten, and then have words", () => {
@@ -25,5 +25,19 @@ describe("ages", () => {
     lag.take(null, 5_000);
     expect(lag.at(5_000)).toBe(3_000);
     expect(lag.at(100_000)).toBeUndefined();
+  });
+
+  it("of candles are those of the first trade that none has, also where no candle ever came", () => {
+    const pending = new Pending();
+    expect(pending.at(1_000)).toBeUndefined();
+    pending.trade(1_000);
+    pending.trade(3_000);
+    expect(pending.at(4_000)).toBe(3_000);
+    pending.candle(2_000);
+    expect(pending.at(4_000)).toBe(2_000);
+    pending.candle(3_000);
+    expect(pending.at(4_000)).toBeUndefined();
+    pending.trade(63_000); // after a quiet minute, nothing is a minute behind
+    expect(pending.at(63_100)).toBe(100);
   });
 });

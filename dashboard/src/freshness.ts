@@ -43,14 +43,32 @@ export class Lag {
     this.age = Math.max(0, now - received);
   }
 
-  /** Receipt of the newest that has come. */
-  get received(): number {
-    return this.newest;
-  }
-
   /** ms from receipt to here; undefined where nothing came of late: a quiet market has no lag. */
   at(now: number): number | undefined {
     return this.newest && now - this.came < HELD_MS ? this.age : undefined;
+  }
+}
+
+/** The trades that no candle has yet. Times are of receipt, ms. */
+export class Pending {
+  private since = 0;
+  private newest = 0;
+  private covered = 0;
+
+  trade(received: number): void {
+    this.newest = Math.max(this.newest, received);
+    if (received > this.covered) this.since ||= received;
+  }
+
+  candle(received: number | null): void {
+    this.covered = Math.max(this.covered, received ?? 0);
+    if (this.covered >= this.newest) this.since = 0;
+    else if (this.since) this.since = Math.max(this.since, this.covered);
+  }
+
+  /** For how long the first of them has waited; undefined: there is none. */
+  at(now: number): number | undefined {
+    return this.since ? Math.max(0, now - this.since) : undefined;
   }
 }
 

@@ -114,12 +114,12 @@ async function showAlert(alert: Alert): Promise<void> {
 }
 
 function paint(): void {
-  cards.paint(connection.clock.now);
-  if (!series.symbol) return;
+  if (!series.symbol) return cards.paint(connection.clock.now);
   const { store, symbol } = series;
   const instrument = market.get(symbol);
-  tape.paint(instrument.decimals);
   paintPrice(instrument);
+  tape.paint(instrument.decimals);
+  cards.paint(connection.clock.now);
   const candle = hovered === undefined ? store.last : store.get(hovered);
   legend(candle, instrument.decimals, !!candle && store.corrected.has(candle.t), candle ? series.patternsAt(candle.t) : []);
 }

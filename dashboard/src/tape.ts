@@ -1,10 +1,11 @@
 /** The tape: the last trades of the chosen symbol as a table; late, cancelled and corrected ones marked. */
 
 import { decimal, price, time } from "./format";
-import { TradeRows } from "./trade_rows";
+import { type Row, TradeRows } from "./trade_rows";
 
 export class Tape extends TradeRows {
   private readonly body: HTMLTableSectionElement;
+  private readonly drawn = new WeakMap<Row, { as: string; row: HTMLTableRowElement }>();
 
   constructor(box: HTMLElement) {
     super();
@@ -12,20 +13,28 @@ export class Tape extends TradeRows {
     this.body = box.querySelector("tbody")!;
   }
 
-  /** Draw what has changed; called once a frame. */
+  /** Draw what has changed; called once a frame. Rows that are as they were stay where they are. */
   paint(decimals: number): void {
     if (!this.stale) return;
     this.stale = false;
-    this.body.replaceChildren(
-      ...this.rows.map((tick) => {
-        const row = document.createElement("tr");
-        const marks = [tick.late ? "late" : "", tick.mark ?? ""].filter(Boolean);
-        const cells = [[time(tick.t), ...marks].join(" "), price(tick.price, decimals), decimal(tick.size)];
-        for (const text of cells) row.insertCell().textContent = text;
-        row.className = marks.join(" ");
-        if (tick.side) row.cells[1]!.className = tick.side === "buy" ? "up" : "down";
-        return row;
-      }),
-    );
+    this.rows.forEach((tick, n) => {
+      const row = this.row(tick, decimals);
+      if (this.body.rows[n] !== row) this.body.insertBefore(row, this.body.rows[n] ?? null);
+    });
+    while (this.body.rows.length > this.rows.length) this.body.lastElementChild!.remove();
+  }
+
+  private row(tick: Row, decimals: number): HTMLTableRowElement {
+    const marks = [tick.late ? "late" : "", tick.mark ?? ""].filter(Boolean);
+    const as = `${decimals} ${marks.join(" ")}`;
+    const known = this.drawn.get(tick);
+    if (known?.as === as) return known.row;
+    const row = document.createElement("tr");
+    const cells = [[time(tick.t), ...marks].join(" "), price(tick.price, decimals), decimal(tick.size)];
+    for (const text of cells) row.insertCell().textContent = text;
+    row.className = marks.join(" ");
+    if (tick.side) row.cells[1]!.className = tick.side === "buy" ? "up" : "down";
+    this.drawn.set(tick, { as, row });
+    return row;
   }
 }

@@ -6,7 +6,7 @@ export const ROWS = 60;
 const MARKED_MS = 1_000;
 const MINUTE_MS = 60_000;
 
-interface Row extends Tick {
+export interface Row extends Tick {
   late: boolean;
 }
 

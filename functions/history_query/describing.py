@@ -150,6 +150,19 @@ STREAMED_LIMIT: Final = query(
     {"anyOf": [limit(1_000)["schema"], {"const": "all"}]},
     3,
 )
+TIMEFRAME: Final = query(
+    "timeframe",
+    "A kept timeframe (by default the base), any multiple of the base up to 1w, and 1M, 3M, 1y,"
+    " made from shorter candles, or other whole seconds up to 1h, made from ticks. Whose days they"
+    " are may stand behind an @, as in channels of the live feed: 1d@America/New_York,"
+    " 4h@1700@America/New_York, 1w@XNYS.",
+    {
+        "type": "string",
+        "pattern": "^([1-9][0-9]{0,3}[smhdw]|1M|3M|1y)(@.+)?$",
+        "examples": ["1s", "1m", "2h", "1w@XNYS"],
+    },
+    "1m",
+)
 NEXT: Final[Json] = {
     "type": ["string", "null"],
     "description": "The cursor of the page of older ones. Null: there are none.",

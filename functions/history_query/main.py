@@ -12,6 +12,7 @@ from functions.history_query.alerts import AlertPages
 from functions.history_query.bars import BarPages
 from functions.history_query.candles import CandlePages
 from functions.history_query.feeds import Feeds
+from functions.history_query.flow import Flow
 from functions.history_query.kept import KeptCandles
 from functions.history_query.latest import LatestTrades
 from functions.history_query.latest_quotes import LatestQuotes
@@ -28,6 +29,7 @@ from functions.history_query.topics import (
     bars,
     candles,
     feeds,
+    flow,
     latest,
     overview,
     patterns,
@@ -73,6 +75,7 @@ app = api(
     [
         bars.answers(BarPages(slices, postgres, settings.allowed_lateness_us), pages.knows),
         candles.answers(pages),
+        flow.answers(Flow(pages), pages.knows),
         prices.answers(PricePages(slices), pages.knows),
         latest.answers(trades, LatestQuotes(postgres)),
         overview.answers(Overview(postgres, live, trades)),

@@ -10,6 +10,7 @@ from functions.history_query.topics import (
     bars,
     candles,
     feeds,
+    flow,
     latest,
     overview,
     patterns,
@@ -21,6 +22,7 @@ from functions.history_query.topics import (
 PARTS: Final[tuple[Part, ...]] = (
     bars.PART,
     candles.PART,
+    flow.PART,
     prices.PART,
     latest.PART,
     overview.PART,

@@ -57,6 +57,32 @@ def served(database: str, valkey: redis.Redis) -> Iterator[tuple[str, list[Tick]
     postgres.close()
 
 
+def test_bars_flow_and_profile_are_exact(served: tuple[str, list[Tick]]) -> None:
+    """All trades are in the bars, in the flow and in the profile, for both clients."""
+    url, ticks = served
+    volume = sum((tick.decimal_size for tick in trades(ticks)), Decimal(0))
+    with Kandle(url) as kandle:
+        bars = list(kandle.bars("XRP/ETH", "tick:7", start=0))
+        assert sum((each.volume for each in bars), Decimal(0)) == volume
+        assert bars == list(kandle.bars("XRP/ETH", "7t", limit=10_000))
+        flow = list(kandle.flow("XRP/ETH", "1h", start=0, anchor=0))
+        assert sum((each.volumes.volume for each in flow), Decimal(0)) == volume
+        assert flow[-1].cumulative_delta == sum((each.delta for each in flow), Decimal(0))
+        profile = kandle.profile("XRP/ETH", start=0, step="0.5")
+        assert profile.total.volume == volume
+        assert sum((each.volume for each in profile.levels.values()), Decimal(0)) == volume
+        assert profile.total.delta == flow[-1].cumulative_delta
+
+    async def again() -> None:
+        async with AsyncKandle(url) as client:
+            assert [each async for each in client.bars("XRP/ETH", "tick:7", start=0)] == bars
+            hours = [each async for each in client.flow("XRP/ETH", "1h", start=0, anchor=0)]
+            assert hours == flow
+            assert await client.profile("XRP/ETH", start=0, step="0.5") == profile
+
+    asyncio.run(again())
+
+
 def test_candles_are_followed_to_the_end_of_the_range(served: tuple[str, list[Tick]]) -> None:
     """Forwards from a start, or the newest; as the ticks define them."""
     url, ticks = served

@@ -24,6 +24,7 @@ from functions.history_query.describing import (
     STORES,
     STREAMED_LIMIT,
     SYMBOL,
+    TIMEFRAME,
     TO,
     TZ,
     Part,
@@ -43,20 +44,6 @@ from functions.history_query.parameters import Page, read_page
 from functions.history_query.presentation import CANDLE_COLUMNS, Presentation
 from functions.history_query.streaming import PAGE, asks_for_all, streamed
 from shared.candle_json import candle_json
-
-_TIMEFRAME: Final = query(
-    "timeframe",
-    "A kept timeframe (by default the base), any multiple of the base up to 1w, and 1M, 3M, 1y,"
-    " made from shorter candles, or other whole seconds up to 1h, made from ticks. Whose days they"
-    " are may stand behind an @, as in channels of the live feed: 1d@America/New_York,"
-    " 4h@1700@America/New_York, 1w@XNYS.",
-    {
-        "type": "string",
-        "pattern": "^([1-9][0-9]{0,3}[smhdw]|1M|3M|1y)(@.+)?$",
-        "examples": ["1s", "1m", "2h", "1w@XNYS"],
-    },
-    "1m",
-)
 
 _INDICATORS: Final = query(
     "indicators",
@@ -93,7 +80,7 @@ PART: Final = Part(
         "/api/candles/{symbol}": get(
             "Candles of an instrument, ascending; without `from` the newest.",
             ref("Candles"),
-            *(SYMBOL, _TIMEFRAME, FROM, TO, STREAMED_LIMIT, _CURSOR, _INDICATORS),
+            *(SYMBOL, TIMEFRAME, FROM, TO, STREAMED_LIMIT, _CURSOR, _INDICATORS),
             *(_AS_OF, SESSION, CALENDAR, _FILL, _ADJUSTED, TZ, columns_of("t,o,h,l,c,v")),
             format_of(tuple(MEDIA_TYPES)),
             refusals=STORES,

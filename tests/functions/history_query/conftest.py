@@ -15,6 +15,7 @@ from functions.history_query.alerts import AlertPages
 from functions.history_query.bars import BarPages
 from functions.history_query.candles import CandlePages
 from functions.history_query.feeds import Feeds
+from functions.history_query.flow import Flow
 from functions.history_query.kept import KeptCandles
 from functions.history_query.latest import LatestTrades
 from functions.history_query.latest_quotes import LatestQuotes
@@ -30,6 +31,7 @@ from functions.history_query.topics import (
     bars,
     candles,
     feeds,
+    flow,
     latest,
     overview,
     patterns,
@@ -76,6 +78,7 @@ class House:
             [
                 bars.answers(BarPages(self.slices, postgres, LATENESS_US), self.pages.knows),
                 candles.answers(self.pages),
+                flow.answers(Flow(self.pages), self.pages.knows),
                 prices.answers(PricePages(self.slices), self.pages.knows),
                 latest.answers(LatestTrades(live), LatestQuotes(postgres)),
                 overview.answers(Overview(postgres, live, LatestTrades(live))),
