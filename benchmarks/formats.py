@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import _files
+from benchmarks import _ccxt, _files
 from benchmarks.stages import REPEATS
 from functions.normalize.assemble_quotes import assemble_quotes
 from shared.inputs.assemble import assemble
@@ -23,6 +23,7 @@ from shared.memory import keep_freed_memory
 from shared.raw import (
     FORMAT_BINANCE,
     FORMAT_BYBIT,
+    FORMAT_CCXT,
     FORMAT_COINBASE,
     FORMAT_COINBASE_ADVANCED,
     FORMAT_CSV,
@@ -113,6 +114,14 @@ def ccxt_trade(n: int, price: str, size: str) -> str:
     )
 
 
+def ccxt_feed(n: int, price: str, size: str) -> str:
+    info = json.dumps(json.loads(bybit_trade(n, price, size))["data"][0], separators=(",", ":"))
+    return (
+        f'{{"ccxt":"bybit","trade":{{"id":"20f43950-d8dd-5b31-9112-{n:012}","timestamp":{NOW_MS},'
+        f'"symbol":"BTC/USDT","side":"buy","price":"{price}","amount":"{size}","info":{info}}}}}'
+    )
+
+
 def csv_line(n: int, price: str, size: str) -> str:
     return f"BTC-USD,{price},{size},{NOW_MS},buy,{n}"
 
@@ -146,6 +155,12 @@ def plain_okx(text: str) -> list[tuple[Any, ...]]:
 def plain_ccxt(text: str) -> tuple[Any, ...]:
     data = json.loads(text, parse_float=Decimal)
     return tuple(data[name] for name in ("symbol", "price", "amount", "timestamp", "side", "id"))
+
+
+def plain_ccxt_feed(text: str) -> tuple[Any, ...]:
+    data = json.loads(text)["trade"]
+    price, size = Decimal(data["price"]), Decimal(data["amount"])
+    return data["symbol"], price, size, data["timestamp"], data["side"], data["id"]
 
 
 def plain_csv(text: str) -> tuple[Any, ...]:
@@ -233,7 +248,8 @@ FORMATS: list[tuple[str, int, Callable[[int, str, str], str], Callable[[str], ob
     ("Bybit publicTrade", FORMAT_BYBIT, bybit_trade, plain_bybit),
     ("OKX trades", FORMAT_OKX, okx_trade, plain_okx),
     ("scanner", FORMAT_SCANNER, scan, plain_scan),
-    ("ccxt trade", FORMAT_SCANNER, ccxt_trade, plain_ccxt),
+    ("ccxt trade as JSON", FORMAT_SCANNER, ccxt_trade, plain_ccxt),
+    ("ccxt feed", FORMAT_CCXT, ccxt_feed, plain_ccxt_feed),
     ("CSV line", FORMAT_CSV, csv_line, plain_csv),
     ("CSV header and line", FORMAT_CSV, csv_semicolons, plain_semicolons),
 ]
@@ -255,5 +271,7 @@ def run() -> None:
         ordered = rate(lambda raw=raw: normalized(raw), MESSAGES)  # type: ignore[misc]
         loop = rate(lambda texts=texts, plain=plain: [plain(t) for t in texts], MESSAGES)  # type: ignore[misc]
         print(f"{name:<22} {parsed:>10,.0f} {ordered:>10,.0f} {loop:>14,.0f}")
+    print()
+    _ccxt.run([bybit_trade(n, "61000.25", "0.125") for n in range(MESSAGES)], normalized)
     print()
     _files.run()

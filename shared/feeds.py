@@ -4,20 +4,27 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from google.protobuf.message import DecodeError
 
 from shared.errors import PermanentError
 from shared.schema import feeds_pb2
 
+FEEDS: Final = ("binance", "coinbase", "kraken", "scanner", "ccxt")
+"""The values of FEED; `ccxt` stands for any of its venues."""
+
 
 class FeedState(StrEnum):
-    """How a symbol of a feed fares. DOWN is no report, but the absence of any."""
+    """The state of a symbol of a feed. DOWN is no report, but the absence of any."""
 
     LIVE = "live"
     QUIET = "quiet"
     STALLED = "stalled"
     RECONNECTING = "reconnecting"
+    ENDED = "ended"
+    HALTED = "halted"
+    MAINTENANCE = "maintenance"
     DOWN = "down"
 
 
@@ -26,7 +33,7 @@ class SymbolStatus:
     """One symbol. Times in microseconds, 0 for never; `last_message_us` and no other is wall clock.
 
     `last_trade_id`: the broker has every trade of this life up to it, or it is in a gap;
-    `id_time_us`: its event time.
+    `id_time_us`: its event time. `history_done` of `history_parts` of the past were fetched.
     """
 
     symbol: str
@@ -38,6 +45,9 @@ class SymbolStatus:
     id_time_us: int = 0
     gaps_open: int = 0
     gaps_filled: int = 0
+    trades_per_minute: int = 0
+    history_done: int = 0
+    history_parts: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +82,9 @@ class FeedStatus:
                     id_time_us=each.id_time_us,
                     gaps_open=each.gaps_open,
                     gaps_filled=each.gaps_filled,
+                    trades_per_minute=each.trades_per_minute,
+                    history_done=each.history_done,
+                    history_parts=each.history_parts,
                 )
                 for each in self.symbols
             ],
@@ -104,6 +117,9 @@ class FeedStatus:
                     each.id_time_us,
                     each.gaps_open,
                     each.gaps_filled,
+                    each.trades_per_minute,
+                    each.history_done,
+                    each.history_parts,
                 )
                 for each in message.symbols
             ),
@@ -115,5 +131,8 @@ _TO_WIRE = {
     FeedState.QUIET: feeds_pb2.FEED_STATE_QUIET,
     FeedState.STALLED: feeds_pb2.FEED_STATE_STALLED,
     FeedState.RECONNECTING: feeds_pb2.FEED_STATE_RECONNECTING,
+    FeedState.ENDED: feeds_pb2.FEED_STATE_ENDED,
+    FeedState.HALTED: feeds_pb2.FEED_STATE_HALTED,
+    FeedState.MAINTENANCE: feeds_pb2.FEED_STATE_MAINTENANCE,
 }
 _FROM_WIRE = {value: state for state, value in _TO_WIRE.items()}

@@ -24,6 +24,7 @@ class Gap:
     """Missing trades with ids from `first_id` to `last_id`, both included.
 
     `from_us`, `to_us`: event times of the last trade before and of the first one after.
+    `by_time`: the ids are times in milliseconds, of a feed whose ids do not count trades.
     `absent`: ids of a filled gap for which the exchange lists no trade. `changed_us`: wall clock.
     """
 
@@ -36,11 +37,12 @@ class Gap:
     state: GapState = GapState.OPEN
     absent: int = 0
     changed_us: int = 0
+    by_time: bool = False
 
     @property
     def count(self) -> int:
-        """How many ids are missing."""
-        return self.last_id - self.first_id + 1
+        """How many ids are missing; 0 where only times are known."""
+        return 0 if self.by_time else self.last_id - self.first_id + 1
 
 
 def touches(spans: Iterable[tuple[int, int]], start_us: int, end_us: int) -> bool:
@@ -67,6 +69,7 @@ def encode_gaps(feed: str, gaps: Sequence[Gap]) -> bytes:
                 state=_TO_WIRE[gap.state],
                 absent=gap.absent,
                 changed_us=gap.changed_us,
+                by_time=gap.by_time,
             )
             for gap in gaps
         ],
@@ -95,6 +98,7 @@ def decode_gaps(body: bytes) -> tuple[str, list[Gap]]:
                 state,
                 gap.absent,
                 gap.changed_us,
+                gap.by_time,
             )
         )
     return message.feed, gaps

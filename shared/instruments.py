@@ -21,6 +21,10 @@ class Venue(StrEnum):
     OKX = "OKX"
 
 
+CCXT: Final = "ccxt"
+"""Begins the venues that are spoken to by ccxt: `ccxt:bybit` names its markets as ccxt does."""
+
+
 class Market(NamedTuple):
     """A market as its exchange calls it. The venue is empty for what needs no translation."""
 
@@ -103,6 +107,34 @@ def _kraken(original: str) -> str:
     return "-".join(_KRAKEN_ASSETS.get(part, part) for part in original.split("/"))
 
 
+_SETTLES: Final = "PERP"
+
+
+def _ccxt(original: str) -> str:
+    """Name `BASE/QUOTE[:SETTLE[-EXPIRY[-STRIKE-TYPE]]]`: a perpetual says PERP.
+
+    The currency of settlement stands at the end where it is not the quote.
+    """
+    pair, _, contract = original.partition(":")
+    base, _, quote = pair.partition("/")
+    if not contract:
+        return f"{base}-{quote}" if quote else base
+    settle, _, terms = contract.partition("-")
+    settled = [] if settle == quote else [settle]
+    return "-".join([base, quote, terms or _SETTLES, *settled])
+
+
+def _ccxt_original(pair: str) -> str:
+    base, dash, rest = pair.partition("-")
+    quote, _, rest = rest.partition("-")
+    if not rest:
+        return f"{base}/{quote}" if dash else base
+    *terms, last = rest.split("-")
+    is_settle = bool(terms) and not last[0].isdigit() and last not in ("C", "P")
+    settle, terms = (last, terms) if is_settle else (quote, [*terms, last])
+    return "-".join([f"{base}/{quote}:{settle}", *(t for t in terms if t != _SETTLES)])
+
+
 class _Dialect(NamedTuple):
     pair: Callable[[str], str]
     original: Callable[[str], str]
@@ -116,6 +148,17 @@ _DIALECTS: Final[Mapping[str, _Dialect]] = {
     Venue.COINBASE: _Dialect(str, str),
     Venue.KRAKEN: _Dialect(_kraken, lambda pair: pair.replace("-", "/")),
 }
+
+
+_BY_CCXT: Final = _Dialect(_ccxt, _ccxt_original)
+
+
+def _dialect(venue: str) -> tuple[_Dialect | None, str]:
+    """Return how a venue names markets, and what stands behind the dot of an instrument."""
+    kind, _, name = venue.partition(":")
+    if kind == CCXT and name:
+        return _BY_CCXT, name.upper()
+    return _DIALECTS.get(venue), venue
 
 
 @dataclass(frozen=True)
@@ -132,10 +175,11 @@ class Naming:
         """Return the instrument of a market; a venue without rules keeps the name it gives."""
         if market in self.exceptions:
             return self.exceptions[market]
-        if market.venue not in _DIALECTS:
+        dialect, suffix = _dialect(market.venue)
+        if dialect is None:
             return market.original
-        pair = _DIALECTS[market.venue].pair(market.original)
-        return f"{pair}.{market.venue}" if self.with_venue else pair
+        pair = dialect.pair(market.original)
+        return f"{pair}.{suffix}" if self.with_venue else pair
 
     def market(self, venue: str, instrument: str) -> Market:
         """Return the market that a venue's instrument names.
@@ -146,10 +190,11 @@ class Naming:
         for market, name in self.exceptions.items():
             if market.venue == venue and name == instrument:
                 return market
-        if venue not in _DIALECTS:
+        dialect, suffix = _dialect(venue)
+        if dialect is None:
             return Market(venue, instrument)
-        pair = instrument.removesuffix(f".{venue}") if self.with_venue else instrument
-        return Market(venue, _DIALECTS[venue].original(pair))
+        pair = instrument.removesuffix(f".{suffix}") if self.with_venue else instrument
+        return Market(venue, dialect.original(pair))
 
 
 def parse_exceptions(text: str) -> dict[Market, str]:
@@ -158,10 +203,14 @@ def parse_exceptions(text: str) -> dict[Market, str]:
     for item in filter(None, (part.strip() for part in text.split(","))):
         market, equals, instrument = item.partition("=")
         venue, colon, original = market.partition(":")
+        if venue == CCXT:
+            name, colon, original = original.partition(":")
+            venue = f"{CCXT}:{name}"
         if not (equals and colon and original and instrument):
             raise ValueError(f"{item!r} is not VENUE:ORIGINAL=INSTRUMENT")
-        if venue not in _DIALECTS:
-            raise ValueError(f"{item!r}: the venue must be one of {', '.join(_DIALECTS)}")
+        if _dialect(venue)[0] is None:
+            names = ", ".join([*_DIALECTS, "ccxt:NAME"])
+            raise ValueError(f"{item!r}: the venue must be one of {names}")
         if instrument in found.values():
             raise ValueError(f"{item!r}: {instrument} is named twice")
         found[Market(venue, original)] = instrument

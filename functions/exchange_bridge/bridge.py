@@ -18,8 +18,10 @@ import prometheus_client
 import uvloop
 
 from functions.exchange_bridge.behind import is_behind
+from functions.exchange_bridge.ccxt_connection import CcxtConnection
 from functions.exchange_bridge.connection import Connection
 from functions.exchange_bridge.earlier import resume
+from functions.exchange_bridge.exchanges.ccxt_venue import CcxtVenue
 from functions.exchange_bridge.feed import Feed
 from functions.exchange_bridge.gaps import Gaps
 from functions.exchange_bridge.health import Health
@@ -91,13 +93,16 @@ async def serve(settings: Settings, sink: Sink, tracing: Tracing) -> None:
         lambda: gaps.untold,
     )
 
-    def opened() -> Connection:
+    async def behind() -> bool:
+        return await is_behind(intake, settings.rest, settings.gap_grace_s)
+
+    def opened() -> Connection | CcxtConnection:
+        if isinstance(exchange, CcxtVenue):
+            return CcxtConnection(
+                exchange, settings.patience, intake.take, behind, intake.connected
+            )
         return Connection(
-            exchange,
-            settings.patience,
-            settings.max_message_bytes,
-            intake.take,
-            lambda: is_behind(intake, settings.rest, settings.gap_grace_s),
+            exchange, settings.patience, settings.max_message_bytes, intake.take, behind
         )
 
     feed = Feed(exchange, opened, intake.health, Pauses(settings.longest_pause_s))

@@ -37,7 +37,7 @@ TimeMs = Annotated[int, msgspec.Meta(ge=0, le=2**52)]
 
 
 class Trade(NamedTuple):
-    """A trade as its ids tell it. `time_us`: event time."""
+    """A trade as its ids tell it, or its time (`Exchange.contiguous`). `time_us`: event time."""
 
     symbol: str
     id: int
@@ -113,6 +113,11 @@ class Exchange(Protocol):
     @property
     def symbols(self) -> tuple[str, ...]:
         """As the exchange writes them; empty where the server decides."""
+        ...
+
+    @property
+    def contiguous(self) -> bool:
+        """Whether ids count the trades of a symbol; else a trade's `id` is its time in ms."""
         ...
 
     @property

@@ -11,6 +11,7 @@ from typing import Final
 
 from websockets.exceptions import WebSocketException
 
+from functions.exchange_bridge.ccxt_connection import CcxtConnection
 from functions.exchange_bridge.connection import Connection, NotSubscribedError, StalledError
 from functions.exchange_bridge.exchange import Exchange
 from functions.exchange_bridge.health import Health
@@ -33,7 +34,7 @@ class Feed:
     """
 
     exchange: Exchange
-    open: Callable[[], Connection]
+    open: Callable[[], Connection | CcxtConnection]
     health: Health
     pauses: Pauses
 
@@ -90,7 +91,7 @@ class Feed:
         metrics.FEED_RECONNECTS.labels(self.exchange.name, why).inc()
 
 
-async def _subscribed(connection: Connection, task: asyncio.Task[None]) -> bool:
+async def _subscribed(connection: Connection | CcxtConnection, task: asyncio.Task[None]) -> bool:
     """Wait until the connection is subscribed, or ended; return which."""
     subscribed = asyncio.create_task(connection.subscribed.wait())
     try:

@@ -47,9 +47,10 @@ class Gaps:
         for ids in self.intake.ids.values():
             for missing in ids.lasting(now_s, self.grace_s):
                 gap = self._gap(missing, GapState.OPEN)
+                what = "times (ms)" if gap.by_time else f"{gap.count} trades"
                 log.warning(
-                    "%s: %d trades of %s are missing, %d to %d",
-                    *(feed, gap.count, gap.symbol, gap.first_id, gap.last_id),
+                    "%s: %s of %s are missing, %d to %d",
+                    *(feed, what, gap.symbol, gap.first_id, gap.last_id),
                 )
                 metrics.GAPS.labels(feed).inc()
                 self._tell(gap)
@@ -94,11 +95,8 @@ class Gaps:
             ):
                 await self._hand_on(page)
                 reaches = max(reaches, page.reaches)
-            absent = [(a, min(b, reaches)) for a, b in missing.left if first <= a <= reaches]
-            for a, b in absent:
+            for a, b in self.intake.of(missing.symbol).settle(missing, first, reaches):
                 log.warning("%s: %s lists no trades %d to %d", feed, missing.symbol, a, b)
-                missing.absent += b - a + 1
-                self.intake.of(missing.symbol).fill(a, b)
 
     async def _hand_on(self, page: Fetched) -> None:
         """Hand on what was fetched; the broker sets the pace, and nothing of it is dropped."""
@@ -114,7 +112,7 @@ class Gaps:
     def _next(self) -> Missing | None:
         now_s = self.intake.now_s()
         for missing in self._open():
-            count = sum(b - a + 1 for a, b in missing.left)
+            count = self.intake.of(missing.symbol).count(missing)
             if 0 < count <= self.most and now_s >= missing.retry_at_s:
                 return missing
         return None
@@ -135,6 +133,7 @@ class Gaps:
             state,
             missing.absent,
             self.intake.now_us(),
+            by_time=not self.intake.exchange.contiguous,
         )
 
     def _tell(self, gap: Gap) -> None:

@@ -12,6 +12,10 @@ SKEW_WINDOW_US: Final = 60_000_000
 MAX_SYMBOLS: Final = 1_000
 """A server that decides which symbols come cannot make this one remember more."""
 
+RATE_PART_US: Final = 5_000_000
+RATE_PARTS: Final = 12
+"""A minute."""
+
 _DATA: Final = (Kind.TRADE, Kind.QUOTE)
 
 
@@ -45,10 +49,30 @@ class Skew:
 
 @dataclass(slots=True)
 class Seen:
-    """What came of a symbol, when by this clock, and the event time of its newest trade."""
+    """What came of a symbol, when by this clock, and the event time of its newest trade.
+
+    `standing`: how the exchange lists the symbol where that is not as traded; a message ends it.
+    `history_done` of `history_parts` of its past were fetched.
+    """
 
     message_us: int = 0
     trade_us: int = 0
+    standing: FeedState | None = None
+    history_done: int = 0
+    history_parts: int = 0
+    _trades: dict[int, int] = field(default_factory=dict)
+
+    def count(self, trades: int, now_us: int) -> None:
+        """Count trades that came."""
+        part = now_us // RATE_PART_US
+        if part not in self._trades:
+            self._trades = {n: c for n, c in self._trades.items() if n > part - RATE_PARTS}
+        self._trades[part] = self._trades.get(part, 0) + trades
+
+    def trades_per_minute(self, now_us: int) -> int:
+        """Return how many came within the last minute, to a few seconds."""
+        first = now_us // RATE_PART_US - RATE_PARTS
+        return sum(count for part, count in self._trades.items() if part > first)
 
 
 @dataclass(slots=True)
@@ -76,6 +100,9 @@ class Health:
             seen = self.of(message.symbol)
             if seen is not None:
                 seen.message_us = received_us
+                seen.standing = None
+                if message.kind is Kind.TRADE:
+                    seen.count(len(message.trades) or 1, received_us)
                 for trade in message.trades:
                     seen.trade_us = max(seen.trade_us, trade.time_us)
 
@@ -88,11 +115,13 @@ class Health:
 
     def state(self, symbol: str, now_us: int) -> FeedState:
         """Return how a symbol fares."""
+        seen = self.symbols.get(symbol)
+        if seen is not None and seen.standing is not None:
+            return seen.standing
         if self.is_stalled:
             return FeedState.STALLED
         if not self.is_up:
             return FeedState.RECONNECTING
-        seen = self.symbols.get(symbol)
         if seen is None or now_us - seen.message_us > self.quiet_us:
             return FeedState.QUIET
         return FeedState.LIVE

@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Final, TypeVar
 
 from functions.exchange_bridge.exchange import Exchange, Kline
+from functions.exchange_bridge.health import Seen
 from functions.exchange_bridge.intake import Intake
 from functions.exchange_bridge.rest import BAD_ROWS, Rest, RestError
 from shared import events, metrics
@@ -109,7 +110,10 @@ class History:
         name, exchange = self.source.instrument_of(symbol), self.intake.exchange
         known = await retried(exchange.name, lambda: known_ranges(self.postgres, name))
         wanted = missing_chunks(base, to_us - self.span_us, to_us, known)
+        seen = self.intake.health.of(symbol) or Seen()
+        seen.history_done, seen.history_parts = 0, len(wanted)
         for number, (from_us, until_us) in enumerate(wanted, 1):
+            seen.history_done = number - 1
             try:
                 found = await asked(
                     exchange.name,
@@ -132,6 +136,7 @@ class History:
                 "%s: history of %s, %d of %d parts, %d candles",
                 *(exchange.name, symbol, number, len(wanted), len(found)),
             )
+        seen.history_done = len(wanted)
 
     def _note(self, error: str) -> None:
         self.intake.health.error = error

@@ -103,6 +103,21 @@ class SymbolIds:
             return
         self._open(first, last, self._before_us(first), self.high.time_us, now_s)
 
+    def connected(self) -> None:
+        """Take note of a new connection: ids tell by themselves what it left out."""
+
+    def settle(self, missing: Missing, first: int, reaches: int) -> list[tuple[int, int]]:
+        """Take out what was listed up to `reaches`; return the ids for which there is no trade."""
+        absent = [(a, min(b, reaches)) for a, b in missing.left if first <= a <= reaches]
+        for a, b in absent:
+            missing.absent += b - a + 1
+            self.fill(a, b)
+        return absent
+
+    def count(self, missing: Missing) -> int:
+        """Return how many trades are still missing."""
+        return sum(b - a + 1 for a, b in missing.left)
+
     def adopt(self, gap: Missing) -> None:
         """Take over a gap that an earlier life left open."""
         self.gaps.append(gap)

@@ -11,6 +11,7 @@ from typing import Final
 from functions.exchange_bridge.exchange import Exchange, Kind, Message, Trade
 from functions.exchange_bridge.health import Health
 from functions.exchange_bridge.ids import SymbolIds
+from functions.exchange_bridge.times import SymbolTimes
 from shared import metrics
 from shared.bridge.batcher import Batch, Batcher
 from shared.bridge.payloads import Payloads
@@ -94,6 +95,11 @@ class Intake:
             # What waits may hold some of these: noted until it is sent, at worst fetched twice.
             self._in_batch = fresh if self.batcher.waiting else {}
 
+    def connected(self) -> None:
+        """Note a new connection."""
+        for ids in self.ids.values():
+            ids.connected()
+
     def note(self, trades: Sequence[Trade]) -> None:
         """Note trades as seen."""
         now_s = self.now_s()
@@ -119,7 +125,8 @@ class Intake:
         """Return a symbol's ids."""
         ids = self.ids.get(symbol)
         if ids is None:
-            ids = self.ids[symbol] = SymbolIds(symbol)
+            of_kind = SymbolIds if self.exchange.contiguous else SymbolTimes
+            ids = self.ids[symbol] = of_kind(symbol)
         return ids
 
     def _send(self, batches: Sequence[Batch]) -> None:

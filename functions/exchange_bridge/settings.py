@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -10,11 +11,13 @@ from urllib.parse import urlsplit
 from functions.exchange_bridge.connection import Patience
 from functions.exchange_bridge.exchange import Exchange
 from functions.exchange_bridge.exchanges import binance, coinbase, kraken
+from functions.exchange_bridge.exchanges.ccxt_client import NoVenueError
+from functions.exchange_bridge.exchanges.ccxt_venue import CcxtVenue
 from functions.exchange_bridge.exchanges.scanner import Scanner
 from functions.exchange_bridge.rest import Rest
 from shared.bridge.batcher import Limits
 from shared.instruments import Naming, parse_exceptions, parse_with_venue
-from shared.settings import Environment
+from shared.settings import Environment, SettingsError
 from shared.watchlist import SCANNER_PREFIX
 
 _LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
@@ -113,6 +116,24 @@ def _kraken(env: Environment) -> tuple[Exchange, Rest]:
     return kraken.Kraken(base, symbols), Rest("kraken", rest, kraken.SPACING_S)
 
 
+def _ccxt(env: Environment) -> tuple[Exchange, Rest]:
+    name = env.parsed("CCXT_VENUE", "bybit", _venue)
+    symbols = env.parsed("CCXT_SYMBOLS", "BTC/USDT,ETH/USDT", _symbols)
+    rest = env.parsed("CCXT_REST_BASE_URL", "", lambda text: text and _http_url(text))
+    websocket = env.parsed("CCXT_WEBSOCKET_BASE_URL", "", lambda text: text and _ws_url(text))
+    try:
+        venue = CcxtVenue(name, symbols, rest, websocket)
+    except NoVenueError as error:
+        raise SettingsError(f"CCXT_VENUE: {error}") from error
+    return venue, venue.client
+
+
+def _venue(text: str) -> str:
+    if re.fullmatch(r"[a-z][a-z0-9]*", text) is None:
+        raise ValueError(f"{text!r} is no name of a venue, such as bybit")
+    return text
+
+
 def _scanner(env: Environment) -> tuple[Exchange, Rest]:
     environment = env.text("ENVIRONMENT", "development")
     check = _ws_url if environment != "production" else _safe_ws_url
@@ -125,8 +146,9 @@ SETUPS: Final[Mapping[str, Setup]] = {
     "coinbase": _coinbase,
     "kraken": _kraken,
     "scanner": _scanner,
+    "ccxt": _ccxt,
 }
-"""By the name of the feed: one that is added is named here."""
+"""By the name of the feed: one that is added is named here, and in shared.feeds.FEEDS."""
 
 
 def _exchange(name: str) -> Setup:

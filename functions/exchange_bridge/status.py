@@ -111,4 +111,7 @@ class Reporter:
             0 if safe is None else safe.time_us,
             0 if ids is None else len(ids.gaps),
             0 if ids is None else ids.filled,
+            seen.trades_per_minute(now_us),
+            seen.history_done,
+            seen.history_parts,
         )

@@ -19,7 +19,8 @@ _GAPS: Final = """
     SELECT feed, symbol,
         count(*) FILTER (WHERE state = 'open') AS open,
         count(*) FILTER (WHERE state = 'filled') AS filled,
-        coalesce(sum(last_id - first_id + 1) FILTER (WHERE state = 'open'), 0)::bigint AS missing
+        coalesce(sum(last_id - first_id + 1)
+            FILTER (WHERE state = 'open' AND NOT by_time), 0)::bigint AS missing
     FROM gaps GROUP BY feed, symbol
 """
 
@@ -56,7 +57,7 @@ def _feed(
     ]
     return {
         "feed": feed,
-        "state": FeedState.DOWN if _is_down(newest, now_us) else _worst(symbols),
+        "state": _worst(symbols) if _reports(newest, now_us) else FeedState.DOWN,
         "reported": newest["reported_us"] // 1000,
         "reconnects": newest["reconnects"],
         "skew_ms": None if newest["skew_us"] is None else round(newest["skew_us"] / 1000),
@@ -65,9 +66,13 @@ def _feed(
     }
 
 
+def _reports(row: dict[str, Any], now_us: int) -> bool:
+    return now_us - int(row["reported_us"]) <= STALE_US
+
+
 def _is_down(row: dict[str, Any], now_us: int) -> bool:
     """Return whether nobody reports any more; of a symbol that was taken out of a feed, too."""
-    return now_us - int(row["reported_us"]) > STALE_US
+    return row["state"] != FeedState.ENDED and not _reports(row, now_us)
 
 
 def _symbol(row: dict[str, Any], gaps: list[int], *, is_down: bool) -> dict[str, Any]:
@@ -79,6 +84,8 @@ def _symbol(row: dict[str, Any], gaps: list[int], *, is_down: bool) -> dict[str,
         "last_message": row["last_message_us"] // 1000 or None,
         "last_trade": row["last_trade_us"] // 1000 or None,
         "last_trade_id": row["last_trade_id"],
+        "trades_per_minute": 0 if is_down else row["trades_per_minute"],
+        "history": {"done": row["history_done"], "parts": row["history_parts"]},
         "gaps": {"open": opened, "filled": filled, "missing": missing},
     }
 
@@ -86,7 +93,10 @@ def _symbol(row: dict[str, Any], gaps: list[int], *, is_down: bool) -> dict[str,
 def _worst(symbols: list[dict[str, Any]]) -> str:
     """Return the feed's state: a quiet symbol beside a live one makes no quiet feed."""
     states = {each["state"] for each in symbols}
-    for state in (FeedState.RECONNECTING, FeedState.STALLED, FeedState.LIVE):
+    for state in (
+        *(FeedState.RECONNECTING, FeedState.STALLED, FeedState.MAINTENANCE, FeedState.LIVE),
+        *(FeedState.QUIET, FeedState.HALTED, FeedState.ENDED),
+    ):
         if state in states:
             return state
     return FeedState.QUIET

@@ -13,9 +13,9 @@ from shared.stores.postgres import Postgres
 
 _UPSERT_GAP: Final = """
     INSERT INTO gaps (feed, symbol, instrument, first_id, last_id, from_us, to_us, state, absent,
-        opened_us, changed_us)
+        by_time, opened_us, changed_us)
     VALUES (%(feed)s, %(symbol)s, %(instrument)s, %(first)s, %(last)s, %(from)s, %(to)s, %(state)s,
-        %(absent)s, %(changed)s, %(changed)s)
+        %(absent)s, %(by_time)s, %(changed)s, %(changed)s)
     ON CONFLICT (feed, symbol, first_id, last_id) DO UPDATE SET
         state = excluded.state, absent = excluded.absent, changed_us = excluded.changed_us,
         judged = false, queued = false
@@ -25,8 +25,9 @@ _UPSERT_GAP: Final = """
 
 _UPSERT_STATUS: Final = """
     INSERT INTO feeds (feed, symbol, instrument, source, state, last_message_us, last_trade_us,
-        last_trade_id, id_time_us, gaps_open, gaps_filled, reconnects, skew_us, error, reported_us)
-    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+        last_trade_id, id_time_us, gaps_open, gaps_filled, reconnects, skew_us, error, reported_us,
+        trades_per_minute, history_done, history_parts)
+    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
     ON CONFLICT (feed, symbol) DO UPDATE SET
         instrument = excluded.instrument, source = excluded.source, state = excluded.state,
         last_message_us = greatest(excluded.last_message_us, feeds.last_message_us),
@@ -36,7 +37,8 @@ _UPSERT_STATUS: Final = """
             THEN feeds.id_time_us ELSE excluded.id_time_us END,
         gaps_open = excluded.gaps_open, gaps_filled = excluded.gaps_filled,
         reconnects = excluded.reconnects, skew_us = excluded.skew_us, error = excluded.error,
-        reported_us = excluded.reported_us
+        reported_us = excluded.reported_us, trades_per_minute = excluded.trades_per_minute,
+        history_done = excluded.history_done, history_parts = excluded.history_parts
     WHERE excluded.reported_us > feeds.reported_us
 """
 """The newest counts; what a new life does not know yet stays as the life before knew it."""
@@ -79,6 +81,9 @@ class FeedWriter:
                 status.skew_us,
                 status.error,
                 status.reported_us,
+                each.trades_per_minute,
+                each.history_done,
+                each.history_parts,
             )
             for each in sorted(status.symbols, key=lambda each: each.symbol)
         ]
@@ -99,5 +104,6 @@ def _values(feed: str, gap: Gap) -> dict[str, str | int]:
         "to": gap.to_us,
         "state": gap.state.value,
         "absent": gap.absent,
+        "by_time": gap.by_time,
         "changed": gap.changed_us,
     }

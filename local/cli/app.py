@@ -17,6 +17,7 @@ from local.cli import (
     dlq,
     doctor,
     env,
+    feeds,
     forget,
     import_,
     lake,
@@ -78,6 +79,6 @@ for command in (
         rejects,
         dlq,
     ),
-    *(audit, rebuild, watch, patterns, alert, backtest, snapshot, retention, forget, lake),
+    *(feeds, audit, rebuild, watch, patterns, alert, backtest, snapshot, retention, forget, lake),
 ):
     command.register(app)

@@ -74,7 +74,8 @@ Feeds = Annotated[
     typer.Option(
         "--feed",
         metavar="NAME[:SYMBOL,...]",
-        help="Take a feed: binance, coinbase, kraken or scanner. Several times for several.",
+        help="Take a feed: binance, coinbase, kraken, scanner, or ccxt:VENUE. Several times for"
+        " several.",
         show_default=False,
     ),
 ]

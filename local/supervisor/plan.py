@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from local.feeds.simulator import GONE_LIVE
 from local.servers.server import LOOPBACK, Place
 from local.supervisor.component import Component, Kind
-from local.supervisor.feeds import HISTORY_S
+from local.supervisor.feeds import HISTORY_S, FeedChoice
 from local.supervisor.options import Options
 from local.supervisor.probe import answers, said
 from local.supervisor.stopping import drain_environment, drain_s
@@ -162,20 +162,18 @@ class Plan:
 
         A bridge of feeds is there once for each of them.
         """
-        sources = []
-        for each in self._topology.deployments:
-            if is_feed_bridge(each):
-                sources += [
-                    self._deployment(
-                        each,
-                        f"{each.name}-{feed.name}",
-                        {**feed.environment, HISTORY_S: str(self._options.history_s)},
-                    )
-                    for feed in self._options.feeds
-                ]
-            else:
-                sources.append(self._deployment(each, each.name, {}))
+        others = (each for each in self._topology.deployments if not is_feed_bridge(each))
+        sources = [self._deployment(each, each.name, {}) for each in others]
+        sources += [bridge for feed in self._options.feeds for bridge in self.bridges(feed)]
         return [*sources, self._simulator()] if self._options.simulate else sources
+
+    def bridges(self, feed: FeedChoice) -> list[Component]:
+        """Return the processes of a feed: one."""
+        told = {**feed.environment, HISTORY_S: str(self._options.history_s)}
+        return [
+            self._deployment(each, f"{each.name}-{feed.process}", told)
+            for each in self._topology.feed_bridges
+        ]
 
     def _function_url(self, function: Function) -> str:
         if function.endpoint in (API, ALL):

@@ -21,6 +21,8 @@ from local.servers.server import Place, Server
 from local.servers.valkey import valkey
 from local.supervisor import stopping
 from local.supervisor.component import Component
+from local.supervisor.feed_keepers import FeedKeepers
+from local.supervisor.feed_list import feeds_path, write_feeds
 from local.supervisor.fixed_ports import require_free
 from local.supervisor.keeper import Keeper
 from local.supervisor.leftovers import ProcessRecord
@@ -61,6 +63,7 @@ class Platform:
         self._record = ProcessRecord(self._data_dir / "run" / "processes.json")
         self._started_at = ""
         self._observer: Observer | None = None
+        self._feeds: asyncio.Task[None] | None = None
 
     async def start(self, progress: Callable[[str], None]) -> Instance:
         """Start everything; return when all of it is ready. `progress` hears of every step.
@@ -97,10 +100,25 @@ class Platform:
         await self._start([*others, *self.plan.functions()], progress)
         await self._start([self.plan.broker(addresses)], progress)
         await self._start(self.plan.sources(), progress)
+        self._follow_feeds(self.plan)
         if self.options.observe:
             self._observer = Observer(self.keepers, place.ports.take("observe"))
             await self._observer.start()
         return self.describe()
+
+    def _follow_feeds(self, plan: Plan) -> None:
+        """Start and stop bridges as `kandle feed` says from here on."""
+        write_feeds(self._data_dir, self.options.feeds)
+        feeds = FeedKeepers(
+            self._data_dir,
+            self.options.feeds,
+            self.keepers,
+            plan.bridges,
+            lambda component: Keeper(component, self._record, self._notice),
+            self.describe,
+            self._notice,
+        )
+        self._feeds = asyncio.create_task(feeds.follow())
 
     def describe(self) -> Instance:
         """Write down what runs now, for other commands, and return it."""
@@ -133,6 +151,8 @@ class Platform:
     async def stop(self) -> list[str]:
         """Stop everything, the sources first; return a line for each that had to be killed."""
         deadline = time.monotonic() + stopping.WITHIN_S
+        if self._feeds is not None:
+            await end(self._feeds)
         if self._observer is not None:
             await self._observer.stop()
         killed: list[str] = []
@@ -150,6 +170,8 @@ class Platform:
             for file in (
                 instance_path(self._data_dir),
                 status_path(self._data_dir),
+                feeds_path(self._data_dir),
+                run / "feeds.lock",
                 run / "addresses.json",
                 run / "processes.json",
             ):

@@ -35,13 +35,17 @@ GRPC_PORT = "GRPC_PORT"
 
 @dataclass(frozen=True)
 class Topology:
-    """What was read and selected for one start."""
+    """What was read and selected for one start.
+
+    `feed_bridges`: the Deployments of which each feed has one, also without any feed yet.
+    """
 
     repository: Repository
     directory: Path
     eventing: Eventing
     functions: tuple[Function, ...]
     deployments: tuple[Deployment, ...]
+    feed_bridges: tuple[Deployment, ...]
     config_maps: Mapping[str, Mapping[str, str]]
 
     @classmethod
@@ -64,6 +68,7 @@ class Topology:
             eventing,
             functions,
             _wanted(bridges, options),
+            tuple(each for each in bridges if is_feed_bridge(each)),
             load_config_maps(directory, repository.bridges),
         )
         if options.simulate and not topology.takes_udp:
@@ -72,14 +77,9 @@ class Topology:
             )
         if unknown := sorted(options.replicas.keys() - {each.name for each in functions}):
             raise UsageError(f"--replicas: no function {', '.join(unknown)} runs here")
-        if options.feeds and not topology.bridges_feeds:
+        if options.feeds and not topology.feed_bridges:
             raise UsageError("--feed: this topology has nothing that bridges a feed")
         return topology
-
-    @property
-    def bridges_feeds(self) -> bool:
-        """Whether a source bridges the feed that it is told."""
-        return any(is_feed_bridge(each) for each in self.deployments)
 
     @property
     def takes_udp(self) -> bool:

@@ -10,6 +10,7 @@ from shared import raw
 from shared.errors import PermanentError
 from shared.inputs.binance import FUTURES, parse_binance
 from shared.inputs.bybit import BYBIT
+from shared.inputs.ccxt import parse_ccxt
 from shared.inputs.coinbase import parse_coinbase
 from shared.inputs.coinbase_advanced import COINBASE_ADVANCED
 from shared.inputs.flags import with_flags
@@ -47,6 +48,7 @@ _FORMATS: Final = {
     raw.FORMAT_COINBASE_ADVANCED: _Format(COINBASE_ADVANCED.parse, COINBASE_ADVANCED.original),
     raw.FORMAT_BYBIT: _Format(BYBIT.parse, BYBIT.original),
     raw.FORMAT_OKX: _Format(OKX.parse, OKX.original),
+    raw.FORMAT_CCXT: _Format(parse_ccxt, _message),
 }
 
 

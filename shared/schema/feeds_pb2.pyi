@@ -14,14 +14,20 @@ class FeedState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     FEED_STATE_QUIET: _ClassVar[FeedState]
     FEED_STATE_STALLED: _ClassVar[FeedState]
     FEED_STATE_RECONNECTING: _ClassVar[FeedState]
+    FEED_STATE_ENDED: _ClassVar[FeedState]
+    FEED_STATE_HALTED: _ClassVar[FeedState]
+    FEED_STATE_MAINTENANCE: _ClassVar[FeedState]
 FEED_STATE_UNSPECIFIED: FeedState
 FEED_STATE_LIVE: FeedState
 FEED_STATE_QUIET: FeedState
 FEED_STATE_STALLED: FeedState
 FEED_STATE_RECONNECTING: FeedState
+FEED_STATE_ENDED: FeedState
+FEED_STATE_HALTED: FeedState
+FEED_STATE_MAINTENANCE: FeedState
 
 class SymbolStatus(_message.Message):
-    __slots__ = ("symbol", "instrument", "state", "last_message_us", "last_trade_us", "last_trade_id", "id_time_us", "gaps_open", "gaps_filled")
+    __slots__ = ("symbol", "instrument", "state", "last_message_us", "last_trade_us", "last_trade_id", "id_time_us", "gaps_open", "gaps_filled", "trades_per_minute", "history_done", "history_parts")
     SYMBOL_FIELD_NUMBER: _ClassVar[int]
     INSTRUMENT_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
@@ -31,6 +37,9 @@ class SymbolStatus(_message.Message):
     ID_TIME_US_FIELD_NUMBER: _ClassVar[int]
     GAPS_OPEN_FIELD_NUMBER: _ClassVar[int]
     GAPS_FILLED_FIELD_NUMBER: _ClassVar[int]
+    TRADES_PER_MINUTE_FIELD_NUMBER: _ClassVar[int]
+    HISTORY_DONE_FIELD_NUMBER: _ClassVar[int]
+    HISTORY_PARTS_FIELD_NUMBER: _ClassVar[int]
     symbol: str
     instrument: str
     state: FeedState
@@ -40,7 +49,10 @@ class SymbolStatus(_message.Message):
     id_time_us: int
     gaps_open: int
     gaps_filled: int
-    def __init__(self, symbol: _Optional[str] = ..., instrument: _Optional[str] = ..., state: _Optional[_Union[FeedState, str]] = ..., last_message_us: _Optional[int] = ..., last_trade_us: _Optional[int] = ..., last_trade_id: _Optional[int] = ..., id_time_us: _Optional[int] = ..., gaps_open: _Optional[int] = ..., gaps_filled: _Optional[int] = ...) -> None: ...
+    trades_per_minute: int
+    history_done: int
+    history_parts: int
+    def __init__(self, symbol: _Optional[str] = ..., instrument: _Optional[str] = ..., state: _Optional[_Union[FeedState, str]] = ..., last_message_us: _Optional[int] = ..., last_trade_us: _Optional[int] = ..., last_trade_id: _Optional[int] = ..., id_time_us: _Optional[int] = ..., gaps_open: _Optional[int] = ..., gaps_filled: _Optional[int] = ..., trades_per_minute: _Optional[int] = ..., history_done: _Optional[int] = ..., history_parts: _Optional[int] = ...) -> None: ...
 
 class FeedStatus(_message.Message):
     __slots__ = ("feed", "source", "reported_us", "reconnects", "skew_us", "error", "symbols")

@@ -24,17 +24,17 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18shared/schema/gaps.proto\x12\tkandle.v1\"\xb4\x01\n\x03Gap\x12\x0e\n\x06symbol\x18\x01 \x01(\t\x12\x12\n\ninstrument\x18\x02 \x01(\t\x12\x10\n\x08\x66irst_id\x18\x03 \x01(\x03\x12\x0f\n\x07last_id\x18\x04 \x01(\x03\x12\x0f\n\x07\x66rom_us\x18\x05 \x01(\x03\x12\r\n\x05to_us\x18\x06 \x01(\x03\x12\"\n\x05state\x18\x07 \x01(\x0e\x32\x13.kandle.v1.GapState\x12\x0e\n\x06\x61\x62sent\x18\x08 \x01(\x04\x12\x12\n\nchanged_us\x18\t \x01(\x03\"6\n\x08GapBatch\x12\x0c\n\x04\x66\x65\x65\x64\x18\x01 \x01(\t\x12\x1c\n\x04gaps\x18\x02 \x03(\x0b\x32\x0e.kandle.v1.Gap*O\n\x08GapState\x12\x19\n\x15GAP_STATE_UNSPECIFIED\x10\x00\x12\x12\n\x0eGAP_STATE_OPEN\x10\x01\x12\x14\n\x10GAP_STATE_FILLED\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18shared/schema/gaps.proto\x12\tkandle.v1\"\xc5\x01\n\x03Gap\x12\x0e\n\x06symbol\x18\x01 \x01(\t\x12\x12\n\ninstrument\x18\x02 \x01(\t\x12\x10\n\x08\x66irst_id\x18\x03 \x01(\x03\x12\x0f\n\x07last_id\x18\x04 \x01(\x03\x12\x0f\n\x07\x66rom_us\x18\x05 \x01(\x03\x12\r\n\x05to_us\x18\x06 \x01(\x03\x12\"\n\x05state\x18\x07 \x01(\x0e\x32\x13.kandle.v1.GapState\x12\x0e\n\x06\x61\x62sent\x18\x08 \x01(\x04\x12\x12\n\nchanged_us\x18\t \x01(\x03\x12\x0f\n\x07\x62y_time\x18\n \x01(\x08\"6\n\x08GapBatch\x12\x0c\n\x04\x66\x65\x65\x64\x18\x01 \x01(\t\x12\x1c\n\x04gaps\x18\x02 \x03(\x0b\x32\x0e.kandle.v1.Gap*O\n\x08GapState\x12\x19\n\x15GAP_STATE_UNSPECIFIED\x10\x00\x12\x12\n\x0eGAP_STATE_OPEN\x10\x01\x12\x14\n\x10GAP_STATE_FILLED\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'shared.schema.gaps_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_GAPSTATE']._serialized_start=278
-  _globals['_GAPSTATE']._serialized_end=357
+  _globals['_GAPSTATE']._serialized_start=295
+  _globals['_GAPSTATE']._serialized_end=374
   _globals['_GAP']._serialized_start=40
-  _globals['_GAP']._serialized_end=220
-  _globals['_GAPBATCH']._serialized_start=222
-  _globals['_GAPBATCH']._serialized_end=276
+  _globals['_GAP']._serialized_end=237
+  _globals['_GAPBATCH']._serialized_start=239
+  _globals['_GAPBATCH']._serialized_end=293
 # @@protoc_insertion_point(module_scope)

@@ -17,7 +17,7 @@ GAP_STATE_OPEN: GapState
 GAP_STATE_FILLED: GapState
 
 class Gap(_message.Message):
-    __slots__ = ("symbol", "instrument", "first_id", "last_id", "from_us", "to_us", "state", "absent", "changed_us")
+    __slots__ = ("symbol", "instrument", "first_id", "last_id", "from_us", "to_us", "state", "absent", "changed_us", "by_time")
     SYMBOL_FIELD_NUMBER: _ClassVar[int]
     INSTRUMENT_FIELD_NUMBER: _ClassVar[int]
     FIRST_ID_FIELD_NUMBER: _ClassVar[int]
@@ -27,6 +27,7 @@ class Gap(_message.Message):
     STATE_FIELD_NUMBER: _ClassVar[int]
     ABSENT_FIELD_NUMBER: _ClassVar[int]
     CHANGED_US_FIELD_NUMBER: _ClassVar[int]
+    BY_TIME_FIELD_NUMBER: _ClassVar[int]
     symbol: str
     instrument: str
     first_id: int
@@ -36,7 +37,8 @@ class Gap(_message.Message):
     state: GapState
     absent: int
     changed_us: int
-    def __init__(self, symbol: _Optional[str] = ..., instrument: _Optional[str] = ..., first_id: _Optional[int] = ..., last_id: _Optional[int] = ..., from_us: _Optional[int] = ..., to_us: _Optional[int] = ..., state: _Optional[_Union[GapState, str]] = ..., absent: _Optional[int] = ..., changed_us: _Optional[int] = ...) -> None: ...
+    by_time: bool
+    def __init__(self, symbol: _Optional[str] = ..., instrument: _Optional[str] = ..., first_id: _Optional[int] = ..., last_id: _Optional[int] = ..., from_us: _Optional[int] = ..., to_us: _Optional[int] = ..., state: _Optional[_Union[GapState, str]] = ..., absent: _Optional[int] = ..., changed_us: _Optional[int] = ..., by_time: _Optional[bool] = ...) -> None: ...
 
 class GapBatch(_message.Message):
     __slots__ = ("feed", "gaps")

@@ -37,6 +37,14 @@ def of_playback(playback: Playback, *symbols: str) -> dict[str, str]:
     name = playback.dialect.name.upper()
     if name == "SCANNER":
         return {"FEED": "scanner", "WEBSOCKET_URL": playback.websocket_url}
+    if name.startswith("CCXT:"):
+        return {
+            "FEED": "ccxt",
+            "CCXT_VENUE": name.removeprefix("CCXT:").lower(),
+            "CCXT_SYMBOLS": ",".join(symbols),
+            "CCXT_WEBSOCKET_BASE_URL": playback.websocket_url,
+            "CCXT_REST_BASE_URL": playback.rest_url,
+        }
     return {
         "FEED": playback.dialect.name,
         f"{name}_SYMBOLS": ",".join(symbols),
@@ -89,6 +97,11 @@ class Told:
         found = []
         for payload in self.payloads():
             message = orjson.loads(payload)
+            if "trade" in message:  # of ccxt; Bybit's ids end with the number
+                found.append(int(message["trade"]["id"].rpartition("-")[2]))
+                continue
+            if "quote" in message:
+                continue
             data = message.get("data", message)
             found += [each[field] for each in (data if isinstance(data, list) else [data])]
         return sorted(found)

@@ -29,12 +29,20 @@ from shared.instruments import (
         (Venue.COINBASE, "BTC-USD", "BTC-USD.COINBASE"),
         (Venue.KRAKEN, "BTC/USD", "BTC-USD.KRAKEN"),
         (Venue.KRAKEN, "ETH/XBT", "ETH-BTC.KRAKEN"),
+        ("ccxt:bybit", "BTC/USDT", "BTC-USDT.BYBIT"),
+        ("ccxt:bybit", "BTC/USDT:USDT", "BTC-USDT-PERP.BYBIT"),
+        ("ccxt:krakenfutures", "BTC/USD:BTC", "BTC-USD-PERP-BTC.KRAKENFUTURES"),
+        ("ccxt:bybit", "BTC/USDT:USDT-270326", "BTC-USDT-270326.BYBIT"),
+        ("ccxt:okx", "BTC/USD:BTC-270326-60000-C", "BTC-USD-270326-60000-C-BTC.OKX"),
+        ("ccxt:bybit", "ETH/USDC:USDC-270326-2500-P", "ETH-USDC-270326-2500-P.BYBIT"),
     ],
 )
 def test_a_market_is_base_quote_and_venue(venue: str, original: str, instrument: str) -> None:
     """Binance's one word is cut at the longest known quote; Kraken's XBT is everyone's BTC."""
     assert Naming().instrument(Market(venue, original)) == instrument
     assert Naming(with_venue=False).instrument(Market(venue, original)) == instrument.split(".")[0]
+    if venue.startswith("ccxt:"):
+        assert Naming().market(venue, instrument) == Market(venue, original)
 
 
 def test_a_venue_without_rules_keeps_its_names() -> None:

@@ -64,6 +64,7 @@ class Binance:
     name = "binance"
     venue = Venue.BINANCE
     format = FORMAT_BINANCE
+    contiguous = True
     heartbeats = False
     intervals: Mapping[int, str] = MappingProxyType(
         {1_000_000: "1s", 60_000_000: "1m", 300_000_000: "5m", 3_600_000_000: "1h"}

@@ -59,6 +59,7 @@ class Coinbase:
     name = "coinbase"
     venue = Venue.COINBASE
     format = FORMAT_COINBASE
+    contiguous = True
     heartbeats = True
     counts_trades = False
     intervals: Mapping[int, str] = MappingProxyType(

@@ -61,6 +61,7 @@ class Kraken:
     name = "kraken"
     venue = Venue.KRAKEN
     format = FORMAT_KRAKEN
+    contiguous = True
     heartbeats = True
     counts_trades = True
     intervals: Mapping[int, str] = MappingProxyType(

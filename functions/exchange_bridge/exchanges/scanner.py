@@ -34,6 +34,7 @@ class Scanner:
     venue = ""
     format = FORMAT_SCANNER
     symbols: tuple[str, ...] = ()
+    contiguous = True
     heartbeats = False
     counts_trades = False
     life_s = 0.0

@@ -11,11 +11,14 @@ from functions.history_query.answering import Answers, as_json
 from functions.history_query.describing import COUNT, MS, NAME, Part, get, list_of, object_of
 from functions.history_query.feeds import Feeds
 from functions.history_query.parameters import refuse_all
+from shared.feeds import FeedState
 
 _STATE: Final[dict[str, Any]] = {
-    "enum": ["live", "quiet", "stalled", "reconnecting", "down"],
+    "enum": [str(state) for state in FeedState],
     "description": "quiet: the connection lives, no message of this symbol came for a while."
-    " stalled: the connection carries nothing where it must. down: the bridge does not report.",
+    " stalled: the connection carries nothing where it must. down: the bridge does not report."
+    " ended: delisted or renamed. halted: the exchange has stopped trading in it for a while."
+    " maintenance: the exchange is closed.",
 }
 _MS_OR_NULL: Final = {**MS, "type": ["integer", "null"]}
 
@@ -50,6 +53,13 @@ PART: Final = Part(
                 "last_message": _MS_OR_NULL,
                 "last_trade": _MS_OR_NULL,
                 "last_trade_id": {"type": ["integer", "null"]},
+                "trades_per_minute": COUNT,
+                "history": object_of(
+                    {
+                        "done": {**COUNT, "description": "Parts of the past that were fetched."},
+                        "parts": COUNT,
+                    }
+                ),
                 "gaps": object_of(
                     {
                         "open": COUNT,

@@ -14,6 +14,8 @@ from shared.gaps import GapState
 from tests.exchanges.bridge import Told, bridging, of_playback
 from tests.exchanges.dialects import (
     BinanceDialect,
+    CcxtBinanceDialect,
+    CcxtBybitDialect,
     CoinbaseDialect,
     Dialect,
     KrakenDialect,
@@ -27,7 +29,13 @@ EXCHANGES: dict[str, tuple[type[Dialect], str, str]] = {
     "binance": (BinanceDialect, "BTCUSDT", "a"),
     "coinbase": (CoinbaseDialect, "BTC-USD", "trade_id"),
     "kraken": (KrakenDialect, "BTC/USD", "trade_id"),
+    "ccxt:binance": (CcxtBinanceDialect, "BTC/USDT", "id"),
 }
+BY_TIME: dict[str, tuple[type[Dialect], str, str]] = {
+    "ccxt:bybit": (CcxtBybitDialect, "BTC/USDT", "id"),
+}
+"""Whose ids do not count: what is missing is seen by a new connection alone."""
+ALL = EXCHANGES | BY_TIME
 
 
 def eventually(holds: Callable[[], bool], log: Path, within_s: float = 60) -> None:
@@ -51,6 +59,20 @@ def exchange(request: pytest.FixtureRequest) -> Iterator[Playback]:
     started.close()
 
 
+@pytest.fixture(params=ALL)
+def any_exchange(request: pytest.FixtureRequest) -> Iterator[Playback]:
+    started = Playback(ALL[request.param][0]())
+    yield started
+    started.close()
+
+
+@pytest.fixture
+def bybit() -> Iterator[Playback]:
+    started = Playback(CcxtBybitDialect())
+    yield started
+    started.close()
+
+
 @pytest.fixture
 def binance() -> Iterator[Playback]:
     started = Playback(BinanceDialect())
@@ -66,11 +88,11 @@ def coinbase() -> Iterator[Playback]:
 
 
 def symbol_of(exchange: Playback) -> str:
-    return EXCHANGES[exchange.dialect.name][1]
+    return ALL[exchange.dialect.name][1]
 
 
 def field_of(exchange: Playback) -> str:
-    return EXCHANGES[exchange.dialect.name][2]
+    return ALL[exchange.dialect.name][2]
 
 
 def trades(exchange: Playback, first: int, count: int, symbol: str = "") -> list[Trade]:
@@ -111,16 +133,20 @@ def test_missing_ids_are_told_fetched_and_told_again(
             "binance": "BTC-USDT.BINANCE",
             "coinbase": "BTC-USD.COINBASE",
             "kraken": "BTC-USD.KRAKEN",
+            "ccxt:binance": "BTC-USDT.BINANCE",
         }[exchange.dialect.name]
     )
-    fetched = [payload for payload in told.payloads() if b'"backfill":"/' in payload]
+    fetched = [payload for payload in told.payloads() if b'"backfill":"' in payload]
     assert len(fetched) == 2_500
     last = told.statuses()[-1].symbols[0]
     assert (last.gaps_open, last.gaps_filled) == (0, 1)
 
 
-def test_cut_connections_lose_nothing(exchange: Playback, sink: Subscriber, tmp_path: Path) -> None:
+def test_cut_connections_lose_nothing(
+    any_exchange: Playback, sink: Subscriber, tmp_path: Path
+) -> None:
     """Cut in the middle, trades go on meanwhile, the exchange is away for a moment."""
+    exchange = any_exchange
     told, log = Told(sink), tmp_path / "log"
     with bridging(sink.url, log, of_playback(exchange, symbol_of(exchange))):
         for turn in range(3):
@@ -238,12 +264,13 @@ def test_rate_limits_are_kept(binance: Playback, sink: Subscriber, tmp_path: Pat
 
 
 def test_a_restart_sees_what_was_missed(
-    exchange: Playback, sink: Subscriber, tmp_path: Path, database: str
+    any_exchange: Playback, sink: Subscriber, tmp_path: Path, database: str
 ) -> None:
     """Killed without a word: the status that was stored says where to go on."""
     from functions.persist.feeds import FeedWriter
     from shared.stores.postgres import Postgres
 
+    exchange = any_exchange
     told, log = Told(sink), tmp_path / "log"
     settings = {**of_playback(exchange, symbol_of(exchange)), "DATABASE_URL": database}
     field = field_of(exchange)
@@ -251,7 +278,8 @@ def test_a_restart_sees_what_was_missed(
         eventually(lambda: exchange.clients > 0, log)
         exchange.play(trades(exchange, 1, 10))
         eventually(lambda: bool(told.statuses()), log)
-        eventually(lambda: told.statuses()[-1].symbols[0].last_trade_id == 10, log)
+        up_to = (10, BEGIN_MS + 99)  # the last millisecond may have more than one
+        eventually(lambda: told.statuses()[-1].symbols[0].last_trade_id in up_to, log)
     assert set(told.ids(field)) == set(range(1, 11))  # what it promised, the sink has
     postgres = Postgres(database)
     FeedWriter(postgres).status(told.statuses()[-1])
@@ -311,3 +339,71 @@ def test_memory_is_bounded_while_the_broker_is_away(
         eventually(lambda: "messages dropped (outbox_full)" in log.read_text(), log)
         sink.is_away = False
         eventually(lambda: set(told.ids("a")) == set(everything), log, 90)
+
+
+def test_a_gap_by_time_that_the_venue_lists_no_more_stays_open(
+    bybit: Playback, sink: Subscriber, tmp_path: Path
+) -> None:
+    """A venue that lists its newest trades alone proves nothing of older ones."""
+    told, log = Told(sink), tmp_path / "log"
+    assert isinstance(bybit.dialect, CcxtBybitDialect)
+    bybit.dialect.newest = 20
+    with bridging(sink.url, log, of_playback(bybit, "BTC/USDT")):
+        eventually(lambda: bybit.clients > 0, log)
+        bybit.play(trades(bybit, 1, 5))
+        eventually(lambda: len(told.ids("id")) == 5, log)
+        bybit.shut()
+        bybit.lose(trades(bybit, 6, 30))
+        bybit.open()
+        eventually(lambda: bybit.clients > 0, log)
+        bybit.play(trades(bybit, 36, 5))
+        eventually(lambda: "lists only its newest trades" in log.read_text(), log)
+        eventually(lambda: set(range(21, 41)) <= set(told.ids("id")), log)
+        assert {gap.state for gap in told.gaps()} == {GapState.OPEN}
+        bybit.dialect.newest = 1_000
+        eventually(lambda: set(told.ids("id")) == set(range(1, 41)), log)
+        eventually(lambda: {g.state for g in told.gaps()} == {*GapState}, log)
+    assert all(gap.by_time and gap.count == 0 for gap in told.gaps())
+
+
+def test_what_ccxt_does_not_understand_goes_on(
+    bybit: Playback, sink: Subscriber, tmp_path: Path
+) -> None:
+    """As it came, and the connection lives; numbers that JSON writes without quotes stay exact."""
+    told, log = Told(sink), tmp_path / "log"
+    bad = ['{"topic":"publicTrade.BTCUSDT","data":', '{"topic":"publicTrade.BTCUSDT","data":[7]}']
+    with bridging(sink.url, log, of_playback(bybit, "BTC/USDT")):
+        eventually(lambda: bybit.clients > 0, log)
+        first, second = trades(bybit, 1, 2)
+        bybit.play([first])
+        bybit.say(*bad)
+        text = bybit.dialect.message(second._replace(price="1.0000000000000000010"))
+        bybit.say(text.replace('"1.0000000000000000010"', "1.0000000000000000010"))
+        eventually(lambda: len(told.payloads()) == 4, log)
+    payloads = told.payloads()
+    assert payloads[1:3] == [each.encode() for each in bad]
+    assert b'"price":"1.0000000000000000010"' in payloads[3]
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"CCXT_VENUE": "nonsense"}, "ccxt has no WebSocket of 'nonsense'"),
+        (
+            {"CCXT_VENUE": "bybit", "CCXT_SYMBOLS": "BTC/NONSENSE"},
+            "bybit does not have market symbol",
+        ),
+    ],
+)
+def test_a_venue_or_symbol_that_ccxt_does_not_know_is_said(
+    bybit: Playback, sink: Subscriber, tmp_path: Path, settings: dict[str, str], reason: str
+) -> None:
+    """A venue ends the bridge, a symbol is the error of its status."""
+    told, log = Told(sink), tmp_path / "log"
+    given = {**of_playback(bybit, "BTC/USDT"), **settings}
+    if settings["CCXT_VENUE"] == "nonsense":
+        with pytest.raises(AssertionError, match=reason), bridging(sink.url, log, given) as bridge:
+            bridge.wait(60)
+        return
+    with bridging(sink.url, log, given):
+        eventually(lambda: any(reason in each.error for each in told.statuses()), log)

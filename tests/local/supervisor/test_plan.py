@@ -180,10 +180,34 @@ def test_a_feed_is_a_process_of_its_own(tmp_path: Path) -> None:
     assert scanner["METRICS_PORT"] != binance["METRICS_PORT"]
 
 
-@pytest.mark.parametrize("text", ["", "binance:", "Binance", "a b:X", ":X"])
-def test_what_is_no_feed_is_refused(text: str) -> None:
-    """Before anything starts; twice the same one as well."""
-    with pytest.raises(UsageError, match="such as binance:BTCUSDT"):
-        parse_feeds([text])
-    with pytest.raises(UsageError, match="asked for twice"):
-        parse_feeds(["binance:A", "binance:B"])
+def test_a_venue_of_ccxt_is_a_feed(tmp_path: Path) -> None:
+    """Its symbols may hold colons: derivatives say what they settle in."""
+    (feed,) = parse_feeds(["ccxt:bybit:BTC/USDT,BTC/USDT:USDT"])
+    assert str(feed) == "ccxt:bybit:BTC/USDT,BTC/USDT:USDT"
+    bridges = {each.name: each for each in plan(tmp_path, Options(feeds=(feed,))).sources()}
+    found = bridges["exchange-bridge-ccxt-bybit"].environment
+    assert (found["FEED"], found["CCXT_VENUE"]) == ("ccxt", "bybit")
+    assert found["CCXT_SYMBOLS"] == "BTC/USDT,BTC/USDT:USDT"
+
+
+@pytest.mark.parametrize(
+    ("texts", "reason"),
+    [
+        ([""], "such as binance:BTCUSDT"),
+        (["nonsense"], "the names are binance, coinbase, kraken, scanner, ccxt"),
+        (["Binance"], "such as binance:BTCUSDT"),
+        (["a b:X"], "such as binance:BTCUSDT"),
+        ([":X"], "such as binance:BTCUSDT"),
+        (["binance:"], "names no symbol"),
+        (["ccxt:bybit:"], "names no symbol"),
+        (["ccxt"], "a venue of .*bybit"),
+        (["ccxt:nonsense:BTC/USDT"], "a venue of .*bybit"),
+        (["ccxt:__init__:BTC/USDT"], "a venue of .*bybit"),
+        (["binance:A", "binance:B"], "binance is asked for twice"),
+        (["binance:A", "ccxt:binance:A/B"], "binance is asked for twice"),
+    ],
+)
+def test_what_is_no_feed_is_refused(texts: list[str], reason: str) -> None:
+    """Before anything starts, with what there is; twice the same exchange as well."""
+    with pytest.raises(UsageError, match=reason):
+        parse_feeds(texts)

@@ -1,0 +1,211 @@
+"""Any venue that ccxt speaks, as the bridge knows exchanges: ccxt's trades, gaps and history."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from decimal import Decimal
+from types import MappingProxyType
+from typing import Any, Final
+
+import msgspec
+import orjson
+
+from functions.exchange_bridge.exchange import Fetched, Id, Kind, Kline, Message, TimeMs, Trade
+from functions.exchange_bridge.exchanges.ccxt_client import CcxtClient
+from functions.exchange_bridge.exchanges.ccxt_venues import TRAITS, UNKNOWN
+from functions.exchange_bridge.rest import Rest, RestError
+from shared.decimals import EXACT
+from shared.instruments import CCXT
+from shared.raw import FORMAT_CCXT
+
+SPAN: Final = 200
+"""Candles to go on by where a venue lists none: any page is at least so long."""
+REPEATED: Final = 1
+"""How often an empty page is asked for again: a cache on the way may repeat the one before."""
+LOOK_BACK_MS: Final = (60_000, 600_000, 3_600_000)
+"""How far before a time the trade before it is looked for."""
+
+_LENGTHS: Final = {60_000_000: "1m", 300_000_000: "5m", 3_600_000_000: "1h"}
+_QUARTER: Final = Decimal("0.25")
+_TRADE: Final = ("id", "timestamp", "symbol", "side", "price", "amount", "info")
+_QUOTE: Final = ("symbol", "timestamp", "bid", "ask", "bidVolume", "askVolume", "info")
+
+
+class _Part(msgspec.Struct, gc=False):
+    symbol: str = ""
+    id: str | int | None = None
+    timestamp: TimeMs | None = None
+
+
+class _Message(msgspec.Struct, gc=False):
+    trade: _Part | None = None
+    quote: _Part | None = None
+
+
+_decode: Final = msgspec.json.Decoder(_Message).decode
+_ids: Final = msgspec.json.Decoder(Id).decode
+
+
+class CcxtVenue:
+    """A venue by ccxt, set up for symbols as ccxt writes them: BTC/USDT, BTC/USDT:USDT."""
+
+    format = FORMAT_CCXT
+    heartbeats = False
+    counts_trades = False
+    life_s = 0.0
+
+    def __init__(
+        self, venue: str, symbols: Sequence[str], rest_base_url: str, websocket_base_url: str
+    ) -> None:
+        self._traits = TRAITS.get(venue, UNKNOWN)
+        options = self._traits.options
+        self.client = CcxtClient(venue, symbols, options, rest_base_url, websocket_base_url)
+        self.name = f"{CCXT}:{venue}"
+        self.venue = self.name
+        self.symbols = tuple(symbols)
+        self.contiguous = self._traits.contiguous
+        known = self.client.sdk.timeframes or {}
+        fetched = {us: name for us, name in _LENGTHS.items() if name in known}
+        has_candles = bool(self.client.sdk.has.get("fetchOHLCV"))
+        self.intervals: Mapping[int, str] = MappingProxyType(fetched if has_candles else {})
+
+    def url(self) -> str:
+        """Return nothing: ccxt knows where to connect."""
+        return ""
+
+    def requests(self) -> Sequence[str]:
+        """Return nothing: ccxt knows what to say."""
+        return []
+
+    def expected(self) -> frozenset[str]:
+        """Return nothing: ccxt waits for what is confirmed."""
+        return frozenset()
+
+    def read(self, payload: bytes) -> Message:
+        """Tell what a payload of `trade_payload` or `quote_payload` is."""
+        try:
+            message = _decode(payload)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return Message(Kind.UNREADABLE)
+        if message.quote is not None:
+            return Message(Kind.QUOTE, message.quote.symbol)
+        trade = message.trade
+        if trade is None or not trade.symbol or trade.timestamp is None:
+            return Message(Kind.UNREADABLE)
+        id_ = self._id(trade.id, trade.timestamp)
+        time_us = trade.timestamp * 1000
+        trades = () if id_ is None else (Trade(trade.symbol, id_, time_us),)
+        return Message(Kind.TRADE, trade.symbol, trades, sent_us=time_us)
+
+    def _id(self, id_: str | int | None, time_ms: int) -> int | None:
+        if not self.contiguous:
+            return time_ms
+        try:
+            return _ids(str(id_).encode())
+        except msgspec.DecodeError:
+            return None
+
+    def trade_payload(self, trade: Mapping[str, Any], backfill: str = "") -> bytes:
+        """Return a trade of ccxt, with the venue's own message in it, as it goes on."""
+        more = {"backfill": backfill} if backfill else {}
+        part = {name: trade.get(name) for name in _TRADE}
+        return orjson.dumps({"ccxt": self.client.venue, "trade": part, **more}, default=str)
+
+    def quote_payload(self, ticker: Mapping[str, Any]) -> bytes | None:
+        """Return a ticker of ccxt as it goes on; None without bid or ask."""
+        if not (ticker.get("bid") and ticker.get("ask")):
+            return None
+        part = {name: ticker.get(name) for name in _QUOTE}
+        return orjson.dumps({"ccxt": self.client.venue, "quote": part}, default=str)
+
+    async def missing(
+        self, rest: Rest, symbol: str, first: Trade, last: Trade
+    ) -> AsyncIterator[Fetched]:
+        """Yield pages from the trade before the first one on, as far as each proves.
+
+        Venues may list their newest trades whatever is asked for: a page speaks for every trade
+        since its first one, which has to be one that is known.
+        """
+        if not self._traits.fills:
+            raise RestError(f"{self.name}: its trades over REST are others than over its WebSocket")
+        reached, since, former = first.id - 1, first.time_us // 1000, -1
+        if not self.contiguous:
+            since = max(since, reached)
+        while True:
+            rows = await self._trades(symbol, since)
+            known = [(i, row) for row in rows if (i := self._id(row["id"], row["timestamp"]))]
+            if not known:
+                return
+            begin, end = known[0][0], known[-1][0]
+            is_proof = begin <= (reached + 1 if self.contiguous else max(since, first.id))
+            # Where ids are times, more trades of the last one may stand on the next page.
+            reaches = min(end if self.contiguous or end == former else end - 1, last.id)
+            low = max(first.id, reached + 1)
+            wanted = [(id_, row) for id_, row in known if low <= id_ <= last.id]
+            yield Fetched(
+                [self.trade_payload(row, "fetch_trades") for _, row in wanted],
+                [Trade(symbol, id_, row["timestamp"] * 1000) for id_, row in wanted],
+                reaches if is_proof else reached,
+            )
+            if not is_proof:
+                raise RestError(f"{self.name} lists only its newest trades of {symbol}")
+            if reaches >= last.id or end == former:
+                return
+            reached, since, former = reaches, rows[-1]["timestamp"], end
+
+    async def klines(
+        self, rest: Rest, symbol: str, length_us: int, from_us: int, to_us: int
+    ) -> AsyncIterator[list[Kline]]:
+        """Yield pages, ascending; ccxt says neither notional nor trades of a candle."""
+        name, length_ms = self.intervals[length_us], length_us // 1000
+        since, repeated = from_us // 1000, 0
+        while since < to_us // 1000:
+            rows = await self.client.ask("fetch_ohlcv", symbol, name, since)
+            later = [row[0] for row in rows if row[0] >= since]
+            if not later and repeated < REPEATED:
+                repeated += 1  # a page of before, of which ccxt shows nothing
+                continue
+            repeated = 0
+            found = [row for row in rows if since <= row[0] < to_us // 1000]
+            yield [_kline(row) for row in found if Decimal(row[5])]
+            since = max(later) + length_ms if later else since + SPAN * length_ms
+
+    async def before(self, rest: Rest, symbol: str, time_us: int) -> Trade | None:
+        """Look for the last trade before among those that are listed from a while before on."""
+        time_ms = time_us // 1000
+        if self.contiguous:
+            since = await self._trades(symbol, time_ms + 1)
+            return Trade(symbol, int(since[0]["id"]) - 1, time_us) if since else None
+        for back_ms in LOOK_BACK_MS:
+            rows = await self._trades(symbol, time_ms - back_ms)
+            earlier = [row for row in rows if row["timestamp"] < time_ms]
+            if earlier and rows[-1]["timestamp"] >= time_ms:
+                at_ms = earlier[-1]["timestamp"]
+                id_ = self._id(earlier[-1]["id"], at_ms)
+                return None if id_ is None else Trade(symbol, id_, at_ms * 1000)
+        return None
+
+    async def newest(self, rest: Rest, symbol: str) -> Trade | None:
+        """Return the last of the newest trades."""
+        rows = await self._trades(symbol, None)
+        if not rows:
+            return None
+        id_ = self._id(rows[-1]["id"], rows[-1]["timestamp"])
+        return None if id_ is None else Trade(symbol, id_, rows[-1]["timestamp"] * 1000)
+
+    async def _trades(self, symbol: str, since: int | None) -> list[dict[str, Any]]:
+        """Return a page of trades with a time, ascending. Raises RestError."""
+        rows = await self.client.ask("fetch_trades", symbol, None if since is None else since - 1)
+        known = [row for row in rows if row.get("timestamp")]
+        return sorted(known, key=lambda row: (row["timestamp"], self._order(row["id"])))
+
+    def _order(self, id_: Any) -> int:
+        return int(id_) if self.contiguous else 0
+
+
+def _kline(row: Sequence[Any]) -> Kline:
+    """Read time, open, high, low, close, volume; the price is the weighted close."""
+    open_, high, low, close, volume = (Decimal(str(each)) for each in row[1:6])
+    price = EXACT.multiply(EXACT.add(EXACT.add(high, low), EXACT.add(close, close)), _QUARTER)
+    notional = EXACT.multiply(price, volume)
+    return Kline(row[0] * 1000, open_, high, low, close, volume, notional)

@@ -1,0 +1,152 @@
+"""`kandle feeds` and `kandle feed`: how the feeds of an instance are, and which it has."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from local.cli.addresses import address, http_url
+from local.cli.errors import CliError
+from local.cli.options import DataDir
+from local.instance import DEFAULT_DATA_DIR, Instance
+
+_HELP = """Show the feeds: state, age of the last message, rate, gaps, clock skew, history.
+
+Example:
+
+  kandle feeds --json | jq '.[].symbols[].gaps'
+"""
+
+_GROUP_HELP = """Add and remove feeds of the running instance, without a restart.
+
+They are as `kandle up --feed` takes them, and end with the instance.
+
+Examples:
+
+  kandle feed add ccxt:bybit:BTC/USDT,ETH/USDT
+
+  kandle feed remove binance:ETHUSDT
+"""
+
+_STYLES = {"live": "green", "quiet": "dim", "ended": "dim", "halted": "yellow"}
+_TIMEOUT_S = 30.0
+
+Feed = Annotated[str, typer.Argument(metavar="NAME[:SYMBOL,...]", show_default=False)]
+ApiUrl = Annotated[
+    str | None,
+    typer.Option(
+        envvar="API_URL",
+        metavar="URL",
+        help="The history API. Default: the running instance's.",
+        show_default=False,
+    ),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("feeds", help=_HELP)(feeds)
+    group = typer.Typer(no_args_is_help=True, help=_GROUP_HELP)
+    group.command("add", help="Take a feed, or more symbols of one.")(add)
+    group.command("remove", help="Take a feed no more, or some of its symbols.")(remove)
+    group.command("list", help="List the feeds that are taken.")(list_feeds)
+    app.add_typer(group, name="feed")
+
+
+def feeds(
+    api_url: ApiUrl = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    as_json: Annotated[bool, typer.Option("--json", help="Print all of it for programs.")] = False,
+) -> None:
+    """Print a line for each symbol of each feed."""
+    import httpx
+
+    base = http_url(address(api_url, "API_URL", "--api-url", data_dir), "--api-url")
+    try:
+        answer = httpx.get(f"{base}/api/feeds", timeout=_TIMEOUT_S).raise_for_status()
+    except httpx.HTTPError as error:
+        raise CliError(f"{base}/api/feeds does not answer: {error}") from None
+    found: list[dict[str, Any]] = answer.json()
+    if as_json:
+        typer.echo(json.dumps(found, indent=2))
+        return
+    if not found:
+        typer.echo("no feed has reported yet: kandle feed add NAME:SYMBOL", err=True)
+        return
+    _print(found)
+
+
+def _print(found: list[dict[str, Any]]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    from local.cli import display
+
+    console = display.console()
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    for name in ("feed", "instrument", "state"):
+        table.add_column(name)
+    for name in ("age", "trades/min", "gaps", "history", "skew", "reconnects"):
+        table.add_column(name, justify="right")
+    now_ms = time.time_ns() // 1_000_000
+    for feed in found:
+        for each in feed["symbols"]:
+            style = _STYLES.get(each["state"], "red")
+            state = Text(each["state"], style)
+            table.add_row(feed["feed"], each["instrument"], state, *_cells(feed, each, now_ms))
+    console.print(table)
+    for feed in found:
+        if feed["error"]:
+            console.print(f"{feed['feed']}: {feed['error']}", style="red", markup=False)
+
+
+def _cells(feed: dict[str, Any], symbol: dict[str, Any], now_ms: int) -> list[str]:
+    """Return what stands right of a symbol's state."""
+    last, gaps, history = symbol["last_message"], symbol["gaps"], symbol["history"]
+    skew_ms = feed["skew_ms"]
+    return [
+        "-" if last is None else f"{max(0, now_ms - last) / 1000:,.1f} s",
+        f"{symbol['trades_per_minute']:,}",
+        f"{gaps['open']} open, {gaps['filled']} filled",
+        f"{history['done']}/{history['parts']}" if history["parts"] else "-",
+        "-" if skew_ms is None else f"{skew_ms:+,} ms",
+        str(feed["reconnects"]),
+    ]
+
+
+def add(feed: Feed, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
+    """Add a feed."""
+    from local.supervisor.feed_list import with_feed
+
+    _change(data_dir, feed, with_feed)
+
+
+def remove(feed: Feed, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
+    """Remove a feed."""
+    from local.supervisor.feed_list import without_feed
+
+    _change(data_dir, feed, without_feed)
+
+
+def list_feeds(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
+    """Print a line for each feed."""
+    from local.supervisor.feed_list import read_feeds
+
+    Instance.load(data_dir)
+    for each in read_feeds(data_dir):
+        typer.echo(str(each))
+
+
+def _change(data_dir: Path, text: str, how: Any) -> None:
+    """Change the list of the running instance, which follows it."""
+    from local.supervisor.feed_list import change_feeds
+    from local.supervisor.feeds import parse_feed
+
+    feed = parse_feed(text)
+    Instance.load(data_dir)
+    for each in change_feeds(data_dir, lambda feeds: how(feeds, feed)):
+        typer.echo(str(each))

@@ -1,0 +1,76 @@
+"""The feeds that an instance is to have: `run/feeds.json`, which `kandle feed` changes."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from local.errors import UsageError
+from local.instance import write_json
+from local.supervisor.feeds import FeedChoice, parse_feeds
+
+Feeds = tuple[FeedChoice, ...]
+
+
+def feeds_path(data_dir: Path) -> Path:
+    """Where the list is while the instance runs."""
+    return data_dir / "run" / "feeds.json"
+
+
+def read_feeds(data_dir: Path) -> Feeds:
+    """Return the feeds. Raises UsageError: the file is no such list."""
+    path = feeds_path(data_dir)
+    try:
+        texts = json.loads(path.read_text())
+        return parse_feeds([str(each) for each in texts])
+    except FileNotFoundError:
+        return ()
+    except (OSError, ValueError, TypeError) as error:
+        raise UsageError(f"{path} cannot be read: {error}") from None
+
+
+def write_feeds(data_dir: Path, feeds: Sequence[FeedChoice]) -> None:
+    """Replace the list in one step."""
+    write_json(feeds_path(data_dir), [str(each) for each in feeds])
+
+
+def change_feeds(data_dir: Path, change: Callable[[Feeds], Feeds]) -> Feeds:
+    """Change the list, one command at a time; return it. Raises UsageError."""
+    with _one_at_a_time(data_dir):
+        feeds = change(read_feeds(data_dir))
+        write_feeds(data_dir, feeds)
+        return feeds
+
+
+def with_feed(feeds: Feeds, feed: FeedChoice) -> Feeds:
+    """Add a feed, or its symbols to those of the same name. Raises UsageError: it adds nothing."""
+    merged = {each.name: each for each in feeds}
+    known = merged.get(feed.name)
+    symbols = feed.symbols
+    if known is not None:
+        symbols = tuple(dict.fromkeys((*known.symbols, *feed.symbols)))
+        if symbols == known.symbols or not known.symbols:
+            raise UsageError(f"{feed} is there already: {known}")
+    merged[feed.name] = FeedChoice(feed.name, symbols)
+    return parse_feeds([str(each) for each in merged.values()])
+
+
+def without_feed(feeds: Feeds, feed: FeedChoice) -> Feeds:
+    """Remove a feed, or some of its symbols. Raises UsageError: it is not there."""
+    known = next((each for each in feeds if each.name == feed.name), None)
+    if known is None or not set(feed.symbols) <= set(known.symbols):
+        there = ", ".join(map(str, feeds)) or "none"
+        raise UsageError(f"{feed} is not there; the feeds are: {there}")
+    left = tuple(each for each in known.symbols if each not in feed.symbols)
+    changed = (FeedChoice(feed.name, left),) if feed.symbols and left else ()
+    return tuple(each for each in feeds if each.name != feed.name) + changed
+
+
+@contextmanager
+def _one_at_a_time(data_dir: Path) -> Iterator[None]:
+    with (data_dir / "run" / "feeds.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
