@@ -145,6 +145,7 @@ async function begin(): Promise<void> {
     onSymbol: (symbol) => void choose(symbol),
     onTimeframe: (timeframe) => { if (series.symbol) void choose(series.symbol, timeframe); },
     onSpan: (ms) => void series.showSpan(ms),
+    onView: () => series.viewed(),
   });
   check("timeframes", series.timeframe);
   live.subscribe("alerts:*");
