@@ -174,6 +174,7 @@ Object.assign(window, {
       marked: chart.marked(),
       gaps: chart.gaps,
       outliers: chart.outliers,
+      profile: chart.profile.levels,
       top: chart.top,
       ages: connection.ages,
       last: market.get(series.symbol).last,
