@@ -4,7 +4,7 @@ import { csv, heikinAshi } from "./bars";
 import type { Candle } from "./candles";
 
 const candle = (t: number, o: string, h: string, l: string, c: string): Candle => ({
-  ...{ t, o, h, l, c, v: "1.50", n: 2, vw: null, closed: true, partial: false, complete: true, revision: 3 },
+  ...{ t, o, h, l, c, v: "1.50", bv: "1", sv: "0.50", n: 2, vw: null, closed: true, partial: false, complete: true, revision: 3 },
 });
 
 describe("bars", () => {

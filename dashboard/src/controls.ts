@@ -21,6 +21,7 @@ export interface Controlled {
   onSymbol(symbol: string): void;
   onTimeframe(timeframe: string): void;
   onSpan(ms: number): void;
+  onView(): void;
 }
 
 export function controls(controlled: Controlled): void {
@@ -69,7 +70,7 @@ function choices({ chart, settings, onSort }: Controlled): void {
   });
 }
 
-function groups({ chart, settings, onTimeframe, onSpan }: Controlled): void {
+function groups({ chart, settings, onTimeframe, onSpan, onView }: Controlled): void {
   at("timeframes").append(
     ...TIMEFRAMES.map((each) => button(each, () => onTimeframe(each), { role: "radio", "aria-checked": "false" })),
   );
@@ -83,6 +84,7 @@ function groups({ chart, settings, onTimeframe, onSpan }: Controlled): void {
       }, { "aria-pressed": String(chart.indicators.includes(name)) });
       return made;
     }),
+    profileButton(chart, onView),
   );
   at("marks").append(
     ...CHOICES.map((each) => button(each, () => {
@@ -91,6 +93,15 @@ function groups({ chart, settings, onTimeframe, onSpan }: Controlled): void {
       check("marks", each);
     }, { role: "radio", "aria-checked": String(each === chart.choice) })),
   );
+}
+
+function profileButton({ profile }: Chart, onView: () => void): HTMLElement {
+  const made = button("Profile", () => {
+    profile.on = !profile.on;
+    made.setAttribute("aria-pressed", String(profile.on));
+    onView();
+  }, { "aria-pressed": "false" });
+  return made;
 }
 
 function show(tab: Tab): void {
