@@ -7,6 +7,7 @@ import logging
 from dataclasses import dataclass
 from typing import Final
 
+from functions.exchange_bridge.health import Seen
 from functions.exchange_bridge.intake import Intake
 from functions.exchange_bridge.rest import BAD_ROWS, Rest, RestError
 from shared.feeds import FeedState
@@ -19,7 +20,7 @@ LISTING: Final = {FeedState.LIVE: None}
 
 @dataclass(slots=True)
 class Standings:
-    """Asks for the listing of the symbols of which nothing comes, every `every_s`.
+    """Asks for the listing of the symbols of which nothing came for `every_s`, as often.
 
     An ended symbol leaves the subscription, which some exchanges refuse as a whole because of it.
     """
@@ -34,14 +35,12 @@ class Standings:
         while True:
             await asyncio.sleep(self.every_s)
             for symbol in symbols:
-                if self.intake.health.state(symbol, self.intake.now_us()) is not FeedState.LIVE:
-                    await self._ask(symbol)
+                seen = self.intake.health.of(symbol)
+                if seen and self.intake.now_us() - seen.message_us > self.every_s * 1e6:
+                    await self._ask(symbol, seen)
 
-    async def _ask(self, symbol: str) -> None:
-        exchange, seen = self.intake.exchange, self.intake.health.of(symbol)
-        if seen is None:
-            return
-        messages_us = seen.message_us
+    async def _ask(self, symbol: str, seen: Seen) -> None:
+        exchange, messages_us = self.intake.exchange, seen.message_us
         try:
             listed = await exchange.listed(self.rest, symbol)
         except (RestError, *BAD_ROWS) as error:
