@@ -6,15 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
 
-from kandle._rows import _decimal, _time
+from kandle._rows import Row, decimal_of, time_of
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A bar from the trade at `time` to the one at `end`."""
+    """A bar of trades from `time` to `end`, by number, volume, traded value or range."""
 
+    symbol: str
+    type: str
     time: datetime
     end: datetime
     open: Decimal
@@ -22,6 +23,7 @@ class Bar:
     low: Decimal
     close: Decimal
     volume: Decimal
+    notional: Decimal
     vwap: Decimal | None
     trades: int
     buy_volume: Decimal
@@ -30,17 +32,20 @@ class Bar:
     complete: bool
 
     @classmethod
-    def of(cls, row: Mapping[str, Any]) -> Bar:
-        """Read a row of the API."""
+    def of(cls, row: Row) -> Bar:
+        """Read a row of the API, with `symbol` and `type` of its page."""
         return cls(
-            _time(row["t"] * 1000),
-            _time(row["end"] * 1000),
+            row["symbol"],
+            row["type"],
+            time_of(row["t"]),
+            time_of(row["end"]),
             Decimal(row["o"]),
             Decimal(row["h"]),
             Decimal(row["l"]),
             Decimal(row["c"]),
             Decimal(row["v"]),
-            _decimal(row["vw"]),
+            Decimal(row["qv"]),
+            decimal_of(row["vw"]),
             row["n"],
             Decimal(row["bv"]),
             Decimal(row["sv"]),
@@ -65,7 +70,7 @@ class Volumes:
         return self.buy + self.estimated_buy - self.sell - self.estimated_sell
 
     @classmethod
-    def of(cls, row: Mapping[str, Any]) -> Volumes:
+    def of(cls, row: Row) -> Volumes:
         """Read them of a row of the API."""
         return cls(*(Decimal(row[name]) for name in ("v", "bv", "sv", "ebv", "esv")))
 
@@ -82,11 +87,11 @@ class Flow:
     closed: bool
 
     @classmethod
-    def of(cls, row: Mapping[str, Any]) -> Flow:
+    def of(cls, row: Row) -> Flow:
         """Read a row of the API."""
         return cls(
-            *(_time(row["t"] * 1000), Volumes.of(row), Decimal(row["d"])),
-            *(_decimal(row["cd"]), _decimal(row["vw"]), row["closed"]),
+            *(time_of(row["t"]), Volumes.of(row), Decimal(row["d"])),
+            *(decimal_of(row["cd"]), decimal_of(row["vw"]), row["closed"]),
         )
 
 
@@ -103,8 +108,8 @@ class Profile:
     high: Decimal | None
 
     @classmethod
-    def of(cls, row: Mapping[str, Any]) -> Profile:
+    def of(cls, row: Row) -> Profile:
         """Read an answer of the API."""
         levels = {Decimal(each["p"]): Volumes.of(each) for each in row["levels"]}
-        prices = (_decimal(row[name]) for name in ("vw", "poc", "val", "vah"))
+        prices = (decimal_of(row[name]) for name in ("vw", "poc", "val", "vah"))
         return cls(levels, Volumes.of(row), row["n"], *prices)

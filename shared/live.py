@@ -1,10 +1,11 @@
 """Channels of the live feed, and the NATS subjects that carry them.
 
-A channel is `ticks:<symbol>`, `candles:<timeframe>:<symbol>`, or `busts:`, `patterns:` or
-`alerts:<symbol>`; in what a client asks for, a part may be `*`. On NATS:
-`live.ticks.<venue>.<symbol>`, `live.candles.<timeframe>.<symbol>`, `live.busts.<symbol>`,
-`live.patterns.<symbol>`, `live.alerts.<symbol>`, the symbol percent-encoded where a subject could
-not hold it. The venue is what stands behind an instrument's last dot, else `-`.
+A channel is `ticks:<symbol>`, `candles:<timeframe>:<symbol>`, `bars:<measure>:<amount>:<symbol>`,
+or `busts:`, `patterns:` or `alerts:<symbol>`; in what a client asks for, a part may be `*`, but of
+bars. On NATS: `live.ticks.<venue>.<symbol>`, `live.candles.<timeframe>.<symbol>`,
+`live.busts.<symbol>`, `live.patterns.<symbol>`, `live.alerts.<symbol>`, and no bars; the symbol
+percent-encoded where a subject could not hold it. The venue is what stands behind an instrument's
+last dot, else `-`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from collections.abc import Iterator
 from typing import Final
 from urllib.parse import quote, unquote
 
+from shared.bar_types import BarType
 from shared.calendar_timeframes import timeframe_of
+from shared.timeframes import Timeframe
 
 PREFIX: Final = "live."
 ALL: Final = "live.>"
@@ -24,12 +27,13 @@ RECEIVED_HEADER: Final = "Kandle-Received"
 
 TICKS: Final = "ticks"
 CANDLES: Final = "candles"
+BARS: Final = "bars"
 BUSTS: Final = "busts"
 PATTERNS: Final = "patterns"
 ALERTS: Final = "alerts"
 
 MAX_CHANNEL_CHARACTERS: Final = 128
-_PARTS: Final = {TICKS: 2, CANDLES: 3, BUSTS: 2, PATTERNS: 2, ALERTS: 2}
+_PARTS: Final = {TICKS: 2, CANDLES: 3, BARS: 4, BUSTS: 2, PATTERNS: 2, ALERTS: 2}
 _NO_VENUE: Final = "-"
 
 
@@ -95,16 +99,30 @@ def checked(channel: str) -> str:
     if parts[0] not in _PARTS or len(parts) != _PARTS[parts[0]] or not all(parts):
         raise ChannelError(
             f"{channel!r} is no channel: ticks:SYMBOL, candles:TIMEFRAME:SYMBOL, busts:SYMBOL,"
-            " patterns:SYMBOL or alerts:SYMBOL, where * stands for all"
+            " patterns:SYMBOL or alerts:SYMBOL, where * stands for all, or bars:volume:1000:SYMBOL"
         )
     if not channel.isprintable():
         raise ChannelError("a channel has printable characters only")
-    if parts[0] == CANDLES and parts[1] != "*":
-        try:
+    try:
+        if parts[0] == CANDLES and parts[1] != "*":
             timeframe_of(parts[1])
-        except ValueError as error:
-            raise ChannelError(f"{channel!r}: {error}") from None
+        if parts[0] == BARS:
+            bars_of(channel)
+    except ValueError as error:
+        raise ChannelError(f"{channel!r}: {error}") from None
     return channel
+
+
+def bars_of(channel: str) -> tuple[BarType, Timeframe, str]:
+    """Return type, trading days and symbol of a channel of bars. Raises ValueError.
+
+    Whose days begin them anew stands behind the amount: `bars:tick:100@XNYS:AAPL`.
+    """
+    _, measure, amount, symbol = channel.split(":", 3)
+    amount, at, days = amount.partition("@")
+    if symbol == "*":
+        raise ValueError("bars are made for named symbols")
+    return BarType.parse(f"{measure}:{amount}"), timeframe_of(f"1d{at}{days}"), symbol
 
 
 def instrument_of(channel: str) -> str | None:
@@ -112,7 +130,7 @@ def instrument_of(channel: str) -> str | None:
     kind, _, rest = channel.partition(":")
     if kind == ALERTS:
         return None
-    return rest.split(":", 1)[1] if kind == CANDLES else rest
+    return rest.split(":", _PARTS[kind] - 2)[-1]
 
 
 def patterns_matching(channel: str) -> Iterator[str]:
@@ -124,7 +142,7 @@ def patterns_matching(channel: str) -> Iterator[str]:
         yield f"{CANDLES}:{timeframe}:*"
         yield f"{CANDLES}:*:{symbol}"
         yield f"{CANDLES}:*:*"
-    else:
+    elif kind != BARS:
         yield f"{kind}:*"
 
 

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { CandleStore, type Candle } from "./candles";
 
 function candle(t: number, revision: number, close = "1", closed = false): Candle {
-  return { t, o: "1", h: "9", l: "1", c: close, v: "1", vw: "1", n: 1, closed, partial: false, complete: true, revision };
+  return { t, o: "1", h: "9", l: "1", c: close, v: "1", bv: "0", sv: "0", vw: "1", n: 1, closed, partial: false, complete: true, revision };
 }
 
 describe("candles from history and from the live feed", () => {

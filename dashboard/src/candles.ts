@@ -8,6 +8,8 @@ export interface Candle {
   l: string;
   c: string;
   v: string;
+  bv: string;
+  sv: string;
   n: number;
   vw: string | null;
   closed: boolean;

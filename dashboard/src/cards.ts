@@ -9,6 +9,7 @@ import { color } from "./theme";
 const HEIGHT = 48;
 const WIDTH = 172;
 const MARGIN = 2;
+const FLASH_MS = 300;
 
 export class Cards {
   private readonly cards = new Map<string, Card>();
@@ -111,6 +112,7 @@ class Card {
   readonly element = document.createElement("button");
   private drawn = "";
   private aged = "";
+  private flashing = 0;
   private readonly parts: Record<"last" | "side" | "age" | "feed", HTMLElement>;
   private readonly canvas: HTMLCanvasElement;
 
@@ -152,8 +154,7 @@ class Card {
     const before = instrument.before;
     const rising = before === undefined || Number(instrument.last) >= before;
     if (instrument.last !== this.drawn) {
-      parts.last.classList.remove("flash-up", "flash-down");
-      if (this.drawn) requestAnimationFrame(() => parts.last.classList.add(instrument.up ? "flash-up" : "flash-down"));
+      if (this.drawn) this.flash(instrument.up ? "up" : "down");
       this.drawn = instrument.last;
     }
     parts.last.textContent = price(instrument.last, instrument.decimals);
@@ -164,6 +165,15 @@ class Card {
     parts.feed.dataset.state = parts.feed.textContent = instrument.feed;
     this.element.setAttribute("aria-label", `${instrument.symbol} ${instrument.last}, ${parts.side.textContent} in 24 hours, last trade ${aged}`);
     this.sparkline(rising);
+  }
+
+  /** For a moment, without an animation: each of its frames would lay out and draw the whole page. */
+  private flash(way: "up" | "down"): void {
+    window.clearTimeout(this.flashing);
+    const { classList } = this.parts.last;
+    classList.remove("flash-up", "flash-down");
+    classList.add(`flash-${way}`);
+    this.flashing = window.setTimeout(() => classList.remove(`flash-${way}`), FLASH_MS);
   }
 
   private sparkline(rising: boolean): void {

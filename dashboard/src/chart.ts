@@ -24,6 +24,7 @@ import { decimal } from "./format";
 import { INDICATORS, type Point } from "./indicators";
 import type { Pattern } from "./live";
 import { axis } from "./outliers";
+import { Profile } from "./profile";
 import { chosen, label, marks, startOf, type Choice } from "./marks";
 import { color } from "./theme";
 
@@ -37,7 +38,8 @@ export class Chart {
   private readonly candles: ISeriesApi<"Candlestick">;
   private readonly volume: ISeriesApi<"Histogram">;
   private readonly marks: ISeriesMarkersPluginApi<Time>;
-  private lines: ISeriesApi<"Line">[] = [];
+  private lines: ISeriesApi<"Line" | "Histogram">[] = [];
+  readonly profile = new Profile();
   /** Names of those that are drawn. */
   indicators: string[] = ["sma20"];
   private store: CandleStore | undefined;
@@ -78,6 +80,7 @@ export class Chart {
       priceLineVisible: false,
     });
     this.volume.priceScale().applyOptions({ scaleMargins: { top: 0.84, bottom: 0 } });
+    this.candles.attachPrimitive(this.profile);
     this.marks = createSeriesMarkers(this.candles, []);
     this.chart.subscribeCrosshairMove(({ time }) =>
       onHover(time === undefined ? undefined : (time as number) * 1000),
@@ -149,19 +152,21 @@ export class Chart {
   drawLines(): void {
     if (!this.lines.length && !this.indicators.length) return;
     for (const each of this.lines) this.chart.removeSeries(each);
-    const closes: Point[] = this.store?.all().map(({ t, c }) => ({ t, value: Number(c) })) ?? [];
-    this.lines = this.indicators
-      .flatMap((name) => INDICATORS[name]?.lines(closes) ?? [])
-      .map(({ color: hue, name, pane, points }) => {
-        const series = this.chart.addSeries(
-          LineSeries,
-          { color: color(hue), lineWidth: 1, title: pane > 0 ? name : "", priceLineVisible: false, lastValueVisible: pane > 0, crosshairMarkerVisible: false },
-          pane,
-        );
-        series.setData(points.map(({ t, value }) => ({ time: seconds(t), value })));
-        return series;
-      });
-    this.chart.panes()[1]?.setStretchFactor(0.25);
+    const candles = this.store?.all() ?? [];
+    const closes: Point[] = candles.map(({ t, c }) => ({ t, value: Number(c) }));
+    const lines = this.indicators.flatMap((name) => INDICATORS[name]?.lines(closes, candles) ?? []);
+    const panes = [...new Set([0, ...lines.map(({ pane }) => pane)])].sort((a, b) => a - b);
+    this.lines = lines.map(({ color: hue, name, pane, columns, points }) => {
+      const options = { color: color(hue), title: pane > 0 ? name : "", priceLineVisible: false, lastValueVisible: pane > 0 };
+      const place = panes.indexOf(pane);
+      const [up, down] = [color("--up"), color("--down")];
+      const series = columns
+        ? this.chart.addSeries(HistogramSeries, options, place)
+        : this.chart.addSeries(LineSeries, { ...options, lineWidth: 1, crosshairMarkerVisible: false }, place);
+      series.setData(points.map(({ t, value }) => ({ time: seconds(t), value, ...(columns ? { color: value < 0 ? down : up } : {}) })));
+      return series;
+    });
+    for (const pane of this.chart.panes().slice(1)) pane.setStretchFactor(0.25);
   }
 
   /** The time that is seen, ms since 1970: up to now and beyond where the newest candle is. */
@@ -171,6 +176,13 @@ export class Chart {
     if (!range || from === undefined) return undefined;
     const last = Math.ceil(range.to);
     return { from, to: last >= this.places.length - 1 ? Infinity : this.places[Math.max(0, last)]! };
+  }
+
+  /** The lowest and the highest price that is seen, of candles. */
+  get extent(): [number, number] {
+    const { from, to } = this.view ?? { from: Infinity, to: -Infinity };
+    const seen = this.store?.all().filter(({ t }) => t >= from && t <= to && !this.outliers.includes(t)) ?? [];
+    return [Math.min(...seen.map(({ l }) => Number(l))), Math.max(...seen.map(({ h }) => Number(h)))];
   }
 
   /** The patterns that are marked. */

@@ -17,6 +17,7 @@ export interface Controlled {
   onSymbol(symbol: string): void;
   onTimeframe(timeframe: string): void;
   onSpan(ms: number): void;
+  onView(): void;
 }
 
 export function controls(controlled: Controlled): void {
@@ -43,7 +44,7 @@ export function controls(controlled: Controlled): void {
   });
 }
 
-function groups({ chart, onTimeframe, onSpan }: Controlled): void {
+function groups({ chart, onTimeframe, onSpan, onView }: Controlled): void {
   at("timeframes").append(
     ...TIMEFRAMES.map((each) => button(each, () => onTimeframe(each), { role: "radio", "aria-checked": "false" })),
   );
@@ -56,6 +57,7 @@ function groups({ chart, onTimeframe, onSpan }: Controlled): void {
       }, { "aria-pressed": String(chart.indicators.includes(name)) });
       return made;
     }),
+    profileButton(chart, onView),
   );
   at("marks").append(
     ...CHOICES.map((each) => button(each, () => {
@@ -63,6 +65,15 @@ function groups({ chart, onTimeframe, onSpan }: Controlled): void {
       check("marks", each);
     }, { role: "radio", "aria-checked": String(each === chart.choice) })),
   );
+}
+
+function profileButton({ profile }: Chart, onView: () => void): HTMLElement {
+  const made = button("Profile", () => {
+    profile.on = !profile.on;
+    made.setAttribute("aria-pressed", String(profile.on));
+    onView();
+  }, { "aria-pressed": "false" });
+  return made;
 }
 
 function show(tab: string): void {

@@ -2,6 +2,7 @@
 
 import type { Candle } from "./candles";
 import type { Alert, Pattern, Tick } from "./live";
+import type { Level } from "./profile";
 
 const PATTERNS_A_PAGE = 1_000;
 
@@ -74,6 +75,25 @@ export async function ticks(symbol: string, limit: number, before?: number): Pro
     const mark = ended !== null ? end : isCorrection(row) ? "correction" : undefined;
     return { symbol, price: p, size: s, t, side, trade_id: id, received, mark };
   });
+}
+
+interface StoredLevel {
+  p: string;
+  v: string;
+  bv: string;
+  sv: string;
+  ebv: string;
+  esv: string;
+}
+
+/** Volume by steps of price, of the trades in [from, to). */
+export async function profile(symbol: string, from: number, to: number, step: number): Promise<Level[]> {
+  const query = new URLSearchParams({ from: String(from), step: step.toFixed(20).replace(/0+$/, "0") });
+  if (to !== Infinity) query.set("to", String(to));
+  const found = await json<{ levels: StoredLevel[] }>(`/api/profile/${path(symbol)}?${query}`);
+  return (found?.levels ?? []).map(({ p, v, bv, sv, ebv, esv }) => ({
+    price: Number(p), volume: Number(v), bought: Number(bv) + Number(ebv), sold: Number(sv) + Number(esv),
+  }));
 }
 
 /** The latest quote of a symbol. */

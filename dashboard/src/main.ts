@@ -145,6 +145,7 @@ async function begin(): Promise<void> {
     onSymbol: (symbol) => void choose(symbol),
     onTimeframe: (timeframe) => { if (series.symbol) void choose(series.symbol, timeframe); },
     onSpan: (ms) => void series.showSpan(ms),
+    onView: () => series.viewed(),
   });
   check("timeframes", series.timeframe);
   live.subscribe("alerts:*");
@@ -173,6 +174,7 @@ Object.assign(window, {
       marked: chart.marked(),
       gaps: chart.gaps,
       outliers: chart.outliers,
+      profile: chart.profile.levels,
       top: chart.top,
       ages: connection.ages,
       last: market.get(series.symbol).last,

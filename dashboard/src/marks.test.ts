@@ -10,7 +10,7 @@ const MINUTE = 60_000;
 function store(count: number, changes: Partial<Candle> = {}): CandleStore {
   const made = new CandleStore();
   for (let n = 0; n < count; n += 1)
-    made.take({ t: n * MINUTE, o: "1", h: "1", l: "1", c: "1", v: "1", n: 1, vw: "1", closed: true, partial: false, complete: true, revision: 1, ...changes });
+    made.take({ t: n * MINUTE, o: "1", h: "1", l: "1", c: "1", v: "1", bv: "0", sv: "0", n: 1, vw: "1", closed: true, partial: false, complete: true, revision: 1, ...changes });
   return made;
 }
 

@@ -5,7 +5,7 @@ import { axis } from "./outliers";
 
 function candle(t: number, low: number, high: number, close = (low + high) / 2): Candle {
   const [l, h, c] = [low, high, close].map(String) as [string, string, string];
-  return { t, o: c, h, l, c, v: "1", n: 1, vw: null, closed: true, partial: false, complete: true, revision: 1 };
+  return { t, o: c, h, l, c, v: "1", bv: "0", sv: "0", n: 1, vw: null, closed: true, partial: false, complete: true, revision: 1 };
 }
 
 const market = Array.from({ length: 50 }, (_, n) => candle(n, 100 + n / 10, 101 + n / 10));

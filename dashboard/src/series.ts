@@ -10,6 +10,7 @@ import type { Market } from "./market";
 import { startOf } from "./marks";
 import type { PatternList } from "./pattern_list";
 import { PatternPages } from "./pattern_pages";
+import { stepFor } from "./profile";
 
 const PAGE = 500;
 const PATTERNS = 200;
@@ -124,6 +125,7 @@ export class Series {
     else chart.update(candle, did === "newest");
     if (did === "corrected") chart.mark(patterns.all);
     if (isNew) chart.drawLines();
+    if (isNew && chart.profile.on) this.viewed();
   }
 
   followPattern(pattern: Pattern): void {
@@ -139,7 +141,20 @@ export class Series {
   /** Another part of time is seen: list and mark the patterns of it. */
   viewed(): void {
     window.clearTimeout(this.viewing);
-    this.viewing = window.setTimeout(() => void this.patternsInView(), VIEW_MS);
+    this.viewing = window.setTimeout(() => {
+      void this.patternsInView();
+      void this.profileInView().catch(() => undefined); // asked for again with the next view
+    }, VIEW_MS);
+  }
+
+  private async profileInView(): Promise<void> {
+    const { chart, isLive } = this.shown;
+    const view = chart.view;
+    const step = view && chart.profile.on && isLive() ? stepFor(...chart.extent) : 0;
+    if (!view || !step) return chart.profile.show([], 0);
+    const mine = this.store;
+    const levels = await history.profile(this.symbol, view.from, view.to + this.length, step);
+    if (mine === this.store && chart.profile.on) chart.profile.show(levels, step);
   }
 
   private async patternsInView(): Promise<void> {

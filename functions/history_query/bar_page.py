@@ -22,6 +22,7 @@ from shared.bar_types import BarType
 from shared.calendar_timeframes import of_days
 from shared.order import OrderKey
 from shared.timeframes import Timeframe
+from shared.trading_days import trading_days
 
 DEFAULT_TYPE: Final = "tick:1000"
 _KNOWN: Final = {"type", "from", "to", "limit", "cursor", "session", "calendar"}
@@ -47,22 +48,26 @@ class BarPage:
 def read_bars(query: Mapping[str, str]) -> BarPage:
     """Read type, from, to, limit, cursor, session, calendar and tz. Raises ParameterError."""
     refuse_unknown(query, _KNOWN | {"tz", "columns", "format"})
+    text, _, days_text = (query.get("type") or DEFAULT_TYPE).partition("@")
     try:
-        type_ = BarType.parse(query.get("type") or DEFAULT_TYPE)
+        type_ = BarType.parse(text)
+        days = trading_days(days_text) if days_text else None
     except ValueError as error:
         raise ParameterError(f"type: {error}") from error
+    if days is not None and (query.get("session") or query.get("calendar")):
+        raise ParameterError(f"type: {days_text!r} says whose days; leave out session, calendar")
     zone, now = read_zone(query), now_us()
     from_us, to_us = (read_time_us(query, name, now, zone) for name in ("from", "to"))
     newest, place = from_us is None, None
-    if text := query.get("cursor"):
+    if query.get("cursor"):
         try:
-            found = TickPlace.read(text)
+            found = TickPlace.read(query["cursor"])
         except CursorError as error:
             raise ParameterError(f"cursor: {error}") from error
         newest, place = found.direction == "before", found.key
     return BarPage(
         type_,
-        of_days("1d", read_days(query)),
+        of_days("1d", days or read_days(query)),
         from_us or 0,
         FURTHEST_US if to_us is None else to_us,
         read_limit(query, DEFAULT_LIMIT),

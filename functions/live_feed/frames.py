@@ -51,9 +51,13 @@ class Update:
         return _ORDERS[self.channel.partition(":")[0]](self.payload)
 
     @property
-    def candle(self) -> tuple[str, int] | None:
-        """Which candle it is a state of: a newer state replaces it while it waits. Others: None."""
-        return (self.channel, self.order[0]) if self.channel.startswith(live.CANDLES) else None
+    def candle(self) -> tuple[str, tuple[int, ...]] | None:
+        """Which candle or bar it is a state of: a newer one replaces it while it waits.
+
+        Others: None.
+        """
+        is_state = self.channel.startswith((live.CANDLES, live.BARS))
+        return (self.channel, self.order[:-1]) if is_state else None
 
     def item(self) -> dict[str, Any]:
         """Return what a snapshot says of it; times in milliseconds."""
@@ -153,6 +157,19 @@ def _candle(payload: bytes) -> dict[str, Any]:
     }
 
 
+def _bar(payload: bytes) -> dict[str, Any]:
+    bar = live_pb2.LiveBar.FromString(payload)
+    candle = Candle.from_message(candles_pb2.Candle.FromString(bar.candle))
+    return {
+        "symbol": candle.instrument,
+        "type": candle.timeframe,
+        "day": bar.day_us // 1000,
+        "number": bar.number,
+        "end": candle.last_time_us // 1000,
+        **candle_json(candle),
+    }
+
+
 def _bust(payload: bytes) -> dict[str, Any]:
     bust = live_pb2.LiveBust.FromString(payload)
     return {
@@ -182,6 +199,7 @@ _SIDES: Final = (None, "buy", "sell")
 _READERS: Final[Mapping[str, Callable[[bytes], dict[str, Any]]]] = {
     live.TICKS: _tick,
     live.CANDLES: _candle,
+    live.BARS: _bar,
     live.BUSTS: _bust,
     live.PATTERNS: _pattern,
     live.ALERTS: _alert,
@@ -196,6 +214,12 @@ def _tick_order(payload: bytes) -> tuple[int, ...]:
 def _candle_order(payload: bytes) -> tuple[int, ...]:
     candle = candles_pb2.Candle.FromString(payload)
     return candle.start_us, candle.revision
+
+
+def _bar_order(payload: bytes) -> tuple[int, ...]:
+    bar = live_pb2.LiveBar.FromString(payload)
+    revision = candles_pb2.Candle.FromString(bar.candle).revision
+    return bar.day_us, bar.number, revision
 
 
 def _bust_order(payload: bytes) -> tuple[int, ...]:
@@ -214,6 +238,7 @@ def _alert_order(payload: bytes) -> tuple[int, ...]:
 _ORDERS: Final[Mapping[str, Callable[[bytes], tuple[int, ...]]]] = {
     live.TICKS: _tick_order,
     live.CANDLES: _candle_order,
+    live.BARS: _bar_order,
     live.BUSTS: _bust_order,
     live.PATTERNS: _pattern_order,
     live.ALERTS: _alert_order,

@@ -59,6 +59,16 @@ class HistoryApi:
         answer = await self._get(f"/api/candles/{quote(symbol)}", asked)
         return [candle_of(each, symbol, timeframe) for each in answer["candles"]] if answer else []
 
+    async def bars(
+        self, symbol: str, type_: str, from_us: int, cursor: str | None
+    ) -> tuple[list[dict[str, Any]], str | None]:
+        """Return a page of bars that begin at `from_us` or later, ascending, and a cursor."""
+        asked: dict[str, Any] = {"type": type_, "from": from_us // 1000, "limit": 500}
+        if cursor is not None:
+            asked["cursor"] = cursor
+        answer = await self._get(f"/api/bars/{quote(symbol)}", asked)
+        return (answer["bars"], answer["next"]) if answer else ([], None)
+
     async def newest(self, symbol: str, timeframe: str) -> Candle | None:
         """Return the newest candle."""
         asked = {"timeframe": timeframe, "limit": 1}

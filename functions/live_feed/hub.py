@@ -133,6 +133,11 @@ class Hub:
         published_us = time.time_ns() // 1000
         self._give(Update(self.seq, channel, payload, received_us, published_us))
 
+    def give(self, channel: str, payload: bytes, *, late: bool = False) -> None:
+        """Give what was made for a channel that no message carries to those who want it."""
+        published_us = time.time_ns() // 1000
+        self._give(Update(self.seq, channel, payload, 0, published_us, late))
+
     def present(self, channels: Iterable[str]) -> list[Update]:
         """Return the newest message of each channel that is asked for."""
         wanted = set(channels)

@@ -13,6 +13,7 @@ from functions.live_feed.fanout import Message
 from functions.live_feed.folding import Folding
 from functions.live_feed.history_api import HistoryApi
 from functions.live_feed.hub import Hub
+from functions.live_feed.live_bars import LiveBars
 from shared import live
 from shared.calendar_timeframes import timeframe_of
 from shared.candle import Candle
@@ -55,12 +56,15 @@ class Interest:
     _loaded: dict[str, tuple[float, ...]] = field(default_factory=dict)
     _loading: asyncio.Lock = field(default_factory=asyncio.Lock)
     _foldings: dict[str, Folding] = field(default_factory=dict)
+    _bars: dict[str, LiveBars] = field(default_factory=dict)
     _elsewhere: set[str] = field(default_factory=set)
     _task: asyncio.Task[None] | None = None
 
     def check(self, channel: str) -> str:
         """Return a channel that can be subscribed to. Raises ChannelError that names the fix."""
-        timeframe = self._folded(live.checked(channel))
+        if live.checked(channel).startswith(live.BARS) and not self.history.is_there:
+            raise ChannelError(f"{channel!r}: bars need the history API: set API_URL")
+        timeframe = self._folded(channel)
         if timeframe is None:
             return channel
         try:
@@ -101,6 +105,7 @@ class Interest:
 
     async def load(self, channels: Iterable[str]) -> None:
         """Learn the present of the channels where no message has told it."""
+        channels = list(channels)
         wanted = [each for each in channels if each.startswith((live.TICKS, live.CANDLES))]
         names = {name for name in map(live.instrument_of, wanted) if name}
         async with self._loading:  # who asks meanwhile for the same waits for it
@@ -109,6 +114,9 @@ class Interest:
                 await self._learn_longer(set(wanted) - self._loaded.keys())
                 for channel in wanted:
                     await self._fold(channel)
+                for channel in channels:
+                    if channel.startswith(live.BARS):
+                        await self._bar(channel)
             except TransientError as error:
                 log.warning("the present is not known: %s", error)
 
@@ -116,6 +124,8 @@ class Interest:
         """Let the leases run out."""
         if self._task is not None:
             await end(self._task)
+        for bars in self._bars.values():
+            await bars.close()
         await self.history.close()
 
     async def _learn(self, names: set[str]) -> None:
@@ -145,7 +155,7 @@ class Interest:
             if instrument is None:
                 continue
             names.add(instrument)
-            if self._folded(channel) is not None:
+            if self._folded(channel) is not None or channel.startswith(live.BARS):
                 channel = f"{live.CANDLES}:{self.ladder[0]}:{instrument}"
             if channel.startswith(live.CANDLES):
                 names.add(channel)
@@ -172,6 +182,15 @@ class Interest:
         if not folding.is_whole:
             await self._seed(channel, folding, symbol)
 
+    async def _bar(self, channel: str) -> None:
+        """Begin to follow a channel of bars; return when its present is known."""
+        if channel in self._bars:
+            return
+        bars = self._bars[channel] = LiveBars(channel, self.hub, self.history)
+        base = f"{live.CANDLES}:{self.ladder[0]}:{bars.symbol}"
+        self.hub.derive(base, channel, bars.take)
+        await bars.begin(self.ladder[0])
+
     async def _seed(self, channel: str, folding: Folding, symbol: str) -> None:
         newest = await self.history.newest(symbol, self.ladder[0].name)
         if newest is None:
@@ -194,6 +213,9 @@ class Interest:
             for gone in self._foldings.keys() - wanted:
                 del self._foldings[gone]
                 self.hub.underive(gone)
+            for gone in self._bars.keys() - wanted:
+                self.hub.underive(gone)
+                await self._bars.pop(gone).close()
             try:
                 self._elsewhere = await self.elsewhere()
             except TransientError as error:

@@ -89,7 +89,7 @@ def _channels(
         except ChannelError as error:
             raise ReplayError("bad_channels", str(error)) from None
         kind, _, rest = channel.partition(":")
-        if kind in (live.ALERTS, live.BUSTS) or _symbol(channel) == ALL:
+        if kind in (live.ALERTS, live.BARS, live.BUSTS) or _symbol(channel) == ALL:
             raise ReplayError(
                 "bad_channels",
                 f"{channel!r}: ticks, candles and patterns of named symbols can be replayed",

@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from urllib.parse import quote
 
 import typer
-from rich import box
 from rich.console import Console, Group
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
 from local.cli.addresses import address, http_url
 from local.cli.errors import CliError
+from local.cli.fitted_table import FittedTable
 from local.cli.options import DataDir
 from local.cli.stopping import asked_to_stop
 from local.cli.times import time_us
@@ -239,27 +238,19 @@ def _show(console: Console, query: Query, found: Found, *, as_json: bool) -> Non
         typer.echo(found.cut, err=True)
 
 
-def _table(query: Query, found: Found) -> Table:
+def _table(query: Query, found: Found) -> FittedTable:
     count = len(found.candles)
-    table = Table(
-        title=Text(f"{query.symbol} {query.timeframe}: {count:,} candle{'s' * (count != 1)}"),
-        title_justify="left",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
+    table = FittedTable(
+        ("time (UTC)", "open", "high", "low", "close", "volume", "vwap", "trades", ""),
+        frozenset(("time (UTC)", "")),
+        drops=("vwap", "trades", "volume", "open"),
+        title=f"{query.symbol} {query.timeframe}: {count:,} candle{'s' * (count != 1)}",
+        is_boxed=True,
     )
-    table.add_column("time (UTC)", no_wrap=True)
-    for name in ("open", "high", "low", "close", "volume", "vwap", "trades"):
-        table.add_column(name, justify="right", overflow="fold")
-    table.add_column("")
     for candle in found.candles:
-        table.add_row(
-            utc(candle["t"]),
-            *(candle[name] for name in ("o", "h", "l", "c", "v")),
-            shown_vwap(candle),
-            f"{candle['n']:,}",
-            state(candle),
-            style=None if candle["closed"] else "bold yellow",
-        )
+        prices = [candle[name] for name in ("o", "h", "l", "c", "v")]
+        row = [utc(candle["t"]), *prices, shown_vwap(candle), f"{candle['n']:,}", state(candle)]
+        table.add_row(row, "" if candle["closed"] else "bold yellow")
     return table
 
 

@@ -13,6 +13,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from local.cli.fitted_table import FittedTable
 from local.instance import RunningComponent
 
 _PLAIN_WIDTH = 200  # a file or a pipe has no width: nothing should be cut
@@ -172,21 +173,16 @@ def _short(trigger: str) -> str:
     return trigger.rpartition("/")[2]
 
 
-def candle_table(rows: Sequence[tuple[str, Mapping[str, Any]]]) -> Table:
+def candle_table(rows: Sequence[tuple[str, Mapping[str, Any]]]) -> FittedTable:
     """Lay out candles with their symbols; those still open are marked."""
-    table = Table(box=None, pad_edge=False, header_style="bold", title_justify="left")
-    for column in ("symbol", "minute (UTC)", "open", "high", "low", "close", "volume", "ticks", ""):
-        left = column in ("symbol", "minute (UTC)", "")
-        table.add_column(column, justify="left" if left else "right", no_wrap=True)
+    columns = ("symbol", "minute (UTC)", "open", "high", "low", "close", "volume", "ticks", "")
+    left = frozenset(("symbol", "minute (UTC)", ""))
+    table = FittedTable(columns, left, drops=("ticks", "volume", "open"))
     for symbol, candle in rows:
-        table.add_row(
-            symbol,
-            _minute(candle["t"]),
-            *(_number(candle[name]) for name in ("o", "h", "l", "c", "v")),
-            f"{candle['n']:,}",
-            "" if candle["closed"] else "open",
-            style="" if candle["closed"] else "cyan",
-        )
+        numbers = [_number(candle[name]) for name in ("o", "h", "l", "c", "v")]
+        is_open = "" if candle["closed"] else "open"
+        row = [symbol, _minute(candle["t"]), *numbers, f"{candle['n']:,}", is_open]
+        table.add_row(row, "" if candle["closed"] else "cyan")
     return table
 
 

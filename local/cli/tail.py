@@ -226,6 +226,15 @@ def _candle(data: dict[str, Any]) -> str:
     )
 
 
+def _bar(data: dict[str, Any]) -> str:
+    prices = "  ".join(f"{name} {data[name.lower()]}" for name in ("O", "H", "L", "C", "V"))
+    mark = "" if data["closed"] else "  open"
+    return (
+        f"{utc(data['t'])}  {data['symbol']} {data['type']} #{data['number']}  {prices}"
+        f"  trades {data['n']:,}{mark}"
+    )
+
+
 def _pattern(data: dict[str, Any]) -> str:
     direction = {1: "up", -1: "down"}.get(data["direction"], "neither way")
     retracted = "  RETRACTED" if data["status"] == "retracted" else ""
@@ -241,11 +250,12 @@ def _alert(data: dict[str, Any]) -> str:
     return f"{utc(data['timestamp'])}  ALERT  {data['rule']}  {told}".rstrip()
 
 
-_LATE: Final = {"ticks": "LATE", "candles": "CORRECTED"}
+_LATE: Final = {"ticks": "LATE", "candles": "CORRECTED", "bars": "CORRECTED"}
 _REMEMBERED: Final = 100_000
 _LINES: Final = {
     "ticks": _tick,
     "candles": _candle,
+    "bars": _bar,
     "busts": _bust,
     "patterns": _pattern,
     "alerts": _alert,

@@ -56,6 +56,16 @@ class LiveBust(_message.Message):
     receive_time_us: int
     def __init__(self, symbol: _Optional[str] = ..., trade_id: _Optional[str] = ..., venue: _Optional[str] = ..., status: _Optional[str] = ..., price: _Optional[str] = ..., size: _Optional[str] = ..., time_us: _Optional[int] = ..., receive_time_us: _Optional[int] = ...) -> None: ...
 
+class LiveBar(_message.Message):
+    __slots__ = ("candle", "day_us", "number")
+    CANDLE_FIELD_NUMBER: _ClassVar[int]
+    DAY_US_FIELD_NUMBER: _ClassVar[int]
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    candle: bytes
+    day_us: int
+    number: int
+    def __init__(self, candle: _Optional[bytes] = ..., day_us: _Optional[int] = ..., number: _Optional[int] = ...) -> None: ...
+
 class LiveAlert(_message.Message):
     __slots__ = ("symbol", "timeframe", "rule_id", "rule", "timestamp", "json")
     SYMBOL_FIELD_NUMBER: _ClassVar[int]

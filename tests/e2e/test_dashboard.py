@@ -54,6 +54,31 @@ def test_a_late_tick_corrects_a_drawn_candle(page: Page, pipeline: dict[str, str
     assert len(found["drawn"]) == 5
 
 
+def test_volume_by_price_is_drawn_beside_the_chart(page: Page, pipeline: dict[str, str]) -> None:
+    """Of the time that is seen, by side; delta has a pane under the candles."""
+    symbol, start_ms = fresh_symbol("LEVELS"), 1_700_000_040_000
+    sides = ("buy", "sell", "sell")
+    post(
+        pipeline,
+        *(
+            f"{symbol},{100 + n % 5},{n},{start_ms + n * MINUTE_MS},{sides[n % 3]},{n}"
+            for n in range(1, 31)
+        ),
+    )
+    open_symbol(page, pipeline, symbol, 30)
+    page.get_by_role("button", name="Delta", exact=True).click()
+    expect(page.get_by_role("button", name="Delta", exact=True)).to_have_attribute(
+        "aria-pressed", "true"
+    )
+    page.get_by_role("button", name="Profile", exact=True).click()
+    bought = sum(n for n in range(1, 31) if sides[n % 3] == "buy")
+    found = shown(page, lambda it: sum(each["volume"] for each in it["profile"]) == 465)
+    assert sum(each["bought"] for each in found["profile"]) == bought
+    assert {round(each["price"]) for each in found["profile"]} == set(range(100, 105))
+    page.get_by_role("button", name="Profile", exact=True).click()
+    shown(page, lambda it: it["profile"] == [])
+
+
 def test_a_bad_print_keeps_off_the_price_axis(page: Page, pipeline: dict[str, str]) -> None:
     """Its candle is marked, and the others fill the chart."""
     symbol, start_ms = fresh_symbol("SPIKE"), 1_700_000_040_000

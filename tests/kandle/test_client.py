@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -15,10 +17,24 @@ import pytest
 import redis
 import uvicorn
 
-from kandle.client import AsyncKandle, Candle, Kandle, KandleError
+from kandle.client import (
+    AddressError,
+    ApiError,
+    AsyncKandle,
+    Bar,
+    Candle,
+    Kandle,
+    MissingPackageError,
+    UnreachableError,
+)
 from shared.stores.postgres import Postgres
 from tests.functions.history_query.conftest import House
 from tests.functions.history_query.market import Tick, candles, columns, generated, trades
+from tests.platform import free_port
+
+
+def names(row: type) -> set[str]:
+    return {each.name for each in dataclasses.fields(row)}
 
 
 @pytest.fixture
@@ -89,15 +105,41 @@ def test_candles_are_followed_to_the_end_of_the_range(served: tuple[str, list[Ti
 def test_frames_hold_exact_decimals(
     served: tuple[str, list[Tick]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Several pages become one frame."""
+    """Several pages become one frame, under the names that rows have, in every library's form."""
     url, ticks = served
-    monkeypatch.setattr("kandle._paging.PAGE", 100)
+    monkeypatch.setattr("kandle._requests.PAGE", 100)
     with Kandle(url) as kandle:
-        frame = kandle.candles_frame("XRP/ETH", start=0)
-        newest = kandle.ticks_frame("XRP/ETH", limit=250)
-    assert frame["c"].to_list() == [Decimal(each["c"]) for each in candles(ticks, 60)]
-    assert frame["t"].dtype == pl.Datetime("ms", "UTC")
-    assert newest["p"].to_list() == [tick.decimal_price for tick in trades(ticks)[-250:]]
+        rows = kandle.candles("XRP/ETH", start=0, indicators=["sma:3"])
+        frame = rows.to_polars()
+        newest = kandle.ticks("XRP/ETH", limit=250).to_polars()
+        pandas = rows.to_pandas(floats=True)
+        found = rows.to_duckdb().aggregate("sum(volume), count(*)").fetchall()
+        bars = kandle.bars("XRP/ETH", "tick:10", limit=5)
+        assert set(bars.to_arrow().column_names) == names(Bar) - {"symbol", "type"}
+        assert [each.close for each in bars] == bars.to_polars()["close"].to_list()
+    closes = [Decimal(each["c"]) for each in candles(ticks, 60)]
+    assert set(frame.columns) == names(Candle) - {"symbol", "timeframe", "indicators"} | {"sma:3"}
+    assert frame["close"].to_list() == closes
+    assert frame["time"].dtype == pl.Datetime("ms", "UTC")
+    assert pandas["close"].to_list() == [float(each) for each in closes]
+    assert found == [(sum(Decimal(each["v"]) for each in candles(ticks, 60)), len(closes))]
+    assert newest["price"].to_list() == [tick.decimal_price for tick in trades(ticks)[-250:]]
+    assert newest["time"].dtype == pl.Datetime("us", "UTC")
+
+
+def test_every_error_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No address, nothing there, a package that is not installed."""
+    monkeypatch.delenv("API_URL", raising=False)
+    with Kandle() as kandle, pytest.raises(AddressError, match="set API_URL"):
+        kandle.symbols()
+    monkeypatch.setenv("API_URL", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.setattr("kandle._requests.RETRY_S", 0)
+    with Kandle() as kandle:
+        with pytest.raises(UnreachableError, match="is `kandle up` running"):
+            kandle.symbols()
+        monkeypatch.setitem(sys.modules, "pyarrow", None)
+        with pytest.raises(MissingPackageError, match=r"pip install 'kandle\[arrow\]'"):
+            kandle.candles("XRP/ETH").to_polars()
 
 
 def test_the_asynchronous_client_reads_the_same(served: tuple[str, list[Tick]]) -> None:
@@ -117,8 +159,8 @@ def test_the_asynchronous_client_reads_the_same(served: tuple[str, list[Tick]]) 
 def test_refusals_name_the_parameter(served: tuple[str, list[Tick]]) -> None:
     url, _ = served
     with Kandle(url) as kandle:
-        with pytest.raises(KandleError, match="timeframe") as caught:
+        with pytest.raises(ApiError, match="timeframe") as caught:
             list(kandle.candles("XRP/ETH", "7x"))
         assert caught.value.status == 400
-        with pytest.raises(KandleError, match="404"):
+        with pytest.raises(ApiError, match="404"):
             kandle.latest("NONE")

@@ -49,10 +49,11 @@ _TYPE: Final[dict[str, Any]] = {
         "type",
         "What ends a bar: tick:100 (100t) trades, volume:1000 (1000v) of size, dollar:1000000"
         " (1000000usd) of price x size, range:5 (5r) of high less low. The trade that reaches it is"
-        " in the bar whole; each trading day (UTC, or by tz, session, calendar) begins anew.",
+        " in the bar whole; each trading day (UTC, or by tz, session, calendar) begins anew,"
+        " as channels of the live feed have it: tick:100@XNYS.",
         {
             "type": "string",
-            "pattern": r"^((tick|volume|dollar|range):)?[0-9]+(\.[0-9]+)?(t|v|usd|r)?$",
+            "pattern": r"^((tick|volume|dollar|range):)?[0-9]+(\.[0-9]+)?(t|v|usd|r)?(@.+)?$",
             "default": DEFAULT_TYPE,
         },
         "tick:100",

@@ -1,0 +1,69 @@
+/** Volume by price over the chart's right edge, of the time that is seen. */
+
+import type { IPrimitivePaneView, ISeriesApi, ISeriesPrimitive, SeriesAttachedParameter, Time } from "lightweight-charts";
+
+import { color } from "./theme";
+
+/** A step of price: all volume, and what was bought and sold, estimates included. */
+export interface Level {
+  price: number;
+  volume: number;
+  bought: number;
+  sold: number;
+}
+
+const SHARE = 0.22;
+const ROWS = 48;
+
+export class Profile implements ISeriesPrimitive<Time> {
+  /** Whether it is drawn. */
+  on = false;
+  levels: Level[] = [];
+  private step = 0;
+  private series: ISeriesApi<"Candlestick"> | undefined;
+  private redraw: (() => void) | undefined;
+
+  attached({ series, requestUpdate }: SeriesAttachedParameter<Time>): void {
+    this.series = series as ISeriesApi<"Candlestick">;
+    this.redraw = requestUpdate;
+  }
+
+  /** Draw other levels, each `step` high. */
+  show(levels: Level[], step: number): void {
+    this.levels = levels;
+    this.step = step;
+    this.redraw?.();
+  }
+
+  paneViews(): readonly IPrimitivePaneView[] {
+    return [{
+      zOrder: () => "bottom",
+      renderer: () => ({
+        draw: (target) => target.useMediaCoordinateSpace(({ context, mediaSize }) => {
+          const most = Math.max(...this.levels.map(({ volume }) => volume));
+          for (const { price, volume, bought, sold } of this.levels) {
+            const [low, high] = [this.series?.priceToCoordinate(price), this.series?.priceToCoordinate(price + this.step)];
+            if (low == null || high == null || !most) continue;
+            const unit = (mediaSize.width * SHARE) / most;
+            const height = Math.max(1, low - high - 1);
+            let right = mediaSize.width;
+            const strength = volume === most ? "99" : "44"; // the point of control stands out
+            for (const [name, size] of [["--up", bought], ["--down", sold], ["--muted", volume - bought - sold]] as const) {
+              context.fillStyle = `${color(name)}${strength}`;
+              context.fillRect(right - size * unit, high, size * unit, height);
+              right -= size * unit;
+            }
+          }
+        }),
+      }),
+    }];
+  }
+}
+
+/** The step of 1, 2 or 5 in some decimal that makes about ROWS of a range of prices; 0: none does. */
+export function stepFor(low: number, high: number): number {
+  const wanted = (high - low) / ROWS;
+  if (!(wanted > 0) || !Number.isFinite(wanted)) return 0;
+  const unit = 10 ** Math.floor(Math.log10(wanted));
+  return Number(([1, 2, 5, 10].find((each) => each * unit >= wanted)! * unit).toPrecision(1));
+}

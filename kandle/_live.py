@@ -1,0 +1,117 @@
+"""The live feed over Server-Sent Events: lines in, events out, and where to go on after a cut."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import httpx
+
+from kandle._errors import ApiError
+from kandle._requests import Moment, text_of
+from kandle._rows import Alert, Candle, Pattern, Tick, time_of
+
+LONGEST_PAUSE_S: Final = 5.0
+TIMEOUT: Final = httpx.Timeout(10.0, read=40.0)  # the server says something every 15 s
+_NO_CONTENT: Final = 204
+_SLOW: Final = "slow_consumer"
+
+Data = Candle | Tick | Pattern | Alert | Mapping[str, Any]
+_READ: Final[Mapping[str, Callable[[Mapping[str, Any]], Data]]] = {
+    "candles": Candle.of,
+    "ticks": Tick.of_live,
+    "patterns": Pattern.of,
+    "alerts": Alert.of,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A change in the live feed.
+
+    Attributes:
+        channel: as it was subscribed to, such as `candles:1m:BTC-USD`.
+        seq: its place in the stream; it grows, and has gaps.
+        data: a Candle, Tick, Pattern or Alert; a mapping in channels of busts.
+        snapshot: the newest of its channel when the subscription began, or after a cut that was too
+            long: what lies between is in the history API.
+        late: of a time before the newest that its channel had.
+        received: when the server received the newest trade behind it; None: not known.
+
+    """
+
+    channel: str
+    seq: int
+    data: Data
+    snapshot: bool
+    late: bool
+    received: datetime | None
+
+
+class Feed:
+    """A subscription that outlives its connections: `place` is where the next one goes on."""
+
+    def __init__(self, channels: tuple[str, ...], **replay: Moment | float) -> None:
+        if not channels:
+            raise ApiError(400, "no channels", "name some, such as candles:1m:BTC-USD or ticks:*")
+        self.ended = False
+        self._query = {"channels": ",".join(channels)}
+        self._query |= {name: text_of(each) for name, each in replay.items() if each is not None}
+        self._place = self._id = ""
+        self._pause_s = 0.0
+        self._was_there = False
+
+    def request(self) -> dict[str, Any]:
+        """Return the arguments of the next connection's request."""
+        headers = {"last-event-id": self._place} if self._place else {}
+        return {"params": self._query, "headers": headers, "timeout": TIMEOUT}
+
+    def opened(self, answer: httpx.Response) -> None:
+        """Take note of an answer that was accepted."""
+        self._was_there = True
+        self.ended = answer.status_code == _NO_CONTENT
+
+    def pause_s(self, error: Exception | None) -> float:
+        """Return how long to wait after a cut. Raises the error of a first connection."""
+        if error is not None and not self._was_there:
+            raise error
+        self._pause_s = min(2 * self._pause_s + 0.1, LONGEST_PAUSE_S)
+        return self._pause_s
+
+    def events(self, line: str) -> Iterator[Event]:
+        """Yield the events of a line. Raises ApiError: the server ends it for good."""
+        if line.startswith("id: "):
+            self._id = line.removeprefix("id: ")
+        if not line.startswith("data: "):
+            return
+        frame = json.loads(line.removeprefix("data: "))
+        self._pause_s = 0.0
+        kind = frame["type"]
+        if kind == "error" and frame["code"] != _SLOW:
+            raise ApiError(400, frame["code"], frame["msg"])
+        if kind == "update":
+            yield _event(frame, snapshot=False)
+        for item in frame.get("items", ()):
+            yield _event(item, snapshot=True)
+        if kind == "replay" and frame["state"] in ("ended", "stopped", "failed"):
+            self.ended = True
+        if not frame.get("more"):  # half a snapshot is asked for again
+            self._place = self._id
+
+
+def _event(item: Mapping[str, Any], *, snapshot: bool) -> Event:
+    channel = item["channel"]
+    read = _READ.get(channel.partition(":")[0])
+    data = item["data"]
+    received = item.get("received")
+    return Event(
+        channel,
+        item["seq"],
+        read(data) if read else data,
+        snapshot,
+        item.get("late", False),
+        None if received is None else time_of(received),
+    )

@@ -1,0 +1,165 @@
+"""What requests are made of: addresses, pages, times, and the errors that answers are."""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final
+from urllib.parse import quote
+
+import httpx
+
+from kandle._errors import AddressError, ApiError, UnreachableError
+from kandle._rows import Sent
+
+Moment = datetime | int | str | None
+"""An aware datetime, milliseconds since 1970, ISO 8601, or a time ago such as `-24h`."""
+
+PAGE: Final = 10_000
+TRIES: Final = 4
+RETRY_S: Final = 0.5
+TIMEOUT_S: Final = 30.0
+_NEWEST: Final = 1_000
+_TICKS_A_BODY: Final = 5_000
+_AWAY: Final = (429, 502, 503, 504)
+_VARIABLES: Final = {"API_URL": "url", "LIVE_URL": "live_url", "INGEST_URL": "ingest_url"}
+
+
+def address(given: str | None, variable: str) -> str:
+    """Return an address that was given, or the environment's. Raises AddressError."""
+    found = given or os.environ.get(variable)
+    if not found:
+        raise AddressError(
+            f'no address: set {variable}, as `eval "$(kandle env)"` does, '
+            f"or pass {_VARIABLES[variable]}="
+        )
+    return found
+
+
+def headers_of(token: str | None) -> dict[str, str]:
+    """Return the headers that show the token, or the environment's."""
+    token = token or os.environ.get("KANDLE_TOKEN")
+    return {"authorization": f"Bearer {token}"} if token else {}
+
+
+def path_of(route: str, symbol: str | None = None) -> str:
+    """Return the path of a route, about one symbol or all."""
+    return route if symbol is None else f"{route}/{quote(symbol)}"
+
+
+def text_of(value: object) -> str:
+    """Write a parameter as the API reads it."""
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, (list, tuple)):
+        return ",".join(map(str, value))
+    return str(value)
+
+
+def query_of(parameters: Mapping[str, object]) -> dict[str, str]:
+    """Return a query of the parameters that are given."""
+    return {name: text_of(value) for name, value in parameters.items() if value is not None}
+
+
+class Paging:
+    """The query of the next page; None when there is none, or enough was read."""
+
+    def __init__(
+        self, start: Moment, end: Moment, limit: int | None, options: Mapping[str, object]
+    ) -> None:
+        self.backwards = start is None
+        self._left = _NEWEST if limit is None and start is None else limit
+        self.query: dict[str, str] | None = query_of({**options, "from": start, "to": end})
+        self.query["limit"] = self._limit()
+
+    def next(self, answer: httpx.Response, rows: int) -> None:
+        """Go on from an answer that had so many rows."""
+        self.follow(answer.headers.get("x-kandle-next"), rows)
+
+    def follow(self, cursor: str | None, rows: int) -> None:
+        """Go on at a cursor, behind so many rows."""
+        assert self.query is not None
+        if self._left is not None:
+            self._left -= rows
+        if cursor is None or (self._left is not None and self._left <= 0):
+            self.query = None
+            return
+        self.query = {**self.query, "cursor": cursor, "limit": self._limit()}
+
+    def _limit(self) -> str:
+        return str(min(PAGE, self._left or PAGE))
+
+
+def is_away(answer: httpx.Response) -> bool:
+    """Whether the same request may be answered a moment later."""
+    return answer.status_code in _AWAY
+
+
+def checked(answer: httpx.Response) -> httpx.Response:
+    """Return a good answer. Raises ApiError."""
+    if answer.is_success:
+        return answer
+    try:
+        problem = answer.json()
+        title, detail = str(problem["title"]), str(problem["detail"])
+    except (ValueError, KeyError, TypeError):
+        title, detail = "no answer of Kandle", f"is {answer.url.host} right? {answer.text[:200]}"
+    raise ApiError(answer.status_code, title, detail)
+
+
+def wait_s(answer: httpx.Response) -> float:
+    """Return how long to wait before the next try, as the answer says."""
+    text = answer.headers.get("retry-after", "1")
+    return min(float(text), 10.0) if text.isascii() and text.isdigit() else 1.0
+
+
+def unreachable(url: httpx.URL | str, error: Exception) -> UnreachableError:
+    """Return the error that says that nothing answers, and what to do."""
+    return UnreachableError(
+        f"nothing answers at {url} ({type(error).__name__}: {error}): "
+        "is `kandle up` running, and is this the address that `kandle env` prints?"
+    )
+
+
+def bodies(
+    ticks: Iterable[Mapping[str, Any]], key: str | None
+) -> Iterator[tuple[bytes, dict[str, str]]]:
+    """Yield the bodies that carry ticks, with headers whose key makes a repetition harmless."""
+    key = key or uuid.uuid4().hex
+    some: list[Mapping[str, Any]] = []
+    number = 0
+    for tick in ticks:
+        some.append(tick)
+        if len(some) == _TICKS_A_BODY:
+            yield _body(some, f"{key}-{number}")
+            some, number = [], number + 1
+    if some:
+        yield _body(some, f"{key}-{number}")
+
+
+def _body(ticks: Sequence[Mapping[str, Any]], key: str) -> tuple[bytes, dict[str, str]]:
+    body = json.dumps([dict(each) for each in ticks], default=_json).encode()
+    return body, {"content-type": "application/json", "idempotency-key": key}
+
+
+def _json(value: object) -> str:
+    if isinstance(value, (Decimal, datetime)):
+        return text_of(value)
+    raise TypeError(f"a tick has a {type(value).__name__}: give numbers, Decimal, datetime or text")
+
+
+def sent(answers: Iterable[httpx.Response]) -> Sent:
+    """Add up what the answers to several bodies say."""
+    found = [answer.json() for answer in answers]
+    errors = [error for each in found for error in each.get("first_errors", ())]
+    return Sent(
+        sum(each["accepted"] for each in found),
+        sum(each["rejected"] for each in found),
+        tuple(errors),
+    )

@@ -1,0 +1,68 @@
+"""A table that fits its terminal: whole columns drop out in a stated order, no digit is cut."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from rich import box
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.measure import Measurement
+from rich.table import Table
+from rich.text import Text
+
+
+@dataclass(frozen=True)
+class FittedTable:
+    """Rows under `columns`; names in `left` are aligned to the left.
+
+    `drops`: which columns give way, the first one first, where the terminal is too narrow; a line
+    below says which did. `--json` and a pipe have all of them.
+    """
+
+    columns: Sequence[str]
+    left: frozenset[str]
+    drops: Sequence[str]
+    title: str | None = None
+    is_boxed: bool = False
+    rows: list[tuple[Sequence[str], str]] = field(default_factory=list)
+
+    def add_row(self, values: Sequence[str], style: str = "") -> None:
+        """Add a row, a text for each column."""
+        self.rows.append((values, style))
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Lay out as many columns as fit."""
+        dropped: list[str] = []
+        while True:
+            table = self._table(dropped)
+            if _width(console, options, table) <= options.max_width:
+                break
+            if len(dropped) == len(self.drops):
+                break
+            dropped.append(self.drops[len(dropped)])
+        yield table
+        if dropped:
+            yield Text(f"too narrow for {', '.join(dropped)}", style="dim", no_wrap=True)
+
+    def _table(self, dropped: Sequence[str]) -> Table:
+        table = Table(
+            box=box.SIMPLE_HEAD if self.is_boxed else None,
+            pad_edge=False,
+            title=None if self.title is None else Text(self.title),
+            title_justify="left",
+            header_style="bold",
+        )
+        shown = [at for at, name in enumerate(self.columns) if name not in dropped]
+        for at in shown:
+            name = self.columns[at]
+            table.add_column(name, justify="left" if name in self.left else "right", no_wrap=True)
+        for values, style in self.rows:
+            table.add_row(*(Text(values[at]) for at in shown), style=style)
+        return table
+
+
+def _width(console: Console, options: ConsoleOptions, table: Table) -> int:
+    endless = options.update(max_width=sys.maxsize)
+    return Measurement.get(console, endless, table).maximum

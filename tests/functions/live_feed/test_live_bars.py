@@ -1,0 +1,141 @@
+"""Bars of who watches: those of the history API as trades come, corrected under a revision."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import redis
+import uvicorn
+
+from shared.stores.postgres import Postgres
+from tests.functions.history_query.conftest import House
+from tests.functions.history_query.market import Tick, columns, generated
+from tests.functions.live_feed.conftest import Client, Room, candle, room
+
+MINUTE_US = 60_000_000
+CHANNEL = "bars:tick:3:A/B"
+
+Bars = dict[int, dict[str, Any]]
+_prices = itertools.count(1)
+
+
+@pytest.fixture
+def house(database: str, valkey: redis.Redis) -> Iterator[House]:
+    postgres = Postgres(database, size=4)
+    made = House(postgres, valkey)
+    yield made
+    made.replica.engine.close()
+    postgres.close()
+
+
+@pytest.fixture
+def api_url(house: House) -> Iterator[str]:
+    """The history API over both stores."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        server = uvicorn.Server(uvicorn.Config(house.app, log_level="warning", lifespan="off"))
+        thread = threading.Thread(target=server.run, args=([listener],))
+        thread.start()
+        while not server.started:
+            time.sleep(0.01)
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        server.should_exit = True
+        thread.join()
+
+
+def market(count: int, first: int = 0) -> list[Tick]:
+    """Trades of one day, 20 s apart."""
+    return [
+        tick._replace(
+            time_us=1_600_050_000_000_000 + (first + n) * 20_000_000,
+            source="u",
+            price_scale=2,
+            number=first + n,
+            kind=1,
+            text="",
+            sequence=first + n,
+        )
+        for n, tick in enumerate(generated(3, count))
+    ]
+
+
+async def until(client: Client, bars: Bars, there: Callable[[], bool]) -> list[dict[str, Any]]:
+    """Take updates, the highest revision of each bar, until the condition holds."""
+    seen = []
+    async with asyncio.timeout(60):
+        while not there():
+            for frame in await client.read():
+                if frame.get("channel") == CHANNEL:
+                    data = frame["data"]
+                    seen.append({**data, "late": frame["late"]})
+                    if data["revision"] > bars.get(data["number"], data)["revision"] - 1:
+                        bars[data["number"]] = data
+    return seen
+
+
+def shown(house: House) -> list[tuple[Any, ...]]:
+    rows = house.get("/api/bars/A/B", type="tick:3", **{"from": "0"}).json()["bars"]
+    return [tuple(row[name] for name in ("t", "end", "o", "c", "v", "n", "closed")) for row in rows]
+
+
+def known(bars: Bars) -> list[tuple[Any, ...]]:
+    rows = [bars[n] for n in sorted(bars) if bars[n]["n"]]
+    return [tuple(row[name] for name in ("t", "end", "o", "c", "v", "n", "closed")) for row in rows]
+
+
+def test_bars_follow_the_trades_and_are_corrected(
+    house: House, servers: dict[str, str], api_url: str
+) -> None:
+    """The present first, then each as it grows; a late trade changes those from its place on."""
+    house.take(columns(market(10), "A/B"))
+
+    async def came(place: Room, ticks: list[Tick]) -> None:
+        await asyncio.to_thread(house.take, columns(ticks, "A/B"))
+        start_us = ticks[-1].time_us // MINUTE_US * MINUTE_US
+        await place.publish(candle("A/B", start_us, "5", next(_prices)))
+
+    async def test() -> None:
+        async with room(servers, api_url=api_url) as place:
+            client = place.client(bound=1_000)
+            _, snapshot = await client.ask(op="subscribe", channels=[CHANNEL])
+            (item,) = snapshot["items"]
+            assert (item["data"]["number"], item["data"]["n"]) == (3, 1)
+            assert item["data"]["type"] == "tick:3"
+            bars: Bars = {3: item["data"]}
+            await came(place, market(9, first=10))
+            await until(client, bars, lambda: 6 in bars)
+            rows = await asyncio.to_thread(shown, house)
+            assert known(bars) == rows[3:]
+            late = market(1)[0]._replace(time_us=market(5)[4].time_us + 1, number=99, sequence=99)
+            before = {number: each["revision"] for number, each in bars.items()}
+            await came(place, [late])
+            rows = await asyncio.to_thread(shown, house)
+            seen = await until(client, bars, lambda: known(bars) == rows[1:])
+            assert {each["number"] for each in seen if each["late"]} >= {1, 2, 3}
+            assert all(bars[number]["revision"] > before[number] for number in (3, 4, 5, 6))
+            place.hub.unsubscribe(client.session.client, [CHANNEL])
+
+    asyncio.run(test())
+
+
+def test_bars_of_all_symbols_and_without_history_are_refused(servers: dict[str, str]) -> None:
+    """They are made of stored trades, of named symbols."""
+
+    async def test() -> None:
+        for url, channel, why in (
+            ("http://127.0.0.1:9", "bars:tick:3:*", "named symbols"),
+            ("http://127.0.0.1:9", "bars:cats:3:A", "no type"),
+            ("", CHANNEL, "API_URL"),
+        ):
+            async with room(servers, api_url=url) as place:
+                (refused,) = await place.client().ask(op="subscribe", channels=[channel])
+                assert (refused["code"], why in refused["msg"]) == ("bad_channels", True)
+
+    asyncio.run(test())

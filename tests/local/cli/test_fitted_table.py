@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from local.cli.display import candle_table
+
+CANDLE: dict[str, Any] = {
+    "t": 1_700_000_040_000,
+    "o": "61028.061",
+    "h": "61041.792",
+    "l": "61008.353",
+    "c": "61021.384",
+    "v": "123456.123456789012345678",
+    "n": 1_331,
+    "closed": False,
+}
+HEADS = ["symbol", "minute (UTC)", "open", "high", "low", "close", "volume", "ticks"]
+
+
+def printed(width: int) -> list[str]:
+    """The lines that two candles take, the newest still open."""
+    console = Console(width=width, file=io.StringIO(), highlight=False)
+    rows = [("BTC-USD", {**CANDLE, "closed": True}), ("BTC-USD", CANDLE)]
+    console.print(candle_table(rows))
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue().splitlines()
+
+
+@pytest.mark.parametrize("width", [60, 70, 71, 80, 97, 98, 104, 105, 160])
+def test_no_digit_is_cut_and_no_row_takes_two_lines(width: int) -> None:
+    """What is shown is whole; time, high, low and close always are."""
+    head, first, second, *told = printed(width)
+    assert max(map(len, (head, first, second))) <= width
+    shown = [name for name in HEADS if name in head]
+    values = dict(
+        zip(HEADS, ["BTC-USD", "22:14", *(CANDLE[n] for n in "ohlcv"), "1,331"], strict=True)
+    )
+    assert first.split() == [values[name] for name in shown]
+    assert second.split() == [*first.split(), "open"]
+    assert {"high", "low", "close"} <= {*shown}
+    gone = [name for name in ("ticks", "volume", "open") if name not in shown]
+    assert told == ([f"too narrow for {', '.join(gone)}"] if gone else [])
+
+
+def test_columns_drop_out_in_the_order_that_is_stated() -> None:
+    """First the number of ticks, then the volume, then the open."""
+    assert len(printed(120)) == 3
+    assert [printed(width)[-1] for width in (104, 80, 60)] == [
+        "too narrow for ticks",
+        "too narrow for ticks, volume",
+        "too narrow for ticks, volume, open",
+    ]
