@@ -33,6 +33,8 @@ from shared.tasks import end
 log = logging.getLogger(__name__)
 
 MAX_REQUEST_BYTES: Final = 64 * 1024
+_LEAVE_S: Final = 1.0
+"""How long a call has for its last word; one whose client does not read is cut off."""
 _OPTIONS: Final = (
     ("grpc.max_receive_message_length", MAX_REQUEST_BYTES),
     ("grpc.keepalive_time_ms", 30_000),  # a client that is gone is let go
@@ -100,7 +102,7 @@ async def serve(settings: Settings) -> None:
         readying.cancel()
         await state.enter_graceful_shutdown()
         feed.leave()
-        await server.stop(settings.drain_s)
+        await server.stop(min(settings.drain_s, _LEAVE_S))
     finally:
         await end(readying)
         await replica.interest.close()
