@@ -101,8 +101,9 @@ move: ## from overlay dev to small or back, in place: IMAGE=REG/kandle:TAG OVERL
 services: $(STAMP) ## write the Services, the chart and all else that is made from func.yaml and the overlays
 	@$(RUN) python -m local.manifests
 
-reference: $(STAMP) ## write docs/history-api.md from the API's description
+reference: $(STAMP) ## write docs/history-api.md and docs/indicators.md from what they describe
 	@$(RUN) python -m functions.history_query.reference > docs/history-api.md
+	@$(RUN) python -m functions.history_query.indicator_list > docs/indicators.md
 
 manifests: $(STAMP) ## every manifest: schemas, builds, and that they agree with the code
 	@$(RUN) pytest -rs tests/knative tests/test_manifests.py tests/local/manifests $(ARGS)

@@ -1,13 +1,16 @@
-"""Technical indicators over candles, by TA-Lib: what `indicators=sma:20,rsi:14,bb:20:2` means."""
+"""Technical indicators over candles, by TA-Lib: what `indicators=sma:20,rsi:14,macd` means."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+
+from shared.talib_indicators import TalibIndicator
 
 Floats = npt.NDArray[np.float64]
 
@@ -19,8 +22,6 @@ DIGITS: Final = 10
 _WARM_UP: Final = {"sma": 1, "bb": 1, "ema": 20, "rsi": 40, "atr": 40}
 """Periods before the first wanted candle. A mean needs one. EMA forgets by a factor of e^2 in a
 period, Wilder's smoothing (RSI, ATR) by e: after so many, what came before is below 1e-17."""
-
-_EXAMPLES: Final = "sma:20, ema:20, rsi:14, atr:14 or bb:20:2"
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,6 @@ class Indicator:
     def parse(cls, text: str) -> Indicator:
         """Read `sma:20` or `bb:20:2`. Raises ValueError: what is wrong, and what would be right."""
         kind, *numbers = text.strip().lower().split(":")
-        if kind not in _WARM_UP:
-            raise ValueError(f"there is no indicator {text[:40]!r}; there are {_EXAMPLES}")
         wanted = 2 if kind == "bb" else 1
         if len(numbers) != wanted:
             needs = (
@@ -107,9 +106,15 @@ def _with_flat_middle(rsi: Floats, close: Floats, period: int) -> Floats:
     return np.where(flat & np.isfinite(rsi), 50.0, rsi)
 
 
-def parse_indicators(text: str) -> tuple[Indicator, ...]:
-    """Read a list such as `sma:20,rsi:14`. Raises ValueError."""
-    found = tuple(Indicator.parse(each) for each in text.split(","))
+AnyIndicator = Indicator | TalibIndicator
+
+
+def parse_indicators(text: str) -> tuple[AnyIndicator, ...]:
+    """Read a list such as `sma:20,rsi:14,macd:12,26,9`: a number goes on with what is before it.
+
+    Raises ValueError.
+    """
+    found = tuple(_parsed(each) for each in re.split(r",(?=\s*[A-Za-z])", text))
     if len(found) > MAX_INDICATORS:
         raise ValueError(f"{len(found)} indicators; at most {MAX_INDICATORS} at once")
     names = [each.name for each in found]
@@ -119,24 +124,36 @@ def parse_indicators(text: str) -> tuple[Indicator, ...]:
     return found
 
 
-def warm_up(indicators: Sequence[Indicator]) -> int:
+def _parsed(text: str) -> AnyIndicator:
+    text = text.replace(",", ":")
+    is_own = text.strip().lower().partition(":")[0] in _WARM_UP
+    return Indicator.parse(text) if is_own else TalibIndicator.parse(text)
+
+
+def warm_up(indicators: Sequence[AnyIndicator]) -> int:
     """How many candles to read before the first wanted one, so that values do not depend on it."""
     return max((each.warm_up for each in indicators), default=0)
 
 
 def compute(
-    indicators: Sequence[Indicator], high: Floats, low: Floats, close: Floats
+    indicators: Sequence[AnyIndicator], high: Floats, low: Floats, close: Floats, **more: Any
 ) -> Mapping[str, Floats]:
     """Return all columns by name, each [n], to 10 significant digits; NaN where there is no value.
 
     The prices are those of successive candles, ascending; an interval without a candle is skipped.
+    `more`: `open`, `volume` and `start_us`, which those of TA-Lib need.
     Where a page begins does not matter for candles with `warm_up` candles before them. Nearer to
     the beginning of all history EMA, RSI and ATR begin with a plain mean, as TA-Lib does.
     """
+    inputs = {"high": high, "low": low, "close": close, **more}
     return {
         name: _rounded(values)
         for each in indicators
-        for name, values in zip(each.columns, each.values(high, low, close), strict=True)
+        for name, values in zip(
+            each.columns,
+            each.values(high, low, close) if isinstance(each, Indicator) else each.values(inputs),
+            strict=True,
+        )
     }
 
 

@@ -10,6 +10,7 @@ from functions.history_query.candles import CandlePages
 from functions.history_query.parameters import Page
 from shared.candle import Candle
 from shared.indicators import compute, warm_up
+from shared.talib_indicators import DAY_US, TalibIndicator
 
 
 def indicator_values(
@@ -21,15 +22,17 @@ def indicator_values(
     """
     if not found:
         return []
-    earlier = pages.before(symbol, page, found[0].start_us, warm_up(page.indicators))
+    count = warm_up(page.indicators)
+    if any(isinstance(each, TalibIndicator) and each.of_day for each in page.indicators):
+        count = max(count, DAY_US // page.timeframe.length_us)
+    earlier = pages.before(symbol, page, found[0].start_us, count)
     candles = [*earlier, *found]
-    columns = compute(
-        page.indicators,
-        *(
-            np.array([float(getattr(each, name)) for each in candles])
-            for name in ("high", "low", "close")
-        ),
-    )
+    inputs = {
+        name: np.array([float(getattr(each, name)) for each in candles])
+        for name in ("open", "high", "low", "close", "volume")
+    }
+    inputs["start_us"] = np.array([each.start_us for each in candles])
+    columns = compute(page.indicators, **inputs)
     texts = {name: values[len(earlier) :].tolist() for name, values in columns.items()}
     return [
         {name: None if np.isnan(values[n]) else values[n] for name, values in texts.items()}

@@ -17,7 +17,7 @@ from functions.history_query.cursors import (
     TickPlace,
 )
 from shared.calendar_timeframes import of_days
-from shared.indicators import Indicator, parse_indicators
+from shared.indicators import AnyIndicator, parse_indicators
 from shared.order import OrderKey
 from shared.resolution import Resolution, next_start_us, resolved
 from shared.timeframes import Timeframe
@@ -54,7 +54,7 @@ class Page:
     to_us: int
     limit: int
     newest: bool
-    indicators: tuple[Indicator, ...] = ()
+    indicators: tuple[AnyIndicator, ...] = ()
     as_of_us: int | None = None
 
     @property
@@ -150,7 +150,7 @@ def read_days(query: Mapping[str, str]) -> TradingDays | None:
     return None
 
 
-def _indicators(query: Mapping[str, str]) -> tuple[Indicator, ...]:
+def _indicators(query: Mapping[str, str]) -> tuple[AnyIndicator, ...]:
     text = query.get("indicators")
     try:
         return parse_indicators(text) if text else ()

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import talib
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.indicators import Indicator, compute, parse_indicators, warm_up
+from shared.talib_indicators import TalibIndicator, functions
 
 ALL = parse_indicators("sma:5,ema:5,rsi:5,atr:5,bb:5:2")
 
@@ -26,9 +28,15 @@ def test_a_list_is_read() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("macd:12", "there is no indicator 'macd:12'; there are sma:20"),
-        ("", "there is no indicator ''"),
+        ("cats:12", "there is no indicator 'cats:12'; there are sma:20"),
+        ("macd:12:26:9:1", "macd takes fastperiod, slowperiod, signalperiod"),
+        ("adx:x", "timeperiod is a number"),
+        ("adx:1.5", "timeperiod is a whole number"),
+        ("adx:-3", "timeperiod is a whole number"),
+        ("adx:0", "TA-Lib refuses"),
+        ("adx:201", "timeperiod is a number up to 200"),
         ("sma", "sma needs a period"),
+        ("", "there is no indicator ''"),
         ("sma:20:2", "sma needs a period"),
         ("bb:20", "a period and deviations, as bb:20:2"),
         ("rsi:x", "not a whole number"),
@@ -141,3 +149,67 @@ def test_the_unit_of_the_price_changes_no_value(unit: float) -> None:
     for column, found in plain.items():
         by = 1.0 if column.startswith("rsi") else unit
         np.testing.assert_allclose(scaled[column], found * by, rtol=1e-7)
+
+
+NAMES = sorted(functions())
+
+
+def market(count: int, seed: int) -> dict[str, np.ndarray]:
+    source = np.random.default_rng(seed)
+    close = 50 * np.exp(np.cumsum(source.normal(0, 0.02, count)))
+    spread = source.uniform(0, 0.02, (3, count))
+    return {
+        "open": close * (1 + (spread[0] - 0.01) / 2),
+        "high": close * (1 + spread[1]),
+        "low": close * (1 - spread[2]),
+        "close": close,
+        "volume": source.uniform(1, 100, count),
+        "start_us": np.arange(count) * 900_000_000,
+    }
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_function_of_talib_is_an_indicator(name: str) -> None:
+    """With its own parameters where none are named, and the same wherever a page begins."""
+    (indicator,) = parse_indicators(name.lower())
+    assert isinstance(indicator, TalibIndicator)
+    assert parse_indicators(indicator.name) == (indicator,)
+    needed = max(indicator.warm_up, 96)
+    columns = market(needed + 700, 4)
+    whole = compute([indicator], **columns)
+    assert len(whole) == len(indicator.columns)
+    for start in (1, 333):
+        page = compute([indicator], **{each: values[start:] for each, values in columns.items()})
+        for column, values in page.items():
+            expected = whole[column][start + needed :]
+            scale = np.nanmax(np.abs(expected), initial=0)
+            assert values[needed:] == pytest.approx(
+                expected, rel=1e-8, abs=1e-9 * scale, nan_ok=True
+            )
+
+
+def test_values_are_those_of_talib() -> None:
+    """Its parameters in its order; a list is read whichever way numbers are written."""
+    columns = market(500, 5)
+    macd, adx, stoch = parse_indicators("macd:12,26,9,adx:14, stoch:14,3,3")
+    assert [each.name for each in (macd, adx, stoch)] == [
+        *("macd:12:26:9", "adx:14", "stoch:14:3:3")
+    ]
+    found = compute([macd, adx, stoch], **columns)
+    high, low, close = (columns[each] for each in ("high", "low", "close"))
+    expected = talib.MACD(close, 12, 26, 9)
+    for name, values in zip(("macd", "macdsignal", "macdhist"), expected, strict=True):
+        assert found[f"macd:12:26:9:{name}"][-50:] == pytest.approx(values[-50:], rel=1e-9)
+    assert found["adx:14"][-50:] == pytest.approx(talib.ADX(high, low, close, 14)[-50:], rel=1e-9)
+    slow = talib.STOCH(high, low, close, fastk_period=14, slowk_period=3, slowd_period=3)[0]
+    assert found["stoch:14:3:3:slowk"][-50:] == pytest.approx(slow[-50:], rel=1e-9)
+
+
+def test_sums_begin_anew_each_day() -> None:
+    """VWAP of a day is its notional by its volume, of typical prices."""
+    columns = market(96 * 3, 6)
+    (vwap,) = compute(parse_indicators("vwap"), **columns).values()
+    typical = (columns["high"] + columns["low"] + columns["close"]) / 3
+    rows = slice(96 * 2, 96 * 2 + 50)
+    notional = (typical[rows] * columns["volume"][rows]).sum()
+    assert vwap[rows][-1] == pytest.approx(notional / columns["volume"][rows].sum(), rel=1e-9)

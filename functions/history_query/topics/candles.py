@@ -48,7 +48,9 @@ from shared.candle_json import candle_json
 _INDICATORS: Final = query(
     "indicators",
     "Indicators to compute for each candle, with commas between: sma:20, ema:20, rsi:14, atr:14,"
-    " bb:20:2. Their values do not depend on where the page begins.",
+    " bb:20:2, and all of TA-Lib by name, such as macd:12:26:9, adx:14, stoch:14:3:3, vwap,"
+    " donchian, kc, supertrend. Their values do not depend on where the page begins; sums and stops"
+    " begin anew each UTC day. docs/indicators.md lists them.",
     {"type": "string"},
     "sma:20,rsi:14",
 )

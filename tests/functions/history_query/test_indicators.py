@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from functions.history_query.indicator_list import listed
 from tests.functions.history_query.conftest import House
 from tests.functions.history_query.market import columns, generated
 
@@ -24,7 +27,7 @@ def test_a_mean_is_the_mean_of_the_closes(house: House) -> None:
 def test_values_do_not_depend_on_where_the_page_begins(house: House, timeframe: str) -> None:
     """Each page of five candles says what one page of all does."""
     house.take(columns(generated(4, 400, 1_800_000_000), "A/B"))
-    wanted = {"timeframe": timeframe, "indicators": "sma:4,ema:3,rsi:3,bb:4:2", "from": "0"}
+    wanted = {"timeframe": timeframe, "indicators": "sma:4,ema:3,rsi:3,bb:4:2,vwap", "from": "0"}
     whole = house.get("/api/candles/A/B", **wanted, limit="1000").json()["candles"]
     paged: list[object] = []
     cursor: dict[str, str] = {}
@@ -38,8 +41,14 @@ def test_values_do_not_depend_on_where_the_page_begins(house: House, timeframe: 
     assert paged == whole
 
 
-@pytest.mark.parametrize("text", ["sma", "sma:1", "macd:3", "sma:3,sma:3", "rsi:x"])
+@pytest.mark.parametrize("text", ["sma", "sma:1", "cats:3", "adx:0", "sma:3,sma:3", "rsi:x"])
 def test_bad_indicators_are_refused(house: House, text: str) -> None:
     answer = house.get("/api/candles/A/B", indicators=text)
     assert answer.status_code == 400
     assert answer.json()["detail"].startswith("indicators: ")
+
+
+def test_the_page_lists_what_talib_has() -> None:
+    """After a change of TA-Lib, `make reference` writes it."""
+    path = Path(__file__).parents[3] / "docs/indicators.md"
+    assert path.read_text() == listed()

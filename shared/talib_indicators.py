@@ -1,0 +1,189 @@
+"""Every indicator of TA-Lib by its name: `macd:12:26:9`, `adx:14`, `supertrend`, `vwap`.
+
+What depends on where its series begins (sums such as OBV and VWAP, stops such as SAR) begins anew
+each UTC day. The others are given enough candles before the first wanted one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+
+DAY_US: Final = 86_400_000_000
+MOST_WARM_UP: Final = 8_000
+
+_PATH: Final = "Output is path-dependent"
+_WITHOUT: Final = ("MAVP", "MAXINDEX", "MININDEX", "MINMAXINDEX", "SMA", "EMA", "RSI", "ATR")
+"""One takes a series of periods, three return places in the page; four are in indicators.py."""
+_LOOK_BACKS: Final = 40
+_LEAST: Final = 400
+_SLOW: Final = ("KAMA", "MAMA")
+"""They forget slowly in a market without a trend."""
+_NUMBER: Final = re.compile(r"-?[0-9]{1,6}(\.[0-9]{1,6})?")
+_LARGEST: Final = 200
+_INTEGERS: Final = (int, np.integer)
+
+
+@dataclass(frozen=True)
+class TalibIndicator:
+    """A function with its parameters. `name`: as it was asked for, all parameters written."""
+
+    name: str
+    function: str
+    parameters: tuple[tuple[str, float], ...]
+    outputs: tuple[str, ...]
+    of_day: bool
+
+    @classmethod
+    def parse(cls, text: str) -> TalibIndicator:
+        """Read `macd`, `macd:12:26:9` or `macd:12,26,9`: those left out have TA-Lib's defaults.
+
+        Raises ValueError: what is wrong, and what would be right.
+        """
+        kind, *numbers = re.split("[:,]", text.strip().lower())
+        function = kind.upper()
+        if function not in functions():
+            raise ValueError(
+                f"there is no indicator {text[:40]!r}; there are sma:20, bb:20:2 and those of"
+                " TA-Lib, such as macd:12:26:9, adx:14, stoch:14:3:3 (docs/indicators.md)"
+            )
+        defaults = parameters_of(function)
+        if len(numbers) > len(defaults):
+            names = ", ".join(defaults) or "no parameters"
+            raise ValueError(f"{text[:40]!r}: {kind} takes {names}")
+        found = dict(defaults)
+        for (name, default), number in zip(defaults.items(), numbers, strict=False):
+            found[name] = _parameter(text, name, default, number)
+        told = [each for name, each in found.items() if not _is_average(name)]
+        averages = [name for name in found if _is_average(name)]
+        if any(found[name] != defaults[name] for name in averages):
+            told += [found[name] for name in averages]
+        shown = ":".join([kind, *(f"{each:g}" for each in told)])
+        made = cls(
+            shown,
+            function,
+            tuple(found.items()),
+            outputs_of(function),
+            _PATH in (_info(function)["function_flags"] or ()),
+        )
+        made._try(text)
+        return made
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The name; with several outputs `macd:12:26:9:macdsignal` and so on."""
+        if len(self.outputs) == 1:
+            return (self.name,)
+        return tuple(f"{self.name}:{output}" for output in self.outputs)
+
+    def _try(self, text: str) -> None:
+        """Raise ValueError where TA-Lib refuses the parameters."""
+        try:
+            steps = np.arange(1.0, self.look_back() + 3)
+            names = ("open", "high", "low", "close", "volume")
+            self._run(dict.fromkeys(names, steps), slice(0, len(steps)))
+        except Exception as error:
+            raise ValueError(f"{text[:40]!r}: TA-Lib refuses these parameters") from error
+
+    def look_back(self) -> int:
+        """Return how many candles stand before the first that has a value."""
+        return int(_function(self.function, self.parameters).lookback)
+
+    @property
+    def warm_up(self) -> int:
+        """How many candles before the first wanted one it must be given; of a day: see `of_day`."""
+        if self.function in _SLOW:
+            return MOST_WARM_UP
+        return min(MOST_WARM_UP, max(_LEAST, _LOOK_BACKS * self.look_back()))
+
+    def values(self, inputs: Mapping[str, Any]) -> tuple[Floats, ...]:
+        """Return its columns, each [n]; NaN where there are not enough candles.
+
+        `inputs`: open, high, low, close and volume as float64[n], and `start_us`.
+        """
+        n = len(inputs["close"])
+        if not self.of_day:
+            return self._run(inputs, slice(0, n))
+        days = inputs["start_us"] // DAY_US
+        edges = [0, *(np.flatnonzero(np.diff(days)) + 1).tolist(), n]
+        parts = [self._run(inputs, slice(a, b)) for a, b in pairwise(edges)]
+        return tuple(np.concatenate(each) for each in zip(*parts, strict=True))
+
+    def _run(self, inputs: Mapping[str, Any], rows: slice) -> tuple[Floats, ...]:
+        n = rows.stop - rows.start
+        if n <= self.look_back():
+            return tuple(np.full(n, np.nan) for _ in self.outputs)
+        names = ("open", "high", "low", "close", "volume")
+        series = {name: np.ascontiguousarray(inputs[name][rows]) for name in names}
+        found = _function(self.function, self.parameters)(series)
+        many: Sequence[Any] = found if isinstance(found, list | tuple) else [found]
+        columns = [np.asarray(each, dtype=np.float64) for each in many]
+        for each in columns:
+            each[: self.look_back()] = np.nan
+        return tuple(np.where(np.isfinite(each), each, np.nan) for each in columns)
+
+
+@lru_cache(maxsize=1)
+def functions() -> frozenset[str]:
+    """Return the names of TA-Lib's functions that candles are enough for."""
+    import talib  # and with it Polars: 30 MiB, until an indicator is asked for
+
+    names: list[str] = talib.get_functions()  # type: ignore[no-untyped-call]
+    return frozenset(names) - set(_WITHOUT)
+
+
+def parameters_of(function: str) -> dict[str, Any]:
+    """Return the parameters with their defaults, in order: kinds of averages are the last."""
+    found: Mapping[str, Any] = _info(function)["parameters"]
+    return {name: found[name] for name in sorted(found, key=_is_average)}
+
+
+def outputs_of(function: str) -> tuple[str, ...]:
+    """Return the names of the outputs."""
+    return tuple(_info(function)["output_names"])
+
+
+def title_of(function: str) -> tuple[str, str]:
+    """Return the group and the name in words."""
+    info = _info(function)
+    return info["group"], info["display_name"]
+
+
+def _is_average(name: str) -> bool:
+    return name.endswith("matype")
+
+
+@lru_cache(maxsize=256)
+def _info(function: str) -> Mapping[str, Any]:
+    from talib import abstract
+
+    made: Any = abstract.Function(function)  # type: ignore[attr-defined]
+    return {**made.info, "function_flags": made.function_flags}
+
+
+def _function(function: str, parameters: tuple[tuple[str, float], ...]) -> Any:
+    """Return the function with its parameters: one of its own, since it keeps its input."""
+    from talib import abstract
+
+    made: Any = abstract.Function(function)  # type: ignore[attr-defined]
+    made.parameters = dict(parameters)
+    return made
+
+
+def _parameter(text: str, name: str, default: Any, number: str) -> float:
+    if not _NUMBER.fullmatch(number) or abs(float(number)) > _LARGEST:
+        raise ValueError(f"{text[:40]!r}: {name} is a number up to {_LARGEST}")
+    if isinstance(default, _INTEGERS):
+        if not number.isdigit():
+            raise ValueError(f"{text[:40]!r}: {name} is a whole number")
+        return int(float(number))
+    return float(number)
