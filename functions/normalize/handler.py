@@ -67,7 +67,7 @@ class Normalize:
             *(tick_events(event.id, "wide", wide, carried) if wide is not None else ()),
             *_quote_events(event.id, quotes),
             *_bust_events(event.id, batch, found.busts),
-            *reject_events(event.id, batch, rejected),
+            *reject_events(event.id, batch, rejected, carried),
         ]
         note_tick_seconds(STAGE, batch.receive_time_us)
         metrics.TICKS.inc(len(ticks) + (0 if wide is None else len(wide)))

@@ -21,7 +21,7 @@ from typing import Final
 import numpy as np
 
 from local.feeds.files.trades import Trades
-from shared import raw
+from shared import events, raw
 from shared.adapter.event import OutgoingEvent
 from shared.adapter.sink import Sink
 from shared.errors import TransientError
@@ -249,8 +249,9 @@ def _normalized(
         text = original(read, reject.payload, reject.line).decode(errors="replace")
         result.first_errors.append(f"{batch.part}: {reject.code}: {reject.detail} ({text[:80]})")
     cause = f"import-{batch.identity}-{batch.number}"
+    carried = {events.IDEMPOTENCY_KEY: cause}  # sent again, it has other times of receipt
     return [
-        *tick_events(cause, "ticks", ticks),
-        *(tick_events(cause, "wide", wide) if wide is not None else ()),
-        *reject_events(cause, read, rejected),
+        *tick_events(cause, "ticks", ticks, carried),
+        *(tick_events(cause, "wide", wide, carried) if wide is not None else ()),
+        *reject_events(cause, read, rejected, carried),
     ]

@@ -33,9 +33,12 @@ def tick_events(
 
 
 def reject_events(
-    cause: str, batch: RawBatch, rejected: Sequence[Rejected]
+    cause: str,
+    batch: RawBatch,
+    rejected: Sequence[Rejected],
+    carried: Mapping[str, str] | None = None,
 ) -> Iterator[OutgoingEvent]:
-    """Yield events of the rejects, in the order of the batch."""
+    """Yield events of the rejects, in the order of the batch; `carried` as of ticks."""
     if not rejected:
         return
     items = [
@@ -51,7 +54,8 @@ def reject_events(
     ]
     pieces = fitting(items, lambda some: rejects.encode(batch.source, some), two_halves)
     for n, piece in enumerate(pieces):
-        yield OutgoingEvent.packed(f"{cause}/{STAGE}/rejects.{n}", events.REJECTS, piece)
+        id_ = f"{cause}/{STAGE}/rejects.{n}"
+        yield OutgoingEvent.packed(id_, events.REJECTS, piece, dict(carried or {}))
 
 
 def two_halves(some: list[T]) -> tuple[list[T], list[T]]:

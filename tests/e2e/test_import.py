@@ -30,6 +30,8 @@ def test_a_file_that_is_imported_replayed_and_imported_again_counts_once(
         return [(c["n"], c["v"]) for c in candles(pipeline["API_URL"], symbol, "1d")]
 
     assert eventually(traded, lambda found: found == [(ROWS, str(2 * ROWS))], 60)
+    broker = Path(pipeline["DATA_DIR"], "logs", "broker.log").read_text()
+    assert "/kandle/import" not in broker  # what came again is known for the same, not lost
     again = kandle("import", str(file), "--again", *where).stdout
     assert f"imported {ROWS:,} ticks" in again
     assert eventually(traded, lambda found: found == [(2 * ROWS, str(4 * ROWS))], 60)

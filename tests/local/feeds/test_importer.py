@@ -97,6 +97,8 @@ def test_what_is_sent_is_what_normalize_would_make_of_the_lines(
     raw = batch.raw_batch(int(first.receive_time_us[0]))
     cause = f"import-{batch.identity}-0"
     made = Normalize(ClockRule(5_000_000))(Event(cause, events.RAW, "/test", {}, raw.encode()))
+    keys = {each.headers.get("ce-idempotencykey") for each in receiver.requests}
+    assert keys == {cause}  # sent again with other times of receipt, they count once all the same
     sent = {each.headers["ce-id"]: each.body for each in receiver.requests}
     assert sent == {out.id: out.body for out in made.emit}
     assert (done.accepted, done.rejected, len(made.emit)) == (2, 2, 3)
