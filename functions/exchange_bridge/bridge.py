@@ -29,6 +29,7 @@ from functions.exchange_bridge.history import History, Source
 from functions.exchange_bridge.intake import Intake
 from functions.exchange_bridge.pauses import Pauses
 from functions.exchange_bridge.settings import Settings
+from functions.exchange_bridge.standings import Standings
 from functions.exchange_bridge.status import Reporter
 from shared import metrics
 from shared.adapter.logs import configure_logging
@@ -120,6 +121,8 @@ async def serve(settings: Settings, sink: Sink, tracing: Tracing) -> None:
 
     work = [feed.run(), gaps.fill(), reporter.run(), _each(TICK_S, send_due)]
     work.append(_each(20 * TICK_S, gaps.look))
+    if exchange.symbols:
+        work.append(Standings(intake, settings.rest, settings.listing_s).run())
     if postgres is not None:
         history = History(
             intake,

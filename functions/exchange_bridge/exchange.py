@@ -14,6 +14,7 @@ from typing import Annotated, NamedTuple, Protocol
 import msgspec
 
 from functions.exchange_bridge.rest import Rest
+from shared.feeds import FeedState
 
 
 class Kind(StrEnum):
@@ -110,10 +111,8 @@ class Exchange(Protocol):
         """Of its raw batches."""
         ...
 
-    @property
-    def symbols(self) -> tuple[str, ...]:
-        """As the exchange writes them; empty where the server decides."""
-        ...
+    symbols: tuple[str, ...]
+    """As the exchange writes them, without those that ended; empty where the server decides."""
 
     @property
     def contiguous(self) -> bool:
@@ -176,6 +175,13 @@ class Exchange(Protocol):
         """Return where trades stood at a time: the id of the last one before, and that time.
 
         None where there was no trade since, or no way to ask. Raises RestError.
+        """
+        ...
+
+    async def listed(self, rest: Rest, symbol: str) -> FeedState:
+        """Return how the exchange lists a symbol: LIVE, HALTED, ENDED or MAINTENANCE.
+
+        Raises RestError.
         """
         ...
 

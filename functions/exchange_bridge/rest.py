@@ -32,11 +32,15 @@ _DEFAULT_WAIT_S: Final = 10.0
 
 
 class RestError(Exception):
-    """The exchange did not answer what was asked. `is_final`: nor will it."""
+    """The exchange did not answer what was asked. `is_final`: nor will it.
 
-    def __init__(self, message: str, *, is_final: bool = False) -> None:
+    `status`: of the HTTP answer; 0: there was none.
+    """
+
+    def __init__(self, message: str, *, is_final: bool = False, status: int = 0) -> None:
         super().__init__(message)
         self.is_final = is_final
+        self.status = status
 
 
 class Rest:
@@ -80,6 +84,7 @@ class Rest:
             raise RestError(
                 f"{path} answered {status} {body[:200].decode(errors='replace')}".rstrip(),
                 is_final=status < 500,
+                status=status,
             )
         try:
             answer = decode(body)

@@ -38,6 +38,7 @@ class Settings:
     drain_s: int
     quiet_us: int
     report_s: float
+    listing_s: float
     gap_grace_s: float
     longest_pause_s: float
     max_message_bytes: int
@@ -72,6 +73,7 @@ class Settings:
             drain_s=env.integer("DRAIN_S", 8, 0, 3_600),
             quiet_us=env.integer("QUIET_MS", 30_000, 100, 86_400_000) * 1000,
             report_s=env.integer("REPORT_MS", 3_000, 100, 10_000) / 1000,
+            listing_s=env.integer("LISTING_MS", 60_000, 100, 86_400_000) / 1000,
             gap_grace_s=env.integer("GAP_GRACE_MS", 1_000, 0, 600_000) / 1000,
             longest_pause_s=env.integer("RECONNECT_MAX_MS", 2_500, 100, 600_000) / 1000,
             max_message_bytes=env.integer("MAX_MESSAGE_BYTES", 1 << 20, 1024, 1 << 26),

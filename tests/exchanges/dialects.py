@@ -64,6 +64,8 @@ class Dialect(Protocol):
     name: str
     pushes: bool
     """Whether a client that says nothing is told of everything."""
+    listings: dict[str, str]
+    """Symbols that are not traded: `halted`, `ended`, or `maintenance` of all of them."""
     wrong: Mapping[int, Minute]
     """Minutes (start, ms) that it publishes otherwise than their trades are."""
 
@@ -83,6 +85,9 @@ class BinanceDialect:
     name = "binance"
     pushes = False
 
+    def __init__(self) -> None:
+        self.listings: dict[str, str] = {}
+
     def answers(self, request: dict[str, Any], released: Released) -> list[str]:
         return [json.dumps({"result": None, "id": request["id"]})]
 
@@ -97,6 +102,12 @@ class BinanceDialect:
         return [self.wrong.get(each.start_ms, each) for each in minutes(trades)]
 
     def rest(self, path: str, query: Mapping[str, str], released: Released) -> Any:
+        if path == "/api/v3/exchangeInfo":
+            listing = self.listings.get(query["symbol"], "")
+            if listing == "ended":
+                return 400, {"code": -1121, "msg": "Invalid symbol."}
+            status = "BREAK" if listing else "TRADING"
+            return {"symbols": [{"symbol": query["symbol"], "status": status}]}
         known = released.get(query["symbol"], [])
         count = int(query["limit"])
         if path == "/api/v3/klines":
@@ -142,8 +153,11 @@ class CcxtBinanceDialect(BinanceDialect):
     name = "ccxt:binance"
 
     def rest(self, path: str, query: Mapping[str, str], released: Released) -> Any:
+        if path == "/sapi/v1/system/status":
+            return {"status": 0, "msg": "normal"}
         if path == "/api/v3/exchangeInfo":
-            return {"timezone": "UTC", "symbols": [self._market(base) for base in BASES]}
+            listed = [self._market(b) for b in BASES if self._listing(b) != "ended"]
+            return {"timezone": "UTC", "symbols": listed}
         more = {"limit": "500", "endTime": "9" * 13}
         of_ccxt = {**more, **query}
         return super().rest(path, of_ccxt, {_joined(s): each for s, each in released.items()})
@@ -152,10 +166,13 @@ class CcxtBinanceDialect(BinanceDialect):
         of_stream = super().message(trade._replace(symbol=_joined(trade.symbol)))
         return json.dumps(json.loads(of_stream)["data"])
 
+    def _listing(self, base: str) -> str:
+        return self.listings.get(f"{base}/USDT", "")
+
     def _market(self, base: str) -> dict[str, Any]:
         return {
             "symbol": f"{base}USDT",
-            "status": "TRADING",
+            "status": "BREAK" if self._listing(base) else "TRADING",
             "baseAsset": base,
             "quoteAsset": "USDT",
             "isSpotTradingAllowed": True,
@@ -171,6 +188,9 @@ class CcxtBybitDialect:
     name = "ccxt:bybit"
     pushes = False
     newest = 5_000
+
+    def __init__(self) -> None:
+        self.listings: dict[str, str] = {}
 
     def answers(self, request: dict[str, Any], released: Released) -> list[str]:
         if request.get("op") == "subscribe":
@@ -189,8 +209,10 @@ class CcxtBybitDialect:
         return []
 
     def rest(self, path: str, query: Mapping[str, str], released: Released) -> Any:
+        if path == "/v5/system/status":
+            return self._answer({"list": []})
         if path == "/v5/market/instruments-info":
-            markets = [self._market(base) for base in BASES]
+            markets = [self._market(b) for b in BASES if self._listing(b) != "ended"]
             return self._answer({"category": "spot", "list": markets})
         known = {_joined(symbol): each for symbol, each in released.items()}.get(
             query["symbol"], []
@@ -207,12 +229,15 @@ class CcxtBybitDialect:
     def _answer(self, result: dict[str, Any]) -> dict[str, Any]:
         return {"retCode": 0, "retMsg": "OK", "result": result, "retExtInfo": {}, "time": 1}
 
+    def _listing(self, base: str) -> str:
+        return self.listings.get(f"{base}/USDT", "")
+
     def _market(self, base: str) -> dict[str, Any]:
         return {
             "symbol": f"{base}USDT",
             "baseCoin": base,
             "quoteCoin": "USDT",
-            "status": "Trading",
+            "status": "Closed" if self._listing(base) else "Trading",
             "lotSizeFilter": {"basePrecision": "0.000001", "quotePrecision": "0.00000001"},
             "priceFilter": {"tickSize": "0.01"},
         }
@@ -244,6 +269,9 @@ class CoinbaseDialect:
     wrong: Mapping[int, Minute] = {}
     name = "coinbase"
     pushes = False
+
+    def __init__(self) -> None:
+        self.listings: dict[str, str] = {}
 
     def answers(self, request: dict[str, Any], released: Released) -> list[str]:
         products = request["product_ids"]
@@ -280,6 +308,8 @@ class CoinbaseDialect:
         return [self.wrong.get(each.start_ms, each) for each in minutes(trades)]
 
     def rest(self, path: str, query: Mapping[str, str], released: Released) -> Any:
+        if path.count("/") == 2:
+            return self._product(path.rpartition("/")[2])
         _, products, symbol, what = path.split("/")
         known = released.get(symbol, [])
         if what == "candles":
@@ -294,6 +324,12 @@ class CoinbaseDialect:
     def _kline(self, each: Minute) -> list[Any]:
         numbers = (each.low, each.high, each.open, each.close, each.volume)
         return [each.start_ms // 1000, *map(float, numbers)]
+
+    def _product(self, symbol: str) -> Any:
+        listing = self.listings.get(symbol, "")
+        if listing == "ended":
+            return 404, {"message": "NotFound"}
+        return {"id": symbol, "status": "online", "trading_disabled": bool(listing)}
 
     def _match(self, trade: Trade, kind: str) -> str:
         more = {"type": kind, "product_id": trade.symbol, "sequence": 3 * trade.id}
@@ -313,6 +349,9 @@ class KrakenDialect:
     wrong: Mapping[int, Minute] = {}
     name = "kraken"
     pushes = False
+
+    def __init__(self) -> None:
+        self.listings: dict[str, str] = {}
 
     def answers(self, request: dict[str, Any], released: Released) -> list[str]:
         asked = request["params"]
@@ -342,6 +381,11 @@ class KrakenDialect:
         return [self.wrong.get(each.start_ms, each) for each in minutes(trades)]
 
     def rest(self, path: str, query: Mapping[str, str], released: Released) -> Any:
+        if path == "/0/public/SystemStatus":
+            is_closed = "maintenance" in self.listings.values()
+            return {"error": [], "result": {"status": "maintenance" if is_closed else "online"}}
+        if path == "/0/public/AssetPairs":
+            return self._pair(query["pair"])
         since = int(query["since"])
         symbol = next((each for each in released if self.rest_pair(each) == query["pair"]), "")
         if not symbol:
@@ -365,6 +409,13 @@ class KrakenDialect:
         texts = [f"{value:f}" for value in (*each[1:5], vwap, each.volume)]
         return [each.start_ms // 1000, *texts, each.trades]
 
+    def _pair(self, pair: str) -> dict[str, Any]:
+        listings = {self.rest_pair(symbol): each for symbol, each in self.listings.items()}
+        if listings.get(pair) == "ended":
+            return {"error": ["EQuery:Unknown asset pair"]}
+        status = "cancel_only" if listings.get(pair) == "halted" else "online"
+        return {"error": [], "result": {f"X{pair}": {"status": status}}}
+
     def rest_pair(self, symbol: str) -> str:
         """What REST calls a pair."""
         return symbol.replace("BTC", "XBT").replace("/", "")
@@ -378,6 +429,9 @@ class ScannerDialect:
     wrong: Mapping[int, Minute] = {}
     name = "scanner"
     pushes = True
+
+    def __init__(self) -> None:
+        self.listings: dict[str, str] = {}
 
     def answers(self, request: dict[str, Any], released: Released) -> list[str]:
         return []

@@ -169,6 +169,8 @@ def _rest_server(playback: Playback) -> ThreadingHTTPServer:
                 query = dict(parse_qsl(parts.query))
                 known = {name: list(trades) for name, trades in playback.released.items()}
                 answer = playback.dialect.rest(unquote(parts.path), query, known)
+                if isinstance(answer, tuple):  # a refusal: its status and body
+                    status, answer = answer
                 body = json.dumps(answer).encode()
                 if playback.repeats and (former := latest.get(parts.path)):
                     playback.repeats -= 1

@@ -17,11 +17,13 @@ import orjson
 
 from functions.exchange_bridge.exchange import Fetched, Id, Kind, Kline, Message, TimeMs, Trade
 from functions.exchange_bridge.rest import Rest, RestError
+from shared.feeds import FeedState
 from shared.instruments import Venue
 from shared.raw import FORMAT_BINANCE
 
 PAGE: Final = 1_000
 STREAMS_A_REQUEST: Final = 200
+_INVALID_SYMBOL: Final = "-1121"
 SPACING_S: Final = 0.1
 """A request of 1,000 trades weighs 2 to 25 of the 6,000 allowed a minute."""
 
@@ -72,7 +74,7 @@ class Binance:
 
     def __init__(self, base_url: str, symbols: Sequence[str], trades: str, life_s: float) -> None:
         self._base_url = base_url.rstrip("/")
-        self.symbols = tuple(symbol.upper() for symbol in symbols)
+        self.symbols: tuple[str, ...] = tuple(symbol.upper() for symbol in symbols)
         self._trades = trades
         self.life_s = life_s
 
@@ -173,6 +175,17 @@ class Binance:
             return None
         first = rows[0]["a" if self._trades == AGGREGATES else "f"]
         return Trade(symbol, int(first) - 1, time_us)
+
+    async def listed(self, rest: Rest, symbol: str) -> FeedState:
+        """Ask for the symbol's status; one that was taken off the list is invalid."""
+        try:
+            answer = await rest.get("/api/v3/exchangeInfo", {"symbol": symbol})
+        except RestError as error:
+            if error.status == 400 and _INVALID_SYMBOL in str(error):
+                return FeedState.ENDED
+            raise
+        is_traded = answer["symbols"][0]["status"] == "TRADING"
+        return FeedState.LIVE if is_traded else FeedState.HALTED
 
     async def newest(self, rest: Rest, symbol: str) -> Trade | None:
         """Return the newest trade."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from decimal import Decimal
 from types import MappingProxyType
@@ -15,6 +16,7 @@ from functions.exchange_bridge.exchanges.ccxt_client import CcxtClient
 from functions.exchange_bridge.exchanges.ccxt_venues import TRAITS, UNKNOWN
 from functions.exchange_bridge.rest import Rest, RestError
 from shared.decimals import EXACT
+from shared.feeds import FeedState
 from shared.instruments import CCXT
 from shared.raw import FORMAT_CCXT
 
@@ -62,7 +64,7 @@ class CcxtVenue:
         self.client = CcxtClient(venue, symbols, options, rest_base_url, websocket_base_url)
         self.name = f"{CCXT}:{venue}"
         self.venue = self.name
-        self.symbols = tuple(symbols)
+        self.symbols: tuple[str, ...] = tuple(symbols)
         self.contiguous = self._traits.contiguous
         known = self.client.sdk.timeframes or {}
         fetched = {us: name for us, name in _LENGTHS.items() if name in known}
@@ -184,6 +186,18 @@ class CcxtVenue:
                 id_ = self._id(earlier[-1]["id"], at_ms)
                 return None if id_ is None else Trade(symbol, id_, at_ms * 1000)
         return None
+
+    async def listed(self, rest: Rest, symbol: str) -> FeedState:
+        """Ask for the venue's status where ccxt has it, then for all its markets."""
+        if self.client.sdk.has.get("fetchStatus") is True:
+            with contextlib.suppress(RestError):  # some venues tell it to customers alone
+                status = await self.client.ask("fetch_status")
+                if status.get("status") == "maintenance":
+                    return FeedState.MAINTENANCE
+        markets = await self.client.ask("load_markets", True)
+        if symbol not in markets:
+            return FeedState.ENDED
+        return FeedState.HALTED if markets[symbol].get("active") is False else FeedState.LIVE
 
     async def newest(self, rest: Rest, symbol: str) -> Trade | None:
         """Return the last of the newest trades."""

@@ -20,6 +20,7 @@ import orjson
 from functions.exchange_bridge.exchange import Fetched, Id, Kind, Kline, Message, Trade
 from functions.exchange_bridge.rest import Rest, RestError
 from shared.decimals import EXACT
+from shared.feeds import FeedState
 from shared.instruments import Venue
 from shared.raw import FORMAT_COINBASE
 
@@ -69,7 +70,7 @@ class Coinbase:
 
     def __init__(self, url: str, symbols: Sequence[str]) -> None:
         self._url = url
-        self.symbols = tuple(symbol.upper() for symbol in symbols)
+        self.symbols: tuple[str, ...] = tuple(symbol.upper() for symbol in symbols)
 
     def url(self) -> str:
         """Return the address."""
@@ -189,6 +190,19 @@ class Coinbase:
             else:
                 high, step = found.id, step * 2 if low == 0 else max((found.id - low) // 2, 1)
         return Trade(symbol, high - 1, time_us)
+
+    async def listed(self, rest: Rest, symbol: str) -> FeedState:
+        """Ask for the product: delisted ones say so, or are not found."""
+        try:
+            product = await rest.get(f"/products/{symbol}", {})
+        except RestError as error:
+            if error.status == 404:
+                return FeedState.ENDED
+            raise
+        if product["status"] == "delisted":
+            return FeedState.ENDED
+        is_traded = product["status"] == "online" and not product.get("trading_disabled")
+        return FeedState.LIVE if is_traded else FeedState.HALTED
 
     async def newest(self, rest: Rest, symbol: str) -> Trade | None:
         """Heartbeats say it."""

@@ -19,6 +19,7 @@ import orjson
 from functions.exchange_bridge.exchange import Fetched, Id, Kind, Kline, Message, Trade
 from functions.exchange_bridge.rest import Rest, RestError
 from shared.decimals import EXACT
+from shared.feeds import FeedState
 from shared.instruments import Venue
 from shared.raw import FORMAT_KRAKEN
 
@@ -29,6 +30,7 @@ SPACING_S: Final = 1.0
 _CHANNELS: Final = ("trade", "ticker")
 _PATH: Final = "/0/public/Trades"
 _OHLC: Final = "/0/public/OHLC"
+_UNKNOWN_PAIR: Final = "EQuery:Unknown asset pair"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -71,7 +73,7 @@ class Kraken:
 
     def __init__(self, base_url: str, symbols: Sequence[str]) -> None:
         self._url = f"{base_url.rstrip('/')}/v2"
-        self.symbols = tuple(symbol.upper() for symbol in symbols)
+        self.symbols: tuple[str, ...] = tuple(symbol.upper() for symbol in symbols)
 
     def url(self) -> str:
         """Return the address."""
@@ -165,6 +167,17 @@ class Kraken:
         answer = await rest.get(_PATH, {"pair": rest_pair(symbol), "since": since, "count": 1})
         rows = _rows(_PATH, answer)
         return Trade(symbol, int(rows[0][6]) - 1, time_us) if rows else None
+
+    async def listed(self, rest: Rest, symbol: str) -> FeedState:
+        """Ask whether the exchange is open, then for the pair."""
+        system = await rest.get("/0/public/SystemStatus", {})
+        if system["result"]["status"] == "maintenance":
+            return FeedState.MAINTENANCE
+        answer = await rest.get("/0/public/AssetPairs", {"pair": rest_pair(symbol)})
+        if _UNKNOWN_PAIR in answer["error"]:
+            return FeedState.ENDED
+        (pair,) = answer["result"].values()
+        return FeedState.HALTED if pair["status"] == "cancel_only" else FeedState.LIVE
 
     async def newest(self, rest: Rest, symbol: str) -> Trade | None:
         """Heartbeats say that the connection lives."""

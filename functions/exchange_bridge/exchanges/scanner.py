@@ -10,6 +10,7 @@ import msgspec
 
 from functions.exchange_bridge.exchange import Fetched, Kind, Kline, Message, Trade
 from functions.exchange_bridge.rest import Rest
+from shared.feeds import FeedState
 from shared.raw import FORMAT_SCANNER
 
 
@@ -83,6 +84,10 @@ class Scanner:
     async def before(self, rest: Rest, symbol: str, time_us: int) -> Trade | None:
         """Return None: there is no way to ask."""
         return None
+
+    async def listed(self, rest: Rest, symbol: str) -> FeedState:
+        """Return LIVE: there is no way to ask."""
+        return FeedState.LIVE
 
     async def newest(self, rest: Rest, symbol: str) -> Trade | None:
         """Return None: there is no way to ask."""
