@@ -24,6 +24,7 @@ export class Cards {
     private readonly market: Market,
     private readonly onChoose: (symbol: string) => void,
     private readonly onVisible: (symbols: string[]) => void,
+    private readonly isFavourite: (symbol: string) => boolean,
   ) {
     this.spacer.className = "spacer";
     box.append(this.spacer);
@@ -78,6 +79,7 @@ export class Cards {
       const at = (first + n) * size;
       card.element.style.transform = across ? `translateX(${at}px)` : `translateY(${at}px)`;
       card.element.setAttribute("aria-current", String(symbol === this.chosen));
+      card.element.classList.toggle("favourite", this.isFavourite(symbol));
     });
     this.box.querySelector(".none")?.remove();
     if (!this.market.symbols.length) this.empty();

@@ -1,4 +1,4 @@
-/** The chart: candles, volume, indicators and marks (lightweight-charts). Times are UTC. */
+/** The chart: candles, volume, indicators and marks (lightweight-charts). */
 
 import {
   CandlestickSeries,
@@ -6,6 +6,8 @@ import {
   CrosshairMode,
   HistogramSeries,
   LineSeries,
+  PriceScaleMode,
+  TickMarkType,
   createChart,
   createSeriesMarkers,
   type AutoscaleInfo,
@@ -20,18 +22,22 @@ import {
 } from "lightweight-charts";
 
 import { LENGTH_MS, type Candle, type CandleStore } from "./candles";
-import { decimal } from "./format";
+import { csv, heikinAshi, plain, save, type Bar } from "./bars";
+import { dayOrTime, decimal, stamp } from "./format";
 import { INDICATORS, type Point } from "./indicators";
 import type { Pattern } from "./live";
 import { axis } from "./outliers";
 import { Profile } from "./profile";
 import { chosen, label, marks, startOf, type Choice } from "./marks";
+import type { Scale, Style } from "./settings";
 import { color } from "./theme";
 
 /** A young market is drawn at the right, in bars of the usual width. */
 const SHORTEST = 60;
 const PIXELS_A_CANDLE = 5;
 const MOST_EMPTY = 30;
+/** The library divides the axis no finer: beyond it a double is no power of ten. */
+const MOST_DECIMALS = 12;
 
 export class Chart {
   private readonly chart: IChartApi;
@@ -43,6 +49,8 @@ export class Chart {
   /** Names of those that are drawn. */
   indicators: string[] = ["sma20"];
   private store: CandleStore | undefined;
+  private style: Style = "candles";
+  private timeframe = "";
   private patterns: Pattern[] = [];
   /** Which patterns are marked. */
   choice: Choice = "strong";
@@ -65,7 +73,8 @@ export class Chart {
     this.chart = createChart(box, {
       autoSize: true,
       crosshair: { mode: CrosshairMode.Normal },
-      timeScale: { timeVisible: true, rightOffset: 4, minBarSpacing: 1 },
+      timeScale: { timeVisible: true, rightOffset: 4, minBarSpacing: 1, tickMarkFormatter: tick },
+      localization: { timeFormatter: (time: Time) => stamp((time as number) * 1000) },
       rightPriceScale: { borderVisible: false },
     });
     this.candles = this.chart.addSeries(CandlestickSeries, {
@@ -101,17 +110,18 @@ export class Chart {
     const other = this.store !== store;
     this.store = store;
     this.patterns = patterns;
-    this.decimals = decimals;
+    [this.decimals, this.timeframe] = [decimals, timeframe];
     const all = store.all();
     const isNeverNegative = all.every(({ l }) => Number(l) >= 0);
     this.chart.applyOptions({
       localization: { priceFormatter: (value: number) => (value < 0 && isNeverNegative ? "" : decimal(value.toFixed(decimals))) },
     });
+    const steps = Math.min(decimals, MOST_DECIMALS); // of the axis; prices are written whole
     this.candles.applyOptions({
-      priceFormat: { type: "price", precision: decimals, minMove: 10 ** -decimals },
+      priceFormat: { type: "price", precision: steps, minMove: 10 ** -steps },
     });
     this.places = withGaps(all.map(({ t }) => t), LENGTH_MS[timeframe] ?? 0);
-    this.candles.setData(this.places.map((t) => bar(store.get(t)) ?? { time: seconds(t) }));
+    this.setBars();
     this.volume.setData(all.map((each) => this.volumeBar(each)));
     this.drawLines();
     this.mark();
@@ -135,9 +145,44 @@ export class Chart {
   /** Draw a change of one candle: the newest as it grows, an older one where it stands. */
   update(candle: Candle, newest: boolean): void {
     if (newest && candle.t > (this.places[this.places.length - 1] ?? -Infinity)) this.places.push(candle.t);
-    this.candles.update(bar(candle)!, !newest);
+    if (this.style !== "heikin-ashi") this.candles.update(bar(plain(candle)), !newest);
+    else if (newest) this.candles.update(bar(heikinAshi(this.store!.all()).at(-1)!));
+    else this.setBars();
+    if (this.style === "line") this.drawLines();
     this.volume.update(this.volumeBar(candle), !newest);
     if (!newest || !candle.complete) this.mark();
+  }
+
+  private setBars(): void {
+    const all = this.store?.all() ?? [];
+    const bars = new Map((this.style === "heikin-ashi" ? heikinAshi(all) : all.map(plain)).map((each) => [each.t, bar(each)]));
+    this.candles.setData(this.places.map((t) => bars.get(t) ?? { time: seconds(t) }));
+  }
+
+  /** Draw candles, Heikin-Ashi, or a line of the closes. */
+  setStyle(style: Style): void {
+    this.style = style;
+    this.theme();
+    this.setBars();
+  }
+
+  setScale(scale: Scale): void {
+    const mode = { linear: PriceScaleMode.Normal, log: PriceScaleMode.Logarithmic, percent: PriceScaleMode.Percentage }[scale];
+    this.candles.priceScale().applyOptions({ mode });
+  }
+
+  /** Write times in another zone. */
+  setZone(): void {
+    this.chart.applyOptions({ timeScale: { tickMarkFormatter: tick } });
+  }
+
+  /** Save what is seen, as a picture or as exact texts. */
+  save(symbol: string, kind: "PNG" | "CSV"): void {
+    const { view, store } = this;
+    if (!view || !store) return;
+    const name = `${symbol}-${this.timeframe}-${new Date(view.from).toISOString().slice(0, 16)}`;
+    if (kind === "PNG") return this.chart.takeScreenshot().toBlob((made) => made && save(`${name}.png`, made));
+    save(`${name}.csv`, new Blob([csv(store.all().filter(({ t }) => t >= view.from && t <= view.to))], { type: "text/csv" }));
   }
 
   /** Draw an indicator, or draw it no more; true where it is drawn now. */
@@ -150,11 +195,12 @@ export class Chart {
 
   /** Draw the chosen indicators anew. */
   drawLines(): void {
-    if (!this.lines.length && !this.indicators.length) return;
+    if (!this.lines.length && !this.indicators.length && this.style !== "line") return;
     for (const each of this.lines) this.chart.removeSeries(each);
     const candles = this.store?.all() ?? [];
     const closes: Point[] = candles.map(({ t, c }) => ({ t, value: Number(c) }));
     const lines = this.indicators.flatMap((name) => INDICATORS[name]?.lines(closes, candles) ?? []);
+    if (this.style === "line") lines.unshift({ name: "close", color: "--accent", pane: 0, points: closes });
     const panes = [...new Set([0, ...lines.map(({ pane }) => pane)])].sort((a, b) => a - b);
     this.lines = lines.map(({ color: hue, name, pane, columns, points }) => {
       const options = { color: color(hue), title: pane > 0 ? name : "", priceLineVisible: false, lastValueVisible: pane > 0 };
@@ -294,7 +340,8 @@ export class Chart {
       grid: { vertLines: { color: color("--grid") }, horzLines: { color: color("--grid") } },
       timeScale: { borderColor: color("--border") },
     });
-    const [up, down] = [color("--up"), color("--down")];
+    const isLine = this.style === "line"; // the candles are there for what is marked at them
+    const [up, down] = isLine ? ["transparent", "transparent"] : [color("--up"), color("--down")];
     this.candles.applyOptions({ upColor: up, downColor: down, wickUpColor: up, wickDownColor: down });
     if (this.store) {
       this.volume.setData(this.store.all().map((each) => this.volumeBar(each)));
@@ -333,14 +380,14 @@ export function withGaps(times: number[], length: number): number[] {
   });
 }
 
-function bar(candle: Candle | undefined): CandlestickData<Time> | undefined {
-  return candle && {
-    time: seconds(candle.t),
-    open: Number(candle.o),
-    high: Number(candle.h),
-    low: Number(candle.l),
-    close: Number(candle.c),
-  };
+function bar({ t, ...prices }: Bar): CandlestickData<Time> {
+  return { time: seconds(t), ...prices };
+}
+
+/** A label of the time axis; the axis divides time in UTC, whatever zone it is written in. */
+function tick(time: Time, type: TickMarkType): string {
+  const ms = (time as number) * 1000;
+  return dayOrTime(ms, type === TickMarkType.Time || type === TickMarkType.TimeWithSeconds ? "time" : type === TickMarkType.DayOfMonth ? "day" : "month");
 }
 
 function seconds(ms: number): UTCTimestamp {

@@ -3,17 +3,21 @@
 import { TIMEFRAMES } from "./address";
 import type { Cards } from "./cards";
 import type { Chart } from "./chart";
-import { at, button, check } from "./elements";
+import { at, button, check, select } from "./elements";
 import { INDICATORS } from "./indicators";
 import { CHOICES } from "./marks";
+import { SCALES, SORTS, STYLES, TABS, type Settings, type Tab } from "./settings";
 import { otherTheme, theme } from "./theme";
 
 const RANGES: [string, number][] = [["1H", 3_600_000], ["6H", 6 * 3_600_000], ["1D", 86_400_000], ["1W", 7 * 86_400_000]];
-const TABS = ["tape", "patterns", "alerts"];
 
 export interface Controlled {
   chart: Chart;
   cards: Cards;
+  settings: Settings;
+  onSort(): void;
+  onSheet(): void;
+  onFavourite(): void;
   onSymbol(symbol: string): void;
   onTimeframe(timeframe: string): void;
   onSpan(ms: number): void;
@@ -37,14 +41,36 @@ export function controls(controlled: Controlled): void {
     cards.search("");
     search.blur();
   };
-  for (const name of TABS) at(`tab-${name}`).onclick = () => show(name);
+  for (const name of TABS)
+    at(`tab-${name}`).onclick = () => {
+      show(name);
+      controlled.settings.set({ tab: name });
+    };
+  show(controlled.settings.now.tab);
+  choices(controlled);
   document.addEventListener("keydown", (event) => {
     const editing = event.target instanceof HTMLInputElement || event.target instanceof HTMLSelectElement;
     if (!editing && !event.ctrlKey && !event.metaKey && !event.altKey && pressed(event, controlled)) event.preventDefault();
   });
 }
 
-function groups({ chart, onTimeframe, onSpan, onView }: Controlled): void {
+/** Lists of which one is chosen. */
+function choices({ chart, settings, onSort }: Controlled): void {
+  select("style", STYLES, settings.now.style, (style) => {
+    settings.set({ style });
+    chart.setStyle(style);
+  });
+  select("scale", SCALES, settings.now.scale, (scale) => {
+    settings.set({ scale });
+    chart.setScale(scale);
+  });
+  select("sort", SORTS, settings.now.sort, (sort) => {
+    settings.set({ sort });
+    onSort();
+  });
+}
+
+function groups({ chart, settings, onTimeframe, onSpan, onView }: Controlled): void {
   at("timeframes").append(
     ...TIMEFRAMES.map((each) => button(each, () => onTimeframe(each), { role: "radio", "aria-checked": "false" })),
   );
@@ -54,6 +80,7 @@ function groups({ chart, onTimeframe, onSpan, onView }: Controlled): void {
       const made = button(title, () => {
         const isOn = chart.toggle(name);
         made.setAttribute("aria-pressed", String(isOn));
+        settings.set({ indicators: chart.indicators });
       }, { "aria-pressed": String(chart.indicators.includes(name)) });
       return made;
     }),
@@ -62,6 +89,7 @@ function groups({ chart, onTimeframe, onSpan, onView }: Controlled): void {
   at("marks").append(
     ...CHOICES.map((each) => button(each, () => {
       chart.choose(each);
+      settings.set({ marks: each });
       check("marks", each);
     }, { role: "radio", "aria-checked": String(each === chart.choice) })),
   );
@@ -76,7 +104,7 @@ function profileButton({ profile }: Chart, onView: () => void): HTMLElement {
   return made;
 }
 
-function show(tab: string): void {
+function show(tab: Tab): void {
   for (const each of TABS) {
     at(each).hidden = each !== tab;
     at(`tab-${each}`).setAttribute("aria-selected", String(each === tab));
@@ -84,7 +112,8 @@ function show(tab: string): void {
 }
 
 /** Do what a key stands for; true where it stands for anything. */
-function pressed({ key, target }: KeyboardEvent, { chart, cards, onSymbol, onTimeframe }: Controlled): boolean {
+function pressed({ key, target }: KeyboardEvent, controlled: Controlled): boolean {
+  const { chart, cards, onSymbol, onTimeframe } = controlled;
   const number = Number(key);
   const step = key === "ArrowRight" ? 1 : key === "ArrowLeft" ? -1 : 0;
   if (walked(target, step)) return true;
@@ -92,12 +121,20 @@ function pressed({ key, target }: KeyboardEvent, { chart, cards, onSymbol, onTim
   else if (key === "+" || key === "-") chart.zoom(key === "+" ? 0.7 : 1.4);
   else if (key === "/") at("search").focus();
   else if (key === "t") at("theme").click();
+  else if (key === "?") controlled.onSheet();
+  else if (key === "f") controlled.onFavourite();
+  else if (key === "F") void fill();
   else if (key === "ArrowDown" || key === "ArrowUp") {
     const next = cards.neighbour(key === "ArrowDown" ? 1 : -1);
     if (next) onSymbol(next);
   } else if (number >= 1 && number <= TIMEFRAMES.length) onTimeframe(TIMEFRAMES[number - 1]!);
   else return false;
   return true;
+}
+
+/** The chart on the whole screen, or on its part of it again. */
+export async function fill(): Promise<void> {
+  await (document.fullscreenElement ? document.exitFullscreen() : at("stage").requestFullscreen());
 }
 
 /** Arrows walk within a group of choices. */

@@ -41,7 +41,8 @@ export class Desk {
     series.choose(symbol, timeframe);
     connection.forgetCandles();
     watchlist.follow(symbol, before);
-    location.replace(written(series));
+    if (location.hash.length > 1) location.hash = written(series); // back leads to what was shown before
+    else location.replace(written(series));
     document.title = `${symbol} · Kandle`;
     write("title", symbol);
     at("chart").setAttribute("aria-label", `Candles of ${symbol}, ${timeframe}`);

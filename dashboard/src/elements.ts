@@ -28,6 +28,13 @@ export function button(text: string, onClick: () => void, attributes: Record<str
   return made;
 }
 
+/** A list of which one is chosen. */
+export function select<T extends string>(id: string, all: readonly T[], now: T, onChoose: (chosen: T) => void): void {
+  const list = at<HTMLSelectElement>(id);
+  list.replaceChildren(...all.map((each) => new Option(each, each, false, each === now)));
+  list.onchange = () => onChoose(list.value as T);
+}
+
 /** Show which button of a group is chosen. */
 export function check(group: string, name: string): void {
   for (const each of at(group).querySelectorAll("button"))

@@ -1,12 +1,21 @@
 /** Numbers and times as people read them. Exact texts stay texts until they are drawn. */
 
-const clock = new Intl.DateTimeFormat(undefined, {
-  hour: "2-digit",
-  minute: "2-digit",
-  second: "2-digit",
-  hour12: false,
-  timeZone: "UTC",
-});
+/** Undefined is the browser's zone. */
+let zone: string | undefined = "UTC";
+let clock = formatOf({ hour: "2-digit", minute: "2-digit", second: "2-digit" });
+let whole = formatOf({ year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", second: "2-digit" });
+
+/** Swedish writes dates as ISO 8601 does. */
+function formatOf(parts: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {
+  return new Intl.DateTimeFormat("sv", { ...parts, hour12: false, timeZone: zone });
+}
+
+/** Write times in UTC, or in the browser's zone. */
+export function writeIn(chosen: "UTC" | "local"): void {
+  zone = chosen === "UTC" ? "UTC" : undefined;
+  clock = formatOf({ hour: "2-digit", minute: "2-digit", second: "2-digit" });
+  whole = formatOf({ year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", second: "2-digit" });
+}
 
 /** A decimal text, thousands separated by commas, its digits as they came. */
 export function decimal(text: string): string {
@@ -33,14 +42,22 @@ export function change(now: number, before: number | undefined): string {
   return `${percent >= 0 ? "+" : "−"}${Math.abs(percent).toFixed(2)} %`;
 }
 
-/** Time of day, UTC. */
+/** Time of day. */
 export function time(ms: number): string {
   return clock.format(ms);
 }
 
-/** Date and time of day, UTC. */
+/** Date and time of day. */
 export function stamp(ms: number): string {
-  return new Date(ms).toISOString().slice(0, 19).replace("T", " ");
+  return whole.format(ms);
+}
+
+/** A short label: `14:05`, `28 Nov`, `Nov 2026`; a day that does not begin then has its time. */
+export function dayOrTime(ms: number, unit: "time" | "day" | "month"): string {
+  const text = stamp(ms);
+  if (unit === "time" || text.slice(11) !== "00:00:00") return text.slice(11, 16);
+  const parts: Intl.DateTimeFormatOptions = unit === "day" ? { day: "numeric", month: "short" } : { month: "short", year: "numeric" };
+  return new Intl.DateTimeFormat("en-GB", { ...parts, timeZone: zone }).format(ms);
 }
 
 /** `12 s`, `3 min`, `5 h`. */

@@ -107,8 +107,9 @@ export async function latestOfAll(): Promise<Last[]> {
 }
 
 /** Some symbols at a glance. */
-export async function overview(symbols: string[]): Promise<Overview[]> {
-  const query = new URLSearchParams(symbols.map((each) => ["symbol", each]));
+/** The last 24 hours of symbols, or of all. */
+export async function overview(symbols: string[] | "all"): Promise<Overview[]> {
+  const query = new URLSearchParams(symbols === "all" ? { symbols } : symbols.map((each) => ["symbol", each]));
   return (await json<Overview[]>(`/api/overview?${query}`)) ?? [];
 }
 

@@ -7,10 +7,10 @@ import { Alerts } from "./alerts";
 import { Cards } from "./cards";
 import { Chart } from "./chart";
 import { Connection } from "./connection";
-import { controls } from "./controls";
+import { controls, fill } from "./controls";
 import { Desk } from "./desk";
 import { at, check, notice, write } from "./elements";
-import { time } from "./format";
+import { time, writeIn } from "./format";
 import { Frames } from "./frames";
 import { paintAge, paintCountdown, paintPrice, paintQuote } from "./header";
 import * as history from "./history";
@@ -21,6 +21,8 @@ import { startOf } from "./marks";
 import { PatternList } from "./pattern_list";
 import { Playback } from "./playback";
 import { Series } from "./series";
+import { Settings, type Zone } from "./settings";
+import { sheet } from "./sheet";
 import { Tape } from "./tape";
 import { theme } from "./theme";
 import { Trades } from "./trades";
@@ -35,7 +37,8 @@ let hovered: number | undefined;
 const frames = new Frames(paint);
 const touch = (): void => frames.touch();
 const isLive = (): boolean => !playback.on;
-const market = new Market();
+const settings = new Settings();
+const market = new Market(() => settings.now);
 const connection: Connection = new Connection(() => playback.replay);
 const chart: Chart = new Chart(at("chart"), (t) => { hovered = t; touch(); }, () => void series.loadOlder(), () => series.viewed());
 const patterns = new PatternList(at("patterns"), at("pattern-count"), (each) => chart.centre(startOf(each)));
@@ -64,11 +67,12 @@ const watchlist: Watchlist = new Watchlist(() => cards, {
   market,
   live,
   chosen: () => series.symbol,
+  needsAll: () => settings.now.sort === "change",
   isLive,
   touch,
   onRead: () => { desk.heal(); void quote(); },
 });
-const cards: Cards = new Cards(at("cards"), market, (each) => void choose(each), (visible) => watchlist.watch(visible));
+const cards: Cards = new Cards(at("cards"), market, (each) => void choose(each), (visible) => watchlist.watch(visible), (each) => settings.now.favourites.includes(each));
 
 const playback: Playback = new Playback(FEED, {
   tick: (tick, late, known) => desk.takeTick(tick, late, known),
@@ -86,7 +90,31 @@ const playback: Playback = new Playback(FEED, {
 
 async function choose(symbol: string, timeframe?: string): Promise<void> {
   if (symbol !== series.symbol) void quote(symbol);
-  await desk.choose(symbol, timeframe);
+  const chosen = desk.choose(symbol, timeframe);
+  settings.set({ symbol: series.symbol, timeframe: series.timeframe });
+  paintFavourite();
+  await chosen;
+}
+
+function paintFavourite(): void {
+  at("favourite").setAttribute("aria-pressed", String(settings.now.favourites.includes(series.symbol)));
+}
+
+/** Put the shown symbol into a list of the settings, or take it out. */
+function toggle(list: "favourites" | "hidden"): void {
+  if (!series.symbol) return;
+  settings.toggle(list, series.symbol);
+  paintFavourite();
+  market.resort();
+  cards.choose(series.symbol);
+}
+
+function zone(chosen: Zone): void {
+  writeIn(chosen);
+  write("zone-name", chosen === "UTC" ? "UTC" : Intl.DateTimeFormat().resolvedOptions().timeZone);
+  chart.setZone();
+  tape.redraw();
+  touch();
 }
 
 async function quote(symbol = series.symbol): Promise<void> {
@@ -138,10 +166,24 @@ function eachSecond(): void {
 
 async function begin(): Promise<void> {
   theme();
-  chart.theme();
+  const { now } = settings;
+  [chart.indicators, chart.choice, series.timeframe] = [[...now.indicators], now.marks, now.timeframe];
+  chart.setStyle(now.style);
+  chart.setScale(now.scale);
+  zone(now.zone);
+  const { open } = sheet({ settings, onZone: zone, onReplaced: () => location.reload() });
+  at("help").onclick = open;
+  at("favourite").onclick = () => toggle("favourites");
+  at("hide").onclick = () => toggle("hidden");
+  at("full").onclick = () => void fill();
+  for (const kind of ["PNG", "CSV"] as const) at(kind.toLowerCase()).onclick = () => chart.save(series.symbol, kind);
   controls({
     chart,
     cards,
+    settings,
+    onSheet: open,
+    onFavourite: () => toggle("favourites"),
+    onSort: () => void watchlist.reorder(),
     onSymbol: (symbol) => void choose(symbol),
     onTimeframe: (timeframe) => { if (series.symbol) void choose(series.symbol, timeframe); },
     onSpan: (ms) => void series.showSpan(ms),
@@ -156,7 +198,7 @@ async function begin(): Promise<void> {
   if (named().symbol) await choose(named().symbol, named().timeframe); // the chart first, then everything around it
   void loadAlerts();
   await watchlist.start();
-  const [first] = market.symbols;
+  const first = [...now.favourites, now.symbol].find((each) => market.has(each)) ?? market.symbols[0];
   if (first && !series.symbol) await choose(first);
   cards.choose(series.symbol);
 }
@@ -180,6 +222,8 @@ Object.assign(window, {
       last: market.get(series.symbol).last,
       visible: watchlist.visible,
       symbols: market.symbols.length,
+      listed: market.symbols.slice(0, 100),
+      settings: settings.now,
       replay: { state: playback.replay.state, time: playback.replay.time },
     }),
   },

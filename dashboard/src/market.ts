@@ -44,9 +44,23 @@ export class Instrument {
   }
 }
 
+/** How the list is ordered; `hidden` ones are not in it, `favourites` are first. */
+export interface Order {
+  sort: "name" | "change" | "last trade";
+  favourites: readonly string[];
+  hidden: readonly string[];
+}
+
 export class Market {
   private readonly known = new Map<string, Instrument>();
   private sorted: string[] | undefined;
+
+  constructor(private readonly order: () => Order = () => ({ sort: "name", favourites: [], hidden: [] })) {}
+
+  /** Put the list into order again: prices have moved, or another order was chosen. */
+  resort(): void {
+    this.sorted = undefined;
+  }
 
   get(symbol: string): Instrument {
     let found = this.known.get(symbol);
@@ -64,7 +78,22 @@ export class Market {
   }
 
   get symbols(): string[] {
-    return (this.sorted ??= [...this.known.keys()].sort());
+    return (this.sorted ??= this.ordered());
+  }
+
+  private ordered(): string[] {
+    const { sort, favourites, hidden } = this.order();
+    const [first, out] = [new Set(favourites), new Set(hidden)];
+    const value = (each: string): number => {
+      const { t, before, last } = this.get(each);
+      if (sort === "name") return 0;
+      if (sort === "last trade") return -t;
+      return before && last ? -(Number(last) / before) : Infinity;
+    };
+    const ranked = [...this.known.keys()].filter((each) => !out.has(each)).map((name) => ({ name, first: Number(!first.has(name)), value: value(name) }));
+    const by = (a: number, b: number): number => (a === b ? 0 : a < b ? -1 : 1);
+    ranked.sort((a, b) => a.first - b.first || by(a.value, b.value) || (a.name < b.name ? -1 : 1));
+    return ranked.map(({ name }) => name);
   }
 
   tick({ symbol, price, t, received }: Tick, late: boolean): boolean {

@@ -39,7 +39,14 @@ describe("marks", () => {
     expect(marks(store(10), all, 200, flat).map(({ text }) => text)).not.toContain("");
     const other = new CandleStore();
     for (const each of store(10).all()) other.take({ ...each, l: String(each.t / 1000) });
-    expect(marks(other, all, 20, flat).map(({ text }) => text)).not.toContain("");
+    expect(marks(other, all.slice(0, 1), 20, flat).map(({ text }) => text)).toEqual(["engulfing 70%"]);
+  });
+
+  it("are named only where no other candle lies", () => {
+    const falling = new CandleStore();
+    for (const each of store(10).all()) falling.take({ ...each, h: String(80 - (each.t / MINUTE) * 10), l: String(60 - (each.t / MINUTE) * 10) });
+    expect(marks(falling, [pattern(3)], 10, flat).map(({ text }) => text)).toEqual([""]);
+    expect(marks(falling, [pattern(3, { direction: -1 })], 200, flat).map(({ text }) => text)).toEqual(["engulfing 70%"]);
   });
 
   it("strike out what was retracted, and tell of gaps", () => {

@@ -95,16 +95,23 @@ function note(t: number, above: boolean, text: string): Mark {
   return { t, above, shape: "square", color: "--warn", text, small: true };
 }
 
-/** Take the names away that would lie over a weightier one. */
+/** Take the names away that would lie over a candle or over a weightier name. */
 function makeRoom(store: CandleStore, found: { mark: Mark; rank: number }[], spacing: number, height: Height): void {
-  const places = new Map(store.all().map(({ t }, n) => [t, n * spacing]));
+  const all = store.all();
+  const numbers = new Map(all.map(({ t }, n) => [t, n]));
   const taken: { middle: number; half: number; y: number }[] = [];
   for (const { mark } of [...found].sort((a, b) => b.rank - a.rank || b.mark.t - a.mark.t)) {
-    const middle = places.get(mark.t) ?? 0;
+    const number = numbers.get(mark.t) ?? 0;
+    const middle = number * spacing;
     const half = (mark.text.length * PIXELS_A_LETTER + GAP) / 2;
     const candle = store.get(mark.t)!;
     const y = height(Number(mark.above ? candle.h : candle.l)) + (mark.above ? -OFF : OFF);
-    if (taken.some((each) => Math.abs(each.middle - middle) < each.half + half && Math.abs(each.y - y) < LINE)) mark.text = "";
+    const reach = Math.floor(half / spacing);
+    const beside = all.slice(Math.max(0, number - reach), number + reach + 1).filter((each) => each !== candle);
+    const isOver =
+      beside.some((each) => height(Number(each.h)) < y + LINE / 2 && height(Number(each.l)) > y - LINE / 2) ||
+      taken.some((each) => Math.abs(each.middle - middle) < each.half + half && Math.abs(each.y - y) < LINE);
+    if (isOver) mark.text = "";
     else taken.push({ middle, half, y });
   }
 }

@@ -5,12 +5,18 @@ import { type Row, TradeRows } from "./trade_rows";
 
 export class Tape extends TradeRows {
   private readonly body: HTMLTableSectionElement;
-  private readonly drawn = new WeakMap<Row, { as: string; row: HTMLTableRowElement }>();
+  private drawn = new WeakMap<Row, { as: string; row: HTMLTableRowElement }>();
 
   constructor(box: HTMLElement) {
     super();
     box.innerHTML = "<table><thead><tr><th>Time</th><th>Price</th><th>Size</th></tr></thead><tbody></tbody></table>";
     this.body = box.querySelector("tbody")!;
+  }
+
+  /** Times are written otherwise: draw all rows anew. */
+  redraw(): void {
+    this.drawn = new WeakMap();
+    this.stale = true;
   }
 
   /** Draw what has changed; called once a frame. Rows that are as they were stay where they are. */

@@ -13,6 +13,8 @@ const SCROLLED_MS = 100;
 /** `chosen`: the symbol of the chart; `isLive`: whether what happens now is shown of it. */
 export interface Around {
   market: Market;
+  /** Whether the list's order needs the day of all symbols. */
+  needsAll(): boolean;
   live: Live;
   chosen(): string;
   isLive(): boolean;
@@ -54,13 +56,15 @@ export class Watchlist {
 
   /** The day of the rows in view in one request; now and then the last trades of all, for there may be new ones. */
   async read(): Promise<void> {
-    const { market, chosen, touch, onRead } = this.around;
+    const { market, chosen, needsAll, touch, onRead } = this.around;
     try {
       if (!this.readAll || !market.symbols.length || Date.now() - this.readAll > ALL_EACH_MS) {
         this.readAll = Date.now();
-        market.latest(this.shown(await history.latestOfAll()));
-        this.cards().lay();
+        if (needsAll()) market.overview(this.shown(await history.overview("all")));
+        else market.latest(this.shown(await history.latestOfAll()));
       }
+      market.resort();
+      this.cards().lay();
       await this.glance([...new Set([...this.visible, chosen()])].filter(Boolean));
       for (const { instrument, state } of await history.feeds()) {
         const known: Instrument = market.get(instrument);
@@ -71,6 +75,12 @@ export class Watchlist {
     } catch {
       this.readAll = 0; // the connection's state says it already; the next one tries again
     }
+  }
+
+  /** Another order was chosen. */
+  async reorder(): Promise<void> {
+    this.readAll = 0;
+    await this.read();
   }
 
   private async glance(symbols: string[]): Promise<void> {

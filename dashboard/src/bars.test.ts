@@ -1,0 +1,22 @@
+import { describe, expect, it } from "vitest";
+
+import { csv, heikinAshi } from "./bars";
+import type { Candle } from "./candles";
+
+const candle = (t: number, o: string, h: string, l: string, c: string): Candle => ({
+  ...{ t, o, h, l, c, v: "1.50", bv: "1", sv: "0.50", n: 2, vw: null, closed: true, partial: false, complete: true, revision: 3 },
+});
+
+describe("bars", () => {
+  it("as Heikin-Ashi open in the middle of the body before", () => {
+    const found = heikinAshi([candle(0, "10", "14", "8", "12"), candle(1, "12", "13", "11", "12")]);
+    expect(found[0]).toEqual({ t: 0, open: 11, high: 14, low: 8, close: 11 });
+    expect(found[1]).toEqual({ t: 1, open: 11, high: 13, low: 11, close: 12 });
+  });
+
+  it("go into a file with their exact texts", () => {
+    const [head, row] = csv([candle(0, "0.10", "0.20", "0.10", "0.123456789012345678")]).split("\n");
+    expect(head).toBe("time,open,high,low,close,volume,vwap,trades,closed,revision");
+    expect(row).toBe("1970-01-01T00:00:00.000Z,0.10,0.20,0.10,0.123456789012345678,1.50,,2,true,3");
+  });
+});

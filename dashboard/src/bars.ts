@@ -1,0 +1,44 @@
+/** Candles as they are drawn: as they are, or as Heikin-Ashi; and as the file of what is seen. */
+
+import type { Candle } from "./candles";
+
+export interface Bar {
+  t: number;
+  open: number;
+  high: number;
+  low: number;
+  close: number;
+}
+
+export function plain({ t, o, h, l, c }: Candle): Bar {
+  return { t, open: Number(o), high: Number(h), low: Number(l), close: Number(c) };
+}
+
+/**
+ * Heikin-Ashi of candles in order (Valcu, "Using the Heikin-Ashi technique", 2004): the close is the
+ * mean of the four prices, the open the middle of the body before.
+ */
+export function heikinAshi(candles: Candle[]): Bar[] {
+  let before: Bar | undefined;
+  return candles.map(plain).map(({ t, open, high, low, close }) => {
+    const middle = before ? (before.open + before.close) / 2 : (open + close) / 2;
+    const mean = (open + high + low + close) / 4;
+    before = { t, open: middle, high: Math.max(high, middle, mean), low: Math.min(low, middle, mean), close: mean };
+    return before;
+  });
+}
+
+/** CSV with exact texts; times are ISO 8601, UTC. */
+export function csv(candles: Candle[]): string {
+  const rows = candles.map(({ t, o, h, l, c, v, vw, n, closed, revision }) => [new Date(t).toISOString(), o, h, l, c, v, vw ?? "", n, closed, revision]);
+  return [["time", "open", "high", "low", "close", "volume", "vwap", "trades", "closed", "revision"], ...rows].map((row) => row.join(",")).join("\n") + "\n";
+}
+
+/** Hand a file to the visitor. */
+export function save(name: string, content: Blob): void {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(content);
+  link.download = name.replace(/[^\w.+-]/g, "_");
+  link.click();
+  window.setTimeout(() => URL.revokeObjectURL(link.href), 60_000); // the browser reads it meanwhile
+}

@@ -1,0 +1,22 @@
+import { describe, expect, it } from "vitest";
+
+import { DEFAULTS, parsed } from "./settings";
+
+describe("settings", () => {
+  it("are as by default where nothing, or nonsense, is stored", () => {
+    for (const text of [null, "", "{", "[]", "7", '"x"', "null"]) expect(parsed(text)).toEqual(DEFAULTS);
+  });
+
+  it("take what is a choice, and nothing else", () => {
+    const text = JSON.stringify({ scale: "log", style: "bars", indicators: ["rsi14", "moon", 7], favourites: ["A", "A", "B"], hidden: "A", symbol: 1 });
+    const found = parsed(text);
+    expect([found.scale, found.style, found.symbol]).toEqual(["log", "candles", ""]);
+    expect(found.indicators).toEqual(["rsi14"]);
+    expect([found.favourites, found.hidden]).toEqual([["A", "B"], []]);
+  });
+
+  it("come back from a file as they went into it", () => {
+    const chosen = { ...DEFAULTS, zone: "local" as const, hidden: ["X"] };
+    expect(parsed(JSON.stringify(chosen))).toEqual(chosen);
+  });
+});

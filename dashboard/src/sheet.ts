@@ -1,0 +1,61 @@
+/** The sheet behind `?`: keys, the zone of times, and the settings as a file. */
+
+import { save } from "./bars";
+import { at, select } from "./elements";
+import { ZONES, type Settings, type Zone } from "./settings";
+
+const KEYS: [string, string][] = [
+  ["/", "search; Enter opens the first that is found"],
+  ["↑ ↓", "the symbol before, the next one"],
+  ["1 – 6", "timeframe"],
+  ["← → + −", "move and zoom the chart"],
+  ["f", "favourite: first in the list"],
+  ["F", "the chart on the whole screen"],
+  ["t", "dark or light"],
+  ["?", "this sheet; Escape closes it"],
+];
+
+export interface Sheet {
+  settings: Settings;
+  onZone(zone: Zone): void;
+  /** All settings may have changed. */
+  onReplaced(): void;
+}
+
+export function sheet({ settings, onZone, onReplaced }: Sheet): { open(): void } {
+  const dialog = at<HTMLDialogElement>("sheet");
+  at("keys").replaceChildren(
+    ...KEYS.flatMap(([keys, does]) => {
+      const [term, text] = [document.createElement("dt"), document.createElement("dd")];
+      term.append(...keys.split(" ").map((each) => Object.assign(document.createElement("kbd"), { textContent: each })));
+      text.textContent = does;
+      return [term, text];
+    }),
+  );
+  select("zone", ZONES, settings.now.zone, (zone) => {
+    settings.set({ zone });
+    onZone(zone);
+  });
+  at("export").onclick = () => save("kandle-settings.json", new Blob([settings.text], { type: "application/json" }));
+  at<HTMLInputElement>("import").onchange = async ({ target }) => {
+    const [file] = (target as HTMLInputElement).files ?? [];
+    if (!file) return;
+    settings.replace(await file.text());
+    onReplaced();
+  };
+  at("unhide").onclick = () => {
+    settings.set({ hidden: [] });
+    onReplaced();
+  };
+  at("defaults").onclick = () => {
+    settings.replace("{}");
+    onReplaced();
+  };
+  return {
+    open: () => {
+      at("unhide").hidden = !settings.now.hidden.length;
+      at("unhide").textContent = `Show ${settings.now.hidden.length} hidden symbols`;
+      dialog.showModal();
+    },
+  };
+}

@@ -1,0 +1,128 @@
+"""What a visitor chooses on the dashboard: it stays, goes into a file; so does what is seen."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from playwright.sync_api import Page, expect
+
+from tests.e2e.browser import open_symbol, shown, state
+from tests.e2e.client import candles, fresh_symbol
+from tests.e2e.test_live import post
+
+MINUTE_MS = 60_000
+FIRST_MS = 1_700_000_040_000
+
+
+def sent(pipeline: dict[str, str], name: str, *prices: str) -> str:
+    """A fresh symbol with a trade a minute."""
+    symbol = fresh_symbol(name)
+    post(pipeline, *(f"{symbol},{p},1,{FIRST_MS + n * MINUTE_MS}" for n, p in enumerate(prices)))
+    return symbol
+
+
+def test_choices_outlive_the_page_and_go_along_as_a_file(
+    page: Page, pipeline: dict[str, str], tmp_path: Path
+) -> None:
+    """Style, scale, indicators, tab and zone; a reset is undone by the file."""
+    symbol = sent(pipeline, "CHOSEN", "10", "12")
+    open_symbol(page, pipeline, symbol, 2)
+    page.select_option("#style", "heikin-ashi")
+    page.select_option("#scale", "log")
+    page.get_by_role("button", name="RSI 14").click()
+    page.get_by_role("tab", name="Patterns").click()
+    page.locator("#chart").focus()
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog")).to_contain_text("favourite: first in the list")
+    page.select_option("#zone", "local")
+    chosen = {"style": "heikin-ashi", "scale": "log", "tab": "patterns", "zone": "local"}
+    chosen |= {"indicators": ["sma20", "rsi14"], "symbol": symbol, "timeframe": "1m"}
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Export settings").click()
+    file = tmp_path / "settings.json"
+    download.value.save_as(file)
+    assert chosen.items() <= json.loads(file.read_text()).items()
+    page.reload()
+    found = shown(page, lambda it: len(it["drawn"]) == 2)
+    assert chosen.items() <= found["settings"].items()
+    # Heikin-Ashi: the second opens in the middle of the first body.
+    assert [(bar["open"], bar["close"]) for bar in found["drawn"]] == [(10, 10), (10, 12)]
+    expect(page.locator("#patterns")).to_be_visible()
+    expect(page.get_by_role("button", name="RSI 14")).to_have_attribute("aria-pressed", "true")
+    page.keyboard.press("?")
+    with page.expect_event("load"):
+        page.get_by_role("button", name="Reset").click()
+    shown(page, lambda it: it["settings"]["style"] == "candles" and len(it["drawn"]) == 2)
+    page.keyboard.press("?")
+    with page.expect_event("load"):
+        page.locator("#import").set_input_files(file)
+    shown(page, lambda it: it["settings"]["style"] == "heikin-ashi" and len(it["drawn"]) == 2)
+
+
+def test_favourites_come_first_and_hidden_symbols_do_not_come(
+    page: Page, pipeline: dict[str, str]
+) -> None:
+    """By key and button; the sheet shows the hidden ones again."""
+    favourite, hidden = sent(pipeline, "ZFAVOURITE", "1"), sent(pipeline, "ZHIDDEN", "1")
+    open_symbol(page, pipeline, favourite)
+    shown(page, lambda it: it["symbols"] >= 2)
+    page.keyboard.press("f")
+    shown(page, lambda it: it["listed"][0] == favourite)
+    open_symbol(page, pipeline, hidden)
+    count = shown(page, lambda it: it["symbols"] >= 2)["symbols"]
+    page.get_by_role("button", name="Hide this symbol").click()
+    shown(page, lambda it: it["symbols"] == count - 1 and hidden not in it["listed"])
+    page.goto("about:blank")
+    page.goto(pipeline["LIVE_URL"])
+    found = shown(page, lambda it: it["symbol"] != "" and it["symbols"] > 0)
+    assert (found["symbol"], found["listed"][0]) == (favourite, favourite)
+    page.keyboard.press("?")
+    with page.expect_event("load"):
+        page.get_by_role("button", name="Show 1 hidden symbols").click()
+    shown(page, lambda it: it["settings"]["hidden"] == [] and it["symbols"] >= count)
+
+
+def test_the_list_is_sorted_by_the_last_trade(page: Page, pipeline: dict[str, str]) -> None:
+    """The symbol of the newest trade is the first."""
+    older = sent(pipeline, "ASORTED", "1")
+    newest = fresh_symbol("ZSORTED")
+    post(pipeline, f"{newest},5")
+    open_symbol(page, pipeline, older)
+    page.select_option("#sort", "last trade")
+    found = shown(page, lambda it: it["listed"][:1] == [newest])
+    assert older not in found["listed"] or found["listed"].index(older) > 0
+
+
+def test_what_is_seen_is_saved(page: Page, pipeline: dict[str, str], tmp_path: Path) -> None:
+    """CSV with the exact texts of the API, and a picture."""
+    symbol = sent(pipeline, "SAVED", "0.123456789012345678", "0.2")
+    open_symbol(page, pipeline, symbol, 2)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="CSV").click()
+    file = tmp_path / download.value.suggested_filename
+    assert file.name.startswith(f"{symbol}-1m-")
+    assert file.suffix == ".csv"
+    download.value.save_as(file)
+    _, *rows = [line.split(",") for line in file.read_text().splitlines()]
+    assert [row[4] for row in rows] == [c["c"] for c in candles(pipeline["API_URL"], symbol)]
+    with page.expect_download() as download:
+        page.get_by_role("button", name="PNG").click()
+    picture = tmp_path / "picture.png"
+    download.value.save_as(picture)
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_back_leads_to_the_symbol_before(page: Page, pipeline: dict[str, str]) -> None:
+    """And forward again."""
+    first, second = sent(pipeline, "BACK", "1"), sent(pipeline, "BACK", "2")
+    open_symbol(page, pipeline, first)
+    shown(page, lambda it: it["symbols"] >= 2)
+    page.locator("#search").fill(second)
+    page.keyboard.press("Enter")
+    shown(page, lambda it: it["symbol"] == second)
+    page.go_back()
+    shown(page, lambda it: it["symbol"] == first)
+    page.go_forward()
+    shown(page, lambda it: it["symbol"] == second)
+    assert state(page)["timeframe"] == "1m"
