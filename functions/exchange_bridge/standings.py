@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import dataclass
-from typing import Final
 
 from functions.exchange_bridge.health import Seen
 from functions.exchange_bridge.intake import Intake
@@ -13,9 +12,6 @@ from functions.exchange_bridge.rest import BAD_ROWS, Rest, RestError
 from shared.feeds import FeedState
 
 log = logging.getLogger(__name__)
-
-LISTING: Final = {FeedState.LIVE: None}
-"""What a listing as traded is to a symbol's health: nothing that would hide its state."""
 
 
 @dataclass(slots=True)
@@ -48,7 +44,7 @@ class Standings:
             return
         if seen.message_us != messages_us:
             return  # something came meanwhile
-        standing = LISTING.get(listed, listed)
+        standing = None if listed is FeedState.LIVE else listed
         if standing is not seen.standing:
             log.warning("%s: %s is %s", exchange.name, symbol, standing or "traded again")
         seen.standing = standing

@@ -110,10 +110,16 @@ class Hub:
                 if not wanting:
                     del self._clients[each]
 
-    def learn(self, message: Message) -> None:
-        """Take what is known from elsewhere; it is shown where it is the newest of its channel."""
+    def learn(self, message: Message, leased: int | None = None) -> None:
+        """Take what is known from elsewhere; it is shown where it is the newest of its channel.
+
+        `leased`: the place since which the channel is watched. What the stream has told behind it
+        goes on: all that is newer comes by the stream, once.
+        """
         channel = live.channel_of(message.subject)
         update = Update(self.seq, channel, message.payload, message.received_us)
+        if leased is not None and self._newest.was_published(channel, leased):
+            return
         if self._newest.is_passed_by(update):
             self._give(update)
 

@@ -131,7 +131,7 @@ class Interest:
     async def _learn(self, names: set[str]) -> None:
         if names and self.history.is_there:
             for each in await self.history.present(names, self.ladder[0].name):
-                self.hub.learn(each)
+                self._tell(each)
             self._note_loaded(names)
 
     async def _learn_longer(self, channels: Iterable[str]) -> None:
@@ -144,7 +144,7 @@ class Interest:
             newest = await self.history.newest(symbol, timeframe)
             if newest is not None:
                 payload = newest.to_message().SerializeToString()
-                self.hub.learn(Message(live.candles_subject(timeframe, symbol), payload))
+                self._tell(Message(live.candles_subject(timeframe, symbol), payload))
             self._note_loaded({channel})
 
     def _names(self, channels: Iterable[str]) -> set[str]:
@@ -241,6 +241,12 @@ class Interest:
         async with self._loading:
             await self._learn({each for each in due if not each.startswith(live.CANDLES)})
             await self._learn_longer(due)
+
+    def _tell(self, message: Message) -> None:
+        """Hand the hub what history knows, unless the stream tells of the channel by now."""
+        instrument = live.instrument_of(live.channel_of(message.subject))
+        places = [self._since[each] for each in (instrument, ALL) if each in self._since]
+        self.hub.learn(message, min(places, default=None))
 
     def _note_loaded(self, names: set[str]) -> None:
         """Note that the present of names is known, of those that are leased for as long as that."""

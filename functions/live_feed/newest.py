@@ -35,6 +35,11 @@ class Newest:
         known = self._newest.get(update.channel)
         return known is None or update.order > known.order
 
+    def was_published(self, channel: str, after: int) -> bool:
+        """Tell whether the newest of the channel came by the stream, behind a place of it."""
+        known = self._newest.get(channel)
+        return known is not None and known.published_us > 0 and known.seq > after
+
     def keep(self, update: Update) -> None:
         """Keep it where it is newer than what is known of its channel."""
         if self.is_passed_by(update):

@@ -20,6 +20,8 @@ from functions.exchange_bridge.exchanges.kraken import Kraken, rest_pair
 from functions.exchange_bridge.exchanges.scanner import Scanner
 from functions.exchange_bridge.health import Health
 from functions.exchange_bridge.rest import Rest, RestError, wait_s
+from functions.exchange_bridge.settings import SETUPS
+from shared.feeds import FEEDS
 
 BINANCE = Binance("ws://x", ["btcusdt"], TRADES, 0)
 COINBASE = Coinbase("ws://x", ["BTC-USD"])
@@ -32,6 +34,11 @@ def recorded(path: Path) -> Iterator[tuple[float, bytes]]:
         stamp, brace, text = line.partition("{")
         if brace and not stamp.startswith("wss"):
             yield float(stamp.strip().rstrip(":")), (brace + text).encode()
+
+
+def test_every_feed_that_may_be_asked_for_has_a_setup() -> None:
+    """What `kandle up --feed` takes is what the bridge knows."""
+    assert tuple(SETUPS) == FEEDS
 
 
 def test_the_binance_capture(recorded_data: Path) -> None:

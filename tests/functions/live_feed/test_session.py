@@ -128,6 +128,35 @@ def test_a_busy_market_does_not_overflow_a_client_that_is_being_subscribed(
     asyncio.run(test())
 
 
+def test_what_comes_by_the_stream_is_not_shown_from_storage_too(
+    servers: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While NATS is away storage is ahead of the stream, which tells every trade in its turn."""
+    monkeypatch.setattr(interest, "_RENEW_EACH_S", 0.05)
+    monkeypatch.setattr(interest, "_LEARNT_AGAIN_S", (0.2, 0.4, 0.6))
+
+    async def test() -> None:
+        async with _history() as history, room(servers, api_url=history.url) as made:
+            history.opened.set()
+            client = made.client()
+            await client.ask(op="subscribe", channels=["ticks:A"])
+            await made.publish(tick("A", "1", 1_001_000))
+            assert [each["data"]["price"] for each in await client.read()] == ["1"]
+            history.present = [
+                {"symbol": "A", "price": "2", "size": "1", "t": 1_002, "received": 1_002}
+                | {"candle": None}
+            ]
+            history.asked.clear()
+            await history.asked.wait()
+            history.asked.clear()
+            await history.asked.wait()  # what was answered before has been taken by now
+            await made.publish(tick("A", "2", 1_002_000))
+            found = await client.read()
+            assert [(each["data"]["price"], each["late"]) for each in found] == [("2", False)]
+
+    asyncio.run(test())
+
+
 def test_what_was_on_its_way_to_storage_when_a_watcher_came_is_shown(
     servers: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
