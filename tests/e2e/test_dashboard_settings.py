@@ -37,8 +37,13 @@ def test_choices_outlive_the_page_and_go_along_as_a_file(
     expect(page.get_by_role("dialog")).to_contain_text("favourite: first in the list")
     page.select_option("#zone", "local")
     chosen = {
-        **{"style": "heikin-ashi", "scale": "log", "tab": "patterns", "zone": "local"},
-        **{"indicators": ["sma20", "rsi14"], "symbol": symbol, "timeframe": "1m"},
+        "style": "heikin-ashi",
+        "scale": "log",
+        "tab": "patterns",
+        "zone": "local",
+        "indicators": ["sma20", "rsi14"],
+        "symbol": symbol,
+        "timeframe": "1m",
     }
     with page.expect_download() as download:
         page.get_by_role("button", name="Export settings").click()
