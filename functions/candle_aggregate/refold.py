@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -109,6 +108,7 @@ class Refold:
         self._parts: dict[str, Places] = {}
         self._stored: dict[str, list[Candle]] = {}
         self._wanted: dict[str, set[tuple[int, int]]] = {}
+        self._base, self._busts = nothing(), frozenset[tuple[str, int]]()
 
     def prepare(
         self,
@@ -121,27 +121,26 @@ class Refold:
         `busts`: base candles that lost or changed a trade; one that is not in `base` has none left.
         Raises TransientError.
         """
-        by_timeframe: dict[str, list[Interval]] = defaultdict(list)
-        for interval in sorted(intervals):
-            by_timeframe[interval.timeframe].append(interval)
-        recomputed = {
-            (self._names[number], start_us)
-            for number, start_us in zip(
-                base.instrument.tolist(), base.start_us.tolist(), strict=True
-            )
-        }
-        without = sorted(recomputed | busts | self._view.base.keys())
+        self._base, self._busts = base, frozenset(busts)
+        for interval in intervals:
+            key = (self._numbers[interval.instrument], interval.start_us)
+            self._wanted.setdefault(interval.timeframe, set()).add(key)
+        self._read(set())
+
+    def _read(self, begun: set[tuple[str, int]]) -> None:
+        """Fold what is stored of the wanted intervals; what has `begun` to be live counts there."""
+        base = self._base
+        without = sorted({*self._keys(base), *self._busts, *self._view.base, *begun})
         shortest = self._rules.base.name
-        for name, some in by_timeframe.items():
+        for name, wanted in self._wanted.items():
             timeframe = self._rules.timeframe(name)
-            names = [each.instrument for each in some]
-            starts = [each.start_us for each in some]
+            names = [self._names[number] for number, _ in sorted(wanted)]
+            starts = [start_us for _, start_us in sorted(wanted)]
             ends = [timeframe.next_us(start_us) for start_us in starts]
             part = folded(
                 self._connection, shortest, names, starts, ends, without=without, cold=self._cold
             )
             numbers = np.array([self._numbers[each] for each in names], dtype=np.int64)
-            self._wanted[name] = set(zip(numbers.tolist(), starts, strict=True))
             part = Places(numbers[part.instrument], part.start_us, part.records)
             self._parts[name] = together([part, self._asked(name, rolled_up(base, timeframe))])
             stored = stored_candles(self._connection, name, names, starts, self._cold)
@@ -165,6 +164,12 @@ class Refold:
             raise TransientError("the live state has moved on meanwhile")
         out = {self._rules.base.name: base}
         live = self._live_closed(session)
+        begun = {*self._keys(live)} - view.base.keys()
+        if any(self._is_wanted(*place) for place in begun):
+            # Closed since it was looked at, so it may have been stored before storage was read.
+            if begun.intersection(self._keys(self._base)):
+                raise TransientError("what was recomputed has become live meanwhile")
+            self._read(begun)
         for name, part in self._parts.items():
             timeframe = self._rules.timeframe(name)
             whole = merged(together([part, self._asked(name, rolled_up(live, timeframe))]))
@@ -212,6 +217,17 @@ class Refold:
                 void.data["flags"] = live.data["flags"] & CLOSED
                 session.put(block, [name], void)
         return withdrawn(self._connection, timeframe.name, gone, known, self._names)
+
+    def _keys(self, places: Places) -> Iterator[tuple[str, int]]:
+        numbers, starts = places.instrument.tolist(), places.start_us.tolist()
+        return zip((self._names[number] for number in numbers), starts, strict=True)
+
+    def _is_wanted(self, name: str, start_us: int) -> bool:
+        """Tell whether a base candle lies in a wanted interval."""
+        return any(
+            (self._numbers[name], self._rules.timeframe(timeframe).start_us(start_us)) in wanted
+            for timeframe, wanted in self._wanted.items()
+        )
 
     def _asked(self, timeframe: str, places: Places) -> Places:
         keys = zip(places.instrument.tolist(), places.start_us.tolist(), strict=True)

@@ -53,6 +53,12 @@ async def backfill(
     Without an end up to where the instrument's own trades begin. Raises RestError, TransientError.
     """
     exchange, life = settings.exchange, new_source(settings.exchange.name)
+    if by == "trades" and not exchange.contiguous:
+        raise RestError(
+            f"the trade ids of {exchange.name} do not count, so no one can tell whether its trades"
+            " are all there: take --candles",
+            is_final=True,
+        )
     outbox = Outbox(
         sink,
         max_bytes=settings.buffer_bytes,

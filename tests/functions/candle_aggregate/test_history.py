@@ -61,7 +61,7 @@ def publish(world: World, past: CandleHistory) -> None:
     def work() -> Iterable[Emission]:
         return [publish_history(world.engine, world.postgres, world.rules, again, world._clock())]
 
-    assert world._deliver(work, "")
+    assert world.deliver(work)
 
 
 def minute_of(world: World, minute: int, timeframe: str = "1m") -> dict[str, Any]:

@@ -251,7 +251,7 @@ class World:
         def work() -> Iterable[Emission]:
             return [each for one in self.engine.apply([event]) for each in one.emissions]
 
-        if not self._deliver(work, cut):
+        if not self.deliver(work, cut):
             return False
         if event_id in self.to_apply:
             self.to_apply.remove(event_id)
@@ -259,7 +259,7 @@ class World:
 
     def tick_clock(self, *, cut: str = "") -> bool:
         """Deliver a clock event."""
-        return self._deliver(self._clock_work, cut)
+        return self.deliver(self._clock_work, cut)
 
     def _clock_work(self) -> Iterable[Emission]:
         rules, shards = self.rules, range(self.rules.shards)
@@ -277,7 +277,8 @@ class World:
         yield self.engine.emission(waiting)
         yield from self.storage.work(self.engine, self.now_us // 1_000_000)
 
-    def _deliver(self, work: Callable[[], Iterable[Emission]], cut: str) -> bool:
+    def deliver(self, work: Callable[[], Iterable[Emission]], cut: str = "") -> bool:
+        """Do work that emits; tell whether it came to its end."""
         try:
             for emission in work():
                 if cut == "before":

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+
+import pytest
+
+from functions.exchange_bridge.backfill import backfill
 from functions.exchange_bridge.exchange import Trade
+from functions.exchange_bridge.rest import RestError
+from functions.exchange_bridge.settings import Settings
 from functions.exchange_bridge.times import SymbolTimes
+from shared.adapter.sink import Sink
 
 
 def at(time_ms: int) -> Trade:
@@ -78,3 +86,19 @@ def test_a_range_is_filled_as_far_as_it_is_listed() -> None:
     times.settle(gap, 4_001, 9_000)
     assert times.closed() == [gap]
     assert gap.absent == 0
+
+
+def test_history_by_trades_is_refused_where_nobody_can_tell_that_it_is_whole() -> None:
+    """Before anything is asked; candles are the way."""
+    settings = Settings.from_env(
+        {"K_SINK": "http://none", "FEED": "ccxt", "CCXT_VENUE": "bybit", "CCXT_SYMBOLS": "BTC/USDT"}
+    )
+
+    async def ask() -> None:
+        try:
+            await backfill(settings, Sink("http://none", "/test"), "trades", 0, None)
+        finally:
+            await settings.rest.close()
+
+    with pytest.raises(RestError, match="--candles"):
+        asyncio.run(ask())
