@@ -147,3 +147,48 @@ def test_fetched_trades_show_what_the_exchanges_candle_should_have_been(
         until(lambda: odd() == (f"{honest.high:f}", "trades"), log, 90)
         audit = ("audit", "--venue", "--from", since)  # without what a gap still touches
         until(lambda: "the exchange says 999" in told(*audit), log, 90)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("exchange", ["binance"], indirect=True)
+def test_a_backfill_of_candles_goes_on_where_it_was_cut_off(
+    pipeline: dict[str, str], exchange: Playback
+) -> None:
+    """Three days of which the exchange refuses the second; then the rest, and then nothing."""
+    symbol, instrument = names(exchange)
+    day_ms = 86_400_000
+    begin_ms = time.time_ns() // 1_000_000 // day_ms * day_ms - 4 * day_ms
+    past = market(symbol, 1, range(begin_ms, begin_ms + 3 * day_ms, 600_000))
+    exchange.lose(past)
+    addresses = of_playback(exchange, symbol)
+    addresses = {name: each for name, each in addresses.items() if name.endswith("_BASE_URL")}
+    bounds = [
+        datetime.fromtimestamp(at_ms / 1000, UTC).isoformat()
+        for at_ms in (begin_ms, begin_ms + 3 * day_ms)
+    ]
+
+    def backfill() -> tuple[int, str]:
+        done = kandle(
+            *("backfill", f"binance:{symbol}", "--from", bounds[0], "--to", bounds[1]),
+            *("--candles", "--data-dir", pipeline["DATA_DIR"]),
+            check=False,
+            settings=addresses,
+        )
+        return done.returncode, done.stdout + done.stderr
+
+    def now() -> dict[int, tuple[Decimal, ...]]:
+        return shown(candles(pipeline["API_URL"], instrument))
+
+    expected = of(past)
+    exchange.answers += [(200, {}), (400, {})]
+    status, said = backfill()
+    assert status == 1
+    assert "1 of 3 parts" in said
+    assert "2 of 3 parts" not in said
+    first = {t: each for t, each in expected.items() if t < begin_ms + day_ms}
+    assert eventually(now, first.__eq__) == first
+    status, said = backfill()
+    assert (status, "2 of 2 parts" in said) == (0, True)
+    assert eventually(now, expected.__eq__) == expected
+    assert {each["origin"] for each in candles(pipeline["API_URL"], instrument)} == {"venue"}
+    assert eventually(backfill, lambda found: "all of it is there" in found[1])[0] == 0
