@@ -26,7 +26,10 @@ Api = tuple[OpenApiSchema, str]
 
 EXAMPLES = 15
 LONGEST_LIST = 20
-SPOKEN = ("timeframe", "from", "to", "cursor", "indicators", "session", "tz", "columns", "type")
+SPOKEN = (
+    *("timeframe", "from", "to", "as_of", "anchor", "cursor", "indicators", "session", "calendar"),
+    *("tz", "columns", "type"),
+)
 CHECKS = [
     checks.not_a_server_error,
     openapi.status_code_conformance,
@@ -60,7 +63,18 @@ def test_no_request_that_the_description_allows_or_forbids_fails(
     for found in schema.get_all_operations():
         assert isinstance(found, Ok)
         operation = found.ok()
-        takes_any = bool(schema.raw_schema["paths"][operation.path]["get"].get("parameters"))
+        parameters = schema.raw_schema["paths"][operation.path]["get"].get("parameters", [])
+        needed = {
+            place: {
+                each["name"]: symbol if each["name"] == "symbol" else each["example"]
+                for each in parameters
+                if each["in"] == place and each.get("required")
+            }
+            for place in ("path", "query")
+        }
+        plain = operation.Case(path_parameters=needed["path"], query=needed["query"])
+        assert plain.call_and_validate(checks=CHECKS).status_code == 200, operation.path
+        takes_any = bool(parameters)
         modes = (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
         for mode in modes if takes_any else modes[:1]:
 
@@ -82,6 +96,5 @@ def test_no_request_that_the_description_allows_or_forbids_fails(
                 asked[case.operation.path, answer.status_code] += 1
 
             ask()
-    answered = {path for path, status in asked if status == 200}
-    assert answered | {"/openapi.json"} == set(schema.raw_schema["paths"])
+    assert {path for path, _ in asked} | {"/openapi.json"} == set(schema.raw_schema["paths"])
     assert max(status for _, status in asked) < 500
