@@ -59,6 +59,7 @@ class Interest:
     _bars: dict[str, LiveBars] = field(default_factory=dict)
     _elsewhere: set[str] = field(default_factory=set)
     _task: asyncio.Task[None] | None = None
+    _asking: asyncio.Task[None] | None = None
 
     def check(self, channel: str) -> str:
         """Return a channel that can be subscribed to. Raises ChannelError that names the fix."""
@@ -124,6 +125,8 @@ class Interest:
         """Let the leases run out."""
         if self._task is not None:
             await end(self._task)
+        if self._asking is not None:
+            await end(self._asking)
         for bars in self._bars.values():
             await bars.close()
         await self.history.close()
@@ -220,17 +223,22 @@ class Interest:
                 self._elsewhere = await self.elsewhere()
             except TransientError as error:
                 log.warning("who watches elsewhere is not known, as before: %s", error)
-            try:
-                names |= self._elsewhere
-                self._since = {n: p for n, p in self._since.items() if n in names}
-                self._loaded = {n: t for n, t in self._loaded.items() if n in names}
-                await self._renew(names)
-                for channel, folding in list(self._foldings.items()):
-                    if not folding.is_whole:
-                        await self._seed(channel, folding, live.instrument_of(channel) or "")
-                await self._learn_again()
-            except TransientError as error:
-                log.warning("leases are not renewed, or the present is not known: %s", error)
+            names |= self._elsewhere
+            self._since = {n: p for n, p in self._since.items() if n in names}
+            self._loaded = {n: t for n, t in self._loaded.items() if n in names}
+            await self._renew(names)
+            if self._asking is None or self._asking.done():  # leases do not wait for history
+                self._asking = asyncio.create_task(self._ask_again(), name="live-feed present")
+
+    async def _ask_again(self) -> None:
+        """Ask history for what is not whole yet, or may not have been stored."""
+        try:
+            for channel, folding in list(self._foldings.items()):
+                if not folding.is_whole:
+                    await self._seed(channel, folding, live.instrument_of(channel) or "")
+            await self._learn_again()
+        except TransientError as error:
+            log.warning("the present is not known: %s", error)
 
     async def _learn_again(self) -> None:
         """Learn once more what may have been on its way to storage."""

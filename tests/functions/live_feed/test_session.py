@@ -10,10 +10,11 @@ from typing import Any
 
 import orjson
 import pytest
+import redis
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.live_feed import interest
+from functions.live_feed import history_api, interest
 from shared.bucket import TokenBucket
 from tests.functions.live_feed.conftest import Room, room, tick
 
@@ -186,6 +187,34 @@ def test_what_was_on_its_way_to_storage_when_a_watcher_came_is_shown(
             assert [each["data"]["price"] for each in await client.read()] == ["4"]
 
     asyncio.run(test())
+
+
+def test_leases_do_not_wait_for_history(
+    servers: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the present is asked for again and no answer comes, what is watched stays leased."""
+    monkeypatch.setattr(interest, "_RENEW_EACH_S", 0.05)
+    monkeypatch.setattr(interest, "_LEARNT_AGAIN_S", (0.0,))
+    monkeypatch.setattr(history_api, "_TIMEOUT_S", 600.0)
+    store = redis.Redis.from_url(servers["REDIS_URL"].rsplit("/", 1)[0] + "/2")
+
+    async def test() -> None:
+        async with _history() as history, room(servers, api_url=history.url) as made:
+            history.opened.set()
+            await made.client().ask(op="subscribe", channels=["ticks:A"])
+            history.opened.clear()
+            history.asked.clear()
+            await history.asked.wait()
+            store.flushdb()  # they ran out
+            async with asyncio.timeout(60):
+                while not any(  # noqa: ASYNC110 - seen as an emitter would
+                    store.exists(f"{{{shard}}}:watched") for shard in range(2)
+                ):
+                    await asyncio.sleep(0.05)
+            history.opened.set()
+
+    asyncio.run(test())
+    store.close()
 
 
 def test_too_many_requests_are_told_when_to_come_back(run: Run) -> None:
