@@ -192,7 +192,12 @@ class Interest:
         bars = self._bars[channel] = LiveBars(channel, self.hub, self.history)
         base = f"{live.CANDLES}:{self.ladder[0]}:{bars.symbol}"
         self.hub.derive(base, channel, bars.take)
-        await bars.begin(self.ladder[0])
+        try:
+            await bars.begin(self.ladder[0])
+        except TransientError:  # to be begun again
+            self.hub.underive(channel)
+            self._bars.pop(channel, None)
+            raise
 
     async def _seed(self, channel: str, folding: Folding, symbol: str) -> None:
         newest = await self.history.newest(symbol, self.ladder[0].name)
@@ -237,6 +242,10 @@ class Interest:
                 if not folding.is_whole:
                     await self._seed(channel, folding, live.instrument_of(channel) or "")
             await self._learn_again()
+            async with self._loading:
+                for channel in self.hub.wanted:
+                    if channel.startswith(live.BARS):
+                        await self._bar(channel)
         except TransientError as error:
             log.warning("the present is not known: %s", error)
 

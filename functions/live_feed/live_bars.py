@@ -60,9 +60,13 @@ class LiveBars:
         """Take a state of a base candle: the bars are read again."""
         if self._frame.holds(candle.start_us):
             self._newest_us = max(self._newest_us, candle.start_us)
-            if self._page and candle.start_us + self._base_us <= self._rows[self._page]["t"] * 1000:
+            if self._page and candle.start_us + self._base_us <= self._page_us():
                 self._reloads = _RELOADS
             self._changed.set()
+
+    def _page_us(self) -> int:
+        """Return where the newest page begins; while pages are read, all is before it."""
+        return self._rows[self._page]["t"] * 1000 if self._page < len(self._rows) else 2**62
 
     async def begin(self, base: Timeframe) -> None:
         """Learn the present, and follow. Raises TransientError."""

@@ -125,6 +125,36 @@ def test_bars_follow_the_trades_and_are_corrected(
     asyncio.run(test())
 
 
+def test_candles_that_come_while_many_bars_are_read_are_lost_to_nobody(
+    house: House, servers: dict[str, str], api_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The bars take more than one page; the hub follows the stream all the while."""
+    house.take(columns(market(1_600), "A/B"))
+    start_us = market(1)[0].time_us // MINUTE_US * MINUTE_US
+
+    async def test() -> None:
+        async with room(servers, api_url=api_url) as place:
+            watcher, client = place.client(bound=10_000), place.client(bound=10_000)
+            await watcher.ask(op="subscribe", channels=["candles:1m:A/B"])
+            begun = asyncio.create_task(
+                client.ask(op="subscribe", channels=["bars:tick:1:A/B"])  # 1,600 of them
+            )
+            sent = 0
+            while not begun.done():
+                sent += 1
+                await place.publish(candle("A/B", start_us, "5", 10**17 + sent))
+            assert {each["type"] for each in begun.result()} == {"subscribed", "snapshot"}
+            seen: set[int] = set()
+            async with asyncio.timeout(60):
+                while 10**17 + sent not in seen:
+                    frames = await watcher.read()
+                    seen |= {each["data"]["revision"] for each in frames if "data" in each}
+            place.hub.unsubscribe(client.session.client, ["bars:tick:1:A/B"])
+        assert not [each for each in caplog.records if each.name == "functions.live_feed.hub"]
+
+    asyncio.run(test())
+
+
 def test_bars_of_all_symbols_and_without_history_are_refused(servers: dict[str, str]) -> None:
     """They are made of stored trades, of named symbols."""
 
