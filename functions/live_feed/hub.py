@@ -224,13 +224,13 @@ class Hub:
         self.seq = arrived.seq
         metrics.LIVE_MESSAGES.inc()
         self._ages.take(arrived)
+        self._give(arrived)
         if derived := self._derived.get(arrived.channel):
             base = Candle.from_message(candles_pb2.Candle.FromString(arrived.payload))
             for channel, derive in derived.items():
                 candle = derive(base, arrived.published_us)
                 if candle is not None:
                     self.show(channel, candle, arrived.received_us)
-        self._give(arrived)
 
     def _give(self, arrived: Update) -> None:
         update = self._newest.take(arrived)
