@@ -122,27 +122,13 @@ def _alpaca(env: Environment) -> tuple[Exchange, Rest]:
     base = env.parsed("ALPACA_WEBSOCKET_BASE_URL", "wss://stream.data.alpaca.markets", _safe_ws_url)
     symbols = env.parsed("ALPACA_SYMBOLS", "AAPL,MSFT", _symbols)
     source = env.parsed("ALPACA_SOURCE", "iex", _alpaca_source)
-    credentials = alpaca.Credentials(
-        _credential(env, "ALPACA_KEY_ID"), _credential(env, "ALPACA_SECRET_KEY")
-    )
+    key_id, secret = env.secret("ALPACA_KEY_ID"), env.secret("ALPACA_SECRET_KEY")
+    credentials = alpaca.Credentials(key_id, secret)
     rest = env.parsed("ALPACA_REST_BASE_URL", "https://data.alpaca.markets", _safe_http_url)
     return (
         alpaca.Alpaca(base, symbols, source, credentials),
         Rest("alpaca", rest, alpaca.SPACING_S, credentials.headers),
     )
-
-
-def _credential(env: Environment, name: str) -> str:
-    """Read a part of an API key, which no error repeats."""
-    env.text(name)
-    return env.parsed(name, "", _header_value)
-
-
-def _header_value(text: str) -> str:
-    value = text.strip()
-    if not (value.isascii() and (value.isprintable() or not value)):
-        raise ValueError("its characters must be printable ASCII, as the exchange gave them")
-    return value
 
 
 def _ccxt(env: Environment) -> tuple[Exchange, Rest]:

@@ -214,7 +214,7 @@ def test_settings_name_what_is_wrong_and_no_secret() -> None:
     }
     with pytest.raises(SettingsError) as wrong:
         Settings.from_env({**given, **plain})
-    assert "ALPACA_SECRET_KEY: its characters" in str(wrong.value)
+    assert "ALPACA_SECRET_KEY has characters" in str(wrong.value)
     assert str(wrong.value).count("is not encrypted") == 2
     assert SECRET not in str(wrong.value)
 
