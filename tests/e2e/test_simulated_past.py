@@ -22,7 +22,7 @@ def test_the_past_is_in_the_candles_before_the_market_is_live(pipeline: dict[str
         *("--quiet", "--to", "http", "--data-dir", pipeline["DATA_DIR"]),
     )
     traded = instrument(symbol)
-    spread = (traded.spread * Decimal(traded.price_step)).scaleb(-traded.price_scale)
+    spread = Decimal((traded.spread + 1) * traded.price_step).scaleb(-traded.price_scale)
     said = kandle(*run).stderr
     total = int(said.rpartition(" of ")[2].split()[0].replace(",", ""))
     assert "the market is live" in said
