@@ -1,15 +1,16 @@
-"""Free loopback ports, reserved while this process lives and remembered for its restart.
+"""Free loopback ports, reserved while an instance runs and remembered for its restart.
 
 Ports are drawn from below the ephemeral range (32768 on Linux, 49152 on macOS): otherwise an
 outgoing connection could take the port of a server while that is being restarted.
 
-A process binds a port seconds after it was drawn. Until then, and as long as this process lives, a
+A process binds a port seconds after it was drawn. Until it is released, or this process ends, a
 socket of the other protocol holds the same number, so no other instance draws it.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import random
 import socket
 from pathlib import Path
@@ -25,7 +26,7 @@ _FIRST, _LAST = 20_000, 29_999
 _LOOPBACK = "127.0.0.1"
 _ATTEMPTS = 200
 _OTHER: Final = {socket.SOCK_STREAM: socket.SOCK_DGRAM, socket.SOCK_DGRAM: socket.SOCK_STREAM}
-_reserved: dict[int, socket.socket] = {}
+_reserved: dict[int, int] = {}  # port -> file descriptor
 
 
 def is_free(port: int, kind: socket.SocketKind = socket.SOCK_STREAM) -> bool:
@@ -68,7 +69,7 @@ def _reserve(ports: set[int], kind: socket.SocketKind = socket.SOCK_STREAM) -> b
         for each in held.values():
             each.close()
         return False
-    _reserved.update(held)
+    _reserved.update((port, each.detach()) for port, each in held.items())
     return True
 
 
@@ -86,8 +87,8 @@ class PortBook:
     def take(self, name: str, *, with_grpc: bool = False) -> int:
         """Take a free port for `name`: the one it had before, if that is free.
 
-        With `with_grpc` the port `GRPC_OFFSET` above it is taken as well. A name that was taken
-        keeps its port as long as this object lives.
+        With `with_grpc` the port `GRPC_OFFSET` above it is taken as well. A name keeps its port
+        until `release`.
 
         Raises StartError: no free port was found.
         """
@@ -99,3 +100,10 @@ class PortBook:
             write_json(self._file, self._ports)
         self._taken.add(name)
         return port
+
+    def release(self) -> None:
+        """End the reservations of all names that were taken."""
+        for port in (self._ports[name] for name in self._taken):
+            for each in {port, port + GRPC_OFFSET} & _reserved.keys():
+                os.close(_reserved.pop(each))
+        self._taken.clear()

@@ -37,6 +37,17 @@ def test_a_name_keeps_its_port_while_its_server_listens(tmp_path: Path) -> None:
         assert book.take("a") == port
 
 
+def test_what_is_released_can_be_drawn_by_others(tmp_path: Path) -> None:
+    """A reservation ends with `release`; the port stays remembered."""
+    book = PortBook(tmp_path / "ports.json")
+    port = book.take("weed", with_grpc=True)
+    both = (port, port + GRPC_OFFSET)
+    assert [is_free(each, socket.SOCK_DGRAM) for each in both] == [False, False]
+    book.release()
+    assert [is_free(each, socket.SOCK_DGRAM) for each in both] == [True, True]
+    assert book.take("weed", with_grpc=True) == port
+
+
 def test_the_port_above_is_free_too(tmp_path: Path) -> None:
     """A port that needs its partner 10,000 above is refused when that partner is taken."""
     port = PortBook(tmp_path / "ports.json").take("weed", with_grpc=True)
