@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 import typer
-from click.testing import CliRunner
 from typer.core import TyperGroup
+from typer.testing import CliRunner
 
 from local.cli.app import app
 from tests.local.cli.running import REPOSITORY
@@ -96,5 +96,5 @@ def test_a_shell_completes_commands_and_options(typed: str, expected: str) -> No
         "COMP_WORDS": typed,
         "COMP_CWORD": str(typed.count(" ")),
     }
-    done = CliRunner().invoke(typer.main.get_command(app), [], env=asked, prog_name="kandle")
+    done = CliRunner().invoke(app, [], env=asked, prog_name="kandle")
     assert done.stdout.split() == [expected]
