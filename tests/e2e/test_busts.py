@@ -90,4 +90,5 @@ def test_a_bust_before_its_trade_waits_for_it(pipeline: dict[str, str]) -> None:
         return [candle["n"] for candle in candles(api, symbol)]
 
     assert eventually(count, lambda found: found == [2, 1], 90) == [2, 1]
-    assert rows(pipeline["DATABASE_URL"], waiting) == [(0,)]
+    left = eventually(lambda: rows(pipeline["DATABASE_URL"], waiting), [(0,)].__eq__)
+    assert left == [(0,)]

@@ -96,10 +96,15 @@ def test_binance_trades_become_candles_and_its_book_the_spread(pipeline: dict[st
     )
     assert [code for code, _ in kept] == ["bad_json", "crossed_quote"]
     assert kept[0][1] == broken
-    assert rows(
-        pipeline["DATABASE_URL"], "SELECT venue, original FROM markets WHERE instrument = %s",
-        instrument,
-    ) == [("BINANCE", market)]  # fmt: skip
+    markets = eventually(
+        lambda: rows(
+            pipeline["DATABASE_URL"],
+            "SELECT venue, original FROM markets WHERE instrument = %s",
+            instrument,
+        ),
+        bool,
+    )
+    assert markets == [("BINANCE", market)]
 
 
 def test_an_older_quote_does_not_move_the_latest_backward(pipeline: dict[str, str]) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import orjson
 
+from local.servers.ports import free_port
 from shared import events
 from shared.compression import decompress
 from shared.feeds import FeedStatus
@@ -19,7 +20,7 @@ from shared.gaps import Gap, decode_gaps
 from shared.raw import RawBatch
 from tests.exchanges.playback import Playback
 from tests.local.broker.subscriber import Subscriber
-from tests.platform import environment, free_port
+from tests.platform import environment
 
 QUICK = {
     "REPORT_MS": "100",

@@ -15,8 +15,8 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
+from local.servers.ports import free_port
 from tests.exchanges.dialects import Dialect, Trade
-from tests.platform import free_port
 
 HEARTBEAT_S = 0.2
 

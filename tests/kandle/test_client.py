@@ -27,10 +27,10 @@ from kandle.client import (
     MissingPackageError,
     UnreachableError,
 )
+from local.servers.ports import free_port
 from shared.stores.postgres import Postgres
 from tests.functions.history_query.conftest import House
 from tests.functions.history_query.market import Tick, candles, columns, generated, trades
-from tests.platform import free_port
 
 
 def names(row: type) -> set[str]:

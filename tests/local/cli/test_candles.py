@@ -7,9 +7,9 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from local.cli.candles import shown_vwap, state, utc
+from local.servers.ports import free_port
 from tests.local.cli.running import instance, invoke, process, refusal
 from tests.local.feeds.receivers import Answer, HttpReceiver, Request, http_receiver
-from tests.platform import free_port
 
 MINUTE_MS = 60_000
 START_MS = 1570752000000  # 2019-10-11T00:00Z

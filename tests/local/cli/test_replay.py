@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from local.servers.ports import free_port
 from tests.local.cli.running import instance, invoke, process, refusal
 from tests.local.feeds.receivers import (
     Answer,
@@ -16,7 +17,6 @@ from tests.local.feeds.receivers import (
     received,
     udp_receiver,
 )
-from tests.platform import free_port
 
 LINES = [b"BTC-USD,61837.63,0.02,%d,buy,%d" % (1700000000000 + n, n) for n in range(3_000)]
 

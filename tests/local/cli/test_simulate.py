@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from local.servers.ports import free_port
 from tests.local.cli.running import invoke, process, refusal
 from tests.local.feeds.receivers import (
     address_of,
@@ -13,7 +14,6 @@ from tests.local.feeds.receivers import (
     received,
     udp_receiver,
 )
-from tests.platform import free_port
 
 
 def test_so_many_trades_are_sent_and_no_more() -> None:

@@ -11,13 +11,13 @@ from local.feeds.senders import (
     SendError,
     UdpSender,
 )
+from local.servers.ports import free_port
 from tests.local.feeds.receivers import (
     Answer,
     http_receiver,
     received,
     udp_receiver,
 )
-from tests.platform import free_port
 
 LINES = [b"BTC-USD,61837.63,0.02,1700000000000,buy,%d" % number for number in range(5_000)]
 
