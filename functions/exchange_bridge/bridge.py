@@ -98,13 +98,10 @@ async def serve(settings: Settings, sink: Sink, tracing: Tracing) -> None:
         return await is_behind(intake, settings.rest, settings.gap_grace_s)
 
     def opened() -> Connection | CcxtConnection:
+        taken = (intake.take, behind, intake.connected)
         if isinstance(exchange, CcxtVenue):
-            return CcxtConnection(
-                exchange, settings.patience, intake.take, behind, intake.connected
-            )
-        return Connection(
-            exchange, settings.patience, settings.max_message_bytes, intake.take, behind
-        )
+            return CcxtConnection(exchange, settings.patience, *taken)
+        return Connection(exchange, settings.patience, settings.max_message_bytes, *taken)
 
     feed = Feed(exchange, opened, intake.health, Pauses(settings.longest_pause_s))
     stopping = asyncio.Event()

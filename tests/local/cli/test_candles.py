@@ -165,6 +165,19 @@ def test_watching_shows_each_change_until_it_is_stopped(tmp_path: Path) -> None:
     assert command.returncode == 0
 
 
+def test_candles_are_drawn_in_the_terminal() -> None:
+    """With --chart: the newest that fit, a title with the exact last close, and their times."""
+    with http_receiver() as receiver:
+        url = serving(receiver, 200)
+        told = invoke("candles", "S", "--limit", 200, "--chart", "--api-url", url).stdout
+    lines = told.splitlines()
+    assert "S 1m: 64 of 200 candles, last close 0.00141300" in lines[0]
+    assert len(lines) == 23
+    assert max(map(len, lines)) <= 80
+    assert "03:19" in lines[-1]
+    assert any(each in told for each in "█│")
+
+
 def test_the_average_is_rounded_only_where_it_is_longer() -> None:
     """Two decimals more than the prices have are enough for the eye; short ones stay."""
     assert shown_vwap(candle(0, vw="0.0014")) == "0.0014"

@@ -3,6 +3,7 @@ from __future__ import annotations
 import gzip
 import json
 import signal
+import socket
 import time
 from pathlib import Path
 
@@ -91,7 +92,7 @@ def test_mistakes_are_told_in_one_line(ticks: Path, tmp_path: Path) -> None:
     """Files, formats, speeds and addresses that cannot be used are named, without a traceback."""
     bad = tmp_path / "bad.csv"
     bad.write_text("1,2,3,4,5\n")
-    nowhere = f"127.0.0.1:{free_port()}"
+    nowhere = f"127.0.0.1:{free_port(socket.SOCK_DGRAM)}"
     for arguments, message in [
         ((tmp_path / "none.csv", "--udp-addr", nowhere), "no such file"),
         ((ticks, "--columns", "prize=x", "--udp-addr", nowhere), "is not FIELD=COLUMN"),
