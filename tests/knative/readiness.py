@@ -101,9 +101,7 @@ def _needs(manifest: Manifest, objects: Mapping[Key, Manifest]) -> Iterator[Key]
         yield from _sink(spec.get("delivery"))
     if kind in ("SinkBinding", "PingSource"):
         yield from _reference(spec["sink"].get("ref"))
-    named = (
-        kind == "SinkBinding" and "selector" not in spec["subject"]
-    )  # else no Job has to be there
+    named = kind == "SinkBinding" and "selector" not in spec["subject"]
     if named and (subject := _target(spec["subject"])) not in objects:
         yield subject
 

@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from functions.exchange_bridge.feeds import read_list
+from local.servers.ports import free_port
 from tests.exchanges.bridge import QUICK, Told, of_playback
 from tests.exchanges.playback import Playback
 from tests.functions.exchange_bridge.test_faults import (  # noqa: F401 - fixtures
@@ -24,7 +25,7 @@ from tests.functions.exchange_bridge.test_faults import (  # noqa: F401 - fixtur
     trades,
 )
 from tests.local.broker.subscriber import Subscriber
-from tests.platform import environment, free_port
+from tests.platform import environment
 
 
 @contextmanager
