@@ -74,13 +74,16 @@ class History:
         seams = {}
         for symbol in fresh:
             try:
-                seams[symbol] = await self._seam(symbol, base)
+                seam_us = seams[symbol] = await self._seam(symbol, base)
             except RestError as error:
                 self._note(f"where the trades of {symbol} begin is not told: {error}")
+                continue
+            # Before any trade id is promised: a later life would not know that trades begin here.
+            await self._send(symbol, base, (seam_us - base.length_us, seam_us), follow=True)
         self.intake.knows_earlier = True
         for symbol in exchange.symbols:
             to_us = seams.get(symbol) or self._last_start(symbol, base)
-            await self._fetch(symbol, base, to_us, follow=symbol in seams)
+            await self._fetch(symbol, base, to_us)
 
     async def _seam(self, symbol: str, base: Timeframe) -> int:
         """Let every trade since the start of an interval be missing that did not come; return it.
@@ -106,37 +109,39 @@ class History:
         low = self.intake.of(symbol).low
         return base.start_us(latest_us if low is None else min(low.time_us, latest_us))
 
-    async def _fetch(self, symbol: str, base: Timeframe, to_us: int, *, follow: bool) -> None:
+    async def _fetch(self, symbol: str, base: Timeframe, to_us: int) -> None:
         name, exchange = self.source.instrument_of(symbol), self.intake.exchange
         known = await retried(exchange.name, lambda: known_ranges(self.postgres, name))
         wanted = missing_chunks(base, to_us - self.span_us, to_us, known)
         seen = self.intake.health.of(symbol) or Seen()
         seen.history_done, seen.history_parts = 0, len(wanted)
-        for number, (from_us, until_us) in enumerate(wanted, 1):
-            seen.history_done = number - 1
-            try:
-                found = await asked(
-                    exchange.name,
-                    lambda: fetched(self.source, symbol, base, from_us, until_us),  # noqa: B023
-                )
-            except RestError as error:
-                self._note(f"the history of {symbol} is not given: {error}")
-                found = []
-            last = until_us == to_us
-            if not found and not (last and follow):
-                continue
-            history = CandleHistory(
-                name, from_us, until_us, last and follow, columns(name, base, found)
+        for number, range_us in enumerate(wanted, 1):
+            count = await self._send(symbol, base, range_us, follow=False)
+            seen.history_done = number
+            log.info(
+                "%s: history of %s, %d of %d parts, %d candles",
+                *(exchange.name, symbol, number, len(wanted), count),
             )
+
+    async def _send(
+        self, symbol: str, base: Timeframe, range_us: tuple[int, int], *, follow: bool
+    ) -> int:
+        """Send the candles of a range; return how many. `follow`: trades begin at its end."""
+        exchange, name = self.intake.exchange, self.source.instrument_of(symbol)
+        try:
+            found = await asked(
+                exchange.name, lambda: fetched(self.source, symbol, base, *range_us)
+            )
+        except RestError as error:
+            self._note(f"the history of {symbol} is not given: {error}")
+            found = []
+        if found or follow:
+            history = CandleHistory(name, *range_us, follow, columns(name, base, found))
             event = history_event(f"{self.life}/{symbol}", history)
             while not self.put(event):  # noqa: ASYNC110 - room is nobody's event
                 await asyncio.sleep(0.1)
             metrics.HISTORY_CANDLES.labels(exchange.name).inc(len(found))
-            log.info(
-                "%s: history of %s, %d of %d parts, %d candles",
-                *(exchange.name, symbol, number, len(wanted), len(found)),
-            )
-        seen.history_done = len(wanted)
+        return len(found)
 
     def _note(self, error: str) -> None:
         self.intake.health.error = error
