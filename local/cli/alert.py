@@ -90,7 +90,8 @@ def add(
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
     """Check the rule and store it."""
-    from shared.alerts import Rule, checked_sink
+    from shared.alerts.event import checked_sink
+    from shared.alerts.rule import Rule
 
     try:
         parsed = Rule.parse(rule)
@@ -100,7 +101,7 @@ def add(
     row = {
         "id": secrets.token_hex(4),
         "rule": parsed.text(),
-        "instrument": parsed.instrument,
+        "instrument": parsed.subject,
         "timeframe": parsed.timeframe,
         "sink": checked,
         "most": MOST,

@@ -6,7 +6,9 @@ from decimal import Decimal
 
 import pytest
 
-from shared.alerts import Rule, RuleError, checked_sink
+from shared.alerts.event import checked_sink
+from shared.alerts.grammar import RuleError
+from shared.alerts.rule import Rule
 
 
 @pytest.mark.parametrize(

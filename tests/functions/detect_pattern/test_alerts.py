@@ -9,7 +9,7 @@ import psycopg
 from functions.detect_pattern.edges import RuleInForce, raise_alerts
 from functions.detect_pattern.series import Series
 from functions.detect_pattern.window import ClosedCandle, Window
-from shared.alerts import Rule
+from shared.alerts.rule import Rule
 from shared.patterns import as_event_json as pattern_json
 from tests.functions.detect_pattern.house import MINUTE, House, cancelled, candle
 
@@ -20,7 +20,7 @@ def add_rule(house: House, text: str, after_us: int = -1, sink: str | None = Non
         row = connection.execute(
             "INSERT INTO alert_rules (id, rule, instrument, timeframe, sink, after_us)"
             " VALUES (md5(%(rule)s), %(rule)s, %(i)s, %(t)s, %(s)s, %(a)s) RETURNING id",
-            {"rule": text, "i": rule.instrument, "t": rule.timeframe, "s": sink, "a": after_us},
+            {"rule": text, "i": rule.subject, "t": rule.timeframe, "s": sink, "a": after_us},
         ).fetchone()
     assert row is not None
     return str(row[0])
