@@ -8,18 +8,14 @@ Without such a rule the clock costs one look into an empty index.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from decimal import Decimal
-from typing import Final, NamedTuple, cast
+from typing import Final, NamedTuple
 
-import numpy as np
 from psycopg import Connection
 
 from functions.detect_pattern.storage import parsed_rule
-from shared.alerts.conditions import Inputs
 from shared.alerts.event import as_event_json
-from shared.alerts.rule import Kind, Rule
-from shared.feeds import feed_state
+from shared.alerts.present import Present
+from shared.alerts.rule import Rule
 from shared.stores.postgres import Postgres
 
 _RULES: Final = """
@@ -31,17 +27,11 @@ ORDER BY r.id FOR UPDATE OF r SKIP LOCKED
 """
 _UPSERT: Final = """
 INSERT INTO alert_states (rule_id, holds, changed_us, raised, body)
-VALUES (%(id)s, %(holds)s, %(now_us)s, %(body)s IS NOT NULL, %(body)s)
+VALUES (%(id)s, %(holds)s, %(now_us)s, %(body)s::text IS NOT NULL, %(body)s)
 ON CONFLICT (rule_id) DO UPDATE SET
     holds = excluded.holds, changed_us = excluded.changed_us, body = excluded.body,
     raised = alert_states.raised OR excluded.raised
 """
-_QUOTES: Final = "SELECT instrument, bid, ask FROM latest_quotes WHERE instrument = ANY(%s)"
-_GAPS: Final = """
-SELECT DISTINCT instrument, feed FROM gaps
-WHERE state = 'open' AND (instrument = ANY(%s) OR feed = ANY(%s))
-"""
-_FEEDS: Final = "SELECT feed, state, reported_us FROM feeds WHERE feed = ANY(%s)"
 
 
 class Raised(NamedTuple):
@@ -50,45 +40,6 @@ class Raised(NamedTuple):
     rule_id: str
     at_us: int
     body: str
-
-
-@dataclass(frozen=True, slots=True)
-class Present:
-    """What the rules are about, as it is now. A subject of which nothing is known is in none."""
-
-    quotes: dict[str, tuple[Decimal, Decimal]]
-    gaps: set[str]
-    feed_gaps: set[str]
-    feeds: dict[str, list[tuple[str, int]]]
-    now_us: int
-
-    def holds(self, rule: Rule) -> tuple[bool, str | None] | None:
-        """Return whether a rule holds, and the value compared; None: it cannot be known."""
-        match rule.kind:
-            case Kind.GAP:
-                return rule.subject in self.gaps, None
-            case Kind.FEED if rule.state == "gap":
-                return rule.subject in self.feed_gaps, None
-            case Kind.FEED:
-                reported = self.feeds.get(rule.subject)
-                return reported and (feed_state(reported, self.now_us) == rule.state, None)
-        quote = self.quotes.get(rule.subject)
-        if quote is None:
-            return None
-        assert rule.condition is not None
-        inputs = quote_inputs(*quote)
-        holds = bool(rule.condition.judge(inputs).holds[0])
-        return holds, rule.condition.value(inputs, 0)
-
-
-def quote_inputs(bid: Decimal, ask: Decimal) -> Inputs:
-    """Return a quote as conditions take it."""
-    values = {"bid": bid, "ask": ask, "spread": ask - bid, "mid": (bid + ask) / 2}
-    exact = {}
-    for name, value in values.items():
-        scale = max(0, -cast(int, value.as_tuple().exponent))
-        exact[name] = np.array([int(value.scaleb(scale))], dtype=object), scale
-    return Inputs(np.zeros(1, dtype=np.int64), exact)
 
 
 def raise_state_alerts(postgres: Postgres, now_us: int) -> list[Raised]:
@@ -101,7 +52,7 @@ def raise_state_alerts(postgres: Postgres, now_us: int) -> list[Raised]:
         if not rows:
             return []
         rules = {id_: rule for id_, text, *_ in rows if (rule := parsed_rule(text)) is not None}
-        present = read_present(connection, list(rules.values()), now_us)
+        present = Present.read(connection, list(rules.values()), now_us)
         raised = []
         for id_, _, held, changed_us, body in rows:
             if body is not None:
@@ -133,23 +84,3 @@ def _looked_at(
         body = as_event_json(id_, rule, present.now_us, present.now_us, **values)
     connection.execute(_UPSERT, {"id": id_, "holds": holds, "now_us": present.now_us, "body": body})
     return [] if body is None else [Raised(id_, present.now_us, body)]
-
-
-def read_present(connection: Connection, rules: Sequence[Rule], now_us: int) -> Present:
-    """Read what the rules are about, and nothing else."""
-    subjects: dict[Kind, list[str]] = {kind: [] for kind in Kind}
-    for rule in rules:
-        subjects[rule.kind].append(rule.subject)
-    quotes, gaps, feeds = subjects[Kind.QUOTE], subjects[Kind.GAP], subjects[Kind.FEED]
-    present = Present({}, set(), set(), {}, now_us)
-    if quotes:
-        for instrument, bid, ask in connection.execute(_QUOTES, (quotes,)):
-            present.quotes[instrument] = bid, ask
-    if gaps or feeds:
-        for instrument, feed in connection.execute(_GAPS, (gaps, feeds)):
-            present.gaps.add(instrument)
-            present.feed_gaps.add(feed)
-    if feeds:
-        for feed, state, reported_us in connection.execute(_FEEDS, (feeds,)):
-            present.feeds.setdefault(feed, []).append((state, reported_us))
-    return present

@@ -416,4 +416,4 @@ def _at_scale(exact: Exact, scale: int) -> NDArray[Any]:
     largest = max(-int(mantissas.min(initial=0)), int(mantissas.max(initial=0)))
     if power > 1 and largest * power >= _INT64:
         mantissas = mantissas.astype(object)
-    return mantissas * power
+    return cast(NDArray[Any], mantissas * power)

@@ -26,7 +26,7 @@ MOST_CANDLES: Final = 4_000
 
 _MAX_RULE: Final = 300
 _FEED: Final = "feed"
-_GAP: Final = "gap"
+GAP: Final = "gap"
 _USAGE: Final = (
     "a rule is SYMBOL CONDITION [on TIMEFRAME] [once | once a bar], such as"
     " 'BTC-USD close > 75000 on 5m', or feed NAME STATE"
@@ -78,7 +78,7 @@ class Rule:
         if subject == _FEED:
             return cls._of_feed(rest)
         words = rest.split()
-        if words[0] == _GAP:
+        if words[0] == GAP:
             frequency = _state_frequency(words[1:])
             return cls(Kind.GAP, subject, "", frequency)
         offset = text.index(rest, text.index(subject) + len(subject))
@@ -99,7 +99,7 @@ class Rule:
     @classmethod
     def _of_feed(cls, text: str) -> Rule:
         name, *words = text.split()
-        states = (*FeedState, _GAP)
+        states = (*FeedState, GAP)
         if not words or words[0] not in states:
             raise RuleError(f"after feed NAME comes one of {', '.join(states)}")
         return cls(Kind.FEED, name, "", _state_frequency(words[1:]), state=words[0])
@@ -110,7 +110,7 @@ class Rule:
         if self.kind is Kind.FEED:
             return f"{_FEED} {self.subject} {self.state}{often}"
         if self.kind is Kind.GAP:
-            return f"{self.subject} {_GAP}{often}"
+            return f"{self.subject} {GAP}{often}"
         condition = str(self.condition)
         if isinstance(self.condition, c.Combined):
             condition = condition[1:-1]

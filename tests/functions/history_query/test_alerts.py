@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from shared.alerts.conditions import PatternFound
 from shared.alerts.event import AlertEvent, as_event_json
 from shared.alerts.rule import Rule
 from shared.patterns import as_event_json as pattern_json
