@@ -19,6 +19,7 @@ from typing import Any, Final
 import orjson
 
 from shared.alerts.event import AlertEvent
+from shared.errors import PermanentError
 
 URLS_VARIABLE: Final = "ALERT_URLS"
 MOST_TARGETS: Final = 32
@@ -91,17 +92,23 @@ def _target(number: int, url: str) -> Target:
 
 
 def message_of(alert: AlertEvent) -> tuple[str, str]:
-    """Return title and text of an alert: the rule; what made it true, and when (UTC)."""
+    """Return title and text of an alert: the rule; what made it true, and when (UTC).
+
+    Raises PermanentError where it does not say them.
+    """
     data = orjson.loads(alert.body)["data"]
+    try:
+        title = str(data["rule"])[:_MAX_TITLE]
+        time = datetime.fromtimestamp(int(data["timestamp"]) / 1000, UTC)
+    except (KeyError, TypeError, ValueError, OverflowError, OSError) as error:
+        raise PermanentError("bad_alert", f"an alert has a rule and a time: {error!r}") from error
     said = []
     if "pattern_type" in data:
-        direction = {1: "up", -1: "down"}.get(data.get("direction"), "neither way")
-        said.append(f"{direction} at {data.get('trigger_price')}")
+        direction = {"1": "up", "-1": "down"}.get(str(data.get("direction")), "neither way")
+        said.append(f"{direction} at {data.get('trigger_price')}"[:_MAX_TITLE])
     elif "value" in data:
-        said.append(f"at {data['value']}")
-    time = datetime.fromtimestamp(int(data["timestamp"]) / 1000, UTC)
-    said.append(f"{time:%Y-%m-%d %H:%M:%S} UTC")
-    return str(data["rule"])[:_MAX_TITLE], ", ".join(said)
+        said.append(f"at {data['value']}"[:_MAX_TITLE])
+    return title, ", ".join([*said, f"{time:%Y-%m-%d %H:%M:%S} UTC"])
 
 
 class _Capture(logging.Handler):

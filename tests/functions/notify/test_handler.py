@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import http.server
-import json
 import logging
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import psycopg
 import pytest
@@ -21,48 +17,15 @@ from shared.alerts.notifications import Target, parse_targets
 from shared.alerts.rule import Rule
 from shared.errors import PermanentError, TransientError
 from shared.stores.postgres import Postgres
+from tests.messenger import SECRET, Messenger
 
-SECRET = "s3cret-t0ken"
 RULE = Rule.parse("A close > 100")
 BODY = as_event_json("r1", RULE, 60_000_000, 120_000_000, value="101.5").encode()
 
 
-class Service:
-    """An HTTP endpoint, as Apprise's `json://` posts to it. `status` is what it answers."""
-
-    def __init__(self) -> None:
-        self.taken: list[dict[str, Any]] = []
-        self.status = 200
-        service = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["content-length"]))
-                if service.status == 200:
-                    service.taken.append(json.loads(body))
-                self.send_response(service.status)
-                self.send_header("content-length", "0")
-                self.end_headers()
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
-        self._thread.start()
-
-    def url(self, path: str = "") -> str:
-        return f"json://user:{SECRET}@127.0.0.1:{self._server.server_address[1]}/{SECRET}{path}"
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-
-
 @pytest.fixture
-def service() -> Iterator[Service]:
-    made = Service()
+def messenger() -> Iterator[Messenger]:
+    made = Messenger()
     yield made
     made.close()
 
@@ -82,40 +45,40 @@ def notify(postgres: Postgres, *urls: str) -> Notify:
     return Notify(postgres, parse_targets("\n".join(urls)))
 
 
-def test_an_alert_reaches_each_target_once(service: Service, postgres: Postgres) -> None:
+def test_an_alert_reaches_each_target_once(messenger: Messenger, postgres: Postgres) -> None:
     """Delivered three times, two of them at once; another alert is another notification."""
-    handler = notify(postgres, service.url("/a"), service.url("/b"))
+    handler = notify(postgres, messenger.url("/a"), messenger.url("/b"))
     with ThreadPoolExecutor(2) as threads:
         list(threads.map(handler, [alert(), alert()]))
     handler(alert())
-    assert len(service.taken) == 2
-    assert {each["title"] for each in service.taken} == {"A close > 100 on 1m"}
-    assert service.taken[0]["message"] == "at 101.5, 1970-01-01 00:02:00 UTC"
+    assert len(messenger.taken) == 2
+    assert {each["title"] for each in messenger.taken} == {"A close > 100 on 1m"}
+    assert messenger.taken[0]["message"] == "at 101.5, 1970-01-01 00:02:00 UTC"
     handler(alert("detect-pattern/alert/r1/120000000"))
-    assert len(service.taken) == 4
+    assert len(messenger.taken) == 4
 
 
 def test_a_refused_notification_is_sent_by_a_later_delivery(
-    service: Service, postgres: Postgres
+    messenger: Messenger, postgres: Postgres
 ) -> None:
     """The target that took it gets it no second time. The error shows no credentials."""
-    other = Service()
-    handler = notify(postgres, other.url(), service.url())
-    service.status = 503
+    other = Messenger()
+    handler = notify(postgres, other.url(), messenger.url())
+    messenger.status = 503
     for _ in range(2):
         with pytest.raises(TransientError, match=r"json #2: .*503") as caught:
             handler(alert())
         assert SECRET not in str(caught.value)
-    service.status = 200
+    messenger.status = 200
     handler(alert())
-    assert (len(other.taken), len(service.taken)) == (1, 1)
+    assert (len(other.taken), len(messenger.taken)) == (1, 1)
     other.close()
 
 
-def test_a_target_that_is_away_is_tried_again(service: Service, postgres: Postgres) -> None:
+def test_a_target_that_is_away_is_tried_again(messenger: Messenger, postgres: Postgres) -> None:
     """Nothing listens there."""
-    url = service.url()
-    service.close()
+    url = messenger.url()
+    messenger.close()
     handler = notify(postgres, url)
     with pytest.raises(TransientError, match="json #1"):
         handler(alert())
@@ -129,13 +92,13 @@ def postgres_url(postgres: Postgres) -> str:
 
 
 def test_no_credential_is_logged(
-    service: Service, postgres: Postgres, caplog: pytest.LogCaptureFixture
+    messenger: Messenger, postgres: Postgres, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Neither by Apprise nor by what it sends with, at the finest level; nor in a repr."""
     caplog.set_level(logging.DEBUG)
-    handler = notify(postgres, service.url())
+    handler = notify(postgres, messenger.url())
     handler(alert())
-    service.status = 404
+    messenger.status = 404
     with pytest.raises(TransientError) as caught:
         handler(alert("2"))
     said = [each.getMessage() for each in caplog.records]
@@ -148,9 +111,9 @@ def test_without_targets_an_alert_is_taken(postgres: Postgres) -> None:
     assert notify(postgres)(alert()).emit == ()
 
 
-def test_what_is_no_alert_is_refused_for_good(service: Service, postgres: Postgres) -> None:
+def test_what_is_no_alert_is_refused_for_good(messenger: Messenger, postgres: Postgres) -> None:
     """It would fail in the same way each time."""
-    handler = notify(postgres, service.url())
+    handler = notify(postgres, messenger.url())
     with pytest.raises(PermanentError, match="no alert"):
         handler(alert(body=b"{}"))
     with pytest.raises(PermanentError, match="takes"):
@@ -175,6 +138,6 @@ def test_urls_that_cannot_be_used_are_told_without_them(text: str, reason: str) 
 
 
 def test_targets_have_names_without_credentials() -> None:
-    """The service, and the place in the list."""
+    """The messenger, and the place in the list."""
     found: tuple[Target, ...] = parse_targets(f"json://h/{SECRET} ntfys://{SECRET}")
     assert [each.name for each in found] == ["json #1", "ntfys #2"]
