@@ -120,7 +120,9 @@ def test_an_older_quote_does_not_move_the_latest_backward(pipeline: dict[str, st
     marker = f"{product}.LATER"
     bridge(pipeline, SCANNER, [{"ticker": marker, "bid": 1, "ask": 2}])
     eventually(lambda: latest(pipeline, marker), bool)
-    quote = eventually(lambda: latest(pipeline, f"{product}.COINBASE"), bool)
+    quote = eventually(
+        lambda: latest(pipeline, f"{product}.COINBASE"), lambda found: found.get("bid") == "5.1"
+    )
     assert (quote["bid"], quote["ask"], quote["quote_t"]) == ("5.1", "5.2", 1_660_000_050_500)
     assert (quote["price"], quote["bid_size"]) == (None, None)
     assert candles(pipeline["API_URL"], f"{product}.COINBASE") == []
