@@ -223,8 +223,7 @@ def measure(platform: Platform, folder: Path) -> None:
     month = (today - 31 * _DAY_US, today - 1 * _DAY_US)
     base = f"{api}/api/candles/{symbol}"
     columns = (
-        "epoch_ms(time), open, high, low, close, volume, notional, trade_count,"
-        " buy_volume, sell_volume"
+        "epoch_ms(time), open, high, low, close, volume, notional, trades, buy_volume, sell_volume"
     )
     hot = (
         "SELECT start_us, open, high, low, close, volume, notional, trade_count, buy_volume,"

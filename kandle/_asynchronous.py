@@ -13,7 +13,7 @@ from kandle import _frames, _requests
 from kandle._flow_rows import Bar, Flow, Profile
 from kandle._live import Event, Feed
 from kandle._requests import TIMEOUT_S, TRIES, Moment, Paging
-from kandle._rows import Alert, Candle, Latest, Overview, Pattern, Sent, Series, Tick
+from kandle._rows import Alert, Candle, Latest, Overview, Pattern, Sent, Series, Tick, as_dict
 
 if TYPE_CHECKING:
     import duckdb
@@ -54,6 +54,10 @@ class AsyncRows(Generic[T]):
         async for page in self._pages("json", read, len):
             for row in page:
                 yield self._of(row)
+
+    async def to_dicts(self, *, floats: bool = False) -> list[dict[str, Any]]:
+        """Return the rows by the names of their attributes; `floats`: in place of Decimals."""
+        return [as_dict(row, floats=floats) async for row in self]
 
     async def to_arrow(self, *, floats: bool = False) -> pa.Table:
         """Return a PyArrow table. Needs `kandle[arrow]`."""

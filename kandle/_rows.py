@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -280,6 +280,14 @@ class Sent:
     accepted: int
     rejected: int
     first_errors: tuple[Mapping[str, Any], ...]
+
+
+def as_dict(row: Any, *, floats: bool) -> dict[str, Any]:
+    """Return a row by the names of its attributes; with `floats` Decimals become 64-bit floats."""
+    values = {each.name: getattr(row, each.name) for each in fields(row)}
+    if floats:
+        values |= {name: float(v) for name, v in values.items() if isinstance(v, Decimal)}
+    return values
 
 
 def time_of(ms: int, us: int | None = None) -> datetime:

@@ -37,7 +37,7 @@ from kandle._errors import (
 from kandle._flow_rows import Bar, Flow, Profile
 from kandle._live import Event, Feed
 from kandle._requests import TIMEOUT_S, TRIES, Moment, Paging
-from kandle._rows import Alert, Candle, Latest, Overview, Pattern, Sent, Series, Tick
+from kandle._rows import Alert, Candle, Latest, Overview, Pattern, Sent, Series, Tick, as_dict
 
 if TYPE_CHECKING:
     import duckdb
@@ -101,6 +101,10 @@ class Rows(Generic[T]):
 
         for page in self._pages("json", read, len):
             yield from map(self._of, page)
+
+    def to_dicts(self, *, floats: bool = False) -> list[dict[str, Any]]:
+        """Return the rows by the names of their attributes; `floats`: in place of Decimals."""
+        return [as_dict(row, floats=floats) for row in self]
 
     def to_arrow(self, *, floats: bool = False) -> pa.Table:
         """Return a PyArrow table. Needs `kandle[arrow]`."""

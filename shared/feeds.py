@@ -12,7 +12,7 @@ from google.protobuf.message import DecodeError
 from shared.errors import PermanentError
 from shared.schema import feeds_pb2
 
-FEEDS: Final = ("binance", "coinbase", "kraken", "scanner", "ccxt")
+FEEDS: Final = ("binance", "coinbase", "kraken", "alpaca", "scanner", "ccxt")
 """The values of FEED; `ccxt` stands for any of its venues."""
 
 

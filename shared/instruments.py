@@ -19,6 +19,7 @@ class Venue(StrEnum):
     BINANCE_FUTURES = "BINANCE_FUTURES"
     BYBIT = "BYBIT"
     OKX = "OKX"
+    ALPACA = "ALPACA"
 
 
 CCXT: Final = "ccxt"
@@ -147,6 +148,7 @@ _DIALECTS: Final[Mapping[str, _Dialect]] = {
     Venue.OKX: _Dialect(str, str),
     Venue.COINBASE: _Dialect(str, str),
     Venue.KRAKEN: _Dialect(_kraken, lambda pair: pair.replace("-", "/")),
+    Venue.ALPACA: _Dialect(str, str),
 }
 
 

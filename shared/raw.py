@@ -27,6 +27,7 @@ FORMAT_COINBASE_ADVANCED: Final = int(raw_pb2.FORMAT_COINBASE_ADVANCED)
 FORMAT_BYBIT: Final = int(raw_pb2.FORMAT_BYBIT)
 FORMAT_OKX: Final = int(raw_pb2.FORMAT_OKX)
 FORMAT_CCXT: Final = int(raw_pb2.FORMAT_CCXT)
+FORMAT_ALPACA: Final = int(raw_pb2.FORMAT_ALPACA)
 
 MAX_PAYLOAD_BYTES: Final = 65_536
 """Largest payload, so that a line's (or message's) number in it fits the low 16 bits of a tick's

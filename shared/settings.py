@@ -36,6 +36,17 @@ class Environment:
         """Return a text; without a default it must be there."""
         return self._read(name, default, str, "a text", "")
 
+    def secret(self, name: str) -> str:
+        """Return a text of printable ASCII that must be there; no error repeats it."""
+        self.names.append(name)
+        value = self._mapping.get(name, "").strip()
+        if not value:
+            self._problems.append(f"{name} is not set; it must be a secret")
+        elif not (value.isascii() and value.isprintable()):
+            self._problems.append(f"{name} has characters that are no printable ASCII")
+            return ""
+        return value
+
     def integer(self, name: str, default: int, minimum: int, maximum: int) -> int:
         """Return a whole number within the bounds, both included."""
 

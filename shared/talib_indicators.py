@@ -73,7 +73,7 @@ class TalibIndicator:
             function,
             tuple(found.items()),
             outputs_of(function),
-            _PATH in (_info(function)["function_flags"] or ()),
+            _PATH in (about(function)["function_flags"] or ()),
         )
         made._try(text)
         return made
@@ -143,19 +143,13 @@ def functions() -> frozenset[str]:
 
 def parameters_of(function: str) -> dict[str, Any]:
     """Return the parameters with their defaults, in order: kinds of averages are the last."""
-    found: Mapping[str, Any] = _info(function)["parameters"]
+    found: Mapping[str, Any] = about(function)["parameters"]
     return {name: found[name] for name in sorted(found, key=_is_average)}
 
 
 def outputs_of(function: str) -> tuple[str, ...]:
     """Return the names of the outputs."""
-    return tuple(_info(function)["output_names"])
-
-
-def title_of(function: str) -> tuple[str, str]:
-    """Return the group and the name in words."""
-    info = _info(function)
-    return info["group"], info["display_name"]
+    return tuple(about(function)["output_names"])
 
 
 def _is_average(name: str) -> bool:
@@ -163,7 +157,8 @@ def _is_average(name: str) -> bool:
 
 
 @lru_cache(maxsize=256)
-def _info(function: str) -> Mapping[str, Any]:
+def about(function: str) -> Mapping[str, Any]:
+    """Return what TA-Lib says of a function: its display_name, group, parameters, flags."""
     from talib import abstract
 
     made: Any = abstract.Function(function)  # type: ignore[attr-defined]

@@ -14,18 +14,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from local.servers.ports import free_port
 from local.supervisor.component import tethered
 
 KANDLE = (sys.executable, "-m", "local.cli.main")
 STORES = ("NATS_URL", "REDIS_URL", "DATABASE_URL", "S3_ENDPOINT_URL")
-
-
-def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
-    """A loopback port that nothing listens on right now."""
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def environment() -> dict[str, str]:

@@ -5,7 +5,6 @@ import {
   ColorType,
   CrosshairMode,
   HistogramSeries,
-  LineSeries,
   PriceScaleMode,
   TickMarkType,
   createChart,
@@ -24,7 +23,8 @@ import {
 import { LENGTH_MS, type Candle, type CandleStore } from "./candles";
 import { csv, heikinAshi, plain, save, type Bar } from "./bars";
 import { dayOrTime, decimal, stamp } from "./format";
-import { INDICATORS, type Point } from "./indicators";
+import { lines, type Kind, type Line, type Values } from "./indicators";
+import { Lines } from "./lines";
 import type { Pattern } from "./live";
 import { axis } from "./outliers";
 import { Profile } from "./profile";
@@ -44,10 +44,12 @@ export class Chart {
   private readonly candles: ISeriesApi<"Candlestick">;
   private readonly volume: ISeriesApi<"Histogram">;
   private readonly marks: ISeriesMarkersPluginApi<Time>;
-  private lines: ISeriesApi<"Line" | "Histogram">[] = [];
+  readonly lines: Lines;
   readonly profile = new Profile();
-  /** Names of those that are drawn. */
-  indicators: string[] = ["sma20"];
+  /** Names of those that are drawn, those that there are, and what they say of each candle. */
+  indicators: string[] = [];
+  kinds: Kind[] = [];
+  values: ReadonlyMap<number, Values> = new Map();
   private store: CandleStore | undefined;
   private style: Style = "candles";
   private timeframe = "";
@@ -91,6 +93,7 @@ export class Chart {
     this.volume.priceScale().applyOptions({ scaleMargins: { top: 0.84, bottom: 0 } });
     this.candles.attachPrimitive(this.profile);
     this.marks = createSeriesMarkers(this.candles, []);
+    this.lines = new Lines(this.chart);
     this.chart.subscribeCrosshairMove(({ time }) =>
       onHover(time === undefined ? undefined : (time as number) * 1000),
     );
@@ -185,34 +188,13 @@ export class Chart {
     save(`${name}.csv`, new Blob([csv(store.all().filter(({ t }) => t >= view.from && t <= view.to))], { type: "text/csv" }));
   }
 
-  /** Draw an indicator, or draw it no more; true where it is drawn now. */
-  toggle(indicator: string): boolean {
-    const isOn = !this.indicators.includes(indicator);
-    this.indicators = isOn ? [...this.indicators, indicator] : this.indicators.filter((each) => each !== indicator);
-    this.drawLines();
-    return isOn;
-  }
-
   /** Draw the chosen indicators anew. */
   drawLines(): void {
-    if (!this.lines.length && !this.indicators.length && this.style !== "line") return;
-    for (const each of this.lines) this.chart.removeSeries(each);
     const candles = this.store?.all() ?? [];
-    const closes: Point[] = candles.map(({ t, c }) => ({ t, value: Number(c) }));
-    const lines = this.indicators.flatMap((name) => INDICATORS[name]?.lines(closes, candles) ?? []);
-    if (this.style === "line") lines.unshift({ name: "close", color: "--accent", pane: 0, points: closes });
-    const panes = [...new Set([0, ...lines.map(({ pane }) => pane)])].sort((a, b) => a - b);
-    this.lines = lines.map(({ color: hue, name, pane, columns, points }) => {
-      const options = { color: color(hue), title: pane > 0 ? name : "", priceLineVisible: false, lastValueVisible: pane > 0 };
-      const place = panes.indexOf(pane);
-      const [up, down] = [color("--up"), color("--down")];
-      const series = columns
-        ? this.chart.addSeries(HistogramSeries, options, place)
-        : this.chart.addSeries(LineSeries, { ...options, lineWidth: 1, crosshairMarkerVisible: false }, place);
-      series.setData(points.map(({ t, value }) => ({ time: seconds(t), value, ...(columns ? { color: value < 0 ? down : up } : {}) })));
-      return series;
-    });
-    for (const pane of this.chart.panes().slice(1)) pane.setStretchFactor(0.25);
+    const found: Line[] = lines(this.indicators, this.kinds, this.values, candles);
+    if (this.style === "line")
+      found.unshift({ name: "close", color: "--accent", pane: 0, points: candles.map(({ t, c }) => ({ t, value: Number(c) })) });
+    this.lines.draw(found);
   }
 
   /** The time that is seen, ms since 1970: up to now and beyond where the newest candle is. */

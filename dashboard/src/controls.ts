@@ -4,7 +4,7 @@ import { TIMEFRAMES } from "./address";
 import type { Cards } from "./cards";
 import type { Chart } from "./chart";
 import { at, button, check, select } from "./elements";
-import { INDICATORS } from "./indicators";
+import { DELTA } from "./indicators";
 import { CHOICES } from "./marks";
 import { SCALES, SORTS, STYLES, TABS, type Settings, type Tab } from "./settings";
 import { otherTheme, theme } from "./theme";
@@ -22,6 +22,7 @@ export interface Controlled {
   onTimeframe(timeframe: string): void;
   onSpan(ms: number): void;
   onView(): void;
+  onIndicators(): void;
 }
 
 export function controls(controlled: Controlled): void {
@@ -70,20 +71,14 @@ function choices({ chart, settings, onSort }: Controlled): void {
   });
 }
 
-function groups({ chart, settings, onTimeframe, onSpan, onView }: Controlled): void {
+function groups({ chart, settings, onTimeframe, onSpan, onView, onIndicators }: Controlled): void {
   at("timeframes").append(
     ...TIMEFRAMES.map((each) => button(each, () => onTimeframe(each), { role: "radio", "aria-checked": "false" })),
   );
   at("ranges").append(...RANGES.map(([name, ms]) => button(name, () => onSpan(ms))));
   at("indicators").append(
-    ...Object.entries(INDICATORS).map(([name, { title }]) => {
-      const made = button(title, () => {
-        const isOn = chart.toggle(name);
-        made.setAttribute("aria-pressed", String(isOn));
-        settings.set({ indicators: chart.indicators });
-      }, { "aria-pressed": String(chart.indicators.includes(name)) });
-      return made;
-    }),
+    button("Indicators", onIndicators, { "aria-haspopup": "dialog", title: "Indicators and their parameters ( i )" }),
+    deltaButton(chart, settings),
     profileButton(chart, onView),
   );
   at("marks").append(
@@ -93,6 +88,17 @@ function groups({ chart, settings, onTimeframe, onSpan, onView }: Controlled): v
       check("marks", each);
     }, { role: "radio", "aria-checked": String(each === chart.choice) })),
   );
+}
+
+function deltaButton(chart: Chart, settings: Settings): HTMLElement {
+  const isOn = (): boolean => chart.indicators.includes(DELTA);
+  const made = button("Delta", () => {
+    chart.indicators = isOn() ? chart.indicators.filter((each) => each !== DELTA) : [...chart.indicators, DELTA];
+    settings.set({ indicators: chart.indicators });
+    made.setAttribute("aria-pressed", String(isOn()));
+    chart.drawLines();
+  }, { "aria-pressed": String(isOn()), title: "Bought less sold volume" });
+  return made;
 }
 
 function profileButton({ profile }: Chart, onView: () => void): HTMLElement {
@@ -122,6 +128,7 @@ function pressed({ key, target }: KeyboardEvent, controlled: Controlled): boolea
   else if (key === "/") at("search").focus();
   else if (key === "t") at("theme").click();
   else if (key === "?") controlled.onSheet();
+  else if (key === "i") controlled.onIndicators();
   else if (key === "f") controlled.onFavourite();
   else if (key === "F") void fill();
   else if (key === "ArrowDown" || key === "ArrowUp") {

@@ -1,6 +1,7 @@
 /** The history API, as far as the page needs it. */
 
 import type { Candle } from "./candles";
+import type { Kind, Values } from "./indicators";
 import type { Alert, Pattern, Tick } from "./live";
 import type { Level } from "./profile";
 
@@ -48,6 +49,28 @@ export async function candles(
   if (before !== undefined) query.set("to", String(before));
   const found = await json<{ candles: Candle[] }>(`/api/candles/${path(symbol)}?${query}`);
   return found?.candles;
+}
+
+/** What indicators say of the newest candles, or the newest before a time. Throws what is wrong with a name. */
+export async function values(
+  symbol: string,
+  timeframe: string,
+  indicators: string[],
+  limit: number,
+  before?: number,
+): Promise<{ t: number; indicators: Values }[]> {
+  const query = new URLSearchParams({ timeframe, limit: String(limit), indicators: indicators.join(",") });
+  if (before !== undefined) query.set("to", String(before));
+  const url = `/api/candles/${path(symbol)}?${query}`;
+  const found = await json<{ candles: { t: number; indicators: Values }[] }>(url, (refused) => {
+    throw new Error(refused.replace(/^indicators: /, ""));
+  });
+  return found?.candles ?? [];
+}
+
+/** All indicators that there are. */
+export async function indicators(): Promise<Kind[]> {
+  return (await json<Kind[]>("/api/indicators")) ?? [];
 }
 
 interface StoredTick {
@@ -106,7 +129,6 @@ export async function latestOfAll(): Promise<Last[]> {
   return (await json<Last[]>("/api/latest")) ?? [];
 }
 
-/** Some symbols at a glance. */
 /** The last 24 hours of symbols, or of all. */
 export async function overview(symbols: string[] | "all"): Promise<Overview[]> {
   const query = new URLSearchParams(symbols === "all" ? { symbols } : symbols.map((each) => ["symbol", each]));
@@ -151,11 +173,15 @@ export async function feeds(): Promise<FeedSymbol[]> {
   );
 }
 
-/** The answer, or undefined where there is nothing of the kind. Throws while a store is away. */
-async function json<T>(url: string): Promise<T | undefined> {
+/**
+ * The answer, or undefined where there is nothing of the kind. Throws while a store is away.
+ * `refused` hears why a request was bad.
+ */
+async function json<T>(url: string, refused?: (detail: string) => void): Promise<T | undefined> {
   for (let attempt = 0; ; attempt += 1) {
     const answer = await fetch(url, { headers: { accept: "application/json" } });
     if (answer.ok) return (await answer.json()) as T;
+    if (answer.status === 400) refused?.(((await answer.json()) as { detail: string }).detail);
     if (answer.status < 500) return undefined;
     if (attempt === 4) throw new Error(`${url}: ${answer.status}`);
     await new Promise((done) => setTimeout(done, 250 * 2 ** attempt * (0.5 + Math.random() / 2)));

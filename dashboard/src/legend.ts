@@ -8,8 +8,14 @@ import { label } from "./marks";
 
 const NAMED = 3;
 
+export interface Value {
+  name: string;
+  color: string;
+  value: number;
+}
+
 /** `found`: the marked patterns that begin at the candle; `digits`: decimals of its prices. */
-export function legend(candle: Candle | undefined, digits: number, isCorrected: boolean, found: Pattern[]): void {
+export function legend(candle: Candle | undefined, digits: number, isCorrected: boolean, found: Pattern[], values: Value[]): void {
   if (!candle) return at("legend").replaceChildren();
   const rising = Number(candle.c) >= Number(candle.o);
   const flags = [
@@ -26,6 +32,11 @@ export function legend(candle: Candle | undefined, digits: number, isCorrected: 
     part("", "Vol", short(Number(candle.v))),
     part("more", "VWAP", candle.vw === null ? "–" : decimal(Number(candle.vw).toFixed(digits))),
     part("more", "Trades", String(candle.n)),
+    ...values.map(({ name, color, value }) => {
+      const made = part("indicator", name, decimal(value.toFixed(Math.max(digits, 2))));
+      made.style.setProperty("--hue", `var(${color})`);
+      return made;
+    }),
     ...flags.map((each) => part("flag", each)),
     ...found.slice(0, NAMED).map((each) => part(each.direction < 0 ? "down" : each.direction > 0 ? "up" : "", label(each))),
   );

@@ -19,9 +19,10 @@ import { Live, type Alert } from "./live";
 import { Market } from "./market";
 import { startOf } from "./marks";
 import { PatternList } from "./pattern_list";
+import { Picker } from "./picker";
 import { Playback } from "./playback";
 import { Series } from "./series";
-import { Settings, type Zone } from "./settings";
+import { MOST_INDICATORS, Settings, type Zone } from "./settings";
 import { sheet } from "./sheet";
 import { Tape } from "./tape";
 import { theme } from "./theme";
@@ -88,6 +89,17 @@ const playback: Playback = new Playback(FEED, {
   onLive: () => desk.goLive(),
 });
 
+const picker = new Picker({
+  kinds: () => chart.kinds,
+  names: () => chart.indicators,
+  series: () => series,
+  onPicked: (names) => {
+    chart.indicators = names.slice(-MOST_INDICATORS);
+    settings.set({ indicators: chart.indicators });
+    void series.readValues();
+  },
+});
+
 async function choose(symbol: string, timeframe?: string): Promise<void> {
   if (symbol !== series.symbol) void quote(symbol);
   const chosen = desk.choose(symbol, timeframe);
@@ -149,7 +161,7 @@ function paint(): void {
   tape.paint(instrument.decimals);
   cards.paint(connection.clock.now);
   const candle = hovered === undefined ? store.last : store.get(hovered);
-  legend(candle, instrument.decimals, !!candle && store.corrected.has(candle.t), candle ? series.patternsAt(candle.t) : []);
+  legend(candle, instrument.decimals, !!candle && store.corrected.has(candle.t), candle ? series.patternsAt(candle.t) : [], candle ? chart.lines.at(candle.t) : []);
 }
 
 function eachSecond(): void {
@@ -188,6 +200,7 @@ async function begin(): Promise<void> {
     onTimeframe: (timeframe) => { if (series.symbol) void choose(series.symbol, timeframe); },
     onSpan: (ms) => void series.showSpan(ms),
     onView: () => series.viewed(),
+    onIndicators: () => picker.open(),
   });
   check("timeframes", series.timeframe);
   live.subscribe("alerts:*");
@@ -197,6 +210,7 @@ async function begin(): Promise<void> {
   window.addEventListener("hashchange", () => { if (named().symbol) void choose(named().symbol, named().timeframe); });
   if (named().symbol) await choose(named().symbol, named().timeframe); // the chart first, then everything around it
   void loadAlerts();
+  void history.indicators().then((kinds) => { chart.kinds = kinds; chart.drawLines(); picker.list(); }).catch(() => undefined);
   await watchlist.start();
   const first = [...now.favourites, now.symbol].find((each) => market.has(each)) ?? market.symbols[0];
   if (first && !series.symbol) await choose(first);
@@ -218,6 +232,7 @@ Object.assign(window, {
       outliers: chart.outliers,
       profile: chart.profile.levels,
       top: chart.top,
+      lines: chart.lines.all,
       ages: connection.ages,
       last: market.get(series.symbol).last,
       visible: watchlist.visible,

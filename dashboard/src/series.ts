@@ -5,6 +5,7 @@ import type { Chart } from "./chart";
 import { notice } from "./elements";
 import { decimals } from "./format";
 import * as history from "./history";
+import { DELTA, type Values } from "./indicators";
 import type { LiveCandle, Pattern } from "./live";
 import type { Market } from "./market";
 import { startOf } from "./marks";
@@ -18,6 +19,10 @@ const AGAIN_MS = 2_000;
 /** The view stands still for so long before patterns of it are asked for. */
 const VIEW_MS = 200;
 const MOST_PAGES = 25;
+/** The indicators of a candle that grows are read so often, and of so many candles. */
+const VALUES_EACH_MS = 2_000;
+const VALUES = 3;
+const MOST_VALUES = 10_000;
 
 /** `isLive`: whether what happens now is shown, and no replay. */
 export interface Shown {
@@ -37,6 +42,8 @@ export class Series {
   private older: "more" | "loading" | "all" = "more";
   private loading = 0;
   private viewing: number | undefined;
+  private values = new Map<number, Values>();
+  private valuing: number | undefined;
   private pages = this.patternPages();
 
   constructor(private readonly shown: Shown) {}
@@ -62,6 +69,7 @@ export class Series {
   /** Begin anew with nothing. */
   forget(): void {
     this.store = new CandleStore();
+    this.values = new Map();
     this.pages = this.patternPages();
     this.older = "more";
     this.shown.patterns.clear();
@@ -97,6 +105,7 @@ export class Series {
       this.unknown = found === undefined;
       this.take(found ?? [], seen);
       notice();
+      void this.readValues();
     } catch (error) {
       if (mine !== this.loading) return;
       notice(`History is away${againMs ? ", tried again" : ""}: ${error instanceof Error ? error.message : error}`);
@@ -126,6 +135,31 @@ export class Series {
     if (did === "corrected") chart.mark(patterns.all);
     if (isNew) chart.drawLines();
     if (isNew && chart.profile.on) this.viewed();
+    this.valuing ??= window.setTimeout(() => {
+      this.valuing = undefined;
+      void this.readValues(VALUES);
+    }, VALUES_EACH_MS);
+  }
+
+  /** Read what the chosen indicators say of the last `count` candles; in a replay of those that are over. */
+  async readValues(count = this.store.size): Promise<void> {
+    const { chart, isLive } = this.shown;
+    const names = chart.indicators.filter((each) => each !== DELTA);
+    const mine = this.store;
+    const last = mine.last;
+    if (!last) return;
+    if (names.length) {
+      const limit = Math.min(count, MOST_VALUES);
+      try {
+        const found = await history.values(this.symbol, this.timeframe, names, limit, isLive() ? undefined : last.t);
+        if (mine !== this.store) return;
+        for (const { t, indicators } of found) this.values.set(t, { ...this.values.get(t), ...indicators });
+      } catch (error) {
+        return notice(`No indicators: ${error instanceof Error ? error.message : error}`);
+      }
+    }
+    chart.values = this.values;
+    chart.drawLines();
   }
 
   followPattern(pattern: Pattern): void {
@@ -182,6 +216,7 @@ export class Series {
       for (const each of found) mine.take(each);
       this.older = found.length < PAGE ? "all" : "more";
       if (found.length) this.draw();
+      void this.readValues();
     } catch {
       this.older = "more";
     }

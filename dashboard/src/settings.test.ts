@@ -8,10 +8,10 @@ describe("settings", () => {
   });
 
   it("take what is a choice, and nothing else", () => {
-    const text = JSON.stringify({ scale: "log", style: "bars", indicators: ["rsi14", "moon", 7], favourites: ["A", "A", "B"], hidden: "A", symbol: 1 });
+    const text = JSON.stringify({ scale: "log", style: "bars", indicators: ["rsi:14", "delta", "a b", "<i>", 7], favourites: ["A", "A", "B"], hidden: "A", symbol: 1 });
     const found = parsed(text);
     expect([found.scale, found.style, found.symbol]).toEqual(["log", "candles", ""]);
-    expect(found.indicators).toEqual(["rsi14"]);
+    expect(found.indicators).toEqual(["rsi:14", "delta"]);
     expect([found.favourites, found.hidden]).toEqual([["A", "B"], []]);
   });
 

@@ -1,7 +1,7 @@
 /** What the visitor chose: kept in this browser, and taken along as a file. */
 
 import { TIMEFRAMES } from "./address";
-import { INDICATORS } from "./indicators";
+import { DELTA, isName } from "./indicators";
 import { CHOICES, type Choice } from "./marks";
 
 export const SCALES = ["linear", "log", "percent"] as const;
@@ -32,7 +32,7 @@ export interface Choices {
 }
 
 export const DEFAULTS: Choices = {
-  indicators: ["sma20"],
+  indicators: ["sma:20"],
   marks: "strong",
   scale: "linear",
   style: "candles",
@@ -47,6 +47,7 @@ export const DEFAULTS: Choices = {
 
 const KEY = "kandle.settings";
 const MOST_NAMES = 10_000;
+export const MOST_INDICATORS = 16;
 
 /** What of a stored or imported text is a choice; anything else is as it is by default. */
 export function parsed(text: string | null): Choices {
@@ -61,7 +62,7 @@ export function parsed(text: string | null): Choices {
   const names = (value: unknown, otherwise: string[]): string[] =>
     Array.isArray(value) ? [...new Set(value.filter((each) => typeof each === "string"))].slice(0, MOST_NAMES) : otherwise;
   return {
-    indicators: names(given.indicators, DEFAULTS.indicators).filter((each) => each in INDICATORS),
+    indicators: names(given.indicators, DEFAULTS.indicators).filter((each) => each === DELTA || isName(each)).slice(0, MOST_INDICATORS),
     marks: one(given.marks, CHOICES, DEFAULTS.marks),
     scale: one(given.scale, SCALES, DEFAULTS.scale),
     style: one(given.style, STYLES, DEFAULTS.style),

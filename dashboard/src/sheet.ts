@@ -9,6 +9,7 @@ const KEYS: [string, string][] = [
   ["↑ ↓", "the symbol before, the next one"],
   ["1 – 6", "timeframe"],
   ["← → + −", "move and zoom the chart"],
+  ["i", "indicators and their parameters"],
   ["f", "favourite: first in the list"],
   ["F", "the chart on the whole screen"],
   ["t", "dark or light"],

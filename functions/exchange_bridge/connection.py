@@ -14,6 +14,9 @@ from websockets.asyncio.client import ClientConnection, connect
 from functions.exchange_bridge.exchange import Exchange, Kind, Message
 
 log = logging.getLogger(__name__)
+_frames = logging.getLogger("websockets.client")
+_frames.setLevel(logging.INFO)
+"""At DEBUG it writes what is sent, credentials among it."""
 
 PING_S: Final = 20.0
 CLOSE_S: Final = 1.0
@@ -43,8 +46,9 @@ class Patience:
 class Connection:
     """A connection.
 
-    `take` gets every message. `is_behind` asks the exchange, where it can be asked, whether there
-    are trades that did not come. `subscribed` is set once everything is confirmed.
+    `connected` is called before it is made. `take` gets every message. `is_behind` asks the
+    exchange, where it can be asked, whether there are trades that did not come. `subscribed`
+    is set once everything is confirmed.
     """
 
     def __init__(
@@ -54,12 +58,14 @@ class Connection:
         max_message_bytes: int,
         take: Callable[[bytes], Message],
         is_behind: Callable[[], Awaitable[bool]],
+        connected: Callable[[], None],
     ) -> None:
         self._exchange = exchange
         self._patience = patience
         self._max_message_bytes = max_message_bytes
         self._take = take
         self._is_behind = is_behind
+        self._connected = connected
         self._waiting = set(exchange.expected())
         self._heard_s = 0.0
         self.subscribed = asyncio.Event()
@@ -69,8 +75,10 @@ class Connection:
 
         OSError, TimeoutError, websockets' exceptions, NotSubscribedError, StalledError.
         """
+        self._connected()
         async with connect(
             self._exchange.url(),
+            logger=_frames,
             open_timeout=self._patience.connect_s,
             close_timeout=CLOSE_S,
             ping_interval=PING_S,
@@ -99,11 +107,15 @@ class Connection:
             raise NotSubscribedError(
                 f"not confirmed within {self._patience.connect_s:g} s: {missing}"
             ) from None
+        if not self._exchange.contiguous:
+            await self._is_behind()  # what came before this connection is asked for at once
 
     async def _read(self, socket: ClientConnection) -> None:
         while True:
             message = self._take(await socket.recv(decode=False))
             self._heard_s = time.monotonic()
+            if message.reply:
+                await socket.send(message.reply)
             if message.kind is Kind.ERROR:
                 log.error("%s says: %s", self._exchange.name, message.detail)
                 if not self.subscribed.is_set():

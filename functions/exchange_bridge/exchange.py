@@ -6,7 +6,7 @@ Messages go on as they came; the bridge reads of each only what tells whether on
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, NamedTuple, Protocol
@@ -22,6 +22,8 @@ class Kind(StrEnum):
 
     TRADE = "trade"
     QUOTE = "quote"
+    BUST = "bust"
+    """Trades are cancelled or corrected."""
     HEARTBEAT = "heartbeat"
     """The connection lives; it may say which trade is the last one. It does not go on."""
     CONFIRMATION = "confirmation"
@@ -51,7 +53,8 @@ class Message:
 
     `trades`: those in it. `last`: the last trade that there was, of which the message is none.
     `sent_us`: the exchange's clock when it was sent. `confirmed`: what is subscribed by it, by the
-    names of `Exchange.expected`. `detail`: an error, for people.
+    names of `Exchange.expected`. `detail`: an error, for people. `also`: further symbols that it
+    has data of. `reply`: what the exchange waits for now.
     """
 
     kind: Kind
@@ -61,6 +64,8 @@ class Message:
     sent_us: int | None = None
     confirmed: frozenset[str] = frozenset()
     detail: str = ""
+    also: tuple[str, ...] = ()
+    reply: str = field(default="", repr=False)
 
 
 class Fetched(NamedTuple):
@@ -134,7 +139,7 @@ class Exchange(Protocol):
         ...
 
     def requests(self) -> Sequence[str]:
-        """Return what to send once connected."""
+        """Return what to send once connected; the rest is in the `reply` of messages."""
         ...
 
     def expected(self) -> frozenset[str]:

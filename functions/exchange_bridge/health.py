@@ -16,7 +16,7 @@ RATE_PART_US: Final = 5_000_000
 RATE_PARTS: Final = 12
 """A minute."""
 
-_DATA: Final = (Kind.TRADE, Kind.QUOTE)
+_DATA: Final = (Kind.TRADE, Kind.QUOTE, Kind.BUST)
 
 
 @dataclass(slots=True)
@@ -96,15 +96,23 @@ class Health:
             self.skew.note(message.sent_us, received_us)
         if message.kind in _DATA or message.kind is Kind.HEARTBEAT:
             self.is_stalled = False
-        if message.kind in _DATA and message.symbol:
-            seen = self.of(message.symbol)
-            if seen is not None:
-                seen.message_us = received_us
-                seen.standing = None
-                if message.kind is Kind.TRADE:
-                    seen.count(len(message.trades) or 1, received_us)
-                for trade in message.trades:
-                    seen.trade_us = max(seen.trade_us, trade.time_us)
+        if message.kind not in _DATA or not message.symbol:
+            return
+        for symbol in (message.symbol, *message.also):
+            self._note_data(symbol, message, received_us)
+
+    def _note_data(self, symbol: str, message: Message, received_us: int) -> None:
+        seen, trades = self.of(symbol), message.trades
+        if seen is None:
+            return
+        if message.also:
+            trades = tuple(trade for trade in trades if trade.symbol == symbol)
+        seen.message_us = received_us
+        seen.standing = None
+        if message.kind is Kind.TRADE and (trades or not message.also):
+            seen.count(len(trades) or 1, received_us)
+        for trade in trades:
+            seen.trade_us = max(seen.trade_us, trade.time_us)
 
     def of(self, symbol: str) -> Seen | None:
         """Return what came of a symbol; None for one too many."""

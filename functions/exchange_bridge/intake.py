@@ -19,7 +19,7 @@ from shared.raw import MAX_PAYLOAD_BYTES
 
 log = logging.getLogger(__name__)
 
-_GO_ON: Final = (Kind.TRADE, Kind.QUOTE, Kind.UNREADABLE)
+_GO_ON: Final = (Kind.TRADE, Kind.QUOTE, Kind.BUST, Kind.UNREADABLE)
 _SAY_EVERY_S: Final = 5.0
 
 # Why a message is dropped: what the label `why` says.
@@ -74,8 +74,9 @@ class Intake:
             self.of(message.last.symbol).exists(message.last, self.now_s())
         if message.kind in _GO_ON:
             if len(payload) > MAX_PAYLOAD_BYTES:
-                # No batch can carry it. Its trades are not noted, so they become a gap.
+                # No batch can carry it: its trades become a gap.
                 self._drop(TOO_LARGE, 1)
+                self._forget(message.trades)
             else:
                 self._hand_on(payload, message.trades, received_us)
         return message
@@ -94,6 +95,12 @@ class Intake:
             self._send(full)
             # What waits may hold some of these: noted until it is sent, at worst fetched twice.
             self._in_batch = fresh if self.batcher.waiting else {}
+
+    def _forget(self, trades: Sequence[Trade]) -> None:
+        """Let trades be missing that came and cannot go on."""
+        self.note(trades)
+        for trade in trades:
+            self.of(trade.symbol).forget(trade.id, trade.id, self.now_s())
 
     def connected(self) -> None:
         """Note a new connection."""

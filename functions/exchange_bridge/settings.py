@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 from functions.exchange_bridge.connection import Patience
 from functions.exchange_bridge.exchange import Exchange
-from functions.exchange_bridge.exchanges import binance, coinbase, kraken
+from functions.exchange_bridge.exchanges import alpaca, binance, coinbase, kraken
 from functions.exchange_bridge.exchanges.ccxt_client import NoVenueError
 from functions.exchange_bridge.exchanges.ccxt_venue import CcxtVenue
 from functions.exchange_bridge.exchanges.scanner import Scanner
@@ -23,9 +23,22 @@ from shared.watchlist import SCANNER_PREFIX
 _LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 
 
+class MetricsAddress(NamedTuple):
+    """Where the metrics of a process are served."""
+
+    host: str
+    port: int
+
+    @classmethod
+    def read(cls, env: Environment) -> MetricsAddress:
+        """Read it; `env.check()` says what is wrong."""
+        port = env.integer("METRICS_PORT", 9090, 1, 65_535)
+        return cls(env.text("METRICS_HOST", "127.0.0.1"), port)
+
+
 @dataclass(frozen=True)
 class Settings:
-    """One process is one feed."""
+    """Of one feed."""
 
     exchange: Exchange
     rest: Rest
@@ -55,6 +68,7 @@ class Settings:
         env.text("K_SINK")
         setup = env.parsed("FEED", "binance", _exchange)
         exchange, rest = setup(env)
+        metrics = MetricsAddress.read(env)
         settings = cls(
             exchange=exchange,
             rest=rest,
@@ -67,8 +81,8 @@ class Settings:
                 stall_s=env.integer("STALL_MS", 10_000, 100, 3_600_000) / 1000,
             ),
             batch=Limits(age_us=env.integer("BATCH_MS", 5, 1, 10_000) * 1000),
-            metrics_host=env.text("METRICS_HOST", "127.0.0.1"),
-            metrics_port=env.integer("METRICS_PORT", 9090, 1, 65_535),
+            metrics_host=metrics.host,
+            metrics_port=metrics.port,
             buffer_bytes=env.integer("BUFFER_BYTES", 64 * 1024 * 1024, 64 * 1024, 1 << 40),
             drain_s=env.integer("DRAIN_S", 8, 0, 3_600),
             quiet_us=env.integer("QUIET_MS", 30_000, 100, 86_400_000) * 1000,
@@ -118,6 +132,19 @@ def _kraken(env: Environment) -> tuple[Exchange, Rest]:
     return kraken.Kraken(base, symbols), Rest("kraken", rest, kraken.SPACING_S)
 
 
+def _alpaca(env: Environment) -> tuple[Exchange, Rest]:
+    base = env.parsed("ALPACA_WEBSOCKET_BASE_URL", "wss://stream.data.alpaca.markets", _safe_ws_url)
+    symbols = env.parsed("ALPACA_SYMBOLS", "AAPL,MSFT", _symbols)
+    source = env.parsed("ALPACA_SOURCE", "iex", _alpaca_source)
+    key_id, secret = env.secret("ALPACA_KEY_ID"), env.secret("ALPACA_SECRET_KEY")
+    credentials = alpaca.Credentials(key_id, secret)
+    rest = env.parsed("ALPACA_REST_BASE_URL", "https://data.alpaca.markets", _safe_http_url)
+    return (
+        alpaca.Alpaca(base, symbols, source, credentials),
+        Rest("alpaca", rest, alpaca.SPACING_S, credentials.headers),
+    )
+
+
 def _ccxt(env: Environment) -> tuple[Exchange, Rest]:
     name = env.parsed("CCXT_VENUE", "bybit", _venue)
     symbols = env.parsed("CCXT_SYMBOLS", "BTC/USDT,ETH/USDT", _symbols)
@@ -147,6 +174,7 @@ SETUPS: Final[Mapping[str, Setup]] = {
     "binance": _binance,
     "coinbase": _coinbase,
     "kraken": _kraken,
+    "alpaca": _alpaca,
     "scanner": _scanner,
     "ccxt": _ccxt,
 }
@@ -172,6 +200,12 @@ def _binance_trades(text: str) -> str:
     return text
 
 
+def _alpaca_source(text: str) -> str:
+    if text not in alpaca.SOURCES:
+        raise ValueError(f"{text!r} must be one of {', '.join(alpaca.SOURCES)}")
+    return text
+
+
 def _url(text: str, schemes: tuple[str, str]) -> str:
     parts = urlsplit(text)
     if parts.scheme not in schemes or not parts.hostname:
@@ -183,12 +217,20 @@ def _ws_url(text: str) -> str:
     return _url(text, ("wss", "ws"))
 
 
-def _safe_ws_url(text: str) -> str:
-    parts = urlsplit(_ws_url(text))
-    if parts.scheme != "wss" and parts.hostname not in _LOOPBACK:
-        raise ValueError(f"{text!r} is not encrypted: in production it must begin with wss://")
+def _encrypted(text: str, scheme: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme != scheme and parts.hostname not in _LOOPBACK:
+        raise ValueError(f"{text!r} is not encrypted: it must begin with {scheme}://")
     return text
+
+
+def _safe_ws_url(text: str) -> str:
+    return _encrypted(_ws_url(text), "wss")
 
 
 def _http_url(text: str) -> str:
     return _url(text, ("https", "http"))
+
+
+def _safe_http_url(text: str) -> str:
+    return _encrypted(_http_url(text), "https")

@@ -1,18 +1,23 @@
-"""`python -m functions.history_query.indicator_list`: docs/indicators.md, from TA-Lib itself."""
+"""The indicators there are: for GET /api/indicators, and as a module for docs/indicators.md."""
 
 from __future__ import annotations
 
 import sys
-from typing import Final
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final
 
-from shared.talib_indicators import (
-    TalibIndicator,
-    functions,
-    outputs_of,
-    parameters_of,
-    title_of,
-)
+from shared.indicators import AnyIndicator, parse_indicators
+from shared.talib_indicators import TalibIndicator, about, functions, parameters_of
 
+_OVERLAY: Final = "Output scale same as input"
+_OWN: Final = {
+    "sma:20": ("Overlap Studies", "Simple Moving Average", ("period",)),
+    "ema:20": ("Overlap Studies", "Exponential Moving Average", ("period",)),
+    "bb:20:2": ("Overlap Studies", "Bollinger Bands", ("period", "deviations")),
+    "rsi:14": ("Momentum Indicators", "Relative Strength Index", ("period",)),
+    "atr:14": ("Volatility Indicators", "Average True Range", ("period",)),
+}
 _HEAD: Final = """# Indicators
 Made by `make reference`. `GET /api/candles/{symbol}?indicators=rsi:14,macd:12:26:9` computes them
 for candles of every timeframe, session and calendar, `GET /api/bars/{symbol}` for information bars.
@@ -30,18 +35,64 @@ _COLUMNS: Final = """| name with its defaults | what it is | parameters | output
 |---|---|---|---|---|"""
 
 
+@dataclass(frozen=True)
+class Entry:
+    """An indicator with its defaults. `columns`: the names of its values beside a candle.
+
+    `overlay`: its values are prices, so it is drawn over the candles.
+    """
+
+    name: str
+    title: str
+    group: str
+    parameters: dict[str, float]
+    columns: tuple[str, ...]
+    overlay: bool
+    of_day: bool = False
+
+    def json(self) -> dict[str, Any]:
+        """Return it as the API says it."""
+        told = {"name": self.name, "title": self.title, "group": self.group}
+        more = {"columns": list(self.columns), "overlay": self.overlay}
+        return {**told, "parameters": self.parameters, **more}
+
+
+@lru_cache(maxsize=1)
+def entries() -> tuple[Entry, ...]:
+    """Return all indicators by their names."""
+    found = [_of_talib(function) for function in functions()]
+    for text, (group, title, names) in _OWN.items():
+        (made,) = parse_indicators(text)
+        numbers = [float(each) for each in text.split(":")[1:]]
+        parameters = dict(zip(names, numbers, strict=True))
+        found.append(_entry(made, title, group, parameters, group == "Overlap Studies"))
+    return tuple(sorted(found, key=lambda each: each.name))
+
+
+def _of_talib(function: str) -> Entry:
+    made = TalibIndicator.parse(function)
+    info = about(function)
+    is_overlay = _OVERLAY in (info["function_flags"] or ())
+    return _entry(made, info["display_name"], info["group"], parameters_of(function), is_overlay)
+
+
+def _entry(
+    made: AnyIndicator, title: str, group: str, parameters: dict[str, float], is_overlay: bool
+) -> Entry:
+    of_day = isinstance(made, TalibIndicator) and made.of_day
+    return Entry(made.name, title, group, parameters, made.columns, is_overlay, of_day)
+
+
 def listed() -> str:
-    """Return the page."""
+    """Return docs/indicators.md."""
     groups: dict[str, list[str]] = {}
-    for function in sorted(functions()):
-        group, title = title_of(function)
-        defaults = parameters_of(function)
-        made = TalibIndicator.parse(function)
-        parameters = ", ".join(f"{name} {value:g}" for name, value in defaults.items())
-        outputs = ", ".join(f"`{each}`" for each in outputs_of(function))
-        row = [f"`{made.name}`", title, parameters, outputs if len(made.outputs) > 1 else ""]
-        row.append("day" if made.of_day else "")
-        groups.setdefault(group, []).append(f"| {' | '.join(row)} |")
+    for each in entries():
+        parameters = ", ".join(f"{name} {value:g}" for name, value in each.parameters.items())
+        several = each.columns if len(each.columns) > 1 else ()
+        outputs = ", ".join(f"`{column.rpartition(':')[2]}`" for column in several)
+        row = [f"`{each.name}`", each.title, parameters, outputs]
+        row.append("day" if each.of_day else "")
+        groups.setdefault(each.group, []).append(f"| {' | '.join(row)} |")
     parts = [_HEAD]
     for group, rows in sorted(groups.items()):
         parts.append("\n".join([f"## {group}", _COLUMNS, *rows, ""]))

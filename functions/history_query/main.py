@@ -17,6 +17,7 @@ from functions.history_query.kept import KeptCandles
 from functions.history_query.latest import LatestTrades
 from functions.history_query.latest_quotes import LatestQuotes
 from functions.history_query.overview import Overview
+from functions.history_query.page import OPEN_PATHS
 from functions.history_query.patterns import PatternPages
 from functions.history_query.prices import PricePages
 from functions.history_query.routes import api
@@ -30,6 +31,7 @@ from functions.history_query.topics import (
     candles,
     feeds,
     flow,
+    indicators,
     latest,
     overview,
     patterns,
@@ -77,6 +79,7 @@ app = api(
         candles.answers(pages),
         flow.answers(Flow(pages), pages.knows),
         prices.answers(PricePages(slices), pages.knows),
+        indicators.answers(),
         latest.answers(trades, LatestQuotes(postgres)),
         overview.answers(Overview(postgres, live, trades)),
         ticks.answers(TickPages(slices), pages.knows),
@@ -87,7 +90,7 @@ app = api(
     ],
     ready,
 )
-guarded_app = guarded(app, os.environ)
+guarded_app = guarded(app, os.environ, open_paths=OPEN_PATHS)
 
 
 @functions_framework.aio.http

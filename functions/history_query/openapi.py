@@ -11,6 +11,7 @@ from functions.history_query.topics import (
     candles,
     feeds,
     flow,
+    indicators,
     latest,
     overview,
     patterns,
@@ -28,6 +29,7 @@ PARTS: Final[tuple[Part, ...]] = (
     overview.PART,
     symbols.PART,
     feeds.PART,
+    indicators.PART,
     ticks.PART,
     patterns.PART,
     alerts.PART,
@@ -65,8 +67,16 @@ DOCUMENT: Final[Json] = {
         " error is application/problem+json and names the parameter and the fix.",
     },
     "servers": [{"url": "/"}],
+    "security": [{}, {"token": []}],
     "paths": {path: item for part in (*PARTS, _OWN) for path, item in part.paths.items()},
     "components": {
-        "schemas": {name: item for part in (*PARTS, _OWN) for name, item in part.schemas.items()}
+        "schemas": {name: item for part in (*PARTS, _OWN) for name, item in part.schemas.items()},
+        "securitySchemes": {
+            "token": {
+                "type": "http",
+                "scheme": "bearer",
+                "description": "One of API_TOKENS, where the server was given any.",
+            }
+        },
     },
 }

@@ -26,6 +26,10 @@ _SECURE: Final = {
 }
 
 
+OPEN_PATHS: Final = ("/", "/docs", "/docs/", "/openapi.json")
+"""What a browser loads before it can send a token: the page has a field for it (Authorize)."""
+
+
 def page_routes() -> list[BaseRoute]:
     """Return GET /docs, GET / and the page's files. Where it was not built, it is plain text."""
 

@@ -13,6 +13,7 @@ from shared.inputs import fix
 from shared.inputs.dialects import dialect_of
 from shared.inputs.line import FORM
 from shared.raw import (
+    FORMAT_ALPACA,
     FORMAT_BINANCE,
     FORMAT_BINANCE_FUTURES,
     FORMAT_BYBIT,
@@ -183,6 +184,7 @@ _ONE_FORMAT: Final[dict[str, tuple[int, Callable[[bytes], Cut]]]] = {
     "application/x-jsonlines": (FORMAT_SCANNER, json_lines),
 }
 FEEDS: Final = {
+    "alpaca": FORMAT_ALPACA,
     "binance": FORMAT_BINANCE,
     "binance-futures": FORMAT_BINANCE_FUTURES,
     "bybit": FORMAT_BYBIT,

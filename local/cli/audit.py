@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -26,7 +27,7 @@ from local.cli.candle_range import (
     stores,
     utc,
 )
-from local.cli.options import DataDir
+from local.cli.options import DataDir, JsonLines
 from local.errors import UsageError
 from local.instance import DEFAULT_DATA_DIR
 
@@ -80,11 +81,14 @@ def audit(
     database_url: DatabaseUrl = None,
     redis_url: RedisUrl = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
+    json_lines: JsonLines = False,
 ) -> None:
     """Audit one instrument or all; exit 1 when a candle differs."""
     if every == (symbol is not None):
         raise UsageError("say which: a SYMBOL, or --all")
     if venue:
+        if json_lines:
+            raise UsageError("--json and --venue do not go together")
         raise typer.Exit(_against_venue(symbol, since, until, data_dir))
     ladder = ladder_of(timeframes)
     asked = asked_range(since, until)
@@ -97,9 +101,12 @@ def audit(
         differing = 0
         for batch in batches:
             for name, found in _settled(opened, batch, ladder, wait_s).items():
-                for difference in found.differences:
-                    typer.echo(_line(difference))
-                typer.echo(_summary(name, found))
+                if json_lines:
+                    typer.echo(json.dumps(_as_json(name, found)))
+                else:
+                    for difference in found.differences:
+                        typer.echo(_line(difference))
+                    typer.echo(_summary(name, found))
                 differing += len(found.differences)
     if differing:
         raise typer.Exit(1)
@@ -147,6 +154,26 @@ def _line(difference: Difference) -> str:
         return f"{place}: no stored tick makes it; found {difference.found}"
     values = (f"{what} is {is_}, should be {should}" for what, is_, should in difference.values())
     return f"{place} revision {difference.found.revision}: {'; '.join(values)}"
+
+
+def _as_json(name: str, found: Audited) -> dict[str, Any]:
+    """Return what was compared and what differs; decimals as texts, times in ms since 1970."""
+    return {
+        "symbol": name,
+        "candles": found.candles,
+        "of_venue": found.of_venue,
+        "trades": found.trades,
+        "differences": [
+            {
+                "timeframe": str(each.key[1]),
+                "t": each.key[2] // 1000,
+                "is_missing": each.found is None,
+                "is_unexpected": each.expected is None,
+                "values": {what: [str(is_), str(should)] for what, is_, should in each.values()},
+            }
+            for each in found.differences
+        ],
+    }
 
 
 def _summary(name: str, found: Audited) -> str:

@@ -15,7 +15,7 @@ import typer
 
 from local.cli.addresses import address, http_url
 from local.cli.errors import CliError
-from local.cli.options import DataDir
+from local.cli.options import AsJson, DataDir
 from local.errors import UsageError
 from local.feeds.files.errors import FileError, UnknownLayoutError
 from local.feeds.files.layouts import Choice
@@ -71,7 +71,7 @@ def backtest(
         Path | None,
         typer.Option(metavar="OUT", help="Draw it: .png, .svg or .html.", show_default=False),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
     symbol: Annotated[
         str | None, typer.Option(help="Which one, of a file of several.", show_default=False)
     ] = None,

@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from urllib.parse import quote
 
 import typer
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
 from local.cli.addresses import address, http_url
+from local.cli.display import console as plain_console
 from local.cli.errors import CliError
 from local.cli.fitted_table import FittedTable
-from local.cli.options import DataDir
+from local.cli.options import AsJson, DataDir
 from local.cli.stopping import asked_to_stop
 from local.cli.times import time_us
 from local.errors import UsageError
@@ -31,7 +32,8 @@ if TYPE_CHECKING:
 DEFAULT_LIMIT: Final = 20
 PAGE: Final = 1_000
 REFRESH_S: Final = 1.0
-UNBOUNDED_WIDTH: Final = 240
+CHART_WIDTH, CHART_HEIGHT = 80, 24
+"""Of a chart that goes to a file or a pipe."""
 
 _HELP = """Show the candles of SYMBOL: the newest ones, or all of a range.
 
@@ -46,6 +48,8 @@ Examples:
   kandle candles XRP-ETH --from 2019-10-11T00:00Z --to 2019-10-12T00:00Z
 
   kandle candles AAPL --watch
+
+  kandle candles AAPL --timeframe 1h --limit 60 --chart
 
   kandle candles AAPL --json | jq '.candles[-1].c'
 """
@@ -94,6 +98,7 @@ def candles(
         ),
     ] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Refresh each second.")] = False,
+    chart: Annotated[bool, typer.Option("--chart", help="Draw them in the terminal.")] = False,
     api_url: Annotated[
         str | None,
         typer.Option(
@@ -103,9 +108,7 @@ def candles(
             show_default=False,
         ),
     ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print JSON, as the API gives it.")
-    ] = False,
+    as_json: AsJson = False,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
     """Ask once, or each second, and show what came."""
@@ -116,21 +119,20 @@ def candles(
         limit = DEFAULT_LIMIT
     base = http_url(address(api_url, "API_URL", "--api-url", data_dir), "--api-url")
     query = Query(base, symbol, timeframe, since, until, limit)
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=UNBOUNDED_WIDTH)
+    console = plain_console()
+    view = _View(query, console, as_chart=chart)
     with httpx.Client(timeout=httpx.Timeout(15.0, connect=5.0), trust_env=False) as client:
         first = fetch(client, query)
         if not watch:
-            _show(console, query, first, as_json=as_json)
+            _show(view, first, as_json=as_json)
         elif as_json or not console.is_terminal:
             for found in _refreshed(client, query, first):
                 if isinstance(found, Found):
-                    _show(console, query, found, as_json=as_json)
+                    _show(view, found, as_json=as_json)
                 else:
                     typer.echo(found, err=True)
         else:
-            _live(console, client, query, first)
+            _live(view, client, first)
 
 
 def _check_range(since: str | None, until: str | None) -> None:
@@ -214,26 +216,49 @@ def _refreshed(client: httpx.Client, query: Query, first: Found) -> Iterator[Fou
                 yield now
 
 
-def _live(console: Console, client: httpx.Client, query: Query, first: Found) -> None:
+@dataclass(frozen=True)
+class _View:
+    """How candles are shown: as a table, or drawn."""
+
+    query: Query
+    console: Console
+    as_chart: bool
+
+    def of(self, found: Found, most_rows: int | None = None) -> RenderableType:
+        """Lay out the candles; the newest `most_rows` of a table."""
+        if self.as_chart and found.candles:
+            from local.cli.candle_chart import candle_chart
+
+            is_terminal = self.console.is_terminal
+            width = self.console.width if is_terminal else CHART_WIDTH
+            height = min(self.console.height - 4, width // 3) if is_terminal else CHART_HEIGHT
+            title = f"{self.query.symbol} {self.query.timeframe}"
+            return candle_chart(title, found.candles, width, height)
+        rows = found.candles if most_rows is None else found.candles[-most_rows:]
+        return _table(self.query, Found(rows, found.cut))
+
+
+def _live(view: _View, client: httpx.Client, first: Found) -> None:
     shown = first
-    with Live(console=console, auto_refresh=False) as live:
-        for found in _refreshed(client, query, first):
+    with Live(console=view.console, auto_refresh=False) as live:
+        for found in _refreshed(client, view.query, first):
+            # The end of a long table is what changes, so that is what stays in sight.
+            rows = max(view.console.height - 6, 1)
             if isinstance(found, Found):
                 shown = found
-                # The end of a long table is what changes, so that is what stays in sight.
-                rows = max(console.height - 6, 1)
-                live.update(_table(query, Found(found.candles[-rows:], found.cut)), refresh=True)
+                live.update(view.of(found, rows), refresh=True)
             else:
                 told = Text(f"{time.strftime('%H:%M:%S', time.gmtime())} {found}", style="red")
-                live.update(Group(_table(query, shown), told), refresh=True)
+                live.update(Group(view.of(shown, rows), told), refresh=True)
 
 
-def _show(console: Console, query: Query, found: Found, *, as_json: bool) -> None:
+def _show(view: _View, found: Found, *, as_json: bool) -> None:
+    query = view.query
     if as_json:
         answer = {"symbol": query.symbol, "timeframe": query.timeframe, "candles": found.candles}
         typer.echo(json.dumps(answer))
     else:
-        console.print(_table(query, found))
+        view.console.print(view.of(found))
     if found.cut:
         typer.echo(found.cut, err=True)
 

@@ -16,7 +16,7 @@ from rich.text import Text
 from local.cli.fitted_table import FittedTable
 from local.instance import RunningComponent
 
-_PLAIN_WIDTH = 200  # a file or a pipe has no width: nothing should be cut
+_PLAIN_WIDTH = 10_000  # a file or a pipe has no width: nothing is cut
 
 
 class _Console(Console):

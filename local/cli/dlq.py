@@ -8,7 +8,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 from urllib.parse import urlsplit
 
 import typer
@@ -16,7 +16,7 @@ import typer
 from local.cli.addresses import address
 from local.cli.dead_letter_text import as_json, body_excerpt, one_line, printable, stored
 from local.cli.errors import CliError
-from local.cli.options import DataDir
+from local.cli.options import DataDir, JsonLines
 from local.errors import NotRunningError
 from local.instance import DEFAULT_DATA_DIR, Instance
 from shared.errors import TransientError
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from shared.dead_letters import DeadLetter, DeadLetters
 
 DELIVERY_TIMEOUT_S: Final = 60.0
-UNBOUNDED_WIDTH: Final = 240
 ALL: Final = sys.maxsize
 
 _REPLAY_HELP = """Deliver dead letters again, to the very subscriber that failed.
@@ -80,7 +79,7 @@ def register(app: typer.Typer) -> None:
 
 def list_letters(
     limit: Annotated[int, typer.Option(min=1, help="Most letters to list.")] = 100,
-    json_lines: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    json_lines: JsonLines = False,
     nats_url: NatsUrl = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
@@ -343,26 +342,26 @@ async def _jetstream(url: str) -> AsyncIterator[JetStreamContext]:
 
 
 def _print_table(letters: list[DeadLetter]) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+    from local.cli.display import console
+    from local.cli.fitted_table import FittedTable
 
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=UNBOUNDED_WIDTH)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("id", "stored (UTC)", "type", "event id", "destination", "code", "error"):
-        table.add_column(name, overflow="fold")
+    columns = ("id", "stored (UTC)", "type", "event id", "destination", "code", "error")
+    table = FittedTable(
+        columns,
+        frozenset(columns) - {"id"},
+        drops=("type", "event id", "destination", "stored (UTC)"),
+        is_boxed=True,
+        prose=frozenset(("error",)),
+    )
     for letter in letters:
-        row: list[Any] = [
-            letter.sequence,
+        row = [
+            str(letter.sequence),
             stored(letter),
             letter.attributes.get("type", ""),
             letter.attributes.get("id", ""),
             letter.destination or "",
-            letter.code or "",
+            str(letter.code or ""),
             one_line(letter.error, 60),
         ]
-        table.add_row(*(Text(printable(str(cell))) for cell in row))
-    console.print(table)
+        table.add_row([*map(printable, row)])
+    console().print(table)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from local.cli.options import DataDir
+from local.cli.options import AsJson, DataDir
 from local.cli.up import HttpPort, UdpPort
 from local.instance import DEFAULT_DATA_DIR
 from local.supervisor.options import DEFAULT_HTTP_PORT, DEFAULT_UDP_PORT
@@ -42,7 +42,7 @@ def doctor(
     data_dir: DataDir = DEFAULT_DATA_DIR,
     http_port: HttpPort = DEFAULT_HTTP_PORT,
     udp_port: UdpPort = DEFAULT_UDP_PORT,
-    as_json: Annotated[bool, typer.Option("--json", help="Print it for programs.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Print every finding; end with 1 after an error."""
     from local.cluster.finding import Level

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from typing import Annotated
 from urllib.parse import urlsplit
 
 import typer
 
-from local.cli.options import DataDir
+from local.cli.options import AsJson, DataDir
 from local.instance import DEFAULT_DATA_DIR, Instance
 
 _HELP = """Print the addresses and credentials of the running instance, as shell lines.
@@ -40,6 +41,7 @@ def env(
     ] = False,
     spark: Annotated[bool, typer.Option("--spark", help="Options of spark-sql.")] = False,
     data_dir: DataDir = DEFAULT_DATA_DIR,
+    as_json: AsJson = False,
 ) -> None:
     """Print one `export NAME='value'` for each, or the lines that attach the lake."""
     from local.servers.external import INSTANCE_SERVERS, host_port
@@ -55,6 +57,9 @@ def env(
             typer.echo(_polars(found))
         if spark:
             typer.echo(_spark(found))
+        return
+    if as_json:
+        typer.echo(json.dumps(found, indent=2))
         return
     for name, value in found.items():
         typer.echo(f"export {name}={quoted(value)}")

@@ -11,7 +11,7 @@ import typer
 
 from local.cli.addresses import address, http_url
 from local.cli.errors import CliError
-from local.cli.options import DataDir
+from local.cli.options import AsJson, DataDir
 from local.instance import DEFAULT_DATA_DIR, Instance
 
 _HELP = """Show the feeds: state, age of the last message, rate, gaps, clock skew, history.
@@ -60,7 +60,7 @@ def register(app: typer.Typer) -> None:
 def feeds(
     api_url: ApiUrl = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
-    as_json: Annotated[bool, typer.Option("--json", help="Print all of it for programs.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Print a line for each symbol of each feed."""
     import httpx
@@ -81,23 +81,22 @@ def feeds(
 
 
 def _print(found: list[dict[str, Any]]) -> None:
-    from rich.table import Table
     from rich.text import Text
 
     from local.cli import display
+    from local.cli.fitted_table import FittedTable
 
     console = display.console()
-    table = Table(box=None, header_style="dim", pad_edge=False)
-    for name in ("feed", "instrument", "state"):
-        table.add_column(name)
-    for name in ("age", "trades/min", "gaps", "history", "skew", "reconnects"):
-        table.add_column(name, justify="right")
+    names = ("feed", "instrument", "state")
+    numbers = ("age", "trades/min", "gaps", "history", "skew", "reconnects")
+    drops = ("reconnects", "skew", "history", "trades/min")
+    table = FittedTable((*names, *numbers), frozenset(names), drops)
     now_ms = time.time_ns() // 1_000_000
     for feed in found:
         for each in feed["symbols"]:
             style = _STYLES.get(each["state"], "red")
             state = Text(each["state"], style)
-            table.add_row(feed["feed"], each["instrument"], state, *_cells(feed, each, now_ms))
+            table.add_row((feed["feed"], each["instrument"], state, *_cells(feed, each, now_ms)))
     console.print(table)
     for feed in found:
         if feed["error"]:
@@ -132,13 +131,13 @@ def remove(feed: Feed, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
     _change(data_dir, feed, without_feed)
 
 
-def list_feeds(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
+def list_feeds(data_dir: DataDir = DEFAULT_DATA_DIR, as_json: AsJson = False) -> None:
     """Print a line for each feed."""
     from local.supervisor.feed_list import read_feeds
 
     Instance.load(data_dir)
-    for each in read_feeds(data_dir):
-        typer.echo(str(each))
+    found = [str(each) for each in read_feeds(data_dir)]
+    typer.echo(json.dumps(found) if as_json else "\n".join(found))
 
 
 def _change(data_dir: Path, text: str, how: Any) -> None:

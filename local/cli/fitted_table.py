@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from rich import box
 from rich.console import Console, ConsoleOptions, RenderResult
@@ -12,13 +13,17 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+PROSE_WIDTH: Final = 24
+"""The least width of a column of words."""
+
 
 @dataclass(frozen=True)
 class FittedTable:
     """Rows under `columns`; names in `left` are aligned to the left.
 
     `drops`: which columns give way, the first one first, where the terminal is too narrow; a line
-    below says which did. `--json` and a pipe have all of them.
+    below says which did. `--json` and a pipe have all of them. `prose`: columns of words, which
+    take the width that is left and go on in the next line.
     """
 
     columns: Sequence[str]
@@ -26,27 +31,25 @@ class FittedTable:
     drops: Sequence[str]
     title: str | None = None
     is_boxed: bool = False
-    rows: list[tuple[Sequence[str], str]] = field(default_factory=list)
+    prose: frozenset[str] = frozenset()
+    rows: list[tuple[Sequence[str | Text], str]] = field(default_factory=list)
 
-    def add_row(self, values: Sequence[str], style: str = "") -> None:
+    def add_row(self, values: Sequence[str | Text], style: str = "") -> None:
         """Add a row, a text for each column."""
         self.rows.append((values, style))
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Lay out as many columns as fit."""
         dropped: list[str] = []
-        while True:
-            table = self._table(dropped)
-            if _width(console, options, table) <= options.max_width:
-                break
+        while _width(console, options, self._table(dropped, PROSE_WIDTH)) > options.max_width:
             if len(dropped) == len(self.drops):
                 break
             dropped.append(self.drops[len(dropped)])
-        yield table
+        yield self._table(dropped, None)
         if dropped:
             yield Text(f"too narrow for {', '.join(dropped)}", style="dim", no_wrap=True)
 
-    def _table(self, dropped: Sequence[str]) -> Table:
+    def _table(self, dropped: Sequence[str], prose_width: int | None) -> Table:
         table = Table(
             box=box.SIMPLE_HEAD if self.is_boxed else None,
             pad_edge=False,
@@ -57,9 +60,19 @@ class FittedTable:
         shown = [at for at, name in enumerate(self.columns) if name not in dropped]
         for at in shown:
             name = self.columns[at]
-            table.add_column(name, justify="left" if name in self.left else "right", no_wrap=True)
+            is_prose = name in self.prose
+            table.add_column(
+                name,
+                justify="left" if is_prose or name in self.left else "right",
+                no_wrap=not is_prose,
+                overflow="fold",
+                max_width=prose_width if is_prose else None,
+            )
         for values, style in self.rows:
-            table.add_row(*(Text(values[at]) for at in shown), style=style)
+            cells = (values[at] for at in shown)
+            table.add_row(
+                *(Text(each) if isinstance(each, str) else each for each in cells), style=style
+            )
         return table
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 
@@ -9,7 +10,7 @@ import typer
 
 from local.cli.candle_range import DatabaseUrl, RedisUrl, shards, stores, utc
 from local.cli.errors import CliError
-from local.cli.options import DataDir
+from local.cli.options import DataDir, JsonLines
 from local.instance import DEFAULT_DATA_DIR
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ def forget(
     database_url: DatabaseUrl = None,
     redis_url: RedisUrl = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
+    json_lines: JsonLines = False,
 ) -> None:
     """Request it, and say of each symbol what goes and what stays."""
     from shared.pattern_series import end_instrument
@@ -63,7 +65,9 @@ def forget(
         if unknown := [name for name, each in known.items() if not any(each)]:
             raise CliError(f"nothing is known of {', '.join(map(repr, unknown))}")
         for name, each in known.items():
-            typer.echo(f"{name}: {each.summary(dry_run=dry_run)}")
+            about = {"symbol": name, "dry_run": dry_run, **each._asdict()}
+            line = f"{name}: {each.summary(dry_run=dry_run)}"
+            typer.echo(json.dumps(about) if json_lines else line)
             if not dry_run:
                 with connection.transaction():
                     connection.execute(_DELETE_QUOTE, (name,))
@@ -73,11 +77,11 @@ def forget(
 
 
 class _Known(NamedTuple):
-    """What is known of an instrument. `stored`: about when its first and last stored ticks were."""
+    """What is known of an instrument. `stored_us`: about its first and last stored tick."""
 
     is_live: bool
     has_quote: bool
-    stored: tuple[int, int] | None
+    stored_us: tuple[int, int] | None
 
     def summary(self, *, dry_run: bool) -> str:
         """Return what goes and what stays."""
@@ -87,9 +91,9 @@ class _Known(NamedTuple):
             live = f"{goes} what is live once its candles are stored"
         gone = "would be" if dry_run else "is"
         quote = f"; its latest quote {gone} deleted" if self.has_quote else ""
-        if self.stored is None:
+        if self.stored_us is None:
             return f"{live}{quote}; no tick of it is stored"
-        first, last = map(utc, self.stored)
+        first, last = map(utc, self.stored_us)
         return f"{live}{quote}; its ticks of {first} to {last} and their candles stay"
 
 

@@ -18,6 +18,8 @@ DataDir = Annotated[
         file_okay=False,
     ),
 ]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+JsonLines = Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")]
 BrokerUrl = Annotated[
     str | None,
     typer.Option(

@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from urllib.parse import quote
 
 import typer
-from rich import box
-from rich.table import Table
-from rich.text import Text
 
 from local.cli.addresses import address, http_url
 from local.cli.errors import CliError
-from local.cli.options import DataDir
+from local.cli.fitted_table import FittedTable
+from local.cli.options import DataDir, JsonLines
 from local.cli.stopping import asked_to_stop
 from local.instance import DEFAULT_DATA_DIR
 
@@ -69,7 +67,7 @@ def patterns(
             show_default=False,
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    as_json: JsonLines = False,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
     """Ask once, or each second, and show what came, oldest first."""
@@ -134,13 +132,15 @@ def _show(found: Sequence[dict[str, Any]], *, as_json: bool) -> None:
     elif not found:
         typer.echo("no patterns yet: they are looked for in closed candles, from the tenth on")
     else:
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-        for name in ("known at (UTC)", "symbol", "timeframe", "pattern", "", "confidence"):
-            table.add_column(name, overflow="fold")
-        table.add_column("price", justify="right")
-        table.add_column("")
+        columns = ("known at (UTC)", "symbol", "timeframe", "pattern", "way", "confidence")
+        table = FittedTable(
+            (*columns, "price", ""),
+            frozenset((*columns, "")),
+            drops=("confidence", "way", "timeframe"),
+            is_boxed=True,
+        )
         for each in found:
-            table.add_row(*map(Text, _cells(each)))
+            table.add_row(_cells(each))
         console().print(table)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 import uuid
 from typing import TYPE_CHECKING, Annotated, Final
@@ -21,7 +22,7 @@ from local.cli.candle_range import (
     utc,
 )
 from local.cli.errors import CliError
-from local.cli.options import DataDir
+from local.cli.options import DataDir, JsonLines
 from local.instance import DEFAULT_DATA_DIR
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ def rebuild(
     database_url: DatabaseUrl = None,
     redis_url: RedisUrl = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
+    json_lines: JsonLines = False,
 ) -> None:
     """Queue, wait, and tell what changed."""
     from local.audit import COMPARED, kept, truth
@@ -92,15 +94,19 @@ def rebuild(
     changed = 0
     for key in keys:
         was, is_ = before.get(key), after.get(key)
-        values = [
-            f"{name} was {getattr(was, name, None)}, is {getattr(is_, name)}"
+        values = {
+            name: (str(getattr(was, name, None)), str(getattr(is_, name)))
             for name in COMPARED
             if is_ is not None and getattr(was, name, None) != getattr(is_, name)
-        ]
+        }
         if values:
             changed += 1
-            typer.echo(f"{symbol} {key[1]} {utc(key[2])}: {'; '.join(values)}")
-    typer.echo(f"{symbol}: {len(keys) - left:,} candles recomputed, {changed:,} changed")
+            told = "; ".join(f"{name} was {old}, is {now_}" for name, (old, now_) in values.items())
+            line = f"{symbol} {key[1]} {utc(key[2])}: {told}"
+            about = {"timeframe": str(key[1]), "t": key[2] // 1000, "values": values}
+            typer.echo(json.dumps(about) if json_lines else line)
+    done = f"{symbol}: {len(keys) - left:,} candles recomputed, {changed:,} changed"
+    typer.echo(done, err=json_lines)
     if left:
         raise CliError(
             f"{left:,} candles still wait: their ticks are on the way, or candle-aggregate is down"

@@ -12,15 +12,13 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
-from rich import box
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from local.cli.addresses import address
 from local.cli.dead_letter_text import one_line
+from local.cli.display import console
 from local.cli.errors import CliError
-from local.cli.options import DataDir
+from local.cli.fitted_table import FittedTable
+from local.cli.options import DataDir, JsonLines
 from local.cli.times import EPOCH, time_us
 from local.instance import DEFAULT_DATA_DIR
 
@@ -28,7 +26,6 @@ if TYPE_CHECKING:
     from psycopg import Connection
 
 CONNECT_TIMEOUT_S: Final = 5
-UNBOUNDED_WIDTH: Final = 240
 EXCERPT_CHARS: Final = 80
 DETAIL_CHARS: Final = 120
 
@@ -145,10 +142,7 @@ def list_rejects(
         typer.Option(help="One row a reason and source, with the newest sample and its fix."),
     ] = None,
     limit: Annotated[int, typer.Option(min=1, help="Most rejects to list.")] = 50,
-    json_lines: Annotated[
-        bool,
-        typer.Option("--json", help="One JSON object a line; the counts go to standard error."),
-    ] = False,
+    json_lines: JsonLines = False,
     database_url: DatabaseUrl = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
@@ -203,7 +197,14 @@ def _show_reasons(reasons: list[Reason], *, json_lines: bool) -> None:
     if not reasons:
         typer.echo("no rejects")
         return
-    table = _table("reason", "source", "rejects", "newest (UTC)", "what is wrong", "sample")
+    columns = ("reason", "source", "rejects", "newest (UTC)", "what is wrong", "sample")
+    table = FittedTable(
+        columns,
+        frozenset(columns) - {"rejects"},
+        drops=("sample", "source", "newest (UTC)"),
+        is_boxed=True,
+        prose=frozenset(("what is wrong",)),
+    )
     for each in reasons:
         row = (
             one_line(each.code, EXCERPT_CHARS),
@@ -213,8 +214,8 @@ def _show_reasons(reasons: list[Reason], *, json_lines: bool) -> None:
             one_line(each.detail, 2 * DETAIL_CHARS),
             excerpt(each.original),
         )
-        table.add_row(*map(Text, row))
-    _console().print(table)
+        table.add_row(row)
+    console().print(table)
     typer.echo("after a fix: kandle rejects replay", err=True)
 
 
@@ -254,20 +255,15 @@ def _moment(time_us: int) -> datetime:
     return EPOCH + timedelta(microseconds=time_us)
 
 
-def _console() -> Console:
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=UNBOUNDED_WIDTH)
-
-
-def _table(*names: str) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in names:
-        table.add_column(name, overflow="fold")
-    return table
-
-
 def _print_table(found: list[Kept]) -> None:
-    table = _table("received (UTC)", "code", "detail", "original", "source")
+    columns = ("received (UTC)", "code", "detail", "original", "source")
+    table = FittedTable(
+        columns,
+        frozenset(columns),
+        drops=("source", "original"),
+        is_boxed=True,
+        prose=frozenset(("detail",)),
+    )
     for kept in found:
         row = (
             _moment(kept.receive_time_us).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3],
@@ -276,8 +272,8 @@ def _print_table(found: list[Kept]) -> None:
             excerpt(kept.original),
             one_line(kept.source, EXCERPT_CHARS),
         )
-        table.add_row(*map(Text, row))
-    _console().print(table)
+        table.add_row(row)
+    console().print(table)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Annotated
 
@@ -9,7 +10,7 @@ import typer
 
 from local.cli.addresses import address
 from local.cli.errors import CliError
-from local.cli.options import DataDir
+from local.cli.options import DataDir, JsonLines
 from local.instance import DEFAULT_DATA_DIR
 
 DatabaseUrl = Annotated[
@@ -42,6 +43,7 @@ def retention(
     ] = 30,
     database_url: DatabaseUrl = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
+    json_lines: JsonLines = False,
 ) -> None:
     """Verify and drop, as persist does by itself each minute; or only tell."""
     from local.cli.lake import object_access
@@ -62,14 +64,15 @@ def retention(
             access = object_access(data_dir)
             keeper = Keeper(postgres, access, ObjectStore(access), terms)
             keeper.retain(now_us, time.monotonic() + 3_600)
-        days = old_days(postgres, terms, now_us)
-        for each in days:
-            state = f"waits for {each.waits_for}" if each.waits_for else "would go, once verified"
-            typer.echo(f"ticks {each.day}: {state}")
-        candles = old_candle_days(postgres, terms, now_us)
-        for day in candles:
-            typer.echo(f"candles {day}: would go, once verified")
-        if not days and not candles:
+        days = [("ticks", each.day, each.waits_for) for each in old_days(postgres, terms, now_us)]
+        days += [("candles", day, "") for day in old_candle_days(postgres, terms, now_us)]
+        for of, day, waits_for in days:
+            if json_lines:
+                typer.echo(json.dumps({"of": of, "day": str(day), "waits_for": waits_for or None}))
+            else:
+                state = f"waits for {waits_for}" if waits_for else "would go, once verified"
+                typer.echo(f"{of} {day}: {state}")
+        if not days and not json_lines:
             typer.echo("nothing in Postgres is older than the terms")
     except TransientError as error:
         raise CliError(f"{error}; is the instance up?") from None

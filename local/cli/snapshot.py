@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -11,8 +12,10 @@ import typer
 
 from local.cli.addresses import address, ticks_broker
 from local.cli.candle_range import RedisUrl, ladder_of, shards, utc
+from local.cli.display import console
 from local.cli.errors import CliError
-from local.cli.options import BrokerUrl, DataDir
+from local.cli.fitted_table import FittedTable
+from local.cli.options import AsJson, BrokerUrl, DataDir, JsonLines
 from local.cli.retention import DatabaseUrl
 from local.cli.times import time_us
 from local.errors import UsageError
@@ -50,7 +53,7 @@ def register(app: typer.Typer) -> None:
 
 
 def list_snapshots(
-    json_lines: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    json_lines: JsonLines = False,
     paths: Annotated[
         bool, typer.Option("--paths", help="Only s3:// addresses of what counts now.")
     ] = False,
@@ -90,9 +93,11 @@ def list_snapshots(
         {"of": STATE, "time": each.taken_us // 1000, "path": each.key, "bytes": each.bytes}
         for each in states
     ]
-    for row in rows:
-        typer.echo(json.dumps(row) if json_lines else _line(row))
-    if not json_lines:
+    if json_lines:
+        for row in rows:
+            typer.echo(json.dumps(row))
+    else:
+        console().print(_table(rows))
         typer.echo(f"{len(rows) - len(states)} of the tables, {len(states)} of the live state")
 
 
@@ -114,20 +119,22 @@ def _shown(name: str, snapshot: Snapshot) -> dict[str, Any]:
     }
 
 
-def _line(row: dict[str, Any]) -> str:
-    head = f"{row['of']:8}{utc(row['time'] * 1000)}  "
-    if "snapshot" not in row:
-        return f"{head}{row['bytes']:>12,} bytes  {row['path']}"
-    return (
-        f"{head}{row['snapshot']:<20}{row['rows']:>14,} rows ({row['added']:+,})"
-        f"{row['files']:>6,} files{row['bytes']:>16,} bytes"
-    )
+def _table(rows: Sequence[dict[str, Any]]) -> FittedTable:
+    names = ("of", "time (UTC)", "rows", "added", "files", "bytes", "snapshot")
+    left = frozenset(("of", "time (UTC)", "snapshot"))
+    table = FittedTable(names, left, drops=("snapshot", "files", "added"))
+    for row in rows:
+        counts = [f"{row[name]:,}" if name in row else "" for name in ("rows", "added", "files")]
+        which = str(row.get("snapshot") or row["path"])
+        table.add_row((row["of"], utc(row["time"] * 1000), *counts, f"{row['bytes']:,}", which))
+    return table
 
 
 def take(
     database_url: DatabaseUrl = None,
     redis_url: RedisUrl = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
+    as_json: AsJson = False,
 ) -> None:
     """Copy all that is stored by now, and the live state."""
     from local.cli.lake import object_access
@@ -152,6 +159,11 @@ def take(
         client.close()
         postgres.close()
     candles = sum(len(each.candles) for each in state.instruments.values())
+    if as_json:
+        live = {"time": taken.taken_us // 1000, "path": taken.key, "bytes": taken.bytes}
+        live |= {"instruments": len(state.instruments), "open_candles": candles}
+        typer.echo(json.dumps({"ticks": count, "live_state": live}))
+        return
     typer.echo(f"{count:,} ticks copied")
     typer.echo(
         f"live state of {utc(taken.taken_us)} copied:"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
-from local.cli.options import DataDir
+from local.cli.options import AsJson, DataDir
 from local.cli.redis_memory import redis_memory
 from local.instance import DEFAULT_DATA_DIR, Instance, load_status
 
@@ -36,9 +36,7 @@ def register(app: typer.Typer) -> None:
 
 def status(
     data_dir: DataDir = DEFAULT_DATA_DIR,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print all of it for programs (no credentials).")
-    ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Print the status of the running instance."""
     instance = Instance.load(data_dir)
@@ -49,10 +47,10 @@ def status(
         about["redis"] = None if memory is None else asdict(memory)
         typer.echo(json.dumps({**about, "data_dir": instance.data_dir, **sample}, indent=2))
         return
-    from rich.table import Table
     from rich.text import Text
 
     from local.cli import display
+    from local.cli.fitted_table import FittedTable
 
     console = display.console()
     console.print(
@@ -64,13 +62,12 @@ def status(
     if not sample:
         console.print("no sample yet")
         return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("trigger", no_wrap=True)
-    table.add_column("lag", overflow="fold")
+    names = ("trigger", "lag")
+    table = FittedTable(names, frozenset(names), drops=(), prose=frozenset(("lag",)))
     for name, lag in sample["lag"].items():
         reason = sample["unready"].get(name)
         told = Text(f"not ready: {reason}", style="red") if reason else Text(f"{lag:,}")
-        table.add_row(Text(name), told)
+        table.add_row((name, told))
     console.print(table)
     for each in sample["components"]:
         if each["state"] != "ready":

@@ -13,7 +13,7 @@ import typer
 from local.cli.addresses import address, http_url
 from local.cli.candles import shown_vwap, state, utc
 from local.cli.errors import CliError
-from local.cli.options import DataDir
+from local.cli.options import DataDir, JsonLines
 from local.cli.stopping import asked_to_stop
 from local.cli.times import time_us
 from local.instance import DEFAULT_DATA_DIR
@@ -61,9 +61,7 @@ def tail(
             show_default=False,
         ),
     ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print each message as the live feed gives it.")
-    ] = False,
+    as_json: JsonLines = False,
     from_: Annotated[
         str | None,
         typer.Option("--from", metavar="TIME", help=f"Play what is stored from here on. {_TIMES}"),

@@ -74,8 +74,8 @@ Feeds = Annotated[
     typer.Option(
         "--feed",
         metavar="NAME[:SYMBOL,...]",
-        help="Take a feed: binance, coinbase, kraken, scanner, or ccxt:VENUE. Several times for"
-        " several.",
+        help="Take a feed: binance, coinbase, kraken, alpaca, scanner, or ccxt:VENUE. Several"
+        " times for several.",
         show_default=False,
     ),
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
@@ -10,7 +11,7 @@ import typer
 
 from local.cli.addresses import address
 from local.cli.errors import CliError
-from local.cli.options import DataDir
+from local.cli.options import AsJson, DataDir
 from local.instance import DEFAULT_DATA_DIR
 
 if TYPE_CHECKING:
@@ -62,12 +63,21 @@ def remove(
         typer.echo(f"still watched, because the scanner lists them: {', '.join(kept)}")
 
 
-def list_symbols(redis_url: RedisUrl = None, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
+def list_symbols(
+    redis_url: RedisUrl = None, data_dir: DataDir = DEFAULT_DATA_DIR, as_json: AsJson = False
+) -> None:
     """Print a line a symbol: its name, and `kandle`, `scanner` or both."""
     with _watchlist(redis_url, data_dir) as watchlist:
         own, scanner = watchlist.own(), watchlist.scanner()
-    for symbol in sorted(own | scanner):
-        who = [name for name, those in (("kandle", own), ("scanner", scanner)) if symbol in those]
+    lists = (("kandle", own), ("scanner", scanner))
+    watched = {
+        symbol: [name for name, those in lists if symbol in those]
+        for symbol in sorted(own | scanner)
+    }
+    if as_json:
+        typer.echo(json.dumps(watched))
+        return
+    for symbol, who in watched.items():
         typer.echo(f"{symbol}\t{','.join(who)}")
     if not own | scanner:
         typer.echo("the watchlist is empty: everything is kept", err=True)

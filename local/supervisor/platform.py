@@ -64,6 +64,7 @@ class Platform:
         self._started_at = ""
         self._observer: Observer | None = None
         self._feeds: asyncio.Task[None] | None = None
+        self._place: Place | None = None
 
     async def start(self, progress: Callable[[str], None]) -> Instance:
         """Start everything; return when all of it is ready. `progress` hears of every step.
@@ -86,7 +87,7 @@ class Platform:
             require_free(self.options.http_port, "--http-port")
         if topology.takes_udp:
             require_free(self.options.udp_port, "--udp-port", socket.SOCK_DGRAM)
-        place = Place.at(self._data_dir)
+        place = self._place = Place.at(self._data_dir)
 
         servers = await self._servers(place, progress)
         self.plan = Plan(topology, self.options, place, self.variables)
@@ -179,6 +180,8 @@ class Platform:
             with contextlib.suppress(OSError):
                 run.rmdir()
             self._lock.release()
+        if self._place is not None:
+            self._place.ports.release()
         return killed
 
     def kill(self) -> None:

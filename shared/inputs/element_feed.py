@@ -1,4 +1,7 @@
-"""Feeds whose messages hold lists: each element is a trade or a quote, and rejected alone."""
+"""Feeds whose messages hold lists: each element is a trade, a quote, or the end of a trade.
+
+What is wrong with one is rejected alone.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,13 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 
+from shared.inputs.busts import BustSaid
 from shared.inputs.feed_rows import Feed, QuotesSaid, Trades, quote_rows, trade_rows
-from shared.inputs.line import RejectedLineError
+from shared.inputs.line import RejectedLineError, check_symbol, price_of, size_of
 from shared.inputs.messages import Messages, payload_at
 from shared.inputs.parsed import FeedRules, Parsed
 from shared.inputs.rejected import Rejected
+from shared.instruments import Market
 from shared.quotes import NOT_SAID
 from shared.raw import RawBatch
 
@@ -43,7 +48,24 @@ class QuoteSaid(NamedTuple):
     update_id: int = NOT_SAID
 
 
-Read = Callable[[msgspec.Raw], TradeSaid | QuoteSaid]
+class EndSaid(NamedTuple):
+    """A trade is cancelled, or corrected: then with the price and size that it has instead."""
+
+    symbol: str
+    trade_id: str
+    is_correction: bool = False
+    price: str = ""
+    size: str = ""
+
+
+class LeftOut(NamedTuple):
+    """An element that is no data: its kind, to be counted by."""
+
+    kind: str
+
+
+Said = TradeSaid | QuoteSaid | EndSaid | LeftOut
+Read = Callable[[msgspec.Raw], Said]
 Elements = Sequence[tuple[Read, msgspec.Raw]]
 
 
@@ -63,7 +85,7 @@ class ElementFeed(Generic[M]):
     def parse(self, batch: RawBatch, rules: FeedRules) -> Parsed:
         """Parse every element of every message; an element's place is its line."""
         messages = Messages(batch, self.decode, self.kind_of)
-        trades, quotes = Trades(), QuotesSaid()
+        trades, quotes, busts = Trades(), QuotesSaid(), list[BustSaid]()
         for number, message in zip(messages.numbers, messages.decoded, strict=True):
             elements = self.elements(message)
             if elements is None:
@@ -72,6 +94,8 @@ class ElementFeed(Generic[M]):
             for line, (read, raw) in enumerate(elements):
                 try:
                     said = read(raw)
+                    if isinstance(said, EndSaid):
+                        busts.append(self._bust(rules, number, line, said, bytes(raw)))
                 except (msgspec.DecodeError, UnicodeDecodeError) as error:
                     messages.reject_part(number, line, bytes(raw), f"it does not fit: {error}")
                 except RejectedLineError as error:
@@ -79,7 +103,10 @@ class ElementFeed(Generic[M]):
                         Rejected(number, line, bytes(raw), error.code, str(error))
                     )
                 else:
-                    _add(trades if isinstance(said, TradeSaid) else quotes, number, line, said)
+                    if isinstance(said, LeftOut):
+                        messages.skipped[said.kind] += 1
+                    elif not isinstance(said, EndSaid):
+                        _add(trades if isinstance(said, TradeSaid) else quotes, number, line, said)
 
         def original(payload: int, line: int) -> bytes:
             return self.original(batch, payload, line)
@@ -87,7 +114,23 @@ class ElementFeed(Generic[M]):
         rows, bad_trades = trade_rows(self.feed, rules.naming, trades, original)
         quoted, bad_quotes = quote_rows(self.feed, rules.naming, quotes, original)
         rejected = messages.rejected + bad_trades + bad_quotes
-        return Parsed(rows, rejected, quoted, messages.skipped)
+        return Parsed(rows, rejected, quoted, messages.skipped, busts=busts)
+
+    def _bust(
+        self, rules: FeedRules, number: int, line: int, said: EndSaid, original: bytes
+    ) -> BustSaid:
+        """Return the end of a trade of this venue. Raises RejectedLineError."""
+        words, venue = self.feed.fields, self.feed.venue
+        if not said.trade_id:
+            raise RejectedLineError("bad_trade_id", f"{words.trade_id} is missing: whose end is it")
+        if said.is_correction:
+            price_of(words.price, said.price)
+            size_of(words.size, said.size)
+        market = Market(venue, check_symbol(said.symbol, words.symbol))
+        return BustSaid(
+            *(number, line, rules.naming.instrument(market), venue, said.trade_id, 0),
+            *(said.is_correction, said.price, said.size, original),
+        )
 
     def original(self, batch: RawBatch, payload: int, line: int) -> bytes:
         """Return an element of a message as it came."""

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 from shared import raw
 from shared.errors import PermanentError
+from shared.inputs.alpaca import ALPACA
 from shared.inputs.binance import FUTURES, parse_binance
 from shared.inputs.bybit import BYBIT
 from shared.inputs.ccxt import parse_ccxt
@@ -49,6 +50,7 @@ _FORMATS: Final = {
     raw.FORMAT_BYBIT: _Format(BYBIT.parse, BYBIT.original),
     raw.FORMAT_OKX: _Format(OKX.parse, OKX.original),
     raw.FORMAT_CCXT: _Format(parse_ccxt, _message),
+    raw.FORMAT_ALPACA: _Format(ALPACA.parse, ALPACA.original),
 }
 
 

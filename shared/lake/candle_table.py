@@ -24,6 +24,7 @@ _NAMES: Final = {
     "start_us": "time",
     "first_time_us": "first_time",
     "last_time_us": "last_time",
+    "trade_count": "trades",
 }
 _FIELDS: Final = tuple((each.name, _NAMES.get(each.name, each.name)) for each in fields(Candle))
 _DECIMALS: Final = tuple(each.name for each in fields(Candle) if each.type == "Decimal")

@@ -24,7 +24,7 @@ from pyiceberg.table.update.snapshot import _MergeAppendFiles, _OverwriteFiles
 
 from shared.errors import TransientError
 from shared.lake.access import file_io, translated
-from shared.lake.tables import Definition
+from shared.lake.tables import FORMER_NAMES, Definition
 from shared.stores.s3 import S3Access
 
 NAME: Final = "kandle"
@@ -103,8 +103,16 @@ class Catalog(MetastoreCatalog, NoopCatalog):
 
 
 def _with_columns(table: Table, definition: Definition) -> Table:
-    """Add the columns that the definition has and the table has not; they are optional."""
-    if all(name in table.schema().column_names for name in definition.schema.column_names):
+    """Rename and add columns, so that the table has those of the definition.
+
+    Added ones are optional. Both change metadata alone: files name columns by their field ids.
+    """
+    wanted = definition.schema.column_names
+    for old, name in FORMER_NAMES.items():
+        if old in table.schema().column_names and name in wanted:
+            with table.update_schema() as update:
+                update.rename_column(old, name)
+    if all(name in table.schema().column_names for name in wanted):
         return table
     with table.update_schema() as update:
         update.union_by_name(definition.schema)

@@ -20,7 +20,7 @@ from pyiceberg.schema import Schema
 from pyiceberg.table import Table
 from pyiceberg.typedef import Record
 
-from shared.lake.tables import ROW_GROUP, Definition
+from shared.lake.tables import FORMER_NAMES, ROW_GROUP, Definition
 
 TARGET_BYTES: Final = 128 << 20
 """A file ends with the row group that reaches this size."""
@@ -110,8 +110,9 @@ def read(io: FileIO, *files: DataFile) -> Iterator[pa.Table]:
 
 
 def with_all_columns(rows: pa.Table) -> pa.Table:
-    """Return rows of a file, with nulls in the column that candles gained after it was written."""
-    names = rows.column_names
+    """Return rows of a file under the table's names, with nulls in a column that it lacks."""
+    names = [FORMER_NAMES.get(name, name) for name in rows.column_names]
+    rows = rows.rename_columns(names)
     if "timeframe" not in names or "origin" in names:
         return rows
     return rows.append_column("origin", pa.nulls(len(rows), rows["timeframe"].type))

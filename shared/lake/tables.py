@@ -97,6 +97,9 @@ TICKS: Final = Definition(
     ("symbol", "time"),
 )
 
+FORMER_NAMES: Final = {"trade_count": "trades"}
+"""Names of columns in files and tables that were written under them, and the names of today."""
+
 CANDLES: Final = Definition(
     "candles",
     _schema(
@@ -109,7 +112,7 @@ CANDLES: Final = Definition(
         ("close", _DECIMAL, False),
         ("volume", _DECIMAL, False),
         ("notional", _DECIMAL, False),
-        ("trade_count", _LONG, True),
+        ("trades", _LONG, True),
         ("buy_volume", _DECIMAL, False),
         ("sell_volume", _DECIMAL, False),
         ("first_time", _TIME, True),

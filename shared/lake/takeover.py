@@ -26,7 +26,7 @@ from shared.lake.digest import digest
 from shared.lake.files import write
 from shared.lake.merge import merged
 from shared.lake.record import Change, joined, lake_of, move, position_of
-from shared.lake.tables import CANDLES, TICKS
+from shared.lake.tables import CANDLES, FORMER_NAMES, TICKS
 from shared.lake.tick_table import each_trade_once
 from shared.schema import candles_pb2
 from shared.stores.postgres import Postgres, try_lock
@@ -140,7 +140,7 @@ def _ticks(rows: pa.Table, symbol: str, _: str) -> pa.Table:
 
 
 def _candles(rows: pa.Table, symbol: str, timeframe: str) -> pa.Table:
-    columns = {name: rows[name] for name in rows.column_names}
+    columns = {FORMER_NAMES.get(name, name): rows[name] for name in rows.column_names}
     n = len(rows)
     columns["symbol"] = pa.repeat(pa.scalar(symbol), n)
     columns["timeframe"] = pa.repeat(pa.scalar(timeframe), n)

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17shared/schema/raw.proto\x12\tkandle.v1\"\x91\x01\n\x08RawBatch\x12!\n\x06\x66ormat\x18\x01 \x01(\x0e\x32\x11.kandle.v1.Format\x12\x0e\n\x06source\x18\x02 \x01(\t\x12\x16\n\x0e\x66irst_sequence\x18\x03 \x01(\x04\x12\x0f\n\x07lengths\x18\x04 \x03(\r\x12\x17\n\x0freceive_time_us\x18\x05 \x03(\x12\x12\x10\n\x08payloads\x18\x06 \x01(\x0c*\xb8\x02\n\x06\x46ormat\x12\x16\n\x12\x46ORMAT_UNSPECIFIED\x10\x00\x12\x0e\n\nFORMAT_CSV\x10\x01\x12\x11\n\rFORMAT_TICKER\x10\x02\x12\x18\n\x14\x46ORMAT_TICKER_STREAM\x10\x03\x12\x12\n\x0e\x46ORMAT_BINANCE\x10\x04\x12\x13\n\x0f\x46ORMAT_COINBASE\x10\x05\x12\x11\n\rFORMAT_KRAKEN\x10\x06\x12\x12\n\x0e\x46ORMAT_SCANNER\x10\x07\x12\x1c\n\x18\x46ORMAT_CSV_DECIMAL_COMMA\x10\x08\x12\x1a\n\x16\x46ORMAT_BINANCE_FUTURES\x10\t\x12\x1c\n\x18\x46ORMAT_COINBASE_ADVANCED\x10\n\x12\x10\n\x0c\x46ORMAT_BYBIT\x10\x0b\x12\x0e\n\nFORMAT_OKX\x10\x0c\x12\x0f\n\x0b\x46ORMAT_CCXT\x10\rb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17shared/schema/raw.proto\x12\tkandle.v1\"\x91\x01\n\x08RawBatch\x12!\n\x06\x66ormat\x18\x01 \x01(\x0e\x32\x11.kandle.v1.Format\x12\x0e\n\x06source\x18\x02 \x01(\t\x12\x16\n\x0e\x66irst_sequence\x18\x03 \x01(\x04\x12\x0f\n\x07lengths\x18\x04 \x03(\r\x12\x17\n\x0freceive_time_us\x18\x05 \x03(\x12\x12\x10\n\x08payloads\x18\x06 \x01(\x0c*\xcb\x02\n\x06\x46ormat\x12\x16\n\x12\x46ORMAT_UNSPECIFIED\x10\x00\x12\x0e\n\nFORMAT_CSV\x10\x01\x12\x11\n\rFORMAT_TICKER\x10\x02\x12\x18\n\x14\x46ORMAT_TICKER_STREAM\x10\x03\x12\x12\n\x0e\x46ORMAT_BINANCE\x10\x04\x12\x13\n\x0f\x46ORMAT_COINBASE\x10\x05\x12\x11\n\rFORMAT_KRAKEN\x10\x06\x12\x12\n\x0e\x46ORMAT_SCANNER\x10\x07\x12\x1c\n\x18\x46ORMAT_CSV_DECIMAL_COMMA\x10\x08\x12\x1a\n\x16\x46ORMAT_BINANCE_FUTURES\x10\t\x12\x1c\n\x18\x46ORMAT_COINBASE_ADVANCED\x10\n\x12\x10\n\x0c\x46ORMAT_BYBIT\x10\x0b\x12\x0e\n\nFORMAT_OKX\x10\x0c\x12\x0f\n\x0b\x46ORMAT_CCXT\x10\r\x12\x11\n\rFORMAT_ALPACA\x10\x0e\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,7 +32,7 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'shared.schema.raw_pb2', _gl
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_FORMAT']._serialized_start=187
-  _globals['_FORMAT']._serialized_end=499
+  _globals['_FORMAT']._serialized_end=518
   _globals['_RAWBATCH']._serialized_start=39
   _globals['_RAWBATCH']._serialized_end=184
 # @@protoc_insertion_point(module_scope)

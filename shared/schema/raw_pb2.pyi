@@ -23,6 +23,7 @@ class Format(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     FORMAT_BYBIT: _ClassVar[Format]
     FORMAT_OKX: _ClassVar[Format]
     FORMAT_CCXT: _ClassVar[Format]
+    FORMAT_ALPACA: _ClassVar[Format]
 FORMAT_UNSPECIFIED: Format
 FORMAT_CSV: Format
 FORMAT_TICKER: Format
@@ -37,6 +38,7 @@ FORMAT_COINBASE_ADVANCED: Format
 FORMAT_BYBIT: Format
 FORMAT_OKX: Format
 FORMAT_CCXT: Format
+FORMAT_ALPACA: Format
 
 class RawBatch(_message.Message):
     __slots__ = ("format", "source", "first_sequence", "lengths", "receive_time_us", "payloads")

@@ -20,7 +20,8 @@ from typing import Any, Final
 
 import psutil
 
-from tests.platform import KANDLE, environment, free_port, kandle
+from local.servers.ports import free_port
+from tests.platform import KANDLE, environment, kandle
 
 _PIDFD_GETFD: Final = 438  # the same number on every architecture of Linux
 _START_S: Final = 120.0

@@ -20,7 +20,7 @@ def test_a_wrong_candle_is_found_and_mended(pipeline: dict[str, str]) -> None:
 
     assert eventually(count, lambda n: n == 2_000) == 2_000
     where = ("--data-dir", pipeline["DATA_DIR"])
-    good = kandle("audit", symbol, "--wait", "30", *where)
+    good = kandle("audit", symbol, "--wait", "100", *where)
     assert good.stdout.endswith("against 2,000 stored trades: all equal\n")
     with psycopg.connect(pipeline["DATABASE_URL"]) as connection:
         rows = connection.execute(

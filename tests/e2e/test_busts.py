@@ -90,4 +90,34 @@ def test_a_bust_before_its_trade_waits_for_it(pipeline: dict[str, str]) -> None:
         return [candle["n"] for candle in candles(api, symbol)]
 
     assert eventually(count, lambda found: found == [2, 1], 90) == [2, 1]
-    assert rows(pipeline["DATABASE_URL"], waiting) == [(0,)]
+    left = eventually(lambda: rows(pipeline["DATABASE_URL"], waiting), [(0,)].__eq__)
+    assert left == [(0,)]
+
+
+def test_cancels_and_corrections_of_alpaca_find_their_trades(pipeline: dict[str, str]) -> None:
+    """By exchange and id: another exchange's trade of the same id stands. Conditions count."""
+    symbol, api = fresh_symbol("ALP"), pipeline["API_URL"]
+
+    def trade(id_: int, price: float, minute: int, exchange: str = "V", *more: str) -> str:
+        time = f"2022-08-08T23:{minute:02}:00.000000001Z"
+        return json.dumps(
+            {"T": "t", "S": symbol, "i": id_, "x": exchange, "p": price, "s": 10, "z": "C",
+             "c": ["@", *more], "t": time}
+        )  # fmt: skip
+
+    made = [trade(1, 10, 7), trade(2, 999, 7), trade(2, 11, 7, "D"), trade(3, 12, 7)]
+    made += [trade(5, 500, 7, "V", "I"), trade(9, 9, 30)]
+    cancel = {"T": "x", "S": symbol, "i": 2, "x": "V", "p": 999, "s": 10, "a": "C", "z": "C"}
+    correction = {"T": "c", "S": symbol, "x": "V", "oi": 3, "op": 12, "os": 10, "oc": ["@"]}
+    correction |= {"ci": 4, "cp": 12.5, "cs": 20, "cc": ["@"], "z": "C"}
+    ends = [json.dumps([{**each, "t": "2022-08-08T23:08:00Z"}]) for each in (cancel, correction)]
+    body = "\n".join([f"[{','.join(made)}]", *ends])
+    headers = {"Content-Type": "application/x-ndjson; feed=alpaca"}
+    assert httpx.post(pipeline["INGEST_URL"], content=body, headers=headers).status_code == 202
+
+    def first() -> list[Any]:
+        found = candles(api, f"{symbol}.ALPACA")
+        return [found[0][name] for name in ("o", "h", "l", "c", "v")] if found else []
+
+    expected = ["10", "12.5", "10", "12.5", "50"]  # an odd lot at 500 counts for volume only
+    assert eventually(first, lambda found: found == expected, 90) == expected

@@ -15,7 +15,7 @@ from tests.e2e.browser import (
     state,
     tape_prices,
 )
-from tests.e2e.client import candles, eventually, fresh_symbol
+from tests.e2e.client import candles, eventually, fresh_symbol, wait_until_applied
 from tests.e2e.test_display import hung
 from tests.e2e.test_live import post
 
@@ -148,6 +148,7 @@ def test_a_stored_hour_is_played_on_the_page(page: Page, pipeline: dict[str, str
     known = eventually(
         lambda: candles(pipeline["API_URL"], symbol), lambda found: found[-1]["c"] == newest
     )
+    wait_until_applied(pipeline, symbol, len(sent))  # a replay plays what is stored
     page.locator("#replay").click()
     ten_minutes_and_a_half = "2023-11-14T22:24:30"
     page.locator("#replay-from").fill(ten_minutes_and_a_half)

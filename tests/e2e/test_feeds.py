@@ -249,9 +249,16 @@ def test_a_capture_whose_recorder_was_behind_the_exchange(
         )
         # Every message was sent, by the exchange's clock, a millisecond after its trade.
         ahead = (
-            "SELECT max(event_time_us + 1000 - receive_time_us) FROM ticks WHERE instrument = %s"
+            "SELECT count(*), max(event_time_us + 1000 - receive_time_us) FROM ticks"
+            " WHERE instrument = %s"
         )
-        ((ahead_us,),) = rows(pipeline["DATABASE_URL"], ahead, instrument)
+
+        def stored() -> tuple[int, int]:
+            ((count, ahead_us),) = rows(pipeline["DATABASE_URL"], ahead, instrument)
+            return count, ahead_us
+
+        until(lambda: stored()[0] == len(defined), log)
+        _, ahead_us = stored()
         until(lambda: feed_of(pipeline, exchange)["skew_ms"] == round(ahead_us / 1000), log)
         assert ahead_us <= ahead_ms * 1000 + 1000
     future = "SELECT count(*) FROM rejects WHERE position(%s::bytea IN original) > 0"

@@ -96,10 +96,15 @@ def test_binance_trades_become_candles_and_its_book_the_spread(pipeline: dict[st
     )
     assert [code for code, _ in kept] == ["bad_json", "crossed_quote"]
     assert kept[0][1] == broken
-    assert rows(
-        pipeline["DATABASE_URL"], "SELECT venue, original FROM markets WHERE instrument = %s",
-        instrument,
-    ) == [("BINANCE", market)]  # fmt: skip
+    markets = eventually(
+        lambda: rows(
+            pipeline["DATABASE_URL"],
+            "SELECT venue, original FROM markets WHERE instrument = %s",
+            instrument,
+        ),
+        bool,
+    )
+    assert markets == [("BINANCE", market)]
 
 
 def test_an_older_quote_does_not_move_the_latest_backward(pipeline: dict[str, str]) -> None:
@@ -115,7 +120,9 @@ def test_an_older_quote_does_not_move_the_latest_backward(pipeline: dict[str, st
     marker = f"{product}.LATER"
     bridge(pipeline, SCANNER, [{"ticker": marker, "bid": 1, "ask": 2}])
     eventually(lambda: latest(pipeline, marker), bool)
-    quote = eventually(lambda: latest(pipeline, f"{product}.COINBASE"), bool)
+    quote = eventually(
+        lambda: latest(pipeline, f"{product}.COINBASE"), lambda found: found.get("bid") == "5.1"
+    )
     assert (quote["bid"], quote["ask"], quote["quote_t"]) == ("5.1", "5.2", 1_660_000_050_500)
     assert (quote["price"], quote["bid_size"]) == (None, None)
     assert candles(pipeline["API_URL"], f"{product}.COINBASE") == []

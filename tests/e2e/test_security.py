@@ -18,9 +18,10 @@ from websockets import Subprotocol
 from websockets.exceptions import ConnectionClosedError, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
+from local.servers.ports import free_port
 from tests.local.broker.processes import eventually
 from tests.local.broker.subscriber import Subscriber
-from tests.platform import free_port, kandle
+from tests.platform import kandle
 
 ROOT = Path(__file__).parents[2]
 TOKENS = tuple(f"hostile-test-{name}-5f2b8c91" for name in ("reader", "greedy", "retired"))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from itertools import pairwise
 
 import httpx
-import pytest
 
+from local.feeds.instruments import instrument
 from tests.e2e.client import candles, eventually, fresh_symbol
 from tests.platform import kandle
 
@@ -20,6 +21,8 @@ def test_the_past_is_in_the_candles_before_the_market_is_live(pipeline: dict[str
         *("simulate", "--symbols", symbol, "--history", "2h", "--count", "40", "--rate", "100"),
         *("--quiet", "--to", "http", "--data-dir", pipeline["DATA_DIR"]),
     )
+    traded = instrument(symbol)
+    spread = Decimal((traded.spread + 1) * traded.price_step).scaleb(-traded.price_scale)
     said = kandle(*run).stderr
     total = int(said.rpartition(" of ")[2].split()[0].replace(",", ""))
     assert "the market is live" in said
@@ -31,12 +34,14 @@ def test_the_past_is_in_the_candles_before_the_market_is_live(pipeline: dict[str
     found = candles(pipeline["API_URL"], symbol)[:120]  # all of the past: the live minute is behind
     assert {b["t"] - a["t"] for a, b in pairwise(found)} == {MINUTE_MS}
     for before, after in pairwise(found):
-        assert float(after["o"]) == pytest.approx(float(before["c"]), rel=0.01)
+        apart = abs(Decimal(after["o"]) - Decimal(before["c"]))
+        assert apart <= Decimal(before["c"]) / 100 + spread
     assert all(each["complete"] for each in found)
     assert [each["partial"] for each in found[1:]] == [False] * (len(found) - 1)
 
     kandle(*run)
     latest = httpx.get(f"{pipeline['API_URL']}/api/latest/{symbol}").json()
-    assert float(latest["price"]) == pytest.approx(float(found[-1]["c"]), rel=0.05)
+    last = Decimal(found[-1]["c"])
+    assert abs(Decimal(latest["price"]) - last) <= last / 20 + spread
     again = {each["t"]: each for each in candles(pipeline["API_URL"], symbol)}
     assert all(again[each["t"]] == each for each in found[:-1])

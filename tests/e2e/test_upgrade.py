@@ -172,8 +172,8 @@ def test_old_functions_run_on_the_new_schema_and_beside_new_functions(tmp_path: 
         assert eventually(difference, lambda found: found == [0], 180) == [0]
         assert len(load.sent) > 1_500
         stored = "SELECT count(*), count(DISTINCT trade_id) FROM ticks WHERE instrument = %s"
-        ((ticks, distinct),) = rows(database, stored, symbol)
-        assert (ticks, distinct) == (len(load.sent), len(load.sent))
+        wanted = [(len(load.sent), len(load.sent))]
+        assert eventually(lambda: rows(database, stored, symbol), wanted.__eq__, 120) == wanted
         ((rejects,),) = rows(database, "SELECT count(*) FROM rejects")
         assert rejects == 0
         letters = kandle("dlq", "list", "--json", "--data-dir", str(platform.data_dir))

@@ -12,14 +12,16 @@ from pathlib import Path
 
 import orjson
 
+from local.servers.ports import free_port
 from shared import events
 from shared.compression import decompress
 from shared.feeds import FeedStatus
 from shared.gaps import Gap, decode_gaps
 from shared.raw import RawBatch
+from tests.exchanges.dialects import AlpacaDialect
 from tests.exchanges.playback import Playback
 from tests.local.broker.subscriber import Subscriber
-from tests.platform import environment, free_port
+from tests.platform import environment
 
 QUICK = {
     "REPORT_MS": "100",
@@ -45,7 +47,12 @@ def of_playback(playback: Playback, *symbols: str) -> dict[str, str]:
             "CCXT_WEBSOCKET_BASE_URL": playback.websocket_url,
             "CCXT_REST_BASE_URL": playback.rest_url,
         }
+    credentials = {}
+    if isinstance(playback.dialect, AlpacaDialect):
+        key_id, secret = AlpacaDialect.key
+        credentials = {"ALPACA_KEY_ID": key_id, "ALPACA_SECRET_KEY": secret}
     return {
+        **credentials,
         "FEED": playback.dialect.name,
         f"{name}_SYMBOLS": ",".join(symbols),
         f"{name}_WEBSOCKET_BASE_URL": playback.websocket_url,
@@ -97,6 +104,9 @@ class Told:
         found = []
         for payload in self.payloads():
             message = orjson.loads(payload)
+            if isinstance(message, list):  # of Alpaca
+                found += [each[field] for each in message if each["T"] == "t"]
+                continue
             if "trade" in message:  # of ccxt; Bybit's ids end with the number
                 found.append(int(message["trade"]["id"].rpartition("-")[2]))
                 continue

@@ -15,8 +15,8 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
+from local.servers.ports import free_port
 from tests.exchanges.dialects import Dialect, Trade
-from tests.platform import free_port
 
 HEARTBEAT_S = 0.2
 
@@ -27,7 +27,7 @@ class Playback:
     Attributes:
         released: the trades that happened so far, by symbol: what REST knows.
         connections: how many clients have connected in all.
-        requests: the REST requests that came.
+        requests: the REST requests that came; `headers` of each.
         answers: statuses and headers for the next REST requests, before they are answered again.
         repeats: how many of the next REST answers are the one before once more.
 
@@ -38,6 +38,7 @@ class Playback:
         self.released: dict[str, list[Trade]] = defaultdict(list)
         self.connections = 0
         self.requests: list[str] = []
+        self.headers: list[dict[str, str]] = []
         self.answers: list[tuple[int, dict[str, str]]] = []
         self.repeats = 0
         self.is_silent = False
@@ -144,10 +145,14 @@ class Playback:
         if self.dialect.pushes:
             self._clients.add(client)
         try:
+            if self.dialect.greeting:
+                await client.send(self.dialect.greeting)
             async for text in client:
-                for answer in self.dialect.answers(json.loads(text), self.released):
+                request = json.loads(text)
+                for answer in self.dialect.answers(request, self.released):
                     await client.send(answer)
-                self._clients.add(client)
+                if request.get("action") != "auth":  # that is no subscription
+                    self._clients.add(client)
         except ConnectionClosed:
             pass
         finally:
@@ -162,6 +167,7 @@ def _rest_server(playback: Playback) -> ThreadingHTTPServer:
 
         def do_GET(self) -> None:
             parts = urlsplit(self.path)
+            playback.headers.append({k.lower(): v for k, v in self.headers.items()})
             playback.requests.append(self.path)
             status, headers = playback.answers.pop(0) if playback.answers else (200, {})
             body = b"{}"

@@ -27,10 +27,10 @@ from kandle.client import (
     MissingPackageError,
     UnreachableError,
 )
+from local.servers.ports import free_port
 from shared.stores.postgres import Postgres
 from tests.functions.history_query.conftest import House
 from tests.functions.history_query.market import Tick, candles, columns, generated, trades
-from tests.platform import free_port
 
 
 def names(row: type) -> set[str]:
@@ -125,6 +125,25 @@ def test_frames_hold_exact_decimals(
     assert found == [(sum(Decimal(each["v"]) for each in candles(ticks, 60)), len(closes))]
     assert newest["price"].to_list() == [tick.decimal_price for tick in trades(ticks)[-250:]]
     assert newest["time"].dtype == pl.Datetime("us", "UTC")
+
+
+def test_rows_are_dictionaries_of_decimals_or_floats(served: tuple[str, list[Tick]]) -> None:
+    """Under the names of the attributes, for both clients."""
+    url, ticks = served
+    closes = [Decimal(each["c"]) for each in candles(ticks, 60)]
+    with Kandle(url) as kandle:
+        rows = kandle.candles("XRP/ETH", start=0)
+        exact, short = rows.to_dicts(), rows.to_dicts(floats=True)
+    assert set(exact[0]) == set(short[0]) == names(Candle)
+    assert [each["close"] for each in exact] == closes
+    assert [each["close"] for each in short] == [float(each) for each in closes]
+    assert all(type(each["volume"]) is float and type(each["trades"]) is int for each in short)
+
+    async def read() -> list[dict[str, object]]:
+        async with AsyncKandle(url) as client:
+            return await client.candles("XRP/ETH", start=0).to_dicts(floats=True)
+
+    assert asyncio.run(read()) == short
 
 
 def test_every_error_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,8 +15,8 @@ import httpx
 import pytest
 import yaml
 
+from local.servers.ports import free_port
 from tests.e2e.client import eventually
-from tests.platform import free_port
 
 ROOT = Path(__file__).parents[2]
 ADDRESSES = {

@@ -18,9 +18,9 @@ import pytest
 import yaml
 
 from local.manifests.host import write
+from local.servers.ports import free_port
 from tests.e2e.client import eventually
 from tests.knative.manifests import CRDS, ROOT
-from tests.platform import free_port
 
 SCAFFOLD = """
 from func_python.http import serve

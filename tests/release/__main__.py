@@ -7,7 +7,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.platform import free_port
+from local.servers.ports import free_port
 from tests.release.environments import checked, empty_environment, install
 
 CLIENT_MB = 20

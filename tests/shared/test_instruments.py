@@ -27,6 +27,7 @@ from shared.instruments import (
         (Venue.BINANCE, "USDT", "USDT.BINANCE"),
         (Venue.BINANCE, "ODDONE", "ODDONE.BINANCE"),
         (Venue.COINBASE, "BTC-USD", "BTC-USD.COINBASE"),
+        (Venue.ALPACA, "BRK.B", "BRK.B.ALPACA"),
         (Venue.KRAKEN, "BTC/USD", "BTC-USD.KRAKEN"),
         (Venue.KRAKEN, "ETH/XBT", "ETH-BTC.KRAKEN"),
         ("ccxt:bybit", "BTC/USDT", "BTC-USDT.BYBIT"),
@@ -40,7 +41,10 @@ from shared.instruments import (
 def test_a_market_is_base_quote_and_venue(venue: str, original: str, instrument: str) -> None:
     """Binance's one word is cut at the longest known quote; Kraken's XBT is everyone's BTC."""
     assert Naming().instrument(Market(venue, original)) == instrument
-    assert Naming(with_venue=False).instrument(Market(venue, original)) == instrument.split(".")[0]
+    assert (
+        Naming(with_venue=False).instrument(Market(venue, original))
+        == instrument.rpartition(".")[0]
+    )
     if venue.startswith("ccxt:"):
         assert Naming().market(venue, instrument) == Market(venue, original)
 

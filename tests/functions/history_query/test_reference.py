@@ -11,6 +11,7 @@ import pytest
 from functions.history_query import page
 from functions.history_query.openapi import DOCUMENT
 from functions.history_query.reference import reference
+from shared.adapter.access import guarded
 from tests.functions.history_query.conftest import House
 from tests.functions.history_query.test_openapi import fill
 
@@ -51,6 +52,22 @@ def test_the_page_asks_no_other_server(house: House, path: str) -> None:
     for each in loaded:
         assert each.startswith("docs/")
         assert house.get(f"/{each}").status_code == 200
+
+
+def test_the_page_is_there_before_a_token_is_and_says_where_it_goes(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With API_TOKENS the page and what it loads are open; the routes of history are not."""
+    token = "a-token-of-sixteen"
+    app = guarded(house.app, {"API_TOKENS": token}, open_paths=page.OPEN_PATHS)
+    monkeypatch.setattr(house, "app", app)
+    for path in ("/", "/docs", "/docs/start.js", "/openapi.json"):
+        assert house.get(path).status_code in (200, 404 if path.endswith(".js") else 200)
+    assert house.get("/api/symbols").status_code == 401
+    assert house.get("/docs/../api/symbols").status_code in (401, 404)
+    assert house.ask("/api/symbols", {"authorization": f"Bearer {token}"}).status_code == 200
+    assert DOCUMENT["components"]["securitySchemes"]["token"]["scheme"] == "bearer"
+    assert {"token": []} in DOCUMENT["security"]
 
 
 def test_a_page_that_was_not_built_is_the_text(

@@ -23,9 +23,9 @@ from websockets.exceptions import ConnectionClosed
 from functions.live_feed.draining import Draining
 from functions.live_feed.places import Places
 from functions.live_feed.websocket import CODE_RESTART
+from local.servers.ports import free_port
 from tests.functions.live_feed.conftest import Room
 from tests.functions.live_feed.test_websocket import ask, read, serving, until
-from tests.platform import free_port
 
 Run = Callable[[Callable[[Room], Awaitable[None]]], None]
 ROOT = Path(__file__).parents[3]

@@ -14,10 +14,11 @@ from pathlib import Path
 
 import pytest
 
+from local.servers.ports import free_port
 from shared.compression import decompress
 from shared.raw import FORMAT_CSV, FORMAT_TICKER, RawBatch
 from shared.schema.ticker_pb2 import TickerUpdate
-from tests.local.broker.processes import eventually, free_port
+from tests.local.broker.processes import eventually
 from tests.local.broker.subscriber import Reply, Subscriber
 
 ROOT = Path(__file__).parents[3]

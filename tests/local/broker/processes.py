@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,16 +18,10 @@ from typing import Any, TypeVar
 import httpx
 import yaml
 
+from local.servers.ports import free_port
+
 T = TypeVar("T")
 ROOT = Path(__file__).resolve().parents[3]
-
-
-def free_port() -> int:
-    """A port that nothing listens on right now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def eventually(read: Callable[[], T], seconds: float = 60.0) -> T:

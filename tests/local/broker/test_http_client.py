@@ -9,7 +9,7 @@ import pytest
 
 from local.broker.delivery import Answer, Failure
 from local.broker.http_client import HttpClient
-from tests.local.broker.processes import free_port
+from local.servers.ports import free_port
 
 
 def exchange(*answers: bytes, posts: int = 1, close: bool = False) -> tuple[list[Answer], int]:

@@ -14,9 +14,10 @@ from local.broker import __main__ as command
 from local.broker import process as broker_process
 from local.broker.channel import Channel
 from local.broker.process import BrokerProcess
+from local.servers.ports import free_port
 from local.topology.eventing import load_eventing
 from tests.local.broker.manifests import addresses, broker, channel, trigger
-from tests.local.broker.processes import NatsServer, free_port
+from tests.local.broker.processes import NatsServer
 from tests.local.broker.subscriber import Subscriber
 from tests.local.broker.test_wiring import ping_source
 

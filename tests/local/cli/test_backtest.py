@@ -3,10 +3,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from local.servers.ports import free_port
 from tests.local.cli.running import invoke, refusal
 from tests.local.cli.test_candles import serving
 from tests.local.feeds.receivers import http_receiver
-from tests.platform import free_port
 
 
 def report(*arguments: object) -> dict[str, object]:

@@ -7,9 +7,9 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from local.cli.candles import shown_vwap, state, utc
+from local.servers.ports import free_port
 from tests.local.cli.running import instance, invoke, process, refusal
 from tests.local.feeds.receivers import Answer, HttpReceiver, Request, http_receiver
-from tests.platform import free_port
 
 MINUTE_MS = 60_000
 START_MS = 1570752000000  # 2019-10-11T00:00Z
@@ -163,6 +163,19 @@ def test_watching_shows_each_change_until_it_is_stopped(tmp_path: Path) -> None:
             command.communicate(timeout=30)
     assert [first["candles"][0]["n"], second["candles"][0]["n"]] == [1_200, 7]
     assert command.returncode == 0
+
+
+def test_candles_are_drawn_in_the_terminal() -> None:
+    """With --chart: the newest that fit, a title with the exact last close, and their times."""
+    with http_receiver() as receiver:
+        url = serving(receiver, 200)
+        told = invoke("candles", "S", "--limit", 200, "--chart", "--api-url", url).stdout
+    lines = told.splitlines()
+    assert "S 1m: 64 of 200 candles, last close 0.00141300" in lines[0]
+    assert len(lines) == 23
+    assert max(map(len, lines)) <= 80
+    assert "03:19" in lines[-1]
+    assert any(each in told for each in "█│")
 
 
 def test_the_average_is_rounded_only_where_it_is_longer() -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from local.cli.dead_letter_text import body_excerpt, one_line
 from local.cli.dlq import resolve
+from local.servers.ports import free_port
 from local.servers.wheel import program
 from shared.dead_letters import DeadLetters
 from tests.local.cli.running import instance, invoke, refusal
@@ -23,7 +24,6 @@ from tests.local.feeds.receivers import (
     Request,
     http_receiver,
 )
-from tests.platform import free_port
 
 NORMALIZE = "normalize.kandle.svc.cluster.local"
 

@@ -7,6 +7,7 @@ import pytest
 from rich.console import Console
 
 from local.cli.display import candle_table
+from local.cli.fitted_table import FittedTable
 
 CANDLE: dict[str, Any] = {
     "t": 1_700_000_040_000,
@@ -54,3 +55,26 @@ def test_columns_drop_out_in_the_order_that_is_stated() -> None:
         "too narrow for ticks, volume",
         "too narrow for ticks, volume, open",
     ]
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 200])
+def test_words_go_on_in_the_next_line_and_numbers_stay_whole(width: int) -> None:
+    """A column of words takes what is left; the other columns are whole, or not there."""
+    words = "the price is no decimal: write it with digits, one point and no thousands separators"
+    table = FittedTable(
+        ("time", "code", "error", "source"),
+        frozenset(("code", "source")),
+        drops=("source", "time"),
+        prose=frozenset(("error",)),
+    )
+    table.add_row(("2026-01-01 00:00:00", "bad_price", words, "udp-listener-12345678"))
+    console = Console(width=width, file=io.StringIO(), highlight=False)
+    console.print(table)
+    assert isinstance(console.file, io.StringIO)
+    text = console.file.getvalue()
+    assert max(len(line.rstrip()) for line in text.splitlines()) <= width
+    assert "bad_price" in text
+    assert ("2026-01-01 00:00:00" in text) == (width >= 60)
+    assert ("udp-listener-12345678" in text) == (width >= 80)
+    for word in words.split():
+        assert word in text

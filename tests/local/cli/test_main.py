@@ -2,7 +2,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 
+import pytest
+import typer
+from typer.core import TyperGroup
+from typer.testing import CliRunner
+
+from local.cli.app import app
 from tests.local.cli.running import REPOSITORY
 
 INTERRUPTED_LOADING = """
@@ -18,6 +25,12 @@ sys.meta_path.insert(0, Interrupts())
 main()
 """
 LOADED = "import sys, local.cli.app; print(*sys.modules, sep='\\n')"
+
+RUNNING = {"up", "demo", "simulate", "replay", "import", "backfill"}
+CHANGING = {
+    *("dlq replay", "rejects replay", "feed add", "feed remove", "watch add", "watch remove"),
+    *("snapshot restore", "lake take-over"),
+}
 
 
 def python(code: str) -> subprocess.CompletedProcess[str]:
@@ -54,3 +67,34 @@ def test_text_that_looks_like_an_emoji_stays_as_it_is() -> None:
     )
     done = python(code)
     assert (done.returncode, done.stderr) == (2, "kandle: [a] :warning: :100:\n")
+
+
+def test_every_command_that_prints_facts_prints_them_for_programs() -> None:
+    """With --json; those without it run something or change something."""
+    group = typer.main.get_command(app)
+    assert isinstance(group, TyperGroup)
+    without = {name for name, options in commands(group) if "--json" not in options}
+    assert {each for each in without if not each.startswith("alert")} == RUNNING | CHANGING
+
+
+def commands(group: TyperGroup, before: str = "") -> Iterator[tuple[str, set[str]]]:
+    """Yield each command by its full name, with its options."""
+    for name, command in group.commands.items():
+        if isinstance(command, TyperGroup):
+            yield from commands(command, f"{before}{name} ")
+        else:
+            yield f"{before}{name}", {option for each in command.params for option in each.opts}
+
+
+@pytest.mark.parametrize(
+    ("typed", "expected"), [("kandle cand", "candles"), ("kandle candles --cha", "--chart")]
+)
+def test_a_shell_completes_commands_and_options(typed: str, expected: str) -> None:
+    """As the script asks that `kandle --install-completion` installs."""
+    asked = {
+        "_KANDLE_COMPLETE": "complete_bash",
+        "COMP_WORDS": typed,
+        "COMP_CWORD": str(typed.count(" ")),
+    }
+    done = CliRunner().invoke(app, [], env=asked, prog_name="kandle")
+    assert done.stdout.split() == [expected]

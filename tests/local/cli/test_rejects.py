@@ -15,12 +15,12 @@ from typer.testing import CliRunner, Result
 from local.cli import rejects
 from local.cli.errors import CliError
 from local.cli.rejects import excerpt
+from local.servers.ports import free_port
 from shared import raw
 from shared.compression import decompress
 from shared.stores.migrations import migrate
 from tests.local.broker.subscriber import Subscriber
 from tests.local.cli.running import instance
-from tests.platform import free_port
 
 DAY = timedelta(days=1)
 NEWEST = datetime.now(UTC).replace(microsecond=0) - DAY

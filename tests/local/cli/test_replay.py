@@ -3,11 +3,13 @@ from __future__ import annotations
 import gzip
 import json
 import signal
+import socket
 import time
 from pathlib import Path
 
 import pytest
 
+from local.servers.ports import free_port
 from tests.local.cli.running import instance, invoke, process, refusal
 from tests.local.feeds.receivers import (
     Answer,
@@ -16,7 +18,6 @@ from tests.local.feeds.receivers import (
     received,
     udp_receiver,
 )
-from tests.platform import free_port
 
 LINES = [b"BTC-USD,61837.63,0.02,%d,buy,%d" % (1700000000000 + n, n) for n in range(3_000)]
 
@@ -91,7 +92,7 @@ def test_mistakes_are_told_in_one_line(ticks: Path, tmp_path: Path) -> None:
     """Files, formats, speeds and addresses that cannot be used are named, without a traceback."""
     bad = tmp_path / "bad.csv"
     bad.write_text("1,2,3,4,5\n")
-    nowhere = f"127.0.0.1:{free_port()}"
+    nowhere = f"127.0.0.1:{free_port(socket.SOCK_DGRAM)}"
     for arguments, message in [
         ((tmp_path / "none.csv", "--udp-addr", nowhere), "no such file"),
         ((ticks, "--columns", "prize=x", "--udp-addr", nowhere), "is not FIELD=COLUMN"),

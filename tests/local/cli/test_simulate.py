@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import signal
+import socket
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from local.servers.ports import free_port
 from tests.local.cli.running import invoke, process, refusal
 from tests.local.feeds.receivers import (
     address_of,
@@ -13,7 +15,6 @@ from tests.local.feeds.receivers import (
     received,
     udp_receiver,
 )
-from tests.platform import free_port
 
 
 def test_so_many_trades_are_sent_and_no_more() -> None:
@@ -57,7 +58,7 @@ def test_it_ends_after_the_asked_time() -> None:
 
 def test_a_market_without_a_listener_goes_on_and_says_so() -> None:
     """A listener that is away does not end a market, but nobody is left to think it listens."""
-    nowhere = f"127.0.0.1:{free_port()}"
+    nowhere = f"127.0.0.1:{free_port(socket.SOCK_DGRAM)}"
     result = invoke("simulate", "--count", 50, "--rate", 2_000, "--udp-addr", nowhere)
     assert result.exit_code == 0
     assert "nothing listens there now" in result.stderr

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import socket
+
 import httpx
 import pytest
 
@@ -11,13 +13,13 @@ from local.feeds.senders import (
     SendError,
     UdpSender,
 )
+from local.servers.ports import free_port
 from tests.local.feeds.receivers import (
     Answer,
     http_receiver,
     received,
     udp_receiver,
 )
-from tests.platform import free_port
 
 LINES = [b"BTC-USD,61837.63,0.02,1700000000000,buy,%d" % number for number in range(5_000)]
 
@@ -74,7 +76,7 @@ def test_a_line_that_fits_no_datagram_is_refused() -> None:
 
 def test_a_port_where_nobody_listens_is_told() -> None:
     """Not even the first datagram into the void counts as sent."""
-    with UdpSender(("127.0.0.1", free_port())) as sender:
+    with UdpSender(("127.0.0.1", free_port(socket.SOCK_DGRAM))) as sender:
         sender.send(b"A,1")
         with pytest.raises(SendError, match="nothing listens for UDP"):
             sender.flush()
@@ -83,7 +85,7 @@ def test_a_port_where_nobody_listens_is_told() -> None:
 
 def test_a_market_goes_on_without_its_listener_and_counts_the_loss() -> None:
     """A sender that goes on counts each line that found no listener, none as sent."""
-    with UdpSender(("127.0.0.1", free_port()), goes_on_refused=True) as sender:
+    with UdpSender(("127.0.0.1", free_port(socket.SOCK_DGRAM)), goes_on_refused=True) as sender:
         for _ in range(3):
             sender.send(b"A,1")
             sender.flush()

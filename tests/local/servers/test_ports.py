@@ -1,9 +1,14 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
-from local.servers.ports import GRPC_OFFSET, PortBook, is_free
+import pytest
+
+from local.servers import ports
+from local.servers.ports import GRPC_OFFSET, PortBook, free_port, is_free
 
 
 def test_a_restart_gets_the_same_port(tmp_path: Path) -> None:
@@ -24,6 +29,25 @@ def test_a_port_that_another_took_is_given_up(tmp_path: Path) -> None:
     assert PortBook(tmp_path / "ports.json").take("a") == moved
 
 
+def test_a_name_keeps_its_port_while_its_server_listens(tmp_path: Path) -> None:
+    """Asking again for a port in use by its own server gives that port."""
+    book = PortBook(tmp_path / "ports.json")
+    port = book.take("a")
+    with socket.create_server(("127.0.0.1", port)):
+        assert book.take("a") == port
+
+
+def test_what_is_released_can_be_drawn_by_others(tmp_path: Path) -> None:
+    """A reservation ends with `release`; the port stays remembered."""
+    book = PortBook(tmp_path / "ports.json")
+    port = book.take("weed", with_grpc=True)
+    both = (port, port + GRPC_OFFSET)
+    assert [is_free(each, socket.SOCK_DGRAM) for each in both] == [False, False]
+    book.release()
+    assert [is_free(each, socket.SOCK_DGRAM) for each in both] == [True, True]
+    assert book.take("weed", with_grpc=True) == port
+
+
 def test_the_port_above_is_free_too(tmp_path: Path) -> None:
     """A port that needs its partner 10,000 above is refused when that partner is taken."""
     port = PortBook(tmp_path / "ports.json").take("weed", with_grpc=True)
@@ -36,3 +60,28 @@ def test_a_file_that_is_no_json_is_forgotten(tmp_path: Path) -> None:
     """Ports are no treasure: a damaged file only means new ones."""
     (tmp_path / "ports.json").write_text("{")
     assert is_free(PortBook(tmp_path / "ports.json").take("a"))
+
+
+@pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_DGRAM])
+def test_instances_that_start_at_once_share_no_port(
+    kind: socket.SocketKind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A port that another process drew is not drawn, though nothing listens on it yet."""
+    script = (
+        "import socket, sys; from local.servers import ports; ports._LAST = ports._FIRST + 40;"
+        "print(*[ports.free_port(socket.SocketKind(int(sys.argv[1]))) for _ in range(10)], "
+        "flush=True); sys.stdin.read()"
+    )
+    monkeypatch.setattr(ports, "_LAST", ports._FIRST + 40)
+    with subprocess.Popen(
+        [sys.executable, "-c", script, str(int(kind))],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as other:
+        assert other.stdout is not None
+        theirs = set(map(int, other.stdout.readline().split()))
+        ours = {free_port(kind) for _ in range(10)}
+        other.communicate("")
+    assert len(theirs) == len(ours) == 10
+    assert ours.isdisjoint(theirs)

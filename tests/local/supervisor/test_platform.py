@@ -17,6 +17,7 @@ import httpx
 import psycopg
 import pytest
 
+from local.servers.ports import free_port
 from local.servers.server import Place
 from local.servers.valkey import valkey
 from tests import platform
@@ -168,7 +169,7 @@ def test_what_other_sinks_got_and_what_is_lost_is_counted(
 ) -> None:
     """Dead letters need not go to our stream, nor need there be a sink; unready says why."""
     directory = tiny_topology(tmp_path / "eventing")
-    away = f"{{uri: http://127.0.0.1:{platform.free_port()}}}"
+    away = f"{{uri: http://127.0.0.1:{free_port()}}}"
     absent = "{ref: {apiVersion: serving.knative.dev/v1, kind: Service, name: absent}}"
     with http_receiver() as sink:
         triggers = [

@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
+from local.servers.ports import free_port
 from local.supervisor.component import NotReadyError
 from local.supervisor.probe import answers
-from tests.platform import free_port
 
 
 async def asked(answer: bytes) -> bool:

@@ -16,10 +16,10 @@ from typing import TextIO
 import httpx
 import pytest
 
+from local.servers.ports import free_port
 from shared.compression import compress
 from tests.local.broker.processes import eventually
 from tests.local.broker.subscriber import Reply, Subscriber
-from tests.platform import free_port
 
 SOURCE = Path(__file__).with_name("scripted.py")
 

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
 
+from local.servers.ports import free_port
 from shared import metrics
 from shared.adapter.event import OutgoingEvent
 from shared.adapter.sink import Sink
@@ -16,7 +17,6 @@ from shared.bridge.batcher import Batch
 from shared.bridge.outbox import Outbox
 from shared.compression import decompress
 from shared.raw import FORMAT_CSV, RawBatch
-from tests.local.broker.processes import free_port
 from tests.local.broker.subscriber import Reply, Subscriber
 
 

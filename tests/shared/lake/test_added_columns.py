@@ -1,4 +1,4 @@
-"""A table of the lake that was made before a column takes it in, and its files stay readable."""
+"""A table made before a column was added or renamed takes that in; its files stay readable."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pyiceberg.schema import Schema
 from shared.candle import TRADES, VENUE, Candle
 from shared.lake import files
 from shared.lake.candle_table import to_candles, to_table
-from shared.lake.catalog import Catalog
+from shared.lake.catalog import Catalog, commit
 from shared.lake.record import lake_of
 from shared.lake.tables import CANDLES, Definition
 from tests.shared.lake.house import House
@@ -24,6 +24,17 @@ CANDLE = Candle("A", "1m", START_US, ONE, ONE, ONE, ONE, ONE, ONE, 2, ONE, ONE, 
 BEFORE = Definition(
     "candles",
     Schema(*(each for each in CANDLES.schema.fields if each.name != "origin")),
+    CANDLES.key,
+)
+
+UNDER_OLD_NAMES = Definition(
+    "candles",
+    Schema(
+        *(
+            each.model_copy(update={"name": "trade_count"}) if each.name == "trades" else each
+            for each in CANDLES.schema.fields
+        )
+    ),
     CANDLES.key,
 )
 
@@ -53,3 +64,21 @@ def test_files_of_before_and_after_are_read_and_joined(lake: House) -> None:
     assert to_candles(rows[0]) == [CANDLE]
     assert CANDLE.origin == TRADES
     assert to_candles(pa.concat_tables(rows)) == [CANDLE, venues]
+
+
+def test_a_renamed_column_is_read_under_its_name_in_files_of_before_and_after(lake: House) -> None:
+    """By Kandle and by PyIceberg: a file names its columns by their field ids."""
+    later = replace(CANDLE, start_us=START_US + 60_000_000, trade_count=7)
+    with lake.postgres.connection() as connection:
+        catalog, name = Catalog(connection, lake.access), lake_of(connection)
+        table = catalog.table(UNDER_OLD_NAMES, name)
+        renamed = to_table([CANDLE]).rename_columns({"trades": "trade_count"})
+        old = files.write(table, DAY, [renamed], UNDER_OLD_NAMES)
+        commit(table, old)
+        table = catalog.table(CANDLES, name)
+        assert table.schema().column_names == CANDLES.schema.column_names
+        new = files.write(table, DAY, [to_table([later])], CANDLES)
+        commit(table, new)
+        rows = [each for file in (*old, *new) for each in files.read(table.io, file)]
+        assert to_candles(pa.concat_tables(rows)) == [CANDLE, later]
+        assert sorted(table.scan().to_arrow()["trades"].to_pylist()) == [2, 7]

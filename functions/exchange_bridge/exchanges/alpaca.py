@@ -1,0 +1,281 @@
+"""Alpaca: US stocks by its stream `v2/iex` or `v2/sip`, with cancels, corrections and halts.
+
+Sources: Alpaca, "WebSocket Stream" (authentication, subscription, one connection an account),
+"Real-time Stock Data", "Historical trades" and "Historical bars". Trade ids do not count, so what a
+connection left out is fetched by time: REST lists every trade of a range, page by page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from types import MappingProxyType
+from typing import Final
+
+import msgspec
+import orjson
+
+from functions.exchange_bridge.exchange import Fetched, Kind, Kline, Message, Trade
+from functions.exchange_bridge.rest import Rest
+from shared.bounds import LATEST_US
+from shared.decimals import EXACT
+from shared.feeds import FeedState
+from shared.instruments import Venue
+from shared.raw import FORMAT_ALPACA
+from shared.timestamps import parse_us
+
+SOURCES: Final = ("iex", "sip", "delayed_sip")
+PAGE: Final = 10_000
+SPACING_S: Final = 0.3
+"""200 requests a minute are allowed without a subscription."""
+LOOK_BACK_US: Final = 7 * 86_400_000_000
+"""How far before a time the trade before it is looked for: longer than any holiday."""
+
+_CHANNELS: Final = ("trades", "quotes", "statuses")
+_HALTS: Final = frozenset({"2", "H", "P"})
+"""Status codes: halted (CTA), halted and paused (UTP)."""
+_TRADED: Final = frozenset({"3", "T"})
+_KINDS: Final = {"t": Kind.TRADE, "c": Kind.BUST, "x": Kind.BUST, "q": Kind.QUOTE}
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class _Element(msgspec.Struct, gc=False):
+    T: str
+    S: str = ""
+    t: str = ""
+    sc: str = ""
+    msg: str = ""
+    code: int = 0
+    trades: list[str] = []
+    quotes: list[str] = []
+    statuses: list[str] = []
+
+
+class _Listed(msgspec.Struct, gc=False):
+    t: str
+
+
+class _Page(msgspec.Struct):
+    trades: list[msgspec.Raw] | None = None
+    next_page_token: str | None = None
+
+
+class _Bar(msgspec.Struct, gc=False):
+    t: str
+    o: Decimal
+    h: Decimal
+    l: Decimal  # noqa: E741 - the exchange's name
+    c: Decimal
+    v: Decimal
+    n: int
+    vw: Decimal
+
+
+class _Bars(msgspec.Struct):
+    bars: list[_Bar] | None = None
+    next_page_token: str | None = None
+
+
+_decode: Final = msgspec.json.Decoder(list[_Element]).decode
+_decode_listed: Final = msgspec.json.Decoder(_Listed).decode
+_decode_page: Final = msgspec.json.Decoder(_Page).decode
+_decode_bars: Final = msgspec.json.Decoder(_Bars).decode
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """An API key; neither of its parts is in a repr, a log or a status."""
+
+    key_id: str = field(repr=False)
+    secret: str = field(repr=False)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Those of REST requests."""
+        return {"APCA-API-KEY-ID": self.key_id, "APCA-API-SECRET-KEY": self.secret}
+
+
+class Alpaca:
+    """Alpaca's stocks. `source`: whose trades, `iex`, `sip` or `delayed_sip`."""
+
+    name = "alpaca"
+    venue = Venue.ALPACA
+    format = FORMAT_ALPACA
+    contiguous = False
+    heartbeats = False
+    counts_trades = False
+    intervals: Mapping[int, str] = MappingProxyType(
+        {60_000_000: "1Min", 300_000_000: "5Min", 3_600_000_000: "1Hour"}
+    )
+    life_s = 0.0
+
+    def __init__(
+        self, base_url: str, symbols: Sequence[str], source: str, credentials: Credentials
+    ) -> None:
+        self._url = f"{base_url.rstrip('/')}/v2/{source}"
+        self._source = source
+        self._credentials = credentials
+        self._halted: set[str] = set()
+        self.symbols: tuple[str, ...] = tuple(symbol.upper() for symbol in symbols)
+
+    def url(self) -> str:
+        """Return the address of the stream."""
+        return self._url
+
+    def requests(self) -> Sequence[str]:
+        """Say nothing before the exchange has greeted."""
+        return []
+
+    def expected(self) -> frozenset[str]:
+        """Return every channel of every symbol."""
+        return frozenset(f"{channel} {each}" for channel in _CHANNELS for each in self.symbols)
+
+    def read(self, payload: bytes) -> Message:
+        """Tell what a message is; a list of data may hold several symbols and kinds."""
+        try:
+            elements = _decode(payload)
+            trades = tuple(_at(each.S, each.t) for each in elements if each.T == "t")
+        except (msgspec.DecodeError, UnicodeDecodeError, ValueError):
+            return Message(Kind.UNREADABLE)
+        kinds = {each.T for each in elements}
+        for status in (each for each in elements if each.T == "s"):
+            self._note(status)
+        kind = next((kind for T, kind in _KINDS.items() if T in kinds), None)
+        if kind is None:
+            return self._of_control(elements[0]) if elements else Message(Kind.UNREADABLE)
+        first, *also = dict.fromkeys(each.S for each in elements if each.T in _KINDS)
+        sent_us = max((trade.time_us for trade in trades), default=None)
+        return Message(kind, first, trades, sent_us=sent_us, also=tuple(also))
+
+    def _note(self, status: _Element) -> None:
+        if status.sc in _HALTS:
+            self._halted.add(status.S)
+        elif status.sc in _TRADED:
+            self._halted.discard(status.S)
+
+    def _of_control(self, element: _Element) -> Message:
+        if element.T == "success" and element.msg == "connected":
+            credentials = self._credentials
+            auth = {"action": "auth", "key": credentials.key_id, "secret": credentials.secret}
+            return Message(Kind.OTHER, reply=orjson.dumps(auth).decode())
+        if element.T == "success" and element.msg == "authenticated":
+            wanted = {channel: list(self.symbols) for channel in _CHANNELS}
+            request = {"action": "subscribe", **wanted}
+            return Message(Kind.OTHER, reply=orjson.dumps(request).decode())
+        if element.T == "subscription":
+            confirmed = {
+                f"{channel} {symbol}"
+                for channel in _CHANNELS
+                for symbol in getattr(element, channel)
+            }
+            return Message(Kind.CONFIRMATION, confirmed=frozenset(confirmed))
+        if element.T == "error":
+            return Message(Kind.ERROR, detail=f"{element.code} {element.msg}")
+        return Message(Kind.OTHER, element.S)
+
+    async def missing(
+        self, rest: Rest, symbol: str, first: Trade, last: Trade
+    ) -> AsyncIterator[Fetched]:
+        """Yield pages, ascending; `id` is the time in ms."""
+        path, token, reached = f"/v2/stocks/{symbol}/trades", None, first.id - 1
+        since, until = _iso(first.id * 1000), _iso((last.id + 1) * 1000)
+        while True:
+            page = await self._page(rest, path, {"start": since, "end": until}, token)
+            listed = [(_trade(symbol, row), row) for row in page.trades or ()]
+            if listed:
+                # More trades of the last millisecond may stand on the next page.
+                reached = max(reached, listed[-1][0].id - 1)
+            token = page.next_page_token
+            wanted = [(trade, row) for trade, row in listed if trade.id <= last.id]
+            yield Fetched(
+                [_payload(symbol, path, row) for _, row in wanted],
+                [trade for trade, _ in wanted],
+                last.id if token is None else min(reached, last.id),
+            )
+            if token is None:
+                return
+
+    async def klines(
+        self, rest: Rest, symbol: str, length_us: int, from_us: int, to_us: int
+    ) -> AsyncIterator[list[Kline]]:
+        """Yield pages of unadjusted bars; the price is the VWAP as Alpaca rounds it."""
+        parameters = {
+            "timeframe": self.intervals[length_us],
+            "adjustment": "raw",
+            "start": _iso(from_us),
+            "end": _iso(to_us - 1),
+        }
+        token = None
+        while True:
+            more: dict[str, str | int] = {} if token is None else {"page_token": token}
+            wanted = {**parameters, "limit": PAGE, "feed": self._source, **more}
+            page = await rest.get(f"/v2/stocks/{symbol}/bars", wanted, _decode_bars)
+            found = [_kline(bar) for bar in page.bars or () if bar.n]
+            yield [each for each in found if from_us <= each.start_us < to_us]
+            token = page.next_page_token
+            if token is None:
+                return
+
+    async def before(self, rest: Rest, symbol: str, time_us: int) -> Trade | None:
+        """Return the last trade before."""
+        page = await self._page(
+            rest,
+            f"/v2/stocks/{symbol}/trades",
+            {"start": _iso(time_us - LOOK_BACK_US), "end": _iso(time_us - 1), "sort": "desc"},
+            None,
+            limit=1,
+        )
+        return _trade(symbol, page.trades[0]) if page.trades else None
+
+    async def listed(self, rest: Rest, symbol: str) -> FeedState:
+        """Return what the last trading status of this life said; the stream has no other."""
+        return FeedState.HALTED if symbol in self._halted else FeedState.LIVE
+
+    async def newest(self, rest: Rest, symbol: str) -> Trade | None:
+        """Return the newest trade."""
+        path = f"/v2/stocks/{symbol}/trades/latest"
+        answer = await rest.get(path, {"feed": self._source})
+        return None if not answer.get("trade") else _at(symbol, answer["trade"]["t"])
+
+    async def _page(
+        self,
+        rest: Rest,
+        path: str,
+        parameters: Mapping[str, str],
+        token: str | None,
+        limit: int = PAGE,
+    ) -> _Page:
+        more: dict[str, str | int] = {} if token is None else {"page_token": token}
+        wanted = {**parameters, "limit": limit, "feed": self._source, **more}
+        page: _Page = await rest.get(path, wanted, _decode_page)
+        return page
+
+
+def _payload(symbol: str, path: str, row: msgspec.Raw) -> bytes:
+    """Return the message of the stream that a row of REST would have been, its numbers as text."""
+    begin = orjson.dumps({"T": "t", "S": symbol, "backfill": path})[:-1]
+    return b"[" + begin + b"," + bytes(row).strip()[1:] + b"]"
+
+
+def _trade(symbol: str, row: msgspec.Raw) -> Trade:
+    return _at(symbol, _decode_listed(row).t)
+
+
+def _at(symbol: str, time: str) -> Trade:
+    """Return a trade of a time. Raises ValueError."""
+    time_us = parse_us(time)
+    if not 0 <= time_us < LATEST_US:
+        raise ValueError(f"{time!r} is out of range")
+    return Trade(symbol, time_us // 1000, time_us)
+
+
+def _kline(bar: _Bar) -> Kline:
+    notional = EXACT.multiply(bar.vw, bar.v)
+    return Kline(parse_us(bar.t), bar.o, bar.h, bar.l, bar.c, bar.v, notional, bar.n)
+
+
+def _iso(time_us: int) -> str:
+    moment = _EPOCH + timedelta(microseconds=time_us)
+    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")

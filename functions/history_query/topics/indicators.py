@@ -1,0 +1,53 @@
+"""GET /api/indicators: which indicators can be computed beside candles."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from functions.history_query.answering import Answers, as_json
+from functions.history_query.describing import NAME, Part, get, list_of, object_of
+from functions.history_query.indicator_list import entries
+from functions.history_query.parameters import refuse_all
+
+PART: Final = Part(
+    {
+        "/api/indicators": get(
+            "All indicators, each by a name with its defaults.",
+            list_of("Indicator"),
+            refusals=(400,),
+        ),
+    },
+    {
+        "Indicator": object_of(
+            {
+                "name": {**NAME, "description": "With its defaults: `macd:12:26:9`."},
+                "title": NAME,
+                "group": NAME,
+                "parameters": {
+                    "type": "object",
+                    "additionalProperties": {"type": "number"},
+                    "description": "In the order of the numbers of the name.",
+                },
+                "columns": {
+                    "type": "array",
+                    "items": NAME,
+                    "description": "The names of its values beside a candle.",
+                },
+                "overlay": {"type": "boolean", "description": "Its values are prices."},
+            }
+        )
+    },
+)
+
+
+def answers() -> Answers:
+    """Return what answers the route."""
+
+    def every(request: Request) -> Response:
+        refuse_all(request.query_params)
+        return as_json([each.json() for each in entries()])
+
+    return {"/api/indicators": every}

@@ -1,0 +1,48 @@
+"""Candles drawn with characters, for `kandle candles --chart`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from rich.text import Text
+
+_SCALE_WIDTH: Final = 16
+"""Columns for the scale of prices and the frame, at most."""
+_LABELS: Final = 5
+_LEAST_HEIGHT: Final = 10
+
+
+def candle_chart(title: str, candles: Sequence[dict[str, Any]], width: int, height: int) -> Text:
+    """Draw candles as the history API gives them, oldest left, in `width` x `height` characters.
+
+    Only the newest that fit, one column each. Prices become floats for the drawing; the last close
+    stands in the title, exact.
+    """
+    import plotext
+
+    shown = candles[-max(width - _SCALE_WIDTH, 1) :]
+    last = shown[-1]
+    count = (
+        f"{len(shown):,} of {len(candles):,}" if len(shown) < len(candles) else f"{len(shown):,}"
+    )
+    plotext.clear_figure()
+    plotext.theme("clear")
+    plotext.plotsize(width, max(height, _LEAST_HEIGHT))
+    plotext.title(f"{title}: {count} candles, last close {last['c']}")
+    at = list(range(len(shown)))
+    prices = {
+        name: [float(each[name[0].lower()]) for each in shown]
+        for name in ("Open", "High", "Low", "Close")
+    }
+    plotext.candlestick(at, prices, colors=["green", "red"])
+    ticks = sorted({round(n * (len(at) - 1) / (_LABELS - 1)) for n in range(_LABELS)})
+    plotext.xticks(ticks, [_moment(shown[each]["t"], shown) for each in ticks])
+    return Text.from_ansi(plotext.build().rstrip("\n"))
+
+
+def _moment(time_ms: int, shown: Sequence[dict[str, Any]]) -> str:
+    """Write a start as UTC: its time of day, or its date where the candles span more than two."""
+    is_long = shown[-1]["t"] - shown[0]["t"] > 2 * 86_400_000
+    return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m-%d" if is_long else "%H:%M")

@@ -1,0 +1,129 @@
+"""Alpaca's stock stream: trades to ticks, quotes, and the cancels and corrections of trades.
+
+Source: Alpaca, "Real-time Stock Data" (channels and schemas) and "Historical trades" (`u`). A trade
+id counts within the exchange `x`, and names the trade together with it. Quotes' sizes are as sent.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, Final
+
+import msgspec
+
+from shared.inputs.element_feed import (
+    ElementFeed,
+    Elements,
+    EndSaid,
+    LeftOut,
+    QuoteSaid,
+    Said,
+    TradeSaid,
+)
+from shared.inputs.feed_columns import NO_TIME
+from shared.inputs.feed_rows import UNKNOWN, Feed, Fields
+from shared.inputs.line import RejectedLineError, time_of
+from shared.inputs.raw_values import NOTHING, text_of
+from shared.instruments import Venue
+
+FEED: Final = Feed(
+    Venue.ALPACA,
+    Fields(
+        "S", "p", "s", "t", trade_id="i", bid="bp", ask="ap", bid_size="bs", ask_size="as"
+    ),
+    sides=False,
+    text_ids=True,
+)  # fmt: skip
+
+_LEFT_OUT: Final = {
+    **dict.fromkeys(("success", "subscription", "error"), "answer"),
+    **dict.fromkeys(("b", "u", "d"), "bar"),
+    "s": "status",
+    "l": "limits",
+    "i": "imbalance",
+}
+_TAPES: Final = {"A": "cta", "B": "cta", "C": "utp"}
+"""Tape C is Nasdaq's. Conditions of other tapes are read by what both have in common."""
+_VOID: Final = ("canceled", "incorrect")
+"""What REST says in `u` of a trade that does not count any more."""
+
+
+class _Element(msgspec.Struct, gc=False):
+    """Any of them: the fields of trades, quotes, cancels and corrections."""
+
+    T: str
+    S: str = ""
+    t: str = ""
+    x: str = ""
+    z: str = ""
+    i: int | str | None = None
+    p: msgspec.Raw = NOTHING
+    s: msgspec.Raw = NOTHING
+    c: msgspec.Raw = NOTHING
+    u: msgspec.Raw = NOTHING
+    bp: msgspec.Raw = NOTHING
+    ap: msgspec.Raw = NOTHING
+    bs: msgspec.Raw = NOTHING
+    as_: msgspec.Raw = msgspec.field(default=NOTHING, name="as")
+    oi: int | None = None
+    cp: msgspec.Raw = NOTHING
+    cs: msgspec.Raw = NOTHING
+
+
+_element: Final = msgspec.json.Decoder(_Element).decode
+_words: Final = msgspec.json.Decoder(list[str]).decode
+
+
+def trade_id(exchange: str, number: int | str | None) -> str:
+    """Return what names a trade of an instrument; empty without a number."""
+    return "" if number is None else f"{exchange}:{number}"
+
+
+def _elements(message: list[msgspec.Raw]) -> Elements:
+    return [(_read, raw) for raw in message]
+
+
+def _read(raw: msgspec.Raw) -> Said:
+    said = _element(raw)
+    if said.T == "t":
+        if text_of(said.u) in _VOID:
+            return LeftOut("void_trade")
+        return TradeSaid(
+            *(said.S, text_of(said.p), text_of(said.s), _time(said), UNKNOWN),
+            trade_id(said.x, said.i),
+            conditions(bytes(said.c), said.z),
+        )
+    if said.T == "q":
+        sizes = (text_of(said.bs), text_of(said.as_))
+        return QuoteSaid(said.S, text_of(said.bp), text_of(said.ap), *sizes, _time(said))
+    if said.T == "x":
+        return EndSaid(said.S, trade_id(said.x, said.i))
+    if said.T == "c":
+        price, size = text_of(said.cp), text_of(said.cs)
+        return EndSaid(said.S, trade_id(said.x, said.oi), True, price, size)
+    if said.T not in _LEFT_OUT:
+        raise RejectedLineError("bad_message", f"T {said.T[:40]!r} is not known")
+    return LeftOut(_LEFT_OUT[said.T])
+
+
+@lru_cache(maxsize=4096)
+def conditions(listed: bytes, tape: str) -> str:
+    """Return a trade's conditions as `read_conditions` takes them: each code with its tape."""
+    prefix = f"{_TAPES[tape]}:" if tape in _TAPES else ""
+    codes = _words(listed) if listed and listed != b"null" else []
+    return " ".join(f"{prefix}{code}" for each in codes if (code := each.strip()))
+
+
+def _time(said: _Element) -> int:
+    """Return the time, its nanoseconds cut off."""
+    return time_of("t", said.t) if said.t else NO_TIME
+
+
+def _kind_of(message: Any) -> str:
+    """Return nothing: every message is a list, and what is left out is an element of one."""
+    return ""
+
+
+ALPACA: Final = ElementFeed(
+    FEED, msgspec.json.Decoder(list[msgspec.Raw]).decode, _elements, _kind_of
+)

@@ -1,0 +1,77 @@
+"""Indicators on the page: chosen by name, with parameters, and drawn as the API computes them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+from playwright.sync_api import Page, expect
+
+from tests.e2e.browser import open_symbol, shown
+from tests.e2e.client import fresh_symbol
+from tests.e2e.test_live import post
+
+MINUTE_MS = 60_000
+FIRST_MS = 1_699_999_980_000
+PRICES = [100 + (n * 7) % 11 for n in range(24)]
+
+
+def computed(pipeline: Mapping[str, str], symbol: str, name: str) -> dict[str, list[list[float]]]:
+    """Times and values of each column, as the API has them."""
+    answer = httpx.get(
+        f"{pipeline['API_URL']}/api/candles/{symbol}", params={"indicators": name, "limit": 100}
+    )
+    found: dict[str, list[list[float]]] = {}
+    for candle in answer.json()["candles"]:
+        for column, value in candle["indicators"].items():
+            if value is not None:
+                found.setdefault(column.upper().replace(":", " "), []).append([candle["t"], value])
+    return found
+
+
+def drawn(state: Mapping[str, Any]) -> dict[str, list[list[float]]]:
+    """The same, of the lines that the chart shows."""
+    return {
+        line["name"]: [[point["t"], point["value"]] for point in line["points"]]
+        for line in state["lines"]
+    }
+
+
+def test_indicators_are_drawn_as_the_api_computes_them(
+    page: Page, pipeline: dict[str, str]
+) -> None:
+    """Added, changed and removed in a dialog; a growing candle moves them; a bad one says why."""
+    symbol = fresh_symbol("LINES")
+    post(
+        pipeline,
+        *(f"{symbol},{p},1,{FIRST_MS + n * MINUTE_MS}" for n, p in enumerate(PRICES)),
+    )
+    open_symbol(page, pipeline, symbol, len(PRICES))
+    page.keyboard.press("i")
+    add = page.get_by_role("searchbox", name="Add an indicator")
+    add.fill("moving average convergence")
+    expect(page.get_by_role("button", name="macd:12:26:9")).to_be_visible()
+    add.fill("macd 3 6 3")
+    page.keyboard.press("Enter")
+    shown(page, lambda it: it["settings"]["indicators"] == ["sma:20", "macd:3:6:3"])
+    wanted = computed(pipeline, symbol, "sma:20,macd:3:6:3")
+    assert len(wanted) == 4
+    shown(page, lambda it: drawn(it) == wanted)
+
+    row = page.get_by_label("Parameters of MACD 3 6 3")
+    row.fill("macd:0:6:3")
+    row.press("Enter")
+    expect(page.get_by_role("alert")).to_contain_text("macd:0:6:3")
+    row.fill("rsi:5")
+    row.press("Enter")
+    shown(page, lambda it: it["settings"]["indicators"] == ["sma:20", "rsi:5"])
+    page.get_by_role("button", name="Remove SMA 20").click()
+    page.keyboard.press("Escape")
+    wanted = computed(pipeline, symbol, "rsi:5")
+    before = shown(page, lambda it: drawn(it) == wanted)
+    expect(page.locator("#legend .indicator")).to_contain_text("RSI 5")
+
+    post(pipeline, f"{symbol},250,1,{FIRST_MS + (len(PRICES) - 1) * MINUTE_MS + 1_000}")
+    after = shown(page, lambda it: drawn(it) != drawn(before))
+    assert drawn(after) == computed(pipeline, symbol, "rsi:5")

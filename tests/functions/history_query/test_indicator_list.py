@@ -1,0 +1,21 @@
+from __future__ import annotations
+
+from functions.history_query.indicator_list import entries
+from shared.indicators import parse_indicators
+
+
+def test_every_listed_name_can_be_asked_for() -> None:
+    """A listed name is a valid indicator with the columns that are said of it, and listed once."""
+    listed = entries()
+    assert len(listed) > 100
+    assert len({each.name for each in listed}) == len(listed)
+    for each in listed:
+        (made,) = parse_indicators(each.name)
+        assert (made.name, made.columns) == (each.name, each.columns)
+
+
+def test_what_is_measured_in_prices_lies_over_the_candles() -> None:
+    """An average is an overlay; an oscillator has a scale of its own."""
+    overlays = {each.name for each in entries() if each.overlay}
+    assert {"sma:20", "bb:20:2", "kc:20:10:2", "supertrend:10:3", "vwap"} <= overlays
+    assert not overlays & {"rsi:14", "macd:12:26:9", "atr:14", "obv"}

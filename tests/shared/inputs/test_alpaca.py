@@ -1,0 +1,151 @@
+"""Alpaca's stock stream, by the examples of its documents."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from shared.inputs.formats import original
+from shared.raw import FORMAT_ALPACA
+from shared.ticks import AUCTION, ODD_LOT, OUT_OF_SEQUENCE, VOLUME_ONLY
+from tests.shared.inputs.feeds import QuoteRow, batch, parsed, quotes, trades
+
+TRADE = (
+    '{"T":"t","i":96921,"S":"AAPL","x":"D","p":126.55,"s":1,"t":"2021-02-22T15:51:44.208Z",'
+    '"c":["@","I"],"z":"C"}'
+)
+QUOTE = (
+    '{"T":"q","S":"AMD","bx":"U","bp":87.66,"bs":1,"ax":"Q","ap":87.68,"as":4,'
+    '"t":"2021-02-22T15:51:45.335689322Z","c":["R"],"z":"C"}'
+)
+CORRECTION = (
+    '{"T":"c","S":"EEM","x":"M","oi":52983525033527,"op":39.1582,"os":440000,"oc":[" ","7"],'
+    '"ci":52983525034326,"cp":39.1809,"cs":440000,"cc":[" ","7"],"z":"B",'
+    '"t":"2023-04-06T14:25:06.542305024Z"}'
+)
+CANCEL = (
+    '{"T":"x","S":"GOOGL","i":465,"x":"D","p":105.31,"s":300,"a":"C","z":"C",'
+    '"t":"2023-04-06T13:15:42.83540958Z"}'
+)
+STATUS = (
+    '{"T":"s","S":"AAPL","sc":"H","sm":"Trading Halt","rc":"T12","rm":"Trading Halted; For '
+    'information requested by NASDAQ","t":"2021-02-22T19:15:00Z","z":"C"}'
+)
+LIMITS = (
+    '{"T":"l","S":"IONM","u":3.24,"d":2.65,"i":"B","t":"2023-04-06T13:34:45.565004401Z","z":"C"}'
+)
+BAR = (
+    '{"T":"b","S":"SPY","o":388.985,"h":389.13,"l":388.975,"c":389.12,"v":49378,'
+    '"n":461,"vw":389.062639,"t":"2021-02-22T19:15:00Z"}'
+)
+
+
+def trade(**changed: Any) -> bytes:
+    return json.dumps([{**json.loads(TRADE), **changed}]).encode()
+
+
+def test_the_documented_messages_in_one_list() -> None:
+    """Data of several kinds and symbols come together; what is no data is counted by its kind."""
+    message = f"[{TRADE},{QUOTE},{CORRECTION},{CANCEL},{STATUS},{LIMITS},{BAR}]".encode()
+    found = parsed(FORMAT_ALPACA, message)
+    (tick,) = trades(found)
+    assert tick[:4] == ("AAPL.ALPACA", Decimal("126.55"), Decimal(1), 1_614_009_104_208_000)
+    assert tick.place == (0, 0)
+    assert found.rows.text is not None
+    assert found.rows.text.tolist() == ["D:96921"]
+    assert quotes(found) == [
+        QuoteRow(
+            "AMD.ALPACA", Decimal("87.66"), Decimal("87.68"), Decimal(1), Decimal(4),
+            1_614_009_105_335_689, (0, 1),
+        )
+    ]  # fmt: skip
+    correction, cancel = found.busts
+    assert correction[:-1] == (
+        *(0, 2, "EEM.ALPACA", "ALPACA", "M:52983525033527", 0, True, "39.1809", "440000"),
+    )
+    assert cancel[:-1] == (0, 3, "GOOGL.ALPACA", "ALPACA", "D:465", 0, False, "", "")
+    assert correction.original == CORRECTION.encode()
+    assert found.skipped == {"status": 1, "limits": 1, "bar": 1}
+    assert found.rejected == []
+
+
+def test_answers_are_no_data() -> None:
+    """They are left out, not rejected, should they be sent in."""
+    answers = (
+        b'[{"T":"success","msg":"connected"}]',
+        b'[{"T":"subscription","trades":["AAPL"],"quotes":["AMD"],"bars":["*"]}]',
+        b'[{"T":"error","code":406,"msg":"connection limit exceeded"}]',
+    )
+    found = parsed(FORMAT_ALPACA, *answers)
+    assert (found.skipped, found.rejected) == ({"answer": 3}, [])
+
+
+@pytest.mark.parametrize(
+    ("tape", "codes", "flags"),
+    [
+        ("C", ["@"], 0),
+        ("C", ["@", "T", "I"], VOLUME_ONLY | ODD_LOT),
+        ("C", ["B"], 0),  # a bunched trade there, an average price on the other tapes
+        ("A", ["B"], VOLUME_ONLY),
+        ("B", [" ", "7"], VOLUME_ONLY),
+        ("A", ["4", "7"], VOLUME_ONLY),  # two codes, and not a number of two digits
+        ("A", ["Z"], VOLUME_ONLY | OUT_OF_SEQUENCE),
+        ("C", ["O", "X"], AUCTION),
+        ("N", ["I"], VOLUME_ONLY | ODD_LOT),
+    ],
+)
+def test_conditions_are_those_of_the_tape(tape: str, codes: list[str], flags: int) -> None:
+    """The same letter may say something else on another tape."""
+    found = parsed(FORMAT_ALPACA, trade(z=tape, c=codes))
+    assert found.rows.flags is not None
+    assert (found.rows.flags.tolist(), found.unread) == ([flags], {})
+
+
+def test_official_prices_and_void_trades_make_no_tick() -> None:
+    """An official close has no volume; what REST lists as cancelled or corrected is no trade."""
+    updates = [trade(u=said) for said in ("canceled", "incorrect", "corrected")]
+    found = parsed(FORMAT_ALPACA, trade(c=["M"]), *updates)
+    assert found.skipped == {"official_price": 1, "void_trade": 2}
+    assert [each.place for each in trades(found)] == [(3, 0)]
+
+
+def test_nanoseconds_are_cut_off() -> None:
+    """Rounding would put the last trade of a minute into the next one."""
+    found = parsed(FORMAT_ALPACA, trade(t="2021-02-22T15:51:59.999999999Z"))
+    assert trades(found)[0].time_us == 1_614_009_119_999_999
+
+
+def test_numbers_stay_as_they_are_written() -> None:
+    """Fractions of shares, and more digits than a float holds."""
+    text = TRADE.replace("126.55", "126.5500000000000001").replace('"s":1', '"s":0.000001')
+    (tick,) = trades(parsed(FORMAT_ALPACA, f"[{text}]".encode()))
+    assert (tick.price, tick.size) == (Decimal("126.5500000000000001"), Decimal("0.000001"))
+
+
+@pytest.mark.parametrize(
+    ("element", "code"),
+    [
+        ({"T": "t", "S": "AAPL", "p": 1, "s": 1, "t": "2021-02-22T15:51:44Z"}, "bad_trade_id"),
+        ({**json.loads(TRADE), "t": "soon"}, "bad_time"),
+        ({**json.loads(TRADE), "p": None}, "bad_price"),
+        ({**json.loads(TRADE), "S": ""}, "bad_symbol"),
+        ({**json.loads(CANCEL), "S": "A,B"}, "bad_symbol"),
+        ({**json.loads(CANCEL), "i": None}, "bad_trade_id"),
+        ({**json.loads(CORRECTION), "cp": "much"}, "bad_price"),
+        ({**json.loads(CORRECTION), "cs": -1}, "bad_size"),
+        ({"T": "zz"}, "bad_message"),
+        ({"S": "AAPL"}, "bad_message"),
+        (7, "bad_message"),
+    ],
+)
+def test_what_is_wrong_is_rejected_alone(element: Any, code: str) -> None:
+    """With its own bytes; its neighbours count."""
+    message = f"[{TRADE},{json.dumps(element)},{CANCEL}]".encode()
+    found = parsed(FORMAT_ALPACA, message)
+    assert [(each.line, each.code) for each in found.rejected] == [(1, code)]
+    assert (len(trades(found)), len(found.busts)) == (1, 1)
+    assert original(batch(FORMAT_ALPACA, [message]), 0, 2) == CANCEL.encode()
+    assert json.loads(found.rejected[0].original) == element
