@@ -165,7 +165,6 @@ class Card {
     parts.side.className = `side ${rising ? "up" : "down"}`;
     parts.feed.hidden = !instrument.feed;
     parts.feed.dataset.state = parts.feed.textContent = instrument.feed;
-    this.element.setAttribute("aria-label", `${instrument.symbol} ${instrument.last}, ${parts.side.textContent} in 24 hours, last trade ${aged}`);
     this.sparkline(rising);
   }
 
