@@ -175,6 +175,7 @@ TRIGGER_LAG: Final = "kandle_trigger_lag"
 
 In a cluster NATS's own exporter tells it, as `jetstream_consumer_num_pending`."""
 TRIGGER_IN_FLIGHT: Final = "kandle_trigger_in_flight"
+"""Events that a trigger delivers at this moment. Of the local broker."""
 TRIGGER_EVENTS: Final = "kandle_trigger_events"
 """By outcome: delivered, filtered, retried, dead_lettered, lost. Of the local broker."""
 BROKER_EVENTS: Final = "kandle_broker_events"

@@ -41,6 +41,7 @@ from shared.instruments import Market
 from shared.settings import SettingsError
 from shared.stores.postgres import Postgres
 from shared.timeframes import Timeframe
+from shared.timestamps import parse_us
 
 _BEGIN: Final = "SELECT first_time_us FROM first_ticks WHERE instrument = %s"
 
@@ -158,13 +159,18 @@ def _ends_on_signals() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def main() -> int:
-    """Command line."""
+def arguments() -> argparse.ArgumentParser:
+    """Return what the command takes; times as `parse_us` reads them."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--by", choices=("candles", "trades"), required=True)
-    parser.add_argument("--from-us", type=int, required=True)
-    parser.add_argument("--to-us", type=int)
-    given = parser.parse_args()
+    parser.add_argument("--from", dest="from_us", type=parse_us, required=True)
+    parser.add_argument("--to", dest="to_us", type=parse_us)
+    return parser
+
+
+def main() -> int:
+    """Command line."""
+    given = arguments().parse_args()
     configure_logging(os.environ)
     try:
         settings = Settings.from_env(os.environ)

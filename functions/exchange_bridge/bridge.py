@@ -1,6 +1,7 @@
 """The exchange bridge: one feed's messages to K_SINK as raw batches, its gaps and its health.
 
-A process of its own, since it serves nothing: `python -m functions.exchange_bridge.bridge`.
+A process of its own, since it serves nothing: `python -m functions.exchange_bridge.bridge`; of all
+feeds of a list `python -m functions.exchange_bridge.feeds`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import prometheus_client
@@ -50,9 +51,39 @@ log = logging.getLogger(__name__)
 TICK_S: Final = 0.005
 
 
-async def serve(settings: Settings, sink: Sink, tracing: Tracing) -> None:
-    """Run the feed until SIGTERM or SIGINT, then hand over what is held."""
-    exchange = settings.exchange
+async def serve(settings: Settings, tracing: Tracing) -> None:
+    """Run the feed until SIGTERM or SIGINT, then hand over what is held. Raises OSError."""
+    stopping = stopped_by_signals()
+    with metrics_served(settings.metrics_host, settings.metrics_port):
+        await run(settings, tracing, stopping)
+
+
+def stopped_by_signals() -> asyncio.Event:
+    """Return what SIGTERM and SIGINT set."""
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    return stopping
+
+
+@contextlib.contextmanager
+def metrics_served(host: str, port: int) -> Iterator[None]:
+    """Serve the metrics of this process. Raises OSError that names the port."""
+    try:
+        server, thread = prometheus_client.start_http_server(port, host)
+    except OSError as error:
+        raise OSError(f"cannot serve metrics on port {port}: {error}") from error
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+async def run(settings: Settings, tracing: Tracing, stopping: asyncio.Event) -> None:
+    """Run the feed until it is to stop, then hand over what is held."""
+    exchange, sink = settings.exchange, _sink()
     outbox = Outbox(
         sink,
         max_bytes=settings.buffer_bytes,
@@ -82,8 +113,7 @@ async def serve(settings: Settings, sink: Sink, tracing: Tracing) -> None:
         settings.gap_grace_s,
         settings.backfill_most,
     )
-    status_sink = Sink.from_env(os.environ, "/kandle/exchange-bridge")
-    assert status_sink is not None  # K_SINK is set: the settings are checked
+    status_sink = _sink()
     reporter = Reporter(
         intake,
         outbox,
@@ -104,13 +134,7 @@ async def serve(settings: Settings, sink: Sink, tracing: Tracing) -> None:
         return Connection(exchange, settings.patience, settings.max_message_bytes, *taken)
 
     feed = Feed(exchange, opened, intake.health, Pauses(settings.longest_pause_s))
-    stopping = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     postgres = Postgres(settings.database_url, size=1) if settings.database_url else None
-    server, thread = prometheus_client.start_http_server(
-        settings.metrics_port, settings.metrics_host
-    )
 
     def send_due() -> None:
         if not outbox.is_busy:
@@ -144,14 +168,20 @@ async def serve(settings: Settings, sink: Sink, tracing: Tracing) -> None:
                 await reporter.tell(reporter.status())
         if lost:
             log.error("%d messages were not taken within %d s", lost, settings.drain_s)
+    except BaseException:
+        await outbox.close(0)
+        raise
     finally:
         await status_sink.close()
         await settings.rest.close()
         if postgres is not None:
             postgres.close()
-        server.shutdown()
-        server.server_close()
-        thread.join()
+
+
+def _sink() -> Sink:
+    sink = Sink.from_env(os.environ, "/kandle/exchange-bridge")
+    assert sink is not None  # K_SINK is set: the settings are checked
+    return sink
 
 
 async def _until_stopped(stopping: asyncio.Event, tasks: list[asyncio.Task[None]]) -> None:
@@ -209,12 +239,10 @@ def main() -> None:
         spans = tracing("exchange-bridge", os.environ)
     except SettingsError as error:
         sys.exit(str(error))
-    sink = Sink.from_env(os.environ, "/kandle/exchange-bridge")
-    assert sink is not None  # K_SINK is set: the settings are checked
     try:
-        uvloop.run(serve(settings, sink, spans))
+        uvloop.run(serve(settings, spans))
     except OSError as error:
-        sys.exit(f"cannot serve metrics on port {settings.metrics_port}: {error}")
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":

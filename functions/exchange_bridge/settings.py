@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 from functions.exchange_bridge.connection import Patience
@@ -23,9 +23,22 @@ from shared.watchlist import SCANNER_PREFIX
 _LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 
 
+class MetricsAddress(NamedTuple):
+    """Where the metrics of a process are served."""
+
+    host: str
+    port: int
+
+    @classmethod
+    def read(cls, env: Environment) -> MetricsAddress:
+        """Read it; `env.check()` says what is wrong."""
+        port = env.integer("METRICS_PORT", 9090, 1, 65_535)
+        return cls(env.text("METRICS_HOST", "127.0.0.1"), port)
+
+
 @dataclass(frozen=True)
 class Settings:
-    """One process is one feed."""
+    """Of one feed."""
 
     exchange: Exchange
     rest: Rest
@@ -55,6 +68,7 @@ class Settings:
         env.text("K_SINK")
         setup = env.parsed("FEED", "binance", _exchange)
         exchange, rest = setup(env)
+        metrics = MetricsAddress.read(env)
         settings = cls(
             exchange=exchange,
             rest=rest,
@@ -67,8 +81,8 @@ class Settings:
                 stall_s=env.integer("STALL_MS", 10_000, 100, 3_600_000) / 1000,
             ),
             batch=Limits(age_us=env.integer("BATCH_MS", 5, 1, 10_000) * 1000),
-            metrics_host=env.text("METRICS_HOST", "127.0.0.1"),
-            metrics_port=env.integer("METRICS_PORT", 9090, 1, 65_535),
+            metrics_host=metrics.host,
+            metrics_port=metrics.port,
             buffer_bytes=env.integer("BUFFER_BYTES", 64 * 1024 * 1024, 64 * 1024, 1 << 40),
             drain_s=env.integer("DRAIN_S", 8, 0, 3_600),
             quiet_us=env.integer("QUIET_MS", 30_000, 100, 86_400_000) * 1000,

@@ -56,9 +56,9 @@ def backfill(
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
     """Run it as the bridge of that feed would; exit as it does."""
-    arguments = ["--by", "trades" if trades else "candles", "--from-us", str(moment(since))]
+    arguments = ["--by", "trades" if trades else "candles", "--from", str(moment(since))]
     if until is not None:
-        arguments += ["--to-us", str(moment(until))]
+        arguments += ["--to", str(moment(until))]
     raise typer.Exit(run_bridge("backfill", feed, arguments, data_dir))
 
 

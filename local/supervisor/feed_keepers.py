@@ -9,10 +9,10 @@ from typing import Final
 
 from local.errors import PlatformError, UsageError
 from local.supervisor.component import Component, Kind
-from local.supervisor.feed_list import read_feeds
-from local.supervisor.feeds import FeedChoice
+from local.supervisor.feed_list import feeds_path, read_feeds, write_feeds
 from local.supervisor.keeper import Keeper
 from local.supervisor.stopping import patience_s
+from shared.feed_choice import FeedChoice
 
 LOOK_S: Final = 0.5
 _STOP_WITHIN_S: Final = 20.0
@@ -48,6 +48,9 @@ class FeedKeepers:
         """Follow the list until cancelled."""
         while True:
             await asyncio.sleep(LOOK_S)
+            if not feeds_path(self._data_dir).exists():
+                self._notice("the list of feeds was removed: what runs stays, and is written anew")
+                write_feeds(self._data_dir, list(self._running.values()))
             try:
                 wanted = {each.name: each for each in read_feeds(self._data_dir)}
             except UsageError as error:

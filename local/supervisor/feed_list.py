@@ -10,7 +10,8 @@ from pathlib import Path
 
 from local.errors import UsageError
 from local.instance import write_json
-from local.supervisor.feeds import FeedChoice, parse_feeds
+from local.supervisor.feeds import parse_feeds
+from shared.feed_choice import FeedChoice
 
 Feeds = tuple[FeedChoice, ...]
 
@@ -21,13 +22,11 @@ def feeds_path(data_dir: Path) -> Path:
 
 
 def read_feeds(data_dir: Path) -> Feeds:
-    """Return the feeds. Raises UsageError: the file is no such list."""
+    """Return the feeds. Raises UsageError: there is no such list."""
     path = feeds_path(data_dir)
     try:
         texts = json.loads(path.read_text())
         return parse_feeds([str(each) for each in texts])
-    except FileNotFoundError:
-        return ()
     except (OSError, ValueError, TypeError) as error:
         raise UsageError(f"{path} cannot be read: {error}") from None
 

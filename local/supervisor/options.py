@@ -9,7 +9,7 @@ from typing import Final
 
 from local.errors import UsageError
 from local.instance import DEFAULT_DATA_DIR
-from local.supervisor.feeds import FeedChoice
+from shared.feed_choice import FeedChoice
 
 DEFAULT_HTTP_PORT = 8080
 DEFAULT_UDP_PORT = 5005

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from local.feeds.simulator import GONE_LIVE
 from local.servers.server import LOOPBACK, Place
 from local.supervisor.component import Component, Kind
-from local.supervisor.feeds import HISTORY_S, FeedChoice
+from local.supervisor.feeds import HISTORY_S
 from local.supervisor.options import Options
 from local.supervisor.probe import answers, said
 from local.supervisor.stopping import drain_environment, drain_s
@@ -30,6 +30,7 @@ from local.topology.addressable import INGRESS_HOST
 from local.topology.environment import STORES_SECRET, Values, localised, resolve
 from local.topology.selection import sink_environment
 from local.topology.workloads import Deployment, Function
+from shared.feed_choice import FeedChoice
 
 INGEST_PATH = "/ingest"
 BROKER = "broker"

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from local.errors import UsageError
 from local.supervisor.component import STORE_VARIABLES
-from local.supervisor.feeds import FEED
 from local.supervisor.options import Options
 from local.topology.environment import STORES_SECRET
 from local.topology.eventing import Eventing, load_eventing
@@ -22,6 +21,7 @@ from local.topology.workloads import (
     load_functions,
     load_whole,
 )
+from shared.feed_choice import FEED
 
 API, INGEST, LIVE, ALL = "api", "ingest", "live", "all"
 """Values of the label `kandle.dev/endpoint`."""

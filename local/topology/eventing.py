@@ -290,6 +290,9 @@ class _Reader:
         self.ping_sources.append(source)
 
     def _sink_binding(self, each: _Object, spec: Fields) -> None:
+        """Read a binding; one of Jobs is left out, since the laptop runs none."""
+        if spec.needed_inner("subject").raw("kind") == "Job":
+            return
         subject = spec.attempt(lambda: _subject(spec, each.namespace))
         sink = spec.attempt(lambda: read_destination(spec.needed_inner("sink"), each.namespace))
         overrides = spec.attempt(lambda: _overrides(spec)) or {}

@@ -36,7 +36,7 @@ class Outbox:
     It holds at most `max_bytes` while the broker is away. A batch that was not answered is sent
     again under the same id, so that nothing is doubled. Past the bound the newest batch is refused:
     the caller counts its payloads as dropped. `sent` counts payloads that were taken, `buffered`
-    shows the bytes that wait. `clock`: seconds, monotonic.
+    shows the bytes that wait, of all outboxes of a process. `clock`: seconds, monotonic.
     """
 
     def __init__(
@@ -136,7 +136,7 @@ class Outbox:
     def _hold(self, more_bytes: int, more_unsent: int) -> None:
         self._bytes += more_bytes
         self._unsent += more_unsent
-        self._buffered.set(self._bytes)
+        self._buffered.inc(more_bytes)
         if self._unsent:
             self._empty.clear()
         else:
@@ -165,6 +165,8 @@ class Outbox:
             async with asyncio.timeout(within_s):
                 await self._empty.wait()
         await end(*self._tasks)
+        self._buffered.dec(self._bytes)
+        self._bytes = 0
         self._packer.shutdown(wait=False, cancel_futures=True)
         await self._sink.close()
         return self._payloads

@@ -90,6 +90,14 @@ def unknown_fields(value: Any, schema: Manifest, at: str = "") -> Iterator[str]:
                 yield f"{at}.{key}"
 
 
+def bound(binding: Manifest) -> str:
+    """The workload that a SinkBinding binds: by its name, or Jobs by the label of theirs."""
+    subject = binding["spec"]["subject"]
+    if "selector" in subject:
+        return str(subject["selector"]["matchLabels"]["app.kubernetes.io/name"])
+    return str(subject["name"])
+
+
 def of(directory: str, *kinds: str) -> list[Manifest]:
     """What a directory builds, of these kinds; a Knative Service is a `ksvc`."""
     return [
@@ -106,7 +114,8 @@ def variables(container: Manifest) -> dict[str, Any]:
 
 def sources(workload: str) -> str:
     """The code of a workload: its stage, what bridges share, and what normalize emits by."""
-    stage = {"udp-listener": "udp_bridge", "live-grpc": "live_feed"}.get(workload, workload)
+    stages = {"udp-listener": "udp_bridge", "live-grpc": "live_feed", "backfill": "exchange_bridge"}
+    stage = stages.get(workload, workload)
     folder = ROOT / "functions" / stage.replace("-", "_")
     folders = [ROOT / "functions"] if workload == "kandle" else [folder]
     if "bridge" in stage or workload == "kandle":

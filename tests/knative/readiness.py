@@ -53,7 +53,7 @@ class Readiness:
         bound = {
             _target(each["spec"]["subject"]): found
             for found, each in objects.items()
-            if found[0] == "SinkBinding"
+            if found[0] == "SinkBinding" and "selector" not in each["spec"]["subject"]
         }
         needs = {found: set(_needs(each, objects)) for found, each in objects.items()}
         for subject, binding in bound.items():
@@ -101,7 +101,8 @@ def _needs(manifest: Manifest, objects: Mapping[Key, Manifest]) -> Iterator[Key]
         yield from _sink(spec.get("delivery"))
     if kind in ("SinkBinding", "PingSource"):
         yield from _reference(spec["sink"].get("ref"))
-    if kind == "SinkBinding" and (subject := _target(spec["subject"])) not in objects:
+    named = kind == "SinkBinding" and "selector" not in spec["subject"]
+    if named and (subject := _target(spec["subject"])) not in objects:
         yield subject
 
 

@@ -11,7 +11,7 @@ import yaml
 
 from shared import events
 from shared.adapter.identity import DISPLAY_TOKEN_FILE
-from tests.knative.manifests import EVENTING, OVERLAYS, ROOT, built, name, of, sources
+from tests.knative.manifests import EVENTING, OVERLAYS, ROOT, bound, built, name, of, sources
 from tests.test_manifests import is_display, seconds
 
 CONSTANTS = {value: key for key, value in vars(events).items() if key.isupper()}
@@ -42,7 +42,7 @@ def test_every_reference_finds_its_object(directory: str) -> None:
         spec = each["spec"]
         references = [spec.get("subscriber"), spec.get("sink"), spec.get("config")]
         references += [spec.get("delivery", {}).get("deadLetterSink"), spec.get("reference")]
-        references += [spec.get("subject")]
+        references += [spec["subject"]] if "name" in spec.get("subject", {}) else []
         for reference in filter(None, references):
             target = reference.get("ref", reference)
             if set(target) == {"uri"}:
@@ -64,7 +64,7 @@ def test_what_a_trigger_wants_is_declared_and_emitted(directory: str) -> None:
         for each in of(directory, "PingSource")
     }
     for each in of(directory, "SinkBinding"):
-        source = sources(each["spec"]["subject"]["name"])
+        source = sources(bound(each))
         broker = each["spec"]["sink"]["ref"]["name"]
         emitted |= {
             (broker, type_) for type_, key in CONSTANTS.items() if f"events.{key}" in source

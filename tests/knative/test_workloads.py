@@ -10,11 +10,15 @@ from collections.abc import Iterator
 import pytest
 import yaml
 
+from functions.exchange_bridge import backfill
+from functions.exchange_bridge.settings import Settings
 from local.servers.s3 import BUCKETS
+from shared.feed_choice import parse_feeds
 from shared.shards import DEFAULT_SHARDS
 from tests.knative.manifests import (
     OVERLAYS,
     ROOT,
+    bound,
     built,
     containers,
     name,
@@ -50,11 +54,11 @@ def needed(code: str) -> set[str]:
 @pytest.mark.parametrize("directory", OVERLAYS)
 def test_every_variable_that_must_be_set_is_set(directory: str) -> None:
     """By the workload itself or, K_SINK, by its SinkBinding."""
-    bound = {each["spec"]["subject"]["name"] for each in of(directory, "SinkBinding")}
+    bindings = {bound(each) for each in of(directory, "SinkBinding")}
     for each in of(directory, "ksvc", "Deployment"):
         workload = each["metadata"]["name"]
         given = set(variables(next(iter(template(each)["spec"]["containers"]))))
-        given |= {"K_SINK"} if workload in bound else set()
+        given |= {"K_SINK"} if workload in bindings else set()
         assert needed(sources(workload)) <= given, workload
 
 
@@ -218,3 +222,57 @@ def test_a_cluster_has_the_buckets_that_the_laptop_has() -> None:
     for action in ("s3:GetObject", "s3:PutObject", "s3:DeleteObject"):
         assert allowed[action] == {f"arn:aws:s3:::{bucket}/*" for bucket in BUCKETS}
     assert allowed["s3:ListBucket"] == {f"arn:aws:s3:::{bucket}" for bucket in BUCKETS}
+
+
+def test_a_backfill_is_bound_reaches_what_it_asks_and_takes_its_arguments() -> None:
+    """The Job's labels are those of a SinkBinding that is there before it."""
+    (job,) = of("knative/overlays/backfill", "Job")
+    labels = template(job)["metadata"]["labels"]
+    assert labels == job["metadata"]["labels"]
+    (binding,) = (
+        each
+        for each in of("knative/overlays/dev", "SinkBinding")
+        if (selector := each["spec"]["subject"].get("selector"))
+        and selector["matchLabels"].items() <= job["metadata"]["labels"].items()
+    )
+    assert binding["spec"]["subject"]["apiVersion"] == job["apiVersion"]
+    (policy,) = of("knative/overlays/backfill", "NetworkPolicy")
+    assert policy["spec"]["podSelector"]["matchLabels"].items() <= labels.items()
+    rules = str(policy["spec"]["egress"])
+    assert "knative-eventing" in rules
+    assert "'app.kubernetes.io/component': 'store'" in rules
+    assert "'port': 443" in rules
+    (container,) = containers(job)
+    given = {name: str(each.get("value", "given")) for name, each in variables(container).items()}
+    settings = Settings.from_env({**given, "K_SINK": "http://broker"})
+    assert settings.exchange.symbols
+    assert settings.database_url
+    assert container["command"] == ["python", "-m", "functions.exchange_bridge.backfill"]
+    read = backfill.arguments().parse_args(container["args"])
+    assert (read.by, read.from_us) == ("candles", 1_767_225_600_000_000)
+
+
+@pytest.mark.parametrize("directory", OVERLAYS)
+def test_the_bridge_follows_the_list_of_its_config_map(directory: str) -> None:
+    """A folder is mounted, since a file that is mounted alone never changes; keys are optional."""
+    found = [e for e in of(directory, "Deployment") if e["metadata"]["name"] == "exchange-bridge"]
+    if not found:  # of an overlay that stands beside another
+        assert directory.endswith(("/proof", "/backfill"))
+        return
+    pod = template(found[0])["spec"]
+    (container,) = pod["containers"]
+    assert container["command"] == ["python", "-m", "functions.exchange_bridge.feeds"]
+    (mount,) = container["volumeMounts"]
+    assert "subPath" not in mount
+    (volume,) = (each for each in pod["volumes"] if each["name"] == mount["name"])
+    (feeds,) = (
+        each
+        for each in of(directory, "ConfigMap")
+        if each["metadata"]["name"] == volume["configMap"]["name"]
+    )
+    environment = variables(container)
+    folder, _, key = environment["FEED_LIST"]["value"].rpartition("/")
+    assert folder == mount["mountPath"]
+    assert parse_feeds(feeds["data"][key].splitlines())
+    for key in EXAMPLE["kandle-feeds"]:
+        assert environment[key]["valueFrom"]["secretKeyRef"]["optional"] is True

@@ -194,7 +194,7 @@ def test_a_venue_of_ccxt_is_a_feed(tmp_path: Path) -> None:
     ("texts", "reason"),
     [
         ([""], "such as binance:BTCUSDT"),
-        (["nonsense"], "the names are binance, coinbase, kraken, scanner, ccxt"),
+        (["nonsense"], "the names are binance, coinbase, kraken, alpaca, scanner, ccxt"),
         (["Binance"], "such as binance:BTCUSDT"),
         (["a b:X"], "such as binance:BTCUSDT"),
         ([":X"], "such as binance:BTCUSDT"),

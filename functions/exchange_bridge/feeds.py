@@ -1,0 +1,148 @@
+"""All feeds of a list in a file, bridged by one process that follows the file while it runs.
+
+`python -m functions.exchange_bridge.feeds`: in a cluster the file is a ConfigMap's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import uvloop
+
+from functions.exchange_bridge.bridge import metrics_served, run, stopped_by_signals
+from functions.exchange_bridge.settings import MetricsAddress, Settings
+from shared import metrics
+from shared.adapter.logs import configure_logging
+from shared.adapter.tracing import Tracing, tracing
+from shared.feed_choice import FeedChoice, parse_feeds
+from shared.settings import Environment, SettingsError
+
+log = logging.getLogger(__name__)
+
+LOOK_S: Final = 0.5
+AGAIN_S: Final = 5.0
+"""Pause before a feed that failed is begun again."""
+MAX_BYTES: Final = 1024 * 1024
+"""A ConfigMap is not larger."""
+
+
+def read_list(path: Path) -> tuple[FeedChoice, ...]:
+    """Read feeds, one a line; `#` begins a comment. Raises OSError, ValueError."""
+    with path.open("rb") as file:
+        text = file.read(MAX_BYTES + 1)
+    if len(text) > MAX_BYTES:
+        raise ValueError(f"it is larger than {MAX_BYTES} bytes")
+    lines = (line.partition("#")[0].strip() for line in text.decode().splitlines())
+    return parse_feeds([line for line in lines if line])
+
+
+@dataclass(slots=True)
+class _Running:
+    feed: FeedChoice
+    task: asyncio.Task[None]
+    stopping: asyncio.Event
+
+
+@dataclass(slots=True)
+class Feeds:
+    """The feeds of the list at `path`, with the settings of `mapping` beside their own.
+
+    A feed whose line changes is ended, handing over what it holds, and begun again; the others go
+    on. A list that is not there or cannot be read changes nothing.
+    """
+
+    path: Path
+    mapping: Mapping[str, str]
+    spans: Tracing
+    _running: dict[str, _Running] = field(default_factory=dict)
+    _said: str = ""
+
+    async def follow(self, stopping: asyncio.Event) -> None:
+        """Follow the list until it is to stop; then end every feed."""
+        while not stopping.is_set():
+            await self._look()
+            await _at_most(stopping, LOOK_S)
+        await asyncio.gather(*(self._end(each) for each in list(self._running.values())))
+
+    async def _look(self) -> None:
+        try:
+            wanted = {each.name: each for each in await asyncio.to_thread(read_list, self.path)}
+        except (OSError, ValueError) as error:
+            if str(error) != self._said:
+                log.error("the feeds stay as they are: %s: %s", self.path, error)
+            self._said = str(error)
+            return
+        self._said = ""
+        changed = [r for r in self._running.values() if wanted.get(r.feed.name) != r.feed]
+        await asyncio.gather(*(self._end(each) for each in changed))
+        for feed in wanted.values():
+            if feed.name not in self._running:
+                stopping = asyncio.Event()
+                task = asyncio.create_task(self._run(feed, stopping))
+                self._running[feed.name] = _Running(feed, task, stopping)
+
+    async def _end(self, running: _Running) -> None:
+        running.stopping.set()
+        await running.task
+        del self._running[running.feed.name]
+        for gauge in (metrics.FEED_UP, metrics.FEED_SKEW, metrics.GAPS_OPEN):
+            gauge.remove(running.feed.name)
+        log.info("%s is taken no more", running.feed)
+
+    async def _run(self, feed: FeedChoice, stopping: asyncio.Event) -> None:
+        """Run a feed until it is to stop; one that fails is begun again, and ends no other."""
+        while not stopping.is_set():
+            log.info("%s is taken", feed)
+            try:
+                given = {**self.mapping, **feed.environment}
+                # Beside the loop: ccxt takes seconds to import.
+                settings = await asyncio.to_thread(Settings.from_env, given)
+                await run(settings, self.spans, stopping)
+            except SettingsError as error:
+                log.error("%s is not taken: %s", feed, error)
+                await stopping.wait()
+            except Exception:
+                log.exception("%s ended, and is begun again in %g s", feed, AGAIN_S)
+                await _at_most(stopping, AGAIN_S)
+
+
+async def _at_most(event: asyncio.Event, seconds: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
+
+
+async def serve(path: Path, address: MetricsAddress, spans: Tracing) -> None:
+    """Run all feeds until SIGTERM or SIGINT. Raises OSError."""
+    stopping = stopped_by_signals()
+    with metrics_served(*address):
+        await Feeds(path, os.environ, spans).follow(stopping)
+
+
+def main() -> None:
+    """Command line."""
+    configure_logging(os.environ)
+    env = Environment(os.environ)
+    path = env.parsed("FEED_LIST", "/etc/kandle/feeds/feeds", Path)
+    address = MetricsAddress.read(env)
+    try:
+        env.check()
+        spans = tracing("exchange-bridge", os.environ)
+    except SettingsError as error:
+        sys.exit(str(error))
+    try:
+        uvloop.run(serve(path, address, spans))
+    except OSError as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,132 @@
+"""One process that bridges all feeds of a file, and follows the file while it runs."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from functions.exchange_bridge.feeds import read_list
+from local.servers.ports import free_port
+from tests.exchanges.bridge import QUICK, Told, of_playback
+from tests.exchanges.playback import Playback
+from tests.functions.exchange_bridge.test_faults import (  # noqa: F401 - fixtures
+    binance,
+    coinbase,
+    eventually,
+    sink,
+    trades,
+)
+from tests.local.broker.subscriber import Subscriber
+from tests.platform import environment
+
+
+@contextmanager
+def following(sink: str, list_: Path, log: Path, settings: dict[str, str]) -> Iterator[int]:  # noqa: F811
+    """Run it; yield the port of its metrics. At the end it stops by SIGTERM, and in order."""
+    port = free_port()
+    given = {**environment(), **QUICK, "METRICS_PORT": str(port), "K_SINK": sink, **settings}
+    with log.open("ab") as stream:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "functions.exchange_bridge.feeds"],
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            env={**given, "FEED_LIST": str(list_), "NO_PROXY": "127.0.0.1"},
+            cwd=Path(__file__).parents[3],
+        )
+    try:
+        yield port
+        assert process.poll() is None, log.read_text()
+    finally:
+        if process.poll() is None:
+            os.kill(process.pid, signal.SIGTERM)
+        code = process.wait(60)
+    assert code == 0, log.read_text()
+
+
+def replace(list_: Path, text: str) -> None:
+    """As the kubelet does: another file under the same name."""
+    fresh = list_.with_suffix(".new")
+    fresh.write_text(text)
+    fresh.replace(list_)
+
+
+def test_feeds_come_and_go_without_a_restart(
+    binance: Playback,  # noqa: F811
+    coinbase: Playback,  # noqa: F811
+    sink: Subscriber,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    """No other feed's connection is touched; a list that is gone or wrong changes nothing."""
+    told, log, list_ = Told(sink), tmp_path / "log", tmp_path / "feeds"
+    list_.write_text("# ours\nbinance:BTCUSDT\n")
+    addresses = {
+        name: value
+        for each in (binance, coinbase)
+        for name, value in of_playback(each).items()
+        if name.endswith("_URL")
+    }
+
+    with following(sink.url, list_, log, addresses) as port:
+        eventually(lambda: binance.clients > 0, log)
+        binance.play(trades(binance, 1, 3))
+        replace(list_, "binance:BTCUSDT\ncoinbase:BTC-USD  # and this one\n")
+        eventually(lambda: coinbase.clients > 0, log)
+        coinbase.play(trades(coinbase, 1, 3))
+        eventually(lambda: len(told.payloads()) == 6, log)
+        list_.unlink()
+        eventually(lambda: "the feeds stay as they are" in log.read_text(), log)
+        replace(list_, "nonsense:X\n")
+        eventually(lambda: "'nonsense:X' is not NAME" in log.read_text(), log)
+        binance.play(trades(binance, 4, 3))
+        coinbase.play(trades(coinbase, 4, 3))
+        eventually(lambda: len(told.payloads()) == 12, log)
+        assert (binance.connections, coinbase.connections) == (1, 1)
+        shown = httpx.get(f"http://127.0.0.1:{port}/metrics").text
+        assert 'kandle_feed_up{feed="binance"} 1.0' in shown
+        assert 'kandle_feed_up{feed="coinbase"} 1.0' in shown
+        replace(list_, "coinbase:BTC-USD\nalpaca:AAPL\n")
+        eventually(lambda: binance.clients == 0, log)
+        eventually(lambda: "ALPACA_KEY_ID is not set" in log.read_text(), log)
+        coinbase.play(trades(coinbase, 7, 1))
+        eventually(lambda: len(told.payloads()) == 13, log)
+        assert coinbase.connections == 1
+        shown = httpx.get(f"http://127.0.0.1:{port}/metrics").text
+        assert 'kandle_feed_up{feed="binance"}' not in shown
+    assert "binance:BTCUSDT is taken no more" in log.read_text()
+
+
+def test_a_feed_that_fails_ends_no_other(
+    binance: Playback,  # noqa: F811
+    sink: Subscriber,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    """What is wrong with one is said, and it waits for another line."""
+    told, log, list_ = Told(sink), tmp_path / "log", tmp_path / "feeds"
+    list_.write_text("binance:BTCUSDT\nscanner\n")
+    settings = {**of_playback(binance), "ENVIRONMENT": "production"}
+    settings["WEBSOCKET_URL"] = "ws://scanner.example"
+    with following(sink.url, list_, log, settings):
+        eventually(lambda: "scanner is not taken" in log.read_text(), log)
+        eventually(lambda: binance.clients > 0, log)
+        binance.play(trades(binance, 1, 3))
+        eventually(lambda: len(told.payloads()) == 3, log)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [("binance:A\nccxt:binance:A/B\n", "asked for twice"), ("kraken:\n", "names no symbol"),
+     ("#" * 1_100_000, "larger than")],
+)  # fmt: skip
+def test_what_is_no_list_is_refused(tmp_path: Path, text: str, reason: str) -> None:
+    """As a whole: half of it would end feeds."""
+    (tmp_path / "feeds").write_text(text)
+    with pytest.raises(ValueError, match=reason):
+        read_list(tmp_path / "feeds")

@@ -1,0 +1,72 @@
+"""Bridges follow the list of feeds while the platform runs."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from local.supervisor.component import Component, Kind
+from local.supervisor.feed_keepers import FeedKeepers
+from local.supervisor.feed_list import feeds_path, read_feeds, write_feeds
+from local.supervisor.feeds import parse_feeds
+from local.supervisor.keeper import Keeper
+from local.supervisor.leftovers import ProcessRecord
+from shared.feed_choice import FeedChoice
+
+SLEEPS = (sys.executable, "-c", "import time; print('up', flush=True); time.sleep(600)")
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(60):
+        while not holds():  # noqa: ASYNC110 - of a condition that nobody signals
+            await asyncio.sleep(0.02)
+
+
+@pytest.mark.parametrize("gone", ["removed", "no list"])
+def test_a_list_that_is_gone_ends_no_bridge(tmp_path: Path, gone: str) -> None:
+    """It is said once, and the list comes back; what is added after that is taken beside them."""
+    notices: list[str] = []
+    keepers: list[Keeper] = []
+
+    def bridges_of(feed: FeedChoice) -> list[Component]:
+        log = tmp_path / f"{feed.process}.log"
+
+        async def ready() -> bool:
+            return log.exists() and "up" in log.read_text()
+
+        name = f"exchange-bridge-{feed.process}"
+        return [
+            Component(name, Kind.SOURCE, SLEEPS, "", log, ready=ready, environment=feed.environment)
+        ]
+
+    def keep(component: Component) -> Keeper:
+        return Keeper(component, ProcessRecord(tmp_path / "processes.json"), notices.append)
+
+    async def follow() -> None:
+        both = parse_feeds(["binance:BTCUSDT", "kraken:BTC/USD"])
+        write_feeds(tmp_path, both)
+        feeds = FeedKeepers(tmp_path, (), keepers, bridges_of, keep, lambda: None, notices.append)
+        task = asyncio.create_task(feeds.follow())
+        await until(lambda: [n.endswith("is taken") for n in notices] == [True, True])
+        before = [keeper.pid for keeper in keepers]
+        if gone == "removed":
+            feeds_path(tmp_path).unlink()
+            await until(lambda: feeds_path(tmp_path).exists())
+            assert read_feeds(tmp_path) == both
+        else:
+            feeds_path(tmp_path).write_text("{")
+            await until(lambda: "the feeds stay as they are" in notices[-1])
+        await until(lambda: len(notices) == 3)
+        write_feeds(tmp_path, (*both, *parse_feeds(["coinbase:BTC-USD"])))
+        await until(lambda: notices[-1] == "coinbase:BTC-USD is taken")
+        assert [keeper.pid for keeper in keepers][:2] == before
+        assert len(notices) == 4
+        task.cancel()
+        for keeper in keepers:
+            await keeper.stop(1)
+
+    asyncio.run(follow())
