@@ -26,6 +26,7 @@ import { MOST_INDICATORS, Settings, type Zone } from "./settings";
 import { sheet } from "./sheet";
 import { Tape } from "./tape";
 import { theme } from "./theme";
+import { takeToken } from "./token";
 import { Trades } from "./trades";
 import { Watchlist } from "./watchlist";
 
@@ -91,6 +92,7 @@ const playback: Playback = new Playback(FEED, {
 
 const picker = new Picker({
   kinds: () => chart.kinds,
+  loaded: () => kinds,
   names: () => chart.indicators,
   series: () => series,
   onPicked: (names) => {
@@ -99,6 +101,12 @@ const picker = new Picker({
     void series.readValues();
   },
 });
+
+const kinds = history.indicators().then((found) => {
+  chart.kinds = found;
+  chart.drawLines();
+  picker.list();
+}).catch(() => undefined);
 
 async function choose(symbol: string, timeframe?: string): Promise<void> {
   if (symbol !== series.symbol) void quote(symbol);
@@ -177,6 +185,7 @@ function eachSecond(): void {
 }
 
 async function begin(): Promise<void> {
+  takeToken();
   theme();
   const { now } = settings;
   [chart.indicators, chart.choice, series.timeframe] = [[...now.indicators], now.marks, now.timeframe];
@@ -210,7 +219,6 @@ async function begin(): Promise<void> {
   window.addEventListener("hashchange", () => { if (named().symbol) void choose(named().symbol, named().timeframe); });
   if (named().symbol) await choose(named().symbol, named().timeframe); // the chart first, then everything around it
   void loadAlerts();
-  void history.indicators().then((kinds) => { chart.kinds = kinds; chart.drawLines(); picker.list(); }).catch(() => undefined);
   await watchlist.start();
   const first = [...now.favourites, now.symbol].find((each) => market.has(each)) ?? market.symbols[0];
   if (first && !series.symbol) await choose(first);
