@@ -5,6 +5,7 @@ import type { Cards } from "./cards";
 import type { Chart } from "./chart";
 import { at, button, check, select } from "./elements";
 import { DELTA } from "./indicators";
+import { COLUMNS } from "./market";
 import { CHOICES } from "./marks";
 import { SCALES, SORTS, STYLES, TABS, type Settings, type Tab } from "./settings";
 import { otherTheme, theme } from "./theme";
@@ -56,7 +57,8 @@ export function controls(controlled: Controlled): void {
 }
 
 /** Lists of which one is chosen. */
-function choices({ chart, settings, onSort }: Controlled): void {
+function choices(controlled: Controlled): void {
+  const { chart, settings, onSort } = controlled;
   select("style", STYLES, settings.now.style, (style) => {
     settings.set({ style });
     chart.setStyle(style);
@@ -65,10 +67,35 @@ function choices({ chart, settings, onSort }: Controlled): void {
     settings.set({ scale });
     chart.setScale(scale);
   });
+  columns(controlled);
   select("sort", SORTS, settings.now.sort, (sort) => {
     settings.set({ sort });
     onSort();
   });
+}
+
+/** Which columns the list has. */
+function columns({ cards, settings }: Controlled): void {
+  const show = (): void => {
+    const { columns: chosen } = settings.now;
+    at("heads").hidden = !chosen.length;
+    at("heads").replaceChildren(...chosen.map((each) => Object.assign(document.createElement("span"), { textContent: each })));
+    document.documentElement.style.setProperty("--extras", String(chosen.length));
+    cards.setColumns(chosen);
+  };
+  at("columns").querySelector("div")!.append(
+    ...COLUMNS.map((column) => {
+      const box = Object.assign(document.createElement("input"), { type: "checkbox", checked: settings.now.columns.includes(column) });
+      const label = document.createElement("label");
+      label.append(box, ` ${column}`);
+      box.onchange = () => {
+        settings.set({ columns: COLUMNS.filter((each) => (each === column ? box.checked : settings.now.columns.includes(each))) });
+        show();
+      };
+      return label;
+    }),
+  );
+  show();
 }
 
 function groups({ chart, settings, onTimeframe, onSpan, onView, onIndicators }: Controlled): void {

@@ -28,6 +28,7 @@ export interface Overview extends Last {
   low: string | null;
   volume: string;
   change: number | null;
+  spread: string | null;
   points: string[];
   candle: Candle | null;
 }

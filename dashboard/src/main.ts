@@ -91,6 +91,7 @@ const playback: Playback = new Playback(FEED, {
 
 const picker = new Picker({
   kinds: () => chart.kinds,
+  loaded: () => kinds,
   names: () => chart.indicators,
   series: () => series,
   onPicked: (names) => {
@@ -99,6 +100,12 @@ const picker = new Picker({
     void series.readValues();
   },
 });
+
+const kinds = history.indicators().then((found) => {
+  chart.kinds = found;
+  chart.drawLines();
+  picker.list();
+}).catch(() => undefined);
 
 async function choose(symbol: string, timeframe?: string): Promise<void> {
   if (symbol !== series.symbol) void quote(symbol);
@@ -210,7 +217,6 @@ async function begin(): Promise<void> {
   window.addEventListener("hashchange", () => { if (named().symbol) void choose(named().symbol, named().timeframe); });
   if (named().symbol) await choose(named().symbol, named().timeframe); // the chart first, then everything around it
   void loadAlerts();
-  void history.indicators().then((kinds) => { chart.kinds = kinds; chart.drawLines(); picker.list(); }).catch(() => undefined);
   await watchlist.start();
   const first = [...now.favourites, now.symbol].find((each) => market.has(each)) ?? market.symbols[0];
   if (first && !series.symbol) await choose(first);

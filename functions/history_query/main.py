@@ -81,7 +81,7 @@ app = api(
         prices.answers(PricePages(slices), pages.knows),
         indicators.answers(),
         latest.answers(trades, LatestQuotes(postgres)),
-        overview.answers(Overview(postgres, live, trades)),
+        overview.answers(Overview(postgres, live, trades, LatestQuotes(postgres))),
         ticks.answers(TickPages(slices), pages.knows),
         symbols.answers(Symbols(postgres, live)),
         feeds.answers(Feeds(postgres)),

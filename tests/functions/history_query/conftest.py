@@ -83,7 +83,9 @@ class House:
                 indicators.answers(),
                 prices.answers(PricePages(self.slices), self.pages.knows),
                 latest.answers(LatestTrades(live), LatestQuotes(postgres)),
-                overview.answers(Overview(postgres, live, LatestTrades(live))),
+                overview.answers(
+                    Overview(postgres, live, LatestTrades(live), LatestQuotes(postgres))
+                ),
                 ticks.answers(TickPages(self.slices), self.pages.knows),
                 symbols.answers(Symbols(postgres, live)),
                 feeds.answers(Feeds(postgres)),
