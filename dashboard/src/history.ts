@@ -4,6 +4,7 @@ import type { Candle } from "./candles";
 import type { Kind, Values } from "./indicators";
 import type { Alert, Pattern, Tick } from "./live";
 import type { Level } from "./profile";
+import { headers } from "./token";
 
 const PATTERNS_A_PAGE = 1_000;
 
@@ -180,8 +181,9 @@ export async function feeds(): Promise<FeedSymbol[]> {
  */
 async function json<T>(url: string, refused?: (detail: string) => void): Promise<T | undefined> {
   for (let attempt = 0; ; attempt += 1) {
-    const answer = await fetch(url, { headers: { accept: "application/json" } });
+    const answer = await fetch(url, { headers: headers() });
     if (answer.ok) return (await answer.json()) as T;
+    if (answer.status === 401) throw new Error("this server asks for a token: open the address that `kandle up` printed");
     if (answer.status === 400) refused?.(((await answer.json()) as { detail: string }).detail);
     if (answer.status < 500) return undefined;
     if (attempt === 4) throw new Error(`${url}: ${answer.status}`);

@@ -26,6 +26,7 @@ import { MOST_INDICATORS, Settings, type Zone } from "./settings";
 import { sheet } from "./sheet";
 import { Tape } from "./tape";
 import { theme } from "./theme";
+import { takeToken } from "./token";
 import { Trades } from "./trades";
 import { Watchlist } from "./watchlist";
 
@@ -184,6 +185,7 @@ function eachSecond(): void {
 }
 
 async function begin(): Promise<void> {
+  takeToken();
   theme();
   const { now } = settings;
   [chart.indicators, chart.choice, series.timeframe] = [[...now.indicators], now.marks, now.timeframe];
