@@ -108,12 +108,20 @@ export class Series {
       this.take(found ?? [], seen);
       notice();
       void this.readValues();
+      if (before === undefined) void this.judge();
     } catch (error) {
       if (mine !== this.loading) return;
       notice(`History is away${againMs ? ", tried again" : ""}: ${error instanceof Error ? error.message : error}`);
       if (againMs) window.setTimeout(() => { if (mine === this.loading) void this.load(); }, againMs);
     }
     this.draw();
+  }
+
+  /** Read what followed the patterns of this series. */
+  private async judge(): Promise<void> {
+    const mine = this.store;
+    const found = await history.outcomes(this.symbol, this.timeframe).catch(() => undefined);
+    if (mine === this.store) this.shown.patterns.judge(found);
   }
 
   private take(found: Candle[], seen: Pattern[]): void {
