@@ -16,6 +16,8 @@ from typing import Final
 from local.topology.repository import Repository
 
 _MARKUP: Final = re.compile(r"\[/?bold\]")
+_LIST: Final = re.compile(r"\*\*Commands\*\*:\n\n(?:\* .*\n)+\n")
+"""Commands with the beginnings of what they do: each has a section of its own."""
 _EXAMPLE: Final = re.compile(r"^  (?=\S)", re.MULTILINE)
 
 
@@ -38,7 +40,7 @@ def commands() -> str:
     command = typer.main.get_command(app)
     context = typer.Context(command, info_name="kandle")
     text = get_docs_for_click(obj=command, ctx=context, name="kandle", title="Commands")
-    text = _MARKUP.sub("**", text)
+    text = _LIST.sub("", _MARKUP.sub("**", text))
     return _EXAMPLE.sub("    ", text)
 
 
