@@ -25,7 +25,7 @@ help: ## list the targets
 
 $(STAMP): pyproject.toml uv.lock $(if $(findstring .uv/,$(UV)),.uv/bin/uv)
 	@echo "setting up the environment in .venv (locked, hashes checked)"
-	@$(UV) sync --frozen --all-extras --quiet
+	@$(UV) sync --frozen --all-extras --group docs --quiet
 	@touch $@ $(RUNTIME)
 
 setup: $(STAMP) ## create the environment of developers from the lock file
@@ -105,6 +105,10 @@ reference: $(STAMP) ## write docs/history-api.md and docs/indicators.md from wha
 	@$(RUN) python -m functions.history_query.reference > docs/history-api.md
 	@$(RUN) python -m functions.history_query.indicator_list > docs/indicators.md
 
+docs: $(STAMP) ## the documentation site, into dist/docs: links checked, made without internet
+	@NO_MKDOCS_2_WARNING=1 $(RUN) python -m mkdocs build --quiet
+	@echo "dist/docs/index.html; with its search: $(RUN) python -m http.server -d dist/docs"
+
 manifests: $(STAMP) ## every manifest: schemas, builds, and that they agree with the code
 	@$(RUN) pytest -rs tests/knative tests/test_manifests.py tests/local/manifests $(ARGS)
 
@@ -128,4 +132,4 @@ clean: ## remove environment, caches and local data
 	rm -rf .venv .uv .kandle .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help setup dashboard page-if-possible dashboard-test demo test check lint types proto proto-check chaos exchange bench deploy move services reference manifests audit release clean
+.PHONY: help setup dashboard page-if-possible dashboard-test demo test check lint types proto proto-check chaos exchange bench deploy move services reference docs manifests audit release clean

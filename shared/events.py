@@ -23,7 +23,9 @@ CLOCK_MAX_AGE_S: Final = 5.0
 
 # Extension attributes.
 CONTENT_ENCODING: Final = "datacontentencoding"
+"""How the payload is compressed: `zstd`, or absent."""
 CLOSED: Final = "closed"
+"""On candles: `true`, or `false` for those that are shown while their interval lasts."""
 RECEIVED: Final = "receivedus"
 """On candles for display: when the newest of the ticks behind them was received, us since 1970."""
 RULE: Final = "alertrule"
@@ -32,8 +34,11 @@ TRACEPARENT: Final = "traceparent"
 IDEMPOTENCY_KEY: Final = "idempotencykey"
 """The sender answers for the id: events with the same one are the same, whatever their bytes."""
 DEAD_LETTER_DESTINATION: Final = "knativeerrordest"
+"""On a dead letter: the subscriber that failed."""
 DEAD_LETTER_CODE: Final = "knativeerrorcode"
+"""On a dead letter: the HTTP status that it answered."""
 DEAD_LETTER_DATA: Final = "knativeerrordata"
+"""On a dead letter: what it answered, base64."""
 REPLAYED: Final = "kandlereplayed"
 """On a replayed dead letter: the place it had in the stream."""
 

@@ -131,6 +131,9 @@ PATTERN_CANDLES_TOO_OLD: Final = Counter(
 )
 ALERTS_RAISED: Final = Counter("kandle_alerts_raised", "Alerts emitted.")
 ALERTS_DELIVERED: Final = Counter("kandle_alerts_delivered", "Alerts that their sink took.")
+NOTIFICATIONS: Final = Counter(
+    "kandle_notifications", "Notifications of alerts to people's services.", ["outcome"]
+)
 STOCKS_MONITORED: Final = Gauge(
     "kandle_stocks_monitored", "Instruments in which patterns are looked for."
 )
@@ -175,6 +178,7 @@ TRIGGER_LAG: Final = "kandle_trigger_lag"
 
 In a cluster NATS's own exporter tells it, as `jetstream_consumer_num_pending`."""
 TRIGGER_IN_FLIGHT: Final = "kandle_trigger_in_flight"
+"""Events that a trigger delivers at this moment. Of the local broker."""
 TRIGGER_EVENTS: Final = "kandle_trigger_events"
 """By outcome: delivered, filtered, retried, dead_lettered, lost. Of the local broker."""
 BROKER_EVENTS: Final = "kandle_broker_events"

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -42,12 +42,16 @@ def kandle(
 
 @contextmanager
 def running(
-    data_dir: Path, *arguments: str, start_s: float = 90, settings: Mapping[str, str] | None = None
+    data_dir: Path,
+    *arguments: str,
+    start_s: float = 90,
+    settings: Mapping[str, str] | None = None,
+    prefix: Sequence[str] = (),
 ) -> Iterator[dict[str, str]]:
     """Start `kandle up`, wait until it is ready, yield what `kandle env` says; stop it.
 
     It ends with this process, also when that is killed. `settings`: variables that all its
-    processes get.
+    processes get. `prefix`: a program that runs it.
     """
     data_dir.mkdir(parents=True, exist_ok=True)
     output = data_dir.parent / f"{data_dir.name}.out"
@@ -55,7 +59,7 @@ def running(
     command += ["--http-port", str(free_port()), "--udp-port", str(free_port(socket.SOCK_DGRAM))]
     with output.open("w") as stream:
         process = subprocess.Popen(
-            tethered([*command, *arguments], death_signal=signal.SIGTERM),
+            tethered([*command, *arguments], prefix=prefix, death_signal=signal.SIGTERM),
             stdout=stream,
             stderr=subprocess.STDOUT,
             env={**environment(), **(settings or {})},

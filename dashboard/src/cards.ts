@@ -1,8 +1,8 @@
 /** The list of symbols: a card each, only those in view are there. */
 
-import { change, price } from "./format";
+import { change, price, short } from "./format";
 import { STALE_MS, ago } from "./freshness";
-import type { Instrument, Market } from "./market";
+import type { Column, Instrument, Market } from "./market";
 import { color } from "./theme";
 
 /** Pixels of a card along the list, in rows beside the chart and in a line above it. */
@@ -14,6 +14,7 @@ const FLASH_MS = 300;
 export class Cards {
   private readonly cards = new Map<string, Card>();
   private readonly spacer = document.createElement("div");
+  private columns: readonly Column[] = [];
   private readonly narrow = matchMedia("(max-width: 720px)");
   private chosen = "";
   private filter = "";
@@ -36,6 +37,14 @@ export class Cards {
   get shown(): string[] {
     if (!this.filter) return this.market.symbols;
     return this.market.symbols.filter((each) => each.toUpperCase().includes(this.filter));
+  }
+
+  /** Show these columns beside price and change. */
+  setColumns(columns: readonly Column[]): void {
+    this.columns = columns;
+    for (const card of this.cards.values()) card.element.remove();
+    this.cards.clear();
+    this.lay();
   }
 
   choose(symbol: string): void {
@@ -72,7 +81,7 @@ export class Cards {
     visible.forEach((symbol, n) => {
       let card = this.cards.get(symbol);
       if (!card) {
-        card = new Card(this.market.get(symbol), () => this.onChoose(symbol));
+        card = new Card(this.market.get(symbol), this.columns, () => this.onChoose(symbol));
         this.cards.set(symbol, card);
         this.spacer.append(card.element);
       }
@@ -116,10 +125,12 @@ class Card {
   private aged = "";
   private flashing = 0;
   private readonly parts: Record<"last" | "side" | "age" | "feed", HTMLElement>;
+  private readonly extras: HTMLElement[];
   private readonly canvas: HTMLCanvasElement;
 
   constructor(
     private readonly instrument: Instrument,
+    private readonly columns: readonly Column[],
     onChoose: () => void,
   ) {
     const { symbol } = instrument;
@@ -136,6 +147,7 @@ class Card {
     const part = (name: string) => this.element.querySelector<HTMLElement>(`.${name}`)!;
     this.parts = { last: part("last"), side: part("side"), age: part("age"), feed: part("feed") };
     this.canvas = this.element.querySelector("canvas")!;
+    this.extras = columns.map(() => this.element.appendChild(Object.assign(document.createElement("span"), { className: "extra" })));
     instrument.changed = true;
   }
 
@@ -165,7 +177,10 @@ class Card {
     parts.side.className = `side ${rising ? "up" : "down"}`;
     parts.feed.hidden = !instrument.feed;
     parts.feed.dataset.state = parts.feed.textContent = instrument.feed;
-    this.element.setAttribute("aria-label", `${instrument.symbol} ${instrument.last}, ${parts.side.textContent} in 24 hours, last trade ${aged}`);
+    this.columns.forEach((column, n) => {
+      const text = instrument.day[column];
+      this.extras[n]!.textContent = !text ? "–" : column === "volume" ? short(Number(text)) : price(text, instrument.decimals);
+    });
     this.sparkline(rising);
   }
 

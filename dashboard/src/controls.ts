@@ -5,6 +5,7 @@ import type { Cards } from "./cards";
 import type { Chart } from "./chart";
 import { at, button, check, select } from "./elements";
 import { DELTA } from "./indicators";
+import { COLUMNS } from "./market";
 import { CHOICES } from "./marks";
 import { SCALES, SORTS, STYLES, TABS, type Settings, type Tab } from "./settings";
 import { otherTheme, theme } from "./theme";
@@ -23,6 +24,8 @@ export interface Controlled {
   onSpan(ms: number): void;
   onView(): void;
   onIndicators(): void;
+  /** Style, scale or delta changed. */
+  onChosen(): void;
 }
 
 export function controls(controlled: Controlled): void {
@@ -56,29 +59,58 @@ export function controls(controlled: Controlled): void {
 }
 
 /** Lists of which one is chosen. */
-function choices({ chart, settings, onSort }: Controlled): void {
+function choices(controlled: Controlled): void {
+  const { chart, settings, onSort, onChosen } = controlled;
   select("style", STYLES, settings.now.style, (style) => {
     settings.set({ style });
     chart.setStyle(style);
+    onChosen();
   });
   select("scale", SCALES, settings.now.scale, (scale) => {
     settings.set({ scale });
     chart.setScale(scale);
+    onChosen();
   });
+  columns(controlled);
   select("sort", SORTS, settings.now.sort, (sort) => {
     settings.set({ sort });
     onSort();
   });
 }
 
-function groups({ chart, settings, onTimeframe, onSpan, onView, onIndicators }: Controlled): void {
+/** Which columns the list has. */
+function columns({ cards, settings }: Controlled): void {
+  const show = (): void => {
+    const { columns: chosen } = settings.now;
+    at("heads").hidden = !chosen.length;
+    at("heads").replaceChildren(...chosen.map((each) => Object.assign(document.createElement("span"), { textContent: each })));
+    document.documentElement.style.setProperty("--extras", String(chosen.length));
+    cards.setColumns(chosen);
+  };
+  at("columns").querySelector("div")!.append(
+    ...COLUMNS.map((column) => {
+      const box = Object.assign(document.createElement("input"), { type: "checkbox", checked: settings.now.columns.includes(column) });
+      const label = document.createElement("label");
+      label.append(box, ` ${column}`);
+      box.onchange = () => {
+        settings.set({ columns: COLUMNS.filter((each) => (each === column ? box.checked : settings.now.columns.includes(each))) });
+        show();
+      };
+      return label;
+    }),
+  );
+  show();
+}
+
+function groups(controlled: Controlled): void {
+  const { chart, settings, onTimeframe, onSpan, onView, onIndicators } = controlled;
   at("timeframes").append(
     ...TIMEFRAMES.map((each) => button(each, () => onTimeframe(each), { role: "radio", "aria-checked": "false" })),
   );
   at("ranges").append(...RANGES.map(([name, ms]) => button(name, () => onSpan(ms))));
   at("indicators").append(
     button("Indicators", onIndicators, { "aria-haspopup": "dialog", title: "Indicators and their parameters ( i )" }),
-    deltaButton(chart, settings),
+    deltaButton(controlled),
     profileButton(chart, onView),
   );
   at("marks").append(
@@ -90,13 +122,14 @@ function groups({ chart, settings, onTimeframe, onSpan, onView, onIndicators }: 
   );
 }
 
-function deltaButton(chart: Chart, settings: Settings): HTMLElement {
+function deltaButton({ chart, settings, onChosen }: Controlled): HTMLElement {
   const isOn = (): boolean => chart.indicators.includes(DELTA);
   const made = button("Delta", () => {
     chart.indicators = isOn() ? chart.indicators.filter((each) => each !== DELTA) : [...chart.indicators, DELTA];
     settings.set({ indicators: chart.indicators });
     made.setAttribute("aria-pressed", String(isOn()));
     chart.drawLines();
+    onChosen();
   }, { "aria-pressed": String(isOn()), title: "Bought less sold volume" });
   return made;
 }

@@ -3,6 +3,7 @@
 /** Undefined is the browser's zone. */
 let zone: string | undefined = "UTC";
 let clock = formatOf({ hour: "2-digit", minute: "2-digit", second: "2-digit" });
+let exact = formatOf({ hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3 });
 let whole = formatOf({ year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", second: "2-digit" });
 
 /** Swedish writes dates as ISO 8601 does. */
@@ -14,6 +15,7 @@ function formatOf(parts: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {
 export function writeIn(chosen: "UTC" | "local"): void {
   zone = chosen === "UTC" ? "UTC" : undefined;
   clock = formatOf({ hour: "2-digit", minute: "2-digit", second: "2-digit" });
+  exact = formatOf({ hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3 });
   whole = formatOf({ year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", second: "2-digit" });
 }
 
@@ -45,6 +47,11 @@ export function change(now: number, before: number | undefined): string {
 /** Time of day. */
 export function time(ms: number): string {
   return clock.format(ms);
+}
+
+/** Time of day with milliseconds. */
+export function moment(ms: number): string {
+  return exact.format(ms).replace(",", ".");
 }
 
 /** Date and time of day. */

@@ -4,6 +4,7 @@ import type { Candle } from "./candles";
 import type { Kind, Values } from "./indicators";
 import type { Alert, Pattern, Tick } from "./live";
 import type { Level } from "./profile";
+import { headers } from "./token";
 
 const PATTERNS_A_PAGE = 1_000;
 
@@ -28,6 +29,7 @@ export interface Overview extends Last {
   low: string | null;
   volume: string;
   change: number | null;
+  spread: string | null;
   points: string[];
   candle: Candle | null;
 }
@@ -158,6 +160,27 @@ async function patternPage(symbol: string, timeframe: string, limit: number, fro
   return json<{ patterns: Pattern[]; next: string | null }>(`/api/patterns/${path(symbol)}?${query}`);
 }
 
+/** What followed a pattern in the symbol's own history. */
+export interface Outcome {
+  pattern_type: string;
+  direction: number;
+  count: number;
+  judged: number;
+  hit_rate: number | null;
+  base_hit_rate: number | null;
+  verdict: string;
+}
+
+export interface Outcomes {
+  horizon: number;
+  outcomes: Outcome[];
+}
+
+/** What followed each pattern of a symbol and timeframe. */
+export async function outcomes(symbol: string, timeframe: string): Promise<Outcomes | undefined> {
+  return json<Outcomes>(`/api/outcomes/${path(symbol)}?timeframe=${timeframe}`);
+}
+
 /** The newest alerts of all symbols. */
 export async function alerts(): Promise<Alert[]> {
   return (await json<{ alerts: Alert[] }>("/api/alerts?limit=100"))?.alerts ?? [];
@@ -179,8 +202,9 @@ export async function feeds(): Promise<FeedSymbol[]> {
  */
 async function json<T>(url: string, refused?: (detail: string) => void): Promise<T | undefined> {
   for (let attempt = 0; ; attempt += 1) {
-    const answer = await fetch(url, { headers: { accept: "application/json" } });
+    const answer = await fetch(url, { headers: headers() });
     if (answer.ok) return (await answer.json()) as T;
+    if (answer.status === 401) throw new Error("this server asks for a token: open the address that `kandle up` printed");
     if (answer.status === 400) refused?.(((await answer.json()) as { detail: string }).detail);
     if (answer.status < 500) return undefined;
     if (attempt === 4) throw new Error(`${url}: ${answer.status}`);

@@ -1,6 +1,7 @@
 /** The live feed over WebSocket: subscribed once, resumed after every cut where it left off. */
 
 import type { Candle } from "./candles";
+import { protocols } from "./token";
 
 export interface Tick {
   symbol: string;
@@ -139,7 +140,7 @@ export class Live {
 
   private connect(): void {
     this.watch.state(this.cuts ? "reconnecting" : "connecting");
-    const socket = new WebSocket(this.url);
+    const socket = new WebSocket(this.url, protocols());
     this.socket = socket;
     this.heard = Date.now();
     socket.onopen = () => {

@@ -2,7 +2,7 @@
 
 import "./style.css";
 
-import { TIMEFRAMES, read } from "./address";
+import { TIMEFRAMES, read, written, type Place } from "./address";
 import { Alerts } from "./alerts";
 import { Cards } from "./cards";
 import { Chart } from "./chart";
@@ -26,6 +26,7 @@ import { MOST_INDICATORS, Settings, type Zone } from "./settings";
 import { sheet } from "./sheet";
 import { Tape } from "./tape";
 import { theme } from "./theme";
+import { takeToken } from "./token";
 import { Trades } from "./trades";
 import { Watchlist } from "./watchlist";
 
@@ -43,7 +44,7 @@ const market = new Market(() => settings.now);
 const connection: Connection = new Connection(() => playback.replay);
 const chart: Chart = new Chart(at("chart"), (t) => { hovered = t; touch(); }, () => void series.loadOlder(), () => series.viewed());
 const patterns = new PatternList(at("patterns"), at("pattern-count"), (each) => chart.centre(startOf(each)));
-const series: Series = new Series({ chart, patterns, market, isLive, touch });
+const series: Series = new Series({ chart, patterns, market, isLive, touch, onView: () => remember() });
 const tape = new Tape(at("tape"));
 const trades = new Trades(tape, isLive, touch);
 const alerts = new Alerts(at("alerts"), at("alert-count"), at("toasts"), (alert) => void showAlert(alert));
@@ -91,14 +92,22 @@ const playback: Playback = new Playback(FEED, {
 
 const picker = new Picker({
   kinds: () => chart.kinds,
+  loaded: () => kinds,
   names: () => chart.indicators,
   series: () => series,
   onPicked: (names) => {
     chart.indicators = names.slice(-MOST_INDICATORS);
     settings.set({ indicators: chart.indicators });
     void series.readValues();
+    remember();
   },
 });
+
+const kinds = history.indicators().then((found) => {
+  chart.kinds = found;
+  chart.drawLines();
+  picker.list();
+}).catch(() => undefined);
 
 async function choose(symbol: string, timeframe?: string): Promise<void> {
   if (symbol !== series.symbol) void quote(symbol);
@@ -106,6 +115,33 @@ async function choose(symbol: string, timeframe?: string): Promise<void> {
   settings.set({ symbol: series.symbol, timeframe: series.timeframe });
   paintFavourite();
   await chosen;
+}
+
+/** Keep what is shown in the address, so that it can be passed on. */
+function remember(): void {
+  if (!series.symbol || !chart.shows(series.store)) return;
+  const { scale, style } = settings.now;
+  const chosen = { indicators: chart.indicators.join(), scale, style };
+  const { symbol, timeframe } = series;
+  window.history.replaceState(null, "", written({ symbol, timeframe, view: isLive() ? chart.view : undefined, chosen }));
+}
+
+/** Begin with the settings alone, whatever the address chose. */
+function anew(): void {
+  window.history.replaceState(null, "", series.symbol ? written({ symbol: series.symbol, timeframe: series.timeframe }) : location.pathname);
+  location.reload();
+}
+
+/** Take what an address chooses. */
+function adopt({ chosen = {} }: Place): void {
+  if (Object.keys(chosen).length) settings.replace(JSON.stringify({ ...settings.now, ...chosen, ...(chosen.indicators === undefined ? {} : { indicators: chosen.indicators.split(",").filter(Boolean) }) }));
+}
+
+/** Show what an address names. */
+async function follow(place: Place): Promise<void> {
+  if (!place.symbol) return;
+  await choose(place.symbol, place.timeframe);
+  if (place.view) await series.showTime(place.view.from, place.view.to);
 }
 
 function paintFavourite(): void {
@@ -177,13 +213,15 @@ function eachSecond(): void {
 }
 
 async function begin(): Promise<void> {
+  takeToken();
   theme();
+  adopt(read(location.hash, settings.now.timeframe));
   const { now } = settings;
   [chart.indicators, chart.choice, series.timeframe] = [[...now.indicators], now.marks, now.timeframe];
   chart.setStyle(now.style);
   chart.setScale(now.scale);
   zone(now.zone);
-  const { open } = sheet({ settings, onZone: zone, onReplaced: () => location.reload() });
+  const { open } = sheet({ settings, onZone: zone, onReplaced: anew });
   at("help").onclick = open;
   at("favourite").onclick = () => toggle("favourites");
   at("hide").onclick = () => toggle("hidden");
@@ -201,16 +239,16 @@ async function begin(): Promise<void> {
     onSpan: (ms) => void series.showSpan(ms),
     onView: () => series.viewed(),
     onIndicators: () => picker.open(),
+    onChosen: remember,
   });
   check("timeframes", series.timeframe);
   live.subscribe("alerts:*");
   live.start();
   window.setInterval(eachSecond, 1_000);
   const named = () => read(location.hash, series.timeframe);
-  window.addEventListener("hashchange", () => { if (named().symbol) void choose(named().symbol, named().timeframe); });
-  if (named().symbol) await choose(named().symbol, named().timeframe); // the chart first, then everything around it
+  window.addEventListener("hashchange", () => void follow(named()));
+  await follow(named()); // the chart first, then everything around it
   void loadAlerts();
-  void history.indicators().then((kinds) => { chart.kinds = kinds; chart.drawLines(); picker.list(); }).catch(() => undefined);
   await watchlist.start();
   const first = [...now.favourites, now.symbol].find((each) => market.has(each)) ?? market.symbols[0];
   if (first && !series.symbol) await choose(first);
@@ -232,6 +270,7 @@ Object.assign(window, {
       outliers: chart.outliers,
       profile: chart.profile.levels,
       top: chart.top,
+      view: chart.view,
       lines: chart.lines.all,
       ages: connection.ages,
       last: market.get(series.symbol).last,

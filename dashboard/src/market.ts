@@ -4,6 +4,10 @@ import { decimals } from "./format";
 import type { Last, Overview } from "./history";
 import type { Tick } from "./live";
 
+/** What the list may show beside price and change. */
+export const COLUMNS = ["high", "low", "volume", "spread"] as const;
+export type Column = (typeof COLUMNS)[number];
+
 export class Instrument {
   /** Exact text; empty before the first trade. */
   last = "";
@@ -15,7 +19,8 @@ export class Instrument {
   /** 24 hours ago, and since; undefined where there was no trade. */
   open: string | undefined;
   points: number[] = [];
-  quote = "";
+  /** Of the last 24 hours, exact texts; the spread of the latest quote. Empty where there is none. */
+  day: Record<Column, string> = { high: "", low: "", volume: "", spread: "" };
   feed = "";
   changed = true;
   /** Whether its last 24 hours were read. */
@@ -46,7 +51,7 @@ export class Instrument {
 
 /** How the list is ordered; `hidden` ones are not in it, `favourites` are first. */
 export interface Order {
-  sort: "name" | "change" | "last trade";
+  sort: "name" | "change" | "last trade" | "volume";
   favourites: readonly string[];
   hidden: readonly string[];
 }
@@ -85,9 +90,10 @@ export class Market {
     const { sort, favourites, hidden } = this.order();
     const [first, out] = [new Set(favourites), new Set(hidden)];
     const value = (each: string): number => {
-      const { t, before, last } = this.get(each);
+      const { t, before, last, day } = this.get(each);
       if (sort === "name") return 0;
       if (sort === "last trade") return -t;
+      if (sort === "volume") return -Number(day.volume);
       return before && last ? -(Number(last) / before) : Infinity;
     };
     const ranked = [...this.known.keys()].filter((each) => !out.has(each)).map((name) => ({ name, first: Number(!first.has(name)), value: value(name) }));
@@ -106,11 +112,12 @@ export class Market {
 
   overview(all: Overview[]): void {
     this.latest(all);
-    for (const { symbol, open, points } of all) {
+    for (const { symbol, open, points, high, low, volume, spread } of all) {
       const instrument = this.get(symbol);
       instrument.isRead = true;
       instrument.open = open ?? undefined;
       instrument.points = points.map(Number);
+      instrument.day = { high: high ?? "", low: low ?? "", volume: open === null ? "" : volume, spread: spread ?? "" };
       instrument.changed = true;
     }
   }

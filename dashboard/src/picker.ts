@@ -7,7 +7,9 @@ import { DELTA, base, title, type Kind } from "./indicators";
 const LISTED = 200;
 
 export interface Picked {
+  /** Those that there are, once they are loaded. */
   kinds(): Kind[];
+  loaded(): Promise<void>;
   /** Names of those that are drawn. */
   names(): readonly string[];
   /** Of the chart: an indicator is tried on it. */
@@ -24,11 +26,7 @@ export class Picker {
     this.search.onkeydown = (event) => {
       if (event.key !== "Enter") return;
       event.preventDefault(); // it would close the dialog
-      const text = this.search.value.trim().toLowerCase().replaceAll(/[\s,]+/g, ":");
-      const kinds = this.picked.kinds();
-      const isNamed = kinds.some((each) => base(each.name) === base(text));
-      const whole = kinds.find((each) => base(each.name) === text) ?? (isNamed ? undefined : this.found()[0]);
-      void this.add(whole?.name ?? text);
+      void this.enter();
     };
   }
 
@@ -39,6 +37,15 @@ export class Picker {
     this.show();
     this.dialog.showModal();
     this.search.focus();
+  }
+
+  private async enter(): Promise<void> {
+    await this.picked.loaded();
+    const text = this.search.value.trim().toLowerCase().replaceAll(/[\s,]+/g, ":");
+    const kinds = this.picked.kinds();
+    const isNamed = kinds.some((each) => base(each.name) === base(text));
+    const whole = kinds.find((each) => base(each.name) === text) ?? (isNamed ? undefined : this.found()[0]);
+    await this.add(whole?.name ?? text);
   }
 
   /** The rows of what is drawn: parameters to change, and a button that takes it away. */

@@ -1,6 +1,7 @@
 /** A replay of stored time over a WebSocket of its own: played, paused, and at another speed. */
 
 import { give, type Frame, type Watch } from "./live";
+import { protocols } from "./token";
 
 export type ReplayState = "off" | "loading" | "playing" | "paused" | "ended" | "failed";
 
@@ -55,7 +56,7 @@ export class Replay {
   start(wish: Wish): void {
     this.prepare(wish.from);
     this.wish = wish;
-    const socket = new WebSocket(this.url);
+    const socket = new WebSocket(this.url, protocols());
     this.socket = socket;
     socket.onopen = () => this.send({ op: "replay", ...wish });
     socket.onmessage = (message) => this.take(JSON.parse(message.data as string) as Frame);

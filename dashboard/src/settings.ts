@@ -2,11 +2,12 @@
 
 import { TIMEFRAMES } from "./address";
 import { DELTA, isName } from "./indicators";
+import { COLUMNS, type Column } from "./market";
 import { CHOICES, type Choice } from "./marks";
 
 export const SCALES = ["linear", "log", "percent"] as const;
 export const STYLES = ["candles", "heikin-ashi", "line"] as const;
-export const SORTS = ["name", "change", "last trade"] as const;
+export const SORTS = ["name", "change", "last trade", "volume"] as const;
 export const ZONES = ["UTC", "local"] as const;
 export const TABS = ["tape", "patterns", "alerts"] as const;
 
@@ -22,6 +23,8 @@ export interface Choices {
   scale: Scale;
   style: Style;
   sort: Sort;
+  /** Of the list. */
+  columns: Column[];
   zone: Zone;
   tab: Tab;
   timeframe: string;
@@ -37,6 +40,7 @@ export const DEFAULTS: Choices = {
   scale: "linear",
   style: "candles",
   sort: "name",
+  columns: [],
   zone: "UTC",
   tab: "tape",
   timeframe: "1m",
@@ -66,6 +70,7 @@ export function parsed(text: string | null): Choices {
     marks: one(given.marks, CHOICES, DEFAULTS.marks),
     scale: one(given.scale, SCALES, DEFAULTS.scale),
     style: one(given.style, STYLES, DEFAULTS.style),
+    columns: COLUMNS.filter((each) => names(given.columns, []).includes(each)),
     sort: one(given.sort, SORTS, DEFAULTS.sort),
     zone: one(given.zone, ZONES, DEFAULTS.zone),
     tab: one(given.tab, TABS, DEFAULTS.tab),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
@@ -28,6 +29,13 @@ class LatestQuotes:
         """Return every instrument's latest quote, by instrument."""
         with self.postgres.connection() as connection:
             rows = connection.execute(_SELECT).fetchall()
+        return {name: _as_json(*quote) for name, *quote in rows}
+
+    def some(self, symbols: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """Return the latest quotes of those instruments that have one."""
+        with self.postgres.connection() as connection:
+            where = f"{_SELECT} WHERE instrument = ANY(%s)"
+            rows = connection.execute(where, (list(symbols),)).fetchall()
         return {name: _as_json(*quote) for name, *quote in rows}
 
     def one(self, symbol: str) -> dict[str, Any] | None:

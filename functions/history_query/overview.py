@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from functions.history_query.latest import LatestTrades
+from functions.history_query.latest_quotes import NO_QUOTE, LatestQuotes
 from shared.candle import Candle
 from shared.candle_json import candle_json
 from shared.decimals import EXACT, to_text
@@ -45,6 +46,7 @@ class Overview:
     postgres: Postgres
     live: LiveState
     latest: LatestTrades
+    quotes: LatestQuotes
 
     def of(self, symbols: Sequence[str] | None, now_us: int) -> list[dict[str, Any]]:
         """Return the overview of the symbols that are known, or of all, by symbol."""
@@ -65,8 +67,13 @@ class Overview:
         for candle in self._live(wanted, piece):
             if candle.start_us >= from_us:
                 _take(pieces, candle)
+        quotes = self.quotes.all() if symbols is None else self.quotes.some(symbols)
         return [
-            _shown(trades[name], pieces.get(name, {}), newest.get(name)) for name in sorted(trades)
+            {
+                **_shown(trades[name], pieces.get(name, {}), newest.get(name)),
+                "spread": quotes.get(name, NO_QUOTE)["spread"],
+            }
+            for name in sorted(trades)
         ]
 
     @property

@@ -16,7 +16,7 @@ from functions.live_feed.page import page_routes
 from functions.live_feed.settings import LiveSettings
 from functions.live_feed.sse import sse_endpoint
 from functions.live_feed.websocket import websocket_endpoint
-from shared.adapter.door import EventDoor
+from shared.adapter.door import EventDoor, is_of_cluster, nowhere
 from shared.adapter.wiring import event_app
 from shared.settings import Environment
 from shared.stores.redis import connect
@@ -31,6 +31,7 @@ class Settings:
     nats_browser_url: str = field(repr=False)
     ticks_an_event: int
     queue_proxy: str
+    takes_events: bool
 
     @classmethod
     def from_env(cls, mapping: Mapping[str, str]) -> Settings:
@@ -40,6 +41,7 @@ class Settings:
             live=LiveSettings.read(env),
             nats_browser_url=env.text("NATS_BROWSER_URL", ""),
             ticks_an_event=env.integer("LIVE_TICKS_PER_EVENT", 50, 1, 100_000),
+            takes_events=bool(env.integer("LIVE_EVENTS", 1, 0, 1)),
             queue_proxy=QUEUE_PROXY if env.text("K_REVISION", "") else "",
         )
         env.check()
@@ -79,6 +81,9 @@ http = Starlette(
         Route("/sse", sse_endpoint(replica)),
         *history_proxy(settings.live.api_url),
         *page_routes(settings.nats_browser_url),
-        Mount("", app=EventDoor(events)),
+        Mount(
+            "",
+            app=EventDoor(events, inside=is_of_cluster if settings.takes_events else nowhere),
+        ),
     ]
 )

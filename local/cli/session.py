@@ -14,6 +14,7 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 
 from local.cli import display
+from local.cli.elsewhere import elsewhere
 from local.cli.notices import Notices
 from local.instance import Instance
 from local.supervisor import status
@@ -70,6 +71,8 @@ async def run(options: Options, view: View, *, seconds: float | None = None) -> 
             display.print_components(console, instance.components)
             for line in display.ready_lines(instance.env, console.width):
                 console.print(line, style="bold green", markup=False, soft_wrap=True)
+            for line in elsewhere(platform):
+                console.print(line, markup=False, highlight=False, soft_wrap=True)
             return await _live(platform, instance, view, notice, stop, seconds)
         finally:
             await _stop(platform, notice)

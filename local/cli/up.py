@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +13,7 @@ from local.cli.options import DataDir
 from local.cli.times import span_us
 from local.errors import UsageError
 from local.instance import DEFAULT_DATA_DIR
+from local.servers.server import LOOPBACK
 from local.supervisor.feeds import parse_feeds
 from local.supervisor.options import (
     DEFAULT_HTTP_PORT,
@@ -46,6 +48,8 @@ Examples:
 
   kandle up --data-dir /var/tmp/kandle --http-port 9000 --udp-port 6000
 
+  kandle up --dashboard-port 8088 --host 0.0.0.0   # the page on a phone, with a token
+
   kandle up --replicas candle-aggregate=2
 
   kandle up --eventing my-triggers/ --functions none
@@ -69,6 +73,17 @@ Functions = Annotated[
 ]
 HttpPort = Annotated[int, typer.Option(min=1, max=65535, help="Port of the history API.")]
 UdpPort = Annotated[int, typer.Option(min=1, max=65535, help="Port that takes ticks over UDP.")]
+DashboardPort = Annotated[
+    int | None,
+    typer.Option(min=1, max=65535, help="Port of the page.", show_default="any free one"),
+]
+Host = Annotated[
+    str,
+    typer.Option(
+        help="Address that serves the page. Other than loopback: other machines open it with the"
+        " token that is printed; everything else stays on loopback.",
+    ),
+]
 Feeds = Annotated[
     list[str] | None,
     typer.Option(
@@ -101,6 +116,14 @@ def history_s(text: str) -> int:
         raise UsageError(f"--history: {error}") from None
 
 
+def address(text: str) -> str:
+    """Read --host: an IPv4 address. Raises UsageError."""
+    try:
+        return str(IPv4Address(text))
+    except ValueError:
+        raise UsageError(f"--host: {text!r} is no IPv4 address, such as 0.0.0.0") from None
+
+
 class StatusView:
     """One line that lives."""
 
@@ -130,6 +153,8 @@ def up(
     eventing: EventingDir = None,
     http_port: HttpPort = DEFAULT_HTTP_PORT,
     udp_port: UdpPort = DEFAULT_UDP_PORT,
+    dashboard_port: DashboardPort = None,
+    host: Host = LOOPBACK,
     observe: Annotated[
         bool, typer.Option("--observe", help="Show the metrics of every process on one page.")
     ] = False,
@@ -158,5 +183,7 @@ def up(
         observe,
         parse_replicas(replicas or []),
         history_s(history),
+        dashboard_port,
+        address(host),
     )
     asyncio.run(run(options, StatusView()))

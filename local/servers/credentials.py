@@ -24,6 +24,7 @@ class Credentials:
     postgres_password: str = field(repr=False)
     s3_access_key: str = field(repr=False)
     s3_secret_key: str = field(repr=False)
+    watch_token: str = field(repr=False)
 
     @classmethod
     def keep(cls, file: Path) -> Credentials:
@@ -34,7 +35,9 @@ class Credentials:
         """
         try:
             known = json.loads(file.read_text())
-            added = {"nats_browser_password": secrets.token_hex(24)}
+            added = {
+                each: secrets.token_hex(24) for each in ("nats_browser_password", "watch_token")
+            }
             kept = cls(**{each.name: str({**added, **known}[each.name]) for each in fields(cls)})
             if not added.keys() <= known.keys():
                 write_json(file, asdict(kept))
@@ -47,6 +50,7 @@ class Credentials:
                 postgres_password=secrets.token_hex(24),
                 s3_access_key=secrets.token_hex(10).upper(),
                 s3_secret_key=secrets.token_hex(20),
+                watch_token=secrets.token_hex(24),
             )
             write_json(file, asdict(made))
             return made

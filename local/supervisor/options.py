@@ -9,6 +9,7 @@ from typing import Final
 
 from local.errors import UsageError
 from local.instance import DEFAULT_DATA_DIR
+from local.servers.server import LOOPBACK
 from shared.feed_choice import FeedChoice
 
 DEFAULT_HTTP_PORT = 8080
@@ -23,7 +24,9 @@ class Options:
     `eventing` None is the repository's own topology; `functions` is `all`, `none` or names;
     `simulate_rate` is in ticks a second, None for the simulator's own default. `observe`: the
     metrics of all processes on one page. `replicas`: how often functions run, where not once.
-    `history_s`: how long before now feeds and the simulated market begin, in seconds.
+    `dashboard_port`: the page's, None for any. `host`: what the page is served on; other than
+    loopback, with a token. `history_s`: how long before now feeds and the simulated market begin,
+    in seconds.
     """
 
     data_dir: Path = DEFAULT_DATA_DIR
@@ -37,6 +40,8 @@ class Options:
     observe: bool = False
     replicas: Mapping[str, int] = field(default_factory=dict)
     history_s: int = 0
+    dashboard_port: int | None = None
+    host: str = LOOPBACK
 
 
 def parse_replicas(texts: Sequence[str]) -> dict[str, int]:

@@ -6,6 +6,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -36,10 +37,12 @@ INGEST_PATH = "/ingest"
 BROKER = "broker"
 _TICKS = "kandle/ticks"
 SIMULATOR = "simulator"
+WATCHERS = "live-feed-watchers"
+"""The replica of live-feed that other machines reach."""
+ANY_HOST = "0.0.0.0"
 _FIRST_MOMENT_S = 0.3
 _METRICS_PORT = "METRICS_PORT"
 _FUNCTION_SERVER = (
-    *("--host", LOOPBACK),
     *("--no-access-log", "--log-level", "warning"),
     *("--timeout-graceful-shutdown", str(drain_s(Kind.FUNCTION))),
     *("--loop", "uvloop", "--http", "httptools", "--ws-max-size", "65536"),
@@ -132,7 +135,18 @@ class Plan:
         for each in self._topology.functions:
             components.append(self._function(each, each.name, self._function_urls[each.host]))
             components += [self._function(each, name, url) for name, url in self._others(each)]
+            if each.endpoint in (LIVE, ALL) and self._options.host != LOOPBACK:
+                components.append(self._for_watchers(each))
         return components
+
+    def _for_watchers(self, function: Function) -> Component:
+        """Return one more replica, which other machines reach: with a token, and for no events."""
+        port = self._options.dashboard_port or self._place.ports.take(WATCHERS)
+        host = self._options.host
+        url = f"http://{LOOPBACK if host == ANY_HOST else host}:{port}"
+        made = self._function(function, WATCHERS, url, host)
+        told = {"API_TOKENS": self._place.credentials.watch_token, "LIVE_EVENTS": "0"}
+        return replace(made, environment={**made.environment, **told})
 
     def broker(self, addresses: Path) -> Component:
         """Return the broker process; it resolves cluster names with the file `addresses`."""
@@ -144,6 +158,7 @@ class Plan:
                 *("--eventing", str(self._topology.directory)),
                 *("--port", str(urlsplit(self._broker_url).port)),
                 *("--addresses", str(addresses)),
+                *(part for host in sorted(self._topology.idle) for part in ("--idle", host)),
             ),
             environment={
                 "NATS_URL": self._variables["NATS_URL"],
@@ -179,6 +194,9 @@ class Plan:
     def _function_url(self, function: Function) -> str:
         if function.endpoint in (API, ALL):
             return f"http://{LOOPBACK}:{self._options.http_port}"
+        port = self._options.dashboard_port
+        if function.endpoint == LIVE and port and self._options.host == LOOPBACK:
+            return f"http://{LOOPBACK}:{port}"
         return f"http://{LOOPBACK}:{self._place.ports.take(function.name)}"
 
     def _others(self, function: Function) -> list[tuple[str, str]]:
@@ -189,7 +207,7 @@ class Plan:
         ]
         return [(name, f"http://{LOOPBACK}:{self._place.ports.take(name)}") for name in names]
 
-    def _function(self, function: Function, name: str, url: str) -> Component:
+    def _function(self, function: Function, name: str, url: str, host: str = LOOPBACK) -> Component:
         port = str(urlsplit(url).port)
         environment = {
             "FUNCTION_SIGNATURE_TYPE": "http",
@@ -200,10 +218,13 @@ class Plan:
         return Component(
             name=name,
             kind=Kind.FUNCTION,
-            command=(sys.executable, "-m", "uvicorn", app, *_FUNCTION_SERVER, "--port", port),
+            command=(
+                *(sys.executable, "-m", "uvicorn", app, *_FUNCTION_SERVER),
+                *("--host", host, "--port", port),
+            ),
             environment={
                 **{name: localised(each, self.addresses) for name, each in environment.items()},
-                "HOST": LOOPBACK,
+                "HOST": host,
                 "PORT": port,
                 "K_SERVICE": function.name,
                 "PYTHONUNBUFFERED": "1",

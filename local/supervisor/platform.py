@@ -85,6 +85,8 @@ class Platform:
             self._notice(f"ended {name}, which an earlier instance had left running")
         if topology.has_api:
             require_free(self.options.http_port, "--http-port")
+        if self.options.dashboard_port is not None:
+            require_free(self.options.dashboard_port, "--dashboard-port")
         if topology.takes_udp:
             require_free(self.options.udp_port, "--udp-port", socket.SOCK_DGRAM)
         place = self._place = Place.at(self._data_dir)
@@ -183,6 +185,12 @@ class Platform:
         if self._place is not None:
             self._place.ports.release()
         return killed
+
+    @property
+    def watch_token(self) -> str:
+        """What other machines open the page with."""
+        assert self._place is not None
+        return self._place.credentials.watch_token
 
     def kill(self) -> None:
         """Kill every process at once. `stop` still has to end."""

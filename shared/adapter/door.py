@@ -6,7 +6,7 @@ its inner side alone: a request from outside cannot carry one (docs/security.md)
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Final
 
 from starlette.datastructures import Headers
@@ -18,12 +18,28 @@ from shared.problem import problem
 _CLUSTER: Final = (".svc", ".svc.cluster.local")
 
 
-class EventDoor:
-    """ASGI middleware: POSTs to `paths` pass under a name of the cluster, and no other."""
+def is_of_cluster(host: str) -> bool:
+    """Whether a Host header names a Service by its name in the cluster."""
+    return host.partition(":")[0].endswith(_CLUSTER)
 
-    def __init__(self, app: ASGIApp, paths: Collection[str] = ("/",)) -> None:
+
+def nowhere(_: str) -> bool:
+    """Take no events, whatever the Host header says: anybody can write one."""
+    return False
+
+
+class EventDoor:
+    """ASGI middleware: POSTs to `paths` pass if their Host is `inside`: a name of the cluster."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        paths: Collection[str] = ("/",),
+        inside: Callable[[str], bool] = is_of_cluster,
+    ) -> None:
         self._app = app
         self._paths = frozenset(paths)
+        self._inside = inside
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
@@ -31,15 +47,10 @@ class EventDoor:
             scope["type"] == "http"
             and scope["method"] == "POST"
             and scope["path"] in self._paths
-            and not is_of_cluster(Headers(scope=scope).get("host", ""))
+            and not self._inside(Headers(scope=scope).get("host", ""))
         ):
             metrics.REQUESTS_REFUSED.labels("event").inc()
             refused = problem(403, "no events here", "events come from the broker, inside")
             await refused(scope, receive, send)
             return
         await self._app(scope, receive, send)
-
-
-def is_of_cluster(host: str) -> bool:
-    """Whether a Host header names a Service by its name in the cluster."""
-    return host.partition(":")[0].endswith(_CLUSTER)

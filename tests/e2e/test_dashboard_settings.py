@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
+import time
 from pathlib import Path
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from tests.e2e.browser import open_symbol, shown, state
 from tests.e2e.client import candles, fresh_symbol
@@ -93,6 +95,40 @@ def test_favourites_come_first_and_hidden_symbols_do_not_come(
     shown(page, lambda it: it["settings"]["hidden"] == [] and it["symbols"] >= count)
 
 
+def test_the_list_has_the_columns_that_are_chosen(page: Page, pipeline: dict[str, str]) -> None:
+    """High and low of the day beside the price; they stay chosen."""
+    symbol = fresh_symbol("COLUMNS")
+    now_ms = time.time_ns() // 1_000_000
+    post(pipeline, *(f"{symbol},{price},2,{now_ms - 5}" for price in ("10.5", "12.25", "11")))
+    open_symbol(page, pipeline, symbol)
+    page.locator("#columns summary").click()
+    for name in ("high", "low", "volume"):
+        page.get_by_role("checkbox", name=name).check()
+    card = page.locator(f'.card[data-symbol="{symbol}"]')
+    expect(page.locator("#heads span")).to_have_text(["high", "low", "volume"])
+    expect(card.locator(".extra")).to_have_text(["12.25", "10.50", "6"], timeout=30_000)
+    page.reload()
+    expect(card.locator(".extra")).to_have_text(["12.25", "10.50", "6"], timeout=30_000)
+
+
+def test_large_trades_stand_out_and_small_ones_can_be_left_out(
+    page: Page, pipeline: dict[str, str]
+) -> None:
+    """Times to the millisecond; a trade of ten times the middle size is large."""
+    symbol = fresh_symbol("LARGE")
+    sizes = ("1", "2", "1", "30", "2")
+    post(
+        pipeline, *(f"{symbol},5,{size},{FIRST_MS + 7 * n},buy,{n}" for n, size in enumerate(sizes))
+    )
+    open_symbol(page, pipeline, symbol)
+    rows = page.locator("#tape tbody tr")
+    expect(rows).to_have_count(5)
+    expect(rows.last).to_contain_text("22:14:00.000")
+    expect(page.locator("#tape tr.large")).to_contain_text("30")
+    page.get_by_label("Smallest size shown").fill("2")
+    expect(rows).to_have_count(3)
+
+
 def test_the_list_is_sorted_by_the_last_trade(page: Page, pipeline: dict[str, str]) -> None:
     """The symbol of the newest trade is the first."""
     older = sent(pipeline, "ASORTED", "1")
@@ -121,6 +157,28 @@ def test_what_is_seen_is_saved(page: Page, pipeline: dict[str, str], tmp_path: P
     picture = tmp_path / "picture.png"
     download.value.save_as(picture)
     assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_address_holds_what_is_shown(
+    page: Page, pipeline: dict[str, str], browser: Browser
+) -> None:
+    """Whoever opens it elsewhere sees the same time, indicators, scale and style."""
+    symbol = sent(pipeline, "PASSED", *(str(100 + n % 7) for n in range(90)))
+    open_symbol(page, pipeline, symbol, 90)
+    page.select_option("#scale", "log")
+    page.select_option("#style", "line")
+    page.locator("#chart").focus()
+    for key in ("+", "+", "ArrowLeft", "ArrowLeft"):
+        page.keyboard.press(key)
+    expect(page).to_have_url(re.compile("scale=log.*&to="))
+    seen = shown(page, lambda it: it["view"]["to"] is not None and len(it["view"]) == 2)["view"]
+    expect(page).to_have_url(re.compile(f"&to={seen['to']}$"))
+    with browser.new_context() as elsewhere:
+        other = elsewhere.new_page()
+        other.goto(page.url)
+        found = shown(other, lambda it: it["view"] == seen)
+        assert (found["settings"]["scale"], found["settings"]["style"]) == ("log", "line")
+        assert found["settings"]["indicators"] == ["sma:20"]
 
 
 def test_back_leads_to_the_symbol_before(page: Page, pipeline: dict[str, str]) -> None:

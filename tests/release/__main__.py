@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 import tempfile
 import time
@@ -25,7 +26,7 @@ def main() -> None:
         local = _installed(place / "local", f"kandle[local] @ {wheel.as_uri()}", RUN_MB)
         empty = place / "empty"
         empty.mkdir()
-        ports = ("--http-port", str(free_port()), "--udp-port", str(free_port()))
+        ports = ("--http-port", str(free_port()), "--udp-port", str(free_port(socket.SOCK_DGRAM)))
         began = time.monotonic()
         shown = checked(local / "kandle", "demo", "--seconds", "20", *ports, cwd=empty)
         assert "BTC-USD" in shown, shown

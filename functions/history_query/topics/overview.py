@@ -71,6 +71,7 @@ PART: Final = Part(
                 "low": _or_none(DECIMAL, "Lowest since."),
                 "volume": {**DECIMAL, "description": "Volume since."},
                 "change": _or_none({"type": "number"}, "Against `open`, percent."),
+                "spread": _or_none(DECIMAL, "Ask less bid of the latest quote."),
                 "points": {
                     "type": "array",
                     "items": DECIMAL,

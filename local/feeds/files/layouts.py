@@ -215,7 +215,8 @@ def chosen(layout: Layout, choice: Choice, names: Sequence[str], name: str) -> L
             raise UnknownLayoutError(
                 f"{name}: --columns names {wrong[0]!r}; the columns are {', '.join(names)[:200]}"
             )
-        layout = replace(layout, columns=known, unit=choice.unit or layout.unit)
+        unread = [each for each in layout.unread if each not in choice.columns.values()]
+        layout = replace(layout, columns=known, unit=choice.unit or layout.unit, unread=unread)
     symbol = choice.symbol
     if symbol is None and "symbol" not in layout.columns and layout.symbol is None:
         symbol = (layout.symbol_of or _by_any_name)(name) or _by_any_name(name)

@@ -37,6 +37,7 @@ def test_an_overview_is_the_last_day(house: House) -> None:
     assert a["change"] == round(float((day[-1].decimal_price / first.decimal_price - 1) * 100), 4)
     assert len(a["points"]) == 24
     assert a["candle"]["c"] == "123.45"
+    assert (a["spread"], old["spread"]) == (None, None)
     assert (old["symbol"], old["price"], old["points"]) == ("OLD", "5", [])
     assert (old["open"], old["change"], old["volume"]) == (None, None, "0")
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from local.feeds.files import hft
 from local.feeds.files.errors import FileError
-from local.feeds.files.layouts import Choice, parse_columns
+from local.feeds.files.layouts import Choice, layout_of_rows, parse_columns
 from local.feeds.files.opening import Progress
 from local.feeds.files.trades import Trades, read_trades
 from local.feeds.tick import Tick
@@ -296,6 +296,14 @@ def test_trades_of_hftbacktest_are_read_in_parts(
     with pytest.raises(FileError, match="--symbol"):
         lines(other)
     assert lines(other, Choice("ETH")) == ["ETH,1,1,1723161600000000"]
+
+
+def test_a_column_that_a_person_names_is_not_called_unread() -> None:
+    """What nobody named still is."""
+    rows = [["symbol", "price", "when", "note"], ["A", "1", "1735689600", "x"]]
+    columns, unit = parse_columns("time=when:s")
+    found = layout_of_rows("t.csv", "", rows, Choice(columns=columns, unit=unit))
+    assert list(found.unread) == ["note"]
 
 
 def test_columns_are_what_a_person_says(tmp_path: Path) -> None:

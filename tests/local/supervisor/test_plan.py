@@ -43,6 +43,24 @@ def test_a_function_gets_what_its_manifest_says(tmp_path: Path) -> None:
     assert len({each.url for each in functions.values()}) == len(functions)
 
 
+def test_other_machines_reach_the_page_with_a_token_and_nothing_else(tmp_path: Path) -> None:
+    """One more replica of live-feed, which takes no events; the others stay on loopback."""
+    made = plan(tmp_path, Options(host="0.0.0.0", dashboard_port=18088))
+    functions = {each.name: each for each in made.functions()}
+    watchers = functions.pop("live-feed-watchers")
+    assert watchers.environment["HOST"] == "0.0.0.0"
+    assert watchers.environment["PORT"] == "18088"
+    assert watchers.environment["LIVE_EVENTS"] == "0"
+    assert len(watchers.environment["API_TOKENS"]) == 48
+    assert {each.environment["HOST"] for each in functions.values()} == {"127.0.0.1"}
+    assert not any("API_TOKENS" in each.environment for each in functions.values())
+    assert watchers.url not in made.addresses.values()
+    assert made.replica_addresses == {}
+    alone = plan(tmp_path, Options(dashboard_port=18089))
+    assert alone.endpoints["LIVE_URL"] == "http://127.0.0.1:18089"
+    assert "live-feed-watchers" not in {each.name for each in alone.functions()}
+
+
 def test_a_function_runs_as_often_as_it_was_asked_for(tmp_path: Path) -> None:
     """Each replica is a process with an address of its own; the broker is told all of them."""
     made = plan(tmp_path, Options(replicas=parse_replicas(["candle-aggregate=3"])))

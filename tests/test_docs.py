@@ -1,0 +1,69 @@
+"""The documentation site: it builds, links lead somewhere, pages made from code are complete."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+import typer.main
+from typer.core import TyperGroup
+
+from local.cli.app import app
+from local.reference import pages
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_the_site_builds_strictly_and_loads_nothing_from_elsewhere(tmp_path: Path) -> None:
+    """A link or an anchor that leads nowhere, or a page that no menu has, ends the build."""
+    if find_spec("mkdocs") is None:
+        pytest.skip("mkdocs is not installed: uv sync --group docs")
+    done = subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--quiet", "--site-dir", str(tmp_path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    built = [each.read_text() for each in tmp_path.rglob("*.html")]
+    assert len(built) > 30
+    for text in built:
+        loaded = re.findall(r"<(?:script|img|iframe|link)\b[^>]*(?:src|href)=\"([^\"]+)\"", text)
+        assert not [each for each in loaded if each.startswith(("http:", "https:", "//"))]
+
+
+def test_the_reference_has_every_command_event_and_metric() -> None:
+    """As they are in the code, each with what it says of itself."""
+    made = pages()
+    group = typer.main.get_command(app)
+    assert isinstance(group, TyperGroup)
+    for name in _commands(group):
+        assert f"`kandle {name}`\n" in made["reference/commands.md"]
+    declared = (ROOT / "shared/metrics.py").read_text()
+    names = set(re.findall(r'"(kandle_\w+)"', declared))
+    listed = set(re.findall(r"^\| `(kandle_\w+)`", made["reference/metrics.md"], re.MULTILINE))
+    assert {each.removesuffix("_total") for each in listed} == names
+    types = re.findall(r'"(dev\.kandle\.\w+\.v1)"', (ROOT / "shared/events.py").read_text())
+    assert set(re.findall(r"dev\.kandle\.\w+\.v1", made["reference/events.md"])) == set(types)
+    rows = [each for each in made["reference/events.md"].splitlines() if each.startswith("| `")]
+    assert not [each for each in rows if re.search(r"\|\s*\|", each)]
+
+
+def test_every_link_of_the_readme_leads_somewhere() -> None:
+    """The site checks its own; these pages stand outside of it."""
+    for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md"):
+        for link in re.findall(r"\]\((?!https?:|#)([^)#]+)", (ROOT / name).read_text()):
+            assert (ROOT / link).exists(), (name, link)
+
+
+def _commands(group: TyperGroup, before: str = "") -> Iterator[str]:
+    for name, command in group.commands.items():
+        yield f"{before}{name}"
+        if isinstance(command, TyperGroup):
+            yield from _commands(command, f"{before}{name} ")
