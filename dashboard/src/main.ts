@@ -185,6 +185,7 @@ async function loadAlerts(): Promise<void> {
 }
 
 async function showAlert(alert: Alert): Promise<void> {
+  if (alert.rule.startsWith("feed ")) return; // of a feed there is no chart
   await choose(alert.symbol, TIMEFRAMES.includes(alert.timeframe) ? alert.timeframe : undefined);
   chart.centre(alert.candle_start);
 }
