@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -26,6 +27,38 @@ class FeedState(StrEnum):
     HALTED = "halted"
     MAINTENANCE = "maintenance"
     DOWN = "down"
+
+
+STALE_US: Final = 15_000_000
+"""A bridge reports every few seconds; one that has not for so long is down."""
+_WORST_FIRST: Final = (
+    *(FeedState.RECONNECTING, FeedState.STALLED, FeedState.MAINTENANCE, FeedState.LIVE),
+    *(FeedState.QUIET, FeedState.HALTED, FeedState.ENDED),
+)
+
+
+def is_stale(reported_us: int, now_us: int) -> bool:
+    """Tell whether a report is too old to be true."""
+    return now_us - reported_us > STALE_US
+
+
+def symbol_state(state: str, reported_us: int, now_us: int) -> FeedState:
+    """Return a symbol's state: down where nobody reports it, unless it has ended."""
+    if state != FeedState.ENDED and is_stale(reported_us, now_us):
+        return FeedState.DOWN
+    return FeedState(state)
+
+
+def feed_state(symbols: Sequence[tuple[str, int]], now_us: int) -> FeedState:
+    """Return a feed's state from (state, reported_us) of its symbols, at least one.
+
+    It is down when none is reported. A quiet symbol beside a live one makes no quiet feed, and one
+    that was taken out of a feed that goes on makes none that is down.
+    """
+    if is_stale(max(reported_us for _, reported_us in symbols), now_us):
+        return FeedState.DOWN
+    states = {symbol_state(*each, now_us) for each in symbols}
+    return next((each for each in _WORST_FIRST if each in states), FeedState.QUIET)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ import redis
 from hypothesis import settings
 
 from tests.collector import Collector
+from tests.messenger import Messenger
 from tests.platform import running
 
 _numbers = itertools.count()
@@ -64,14 +65,22 @@ def collector() -> Iterator[Collector]:
 
 
 @pytest.fixture(scope="session")
+def messenger() -> Iterator[Messenger]:
+    """Where the pipeline's alerts go."""
+    started = Messenger()
+    yield started
+    started.close()
+
+
+@pytest.fixture(scope="session")
 def pipeline(
-    tmp_path_factory: pytest.TempPathFactory, collector: Collector
+    tmp_path_factory: pytest.TempPathFactory, collector: Collector, messenger: Messenger
 ) -> Iterator[dict[str, str]]:
     """The whole of Kandle, one `kandle up` for the test session, observed in every way."""
     with running(
         tmp_path_factory.mktemp("pipeline") / "data",
         "--observe",
-        settings={"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url},
+        settings={"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "ALERT_URLS": messenger.url()},
     ) as environment:
         yield environment
 

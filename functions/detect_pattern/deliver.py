@@ -14,7 +14,7 @@ import httpx
 from functions.detect_pattern.storage import Storage
 from shared import events, metrics
 from shared.adapter.event import Event
-from shared.alerts import AlertEvent, checked_sink
+from shared.alerts.event import AlertEvent, checked_sink
 from shared.errors import PermanentError, TransientError
 
 TIMEOUT_S: Final = 5.0

@@ -1,4 +1,7 @@
-"""Event handler: judges closed candles; the clock loads lost series and publishes what waits."""
+"""Event handler: judges closed candles; the clock loads lost series and publishes what waits.
+
+It also looks at the alert rules that no candle is about.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,8 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from functions.detect_pattern.deliver import Delivery
-from functions.detect_pattern.publish import STAGE, publication
+from functions.detect_pattern.publish import STAGE, publication, with_state_alerts
+from functions.detect_pattern.state_rules import raise_state_alerts
 from functions.detect_pattern.step import REFRESH_MS, Steps
 from functions.detect_pattern.store import Store
 from functions.detect_pattern.window import ClosedCandle, Window
@@ -83,7 +87,9 @@ class DetectPattern:
             names = [each for each in self.steps.storage.all_series() if self._selects(each[0])]
             self.store.begin(shards, names, now_ms + REFRESH_MS)
         names = self.store.due(now_ms, DUE_AT_ONCE)
-        return self._step({name: Window.of(()) for name in names}, now_ms)
+        outcome = self._step({name: Window.of(()) for name in names}, now_ms)
+        postgres = self.steps.storage.postgres
+        return with_state_alerts(outcome, raise_state_alerts(postgres, now_ms * 1000), postgres)
 
     def _refresh(self) -> None:
         if self.watched is not None:

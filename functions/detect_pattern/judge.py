@@ -93,10 +93,9 @@ def waits_until_ms(series: Series, rules: JudgeRules) -> int | None:
     return int(series.candles.table[RECEIVED, at]) + rules.grace_ms
 
 
-def needs_older(series: Series, rules: JudgeRules, from_us: int) -> bool:
-    """Tell whether judging from there on needs candles that have left the state."""
-    standing = series.candles.standing()
-    return not series.whole and standing.position(from_us) < rules.lookback - 1
+def needs_older(series: Series, count: int, from_us: int) -> bool:
+    """Tell whether fewer candles than `count` stand before a time while storage may have more."""
+    return not series.whole and series.candles.standing().position(from_us) < count
 
 
 def judge(judged: Sequence[tuple[Series, int]], rules: JudgeRules) -> None:

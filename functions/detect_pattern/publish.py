@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Final
 
 from functions.detect_pattern.series import Series
+from functions.detect_pattern.state_rules import Raised, note_emitted
 from functions.detect_pattern.step import MAX_TRIES
 from functions.detect_pattern.store import Replacement, Store
 from shared import events, metrics
@@ -16,6 +17,7 @@ from shared.adapter.event import OutgoingEvent
 from shared.errors import TransientError
 from shared.pattern_series import Name
 from shared.patterns import Pattern, encode_patterns
+from shared.stores.postgres import Postgres
 
 STAGE: Final = "detect-pattern"
 PATTERNS_AN_EVENT: Final = 500
@@ -29,16 +31,7 @@ def publication(store: Store, changed: Sequence[Series], due: Due, now_ms: int) 
     patterns = [pattern for each in publishing for pattern in each.unpublished.values()]
     outputs = pattern_events(patterns)
     for series in publishing:
-        outputs += [
-            OutgoingEvent(
-                f"{STAGE}/alert/{rule_id}/{start_us}",
-                events.ALERTS,
-                body.encode(),
-                events.JSON,
-                {events.RULE: rule_id},
-            )
-            for (rule_id, start_us), body in _alerts(series).items()
-        ]
+        outputs += [alert_event(*key, body) for key, body in _alerts(series).items()]
 
     def confirmed() -> None:
         with store.group.alone:
@@ -49,6 +42,27 @@ def publication(store: Store, changed: Sequence[Series], due: Due, now_ms: int) 
         metrics.ALERTS_RAISED.inc(len(outputs) - -(-len(patterns) // PATTERNS_AN_EVENT))
 
     return Outcome(outputs, confirmed, show=outputs) if outputs else Outcome()
+
+
+def with_state_alerts(outcome: Outcome, raised: Sequence[Raised], postgres: Postgres) -> Outcome:
+    """Add alerts of rules without candles to what is emitted."""
+    if not raised:
+        return outcome
+    outputs = [*outcome.emit, *(alert_event(*each) for each in raised)]
+
+    def confirmed() -> None:
+        note_emitted(postgres, raised)
+        metrics.ALERTS_RAISED.inc(len(raised))
+        if outcome.after_emit is not None:
+            outcome.after_emit()
+
+    return Outcome(outputs, confirmed, show=outputs)
+
+
+def alert_event(rule_id: str, start_us: int, body: str) -> OutgoingEvent:
+    """Return the event of an alert, named by its rule and candle."""
+    name, extensions = f"{STAGE}/alert/{rule_id}/{start_us}", {events.RULE: rule_id}
+    return OutgoingEvent(name, events.ALERTS, body.encode(), events.JSON, extensions)
 
 
 def pattern_events(patterns: Sequence[Pattern]) -> list[OutgoingEvent]:

@@ -5,13 +5,14 @@ The stored form is `PatternSeries` (patterns.proto).
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 
 from functions.detect_pattern.window import Window
-from shared.alerts import Alert
+from shared.alerts.event import Alert
 from shared.pattern_series import Name
 from shared.patterns import Pattern
 from shared.schema import patterns_pb2
@@ -85,8 +86,11 @@ class Series:
         self.revision += 1
         return self.revision
 
-    def trim(self, keep: int, cooldown_us: int) -> None:
-        """Drop all but the newest judged candles, and what was published of the others."""
+    def trim(self, keep: int, cooldown_us: int, once: Collection[str] = ()) -> None:
+        """Drop all but the newest judged candles, and what was published of the others.
+
+        `once`: rules whose alerts stay, since they alert only once.
+        """
         surplus = self.next_to_judge - keep
         if surplus > 0:
             self.candles.drop_first(surplus)
@@ -96,7 +100,11 @@ class Series:
             gone = [p.id for p in self.active.values() if p.start_us < first_us - cooldown_us]
             for id_ in gone:
                 del self.active[id_]
-            done = [k for k, a in self.alerts.items() if k[1] < first_us and not a.body]
+            done = [
+                key
+                for key, alert in self.alerts.items()
+                if key[1] < first_us and not alert.body and key[0] not in once
+            ]
             for key in done:
                 del self.alerts[key]
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from functions.detect_pattern.edges import RuleInForce, raise_alerts
+from functions.detect_pattern.edges import RuleInForce, needed, raise_alerts
 from functions.detect_pattern.judge import (
     JudgeRules,
     advance,
@@ -27,6 +27,7 @@ from functions.detect_pattern.storage import Storage
 from functions.detect_pattern.store import Read, Replacement, Store
 from functions.detect_pattern.window import Window
 from shared import metrics
+from shared.alerts.rule import Frequency
 from shared.errors import TransientError
 from shared.pattern_series import Name
 
@@ -110,7 +111,7 @@ class Steps:
         if oldest_us >= first_us:
             return candles
         if self.storage.reaches(series, oldest_us):
-            self._extend(series, oldest_us, now_ms)
+            self._extend(series, oldest_us, self.rules.lookback, now_ms)
             return candles
         count = candles.position(first_us)
         metrics.PATTERN_CANDLES_TOO_OLD.inc(count)
@@ -119,8 +120,8 @@ class Steps:
         near.drop_first(count)
         return near
 
-    def _extend(self, series: Series, from_us: int, now_ms: int) -> None:
-        self.storage.older(series, from_us, self.rules.lookback, self.rules.cooldown_us)
+    def _extend(self, series: Series, from_us: int, lookback: int, now_ms: int) -> None:
+        self.storage.older(series, from_us, lookback, self.rules.cooldown_us)
         # What had left the state may still be on its way to storage.
         series.refresh_ms = now_ms + REFRESH_MS
 
@@ -133,14 +134,18 @@ class Steps:
             starts = [each for each in (series.changed_us, new_us) if each is not None]
             if not starts:
                 continue
-            if needs_older(series, self.rules, min(starts)):
-                self._extend(series, min(starts), now_ms)
+            before = max(self.rules.lookback - 1, needed(series, alerts.get(series.name, ())))
+            if needs_older(series, before, min(starts)):
+                self._extend(series, min(starts), before + 1, now_ms)
             to_judge.append((series, min(starts)))
         judge(to_judge, self.rules)
         for series in changed:
-            raise_alerts(series, alerts.get(series.name, ()))
+            in_force = alerts.get(series.name, ())
+            raise_alerts(series, in_force)
             if not series.refresh_ms:
-                series.trim(self.rules.keep, self.rules.cooldown_us)
+                keep = self.rules.keep + needed(series, in_force)
+                once = {each.id for each in in_force if each.rule.frequency is Frequency.ONCE}
+                series.trim(keep, self.rules.cooldown_us, once)
 
     def _replacement(self, series: Series, read: Read, now_ms: int) -> Replacement:
         encoded = series.encode()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import fields
+from functools import lru_cache
 from typing import Any, Final
 
 from psycopg import Connection, sql
@@ -12,12 +14,16 @@ from psycopg.rows import class_row
 from functions.detect_pattern.edges import RuleInForce
 from functions.detect_pattern.series import Series
 from functions.detect_pattern.window import ClosedCandle, Window
-from shared.alerts import Alert, Rule
+from shared.alerts.event import Alert
+from shared.alerts.grammar import RuleError
+from shared.alerts.rule import Rule
 from shared.lake.cold import NO_LAKE, Cold
 from shared.lake.plan import plan_candles
 from shared.pattern_series import Name
 from shared.patterns import Pattern
 from shared.stores.postgres import Postgres
+
+log = logging.getLogger(__name__)
 
 EPOCH_BITS: Final = 32
 """A pattern's revision = epoch x 2^32 + counter; each load from storage begins an epoch."""
@@ -76,9 +82,11 @@ _ALERTS: Final = _SERIES_OF + sql.SQL(
     "SELECT series, rule_id, start_us FROM series JOIN alerts a USING (instrument, timeframe)"
     " WHERE a.start_us >= series.number"
 )
-_RULES: Final = (
-    "SELECT id, rule, after_us FROM alert_rules WHERE removed_at IS NULL AND instrument = ANY(%s)"
-)
+_RULES: Final = """
+SELECT id, rule, after_us FROM alert_rules
+WHERE removed_at IS NULL AND timeframe <> '' AND instrument = ANY(%s)
+  AND NOT (once AND EXISTS (SELECT FROM alerts WHERE rule_id = id))
+"""
 # One index entry a series instead of every candle of it.
 _ALL_SERIES: Final = """
 WITH RECURSIVE series AS (
@@ -99,7 +107,7 @@ class Storage:
     """Reads of Postgres and the lake. Every method raises TransientError while a store is away."""
 
     def __init__(self, postgres: Postgres, cold: Cold = NO_LAKE) -> None:
-        self._postgres = postgres
+        self.postgres = postgres
         self._cold = cold
 
     def load(self, names: Sequence[Name], keep: int, cooldown_us: int) -> list[Series]:
@@ -110,7 +118,7 @@ class Storage:
         """
         if not names:
             return []
-        with self._postgres.connection() as connection:
+        with self.postgres.connection() as connection:
             row = connection.execute("SELECT nextval('pattern_epoch')").fetchone()
             assert row is not None
             series = [Series(*name, revision=int(row[0]) << EPOCH_BITS) for name in names]
@@ -136,7 +144,7 @@ class Storage:
             0 if each.whole or not len(each.candles) else int(each.candles.starts[0])
             for each in series
         ]
-        with self._postgres.connection() as connection:
+        with self.postgres.connection() as connection:
             rows = _rows_by_series(connection, _SINCE, series, first_us)
             for each, some in zip(series, rows, strict=True):
                 each.merge(_window(some))
@@ -148,7 +156,7 @@ class Storage:
         Those between there and the first in state, and the lookback before them.
         """
         first_us = int(series.candles.starts[0])
-        with self._postgres.connection() as connection:
+        with self.postgres.connection() as connection:
             between = connection.execute(_BETWEEN, (*series.name, from_us, first_us)).fetchall()
             before_us = min(from_us, first_us)
             before = _window(
@@ -165,7 +173,7 @@ class Storage:
     def reaches(self, series: Series, from_us: int) -> bool:
         """Return whether fewer than MOST stored candles lie between a time and the first here."""
         first_us = int(series.candles.starts[0])
-        with self._postgres.connection() as connection:
+        with self.postgres.connection() as connection:
             cursor = connection.execute(
                 _BETWEEN + " OFFSET %s LIMIT 1", (*series.name, from_us, first_us, MOST)
             )
@@ -173,22 +181,23 @@ class Storage:
 
     def all_series(self) -> list[Name]:
         """Return every series that has candles."""
-        with self._postgres.connection() as connection:
+        with self.postgres.connection() as connection:
             return connection.execute(_ALL_SERIES).fetchall()
 
     def rules(self, instruments: Collection[str]) -> dict[Name, list[RuleInForce]]:
         """Return the alert rules in force of these instruments, by series."""
         found: dict[Name, list[RuleInForce]] = {}
-        with self._postgres.connection() as connection:
+        with self.postgres.connection() as connection:
             for id_, text, after_us in connection.execute(_RULES, (list(instruments),)):
-                rule = Rule.parse(text)
-                in_force = RuleInForce(id_, rule, after_us)
-                found.setdefault((rule.instrument, rule.timeframe), []).append(in_force)
+                rule = parsed_rule(text)
+                if rule is not None:
+                    in_force = RuleInForce(id_, rule, after_us)
+                    found.setdefault((rule.subject, rule.timeframe), []).append(in_force)
         return found
 
     def sink_of(self, rule_id: str) -> str | None:
         """Return where a rule's alerts are posted; None when nowhere, or when it was removed."""
-        with self._postgres.connection() as connection:
+        with self.postgres.connection() as connection:
             row = connection.execute(
                 "SELECT sink FROM alert_rules WHERE id = %s AND removed_at IS NULL", (rule_id,)
             ).fetchone()
@@ -239,6 +248,16 @@ class Storage:
             alerts = series[number - 1].alerts
             alerts.setdefault((rule_id, start_us), Alert(rule_id, start_us))
         return [_learn_patterns(each, published.get(each.name, []), outranked) for each in series]
+
+
+@lru_cache(maxsize=4096)
+def parsed_rule(text: str) -> Rule | None:
+    """Return a stored rule; one that cannot be read stops no other, and is logged."""
+    try:
+        return Rule.parse(text)
+    except RuleError as error:
+        log.warning("rule %r is left out: %s", text, error)
+        return None
 
 
 def _learn_patterns(series: Series, published: Sequence[Pattern], outranked: bool) -> int | None:

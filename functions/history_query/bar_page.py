@@ -13,6 +13,7 @@ from functions.history_query.parameters import (
     ParameterError,
     now_us,
     read_days,
+    read_indicators,
     read_limit,
     read_time_us,
     read_zone,
@@ -20,12 +21,13 @@ from functions.history_query.parameters import (
 )
 from shared.bar_types import BarType
 from shared.calendar_timeframes import of_days
+from shared.indicators import AnyIndicator
 from shared.order import OrderKey
 from shared.timeframes import Timeframe
 from shared.trading_days import trading_days
 
 DEFAULT_TYPE: Final = "tick:1000"
-_KNOWN: Final = {"type", "from", "to", "limit", "cursor", "session", "calendar"}
+_KNOWN: Final = {"type", "from", "to", "limit", "cursor", "session", "calendar", "indicators"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,7 @@ class BarPage:
     """Bars that begin in [from_us, to_us), at most `limit`, the first or the `newest` of them.
 
     `frame`: the trading days that begin bars anew. `place`: the bars behind the one that ends
-    there, or before it if `newest`.
+    there, or before it if `newest`. `indicators`: what to compute beside them.
     """
 
     type: BarType
@@ -43,10 +45,11 @@ class BarPage:
     limit: int
     newest: bool
     place: OrderKey | None = None
+    indicators: tuple[AnyIndicator, ...] = ()
 
 
 def read_bars(query: Mapping[str, str]) -> BarPage:
-    """Read type, from, to, limit, cursor, session, calendar and tz. Raises ParameterError."""
+    """Read all but columns and format. Raises ParameterError."""
     refuse_unknown(query, _KNOWN | {"tz", "columns", "format"})
     text, _, days_text = (query.get("type") or DEFAULT_TYPE).partition("@")
     try:
@@ -73,4 +76,5 @@ def read_bars(query: Mapping[str, str]) -> BarPage:
         read_limit(query, DEFAULT_LIMIT),
         newest,
         place,
+        read_indicators(query),
     )

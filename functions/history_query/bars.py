@@ -6,12 +6,13 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from functions.history_query.bar_page import BarPage
 from functions.history_query.gaps import open_gaps
+from functions.history_query.parameters import FURTHEST_US
 from functions.history_query.tick_slices import TickSlices
 from shared.bar_fold import NO_BARS, BarFold, Bars
 from shared.blocks import CLOSED, PRICED, concatenated
@@ -44,6 +45,14 @@ class _Some:
         )
 
 
+class FoundBars(NamedTuple):
+    """A page's bars; `edge`: where the next page begins; `first`: where the first bar ends."""
+
+    bars: list[Candle]
+    edge: OrderKey | None
+    first: OrderKey | None
+
+
 @dataclass(frozen=True, slots=True)
 class BarPages:
     """Reads pages. `allowed_lateness_us`: as where candles are made.
@@ -55,9 +64,7 @@ class BarPages:
     postgres: Postgres
     allowed_lateness_us: int
 
-    def page(
-        self, symbol: str, page: BarPage, now_us: int | None = None
-    ) -> tuple[list[Candle], OrderKey | None]:
+    def page(self, symbol: str, page: BarPage, now_us: int | None = None) -> FoundBars:
         """Return bars ascending, and where a page behind them begins, if there are more.
 
         A page may hold fewer bars than its limit and still have more behind it.
@@ -69,9 +76,15 @@ class BarPages:
             symbol, page, max(over_us, now_us - _QUIET_US)
         )
         if not found.ends:
-            return [], None
+            return FoundBars([], None, None)
         edge = found.ends[0 if page.newest else -1] if more else None
-        return self._judged(symbol, page, self._candles(symbol, page, found)), edge
+        bars = self._judged(symbol, page, self._candles(symbol, page, found))
+        return FoundBars(bars, edge, found.ends[0])
+
+    def before(self, symbol: str, page: BarPage, place: OrderKey, count: int) -> list[Candle]:
+        """Return up to `count` bars that stand before the one that ends at a place, ascending."""
+        earlier = replace(page, from_us=0, to_us=FURTHEST_US, limit=count, newest=True, place=place)
+        return self.page(symbol, earlier).bars
 
     def _following(self, symbol: str, page: BarPage, over_us: int) -> tuple[_Some, bool]:
         """Return the first bars of a range: from where the page before ended, or its day began."""

@@ -9,11 +9,8 @@ from typing import Any, Final
 
 from psycopg.rows import dict_row
 
-from shared.feeds import FeedState
+from shared.feeds import FeedState, feed_state, symbol_state
 from shared.stores.postgres import Postgres
-
-STALE_US: Final = 15_000_000
-"""A bridge reports every few seconds; one that has not for so long is down."""
 
 _GAPS: Final = """
     SELECT feed, symbol,
@@ -52,12 +49,16 @@ def _feed(
 ) -> dict[str, Any]:
     newest = max(rows, key=lambda row: row["reported_us"])
     symbols = [
-        _symbol(row, gaps.get((feed, row["symbol"]), [0, 0, 0]), is_down=_is_down(row, now_us))
+        _symbol(
+            row,
+            gaps.get((feed, row["symbol"]), [0, 0, 0]),
+            symbol_state(row["state"], row["reported_us"], now_us),
+        )
         for row in rows
     ]
     return {
         "feed": feed,
-        "state": _worst(symbols) if _reports(newest, now_us) else FeedState.DOWN,
+        "state": feed_state([(row["state"], row["reported_us"]) for row in rows], now_us),
         "reported": newest["reported_us"] // 1000,
         "reconnects": newest["reconnects"],
         "skew_ms": None if newest["skew_us"] is None else round(newest["skew_us"] / 1000),
@@ -66,37 +67,16 @@ def _feed(
     }
 
 
-def _reports(row: dict[str, Any], now_us: int) -> bool:
-    return now_us - int(row["reported_us"]) <= STALE_US
-
-
-def _is_down(row: dict[str, Any], now_us: int) -> bool:
-    """Return whether nobody reports any more; of a symbol that was taken out of a feed, too."""
-    return row["state"] != FeedState.ENDED and not _reports(row, now_us)
-
-
-def _symbol(row: dict[str, Any], gaps: list[int], *, is_down: bool) -> dict[str, Any]:
+def _symbol(row: dict[str, Any], gaps: list[int], state: FeedState) -> dict[str, Any]:
     opened, filled, missing = gaps
     return {
         "symbol": row["symbol"],
         "instrument": row["instrument"],
-        "state": FeedState.DOWN if is_down else row["state"],
+        "state": state,
         "last_message": row["last_message_us"] // 1000 or None,
         "last_trade": row["last_trade_us"] // 1000 or None,
         "last_trade_id": row["last_trade_id"],
-        "trades_per_minute": 0 if is_down else row["trades_per_minute"],
+        "trades_per_minute": 0 if state is FeedState.DOWN else row["trades_per_minute"],
         "history": {"done": row["history_done"], "parts": row["history_parts"]},
         "gaps": {"open": opened, "filled": filled, "missing": missing},
     }
-
-
-def _worst(symbols: list[dict[str, Any]]) -> str:
-    """Return the feed's state: a quiet symbol beside a live one makes no quiet feed."""
-    states = {each["state"] for each in symbols}
-    for state in (
-        *(FeedState.RECONNECTING, FeedState.STALLED, FeedState.MAINTENANCE, FeedState.LIVE),
-        *(FeedState.QUIET, FeedState.HALTED, FeedState.ENDED),
-    ):
-        if state in states:
-            return state
-    return FeedState.QUIET

@@ -20,13 +20,14 @@ _OWN: Final = {
 }
 _HEAD: Final = """# Indicators
 Made by `make reference`. `GET /api/candles/{symbol}?indicators=rsi:14,macd:12:26:9` computes them
-for candles of every timeframe, session and calendar. Parameters that are left out have their
-defaults; a comma in place of a colon means the same. Values are floating-point numbers of 10
-digits, null before there is one.
+for candles of every timeframe, session and calendar, `GET /api/bars/{symbol}` for information bars.
+Parameters that are left out have their defaults; a comma in place of a colon means the same. Values
+are floating-point numbers of 10 digits, null before there is one.
 
 They do not depend on where a page begins: enough candles are read in front. What depends on where
-its series begins (marked *day*: sums, and stops that follow a price) begins anew each UTC day, so
-it is for timeframes below a day. `sma:20`, `ema:20`, `rsi:14`, `atr:14` (a period) and `bb:20:2`
+its series begins (marked *day*: sums, and stops that follow a price, such as SAR and SuperTrend)
+begins anew with the first candle of each UTC day, so it is for timeframes below a day; a day may
+have 20,000 bars before the page. `sma:20`, `ema:20`, `rsi:14`, `atr:14` (a period) and `bb:20:2`
 (period and deviations; `upper`, `middle`, `lower`) are computed on distances from the first price,
 so that no unit of price is too small for TA-Lib.
 """

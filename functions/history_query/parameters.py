@@ -107,7 +107,7 @@ def read_page(
         next_start_us(timeframe, to_us),
         limit,
         newest,
-        _indicators(query),
+        read_indicators(query),
         read_time_us(query, "as_of", now_us, zone),
     )
 
@@ -150,7 +150,8 @@ def read_days(query: Mapping[str, str]) -> TradingDays | None:
     return None
 
 
-def _indicators(query: Mapping[str, str]) -> tuple[AnyIndicator, ...]:
+def read_indicators(query: Mapping[str, str]) -> tuple[AnyIndicator, ...]:
+    """Read `indicators`. Raises ParameterError."""
     text = query.get("indicators")
     try:
         return parse_indicators(text) if text else ()

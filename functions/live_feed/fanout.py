@@ -9,7 +9,7 @@ import orjson
 
 from shared import busts, events, live
 from shared.adapter.event import Event
-from shared.alerts import AlertEvent
+from shared.alerts.event import AlertEvent
 from shared.candle_columns import decode_batch
 from shared.decimals import mantissa_text
 from shared.entries import Entry

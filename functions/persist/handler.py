@@ -16,7 +16,7 @@ from functions.persist.writer import Writer
 from shared import busts, events, metrics, rejects
 from shared.adapter.app import Outcome
 from shared.adapter.event import Event
-from shared.alerts import AlertEvent
+from shared.alerts.event import AlertEvent
 from shared.candle_columns import decode_columns
 from shared.errors import PermanentError
 from shared.feeds import FeedStatus

@@ -9,7 +9,7 @@ from typing import Any, Final
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from shared.alerts import AlertEvent
+from shared.alerts.event import AlertEvent
 from shared.patterns import Pattern
 from shared.stores.postgres import Postgres
 

@@ -31,6 +31,7 @@ class Term(NamedTuple):
 ROWS: Final = (
     Term("rejects", "receive_time_us < %(until_us)s"),
     Term("alerts", "stored_at < %(until)s"),
+    Term("alert_deliveries", "delivered_at < %(until)s"),
     Term("patterns", "stored_at < %(until)s"),
     Term("gaps", "state = 'filled' AND judged AND changed_us < %(until_us)s"),
     Term("feeds", "reported_us < %(until_us)s"),
@@ -55,6 +56,7 @@ class RowTerms:
     @classmethod
     def from_env(cls, env: Environment) -> RowTerms:
         """Read the settings; `env.check` says what is wrong with them."""
+        applied = env.integer("KEEP_APPLIED_D", 15, 0, _MOST)
         return cls(
             {
                 "rejects": env.integer("KEEP_REJECTS_D", 90, 0, _MOST),
@@ -64,7 +66,8 @@ class RowTerms:
                 "feeds": env.integer("KEEP_FEEDS_D", 90, 0, _MOST),
                 "repairs": env.integer("KEEP_REPAIRS_D", 30, 0, _MOST),
                 "latest_quotes": env.integer("KEEP_LATEST_QUOTES_D", 90, 0, _MOST),
-                "applied_events": env.integer("KEEP_APPLIED_D", 15, 0, _MOST),
+                "applied_events": applied,
+                "alert_deliveries": applied,
                 "quote_segments": env.integer("KEEP_QUOTES_D", 0, 0, _MOST),
             }
         )

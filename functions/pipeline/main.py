@@ -21,6 +21,7 @@ from functions.history_query import main as history_query
 from functions.live_feed import main as live_feed
 from functions.live_feed.wiring import events as live_events
 from functions.normalize import main as normalize
+from functions.notify import main as notify
 from functions.persist import main as persist
 from functions.pipeline.routing import AtRoot, Router, unrouted
 from functions.udp_bridge import main as udp_bridge
@@ -34,6 +35,7 @@ STAGES = {
     "candle-aggregate": candle_aggregate.app,
     "persist": persist.app,
     "detect-pattern": detect_pattern.app,
+    "notify": notify.app,
     "live-feed": live_events,
     "dead-letter": dead_letter.app,
 }

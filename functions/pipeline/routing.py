@@ -28,7 +28,7 @@ WANTED: Final[Mapping[str, Sequence[str]]] = {
     events.CANDLES: ("persist", "detect-pattern"),
     events.LATE: ("persist",),
     events.PATTERNS: ("persist",),
-    events.ALERTS: ("persist", "detect-pattern"),
+    events.ALERTS: ("persist", "detect-pattern", "notify"),
     events.CLOCK: ("persist", "candle-aggregate", "detect-pattern"),
 }
 """Event types, each with the stages that want it: what eventing/triggers.yaml says (tested).

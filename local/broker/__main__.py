@@ -27,12 +27,19 @@ def main() -> int:
         required=True,
         help="JSON file: cluster host name to loopback URL of each Service",
     )
+    parser.add_argument(
+        "--idle",
+        action="append",
+        default=[],
+        metavar="HOST",
+        help="leave out the Triggers whose subscriber is this Service: it has nothing to do",
+    )
     arguments = parser.parse_args()
     try:
         nats_url = os.environ.get("NATS_URL")
         if not nats_url:
             raise UsageError("NATS_URL is not set: where is the JetStream server?")
-        eventing = load_eventing(arguments.eventing)
+        eventing = load_eventing(arguments.eventing).without(frozenset(arguments.idle))
         for each in eventing.ignored:
             sys.stderr.write(f"ignored: {each}\n")
         process = BrokerProcess(

@@ -1,12 +1,13 @@
-"""`kandle alert`: rules that tell when a price is crossed or a pattern is found."""
+"""`kandle alert`: rules over candles, indicators, patterns, quotes and feeds, and their test."""
 
 from __future__ import annotations
 
+import json
 import os
-import secrets
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 from rich import box
@@ -24,32 +25,34 @@ from shared.timeframes import DEFAULT_LADDER
 if TYPE_CHECKING:
     from psycopg import Connection
 
+    from shared.alerts.rule import Rule
+
 CONNECT_TIMEOUT_S: Final = 5
-MOST: Final = 1_000
-"""Rules in force at once; each costs a little with every candle of its symbol."""
 
-_ADD = """Add a rule, such as "BTC-USD close > 75000", "BTC-USD volume >= 100 on 5m" or
-"BTC-USD pattern double_top on 15m".
+_ADD = """Add a rule. Examples:
 
-It is told once each time the number is crossed, by closed candles that are newer than those known
-now. With --sink each alert is posted there as a CloudEvent, and tried again until it is taken.
+  kandle alert add "BTC-USD close > 75000"
+
+  kandle alert add "BTC-USD rsi:14(1h) crosses 30 once"
+
+  kandle alert add "BTC-USD volume > 3 * sma(volume, 20) on 5m once a bar"
+
+  kandle alert add "BTC-USD close crosses above ema:50 and pattern double_bottom on 15m"
+
+  kandle alert add "BTC-USD spread > 5"
+
+  kandle alert add "feed binance stalled"
+
+It alerts each time its condition becomes true, by closed candles that are newer than those known
+now; the services of ALERT_URLS are notified. With --sink each alert is also posted there as a
+CloudEvent, and tried again until it is taken. The grammar: docs/alerts.md.
 """
 
-_INSERT: Final = """
-INSERT INTO alert_rules (id, rule, instrument, timeframe, sink, after_us)
-SELECT %(id)s, %(rule)s, %(instrument)s, %(timeframe)s, %(sink)s, coalesce(
-    (SELECT max(start_us) FROM candles
-     WHERE instrument = %(instrument)s AND timeframe = %(timeframe)s), -1)
-WHERE (SELECT count(*) FROM alert_rules WHERE removed_at IS NULL) < %(most)s
+_TEST = """Send a notification to each URL of ALERT_URLS, and say what came of it.
+
+It is sent from here, with the ALERT_URLS of this shell: with those of the Secret it shows what the
+function notify would do. The exit code is 1 when a service did not take it.
 """
-_LIST: Final = """
-SELECT id, rule, coalesce(sink, ''),
-       (SELECT count(*) FROM alerts WHERE rule_id = id), created_at
-FROM alert_rules WHERE removed_at IS NULL ORDER BY created_at, id
-"""
-_REMOVE: Final = (
-    "UPDATE alert_rules SET removed_at = now() WHERE id = %s AND removed_at IS NULL RETURNING rule"
-)
 
 Database = Annotated[
     str | None,
@@ -61,77 +64,103 @@ Database = Annotated[
         show_default=False,
     ),
 ]
+AsJson = Annotated[bool, typer.Option("--json", help="Print it for programs.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     group = typer.Typer(
         no_args_is_help=True,
-        help="Alerts: be told when a price is crossed or a pattern is found.",
+        help="Alerts: be told when a condition on candles, indicators or feeds becomes true.",
     )
     group.command("add", help=_ADD)(add)
     group.command("list", help="List the rules in force, and how often each came true.")(list_rules)
     group.command("remove", help="Remove a rule by its id; its alerts stay stored.")(remove)
+    group.command("test", help=_TEST)(send_test)
     app.add_typer(group, name="alert")
 
 
 def add(
-    rule: Annotated[str, typer.Argument(metavar="RULE", help="SYMBOL FIELD OP NUMBER [on 5m]")],
+    rule: Annotated[str, typer.Argument(metavar="RULE", help="SYMBOL CONDITION [on 5m] [once]")],
     sink: Annotated[
         str | None,
         typer.Option(
             metavar="URL",
             help="Where alerts are posted, http or https. It is asked from where the functions "
-            "run, so mind what they can reach. Default: alerts are only stored and published.",
+            "run, so mind what they can reach. Default: alerts are stored, published and notified.",
             show_default=False,
         ),
     ] = None,
     database_url: Database = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
+    as_json: AsJson = False,
 ) -> None:
     """Check the rule and store it."""
-    from shared.alerts import Rule, checked_sink
+    from shared.alerts.event import checked_sink
+    from shared.alerts.present import is_true_now
+    from shared.alerts.rule import Rule
+    from shared.alerts.stored_rules import MOST, add_rule
 
     try:
         parsed = Rule.parse(rule)
         checked = None if sink is None else checked_sink(sink)
     except ValueError as error:
         raise UsageError(str(error)) from None
-    row = {
-        "id": secrets.token_hex(4),
-        "rule": parsed.text(),
-        "instrument": parsed.instrument,
-        "timeframe": parsed.timeframe,
-        "sink": checked,
-        "most": MOST,
-    }
     with _database(database_url, data_dir) as connection:
-        if connection.execute(_INSERT, row).rowcount == 0:
-            raise CliError(f"there are {MOST:,} rules already: remove some")
-    typer.echo(f"{row['id']}  {row['rule']}")
+        holds = is_true_now(connection, parsed, time.time_ns() // 1000)
+        id_ = add_rule(connection, parsed, checked)
+    if id_ is None:
+        raise CliError(f"there are {MOST:,} rules already: remove some")
+    notes = _notes(parsed, holds)
+    if as_json:
+        said = {"id": id_, "rule": parsed.text(), "sink": checked, "holds": holds, "notes": notes}
+        typer.echo(json.dumps(said))
+        return
+    typer.echo(f"{id_}  {parsed.text()}")
+    for note in notes:
+        typer.echo(f"note: {note}", err=True)
+
+
+def _notes(rule: Rule, holds: bool | None) -> list[str]:
+    """Return what people should know of a rule that was added."""
+    from shared.alerts.rule import Frequency
+
+    notes = []
     made = os.environ.get("TIMEFRAMES", DEFAULT_LADDER)
-    if parsed.timeframe not in made.split(","):
-        typer.echo(
-            f"note: no candles of {parsed.timeframe} are made here (TIMEFRAMES is {made}),"
-            " so this rule stays silent",
-            err=True,
+    if rule.timeframe and rule.timeframe not in made.split(","):
+        notes.append(
+            f"no candles of {rule.timeframe} are made here (TIMEFRAMES is {made}),"
+            " so this rule stays silent"
         )
+    if holds and rule.frequency is not Frequency.ONCE_A_BAR:
+        notes.append("already true: it alerts the next time it becomes true")
+    return notes
 
 
-def list_rules(database_url: Database = None, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
+def list_rules(
+    database_url: Database = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    as_json: AsJson = False,
+) -> None:
     """Show the rules in force."""
     from local.cli.display import console
+    from shared.alerts.stored_rules import rules_in_force
 
     with _database(database_url, data_dir) as connection:
-        found = connection.execute(_LIST).fetchall()
+        found = rules_in_force(connection)
+    if as_json:
+        rows = [{**each._asdict(), "created": each.created.isoformat()} for each in found]
+        typer.echo(json.dumps(rows, indent=2))
+        return
     if not found:
         typer.echo('no rules; add one: kandle alert add "BTC-USD close > 75000"')
         return
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("id", "rule", "sink", "alerts", "since (UTC)"):
         table.add_column(name, overflow="fold")
-    for id_, rule, sink, count, created in found:
-        shown = (id_, rule, one_line(sink, 80), f"{count:,}", f"{created:%Y-%m-%d %H:%M}")
+    for each in found:
+        created = f"{each.created:%Y-%m-%d %H:%M}"
+        shown = (each.id, each.rule, one_line(each.sink or "", 80), f"{each.alerts:,}", created)
         table.add_row(*map(Text, shown))
     console().print(table)
 
@@ -140,13 +169,55 @@ def remove(
     rule_id: Annotated[str, typer.Argument(metavar="ID", help="As `kandle alert list` shows it.")],
     database_url: Database = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
+    as_json: AsJson = False,
 ) -> None:
     """Take a rule out of force."""
+    from shared.alerts.stored_rules import remove_rule
+
     with _database(database_url, data_dir) as connection:
-        row = connection.execute(_REMOVE, (rule_id,)).fetchone()
-    if row is None:
+        text = remove_rule(connection, rule_id)
+    if text is None:
         raise CliError(f"there is no rule {rule_id[:40]!r} in force: see kandle alert list")
-    typer.echo(f"removed  {row[0]}")
+    typer.echo(json.dumps({"id": rule_id, "rule": text}) if as_json else f"removed  {text}")
+
+
+def send_test(
+    urls: Annotated[
+        str,
+        typer.Option(
+            "--urls",
+            envvar="ALERT_URLS",
+            metavar="URLS",
+            help="URLs of Apprise, with blanks between. They hold credentials: prefer ALERT_URLS.",
+            show_default=False,
+        ),
+    ] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Notify each target; exit with 1 when one did not take it."""
+    from shared.alerts.notifications import NotificationError, parse_targets
+
+    try:
+        targets = parse_targets(urls)
+    except ValueError as error:
+        raise UsageError(f"ALERT_URLS: {error}") from None
+    if not targets:
+        raise UsageError("ALERT_URLS is not set: it holds the URLs of the services to notify")
+    results: list[dict[str, Any]] = []
+    for each in targets:
+        try:
+            each.send("Kandle: a test", "Alerts come this way. Sent by kandle alert test.")
+            results.append({"target": each.name, "sent": True})
+        except NotificationError as error:
+            results.append({"target": each.name, "sent": False, "reason": str(error)})
+    if as_json:
+        typer.echo(json.dumps(results))
+    else:
+        for result in results:
+            said = "sent" if result["sent"] else f"FAILED: {result['reason']}"
+            typer.echo(f"{result['target']}  {said}")
+    if not all(each["sent"] for each in results):
+        raise typer.Exit(1)
 
 
 @contextmanager

@@ -158,6 +158,7 @@ class Plan:
                 *("--eventing", str(self._topology.directory)),
                 *("--port", str(urlsplit(self._broker_url).port)),
                 *("--addresses", str(addresses)),
+                *(part for host in sorted(self._topology.idle) for part in ("--idle", host)),
             ),
             environment={
                 "NATS_URL": self._variables["NATS_URL"],

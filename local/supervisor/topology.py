@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from local.supervisor.options import Options
 from local.topology.environment import STORES_SECRET
 from local.topology.eventing import Eventing, load_eventing
 from local.topology.repository import Repository
+from local.topology.selection import ALL as EVERY
 from local.topology.selection import select_deployments, select_functions
 from local.topology.workloads import (
     Deployment,
@@ -37,7 +39,9 @@ GRPC_PORT = "GRPC_PORT"
 class Topology:
     """What was read and selected for one start.
 
-    `feed_bridges`: the Deployments of which each feed has one, also without any feed yet.
+    `feed_bridges`: the Deployments of which each feed has one, also without any feed yet. `idle`:
+    hosts of functions that would have nothing to do, since a variable is not set; they and their
+    Triggers are left out.
     """
 
     repository: Repository
@@ -47,6 +51,7 @@ class Topology:
     deployments: tuple[Deployment, ...]
     feed_bridges: tuple[Deployment, ...]
     config_maps: Mapping[str, Mapping[str, str]]
+    idle: frozenset[str]
 
     @classmethod
     def load(cls, options: Options) -> Topology:
@@ -61,6 +66,13 @@ class Topology:
         if not own:  # another topology may send everything to the pipeline as one function
             known += load_whole(repository.root)
         functions = select_functions(known, options.functions, eventing, everything=own)
+        idle = frozenset(
+            each.host
+            for each in known
+            if options.functions == EVERY and each.needs and not os.environ.get(each.needs)
+        )
+        functions = tuple(each for each in functions if each.host not in idle)
+        eventing = eventing.without(idle)
         bridges = select_deployments(load_deployments(repository.bridges), eventing, functions)
         topology = cls(
             repository,
@@ -70,6 +82,7 @@ class Topology:
             _wanted(bridges, options),
             tuple(each for each in bridges if is_feed_bridge(each)),
             load_config_maps(directory, repository.bridges),
+            idle,
         )
         if options.simulate and not topology.takes_udp:
             raise UsageError(

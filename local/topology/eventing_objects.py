@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import zoneinfo
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
 
 from local.topology.addressable import Destination, Ref
 from local.topology.channel_template import ChannelTemplate
@@ -80,3 +81,10 @@ class Eventing:
     sink_bindings: tuple[SinkBinding, ...]
     ignored: tuple[str, ...]
     warnings: tuple[str, ...]
+
+    def without(self, hosts: Collection[str]) -> Eventing:
+        """Return it without the Triggers whose subscriber is one of these hosts."""
+        kept = (
+            each for each in self.triggers if urlsplit(each.subscriber.url).hostname not in hosts
+        )
+        return replace(self, triggers=tuple(kept))

@@ -20,6 +20,7 @@ from local.topology.fields import Fields
 
 ENDPOINT_LABEL = "kandle.dev/endpoint"
 BESIDE_LABEL = "kandle.dev/beside"
+NEEDS_LABEL = "kandle.dev/needs"
 _DEFAULT_NAMESPACE = "default"
 _LIVENESS, _READINESS = "/health/liveness", "/health/readiness"
 
@@ -46,6 +47,11 @@ class Function:
     def endpoint(self) -> str | None:
         """What people use it for, from its label `kandle.dev/endpoint`."""
         return self.labels.get(ENDPOINT_LABEL)
+
+    @property
+    def needs(self) -> str | None:
+        """The variable without which it has nothing to do, from its label `kandle.dev/needs`."""
+        return self.labels.get(NEEDS_LABEL)
 
 
 @dataclass(frozen=True)

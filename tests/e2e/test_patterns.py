@@ -18,6 +18,7 @@ import redis
 from tests.e2e.client import candles, eventually, fresh_symbol, rows, send_udp
 from tests.e2e.test_live import until, watching
 from tests.e2e.test_metrics import scraped
+from tests.messenger import Messenger
 from tests.platform import kandle
 
 MINUTE_MS = 60_000
@@ -172,9 +173,12 @@ def webhook(refusals: int) -> Iterator[tuple[str, list[tuple[str, Any]]]]:
 
 @pytest.mark.parametrize("refusals", [2])
 def test_an_alert_is_told_once_where_its_number_is_crossed(
-    pipeline: dict[str, str], refusals: int
+    pipeline: dict[str, str], messenger: Messenger, refusals: int
 ) -> None:
-    """Two crossings, one of them back; the sink refuses at first; a removed rule is silent."""
+    """Two crossings, one of them back; the sink refuses at first; a removed rule is silent.
+
+    The messenger of ALERT_URLS is told of each as well, once.
+    """
     symbol = fresh_symbol("ALERT")
     url = ("--database-url", pipeline["DATABASE_URL"])
     with webhook(refusals) as (sink, taken):
@@ -189,6 +193,13 @@ def test_an_alert_is_told_once_where_its_number_is_crossed(
         eventually(lambda: len({id_ for id_, _ in taken}), lambda n: n >= 2, 60)
         told = {body["data"]["candle_start"]: body["data"]["value"] for _, body in taken}
         assert told == {DAY_MS + MINUTE_MS: "101", DAY_MS + 5 * MINUTE_MS: "103"}
+
+        def notified() -> list[str]:
+            title = f"{symbol} close > 100 on 1m"
+            found = [each["message"] for each in messenger.taken if each["title"] == title]
+            return sorted(each.partition(",")[0] for each in found)
+
+        assert eventually(notified, lambda found: len(found) >= 2, 60) == ["at 101", "at 103"]
         listed = kandle("alert", "list", *url).stdout
         rule_id = next(row.split()[0] for row in listed.splitlines() if symbol in row)
         kandle("alert", "remove", rule_id, *url)

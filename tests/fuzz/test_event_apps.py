@@ -36,6 +36,7 @@ from functions.detect_pattern.store import Store as PatternStore
 from functions.live_feed.handler import Show
 from functions.live_feed.stream import Limits, LiveStream
 from functions.normalize.handler import Normalize
+from functions.notify.handler import Notify
 from functions.persist.busts import BustWriter
 from functions.persist.feeds import FeedWriter
 from functions.persist.group_commit import GroupCommit
@@ -155,6 +156,7 @@ def handlers(
         ),
         "candle-aggregate": Aggregate(engine, storage, display=Display(Watched(valkey), 250_000)),
         "dead-letter": Keep(servers["NATS_URL"]),
+        "notify": Notify(postgres, ()),
         "detect-pattern": detector(Storage(postgres), PatternStore(valkey, 1)),
         "live-feed": Show(LiveStream(servers["NATS_URL"], Limits()), Watched(valkey), 1, 50),
     }
@@ -200,7 +202,7 @@ class Function:
 
 STAGES: Final = (
     *("normalize", "persist", "candle-aggregate"),
-    *("detect-pattern", "live-feed", "dead-letter"),
+    *("detect-pattern", "notify", "live-feed", "dead-letter"),
 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 from starlette.requests import Request
@@ -37,6 +38,7 @@ from functions.history_query.describing import (
     ref,
 )
 from functions.history_query.formats import TABLES, Row, Shown
+from functions.history_query.indicators import indicator_values
 from functions.history_query.presentation import Presentation
 from functions.history_query.streaming import PAGE, asks_for_all, streamed
 from functions.history_query.topics import candles
@@ -70,7 +72,7 @@ PART: Final = Part(
             "Information bars of an instrument, ascending; without `from` the newest. They are made"
             " of the stored trades of a day in the total order, whenever these came.",
             ref("Bars"),
-            *(SYMBOL, _TYPE, FROM, TO, STREAMED_LIMIT, _CURSOR),
+            *(SYMBOL, _TYPE, FROM, TO, STREAMED_LIMIT, _CURSOR, candles.INDICATORS),
             *(SESSION, CALENDAR, TZ, columns_of("t,end,o,h,l,c,v"), format_of(TABLES)),
             refusals=STORES,
             headers=PAGE_HEADERS,
@@ -93,6 +95,7 @@ PART: Final = Part(
                     "type": "boolean",
                     "description": "No known gap of its feed lies between its day's start and it.",
                 },
+                "indicators": _OF_CANDLE["indicators"],
             },
             required=[],
         ),
@@ -123,7 +126,7 @@ def answers(bars: BarPages, knows: Callable[[str], bool]) -> Answers:
 
             def following() -> tuple[list[Row], bool]:
                 nonlocal wanted
-                found, edge = bars.page(symbol, wanted)
+                found, edge, _ = bars.page(symbol, wanted)
                 wanted = replace(wanted, place=edge)
                 return [_row(each) for each in found], edge is not None
 
@@ -132,13 +135,18 @@ def answers(bars: BarPages, knows: Callable[[str], bool]) -> Answers:
                 return unknown(symbol)
             return streamed(presentation, first, following)
         wanted = read_bars(query)
-        found, edge = bars.page(symbol, wanted)
+        found, edge, place = bars.page(symbol, wanted)
         if not found and not knows(symbol):
             return unknown(symbol)
         cursor = None
         if edge is not None:
             cursor = TickPlace("before" if wanted.newest else "after", edge).text()
-        rows = [presentation.row(_row(each)) for each in found]
+        rows: list[Row] = [_row(each) for each in found]
+        if wanted.indicators and place is not None:
+            before = partial(bars.before, symbol, wanted, place)
+            values = indicator_values(wanted.indicators, found, before)
+            rows = [{**row, "indicators": each} for row, each in zip(rows, values, strict=True)]
+        rows = [presentation.row(row) for row in rows]
         envelope = {"symbol": symbol, "type": wanted.type.name}
         return presentation.answer(
             request, Shown("bars", envelope, rows, cursor, frozenset({"time"}))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from starlette.requests import Request
@@ -45,7 +46,7 @@ from functions.history_query.presentation import CANDLE_COLUMNS, Presentation
 from functions.history_query.streaming import PAGE, asks_for_all, streamed
 from shared.candle_json import candle_json
 
-_INDICATORS: Final = query(
+INDICATORS: Final = query(
     "indicators",
     "Indicators to compute for each candle, with commas between: sma:20, ema:20, rsi:14, atr:14,"
     " bb:20:2, and all of TA-Lib by name, such as macd:12:26:9, adx:14, stoch:14:3:3, vwap,"
@@ -82,7 +83,7 @@ PART: Final = Part(
         "/api/candles/{symbol}": get(
             "Candles of an instrument, ascending; without `from` the newest.",
             ref("Candles"),
-            *(SYMBOL, TIMEFRAME, FROM, TO, STREAMED_LIMIT, _CURSOR, _INDICATORS),
+            *(SYMBOL, TIMEFRAME, FROM, TO, STREAMED_LIMIT, _CURSOR, INDICATORS),
             *(_AS_OF, SESSION, CALENDAR, _FILL, _ADJUSTED, TZ, columns_of("t,o,h,l,c,v")),
             format_of(tuple(MEDIA_TYPES)),
             refusals=STORES,
@@ -167,7 +168,14 @@ def answers(pages: CandlePages) -> Answers:
         found, cursor = pages.page(symbol, page)
         if not found and not pages.knows(symbol):
             return unknown(symbol)
-        values = indicator_values(pages, symbol, page, found) if page.indicators else []
+        values: list[dict[str, float | None]] = []
+        if page.indicators and found:
+            values = indicator_values(
+                page.indicators,
+                found,
+                partial(pages.before, symbol, page, found[0].start_us),
+                page.timeframe.length_us,
+            )
         rows: list[Row] = []
         found.reverse()
         while found:  # each is let go once it is shown: a large page would be there twice

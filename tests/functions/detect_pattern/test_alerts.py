@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import numpy as np
 import psycopg
+import pytest
+import talib
 
 from functions.detect_pattern.edges import RuleInForce, raise_alerts
 from functions.detect_pattern.series import Series
 from functions.detect_pattern.window import ClosedCandle, Window
-from shared.alerts import Rule
+from shared.alerts.rule import Frequency, Rule
 from shared.patterns import as_event_json as pattern_json
 from tests.functions.detect_pattern.house import MINUTE, House, cancelled, candle
 
@@ -18,9 +21,16 @@ def add_rule(house: House, text: str, after_us: int = -1, sink: str | None = Non
     rule = Rule.parse(text)
     with psycopg.connect(house.database) as connection:
         row = connection.execute(
-            "INSERT INTO alert_rules (id, rule, instrument, timeframe, sink, after_us)"
-            " VALUES (md5(%(rule)s), %(rule)s, %(i)s, %(t)s, %(s)s, %(a)s) RETURNING id",
-            {"rule": text, "i": rule.instrument, "t": rule.timeframe, "s": sink, "a": after_us},
+            "INSERT INTO alert_rules (id, rule, instrument, timeframe, once, sink, after_us)"
+            " VALUES (md5(%(rule)s), %(rule)s, %(i)s, %(t)s, %(o)s, %(s)s, %(a)s) RETURNING id",
+            {
+                "rule": text,
+                "i": rule.subject,
+                "t": rule.timeframe,
+                "s": sink,
+                "a": after_us,
+                "o": rule.frequency is Frequency.ONCE,
+            },
         ).fetchone()
     assert row is not None
     return str(row[0])
@@ -117,3 +127,68 @@ def test_exact_numbers_are_compared() -> None:
     series = Series("A", "1m", 0, Window.of(rows), judged_us=MINUTE)
     assert raise_alerts(series, [RuleInForce("r", Rule.parse(f"A close > {low}"), -1)])
     assert list(series.alerts) == [("r", MINUTE)]
+
+
+def test_a_rule_that_alerts_once_is_silent_afterwards(house: House) -> None:
+    """Also once its candle has left the state while persist is stopped, and after Redis is lost."""
+    house.postgres.check()
+    add_rule(house, "A close > 100 once")
+    house.persist_stops()
+    for minute in range(40):
+        house.deliver(house.receive([candle(minute, 99 + 2 * (minute % 2))]))
+    assert raised(house) == [1]
+    house.persist_goes_on()
+    house.client.flushdb()
+    house.tick()
+    house.deliver(house.receive([candle(40, 99), candle(41, 101)]))
+    assert raised(house) == [1]
+
+
+def test_a_rule_once_a_bar_alerts_on_each_candle(house: House) -> None:
+    """A correction that undoes one of them takes nothing back, and makes no second one."""
+    house.postgres.check()
+    add_rule(house, "A close > 100 once a bar")
+    for minute, close in enumerate([101, 99, 102, 103]):
+        house.deliver(house.receive([candle(minute, close)]))
+    house.deliver(house.receive([candle(3, 99, revision=2)]))
+    house.deliver(house.receive([candle(3, 104, revision=3)]))
+    assert raised(house) == [0, 2, 3]
+
+
+def closes(count: int) -> list[int]:
+    """A walk around 1000."""
+    random = np.random.default_rng(11)
+    return [int(each) for each in 1000 + np.cumsum(random.integers(-9, 10, count))]
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_an_indicator_has_its_warm_up_whatever_the_state_holds(house: House, lost: bool) -> None:
+    """RSI needs 560 candles in front and the state holds 15: the rule comes late, Redis is lost."""
+    house.postgres.check()
+    walk = closes(900)
+    for first in range(0, 700, 100):
+        some = [candle(n, walk[n]) for n in range(first, first + 100)]
+        house.deliver(house.receive(some))
+    add_rule(house, "A rsi:14 crosses 50", after_us=699 * MINUTE)
+    if lost:
+        house.client.flushdb()
+    for minute in range(700, 900):
+        house.deliver(house.receive([candle(minute, walk[minute])]))
+    rsi = talib.RSI(np.array(walk, dtype=np.float64), 14)
+    signs = np.sign(rsi - 50)
+    expected = [n for n in range(700, 900) if signs[n] * signs[n - 1] < 0]
+    assert len(expected) > 5
+    assert raised(house) == expected
+
+
+def test_a_rule_that_cannot_be_read_stops_no_other(house: House) -> None:
+    """As one that a later version has stored."""
+    house.postgres.check()
+    add_rule(house, "A close > 100")
+    with psycopg.connect(house.database) as connection:
+        connection.execute(
+            "INSERT INTO alert_rules (id, rule, instrument, timeframe, after_us)"
+            " VALUES ('x', 'A close is fine', 'A', '1m', -1)"
+        )
+    house.deliver(house.receive([candle(0, 99), candle(1, 101)]))
+    assert raised(house) == [1]

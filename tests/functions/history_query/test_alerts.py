@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from shared.alerts import AlertEvent, Rule, as_event_json
+from shared.alerts.conditions import PatternFound
+from shared.alerts.event import AlertEvent, as_event_json
+from shared.alerts.rule import Rule
 from shared.patterns import as_event_json as pattern_json
 from tests.functions.history_query.conftest import House
 from tests.functions.history_query.drawn import pattern
@@ -18,8 +20,8 @@ def tell(house: House, rule_id: str, text: str, minute: int, value: str = "100.1
     """Store an alert as detect-pattern tells it and persist takes it."""
     rule, start_us = Rule.parse(text), minute * MINUTE
     told: dict[str, Any] = (
-        pattern_json(pattern(minute, symbol=rule.instrument))
-        if rule.field == "pattern"
+        pattern_json(pattern(minute, symbol=rule.subject))
+        if isinstance(rule.condition, PatternFound)
         else {"type": "alert", "data": {"value": value}}
     )
     end_us = start_us + MINUTE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,7 +28,8 @@ def test_a_mean_is_the_mean_of_the_closes(house: House) -> None:
 def test_values_do_not_depend_on_where_the_page_begins(house: House, timeframe: str) -> None:
     """Each page of five candles says what one page of all does."""
     house.take(columns(generated(4, 400, 1_800_000_000), "A/B"))
-    wanted = {"timeframe": timeframe, "indicators": "sma:4,ema:3,rsi:3,bb:4:2,vwap", "from": "0"}
+    names = "sma:4,ema:3,rsi:3,bb:4:2,vwap,sar,supertrend:3:2,obv"
+    wanted = {"timeframe": timeframe, "indicators": names, "from": "0"}
     whole = house.get("/api/candles/A/B", **wanted, limit="1000").json()["candles"]
     paged: list[object] = []
     cursor: dict[str, str] = {}
@@ -39,6 +41,33 @@ def test_values_do_not_depend_on_where_the_page_begins(house: House, timeframe: 
         cursor = {"cursor": answer["next"]}
     assert len(whole) > 10
     assert paged == whole
+
+
+@pytest.mark.parametrize("newest", [False, True])
+def test_indicators_of_bars_are_those_of_all_bars(house: House, newest: bool) -> None:
+    """Over days, pages forward and backward; the mean is that of the closes; a CSV has columns."""
+    house.take(columns(generated(5, 900, 200_000_000), "A/B"))
+    wanted = {"type": "tick:4", "indicators": "sma:3,rsi:5,macd,vwap,sar"}
+    whole = house.get("/api/bars/A/B", **wanted, **{"from": "0"}, limit="1000").json()["bars"]
+    days = {each["t"] // 86_400_000 for each in whole}
+    assert len(whole) > 100
+    assert len(days) > 1
+    paged: list[dict[str, Any]] = []
+    cursor = {} if newest else {"from": "0"}
+    while True:
+        answer = house.get("/api/bars/A/B", **wanted, limit="7", **cursor).json()
+        paged = [*answer["bars"], *paged] if newest else [*paged, *answer["bars"]]
+        if answer["next"] is None:
+            break
+        cursor["cursor"] = answer["next"]
+    assert paged == whole
+    closes = [float(each["c"]) for each in whole]
+    means = [sum(closes[n - 2 : n + 1]) / 3 for n in range(2, len(closes))]
+    values = [each["indicators"]["sma:3"] for each in whole]
+    assert values[:2] == [None, None]
+    assert values[2:] == pytest.approx(means, rel=1e-9)
+    table = house.get("/api/bars/A/B", **wanted, limit="1", format="csv").text
+    assert "sma:3,rsi:5,macd:12:26:9:macd," in table.splitlines()[0]
 
 
 @pytest.mark.parametrize("text", ["sma", "sma:1", "cats:3", "adx:0", "sma:3,sma:3", "rsi:x"])

@@ -11,7 +11,8 @@ import pytest
 from starlette.routing import Route
 
 from functions.history_query.openapi import DOCUMENT
-from shared.alerts import AlertEvent, Rule, as_event_json
+from shared.alerts.event import AlertEvent, as_event_json
+from shared.alerts.rule import Rule
 from shared.feeds import FeedState, FeedStatus, SymbolStatus
 from shared.patterns import as_event_json as pattern_json
 from tests.functions.history_query.conftest import House

@@ -13,8 +13,8 @@ from functions.live_feed.fanout import messages
 from functions.live_feed.frames import Update
 from shared import events, live
 from shared.adapter.event import Event
-from shared.alerts import Rule
-from shared.alerts import as_event_json as rule_json
+from shared.alerts.event import as_event_json as rule_json
+from shared.alerts.rule import Rule
 from shared.busts import Bust
 from shared.busts import encode as encode_busts
 from shared.candle import Candle

@@ -17,8 +17,10 @@ from functions.persist.patterns import PatternWriter
 from functions.persist.quotes import QuoteWriter
 from functions.persist.tick_writer import TickWriter
 from functions.persist.writer import Writer
-from shared import alerts, events
+from shared import events
 from shared.adapter.event import Event, OutgoingEvent
+from shared.alerts.event import as_event_json
+from shared.alerts.rule import Rule
 from shared.errors import PermanentError
 from shared.patterns import Pattern, encode_patterns, pattern_id
 from shared.stores.postgres import Postgres
@@ -66,8 +68,8 @@ def test_the_highest_revision_of_a_pattern_counts(persist: Persist, database: st
 
 def test_an_alert_is_stored_once(persist: Persist, database: str) -> None:
     """The rule and the candle name it."""
-    rule = alerts.Rule.parse("A close > 3")
-    body = alerts.as_event_json("r1", rule, 60_000_000, 120_000_000, value="4").encode()
+    rule = Rule.parse("A close > 3")
+    body = as_event_json("r1", rule, 60_000_000, 120_000_000, value="4").encode()
     deliver(persist, events.ALERTS, body, "one")
     deliver(persist, events.ALERTS, body, "two")
     with psycopg.connect(database) as connection:

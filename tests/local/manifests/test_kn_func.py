@@ -21,10 +21,12 @@ ONLY_FUNC = {
     "pod labels.function.knative.dev/name",
     "pod labels.function.knative.dev/runtime",
     "pod labels.kandle.dev/endpoint",
+    "pod labels.kandle.dev/needs",
     "pod labels.networking.knative.dev/visibility",
 }
 """What func alone sends; the apply after it takes the variables back."""
 ONLY_KUSTOMIZE = {
+    "env.ALERT_URLS",
     "labels.app.kubernetes.io/name",
     "labels.app.kubernetes.io/part-of",
     "pod labels.app.kubernetes.io/name",

@@ -1,0 +1,81 @@
+"""Alerts as events: what one says, for its row, its delivery and screens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import orjson
+
+from shared.errors import PermanentError
+
+if TYPE_CHECKING:
+    from shared.alerts.rule import Rule
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """A rule that came true on a candle. `body`: the event's JSON text, empty once emitted."""
+
+    rule_id: str
+    start_us: int
+    body: str = ""
+
+
+def checked_sink(url: str) -> str:
+    """Return the address that alerts are posted to. Raises ValueError unless it is http or https.
+
+    Whoever may add a rule makes the function post to any address that it can reach; so rules are
+    added over the database, not over the API.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or len(url) > 2_000:
+        raise ValueError(f"sink {url[:80]!r} is no http:// or https:// address")
+    if parts.username or parts.password:
+        raise ValueError("a sink's address holds no user or password: put a token into its path")
+    return url
+
+
+def as_event_json(
+    rule_id: str, rule: Rule, start_us: int, end_us: int, type_: str = "alert", **values: Any
+) -> str:
+    """Return the JSON text of an alert; `values` tell the candle or the pattern it came true on.
+
+    That of a pattern is the pattern's own form (`type_` pattern_detected) with the rule in it. Of a
+    rule without candles `start_us` and `end_us` are both when it was seen to be true.
+    """
+    data = {
+        "rule_id": rule_id,
+        "rule": rule.text(),
+        "symbol": rule.subject,
+        "timeframe": rule.timeframe,
+        "candle_start": start_us // 1000,
+        "timestamp": end_us // 1000,
+        **values,
+    }
+    return orjson.dumps({"type": type_, "data": data}).decode()
+
+
+@dataclass(frozen=True, slots=True)
+class AlertEvent:
+    """What an alert's event says, for its row and its delivery."""
+
+    rule_id: str
+    instrument: str
+    timeframe: str
+    start_us: int
+    body: str
+
+    @classmethod
+    def decode(cls, body: bytes) -> AlertEvent:
+        """Read the body of an alerts event. Raises PermanentError."""
+        try:
+            data = orjson.loads(body)["data"]
+            start_us = int(data["candle_start"]) * 1000
+            rule_id, symbol, timeframe = data["rule_id"], data["symbol"], data["timeframe"]
+            if not all(isinstance(text, str) for text in (rule_id, symbol, timeframe)):
+                raise TypeError("rule_id, symbol and timeframe are texts")
+        except (ValueError, KeyError, TypeError) as error:
+            raise PermanentError("bad_alert", f"body is no alert: {error}") from error
+        return cls(rule_id, symbol, timeframe, start_us, body.decode())

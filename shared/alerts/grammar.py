@@ -1,0 +1,224 @@
+"""The grammar of alert conditions: text to a tree of `conditions`, or what is wrong and where."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
+
+from lark import Lark, Token, Transformer, v_args
+from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken, VisitError
+
+from shared.alerts import conditions as c
+from shared.indicators import MAX_PERIOD, MIN_PERIOD, parse_indicators
+from shared.timeframes import Timeframe
+
+MOST_WORDS: Final = 100
+MOST_BACK: Final = 200
+
+_GRAMMAR: Final = r"""
+start: condition ["on" timeframe] [frequency]
+frequency: "once" -> once | "each" "time" -> each_time | "once" "a" "bar" -> once_a_bar
+?condition: conjunction | condition "or" conjunction -> either
+?conjunction: test | conjunction "and" test -> both
+?test: sum OPERATOR sum -> comparison
+     | sum "crosses" [direction] sum -> crossing
+     | "pattern" NAME -> pattern
+     | "(" condition ")"
+?sum: product | sum SIGN product -> arithmetic
+?product: unary | product TIMES unary -> arithmetic
+?unary: atom | SIGN unary -> signed
+?atom: NUMBER -> number
+     | NAME -> name
+     | NAME "(" timeframe ")" -> name_of
+     | NAME "(" sum "," NUMBER ")" -> rolling
+     | atom "[" NUMBER "]" -> past
+     | "(" sum ")"
+direction: "above" -> above | "below" -> below
+timeframe: TIMEFRAME
+OPERATOR: ">=" | "<=" | ">" | "<"
+SIGN: "+" | "-"
+TIMES: "*" | "/"
+TIMEFRAME.2: /[0-9]+[A-Za-z](?![A-Za-z0-9_.])/
+NUMBER: /[0-9.][0-9A-Za-z_.]*/
+NAME: /[A-Za-z_][A-Za-z0-9_]*(:[A-Za-z0-9_.]+)*/
+%ignore /[ \t]+/
+"""
+_WORDS: Final = re.compile(r"[\w.:]+|[<>]=|\S")
+_PLAIN: Final = re.compile(r"[0-9]{1,30}(\.[0-9]{1,30})?", re.ASCII)
+_PATTERN: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_EXPECTED: Final = {
+    "NUMBER": "a number",
+    "NAME": "a field or an indicator",
+    "TIMEFRAME": "a timeframe such as 5m",
+    "OPERATOR": "one of > >= < <=",
+    "CROSSES": "crosses",
+    "SIGN": "+ or -",
+    "TIMES": "* or /",
+    "ON": "on TIMEFRAME",
+    "$END": "the end",
+    "RPAR": ")",
+    "COMMA": ", and a period",
+}
+_LEFT_OUT: Final = ("SIGN", "TIMES", "LSQB", "LPAR", "RPAR", "COMMA")
+"""Possible nearly everywhere: named only where nothing else is expected."""
+
+
+class RuleError(ValueError):
+    """A text is no rule; the message says what is wrong, where, and what would be right."""
+
+
+class Parsed(NamedTuple):
+    """A condition; `timeframe` and `frequency` are empty where the text does not say them."""
+
+    condition: c.Condition
+    timeframe: str
+    frequency: str
+
+
+def parse_condition(text: str, offset: int = 0) -> Parsed:
+    """Read `rsi:14(1h) crosses 30 once`. Raises RuleError; positions count from `offset` + 1."""
+    if len(_WORDS.findall(text)) > MOST_WORDS:
+        raise RuleError(f"a condition has at most {MOST_WORDS} words and signs")
+    try:
+        parsed: Parsed = _Build(offset).transform(_parser().parse(text))
+    except VisitError as error:
+        if isinstance(error.orig_exc, RuleError):
+            raise error.orig_exc from None
+        raise
+    except UnexpectedInput as error:
+        raise RuleError(_unexpected(error, text, offset)) from None
+    return parsed
+
+
+@lru_cache(maxsize=1)
+def _parser() -> Lark:
+    return Lark(_GRAMMAR, parser="lalr")
+
+
+def _unexpected(error: UnexpectedInput, text: str, offset: int) -> str:
+    if isinstance(error, UnexpectedToken):
+        names = error.accepts or error.expected
+    else:
+        names = getattr(error, "allowed", None) or set()
+    shown = [each for each in sorted(names) if each not in _LEFT_OUT] or sorted(names)
+    expected = ", ".join(_EXPECTED.get(each, each.lower()) for each in shown)
+    if isinstance(error, UnexpectedToken) and error.token.type == "$END":
+        return f"the rule ends too early: expected {expected}"
+    at = error.pos_in_stream or 0
+    found = text[at] if isinstance(error, UnexpectedCharacters) else str(error.token)  # type: ignore[attr-defined]
+    return f"position {offset + at + 1}, at {found[:40]!r}: expected {expected}"
+
+
+@v_args(inline=True)
+class _Build(Transformer[Token, Any]):
+    """Builds the tree, bottom up."""
+
+    def __init__(self, offset: int) -> None:
+        super().__init__()
+        self._offset = offset
+        self._timeframe = ""
+
+    def start(self, condition: c.Condition, _: str | None, frequency: str | None) -> Parsed:
+        return Parsed(condition, self._timeframe, frequency or "")
+
+    def timeframe(self, token: Token) -> str:
+        try:
+            Timeframe.parse(str(token))
+        except ValueError as error:
+            raise self._error(token, str(error)) from error
+        if self._timeframe not in ("", str(token)):
+            raise self._error(
+                token, f"a rule is of one timeframe, and {self._timeframe} is named before"
+            )
+        self._timeframe = str(token)
+        return self._timeframe
+
+    def once(self) -> str:
+        return "once"
+
+    def each_time(self) -> str:
+        return "each time"
+
+    def once_a_bar(self) -> str:
+        return "once a bar"
+
+    def above(self) -> str:
+        return "above"
+
+    def below(self) -> str:
+        return "below"
+
+    def either(self, left: c.Condition, right: c.Condition) -> c.Condition:
+        return c.Combined("or", left, right)
+
+    def both(self, left: c.Condition, right: c.Condition) -> c.Condition:
+        return c.Combined("and", left, right)
+
+    def comparison(self, left: c.Term, operator: Token, right: c.Term) -> c.Condition:
+        return c.Comparison(left, str(operator), right)
+
+    def crossing(self, left: c.Term, direction: str | None, right: c.Term) -> c.Condition:
+        return c.Crossing(left, direction or "", right)
+
+    def pattern(self, token: Token) -> c.Condition:
+        if not _PATTERN.fullmatch(token):
+            raise self._error(token, "is no name of a pattern, such as double_top or cdl_hammer")
+        return c.PatternFound(str(token))
+
+    def arithmetic(self, left: c.Term, operator: Token, right: c.Term) -> c.Term:
+        return c.Arithmetic(str(operator), left, right)
+
+    def signed(self, sign: Token, inner: c.Term) -> c.Term:
+        if sign == "+":
+            return inner
+        if isinstance(inner, c.Number):
+            return c.Number(-inner.number)
+        return c.Arithmetic("-", c.Number(Decimal(0)), inner)
+
+    def number(self, token: Token) -> c.Term:
+        if not _PLAIN.fullmatch(token):
+            raise self._error(token, "is no plain decimal number, such as 75000.5")
+        return c.Number(Decimal(token))
+
+    def name(self, token: Token) -> c.Term:
+        if token in (*c.CANDLE_FIELDS, *c.QUOTE_FIELDS):
+            return c.Field(str(token))
+        return self._indicator(token)
+
+    def name_of(self, token: Token, _: str) -> c.Term:
+        return self.name(token)
+
+    def rolling(self, token: Token, inner: c.Term, period: Token) -> c.Term:
+        if token not in c.FUNCTIONS:
+            raise self._error(token, f"is no function: there are {', '.join(c.FUNCTIONS)}")
+        return c.Rolling(str(token), inner, self._whole(period, MIN_PERIOD, MAX_PERIOD))
+
+    def past(self, inner: c.Term, back: Token) -> c.Term:
+        return c.Past(inner, self._whole(back, 1, MOST_BACK))
+
+    def _indicator(self, token: Token) -> c.Term:
+        base, _, output = token.rpartition(":")
+        if not base or not output[0].isalpha():
+            base, output = str(token), ""
+        try:
+            (indicator,) = parse_indicators(base)
+        except ValueError as error:
+            fields = ", ".join((*c.CANDLE_FIELDS, *c.QUOTE_FIELDS))
+            raise self._error(token, f"is none of the fields {fields}; {error}") from error
+        column = f"{indicator.name}:{output}" if output else indicator.name
+        if column not in indicator.columns:
+            raise self._error(token, f"has the columns {', '.join(indicator.columns)}: name one")
+        return c.IndicatorValue(indicator, column)
+
+    def _whole(self, token: Token, least: int, most: int) -> int:
+        if not (token.isascii() and token.isdigit() and len(token) < 6):
+            raise self._error(token, "is no whole number")
+        if not least <= int(token) <= most:
+            raise self._error(token, f"is not from {least} to {most}")
+        return int(token)
+
+    def _error(self, token: Token, what: str) -> RuleError:
+        at = self._offset + (token.start_pos or 0) + 1
+        return RuleError(f"position {at}: {str(token)[:40]!r} {what}")

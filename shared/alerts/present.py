@@ -1,0 +1,111 @@
+"""Whether rules hold now, by what Postgres says: quotes, gaps, feeds and the newest candles."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final, cast
+
+import numpy as np
+from psycopg import Connection
+
+from shared.alerts.conditions import CANDLE_FIELDS, Exact, Inputs
+from shared.alerts.rule import GAP, Kind, Rule
+from shared.feeds import feed_state
+from shared.timeframes import Timeframe
+
+_QUOTES: Final = "SELECT instrument, bid, ask FROM latest_quotes WHERE instrument = ANY(%s)"
+_GAPS: Final = """
+SELECT DISTINCT instrument, feed FROM gaps
+WHERE state = 'open' AND (instrument = ANY(%s) OR feed = ANY(%s))
+"""
+_FEEDS: Final = "SELECT feed, state, reported_us FROM feeds WHERE feed = ANY(%s)"
+_CANDLES: Final = """
+SELECT start_us, open, high, low, close, volume FROM candles
+WHERE instrument = %s AND timeframe = %s AND closed AND trade_count > 0
+ORDER BY start_us DESC LIMIT %s
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """What rules without candles are about, as of `now_us`. What is not known is in none of it."""
+
+    quotes: dict[str, tuple[Decimal, Decimal]]
+    gaps: set[str]
+    feed_gaps: set[str]
+    feeds: dict[str, list[tuple[str, int]]]
+    now_us: int
+
+    @classmethod
+    def read(cls, connection: Connection, rules: Sequence[Rule], now_us: int) -> Present:
+        """Read what the rules are about, and nothing else."""
+        subjects: dict[Kind, list[str]] = {kind: [] for kind in Kind}
+        for rule in rules:
+            subjects[rule.kind].append(rule.subject)
+        quotes, gaps, feeds = subjects[Kind.QUOTE], subjects[Kind.GAP], subjects[Kind.FEED]
+        present = cls({}, set(), set(), {}, now_us)
+        if quotes:
+            for instrument, bid, ask in connection.execute(_QUOTES, (quotes,)):
+                present.quotes[instrument] = bid, ask
+        if gaps or feeds:
+            for instrument, feed in connection.execute(_GAPS, (gaps, feeds)):
+                present.gaps.add(instrument)
+                present.feed_gaps.add(feed)
+        if feeds:
+            for feed, state, reported_us in connection.execute(_FEEDS, (feeds,)):
+                present.feeds.setdefault(feed, []).append((state, reported_us))
+        return present
+
+    def holds(self, rule: Rule) -> tuple[bool, str | None] | None:
+        """Return whether a rule holds, and the value compared; None: it cannot be known."""
+        if rule.kind is Kind.GAP:
+            return rule.subject in self.gaps, None
+        if rule.kind is Kind.FEED and rule.state == GAP:
+            return rule.subject in self.feed_gaps, None
+        if rule.kind is Kind.FEED:
+            reported = self.feeds.get(rule.subject)
+            return (feed_state(reported, self.now_us) == rule.state, None) if reported else None
+        quote = self.quotes.get(rule.subject)
+        if quote is None or rule.condition is None:
+            return None
+        inputs = quote_inputs(*quote)
+        return bool(rule.condition.judge(inputs).holds[0]), rule.condition.value(inputs, 0)
+
+
+def holds_on_newest_candle(connection: Connection, rule: Rule) -> bool | None:
+    """Return whether a rule's condition holds on the newest closed candle; None without candles.
+
+    Of candles that Postgres has; patterns are not looked for.
+    """
+    assert rule.condition is not None
+    count = rule.need(Timeframe.parse(rule.timeframe).length_us) + 1
+    rows = connection.execute(_CANDLES, (rule.subject, rule.timeframe, count)).fetchall()
+    if not rows:
+        return None
+    starts, *columns = zip(*reversed(rows), strict=True)
+    exact = {name: exact_column(each) for name, each in zip(CANDLE_FIELDS, columns, strict=True)}
+    inputs = Inputs(np.array(starts, dtype=np.int64), exact)
+    return bool(rule.condition.judge(inputs).holds[-1])
+
+
+def is_true_now(connection: Connection, rule: Rule, now_us: int) -> bool | None:
+    """Return whether a rule's condition holds already; None where nothing is known of it."""
+    if rule.kind is Kind.CANDLES:
+        return holds_on_newest_candle(connection, rule)
+    found = Present.read(connection, [rule], now_us).holds(rule)
+    return None if found is None else found[0]
+
+
+def quote_inputs(bid: Decimal, ask: Decimal) -> Inputs:
+    """Return a quote as conditions take it."""
+    values = {"bid": bid, "ask": ask, "spread": ask - bid, "mid": (bid + ask) / 2}
+    exact = {name: exact_column([value]) for name, value in values.items()}
+    return Inputs(np.zeros(1, dtype=np.int64), exact)
+
+
+def exact_column(values: Sequence[Decimal]) -> Exact:
+    """Return decimals as mantissas (Python integers) of one scale."""
+    scale = max(max(0, -cast(int, each.as_tuple().exponent)) for each in values)
+    return np.array([int(each.scaleb(scale)) for each in values], dtype=object), scale

@@ -1,0 +1,163 @@
+"""Alert rules: when to alert, and how often.
+
+BTC-USD close > 75000
+BTC-USD rsi:14(1h) crosses 30 once
+BTC-USD volume > 3 * sma(volume, 20) on 5m once a bar
+BTC-USD pattern double_top on 15m
+BTC-USD spread > 5
+BTC-USD gap
+feed binance stalled
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from shared.alerts import conditions as c
+from shared.alerts.grammar import RuleError, parse_condition
+from shared.feeds import FeedState
+
+DEFAULT_TIMEFRAME: Final = "1m"
+MOST_CANDLES: Final = 4_000
+"""Candles in front that a rule may need: those that storage is read for at once, at most."""
+
+_MAX_RULE: Final = 300
+_FEED: Final = "feed"
+GAP: Final = "gap"
+_USAGE: Final = (
+    "a rule is SYMBOL CONDITION [on TIMEFRAME] [once | once a bar], such as"
+    " 'BTC-USD close > 75000 on 5m', or feed NAME STATE"
+)
+
+
+class Frequency(StrEnum):
+    """How often a rule alerts: the first time it becomes true, each time, on each candle."""
+
+    ONCE = "once"
+    EACH_TIME = "each time"
+    ONCE_A_BAR = "once a bar"
+
+
+class Kind(StrEnum):
+    """What a rule is about: closed candles, the latest quote, or the state of feeds."""
+
+    CANDLES = "candles"
+    QUOTE = "quote"
+    FEED = "feed"
+    GAP = "gap"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule. `subject` is an instrument, or of kind FEED a feed.
+
+    `timeframe` is empty where no candles are looked at. `condition` is of the kinds CANDLES and
+    QUOTE; `state` of FEED: a FeedState or `gap`.
+    """
+
+    kind: Kind
+    subject: str
+    timeframe: str
+    frequency: Frequency
+    condition: c.Condition | None = None
+    state: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> Rule:
+        """Read a rule. Raises RuleError."""
+        if len(text) > _MAX_RULE:
+            raise RuleError(f"longer than {_MAX_RULE} characters; {_USAGE}")
+        if not text.isprintable():
+            raise RuleError(f"a rule has printable characters only; {_USAGE}")
+        subject, _, rest = text.strip().partition(" ")
+        if not rest.strip():
+            raise RuleError(_USAGE)
+        if subject == _FEED:
+            return cls._of_feed(rest)
+        words = rest.split()
+        if words[0] == GAP:
+            frequency = _state_frequency(words[1:])
+            return cls(Kind.GAP, subject, "", frequency)
+        offset = text.index(rest, text.index(subject) + len(subject))
+        parsed = parse_condition(rest, offset)
+        frequency = Frequency(parsed.frequency or Frequency.EACH_TIME)
+        fields = {each.name for each in _terms(parsed.condition) if isinstance(each, c.Field)}
+        if fields.isdisjoint(c.QUOTE_FIELDS):
+            timeframe = parsed.timeframe or DEFAULT_TIMEFRAME
+            return cls(Kind.CANDLES, subject, timeframe, frequency, parsed.condition)
+        if frequency is Frequency.ONCE_A_BAR or parsed.timeframe or not _is_plain(parsed.condition):
+            names = ", ".join(c.QUOTE_FIELDS)
+            raise RuleError(
+                f"{names} are of the latest quote: a rule with them compares only those and"
+                " numbers, and has no timeframe and no bars"
+            )
+        return cls(Kind.QUOTE, subject, "", frequency, parsed.condition)
+
+    @classmethod
+    def _of_feed(cls, text: str) -> Rule:
+        name, *words = text.split()
+        states = (*FeedState, GAP)
+        if not words or words[0] not in states:
+            raise RuleError(f"after feed NAME comes one of {', '.join(states)}")
+        return cls(Kind.FEED, name, "", _state_frequency(words[1:]), state=words[0])
+
+    def text(self) -> str:
+        """Write the rule in its one canonical form."""
+        often = "" if self.frequency is Frequency.EACH_TIME else f" {self.frequency}"
+        if self.kind is Kind.FEED:
+            return f"{_FEED} {self.subject} {self.state}{often}"
+        if self.kind is Kind.GAP:
+            return f"{self.subject} {GAP}{often}"
+        condition = str(self.condition)
+        if isinstance(self.condition, c.Combined):
+            condition = condition[1:-1]
+        on = f" on {self.timeframe}" if self.timeframe else ""
+        return f"{self.subject} {condition}{on}{often}"
+
+    def need(self, length_us: int) -> int:
+        """Return how many candles of that length it looks at before the one it judges."""
+        return 0 if self.condition is None else min(self.condition.need(length_us), MOST_CANDLES)
+
+    def fires(self, inputs: c.Inputs) -> c.Bools:
+        """Return on which candles it alerts, shape [n]; what alerts once, on each it could."""
+        assert self.condition is not None
+        holds, rested = self.condition.judge(inputs)
+        return holds if self.frequency is Frequency.ONCE_A_BAR else holds & rested
+
+
+def _state_frequency(words: list[str]) -> Frequency:
+    """Read what stands behind a state."""
+    text = " ".join(words)
+    if text == Frequency.ONCE_A_BAR:
+        raise RuleError("a state has no bars: once, or each time (which needs not be said)")
+    try:
+        return Frequency(text or Frequency.EACH_TIME)
+    except ValueError:
+        raise RuleError(f"{text[:40]!r}: after a state comes once, each time, or nothing") from None
+
+
+def _terms(condition: c.Condition) -> Iterator[c.Term]:
+    stack: list[c.Condition | c.Term] = [condition]
+    while stack:
+        each = stack.pop()
+        if isinstance(each, c.Term):
+            yield each
+        if isinstance(each, c.Combined | c.Comparison | c.Crossing | c.Arithmetic):
+            stack += (each.left, each.right)
+        elif isinstance(each, c.Rolling | c.Past):
+            stack.append(each.inner)
+
+
+def _is_plain(condition: c.Condition) -> bool:
+    """Tell whether a quote is enough: comparisons of its fields and of numbers."""
+    if isinstance(condition, c.Combined):
+        return _is_plain(condition.left) and _is_plain(condition.right)
+    return isinstance(condition, c.Comparison) and all(
+        each.name in c.QUOTE_FIELDS
+        if isinstance(each, c.Field)
+        else isinstance(each, c.Number | c.Arithmetic)
+        for each in _terms(condition)
+    )

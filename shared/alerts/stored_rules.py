@@ -1,0 +1,67 @@
+"""The alert rules in Postgres: added, listed, removed."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from psycopg import Connection
+
+from shared.alerts.rule import Frequency, Rule
+
+MOST: Final = 1_000
+"""Rules in force at once; each costs a little with every candle of its symbol."""
+
+_INSERT: Final = """
+INSERT INTO alert_rules (id, rule, instrument, timeframe, once, sink, after_us)
+SELECT %(id)s, %(rule)s, %(instrument)s, %(timeframe)s, %(once)s, %(sink)s, coalesce(
+    (SELECT max(start_us) FROM candles
+     WHERE instrument = %(instrument)s AND timeframe = %(timeframe)s), -1)
+WHERE (SELECT count(*) FROM alert_rules WHERE removed_at IS NULL) < %(most)s
+"""
+_LIST: Final = """
+SELECT id, rule, sink, (SELECT count(*) FROM alerts WHERE rule_id = id), created_at
+FROM alert_rules WHERE removed_at IS NULL ORDER BY created_at, id
+"""
+_REMOVE: Final = (
+    "UPDATE alert_rules SET removed_at = now() WHERE id = %s AND removed_at IS NULL RETURNING rule"
+)
+
+
+class StoredRule(NamedTuple):
+    """A rule in force. `sink`: where its alerts are posted, if anywhere; `alerts`: how many."""
+
+    id: str
+    rule: str
+    sink: str | None
+    alerts: int
+    created: datetime
+
+
+def add_rule(connection: Connection, rule: Rule, sink: str | None = None) -> str | None:
+    """Store a rule; return its id, or None where there are MOST already.
+
+    Candles that are newer than those known now count.
+    """
+    row = {
+        "id": secrets.token_hex(4),
+        "rule": rule.text(),
+        "instrument": rule.subject,
+        "timeframe": rule.timeframe,
+        "once": rule.frequency is Frequency.ONCE,
+        "sink": sink,
+        "most": MOST,
+    }
+    return str(row["id"]) if connection.execute(_INSERT, row).rowcount else None
+
+
+def rules_in_force(connection: Connection) -> list[StoredRule]:
+    """Return the rules in force, the oldest first."""
+    return [StoredRule(*row) for row in connection.execute(_LIST)]
+
+
+def remove_rule(connection: Connection, rule_id: str) -> str | None:
+    """Take a rule out of force; return its text, or None where there is none."""
+    row = connection.execute(_REMOVE, (rule_id,)).fetchone()
+    return None if row is None else str(row[0])

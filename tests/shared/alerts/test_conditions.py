@@ -1,0 +1,110 @@
+"""Conditions: on which candles a rule alerts, against a plain loop and TA-Lib itself."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import numpy as np
+import pytest
+import talib
+
+from shared.alerts.conditions import Inputs
+from shared.alerts.present import exact_column
+from shared.alerts.rule import Rule
+
+MINUTE = 60_000_000
+
+
+def inputs(closes: list[str], volumes: list[str] | None = None, **patterns: set[int]) -> Inputs:
+    """Candles a minute apart; patterns by the numbers of the candles that complete them."""
+    prices = exact_column([Decimal(each) for each in closes])
+    sizes = exact_column([Decimal(each) for each in volumes or ["1"] * len(closes)])
+    exact = {**dict.fromkeys(("open", "high", "low", "close"), prices), "volume": sizes}
+    starts = np.arange(len(closes), dtype=np.int64) * MINUTE
+    found = {name: {n * MINUTE for n in numbers} for name, numbers in patterns.items()}
+    return Inputs(starts, exact, found)
+
+
+def fires(text: str, given: Inputs) -> list[int]:
+    """Numbers of the candles on which a rule alerts."""
+    return np.flatnonzero(Rule.parse(f"A {text}").fires(given)).tolist()
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers"),
+    [
+        ("close > 100", [2, 5]),
+        ("close > 100 once a bar", [0, 2, 3, 5]),
+        ("close < 100", [1]),
+        ("close <= 100", [1, 4]),
+        ("close crosses 100", [1, 2, 5]),
+        ("close crosses above 100", [2, 5]),
+        ("close crosses below 100", [1]),
+        ("100 crosses above close", [1]),
+        ("close > close[1]", [2, 5]),  # candle 1 has one before it, and is below it
+        ("close - close[1] >= 2", [2]),
+        ("close > 100 and volume > 5", []),
+        ("close < 100 or close > 101", [1, 3]),  # from 99 to 101 and up to 102
+        ("close > 100 or close < 100", [5]),  # only 100 itself interrupts it
+    ],
+)
+def test_a_condition_alerts_at_its_edge(text: str, numbers: list[int]) -> None:
+    """Above, below, above, above, on it, above; nothing is known before the first."""
+    assert fires(text, inputs(["101", "99", "101", "102", "100", "101"])) == numbers
+
+
+@pytest.mark.parametrize(("operator", "numbers"), [(">", [2]), (">=", [1]), ("crosses", [2])])
+def test_prices_are_compared_exactly(operator: str, numbers: list[int]) -> None:
+    """Where floats would all be one."""
+    given = inputs(["75000", "75000.00000000000001", "75000.00000000000002"])
+    assert fires(f"close {operator} 75000.00000000000001", given) == numbers
+
+
+def test_a_pattern_alerts_on_each_candle_that_completes_it() -> None:
+    """On two in a row as well; with a level it alerts where both are so."""
+    given = inputs(["1", "2", "3", "4"], cdl_hammer={1, 2}, rise={0})
+    assert fires("pattern hammer", given) == [1, 2]
+    assert fires("pattern cdl_hammer", given) == [1, 2]
+    assert fires("pattern rise", given) == [0]
+    assert fires("pattern hammer and close > 2", given) == [2]
+    assert fires("pattern doji", given) == []
+
+
+def test_an_indicator_is_that_of_ta_lib() -> None:
+    """RSI, the MACD's lines and a volume spike, over a random walk."""
+    random = np.random.default_rng(7)
+    closes = np.round(100 + np.cumsum(random.normal(0, 1, 1500)), 2)
+    volumes = np.round(random.exponential(10, 1500), 3)
+    given = inputs([f"{each:.2f}" for each in closes], [f"{each:.3f}" for each in volumes])
+    rsi = talib.RSI(closes, 14)
+    crossed = [n for n in range(15, 1500) if (rsi[n - 1] <= 30 < rsi[n])]
+    assert fires("rsi:14 crosses above 30", given) == crossed
+    line, signal, _ = talib.MACD(closes, 12, 26, 9)
+    above = line > signal
+    known = np.isfinite(signal)
+    edges = [n for n in range(1, 1500) if known[n - 1] and above[n] and not above[n - 1]]
+    assert fires("macd:macd > macd:macdsignal", given) == edges
+    mean = np.array([volumes[n - 19 : n + 1].mean() if n >= 19 else np.nan for n in range(1500)])
+    spikes = np.flatnonzero(volumes > 3 * mean).tolist()
+    assert len(crossed) > 5
+    assert len(spikes) > 5
+    assert fires("volume > 3 * sma(volume, 20) once a bar", given) == spikes
+    highest = [closes[n - 20 : n].max() for n in range(20, 1500)]
+    broken = [n for n in range(20, 1500) if closes[n] > highest[n - 20]]
+    assert fires("close > highest(close, 20)[1] once a bar", given) == broken
+
+
+@pytest.mark.parametrize(
+    "text", ["ema(volume, 5) > 0.5", "close / (close - close) > 1", "rsi:14 > 1", "close[50] > 1"]
+)
+def test_what_is_not_known_alerts_nothing(text: str) -> None:
+    """Neither where it is not known yet, nor where it becomes known and holds."""
+    assert fires(text, inputs(["1", "2", "3", "2", "3", "2", "3"])) == []
+
+
+def test_no_candle_alerts_nothing() -> None:
+    """Empty arrays have no edge."""
+    empty = inputs(["1"])
+    none = Inputs(empty.start_us[:0], {k: (v[0][:0], v[1]) for k, v in empty.exact.items()})
+    for text in ("close > 1", "rsi:14 crosses 30", "sma(close, 3) > 1", "pattern hammer"):
+        assert fires(text, none) == []

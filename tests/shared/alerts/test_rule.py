@@ -1,0 +1,130 @@
+"""Alert rules: what is one, what is none and why."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.alerts.event import checked_sink
+from shared.alerts.grammar import RuleError
+from shared.alerts.rule import Frequency, Kind, Rule
+
+
+@pytest.mark.parametrize(
+    ("text", "canonical"),
+    [
+        ("BTC-USD close > 75000", "BTC-USD close > 75000 on 1m"),
+        ("  XRP/ETH   low  <=  0.00150  on 5m ", "XRP/ETH low <= 0.0015 on 5m"),
+        ("A pattern double_top", "A pattern double_top on 1m"),
+        ("on close > -1 on 1h", "on close > -1 on 1h"),
+        ("A close > 5 each time", "A close > 5 on 1m"),
+        ("A rsi:14(1h) crosses 30", "A rsi:14 crosses 30 on 1h"),
+        ("A volume > 3 * sma(volume,20)", "A volume > 3 * sma(volume, 20) on 1m"),
+        ("A close crosses above ema:50 on 5m once", "A close crosses above ema:50 on 5m once"),
+        ("A close > 1 once a bar", "A close > 1 on 1m once a bar"),
+        ("A close > close[1]*1.02", "A close > close[1] * 1.02 on 1m"),
+        ("A bb:20:2:upper < high", "A bb:20:2:upper < high on 1m"),
+        (
+            "A macd:macd crosses macd:macdsignal",
+            "A macd:12:26:9:macd crosses macd:12:26:9:macdsignal on 1m",
+        ),
+        (
+            "A (close > 5 or close < 3) and pattern hammer",
+            "A (close > 5 or close < 3) and pattern hammer on 1m",
+        ),
+        ("A spread / mid * 10000 > 5 once", "A (spread / mid) * 10000 > 5 once"),
+        ("A gap", "A gap"),
+        ("feed binance stalled", "feed binance stalled"),
+        ("feed binance gap once", "feed binance gap once"),
+    ],
+)
+def test_a_rule_has_one_canonical_form(text: str, canonical: str) -> None:
+    rule = Rule.parse(text)
+    assert rule.text() == canonical
+    assert Rule.parse(canonical) == rule
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "a rule is SYMBOL"),
+        ("BTC-USD", "a rule is SYMBOL"),
+        ("BTC-USD close > 75000 extra", "position 23, at 'extra': expected the end, and, each"),
+        ("BTC-USD price > 1", "position 9: 'price' is none of the fields open"),
+        ("BTC-USD close => 1", "position 15, at '=': expected .*crosses"),
+        ("BTC-USD close >", "ends too early: expected a field or an indicator, a number"),
+        ("BTC-USD close > 1e5", "position 17: '1e5' is no plain decimal"),
+        ("BTC-USD close > nan", "position 17: 'nan' is none of the fields"),
+        ("BTC-USD close > ٣", "position 17"),
+        ("BTC-USD close > 75,000", "position 19, at ','"),
+        ("BTC-USD close > 1 on 0m", "position 22: '0m' timeframe '0m'"),
+        ("BTC-USD rsi:14(1h) > ema:9(5m)", "'5m' a rule is of one timeframe, and 1h"),
+        ("BTC-USD macd > 1", "'macd' has the columns macd:12:26:9:macd, .*: name one"),
+        ("BTC-USD rsi:0 > 1", "the period is not from 2"),
+        ("BTC-USD foo(close, 3) > 1", "'foo' is no function: there are sma, ema"),
+        ("BTC-USD sma(close, 1000) > 1", "position 20: '1000' is not from 2 to 200"),
+        ("BTC-USD close[0] > 1", "position 15: '0' is not from 1"),
+        ("BTC-USD pattern Double-Top", "position 23, at '-'"),
+        ("BTC-USD pattern Doji", "no name of a pattern"),
+        ("BTC-USD spread > close", "are of the latest quote"),
+        ("BTC-USD spread crosses 5", "are of the latest quote"),
+        ("BTC-USD gap once a bar", "a state has no bars"),
+        ("feed binance", "after feed NAME comes one of live, quiet, stalled"),
+        ("feed binance asleep", "after feed NAME comes one of"),
+        ("A" * 300 + " close > 1", "longer than 300 characters"),
+        ("A " + "(" * 60 + "close" + ")" * 60 + " > 1", "at most 100 words"),
+        ("A close > 1\n; DROP", "printable"),
+    ],
+)
+def test_what_is_no_rule_is_told_why(text: str, reason: str) -> None:
+    with pytest.raises(RuleError, match=reason):
+        Rule.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "frequency"),
+    [
+        ("A close > 1", Kind.CANDLES, Frequency.EACH_TIME),
+        ("A close > 1 once a bar", Kind.CANDLES, Frequency.ONCE_A_BAR),
+        ("A bid > 1 once", Kind.QUOTE, Frequency.ONCE),
+        ("A gap", Kind.GAP, Frequency.EACH_TIME),
+        ("feed A gap", Kind.FEED, Frequency.EACH_TIME),
+    ],
+)
+def test_a_rule_says_what_it_is_about(text: str, kind: Kind, frequency: Frequency) -> None:
+    rule = Rule.parse(text)
+    assert (rule.kind, rule.frequency, rule.subject) == (kind, frequency, "A")
+    assert bool(rule.timeframe) == (kind is Kind.CANDLES)
+
+
+_PIECES = st.sampled_from(
+    [
+        *("close", "rsi:14", "macd", "sma(", "(", ")", "[", "]", ",", "1", "20", "1.5", "1h"),
+        *(">", "<=", "+", "-", "*", "/", "crosses", "above", "and", "or", "pattern", "hammer"),
+        *("on", "once", "a", "bar", "each", "time", "spread", "gap", ":", "$", "é", "\x00"),
+    ]
+)
+
+
+@given(st.lists(_PIECES, max_size=40))
+def test_any_text_is_a_rule_or_is_refused(pieces: list[str]) -> None:
+    """With no other error; and what is a rule is so in its canonical form too."""
+    try:
+        rule = Rule.parse(" ".join(["A", *pieces]))
+    except RuleError:
+        return
+    assert Rule.parse(rule.text()).text() == rule.text()
+
+
+@pytest.mark.parametrize(
+    "url", ["ftp://x/y", "file:///etc/passwd", "x", "http://", "http://user:pass@host/"]
+)
+def test_a_sink_is_an_http_address(url: str) -> None:
+    with pytest.raises(ValueError, match="sink"):
+        checked_sink(url)
+
+
+def test_http_and_https_sinks_are_taken() -> None:
+    assert checked_sink("https://hooks.example/x?y=1") == "https://hooks.example/x?y=1"
+    assert checked_sink("http://127.0.0.1:9000/") == "http://127.0.0.1:9000/"
