@@ -4,15 +4,23 @@ import { read, written } from "./address";
 
 test("a place is read as it was written, also where the symbol holds a slash", () => {
   for (const symbol of ["BTC-USD", "XRP/ETH", "50%", "Ø #1"])
-    expect(read(written({ symbol, timeframe: "5m" }), "1m")).toEqual({ symbol, timeframe: "5m" });
+    expect(read(written({ symbol, timeframe: "5m" }), "1m")).toEqual({ symbol, timeframe: "5m", chosen: {} });
 });
 
 test("a timeframe that is not made, or none, is the one that is shown", () => {
-  expect(read("#BTC-USD/7m", "15m")).toEqual({ symbol: "BTC-USD", timeframe: "15m" });
-  expect(read("#BTC-USD", "15m")).toEqual({ symbol: "BTC-USD", timeframe: "15m" });
+  expect(read("#BTC-USD/7m", "15m")).toEqual({ symbol: "BTC-USD", timeframe: "15m", chosen: {} });
+  expect(read("#BTC-USD", "15m")).toEqual({ symbol: "BTC-USD", timeframe: "15m", chosen: {} });
 });
 
 test("an empty hash names nothing, and one with a bad encoding is taken as it is", () => {
   expect(read("", "1m").symbol).toBe("");
-  expect(read("#100%/1m", "5m")).toEqual({ symbol: "100%", timeframe: "1m" });
+  expect(read("#100%/1m", "5m")).toEqual({ symbol: "100%", timeframe: "1m", chosen: {} });
+});
+
+test("what was chosen and the time that is seen go along; now is no time", () => {
+  const chosen = { indicators: "sma:20,macd:12:26:9", scale: "log", style: "line" };
+  const place = { symbol: "A?B", timeframe: "1h", view: { from: 5, to: 9 }, chosen };
+  expect(read(written(place), "1m")).toEqual(place);
+  expect(written({ symbol: "A", timeframe: "1m", view: { from: 5, to: Infinity }, chosen: { indicators: "" } })).toBe("#A/1m?indicators=");
+  expect(read("#A/1m?from=9&to=5&scale=log", "1m")).toEqual({ symbol: "A", timeframe: "1m", chosen: { scale: "log" } });
 });

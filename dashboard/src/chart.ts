@@ -297,6 +297,13 @@ export class Chart {
     this.chart.timeScale().setVisibleLogicalRange({ from: first - 0.5, to: this.places.length + 1 });
   }
 
+  /** Show the time in [from, to), ms since 1970. */
+  seeTime(from: number, to: number): void {
+    const first = this.places.findIndex((t) => t >= from);
+    const last = this.places.findIndex((t) => t >= to);
+    if (first >= 0) this.see(first, last < 0 ? this.places.length : last);
+  }
+
   /** The price at the top of the chart. */
   get top(): number | null {
     return this.candles.coordinateToPrice(0);

@@ -24,6 +24,8 @@ export interface Controlled {
   onSpan(ms: number): void;
   onView(): void;
   onIndicators(): void;
+  /** Style, scale or delta changed. */
+  onChosen(): void;
 }
 
 export function controls(controlled: Controlled): void {
@@ -58,14 +60,16 @@ export function controls(controlled: Controlled): void {
 
 /** Lists of which one is chosen. */
 function choices(controlled: Controlled): void {
-  const { chart, settings, onSort } = controlled;
+  const { chart, settings, onSort, onChosen } = controlled;
   select("style", STYLES, settings.now.style, (style) => {
     settings.set({ style });
     chart.setStyle(style);
+    onChosen();
   });
   select("scale", SCALES, settings.now.scale, (scale) => {
     settings.set({ scale });
     chart.setScale(scale);
+    onChosen();
   });
   columns(controlled);
   select("sort", SORTS, settings.now.sort, (sort) => {
@@ -98,14 +102,15 @@ function columns({ cards, settings }: Controlled): void {
   show();
 }
 
-function groups({ chart, settings, onTimeframe, onSpan, onView, onIndicators }: Controlled): void {
+function groups(controlled: Controlled): void {
+  const { chart, settings, onTimeframe, onSpan, onView, onIndicators } = controlled;
   at("timeframes").append(
     ...TIMEFRAMES.map((each) => button(each, () => onTimeframe(each), { role: "radio", "aria-checked": "false" })),
   );
   at("ranges").append(...RANGES.map(([name, ms]) => button(name, () => onSpan(ms))));
   at("indicators").append(
     button("Indicators", onIndicators, { "aria-haspopup": "dialog", title: "Indicators and their parameters ( i )" }),
-    deltaButton(chart, settings),
+    deltaButton(controlled),
     profileButton(chart, onView),
   );
   at("marks").append(
@@ -117,13 +122,14 @@ function groups({ chart, settings, onTimeframe, onSpan, onView, onIndicators }: 
   );
 }
 
-function deltaButton(chart: Chart, settings: Settings): HTMLElement {
+function deltaButton({ chart, settings, onChosen }: Controlled): HTMLElement {
   const isOn = (): boolean => chart.indicators.includes(DELTA);
   const made = button("Delta", () => {
     chart.indicators = isOn() ? chart.indicators.filter((each) => each !== DELTA) : [...chart.indicators, DELTA];
     settings.set({ indicators: chart.indicators });
     made.setAttribute("aria-pressed", String(isOn()));
     chart.drawLines();
+    onChosen();
   }, { "aria-pressed": String(isOn()), title: "Bought less sold volume" });
   return made;
 }

@@ -1,6 +1,6 @@
 /** What is chosen, and what each message changes of it. */
 
-import { written } from "./address";
+import { read, written } from "./address";
 import type { Cards } from "./cards";
 import type { Connection } from "./connection";
 import { at, check, write } from "./elements";
@@ -41,8 +41,9 @@ export class Desk {
     series.choose(symbol, timeframe);
     connection.forgetCandles();
     watchlist.follow(symbol, before);
-    if (location.hash.length > 1) location.hash = written(series); // back leads to what was shown before
-    else location.replace(written(series));
+    const named = read(location.hash, timeframe);
+    if (!named.symbol) location.replace(written(series));
+    else if (named.symbol !== symbol || named.timeframe !== timeframe) location.hash = written(series); // back leads to what was shown before
     document.title = `${symbol} · Kandle`;
     write("title", symbol);
     at("chart").setAttribute("aria-label", `Candles of ${symbol}, ${timeframe}`);

@@ -160,6 +160,27 @@ async function patternPage(symbol: string, timeframe: string, limit: number, fro
   return json<{ patterns: Pattern[]; next: string | null }>(`/api/patterns/${path(symbol)}?${query}`);
 }
 
+/** What followed a pattern in the symbol's own history. */
+export interface Outcome {
+  pattern_type: string;
+  direction: number;
+  count: number;
+  judged: number;
+  hit_rate: number | null;
+  base_hit_rate: number | null;
+  verdict: string;
+}
+
+export interface Outcomes {
+  horizon: number;
+  outcomes: Outcome[];
+}
+
+/** What followed each pattern of a symbol and timeframe. */
+export async function outcomes(symbol: string, timeframe: string): Promise<Outcomes | undefined> {
+  return json<Outcomes>(`/api/outcomes/${path(symbol)}?timeframe=${timeframe}`);
+}
+
 /** The newest alerts of all symbols. */
 export async function alerts(): Promise<Alert[]> {
   return (await json<{ alerts: Alert[] }>("/api/alerts?limit=100"))?.alerts ?? [];

@@ -2,7 +2,7 @@
 
 import "./style.css";
 
-import { TIMEFRAMES, read } from "./address";
+import { TIMEFRAMES, read, written, type Place } from "./address";
 import { Alerts } from "./alerts";
 import { Cards } from "./cards";
 import { Chart } from "./chart";
@@ -44,7 +44,7 @@ const market = new Market(() => settings.now);
 const connection: Connection = new Connection(() => playback.replay);
 const chart: Chart = new Chart(at("chart"), (t) => { hovered = t; touch(); }, () => void series.loadOlder(), () => series.viewed());
 const patterns = new PatternList(at("patterns"), at("pattern-count"), (each) => chart.centre(startOf(each)));
-const series: Series = new Series({ chart, patterns, market, isLive, touch });
+const series: Series = new Series({ chart, patterns, market, isLive, touch, onView: () => remember() });
 const tape = new Tape(at("tape"));
 const trades = new Trades(tape, isLive, touch);
 const alerts = new Alerts(at("alerts"), at("alert-count"), at("toasts"), (alert) => void showAlert(alert));
@@ -99,6 +99,7 @@ const picker = new Picker({
     chart.indicators = names.slice(-MOST_INDICATORS);
     settings.set({ indicators: chart.indicators });
     void series.readValues();
+    remember();
   },
 });
 
@@ -114,6 +115,33 @@ async function choose(symbol: string, timeframe?: string): Promise<void> {
   settings.set({ symbol: series.symbol, timeframe: series.timeframe });
   paintFavourite();
   await chosen;
+}
+
+/** Keep what is shown in the address, so that it can be passed on. */
+function remember(): void {
+  if (!series.symbol || !chart.shows(series.store)) return;
+  const { scale, style } = settings.now;
+  const chosen = { indicators: chart.indicators.join(), scale, style };
+  const { symbol, timeframe } = series;
+  window.history.replaceState(null, "", written({ symbol, timeframe, view: isLive() ? chart.view : undefined, chosen }));
+}
+
+/** Begin with the settings alone, whatever the address chose. */
+function anew(): void {
+  window.history.replaceState(null, "", series.symbol ? written({ symbol: series.symbol, timeframe: series.timeframe }) : location.pathname);
+  location.reload();
+}
+
+/** Take what an address chooses. */
+function adopt({ chosen = {} }: Place): void {
+  if (Object.keys(chosen).length) settings.replace(JSON.stringify({ ...settings.now, ...chosen, ...(chosen.indicators === undefined ? {} : { indicators: chosen.indicators.split(",").filter(Boolean) }) }));
+}
+
+/** Show what an address names. */
+async function follow(place: Place): Promise<void> {
+  if (!place.symbol) return;
+  await choose(place.symbol, place.timeframe);
+  if (place.view) await series.showTime(place.view.from, place.view.to);
 }
 
 function paintFavourite(): void {
@@ -187,12 +215,13 @@ function eachSecond(): void {
 async function begin(): Promise<void> {
   takeToken();
   theme();
+  adopt(read(location.hash, settings.now.timeframe));
   const { now } = settings;
   [chart.indicators, chart.choice, series.timeframe] = [[...now.indicators], now.marks, now.timeframe];
   chart.setStyle(now.style);
   chart.setScale(now.scale);
   zone(now.zone);
-  const { open } = sheet({ settings, onZone: zone, onReplaced: () => location.reload() });
+  const { open } = sheet({ settings, onZone: zone, onReplaced: anew });
   at("help").onclick = open;
   at("favourite").onclick = () => toggle("favourites");
   at("hide").onclick = () => toggle("hidden");
@@ -210,14 +239,15 @@ async function begin(): Promise<void> {
     onSpan: (ms) => void series.showSpan(ms),
     onView: () => series.viewed(),
     onIndicators: () => picker.open(),
+    onChosen: remember,
   });
   check("timeframes", series.timeframe);
   live.subscribe("alerts:*");
   live.start();
   window.setInterval(eachSecond, 1_000);
   const named = () => read(location.hash, series.timeframe);
-  window.addEventListener("hashchange", () => { if (named().symbol) void choose(named().symbol, named().timeframe); });
-  if (named().symbol) await choose(named().symbol, named().timeframe); // the chart first, then everything around it
+  window.addEventListener("hashchange", () => void follow(named()));
+  await follow(named()); // the chart first, then everything around it
   void loadAlerts();
   await watchlist.start();
   const first = [...now.favourites, now.symbol].find((each) => market.has(each)) ?? market.symbols[0];
@@ -240,6 +270,7 @@ Object.assign(window, {
       outliers: chart.outliers,
       profile: chart.profile.levels,
       top: chart.top,
+      view: chart.view,
       lines: chart.lines.all,
       ages: connection.ages,
       last: market.get(series.symbol).last,

@@ -2,6 +2,7 @@
 
 import { price, time } from "./format";
 import type { Pattern } from "./live";
+import type { Outcomes } from "./history";
 import { title } from "./pattern_names";
 
 const ENTRIES = 100;
@@ -9,6 +10,7 @@ const ENTRIES = 100;
 export class PatternList {
   private readonly byId = new Map<string, Pattern>();
   private decimals = 0;
+  private outcomes: Outcomes | undefined;
   private from = -Infinity;
   private to = Infinity;
 
@@ -38,8 +40,15 @@ export class PatternList {
     this.draw();
   }
 
+  /** Say beside each what followed its like. */
+  judge(outcomes: Outcomes | undefined): void {
+    this.outcomes = outcomes;
+    this.draw();
+  }
+
   clear(): void {
     this.byId.clear();
+    this.outcomes = undefined;
     this.draw();
   }
 
@@ -80,9 +89,21 @@ export class PatternList {
     const fill = document.createElement("i");
     fill.style.width = `${Math.round(pattern.confidence * 100)}%`;
     meter.append(fill);
-    element.append(head, text, meter);
+    const after = line("muted");
+    after.textContent = followed(pattern, this.outcomes);
+    element.append(head, text, meter, after);
     return element;
   }
+}
+
+/** `after 10: 58 % of 24 its way, of all candles 51 %`. */
+export function followed({ pattern_type, direction }: Pattern, known: Outcomes | undefined): string {
+  const found = known?.outcomes.find((each) => each.pattern_type === pattern_type && each.direction === direction);
+  if (!known || !found || !direction) return "";
+  if (found.hit_rate === null || found.base_hit_rate === null) return `none before with ${known.horizon} candles after it`;
+  const percent = (rate: number): string => `${Math.round(rate * 100)} %`;
+  const few = found.verdict === "few" ? ", few" : "";
+  return `after ${known.horizon}: ${percent(found.hit_rate)} of ${found.judged} its way${few}; of all candles ${percent(found.base_hit_rate)}`;
 }
 
 function line(name: string): HTMLElement {

@@ -31,6 +31,8 @@ export interface Shown {
   market: Market;
   isLive(): boolean;
   touch(): void;
+  /** The view stands still. */
+  onView(): void;
 }
 
 export class Series {
@@ -106,12 +108,20 @@ export class Series {
       this.take(found ?? [], seen);
       notice();
       void this.readValues();
+      if (before === undefined) void this.judge();
     } catch (error) {
       if (mine !== this.loading) return;
       notice(`History is away${againMs ? ", tried again" : ""}: ${error instanceof Error ? error.message : error}`);
       if (againMs) window.setTimeout(() => { if (mine === this.loading) void this.load(); }, againMs);
     }
     this.draw();
+  }
+
+  /** Read what followed the patterns of this series. */
+  private async judge(): Promise<void> {
+    const mine = this.store;
+    const found = await history.outcomes(this.symbol, this.timeframe).catch(() => undefined);
+    if (mine === this.store) this.shown.patterns.judge(found);
   }
 
   private take(found: Candle[], seen: Pattern[]): void {
@@ -178,6 +188,7 @@ export class Series {
     this.viewing = window.setTimeout(() => {
       void this.patternsInView();
       void this.profileInView().catch(() => undefined); // asked for again with the next view
+      this.shown.onView();
     }, VIEW_MS);
   }
 
@@ -224,14 +235,24 @@ export class Series {
 
   /** Show a span of time that ends with the newest candle, loaded as far as there is history. */
   async showSpan(ms: number): Promise<void> {
+    if (await this.loadFrom(({ t }) => t - ms)) this.shown.chart.span(ms);
+  }
+
+  /** Show the time in [from, to), ms since 1970, as far as it can be loaded. */
+  async showTime(from: number, to: number): Promise<void> {
+    if (await this.loadFrom(() => from)) this.shown.chart.seeTime(from, to);
+  }
+
+  /** Load older candles until a time that depends on the newest; false: another series is shown. */
+  private async loadFrom(time: (newest: Candle) => number): Promise<boolean> {
     const mine = this.store;
     for (let pages = 0; pages < MOST_PAGES && this.older !== "all" && mine === this.store; pages += 1) {
       const { first, last } = mine;
-      if (!first || !last || first.t <= last.t - ms) break;
+      if (!first || !last || first.t <= time(last)) break;
       await this.loadOlder();
       if (this.older === "loading") await new Promise((done) => setTimeout(done, 50));
     }
-    if (mine === this.store) this.shown.chart.span(ms);
+    return mine === this.store;
   }
 
   /** The patterns that begin at a candle. */

@@ -10,9 +10,9 @@ from pathlib import Path
 from functions.detect_pattern.backtest_input import InputError, read_candles
 from functions.detect_pattern.backtest_plot import PlotError, plot
 from functions.detect_pattern.backtest_report import Report
-from functions.detect_pattern.backtest_score import Returns, by_confidence, by_pattern
 from functions.detect_pattern.detectors.detect import PATTERNS, detect
 from functions.detect_pattern.detectors.settings import SHORTEST_LOOKBACK, DetectorSettings
+from shared.pattern_scores import Returns, by_confidence, by_pattern
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -29,7 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
         for note in notes:
             print(f"{options.file}: {note}", file=sys.stderr)  # noqa: T201
         found = detect(candles, 0, settings)
-        returns = Returns(candles, options.horizon)
+        returns = Returns(candles.close, options.horizon)
         report = Report(
             candles,
             options.horizon,

@@ -11,8 +11,8 @@ from typing import Any, Final
 import numpy as np
 
 from functions.detect_pattern.backtest_report import Report
-from functions.detect_pattern.backtest_score import Score
 from functions.detect_pattern.found import Found
+from shared.pattern_scores import Score
 
 SUFFIXES: Final = (".png", ".svg", ".html")
 MOST_PATTERNS: Final = 20

@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from functions.detect_pattern.backtest_score import Score
 from functions.detect_pattern.candles import Candles
+from shared.pattern_scores import Score
 
 _ARROWS: Final = {1: "up", -1: "down", 0: ""}
 _NOTES: Final = """

@@ -16,6 +16,7 @@ from functions.history_query.flow import Flow
 from functions.history_query.kept import KeptCandles
 from functions.history_query.latest import LatestTrades
 from functions.history_query.latest_quotes import LatestQuotes
+from functions.history_query.outcomes import Outcomes
 from functions.history_query.overview import Overview
 from functions.history_query.page import OPEN_PATHS
 from functions.history_query.patterns import PatternPages
@@ -85,7 +86,7 @@ app = api(
         ticks.answers(TickPages(slices), pages.knows),
         symbols.answers(Symbols(postgres, live)),
         feeds.answers(Feeds(postgres)),
-        patterns.answers(PatternPages(postgres), pages.knows),
+        patterns.answers(Outcomes(pages, PatternPages(postgres))),
         alerts.answers(AlertPages(postgres), pages.knows),
     ],
     ready,

@@ -39,6 +39,12 @@ WHERE {} end_us >= %(from_us)s AND end_us < %(to_us)s
   AND (%(retracted)s::boolean IS NULL OR retracted = %(retracted)s)
 ORDER BY end_us DESC, id DESC LIMIT %(limit)s
 """
+MOST: Final = 20_000
+_STANDING: Final = """
+SELECT pattern, end_us, direction, confidence FROM patterns
+WHERE instrument = %s AND end_us >= %s AND timeframe = %s AND NOT retracted
+ORDER BY end_us DESC LIMIT %s
+"""
 _COLUMNS: Final = sql.SQL(", ").join(sql.Identifier(field.name) for field in fields(Pattern))
 _OF_ONE: Final = sql.SQL(_SELECT).format(_COLUMNS, sql.SQL("instrument = %(symbol)s AND"))
 _OF_ALL: Final = sql.SQL(_SELECT).format(_COLUMNS, sql.SQL(""))
@@ -97,6 +103,13 @@ class PatternPages:
     """Reads pages. Raises TransientError while Postgres is away."""
 
     postgres: Postgres
+
+    def standing(
+        self, symbol: str, timeframe: str, from_us: int
+    ) -> list[tuple[str, int, int, float]]:
+        """Return name, end, direction and confidence of those that hold, known since a time."""
+        with self.postgres.connection() as connection:
+            return connection.execute(_STANDING, (symbol, from_us, timeframe, MOST)).fetchall()
 
     def page(
         self, symbol: str | None, page: PatternPage

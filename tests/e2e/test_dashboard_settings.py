@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from pathlib import Path
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from tests.e2e.browser import open_symbol, shown, state
 from tests.e2e.client import candles, fresh_symbol
@@ -156,6 +157,28 @@ def test_what_is_seen_is_saved(page: Page, pipeline: dict[str, str], tmp_path: P
     picture = tmp_path / "picture.png"
     download.value.save_as(picture)
     assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_address_holds_what_is_shown(
+    page: Page, pipeline: dict[str, str], browser: Browser
+) -> None:
+    """Whoever opens it elsewhere sees the same time, indicators, scale and style."""
+    symbol = sent(pipeline, "PASSED", *(str(100 + n % 7) for n in range(90)))
+    open_symbol(page, pipeline, symbol, 90)
+    page.select_option("#scale", "log")
+    page.select_option("#style", "line")
+    page.locator("#chart").focus()
+    for key in ("+", "+", "ArrowLeft", "ArrowLeft"):
+        page.keyboard.press(key)
+    expect(page).to_have_url(re.compile("scale=log.*&to="))
+    seen = shown(page, lambda it: it["view"]["to"] is not None and len(it["view"]) == 2)["view"]
+    expect(page).to_have_url(re.compile(f"&to={seen['to']}$"))
+    with browser.new_context() as elsewhere:
+        other = elsewhere.new_page()
+        other.goto(page.url)
+        found = shown(other, lambda it: it["view"] == seen)
+        assert (found["settings"]["scale"], found["settings"]["style"]) == ("log", "line")
+        assert found["settings"]["indicators"] == ["sma:20"]
 
 
 def test_back_leads_to_the_symbol_before(page: Page, pipeline: dict[str, str]) -> None:

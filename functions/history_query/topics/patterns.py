@@ -1,8 +1,7 @@
-"""GET /api/patterns: what was found in an instrument's candles."""
+"""GET /api/patterns and /api/outcomes: what was found in candles, and what followed it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final
 
 from starlette.requests import Request
@@ -19,7 +18,9 @@ from functions.history_query.describing import (
     NEXT,
     STORES,
     SYMBOL,
+    TIMEFRAME,
     TO,
+    Json,
     Part,
     cursor_of,
     get,
@@ -29,14 +30,32 @@ from functions.history_query.describing import (
     query,
     ref,
 )
+from functions.history_query.outcomes import (
+    CANDLES,
+    DEFAULT_HORIZON,
+    MAX_HORIZON,
+    Outcomes,
+    read_outcomes,
+)
 from functions.history_query.patterns import (
     DEFAULT_PATTERNS,
     STATUSES,
-    PatternPages,
     read_patterns,
 )
 
 _FRACTION: Final = {"type": "number", "minimum": 0, "maximum": 1}
+_HORIZON: Final = query(
+    "horizon",
+    "Candles after the one that completes a pattern.",
+    {"type": "integer", "minimum": 1, "maximum": MAX_HORIZON, "default": DEFAULT_HORIZON},
+    10,
+)
+
+
+def _rate(description: str) -> Json:
+    return {"type": ["number", "null"], "description": description}
+
+
 _CHOICE: Final = (
     query("timeframe", "Only of this timeframe.", {"type": "string"}, "1m"),
     query("type", "Only this pattern, such as double_top.", {"type": "string"}, "double_top"),
@@ -63,6 +82,12 @@ PART: Final = Part(
             "Patterns and anomalies found in closed candles, the newest first.",
             ref("Patterns"),
             *(SYMBOL, *_CHOICE),
+            refusals=STORES,
+        ),
+        "/api/outcomes/{symbol}": get(
+            f"What followed each pattern in the newest {CANDLES} candles of this instrument.",
+            ref("Outcomes"),
+            *(SYMBOL, TIMEFRAME, _HORIZON),
             refusals=STORES,
         ),
     },
@@ -93,6 +118,31 @@ PART: Final = Part(
                 "revision": {**COUNT, "description": "The highest wins."},
             }
         ),
+        "Outcomes": object_of(
+            {
+                "symbol": NAME,
+                "timeframe": NAME,
+                "horizon": COUNT,
+                "candles": {**COUNT, "description": "Closed candles that were looked at."},
+                "outcomes": list_of("Outcome"),
+            }
+        ),
+        "Outcome": object_of(
+            {
+                "pattern_type": NAME,
+                "direction": {"enum": [-1, 0, 1], "description": "Down, neither, up."},
+                "count": {**COUNT, "description": "How often it was found."},
+                "judged": {**COUNT, "description": "Of these, with `horizon` candles after it."},
+                "hit_rate": _rate("Share of them after which the close moved their way."),
+                "base_hit_rate": _rate("The same share of all candles."),
+                "mean_return": _rate("Mean return in their direction, a fraction."),
+                "base_return": _rate("The same of all candles."),
+                "verdict": {
+                    "enum": ["better", "worse", "few", "-"],
+                    "description": "Against all candles, at 95 %; `few`: under 10 apart.",
+                },
+            }
+        ),
         "Patterns": object_of(
             {
                 "symbol": NAME,
@@ -104,8 +154,9 @@ PART: Final = Part(
 )
 
 
-def answers(patterns: PatternPages, knows: Callable[[str], bool]) -> Answers:
-    """Return what answers the routes. `knows` tells whether an instrument was ever seen."""
+def answers(outcomes: Outcomes) -> Answers:
+    """Return what answers the routes."""
+    patterns, knows = outcomes.patterns, outcomes.pages.knows
 
     def every(request: Request) -> Response:
         found, cursor = patterns.page(None, read_patterns(request.query_params))
@@ -118,4 +169,17 @@ def answers(patterns: PatternPages, knows: Callable[[str], bool]) -> Answers:
             return unknown(symbol)
         return as_json({"symbol": symbol, "patterns": found, "next": cursor})
 
-    return {"/api/patterns": every, "/api/patterns/{symbol}": page}
+    def after(request: Request) -> Response:
+        symbol = request.path_params["symbol"]
+        asked, horizon = read_outcomes(request.query_params, outcomes.pages.ladder)
+        count, found = outcomes.of(symbol, asked, horizon)
+        if not count and not knows(symbol):
+            return unknown(symbol)
+        told = {"symbol": symbol, "timeframe": asked.timeframe.name, "horizon": horizon}
+        return as_json({**told, "candles": count, "outcomes": found})
+
+    return {
+        "/api/outcomes/{symbol}": after,
+        "/api/patterns": every,
+        "/api/patterns/{symbol}": page,
+    }

@@ -10,15 +10,15 @@ import pytest
 
 from functions.detect_pattern.backtest import main
 from functions.detect_pattern.backtest_input import InputError, read_candles
-from functions.detect_pattern.backtest_score import (
+from functions.detect_pattern.candles import Candles, Floats
+from functions.detect_pattern.found import Found
+from shared.pattern_scores import (
     Returns,
     Score,
     by_confidence,
     by_pattern,
     wilson,
 )
-from functions.detect_pattern.candles import Candles, Floats
-from functions.detect_pattern.found import Found
 from tests.functions.detect_pattern.drawn import candles_of, random_candles
 
 
@@ -37,7 +37,7 @@ def one(scores: list[Score]) -> Score:
 
 def test_what_follows_is_held_against_what_follows_any_candle() -> None:
     """Prices alternate: fired before rises only, it is always right, any candle half the time."""
-    returns = Returns(closing(np.tile([100.0, 110.0], 50)), 1)
+    returns = Returns(closing(np.tile([100.0, 110.0], 50)).close, 1)
     score = one(by_pattern(returns, [fired(i, 1) for i in range(0, 80, 2)]))
     assert (score.fired, score.judged, score.apart) == (40, 40, 40)
     assert score.hit_rate == 1.0
@@ -50,7 +50,7 @@ def test_what_follows_is_held_against_what_follows_any_candle() -> None:
 
 def test_downwards_a_fall_is_the_hit() -> None:
     """Returns and base are those of the pattern's direction."""
-    returns = Returns(closing(100 * 0.99 ** np.arange(30.0)), 2)
+    returns = Returns(closing(100 * 0.99 ** np.arange(30.0)).close, 2)
     score = one(by_pattern(returns, [fired(5, -1), fired(12, -1)]))
     assert (score.hit_rate, score.base_hit_rate) == (1.0, 1.0)
     assert score.mean_return == pytest.approx(1 - 0.99**2)
@@ -59,7 +59,7 @@ def test_downwards_a_fall_is_the_hit() -> None:
 
 def test_only_what_has_a_horizon_and_a_direction_is_judged() -> None:
     """The last candles and the undecided count as fired, no more."""
-    returns = Returns(closing(np.linspace(100, 130, 31)), 10)
+    returns = Returns(closing(np.linspace(100, 130, 31)).close, 10)
     late = one(by_pattern(returns, [fired(20, 1), fired(21, 1), fired(30, 1)]))
     assert (late.fired, late.judged) == (3, 1)
     undecided = one(by_pattern(returns, [fired(3, 0)]))
@@ -69,7 +69,7 @@ def test_only_what_has_a_horizon_and_a_direction_is_judged() -> None:
 
 def test_overlapping_horizons_are_one_trial() -> None:
     """Ten firings in a row are one observation: the interval stays as wide as for one."""
-    returns = Returns(closing(random_candles(200, 1).close), 10)
+    returns = Returns(closing(random_candles(200, 1).close).close, 10)
     score = one(by_pattern(returns, [fired(i, 1) for i in [*range(20, 30), 35, 45]]))
     assert (score.judged, score.apart) == (12, 3)
     assert (score.hit_low, score.hit_high) == wilson(score.hit_rate, 3)
@@ -84,7 +84,7 @@ def test_the_interval_is_wilsons() -> None:
 
 def test_confidence_is_judged_in_buckets() -> None:
     """Each finding is in one bucket, against the base of its own direction."""
-    returns = Returns(closing(np.tile([100.0, 110.0], 50)), 1)
+    returns = Returns(closing(np.tile([100.0, 110.0], 50)).close, 1)
     found = [fired(0, 1, 0.65), fired(2, -1, 0.699), fired(4, 1, 0.7), fired(6, 1, 1.0)]
     scores = by_confidence(returns, found)
     assert [(s.name, s.fired, s.hit_rate) for s in scores] == [

@@ -19,6 +19,7 @@ from functions.history_query.flow import Flow
 from functions.history_query.kept import KeptCandles
 from functions.history_query.latest import LatestTrades
 from functions.history_query.latest_quotes import LatestQuotes
+from functions.history_query.outcomes import Outcomes
 from functions.history_query.overview import Overview
 from functions.history_query.patterns import PatternPages
 from functions.history_query.prices import PricePages
@@ -89,7 +90,7 @@ class House:
                 ticks.answers(TickPages(self.slices), self.pages.knows),
                 symbols.answers(Symbols(postgres, live)),
                 feeds.answers(Feeds(postgres)),
-                patterns.answers(PatternPages(postgres), self.pages.knows),
+                patterns.answers(Outcomes(self.pages, PatternPages(postgres))),
                 alerts.answers(AlertPages(postgres), self.pages.knows),
             ],
             postgres.check,

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
-from functions.detect_pattern.candles import Candles, Floats, Ints
-from functions.detect_pattern.found import Found
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 
 BUCKETS: Final = (0.0, 0.5, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 1.0)
 """Bounds of confidence; the last bucket has both of its bounds."""
@@ -19,6 +20,19 @@ FEWEST_TRIALS: Final = 10
 
 Z: Final = 1.96
 """For intervals of 95 %."""
+
+
+class Found(Protocol):
+    """A pattern that the candle at `index` completes. `direction`: up 1, down -1, neither 0."""
+
+    @property
+    def pattern(self) -> str: ...  # noqa: D102
+    @property
+    def index(self) -> int: ...  # noqa: D102
+    @property
+    def direction(self) -> int: ...  # noqa: D102
+    @property
+    def confidence(self) -> float: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
@@ -62,13 +76,15 @@ class Score:
 
 
 class Returns:
-    """Returns over `horizon` candles from each candle's close, and the base they make."""
+    """Returns over `horizon` candles from each candle's close, and the base they make.
 
-    def __init__(self, candles: Candles, horizon: int) -> None:
+    `close`: float64[n], of successive candles, ascending.
+    """
+
+    def __init__(self, close: Floats, horizon: int) -> None:
         if horizon < 1:
             raise ValueError("the horizon is at least one candle")
         self.horizon = horizon
-        close = candles.close
         self.forward: Floats = close[horizon:] / close[:-horizon] - 1.0
         """[n - horizon] from each candle that has a horizon."""
 
