@@ -1,21 +1,24 @@
 """Channels of the live feed, and the NATS subjects that carry them.
 
 A channel is `ticks:<symbol>`, `candles:<timeframe>:<symbol>`, `bars:<measure>:<amount>:<symbol>`,
-or `busts:`, `patterns:` or `alerts:<symbol>`; in what a client asks for, a part may be `*`, but of
-bars. On NATS: `live.ticks.<venue>.<symbol>`, `live.candles.<timeframe>.<symbol>`,
-`live.busts.<symbol>`, `live.patterns.<symbol>`, `live.alerts.<symbol>`, and no bars; the symbol
+`indicators:<name with parameters>:<timeframe>:<symbol>`, or `busts:`, `patterns:` or
+`alerts:<symbol>`; in what a client asks for, a part may be `*`, but of bars and indicators. On
+NATS: `live.ticks.<venue>.<symbol>`, `live.candles.<timeframe>.<symbol>`, `live.busts.<symbol>`,
+`live.patterns.<symbol>`, `live.alerts.<symbol>`, and neither bars nor indicators; the symbol
 percent-encoded where a subject could not hold it. The venue is what stands behind an instrument's
 last dot, else `-`.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Final
 from urllib.parse import quote, unquote
 
 from shared.bar_types import BarType
 from shared.calendar_timeframes import timeframe_of
+from shared.indicators import parse_indicators
 from shared.timeframes import Timeframe
 
 PREFIX: Final = "live."
@@ -28,6 +31,7 @@ RECEIVED_HEADER: Final = "Kandle-Received"
 TICKS: Final = "ticks"
 CANDLES: Final = "candles"
 BARS: Final = "bars"
+INDICATORS: Final = "indicators"
 BUSTS: Final = "busts"
 PATTERNS: Final = "patterns"
 ALERTS: Final = "alerts"
@@ -35,6 +39,8 @@ ALERTS: Final = "alerts"
 MAX_CHANNEL_CHARACTERS: Final = 128
 _PARTS: Final = {TICKS: 2, CANDLES: 3, BARS: 4, BUSTS: 2, PATTERNS: 2, ALERTS: 2}
 _NO_VENUE: Final = "-"
+_INDICATOR: Final = re.compile(r"([A-Za-z]\w*(?::[0-9.]+)*):([0-9]+[A-Za-z][^:]*):(.+)", re.ASCII)
+"""Parameters are numbers, and a timeframe ends with a letter: so each part is known by its form."""
 
 
 class ChannelError(ValueError):
@@ -95,11 +101,14 @@ def checked(channel: str) -> str:
     """Return a channel that a client asks for. Raises ChannelError that names the fix."""
     if len(channel) > MAX_CHANNEL_CHARACTERS:
         raise ChannelError(f"a channel has at most {MAX_CHANNEL_CHARACTERS} characters")
+    if channel.startswith(f"{INDICATORS}:"):
+        return _checked_indicator(channel)
     parts = channel.split(":", _PARTS.get(channel.partition(":")[0], 2) - 1)
     if parts[0] not in _PARTS or len(parts) != _PARTS[parts[0]] or not all(parts):
         raise ChannelError(
             f"{channel!r} is no channel: ticks:SYMBOL, candles:TIMEFRAME:SYMBOL, busts:SYMBOL,"
-            " patterns:SYMBOL or alerts:SYMBOL, where * stands for all, or bars:volume:1000:SYMBOL"
+            " patterns:SYMBOL or alerts:SYMBOL, where * stands for all, or bars:volume:1000:SYMBOL,"
+            " indicators:rsi:14:1m:SYMBOL"
         )
     if not channel.isprintable():
         raise ChannelError("a channel has printable characters only")
@@ -111,6 +120,29 @@ def checked(channel: str) -> str:
     except ValueError as error:
         raise ChannelError(f"{channel!r}: {error}") from None
     return channel
+
+
+def _checked_indicator(channel: str) -> str:
+    try:
+        name, timeframe, symbol = indicator_of(channel)
+        parse_indicators(name)
+        timeframe_of(timeframe)
+    except ValueError as error:
+        raise ChannelError(f"{channel!r}: {error}") from None
+    if not channel.isprintable() or symbol == "*":
+        raise ChannelError(f"{channel!r}: an indicator is of a named symbol")
+    return channel
+
+
+def indicator_of(channel: str) -> tuple[str, str, str]:
+    """Return name with parameters, timeframe and symbol of a channel of an indicator.
+
+    Raises ValueError.
+    """
+    match = _INDICATOR.fullmatch(channel.removeprefix(f"{INDICATORS}:"))
+    if match is None:
+        raise ValueError("an indicator's channel is such as indicators:macd:12:26:9:1m:BTC-USD")
+    return match[1], match[2], match[3]
 
 
 def bars_of(channel: str) -> tuple[BarType, Timeframe, str]:
@@ -130,6 +162,8 @@ def instrument_of(channel: str) -> str | None:
     kind, _, rest = channel.partition(":")
     if kind == ALERTS:
         return None
+    if kind == INDICATORS:
+        return indicator_of(channel)[2]
     return rest.split(":", _PARTS[kind] - 2)[-1]
 
 
@@ -142,7 +176,7 @@ def patterns_matching(channel: str) -> Iterator[str]:
         yield f"{CANDLES}:{timeframe}:*"
         yield f"{CANDLES}:*:{symbol}"
         yield f"{CANDLES}:*:*"
-    elif kind != BARS:
+    elif kind not in (BARS, INDICATORS):
         yield f"{kind}:*"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -52,11 +53,11 @@ class Update:
 
     @property
     def candle(self) -> tuple[str, tuple[int, ...]] | None:
-        """Which candle or bar it is a state of: a newer one replaces it while it waits.
+        """Which candle, bar or value it is a state of: a newer one replaces it while it waits.
 
         Others: None.
         """
-        is_state = self.channel.startswith((live.CANDLES, live.BARS))
+        is_state = self.channel.startswith((live.CANDLES, live.BARS, live.INDICATORS))
         return (self.channel, self.order[:-1]) if is_state else None
 
     def item(self) -> dict[str, Any]:
@@ -170,6 +171,20 @@ def _bar(payload: bytes) -> dict[str, Any]:
     }
 
 
+def _indicator(payload: bytes) -> dict[str, Any]:
+    found = live_pb2.LiveIndicator.FromString(payload)
+    values = zip(found.columns, found.values, strict=True)
+    return {
+        "symbol": found.symbol,
+        "timeframe": found.timeframe,
+        "indicator": found.indicator,
+        "t": found.start_us // 1000,
+        "values": {name: None if math.isnan(value) else value for name, value in values},
+        "closed": found.closed,
+        "revision": found.revision,
+    }
+
+
 def _bust(payload: bytes) -> dict[str, Any]:
     bust = live_pb2.LiveBust.FromString(payload)
     return {
@@ -200,6 +215,7 @@ _READERS: Final[Mapping[str, Callable[[bytes], dict[str, Any]]]] = {
     live.TICKS: _tick,
     live.CANDLES: _candle,
     live.BARS: _bar,
+    live.INDICATORS: _indicator,
     live.BUSTS: _bust,
     live.PATTERNS: _pattern,
     live.ALERTS: _alert,
@@ -222,6 +238,11 @@ def _bar_order(payload: bytes) -> tuple[int, ...]:
     return bar.day_us, bar.number, revision
 
 
+def _indicator_order(payload: bytes) -> tuple[int, ...]:
+    found = live_pb2.LiveIndicator.FromString(payload)
+    return found.start_us, found.revision
+
+
 def _bust_order(payload: bytes) -> tuple[int, ...]:
     return (live_pb2.LiveBust.FromString(payload).receive_time_us,)
 
@@ -239,6 +260,7 @@ _ORDERS: Final[Mapping[str, Callable[[bytes], tuple[int, ...]]]] = {
     live.TICKS: _tick_order,
     live.CANDLES: _candle_order,
     live.BARS: _bar_order,
+    live.INDICATORS: _indicator_order,
     live.BUSTS: _bust_order,
     live.PATTERNS: _pattern_order,
     live.ALERTS: _alert_order,

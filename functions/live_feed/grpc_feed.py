@@ -83,7 +83,7 @@ class Feed:
         self, request: _Request, context: Context, channels: Callable[[Any], Iterable[str]]
     ) -> None:
         try:
-            wanted = [self._replica.interest.check(each) for each in channels(request)]
+            wanted = await self._replica.interest.checked(channels(request))
             if len(wanted) > self._limits.channels:
                 raise live.ChannelError(f"at most {self._limits.channels} channels a call")
             if request.from_seq > MAX_SEQ:

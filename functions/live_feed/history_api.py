@@ -69,6 +69,16 @@ class HistoryApi:
         answer = await self._get(f"/api/bars/{quote(symbol)}", asked)
         return (answer["bars"], answer["next"]) if answer else ([], None)
 
+    async def indicator(
+        self, symbol: str, timeframe: str, name: str, from_us: int | None
+    ) -> list[dict[str, Any]]:
+        """Return the candles from `from_us` on, or the newest, with an indicator; ascending."""
+        asked: dict[str, Any] = {"timeframe": timeframe, "indicators": name, "limit": 1}
+        if from_us is not None:
+            asked |= {"from": from_us // 1000, "limit": 500}
+        answer = await self._get(f"/api/candles/{quote(symbol)}", asked)
+        return answer["candles"] if answer else []
+
     async def newest(self, symbol: str, timeframe: str) -> Candle | None:
         """Return the newest candle."""
         asked = {"timeframe": timeframe, "limit": 1}

@@ -124,7 +124,7 @@ class Hub:
             self._give(update)
 
     def derive(self, base: str, channel: str, derive: Derive) -> None:
-        """Make a channel of each message of another one, for candles that no message carries."""
+        """Make a channel of each state of another one, for what no message carries."""
         self._derived.setdefault(base, {})[channel] = derive
 
     def underive(self, channel: str) -> None:
@@ -134,10 +134,11 @@ class Hub:
         self._derived = {base: derived for base, derived in self._derived.items() if derived}
 
     def show(self, channel: str, candle: Candle, received_us: int = 0) -> None:
-        """Give a derived candle to those who want it."""
+        """Give a derived candle to those who want it, and make of it what is made of it."""
         payload = candle.to_message().SerializeToString()
         published_us = time.time_ns() // 1000
         self._give(Update(self.seq, channel, payload, received_us, published_us))
+        self._derive(channel, candle, published_us, received_us)
 
     def give(self, channel: str, payload: bytes, *, late: bool = False) -> None:
         """Give what was made for a channel that no message carries to those who want it."""
@@ -225,12 +226,15 @@ class Hub:
         metrics.LIVE_MESSAGES.inc()
         self._ages.take(arrived)
         self._give(arrived)
-        if derived := self._derived.get(arrived.channel):
+        if arrived.channel in self._derived:
             base = Candle.from_message(candles_pb2.Candle.FromString(arrived.payload))
-            for channel, derive in derived.items():
-                candle = derive(base, arrived.published_us)
-                if candle is not None:
-                    self.show(channel, candle, arrived.received_us)
+            self._derive(arrived.channel, base, arrived.published_us, arrived.received_us)
+
+    def _derive(self, base: str, candle: Candle, published_us: int, received_us: int) -> None:
+        for channel, derive in self._derived.get(base, {}).items():
+            made = derive(candle, published_us)
+            if made is not None:
+                self.show(channel, made, received_us)
 
     def _give(self, arrived: Update) -> None:
         update = self._newest.take(arrived)

@@ -14,12 +14,14 @@ from functions.live_feed.folding import Folding
 from functions.live_feed.history_api import HistoryApi
 from functions.live_feed.hub import Hub
 from functions.live_feed.live_bars import LiveBars
+from functions.live_feed.live_indicators import LiveIndicator
 from shared import live
 from shared.calendar_timeframes import timeframe_of
 from shared.candle import Candle
 from shared.errors import TransientError
 from shared.live import ChannelError
 from shared.resolution import resolved
+from shared.talib_indicators import functions
 from shared.tasks import end
 from shared.timeframes import Timeframe
 from shared.watched import ALL, READ_EACH_S, Leases
@@ -57,15 +59,17 @@ class Interest:
     _loading: asyncio.Lock = field(default_factory=asyncio.Lock)
     _foldings: dict[str, Folding] = field(default_factory=dict)
     _bars: dict[str, LiveBars] = field(default_factory=dict)
+    _indicators: dict[str, LiveIndicator] = field(default_factory=dict)
     _elsewhere: set[str] = field(default_factory=set)
     _task: asyncio.Task[None] | None = None
     _asking: asyncio.Task[None] | None = None
 
     def check(self, channel: str) -> str:
         """Return a channel that can be subscribed to. Raises ChannelError that names the fix."""
-        if live.checked(channel).startswith(live.BARS) and not self.history.is_there:
-            raise ChannelError(f"{channel!r}: bars need the history API: set API_URL")
-        timeframe = self._folded(channel)
+        of_history = live.checked(channel).startswith((live.BARS, live.INDICATORS))
+        if of_history and not self.history.is_there:
+            raise ChannelError(f"{channel!r}: it needs the history API: set API_URL")
+        timeframe = self._folded(_candles_of(channel))
         if timeframe is None:
             return channel
         try:
@@ -83,6 +87,13 @@ class Interest:
                 f" {', '.join(map(str, self.ladder))}"
             )
         return channel
+
+    async def checked(self, channels: Iterable[str]) -> list[str]:
+        """Return channels that can be subscribed to. Raises ChannelError that names the fix."""
+        channels = list(channels)
+        if any(each.startswith(live.INDICATORS) for each in channels):
+            await asyncio.to_thread(functions)  # TA-Lib takes its time to load
+        return [self.check(each) for each in channels]
 
     def start(self) -> None:
         """Begin to renew leases."""
@@ -107,7 +118,11 @@ class Interest:
     async def load(self, channels: Iterable[str]) -> None:
         """Learn the present of the channels where no message has told it."""
         channels = list(channels)
-        wanted = [each for each in channels if each.startswith((live.TICKS, live.CANDLES))]
+        wanted = [
+            each
+            for each in map(_candles_of, channels)
+            if each.startswith((live.TICKS, live.CANDLES))
+        ]
         names = {name for name in map(live.instrument_of, wanted) if name}
         async with self._loading:  # who asks meanwhile for the same waits for it
             try:
@@ -116,8 +131,7 @@ class Interest:
                 for channel in wanted:
                     await self._fold(channel)
                 for channel in channels:
-                    if channel.startswith(live.BARS):
-                        await self._bar(channel)
+                    await self._follow(channel)
             except TransientError as error:
                 log.warning("the present is not known: %s", error)
 
@@ -129,6 +143,8 @@ class Interest:
             await end(self._asking)
         for bars in self._bars.values():
             await bars.close()
+        for indicator in self._indicators.values():
+            await indicator.close()
         await self.history.close()
 
     async def _learn(self, names: set[str]) -> None:
@@ -158,6 +174,7 @@ class Interest:
             if instrument is None:
                 continue
             names.add(instrument)
+            channel = _candles_of(channel)
             if self._folded(channel) is not None or channel.startswith(live.BARS):
                 channel = f"{live.CANDLES}:{self.ladder[0]}:{instrument}"
             if channel.startswith(live.CANDLES):
@@ -184,6 +201,26 @@ class Interest:
             self.hub.derive(base, channel, folding.take)
         if not folding.is_whole:
             await self._seed(channel, folding, symbol)
+
+    async def _follow(self, channel: str) -> None:
+        if channel.startswith(live.BARS):
+            await self._bar(channel)
+        elif channel.startswith(live.INDICATORS):
+            await self._indicator(channel)
+
+    async def _indicator(self, channel: str) -> None:
+        """Begin to follow a channel of an indicator; return when its present is known."""
+        if channel in self._indicators:
+            return
+        made = self._indicators[channel] = LiveIndicator(channel, self.hub, self.history)
+        self.hub.derive(made.candles, channel, made.take)
+        try:
+            await self._fold(made.candles)
+            await made.begin()
+        except TransientError:  # to be begun again
+            self.hub.underive(channel)
+            self._indicators.pop(channel, None)
+            raise
 
     async def _bar(self, channel: str) -> None:
         """Begin to follow a channel of bars; return when its present is known."""
@@ -218,12 +255,15 @@ class Interest:
             await asyncio.sleep(_RENEW_EACH_S)
             wanted = self.hub.wanted
             names = self._names(wanted)
-            for gone in self._foldings.keys() - wanted:
+            for gone in self._foldings.keys() - wanted - set(map(_candles_of, wanted)):
                 del self._foldings[gone]
                 self.hub.underive(gone)
             for gone in self._bars.keys() - wanted:
                 self.hub.underive(gone)
                 await self._bars.pop(gone).close()
+            for gone in self._indicators.keys() - wanted:
+                self.hub.underive(gone)
+                await self._indicators.pop(gone).close()
             try:
                 self._elsewhere = await self.elsewhere()
             except TransientError as error:
@@ -244,8 +284,7 @@ class Interest:
             await self._learn_again()
             async with self._loading:
                 for channel in self.hub.wanted:
-                    if channel.startswith(live.BARS):
-                        await self._bar(channel)
+                    await self._follow(channel)
         except TransientError as error:
             log.warning("the present is not known: %s", error)
 
@@ -277,6 +316,14 @@ class Interest:
         except TransientError as error:
             self._since = {n: p for n, p in self._since.items() if n not in names}
             log.warning("leases are not renewed: %s", error)
+
+
+def _candles_of(channel: str) -> str:
+    """Return the channel of candles that a channel of an indicator is made of; others as is."""
+    if not channel.startswith(live.INDICATORS):
+        return channel
+    _, timeframe, symbol = live.indicator_of(channel)
+    return f"{live.CANDLES}:{timeframe}:{symbol}"
 
 
 def recovered(since: dict[str, int], channels: Iterable[str], place: int) -> bool:

@@ -84,12 +84,14 @@ def _channels(
         raise ReplayError("bad_channels", 'channels: a list such as ["candles:1m:BTC-USD"]')
     found: dict[str, None] = {}
     for channel in given:
+        kind, _, rest = channel.partition(":")
+        is_live_only = kind in (live.ALERTS, live.BARS, live.BUSTS, live.INDICATORS)
         try:
-            check(channel)
+            if not is_live_only:
+                check(channel)
         except ChannelError as error:
             raise ReplayError("bad_channels", str(error)) from None
-        kind, _, rest = channel.partition(":")
-        if kind in (live.ALERTS, live.BARS, live.BUSTS) or _symbol(channel) == ALL:
+        if is_live_only or _symbol(channel) == ALL:
             raise ReplayError(
                 "bad_channels",
                 f"{channel!r}: ticks, candles and patterns of named symbols can be replayed",

@@ -155,7 +155,7 @@ class Session:
 
     async def _subscribe(self, request: Mapping[str, Any]) -> None:
         try:
-            channels = [self.interest.check(each) for each in _channels(request)]
+            channels = await self.interest.checked(_channels(request))
             from_seq = request.get("from_seq")
             if from_seq is not None and (
                 not isinstance(from_seq, int)

@@ -37,7 +37,7 @@ def sse_endpoint(replica: Replica) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
         asked = request.query_params.get("channels", "")
         try:
-            channels = [replica.interest.check(each) for each in asked.split(",") if each]
+            channels = await replica.interest.checked(e for e in asked.split(",") if e)
             if not channels:
                 raise live.ChannelError("channels: name some, such as ?channels=candles:1m:BTC-USD")
             if len(channels) > limits.channels:

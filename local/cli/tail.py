@@ -233,6 +233,12 @@ def _bar(data: dict[str, Any]) -> str:
     )
 
 
+def _indicator(data: dict[str, Any]) -> str:
+    values = "  ".join(f"{name} {value}" for name, value in data["values"].items())
+    mark = "" if data["closed"] else "  open"
+    return f"{utc(data['t'])}  {data['symbol']} {data['timeframe']}  {values}{mark}"
+
+
 def _pattern(data: dict[str, Any]) -> str:
     direction = {1: "up", -1: "down"}.get(data["direction"], "neither way")
     retracted = "  RETRACTED" if data["status"] == "retracted" else ""
@@ -248,12 +254,14 @@ def _alert(data: dict[str, Any]) -> str:
     return f"{utc(data['timestamp'])}  ALERT  {data['rule']}  {told}".rstrip()
 
 
-_LATE: Final = {"ticks": "LATE", "candles": "CORRECTED", "bars": "CORRECTED"}
+_CORRECTED: Final = dict.fromkeys(("candles", "bars", "indicators"), "CORRECTED")
+_LATE: Final = {"ticks": "LATE", **_CORRECTED}
 _REMEMBERED: Final = 100_000
 _LINES: Final = {
     "ticks": _tick,
     "candles": _candle,
     "bars": _bar,
+    "indicators": _indicator,
     "busts": _bust,
     "patterns": _pattern,
     "alerts": _alert,

@@ -66,6 +66,26 @@ class LiveBar(_message.Message):
     number: int
     def __init__(self, candle: _Optional[bytes] = ..., day_us: _Optional[int] = ..., number: _Optional[int] = ...) -> None: ...
 
+class LiveIndicator(_message.Message):
+    __slots__ = ("symbol", "timeframe", "indicator", "start_us", "closed", "revision", "columns", "values")
+    SYMBOL_FIELD_NUMBER: _ClassVar[int]
+    TIMEFRAME_FIELD_NUMBER: _ClassVar[int]
+    INDICATOR_FIELD_NUMBER: _ClassVar[int]
+    START_US_FIELD_NUMBER: _ClassVar[int]
+    CLOSED_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    COLUMNS_FIELD_NUMBER: _ClassVar[int]
+    VALUES_FIELD_NUMBER: _ClassVar[int]
+    symbol: str
+    timeframe: str
+    indicator: str
+    start_us: int
+    closed: bool
+    revision: int
+    columns: _containers.RepeatedScalarFieldContainer[str]
+    values: _containers.RepeatedScalarFieldContainer[float]
+    def __init__(self, symbol: _Optional[str] = ..., timeframe: _Optional[str] = ..., indicator: _Optional[str] = ..., start_us: _Optional[int] = ..., closed: _Optional[bool] = ..., revision: _Optional[int] = ..., columns: _Optional[_Iterable[str]] = ..., values: _Optional[_Iterable[float]] = ...) -> None: ...
+
 class LiveAlert(_message.Message):
     __slots__ = ("symbol", "timeframe", "rule_id", "rule", "timestamp", "json")
     SYMBOL_FIELD_NUMBER: _ClassVar[int]

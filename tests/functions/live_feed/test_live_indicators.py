@@ -1,0 +1,129 @@
+"""Live values of indicators: those of the history API, as candles grow, close and are corrected."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.functions.history_query.conftest import House
+from tests.functions.history_query.market import Tick, columns, generated
+from tests.functions.live_feed.conftest import Client, Room, candle, room
+from tests.functions.live_feed.test_live_bars import MINUTE_US, api_url, house
+
+__all__ = ["api_url", "house"]
+
+CHANNEL = "indicators:sma:3:1m:A/B"
+Values = dict[int, dict[str, Any]]
+
+
+def market(first: int, count: int) -> list[Tick]:
+    """A trade a minute."""
+    start_us = 1_600_050_000_000_000
+    return [
+        tick._replace(
+            time_us=start_us + (first + n) * MINUTE_US,
+            source="u",
+            price_scale=2,
+            number=first + n,
+            kind=1,
+            text="",
+            sequence=first + n,
+        )
+        for n, tick in enumerate(generated(first + 3, count))
+    ]
+
+
+async def until(client: Client, channel: str, values: Values, there: Callable[[], bool]) -> None:
+    """Take updates, the highest revision of each candle, until the condition holds."""
+    async with asyncio.timeout(60):
+        while not there():
+            for frame in await client.read():
+                if frame.get("channel") == channel:
+                    data = frame["data"]
+                    if data["revision"] > values.get(data["t"], {"revision": 0})["revision"]:
+                        values[data["t"]] = data
+
+
+def rows(house: House, timeframe: str, name: str) -> dict[int, dict[str, Any]]:
+    """What the history API says: the values by time."""
+    answer = house.get("/api/candles/A/B", timeframe=timeframe, indicators=name, limit="1000")
+    return {each["t"]: each["indicators"] for each in answer.json()["candles"]}
+
+
+@pytest.mark.parametrize(
+    ("channel", "timeframe", "name"),
+    [
+        (CHANNEL, "1m", "sma:3"),
+        ("indicators:macd:3:5:2:2m:A/B", "2m", "macd:3:5:2"),  # folded for the watcher
+    ],
+)
+def test_values_follow_the_candles_and_are_corrected(
+    house: House, servers: dict[str, str], api_url: str, channel: str, timeframe: str, name: str
+) -> None:
+    """The newest first, then each that comes; a late trade changes those from its place on."""
+    house.take(columns(market(0, 20), "A/B"))
+
+    async def came(place: Room, ticks: list[Tick], number: int) -> None:
+        await asyncio.to_thread(house.take, columns(ticks, "A/B"))
+        start_us = ticks[-1].time_us // MINUTE_US * MINUTE_US
+        await place.publish(candle("A/B", start_us, "5", number))
+
+    async def test() -> None:
+        async with room(servers, api_url=api_url) as place:
+            client = place.client(bound=1_000)
+            _, snapshot = await client.ask(op="subscribe", channels=[channel])
+            (item,) = snapshot["items"]
+            before = await asyncio.to_thread(rows, house, timeframe, name)
+            newest = max(before)
+            assert item["data"]["t"] == newest
+            assert item["data"]["values"] == before[newest]
+            assert (item["data"]["symbol"], item["data"]["timeframe"]) == ("A/B", timeframe)
+            values: Values = {newest: item["data"]}
+            for n in range(20, 24):
+                await came(place, market(n, 1), n)
+            after = await asyncio.to_thread(rows, house, timeframe, name)
+            fresh = [each for each in after if each >= newest]
+
+            def same() -> bool:
+                return all(each in values and values[each]["values"] == now[each] for each in fresh)
+
+            now = after
+            await until(client, channel, values, same)
+            late = market(23, 1)[0]._replace(
+                time_us=market(21, 1)[0].time_us + 1, number=99, sequence=99, price=777
+            )
+            await came(place, [late], 1_000)
+            now = await asyncio.to_thread(rows, house, timeframe, name)
+            assert now != after
+            await until(client, channel, values, same)
+            place.hub.unsubscribe(client.session.client, [channel])
+
+    asyncio.run(test())
+
+
+@pytest.mark.parametrize(
+    ("channel", "reason"),
+    [
+        ("indicators:cats:3:1m:A", "there is no indicator"),
+        ("indicators:sma:1m:A", "a period"),
+        ("indicators:sma:3:A", "such as indicators:macd:12:26:9:1m:BTC-USD"),
+        ("indicators:sma:3:1m:*", "of a named symbol"),
+        ("indicators:sma:3:7s:A", "not made"),
+    ],
+)
+def test_what_is_no_indicator_is_refused(
+    servers: dict[str, str], channel: str, reason: str
+) -> None:
+    """With what would be right."""
+
+    async def test() -> None:
+        async with room(servers, api_url="http://127.0.0.1:9") as place:
+            client = place.client()
+            (answer,) = await client.ask(op="subscribe", channels=[channel])
+            assert answer["code"] == "bad_channels"
+            assert reason in answer["msg"]
+
+    asyncio.run(test())
