@@ -26,6 +26,7 @@ from functions.exchange_bridge.history import (
     history_event,
     known_ranges,
     missing_chunks,
+    trades_begin,
 )
 from functions.exchange_bridge.rest import RestError
 from functions.exchange_bridge.settings import Settings
@@ -86,9 +87,8 @@ async def backfill(
                 trades = TradeBackfill(source, outbox, batcher, postgres, _report)
                 await trades.run(symbol, since_us, until_us)
                 if until_us >= base.start_us(begin_us):  # and those from there on are known
-                    start = (since_us - base.length_us, since_us)
-                    known = CandleHistory(name, *start, True, columns(name, base, []))
-                    await _put(outbox, history_event(f"{life}/{symbol}", known))
+                    begin = trades_begin(name, base, since_us)
+                    await _put(outbox, history_event(f"{life}/{symbol}", begin))
         await outbox.until_taken(outbox.given)
     finally:
         await outbox.close(settings.drain_s)
@@ -109,7 +109,7 @@ async def _candles(
     exchange, name = source.exchange, source.instrument_of(symbol)
     if base.length_us not in exchange.intervals:
         raise RestError(f"{exchange.name} lists no candles of {base}: try trades", is_final=True)
-    known = await asyncio.to_thread(known_ranges, postgres, name)
+    known = await asyncio.to_thread(known_ranges, postgres, name, base)
     chunks = missing_chunks(base, from_us, to_us, known)
     total = 0
     for number, (since_us, until_us) in enumerate(chunks, 1):

@@ -34,7 +34,11 @@ UNDER_WAY_US: Final = 2_000_000
 RETRY_S: Final = 2.0
 LONGEST_RETRY_S: Final = 60.0
 _LADDER: Final = "SELECT ladder FROM aggregation"
-_KNOWN: Final = "SELECT from_us, to_us FROM candle_histories WHERE instrument = %s"
+_KNOWN: Final = """
+    SELECT from_us, to_us FROM candle_histories
+    WHERE instrument = %s AND (candles > 0 OR to_us - from_us > %s)
+"""
+"""Without what `trades_begin` leaves there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +78,17 @@ class History:
         seams = {}
         for symbol in fresh:
             try:
-                seams[symbol] = await self._seam(symbol, base)
+                seam_us = seams[symbol] = await self._seam(symbol, base)
             except RestError as error:
                 self._note(f"where the trades of {symbol} begin is not told: {error}")
+                continue
+            # Before any trade id is promised: a later life would not know that trades begin here.
+            begin = trades_begin(self.source.instrument_of(symbol), base, seam_us)
+            await self._put(symbol, begin)
         self.intake.knows_earlier = True
         for symbol in exchange.symbols:
             to_us = seams.get(symbol) or self._last_start(symbol, base)
-            await self._fetch(symbol, base, to_us, follow=symbol in seams)
+            await self._fetch(symbol, base, to_us)
 
     async def _seam(self, symbol: str, base: Timeframe) -> int:
         """Let every trade since the start of an interval be missing that did not come; return it.
@@ -106,9 +114,9 @@ class History:
         low = self.intake.of(symbol).low
         return base.start_us(latest_us if low is None else min(low.time_us, latest_us))
 
-    async def _fetch(self, symbol: str, base: Timeframe, to_us: int, *, follow: bool) -> None:
+    async def _fetch(self, symbol: str, base: Timeframe, to_us: int) -> None:
         name, exchange = self.source.instrument_of(symbol), self.intake.exchange
-        known = await retried(exchange.name, lambda: known_ranges(self.postgres, name))
+        known = await retried(exchange.name, lambda: known_ranges(self.postgres, name, base))
         wanted = missing_chunks(base, to_us - self.span_us, to_us, known)
         seen = self.intake.health.of(symbol) or Seen()
         seen.history_done, seen.history_parts = 0, len(wanted)
@@ -121,22 +129,22 @@ class History:
                 )
             except RestError as error:
                 self._note(f"the history of {symbol} is not given: {error}")
-                found = []
-            last = until_us == to_us
-            if not found and not (last and follow):
                 continue
-            history = CandleHistory(
-                name, from_us, until_us, last and follow, columns(name, base, found)
-            )
-            event = history_event(f"{self.life}/{symbol}", history)
-            while not self.put(event):  # noqa: ASYNC110 - room is nobody's event
-                await asyncio.sleep(0.1)
+            if not found:
+                continue
+            history = CandleHistory(name, from_us, until_us, False, columns(name, base, found))
+            await self._put(symbol, history)
             metrics.HISTORY_CANDLES.labels(exchange.name).inc(len(found))
             log.info(
                 "%s: history of %s, %d of %d parts, %d candles",
                 *(exchange.name, symbol, number, len(wanted), len(found)),
             )
         seen.history_done = len(wanted)
+
+    async def _put(self, symbol: str, history: CandleHistory) -> None:
+        event = history_event(f"{self.life}/{symbol}", history)
+        while not self.put(event):  # noqa: ASYNC110 - room is nobody's event
+            await asyncio.sleep(0.1)
 
     def _note(self, error: str) -> None:
         self.intake.health.error = error
@@ -152,10 +160,18 @@ def base_timeframe(postgres: Postgres) -> Timeframe:
     return parse_ladder(row[0])[0]
 
 
-def known_ranges(postgres: Postgres, instrument: str) -> list[tuple[int, int]]:
+def trades_begin(instrument: str, base: Timeframe, begin_us: int) -> CandleHistory:
+    """Return what says that every trade since the start of an interval comes, or is in a gap."""
+    nothing = columns(instrument, base, [])
+    return CandleHistory(instrument, begin_us - base.length_us, begin_us, True, nothing)
+
+
+def known_ranges(postgres: Postgres, instrument: str, base: Timeframe) -> list[tuple[int, int]]:
     """Return the ranges (us) of which the venue's candles were published. Raises TransientError."""
     with postgres.connection() as connection:
-        rows: list[tuple[int, int]] = connection.execute(_KNOWN, (instrument,)).fetchall()
+        rows: list[tuple[int, int]] = connection.execute(
+            _KNOWN, (instrument, base.length_us)
+        ).fetchall()
     return rows
 
 

@@ -52,7 +52,8 @@ class SymbolIds:
     """One symbol's ids. A hole becomes a gap when it has lasted: two connections overlap.
 
     `low`: the first id that came, or would have come, with its time. `high`: the highest that there
-    is. `filled`: how many gaps were.
+    is. `filled`: how many gaps were. `former`: the highest of the count before, where the venue
+    began anew; trades of it that come late, by a second connection, say nothing of this one.
     """
 
     symbol: str
@@ -61,12 +62,15 @@ class SymbolIds:
     holes: list[Hole] = field(default_factory=list)
     gaps: list[Missing] = field(default_factory=list)
     filled: int = 0
+    former: Trade | None = None
 
     def see(self, trade: Trade, now_s: float) -> None:
         """Take a trade that came."""
         high = self.high
         if high is None or self._counts_anew(trade, high):
-            self.low = self.high = trade
+            self.low, self.high, self.former = trade, trade, high
+            return
+        if self._is_former(trade):
             return
         if trade.id > high.id:
             if trade.id > high.id + 1:
@@ -82,8 +86,8 @@ class SymbolIds:
         """Take note of a trade that there is, and that did not come (yet)."""
         high = self.high
         if high is None or self._counts_anew(trade, high):
-            self.low, self.high = trade._replace(id=trade.id + 1), trade
-        elif trade.id > high.id:
+            self.low, self.high, self.former = trade._replace(id=trade.id + 1), trade, high
+        elif trade.id > high.id and not self._is_former(trade):
             self._open(high.id + 1, trade.id, high.time_us, trade.time_us, now_s)
             self.high = trade
 
@@ -162,6 +166,10 @@ class SymbolIds:
         if known:
             return max(known)
         return 0 if self.low is None else self.low.time_us
+
+    def _is_former(self, trade: Trade) -> bool:
+        former = self.former
+        return former is not None and trade.id <= former.id and trade.time_us <= former.time_us
 
     def _counts_anew(self, trade: Trade, high: Trade) -> bool:
         return trade.id < high.id and trade.time_us > high.time_us + BEGUN_ANEW_US

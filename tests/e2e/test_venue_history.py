@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -11,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.client import candles, eventually
+from tests.e2e.client import candles, eventually, rows
 from tests.e2e.test_feeds import EXCHANGES, names, until
 from tests.exchanges.bridge import bridging, of_playback
-from tests.exchanges.dialects import Trade, minutes
+from tests.exchanges.dialects import Released, Trade, minutes
 from tests.exchanges.playback import Playback
 from tests.platform import kandle
 
@@ -192,3 +193,133 @@ def test_a_backfill_of_candles_goes_on_where_it_was_cut_off(
     assert eventually(now, expected.__eq__) == expected
     assert {each["origin"] for each in candles(pipeline["API_URL"], instrument)} == {"venue"}
     assert eventually(backfill, lambda found: "all of it is there" in found[1])[0] == 0
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("exchange", ["binance"], indirect=True)
+def test_a_bridge_that_is_killed_in_mid_history_goes_on(
+    pipeline: dict[str, str], exchange: Playback, tmp_path: Path
+) -> None:
+    """What is stored is not asked for again, and trades begin where the first life let them."""
+    symbol, instrument = names(exchange)
+    minute_ms, day_ms = 60_000, 86_400_000
+    now_ms = time.time_ns() // 1_000_000
+    first_ms, midnight_ms = now_ms - 2 * day_ms, now_ms // day_ms * day_ms - day_ms
+    times = [*range(first_ms, now_ms - 10 * minute_ms, 5 * minute_ms)]
+    played = market(symbol, 1, [*times, *range(now_ms - 10 * minute_ms, now_ms, SPACING_MS)])
+    exchange.lose(played)
+    log, answer = tmp_path / "log", exchange.dialect.rest
+
+    def refuse_later_days(path: str, query: Mapping[str, str], released: Released) -> Any:
+        if path.endswith("/klines"):
+            start, end = int(query["startTime"]), int(query["endTime"])
+            if start >= midnight_ms and end - start > minute_ms:
+                return 503, {}
+        return answer(path, query, released)
+
+    exchange.dialect.rest = refuse_later_days  # type: ignore[method-assign]
+    settings = {
+        **{name: pipeline[name] for name in ("DATABASE_URL", "REDIS_URL")},
+        **of_playback(exchange, symbol),
+        "HISTORY_S": str(2 * 86_400),
+    }
+
+    def go_on(*, lost: bool) -> None:
+        at_ms = time.time_ns() // 1_000_000
+        some = market(symbol, len(played) + 1, [at_ms + n for n in range(5)])
+        played.extend(some)
+        (exchange.lose if lost else exchange.play)(some)
+
+    def promised() -> bool:
+        query = "SELECT last_trade_id >= %s FROM feeds WHERE symbol = %s"
+        return rows(pipeline["DATABASE_URL"], query, len(played), symbol) == [(True,)]
+
+    def days() -> int:
+        query = "SELECT count(*) FROM candle_histories WHERE instrument = %s AND to_us <= %s"
+        return int(rows(pipeline["DATABASE_URL"], query, instrument, midnight_ms * 1000)[0][0])
+
+    with bridging(pipeline["K_SINK"], log, settings, stop=signal.SIGKILL):
+        until(lambda: exchange.clients > 0, log)
+        go_on(lost=False)
+        until(lambda: promised() and days() == 1, log, 90)
+    seam_ms = int(log.read_text().split(" begin at ")[1].split()[0]) // 1000
+    exchange.dialect.rest = answer  # type: ignore[method-assign]
+    exchange.requests.clear()
+    go_on(lost=True)
+    with bridging(pipeline["K_SINK"], log, settings):
+        until(lambda: exchange.clients > 0, log)
+        go_on(lost=False)
+        expected = of(played)
+
+        def now() -> dict[int, tuple[Decimal, ...]]:
+            return shown(candles(pipeline["API_URL"], instrument))
+
+        def wanted(found: dict[int, tuple[Decimal, ...]]) -> dict[int, tuple[Decimal, ...]]:
+            return {t: each for t, each in expected.items() if t >= min(found, default=0)}
+
+        until(lambda: len(now()) >= len(expected) - 1 and now() == wanted(now()), log, 120)
+
+        def wrong() -> list[tuple[int, str, bool]]:
+            found = candles(pipeline["API_URL"], instrument)
+            flags = [(each["t"], each["origin"], each["partial"]) for each in found]
+            return [e for e in flags if e[1:] != (("venue", "trades")[e[0] >= seam_ms], False)]
+
+        assert eventually(wrong, [].__eq__, 60) == []
+    asked = [each for each in exchange.requests if "/klines" in each]
+    starts = [int(each.split("startTime=")[1].split("&")[0]) for each in asked]
+    assert min(starts) >= midnight_ms
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("exchange", ["binance"], indirect=True)
+def test_a_backfill_of_trades_goes_on_where_it_was_cut_off(
+    pipeline: dict[str, str], exchange: Playback
+) -> None:
+    """Three pieces of which the exchange refuses the last; each trade counts once in the end."""
+    symbol, instrument = names(exchange)
+    begin_ms = time.time_ns() // 60_000_000_000 * 60_000 - 200 * 60_000
+    past = market(symbol, 1, range(begin_ms, begin_ms + 40_600 * 100, 100))
+    exchange.lose(past)
+    addresses = of_playback(exchange, symbol)
+    addresses = {name: each for name, each in addresses.items() if name.endswith("_BASE_URL")}
+    ends = [begin_ms, past[-1].time_ms // 60_000 * 60_000 + 60_000]
+    since, until_ = (datetime.fromtimestamp(at_ms / 1000, UTC).isoformat() for at_ms in ends)
+    answer = exchange.dialect.rest
+
+    def refuse_the_last_piece(path: str, query: Mapping[str, str], released: Released) -> Any:
+        if int(query.get("fromId", "0")) >= 40_000:
+            return 400, {"code": -1100, "msg": "Illegal characters"}
+        return answer(path, query, released)
+
+    def backfill() -> tuple[int, str]:
+        exchange.requests.clear()
+        done = kandle(
+            *("backfill", f"binance:{symbol}", "--from", since, "--to", until_),
+            *("--trades", "--data-dir", pipeline["DATA_DIR"]),
+            check=False,
+            settings=addresses,
+        )
+        return done.returncode, done.stdout + done.stderr
+
+    def now() -> dict[int, tuple[Decimal, ...]]:
+        return shown(candles(pipeline["API_URL"], instrument))
+
+    exchange.dialect.rest = refuse_the_last_piece  # type: ignore[method-assign]
+    status, said = backfill()
+    assert (status, "39,999 of 40,600 trades" in said) == (1, True)
+    cut_ms = past[39_998].time_ms // 60_000 * 60_000
+    eventually(now, lambda found: max(found, default=0) >= cut_ms)
+
+    def incomplete() -> list[int]:
+        found = candles(pipeline["API_URL"], instrument)
+        return [each["t"] for each in found if not each["complete"]]
+
+    assert cut_ms in eventually(incomplete, lambda found: cut_ms in found)
+    exchange.dialect.rest = answer  # type: ignore[method-assign]
+    status, said = backfill()
+    assert (status, "40,600 of 40,600 trades" in said) == (0, True)
+    asked = [each.split("fromId=")[1] for each in exchange.requests if "fromId=" in each]
+    assert min(map(int, asked)) >= 20_000  # the first piece was whole
+    expected = of(past)
+    assert eventually(now, expected.__eq__, 90) == expected
+    assert eventually(incomplete, [].__eq__, 90) == []

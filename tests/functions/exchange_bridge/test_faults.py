@@ -6,11 +6,14 @@ import itertools
 import signal
 import time
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from pathlib import Path
 
+import orjson
 import pytest
 
 from shared.gaps import GapState
+from shared.raw import FORMAT_CCXT
 from tests.exchanges.bridge import Told, bridging, of_playback
 from tests.exchanges.dialects import (
     BinanceDialect,
@@ -23,6 +26,7 @@ from tests.exchanges.dialects import (
 )
 from tests.exchanges.playback import Playback
 from tests.local.broker.subscriber import Subscriber
+from tests.shared.inputs.feeds import parsed, quotes
 
 BEGIN_MS = 1_700_000_000_000
 EXCHANGES: dict[str, tuple[type[Dialect], str, str]] = {
@@ -69,6 +73,13 @@ def any_exchange(request: pytest.FixtureRequest) -> Iterator[Playback]:
 @pytest.fixture
 def bybit() -> Iterator[Playback]:
     started = Playback(CcxtBybitDialect())
+    yield started
+    started.close()
+
+
+@pytest.fixture
+def ccxt_binance() -> Iterator[Playback]:
+    started = Playback(CcxtBinanceDialect())
     yield started
     started.close()
 
@@ -409,3 +420,50 @@ def test_a_venue_or_symbol_that_ccxt_does_not_know_is_said(
         return
     with bridging(sink.url, log, given):
         eventually(lambda: any(reason in each.error for each in told.statuses()), log)
+
+
+def test_a_venue_by_ccxt_that_counts_anew_leaves_no_gap(
+    ccxt_binance: Playback, sink: Subscriber, tmp_path: Path
+) -> None:
+    """Lower ids of a later time are no trades of before; what is missing among them is fetched."""
+    told, log = Told(sink), tmp_path / "log"
+    before = trades(ccxt_binance, 5_000, 10)
+    later_ms = before[-1].time_ms + 120_000
+    anew = [each._replace(time_ms=later_ms + each.id * 10) for each in trades(ccxt_binance, 1, 20)]
+    with bridging(sink.url, log, of_playback(ccxt_binance, "BTC/USDT")):
+        eventually(lambda: ccxt_binance.clients > 0, log)
+        ccxt_binance.play(before)
+        ccxt_binance.play(anew[:5])
+        eventually(lambda: len(set(told.ids("id"))) == 15, log)
+        ccxt_binance.shut()
+        ccxt_binance.lose(anew[5:15])
+        ccxt_binance.open()
+        eventually(lambda: ccxt_binance.clients > 0, log)
+        ccxt_binance.play(anew[15:])
+        everything = {*range(5_000, 5_010), *range(1, 21)}
+        eventually(lambda: set(told.ids("id")) == everything, log)
+        eventually(lambda: told.statuses()[-1].symbols[0].gaps_filled == 1, log)
+    assert {(gap.first_id, gap.last_id) for gap in told.gaps()} == {(6, 15)}
+
+
+def test_quotes_of_a_venue_by_ccxt_are_exact(
+    ccxt_binance: Playback, sink: Subscriber, tmp_path: Path
+) -> None:
+    """`watch_bids_asks`: in the texts of the venue, from its message to the row."""
+    told, log = Told(sink), tmp_path / "log"
+    quote = {"u": 400900217, "s": "BTCUSDT", "b": "25.35190000", "B": "31.21000000"}
+    quote |= {"a": "25.36520000000000001", "A": "40.66000000"}
+    with bridging(sink.url, log, of_playback(ccxt_binance, "BTC/USDT")):
+        eventually(lambda: ccxt_binance.clients > 0, log)
+
+        def came() -> bool:
+            ccxt_binance.say(orjson.dumps(quote).decode())
+            return bool(told.payloads())
+
+        eventually(came, log)
+    payload = told.payloads()[0]
+    assert orjson.loads(payload)["quote"]["info"] == quote
+    (found,) = quotes(parsed(FORMAT_CCXT, payload))
+    assert found.instrument == "BTC-USDT.BINANCE"
+    assert (found.bid, found.ask) == (Decimal("25.3519"), Decimal("25.36520000000000001"))
+    assert (found.bid_size, found.ask_size) == (Decimal("31.21"), Decimal("40.66"))

@@ -107,3 +107,16 @@ def test_a_venue_that_counts_anew_is_followed() -> None:
     ids.see(Trade("A", 3, 100_000_000), 1.0)
     ids.see(Trade("A", 5, 100_000_001), 2.0)
     assert missing(ids) == {4}
+
+
+def test_a_late_trade_of_the_former_count_is_no_gap_of_the_new_one() -> None:
+    """A second connection may be behind; the new count goes on, past the old ids as well."""
+    ids = SymbolIds("A")
+    ids.see(Trade("A", 1_000, 1_000_000), 0.0)
+    ids.see(Trade("A", 3, 100_000_000), 1.0)
+    ids.see(Trade("A", 999, 999_999), 2.0)
+    ids.exists(Trade("A", 1_000, 1_000_000), 2.0)
+    ids.see(Trade("A", 4, 100_000_001), 3.0)
+    assert missing(ids) == set()
+    ids.see(Trade("A", 990, 100_000_002), 4.0)
+    assert missing(ids) == set(range(5, 990))
