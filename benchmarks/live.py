@@ -182,7 +182,7 @@ async def _drawn(platform: Platform, load: Load) -> None:
 _NOTE_PRICES = """() => {
   window.drawn = [];
   const price = document.getElementById("price");
-  const after = new MessageChannel(); // its message comes when the frame that was under way is drawn
+  const after = new MessageChannel(); // its message comes when the frame under way is drawn
   const texts = [];
   after.port1.onmessage = () => window.drawn.push([texts.shift(), Date.now()]);
   new MutationObserver(() => { texts.push(price.textContent); after.port2.postMessage(0); })
