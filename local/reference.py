@@ -1,6 +1,6 @@
 """Pages of the documentation that are made from code: commands, events, metrics.
 
-`docs/site.py` puts them into the documentation site (`make docs`).
+`docs/hooks.py` puts them into the documentation site (`make docs`).
 """
 
 from __future__ import annotations

@@ -20,7 +20,10 @@ ROOT = Path(__file__).parents[1]
 
 
 def test_the_site_builds_strictly_and_loads_nothing_from_elsewhere(tmp_path: Path) -> None:
-    """A link or an anchor that leads nowhere, or a page that no menu has, ends the build."""
+    """A link or an anchor that leads nowhere, or a page that no menu has, ends the build.
+
+    And no list, table or block of code has become a paragraph.
+    """
     if find_spec("mkdocs") is None:
         pytest.skip("mkdocs is not installed: uv sync --group docs")
     done = subprocess.run(
@@ -36,6 +39,9 @@ def test_the_site_builds_strictly_and_loads_nothing_from_elsewhere(tmp_path: Pat
     for text in built:
         loaded = re.findall(r"<(?:script|img|iframe|link)\b[^>]*(?:src|href)=\"([^\"]+)\"", text)
         assert not [each for each in loaded if each.startswith(("http:", "https:", "//"))]
+        article = text[text.find("<article") : text.find("</article>")]
+        for paragraph in re.findall(r"<p>(.*?)</p>", article, re.DOTALL):
+            assert not re.search(r"^\s*(?:[-*] |\d+\. |\||```)", paragraph, re.MULTILINE), paragraph
 
 
 def test_the_reference_has_every_command_event_and_metric() -> None:

@@ -147,7 +147,11 @@ class Card {
     const part = (name: string) => this.element.querySelector<HTMLElement>(`.${name}`)!;
     this.parts = { last: part("last"), side: part("side"), age: part("age"), feed: part("feed") };
     this.canvas = this.element.querySelector("canvas")!;
-    this.extras = columns.map(() => this.element.appendChild(Object.assign(document.createElement("span"), { className: "extra" })));
+    this.extras = columns.map((_, n) => {
+      const made = this.element.appendChild(Object.assign(document.createElement("span"), { className: "extra" }));
+      made.style.gridColumn = String(4 + n);
+      return made;
+    });
     instrument.changed = true;
   }
 

@@ -297,6 +297,18 @@ export class Chart {
     this.chart.timeScale().setVisibleLogicalRange({ from: first - 0.5, to: this.places.length + 1 });
   }
 
+  /** Put the crosshair at the candle of a time, ms since 1970, or nowhere. */
+  cross(t: number | undefined): void {
+    const place = t === undefined ? undefined : this.places.findLast((each) => each <= t);
+    const candle = place === undefined ? undefined : this.store?.get(place);
+    if (candle) this.chart.setCrosshairPosition(Number(candle.c), seconds(candle.t), this.candles);
+    else this.chart.clearCrosshairPosition();
+  }
+
+  close(): void {
+    this.chart.remove();
+  }
+
   /** Show the time in [from, to), ms since 1970. */
   seeTime(from: number, to: number): void {
     const first = this.places.findIndex((t) => t >= from);

@@ -7,7 +7,7 @@ import { at, button, check, select } from "./elements";
 import { DELTA } from "./indicators";
 import { COLUMNS } from "./market";
 import { CHOICES } from "./marks";
-import { SCALES, SORTS, STYLES, TABS, type Settings, type Tab } from "./settings";
+import { LAYOUTS, SCALES, SORTS, STYLES, TABS, type Settings, type Tab } from "./settings";
 import { otherTheme, theme } from "./theme";
 
 const RANGES: [string, number][] = [["1H", 3_600_000], ["6H", 6 * 3_600_000], ["1D", 86_400_000], ["1W", 7 * 86_400_000]];
@@ -24,6 +24,8 @@ export interface Controlled {
   onSpan(ms: number): void;
   onView(): void;
   onIndicators(): void;
+  onLayout(): void;
+  onTheme(): void;
   /** Style, scale or delta changed. */
   onChosen(): void;
 }
@@ -34,6 +36,7 @@ export function controls(controlled: Controlled): void {
   at("theme").onclick = () => {
     theme(otherTheme());
     chart.theme();
+    controlled.onTheme();
   };
   const search = at<HTMLInputElement>("search");
   search.oninput = () => cards.search(search.value);
@@ -72,10 +75,22 @@ function choices(controlled: Controlled): void {
     onChosen();
   });
   columns(controlled);
+  layouts(controlled);
   select("sort", SORTS, settings.now.sort, (sort) => {
     settings.set({ sort });
     onSort();
   });
+}
+
+/** How many charts there are. */
+function layouts({ settings, onLayout }: Controlled): void {
+  at("layouts").append(
+    ...LAYOUTS.map((layout) => button(String(layout), () => {
+      settings.set({ layout });
+      check("layouts", String(layout));
+      onLayout();
+    }, { role: "radio", title: `${layout} ${layout > 1 ? "charts" : "chart"}`, "aria-checked": String(layout === settings.now.layout) })),
+  );
 }
 
 /** Which columns the list has. */

@@ -23,6 +23,8 @@ export interface Parts {
   cards: Cards;
   watchlist: Watchlist;
   touch(): void;
+  /** Whether another chart needs the channel. */
+  wants(channel: string): boolean;
 }
 
 export class Desk {
@@ -34,10 +36,10 @@ export class Desk {
 
   /** Show a symbol: what history has at once, and again when the feed has begun: see `Series.load`. */
   async choose(symbol: string, timeframe = this.parts().series.timeframe): Promise<void> {
-    const { live, playback, market, connection, series, trades, cards, watchlist } = this.parts();
+    const { live, playback, market, connection, series, trades, cards, watchlist, wants } = this.parts();
     if (symbol === series.symbol && timeframe === series.timeframe) return;
     const before = series.symbol;
-    live.unsubscribe(...series.channels);
+    live.unsubscribe(...series.channels.filter((each) => !wants(each)));
     series.choose(symbol, timeframe);
     connection.forgetCandles();
     watchlist.follow(symbol, before);

@@ -90,6 +90,7 @@ describe.skipIf(typeof WebSocket === "undefined")("the live feed after a cut", (
     };
     Object.assign(globalThis, {
       window: { setTimeout, clearTimeout, setInterval: () => 0, addEventListener: () => undefined },
+      localStorage: { getItem: () => null }, // no token
     });
     live = new Live(`ws://127.0.0.1:${port}/ws`, watch);
     live.subscribe("ticks:A");

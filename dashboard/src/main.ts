@@ -19,6 +19,7 @@ import { legend } from "./legend";
 import { Live, type Alert } from "./live";
 import { Market } from "./market";
 import { startOf } from "./marks";
+import { Panels } from "./panels";
 import { PatternList } from "./pattern_list";
 import { Picker } from "./picker";
 import { Playback } from "./playback";
@@ -40,27 +41,28 @@ let hovered: number | undefined;
 const frames = new Frames(paint);
 const touch = (): void => frames.touch();
 const isLive = (): boolean => !playback.on;
+const wants = (channel: string): boolean => panels.wants(channel);
 const settings = new Settings();
 const market = new Market(() => settings.now);
 const connection: Connection = new Connection(() => playback.replay);
-const chart: Chart = new Chart(at("chart"), (t) => { hovered = t; touch(); }, () => void series.loadOlder(), () => series.viewed());
+const chart: Chart = new Chart(at("chart"), (t) => { hovered = t; touch(); panels.cross(t, chart); }, () => void series.loadOlder(), () => series.viewed());
 const patterns = new PatternList(at("patterns"), at("pattern-count"), (each) => chart.centre(startOf(each)));
 const series: Series = new Series({ chart, patterns, market, isLive, touch, onView: () => remember() });
 const tape = new Tape(at("tape"));
 const trades = new Trades(tape, isLive, touch);
 const alerts = new Alerts(at("alerts"), at("alert-count"), at("toasts"), (alert) => void showAlert(alert));
-const desk: Desk = new Desk(() => ({ live, playback, market, connection, series, tape, trades, cards, watchlist, touch }));
+const desk: Desk = new Desk(() => ({ live, playback, market, connection, series, tape, trades, cards, watchlist, touch, wants }));
 
 const live: Live = new Live(FEED, {
   tick: (tick, late, known) => { if (isLive() || tick.symbol !== series.symbol) desk.takeTick(tick, late, known); },
-  candle: (candle, received, known) => { if (isLive()) desk.takeCandle(candle, received, known); },
+  candle: (candle, received, known) => { if (isLive()) { desk.takeCandle(candle, received, known); panels.take(candle); } },
   pattern: (pattern) => { if (isLive()) series.followPattern(pattern); },
   bust: (bust) => { if (isLive() && bust.symbol === series.symbol) { tape.end(bust); touch(); } },
   alert: (alert, known) => alerts.take(alert, !known),
   subscribed: (channels) => {
-    for (const after of [0, LEASE_BEGINS_MS]) window.setTimeout(() => desk.fill(channels), after);
+    for (const after of [0, LEASE_BEGINS_MS]) window.setTimeout(() => { desk.fill(channels); panels.fill(channels); }, after);
   },
-  missed: () => { if (isLive()) void desk.reload(); void loadAlerts(); },
+  missed: () => { if (isLive()) { void desk.reload(); panels.reload(); } void loadAlerts(); },
   state: (next, retryMs) => connection.become(next, retryMs),
   refused: notice,
   pong: (sent, came, server) => connection.clock.pong(sent, came, server),
@@ -88,8 +90,11 @@ const playback: Playback = new Playback(FEED, {
   market,
   now: () => connection.clock.now,
   onState: () => connection.show(),
-  onLive: () => desk.goLive(),
+  wants,
+  onLive: () => { desk.goLive(); panels.reload(); },
 });
+
+const panels: Panels = new Panels({ box: at("charts"), main: chart, series, market, live, settings, isLive, touch });
 
 const picker = new Picker({
   kinds: () => chart.kinds,
@@ -162,6 +167,7 @@ function zone(chosen: Zone): void {
   writeIn(chosen);
   write("zone-name", chosen === "UTC" ? "UTC" : Intl.DateTimeFormat().resolvedOptions().timeZone);
   chart.setZone();
+  panels.redraw();
   tape.redraw();
   touch();
 }
@@ -186,6 +192,7 @@ async function loadAlerts(): Promise<void> {
 }
 
 async function showAlert(alert: Alert): Promise<void> {
+  if (alert.rule.startsWith("feed ")) return; // of a feed there is no chart
   await choose(alert.symbol, TIMEFRAMES.includes(alert.timeframe) ? alert.timeframe : undefined);
   chart.centre(alert.candle_start);
 }
@@ -242,6 +249,8 @@ async function begin(): Promise<void> {
     onView: () => series.viewed(),
     onIndicators: () => picker.open(),
     onChosen: remember,
+    onLayout: () => panels.lay(),
+    onTheme: () => panels.redraw(),
   });
   check("timeframes", series.timeframe);
   live.subscribe("alerts:*");
@@ -255,6 +264,7 @@ async function begin(): Promise<void> {
   const first = [...now.favourites, now.symbol].find((each) => market.has(each)) ?? market.symbols[0];
   if (first && !series.symbol) await choose(first);
   cards.choose(series.symbol);
+  panels.lay();
 }
 
 Object.assign(window, {
@@ -273,6 +283,8 @@ Object.assign(window, {
       profile: chart.profile.levels,
       top: chart.top,
       view: chart.view,
+      panels: panels.shown,
+      panelsDrawn: panels.drawn,
       lines: chart.lines.all,
       ages: connection.ages,
       last: market.get(series.symbol).last,

@@ -96,14 +96,14 @@ export class PatternList {
   }
 }
 
-/** `after 10: 58 % of 24 its way, of all candles 51 %`. */
+/** `after 10 candles 58 % of 24 went its way (all candles: 51 %)`. */
 export function followed({ pattern_type, direction }: Pattern, known: Outcomes | undefined): string {
   const found = known?.outcomes.find((each) => each.pattern_type === pattern_type && each.direction === direction);
   if (!known || !found || !direction) return "";
   if (found.hit_rate === null || found.base_hit_rate === null) return `none before with ${known.horizon} candles after it`;
   const percent = (rate: number): string => `${Math.round(rate * 100)} %`;
-  const few = found.verdict === "few" ? ", few" : "";
-  return `after ${known.horizon}: ${percent(found.hit_rate)} of ${found.judged} its way${few}; of all candles ${percent(found.base_hit_rate)}`;
+  const few = found.verdict === "few" ? "; too few to tell" : "";
+  return `after ${known.horizon} candles ${percent(found.hit_rate)} of ${found.judged} went its way (all candles: ${percent(found.base_hit_rate)})${few}`;
 }
 
 function line(name: string): HTMLElement {

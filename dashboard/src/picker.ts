@@ -26,7 +26,7 @@ export class Picker {
     this.search.onkeydown = (event) => {
       if (event.key !== "Enter") return;
       event.preventDefault(); // it would close the dialog
-      void this.enter();
+      void this.enter(this.search.value.trim().toLowerCase());
     };
   }
 
@@ -39,12 +39,12 @@ export class Picker {
     this.search.focus();
   }
 
-  private async enter(): Promise<void> {
+  private async enter(typed: string): Promise<void> {
     await this.picked.loaded();
-    const text = this.search.value.trim().toLowerCase().replaceAll(/[\s,]+/g, ":");
+    const text = typed.replaceAll(/[\s,]+/g, ":");
     const kinds = this.picked.kinds();
     const isNamed = kinds.some((each) => base(each.name) === base(text));
-    const whole = kinds.find((each) => base(each.name) === text) ?? (isNamed ? undefined : this.found()[0]);
+    const whole = kinds.find((each) => base(each.name) === text) ?? (isNamed ? undefined : this.found(typed)[0]);
     await this.add(whole?.name ?? text);
   }
 
@@ -68,14 +68,14 @@ export class Picker {
     );
   }
 
-  private found(): Kind[] {
-    const words = this.search.value.trim().toLowerCase().split(/[\s:,]+/).filter((each) => /[a-z]/.test(each));
+  private found(typed: string): Kind[] {
+    const words = typed.split(/[\s:,]+/).filter((each) => /[a-z]/.test(each));
     return this.picked.kinds().filter(({ name, title: said, group }) => words.every((each) => `${name} ${said} ${group}`.toLowerCase().includes(each)));
   }
 
   /** Show the indicators that the search leaves. */
   list(): void {
-    const rows = this.found().slice(0, LISTED).map((kind) => {
+    const rows = this.found(this.search.value.trim().toLowerCase()).slice(0, LISTED).map((kind) => {
       const row = button("", () => void this.add(kind.name), { class: "kind" });
       const name = Object.assign(document.createElement("b"), { textContent: kind.name });
       row.append(name, ` ${kind.title}`);

@@ -17,6 +17,8 @@ export interface Played {
   market: Market;
   /** The server's time, ms since 1970. */
   now(): number;
+  /** Whether another chart needs the channel. */
+  wants(channel: string): boolean;
   onState(): void;
   onLive(): void;
 }
@@ -52,7 +54,7 @@ export class Playback {
   private async play({ from, speed, by }: Omit<Wish, "channels">): Promise<void> {
     const { series, tape, live, market } = this.played;
     this.replay.prepare(from);
-    live.unsubscribe(...series.channels);
+    live.unsubscribe(...series.channels.filter((each) => !this.played.wants(each)));
     series.forget();
     tape.clear();
     market.get(series.symbol).rewind();

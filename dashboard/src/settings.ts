@@ -11,6 +11,13 @@ export const SORTS = ["name", "change", "last trade", "volume"] as const;
 export const ZONES = ["UTC", "local"] as const;
 export const TABS = ["tape", "patterns", "alerts"] as const;
 
+export const LAYOUTS = [1, 2, 4] as const;
+
+export type Layout = (typeof LAYOUTS)[number];
+export interface PanelPlace {
+  symbol: string;
+  timeframe: string;
+}
 export type Scale = (typeof SCALES)[number];
 export type Style = (typeof STYLES)[number];
 export type Sort = (typeof SORTS)[number];
@@ -23,6 +30,9 @@ export interface Choices {
   scale: Scale;
   style: Style;
   sort: Sort;
+  /** How many charts there are, and what those beside the first show. */
+  layout: Layout;
+  panels: PanelPlace[];
   /** Of the list. */
   columns: Column[];
   zone: Zone;
@@ -39,6 +49,8 @@ export const DEFAULTS: Choices = {
   marks: "strong",
   scale: "linear",
   style: "candles",
+  layout: 1,
+  panels: [],
   sort: "name",
   columns: [],
   zone: "UTC",
@@ -70,6 +82,8 @@ export function parsed(text: string | null): Choices {
     marks: one(given.marks, CHOICES, DEFAULTS.marks),
     scale: one(given.scale, SCALES, DEFAULTS.scale),
     style: one(given.style, STYLES, DEFAULTS.style),
+    layout: LAYOUTS.find((each) => each === given.layout) ?? DEFAULTS.layout,
+    panels: places(given.panels),
     columns: COLUMNS.filter((each) => names(given.columns, []).includes(each)),
     sort: one(given.sort, SORTS, DEFAULTS.sort),
     zone: one(given.zone, ZONES, DEFAULTS.zone),
@@ -79,6 +93,15 @@ export function parsed(text: string | null): Choices {
     favourites: names(given.favourites, []),
     hidden: names(given.hidden, []),
   };
+}
+
+/** Those that are a symbol and a timeframe. */
+function places(value: unknown): PanelPlace[] {
+  const all: unknown[] = Array.isArray(value) ? value : [];
+  return all
+    .filter((each): each is PanelPlace => typeof each === "object" && each !== null && typeof (each as PanelPlace).symbol === "string" && TIMEFRAMES.includes((each as PanelPlace).timeframe))
+    .slice(0, LAYOUTS.at(-1)! - 1)
+    .map(({ symbol, timeframe }) => ({ symbol, timeframe }));
 }
 
 export class Settings {

@@ -10,14 +10,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
-from rich import box
-from rich.table import Table
-from rich.text import Text
 
 from local.cli.addresses import address
 from local.cli.dead_letter_text import one_line
 from local.cli.errors import CliError
-from local.cli.options import DataDir
+from local.cli.fitted_table import FittedTable
+from local.cli.options import AsJson, DataDir
 from local.errors import UsageError
 from local.instance import DEFAULT_DATA_DIR
 from shared.timeframes import DEFAULT_LADDER
@@ -64,7 +62,6 @@ Database = Annotated[
         show_default=False,
     ),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print it for programs.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -155,13 +152,18 @@ def list_rules(
     if not found:
         typer.echo('no rules; add one: kandle alert add "BTC-USD close > 75000"')
         return
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("id", "rule", "sink", "alerts", "since (UTC)"):
-        table.add_column(name, overflow="fold")
+    columns = ("id", "rule", "sink", "alerts", "since (UTC)")
+    table = FittedTable(
+        columns,
+        frozenset(columns) - {"alerts"},
+        drops=("sink", "since (UTC)"),
+        is_boxed=True,
+        prose=frozenset(("rule",)),
+    )
     for each in found:
         created = f"{each.created:%Y-%m-%d %H:%M}"
         shown = (each.id, each.rule, one_line(each.sink or "", 80), f"{each.alerts:,}", created)
-        table.add_row(*map(Text, shown))
+        table.add_row(shown)
     console().print(table)
 
 

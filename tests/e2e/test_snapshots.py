@@ -52,3 +52,7 @@ def test_retention_says_what_would_go(pipeline: dict[str, str]) -> None:
     wait_until_applied(pipeline, symbol, 10)
     said = kandle("retention", "--dry-run", *where).stdout.splitlines()
     assert any(line.startswith("ticks 2017-07-14: waits for ") for line in said)
+    told = kandle("retention", "--dry-run", "--json", *where).stdout.splitlines()
+    found = [each for each in map(json.loads, told) if each["day"] == "2017-07-14"]
+    assert [each["of"] for each in found] == ["ticks"]
+    assert found[0]["waits_for"]

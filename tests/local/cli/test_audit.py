@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -87,6 +88,15 @@ def test_every_difference_is_told_with_both_values(world: World) -> None:
     assert lines[2].endswith(": close is 99.5, should be 0.15")
     assert "missing; its ticks make Candle(" in lines[3]
     assert lines[5] == "A: 13 candles against 30 stored trades: 5 differ"
+    told = invoke("A", "--from", "0", "--json")
+    assert told.exit_code == 1
+    found = json.loads(told.output)
+    assert (found["symbol"], found["candles"], found["trades"]) == ("A", 13, 30)
+    assert [each["values"] for each in found["differences"]][1:3] == [
+        {"partial": ["False", "True"]},
+        {"close": ["99.5", "0.15"]},
+    ]
+    assert [each["is_missing"] for each in found["differences"]].count(True) == 2
 
 
 @pytest.mark.usefixtures("urls")

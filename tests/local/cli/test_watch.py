@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import redis
 
 from tests.platform import kandle
@@ -22,6 +24,8 @@ def test_symbols_are_added_listed_and_removed(valkey: redis.Redis, servers: dict
         "MSFT\tkandle",
         "TSLA\tscanner",
     ]
+    told = kandle("watch", "list", "--json", *to).stdout
+    assert json.loads(told)["AAPL"] == ["kandle", "scanner"]
     removed = kandle("watch", "remove", "AAPL", "NONE", *to).stdout
     assert removed.splitlines() == [
         "1 removed, 1 were not there",
