@@ -27,6 +27,8 @@ STREAM: Final = "KANDLE_LIVE"
 LATEST_STREAM: Final = "KANDLE_LIVE_LATEST"
 RECEIVED_HEADER: Final = "Kandle-Received"
 """When the newest of the ticks behind a message was received, microseconds since 1970 UTC."""
+AGAIN_HEADER: Final = "Kandle-Again"
+"""The message was told before: it is there for who reads the last one of its subject alone."""
 
 TICKS: Final = "ticks"
 CANDLES: Final = "candles"

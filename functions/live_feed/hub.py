@@ -171,7 +171,9 @@ class Hub:
         if found is None:
             return None
         fold = Newest()
-        return self._chosen(filter(None, (fold.take(_update(each)) for each in found)), channels)
+        return self._chosen(
+            filter(None, (fold.take(_update(each)) for each in found if not each.again)), channels
+        )
 
     def _chosen(self, updates: Iterable[Update], channels: Iterable[str]) -> list[Update]:
         wanted = set(channels)
@@ -185,7 +187,7 @@ class Hub:
                     if not batch:
                         self._forget()
                     for placed in batch:
-                        self._take(_update(placed))
+                        self._take(_update(placed), placed.again)
                     self._tell_present()
                     await self._republish()
                     self._expire()
@@ -221,8 +223,11 @@ class Hub:
         self._newest.clear()
         self._recent.clear()
 
-    def _take(self, arrived: Update) -> None:
+    def _take(self, arrived: Update, again: bool) -> None:
         self.seq = arrived.seq
+        if again:
+            self._newest.take_again(arrived)
+            return
         metrics.LIVE_MESSAGES.inc()
         self._ages.take(arrived)
         self._give(arrived)
@@ -259,7 +264,7 @@ class Hub:
                 continue
             again = Message(live.subject_of(update.channel), update.payload, update.received_us)
             try:
-                await self._stream.publish(f"newest/{update.seq}", [again])
+                await self._stream.publish(f"newest/{update.seq}", [again], again=True)
             except TransientError as error:
                 log.warning("%s is not published again: %s", update.channel, error)
 

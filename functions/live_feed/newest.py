@@ -69,6 +69,15 @@ class Newest:
             return None
         return replace(update, late=True)
 
+    def take_again(self, update: Update) -> None:
+        """Note what is the last message of its channel in the stream now, and was told before."""
+        known = self._newest.get(update.channel)
+        if known is None or known.order <= update.order:
+            self._newest[update.channel] = update
+            self._overtaken.pop(update.channel, None)
+        else:  # a newer one had come meanwhile: that has to be the last
+            self._overtaken[update.channel] = None
+
     def expire(self, before_us: int) -> None:
         """Forget the channels whose newest message was published, or received, before then."""
         for channel, update in list(self._newest.items()):

@@ -49,13 +49,17 @@ _ANSWERS_S: Final = 0.5
 
 
 class Placed(NamedTuple):
-    """A message with its place in the stream."""
+    """A message with its place in the stream.
+
+    `again`: it was told before, and is there for replicas that read the last of each subject.
+    """
 
     seq: int
     subject: str
     payload: bytes
     received_us: int
     published_us: int
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +85,14 @@ class LiveStream:
         self.name = ""
         """Tells one life of the stream from another: numbers of different ones do not compare."""
 
-    async def publish(self, event_id: str, messages: Sequence[Message]) -> None:
+    async def publish(
+        self, event_id: str, messages: Sequence[Message], *, again: bool = False
+    ) -> None:
         """Publish an event's messages; return when the stream has them. Raises TransientError.
 
         They are numbered under the event's id, so that the stream keeps a repeated one once. Only
         the last is acknowledged: a connection keeps its order, so that the stream then has the
-        others too, unless the connection was another one by then.
+        others too, unless the connection was another one by then. `again`: the stream had them.
         """
         *others, last = messages
         try:
@@ -94,9 +100,9 @@ class LiveStream:
             assert client is not None
             connected = client.stats["reconnects"]
             for n, each in enumerate(others):
-                headers = _headers(f"{event_id}/{n}", each)
+                headers = _headers(f"{event_id}/{n}", each, again)
                 await client.publish(each.subject, each.payload, headers=headers)
-            headers = _headers(f"{event_id}/{len(others)}", last)
+            headers = _headers(f"{event_id}/{len(others)}", last, again)
             await stream.publish(last.subject, last.payload, headers=headers)
         except (nats.errors.Error, nats.js.errors.Error, OSError, TimeoutError) as error:
             raise TransientError(f"NATS did not take the live messages: {error!r}") from error
@@ -340,16 +346,18 @@ def _watched(answer: Any) -> set[str]:
     return found
 
 
-def _headers(id_: str, message: Message) -> dict[str, str]:
-    return {"Nats-Msg-Id": id_, live.RECEIVED_HEADER: str(message.received_us)}
+def _headers(id_: str, message: Message, again: bool) -> dict[str, str]:
+    headers = {"Nats-Msg-Id": id_, live.RECEIVED_HEADER: str(message.received_us)}
+    return {**headers, live.AGAIN_HEADER: "1"} if again else headers
 
 
 def _placed(message: Msg) -> Placed:
-    about = message.metadata
+    about, headers = message.metadata, message.headers or {}
     return Placed(
         about.sequence.stream,
         message.subject,
         message.data,
-        int((message.headers or {}).get(live.RECEIVED_HEADER, 0)),
+        int(headers.get(live.RECEIVED_HEADER, 0)),
         int(about.timestamp.timestamp() * 1e6),
+        live.AGAIN_HEADER in headers,
     )

@@ -147,6 +147,35 @@ def test_an_event_that_comes_again_is_shown_once(run: Run) -> None:
     run(test)
 
 
+def test_what_is_published_again_for_new_replicas_is_shown_to_nobody(
+    servers: dict[str, str],
+) -> None:
+    """Also where a newer one came meanwhile; neither live nor to who comes back."""
+
+    async def test() -> None:
+        async with room(servers, remembered=2) as made:
+            client = made.client()
+            subscribed, _ = await client.ask(op="subscribe", channels=["ticks:A"])
+            second, third = tick("A", "2", 2), tick("A", "3", 3)
+            await made.publish(tick("A", "1", 1), second, third)
+            before = made.hub.seq
+            await made.stream.publish("newest/1", [second], again=True)
+            await made.publish(tick("A", "4", 4))
+            prices = [each["data"]["price"] for each in await client.read()]
+            while prices[-1] != "4":
+                prices += [each["data"]["price"] for each in await client.read()]
+            assert prices == ["1", "2", "3", "4"]
+            assert made.hub.seq >= before + 2
+            back = {"from_seq": subscribed["seq"], "stream": subscribed["stream"]}
+            frames = await made.client().ask(op="subscribe", channels=["ticks:A"], **back)
+            assert [each["data"]["price"] for each in frames[1:]] == ["1", "2", "3", "4"]
+        async with room(servers, emptied=False) as later:
+            _, snapshot = await later.client().ask(op="subscribe", channels=["ticks:A"])
+            assert [each["data"]["price"] for each in snapshot["items"]] == ["4"]
+
+    asyncio.run(test())
+
+
 def test_a_stream_made_anew_is_noticed(servers: dict[str, str]) -> None:
     """Its seq begins again; the replica forgets the old one and goes on with the new."""
 
