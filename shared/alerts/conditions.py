@@ -16,7 +16,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from shared.decimals import from_mantissa, to_text
+from shared.decimals import from_mantissa, to_mantissa, to_text
 from shared.indicators import AnyIndicator, Indicator, compute
 from shared.talib_indicators import DAY_US, TalibIndicator
 
@@ -115,7 +115,7 @@ class Number(Term):
     def exact(self, inputs: Inputs) -> Exact | None:
         """Return its mantissa for each candle."""
         scale = max(0, -cast(int, self.number.as_tuple().exponent))
-        mantissa = int(self.number.scaleb(scale))
+        mantissa = to_mantissa(self.number, scale)
         dtype = np.int64 if abs(mantissa) < _INT64 else object
         return np.full(len(inputs), mantissa, dtype=dtype), scale
 
@@ -414,6 +414,6 @@ def _at_scale(exact: Exact, scale: int) -> NDArray[Any]:
     mantissas, own = exact
     power = 10 ** (scale - own)
     largest = max(-int(mantissas.min(initial=0)), int(mantissas.max(initial=0)))
-    if power > 1 and largest * power >= _INT64:
+    if max(largest, 1) * power >= _INT64:
         mantissas = mantissas.astype(object)
     return cast(NDArray[Any], mantissas * power)

@@ -174,7 +174,7 @@ class _Build(Transformer[Token, Any]):
         if sign == "+":
             return inner
         if isinstance(inner, c.Number):
-            return c.Number(-inner.number)
+            return c.Number(inner.number.copy_negate())
         return c.Arithmetic("-", c.Number(Decimal(0)), inner)
 
     def number(self, token: Token) -> c.Term:
