@@ -182,9 +182,12 @@ async def _drawn(platform: Platform, load: Load) -> None:
 _NOTE_PRICES = """() => {
   window.drawn = [];
   const price = document.getElementById("price");
-  new MutationObserver(() => requestAnimationFrame(() => window.drawn.push([price.textContent, Date.now()])))
+  const after = new MessageChannel(); // its message comes when the frame under way is drawn
+  const texts = [];
+  after.port1.onmessage = () => window.drawn.push([texts.shift(), Date.now()]);
+  new MutationObserver(() => { texts.push(price.textContent); after.port2.postMessage(0); })
     .observe(price, { childList: true, characterData: true, subtree: true });
-}"""  # noqa: E501 - a page's code
+}"""
 
 
 async def _market(platform: Platform, load: Load) -> None:

@@ -236,7 +236,10 @@ class Pattern:
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """A rule of `kandle alert` that came true on the candle that ended at `time`."""
+    """A rule of `kandle alert` that came true on the candle that ended at `time`.
+
+    `timeframe` is empty where it is about no candle, and `symbol` the feed where it is about one.
+    """
 
     rule_id: str
     rule: str

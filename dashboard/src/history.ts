@@ -34,10 +34,21 @@ export interface Overview extends Last {
   candle: Candle | null;
 }
 
-export interface FeedSymbol {
+export interface Feed {
   feed: string;
+  reconnects: number;
+  skew_ms: number | null;
+  error: string | null;
+  symbols: FeedSymbol[];
+}
+
+export interface FeedSymbol {
   instrument: string;
   state: string;
+  last_message: number | null;
+  trades_per_minute: number;
+  history: { done: number; parts: number };
+  gaps: { open: number; filled: number; missing: number };
 }
 
 /** The newest candles, or the newest before a time, oldest first; undefined: no such symbol. */
@@ -186,14 +197,9 @@ export async function alerts(): Promise<Alert[]> {
   return (await json<{ alerts: Alert[] }>("/api/alerts?limit=100"))?.alerts ?? [];
 }
 
-/** State of each symbol's feed. None where no exchange is connected. */
-export async function feeds(): Promise<FeedSymbol[]> {
-  const found = await json<{ feed: string; symbols: { instrument: string; state: string }[] }[]>(
-    "/api/feeds",
-  );
-  return (found ?? []).flatMap(({ feed, symbols }) =>
-    symbols.map(({ instrument, state }) => ({ feed, instrument, state })),
-  );
+/** The feeds and their symbols. None where no exchange is connected. */
+export async function feeds(): Promise<Feed[]> {
+  return (await json<Feed[]>("/api/feeds")) ?? [];
 }
 
 /**

@@ -16,7 +16,7 @@ class Server {
       const accept = createHash("sha1")
         .update(`${headers["sec-websocket-key"]}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`)
         .digest("base64");
-      socket.write(`HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`);
+      socket.write(`HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\nSec-WebSocket-Protocol: kandle.v1.json\r\n\r\n`);
       socket.on("data", (data: Buffer) => this.take(data));
       socket.on("error", () => undefined);
       this.socket = socket as Socket;
@@ -90,6 +90,7 @@ describe.skipIf(typeof WebSocket === "undefined")("the live feed after a cut", (
     };
     Object.assign(globalThis, {
       window: { setTimeout, clearTimeout, setInterval: () => 0, addEventListener: () => undefined },
+      localStorage: { getItem: () => null }, // no token
     });
     live = new Live(`ws://127.0.0.1:${port}/ws`, watch);
     live.subscribe("ticks:A");

@@ -48,7 +48,7 @@ export interface Pattern {
   revision: number;
 }
 
-/** A rule that came true; `value` of a number's, `trigger_price` of a pattern's. Times: ms. */
+/** A rule that came true; `value` of a comparison's, `trigger_price` of a pattern's; without candles no `timeframe`. Times: ms. */
 export interface Alert {
   rule_id: string;
   rule: string;

@@ -10,6 +10,7 @@ import { Connection } from "./connection";
 import { controls, fill } from "./controls";
 import { Desk } from "./desk";
 import { at, check, notice, write } from "./elements";
+import { feedSheet } from "./feeds";
 import { time, writeIn } from "./format";
 import { Frames } from "./frames";
 import { paintAge, paintCountdown, paintPrice, paintQuote } from "./header";
@@ -191,6 +192,7 @@ async function loadAlerts(): Promise<void> {
 }
 
 async function showAlert(alert: Alert): Promise<void> {
+  if (alert.rule.startsWith("feed ")) return; // of a feed there is no chart
   await choose(alert.symbol, TIMEFRAMES.includes(alert.timeframe) ? alert.timeframe : undefined);
   chart.centre(alert.candle_start);
 }
@@ -229,6 +231,7 @@ async function begin(): Promise<void> {
   zone(now.zone);
   const { open } = sheet({ settings, onZone: zone, onReplaced: anew });
   at("help").onclick = open;
+  at("feeds-open").onclick = feedSheet(history.feeds);
   at("favourite").onclick = () => toggle("favourites");
   at("hide").onclick = () => toggle("hidden");
   at("full").onclick = () => void fill();

@@ -66,7 +66,7 @@ export class Watchlist {
       market.resort();
       this.cards().lay();
       await this.glance([...new Set([...this.visible, chosen()])].filter(Boolean));
-      for (const { instrument, state } of await history.feeds()) {
+      for (const { instrument, state } of (await history.feeds()).flatMap(({ symbols }) => symbols)) {
         const known: Instrument = market.get(instrument);
         [known.feed, known.changed] = [state, true];
       }

@@ -13,6 +13,7 @@ import json
 import os
 import random
 import socket
+from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 
@@ -41,16 +42,21 @@ def is_free(port: int, kind: socket.SocketKind = socket.SOCK_STREAM) -> bool:
     return True
 
 
-def free_port(kind: socket.SocketKind = socket.SOCK_STREAM, *, with_grpc: bool = False) -> int:
+def free_port(
+    kind: socket.SocketKind = socket.SOCK_STREAM,
+    *,
+    with_grpc: bool = False,
+    others: Collection[int] = (),
+) -> int:
     """Reserve and return a free port, with `with_grpc` also the port `GRPC_OFFSET` above it.
 
-    Raises StartError: no free port was found.
+    It is none of `others`. Raises StartError: no free port was found.
     """
     shift = GRPC_OFFSET if with_grpc else 0
     for _ in range(_ATTEMPTS):
         port = random.randint(_FIRST - shift, _LAST - shift)  # noqa: S311 - no secret
         wanted = {port, port + shift}
-        if wanted.isdisjoint(_reserved) and _reserve(wanted, kind):
+        if wanted.isdisjoint(_reserved.keys() | set(others)) and _reserve(wanted, kind):
             return port
     raise StartError(f"no free port between {_FIRST - shift} and {_LAST} on {_LOOPBACK}")
 
@@ -78,11 +84,16 @@ class PortBook:
 
     def __init__(self, file: Path) -> None:
         self._file = file
+        self._chosen: frozenset[int] = frozenset()
         self._taken: set[str] = set()
         try:
             self._ports: dict[str, int] = json.loads(file.read_text())
         except (FileNotFoundError, ValueError):
             self._ports = {}
+
+    def leave_out(self, *chosen: int) -> None:
+        """Take none of these: people chose them for a server that is not started yet."""
+        self._chosen |= set(chosen)
 
     def take(self, name: str, *, with_grpc: bool = False) -> int:
         """Take a free port for `name`: the one it had before, if that is free.
@@ -94,12 +105,15 @@ class PortBook:
         """
         port = self._ports.get(name)
         wanted = set() if port is None else {port, port + (GRPC_OFFSET if with_grpc else 0)}
-        if port is None or not (name in self._taken or _reserve(wanted)):
-            port = free_port(with_grpc=with_grpc)
+        if port is None or not (name in self._taken or self._is_usable(wanted)):
+            port = free_port(with_grpc=with_grpc, others=self._chosen)
             self._ports[name] = port
             write_json(self._file, self._ports)
         self._taken.add(name)
         return port
+
+    def _is_usable(self, wanted: set[int]) -> bool:
+        return wanted.isdisjoint(self._chosen) and _reserve(wanted)
 
     def release(self) -> None:
         """End the reservations of all names that were taken."""

@@ -90,6 +90,8 @@ class Platform:
         if topology.takes_udp:
             require_free(self.options.udp_port, "--udp-port", socket.SOCK_DGRAM)
         place = self._place = Place.at(self._data_dir)
+        chosen = (self.options.http_port, self.options.udp_port, self.options.dashboard_port)
+        place.ports.leave_out(*(port for port in chosen if port is not None))
 
         servers = await self._servers(place, progress)
         self.plan = Plan(topology, self.options, place, self.variables)

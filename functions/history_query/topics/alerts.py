@@ -40,10 +40,14 @@ _ALERT: Final = object_of(
     {
         "rule_id": NAME,
         "rule": {**NAME, "description": "As it was added: `BTC-USD close > 75000 on 1m`."},
-        "symbol": NAME,
-        "timeframe": NAME,
-        "candle_start": {**MS, "description": "Start of the candle it came true on, ms."},
-        "timestamp": {**MS, "description": "When that candle had ended, ms."},
+        "symbol": {**NAME, "description": "The instrument, or the feed that the rule is about."},
+        "timeframe": {**NAME, "description": "Empty where the rule is about no candles."},
+        "candle_start": {
+            **MS,
+            "description": "Start of the candle it came true on, ms; of a rule without candles when"
+            " it was seen to be true.",
+        },
+        "timestamp": {**MS, "description": "When that candle had ended, or likewise, ms."},
     }
 )
 _OF_PATTERN: Final = patterns.PART.schemas["Pattern"]["properties"]
@@ -70,7 +74,10 @@ PART: Final = Part(
             "properties": {
                 **_OF_PATTERN,
                 **_ALERT["properties"],
-                "value": {**DECIMAL, "description": "Of a number that was crossed."},
+                "value": {
+                    **DECIMAL,
+                    "description": "The left side of the first comparison.",
+                },
             },
         },
         "Alerts": object_of({"symbol": NAME, "alerts": list_of("Alert"), "next": NEXT}),

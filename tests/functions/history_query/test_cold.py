@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ import redis
 
 from tests.functions.history_query.cold import ColdMarket, cold_market
 from tests.functions.history_query.market import START_US, candles, generated, trades
+from tests.functions.history_query.test_bars import plain, read, row
 
 SHOWN = ("t", "o", "h", "l", "c", "v", "n", "bv", "sv")
 
@@ -51,6 +53,32 @@ def test_a_query_over_hot_and_cold_is_the_plain_recomputation(market: ColdMarket
     for start in ({"from": "0"}, {}):
         rows = everything(market, "ticks", limit="170", columns="us,p", **start)
         assert [row["us"] for row in rows] == [tick.time_us for tick in trades(market.ticks)]
+
+
+def test_bars_and_profiles_over_hot_and_cold_are_those_of_a_plain_loop(market: ColdMarket) -> None:
+    """In both directions, with an indicator; a profile of everything, to the last digit."""
+    ticks = trades(market.ticks)
+    for type_ in ("tick:7", "volume:90", "dollar:2000", "range:3"):
+        expected = [row(bar) for bar in plain(ticks, type_)]
+        assert len(expected) > 20
+        whole: list[list[dict[str, Any]]] = []
+        for start in ({"from": "0"}, {}):
+            asked = {"type": type_, "limit": "40", "indicators": "sma:5", **start}
+            whole.append(everything(market, "bars", **asked))
+            assert [read(each) for each in whole[-1]] == expected
+        assert whole[0] == whole[1]
+        closes = [float(each["c"]) for each in expected]
+        means = [sum(closes[n - 4 : n + 1]) / 5 for n in range(4, len(closes))]
+        values = [each["indicators"]["sma:5"] for each in whole[0]]
+        assert values[4:] == pytest.approx(means, rel=1e-9)
+    bounds = {"from": "0", "to": str(ticks[-1].time_us // 1000 + 1)}
+    found = market.house.get(f"/api/profile/{market.symbol}", **bounds).json()
+    volumes: dict[Decimal, Decimal] = {}
+    for tick in ticks:
+        price = tick.decimal_price
+        volumes[price] = volumes.get(price, Decimal(0)) + tick.decimal_size
+    assert {Decimal(each["p"]): Decimal(each["v"]) for each in found["levels"]} == volumes
+    assert Decimal(found["v"]) == sum(volumes.values())
 
 
 def test_a_whole_range_is_streamed(market: ColdMarket, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,6 +48,19 @@ def test_what_is_released_can_be_drawn_by_others(tmp_path: Path) -> None:
     assert book.take("weed", with_grpc=True) == port
 
 
+def test_a_port_that_people_chose_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither a new name nor one that had it before takes it."""
+    port = PortBook(tmp_path / "ports.json").take("a")
+    book = PortBook(tmp_path / "ports.json")
+    book.leave_out(port)
+    assert book.take("a") != port
+    monkeypatch.setattr(ports, "_FIRST", port)
+    monkeypatch.setattr(ports, "_LAST", port + 30)
+    assert port not in {book.take(name) for name in "bcdef"}
+
+
 def test_the_port_above_is_free_too(tmp_path: Path) -> None:
     """A port that needs its partner 10,000 above is refused when that partner is taken."""
     port = PortBook(tmp_path / "ports.json").take("weed", with_grpc=True)

@@ -1,0 +1,68 @@
+/** The sheet of feeds: each symbol's state, age, rate, gaps and history, asked for while it is open. */
+
+import { at } from "./elements";
+import { ago } from "./freshness";
+import type { Feed } from "./history";
+
+const EACH_MS = 2_000;
+
+export const COLUMNS = ["Instrument", "State", "Age", "Trades/min", "Gaps open", "Filled", "History", "Skew", "Reconnects"];
+
+/** The cells of each symbol, under COLUMNS; `now` in ms. */
+export function rows(feeds: readonly Feed[], now: number): string[][] {
+  return feeds.flatMap(({ symbols, skew_ms, reconnects }) =>
+    symbols.map(({ instrument, state, last_message, trades_per_minute, gaps, history: { done, parts } }) => [
+      instrument,
+      state,
+      last_message === null ? "–" : ago(now - last_message),
+      String(trades_per_minute),
+      gaps.missing ? `${gaps.open} (${gaps.missing})` : String(gaps.open),
+      String(gaps.filled),
+      parts ? `${Math.floor((done / parts) * 100)} %` : "–",
+      skew_ms === null ? "–" : `${skew_ms} ms`,
+      String(reconnects),
+    ]),
+  );
+}
+
+/** What feeds say of themselves: `kraken: rate limited`. */
+export function errors(feeds: readonly Feed[]): string {
+  return feeds.filter(({ error }) => error).map(({ feed, error }) => `${feed}: ${error}`).join("\n");
+}
+
+/** Opens the sheet, which asks `read` for the feeds until it is closed. */
+export function feedSheet(read: () => Promise<Feed[]>): () => void {
+  const dialog = at<HTMLDialogElement>("feeds");
+  const show = async (): Promise<void> => {
+    try {
+      draw(await read());
+    } catch (error) {
+      at("feeds-said").textContent = String((error as Error).message);
+    }
+    if (dialog.open) window.setTimeout(() => void (dialog.open && show()), EACH_MS);
+  };
+  at<HTMLTableElement>("feed-table").tHead!.replaceChildren(line("th", COLUMNS));
+  return () => {
+    if (dialog.open) return;
+    dialog.showModal();
+    void show();
+  };
+}
+
+function draw(feeds: Feed[]): void {
+  const said = feeds.length ? errors(feeds) : "No feed has reported: kandle feed add binance:BTCUSDT";
+  at("feeds-said").textContent = said;
+  at("feed-table").hidden = !feeds.length;
+  const body = rows(feeds, Date.now()).map((cells) => {
+    const made = line("td", cells);
+    made.dataset.state = cells[1];
+    return made;
+  });
+  at<HTMLTableElement>("feed-table").tBodies[0]!.replaceChildren(...body);
+}
+
+function line(kind: "td" | "th", cells: readonly string[]): HTMLTableRowElement {
+  const made = document.createElement("tr");
+  made.append(...cells.map((textContent) => Object.assign(document.createElement(kind), { textContent })));
+  return made;
+}
