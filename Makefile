@@ -70,9 +70,10 @@ check: lint types proto-check dashboard-test test ## what CI runs: lint, types, 
 dashboard-test: $(PAGE) $(NODE_MODULES) ## types and unit tests of the dashboard
 	@$(NPM) run --silent check && $(NPM) run --silent test
 
-lint: $(STAMP) ## ruff: style, imports, likely bugs, formatting
+lint: $(STAMP) ## ruff: style, imports, likely bugs, formatting; vulture: dead code
 	@$(RUN) ruff check .
 	@$(RUN) ruff format --check .
+	@$(RUN) vulture
 
 types: $(STAMP) ## mypy --strict
 	@$(RUN) mypy

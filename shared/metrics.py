@@ -84,9 +84,6 @@ MESSAGES_SKIPPED: Final = Counter(
     ["kind"],
 )
 TICKS_DUPLICATE: Final = Counter("kandle_ticks_duplicate", "Ticks whose trade id was seen before.")
-CANDLES_LATE: Final = Counter(
-    "kandle_candles_late", "Candles that ticks came for after they had left the live state."
-)
 CANDLES_EVICTED: Final = Counter("kandle_candles_evicted", "Candles that left the live state.")
 PATTERN_SERIES_UNUSED: Final = Counter(
     "kandle_pattern_series_unused", "Series of detect-pattern that left Redis, unused."

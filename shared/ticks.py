@@ -104,11 +104,6 @@ class Ticks:
                 yield shard, self._with(self.entries.part(first, last), rows)
             first = last
 
-    def by_entry(self) -> Iterator[Ticks]:
-        """Yield each entry with its rows, views: for what is no hot path."""
-        for n, (_, rows) in enumerate(self.runs()):
-            yield self._with(self.entries.part(n, n + 1), rows)
-
     def sharded(self, shards: int) -> Ticks:
         """Return the ticks divided among so many shards."""
         entries, rows = self.entries.sharded(shards)

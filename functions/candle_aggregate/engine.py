@@ -158,10 +158,6 @@ class Engine:
         found: T = self._enqueue(_Work({shard}, job=job)).result()
         return found
 
-    def distrust(self, shard: int) -> None:
-        """Let a shard's state be made anew. Raises TransientError."""
-        self.run(shard, lambda session: session.clear())
-
     def outcomes(self) -> list[Outcome]:
         """Take what is to be emitted for states that were made."""
         taken, self._outcomes = self._outcomes, []

@@ -13,9 +13,10 @@ import numpy as np
 
 from functions.detect_pattern.series import Series
 from functions.detect_pattern.window import CLOSE, HIGH, LOW, OPEN, VOLUME, Window
-from shared.alerts.conditions import Inputs, PatternFound
+from shared.alerts.conditions import PatternFound
 from shared.alerts.event import Alert, as_event_json
 from shared.alerts.rule import Frequency, Rule
+from shared.alerts.terms import Inputs
 from shared.patterns import Pattern
 from shared.patterns import as_event_json as pattern_json
 from shared.timeframes import Timeframe

@@ -6,8 +6,6 @@ import re
 from decimal import Decimal, InvalidOperation
 from typing import Final, NamedTuple
 
-SIDES: Final = ("buy", "sell", "")
-
 MAX_FIELD_CHARS: Final = 128
 """Longest field of a line, so that a line of six always fits into one datagram."""
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from cloudevents.exceptions import GenericException
-from cloudevents.http import CloudEvent, from_http
+from cloudevents.http import from_http
 
 from shared import events
 from shared.compression import SMALL, compress, decompress
@@ -125,11 +125,6 @@ def parse(headers: Mapping[str, str], body: bytes) -> Event:
         attributes,
         data if isinstance(data, bytes) else b"" if data is None else str(data).encode(),
     )
-
-
-def with_attributes(event: Event, attributes: Mapping[str, str]) -> CloudEvent:
-    """Return the event as the library's CloudEvent with further attributes."""
-    return CloudEvent({**event.attributes, **attributes}, event.body)
 
 
 def _as_bytes(data: Any) -> Any:

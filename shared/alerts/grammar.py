@@ -11,6 +11,7 @@ from lark import Lark, Token, Transformer, v_args
 from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken, VisitError
 
 from shared.alerts import conditions as c
+from shared.alerts import terms as t
 from shared.indicators import MAX_PERIOD, MIN_PERIOD, parse_indicators
 from shared.timeframes import Timeframe
 
@@ -156,10 +157,10 @@ class _Build(Transformer[Token, Any]):
     def both(self, left: c.Condition, right: c.Condition) -> c.Condition:
         return c.Combined("and", left, right)
 
-    def comparison(self, left: c.Term, operator: Token, right: c.Term) -> c.Condition:
+    def comparison(self, left: t.Term, operator: Token, right: t.Term) -> c.Condition:
         return c.Comparison(left, str(operator), right)
 
-    def crossing(self, left: c.Term, direction: str | None, right: c.Term) -> c.Condition:
+    def crossing(self, left: t.Term, direction: str | None, right: t.Term) -> c.Condition:
         return c.Crossing(left, direction or "", right)
 
     def pattern(self, token: Token) -> c.Condition:
@@ -167,50 +168,50 @@ class _Build(Transformer[Token, Any]):
             raise self._error(token, "is no name of a pattern, such as double_top or cdl_hammer")
         return c.PatternFound(str(token))
 
-    def arithmetic(self, left: c.Term, operator: Token, right: c.Term) -> c.Term:
-        return c.Arithmetic(str(operator), left, right)
+    def arithmetic(self, left: t.Term, operator: Token, right: t.Term) -> t.Term:
+        return t.Arithmetic(str(operator), left, right)
 
-    def signed(self, sign: Token, inner: c.Term) -> c.Term:
+    def signed(self, sign: Token, inner: t.Term) -> t.Term:
         if sign == "+":
             return inner
-        if isinstance(inner, c.Number):
-            return c.Number(inner.number.copy_negate())
-        return c.Arithmetic("-", c.Number(Decimal(0)), inner)
+        if isinstance(inner, t.Number):
+            return t.Number(inner.number.copy_negate())
+        return t.Arithmetic("-", t.Number(Decimal(0)), inner)
 
-    def number(self, token: Token) -> c.Term:
+    def number(self, token: Token) -> t.Term:
         if not _PLAIN.fullmatch(token):
             raise self._error(token, "is no plain decimal number, such as 75000.5")
-        return c.Number(Decimal(token))
+        return t.Number(Decimal(token))
 
-    def name(self, token: Token) -> c.Term:
-        if token in (*c.CANDLE_FIELDS, *c.QUOTE_FIELDS):
-            return c.Field(str(token))
+    def name(self, token: Token) -> t.Term:
+        if token in (*t.CANDLE_FIELDS, *t.QUOTE_FIELDS):
+            return t.Field(str(token))
         return self._indicator(token)
 
-    def name_of(self, token: Token, _: str) -> c.Term:
+    def name_of(self, token: Token, _: str) -> t.Term:
         return self.name(token)
 
-    def rolling(self, token: Token, inner: c.Term, period: Token) -> c.Term:
-        if token not in c.FUNCTIONS:
-            raise self._error(token, f"is no function: there are {', '.join(c.FUNCTIONS)}")
-        return c.Rolling(str(token), inner, self._whole(period, MIN_PERIOD, MAX_PERIOD))
+    def rolling(self, token: Token, inner: t.Term, period: Token) -> t.Term:
+        if token not in t.FUNCTIONS:
+            raise self._error(token, f"is no function: there are {', '.join(t.FUNCTIONS)}")
+        return t.Rolling(str(token), inner, self._whole(period, MIN_PERIOD, MAX_PERIOD))
 
-    def past(self, inner: c.Term, back: Token) -> c.Term:
-        return c.Past(inner, self._whole(back, 1, MOST_BACK))
+    def past(self, inner: t.Term, back: Token) -> t.Term:
+        return t.Past(inner, self._whole(back, 1, MOST_BACK))
 
-    def _indicator(self, token: Token) -> c.Term:
+    def _indicator(self, token: Token) -> t.Term:
         base, _, output = token.rpartition(":")
         if not base or not output[0].isalpha():
             base, output = str(token), ""
         try:
             (indicator,) = parse_indicators(base)
         except ValueError as error:
-            fields = ", ".join((*c.CANDLE_FIELDS, *c.QUOTE_FIELDS))
+            fields = ", ".join((*t.CANDLE_FIELDS, *t.QUOTE_FIELDS))
             raise self._error(token, f"is none of the fields {fields}; {error}") from error
         column = f"{indicator.name}:{output}" if output else indicator.name
         if column not in indicator.columns:
             raise self._error(token, f"has the columns {', '.join(indicator.columns)}: name one")
-        return c.IndicatorValue(indicator, column)
+        return t.IndicatorValue(indicator, column)
 
     def _whole(self, token: Token, least: int, most: int) -> int:
         if not (token.isascii() and token.isdigit() and len(token) < 6):

@@ -22,7 +22,6 @@ import orjson
 from shared.alerts.event import AlertEvent
 from shared.errors import PermanentError
 
-URLS_VARIABLE: Final = "ALERT_URLS"
 MOST_TARGETS: Final = 32
 _MAX_URL: Final = 4_000
 _MAX_TITLE: Final = 400

@@ -10,8 +10,8 @@ from typing import Final, cast
 import numpy as np
 from psycopg import Connection
 
-from shared.alerts.conditions import CANDLE_FIELDS, Exact, Inputs
 from shared.alerts.rule import GAP, Kind, Rule
+from shared.alerts.terms import CANDLE_FIELDS, Exact, Inputs
 from shared.decimals import EXACT, to_mantissa
 from shared.feeds import feed_state
 from shared.timeframes import Timeframe

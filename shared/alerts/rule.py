@@ -17,6 +17,7 @@ from enum import StrEnum
 from typing import Final
 
 from shared.alerts import conditions as c
+from shared.alerts import terms as t
 from shared.alerts.grammar import RuleError, parse_condition
 from shared.feeds import FeedState
 
@@ -95,12 +96,12 @@ class Rule:
         offset = text.index(rest, text.index(subject) + len(subject))
         parsed = parse_condition(rest, offset)
         frequency = Frequency(parsed.frequency or Frequency.EACH_TIME)
-        fields = {each.name for each in _terms(parsed.condition) if isinstance(each, c.Field)}
-        if fields.isdisjoint(c.QUOTE_FIELDS):
+        fields = {each.name for each in _terms(parsed.condition) if isinstance(each, t.Field)}
+        if fields.isdisjoint(t.QUOTE_FIELDS):
             timeframe = parsed.timeframe or DEFAULT_TIMEFRAME
             return cls(Kind.CANDLES, subject, timeframe, frequency, parsed.condition)
         if frequency is Frequency.ONCE_A_BAR or parsed.timeframe or not _is_plain(parsed.condition):
-            names = ", ".join(c.QUOTE_FIELDS)
+            names = ", ".join(t.QUOTE_FIELDS)
             raise RuleError(
                 f"{names} are of the latest quote: a rule with them compares only those and"
                 " numbers, and has no timeframe and no bars"
@@ -132,7 +133,7 @@ class Rule:
         """Return how many candles of that length it looks at before the one it judges."""
         return 0 if self.condition is None else min(self.condition.need(length_us), MOST_CANDLES)
 
-    def fires(self, inputs: c.Inputs) -> c.Bools:
+    def fires(self, inputs: t.Inputs) -> t.Bools:
         """Return on which candles it alerts, shape [n]; what alerts once, on each it could."""
         assert self.condition is not None
         holds, rested = self.condition.judge(inputs)
@@ -150,15 +151,15 @@ def _state_frequency(words: list[str]) -> Frequency:
         raise RuleError(f"{text[:40]!r}: after a state comes once, each time, or nothing") from None
 
 
-def _terms(condition: c.Condition) -> Iterator[c.Term]:
-    stack: list[c.Condition | c.Term] = [condition]
+def _terms(condition: c.Condition) -> Iterator[t.Term]:
+    stack: list[c.Condition | t.Term] = [condition]
     while stack:
         each = stack.pop()
-        if isinstance(each, c.Term):
+        if isinstance(each, t.Term):
             yield each
-        if isinstance(each, c.Combined | c.Comparison | c.Crossing | c.Arithmetic):
+        if isinstance(each, c.Combined | c.Comparison | c.Crossing | t.Arithmetic):
             stack += (each.left, each.right)
-        elif isinstance(each, c.Rolling | c.Past):
+        elif isinstance(each, t.Rolling | t.Past):
             stack.append(each.inner)
 
 
@@ -167,8 +168,8 @@ def _is_plain(condition: c.Condition) -> bool:
     if isinstance(condition, c.Combined):
         return _is_plain(condition.left) and _is_plain(condition.right)
     return isinstance(condition, c.Comparison) and all(
-        each.name in c.QUOTE_FIELDS
-        if isinstance(each, c.Field)
-        else isinstance(each, c.Number | c.Arithmetic)
+        each.name in t.QUOTE_FIELDS
+        if isinstance(each, t.Field)
+        else isinstance(each, t.Number | t.Arithmetic)
         for each in _terms(condition)
     )

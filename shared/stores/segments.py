@@ -14,10 +14,10 @@ from psycopg.rows import class_row
 from shared.entries import Entries
 from shared.instruments import Market
 from shared.lake.cold import NO_LAKE, Cold
-from shared.lake.plan import ALL_IN_POSTGRES, Plan, plan_ticks
+from shared.lake.plan import Plan, plan_ticks
 from shared.shards import shards_of
-from shared.stores.segment_columns import HOUR_US, Columns, Runs, Segment
-from shared.stores.segment_ranges import BETWEEN, OF_RANGE, ONE, bounds, named
+from shared.stores.segment_columns import Columns, Runs, Segment
+from shared.stores.segment_ranges import BETWEEN, OF_RANGE, bounds, named
 from shared.ticks import Ticks
 from shared.trades import Rows
 
@@ -33,12 +33,6 @@ _ANY_OF: Final[LiteralString] = (
     " AND EXISTS (SELECT FROM unnest(%(names)s::text[]) AS n"
     " WHERE strpos(E'\\n' || tick_segments.names || E'\\n', E'\\n' || n || E'\\n') > 0)"
 )
-_LAST_BEFORE: Final = sql.SQL(
-    "SELECT max(first_time_us) FROM tick_segments WHERE first_time_us < %(edge_us)s {}"
-).format(sql.SQL(ONE))
-_INSTRUMENTS: Final = sql.SQL(
-    "SELECT DISTINCT unnest(string_to_array(names, E'\\n')) FROM tick_segments WHERE {}"
-).format(sql.SQL(BETWEEN))
 
 Choice = Callable[[Segment, Runs], NDArray[np.bool_]]
 """Which runs of a segment are meant."""
@@ -115,12 +109,6 @@ def ticks_of_commits(connection: Connection, after: int, until: int) -> Iterator
             yield segment.commit_id, ticks
 
 
-def instruments_between(connection: Connection, from_us: int, to_us: int) -> set[str]:
-    """Return the instruments of the segments that overlap [from_us, to_us)."""
-    rows = connection.execute(_INSTRUMENTS, bounds(from_us, to_us))
-    return {row[0] for row in rows}
-
-
 def last_tick_us(connection: Connection, instrument: str, cold: Cold = NO_LAKE) -> int | None:
     """Return the event time of the last tick that was stored of an instrument."""
     row = connection.execute(
@@ -131,18 +119,6 @@ def last_tick_us(connection: Connection, instrument: str, cold: Cold = NO_LAKE) 
     about_us = int(row[0])
     later = ticks_of_range(connection, instrument, about_us, about_us + COARSE_US, cold)
     return max([about_us, *(int(ticks.event_time_us.max()) for ticks in later)])
-
-
-def counts_of_range(
-    connection: Connection, instrument: str, from_us: int, to_us: int, plan: Plan
-) -> Iterator[tuple[int, int, int]]:
-    """Yield of each segment in the plan its first and last time (us) and the instrument's ticks.
-
-    The times are those of all its instruments.
-    """
-    parameters = {**bounds(from_us, to_us), **plan.parameters, **named(instrument)}
-    for segment, runs, keep in _read(connection, OF_RANGE, parameters, _of(instrument)):
-        yield segment.first_time_us, segment.last_time_us, int(runs.ticks[keep].sum())
 
 
 def rows_of_range(
@@ -207,32 +183,6 @@ def _rows(segment: Segment, runs: Runs, keep: NDArray[np.bool_]) -> Rows:
         found.flags,
         each(np.array(segment.venues, dtype=object)[some.venue]),
     )
-
-
-def last_tick_before(connection: Connection, instrument: str, before_us: int) -> int | None:
-    """Return the event time of an instrument's last tick before then that Postgres has."""
-    edge_us = before_us
-    while True:
-        parameters = {**named(instrument), "edge_us": edge_us}
-        row = connection.execute(_LAST_BEFORE, parameters).fetchone()
-        if row is None or row[0] is None:
-            return None
-        edge_us = int(row[0]) - int(row[0]) % HOUR_US
-        until_us = min(before_us, edge_us + HOUR_US)
-        some = ticks_in_postgres(connection, instrument, edge_us, until_us, ALL_IN_POSTGRES)
-        if times := [int(ticks.event_time_us.max()) for ticks in some]:
-            return max(times)
-
-
-def events_of_range(connection: Connection, instrument: str, from_us: int, to_us: int) -> set[str]:
-    """Return the events that stored ticks of an instrument in [from_us, to_us) in Postgres."""
-    parameters = {**bounds(from_us, to_us), **named(instrument)}
-    return {
-        segment.event_ids[int(runs.event[run])]
-        for segment, runs, keep in _read(connection, BETWEEN + ONE, parameters, _of(instrument))
-        for run, ticks in zip(np.flatnonzero(keep), _each_run(segment, runs, keep), strict=True)
-        if any(_inside(ticks, from_us, to_us))
-    }
 
 
 def _of_events(connection: Connection, event_ids: Sequence[str], choose: Choice) -> Iterator[Ticks]:

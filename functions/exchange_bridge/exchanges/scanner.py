@@ -71,15 +71,17 @@ class Scanner:
         self, rest: Rest, symbol: str, first: Trade, last: Trade
     ) -> AsyncIterator[Fetched]:
         """Yield nothing: without ids nothing is known to be missing."""
-        return
-        yield
+        none: tuple[Fetched, ...] = ()
+        for each in none:
+            yield each
 
     async def klines(
         self, rest: Rest, symbol: str, length_us: int, from_us: int, to_us: int
     ) -> AsyncIterator[list[Kline]]:
         """Yield nothing: the scanner has no history."""
-        return
-        yield
+        none: tuple[list[Kline], ...] = ()
+        for each in none:
+            yield each
 
     async def before(self, rest: Rest, symbol: str, time_us: int) -> Trade | None:
         """Return None: there is no way to ask."""

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import talib
 
-from shared.alerts.conditions import Inputs
 from shared.alerts.present import exact_column, quote_inputs
 from shared.alerts.rule import Rule
+from shared.alerts.terms import Inputs
 
 MINUTE = 60_000_000
 
