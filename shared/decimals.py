@@ -23,6 +23,11 @@ def from_mantissa(mantissa: int, scale: int) -> Decimal:
     return Decimal(mantissa).scaleb(-scale, EXACT)
 
 
+def to_mantissa(value: Decimal, scale: int) -> int:
+    """Return value x 10^scale, exactly; `scale` is at least that of the value."""
+    return int(value.scaleb(scale, EXACT))
+
+
 def to_text(value: Decimal) -> str:
     """Write a decimal plainly: no exponent, no trailing zeros, so equal values are equal texts."""
     text = format(value, "f")

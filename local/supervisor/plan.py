@@ -135,7 +135,7 @@ class Plan:
         for each in self._topology.functions:
             components.append(self._function(each, each.name, self._function_urls[each.host]))
             components += [self._function(each, name, url) for name, url in self._others(each)]
-            if each.endpoint in (LIVE, ALL) and self._options.host != LOOPBACK:
+            if each.endpoint == LIVE and self._options.host != LOOPBACK:
                 components.append(self._for_watchers(each))
         return components
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from local.errors import UsageError
+from local.servers.server import LOOPBACK
 from local.supervisor.component import STORE_VARIABLES
 from local.supervisor.options import Options
 from local.topology.environment import STORES_SECRET
@@ -90,6 +91,11 @@ class Topology:
             )
         if unknown := sorted(options.replicas.keys() - {each.name for each in functions}):
             raise UsageError(f"--replicas: no function {', '.join(unknown)} runs here")
+        if options.host != LOOPBACK and any(each.endpoint == ALL for each in functions):
+            raise UsageError(
+                "--host: this topology's page, ingestion and events are one process on one port;"
+                " it stays on loopback"
+            )
         if options.feeds and not topology.feed_bridges:
             raise UsageError("--feed: this topology has nothing that bridges a feed")
         return topology

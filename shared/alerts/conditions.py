@@ -184,6 +184,6 @@ def _at_scale(exact: Exact, scale: int) -> NDArray[Any]:
     mantissas, own = exact
     power = 10 ** (scale - own)
     largest = max(-int(mantissas.min(initial=0)), int(mantissas.max(initial=0)))
-    if power > 1 and largest * power >= INT64:
+    if max(largest, 1) * power >= INT64:
         mantissas = mantissas.astype(object)
     return cast(NDArray[Any], mantissas * power)

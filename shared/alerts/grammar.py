@@ -175,7 +175,7 @@ class _Build(Transformer[Token, Any]):
         if sign == "+":
             return inner
         if isinstance(inner, t.Number):
-            return t.Number(-inner.number)
+            return t.Number(inner.number.copy_negate())
         return t.Arithmetic("-", t.Number(Decimal(0)), inner)
 
     def number(self, token: Token) -> t.Term:

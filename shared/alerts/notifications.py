@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
+from urllib.parse import unquote
 
 import orjson
 
@@ -86,7 +87,8 @@ def _target(number: int, url: str) -> Target:
     if not isinstance(plugin, apprise.NotifyBase):
         raise ValueError(f"{what} is none that Apprise knows: see its list of services")
     digest = hashlib.sha256(url.encode()).hexdigest()[:32]
-    secrets = sorted(set(_SECRET.findall(rest)), key=len, reverse=True)
+    parts = {*_SECRET.findall(rest), *_SECRET.findall(unquote(rest))}
+    secrets = sorted({*parts, *map(unquote, parts)}, key=len, reverse=True)
     return Target(f"{scheme.lower()} #{number}", digest, plugin, tuple(secrets))
 
 

@@ -12,6 +12,7 @@ from psycopg import Connection
 
 from shared.alerts.rule import GAP, Kind, Rule
 from shared.alerts.terms import CANDLE_FIELDS, Exact, Inputs
+from shared.decimals import EXACT, to_mantissa
 from shared.feeds import feed_state
 from shared.timeframes import Timeframe
 
@@ -100,7 +101,8 @@ def is_true_now(connection: Connection, rule: Rule, now_us: int) -> bool | None:
 
 def quote_inputs(bid: Decimal, ask: Decimal) -> Inputs:
     """Return a quote as conditions take it."""
-    values = {"bid": bid, "ask": ask, "spread": ask - bid, "mid": (bid + ask) / 2}
+    mid = EXACT.divide(EXACT.add(bid, ask), Decimal(2))
+    values = {"bid": bid, "ask": ask, "spread": EXACT.subtract(ask, bid), "mid": mid}
     exact = {name: exact_column([value]) for name, value in values.items()}
     return Inputs(np.zeros(1, dtype=np.int64), exact)
 
@@ -108,4 +110,4 @@ def quote_inputs(bid: Decimal, ask: Decimal) -> Inputs:
 def exact_column(values: Sequence[Decimal]) -> Exact:
     """Return decimals as mantissas (Python integers) of one scale."""
     scale = max(max(0, -cast(int, each.as_tuple().exponent)) for each in values)
-    return np.array([int(each.scaleb(scale)) for each in values], dtype=object), scale
+    return np.array([to_mantissa(each, scale) for each in values], dtype=object), scale

@@ -69,6 +69,17 @@ class Rule:
     @classmethod
     def parse(cls, text: str) -> Rule:
         """Read a rule. Raises RuleError."""
+        rule = cls._read(text)
+        written = rule.text()
+        if written != text:
+            try:
+                cls._read(written)  # it is stored so
+            except RuleError as error:
+                raise RuleError(f"too long once every parenthesis is written: {error}") from None
+        return rule
+
+    @classmethod
+    def _read(cls, text: str) -> Rule:
         if len(text) > _MAX_RULE:
             raise RuleError(f"longer than {_MAX_RULE} characters; {_USAGE}")
         if not text.isprintable():

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from shared.decimals import from_mantissa, to_text
+from shared.decimals import from_mantissa, to_mantissa, to_text
 from shared.indicators import AnyIndicator, Indicator, compute
 from shared.talib_indicators import DAY_US, TalibIndicator
 
@@ -103,7 +103,7 @@ class Number(Term):
     def exact(self, inputs: Inputs) -> Exact | None:
         """Return its mantissa for each candle."""
         scale = max(0, -cast(int, self.number.as_tuple().exponent))
-        mantissa = int(self.number.scaleb(scale))
+        mantissa = to_mantissa(self.number, scale)
         dtype = np.int64 if abs(mantissa) < INT64 else object
         return np.full(len(inputs), mantissa, dtype=dtype), scale
 

@@ -32,7 +32,9 @@ from tests.platform import environment
 def following(sink: str, list_: Path, log: Path, settings: dict[str, str]) -> Iterator[int]:  # noqa: F811
     """Run it; yield the port of its metrics. At the end it stops by SIGTERM, and in order."""
     port = free_port()
-    given = {**environment(), **QUICK, "METRICS_PORT": str(port), "K_SINK": sink, **settings}
+    patient = {"STALL_MS": "600000", "CONNECT_TIMEOUT_MS": "60000"}  # no connection is made again
+    given = {**environment(), **QUICK, **patient, "METRICS_PORT": str(port), "K_SINK": sink}
+    given |= settings
     with log.open("ab") as stream:
         process = subprocess.Popen(
             [sys.executable, "-m", "functions.exchange_bridge.feeds"],

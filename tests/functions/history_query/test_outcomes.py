@@ -66,7 +66,7 @@ def test_what_cannot_be_judged_has_no_rate(filled: House) -> None:
     assert filled.get("/api/outcomes/NONE").status_code == 404
 
 
-@pytest.mark.parametrize("horizon", ["0", "501", "x", "-1", "1" * 400])
+@pytest.mark.parametrize("horizon", ["0", "501", "x", "-1", "1" * 400, "0" * 8 + "10"])
 def test_a_horizon_is_a_number_in_bounds(house: House, horizon: str) -> None:
     answer = house.get("/api/outcomes/A", horizon=horizon)
     assert answer.status_code == 400

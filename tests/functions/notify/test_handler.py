@@ -13,7 +13,7 @@ from functions.notify.handler import Notify
 from shared import events
 from shared.adapter.event import Event
 from shared.alerts.event import as_event_json
-from shared.alerts.notifications import Target, parse_targets
+from shared.alerts.notifications import NotificationError, Target, parse_targets
 from shared.alerts.rule import Rule
 from shared.errors import PermanentError, TransientError
 from shared.stores.postgres import Postgres
@@ -135,6 +135,26 @@ def test_urls_that_cannot_be_used_are_told_without_them(text: str, reason: str) 
     with pytest.raises(ValueError, match=reason) as caught:
         parse_targets(text)
     assert SECRET not in str(caught.value)
+
+
+def test_a_credential_is_hidden_however_it_is_written(messenger: Messenger) -> None:
+    """A URL has it with percent signs, an error may have it without."""
+    plain, written = "pa@ss/w0rd-0123", "pa%40ss%2Fw0rd-0123"
+    (target,) = parse_targets(messenger.url().replace(SECRET, written))
+    target.plugin.notify = Faulty(f"{plain} and {written}")
+    with pytest.raises(NotificationError) as caught:
+        target.send("a", "b")
+    assert "w0rd" not in str(caught.value)
+
+
+class Faulty:
+    """A plugin's method that raises."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __call__(self, **_: str) -> bool:
+        raise ValueError(self.text)
 
 
 def test_targets_have_names_without_credentials() -> None:

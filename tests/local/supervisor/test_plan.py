@@ -61,6 +61,25 @@ def test_other_machines_reach_the_page_with_a_token_and_nothing_else(tmp_path: P
     assert "live-feed-watchers" not in {each.name for each in alone.functions()}
 
 
+def test_one_function_for_everything_stays_on_loopback(tmp_path: Path) -> None:
+    """It takes events from whoever writes a name of the cluster into the Host header."""
+    trigger = """\
+---
+apiVersion: eventing.knative.dev/v1
+kind: Trigger
+metadata: {name: all, namespace: test}
+spec:
+  broker: events
+  subscriber:
+    ref: {apiVersion: serving.knative.dev/v1, kind: Service, name: kandle, namespace: kandle}
+"""
+    directory = tiny_topology(tmp_path / "eventing")
+    (directory / "trigger.yaml").write_text(trigger)
+    assert "kandle" in {each.name for each in Topology.load(Options(eventing=directory)).functions}
+    with pytest.raises(UsageError, match=r"--host.*stays on loopback"):
+        Topology.load(Options(eventing=directory, host="0.0.0.0"))
+
+
 def test_a_function_runs_as_often_as_it_was_asked_for(tmp_path: Path) -> None:
     """Each replica is a process with an address of its own; the broker is told all of them."""
     made = plan(tmp_path, Options(replicas=parse_replicas(["candle-aggregate=3"])))

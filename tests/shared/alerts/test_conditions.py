@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import talib
 
-from shared.alerts.present import exact_column
+from shared.alerts.present import exact_column, quote_inputs
 from shared.alerts.rule import Rule
 from shared.alerts.terms import Inputs
 
@@ -58,6 +58,31 @@ def test_prices_are_compared_exactly(operator: str, numbers: list[int]) -> None:
     """Where floats would all be one."""
     given = inputs(["75000", "75000.00000000000001", "75000.00000000000002"])
     assert fires(f"close {operator} 75000.00000000000001", given) == numbers
+
+
+def test_numbers_of_any_length_are_compared_exactly() -> None:
+    """Of more digits than a decimal's usual context has, also negative ones."""
+    long = "123456789012345678901234567890.123456789"
+    given = inputs([long, f"{long}1"])
+    assert fires(f"close crosses above {long}", given) == [1]
+    negative = inputs([f"-{long}1", f"-{long}"])
+    assert fires(f"close crosses above -{long}1", negative) == [1]
+
+
+@pytest.mark.parametrize("count", [0, 2])
+def test_a_number_of_many_decimals_stops_no_series(count: int) -> None:
+    """Beside zeros, and beside no candle at all."""
+    zeros = np.zeros(count, dtype=np.int64)
+    given = Inputs(np.arange(count, dtype=np.int64), {"volume": (zeros, 0)})
+    assert fires(f"volume > 0.{'0' * 29}1", given) == []
+
+
+def test_a_quote_of_many_decimals_is_compared() -> None:
+    """The mid has one more than its sides."""
+    bid, ask = Decimal("0.000000000000000001"), Decimal("0.000000000000000002")
+    rule = Rule.parse("A mid > 0.000000000000000001 and mid > 0")
+    assert rule.condition is not None
+    assert rule.condition.judge(quote_inputs(bid, ask)).holds.tolist() == [True]
 
 
 def test_a_pattern_alerts_on_each_candle_that_completes_it() -> None:

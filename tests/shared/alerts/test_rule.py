@@ -50,6 +50,8 @@ def test_a_rule_has_one_canonical_form(text: str, canonical: str) -> None:
     [
         ("", "a rule is SYMBOL"),
         ("BTC-USD", "a rule is SYMBOL"),
+        ("A close > " + "+".join("1" * 45), "too long once every parenthesis is written: .* words"),
+        ("A " + "-" * 60 + "close > 5", "too long once every parenthesis .* longer than 300"),
         ("BTC-USD close > 75000 extra", "position 23, at 'extra': expected the end, and, each"),
         ("BTC-USD price > 1", "position 9: 'price' is none of the fields open"),
         ("BTC-USD close => 1", "position 15, at '=': expected .*crosses"),
