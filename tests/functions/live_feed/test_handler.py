@@ -61,7 +61,9 @@ class Noted(LiveStream):
         super().__init__(url, Limits())
         self.failed = asyncio.Event()
 
-    async def publish(self, event_id: str, messages: Sequence[Message]) -> None:
+    async def publish(
+        self, event_id: str, messages: Sequence[Message], *, again: bool = False
+    ) -> None:
         try:
             await super().publish(event_id, messages)
         except TransientError:
