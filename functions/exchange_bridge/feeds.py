@@ -56,7 +56,8 @@ class Feeds:
     """The feeds of the list at `path`, with the settings of `mapping` beside their own.
 
     A feed whose line changes is ended, handing over what it holds, and begun again; the others go
-    on. A list that is not there or cannot be read changes nothing.
+    on. A list that is not there or cannot be read changes nothing. A changed list is followed once
+    two looks have read the same: one that is being written may be cut off anywhere.
     """
 
     path: Path
@@ -64,6 +65,7 @@ class Feeds:
     spans: Tracing
     _running: dict[str, _Running] = field(default_factory=dict)
     _said: str = ""
+    _seen: tuple[FeedChoice, ...] | None = None
 
     async def follow(self, stopping: asyncio.Event) -> None:
         """Follow the list until it is to stop; then end every feed."""
@@ -74,13 +76,17 @@ class Feeds:
 
     async def _look(self) -> None:
         try:
-            wanted = {each.name: each for each in await asyncio.to_thread(read_list, self.path)}
+            listed = await asyncio.to_thread(read_list, self.path)
         except (OSError, ValueError) as error:
             if str(error) != self._said:
                 log.error("the feeds stay as they are: %s: %s", self.path, error)
             self._said = str(error)
             return
         self._said = ""
+        seen, self._seen = self._seen, listed
+        if seen is not None and listed != seen:
+            return
+        wanted = {each.name: each for each in listed}
         changed = [r for r in self._running.values() if wanted.get(r.feed.name) != r.feed]
         await asyncio.gather(*(self._end(each) for each in changed))
         for feed in wanted.values():

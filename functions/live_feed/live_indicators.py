@@ -78,8 +78,9 @@ class LiveIndicator:
             if from_us is not None:
                 try:
                     await self._read(from_us)
-                except TransientError as error:
-                    log.warning("%s is not read: %s", self._channel, error)
+                except Exception as error:  # whatever it was: it is read again
+                    known = isinstance(error, TransientError)
+                    log.warning("%s is not read: %r", self._channel, error, exc_info=not known)
                     settles = (clock() + _SETTLES_S, min(starts))
             await asyncio.sleep(_EACH_S)
 

@@ -28,9 +28,15 @@ class Term(NamedTuple):
     past: LiteralString
 
 
+_NOT_OF_ONCE: Final[LiteralString] = (
+    "NOT EXISTS (SELECT FROM alert_rules r"
+    " WHERE r.id = alerts.rule_id AND r.once AND r.removed_at IS NULL)"
+)
+"""The alert of a rule that alerts once says that it did, as long as the rule is in force."""
+
 ROWS: Final = (
     Term("rejects", "receive_time_us < %(until_us)s"),
-    Term("alerts", "stored_at < %(until)s"),
+    Term("alerts", f"stored_at < %(until)s AND {_NOT_OF_ONCE}"),
     Term("alert_deliveries", "delivered_at < %(until)s"),
     Term("patterns", "stored_at < %(until)s"),
     Term("gaps", "state = 'filled' AND judged AND changed_us < %(until_us)s"),

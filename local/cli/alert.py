@@ -184,23 +184,13 @@ def remove(
 
 
 def send_test(
-    urls: Annotated[
-        str,
-        typer.Option(
-            "--urls",
-            envvar="ALERT_URLS",
-            metavar="URLS",
-            help="URLs of Apprise, with blanks between. They hold credentials: prefer ALERT_URLS.",
-            show_default=False,
-        ),
-    ] = "",
     as_json: AsJson = False,
 ) -> None:
     """Notify each target; exit with 1 when one did not take it."""
     from shared.alerts.notifications import NotificationError, parse_targets
 
     try:
-        targets = parse_targets(urls)
+        targets = parse_targets(os.environ.get("ALERT_URLS", ""))
     except ValueError as error:
         raise UsageError(f"ALERT_URLS: {error}") from None
     if not targets:

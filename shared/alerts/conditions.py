@@ -157,7 +157,9 @@ class Combined(Condition):
         return max(self.left.need(length_us), self.right.need(length_us))
 
     def value(self, inputs: Inputs, at: int) -> str | None:
-        """Return the value of its first comparison."""
+        """Return the value of its first comparison; of `or` of the first that holds."""
+        if self.word == "or" and not self.left.judge(inputs).holds[at]:
+            return self.right.value(inputs, at)
         first = self.left.value(inputs, at)
         return self.right.value(inputs, at) if first is None else first
 

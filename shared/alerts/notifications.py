@@ -22,7 +22,8 @@ import orjson
 from shared.alerts.event import AlertEvent
 from shared.errors import PermanentError
 
-MOST_TARGETS: Final = 32
+MOST_TARGETS: Final = 8
+"""They are asked one after another, within the time that a delivery may take."""
 _MAX_URL: Final = 4_000
 _MAX_TITLE: Final = 400
 _SECRET: Final = re.compile(r"[^/?#&=:@,;\s]{4,}")

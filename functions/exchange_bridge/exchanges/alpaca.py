@@ -18,7 +18,7 @@ import msgspec
 import orjson
 
 from functions.exchange_bridge.exchange import Fetched, Kind, Kline, Message, Trade
-from functions.exchange_bridge.rest import Rest
+from functions.exchange_bridge.rest import Rest, RestError
 from shared.bounds import LATEST_US
 from shared.decimals import EXACT
 from shared.feeds import FeedState
@@ -187,7 +187,7 @@ class Alpaca:
             if listed:
                 # More trades of the last millisecond may stand on the next page.
                 reached = max(reached, listed[-1][0].id - 1)
-            token = page.next_page_token
+            token = _further(page.next_page_token, token)
             wanted = [(trade, row) for trade, row in listed if trade.id <= last.id]
             yield Fetched(
                 [_payload(symbol, path, row) for _, row in wanted],
@@ -214,7 +214,7 @@ class Alpaca:
             page = await rest.get(f"/v2/stocks/{symbol}/bars", wanted, _decode_bars)
             found = [_kline(bar) for bar in page.bars or () if bar.n]
             yield [each for each in found if from_us <= each.start_us < to_us]
-            token = page.next_page_token
+            token = _further(page.next_page_token, token)
             if token is None:
                 return
 
@@ -274,6 +274,13 @@ def _at(symbol: str, time: str) -> Trade:
 def _kline(bar: _Bar) -> Kline:
     notional = EXACT.multiply(bar.vw, bar.v)
     return Kline(parse_us(bar.t), bar.o, bar.h, bar.l, bar.c, bar.v, notional, bar.n)
+
+
+def _further(token: str | None, before: str | None) -> str | None:
+    """Return where the next page begins. Raises RestError: it is the page that was just read."""
+    if token is not None and token == before:
+        raise RestError("Alpaca's page leads to itself: its next_page_token is the one it was for")
+    return token
 
 
 def _iso(time_us: int) -> str:

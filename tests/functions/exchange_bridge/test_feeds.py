@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -13,8 +14,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from functions.exchange_bridge.feeds import read_list
+from functions.exchange_bridge.feeds import Feeds, read_list
 from local.servers.ports import free_port
+from shared.adapter.tracing import tracing
 from tests.exchanges.bridge import QUICK, Told, of_playback
 from tests.exchanges.playback import Playback
 from tests.functions.exchange_bridge.test_faults import (  # noqa: F401 - fixtures
@@ -103,6 +105,30 @@ def test_feeds_come_and_go_without_a_restart(
         shown = httpx.get(f"http://127.0.0.1:{port}/metrics").text
         assert 'kandle_feed_up{feed="binance"}' not in shown
     assert "binance:BTCUSDT is taken no more" in log.read_text()
+
+
+def test_a_list_that_is_being_written_ends_no_feed(tmp_path: Path) -> None:
+    """It is followed once it was read twice alike."""
+    list_ = tmp_path / "feeds"
+    list_.write_text("binance:BTCUSDT\ncoinbase:BTC-USD\n")
+
+    async def test() -> None:
+        feeds, stopping = Feeds(list_, {}, tracing("test", {})), asyncio.Event()
+        stopping.set()
+        for text, wanted in (
+            (None, {"binance", "coinbase"}),
+            ("binance:BTCUSDT\ncoin", {"binance", "coinbase"}),
+            ("", {"binance", "coinbase"}),
+            ("binance:BTCUSDT\n", {"binance", "coinbase"}),
+            (None, {"binance"}),
+        ):
+            if text is not None:
+                list_.write_text(text)
+            await feeds._look()
+            assert feeds._running.keys() == wanted
+        await feeds.follow(stopping)
+
+    asyncio.run(test())
 
 
 def test_a_feed_that_fails_ends_no_other(

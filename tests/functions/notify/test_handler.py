@@ -127,7 +127,7 @@ def test_what_is_no_alert_is_refused_for_good(messenger: Messenger, postgres: Po
         (f"json://h/{SECRET} {SECRET}", "URL 2 is none that Apprise knows"),
         (f"json://h/{SECRET} json://h/{SECRET}", "URL 2 is the same as URL 1"),
         ("json://h/" + SECRET * 1_000, "URL 1 is longer than"),
-        (" ".join(f"json://h/{SECRET}{n}" for n in range(40)), "40 URLs; at most 32"),
+        (" ".join(f"json://h/{SECRET}{n}" for n in range(40)), "40 URLs; at most 8"),
     ],
 )
 def test_urls_that_cannot_be_used_are_told_without_them(text: str, reason: str) -> None:

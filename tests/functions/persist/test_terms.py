@@ -92,6 +92,25 @@ def test_a_year_leaves_what_the_terms_say(postgres: Postgres, database: str) -> 
     }
 
 
+def test_the_alert_of_a_rule_that_alerts_once_stays_while_it_is_in_force(
+    postgres: Postgres, database: str
+) -> None:
+    """Without it the rule would alert again."""
+    postgres.check()
+    fill(database, 3)
+    with psycopg.connect(database) as connection:
+        for id_, removed in (("e0", None), ("e1", NOW)):
+            connection.execute(
+                "INSERT INTO alert_rules (id, rule, instrument, timeframe, once, after_us,"
+                " removed_at) VALUES (%s, 'A close > 1 once', 'A', '1m', true, 0, %s)",
+                (id_, removed),
+            )
+    terms = RowTerms.from_env(Environment({"KEEP_ALERTS_D": "30"}))
+    maintain(postgres, terms, NOW_US + YEAR * DAY_US)
+    with psycopg.connect(database) as connection:
+        assert connection.execute("SELECT rule_id FROM alerts").fetchall() == [("e0",)]
+
+
 def test_days_of_events_and_quotes_go_whole(postgres: Postgres, database: str) -> None:
     """Their partitions; those of today and ahead are made again and again."""
     parents = ("applied_events", "quote_segments", "tick_segments")
