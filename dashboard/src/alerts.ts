@@ -10,6 +10,8 @@ const TOASTS = 4;
 export class Alerts {
   private readonly known = new Map<string, Alert>();
   private readonly announced = new Set<string>();
+  /** Whether the browser notifies, with a sound, of each that is new. */
+  isLoud = false;
 
   constructor(
     private readonly list: HTMLElement,
@@ -38,7 +40,7 @@ export class Alerts {
     if (all.length) return this.list.replaceChildren(...all.map((each) => this.entry(each)));
     const none = document.createElement("p");
     none.className = "none";
-    none.textContent = 'No alert yet. Add a rule: kandle alert add "BTC-USD close > 75000"';
+    none.textContent = "No alert yet. Add a rule above, or right-click a price on the chart.";
     this.list.replaceChildren(none);
   }
 
@@ -65,6 +67,25 @@ export class Alerts {
     toast.addEventListener("click", gone);
     window.setTimeout(gone, SHOWN_MS);
     this.toasts.append(toast);
+    if (this.isLoud) notify(alert);
     while (this.toasts.children.length > TOASTS) this.toasts.firstElementChild!.remove();
   }
+}
+
+const TONE_HZ = 880;
+const TONE_S = 0.2;
+
+/** A notification of the browser where it is allowed, and a tone. */
+function notify({ rule, value, trigger_price }: Alert): void {
+  if (typeof Notification !== "undefined" && Notification.permission === "granted") {
+    const told = value ?? trigger_price;
+    new Notification(rule, told ? { body: `at ${decimal(told)}` } : {});
+  }
+  const sound = new AudioContext();
+  const tone = sound.createOscillator();
+  tone.frequency.value = TONE_HZ;
+  tone.connect(sound.destination);
+  tone.onended = () => void sound.close();
+  tone.start();
+  tone.stop(sound.currentTime + TONE_S);
 }

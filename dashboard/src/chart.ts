@@ -316,6 +316,12 @@ export class Chart {
     if (first >= 0) this.see(first, last < 0 ? this.places.length : last);
   }
 
+  /** The price under the pointer, with as many decimals as prices have. */
+  priceAt({ clientY }: MouseEvent): string | undefined {
+    const price = this.candles.coordinateToPrice(clientY - this.box.getBoundingClientRect().top);
+    return price === null ? undefined : (price as number).toFixed(this.decimals);
+  }
+
   /** The price at the top of the chart. */
   get top(): number | null {
     return this.candles.coordinateToPrice(0);

@@ -192,6 +192,30 @@ export async function outcomes(symbol: string, timeframe: string): Promise<Outco
   return json<Outcomes>(`/api/outcomes/${path(symbol)}?timeframe=${timeframe}`);
 }
 
+/** A rule of alerts in force. */
+export interface AlertRule {
+  id: string;
+  rule: string;
+  alerts: number;
+}
+
+export async function alertRules(): Promise<AlertRule[]> {
+  return (await json<AlertRule[]>("/api/alert-rules")) ?? [];
+}
+
+/** Add a rule; returns what should be known of it. Throws why it is none. */
+export async function addRule(rule: string): Promise<string | null> {
+  const body = JSON.stringify({ rule });
+  const answer = await fetch("/api/alert-rules", { method: "POST", headers: { ...headers(), "content-type": "application/json" }, body });
+  const told = (await answer.json()) as { detail?: string; note?: string | null };
+  if (!answer.ok) throw new Error(told.detail ?? `refused: ${answer.status}`);
+  return told.note ?? null;
+}
+
+export async function removeRule(id: string): Promise<void> {
+  await fetch(`/api/alert-rules?${new URLSearchParams({ id })}`, { method: "DELETE", headers: headers() });
+}
+
 /** The newest alerts of all symbols. */
 export async function alerts(): Promise<Alert[]> {
   return (await json<{ alerts: Alert[] }>("/api/alerts?limit=100"))?.alerts ?? [];

@@ -3,6 +3,7 @@
 import "./style.css";
 
 import { TIMEFRAMES, read, written, type Place } from "./address";
+import { AlertRules } from "./alert_rules";
 import { Alerts } from "./alerts";
 import { Cards } from "./cards";
 import { Chart } from "./chart";
@@ -50,7 +51,7 @@ const patterns = new PatternList(at("patterns"), at("pattern-count"), (each) => 
 const series: Series = new Series({ chart, patterns, market, isLive, touch, onView: () => remember() });
 const tape = new Tape(at("tape"));
 const trades = new Trades(tape, isLive, touch);
-const alerts = new Alerts(at("alerts"), at("alert-count"), at("toasts"), (alert) => void showAlert(alert));
+const alerts = new Alerts(at("alert-list"), at("alert-count"), at("toasts"), (alert) => void showAlert(alert));
 const desk: Desk = new Desk(() => ({ live, playback, market, connection, series, tape, trades, cards, watchlist, touch, wants }));
 
 const live: Live = new Live(FEED, {
@@ -95,6 +96,8 @@ const playback: Playback = new Playback(FEED, {
 });
 
 const panels: Panels = new Panels({ box: at("charts"), main: chart, series, market, live, settings, isLive, touch });
+
+const rules = new AlertRules((on) => { alerts.isLoud = on; }, () => series.symbol);
 
 const picker = new Picker({
   kinds: () => chart.kinds,
@@ -255,11 +258,18 @@ async function begin(): Promise<void> {
   check("timeframes", series.timeframe);
   live.subscribe("alerts:*");
   live.start();
+  at("chart").oncontextmenu = (event) => {
+    const price = chart.priceAt(event);
+    if (price === undefined || !series.symbol) return;
+    event.preventDefault();
+    rules.offer(`${series.symbol} close crosses ${price} on ${series.timeframe}`);
+  };
   window.setInterval(eachSecond, 1_000);
   const named = () => read(location.hash, series.timeframe);
   window.addEventListener("hashchange", () => void follow(named()));
   await follow(named()); // the chart first, then everything around it
   void loadAlerts();
+  void rules.read();
   await watchlist.start();
   const first = [...now.favourites, now.symbol].find((each) => market.has(each)) ?? market.symbols[0];
   if (first && !series.symbol) await choose(first);

@@ -6,6 +6,7 @@ from typing import Final
 
 from functions.history_query.describing import NAME, Json, Part, get, object_of
 from functions.history_query.topics import (
+    alert_rules,
     alerts,
     bars,
     candles,
@@ -33,8 +34,9 @@ PARTS: Final[tuple[Part, ...]] = (
     ticks.PART,
     patterns.PART,
     alerts.PART,
+    alert_rules.PART,
 )
-"""Of every topic: one that is added is named here and in main.py."""
+"""Of every topic: one that is added is named here and in wiring.py."""
 
 _OWN: Final = Part(
     {

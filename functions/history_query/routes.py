@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -16,8 +16,8 @@ from shared.adapter.health import Check, health_routes
 from shared.problem import problem
 
 
-def api(topics: Iterable[Answers], ready: Check) -> Starlette:
-    """Return the app."""
+def api(topics: Iterable[Answers], ready: Check, writes: Sequence[Route] = ()) -> Starlette:
+    """Return the app. `writes`: routes of other methods than GET."""
     answers = {path: answer for topic in topics for path, answer in topic.items()}
     places = Places()
     answers["/openapi.json"] = _openapi
@@ -29,6 +29,7 @@ def api(topics: Iterable[Answers], ready: Check) -> Starlette:
                 Route(path.replace("{symbol}", "{symbol:path}"), answered(answers[path], places))
                 for path in ordered
             ),
+            *writes,
             *page_routes(),
             *health_routes(ready),
         ],
@@ -45,4 +46,6 @@ async def _no_such_route(request: Request, error: Exception) -> Response:
 
 
 async def _no_such_method(request: Request, error: Exception) -> Response:
-    return problem(405, "no such method", "every route answers GET")
+    return problem(
+        405, "no such method", "every route answers GET; /api/alert-rules POST and DELETE"
+    )

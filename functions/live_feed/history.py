@@ -16,11 +16,16 @@ _PASSED: Final = (
     *("content-type", "content-encoding", "etag", "cache-control", "link", "retry-after"),
     *("x-kandle-limit", "x-kandle-truncated"),
 )
-_ASKED: Final = ("authorization", "accept", "accept-encoding", "if-none-match")
+_ASKED: Final = (*("authorization", "accept", "accept-encoding", "if-none-match", "content-type"),)
+_RULES: Final = "/api/alert-rules"
+_MAX_BODY_BYTES: Final = 4_096
 
 
-def history_proxy(api_url: str) -> list[Route]:
-    """Return GET /api/... and its reference; without an address they say that there is none."""
+def history_proxy(api_url: str, *, takes_rules: bool = True) -> list[Route]:
+    """Return GET /api/... and its reference; without an address they say that there is none.
+
+    `takes_rules`: rules of alerts may be added and removed.
+    """
     client: httpx.AsyncClient | None = None
 
     async def endpoint(request: Request) -> Response:
@@ -29,12 +34,19 @@ def history_proxy(api_url: str) -> list[Route]:
             return problem(503, "no history API", "API_URL is not set: live-feed cannot ask for it")
         if client is None:
             client = httpx.AsyncClient(base_url=api_url, timeout=30.0, trust_env=False)
+        body = b""
+        if request.method == "POST":
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > _MAX_BODY_BYTES:
+                    return problem(413, "too large", f"at most {_MAX_BODY_BYTES} bytes")
         asked = client.build_request(
-            "GET",
+            "GET" if request.method == "HEAD" else request.method,
             httpx.URL(request.scope.get("raw_path", b"").decode() or request.url.path).copy_with(
                 query=request.url.query.encode()
             ),
             headers={name: request.headers[name] for name in _ASKED if name in request.headers},
+            content=body or None,
         )
         try:
             answer = await client.send(asked, stream=True)
@@ -44,7 +56,8 @@ def history_proxy(api_url: str) -> list[Route]:
         return StreamingResponse(_body(answer), answer.status_code, headers)
 
     paths = ("/api/{path:path}", "/openapi.json", "/docs", "/docs/{path:path}")
-    return [Route(path, endpoint) for path in paths]
+    rules = [Route(_RULES, endpoint, methods=["POST", "DELETE"])] if takes_rules else []
+    return [*rules, *(Route(path, endpoint) for path in paths)]
 
 
 async def _body(answer: httpx.Response) -> AsyncIterator[bytes]:

@@ -79,7 +79,7 @@ events = event_app(
 http = Starlette(
     routes=[
         Route("/sse", sse_endpoint(replica)),
-        *history_proxy(settings.live.api_url),
+        *history_proxy(settings.live.api_url, takes_rules=settings.takes_events),
         *page_routes(settings.nats_browser_url),
         Mount(
             "",

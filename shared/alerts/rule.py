@@ -25,7 +25,7 @@ DEFAULT_TIMEFRAME: Final = "1m"
 MOST_CANDLES: Final = 4_000
 """Candles in front that a rule may need: those that storage is read for at once, at most."""
 
-_MAX_RULE: Final = 300
+MAX_CHARACTERS: Final = 300
 _FEED: Final = "feed"
 GAP: Final = "gap"
 _USAGE: Final = (
@@ -80,8 +80,8 @@ class Rule:
 
     @classmethod
     def _read(cls, text: str) -> Rule:
-        if len(text) > _MAX_RULE:
-            raise RuleError(f"longer than {_MAX_RULE} characters; {_USAGE}")
+        if len(text) > MAX_CHARACTERS:
+            raise RuleError(f"longer than {MAX_CHARACTERS} characters; {_USAGE}")
         if not text.isprintable():
             raise RuleError(f"a rule has printable characters only; {_USAGE}")
         subject, _, rest = text.strip().partition(" ")

@@ -11,36 +11,7 @@ import pytest
 import redis
 
 from functions.candle_aggregate.rules import Rules
-from functions.history_query.alerts import AlertPages
-from functions.history_query.bars import BarPages
-from functions.history_query.candles import CandlePages
-from functions.history_query.feeds import Feeds
-from functions.history_query.flow import Flow
-from functions.history_query.kept import KeptCandles
-from functions.history_query.latest import LatestTrades
-from functions.history_query.latest_quotes import LatestQuotes
-from functions.history_query.outcomes import Outcomes
-from functions.history_query.overview import Overview
-from functions.history_query.patterns import PatternPages
-from functions.history_query.prices import PricePages
-from functions.history_query.routes import api
-from functions.history_query.symbols import Symbols
-from functions.history_query.tick_slices import TickSlices
-from functions.history_query.ticks import TickPages
-from functions.history_query.topics import (
-    alerts,
-    bars,
-    candles,
-    feeds,
-    flow,
-    indicators,
-    latest,
-    overview,
-    patterns,
-    prices,
-    symbols,
-    ticks,
-)
+from functions.history_query.wiring import history_api
 from functions.persist.feeds import FeedWriter
 from functions.persist.patterns import PatternWriter
 from functions.persist.quotes import QuoteWriter
@@ -73,28 +44,7 @@ class House:
         self.replica = Replica(client, "a", rules)
         self.numbers = itertools.count()
         live = LiveState(client, SHARDS, LADDER)
-        self.kept = KeptCandles(postgres, live, cold)
-        self.slices = TickSlices(postgres, cold)
-        self.pages = CandlePages(self.kept, self.slices, LADDER, LATENESS_US)
-        self.app = api(
-            [
-                bars.answers(BarPages(self.slices, postgres, LATENESS_US), self.pages.knows),
-                candles.answers(self.pages),
-                flow.answers(Flow(self.pages), self.pages.knows),
-                indicators.answers(),
-                prices.answers(PricePages(self.slices), self.pages.knows),
-                latest.answers(LatestTrades(live), LatestQuotes(postgres)),
-                overview.answers(
-                    Overview(postgres, live, LatestTrades(live), LatestQuotes(postgres))
-                ),
-                ticks.answers(TickPages(self.slices), self.pages.knows),
-                symbols.answers(Symbols(postgres, live)),
-                feeds.answers(Feeds(postgres)),
-                patterns.answers(Outcomes(self.pages, PatternPages(postgres))),
-                alerts.answers(AlertPages(postgres), self.pages.knows),
-            ],
-            postgres.check,
-        )
+        self.app = history_api(postgres, live, cold, LADDER, LATENESS_US, postgres.check)
 
     def take(self, ticks: Ticks) -> None:
         """Store ticks and aggregate them; closed candles are stored too."""

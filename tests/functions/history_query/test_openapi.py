@@ -13,6 +13,7 @@ from starlette.routing import Route
 from functions.history_query.openapi import DOCUMENT
 from shared.alerts.event import AlertEvent, as_event_json
 from shared.alerts.rule import Rule
+from shared.alerts.stored_rules import add_rule
 from shared.feeds import FeedState, FeedStatus, SymbolStatus
 from shared.patterns import as_event_json as pattern_json
 from tests.functions.history_query.conftest import House
@@ -45,6 +46,8 @@ def fill(house: House, symbol: str = "A/B") -> None:
     for rule_id, text, values in (("r1", "close > 1", {"value": "2"}), ("r2", "pattern x", told)):
         body = as_event_json(rule_id, Rule.parse(f"{symbol} {text}"), 0, 60_000_000, **values)
         house.patterns.alert(AlertEvent.decode(body.encode()))
+    with house.postgres.connection() as connection:
+        add_rule(connection, Rule.parse(f"{symbol} close > 1"))
     here = SymbolStatus("AB", symbol, FeedState.LIVE, 1, 1, 1, 1)
     house.feeds.status(FeedStatus("binance", "s", time.time_ns() // 1000, 0, -5, "", (here,)))
 

@@ -30,6 +30,7 @@ SPOKEN = (
     *("timeframe", "from", "to", "as_of", "anchor", "cursor", "indicators", "session", "calendar"),
     *("tz", "columns", "type"),
 )
+PLAIN = {"get": 200, "post": 201, "delete": 404}
 CHECKS = [
     checks.not_a_server_error,
     openapi.status_code_conformance,
@@ -63,7 +64,8 @@ def test_no_request_that_the_description_allows_or_forbids_fails(
     for found in schema.get_all_operations():
         assert isinstance(found, Ok)
         operation = found.ok()
-        parameters = schema.raw_schema["paths"][operation.path]["get"].get("parameters", [])
+        described = schema.raw_schema["paths"][operation.path][operation.method]
+        parameters = described.get("parameters", [])
         needed = {
             place: {
                 each["name"]: symbol if each["name"] == "symbol" else each["example"]
@@ -72,9 +74,14 @@ def test_no_request_that_the_description_allows_or_forbids_fails(
             }
             for place in ("path", "query")
         }
-        plain = operation.Case(path_parameters=needed["path"], query=needed["query"])
-        assert plain.call_and_validate(checks=CHECKS).status_code == 200, operation.path
-        takes_any = bool(parameters)
+        takes_body = "requestBody" in described
+        body = {"body": {"rule": "A close > 1"}, "media_type": "application/json"}
+        plain = operation.Case(
+            path_parameters=needed["path"], query=needed["query"], **(body if takes_body else {})
+        )
+        answer = plain.call_and_validate(checks=CHECKS)
+        assert answer.status_code == PLAIN[operation.method], operation.path
+        takes_any = bool(parameters) or takes_body
         modes = (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
         for mode in modes if takes_any else modes[:1]:
 

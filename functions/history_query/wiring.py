@@ -1,0 +1,77 @@
+"""The API put together over its stores: every topic, and what each reads."""
+
+from __future__ import annotations
+
+from starlette.applications import Starlette
+
+from functions.history_query.alerts import AlertPages
+from functions.history_query.bars import BarPages
+from functions.history_query.candles import CandlePages
+from functions.history_query.feeds import Feeds
+from functions.history_query.flow import Flow
+from functions.history_query.kept import KeptCandles
+from functions.history_query.latest import LatestTrades
+from functions.history_query.latest_quotes import LatestQuotes
+from functions.history_query.outcomes import Outcomes
+from functions.history_query.overview import Overview
+from functions.history_query.patterns import PatternPages
+from functions.history_query.prices import PricePages
+from functions.history_query.routes import api
+from functions.history_query.symbols import Symbols
+from functions.history_query.tick_slices import TickSlices
+from functions.history_query.ticks import TickPages
+from functions.history_query.topics import (
+    alert_rules,
+    alerts,
+    bars,
+    candles,
+    feeds,
+    flow,
+    indicators,
+    latest,
+    overview,
+    patterns,
+    prices,
+    symbols,
+    ticks,
+)
+from shared.adapter.health import Check
+from shared.lake.cold import Cold
+from shared.live_state import LiveState
+from shared.stores.postgres import Postgres
+from shared.timeframes import Timeframe
+
+
+def history_api(
+    postgres: Postgres,
+    live: LiveState,
+    cold: Cold,
+    ladder: tuple[Timeframe, ...],
+    allowed_lateness_us: int,
+    ready: Check,
+    *,
+    only_reads: bool = False,
+) -> Starlette:
+    """Return the app. `only_reads`: Postgres is a replica, which takes no rules."""
+    trades = LatestTrades(live)
+    slices = TickSlices(postgres, cold)
+    pages = CandlePages(KeptCandles(postgres, live, cold), slices, ladder, allowed_lateness_us)
+    return api(
+        [
+            bars.answers(BarPages(slices, postgres, allowed_lateness_us), pages.knows),
+            candles.answers(pages),
+            flow.answers(Flow(pages), pages.knows),
+            prices.answers(PricePages(slices), pages.knows),
+            indicators.answers(),
+            latest.answers(trades, LatestQuotes(postgres)),
+            overview.answers(Overview(postgres, live, trades, LatestQuotes(postgres))),
+            ticks.answers(TickPages(slices), pages.knows),
+            symbols.answers(Symbols(postgres, live)),
+            feeds.answers(Feeds(postgres)),
+            patterns.answers(Outcomes(pages, PatternPages(postgres))),
+            alerts.answers(AlertPages(postgres), pages.knows),
+            alert_rules.answers(postgres),
+        ],
+        ready,
+        alert_rules.writes(postgres, only_reads=only_reads),
+    )
