@@ -75,10 +75,9 @@ def test_no_request_that_the_description_allows_or_forbids_fails(
             for place in ("path", "query")
         }
         takes_body = "requestBody" in described
-        body = {"body": {"rule": "A close > 1"}, "media_type": "application/json"}
-        plain = operation.Case(
-            path_parameters=needed["path"], query=needed["query"], **(body if takes_body else {})
-        )
+        plain = operation.Case(path_parameters=needed["path"], query=needed["query"])
+        if takes_body:
+            plain.body, plain.media_type = {"rule": "A close > 1"}, "application/json"
         answer = plain.call_and_validate(checks=CHECKS)
         assert answer.status_code == PLAIN[operation.method], operation.path
         takes_any = bool(parameters) or takes_body
