@@ -46,7 +46,7 @@ def test_without_the_token_nothing_is_told_and_no_event_is_taken(address: str) -
         known = {"authorization": f"Bearer {token}"}
         assert c.get("/api/symbols", headers=known).json() == []
         rule = {"rule": "BTC-USD close > 1"}
-        assert c.post("/api/alert-rules", json=rule, headers=known).status_code == 405
+        assert c.post("/api/alert-rules", json=rule, headers=known).status_code == 404
 
 
 def test_the_page_opens_with_the_token_and_keeps_it(page: Page, address: str) -> None:
