@@ -42,9 +42,9 @@ def test_axe_finds_no_serious_fault(page: Page, pipeline: dict[str, str], theme:
         tab.click()
         assert faults(page) == []
     dialogs: dict[str, Callable[[], None]] = {
-        "Feeds": lambda: page.get_by_role("button", name="Feeds").click(),
+        "Feeds": lambda: page.get_by_role("button", name="Feeds", exact=True).click(),
         "Keys and settings": lambda: page.locator("#help").click(),
-        "Indicators": lambda: page.get_by_role("button", name="Indicators").click(),
+        "Indicators": lambda: page.get_by_role("button", name="Indicators", exact=True).click(),
     }
     for name, show in dialogs.items():
         show()

@@ -32,7 +32,7 @@ def test_a_feed_shows_its_state_while_it_changes(
     settings = {**of_playback(binance, symbol), "QUIET_MS": "600000"}
     with bridging(pipeline["K_SINK"], tmp_path / "log", settings):
         page.goto(pipeline["LIVE_URL"])
-        page.get_by_role("button", name="Feeds").click()
+        page.get_by_role("button", name="Feeds", exact=True).click()
         sheet = page.get_by_role("dialog", name="Feeds")
         row = sheet.get_by_role("row").filter(has_text=instrument)
         expect(row).to_have_count(1, timeout=PATIENCE_MS)

@@ -52,7 +52,7 @@ def test_choices_outlive_the_page_and_go_along_as_a_file(
         "timeframe": "1m",
     }
     with page.expect_download() as download:
-        page.get_by_role("button", name="Export settings").click()
+        page.get_by_role("button", name="Export settings", exact=True).click()
     file = tmp_path / "settings.json"
     download.value.save_as(file)
     assert chosen.items() <= json.loads(file.read_text()).items()
@@ -64,7 +64,7 @@ def test_choices_outlive_the_page_and_go_along_as_a_file(
     expect(page.locator("#patterns")).to_be_visible()
     page.keyboard.press("?")
     with page.expect_event("load"):
-        page.get_by_role("button", name="Reset").click()
+        page.get_by_role("button", name="Reset", exact=True).click()
     shown(page, lambda it: it["settings"]["style"] == "candles" and len(it["drawn"]) == 2)
     page.keyboard.press("?")
     with page.expect_event("load"):
@@ -83,7 +83,7 @@ def test_favourites_come_first_and_hidden_symbols_do_not_come(
     shown(page, lambda it: it["listed"][0] == favourite)
     open_symbol(page, pipeline, hidden)
     count = shown(page, lambda it: it["symbols"] >= 2)["symbols"]
-    page.get_by_role("button", name="Hide this symbol").click()
+    page.get_by_role("button", name="Hide this symbol", exact=True).click()
     shown(page, lambda it: it["symbols"] == count - 1 and hidden not in it["listed"])
     page.goto("about:blank")
     page.goto(pipeline["LIVE_URL"])
@@ -145,7 +145,7 @@ def test_what_is_seen_is_saved(page: Page, pipeline: dict[str, str], tmp_path: P
     symbol = sent(pipeline, "SAVED", "0.123456789012345678", "0.2")
     open_symbol(page, pipeline, symbol, 2)
     with page.expect_download() as download:
-        page.get_by_role("button", name="CSV").click()
+        page.get_by_role("button", name="CSV", exact=True).click()
     file = tmp_path / download.value.suggested_filename
     assert file.name.startswith(f"{symbol}-1m-")
     assert file.suffix == ".csv"
@@ -153,7 +153,7 @@ def test_what_is_seen_is_saved(page: Page, pipeline: dict[str, str], tmp_path: P
     _, *rows = [line.split(",") for line in file.read_text().splitlines()]
     assert [row[4] for row in rows] == [c["c"] for c in candles(pipeline["API_URL"], symbol)]
     with page.expect_download() as download:
-        page.get_by_role("button", name="PNG").click()
+        page.get_by_role("button", name="PNG", exact=True).click()
     picture = tmp_path / "picture.png"
     download.value.save_as(picture)
     assert picture.read_bytes().startswith(b"\x89PNG")
