@@ -5,6 +5,8 @@ import * as history from "./history";
 
 export class AlertRules {
   private readonly input = at<HTMLInputElement>("rule");
+  /** The rule that the next one takes the place of. */
+  private edited: string | undefined;
 
   constructor(private readonly onSound: (on: boolean) => void, private readonly symbol: () => string) {
     at<HTMLFormElement>("rule-form").onsubmit = (event) => {
@@ -16,7 +18,8 @@ export class AlertRules {
   }
 
   /** Offer a rule, to be changed or added as it is. */
-  offer(rule: string): void {
+  offer(rule: string, edited?: string): void {
+    this.edited = edited;
     at("tab-alerts").click();
     this.input.value = rule;
     this.input.focus();
@@ -26,12 +29,14 @@ export class AlertRules {
     const rules = await history.alertRules().catch(() => undefined);
     if (!rules) return;
     at("rules").replaceChildren(
-      ...rules.map(({ id, rule, alerts }) => {
+      ...rules.map(({ id, rule, alerts, posted }) => {
         const row = document.createElement("li");
         const text = Object.assign(document.createElement("span"), { textContent: rule });
         const count = Object.assign(document.createElement("span"), { className: "muted", textContent: alerts ? ` ${alerts} ×` : "" });
-        const edit = button("Edit", () => { this.offer(rule); void this.remove(id); }, { "aria-label": `Edit ${rule}` });
-        row.append(text, count, edit, button("Remove", () => void this.remove(id), { "aria-label": `Remove ${rule}` }));
+        row.append(text, count);
+        // One with a sink is the CLI's: its sink is not known here, and would be lost.
+        if (!posted) row.append(button("Edit", () => this.offer(rule, id), { "aria-label": `Edit ${rule}` }));
+        row.append(button("Remove", () => void this.remove(id), { "aria-label": `Remove ${rule}` }));
         return row;
       }),
     );
@@ -41,6 +46,9 @@ export class AlertRules {
     try {
       this.say((await history.addRule(this.input.value)) ?? "", false);
       this.input.value = "";
+      const before = this.edited; // in force until the other one is
+      this.edited = undefined;
+      if (before) await history.removeRule(before);
     } catch (error) {
       this.say(error instanceof Error ? error.message : String(error), true);
     }
@@ -48,7 +56,11 @@ export class AlertRules {
   }
 
   private async remove(id: string): Promise<void> {
-    await history.removeRule(id).catch(() => undefined);
+    try {
+      await history.removeRule(id);
+    } catch (error) {
+      this.say(error instanceof Error ? error.message : String(error), true);
+    }
     await this.read();
   }
 

@@ -197,6 +197,8 @@ export interface AlertRule {
   id: string;
   rule: string;
   alerts: number;
+  /** Whether it has a sink. */
+  posted: boolean;
 }
 
 export async function alertRules(): Promise<AlertRule[]> {
@@ -212,8 +214,10 @@ export async function addRule(rule: string): Promise<string | null> {
   return told.note ?? null;
 }
 
+/** Take a rule out of force. Throws why it stays. */
 export async function removeRule(id: string): Promise<void> {
-  await fetch(`/api/alert-rules?${new URLSearchParams({ id })}`, { method: "DELETE", headers: headers() });
+  const answer = await fetch(`/api/alert-rules?${new URLSearchParams({ id })}`, { method: "DELETE", headers: headers() });
+  if (!answer.ok && answer.status !== 404) throw new Error(`the rule is still in force: ${answer.status}`);
 }
 
 /** The newest alerts of all symbols. */

@@ -38,5 +38,14 @@ def test_a_rule_is_made_on_the_page_and_comes_true(page: Page, pipeline: dict[st
     for minute, price in enumerate((151, 152, 153), start=4):
         post(pipeline, f"{symbol},{price},1,{FIRST_MS + minute * MINUTE_MS}")
     expect(page.locator(".alert").filter(has_text=whole)).to_contain_text("at 151", timeout=60_000)
-    page.get_by_role("button", name=f"Remove {whole}").click()
+    page.get_by_role("button", name=f"Edit {whole}").click()
+    rule.fill(f"{symbol} close >")
+    rule.press("Enter")
+    expect(page.locator("#rule-note")).to_contain_text("expected a field")
+    expect(page.locator("#rules")).to_contain_text(whole)  # in force until another one is
+    rule.fill(f"{symbol} close > 170")
+    rule.press("Enter")
+    expect(page.locator("#rules")).to_contain_text("close > 170")
     expect(page.locator("#rules")).not_to_contain_text(whole)
+    page.get_by_role("button", name=f"Remove {symbol} close > 170 on 1m").click()
+    expect(page.locator("#rules")).not_to_contain_text(symbol)
