@@ -143,7 +143,7 @@ def test_every_trigger_names_a_broker_and_a_function_that_exist() -> None:
 
 def test_every_type_that_a_trigger_wants_is_a_type_of_kandle() -> None:
     """A type with a typing error would wait for ever."""
-    from shared import events
+    from shared.wire import events
 
     known = {value for name, value in vars(events).items() if name.isupper()}
     text = (ROOT / "eventing" / "triggers.yaml").read_text()

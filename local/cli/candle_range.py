@@ -17,7 +17,7 @@ from local.cli.errors import CliError
 from local.cli.times import EPOCH, time_us
 from local.errors import NotRunningError, UsageError
 from local.instance import Instance
-from shared.shards import DEFAULT_SHARDS
+from shared.market.shards import DEFAULT_SHARDS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from psycopg import Connection
 
     from shared.lake.cold import Cold
-    from shared.timeframes import Timeframe
+    from shared.market.timeframes import Timeframe
 
 CONNECT_TIMEOUT_S: Final = 5
 BATCH_CANDLES: Final = 500_000
@@ -148,7 +148,7 @@ def asked_range(since: str | None, until: str | None) -> AskedRange:
 
 def ladder_of(names: list[str] | None) -> tuple[Timeframe, ...]:
     """Return the timeframes that are meant. Raises UsageError: one of them is none."""
-    from shared.timeframes import DEFAULT_LADDER, Timeframe, parse_ladder
+    from shared.market.timeframes import DEFAULT_LADDER, Timeframe, parse_ladder
 
     try:
         ladder = parse_ladder(os.environ.get("TIMEFRAMES", DEFAULT_LADDER))

@@ -12,7 +12,6 @@ from psycopg import Connection, sql
 from psycopg.rows import class_row
 from pyiceberg.table import Table
 
-from shared.candle import Candle
 from shared.lake.access import translated
 from shared.lake.candle_table import highest_revision, to_table
 from shared.lake.catalog import LOCK, Catalog, commit
@@ -23,6 +22,7 @@ from shared.lake.record import DAY_US, begin_us, lake_of
 from shared.lake.tables import CANDLES
 from shared.stores.postgres import Postgres, try_lock
 from shared.stores.s3 import S3Access
+from shared.wire.candle import Candle
 
 SETTLED_S: Final = 600
 """A day is copied when it has been over for so long, and nothing changed for a minute."""

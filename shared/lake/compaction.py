@@ -14,6 +14,7 @@ from psycopg import Connection
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table
 
+from shared.candles.trades import MINUTE_US
 from shared.lake.access import between, translated
 from shared.lake.catalog import LOCK, Catalog, commit
 from shared.lake.digest import digest
@@ -24,7 +25,6 @@ from shared.lake.tables import ROW_GROUP, SMALL_ROW_GROUP, TICKS
 from shared.lake.tick_table import each_trade_once
 from shared.stores.postgres import Postgres, try_lock
 from shared.stores.s3 import S3Access
-from shared.trades import MINUTE_US
 
 log = logging.getLogger(__name__)
 

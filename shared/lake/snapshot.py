@@ -15,6 +15,7 @@ import pyarrow as pa
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table
 
+from shared.candles.trades import MINUTE_US
 from shared.errors import TransientError
 from shared.lake.access import translated
 from shared.lake.catalog import LOCK, Catalog, commit
@@ -28,8 +29,7 @@ from shared.stores.commits import last_settled_commit
 from shared.stores.postgres import Postgres, try_lock
 from shared.stores.s3 import S3Access
 from shared.stores.segments import ticks_of_commits
-from shared.ticks import Ticks
-from shared.trades import MINUTE_US
+from shared.wire.ticks import Ticks
 
 POSITION: Final = "kandle.position"
 """The property of a snapshot that names the last commit of ticks in it."""

@@ -8,15 +8,15 @@ from typing import Final
 import numpy as np
 from psycopg import Connection
 
-from shared.blocks import PRICED
-from shared.folds import Places, merged, together
+from shared.candles.folds import Places, merged, together
+from shared.candles.partials import partials
+from shared.candles.trade_identity import MINUTE_US, each_once, id_hashes
 from shared.lake.cold import NO_LAKE, Cold
 from shared.lake.record import day_of
-from shared.partials import partials
-from shared.repetitions import MINUTE_US, each_once, id_hashes
+from shared.market.blocks import PRICED
+from shared.market.timeframes import Timeframe
 from shared.stores.segments import ticks_of_instruments, ticks_of_range
-from shared.ticks import NO_ID, Ticks
-from shared.timeframes import Timeframe
+from shared.wire.ticks import NO_ID, Ticks
 
 _COLD: Final = "SELECT EXISTS (SELECT FROM cold_days WHERE day BETWEEN %s AND %s)"
 HELD_TICKS: Final = 400_000

@@ -6,7 +6,7 @@ from datetime import date
 from typing import Any, Final, LiteralString
 
 from shared.lake.record import day_of
-from shared.shards import shard_of
+from shared.market.shards import shard_of
 from shared.stores.segment_columns import HOUR_US
 
 _LATEST_US: Final = 250_000_000_000_000_000

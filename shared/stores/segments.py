@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 from psycopg import Connection, sql
 from psycopg.rows import class_row
 
-from shared.entries import Entries
-from shared.instruments import Market
+from shared.candles.trades import Rows
 from shared.lake.cold import NO_LAKE, Cold
 from shared.lake.plan import Plan, plan_ticks
-from shared.shards import shards_of
+from shared.market.instruments import Market
+from shared.market.shards import shards_of
 from shared.stores.segment_columns import Columns, Runs, Segment
 from shared.stores.segment_ranges import BETWEEN, OF_RANGE, bounds, named
-from shared.ticks import Ticks
-from shared.trades import Rows
+from shared.wire.instrument_table import Entries
+from shared.wire.ticks import Ticks
 
 COARSE_US: Final = 60_000_000
 """The last tick of an instrument is not more than that after the time in `first_ticks`."""

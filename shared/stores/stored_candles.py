@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from psycopg import Connection, sql
 from psycopg.rows import class_row
 
-from shared.candle import Candle
-from shared.candle_columns import CandleColumns
-from shared.folds import Places, merged
+from shared.candles.folds import Places, merged
 from shared.lake.cold import NO_LAKE, Cold
 from shared.lake.plan import plan_candles
+from shared.wire.candle import Candle
+from shared.wire.candle_columns import CandleColumns
 
 Int64s = NDArray[np.int64]
 
