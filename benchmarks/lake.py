@@ -33,11 +33,12 @@ from shared.lake.catalog import Catalog
 from shared.lake.cold import NO_LAKE, Cold
 from shared.lake.compaction import compact
 from shared.lake.expiry import expire_snapshots, remove_orphans
-from shared.lake.record import begin_us, lake_of
+from shared.lake.record import lake_of
 from shared.lake.retention import drop, verify
 from shared.lake.retention_settings import Terms
 from shared.lake.snapshot import copy_ticks
 from shared.lake.tables import TICKS as TABLE
+from shared.market.utc_days import begin_us
 from shared.runtime.memory import hand_freed_memory_back
 from shared.stores.limits import MAINTENANCE
 from shared.stores.postgres import Postgres

@@ -23,9 +23,9 @@ from functions.persist.segments import segments
 from functions.persist.tick_writer import TickWriter
 from shared.lake.plan import ALL_IN_POSTGRES
 from shared.market.shards import DEFAULT_SHARDS
+from shared.reading.ranges import rows_of_range
 from shared.stores.arrays import Bigints, register
 from shared.stores.postgres import Postgres
-from shared.stores.segments import rows_of_range
 from shared.wire.instrument_table import Entries, Entry
 from shared.wire.ticks import INTEGER_ID, Ticks
 

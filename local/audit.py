@@ -14,9 +14,9 @@ from shared.candles.folds import flagged, rolled_up, together
 from shared.lake.cold import Cold
 from shared.lake.plan import plan_candles
 from shared.market.timeframes import Timeframe
+from shared.reading.recompute import recomputed
 from shared.realtime.readers import LiveState
 from shared.stores.first_ticks import beginnings, first_ticks
-from shared.stores.recompute import recomputed
 from shared.wire.candle import VENUE, Candle, CandleKey
 
 COMPARED: Final = tuple(

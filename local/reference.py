@@ -90,8 +90,8 @@ def metrics() -> str:
     lines = [
         "# Metrics",
         "",
-        "All of `shared/runtime/metrics.py`; each process serves its own at `/metrics`. What to look "
-        "at first: [observability](../observability.md).",
+        "All of `shared/runtime/metrics.py`; each process serves its own at `/metrics`. What to "
+        "look at first: [observability](../observability.md).",
         "",
         "| metric | type | labels | what it counts |",
         "|---|---|---|---|",

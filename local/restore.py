@@ -28,11 +28,11 @@ from shared.lake.states import (
     read_state,
 )
 from shared.market.timeframes import Timeframe
+from shared.reading.ranges import last_tick_us
 from shared.realtime.keys import Keys
 from shared.stores.postgres import Postgres
 from shared.stores.redis import connect, translated
 from shared.stores.s3 import ObjectStore, S3Access
-from shared.stores.segments import last_tick_us
 from shared.wire import busts, events
 from shared.wire.candle import Candle
 from shared.wire.raw_batch import FORMAT_SCANNER

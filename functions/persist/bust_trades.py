@@ -15,7 +15,7 @@ from shared.inputs.line import read_trade_id
 from shared.lake.cold import Cold
 from shared.lake.plan import Plan, plan_ticks
 from shared.market.order import NO_ORDER_ID, OrderKey, source_key
-from shared.stores.segments import COARSE_US, rows_of_range
+from shared.reading.ranges import COARSE_US, rows_of_range
 from shared.wire.busts import Bust
 from shared.wire.ticks import ENDING, INTEGER_ID
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 from psycopg import sql
 
-from shared.lake.record import DAY_US, day_of
+from shared.market.utc_days import DAY_US, day_of
 from shared.stores.postgres import Postgres
 from shared.wire.candle import Candle
 from shared.wire.candle_columns import CandleColumns

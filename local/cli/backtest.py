@@ -7,6 +7,7 @@ import io
 import json
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -128,7 +129,7 @@ def _report(
     from shared.analysis.detectors.settings import DetectorSettings
 
     try:
-        settings = DetectorSettings(patterns=chosen(patterns), **given)
+        settings = replace(DetectorSettings(patterns=chosen(patterns)), **given)
         if rows is None:
             candles, notes = read_candles(str(path))
         else:

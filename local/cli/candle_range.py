@@ -100,7 +100,7 @@ class AskedRange:
         ).fetchone()
         if row is None:
             raise CliError(f"no tick of {instrument!r} was ever stored")
-        from shared.stores.segments import last_tick_us
+        from shared.reading.ranges import last_tick_us
 
         with connection.transaction():  # the plan of what is hot and what is cold holds within it
             first_us, last_us = row[0], last_tick_us(connection, instrument, cold)
@@ -113,7 +113,7 @@ class AskedRange:
 
         Each with a range that has all their ticks in the range that was asked for.
         """
-        from shared.stores.segments import COARSE_US
+        from shared.reading.ranges import COARSE_US
 
         rows = connection.execute(
             "SELECT instrument, first_time_us, last_time_us FROM first_ticks ORDER BY 1"

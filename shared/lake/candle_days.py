@@ -18,8 +18,9 @@ from shared.lake.catalog import LOCK, Catalog, commit
 from shared.lake.compaction import files_of
 from shared.lake.files import read, write
 from shared.lake.merge import merged
-from shared.lake.record import DAY_US, begin_us, lake_of
+from shared.lake.record import lake_of
 from shared.lake.tables import CANDLES
+from shared.market.utc_days import DAY_US, begin_us
 from shared.stores.postgres import Postgres, try_lock
 from shared.stores.s3 import S3Access
 from shared.wire.candle import Candle

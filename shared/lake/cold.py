@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from shared.candles.trades import Rows, batches_of
 from shared.errors import TransientError
 from shared.lake.plan import Plan
-from shared.lake.record import DAY_US
+from shared.market.utc_days import DAY_US
 from shared.runtime.memory import let_arrow_use_malloc
 from shared.stores.s3 import S3Access
 from shared.wire.candle import Candle

@@ -18,10 +18,11 @@ from shared.lake.catalog import LOCK, Catalog
 from shared.lake.compaction import files_of
 from shared.lake.digest import digest
 from shared.lake.files import read
-from shared.lake.record import DAY_US, begin_us, day_of, joined, lake_of
+from shared.lake.record import joined, lake_of
 from shared.lake.retention_settings import Terms
 from shared.lake.tables import CANDLES, TICKS
 from shared.market.timeframes import Timeframe
+from shared.market.utc_days import DAY_US, begin_us, day_of
 from shared.runtime import metrics
 from shared.stores.partitions import OLD, days_before, drop_day
 from shared.stores.postgres import Postgres, try_lock

@@ -19,9 +19,10 @@ from typing import Any, Final
 import redis
 import zstandard
 
-from shared.lake.record import DAY_US, day_of, lake_of
+from shared.lake.record import lake_of
 from shared.lake.retention_settings import Terms
 from shared.market.decimals import to_text
+from shared.market.utc_days import DAY_US, day_of
 from shared.realtime.readers import LiveState
 from shared.stores.postgres import Postgres
 from shared.stores.s3 import ObjectStore

@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
+from typing import Final
 
 import numpy as np
 from google.protobuf.message import DecodeError
 
 from shared.errors import PermanentError
-from shared.inputs.busts import CANCEL, CORRECT
 from shared.market.bounds import LATEST_US, check_instrument
 from shared.market.decimals import mantissa_text
 from shared.schema import busts_pb2
 from shared.wire.ticks import CORRECTED, ENDING, INTEGER_ID, Ticks
 
+CANCEL: Final = "cancel"
+CORRECT: Final = "correct"
 _CODE = "bad_bust_batch"
 
 

@@ -18,8 +18,8 @@ from shared.errors import TransientError
 from shared.lake.cold import Cold
 from shared.market.blocks import CLOSED, INCOMPLETE, Records
 from shared.market.timeframes import Timeframe
+from shared.reading.stored_candles import folded, stored_candles
 from shared.realtime.keys import Block
-from shared.stores.stored_candles import folded, stored_candles
 from shared.wire.candle import Candle
 from shared.wire.candle_columns import CandleColumns
 

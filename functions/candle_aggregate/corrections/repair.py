@@ -52,12 +52,12 @@ from shared.lake.cold import NO_LAKE, Cold
 from shared.market.blocks import CLOSED, INCOMPLETE, PARTIAL
 from shared.market.shards import shard_of
 from shared.market.timeframes import Timeframe
+from shared.reading.recompute import priced, recomputed
+from shared.reading.stored_candles import stored_candles
 from shared.runtime import metrics
 from shared.stores.applied import are_stored
 from shared.stores.first_ticks import beginnings, first_ticks
 from shared.stores.postgres import Postgres, try_lock
-from shared.stores.recompute import priced, recomputed
-from shared.stores.stored_candles import stored_candles
 from shared.wire.candle import VENUE, Candle
 
 log = logging.getLogger(__name__)

@@ -32,10 +32,10 @@ from shared.errors import PermanentError
 from shared.lake.cold import NO_LAKE, Cold
 from shared.market.blocks import CLOSED, PARTIAL, VENUE
 from shared.market.shards import shard_of
+from shared.reading.stored_candles import stored_candles
 from shared.realtime.keys import Block
 from shared.stores.first_ticks import beginnings, first_ticks
 from shared.stores.postgres import Postgres, try_lock
-from shared.stores.stored_candles import stored_candles
 from shared.wire import candle
 from shared.wire.candle_history import CandleHistory
 

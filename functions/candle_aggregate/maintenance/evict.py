@@ -16,10 +16,10 @@ from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.session import Session
 from shared.candles.trade_identity import MINUTE_US
 from shared.market.blocks import CLOSED, PRICED
+from shared.reading.stored_candles import stored_revisions
 from shared.realtime.keys import Block
 from shared.runtime import metrics
 from shared.stores.postgres import Postgres
-from shared.stores.stored_candles import stored_revisions
 
 
 def evict(engine: Engine, postgres: Postgres, rules: Rules, shard: int, now_us: int) -> int:

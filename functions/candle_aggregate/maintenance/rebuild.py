@@ -31,12 +31,12 @@ from shared.lake.cold import NO_LAKE, Cold
 from shared.market.blocks import CLOSED, INCOMPLETE
 from shared.market.shards import shard_of
 from shared.market.timeframes import Timeframe
+from shared.reading.recompute import recomputed
+from shared.reading.stored_candles import folded, stored_candles
 from shared.realtime.keys import Block
 from shared.stores.applied import Stored, not_aggregated
 from shared.stores.postgres import Postgres
-from shared.stores.recompute import recomputed
 from shared.stores.segments import ticks_of_shard_events
-from shared.stores.stored_candles import folded, stored_candles
 
 log = logging.getLogger(__name__)
 

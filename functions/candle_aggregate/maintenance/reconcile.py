@@ -25,12 +25,12 @@ from functions.candle_aggregate.session import Session
 from functions.candle_aggregate.steps.step import TickEvent
 from shared.adapter.app import Emission
 from shared.market.blocks import CLOSED, PRICED
+from shared.reading.stored_candles import stored_revisions
 from shared.realtime.keys import Block
 from shared.runtime import metrics
 from shared.stores.applied import Stored, are_aggregated, mark_aggregated, not_aggregated
 from shared.stores.postgres import Postgres, try_lock
 from shared.stores.segments import ticks_of_shard_events
-from shared.stores.stored_candles import stored_revisions
 from shared.wire.late import decode_late
 from shared.wire.ticks import joined
 

@@ -21,13 +21,13 @@ from shared.candles.folds import Places, flagged, merged, rolled_up, together
 from shared.lake.cold import NO_LAKE, Cold
 from shared.market.blocks import CLOSED, INCOMPLETE
 from shared.market.shards import shard_of
+from shared.reading.recompute import priced, recomputed
+from shared.reading.stored_candles import folded, stored_candles
 from shared.realtime.keys import Block
 from shared.runtime import metrics
 from shared.stores.applied import not_aggregated
 from shared.stores.first_ticks import beginnings, first_ticks
 from shared.stores.postgres import Postgres
-from shared.stores.recompute import priced, recomputed
-from shared.stores.stored_candles import folded, stored_candles
 from shared.wire.candle import VENUE, Candle, CandleKey
 from shared.wire.candle_columns import CandleColumns
 

@@ -23,9 +23,9 @@ from shared.candles.trades import (
 from shared.errors import TransientError
 from shared.lake.cold import NO_LAKE, Cold
 from shared.lake.plan import Plan, plan_ticks
+from shared.reading.ranges import in_order, last_tick_us, rows_of_range
 from shared.stores.postgres import Postgres
 from shared.stores.segment_ranges import OF_RANGE, bounds, named
-from shared.stores.segments import in_order, last_tick_us, rows_of_range
 
 P = ParamSpec("P")
 T = TypeVar("T")

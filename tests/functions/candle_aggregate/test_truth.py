@@ -14,10 +14,10 @@ from functions.candle_aggregate.maintenance.state_check import adopt, check
 from functions.candle_aggregate.session import Session
 from shared.errors import TransientError
 from shared.market.timeframes import parse_ladder
+from shared.reading import recompute
 from shared.realtime.instrument_records import INSTRUMENT
 from shared.realtime.keys import Keys
 from shared.realtime.readers import LiveState
-from shared.stores import recompute
 from shared.wire.ticks import VOLUME_ONLY
 from tests.functions.candle_aggregate.trades import BEGIN_US, SECOND, trade, trades
 from tests.functions.candle_aggregate.world import MINUTE, RULES, World

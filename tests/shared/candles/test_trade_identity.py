@@ -17,8 +17,8 @@ from shared.lake.tick_table import each_trade_once, to_rows, to_table
 from shared.market.decimals import from_mantissa
 from shared.market.instruments import Market
 from shared.market.timeframes import parse_ladder
+from shared.reading.recompute import recomputed
 from shared.stores.postgres import Postgres
-from shared.stores.recompute import recomputed
 from shared.wire.busts import of_ticks
 from shared.wire.candle import Candle
 from shared.wire.instrument_table import Entries, Entry

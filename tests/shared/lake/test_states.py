@@ -11,7 +11,6 @@ import redis
 
 from functions.candle_aggregate.rules import Rules
 from shared.lake.expiry import expire_snapshots, remove_orphans
-from shared.lake.record import begin_us, day_of
 from shared.lake.recovery import adopt, finish, is_empty, outrank, ticks_of
 from shared.lake.retention_settings import Terms
 from shared.lake.states import (
@@ -23,6 +22,7 @@ from shared.lake.states import (
     take_state,
 )
 from shared.market.timeframes import DEFAULT_LADDER, parse_ladder
+from shared.market.utc_days import begin_us, day_of
 from shared.realtime.readers import LiveState
 from shared.stores.postgres import next_epoch
 from tests.functions.candle_aggregate.replicas import Replica

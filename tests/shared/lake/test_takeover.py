@@ -14,8 +14,8 @@ import pytest
 from shared.errors import TransientError
 from shared.lake import candle_table, tick_table
 from shared.lake.plan import plan_candles, plan_ticks
-from shared.lake.record import begin_us, day_of
 from shared.lake.takeover import take_over
+from shared.market.utc_days import begin_us, day_of
 from shared.wire.candle import Candle
 from tests.functions.history_query.market import Tick, batches, generated
 from tests.shared.lake.house import House

@@ -12,10 +12,11 @@ from shared.candles.folds import Places, merged, together
 from shared.candles.partials import partials
 from shared.candles.trade_identity import MINUTE_US, each_once, id_hashes
 from shared.lake.cold import NO_LAKE, Cold
-from shared.lake.record import day_of
 from shared.market.blocks import PRICED
 from shared.market.timeframes import Timeframe
-from shared.stores.segments import ticks_of_instruments, ticks_of_range
+from shared.market.utc_days import day_of
+from shared.reading.ranges import ticks_of_range
+from shared.stores.segments import ticks_of_instruments
 from shared.wire.ticks import NO_ID, Ticks
 
 _COLD: Final = "SELECT EXISTS (SELECT FROM cold_days WHERE day BETWEEN %s AND %s)"
