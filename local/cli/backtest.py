@@ -99,29 +99,23 @@ def backtest(
         rows = _of_api(url, source, frame, since, until)
     elif not _holds_candles(path):
         rows = _of_ticks(path, frame, symbol)
-    given = {"tolerance": tolerance, "min_confidence": min_confidence}
-    _report(
-        path,
-        rows,
-        {name: value for name, value in given.items() if value is not None},
-        patterns,
-        horizon,
-        plot,
-        as_json=as_json,
-    )
+    _report(path, rows, (tolerance, min_confidence), patterns, horizon, plot, as_json=as_json)
 
 
 def _report(
     path: Path,
     rows: str | None,
-    given: dict[str, float],
+    limits: tuple[float | None, float | None],
     patterns: str,
     horizon: int,
     plot: Path | None,
     *,
     as_json: bool,
 ) -> None:
-    """Print the report of a file's candles, or of rows. Raises CliError."""
+    """Print the report of a file's candles, or of rows; `limits` are tolerance and confidence.
+
+    Raises CliError.
+    """
     from local.backtest.candle_file import InputError, read_candles, read_rows
     from local.backtest.plot import PlotError
     from local.backtest.run import backtest as run
@@ -129,7 +123,11 @@ def _report(
     from shared.analysis.detectors.settings import DetectorSettings
 
     try:
-        settings = replace(DetectorSettings(patterns=chosen(patterns)), **given)
+        settings = DetectorSettings(patterns=chosen(patterns))
+        if limits[0] is not None:
+            settings = replace(settings, tolerance=limits[0])
+        if limits[1] is not None:
+            settings = replace(settings, min_confidence=limits[1])
         if rows is None:
             candles, notes = read_candles(str(path))
         else:
