@@ -121,7 +121,7 @@ def test_a_public_function_that_takes_events_has_a_door_for_them() -> None:
             public.add(manifest["name"])
     assert public & subscribers == {"live-feed"}
     for folder in ("live_feed", "pipeline"):
-        sources = (path.read_text() for path in (ROOT / "functions" / folder).glob("*.py"))
+        sources = (path.read_text() for path in (ROOT / "functions" / folder).rglob("*.py"))
         assert any("EventDoor(" in each for each in sources), folder
 
 
