@@ -8,8 +8,8 @@ from functions.live_feed.derived.history_api import HistoryApi
 from functions.live_feed.hub import Hub
 from functions.live_feed.interest import Interest, nobody
 from functions.live_feed.protocols.client_limits import Places
+from functions.live_feed.protocols.replica import Replica
 from functions.live_feed.replays.replay import Replays
-from functions.live_feed.replica import Replica
 from functions.live_feed.stream import Limits, LiveStream
 from shared.market.shards import DEFAULT_SHARDS, MAX_SHARDS
 from shared.market.timeframes import DEFAULT_LADDER, Timeframe, parse_ladder

@@ -11,9 +11,9 @@ import grpc
 from google.protobuf.message import Message
 
 from functions.live_feed.protocols.frames import Form
+from functions.live_feed.protocols.replica import Replica
 from functions.live_feed.protocols.session import MAX_SEQ
 from functions.live_feed.protocols.subscriber import SLOW, SlowConsumerError, Subscriber
-from functions.live_feed.replica import Replica
 from shared.errors import TransientError
 from shared.realtime import channels as live
 from shared.runtime import metrics

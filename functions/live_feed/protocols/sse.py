@@ -15,11 +15,11 @@ from starlette.types import Receive, Scope, Send
 
 from functions.live_feed.protocols.client_limits import Places
 from functions.live_feed.protocols.frames import Form
+from functions.live_feed.protocols.replica import Replica
 from functions.live_feed.protocols.session import MAX_SEQ, Session
 from functions.live_feed.protocols.subscriber import SLOW, ReplicaEndsError, SlowConsumerError
 from functions.live_feed.replays.replay import STREAM
 from functions.live_feed.replays.replay_request import BY_EVENT, ReplayError
-from functions.live_feed.replica import Replica
 from shared.errors import TransientError
 from shared.realtime import channels as live
 from shared.runtime import metrics

@@ -12,6 +12,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from functions.live_feed.protocols.client_limits import Places
 from functions.live_feed.protocols.frames import Form
+from functions.live_feed.protocols.replica import Replica
 from functions.live_feed.protocols.session import Session
 from functions.live_feed.protocols.subscriber import (
     SLOW,
@@ -19,7 +20,6 @@ from functions.live_feed.protocols.subscriber import (
     SlowConsumerError,
     Subscriber,
 )
-from functions.live_feed.replica import Replica
 from shared.errors import TransientError
 from shared.runtime import metrics
 from shared.runtime.tasks import end
