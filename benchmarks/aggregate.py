@@ -16,7 +16,7 @@ from functions.candle_aggregate.engine import Engine
 from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.session import Session
 from functions.candle_aggregate.steps.step import TickEvent
-from functions.candle_aggregate.steps.store import Store, Turn
+from functions.candle_aggregate.steps.store import Lease, Store
 from shared.adapter.app import Outcome
 from shared.market.shards import shards_of
 from shared.market.timeframes import DEFAULT_LADDER, parse_ladder
@@ -34,13 +34,13 @@ RULES = Rules(parse_ladder(DEFAULT_LADDER), 2_000_000, 5_000_000, 600_000)
 class NoStorage:
     """States begin empty."""
 
-    def is_trusted(self, turn: Turn) -> bool:
+    def is_trusted(self, lease: Lease) -> bool:
         """Tell whether there is one."""
-        return bool(turn.lineage)
+        return bool(lease.lineage)
 
-    def make(self, engine: Engine, turn: Turn) -> Outcome:
+    def make(self, engine: Engine, lease: Lease) -> Outcome:
         """Begin one."""
-        session = Session(engine.store, engine.rules, turn, engine.clock())
+        session = Session(engine.store, engine.rules, lease, engine.clock())
         session.clear()
         session.begin(secrets.token_hex(8))
         session.commit()

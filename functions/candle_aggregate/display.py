@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from functions.candle_aggregate.steps.cache import Ints
 from functions.candle_aggregate.steps.levels import Level
 from functions.candle_aggregate.steps.step import Computed, Steps, TickEvent
-from functions.candle_aggregate.steps.store import Turn
+from functions.candle_aggregate.steps.store import Lease
 from shared.adapter.event import Event, OutgoingEvent
 from shared.market.blocks import CLOSED, PRICED, Records, concatenated, merge
 from shared.market.shards import shard_of
@@ -47,14 +47,14 @@ class Display:
         computed: Computed,
         applied: Sequence[TickEvent],
         steps: Steps,
-        turns: Mapping[int, Turn],
+        leases: Mapping[int, Lease],
         now_us: int,
     ) -> list[OutgoingEvent]:
-        """Return what a step shows: its closed candles, and open ones whose turn it is.
+        """Return what a step shows: its closed candles, and open ones that are due.
 
         Only of instruments and timeframes that somebody watches.
         """
-        selections = self._watched.all_of(turns)
+        selections = self._watched.all_of(leases)
         shown = [
             each
             for each in steps.rules.ladder
@@ -71,13 +71,13 @@ class Display:
             levels = [each for each in computed.levels if each.timeframe in shown]
             columns = [_closed(each, some, steps) for each in levels]
             self._note(computed.levels[0], some)
-        columns += self._open(shown, steps, turns, now_us)
+        columns += self._open(shown, steps, leases, now_us)
         newest_us = max((event.received_us for event in applied), default=0)
         self._received_us = max(self._received_us, newest_us)
         return _candle_events(columns, self._received_us)
 
     def waiting(self, steps: Steps, now_us: int) -> set[int]:
-        """Return the shards of open candles that have changed and whose turn it is."""
+        """Return the shards of open candles that have changed and that are due."""
         changed, next_us = self._changed, self._next_us
         size = min(len(changed), len(next_us))
         gids = np.flatnonzero(changed[:size] & (next_us[:size] <= now_us))
@@ -126,28 +126,28 @@ class Display:
         return [OutgoingEvent.packed(f"{event.id}/display", events.BUSTS, body)]
 
     def _open(
-        self, shown: Sequence[Timeframe], steps: Steps, turns: Mapping[int, Turn], now_us: int
+        self, shown: Sequence[Timeframe], steps: Steps, leases: Mapping[int, Lease], now_us: int
     ) -> list[CandleColumns]:
-        """Return the newest open candles of instruments that have changed and whose turn it is.
+        """Return the newest open candles of instruments that have changed and that are due.
 
         `shown`: the timeframes that somebody watches.
         """
         size = len(steps.cache.instruments)
-        held = np.isin(steps.cache.instruments.shard[:size], list(turns))
+        held = np.isin(steps.cache.instruments.shard[:size], list(leases))
         due = np.flatnonzero(self._changed[:size] & held & (self._next_us[:size] <= now_us))
         self._changed[due] = False
         self._next_us[due] = now_us + self._every_us
-        return self._shown(due, shown, steps, turns)
+        return self._shown(due, shown, steps, leases)
 
     def _shown(
-        self, gids: Ints, shown: Sequence[Timeframe], steps: Steps, turns: Mapping[int, Turn]
+        self, gids: Ints, shown: Sequence[Timeframe], steps: Steps, leases: Mapping[int, Lease]
     ) -> list[CandleColumns]:
         base, starts = steps.rules.ladder[0], self._start_us[gids]
         found = []
         for start_us in np.unique(starts).tolist():
             some = gids[starts == start_us]
             blocks = {each: Block(each.name, each.start_us(start_us)) for each in [base, *shown]}
-            steps.read_records({block: [some] for block in blocks.values()}, turns)
+            steps.read_records({block: [some] for block in blocks.values()}, leases)
             rows = steps.cache.rows(blocks[base], some).astype(np.int64)
             some, rows = some[rows >= 0], rows[rows >= 0]
             now = steps.cache.pool.at(rows)

@@ -20,7 +20,7 @@ from functions.candle_aggregate.publish import OutboxRow, fill_outbox, output_ev
 from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.session import Session
 from functions.candle_aggregate.steps.step import Computed, Steps, TickEvent
-from functions.candle_aggregate.steps.store import LEASE_MS, Changes, Store, Turn
+from functions.candle_aggregate.steps.store import LEASE_MS, Changes, Lease, Store
 from shared.adapter.app import Emission, Outcome
 from shared.adapter.event import OutgoingEvent
 from shared.errors import TransientError
@@ -59,10 +59,10 @@ class Applied:
 class Storage(Protocol):
     """What the engine asks of who knows Postgres. Every method raises TransientError."""
 
-    def is_trusted(self, turn: Turn) -> bool:
+    def is_trusted(self, lease: Lease) -> bool:
         """Tell whether a shard's state holds all that Postgres relies on."""
 
-    def make(self, engine: Engine, turn: Turn) -> Outcome:
+    def make(self, engine: Engine, lease: Lease) -> Outcome:
         """Make a shard's state anew; return what is to be emitted."""
 
     def recorded(
@@ -77,7 +77,7 @@ class Storage(Protocol):
         """Return the records of those of some instruments that left the state."""
 
 
-Step = Callable[[Mapping[int, Turn], int], Computed]
+Step = Callable[[Mapping[int, Lease], int], Computed]
 """Computes a step of no event, over the shards that are held at a time (us)."""
 
 
@@ -114,8 +114,8 @@ class Engine:
         self._outcomes: list[Outcome] = []
         self._waiting: list[_Work] = []
         self._active: list[_Work] = []
-        self._held: dict[int, Turn] = {}
-        self._cached: dict[int, Turn] = {}
+        self._held: dict[int, Lease] = {}
+        self._cached: dict[int, Lease] = {}
         self._since_s = 0.0
         self._making: set[int] = set()
         self._wake = threading.Condition()
@@ -142,7 +142,7 @@ class Engine:
         return applied
 
     def show(self) -> Outcome:
-        """Show open candles whose last change waits for its turn. Raises TransientError."""
+        """Show open candles whose last change is still to be shown. Raises TransientError."""
         if self._display is None:
             return Outcome()
         shards = self._display.waiting(self.steps, self.clock())
@@ -248,70 +248,74 @@ class Engine:
         for work in [each for each in self._active if each.job is not None]:
             progressed |= self._do(work, now_us)
         for work in [each for each in self._active if each.step is not None]:
-            if turns := self._turns(work.left):
+            if leases := self._leases(work.left):
                 assert work.step is not None
-                self._write(work.step(turns, now_us), turns, [work], now_us)
+                self._write(work.step(leases, now_us), leases, [work], now_us)
                 progressed = True
         group = [work for work in self._active if work.event is not None]
-        if turns := self._turns(set().union(*(work.left for work in group))):
-            self._apply(group, turns, now_us)
+        if leases := self._leases(set().union(*(work.left for work in group))):
+            self._apply(group, leases, now_us)
             progressed = True
         self._finish()
         self.steps.trim()
         return progressed
 
-    def _apply(self, group: Sequence[_Work], turns: Mapping[int, Turn], now_us: int) -> None:
-        some = [work for work in group if work.left & turns.keys()]
+    def _apply(self, group: Sequence[_Work], leases: Mapping[int, Lease], now_us: int) -> None:
+        some = [work for work in group if work.left & leases.keys()]
         try:
             computed = self.steps.apply(
-                [(work.event, work.left & turns.keys()) for work in some if work.event is not None],
-                turns,
+                [
+                    (work.event, work.left & leases.keys())
+                    for work in some
+                    if work.event is not None
+                ],
+                leases,
                 now_us,
             )
-            self._write(computed, turns, some, now_us)
+            self._write(computed, leases, some, now_us)
         except TransientError as error:
-            self._forget(turns)
+            self._forget(leases)
             self._fail(some, error)
         except Exception as error:
-            self._forget(turns)
+            self._forget(leases)
             if len(some) == 1:
                 log.exception("an event met a defect")
                 self._fail(some, error)
                 return
             self._acquire()
             for work in some:  # one of them is at fault: the others must not suffer for it
-                if alone := self._turns(work.left):
+                if alone := self._leases(work.left):
                     self._apply([work], alone, now_us)
 
     def _write(
         self,
         computed: Computed,
-        turns: Mapping[int, Turn],
+        leases: Mapping[int, Lease],
         works: Sequence[_Work],
         now_us: int,
     ) -> None:
         """Write a step; note in each work where it is done, and what is to be emitted."""
         rows = fill_outbox(computed, self.steps.cache.instruments, now_us)
-        steps = [(turn, computed.changes.get(shard, Changes())) for shard, turn in turns.items()]
-        changed = [(turn, changes) for turn, changes in steps if changes]
+        steps = [(lease, computed.changes.get(shard, Changes())) for shard, lease in leases.items()]
+        changed = [(lease, changes) for lease, changes in steps if changes]
         try:
             goes_on = bool(self._waiting) and time.monotonic() - self._since_s < HOLD_S
             answers = self.store.write(changed, now_us, release=not goes_on)
         except TransientError:
-            self._forget(turns)
+            self._forget(leases)
             raise
-        done = {turn.shard for turn, changes in steps if not changes}
-        for (turn, _), written in zip(changed, answers, strict=True):
+        done = {lease.shard for lease, changes in steps if not changes}
+        for (lease, _), written in zip(changed, answers, strict=True):
             if written.answer == "ok":
-                done.add(turn.shard)
+                done.add(lease.shard)
                 if written.released:
-                    self._held.pop(turn.shard, None)
+                    self._held.pop(lease.shard, None)
                 continue
             metrics.APPLY_CONFLICTS.inc()
-            self._forget([turn.shard])
+            self._forget([lease.shard])
             for work in works:
                 if work.event is not None and work.event.id in written.applied:
-                    work.left.discard(turn.shard)
+                    work.left.discard(lease.shard)
         ready = [row for row in rows if row.shard in done]
         emission = self.emission(ready) if ready else None
         for work in works:
@@ -324,17 +328,17 @@ class Engine:
         metrics.CANDLES_CORRECTED.inc(sum(level.corrected for level in computed.levels))
         if self._display is not None and done:
             events = [work.event for work in works if work.event is not None]
-            held = {shard: turn for shard, turn in turns.items() if shard in done}
+            held = {shard: lease for shard, lease in leases.items() if shard in done}
             show = self._display.events(computed, events, self.steps, held, now_us)
             works[0].applied.show += show
 
     def _do(self, work: _Work, now_us: int) -> bool:
         (shard,) = work.left
-        turn = self._held.get(shard)
-        if turn is None:
+        lease = self._held.get(shard)
+        if lease is None:
             return False
         assert work.job is not None
-        session = Session(self.store, self.rules, turn, now_us)
+        session = Session(self.store, self.rules, lease, now_us)
         found: Any = None
         failure: Exception | None = None
         try:
@@ -343,7 +347,7 @@ class Engine:
         except Exception as error:  # noqa: BLE001 (raised to who asked for it)
             failure = error
         self._forget([shard])
-        self._release([turn])
+        self._release([lease])
         if failure is not None:
             self._fail([work], failure)
         else:
@@ -355,7 +359,7 @@ class Engine:
         fresh = [w for w in self._active if w.event is not None and w.applied.repeated]
         recorded = self._storage.recorded(
             [work.event for work in fresh if work.event is not None],
-            {shard: turn.began_us for shard, turn in self._held.items()},
+            {shard: lease.began_us for shard, lease in self._held.items()},
             now_us,
         )
         for work in fresh:
@@ -364,7 +368,7 @@ class Engine:
 
     # Leases
 
-    def _turns(self, shards: Iterable[int]) -> dict[int, Turn]:
+    def _leases(self, shards: Iterable[int]) -> dict[int, Lease]:
         return {shard: self._held[shard] for shard in shards if shard in self._held}
 
     def _acquire(self) -> None:
@@ -374,37 +378,37 @@ class Engine:
             wanted.add(self._missing.pop())
         if not wanted:
             return
-        for shard, turn in self.store.acquire(sorted(wanted), self._cached).items():
-            if self._cached.get(shard) is not turn:
+        for shard, lease in self.store.acquire(sorted(wanted), self._cached).items():
+            if self._cached.get(shard) is not lease:
                 self.steps.forget(shard)
                 self._cached.pop(shard, None)
             if not self._held:
                 self._since_s = time.monotonic()
-            if self._cached.get(shard) is turn or self._storage.is_trusted(turn):
-                self._held[shard] = self._cached[shard] = turn
+            if self._cached.get(shard) is lease or self._storage.is_trusted(lease):
+                self._held[shard] = self._cached[shard] = lease
             elif len(self._making) < MAKERS:
                 self._making.add(shard)
-                self._makers.submit(self._made, turn)
-            else:  # its lease would end before it is its turn
+                self._makers.submit(self._made, lease)
+            else:  # its lease would end before the others are written
                 self._missing.add(shard)
-                self.store.release([turn])
+                self.store.release([lease])
 
-    def _made(self, turn: Turn) -> None:
+    def _made(self, lease: Lease) -> None:
         ended = threading.Event()
-        renewal = threading.Thread(target=self._renew, args=(turn.shard, ended), daemon=True)
+        renewal = threading.Thread(target=self._renew, args=(lease.shard, ended), daemon=True)
         renewal.start()
         try:
-            self._outcomes.append(self._storage.make(self, turn))
+            self._outcomes.append(self._storage.make(self, lease))
         except TransientError as error:
-            log.warning("the state of shard %d is not made yet: %s", turn.shard, error)
+            log.warning("the state of shard %d is not made yet: %s", lease.shard, error)
             time.sleep(0.2)
         except Exception:
-            log.exception("the state of shard %d could not be made", turn.shard)
+            log.exception("the state of shard %d could not be made", lease.shard)
             time.sleep(1.0)
         ended.set()
         renewal.join()
         with self._wake:
-            self._making.discard(turn.shard)
+            self._making.discard(lease.shard)
             self._wake.notify()
 
     def _renew(self, shard: int, ended: threading.Event) -> None:
@@ -416,13 +420,13 @@ class Engine:
                 log.warning("the lease of shard %d is not renewed: %s", shard, error)
 
     def _give_back(self) -> None:
-        turns, self._held = list(self._held.values()), {}
-        self._release(turns)
+        leases, self._held = list(self._held.values()), {}
+        self._release(leases)
 
-    def _release(self, turns: list[Turn]) -> None:
-        if turns:
+    def _release(self, leases: list[Lease]) -> None:
+        if leases:
             try:
-                self.store.release(turns)
+                self.store.release(leases)
             except TransientError as error:
                 log.warning("leases end by themselves: %s", error)
 

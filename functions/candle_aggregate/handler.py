@@ -139,8 +139,8 @@ class Aggregate:
             return Outcome()
         return engine.step(
             ended,
-            lambda turns, at_us: engine.steps.close_quiet(
-                turns, until_us, now_us - rules.idle_us, at_us
+            lambda leases, at_us: engine.steps.close_quiet(
+                leases, until_us, now_us - rules.idle_us, at_us
             ),
         ).outcome
 

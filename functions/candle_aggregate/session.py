@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from functions.candle_aggregate.publish import STAGE, OutboxRow, candle_rows, outbox_rows
 from functions.candle_aggregate.rules import Rules
-from functions.candle_aggregate.steps.store import Changes, Store, Turn
+from functions.candle_aggregate.steps.store import Changes, Lease, Store
 from shared.errors import TransientError
 from shared.market.blocks import CLOSED, Records
 from shared.realtime.instrument_records import INSTRUMENT
@@ -27,24 +27,24 @@ class Session:
     emitted. All methods raise TransientError while Redis is away.
     """
 
-    def __init__(self, store: Store, rules: Rules, turn: Turn, now_us: int) -> None:
-        self.turn = turn
+    def __init__(self, store: Store, rules: Rules, lease: Lease, now_us: int) -> None:
+        self.lease = lease
         self.changes = Changes()
         self.rows: list[OutboxRow] = []
         self._store = store
         self._rules = rules
-        self._keys = Keys(turn.shard)
+        self._keys = Keys(lease.shard)
         self._now_us = now_us
         self._put: dict[Block, dict[str, bytes]] = defaultdict(dict)
 
     @property
     def shard(self) -> int:
         """The shard."""
-        return self.turn.shard
+        return self.lease.shard
 
     def blocks(self) -> list[Block]:
         """Return the blocks of the state, in order."""
-        return sorted(self.turn.blocks.keys() | self._put.keys())
+        return sorted(self.lease.blocks.keys() | self._put.keys())
 
     def read(self, block: Block, names: Sequence[str] | None = None) -> tuple[list[str], Records]:
         """Return the records of a block, of the names that are there; None: of all.
@@ -53,11 +53,11 @@ class Session:
         """
         key, put = self._keys.block(block), self._put.get(block, {})
         if names is None:
-            whole = self._store.read_whole([key])[0] if block in self.turn.blocks else {}
+            whole = self._store.read_whole([key])[0] if block in self.lease.blocks else {}
             found = {name.decode(): blob for name, blob in whole.items()} | put
         else:
             wanted = [name for name in names if name not in put]
-            is_there = bool(wanted) and block in self.turn.blocks
+            is_there = bool(wanted) and block in self.lease.blocks
             blobs = self._store.read_hashes([(key, wanted)])[0] if is_there else []
             found = {n: b for n, b in zip(wanted, blobs, strict=False) if b is not None}
             found |= {name: put[name] for name in names if name in put}
@@ -115,7 +115,7 @@ class Session:
         was_open = [name in known and not known[name] & CLOSED for name in names]
         self.changes.opened[block] += int(is_open.sum()) - sum(was_open)
         if emit:
-            self.emit(outbox_rows(self.turn.shard, block, names, records))
+            self.emit(outbox_rows(self.lease.shard, block, names, records))
 
     def emit(self, rows: Iterable[OutboxRow]) -> None:
         """Add rows to the outbox."""
@@ -130,7 +130,7 @@ class Session:
 
     def put_instruments(self, names: Sequence[str], blobs: Sequence[bytes]) -> None:
         """Write the records of all instruments, numbered as they stand here."""
-        self.turn.numbers = len(names)
+        self.lease.numbers = len(names)
         pairs = [part for pair in zip(names, blobs, strict=True) for part in pair]
         if pairs:
             self.changes.add("HSET", self._keys.instruments, pairs)
@@ -229,8 +229,8 @@ class Session:
                     self.changes.add("UNLINK", key.decode())
         self.changes.add("HDEL", keys.head, ["lineage"])
         self.commit()
-        self.turn.lineage, self.turn.numbers = "", 0
-        self.turn.blocks.clear()
+        self.lease.lineage, self.lease.numbers = "", 0
+        self.lease.blocks.clear()
 
     def begin(self, lineage: str) -> None:
         """Let the state be in force, under a new lineage, once this is committed."""
@@ -242,8 +242,8 @@ class Session:
         """Write what was collected. Raises TransientError when the lease was lost."""
         if not self.changes:
             return
-        (written,) = self._store.write([(self.turn, self.changes)], self._now_us)
+        (written,) = self._store.write([(self.lease, self.changes)], self._now_us)
         if written.answer != "ok":
-            raise TransientError(f"shard {self.turn.shard} was {written.answer} meanwhile")
+            raise TransientError(f"shard {self.lease.shard} was {written.answer} meanwhile")
         self.changes = Changes()
         self._put.clear()

@@ -22,7 +22,7 @@ from functions.candle_aggregate.maintenance.state_check import adopt, is_whole
 from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.session import Session
 from functions.candle_aggregate.steps.step import TickEvent
-from functions.candle_aggregate.steps.store import Store, Turn
+from functions.candle_aggregate.steps.store import Lease, Store
 from shared.adapter.app import Emission, Outcome
 from shared.errors import TransientError
 from shared.lake.cold import NO_LAKE, Cold
@@ -53,19 +53,19 @@ class Storage:
     _server: tuple[str, float] = ("", 0.0)
     _trusted: dict[int, tuple[str, str, int]] = field(default_factory=dict)
 
-    def is_trusted(self, turn: Turn) -> bool:
+    def is_trusted(self, lease: Lease) -> bool:
         """Tell whether a shard's state was held against Postgres, and did not go back since.
 
         While it is the same state on the same server, with no fewer steps. Raises TransientError.
         """
-        server, lineage, steps = self._trusted.get(turn.shard, ("", "", 0))
-        is_same = turn.lineage == lineage and turn.made_for == self.rules.made_for
-        if not is_same or turn.steps < steps or self._server_id() != server:
+        server, lineage, steps = self._trusted.get(lease.shard, ("", "", 0))
+        is_same = lease.lineage == lineage and lease.made_for == self.rules.made_for
+        if not is_same or lease.steps < steps or self._server_id() != server:
             return False
-        self._trusted[turn.shard] = server, lineage, turn.steps
+        self._trusted[lease.shard] = server, lineage, lease.steps
         return True
 
-    def make(self, engine: Engine, turn: Turn) -> Outcome:
+    def make(self, engine: Engine, lease: Lease) -> Outcome:
         """Hold a shard's state against Postgres; make it anew where it lacks something.
 
         Return what is to be emitted. Raises TransientError.
@@ -74,14 +74,14 @@ class Storage:
             adopt(self.postgres, self.rules)
             self._is_adopted = True
         server = self._server_id()
-        session = Session(self.store, self.rules, turn, self.clock())
+        session = Session(self.store, self.rules, lease, self.clock())
         if not (
-            turn.lineage
-            and turn.made_for == self.rules.made_for
-            and is_whole(self.postgres, turn.shard, turn.lineage, turn.steps)
+            lease.lineage
+            and lease.made_for == self.rules.made_for
+            and is_whole(self.postgres, lease.shard, lease.lineage, lease.steps)
         ):
             rebuild(session, self.postgres, self.rules, self.clock(), self.cold)
-        self._trusted[turn.shard] = server, turn.lineage, turn.steps
+        self._trusted[lease.shard] = server, lease.lineage, lease.steps
         return Outcome(shared=[engine.emission(session.rows)])
 
     def _server_id(self) -> str:

@@ -56,7 +56,7 @@ def look(session: Session, rules: Rules, names: Sequence[str]) -> View:
         base |= {(name, start_us): each for name, each in zip(found, revisions, strict=True)}
     known, rows = session.instruments(names)
     limits = dict(zip(known, rows["limit_us"].tolist(), strict=True))
-    return View(session.turn.lineage, session.turn.evictions, base, limits)
+    return View(session.lease.lineage, session.lease.evictions, base, limits)
 
 
 def live_base(
@@ -159,8 +159,8 @@ class Refold:
         `busts`: those of `prepare` that are settled now. The session is committed by its owner.
         Raises TransientError when the live state is no longer as it was looked at.
         """
-        view, turn = self._view, session.turn
-        if (turn.lineage, turn.evictions) != (view.lineage, view.evictions):
+        view, lease = self._view, session.lease
+        if (lease.lineage, lease.evictions) != (view.lineage, view.evictions):
             raise TransientError("the live state has moved on meanwhile")
         out = {self._rules.base.name: base}
         live = self._live_closed(session)

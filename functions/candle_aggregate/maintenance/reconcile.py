@@ -145,8 +145,8 @@ def _look(
 ) -> tuple[_Seen, dict[Block, _Closed]]:
     """Return what the state says, and its closed candles in blocks of the events' time."""
     seen = _Seen(
-        session.turn.lineage,
-        session.turn.steps,
+        session.lease.lineage,
+        session.lease.steps,
         session.are_applied([event.event_id for event in events]),
         session.applied_before(now_us - OLD_US, EVENTS_AT_ONCE),
         {
@@ -164,7 +164,7 @@ def _look(
             first_us
         ):
             continue
-        if block.timeframe == rules.base.name and session.turn.blocks[block]:
+        if block.timeframe == rules.base.name and session.lease.blocks[block]:
             seen.open.add(block)
             continue
         names, records = session.read(block)

@@ -21,7 +21,7 @@ from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.steps.cache import ABSENT, UNKNOWN, Cache, Ints
 from functions.candle_aggregate.steps.latest import Moved, move
 from functions.candle_aggregate.steps.levels import Level, Rows, advance, candidates, empty, grouped
-from functions.candle_aggregate.steps.store import Changes, Store, Turn
+from functions.candle_aggregate.steps.store import Changes, Lease, Store
 from functions.candle_aggregate.steps.trade_ids import Part, SeenCache, Trades
 from shared.candles.partials import partials
 from shared.market.blocks import CLOSED, concatenated
@@ -90,7 +90,7 @@ class Steps:
         self.seen.trim()
 
     def apply(
-        self, events: Sequence[tuple[TickEvent, set[int]]], turns: Mapping[int, Turn], now_us: int
+        self, events: Sequence[tuple[TickEvent, set[int]]], leases: Mapping[int, Lease], now_us: int
     ) -> Computed:
         """Compute the step of events, each in some of the shards that are held.
 
@@ -107,7 +107,7 @@ class Steps:
                 parts.append(part)
         if not parts:
             return computed
-        self._read_instruments(np.unique(np.concatenate([p.gids for p in parts])), turns)
+        self._read_instruments(np.unique(np.concatenate([p.gids for p in parts])), leases)
         moved = move(instruments, parts, self.rules.allowed_lateness_us, now_us)
         parts = [self._above_floor(part, computed) for part in parts]
         parts = [part for part in parts if len(part.ticks)]
@@ -117,9 +117,9 @@ class Steps:
             gids = part.gids[some.entry]
             for start_us in np.unique(some.start_us).tolist():
                 touched[Block(base.name, start_us)].append(gids[some.start_us == start_us])
-        others = self._candidates(turns, moved)
+        others = self._candidates(leases, moved)
         trades = Trades(parts, instruments)
-        self._read(touched, others, moved, trades, turns)
+        self._read(touched, others, moved, trades, leases)
         chunks = trades.decide(self.seen.minutes)
         gained = []
         for part, some, keep in zip(parts, found, trades.keep, strict=True):
@@ -135,23 +135,23 @@ class Steps:
         return computed
 
     def close_quiet(
-        self, turns: Mapping[int, Turn], until_us: int, idle_since_us: int, now_us: int
+        self, leases: Mapping[int, Lease], until_us: int, idle_since_us: int, now_us: int
     ) -> Computed:
         """Compute the closing of records that end by a time, of instruments idle since another."""
         computed = Computed()
         ladder = self.rules.ladder
         ended = {
-            block: [shard for shard, turn in turns.items() if turn.blocks.get(block)]
-            for block in {block for turn in turns.values() for block in turn.blocks}
+            block: [shard for shard, lease in leases.items() if lease.blocks.get(block)]
+            for block in {block for lease in leases.values() for block in lease.blocks}
             if self.rules.timeframe(block.timeframe).next_us(block.start_us) <= until_us
         }
         ended = {block: shards for block, shards in ended.items() if shards}
         if not ended:
             return computed
-        self._load_blocks(ended, turns)
+        self._load_blocks(ended, leases)
         instruments = self.cache.instruments
         gids = np.arange(len(instruments))
-        gids = gids[(instruments.known[gids] == 1) & np.isin(instruments.shard[gids], [*turns])]
+        gids = gids[(instruments.known[gids] == 1) & np.isin(instruments.shard[gids], [*leases])]
         idle = gids[instruments.data["received_us"][gids] <= idle_since_us]
         others = {
             each.name: [(block, idle) for block in ended if block.timeframe == each.name]
@@ -162,7 +162,7 @@ class Steps:
             here = gids[self.cache.rows(block, gids) >= 0]
             for each in ladder[1:]:
                 folds[Block(each.name, each.start_us(block.start_us))].append(here)
-        self.read_records(folds, turns)
+        self.read_records(folds, leases)
         self._advance(computed, empty(), others, now_us, until_us)
         self._write(computed, np.zeros(0, dtype=np.int64), {})
         return computed
@@ -178,7 +178,7 @@ class Steps:
         rows = np.repeat(mine, event.ticks.entries.counts)
         return Part(event.id, event.ticks.select(rows), gids[mine])
 
-    def _read_instruments(self, gids: Ints, turns: Mapping[int, Turn]) -> None:
+    def _read_instruments(self, gids: Ints, leases: Mapping[int, Lease]) -> None:
         instruments = self.cache.instruments
         unknown = gids[instruments.known[gids] == UNKNOWN]
         by_shard = _by_shard(instruments.shard, unknown)
@@ -190,11 +190,11 @@ class Steps:
             instruments.load(some, blobs)
         absent = gids[instruments.known[gids] == ABSENT]
         for shard, some in _by_shard(instruments.shard, absent).items():
-            turn = turns[shard]
-            numbers = np.arange(turn.numbers, turn.numbers + len(some))
+            lease = leases[shard]
+            numbers = np.arange(lease.numbers, lease.numbers + len(some))
             instruments.begin(some, numbers.tolist())
-            turn.numbers += len(some)
-            if turn.left:
+            lease.numbers += len(some)
+            if lease.left:
                 saved = self._returning([instruments.names[gid] for gid in some.tolist()])
                 blobs = [saved.get(instruments.names[gid]) for gid in some.tolist()]
                 back = np.array([blob is not None for blob in blobs], dtype=bool)
@@ -213,9 +213,11 @@ class Steps:
         return Part(part.event, ticks.select(~late), part.gids[kept])
 
     def _candidates(
-        self, turns: Mapping[int, Turn], moved: Moved
+        self, leases: Mapping[int, Lease], moved: Moved
     ) -> dict[str, list[tuple[Block, Ints]]]:
-        blocks = {block for turn in turns.values() for block, count in turn.blocks.items() if count}
+        blocks = {
+            block for lease in leases.values() for block, count in lease.blocks.items() if count
+        }
         data = self.cache.instruments.data
         limit_us, first_us = data["limit_us"][moved.gids], data["first_us"][moved.gids]
         return {
@@ -229,7 +231,7 @@ class Steps:
         others: Mapping[str, list[tuple[Block, Ints]]],
         moved: Moved,
         trades: Trades,
-        turns: Mapping[int, Turn],
+        leases: Mapping[int, Lease],
     ) -> None:
         """Read records that the step may touch, and ids that it must look up."""
         base = self.rules.base
@@ -249,20 +251,20 @@ class Steps:
             if len(ends := gids[gains]):
                 for each in self.rules.ladder[1:]:
                     wanted[Block(each.name, each.start_us(block.start_us))].append(ends)
-        self.read_records(wanted, turns)
+        self.read_records(wanted, leases)
         minutes = [each for each in sorted(trades.lookups) if each not in self.seen.minutes]
         keys = [Keys(shard).seen(minute) for shard, minute in minutes]
         for minute, blob in zip(minutes, self.store.read_texts(keys), strict=True):
             self.seen.load(minute, blob)
 
-    def read_records(self, wanted: Mapping[Block, list[Ints]], turns: Mapping[int, Turn]) -> None:
+    def read_records(self, wanted: Mapping[Block, list[Ints]], leases: Mapping[int, Lease]) -> None:
         """Let the cache know records of instruments of the shards that are held."""
         cache, requests = self.cache, []
         for block, parts in wanted.items():
             gids = np.unique(np.concatenate(parts))
             unknown = gids[cache.rows(block, gids) == UNKNOWN]
             for shard, some in _by_shard(cache.instruments.shard, unknown).items():
-                if block in turns[shard].blocks:
+                if block in leases[shard].blocks:
                     requests.append((block, shard, some))
                 else:
                     cache.load(block, some, [None] * len(some))
@@ -275,7 +277,7 @@ class Steps:
         for (block, _, some), blobs in zip(requests, answers, strict=True):
             cache.load(block, some, blobs)
 
-    def _load_blocks(self, blocks: Mapping[Block, list[int]], turns: Mapping[int, Turn]) -> None:
+    def _load_blocks(self, blocks: Mapping[Block, list[int]], leases: Mapping[int, Lease]) -> None:
         """Read whole blocks, and the instruments that stand in them."""
         cache, every = self.cache, []
         places = [(block, shard) for block, shards in blocks.items() for shard in shards]
@@ -286,7 +288,7 @@ class Steps:
             blobs = list(records.values())
             cache.load(block, gids[unknown], [blobs[n] for n in np.flatnonzero(unknown).tolist()])
             every.append(gids)
-        self._read_instruments(np.unique(np.concatenate(every)), turns)
+        self._read_instruments(np.unique(np.concatenate(every)), leases)
 
     # Computing and writing
 

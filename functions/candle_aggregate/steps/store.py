@@ -29,8 +29,8 @@ def _script(name: str) -> str:
 
 
 @dataclass(slots=True)
-class Turn:
-    """A shard whose lease this replica has, and the head of its state.
+class Lease:
+    """The lease of a shard that this replica holds, and the head of the shard's state.
 
     `lineage` is empty where there is no state. `blocks`: every block and its open records.
     `made_for`: the ladder and the number of shards that the state was made for; `began_us`: the
@@ -52,8 +52,8 @@ class Turn:
     blocks: dict[Block, int] = field(default_factory=dict)
 
     @property
-    def lease(self) -> str:
-        """The value of the lease."""
+    def token(self) -> str:
+        """The value of the key: replica and fencing token."""
         return f"{self.replica}|{self.fence}"
 
 
@@ -76,22 +76,22 @@ class Changes:
             some = list(arguments[first : first + _ARGUMENTS])
             self.commands.append((command, key, some))
 
-    def finished(self, turn: Turn) -> Changes:
+    def finished(self, lease: Lease) -> Changes:
         """Return what is written in all: with what is noted of blocks, and the head."""
-        keys = Keys(turn.shard)
+        keys = Keys(lease.shard)
         commands = list(self.commands)
         for block, more in self.opened.items():
             commands.append(("HINCRBY", keys.blocks, [block.field, more]))
-        commands.append(("HSET", keys.head, ["numbers", turn.numbers]))
+        commands.append(("HSET", keys.head, ["numbers", lease.numbers]))
         return replace(self, commands=commands)
 
-    def settle(self, turn: Turn) -> None:
-        """Let the turn know what was written."""
+    def settle(self, lease: Lease) -> None:
+        """Note what was written."""
         for block, more in self.opened.items():
-            turn.blocks[block] = turn.blocks.get(block, 0) + more
+            lease.blocks[block] = lease.blocks.get(block, 0) + more
         for block in self.dropped:
-            turn.blocks.pop(block, None)
-        turn.evictions += self.evictions
+            lease.blocks.pop(block, None)
+        lease.evictions += self.evictions
 
     def __bool__(self) -> bool:
         return bool(self.events or self.commands)
@@ -120,15 +120,15 @@ class Store:
         self._write = client.register_script(_script("write.lua"))
         self._release = client.register_script(_script("release.lua"))
 
-    def acquire(self, shards: Sequence[int], cached: Mapping[int, Turn]) -> dict[int, Turn]:
+    def acquire(self, shards: Sequence[int], cached: Mapping[int, Lease]) -> dict[int, Lease]:
         """Ask for the leases of shards; return those that were given.
 
-        A turn that is `cached` and still as it was is returned itself, with its new fence.
+        A lease that is `cached` and still as it was is returned itself, with its new fence.
         """
         with translated(), self.client.pipeline(transaction=False) as pipe:
             for shard in shards:
-                keys, turn = Keys(shard), cached.get(shard)
-                version = turn.version if turn is not None else ""
+                keys, lease = Keys(shard), cached.get(shard)
+                version = lease.version if lease is not None else ""
                 self._acquire(
                     keys=[keys.head, keys.lease, keys.waiting, keys.asked, keys.blocks],
                     args=[self.replica, LEASE_MS, PASSED_OVER_MS, version],
@@ -138,19 +138,19 @@ class Store:
         given = {}
         for shard, answer in zip(shards, answers, strict=True):
             if answer:
-                given[shard] = self._turn(shard, cached.get(shard), *answer)
+                given[shard] = self._lease(shard, cached.get(shard), *answer)
         return given
 
-    def _turn(
-        self, shard: int, cached: Turn | None, head: list[bytes], blocks: list[bytes] | None = None
-    ) -> Turn:
+    def _lease(
+        self, shard: int, cached: Lease | None, head: list[bytes], blocks: list[bytes] | None = None
+    ) -> Lease:
         values = {name.decode(): value.decode() for name, value in _pairs(head)}
         fence = int(values["fence"])
         lineage = values.get("lineage", "")
         if blocks is None and cached is not None and cached.lineage == lineage:
             cached.fence = fence
             return cached
-        return Turn(
+        return Lease(
             shard,
             self.replica,
             fence,
@@ -200,20 +200,20 @@ class Store:
             return [value or b"" for value in cast(list[bytes | None], pipe.execute())]
 
     def write(
-        self, steps: Sequence[tuple[Turn, Changes]], now_us: int, *, release: bool = True
+        self, steps: Sequence[tuple[Lease, Changes]], now_us: int, *, release: bool = True
     ) -> list[Written]:
-        """Write each shard's changes, all in one pipeline; a turn that was written is advanced.
+        """Write each shard's changes, all in one pipeline; the leases of those written advance.
 
         `release`: give the leases of shards for which another replica waits to it.
         """
-        steps = [(turn, changes.finished(turn)) for turn, changes in steps]
+        steps = [(lease, changes.finished(lease)) for lease, changes in steps]
         versions = [secrets.token_hex(8) for _ in steps]
         with translated(), self.client.pipeline(transaction=False) as pipe:
-            for (turn, changes), version in zip(steps, versions, strict=True):
-                keys = Keys(turn.shard)
+            for (lease, changes), version in zip(steps, versions, strict=True):
+                keys = Keys(lease.shard)
                 places = {key: n for n, key in enumerate(dict.fromkeys(_keys(changes)), 6)}
-                arguments: list[Value] = [turn.fence, turn.lineage, turn.version, version]
-                arguments += [turn.lease, LEASE_MS, now_us // 1000, int(release)]
+                arguments: list[Value] = [lease.fence, lease.lineage, lease.version, version]
+                arguments += [lease.token, LEASE_MS, now_us // 1000, int(release)]
                 arguments += [len(changes.events), *changes.events]
                 for command, key, some in changes.commands:
                     arguments += [command, places[key], len(some)]
@@ -228,11 +228,13 @@ class Store:
                 )
             answers = cast(list[list[bytes]], pipe.execute())
         written = []
-        for (turn, changes), version, (answer, *rest) in zip(steps, versions, answers, strict=True):
+        for (lease, changes), version, (answer, *rest) in zip(
+            steps, versions, answers, strict=True
+        ):
             said = tuple(each.decode() for each in rest)
             if answer == b"ok":
-                turn.version, turn.steps = version, turn.steps + 1
-                changes.settle(turn)
+                lease.version, lease.steps = version, lease.steps + 1
+                changes.settle(lease)
                 written.append(Written("ok", released=bool(said)))
             else:
                 written.append(Written(answer.decode(), said))
@@ -294,11 +296,11 @@ class Store:
         with translated():
             self.client.ping()
 
-    def release(self, turns: Iterable[Turn]) -> None:
+    def release(self, leases: Iterable[Lease]) -> None:
         """Give leases back."""
         with translated(), self.client.pipeline(transaction=False) as pipe:
-            for turn in turns:
-                self._release(keys=[Keys(turn.shard).lease], args=[turn.lease], client=pipe)
+            for lease in leases:
+                self._release(keys=[Keys(lease.shard).lease], args=[lease.token], client=pipe)
             pipe.execute()
 
 

@@ -14,7 +14,7 @@ from functions.candle_aggregate.engine import Applied, Engine
 from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.session import Session
 from functions.candle_aggregate.steps.step import TickEvent
-from functions.candle_aggregate.steps.store import Changes, Store, Turn
+from functions.candle_aggregate.steps.store import Changes, Lease, Store
 from shared.adapter.app import Emission, Outcome
 from shared.market.blocks import PRICED, Records
 from shared.market.timeframes import parse_ladder
@@ -41,13 +41,13 @@ RULES = Rules(
 class NoStorage:
     """A state that is lost begins empty, and Postgres knows of no event."""
 
-    def is_trusted(self, turn: Turn) -> bool:
+    def is_trusted(self, lease: Lease) -> bool:
         """Whether it is there."""
-        return bool(turn.lineage)
+        return bool(lease.lineage)
 
-    def make(self, engine: Engine, turn: Turn) -> Outcome:
+    def make(self, engine: Engine, lease: Lease) -> Outcome:
         """Begin an empty state."""
-        session = Session(engine.store, engine.rules, turn, engine.clock())
+        session = Session(engine.store, engine.rules, lease, engine.clock())
         session.clear()
         session.begin(secrets.token_hex(8))
         session.commit()

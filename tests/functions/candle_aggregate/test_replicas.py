@@ -58,10 +58,10 @@ def test_a_holder_that_was_paused_past_its_lease_writes_nothing(
     for shard in held:
         valkey.delete(Keys(shard).lease)  # the time of its lease is over
     other.apply(e1=as_ticks(rows[20:40]))
-    late = {turn.shard: turn for turn in held.values()}
-    for shard, turn in late.items():
+    late = {lease.shard: lease for lease in held.values()}
+    for shard, lease in late.items():
         changes = replica.changes(shard, "never")
-        (written,) = replica.store.write([(turn, changes)], replica.now_us)
+        (written,) = replica.store.write([(lease, changes)], replica.now_us)
         assert written.answer in ("fenced", "changed")
         assert valkey.zscore(Keys(shard).applied, "never") is None
     replica.emitted += other.emitted
@@ -101,7 +101,7 @@ def test_the_clock_closes_what_is_quiet(valkey: redis.Redis, replica: Replica) -
         step = engine.steps.close_quiet
         applied = engine.step(
             range(RULES.shards),
-            lambda turns, now_us: step(turns, until_us, idle_since_us, now_us),
+            lambda leases, now_us: step(leases, until_us, idle_since_us, now_us),
         )
         replica.emit(applied.emissions)
 

@@ -442,12 +442,12 @@ def test_one_that_was_overtaken_while_it_rebuilt_writes_nothing(
     keys = Keys(shard)
     world.restart()
     valkey.delete(keys.lease)
-    (turn,) = world.store.acquire([shard], {}).values()
+    (lease,) = world.store.acquire([shard], {}).values()
     valkey.delete(keys.lease)
     world.ship(trades(10, 1))
     head = valkey.hgetall(keys.head)
     with pytest.raises(TransientError, match="fenced"):
-        Session(world.store, RULES, turn, world.now_us).clear()
+        Session(world.store, RULES, lease, world.now_us).clear()
     assert valkey.hgetall(keys.head) == head
     finish(world)
 

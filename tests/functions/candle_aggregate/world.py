@@ -16,7 +16,7 @@ from functions.candle_aggregate.engine import Engine
 from functions.candle_aggregate.publish import waiting_rows
 from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.steps.step import TickEvent
-from functions.candle_aggregate.steps.store import Changes, Store, Turn, Written
+from functions.candle_aggregate.steps.store import Changes, Lease, Store, Written
 from functions.candle_aggregate.storage import Storage
 from functions.persist.busts import BustWriter
 from functions.persist.feeds import FeedWriter
@@ -75,7 +75,7 @@ class FragileStore(Store):
     writes_left: int | None = None
 
     def write(
-        self, steps: Sequence[tuple[Turn, Changes]], now_us: int, *, release: bool = True
+        self, steps: Sequence[tuple[Lease, Changes]], now_us: int, *, release: bool = True
     ) -> list[Written]:
         if self.writes_left is not None:
             self.writes_left -= 1
@@ -265,8 +265,8 @@ class World:
         rules, shards = self.rules, range(self.rules.shards)
         closed = self.engine.step(
             shards,
-            lambda turns, now_us: self.engine.steps.close_quiet(
-                turns, now_us - rules.allowed_lateness_us, now_us - rules.idle_us, now_us
+            lambda leases, now_us: self.engine.steps.close_quiet(
+                leases, now_us - rules.allowed_lateness_us, now_us - rules.idle_us, now_us
             ),
         )
         yield from closed.emissions
