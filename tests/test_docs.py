@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
@@ -73,3 +74,30 @@ def _commands(group: TyperGroup, before: str = "") -> Iterator[str]:
         yield f"{before}{name}"
         if isinstance(command, TyperGroup):
             yield from _commands(command, f"{before}{name} ")
+
+
+def test_what_has_a_name_in_the_glossary_has_no_other() -> None:
+    """In the docs, and in what modules, classes and functions say of themselves."""
+    glossary = ROOT / "docs" / "glossary.md"
+    table = glossary.read_text().partition("## Words that are not used")[2]
+    rows = re.findall(r"^\| ([a-z][^|]+) \| [^|]+ \|$", table, re.MULTILINE)
+    banned = [each.strip() for row in rows for each in row.split(",") if "(" not in each]
+    assert len(banned) > 5
+    pattern = re.compile(rf"\b({'|'.join(map(re.escape, banned))})\b", re.IGNORECASE)
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]
+    texts = {path: path.read_text() for path in pages if path != glossary}
+    for folder in ("functions", "shared", "local", "kandle"):
+        for path in (ROOT / folder).rglob("*.py"):
+            texts[path] = "\n".join(_docstrings(path))
+    found = [
+        f"{path.relative_to(ROOT)}: {match.group()}"
+        for path, text in texts.items()
+        for match in pattern.finditer(text)
+    ]
+    assert not found
+
+
+def _docstrings(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            yield ast.get_docstring(node) or ""
