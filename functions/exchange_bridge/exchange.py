@@ -125,6 +125,11 @@ class Exchange(Protocol):
         ...
 
     @property
+    def joins(self) -> bool:
+        """Whether its feed joins trades that REST lists one by one."""
+        ...
+
+    @property
     def heartbeats(self) -> bool:
         """Whether a connection without any message for a while must be dead."""
         ...

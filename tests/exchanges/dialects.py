@@ -500,6 +500,13 @@ class AlpacaDialect:
         return []
 
     def rest(self, path: str, query: Mapping[str, str], released: Released) -> Any:
+        if path.startswith("/v2/assets/"):
+            symbol = path.rpartition("/")[2]
+            listing = self.listings.get(symbol, "")
+            if listing == "unknown":
+                return 404, {"code": 40410000, "message": f"asset not found for {symbol}"}
+            status = "inactive" if listing == "ended" else "active"
+            return {"symbol": symbol, "class": "us_equity", "status": status, "tradable": True}
         assert query["feed"] == "iex"
         _, _, _, symbol, what, *rest = path.split("/")
         known = [each for each in released.get(symbol, []) if each.id not in self.void or not rest]
