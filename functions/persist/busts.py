@@ -18,14 +18,15 @@ from functions.persist.bust_trades import find
 from functions.persist.corrections import Place
 from functions.persist.segments import segments
 from functions.persist.tick_writer import copy_segments
-from shared import busts, metrics
-from shared.busts import Bust
+from shared.candles.trades import Rows
 from shared.errors import TransientError
 from shared.lake.cold import Cold
+from shared.runtime import metrics
 from shared.stores.applied import claim
 from shared.stores.commits import next_commit
 from shared.stores.postgres import Postgres
-from shared.trades import Rows
+from shared.wire import busts
+from shared.wire.busts import Bust
 
 log = logging.getLogger(__name__)
 

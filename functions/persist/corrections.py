@@ -19,15 +19,15 @@ from psycopg import Connection
 
 from functions.persist.bust_trades import REACH_US, prints_of
 from functions.persist.segments import Event
-from shared import busts
-from shared.busts import Bust
-from shared.entries import Entries, Entry
+from shared.candles.trades import MINUTE_US, NO_ROWS, Rows, concatenated
 from shared.inputs.line import Number, price_of, read_trade_id, size_of
-from shared.instruments import NO_MARKET, Market
 from shared.lake.plan import plan_ticks
-from shared.stores.segments import rows_of_range
-from shared.ticks import CANCELLED, CORRECTED, TEXT_ID, Ticks
-from shared.trades import MINUTE_US, NO_ROWS, Rows, concatenated
+from shared.market.instruments import NO_MARKET, Market
+from shared.reading.ranges import rows_of_range
+from shared.wire import busts
+from shared.wire.busts import Bust
+from shared.wire.instrument_table import Entries, Entry
+from shared.wire.ticks import CANCELLED, CORRECTED, TEXT_ID, Ticks
 
 SESSION_US: Final = 8 * 3_600_000_000
 """How long after a trade its venue may list the correction, at most: ids begin anew after that."""

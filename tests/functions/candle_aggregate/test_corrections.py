@@ -12,11 +12,11 @@ from typing import Final
 
 import pytest
 
-from shared import events
 from shared.adapter.event import OutgoingEvent
-from shared.busts import Bust, encode
-from shared.raw import FORMAT_ALPACA
-from shared.ticks import VOLUME_ONLY
+from shared.wire import events
+from shared.wire.busts import Bust, encode
+from shared.wire.raw_batch import FORMAT_ALPACA
+from shared.wire.ticks import VOLUME_ONLY
 from tests.functions.candle_aggregate.test_truth import sampled
 from tests.functions.candle_aggregate.trades import BEGIN_US, SECOND, trade
 from tests.functions.candle_aggregate.truth import Row

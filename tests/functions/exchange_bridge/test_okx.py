@@ -14,8 +14,8 @@ from functions.exchange_bridge.exchange import Kind, Trade
 from functions.exchange_bridge.rest import RestError
 from functions.exchange_bridge.settings import Settings
 from functions.persist.feeds import FeedWriter
-from shared.gaps import GapState
 from shared.stores.postgres import Postgres
+from shared.wire.gaps import GapState
 from tests.exchanges.bridge import Told, bridging, of_playback
 from tests.exchanges.dialects import Trade as Made
 from tests.exchanges.okx import CcxtOkxDialect
