@@ -11,7 +11,16 @@ from typing import Annotated, Any, Final
 import msgspec
 import orjson
 
-from functions.exchange_bridge.exchange import Fetched, Id, Kind, Kline, Message, TimeMs, Trade
+from functions.exchange_bridge.exchange import (
+    LATEST_MS,
+    Fetched,
+    Id,
+    Kind,
+    Kline,
+    Message,
+    TimeMs,
+    Trade,
+)
 from functions.exchange_bridge.exchanges.ccxt_client import CcxtClient
 from functions.exchange_bridge.exchanges.ccxt_venues import TRAITS, UNKNOWN
 from functions.exchange_bridge.rest import Rest, RestError
@@ -31,7 +40,6 @@ LOOK_BACK_MS: Final = (60_000, 600_000, 3_600_000)
 
 _LENGTHS: Final = {60_000_000: "1m", 300_000_000: "5m", 3_600_000_000: "1h"}
 _QUARTER: Final = Decimal("0.25")
-_TRADE: Final = ("id", "timestamp", "symbol", "side", "price", "amount", "info")
 _QUOTE: Final = ("symbol", "timestamp", "bid", "ask", "bidVolume", "askVolume", "info")
 
 
@@ -115,12 +123,29 @@ class CcxtVenue:
         trade = message.trade
         if trade is None or not trade.symbol or trade.timestamp is None:
             return Message(Kind.UNREADABLE)
-        id_ = self._id(trade.id, trade.timestamp)
-        time_us = trade.timestamp * 1000
         count = trade.info.count if isinstance(trade, _Joined) else 1
-        ids = () if id_ is None else range(max(id_ - count + 1, 0), id_ + 1)
-        trades = tuple(Trade(trade.symbol, each, time_us) for each in ids)
-        return Message(Kind.TRADE, trade.symbol, trades, sent_us=time_us)
+        return self._message(trade.symbol, trade.id, trade.timestamp, count)
+
+    def message_of(self, trade: Mapping[str, Any]) -> Message:
+        """Tell what `read` tells of a trade's payload, out of ccxt's own form of it."""
+        symbol, time_ms, id_ = trade.get("symbol"), trade.get("timestamp"), trade.get("id")
+        if (
+            self.joins
+            or not (symbol and isinstance(symbol, str) and isinstance(time_ms, int))
+            or not (0 <= time_ms <= LATEST_MS and isinstance(id_, str | int | None))
+        ):
+            return self.read(self.trade_payload(trade))
+        return self._message(symbol, id_, time_ms, 1)
+
+    def _message(self, symbol: str, id_: str | int | None, time_ms: int, count: int) -> Message:
+        last, time_us = self._id(id_, time_ms), time_ms * 1000
+        if last is None:
+            return Message(Kind.TRADE, symbol, sent_us=time_us)
+        if count == 1:
+            return Message(Kind.TRADE, symbol, (Trade(symbol, last, time_us),), sent_us=time_us)
+        ids = range(max(last - count + 1, 0), last + 1)
+        trades = tuple(Trade(symbol, each, time_us) for each in ids)
+        return Message(Kind.TRADE, symbol, trades, sent_us=time_us)
 
     def _id(self, id_: str | int | None, time_ms: int) -> int | None:
         if not self.contiguous:
@@ -132,9 +157,20 @@ class CcxtVenue:
 
     def trade_payload(self, trade: Mapping[str, Any], backfill: str = "") -> bytes:
         """Return a trade of ccxt, with the venue's own message in it, as it goes on."""
-        more = {"backfill": backfill} if backfill else {}
-        part = {name: trade.get(name) for name in _TRADE}
-        return orjson.dumps({"ccxt": self.client.venue, "trade": part, **more}, default=str)
+        get = trade.get
+        part = {
+            "id": get("id"),
+            "timestamp": get("timestamp"),
+            "symbol": get("symbol"),
+            "side": get("side"),
+            "price": get("price"),
+            "amount": get("amount"),
+            "info": get("info"),
+        }
+        whole = {"ccxt": self.client.venue, "trade": part}
+        if backfill:
+            whole["backfill"] = backfill
+        return orjson.dumps(whole, default=str)
 
     def quote_payload(self, ticker: Mapping[str, Any]) -> bytes | None:
         """Return a ticker of ccxt as it goes on; None without bid or ask."""

@@ -63,7 +63,7 @@ def test_the_documented_messages_in_one_list() -> None:
         )
     ]  # fmt: skip
     correction, cancel = found.busts
-    assert correction == (
+    assert tuple(correction) == (
         *(0, 2, "EEM.ALPACA", "ALPACA", "M:52983525033527", 0, True, "39.1809", "440000"),
         *(CORRECTION.encode(), "M:52983525034326", VOLUME_ONLY, False),
     )
