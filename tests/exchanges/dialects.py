@@ -157,7 +157,11 @@ class CcxtBinanceDialect(BinanceDialect):
 
     def rest(self, path: str, query: Mapping[str, str], released: Released) -> Any:
         if path == "/sapi/v1/system/status":
-            return {"status": 0, "msg": "normal"}
+            is_closed = "maintenance" in self.listings.values()
+            return {
+                "status": int(is_closed),
+                "msg": "system maintenance" if is_closed else "normal",
+            }
         if path == "/api/v3/exchangeInfo":
             listed = [self._market(b) for b in BASES if self._listing(b) != "ended"]
             return {"timezone": "UTC", "symbols": listed}
