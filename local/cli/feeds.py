@@ -33,8 +33,11 @@ Examples:
 """
 
 _STYLES = {
-    **{"live": "green", "quiet": "dim", "ended": "dim"},
-    **{"halted": "yellow", "maintenance": "yellow"},
+    "live": "green",
+    "quiet": "dim",
+    "ended": "dim",
+    "halted": "yellow",
+    "maintenance": "yellow",
 }
 _TIMEOUT_S = 30.0
 
