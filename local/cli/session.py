@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import signal
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
@@ -20,6 +20,7 @@ from local.instance import Instance
 from local.supervisor import status
 from local.supervisor.options import Options
 from local.supervisor.platform import Platform
+from shared.tasks import end
 
 _PLAIN_EVERY_S = 10.0
 _SAMPLE_EVERY_S = 1.0
@@ -138,8 +139,10 @@ async def _live(
     live = Live(console=console, auto_refresh=False, transient=False)
     if console.is_terminal:
         live.start()
-    try:
-        while not stop.event.is_set():
+
+    async def show() -> None:
+        nonlocal shown, processes, sample
+        while True:
             latest = await sampler.sample()
             status.write(latest, platform.options.data_dir.absolute())
             sample = asdict(latest)
@@ -154,17 +157,19 @@ async def _live(
                 shown = elapsed
                 console.print(await view.refresh(sample, instance, None))
             if seconds is not None and elapsed >= seconds:
-                break
-            await _until(stop.event.wait(), _SAMPLE_EVERY_S)
+                return
+            await asyncio.sleep(_SAMPLE_EVERY_S)
+
+    showing, stopping = asyncio.create_task(show()), asyncio.create_task(stop.event.wait())
+    try:
+        await asyncio.wait({showing, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if showing.done():
+            showing.result()
     finally:
+        await end(showing, stopping)
         live.stop()
         await sampler.close()
     return sample
-
-
-async def _until(event: Awaitable[Any], timeout_s: float) -> None:
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(event, timeout_s)
 
 
 @contextlib.contextmanager
