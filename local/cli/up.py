@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from local.cli.options import DataDir
+from local.cli.options import DataDir, JsonLines
 from local.cli.times import span_us
 from local.errors import UsageError
 from local.instance import DEFAULT_DATA_DIR
@@ -167,6 +167,7 @@ def up(
             show_default=False,
         ),
     ] = None,
+    json_lines: JsonLines = False,
 ) -> None:
     """Run the platform until it is stopped."""
     from local.cli.session import run
@@ -186,4 +187,4 @@ def up(
         dashboard_port,
         address(host),
     )
-    asyncio.run(run(options, StatusView()))
+    asyncio.run(run(options, StatusView(), as_json=json_lines))

@@ -1,7 +1,7 @@
 """Notes and manifests of a release: `python -m local.manifests.release VERSION [REG/kandle]`.
 
-They go to dist/: notes.md from the changelog, and a file for each overlay, for `kubectl apply -f`, in
-which every function and bridge has the image REG/kandle:vVERSION.
+They go to dist/: notes.md from the changelog, and for each overlay a file for `kubectl apply -f`,
+in which every function and bridge has the image REG/kandle:vVERSION.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ def main() -> None:
 
 def notes(changelog: str, version: str) -> str:
     """Return what the changelog says of a version. Raises UsageError: nothing."""
-    for heading in (version, "Unreleased"):
-        found = re.search(
-            rf"^## \[?{re.escape(heading)}\b[^\n]*\n(.*?)(?=^## |\Z)", changelog, re.M | re.S
-        )
-        if found and found[1].strip():
-            return f"# Kandle {version}\n\n{found[1].strip()}\n"
+    sections = re.split(r"^## ", changelog, flags=re.MULTILINE)[1:]
+    for wanted in (version, "Unreleased"):
+        for section in sections:
+            heading, _, text = section.partition("\n")
+            if re.match(rf"\[?{re.escape(wanted)}\b", heading) and text.strip():
+                return f"# Kandle {version}\n\n{text.strip()}\n"
     raise UsageError(f"CHANGELOG.md has neither a section {version} nor one Unreleased")
 
 

@@ -53,7 +53,7 @@ def test_notes_are_the_section_of_the_version_or_what_is_unreleased() -> None:
 def test_every_workload_of_an_overlay_has_the_image_of_the_release(
     overlays: dict[str, str],
 ) -> None:
-    """None keeps the name that the overlays have for it; the functions of the pipeline are there."""
+    """None keeps the name that the overlays have for it; all functions are there."""
     for name, text in overlays.items():
         assert "dev.local/" not in text, name
         assert "registry.example.com/" not in text, name
