@@ -182,9 +182,9 @@ def _short(trigger: str) -> str:
 
 def candle_table(rows: Sequence[tuple[str, Mapping[str, Any]]]) -> FittedTable:
     """Lay out candles with their symbols; those still open are marked."""
-    columns = ("symbol", "minute (UTC)", "open", "high", "low", "close", "volume", "ticks", "")
+    columns = ("symbol", "minute (UTC)", "open", "high", "low", "close", "volume", "trades", "")
     left = frozenset(("symbol", "minute (UTC)", ""))
-    table = FittedTable(columns, left, drops=("ticks", "volume", "open"))
+    table = FittedTable(columns, left, drops=("trades", "volume", "open"))
     for symbol, candle in rows:
         numbers = [_number(candle[name]) for name in ("o", "h", "l", "c", "v")]
         is_open = "" if candle["closed"] else "open"
