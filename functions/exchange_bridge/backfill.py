@@ -107,6 +107,8 @@ async def backfill(
                 batcher = Batcher(life, settings.batch, exchange.format)
                 trades = TradeBackfill(source, outbox, batcher, postgres, _report)
                 sent = await trades.run(symbol, since_us, until_us)
+                if not sent:
+                    _say(f"{symbol}: no trades that are not here before {_utc(until_us)}")
                 if until_us >= base.start_us(begin_us):  # and those from there on are known
                     begin = trades_begin(name, base, since_us)
                     await _put(outbox, history_event(f"{life}/{symbol}", begin))
