@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from functions.live_feed.frames import Form
 from functions.live_feed.hub import Hub
 from functions.live_feed.interest import Interest
-from functions.live_feed.places import Places
-from functions.live_feed.replay import Replays
-from functions.live_feed.session import Session, SessionLimits
-from functions.live_feed.subscriber import Subscriber
+from functions.live_feed.protocols.client_limits import Places
+from functions.live_feed.protocols.frames import Form
+from functions.live_feed.protocols.session import Session, SessionLimits
+from functions.live_feed.protocols.subscriber import Subscriber
+from functions.live_feed.replays.replay import Replays
 
 
 @dataclass(frozen=True, slots=True)

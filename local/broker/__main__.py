@@ -14,7 +14,7 @@ import uvloop
 from local.broker.process import DRAIN_SECONDS, BrokerProcess
 from local.errors import PlatformError, UsageError
 from local.topology.eventing import load_eventing
-from shared.memory import settle
+from shared.runtime.memory import settle
 
 
 def main() -> int:

@@ -22,7 +22,7 @@ from local.instance import Instance
 from local.supervisor import status
 from local.supervisor.options import Options
 from local.supervisor.platform import Platform
-from shared.tasks import end
+from shared.runtime.tasks import end
 
 _PLAIN_EVERY_S = 10.0
 _SAMPLE_EVERY_S = 1.0
