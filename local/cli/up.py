@@ -34,7 +34,7 @@ credentials. One that is named in the environment (NATS_URL, REDIS_URL, DATABASE
 S3_ENDPOINT_URL with its AWS keys) is used instead, unless `kandle env` of another instance put it
 there. Data stays in --data-dir; a later start goes on where this one stopped.
 
-What runs is what eventing/*.yaml and functions/*/func.yaml say.
+What runs is what `eventing/*.yaml` and `functions/*/func.yaml` say.
 
 Examples:
 
