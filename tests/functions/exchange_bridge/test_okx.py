@@ -141,7 +141,7 @@ def test_where_trades_stood_and_what_is_refused(okx: Playback) -> None:
     found = asyncio.run(ask())
     assert [None if each is None else each.id for each in found] == [1, 10, None]
     with pytest.raises(RestError, match="its feed joins"):
-        asyncio.run(backfill(settings, None, "trades", 0, None))  # type: ignore[arg-type]
+        asyncio.run(backfill(settings, None, "trades", 0, None, print))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
