@@ -223,6 +223,11 @@ export class Live {
   }
 }
 
+/** A bar says its type alone; the channel says whose days they are as well. */
+function ofBars(channel: string, bar: LiveCandle): LiveCandle {
+  return { ...bar, timeframe: channel.slice("bars:".length, -bar.symbol.length - 1) };
+}
+
 /** Give a message of a channel to whoever watches. */
 export function give(
   watch: Pick<Watch, "tick" | "candle" | "pattern"> & Partial<Watch>,
@@ -233,6 +238,7 @@ export function give(
 ): void {
   if (channel.startsWith("ticks:")) watch.tick(data as Tick, about.late ?? false, known);
   else if (channel.startsWith("candles:")) watch.candle(data as LiveCandle, about.received ?? null, known);
+  else if (channel.startsWith("bars:")) watch.candle(ofBars(channel, data as LiveCandle), about.received ?? null, known);
   else if (channel.startsWith("busts:")) watch.bust?.(data as Bust);
   else if (channel.startsWith("patterns:")) watch.pattern(data as Pattern);
   else if (channel.startsWith("alerts:")) watch.alert?.(data as Alert, known);

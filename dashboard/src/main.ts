@@ -2,7 +2,7 @@
 
 import "./style.css";
 
-import { TIMEFRAMES, read, written, type Place } from "./address";
+import { read, written, type Place } from "./address";
 import { AlertRules } from "./alert_rules";
 import { Alerts } from "./alerts";
 import { Cards } from "./cards";
@@ -10,28 +10,34 @@ import { Chart } from "./chart";
 import { Connection } from "./connection";
 import { controls, fill } from "./controls";
 import { Desk } from "./desk";
-import { at, check, notice, write } from "./elements";
+import { at, notice, write } from "./elements";
 import { feedSheet } from "./feeds";
-import { time, writeIn } from "./format";
+import { flags } from "./flags";
+import { time, writeIn, writeNumbers } from "./format";
+import { endOf, isFrame } from "./frame";
+import { FramePicker } from "./frame_picker";
 import { Frames } from "./frames";
 import { paintAge, paintCountdown, paintPrice, paintQuote } from "./header";
 import * as history from "./history";
 import { legend } from "./legend";
+import { ListControls } from "./list_controls";
 import { Live, type Alert } from "./live";
 import { Market } from "./market";
-import { startOf } from "./marks";
+import { startOf, type Filter } from "./marks";
 import { Panels } from "./panels";
-import { PatternList } from "./pattern_list";
-import { Picker } from "./picker";
+import { PatternList, patternFilter } from "./pattern_list";
+import { Picker, type Picked } from "./picker";
 import { Playback } from "./playback";
 import { Series } from "./series";
-import { MOST_INDICATORS, Settings, type Zone } from "./settings";
+import { MOST_INDICATORS, Settings } from "./settings";
 import { sheet } from "./sheet";
 import { Tape } from "./tape";
 import { theme } from "./theme";
+import { tip } from "./tip";
 import { takeToken } from "./token";
 import { Trades } from "./trades";
 import { Watchlist } from "./watchlist";
+import { nameZone, zoneName } from "./zones";
 
 const FEED = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`;
 /** Whoever emits for watchers reads their leases now and then: what passes until then is in history alone. */
@@ -39,20 +45,20 @@ const LEASE_BEGINS_MS = 1_500;
 
 let hovered: number | undefined;
 
-const frames = new Frames(paint);
-const touch = (): void => frames.touch();
+const painting = new Frames(paint);
+const touch = (): void => painting.touch();
 const isLive = (): boolean => !playback.on;
 const wants = (channel: string): boolean => panels.wants(channel);
 const settings = new Settings();
 const market = new Market(() => settings.now);
 const connection: Connection = new Connection(() => playback.replay);
 const chart: Chart = new Chart(at("chart"), (t) => { hovered = t; touch(); panels.cross(t, chart); }, () => void series.loadOlder(), () => series.viewed());
-const patterns = new PatternList(at("patterns"), at("pattern-count"), (each) => chart.centre(startOf(each)));
+const patterns = new PatternList(at("pattern-list"), at("pattern-count"), (each) => chart.view.centre(startOf(each)), () => void series.olderPatterns());
 const series: Series = new Series({ chart, patterns, market, isLive, touch, onView: () => remember() });
 const tape = new Tape(at("tape"));
 const trades = new Trades(tape, isLive, touch);
 const alerts = new Alerts(at("alert-list"), at("alert-count"), at("toasts"), (alert) => void showAlert(alert));
-const desk: Desk = new Desk(() => ({ live, playback, market, connection, series, tape, trades, cards, watchlist, touch, wants }));
+const desk: Desk = new Desk(() => ({ live, playback, market, connection, series, tape, trades, cards, watchlist, frames, touch, wants }));
 
 const live: Live = new Live(FEED, {
   tick: (tick, late, known) => { if (isLive() || tick.symbol !== series.symbol) desk.takeTick(tick, late, known); },
@@ -72,8 +78,9 @@ const live: Live = new Live(FEED, {
 const watchlist: Watchlist = new Watchlist(() => cards, {
   market,
   live,
+  session: () => settings.now.session,
   chosen: () => series.symbol,
-  needsAll: () => settings.now.sort === "change",
+  needsAll: () => !["name", "last trade", "price"].includes(settings.now.sort),
   isLive,
   touch,
   onRead: () => { desk.heal(); void quote(); },
@@ -95,26 +102,30 @@ const playback: Playback = new Playback(FEED, {
   onLive: () => { desk.goLive(); panels.reload(); },
 });
 
-const panels: Panels = new Panels({ box: at("charts"), main: chart, series, market, live, settings, isLive, touch });
+const panels: Panels = new Panels({ box: at("charts"), main: chart, series, market, live, settings, isLive, touch, onIndicators: (picked) => picker.open(picked) });
+const frames = new FramePicker(settings, () => market.get(series.symbol), (frame) => { if (series.symbol) void choose(series.symbol, frame); });
+const list = new ListControls({ cards, settings, symbol: () => series.symbol, onOrder: () => void watchlist.reorder() });
 
 const rules = new AlertRules((on) => { alerts.isLoud = on; }, () => series.symbol);
 
-const picker = new Picker({
-  kinds: () => chart.kinds,
-  loaded: () => kinds,
+const picker = new Picker(() => chart.kinds, () => kinds);
+
+/** The indicators of the first chart. */
+const picked: Picked = {
   names: () => chart.indicators,
   series: () => series,
   onPicked: (names) => {
     chart.indicators = names.slice(-MOST_INDICATORS);
     settings.set({ indicators: chart.indicators });
-    void series.readValues();
+    void series.values.read();
     remember();
   },
-});
+};
 
 const kinds = history.indicators().then((found) => {
   chart.kinds = found;
   chart.drawLines();
+  panels.know(found);
   picker.list();
 }).catch(() => undefined);
 
@@ -122,6 +133,7 @@ async function choose(symbol: string, timeframe?: string): Promise<void> {
   if (symbol !== series.symbol) void quote(symbol);
   const chosen = desk.choose(symbol, timeframe);
   settings.set({ symbol: series.symbol, timeframe: series.timeframe });
+  if (settings.now.zone === "exchange" && writeIn(zoneName("exchange", series.symbol, series.timeframe))) writeAsChosen();
   paintFavourite();
   await chosen;
 }
@@ -132,7 +144,7 @@ function remember(): void {
   const { scale, style } = settings.now;
   const chosen = { indicators: chart.indicators.join(), scale, style };
   const { symbol, timeframe } = series;
-  window.history.replaceState(null, "", written({ symbol, timeframe, view: isLive() ? chart.view : undefined, chosen }));
+  window.history.replaceState(null, "", written({ symbol, timeframe, view: isLive() ? chart.view.time : undefined, chosen }));
 }
 
 /** Begin with the settings alone, whatever the address chose. */
@@ -157,22 +169,35 @@ function paintFavourite(): void {
   at("favourite").setAttribute("aria-pressed", String(settings.now.favourites.includes(series.symbol)));
 }
 
-/** Put the shown symbol into a list of the settings, or take it out. */
-function toggle(list: "favourites" | "hidden"): void {
+/** Make the shown symbol a favourite, or none. */
+function favour(): void {
   if (!series.symbol) return;
-  settings.toggle(list, series.symbol);
+  settings.toggle("favourites", series.symbol);
   paintFavourite();
   market.resort();
   cards.choose(series.symbol);
 }
 
-function zone(chosen: Zone): void {
-  writeIn(chosen);
-  write("zone-name", chosen === "UTC" ? "UTC" : Intl.DateTimeFormat().resolvedOptions().timeZone);
-  chart.setZone();
+/** Write times and numbers as they were chosen. */
+function writeAsChosen(): void {
+  const { zone, numbers, digits } = settings.now;
+  writeIn(zoneName(zone, series.symbol, series.timeframe));
+  writeNumbers(numbers, digits);
+  nameZone(zoneName(zone, series.symbol, series.timeframe));
+  chart.rewrite();
   panels.redraw();
+  patterns.redraw();
+  cards.redraw();
   tape.redraw();
   touch();
+}
+
+function filter(): void {
+  const { marks: choice, kinds: wanted, least } = settings.now;
+  const found: Filter = { choice, kinds: wanted, least };
+  chart.filter = found;
+  chart.mark();
+  patterns.redraw(found);
 }
 
 async function quote(symbol = series.symbol): Promise<void> {
@@ -196,8 +221,8 @@ async function loadAlerts(): Promise<void> {
 
 async function showAlert(alert: Alert): Promise<void> {
   if (alert.rule.startsWith("feed ")) return; // of a feed there is no chart
-  await choose(alert.symbol, TIMEFRAMES.includes(alert.timeframe) ? alert.timeframe : undefined);
-  chart.centre(alert.candle_start);
+  await choose(alert.symbol, isFrame(alert.timeframe) ? alert.timeframe : undefined);
+  chart.view.centre(alert.candle_start);
 }
 
 function paint(): void {
@@ -208,7 +233,10 @@ function paint(): void {
   tape.paint(instrument.decimals);
   cards.paint(connection.clock.now);
   const candle = hovered === undefined ? store.last : store.get(hovered);
-  legend(candle, instrument.decimals, !!candle && store.corrected.has(candle.t), candle ? series.patternsAt(candle.t) : [], candle ? chart.lines.at(candle.t) : []);
+  const found = candle ? series.patternsAt(candle.t) : [];
+  const known = candle ? flags(candle, store.corrected.has(candle.t), chart.outliers.includes(candle.t)) : [];
+  legend(candle, instrument.decimals, known, found, candle ? chart.lines.at(candle.t) : []);
+  tip(candle, hovered === undefined ? null : chart.placeOf(hovered), known, found);
 }
 
 function eachSecond(): void {
@@ -219,7 +247,7 @@ function eachSecond(): void {
   desk.messages = 0;
   connection.show();
   paintAge(market.get(series.symbol), now);
-  paintCountdown(last?.t, series.length, now);
+  paintCountdown(last && endOf(series.timeframe, last.t), now);
   touch();
 }
 
@@ -228,34 +256,39 @@ async function begin(): Promise<void> {
   theme();
   adopt(read(location.hash, settings.now.timeframe));
   const { now } = settings;
-  [chart.indicators, chart.choice, series.timeframe] = [[...now.indicators], now.marks, now.timeframe];
+  [chart.indicators, series.timeframe] = [[...now.indicators], now.timeframe];
   chart.setStyle(now.style);
   chart.setScale(now.scale);
-  zone(now.zone);
-  const { open } = sheet({ settings, onZone: zone, onReplaced: anew });
+  writeAsChosen();
+  filter();
+  patternFilter(settings, filter);
+  const { open } = sheet({ settings, onWritten: writeAsChosen, onSession: () => void watchlist.reorder(), onReplaced: anew });
   at("help").onclick = open;
   at("feeds-open").onclick = feedSheet(history.feeds);
-  at("favourite").onclick = () => toggle("favourites");
-  at("hide").onclick = () => toggle("hidden");
+  at("favourite").onclick = favour;
+  at("hide").onclick = () => list.remove(series.symbol);
   at("full").onclick = () => void fill();
   for (const kind of ["PNG", "CSV"] as const) at(kind.toLowerCase()).onclick = () => chart.save(series.symbol, kind);
   controls({
     chart,
     cards,
     settings,
+    frames,
+    list,
+    symbol: () => series.symbol,
     onSheet: open,
-    onFavourite: () => toggle("favourites"),
-    onSort: () => void watchlist.reorder(),
+    onFavourite: favour,
+    onFilter: filter,
     onSymbol: (symbol) => void choose(symbol),
     onTimeframe: (timeframe) => { if (series.symbol) void choose(series.symbol, timeframe); },
     onSpan: (ms) => void series.showSpan(ms),
     onView: () => series.viewed(),
-    onIndicators: () => picker.open(),
+    onIndicators: () => picker.open(picked),
     onChosen: remember,
     onLayout: () => panels.lay(),
     onTheme: () => panels.redraw(),
   });
-  check("timeframes", series.timeframe);
+  frames.show(series.timeframe);
   live.subscribe("alerts:*");
   live.start();
   at("chart").oncontextmenu = (event) => {
@@ -292,9 +325,10 @@ Object.assign(window, {
       outliers: chart.outliers,
       profile: chart.profile.levels,
       top: chart.top,
-      view: chart.view,
+      view: chart.view.time,
       panels: panels.shown,
       panelsDrawn: panels.drawn,
+      panelLines: panels.lines,
       lines: chart.lines.all,
       ages: connection.ages,
       last: market.get(series.symbol).last,

@@ -16,6 +16,8 @@ export interface Around {
   /** Whether the list's order needs the day of all symbols. */
   needsAll(): boolean;
   live: Live;
+  /** Whose day the change since the open is of. */
+  session(): string;
   chosen(): string;
   isLive(): boolean;
   touch(): void;
@@ -60,7 +62,7 @@ export class Watchlist {
     try {
       if (!this.readAll || !market.symbols.length || Date.now() - this.readAll > ALL_EACH_MS) {
         this.readAll = Date.now();
-        if (needsAll()) market.overview(this.shown(await history.overview("all")));
+        if (needsAll()) market.overview(this.shown(await history.overview("all", this.around.session())));
         else market.latest(this.shown(await history.latestOfAll()));
       }
       market.resort();
@@ -85,7 +87,7 @@ export class Watchlist {
 
   private async glance(symbols: string[]): Promise<void> {
     if (!symbols.length) return;
-    this.around.market.overview(this.shown(await history.overview(symbols)));
+    this.around.market.overview(this.shown(await history.overview(symbols, this.around.session())));
     this.around.touch();
   }
 
