@@ -258,7 +258,7 @@ export async function feeds(): Promise<Feed[]> {
  * The answer, or undefined where there is nothing of the kind. Throws while a store is away.
  * `refused` hears why a request was bad.
  */
-async function json<T>(url: string, refused?: (detail: string) => void): Promise<T | undefined> {
+export async function json<T>(url: string, refused?: (detail: string) => void): Promise<T | undefined> {
   for (let attempt = 0; ; attempt += 1) {
     const answer = await fetch(url, { headers: headers() });
     if (answer.ok) return (await answer.json()) as T;

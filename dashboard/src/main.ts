@@ -11,14 +11,16 @@ import { Connection } from "./connection";
 import { controls, fill } from "./controls";
 import { Desk } from "./desk";
 import { at, notice, write } from "./elements";
-import { feedSheet } from "./feeds";
+import { counted, feedSheet } from "./feeds";
 import { flags } from "./flags";
 import { time, writeIn, writeNumbers } from "./format";
 import { endOf, isFrame } from "./frame";
 import { FramePicker } from "./frame_picker";
 import { Frames } from "./frames";
+import { ages } from "./freshness";
 import { paintAge, paintCountdown, paintPrice, paintQuote } from "./header";
 import * as history from "./history";
+import { InputSheet } from "./input_sheet";
 import { legend } from "./legend";
 import { ListControls } from "./list_controls";
 import { Live, type Alert } from "./live";
@@ -83,6 +85,7 @@ const watchlist: Watchlist = new Watchlist(() => cards, {
   needsAll: () => !["name", "last trade", "price"].includes(settings.now.sort),
   isLive,
   touch,
+  onFeeds: (states) => write("feed-states", counted(states)),
   onRead: () => { desk.heal(); void quote(); },
 });
 const cards: Cards = new Cards(at("cards"), market, (each) => void choose(each), (visible) => watchlist.watch(visible), (each) => settings.now.favourites.includes(each));
@@ -243,6 +246,7 @@ function eachSecond(): void {
   const now = isLive() ? connection.clock.now : playback.replay.time;
   const { last, size } = series.store;
   write("rate", `${desk.messages} messages/s`);
+  write("ages", isLive() ? ages(connection.ages.trades, connection.ages.candles) : "");
   write("seam", last ? `${size} candles to ${time(last.t)}` : "");
   desk.messages = 0;
   connection.show();
@@ -303,6 +307,7 @@ async function begin(): Promise<void> {
   await follow(named()); // the chart first, then everything around it
   void loadAlerts();
   void rules.read();
+  void new InputSheet().count();
   await watchlist.start();
   const first = [...now.favourites, now.symbol].find((each) => market.has(each)) ?? market.symbols[0];
   if (first && !series.symbol) await choose(first);

@@ -21,6 +21,8 @@ export interface Around {
   chosen(): string;
   isLive(): boolean;
   touch(): void;
+  /** The states of all symbols of feeds. */
+  onFeeds(states: string[]): void;
   onRead(): void;
 }
 
@@ -58,7 +60,7 @@ export class Watchlist {
 
   /** The day of the rows in view in one request; now and then the last trades of all, for there may be new ones. */
   async read(): Promise<void> {
-    const { market, chosen, needsAll, touch, onRead } = this.around;
+    const { market, chosen, needsAll, touch, onFeeds, onRead } = this.around;
     try {
       if (!this.readAll || !market.symbols.length || Date.now() - this.readAll > ALL_EACH_MS) {
         this.readAll = Date.now();
@@ -68,7 +70,9 @@ export class Watchlist {
       market.resort();
       this.cards().lay();
       await this.glance([...new Set([...this.visible, chosen()])].filter(Boolean));
-      for (const { instrument, state } of (await history.feeds()).flatMap(({ symbols }) => symbols)) {
+      const feeds = (await history.feeds()).flatMap(({ symbols }) => symbols);
+      onFeeds(feeds.map(({ state }) => state));
+      for (const { instrument, state } of feeds) {
         const known: Instrument = market.get(instrument);
         [known.feed, known.changed] = [state, true];
       }
