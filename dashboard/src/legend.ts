@@ -21,6 +21,7 @@ export function legend(candle: Candle | undefined, digits: number, flags: Flag[]
   const rising = Number(candle.c) >= Number(candle.o);
   at("legend").replaceChildren(
     part("", candle.end === undefined ? stamp(candle.t).slice(0, 16) : `${stamp(candle.t)} – ${time(candle.end)}`),
+    ...flags.map(({ word }) => part("flag", word)),
     part(rising ? "up" : "down", change(Number(candle.c), Number(candle.o))),
     ...([["O", candle.o], ["H", candle.h], ["L", candle.l], ["C", candle.c]] as const).map(([n, v]) => part("", n, price(v, digits))),
     part("", "Vol", short(Number(candle.v))),
@@ -31,7 +32,6 @@ export function legend(candle: Candle | undefined, digits: number, flags: Flag[]
       made.style.setProperty("--hue", `var(${color})`);
       return made;
     }),
-    ...flags.map(({ word }) => part("flag", word)),
     ...found.slice(0, NAMED).map((each) => part(each.direction < 0 ? "down" : each.direction > 0 ? "up" : "", label(each))),
   );
 }

@@ -54,12 +54,19 @@ export class Lines {
     for (const [n, pane] of this.chart.panes().entries()) {
       if (!n) continue;
       pane.setStretchFactor(PANE);
-      const named = lines.filter((each) => each.pane === panes[n]).map(({ name, color: hue }) => ({ name, hue }));
+      const names = lines.filter((each) => each.pane === panes[n]).map(({ name }) => name);
       createTextWatermark(pane, {
         horzAlign: "left",
         vertAlign: "top",
-        lines: [{ text: named[0]?.name ?? "", color: color("--muted"), fontSize: 11 }],
+        lines: [{ text: common(names), color: color("--muted"), fontSize: 11 }],
       });
     }
   }
+}
+
+/** The words that names begin with alike: `MACD 12 26 9` of its three lines. */
+export function common(names: string[]): string {
+  const [first = [], ...others] = names.map((each) => each.split(" "));
+  const end = first.findIndex((word, n) => others.some((each) => each[n] !== word));
+  return (end < 0 ? first : first.slice(0, end)).join(" ").replace(/,$/, "") || (names[0] ?? "");
 }

@@ -2,7 +2,6 @@
 
 import "./style.css";
 
-import { read, written, type Place } from "./address";
 import { AlertRules } from "./alert_rules";
 import { Alerts } from "./alerts";
 import { Cards } from "./cards";
@@ -12,20 +11,19 @@ import { controls, fill } from "./controls";
 import { Desk } from "./desk";
 import { at, notice, write } from "./elements";
 import { counted, feedSheet } from "./feeds";
-import { flags } from "./flags";
-import { time, writeIn, writeNumbers } from "./format";
-import { endOf, isFrame } from "./frame";
+import { writeIn, writeNumbers } from "./format";
+import { isFrame } from "./frame";
 import { FramePicker } from "./frame_picker";
 import { Frames } from "./frames";
-import { ages } from "./freshness";
-import { paintAge, paintCountdown, paintPrice, paintQuote } from "./header";
+import { paintQuote } from "./header";
 import * as history from "./history";
 import { InputSheet } from "./input_sheet";
-import { legend } from "./legend";
 import { ListControls } from "./list_controls";
 import { Live, type Alert } from "./live";
 import { Market } from "./market";
 import { startOf, type Filter } from "./marks";
+import { Navigation } from "./navigation";
+import { Painter } from "./painter";
 import { Panels } from "./panels";
 import { PatternList, patternFilter } from "./pattern_list";
 import { Picker, type Picked } from "./picker";
@@ -35,7 +33,6 @@ import { MOST_INDICATORS, Settings } from "./settings";
 import { sheet } from "./sheet";
 import { Tape } from "./tape";
 import { theme } from "./theme";
-import { tip } from "./tip";
 import { takeToken } from "./token";
 import { Trades } from "./trades";
 import { Watchlist } from "./watchlist";
@@ -44,19 +41,20 @@ import { nameZone, zoneName } from "./zones";
 const FEED = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`;
 /** Whoever emits for watchers reads their leases now and then: what passes until then is in history alone. */
 const LEASE_BEGINS_MS = 1_500;
+const SECOND_MS = 1_000;
 
-let hovered: number | undefined;
-
-const painting = new Frames(paint);
+const painter = new Painter(() => ({ series, chart, market, tape, cards, connection, playback, desk }));
+const painting = new Frames(() => painter.frame());
 const touch = (): void => painting.touch();
 const isLive = (): boolean => !playback.on;
 const wants = (channel: string): boolean => panels.wants(channel);
 const settings = new Settings();
 const market = new Market(() => settings.now);
 const connection: Connection = new Connection(() => playback.replay);
-const chart: Chart = new Chart(at("chart"), (t) => { hovered = t; touch(); panels.cross(t, chart); }, () => void series.loadOlder(), () => series.viewed());
+const chart: Chart = new Chart(at("chart"), (t) => { painter.hovered = t; touch(); panels.cross(t, chart); }, () => void series.loadOlder(), () => series.viewed());
 const patterns = new PatternList(at("pattern-list"), at("pattern-count"), (each) => chart.view.centre(startOf(each)), () => void series.olderPatterns());
-const series: Series = new Series({ chart, patterns, market, isLive, touch, onView: () => remember() });
+const series: Series = new Series({ chart, patterns, market, isLive, touch, onView: () => navigation.remember() });
+const navigation = new Navigation(() => ({ series, chart, settings, isLive, choose }));
 const tape = new Tape(at("tape"));
 const trades = new Trades(tape, isLive, touch);
 const alerts = new Alerts(at("alert-list"), at("alert-count"), at("toasts"), (alert) => void showAlert(alert));
@@ -121,7 +119,7 @@ const picked: Picked = {
     chart.indicators = names.slice(-MOST_INDICATORS);
     settings.set({ indicators: chart.indicators });
     void series.values.read();
-    remember();
+    navigation.remember();
   },
 };
 
@@ -139,33 +137,6 @@ async function choose(symbol: string, timeframe?: string): Promise<void> {
   if (settings.now.zone === "exchange" && writeIn(zoneName("exchange", series.symbol, series.timeframe))) writeAsChosen();
   paintFavourite();
   await chosen;
-}
-
-/** Keep what is shown in the address, so that it can be passed on. */
-function remember(): void {
-  if (!series.symbol || !chart.shows(series.store)) return;
-  const { scale, style } = settings.now;
-  const chosen = { indicators: chart.indicators.join(), scale, style };
-  const { symbol, timeframe } = series;
-  window.history.replaceState(null, "", written({ symbol, timeframe, view: isLive() ? chart.view.time : undefined, chosen }));
-}
-
-/** Begin with the settings alone, whatever the address chose. */
-function anew(): void {
-  window.history.replaceState(null, "", series.symbol ? written({ symbol: series.symbol, timeframe: series.timeframe }) : location.pathname);
-  location.reload();
-}
-
-/** Take what an address chooses. */
-function adopt({ chosen = {} }: Place): void {
-  if (Object.keys(chosen).length) settings.replace(JSON.stringify({ ...settings.now, ...chosen, ...(chosen.indicators === undefined ? {} : { indicators: chosen.indicators.split(",").filter(Boolean) }) }));
-}
-
-/** Show what an address names. */
-async function follow(place: Place): Promise<void> {
-  if (!place.symbol) return;
-  await choose(place.symbol, place.timeframe);
-  if (place.view) await series.showTime(place.view.from, place.view.to);
 }
 
 function paintFavourite(): void {
@@ -228,45 +199,19 @@ async function showAlert(alert: Alert): Promise<void> {
   chart.view.centre(alert.candle_start);
 }
 
-function paint(): void {
-  if (!series.symbol) return cards.paint(connection.clock.now);
-  const { store, symbol } = series;
-  const instrument = market.get(symbol);
-  paintPrice(instrument);
-  tape.paint(instrument.decimals);
-  cards.paint(connection.clock.now);
-  const candle = hovered === undefined ? store.last : store.get(hovered);
-  const found = candle ? series.patternsAt(candle.t) : [];
-  const known = candle ? flags(candle, store.corrected.has(candle.t), chart.outliers.includes(candle.t)) : [];
-  legend(candle, instrument.decimals, known, found, candle ? chart.lines.at(candle.t) : []);
-  tip(candle, hovered === undefined ? null : chart.placeOf(hovered), known, found);
-}
-
-function eachSecond(): void {
-  const now = isLive() ? connection.clock.now : playback.replay.time;
-  const { last, size } = series.store;
-  write("rate", `${desk.messages} messages/s`);
-  write("ages", isLive() ? ages(connection.ages.trades, connection.ages.candles) : "");
-  write("seam", last ? `${size} candles to ${time(last.t)}` : "");
-  desk.messages = 0;
-  connection.show();
-  paintAge(market.get(series.symbol), now);
-  paintCountdown(last && endOf(series.timeframe, last.t), now);
-  touch();
-}
-
 async function begin(): Promise<void> {
   takeToken();
   theme();
-  adopt(read(location.hash, settings.now.timeframe));
+  series.timeframe = settings.now.timeframe;
+  navigation.adopt();
   const { now } = settings;
-  [chart.indicators, series.timeframe] = [[...now.indicators], now.timeframe];
+  chart.indicators = [...now.indicators];
   chart.setStyle(now.style);
   chart.setScale(now.scale);
   writeAsChosen();
   filter();
   patternFilter(settings, filter);
-  const { open } = sheet({ settings, onWritten: writeAsChosen, onSession: () => void watchlist.reorder(), onReplaced: anew });
+  const { open } = sheet({ settings, onWritten: writeAsChosen, onSession: () => void watchlist.reorder(), onReplaced: () => navigation.anew() });
   at("help").onclick = open;
   at("feeds-open").onclick = feedSheet(history.feeds);
   at("favourite").onclick = favour;
@@ -288,7 +233,7 @@ async function begin(): Promise<void> {
     onSpan: (ms) => void series.showSpan(ms),
     onView: () => series.viewed(),
     onIndicators: () => picker.open(picked),
-    onChosen: remember,
+    onChosen: () => navigation.remember(),
     onLayout: () => panels.lay(),
     onTheme: () => panels.redraw(),
   });
@@ -301,10 +246,8 @@ async function begin(): Promise<void> {
     event.preventDefault();
     rules.offer(`${series.symbol} close crosses ${price} on ${series.timeframe}`);
   };
-  window.setInterval(eachSecond, 1_000);
-  const named = () => read(location.hash, series.timeframe);
-  window.addEventListener("hashchange", () => void follow(named()));
-  await follow(named()); // the chart first, then everything around it
+  window.setInterval(() => { painter.second(); touch(); }, SECOND_MS);
+  await navigation.follow(); // the chart first, then everything around it
   void loadAlerts();
   void rules.read();
   void new InputSheet().count();

@@ -137,7 +137,7 @@ export class PatternList {
     );
     const told = pattern.status === "retracted" ? "retracted by a correction" : pattern.level;
     const text = line("muted");
-    text.textContent = `${stamp(pattern.timestamp)} at ${price(pattern.trigger_price, this.decimals)} · ${Math.round(pattern.confidence * 100)} % · ${told}`;
+    text.textContent = `${stamp(pattern.timestamp).slice(0, 16)} at ${price(pattern.trigger_price, this.decimals)} · ${Math.round(pattern.confidence * 100)} % · ${told}`;
     const meter = line("meter");
     const fill = document.createElement("i");
     fill.style.width = `${Math.round(pattern.confidence * 100)}%`;
