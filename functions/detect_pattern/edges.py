@@ -17,9 +17,9 @@ from shared.alerts.conditions import PatternFound
 from shared.alerts.event import Alert, as_event_json
 from shared.alerts.rule import Frequency, Rule
 from shared.alerts.terms import Inputs
-from shared.patterns import Pattern
-from shared.patterns import as_event_json as pattern_json
-from shared.timeframes import Timeframe
+from shared.market.timeframes import Timeframe
+from shared.wire.patterns import Pattern
+from shared.wire.patterns import as_event_json as pattern_json
 
 _ROWS = {"open": OPEN, "high": HIGH, "low": LOW, "close": CLOSE, "volume": VOLUME}
 

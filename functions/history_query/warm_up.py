@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import Final
 
-from functions.history_query.indicator_list import entries
+from functions.history_query.queries.indicator_list import entries
 
 _AFTER_S: Final = 2.0
 """Whatever starts beside this process has become ready by then."""

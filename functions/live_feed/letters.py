@@ -9,9 +9,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from functions.live_feed.stream import LiveStream
-from shared.dead_letters import DeadLetter
 from shared.errors import TransientError
-from shared.problem import problem
+from shared.runtime.dead_letters import DeadLetter
+from shared.runtime.problem import problem
 
 _NEWEST: Final = 50
 _ERROR_CHARACTERS: Final = 300

@@ -35,10 +35,10 @@ from nats.js.api import (
 )
 
 from functions.live_feed.fanout import Message
-from shared import live
-from shared.dead_letters import DeadLetter, DeadLetters
 from shared.errors import TransientError
-from shared.watched import ALL
+from shared.realtime import channels as live
+from shared.realtime.leases import ALL
+from shared.runtime.dead_letters import DeadLetter, DeadLetters
 
 log = logging.getLogger(__name__)
 

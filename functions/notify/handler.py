@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from shared import events, metrics
 from shared.adapter.app import Outcome
 from shared.adapter.event import Event
 from shared.alerts.event import AlertEvent
 from shared.alerts.notifications import NotificationError, Target, message_of
 from shared.errors import PermanentError, TransientError
+from shared.runtime import metrics
 from shared.stores.postgres import Postgres
+from shared.wire import events
 
 STAGE: Final = "notify"
 _MARK: Final = (

@@ -12,9 +12,9 @@ from psycopg import Connection
 
 from shared.alerts.rule import GAP, Kind, Rule
 from shared.alerts.terms import CANDLE_FIELDS, Exact, Inputs
-from shared.decimals import EXACT, to_mantissa
-from shared.feeds import feed_state
-from shared.timeframes import Timeframe
+from shared.market.decimals import EXACT, to_mantissa
+from shared.market.timeframes import Timeframe
+from shared.wire.feed_status import feed_state
 
 _QUOTES: Final = "SELECT instrument, bid, ask FROM latest_quotes WHERE instrument = ANY(%s)"
 _GAPS: Final = """

@@ -19,7 +19,7 @@ from typing import Final
 from shared.alerts import conditions as c
 from shared.alerts import terms as t
 from shared.alerts.grammar import RuleError, parse_condition
-from shared.feeds import FeedState
+from shared.wire.feed_status import FeedState
 
 DEFAULT_TIMEFRAME: Final = "1m"
 MOST_CANDLES: Final = 4_000

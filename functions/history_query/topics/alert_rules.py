@@ -12,14 +12,23 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from functions.history_query.answering import Answers, as_json
-from functions.history_query.describing import COUNT, MS, NAME, Json, Part, get, list_of, object_of
-from functions.history_query.parameters import refuse_all
+from functions.history_query.api.endpoints import Answers, as_json
+from functions.history_query.api.openapi_schemas import (
+    COUNT,
+    MS,
+    NAME,
+    Json,
+    Part,
+    get,
+    list_of,
+    object_of,
+)
+from functions.history_query.api.parameters import refuse_all
 from shared.alerts.present import is_true_now
 from shared.alerts.rule import MAX_CHARACTERS, Frequency, Rule
 from shared.alerts.stored_rules import MOST, add_rule, remove_rule, rules_in_force
 from shared.errors import TransientError
-from shared.problem import problem
+from shared.runtime.problem import problem
 from shared.stores.postgres import Postgres
 
 PATH: Final = "/api/alert-rules"

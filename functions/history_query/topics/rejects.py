@@ -7,8 +7,8 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from functions.history_query.answering import Answers, as_json
-from functions.history_query.describing import (
+from functions.history_query.api.endpoints import Answers, as_json
+from functions.history_query.api.openapi_schemas import (
     COUNT,
     FROM,
     MS,
@@ -20,7 +20,7 @@ from functions.history_query.describing import (
     object_of,
     ref,
 )
-from functions.history_query.rejects import (
+from functions.history_query.queries.rejects import (
     DEFAULT_REJECTS,
     MOST_COUNTED,
     Rejects,

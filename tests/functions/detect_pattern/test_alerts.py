@@ -13,7 +13,7 @@ from functions.detect_pattern.edges import RuleInForce, raise_alerts
 from functions.detect_pattern.series import Series
 from functions.detect_pattern.window import ClosedCandle, Window
 from shared.alerts.rule import Frequency, Rule
-from shared.patterns import as_event_json as pattern_json
+from shared.wire.patterns import as_event_json as pattern_json
 from tests.functions.detect_pattern.house import MINUTE, House, cancelled, candle
 
 

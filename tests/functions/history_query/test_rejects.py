@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from shared.rejects import Reject
+from shared.wire.rejects import Reject
 from tests.functions.history_query.conftest import House
 
 

@@ -10,13 +10,13 @@ import psycopg
 import pytest
 
 from functions.notify.handler import Notify
-from shared import events
 from shared.adapter.event import Event
 from shared.alerts.event import as_event_json
 from shared.alerts.notifications import NotificationError, Target, parse_targets
 from shared.alerts.rule import Rule
 from shared.errors import PermanentError, TransientError
 from shared.stores.postgres import Postgres
+from shared.wire import events
 from tests.messenger import SECRET, Messenger
 
 RULE = Rule.parse("A close > 100")
