@@ -13,7 +13,6 @@ import nats
 import nats.js.errors
 import orjson
 import pytest
-from functions.live_feed.protocols.replica import Replica
 
 from functions.live_feed.derived.history_api import HistoryApi
 from functions.live_feed.fanout import Message
