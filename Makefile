@@ -129,7 +129,7 @@ release: $(STAMP) $(PAGE) ## sdist and wheel (page inside), run in empty environ
 	@$(if $(IMAGE),docker buildx build -f knative/Containerfile -t $(IMAGE):$(VERSION) -t $(IMAGE):latest .,echo "image: make release IMAGE=REG/kandle tags REG/kandle:$(VERSION) and :latest")
 
 clean: ## remove environment, caches and local data
-	rm -rf functions/live_feed/dashboard functions/history_query/docs_page dashboard/node_modules
+	rm -rf functions/live_feed/dashboard functions/history_query/api/docs_page dashboard/node_modules
 	rm -rf .venv .uv .kandle .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

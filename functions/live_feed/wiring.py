@@ -12,8 +12,8 @@ from starlette.routing import Mount, Route
 from functions.live_feed.draining import QUEUE_PROXY, Draining
 from functions.live_feed.handler import STAGE, Show
 from functions.live_feed.history import history_proxy
-from functions.live_feed.letters import letters_route
 from functions.live_feed.page import page_routes
+from functions.live_feed.protocols.dead_letters import letters_route
 from functions.live_feed.protocols.sse import sse_endpoint
 from functions.live_feed.protocols.websocket import websocket_endpoint
 from functions.live_feed.settings import LiveSettings
