@@ -36,7 +36,10 @@ export class ListControls {
       onOrder();
     };
     const box = at<HTMLDetailsElement>("groups");
-    box.ontoggle = () => this.groups();
+    box.ontoggle = () => {
+      this.groups();
+      if (box.open) box.querySelector("input")?.focus();
+    };
     box.onkeydown = ({ key }) => {
       if (key !== "Escape") return;
       box.open = false;
@@ -46,9 +49,7 @@ export class ListControls {
 
   /** Open the groups of the chosen symbol, by key. */
   openGroups(): void {
-    const box = at<HTMLDetailsElement>("groups");
-    box.open = true;
-    (box.querySelector<HTMLElement>("input") ?? box).focus();
+    at<HTMLDetailsElement>("groups").open = true;
   }
 
   /** Show the next group. */
