@@ -69,7 +69,7 @@ export class InputSheet {
       const codes = (rejects?.counts ?? []).map(({ code, source, rejects: n, newest }) => [code, source, decimal(String(n)), stamp(newest)]);
       table("reject-counts", ["Reason", "Source", "24 hours", "Newest"], codes);
       table("reject-rows", ["Received", "Reason", "What is wrong", "What came"], (rejects?.rejects ?? []).map((each) => [stamp(each.received), each.code, each.detail, shownOf(each)]));
-      table("letter-rows", ["Stored", "Event", "Went to", "Answer"], (letters?.letters ?? []).map((each) => [each.stored === null ? "–" : stamp(each.stored), `${each.type ?? ""} ${each.id ?? ""}`, each.destination ?? "–", [each.code, each.error].filter(Boolean).join(" ")]));
+      table("letter-rows", ["ID", "Stored", "Event", "Went to", "Answer"], (letters?.letters ?? []).map((each) => [String(each.sequence), each.stored === null ? "–" : stamp(each.stored), `${each.type ?? ""} ${each.id ?? ""}`, each.destination ?? "–", [each.code, each.error].filter(Boolean).join(" ")]));
       write("input-said", said(rejects, letters));
     } catch (error) {
       write("input-said", error instanceof Error ? error.message : String(error));
