@@ -16,6 +16,7 @@ from functions.history_query.queries.outcomes import Outcomes
 from functions.history_query.queries.overview import Overview
 from functions.history_query.queries.patterns import PatternPages
 from functions.history_query.queries.prices import PricePages
+from functions.history_query.queries.rejects import Rejects
 from functions.history_query.queries.stored_candles import KeptCandles
 from functions.history_query.queries.symbols import Symbols
 from functions.history_query.queries.tick_slices import TickSlices
@@ -32,6 +33,7 @@ from functions.history_query.topics import (
     overview,
     patterns,
     prices,
+    rejects,
     symbols,
     ticks,
 )
@@ -71,6 +73,7 @@ def history_api(
             patterns.answers(Outcomes(pages, PatternPages(postgres))),
             alerts.answers(AlertPages(postgres), pages.knows),
             alert_rules.answers(postgres),
+            rejects.answers(Rejects(postgres)),
         ],
         ready,
         alert_rules.writes(postgres, only_reads=only_reads),
