@@ -97,7 +97,7 @@ const playback: Playback = new Playback(FEED, {
 
 const panels: Panels = new Panels({ box: at("charts"), main: chart, series, market, live, settings, isLive, touch });
 
-const rules = new AlertRules((on) => { alerts.isLoud = on; }, () => series.symbol);
+const rules = new AlertRules((on) => { alerts.isLoud = on; }, () => series.symbol, (rule) => void alerts.only(rule));
 
 const picker = new Picker({
   kinds: () => chart.kinds,
@@ -188,7 +188,7 @@ async function quote(symbol = series.symbol): Promise<void> {
 /** Those before the page was opened. */
 async function loadAlerts(): Promise<void> {
   try {
-    for (const each of await history.alerts()) alerts.take(each, false);
+    await alerts.newest();
   } catch {
     // Live ones come all the same.
   }

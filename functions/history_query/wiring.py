@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from starlette.applications import Starlette
 
+from functions.history_query.alert_rule_writes import alert_rule_writes
+from functions.history_query.alert_test import AlertTests
 from functions.history_query.alerts import AlertPages
 from functions.history_query.bars import BarPages
 from functions.history_query.candles import CandlePages
@@ -51,8 +53,12 @@ def history_api(
     ready: Check,
     *,
     only_reads: bool = False,
+    notify_url: str = "",
 ) -> Starlette:
-    """Return the app. `only_reads`: Postgres is a replica, which takes no rules."""
+    """Return the app. `only_reads`: Postgres is a replica, which takes no rules.
+
+    `notify_url`: whom tests of notifications are asked of.
+    """
     trades = LatestTrades(live)
     slices = TickSlices(postgres, cold)
     pages = CandlePages(KeptCandles(postgres, live, cold), slices, ladder, allowed_lateness_us)
@@ -73,5 +79,5 @@ def history_api(
             alert_rules.answers(postgres),
         ],
         ready,
-        alert_rules.writes(postgres, only_reads=only_reads),
+        alert_rule_writes(postgres, AlertTests(notify_url), only_reads=only_reads),
     )

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import socket
-import threading
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 import redis
-import uvicorn
 
 from shared.stores.postgres import Postgres
 from tests.functions.history_query.conftest import House
 from tests.functions.history_query.market import Tick, columns, generated
 from tests.functions.live_feed.conftest import Client, Room, candle, room
+from tests.served import served
 
 MINUTE_US = 60_000_000
 CHANNEL = "bars:tick:3:A/B"
@@ -38,16 +35,8 @@ def house(database: str, valkey: redis.Redis) -> Iterator[House]:
 @pytest.fixture
 def api_url(house: House) -> Iterator[str]:
     """The history API over both stores."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(house.app, log_level="warning", lifespan="off"))
-        thread = threading.Thread(target=server.run, args=([listener],))
-        thread.start()
-        while not server.started:
-            time.sleep(0.01)
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        server.should_exit = True
-        thread.join()
+    with served(house.app) as url:
+        yield url
 
 
 def market(count: int, first: int = 0) -> list[Tick]:
