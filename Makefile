@@ -103,8 +103,8 @@ services: $(STAMP) ## write the Services, the chart and all else that is made fr
 	@$(RUN) python -m local.manifests
 
 reference: $(STAMP) ## write docs/history-api.md and docs/indicators.md from what they describe
-	@$(RUN) python -m functions.history_query.reference > docs/history-api.md
-	@$(RUN) python -m functions.history_query.indicator_list > docs/indicators.md
+	@$(RUN) python -m functions.history_query.api.reference > docs/history-api.md
+	@$(RUN) python -m functions.history_query.queries.indicator_list > docs/indicators.md
 
 docs: $(STAMP) ## the documentation site, into dist/docs: links checked, made without internet
 	@NO_MKDOCS_2_WARNING=1 $(RUN) python -m mkdocs build --quiet

@@ -10,7 +10,7 @@ import numpy as np
 
 from functions.exchange_bridge.exchange import Kind
 from functions.exchange_bridge.exchanges.ccxt_venue import CcxtVenue
-from shared.raw import FORMAT_CCXT, RawBatch
+from shared.wire.raw_batch import FORMAT_CCXT, RawBatch
 
 _URL = "wss://stream.bybit.com/v5/public/spot"
 _MARKET = {"id": "BTCUSDT", "symbol": "BTC/USDT", "type": "spot", "spot": True}

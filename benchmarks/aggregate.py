@@ -15,15 +15,15 @@ from benchmarks._platform import running
 from functions.candle_aggregate.engine import Engine
 from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.session import Session
-from functions.candle_aggregate.step import TickEvent
-from functions.candle_aggregate.store import Store, Turn
-from shared import metrics
+from functions.candle_aggregate.steps.step import TickEvent
+from functions.candle_aggregate.steps.store import Store, Turn
 from shared.adapter.app import Outcome
-from shared.entries import Entries
-from shared.shards import shards_of
+from shared.market.shards import shards_of
+from shared.market.timeframes import DEFAULT_LADDER, parse_ladder
+from shared.runtime import metrics
 from shared.stores.redis import connect
-from shared.ticks import Ticks
-from shared.timeframes import DEFAULT_LADDER, parse_ladder
+from shared.wire.instrument_table import Entries
+from shared.wire.ticks import Ticks
 
 TICKS_A_SECOND = 20_000
 STEPS_A_SECOND = 20

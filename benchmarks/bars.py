@@ -13,11 +13,11 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from shared.bar_ends import ends_of
-from shared.bar_fold import BarFold
-from shared.bar_types import BarType
-from shared.entries import Entries, Entry
-from shared.ticks import INTEGER_ID, Ticks
+from shared.candles.bar_ends import ends_of
+from shared.candles.bar_fold import BarFold
+from shared.market.bar_types import BarType
+from shared.wire.instrument_table import Entries, Entry
+from shared.wire.ticks import INTEGER_ID, Ticks
 
 TICKS = int(os.environ.get("TICKS", "5000000"))
 PLAIN = 200_000

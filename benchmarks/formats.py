@@ -19,8 +19,9 @@ from shared.inputs.assemble import assemble
 from shared.inputs.clock import ClockRule
 from shared.inputs.formats import parse
 from shared.inputs.parsed import FeedRules
-from shared.memory import keep_freed_memory
-from shared.raw import (
+from shared.market.shards import DEFAULT_SHARDS
+from shared.runtime.memory import keep_freed_memory
+from shared.wire.raw_batch import (
     FORMAT_BINANCE,
     FORMAT_BYBIT,
     FORMAT_CCXT,
@@ -32,7 +33,6 @@ from shared.raw import (
     FORMAT_SCANNER,
     RawBatch,
 )
-from shared.shards import DEFAULT_SHARDS
 
 MESSAGES = 7_000
 """About what a raw batch of 1 MiB holds."""

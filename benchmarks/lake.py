@@ -26,19 +26,20 @@ import psycopg
 from benchmarks._platform import Platform, running
 from benchmarks.storage import market
 from benchmarks.storage import size as table_size
-from functions.history_query.tick_slices import TickSlices
+from functions.history_query.queries.tick_slices import TickSlices
 from functions.persist.tick_writer import TickWriter
 from shared.lake.access import use_little_memory
 from shared.lake.catalog import Catalog
 from shared.lake.cold import NO_LAKE, Cold
 from shared.lake.compaction import compact
 from shared.lake.expiry import expire_snapshots, remove_orphans
-from shared.lake.record import begin_us, lake_of
+from shared.lake.record import lake_of
 from shared.lake.retention import drop, verify
+from shared.lake.retention_settings import Terms
 from shared.lake.snapshot import copy_ticks
 from shared.lake.tables import TICKS as TABLE
-from shared.lake.terms import Terms
-from shared.memory import hand_freed_memory_back
+from shared.market.utc_days import begin_us
+from shared.runtime.memory import hand_freed_memory_back
 from shared.stores.limits import MAINTENANCE
 from shared.stores.postgres import Postgres
 from shared.stores.s3 import ObjectStore, S3Access
@@ -52,7 +53,7 @@ _EVENTS_A_COMMIT = 4
 _MINUTE_US = 60_000_000
 _SYMBOL = "SYM00007-USD"
 _CHILD = """import sys
-from shared.memory import let_arrow_use_malloc
+from shared.runtime.memory import let_arrow_use_malloc
 let_arrow_use_malloc()
 class NoPandas:  # Arrow loads it where it is installed, for nothing
     def find_spec(self, name, *_):

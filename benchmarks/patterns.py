@@ -9,10 +9,10 @@ from collections.abc import Callable
 import numpy as np
 import talib
 
-from functions.detect_pattern.anomalies import AnomalyLimits, anomalies_of_many
-from functions.detect_pattern.candles import Candles, Floats
-from functions.detect_pattern.detectors.detect import detect, detect_many
-from functions.detect_pattern.detectors.settings import DetectorSettings
+from shared.analysis.anomalies import AnomalyLimits, anomalies_of_many
+from shared.analysis.candle_series import Candles, Floats
+from shared.analysis.detectors.detect import detect, detect_many
+from shared.analysis.detectors.settings import DetectorSettings
 
 LOOKBACK = 50
 SYMBOLS = 500

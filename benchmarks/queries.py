@@ -27,9 +27,8 @@ import psycopg
 from benchmarks._platform import Platform, running
 from functions.persist.tick_writer import TickWriter
 from functions.persist.writer import Writer
-from shared.candle_columns import columns_of
-from shared.entries import Entries, Entry
-from shared.folds import Places, merged, rolled_up, together
+from shared.candles.folds import Places, merged, rolled_up, together
+from shared.candles.partials import partials
 from shared.lake.candle_days import copy_candles
 from shared.lake.catalog import Catalog
 from shared.lake.compaction import compact, due_days
@@ -42,15 +41,16 @@ from shared.lake.retention import (
     old_days,
     verify,
 )
+from shared.lake.retention_settings import Terms
 from shared.lake.snapshot import copy_ticks
 from shared.lake.tables import CANDLES
-from shared.lake.terms import Terms
-from shared.partials import partials
+from shared.market.timeframes import DEFAULT_LADDER, parse_ladder
 from shared.stores.limits import MAINTENANCE
 from shared.stores.postgres import Postgres
 from shared.stores.s3 import S3Access
-from shared.ticks import INTEGER_ID, Ticks
-from shared.timeframes import DEFAULT_LADDER, parse_ladder
+from shared.wire.candle_columns import columns_of
+from shared.wire.instrument_table import Entries, Entry
+from shared.wire.ticks import INTEGER_ID, Ticks
 
 TICKS = int(os.environ.get("TICKS", "2000000"))
 DAYS = 32

@@ -10,18 +10,18 @@ from collections.abc import Callable
 import numpy as np
 
 from functions.persist.segments import segments
-from shared.blocks import Records, merge
-from shared.compression import compress, decompress
+from shared.candles.partials import partials
 from shared.inputs.assemble import assemble
 from shared.inputs.clock import ClockRule
 from shared.inputs.lines import parse_lines
 from shared.inputs.tickers import parse_tickers
-from shared.memory import settle
-from shared.partials import partials
-from shared.raw import FORMAT_CSV, FORMAT_TICKER, RawBatch
+from shared.market.blocks import Records, merge
+from shared.market.shards import DEFAULT_SHARDS
+from shared.runtime.memory import settle
 from shared.schema.ticker_pb2 import TickerUpdate
-from shared.shards import DEFAULT_SHARDS
-from shared.ticks import Ticks
+from shared.wire.compression import compress, decompress
+from shared.wire.raw_batch import FORMAT_CSV, FORMAT_TICKER, RawBatch
+from shared.wire.ticks import Ticks
 
 TICKS = 8_000
 """As many as a batch of the UDP listener holds at its default bounds."""

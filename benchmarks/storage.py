@@ -21,13 +21,13 @@ from psycopg import Connection, sql
 from benchmarks._platform import running
 from functions.persist.segments import segments
 from functions.persist.tick_writer import TickWriter
-from shared.entries import Entries, Entry
 from shared.lake.plan import ALL_IN_POSTGRES
-from shared.shards import DEFAULT_SHARDS
+from shared.market.shards import DEFAULT_SHARDS
+from shared.reading.ranges import rows_of_range
 from shared.stores.arrays import Bigints, register
 from shared.stores.postgres import Postgres
-from shared.stores.segments import rows_of_range
-from shared.ticks import INTEGER_ID, Ticks
+from shared.wire.instrument_table import Entries, Entry
+from shared.wire.ticks import INTEGER_ID, Ticks
 
 RATE = int(os.environ.get("RATE", "20000"))
 SECONDS = int(os.environ.get("SECONDS", "10"))

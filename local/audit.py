@@ -10,14 +10,14 @@ import redis
 from psycopg import Connection, sql
 from psycopg.rows import class_row
 
-from shared.candle import VENUE, Candle, CandleKey
-from shared.folds import flagged, rolled_up, together
+from shared.candles.folds import flagged, rolled_up, together
 from shared.lake.cold import Cold
 from shared.lake.plan import plan_candles
-from shared.live_state import LiveState
+from shared.market.timeframes import Timeframe
+from shared.reading.recompute import recomputed
+from shared.realtime.readers import LiveState
 from shared.stores.first_ticks import beginnings, first_ticks
-from shared.stores.recompute import recomputed
-from shared.timeframes import Timeframe
+from shared.wire.candle import VENUE, Candle, CandleKey
 
 COMPARED: Final = tuple(
     each.name

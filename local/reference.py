@@ -48,7 +48,7 @@ def events() -> str:
     """Return the types of events, who receives each, and the attributes beside CloudEvents' own."""
     import yaml
 
-    from shared import events as declared
+    from shared.wire import events as declared
 
     folder = Repository.find().root / "eventing"
     documents = [
@@ -85,13 +85,13 @@ def metrics() -> str:
     """Return every metric: its name in Prometheus, type, labels and meaning."""
     from prometheus_client.metrics import MetricWrapperBase
 
-    from shared import metrics as declared
+    from shared.runtime import metrics as declared
 
     lines = [
         "# Metrics",
         "",
-        "All of `shared/metrics.py`; each process serves its own at `/metrics`. What to look at "
-        "first: [observability](../observability.md).",
+        "All of `shared/runtime/metrics.py`; each process serves its own at `/metrics`. What to "
+        "look at first: [observability](../observability.md).",
         "",
         "| metric | type | labels | what it counts |",
         "|---|---|---|---|",

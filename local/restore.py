@@ -14,9 +14,7 @@ import redis
 from psycopg import Connection
 
 from local.audit import kept
-from shared import busts, events
 from shared.adapter.event import OutgoingEvent
-from shared.candle import Candle
 from shared.errors import TransientError
 from shared.lake.cold import Cold
 from shared.lake.record import lake_of
@@ -29,14 +27,16 @@ from shared.lake.states import (
     live_instruments,
     read_state,
 )
-from shared.live_keys import Keys
-from shared.raw import FORMAT_SCANNER
+from shared.market.timeframes import Timeframe
+from shared.reading.ranges import last_tick_us
+from shared.realtime.keys import Keys
 from shared.stores.postgres import Postgres
 from shared.stores.redis import connect, translated
 from shared.stores.s3 import ObjectStore, S3Access
-from shared.stores.segments import last_tick_us
-from shared.ticks import ENDING, Ticks
-from shared.timeframes import Timeframe
+from shared.wire import busts, events
+from shared.wire.candle import Candle
+from shared.wire.raw_batch import FORMAT_SCANNER
+from shared.wire.ticks import ENDING, Ticks
 
 SOURCE: Final = "/kandle/restore"
 _POLL_S: Final = 0.2

@@ -51,11 +51,11 @@ def test_the_reference_has_every_command_event_and_metric() -> None:
     assert isinstance(group, TyperGroup)
     for name in _commands(group):
         assert f"`kandle {name}`\n" in made["reference/commands.md"]
-    declared = (ROOT / "shared/metrics.py").read_text()
+    declared = (ROOT / "shared/runtime/metrics.py").read_text()
     names = set(re.findall(r'"(kandle_\w+)"', declared))
     listed = set(re.findall(r"^\| `(kandle_\w+)`", made["reference/metrics.md"], re.MULTILINE))
     assert {each.removesuffix("_total") for each in listed} == names
-    types = re.findall(r'"(dev\.kandle\.\w+\.v1)"', (ROOT / "shared/events.py").read_text())
+    types = re.findall(r'"(dev\.kandle\.\w+\.v1)"', (ROOT / "shared/wire/events.py").read_text())
     assert set(re.findall(r"dev\.kandle\.\w+\.v1", made["reference/events.md"])) == set(types)
     rows = [each for each in made["reference/events.md"].splitlines() if each.startswith("| `")]
     assert not [each for each in rows if re.search(r"\|\s*\|", each)]

@@ -121,7 +121,7 @@ def test_a_public_function_that_takes_events_has_a_door_for_them() -> None:
             public.add(manifest["name"])
     assert public & subscribers == {"live-feed"}
     for folder in ("live_feed", "pipeline"):
-        sources = (path.read_text() for path in (ROOT / "functions" / folder).glob("*.py"))
+        sources = (path.read_text() for path in (ROOT / "functions" / folder).rglob("*.py"))
         assert any("EventDoor(" in each for each in sources), folder
 
 
@@ -143,7 +143,7 @@ def test_every_trigger_names_a_broker_and_a_function_that_exist() -> None:
 
 def test_every_type_that_a_trigger_wants_is_a_type_of_kandle() -> None:
     """A type with a typing error would wait for ever."""
-    from shared import events
+    from shared.wire import events
 
     known = {value for name, value in vars(events).items() if name.isupper()}
     text = (ROOT / "eventing" / "triggers.yaml").read_text()

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from prometheus_client import Counter, Gauge, Histogram
 
-from shared import metrics
+from shared.runtime import metrics
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "knative" / "observability"

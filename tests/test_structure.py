@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+import re
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests.rooms import ARROWS, DESIGN, ROOT, arrows, drawn, imports
+
 HOUSE = ("functions", "shared", "local", "kandle")
 MODULES = sorted(
     path
@@ -16,14 +17,6 @@ MODULES = sorted(
     for path in (ROOT / folder).rglob("*.py")
     if not path.name.endswith("_pb2.py")
 )
-
-
-def imports(path: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            yield node.module
 
 
 def name(path: Path) -> str:
@@ -57,3 +50,41 @@ def test_an_entry_only_wires(path: Path) -> None:
     functions = [node.name for node in tree.body if isinstance(node, ast.AsyncFunctionDef)]
     assert functions == [path.parent.name]
     assert len(path.read_text().splitlines()) <= 100
+
+
+def test_rooms_import_only_those_above_them() -> None:
+    """The table has every room of shared/ and exactly the arrows there are, none of them back."""
+    assert set(ARROWS) == {path.parent.name for path in (ROOT / "shared").glob("*/__init__.py")}
+    above: set[str] = set()
+    for room, others in ARROWS.items():
+        assert set(others) <= above, room
+        assert arrows(room) == set(others), room
+        above.add(room)
+
+
+def test_no_module_lies_loose() -> None:
+    """Beside its rooms `shared/` has the errors of all, and a function's folder 15 modules."""
+    assert {path.name for path in (ROOT / "shared").glob("*.py")} == {"__init__.py", "errors.py"}
+    for folder in (ROOT / "functions").iterdir():
+        assert len([*folder.glob("[!_]*.py")]) <= 15, folder.name
+
+
+def test_the_design_shows_the_rooms() -> None:
+    """`python -m tests.rooms` draws the table again."""
+    assert DESIGN.read_text() == drawn(DESIGN.read_text())
+
+
+def test_the_walks_of_the_design_pass_what_there_is() -> None:
+    """Each `file:name` that a reader is sent to is there, methods in their classes."""
+    found = re.findall(r"`([\w/]+\.(?:py|ts))(?::([\w.]+))?`", DESIGN.read_text())
+    walked = [(path, named) for path, named in found if named]
+    assert len(walked) >= 20
+    for path, named in found:
+        if "/" not in path:
+            continue  # a module of the room that the sentence names
+        assert (ROOT / path).exists(), path
+        body = ast.parse((ROOT / path).read_text()).body if named else []
+        for part in filter(None, named.split(".")):
+            inside = [each for each in body if getattr(each, "name", None) == part]
+            assert inside, f"{path}:{named}"
+            body = getattr(inside[0], "body", [])

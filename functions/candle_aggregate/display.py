@@ -15,18 +15,18 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from functions.candle_aggregate.cache import Ints
-from functions.candle_aggregate.levels import Level
-from functions.candle_aggregate.step import Computed, Steps, TickEvent
-from functions.candle_aggregate.store import Turn
-from shared import busts, events
+from functions.candle_aggregate.steps.cache import Ints
+from functions.candle_aggregate.steps.levels import Level
+from functions.candle_aggregate.steps.step import Computed, Steps, TickEvent
+from functions.candle_aggregate.steps.store import Turn
 from shared.adapter.event import Event, OutgoingEvent
-from shared.blocks import CLOSED, PRICED, Records, concatenated, merge
-from shared.candle_columns import CandleColumns
-from shared.live_keys import Block
-from shared.shards import shard_of
-from shared.timeframes import Timeframe
-from shared.watched import Selection, Watched
+from shared.market.blocks import CLOSED, PRICED, Records, concatenated, merge
+from shared.market.shards import shard_of
+from shared.market.timeframes import Timeframe
+from shared.realtime.keys import Block
+from shared.realtime.leases import Selection, Watched
+from shared.wire import busts, events
+from shared.wire.candle_columns import CandleColumns
 
 _CANDLES_AN_EVENT: Final = 2_000
 

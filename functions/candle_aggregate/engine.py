@@ -19,13 +19,13 @@ from functions.candle_aggregate.display import Display
 from functions.candle_aggregate.publish import OutboxRow, fill_outbox, output_events, strike
 from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.session import Session
-from functions.candle_aggregate.step import Computed, Steps, TickEvent
-from functions.candle_aggregate.store import LEASE_MS, Changes, Store, Turn
-from shared import metrics
+from functions.candle_aggregate.steps.step import Computed, Steps, TickEvent
+from functions.candle_aggregate.steps.store import LEASE_MS, Changes, Store, Turn
 from shared.adapter.app import Emission, Outcome
 from shared.adapter.event import OutgoingEvent
 from shared.errors import TransientError
-from shared.shards import shard_of
+from shared.market.shards import shard_of
+from shared.runtime import metrics
 
 log = logging.getLogger(__name__)
 

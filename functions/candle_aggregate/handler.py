@@ -14,15 +14,16 @@ from typing import Final, Protocol
 from functions.candle_aggregate.display import Display
 from functions.candle_aggregate.engine import Engine
 from functions.candle_aggregate.publish import STAGE, OutboxRow, waiting_rows
-from functions.candle_aggregate.step import TickEvent
-from shared import events, metrics
+from functions.candle_aggregate.steps.step import TickEvent
 from shared.adapter.app import Emission, Outcome
 from shared.adapter.event import Event
-from shared.candle_history import CandleHistory
 from shared.errors import PermanentError, TransientError
-from shared.latency import note_tick_seconds
-from shared.live_keys import Block, Keys
-from shared.ticks import Ticks
+from shared.realtime.keys import Block, Keys
+from shared.runtime import metrics
+from shared.runtime.latency import note_tick_seconds
+from shared.wire import events
+from shared.wire.candle_history import CandleHistory
+from shared.wire.ticks import Ticks
 
 log = logging.getLogger(__name__)
 

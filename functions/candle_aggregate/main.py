@@ -15,19 +15,19 @@ from functions.candle_aggregate.engine import Engine
 from functions.candle_aggregate.handler import Aggregate, wall_clock_us
 from functions.candle_aggregate.publish import STAGE
 from functions.candle_aggregate.rules import Rules
+from functions.candle_aggregate.steps.store import Store
 from functions.candle_aggregate.storage import Storage
-from functions.candle_aggregate.store import Store
 from shared.adapter.delegated import Delegated
 from shared.adapter.wiring import event_app
 from shared.lake.cold import Cold
-from shared.settings import Environment
-from shared.shards import DEFAULT_SHARDS, MAX_SHARDS
+from shared.market.shards import DEFAULT_SHARDS, MAX_SHARDS
+from shared.market.timeframes import DEFAULT_LADDER, parse_ladder
+from shared.realtime.leases import Watched
+from shared.runtime.settings import Environment
 from shared.stores.limits import REPAIR, Limits
 from shared.stores.postgres import Postgres
 from shared.stores.redis import connect
 from shared.stores.s3 import S3Access
-from shared.timeframes import DEFAULT_LADDER, parse_ladder
-from shared.watched import Watched
 
 WAITING_TOGETHER = 24
 """Tick events that wait for their group (maxAckPending of the trigger), and room for the clock."""

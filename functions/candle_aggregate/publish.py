@@ -10,16 +10,16 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from functions.candle_aggregate.cache import Instruments
-from functions.candle_aggregate.levels import Level
-from functions.candle_aggregate.step import Computed
-from functions.candle_aggregate.store import Store
-from shared import events
+from functions.candle_aggregate.steps.cache import Instruments
+from functions.candle_aggregate.steps.levels import Level
+from functions.candle_aggregate.steps.step import Computed
+from functions.candle_aggregate.steps.store import Store
 from shared.adapter.event import OutgoingEvent
-from shared.blocks import CLOSED, PRICED, Records
-from shared.candle_columns import CandleColumns
-from shared.late import decode_late, encode_late
-from shared.live_keys import Block, Keys
+from shared.market.blocks import CLOSED, PRICED, Records
+from shared.realtime.keys import Block, Keys
+from shared.wire import events
+from shared.wire.candle_columns import CandleColumns
+from shared.wire.late import decode_late, encode_late
 
 STAGE: Final = "candle-aggregate"
 CANDLES_A_ROW: Final = 2_000

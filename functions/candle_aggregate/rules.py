@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from shared.timeframes import Timeframe
+from shared.market.timeframes import Timeframe
 
 
 @dataclass(frozen=True, slots=True)

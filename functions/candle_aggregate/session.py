@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from functions.candle_aggregate.publish import STAGE, OutboxRow, candle_rows, outbox_rows
 from functions.candle_aggregate.rules import Rules
-from functions.candle_aggregate.store import Changes, Store, Turn
-from shared.blocks import CLOSED, Records
-from shared.candle_columns import CandleColumns
+from functions.candle_aggregate.steps.store import Changes, Store, Turn
 from shared.errors import TransientError
-from shared.live_instruments import INSTRUMENT
-from shared.live_keys import Block, Keys
+from shared.market.blocks import CLOSED, Records
+from shared.realtime.instrument_records import INSTRUMENT
+from shared.realtime.keys import Block, Keys
+from shared.wire.candle_columns import CandleColumns
 
 __all__ = ["STAGE", "Session"]
 

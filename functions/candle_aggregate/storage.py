@@ -9,25 +9,25 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
+from functions.candle_aggregate.corrections.gaps import judge_gaps
+from functions.candle_aggregate.corrections.repair import queue_flags, repair
+from functions.candle_aggregate.corrections.venue_history import publish_history, settle_histories
 from functions.candle_aggregate.engine import Engine
-from functions.candle_aggregate.evict import evict
-from functions.candle_aggregate.gaps import judge_gaps
-from functions.candle_aggregate.history import publish_history, settle_histories
-from functions.candle_aggregate.lineage import adopt, is_whole
-from functions.candle_aggregate.rebuild import rebuild
-from functions.candle_aggregate.reconcile import reconcile, recorded_before
-from functions.candle_aggregate.repair import queue_flags, repair
+from functions.candle_aggregate.maintenance.evict import evict
+from functions.candle_aggregate.maintenance.idle_instruments import let_unused_go, saved_records
+from functions.candle_aggregate.maintenance.rebuild import rebuild
+from functions.candle_aggregate.maintenance.reconcile import reconcile, recorded_before
+from functions.candle_aggregate.maintenance.sample import sample
+from functions.candle_aggregate.maintenance.state_check import adopt, is_whole
 from functions.candle_aggregate.rules import Rules
-from functions.candle_aggregate.sample import sample
 from functions.candle_aggregate.session import Session
-from functions.candle_aggregate.step import TickEvent
-from functions.candle_aggregate.store import Store, Turn
-from functions.candle_aggregate.unused import let_unused_go, saved_records
+from functions.candle_aggregate.steps.step import TickEvent
+from functions.candle_aggregate.steps.store import Store, Turn
 from shared.adapter.app import Emission, Outcome
-from shared.candle_history import CandleHistory
 from shared.errors import TransientError
 from shared.lake.cold import NO_LAKE, Cold
 from shared.stores.postgres import Postgres
+from shared.wire.candle_history import CandleHistory
 
 log = logging.getLogger(__name__)
 

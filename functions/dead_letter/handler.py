@@ -8,11 +8,11 @@ import nats
 import nats.errors
 from nats.aio.client import Client
 
-from shared import metrics
 from shared.adapter.app import Outcome
 from shared.adapter.event import Event
-from shared.dead_letters import DeadLetters
 from shared.errors import TransientError
+from shared.runtime import metrics
+from shared.runtime.dead_letters import DeadLetters
 
 STAGE = "dead-letter"
 CONNECT_TIMEOUT_S = 5.0

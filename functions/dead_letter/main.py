@@ -13,7 +13,7 @@ from starlette.responses import Response
 from functions.dead_letter.handler import STAGE, Keep
 from shared.adapter.delegated import Delegated
 from shared.adapter.wiring import event_app
-from shared.settings import Environment
+from shared.runtime.settings import Environment
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,11 @@ from typing import Final
 import httpx
 
 from functions.detect_pattern.storage import Storage
-from shared import events, metrics
 from shared.adapter.event import Event
 from shared.alerts.event import AlertEvent, checked_sink
 from shared.errors import PermanentError, TransientError
+from shared.runtime import metrics
+from shared.wire import events
 
 TIMEOUT_S: Final = 5.0
 AT_ONCE: Final = 8

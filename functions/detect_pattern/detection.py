@@ -6,17 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from functions.detect_pattern.anomalies import (
+from functions.detect_pattern.judge import Request
+from shared.analysis.anomalies import (
     PERIOD,
     Anomaly,
     AnomalySettings,
     anomalies_of_many,
 )
-from functions.detect_pattern.detectors.charts import CHARTS
-from functions.detect_pattern.detectors.detect import detect_many
-from functions.detect_pattern.detectors.settings import DetectorSettings
-from functions.detect_pattern.found import Found
-from functions.detect_pattern.judge import Request
+from shared.analysis.detectors.charts import CHARTS
+from shared.analysis.detectors.detect import detect_many
+from shared.analysis.detectors.settings import DetectorSettings
+from shared.analysis.finding import Found
 
 _CONFIDENCE: Final = {1: 0.7, 2: 0.9}
 """Of an anomaly, by severity: it has limits of its own, so no least confidence is applied."""

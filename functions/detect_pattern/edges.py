@@ -20,10 +20,10 @@ from shared.alerts.conditions import PatternFound
 from shared.alerts.event import Alert, as_event_json
 from shared.alerts.rule import Frequency, Rule
 from shared.alerts.terms import Inputs, Longer
-from shared.pattern_series import Name
-from shared.patterns import Pattern
-from shared.patterns import as_event_json as pattern_json
-from shared.timeframes import Timeframe
+from shared.market.timeframes import Timeframe
+from shared.realtime.pattern_series import Name
+from shared.wire.patterns import Pattern
+from shared.wire.patterns import as_event_json as pattern_json
 
 
 def needed(series: Series, rules: Iterable[RuleInForce]) -> int:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from functions.detect_pattern.series import Series
 from functions.detect_pattern.window import Window
 from shared.errors import TransientError
-from shared.pattern_series import Name
+from shared.realtime.pattern_series import Name
 
 Candles = Mapping[Name, Window]
 

@@ -16,20 +16,21 @@ from functions.detect_pattern.state_rules import raise_state_alerts
 from functions.detect_pattern.step import REFRESH_MS, Steps
 from functions.detect_pattern.store import Store
 from functions.detect_pattern.window import ClosedCandle, Window
-from shared import events, metrics
 from shared.adapter.app import Outcome
 from shared.adapter.event import Event
-from shared.candle import Candle
-from shared.candle_columns import decode_batch
 from shared.errors import PermanentError
-from shared.pattern_series import Name
+from shared.realtime.pattern_series import Name
+from shared.runtime import metrics
+from shared.wire import events
+from shared.wire.candle import Candle
+from shared.wire.candle_columns import decode_batch
 
 DUE_AT_ONCE: Final = 500
 COUNT_EACH_S: Final = 10
 
 
 class Selection(Protocol):
-    """Which instruments are judged: shared.watchlist.Watched."""
+    """Which instruments are judged: shared.realtime.watchlist.Watched."""
 
     def refresh(self) -> None:
         """Read the list if it is due."""

@@ -15,12 +15,12 @@ from typing import Final
 
 import numpy as np
 
-from functions.detect_pattern.candles import Candles
-from functions.detect_pattern.found import Found
 from functions.detect_pattern.series import NOTHING_JUDGED, Series
 from functions.detect_pattern.window import RECEIVED, START, ClosedCandle
-from shared.patterns import Pattern, alert_level, pattern_id
-from shared.timeframes import Timeframe
+from shared.analysis.candle_series import Candles
+from shared.analysis.finding import Found
+from shared.market.timeframes import Timeframe
+from shared.wire.patterns import Pattern, alert_level, pattern_id
 
 SERIES_LOOKBACKS: Final = 3
 """The state keeps so many lookbacks of candles: a correction within the newest two of them is

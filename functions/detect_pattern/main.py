@@ -20,10 +20,10 @@ from functions.detect_pattern.store import Store
 from shared.adapter.delegated import Delegated
 from shared.adapter.wiring import event_app
 from shared.lake.cold import Cold
+from shared.realtime.watchlist import Watched, Watchlist
 from shared.stores.postgres import Postgres
 from shared.stores.redis import connect, translated
 from shared.stores.s3 import S3Access
-from shared.watchlist import Watched, Watchlist
 
 JUDGING = 4
 """Events judged at once; the detectors keep one core busy each."""

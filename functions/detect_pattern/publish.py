@@ -11,13 +11,14 @@ from functions.detect_pattern.series import Series
 from functions.detect_pattern.state_rules import Raised, note_emitted
 from functions.detect_pattern.step import MAX_TRIES
 from functions.detect_pattern.store import Replacement, Store
-from shared import events, metrics
 from shared.adapter.app import Outcome
 from shared.adapter.event import OutgoingEvent
 from shared.errors import TransientError
-from shared.pattern_series import Name
-from shared.patterns import Pattern, encode_patterns
+from shared.realtime.pattern_series import Name
+from shared.runtime import metrics
 from shared.stores.postgres import Postgres
+from shared.wire import events
+from shared.wire.patterns import Pattern, encode_patterns
 
 STAGE: Final = "detect-pattern"
 PATTERNS_AN_EVENT: Final = 500

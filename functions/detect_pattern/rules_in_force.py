@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from shared.alerts.rule import Rule
-from shared.pattern_series import Name
+from shared.realtime.pattern_series import Name
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,10 @@ import numpy as np
 
 from functions.detect_pattern.window import ROWS, Window
 from shared.alerts.event import Alert
-from shared.pattern_series import Name
-from shared.patterns import Pattern
+from shared.market.timeframes import Timeframe
+from shared.realtime.pattern_series import Name
 from shared.schema import patterns_pb2
-from shared.timeframes import Timeframe
+from shared.wire.patterns import Pattern
 
 NOTHING_JUDGED: Final = -1
 

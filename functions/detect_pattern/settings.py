@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from functions.detect_pattern.anomalies import AnomalySettings
 from functions.detect_pattern.detection import Detection
-from functions.detect_pattern.detectors.settings import DetectorSettings
-from shared.settings import Environment
-from shared.shards import DEFAULT_SHARDS, MAX_SHARDS
-from shared.watchlist import SCANNER_PREFIX
+from shared.analysis.anomalies import AnomalySettings
+from shared.analysis.detectors.settings import DetectorSettings
+from shared.market.shards import DEFAULT_SHARDS, MAX_SHARDS
+from shared.realtime.watchlist import SCANNER_PREFIX
+from shared.runtime.settings import Environment
 
 
 @dataclass(frozen=True)

@@ -27,10 +27,10 @@ from functions.detect_pattern.series import Series
 from functions.detect_pattern.storage import Storage
 from functions.detect_pattern.store import Read, Replacement, Store
 from functions.detect_pattern.window import Window
-from shared import metrics
 from shared.alerts.rule import Frequency
 from shared.errors import TransientError
-from shared.pattern_series import Name
+from shared.realtime.pattern_series import Name
+from shared.runtime import metrics
 
 log = logging.getLogger(__name__)
 

@@ -19,9 +19,9 @@ from shared.alerts.grammar import RuleError
 from shared.alerts.rule import Rule
 from shared.lake.cold import NO_LAKE, Cold
 from shared.lake.plan import plan_candles
-from shared.pattern_series import Name
-from shared.patterns import Pattern
+from shared.realtime.pattern_series import Name
 from shared.stores.postgres import Postgres
+from shared.wire.patterns import Pattern
 
 log = logging.getLogger(__name__)
 

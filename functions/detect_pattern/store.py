@@ -10,7 +10,8 @@ from typing import Any, Final, cast
 import redis
 
 from functions.detect_pattern.group_commit import GroupCommit
-from shared.pattern_series import (
+from shared.market.shards import shard_of
+from shared.realtime.pattern_series import (
     Name,
     begun_key,
     due_key,
@@ -20,8 +21,7 @@ from shared.pattern_series import (
     series_key,
     used_key,
 )
-from shared.shards import shard_of
-from shared.state import MISSING, pack, unpack
+from shared.realtime.versioned import MISSING, pack, unpack
 from shared.stores.redis import translated
 
 _REPLACE: Final = resources.files(__package__).joinpath("replace.lua").read_text()

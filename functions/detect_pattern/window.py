@@ -10,10 +10,10 @@ from typing import Any, Final, NamedTuple, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from functions.detect_pattern.candles import Bools, Candles, Floats, Ints
-from shared.candle import Candle
-from shared.compression import compress, decompress
-from shared.decimals import from_mantissa
+from shared.analysis.candle_series import Bools, Candles, Floats, Ints
+from shared.market.decimals import from_mantissa
+from shared.wire.candle import Candle
+from shared.wire.compression import compress, decompress
 
 START, OPEN, HIGH, LOW, CLOSE, VOLUME, REVISION, RECEIVED = range(8)
 BOUGHT, SOLD, TRADES, NOTIONAL = range(8, 12)

@@ -16,8 +16,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Final
 
-from functions.exchange_bridge.backfill_trades import TradeBackfill
-from functions.exchange_bridge.history import (
+from functions.exchange_bridge.past.backfill_trades import TradeBackfill
+from functions.exchange_bridge.past.venue_history import (
     Source,
     asked,
     base_timeframe,
@@ -30,19 +30,19 @@ from functions.exchange_bridge.history import (
 )
 from functions.exchange_bridge.rest import RestError
 from functions.exchange_bridge.settings import Settings
-from shared import metrics
 from shared.adapter.event import OutgoingEvent
 from shared.adapter.logs import configure_logging
 from shared.adapter.sink import Sink
-from shared.bridge.batcher import Batcher, new_source
-from shared.bridge.outbox import Outbox
-from shared.candle_history import CandleHistory
 from shared.errors import TransientError
-from shared.instruments import Market
-from shared.settings import SettingsError
+from shared.market.instruments import Market
+from shared.market.timeframes import Timeframe
+from shared.market.timestamps import parse_us
+from shared.runtime import metrics
+from shared.runtime.settings import SettingsError
+from shared.sources.batcher import Batcher, new_source
+from shared.sources.outbox import Outbox
 from shared.stores.postgres import Postgres
-from shared.timeframes import Timeframe
-from shared.timestamps import parse_us
+from shared.wire.candle_history import CandleHistory
 
 _BEGIN: Final = "SELECT first_time_us FROM first_ticks WHERE instrument = %s"
 

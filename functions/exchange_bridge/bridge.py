@@ -18,33 +18,33 @@ from typing import Final
 import prometheus_client
 import uvloop
 
-from functions.exchange_bridge.behind import is_behind
-from functions.exchange_bridge.ccxt_connection import CcxtConnection
-from functions.exchange_bridge.connection import Connection
-from functions.exchange_bridge.earlier import resume
+from functions.exchange_bridge.connections.backoff import Pauses
+from functions.exchange_bridge.connections.ccxt_connection import CcxtConnection
+from functions.exchange_bridge.connections.connection import Connection
+from functions.exchange_bridge.connections.feed import Feed
+from functions.exchange_bridge.connections.missing_trades import is_behind
 from functions.exchange_bridge.exchanges.ccxt_venue import CcxtVenue
-from functions.exchange_bridge.feed import Feed
-from functions.exchange_bridge.gaps import Gaps
 from functions.exchange_bridge.health import Health
-from functions.exchange_bridge.history import History, Source
+from functions.exchange_bridge.instrument_status import Standings
 from functions.exchange_bridge.intake import Intake
-from functions.exchange_bridge.pauses import Pauses
+from functions.exchange_bridge.past.gaps import Gaps
+from functions.exchange_bridge.past.previous_run import resume
+from functions.exchange_bridge.past.venue_history import History, Source
 from functions.exchange_bridge.settings import Settings
-from functions.exchange_bridge.standings import Standings
 from functions.exchange_bridge.status import Reporter
-from shared import metrics
 from shared.adapter.logs import configure_logging
 from shared.adapter.sink import Sink
 from shared.adapter.tracing import Tracing, tracing
-from shared.bridge.batcher import Batcher, new_source
-from shared.bridge.outbox import Outbox
 from shared.errors import TransientError
-from shared.instruments import Market
-from shared.settings import SettingsError
+from shared.market.instruments import Market
+from shared.realtime.watchlist import Watched, Watchlist
+from shared.runtime import metrics
+from shared.runtime.settings import SettingsError
+from shared.runtime.tasks import end
+from shared.sources.batcher import Batcher, new_source
+from shared.sources.outbox import Outbox
 from shared.stores.postgres import Postgres
 from shared.stores.redis import connect
-from shared.tasks import end
-from shared.watchlist import Watched, Watchlist
 
 log = logging.getLogger(__name__)
 

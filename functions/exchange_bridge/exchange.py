@@ -14,7 +14,7 @@ from typing import Annotated, NamedTuple, Protocol
 import msgspec
 
 from functions.exchange_bridge.rest import Rest
-from shared.feeds import FeedState
+from shared.wire.feed_status import FeedState
 
 
 class Kind(StrEnum):
@@ -108,7 +108,7 @@ class Exchange(Protocol):
 
     @property
     def venue(self) -> str:
-        """As `shared.instruments` knows it; empty where names need no translation."""
+        """As `shared.market.instruments` knows it; empty where names need no translation."""
         ...
 
     @property

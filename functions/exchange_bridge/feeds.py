@@ -19,11 +19,11 @@ import uvloop
 
 from functions.exchange_bridge.bridge import metrics_served, run, stopped_by_signals
 from functions.exchange_bridge.settings import MetricsAddress, Settings
-from shared import metrics
 from shared.adapter.logs import configure_logging
 from shared.adapter.tracing import Tracing, tracing
-from shared.feed_choice import FeedChoice, parse_feeds
-from shared.settings import Environment, SettingsError
+from shared.runtime import metrics
+from shared.runtime.settings import Environment, SettingsError
+from shared.sources.feed_choice import FeedChoice, parse_feeds
 
 log = logging.getLogger(__name__)
 

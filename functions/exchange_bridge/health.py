@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from functions.exchange_bridge.exchange import Kind, Message
-from shared.feeds import FeedState
+from shared.wire.feed_status import FeedState
 
 SKEW_WINDOW_US: Final = 60_000_000
 MAX_SYMBOLS: Final = 1_000

@@ -10,12 +10,12 @@ from typing import Final
 
 from functions.exchange_bridge.exchange import Exchange, Kind, Message, Trade
 from functions.exchange_bridge.health import Health
-from functions.exchange_bridge.ids import SymbolIds
-from functions.exchange_bridge.times import SymbolTimes
-from shared import metrics
-from shared.bridge.batcher import Batch, Batcher
-from shared.bridge.payloads import Payloads
-from shared.raw import MAX_PAYLOAD_BYTES
+from functions.exchange_bridge.seen_ids import SymbolIds
+from functions.exchange_bridge.seen_times import SymbolTimes
+from shared.runtime import metrics
+from shared.sources.batcher import Batch, Batcher
+from shared.sources.payloads import Payloads
+from shared.wire.raw_batch import MAX_PAYLOAD_BYTES
 
 log = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ import httpx
 import msgspec
 import orjson
 
-from shared import metrics
+from shared.runtime import metrics
 
 log = logging.getLogger(__name__)
 

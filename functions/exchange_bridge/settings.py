@@ -8,17 +8,17 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
-from functions.exchange_bridge.connection import Patience
+from functions.exchange_bridge.connections.connection import Patience
 from functions.exchange_bridge.exchange import Exchange
 from functions.exchange_bridge.exchanges import alpaca, binance, coinbase, kraken
 from functions.exchange_bridge.exchanges.ccxt_client import NoVenueError
 from functions.exchange_bridge.exchanges.ccxt_venue import CcxtVenue
 from functions.exchange_bridge.exchanges.scanner import Scanner
 from functions.exchange_bridge.rest import Rest
-from shared.bridge.batcher import Limits
-from shared.instruments import Naming, parse_exceptions, parse_with_venue
-from shared.settings import Environment, SettingsError
-from shared.watchlist import SCANNER_PREFIX
+from shared.market.instruments import Naming, parse_exceptions, parse_with_venue
+from shared.realtime.watchlist import SCANNER_PREFIX
+from shared.runtime.settings import Environment, SettingsError
+from shared.sources.batcher import Limits
 
 _LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 
@@ -178,7 +178,7 @@ SETUPS: Final[Mapping[str, Setup]] = {
     "scanner": _scanner,
     "ccxt": _ccxt,
 }
-"""By the name of the feed: one that is added is named here, and in shared.feeds.FEEDS."""
+"""By the name of the feed: one that is added is named here, and in FEEDS of feed_status."""
 
 
 def _exchange(name: str) -> Setup:

@@ -12,12 +12,13 @@ from typing import Final
 from functions.exchange_bridge.exchange import Trade
 from functions.exchange_bridge.health import Seen
 from functions.exchange_bridge.intake import Intake
-from shared import events, metrics
 from shared.adapter.event import OutgoingEvent
 from shared.adapter.sink import Sink
-from shared.bridge.outbox import Outbox
 from shared.errors import TransientError
-from shared.feeds import FeedStatus, SymbolStatus
+from shared.runtime import metrics
+from shared.sources.outbox import Outbox
+from shared.wire import events
+from shared.wire.feed_status import FeedStatus, SymbolStatus
 
 log = logging.getLogger(__name__)
 

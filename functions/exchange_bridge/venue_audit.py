@@ -19,16 +19,16 @@ from urllib.parse import quote
 import httpx
 
 from functions.exchange_bridge.exchange import Kline
-from functions.exchange_bridge.history import Source, asked, base_timeframe, fetched
+from functions.exchange_bridge.past.venue_history import Source, asked, base_timeframe, fetched
 from functions.exchange_bridge.rest import RestError
 from functions.exchange_bridge.settings import Settings
 from shared.adapter.logs import configure_logging
-from shared.candle import VENUE
 from shared.errors import TransientError
-from shared.instruments import Market
-from shared.settings import SettingsError
+from shared.market.instruments import Market
+from shared.market.timeframes import Timeframe
+from shared.runtime.settings import SettingsError
 from shared.stores.postgres import Postgres
-from shared.timeframes import Timeframe
+from shared.wire.candle import VENUE
 
 PAGE: Final = 1_000
 TIMEOUT_S: Final = 30.0

@@ -8,15 +8,15 @@ import functions_framework.aio
 from starlette.requests import Request
 from starlette.responses import Response
 
-from functions.history_query.page import OPEN_PATHS
+from functions.history_query.api.reference_page import OPEN_PATHS
 from functions.history_query.settings import Settings
 from functions.history_query.wiring import history_api
 from shared.adapter.access import guarded
 from shared.adapter.delegated import Delegated
 from shared.adapter.logs import configure_logging
 from shared.lake.cold import Cold
-from shared.live_state import LiveState
-from shared.memory import hand_freed_memory_back
+from shared.realtime.readers import LiveState
+from shared.runtime.memory import hand_freed_memory_back
 from shared.stores.postgres import Postgres
 from shared.stores.redis import connect, translated
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from shared.settings import Environment
-from shared.shards import DEFAULT_SHARDS, MAX_SHARDS
+from shared.market.shards import DEFAULT_SHARDS, MAX_SHARDS
+from shared.market.timeframes import DEFAULT_LADDER, Timeframe, parse_ladder
+from shared.runtime.settings import Environment
 from shared.stores.limits import QUERY, Limits
 from shared.stores.s3 import S3Access
-from shared.timeframes import DEFAULT_LADDER, Timeframe, parse_ladder
 
 
 @dataclass(frozen=True)

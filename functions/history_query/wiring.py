@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from starlette.applications import Starlette
 
-from functions.history_query.alert_rule_writes import alert_rule_writes
-from functions.history_query.alert_test import AlertTests
-from functions.history_query.alerts import AlertPages
-from functions.history_query.bars import BarPages
-from functions.history_query.candles import CandlePages
-from functions.history_query.feeds import Feeds
-from functions.history_query.flow import Flow
-from functions.history_query.kept import KeptCandles
-from functions.history_query.latest import LatestTrades
-from functions.history_query.latest_quotes import LatestQuotes
-from functions.history_query.outcomes import Outcomes
-from functions.history_query.overview import Overview
-from functions.history_query.patterns import PatternPages
-from functions.history_query.prices import PricePages
-from functions.history_query.routes import api
-from functions.history_query.symbols import Symbols
-from functions.history_query.tick_slices import TickSlices
-from functions.history_query.ticks import TickPages
+from functions.history_query.api.alert_rule_writes import alert_rule_writes
+from functions.history_query.api.routes import api
+from functions.history_query.queries.alert_test import AlertTests
+from functions.history_query.queries.alerts import AlertPages
+from functions.history_query.queries.bars import BarPages
+from functions.history_query.queries.candles import CandlePages
+from functions.history_query.queries.feeds import Feeds
+from functions.history_query.queries.flow import Flow
+from functions.history_query.queries.latest import LatestTrades
+from functions.history_query.queries.latest_quotes import LatestQuotes
+from functions.history_query.queries.outcomes import Outcomes
+from functions.history_query.queries.overview import Overview
+from functions.history_query.queries.patterns import PatternPages
+from functions.history_query.queries.prices import PricePages
+from functions.history_query.queries.stored_candles import KeptCandles
+from functions.history_query.queries.symbols import Symbols
+from functions.history_query.queries.tick_slices import TickSlices
+from functions.history_query.queries.ticks import TickPages
 from functions.history_query.topics import (
     alert_rules,
     alerts,
@@ -39,9 +39,9 @@ from functions.history_query.topics import (
 )
 from shared.adapter.health import Check
 from shared.lake.cold import Cold
-from shared.live_state import LiveState
+from shared.market.timeframes import Timeframe
+from shared.realtime.readers import LiveState
 from shared.stores.postgres import Postgres
-from shared.timeframes import Timeframe
 
 
 def history_api(

@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from functions.live_feed.frames import Update
-from shared import live
+from functions.live_feed.protocols.frames import Update
+from shared.realtime import channels as live
 
 HELD_US: Final = 10_000_000
 """For so long a message tells how far behind messages are; a quiet market has no age."""

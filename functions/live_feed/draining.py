@@ -17,7 +17,7 @@ from typing import Final
 
 import httpx
 
-from shared.tasks import end
+from shared.runtime.tasks import end
 
 QUEUE_PROXY: Final = "http://127.0.0.1:8012"
 _PROBE: Final = {

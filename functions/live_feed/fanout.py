@@ -7,18 +7,19 @@ from typing import Final, NamedTuple
 
 import orjson
 
-from shared import busts, events, live
 from shared.adapter.event import Event
 from shared.alerts.event import AlertEvent
-from shared.candle_columns import decode_batch
-from shared.decimals import mantissa_text
-from shared.entries import Entry
 from shared.errors import PermanentError
-from shared.latency import note_tick_seconds
-from shared.order import NO_ORDER_ID
-from shared.patterns import decode_patterns
+from shared.market.decimals import mantissa_text
+from shared.market.order import NO_ORDER_ID
+from shared.realtime import channels as live
+from shared.runtime.latency import note_tick_seconds
 from shared.schema import live_pb2
-from shared.ticks import INTEGER_ID, TEXT_ID, Ticks
+from shared.wire import busts, events
+from shared.wire.candle_columns import decode_batch
+from shared.wire.instrument_table import Entry
+from shared.wire.patterns import decode_patterns
+from shared.wire.ticks import INTEGER_ID, TEXT_ID, Ticks
 
 _TOGETHER: Final = 2
 """Instruments of an event that may be shown to the full; more of them share."""

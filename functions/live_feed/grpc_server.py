@@ -20,15 +20,15 @@ import uvloop
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from functions.live_feed.grpc_access import Tokens
-from functions.live_feed.grpc_feed import SERVICE, Feed
 from functions.live_feed.hub import Hub
+from functions.live_feed.protocols.grpc_access import Tokens
+from functions.live_feed.protocols.grpc_feed import SERVICE, Feed
 from functions.live_feed.settings import LiveSettings
 from shared.adapter.access import AccessRules
 from shared.adapter.logs import configure_logging
 from shared.errors import TransientError
-from shared.settings import Environment, SettingsError
-from shared.tasks import end
+from shared.runtime.settings import Environment, SettingsError
+from shared.runtime.tasks import end
 
 log = logging.getLogger(__name__)
 

@@ -9,12 +9,13 @@ from typing import Final
 
 from functions.live_feed.fanout import Message, messages
 from functions.live_feed.stream import LiveStream
-from shared import events, metrics
 from shared.adapter.app import Outcome
 from shared.adapter.event import Event
 from shared.errors import TransientError
-from shared.shards import shard_of
-from shared.watched import Watched
+from shared.market.shards import shard_of
+from shared.realtime.leases import Watched
+from shared.runtime import metrics
+from shared.wire import events
 
 STAGE: Final = "live-feed"
 PATIENCE_S: Final = 30.0

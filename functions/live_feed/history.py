@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from shared.problem import problem
+from shared.runtime.problem import problem
 
 _PASSED: Final = (
     *("content-type", "content-encoding", "etag", "cache-control", "link", "retry-after"),

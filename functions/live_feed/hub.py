@@ -20,15 +20,16 @@ from typing import Final
 
 from functions.live_feed.ages import Ages
 from functions.live_feed.fanout import Message
-from functions.live_feed.frames import Update
 from functions.live_feed.newest import Newest
+from functions.live_feed.protocols.frames import Update
+from functions.live_feed.protocols.subscriber import Subscriber
 from functions.live_feed.stream import LiveStream, Placed
-from functions.live_feed.subscriber import Subscriber
-from shared import live, metrics
-from shared.candle import Candle
 from shared.errors import TransientError
+from shared.realtime import channels as live
+from shared.runtime import metrics
+from shared.runtime.tasks import end
 from shared.schema import candles_pb2
-from shared.tasks import end
+from shared.wire.candle import Candle
 
 _PATIENCE_S: Final = 5.0
 _EXPIRE_EACH_S: Final = 60.0

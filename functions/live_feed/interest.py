@@ -9,22 +9,22 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
+from functions.live_feed.derived.folding import Folding
+from functions.live_feed.derived.history_api import HistoryApi
+from functions.live_feed.derived.live_bars import LiveBars
+from functions.live_feed.derived.live_indicators import LiveIndicator
 from functions.live_feed.fanout import Message
-from functions.live_feed.folding import Folding
-from functions.live_feed.history_api import HistoryApi
 from functions.live_feed.hub import Hub
-from functions.live_feed.live_bars import LiveBars
-from functions.live_feed.live_indicators import LiveIndicator
-from shared import live
-from shared.calendar_timeframes import timeframe_of
-from shared.candle import Candle
+from shared.analysis.talib_indicators import functions
 from shared.errors import TransientError
-from shared.live import ChannelError
-from shared.resolution import resolved
-from shared.talib_indicators import functions
-from shared.tasks import end
-from shared.timeframes import Timeframe
-from shared.watched import ALL, READ_EACH_S, Leases
+from shared.market.calendar_timeframes import timeframe_of
+from shared.market.resolution import resolved
+from shared.market.timeframes import Timeframe
+from shared.realtime import channels as live
+from shared.realtime.channels import ChannelError
+from shared.realtime.leases import ALL, READ_EACH_S, Leases
+from shared.runtime.tasks import end
+from shared.wire.candle import Candle
 
 log = logging.getLogger(__name__)
 

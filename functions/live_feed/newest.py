@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
-from functions.live_feed.frames import Update
-from shared import live
+from functions.live_feed.protocols.frames import Update
+from shared.realtime import channels as live
 
 _ORDERED: Final = (live.TICKS, live.CANDLES)
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from functions.live_feed.history_api import HistoryApi
+from functions.live_feed.derived.history_api import HistoryApi
 from functions.live_feed.hub import Hub
 from functions.live_feed.interest import Interest, nobody
-from functions.live_feed.places import Places
-from functions.live_feed.replay import Replays
-from functions.live_feed.replica import Replica
+from functions.live_feed.protocols.client_limits import Places
+from functions.live_feed.protocols.replica import Replica
+from functions.live_feed.replays.replay import Replays
 from functions.live_feed.stream import Limits, LiveStream
-from shared.settings import Environment
-from shared.shards import DEFAULT_SHARDS, MAX_SHARDS
+from shared.market.shards import DEFAULT_SHARDS, MAX_SHARDS
+from shared.market.timeframes import DEFAULT_LADDER, Timeframe, parse_ladder
+from shared.realtime.leases import Leases
+from shared.runtime.settings import Environment
 from shared.stores.redis import connect
-from shared.timeframes import DEFAULT_LADDER, Timeframe, parse_ladder
-from shared.watched import Leases
 
 
 @dataclass(frozen=True)

@@ -35,9 +35,9 @@ from nats.js.api import (
 )
 
 from functions.live_feed.fanout import Message
-from shared import live
 from shared.errors import TransientError
-from shared.watched import ALL
+from shared.realtime import channels as live
+from shared.realtime.leases import ALL
 
 log = logging.getLogger(__name__)
 

@@ -13,14 +13,14 @@ from functions.live_feed.draining import QUEUE_PROXY, Draining
 from functions.live_feed.handler import STAGE, Show
 from functions.live_feed.history import history_proxy
 from functions.live_feed.page import page_routes
+from functions.live_feed.protocols.sse import sse_endpoint
+from functions.live_feed.protocols.websocket import websocket_endpoint
 from functions.live_feed.settings import LiveSettings
-from functions.live_feed.sse import sse_endpoint
-from functions.live_feed.websocket import websocket_endpoint
 from shared.adapter.door import EventDoor, is_of_cluster, nowhere
 from shared.adapter.wiring import event_app
-from shared.settings import Environment
+from shared.realtime.leases import Watched
+from shared.runtime.settings import Environment
 from shared.stores.redis import connect
-from shared.watched import Watched
 
 
 @dataclass(frozen=True)

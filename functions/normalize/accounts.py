@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from shared import metrics
-from shared.inputs.rejected import Rejected
+from shared.inputs.reject_reasons import Rejected
+from shared.runtime import metrics
 
 log = logging.getLogger(__name__)
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from shared.entries import Entries
 from shared.inputs.assemble import by_shard, runs
 from shared.inputs.clock import ClockRule, ahead_of_clock
 from shared.inputs.quote_rows import QuoteRows
-from shared.inputs.rejected import Rejected
+from shared.inputs.reject_reasons import Rejected
 from shared.inputs.scales import common_scale
-from shared.quotes import NOT_SAID, Quotes
-from shared.raw import LINE_BITS, RawBatch
+from shared.wire.instrument_table import Entries
+from shared.wire.quotes import NOT_SAID, Quotes
+from shared.wire.raw_batch import LINE_BITS, RawBatch
 
 
 def assemble_quotes(

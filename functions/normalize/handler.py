@@ -12,7 +12,6 @@ from functions.normalize.accounts import count_rejects, count_unread
 from functions.normalize.assemble_quotes import assemble_quotes
 from functions.normalize.mid import QuotesAsTicks, mid_ticks
 from functions.normalize.shown import watched_ticks
-from shared import busts, events, metrics
 from shared.adapter.app import Outcome
 from shared.adapter.event import Event, OutgoingEvent
 from shared.errors import PermanentError
@@ -23,12 +22,14 @@ from shared.inputs.formats import parse
 from shared.inputs.outgoing import STAGE, fitting, halves, reject_events, tick_events, two_halves
 from shared.inputs.parsed import FeedRules
 from shared.inputs.rows import joined
-from shared.latency import note_tick_seconds
-from shared.quotes import Quotes
-from shared.raw import LINE_BITS, RawBatch
-from shared.shards import DEFAULT_SHARDS
-from shared.ticks import Ticks
-from shared.watched import Watched
+from shared.market.shards import DEFAULT_SHARDS
+from shared.realtime.leases import Watched
+from shared.runtime import metrics
+from shared.runtime.latency import note_tick_seconds
+from shared.wire import busts, events
+from shared.wire.quotes import Quotes
+from shared.wire.raw_batch import LINE_BITS, RawBatch
+from shared.wire.ticks import Ticks
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,11 +18,11 @@ from shared.inputs.clock import ClockRule
 from shared.inputs.outgoing import STAGE
 from shared.inputs.parsed import BinanceTrades, FeedRules
 from shared.inputs.price_rules import PriceRules
-from shared.instruments import Naming, parse_exceptions, parse_with_venue
-from shared.settings import Environment
-from shared.shards import DEFAULT_SHARDS, MAX_SHARDS
+from shared.market.instruments import Naming, parse_exceptions, parse_with_venue
+from shared.market.shards import DEFAULT_SHARDS, MAX_SHARDS
+from shared.realtime.leases import Watched
+from shared.runtime.settings import Environment
 from shared.stores.redis import connect
-from shared.watched import Watched
 
 LEASES_S = 0.2
 """So long a batch may wait to know who watches it: screens hold up no ingestion."""

@@ -6,17 +6,17 @@ from typing import Final
 
 import numpy as np
 
-from shared.decimals import MAX_SCALE
 from shared.inputs.feed_columns import Faults
 from shared.inputs.formats import original
 from shared.inputs.line import RejectedLineError, check_symbol
+from shared.inputs.packed_text import shortest
 from shared.inputs.quote_rows import QuoteRows
-from shared.inputs.rejected import Rejected
+from shared.inputs.reject_reasons import Rejected
 from shared.inputs.rows import Rows
-from shared.inputs.words import shortest
-from shared.raw import RawBatch
-from shared.settings import Choice
-from shared.ticks import NO_ID
+from shared.market.decimals import MAX_SCALE
+from shared.runtime.settings import Choice
+from shared.wire.raw_batch import RawBatch
+from shared.wire.ticks import NO_ID
 
 SUFFIX: Final = ".MID"
 """Appended to the instrument: candles of trades stay candles of trades."""

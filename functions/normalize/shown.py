@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from shared.ticks import Ticks
-from shared.watched import Watched
+from shared.realtime.leases import Watched
+from shared.wire.ticks import Ticks
 
 
 def watched_ticks(ticks: Ticks, watched: Watched) -> Ticks:

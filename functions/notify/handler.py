@@ -14,7 +14,6 @@ from typing import Any, Final
 import orjson
 
 from functions.notify.claims import Claims
-from shared import events, metrics
 from shared.adapter.app import Outcome
 from shared.adapter.event import Event, OutgoingEvent
 from shared.alerts.event import AlertEvent, message_of
@@ -30,6 +29,8 @@ from shared.alerts.notifications import (
 )
 from shared.alerts.rule import Rule
 from shared.errors import PermanentError, TransientError
+from shared.runtime import metrics
+from shared.wire import events
 
 STAGE: Final = "notify"
 

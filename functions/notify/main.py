@@ -15,7 +15,7 @@ from functions.notify.handler import STAGE, Notify
 from shared.adapter.delegated import Delegated
 from shared.adapter.wiring import event_app
 from shared.alerts.notifications import Target, parse_targets
-from shared.settings import Environment
+from shared.runtime.settings import Environment
 from shared.stores.postgres import Postgres
 
 AT_ONCE = 4

@@ -10,14 +10,14 @@ from typing import Final
 import numpy as np
 from psycopg import Connection
 
-from shared.busts import Bust
+from shared.candles.trades import MINUTE_US, Rows, concatenated
 from shared.inputs.line import read_trade_id
 from shared.lake.cold import Cold
 from shared.lake.plan import Plan, plan_ticks
-from shared.order import NO_ORDER_ID, OrderKey, source_key
-from shared.stores.segments import COARSE_US, rows_of_range
-from shared.ticks import ENDING, INTEGER_ID
-from shared.trades import MINUTE_US, Rows, concatenated
+from shared.market.order import NO_ORDER_ID, OrderKey, source_key
+from shared.reading.ranges import COARSE_US, rows_of_range
+from shared.wire.busts import Bust
+from shared.wire.ticks import ENDING, INTEGER_ID
 
 REACH_US: Final = 2 * 86_400_000_000
 """A bust that does not say when its trade was finds it so far before the instrument's last tick."""

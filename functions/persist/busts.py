@@ -16,18 +16,19 @@ from psycopg import Connection
 from functions.persist.bust_trades import find
 from functions.persist.segments import segments
 from functions.persist.tick_writer import copy_segments
-from shared import busts, metrics
-from shared.busts import Bust
-from shared.entries import Entries, Entry
+from shared.candles.trades import Rows
 from shared.errors import TransientError
 from shared.inputs.line import Number, price_of, size_of
-from shared.instruments import NO_MARKET, Market
 from shared.lake.cold import Cold
+from shared.market.instruments import NO_MARKET, Market
+from shared.runtime import metrics
 from shared.stores.applied import claim
 from shared.stores.commits import next_commit
 from shared.stores.postgres import Postgres
-from shared.ticks import CANCELLED, CORRECTED, TEXT_ID, Ticks
-from shared.trades import Rows
+from shared.wire import busts
+from shared.wire.busts import Bust
+from shared.wire.instrument_table import Entries, Entry
+from shared.wire.ticks import CANCELLED, CORRECTED, TEXT_ID, Ticks
 
 log = logging.getLogger(__name__)
 

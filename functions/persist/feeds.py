@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from shared.feeds import FeedStatus
-from shared.gaps import Gap
 from shared.stores.applied import claim
 from shared.stores.commits import next_commit
 from shared.stores.postgres import Postgres
+from shared.wire.feed_status import FeedStatus
+from shared.wire.gaps import Gap
 
 _UPSERT_GAP: Final = """
     INSERT INTO gaps (feed, symbol, instrument, first_id, last_id, from_us, to_us, state, absent,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from shared.errors import TransientError
-from shared.ticks import Ticks
+from shared.wire.ticks import Ticks
 
 MOST_TICKS: Final = 50_000
 """A group that has so many waits for no more."""

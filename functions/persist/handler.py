@@ -13,19 +13,20 @@ from functions.persist.feeds import FeedWriter
 from functions.persist.patterns import PatternWriter
 from functions.persist.quotes import QuoteWriter
 from functions.persist.writer import Writer
-from shared import busts, events, metrics, rejects
 from shared.adapter.app import Outcome
 from shared.adapter.event import Event
 from shared.alerts.event import AlertEvent
-from shared.candle_columns import decode_columns
 from shared.errors import PermanentError
-from shared.feeds import FeedStatus
-from shared.gaps import decode_gaps
-from shared.late import decode_late
-from shared.latency import note_tick_seconds
-from shared.patterns import decode_patterns
-from shared.quotes import Quotes
-from shared.ticks import Ticks
+from shared.runtime import metrics
+from shared.runtime.latency import note_tick_seconds
+from shared.wire import busts, events, rejects
+from shared.wire.candle_columns import decode_columns
+from shared.wire.feed_status import FeedStatus
+from shared.wire.gaps import decode_gaps
+from shared.wire.late import decode_late
+from shared.wire.patterns import decode_patterns
+from shared.wire.quotes import Quotes
+from shared.wire.ticks import Ticks
 
 STAGE = "persist"
 

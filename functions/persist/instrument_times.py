@@ -8,8 +8,8 @@ from typing import Final, NamedTuple
 import numpy as np
 from psycopg import Connection
 
-from shared.stores.segments import COARSE_US
-from shared.ticks import Ticks
+from shared.reading.ranges import COARSE_US
+from shared.wire.ticks import Ticks
 
 _MOST_REMEMBERED: Final = 1_000_000
 

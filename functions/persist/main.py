@@ -24,9 +24,9 @@ from functions.persist.writer import Writer
 from shared.adapter.delegated import Delegated
 from shared.adapter.wiring import event_app
 from shared.lake.cold import Cold
-from shared.lake.rounds import Rounds
-from shared.lake.terms import Terms
-from shared.settings import Environment
+from shared.lake.maintenance_process import Rounds
+from shared.lake.retention_settings import Terms
+from shared.runtime.settings import Environment
 from shared.stores.limits import INGEST, MAINTENANCE, Limits
 from shared.stores.postgres import Postgres
 from shared.stores.s3 import S3Access

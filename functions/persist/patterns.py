@@ -10,8 +10,8 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from shared.alerts.event import AlertEvent
-from shared.patterns import Pattern
 from shared.stores.postgres import Postgres
+from shared.wire.patterns import Pattern
 
 _COLUMNS: Final = [sql.Identifier(field.name) for field in fields(Pattern)]
 _UPSERT: Final = sql.SQL(

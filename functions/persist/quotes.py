@@ -10,16 +10,16 @@ import numpy as np
 from psycopg import sql
 
 from functions.persist.writer import insert
-from shared.entries import Entries, Entry
-from shared.instruments import Market
-from shared.quotes import Quotes
-from shared.settings import Choice
+from shared.market.instruments import Market
+from shared.runtime.settings import Choice
 from shared.stores.applied import claim
 from shared.stores.arrays import Bigints, register
 from shared.stores.commits import next_commit
 from shared.stores.partitions import OLD, open_days
 from shared.stores.postgres import Postgres
-from shared.ticks import Int64s
+from shared.wire.instrument_table import Entries, Entry
+from shared.wire.quotes import Quotes
+from shared.wire.ticks import Int64s
 
 _DAY_US: Final = 86_400_000_000
 _EPOCH: Final = date(1970, 1, 1)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.stores.segment_columns import HOUR_US, Columns, Runs, Segment, segment
-from shared.ticks import Int64s, Ticks
+from shared.wire.ticks import Int64s, Ticks
 
 FEWEST_TICKS: Final = 512
 """A segment of fewer takes the next shard's too: a quiet market costs a row a commit."""

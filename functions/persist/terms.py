@@ -10,8 +10,8 @@ from typing import Final, LiteralString, NamedTuple
 
 from psycopg import Connection, sql
 
-from shared import metrics
-from shared.settings import Environment
+from shared.runtime import metrics
+from shared.runtime.settings import Environment
 from shared.stores.partitions import days_before, drop_day, make_ahead
 from shared.stores.postgres import Postgres
 

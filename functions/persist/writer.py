@@ -9,12 +9,12 @@ from typing import Any, Final
 import numpy as np
 from psycopg import sql
 
-from shared.candle import Candle
-from shared.candle_columns import CandleColumns
-from shared.lake.record import DAY_US, day_of
-from shared.late import Late
-from shared.rejects import Reject
+from shared.market.utc_days import DAY_US, day_of
 from shared.stores.postgres import Postgres
+from shared.wire.candle import Candle
+from shared.wire.candle_columns import CandleColumns
+from shared.wire.late import Late
+from shared.wire.rejects import Reject
 
 
 def insert(table: str, columns: Sequence[str]) -> sql.Composed:

@@ -11,10 +11,10 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from shared import events
 from shared.adapter.app import Outcome
 from shared.adapter.event import MAX_BODY_BYTES, Event, NotACloudEventError, parse
 from shared.errors import PermanentError, TransientError
+from shared.wire import events
 
 WANTED: Final[Mapping[str, Sequence[str]]] = {
     events.RAW: ("normalize",),

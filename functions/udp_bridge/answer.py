@@ -13,8 +13,8 @@ from functions.udp_bridge.bodies import Cut
 from shared.inputs.clock import ClockRule, ahead_of_clock
 from shared.inputs.formats import parse
 from shared.inputs.parsed import FeedRules
-from shared.inputs.rejected import Rejected
-from shared.raw import (
+from shared.inputs.reject_reasons import Rejected
+from shared.wire.raw_batch import (
     FORMAT_CSV,
     FORMAT_CSV_DECIMAL_COMMA,
     FORMAT_TICKER_STREAM,

@@ -12,7 +12,7 @@ from functions.udp_bridge.refusal import RefusedBodyError
 from shared.inputs import fix
 from shared.inputs.dialects import dialect_of
 from shared.inputs.line import FORM
-from shared.raw import (
+from shared.wire.raw_batch import (
     FORMAT_ALPACA,
     FORMAT_BINANCE,
     FORMAT_BINANCE_FUTURES,

@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from shared.bridge.payloads import Payloads
+from shared.sources.payloads import Payloads
 
 MAX_DATAGRAM_BYTES: Final = 65_536
 """No datagram of UDP over IPv4 has more than 65,507 bytes."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from functions.udp_bridge.datagrams import Datagrams
 from shared.inputs import fix
-from shared.settings import Choice
+from shared.runtime.settings import Choice
 
 _SYMBOL_TAG: Final = 0x0A
 _PRICE_TAG: Final = 0x11

@@ -17,16 +17,17 @@ from functions.udp_bridge.answer import answer
 from functions.udp_bridge.bodies import cut
 from functions.udp_bridge.encodings import ACCEPTED, unpacked
 from functions.udp_bridge.refusal import RefusedBodyError
-from shared import events, metrics
 from shared.adapter.event import OutgoingEvent
 from shared.adapter.health import NO_SINK
 from shared.adapter.sink import Sink
 from shared.adapter.tracing import TRACEPARENT, NoTracing, Tracing
-from shared.bridge.batcher import Batch
 from shared.errors import TransientError
 from shared.inputs.clock import ClockRule
 from shared.inputs.parsed import FeedRules
-from shared.problem import problem
+from shared.runtime import metrics
+from shared.runtime.problem import problem
+from shared.sources.batcher import Batch
+from shared.wire import events
 
 _KEY: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 

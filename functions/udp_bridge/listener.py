@@ -21,15 +21,15 @@ from functions.udp_bridge.datagrams import Datagrams
 from functions.udp_bridge.formats import UdpFormat, sorted_out
 from functions.udp_bridge.receiver import Receiver
 from functions.udp_bridge.udp_socket import bind
-from shared import metrics
 from shared.adapter.logs import configure_logging
 from shared.adapter.sink import Sink
 from shared.adapter.tracing import Tracing, tracing
-from shared.bridge.batcher import Batcher, Limits, new_source
-from shared.bridge.outbox import Outbox
-from shared.memory import settle
-from shared.raw import FORMAT_CSV, FORMAT_SCANNER, FORMAT_TICKER
-from shared.settings import Environment, SettingsError
+from shared.runtime import metrics
+from shared.runtime.memory import settle
+from shared.runtime.settings import Environment, SettingsError
+from shared.sources.batcher import Batcher, Limits, new_source
+from shared.sources.outbox import Outbox
+from shared.wire.raw_batch import FORMAT_CSV, FORMAT_SCANNER, FORMAT_TICKER
 
 log = logging.getLogger(__name__)
 

@@ -19,11 +19,11 @@ from shared.adapter.health import bound, health_routes
 from shared.adapter.logs import configure_logging
 from shared.adapter.sink import Sink
 from shared.adapter.tracing import tracing
-from shared.bridge.batcher import new_source
 from shared.inputs.clock import ClockRule
 from shared.inputs.parsed import FeedRules
 from shared.inputs.price_rules import PriceRules
-from shared.settings import Environment
+from shared.runtime.settings import Environment
+from shared.sources.batcher import new_source
 
 
 @dataclass(frozen=True)

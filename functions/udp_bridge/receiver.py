@@ -11,8 +11,8 @@ from typing import Final
 
 from functions.udp_bridge.datagrams import DATAGRAMS_A_READ, Datagrams, Reader
 from functions.udp_bridge.udp_socket import KernelDrops
-from shared import metrics
-from shared.bridge.batcher import Batch, Batcher
+from shared.runtime import metrics
+from shared.sources.batcher import Batch, Batcher
 
 log = logging.getLogger(__name__)
 

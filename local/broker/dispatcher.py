@@ -31,7 +31,7 @@ from local.broker.intake import TTL, Intake, TooLargeError, TtlSpentError
 from local.broker.jetstream import JetStream, UnavailableError
 from local.broker.stats import LoudWarnings, TriggerCounts
 from local.topology.eventing import Broker, Trigger
-from shared.tasks import end
+from shared.runtime.tasks import end
 
 WITHOUT_BACKOFF_SECONDS = 1.0
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from shared import metrics
+from shared.runtime import metrics
 
 _OF_TRIGGERS: Final = ("delivered", "filtered", "retried", "dead_lettered", "lost")
 _OF_BROKERS: Final = ("accepted", "duplicates", "refused")

@@ -11,7 +11,7 @@ from local.broker.channel import Channel
 from local.broker.event import Event
 from local.broker.jetstream import FullError, UnavailableError
 from local.broker.stats import BrokerCounts, LoudWarnings
-from shared.events import IDEMPOTENCY_KEY
+from shared.wire.events import IDEMPOTENCY_KEY
 
 TTL = "knativebrokerttl"
 ARRIVAL_TIME = "knativearrivaltime"

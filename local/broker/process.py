@@ -21,7 +21,7 @@ from local.broker.jetstream import JetStream
 from local.broker.ping import run_ping_source
 from local.broker.stats import BrokerCounts, LoudWarnings
 from local.topology.eventing import Eventing
-from shared.tasks import end
+from shared.runtime.tasks import end
 
 DRAIN_SECONDS = 5
 RETRY_SECONDS = 0.5

@@ -18,7 +18,7 @@ from local.cli.fitted_table import FittedTable
 from local.cli.options import AsJson, DataDir
 from local.errors import UsageError
 from local.instance import DEFAULT_DATA_DIR
-from shared.timeframes import DEFAULT_LADDER
+from shared.market.timeframes import DEFAULT_LADDER
 
 if TYPE_CHECKING:
     from psycopg import Connection

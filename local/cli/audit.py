@@ -33,7 +33,7 @@ from local.instance import DEFAULT_DATA_DIR
 
 if TYPE_CHECKING:
     from local.audit import Audited, Difference
-    from shared.timeframes import Timeframe
+    from shared.market.timeframes import Timeframe
 
 AGAIN_EACH_S: Final = 2.0
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import re
-import subprocess
-import sys
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -21,10 +21,7 @@ from local.feeds.files.errors import FileError, UnknownLayoutError
 from local.feeds.files.layouts import Choice
 from local.feeds.files.opening import Progress, parts_of
 from local.instance import DEFAULT_DATA_DIR
-from shared.timeframes import Timeframe
-
-PROGRAM: Final = "functions.detect_pattern.backtest"
-"""What does the work: the function's own code, run as a process."""
+from shared.market.timeframes import Timeframe
 
 HEADER: Final = ("start_us", "open", "high", "low", "close", "volume")
 
@@ -90,7 +87,7 @@ def backtest(
     ] = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
-    """Get the candles and hand them to the function's own program."""
+    """Get the candles, run the detectors, print the report."""
     try:
         frame = Timeframe.parse(timeframe)
     except ValueError as error:
@@ -102,31 +99,45 @@ def backtest(
         rows = _of_api(url, source, frame, since, until)
     elif not _holds_candles(path):
         rows = _of_ticks(path, frame, symbol)
-    options = [f"--patterns={patterns}", f"--horizon={horizon}"]
-    for name, value in (
-        ("min-confidence", min_confidence),
-        ("tolerance", tolerance),
-        ("plot", plot),
-    ):
-        options += [] if value is None else [f"--{name}={value}"]
-    options += ["--json"] if as_json else []
-    _run(["-" if rows is not None else str(path.resolve()), *options], rows)
+    _report(path, rows, (tolerance, min_confidence), patterns, horizon, plot, as_json=as_json)
 
 
-def _run(arguments: list[str], rows: str | None) -> None:
-    """Run the program and print what it prints. Raises CliError with what it complains of."""
-    done = subprocess.run(
-        [sys.executable, "-m", PROGRAM, *arguments],
-        input=rows,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        complaint = done.stderr.strip().splitlines() or [f"{PROGRAM} ended with {done.returncode}"]
-        raise CliError(complaint[-1])
-    typer.echo(done.stderr, nl=False, err=True)
-    typer.echo(done.stdout, nl=False)
+def _report(
+    path: Path,
+    rows: str | None,
+    limits: tuple[float | None, float | None],
+    patterns: str,
+    horizon: int,
+    plot: Path | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Print the report of a file's candles, or of rows; `limits` are tolerance and confidence.
+
+    Raises CliError.
+    """
+    from local.backtest.candle_file import InputError, read_candles, read_rows
+    from local.backtest.plot import PlotError
+    from local.backtest.run import backtest as run
+    from local.backtest.run import chosen
+    from shared.analysis.detectors.settings import DetectorSettings
+
+    try:
+        settings = DetectorSettings(patterns=chosen(patterns))
+        if limits[0] is not None:
+            settings = replace(settings, tolerance=limits[0])
+        if limits[1] is not None:
+            settings = replace(settings, min_confidence=limits[1])
+        if rows is None:
+            candles, notes = read_candles(str(path))
+        else:
+            candles, notes = read_rows("the candles", io.StringIO(rows))
+        for note in notes:
+            typer.echo(f"{path}: {note}", err=True)
+        report = run(candles, settings, horizon, plot)
+    except (InputError, PlotError, ValueError) as error:
+        raise CliError(str(error)) from None
+    typer.echo(json.dumps(report.json()) if as_json else report.text())
 
 
 def _holds_candles(path: Path) -> bool:

@@ -17,7 +17,7 @@ from local.cli.errors import CliError
 from local.cli.times import EPOCH, time_us
 from local.errors import NotRunningError, UsageError
 from local.instance import Instance
-from shared.shards import DEFAULT_SHARDS
+from shared.market.shards import DEFAULT_SHARDS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from psycopg import Connection
 
     from shared.lake.cold import Cold
-    from shared.timeframes import Timeframe
+    from shared.market.timeframes import Timeframe
 
 CONNECT_TIMEOUT_S: Final = 5
 BATCH_CANDLES: Final = 500_000
@@ -100,7 +100,7 @@ class AskedRange:
         ).fetchone()
         if row is None:
             raise CliError(f"no tick of {instrument!r} was ever stored")
-        from shared.stores.segments import last_tick_us
+        from shared.reading.ranges import last_tick_us
 
         with connection.transaction():  # the plan of what is hot and what is cold holds within it
             first_us, last_us = row[0], last_tick_us(connection, instrument, cold)
@@ -113,7 +113,7 @@ class AskedRange:
 
         Each with a range that has all their ticks in the range that was asked for.
         """
-        from shared.stores.segments import COARSE_US
+        from shared.reading.ranges import COARSE_US
 
         rows = connection.execute(
             "SELECT instrument, first_time_us, last_time_us FROM first_ticks ORDER BY 1"
@@ -148,7 +148,7 @@ def asked_range(since: str | None, until: str | None) -> AskedRange:
 
 def ladder_of(names: list[str] | None) -> tuple[Timeframe, ...]:
     """Return the timeframes that are meant. Raises UsageError: one of them is none."""
-    from shared.timeframes import DEFAULT_LADDER, Timeframe, parse_ladder
+    from shared.market.timeframes import DEFAULT_LADDER, Timeframe, parse_ladder
 
     try:
         ladder = parse_ladder(os.environ.get("TIMEFRAMES", DEFAULT_LADDER))

@@ -7,7 +7,7 @@ from datetime import UTC
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from shared.dead_letters import DeadLetter
+    from shared.runtime.dead_letters import DeadLetter
 
 EXCERPT_BYTES: Final = 256
 EXCERPT_CHARS: Final = 1_000

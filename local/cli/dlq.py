@@ -20,13 +20,13 @@ from local.cli.options import DataDir, JsonLines
 from local.errors import NotRunningError
 from local.instance import DEFAULT_DATA_DIR, Instance
 from shared.errors import TransientError
-from shared.events import REPLAYED
+from shared.wire.events import REPLAYED
 
 if TYPE_CHECKING:
     import httpx
     from nats.js import JetStreamContext
 
-    from shared.dead_letters import DeadLetter, DeadLetters
+    from shared.runtime.dead_letters import DeadLetter, DeadLetters
 
 DELIVERY_TIMEOUT_S: Final = 60.0
 ALL: Final = sys.maxsize
@@ -84,7 +84,7 @@ def list_letters(
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
     """List the oldest letters, and say how many there are in all."""
-    from shared.dead_letters import DeadLetters
+    from shared.runtime.dead_letters import DeadLetters
 
     async def read(jetstream: JetStreamContext) -> tuple[list[DeadLetter], int]:
         letters = DeadLetters(jetstream)
@@ -115,7 +115,7 @@ def show(
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
     """Show a letter, or write its body where it can be studied."""
-    from shared.dead_letters import DeadLetters
+    from shared.runtime.dead_letters import DeadLetters
 
     async def read(jetstream: JetStreamContext) -> DeadLetter:
         return await _needed(DeadLetters(jetstream), sequence)
@@ -165,7 +165,7 @@ def replay(
         raise typer.BadParameter("give the IDs of dead letters, or --all")
     import httpx
 
-    from shared.dead_letters import DeadLetters
+    from shared.runtime.dead_letters import DeadLetters
 
     addresses = _addresses(data_dir)
 
@@ -205,7 +205,7 @@ async def _newest(jetstream: JetStreamContext) -> int:
     import nats.errors
     import nats.js.errors
 
-    from shared.dead_letters import STREAM
+    from shared.runtime.dead_letters import STREAM
 
     try:
         return (await jetstream.stream_info(STREAM)).state.last_seq
@@ -222,7 +222,7 @@ async def _came_back(
 
     A function stores such a letter before it answers.
     """
-    from shared.dead_letters import DeadLetters
+    from shared.runtime.dead_letters import DeadLetters
 
     letters = DeadLetters(jetstream)
     numbers = {str(each) for each in replayed}

@@ -58,7 +58,7 @@ def forget(
     json_lines: JsonLines = False,
 ) -> None:
     """Request it, and say of each symbol what goes and what stays."""
-    from shared.pattern_series import end_instrument
+    from shared.realtime.pattern_series import end_instrument
 
     with stores(database_url, redis_url, data_dir) as (connection, client, _):
         known = {name: _known(connection, client, name) for name in dict.fromkeys(symbols)}
@@ -98,8 +98,8 @@ class _Known(NamedTuple):
 
 
 def _known(connection: Connection, client: redis.Redis, name: str) -> _Known:
-    from shared.live_keys import Keys
-    from shared.shards import shard_of
+    from shared.market.shards import shard_of
+    from shared.realtime.keys import Keys
     from shared.stores.redis import translated
 
     with translated():

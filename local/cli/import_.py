@@ -78,8 +78,8 @@ def import_files(
 ) -> None:
     """Import the files, show how far it is, and sum up."""
     from local.feeds.importer import Normalizing, NotTakenError, Positions, batches
-    from shared.memory import keep_freed_memory
-    from shared.settings import SettingsError
+    from shared.runtime.memory import keep_freed_memory
+    from shared.runtime.settings import SettingsError
 
     keep_freed_memory()
     progress = Progress()

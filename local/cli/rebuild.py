@@ -28,7 +28,7 @@ from local.instance import DEFAULT_DATA_DIR
 if TYPE_CHECKING:
     from psycopg import Connection
 
-    from shared.candle import Candle, CandleKey
+    from shared.wire.candle import Candle, CandleKey
 
 POLL_S: Final = 0.5
 
@@ -68,7 +68,7 @@ def rebuild(
 ) -> None:
     """Queue, wait, and tell what changed."""
     from local.audit import COMPARED, kept, truth
-    from shared.live_state import LiveState
+    from shared.realtime.readers import LiveState
 
     ladder = ladder_of(timeframes)
     asked = asked_range(since, until)

@@ -15,8 +15,8 @@ from local.cli.errors import CliError
 from local.cli.options import DataDir
 from local.cli.rejects import WHERE, Code, Contains, DatabaseUrl, Since, rejects_of, selected
 from local.instance import DEFAULT_DATA_DIR
-from shared import raw
 from shared.errors import TransientError
+from shared.wire import raw_batch as raw
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -120,7 +120,7 @@ def _send(connection: Connection, sink: str, rows: Sequence[Any]) -> None:
 
 def _events(rows: Sequence[Any]) -> Iterator[OutgoingEvent]:
     """Yield the raw batch of rejects; the same rejects have the same id, so twice is once."""
-    from shared.bridge.batcher import Batch
+    from shared.sources.batcher import Batch
 
     digest = hashlib.sha256("".join(f"{row[0]} {row[1]}\n" for row in rows).encode()).hexdigest()
     source = f"rejects-{digest[:16]}"

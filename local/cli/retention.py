@@ -48,9 +48,9 @@ def retention(
     """Verify and drop, as persist does by itself each minute; or only tell."""
     from local.cli.lake import object_access
     from shared.errors import TransientError
-    from shared.lake.keeper import Keeper
+    from shared.lake.maintenance import Keeper
     from shared.lake.retention import old_candle_days, old_days
-    from shared.lake.terms import Terms
+    from shared.lake.retention_settings import Terms
     from shared.stores.limits import MAINTENANCE
     from shared.stores.postgres import Postgres
     from shared.stores.s3 import ObjectStore

@@ -6,7 +6,7 @@ import re
 from datetime import datetime, timedelta
 from typing import Final
 
-from shared.timestamps import EPOCH, parse_us, us_of
+from shared.market.timestamps import EPOCH, parse_us, us_of
 
 __all__ = ["EPOCH", "span_us", "time_us"]
 

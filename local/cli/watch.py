@@ -15,7 +15,7 @@ from local.cli.options import AsJson, DataDir
 from local.instance import DEFAULT_DATA_DIR
 
 if TYPE_CHECKING:
-    from shared.watchlist import Watchlist
+    from shared.realtime.watchlist import Watchlist
 
 _HELP = """The watchlist: symbols that the scanner feed keeps and patterns are looked for in.
 
@@ -86,8 +86,8 @@ def list_symbols(
 @contextmanager
 def _watchlist(redis_url: str | None, data_dir: DataDir) -> Iterator[Watchlist]:
     from shared.errors import TransientError
+    from shared.realtime.watchlist import Watchlist
     from shared.stores.redis import connect
-    from shared.watchlist import Watchlist
 
     client = connect(address(redis_url, "REDIS_URL", "--redis-url", data_dir))
     try:

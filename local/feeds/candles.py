@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from local.feeds.tick import Tick
-from shared.decimals import EXACT, to_text
-from shared.timeframes import Timeframe
+from shared.market.decimals import EXACT, to_text
+from shared.market.timeframes import Timeframe
 
 
 @dataclass(slots=True)

@@ -21,7 +21,6 @@ from typing import Final
 import numpy as np
 
 from local.feeds.files.trades import Trades
-from shared import events, raw
 from shared.adapter.event import OutgoingEvent
 from shared.adapter.sink import Sink
 from shared.errors import TransientError
@@ -31,9 +30,11 @@ from shared.inputs.formats import original, parse
 from shared.inputs.outgoing import reject_events, tick_events
 from shared.inputs.parsed import FeedRules
 from shared.inputs.price_rules import PriceRules
-from shared.raw import MAX_PAYLOAD_BYTES, RawBatch
-from shared.settings import Environment
-from shared.shards import DEFAULT_SHARDS, MAX_SHARDS
+from shared.market.shards import DEFAULT_SHARDS, MAX_SHARDS
+from shared.runtime.settings import Environment
+from shared.wire import events
+from shared.wire import raw_batch as raw
+from shared.wire.raw_batch import MAX_PAYLOAD_BYTES, RawBatch
 
 BATCH_LINES: Final = 20_000
 ON_THE_WAY: Final = 4

@@ -49,7 +49,7 @@ def _project(project: dict[str, Any]) -> str:
         f'[project]\nname = "function"\nversion = "{project["version"]}"\n'
         f'requires-python = "{project["requires-python"]}"\ndependencies = [\n{lines}]\n\n'
         "[tool.hatch.build]\nartifacts = ["
-        '"functions/live_feed/dashboard/**", "functions/history_query/docs_page/**"]\n\n'
+        '"functions/live_feed/dashboard/**", "functions/history_query/api/docs_page/**"]\n\n'
         f"[tool.hatch.build.targets.wheel]\npackages = [{packages}]\n"
     )
 

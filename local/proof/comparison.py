@@ -10,7 +10,7 @@ import httpx
 
 from local.feeds.candles import candle_rows
 from local.feeds.tick import Tick
-from shared.timeframes import parse_ladder
+from shared.market.timeframes import parse_ladder
 
 _TIMEFRAME: Final = "1m"
 _PAGE: Final = "1000"

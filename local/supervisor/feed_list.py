@@ -11,7 +11,7 @@ from pathlib import Path
 from local.errors import UsageError
 from local.instance import write_json
 from local.supervisor.feeds import parse_feeds
-from shared.feed_choice import FeedChoice
+from shared.sources.feed_choice import FeedChoice
 
 Feeds = tuple[FeedChoice, ...]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from local.errors import UsageError
-from shared import feed_choice
-from shared.feed_choice import FeedChoice
+from shared.sources import feed_choice
+from shared.sources.feed_choice import FeedChoice
 
 HISTORY_S = "HISTORY_S"
 """The variable that tells a bridge how much of the past to begin with, in seconds."""

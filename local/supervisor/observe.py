@@ -20,7 +20,7 @@ from starlette.routing import Route
 
 from local.servers.server import LOOPBACK
 from local.supervisor import series
-from local.supervisor.keeper import Keeper
+from local.supervisor.restarts import Keeper
 
 _PAGE = Path(__file__).with_name("observe.html")
 _TIMEOUT_S = 2.0

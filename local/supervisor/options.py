@@ -10,7 +10,7 @@ from typing import Final
 from local.errors import UsageError
 from local.instance import DEFAULT_DATA_DIR
 from local.servers.server import LOOPBACK
-from shared.feed_choice import FeedChoice
+from shared.sources.feed_choice import FeedChoice
 
 DEFAULT_HTTP_PORT = 8080
 DEFAULT_UDP_PORT = 5005

@@ -31,7 +31,7 @@ from local.topology.addressable import INGRESS_HOST
 from local.topology.environment import STORES_SECRET, Values, localised, resolve
 from local.topology.selection import sink_environment
 from local.topology.workloads import Deployment, Function
-from shared.feed_choice import FeedChoice
+from shared.sources.feed_choice import FeedChoice
 
 INGEST_PATH = "/ingest"
 BROKER = "broker"

@@ -21,17 +21,17 @@ from local.servers.server import Place, Server
 from local.servers.valkey import valkey
 from local.supervisor import stopping
 from local.supervisor.component import Component
-from local.supervisor.feed_keepers import FeedKeepers
 from local.supervisor.feed_list import feeds_path, write_feeds
+from local.supervisor.feed_processes import FeedKeepers
 from local.supervisor.fixed_ports import require_free
-from local.supervisor.keeper import Keeper
 from local.supervisor.leftovers import ProcessRecord
 from local.supervisor.lock import DirectoryLock
 from local.supervisor.observe import Observer
 from local.supervisor.options import Options
 from local.supervisor.plan import Plan
+from local.supervisor.restarts import Keeper
 from local.supervisor.topology import Topology
-from shared.tasks import end
+from shared.runtime.tasks import end
 
 _SERVERS: Mapping[str, Callable[[Place], Server]] = {
     "NATS_URL": nats,

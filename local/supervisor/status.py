@@ -22,7 +22,7 @@ from local.supervisor.component import Kind
 from local.supervisor.counters import Counters, kandle_samples
 from local.supervisor.input_notes import input_notes
 from local.supervisor.platform import Platform
-from shared.tasks import end
+from shared.runtime.tasks import end
 
 _DEAD_LETTERS = "KANDLE_DEAD_LETTERS"
 _RATE_OVER_S = 5.0

@@ -24,7 +24,7 @@ from local.topology.workloads import (
     load_functions,
     load_whole,
 )
-from shared.feed_choice import FEED
+from shared.sources.feed_choice import FEED
 
 API, INGEST, LIVE, ALL = "api", "ingest", "live", "all"
 """Values of the label `kandle.dev/endpoint`."""

@@ -19,10 +19,10 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
-from shared import metrics
 from shared.adapter.rates import Rates
-from shared.problem import problem
-from shared.settings import Environment
+from shared.runtime import metrics
+from shared.runtime.problem import problem
+from shared.runtime.settings import Environment
 
 OPEN_PATHS: Final = frozenset(
     ("/health", "/health/liveness", "/health/readiness", "/ready", "/startup", "/metrics")

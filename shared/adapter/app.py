@@ -34,7 +34,6 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from shared import events, metrics
 from shared.adapter.display import Display
 from shared.adapter.event import (
     MAX_BODY_BYTES,
@@ -48,6 +47,8 @@ from shared.adapter.logs import fields
 from shared.adapter.sink import Sink
 from shared.adapter.tracing import NoTracing, Traced, Tracing
 from shared.errors import PermanentError, TransientError
+from shared.runtime import metrics
+from shared.wire import events
 
 log = logging.getLogger(__name__)
 

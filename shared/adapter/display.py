@@ -14,9 +14,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from shared import metrics
 from shared.adapter.event import OutgoingEvent
 from shared.adapter.sink import Sink
+from shared.runtime import metrics
 
 MAX_UNDER_WAY: Final = 16
 MAX_WAITING_BYTES: Final = 8 * 1024 * 1024

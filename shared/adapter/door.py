@@ -12,8 +12,8 @@ from typing import Final
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from shared import metrics
-from shared.problem import problem
+from shared.runtime import metrics
+from shared.runtime.problem import problem
 
 _CLUSTER: Final = (".svc", ".svc.cluster.local")
 

@@ -11,8 +11,8 @@ from typing import Any, Final
 from cloudevents.exceptions import GenericException
 from cloudevents.http import from_http
 
-from shared import events
-from shared.compression import SMALL, compress, decompress
+from shared.wire import events
+from shared.wire.compression import SMALL, compress, decompress
 
 MAX_BODY_BYTES: Final = 1024 * 1024
 """The channel carries nothing larger."""
@@ -71,7 +71,7 @@ class OutgoingEvent:
         extensions: Mapping[str, str] | None = None,
         level: int = SMALL,
     ) -> OutgoingEvent:
-        """Return an event whose body is zstd-compressed, at a level of `shared.compression`."""
+        """Return an event whose body is zstd-compressed, at a level of `compression`."""
         return cls(
             id_,
             type_,

@@ -10,7 +10,7 @@ from typing import Final
 
 from pythonjsonlogger.json import JsonFormatter
 
-from shared.settings import Choice, Environment
+from shared.runtime.settings import Choice, Environment
 
 _TEXT: Final = "%(asctime)s %(levelname)s %(name)s %(message)s"
 _NO_FIELDS: Final[Mapping[str, str]] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Final
 
-from shared.bucket import TokenBucket
+from shared.runtime.token_bucket import TokenBucket
 
 MAX_CLIENTS: Final = 10_000
 

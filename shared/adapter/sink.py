@@ -10,10 +10,10 @@ from typing import Final
 import aiohttp
 import stamina
 
-from shared import metrics
 from shared.adapter.event import OutgoingEvent
 from shared.adapter.identity import Identity
 from shared.errors import TransientError
+from shared.runtime import metrics
 
 ATTEMPTS: Final = 4
 ATTEMPT_TIMEOUT_S: Final = 10.0

@@ -13,8 +13,8 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer, set_span_in_context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from shared import events
 from shared.adapter.event import Event, OutgoingEvent
+from shared.wire import events
 
 _SEND_EACH_MS = 1000
 _W3C = TraceContextTextMapPropagator()

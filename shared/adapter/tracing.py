@@ -12,9 +12,9 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final, Protocol
 
-from shared import events
 from shared.adapter.event import Event, OutgoingEvent
-from shared.settings import SettingsError
+from shared.runtime.settings import SettingsError
+from shared.wire import events
 
 TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 """What a client may send: W3C Trace Context."""

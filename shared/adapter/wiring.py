@@ -11,7 +11,7 @@ from shared.adapter.identity import Identity
 from shared.adapter.logs import configure_logging
 from shared.adapter.sink import Sink
 from shared.adapter.tracing import tracing
-from shared.memory import settle
+from shared.runtime.memory import settle
 
 
 def event_app(

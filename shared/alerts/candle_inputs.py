@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.alerts.terms import Exact, Floats, Inputs, Ints
-from shared.decimals import to_mantissa
+from shared.market.decimals import to_mantissa
 
 
 def candle_inputs(

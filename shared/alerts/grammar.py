@@ -14,8 +14,8 @@ from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedTok
 
 from shared.alerts import conditions as c
 from shared.alerts import terms as t
-from shared.indicators import MAX_PERIOD, MIN_PERIOD, parse_indicators
-from shared.timeframes import Timeframe
+from shared.analysis.indicators import MAX_PERIOD, MIN_PERIOD, parse_indicators
+from shared.market.timeframes import Timeframe
 
 MOST_WORDS: Final = 100
 MOST_BACK: Final = 200

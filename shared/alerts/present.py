@@ -13,9 +13,9 @@ from psycopg import Connection
 from shared.alerts.candle_inputs import exact_column, inputs_of_rows
 from shared.alerts.rule import GAP, Kind, Rule
 from shared.alerts.terms import Inputs, Longer
-from shared.decimals import EXACT
-from shared.feeds import feed_state
-from shared.timeframes import Timeframe
+from shared.market.decimals import EXACT
+from shared.market.timeframes import Timeframe
+from shared.wire.feed_status import feed_state
 
 _QUOTES: Final = "SELECT instrument, bid, ask FROM latest_quotes WHERE instrument = ANY(%s)"
 _GAPS: Final = """

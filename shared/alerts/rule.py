@@ -20,8 +20,8 @@ from typing import Final
 from shared.alerts import conditions as c
 from shared.alerts import terms as t
 from shared.alerts.grammar import RuleError, parse_condition, target_names
-from shared.feeds import FeedState
-from shared.timeframes import Timeframe
+from shared.market.timeframes import Timeframe
+from shared.wire.feed_status import FeedState
 
 DEFAULT_TIMEFRAME: Final = "1m"
 MOST_CANDLES: Final = 4_000

@@ -17,10 +17,10 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from shared.decimals import from_mantissa, to_mantissa, to_text
-from shared.indicators import AnyIndicator, Indicator, compute
-from shared.talib_indicators import DAY_US, TalibIndicator
-from shared.timeframes import Timeframe
+from shared.analysis.indicators import AnyIndicator, Indicator, compute
+from shared.analysis.talib_indicators import DAY_US, TalibIndicator
+from shared.market.decimals import from_mantissa, to_mantissa, to_text
+from shared.market.timeframes import Timeframe
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]

@@ -24,7 +24,7 @@ from shared.inputs.feed_columns import NO_TIME
 from shared.inputs.feed_rows import UNKNOWN, Feed, Fields
 from shared.inputs.line import RejectedLineError, time_of
 from shared.inputs.raw_values import NOTHING, text_of
-from shared.instruments import Venue
+from shared.market.instruments import Venue
 
 FEED: Final = Feed(
     Venue.ALPACA,

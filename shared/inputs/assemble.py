@@ -8,17 +8,17 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.decimals import INT64_MAX
-from shared.entries import Entries
 from shared.inputs.clock import ClockRule, ahead_of_clock
-from shared.inputs.rejected import Rejected
+from shared.inputs.reject_reasons import Rejected
 from shared.inputs.rows import Rows, flags_of
 from shared.inputs.scales import common_scale
-from shared.instruments import Market
-from shared.order import NO_ORDER_ID
-from shared.raw import LINE_BITS, RawBatch
-from shared.shards import shards_of
-from shared.ticks import INTEGER_ID, Int64s, Mantissas, Ticks
+from shared.market.decimals import INT64_MAX
+from shared.market.instruments import Market
+from shared.market.order import NO_ORDER_ID
+from shared.market.shards import shards_of
+from shared.wire.instrument_table import Entries
+from shared.wire.raw_batch import LINE_BITS, RawBatch
+from shared.wire.ticks import INTEGER_ID, Int64s, Mantissas, Ticks
 
 
 class Assembled(NamedTuple):

@@ -26,9 +26,9 @@ from shared.inputs.feed_rows import (
 )
 from shared.inputs.messages import Messages, payload_at
 from shared.inputs.parsed import BinanceTrades, FeedRules, Parsed
-from shared.instruments import Venue
-from shared.quotes import NOT_SAID
-from shared.raw import RawBatch
+from shared.market.instruments import Venue
+from shared.wire.quotes import NOT_SAID
+from shared.wire.raw_batch import RawBatch
 
 _Count = Annotated[int, msgspec.Meta(ge=0, le=LARGEST_ID)]
 

@@ -16,9 +16,8 @@ from shared.inputs.line import (
     time_of,
 )
 from shared.inputs.raw_values import text_of
+from shared.wire.busts import CANCEL, CORRECT
 
-CANCEL: Final = "cancel"
-CORRECT: Final = "correct"
 _VENUES: Final = ("venue", "exchange")
 
 Values = dict[str, msgspec.Raw]

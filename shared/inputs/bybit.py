@@ -13,7 +13,7 @@ import msgspec
 from shared.inputs.element_feed import ElementFeed, Elements, QuoteSaid, TradeSaid
 from shared.inputs.feed_columns import NO_TIME
 from shared.inputs.feed_rows import BUY, SELL, UNKNOWN, Feed, Fields
-from shared.instruments import Venue
+from shared.market.instruments import Venue
 
 FEED: Final = Feed(
     Venue.BYBIT,

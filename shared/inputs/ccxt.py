@@ -25,9 +25,9 @@ from shared.inputs.feed_rows import (
 )
 from shared.inputs.messages import Messages, payload_at
 from shared.inputs.parsed import FeedRules, Parsed
-from shared.instruments import CCXT
-from shared.quotes import NOT_SAID
-from shared.raw import RawBatch
+from shared.market.instruments import CCXT
+from shared.wire.quotes import NOT_SAID
+from shared.wire.raw_batch import RawBatch
 
 _FIELDS: Final = Fields(
     "symbol", size="amount", time="timestamp", trade_id="id",

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.inputs.formats import original
-from shared.inputs.rejected import Rejected
-from shared.raw import RawBatch
-from shared.ticks import Int64s
+from shared.inputs.reject_reasons import Rejected
+from shared.wire.raw_batch import RawBatch
+from shared.wire.ticks import Int64s
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,10 +26,10 @@ from shared.inputs.feed_rows import (
 )
 from shared.inputs.messages import Messages, payload_at
 from shared.inputs.parsed import FeedRules, Parsed
-from shared.instruments import Venue
-from shared.quotes import NOT_SAID
-from shared.raw import RawBatch
-from shared.timestamps import us_of
+from shared.market.instruments import Venue
+from shared.market.timestamps import us_of
+from shared.wire.quotes import NOT_SAID
+from shared.wire.raw_batch import RawBatch
 
 _Count = Annotated[int, msgspec.Meta(ge=0, le=LARGEST_ID)]
 _Moment = Annotated[datetime, msgspec.Meta(tz=True)]

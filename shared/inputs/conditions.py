@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from shared.ticks import AUCTION, ODD_LOT, OUT_OF_SEQUENCE, VOLUME_ONLY
+from shared.wire.ticks import AUCTION, ODD_LOT, OUT_OF_SEQUENCE, VOLUME_ONLY
 
 MAX_CHARACTERS: Final = 128
 

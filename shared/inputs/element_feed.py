@@ -16,10 +16,10 @@ from shared.inputs.feed_rows import Feed, QuotesSaid, Trades, quote_rows, trade_
 from shared.inputs.line import RejectedLineError, check_symbol, price_of, size_of
 from shared.inputs.messages import Messages, payload_at
 from shared.inputs.parsed import FeedRules, Parsed
-from shared.inputs.rejected import Rejected
-from shared.instruments import Market
-from shared.quotes import NOT_SAID
-from shared.raw import RawBatch
+from shared.inputs.reject_reasons import Rejected
+from shared.market.instruments import Market
+from shared.wire.quotes import NOT_SAID
+from shared.wire.raw_batch import RawBatch
 
 M = TypeVar("M")
 

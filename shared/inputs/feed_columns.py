@@ -11,7 +11,6 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from shared.decimals import INT64_MAX
 from shared.inputs.line import (
     Number,
     RejectedLineError,
@@ -19,10 +18,11 @@ from shared.inputs.line import (
     price_of,
     size_of,
 )
-from shared.inputs.words import Spans, Text
-from shared.instruments import Market, Naming
-from shared.ticks import Int64s, Mantissas
-from shared.timestamps import scaled_us
+from shared.inputs.packed_text import Spans, Text
+from shared.market.decimals import INT64_MAX
+from shared.market.instruments import Market, Naming
+from shared.market.timestamps import scaled_us
+from shared.wire.ticks import Int64s, Mantissas
 
 NO_TIME: Final = -1
 LARGEST_ID: Final = 10**18 - 1

@@ -8,7 +8,6 @@ from typing import Final
 
 import numpy as np
 
-from shared.decimals import INT64_MAX
 from shared.inputs.feed_columns import (
     LARGEST_ID,
     Faults,
@@ -19,12 +18,13 @@ from shared.inputs.feed_columns import (
 )
 from shared.inputs.line import RejectedLineError, read_trade_id
 from shared.inputs.quote_rows import QuoteRows
-from shared.inputs.rejected import Rejected
+from shared.inputs.reject_reasons import Rejected
 from shared.inputs.rows import Rows
 from shared.inputs.scales import POWERS
-from shared.instruments import Naming
-from shared.quotes import NOT_SAID
-from shared.ticks import INTEGER_ID, NO_ID, Bytes8, Int64s, Mantissas, Texts
+from shared.market.decimals import INT64_MAX
+from shared.market.instruments import Naming
+from shared.wire.quotes import NOT_SAID
+from shared.wire.ticks import INTEGER_ID, NO_ID, Bytes8, Int64s, Mantissas, Texts
 
 UNKNOWN, BUY, SELL = 0, 1, 2
 NO_TRADE_ID: Final = -1

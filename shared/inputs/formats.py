@@ -6,7 +6,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final, NamedTuple
 
-from shared import raw
 from shared.errors import PermanentError
 from shared.inputs.alpaca import ALPACA
 from shared.inputs.binance import FUTURES, parse_binance
@@ -22,7 +21,8 @@ from shared.inputs.objects import parse_objects
 from shared.inputs.okx import OKX
 from shared.inputs.parsed import FeedRules, Parsed
 from shared.inputs.tickers import message_at, parse_tickers
-from shared.raw import RawBatch
+from shared.wire import raw_batch as raw
+from shared.wire.raw_batch import RawBatch
 
 
 class _Format(NamedTuple):

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final, NamedTuple
 
-from shared import symbols
-from shared.decimals import MAX_SCALE, MAX_WIDE_DIGITS
 from shared.inputs.dialects import COLUMNS, PLAIN, Dialect, delimiter_of, split
 from shared.inputs.fields import Field
-from shared.ticks import INTEGER_ID, NO_ID, TEXT_ID
-from shared.timestamps import EARLIEST_S, parse_us
+from shared.market import symbols
+from shared.market.decimals import MAX_SCALE, MAX_WIDE_DIGITS
+from shared.market.timestamps import EARLIEST_S, parse_us
+from shared.wire.ticks import INTEGER_ID, NO_ID, TEXT_ID
 
 FORM: Final = "SYMBOL,PRICE[,SIZE[,TIME[,SIDE[,TRADE_ID[,CONDITIONS]]]]]"
 

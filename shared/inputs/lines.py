@@ -24,15 +24,15 @@ from shared.inputs.line import (
     absent,
     parse_line,
 )
+from shared.inputs.packed_text import Bools, Spans, Text
 from shared.inputs.parsed import Parsed
-from shared.inputs.rejected import Rejected
+from shared.inputs.reject_reasons import Rejected
 from shared.inputs.rows import Rows, from_lines, joined, no_rows
 from shared.inputs.symbols import good_symbols
-from shared.inputs.words import Bools, Spans, Text
-from shared.raw import FORMAT_CSV_DECIMAL_COMMA, RawBatch
-from shared.symbols import MAX_SYMBOL_BYTES
-from shared.ticks import INTEGER_ID, NO_ID, TEXT_ID, Int64s, Texts
-from shared.timestamps import scaled_us
+from shared.market.symbols import MAX_SYMBOL_BYTES
+from shared.market.timestamps import scaled_us
+from shared.wire.raw_batch import FORMAT_CSV_DECIMAL_COMMA, RawBatch
+from shared.wire.ticks import INTEGER_ID, NO_ID, TEXT_ID, Int64s, Texts
 
 _NEWLINE, _RETURN, _COMMA, _ZERO, _MINUS = b"\n\r,0-"
 _MARK: Final = b"\xef\xbb\xbf"

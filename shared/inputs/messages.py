@@ -9,8 +9,8 @@ from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
-from shared.inputs.rejected import Rejected
-from shared.raw import RawBatch
+from shared.inputs.reject_reasons import Rejected
+from shared.wire.raw_batch import RawBatch
 
 M = TypeVar("M")
 

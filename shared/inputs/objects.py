@@ -30,8 +30,8 @@ from shared.inputs.line import MAKER_SIDES, RejectedLineError, absent, read_side
 from shared.inputs.messages import Messages, payload_at
 from shared.inputs.parsed import FeedRules, Parsed
 from shared.inputs.raw_values import text_of
-from shared.quotes import NOT_SAID
-from shared.raw import RawBatch
+from shared.wire.quotes import NOT_SAID
+from shared.wire.raw_batch import RawBatch
 
 FEED: Final = Feed(
     "",

@@ -15,7 +15,7 @@ from shared.inputs.element_feed import ElementFeed, Elements, QuoteSaid, TradeSa
 from shared.inputs.feed_columns import NO_TIME
 from shared.inputs.feed_rows import BUY, SELL, UNKNOWN, Feed, Fields
 from shared.inputs.line import time_of
-from shared.instruments import Venue
+from shared.market.instruments import Venue
 
 FEED: Final = Feed(
     Venue.OKX,

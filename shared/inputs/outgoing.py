@@ -7,12 +7,12 @@ from typing import TypeVar
 
 import numpy as np
 
-from shared import events, rejects
 from shared.adapter.event import OutgoingEvent
-from shared.inputs.rejected import Rejected
-from shared.quotes import Quotes
-from shared.raw import LINE_BITS, RawBatch
-from shared.ticks import Ticks
+from shared.inputs.reject_reasons import Rejected
+from shared.wire import events, rejects
+from shared.wire.quotes import Quotes
+from shared.wire.raw_batch import LINE_BITS, RawBatch
+from shared.wire.ticks import Ticks
 
 STAGE = "normalize"
 """In the ids of what comes of a raw event, whoever makes it."""

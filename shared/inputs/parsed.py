@@ -9,10 +9,10 @@ from typing import NamedTuple
 from shared.inputs.busts import BustSaid
 from shared.inputs.price_rules import PriceRules
 from shared.inputs.quote_rows import QuoteRows, no_quotes
-from shared.inputs.rejected import Rejected
+from shared.inputs.reject_reasons import Rejected
 from shared.inputs.rows import Rows
-from shared.instruments import Naming
-from shared.settings import Choice
+from shared.market.instruments import Naming
+from shared.runtime.settings import Choice
 
 
 class BinanceTrades(Choice):

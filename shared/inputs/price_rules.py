@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from shared.inputs.rejected import Rejected
+from shared.inputs.reject_reasons import Rejected
 from shared.inputs.rows import Rows
 
 _RULES: Final = {"any": None, "nonnegative": 0, "positive": 1}

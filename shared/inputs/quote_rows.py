@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from shared.instruments import Market
-from shared.ticks import Int64s
+from shared.market.instruments import Market
+from shared.wire.ticks import Int64s
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from shared.decimals import INT64_MAX
 from shared.inputs.line import Line
-from shared.instruments import NO_MARKET, Market
-from shared.ticks import Bytes8, Int64s, Mantissas, Texts
+from shared.market.decimals import INT64_MAX
+from shared.market.instruments import NO_MARKET, Market
+from shared.wire.ticks import Bytes8, Int64s, Mantissas, Texts
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -7,8 +7,8 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.decimals import INT64_MAX, MAX_SCALE, MAX_WIDE_DIGITS
-from shared.ticks import Int64s, Mantissas
+from shared.market.decimals import INT64_MAX, MAX_SCALE, MAX_WIDE_DIGITS
+from shared.wire.ticks import Int64s, Mantissas
 
 POWERS: Final = 10 ** np.arange(19, dtype=np.int64)
 _WIDE_POWERS: Final = np.array([10**each for each in range(MAX_SCALE + 1)], dtype=object)

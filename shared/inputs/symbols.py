@@ -6,9 +6,9 @@ from functools import lru_cache
 
 import numpy as np
 
-from shared.inputs.words import Bools, Spans, Text
-from shared.symbols import check_symbol
-from shared.ticks import Int64s
+from shared.inputs.packed_text import Bools, Spans, Text
+from shared.market.symbols import check_symbol
+from shared.wire.ticks import Int64s
 
 
 def good_symbols(text: Text, spans: Spans, plain: Bools) -> tuple[tuple[str, ...], Int64s]:

@@ -8,7 +8,6 @@ from typing import Final
 from google.protobuf.message import DecodeError
 from google.protobuf.unknown_fields import UnknownFieldSet
 
-from shared.decimals import INT64_MAX
 from shared.inputs.line import (
     Line,
     Number,
@@ -18,8 +17,9 @@ from shared.inputs.line import (
     size_of,
     time_of,
 )
+from shared.market.decimals import INT64_MAX
 from shared.schema.ticker_pb2 import TickerUpdate
-from shared.ticks import NO_ID
+from shared.wire.ticks import NO_ID
 
 _FIELDS: Final = "symbol=1, price=2, volume=3, timestamp=4, size=5"
 

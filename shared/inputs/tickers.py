@@ -13,15 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.inputs.line import EARLIEST_US, RejectedLineError
-from shared.inputs.rejected import Rejected
+from shared.inputs.packed_text import Bools, Spans, Text
+from shared.inputs.reject_reasons import Rejected
 from shared.inputs.rows import Rows, from_lines, joined
 from shared.inputs.symbols import good_symbols
 from shared.inputs.ticker import parse_ticker
-from shared.inputs.words import Bools, Spans, Text
-from shared.raw import FORMAT_TICKER, RawBatch, delimited
-from shared.symbols import MAX_SYMBOL_BYTES
-from shared.ticks import NO_ID, Int64s
-from shared.timestamps import scaled_us
+from shared.market.symbols import MAX_SYMBOL_BYTES
+from shared.market.timestamps import scaled_us
+from shared.wire.raw_batch import FORMAT_TICKER, RawBatch, delimited
+from shared.wire.ticks import NO_ID, Int64s
 
 _SYMBOL, _PRICE, _VOLUME, _TIMESTAMP, _SIZE = 0x0A, 0x11, 0x18, 0x20, 0x2A
 """The tags: number and wire type of each field."""

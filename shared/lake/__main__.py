@@ -31,18 +31,18 @@ def tie_to(parent: int) -> None:
 
 def main(*, sweep: bool) -> int:
     """Run the round; return the exit code."""
-    from shared.memory import hand_freed_memory_back, let_arrow_use_malloc
+    from shared.runtime.memory import hand_freed_memory_back, let_arrow_use_malloc
 
     hand_freed_memory_back()
     let_arrow_use_malloc()
     from shared.adapter.logs import configure_logging
-    from shared.lake import counts
+    from shared.lake import maintenance_counts as counts
     from shared.lake.access import use_little_memory
-    from shared.lake.keeper import Keeper
-    from shared.lake.rounds import STORE_AWAY
-    from shared.lake.terms import Terms
-    from shared.settings import Environment
-    from shared.shards import DEFAULT_SHARDS, MAX_SHARDS
+    from shared.lake.maintenance import Keeper
+    from shared.lake.maintenance_process import STORE_AWAY
+    from shared.lake.retention_settings import Terms
+    from shared.market.shards import DEFAULT_SHARDS, MAX_SHARDS
+    from shared.runtime.settings import Environment
     from shared.stores.limits import MAINTENANCE
     from shared.stores.postgres import Postgres
     from shared.stores.redis import connect

@@ -12,17 +12,18 @@ from psycopg import Connection, sql
 from psycopg.rows import class_row
 from pyiceberg.table import Table
 
-from shared.candle import Candle
 from shared.lake.access import translated
 from shared.lake.candle_table import highest_revision, to_table
 from shared.lake.catalog import LOCK, Catalog, commit
 from shared.lake.compaction import files_of
 from shared.lake.files import read, write
 from shared.lake.merge import merged
-from shared.lake.record import DAY_US, begin_us, lake_of
+from shared.lake.record import lake_of
 from shared.lake.tables import CANDLES
+from shared.market.utc_days import DAY_US, begin_us
 from shared.stores.postgres import Postgres, try_lock
 from shared.stores.s3 import S3Access
+from shared.wire.candle import Candle
 
 SETTLED_S: Final = 600
 """A day is copied when it has been over for so long, and nothing changed for a minute."""

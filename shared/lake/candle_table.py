@@ -13,10 +13,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyiceberg.io.pyarrow import schema_to_pyarrow
 
-from shared.candle import TRADES, Candle
-from shared.decimals import EXACT, to_text
 from shared.lake.tables import CANDLES, SCALE
 from shared.lake.tick_table import ints, whole
+from shared.market.decimals import EXACT, to_text
+from shared.wire.candle import TRADES, Candle
 
 SCHEMA: Final = schema_to_pyarrow(CANDLES.schema)
 _NAMES: Final = {

@@ -8,14 +8,14 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from shared.candle import Candle
+from shared.candles.trades import Rows, batches_of
 from shared.errors import TransientError
 from shared.lake.plan import Plan
-from shared.lake.record import DAY_US
-from shared.memory import let_arrow_use_malloc
+from shared.market.utc_days import DAY_US
+from shared.runtime.memory import let_arrow_use_malloc
 from shared.stores.s3 import S3Access
-from shared.ticks import Ticks
-from shared.trades import Rows, batches_of
+from shared.wire.candle import Candle
+from shared.wire.ticks import Ticks
 
 if TYPE_CHECKING:
     import pyarrow as pa

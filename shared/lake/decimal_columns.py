@@ -12,9 +12,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from shared.decimals import EXACT, INT64_MAX, mantissa_text
 from shared.lake.tables import SCALE
-from shared.ticks import Int64s, Mantissas
+from shared.market.decimals import EXACT, INT64_MAX, mantissa_text
+from shared.wire.ticks import Int64s, Mantissas
 
 DECIMAL: Final = pa.decimal128(38, SCALE)
 """20 digits before the point: a 64-bit mantissa of any scale that fits has no more."""

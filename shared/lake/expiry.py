@@ -14,9 +14,10 @@ from pyiceberg.table import Table
 from shared.lake.access import translated
 from shared.lake.catalog import LOCK, Catalog, commit
 from shared.lake.compaction import files_of
-from shared.lake.record import DAY_US, day_of, lake_of
+from shared.lake.record import lake_of
+from shared.lake.retention_settings import Terms
 from shared.lake.tables import CANDLES, TICKS
-from shared.lake.terms import Terms
+from shared.market.utc_days import DAY_US, day_of
 from shared.stores.postgres import Postgres, try_lock
 from shared.stores.s3 import ObjectStore, S3Access
 

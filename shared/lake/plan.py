@@ -16,7 +16,7 @@ from typing import Any, Final, LiteralString
 from psycopg import Connection, sql
 
 from shared.errors import TransientError
-from shared.lake.record import DAY_US, begin_us
+from shared.market.utc_days import DAY_US, begin_us
 from shared.stores.segment_ranges import BETWEEN, OF_SHARD, bounds, named
 
 MANY: Final = 1_000

@@ -17,7 +17,7 @@ from pyiceberg.table import StaticTable, Table
 from shared.lake.access import between, file_io, translated
 from shared.lake.files import bounds, day_of_file, with_all_columns
 from shared.lake.plan import Plan
-from shared.lake.record import DAY_US
+from shared.market.utc_days import DAY_US
 from shared.stores.s3 import S3Access
 
 _FOOTER_BYTES: Final = 16 << 20

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from typing import Final
 
 from psycopg import Connection
 
 HOUR_US: Final = 3_600_000_000
-DAY_US: Final = 86_400_000_000
 _DIGESTS: Final = 2**64
 
 
@@ -64,13 +63,3 @@ def joined(*digests: int) -> int:
     """Return the digest of all rows of several tables."""
     total = sum(digests) % _DIGESTS
     return total - _DIGESTS if total >= _DIGESTS // 2 else total
-
-
-def day_of(time_us: int) -> date:
-    """Return the UTC day of a time."""
-    return date(1970, 1, 1) + timedelta(days=time_us // DAY_US)
-
-
-def begin_us(day: date) -> int:
-    """Return where a UTC day begins."""
-    return (day - date(1970, 1, 1)).days * DAY_US

@@ -18,20 +18,21 @@ from psycopg import Connection
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table
 
+from shared.candles.trades import MINUTE_US, batches_of
 from shared.lake.access import translated
 from shared.lake.catalog import LOCK, Catalog, commit
 from shared.lake.compaction import files_of as day_files
 from shared.lake.files import day_of_file, read
 from shared.lake.merge import merged
-from shared.lake.record import DAY_US, begin_us, day_of, lake_of
+from shared.lake.record import lake_of
 from shared.lake.retention import counted
 from shared.lake.tables import CANDLES, TICKS, Definition
 from shared.lake.tick_table import each_trade_once, to_rows
+from shared.market.timeframes import Timeframe
+from shared.market.utc_days import DAY_US, begin_us, day_of
 from shared.stores.postgres import Postgres, try_lock
 from shared.stores.s3 import ObjectStore, S3Access
-from shared.ticks import Ticks
-from shared.timeframes import Timeframe
-from shared.trades import MINUTE_US, batches_of
+from shared.wire.ticks import Ticks
 
 PREFIX: Final = "restore/"
 """What the ids of events begin with that bring ticks back."""

@@ -11,8 +11,6 @@ import pyarrow as pa
 from psycopg import Connection, sql
 from pyiceberg.table import Table
 
-from shared import metrics
-from shared.candle import Candle
 from shared.lake.access import translated
 from shared.lake.candle_days import CANDLE_COLUMNS
 from shared.lake.candle_table import to_candles
@@ -20,13 +18,16 @@ from shared.lake.catalog import LOCK, Catalog
 from shared.lake.compaction import files_of
 from shared.lake.digest import digest
 from shared.lake.files import read
-from shared.lake.record import DAY_US, begin_us, day_of, joined, lake_of
+from shared.lake.record import joined, lake_of
+from shared.lake.retention_settings import Terms
 from shared.lake.tables import CANDLES, TICKS
-from shared.lake.terms import Terms
+from shared.market.timeframes import Timeframe
+from shared.market.utc_days import DAY_US, begin_us, day_of
+from shared.runtime import metrics
 from shared.stores.partitions import OLD, days_before, drop_day
 from shared.stores.postgres import Postgres, try_lock
 from shared.stores.s3 import S3Access
-from shared.timeframes import Timeframe
+from shared.wire.candle import Candle
 
 log = logging.getLogger(__name__)
 

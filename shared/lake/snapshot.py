@@ -15,21 +15,22 @@ import pyarrow as pa
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table
 
+from shared.candles.trades import MINUTE_US
 from shared.errors import TransientError
 from shared.lake.access import translated
 from shared.lake.catalog import LOCK, Catalog, commit
 from shared.lake.digest import digest
 from shared.lake.files import write
 from shared.lake.merge import merged
-from shared.lake.record import HOUR_US, Change, day_of, joined, lake_of, move, position_of
+from shared.lake.record import HOUR_US, Change, joined, lake_of, move, position_of
 from shared.lake.tables import SMALL_ROW_GROUP, TICKS
 from shared.lake.tick_table import each_trade_once, ints, to_table, whole
+from shared.market.utc_days import day_of
 from shared.stores.commits import last_settled_commit
 from shared.stores.postgres import Postgres, try_lock
 from shared.stores.s3 import S3Access
 from shared.stores.segments import ticks_of_commits
-from shared.ticks import Ticks
-from shared.trades import MINUTE_US
+from shared.wire.ticks import Ticks
 
 POSITION: Final = "kandle.position"
 """The property of a snapshot that names the last commit of ticks in it."""

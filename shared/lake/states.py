@@ -19,13 +19,14 @@ from typing import Any, Final
 import redis
 import zstandard
 
-from shared.candle import Candle
-from shared.decimals import to_text
-from shared.lake.record import DAY_US, day_of, lake_of
-from shared.lake.terms import Terms
-from shared.live_state import LiveState
+from shared.lake.record import lake_of
+from shared.lake.retention_settings import Terms
+from shared.market.decimals import to_text
+from shared.market.utc_days import DAY_US, day_of
+from shared.realtime.readers import LiveState
 from shared.stores.postgres import Postgres
 from shared.stores.s3 import ObjectStore
+from shared.wire.candle import Candle
 
 STATE: Final = "state"
 _STAMP: Final = "%Y%m%dT%H%M%S.%fZ"

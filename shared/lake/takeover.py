@@ -15,8 +15,7 @@ import pyarrow.parquet as pq
 from psycopg import Connection
 from pyiceberg.table import Table
 
-from shared.candle import Candle
-from shared.decimals import mantissa_text
+from shared.candles.trades import MINUTE_US
 from shared.errors import TransientError
 from shared.lake import candle_table, tick_table
 from shared.lake.access import translated
@@ -28,10 +27,11 @@ from shared.lake.merge import merged
 from shared.lake.record import Change, joined, lake_of, move, position_of
 from shared.lake.tables import CANDLES, FORMER_NAMES, TICKS
 from shared.lake.tick_table import each_trade_once
+from shared.market.decimals import mantissa_text
 from shared.schema import candles_pb2
 from shared.stores.postgres import Postgres, try_lock
 from shared.stores.s3 import S3Access
-from shared.trades import MINUTE_US
+from shared.wire.candle import Candle
 
 _OLD_LAKE: Final = "SELECT to_regclass('lake_files') IS NOT NULL"
 _DAY: Final = "date '1970-01-01' + floor(from_us / 86400000000.0)::int"

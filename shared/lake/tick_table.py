@@ -11,11 +11,11 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pyiceberg.io.pyarrow import schema_to_pyarrow
 
+from shared.candles.trades import MINUTE_US, Rows
 from shared.lake.decimal_columns import to_decimals, to_mantissas
 from shared.lake.tables import TICKS
-from shared.order import NO_ORDER_ID, source_key
-from shared.ticks import ENDING, INTEGER_ID, TEXT_ID, Ticks
-from shared.trades import MINUTE_US, Rows
+from shared.market.order import NO_ORDER_ID, source_key
+from shared.wire.ticks import ENDING, INTEGER_ID, TEXT_ID, Ticks
 
 SCHEMA: Final = schema_to_pyarrow(TICKS.schema)
 _IDENTITY: Final = (

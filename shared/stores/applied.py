@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from psycopg import Connection
 from psycopg.rows import class_row
 
-from shared.bounds import LATEST_US
+from shared.market.bounds import LATEST_US
 from shared.stores.partitions import OLD, open_days
 
 

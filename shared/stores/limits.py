@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from shared.settings import Environment
+from shared.runtime.settings import Environment
 
 _LONGEST_MS: Final = 86_400_000
 _CONNECTION_CHECK_MS: Final = 5_000

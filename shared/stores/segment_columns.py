@@ -20,7 +20,7 @@ from shared.stores.planes import (
     to_deltas,
     to_planes,
 )
-from shared.ticks import INTEGER_ID, TEXT_ID, Int64s, Texts
+from shared.wire.ticks import INTEGER_ID, TEXT_ID, Int64s, Texts
 
 T = TypeVar("T")
 

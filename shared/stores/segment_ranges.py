@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import date
 from typing import Any, Final, LiteralString
 
-from shared.lake.record import day_of
-from shared.shards import shard_of
+from shared.market.shards import shard_of
+from shared.market.utc_days import day_of
 from shared.stores.segment_columns import HOUR_US
 
 _LATEST_US: Final = 250_000_000_000_000_000

@@ -19,10 +19,10 @@ from websockets.asyncio.client import connect
 from websockets.sync.client import ClientConnection
 from websockets.sync.client import connect as connect_sync
 
-from shared import events
-from shared.candle import Candle
-from shared.candle_columns import encode_batch
 from shared.schema.ticker_pb2 import TickerUpdate
+from shared.wire import events
+from shared.wire.candle import Candle
+from shared.wire.candle_columns import encode_batch
 from tests.e2e.client import candles, eventually, fresh_symbol, kill
 
 ACK_WAIT_S = 60

@@ -19,12 +19,12 @@ import redis
 
 from functions.normalize.handler import Normalize
 from local.instance import Instance
-from shared import events
 from shared.adapter.event import Event, OutgoingEvent
 from shared.inputs.clock import ClockRule
-from shared.live_keys import Keys
-from shared.raw import FORMAT_CSV, encode
-from shared.shards import DEFAULT_SHARDS, shard_of
+from shared.market.shards import DEFAULT_SHARDS, shard_of
+from shared.realtime.keys import Keys
+from shared.wire import events
+from shared.wire.raw_batch import FORMAT_CSV, encode
 from tests.e2e.client import candles, eventually, fresh_symbol, rows
 from tests.platform import kandle
 

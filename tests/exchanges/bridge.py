@@ -13,11 +13,11 @@ from pathlib import Path
 import orjson
 
 from local.servers.ports import free_port
-from shared import events
-from shared.compression import decompress
-from shared.feeds import FeedStatus
-from shared.gaps import Gap, decode_gaps
-from shared.raw import RawBatch
+from shared.wire import events
+from shared.wire.compression import decompress
+from shared.wire.feed_status import FeedStatus
+from shared.wire.gaps import Gap, decode_gaps
+from shared.wire.raw_batch import RawBatch
 from tests.exchanges.dialects import AlpacaDialect
 from tests.exchanges.playback import Playback
 from tests.local.broker.subscriber import Subscriber

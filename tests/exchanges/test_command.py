@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from shared.gaps import GapState
+from shared.wire.gaps import GapState
 from tests.exchanges.bridge import Told, bridging
 from tests.local.broker.subscriber import Subscriber
 

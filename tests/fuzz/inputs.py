@@ -13,10 +13,10 @@ from google.protobuf.message import Message
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from shared.candle import Candle
-from shared.candle_columns import encode_batch
-from shared.compression import compress
 from shared.schema import candles_pb2, ticks_pb2
+from shared.wire.candle import Candle
+from shared.wire.candle_columns import encode_batch
+from shared.wire.compression import compress
 
 TIMES: Final = int(os.environ.get("KANDLE_FUZZ", "1"))
 

@@ -12,17 +12,9 @@ from google.protobuf.message import Message
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared import candle_columns, rejects
-from shared.compression import compress, decompress
 from shared.errors import PermanentError
-from shared.feeds import FeedStatus
-from shared.gaps import decode_gaps
 from shared.inputs.formats import parse
 from shared.inputs.parsed import FeedRules
-from shared.late import decode_late
-from shared.patterns import decode_patterns
-from shared.quotes import Quotes
-from shared.raw import RawBatch
 from shared.schema import (
     candles_pb2,
     feeds_pb2,
@@ -34,7 +26,15 @@ from shared.schema import (
     rejects_pb2,
     ticker_pb2,
 )
-from shared.ticks import Ticks
+from shared.wire import candle_columns, rejects
+from shared.wire.compression import compress, decompress
+from shared.wire.feed_status import FeedStatus
+from shared.wire.gaps import decode_gaps
+from shared.wire.late import decode_late
+from shared.wire.patterns import decode_patterns
+from shared.wire.quotes import Quotes
+from shared.wire.raw_batch import RawBatch
+from shared.wire.ticks import Ticks
 from tests.fuzz.inputs import bombs, encoded, messages, tick_batches, tries
 
 DECODERS: Final[dict[str, tuple[Callable[[bytes], Any], st.SearchStrategy[Message]]]] = {

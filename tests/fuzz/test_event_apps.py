@@ -21,13 +21,11 @@ from functions.candle_aggregate.display import Display
 from functions.candle_aggregate.engine import Engine
 from functions.candle_aggregate.handler import Aggregate, wall_clock_us
 from functions.candle_aggregate.rules import Rules
+from functions.candle_aggregate.steps.store import Store
 from functions.candle_aggregate.storage import Storage as ClockStorage
-from functions.candle_aggregate.store import Store
 from functions.dead_letter.handler import Keep
-from functions.detect_pattern.anomalies import AnomalySettings
 from functions.detect_pattern.deliver import Delivery
 from functions.detect_pattern.detection import Detection, kind_of
-from functions.detect_pattern.detectors.settings import DetectorSettings
 from functions.detect_pattern.handler import DetectPattern
 from functions.detect_pattern.judge import JudgeRules
 from functions.detect_pattern.step import Steps
@@ -47,11 +45,14 @@ from functions.persist.quotes import QuoteWriter
 from functions.persist.tick_writer import TickWriter
 from functions.persist.writer import Writer
 from functions.pipeline.routing import WANTED
-from shared import events
 from shared.adapter.app import EventApp, Handler, Wiring
 from shared.adapter.sink import Sink
-from shared.compression import compress
+from shared.analysis.anomalies import AnomalySettings
+from shared.analysis.detectors.settings import DetectorSettings
 from shared.inputs.clock import ClockRule
+from shared.market.timeframes import DEFAULT_LADDER, parse_ladder
+from shared.realtime.leases import Watched
+from shared.runtime.settings import Environment
 from shared.schema import (
     busts_pb2,
     candles_pb2,
@@ -63,10 +64,9 @@ from shared.schema import (
     raw_pb2,
     rejects_pb2,
 )
-from shared.settings import Environment
 from shared.stores.postgres import Postgres
-from shared.timeframes import DEFAULT_LADDER, parse_ladder
-from shared.watched import Watched
+from shared.wire import events
+from shared.wire.compression import compress
 from tests.fuzz.inputs import (
     bombs,
     candle_batches,

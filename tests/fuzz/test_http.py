@@ -16,13 +16,13 @@ from hypothesis import strategies as st
 from starlette.applications import Starlette
 from starlette.routing import Route
 
-from functions.history_query.openapi import DOCUMENT
+from functions.history_query.api.openapi import DOCUMENT
 from functions.udp_bridge.ingest import Ingest
 from shared.adapter.sink import Sink
-from shared.compression import compress
 from shared.inputs.clock import ClockRule
 from shared.inputs.parsed import FeedRules
 from shared.schema import ticker_pb2
+from shared.wire.compression import compress
 from tests.functions.history_query.conftest import House, house
 from tests.fuzz.inputs import encoded, jsons, messages, texts, tick_batches, tries
 from tests.local.broker.subscriber import Subscriber

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from starlette.applications import Starlette
 from starlette.routing import Route
 
-from functions.live_feed.frames import Form
-from functions.live_feed.sse import sse_endpoint
+from functions.live_feed.protocols.frames import Form
+from functions.live_feed.protocols.sse import sse_endpoint
 from tests.functions.live_feed.conftest import room
 from tests.fuzz.inputs import integers, jsons, texts, tries
 

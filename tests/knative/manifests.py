@@ -119,7 +119,7 @@ def sources(workload: str) -> str:
     folder = ROOT / "functions" / stage.replace("-", "_")
     folders = [ROOT / "functions"] if workload == "kandle" else [folder]
     if "bridge" in stage or workload == "kandle":
-        folders.append(ROOT / "shared" / "bridge")
+        folders.append(ROOT / "shared" / "sources")
     files = [file for each in folders for file in sorted(each.rglob("*.py"))]
     if stage in ("normalize", "kandle"):
         files.append(ROOT / "shared" / "inputs" / "outgoing.py")

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from shared import events
 from shared.adapter.identity import DISPLAY_TOKEN_FILE
+from shared.wire import events
 from tests.knative.manifests import EVENTING, OVERLAYS, ROOT, bound, built, name, of, sources
 from tests.test_manifests import is_display, seconds
 

@@ -13,8 +13,8 @@ import yaml
 from functions.exchange_bridge import backfill
 from functions.exchange_bridge.settings import Settings
 from local.servers.s3 import BUCKETS
-from shared.feed_choice import parse_feeds
-from shared.shards import DEFAULT_SHARDS
+from shared.market.shards import DEFAULT_SHARDS
+from shared.sources.feed_choice import parse_feeds
 from tests.knative.manifests import (
     OVERLAYS,
     ROOT,

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.compression import MAX_UNPACKED_BYTES, compress, decompress
-from shared.decimals import EXACT, from_mantissa, mantissa_text, to_text
 from shared.errors import PermanentError
-from shared.raw import RawBatch
-from shared.settings import Environment, SettingsError
-from shared.timeframes import DEFAULT_LADDER, Timeframe, parse_ladder
+from shared.market.decimals import EXACT, from_mantissa, mantissa_text, to_text
+from shared.market.timeframes import DEFAULT_LADDER, Timeframe, parse_ladder
+from shared.runtime.settings import Environment, SettingsError
+from shared.wire.compression import MAX_UNPACKED_BYTES, compress, decompress
+from shared.wire.raw_batch import RawBatch
 
 
 @given(st.integers(-(2**63), 2**63), st.integers(0, 60))

@@ -19,12 +19,12 @@ import orjson
 
 from functions.exchange_bridge.exchange import Fetched, Kind, Kline, Message, Trade
 from functions.exchange_bridge.rest import Rest, RestError
-from shared.bounds import LATEST_US
-from shared.decimals import EXACT
-from shared.feeds import FeedState
-from shared.instruments import Venue
-from shared.raw import FORMAT_ALPACA
-from shared.timestamps import parse_us
+from shared.market.bounds import LATEST_US
+from shared.market.decimals import EXACT
+from shared.market.instruments import Venue
+from shared.market.timestamps import parse_us
+from shared.wire.feed_status import FeedState
+from shared.wire.raw_batch import FORMAT_ALPACA
 
 SOURCES: Final = ("iex", "sip", "delayed_sip")
 PAGE: Final = 10_000

@@ -17,9 +17,9 @@ import orjson
 
 from functions.exchange_bridge.exchange import Fetched, Id, Kind, Kline, Message, TimeMs, Trade
 from functions.exchange_bridge.rest import Rest, RestError
-from shared.feeds import FeedState
-from shared.instruments import Venue
-from shared.raw import FORMAT_BINANCE
+from shared.market.instruments import Venue
+from shared.wire.feed_status import FeedState
+from shared.wire.raw_batch import FORMAT_BINANCE
 
 PAGE: Final = 1_000
 STREAMS_A_REQUEST: Final = 200

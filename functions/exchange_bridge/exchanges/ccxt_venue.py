@@ -15,10 +15,10 @@ from functions.exchange_bridge.exchange import Fetched, Id, Kind, Kline, Message
 from functions.exchange_bridge.exchanges.ccxt_client import CcxtClient
 from functions.exchange_bridge.exchanges.ccxt_venues import TRAITS, UNKNOWN
 from functions.exchange_bridge.rest import Rest, RestError
-from shared.decimals import EXACT
-from shared.feeds import FeedState
-from shared.instruments import CCXT
-from shared.raw import FORMAT_CCXT
+from shared.market.decimals import EXACT
+from shared.market.instruments import CCXT
+from shared.wire.feed_status import FeedState
+from shared.wire.raw_batch import FORMAT_CCXT
 
 SPAN: Final = 200
 """Candles to go on by where a venue lists none: any page is at least so long."""

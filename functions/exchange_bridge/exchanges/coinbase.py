@@ -19,10 +19,10 @@ import orjson
 
 from functions.exchange_bridge.exchange import Fetched, Id, Kind, Kline, Message, Trade
 from functions.exchange_bridge.rest import Rest, RestError
-from shared.decimals import EXACT
-from shared.feeds import FeedState
-from shared.instruments import Venue
-from shared.raw import FORMAT_COINBASE
+from shared.market.decimals import EXACT
+from shared.market.instruments import Venue
+from shared.wire.feed_status import FeedState
+from shared.wire.raw_batch import FORMAT_COINBASE
 
 PAGE: Final = 1_000
 SPACING_S: Final = 0.15

@@ -10,8 +10,8 @@ import msgspec
 
 from functions.exchange_bridge.exchange import Fetched, Kind, Kline, Message, Trade
 from functions.exchange_bridge.rest import Rest
-from shared.feeds import FeedState
-from shared.raw import FORMAT_SCANNER
+from shared.wire.feed_status import FeedState
+from shared.wire.raw_batch import FORMAT_SCANNER
 
 
 class _Scan(msgspec.Struct, gc=False):

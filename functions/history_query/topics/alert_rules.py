@@ -7,9 +7,9 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from functions.history_query.alert_rule_writes import MAX_BODY_BYTES, PATH, TEST_PATH
-from functions.history_query.answering import Answers, as_json
-from functions.history_query.describing import (
+from functions.history_query.api.alert_rule_writes import MAX_BODY_BYTES, PATH, TEST_PATH
+from functions.history_query.api.endpoints import Answers, as_json
+from functions.history_query.api.openapi_schemas import (
     COUNT,
     MS,
     NAME,
@@ -20,7 +20,7 @@ from functions.history_query.describing import (
     object_of,
     ref,
 )
-from functions.history_query.parameters import refuse_all
+from functions.history_query.api.parameters import refuse_all
 from shared.alerts.rule import MAX_CHARACTERS
 from shared.alerts.stored_rules import (
     rules_in_force,

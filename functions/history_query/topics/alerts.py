@@ -8,15 +8,9 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from functions.history_query.alerts import (
-    DEFAULT_ALERTS,
-    MAX_ID_CHARACTERS,
-    AlertPages,
-    read_alerts,
-)
-from functions.history_query.answering import Answers, as_json, unknown
-from functions.history_query.cursors import MomentCursor
-from functions.history_query.describing import (
+from functions.history_query.api.cursors import MomentCursor
+from functions.history_query.api.endpoints import Answers, as_json, unknown
+from functions.history_query.api.openapi_schemas import (
     DECIMAL,
     FROM,
     MS,
@@ -33,6 +27,12 @@ from functions.history_query.describing import (
     object_of,
     query,
     ref,
+)
+from functions.history_query.queries.alerts import (
+    DEFAULT_ALERTS,
+    MAX_ID_CHARACTERS,
+    AlertPages,
+    read_alerts,
 )
 from functions.history_query.topics import patterns
 

@@ -10,11 +10,10 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from functions.history_query.answering import Answers, unknown
-from functions.history_query.bar_page import DEFAULT_TYPE, read_bars
-from functions.history_query.bars import BarPages
-from functions.history_query.cursors import TickPlace
-from functions.history_query.describing import (
+from functions.history_query.api.cursors import TickPlace
+from functions.history_query.api.endpoints import Answers, unknown
+from functions.history_query.api.formats import TABLES, Row, Shown
+from functions.history_query.api.openapi_schemas import (
     CALENDAR,
     DECIMAL,
     FROM,
@@ -37,14 +36,15 @@ from functions.history_query.describing import (
     query,
     ref,
 )
-from functions.history_query.formats import TABLES, Row, Shown
-from functions.history_query.indicators import indicator_values
-from functions.history_query.presentation import Presentation
-from functions.history_query.streaming import PAGE, asks_for_all, streamed
+from functions.history_query.api.presentation import Presentation
+from functions.history_query.api.streaming import PAGE, asks_for_all, streamed
+from functions.history_query.queries.bar_request import DEFAULT_TYPE, read_bars
+from functions.history_query.queries.bars import BarPages
+from functions.history_query.queries.indicators import indicator_values
 from functions.history_query.topics import candles
-from shared.candle import Candle
-from shared.candle_json import candle_json
-from shared.order import OrderKey
+from shared.market.order import OrderKey
+from shared.wire.candle import Candle
+from shared.wire.candle_json import candle_json
 
 _TYPE: Final[dict[str, Any]] = {
     **query(

@@ -10,10 +10,10 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from functions.history_query.answering import Answers, unknown
-from functions.history_query.candles import CandlePages
-from functions.history_query.cursors import CandleCursor
-from functions.history_query.describing import (
+from functions.history_query.api.cursors import CandleCursor
+from functions.history_query.api.endpoints import Answers, unknown
+from functions.history_query.api.formats import MEDIA_TYPES, Shown
+from functions.history_query.api.openapi_schemas import (
     CALENDAR,
     COUNT,
     DECIMAL,
@@ -38,13 +38,13 @@ from functions.history_query.describing import (
     query,
     ref,
 )
-from functions.history_query.filling import Row, filled_after, filled_before
-from functions.history_query.formats import MEDIA_TYPES, Shown
-from functions.history_query.indicators import indicator_values
-from functions.history_query.parameters import Page, read_page
-from functions.history_query.presentation import CANDLE_COLUMNS, Presentation
-from functions.history_query.streaming import PAGE, asks_for_all, streamed
-from shared.candle_json import candle_json
+from functions.history_query.api.parameters import Page, read_page
+from functions.history_query.api.presentation import CANDLE_COLUMNS, Presentation
+from functions.history_query.api.streaming import PAGE, asks_for_all, streamed
+from functions.history_query.queries.candles import CandlePages
+from functions.history_query.queries.filling import Row, filled_after, filled_before
+from functions.history_query.queries.indicators import indicator_values
+from shared.wire.candle_json import candle_json
 
 INDICATORS: Final = query(
     "indicators",

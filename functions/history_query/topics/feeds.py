@@ -7,11 +7,19 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from functions.history_query.answering import Answers, as_json
-from functions.history_query.describing import COUNT, MS, NAME, Part, get, list_of, object_of
-from functions.history_query.feeds import Feeds
-from functions.history_query.parameters import refuse_all
-from shared.feeds import FeedState
+from functions.history_query.api.endpoints import Answers, as_json
+from functions.history_query.api.openapi_schemas import (
+    COUNT,
+    MS,
+    NAME,
+    Part,
+    get,
+    list_of,
+    object_of,
+)
+from functions.history_query.api.parameters import refuse_all
+from functions.history_query.queries.feeds import Feeds
+from shared.wire.feed_status import FeedState
 
 _STATE: Final[dict[str, Any]] = {
     "enum": [str(state) for state in FeedState],

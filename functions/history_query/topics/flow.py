@@ -8,9 +8,10 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from functions.history_query.answering import Answers, as_json, unknown
-from functions.history_query.cursors import CandleCursor
-from functions.history_query.describing import (
+from functions.history_query.api.cursors import CandleCursor
+from functions.history_query.api.endpoints import Answers, as_json, unknown
+from functions.history_query.api.formats import TABLES, Shown
+from functions.history_query.api.openapi_schemas import (
     CALENDAR,
     COUNT,
     DECIMAL,
@@ -36,10 +37,9 @@ from functions.history_query.describing import (
     query,
     ref,
 )
-from functions.history_query.flow import Flow
-from functions.history_query.flow_request import read_flow, read_profile
-from functions.history_query.formats import TABLES, Shown
-from functions.history_query.presentation import Presentation
+from functions.history_query.api.presentation import Presentation
+from functions.history_query.queries.flow import Flow
+from functions.history_query.queries.flow_request import read_flow, read_profile
 
 _CURSOR: Final = cursor_of(CandleCursor("after", 1_764_340_200_000_000).text())
 _ANCHOR: Final = query(

@@ -7,10 +7,10 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from functions.history_query.answering import Answers, as_json
-from functions.history_query.describing import NAME, Part, get, list_of, object_of
-from functions.history_query.indicator_list import entries
-from functions.history_query.parameters import refuse_all
+from functions.history_query.api.endpoints import Answers, as_json
+from functions.history_query.api.openapi_schemas import NAME, Part, get, list_of, object_of
+from functions.history_query.api.parameters import refuse_all
+from functions.history_query.queries.indicator_list import entries
 
 PART: Final = Part(
     {

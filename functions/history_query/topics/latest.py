@@ -8,8 +8,8 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from functions.history_query.answering import Answers, as_json, unknown
-from functions.history_query.describing import (
+from functions.history_query.api.endpoints import Answers, as_json, unknown
+from functions.history_query.api.openapi_schemas import (
     DECIMAL,
     MS,
     NAME,
@@ -23,9 +23,9 @@ from functions.history_query.describing import (
     object_of,
     ref,
 )
-from functions.history_query.latest import LatestTrades
-from functions.history_query.latest_quotes import NO_QUOTE, LatestQuotes
-from functions.history_query.parameters import refuse_all
+from functions.history_query.api.parameters import refuse_all
+from functions.history_query.queries.latest import LatestTrades
+from functions.history_query.queries.latest_quotes import NO_QUOTE, LatestQuotes
 
 
 def _or_none(schema: Json, description: str) -> Json:

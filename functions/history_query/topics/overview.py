@@ -9,8 +9,8 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from functions.history_query.answering import MAX_SYMBOL_CHARACTERS, Answers, as_json
-from functions.history_query.describing import (
+from functions.history_query.api.endpoints import MAX_SYMBOL_CHARACTERS, Answers, as_json
+from functions.history_query.api.openapi_schemas import (
     DECIMAL,
     MS,
     NAME,
@@ -22,8 +22,8 @@ from functions.history_query.describing import (
     query,
     ref,
 )
-from functions.history_query.overview import Overview
-from functions.history_query.parameters import ParameterError, refuse_unknown
+from functions.history_query.api.parameters import ParameterError, refuse_unknown
+from functions.history_query.queries.overview import Overview
 
 MAX_SYMBOLS: Final = 500
 ALL: Final = "all"

@@ -7,9 +7,9 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from functions.history_query.answering import Answers, as_json, unknown
-from functions.history_query.cursors import MomentCursor
-from functions.history_query.describing import (
+from functions.history_query.api.cursors import MomentCursor
+from functions.history_query.api.endpoints import Answers, as_json, unknown
+from functions.history_query.api.openapi_schemas import (
     COUNT,
     DECIMAL,
     FROM,
@@ -30,14 +30,14 @@ from functions.history_query.describing import (
     query,
     ref,
 )
-from functions.history_query.outcomes import (
+from functions.history_query.queries.outcomes import (
     CANDLES,
     DEFAULT_HORIZON,
     MAX_HORIZON,
     Outcomes,
     read_outcomes,
 )
-from functions.history_query.patterns import (
+from functions.history_query.queries.patterns import (
     DEFAULT_PATTERNS,
     STATUSES,
     read_patterns,

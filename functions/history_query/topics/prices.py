@@ -10,9 +10,9 @@ from urllib.parse import quote, urlencode
 from starlette.requests import Request
 from starlette.responses import Response
 
-from functions.history_query.answering import Answers, unknown
-from functions.history_query.cursors import TickCursor
-from functions.history_query.describing import (
+from functions.history_query.api.cursors import TickCursor
+from functions.history_query.api.endpoints import Answers, unknown
+from functions.history_query.api.openapi_schemas import (
     FROM,
     MS,
     NUMBER,
@@ -27,15 +27,15 @@ from functions.history_query.describing import (
     list_of,
     object_of,
 )
-from functions.history_query.parameters import (
+from functions.history_query.api.parameters import (
     DAY_US,
     DEFAULT_PRICES,
     MAX_LIMIT,
     TickPage,
     read_ticks,
 )
-from functions.history_query.prices import Price, PricePages
-from shared.order import OrderKey
+from functions.history_query.queries.prices import Price, PricePages
+from shared.market.order import OrderKey
 
 _FORM: Final = '{"t":%d,"%s":%s}'
 

@@ -8,9 +8,10 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from functions.history_query.answering import Answers, unknown
-from functions.history_query.cursors import TickPlace
-from functions.history_query.describing import (
+from functions.history_query.api.cursors import TickPlace
+from functions.history_query.api.endpoints import Answers, unknown
+from functions.history_query.api.formats import TABLES, Shown
+from functions.history_query.api.openapi_schemas import (
     DECIMAL,
     FROM,
     MS,
@@ -30,12 +31,11 @@ from functions.history_query.describing import (
     object_of,
     ref,
 )
-from functions.history_query.formats import TABLES, Shown
-from functions.history_query.parameters import read_raw_ticks
-from functions.history_query.presentation import Presentation
-from functions.history_query.ticks import COLUMNS as NAMES
-from functions.history_query.ticks import TickPages
-from shared.order import OrderKey
+from functions.history_query.api.parameters import read_raw_ticks
+from functions.history_query.api.presentation import Presentation
+from functions.history_query.queries.ticks import COLUMNS as NAMES
+from functions.history_query.queries.ticks import TickPages
+from shared.market.order import OrderKey
 
 _CURSOR: Final = cursor_of(TickPlace("after", OrderKey(1_764_340_200_000_000, 0, 0, 0, 0)).text())
 

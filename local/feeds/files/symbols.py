@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from shared.instruments import BINANCE_QUOTES
+from shared.market.instruments import BINANCE_QUOTES
 
 _QUOTES: Final = tuple(sorted({*BINANCE_QUOTES, "CHF", "CAD"}, key=lambda each: (-len(each), each)))
 _SHORTEST_BASE: Final = 3

@@ -23,7 +23,7 @@ from local.feeds.files.opening import Part, Progress, parts_of, reported
 from local.feeds.files.tables import read_tables
 from local.feeds.files.texts import content_of
 from local.feeds.tick import Tick
-from shared.timestamps import parse_us
+from shared.market.timestamps import parse_us
 
 _NEEDS_QUOTES: Final = (b",", b'"', b"\r", b"\n")
 

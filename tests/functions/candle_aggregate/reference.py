@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from shared.entries import Entries, Entry
-from shared.ticks import Ticks
+from shared.wire.instrument_table import Entries, Entry
+from shared.wire.ticks import Ticks
 
 
 @dataclass(frozen=True, order=True)

@@ -13,18 +13,18 @@ from functions.candle_aggregate.display import Display
 from functions.candle_aggregate.engine import Applied, Engine
 from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.session import Session
-from functions.candle_aggregate.step import TickEvent
-from functions.candle_aggregate.store import Changes, Store, Turn
-from shared import events
+from functions.candle_aggregate.steps.step import TickEvent
+from functions.candle_aggregate.steps.store import Changes, Store, Turn
 from shared.adapter.app import Emission, Outcome
-from shared.blocks import PRICED, Records
-from shared.candle import Candle, CandleKey
-from shared.candle_columns import CandleColumns, decode_batch
-from shared.compression import decompress
-from shared.late import Late, decode_late
-from shared.live_keys import Block, Keys
-from shared.ticks import Ticks
-from shared.timeframes import parse_ladder
+from shared.market.blocks import PRICED, Records
+from shared.market.timeframes import parse_ladder
+from shared.realtime.keys import Block, Keys
+from shared.wire import events
+from shared.wire.candle import Candle, CandleKey
+from shared.wire.candle_columns import CandleColumns, decode_batch
+from shared.wire.compression import decompress
+from shared.wire.late import Late, decode_late
+from shared.wire.ticks import Ticks
 
 MINUTE = 60_000_000
 NOW_US = 1_800_000_000_000_000

@@ -9,14 +9,14 @@ import redis
 
 from functions.candle_aggregate.display import Display
 from functions.candle_aggregate.engine import Applied
-from shared import busts, events
 from shared.adapter.event import Event
-from shared.busts import Bust
-from shared.candle import Candle
-from shared.candle_columns import decode_batch
-from shared.compression import decompress
-from shared.raw import FORMAT_SCANNER
-from shared.watched import ALL, Leases, Watched
+from shared.realtime.leases import ALL, Leases, Watched
+from shared.wire import busts, events
+from shared.wire.busts import Bust
+from shared.wire.candle import Candle
+from shared.wire.candle_columns import decode_batch
+from shared.wire.compression import decompress
+from shared.wire.raw_batch import FORMAT_SCANNER
 from tests.functions.candle_aggregate.reference import Tick, as_columns
 from tests.functions.candle_aggregate.replicas import MINUTE, RULES, Replica
 

@@ -10,7 +10,7 @@ import pytest
 import redis
 
 from functions.candle_aggregate.session import Session
-from shared.candle import Candle, CandleKey
+from shared.wire.candle import Candle, CandleKey
 from tests.functions.candle_aggregate.replicas import (
     MINUTE,
     NOW_US,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from shared import events
 from shared.adapter.event import Event, OutgoingEvent
-from shared.gaps import Gap, GapState, encode_gaps
+from shared.wire import events
+from shared.wire.gaps import Gap, GapState, encode_gaps
 from tests.functions.candle_aggregate.trades import BEGIN_US, SECOND, trades
 from tests.functions.candle_aggregate.world import MINUTE, World
 

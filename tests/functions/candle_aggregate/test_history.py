@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from functions.candle_aggregate.history import publish_history
+from functions.candle_aggregate.corrections.venue_history import publish_history
 from shared.adapter.app import Emission
-from shared.candle import VENUE, Candle
-from shared.candle_columns import CandleColumns
-from shared.candle_history import CandleHistory
 from shared.errors import PermanentError
-from shared.gaps import Gap, GapState
+from shared.wire.candle import VENUE, Candle
+from shared.wire.candle_columns import CandleColumns
+from shared.wire.candle_history import CandleHistory
+from shared.wire.gaps import Gap, GapState
 from tests.functions.candle_aggregate.test_gaps import tell
 from tests.functions.candle_aggregate.trades import BEGIN_US, trade, trades
 from tests.functions.candle_aggregate.truth import Row

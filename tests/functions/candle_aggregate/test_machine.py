@@ -25,10 +25,10 @@ from hypothesis.stateful import (
 )
 
 from functions.candle_aggregate import engine
-from functions.candle_aggregate.unused import let_unused_go
+from functions.candle_aggregate.maintenance.idle_instruments import let_unused_go
 from shared.errors import TransientError
-from shared.ticks import VOLUME_ONLY
-from shared.timeframes import parse_ladder
+from shared.market.timeframes import parse_ladder
+from shared.wire.ticks import VOLUME_ONLY
 from tests.functions.candle_aggregate.truth import Row, with_id
 from tests.functions.candle_aggregate.world import MINUTE, NOW_US, RULES, World
 

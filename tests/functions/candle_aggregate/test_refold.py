@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from functions.candle_aggregate import repair
+from functions.candle_aggregate.corrections import repair
 from shared.stores.first_ticks import beginnings
 from tests.functions.candle_aggregate.trades import BEGIN_US, trades
 from tests.functions.candle_aggregate.world import MINUTE, World

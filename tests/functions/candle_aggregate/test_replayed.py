@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from functions.candle_aggregate import repair
-from shared.timeframes import parse_ladder
+from functions.candle_aggregate.corrections import repair
+from shared.market.timeframes import parse_ladder
 from tests.functions.candle_aggregate.trades import BEGIN_US
 from tests.functions.candle_aggregate.truth import Row, with_id
 from tests.functions.candle_aggregate.world import RULES, World

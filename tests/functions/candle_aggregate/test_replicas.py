@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import redis
 
-from shared import metrics
-from shared.live_keys import Keys
+from shared.realtime.keys import Keys
+from shared.runtime import metrics
 from tests.functions.candle_aggregate.replicas import MINUTE, RULES, Replica, live_candles
 from tests.functions.candle_aggregate.test_engine import assert_exact, trades
 from tests.functions.candle_aggregate.truth import as_ticks

@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 import redis
 
-from functions.candle_aggregate.lineage import adopt, check
-from functions.candle_aggregate.sample import sample
+from functions.candle_aggregate.maintenance.sample import sample
+from functions.candle_aggregate.maintenance.state_check import adopt, check
 from functions.candle_aggregate.session import Session
 from shared.errors import TransientError
-from shared.live_instruments import INSTRUMENT
-from shared.live_keys import Keys
-from shared.live_state import LiveState
-from shared.stores import recompute
-from shared.ticks import VOLUME_ONLY
-from shared.timeframes import parse_ladder
+from shared.market.timeframes import parse_ladder
+from shared.reading import recompute
+from shared.realtime.instrument_records import INSTRUMENT
+from shared.realtime.keys import Keys
+from shared.realtime.readers import LiveState
+from shared.wire.ticks import VOLUME_ONLY
 from tests.functions.candle_aggregate.trades import BEGIN_US, SECOND, trade, trades
 from tests.functions.candle_aggregate.world import MINUTE, RULES, World
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from functions.candle_aggregate.maintenance.idle_instruments import let_unused_go, saved_records
 from functions.candle_aggregate.session import Session
-from functions.candle_aggregate.unused import let_unused_go, saved_records
-from shared.live_keys import Keys
+from shared.realtime.keys import Keys
 from tests.functions.candle_aggregate.trades import BEGIN_US, trade, trades
 from tests.functions.candle_aggregate.world import MINUTE, RULES, World
 

@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from shared.busts import Bust
-from shared.entries import Entries, Entry
-from shared.order import NO_ORDER_ID, OrderKey, source_key
-from shared.ticks import CANCELLED, INTEGER_ID, NO_ID, TEXT_ID, VOLUME_ONLY, Ticks
-from shared.timeframes import Timeframe
+from shared.market.order import NO_ORDER_ID, OrderKey, source_key
+from shared.market.timeframes import Timeframe
+from shared.wire.busts import Bust
+from shared.wire.instrument_table import Entries, Entry
+from shared.wire.ticks import CANCELLED, INTEGER_ID, NO_ID, TEXT_ID, VOLUME_ONLY, Ticks
 
 MINUTE = 60_000_000
 PRICE_SCALE, SIZE_SCALE = 2, 3

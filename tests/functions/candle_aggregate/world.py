@@ -15,9 +15,9 @@ import redis
 from functions.candle_aggregate.engine import Engine
 from functions.candle_aggregate.publish import waiting_rows
 from functions.candle_aggregate.rules import Rules
-from functions.candle_aggregate.step import TickEvent
+from functions.candle_aggregate.steps.step import TickEvent
+from functions.candle_aggregate.steps.store import Changes, Store, Turn, Written
 from functions.candle_aggregate.storage import Storage
-from functions.candle_aggregate.store import Changes, Store, Turn, Written
 from functions.persist.busts import BustWriter
 from functions.persist.feeds import FeedWriter
 from functions.persist.group_commit import GroupCommit
@@ -26,21 +26,21 @@ from functions.persist.patterns import PatternWriter
 from functions.persist.quotes import QuoteWriter
 from functions.persist.tick_writer import TickWriter
 from functions.persist.writer import Writer
-from shared import events
 from shared.adapter.app import Emission
 from shared.adapter.event import Event, OutgoingEvent
-from shared.busts import Bust
-from shared.busts import encode as encode_busts
-from shared.candle import Candle, CandleKey
-from shared.candle_columns import decode_batch
-from shared.compression import decompress
 from shared.errors import TransientError
-from shared.live_keys import Keys
-from shared.raw import FORMAT_SCANNER
-from shared.shards import shard_of
+from shared.market.shards import shard_of
+from shared.market.timeframes import parse_ladder
+from shared.realtime.keys import Keys
 from shared.stores.postgres import Postgres
-from shared.ticks import INTEGER_ID
-from shared.timeframes import parse_ladder
+from shared.wire import events
+from shared.wire.busts import Bust
+from shared.wire.busts import encode as encode_busts
+from shared.wire.candle import Candle, CandleKey
+from shared.wire.candle_columns import decode_batch
+from shared.wire.compression import decompress
+from shared.wire.raw_batch import FORMAT_SCANNER
+from shared.wire.ticks import INTEGER_ID
 from tests.functions.candle_aggregate.replicas import live_candles
 from tests.functions.candle_aggregate.truth import Row, as_ticks, true_candles
 

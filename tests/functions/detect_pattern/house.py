@@ -9,7 +9,6 @@ from decimal import Decimal
 import psycopg
 import redis
 
-from functions.detect_pattern.found import Found
 from functions.detect_pattern.judge import JudgeRules, Request
 from functions.detect_pattern.publish import publication
 from functions.detect_pattern.step import REFRESH_MS, Steps
@@ -24,14 +23,15 @@ from functions.persist.patterns import PatternWriter
 from functions.persist.quotes import QuoteWriter
 from functions.persist.tick_writer import TickWriter
 from functions.persist.writer import Writer
-from shared import events
 from shared.adapter.app import Outcome
 from shared.adapter.event import Event, OutgoingEvent
-from shared.candle import Candle
-from shared.candle_columns import encode_batch
-from shared.pattern_series import Name
-from shared.patterns import Pattern, decode_patterns
+from shared.analysis.finding import Found
+from shared.realtime.pattern_series import Name
 from shared.stores.postgres import Postgres
+from shared.wire import events
+from shared.wire.candle import Candle
+from shared.wire.candle_columns import encode_batch
+from shared.wire.patterns import Pattern, decode_patterns
 
 MINUTE = 60_000_000
 NAME: Name = ("A", "1m")

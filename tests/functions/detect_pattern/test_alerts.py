@@ -18,11 +18,11 @@ from functions.detect_pattern.series import Series
 from functions.detect_pattern.store import Read, Store
 from functions.detect_pattern.window import ClosedCandle, Window
 from shared.alerts.rule import Frequency, Rule
-from shared.candle import Candle
-from shared.pattern_series import Name
-from shared.patterns import as_event_json as pattern_json
+from shared.realtime.pattern_series import Name
+from shared.realtime.versioned import pack, unpack
 from shared.schema import patterns_pb2
-from shared.state import pack, unpack
+from shared.wire.candle import Candle
+from shared.wire.patterns import as_event_json as pattern_json
 from tests.functions.detect_pattern.house import MINUTE, House, cancelled, candle
 
 

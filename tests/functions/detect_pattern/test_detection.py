@@ -12,12 +12,12 @@ import numpy as np
 import psycopg
 import redis
 
-from functions.detect_pattern.anomalies import AnomalySettings
-from functions.detect_pattern.candles import Candles
 from functions.detect_pattern.detection import Detection, kind_of
-from functions.detect_pattern.detectors.settings import DetectorSettings
 from functions.detect_pattern.judge import JudgeRules, Request
-from shared.candle import Candle
+from shared.analysis.anomalies import AnomalySettings
+from shared.analysis.candle_series import Candles
+from shared.analysis.detectors.settings import DetectorSettings
+from shared.wire.candle import Candle
 from tests.functions.detect_pattern.house import MINUTE, House, candle
 
 DETECTION = Detection(DetectorSettings(), AnomalySettings())

@@ -10,7 +10,7 @@ import pytest
 from functions.detect_pattern import storage
 from functions.detect_pattern.series import Series
 from functions.detect_pattern.window import ClosedCandle, Window
-from shared import metrics
+from shared.runtime import metrics
 from tests.functions.detect_pattern.house import (
     GRACE_MS,
     NAME,

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from functions.detect_pattern.step import REFRESH_MS
-from shared.candle import Candle
+from shared.wire.candle import Candle
 from tests.functions.detect_pattern.house import MINUTE, House, candle, reference
 
 

@@ -12,8 +12,8 @@ from functions.detect_pattern.state_rules import Raised, note_emitted, raise_sta
 from shared.alerts.present import is_true_now
 from shared.alerts.rule import Rule
 from shared.alerts.stored_rules import add_rule, remove_rule
-from shared.feeds import STALE_US
 from shared.stores.postgres import Postgres
+from shared.wire.feed_status import STALE_US
 
 NOW_US = 1_800_000_000_000_000
 SECOND = 1_000_000

@@ -7,9 +7,10 @@ import pytest
 from functions.detect_pattern import handler
 from functions.detect_pattern.deliver import Delivery
 from functions.detect_pattern.handler import DetectPattern
-from shared import events, metrics
 from shared.adapter.event import Event
-from shared.pattern_series import end_instrument
+from shared.realtime.pattern_series import end_instrument
+from shared.runtime import metrics
+from shared.wire import events
 from tests.functions.detect_pattern.house import House, candle, reference
 
 DAY_MS = 86_400_000

@@ -10,11 +10,11 @@ from functions.detect_pattern.deliver import Delivery
 from functions.detect_pattern.handler import DetectPattern
 from functions.detect_pattern.step import Steps
 from functions.detect_pattern.storage import Storage
-from shared import events
 from shared.adapter.event import Event
-from shared.candle import Candle
-from shared.candle_columns import encode_batch
-from shared.watchlist import Watched, Watchlist
+from shared.realtime.watchlist import Watched, Watchlist
+from shared.wire import events
+from shared.wire.candle import Candle
+from shared.wire.candle_columns import encode_batch
 from tests.functions.detect_pattern.house import RULES, House, candle, reference
 
 

@@ -14,13 +14,13 @@ import pytest
 from functions.exchange_bridge.exchange import Kind, Trade
 from functions.exchange_bridge.exchanges.alpaca import Alpaca, Credentials
 from functions.exchange_bridge.health import Health
-from functions.exchange_bridge.history import Source, fetched
+from functions.exchange_bridge.past.venue_history import Source, fetched
 from functions.exchange_bridge.settings import Settings
 from functions.persist.feeds import FeedWriter
-from shared.gaps import GapState
-from shared.settings import SettingsError
+from shared.market.timeframes import Timeframe
+from shared.runtime.settings import SettingsError
 from shared.stores.postgres import Postgres
-from shared.timeframes import Timeframe
+from shared.wire.gaps import GapState
 from tests.exchanges.bridge import Told, bridging, of_playback
 from tests.exchanges.dialects import AlpacaDialect, minutes
 from tests.exchanges.dialects import Trade as Made

@@ -21,7 +21,7 @@ from functions.exchange_bridge.exchanges.scanner import Scanner
 from functions.exchange_bridge.health import Health
 from functions.exchange_bridge.rest import Rest, RestError, wait_s
 from functions.exchange_bridge.settings import SETUPS
-from shared.feeds import FEEDS
+from shared.wire.feed_status import FEEDS
 
 BINANCE = Binance("ws://x", ["btcusdt"], TRADES, 0)
 COINBASE = Coinbase("ws://x", ["BTC-USD"])

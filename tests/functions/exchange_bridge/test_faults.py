@@ -12,8 +12,8 @@ from pathlib import Path
 import orjson
 import pytest
 
-from shared.gaps import GapState
-from shared.raw import FORMAT_CCXT
+from shared.wire.gaps import GapState
+from shared.wire.raw_batch import FORMAT_CCXT
 from tests.exchanges.bridge import Told, bridging, of_playback
 from tests.exchanges.dialects import (
     BinanceDialect,

@@ -9,13 +9,19 @@ from typing import TypeVar
 
 import pytest
 
-from functions.exchange_bridge import history
 from functions.exchange_bridge.exchange import Exchange, Kline
-from functions.exchange_bridge.history import Source, asked, columns, fetched, missing_chunks
+from functions.exchange_bridge.past import venue_history as history
+from functions.exchange_bridge.past.venue_history import (
+    Source,
+    asked,
+    columns,
+    fetched,
+    missing_chunks,
+)
 from functions.exchange_bridge.rest import Rest, RestError
 from functions.exchange_bridge.settings import Settings
-from shared.candle import VENUE
-from shared.timeframes import Timeframe
+from shared.market.timeframes import Timeframe
+from shared.wire.candle import VENUE
 from tests.exchanges.bridge import of_playback
 from tests.exchanges.dialects import Trade, minutes
 from tests.exchanges.playback import Playback

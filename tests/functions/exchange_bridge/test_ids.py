@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from functions.exchange_bridge.exchange import Trade
-from functions.exchange_bridge.ids import SymbolIds
+from functions.exchange_bridge.seen_ids import SymbolIds
 
 FIRST = 100
 

@@ -9,7 +9,7 @@ from websockets.datastructures import Headers
 from websockets.exceptions import InvalidStatus
 from websockets.http11 import Response
 
-from functions.exchange_bridge.pauses import STEADY_S, Pauses
+from functions.exchange_bridge.connections.backoff import STEADY_S, Pauses
 from functions.exchange_bridge.settings import Settings
 
 WITHIN_S = 3.0

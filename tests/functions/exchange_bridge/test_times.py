@@ -9,8 +9,8 @@ import pytest
 from functions.exchange_bridge.backfill import backfill
 from functions.exchange_bridge.exchange import Trade
 from functions.exchange_bridge.rest import RestError
+from functions.exchange_bridge.seen_times import SymbolTimes
 from functions.exchange_bridge.settings import Settings
-from functions.exchange_bridge.times import SymbolTimes
 from shared.adapter.sink import Sink
 
 

@@ -11,7 +11,7 @@ import redis
 
 from shared.lake.candle_days import copy_candles
 from shared.lake.retention import drop_candles, old_candle_days
-from shared.lake.terms import Terms
+from shared.lake.retention_settings import Terms
 from tests.functions.history_query.conftest import House
 from tests.functions.history_query.market import Tick, batches, generated
 from tests.shared.lake.house import House as Lake

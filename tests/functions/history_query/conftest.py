@@ -17,12 +17,12 @@ from functions.persist.patterns import PatternWriter
 from functions.persist.quotes import QuoteWriter
 from functions.persist.tick_writer import TickWriter
 from functions.persist.writer import Writer
-from shared.candle_columns import columns_of
 from shared.lake.cold import NO_LAKE, Cold
-from shared.live_state import LiveState
+from shared.market.timeframes import DEFAULT_LADDER, parse_ladder
+from shared.realtime.readers import LiveState
 from shared.stores.postgres import Postgres
-from shared.ticks import Ticks
-from shared.timeframes import DEFAULT_LADDER, parse_ladder
+from shared.wire.candle_columns import columns_of
+from shared.wire.ticks import Ticks
 from tests.functions.candle_aggregate.replicas import Replica
 
 LADDER = parse_ladder(DEFAULT_LADDER)

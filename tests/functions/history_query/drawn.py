@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from shared.patterns import Pattern, pattern_id
+from shared.wire.patterns import Pattern, pattern_id
 
 MINUTE_US = 60_000_000
 

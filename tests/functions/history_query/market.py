@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from shared.decimals import to_text
-from shared.entries import Entries, Entry
-from shared.order import NO_ORDER_ID, OrderKey, source_key
-from shared.ticks import INTEGER_ID, NO_ID, TEXT_ID, Ticks
+from shared.market.decimals import to_text
+from shared.market.order import NO_ORDER_ID, OrderKey, source_key
+from shared.wire.instrument_table import Entries, Entry
+from shared.wire.ticks import INTEGER_ID, NO_ID, TEXT_ID, Ticks
 
 MINUTE_US = 60_000_000
 START_US = 1_600_000_000_000_000 // (4 * 3_600_000_000) * (4 * 3_600_000_000) - 37_000_000

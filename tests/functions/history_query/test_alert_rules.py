@@ -9,8 +9,8 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from functions.history_query.alert_rule_writes import alert_rule_writes
-from functions.history_query.alert_test import AlertTests
+from functions.history_query.api.alert_rule_writes import alert_rule_writes
+from functions.history_query.queries.alert_test import AlertTests
 from functions.notify.claims import Claims
 from functions.notify.handler import STAGE, Notify
 from shared.adapter.wiring import event_app
@@ -84,7 +84,7 @@ def test_a_rule_is_changed_in_place(house: House) -> None:
     """It has the sink of the one before; what is no rule leaves that in force."""
     with house.postgres.connection() as connection:
         before = add_rule(connection, Rule.parse("A close > 1"), "https://example.org/x")
-    what = {"params": {"id": before}}
+    what: dict[str, Any] = {"params": {"id": before}}
     refused = asked(house.app, "PATCH", **what, json={"rule": "A close >", "muted": True})
     assert (refused.status_code, "expected a field" in refused.json()["detail"]) == (400, True)
     assert asked(house.app, "PATCH", **what, json={"muted": True}).status_code == 204

@@ -9,7 +9,7 @@ import pytest
 from shared.alerts.conditions import PatternFound
 from shared.alerts.event import AlertEvent, as_event_json
 from shared.alerts.rule import Rule
-from shared.patterns import as_event_json as pattern_json
+from shared.wire.patterns import as_event_json as pattern_json
 from tests.functions.history_query.conftest import House
 from tests.functions.history_query.drawn import pattern
 

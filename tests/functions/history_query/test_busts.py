@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from functions.history_query import tick_slices
+from functions.history_query.queries import tick_slices
 from functions.persist.busts import BustWriter
-from shared.busts import Bust
-from shared.raw import FORMAT_SCANNER
-from shared.ticks import INTEGER_ID, VOLUME_ONLY
+from shared.wire.busts import Bust
+from shared.wire.raw_batch import FORMAT_SCANNER
+from shared.wire.ticks import INTEGER_ID, VOLUME_ONLY
 from tests.functions.history_query.conftest import House
 from tests.functions.history_query.market import START_US, Tick, batches
 

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 import redis
 
-from functions.candle_aggregate.repair import repair
+from functions.candle_aggregate.corrections.repair import repair
 from functions.persist.busts import BustWriter
-from shared.busts import Bust
-from shared.candle_columns import columns_of
 from shared.lake.cold import Cold
-from shared.raw import FORMAT_SCANNER
 from shared.stores.s3 import S3Access
-from shared.ticks import INTEGER_ID
+from shared.wire.busts import Bust
+from shared.wire.candle_columns import columns_of
+from shared.wire.raw_batch import FORMAT_SCANNER
+from shared.wire.ticks import INTEGER_ID
 from tests.functions.history_query.cold import ColdMarket, cold_market
 from tests.functions.history_query.market import Tick, candles, trades
 

@@ -6,8 +6,8 @@ import time
 from dataclasses import replace
 from typing import Any
 
-from shared.feeds import FeedState, FeedStatus, SymbolStatus
-from shared.gaps import Gap, GapState
+from shared.wire.feed_status import FeedState, FeedStatus, SymbolStatus
+from shared.wire.gaps import Gap, GapState
 from tests.functions.history_query.conftest import House
 from tests.functions.history_query.market import START_US, columns, generated
 

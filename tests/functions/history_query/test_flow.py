@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from shared.calendar_timeframes import timeframe_of
+from shared.market.calendar_timeframes import timeframe_of
 from tests.functions.history_query.conftest import House
 from tests.functions.history_query.market import Tick, columns, generated, trades
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from functions.history_query.indicator_list import entries
-from shared.indicators import parse_indicators
+from functions.history_query.queries.indicator_list import entries
+from shared.analysis.indicators import parse_indicators
 
 
 def test_every_listed_name_can_be_asked_for() -> None:

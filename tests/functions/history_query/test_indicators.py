@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from functions.history_query.indicator_list import listed
+from functions.history_query.queries.indicator_list import listed
 from tests.functions.history_query.conftest import House
 from tests.functions.history_query.market import columns, generated
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from shared.entries import Entries, Entry
-from shared.quotes import Quotes
+from shared.wire.instrument_table import Entries, Entry
+from shared.wire.quotes import Quotes
 from tests.functions.history_query.conftest import House
 from tests.functions.history_query.market import columns, generated
 

@@ -10,12 +10,12 @@ import jsonschema
 import pytest
 from starlette.routing import Route
 
-from functions.history_query.openapi import DOCUMENT
+from functions.history_query.api.openapi import DOCUMENT
 from shared.alerts.event import AlertEvent, as_event_json
 from shared.alerts.rule import Rule
 from shared.alerts.stored_rules import add_rule
-from shared.feeds import FeedState, FeedStatus, SymbolStatus
-from shared.patterns import as_event_json as pattern_json
+from shared.wire.feed_status import FeedState, FeedStatus, SymbolStatus
+from shared.wire.patterns import as_event_json as pattern_json
 from tests.functions.history_query.conftest import House
 from tests.functions.history_query.drawn import pattern
 from tests.functions.history_query.market import START_US, columns, generated

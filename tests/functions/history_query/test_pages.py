@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from functions.history_query import candles as pages
-from functions.history_query import tick_slices
-from shared.timeframes import Timeframe
+from functions.history_query.queries import candles as pages
+from functions.history_query.queries import tick_slices
+from shared.market.timeframes import Timeframe
 from tests.functions.history_query.conftest import House
 from tests.functions.history_query.market import (
     MINUTE_US,

@@ -6,17 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.history_query.cursors import CandleCursor, TickCursor
-from functions.history_query.parameters import (
+from functions.history_query.api.cursors import CandleCursor, TickCursor
+from functions.history_query.api.parameters import (
     DAY_US,
     FURTHEST_US,
     ParameterError,
     read_page,
     read_ticks,
 )
-from shared.order import OrderKey
-from shared.resolution import resolve
-from shared.timeframes import parse_ladder
+from shared.market.order import OrderKey
+from shared.market.resolution import resolve
+from shared.market.timeframes import parse_ladder
 
 LADDER = parse_ladder("1m,5m,15m,1h,4h,1d")
 NOW_US = 1_700_000_000_123_456

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from shared.calendar_timeframes import timeframe_of
+from shared.market.calendar_timeframes import timeframe_of
 from tests.functions.history_query.conftest import House
 from tests.functions.history_query.market import Tick, candles, columns, generated, trades
 

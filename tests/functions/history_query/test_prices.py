@@ -12,8 +12,8 @@ from typing import Any
 import httpx
 import pytest
 
-from functions.history_query import tick_slices
-from shared.decimals import to_text
+from functions.history_query.queries import tick_slices
+from shared.market.decimals import to_text
 from tests.functions.history_query.conftest import House
 from tests.functions.history_query.market import Tick, batches, columns, generated, trades
 

@@ -8,9 +8,9 @@ from urllib.parse import parse_qsl
 
 import pytest
 
-from functions.history_query import page
-from functions.history_query.openapi import DOCUMENT
-from functions.history_query.reference import reference
+from functions.history_query.api import reference_page as page
+from functions.history_query.api.openapi import DOCUMENT
+from functions.history_query.api.reference import reference
 from shared.adapter.access import guarded
 from tests.functions.history_query.conftest import House
 from tests.functions.history_query.test_openapi import fill

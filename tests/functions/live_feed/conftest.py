@@ -14,22 +14,22 @@ import nats.js.errors
 import orjson
 import pytest
 
+from functions.live_feed.derived.history_api import HistoryApi
 from functions.live_feed.fanout import Message
-from functions.live_feed.frames import Form
-from functions.live_feed.history_api import HistoryApi
 from functions.live_feed.hub import Hub
 from functions.live_feed.interest import Interest
-from functions.live_feed.places import Places
-from functions.live_feed.replay import Replays
-from functions.live_feed.replica import Replica
-from functions.live_feed.session import Session, SessionLimits
+from functions.live_feed.protocols.client_limits import Places
+from functions.live_feed.protocols.frames import Form
+from functions.live_feed.protocols.replica import Replica
+from functions.live_feed.protocols.session import Session, SessionLimits
+from functions.live_feed.replays.replay import Replays
 from functions.live_feed.stream import Limits, LiveStream
-from shared import live
-from shared.candle import Candle
+from shared.market.timeframes import parse_ladder
+from shared.realtime import channels as live
+from shared.realtime.leases import Leases
 from shared.schema import live_pb2
 from shared.stores.redis import connect
-from shared.timeframes import parse_ladder
-from shared.watched import Leases
+from shared.wire.candle import Candle
 
 LADDER = parse_ladder("1m,5m")
 _numbers = itertools.count()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functions.live_feed.ages import HELD_US, Ages
-from functions.live_feed.frames import Update
+from functions.live_feed.protocols.frames import Update
 
 SECOND = 1_000_000
 

@@ -21,8 +21,8 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from functions.live_feed.draining import Draining
-from functions.live_feed.places import Places
-from functions.live_feed.websocket import CODE_RESTART
+from functions.live_feed.protocols.client_limits import Places
+from functions.live_feed.protocols.websocket import CODE_RESTART
 from local.servers.ports import free_port
 from tests.functions.live_feed.conftest import Room
 from tests.functions.live_feed.test_websocket import ask, read, serving, until

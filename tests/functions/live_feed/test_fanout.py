@@ -10,21 +10,22 @@ import orjson
 import pytest
 
 from functions.live_feed.fanout import messages
-from functions.live_feed.frames import Update
-from shared import events, live
+from functions.live_feed.protocols.frames import Update
 from shared.adapter.event import Event
 from shared.alerts.event import as_event_json as rule_json
 from shared.alerts.rule import Rule
-from shared.busts import Bust
-from shared.busts import encode as encode_busts
-from shared.candle import Candle
-from shared.candle_columns import encode_batch
-from shared.entries import Entries, Entry
 from shared.errors import PermanentError
-from shared.patterns import Pattern, as_event_json, encode_patterns
+from shared.realtime import channels as live
 from shared.schema import candles_pb2, live_pb2
 from shared.schema.ticker_pb2 import TickerUpdate
-from shared.ticks import Ticks
+from shared.wire import events
+from shared.wire.busts import Bust
+from shared.wire.busts import encode as encode_busts
+from shared.wire.candle import Candle
+from shared.wire.candle_columns import encode_batch
+from shared.wire.instrument_table import Entries, Entry
+from shared.wire.patterns import Pattern, as_event_json, encode_patterns
+from shared.wire.ticks import Ticks
 
 
 def event(type_: str, body: bytes) -> Event:

@@ -9,11 +9,11 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.live_feed.folding import Folding, Read
-from shared.calendar_timeframes import timeframe_of
-from shared.candle import Candle
-from shared.roll_up import folded
-from shared.timeframes import Timeframe, parse_ladder
+from functions.live_feed.derived.folding import Folding, Read
+from shared.candles.roll_up import folded
+from shared.market.calendar_timeframes import timeframe_of
+from shared.market.timeframes import Timeframe, parse_ladder
+from shared.wire.candle import Candle
 
 MINUTE = 60_000_000
 LADDER = parse_ladder("1m,5m,1h")

@@ -14,7 +14,7 @@ import grpc
 import pytest
 from grpc_tools import protoc
 
-from functions.live_feed.grpc_feed import Feed
+from functions.live_feed.protocols.grpc_feed import Feed
 from shared.schema import feed_service_pb2, live_pb2
 from tests.functions.live_feed.conftest import Room, candle, tick
 

@@ -14,13 +14,13 @@ import redis
 from functions.live_feed.fanout import Message
 from functions.live_feed.handler import Show
 from functions.live_feed.stream import Limits, LiveStream
-from shared import events
 from shared.adapter.event import Event
-from shared.candle import Candle
-from shared.candle_columns import encode_batch
 from shared.errors import TransientError
+from shared.realtime.leases import Leases, Watched
 from shared.stores.redis import connect
-from shared.watched import Leases, Watched
+from shared.wire import events
+from shared.wire.candle import Candle
+from shared.wire.candle_columns import encode_batch
 from tests.functions.live_feed.conftest import Room
 from tests.local.broker.processes import NatsServer
 

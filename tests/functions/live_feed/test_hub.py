@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from functions.live_feed.frames import Form
-from functions.live_feed.subscriber import SlowConsumerError
+from functions.live_feed.protocols.frames import Form
+from functions.live_feed.protocols.subscriber import SlowConsumerError
 from shared.schema import live_pb2
 from tests.functions.live_feed.conftest import Room, candle, forget, last_is, mirrored, room, tick
 

@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from shared.errors import TransientError
-from shared.live import ChannelError
+from shared.realtime.channels import ChannelError
 from tests.functions.live_feed.conftest import Room
 
 Run = Callable[[Callable[[Room], Awaitable[None]]], None]

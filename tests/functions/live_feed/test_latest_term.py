@@ -8,9 +8,9 @@ import nats
 import pytest
 
 from functions.live_feed import hub
-from functions.live_feed.frames import Update
 from functions.live_feed.newest import Newest
-from shared import live
+from functions.live_feed.protocols.frames import Update
+from shared.realtime import channels as live
 from tests.functions.live_feed.conftest import last_is, room, tick
 
 DAY_US = 86_400_000_000

@@ -11,16 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.live_feed.frames import Form, Update
-from functions.live_feed.history_api import HistoryApi
-from functions.live_feed.pace import Pace
-from functions.live_feed.replay import Replays
-from functions.live_feed.replay_candles import ReplayCandles
-from functions.live_feed.replay_request import ReplayError, ReplayRequest, read_replay
-from functions.live_feed.replay_source import Trade, Trades
-from functions.live_feed.subscriber import Subscriber
-from shared.candle import Candle
-from shared.timeframes import parse_ladder
+from functions.live_feed.derived.history_api import HistoryApi
+from functions.live_feed.protocols.frames import Form, Update
+from functions.live_feed.protocols.subscriber import Subscriber
+from functions.live_feed.replays.pace import Pace
+from functions.live_feed.replays.replay import Replays
+from functions.live_feed.replays.replay_candles import ReplayCandles
+from functions.live_feed.replays.replay_request import ReplayError, ReplayRequest, read_replay
+from functions.live_feed.replays.replay_source import Trade, Trades
+from shared.market.timeframes import parse_ladder
+from shared.wire.candle import Candle
 from tests.functions.live_feed.conftest import tick
 
 MINUTE = 60_000_000

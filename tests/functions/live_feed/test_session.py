@@ -14,8 +14,9 @@ import redis
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.live_feed import history_api, interest
-from shared.bucket import TokenBucket
+from functions.live_feed import interest
+from functions.live_feed.derived import history_api
+from shared.runtime.token_bucket import TokenBucket
 from tests.functions.live_feed.conftest import Room, room, tick
 
 Run = Callable[[Callable[[Room], Awaitable[None]]], None]

@@ -20,10 +20,15 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
-from functions.live_feed.places import Places
-from functions.live_feed.sse import sse_endpoint
-from functions.live_feed.websocket import CODE_LATER, CODE_SLOW, CODE_TOO_LARGE, websocket_endpoint
-from shared import metrics
+from functions.live_feed.protocols.client_limits import Places
+from functions.live_feed.protocols.sse import sse_endpoint
+from functions.live_feed.protocols.websocket import (
+    CODE_LATER,
+    CODE_SLOW,
+    CODE_TOO_LARGE,
+    websocket_endpoint,
+)
+from shared.runtime import metrics
 from shared.schema import live_pb2
 from tests.functions.live_feed.conftest import Room, candle, tick
 
@@ -227,7 +232,7 @@ def test_a_client_that_stops_reading_is_let_go_with_a_code(run: Run) -> None:
 
 def test_an_event_stream_that_is_not_read_ends(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """The replica keeps nothing for it."""
-    monkeypatch.setattr("functions.live_feed.sse._LAST_WORD_S", 0.1)
+    monkeypatch.setattr("functions.live_feed.protocols.sse._LAST_WORD_S", 0.1)
 
     async def test(room: Room) -> None:
         before = let_go()

@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from functions.normalize.handler import Normalize
-from shared import events
 from shared.adapter.event import Event
-from shared.compression import decompress
-from shared.decimals import from_mantissa
 from shared.inputs.clock import ClockRule
-from shared.raw import FORMAT_CSV, RawBatch
-from shared.shards import shard_of
-from shared.ticks import Ticks
+from shared.market.decimals import from_mantissa
+from shared.market.shards import shard_of
+from shared.wire import events
+from shared.wire.compression import decompress
+from shared.wire.raw_batch import FORMAT_CSV, RawBatch
+from shared.wire.ticks import Ticks
 
 NOW_US = 1_800_000_000_000_000
 TIME = "1735689600000"

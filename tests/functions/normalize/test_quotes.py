@@ -12,15 +12,15 @@ from hypothesis import strategies as st
 
 from functions.normalize.handler import Normalize
 from functions.normalize.mid import QuotesAsTicks
-from shared import events, rejects
 from shared.adapter.event import Event, OutgoingEvent
-from shared.compression import decompress
-from shared.decimals import from_mantissa
 from shared.inputs.clock import ClockRule
-from shared.instruments import Market
-from shared.quotes import Quotes
-from shared.raw import FORMAT_COINBASE, FORMAT_SCANNER, RawBatch
-from shared.ticks import Ticks
+from shared.market.decimals import from_mantissa
+from shared.market.instruments import Market
+from shared.wire import events, rejects
+from shared.wire.compression import decompress
+from shared.wire.quotes import Quotes
+from shared.wire.raw_batch import FORMAT_COINBASE, FORMAT_SCANNER, RawBatch
+from shared.wire.ticks import Ticks
 from tests.shared.inputs.feeds import NOW_US, batch
 
 RULE = ClockRule(1_000_000)

@@ -6,14 +6,14 @@ import numpy as np
 import redis
 
 from functions.normalize.handler import Normalize
-from shared import events
 from shared.adapter.app import Outcome
 from shared.adapter.event import Event
-from shared.compression import decompress
 from shared.inputs.clock import ClockRule
-from shared.raw import FORMAT_CSV, RawBatch
-from shared.ticks import Ticks
-from shared.watched import ALL, Leases, Watched
+from shared.realtime.leases import ALL, Leases, Watched
+from shared.wire import events
+from shared.wire.compression import decompress
+from shared.wire.raw_batch import FORMAT_CSV, RawBatch
+from shared.wire.ticks import Ticks
 
 SHARDS = 4
 NOW_US = 1_800_000_000_000_000

@@ -6,19 +6,20 @@ import contextlib
 import logging
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import orjson
 import pytest
 
 from functions.notify.claims import Claims
 from functions.notify.handler import Notify
-from shared import events
 from shared.adapter.event import Event
 from shared.alerts.event import as_event_json
 from shared.alerts.notifications import NotificationError, Target, parse_targets
 from shared.alerts.rule import Rule
 from shared.errors import PermanentError, TransientError
 from shared.stores.postgres import Postgres
+from shared.wire import events
 from tests.e2e.client import eventually
 from tests.messenger import SECRET, Messenger
 
@@ -160,7 +161,7 @@ def test_a_rule_chooses_its_targets(messenger: Messenger, postgres: Postgres) ->
         postgres, f"ops,desk={messenger.url('/a')}", f"desk={messenger.url('/b')}", "json://h/"
     )
 
-    def sent(id_: str, rule: str, **values: object) -> int:
+    def sent(id_: str, rule: str, **values: Any) -> int:
         before = len(messenger.taken)
         body = as_event_json("r", Rule.parse(rule), 60_000_000, 120_000_000, **values)
         handler(alert(id_, body.encode()))
@@ -169,9 +170,7 @@ def test_a_rule_chooses_its_targets(messenger: Messenger, postgres: Postgres) ->
     assert sent("1", "A close > 1 to ops") == 1
     assert sent("2", "A close > 1 to desk") == 2
     assert sent("3", "A gap to ops", muted=True) == 0
-    with pytest.raises(
-        PermanentError, match=r"night: no URL .* there are desk, ops"
-    ):
+    with pytest.raises(PermanentError, match=r"night: no URL .* there are desk, ops"):
         sent("4", "A close > 1 to ops, night")
     assert len(messenger.taken) == 4  # ops has it
 

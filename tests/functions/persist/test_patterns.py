@@ -17,13 +17,13 @@ from functions.persist.patterns import PatternWriter
 from functions.persist.quotes import QuoteWriter
 from functions.persist.tick_writer import TickWriter
 from functions.persist.writer import Writer
-from shared import events
 from shared.adapter.event import Event, OutgoingEvent
 from shared.alerts.event import as_event_json
 from shared.alerts.rule import Rule
 from shared.errors import PermanentError
-from shared.patterns import Pattern, encode_patterns, pattern_id
 from shared.stores.postgres import Postgres
+from shared.wire import events
+from shared.wire.patterns import Pattern, encode_patterns, pattern_id
 
 PRICE = Decimal("1234567890.123456789012345678")
 FOUND = Pattern(

@@ -15,10 +15,10 @@ import psycopg
 import pytest
 
 from functions.persist.quotes import QuotesStore, QuoteWriter
-from shared.entries import Entries, Entry
-from shared.instruments import Market
-from shared.quotes import Quotes
+from shared.market.instruments import Market
 from shared.stores.postgres import Postgres
+from shared.wire.instrument_table import Entries, Entry
+from shared.wire.quotes import Quotes
 
 DAY_US = 86_400_000_000
 

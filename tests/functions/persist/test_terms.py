@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from functions.persist.terms import RowTerms, maintain
-from shared.settings import Environment
+from shared.runtime.settings import Environment
 from shared.stores.limits import MAINTENANCE
 from shared.stores.postgres import Postgres
 

@@ -14,11 +14,12 @@ import pytest
 from functions.persist import tick_writer
 from functions.persist.segments import segments
 from functions.persist.tick_writer import TickWriter
-from shared.entries import Entries, Entry
-from shared.instruments import Market
+from shared.market.instruments import Market
+from shared.reading.ranges import last_tick_us, ticks_of_range
 from shared.stores.postgres import Postgres
-from shared.stores.segments import last_tick_us, ticks_of_event, ticks_of_range
-from shared.ticks import Ticks
+from shared.stores.segments import ticks_of_event
+from shared.wire.instrument_table import Entries, Entry
+from shared.wire.ticks import Ticks
 
 DAY_US = 86_400_000_000
 

@@ -9,11 +9,11 @@ import psycopg
 import pytest
 
 from functions.persist.writer import Writer
-from shared.candle import Candle
-from shared.candle_columns import columns_of
 from shared.errors import TransientError
-from shared.rejects import Reject
 from shared.stores.postgres import Postgres
+from shared.wire.candle import Candle
+from shared.wire.candle_columns import columns_of
+from shared.wire.rejects import Reject
 
 DAY_US = 86_400_000_000
 

@@ -10,7 +10,7 @@ import pytest
 from functions.pipeline.routing import WANTED, stages_for
 from local.broker.filters import compile_filters
 from local.topology.eventing import load_eventing
-from shared import events
+from shared.wire import events
 
 EVENTING = load_eventing(Path(__file__).parents[3] / "eventing")
 

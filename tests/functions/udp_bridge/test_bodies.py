@@ -14,7 +14,7 @@ from functions.udp_bridge.bodies import (
     messages,
 )
 from functions.udp_bridge.refusal import RefusedBodyError
-from shared.raw import MAX_PAYLOAD_BYTES, delimited
+from shared.wire.raw_batch import MAX_PAYLOAD_BYTES, delimited
 
 
 @given(st.lists(st.integers(0, 30_000), min_size=1, max_size=12))

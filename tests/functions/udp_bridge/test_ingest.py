@@ -16,10 +16,10 @@ from starlette.routing import Route
 
 from functions.udp_bridge.ingest import Ingest
 from shared.adapter.sink import Sink
-from shared.compression import compress, decompress
 from shared.inputs.clock import ClockRule
 from shared.inputs.parsed import FeedRules
-from shared.raw import (
+from shared.wire.compression import compress, decompress
+from shared.wire.raw_batch import (
     FORMAT_CSV,
     FORMAT_CSV_DECIMAL_COMMA,
     FORMAT_SCANNER,

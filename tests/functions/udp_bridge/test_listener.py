@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from local.servers.ports import free_port
-from shared.compression import decompress
-from shared.raw import FORMAT_CSV, FORMAT_TICKER, RawBatch
 from shared.schema.ticker_pb2 import TickerUpdate
+from shared.wire.compression import decompress
+from shared.wire.raw_batch import FORMAT_CSV, FORMAT_TICKER, RawBatch
 from tests.local.broker.processes import eventually
 from tests.local.broker.subscriber import Reply, Subscriber
 

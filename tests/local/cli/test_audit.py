@@ -13,9 +13,9 @@ from typer.testing import CliRunner, Result
 from local.cli import audit
 from local.cli.errors import CliError
 from local.errors import UsageError
-from shared.blocks import Records
-from shared.live_keys import Block, Keys
-from shared.shards import shard_of
+from shared.market.blocks import Records
+from shared.market.shards import shard_of
+from shared.realtime.keys import Block, Keys
 from tests.functions.candle_aggregate.truth import MINUTE, Row, with_id
 from tests.functions.candle_aggregate.world import RULES, World
 

@@ -16,7 +16,7 @@ from local.cli.dead_letter_text import body_excerpt, one_line
 from local.cli.dlq import resolve
 from local.servers.ports import free_port
 from local.servers.wheel import program
-from shared.dead_letters import DeadLetters
+from shared.runtime.dead_letters import DeadLetters
 from tests.local.cli.running import instance, invoke, refusal
 from tests.local.feeds.receivers import (
     Answer,

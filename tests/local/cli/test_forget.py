@@ -9,12 +9,12 @@ import redis
 import typer
 from typer.testing import CliRunner, Result
 
-from functions.candle_aggregate.unused import let_unused_go
+from functions.candle_aggregate.maintenance.idle_instruments import let_unused_go
 from local.cli import forget
 from local.cli.errors import CliError
-from shared.live_keys import Keys
-from shared.pattern_series import member, series_key, used_key
-from shared.shards import shard_of
+from shared.market.shards import shard_of
+from shared.realtime.keys import Keys
+from shared.realtime.pattern_series import member, series_key, used_key
 from tests.functions.candle_aggregate.trades import trades
 from tests.functions.candle_aggregate.world import RULES, World
 

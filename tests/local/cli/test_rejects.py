@@ -16,9 +16,9 @@ from local.cli import rejects
 from local.cli.errors import CliError
 from local.cli.rejects import excerpt
 from local.servers.ports import free_port
-from shared import raw
-from shared.compression import decompress
 from shared.stores.migrations import migrate
+from shared.wire import raw_batch as raw
+from shared.wire.compression import decompress
 from tests.local.broker.subscriber import Subscriber
 from tests.local.cli.running import instance
 

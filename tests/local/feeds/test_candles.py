@@ -11,7 +11,7 @@ from local.feeds.files.layouts import Choice
 from local.feeds.files.opening import Progress
 from local.feeds.files.trades import read_trades
 from local.feeds.tick import Tick
-from shared.timeframes import Timeframe
+from shared.market.timeframes import Timeframe
 
 MINUTE = Timeframe.parse("1m")
 

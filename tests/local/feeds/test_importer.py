@@ -14,12 +14,12 @@ from local.feeds.files.layouts import Choice
 from local.feeds.files.opening import Progress
 from local.feeds.files.trades import Trades, read_trades
 from local.feeds.importer import Imported, Normalizing, Positions, batches, send
-from shared import events, rejects
 from shared.adapter.event import Event
 from shared.adapter.sink import Sink
-from shared.compression import decompress
 from shared.inputs.clock import ClockRule
-from shared.ticks import Ticks
+from shared.wire import events, rejects
+from shared.wire.compression import decompress
+from shared.wire.ticks import Ticks
 from tests.local.feeds.receivers import Answer, HttpReceiver, http_receiver
 
 START_MS = 1_700_000_000_000

@@ -11,8 +11,8 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from local.servers.server import Server
-from local.supervisor.keeper import Keeper, State
 from local.supervisor.leftovers import ProcessRecord
+from local.supervisor.restarts import Keeper, State
 
 T = TypeVar("T")
 

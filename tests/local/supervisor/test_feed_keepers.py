@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from local.supervisor.component import Component, Kind
-from local.supervisor.feed_keepers import FeedKeepers
 from local.supervisor.feed_list import feeds_path, read_feeds, write_feeds
+from local.supervisor.feed_processes import FeedKeepers
 from local.supervisor.feeds import parse_feeds
-from local.supervisor.keeper import Keeper
 from local.supervisor.leftovers import ProcessRecord
-from shared.feed_choice import FeedChoice
+from local.supervisor.restarts import Keeper
+from shared.sources.feed_choice import FeedChoice
 
 SLEEPS = (sys.executable, "-c", "import time; print('up', flush=True); time.sleep(600)")
 

@@ -13,8 +13,8 @@ import pytest
 from local.errors import StartError
 from local.supervisor import child
 from local.supervisor.component import Component, Kind, NotReadyError
-from local.supervisor.keeper import Keeper, State
 from local.supervisor.leftovers import ProcessRecord
+from local.supervisor.restarts import Keeper, State
 from tests.local.broker.processes import eventually
 
 SLEEPS = (sys.executable, "-c", "import time; print('up', flush=True); time.sleep(60)")

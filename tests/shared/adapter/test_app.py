@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 from local.servers.ports import free_port
-from shared.compression import compress
+from shared.wire.compression import compress
 from tests.local.broker.processes import eventually
 from tests.local.broker.subscriber import Reply, Subscriber
 

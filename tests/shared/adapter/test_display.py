@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from shared import metrics
 from shared.adapter.display import MAX_WAITING_BYTES, PATIENCE_S, Display
 from shared.adapter.event import OutgoingEvent
 from shared.adapter.identity import Identity
 from shared.adapter.sink import Sink
+from shared.runtime import metrics
 from tests.local.broker.processes import eventually
 from tests.local.broker.subscriber import Reply, Subscriber
 

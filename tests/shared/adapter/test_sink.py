@@ -7,9 +7,9 @@ from contextlib import closing
 
 import pytest
 
-from shared import metrics
 from shared.adapter.sink import Sink
 from shared.errors import TransientError
+from shared.runtime import metrics
 from tests.local.broker.subscriber import Reply, Subscriber
 
 

@@ -11,7 +11,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
 from shared.adapter.event import Event
 from shared.adapter.tracing import NoTracing, tracing
-from shared.settings import SettingsError
+from shared.runtime.settings import SettingsError
 from tests.collector import Collector
 from tests.local.broker.processes import eventually
 from tests.local.broker.subscriber import Subscriber

@@ -12,7 +12,7 @@ from shared.alerts.candle_inputs import exact_column, inputs_of_rows
 from shared.alerts.present import quote_inputs
 from shared.alerts.rule import Rule
 from shared.alerts.terms import Inputs, Longer
-from shared.timeframes import Timeframe
+from shared.market.timeframes import Timeframe
 
 MINUTE = 60_000_000
 

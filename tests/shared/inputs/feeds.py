@@ -12,7 +12,7 @@ import numpy as np
 
 from shared.inputs.formats import parse
 from shared.inputs.parsed import FeedRules, Parsed
-from shared.raw import RawBatch
+from shared.wire.raw_batch import RawBatch
 
 NOW_US = 1_800_000_000_000_000
 _LINE = re.compile(rb"([0-9.]+):?\s+(?=[{\[])")

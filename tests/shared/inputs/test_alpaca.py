@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from shared.inputs.formats import original
-from shared.raw import FORMAT_ALPACA
-from shared.ticks import AUCTION, ODD_LOT, OUT_OF_SEQUENCE, VOLUME_ONLY
+from shared.wire.raw_batch import FORMAT_ALPACA
+from shared.wire.ticks import AUCTION, ODD_LOT, OUT_OF_SEQUENCE, VOLUME_ONLY
 from tests.shared.inputs.feeds import QuoteRow, batch, parsed, quotes, trades
 
 TRADE = (

@@ -8,12 +8,12 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.decimals import from_mantissa
 from shared.inputs.assemble import assemble
 from shared.inputs.clock import ClockRule
 from shared.inputs.lines import parse_lines
-from shared.raw import FORMAT_CSV, RawBatch
-from shared.ticks import Ticks
+from shared.market.decimals import from_mantissa
+from shared.wire.raw_batch import FORMAT_CSV, RawBatch
+from shared.wire.ticks import Ticks
 
 NOW_US = 1_800_000_000_000_000
 RULE = ClockRule(60_000_000)

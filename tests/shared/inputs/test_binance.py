@@ -16,8 +16,8 @@ from shared.inputs.assemble import assemble
 from shared.inputs.clock import ClockRule
 from shared.inputs.formats import parse
 from shared.inputs.parsed import BinanceTrades, FeedRules
-from shared.instruments import Market, Naming
-from shared.raw import FORMAT_BINANCE
+from shared.market.instruments import Market, Naming
+from shared.wire.raw_batch import FORMAT_BINANCE
 from tests.shared.inputs.feeds import batch, capture, codes, parsed, quotes, trades
 
 TRADES = FeedRules(binance_trades=BinanceTrades.TRADES)

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from functions.normalize.handler import Normalize
-from shared import busts, events
 from shared.adapter.event import Event
-from shared.compression import decompress
 from shared.inputs.clock import ClockRule
-from shared.raw import FORMAT_SCANNER, RawBatch
+from shared.wire import busts, events
+from shared.wire.compression import decompress
+from shared.wire.raw_batch import FORMAT_SCANNER, RawBatch
 from tests.shared.inputs.feeds import parsed, trades
 
 TIME = 1_735_689_600_000

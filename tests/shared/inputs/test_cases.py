@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.raw import FORMAT_CSV, FORMAT_SCANNER
+from shared.wire.raw_batch import FORMAT_CSV, FORMAT_SCANNER
 from tests.shared.inputs.feeds import parsed, trades
 
 CASES = Path(__file__).parents[4] / "shared" / "cases"

@@ -11,8 +11,8 @@ import pytest
 
 from shared.inputs.formats import original, parse
 from shared.inputs.parsed import FeedRules, Parsed
-from shared.raw import FORMAT_CCXT, RawBatch
-from shared.ticks import INTEGER_ID, NO_ID
+from shared.wire.raw_batch import FORMAT_CCXT, RawBatch
+from shared.wire.ticks import INTEGER_ID, NO_ID
 
 TRADE: dict[str, Any] = {
     "id": "7",

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from shared.inputs.formats import parse
 from shared.inputs.parsed import FeedRules
-from shared.instruments import Market, Naming
-from shared.raw import FORMAT_COINBASE
+from shared.market.instruments import Market, Naming
+from shared.wire.raw_batch import FORMAT_COINBASE
 from tests.shared.inputs.feeds import batch, capture, codes, parsed, quotes, trades
 
 MATCH = {"type": "match", "trade_id": 280232, "side": "sell", "size": "985",

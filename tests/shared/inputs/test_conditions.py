@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from shared.inputs.conditions import read_conditions
-from shared.raw import FORMAT_CSV, FORMAT_SCANNER
-from shared.ticks import AUCTION, ODD_LOT, OUT_OF_SEQUENCE, VOLUME_ONLY
+from shared.wire.raw_batch import FORMAT_CSV, FORMAT_SCANNER
+from shared.wire.ticks import AUCTION, ODD_LOT, OUT_OF_SEQUENCE, VOLUME_ONLY
 from tests.shared.inputs.feeds import parsed, trades
 
 

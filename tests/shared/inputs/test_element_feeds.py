@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from shared.inputs.formats import original
-from shared.raw import (
+from shared.wire.raw_batch import (
     FORMAT_BINANCE_FUTURES,
     FORMAT_BYBIT,
     FORMAT_COINBASE_ADVANCED,
     FORMAT_OKX,
 )
-from shared.ticks import VOLUME_ONLY
+from shared.wire.ticks import VOLUME_ONLY
 from tests.shared.inputs.feeds import batch, codes, parsed, quotes, trades
 
 ADVANCED_TRADE = {

@@ -10,8 +10,13 @@ from typing import NamedTuple
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.raw import FORMAT_CSV, FORMAT_CSV_DECIMAL_COMMA, FORMAT_SCANNER, FORMAT_TICKER
 from shared.schema.ticker_pb2 import TickerUpdate
+from shared.wire.raw_batch import (
+    FORMAT_CSV,
+    FORMAT_CSV_DECIMAL_COMMA,
+    FORMAT_SCANNER,
+    FORMAT_TICKER,
+)
 from tests.shared.inputs.feeds import parsed, trades
 
 

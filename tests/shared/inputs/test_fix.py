@@ -12,7 +12,7 @@ from functions.udp_bridge.bodies import cut
 from functions.udp_bridge.datagrams import Datagrams
 from functions.udp_bridge.formats import sorted_out
 from shared.inputs import fix
-from shared.raw import FORMAT_SCANNER
+from shared.wire.raw_batch import FORMAT_SCANNER
 from tests.shared.inputs.feeds import parsed, trades
 
 TIME = "20250101-12:30:00.123"

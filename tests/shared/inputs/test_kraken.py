@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.inputs.formats import original
-from shared.instruments import Market
-from shared.raw import FORMAT_KRAKEN
+from shared.market.instruments import Market
+from shared.wire.raw_batch import FORMAT_KRAKEN
 from tests.shared.inputs.feeds import batch, codes, parsed, quotes, trades
 
 TRADE = (b'{"symbol":"BTC/USD","side":"buy","price":61837.10,"qty":0.00000010,"ord_type":"limit",'

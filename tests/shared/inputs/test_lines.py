@@ -13,7 +13,7 @@ from shared.inputs.dialects import dialect_of
 from shared.inputs.line import RejectedLineError, parse_line
 from shared.inputs.lines import parse_lines
 from shared.inputs.rows import Rows
-from shared.raw import FORMAT_CSV, RawBatch
+from shared.wire.raw_batch import FORMAT_CSV, RawBatch
 
 NOW_US = 1_800_000_000_000_000
 

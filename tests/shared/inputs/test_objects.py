@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.raw import FORMAT_SCANNER
+from shared.wire.raw_batch import FORMAT_SCANNER
 from tests.shared.inputs.feeds import codes, parsed, quotes, trades
 
 SCAN = {"ticker": "AAPL", "price": 224.57, "prev_price": 224.5, "volume": 1234567, "mav10": 1e6,

@@ -16,8 +16,8 @@ from shared.inputs.clock import ClockRule
 from shared.inputs.line import Line, RejectedLineError
 from shared.inputs.ticker import parse_ticker
 from shared.inputs.tickers import parse_tickers
-from shared.raw import FORMAT_TICKER, FORMAT_TICKER_STREAM, RawBatch
 from shared.schema.ticker_pb2 import TickerUpdate
+from shared.wire.raw_batch import FORMAT_TICKER, FORMAT_TICKER_STREAM, RawBatch
 
 NOW_US = 1_800_000_000_000_000
 

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from shared.inputs.words import MAX_DIGITS, Spans, Text
+from shared.inputs.packed_text import MAX_DIGITS, Spans, Text
 
 texts = st.lists(
     st.one_of(

@@ -11,7 +11,7 @@ from psycopg import Connection
 from pyiceberg.io.pyarrow import PyArrowFile
 
 from shared.lake.expiry import expire_snapshots, remove_orphans
-from shared.lake.terms import Terms
+from shared.lake.retention_settings import Terms
 from shared.stores import s3
 from tests.shared.lake.house import House
 

@@ -7,19 +7,20 @@ import time
 from datetime import date
 
 from functions.persist.tick_writer import TickWriter
+from shared.candles.trades import NO_ROWS, Rows, concatenated, trades_of
 from shared.lake import retention
 from shared.lake.catalog import Catalog
 from shared.lake.cold import Cold
 from shared.lake.compaction import compact, due_days
 from shared.lake.plan import plan_ticks
-from shared.lake.record import day_of, lake_of
+from shared.lake.record import lake_of
+from shared.lake.retention_settings import Terms
 from shared.lake.snapshot import copy_ticks
 from shared.lake.tables import TICKS, Definition
-from shared.lake.terms import Terms
+from shared.market.utc_days import day_of
+from shared.reading.ranges import ticks_in_postgres
 from shared.stores.postgres import Postgres
 from shared.stores.s3 import ObjectStore, S3Access
-from shared.stores.segments import ticks_in_postgres
-from shared.trades import NO_ROWS, Rows, concatenated, trades_of
 from tests.functions.history_query.market import Tick, batches
 
 TERMS = Terms(tick_hours=24, candle_days=30)

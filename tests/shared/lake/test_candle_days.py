@@ -8,16 +8,16 @@ from decimal import Decimal
 
 import redis
 
-from functions.history_query.kept import KeptCandles, Wanted
+from functions.history_query.queries.stored_candles import KeptCandles, Wanted
 from functions.persist.writer import Writer
-from shared.candle import Candle
-from shared.candle_columns import columns_of
 from shared.lake.candle_days import copy_candles
 from shared.lake.retention import drop_candles, old_candle_days
+from shared.lake.retention_settings import Terms
 from shared.lake.tables import CANDLES
-from shared.lake.terms import Terms
-from shared.live_state import LiveState
-from shared.timeframes import Timeframe
+from shared.market.timeframes import Timeframe
+from shared.realtime.readers import LiveState
+from shared.wire.candle import Candle
+from shared.wire.candle_columns import columns_of
 from tests.shared.lake.house import House
 
 DAY_US = 86_400_000_000

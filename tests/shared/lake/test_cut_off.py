@@ -10,7 +10,7 @@ from typing import Final
 import pytest
 
 from shared.lake.expiry import expire_snapshots, remove_orphans
-from shared.lake.terms import Terms
+from shared.lake.retention_settings import Terms
 from tests.functions.history_query.market import generated
 from tests.local.broker.processes import eventually
 from tests.shared.lake import cut

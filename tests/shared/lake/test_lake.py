@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 from unittest.mock import patch
 
+from shared.candles.trades import Rows
 from shared.lake import plan, retention
 from shared.lake.expiry import end_days, expire_snapshots, remove_orphans
-from shared.lake.record import day_of
-from shared.lake.terms import Terms
-from shared.trades import Rows
+from shared.lake.retention_settings import Terms
+from shared.market.utc_days import day_of
 from tests.functions.history_query.market import Tick, generated, trades
 from tests.shared.lake.house import FOR_EVER_US, House
 

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from functions.history_query.tick_slices import TickSlices
+from functions.history_query.queries.tick_slices import TickSlices
 from shared.errors import TransientError
 from shared.lake import compaction, plan, snapshot
 from shared.lake.cold import Cold

@@ -15,10 +15,10 @@ import pytest
 from functions.persist.writer import Writer
 from local.audit import truth
 from local.cli.env import _duckdb, _polars, _spark
-from shared.candle_columns import columns_of
 from shared.lake.candle_days import copy_candles
 from shared.lake.candle_table import to_candles
-from shared.timeframes import parse_ladder
+from shared.market.timeframes import parse_ladder
+from shared.wire.candle_columns import columns_of
 from tests.functions.history_query.market import Tick, candles, generated
 from tests.shared.lake.house import House
 

@@ -13,10 +13,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from shared import metrics
-from shared.lake import counts
-from shared.lake.rounds import Rounds
-from shared.lake.terms import Terms
+from shared.lake import maintenance_counts as counts
+from shared.lake.maintenance_process import Rounds
+from shared.lake.retention_settings import Terms
+from shared.runtime import metrics
 from tests.functions.history_query.market import generated
 from tests.local.broker.processes import eventually
 from tests.shared.lake.house import House
@@ -112,8 +112,8 @@ def test_a_round_ends_with_the_process_that_started_it(
     """SIGTERM, which Python turns into an end here, and SIGKILL, which tells nobody."""
     program = (
         "import os, signal, sys, time\n"
-        "from shared.lake.rounds import Rounds\n"
-        "from shared.lake.terms import Terms\n"
+        "from shared.lake.maintenance_process import Rounds\n"
+        "from shared.lake.retention_settings import Terms\n"
         "from shared.stores.postgres import Postgres\n"
         "signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))\n"
         "rounds = Rounds(Postgres(os.environ['DATABASE_URL'], size=1), Terms())\n"

@@ -11,8 +11,8 @@ import redis
 
 from functions.candle_aggregate.rules import Rules
 from shared.lake.expiry import expire_snapshots, remove_orphans
-from shared.lake.record import begin_us, day_of
 from shared.lake.recovery import adopt, finish, is_empty, outrank, ticks_of
+from shared.lake.retention_settings import Terms
 from shared.lake.states import (
     end_states,
     list_states,
@@ -21,10 +21,10 @@ from shared.lake.states import (
     state_is_due,
     take_state,
 )
-from shared.lake.terms import Terms
-from shared.live_state import LiveState
+from shared.market.timeframes import DEFAULT_LADDER, parse_ladder
+from shared.market.utc_days import begin_us, day_of
+from shared.realtime.readers import LiveState
 from shared.stores.postgres import next_epoch
-from shared.timeframes import DEFAULT_LADDER, parse_ladder
 from tests.functions.candle_aggregate.replicas import Replica
 from tests.functions.history_query.market import batches, generated
 from tests.shared.lake.house import House

@@ -18,15 +18,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyiceberg.manifest import DataFile
 
-from shared.candle import Candle
-from shared.entries import Entries, Entry
-from shared.instruments import Market
+from shared.candles.trades import Rows, concatenated, trades_of
 from shared.lake import candle_table, tick_table
 from shared.lake.digest import digest
 from shared.lake.files import runs_of
 from shared.lake.record import joined
-from shared.ticks import INTEGER_ID, NO_ID, TEXT_ID, Ticks
-from shared.trades import Rows, concatenated, trades_of
+from shared.market.instruments import Market
+from shared.wire.candle import Candle
+from shared.wire.instrument_table import Entries, Entry
+from shared.wire.ticks import INTEGER_ID, NO_ID, TEXT_ID, Ticks
 
 INT64 = st.integers(0, 2**63 - 1)
 MANTISSAS = st.integers(-(2**63) + 1, 2**63 - 1) | st.integers(-(10**40), 10**40)

@@ -11,12 +11,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from shared.candle import Candle
 from shared.errors import TransientError
 from shared.lake import candle_table, tick_table
 from shared.lake.plan import plan_candles, plan_ticks
-from shared.lake.record import begin_us, day_of
 from shared.lake.takeover import take_over
+from shared.market.utc_days import begin_us, day_of
+from shared.wire.candle import Candle
 from tests.functions.history_query.market import Tick, batches, generated
 from tests.shared.lake.house import House
 from tests.shared.lake.test_candle_days import candle

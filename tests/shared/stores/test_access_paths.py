@@ -22,10 +22,11 @@ from local.servers.postgres import server
 from local.servers.server import Place
 from local.servers.unprivileged import choose
 from shared.lake.plan import ALL_IN_POSTGRES
+from shared.reading.ranges import ticks_of_range
 from shared.stores import segment_ranges
 from shared.stores.partitions import make_ahead
 from shared.stores.postgres import Postgres
-from shared.stores.segments import ticks_of_event, ticks_of_range
+from shared.stores.segments import ticks_of_event
 from tests.functions.persist.test_tick_writer import market
 from tests.local.servers.running import Running
 

@@ -13,15 +13,15 @@ import pytest
 from psycopg import Connection, sql
 
 from functions.persist.tick_writer import TickWriter
-from shared.entries import Entries, Entry
 from shared.errors import TransientError
+from shared.reading.ranges import ticks_of_range
 from shared.stores import partitions
 from shared.stores.commits import are_settled, last_settled_commit, next_commit
 from shared.stores.limits import MAINTENANCE, Limits
 from shared.stores.partitions import drop_day, make_ahead
 from shared.stores.postgres import Postgres
-from shared.stores.segments import ticks_of_range
-from shared.ticks import Ticks
+from shared.wire.instrument_table import Entries, Entry
+from shared.wire.ticks import Ticks
 
 DAY_US = 86_400_000_000
 

@@ -1,0 +1,302 @@
+"""A shard's live state made anew from Postgres: from stored candles, and the newest ticks.
+
+What is recorded as aggregated is in the stored candles. So ticks are read only from the first
+interval on that an event reaches which is not recorded (a minute or two); of the time before, each
+instrument's open longer candles are folded from stored ones, level by level. Events that reach
+back further are queued for repair, or left to be applied again.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from psycopg import Connection, IsolationLevel
+
+from functions.candle_aggregate.corrections.gaps import open_gaps
+from functions.candle_aggregate.corrections.refold import nothing, same
+from functions.candle_aggregate.maintenance.state_check import begin, check, revision_floor_us
+from functions.candle_aggregate.maintenance.stored_latest import Witness
+from functions.candle_aggregate.rules import Rules
+from functions.candle_aggregate.session import Session
+from shared.candles.folds import Places, flagged, merged, rolled_up, together
+from shared.candles.partials import partials
+from shared.lake.cold import NO_LAKE, Cold
+from shared.market.blocks import CLOSED, INCOMPLETE
+from shared.market.shards import shard_of
+from shared.market.timeframes import Timeframe
+from shared.reading.recompute import recomputed
+from shared.reading.stored_candles import folded, stored_candles
+from shared.realtime.keys import Block
+from shared.stores.applied import Stored, not_aggregated
+from shared.stores.postgres import Postgres
+from shared.stores.segments import ticks_of_shard_events
+
+log = logging.getLogger(__name__)
+
+Int64s = NDArray[np.int64]
+
+NEAR_US: Final = 600_000_000
+"""Ticks of at most so long ago are read; older ones are repaired or applied again."""
+EVERY: Final = 2**31 - 1
+"""All events that are not recorded as aggregated."""
+FAR_US: Final = 2**62
+NEVER_US: Final = -(2**62)
+COARSE_US: Final = 60_000_000
+"""The last tick of an instrument is at most so long after the time that `first_ticks` has."""
+
+_KNOWN: Final = (
+    "SELECT instrument, first_time_us, last_time_us, least(first_time_us, history_us)"
+    " FROM first_ticks"
+)
+_NEWEST: Final = """
+    SELECT q.n, c.start_us, c.last_time_us, c.close FROM unnest(%s::text[])
+        WITH ORDINALITY AS q (name, n)
+    CROSS JOIN LATERAL (
+        SELECT start_us, last_time_us, close FROM candles
+        WHERE instrument = q.name AND timeframe = %s AND start_us < %s
+        ORDER BY start_us DESC LIMIT 1
+    ) AS c
+"""
+_QUEUE: Final = """
+    INSERT INTO repairs (instrument, timeframe, start_us, event_id)
+    SELECT * FROM unnest(%s::text[], %s::text[], %s::bigint[], %s::text[]) ON CONFLICT DO NOTHING
+"""
+_REDO: Final = "UPDATE repairs SET published_us = NULL WHERE instrument = ANY(%s)"
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What is known of a shard before it is built. Arrays by the number of the instrument.
+
+    From `from_us`, which becomes the floor of all, ticks are read, up to `to_us`. `events`: those
+    to be marked as applied. `first_us`: since when trades are known, `since_us`: since when candles
+    are. `newest_us`: not before the last tick, `base_us`: the start of the last stored base candle
+    before `from_us`, NEVER_US without one; `close` and `last_us` are that candle's.
+    """
+
+    names: list[str]
+    first_us: Int64s
+    since_us: Int64s
+    newest_us: Int64s
+    base_us: Int64s
+    last_us: Int64s
+    close: list[Decimal | None]
+    from_us: int
+    to_us: int
+    events: list[Stored]
+
+
+def rebuild(
+    session: Session, postgres: Postgres, rules: Rules, now_us: int, cold: Cold = NO_LAKE
+) -> None:
+    """Make a shard's state anew, under its lease. Raises TransientError."""
+    lineage = secrets.token_hex(8)
+    with postgres.connection(isolation=IsolationLevel.REPEATABLE_READ) as connection:
+        check(connection, rules)
+        plan = _plan(connection, session.shard, rules)
+        revision_us = revision_floor_us(connection, session.shard, now_us)
+        repairs = list(_reaching_back(connection, session.shard, rules, plan))
+        with postgres.connection() as other:
+            # Known before the state is: what is cut off in between is made anew.
+            begin(other, session.shard, lineage, now_us)
+            columns = list(zip(*repairs, strict=True)) or [()] * 4
+            other.execute(_QUEUE, [list(column) for column in columns])
+            other.execute(_REDO, (plan.names,))
+        session.clear()
+        making = _Making(connection, session, rules, plan, cold, revision_us, now_us)
+        base = making.read_ticks()
+        making.put(rules.base, base)
+        making.put_folds(base)
+        session.mark([event.event_id for event in plan.events], now_us // 1000)
+    session.begin(lineage)
+    session.commit()
+    log.info(
+        "live state of shard %d made anew: %d instruments, %d live base candles, %d events",
+        *(session.shard, len(plan.names), len(base), len(plan.events)),
+    )
+
+
+def _plan(connection: Connection, shard: int, rules: Rules) -> _Plan:
+    base = rules.base
+    rows = [
+        row
+        for row in connection.execute(_KNOWN).fetchall()
+        if shard_of(row[0], rules.shards) == shard
+    ]
+    names = [row[0] for row in rows]
+    events = not_aggregated(connection, shard, FAR_US, EVERY)
+    # At the start of an interval: whatever is read from there on has its events marked.
+    near_us = base.start_us(max((event.last_us for event in events), default=0) - NEAR_US)
+    near = [event for event in events if event.last_us >= near_us]
+    reached = [event.first_us for event in near if event.first_us >= near_us]
+    newest_us = np.array([row[2] + COARSE_US for row in rows], dtype=np.int64)
+    for row, (_, last_us, _) in _newest(connection, names, base, FAR_US).items():
+        newest_us[row] = last_us
+    until_us = max([*(event.last_us for event in near), int(newest_us.max(initial=NEVER_US))])
+    to_us = base.next_us(base.start_us(until_us))
+    from_us = base.start_us(min(reached)) if reached else to_us
+    before = _newest(connection, names, base, from_us)
+    base_us, before_us = (np.full(len(names), NEVER_US, dtype=np.int64) for _ in range(2))
+    for row, (start_us, time_us, _) in before.items():
+        base_us[row], before_us[row] = start_us, time_us
+    return _Plan(
+        names,
+        np.array([row[1] for row in rows], dtype=np.int64),
+        np.array([row[3] for row in rows], dtype=np.int64),
+        newest_us,
+        base_us,
+        before_us,
+        [before[row][2] if row in before else None for row in range(len(names))],
+        from_us,
+        to_us,
+        [event for event in near if event.last_us >= from_us],
+    )
+
+
+def _newest(
+    connection: Connection, names: Sequence[str], base: Timeframe, before_us: int
+) -> dict[int, tuple[int, int, Decimal]]:
+    """Return start, last time and close of each instrument's last stored base candle."""
+    rows = connection.execute(_NEWEST, (list(names), base.name, before_us)).fetchall()
+    return {n - 1: (start_us, last_us, close) for n, start_us, last_us, close in rows}
+
+
+def _reaching_back(
+    connection: Connection, shard: int, rules: Rules, plan: _Plan
+) -> Iterator[tuple[str, str, int, str]]:
+    """Yield the repairs of what the marked events have before the time that is read."""
+    back = [event.event_id for event in plan.events if event.first_us < plan.from_us]
+    for event_id in back:
+        places: set[tuple[str, int]] = set()
+        for ticks in ticks_of_shard_events(connection, shard, rules.shards, [event_id]):
+            entry, start_us, _ = partials(ticks, rules.base.length_us)
+            old = start_us < plan.from_us
+            named = [ticks.names[number] for number in entry[old].tolist()]
+            places |= set(zip(named, start_us[old].tolist(), strict=True))
+        for name, start_us_ in sorted(places):
+            yield name, "", start_us_, event_id
+
+
+class _Making:
+    """The making of one shard's state from what is stored."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        session: Session,
+        rules: Rules,
+        plan: _Plan,
+        cold: Cold,
+        revision_us: int,
+        now_us: int,
+    ) -> None:
+        self._connection, self._session, self._rules = connection, session, rules
+        self._plan, self._cold = plan, cold
+        self._revision_us, self._now_us = revision_us, now_us
+        self._limit_us = plan.newest_us
+
+    def read_ticks(self) -> Places:
+        """Return the base candles of the ticks that are read; write what else these say."""
+        plan, rules = self._plan, self._rules
+        witness = Witness(plan.names, rules, self._now_us)
+        witness.remember(plan.since_us, plan.newest_us, plan.last_us, plan.close, plan.from_us)
+        parts = [nothing()]
+        if plan.from_us < plan.to_us:
+            parts += recomputed(
+                *(self._connection, plan.names, plan.from_us, plan.to_us, rules.base),
+                cold=self._cold,
+                each=witness.see,
+            )
+        base = merged(together(parts))
+        self._limit_us = witness.write(self._session)
+        named = [plan.names[number] for number in base.instrument.tolist()]
+        spans = open_gaps(self._connection, plan.names)
+        incomplete = spans.touch(named, base.start_us, rules.base)
+        base.records.data["flags"][incomplete] |= INCOMPLETE
+        return base
+
+    def put(self, timeframe: Timeframe, places: Places) -> None:
+        """Write candles: what is stored as it is keeps its revision, what is not is emitted."""
+        plan, data = self._plan, places.records.data
+        since_us = plan.first_us if timeframe == self._rules.base else plan.since_us
+        flagged(places, timeframe, since_us[places.instrument])
+        closed = timeframe.ends_us(places.start_us) <= self._limit_us[places.instrument]
+        data["flags"] = np.where(closed, data["flags"] | CLOSED, data["flags"] & (255 - CLOSED))
+        mine = places.columns(timeframe.name, plan.names)
+        starts = places.start_us.tolist()
+        stored = stored_candles(self._connection, timeframe.name, mine.names, starts, self._cold)
+        known = {(each.instrument, each.start_us): each for each in stored.candles()}
+        is_new = np.ones(len(places), dtype=bool)
+        for row, candle in enumerate(mine.candles()):
+            before = known.get((candle.instrument, candle.start_us))
+            if before is None:
+                data["revision"][row] = self._revision_us
+            elif closed[row] and same(candle, before):
+                data["revision"][row], is_new[row] = before.revision, False
+            else:
+                data["revision"][row] = max(before.revision + 1, self._revision_us)
+        for start_us in np.unique(places.start_us).tolist():
+            for emit in (True, False):
+                some = places.at((places.start_us == start_us) & (is_new == emit))
+                self._session.put(
+                    Block(timeframe.name, start_us),
+                    [plan.names[number] for number in some.instrument.tolist()],
+                    some.records,
+                    keep_revision=True,
+                    emit=emit,
+                )
+
+    def put_folds(self, base: Places) -> None:
+        """Write the longer candles that may be open, or not stored, and those of live candles."""
+        plan = self._plan
+        ends_us = self._rules.base.ends_us(base.start_us)
+        closed = base.at(ends_us <= self._limit_us[base.instrument])
+        known = np.flatnonzero(plan.base_us > NEVER_US)
+        names = [plan.names[number] for number in known.tolist()]
+        newest_us = plan.base_us[known]
+        ranges = [self._rules.base.ends_us(newest_us)]
+        shorter, below = self._rules.base, nothing()
+        for timeframe in self._rules.ladder[1:]:
+            start_us = timeframe.starts_us(newest_us)
+            part = folded(
+                *(self._connection, shorter.name, names),
+                start_us.tolist(),
+                ranges[-1].tolist(),
+                cold=self._cold,
+            )
+            part = Places(known[part.instrument], part.start_us, part.records)
+            below = Places(below.instrument, timeframe.starts_us(below.start_us), below.records)
+            below = merged(together([below, part]))
+            whole = merged(together([below, rolled_up(closed, timeframe)]))
+            self.put(timeframe, whole.at(self._is_needed(timeframe, whole, closed)))
+            ranges.append(start_us)
+            shorter = timeframe
+
+    def _is_needed(self, timeframe: Timeframe, whole: Places, closed: Places) -> NDArray[np.bool_]:
+        """Tell which folds are to be live: not stored, with a live candle, or not long past."""
+        needed = timeframe.ends_us(whole.start_us) > self._plan.from_us
+        live = set(
+            zip(
+                closed.instrument.tolist(),
+                timeframe.starts_us(closed.start_us).tolist(),
+                strict=True,
+            )
+        )
+        places = list(zip(whole.instrument.tolist(), whole.start_us.tolist(), strict=True))
+        needed |= np.array([place in live for place in places], dtype=bool)
+        rest = np.flatnonzero(~needed)
+        if len(rest):
+            names = [self._plan.names[places[row][0]] for row in rest.tolist()]
+            starts = whole.start_us[rest].tolist()
+            stored = stored_candles(self._connection, timeframe.name, names, starts, self._cold)
+            there = set(zip(stored.names, stored.start_us.tolist(), strict=True))
+            for row, name, start_us in zip(rest.tolist(), names, starts, strict=True):
+                needed[row] = (name, start_us) not in there
+        return needed

@@ -1,0 +1,180 @@
+"""Postgres and the live state agree: what is stored is applied, and Postgres knows that it is.
+
+An event is recorded as aggregated once all that it changed is safe in Postgres: every base candle
+of its time is closed and stored at its revision, every closed longer candle is stored, and nothing
+that it was late for waits to be emitted. So Redis may be lost at any moment: what is not recorded
+is applied again, and what is recorded is in the stored candles.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from psycopg import Connection
+
+from functions.candle_aggregate.engine import Engine
+from functions.candle_aggregate.maintenance.state_check import record
+from functions.candle_aggregate.publish import LATE
+from functions.candle_aggregate.rules import Rules
+from functions.candle_aggregate.session import Session
+from functions.candle_aggregate.steps.step import TickEvent
+from shared.adapter.app import Emission
+from shared.market.blocks import CLOSED, PRICED
+from shared.reading.stored_candles import stored_revisions
+from shared.realtime.keys import Block
+from shared.runtime import metrics
+from shared.stores.applied import Stored, are_aggregated, mark_aggregated, not_aggregated
+from shared.stores.postgres import Postgres, try_lock
+from shared.stores.segments import ticks_of_shard_events
+from shared.wire.late import decode_late
+from shared.wire.ticks import joined
+
+log = logging.getLogger(__name__)
+
+GRACE_US: Final = 30_000_000
+"""A younger event is probably still on its way."""
+EVENTS_AT_ONCE: Final = 10_000
+OLD_US: Final = 60_000_000
+"""After so long it is asked whether a marker stands for an event that is recorded."""
+APPLIED_AT_ONCE: Final = 200
+"""So that one clock event does not hold up the next; it goes on."""
+
+_Closed = tuple[list[str], NDArray[np.int64]]
+"""Instruments of a block whose candle is closed, and its revision."""
+
+
+def reconcile(
+    engine: Engine, postgres: Postgres, rules: Rules, shard: int, now_us: int
+) -> Iterator[Emission]:
+    """Apply a shard's stored events that have no marker, and record those that are safe.
+
+    One holder at a time. Raises TransientError.
+    """
+    with postgres.connection() as connection:
+        if not try_lock(connection, f"kandle reconcile {shard}"):
+            return
+        # The events first: one that has its marker below has it in the blocks read there.
+        events = not_aggregated(connection, shard, now_us - GRACE_US, EVENTS_AT_ONCE)
+        seen, blocks = engine.run(shard, lambda session: _look(session, events, rules, now_us))
+        unsafe = [*seen.open, *_not_stored(connection, blocks)]
+        intervals = [
+            (block.start_us, rules.timeframe(block.timeframe).next_us(block.start_us))
+            for block in unsafe
+        ]
+        certain: list[str] = []
+        missing: list[Stored] = []
+        for event, is_applied in zip(events, seen.markers, strict=True):
+            if not is_applied:
+                missing.append(event)
+            elif event.event_id not in seen.late and not _touches(event, intervals):
+                certain.append(event.event_id)
+        if certain:
+            mark_aggregated(connection, shard, certain)
+        # And those that were recorded by one who was cut off before it said so here.
+        certain += are_aggregated(connection, shard, seen.old) - set(certain)
+        record(connection, shard, seen.lineage, seen.steps, now_us)
+    engine.run(shard, lambda session: _recorded(session, certain, now_us // 1000 - rules.marker_ms))
+    for stored in missing[:APPLIED_AT_ONCE]:
+        with postgres.connection() as connection:
+            batches = list(
+                ticks_of_shard_events(connection, shard, rules.shards, [stored.event_id])
+            )
+            if not batches:  # none of its instruments is in this shard, since SHARDS changed
+                mark_aggregated(connection, shard, [stored.event_id])
+                continue
+        log.warning("event %s was stored but not applied: applied now", stored.event_id)
+        metrics.EVENTS_RECONCILED.inc()
+        for applied in engine.apply([TickEvent(stored.event_id, joined(batches))]):
+            yield from applied.emissions
+
+
+def recorded_before(
+    postgres: Postgres, rules: Rules, events: Sequence[TickEvent], now_us: int, began_us: int
+) -> dict[str, set[int]]:
+    """Return, by event, the shards of which Postgres knows that it is in their candles.
+
+    Only events are looked up whose markers may be gone: old ones, those from before the live state
+    began, and those that a client may have posted again, since they are received anew each time.
+    """
+    since_us = max(now_us - rules.marker_ms * 500, began_us)
+    old = [each.id for each in events if each.may_repeat or each.received_us < since_us]
+    found: dict[str, set[int]] = {}
+    if old:
+        with postgres.connection() as connection:
+            for shard in range(rules.shards):
+                for event_id in are_aggregated(connection, shard, old):
+                    found.setdefault(event_id, set()).add(shard)
+    return found
+
+
+def _not_stored(connection: Connection, blocks: Mapping[Block, _Closed]) -> Iterator[Block]:
+    """Yield the blocks that have a closed candle that is not stored at its revision."""
+    for block, (names, revision_us) in blocks.items():
+        stored = stored_revisions(connection, block.timeframe, block.start_us, names)
+        if (stored < revision_us).any():
+            yield block
+
+
+def _touches(event: Stored, intervals: Sequence[tuple[int, int]]) -> bool:
+    """Tell whether an event may have ticks in any of the intervals."""
+    return any(from_us <= event.last_us and event.first_us < to_us for from_us, to_us in intervals)
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What a shard's state says, as of one step.
+
+    `old`: events whose markers wait for long to be recorded. `open`: base blocks with open candles.
+    """
+
+    lineage: str
+    steps: int
+    markers: list[bool]
+    old: list[str]
+    late: set[str]
+    open: set[Block]
+
+
+def _look(
+    session: Session, events: Sequence[Stored], rules: Rules, now_us: int
+) -> tuple[_Seen, dict[Block, _Closed]]:
+    """Return what the state says, and its closed candles in blocks of the events' time."""
+    seen = _Seen(
+        session.turn.lineage,
+        session.turn.steps,
+        session.are_applied([event.event_id for event in events]),
+        session.applied_before(now_us - OLD_US, EVENTS_AT_ONCE),
+        {
+            decode_late(body).event_id
+            for output_id, body in session.outbox().items()
+            if output_id.startswith(LATE)
+        },
+        set(),
+    )
+    first_us = min((event.first_us for event in events), default=0)
+    last_us = max((event.last_us for event in events), default=-1)
+    closed: dict[Block, _Closed] = {}
+    for block in session.blocks():
+        if block.start_us > last_us or rules.timeframe(block.timeframe).next_us(block.start_us) <= (
+            first_us
+        ):
+            continue
+        if block.timeframe == rules.base.name and session.turn.blocks[block]:
+            seen.open.add(block)
+            continue
+        names, records = session.read(block)
+        rows = np.flatnonzero(records.has(CLOSED) & records.has(PRICED))
+        if len(rows):
+            some = [names[row] for row in rows.tolist()]
+            closed[block] = some, records.data["revision"][rows]
+    return seen, closed
+
+
+def _recorded(session: Session, event_ids: Sequence[str], before_ms: int) -> None:
+    session.record(event_ids)
+    session.forget_recorded(before_ms)

@@ -1,0 +1,172 @@
+"""Stored and live candles of every timeframe held against what they are made of: a sample.
+
+A base candle is held against its stored ticks, a longer one against its base candles.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from typing import Final
+
+import numpy as np
+from psycopg import Connection
+
+from functions.candle_aggregate.corrections.gaps import open_gaps
+from functions.candle_aggregate.corrections.refold import live_base, nothing, same
+from functions.candle_aggregate.engine import Engine
+from functions.candle_aggregate.rules import Rules
+from functions.candle_aggregate.session import Session
+from shared.candles.folds import Places, flagged, merged, rolled_up, together
+from shared.lake.cold import NO_LAKE, Cold
+from shared.market.blocks import CLOSED, INCOMPLETE
+from shared.market.shards import shard_of
+from shared.reading.recompute import priced, recomputed
+from shared.reading.stored_candles import folded, stored_candles
+from shared.realtime.keys import Block
+from shared.runtime import metrics
+from shared.stores.applied import not_aggregated
+from shared.stores.first_ticks import beginnings, first_ticks
+from shared.stores.postgres import Postgres
+from shared.wire.candle import VENUE, Candle, CandleKey
+from shared.wire.candle_columns import CandleColumns
+
+log = logging.getLogger(__name__)
+
+AT_ONCE: Final = 8
+SETTLED_US: Final = 120_000_000
+"""A candle that was changed more recently may have ticks that are not stored, or not reconciled."""
+
+_INSTRUMENTS: Final = """
+    SELECT instrument, first_time_us, last_time_us FROM first_ticks ORDER BY random() LIMIT %s
+"""
+_CHOSEN: Final = """
+    SELECT start_us FROM candles WHERE instrument = %s AND timeframe = %s AND start_us >= %s
+    ORDER BY start_us LIMIT 1
+"""
+_QUEUED: Final = "SELECT EXISTS (SELECT FROM repairs WHERE instrument = %s)"
+
+
+def sample(
+    engine: Engine, postgres: Postgres, rules: Rules, now_us: int, cold: Cold = NO_LAKE
+) -> list[CandleKey]:
+    """Judge some candles; return those that differ. Raises TransientError.
+
+    A difference is logged and counted (`kandle_candles_differ_total`): it must never happen.
+    """
+    differing = []
+    with postgres.connection() as connection:
+        for key in _chosen(connection, rules):
+            judged = _Judged(engine, connection, rules, key, cold)
+            if not judged.is_settled(now_us):
+                continue
+            metrics.CANDLES_SAMPLED.inc()
+            found, expected = judged.found, judged.expected()
+            if found is None or _agree(found, expected):
+                continue
+            if judged.is_unchanged():
+                log.error("candle %s is %s, should be %s", key, found, expected)
+                metrics.CANDLES_DIFFER.inc()
+                differing.append(key)
+    return differing
+
+
+def _agree(found: Candle, expected: Candle | None) -> bool:
+    if not found.trade_count:  # its trades were cancelled
+        return expected is None
+    return expected is not None and same(found, expected)
+
+
+def _chosen(connection: Connection, rules: Rules) -> list[CandleKey]:
+    """Choose stored candles by chance: an instrument, a timeframe and a time."""
+    found = []
+    for name, first_us, last_us in connection.execute(_INSTRUMENTS, (AT_ONCE,)).fetchall():
+        timeframe = random.choice(rules.ladder)  # noqa: S311
+        time_us = random.randint(timeframe.start_us(first_us), max(first_us, last_us))  # noqa: S311
+        row = connection.execute(_CHOSEN, (name, timeframe.name, timeframe.start_us(time_us)))
+        for (start_us,) in row.fetchall():
+            found.append((name, timeframe.name, start_us))
+    return found
+
+
+class _Judged:
+    """A candle as it is read, and what it should be."""
+
+    def __init__(
+        self, engine: Engine, connection: Connection, rules: Rules, key: CandleKey, cold: Cold
+    ) -> None:
+        self._engine, self._connection, self._rules, self._cold = engine, connection, rules, cold
+        self._name, timeframe, self._start_us = key
+        self._timeframe = rules.timeframe(timeframe)
+        self._shard = shard_of(self._name, rules.shards)
+        self._live, self._oldest_us = engine.run(self._shard, self._look)
+        self.found = self._read()
+
+    def is_settled(self, now_us: int) -> bool:
+        """Tell whether all that was applied to it is stored, and nothing is about to change it.
+
+        What the venue published is made of nothing that is here.
+        """
+        found = self.found
+        if found is None or not found.closed or found.origin == VENUE:
+            return False
+        if now_us - found.revision < SETTLED_US:
+            return False
+        if self._oldest_us is not None and self._oldest_us <= found.revision:
+            return False
+        end_us = self._timeframe.next_us(self._start_us)
+        events = not_aggregated(self._connection, self._shard, 2**62, 2**31 - 1)
+        if any(each.first_us < end_us and each.last_us >= self._start_us for each in events):
+            return False
+        queued = self._connection.execute(_QUEUED, (self._name,)).fetchone()
+        return not (queued and queued[0])
+
+    def expected(self) -> Candle | None:
+        """Return what it should be."""
+        start_us, end_us = self._start_us, self._timeframe.next_us(self._start_us)
+        base, names = self._rules.base, [self._name]
+        if self._timeframe == base:
+            parts = recomputed(self._connection, names, start_us, end_us, base, self._cold)
+            places = priced(together([nothing(), *parts]))
+        else:
+            without = [(self._name, each) for each in self._live.start_us.tolist()]
+            stored = folded(
+                *(self._connection, base.name, names, [start_us], [end_us], without, self._cold)
+            )
+            closed = self._live.at(self._live.records.has(CLOSED))
+            live = rolled_up(closed, self._timeframe)
+            live = live.at(live.start_us == start_us)
+            places = merged(together([stored, live]))
+        since = first_ticks if self._timeframe == base else beginnings
+        flagged(places, self._timeframe, since(self._connection, names)[places.instrument])
+        if self._timeframe == base and len(places):
+            touched = open_gaps(self._connection, names).touch(names, places.start_us, base)
+            places.records.data["flags"][touched] |= INCOMPLETE
+        return next(places.columns(self._timeframe.name, names).candles(), None)
+
+    def is_unchanged(self) -> bool:
+        """Tell whether it still is what it was."""
+        self._live, _ = self._engine.run(self._shard, self._look)
+        return self._read() == self.found
+
+    def _look(self, session: Session) -> tuple[Places, int | None]:
+        """Return the instrument's live base candles, and when the oldest open event was applied."""
+        parts = [nothing()]
+        for start_us, _, records in live_base(session, self._rules, [self._name]):
+            one = np.zeros(1, dtype=np.int64)
+            parts.append(Places(one, one + start_us, records))
+        block = Block(self._timeframe.name, self._start_us)
+        _, self._record = session.read(block, [self._name])
+        return together(parts), session.oldest_applied_us()
+
+    def _read(self) -> Candle | None:
+        """Return the candle of the highest revision, live or stored."""
+        names, starts = [self._name], [self._start_us]
+        stored = stored_candles(self._connection, self._timeframe.name, names, starts, self._cold)
+        live = CandleColumns(
+            *(self._timeframe.name, names[: len(self._record)]),
+            np.array(starts[: len(self._record)], dtype=np.int64),
+            self._record,
+        )
+        found = [*stored.candles(), *live.candles()]
+        return max(found, key=lambda candle: candle.revision, default=None)

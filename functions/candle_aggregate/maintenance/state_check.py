@@ -1,0 +1,116 @@
+"""Whether a shard's live state holds all that Postgres relies on.
+
+The state knows its lineage, and counts its steps. Postgres hears of both before an event is
+recorded as aggregated. So a state of another lineage, or with fewer steps than Postgres has heard
+of, may lack what is recorded: Redis was lost, or went back to an older dump. It is made anew.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Final
+
+from psycopg import Connection
+
+from functions.candle_aggregate.rules import Rules
+from shared.errors import TransientError
+from shared.market.timeframes import parse_ladder
+from shared.stores.applied import reshard
+from shared.stores.postgres import Postgres
+
+log = logging.getLogger(__name__)
+
+_KNOWN: Final = "SELECT lineage, steps FROM shard_lineage WHERE shard = %s"
+_RECORD: Final = """
+    UPDATE shard_lineage SET steps = %(steps)s, clock_us = greatest(clock_us, %(now_us)s)
+    WHERE shard = %(shard)s AND lineage = %(lineage)s AND steps <= %(steps)s
+"""
+_BEGIN: Final = """
+    INSERT INTO shard_lineage (shard, lineage, steps, clock_us) VALUES (%s, %s, 0, %s)
+    ON CONFLICT (shard) DO UPDATE SET lineage = excluded.lineage, steps = 0,
+        clock_us = greatest(shard_lineage.clock_us, excluded.clock_us)
+"""
+_MADE_BY: Final = "SELECT ladder, shards FROM aggregation"
+_FOLD: Final = """
+    INSERT INTO repairs (instrument, timeframe, start_us, event_id, reason)
+    SELECT DISTINCT instrument, %s, start_us - mod(start_us, %s), '', 'flag' FROM candles
+    WHERE timeframe = %s ON CONFLICT DO NOTHING
+"""
+_ADOPT: Final = """
+    INSERT INTO aggregation (ladder, shards) VALUES (%s, %s)
+    ON CONFLICT (only_row) DO UPDATE SET ladder = excluded.ladder, shards = excluded.shards
+"""
+
+
+def adopt(postgres: Postgres, rules: Rules) -> None:
+    """Record the ladder and the number of shards that candles are made by from now on.
+
+    Once, when the process starts: the one that started last decides. Candles of a timeframe that is
+    added are queued to be folded from the base candles that are stored. Raises TransientError, also
+    when the base timeframe is another: the others are folds of it.
+    """
+    with postgres.connection() as connection:
+        connection.execute("LOCK TABLE aggregation IN EXCLUSIVE MODE")
+        row = connection.execute(_MADE_BY).fetchone()
+        if row == rules.made_for:
+            return
+        if row is not None:
+            before = parse_ladder(row[0])
+            if before[0] != rules.base:
+                raise TransientError(
+                    f"the stored candles are folds of {before[0]}, so TIMEFRAMES must begin with"
+                    f" it, not with {rules.base}; another base timeframe needs another database"
+                )
+            log.warning(
+                "candles were made by TIMEFRAMES=%s SHARDS=%d, from now on by %s and %d:"
+                " every live state is made anew",
+                *(*row, *rules.made_for),
+            )
+            if row[1] != rules.shards:
+                reshard(connection, rules.shards)
+            for timeframe in set(rules.ladder) - set(before):
+                length_us = timeframe.length_us
+                connection.execute(_FOLD, (timeframe.name, length_us, rules.base.name))
+        connection.execute(_ADOPT, rules.made_for)
+
+
+def check(connection: Connection, rules: Rules) -> None:
+    """Raise TransientError when candles are made by another ladder or number of shards."""
+    row = connection.execute(_MADE_BY).fetchone()
+    if row is not None and row != rules.made_for:
+        ladder, shards = rules.made_for
+        raise TransientError(
+            f"candles are made by TIMEFRAMES={row[0]} SHARDS={row[1]}, this process was given"
+            f" {ladder} and {shards}: give every function the same"
+        )
+
+
+def is_whole(postgres: Postgres, shard: int, lineage: str, steps: int) -> bool:
+    """Tell whether a state has all steps that Postgres has heard of. Raises TransientError."""
+    with postgres.connection() as connection:
+        row = connection.execute(_KNOWN, (shard,)).fetchone()
+    return row is not None and row[0] == lineage and row[1] <= steps
+
+
+def begin(connection: Connection, shard: int, lineage: str, now_us: int) -> None:
+    """Let Postgres know a lineage that is about to begin; every state of another one is void."""
+    connection.execute(_BEGIN, (shard, lineage, now_us))
+
+
+def record(connection: Connection, shard: int, lineage: str, steps: int, now_us: int) -> None:
+    """Let Postgres hear of a state's steps, in the caller's transaction.
+
+    Raises TransientError when it knows another lineage, or of more steps: Redis was lost, or went
+    back.
+    """
+    step = {"shard": shard, "lineage": lineage, "steps": steps, "now_us": now_us}
+    if not connection.execute(_RECORD, step).rowcount:
+        raise TransientError(f"the live state of shard {shard} is not the one that Postgres knows")
+
+
+def revision_floor_us(connection: Connection, shard: int, now_us: int) -> int:
+    """Return a revision that a lost state cannot have reached, unless its clock was wrong."""
+    row = connection.execute(
+        "SELECT clock_us FROM shard_lineage WHERE shard = %s", (shard,)
+    ).fetchone()
+    return now_us if row is None else max(now_us, row[0] + 1)

@@ -1,0 +1,374 @@
+"""A step: the ticks of all waiting events into the shards that are held, in two reads and a write.
+
+1. Read the instruments and base records that the ticks touch and the cache does not know.
+2. Ticks move watermarks and closing limits; those below their instrument's floor go out as late.
+3. Read what these may close, the folds that gain by it, and ids that must be looked up.
+4. Drop ticks whose trade was counted. Merge, close, fold: array operations for all shards at once.
+5. One script a shard writes records, ids, markers, what is to be emitted; or nothing.
+The cache is changed on the way: it must forget a shard whose script did not write.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from functions.candle_aggregate.rules import Rules
+from functions.candle_aggregate.steps.cache import ABSENT, UNKNOWN, Cache, Ints
+from functions.candle_aggregate.steps.latest import Moved, move
+from functions.candle_aggregate.steps.levels import Level, Rows, advance, candidates, empty, grouped
+from functions.candle_aggregate.steps.store import Changes, Store, Turn
+from functions.candle_aggregate.steps.trade_ids import Part, SeenCache, Trades
+from shared.candles.partials import partials
+from shared.market.blocks import CLOSED, concatenated
+from shared.realtime.instrument_records import NEVER_US
+from shared.realtime.keys import Block, Keys
+from shared.wire.late import Reason
+from shared.wire.ticks import Ticks
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TickEvent:
+    """An event to apply: its id, which is its marker, and its ticks.
+
+    `may_repeat`: a client may send it again under the same id with new receive times.
+    """
+
+    id: str
+    ticks: Ticks
+    may_repeat: bool = False
+
+    @property
+    def received_us(self) -> int:
+        """When the bridge received the newest of its ticks."""
+        return int(self.ticks.receive_time_us.max())
+
+
+@dataclass(slots=True)
+class Computed:
+    """What a step comes to. `changes` and `late` by shard.
+
+    `late`: by event and reason the base candles, (instrument, start_us), to be recomputed from
+    storage: ticks came after they had left the state, or repeated a trade, perhaps otherwise.
+    """
+
+    changes: dict[int, Changes] = field(default_factory=lambda: defaultdict(Changes))
+    levels: list[Level] = field(default_factory=list)
+    late: dict[int, dict[tuple[str, Reason], set[tuple[str, int]]]] = field(
+        default_factory=lambda: defaultdict(lambda: defaultdict(set))
+    )
+    repeated: int = 0
+
+
+class Steps:
+    """Computes steps over the shards that are held."""
+
+    def __init__(
+        self,
+        store: Store,
+        rules: Rules,
+        returning: Callable[[Sequence[str]], Mapping[str, bytes]],
+    ) -> None:
+        self._returning = returning
+        self.store = store
+        self.rules = rules
+        self.cache = Cache(rules.shards)
+        self.seen = SeenCache()
+
+    def forget(self, shard: int) -> None:
+        """Forget what is known of a shard: another wrote to it, or what was computed was not."""
+        self.cache.forget(shard)
+        self.seen.forget(shard)
+
+    def trim(self) -> None:
+        """Bound the memory of the cache."""
+        self.cache.trim()
+        self.seen.trim()
+
+    def apply(
+        self, events: Sequence[tuple[TickEvent, set[int]]], turns: Mapping[int, Turn], now_us: int
+    ) -> Computed:
+        """Compute the step of events, each in some of the shards that are held.
+
+        Raises TransientError while Redis is away.
+        """
+        computed = Computed()
+        instruments, base = self.cache.instruments, self.rules.base
+        parts = []
+        for event, shards in events:
+            part = self._part(event, shards)
+            for shard in shards:
+                computed.changes[shard].events.append(event.id)
+            if len(part.ticks):
+                parts.append(part)
+        if not parts:
+            return computed
+        self._read_instruments(np.unique(np.concatenate([p.gids for p in parts])), turns)
+        moved = move(instruments, parts, self.rules.allowed_lateness_us, now_us)
+        parts = [self._above_floor(part, computed) for part in parts]
+        parts = [part for part in parts if len(part.ticks)]
+        found = [partials(part.ticks, base.length_us) for part in parts]
+        touched: dict[Block, list[Ints]] = defaultdict(list)
+        for part, some in zip(parts, found, strict=True):
+            gids = part.gids[some.entry]
+            for start_us in np.unique(some.start_us).tolist():
+                touched[Block(base.name, start_us)].append(gids[some.start_us == start_us])
+        others = self._candidates(turns, moved)
+        trades = Trades(parts, instruments)
+        self._read(touched, others, moved, trades, turns)
+        chunks = trades.decide(self.seen.minutes)
+        gained = []
+        for part, some, keep in zip(parts, found, trades.keep, strict=True):
+            if not keep.all():
+                computed.repeated += int((~keep).sum())
+                self._report(part, ~keep, Reason.REPEATED, computed)
+                rest = part.ticks.select(keep)
+                kept = np.logical_or.reduceat(keep, _starts(part.ticks))
+                part, some = Part(part.event, rest, part.gids[kept]), partials(rest, base.length_us)
+            gained.append(Rows(some.start_us, part.gids[some.entry], some.records))
+        self._advance(computed, _joined(gained), others, now_us)
+        self._write(computed, moved.gids, chunks)
+        return computed
+
+    def close_quiet(
+        self, turns: Mapping[int, Turn], until_us: int, idle_since_us: int, now_us: int
+    ) -> Computed:
+        """Compute the closing of records that end by a time, of instruments idle since another."""
+        computed = Computed()
+        ladder = self.rules.ladder
+        ended = {
+            block: [shard for shard, turn in turns.items() if turn.blocks.get(block)]
+            for block in {block for turn in turns.values() for block in turn.blocks}
+            if self.rules.timeframe(block.timeframe).next_us(block.start_us) <= until_us
+        }
+        ended = {block: shards for block, shards in ended.items() if shards}
+        if not ended:
+            return computed
+        self._load_blocks(ended, turns)
+        instruments = self.cache.instruments
+        gids = np.arange(len(instruments))
+        gids = gids[(instruments.known[gids] == 1) & np.isin(instruments.shard[gids], [*turns])]
+        idle = gids[instruments.data["received_us"][gids] <= idle_since_us]
+        others = {
+            each.name: [(block, idle) for block in ended if block.timeframe == each.name]
+            for each in ladder
+        }
+        folds: dict[Block, list[Ints]] = defaultdict(list)
+        for block, gids in others[self.rules.base.name]:
+            here = gids[self.cache.rows(block, gids) >= 0]
+            for each in ladder[1:]:
+                folds[Block(each.name, each.start_us(block.start_us))].append(here)
+        self.read_records(folds, turns)
+        self._advance(computed, empty(), others, now_us, until_us)
+        self._write(computed, np.zeros(0, dtype=np.int64), {})
+        return computed
+
+    # Reading
+
+    def _part(self, event: TickEvent, shards: set[int]) -> Part:
+        gids = self.cache.instruments.gids(event.ticks.names)
+        of_entry = self.cache.instruments.shard[gids]
+        mine = np.isin(of_entry, list(shards))
+        if mine.all():
+            return Part(event.id, event.ticks, gids)
+        rows = np.repeat(mine, event.ticks.entries.counts)
+        return Part(event.id, event.ticks.select(rows), gids[mine])
+
+    def _read_instruments(self, gids: Ints, turns: Mapping[int, Turn]) -> None:
+        instruments = self.cache.instruments
+        unknown = gids[instruments.known[gids] == UNKNOWN]
+        by_shard = _by_shard(instruments.shard, unknown)
+        wanted = [
+            (Keys(shard).instruments, [instruments.fields[gid] for gid in some.tolist()])
+            for shard, some in by_shard.items()
+        ]
+        for some, blobs in zip(by_shard.values(), self.store.read_hashes(wanted), strict=True):
+            instruments.load(some, blobs)
+        absent = gids[instruments.known[gids] == ABSENT]
+        for shard, some in _by_shard(instruments.shard, absent).items():
+            turn = turns[shard]
+            numbers = np.arange(turn.numbers, turn.numbers + len(some))
+            instruments.begin(some, numbers.tolist())
+            turn.numbers += len(some)
+            if turn.left:
+                saved = self._returning([instruments.names[gid] for gid in some.tolist()])
+                blobs = [saved.get(instruments.names[gid]) for gid in some.tolist()]
+                back = np.array([blob is not None for blob in blobs], dtype=bool)
+                instruments.load(some[back], [blob for blob in blobs if blob is not None])
+                instruments.data["number"][some[back]] = numbers[back]
+
+    def _above_floor(self, part: Part, computed: Computed) -> Part:
+        """Note the ticks whose candle has left the state as late, and return the others."""
+        ticks = part.ticks
+        floor_us = self.cache.instruments.data["floor_us"][part.gids]
+        late = ticks.event_time_us < np.repeat(floor_us, ticks.entries.counts)
+        if not late.any():
+            return part
+        self._report(part, late, Reason.LATE, computed)
+        kept = np.logical_or.reduceat(~late, _starts(ticks))
+        return Part(part.event, ticks.select(~late), part.gids[kept])
+
+    def _candidates(
+        self, turns: Mapping[int, Turn], moved: Moved
+    ) -> dict[str, list[tuple[Block, Ints]]]:
+        blocks = {block for turn in turns.values() for block, count in turn.blocks.items() if count}
+        data = self.cache.instruments.data
+        limit_us, first_us = data["limit_us"][moved.gids], data["first_us"][moved.gids]
+        return {
+            each.name: candidates(each, blocks, moved, limit_us, first_us)
+            for each in self.rules.ladder
+        }
+
+    def _read(
+        self,
+        touched: dict[Block, list[Ints]],
+        others: Mapping[str, list[tuple[Block, Ints]]],
+        moved: Moved,
+        trades: Trades,
+        turns: Mapping[int, Turn],
+    ) -> None:
+        """Read records that the step may touch, and ids that it must look up."""
+        base = self.rules.base
+        wanted: dict[Block, list[Ints]] = defaultdict(list)
+        for block, some in touched.items():
+            wanted[block] += some
+        for timeframe_others in others.values():
+            for block, gids in timeframe_others:
+                wanted[block].append(gids)
+        limit, flags = self.cache.instruments.data["limit_us"], self.cache.pool.data["flags"]
+        closing = [(block, np.concatenate(some)) for block, some in touched.items()]
+        for block, gids in [*closing, *others[base.name]]:
+            rows = self.cache.rows(block, gids)
+            # Those that close, and those that are closed: by their limit, or by the clock.
+            gains = (limit[gids] >= base.next_us(block.start_us)) | (rows == UNKNOWN)
+            gains |= (rows >= 0) & ((flags[rows] & CLOSED) != 0)
+            if len(ends := gids[gains]):
+                for each in self.rules.ladder[1:]:
+                    wanted[Block(each.name, each.start_us(block.start_us))].append(ends)
+        self.read_records(wanted, turns)
+        minutes = [each for each in sorted(trades.lookups) if each not in self.seen.minutes]
+        keys = [Keys(shard).seen(minute) for shard, minute in minutes]
+        for minute, blob in zip(minutes, self.store.read_texts(keys), strict=True):
+            self.seen.load(minute, blob)
+
+    def read_records(self, wanted: Mapping[Block, list[Ints]], turns: Mapping[int, Turn]) -> None:
+        """Let the cache know records of instruments of the shards that are held."""
+        cache, requests = self.cache, []
+        for block, parts in wanted.items():
+            gids = np.unique(np.concatenate(parts))
+            unknown = gids[cache.rows(block, gids) == UNKNOWN]
+            for shard, some in _by_shard(cache.instruments.shard, unknown).items():
+                if block in turns[shard].blocks:
+                    requests.append((block, shard, some))
+                else:
+                    cache.load(block, some, [None] * len(some))
+        answers = self.store.read_hashes(
+            [
+                (Keys(shard).block(block), [cache.instruments.fields[gid] for gid in some.tolist()])
+                for block, shard, some in requests
+            ]
+        )
+        for (block, _, some), blobs in zip(requests, answers, strict=True):
+            cache.load(block, some, blobs)
+
+    def _load_blocks(self, blocks: Mapping[Block, list[int]], turns: Mapping[int, Turn]) -> None:
+        """Read whole blocks, and the instruments that stand in them."""
+        cache, every = self.cache, []
+        places = [(block, shard) for block, shards in blocks.items() for shard in shards]
+        stored = self.store.read_whole([Keys(shard).block(block) for block, shard in places])
+        for (block, _), records in zip(places, stored, strict=True):
+            gids = cache.instruments.gids([name.decode() for name in records])
+            unknown = cache.rows(block, gids) == UNKNOWN
+            blobs = list(records.values())
+            cache.load(block, gids[unknown], [blobs[n] for n in np.flatnonzero(unknown).tolist()])
+            every.append(gids)
+        self._read_instruments(np.unique(np.concatenate(every)), turns)
+
+    # Computing and writing
+
+    def _advance(
+        self,
+        computed: Computed,
+        gained: Rows,
+        others: Mapping[str, list[tuple[Block, Ints]]],
+        now_us: int,
+        closing_us: int = NEVER_US,
+    ) -> None:
+        base, *longer = self.rules.ladder
+        whole = grouped(gained)
+        level = advance(self.cache, base, whole, others[base.name], now_us, closing_us)
+        computed.levels.append(level)
+        closed = level.contributions
+        for each in longer:
+            start_us = each.starts_us(closed.start_us)
+            folds = grouped(Rows(start_us, closed.gid, closed.records))
+            level = advance(self.cache, each, folds, others[each.name], now_us, closing_us)
+            computed.levels.append(level)
+
+    def _report(
+        self, part: Part, rows: NDArray[np.bool_], reason: Reason, computed: Computed
+    ) -> None:
+        """Note the base candles of some rows: they are to be recomputed from storage."""
+        base, instruments = self.rules.base, self.cache.instruments
+        starts = base.starts_us(part.ticks.event_time_us[rows])
+        places = zip(
+            part.gids[part.ticks.entries.of_row[rows]].tolist(), starts.tolist(), strict=True
+        )
+        for gid, start_us in set(places):
+            late = computed.late[int(instruments.shard[gid])][part.event, reason]
+            late.add((instruments.names[gid], start_us))
+
+    def _write(
+        self, computed: Computed, gids: Ints, chunks: Mapping[tuple[int, int], bytes]
+    ) -> None:
+        """Add the commands that write what was computed."""
+        instruments, changes = self.cache.instruments, computed.changes
+        for shard, some in _by_shard(instruments.shard, gids).items():
+            names = [instruments.fields[gid] for gid in some.tolist()]
+            pairs = _interleaved(names, instruments.encode(some))
+            changes[shard].add("HSET", Keys(shard).instruments, pairs)
+        for (shard, minute), chunk in chunks.items():
+            changes[shard].add("APPEND", Keys(shard).seen(minute), [chunk])
+            changes[shard].add("SADD", Keys(shard).minutes, [minute])
+            self.seen.append((shard, minute), chunk)
+        for level in computed.levels:
+            rows = level.rows
+            for block, places in rows.blocks(level.timeframe.name):
+                for shard, of_shard in _by_shard(instruments.shard, rows.gid[places]).items():
+                    here = places[instruments.shard[rows.gid[places]] == shard]
+                    names = [instruments.fields[gid] for gid in of_shard.tolist()]
+                    pairs = _interleaved(names, rows.records.at(here).encode())
+                    changes[shard].add("HSET", Keys(shard).block(block), pairs)
+                    opened = int(level.opened[here].sum())
+                    changes[shard].opened[block] += opened
+
+
+def _joined(rows: Sequence[Rows]) -> Rows:
+    if not rows:
+        return empty()
+    return Rows(
+        np.concatenate([each.start_us for each in rows]),
+        np.concatenate([each.gid for each in rows]),
+        concatenated([each.records for each in rows]),
+    )
+
+
+def _starts(ticks: Ticks) -> Ints:
+    counts = ticks.entries.counts
+    return np.cumsum(counts) - counts
+
+
+def _by_shard(shard: Ints, gids: Ints) -> dict[int, Ints]:
+    """Return the gids of each shard, in their order."""
+    of_gid = shard[gids]
+    return {each: gids[of_gid == each] for each in np.unique(of_gid).tolist()}
+
+
+def _interleaved(names: Sequence[bytes], blobs: Sequence[bytes]) -> list[bytes]:
+    pairs = [b""] * (2 * len(names))
+    pairs[::2], pairs[1::2] = names, blobs
+    return pairs

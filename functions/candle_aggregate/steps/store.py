@@ -1,0 +1,310 @@
+"""The live state in Redis: leases, reads in one pipeline, one atomic script a shard and step."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from importlib import resources
+from typing import Any, Final, cast
+
+import redis
+
+from shared.realtime.keys import Block, Keys
+from shared.stores.redis import translated
+
+LEASE_MS: Final = 5_000
+"""So long a replica that died keeps its shards from the others."""
+PASSED_OVER_MS: Final = 500
+_ARGUMENTS: Final = 4_000
+"""Of one command: Lua unpacks no more than 8,000 values."""
+
+Value = str | int | bytes
+
+
+def _script(name: str) -> str:
+    return resources.files(__package__).joinpath(name).read_text()
+
+
+@dataclass(slots=True)
+class Turn:
+    """A shard whose lease this replica has, and the head of its state.
+
+    `lineage` is empty where there is no state. `blocks`: every block and its open records.
+    `made_for`: the ladder and the number of shards that the state was made for; `began_us`: the
+    wall clock when that was. `evictions`: how often blocks have left it; `left`: how many records
+    of instruments have.
+    """
+
+    shard: int
+    replica: str
+    fence: int
+    lineage: str = ""
+    version: str = ""
+    steps: int = 0
+    made_for: tuple[str, int] = ("", 0)
+    evictions: int = 0
+    began_us: int = 0
+    numbers: int = 0
+    left: int = 0
+    blocks: dict[Block, int] = field(default_factory=dict)
+
+    @property
+    def lease(self) -> str:
+        """The value of the lease."""
+        return f"{self.replica}|{self.fence}"
+
+
+@dataclass(slots=True)
+class Changes:
+    """What one step writes to a shard: commands, and the events whose markers it sets.
+
+    `opened`: for each block that it touches, how many more of its records are open.
+    """
+
+    events: list[str] = field(default_factory=list)
+    opened: Counter[Block] = field(default_factory=Counter)
+    dropped: list[Block] = field(default_factory=list)
+    evictions: int = 0
+    commands: list[tuple[str, str, list[Value]]] = field(default_factory=list)
+
+    def add(self, command: str, key: str, arguments: Sequence[Value] = ()) -> None:
+        """Add a command; one with many arguments, which come in pairs, becomes several."""
+        for first in range(0, len(arguments), _ARGUMENTS) or (0,):
+            some = list(arguments[first : first + _ARGUMENTS])
+            self.commands.append((command, key, some))
+
+    def finished(self, turn: Turn) -> Changes:
+        """Return what is written in all: with what is noted of blocks, and the head."""
+        keys = Keys(turn.shard)
+        commands = list(self.commands)
+        for block, more in self.opened.items():
+            commands.append(("HINCRBY", keys.blocks, [block.field, more]))
+        commands.append(("HSET", keys.head, ["numbers", turn.numbers]))
+        return replace(self, commands=commands)
+
+    def settle(self, turn: Turn) -> None:
+        """Let the turn know what was written."""
+        for block, more in self.opened.items():
+            turn.blocks[block] = turn.blocks.get(block, 0) + more
+        for block in self.dropped:
+            turn.blocks.pop(block, None)
+        turn.evictions += self.evictions
+
+    def __bool__(self) -> bool:
+        return bool(self.events or self.commands)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """How a step ended: `ok`, `fenced`, `changed`, or `applied`: these events were, before.
+
+    `released`: somebody waits for the shard, so its lease was given back.
+    """
+
+    answer: str
+    applied: tuple[str, ...] = ()
+    released: bool = False
+
+
+class Store:
+    """Redis. Every method raises TransientError while it is away."""
+
+    def __init__(self, client: redis.Redis, replica: str | None = None) -> None:
+        self.client = client
+        self.replica = replica or secrets.token_hex(8)
+        self._server = (float("-inf"), "")
+        self._acquire = client.register_script(_script("acquire.lua"))
+        self._write = client.register_script(_script("write.lua"))
+        self._release = client.register_script(_script("release.lua"))
+
+    def acquire(self, shards: Sequence[int], cached: Mapping[int, Turn]) -> dict[int, Turn]:
+        """Ask for the leases of shards; return those that were given.
+
+        A turn that is `cached` and still as it was is returned itself, with its new fence.
+        """
+        with translated(), self.client.pipeline(transaction=False) as pipe:
+            for shard in shards:
+                keys, turn = Keys(shard), cached.get(shard)
+                version = turn.version if turn is not None else ""
+                self._acquire(
+                    keys=[keys.head, keys.lease, keys.waiting, keys.asked, keys.blocks],
+                    args=[self.replica, LEASE_MS, PASSED_OVER_MS, version],
+                    client=pipe,
+                )
+            answers = cast(list[list[list[bytes]]], pipe.execute())
+        given = {}
+        for shard, answer in zip(shards, answers, strict=True):
+            if answer:
+                given[shard] = self._turn(shard, cached.get(shard), *answer)
+        return given
+
+    def _turn(
+        self, shard: int, cached: Turn | None, head: list[bytes], blocks: list[bytes] | None = None
+    ) -> Turn:
+        values = {name.decode(): value.decode() for name, value in _pairs(head)}
+        fence = int(values["fence"])
+        lineage = values.get("lineage", "")
+        if blocks is None and cached is not None and cached.lineage == lineage:
+            cached.fence = fence
+            return cached
+        return Turn(
+            shard,
+            self.replica,
+            fence,
+            lineage,
+            values.get("version", ""),
+            int(values.get("steps", 0)),
+            (values.get("ladder", ""), int(values.get("shards", 0))),
+            int(values.get("evictions", 0)),
+            int(values.get("began_us", 0)),
+            int(values.get("numbers", 0)),
+            int(values.get("left", 0)),
+            {Block.of(name): int(count) for name, count in _pairs(blocks or [])},
+        )
+
+    def read_hashes(
+        self, wanted: Sequence[tuple[str, Sequence[Value]]]
+    ) -> list[list[bytes | None]]:
+        """Return fields of hashes, all in one pipeline."""
+        if not wanted:
+            return []
+        with translated(), self.client.pipeline(transaction=False) as pipe:
+            for key, fields in wanted:
+                pipe.hmget(key, list(fields))
+            return cast(list[list[bytes | None]], pipe.execute())
+
+    def read_whole(self, keys: Sequence[str]) -> list[dict[bytes, bytes]]:
+        """Return whole hashes, all in one pipeline."""
+        with translated(), self.client.pipeline(transaction=False) as pipe:
+            for key in keys:
+                pipe.hgetall(key)
+            return cast(list[dict[bytes, bytes]], pipe.execute())
+
+    def delete_fields(self, fields: Mapping[str, Sequence[str]]) -> None:
+        """Delete fields of hashes."""
+        with translated(), self.client.pipeline(transaction=False) as pipe:
+            for key, some in fields.items():
+                pipe.hdel(key, *some)
+            pipe.execute()
+
+    def read_texts(self, keys: Sequence[str]) -> list[bytes]:
+        """Return strings, empty where there is none."""
+        if not keys:
+            return []
+        with translated(), self.client.pipeline(transaction=False) as pipe:
+            for key in keys:
+                pipe.get(key)
+            return [value or b"" for value in cast(list[bytes | None], pipe.execute())]
+
+    def write(
+        self, steps: Sequence[tuple[Turn, Changes]], now_us: int, *, release: bool = True
+    ) -> list[Written]:
+        """Write each shard's changes, all in one pipeline; a turn that was written is advanced.
+
+        `release`: give the leases of shards for which another replica waits to it.
+        """
+        steps = [(turn, changes.finished(turn)) for turn, changes in steps]
+        versions = [secrets.token_hex(8) for _ in steps]
+        with translated(), self.client.pipeline(transaction=False) as pipe:
+            for (turn, changes), version in zip(steps, versions, strict=True):
+                keys = Keys(turn.shard)
+                places = {key: n for n, key in enumerate(dict.fromkeys(_keys(changes)), 6)}
+                arguments: list[Value] = [turn.fence, turn.lineage, turn.version, version]
+                arguments += [turn.lease, LEASE_MS, now_us // 1000, int(release)]
+                arguments += [len(changes.events), *changes.events]
+                for command, key, some in changes.commands:
+                    arguments += [command, places[key], len(some)]
+                    arguments += some
+                self._write(
+                    keys=[
+                        *(keys.head, keys.lease, keys.waiting, keys.applied, keys.recorded),
+                        *places,
+                    ],
+                    args=arguments,
+                    client=pipe,
+                )
+            answers = cast(list[list[bytes]], pipe.execute())
+        written = []
+        for (turn, changes), version, (answer, *rest) in zip(steps, versions, answers, strict=True):
+            said = tuple(each.decode() for each in rest)
+            if answer == b"ok":
+                turn.version, turn.steps = version, turn.steps + 1
+                changes.settle(turn)
+                written.append(Written("ok", released=bool(said)))
+            else:
+                written.append(Written(answer.decode(), said))
+        return written
+
+    def keys_of(self, shard: int) -> Iterator[list[bytes]]:
+        """Yield every key of a shard, some at a time."""
+        cursor = 0
+        while True:
+            with translated():
+                cursor, keys = cast(
+                    tuple[int, list[bytes]],
+                    self.client.scan(cursor, match=Keys(shard).prefix + "*", count=1_000),
+                )
+            yield keys
+            if not cursor:
+                return
+
+    def are_marked(self, shard: int, event_ids: Sequence[str]) -> list[bool]:
+        """Tell for each event whether it has a marker in the shard."""
+        if not event_ids:
+            return []
+        keys, ids = Keys(shard), list(event_ids)
+        with translated():
+            some = [self.client.zmscore(key, ids) for key in (keys.applied, keys.recorded)]
+        return [a is not None or b is not None for a, b in zip(*some, strict=True)]
+
+    def lowest_score(self, key: str) -> int | None:
+        """Return the lowest score of a sorted set, if it has one."""
+        with translated():
+            first = cast(list[tuple[bytes, float]], self.client.zrange(key, 0, 0, withscores=True))
+        return int(first[0][1]) if first else None
+
+    def scored(self, key: str, until: int, limit: int) -> list[str]:
+        """Return members of a sorted set with scores up to one, the lowest first."""
+        with translated():
+            found = self.client.zrange(key, "-inf", until, byscore=True, offset=0, num=limit)
+        return [member.decode() for member in cast(list[bytes], found)]
+
+    def members(self, key: str) -> list[int]:
+        """Return the members of a set of numbers."""
+        with translated():
+            return [int(member) for member in cast(set[bytes], self.client.smembers(key))]
+
+    def server_id(self) -> str:
+        """Return what is another after Redis was restarted, or another took over.
+
+        Asked at most once a second.
+        """
+        now_s = time.monotonic()
+        if now_s >= self._server[0] + 1.0:
+            with translated():
+                found = self.client.info("server")
+            self._server = now_s, str(found["run_id"])
+        return self._server[1]
+
+    def check(self) -> None:
+        """Raise TransientError while Redis is away."""
+        with translated():
+            self.client.ping()
+
+    def release(self, turns: Iterable[Turn]) -> None:
+        """Give leases back."""
+        with translated(), self.client.pipeline(transaction=False) as pipe:
+            for turn in turns:
+                self._release(keys=[Keys(turn.shard).lease], args=[turn.lease], client=pipe)
+            pipe.execute()
+
+
+def _keys(changes: Changes) -> Iterable[str]:
+    return (key for _, key, _ in changes.commands)
+
+
+def _pairs(flat: Sequence[Any]) -> Iterable[tuple[Any, Any]]:
+    return zip(flat[::2], flat[1::2], strict=True)

@@ -1,0 +1,397 @@
+"""Each trade once: ids above an instrument's highest are new; what does not ascend is looked up.
+
+A trade is its instrument, venue, trade id and UTC minute of event time. Integer ids of the venue
+that an instrument's ids came from first are kept as runs; text ids, and ids of another venue, as
+16-byte digests. Both are only appended to the minute's string.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from functions.candle_aggregate.steps.cache import Instruments, Ints
+from shared.realtime.instrument_records import NEVER_US
+from shared.schema import state_pb2
+from shared.wire.ticks import INTEGER_ID, NO_ID, TEXT_ID, Ticks
+from shared.wire.varints import fixed_field, packed, zigzag
+
+MINUTE_US: Final = 60_000_000
+_MINUTES: Final = 64
+"""Minutes of a shard whose ids are remembered once they were looked up."""
+
+Minute = tuple[int, int]
+"""Shard, and minute since 1970 UTC."""
+
+
+class Part(NamedTuple):
+    """Ticks of one event that a step applies, and the gid of each entry."""
+
+    event: str
+    ticks: Ticks
+    gids: Ints
+
+
+@dataclass(slots=True)
+class SeenIds:
+    """Ids of one minute and shard: runs of integers by the instrument's number, and digests."""
+
+    numbers: Ints
+    firsts: Ints
+    lengths: Ints
+    digests: set[bytes]
+
+    @classmethod
+    def decode(cls, blob: bytes) -> SeenIds:
+        """Read SeenTrades messages, one after the other."""
+        message = state_pb2.SeenTrades.FromString(blob)
+        halves = np.array(message.digest, dtype="<u8").tobytes()
+        return cls(
+            np.array(message.number, dtype=np.int64),
+            np.array(message.first, dtype=np.int64),
+            np.array(message.length, dtype=np.int64),
+            {halves[n : n + 16] for n in range(0, len(halves), 16)},
+        )
+
+    def contains(self, numbers: Ints, ids: Ints) -> NDArray[np.bool_]:
+        """Tell for each instrument's number and id whether it is one of these."""
+        found = np.zeros(len(ids), dtype=bool)
+        near = np.flatnonzero(np.isin(self.numbers, numbers))
+        if not len(near):
+            return found
+        # Runs and questions in one order: the run before a question is the only one to hold it.
+        number = np.concatenate([self.numbers[near], numbers])
+        value = np.concatenate([self.firsts[near], ids])
+        asks = np.arange(len(number)) >= len(near)
+        order = np.lexsort((asks, value, number))
+        before = np.maximum.accumulate(np.where(asks[order], -1, np.arange(len(order))))
+        places = np.flatnonzero(asks[order])
+        run = order[np.maximum(before[places], 0)]
+        question = order[places] - len(near)
+        same = (before[places] >= 0) & (number[run] == numbers[question])
+        run = np.where(same, run, 0)
+        found[question] = same & (ids[question] - value[run] < self.lengths[near][run])
+        return found
+
+
+class SeenCache:
+    """Minutes that were looked up, kept in step with what is appended to them."""
+
+    def __init__(self) -> None:
+        self.minutes: OrderedDict[Minute, SeenIds] = OrderedDict()
+
+    def load(self, minute: Minute, blob: bytes) -> None:
+        """Take in what was read."""
+        self.minutes[minute] = SeenIds.decode(blob)
+
+    def append(self, minute: Minute, chunk: bytes) -> None:
+        """Add what is written, where the minute is remembered."""
+        if (known := self.minutes.get(minute)) is not None:
+            more = SeenIds.decode(chunk)
+            self.minutes[minute] = SeenIds(
+                np.concatenate([known.numbers, more.numbers]),
+                np.concatenate([known.firsts, more.firsts]),
+                np.concatenate([known.lengths, more.lengths]),
+                known.digests | more.digests,
+            )
+
+    def forget(self, shard: int) -> None:
+        """Forget a shard."""
+        for minute in [each for each in self.minutes if each[0] == shard]:
+            del self.minutes[minute]
+
+    def trim(self) -> None:
+        """Forget the oldest minutes."""
+        while len(self.minutes) > _MINUTES:
+            self.minutes.popitem(last=False)
+
+
+@dataclass(slots=True)
+class _Runs:
+    """Runs of new integer ids."""
+
+    gid: list[Ints] = field(default_factory=list)
+    minute: list[Ints] = field(default_factory=list)
+    first: list[Ints] = field(default_factory=list)
+    length: list[Ints] = field(default_factory=list)
+
+    def add(self, gid: Ints, minute: Ints, ids: Ints) -> None:
+        """Add ids, those of one instrument and minute together and ascending."""
+        if not len(ids):
+            return
+        follows = (gid[1:] == gid[:-1]) & (minute[1:] == minute[:-1]) & (ids[1:] == ids[:-1] + 1)
+        starts = np.flatnonzero(np.append(True, ~follows))
+        self.gid.append(gid[starts])
+        self.minute.append(minute[starts])
+        self.first.append(ids[starts])
+        self.length.append(np.diff(starts, append=len(ids)))
+
+
+class Trades:
+    """Which ticks of a step are trades that were not counted before.
+
+    Made before anything is looked up: `lookups` says which minutes must be known to `decide`.
+    """
+
+    def __init__(self, parts: Sequence[Part], instruments: Instruments) -> None:
+        self._parts = parts
+        self._instruments = instruments
+        self.keep = [np.ones(len(part.ticks), dtype=bool) for part in parts]
+        self._runs = _Runs()
+        self._slow = _SlowRows.none()
+        self._digests: list[tuple[int, int, int, int, bytes]] = []
+        self._classify()
+
+    @property
+    def lookups(self) -> set[Minute]:
+        """The minutes whose ids decide."""
+        found = {
+            (int(self._instruments.shard[gid]), minute) for _, _, gid, minute, _ in self._digests
+        }
+        slow, data = self._slow, self._instruments.data
+        old = slow.minute <= data["seen_minute"][slow.gid]
+        shards = self._instruments.shard[slow.gid[old]]
+        found |= set(zip(shards.tolist(), slow.minute[old].tolist(), strict=True))
+        return found
+
+    def decide(self, seen: Mapping[Minute, SeenIds]) -> dict[Minute, bytes]:
+        """Set `keep`; return what is to be appended to the strings of minutes.
+
+        Raises the instruments' highest ids.
+        """
+        self._decide_slow(seen)
+        digests = self._decide_digests(seen)
+        return self._chunks(digests)
+
+    def _classify(self) -> None:
+        data = self._instruments.data
+        entries = [table for n, part in enumerate(self._parts) if (table := _entries(n, part))]
+        if not entries:
+            return
+        whole = _Entries(*(np.concatenate(columns) for columns in zip(*entries, strict=True)))
+        new = data["seen_minute"][whole.gid] == NEVER_US
+        data["venue"][whole.gid[new]] = whole.venue[new]
+        main = data["venue"][whole.gid] == whole.venue
+        plain = whole.plain & main
+        order = np.lexsort((whole.first, whole.first_minute, whole.gid))
+        gid = whole.gid[order]
+        minute_before = np.append(NEVER_US, whole.last_minute[order][:-1])
+        id_before = np.append(NEVER_US, whole.last[order][:-1])
+        begins = np.append(True, gid[1:] != gid[:-1])
+        minute_before[begins] = data["seen_minute"][gid[begins]]
+        id_before[begins] = data["seen_highest"][gid[begins]]
+        first_minute, first = whole.first_minute[order], whole.first[order]
+        ascends = (first_minute > minute_before) | (
+            (first_minute == minute_before) & (first > id_before)
+        )
+        has_integers = whole.integers & main
+        slow_gids = np.unique(gid[~(ascends & plain[order]) & has_integers[order]])
+        quick = order[plain[order] & ~np.isin(gid, slow_gids)]
+        self._add_quick(whole, quick)
+        is_slow = np.isin(whole.gid, slow_gids) & has_integers
+        self._slow = _SlowRows.of(self._parts, whole, np.flatnonzero(is_slow))
+        for place in np.flatnonzero(~plain & (whole.texts | ~main)).tolist():
+            self._add_digests(whole, place, foreign=not main[place])
+
+    def _add_quick(self, whole: _Entries, quick: NDArray[np.intp]) -> None:
+        if not len(quick):
+            return
+        lengths = whole.rows[quick]
+        gid = np.repeat(whole.gid[quick], lengths)
+        offsets = np.cumsum([0, *(len(part.ticks) for part in self._parts)])[:-1]
+        starts = offsets[whole.part[quick]] + whole.start[quick]
+        rows = np.repeat(starts - (np.cumsum(lengths) - lengths), lengths) + np.arange(len(gid))
+        minute = np.concatenate([part.ticks.event_time_us for part in self._parts])[rows]
+        ids = np.concatenate([part.ticks.trade_id for part in self._parts])[rows]
+        self._runs.add(gid, minute // MINUTE_US, ids)
+
+    def _add_digests(self, whole: _Entries, place: int, *, foreign: bool) -> None:
+        number = int(whole.part[place])
+        ticks, start = self._parts[number].ticks, int(whole.start[place])
+        gid, venue = int(whole.gid[place]), int(whole.venue[place])
+        rows = np.arange(start, start + int(whole.rows[place]))
+        kinds = ticks.trade_id_kind[rows]
+        wanted = (kinds != NO_ID) if foreign else (kinds == TEXT_ID)
+        name = self._instruments.fields[gid]
+        for row in rows[wanted].tolist():
+            is_text = ticks.trade_id_kind[row] == TEXT_ID
+            id_ = "t" + ticks.text_at(row) if is_text else f"i{ticks.trade_id[row]}"
+            text = b"\0".join([name, str(venue).encode(), id_.encode()])
+            digest = hashlib.blake2b(text, digest_size=16).digest()
+            minute = int(ticks.event_time_us[row]) // MINUTE_US
+            self._digests.append((number, row, gid, minute, digest))
+
+    def _decide_slow(self, seen: Mapping[Minute, SeenIds]) -> None:
+        slow, data = self._slow, self._instruments.data
+        if not len(slow.gid):
+            return
+        fresh = np.append(
+            True,
+            (slow.gid[1:] != slow.gid[:-1])
+            | (slow.minute[1:] != slow.minute[:-1])
+            | (slow.id[1:] != slow.id[:-1]),
+        )
+        shard = self._instruments.shard[slow.gid]
+        old = slow.minute <= data["seen_minute"][slow.gid]
+        for key in set(zip(shard[old].tolist(), slow.minute[old].tolist(), strict=True)):
+            rows = np.flatnonzero(fresh & (shard == key[0]) & (slow.minute == key[1]))
+            numbers = data["number"][slow.gid[rows]].astype(np.int64)
+            fresh[rows] = ~seen[key].contains(numbers, slow.id[rows])
+        for number, keep in enumerate(self.keep):
+            keep[slow.row[(slow.part == number) & ~fresh]] = False
+        self._runs.add(slow.gid[fresh], slow.minute[fresh], slow.id[fresh])
+
+    def _decide_digests(self, seen: Mapping[Minute, SeenIds]) -> dict[Minute, set[bytes]]:
+        new: dict[Minute, set[bytes]] = defaultdict(set)
+
+        def order(each: tuple[int, int, int, int, bytes]) -> tuple[int, ...]:
+            return tuple(self._parts[each[0]].ticks.key_at(each[1]))
+
+        for number, row, gid, minute, digest in sorted(self._digests, key=order):
+            key = (int(self._instruments.shard[gid]), minute)
+            if digest in seen[key].digests or digest in new[key]:
+                self.keep[number][row] = False
+            else:
+                new[key].add(digest)
+        return new
+
+    def _chunks(self, digests: Mapping[Minute, set[bytes]]) -> dict[Minute, bytes]:
+        chunks: dict[Minute, bytes] = defaultdict(bytes)
+        for key, some in digests.items():
+            halves = np.frombuffer(b"".join(sorted(some)), dtype="<u8")
+            chunks[key] += fixed_field(4, halves)
+        runs = self._runs
+        if not runs.gid:
+            return chunks
+        gid, minute, first, length = map(
+            np.concatenate, (runs.gid, runs.minute, runs.first, runs.length)
+        )
+        self._raise_highest(gid, minute, first + length - 1)
+        shard = self._instruments.shard[gid]
+        number = self._instruments.data["number"][gid].astype(np.uint64)
+        order = np.lexsort((first, number, shard, minute))
+        minute, shard, number = minute[order], shard[order], number[order]
+        first, lengths = first[order], length[order].astype(np.uint64)
+        begins = np.append(True, (minute[1:] != minute[:-1]) | (shard[1:] != shard[:-1]))
+        starts = np.flatnonzero(begins).tolist()
+        for a, b in zip(starts, [*starts[1:], len(minute)], strict=True):
+            chunks[int(shard[a]), int(minute[a])] += packed(
+                [(1, number[a:b]), (2, zigzag(first[a:b])), (3, lengths[a:b])]
+            )
+        return chunks
+
+    def _raise_highest(self, gid: Ints, minute: Ints, last: Ints) -> None:
+        data = self._instruments.data
+        order = np.lexsort((last, minute, gid))
+        ends = order[np.append(gid[order][1:] != gid[order][:-1], True)]
+        gid, minute, last = gid[ends], minute[ends], last[ends]
+        known_minute, known = data["seen_minute"][gid], data["seen_highest"][gid]
+        higher = (minute > known_minute) | ((minute == known_minute) & (last > known))
+        data["seen_minute"][gid[higher]] = minute[higher]
+        data["seen_highest"][gid[higher]] = last[higher]
+
+
+class _Entries(NamedTuple):
+    """Entries with trade ids: columns of equal length.
+
+    `plain`: integer ids only, ascending. `integers`, `texts`: whether it has such ids.
+    """
+
+    part: Ints
+    start: Ints
+    rows: Ints
+    gid: Ints
+    venue: Ints
+    plain: NDArray[np.bool_]
+    integers: NDArray[np.bool_]
+    texts: NDArray[np.bool_]
+    first: Ints
+    last: Ints
+    first_minute: Ints
+    last_minute: Ints
+
+
+def _entries(number: int, part: Part) -> _Entries | None:
+    ticks = part.ticks
+    kinds = ticks.trade_id_kind
+    if not kinds.any():
+        return None
+    counts = ticks.entries.counts
+    starts = np.cumsum(counts) - counts
+    ends = starts + counts - 1
+    ascends = np.append(True, ticks.trade_id[1:] > ticks.trade_id[:-1])
+    ascends[starts] = True
+    is_integer = kinds == INTEGER_ID
+    minute = ticks.event_time_us // MINUTE_US
+    some = np.logical_or.reduceat(kinds != NO_ID, starts)
+    plain = np.logical_and.reduceat(ascends & is_integer, starts)
+    venues = np.fromiter(map(_venue_key, ticks.entries.venues), dtype=np.int64, count=len(counts))
+    columns: tuple[NDArray[Any], ...] = (
+        np.full(len(counts), number),
+        starts,
+        counts,
+        part.gids,
+        venues,
+        plain,
+        np.logical_or.reduceat(is_integer, starts),
+        np.logical_or.reduceat(kinds == TEXT_ID, starts),
+        ticks.trade_id[starts],
+        ticks.trade_id[ends],
+        minute[starts],
+        minute[ends],
+    )
+    return _Entries(*(column[some] for column in columns))
+
+
+@lru_cache(maxsize=1024)
+def _venue_key(venue: str) -> int:
+    if not venue:
+        return 0
+    digest = hashlib.blake2b(venue.encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big", signed=True)
+
+
+class _SlowRows(NamedTuple):
+    """Rows of integer ids that do not ascend, by instrument, minute and id, then total order."""
+
+    part: Ints
+    row: Ints
+    gid: Ints
+    minute: Ints
+    id: Ints
+
+    @classmethod
+    def none(cls) -> _SlowRows:
+        """Return no rows."""
+        return cls(*(np.zeros(0, dtype=np.int64) for _ in range(5)))
+
+    @classmethod
+    def of(cls, parts: Sequence[Part], whole: _Entries, entries: Iterable[int]) -> _SlowRows:
+        """Return the rows with integer ids of some entries."""
+        found = []
+        for entry in entries:
+            number, start = int(whole.part[entry]), int(whole.start[entry])
+            ticks = parts[number].ticks
+            rows = np.arange(start, start + int(whole.rows[entry]))
+            rows = rows[ticks.trade_id_kind[rows] == INTEGER_ID]
+            same = np.full(len(rows), number)
+            found.append(
+                (
+                    *(same, rows, np.full(len(rows), whole.gid[entry])),
+                    *(ticks.event_time_us[rows] // MINUTE_US, ticks.trade_id[rows]),
+                    *(ticks.event_time_us[rows], ticks.receive_time_us[rows]),
+                    *(np.full(len(rows), ticks.source_key), ticks.sequence[rows]),
+                )
+            )
+        if not found:
+            return cls.none()
+        part, row, gid, minute, id_, *key = map(np.concatenate, zip(*found, strict=True))
+        order = np.lexsort((*reversed(key), id_, minute, gid))
+        return cls(part[order], row[order], gid[order], minute[order], id_[order])

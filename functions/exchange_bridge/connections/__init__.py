@@ -1,0 +1,1 @@
+"""Connections to an exchange: made, watched, made again with backoff."""

@@ -1,0 +1,142 @@
+"""A venue's connection by ccxt: subscribed, watched, and ended as soon as any part of it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final
+
+from functions.exchange_bridge.connections.connection import (
+    NotSubscribedError,
+    Patience,
+    StalledError,
+)
+from functions.exchange_bridge.exchange import Message
+from functions.exchange_bridge.exchanges.ccxt_venue import CcxtVenue
+
+log = logging.getLogger(__name__)
+
+_LOOK_S: Final = 0.05
+
+
+class CcxtConnection:
+    """A connection, as `Connection` is one; ccxt may make several WebSockets of it."""
+
+    def __init__(
+        self,
+        venue: CcxtVenue,
+        patience: Patience,
+        take: Callable[[bytes], Message],
+        is_behind: Callable[[], Awaitable[bool]],
+        connected: Callable[[], None],
+    ) -> None:
+        self._venue = venue
+        self._patience = patience
+        self._take = take
+        self._is_behind = is_behind
+        self._connected = connected
+        self.subscribed = asyncio.Event()
+
+    async def run(self) -> None:
+        """Subscribe and hand on; end only with an exception that says why.
+
+        OSError, NotSubscribedError, StalledError.
+        """
+        client = self._venue.client
+        client.on_trade = self._on_trade
+        client.on_unreadable = self._take
+        self._connected()
+        ended = client.begin()
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._until(ended))
+                for method, symbols in self._trade_methods():
+                    group.create_task(self._watch(method, symbols))
+                self._watch_quotes(group)
+                group.create_task(self._confirm())
+                group.create_task(self._watch_silence())
+        finally:
+            client.on_trade = lambda trade: None
+            client.on_unreadable = lambda payload: None
+            await client.hang_up()
+
+    def _on_trade(self, trade: dict[str, Any]) -> None:
+        self._take(self._venue.trade_payload(trade))
+
+    def _trade_methods(self) -> list[tuple[str, Any]]:
+        """Return what to watch: one call for all symbols where the venue has one."""
+        if self._venue.client.sdk.has.get("watchTradesForSymbols"):
+            return [("watch_trades_for_symbols", list(self._venue.symbols))]
+        return [("watch_trades", symbol) for symbol in self._venue.symbols]
+
+    def _watch_quotes(self, group: asyncio.TaskGroup) -> None:
+        has, symbols = self._venue.client.sdk.has, self._venue.symbols
+        for name, method in (
+            ("watchBidsAsks", "watch_bids_asks"),
+            ("watchTickers", "watch_tickers"),
+        ):
+            if has.get(name):
+                group.create_task(self._quotes(method, list(symbols)))
+                return
+        if has.get("watchTicker"):
+            for symbol in symbols:
+                group.create_task(self._quotes("watch_ticker", symbol))
+
+    async def _until(self, ended: asyncio.Future[str]) -> None:
+        raise OSError(await ended)
+
+    async def _watch(self, method: str, symbols: Sequence[str] | str) -> None:
+        """Let ccxt read: its trades arrive by `on_trade`, whatever this call returns."""
+        while True:
+            await self._call(method, symbols)
+
+    async def _quotes(self, method: str, symbols: Sequence[str] | str) -> None:
+        while True:
+            try:
+                found = await self._call(method, symbols)
+            except NotSubscribedError as error:
+                log.warning("%s: no quotes: %s", self._venue.name, error)
+                return
+            tickers = found.values() if "symbol" not in found else [found]
+            for ticker in tickers:
+                payload = self._venue.quote_payload(ticker)
+                if payload is not None:
+                    self._take(payload)
+
+    async def _call(self, method: str, symbols: Sequence[str] | str) -> Any:
+        client = self._venue.client
+        try:
+            return await getattr(client.sdk, method)(symbols)
+        except Exception as error:
+            if client.is_refusal(error):
+                raise NotSubscribedError(client.reason(error)) from error
+            if client.is_of_ccxt(error):
+                raise OSError(client.reason(error)) from error
+            raise
+
+    async def _confirm(self) -> None:
+        """Wait until the venue has answered: ccxt says of no subscription that it was confirmed."""
+        client, heard = self._venue.client, self._venue.client.heard
+        loop = asyncio.get_running_loop()
+        until_s = loop.time() + self._patience.connect_s
+        while not (client.is_connected and client.heard > heard):
+            if loop.time() > until_s:
+                if client.is_connected:  # of a venue that answers nothing
+                    break
+                raise NotSubscribedError(f"no connection within {self._patience.connect_s:g} s")
+            await asyncio.sleep(_LOOK_S)
+        self.subscribed.set()
+        if not self._venue.contiguous:
+            await self._is_behind()  # what came before this connection is asked for at once
+
+    async def _watch_silence(self) -> None:
+        """Tell a quiet market from a dead feed: ccxt's pings do not say that trades would come."""
+        heard = -1
+        while True:
+            await asyncio.sleep(self._patience.stall_s)
+            if heard == self._venue.client.heard and await self._is_behind():
+                raise StalledError(
+                    f"no message for {self._patience.stall_s:g} s, but the venue lists newer trades"
+                )
+            heard = self._venue.client.heard

@@ -1,0 +1,124 @@
+"""A feed's connections: made again when they end, and anew, overlapping, before they must end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from websockets.exceptions import WebSocketException
+
+from functions.exchange_bridge.connections.backoff import Pauses
+from functions.exchange_bridge.connections.ccxt_connection import CcxtConnection
+from functions.exchange_bridge.connections.connection import (
+    Connection,
+    NotSubscribedError,
+    StalledError,
+)
+from functions.exchange_bridge.exchange import Exchange
+from functions.exchange_bridge.health import Health
+from shared.runtime import metrics
+from shared.runtime.tasks import end
+
+log = logging.getLogger(__name__)
+
+OVERLAP_S: Final = 1.0
+
+_EXPECTED: Final = (OSError, TimeoutError, WebSocketException, NotSubscribedError, StalledError)
+
+
+@dataclass(slots=True)
+class Feed:
+    """Keeps one subscribed connection; two while the next takes over.
+
+    `pauses`: between attempts, short enough to be back soon after the exchange is.
+    """
+
+    exchange: Exchange
+    open: Callable[[], Connection | CcxtConnection]
+    health: Health
+    pauses: Pauses
+
+    async def run(self) -> None:
+        """Run until cancelled."""
+        old: asyncio.Task[None] | None = None
+        try:
+            while True:
+                began_s, was_up = time.monotonic(), False
+                connection = self.open()
+                task = asyncio.create_task(connection.run())
+                try:
+                    if await _subscribed(connection, task):
+                        was_up = True
+                        self._now_up()
+                        await _taken_over(old)
+                        old = None
+                        done, _ = await asyncio.wait({task}, timeout=self.exchange.life_s or None)
+                        if not done:
+                            old = task
+                            self.pauses.reset()
+                            self._again("renewed")
+                            continue
+                except BaseException:
+                    await end(task)
+                    raise
+                error = _reason(task)
+                self._now_down(error, is_covered=old is not None and not old.done())
+                lasted_s = time.monotonic() - began_s
+                await asyncio.sleep(self.pauses.after(error, lasted_s, was_up=was_up))
+        finally:
+            if old is not None:
+                await end(old)
+
+    def _now_up(self) -> None:
+        self.health.is_up = True
+        self.health.error = ""
+        metrics.FEED_UP.labels(self.exchange.name).set(1)
+        log.info("%s: subscribed", self.exchange.name)
+
+    def _now_down(self, error: BaseException, *, is_covered: bool) -> None:
+        reason = f"{type(error).__name__}: {error}".rstrip(": ")
+        log.warning("%s: the connection ended: %s", self.exchange.name, reason)
+        self._again("stalled" if isinstance(error, StalledError) else "ended")
+        self.health.error = reason
+        if not is_covered:
+            self.health.is_up = False
+            metrics.FEED_UP.labels(self.exchange.name).set(0)
+        if isinstance(error, StalledError):
+            self.health.is_stalled = True
+
+    def _again(self, why: str) -> None:
+        self.health.reconnects += 1
+        metrics.FEED_RECONNECTS.labels(self.exchange.name, why).inc()
+
+
+async def _subscribed(connection: Connection | CcxtConnection, task: asyncio.Task[None]) -> bool:
+    """Wait until the connection is subscribed, or ended; return which."""
+    subscribed = asyncio.create_task(connection.subscribed.wait())
+    try:
+        await asyncio.wait({subscribed, task}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        subscribed.cancel()
+    return not task.done()
+
+
+async def _taken_over(old: asyncio.Task[None] | None) -> None:
+    """Let the connection before go on for a moment, then end it."""
+    if old is not None:
+        await asyncio.wait({old}, timeout=OVERLAP_S)
+        await end(old)
+
+
+def _reason(task: asyncio.Task[None]) -> BaseException:
+    """Return why a connection ended. Raises what nobody expects: a defect."""
+    error: BaseException | None = task.exception()
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    if error is None:
+        return OSError("it ended without a reason")
+    if not isinstance(error, _EXPECTED):
+        raise error
+    return error

@@ -1,0 +1,56 @@
+"""Tell a symbol that ended, is halted or closed from a feed that is stalled: ask the exchange."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+
+from functions.exchange_bridge.health import Seen
+from functions.exchange_bridge.intake import Intake
+from functions.exchange_bridge.rest import BAD_ROWS, Rest, RestError
+from shared.wire.feed_status import FeedState
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Standings:
+    """Asks for the listing of the symbols of which nothing came for `every_s`, as often.
+
+    An ended symbol leaves the subscription, which some exchanges refuse as a whole because of it.
+    """
+
+    intake: Intake
+    rest: Rest
+    every_s: float
+
+    async def run(self) -> None:
+        """Ask until cancelled."""
+        symbols = self.intake.exchange.symbols
+        while True:
+            await asyncio.sleep(self.every_s)
+            for symbol in symbols:
+                seen = self.intake.health.of(symbol)
+                if seen and self.intake.now_us() - seen.message_us > self.every_s * 1e6:
+                    await self._ask(symbol, seen)
+
+    async def _ask(self, symbol: str, seen: Seen) -> None:
+        exchange, messages_us = self.intake.exchange, seen.message_us
+        try:
+            listed = await exchange.listed(self.rest, symbol)
+        except (RestError, *BAD_ROWS) as error:
+            log.warning("%s: how %s is listed is not known: %s", exchange.name, symbol, error)
+            return
+        if seen.message_us != messages_us:
+            return  # something came meanwhile
+        standing = None if listed is FeedState.LIVE else listed
+        if standing is not seen.standing:
+            log.warning("%s: %s is %s", exchange.name, symbol, standing or "traded again")
+        seen.standing = standing
+        others = tuple(each for each in exchange.symbols if each != symbol)
+        if standing is not FeedState.ENDED:
+            if symbol not in exchange.symbols:
+                exchange.symbols = (*exchange.symbols, symbol)
+        elif others:
+            exchange.symbols = others

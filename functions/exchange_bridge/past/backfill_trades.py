@@ -1,0 +1,167 @@
+"""Trades of a range of time, piece by piece: each is a gap that is open until all of it is sent."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Final, NamedTuple
+
+from functions.exchange_bridge.exchange import Fetched, Trade
+from functions.exchange_bridge.past.venue_history import Source, asked, retried
+from functions.exchange_bridge.rest import RestError
+from shared.adapter.event import OutgoingEvent
+from shared.sources.batcher import Batcher
+from shared.sources.outbox import Outbox
+from shared.sources.payloads import Payloads
+from shared.stores.postgres import Postgres
+from shared.wire import events
+from shared.wire.gaps import Gap, GapState, encode_gaps
+
+log = logging.getLogger(__name__)
+
+PIECE: Final = 20_000
+"""Trade ids of a piece: what is in memory, and what an interrupted run fetches again."""
+SENT_AT_ONCE: Final = 1_000
+_LOOK_S: Final = 0.1
+_STORED_WITHIN_S: Final = 300.0
+
+_FILLED: Final = (
+    "SELECT first_id, last_id FROM gaps WHERE feed = %s AND symbol = %s AND state = 'filled'"
+)
+_IS_OPEN: Final = (
+    "SELECT EXISTS (SELECT FROM gaps"
+    " WHERE feed = %s AND symbol = %s AND first_id = %s AND last_id = %s)"
+)
+
+
+class Piece(NamedTuple):
+    """Trade ids, both included."""
+
+    first: int
+    last: int
+
+
+def pieces(first: int, last: int) -> list[Piece]:
+    """Cut ids into pieces that begin at multiples of PIECE, so that every run cuts alike."""
+    found = []
+    while first <= last:
+        end = min(first // PIECE * PIECE + PIECE - 1, last)
+        found.append(Piece(first, end))
+        first = end + 1
+    return found
+
+
+@dataclass(slots=True)
+class TradeBackfill:
+    """Sends the trades of symbols of one feed; `report` gets symbol, trades so far, and of all."""
+
+    source: Source
+    outbox: Outbox
+    batcher: Batcher
+    postgres: Postgres
+    report: Callable[[str, int, int], None]
+    _last_us: int = 0
+    _open: list[Gap] = field(default_factory=list)
+
+    async def run(self, symbol: str, from_us: int, to_us: int) -> int:
+        """Send what was traded in [from_us, to_us); return how many trades that is.
+
+        A gap is filled when the next one is open, so that no candle that is cut between two seems
+        whole. Pieces of an earlier run that were filled are left out. Raises RestError.
+        """
+        exchange, rest = self.source.exchange, self.source.rest
+        begin = await asked(exchange.name, lambda: exchange.before(rest, symbol, from_us))
+        if begin is None:
+            return 0
+        end = await asked(exchange.name, lambda: exchange.before(rest, symbol, to_us))
+        if end is None:
+            end = await asked(exchange.name, lambda: exchange.newest(rest, symbol))
+        if end is None:
+            raise RestError(f"{symbol} has no trade at the end of the range yet: choose an earlier")
+        filled = await retried(exchange.name, lambda: self._filled(symbol))
+        total, sent = end.id - begin.id, 0
+        self._last_us = from_us
+        for piece in pieces(begin.id + 1, end.id):
+            if piece not in filled:
+                await self._send(symbol, piece)
+            sent += piece.last - piece.first + 1
+            self.report(symbol, sent, total)
+        await self._fill_open()
+        return sent
+
+    async def _send(self, symbol: str, piece: Piece) -> None:
+        pages = await asked(self.source.exchange.name, lambda: self._pages(symbol, piece))
+        trades = [trade for page in pages for trade in page.trades]
+        times = [trade.time_us for trade in trades] or [self._last_us]
+        absent = piece.last - piece.first + 1 - len({trade.id for trade in trades})
+        gap = Gap(
+            *(symbol, self.source.instrument_of(symbol), *piece),
+            *(min(self._last_us, *times), max(times)),
+            GapState.OPEN,
+            absent,
+            time.time_ns() // 1000,
+        )
+        self._last_us = max(times)
+        await self._tell(gap)
+        await retried(self.source.exchange.name, lambda: self._until_open(gap))
+        await self._fill_open()
+        self._open.append(gap)
+        payloads = [payload for page in pages for payload in page.payloads]
+        now_us = time.time_ns() // 1000
+        for first in range(0, len(payloads), SENT_AT_ONCE):
+            some = payloads[first : first + SENT_AT_ONCE]
+            added = Payloads(b"".join(some), [len(each) for each in some], [now_us] * len(some))
+            batches = list(self.batcher.add(added, now_us))
+            if self.batcher.waiting:
+                batches.append(self.batcher.take())
+            for batch in batches:
+                while not self.outbox.put(batch):  # noqa: ASYNC110 - room is nobody's event
+                    await asyncio.sleep(_LOOK_S)
+        await self.outbox.until_taken(self.outbox.given)
+
+    async def _pages(self, symbol: str, piece: Piece) -> list[Fetched]:
+        """Return all pages of a piece. Raises RestError: not all of it is listed yet."""
+        first = Trade(symbol, piece.first, self._last_us)
+        last = Trade(symbol, piece.last, self._last_us)
+        pages, reaches = [], piece.first - 1
+        async for page in self.source.exchange.missing(self.source.rest, symbol, first, last):
+            pages.append(page)
+            reaches = max(reaches, page.reaches)
+        if reaches < piece.last:
+            raise RestError(f"trades of {symbol} are listed to {reaches}, not to {piece.last}")
+        return pages
+
+    async def _fill_open(self) -> None:
+        for gap in self._open:
+            changed_us = time.time_ns() // 1000
+            await self._tell(replace(gap, state=GapState.FILLED, changed_us=changed_us))
+        self._open.clear()
+
+    async def _tell(self, gap: Gap) -> None:
+        feed = self.source.exchange.name
+        id_ = f"{feed}/{gap.symbol}/gap/{gap.first_id}-{gap.last_id}/{gap.state}"
+        event = OutgoingEvent.packed(id_, events.GAP, encode_gaps(feed, [gap]))
+        while not self.outbox.put_event(event):  # noqa: ASYNC110 - room is nobody's event
+            await asyncio.sleep(_LOOK_S)
+        await self.outbox.until_taken(self.outbox.given)
+
+    def _filled(self, symbol: str) -> set[tuple[int, int]]:
+        with self.postgres.connection() as connection:
+            return set(connection.execute(_FILLED, (self.source.exchange.name, symbol)).fetchall())
+
+    def _until_open(self, gap: Gap) -> None:
+        """Wait until candles that touch the gap are known not to be whole."""
+        until_s = time.monotonic() + _STORED_WITHIN_S
+        wanted = (self.source.exchange.name, gap.symbol, gap.first_id, gap.last_id)
+        while True:
+            with self.postgres.connection() as connection:
+                row = connection.execute(_IS_OPEN, wanted).fetchone()
+            if row and row[0]:
+                return
+            if time.monotonic() > until_s:
+                log.warning("the gap of %s is not stored yet: its trades are sent", gap.symbol)
+                return
+            time.sleep(_LOOK_S)

@@ -1,0 +1,160 @@
+"""Holes that last are told as gaps, fetched over REST, and told as filled."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from functions.exchange_bridge.exchange import Fetched
+from functions.exchange_bridge.intake import Intake
+from functions.exchange_bridge.rest import BAD_ROWS, Rest, RestError
+from functions.exchange_bridge.seen_ids import Missing
+from shared.adapter.event import OutgoingEvent
+from shared.runtime import metrics
+from shared.sources.outbox import Outbox
+from shared.wire import events
+from shared.wire.gaps import Gap, GapState, encode_gaps
+
+log = logging.getLogger(__name__)
+
+LAST_RETRY_S: Final = 60.0
+PIECE: Final = 200
+"""Fetched trades in a batch: it finds room where a large one would not."""
+_FULL_S: Final = 0.1
+
+
+@dataclass(slots=True)
+class Gaps:
+    """The gaps of a feed.
+
+    `grace_s`: how long ids may be missing before it is a gap. `most`: gaps of more trades than this
+    stay open. `instrument_of` names the instrument of a symbol.
+    """
+
+    intake: Intake
+    outbox: Outbox
+    rest: Rest
+    instrument_of: Callable[[str], str]
+    grace_s: float
+    most: int
+    _untold: list[tuple[int, OutgoingEvent]] = field(default_factory=list)
+
+    def look(self) -> None:
+        """Find what has become a gap, or is none any more; called several times a second."""
+        feed, now_s = self.intake.exchange.name, self.intake.now_s()
+        for ids in self.intake.ids.values():
+            for missing in ids.lasting(now_s, self.grace_s):
+                gap = self._gap(missing, GapState.OPEN)
+                what = "times (ms)" if gap.by_time else f"{gap.count} trades"
+                log.warning(
+                    "%s: %s of %s are missing, %d to %d",
+                    *(feed, what, gap.symbol, gap.first_id, gap.last_id),
+                )
+                metrics.GAPS.labels(feed).inc()
+                self._tell(gap)
+            for missing in ids.closed():
+                metrics.GAPS_FILLED.labels(feed).inc()
+                self.intake.health.error = ""
+                self._tell(self._gap(missing, GapState.FILLED))
+        metrics.GAPS_OPEN.labels(feed).set(sum(1 for _ in self._open()))
+        self._send()
+
+    async def fill(self) -> None:
+        """Fetch what is missing, a gap at a time, until cancelled."""
+        while True:
+            missing = self._next()
+            if missing is None:
+                await asyncio.sleep(0.05)
+                continue
+            try:
+                await self._fetch(missing)
+                reason = "the exchange does not list all of them yet"
+            except RestError as error:
+                reason = str(error)
+                self.intake.health.error = reason
+            except BAD_ROWS as error:
+                reason = f"the answer is not understood: {type(error).__name__}: {error}"
+                self.intake.health.error = reason
+            if missing.left:
+                log.warning(
+                    "%s: the gap of %s is tried again in %g s: %s",
+                    *(self.intake.exchange.name, missing.symbol, missing.pause_s, reason),
+                )
+                missing.retry_at_s = self.intake.now_s() + missing.pause_s
+                missing.pause_s = min(missing.pause_s * 2, LAST_RETRY_S)
+
+    async def _fetch(self, missing: Missing) -> None:
+        feed = self.intake.exchange.name
+        before, after = missing.neighbours
+        for first, last in list(missing.left):
+            reaches = first - 1
+            async for page in self.intake.exchange.missing(
+                self.rest, missing.symbol, before._replace(id=first), after._replace(id=last)
+            ):
+                await self._hand_on(page)
+                reaches = max(reaches, page.reaches)
+            for a, b in self.intake.of(missing.symbol).settle(missing, first, reaches):
+                log.warning("%s: %s lists no trades %d to %d", feed, missing.symbol, a, b)
+
+    async def _hand_on(self, page: Fetched) -> None:
+        """Hand on what was fetched; the broker sets the pace, and nothing of it is dropped."""
+        for first in range(0, len(page.payloads), PIECE):
+            for batch in self.intake.packed(page.payloads[first : first + PIECE]):
+                while not self.outbox.put(batch):  # noqa: ASYNC110 - room is nobody's event
+                    await asyncio.sleep(_FULL_S)
+            trades = page.trades[first : first + PIECE]
+            self.intake.note(trades)
+            metrics.BACKFILLED.labels(self.intake.exchange.name).inc(len(trades))
+        await self.outbox.until_taken(self.outbox.given)
+
+    def _next(self) -> Missing | None:
+        now_s = self.intake.now_s()
+        for missing in self._open():
+            count = self.intake.of(missing.symbol).count(missing)
+            if 0 < count <= self.most and now_s >= missing.retry_at_s:
+                return missing
+        return None
+
+    def _open(self) -> Iterator[Missing]:
+        for ids in self.intake.ids.values():
+            yield from ids.gaps
+
+    def _gap(self, missing: Missing, state: GapState) -> Gap:
+        hole = missing.hole
+        return Gap(
+            missing.symbol,
+            self.instrument_of(missing.symbol),
+            hole.first,
+            hole.last,
+            hole.from_us,
+            hole.to_us,
+            state,
+            missing.absent,
+            self.intake.now_us(),
+            by_time=not self.intake.exchange.contiguous,
+        )
+
+    def _tell(self, gap: Gap) -> None:
+        """Queue the event; it is sent after all that was handed on before."""
+        feed = self.intake.exchange.name
+        self.intake.flush(due_only=False)
+        id_ = f"{feed}/{gap.symbol}/gap/{gap.first_id}-{gap.last_id}/{gap.state}"
+        event = OutgoingEvent.packed(id_, events.GAP, encode_gaps(feed, [gap]))
+        self._untold.append((self.outbox.given if gap.state is GapState.FILLED else 0, event))
+
+    def _send(self) -> None:
+        """Put the events whose time has come, as far as the outbox has room."""
+        later = [
+            (after, event)
+            for after, event in self._untold
+            if self.outbox.taken < after or not self.outbox.put_event(event)
+        ]
+        self._untold = later
+
+    @property
+    def untold(self) -> int:
+        """How many events wait."""
+        return len(self._untold)

@@ -1,0 +1,78 @@
+"""What an earlier life of this feed has left in Postgres: its last trades and its open gaps."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass, field
+from typing import Final
+
+from functions.exchange_bridge.exchange import Trade
+from functions.exchange_bridge.intake import Intake
+from functions.exchange_bridge.seen_ids import Hole, Missing
+from shared.errors import TransientError
+from shared.stores.postgres import Postgres
+
+log = logging.getLogger(__name__)
+
+RETRY_S: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """The last trade of each symbol, and the open gaps."""
+
+    last: list[Trade] = field(default_factory=list)
+    gaps: list[Missing] = field(default_factory=list)
+
+
+def read(postgres: Postgres, feed: str) -> Earlier:
+    """Read what is stored. Raises TransientError."""
+    with postgres.connection() as connection:
+        last = connection.execute(
+            "SELECT symbol, last_trade_id, id_time_us FROM feeds"
+            " WHERE feed = %s AND last_trade_id IS NOT NULL",
+            (feed,),
+        ).fetchall()
+        gaps = connection.execute(
+            "SELECT symbol, first_id, last_id, from_us, to_us FROM gaps"
+            " WHERE feed = %s AND state = 'open' ORDER BY symbol, first_id",
+            (feed,),
+        ).fetchall()
+    return Earlier(
+        [Trade(*row) for row in last],
+        [
+            Missing(symbol, Hole(first, last, from_us, to_us, 0.0), [(first, last)])
+            for symbol, first, last, from_us, to_us in gaps
+        ],
+    )
+
+
+async def resume(postgres: Postgres, intake: Intake) -> list[str]:
+    """Go on where the life before ended, as soon as Postgres can be read.
+
+    Trades come meanwhile; what lies between is missing, and is told as a gap. Returns the symbols
+    of which no earlier life had a trade.
+    """
+    feed = intake.exchange.name
+    while True:
+        try:
+            earlier = await asyncio.to_thread(read, postgres, feed)
+        except TransientError as error:
+            log.warning("%s: what was last seen cannot be read yet: %s", feed, error)
+            await asyncio.sleep(RETRY_S)
+            continue
+        break
+    mine = set(intake.exchange.symbols)
+    for gap in earlier.gaps:
+        if gap.symbol in mine:
+            intake.of(gap.symbol).adopt(gap)
+    for trade in earlier.last:
+        if trade.symbol in mine:
+            intake.of(trade.symbol).resume(trade, intake.now_s())
+    log.info(
+        "%s: goes on after %s",
+        feed,
+        ", ".join(f"{each.symbol} {each.id}" for each in earlier.last) or "nothing: a first start",
+    )
+    return sorted(mine - {each.symbol for each in earlier.last})

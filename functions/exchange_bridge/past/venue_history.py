@@ -1,0 +1,254 @@
+"""The past of a feed's symbols: the exchange's candles up to a minute, every trade from it on."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final, TypeVar
+
+from functions.exchange_bridge.exchange import Exchange, Kline
+from functions.exchange_bridge.health import Seen
+from functions.exchange_bridge.intake import Intake
+from functions.exchange_bridge.rest import BAD_ROWS, Rest, RestError
+from shared.adapter.event import OutgoingEvent
+from shared.errors import TransientError
+from shared.market.decimals import EXACT
+from shared.market.timeframes import Timeframe, parse_ladder
+from shared.runtime import metrics
+from shared.stores.postgres import Postgres
+from shared.wire import events
+from shared.wire.candle import VENUE, Candle
+from shared.wire.candle_columns import CandleColumns
+from shared.wire.candle_history import CandleHistory
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+CHUNK: Final = 1_440
+"""Base candles of an event: a day of minutes."""
+UNDER_WAY_US: Final = 2_000_000
+"""So old is a trade at most that is still on its way, or an error of this clock."""
+RETRY_S: Final = 2.0
+LONGEST_RETRY_S: Final = 60.0
+_LADDER: Final = "SELECT ladder FROM aggregation"
+_KNOWN: Final = """
+    SELECT from_us, to_us FROM candle_histories
+    WHERE instrument = %s AND (candles > 0 OR to_us - from_us > %s)
+"""
+"""Without what `trades_begin` leaves there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where candles are asked for, and how their instruments are named."""
+
+    exchange: Exchange
+    rest: Rest
+    instrument_of: Callable[[str], str]
+
+
+@dataclass(slots=True)
+class History:
+    """The history of a feed that runs: before its first trades, of `span_us` before now.
+
+    `put` takes an event, or returns False while there is no room.
+    """
+
+    intake: Intake
+    source: Source
+    postgres: Postgres
+    put: Callable[[OutgoingEvent], bool]
+    life: str
+    span_us: int
+
+    async def run(self, fresh: Sequence[str]) -> None:
+        """Begin the trades of `fresh` symbols at the start of a base interval; then fetch candles.
+
+        What is stored already is not asked for again. Ends when all is handed on.
+        """
+        exchange = self.intake.exchange
+        base = await retried(exchange.name, lambda: base_timeframe(self.postgres))
+        if base.length_us not in exchange.intervals:
+            log.error("%s lists no candles of %s: its history is not fetched", exchange.name, base)
+            self.intake.knows_earlier = True
+            return
+        seams = {}
+        for symbol in fresh:
+            try:
+                seam_us = seams[symbol] = await self._seam(symbol, base)
+            except RestError as error:
+                self._note(f"where the trades of {symbol} begin is not told: {error}")
+                continue
+            # Before any trade id is promised: a later life would not know that trades begin here.
+            begin = trades_begin(self.source.instrument_of(symbol), base, seam_us)
+            await self._put(symbol, begin)
+        self.intake.knows_earlier = True
+        for symbol in exchange.symbols:
+            to_us = seams.get(symbol) or self._last_start(symbol, base)
+            await self._fetch(symbol, base, to_us)
+
+    async def _seam(self, symbol: str, base: Timeframe) -> int:
+        """Let every trade since the start of an interval be missing that did not come; return it.
+
+        Trades that came before their turn are seen, so the others are a hole of contiguous ids: it
+        is told, fetched and filled as any other, whatever ends in between.
+        """
+        while not self.intake.health.is_up:  # noqa: ASYNC110 - a state of a connection, no event
+            await asyncio.sleep(0.05)
+        start_us = self._last_start(symbol, base)
+        exchange, rest = self.source.exchange, self.source.rest
+        before = await asked(exchange.name, lambda: exchange.before(rest, symbol, start_us))
+        if before is not None:
+            self.intake.of(symbol).resume(before, self.intake.now_s())
+        log.info("%s: the trades of %s begin at %d us", exchange.name, symbol, start_us)
+        return start_us
+
+    def _last_start(self, symbol: str, base: Timeframe) -> int:
+        """Return the start of the interval of the first trade that came, or of now."""
+        now_us = self.intake.now_us()
+        skew_us = self.intake.health.skew.us or 0
+        latest_us = now_us + min(skew_us, 0) - UNDER_WAY_US
+        low = self.intake.of(symbol).low
+        return base.start_us(latest_us if low is None else min(low.time_us, latest_us))
+
+    async def _fetch(self, symbol: str, base: Timeframe, to_us: int) -> None:
+        name, exchange = self.source.instrument_of(symbol), self.intake.exchange
+        known = await retried(exchange.name, lambda: known_ranges(self.postgres, name, base))
+        wanted = missing_chunks(base, to_us - self.span_us, to_us, known)
+        seen = self.intake.health.of(symbol) or Seen()
+        seen.history_done, seen.history_parts = 0, len(wanted)
+        for number, (from_us, until_us) in enumerate(wanted, 1):
+            seen.history_done = number - 1
+            try:
+                found = await asked(
+                    exchange.name,
+                    lambda: fetched(self.source, symbol, base, from_us, until_us),  # noqa: B023
+                )
+            except RestError as error:
+                self._note(f"the history of {symbol} is not given: {error}")
+                continue
+            if not found:
+                continue
+            history = CandleHistory(name, from_us, until_us, False, columns(name, base, found))
+            await self._put(symbol, history)
+            metrics.HISTORY_CANDLES.labels(exchange.name).inc(len(found))
+            log.info(
+                "%s: history of %s, %d of %d parts, %d candles",
+                *(exchange.name, symbol, number, len(wanted), len(found)),
+            )
+        seen.history_done = len(wanted)
+
+    async def _put(self, symbol: str, history: CandleHistory) -> None:
+        event = history_event(f"{self.life}/{symbol}", history)
+        while not self.put(event):  # noqa: ASYNC110 - room is nobody's event
+            await asyncio.sleep(0.1)
+
+    def _note(self, error: str) -> None:
+        self.intake.health.error = error
+        log.error("%s: %s", self.intake.exchange.name, error)
+
+
+def base_timeframe(postgres: Postgres) -> Timeframe:
+    """Return the timeframe that all candles are made of. Raises TransientError: not known yet."""
+    with postgres.connection() as connection:
+        row = connection.execute(_LADDER).fetchone()
+    if row is None:
+        raise TransientError("candle-aggregate has not begun yet")
+    return parse_ladder(row[0])[0]
+
+
+def trades_begin(instrument: str, base: Timeframe, begin_us: int) -> CandleHistory:
+    """Return what says that every trade since the start of an interval comes, or is in a gap."""
+    nothing = columns(instrument, base, [])
+    return CandleHistory(instrument, begin_us - base.length_us, begin_us, True, nothing)
+
+
+def known_ranges(postgres: Postgres, instrument: str, base: Timeframe) -> list[tuple[int, int]]:
+    """Return the ranges (us) of which the venue's candles were published. Raises TransientError."""
+    with postgres.connection() as connection:
+        rows: list[tuple[int, int]] = connection.execute(
+            _KNOWN, (instrument, base.length_us)
+        ).fetchall()
+    return rows
+
+
+def missing_chunks(
+    base: Timeframe, from_us: int, to_us: int, known: Sequence[tuple[int, int]]
+) -> list[tuple[int, int]]:
+    """Cut [from_us, to_us) into chunks of whole intervals; leave out those that are known."""
+    length_us = CHUNK * base.length_us
+    start_us, chunks = base.start_us(from_us + base.length_us - 1), []
+    while start_us < to_us:
+        end_us = min(start_us // length_us * length_us + length_us, to_us)
+        if not any(a <= start_us and end_us <= b for a, b in known):
+            chunks.append((start_us, end_us))
+        start_us = end_us
+    return chunks
+
+
+async def fetched(
+    source: Source, symbol: str, base: Timeframe, from_us: int, to_us: int
+) -> list[Kline]:
+    """Return the candles of a range, ascending, each once. Raises RestError."""
+    pages: AsyncIterator[list[Kline]] = source.exchange.klines(
+        source.rest, symbol, base.length_us, from_us, to_us
+    )
+    found = {kline.start_us: kline async for page in pages for kline in page}
+    return [found[start_us] for start_us in sorted(found) if base.start_us(start_us) == start_us]
+
+
+def columns(instrument: str, base: Timeframe, klines: Sequence[Kline]) -> CandleColumns:
+    """Return candles of the venue's origin."""
+    return CandleColumns.of(base.name, [_candle(instrument, base, each) for each in klines])
+
+
+def history_event(source: str, history: CandleHistory) -> OutgoingEvent:
+    """Return the event, named by its range and whose it is."""
+    id_ = f"{source}/history/{history.from_us}-{history.to_us}"
+    return OutgoingEvent.packed(id_, events.HISTORY, history.encode())
+
+
+async def asked(feed: str, ask: Callable[[], Awaitable[T]]) -> T:
+    """Return what an exchange answers, asked until it does. Raises RestError: it never will."""
+    pause_s = RETRY_S
+    while True:
+        try:
+            return await ask()
+        except RestError as error:
+            if error.is_final:
+                raise
+            reason = str(error)
+        except BAD_ROWS as error:
+            reason = f"the answer is not understood: {type(error).__name__}: {error}"
+        log.warning("%s: asked again in %g s: %s", feed, pause_s, reason)
+        await asyncio.sleep(pause_s)
+        pause_s = min(pause_s * 2, LONGEST_RETRY_S)
+
+
+async def retried(feed: str, read: Callable[[], T]) -> T:
+    """Return what Postgres says, as soon as it can be read."""
+    while True:
+        try:
+            return await asyncio.to_thread(read)
+        except TransientError as error:
+            log.warning("%s: what is stored cannot be read yet: %s", feed, error)
+            await asyncio.sleep(RETRY_S)
+
+
+def _candle(instrument: str, base: Timeframe, kline: Kline) -> Candle:
+    sides = (Decimal(0), Decimal(0))
+    if kline.bought is not None:
+        sides = (kline.bought, EXACT.subtract(kline.volume, kline.bought))
+    return Candle(
+        *(instrument, base.name, kline.start_us),
+        *(kline.open, kline.high, kline.low, kline.close, kline.volume, kline.notional),
+        kline.trades,
+        *sides,
+        *(kline.start_us, base.next_us(kline.start_us) - 1),
+        closed=True,
+        origin=VENUE,
+    )

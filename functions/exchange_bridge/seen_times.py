@@ -1,0 +1,87 @@
+"""Which trades of a symbol were seen, where ids do not count: by time and by connection; pure.
+
+The id of a trade is its event time in milliseconds here. Trades of one connection have no hole
+between them; each new connection leaves one, from the last trade before to the first one after.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from functions.exchange_bridge.exchange import Trade
+from functions.exchange_bridge.seen_ids import Missing, SymbolIds
+
+JOINED_MS: Final = 1_000
+"""Holes so close to each other are one."""
+
+
+@dataclass(slots=True)
+class SymbolTimes(SymbolIds):
+    """One symbol's times. `is_unsure`: trades may be missing since the last one that was seen."""
+
+    is_unsure: bool = False
+
+    def connected(self) -> None:
+        """Take note of a new connection."""
+        self.is_unsure = self.high is not None
+
+    def see(self, trade: Trade, now_s: float) -> None:
+        """Take a trade that came."""
+        high = self.high
+        if high is None:
+            self.low = self.high = trade
+        elif trade.id > high.id:
+            if self.is_unsure:
+                self._open(high.id, trade.id, high.time_us, trade.time_us, now_s)
+                self.is_unsure = False
+            self.high = trade
+
+    def exists(self, trade: Trade, now_s: float) -> None:
+        """Take note of a trade that there is, and that did not come (yet)."""
+        high = self.high
+        if high is None:
+            self.low = self.high = trade._replace(id=trade.id + 1)
+            self.is_unsure = True
+        elif trade.id > high.id:
+            self._open(high.id, trade.id, high.time_us, trade.time_us, now_s)
+            self.high = trade
+            self.is_unsure = True
+
+    def resume(self, before: Trade, now_s: float) -> None:
+        """Take note of the last trade of an earlier life; what lies between is missing."""
+        if self.high is None or self.low is None:
+            self.low = self.high = before._replace(id=before.id + 1)
+            self.is_unsure = True
+        elif before.id < self.low.id:
+            here = (before.id + 1, self.low.id, before.time_us, self.low.time_us)
+            self._open(*here, now_s)
+            self.low = before
+
+    def settle(self, missing: Missing, first: int, reaches: int) -> list[tuple[int, int]]:
+        """Take a range out of every hole and gap: it was listed in full. No id is absent."""
+        self.fill(first, reaches)
+        return []
+
+    def certain(self) -> Trade | None:
+        """Return the time up to which each was seen, or is in a gap; the last one may be shared."""
+        certain = SymbolIds.certain(self)
+        if certain is None or certain is not self.high:
+            return certain
+        return certain._replace(id=certain.id - 1)
+
+    def count(self, missing: Missing) -> int:
+        """Return 1 while anything is missing: how many trades it is, nobody says."""
+        return 1 if missing.left else 0
+
+    def _open(self, first: int, last: int, from_us: int, to_us: int, now_s: float) -> None:
+        for number, hole in enumerate(self.holes):
+            if first - JOINED_MS <= hole.last and last + JOINED_MS >= hole.first:
+                self.holes[number] = hole._replace(
+                    first=min(hole.first, first),
+                    last=max(hole.last, last),
+                    from_us=min(hole.from_us, from_us),
+                    to_us=max(hole.to_us, to_us),
+                )
+                return
+        SymbolIds._open(self, first, last, from_us, to_us, now_s)

@@ -1,0 +1,72 @@
+"""How a topic's blocking answers become endpoints, and their errors problem+json."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, Final
+
+import anyio
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+
+from functions.history_query.api.parameters import ParameterError
+from shared.errors import TransientError
+from shared.runtime.problem import problem
+
+MAX_SYMBOL_CHARACTERS: Final = 64
+
+_LARGE: Final = 2_000
+"""Rows from which on an answer takes enough memory that few are made at once."""
+_LARGE_AT_ONCE: Final = 1
+_SMALL_AT_ONCE: Final = 4
+
+Answer = Callable[[Request], Response]
+Answers = Mapping[str, Answer]
+"""A topic's answers by path, as its part of the description writes the paths."""
+
+
+class Places:
+    """How many answers are made at once, since each takes memory: large ones, and small ones."""
+
+    def __init__(self) -> None:
+        self._large = anyio.CapacityLimiter(_LARGE_AT_ONCE)
+        self._small = anyio.CapacityLimiter(_SMALL_AT_ONCE)
+
+    def of(self, request: Request) -> anyio.CapacityLimiter:
+        """Return those for an answer as large as this one may be."""
+        limit = request.query_params.get("limit", "")
+        is_large = limit.isdecimal() and len(limit) < 7 and int(limit) > _LARGE
+        return self._large if is_large else self._small
+
+
+def answered(answer: Answer, places: Places) -> Any:
+    """Run the blocking answer in a thread; turn its errors into problem+json."""
+
+    async def endpoint(request: Request) -> Response:
+        symbol = request.path_params.get("symbol")
+        if symbol is not None and not 1 <= len(symbol) <= MAX_SYMBOL_CHARACTERS:
+            return problem(400, "bad parameter", f"symbol: 1 to {MAX_SYMBOL_CHARACTERS} characters")
+        if symbol is not None and not symbol.isprintable():
+            return unknown(symbol)  # and no store needs to be asked with such characters
+        try:
+            return await anyio.to_thread.run_sync(
+                partial(answer, request), limiter=places.of(request)
+            )
+        except ParameterError as error:
+            return problem(400, "bad parameter", str(error))
+        except TransientError as error:
+            return problem(503, "a store is away", str(error), 1)
+
+    return endpoint
+
+
+def as_json(value: Any) -> Response:
+    """Answer with JSON."""
+    return Response(orjson.dumps(value), media_type="application/json")
+
+
+def unknown(symbol: str) -> Response:
+    """Answer that there is no such instrument."""
+    return problem(404, "unknown symbol", f"no tick of {symbol!r} was ever seen")

@@ -1,0 +1,173 @@
+"""Rows of an answer in the form that was asked for: JSON and its kin, tables, other programs."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final
+
+import orjson
+
+from functions.history_query.api.parameters import ParameterError
+
+Row = Mapping[str, Any]
+
+MEDIA_TYPES: Final = {
+    "json": "application/json",
+    "ndjson": "application/x-ndjson",
+    "csv": "text/csv; charset=utf-8",
+    "parquet": "application/vnd.apache.parquet",
+    "arrow": "application/vnd.apache.arrow.stream",
+    "lightweight-charts": "application/json",
+    "influx": "text/plain; charset=utf-8",
+}
+TABLES: Final = ("json", "ndjson", "csv", "parquet", "arrow")
+_ACCEPTED: Final = {
+    media_type.partition(";")[0]: name for name, media_type in MEDIA_TYPES.items() if name in TABLES
+}
+_PRICES: Final = {"o": "open", "h": "high", "l": "low", "c": "close"}
+_FIELDS: Final = {**_PRICES, "v": "volume", "bv": "buy_volume", "sv": "sell_volume"}
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What an answer shows. `envelope`: what JSON says besides the rows, which it has as `name`."""
+
+    name: str
+    envelope: Mapping[str, Any]
+    rows: Sequence[Row]
+    next: str | None
+    texts: frozenset[str]
+
+
+def asked_format(query: Mapping[str, str], accept: str, known: Sequence[str]) -> str:
+    """Return the format by parameter, else by the Accept header, else json.
+
+    Raises ParameterError.
+    """
+    if name := query.get("format"):
+        if name not in known:
+            raise ParameterError(f"format: {name[:40]!r} is none of {', '.join(known)}")
+        return name
+    for part in accept.split(","):
+        found = _ACCEPTED.get(part.partition(";")[0].strip())
+        if found is not None:
+            return found
+    return "json"
+
+
+def rendered(shown: Shown, name: str) -> bytes:
+    """Return the body. Raises ParameterError where the format cannot hold a value."""
+    return _RENDERERS[name](shown)
+
+
+def _json(shown: Shown) -> bytes:
+    return orjson.dumps({**shown.envelope, shown.name: shown.rows, "next": shown.next})
+
+
+def _ndjson(shown: Shown) -> bytes:
+    return b"".join(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in shown.rows)
+
+
+def _csv(shown: Shown) -> bytes:
+    if not shown.rows:
+        return b""
+    file = io.StringIO()
+    writer = csv.DictWriter(file, list(shown.rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({key: _plain(value) for key, value in row.items()} for row in shown.rows)
+    return file.getvalue().encode()
+
+
+def _plain(value: Any) -> Any:
+    return ("true" if value else "false") if isinstance(value, bool) else value
+
+
+def _table(shown: Shown) -> Any:
+    """Return an Arrow table: `t` a timestamp, decimal texts as DECIMAL(38, 18)."""
+    import pyarrow as pa
+
+    columns: dict[str, Any] = {}
+    for key in shown.rows[0] if shown.rows else ():
+        values = [row[key] for row in shown.rows]
+        if key == "t":
+            columns[key] = pa.array(values, pa.timestamp("ms", "UTC"))
+        elif key in shown.texts or not any(isinstance(value, str) for value in values):
+            columns[key] = pa.array(values)
+        else:
+            decimals = [None if value is None else Decimal(value) for value in values]
+            if key == "vw":
+                decimals = [each and each.quantize(Decimal("1e-18")) for each in decimals]
+            try:
+                columns[key] = pa.array(decimals, pa.decimal128(38, 18))
+            except pa.ArrowInvalid as error:
+                raise ParameterError(
+                    f"format: a value of {key} has more digits than this format holds; ask for json"
+                ) from error
+    return pa.table(columns)
+
+
+def _parquet(shown: Shown) -> bytes:
+    import pyarrow.parquet as pq
+
+    file = io.BytesIO()
+    pq.write_table(_table(shown), file, compression="zstd")
+    return file.getvalue()
+
+
+def _arrow(shown: Shown) -> bytes:
+    import pyarrow as pa
+
+    file = io.BytesIO()
+    table = _table(shown)
+    with pa.ipc.new_stream(file, table.schema) as writer:
+        writer.write_table(table)
+    return file.getvalue()
+
+
+def _lightweight_charts(shown: Shown) -> bytes:
+    """As that library's setData takes it; whitespace where there was no trade."""
+    return orjson.dumps(
+        [
+            {"time": row["t"] // 1000}
+            if row["o"] is None
+            else {
+                "time": row["t"] // 1000,
+                **{name: orjson.Fragment(row[key]) for key, name in _PRICES.items()},
+                "volume": orjson.Fragment(row["v"]),
+            }
+            for row in shown.rows
+        ]
+    )
+
+
+def _influx(shown: Shown) -> bytes:
+    """Line protocol with nanoseconds; null prices are left out."""
+    symbol = _tag(str(shown.envelope["symbol"]))
+    head = f"candles,symbol={symbol},timeframe={shown.envelope['timeframe']} "
+    lines = []
+    for row in shown.rows:
+        fields = [f"{name}={row[key]}" for key, name in _FIELDS.items() if row[key] is not None]
+        fields.append(f"trades={row['n']}i")
+        lines.append(f"{head}{','.join(fields)} {row['t']}000000\n")
+    return "".join(lines).encode()
+
+
+def _tag(text: str) -> str:
+    for special in ("\\", ",", "=", " "):
+        text = text.replace(special, "\\" + special)
+    return text
+
+
+_RENDERERS: Final[dict[str, Callable[[Shown], bytes]]] = {
+    "json": _json,
+    "ndjson": _ndjson,
+    "csv": _csv,
+    "parquet": _parquet,
+    "arrow": _arrow,
+    "lightweight-charts": _lightweight_charts,
+    "influx": _influx,
+}

@@ -1,0 +1,84 @@
+"""The history API described in OpenAPI 3.1, for people and for programs that make clients."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from functions.history_query.api.openapi_schemas import NAME, Json, Part, get, object_of
+from functions.history_query.topics import (
+    alert_rules,
+    alerts,
+    bars,
+    candles,
+    feeds,
+    flow,
+    indicators,
+    latest,
+    overview,
+    patterns,
+    prices,
+    symbols,
+    ticks,
+)
+
+PARTS: Final[tuple[Part, ...]] = (
+    bars.PART,
+    candles.PART,
+    flow.PART,
+    prices.PART,
+    latest.PART,
+    overview.PART,
+    symbols.PART,
+    feeds.PART,
+    indicators.PART,
+    ticks.PART,
+    patterns.PART,
+    alerts.PART,
+    alert_rules.PART,
+)
+"""Of every topic: one that is added is named here and in wiring.py."""
+
+_OWN: Final = Part(
+    {
+        "/openapi.json": get("This description.", {"type": "object"}),
+        **{
+            path: get("This reference as a page.", {"type": "string"}, media_type="text/html")
+            for path in ("/docs", "/")
+        },
+        **{
+            path: get(summary, {"type": "string"}, media_type="text/plain")
+            for path, summary in {
+                "/health": "The process lives.",
+                "/health/liveness": "The process lives.",
+                "/health/readiness": "The stores can be reached; 503 while not.",
+                "/ready": "The stores can be reached; 503 while not.",
+                "/startup": "The stores can be reached; 503 while not.",
+                "/metrics": "Prometheus metrics.",
+            }.items()
+        },
+    },
+    {"Problem": object_of({"title": NAME, "status": {"type": "integer"}, "detail": NAME})},
+)
+
+DOCUMENT: Final[Json] = {
+    "openapi": "3.1.0",
+    "info": {
+        "title": "Kandle history",
+        "version": "1",
+        "description": "Exact candles and prices, over what is live and what is stored. Every"
+        " error is application/problem+json and names the parameter and the fix.",
+    },
+    "servers": [{"url": "/"}],
+    "security": [{}, {"token": []}],
+    "paths": {path: item for part in (*PARTS, _OWN) for path, item in part.paths.items()},
+    "components": {
+        "schemas": {name: item for part in (*PARTS, _OWN) for name, item in part.schemas.items()},
+        "securitySchemes": {
+            "token": {
+                "type": "http",
+                "scheme": "bearer",
+                "description": "One of API_TOKENS, where the server was given any.",
+            }
+        },
+    },
+}

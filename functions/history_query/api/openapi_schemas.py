@@ -1,0 +1,208 @@
+"""The words of OpenAPI that topics describe their routes with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from functions.history_query.api.formats import MEDIA_TYPES
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A topic's share of the description: operations by path, schemas by name."""
+
+    paths: Json
+    schemas: Json = field(default_factory=dict)
+
+
+def query(name: str, description: str, schema: Json, example: str | int | float) -> Json:
+    """Describe a query parameter. The example is what a test asks, and what the docs show."""
+    told = {"name": name, "in": "query", "description": description}
+    return {**told, "schema": schema, "example": example}
+
+
+def limit(default: int) -> Json:
+    """Describe the parameter `limit`."""
+    schema = {"type": "integer", "minimum": 1, "maximum": 10_000, "default": default}
+    return query("limit", "The most to return.", schema, 3)
+
+
+def ref(name: str) -> Json:
+    """Refer to a schema of any topic."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def list_of(name: str) -> Json:
+    """Describe an array of what another schema says."""
+    return {"type": "array", "items": ref(name)}
+
+
+def object_of(properties: Json, **more: Any) -> Json:
+    """Describe an object with exactly these properties, all of them there."""
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+        **more,
+    }
+
+
+def get(
+    summary: str,
+    schema: Json,
+    *parameters: Json,
+    refusals: tuple[int, ...] = (),
+    headers: Json | None = None,
+    media_type: str = "application/json",
+) -> Json:
+    """Describe a GET and its answers."""
+    told = {
+        400: "A bad parameter; `detail` names it and the fix.",
+        404: "No tick of this instrument was ever seen.",
+        503: "A store is away; ask again.",
+    }
+    content = {media_type: {"schema": schema}}
+    for each in parameters:
+        if each["name"] == "format":
+            content = _forms(schema, each["schema"]["enum"])
+    responses: Json = {"200": {"description": "OK", "content": content}}
+    if headers:
+        responses["200"]["headers"] = headers
+        if "ETag" in headers:
+            responses["304"] = {"description": "What If-None-Match names is still so."}
+    for status in refusals:
+        responses[str(status)] = {
+            "description": told[status],
+            "content": {"application/problem+json": {"schema": ref("Problem")}},
+        }
+    operation: Json = {"summary": summary, "responses": responses}
+    if parameters:
+        operation["parameters"] = list(parameters)
+    return {"get": operation}
+
+
+def _forms(schema: Json, names: Sequence[str]) -> Json:
+    """Describe the bodies of each format."""
+    content: Json = {}
+    for name in names:
+        binary = name in ("parquet", "arrow")
+        told: Json = {"type": "string", **({"contentEncoding": "binary"} if binary else {})}
+        content[MEDIA_TYPES[name].partition(";")[0]] = {"schema": told}
+    charts = {"type": "array", "items": {"type": "object", "required": ["time"]}}
+    takes_charts = "lightweight-charts" in names
+    content["application/json"] = {
+        "schema": {"anyOf": [schema, charts]} if takes_charts else schema
+    }
+    return content
+
+
+STORES: Final = (400, 404, 503)
+"""How a route about one instrument may refuse."""
+
+_TIME: Final = (
+    "Milliseconds since 1970, ISO 8601 (UTC without an offset), or a time ago such as `-24h`."
+)
+
+SYMBOL: Final[Json] = {
+    "name": "symbol",
+    "in": "path",
+    "required": True,
+    "description": "The instrument as its sender writes it; it may hold slashes: `XRP/ETH`.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 64},
+    "example": "BTC-USD",
+}
+FROM: Final = query(
+    "from", f"The earliest time. {_TIME}", {"type": "string"}, "2026-11-21T14:30:00Z"
+)
+TO: Final = query("to", f"The end, exclusive. {_TIME}", {"type": "string"}, "-1m")
+
+TZ: Final = query(
+    "tz",
+    "A time zone, such as Asia/Kolkata: `time` tells the local time of each row, `from` and `to`"
+    " without an offset are in it, and days, weeks and months of candles are its own.",
+    {"type": "string", "maxLength": 64},
+    "Asia/Kolkata",
+)
+SESSION: Final = query(
+    "session",
+    "When the trading day begins, such as 09:15@Asia/Kolkata or 17:00@America/New_York: candles are"
+    " counted from there, the last of a day may be shorter. With its end, as"
+    " 09:30-16:00@America/New_York, only trades within count. A day that begins in the afternoon is"
+    " that of the next date.",
+    {"type": "string", "maxLength": 80},
+    "09:15@Asia/Kolkata",
+)
+CALENDAR: Final = query(
+    "calendar",
+    "An exchange by its code, such as XNYS: only trades within its sessions count, by its weekends,"
+    " holidays and half days.",
+    {"type": "string", "maxLength": 32},
+    "XNYS",
+)
+STREAMED_LIMIT: Final = query(
+    "limit",
+    "The most to return. `all`, with `from` and format=ndjson or csv: the whole range, streamed.",
+    {"anyOf": [limit(1_000)["schema"], {"const": "all"}]},
+    3,
+)
+TIMEFRAME: Final = query(
+    "timeframe",
+    "A kept timeframe (by default the base), any multiple of the base up to 1w, and 1M, 3M, 1y,"
+    " made from shorter candles, or other whole seconds up to 1h, made from ticks. Whose days they"
+    " are may stand behind an @, as in channels of the live feed: 1d@America/New_York,"
+    " 4h@1700@America/New_York, 1w@XNYS.",
+    {
+        "type": "string",
+        "pattern": "^([1-9][0-9]{0,3}[smhdw]|1M|3M|1y)(@.+)?$",
+        "examples": ["1s", "1m", "2h", "1w@XNYS"],
+    },
+    "1m",
+)
+NEXT: Final[Json] = {
+    "type": ["string", "null"],
+    "description": "The cursor of the page of older ones. Null: there are none.",
+}
+PAGE_HEADERS: Final[Json] = {
+    "X-Kandle-Next": {"description": "The cursor of the next page.", "schema": {"type": "string"}},
+    "Link": {"description": 'The next page, with `rel="next"`.', "schema": {"type": "string"}},
+    "ETag": {"description": "For If-None-Match; then 304.", "schema": {"type": "string"}},
+    "Cache-Control": {
+        "description": "`private, no-cache`: ask again with If-None-Match.",
+        "schema": {"type": "string"},
+    },
+}
+
+
+def cursor_of(example: str) -> Json:
+    """Describe the parameter `cursor`."""
+    told = "Where the page before ended, as it says."
+    return query("cursor", told, {"type": "string"}, example)
+
+
+def columns_of(example: str) -> Json:
+    """Describe the parameter `columns`."""
+    told = "Which to return, with commas between, in that order."
+    return query("columns", told, {"type": "string"}, example)
+
+
+def format_of(names: Sequence[str]) -> Json:
+    """Describe the parameter `format`."""
+    return query(
+        "format",
+        "The form of the answer; without it as Accept says. All but json have the cursor in the"
+        " headers alone.",
+        {"type": "string", "enum": list(names), "default": "json"},
+        "csv",
+    )
+
+
+MS: Final[Json] = {"type": "integer", "description": "Milliseconds since 1970, UTC."}
+DECIMAL: Final[Json] = {"type": "string", "pattern": r"^-?[0-9]+(\.[0-9]+)?$"}
+NUMBER: Final[Json] = {"type": "number", "description": "The exact decimal, as a JSON number."}
+NAME: Final[Json] = {"type": "string"}
+COUNT: Final[Json] = {"type": "integer", "minimum": 0}

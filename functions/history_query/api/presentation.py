@@ -1,0 +1,101 @@
+"""How rows are shown: which columns, in which form, with which local time and volumes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Context, Decimal
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from functions.history_query.api.formats import MEDIA_TYPES, Shown, asked_format, rendered
+from functions.history_query.api.parameters import ParameterError
+from functions.history_query.api.response_cache import cacheable
+from shared.market.decimals import to_text
+from shared.market.trading_days import zone_of
+
+CANDLE_COLUMNS: Final = (
+    *("t", "time", "o", "h", "l", "c", "v", "qv", "vw", "n", "bv", "sv"),
+    *("closed", "partial", "complete", "revision", "origin", "indicators"),
+)
+_FILLS: Final = ("none", "previous", "null")
+_PRECISION: Final = Context(prec=20)
+
+
+@dataclass(frozen=True, slots=True)
+class Presentation:
+    """What the request says of it. `columns` empty: all."""
+
+    format: str
+    zone: ZoneInfo | None
+    columns: tuple[str, ...]
+    fill: str = "none"
+    adjusted: bool = False
+
+    @classmethod
+    def read(cls, request: Request, formats: Sequence[str], columns: Sequence[str]) -> Presentation:
+        """Read format, tz, columns, fill and adjusted. Raises ParameterError."""
+        query = request.query_params
+        name = asked_format(query, request.headers.get("accept", ""), formats)
+        chosen = tuple(query["columns"].split(",")) if query.get("columns") else ()
+        if unknown := [each for each in chosen if each not in columns]:
+            raise ParameterError(f"columns: {unknown[0][:40]!r} is none of {', '.join(columns)}")
+        if chosen and name in ("lightweight-charts", "influx"):
+            raise ParameterError(f"columns: format={name} has its own")
+        try:
+            zone = zone_of(query["tz"]) if query.get("tz") else None
+        except ValueError as error:
+            raise ParameterError(f"tz: {error}") from error
+        return cls(
+            name,
+            zone,
+            chosen,
+            _one_of(query, "fill", _FILLS),
+            _one_of(query, "adjusted", ("false", "true")) == "true",
+        )
+
+    def row(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the row as it is shown."""
+        if self.adjusted:
+            row = {**row, **_sides(row)}
+        if self.zone is not None:
+            local = datetime.fromtimestamp(row["t"] // 1000, self.zone)
+            local = local.replace(microsecond=row["t"] % 1000 * 1000)
+            row = {"t": row["t"], "time": local.isoformat(timespec="milliseconds"), **row}
+        if self.format not in ("json", "ndjson") and "indicators" in row:
+            row = {**row, **row["indicators"]}
+            del row["indicators"]
+        if not self.columns:
+            return row
+        return {name: row[name] for name in self.columns if name in row}
+
+    def answer(self, request: Request, shown: Shown) -> Response:
+        """Return the response, with the cursor of the next page in its headers too."""
+        response = Response(rendered(shown, self.format), media_type=MEDIA_TYPES[self.format])
+        if shown.next is not None:
+            response.headers["x-kandle-next"] = shown.next
+            url = request.url.include_query_params(cursor=shown.next)
+            response.headers["link"] = f'<{url.path}?{url.query}>; rel="next"'
+        return cacheable(request, response)
+
+
+def _one_of(query: Mapping[str, str], name: str, known: Sequence[str]) -> str:
+    text = query.get(name) or known[0]
+    if text not in known:
+        raise ParameterError(f"{name}: {text[:40]!r} is none of {', '.join(known)}")
+    return text
+
+
+def _sides(row: Mapping[str, Any]) -> dict[str, str]:
+    """Divide the volume of unknown side as the known is divided, evenly where none is known."""
+    volume, bought, sold = (Decimal(row[key]) for key in ("v", "bv", "sv"))
+    known = bought + sold
+    if known == volume:
+        return {}
+    share = _PRECISION.divide(bought, known) if known else Decimal("0.5")
+    bought = _PRECISION.multiply(volume, share)
+    return {"bv": to_text(bought), "sv": to_text(volume - bought)}

@@ -1,0 +1,49 @@
+"""The history API's app: the routes of every topic, the description, health, and no others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from functions.history_query.api.endpoints import Answers, Places, answered, as_json
+from functions.history_query.api.openapi import DOCUMENT
+from functions.history_query.api.reference_page import page_routes
+from shared.adapter.health import Check, health_routes
+from shared.runtime.problem import problem
+
+
+def api(topics: Iterable[Answers], ready: Check, writes: Sequence[Route] = ()) -> Starlette:
+    """Return the app. `writes`: routes of other methods than GET."""
+    answers = {path: answer for topic in topics for path, answer in topic.items()}
+    places = Places()
+    answers["/openapi.json"] = _openapi
+    # A symbol takes slashes, so what follows one is tried before the symbol alone.
+    ordered = sorted(answers, key=lambda path: path.endswith("{symbol}"))
+    return Starlette(
+        routes=[
+            *(
+                Route(path.replace("{symbol}", "{symbol:path}"), answered(answers[path], places))
+                for path in ordered
+            ),
+            *writes,
+            *page_routes(),
+            *health_routes(ready),
+        ],
+        exception_handlers={404: _no_such_route, 405: _no_such_method},
+    )
+
+
+def _openapi(request: Request) -> Response:
+    return as_json(DOCUMENT)
+
+
+async def _no_such_route(request: Request, error: Exception) -> Response:
+    return problem(404, "no such route", f"there are {', '.join(DOCUMENT['paths'])}")
+
+
+async def _no_such_method(request: Request, error: Exception) -> Response:
+    return problem(405, "no such method", "every route answers GET; /api/alert-rules others too")

@@ -1,0 +1,80 @@
+"""Which information bars a request asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from functions.history_query.api.cursors import CursorError, TickPlace
+from functions.history_query.api.parameters import (
+    DEFAULT_LIMIT,
+    FURTHEST_US,
+    ParameterError,
+    now_us,
+    read_days,
+    read_indicators,
+    read_limit,
+    read_time_us,
+    read_zone,
+    refuse_unknown,
+)
+from shared.analysis.indicators import AnyIndicator
+from shared.market.bar_types import BarType
+from shared.market.calendar_timeframes import of_days
+from shared.market.order import OrderKey
+from shared.market.timeframes import Timeframe
+from shared.market.trading_days import trading_days
+
+DEFAULT_TYPE: Final = "tick:1000"
+_KNOWN: Final = {"type", "from", "to", "limit", "cursor", "session", "calendar", "indicators"}
+
+
+@dataclass(frozen=True, slots=True)
+class BarPage:
+    """Bars that begin in [from_us, to_us), at most `limit`, the first or the `newest` of them.
+
+    `frame`: the trading days that begin bars anew. `place`: the bars behind the one that ends
+    there, or before it if `newest`. `indicators`: what to compute beside them.
+    """
+
+    type: BarType
+    frame: Timeframe
+    from_us: int
+    to_us: int
+    limit: int
+    newest: bool
+    place: OrderKey | None = None
+    indicators: tuple[AnyIndicator, ...] = ()
+
+
+def read_bars(query: Mapping[str, str]) -> BarPage:
+    """Read all but columns and format. Raises ParameterError."""
+    refuse_unknown(query, _KNOWN | {"tz", "columns", "format"})
+    text, _, days_text = (query.get("type") or DEFAULT_TYPE).partition("@")
+    try:
+        type_ = BarType.parse(text)
+        days = trading_days(days_text) if days_text else None
+    except ValueError as error:
+        raise ParameterError(f"type: {error}") from error
+    if days is not None and (query.get("session") or query.get("calendar")):
+        raise ParameterError(f"type: {days_text!r} says whose days; leave out session, calendar")
+    zone, now = read_zone(query), now_us()
+    from_us, to_us = (read_time_us(query, name, now, zone) for name in ("from", "to"))
+    newest, place = from_us is None, None
+    if query.get("cursor"):
+        try:
+            found = TickPlace.read(query["cursor"])
+        except CursorError as error:
+            raise ParameterError(f"cursor: {error}") from error
+        newest, place = found.direction == "before", found.key
+    return BarPage(
+        type_,
+        of_days("1d", days or read_days(query)),
+        from_us or 0,
+        FURTHEST_US if to_us is None else to_us,
+        read_limit(query, DEFAULT_LIMIT),
+        newest,
+        place,
+        read_indicators(query),
+    )

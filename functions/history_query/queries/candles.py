@@ -1,0 +1,192 @@
+"""Pages of candles: kept ones, and those made on reading from shorter ones or from ticks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+
+from functions.history_query.api.cursors import CandleCursor
+from functions.history_query.api.parameters import MAX_LIMIT, Page
+from functions.history_query.queries.gaps import judged_by_gaps
+from functions.history_query.queries.stored_candles import KeptCandles, Wanted
+from functions.history_query.queries.tick_slices import DAY_US, TickSlices
+from shared.candles.folds import Places, merged, together
+from shared.candles.partials import partials
+from shared.candles.roll_up import folded
+from shared.market.blocks import PRICED
+from shared.market.timeframes import Timeframe
+from shared.wire.candle import Candle
+
+_PARTS_AT_ONCE: Final = 10_001
+_PART_BATCHES: Final = 6
+_TICK_SLICES: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class CandlePages:
+    """Reads pages. `ladder`: the kept timeframes; `allowed_lateness_us`: as where they are made.
+
+    Both methods raise TransientError while a store is away.
+    """
+
+    kept: KeptCandles
+    slices: TickSlices
+    ladder: tuple[Timeframe, ...]
+    allowed_lateness_us: int
+
+    def page(
+        self, symbol: str, page: Page, now_us: int | None = None
+    ) -> tuple[list[Candle], str | None]:
+        """Return candles in ascending order, and a cursor when there are more in the range.
+
+        A page may hold fewer candles than its limit and still have a cursor: so much was read for
+        it.
+        """
+        now_us = time.time_ns() // 1000 if now_us is None else now_us
+        if page.as_of_us is not None:
+            return self._with_cursor(page, *self._as_of(symbol, page, page.as_of_us))
+        if page.resolution.part is None:
+            found, more = self._from_ticks(symbol, page, now_us)
+        else:
+            found, more = self._from_parts(symbol, page, page.resolution.part, now_us)
+        found = judged_by_gaps(self.kept.postgres, symbol, found, page.timeframe)
+        return self._with_cursor(page, found, more)
+
+    def _with_cursor(
+        self, page: Page, found: list[Candle], more: bool
+    ) -> tuple[list[Candle], str | None]:
+        if page.newest:
+            found.reverse()
+        if not more:
+            return found, None
+        if page.newest:
+            return found, CandleCursor("before", found[0].start_us).text()
+        return found, CandleCursor("after", found[-1].start_us).text()
+
+    def before(self, symbol: str, page: Page, start_us: int, count: int) -> list[Candle]:
+        """Return up to `count` candles that stand before a candle of the page, ascending."""
+        found: list[Candle] = []
+        while len(found) < count:
+            rest = replace(
+                page,
+                from_us=0,
+                to_us=start_us,
+                limit=min(count - len(found), MAX_LIMIT),
+                newest=True,
+            )
+            earlier, cursor = self.page(symbol, rest)
+            found = earlier + found
+            if cursor is None or not earlier:
+                break
+            start_us = earlier[0].start_us
+        return found
+
+    def knows(self, symbol: str) -> bool:
+        """Tell whether the instrument was ever seen."""
+        return self.kept.knows(symbol) or self.slices.watermark_us(symbol) is not None
+
+    def _from_parts(
+        self, symbol: str, page: Page, part: Timeframe, now_us: int
+    ) -> tuple[list[Candle], bool]:
+        # The watermark first: what is read after it holds all that it has passed.
+        watermark_us = None if page.resolution.is_kept else self.kept.watermark_us(symbol)
+        wanted = Wanted(symbol, part, page.from_us, page.to_us, page.newest)
+        parts_each = page.timeframe.length_us // part.length_us
+        size = min((page.limit + 1) * parts_each, _PARTS_AT_ONCE)
+        found, more = folded(
+            self.kept.batches(wanted, size),
+            page.timeframe,
+            page.limit,
+            newest=page.newest,
+            patience=_PART_BATCHES,
+        )
+        if page.resolution.is_kept:
+            return found, more
+        passed_us = self._passed_us(watermark_us)
+        judged = []
+        for candle in found:
+            # An instrument gone quiet: its parts were closed by the clock, so this one is too.
+            end_us = page.timeframe.end_us(candle.start_us)
+            closed = candle.closed and (end_us <= passed_us or end_us <= now_us)
+            judged.append(replace(candle, closed=closed))
+        return judged, more
+
+    def _from_ticks(self, symbol: str, page: Page, now_us: int) -> tuple[list[Candle], bool]:
+        # The watermark of the ticks themselves: live candles may be ahead of what is stored.
+        passed_us = self._passed_us(self.slices.watermark_us(symbol))
+        found, more = folded(
+            self._pieces(symbol, page),
+            page.timeframe,
+            page.limit,
+            newest=page.newest,
+            patience=_TICK_SLICES,
+        )
+        judged = []
+        for candle in found:
+            end_us = page.timeframe.end_us(candle.start_us)
+            closed = end_us <= passed_us or (end_us <= now_us and self._kept_closed(candle, end_us))
+            judged.append(replace(candle, closed=closed))
+        return judged, more
+
+    def _as_of(self, symbol: str, page: Page, as_of_us: int) -> tuple[list[Candle], bool]:
+        """Return what the ticks received by then come to; `closed`: its interval was over then."""
+        found, more = folded(
+            self._pieces(symbol, page),
+            page.timeframe,
+            page.limit,
+            newest=page.newest,
+            patience=_TICK_SLICES,
+        )
+        ends = [page.timeframe.end_us(candle.start_us) for candle in found]
+        return [
+            replace(candle, closed=end_us <= as_of_us)
+            for candle, end_us in zip(found, ends, strict=True)
+        ], more
+
+    def _pieces(self, symbol: str, page: Page) -> Iterator[list[Candle]]:
+        """Yield candles made from slices of ticks, whole: one cut by a slice's edge waits.
+
+        They are of the page's timeframe, or of the base where longer ones are folded from it.
+        """
+        timeframe = page.timeframe if page.resolution.part is None else self.ladder[0]
+        width_us = min((page.limit + 1) * page.timeframe.length_us, DAY_US)
+        cut: Places | None = None
+        for some in self.slices.slices(
+            *(symbol, page.from_us, page.to_us, width_us),
+            newest=page.newest,
+            received_until_us=page.as_of_us,
+        ):
+            ticks = some.trades.standing().as_ticks(symbol)
+            found = Places(*partials(ticks, timeframe.length_us))
+            if cut is not None:
+                found = merged(together([found, cut]))
+            if len(found):
+                edge = np.arange(len(found)) == (0 if page.newest else len(found) - 1)
+                found, cut = found.at(~edge), found.at(edge)
+            yield self._candles(symbol, page, timeframe, found)
+        if cut is not None:
+            yield self._candles(symbol, page, timeframe, cut)
+
+    def _candles(
+        self, symbol: str, page: Page, timeframe: Timeframe, found: Places
+    ) -> list[Candle]:
+        """Return those that have a price and start in the page, in the order of reading."""
+        starts = found.start_us
+        inside = found.records.has(PRICED) & (page.from_us <= starts) & (starts < page.to_us)
+        candles = list(found.at(inside).columns(timeframe.name, [symbol]).candles())
+        return candles[::-1] if page.newest else candles
+
+    def _kept_closed(self, candle: Candle, end_us: int) -> bool:
+        """Tell whether every kept candle that shares time with this one is closed: by the clock."""
+        base = self.ladder[0]
+        from_us = base.start_us(candle.start_us)
+        wanted = Wanted(candle.instrument, base, from_us, end_us, newest=True)
+        kept = self.kept.read(wanted, (end_us - from_us) // base.length_us + 1)
+        return bool(kept) and all(each.closed for each in kept)
+
+    def _passed_us(self, watermark_us: int | None) -> int:
+        return 0 if watermark_us is None else watermark_us - self.allowed_lateness_us

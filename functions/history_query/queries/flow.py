@@ -1,0 +1,209 @@
+"""Order flow: delta, cumulative delta and anchored VWAP of candles, and volume profiles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final
+
+import numpy as np
+
+from functions.history_query.api.parameters import ParameterError
+from functions.history_query.queries.candles import CandlePages
+from functions.history_query.queries.flow_request import FlowRequest, ProfileRequest
+from functions.history_query.queries.stored_candles import Wanted
+from shared.candles.order_flow import (
+    DAY_US,
+    Profile,
+    Sides,
+    TickRule,
+    ValueArea,
+    value_area,
+    volumes_by_side,
+)
+from shared.candles.trades import Trades
+from shared.market.decimals import EXACT, from_mantissa, to_text
+from shared.market.resolution import covered
+from shared.wire.candle import Candle
+from shared.wire.candle_json import vwap_text
+
+MAX_LEVELS: Final = 10_000
+_BATCH: Final = 5_000
+_WIDTH_US: Final = 3_600_000_000
+_ZERO: Final = Decimal(0)
+
+
+@dataclass(slots=True)
+class Sums:
+    """Exact sums over a range. `est_buy`, `est_sell`: of unknown sides, by the tick rule."""
+
+    volume: Decimal = _ZERO
+    notional: Decimal = _ZERO
+    buy: Decimal = _ZERO
+    sell: Decimal = _ZERO
+    est_buy: Decimal = _ZERO
+    est_sell: Decimal = _ZERO
+
+    def add(self, more: Sums) -> None:
+        """Add what a later range has."""
+        for name in ("volume", "notional", "buy", "sell", "est_buy", "est_sell"):
+            setattr(self, name, EXACT.add(getattr(self, name), getattr(more, name)))
+
+    @property
+    def delta(self) -> Decimal:
+        """Bought less sold volume, estimates included."""
+        bought = EXACT.add(self.buy, self.est_buy)
+        return EXACT.subtract(bought, EXACT.add(self.sell, self.est_sell))
+
+    @property
+    def has_unknown(self) -> bool:
+        """Whether trades have no side."""
+        return EXACT.add(self.buy, self.sell) != self.volume
+
+    @classmethod
+    def of(cls, candle: Candle) -> Sums:
+        """Return those of a candle."""
+        return cls(candle.volume, candle.notional, candle.buy_volume, candle.sell_volume)
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """Reads order flow. Raises TransientError while a store is away."""
+
+    pages: CandlePages
+
+    def page(self, symbol: str, wanted: FlowRequest) -> tuple[list[dict[str, Any]], str | None]:
+        """Return a row for each candle, ascending, and the cursor of the next page."""
+        candles, cursor = self.pages.page(symbol, wanted.page)
+        if not candles:
+            return [], cursor
+        sums = [Sums.of(each) for each in candles]
+        starts = [each.start_us for each in candles]
+        ends = [wanted.page.timeframe.end_us(each) for each in starts]
+        self._estimate(symbol, list(zip(starts, ends, strict=True)), sums)
+        anchor_us = wanted.anchor_of(starts[0])
+        first_us = next((each for each in starts if each >= anchor_us), anchor_us)
+        since = self._sums(symbol, anchor_us, first_us)
+        rows = []
+        for start_us, candle, each in zip(starts, candles, sums, strict=True):
+            if wanted.anchor_of(start_us) != anchor_us:
+                anchor_us, since = wanted.anchor_of(start_us), Sums()
+            if anchor_us <= start_us:
+                since.add(each)
+            rows.append(_row(candle, each, since if anchor_us <= start_us else None))
+        return rows, cursor
+
+    def profile(self, symbol: str, wanted: ProfileRequest) -> dict[str, Any]:
+        """Return volume by price of the trades in a range.
+
+        Raises ParameterError when they have too many prices.
+        """
+        profile = Profile(wanted.step)
+        for trades, sides in self._trades(symbol, wanted.from_us, wanted.to_us):
+            profile.take(trades, sides)
+            if len(profile.levels) > MAX_LEVELS:
+                raise ParameterError(
+                    f"step: more than {MAX_LEVELS} prices; give a step, or a larger one"
+                )
+        return _profile_json(profile, value_area(profile.levels, wanted.share))
+
+    def _sums(self, symbol: str, from_us: int, to_us: int) -> Sums:
+        """Return the sums over [from_us, to_us): of the fewest kept candles, and ticks beside."""
+        ladder, total = self.pages.ladder, Sums()
+        first_us = min(-(-from_us // ladder[0].length_us) * ladder[0].length_us, to_us)
+        total.add(self._of_ticks(symbol, from_us, first_us))
+        for part, low, high in covered(ladder, first_us, to_us):
+            wanted = Wanted(symbol, part, low, high, newest=False)
+            for batch in self.pages.kept.batches(wanted, _BATCH):
+                for candle in batch:
+                    total.add(Sums.of(candle))
+            first_us = high
+        total.add(self._of_ticks(symbol, first_us, to_us))
+        self._estimate(symbol, [(from_us, to_us)], [total])
+        return total
+
+    def _of_ticks(self, symbol: str, from_us: int, to_us: int) -> Sums:
+        profile = Profile()
+        if from_us < to_us:
+            for trades, _ in self._trades(symbol, from_us, to_us):
+                profile.take(trades, np.zeros(len(trades), dtype=np.uint8))
+        total = profile.total
+        return Sums(total.volume, profile.notional, total.buy, total.sell)
+
+    def _estimate(
+        self, symbol: str, ranges: Sequence[tuple[int, int]], sums: Sequence[Sums]
+    ) -> None:
+        """Add to sums of ascending ranges what the tick rule says, where trades have no side."""
+        if not any(each.has_unknown for each in sums):
+            return
+        starts = np.array([low for low, _ in ranges], dtype=np.int64)
+        ends = np.array([high for _, high in ranges], dtype=np.int64)
+        for trades, sides in self._trades(symbol, ranges[0][0], ranges[-1][1]):
+            if not sides.any():
+                continue
+            place = np.searchsorted(starts, trades.rows.time_us, side="right") - 1
+            rows = np.flatnonzero(trades.rows.time_us < ends[place])
+            if not len(rows):
+                continue
+            groups = np.flatnonzero(np.append(True, np.diff(place[rows]) != 0))
+            *_, bought, sold = volumes_by_side(trades, sides, rows, groups)
+            for n, buy, sell in zip(place[rows][groups].tolist(), bought, sold, strict=True):
+                scale = trades.size_scale
+                sums[n].est_buy = EXACT.add(sums[n].est_buy, from_mantissa(buy, scale))
+                sums[n].est_sell = EXACT.add(sums[n].est_sell, from_mantissa(sell, scale))
+
+    def _trades(self, symbol: str, from_us: int, to_us: int) -> Iterator[tuple[Trades, Sides]]:
+        """Yield the trades in [from_us, to_us) that count, with the estimates of their sides.
+
+        They are read from the start of the UTC day, of which the estimates are functions.
+        """
+        rule = TickRule()
+        day_us = from_us // DAY_US * DAY_US
+        for some in self.pages.slices.slices(symbol, day_us, to_us, _WIDTH_US, newest=False):
+            trades = some.trades.standing()
+            sides = rule.sides(trades)
+            times = trades.rows.time_us
+            inside = slice(int(np.searchsorted(times, from_us)), int(np.searchsorted(times, to_us)))
+            yield trades.at(inside), sides[inside]
+
+
+def _row(candle: Candle, sums: Sums, since: Sums | None) -> dict[str, Any]:
+    return {
+        "t": candle.start_us // 1000,
+        "v": to_text(sums.volume),
+        "bv": to_text(sums.buy),
+        "sv": to_text(sums.sell),
+        "ebv": to_text(sums.est_buy),
+        "esv": to_text(sums.est_sell),
+        "d": to_text(sums.delta),
+        "cd": None if since is None else to_text(since.delta),
+        "vw": None if since is None else vwap_text(since.notional, since.volume),
+        "closed": candle.closed,
+    }
+
+
+def _profile_json(profile: Profile, area: ValueArea | None) -> dict[str, Any]:
+    total = profile.total
+
+    def volumes(level: Any) -> Mapping[str, str]:
+        return {
+            "v": to_text(level.volume),
+            "bv": to_text(level.buy),
+            "sv": to_text(level.sell),
+            "ebv": to_text(level.est_buy),
+            "esv": to_text(level.est_sell),
+        }
+
+    return {
+        "n": profile.count,
+        **volumes(total),
+        "vw": vwap_text(profile.notional, total.volume),
+        "poc": None if area is None else to_text(area.poc),
+        "val": None if area is None else to_text(area.low),
+        "vah": None if area is None else to_text(area.high),
+        "levels": [
+            {"p": to_text(price), **volumes(profile.levels[price])}
+            for price in sorted(profile.levels)
+        ],
+    }

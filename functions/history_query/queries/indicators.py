@@ -1,0 +1,59 @@
+"""Indicators beside candles and bars, computed with those before the page: its edge is unseen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import numpy as np
+
+from functions.history_query.api.parameters import ParameterError
+from shared.analysis.indicators import AnyIndicator, compute, warm_up
+from shared.analysis.talib_indicators import DAY_US, TalibIndicator
+from shared.wire.candle import Candle
+
+MOST_OF_A_DAY: Final = 20_000
+"""Bars before a page that an indicator which begins anew each day is computed from."""
+
+Before = Callable[[int], list[Candle]]
+"""Returns up to so many candles or bars that stand before the page, ascending."""
+
+
+def indicator_values(
+    indicators: Sequence[AnyIndicator],
+    found: Sequence[Candle],
+    before: Before,
+    length_us: int | None = None,
+) -> list[dict[str, float | None]]:
+    """Return the values for each candle of the page, by name; None where there is none yet.
+
+    `length_us`: of the candles; None: they are bars, of any length. The values are float by nature,
+    of 10 digits, and never become prices. Raises TransientError, and ParameterError where a day has
+    too many bars.
+    """
+    if not found:
+        return []
+    count = warm_up(indicators)
+    of_day = [each for each in indicators if isinstance(each, TalibIndicator) and each.of_day]
+    if of_day:
+        count = max(count, MOST_OF_A_DAY if length_us is None else DAY_US // length_us)
+    earlier = before(count)
+    day_us = found[0].start_us // DAY_US
+    is_cut = length_us is None and len(earlier) == count
+    if of_day and is_cut and earlier[0].start_us // DAY_US == day_us:
+        raise ParameterError(
+            f"indicators: {of_day[0].name} begins anew each day, and more than {count:,} bars"
+            " of it stand before this page: ask for larger bars"
+        )
+    candles = [*earlier, *found]
+    inputs = {
+        name: np.array([float(getattr(each, name)) for each in candles])
+        for name in ("open", "high", "low", "close", "volume")
+    }
+    inputs["start_us"] = np.array([each.start_us for each in candles])
+    columns = compute(indicators, **inputs)
+    texts = {name: values[len(earlier) :].tolist() for name, values in columns.items()}
+    return [
+        {name: None if np.isnan(values[n]) else values[n] for name, values in texts.items()}
+        for n in range(len(found))
+    ]

@@ -1,0 +1,82 @@
+"""Which instruments there are, and how much of each, from the candles of the longest timeframe."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from psycopg import Connection
+
+from shared.market.timeframes import Timeframe
+from shared.realtime.readers import LiveState
+from shared.stores.postgres import Postgres
+from shared.wire.candle_columns import CandleColumns
+
+# What is live is newer than what is stored of the same candle, so it stands in its place.
+_STORED: Final = """
+SELECT instrument, min(first_time_us), max(last_time_us), sum(trade_count)::bigint
+FROM candles
+WHERE timeframe = %s
+  AND (instrument, start_us) NOT IN (SELECT * FROM unnest(%s::text[], %s::bigint[]))
+GROUP BY instrument
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """First and last trade, in microseconds since 1970, and how many trades."""
+
+    first_us: int
+    last_us: int
+    trades: int
+
+    def joined(self, other: Extent | None) -> Extent:
+        """Return the extent of both."""
+        if other is None:
+            return self
+        return Extent(
+            min(self.first_us, other.first_us),
+            max(self.last_us, other.last_us),
+            self.trades + other.trades,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Symbols:
+    """Reads the list. Raises TransientError while a store is away."""
+
+    postgres: Postgres
+    live: LiveState
+
+    def all(self) -> list[dict[str, Any]]:
+        """Return every instrument with the times (ms) of its first and last trade and their count.
+
+        Trades are counted once; those of ticks that reached no candle yet are not in it.
+        """
+        longest = self.live.ladder[-1]
+        live = self.live.all_candles(longest)
+        data = live.records.data
+        columns = (data["first"][:, 0], data["last"][:, 0], data["count"])
+        extents = map(Extent, *(column.tolist() for column in columns))
+        with self.postgres.connection() as connection:
+            stored = _stored(connection, longest, live)
+        found: dict[str, Extent] = {}
+        for name, extent in [*zip(live.names, extents, strict=True), *stored]:
+            found[name] = extent.joined(found.get(name))
+        return [
+            {
+                "symbol": name,
+                "first": extent.first_us // 1000,
+                "last": extent.last_us // 1000,
+                "n": extent.trades,
+            }
+            for name, extent in sorted(found.items())
+        ]
+
+
+def _stored(
+    connection: Connection, longest: Timeframe, live: CandleColumns
+) -> list[tuple[str, Extent]]:
+    bounds = (longest.name, list(live.names), live.start_us.tolist())
+    rows = connection.execute(_STORED, bounds).fetchall()
+    return [(name, Extent(first, last, trades)) for name, first, last, trades in rows]

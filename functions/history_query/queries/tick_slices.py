@@ -1,0 +1,224 @@
+"""Stored ticks read in slices of time, none larger than memory allows."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Concatenate, Final, ParamSpec, TypeVar
+
+import numpy as np
+from psycopg import Connection, sql
+
+from shared.candles.trades import (
+    MINUTE_US,
+    NO_ROWS,
+    Rows,
+    TradeIds,
+    Trades,
+    concatenated,
+    trades_of,
+)
+from shared.errors import TransientError
+from shared.lake.cold import NO_LAKE, Cold
+from shared.lake.plan import Plan, plan_ticks
+from shared.reading.ranges import in_order, last_tick_us, rows_of_range
+from shared.stores.postgres import Postgres
+from shared.stores.segment_ranges import OF_RANGE, bounds, named
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+DAY_US: Final = 86_400_000_000
+
+LARGEST_SLICE: Final = 30_000
+
+_WIDEST_US: Final = 16 * DAY_US
+_GROWTH: Final = 4
+_READERS: Final = 1
+_WAIT_S: Final = 10.0
+
+_EDGE: Final = "SELECT first_time_us FROM tick_segments WHERE {} ORDER BY {} LIMIT 1"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Slice:
+    """All trades in [from_us, to_us)."""
+
+    trades: Trades
+    from_us: int
+    to_us: int
+
+
+class TickSlices:
+    """Reads slices. Every method raises TransientError while Postgres is away."""
+
+    def __init__(self, postgres: Postgres, cold: Cold = NO_LAKE) -> None:
+        self._postgres = postgres
+        self._cold = cold
+        self._places = threading.BoundedSemaphore(_READERS)
+
+    def slices(
+        self,
+        symbol: str,
+        from_us: int,
+        to_us: int,
+        width_us: int,
+        *,
+        newest: bool,
+        received_until_us: int | None = None,
+    ) -> Iterator[Slice]:
+        """Yield slices that cover all ticks in [from_us, to_us), and the rest of its minutes.
+
+        The first is as wide as `width_us`, the next ones wider, while they hold little;
+        they ascend, or descend if `newest`. Slices end on whole minutes, but for too large ones.
+        Ticks received after `received_until_us` are left out before trades are told apart.
+        """
+        low = from_us // MINUTE_US * MINUTE_US
+        high = -(-to_us // MINUTE_US) * MINUTE_US
+        width = max(-(-width_us // MINUTE_US), 1) * MINUTE_US
+        while low < high:
+            begin = self._with_or_without_lake(self._edge, symbol, low, high, newest=newest)
+            if begin is None:
+                return
+            begin = begin // MINUTE_US * MINUTE_US
+            if newest:  # the ticks of the last segment to begin end with its day
+                end_of_day = begin - begin % DAY_US + DAY_US
+                bounds = max(low, begin - width), min(high, end_of_day)
+            else:
+                bounds = (
+                    max(low, begin),
+                    min(high, max(low // MINUTE_US * MINUTE_US, begin) + width),
+                )
+            some = self._with_or_without_lake(
+                self._read, symbol, *bounds, received_until_us, newest=newest
+            )
+            yield some
+            if newest:
+                high = some.from_us
+            else:
+                low = some.to_us
+            if (some.from_us, some.to_us) != bounds:
+                width = max((some.to_us - some.from_us) // MINUTE_US, 1) * MINUTE_US
+            elif len(some.trades) * 2 * _GROWTH <= LARGEST_SLICE:
+                width = min(width * _GROWTH, _WIDEST_US)
+
+    def watermark_us(self, symbol: str) -> int | None:
+        """Return how far event time has advanced in storage, at least; None without any tick."""
+        with self._postgres.connection() as connection:
+            return last_tick_us(connection, symbol, self._cold)
+
+    def _with_or_without_lake(
+        self, read: Callable[Concatenate[str, P], T], symbol: str, *args: P.args, **named: P.kwargs
+    ) -> T:
+        """Read; if object storage turns out to be away, once more, from Postgres if it has all."""
+        was_there = self._cold.is_there
+        try:
+            return read(symbol, *args, **named)
+        except TransientError:
+            if not was_there or self._cold.is_there:
+                raise
+            return read(symbol, *args, **named)
+
+    def _plan(self, connection: Connection, symbol: str, low: int, high: int) -> Plan:
+        name = symbol if self._cold.is_there else ""
+        return plan_ticks(connection, low, high, instrument=name)
+
+    def _edge(self, symbol: str, low: int, high: int, *, newest: bool) -> int | None:
+        """Return when the first or the last segment, or row group of the lake, begins."""
+        with self._postgres.connection() as connection:
+            plan = self._plan(connection, symbol, low, high)
+            parameters = {**bounds(low, high), **plan.parameters, **named(symbol)}
+            order = in_order("first_time_us", plan, newest=newest)
+            query = sql.SQL(_EDGE).format(sql.SQL(OF_RANGE), order)
+            row = connection.execute(query, parameters).fetchone()
+        begins = [] if row is None else [int(row[0])]
+        for first_us, _, _ in self._cold.extents(plan, symbol, low, high, newest=newest):
+            begins.append(first_us)
+            break
+        if not begins:
+            return None
+        return max(begins) if newest else min(begins)
+
+    def _read(
+        self, symbol: str, low: int, high: int, received_until_us: int | None, *, newest: bool
+    ) -> Slice:
+        """Read [low, high), or of it what is not too large, from the side where reading begins."""
+        parts: list[Rows] = []
+        count = 0
+        with self._place():
+            for read in self._sources(symbol, low, high, newest=newest):
+                for first_us, last_us, rows in read:
+                    if last_us < low if newest else first_us >= high:
+                        break
+                    parts.append(_within(_received(rows, received_until_us), low, high))
+                    count += len(parts[-1])
+                    while count > LARGEST_SLICE and high - low > 1:
+                        low, high = _halved(parts, low, high, newest=newest)
+                        parts = [_within(part, low, high) for part in parts]
+                        count = sum(map(len, parts))
+            rows = concatenated(parts) if parts else NO_ROWS
+            parts.clear()
+            earlier = self._earlier_in_minute(symbol, low, received_until_us) if len(rows) else None
+            return Slice(trades_of(rows, earlier), low, high)
+
+    def _earlier_in_minute(
+        self, symbol: str, low: int, received_until_us: int | None
+    ) -> TradeIds | None:
+        """Return the trades of a minute that stand before a slice which begins in its midst."""
+        minute = low // MINUTE_US * MINUTE_US
+        if minute == low:
+            return None
+        parts = (
+            _within(_received(rows, received_until_us), minute, low)
+            for read in self._sources(symbol, minute, low, newest=False)
+            for _, _, rows in read
+        )
+        return TradeIds.of(minute // MINUTE_US, parts)
+
+    @contextmanager
+    def _place(self) -> Iterator[None]:
+        """Hold one of few places, since each may take a slice's memory."""
+        if not self._places.acquire(timeout=_WAIT_S):
+            raise TransientError("too many requests read ticks at once")
+        try:
+            yield
+        finally:
+            self._places.release()
+
+    def _sources(
+        self, symbol: str, low: int, high: int, *, newest: bool
+    ) -> Iterator[Iterator[tuple[int, int, Rows]]]:
+        """Yield two readers, of Postgres and of the lake, by one plan.
+
+        Each yields first and last time of what comes next, and rows, in batches of bounded size.
+        """
+        with self._postgres.connection() as connection:
+            plan = self._plan(connection, symbol, low, high)
+            yield rows_of_range(connection, symbol, low, high, plan, newest=newest)
+        if not plan.is_hot:
+            with self._cold.scan():
+                yield self._cold.rows(plan, symbol, low, high, newest=newest)
+
+
+def _received(rows: Rows, until_us: int | None) -> Rows:
+    return rows if until_us is None else rows.at(rows.receive_us <= until_us)
+
+
+def _within(rows: Rows, low: int, high: int) -> Rows:
+    inside = (rows.time_us >= low) & (rows.time_us < high)
+    return rows if inside.all() else rows.at(inside)
+
+
+def _halved(parts: list[Rows], low: int, high: int, *, newest: bool) -> tuple[int, int]:
+    """Return bounds that hold about half of the rows: the half where reading begins.
+
+    They end on a whole minute, unless less than two are left.
+    """
+    unit = MINUTE_US if high - low > MINUTE_US else 1
+    times = np.concatenate([part.time_us for part in parts])
+    middle = int(np.partition(times, len(times) // 2)[len(times) // 2]) // unit * unit
+    if newest:
+        return min(max(middle, low + unit), high - unit), high
+    return low, max(min(middle, high - unit), low + unit)

@@ -1,0 +1,1 @@
+"""What is made for who watches: longer candles, information bars and indicators."""

@@ -1,0 +1,117 @@
+"""A longer candle as it grows: the fold of what has closed in its interval and of base candles."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from functools import reduce
+from typing import Final
+
+from shared.candles.roll_up import joined
+from shared.market.resolution import covered
+from shared.market.timeframes import Timeframe
+from shared.wire.candle import Candle
+
+_BASE_CANDLES: Final = 64
+_NEVER: Final = -(2**63)
+
+Read = Callable[[Timeframe, int, int | None], Awaitable[list[Candle]]]
+"""Candles of a timeframe that start in [from_us, to_us), ascending; None: up to the newest."""
+
+
+class Folding:
+    """One timeframe of one instrument. Takes every state of its base candles, in any order."""
+
+    def __init__(self, timeframe: Timeframe) -> None:
+        self._timeframe = timeframe
+        self._start_us = _NEVER
+        self._from_us = 0
+        self._closed: Candle | None = None
+        self._base: dict[int, Candle] = {}
+        self.is_whole = False
+        """Whether the interval is known from its start; until then `take` returns nothing."""
+
+    async def seed(self, ladder: tuple[Timeframe, ...], newest_us: int, read: Read) -> None:
+        """Learn the interval that holds the newest base candle from what is stored and live."""
+        frame, day = self._timeframe, self._timeframe.day or self._timeframe
+        start_us, pos = frame.start_us(newest_us), day.start_us(newest_us)
+        until_us = min(newest_us, day.end_us(pos))
+        closed: list[Candle] = []
+        if start_us < pos:
+            closed += await read(day, start_us, pos)
+        for part, from_us, to_us in covered(ladder, pos, until_us):
+            closed += await read(part, from_us, to_us)
+            pos = to_us
+        base = await read(ladder[0], pos, None)
+        if self._start_us > start_us:
+            self.is_whole = True  # this interval began meanwhile
+            return
+        self._start_us, self._from_us, self.is_whole = start_us, pos, True
+        self._closed = reduce(joined, map(self._piece, closed)) if closed else None
+        known, self._base = self._base, {}
+        for candle in [*base, *known.values()]:
+            self._keep(candle)
+
+    def take(self, candle: Candle, now_us: int) -> Candle | None:
+        """Take a state of a base candle; return the longer one, or None where nothing is known.
+
+        After a change of what has closed before, `is_whole` is False until it is seeded again.
+        """
+        start_us = self._timeframe.start_us(candle.start_us)
+        if start_us < self._start_us or not self._timeframe.holds(candle.start_us):
+            return None
+        if start_us > self._start_us:
+            began_before = self._start_us > _NEVER
+            self._start_us = self._from_us = start_us
+            self._closed, self._base, self.is_whole = None, {}, began_before
+        self._keep(candle)
+        return self.present(now_us)
+
+    def present(self, now_us: int) -> Candle | None:
+        """Return the longer candle; closed once all its parts are and its time is over."""
+        if not self.is_whole:
+            return None
+        parts = [self._base[start] for start in sorted(self._base)]
+        parts = [part for part in parts if part.trade_count]
+        whole = reduce(joined, map(self._piece, parts)) if parts else None
+        if self._closed is not None:
+            whole = self._closed if whole is None else joined(self._closed, whole)
+        if whole is None:
+            return None
+        over = self._timeframe.end_us(self._start_us) <= now_us
+        self._compact()
+        return replace(whole, closed=whole.closed and over)
+
+    def _keep(self, candle: Candle) -> None:
+        end_us = self._timeframe.end_us(self._start_us)
+        if not (
+            self._start_us <= candle.start_us < end_us and self._timeframe.holds(candle.start_us)
+        ):
+            return
+        if candle.start_us < self._from_us:
+            self.is_whole = self.is_whole and candle.revision <= self._revision
+            return
+        known = self._base.get(candle.start_us)
+        if known is None or candle.revision > known.revision:
+            self._base[candle.start_us] = candle
+
+    @property
+    def _revision(self) -> int:
+        return self._closed.revision if self._closed is not None else 0
+
+    def _piece(self, candle: Candle) -> Candle:
+        return replace(candle, timeframe=self._timeframe.name, start_us=self._start_us)
+
+    def _compact(self) -> None:
+        """Fold the older half of many base candles; a change of one of them seeds anew."""
+        if len(self._base) <= _BASE_CANDLES:
+            return
+        older = sorted(self._base)[: _BASE_CANDLES // 2]
+        if not all(self._base[start].closed for start in older):
+            return
+        self._from_us = older[-1] + 1
+        pieces = [self._piece(self._base.pop(start)) for start in older]
+        pieces = [piece for piece in pieces if piece.trade_count]
+        if self._closed is not None:
+            pieces.insert(0, self._closed)
+        self._closed = reduce(joined, pieces) if pieces else None

@@ -1,0 +1,59 @@
+"""How many clients one replica serves at once, over all protocols together."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+from functions.live_feed.protocols.subscriber import Subscriber
+from shared.runtime import metrics
+
+
+class Places:
+    """Places for `most` clients. Used by one event loop."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._taken = 0
+        self._clients: set[Subscriber] = set()
+        self.is_leaving = False
+
+    @property
+    def are_taken(self) -> bool:
+        """Whether there is none left."""
+        return self.is_leaving or self._taken >= self._most
+
+    @property
+    def refusal(self) -> str:
+        """What a client hears then."""
+        if self.is_leaving:
+            return "this replica ends: connect again"
+        return f"this replica serves {self._most} clients at most"
+
+    @contextlib.contextmanager
+    def taken(self, protocol: str) -> Iterator[None]:
+        """Have a client in a place meanwhile; ask `are_taken` before, without waiting between."""
+        self._taken += 1
+        metrics.LIVE_CLIENTS.labels(protocol).inc()
+        try:
+            yield
+        finally:
+            self._taken -= 1
+            metrics.LIVE_CLIENTS.labels(protocol).dec()
+
+    @contextlib.contextmanager
+    def serving(self, client: Subscriber) -> Iterator[None]:
+        """Have a client meanwhile that is ended when the replica ends."""
+        self._clients.add(client)
+        if self.is_leaving:
+            client.leave()
+        try:
+            yield
+        finally:
+            self._clients.discard(client)
+
+    def leave(self) -> None:
+        """End every client, and take none any more: the replica ends."""
+        self.is_leaving = True
+        for client in self._clients:
+            client.leave()

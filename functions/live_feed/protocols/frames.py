@@ -1,0 +1,267 @@
+"""What is said to a client: each frame once, as JSON and as protobuf, whichever is asked for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property
+from typing import Any, Final
+
+import orjson
+
+from shared.realtime import channels as live
+from shared.schema import candles_pb2, live_pb2, patterns_pb2
+from shared.wire.candle import Candle
+from shared.wire.candle_json import candle_json
+from shared.wire.patterns import Pattern, as_event_json
+
+
+class Form(StrEnum):
+    """How frames are written. Values are WebSocket subprotocols."""
+
+    JSON = "kandle.v1.json"
+    PROTOBUF = "kandle.v1.protobuf"
+
+
+@dataclass(frozen=True)
+class Update:
+    """A message of the stream as clients get it; every client shares the encoded bytes.
+
+    Times are microseconds since 1970 UTC: `received_us` when the newest of the ticks behind it was
+    received (0: unknown), `published_us` when the stream took it. `late`: its channel had a message
+    of a later time before.
+    """
+
+    seq: int
+    channel: str
+    payload: bytes
+    received_us: int = 0
+    published_us: int = 0
+    late: bool = False
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """The payload as JSON has it; decimals are texts. Not kept: the frame is."""
+        return _READERS[self.channel.partition(":")[0]](self.payload)
+
+    @cached_property
+    def order(self) -> tuple[int, ...]:
+        """Its place in time among the messages of its channel."""
+        return _ORDERS[self.channel.partition(":")[0]](self.payload)
+
+    @property
+    def candle(self) -> tuple[str, tuple[int, ...]] | None:
+        """Which candle, bar or value it is a state of: a newer one replaces it while it waits.
+
+        Others: None.
+        """
+        is_state = self.channel.startswith((live.CANDLES, live.BARS, live.INDICATORS))
+        return (self.channel, self.order[:-1]) if is_state else None
+
+    def item(self) -> dict[str, Any]:
+        """Return what a snapshot says of it; times in milliseconds."""
+        return {
+            "channel": self.channel,
+            "seq": self.seq,
+            "received": self.received_us // 1000 or None,
+            "published": self.published_us // 1000 or None,
+            "data": self.data,
+        }
+
+    def message(self, type_: str, *, more: bool = False) -> live_pb2.Frame:
+        """Return the protobuf frame."""
+        return live_pb2.Frame(
+            type=type_,
+            channel=self.channel,
+            seq=self.seq,
+            payload=self.payload,
+            late=self.late,
+            received_us=self.received_us,
+            published_us=self.published_us,
+            more=more,
+        )
+
+    def frame(self, form: Form) -> bytes:
+        """Return the `update` frame."""
+        return self._json if form is Form.JSON else self._protobuf
+
+    @cached_property
+    def _json(self) -> bytes:
+        return orjson.dumps({"type": "update", "late": self.late, **self.item()})
+
+    @cached_property
+    def _protobuf(self) -> bytes:
+        return self.message("update").SerializeToString()
+
+
+@dataclass(frozen=True)
+class Said:
+    """A frame to one client: `type` and what belongs to it."""
+
+    type: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+    def frame(self, form: Form) -> bytes:
+        """Return the frame."""
+        if form is Form.JSON:
+            return orjson.dumps({"type": self.type, **self.values})
+        values = {_PROTOBUF_NAMES.get(name, name): each for name, each in self.values.items()}
+        return live_pb2.Frame(type=self.type, **values).SerializeToString()
+
+
+_PROTOBUF_NAMES: Final = {"msg": "message"}
+_ITEMS_A_FRAME: Final = 500
+
+
+def snapshot(items: Sequence[Update], seq: int, form: Form) -> list[bytes]:
+    """Return the frames of a snapshot: the present state of each channel, as of `seq`."""
+    if form is Form.PROTOBUF:
+        last = len(items) - 1
+        return [
+            u.message("snapshot", more=n < last).SerializeToString() for n, u in enumerate(items)
+        ] or [live_pb2.Frame(type="snapshot", seq=seq).SerializeToString()]
+    parts = [items[n : n + _ITEMS_A_FRAME] for n in range(0, len(items), _ITEMS_A_FRAME)] or [[]]
+    return [
+        orjson.dumps(
+            {
+                "type": "snapshot",
+                "seq": seq,
+                "items": [each.item() for each in part],
+                "more": part is not parts[-1],
+            }
+        )
+        for part in parts
+    ]
+
+
+def _tick(payload: bytes) -> dict[str, Any]:
+    tick = live_pb2.LiveTick.FromString(payload)
+    return {
+        "symbol": tick.symbol,
+        "price": tick.exact_price,
+        "size": tick.size,
+        "t": tick.timestamp,
+        "side": _SIDES[tick.side] if tick.side < len(_SIDES) else None,
+        "trade_id": tick.trade_id or None,
+        "received": tick.receive_time_us // 1000,
+    }
+
+
+def _candle(payload: bytes) -> dict[str, Any]:
+    candle = Candle.from_message(candles_pb2.Candle.FromString(payload))
+    return {
+        "symbol": candle.instrument,
+        "timeframe": candle.timeframe,
+        **candle_json(candle),
+    }
+
+
+def _bar(payload: bytes) -> dict[str, Any]:
+    bar = live_pb2.LiveBar.FromString(payload)
+    candle = Candle.from_message(candles_pb2.Candle.FromString(bar.candle))
+    return {
+        "symbol": candle.instrument,
+        "type": candle.timeframe,
+        "day": bar.day_us // 1000,
+        "number": bar.number,
+        "end": candle.last_time_us // 1000,
+        **candle_json(candle),
+    }
+
+
+def _indicator(payload: bytes) -> dict[str, Any]:
+    found = live_pb2.LiveIndicator.FromString(payload)
+    values = zip(found.columns, found.values, strict=True)
+    return {
+        "symbol": found.symbol,
+        "timeframe": found.timeframe,
+        "indicator": found.indicator,
+        "t": found.start_us // 1000,
+        "values": {name: None if math.isnan(value) else value for name, value in values},
+        "closed": found.closed,
+        "revision": found.revision,
+    }
+
+
+def _bust(payload: bytes) -> dict[str, Any]:
+    bust = live_pb2.LiveBust.FromString(payload)
+    return {
+        "symbol": bust.symbol,
+        "trade_id": bust.trade_id,
+        "venue": bust.venue or None,
+        "status": bust.status,
+        "price": bust.price or None,
+        "size": bust.size or None,
+        "t": bust.time_us // 1000 or None,
+        "received": bust.receive_time_us // 1000,
+    }
+
+
+def _pattern(payload: bytes) -> dict[str, Any]:
+    pattern = Pattern.from_message(patterns_pb2.Pattern.FromString(payload))
+    found: dict[str, Any] = as_event_json(pattern)["data"]
+    return found
+
+
+def _alert(payload: bytes) -> dict[str, Any]:
+    found: dict[str, Any] = orjson.loads(live_pb2.LiveAlert.FromString(payload).json)
+    return found
+
+
+_SIDES: Final = (None, "buy", "sell")
+_READERS: Final[Mapping[str, Callable[[bytes], dict[str, Any]]]] = {
+    live.TICKS: _tick,
+    live.CANDLES: _candle,
+    live.BARS: _bar,
+    live.INDICATORS: _indicator,
+    live.BUSTS: _bust,
+    live.PATTERNS: _pattern,
+    live.ALERTS: _alert,
+}
+
+
+def _tick_order(payload: bytes) -> tuple[int, ...]:
+    tick = live_pb2.LiveTick.FromString(payload)
+    return (tick.time_us, tick.order_id, tick.receive_time_us, tick.source_key, tick.sequence)
+
+
+def _candle_order(payload: bytes) -> tuple[int, ...]:
+    candle = candles_pb2.Candle.FromString(payload)
+    return candle.start_us, candle.revision
+
+
+def _bar_order(payload: bytes) -> tuple[int, ...]:
+    bar = live_pb2.LiveBar.FromString(payload)
+    revision = candles_pb2.Candle.FromString(bar.candle).revision
+    return bar.day_us, bar.number, revision
+
+
+def _indicator_order(payload: bytes) -> tuple[int, ...]:
+    found = live_pb2.LiveIndicator.FromString(payload)
+    return found.start_us, found.revision
+
+
+def _bust_order(payload: bytes) -> tuple[int, ...]:
+    return (live_pb2.LiveBust.FromString(payload).receive_time_us,)
+
+
+def _pattern_order(payload: bytes) -> tuple[int, ...]:
+    pattern = patterns_pb2.Pattern.FromString(payload)
+    return pattern.end_us, pattern.revision
+
+
+def _alert_order(payload: bytes) -> tuple[int, ...]:
+    return (live_pb2.LiveAlert.FromString(payload).timestamp,)
+
+
+_ORDERS: Final[Mapping[str, Callable[[bytes], tuple[int, ...]]]] = {
+    live.TICKS: _tick_order,
+    live.CANDLES: _candle_order,
+    live.BARS: _bar_order,
+    live.INDICATORS: _indicator_order,
+    live.BUSTS: _bust_order,
+    live.PATTERNS: _pattern_order,
+    live.ALERTS: _alert_order,
+}

@@ -1,0 +1,30 @@
+"""One replica: its hub, what is watched, and what each client may have, for every protocol."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from functions.live_feed.hub import Hub
+from functions.live_feed.interest import Interest
+from functions.live_feed.protocols.client_limits import Places
+from functions.live_feed.protocols.frames import Form
+from functions.live_feed.protocols.session import Session, SessionLimits
+from functions.live_feed.protocols.subscriber import Subscriber
+from functions.live_feed.replays.replay import Replays
+
+
+@dataclass(frozen=True, slots=True)
+class Replica:
+    """`bound`: most frames that wait for a client."""
+
+    hub: Hub
+    interest: Interest
+    places: Places
+    replays: Replays
+    bound: int
+    limits: SessionLimits = field(default_factory=SessionLimits)
+
+    def session(self, form: Form) -> Session:
+        """Return a new client's conversation."""
+        client = Subscriber(form, self.bound)
+        return Session(self.hub, self.interest, self.replays, client, self.limits)

@@ -1,0 +1,213 @@
+"""What a client may ask, and the answers: the same over WebSocket and Server-Sent Events."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import nats.errors
+import orjson
+
+from functions.live_feed.hub import Hub
+from functions.live_feed.interest import Interest, recovered
+from functions.live_feed.protocols.frames import Said, snapshot
+from functions.live_feed.protocols.subscriber import Subscriber
+from functions.live_feed.replays.replay import Replay, Replays
+from functions.live_feed.replays.replay_request import ReplayError, read_replay, read_speed
+from shared.errors import TransientError
+from shared.realtime import channels as live
+from shared.runtime.token_bucket import TokenBucket
+
+MAX_SEQ: Final = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class SessionLimits:
+    """What one client may have and do."""
+
+    channels: int = 500
+    requests_a_second: float = 100.0
+    burst: float = 200.0
+
+
+@dataclass(slots=True)
+class Session:
+    """One client's conversation; answers go into its queue, in order with its updates."""
+
+    hub: Hub
+    interest: Interest
+    replays: Replays
+    client: Subscriber
+    limits: SessionLimits
+    _bucket: TokenBucket = field(init=False)
+    _replay: Replay | None = None
+
+    def __post_init__(self) -> None:
+        self._bucket = TokenBucket(self.limits.requests_a_second, self.limits.burst)
+
+    async def receive(self, text: str | bytes) -> None:
+        """Take one request: a JSON object with `op`."""
+        if (wait_s := self._bucket.take(time.monotonic())) > 0:
+            self._say("rate_limit", retry_ms=max(1, round(wait_s * 1000)))
+            return
+        try:
+            request = orjson.loads(text)
+        except orjson.JSONDecodeError:
+            self._error("bad_request", 'a request is JSON such as {"op": "ping"}')
+            return
+        if not isinstance(request, Mapping):
+            self._error("bad_request", "a request is a JSON object")
+            return
+        match request.get("op"):
+            case "ping":
+                self._say("pong", time_ms=time.time_ns() // 1_000_000)
+            case "subscribe":
+                await self._subscribe(request)
+            case "unsubscribe":
+                self._unsubscribe(request)
+            case "replay" | "pause" | "resume" | "stop" as op:
+                try:
+                    self._replaying(op, request)
+                except ReplayError as error:
+                    self._error(error.code, str(error))
+            case other:
+                self._error(
+                    "unknown_op",
+                    f"op {str(other)[:40]!r} is none of subscribe, unsubscribe, ping, replay,"
+                    " pause, resume, stop",
+                )
+
+    def replay(self, given: Mapping[str, Any]) -> None:
+        """Begin a replay. Raises ReplayError."""
+        now_us = time.time_ns() // 1000
+        request = read_replay(given, self.interest.check, self.interest.ladder, now_us)
+        if self.client.wanted:
+            raise ReplayError(
+                "not_live_too", "this connection follows live channels: replay over another one"
+            )
+        if self._replays:
+            raise ReplayError("replay_running", "one replay a connection: stop it first")
+        self._replay = self.replays.start(request, self.client)
+
+    async def subscribe(self, channels: list[str], from_seq: int | None, stream: str = "") -> None:
+        """Subscribe: told where the stream stands, then what was missed or the present, then on.
+
+        `from_seq` is the last `seq` that the client has seen, in the stream of that name.
+        """
+        client, hub = self.client, self.hub
+        new = [each for each in dict.fromkeys(channels) if each not in client.wanted]
+        with hub.expecting(new):  # nothing of them waits for the client meanwhile
+            since = await self.interest.watch(new)
+            await self.interest.load(new)
+        client.hold()
+        hub.subscribe(client, new)
+        upto = hub.seq
+        missed = None
+        if (
+            from_seq is not None
+            and stream in ("", hub.stream_name)
+            and recovered(since, new, from_seq)
+        ):
+            missed = hub.remembered(from_seq, new)
+            if missed is None and from_seq < upto:
+                try:
+                    missed = await hub.replayed(from_seq, upto, new)
+                except (TransientError, nats.errors.Error, OSError, TimeoutError):
+                    missed = None  # the present instead, and it says so
+        self._say(
+            "subscribed",
+            channels=new,
+            seq=upto,
+            stream=hub.stream_name,
+            replayed=missed is not None,
+        )
+        if missed is None:
+            upto = hub.seq
+            client.say(*snapshot(hub.present(new), upto, client.form))
+        else:
+            client.say(*(update.frame(client.form) for update in missed))
+        client.release(upto)
+
+    @property
+    def is_replay(self) -> bool:
+        """Whether a replay has begun on it."""
+        return self._replay is not None
+
+    @property
+    def _replays(self) -> bool:
+        return self._replay is not None and not self._replay.is_over
+
+    def _replaying(self, op: str, request: Mapping[str, Any]) -> None:
+        if op == "replay":
+            self.replay(request)
+            return
+        if self._replay is None or self._replay.is_over:
+            raise ReplayError("no_replay", f"{op}: no replay runs on this connection")
+        if op == "pause":
+            self._replay.pause()
+        elif op == "resume":
+            speed = request.get("speed")
+            self._replay.resume(None if speed is None else read_speed(speed))
+        else:
+            self._replay.stop()
+
+    async def _subscribe(self, request: Mapping[str, Any]) -> None:
+        try:
+            channels = await self.interest.checked(_channels(request))
+            from_seq = request.get("from_seq")
+            if from_seq is not None and (
+                not isinstance(from_seq, int)
+                or isinstance(from_seq, bool)
+                or not 0 <= from_seq <= MAX_SEQ
+            ):
+                raise live.ChannelError("from_seq is the last seq that was seen, a whole number")
+            stream = request.get("stream", "")
+            if not isinstance(stream, str):
+                raise live.ChannelError("stream is the name that `subscribed` said")
+        except live.ChannelError as error:
+            self._error("bad_channels", str(error))
+            return
+        if self._replays:
+            self._error(
+                "not_live_too", "a replay runs on this connection: subscribe over another one"
+            )
+            return
+        if len(self.client.wanted | set(channels)) > self.limits.channels:
+            self._error(
+                "too_many_channels",
+                f"at most {self.limits.channels} channels a client; use * for many symbols",
+            )
+            return
+        await self.subscribe(channels, from_seq, stream)
+
+    def _unsubscribe(self, request: Mapping[str, Any]) -> None:
+        try:
+            channels = _channels(request)
+        except live.ChannelError as error:
+            self._error("bad_channels", str(error))
+            return
+        self.hub.unsubscribe(self.client, channels)
+        self._say("unsubscribed", channels=channels)
+
+    def close(self) -> None:
+        """Give the client nothing more."""
+        if self._replay is not None:
+            self._replay.stop()
+        self.hub.unsubscribe(self.client, list(self.client.wanted))
+
+    def _error(self, code: str, text: str) -> None:
+        self._say("error", code=code, msg=text)
+
+    def _say(self, type_: str, **values: object) -> None:
+        self.client.say(Said(type_, values).frame(self.client.form))
+
+
+def _channels(request: Mapping[str, Any]) -> list[str]:
+    channels = request.get("channels")
+    if not isinstance(channels, list) or not channels:
+        raise live.ChannelError('channels is a list such as ["candles:1m:BTC-USD", "ticks:*"]')
+    if not all(isinstance(each, str) for each in channels):
+        raise live.ChannelError("channels are texts")
+    return channels

@@ -1,0 +1,173 @@
+"""Server-Sent Events: GET /sse?channels=candles:1m:BTC-USD,ticks:*."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from functools import partial
+from typing import Final
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from functions.live_feed.protocols.client_limits import Places
+from functions.live_feed.protocols.frames import Form
+from functions.live_feed.protocols.replica import Replica
+from functions.live_feed.protocols.session import MAX_SEQ, Session
+from functions.live_feed.protocols.subscriber import SLOW, ReplicaEndsError, SlowConsumerError
+from functions.live_feed.replays.replay import STREAM
+from functions.live_feed.replays.replay_request import BY_EVENT, ReplayError
+from shared.errors import TransientError
+from shared.realtime import channels as live
+from shared.runtime import metrics
+from shared.runtime.problem import problem
+from shared.runtime.tasks import end
+
+_SILENCE_S: Final = 15.0
+_LAST_WORD_S: Final = 5.0
+_HEADERS: Final = {"cache-control": "no-store", "x-accel-buffering": "no"}
+
+
+def sse_endpoint(replica: Replica) -> Callable[[Request], Awaitable[Response]]:
+    """Return the endpoint. An event's `id` is `<stream>/<seq>`; a client comes back with it."""
+    limits, places = replica.limits, replica.places
+
+    async def endpoint(request: Request) -> Response:
+        asked = request.query_params.get("channels", "")
+        try:
+            channels = await replica.interest.checked(e for e in asked.split(",") if e)
+            if not channels:
+                raise live.ChannelError("channels: name some, such as ?channels=candles:1m:BTC-USD")
+            if len(channels) > limits.channels:
+                raise live.ChannelError(f"channels: at most {limits.channels}")
+            stream, from_seq = _last_seen(request)
+        except live.ChannelError as error:
+            return problem(400, "bad parameter", str(error))
+        wish = _replay(request, channels, stream, from_seq)
+        if stream == STREAM and wish is None:
+            return Response(status_code=204)  # it has ended: a browser does not come again
+        try:
+            await replica.hub.ready()
+        except TransientError as error:
+            return problem(503, "the live stream is away", str(error), 1)
+        if places.are_taken:
+            return problem(503, "too many clients", places.refusal, 1)
+        session = replica.session(Form.JSON)
+        if wish is None:
+            return _Stream(session, partial(session.subscribe, channels, from_seq, stream), places)
+        try:
+            session.replay(wish)
+        except ReplayError as error:
+            status = 503 if error.code in ("too_many_replays", "no_history") else 400
+            return problem(status, error.code, str(error), 1 if status == 503 else None)
+        return _Stream(session, _at_once, places)
+
+    return endpoint
+
+
+class _Stream(StreamingResponse):
+    """Has a place and a subscription for as long as it lasts, also when no byte is sent."""
+
+    def __init__(
+        self, session: Session, subscribe: Callable[[], Awaitable[None]], places: Places
+    ) -> None:
+        self._events = _events(session)
+        super().__init__(self._events, headers=_HEADERS, media_type="text/event-stream")
+        self._session = session
+        self._subscribe = subscribe
+        self._places = places
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send until the client leaves or has to."""
+        with self._places.taken("sse"), self._places.serving(self._session.client):
+            try:
+                await self._subscribe()
+                await super().__call__(scope, receive, send)
+            finally:
+                self._session.close()
+
+    async def stream_response(self, send: Send) -> None:
+        """Stream; a client that is told that it is too slow gets a while to read it."""
+        sending = asyncio.create_task(super().stream_response(send))
+        slow = asyncio.create_task(self._session.client.too_slow())
+        try:
+            await asyncio.wait((sending, slow), return_when=asyncio.FIRST_COMPLETED)
+            if slow.done():
+                metrics.LIVE_DISCONNECTED.labels(SLOW).inc()
+                await asyncio.wait((sending,), timeout=_LAST_WORD_S)
+            if sending.done():
+                sending.result()
+        finally:
+            await end(sending, slow)
+            await self._events.aclose()
+
+
+async def _events(session: Session) -> AsyncGenerator[bytes, None]:
+    while True:
+        try:
+            frames = await asyncio.wait_for(session.client.next(), _SILENCE_S)
+        except TimeoutError:
+            yield b": still here\n\n"
+            continue
+        except ReplicaEndsError:
+            return  # the browser comes back by itself, with Last-Event-ID
+        except SlowConsumerError:
+            metrics.LIVE_DISCONNECTED.labels(SLOW).inc()
+            yield _event(orjson.dumps({"type": "error", "code": SLOW, "msg": "read faster"}), "")
+            return
+        stream = "" if session.is_replay else session.hub.stream_name
+        yield b"".join(_event(frame, stream) for frame in frames)
+        if session.is_replay and _is_last(frames[-1]):
+            return
+
+
+async def _at_once() -> None:
+    """Subscribe to nothing: a replay has begun."""
+
+
+def _replay(
+    request: Request, channels: list[str], stream: str, place: int | None
+) -> Mapping[str, object] | None:
+    """Return what is asked of a replay, from where a cut one was; None: none is, or it has ended.
+
+    A replay's events have the id `replay/<ms>`, the last one `replay/0`.
+    """
+    query = request.query_params
+    if not query.get("replay_from") or (stream == STREAM and place == 0):
+        return None
+    speed: object = query.get("speed", "1")
+    with contextlib.suppress(ValueError):
+        speed = float(query.get("speed", "1"))
+    return {
+        "channels": channels,
+        "from": str(place) if stream == STREAM and place else query["replay_from"],
+        "to": query.get("replay_to"),
+        "speed": speed,
+        "by": query.get("by", BY_EVENT),
+    }
+
+
+def _event(frame: bytes, stream: str) -> bytes:
+    said = orjson.loads(frame)
+    place = f"id: {stream}/{said['seq']}\n" if stream and "seq" in said else ""
+    if said["type"] == "replay":
+        place = f"id: {STREAM}/{said['time_ms'] if said['state'] == 'playing' else 0}\n"
+    return f"{place}event: {said['type']}\ndata: ".encode() + frame + b"\n\n"
+
+
+def _is_last(frame: bytes) -> bool:
+    said = orjson.loads(frame)
+    return bool(said["type"] == "replay" and said["state"] != "playing")
+
+
+def _last_seen(request: Request) -> tuple[str, int | None]:
+    place = request.headers.get("last-event-id") or request.query_params.get("last_event_id", "")
+    if not place:
+        return "", None
+    stream, _, seq = place.rpartition("/")
+    if not (seq.isascii() and seq.isdigit() and int(seq) <= MAX_SEQ):
+        raise live.ChannelError("Last-Event-ID: what an event's id said")
+    return stream, int(seq)

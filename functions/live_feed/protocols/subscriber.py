@@ -1,0 +1,131 @@
+"""One client's queue: bounded, candles conflated to the newest, ticks never dropped in silence."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Hashable, Sequence
+from typing import Final
+
+from functions.live_feed.protocols.frames import Form, Update
+
+SLOW: Final = "slow_consumer"
+
+
+class SlowConsumerError(Exception):
+    """The client reads slower than its ticks come, by more than its queue holds."""
+
+
+class ReplicaEndsError(Exception):
+    """The replica ends; the client comes back to another one."""
+
+
+class Subscriber:
+    """What waits for one client.
+
+    Only `next` waits; a client that does not read costs the others nothing.
+    """
+
+    def __init__(self, form: Form, bound: int) -> None:
+        self.form = form
+        self.wanted: set[str] = set()
+        self._bound = bound
+        self._waiting: dict[Hashable, Update | Sequence[bytes]] = {}
+        self._held: list[Update] | None = None
+        self._number = 0
+        self._some = asyncio.Event()
+        self._taken = asyncio.Event()
+        self._too_slow = asyncio.Event()
+        self._leaving = False
+
+    def say(self, *frames: bytes) -> None:
+        """Queue frames that were made for this client; together they count as one."""
+        self._put(self._next_number(), frames)
+
+    def offer(self, update: Update) -> None:
+        """Queue an update; of one candle the highest revision waits, and `seq` only grows."""
+        if self._held is not None:
+            self._held.append(update)
+            if len(self._held) > self._bound:
+                self._overflow()
+            return
+        key: Hashable = update.candle
+        if key is None:
+            key = self._next_number()
+        else:
+            waiting = self._waiting.get(key)
+            if isinstance(waiting, Update) and waiting.order >= update.order:
+                return
+            self._waiting.pop(key, None)
+        self._put(key, update)
+
+    def hold(self) -> None:
+        """Keep updates back while what was missed is still being looked up."""
+        self._held = []
+
+    def release(self, after: int) -> None:
+        """Queue what was kept back, but for what the client knows up to the place `after`."""
+        held, self._held = self._held or [], None
+        for update in held:
+            if update.seq > after:
+                self.offer(update)
+
+    @property
+    def overflown(self) -> bool:
+        """Whether more has come than may wait: nothing more does."""
+        return self._too_slow.is_set()
+
+    @property
+    def is_leaving(self) -> bool:
+        """Whether the replica ends."""
+        return self._leaving
+
+    def leave(self) -> None:
+        """Give nothing more: `next` raises ReplicaEndsError."""
+        self._leaving = True
+        self._some.set()
+
+    async def too_slow(self) -> None:
+        """Wait until the queue has overflown; a writer that is blocked would not learn of it."""
+        await self._too_slow.wait()
+
+    async def room(self) -> None:
+        """Wait while the queue is half full."""
+        while len(self._waiting) > self._bound // 2:
+            self._taken.clear()
+            await self._taken.wait()
+
+    async def next(self) -> list[bytes]:
+        """Wait for frames; return all that wait. Raises SlowConsumerError, ReplicaEndsError."""
+        await self._some.wait()
+        if self._leaving:
+            raise ReplicaEndsError
+        if self.overflown:
+            raise SlowConsumerError
+        taken, self._waiting = self._waiting, {}
+        self._some.clear()
+        self._taken.set()
+        frames: list[bytes] = []
+        for each in taken.values():
+            if isinstance(each, Update):
+                frames.append(each.frame(self.form))
+            else:
+                frames.extend(each)
+        return frames
+
+    def _put(self, key: Hashable, what: Update | Sequence[bytes]) -> None:
+        if self.overflown:
+            return
+        if len(self._waiting) >= self._bound:
+            self._overflow()
+        else:
+            self._waiting[key] = what
+        self._some.set()
+
+    def _overflow(self) -> None:
+        self._waiting.clear()
+        self._too_slow.set()
+        self._some.set()
+
+    def _next_number(self) -> int:
+        self._number += 1
+        return self._number

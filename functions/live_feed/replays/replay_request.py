@@ -1,0 +1,122 @@
+"""What a client asks of a replay: checked, and refused by the name of the field."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from shared.market.timeframes import Timeframe
+from shared.market.timestamps import parse_us
+from shared.realtime import channels as live
+from shared.realtime.channels import ChannelError
+from shared.realtime.leases import ALL
+
+MAX_SYMBOLS: Final = 20
+MIN_SPEED, MAX_SPEED = 0.01, 100_000.0
+BY_EVENT, BY_RECEIPT = "event", "receipt"
+
+
+class ReplayError(ValueError):
+    """A replay that cannot be played; the message says why, `code` for programs."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayRequest:
+    """Channels of named symbols over [from_us, to_us), `speed` times as fast as it was."""
+
+    channels: tuple[str, ...]
+    from_us: int
+    to_us: int
+    speed: float
+    by_receipt: bool
+
+    @property
+    def symbols(self) -> list[str]:
+        """The symbols, each once."""
+        return list(dict.fromkeys(map(_symbol, self.channels)))
+
+    def of(self, symbol: str) -> list[str]:
+        """Return the channels of a symbol."""
+        return [each for each in self.channels if _symbol(each) == symbol]
+
+
+def read_replay(
+    given: Mapping[str, Any],
+    check: Callable[[str], str],
+    ladder: Sequence[Timeframe],
+    now_us: int,
+) -> ReplayRequest:
+    """Read `channels`, `from`, `to`, `speed` and `by`. Raises ReplayError.
+
+    `check` returns a channel that exists, or raises ChannelError.
+    """
+    channels = _channels(given.get("channels"), check, ladder)
+    from_us = _time_us(given, "from")
+    if from_us is None:
+        raise ReplayError("bad_replay", "from: say where the replay begins, such as 2026-11-27T14Z")
+    to_us = _time_us(given, "to") or now_us
+    if from_us >= min(to_us, now_us):
+        raise ReplayError("bad_replay", "from: it is before `to`, and before now")
+    by = given.get("by", BY_EVENT)
+    if by not in (BY_EVENT, BY_RECEIPT):
+        raise ReplayError("bad_replay", f"by: {str(by)[:40]!r} is none of event, receipt")
+    speed = read_speed(given.get("speed", 1))
+    return ReplayRequest(channels, from_us, min(to_us, now_us), speed, by == BY_RECEIPT)
+
+
+def read_speed(given: object) -> float:
+    """Read how many times as fast. Raises ReplayError."""
+    speed = float(given) if isinstance(given, int | float) and given is not True else 0.0
+    if MIN_SPEED <= speed <= MAX_SPEED:
+        return speed
+    raise ReplayError("bad_replay", f"speed: a number from {MIN_SPEED} to {MAX_SPEED:.0f}")
+
+
+def _channels(
+    given: object, check: Callable[[str], str], ladder: Sequence[Timeframe]
+) -> tuple[str, ...]:
+    if not isinstance(given, list) or not given or not all(isinstance(e, str) for e in given):
+        raise ReplayError("bad_channels", 'channels: a list such as ["candles:1m:BTC-USD"]')
+    found: dict[str, None] = {}
+    for channel in given:
+        kind, _, rest = channel.partition(":")
+        is_live_only = kind in (live.ALERTS, live.BARS, live.BUSTS, live.INDICATORS)
+        try:
+            if not is_live_only:
+                check(channel)
+        except ChannelError as error:
+            raise ReplayError("bad_channels", str(error)) from None
+        if is_live_only or _symbol(channel) == ALL:
+            raise ReplayError(
+                "bad_channels",
+                f"{channel!r}: ticks, candles and patterns of named symbols can be replayed",
+            )
+        if kind == live.CANDLES and rest.startswith(f"{ALL}:"):
+            found |= {f"{kind}:{each}:{_symbol(channel)}": None for each in ladder}
+        else:
+            found[channel] = None
+    if len(set(map(_symbol, found))) > MAX_SYMBOLS:
+        raise ReplayError("too_many_channels", f"channels: at most {MAX_SYMBOLS} symbols a replay")
+    return tuple(found)
+
+
+def _symbol(channel: str) -> str:
+    return live.instrument_of(channel) or ""
+
+
+def _time_us(given: Mapping[str, Any], name: str) -> int | None:
+    value = given.get(name)
+    if value in (None, ""):
+        return None
+    text = str(value)
+    if isinstance(value, str | int) and not isinstance(value, bool):
+        try:
+            return parse_us(text)
+        except ValueError as error:
+            raise ReplayError("bad_replay", f"{name}: {text[:40]!r} {error}") from None
+    raise ReplayError("bad_replay", f"{name}: a time such as 2026-11-27T14:30Z, or ms since 1970")

@@ -1,0 +1,134 @@
+"""What is replayed of one symbol: its trades, its patterns, and the candles that they make."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from decimal import Decimal
+from typing import Final, TypeVar
+
+from functions.live_feed.derived.history_api import HistoryApi
+from functions.live_feed.protocols.frames import Update
+from functions.live_feed.replays.replay_candles import ReplayCandles
+from functions.live_feed.replays.replay_request import ReplayRequest
+from functions.live_feed.replays.replay_source import LOOK_BACK_US, Patterns, Trade, Trades
+from shared.errors import TransientError
+from shared.market.calendar_timeframes import timeframe_of
+from shared.market.order import NO_ORDER_ID
+from shared.market.timeframes import Timeframe
+from shared.realtime import channels as live
+from shared.schema import live_pb2
+from shared.wire.candle import Candle
+from shared.wire.patterns import pattern_of
+
+_TRIES: Final = 5
+_SIDES: Final = {None: 0, "buy": 1, "sell": 2}
+
+T = TypeVar("T")
+
+
+class SymbolReplay:
+    """Used by one task. Every method that waits raises TransientError and ReplayError."""
+
+    def __init__(
+        self,
+        symbol: str,
+        request: ReplayRequest,
+        history: HistoryApi,
+        ladder: tuple[Timeframe, ...],
+    ) -> None:
+        self._symbol = symbol
+        self._request = request
+        self._history = history
+        self._ladder = ladder
+        channels = request.of(symbol)
+        names = [each.split(":")[1] for each in channels if each.startswith(live.CANDLES)]
+        begin_us = request.from_us - (LOOK_BACK_US if request.by_receipt else 0)
+        self._begin_us = max(0, ladder[0].start_us(begin_us))
+        self._candles = ReplayCandles(symbol, ladder[0], map(timeframe_of, names))
+        self._has_trades = any(not each.startswith(live.PATTERNS) for each in channels)
+        self._trades = Trades(
+            *(history, symbol, self._begin_us, request.to_us), by_receipt=request.by_receipt
+        )
+        self._patterns: Patterns | None = None
+        if f"{live.PATTERNS}:{symbol}" in channels:
+            window_us = int(request.speed * 10_000_000)
+            self._patterns = Patterns(history, symbol, request.from_us, request.to_us, window_us)
+        self._next_pattern_us: int | None = None
+
+    async def begin(self) -> None:
+        """Take the trades of the candle that is open when the replay begins."""
+        await _tried(lambda: self._candles.seed(self._history, self._ladder, self._begin_us))
+        self._last: Trade | None = None
+        while True:
+            at_us = await self.next_at(self._request.from_us - 1)
+            if at_us is None or at_us >= self._request.from_us:
+                return
+            self._last = self._trades.take()
+            self._candles.take(self._last)
+
+    def before(self, from_us: int) -> list[Update]:
+        """Return the last trade, and the candles, as they were then."""
+        found = list(self.states(from_us))
+        return found if self._last is None else [*found, self._tick(self._last)]
+
+    async def next_at(self, until_us: int) -> int | None:
+        """Return when the next of it comes, if that is known to be by `until_us`."""
+        trade_us = await _tried(self._trades.next_at) if self._has_trades else None
+        self._next_pattern_us = None
+        if self._patterns is not None:
+            patterns = self._patterns
+            self._next_pattern_us = await _tried(lambda: patterns.next_at(until_us))
+        known = [each for each in (trade_us, self._next_pattern_us) if each is not None]
+        return min(known, default=None)
+
+    def play(self, at_us: int) -> list[Update]:
+        """Return what comes at the time that `next_at` has returned."""
+        if self._next_pattern_us == at_us and self._patterns is not None:
+            found = list(self.states(at_us))
+            pattern = pattern_of(self._patterns.take())
+            payload = pattern.to_message().SerializeToString()
+            return [*found, Update(0, f"{live.PATTERNS}:{self._symbol}", payload)]
+        trade = self._trades.take()
+        shown: list[Update] = []
+        if self._candles.ends_before(max(trade.time_us, at_us)):
+            shown = list(self.states(max(trade.time_us, at_us)))
+        self._candles.take(trade)
+        return [*shown, self._tick(trade)]
+
+    def states(self, now_us: int) -> list[Update]:
+        """Return the candles that have changed, closed where they end by then."""
+        return [self._candle(each) for each in self._candles.states(now_us)]
+
+    def _candle(self, candle: Candle) -> Update:
+        channel = f"{live.CANDLES}:{candle.timeframe}:{self._symbol}"
+        return Update(0, channel, candle.to_message().SerializeToString())
+
+    def _tick(self, trade: Trade) -> Update:
+        is_number = trade.id is not None and trade.id.isascii() and trade.id.isdigit()
+        tick = live_pb2.LiveTick(
+            symbol=self._symbol,
+            price=float(trade.price),
+            volume=max(0, min(int(Decimal(trade.size)), 2**64 - 1)),
+            timestamp=trade.time_us // 1000,
+            size=trade.size,
+            exact_price=trade.price,
+            side=_SIDES[trade.side],
+            trade_id=trade.id or "",
+            time_us=trade.time_us,
+            receive_time_us=trade.received_us,
+            order_id=min(int(trade.id or 0), 2**63 - 1) if is_number else NO_ORDER_ID,
+            sequence=trade.order,
+        )
+        channel = f"{live.TICKS}:{self._symbol}"
+        return Update(0, channel, tick.SerializeToString(), trade.received_us)
+
+
+async def _tried(read: Callable[[], Awaitable[T]]) -> T:
+    """Read; while the history API is away, a few times more. Raises TransientError."""
+    for _ in range(_TRIES):
+        try:
+            return await read()
+        except TransientError:
+            await asyncio.sleep(1.0)
+    return await read()

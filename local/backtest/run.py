@@ -1,0 +1,55 @@
+"""A backtest: detectors over a history of candles, and what followed the patterns they found."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from local.backtest.plot import plot
+from local.backtest.report import Report
+from shared.analysis.candle_series import Candles
+from shared.analysis.detectors.detect import PATTERNS, detect
+from shared.analysis.detectors.settings import DetectorSettings
+from shared.analysis.pattern_scores import Returns, by_confidence, by_pattern
+
+
+def backtest(
+    candles: Candles, settings: DetectorSettings, horizon: int, picture: Path | None = None
+) -> Report:
+    """Return what followed each pattern within `horizon` candles; draw it where asked to.
+
+    Raises PlotError when the picture cannot be written.
+    """
+    found = detect(candles, 0, settings)
+    returns = Returns(candles.close, horizon)
+    report = Report(
+        candles,
+        horizon,
+        settings.min_confidence,
+        len(found),
+        by_pattern(returns, found),
+        by_confidence(returns, found),
+    )
+    if picture is not None:
+        plot(report, found, picture)
+    return report
+
+
+def chosen(names: str) -> frozenset[str] | None:
+    """Read a list of patterns; `chart` and `cdl` stand for all of their kind, `all` for None.
+
+    Raises ValueError for a name that no pattern has.
+    """
+    if names == "all":
+        return None
+    candlesticks = {name for name in PATTERNS if name.startswith("cdl_")}
+    kinds = {"cdl": candlesticks, "chart": set(PATTERNS) - candlesticks}
+    patterns: set[str] = set()
+    for name in (each.strip() for each in names.split(",")):
+        if name not in PATTERNS and name not in kinds:
+            charts = ", ".join(sorted(kinds["chart"]))
+            raise ValueError(
+                f"there is no pattern {name!r}; there are all, cdl, chart, {charts}, and the "
+                "candlesticks as cdl_engulfing"
+            )
+        patterns |= kinds.get(name, {name})
+    return frozenset(patterns)

@@ -1,0 +1,188 @@
+"""Keeps one component running: starts it, and starts it again when it dies, with backoff."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from enum import StrEnum
+
+from local.errors import PlatformError, StartError
+from local.supervisor.child import Child
+from local.supervisor.component import Component, NotReadyError
+from local.supervisor.leftovers import ProcessRecord
+from shared.runtime.tasks import end
+
+FIRST_BACKOFF_S = 0.5
+LONGEST_BACKOFF_S = 15.0
+STEADY_AFTER_S = 30.0
+"""A component that was up this long starts its next backoff from the beginning."""
+
+_FIRST_ATTEMPTS = 3
+_POLL_S = 0.05
+_SHOWN_LINES = 12
+
+
+class State(StrEnum):
+    """Where a component stands."""
+
+    WAITING = "waiting"
+    STARTING = "starting"
+    READY = "ready"
+    NOT_READY = "not ready"
+    RESTARTING = "restarting"
+    STOPPED = "stopped"
+
+
+class Keeper:
+    """Keeps `component` running. `notice` gets a line when it dies and when it is back.
+
+    `reason` is why it is not ready, as far as it says so; None while it is.
+    """
+
+    def __init__(
+        self, component: Component, record: ProcessRecord, notice: Callable[[str], None]
+    ) -> None:
+        self.component = component
+        self.state = State.WAITING
+        self.restarts = 0
+        self.reason: str | None = None
+        self._record = record
+        self._notice = notice
+        self._child: Child | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._backoff_s = FIRST_BACKOFF_S
+        self._stopping = False
+
+    @property
+    def pid(self) -> int | None:
+        """The process that runs now, if one does."""
+        return self._child.pid if self._child else None
+
+    async def start(self) -> None:
+        """Start it; return when it is ready.
+
+        Raises StartError with its last lines: it is not ready in time, or ends again and again.
+        """
+        for attempt in range(1, _FIRST_ATTEMPTS + 1):
+            child = await self._spawn()
+            how = await self._until_ready(child)
+            if how is None:
+                self._task = asyncio.create_task(self._keep(child))
+                return
+            lines = child.last_lines(_SHOWN_LINES)
+            if attempt < _FIRST_ATTEMPTS and not how.startswith("not ready"):
+                await self._pause()
+                continue
+            raise StartError(
+                f"{self.component.name} did not start ({how}). Its log is {self.component.log}"
+                + (", and ends with:" if lines else ", and is empty.")
+                + "".join(f"\n  {line}" for line in lines)
+            )
+
+    async def check(self) -> None:
+        """Ask what was ready once whether it still is; `state` and `reason` say so then."""
+        child = self._child
+        if self.state not in (State.READY, State.NOT_READY):
+            return
+        is_ready = await self._ask()
+        # It may have died, or been stopped, while it was asked.
+        if child is self._child and self.state in (State.READY, State.NOT_READY):
+            self.state = State.READY if is_ready else State.NOT_READY
+
+    async def stop(self, patience_s: float) -> bool:
+        """Stop it for good within `patience_s`; return False if it had to be killed."""
+        self._stopping = True
+        if self._task is not None:
+            await end(self._task)
+        gently = True
+        if self._child is not None:
+            gently = await self._child.stop(self.component.stop_signal, patience_s)
+            self._forget()
+        self.state = State.STOPPED
+        return gently
+
+    def kill(self) -> None:
+        """Kill its process at once. `stop` has to follow, which reaps it."""
+        self._stopping = True
+        if self._child is not None:
+            self._child.kill()
+
+    async def _keep(self, child: Child) -> None:
+        while True:
+            ready_since = time.monotonic()
+            how = await child.ended()
+            if self._stopping:
+                return
+            if time.monotonic() - ready_since >= STEADY_AFTER_S:
+                self._backoff_s = FIRST_BACKOFF_S
+            child = await self._bring_back(how)
+
+    async def _bring_back(self, how: str) -> Child:
+        while True:
+            self._forget()
+            self.state = State.RESTARTING
+            self.reason = how
+            self.restarts += 1
+            self._notice(
+                f"{self.component.name} died ({how}); starting it again in {self._backoff_s:g} s, "
+                f"log: {self.component.log}"
+            )
+            await self._pause()
+            try:
+                child = await self._spawn()
+                ended = await self._until_ready(child)
+            except (PlatformError, OSError) as error:
+                ended = str(error)
+            if ended is None:
+                self._notice(f"{self.component.name} is back (process {child.pid})")
+                return child
+            how = ended
+
+    async def _pause(self) -> None:
+        await asyncio.sleep(self._backoff_s)
+        self._backoff_s = min(2 * self._backoff_s, LONGEST_BACKOFF_S)
+
+    async def _spawn(self) -> Child:
+        self.state = State.STARTING
+        await self.component.prepare()
+        child = await Child.start(self.component)
+        self._child = child
+        self._record.add(self.component.name, child.pid, self.component.stop_signal)
+        return child
+
+    async def _until_ready(self, child: Child) -> str | None:
+        """Wait until it is ready: None. Otherwise say how it ended; it is gone then."""
+        end = asyncio.create_task(child.ended())
+        deadline = time.monotonic() + self.component.start_timeout_s
+        try:
+            while time.monotonic() < deadline:
+                is_ready = await self._ask()
+                if end.done():  # another process may have answered in its place
+                    self._forget()
+                    return end.result()
+                if is_ready:
+                    self.state = State.READY
+                    return None
+                await asyncio.wait([end], timeout=_POLL_S)
+        finally:
+            end.cancel()
+        await child.stop(self.component.stop_signal, 1.0)
+        self._forget()
+        reason = f": {self.reason}" if self.reason else ""
+        return f"not ready after {self.component.start_timeout_s:g} s{reason}"
+
+    async def _ask(self) -> bool:
+        try:
+            is_ready = await self.component.ready()
+        except NotReadyError as error:
+            self.reason = str(error)
+            return False
+        self.reason = None
+        return is_ready
+
+    def _forget(self) -> None:
+        if self._child is not None:
+            self._record.remove(self.component.name)
+            self.component.clean_up()
+            self._child = None

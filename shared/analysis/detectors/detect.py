@@ -1,0 +1,90 @@
+"""All detectors over new candles: each judged from the candles that end with it, and from no other.
+
+So a pattern never repaints: feeding candles one by one gives what feeding all of them at once does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import chain
+from typing import Final
+
+import numpy as np
+
+from shared.analysis.candle_series import Candles
+from shared.analysis.detectors.candlestick_table import CANDLESTICKS
+from shared.analysis.detectors.candlesticks import candlesticks
+from shared.analysis.detectors.charts import CHARTS, charts
+from shared.analysis.detectors.judged import Judged
+from shared.analysis.detectors.settings import DetectorSettings
+from shared.analysis.detectors.tape import Tape
+from shared.analysis.finding import Found
+
+PATTERNS: Final = tuple(each.pattern for each in CANDLESTICKS) + CHARTS
+"""The names of all patterns."""
+
+
+def detect(candles: Candles, first: int, settings: DetectorSettings) -> list[Found]:
+    """Return the patterns that candles[first:] complete, by completing candle, then by name.
+
+    A candle is judged from at most `settings.lookback` candles that end with it, once there are 10.
+    """
+    return detect_many([(candles, first)], settings)[0]
+
+
+def detect_many(
+    series: Sequence[tuple[Candles, int]], settings: DetectorSettings
+) -> list[list[Found]]:
+    """Return what `detect` gives for each series; one call for many costs far less than many."""
+    found: list[list[Found]] = [[] for _ in series]
+    if not series:
+        return found
+    tape = Tape.of(series, settings.lookback)
+    if not len(tape.at):
+        return found
+    for judged in chain(candlesticks(tape, settings), charts(tape, settings)):
+        _collect(judged, tape, series, settings.min_confidence, found)
+    for each in found:
+        each.sort(key=lambda one: (one.index, one.pattern, one.direction))
+    return found
+
+
+def _collect(
+    judged: Judged,
+    tape: Tape,
+    series: Sequence[tuple[Candles, int]],
+    min_confidence: float,
+    found: list[list[Found]],
+) -> None:
+    """Add to `found` what is confident enough."""
+    confidence = np.round(judged.confidence, 4)
+    chosen = np.flatnonzero(confidence >= min_confidence)
+    row = judged.row[chosen]
+    segment = tape.segment[row]
+    end = tape.at[row] + tape.offset[segment]
+    begin = judged.begin[chosen] + tape.offset[segment]
+    names = list(judged.features)
+    columns = [np.round(judged.features[name][chosen], 6).tolist() for name in names]
+    rows = zip(
+        judged.name[chosen].tolist(),
+        segment.tolist(),
+        begin.tolist(),
+        end.tolist(),
+        judged.direction[chosen].tolist(),
+        confidence[chosen].tolist(),
+        *columns,
+        strict=True,
+    )
+    for name, number, begin_index, index, direction, sure, *values in rows:
+        start_us = series[number][0].start_us
+        found[number].append(
+            Found(
+                pattern=judged.names[name],
+                index=index,
+                begin_us=int(start_us[begin_index]),
+                end_us=int(start_us[index]),
+                direction=direction,
+                confidence=sure,
+                features=dict(zip(names, values, strict=True)),
+            )
+        )

@@ -1,0 +1,63 @@
+"""Double top and, in the mirror, double bottom."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from shared.analysis.detectors.shape import Shape
+from shared.analysis.detectors.tape import Tape
+from shared.analysis.detectors.view import View
+
+CANDIDATES: Final = 4
+"""Pivots before the last that may be the first top."""
+APART: Final = 5
+"""Candles between the tops, at least."""
+ALIKE: Final = 0.25
+"""Of the height: how far apart the tops may be, if that is less than the tolerance."""
+HEIGHT: Final = 3.0
+"""In typical ranges, at least."""
+BEFORE: Final = 20
+"""Candles before the first top within which the price rose to it."""
+
+
+def double_top(tape: Tape, view: View, tolerance: int) -> Shape:
+    """Two tops at one level, and the first close below the low between them.
+
+    - The second top is the last pivot high, the first one of up to 4 before, 5 candles apart or
+      more; no high from the first on is above both.
+    - They are at most `tolerance` (log units) and a quarter of the height apart; the height, from
+      the lower top to the lowest low between (the neckline), is at least 3 typical ranges.
+    - The price had risen to the first top by the height within the 20 candles before.
+    - The close is the first below the neckline since the second top.
+
+    After Edwards and Magee, Technical Analysis of Stock Trends, and the double top (DTOP) of Lo,
+    Mamaysky and Wang, Foundations of Technical Analysis (2000).
+    """
+    peaks = view.peaks
+    back, row = np.nonzero(peaks.there[1 : CANDIDATES + 1])
+    at, first, second = tape.at[row], peaks.places[back + 1, row], peaks.places[0, row]
+    neck = view.lowest(first, second)
+    broken = (view.close[at] < neck) & (second - first >= APART)
+    broken &= view.lowest_close(second, at - 1) >= neck
+    row, at, first, second, neck = (each[broken] for each in (row, at, first, second, neck))
+
+    tops = view.high[first], view.high[second]
+    height = np.minimum(*tops) - neck
+    apart = np.abs(tops[0] - tops[1])
+    allowed = np.minimum(tolerance, ALIKE * height)
+    risen = tops[0] - view.lowest(np.maximum(tape.window[row], first - BEFORE), first)
+    good = (
+        (apart <= allowed)
+        & (view.highest(first, at) <= np.maximum(*tops))
+        & (height >= HEIGHT * tape.typical_range[row])
+        & (risen >= height)
+    )
+    return Shape(
+        row[good],
+        first[good],
+        1.0 - apart[good] / np.maximum(allowed[good], 1.0),
+        height[good],
+        (neck - view.close[at])[good],
+    )

@@ -1,0 +1,25 @@
+"""What a detector found, as columns, before the least confidence is applied."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from shared.analysis.candle_series import Floats, Ints
+
+
+@dataclass(frozen=True)
+class Judged:
+    """k findings; every column has shape [k].
+
+    `name` is an index into `names`, `row` one into the tape's `at` (the completing candles),
+    `begin` the place of the first candle on the tape; direction and confidence as in `Found`.
+    """
+
+    names: tuple[str, ...]
+    name: Ints
+    row: Ints
+    begin: Ints
+    direction: Ints
+    confidence: Floats
+    features: Mapping[str, Floats]

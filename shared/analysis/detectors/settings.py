@@ -1,0 +1,42 @@
+"""The settings that all detectors obey."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from shared.runtime.settings import Environment
+
+FEWEST_CANDLES: Final = 10
+"""Nothing is detected before so many candles are there."""
+
+SHORTEST_LOOKBACK: Final = 20
+"""No lookback below this: the longest candlestick function needs 18 candles."""
+
+
+@dataclass(frozen=True)
+class DetectorSettings:
+    """What every detector obeys; `patterns` None is all of them."""
+
+    tolerance: float = 0.01
+    """How far prices that count as one level may be apart, relative to price."""
+    min_confidence: float = 0.65
+    lookback: int = 50
+    """Candles a pattern is decided from, at most: those that end with the completing one."""
+    patterns: frozenset[str] | None = None
+
+    @classmethod
+    def read(cls, env: Environment) -> DetectorSettings:
+        """Read PATTERN_TOLERANCE, PATTERN_MIN_CONFIDENCE and PATTERN_LOOKBACK_WINDOW."""
+        return cls(
+            tolerance=env.parsed("PATTERN_TOLERANCE", "0.01", _fraction),
+            min_confidence=env.parsed("PATTERN_MIN_CONFIDENCE", "0.65", _fraction),
+            lookback=env.integer("PATTERN_LOOKBACK_WINDOW", 50, SHORTEST_LOOKBACK, 500),
+        )
+
+
+def _fraction(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise ValueError(f"{text} is not a fraction from 0 to 1")
+    return value

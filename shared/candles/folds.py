@@ -1,0 +1,97 @@
+"""Candles gathered by their place: partial ones merged, base candles folded into longer ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.market.blocks import (
+    CLOSED,
+    INCOMPLETE,
+    PARTIAL,
+    PRICED,
+    VENUE,
+    Records,
+    concatenated,
+    fold,
+)
+from shared.market.timeframes import Timeframe
+from shared.wire.candle_columns import CandleColumns
+
+Int64s = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Places:
+    """n records, each with its instrument (a number) and its start in microseconds."""
+
+    instrument: Int64s
+    start_us: Int64s
+    records: Records
+
+    def __len__(self) -> int:
+        return len(self.start_us)
+
+    def at(self, rows: NDArray[np.intp] | NDArray[np.bool_]) -> Places:
+        """Return the rows of an index or a mask."""
+        return Places(self.instrument[rows], self.start_us[rows], self.records.at(rows))
+
+    def columns(self, timeframe: str, names: Sequence[str]) -> CandleColumns:
+        """Return them as candles; `names`: the instruments by number."""
+        named = [names[number] for number in self.instrument.tolist()]
+        return CandleColumns(timeframe, named, self.start_us, self.records)
+
+
+def together(parts: Sequence[Places]) -> Places:
+    """Return all parts, one after the other; there must be one at least."""
+    return Places(
+        np.concatenate([part.instrument for part in parts]),
+        np.concatenate([part.start_us for part in parts]),
+        concatenated([part.records for part in parts]),
+    )
+
+
+def merged(places: Places) -> Places:
+    """Merge records of the same place into one, ordered by instrument and start.
+
+    A record is INCOMPLETE, or of the VENUE, where one of its parts is; other flags are those of one
+    of them.
+    """
+    if not len(places):
+        return places
+    order = np.lexsort((places.start_us, places.instrument))
+    instrument, start_us = places.instrument[order], places.start_us[order]
+    begins = np.append(True, (instrument[1:] != instrument[:-1]) | (start_us[1:] != start_us[:-1]))
+    first = np.flatnonzero(begins)
+    records = places.records.at(order)
+    inherited = np.bitwise_or.reduceat(records.data["flags"] & (INCOMPLETE | VENUE), first)
+    records = fold(records, first)
+    records.data["flags"] |= inherited
+    return Places(instrument[first], start_us[first], records)
+
+
+def rolled_up(base: Places, timeframe: Timeframe) -> Places:
+    """Fold base candles into those of a longer timeframe; what has no price counts for nothing.
+
+    Flags but INCOMPLETE and VENUE are left to `flagged`, the revision is none.
+    """
+    priced = base.at(base.records.has(PRICED))
+    longer = Places(priced.instrument, timeframe.starts_us(priced.start_us), priced.records)
+    found = merged(longer)
+    found.records.data["flags"] &= 255 - CLOSED - PARTIAL
+    found.records.data["revision"] = 0
+    return found
+
+
+def flagged(places: Places, timeframe: Timeframe, first_us: Int64s) -> Places:
+    """Set PARTIAL: the candle began before the instrument's first tick, `first_us[n]`.
+
+    The records are changed in place.
+    """
+    partial = (places.start_us < first_us) & (first_us < timeframe.ends_us(places.start_us))
+    flags = places.records.data["flags"]
+    places.records.data["flags"] = np.where(partial, flags | PARTIAL, flags & (255 - PARTIAL))
+    return places

@@ -1,0 +1,148 @@
+"""Tick columns to candle records of one timeframe: array operations, no loop per tick."""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.market import int128
+from shared.market.blocks import PRICED, Records
+from shared.market.int128 import Int128
+from shared.wire.ticks import VOLUME_ONLY, Int64s, Ticks
+
+_BUY: Final = 1
+_SELL: Final = 2
+_LOWEST: Final = -(2**63)
+
+
+class Partials(NamedTuple):
+    """n records, each of the ticks of one entry in one interval.
+
+    `entry`: its number in the batch, `start_us`: where the interval begins; both int64[n].
+    """
+
+    entry: Int64s
+    start_us: Int64s
+    records: Records
+
+
+def partials(ticks: Ticks, length_us: int) -> Partials:
+    """Return a record for each run of ticks of one entry in one interval of that length."""
+    if not len(ticks):
+        none = np.zeros(0, dtype=np.int64)
+        return Partials(none, none, Records.empty(0))
+    entry_of = ticks.entries.of_row
+    interval = ticks.event_time_us // length_us
+    begins = np.append(True, (entry_of[1:] != entry_of[:-1]) | (interval[1:] != interval[:-1]))
+    starts = np.flatnonzero(begins)
+    return Partials(entry_of[starts], interval[starts] * length_us, records_of(ticks, starts))
+
+
+def records_of(ticks: Ticks, starts: NDArray[np.intp]) -> Records:
+    """Return a record for each run of ticks of one entry. `starts`: where runs begin, first 0."""
+    entry = ticks.entries.of_row[starts]
+    records = Records.empty(len(starts))
+    data = records.data
+    data["price_scale"] = ticks.entries.price_scale[entry]
+    data["size_scale"] = ticks.entries.size_scale[entry]
+    data["count"] = np.diff(starts, append=len(ticks))
+    exact = _is_narrow(ticks.price) and _is_narrow(ticks.size)
+    groups, rows = _priced(ticks, starts)
+    data["flags"][groups] = PRICED
+    keys = _keys(ticks)
+    firsts, lasts = rows
+    data["first"][groups], data["last"][groups] = keys(firsts[0]), keys(lasts)
+    prices = _prices(ticks.price, firsts, lasts)
+    if exact:
+        data["prices"][groups] = np.stack(prices, axis=1)
+        wide = _sums(ticks, starts, records)
+    else:
+        wide = np.ones(len(starts), dtype=bool)
+    for group in np.flatnonzero(wide).tolist():
+        run = slice(int(starts[group]), int(starts[group]) + int(data["count"][group]))
+        place = int(np.searchsorted(groups, group))
+        if place < len(groups) and groups[place] == group:
+            four = tuple(int(column[place]) for column in prices)
+        else:
+            four = (0, 0, 0, 0)
+        records.set_numbers(group, four + _exact_sums(ticks, run))
+    return records
+
+
+def _is_narrow(column: NDArray[Any]) -> bool:
+    """Tell whether all mantissas, and what is made of them, have 64 bits."""
+    return column.dtype != object and int(column.min()) != _LOWEST
+
+
+def _priced(ticks: Ticks, starts: NDArray[np.intp]) -> tuple[Any, Any]:
+    """Return the groups that have a tick that makes a price, and of each where its rows are.
+
+    The rows as (first row of each, all rows in groups, where each group begins in these), last row.
+    """
+    ends = np.append(starts[1:], len(ticks)) - 1
+    if not (ticks.flags & VOLUME_ONLY).any():
+        every = np.arange(len(ticks))
+        return np.arange(len(starts)), ((starts, every, starts), ends)
+    rows = np.flatnonzero((ticks.flags & VOLUME_ONLY) == 0)
+    group = np.repeat(np.arange(len(starts)), ends - starts + 1)[rows]
+    begins = np.flatnonzero(np.append(True, group[1:] != group[:-1])[: len(rows)])
+    lasts = np.append(begins[1:], len(rows))[: len(begins)] - 1
+    return group[begins], ((rows[begins], rows, begins), rows[lasts])
+
+
+def _keys(ticks: Ticks) -> Any:
+    """Return a function from rows to their order keys, int64[rows, 5]."""
+    order_id = ticks.order_id
+    source = ticks.source_key
+
+    def keys(rows: NDArray[np.intp]) -> Int64s:
+        return np.stack(
+            [
+                ticks.event_time_us[rows],
+                order_id[rows],
+                ticks.receive_time_us[rows],
+                np.full(len(rows), source, dtype=np.int64),
+                ticks.sequence[rows],
+            ],
+            axis=1,
+        )
+
+    return keys
+
+
+def _prices(price: NDArray[Any], firsts: Any, lasts: NDArray[np.intp]) -> list[NDArray[Any]]:
+    """Return open, high, low and close of each group."""
+    first, rows, begins = firsts
+    if not len(first):
+        return [price[:0]] * 4
+    some = price[rows]
+    high, low = (each.reduceat(some, begins) for each in (np.maximum, np.minimum))
+    return [price[first], high, low, price[lasts]]
+
+
+def _sums(ticks: Ticks, starts: NDArray[np.intp], records: Records) -> NDArray[np.bool_]:
+    """Write the sums of narrow columns; tell which do not fit."""
+    size, side = ticks.size, ticks.side
+    notional, unfit = int128.group_sums_of_products(ticks.price, size, starts)
+    if side.any():
+        bought, sold = (
+            int128.group_sums(np.where(side == each, size, 0), starts) for each in (_BUY, _SELL)
+        )
+    else:
+        bought = sold = int128.of_int64(np.zeros(len(starts), dtype=np.int64))
+    volume = int128.group_sums(size, starts)
+    for place, total in enumerate((volume, notional, bought, sold)):
+        records.data["low"][:, place], records.data["high"][:, place] = Int128(*total)
+    return unfit
+
+
+def _exact_sums(ticks: Ticks, run: slice) -> tuple[int, ...]:
+    sizes, sides = ticks.size[run].tolist(), ticks.side[run].tolist()
+    return (
+        sum(sizes),
+        sum(price * size for price, size in zip(ticks.price[run].tolist(), sizes, strict=True)),
+        sum(size for size, side in zip(sizes, sides, strict=True) if side == _BUY),
+        sum(size for size, side in zip(sizes, sides, strict=True) if side == _SELL),
+    )

@@ -1,0 +1,75 @@
+"""Shorter candles, or pieces of candles, folded into whole ones in the order of reading."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from shared.market.decimals import EXACT
+from shared.market.timeframes import Timeframe
+from shared.wire.candle import Candle
+
+
+def joined(earlier: Candle, later: Candle) -> Candle:
+    """Return one candle of two whose times do not overlap; it has name and start of `earlier`.
+
+    It is closed and complete when both are, partial when one is, of the higher revision, and of
+    the venue when one is.
+    """
+    return replace(
+        earlier,
+        high=max(earlier.high, later.high),
+        low=min(earlier.low, later.low),
+        close=later.close,
+        volume=EXACT.add(earlier.volume, later.volume),
+        notional=EXACT.add(earlier.notional, later.notional),
+        trade_count=earlier.trade_count + later.trade_count,
+        buy_volume=EXACT.add(earlier.buy_volume, later.buy_volume),
+        sell_volume=EXACT.add(earlier.sell_volume, later.sell_volume),
+        last_time_us=later.last_time_us,
+        closed=earlier.closed and later.closed,
+        partial=earlier.partial or later.partial,
+        complete=earlier.complete and later.complete,
+        revision=max(earlier.revision, later.revision),
+        origin=max(earlier.origin, later.origin),
+    )
+
+
+def folded(
+    batches: Iterable[list[Candle]],
+    timeframe: Timeframe,
+    limit: int,
+    *,
+    newest: bool,
+    patience: int,
+) -> tuple[list[Candle], bool]:
+    """Return at most `limit` whole candles in the order of reading, and whether there may be more.
+
+    `batches` hold the parts ascending by time, or descending if `newest`; those that no interval
+    holds count for nothing. A candle is whole once a part of the next one is read, or there are no
+    more parts. After `patience` batches the candles that are whole by then are the answer; the one
+    begun is left to the next page.
+    """
+    whole: list[Candle] = []
+    begun: Candle | None = None
+    end_us = 0
+    for number, batch in enumerate(batches, 1):
+        for part in batch:
+            if not timeframe.holds(part.start_us):
+                continue
+            if begun is not None and begun.start_us <= part.start_us < end_us:
+                piece = replace(part, timeframe=timeframe.name, start_us=begun.start_us)
+                begun = joined(piece, begun) if newest else joined(begun, piece)
+                continue
+            if begun is not None:
+                whole.append(begun)
+                if len(whole) == limit:
+                    return whole, True
+            start_us = timeframe.start_us(part.start_us)
+            begun = replace(part, timeframe=timeframe.name, start_us=start_us)
+            end_us = timeframe.end_us(start_us)
+        if number >= patience and whole:
+            return whole, True
+    if begun is not None:
+        whole.append(begun)
+    return whole, False

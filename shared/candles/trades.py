@@ -1,0 +1,328 @@
+"""Columns of an instrument's trades in the total order: array operations throughout."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.market.decimals import INT64_MAX
+from shared.market.instruments import NO_MARKET, Market
+from shared.market.order import NO_ORDER_ID, OrderKey, source_key
+from shared.wire.instrument_table import Entries, Entry
+from shared.wire.ticks import (
+    CANCELLED,
+    ENDING,
+    INTEGER_ID,
+    NO_ID,
+    TEXT_ID,
+    Bytes8,
+    Int64s,
+    Mantissas,
+    Texts,
+    Ticks,
+)
+
+MINUTE_US: Final = 60_000_000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rows:
+    """Columns of ticks of one instrument in any order, each with its own scales."""
+
+    time_us: Int64s
+    price: Mantissas
+    size: Mantissas
+    price_scale: NDArray[np.int16]
+    size_scale: NDArray[np.int16]
+    side: Bytes8
+    kind: Bytes8
+    trade_id: Int64s
+    text: Texts
+    receive_us: Int64s
+    source: Texts
+    sequence: Int64s
+    flags: Bytes8
+    venue: Texts
+
+    def __len__(self) -> int:
+        return len(self.time_us)
+
+    @classmethod
+    def of(cls, ticks: Ticks) -> Rows:
+        """Return the rows of a batch of one entry."""
+        (entry,) = ticks.entries
+        n = len(ticks)
+        text = ticks.trade_id_text
+        return cls(
+            ticks.event_time_us,
+            ticks.price,
+            ticks.size,
+            np.full(n, entry.price_scale, dtype=np.int16),
+            np.full(n, entry.size_scale, dtype=np.int16),
+            ticks.side,
+            ticks.trade_id_kind,
+            ticks.trade_id,
+            np.full(n, "", dtype=object) if text is None else text,
+            ticks.receive_time_us,
+            np.full(n, ticks.source, dtype=object),
+            ticks.sequence,
+            ticks.flags,
+            np.full(n, entry.market.venue, dtype=object),
+        )
+
+    def at(self, rows: NDArray[Any] | slice) -> Rows:
+        """Return the rows of an index, a mask or a slice."""
+        return Rows(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+
+_NONE: Final = np.zeros(0, dtype=np.int64)
+_NO_SCALES: Final = np.zeros(0, dtype=np.int16)
+_NO_BYTES: Final = np.zeros(0, dtype=np.uint8)
+_NO_TEXTS: Final = np.zeros(0, dtype=object)
+NO_ROWS: Final = Rows(
+    *(_NONE, _NONE, _NONE, _NO_SCALES, _NO_SCALES, _NO_BYTES, _NO_BYTES, _NONE, _NO_TEXTS),
+    *(_NONE, _NO_TEXTS, _NONE, _NO_BYTES, _NO_TEXTS),
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trades:
+    """Columns in the total order, each trade once, at one pair of scales.
+
+    What cancels or corrects a trade is a row too. `ended_us`: when the cancel or the correction was
+    received by which the row does not count any more, 0 where it counts.
+    `price`, `size`: mantissas, of Python integers where 64 bits do not hold them at that scale.
+    """
+
+    rows: Rows
+    price: NDArray[Any]
+    size: NDArray[Any]
+    price_scale: int
+    size_scale: int
+    ended_us: Int64s
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def prints(self) -> NDArray[np.bool_]:
+        """Tell which rows are trades, whether they count or have ended."""
+        found: NDArray[np.bool_] = (self.rows.flags & CANCELLED) == 0
+        return found
+
+    def standing(self) -> Trades:
+        """Return the trades that count."""
+        stand = self.prints & (self.ended_us == 0)
+        return self if stand.all() else self.at(stand)
+
+    def at(self, rows: NDArray[Any] | slice) -> Trades:
+        """Return the rows of an index, a mask or a slice."""
+        return replace(
+            self,
+            rows=self.rows.at(rows),
+            price=self.price[rows],
+            size=self.size[rows],
+            ended_us=self.ended_us[rows],
+        )
+
+    def key_at(self, row: int) -> OrderKey:
+        """Return the row's place in the total order."""
+        rows = self.rows
+        return OrderKey(
+            int(rows.time_us[row]),
+            int(rows.trade_id[row]) if rows.kind[row] == INTEGER_ID else NO_ORDER_ID,
+            int(rows.receive_us[row]),
+            source_key(str(rows.source[row])),
+            int(rows.sequence[row]),
+        )
+
+    def as_ticks(self, symbol: str, source: str = "", market: Market = NO_MARKET) -> Ticks:
+        """Return what the kernel takes."""
+        rows = self.rows
+        entry = Entry(symbol, self.price_scale, self.size_scale, len(self), market)
+        return Ticks(
+            source,
+            Entries.of(*[entry][: len(self)]),
+            rows.time_us,
+            self.price,
+            self.size,
+            rows.side,
+            rows.kind,
+            rows.trade_id,
+            rows.text,
+            rows.receive_us,
+            rows.sequence,
+            rows.flags,
+        )
+
+
+def concatenated(parts: Sequence[Rows]) -> Rows:
+    """Return all rows of the parts, at least one."""
+    if len(parts) == 1:
+        return parts[0]
+    names = [field.name for field in fields(Rows)]
+    return Rows(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+
+
+def batches_of(rows: Rows, symbol: str) -> Iterator[Ticks]:
+    """Yield a batch for each source and venue, each trade once, in the total order."""
+    for source, venue in sorted(set(zip(rows.source.tolist(), rows.venue.tolist(), strict=True))):
+        some = rows.at(((rows.source == source) & (rows.venue == venue)).astype(bool))
+        market = Market(venue, "") if venue else NO_MARKET
+        yield trades_of(some).as_ticks(symbol, source, market)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TradeIds:
+    """Which trades the earlier part of a minute has, by venue. `minute`: since 1970."""
+
+    minute: int
+    integers: Mapping[str, Int64s]
+    texts: frozenset[tuple[str, str]]
+
+    @classmethod
+    def of(cls, minute: int, parts: Iterable[Rows]) -> TradeIds:
+        """Collect the ids of all rows, which are of that minute."""
+        integers: dict[str, list[Int64s]] = {}
+        texts: set[tuple[str, str]] = set()
+        for rows in parts:
+            for venue in set(rows.venue.tolist()):
+                some = (rows.kind == INTEGER_ID) & (rows.venue == venue)
+                integers.setdefault(venue, []).append(rows.trade_id[some])
+            some = rows.kind == TEXT_ID
+            texts.update(zip(rows.venue[some].tolist(), rows.text[some].tolist(), strict=True))
+        joined = {venue: np.concatenate(ids) for venue, ids in integers.items()}
+        return cls(minute, joined, frozenset(texts))
+
+    def known(self, rows: Rows) -> NDArray[np.bool_]:
+        """Tell for each row whether its trade is one of these."""
+        here = rows.time_us // MINUTE_US == self.minute
+        found = np.zeros(len(rows), dtype=bool)
+        for venue, ids in self.integers.items():
+            found |= np.isin(rows.trade_id, ids) & (rows.venue == venue).astype(bool)
+        found &= here & (rows.kind == INTEGER_ID)
+        if self.texts:
+            places = np.flatnonzero(here & (rows.kind == TEXT_ID))
+            pairs = zip(rows.venue[places].tolist(), rows.text[places].tolist(), strict=True)
+            found[places] = [pair in self.texts for pair in pairs]
+        return found
+
+
+def trades_of(rows: Rows, earlier: TradeIds | None = None) -> Trades:
+    """Sort by the total order, and keep the first of each trade, and what ended it.
+
+    A trade is its venue and trade id in a UTC minute; ticks without an id are each one, unless they
+    are one tick read from two places. So `rows` must hold whole minutes, but for the first:
+    `earlier` are the trades that stand before `rows` in it.
+    """
+    if len(rows) and not (np.diff(rows.time_us) > 0).all():
+        rows = _each_place_once(rows.at(_order(rows)))
+    if earlier is not None:
+        rows = rows.at(~earlier.known(rows))
+    rows, ended_us = _each_trade_once(rows)
+    price, price_scale = _at_one_scale(rows.price, rows.price_scale)
+    size, size_scale = _at_one_scale(rows.size, rows.size_scale)
+    return Trades(rows, price, size, price_scale, size_scale, ended_us)
+
+
+def _order(rows: Rows) -> NDArray[np.intp]:
+    """Stable in time first, which is quick where it is nearly sorted; then only ties need more."""
+    order = np.argsort(rows.time_us, kind="stable")
+    time = rows.time_us[order]
+    same = np.flatnonzero(time[1:] == time[:-1])
+    if len(same):
+        places = np.union1d(same, same + 1)
+        tied = order[places]
+        keys = (
+            _ranks(rows.text[tied]),  # one tick read twice stands together
+            rows.sequence[tied],
+            _source_keys(rows.source[tied]),
+            rows.receive_us[tied],
+            np.where(rows.kind[tied] == INTEGER_ID, rows.trade_id[tied], NO_ORDER_ID),
+            rows.time_us[tied],
+        )
+        order[places] = tied[np.lexsort(keys)]
+    return order
+
+
+def _each_place_once(rows: Rows) -> Rows:
+    """Drop what has the very place in the total order that the row before has."""
+    same = np.ones(len(rows) - 1, dtype=bool)
+    for column in (rows.time_us, rows.sequence, rows.receive_us, rows.kind, rows.trade_id):
+        same &= column[1:] == column[:-1]
+    if same.any():
+        for texts in (rows.source, rows.text, rows.venue):
+            same &= (texts[1:] == texts[:-1]).astype(bool)
+    return rows.at(np.append(True, ~same)) if same.any() else rows
+
+
+def _each_trade_once(rows: Rows) -> tuple[Rows, Int64s]:
+    ids = np.flatnonzero(rows.kind != NO_ID)
+    keys = (
+        _ranks(rows.venue[ids]),
+        _ranks(rows.text[ids]),
+        rows.trade_id[ids],
+        rows.kind[ids],
+        rows.time_us[ids] // MINUTE_US,
+    )
+    ending = (rows.flags & ENDING) != 0
+    # Stable, so the first print of each trade is the first in the total order.
+    by_trade = np.lexsort((ending[ids], *keys))
+    again = np.ones(max(len(ids) - 1, 0), dtype=bool)
+    for key in keys:
+        ordered = key[by_trade]
+        again &= ordered[1:] == ordered[:-1]
+    ended_us = np.zeros(len(rows), dtype=np.int64)
+    if not again.any():
+        return rows, ended_us
+    keep = np.ones(len(rows), dtype=bool)
+    keep[ids[by_trade[1:][again]]] = False
+    if ending.any():
+        keep |= ending
+        trade = np.append(0, np.cumsum(~again))
+        for number in np.unique(trade[ending[ids[by_trade]]]).tolist():
+            words = ids[by_trade[trade == number]]
+            _end(rows, words[keep[words]], ended_us)
+    return rows.at(keep), ended_us[keep]
+
+
+def _end(rows: Rows, words: NDArray[np.intp], ended_us: Int64s) -> None:
+    """Write when each row of a trade was ended by the next one: the print, then what came of it."""
+    said = (rows.flags[words] & ENDING) != 0
+    keys = (rows.sequence[words], _source_keys(rows.source[words]), rows.receive_us[words], said)
+    in_order = words[np.lexsort(keys)]
+    ended_us[in_order[:-1]] = rows.receive_us[in_order[1:]]
+
+
+def _ranks(texts: Texts) -> Int64s:
+    """Return integers that compare as the texts do; mostly all texts are one and the same."""
+    if not len(texts) or (texts == texts[0]).all():
+        return np.zeros(len(texts), dtype=np.int64)
+    return np.unique(texts, return_inverse=True)[1].astype(np.int64)
+
+
+def _source_keys(sources: Texts) -> Int64s:
+    return np.array([source_key(source) for source in sources.tolist()], dtype=np.int64)
+
+
+def _at_one_scale(mantissa: Mantissas, scale: NDArray[np.int16]) -> tuple[NDArray[Any], int]:
+    if not len(scale):
+        return mantissa, 0
+    common = int(scale.max())
+    result: NDArray[Any] = mantissa
+    for other in np.unique(scale).tolist():
+        if other == common:
+            continue
+        some = scale == other
+        factor = 10 ** (common - other)
+        largest = max(int(result[some].max()), -int(result[some].min()))
+        if result.dtype != object and (factor > INT64_MAX or largest * factor > INT64_MAX):
+            result = result.astype(object)
+        elif result is mantissa:
+            result = mantissa.copy()
+        result[some] *= factor
+    return result, common

@@ -1,0 +1,113 @@
+"""Maintenance of the lake: copies, compaction, retention, expiry; what is due is done."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from shared.errors import TransientError
+from shared.lake import retention
+from shared.lake.candle_days import copy_candles
+from shared.lake.compaction import compact, due_days
+from shared.lake.copy_schedule import ticks_are_due
+from shared.lake.expiry import end_days, expire_snapshots, remove_orphans
+from shared.lake.retention_settings import Terms
+from shared.lake.snapshot import copy_ticks
+from shared.lake.states import end_states, state_is_due, take_state
+from shared.runtime import metrics
+from shared.stores.postgres import Postgres
+from shared.stores.s3 import ObjectStore, S3Access
+
+if TYPE_CHECKING:
+    import redis
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Keeper:
+    """Does what is due. Several processes may: each piece of work has one holder of the lock."""
+
+    postgres: Postgres
+    access: S3Access
+    store: ObjectStore
+    terms: Terms
+    live: redis.Redis | None = None
+    shards: int = 1
+
+    def round(self, now_us: int, until: float, *, sweep: bool = False) -> bool:
+        """Do a bit of everything that is due; `until` is of the monotonic clock.
+
+        What fails because a store is away is logged, and due again in the next round. Returns
+        whether all went well.
+        """
+        work: dict[str, Callable[[], object]] = {
+            "copy": lambda: self.copy(until),
+            "compact": lambda: self.compact(now_us, until),
+            "candles": lambda: self.copy_candles(now_us, until),
+            "retain": lambda: self.retain(now_us, until),
+            "state": lambda: self.take_state(now_us),
+        }
+        if sweep:
+            work["end"] = lambda: end_days(self.postgres, self.access, self.terms, now_us)
+            work["expire"] = lambda: expire_snapshots(self.postgres, self.access, self.terms)
+            work["remove"] = lambda: remove_orphans(self.postgres, self.access, self.store)
+            work["states"] = lambda: end_states(self.postgres, self.store, self.terms, now_us)
+        well = True
+        for name, do in work.items():
+            try:
+                do()
+            except TransientError as error:
+                log.warning("the lake waits (%s): %s", name, error)
+                well = False
+        return well
+
+    def copy(self, until: float) -> None:
+        """Copy stored ticks when they are due, until none are left."""
+        with self.postgres.connection() as connection:
+            if not ticks_are_due(connection, self.terms.snapshot_s):
+                return
+        while count := copy_ticks(self.postgres, self.access):
+            metrics.LAKE_TICKS.inc(count)
+            if time.monotonic() > until:
+                return
+
+    def compact(self, now_us: int, until: float) -> None:
+        """Fold small files."""
+        for day in due_days(self.postgres):
+            while compact(self.postgres, self.access, day, now_us):
+                metrics.LAKE_COMPACTED.inc()
+                if time.monotonic() > until:
+                    return
+
+    def copy_candles(self, now_us: int, until: float) -> None:
+        """Copy the candles of days that are over."""
+        while copy_candles(self.postgres, self.access, now_us):
+            if time.monotonic() > until:
+                return
+
+    def retain(self, now_us: int, until: float) -> None:
+        """Verify what is older than the terms, and drop it from Postgres."""
+        for old in retention.old_days(self.postgres, self.terms, now_us):
+            if time.monotonic() > until:
+                return
+            if old.waits_for or not retention.verify(self.postgres, self.access, old.day):
+                continue
+            if retention.drop(self.postgres, old.day, self.terms):
+                metrics.LAKE_DROPPED.labels("ticks").inc()
+        retention.drop_old(self.postgres, self.access, self.terms, now_us)
+        for day in retention.old_candle_days(self.postgres, self.terms, now_us):
+            if time.monotonic() > until:
+                return
+            gone = retention.drop_candles(self.postgres, self.access, day)
+            metrics.LAKE_DROPPED.labels("candles").inc(gone)
+
+    def take_state(self, now_us: int) -> None:
+        """Copy the live state, when the copy before is old."""
+        if self.live is None:
+            return
+        if state_is_due(self.postgres, self.store, self.terms, now_us):
+            take_state(self.postgres, self.live, self.store, self.shards, now_us)

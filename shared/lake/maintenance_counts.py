@@ -1,0 +1,41 @@
+"""What a round of the lake counted, carried to the process whose metrics are scraped."""
+
+from __future__ import annotations
+
+import json
+from typing import Final
+
+from prometheus_client import Counter
+
+from shared.runtime import metrics
+
+_CARRIED: Final[tuple[Counter, ...]] = (
+    metrics.LAKE_TICKS,
+    metrics.LAKE_COMPACTED,
+    metrics.LAKE_DROPPED,
+    metrics.LAKE_DIFFERS,
+)
+_TOTAL: Final = "_total"
+
+
+def told() -> str:
+    """Return this process's counts as JSON: [metric, labels, value] each."""
+    return json.dumps(
+        [
+            [sample.name, sample.labels, sample.value]
+            for counter in _CARRIED
+            for family in counter.collect()
+            for sample in family.samples
+            if sample.name.endswith(_TOTAL) and sample.value
+        ]
+    )
+
+
+def add(told_before: str | bytes) -> None:
+    """Add the counts of another process to this one's. Raises ValueError for what is no such."""
+    counters = {
+        family.name + _TOTAL: counter for counter in _CARRIED for family in counter.collect()
+    }
+    for name, labels, value in json.loads(told_before):
+        counter = counters[name]
+        (counter.labels(**labels) if labels else counter).inc(value)

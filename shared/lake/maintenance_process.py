@@ -1,0 +1,113 @@
+"""Rounds of the lake's work, each in a short-lived process, so that none of it stays in memory.
+
+What reads and writes Parquet takes more memory than all else that persist does; it is loaded for
+the length of a round and gone with it.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import math
+import os
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import Final
+
+from shared.errors import TransientError
+from shared.lake import maintenance_counts as counts
+from shared.lake.copy_schedule import ticks_are_due
+from shared.lake.retention_settings import Terms
+from shared.stores.postgres import Postgres
+
+log = logging.getLogger(__name__)
+
+STORE_AWAY: Final = 3
+"""The exit code of a round that could not do all."""
+_ROUND_EACH_S: Final = 60
+_SWEEP_EACH_S: Final = 3600
+
+
+@dataclass(slots=True)
+class Rounds:
+    """Starts a round each minute, and as soon as ticks are to be copied; one at a time."""
+
+    postgres: Postgres
+    terms: Terms
+    ask_each_s: float = 5.0
+    _busy: threading.Lock = field(default_factory=threading.Lock)
+    _process: subprocess.Popen[bytes] | None = None
+    _started: float = -math.inf
+    _asked: float = -math.inf
+    _swept: float = -math.inf
+    _failures: int = 0
+
+    def __post_init__(self) -> None:
+        """End what still runs with this process, also where the system does not."""
+        atexit.register(self.stop)
+
+    def __call__(self) -> None:
+        """Look after the round that runs, and start one that is due; called each second.
+
+        Never waits for a round.
+        """
+        if not self._busy.acquire(blocking=False):
+            return
+        try:
+            if self._process is not None:
+                if self._process.poll() is None:
+                    return
+                self._ended(self._process)
+                self._process = None
+            if self._is_due(time.monotonic()):
+                self._start(time.monotonic())
+        finally:
+            self._busy.release()
+
+    def stop(self) -> None:
+        """End the round that runs, at once: it loses nothing by that."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.communicate()
+
+    def _is_due(self, now: float) -> bool:
+        if now - self._started >= _ROUND_EACH_S:
+            return True
+        # To start one costs a second of a processor: what fails is tried less and less often.
+        if now - self._asked < self.ask_each_s * 2 ** min(self._failures, 4):
+            return False
+        self._asked = now
+        try:
+            with self.postgres.connection() as connection:
+                return ticks_are_due(connection, self.terms.snapshot_s)
+        except TransientError as error:
+            log.warning("the lake waits: %s", error)
+            return False
+
+    def _start(self, now: float) -> None:
+        command = [sys.executable, "-m", "shared.lake", str(os.getpid())]
+        if now - self._swept >= _SWEEP_EACH_S:
+            self._swept = now
+            command.append("--sweep")
+        self._started = now
+        try:
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
+            )
+        except OSError as error:
+            log.error("no round of the lake can be started: %s", error)
+
+    def _ended(self, process: subprocess.Popen[bytes]) -> None:
+        told, _ = process.communicate()
+        seconds = time.monotonic() - self._started
+        self._failures = self._failures + 1 if process.returncode else 0
+        if process.returncode not in (0, STORE_AWAY):
+            log.error("a round of the lake ended with %d after %.0f s", process.returncode, seconds)
+        else:
+            log.debug("a round of the lake took %.1f s", seconds)
+        if told:
+            counts.add(told)

@@ -1,0 +1,276 @@
+"""Candles as fixed-width records: an array algebra that any split of their ticks ends the same in.
+
+`merge` is commutative and associative in all but revision and flags, which are the left one's. A
+number that does not fit its column makes the row wide: its eight numbers are then Python integers
+beside the array, and every operation is as exact, only slower.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.market import int128
+from shared.market.decimals import INT64_MAX
+from shared.market.int128 import Int128
+
+RECORD: Final = np.dtype(
+    [
+        ("prices", "<i8", (4,)),  # open, high, low, close: x 10^-price_scale
+        ("low", "<u8", (4,)),  # volume, notional, buy and sell volume: low halves,
+        ("high", "<i8", (4,)),  # high halves; scales: size, price + size, size, size
+        ("first", "<i8", (5,)),  # order keys of the first and the last tick that makes a price
+        ("last", "<i8", (5,)),
+        ("count", "<i8"),
+        ("revision", "<i8"),  # max(revision before + 1, wall clock in microseconds)
+        ("price_scale", "u1"),
+        ("size_scale", "u1"),
+        ("flags", "u1"),
+        ("spare", "V5"),
+    ]
+)
+"""A candle without its place (instrument, timeframe, start): 200 bytes."""
+
+CLOSED: Final = 1
+PARTIAL: Final = 2
+INCOMPLETE: Final = 4
+PRICED: Final = 8
+"""Has a tick that makes a price; without one it has volume only, and is no candle yet."""
+WIDE: Final = 16
+VENUE: Final = 32
+"""As the venue publishes it, or folded from one that is; others are made of trades."""
+
+NEVER_FIRST: Final = 2**63 - 1
+NEVER_LAST: Final = -(2**63)
+"""In every column of the order keys of a record that is not PRICED."""
+
+Numbers = tuple[int, ...]
+"""Open, high, low, close, volume, notional, buy and sell volume, at the row's scales."""
+
+_POWERS: Final = np.array([10**k for k in range(19)] + [0], dtype=np.int64)
+_PRICE_LIMIT: Final = np.array([INT64_MAX // 10**k for k in range(19)] + [0], dtype=np.int64)
+
+
+@dataclass(slots=True, eq=False)
+class Records:
+    """n records. `wide`: the numbers of the rows that are flagged WIDE. Treated as a value."""
+
+    data: NDArray[np.void]
+    wide: dict[int, Numbers] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    @classmethod
+    def empty(cls, n: int) -> Records:
+        """Return n records of nothing: not priced, of no tick."""
+        data = np.zeros(n, dtype=RECORD)
+        data["first"], data["last"] = NEVER_FIRST, NEVER_LAST
+        return cls(data)
+
+    @property
+    def sums(self) -> Int128:
+        """Volume, notional, buy and sell volume, [n, 4]."""
+        return Int128(self.data["low"], self.data["high"])
+
+    def has(self, flag: int) -> NDArray[np.bool_]:
+        """Tell which rows have the flag."""
+        found: NDArray[np.bool_] = (self.data["flags"] & flag) != 0
+        return found
+
+    def at(self, rows: NDArray[np.intp] | NDArray[np.bool_]) -> Records:
+        """Return the rows of an index or a mask, as a copy."""
+        wide = {}
+        if self.wide:
+            places = np.flatnonzero(rows) if rows.dtype == bool else rows
+            wide = {n: self.wide[r] for n, r in enumerate(places.tolist()) if r in self.wide}
+        return Records(self.data[rows], wide)
+
+    def numbers(self, row: int) -> Numbers:
+        """Return a row's numbers, exactly."""
+        if row in self.wide:
+            return self.wide[row]
+        here = self.data[row : row + 1]
+        return (*here["prices"][0].tolist(), *int128.to_ints(Int128(here["low"], here["high"]))[0])
+
+    def set_numbers(self, row: int, numbers: Numbers) -> None:
+        """Write a row's numbers, wide where one does not fit."""
+        here = self.data[row : row + 1]
+        if all(abs(each) <= INT64_MAX for each in numbers[:4]) and all(
+            map(int128.fits, numbers[4:])
+        ):
+            sums = int128.of_ints(numbers[4:])
+            here["prices"], here["low"], here["high"] = numbers[:4], *sums
+            here["flags"] &= 255 - WIDE
+            self.wide.pop(row, None)
+        else:
+            here["prices"] = here["low"] = here["high"] = 0
+            here["flags"] |= WIDE
+            self.wide[row] = numbers
+
+    def all_numbers(self) -> list[Numbers]:
+        """Return the numbers of every row."""
+        prices, sums = self.data["prices"].tolist(), int128.to_ints(self.sums)
+        found = [(*a, *b) for a, b in zip(prices, sums, strict=True)]
+        for row, numbers in self.wide.items():
+            found[row] = numbers
+        return found
+
+    def encode(self) -> list[bytes]:
+        """Return a blob for each record; behind a wide one stand its numbers as text."""
+        size, whole = RECORD.itemsize, self.data.tobytes()
+        blobs = [whole[n : n + size] for n in range(0, len(whole), size)]
+        for row, numbers in self.wide.items():
+            blobs[row] += " ".join(map(str, numbers)).encode()
+        return blobs
+
+    @classmethod
+    def decode(cls, blobs: Sequence[bytes]) -> Records:
+        """Read what `encode` returned."""
+        size = RECORD.itemsize
+        whole = b"".join(blobs)
+        if len(whole) == size * len(blobs):
+            return cls(np.frombuffer(whole, dtype=RECORD).copy())
+        data = np.frombuffer(b"".join(blob[:size] for blob in blobs), dtype=RECORD).copy()
+        wide = {
+            row: tuple(map(int, blob[size:].split()))
+            for row, blob in enumerate(blobs)
+            if len(blob) > size
+        }
+        return cls(data, wide)
+
+
+def concatenated(parts: Sequence[Records]) -> Records:
+    """Return the records of all parts."""
+    wide: dict[int, Numbers] = {}
+    first = 0
+    for part in parts:
+        wide |= {first + row: numbers for row, numbers in part.wide.items()}
+        first += len(part)
+    return Records(np.concatenate([part.data for part in parts]), wide)
+
+
+def merge(a: Records, b: Records) -> Records:
+    """Join disjoint sets of ticks row by row; revision and flags (but PRICED, WIDE) are a's."""
+    left, right, slow = a.data, b.data, a.has(WIDE) | b.has(WIDE)
+    data = left.copy()
+    for name in ("price_scale", "size_scale"):
+        data[name] = np.maximum(left[name], right[name])
+    (prices_a, sums_a, unfit_a), (prices_b, sums_b, unfit_b) = (_at(each, data) for each in (a, b))
+    (low, high), over = int128.added(sums_a, sums_b)
+    slow |= unfit_a | unfit_b | over.any(axis=1)
+    data["low"], data["high"] = low, high
+    data["count"] += right["count"]
+    data["flags"] |= right["flags"] & PRICED
+    from_b_first = before(right["first"], left["first"])
+    from_b_last = before(left["last"], right["last"])
+    data["first"][from_b_first] = right["first"][from_b_first]
+    data["last"][from_b_last] = right["last"][from_b_last]
+    data["prices"] = _prices(
+        prices_a, prices_b, from_b_first, from_b_last, a.has(PRICED), b.has(PRICED)
+    )
+    merged = Records(data)
+    for row in np.flatnonzero(slow).tolist():
+        early, late = bool(from_b_first[row]), bool(from_b_last[row])
+        merged.set_numbers(row, _slowly(a, b, row, merged, early=early, late=late))
+    return merged
+
+
+def fold(records: Records, starts: NDArray[np.intp]) -> Records:
+    """Merge each group of rows into one record. `starts`: where groups begin, the first at 0."""
+    lengths = np.diff(starts, append=len(records))
+    while len(records) > len(starts):
+        place = np.arange(len(records)) - np.repeat(starts, lengths)
+        left = place % 2 == 0
+        rows = np.flatnonzero(left)
+        paired = place[rows] + 1 < np.repeat(lengths, (lengths + 1) // 2)
+        joined = merge(records.at(rows[paired]), records.at(rows[paired] + 1))
+        single = records.at(rows[~paired])
+        order = np.empty(len(rows), dtype=np.intp)
+        order[np.append(np.flatnonzero(paired), np.flatnonzero(~paired))] = np.arange(len(rows))
+        records = concatenated([joined, single]).at(order)
+        lengths = (lengths + 1) // 2
+        starts = np.cumsum(lengths) - lengths
+    return records
+
+
+def _at(
+    records: Records, scales: NDArray[np.void]
+) -> tuple[NDArray[np.int64], Int128, NDArray[np.bool_]]:
+    """Return prices and sums at the scales given, and which rows do not fit there."""
+    data = records.data
+    unfit = np.zeros(len(data), dtype=bool)
+    prices, sums = data["prices"], records.sums
+    more_price = scales["price_scale"].astype(np.int64) - data["price_scale"]
+    more_size = scales["size_scale"].astype(np.int64) - data["size_scale"]
+    if more_price.any():
+        places = np.minimum(more_price, 19)[:, None]
+        limit = _PRICE_LIMIT[places]
+        unfit |= ((prices > limit) | (prices < -limit)).any(axis=1)
+        prices = prices * _POWERS[places]
+    if more_price.any() or more_size.any():
+        more = np.repeat(more_size[:, None], 4, axis=1)
+        more[:, 1] += more_price
+        sums, over = int128.scaled(sums, more)
+        unfit |= over.any(axis=1)
+    return prices, sums, unfit
+
+
+def before(a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Tell for each row whether key a comes before key b, column by column."""
+    before: NDArray[np.bool_] = a[:, 0] < b[:, 0]
+    tied = np.flatnonzero(a[:, 0] == b[:, 0])
+    for column in range(1, a.shape[1]):
+        if not len(tied):
+            break
+        here, there = a[tied, column], b[tied, column]
+        before[tied] = here < there
+        tied = tied[here == there]
+    return before
+
+
+def _prices(
+    a: NDArray[np.int64],
+    b: NDArray[np.int64],
+    from_b_first: NDArray[np.bool_],
+    from_b_last: NDArray[np.bool_],
+    priced_a: NDArray[np.bool_],
+    priced_b: NDArray[np.bool_],
+) -> NDArray[np.int64]:
+    prices = np.empty_like(a)
+    prices[:, 0] = np.where(from_b_first, b[:, 0], a[:, 0])
+    prices[:, 1] = np.maximum(a[:, 1], b[:, 1])
+    prices[:, 2] = np.minimum(a[:, 2], b[:, 2])
+    prices[:, 3] = np.where(from_b_last, b[:, 3], a[:, 3])
+    if not (priced_a & priced_b).all():
+        prices[~priced_a] = b[~priced_a]
+        only_a = priced_a & ~priced_b
+        prices[only_a] = a[only_a]
+    return prices
+
+
+def _slowly(
+    a: Records, b: Records, row: int, merged: Records, *, early: bool, late: bool
+) -> Numbers:
+    """Merge one row as Python integers, which have no end."""
+    scales = merged.data[row]
+    price_scale, size_scale = int(scales["price_scale"]), int(scales["size_scale"])
+
+    def at_scales(records: Records) -> Numbers:
+        here = records.data[row]
+        price = 10 ** (price_scale - int(here["price_scale"]))
+        size = 10 ** (size_scale - int(here["size_scale"]))
+        factors = (price, price, price, price, size, price * size, size, size)
+        return tuple(n * f for n, f in zip(records.numbers(row), factors, strict=True))
+
+    x, y = at_scales(a), at_scales(b)
+    sums = tuple(i + j for i, j in zip(x[4:], y[4:], strict=True))
+    if not int(b.data[row]["flags"]) & PRICED:
+        return x[:4] + sums
+    if not int(a.data[row]["flags"]) & PRICED:
+        return y[:4] + sums
+    return ((y if early else x)[0], max(x[1], y[1]), min(x[2], y[2]), (y if late else x)[3], *sums)

@@ -1,0 +1,86 @@
+"""What a timeframe is made of: kept candles, shorter kept candles, or ticks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from shared.market.calendar_timeframes import timeframe_of
+from shared.market.timeframes import Timeframe
+
+LONGEST: Final = Timeframe.parse("1w")
+LONGEST_FROM_TICKS: Final = Timeframe.parse("1h")
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """A timeframe, and the kept timeframe whose candles make its own; None: ticks make them."""
+
+    timeframe: Timeframe
+    part: Timeframe | None
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether each candle is one that is kept, be it under another name (60m is 1h)."""
+        return self.part is not None and self.part.length_us == self.timeframe.length_us
+
+
+def resolve(name: str, ladder: tuple[Timeframe, ...]) -> Resolution:
+    """Return how to make a timeframe of the fewest parts. Raises ValueError that says what works.
+
+    `ladder`: the kept timeframes, the base first. Multiples of the base come from the longest kept
+    timeframe that nests in them; what the base does not divide comes from ticks.
+    """
+    return resolved(timeframe_of(name), ladder)
+
+
+def resolved(timeframe: Timeframe, ladder: tuple[Timeframe, ...]) -> Resolution:
+    """Return how to make a timeframe, as `resolve`."""
+    parts = [kept for kept in ladder if timeframe.nests(kept)]
+    if type(timeframe) is not Timeframe:
+        if not parts:
+            raise ValueError(
+                f"timeframe {timeframe.name!r} begins between candles of {ladder[0]}, of which it"
+                " would be made"
+            )
+        return Resolution(timeframe, parts[-1])
+    longest = max(LONGEST, ladder[-1]) if parts else LONGEST_FROM_TICKS
+    if timeframe.length_us > longest.length_us:
+        raise ValueError(
+            f"timeframe {timeframe.name!r} is too long; there are {', '.join(map(str, ladder))},"
+            f" multiples of {ladder[0]} up to {max(LONGEST, ladder[-1])}, others up to"
+            f" {LONGEST_FROM_TICKS}, and 1M, 3M, 1y"
+        )
+    return Resolution(timeframe, parts[-1] if parts else None)
+
+
+def covered(
+    ladder: Sequence[Timeframe], from_us: int, to_us: int
+) -> Iterator[tuple[Timeframe, int, int]]:
+    """Yield kept timeframes, and ranges of their candles, that cover [from_us, to_us) with few.
+
+    What is left at the end is shorter than the base; `from_us` is the start of a base candle.
+    """
+    while from_us < to_us:
+        fits = [
+            kept
+            for kept in ladder
+            if kept.start_us(from_us) == from_us and kept.next_us(from_us) <= to_us
+        ]
+        if not fits:
+            return
+        part, end_us = fits[-1], from_us
+        longer = [kept for kept in ladder if kept.length_us > part.length_us]
+        while part.next_us(end_us) <= to_us:
+            end_us = part.next_us(end_us)
+            if any(k.start_us(end_us) == end_us and k.next_us(end_us) <= to_us for k in longer):
+                break
+        yield part, from_us, end_us
+        from_us = end_us
+
+
+def next_start_us(timeframe: Timeframe, time_us: int) -> int:
+    """Return the first interval start at or after the time."""
+    start_us = timeframe.start_us(time_us)
+    return start_us if start_us == time_us else timeframe.next_us(start_us)

@@ -1,0 +1,130 @@
+"""Base candles from stored ticks: the definition itself, each trade once, in flat memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final
+
+import numpy as np
+from psycopg import Connection
+
+from shared.candles.folds import Places, merged, together
+from shared.candles.partials import partials
+from shared.candles.trade_identity import MINUTE_US, each_once, id_hashes
+from shared.lake.cold import NO_LAKE, Cold
+from shared.market.blocks import PRICED
+from shared.market.timeframes import Timeframe
+from shared.market.utc_days import day_of
+from shared.reading.ranges import ticks_of_range
+from shared.stores.segments import ticks_of_instruments
+from shared.wire.ticks import NO_ID, Ticks
+
+_COLD: Final = "SELECT EXISTS (SELECT FROM cold_days WHERE day BETWEEN %s AND %s)"
+HELD_TICKS: Final = 400_000
+"""Ticks held at once, to find those that repeat a trade."""
+
+Read = Callable[[int, int], Iterator[Ticks]]
+"""Returns the stored ticks of [from_us, to_us)."""
+
+
+def recomputed(
+    connection: Connection,
+    names: Sequence[str],
+    from_us: int,
+    to_us: int,
+    base: Timeframe,
+    cold: Cold = NO_LAKE,
+    each: Callable[[Ticks], None] | None = None,
+) -> Iterator[Places]:
+    """Yield the base candles of [from_us, to_us), whole intervals, some after each other in time.
+
+    Instruments are numbered by their place in `names`. Records without a price are among them; no
+    flag but PRICED is set, and no revision. `each` is called with the trades, batch by batch: those
+    that count, and what says that one is void. Raises TransientError.
+    """
+    numbers = {name: number for number, name in enumerate(names)}
+
+    def read(begin_us: int, end_us: int) -> Iterator[Ticks]:
+        if _is_hot(connection, begin_us, end_us):
+            yield from ticks_of_instruments(connection, names, begin_us, end_us)
+            return
+        for name in names:
+            yield from ticks_of_range(connection, name, begin_us, end_us, cold)
+
+    waiting: list[Places] = []
+    first_us = from_us - from_us % MINUTE_US
+    for until_us, batches in _trades(read, first_us, to_us + -to_us % MINUTE_US):
+        for batch in batches:
+            waiting.append(_partials(batch.standing(), base, numbers, from_us, to_us))
+            if each is not None:
+                each(batch)
+        if waiting and (until_us >= to_us or len(waiting) > 1):
+            some = merged(together(waiting))
+            ends = base.ends_us(some.start_us) <= until_us
+            waiting = [] if ends.all() else [some.at(~ends)]
+            if ends.any():
+                yield some.at(ends)
+
+
+def priced(places: Places) -> Places:
+    """Return those that have a price: an instrument's candles."""
+    return places.at(places.records.has(PRICED))
+
+
+def _partials(
+    ticks: Ticks, base: Timeframe, numbers: dict[str, int], from_us: int, to_us: int
+) -> Places:
+    entry, start_us, records = partials(ticks, base.length_us)
+    of_entry = np.array([numbers[name] for name in ticks.names], dtype=np.int64)
+    found = Places(of_entry[entry], start_us, records)
+    inside = (start_us >= from_us) & (start_us < to_us)
+    return found if inside.all() else found.at(inside)
+
+
+def _is_hot(connection: Connection, from_us: int, to_us: int) -> bool:
+    """Tell whether Postgres has every day of [from_us, to_us)."""
+    days = (day_of(from_us), day_of(to_us - 1))
+    row = connection.execute(_COLD, days).fetchone()
+    return not (row and row[0])
+
+
+def _trades(read: Read, begin_us: int, end_us: int) -> Iterator[tuple[int, list[Ticks]]]:
+    """Yield (until_us, trades, each once): all ticks before `until_us` have been yielded by then.
+
+    What does not fit into memory is divided by time, and a minute by trade ids.
+    """
+    some = _held(read(begin_us, end_us))
+    if some is not None:
+        yield end_us, each_once(some)
+        return
+    middle_us = begin_us + (end_us - begin_us) // MINUTE_US // 2 * MINUTE_US
+    if middle_us > begin_us:
+        yield from _trades(read, begin_us, middle_us)
+        yield from _trades(read, middle_us, end_us)
+        return
+    count = 0
+    for ticks in read(begin_us, end_us):
+        has_id = ticks.trade_id_kind != NO_ID
+        count += int(np.count_nonzero(has_id))
+        if not has_id.all():
+            yield begin_us, [ticks.select(~has_id)]
+    parts = np.uint64(-(-count // (HELD_TICKS // 2)))
+    for part in range(int(parts)):
+        of_part = [
+            ticks.select((ticks.trade_id_kind != NO_ID) & (id_hashes(ticks) % parts == part))
+            for ticks in read(begin_us, end_us)
+        ]
+        yield begin_us, each_once(of_part)
+    yield end_us, []
+
+
+def _held(batches: Iterator[Ticks]) -> list[Ticks] | None:
+    """Return all batches, or None when there are too many ticks to hold."""
+    held: list[Ticks] = []
+    count = 0
+    for ticks in batches:
+        held.append(ticks)
+        count += len(ticks)
+        if count > HELD_TICKS and len(held) > 1:
+            return None
+    return held

@@ -1,0 +1,195 @@
+"""Channels of the live feed, and the NATS subjects that carry them.
+
+A channel is `ticks:<symbol>`, `candles:<timeframe>:<symbol>`, `bars:<measure>:<amount>:<symbol>`,
+`indicators:<name with parameters>:<timeframe>:<symbol>`, or `busts:`, `patterns:` or
+`alerts:<symbol>`; in what a client asks for, a part may be `*`, but of bars and indicators. On
+NATS: `live.ticks.<venue>.<symbol>`, `live.candles.<timeframe>.<symbol>`, `live.busts.<symbol>`,
+`live.patterns.<symbol>`, `live.alerts.<symbol>`, and neither bars nor indicators; the symbol
+percent-encoded where a subject could not hold it. The venue is what stands behind an instrument's
+last dot, else `-`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+from urllib.parse import quote, unquote
+
+from shared.analysis.indicators import parse_indicators
+from shared.market.bar_types import BarType
+from shared.market.calendar_timeframes import timeframe_of
+from shared.market.timeframes import Timeframe
+
+PREFIX: Final = "live."
+ALL: Final = "live.>"
+STREAM: Final = "KANDLE_LIVE"
+LATEST_STREAM: Final = "KANDLE_LIVE_LATEST"
+RECEIVED_HEADER: Final = "Kandle-Received"
+"""When the newest of the ticks behind a message was received, microseconds since 1970 UTC."""
+AGAIN_HEADER: Final = "Kandle-Again"
+"""The message was told before: it is there for who reads the last one of its subject alone."""
+
+TICKS: Final = "ticks"
+CANDLES: Final = "candles"
+BARS: Final = "bars"
+INDICATORS: Final = "indicators"
+BUSTS: Final = "busts"
+PATTERNS: Final = "patterns"
+ALERTS: Final = "alerts"
+
+MAX_CHANNEL_CHARACTERS: Final = 128
+_PARTS: Final = {TICKS: 2, CANDLES: 3, BARS: 4, BUSTS: 2, PATTERNS: 2, ALERTS: 2}
+_NO_VENUE: Final = "-"
+_INDICATOR: Final = re.compile(r"([A-Za-z]\w*(?::[0-9.]+)*):([0-9]+[A-Za-z][^:]*):(.+)", re.ASCII)
+"""Parameters are numbers, and a timeframe ends with a letter: so each part is known by its form."""
+
+
+class ChannelError(ValueError):
+    """A channel that cannot be subscribed to; the message says why."""
+
+
+def ticks_subject(instrument: str) -> str:
+    """Return the subject of an instrument's ticks."""
+    symbol, dot, venue = instrument.rpartition(".")
+    if not dot or not symbol or venue in ("", _NO_VENUE):
+        symbol, venue = instrument, _NO_VENUE
+    return f"{PREFIX}{TICKS}.{_token(venue)}.{_token(symbol)}"
+
+
+def candles_subject(timeframe: str, instrument: str) -> str:
+    """Return the subject of an instrument's candles."""
+    return f"{PREFIX}{CANDLES}.{timeframe}.{_token(instrument)}"
+
+
+def busts_subject(instrument: str) -> str:
+    """Return the subject of what cancels and corrects an instrument's trades."""
+    return f"{PREFIX}{BUSTS}.{_token(instrument)}"
+
+
+def patterns_subject(instrument: str) -> str:
+    """Return the subject of an instrument's patterns."""
+    return f"{PREFIX}{PATTERNS}.{_token(instrument)}"
+
+
+def alerts_subject(instrument: str) -> str:
+    """Return the subject of an instrument's alerts."""
+    return f"{PREFIX}{ALERTS}.{_token(instrument)}"
+
+
+def subject_of(channel: str) -> str:
+    """Return the subject that carries a channel (one without a wildcard)."""
+    kind, _, rest = channel.partition(":")
+    if kind == CANDLES:
+        return candles_subject(*rest.split(":", 1))
+    return _SUBJECTS[kind](rest)
+
+
+def channel_of(subject: str) -> str:
+    """Return the channel that a subject carries. Raises ValueError for any other subject."""
+    kind, *tokens = subject.removeprefix(PREFIX).split(".")
+    if kind == TICKS and len(tokens) == 2:
+        venue, symbol = tokens
+        whole = symbol if venue == _NO_VENUE else f"{symbol}.{venue}"
+        return f"{TICKS}:{unquote(whole)}"
+    if kind == CANDLES and len(tokens) == 2:
+        return f"{CANDLES}:{tokens[0]}:{unquote(tokens[1])}"
+    if kind in (BUSTS, PATTERNS, ALERTS) and len(tokens) == 1:
+        return f"{kind}:{unquote(tokens[0])}"
+    raise ValueError(f"{subject} is no subject of the live feed")
+
+
+def checked(channel: str) -> str:
+    """Return a channel that a client asks for. Raises ChannelError that names the fix."""
+    if len(channel) > MAX_CHANNEL_CHARACTERS:
+        raise ChannelError(f"a channel has at most {MAX_CHANNEL_CHARACTERS} characters")
+    if channel.startswith(f"{INDICATORS}:"):
+        return _checked_indicator(channel)
+    parts = channel.split(":", _PARTS.get(channel.partition(":")[0], 2) - 1)
+    if parts[0] not in _PARTS or len(parts) != _PARTS[parts[0]] or not all(parts):
+        raise ChannelError(
+            f"{channel!r} is no channel: ticks:SYMBOL, candles:TIMEFRAME:SYMBOL, busts:SYMBOL,"
+            " patterns:SYMBOL or alerts:SYMBOL, where * stands for all, or bars:volume:1000:SYMBOL,"
+            " indicators:rsi:14:1m:SYMBOL"
+        )
+    if not channel.isprintable():
+        raise ChannelError("a channel has printable characters only")
+    try:
+        if parts[0] == CANDLES and parts[1] != "*":
+            timeframe_of(parts[1])
+        if parts[0] == BARS:
+            bars_of(channel)
+    except ValueError as error:
+        raise ChannelError(f"{channel!r}: {error}") from None
+    return channel
+
+
+def _checked_indicator(channel: str) -> str:
+    try:
+        name, timeframe, symbol = indicator_of(channel)
+        parse_indicators(name)
+        timeframe_of(timeframe)
+    except ValueError as error:
+        raise ChannelError(f"{channel!r}: {error}") from None
+    if not channel.isprintable() or symbol == "*":
+        raise ChannelError(f"{channel!r}: an indicator is of a named symbol")
+    return channel
+
+
+def indicator_of(channel: str) -> tuple[str, str, str]:
+    """Return name with parameters, timeframe and symbol of a channel of an indicator.
+
+    Raises ValueError.
+    """
+    match = _INDICATOR.fullmatch(channel.removeprefix(f"{INDICATORS}:"))
+    if match is None:
+        raise ValueError("an indicator's channel is such as indicators:macd:12:26:9:1m:BTC-USD")
+    return match[1], match[2], match[3]
+
+
+def bars_of(channel: str) -> tuple[BarType, Timeframe, str]:
+    """Return type, trading days and symbol of a channel of bars. Raises ValueError.
+
+    Whose days begin them anew stands behind the amount: `bars:tick:100@XNYS:AAPL`.
+    """
+    _, measure, amount, symbol = channel.split(":", 3)
+    amount, at, days = amount.partition("@")
+    if symbol == "*":
+        raise ValueError("bars are made for named symbols")
+    return BarType.parse(f"{measure}:{amount}"), timeframe_of(f"1d{at}{days}"), symbol
+
+
+def instrument_of(channel: str) -> str | None:
+    """Return which instrument, or `*`, has to be watched for a channel; None: no one."""
+    kind, _, rest = channel.partition(":")
+    if kind == ALERTS:
+        return None
+    if kind == INDICATORS:
+        return indicator_of(channel)[2]
+    return rest.split(":", _PARTS[kind] - 2)[-1]
+
+
+def patterns_matching(channel: str) -> Iterator[str]:
+    """Yield everything a client may have asked for to receive this channel, itself first."""
+    kind, rest = channel.split(":", 1)
+    yield channel
+    if kind == CANDLES:
+        timeframe, symbol = rest.split(":", 1)
+        yield f"{CANDLES}:{timeframe}:*"
+        yield f"{CANDLES}:*:{symbol}"
+        yield f"{CANDLES}:*:*"
+    elif kind not in (BARS, INDICATORS):
+        yield f"{kind}:*"
+
+
+def _token(text: str) -> str:
+    """Return the text as one token of a subject: no dot, wildcard or blank."""
+    return quote(text, safe="/:+@$!'(),;=&").replace(".", "%2E")
+
+
+_SUBJECTS: Final = {
+    TICKS: ticks_subject,
+    BUSTS: busts_subject,
+    PATTERNS: patterns_subject,
+    ALERTS: alerts_subject,
+}

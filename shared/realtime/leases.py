@@ -1,0 +1,161 @@
+"""What somebody watches: leases in Redis, `{shard}:watched`, name -> expiry in ms.
+
+A name is an instrument, or `*` for every one: who emits for display goes by these. Or it is a
+channel of candles (`candles:5m:BTC-USD`, parts may be `*`) beside its instrument: of candles
+live-feed publishes what is watched. live-feed writes the leases.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable
+from typing import Final, cast
+
+import redis
+
+from shared.errors import TransientError
+from shared.market.shards import shard_of
+from shared.realtime import channels as live
+from shared.stores.redis import translated
+
+ALL: Final = "*"
+LEASE_MS: Final = 15_000
+READ_EACH_S: Final = 0.2
+"""How long a reader goes by what it has read: a new lease takes effect within that."""
+AGAIN_S: Final = 2.0
+"""How long a reader that found Redis away leaves it alone: nobody waits for it in between."""
+
+
+class Selection:
+    """Names of instruments, or all. False where nobody watches anything."""
+
+    def __init__(self, names: Iterable[str] = ()) -> None:
+        self._names = frozenset(names)
+        self._all = ALL in self._names
+        split = [each.split(":", 2) for each in self._names if each.startswith(live.CANDLES)]
+        channels = [each for each in split if len(each) > 2]
+        self._timeframes = {timeframe for _, timeframe, _ in channels}
+        self._of_candles = {instrument for _, _, instrument in channels}
+
+    def __bool__(self) -> bool:
+        return bool(self._names)
+
+    def selects(self, instrument: str) -> bool:
+        """Tell whether somebody watches the instrument."""
+        return self._all or instrument in self._names
+
+    def selects_candles(self, instrument: str) -> bool:
+        """Tell whether somebody watches candles of the instrument, of whichever timeframe."""
+        return not self._of_candles.isdisjoint((instrument, ALL))
+
+    def shows_any(self, timeframe: str) -> bool:
+        """Tell whether somebody watches candles of the timeframe, of whichever instrument."""
+        return not self._timeframes.isdisjoint((timeframe, ALL))
+
+    def shows(self, timeframe: str, instrument: str) -> bool:
+        """Tell whether somebody watches these candles."""
+        channel = f"{live.CANDLES}:{timeframe}:{instrument}"
+        return any(each in self._names for each in live.patterns_matching(channel))
+
+
+NOBODY: Final = Selection()
+
+
+class Watched:
+    """Reads leases, each shard's at most five times a second. Usable from any thread."""
+
+    def __init__(self, client: redis.Redis, clock: Callable[[], float] = time.monotonic) -> None:
+        self._client = client
+        self._clock = clock
+        self._read: dict[int, tuple[float, Selection]] = {}
+        self._again_s = -math.inf
+
+    def of(self, shard: int) -> Selection:
+        """Return what is watched of a shard, as `all_of`."""
+        return self.all_of((shard,))[shard]
+
+    def all_of(self, shards: Iterable[int]) -> dict[int, Selection]:
+        """Return what is watched of shards; while Redis is away, what was before, for a lease."""
+        now, wanted = self._clock(), list(shards)
+        stale = [each for each in wanted if self._age(each, now) >= READ_EACH_S]
+        if stale and now >= self._again_s:
+            self._refresh(stale, now)
+        return {
+            each: self._read[each][1] if self._age(each, now) < LEASE_MS / 1000 else NOBODY
+            for each in wanted
+        }
+
+    def _age(self, shard: int, now: float) -> float:
+        return now - self._read[shard][0] if shard in self._read else math.inf
+
+    def _refresh(self, shards: list[int], now: float) -> None:
+        try:
+            with translated():
+                pipeline = self._client.pipeline(transaction=False)
+                for shard in shards:
+                    pipeline.hgetall(key(shard))
+                answers = cast(list[dict[bytes, bytes]], pipeline.execute())
+        except TransientError:
+            self._again_s = self._clock() + AGAIN_S
+            return
+        now_ms = time.time_ns() // 1_000_000
+        for shard, fields in zip(shards, answers, strict=True):
+            names = (name.decode() for name, until in fields.items() if int(until) > now_ms)
+            self._read[shard] = now, Selection(names)
+
+
+def key(shard: int) -> str:
+    """Return the key of a shard's leases."""
+    return f"{{{shard}}}:watched"
+
+
+_RENEW: Final = """
+local now, expiry, place = tonumber(ARGV[1]), ARGV[2], ARGV[3]
+local since = {}
+for i = 4, #ARGV do
+  local until_ms = redis.call('HGET', KEYS[1], ARGV[i])
+  if not until_ms or tonumber(until_ms) <= now then
+    redis.call('HSET', KEYS[2], ARGV[i], place)
+  end
+  redis.call('HSET', KEYS[1], ARGV[i], expiry)
+  since[#since + 1] = redis.call('HGET', KEYS[2], ARGV[i]) or place
+end
+for _, key in ipairs(KEYS) do redis.call('PEXPIRE', key, ARGV[2] - ARGV[1]) end
+return since
+"""
+
+
+class Leases:
+    """Writes leases. `since`: the place in the live stream where a lease began, unbroken."""
+
+    def __init__(self, client: redis.Redis, shards: int) -> None:
+        self._client = client
+        self._shards = shards
+        self._script = client.register_script(_RENEW)
+
+    def renew(self, names: Iterable[str], place: int) -> dict[str, int]:
+        """Lease the instruments for LEASE_MS; return since which place each is leased.
+
+        Raises TransientError while Redis is away.
+        """
+        by_shard: dict[int, list[str]] = {}
+        for name in names:
+            instrument = live.instrument_of(name) if name.startswith(live.CANDLES) else name
+            everywhere = instrument in (None, ALL)
+            shards = (
+                range(self._shards) if everywhere else [shard_of(str(instrument), self._shards)]
+            )
+            for shard in shards:
+                by_shard.setdefault(shard, []).append(name)
+        now_ms = time.time_ns() // 1_000_000
+        since: dict[str, int] = {}
+        with translated():
+            for shard, some in by_shard.items():
+                found = self._script(
+                    keys=[key(shard), f"{key(shard)}_since"],
+                    args=[now_ms, now_ms + LEASE_MS, place, *some],
+                )
+                for name, began in zip(some, cast(list[bytes], found), strict=True):
+                    since[name] = max(int(began), since.get(name, 0))
+        return since

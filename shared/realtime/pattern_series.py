@@ -1,0 +1,86 @@
+"""Keys of the series of detect-pattern in Redis, and how series end: by term, or on demand."""
+
+from __future__ import annotations
+
+from typing import Final, cast
+
+import redis
+
+from shared.market.shards import shard_of
+from shared.stores.redis import translated
+
+Name = tuple[str, str]
+"""Instrument and timeframe."""
+
+_END: Final = """
+local ended = 0
+local before = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', ARGV[1])
+for _, member in ipairs(before) do
+  if ended == tonumber(ARGV[2]) then break end
+  local instrument = string.sub(member, string.find(member, ':', 1, true) + 1)
+  if (ARGV[3] == '' or ARGV[3] == instrument) and not redis.call('ZSCORE', KEYS[1], member) then
+    redis.call('DEL', ARGV[4] .. member)
+    redis.call('ZREM', KEYS[2], member)
+    ended = ended + 1
+  end
+end
+return ended
+"""
+_AT_ONCE: Final = 500
+
+
+def due_key(shard: int) -> str:
+    """Return the key of the index of series to look at, by time (wall clock, ms)."""
+    return _key(shard, "due")
+
+
+def used_key(shard: int) -> str:
+    """Return the key of the index of all series, by when each was last written (wall clock, ms)."""
+    return _key(shard, "used")
+
+
+def begun_key(shard: int) -> str:
+    """Return the key that says whether the shard's series were listed from storage."""
+    return _key(shard, "begun")
+
+
+def series_key(shard: int, name: Name) -> str:
+    """Return the key of a series."""
+    return _key(shard, "series:") + member(name)
+
+
+def member(name: Name) -> str:
+    """Return a series as a member of an index."""
+    instrument, timeframe = name
+    return f"{timeframe}:{instrument}"
+
+
+def name_of(member: bytes) -> Name:
+    """Return the series that a member of an index is."""
+    timeframe, instrument = member.decode().split(":", 1)
+    return instrument, timeframe
+
+
+def end_unused(client: redis.Redis, shards: int, until_ms: int) -> int:
+    """Let series go that were not written since, some at once; return how many.
+
+    What has anything to publish stays. A series that gets candles again is loaded from storage.
+    Raises TransientError.
+    """
+    return sum(_end(client, shard, until_ms, _AT_ONCE, "") for shard in range(shards))
+
+
+def end_instrument(client: redis.Redis, shards: int, instrument: str, until_ms: int) -> int:
+    """Let an instrument's series go, as `end_unused` does; return how many. TransientError."""
+    return _end(client, shard_of(instrument, shards), until_ms, -1, instrument)
+
+
+def _end(client: redis.Redis, shard: int, until_ms: int, most: int, instrument: str) -> int:
+    keys = due_key(shard), used_key(shard)
+    with translated():
+        ended = client.eval(_END, 2, *keys, until_ms, most, instrument, _key(shard, "series:"))
+    return cast(int, ended)
+
+
+def _key(shard: int, name: str) -> str:
+    return f"{{{shard}}}:patterns:{name}"

@@ -1,0 +1,224 @@
+"""The live state as readers see it: latest trades, and candles, open ones among them.
+
+A longer candle is the fold of its closed base candles, joined with the open ones by who reads.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple, cast
+
+import numpy as np
+import redis
+from numpy.typing import NDArray
+
+from shared.market.blocks import CLOSED, INCOMPLETE, PARTIAL, PRICED, Records, concatenated, fold
+from shared.market.decimals import mantissa_text
+from shared.market.shards import shard_of
+from shared.market.timeframes import DEFAULT_LADDER, Timeframe, parse_ladder
+from shared.realtime.instrument_records import INSTRUMENT, NEVER_US
+from shared.realtime.keys import Block, Keys
+from shared.stores.redis import translated
+from shared.wire.candle_columns import CandleColumns
+
+_ALWAYS: Final = (-(2**63), 2**63 - 1)
+
+
+class Latest(NamedTuple):
+    """The latest trade of an instrument; prices and sizes as plain text, times in microseconds."""
+
+    instrument: str
+    price: str
+    size: str
+    time_us: int
+    received_us: int
+
+
+class _Read(NamedTuple):
+    """A block, or part of one, as it was read."""
+
+    shard: int
+    block: Block
+    names: list[str]
+    records: Records
+
+
+@dataclass(frozen=True, slots=True)
+class LiveState:
+    """Reads the live state. `ladder`: the base timeframe first.
+
+    Every method raises TransientError while Redis is away.
+    """
+
+    client: redis.Redis
+    shards: int
+    ladder: tuple[Timeframe, ...]
+
+    @classmethod
+    def of(cls, client: redis.Redis, shards: int) -> LiveState:
+        """Return the state with the ladder that it was made for."""
+        with translated():
+            ladder = cast(bytes | None, client.hget(Keys(0).head, "ladder"))
+        return cls(client, shards, parse_ladder(ladder.decode() if ladder else DEFAULT_LADDER))
+
+    def latest(self, names: Sequence[str] | None = None) -> list[Latest]:
+        """Return the latest trade of instruments, of all without `names`, by name."""
+        found = []
+        for name, blob in self._instruments(names).items():
+            size = INSTRUMENT.itemsize
+            record = np.frombuffer(blob[:size], dtype=INSTRUMENT)[0]
+            if record["last"][0] == NEVER_US:
+                continue  # traded, but no tick of it made a price
+            price, traded = int(record["price"]), int(record["size"])
+            if len(blob) > size:
+                price, traded = map(int, blob[size:].split())
+            found.append(
+                Latest(
+                    name,
+                    mantissa_text(price, int(record["price_scale"])),
+                    mantissa_text(traded, int(record["size_scale"])),
+                    int(record["last"][0]),
+                    int(record["received_us"]),
+                )
+            )
+        return sorted(found)
+
+    def watermark_us(self, name: str) -> int | None:
+        """Return how far event time has advanced for an instrument; None where nothing is live."""
+        blob = self._instruments([name]).get(name)
+        if blob is None:
+            return None
+        return int(np.frombuffer(blob[: INSTRUMENT.itemsize], dtype=INSTRUMENT)["watermark_us"][0])
+
+    def candles(self, name: str, timeframe: Timeframe, from_us: int, to_us: int) -> CandleColumns:
+        """Return the live candles of an instrument that start in [from_us, to_us), ascending."""
+        return self.candles_of([name], timeframe, from_us, to_us)
+
+    def candles_of(
+        self, names: Sequence[str], timeframe: Timeframe, from_us: int, to_us: int
+    ) -> CandleColumns:
+        """Return the live candles of instruments that start in [from_us, to_us), by name, time."""
+        wanted: dict[int, list[str]] = defaultdict(list)
+        for name in names:
+            wanted[shard_of(name, self.shards)].append(name)
+        return self._joined(timeframe, self._read(wanted, timeframe, from_us, to_us))
+
+    def all_candles(self, timeframe: Timeframe) -> CandleColumns:
+        """Return the live candles of every instrument."""
+        every = dict.fromkeys(range(self.shards))
+        return self._joined(timeframe, self._read(every, timeframe, *_ALWAYS))
+
+    def _instruments(self, names: Sequence[str] | None) -> dict[str, bytes]:
+        with translated(), self.client.pipeline(transaction=False) as pipe:
+            if names is None:
+                for shard in range(self.shards):
+                    pipe.hgetall(Keys(shard).instruments)
+                stored = cast(list[dict[bytes, bytes]], pipe.execute())
+                return {n.decode(): blob for some in stored for n, blob in some.items()}
+            for name in names:
+                pipe.hget(Keys(shard_of(name, self.shards)).instruments, name)
+            blobs = cast(list[bytes | None], pipe.execute()) if names else []
+        return {n: blob for n, blob in zip(names, blobs, strict=True) if blob is not None}
+
+    def _read(
+        self,
+        wanted: Mapping[int, Sequence[str] | None],
+        timeframe: Timeframe,
+        from_us: int,
+        to_us: int,
+    ) -> list[_Read]:
+        """Read the timeframe's blocks, and base blocks that have open records, in two pipelines."""
+        base = self.ladder[0].name
+        with translated(), self.client.pipeline(transaction=False) as pipe:
+            for shard in wanted:
+                pipe.hgetall(Keys(shard).blocks)
+            stored = cast(list[dict[bytes, bytes]], pipe.execute())
+        places: dict[tuple[int, Block], None] = {}
+        for shard, blocks in zip(wanted, stored, strict=True):
+            for text, count in blocks.items():
+                block = Block.of(text)
+                start_us = timeframe.start_us(block.start_us)
+                if not from_us <= start_us < to_us:
+                    continue
+                if block.timeframe == timeframe.name:
+                    places[shard, block] = None
+                elif block.timeframe == base and int(count):
+                    # Should it close meanwhile, its candles are in the fold.
+                    places[shard, block] = places[shard, Block(timeframe.name, start_us)] = None
+        # At one instant: a base candle is in its block as open or in the fold, and never in both.
+        with translated(), self.client.pipeline(transaction=True) as pipe:
+            for shard, block in places:
+                names = wanted[shard]
+                if names is None:
+                    pipe.hgetall(Keys(shard).block(block))
+                else:
+                    pipe.hmget(Keys(shard).block(block), list(names))
+            answers = pipe.execute() if places else []
+        found = []
+        for (shard, block), answer in zip(places, answers, strict=True):
+            names = wanted[shard]
+            if names is None:
+                pairs = [(n.decode(), blob) for n, blob in answer.items()]
+            else:
+                pairs = [(n, b) for n, b in zip(names, answer, strict=True) if b is not None]
+            records = Records.decode([blob for _, blob in pairs])
+            found.append(_Read(shard, block, [name for name, _ in pairs], records))
+        return found
+
+    def _joined(self, timeframe: Timeframe, read: Iterable[_Read]) -> CandleColumns:
+        names: list[str] = []
+        starts, parts = [], []
+        for each in read:
+            records, some = each.records, each.names
+            if each.block.timeframe != timeframe.name:  # closed base candles are in the folds
+                is_open = np.flatnonzero(~records.has(CLOSED) & records.has(PRICED))
+                records, some = records.at(is_open), [some[row] for row in is_open.tolist()]
+            names += some
+            starts.append(np.full(len(some), timeframe.start_us(each.block.start_us)))
+            parts.append(records)
+        if not names:
+            return CandleColumns(timeframe.name, [], np.zeros(0, dtype=np.int64), Records.empty(0))
+        start_us, records = np.concatenate(starts), concatenated(parts)
+        numbers = {name: n for n, name in enumerate(sorted(set(names)))}
+        number = np.array([numbers[name] for name in names])
+        order = np.lexsort((start_us, number))
+        begins = np.append(True, (np.diff(number[order]) != 0) | (np.diff(start_us[order]) != 0))
+        groups = np.flatnonzero(begins)
+        merged = _merged(records.at(order), groups)
+        rows = order[groups]
+        priced = np.flatnonzero(merged.has(PRICED))
+        whole = CandleColumns(
+            timeframe.name, [names[row] for row in rows.tolist()], start_us[rows], merged
+        )
+        return self._flagged(whole.at(priced), timeframe)
+
+    def _flagged(self, candles: CandleColumns, timeframe: Timeframe) -> CandleColumns:
+        """Set `partial` by each instrument's first tick."""
+        blobs = self._instruments(sorted(set(candles.names)))
+        size = INSTRUMENT.itemsize
+        first = {
+            name: int(np.frombuffer(blob[:size], dtype=INSTRUMENT)["first_us"][0])
+            for name, blob in blobs.items()
+        }
+        first_us = np.array([first.get(name, NEVER_US) for name in candles.names], dtype=np.int64)
+        flags = candles.records.data["flags"]
+        partial = (candles.start_us < first_us) & (
+            first_us < candles.start_us + timeframe.length_us
+        )
+        flags &= 255 - PARTIAL
+        flags |= np.where(partial, PARTIAL, 0).astype(np.uint8)
+        return candles
+
+
+def _merged(records: Records, groups: NDArray[np.intp]) -> Records:
+    """Fold groups; a candle is revised as its latest part is, and touches a gap as any does."""
+    data = records.data
+    revision = np.maximum.reduceat(data["revision"], groups)
+    flags = np.bitwise_or.reduceat(data["flags"] & INCOMPLETE, groups)
+    flags |= np.bitwise_and.reduceat(data["flags"] & CLOSED, groups)
+    merged = fold(records, groups)
+    merged.data["revision"] = revision
+    merged.data["flags"] = merged.data["flags"] & (255 - CLOSED) | flags
+    return merged

@@ -1,0 +1,213 @@
+"""The dead letters: events that ran out of deliveries, in a JetStream stream of their own.
+
+Not in Postgres, whose outage is what fills them. Each message is the CloudEvent in structured mode
+(JSON, body as `data_base64`, zstd-compressed where it is large) with the extensions that say where
+and why it failed.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import nats.errors
+import nats.js.errors
+from nats.js import JetStreamContext
+from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig
+
+from shared.errors import TransientError
+from shared.wire import events
+from shared.wire.compression import compress, decompress
+
+STREAM: Final = "KANDLE_DEAD_LETTERS"
+SUBJECT_PREFIX: Final = "kandle.deadletters."
+
+MAX_BYTES: Final = 1024 * 1024 * 1024
+
+_NOT_OF_THE_ORIGINAL: Final = frozenset(
+    {
+        events.DEAD_LETTER_DESTINATION,
+        events.DEAD_LETTER_CODE,
+        events.DEAD_LETTER_DATA,
+        events.REPLAYED,
+        "knativebrokerttl",
+        "knativearrivaltime",
+        "datacontenttype",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A dead letter as stored: its place in the stream, its attributes and its body."""
+
+    sequence: int
+    stored_at: datetime | None
+    attributes: Mapping[str, str]
+    body: bytes
+
+    @property
+    def destination(self) -> str | None:
+        """The address that failed, or None where the dispatcher did not say."""
+        return self.attributes.get(events.DEAD_LETTER_DESTINATION)
+
+    @property
+    def code(self) -> str | None:
+        """The status that the subscriber answered, or None."""
+        return self.attributes.get(events.DEAD_LETTER_CODE)
+
+    @property
+    def error(self) -> str:
+        """The subscriber's answer, as text."""
+        encoded = self.attributes.get(events.DEAD_LETTER_DATA, "")
+        try:
+            return base64.b64decode(encoded, validate=True).decode(errors="replace")
+        except ValueError:
+            return encoded
+
+    def original_headers(self) -> dict[str, str]:
+        """Return the headers that post the original event again, in binary mode, same id.
+
+        They say that it is a replay, and of which letter: failing again makes a letter of its own.
+        """
+        headers = {
+            f"ce-{name}": value
+            for name, value in self.attributes.items()
+            if name not in _NOT_OF_THE_ORIGINAL
+        }
+        headers[f"ce-{events.REPLAYED}"] = str(self.sequence)
+        if content_type := self.attributes.get("datacontenttype"):
+            headers["content-type"] = content_type
+        return headers
+
+
+def message_id(attributes: Mapping[str, str]) -> str:
+    """Return the dedupe key: one letter an event, destination and replay, however often it comes.
+
+    A replay that fails again must not count as the letter it was: that one is removed once the
+    replay is answered.
+    """
+    parts = (
+        attributes["id"],
+        attributes.get(events.DEAD_LETTER_DESTINATION, ""),
+        attributes.get(events.REPLAYED, ""),
+    )
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+class DeadLetters:
+    """Reader and writer of the stream. All methods raise TransientError while NATS is away."""
+
+    def __init__(self, jetstream: JetStreamContext) -> None:
+        self._jetstream = jetstream
+
+    async def ensure(self, max_age_s: float = 0.0) -> None:
+        """Create the stream where it is missing, and set how long letters stay; 0: for ever."""
+        config = StreamConfig(
+            name=STREAM,
+            subjects=[f"{SUBJECT_PREFIX}>"],
+            retention=RetentionPolicy.LIMITS,
+            storage=StorageType.FILE,
+            discard=DiscardPolicy.NEW,
+            max_bytes=MAX_BYTES,
+            max_age=max_age_s,
+            duplicate_window=min(600.0, max_age_s or 600.0),
+            allow_direct=True,
+        )
+        try:
+            try:
+                await self._jetstream.add_stream(config)
+            except nats.js.errors.BadRequestError as error:
+                if error.err_code != _STREAM_NAME_IN_USE:
+                    raise
+                await self._jetstream.update_stream(config)
+        except nats.js.errors.BadRequestError as error:
+            raise TransientError(f"stream {STREAM} could not be made: {error}") from error
+        except (nats.errors.Error, OSError) as error:
+            raise TransientError(f"NATS is away: {error}") from error
+
+    async def append(self, attributes: Mapping[str, str], body: bytes) -> bool:
+        """Store a letter; return False when it was there already."""
+        stored = json.dumps({**attributes, "data_base64": base64.b64encode(body).decode()}).encode()
+        headers = {"Nats-Msg-Id": message_id(attributes)}
+        if len(stored) > _COMPRESS_FROM_BYTES:
+            stored = compress(stored)
+            headers["Content-Encoding"] = events.ZSTD
+        try:
+            acknowledged = await self._jetstream.publish(
+                SUBJECT_PREFIX + _token(attributes.get("type", "unknown")),
+                stored,
+                headers=headers,
+            )
+        except (nats.errors.Error, OSError) as error:
+            raise TransientError(f"the dead letters could not be written: {error}") from error
+        return not acknowledged.duplicate
+
+    async def count(self) -> int:
+        """Return how many letters there are."""
+        try:
+            return (await self._jetstream.stream_info(STREAM)).state.messages
+        except nats.js.errors.NotFoundError:
+            return 0
+        except (nats.errors.Error, OSError) as error:
+            raise TransientError(f"NATS is away: {error}") from error
+
+    async def list(self, limit: int = 1000) -> AsyncIterator[DeadLetter]:
+        """Yield letters, oldest first, at most `limit`."""
+        try:
+            state = (await self._jetstream.stream_info(STREAM)).state
+        except nats.js.errors.NotFoundError:
+            return
+        sequence = state.first_seq
+        for _ in range(min(limit, state.messages)):
+            letter = await self._read(sequence, at_or_after=True)
+            if letter is None:
+                return
+            yield letter
+            sequence = letter.sequence + 1
+
+    async def get(self, sequence: int) -> DeadLetter | None:
+        """Return the letter at a place in the stream, or None."""
+        return await self._read(sequence, at_or_after=False)
+
+    async def delete(self, sequence: int) -> None:
+        """Remove a letter, once it is replayed."""
+        try:
+            await self._jetstream.delete_msg(STREAM, sequence)
+        except (nats.errors.Error, OSError) as error:
+            raise TransientError(f"letter {sequence} could not be removed: {error}") from error
+
+    async def _read(self, sequence: int, *, at_or_after: bool) -> DeadLetter | None:
+        try:
+            message = await self._jetstream.get_msg(
+                STREAM,
+                sequence,
+                subject=f"{SUBJECT_PREFIX}>" if at_or_after else None,
+                next=at_or_after,
+            )
+        except nats.js.errors.NotFoundError:
+            return None
+        except (nats.errors.Error, OSError) as error:
+            raise TransientError(f"NATS is away: {error}") from error
+        stored = message.data or b"{}"
+        if (message.headers or {}).get("Content-Encoding") == events.ZSTD:
+            stored = decompress(stored)
+        envelope = json.loads(stored)
+        body = base64.b64decode(envelope.pop("data_base64", ""))
+        return DeadLetter(message.seq or sequence, getattr(message, "time", None), envelope, body)
+
+
+_STREAM_NAME_IN_USE: Final = 10058
+
+_COMPRESS_FROM_BYTES: Final = 512 * 1024
+"""Small letters stay readable with any NATS client; a large one must fit a message in base64."""
+
+
+def _token(event_type: str) -> str:
+    """Keep a type usable as a subject."""
+    return "".join(c if c.isalnum() or c in "._-" else "_" for c in event_type).strip(".") or "_"

@@ -1,0 +1,17 @@
+"""How long ticks took to a stage: from when the bridge received them."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.runtime import metrics
+
+
+def note_tick_seconds(stage: str, receive_time_us: NDArray[np.int64]) -> None:
+    """Note for one event how long ago the oldest of its ticks was received; once it is done."""
+    if len(receive_time_us):
+        age_s = time.time() - int(receive_time_us.min()) / 1e6
+        metrics.TICK_TO_STAGE.labels(stage).observe(max(0.0, age_s))

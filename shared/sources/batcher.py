@@ -1,0 +1,194 @@
+"""Payloads into raw batches, by count, bytes, lines and age; the clock is given, nothing waits."""
+
+from __future__ import annotations
+
+import itertools
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+
+from shared.adapter.event import OutgoingEvent
+from shared.sources.payloads import Payloads
+from shared.wire import events
+from shared.wire import raw_batch as raw
+from shared.wire.compression import FAST
+
+_BYTES_A_PAYLOAD: Final = 80
+
+
+def new_source(kind: str) -> str:
+    """Return a name for one life of one process: a restart is a new source."""
+    return f"{kind}-{secrets.token_hex(8)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """A batch is full at any of the bounds, and due `age_us` after its first payload.
+
+    One that is due goes on growing while the sink has not answered the one before, or rests: so the
+    latency of a quiet market is that of its hops, and a busy one costs few events. Lines are
+    bounded too, since each may become a reject.
+    """
+
+    payloads: int = 16_384
+    bytes: int = 1024 * 1024
+    lines: int = 32_768
+    age_us: int = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Payloads under one id, not encoded yet."""
+
+    id: str
+    format: int
+    source: str
+    first_sequence: int
+    payloads: bytes
+    lengths: list[int]
+    receive_time_us: list[int]
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    @property
+    def size(self) -> int:
+        """Bytes that it takes in memory, about: a payload has a length and a time as well."""
+        return len(self.payloads) + _BYTES_A_PAYLOAD * len(self)
+
+    def raw(self) -> raw.RawBatch:
+        """Return the batch as its readers have it."""
+        return raw.RawBatch(
+            self.format,
+            self.source,
+            self.first_sequence,
+            self.payloads,
+            np.array(self.lengths, dtype=np.int64),
+            np.array(self.receive_time_us, dtype=np.int64),
+        )
+
+    def events(self) -> Iterator[tuple[OutgoingEvent, int]]:
+        """Yield the batch's event with its number of payloads.
+
+        There are several, each of a part, when it does not compress to what one event may carry.
+        """
+        body = raw.encode(
+            self.format,
+            self.source,
+            self.first_sequence,
+            self.payloads,
+            self.lengths,
+            self.receive_time_us,
+        )
+        event = OutgoingEvent.packed(self.id, events.RAW, body, level=FAST)
+        if len(event.body) <= events.MAX_EVENT_BYTES or len(self) < 2:
+            yield event, len(self)
+            return
+        half = len(self) // 2
+        yield from self._part(0, 0, half).events()
+        yield from self._part(1, half, len(self)).events()
+
+    def _part(self, number: int, first: int, end: int) -> Batch:
+        start = sum(self.lengths[:first])
+        lengths = self.lengths[first:end]
+        return Batch(
+            f"{self.id}.{number}",
+            self.format,
+            self.source,
+            self.first_sequence + first,
+            self.payloads[start : start + sum(lengths)],
+            lengths,
+            self.receive_time_us[first:end],
+        )
+
+
+@dataclass(slots=True)
+class Batcher:
+    """Collects payloads of one format in the order of their receipt and numbers them."""
+
+    source: str
+    limits: Limits
+    format: int = raw.FORMAT_CSV
+    _payloads: list[bytes] = field(default_factory=list)
+    _lengths: list[int] = field(default_factory=list)
+    _times_us: list[int] = field(default_factory=list)
+    _bytes: int = 0
+    _lines: int = 0
+    _since_us: int = 0
+    _next_sequence: int = 0
+    _batches: int = 0
+
+    def add(self, received: Payloads, now_us: int) -> Iterator[Batch]:
+        """Take payloads, all of them once this is exhausted; yield each batch that is full."""
+        first, start = 0, 0
+        while first < len(received):
+            if not self._lengths:
+                self._since_us = now_us
+            count, size, lines = self._fitting(received, first, start)
+            end = first + count
+            whole = count == len(received)
+            self._payloads.append(
+                received.payloads if whole else received.payloads[start : start + size]
+            )
+            self._lengths += received.lengths[first:end]
+            self._times_us += received.receive_time_us[first:end]
+            self._bytes += size
+            self._lines += lines
+            first, start = end, start + size
+            limits = self.limits
+            if (
+                first < len(received)
+                or self._bytes >= limits.bytes
+                or len(self._lengths) >= limits.payloads
+                or self._lines >= limits.lines
+            ):
+                yield self.take()
+
+    def _fitting(self, received: Payloads, first: int, start: int) -> tuple[int, int, int]:
+        """Return how many payloads from `first` still fit, at least one into an empty batch.
+
+        And their bytes and lines.
+        """
+        room = self.limits.payloads - len(self._lengths)
+        lengths = received.lengths[first : first + room]
+        size = sum(lengths)
+        lines = received.payloads.count(b"\n", start, start + size) + len(lengths)
+        if self._bytes + size <= self.limits.bytes and self._lines + lines <= self.limits.lines:
+            return len(lengths), size, lines
+        ends = list(itertools.accumulate(lengths, initial=start))
+        counts = [received.payloads.count(b"\n", a, b) + 1 for a, b in itertools.pairwise(ends)]
+        within_bytes = np.cumsum(lengths) <= self.limits.bytes - self._bytes
+        within_lines = np.cumsum(counts) <= self.limits.lines - self._lines
+        fit = int(np.count_nonzero(within_bytes & within_lines))
+        if not self._lengths:
+            fit = max(fit, 1)
+        return fit, sum(lengths[:fit]), sum(counts[:fit])
+
+    def is_due(self, now_us: int) -> bool:
+        """Return whether the oldest payload has waited long enough."""
+        return bool(self._lengths) and now_us - self._since_us >= self.limits.age_us
+
+    @property
+    def waiting(self) -> int:
+        """Payloads in the batch so far."""
+        return len(self._lengths)
+
+    def take(self) -> Batch:
+        """Close the batch and return it, under the next id of the source."""
+        batch = Batch(
+            f"{self.source}-{self._batches}",
+            self.format,
+            self.source,
+            self._next_sequence,
+            b"".join(self._payloads),
+            self._lengths,
+            self._times_us,
+        )
+        self._next_sequence += len(batch)
+        self._batches += 1
+        self._payloads, self._lengths, self._times_us = [], [], []
+        self._bytes = self._lines = 0
+        return batch

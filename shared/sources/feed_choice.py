@@ -1,0 +1,88 @@
+"""A feed as people name it, `binance:BTCUSDT,ETHUSDT`: its exchange and symbols."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from shared.market.instruments import CCXT
+from shared.wire.feed_status import FEEDS
+
+FEED: Final = "FEED"
+"""The setting of a bridge that names its exchange."""
+_VENUE: Final = "CCXT_VENUE"
+
+
+@dataclass(frozen=True)
+class FeedChoice:
+    """A feed: `binance`, or `ccxt:bybit`.
+
+    Without symbols the bridge's own default, or what the server sends.
+    """
+
+    name: str
+    symbols: tuple[str, ...] = ()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The settings of a bridge of this feed."""
+        kind, _, venue = self.name.partition(":")
+        settings = {FEED: kind, **({_VENUE: venue} if venue else {})}
+        if self.symbols:
+            settings[f"{kind.upper()}_SYMBOLS"] = ",".join(self.symbols)
+        return settings
+
+    @property
+    def process(self) -> str:
+        """What its bridge adds to the name of a process and its log."""
+        return self.name.replace(":", "-")
+
+    def __str__(self) -> str:
+        """Return it as it is named."""
+        return f"{self.name}:{','.join(self.symbols)}" if self.symbols else self.name
+
+
+def parse_feeds(texts: Sequence[str]) -> tuple[FeedChoice, ...]:
+    """Read `binance:BTCUSDT,ETHUSDT`, `ccxt:bybit:BTC/USDT` and the like. Raises ValueError."""
+    feeds: dict[str, FeedChoice] = {}
+    for text in texts:
+        feed = parse_feed(text)
+        exchange = feed.name.removeprefix(f"{CCXT}:")  # by ccxt or not, its instruments are one
+        if exchange in feeds:
+            raise ValueError(f"{exchange} is asked for twice: name its symbols in one")
+        feeds[exchange] = feed
+    return tuple(feeds.values())
+
+
+def parse_feed(text: str) -> FeedChoice:
+    """Read one feed. Raises ValueError that says what is known."""
+    name, colon, rest = text.partition(":")
+    if name not in FEEDS:
+        raise ValueError(
+            f"{text!r} is not NAME or NAME:SYMBOL,..., such as binance:BTCUSDT,ETHUSDT:"
+            f" the names are {', '.join(FEEDS)}"
+        )
+    if name == CCXT:
+        venue, colon, rest = rest.partition(":")
+        _check_venue(text, venue)
+        name = f"{CCXT}:{venue}"
+    symbols = tuple(part for each in rest.split(",") if (part := each.strip()))
+    if colon and not symbols:
+        raise ValueError(f"{text!r} names no symbol: leave the last colon out, or name one")
+    return FeedChoice(name, symbols)
+
+
+def _check_venue(text: str, venue: str) -> None:
+    """Check a venue against what is installed, without the seconds that an import of ccxt takes."""
+    spec = importlib.util.find_spec(CCXT)
+    if spec is None or spec.origin is None:
+        raise ValueError(f"{text!r} needs ccxt: pip install 'kandle[exchanges]'")
+    venues = Path(spec.origin).parent / "pro"
+    is_name = re.fullmatch(r"[a-z][a-z0-9]*", venue) is not None
+    if not is_name or not (venues / f"{venue}.py").is_file():
+        known = ", ".join(sorted(each.stem for each in venues.glob("[a-z]*.py")))
+        raise ValueError(f"{text!r} is not ccxt:VENUE:SYMBOL,... with a venue of {known}")

@@ -1,0 +1,176 @@
+"""Batches on their way to the broker: bounded, kept until taken, in flight several at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+from prometheus_client import Counter, Gauge
+
+from shared.adapter.event import OutgoingEvent
+from shared.adapter.sink import Sink
+from shared.adapter.tracing import NoTracing, Tracing
+from shared.errors import TransientError
+from shared.runtime.tasks import end
+from shared.sources.batcher import Batch
+from shared.sources.receipts import Receipts
+
+log = logging.getLogger(__name__)
+
+REST: Final = 2.0
+"""Rest after an answer, in times of what it took: a slow broker gets fewer and larger events."""
+LONGEST_REST_S: Final = 0.05
+SMALL_BYTES: Final = 64 * 1024
+"""A batch of so many takes less time to encode (0.2 ms) than a thread to take it up."""
+
+
+class Outbox:
+    """Encodes batches beside the caller and sends them until the broker has each.
+
+    It holds at most `max_bytes` while the broker is away. A batch that was not answered is sent
+    again under the same id, so that nothing is doubled. Past the bound the newest batch is refused:
+    the caller counts its payloads as dropped. `sent` counts payloads that were taken, `buffered`
+    shows the bytes that wait, of all outboxes of a process. `clock`: seconds, monotonic.
+    """
+
+    def __init__(
+        self,
+        sink: Sink,
+        *,
+        max_bytes: int,
+        sent: Counter,
+        buffered: Gauge,
+        senders: int = 4,
+        tracing: Tracing | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._sink = sink
+        self._clock = clock
+        self._tracing = tracing or NoTracing()
+        self._max_bytes = max_bytes
+        self._sent = sent
+        self._buffered = buffered
+        self._bytes = 0
+        self._payloads = 0
+        self._receipts = Receipts()
+        self._batches: asyncio.Queue[tuple[int, Batch]] = asyncio.Queue()
+        self._events: asyncio.Queue[tuple[int, OutgoingEvent, int]] = asyncio.Queue()
+        self._unsent = 0
+        self._rests_until_s = 0.0
+        self._empty = asyncio.Event()
+        self._empty.set()
+        self._packer = ThreadPoolExecutor(1, thread_name_prefix="packer")
+        self._tasks = [asyncio.create_task(self._pack_all())]
+        self._tasks += [asyncio.create_task(self._send_all()) for _ in range(senders)]
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether the broker has not answered yet, or rests: a batch had better grow meanwhile."""
+        return self._unsent > 0 or self._clock() < self._rests_until_s
+
+    def put(self, batch: Batch) -> bool:
+        """Take a batch; return False when the outbox is full and the batch is not taken."""
+        if self._bytes + batch.size > self._max_bytes:
+            return False
+        self._payloads += len(batch)
+        self._hold(batch.size, 1)
+        self._batches.put_nowait((self._receipts.issue(), batch))
+        return True
+
+    def put_event(self, event: OutgoingEvent) -> bool:
+        """Take an event that is no batch; return False when the outbox is full."""
+        if self._bytes + len(event.body) > self._max_bytes:
+            return False
+        self._hold(len(event.body), 1)
+        self._events.put_nowait((self._receipts.issue(), event, 0))
+        return True
+
+    @property
+    def given(self) -> int:
+        """How many batches and events were put so far."""
+        return self._receipts.issued
+
+    @property
+    def taken(self) -> int:
+        """The broker has the first so many of what was put, all of them."""
+        return self._receipts.settled
+
+    async def until_taken(self, count: int) -> None:
+        """Wait until the broker has the first `count` of what was put."""
+        await self._receipts.until_settled(count)
+
+    async def _pack_all(self) -> None:
+        """Encode and compress; a large batch in a thread, so that the socket is read meanwhile."""
+        loop = asyncio.get_running_loop()
+        while True:
+            number, batch = await self._batches.get()
+            if batch.size <= SMALL_BYTES:
+                packed = _packed(batch)
+            else:
+                packed = await loop.run_in_executor(self._packer, _packed, batch)
+            self._receipts.split(number, len(packed))
+            for event, payloads in packed:
+                self._hold(len(event.body), 1)
+                self._events.put_nowait((number, event, payloads))
+            self._hold(-batch.size, -1)
+
+    async def _send_all(self) -> None:
+        while True:
+            number, event, payloads = await self._events.get()
+            began_s = self._clock()
+            with self._tracing.sending(event) as traceparent:
+                await self._send(event, traceparent)
+            now_s = self._clock()
+            self._rests_until_s = now_s + min(LONGEST_REST_S, REST * (now_s - began_s))
+            self._sent.inc(payloads)
+            self._payloads -= payloads
+            self._receipts.settle(number)
+            self._hold(-len(event.body), -1)
+
+    def _hold(self, more_bytes: int, more_unsent: int) -> None:
+        self._bytes += more_bytes
+        self._unsent += more_unsent
+        self._buffered.inc(more_bytes)
+        if self._unsent:
+            self._empty.clear()
+        else:
+            self._empty.set()
+
+    async def _send(self, event: OutgoingEvent, traceparent: str) -> None:
+        pause_s = 0.2
+        while True:
+            try:
+                await self._sink.emit([event], traceparent)
+                return
+            except TransientError as error:
+                log.warning(
+                    "batch %s is not taken yet (%d waiting, %d bytes): %s",
+                    event.id,
+                    self._unsent,
+                    self._bytes,
+                    error,
+                )
+                await asyncio.sleep(pause_s * random.uniform(0.5, 1.5))  # noqa: S311
+                pause_s = min(pause_s * 2, 5.0)
+
+    async def close(self, within_s: float) -> int:
+        """Wait until all is sent, at most so long; return the payloads that are given up."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                await self._empty.wait()
+        await end(*self._tasks)
+        self._buffered.dec(self._bytes)
+        self._bytes = 0
+        self._packer.shutdown(wait=False, cancel_futures=True)
+        await self._sink.close()
+        return self._payloads
+
+
+def _packed(batch: Batch) -> list[tuple[OutgoingEvent, int]]:
+    return list(batch.events())

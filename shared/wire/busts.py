@@ -1,0 +1,99 @@
+"""Cancels and corrections of trades, and their form on the wire (busts.proto)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Final
+
+import numpy as np
+from google.protobuf.message import DecodeError
+
+from shared.errors import PermanentError
+from shared.market.bounds import LATEST_US, check_instrument
+from shared.market.decimals import mantissa_text
+from shared.schema import busts_pb2
+from shared.wire.ticks import CORRECTED, ENDING, INTEGER_ID, Ticks
+
+CANCEL: Final = "cancel"
+CORRECT: Final = "correct"
+_CODE = "bad_bust_batch"
+
+
+@dataclass(frozen=True, slots=True)
+class Bust:
+    """A trade of this venue and id is void, or of another price or size.
+
+    `venue`: None where its sender did not say. `event_time_us`: of the trade, 0 where not said.
+    `price`, `size`: decimal texts of a correction, empty for what stays. `original` is as received.
+    """
+
+    instrument: str
+    venue: str | None
+    trade_id: str
+    event_time_us: int
+    is_correction: bool
+    price: str
+    size: str
+    receive_time_us: int
+    sequence: int
+    original: bytes
+
+
+def of_ticks(ticks: Ticks) -> list[Bust]:
+    """Return what the rows say that end trades, as it was received."""
+    found = []
+    for entry, rows in ticks.runs():
+        for row in (np.flatnonzero(ticks.flags[rows] & ENDING) + rows.start).tolist():
+            is_correction = bool(ticks.flags[row] & CORRECTED)
+            is_integer = ticks.trade_id_kind[row] == INTEGER_ID
+            trade_id = str(int(ticks.trade_id[row])) if is_integer else ticks.text_at(row)
+            said = {
+                CORRECT if is_correction else CANCEL: trade_id,
+                "symbol": entry.name,
+                "venue": entry.market.venue,
+                "time": int(ticks.event_time_us[row]),
+            }
+            if is_correction:
+                said["price"] = mantissa_text(int(ticks.price[row]), entry.price_scale)
+                said["size"] = mantissa_text(int(ticks.size[row]), entry.size_scale)
+            found.append(
+                Bust(
+                    entry.name,
+                    entry.market.venue,
+                    trade_id,
+                    int(ticks.event_time_us[row]),
+                    is_correction,
+                    str(said.get("price", "")),
+                    str(said.get("size", "")),
+                    int(ticks.receive_time_us[row]),
+                    int(ticks.sequence[row]),
+                    json.dumps(said).encode(),
+                )
+            )
+    return found
+
+
+def encode(source: str, format_: int, busts: Sequence[Bust]) -> bytes:
+    """Return a BustBatch of busts of one format."""
+    messages = [busts_pb2.Bust(**asdict(bust)) for bust in busts]
+    return busts_pb2.BustBatch(source=source, busts=messages, format=format_).SerializeToString()
+
+
+def decode(body: bytes) -> tuple[str, int, list[Bust]]:
+    """Read a BustBatch: its source, its format and its busts. Raises PermanentError."""
+    try:
+        message = busts_pb2.BustBatch.FromString(body)
+    except DecodeError as error:
+        raise PermanentError(_CODE, f"body is no BustBatch: {error}") from error
+    found = []
+    for each in message.busts:
+        check_instrument(_CODE, each.instrument)
+        if not each.trade_id or "\0" in each.trade_id or "\0" in each.venue:
+            raise PermanentError(_CODE, "trade_id is empty, or a text has a NUL in it")
+        if not (0 <= each.event_time_us < LATEST_US and 0 <= each.receive_time_us < LATEST_US):
+            raise PermanentError(_CODE, "event_time_us or receive_time_us is out of range")
+        values = {field.name: getattr(each, field.name) for field in fields(Bust)}
+        found.append(Bust(**{**values, "venue": each.venue if each.HasField("venue") else None}))
+    return message.source, int(message.format), found

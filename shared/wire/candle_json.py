@@ -1,0 +1,65 @@
+"""A candle as JSON shows it: the same in the history API, the live feed and whatever else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Context, Decimal
+from typing import Any, Final
+
+from shared.market.decimals import to_text
+from shared.wire.candle import Candle
+
+_VWAP: Final = Context(prec=20)
+
+
+def candle_of(shown: Mapping[str, Any], instrument: str, timeframe: str) -> Candle:
+    """Return the candle that `candle_json` has shown; its first and last time are its start."""
+    start_us = int(shown["t"]) * 1000
+    return Candle(
+        instrument=instrument,
+        timeframe=timeframe,
+        start_us=start_us,
+        open=Decimal(shown["o"]),
+        high=Decimal(shown["h"]),
+        low=Decimal(shown["l"]),
+        close=Decimal(shown["c"]),
+        volume=Decimal(shown["v"]),
+        notional=Decimal(shown["qv"]),
+        trade_count=int(shown["n"]),
+        buy_volume=Decimal(shown["bv"]),
+        sell_volume=Decimal(shown["sv"]),
+        first_time_us=start_us,
+        last_time_us=start_us,
+        closed=bool(shown["closed"]),
+        partial=bool(shown["partial"]),
+        complete=bool(shown["complete"]),
+        revision=int(shown["revision"]),
+        origin=shown["origin"],
+    )
+
+
+def vwap_text(notional: Decimal, volume: Decimal) -> str | None:
+    """Return the volume-weighted average price, of 20 digits; None without volume."""
+    return to_text(_VWAP.divide(notional, volume)) if volume else None
+
+
+def candle_json(candle: Candle) -> dict[str, Any]:
+    """Return a candle as the API shows it: `t` ms, prices and sizes as decimal texts."""
+    return {
+        "t": candle.start_us // 1000,
+        "o": to_text(candle.open),
+        "h": to_text(candle.high),
+        "l": to_text(candle.low),
+        "c": to_text(candle.close),
+        "v": to_text(candle.volume),
+        "qv": to_text(candle.notional),
+        "vw": vwap_text(candle.notional, candle.volume),
+        "n": candle.trade_count,
+        "bv": to_text(candle.buy_volume),
+        "sv": to_text(candle.sell_volume),
+        "closed": candle.closed,
+        "partial": candle.partial,
+        "complete": candle.complete,
+        "revision": candle.revision,
+        "origin": candle.origin,
+    }

@@ -1,0 +1,179 @@
+from __future__ import annotations
+
+import gzip
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from local.backtest.candle_file import InputError, read_candles
+from local.backtest.plot import PlotError
+from local.backtest.run import backtest, chosen
+from shared.analysis.candle_series import Candles, Floats
+from shared.analysis.detectors.settings import DetectorSettings
+from shared.analysis.finding import Found
+from shared.analysis.pattern_scores import (
+    Returns,
+    Score,
+    by_confidence,
+    by_pattern,
+    wilson,
+)
+from tests.shared.analysis.drawn import candles_of, random_candles
+
+
+def closing(close: Floats) -> Candles:
+    return candles_of(close, close, close, close)
+
+
+def fired(index: int, direction: int, confidence: float = 0.7, pattern: str = "p") -> Found:
+    return Found(pattern, index, index, index, direction, confidence, {})
+
+
+def one(scores: list[Score]) -> Score:
+    (score,) = scores
+    return score
+
+
+def test_what_follows_is_held_against_what_follows_any_candle() -> None:
+    """Prices alternate: fired before rises only, it is always right, any candle half the time."""
+    returns = Returns(closing(np.tile([100.0, 110.0], 50)).close, 1)
+    score = one(by_pattern(returns, [fired(i, 1) for i in range(0, 80, 2)]))
+    assert (score.fired, score.judged, score.apart) == (40, 40, 40)
+    assert score.hit_rate == 1.0
+    assert score.base_hit_rate == pytest.approx(50 / 99)
+    assert score.mean_return == pytest.approx(0.1)
+    assert score.base_return == pytest.approx((50 * 0.1 - 49 / 11) / 99)
+    assert score.verdict == "better"
+    assert one(by_pattern(returns, [fired(i, -1) for i in range(0, 80, 2)])).verdict == "worse"
+
+
+def test_downwards_a_fall_is_the_hit() -> None:
+    """Returns and base are those of the pattern's direction."""
+    returns = Returns(closing(100 * 0.99 ** np.arange(30.0)).close, 2)
+    score = one(by_pattern(returns, [fired(5, -1), fired(12, -1)]))
+    assert (score.hit_rate, score.base_hit_rate) == (1.0, 1.0)
+    assert score.mean_return == pytest.approx(1 - 0.99**2)
+    assert score.base_return == pytest.approx(1 - 0.99**2)
+
+
+def test_only_what_has_a_horizon_and_a_direction_is_judged() -> None:
+    """The last candles and the undecided count as fired, no more."""
+    returns = Returns(closing(np.linspace(100, 130, 31)).close, 10)
+    late = one(by_pattern(returns, [fired(20, 1), fired(21, 1), fired(30, 1)]))
+    assert (late.fired, late.judged) == (3, 1)
+    undecided = one(by_pattern(returns, [fired(3, 0)]))
+    assert (undecided.fired, undecided.judged, undecided.verdict) == (1, 0, "few")
+    assert math.isnan(undecided.hit_rate)
+
+
+def test_overlapping_horizons_are_one_trial() -> None:
+    """Ten firings in a row are one observation: the interval stays as wide as for one."""
+    returns = Returns(closing(random_candles(200, 1).close).close, 10)
+    score = one(by_pattern(returns, [fired(i, 1) for i in [*range(20, 30), 35, 45]]))
+    assert (score.judged, score.apart) == (12, 3)
+    assert (score.hit_low, score.hit_high) == wilson(score.hit_rate, 3)
+
+
+def test_the_interval_is_wilsons() -> None:
+    """Against published values: 81 of 263 and 0 of 20 (Newcombe, Statistics in Medicine, 1998)."""
+    assert wilson(81 / 263, 263) == pytest.approx((0.2553, 0.3662), abs=1e-4)
+    assert wilson(0.0, 20) == pytest.approx((0.0, 0.1611), abs=1e-4)
+    assert wilson(float("nan"), 0) == (0.0, 1.0)
+
+
+def test_confidence_is_judged_in_buckets() -> None:
+    """Each finding is in one bucket, against the base of its own direction."""
+    returns = Returns(closing(np.tile([100.0, 110.0], 50)).close, 1)
+    found = [fired(0, 1, 0.65), fired(2, -1, 0.699), fired(4, 1, 0.7), fired(6, 1, 1.0)]
+    scores = by_confidence(returns, found)
+    assert [(s.name, s.fired, s.hit_rate) for s in scores] == [
+        ("0.65 - 0.70", 2, 0.5),
+        ("0.70 - 0.75", 1, 1.0),
+        ("0.90 - 1.00", 1, 1.0),
+    ]
+    assert scores[0].base_hit_rate == pytest.approx((50 / 99 + 49 / 99) / 2)
+
+
+@pytest.mark.parametrize(
+    ("header", "times"),
+    [
+        ("start_us,open,high,low,close,volume", ["1700000000000000", "1700000060000000"]),
+        ("t,o,h,l,c,v", ["1700000000000", "1700000060000"]),
+        ("Timestamp,Open,High,Low,Close,Volume", ["1700000000", "1700000060"]),
+        ("date,open,high,low,close,volume", ["2023-11-14T22:13:20Z", "2023-11-14 22:14:20"]),
+        ("Date,Open,High,Low,Close,Volume", ["11/14/2023 10:13:20 PM", "11/14/2023 10:14:20 PM"]),
+    ],
+)
+def test_files_of_candles_are_read(tmp_path: Path, header: str, times: list[str]) -> None:
+    """Names, order and times as others write them; packed too."""
+    text = f"{header}\n" + "".join(f"{time},1.5,2.5,1.25,2,7\n" for time in times)
+    (tmp_path / "plain.csv").write_text(text)
+    (tmp_path / "packed.csv.gz").write_bytes(gzip.compress(text.encode()))
+    for name in ("plain.csv", "packed.csv.gz"):
+        candles = read_candles(str(tmp_path / name))[0]
+        assert candles.start_us.tolist() == [1_700_000_000_000_000, 1_700_000_060_000_000]
+        assert [candles.open[0], candles.high[0], candles.low[1]] == [1.5, 2.5, 1.25]
+        assert [candles.close[1], candles.volume[1]] == [2.0, 7.0]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("time,open,high,low\n", "names no close"),
+        ("time,open,high,low,close\n", "has no candles"),
+        ("time,open,high,low,close\n1700000000,1,2,1,x\n", "row 1: could not convert"),
+        ("time,open,high,low,close\nsoon,1,2,1,1\n", "row 1: 'soon' is no time"),
+        ("time,open,high,low,close\n1700000000,1,0.5,1,1\n", "not 0 < low"),
+        ("time,open,high,low,close\nnan,1,2,1,1\n", "row 1: 'nan' is no time"),
+        ("time,open,high,low,close\n1700000000,1,1,1,1\n1700000000,1,1,1,1\n", "do not ascend"),
+    ],
+)
+def test_files_that_cannot_be_used_are_explained(tmp_path: Path, text: str, message: str) -> None:
+    """The row, and what is wrong with it."""
+    path = tmp_path / "bad.csv"
+    path.write_text(text)
+    with pytest.raises(InputError, match=message):
+        read_candles(str(path))
+
+
+def written(candles: Candles, path: Path) -> str:
+    columns = (candles.open, candles.high, candles.low, candles.close, candles.volume)
+    rows = zip(candles.start_us.tolist(), *(each.tolist() for each in columns), strict=True)
+    lines = ["start_us,open,high,low,close,volume", *(",".join(map(repr, row)) for row in rows)]
+    path.write_text("\n".join(lines))
+    return str(path)
+
+
+def test_the_report_says_what_was_found(tmp_path: Path) -> None:
+    """Tables for people, the same numbers as JSON, and a picture in each form."""
+    candles = random_candles(1_500, 2)
+    settings = DetectorSettings(min_confidence=0.5, patterns=chosen("chart"))
+    for suffix, start in ((".png", b"\x89PNG"), (".svg", b"<?xml"), (".html", b"<!doctype html")):
+        picture = tmp_path / f"plot{suffix}"
+        backtest(candles, settings, 5, picture)
+        assert picture.read_bytes().startswith(start)
+    result = backtest(candles, settings, 5)
+    text, report = result.text(), result.json()
+    assert report["candles"] == 1_500
+    assert report["fired"] == sum(score["fired"] for score in report["patterns"])
+    assert report["fired"] == sum(score["fired"] for score in report["confidence"])
+    assert report["fired"] > 100
+    assert not any(score["name"].startswith("cdl_") for score in report["patterns"])
+    for score in report["patterns"]:
+        assert score["name"] in text
+        assert score["confidence"] >= 0.5
+    assert "1,500 candles from 1970-01-01 00:00" in text
+
+
+def test_mistakes_are_explained(tmp_path: Path) -> None:
+    """A pattern that there is none of, and pictures that cannot be written."""
+    with pytest.raises(ValueError, match="there is no pattern 'triple_top'"):
+        chosen("triple_top")
+    for picture, message in (
+        (Path("x.gif"), "a plot ends in .png, .svg, .html"),
+        (tmp_path / "no" / "x.png", "cannot be written"),
+    ):
+        with pytest.raises(PlotError, match=message):
+            backtest(random_candles(50, 3), DetectorSettings(), 10, picture)

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from shared.analysis.anomalies import (
+    AnomalyLimits,
+    AnomalySettings,
+    anomalies,
+    anomalies_of_many,
+)
+from shared.analysis.candle_series import Candles
+from shared.runtime.settings import Environment, SettingsError
+from tests.shared.analysis.drawn import candles_of, random_candles
+
+LIMITS = AnomalyLimits()
+
+
+def flat(close: float = 100.0, volume: float = 100.0, range_: float = 1.0) -> Candles:
+    """Thirty quiet candles, around 100, and a last one."""
+    wiggle = np.tile([-0.05, 0.05], 15)
+    closes = np.append(100 + wiggle, close)
+    width = np.append(1.0 + wiggle, range_)
+    volumes = np.append(100 * (1 + wiggle), volume)
+    return candles_of(
+        closes, closes * (1 + width / 200), closes / (1 + width / 200), closes, volumes
+    )
+
+
+@pytest.mark.parametrize(
+    ("close", "severity", "direction"),
+    [(101.9, 0, 0), (102.1, 1, 1), (105.1, 2, 1), (98.1, 0, 0), (97.9, 1, -1), (94.9, 2, -1)],
+)
+def test_a_move_against_the_moving_average(close: float, severity: int, direction: int) -> None:
+    """Beyond 2 % it is one, beyond 5 % a strong one, up and down."""
+    found = [a for a in anomalies(flat(close), 0, LIMITS) if a.kind == "price_move"]
+    assert [(a.index, a.severity, a.direction) for a in found] == [
+        (30, severity, direction)
+    ] * bool(severity)
+    for each in found:
+        assert each.value == pytest.approx(close / 100 - 1, abs=1e-6)
+
+
+def test_volume_and_volatility_by_their_z() -> None:
+    """Both vary by 5 % here: 15 % are 3 deviations, 30 % are severe. Less than usual is nothing."""
+    for name, usual, kind in (("volume", 100.0, "volume"), ("range_", 1.0, "volatility")):
+        for factor, severity in ((0.1, 0), (1.14, 0), (1.17, 1), (1.29, 1), (1.32, 2)):
+            found = anomalies(flat(**{name: usual * factor}), 0, LIMITS)
+            assert [(a.kind, a.severity) for a in found] == [(kind, severity)] * bool(severity)
+
+
+def test_where_nothing_varies_there_is_no_z() -> None:
+    """A constant volume makes no candle infinitely unusual."""
+    ones = np.ones(30)
+    volume = np.append(np.ones(29), 50.0)
+    found = anomalies(candles_of(ones, ones * 1.01, ones, ones, volume), 0, LIMITS)
+    assert found == []
+
+
+def test_anomalies_do_not_repaint() -> None:
+    """One by one, each from the 20 before it; all at once; and among others: bit for bit."""
+    candles = random_candles(400, 3, 0.02)
+    together = anomalies(candles, 0, LIMITS)
+    alone = []
+    for index in range(len(candles)):
+        begin = max(0, index - 20)
+        found = anomalies(candles[begin : index + 1], index - begin, LIMITS)
+        alone += [(index, a.kind, a.end_us, a.severity, a.value) for a in found]
+    assert alone == [(a.index, a.kind, a.end_us, a.severity, a.value) for a in together]
+    assert {a.kind for a in together} == {"price_move", "volume", "volatility"}
+    assert min(a.index for a in together) >= 9
+    others = random_candles(100, 4)
+    loose = AnomalyLimits(0.001, 0.002, 0.5)
+    assert anomalies_of_many([(others, 50, loose), (candles, 0, LIMITS)]) == [
+        anomalies(others, 50, loose),
+        together,
+    ]
+    assert anomalies_of_many([]) == []
+
+
+def test_symbols_may_have_their_own_limits() -> None:
+    """What a symbol does not say is the common limit."""
+    env = Environment(
+        {"ANOMALY_LIMITS": "z=4", "ANOMALY_SYMBOLS": "DOGE-USD move=0.1 strong_move=0.2;"}
+    )
+    settings = AnomalySettings.read(env)
+    env.check()
+    assert settings.of("BTC-USD") == AnomalyLimits(0.02, 0.05, 4.0)
+    assert settings.of("DOGE-USD") == AnomalyLimits(0.1, 0.2, 4.0)
+
+
+@pytest.mark.parametrize("text", ["moves=1", "z=none", "move=-1", "move=0.5", "z=nan"])
+def test_bad_limits_are_refused_at_the_start(text: str) -> None:
+    """Named with the setting."""
+    env = Environment({"ANOMALY_LIMITS": text})
+    AnomalySettings.read(env)
+    with pytest.raises(SettingsError, match="ANOMALY_LIMITS"):
+        env.check()

@@ -1,0 +1,84 @@
+"""Symbols of the field are instruments; what a store, a URL or an eye would confuse is refused."""
+
+from __future__ import annotations
+
+import unicodedata
+from urllib.parse import quote, unquote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.market.symbols import check_symbol
+
+FIELD = [
+    *("^GSPC", "EURUSD=X", "ES=F", "M&M.NS", "SPXW  241227P05000000", "币安人生USDT", "BRK.B"),
+    *(
+        "BRK/B",
+        "BTC/USDT:USDT",
+        "/ES",
+        "ES1!",
+        "@ES#C",
+        "$SPX",
+        "005930.KS",
+        "O:SPY241220C00600000",
+    ),
+    *(
+        "AAPL US Equity",
+        "Ä-ÖL",
+        "🐸USDT",
+        "L" * 64,
+        "XBT_USD",
+        "BTC-27DEC24-100000-C",
+        "600519",
+        "A+",
+    ),
+]
+
+
+@pytest.mark.parametrize("name", FIELD)
+def test_symbols_of_the_field_are_instruments(name: str) -> None:
+    """As they are, through a URL and back."""
+    assert check_symbol(name) == name
+    assert unquote(quote(name, safe="")) == name
+
+
+@pytest.mark.parametrize(
+    ("name", "fix"),
+    [
+        ("", "is empty"),
+        (" A", "write 'A'"),
+        ("A\n", "write 'A'"),
+        ("A\x00B", "holds"),
+        ("A\u200bB", "ZERO WIDTH SPACE"),
+        ("A\u202eB", "leave it out"),
+        ("A\xa0B", "NO-BREAK SPACE"),
+        ("\uff22\uff34\uff23", "looks like 'BTC'"),
+        ("e\u0301", "looks like 'é'"),
+        ("\u212b", "looks like"),
+        ("A,B", "holds ','"),
+        ("A*", "holds"),
+        ("a//b", "beside a slash"),
+        ("../a", "beside a slash"),
+        ("A" * 65, "65 bytes"),
+        ("币" * 22, "66 bytes"),
+        ("\ufffd", "U\\+FFFD"),
+        ("\ud800", "U\\+D800"),
+    ],
+)
+def test_what_is_refused_names_the_fix(name: str, fix: str) -> None:
+    """Controls, invisible characters, forms of other names, what keys and paths are made of."""
+    with pytest.raises(ValueError, match=fix):
+        check_symbol(name)
+
+
+@given(st.text(max_size=20))
+def test_no_two_instruments_look_alike_by_normalization(name: str) -> None:
+    """Each accepted name is its own compatibility form, printable and free of separators."""
+    try:
+        check_symbol(name)
+    except ValueError:
+        return
+    assert unicodedata.normalize("NFKC", name) == name
+    assert name.isprintable()
+    assert not set(name) & set(",;\"'\\`<>{}|*?%")

@@ -1,0 +1,64 @@
+"""Leases of what is watched, over a real Valkey."""
+
+from __future__ import annotations
+
+import pytest
+import redis
+
+from shared.market.shards import shard_of
+from shared.realtime.leases import AGAIN_S, LEASE_MS, READ_EACH_S, Leases, Watched
+
+SHARDS = 4
+
+
+@pytest.mark.parametrize(
+    ("leased", "timeframe", "instrument", "shown"),
+    [
+        ("candles:5m:A", "5m", "A", True),
+        ("candles:5m:A", "1m", "A", False),
+        ("candles:5m:A", "5m", "B", False),
+        ("candles:*:A", "1h", "A", True),
+        ("candles:5m:*", "5m", "B", True),
+        ("candles:5m:*", "1m", "B", False),
+        ("candles:*:*", "1d", "B", True),
+        ("A", "1m", "A", False),
+        ("*", "1m", "A", False),
+    ],
+)
+def test_candles_are_shown_to_who_watches_them(
+    valkey: redis.Redis, leased: str, timeframe: str, instrument: str, shown: bool
+) -> None:
+    """A lease of an instrument alone shows its trades; one of a channel is beside it."""
+    Leases(valkey, SHARDS).renew([leased], 7)
+    selection = Watched(valkey).of(shard_of(instrument, SHARDS))
+    assert selection.shows(timeframe, instrument) is shown
+    assert selection.selects(instrument) is (leased in ("*", instrument))
+
+
+def test_a_lease_knows_since_when_it_lasts(valkey: redis.Redis) -> None:
+    """Renewed it keeps its place; each name has its own."""
+    leases = Leases(valkey, SHARDS)
+    assert leases.renew(["A", "candles:1m:A"], 7) == {"A": 7, "candles:1m:A": 7}
+    assert leases.renew(["A", "candles:5m:A"], 9) == {"A": 7, "candles:5m:A": 9}
+
+
+def test_a_redis_that_is_away_holds_up_nobody(valkey: redis.Redis) -> None:
+    """What was read goes on for the length of a lease; the next look waits."""
+    now_s = 0.0
+    Leases(valkey, SHARDS).renew(["A"], 1)
+    shard = shard_of("A", SHARDS)
+    nowhere = redis.Redis(port=1)
+    watched = Watched(valkey, lambda: now_s)
+    assert watched.of(shard).selects("A")
+    watched._client = nowhere
+    now_s = READ_EACH_S
+    assert watched.of(shard).selects("A")
+    watched._client = valkey
+    Leases(valkey, SHARDS).renew(["B"], 1)
+    other = shard_of("B", SHARDS)
+    assert not watched.of(other).selects("B")
+    now_s += AGAIN_S
+    assert watched.of(other).selects("B")
+    watched._client = nowhere
+    now_s += LEASE_MS / 1000
+    assert not watched.of(other)

@@ -1,0 +1,36 @@
+"""The stream of dead letters: how long letters stay."""
+
+from __future__ import annotations
+
+import asyncio
+
+import nats
+
+from shared.runtime.dead_letters import STREAM, DeadLetters
+
+
+def test_letters_end_by_their_term_also_in_a_stream_that_had_none(servers: dict[str, str]) -> None:
+    """Those of before, too; without a term they stay."""
+
+    async def test() -> None:
+        client = await nats.connect(servers["NATS_URL"])
+        letters = DeadLetters(client.jetstream())
+        await letters.ensure()
+        await client.jetstream().purge_stream(STREAM)
+        await letters.append({"id": "1", "type": "a"}, b"body")
+        await letters.ensure()
+        assert await letters.count() == 1
+        await letters.ensure(1.0)
+        async with asyncio.timeout(60):
+            while True:
+                if not await letters.count():
+                    break
+                await asyncio.sleep(0.05)
+        await letters.ensure()
+        await letters.append({"id": "2", "type": "a"}, b"body")
+        info = await client.jetstream().stream_info(STREAM)
+        assert (info.state.messages, info.config.max_age) == (1, 0)
+        await client.jetstream().delete_stream(STREAM)
+        await client.close()
+
+    asyncio.run(test())

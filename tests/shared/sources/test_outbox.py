@@ -1,0 +1,176 @@
+"""The outbox over a real HTTP sink that goes away and comes back."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+from collections.abc import Awaitable, Callable, Iterator
+
+import pytest
+
+from local.servers.ports import free_port
+from shared.adapter.event import OutgoingEvent
+from shared.adapter.sink import Sink
+from shared.runtime import metrics
+from shared.sources.batcher import Batch
+from shared.sources.outbox import Outbox
+from shared.wire.compression import decompress
+from shared.wire.raw_batch import FORMAT_CSV, RawBatch
+from tests.local.broker.subscriber import Reply, Subscriber
+
+
+@pytest.fixture
+def subscriber() -> Iterator[Subscriber]:
+    started = Subscriber()
+    yield started
+    started.close()
+
+
+def batch(number: int, payload: bytes = b"A,1") -> Batch:
+    return Batch(f"udp-1-{number}", FORMAT_CSV, "udp-1", number, payload, [len(payload)], [1])
+
+
+def opened(url: str, max_bytes: int) -> Outbox:
+    return Outbox(
+        Sink(url, "/test"),
+        max_bytes=max_bytes,
+        sent=metrics.UDP_SENT,
+        buffered=metrics.UDP_BUFFERED,
+    )
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(30):
+        while not holds():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+def run(url: str, steps: Callable[[Outbox], Awaitable[None]], max_bytes: int = 1 << 20) -> int:
+    """Run the steps, then close; return the payloads that were given up."""
+
+    async def whole() -> int:
+        outbox = opened(url, max_bytes)
+        await steps(outbox)
+        return await outbox.close(30)
+
+    return asyncio.run(whole())
+
+
+def test_every_batch_is_sent_whole_under_its_id(subscriber: Subscriber) -> None:
+    """Closing waits for what is on its way; each event is what its batch was."""
+
+    async def steps(outbox: Outbox) -> None:
+        for number in range(50):
+            assert outbox.put(batch(number, b"A,%d" % number))
+
+    assert run(subscriber.url, steps) == 0
+    found = {r.id: RawBatch.decode(decompress(r.body)).payloads for r in subscriber.received}
+    assert found == {f"udp-1-{n}": b"A,%d" % n for n in range(50)}
+    assert len(subscriber.received) == 50
+
+
+def test_a_batch_that_was_not_taken_is_sent_again_under_the_same_id(
+    subscriber: Subscriber,
+) -> None:
+    """The same bytes, so that the broker can tell; and no other batch waits for it."""
+    subscriber.script["udp-1-0"] = [Reply(503), Reply(500), Reply(429), Reply(202)]
+
+    async def steps(outbox: Outbox) -> None:
+        assert outbox.put(batch(0))
+        assert outbox.put(batch(1))
+
+    assert run(subscriber.url, steps) == 0
+    assert len({r.body for r in subscriber.of("udp-1-0")}) == 1
+    assert len(subscriber.of("udp-1-0")) == 4
+    assert len(subscriber.of("udp-1-1")) == 1
+
+
+def test_nothing_within_the_bound_is_lost_while_the_sink_is_away(
+    subscriber: Subscriber, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What is refused past the bound is refused at once; what was taken comes out in the end."""
+    for number in range(8):
+        subscriber.script[f"udp-1-{number}"] = [Reply(503)] * 6 + [Reply(202)]
+    taken: list[str] = []
+
+    async def steps(outbox: Outbox) -> None:
+        payload = bytes(range(256)) * 4
+        taken.extend(f"udp-1-{n}" for n in range(8) if outbox.put(batch(n, payload)))
+        # Compressed, they take less: there is room again while the sink is still away.
+        await until(lambda: outbox.put(batch(8, payload)))
+        taken.append("udp-1-8")
+
+    with caplog.at_level(logging.WARNING):
+        assert run(subscriber.url, steps, max_bytes=6 * 1024) == 0
+    assert taken == [f"udp-1-{number}" for number in (0, 1, 2, 3, 4, 8)]
+    assert {r.id for r in subscriber.received} == set(taken)
+    assert "is not taken yet" in caplog.text
+
+
+def test_empty_datagrams_take_room_as_well(subscriber: Subscriber) -> None:
+    """Memory is bounded whatever is sent."""
+    empty = Batch("udp-1-0", FORMAT_CSV, "udp-1", 0, b"", [0] * 1000, [1] * 1000)
+
+    async def steps(outbox: Outbox) -> None:
+        assert not outbox.put(empty)
+
+    assert run(subscriber.url, steps, max_bytes=10_000) == 0
+
+
+def test_what_is_given_up_at_the_end_is_told() -> None:
+    """Nothing listens: closing returns the payloads that were lost, for the caller to say so."""
+
+    async def whole() -> int:
+        outbox = opened(f"http://127.0.0.1:{free_port()}", 1 << 20)
+        assert outbox.put(batch(0))
+        assert outbox.put(batch(1))
+        return await outbox.close(0.05)
+
+    assert asyncio.run(whole()) == 2
+
+
+def test_what_is_taken_is_known_in_the_order_it_was_put(subscriber: Subscriber) -> None:
+    """A later batch that was taken does not count while an earlier one is not."""
+    subscriber.script["udp-1-0"] = [Reply(503)] * 5 + [Reply(202)]
+    taken_first: list[int] = []
+
+    async def steps(outbox: Outbox) -> None:
+        assert outbox.put(batch(0))
+        assert outbox.put_event(OutgoingEvent.packed("gap-1", "dev.kandle.gap.v1", b"x"))
+        assert outbox.given == 2
+        await until(lambda: bool(subscriber.of("gap-1")))
+        taken_first.append(outbox.taken)
+        await outbox.until_taken(2)
+        assert outbox.taken == 2
+
+    assert run(subscriber.url, steps) == 0
+    assert taken_first == [0]
+    assert len(subscriber.of("udp-1-0")) == 6
+
+
+@pytest.mark.parametrize(
+    ("took_s", "busy"),
+    [(0.01, [True, False, False]), (1.0, [False, False, False])],
+)
+def test_a_broker_rests_twice_as_long_as_its_answer_took(
+    subscriber: Subscriber, took_s: float, busy: list[bool]
+) -> None:
+    """So what comes meanwhile goes together; but never longer than 50 ms."""
+    now_s = itertools.count(1)
+
+    async def whole() -> None:
+        outbox = Outbox(
+            Sink(subscriber.url, "/test"),
+            max_bytes=1 << 20,
+            sent=metrics.UDP_SENT,
+            buffered=metrics.UDP_BUFFERED,
+            clock=lambda: next(now_s) * took_s,
+        )
+        outbox.put(batch(0))
+        assert outbox.is_busy
+        await outbox.until_taken(1)
+        assert [outbox.is_busy for _ in range(3)] == busy
+        await outbox.close(30)
+
+    asyncio.run(whole())
