@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from functions.detect_pattern.edges import needed, raise_alerts
+from functions.detect_pattern.edges import RulesInForce, needed, raise_alerts
 from functions.detect_pattern.judge import (
     JudgeRules,
     advance,
@@ -22,7 +22,6 @@ from functions.detect_pattern.judge import (
     needs_older,
     waits_until_ms,
 )
-from functions.detect_pattern.rules_in_force import RulesInForce
 from functions.detect_pattern.series import Series
 from functions.detect_pattern.storage import Storage
 from functions.detect_pattern.store import Read, Replacement, Store

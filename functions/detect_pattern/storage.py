@@ -11,7 +11,7 @@ from typing import Any, Final
 from psycopg import Connection, sql
 from psycopg.rows import class_row
 
-from functions.detect_pattern.rules_in_force import RuleInForce, RulesInForce
+from functions.detect_pattern.edges import RuleInForce, RulesInForce
 from functions.detect_pattern.series import Series
 from functions.detect_pattern.window import ClosedCandle, Window
 from shared.alerts.event import Alert

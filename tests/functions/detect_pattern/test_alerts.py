@@ -11,9 +11,8 @@ import psycopg
 import pytest
 import talib
 
-from functions.detect_pattern.edges import raise_alerts
+from functions.detect_pattern.edges import RuleInForce, raise_alerts
 from functions.detect_pattern.publish import publication
-from functions.detect_pattern.rules_in_force import RuleInForce
 from functions.detect_pattern.series import Series
 from functions.detect_pattern.store import Read, Store
 from functions.detect_pattern.window import ClosedCandle, Window
