@@ -122,14 +122,14 @@ audit: $(STAMP) ## known holes in the dependencies, and an SBOM in dist/ (needs 
 
 # The version is the one of pyproject.toml. IMAGE=REG/kandle also builds and tags the image.
 VERSION = $(shell $(UV) version --short --frozen)
-release: $(STAMP) $(PAGE) ## sdist and wheel (page inside), run in empty environments; notes; IMAGE=REG/kandle: image tags
+release: $(STAMP) $(PAGE) ## sdist, wheel, notes; run in empty environments; IMAGE=REG/kandle: image and manifests of it
 	@rm -rf dist && $(UV) build --quiet --out-dir dist
-	@awk '/^## (Unreleased|$(VERSION))/ {on = 1; next} /^## / {on = 0} on' CHANGELOG.md > dist/notes.md
+	@$(RUN) python -m local.manifests.release $(VERSION) $(IMAGE)
 	@$(RUN) python -m tests.release dist/kandle-$(VERSION)-py3-none-any.whl $(ARGS)
-	@$(if $(IMAGE),docker buildx build -f knative/Containerfile -t $(IMAGE):$(VERSION) -t $(IMAGE):latest .,echo "image: make release IMAGE=REG/kandle tags REG/kandle:$(VERSION) and :latest")
+	@$(if $(IMAGE),docker buildx build -f knative/Containerfile -t $(IMAGE):v$(VERSION) -t $(IMAGE):latest .,echo "image: make release IMAGE=REG/kandle tags REG/kandle:v$(VERSION) and :latest, and writes dist/kandle-OVERLAY.yaml")
 
 clean: ## remove environment, caches and local data
-	rm -rf functions/live_feed/dashboard functions/history_query/docs_page dashboard/node_modules
+	rm -rf functions/live_feed/dashboard functions/history_query/api/docs_page dashboard/node_modules
 	rm -rf .venv .uv .kandle .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

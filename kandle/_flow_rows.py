@@ -1,115 +1,115 @@
-"""Information bars, order flow and volume profiles as values: exact decimals, aware times."""
+"""Information bars, order flow and volume profiles as values: numbers and aware times."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
+from typing import Generic
 
-from kandle._rows import Row, decimal_of, time_of
+from kandle._rows import N, Number, Row, optional, time_of
 
 
 @dataclass(frozen=True, slots=True)
-class Bar:
+class Bar(Generic[N]):
     """A bar of trades from `time` to `end`, by number, volume, traded value or range."""
 
     symbol: str
     type: str
     time: datetime
     end: datetime
-    open: Decimal
-    high: Decimal
-    low: Decimal
-    close: Decimal
-    volume: Decimal
-    notional: Decimal
-    vwap: Decimal | None
+    open: N
+    high: N
+    low: N
+    close: N
+    volume: N
+    notional: N
+    vwap: N | None
     trades: int
-    buy_volume: Decimal
-    sell_volume: Decimal
+    buy_volume: N
+    sell_volume: N
     closed: bool
     complete: bool
 
     @classmethod
-    def of(cls, row: Row) -> Bar:
+    def of(cls, row: Row, number: Number[N]) -> Bar[N]:
         """Read a row of the API, with `symbol` and `type` of its page."""
         return cls(
             row["symbol"],
             row["type"],
             time_of(row["t"]),
             time_of(row["end"]),
-            Decimal(row["o"]),
-            Decimal(row["h"]),
-            Decimal(row["l"]),
-            Decimal(row["c"]),
-            Decimal(row["v"]),
-            Decimal(row["qv"]),
-            decimal_of(row["vw"]),
+            number(row["o"]),
+            number(row["h"]),
+            number(row["l"]),
+            number(row["c"]),
+            number(row["v"]),
+            number(row["qv"]),
+            optional(number, row["vw"]),
             row["n"],
-            Decimal(row["bv"]),
-            Decimal(row["sv"]),
+            number(row["bv"]),
+            number(row["sv"]),
             row["closed"],
             row["complete"],
         )
 
 
 @dataclass(frozen=True, slots=True)
-class Volumes:
+class Volumes(Generic[N]):
     """Volume by side. `estimated_buy`, `estimated_sell`: of unknown side, by the tick rule."""
 
-    volume: Decimal
-    buy: Decimal
-    sell: Decimal
-    estimated_buy: Decimal
-    estimated_sell: Decimal
+    volume: N
+    buy: N
+    sell: N
+    estimated_buy: N
+    estimated_sell: N
 
     @property
-    def delta(self) -> Decimal:
+    def delta(self) -> N:
         """Bought less sold, estimates included."""
         return self.buy + self.estimated_buy - self.sell - self.estimated_sell
 
     @classmethod
-    def of(cls, row: Row) -> Volumes:
+    def of(cls, row: Row, number: Number[N]) -> Volumes[N]:
         """Read them of a row of the API."""
-        return cls(*(Decimal(row[name]) for name in ("v", "bv", "sv", "ebv", "esv")))
+        return cls(*(number(row[name]) for name in ("v", "bv", "sv", "ebv", "esv")))
 
 
 @dataclass(frozen=True, slots=True)
-class Flow:
+class Flow(Generic[N]):
     """Order flow of the candle at `time`. Sums since the anchor are None before it."""
 
     time: datetime
-    volumes: Volumes
-    delta: Decimal
-    cumulative_delta: Decimal | None
-    anchored_vwap: Decimal | None
+    volumes: Volumes[N]
+    delta: N
+    cumulative_delta: N | None
+    anchored_vwap: N | None
     closed: bool
 
     @classmethod
-    def of(cls, row: Row) -> Flow:
+    def of(cls, row: Row, number: Number[N]) -> Flow[N]:
         """Read a row of the API."""
         return cls(
-            *(time_of(row["t"]), Volumes.of(row), Decimal(row["d"])),
-            *(decimal_of(row["cd"]), decimal_of(row["vw"]), row["closed"]),
+            *(time_of(row["t"]), Volumes.of(row, number), number(row["d"])),
+            *(optional(number, row["cd"]), optional(number, row["vw"]), row["closed"]),
         )
 
 
 @dataclass(frozen=True, slots=True)
-class Profile:
+class Profile(Generic[N]):
     """Volume by price, ascending. `poc`: the point of control; `low` to `high`: the value area."""
 
-    levels: Mapping[Decimal, Volumes]
-    total: Volumes
+    levels: Mapping[N, Volumes[N]]
+    total: Volumes[N]
     trades: int
-    vwap: Decimal | None
-    poc: Decimal | None
-    low: Decimal | None
-    high: Decimal | None
+    vwap: N | None
+    poc: N | None
+    low: N | None
+    high: N | None
 
     @classmethod
-    def of(cls, row: Row) -> Profile:
+    def of(cls, row: Row, number: Number[N]) -> Profile[N]:
         """Read an answer of the API."""
-        levels = {Decimal(each["p"]): Volumes.of(each) for each in row["levels"]}
-        prices = (decimal_of(row[name]) for name in ("vw", "poc", "val", "vah"))
-        return cls(levels, Volumes.of(row), row["n"], *prices)
+        levels = {number(each["p"]): Volumes.of(each, number) for each in row["levels"]}
+        prices = (optional(number, row[name]) for name in ("vw", "poc", "val", "vah"))
+        return cls(levels, Volumes.of(row, number), row["n"], *prices)

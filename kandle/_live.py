@@ -6,21 +6,24 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
-
-import httpx
+from typing import TYPE_CHECKING, Any, Final, Generic
 
 from kandle._errors import ApiError
 from kandle._requests import Moment, text_of
-from kandle._rows import Alert, Candle, Pattern, Tick, time_of
+from kandle._rows import Alert, Candle, N, Number, Pattern, Row, Tick, time_of
+
+if TYPE_CHECKING:
+    import httpx
 
 LONGEST_PAUSE_S: Final = 5.0
-TIMEOUT: Final = httpx.Timeout(10.0, read=40.0)  # the server says something every 15 s
+TIMEOUT_S: Final = (10.0, 40.0, 10.0, 10.0)
+"""To connect, read, write and get a connection. The server says something every 15 s."""
+
 _NO_CONTENT: Final = 204
 _SLOW: Final = "slow_consumer"
 
-Data = Candle | Tick | Pattern | Alert | Mapping[str, Any]
-_READ: Final[Mapping[str, Callable[[Mapping[str, Any]], Data]]] = {
+Data = Candle[N] | Tick[N] | Pattern[N] | Alert[N] | Mapping[str, Any]
+_READ: Final[Mapping[str, Callable[[Row, Number[Any]], Data[Any]]]] = {
     "candles": Candle.of,
     "ticks": Tick.of_live,
     "patterns": Pattern.of,
@@ -29,7 +32,7 @@ _READ: Final[Mapping[str, Callable[[Mapping[str, Any]], Data]]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class Event(Generic[N]):
     """A change in the live feed.
 
     Attributes:
@@ -45,19 +48,22 @@ class Event:
 
     channel: str
     seq: int
-    data: Data
+    data: Data[N]
     snapshot: bool
     late: bool
     received: datetime | None
 
 
-class Feed:
+class Feed(Generic[N]):
     """A subscription that outlives its connections: `place` is where the next one goes on."""
 
-    def __init__(self, channels: tuple[str, ...], **replay: Moment | float) -> None:
+    def __init__(
+        self, channels: tuple[str, ...], number: Number[N], **replay: Moment | float
+    ) -> None:
         if not channels:
             raise ApiError(400, "no channels", "name some, such as candles:1m:BTC-USD or ticks:*")
         self.ended = False
+        self._number: Number[N] = number
         self._query = {"channels": ",".join(channels)}
         self._query |= {name: text_of(each) for name, each in replay.items() if each is not None}
         self._place = self._id = ""
@@ -67,7 +73,7 @@ class Feed:
     def request(self) -> dict[str, Any]:
         """Return the arguments of the next connection's request."""
         headers = {"last-event-id": self._place} if self._place else {}
-        return {"params": self._query, "headers": headers, "timeout": TIMEOUT}
+        return {"params": self._query, "headers": headers, "timeout": TIMEOUT_S}
 
     def opened(self, answer: httpx.Response) -> None:
         """Take note of an answer that was accepted."""
@@ -81,7 +87,7 @@ class Feed:
         self._pause_s = min(2 * self._pause_s + 0.1, LONGEST_PAUSE_S)
         return self._pause_s
 
-    def events(self, line: str) -> Iterator[Event]:
+    def events(self, line: str) -> Iterator[Event[N]]:
         """Yield the events of a line. Raises ApiError: the server ends it for good."""
         if line.startswith("id: "):
             self._id = line.removeprefix("id: ")
@@ -93,16 +99,16 @@ class Feed:
         if kind == "error" and frame["code"] != _SLOW:
             raise ApiError(400, frame["code"], frame["msg"])
         if kind == "update":
-            yield _event(frame, snapshot=False)
+            yield _event(frame, self._number, snapshot=False)
         for item in frame.get("items", ()):
-            yield _event(item, snapshot=True)
+            yield _event(item, self._number, snapshot=True)
         if kind == "replay" and frame["state"] in ("ended", "stopped", "failed"):
             self.ended = True
         if not frame.get("more"):  # half a snapshot is asked for again
             self._place = self._id
 
 
-def _event(item: Mapping[str, Any], *, snapshot: bool) -> Event:
+def _event(item: Row, number: Number[N], *, snapshot: bool) -> Event[N]:
     channel = item["channel"]
     read = _READ.get(channel.partition(":")[0])
     data = item["data"]
@@ -110,7 +116,7 @@ def _event(item: Mapping[str, Any], *, snapshot: bool) -> Event:
     return Event(
         channel,
         item["seq"],
-        read(data) if read else data,
+        read(data, number) if read else data,
         snapshot,
         item.get("late", False),
         None if received is None else time_of(received),

@@ -8,13 +8,14 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypedDict
 from urllib.parse import quote
-
-import httpx
 
 from kandle._errors import AddressError, ApiError, UnreachableError
 from kandle._rows import Sent
+
+if TYPE_CHECKING:
+    import httpx
 
 Moment = datetime | int | str | None
 """An aware datetime, milliseconds since 1970, ISO 8601, or a time ago such as `-24h`."""
@@ -27,6 +28,15 @@ _NEWEST: Final = 1_000
 _TICKS_A_BODY: Final = 5_000
 _AWAY: Final = (429, 502, 503, 504)
 _VARIABLES: Final = {"API_URL": "url", "LIVE_URL": "live_url", "INGEST_URL": "ingest_url"}
+
+
+class Options(TypedDict, total=False):
+    """What a connection is told beside its first address."""
+
+    live_url: str | None
+    ingest_url: str | None
+    token: str | None
+    timeout_s: float
 
 
 def address(given: str | None, variable: str) -> str:

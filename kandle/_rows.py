@@ -5,11 +5,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, Generic
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    N = TypeVar("N", Decimal, float, default=Decimal)
+    """What prices, sizes and volumes are: Decimal, or a 64-bit float where that was asked for."""
+else:
+    from typing import TypeVar
+
+    N = TypeVar("N")
 
 NAMES: Final[Mapping[str, str]] = {
     "t": "time",
@@ -33,10 +43,12 @@ NAMES: Final[Mapping[str, str]] = {
 }
 
 Row = Mapping[str, Any]
+Number = Callable[[str], N]
+"""Reads the text of a number: Decimal or float."""
 
 
 @dataclass(frozen=True, slots=True)
-class Candle:
+class Candle(Generic[N]):
     """A candle over [time, time + timeframe). Prices are None where an empty one was filled in.
 
     Attributes:
@@ -53,16 +65,16 @@ class Candle:
     symbol: str
     timeframe: str
     time: datetime
-    open: Decimal | None
-    high: Decimal | None
-    low: Decimal | None
-    close: Decimal | None
-    volume: Decimal
-    notional: Decimal
-    vwap: Decimal | None
+    open: N | None
+    high: N | None
+    low: N | None
+    close: N | None
+    volume: N
+    notional: N
+    vwap: N | None
     trades: int
-    buy_volume: Decimal
-    sell_volume: Decimal
+    buy_volume: N
+    sell_volume: N
     closed: bool
     partial: bool
     complete: bool
@@ -71,22 +83,22 @@ class Candle:
     indicators: Mapping[str, float | None]
 
     @classmethod
-    def of(cls, row: Row) -> Candle:
+    def of(cls, row: Row, number: Number[N]) -> Candle[N]:
         """Read a row of the API, with `symbol` and `timeframe` of its page."""
         return cls(
             row["symbol"],
             row["timeframe"],
             time_of(row["t"]),
-            decimal_of(row["o"]),
-            decimal_of(row["h"]),
-            decimal_of(row["l"]),
-            decimal_of(row["c"]),
-            Decimal(row["v"]),
-            Decimal(row["qv"]),
-            decimal_of(row["vw"]),
+            optional(number, row["o"]),
+            optional(number, row["h"]),
+            optional(number, row["l"]),
+            optional(number, row["c"]),
+            number(row["v"]),
+            number(row["qv"]),
+            optional(number, row["vw"]),
             row["n"],
-            Decimal(row["bv"]),
-            Decimal(row["sv"]),
+            number(row["bv"]),
+            number(row["sv"]),
             row["closed"],
             row["partial"],
             row["complete"],
@@ -97,7 +109,7 @@ class Candle:
 
 
 @dataclass(frozen=True, slots=True)
-class Tick:
+class Tick(Generic[N]):
     """A trade: `time` to the microsecond in history, to the millisecond in the live feed.
 
     `side` is the aggressor's, `buy` or `sell`; `id` the trade id of its sender.
@@ -105,95 +117,95 @@ class Tick:
 
     symbol: str
     time: datetime
-    price: Decimal
-    size: Decimal
+    price: N
+    size: N
     side: str | None
     id: str | None
 
     @classmethod
-    def of(cls, row: Row) -> Tick:
+    def of(cls, row: Row, number: Number[N]) -> Tick[N]:
         """Read a row of the API, with `symbol` of its page."""
         time = time_of(0, row["us"])
-        price, size = Decimal(row["p"]), Decimal(row["s"])
+        price, size = number(row["p"]), number(row["s"])
         return cls(row["symbol"], time, price, size, row["side"], row["id"])
 
     @classmethod
-    def of_live(cls, row: Row) -> Tick:
+    def of_live(cls, row: Row, number: Number[N]) -> Tick[N]:
         """Read what the live feed says of a trade."""
-        price, size = Decimal(row["price"]), Decimal(row["size"])
+        price, size = number(row["price"]), number(row["size"])
         return cls(row["symbol"], time_of(row["t"]), price, size, row["side"], row["trade_id"])
 
 
 @dataclass(frozen=True, slots=True)
-class Latest:
+class Latest(Generic[N]):
     """The latest trade and quote of an instrument; None: there was none."""
 
     symbol: str
     time: datetime | None
-    price: Decimal | None
-    size: Decimal | None
+    price: N | None
+    size: N | None
     received: datetime | None
     quote_time: datetime | None
-    bid: Decimal | None
-    ask: Decimal | None
-    bid_size: Decimal | None
-    ask_size: Decimal | None
-    spread: Decimal | None
-    mid: Decimal | None
+    bid: N | None
+    ask: N | None
+    bid_size: N | None
+    ask_size: N | None
+    spread: N | None
+    mid: N | None
 
     @classmethod
-    def of(cls, row: Row) -> Latest:
+    def of(cls, row: Row, number: Number[N]) -> Latest[N]:
         """Read a row of the API."""
         return cls(
             row["symbol"],
             _time(row["t"]),
-            decimal_of(row["price"]),
-            decimal_of(row["size"]),
+            optional(number, row["price"]),
+            optional(number, row["size"]),
             _time(row["received"]),
             _time(row["quote_t"]),
-            decimal_of(row["bid"]),
-            decimal_of(row["ask"]),
-            decimal_of(row["bid_size"]),
-            decimal_of(row["ask_size"]),
-            decimal_of(row["spread"]),
-            decimal_of(row["mid"]),
+            optional(number, row["bid"]),
+            optional(number, row["ask"]),
+            optional(number, row["bid_size"]),
+            optional(number, row["ask_size"]),
+            optional(number, row["spread"]),
+            optional(number, row["mid"]),
         )
 
 
 @dataclass(frozen=True, slots=True)
-class Overview:
+class Overview(Generic[N]):
     """An instrument at a glance: its last trade, and its last 24 hours; `change` is in percent."""
 
     symbol: str
     time: datetime
-    price: Decimal
-    size: Decimal
-    open: Decimal | None
-    high: Decimal | None
-    low: Decimal | None
-    volume: Decimal
+    price: N
+    size: N
+    open: N | None
+    high: N | None
+    low: N | None
+    volume: N
     change: float | None
-    points: tuple[Decimal, ...]
+    points: tuple[N, ...]
 
     @classmethod
-    def of(cls, row: Row) -> Overview:
+    def of(cls, row: Row, number: Number[N]) -> Overview[N]:
         """Read a row of the API."""
         return cls(
             row["symbol"],
             time_of(row["t"]),
-            Decimal(row["price"]),
-            Decimal(row["size"]),
-            decimal_of(row["open"]),
-            decimal_of(row["high"]),
-            decimal_of(row["low"]),
-            Decimal(row["volume"]),
+            number(row["price"]),
+            number(row["size"]),
+            optional(number, row["open"]),
+            optional(number, row["high"]),
+            optional(number, row["low"]),
+            number(row["volume"]),
             row["change"],
-            tuple(map(Decimal, row["points"])),
+            tuple(map(number, row["points"])),
         )
 
 
 @dataclass(frozen=True, slots=True)
-class Pattern:
+class Pattern(Generic[N]):
     """A pattern found in closed candles from `begin` to `time`; `direction` is -1, 0 or 1.
 
     Of several with one `id` the highest `revision` is right; a correction of the candles may have
@@ -207,7 +219,7 @@ class Pattern:
     kind: str
     direction: int
     confidence: float
-    price: Decimal
+    price: N
     begin: datetime
     time: datetime
     status: str
@@ -215,7 +227,7 @@ class Pattern:
     features: Mapping[str, Any]
 
     @classmethod
-    def of(cls, row: Row) -> Pattern:
+    def of(cls, row: Row, number: Number[N]) -> Pattern[N]:
         """Read a row of the API."""
         return cls(
             row["id"],
@@ -225,7 +237,7 @@ class Pattern:
             row["kind"],
             row["direction"],
             row["confidence"],
-            Decimal(row["trigger_price"]),
+            number(row["trigger_price"]),
             time_of(row["begin"]),
             time_of(row["timestamp"]),
             row["status"],
@@ -235,7 +247,7 @@ class Pattern:
 
 
 @dataclass(frozen=True, slots=True)
-class Alert:
+class Alert(Generic[N]):
     """A rule of `kandle alert` that came true on the candle that ended at `time`.
 
     `timeframe` is empty where it is about no candle, and `symbol` the feed where it is about one.
@@ -246,10 +258,10 @@ class Alert:
     symbol: str
     timeframe: str
     time: datetime
-    value: Decimal | None
+    value: N | None
 
     @classmethod
-    def of(cls, row: Row) -> Alert:
+    def of(cls, row: Row, number: Number[N]) -> Alert[N]:
         """Read a row of the API."""
         return cls(
             row["rule_id"],
@@ -257,7 +269,7 @@ class Alert:
             row["symbol"],
             row["timeframe"],
             time_of(row["timestamp"]),
-            decimal_of(row.get("value")),
+            optional(number, row.get("value")),
         )
 
 
@@ -303,6 +315,6 @@ def _time(ms: int | None) -> datetime | None:
     return None if ms is None else time_of(ms)
 
 
-def decimal_of(text: str | None) -> Decimal | None:
-    """Read a decimal text; None stays."""
-    return None if text is None else Decimal(text)
+def optional(number: Number[N], text: str | None) -> N | None:
+    """Read the text of a number; None stays."""
+    return None if text is None else number(text)

@@ -20,13 +20,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from decimal import Decimal
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar, Unpack, overload
 
-import httpx
-
-from kandle import _frames, _requests
-from kandle._asynchronous import AsyncKandle, AsyncRows
+from kandle import _requests
 from kandle._errors import (
     AddressError,
     ApiError,
@@ -36,14 +34,26 @@ from kandle._errors import (
 )
 from kandle._flow_rows import Bar, Flow, Profile
 from kandle._live import Event, Feed
-from kandle._requests import TIMEOUT_S, TRIES, Moment, Paging
-from kandle._rows import Alert, Candle, Latest, Overview, Pattern, Sent, Series, Tick, as_dict
+from kandle._ranges import AsyncRows, Rows
+from kandle._requests import TIMEOUT_S, TRIES, Moment, Options, Paging
+from kandle._rows import (
+    Alert,
+    Candle,
+    Latest,
+    N,
+    Number,
+    Overview,
+    Pattern,
+    Row,
+    Sent,
+    Series,
+    Tick,
+)
 
 if TYPE_CHECKING:
-    import duckdb
-    import pandas as pd
-    import polars as pl
-    import pyarrow as pa
+    import httpx
+
+    from kandle._asynchronous import AsyncKandle
 
 __all__ = [
     "AddressError",
@@ -70,90 +80,42 @@ __all__ = [
 ]
 
 T = TypeVar("T")
-P = TypeVar("P")
 
 
-class Rows(Generic[T]):
-    """Rows of a range, ascending: iterate over them, or have them as a frame.
+def __getattr__(name: str) -> Any:
+    """Import the client for asyncio when it is first used."""
+    if name != "AsyncKandle":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from kandle._asynchronous import AsyncKandle
 
-    Nothing is asked before. Frames are read as Arrow, page by page, without an object for each row;
-    their columns have the names of the row's attributes. `floats=True` gives 64-bit floats in place
-    of DECIMAL(38, 18).
-    """
-
-    def __init__(
-        self,
-        get: Callable[[str, Mapping[str, str]], httpx.Response],
-        path: str,
-        name: str,
-        of: Callable[[Mapping[str, Any]], T],
-        paging: Callable[[], Paging],
-    ) -> None:
-        self._get, self._path, self._name, self._of, self._paging = get, path, name, of, paging
-
-    def __iter__(self) -> Iterator[T]:
-        """Yield the rows. Raises KandleError."""
-
-        def read(answer: httpx.Response) -> list[dict[str, Any]]:
-            page = answer.json()
-            rows: list[dict[str, Any]] = page.pop(self._name)
-            return [{**page, **row} for row in rows]
-
-        for page in self._pages("json", read, len):
-            yield from map(self._of, page)
-
-    def to_dicts(self, *, floats: bool = False) -> list[dict[str, Any]]:
-        """Return the rows by the names of their attributes; `floats`: in place of Decimals."""
-        return [as_dict(row, floats=floats) for row in self]
-
-    def to_arrow(self, *, floats: bool = False) -> pa.Table:
-        """Return a PyArrow table. Needs `kandle[arrow]`."""
-        return self._frame(floats).to_arrow()
-
-    def to_polars(self, *, floats: bool = False) -> pl.DataFrame:
-        """Return a Polars frame. Needs `kandle[polars]`."""
-        return self._frame(floats).to_polars()
-
-    def to_pandas(self, *, floats: bool = False) -> pd.DataFrame:
-        """Return a pandas frame. Needs `kandle[pandas]`."""
-        return self._frame(floats).to_pandas()
-
-    def to_duckdb(self, *, floats: bool = False) -> duckdb.DuckDBPyRelation:
-        """Return a relation of DuckDB's default connection. Needs `kandle[duckdb]`."""
-        return self._frame(floats).to_duckdb()
-
-    def _frame(self, floats: bool) -> _frames.Frame:
-        _frames.package("pyarrow", "arrow")
-
-        def read(answer: httpx.Response) -> pa.Table:
-            return _frames.read_page(answer.content)
-
-        pages = self._pages("arrow", read, lambda page: int(page.num_rows))
-        return _frames.joined([*pages], floats=floats)
-
-    def _pages(
-        self, form: str, read: Callable[[httpx.Response], P], count: Callable[[P], int]
-    ) -> Iterator[P]:
-        """Yield pages. Those that go backwards are put in order: the limit bounds them."""
-        paging = self._paging()
-        backwards: list[P] = []
-        while paging.query is not None:
-            answer = self._get(self._path, {**paging.query, "format": form})
-            page = read(answer)
-            paging.next(answer, count(page))
-            if paging.backwards:
-                backwards.append(page)
-            else:
-                yield page
-        yield from reversed(backwards)
+    return AsyncKandle
 
 
-class Kandle:
+class Kandle(Generic[N]):
     """A connection to Kandle. Close it, or use it in a `with`.
 
     Addresses and the token that are not given are the environment's: API_URL, LIVE_URL, INGEST_URL
-    and KANDLE_TOKEN. One that is missing is missed when it is needed (AddressError).
+    and KANDLE_TOKEN. One that is missing is missed when it is needed (AddressError). `floats=True`:
+    prices, sizes and volumes of all that it returns are 64-bit floats in place of Decimals.
     """
+
+    @overload
+    def __init__(
+        self: Kandle[Decimal],
+        url: str | None = ...,
+        *,
+        floats: Literal[False] = ...,
+        **options: Unpack[Options],
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: Kandle[float],
+        url: str | None = ...,
+        *,
+        floats: Literal[True],
+        **options: Unpack[Options],
+    ) -> None: ...
 
     def __init__(
         self,
@@ -163,9 +125,14 @@ class Kandle:
         ingest_url: str | None = None,
         token: str | None = None,
         timeout_s: float = TIMEOUT_S,
+        floats: bool = False,
     ) -> None:
+        import httpx  # with the first connection: it takes most of the time of an import
+
         self._urls = {"API_URL": url, "LIVE_URL": live_url, "INGEST_URL": ingest_url}
         self._http = httpx.Client(headers=_requests.headers_of(token), timeout=timeout_s)
+        self._broken = httpx.TransportError
+        self._number: Number[Any] = float if floats else Decimal
 
     def __enter__(self) -> Self:
         return self
@@ -192,7 +159,7 @@ class Kandle:
         limit: int | None = None,
         as_of: Moment = None,
         **options: object,
-    ) -> Rows[Candle]:
+    ) -> Rows[Candle[N]]:
         """Return candles; without `start` the newest `limit` (by default 1,000).
 
         `as_of`: only trades received by that time count, so that a backtest sees what was known.
@@ -212,7 +179,7 @@ class Kandle:
         end: Moment = None,
         limit: int | None = None,
         **options: object,
-    ) -> Rows[Bar]:
+    ) -> Rows[Bar[N]]:
         """Return bars by `tick:100`, `volume:1000`, `dollar:1000000` or `range:5`, as candles."""
         path = _requests.path_of("/api/bars", symbol)
         return self._rows(path, "bars", Bar.of, start, end, limit, {"type": type, **options})
@@ -227,7 +194,7 @@ class Kandle:
         limit: int | None = None,
         anchor: Moment = "day",
         **options: object,
-    ) -> Rows[Flow]:
+    ) -> Rows[Flow[N]]:
         """Return delta, cumulative delta and VWAP since the anchor of each candle."""
         options = {"timeframe": timeframe, "anchor": anchor, **options}
         path = _requests.path_of("/api/flow", symbol)
@@ -235,27 +202,27 @@ class Kandle:
 
     def profile(
         self, symbol: str, *, start: Moment = None, end: Moment = None, **options: object
-    ) -> Profile:
+    ) -> Profile[N]:
         """Return volume by price, by default of 24 hours. `options`: step, value_area, tz."""
         path = _requests.path_of("/api/profile", symbol)
         query = _requests.query_of({**options, "from": start, "to": end})
-        return Profile.of(self._api(path, query).json())
+        return Profile.of(self._api(path, query).json(), self._number)
 
     def ticks(
         self, symbol: str, *, start: Moment = None, end: Moment = None, limit: int | None = None
-    ) -> Rows[Tick]:
+    ) -> Rows[Tick[N]]:
         """Return trades in the total order; without `start` the newest `limit` (1,000)."""
         path = _requests.path_of("/api/ticks", symbol)
         return self._rows(path, "ticks", Tick.of, start, end, limit, {})
 
-    def latest(self, symbol: str) -> Latest:
+    def latest(self, symbol: str) -> Latest[N]:
         """Return the latest trade and quote. Raises ApiError (404) for what was never seen."""
-        return Latest.of(self._api(_requests.path_of("/api/latest", symbol)).json())
+        return Latest.of(self._api(_requests.path_of("/api/latest", symbol)).json(), self._number)
 
-    def overview(self, *symbols: str) -> list[Overview]:
+    def overview(self, *symbols: str) -> list[Overview[N]]:
         """Return the last trade and 24 hours of instruments; of all where none is named."""
         query: list[tuple[str, str]] = [("symbol", each) for each in symbols]
-        return [Overview.of(row) for row in self._api("/api/overview", query).json()]
+        return [Overview.of(row, self._number) for row in self._api("/api/overview", query).json()]
 
     def symbols(self) -> list[str]:
         """Return the names of all instruments."""
@@ -278,13 +245,14 @@ class Kandle:
         end: Moment = None,
         limit: int | None = None,
         **options: object,
-    ) -> Iterator[Pattern]:
+    ) -> Iterator[Pattern[N]]:
         """Yield patterns, the newest first, at most `limit` (1,000 without `start`).
 
         `options`: timeframe, type, min_confidence, status as the API takes them.
         """
         paging = Paging(start, end, limit, options)
-        return map(Pattern.of, self._newest("/api/patterns", "patterns", symbol, paging))
+        found = self._newest("/api/patterns", "patterns", symbol, paging)
+        return (Pattern.of(row, self._number) for row in found)
 
     def alerts(
         self,
@@ -293,24 +261,27 @@ class Kandle:
         start: Moment = None,
         end: Moment = None,
         limit: int | None = None,
-    ) -> Iterator[Alert]:
+    ) -> Iterator[Alert[N]]:
         """Yield alerts, the newest first, at most `limit` (1,000 without `start`)."""
         paging = Paging(start, end, limit, {})
-        return map(Alert.of, self._newest("/api/alerts", "alerts", symbol, paging))
+        found = self._newest("/api/alerts", "alerts", symbol, paging)
+        return (Alert.of(row, self._number) for row in found)
 
-    def stream(self, *channels: str) -> Generator[Event, None, None]:
+    def stream(self, *channels: str) -> Generator[Event[N], None, None]:
         """Yield what happens from now on, in channels such as `candles:1m:BTC-USD` and `ticks:*`.
 
         First the newest of each channel (`snapshot`). A connection that breaks is made again, and
         goes on behind the last event. Raises KandleError: a bad channel, or nothing there at first.
         """
-        return self._events(Feed(channels))
+        return self._events(Feed(channels, self._number))
 
     def replay(
         self, *channels: str, start: Moment, end: Moment = None, speed: float = 1.0
-    ) -> Generator[Event, None, None]:
+    ) -> Generator[Event[N], None, None]:
         """Yield a stored time as the live feed gave it, `speed` times as fast; ends at `end`."""
-        return self._events(Feed(channels, replay_from=start, replay_to=end, speed=speed))
+        return self._events(
+            Feed(channels, self._number, replay_from=start, replay_to=end, speed=speed)
+        )
 
     def send(self, ticks: Iterable[Mapping[str, Any]], *, key: str | None = None) -> Sent:
         """Send ticks: mappings with symbol, price, and where known size, time, side and id.
@@ -330,13 +301,20 @@ class Kandle:
         self,
         path: str,
         name: str,
-        of: Callable[[Mapping[str, Any]], T],
+        of: Callable[[Row, Number[N]], T],
         start: Moment,
         end: Moment,
         limit: int | None,
         options: Mapping[str, object],
     ) -> Rows[T]:
-        return Rows(self._api, path, name, of, lambda: Paging(start, end, limit, options))
+        return Rows(
+            self._api,
+            path,
+            name,
+            lambda row: of(row, self._number),
+            lambda: Paging(start, end, limit, options),
+            floats=self._number is float,
+        )
 
     def _newest(
         self, route: str, name: str, symbol: str | None, paging: Paging
@@ -347,7 +325,7 @@ class Kandle:
             paging.follow(page["next"], len(page[name]))
             yield from page[name]
 
-    def _events(self, feed: Feed) -> Generator[Event, None, None]:
+    def _events(self, feed: Feed[N]) -> Generator[Event[N], None, None]:
         url = _requests.address(self._urls["LIVE_URL"], "LIVE_URL") + "/sse"
         while not feed.ended:
             broken: Exception | None = None
@@ -359,7 +337,7 @@ class Kandle:
                         feed.opened(_requests.checked(answer))
                         for line in answer.iter_lines():
                             yield from feed.events(line)
-            except httpx.TransportError as error:
+            except self._broken as error:
                 broken = _requests.unreachable(url, error)
             if not feed.ended:
                 time.sleep(feed.pause_s(broken))
@@ -372,7 +350,7 @@ class Kandle:
         for left in range(TRIES - 1, -1, -1):
             try:
                 answer = self._http.send(request)
-            except httpx.TransportError as error:
+            except self._broken as error:
                 if not left:
                     raise _requests.unreachable(request.url, error) from error
                 time.sleep(_requests.RETRY_S)

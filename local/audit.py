@@ -24,6 +24,8 @@ COMPARED: Final = tuple(
     for each in fields(Candle)
     if each.name not in ("instrument", "timeframe", "start_us", "closed", "complete", "revision")
 )
+_SHOWN: Final = {"trade_count": "trades"}
+"""What people know a field by that has another name in Postgres and on the wire."""
 _STORED: Final = sql.SQL(
     "SELECT {} FROM candles WHERE instrument = ANY(%s) AND timeframe = %s"
     " AND start_us >= %s AND start_us < %s"
@@ -44,7 +46,7 @@ class Difference:
             for name in COMPARED:
                 is_, should = getattr(self.found, name), getattr(self.expected, name)
                 if is_ != should:
-                    yield name, is_, should
+                    yield _SHOWN.get(name, name), is_, should
 
 
 @dataclass(slots=True)

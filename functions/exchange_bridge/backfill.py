@@ -8,11 +8,13 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import json
 import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Final
 
@@ -47,10 +49,27 @@ from shared.wire.candle_history import CandleHistory
 _BEGIN: Final = "SELECT first_time_us FROM first_ticks WHERE instrument = %s"
 
 
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """What a symbol has now: `candles` or `trades` of [from_us, to_us), and how many were sent."""
+
+    symbol: str
+    instrument: str
+    by: str
+    from_us: int
+    to_us: int
+    sent: int
+
+
 async def backfill(
-    settings: Settings, sink: Sink, by: str, from_us: int, to_us: int | None
+    settings: Settings,
+    sink: Sink,
+    by: str,
+    from_us: int,
+    to_us: int | None,
+    done: Callable[[Filled], object],
 ) -> None:
-    """Send the candles or the trades of [from_us, to_us) of every symbol.
+    """Send the candles or the trades of [from_us, to_us) of every symbol; `done` gets each.
 
     Without an end up to where the instrument's own trades begin. Raises RestError, TransientError.
     """
@@ -81,15 +100,20 @@ async def backfill(
             begin_us = await asyncio.to_thread(_begin, postgres, name)
             until_us = base.start_us(begin_us if to_us is None else to_us)
             if by == "candles":
-                await _candles(source, outbox, postgres, life, base, symbol, since_us, until_us)
+                sent = await _candles(
+                    source, outbox, postgres, life, base, symbol, since_us, until_us
+                )
             else:
                 batcher = Batcher(life, settings.batch, exchange.format)
                 trades = TradeBackfill(source, outbox, batcher, postgres, _report)
-                await trades.run(symbol, since_us, until_us)
+                sent = await trades.run(symbol, since_us, until_us)
+                if not sent:
+                    _say(f"{symbol}: no trades that are not here before {_utc(until_us)}")
                 if until_us >= base.start_us(begin_us):  # and those from there on are known
                     begin = trades_begin(name, base, since_us)
                     await _put(outbox, history_event(f"{life}/{symbol}", begin))
-        await outbox.until_taken(outbox.given)
+            await outbox.until_taken(outbox.given)
+            done(Filled(symbol, name, by, since_us, until_us, sent))
     finally:
         await outbox.close(settings.drain_s)
         await settings.rest.close()
@@ -105,7 +129,7 @@ async def _candles(
     symbol: str,
     from_us: int,
     to_us: int,
-) -> None:
+) -> int:
     exchange, name = source.exchange, source.instrument_of(symbol)
     if base.length_us not in exchange.intervals:
         raise RestError(f"{exchange.name} lists no candles of {base}: try trades", is_final=True)
@@ -124,6 +148,7 @@ async def _candles(
         _say(f"{symbol}: {number} of {len(chunks)} parts, {total:,} candles to {_utc(until_us)}")
     if not chunks:
         _say(f"{symbol}: all of it is there")
+    return total
 
 
 async def _put(outbox: Outbox, event: OutgoingEvent) -> None:
@@ -143,6 +168,10 @@ def _report(symbol: str, sent: int, total: int) -> None:
 
 def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)  # noqa: T201 - a command's progress
+
+
+def _print(filled: Filled) -> None:
+    print(json.dumps(asdict(filled)), flush=True)  # noqa: T201 - what --json is for
 
 
 def _utc(time_us: int) -> str:
@@ -165,6 +194,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--by", choices=("candles", "trades"), required=True)
     parser.add_argument("--from", dest="from_us", type=parse_us, required=True)
     parser.add_argument("--to", dest="to_us", type=parse_us)
+    parser.add_argument("--json", action="store_true", help="print one JSON object a symbol")
     return parser
 
 
@@ -182,7 +212,8 @@ def main() -> int:
     assert sink is not None  # K_SINK is set: the settings are checked
     try:
         with _ends_on_signals():
-            asyncio.run(backfill(settings, sink, given.by, given.from_us, given.to_us))
+            done = _print if given.json else lambda filled: None
+            asyncio.run(backfill(settings, sink, given.by, given.from_us, given.to_us, done))
     except KeyboardInterrupt:
         return _failed("stopped: the same command goes on where this one ended")
     except (RestError, TransientError) as error:

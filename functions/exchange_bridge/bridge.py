@@ -12,7 +12,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Final
 
 import prometheus_client
@@ -39,6 +39,7 @@ from shared.errors import TransientError
 from shared.market.instruments import Market
 from shared.realtime.watchlist import Watched, Watchlist
 from shared.runtime import metrics
+from shared.runtime.memory import settle
 from shared.runtime.settings import SettingsError
 from shared.runtime.tasks import end
 from shared.sources.batcher import Batcher, new_source
@@ -54,8 +55,8 @@ TICK_S: Final = 0.005
 async def serve(settings: Settings, tracing: Tracing) -> None:
     """Run the feed until SIGTERM or SIGINT, then hand over what is held. Raises OSError."""
     stopping = stopped_by_signals()
-    with metrics_served(settings.metrics_host, settings.metrics_port):
-        await run(settings, tracing, stopping)
+    serve_metrics(settings.metrics_host, settings.metrics_port)
+    await run(settings, tracing, stopping)
 
 
 def stopped_by_signals() -> asyncio.Event:
@@ -66,19 +67,12 @@ def stopped_by_signals() -> asyncio.Event:
     return stopping
 
 
-@contextlib.contextmanager
-def metrics_served(host: str, port: int) -> Iterator[None]:
-    """Serve the metrics of this process. Raises OSError that names the port."""
+def serve_metrics(host: str, port: int) -> None:
+    """Serve the metrics of this process until it ends. Raises OSError that names the port."""
     try:
-        server, thread = prometheus_client.start_http_server(port, host)
+        prometheus_client.start_http_server(port, host)
     except OSError as error:
         raise OSError(f"cannot serve metrics on port {port}: {error}") from error
-    try:
-        yield
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 async def run(settings: Settings, tracing: Tracing, stopping: asyncio.Event) -> None:
@@ -239,6 +233,7 @@ def main() -> None:
         spans = tracing("exchange-bridge", os.environ)
     except SettingsError as error:
         sys.exit(str(error))
+    settle()
     try:
         uvloop.run(serve(settings, spans))
     except OSError as error:

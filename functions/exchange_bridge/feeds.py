@@ -17,11 +17,12 @@ from typing import Final
 
 import uvloop
 
-from functions.exchange_bridge.bridge import metrics_served, run, stopped_by_signals
+from functions.exchange_bridge.bridge import run, serve_metrics, stopped_by_signals
 from functions.exchange_bridge.settings import MetricsAddress, Settings
 from shared.adapter.logs import configure_logging
 from shared.adapter.tracing import Tracing, tracing
 from shared.runtime import metrics
+from shared.runtime.memory import settle
 from shared.runtime.settings import Environment, SettingsError
 from shared.sources.feed_choice import FeedChoice, parse_feeds
 
@@ -129,8 +130,8 @@ async def _at_most(event: asyncio.Event, seconds: float) -> None:
 async def serve(path: Path, address: MetricsAddress, spans: Tracing) -> None:
     """Run all feeds until SIGTERM or SIGINT. Raises OSError."""
     stopping = stopped_by_signals()
-    with metrics_served(*address):
-        await Feeds(path, os.environ, spans).follow(stopping)
+    serve_metrics(*address)
+    await Feeds(path, os.environ, spans).follow(stopping)
 
 
 def main() -> None:
@@ -144,6 +145,7 @@ def main() -> None:
         spans = tracing("exchange-bridge", os.environ)
     except SettingsError as error:
         sys.exit(str(error))
+    settle()
     try:
         uvloop.run(serve(path, address, spans))
     except OSError as error:

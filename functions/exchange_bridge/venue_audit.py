@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -80,8 +81,14 @@ def _values(kline: Kline, candle: dict[str, Any], *, counts: bool) -> Iterator[s
         yield f"{candle['n']} trades, the exchange says {kline.trades}"
 
 
-async def audit(settings: Settings, api_url: str, from_us: int, to_us: int) -> int:
-    """Print the comparison of every symbol; return how many differences. Raises RestError."""
+async def audit(
+    settings: Settings,
+    api_url: str,
+    from_us: int,
+    to_us: int,
+    show: Callable[[str, Timeframe, Compared], object],
+) -> int:
+    """Compare and `show` every instrument; return how many differences. Raises RestError."""
     exchange = settings.exchange
     postgres = Postgres(settings.database_url, size=1)
     try:
@@ -104,13 +111,7 @@ async def audit(settings: Settings, api_url: str, from_us: int, to_us: int) -> i
             )
             ours = await asyncio.to_thread(_ours, api_url, name, base, from_us, to_us)
             found = compare(*_both(klines, ours), counts=exchange.counts_trades)
-            for difference in found.differences:
-                _say(f"{name} {difference}")
-            _say(
-                f"{name}: {found.equal:,} candles of {base} equal, {len(found.differences):,}"
-                f" differ; {found.of_venue:,} are the exchange's own, {found.unfinished:,} are not"
-                " whole here"
-            )
+            show(name, base, found)
             differing += len(found.differences)
     finally:
         await settings.rest.close()
@@ -155,6 +156,20 @@ def _utc(time_us: int) -> str:
     return datetime.fromtimestamp(time_us / 1e6, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
+def _show(name: str, base: Timeframe, found: Compared) -> None:
+    for difference in found.differences:
+        _say(f"{name} {difference}")
+    _say(
+        f"{name}: {found.equal:,} candles of {base} equal, {len(found.differences):,}"
+        f" differ; {found.of_venue:,} are the exchange's own, {found.unfinished:,} are not whole"
+        " here"
+    )
+
+
+def _show_json(name: str, base: Timeframe, found: Compared) -> None:
+    _say(json.dumps({"symbol": name, "timeframe": str(base), **asdict(found)}))
+
+
 def _say(text: str) -> None:
     print(text, flush=True)  # noqa: T201 - what the command is for
 
@@ -165,11 +180,13 @@ def main() -> int:
     parser.add_argument("--from-us", type=int, required=True)
     parser.add_argument("--to-us", type=int, required=True)
     parser.add_argument("--api-url", required=True)
+    parser.add_argument("--json", action="store_true", help="print one JSON object an instrument")
     given = parser.parse_args()
     configure_logging(os.environ)
     try:
         settings = Settings.from_env(os.environ)
-        differing = asyncio.run(audit(settings, given.api_url, given.from_us, given.to_us))
+        show = _show_json if given.json else _show
+        differing = asyncio.run(audit(settings, given.api_url, given.from_us, given.to_us, show))
     except (SettingsError, RestError, TransientError, httpx.HTTPError) as error:
         print(error, file=sys.stderr)  # noqa: T201
         return 2

@@ -27,6 +27,7 @@ from functions.live_feed.settings import LiveSettings
 from shared.adapter.access import AccessRules
 from shared.adapter.logs import configure_logging
 from shared.errors import TransientError
+from shared.runtime.memory import settle
 from shared.runtime.settings import Environment, SettingsError
 from shared.runtime.tasks import end
 
@@ -133,6 +134,7 @@ def main() -> None:
         settings = Settings.from_env(os.environ)
     except SettingsError as error:
         sys.exit(str(error))
+    settle()
     try:
         uvloop.run(serve(settings))
     except (OSError, RuntimeError) as error:

@@ -76,7 +76,7 @@ def _all_alike(datagrams: Datagrams) -> tuple[Datagrams]:
 
 
 async def serve(settings: Settings, sink: Sink, tracing: Tracing) -> None:
-    """Listen until SIGTERM or SIGINT, then drain."""
+    """Listen until SIGTERM or SIGINT, then drain. Metrics are served until the process ends."""
     sock = bind(settings.host, settings.port)
     outbox = Outbox(
         sink,
@@ -99,9 +99,7 @@ async def serve(settings: Settings, sink: Sink, tracing: Tracing) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, receiver.stop)
-    server, thread = prometheus_client.start_http_server(
-        settings.metrics_port, settings.metrics_host
-    )
+    prometheus_client.start_http_server(settings.metrics_port, settings.metrics_host)
     log.info("listening on udp %s:%d", settings.host, settings.port)
     try:
         await receiver.run()
@@ -112,9 +110,6 @@ async def serve(settings: Settings, sink: Sink, tracing: Tracing) -> None:
             )
     finally:
         sock.close()
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def main() -> None:

@@ -14,6 +14,7 @@ import uvloop
 from local.broker.process import DRAIN_SECONDS, BrokerProcess
 from local.errors import PlatformError, UsageError
 from local.topology.eventing import load_eventing
+from shared.runtime.memory import settle
 
 
 def main() -> int:
@@ -49,6 +50,7 @@ def main() -> int:
             arguments.port,
             _drain_seconds(os.environ.get("DRAIN_S")),
         )
+        settle()
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(process.run())
     except PlatformError as error:

@@ -87,9 +87,7 @@ def audit(
     if every == (symbol is not None):
         raise UsageError("say which: a SYMBOL, or --all")
     if venue:
-        if json_lines:
-            raise UsageError("--json and --venue do not go together")
-        raise typer.Exit(_against_venue(symbol, since, until, data_dir))
+        raise typer.Exit(_against_venue(symbol, since, until, data_dir, json_lines=json_lines))
     ladder = ladder_of(timeframes)
     asked = asked_range(since, until)
     with stores(database_url, redis_url, data_dir) as opened:
@@ -112,13 +110,16 @@ def audit(
         raise typer.Exit(1)
 
 
-def _against_venue(feed: str | None, since: str | None, until: str | None, data_dir: Path) -> int:
+def _against_venue(
+    feed: str | None, since: str | None, until: str | None, data_dir: Path, *, json_lines: bool
+) -> int:
     """Compare closed base candles with the exchange's own; return the exit code."""
     if feed is None or ":" not in feed:
         raise UsageError("--venue: name a feed, such as binance:BTCUSDT")
     api = address(os.environ.get("API_URL"), "API_URL", "--data-dir", data_dir)
     span = ["--from-us", str(moment(since or "-24h")), "--to-us", str(moment(until or "-1m"))]
-    return run_bridge("venue_audit", feed, [*span, "--api-url", api], data_dir)
+    arguments = [*span, "--api-url", api, *(["--json"] if json_lines else [])]
+    return run_bridge("venue_audit", feed, arguments, data_dir)
 
 
 def _settled(

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from local.cli.addresses import address
-from local.cli.options import DataDir
+from local.cli.options import DataDir, JsonLines
 from local.cli.times import time_us
 from local.errors import UsageError
 from local.instance import DEFAULT_DATA_DIR
@@ -54,11 +54,14 @@ def backfill(
         bool, typer.Option("--trades/--candles", help="Trades, or the exchange's candles.")
     ] = False,
     data_dir: DataDir = DEFAULT_DATA_DIR,
+    json_lines: JsonLines = False,
 ) -> None:
     """Run it as the bridge of that feed would; exit as it does."""
     arguments = ["--by", "trades" if trades else "candles", "--from", str(moment(since))]
     if until is not None:
         arguments += ["--to", str(moment(until))]
+    if json_lines:
+        arguments.append("--json")
     raise typer.Exit(run_bridge("backfill", feed, arguments, data_dir))
 
 

@@ -94,9 +94,12 @@ def backtest(
         raise UsageError(f"--timeframe: {error}") from None
     path = Path(source)
     rows: str | None = None
-    if not path.exists() and path.suffix == "" and path.name == source:
-        url = http_url(address(api_url, "API_URL", "--api-url", data_dir), "--api-url")
-        rows = _of_api(url, source, frame, since, until)
+    if not path.exists():
+        try:
+            url = http_url(address(api_url, "API_URL", "--api-url", data_dir), "--api-url")
+            rows = _of_api(url, source, frame, since, until)
+        except CliError as error:
+            raise CliError(f"{source}: no such file, and as a symbol: {error}") from None
     elif not _holds_candles(path):
         rows = _of_ticks(path, frame, symbol)
     _report(path, rows, (tolerance, min_confidence), patterns, horizon, plot, as_json=as_json)

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import typer
 
-from local.cli.options import DataDir
+from local.cli.options import DataDir, JsonLines
 from local.cli.up import (
     DEFAULT_HISTORY,
     History,
@@ -116,6 +116,7 @@ def demo(
     data_dir: DataDir = DEFAULT_DATA_DIR,
     http_port: HttpPort = DEFAULT_HTTP_PORT,
     udp_port: UdpPort = DEFAULT_UDP_PORT,
+    json_lines: JsonLines = False,
 ) -> None:
     """Run the platform with a simulated market, then sum up."""
     options = Options(
@@ -126,8 +127,8 @@ def demo(
         simulate_rate=simulate_rate,
         history_s=history_s(history),
     )
-    sample = asyncio.run(_demo(options, seconds))
-    if sample:
+    sample = asyncio.run(_demo(options, seconds, as_json=json_lines))
+    if sample and not json_lines:
         typer.echo(
             f"in {sample['uptime_s']:,.0f} s: {sample['ticks']:,} ticks in, "
             f"{sample['candles']:,} candles published, {sample['rejects']:,} rejects, "
@@ -135,11 +136,11 @@ def demo(
         )
 
 
-async def _demo(options: Options, seconds: float | None) -> dict[str, Any]:
+async def _demo(options: Options, seconds: float | None, *, as_json: bool) -> dict[str, Any]:
     from local.cli.session import run
 
     view = CandleView()
     try:
-        return await run(options, view, seconds=seconds)
+        return await run(options, view, seconds=seconds, as_json=as_json)
     finally:
         await view.close()

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from rich.console import Console
 from rich.measure import Measurement
@@ -33,11 +33,11 @@ class _Console(Console):
             self.on_lost()
 
 
-def console(on_lost: Callable[[], None] | None = None) -> Console:
-    """Make the console for standard output; wide where it is no terminal."""
-    made = _Console(highlight=False)
+def console(on_lost: Callable[[], None] | None = None, *, stderr: bool = False) -> Console:
+    """Make the console for standard output or error; wide where it is no terminal."""
+    made = _Console(highlight=False, stderr=stderr)
     if not made.is_terminal:
-        made = _Console(highlight=False, width=_PLAIN_WIDTH)
+        made = _Console(highlight=False, width=_PLAIN_WIDTH, stderr=stderr)
     made.on_lost = on_lost
     return made
 
@@ -74,18 +74,25 @@ def _width(table: Table, console: Console) -> int:
     return Measurement.get(console, endless, table).maximum
 
 
+_ADDRESSES: Final = (
+    ("dashboard", "LIVE_URL"),
+    ("metrics", "OBSERVE_URL"),
+    ("api", "API_URL"),
+    ("ingest", "INGEST_URL"),
+    ("udp", "UDP_ADDR"),
+    ("grpc", "GRPC_ADDR"),
+    ("sink", "K_SINK"),
+)
+
+
+def addresses(env: Mapping[str, str]) -> dict[str, str]:
+    """Return where people and programs find what; none of it is secret."""
+    return {word: env[name] for word, name in _ADDRESSES if name in env}
+
+
 def ready_lines(env: Mapping[str, str], width: int) -> list[str]:
     """Compose what says that everything is ready, and where: one line, or one for each address."""
-    shown = (
-        ("dashboard", "LIVE_URL"),
-        ("metrics", "OBSERVE_URL"),
-        ("api", "API_URL"),
-        ("ingest", "INGEST_URL"),
-        ("udp", "UDP_ADDR"),
-        ("grpc", "GRPC_ADDR"),
-        ("sink", "K_SINK"),
-    )
-    found = [f"{word} {env[name]}" for word, name in shown if name in env]
+    found = [f"{word} {address}" for word, address in addresses(env).items()]
     # The sink is for those who have nothing friendlier to talk to.
     useful = [each for each in found if not each.startswith("sink")] or found
     line = "  ".join(("ready", *useful))
@@ -175,9 +182,9 @@ def _short(trigger: str) -> str:
 
 def candle_table(rows: Sequence[tuple[str, Mapping[str, Any]]]) -> FittedTable:
     """Lay out candles with their symbols; those still open are marked."""
-    columns = ("symbol", "minute (UTC)", "open", "high", "low", "close", "volume", "ticks", "")
+    columns = ("symbol", "minute (UTC)", "open", "high", "low", "close", "volume", "trades", "")
     left = frozenset(("symbol", "minute (UTC)", ""))
-    table = FittedTable(columns, left, drops=("ticks", "volume", "open"))
+    table = FittedTable(columns, left, drops=("trades", "volume", "open"))
     for symbol, candle in rows:
         numbers = [_number(candle[name]) for name in ("o", "h", "l", "c", "v")]
         is_open = "" if candle["closed"] else "open"

@@ -159,6 +159,7 @@ def replay(
     ] = None,
     nats_url: NatsUrl = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
+    json_lines: JsonLines = False,
 ) -> None:
     """Deliver letters one after the other; exit 1 when one was not delivered, or came back."""
     if bool(sequences) == every:
@@ -178,23 +179,35 @@ def replay(
         async with httpx.AsyncClient(timeout=timeout, trust_env=False) as client:
             async for letter in _chosen(letters, sequences):
                 problem = await _deliver(client, letter, destination, addresses)
-                name = f"{letter.sequence} {letter.attributes.get('id', '')}"
+                event_id = letter.attributes.get("id", "")
+                name = f"{letter.sequence} {event_id}"
                 if problem is None:
                     await letters.delete(letter.sequence)
                     answered.append(letter.sequence)
-                    typer.echo(f"{name}: answered 2xx by {letter.destination or destination}")
+                    told = f"{name}: answered 2xx by {letter.destination or destination}"
                 else:
                     failed += 1
-                    typer.echo(f"{name}: kept: {problem}")
+                    told = f"{name}: kept: {problem}"
+                if json_lines:
+                    told = json.dumps(
+                        {"sequence": letter.sequence, "id": event_id, "problem": problem}
+                    )
+                typer.echo(told)
         return answered, failed, await _came_back(jetstream, newest, answered)
 
     answered, failed, back = _with_stream(nats_url, data_dir, deliver)
     for letter in back:
         replayed = letter.attributes[REPLAYED]
         reason = one_line(letter.error, 120) or "it does not say why"
-        typer.echo(f"{replayed} failed again and is now letter {letter.sequence}: {reason}")
-    typer.echo(f"{len(answered):,} answered 2xx and removed, {failed:,} failed and kept")
-    if back:
+        told = f"{replayed} failed again and is now letter {letter.sequence}: {reason}"
+        if json_lines:
+            told = json.dumps(
+                {"sequence": int(replayed), "came_back_as": letter.sequence, "problem": reason}
+            )
+        typer.echo(told)
+    if not json_lines:
+        typer.echo(f"{len(answered):,} answered 2xx and removed, {failed:,} failed and kept")
+    if back and not json_lines:
         typer.echo(f"{len(back):,} of those answered 2xx came back as new letters")
     if failed or back:
         raise typer.Exit(1)

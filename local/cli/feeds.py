@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -117,18 +118,18 @@ def _cells(feed: dict[str, Any], symbol: dict[str, Any], now_ms: int) -> list[st
     ]
 
 
-def add(feed: Feed, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
-    """Add a feed."""
+def add(feed: Feed, data_dir: DataDir = DEFAULT_DATA_DIR, as_json: AsJson = False) -> None:
+    """Add a feed, and print the list."""
     from local.supervisor.feed_list import with_feed
 
-    _change(data_dir, feed, with_feed)
+    _change(data_dir, feed, with_feed, as_json=as_json)
 
 
-def remove(feed: Feed, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
-    """Remove a feed."""
+def remove(feed: Feed, data_dir: DataDir = DEFAULT_DATA_DIR, as_json: AsJson = False) -> None:
+    """Remove a feed, and print the list."""
     from local.supervisor.feed_list import without_feed
 
-    _change(data_dir, feed, without_feed)
+    _change(data_dir, feed, without_feed, as_json=as_json)
 
 
 def list_feeds(data_dir: DataDir = DEFAULT_DATA_DIR, as_json: AsJson = False) -> None:
@@ -136,16 +137,19 @@ def list_feeds(data_dir: DataDir = DEFAULT_DATA_DIR, as_json: AsJson = False) ->
     from local.supervisor.feed_list import read_feeds
 
     Instance.load(data_dir)
-    found = [str(each) for each in read_feeds(data_dir)]
-    typer.echo(json.dumps(found) if as_json else "\n".join(found))
+    _print_list(read_feeds(data_dir), as_json=as_json)
 
 
-def _change(data_dir: Path, text: str, how: Any) -> None:
+def _print_list(feeds: Iterable[object], *, as_json: bool) -> None:
+    names = [str(each) for each in feeds]
+    typer.echo(json.dumps(names) if as_json else "\n".join(names))
+
+
+def _change(data_dir: Path, text: str, how: Any, *, as_json: bool) -> None:
     """Change the list of the running instance, which follows it."""
     from local.supervisor.feed_list import change_feeds
     from local.supervisor.feeds import parse_feed
 
     feed = parse_feed(text)
     Instance.load(data_dir)
-    for each in change_feeds(data_dir, lambda feeds: how(feeds, feed)):
-        typer.echo(str(each))
+    _print_list(change_feeds(data_dir, lambda feeds: how(feeds, feed)), as_json=as_json)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import secrets
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from local.cli.addresses import http_url, ticks_broker
 from local.cli.errors import CliError
-from local.cli.options import BrokerUrl, DataDir
+from local.cli.options import AsJson, BrokerUrl, DataDir
 from local.cli.reading import (
     FORMATS,
     SHOWN_ROWS,
@@ -26,6 +28,7 @@ from local.cli.reading import (
     TimeZone,
     choice_of,
     reporting,
+    show_lines,
     show_skipped,
 )
 from local.cli.stopping import asked_to_stop
@@ -75,6 +78,7 @@ def import_files(
     ] = False,
     broker_url: BrokerUrl = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
+    as_json: AsJson = False,
 ) -> None:
     """Import the files, show how far it is, and sum up."""
     from local.feeds.importer import Normalizing, NotTakenError, Positions, batches
@@ -87,8 +91,7 @@ def import_files(
     try:
         if dry_run:
             for some in trades:
-                for line in some.lines()[:SHOWN_ROWS]:
-                    typer.echo(line.decode())
+                show_lines(some.lines()[:SHOWN_ROWS], as_json=as_json)
             return
         how = Normalizing.of(os.environ)
         url = http_url(ticks_broker(broker_url, data_dir), "--broker-url")
@@ -103,7 +106,8 @@ def import_files(
             stopped = stop.is_set()
     except (FileError, NotTakenError, SettingsError) as error:
         raise CliError(str(error)) from None
-    _sum_up(done, progress, time.monotonic() - started)
+    progress.skipped.update(done.skipped)
+    _sum_up(done, progress, time.monotonic() - started, as_json=as_json)
     if stopped:
         raise CliError("stopped before the end: the same command goes on where this one ended")
     if done.rejected:
@@ -138,7 +142,11 @@ async def _run(
         await sink.close()
 
 
-def _sum_up(done: Imported, progress: Progress, seconds: float) -> None:
+def _sum_up(done: Imported, progress: Progress, seconds: float, *, as_json: bool) -> None:
+    if as_json:
+        counts = {**asdict(done), "skipped": dict(progress.skipped), "seconds": round(seconds, 3)}
+        typer.echo(json.dumps(counts))
+        return
     rate = done.lines / max(seconds, 1e-3)
     typer.echo(
         f"imported {done.accepted:,} ticks in {done.batches:,} batches, {done.rejected:,} rejects,"
@@ -150,5 +158,4 @@ def _sum_up(done: Imported, progress: Progress, seconds: float) -> None:
         typer.echo(f"{done.passed_over:,} lines had been imported before (--restart sends them)")
     for name, count in done.unread.most_common():
         typer.echo(f"not read in {count:,} lines: {name}")
-    progress.skipped.update(done.skipped)
     show_skipped(progress)

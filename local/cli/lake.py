@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ import typer
 
 from local.cli.addresses import address
 from local.cli.errors import CliError
-from local.cli.options import DataDir
+from local.cli.options import DataDir, JsonLines
 from local.cli.retention import DatabaseUrl
 from local.instance import DEFAULT_DATA_DIR
 
@@ -27,7 +28,11 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="lake")
 
 
-def take_over(database_url: DatabaseUrl = None, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
+def take_over(
+    database_url: DatabaseUrl = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    json_lines: JsonLines = False,
+) -> None:
     """Copy what left Postgres into the tables, day after day."""
     from shared.errors import TransientError
     from shared.lake import takeover
@@ -37,13 +42,18 @@ def take_over(database_url: DatabaseUrl = None, data_dir: DataDir = DEFAULT_DATA
     url = address(database_url, "DATABASE_URL", "--database-url", data_dir)
     postgres = Postgres(url, size=2, limits=MAINTENANCE)
     try:
-        for line in takeover.take_over(postgres, object_access(data_dir)):
-            typer.echo(line)
+        for each in takeover.take_over(postgres, object_access(data_dir)):
+            if json_lines:
+                typer.echo(json.dumps(each._asdict(), default=str))
+            else:
+                typer.echo(
+                    f"{each.kind} of {each.day}: {each.objects:,} objects, {each.rows:,} rows"
+                )
     except TransientError as error:
         raise CliError(f"{error}; is the instance up?") from None
     finally:
         postgres.close()
-    typer.echo("nothing is left to be taken over")
+    typer.echo("nothing is left to be taken over", err=json_lines)
 
 
 def object_access(data_dir: Path) -> S3Access:

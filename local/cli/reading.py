@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Final, Protocol
@@ -124,6 +125,13 @@ def _plain(title: str, progress: Progress) -> Report:
             typer.echo(f"{title}: {progress.fraction:.0%}, {lines:,} ticks", err=True)
 
     return show
+
+
+def show_lines(lines: Iterable[bytes], *, as_json: bool) -> None:
+    """Print lines as they would be sent: as they are, or one JSON object a line."""
+    for each in lines:
+        line = each.decode()
+        typer.echo(json.dumps({"line": line}) if as_json else line)
 
 
 def show_skipped(progress: Progress) -> None:

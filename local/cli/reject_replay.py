@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -12,7 +13,7 @@ import typer
 
 from local.cli.addresses import address, http_url
 from local.cli.errors import CliError
-from local.cli.options import DataDir
+from local.cli.options import AsJson, DataDir
 from local.cli.rejects import WHERE, Code, Contains, DatabaseUrl, Since, rejects_of, selected
 from local.instance import DEFAULT_DATA_DIR
 from shared.errors import TransientError
@@ -75,6 +76,7 @@ def replay(
     ] = None,
     database_url: DatabaseUrl = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
+    as_json: AsJson = False,
 ) -> None:
     """Read rejects, post them as raw batches, delete those that the broker took."""
     from psycopg import sql
@@ -91,8 +93,12 @@ def replay(
                 _send(connection, sink, part)
         except TransientError as error:
             raise CliError(f"the broker did not take them: {error}; try again") from None
+    left = len(found) - len(sent)
+    if as_json:
+        typer.echo(json.dumps({"sent": len(sent), "left": left}))
+        return
     typer.echo(f"sent {len(sent):,} rejects again; what is still none shows in kandle rejects list")
-    if left := len(found) - len(sent):
+    if left:
         typer.echo(f"{left:,} are empty, or parts of a feed's messages, and stay", err=True)
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -12,7 +14,7 @@ import typer
 
 from local.cli.destination import FeedSender, IngestUrl, To, UdpAddr, Via, open_sender
 from local.cli.errors import CliError
-from local.cli.options import DataDir
+from local.cli.options import AsJson, DataDir
 from local.cli.reading import (
     FORMATS,
     SHOWN_ROWS,
@@ -26,6 +28,7 @@ from local.cli.reading import (
     TimeZone,
     choice_of,
     reporting,
+    show_lines,
     show_skipped,
 )
 from local.cli.stopping import asked_to_stop
@@ -86,6 +89,7 @@ def replay(
         ),
     ] = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
+    as_json: AsJson = False,
 ) -> None:
     """Send the files' ticks, show how far it is, and sum up."""
     from local.feeds.senders import HttpSender, SendError
@@ -98,10 +102,7 @@ def replay(
     ticks = lines_of(files, choice_of(symbol, columns, zone), progress, again=again)
     try:
         if dry_run:
-            for number, (line, _) in enumerate(ticks):
-                typer.echo(line.decode())
-                if number + 1 >= SHOWN_ROWS:
-                    break
+            show_lines((line for line, _ in islice(ticks, SHOWN_ROWS)), as_json=as_json)
             return
         with (
             asked_to_stop() as stop,
@@ -114,7 +115,7 @@ def replay(
                 with reporting(" ".join(each.name for each in files)[:60], progress) as report:
                     _send(ticks, sender, EventTimePacer(factor), report, stop)
             finally:
-                _sum_up(sender, progress, time.monotonic() - started)
+                _sum_up(sender, progress, time.monotonic() - started, as_json=as_json)
             stopped = stop.is_set()
     except (FileError, SendError) as error:
         raise CliError(str(error)) from None
@@ -168,9 +169,22 @@ def _send(
     report(sender.lines)
 
 
-def _sum_up(sender: FeedSender, progress: Progress, seconds: float) -> None:
+def _sum_up(sender: FeedSender, progress: Progress, seconds: float, *, as_json: bool) -> None:
     from local.feeds.senders import HttpSender
 
+    if as_json:
+        typer.echo(
+            json.dumps(
+                {
+                    "lines": sender.lines,
+                    sender.unit: sender.units,
+                    "seconds": round(seconds, 3),
+                    "skipped": dict(progress.skipped),
+                    **(sender.answers() if isinstance(sender, HttpSender) else {}),
+                }
+            )
+        )
+        return
     rate = sender.lines / max(seconds, 1e-3)
     sent = f"{sender.lines:,} lines in {sender.units:,} {sender.unit}"
     pace = f"{seconds:.1f} s, {rate:,.0f} lines/s"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import signal
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
+import typer
 from rich.console import Console, RenderableType
 from rich.live import Live
 
@@ -20,6 +22,7 @@ from local.instance import Instance
 from local.supervisor import status
 from local.supervisor.options import Options
 from local.supervisor.platform import Platform
+from shared.runtime.tasks import end
 
 _PLAIN_EVERY_S = 10.0
 _SAMPLE_EVERY_S = 1.0
@@ -52,14 +55,20 @@ class StopRequest:
         self.event.set()
 
 
-async def run(options: Options, view: View, *, seconds: float | None = None) -> dict[str, Any]:
+async def run(
+    options: Options, view: View, *, seconds: float | None = None, as_json: bool = False
+) -> dict[str, Any]:
     """Run the platform until SIGINT, SIGTERM or `seconds` after it was ready.
+
+    `as_json`: one JSON object a line, each with its `event`: ready, status, stopped; what is for
+    people goes to standard error.
 
     Returns the last sample of the status, empty when it was stopped before there was one. Raises
     what `Platform.start` raises, after everything that had started was stopped.
     """
     asked = asyncio.Event()
-    console = display.console(on_lost=asked.set)
+    console = display.console(on_lost=asked.set, stderr=as_json)
+    say = typer.echo if as_json else _nothing
     notice = Notices(console)
     platform = Platform(options, notice)
     stop = StopRequest(asked, platform.kill)
@@ -68,17 +77,27 @@ async def run(options: Options, view: View, *, seconds: float | None = None) -> 
             instance = await _started(platform, console, stop)
             if instance is None:
                 return {}
+            say(_event("ready", addresses=display.addresses(instance.env)))
             display.print_components(console, instance.components)
             for line in display.ready_lines(instance.env, console.width):
                 console.print(line, style="bold green", markup=False, soft_wrap=True)
             for line in elsewhere(platform):
                 console.print(line, markup=False, highlight=False, soft_wrap=True)
-            return await _live(platform, instance, view, notice, stop, seconds)
+            return await _live(platform, instance, view, notice, stop, seconds, say)
         finally:
-            await _stop(platform, notice)
+            with contextlib.suppress(BrokenPipeError):
+                say(_event("stopped", **await _stop(platform, notice)))
 
 
-async def _stop(platform: Platform, notice: Notices) -> None:
+def _event(name: str, **values: Any) -> str:
+    return json.dumps({"event": name, **values})
+
+
+def _nothing(text: str) -> None:
+    """Say nothing in JSON."""
+
+
+async def _stop(platform: Platform, notice: Notices) -> dict[str, Any]:
     console = notice.console
     began = time.monotonic()
     with contextlib.suppress(OSError):  # the terminal may be gone
@@ -90,6 +109,7 @@ async def _stop(platform: Platform, notice: Notices) -> None:
             notice(each)
         if platform.keepers:
             console.print(f"stopped in {time.monotonic() - began:.1f} s", style="dim")
+    return {"seconds": round(time.monotonic() - began, 3), "killed": killed}
 
 
 async def _started(platform: Platform, console: Console, stop: StopRequest) -> Instance | None:
@@ -126,6 +146,7 @@ async def _live(
     notice: Notices,
     stop: StopRequest,
     seconds: float | None,
+    say: Callable[[str], object],
 ) -> dict[str, Any]:
     """Sample and show until the stop; return the last sample."""
     console = notice.console
@@ -138,8 +159,10 @@ async def _live(
     live = Live(console=console, auto_refresh=False, transient=False)
     if console.is_terminal:
         live.start()
-    try:
-        while not stop.event.is_set():
+
+    async def show() -> None:
+        nonlocal shown, processes, sample
+        while True:
             latest = await sampler.sample()
             status.write(latest, platform.options.data_dir.absolute())
             sample = asdict(latest)
@@ -153,18 +176,21 @@ async def _live(
             elif elapsed - shown >= _PLAIN_EVERY_S:
                 shown = elapsed
                 console.print(await view.refresh(sample, instance, None))
+                say(_event("status", **sample))
             if seconds is not None and elapsed >= seconds:
-                break
-            await _until(stop.event.wait(), _SAMPLE_EVERY_S)
+                return
+            await asyncio.sleep(_SAMPLE_EVERY_S)
+
+    showing, stopping = asyncio.create_task(show()), asyncio.create_task(stop.event.wait())
+    try:
+        await asyncio.wait({showing, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if showing.done():
+            showing.result()
     finally:
+        await end(showing, stopping)
         live.stop()
         await sampler.close()
     return sample
-
-
-async def _until(event: Awaitable[Any], timeout_s: float) -> None:
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(event, timeout_s)
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections import Counter
@@ -12,7 +13,7 @@ import typer
 from local.cli.addresses import address, http_url, ticks_broker
 from local.cli.destination import FeedSender, IngestUrl, To, UdpAddr, Via, open_sender
 from local.cli.errors import CliError
-from local.cli.options import BrokerUrl, DataDir
+from local.cli.options import AsJson, BrokerUrl, DataDir
 from local.cli.simulated_past import ApiUrl, store_past
 from local.cli.stopping import asked_to_stop
 from local.cli.times import span_us
@@ -89,6 +90,7 @@ def simulate(
     api_url: ApiUrl = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
     quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing until the summary.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Send simulated ticks until the end, then sum up."""
     from local.feeds.senders import SendError
@@ -130,7 +132,7 @@ def simulate(
         except SendError as error:
             raise CliError(str(error)) from None
         finally:
-            _sum_up(sender, sent, time.monotonic() - started)
+            _sum_up(sender, sent, time.monotonic() - started, as_json=as_json)
 
 
 def _run(
@@ -205,9 +207,23 @@ def _told(sent: Counter[Arrival]) -> str:
     return f"sent {sent.total():,} ticks, {late:,} of them late, {duplicates:,} duplicates"
 
 
-def _sum_up(sender: FeedSender, sent: Counter[Arrival], seconds: float) -> None:
+def _sum_up(sender: FeedSender, sent: Counter[Arrival], seconds: float, *, as_json: bool) -> None:
     from local.feeds.senders import HttpSender
 
+    if as_json:
+        typer.echo(
+            json.dumps(
+                {
+                    "ticks": sent.total(),
+                    "late": sent[Arrival.LATE],
+                    "duplicates": sent[Arrival.DUPLICATE],
+                    sender.unit: sender.units,
+                    "seconds": round(seconds, 3),
+                    **(sender.answers() if isinstance(sender, HttpSender) else {}),
+                }
+            )
+        )
+        return
     typer.echo(
         f"{_told(sent)}; {sender.units:,} {sender.unit}, "
         f"{seconds:.1f} s, {sent.total() / max(seconds, 1e-3):,.0f} ticks/s"

@@ -186,6 +186,7 @@ def restore(
     database_url: DatabaseUrl = None,
     redis_url: RedisUrl = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
+    as_json: AsJson = False,
 ) -> None:
     """Bring back, and tell what came."""
     from local.cli.lake import object_access
@@ -205,7 +206,7 @@ def restore(
             ladder_of(None),
             shards(),
             wait_s,
-            typer.echo,
+            lambda done: typer.echo(done, err=as_json),
         ) as work:
             chosen = work.snapshot(at_us)
             if chosen is None:
@@ -214,8 +215,11 @@ def restore(
             missing = work.run(chosen, at_us, lambda: ticks_broker(broker_url, data_dir))
     except TransientError as error:
         raise CliError(f"{error}; is the instance up?") from None
+    if as_json:
+        typer.echo(json.dumps({"time": chosen.taken_us // 1000, "missing": missing}))
     for line in missing:
         typer.echo(line, err=True)
     if missing:
         raise CliError(f"{len(missing)} things of the snapshot are not back")
-    typer.echo("all that the snapshot has is there")
+    if not as_json:
+        typer.echo("all that the snapshot has is there")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from local.cli.options import DataDir
+from local.cli.options import DataDir, JsonLines
 from local.cli.times import span_us
 from local.errors import UsageError
 from local.instance import DEFAULT_DATA_DIR
@@ -34,7 +34,7 @@ credentials. One that is named in the environment (NATS_URL, REDIS_URL, DATABASE
 S3_ENDPOINT_URL with its AWS keys) is used instead, unless `kandle env` of another instance put it
 there. Data stays in --data-dir; a later start goes on where this one stopped.
 
-What runs is what eventing/*.yaml and functions/*/func.yaml say.
+What runs is what `eventing/*.yaml` and `functions/*/func.yaml` say.
 
 Examples:
 
@@ -167,6 +167,7 @@ def up(
             show_default=False,
         ),
     ] = None,
+    json_lines: JsonLines = False,
 ) -> None:
     """Run the platform until it is stopped."""
     from local.cli.session import run
@@ -186,4 +187,4 @@ def up(
         dashboard_port,
         address(host),
     )
-    asyncio.run(run(options, StatusView()))
+    asyncio.run(run(options, StatusView(), as_json=json_lines))

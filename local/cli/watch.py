@@ -44,21 +44,37 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="watch")
 
 
-def add(symbols: Symbols, redis_url: RedisUrl = None, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
+def add(
+    symbols: Symbols,
+    redis_url: RedisUrl = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    as_json: AsJson = False,
+) -> None:
     """Add symbols."""
     with _watchlist(redis_url, data_dir) as watchlist:
         new = watchlist.add(symbols)
-    typer.echo(f"{new} added, {len(set(symbols)) - new} were there")
+    known = len(set(symbols)) - new
+    if as_json:
+        typer.echo(json.dumps({"added": new, "known": known}))
+    else:
+        typer.echo(f"{new} added, {known} were there")
 
 
 def remove(
-    symbols: Symbols, redis_url: RedisUrl = None, data_dir: DataDir = DEFAULT_DATA_DIR
+    symbols: Symbols,
+    redis_url: RedisUrl = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    as_json: AsJson = False,
 ) -> None:
     """Remove symbols; those that the scanner lists stay."""
     with _watchlist(redis_url, data_dir) as watchlist:
         gone = watchlist.remove(symbols)
         kept = sorted(watchlist.scanner() & set(symbols))
-    typer.echo(f"{gone} removed, {len(set(symbols)) - gone} were not there")
+    unknown = len(set(symbols)) - gone
+    if as_json:
+        typer.echo(json.dumps({"removed": gone, "unknown": unknown, "still_watched": kept}))
+        return
+    typer.echo(f"{gone} removed, {unknown} were not there")
     if kept:
         typer.echo(f"still watched, because the scanner lists them: {', '.join(kept)}")
 

@@ -169,6 +169,11 @@ class HttpSender:
 
     unit = "requests"
 
+    def answers(self) -> dict[str, Any]:
+        """Return what the answers say, by the names of the attributes."""
+        names = ("accepted", "rejected", "unjudged", "repeats", "first_errors")
+        return {name: getattr(self, name) for name in names}
+
     def __init__(
         self,
         url: str,

@@ -29,10 +29,10 @@ class Phase:
 
 
 # Functions finish what the broker had in flight, so they go after it; the stores serve them to the
-# end. A source is the only one that holds what nobody else has.
+# end. A source is the only one that holds what nobody else has, so it alone is waited for longer.
 PHASES: Sequence[Phase] = (
     Phase(Kind.SOURCE, 3.5, 3, "what it had received and not yet handed to the broker is lost"),
-    Phase(Kind.BROKER, 2.5, 2, "nothing is lost, and what was in flight is delivered again"),
+    Phase(Kind.BROKER, 2.5, 1, "nothing is lost, and what was in flight is delivered again"),
     Phase(Kind.FUNCTION, 1.5, 1, "its events are delivered again, its HTTP requests are cut off"),
     Phase(Kind.SERVER, 2.0, 1, "its next start takes longer, since it has to recover"),
 )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import unquote
 
 import pyarrow as pa
@@ -46,7 +46,16 @@ SELECT bucket, {_DAY} AS day, array_agg(path ORDER BY timeframe COLLATE "C", ins
 """  # noqa: S608
 
 
-def take_over(postgres: Postgres, access: S3Access) -> Iterator[str]:
+class Taken(NamedTuple):
+    """A day of `ticks` or `candles` that was taken over: how many objects became how many rows."""
+
+    kind: str
+    day: date
+    objects: int
+    rows: int
+
+
+def take_over(postgres: Postgres, access: S3Access) -> Iterator[Taken]:
     """Take over day after day, each in a transaction; yield what was. Raises TransientError.
 
     Cut off, it goes on where it was. At the end the record of the old layout goes; its objects
@@ -73,7 +82,7 @@ def take_over(postgres: Postgres, access: S3Access) -> Iterator[str]:
             connection.execute(
                 "DELETE FROM lake_files WHERE bucket = %s AND path = ANY(%s)", (bucket, paths)
             )
-        yield f"{bucket} of {day}: {len(paths)} objects, {rows:,} rows"
+        yield Taken(bucket, day, len(paths), rows)
 
 
 def _take_ticks(connection: Connection, table: Table, day: date, paths: list[str]) -> int:

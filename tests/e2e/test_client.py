@@ -109,7 +109,7 @@ def test_the_document_runs_as_it_stands(
     symbol = fresh_symbol("MY-COIN")
     text = DOCUMENT.read_text().replace("MY-COIN", symbol)
     first, *others = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-    assert len(others) == 3
+    assert len(others) == 4
     names: dict[str, object] = {}
     exec(first, names)
     kandle = names["kandle"]
@@ -122,4 +122,5 @@ def test_the_document_runs_as_it_stands(
         for each in others:
             exec(each, names)
     assert len(names["trades"]) == 2  # type: ignore[arg-type]
+    assert type(names["plain"]) is float
     assert names["exact"]["trades"].to_list() == [2]  # type: ignore[index]

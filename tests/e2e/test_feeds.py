@@ -343,7 +343,7 @@ def test_kandle_up_takes_feeds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
             # More feeds while it runs, and fewer.
             added = ["binance:BTCUSDT", "coinbase:BTC-USD", "kraken:BTC/USD"]
-            assert feed("add", "kraken:BTC/USD") == added
+            assert json.loads(*feed("add", "kraken:BTC/USD", "--json")) == added
             assert eventually(lambda: kraken.clients, bool)
             kraken.play([Trade("BTC/USD", 1, "61000.75", "0.1", now_ms, buyer_made=True)])
             expected["BTC-USD.KRAKEN"] = "61000.75"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from tests.e2e.client import candles, eventually, fresh_symbol
@@ -32,8 +33,8 @@ def test_a_file_that_is_imported_replayed_and_imported_again_counts_once(
     assert eventually(traded, lambda found: found == [(ROWS, str(2 * ROWS))], 60)
     broker = Path(pipeline["DATA_DIR"], "logs", "broker.log").read_text()
     assert "/kandle/import" not in broker  # what came again is known for the same, not lost
-    again = kandle("import", str(file), "--again", *where).stdout
-    assert f"imported {ROWS:,} ticks" in again
+    again = json.loads(kandle("import", str(file), "--again", "--json", *where).stdout)
+    assert (again["accepted"], again["rejected"]) == (ROWS, 0)
     assert eventually(traded, lambda found: found == [(2 * ROWS, str(4 * ROWS))], 60)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from pathlib import Path
@@ -54,9 +55,13 @@ def test_a_second_start_goes_on_where_the_first_stopped(tmp_path: Path) -> None:
         expected = expected_candles(trades[:half], 1)
         assert eventually(lambda: read(first["API_URL"]), lambda f: f == expected) == expected
     assert not (tmp_path / "data" / "run" / "instance.json").exists()
-    with running(tmp_path / "data", prefix=prefix or ()) as second:
+    with running(tmp_path / "data", "--json", prefix=prefix or ()) as second:
         send_udp(second["UDP_ADDR"], (t.line("RESTART") for t in trades[half - 300 :]))
         expected = expected_candles(trades, 1)
         assert eventually(lambda: read(second["API_URL"]), lambda f: f == expected) == expected
+    told = (tmp_path / "data.out").read_text().splitlines()
+    events = [json.loads(line) for line in told if line.startswith("{")]
+    assert events[0]["addresses"]["api"] == second["API_URL"]
+    assert (events[-1]["event"], events[-1]["killed"]) == ("stopped", [])
     if prefix is None:
         pytest.skip("all of it holds, but with root's rights: user namespaces are forbidden here")

@@ -148,6 +148,7 @@ def test_fetched_trades_show_what_the_exchanges_candle_should_have_been(
         until(lambda: odd() == (f"{honest.high:f}", "trades"), log, 90)
         audit = ("audit", "--venue", "--from", since)  # without what a gap still touches
         until(lambda: "the exchange says 999" in told(*audit), log, 90)
+        assert '"differences": ["' in told(*audit, "--json")
 
 
 @pytest.mark.timeout(300)
@@ -171,7 +172,7 @@ def test_a_backfill_of_candles_goes_on_where_it_was_cut_off(
     def backfill() -> tuple[int, str]:
         done = kandle(
             *("backfill", f"binance:{symbol}", "--from", bounds[0], "--to", bounds[1]),
-            *("--candles", "--data-dir", pipeline["DATA_DIR"]),
+            *("--candles", "--json", "--data-dir", pipeline["DATA_DIR"]),
             check=False,
             settings=addresses,
         )
@@ -190,6 +191,7 @@ def test_a_backfill_of_candles_goes_on_where_it_was_cut_off(
     assert eventually(now, first.__eq__) == first
     status, said = backfill()
     assert (status, "2 of 2 parts" in said) == (0, True)
+    assert f'"sent": {len(expected) - len(first)}}}' in said
     assert eventually(now, expected.__eq__) == expected
     assert {each["origin"] for each in candles(pipeline["API_URL"], instrument)} == {"venue"}
     assert eventually(backfill, lambda found: "all of it is there" in found[1])[0] == 0

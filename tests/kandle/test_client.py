@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import socket
+import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import assert_type
 
 import polars as pl
 import pytest
@@ -144,6 +146,50 @@ def test_rows_are_dictionaries_of_decimals_or_floats(served: tuple[str, list[Tic
             return await client.candles("XRP/ETH", start=0).to_dicts(floats=True)
 
     assert asyncio.run(read()) == short
+
+
+def test_a_connection_in_floats_gives_floats_everywhere(served: tuple[str, list[Tick]]) -> None:
+    """The same rows as in decimals, for both clients, and of the same kind to a type checker."""
+    url, ticks = served
+    closes = [float(each["c"]) for each in candles(ticks, 60)]
+    with Kandle(url, floats=True) as kandle, Kandle(url) as decimals:
+        rows = list(kandle.candles("XRP/ETH", start=0))
+        assert_type(rows, list[Candle[float]])
+        assert_type(list(decimals.candles("XRP/ETH", start=0)), list[Candle[Decimal]])
+        assert [each.close for each in rows] == closes
+        assert {type(each.volume) for each in rows} == {float}
+        assert kandle.candles("XRP/ETH", start=0).to_polars()["close"].to_list() == closes
+        assert kandle.candles("XRP/ETH", start=0).to_dicts()[0]["close"] == closes[0]
+        assert kandle.ticks("XRP/ETH", limit=1).to_dicts(floats=False)[0]["price"] == closes[-1]
+        assert {type(each.close) for each in kandle.bars("XRP/ETH", "tick:7")} == {float}
+        flow = list(kandle.flow("XRP/ETH", "1h"))
+        assert_type(flow[0].volumes.delta, float)
+        assert {type(each.delta) for each in flow} == {float}
+        profile = kandle.profile("XRP/ETH", start=0, step="0.5")
+        assert {type(each) for each in (*profile.levels, profile.total.delta)} == {float}
+        assert type(kandle.latest("XRP/ETH").price) is float
+        assert type(kandle.overview("XRP/ETH")[0].volume) is float
+
+    async def again() -> list[Candle[float]]:
+        async with AsyncKandle(url, floats=True) as client:
+            return [each async for each in client.candles("XRP/ETH", start=0)]
+
+    assert asyncio.run(again()) == rows
+
+
+def test_an_import_of_the_client_loads_nothing_heavy() -> None:
+    """What makes requests, events and frames is loaded by the first of them."""
+    heavy = (
+        "{'asyncio', 'httpx', 'numpy', 'pyarrow', 'polars', 'pandas', 'duckdb', 'rich', 'typer'}"
+    )
+    shown = subprocess.run(
+        [sys.executable, "-c", f"import kandle.client, sys; print({heavy} & sys.modules.keys())"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert shown.stdout.strip() == "set()"
 
 
 def test_every_error_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:

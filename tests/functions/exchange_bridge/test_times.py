@@ -96,7 +96,7 @@ def test_history_by_trades_is_refused_where_nobody_can_tell_that_it_is_whole() -
 
     async def ask() -> None:
         try:
-            await backfill(settings, Sink("http://none", "/test"), "trades", 0, None)
+            await backfill(settings, Sink("http://none", "/test"), "trades", 0, None, print)
         finally:
             await settings.rest.close()
 

@@ -118,7 +118,7 @@ def test_a_live_candle_is_audited_too(world: World) -> None:
     world.client.hset(block, "A", records.encode()[0])
     result = invoke("A")
     assert result.exit_code == 1
-    assert "trade_count is 77, should be 1" in result.output
+    assert "trades is 77, should be 1" in result.output
 
 
 @pytest.mark.usefixtures("urls")

@@ -37,9 +37,9 @@ def test_candles_of_a_running_instance_are_judged() -> None:
     with http_receiver() as receiver:
         url = serving(receiver, 1_000)
         receiver.candles[-1]["closed"] = False  # type: ignore[attr-defined]
-        found = report("XRP-ETH", "--api-url", url, "--from", "2019-10-11T00:00Z")
+        found = report("XRP-ETH.BINANCE", "--api-url", url, "--from", "2019-10-11T00:00Z")
         assert found["candles"] == 999
-        assert all(r.path.startswith("/api/candles/XRP-ETH?") for r in receiver.requests)
+        assert all(r.path.startswith("/api/candles/XRP-ETH.BINANCE?") for r in receiver.requests)
         assert "timeframe=1m" in receiver.requests[0].path
 
 
@@ -51,7 +51,7 @@ def test_mistakes_are_told_in_one_line(tmp_path: Path) -> None:
     candles.write_text("time,open,high,low,close\n1700000000,1,1,1,1\n")
     nowhere = f"http://127.0.0.1:{free_port()}"
     for arguments, message in [
-        ((tmp_path / "none.csv",), "no such file"),
+        ((tmp_path / "none.csv", "--data-dir", tmp_path), "no such file"),
         ((two,), "holds A, B: choose one with --symbol"),
         ((two, "--symbol", "C"), "has no ticks of C"),
         ((two, "--symbol", "A", "--timeframe", "1x"), "--timeframe"),

@@ -162,6 +162,9 @@ def test_a_letter_that_is_not_taken_is_kept(server: str, append: Append, tmp_pat
         )
         receiver.answers = [Answer(503, b"still\naway")]
         result = invoke("dlq", "replay", "--all", "--data-dir", tmp_path, NATS_URL=server)
+        left = invoke("dlq", "list", "--json", NATS_URL=server).stdout.splitlines()
+        assert [json.loads(line)["sequence"] for line in left] == [1, 3, 4, 5]
+        again = invoke("dlq", "replay", 1, 4, "--json", "--data-dir", tmp_path, NATS_URL=server)
     assert result.exit_code == 1
     told = result.stdout.splitlines()
     assert told[0] == f"1 refused: kept: {receiver.url} answered 503: still away"
@@ -170,8 +173,9 @@ def test_a_letter_that_is_not_taken_is_kept(server: str, append: Append, tmp_pat
     assert told[3] == f"4 unknown: kept: {NORMALIZE} does not run here; is the instance up?"
     assert told[4] == "5 nowhere: kept: it does not say where it failed; give --destination"
     assert told[5] == "1 answered 2xx and removed, 4 failed and kept"
-    left = invoke("dlq", "list", "--json", NATS_URL=server).stdout.splitlines()
-    assert [json.loads(line)["sequence"] for line in left] == [1, 3, 4, 5]
+    lines = [json.loads(line) for line in again.stdout.splitlines()]
+    assert lines[0] == {"sequence": 1, "id": "refused", "problem": None}
+    assert "does not run here" in lines[1]["problem"]
 
 
 def test_a_letter_that_comes_back_is_not_called_delivered(

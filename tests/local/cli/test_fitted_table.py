@@ -19,7 +19,7 @@ CANDLE: dict[str, Any] = {
     "n": 1_331,
     "closed": False,
 }
-HEADS = ["symbol", "minute (UTC)", "open", "high", "low", "close", "volume", "ticks"]
+HEADS = ["symbol", "minute (UTC)", "open", "high", "low", "close", "volume", "trades"]
 
 
 def printed(width: int) -> list[str]:
@@ -43,7 +43,7 @@ def test_no_digit_is_cut_and_no_row_takes_two_lines(width: int) -> None:
     assert first.split() == [values[name] for name in shown]
     assert second.split() == [*first.split(), "open"]
     assert {"high", "low", "close"} <= {*shown}
-    gone = [name for name in ("ticks", "volume", "open") if name not in shown]
+    gone = [name for name in ("trades", "volume", "open") if name not in shown]
     assert told == ([f"too narrow for {', '.join(gone)}"] if gone else [])
 
 
@@ -51,9 +51,9 @@ def test_columns_drop_out_in_the_order_that_is_stated() -> None:
     """First the number of ticks, then the volume, then the open."""
     assert len(printed(120)) == 3
     assert [printed(width)[-1] for width in (104, 80, 60)] == [
-        "too narrow for ticks",
-        "too narrow for ticks, volume",
-        "too narrow for ticks, volume, open",
+        "too narrow for trades",
+        "too narrow for trades, volume",
+        "too narrow for trades, volume, open",
     ]
 
 

@@ -183,6 +183,8 @@ def test_rejects_are_sent_again_as_they_came_and_leave_the_table(database: str) 
         broker.is_away = False
         result = invoke("--broker-url", broker.url, url=database, command="replay")
         batches = [raw.RawBatch.decode(decompress(each.body)) for each in broker.received]
+        again = invoke("--broker-url", broker.url, "--json", url=database, command="replay")
+        assert json.loads(again.stdout) == {"sent": 0, "left": 2}
     finally:
         broker.close()
     assert "sent 4 rejects again" in result.stdout

@@ -54,6 +54,13 @@ def test_every_line_is_confirmed_over_http(ticks: Path) -> None:
         assert b"".join(request.body for request in receiver.requests).splitlines() == LINES
         assert receiver.requests[0].path == "/ingest"
     assert "confirmed 3,000 lines in 1 requests: 3,000 ticks, 0 rejects" in result.stdout
+    with http_receiver() as receiver:
+        receiver.otherwise = judged(3_000)
+        where = ("--to", "http", "--ingest-url", receiver.url)
+        counts = json.loads(invoke("replay", ticks, *where, "--json").stdout)
+    assert (counts["lines"], counts["requests"], counts["accepted"]) == (3_000, 1, 3_000)
+    shown = invoke("replay", ticks, "--dry-run", "--json").stdout.splitlines()
+    assert json.loads(shown[0])["line"] == LINES[0].decode()
 
 
 def test_a_refusal_ends_the_replay_with_what_was_confirmed(ticks: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import signal
 import socket
 from collections import Counter
@@ -40,12 +41,17 @@ def test_the_summary_counts_late_and_repeated_ticks() -> None:
             *("--duplicate-share", 0.1, "--to", "http", "--ingest-url", receiver.url),
         )
         lines = b"".join(request.body for request in receiver.requests).decode().splitlines()
+        told = invoke(
+            *("simulate", "--count", 50, "--rate", 5_000, "--json"),
+            *("--to", "http", "--ingest-url", receiver.url),
+        )
     copies = Counter(lines)
     repeated = copies.total() - len(copies)
     assert len(copies) == 500
     assert repeated > 20
     assert f"sent {len(lines)} ticks" in result.stdout
     assert f"{repeated} duplicates" in result.stdout
+    assert json.loads(told.stdout)["ticks"] == 50
 
 
 def test_it_ends_after_the_asked_time() -> None:

@@ -26,6 +26,10 @@ def test_symbols_are_added_listed_and_removed(valkey: redis.Redis, servers: dict
     ]
     told = kandle("watch", "list", "--json", *to).stdout
     assert json.loads(told)["AAPL"] == ["kandle", "scanner"]
+    added = kandle("watch", "add", "AAPL", "IBM", "--json", *to).stdout
+    assert json.loads(added) == {"added": 1, "known": 1}
+    gone = json.loads(kandle("watch", "remove", "IBM", "TSLA", "--json", *to).stdout)
+    assert gone == {"removed": 1, "unknown": 1, "still_watched": ["TSLA"]}
     removed = kandle("watch", "remove", "AAPL", "NONE", *to).stdout
     assert removed.splitlines() == [
         "1 removed, 1 were not there",
