@@ -7,8 +7,14 @@ test("a place is read as it was written, also where the symbol holds a slash", (
     expect(read(written({ symbol, timeframe: "5m" }), "1m")).toEqual({ symbol, timeframe: "5m", chosen: {} });
 });
 
-test("a timeframe that is not made, or none, is the one that is shown", () => {
-  expect(read("#BTC-USD/7m", "15m")).toEqual({ symbol: "BTC-USD", timeframe: "15m", chosen: {} });
+test("a bar type, and a timeframe of an exchange's days, are places too", () => {
+  for (const timeframe of ["volume:1000", "range:0.5", "1M", "4h@1700@America/New_York"])
+    expect(read(written({ symbol: "BTC-USD", timeframe }), "1m")).toEqual({ symbol: "BTC-USD", timeframe, chosen: {} });
+  expect(written({ symbol: "A", timeframe: "volume:1000" })).toBe("#A/volume:1000");
+});
+
+test("a timeframe that is none is the one that is shown", () => {
+  expect(read("#BTC-USD/7x", "15m")).toEqual({ symbol: "BTC-USD", timeframe: "15m", chosen: {} });
   expect(read("#BTC-USD", "15m")).toEqual({ symbol: "BTC-USD", timeframe: "15m", chosen: {} });
 });
 

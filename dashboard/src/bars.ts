@@ -28,10 +28,12 @@ export function heikinAshi(candles: Candle[]): Bar[] {
   });
 }
 
-/** CSV with exact texts; times are ISO 8601, UTC. */
+/** CSV with exact texts; times are ISO 8601, UTC. Bars have the end of each in place of a revision. */
 export function csv(candles: Candle[]): string {
-  const rows = candles.map(({ t, o, h, l, c, v, vw, n, closed, revision }) => [new Date(t).toISOString(), o, h, l, c, v, vw ?? "", n, closed, revision]);
-  return [["time", "open", "high", "low", "close", "volume", "vwap", "trades", "closed", "revision"], ...rows].map((row) => row.join(",")).join("\n") + "\n";
+  const hasEnds = candles.some(({ end }) => end !== undefined);
+  const iso = (ms: number | undefined): string => (ms === undefined ? "" : new Date(ms).toISOString());
+  const rows = candles.map(({ t, o, h, l, c, v, vw, n, closed, revision, end }) => [iso(t), o, h, l, c, v, vw ?? "", n, closed, hasEnds ? iso(end) : revision]);
+  return [["time", "open", "high", "low", "close", "volume", "vwap", "trades", "closed", hasEnds ? "end" : "revision"], ...rows].map((row) => row.join(",")).join("\n") + "\n";
 }
 
 /** Hand a file to the visitor. */

@@ -17,15 +17,28 @@ export interface Candle {
   complete: boolean;
   origin?: "trades" | "venue";
   revision: number;
+  /** Of a bar: when its last trade was (ms), and from the feed which of its day it is. */
+  end?: number;
+  day?: number;
+  number?: number;
 }
-
-/** How long a candle of each timeframe is, milliseconds. */
-export const LENGTH_MS: Record<string, number> = { "1m": 60_000, "5m": 300_000, "15m": 900_000, "1h": 3_600_000, "4h": 14_400_000, "1d": 86_400_000 };
 
 /** What a candle did to the store. */
 export type Change = "ignored" | "newest" | "older" | "corrected";
 
-export class CandleStore {
+/** What the chart draws: candles, or information bars. */
+export interface Stored {
+  readonly corrected: ReadonlySet<number>;
+  take(candle: Candle): Change;
+  /** Oldest first. */
+  all(): Candle[];
+  get(t: number): Candle | undefined;
+  readonly first: Candle | undefined;
+  readonly last: Candle | undefined;
+  readonly size: number;
+}
+
+export class CandleStore implements Stored {
   private readonly byTime = new Map<number, Candle>();
   private order: number[] = [];
   /** Candles that had been closed and were changed, by time. */

@@ -42,6 +42,11 @@ export class Cards {
   /** Show these columns beside price and change. */
   setColumns(columns: readonly Column[]): void {
     this.columns = columns;
+    this.redraw();
+  }
+
+  /** Make all rows anew: columns, or how numbers are written, are others. */
+  redraw(): void {
     for (const card of this.cards.values()) card.element.remove();
     this.cards.clear();
     this.lay();
@@ -182,6 +187,12 @@ class Card {
     parts.feed.hidden = !instrument.feed;
     parts.feed.dataset.state = parts.feed.textContent = instrument.feed;
     this.columns.forEach((column, n) => {
+      if (column === "session") {
+        const open = instrument.sessionOpen === undefined ? undefined : Number(instrument.sessionOpen);
+        this.extras[n]!.textContent = change(Number(instrument.last), open);
+        this.extras[n]!.className = `extra ${open === undefined ? "" : Number(instrument.last) < open ? "down" : "up"}`;
+        return;
+      }
       const text = instrument.day[column];
       this.extras[n]!.textContent = !text ? "–" : column === "volume" ? short(Number(text)) : price(text, instrument.decimals);
     });

@@ -1,13 +1,14 @@
 /** Buttons, search and keys. */
 
-import { TIMEFRAMES } from "./address";
 import type { Cards } from "./cards";
 import type { Chart } from "./chart";
 import { at, button, check, select } from "./elements";
+import type { FramePicker } from "./frame_picker";
+import { TIMEFRAMES } from "./frame";
 import { DELTA } from "./indicators";
-import { COLUMNS } from "./market";
+import type { ListControls } from "./list_controls";
 import { CHOICES } from "./marks";
-import { LAYOUTS, SCALES, SORTS, STYLES, TABS, type Settings, type Tab } from "./settings";
+import { LAYOUTS, SCALES, STYLES, TABS, type Settings, type Tab } from "./settings";
 import { otherTheme, theme } from "./theme";
 
 const RANGES: [string, number][] = [["1H", 3_600_000], ["6H", 6 * 3_600_000], ["1D", 86_400_000], ["1W", 7 * 86_400_000]];
@@ -16,7 +17,9 @@ export interface Controlled {
   chart: Chart;
   cards: Cards;
   settings: Settings;
-  onSort(): void;
+  frames: FramePicker;
+  list: ListControls;
+  symbol(): string;
   onSheet(): void;
   onFavourite(): void;
   onSymbol(symbol: string): void;
@@ -26,6 +29,8 @@ export interface Controlled {
   onIndicators(): void;
   onLayout(): void;
   onTheme(): void;
+  /** Patterns are filtered otherwise. */
+  onFilter(): void;
   /** Style, scale or delta changed. */
   onChosen(): void;
 }
@@ -63,7 +68,7 @@ export function controls(controlled: Controlled): void {
 
 /** Lists of which one is chosen. */
 function choices(controlled: Controlled): void {
-  const { chart, settings, onSort, onChosen } = controlled;
+  const { chart, settings, onChosen } = controlled;
   select("style", STYLES, settings.now.style, (style) => {
     settings.set({ style });
     chart.setStyle(style);
@@ -74,12 +79,7 @@ function choices(controlled: Controlled): void {
     chart.setScale(scale);
     onChosen();
   });
-  columns(controlled);
   layouts(controlled);
-  select("sort", SORTS, settings.now.sort, (sort) => {
-    settings.set({ sort });
-    onSort();
-  });
 }
 
 /** How many charts there are. */
@@ -93,35 +93,8 @@ function layouts({ settings, onLayout }: Controlled): void {
   );
 }
 
-/** Which columns the list has. */
-function columns({ cards, settings }: Controlled): void {
-  const show = (): void => {
-    const { columns: chosen } = settings.now;
-    at("heads").hidden = !chosen.length;
-    at("heads").replaceChildren(...chosen.map((each) => Object.assign(document.createElement("span"), { textContent: each })));
-    document.documentElement.style.setProperty("--extras", String(chosen.length));
-    cards.setColumns(chosen);
-  };
-  at("columns").querySelector("div")!.append(
-    ...COLUMNS.map((column) => {
-      const box = Object.assign(document.createElement("input"), { type: "checkbox", checked: settings.now.columns.includes(column) });
-      const label = document.createElement("label");
-      label.append(box, ` ${column}`);
-      box.onchange = () => {
-        settings.set({ columns: COLUMNS.filter((each) => (each === column ? box.checked : settings.now.columns.includes(each))) });
-        show();
-      };
-      return label;
-    }),
-  );
-  show();
-}
-
 function groups(controlled: Controlled): void {
-  const { chart, settings, onTimeframe, onSpan, onView, onIndicators } = controlled;
-  at("timeframes").append(
-    ...TIMEFRAMES.map((each) => button(each, () => onTimeframe(each), { role: "radio", "aria-checked": "false" })),
-  );
+  const { chart, settings, onSpan, onView, onIndicators, onFilter } = controlled;
   at("ranges").append(...RANGES.map(([name, ms]) => button(name, () => onSpan(ms))));
   at("indicators").append(
     button("Indicators", onIndicators, { "aria-haspopup": "dialog", title: "Indicators and their parameters ( i )" }),
@@ -130,10 +103,10 @@ function groups(controlled: Controlled): void {
   );
   at("marks").append(
     ...CHOICES.map((each) => button(each, () => {
-      chart.choose(each);
       settings.set({ marks: each });
       check("marks", each);
-    }, { role: "radio", "aria-checked": String(each === chart.choice) })),
+      onFilter();
+    }, { role: "radio", "aria-checked": String(each === settings.now.marks) })),
   );
 }
 
@@ -167,18 +140,22 @@ function show(tab: Tab): void {
 
 /** Do what a key stands for; true where it stands for anything. */
 function pressed({ key, target }: KeyboardEvent, controlled: Controlled): boolean {
-  const { chart, cards, onSymbol, onTimeframe } = controlled;
+  const { chart, cards, frames, list, symbol, onSymbol, onTimeframe } = controlled;
   const number = Number(key);
   const step = key === "ArrowRight" ? 1 : key === "ArrowLeft" ? -1 : 0;
   if (walked(target, step)) return true;
-  if (step) chart.move(step / 4);
-  else if (key === "+" || key === "-") chart.zoom(key === "+" ? 0.7 : 1.4);
+  if (step) chart.view.move(step / 4);
+  else if (key === "+" || key === "-") chart.view.zoom(key === "+" ? 0.7 : 1.4);
   else if (key === "/") at("search").focus();
   else if (key === "t") at("theme").click();
   else if (key === "?") controlled.onSheet();
   else if (key === "i") controlled.onIndicators();
+  else if (key === "b") frames.open();
   else if (key === "f") controlled.onFavourite();
   else if (key === "F") void fill();
+  else if (key === "g") list.openGroups();
+  else if (key === "G") list.nextGroup();
+  else if (key === "x") list.remove(symbol());
   else if (key === "ArrowDown" || key === "ArrowUp") {
     const next = cards.neighbour(key === "ArrowDown" ? 1 : -1);
     if (next) onSymbol(next);

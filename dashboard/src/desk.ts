@@ -3,7 +3,9 @@
 import { read, written } from "./address";
 import type { Cards } from "./cards";
 import type { Connection } from "./connection";
-import { at, check, write } from "./elements";
+import { at, write } from "./elements";
+import { frameTitle } from "./frame";
+import type { FramePicker } from "./frame_picker";
 import type { Live, LiveCandle, Tick } from "./live";
 import type { Market } from "./market";
 import type { Playback } from "./playback";
@@ -22,6 +24,7 @@ export interface Parts {
   trades: Trades;
   cards: Cards;
   watchlist: Watchlist;
+  frames: FramePicker;
   touch(): void;
   /** Whether another chart needs the channel. */
   wants(channel: string): boolean;
@@ -36,7 +39,7 @@ export class Desk {
 
   /** Show a symbol: what history has at once, and again when the feed has begun: see `Series.load`. */
   async choose(symbol: string, timeframe = this.parts().series.timeframe): Promise<void> {
-    const { live, playback, market, connection, series, trades, cards, watchlist, wants } = this.parts();
+    const { live, playback, market, connection, series, trades, cards, watchlist, frames, wants } = this.parts();
     if (symbol === series.symbol && timeframe === series.timeframe) return;
     const before = series.symbol;
     live.unsubscribe(...series.channels.filter((each) => !wants(each)));
@@ -48,9 +51,9 @@ export class Desk {
     else if (named.symbol !== symbol || named.timeframe !== timeframe) location.hash = written(series); // back leads to what was shown before
     document.title = `${symbol} · Kandle`;
     write("title", symbol);
-    at("chart").setAttribute("aria-label", `Candles of ${symbol}, ${timeframe}`);
+    at("chart").setAttribute("aria-label", `Candles of ${symbol}, ${frameTitle(timeframe)}`);
     cards.choose(symbol);
-    check("timeframes", timeframe);
+    frames.show(timeframe);
     if (playback.on) {
       market.get(before).rewind();
       return playback.goOn();

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 
-import { COLUMNS, errors, rows } from "./feeds";
+import { COLUMNS, counted, errors, rows } from "./feeds";
 import type { Feed } from "./history";
 
 const feed: Feed = {
@@ -33,6 +33,11 @@ test("a symbol has a row, with what its feed says", () => {
   expect(live).toEqual(["BTC-USD.KRAKEN", "live", "40 s ago", "61", "1 (250)", "4", "33 %", "-35 ms", "2"]);
   expect(live).toHaveLength(COLUMNS.length);
   expect(ended).toEqual(["LUNA-USD.KRAKEN", "ended", "–", "0", "0", "0", "–", "-35 ms", "2"]);
+});
+
+test("states are counted, the most frequent first", () => {
+  expect(counted(["stalled", "live", "live"])).toBe("2 feeds live, 1 stalled");
+  expect(counted([])).toBe("");
 });
 
 test("what is not known is a dash, and who says nothing is not named", () => {

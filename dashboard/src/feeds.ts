@@ -25,6 +25,14 @@ export function rows(feeds: readonly Feed[], now: number): string[][] {
   );
 }
 
+/** `12 feeds live, 1 stalled`; empty where there are none. */
+export function counted(states: readonly string[]): string {
+  const counts = new Map<string, number>();
+  for (const each of states) counts.set(each, (counts.get(each) ?? 0) + 1);
+  const texts = [...counts].sort(([, a], [, b]) => b - a).map(([state, n], at) => `${n} ${at ? "" : "feeds "}${state}`);
+  return texts.join(", ");
+}
+
 /** What feeds say of themselves: `kraken: rate limited`. */
 export function errors(feeds: readonly Feed[]): string {
   return feeds.filter(({ error }) => error).map(({ feed, error }) => `${feed}: ${error}`).join("\n");

@@ -2,33 +2,55 @@
 
 /** Undefined is the browser's zone. */
 let zone: string | undefined = "UTC";
-let clock = formatOf({ hour: "2-digit", minute: "2-digit", second: "2-digit" });
-let exact = formatOf({ hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3 });
-let whole = formatOf({ year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", second: "2-digit" });
+const TIME: Intl.DateTimeFormatOptions = { hour: "2-digit", minute: "2-digit", second: "2-digit" };
+const EXACT: Intl.DateTimeFormatOptions = { ...TIME, fractionalSecondDigits: 3 };
+const WHOLE: Intl.DateTimeFormatOptions = { year: "numeric", month: "2-digit", day: "2-digit", ...TIME };
+let [clock, exact, whole] = formats();
 
 /** Swedish writes dates as ISO 8601 does. */
-function formatOf(parts: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {
-  return new Intl.DateTimeFormat("sv", { ...parts, hour12: false, timeZone: zone });
+function formats(): [Intl.DateTimeFormat, Intl.DateTimeFormat, Intl.DateTimeFormat] {
+  const of = (parts: Intl.DateTimeFormatOptions) => new Intl.DateTimeFormat("sv", { ...parts, hour12: false, timeZone: zone });
+  return [of(TIME), of(EXACT), of(WHOLE)];
 }
 
-/** Write times in UTC, or in the browser's zone. */
-export function writeIn(chosen: "UTC" | "local"): void {
-  zone = chosen === "UTC" ? "UTC" : undefined;
-  clock = formatOf({ hour: "2-digit", minute: "2-digit", second: "2-digit" });
-  exact = formatOf({ hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3 });
-  whole = formatOf({ year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", second: "2-digit" });
+/** Write times in a zone by its IANA name; undefined: in the browser's. True where it was another. */
+export function writeIn(name: string | undefined): boolean {
+  if (name === zone) return false;
+  zone = name;
+  [clock, exact, whole] = formats();
+  return true;
 }
 
-/** A decimal text, thousands separated by commas, its digits as they came. */
+/** How numbers are written: what separates thousands, and the fraction. */
+export const NUMBERS = ["1,234.5", "1.234,5", "1 234.5", "1 234,5", "1234.5"] as const;
+export type Numbers = (typeof NUMBERS)[number];
+/** Prices have all the decimals of the market's finest, or none that say nothing. */
+export const DIGITS = ["fixed", "trimmed"] as const;
+export type Digits = (typeof DIGITS)[number];
+
+let [group, point, trims] = [",", ".", false];
+
+export function writeNumbers(numbers: Numbers, digits: Digits): void {
+  const found = /^1(\D?)234(\D)5$/.exec(numbers)!;
+  [group, point, trims] = [found[1] === " " ? "\u202f" : found[1]!, found[2]!, digits === "trimmed"];
+}
+
+/** A decimal text, its thousands separated, its digits as they came. */
 export function decimal(text: string): string {
   const [whole = "0", fraction] = text.split(".");
-  const grouped = whole.replace(/\B(?=(\d{3})+(?!\d))/g, ",");
-  return fraction === undefined ? grouped : `${grouped}.${fraction}`;
+  const grouped = whole.replace(/\B(?=(\d{3})+(?!\d))/g, group);
+  return fraction === undefined ? grouped : `${grouped}${point}${fraction}`;
 }
 
-/** A decimal text with at least as many decimals as the market's finest price had. */
+/** A number of the axis or of an indicator, with so many decimals. */
+export function axisNumber(value: number, decimals: number): string {
+  return decimal(value.toFixed(decimals));
+}
+
+/** A decimal text with at least as many decimals as the market's finest price had; trimmed: with none that say nothing. */
 export function price(text: string, decimals: number): string {
   const [whole = "0", fraction = ""] = text.split(".");
+  if (trims) return decimal([whole, fraction.replace(/0+$/, "")].filter(Boolean).join("."));
   return decimal(decimals > 0 || fraction ? `${whole}.${fraction.padEnd(decimals, "0")}` : whole);
 }
 
@@ -41,7 +63,7 @@ export function decimals(text: string): number {
 export function change(now: number, before: number | undefined): string {
   if (before === undefined || before <= 0) return "–";
   const percent = (now / before - 1) * 100;
-  return `${percent >= 0 ? "+" : "−"}${Math.abs(percent).toFixed(2)} %`;
+  return `${percent >= 0 ? "+" : "−"}${Math.abs(percent).toFixed(2).replace(".", point)} %`;
 }
 
 /** Time of day. */
@@ -59,9 +81,10 @@ export function stamp(ms: number): string {
   return whole.format(ms);
 }
 
-/** A short label: `14:05`, `28 Nov`, `Nov 2026`; a day that does not begin then has its time. */
-export function dayOrTime(ms: number, unit: "time" | "day" | "month"): string {
+/** A short label: `14:05:07`, `14:05`, `28 Nov`, `Nov 2026`; a day that does not begin then has its time. */
+export function dayOrTime(ms: number, unit: "second" | "time" | "day" | "month"): string {
   const text = stamp(ms);
+  if (unit === "second") return text.slice(11);
   if (unit === "time" || text.slice(11) !== "00:00:00") return text.slice(11, 16);
   const parts: Intl.DateTimeFormatOptions = unit === "day" ? { day: "numeric", month: "short" } : { month: "short", year: "numeric" };
   return new Intl.DateTimeFormat("en-GB", { ...parts, timeZone: zone }).format(ms);
@@ -77,5 +100,5 @@ export function span(ms: number): string {
 
 /** A large number in short: 1.2 k, 3.4 M. */
 export function short(value: number): string {
-  return new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 2 }).format(value);
+  return new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 2 }).format(value).replace(".", point);
 }

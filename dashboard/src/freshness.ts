@@ -84,6 +84,13 @@ export function words(trades: number | undefined, candles: number | undefined): 
     .join(", ");
 }
 
+/** `trades 40 ms, candles 110 ms`: ages of what is shown; empty where nothing came of late. */
+export function ages(trades: number | undefined, candles: number | undefined): string {
+  return [["trades", trades] as const, ["candles", candles] as const]
+    .flatMap(([what, age]) => (age === undefined ? [] : [`${what} ${age < 2_000 ? `${Math.round(age)} ms` : span(age)}`]))
+    .join(", ");
+}
+
 /** How long ago, in words: `now`, `40 s ago`, `2 min ago`. */
 export function ago(ms: number): string {
   return ms < 1_500 ? "now" : `${span(ms)} ago`;

@@ -21,10 +21,10 @@ export function paintAge({ received, feed }: Instrument, now: number): void {
   at("feed").dataset.state = feed;
 }
 
-/** Write when a candle that began at `start` closes; nothing of one that is past. Times: ms. */
-export function paintCountdown(start: number | undefined, length: number, now: number): void {
-  const left = start === undefined ? 0 : start + length - now;
-  write("countdown", left > 0 ? `closes in ${countdown(Math.min(left, length))}` : "");
+/** Write when a candle that ends at `end` closes; nothing of one that is past. Times: ms. */
+export function paintCountdown(end: number | undefined, now: number): void {
+  const left = end === undefined ? 0 : end - now;
+  write("countdown", left > 0 ? `closes in ${countdown(left)}` : "");
 }
 
 /** `4:07`; of hours `3 h`. */

@@ -1,6 +1,7 @@
 /** The history API, as far as the page needs it. */
 
 import type { Candle } from "./candles";
+import { isBars } from "./frame";
 import type { Kind, Values } from "./indicators";
 import type { Alert, Pattern, Tick } from "./live";
 import type { Level } from "./profile";
@@ -25,6 +26,8 @@ export interface Last {
 export interface Overview extends Last {
   size: string;
   open: string | null;
+  /** At the open of the session that goes on. */
+  session_open: string | null;
   high: string | null;
   low: string | null;
   volume: string;
@@ -51,7 +54,14 @@ export interface FeedSymbol {
   gaps: { open: number; filled: number; missing: number };
 }
 
-/** The newest candles, or the newest before a time, oldest first; undefined: no such symbol. */
+/** What was asked for is nothing that there is; the message says why. */
+export class Refused extends Error {}
+
+function refuse(detail: string): never {
+  throw new Refused(detail.replace(/^(indicators|timeframe|type): /, ""));
+}
+
+/** The newest candles, or the newest before a time, oldest first; undefined: no such symbol. Throws Refused. */
 export async function candles(
   symbol: string,
   timeframe: string,
@@ -60,11 +70,25 @@ export async function candles(
 ): Promise<Candle[] | undefined> {
   const query = new URLSearchParams({ timeframe, limit: String(limit) });
   if (before !== undefined) query.set("to", String(before));
-  const found = await json<{ candles: Candle[] }>(`/api/candles/${path(symbol)}?${query}`);
+  const found = await json<{ candles: Candle[] }>(`/api/candles/${path(symbol)}?${query}`, refuse);
   return found?.candles;
 }
 
-/** What indicators say of the newest candles, or the newest before a time. Throws what is wrong with a name. */
+/** A page of information bars, oldest first, and the place of the page before it. */
+export interface BarsPage {
+  bars: Candle[];
+  next: string | null;
+}
+
+/** The newest bars, or those before a place or a time; undefined: no such symbol. Throws Refused. */
+export async function bars(symbol: string, type: string, limit: number, before: { cursor?: string; to?: number } = {}): Promise<BarsPage | undefined> {
+  const query = new URLSearchParams({ type, limit: String(limit) });
+  for (const [name, value] of Object.entries(before)) query.set(name, String(value));
+  const found = await json<BarsPage>(`/api/bars/${path(symbol)}?${query}`, refuse);
+  return found && { ...found, bars: found.bars.map((each) => ({ ...each, partial: false, revision: 0 })) };
+}
+
+/** What indicators say of the newest candles or bars, or the newest before a time. Throws Refused, with what is wrong with a name. */
 export async function values(
   symbol: string,
   timeframe: string,
@@ -72,13 +96,12 @@ export async function values(
   limit: number,
   before?: number,
 ): Promise<{ t: number; indicators: Values }[]> {
-  const query = new URLSearchParams({ timeframe, limit: String(limit), indicators: indicators.join(",") });
+  const kind = isBars(timeframe) ? "bars" : "candles";
+  const query = new URLSearchParams({ [kind === "bars" ? "type" : "timeframe"]: timeframe, limit: String(limit), indicators: indicators.join(",") });
   if (before !== undefined) query.set("to", String(before));
-  const url = `/api/candles/${path(symbol)}?${query}`;
-  const found = await json<{ candles: { t: number; indicators: Values }[] }>(url, (refused) => {
-    throw new Error(refused.replace(/^indicators: /, ""));
-  });
-  return found?.candles ?? [];
+  const url = `/api/${kind}/${path(symbol)}?${query}`;
+  const found = await json<Record<string, { t: number; indicators: Values }[]>>(url, refuse);
+  return found?.[kind] ?? [];
 }
 
 /** All indicators that there are. */
@@ -142,9 +165,10 @@ export async function latestOfAll(): Promise<Last[]> {
   return (await json<Last[]>("/api/latest")) ?? [];
 }
 
-/** The last 24 hours of symbols, or of all. */
-export async function overview(symbols: string[] | "all"): Promise<Overview[]> {
+/** The last 24 hours of symbols, or of all; `session`: whose open, as `XNYS` or `17:00@America/New_York`. */
+export async function overview(symbols: string[] | "all", session: string): Promise<Overview[]> {
   const query = new URLSearchParams(symbols === "all" ? { symbols } : symbols.map((each) => ["symbol", each]));
+  if (session) query.set(session.includes(":") ? "session" : session.includes("/") ? "tz" : "calendar", session);
   return (await json<Overview[]>(`/api/overview?${query}`)) ?? [];
 }
 
@@ -272,7 +296,7 @@ export async function feeds(): Promise<Feed[]> {
  * The answer, or undefined where there is nothing of the kind. Throws while a store is away.
  * `refused` hears why a request was bad.
  */
-async function json<T>(url: string, refused?: (detail: string) => void): Promise<T | undefined> {
+export async function json<T>(url: string, refused?: (detail: string) => void): Promise<T | undefined> {
   for (let attempt = 0; ; attempt += 1) {
     const answer = await fetch(url, { headers: headers() });
     if (answer.ok) return (await answer.json()) as T;

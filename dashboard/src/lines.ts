@@ -1,6 +1,6 @@
 /** The drawn lines of indicators, over the candles and in panes under them. */
 
-import { HistogramSeries, LineSeries, type IChartApi, type ISeriesApi, type UTCTimestamp } from "lightweight-charts";
+import { HistogramSeries, LineSeries, createTextWatermark, type IChartApi, type ISeriesApi, type UTCTimestamp } from "lightweight-charts";
 
 import type { Line } from "./indicators";
 import { color } from "./theme";
@@ -44,13 +44,29 @@ export class Lines {
   private make(lines: Line[]): void {
     for (const each of this.series) this.chart.removeSeries(each);
     const panes = [...new Set([0, ...lines.map(({ pane }) => pane)])].sort((a, b) => a - b);
-    this.series = lines.map(({ color: hue, name, pane, columns }) => {
-      const options = { color: color(hue), title: pane > 0 ? name : "", priceLineVisible: false, lastValueVisible: pane > 0 };
+    this.series = lines.map(({ color: hue, pane, columns }) => {
+      const options = { color: color(hue), priceLineVisible: false, lastValueVisible: pane > 0 };
       const place = panes.indexOf(pane);
       return columns
         ? this.chart.addSeries(HistogramSeries, options, place)
         : this.chart.addSeries(LineSeries, { ...options, lineWidth: 1, crosshairMarkerVisible: false }, place);
     });
-    for (const pane of this.chart.panes().slice(1)) pane.setStretchFactor(PANE);
+    for (const [n, pane] of this.chart.panes().entries()) {
+      if (!n) continue;
+      pane.setStretchFactor(PANE);
+      const names = lines.filter((each) => each.pane === panes[n]).map(({ name }) => name);
+      createTextWatermark(pane, {
+        horzAlign: "left",
+        vertAlign: "top",
+        lines: [{ text: common(names), color: color("--muted"), fontSize: 11 }],
+      });
+    }
   }
+}
+
+/** The words that names begin with alike: `MACD 12 26 9` of its three lines. */
+export function common(names: string[]): string {
+  const [first = [], ...others] = names.map((each) => each.split(" "));
+  const end = first.findIndex((word, n) => others.some((each) => each[n] !== word));
+  return (end < 0 ? first : first.slice(0, end)).join(" ").replace(/,$/, "") || (names[0] ?? "");
 }

@@ -103,6 +103,8 @@ export interface Frame {
 
 const PING_EVERY_MS = 2_000;
 const SILENT_MS = 7_000;
+/** Of a server that reads a day of bars before it answers: it reads requests in their order, pings too. */
+const ANSWERED_MS = 60_000;
 const FIRST_WAIT_MS = 250;
 const LONGEST_WAIT_MS = 8_000;
 
@@ -113,6 +115,8 @@ export class Live {
   private stream = "";
   private cuts = 0;
   private heard = 0;
+  /** Subscriptions that were not answered yet. */
+  private owed = 0;
   private pinged = 0;
   private timer: number | undefined;
 
@@ -132,7 +136,7 @@ export class Live {
   subscribe(...channels: string[]): void {
     const fresh = channels.filter((each) => !this.wanted.has(each));
     for (const each of fresh) this.wanted.add(each);
-    if (fresh.length) this.send({ op: "subscribe", channels: fresh });
+    this.ask(fresh);
   }
 
   unsubscribe(...channels: string[]): void {
@@ -147,10 +151,8 @@ export class Live {
     this.heard = Date.now();
     socket.onopen = () => {
       this.heard = Date.now();
-      if (this.wanted.size) {
-        const place = this.seq === undefined ? {} : { from_seq: this.seq, stream: this.stream };
-        this.send({ op: "subscribe", channels: [...this.wanted], ...place });
-      }
+      this.owed = 0;
+      this.ask([...this.wanted], this.seq === undefined ? {} : { from_seq: this.seq, stream: this.stream });
       this.ping();
     };
     socket.onmessage = (message) => this.take(JSON.parse(message.data as string) as Frame);
@@ -172,7 +174,7 @@ export class Live {
 
   private tend(): void {
     if (this.socket?.readyState !== WebSocket.OPEN) return;
-    if (Date.now() - this.heard > SILENT_MS) {
+    if (Date.now() - this.heard > (this.owed ? ANSWERED_MS : SILENT_MS)) {
       // A connection that carries nothing is none, whatever the browser believes.
       const silent = this.socket;
       this.socket = undefined;
@@ -183,13 +185,24 @@ export class Live {
     this.ping();
   }
 
+  /** Bars in a request of their own, the last: nothing else waits until their day is read. */
+  private ask(channels: string[], place: object = {}): void {
+    const areBars = (each: string): boolean => each.startsWith("bars:");
+    for (const some of [channels.filter((each) => !areBars(each)), channels.filter(areBars)]) {
+      if (!some.length || !this.send({ op: "subscribe", channels: some, ...place })) continue;
+      this.owed += 1;
+    }
+  }
+
   private ping(): void {
     this.pinged = Date.now();
     this.send({ op: "ping" });
   }
 
-  private send(request: object): void {
-    if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(request));
+  private send(request: object): boolean {
+    if (this.socket?.readyState !== WebSocket.OPEN) return false;
+    this.socket.send(JSON.stringify(request));
+    return true;
   }
 
   private take(frame: Frame): void {
@@ -204,6 +217,7 @@ export class Live {
         this.seq = Math.max(this.seq ?? 0, frame.seq ?? 0);
         break;
       case "subscribed": {
+        this.owed = Math.max(0, this.owed - 1);
         const resumed = this.cuts > 0;
         const other = this.stream !== "" && this.stream !== frame.stream;
         if (other) this.seq = undefined;
@@ -218,11 +232,17 @@ export class Live {
         if (frame.time_ms) this.watch.pong(this.pinged, Date.now(), frame.time_ms);
         break;
       case "error":
+        this.owed = Math.max(0, this.owed - 1); // none is owed too long
         console.warn(`live feed: ${frame.code}: ${frame.msg}`);
         if (frame.code === "bad_channels") this.watch.refused(frame.msg ?? "");
         break;
     }
   }
+}
+
+/** A bar says its type alone; the channel says whose days they are as well. */
+function ofBars(channel: string, bar: LiveCandle): LiveCandle {
+  return { ...bar, timeframe: channel.slice("bars:".length, -bar.symbol.length - 1) };
 }
 
 /** Give a message of a channel to whoever watches. */
@@ -235,6 +255,7 @@ export function give(
 ): void {
   if (channel.startsWith("ticks:")) watch.tick(data as Tick, about.late ?? false, known);
   else if (channel.startsWith("candles:")) watch.candle(data as LiveCandle, about.received ?? null, known);
+  else if (channel.startsWith("bars:")) watch.candle(ofBars(channel, data as LiveCandle), about.received ?? null, known);
   else if (channel.startsWith("busts:")) watch.bust?.(data as Bust);
   else if (channel.startsWith("patterns:")) watch.pattern(data as Pattern);
   else if (channel.startsWith("alerts:")) watch.alert?.(data as Alert, known);

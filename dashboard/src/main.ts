@@ -2,7 +2,6 @@
 
 import "./style.css";
 
-import { TIMEFRAMES, read, written, type Place } from "./address";
 import { AlertRules } from "./alert_rules";
 import { Alerts } from "./alerts";
 import { Cards } from "./cards";
@@ -10,49 +9,56 @@ import { Chart } from "./chart";
 import { Connection } from "./connection";
 import { controls, fill } from "./controls";
 import { Desk } from "./desk";
-import { at, check, notice, write } from "./elements";
-import { feedSheet } from "./feeds";
-import { time, writeIn } from "./format";
+import { at, notice, write } from "./elements";
+import { counted, feedSheet } from "./feeds";
+import { writeIn, writeNumbers } from "./format";
+import { isFrame } from "./frame";
+import { FramePicker } from "./frame_picker";
 import { Frames } from "./frames";
-import { paintAge, paintCountdown, paintPrice, paintQuote } from "./header";
+import { paintQuote } from "./header";
 import * as history from "./history";
-import { legend } from "./legend";
+import { InputSheet } from "./input_sheet";
+import { ListControls } from "./list_controls";
 import { Live, type Alert } from "./live";
 import { Market } from "./market";
-import { startOf } from "./marks";
+import { startOf, type Filter } from "./marks";
+import { Navigation } from "./navigation";
+import { Painter } from "./painter";
 import { Panels } from "./panels";
-import { PatternList } from "./pattern_list";
-import { Picker } from "./picker";
+import { PatternList, patternFilter } from "./pattern_list";
+import { Picker, type Picked } from "./picker";
 import { Playback } from "./playback";
 import { Series } from "./series";
-import { MOST_INDICATORS, Settings, type Zone } from "./settings";
+import { MOST_INDICATORS, Settings } from "./settings";
 import { sheet } from "./sheet";
 import { Tape } from "./tape";
 import { theme } from "./theme";
 import { takeToken } from "./token";
 import { Trades } from "./trades";
 import { Watchlist } from "./watchlist";
+import { nameZone, zoneName } from "./zones";
 
 const FEED = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`;
 /** Whoever emits for watchers reads their leases now and then: what passes until then is in history alone. */
 const LEASE_BEGINS_MS = 1_500;
+const SECOND_MS = 1_000;
 
-let hovered: number | undefined;
-
-const frames = new Frames(paint);
-const touch = (): void => frames.touch();
+const painter = new Painter(() => ({ series, chart, market, tape, cards, connection, playback, desk }));
+const painting = new Frames(() => painter.frame());
+const touch = (): void => painting.touch();
 const isLive = (): boolean => !playback.on;
 const wants = (channel: string): boolean => panels.wants(channel);
 const settings = new Settings();
 const market = new Market(() => settings.now);
 const connection: Connection = new Connection(() => playback.replay);
-const chart: Chart = new Chart(at("chart"), (t) => { hovered = t; touch(); panels.cross(t, chart); }, () => void series.loadOlder(), () => series.viewed());
-const patterns = new PatternList(at("patterns"), at("pattern-count"), (each) => chart.centre(startOf(each)));
-const series: Series = new Series({ chart, patterns, market, isLive, touch, onView: () => remember() });
+const chart: Chart = new Chart(at("chart"), (t) => { painter.hovered = t; touch(); panels.cross(t, chart); }, () => void series.loadOlder(), () => series.viewed());
+const patterns = new PatternList(at("pattern-list"), at("pattern-count"), (each) => chart.view.centre(startOf(each)), () => void series.olderPatterns());
+const series: Series = new Series({ chart, patterns, market, isLive, touch, onView: () => navigation.remember() });
+const navigation = new Navigation(() => ({ series, chart, settings, isLive, choose }));
 const tape = new Tape(at("tape"));
 const trades = new Trades(tape, isLive, touch);
 const alerts = new Alerts(at("alert-list"), at("alert-count"), at("toasts"), (alert) => void showAlert(alert));
-const desk: Desk = new Desk(() => ({ live, playback, market, connection, series, tape, trades, cards, watchlist, touch, wants }));
+const desk: Desk = new Desk(() => ({ live, playback, market, connection, series, tape, trades, cards, watchlist, frames, touch, wants }));
 
 const live: Live = new Live(FEED, {
   tick: (tick, late, known) => { if (isLive() || tick.symbol !== series.symbol) desk.takeTick(tick, late, known); },
@@ -72,10 +78,12 @@ const live: Live = new Live(FEED, {
 const watchlist: Watchlist = new Watchlist(() => cards, {
   market,
   live,
+  session: () => settings.now.session,
   chosen: () => series.symbol,
-  needsAll: () => settings.now.sort === "change",
+  needsAll: () => !["name", "last trade", "price"].includes(settings.now.sort),
   isLive,
   touch,
+  onFeeds: (states) => write("feed-states", counted(states)),
   onRead: () => { desk.heal(); void quote(); },
 });
 const cards: Cards = new Cards(at("cards"), market, (each) => void choose(each), (visible) => watchlist.watch(visible), (each) => settings.now.favourites.includes(each));
@@ -95,26 +103,30 @@ const playback: Playback = new Playback(FEED, {
   onLive: () => { desk.goLive(); panels.reload(); },
 });
 
-const panels: Panels = new Panels({ box: at("charts"), main: chart, series, market, live, settings, isLive, touch });
+const panels: Panels = new Panels({ box: at("charts"), main: chart, series, market, live, settings, isLive, touch, onIndicators: (picked) => picker.open(picked) });
+const frames = new FramePicker(settings, () => market.get(series.symbol), (frame) => { if (series.symbol) void choose(series.symbol, frame); });
+const list = new ListControls({ cards, settings, symbol: () => series.symbol, onOrder: () => void watchlist.reorder() });
 
 const rules = new AlertRules((on) => { alerts.isLoud = on; }, () => series.symbol, (rule) => void alerts.only(rule));
 
-const picker = new Picker({
-  kinds: () => chart.kinds,
-  loaded: () => kinds,
+const picker = new Picker(() => chart.kinds, () => kinds);
+
+/** The indicators of the first chart. */
+const picked: Picked = {
   names: () => chart.indicators,
   series: () => series,
   onPicked: (names) => {
     chart.indicators = names.slice(-MOST_INDICATORS);
     settings.set({ indicators: chart.indicators });
-    void series.readValues();
-    remember();
+    void series.values.read();
+    navigation.remember();
   },
-});
+};
 
 const kinds = history.indicators().then((found) => {
   chart.kinds = found;
   chart.drawLines();
+  panels.know(found);
   picker.list();
 }).catch(() => undefined);
 
@@ -122,57 +134,44 @@ async function choose(symbol: string, timeframe?: string): Promise<void> {
   if (symbol !== series.symbol) void quote(symbol);
   const chosen = desk.choose(symbol, timeframe);
   settings.set({ symbol: series.symbol, timeframe: series.timeframe });
+  if (settings.now.zone === "exchange" && writeIn(zoneName("exchange", series.symbol, series.timeframe))) writeAsChosen();
   paintFavourite();
   await chosen;
-}
-
-/** Keep what is shown in the address, so that it can be passed on. */
-function remember(): void {
-  if (!series.symbol || !chart.shows(series.store)) return;
-  const { scale, style } = settings.now;
-  const chosen = { indicators: chart.indicators.join(), scale, style };
-  const { symbol, timeframe } = series;
-  window.history.replaceState(null, "", written({ symbol, timeframe, view: isLive() ? chart.view : undefined, chosen }));
-}
-
-/** Begin with the settings alone, whatever the address chose. */
-function anew(): void {
-  window.history.replaceState(null, "", series.symbol ? written({ symbol: series.symbol, timeframe: series.timeframe }) : location.pathname);
-  location.reload();
-}
-
-/** Take what an address chooses. */
-function adopt({ chosen = {} }: Place): void {
-  if (Object.keys(chosen).length) settings.replace(JSON.stringify({ ...settings.now, ...chosen, ...(chosen.indicators === undefined ? {} : { indicators: chosen.indicators.split(",").filter(Boolean) }) }));
-}
-
-/** Show what an address names. */
-async function follow(place: Place): Promise<void> {
-  if (!place.symbol) return;
-  await choose(place.symbol, place.timeframe);
-  if (place.view) await series.showTime(place.view.from, place.view.to);
 }
 
 function paintFavourite(): void {
   at("favourite").setAttribute("aria-pressed", String(settings.now.favourites.includes(series.symbol)));
 }
 
-/** Put the shown symbol into a list of the settings, or take it out. */
-function toggle(list: "favourites" | "hidden"): void {
+/** Make the shown symbol a favourite, or none. */
+function favour(): void {
   if (!series.symbol) return;
-  settings.toggle(list, series.symbol);
+  settings.toggle("favourites", series.symbol);
   paintFavourite();
   market.resort();
   cards.choose(series.symbol);
 }
 
-function zone(chosen: Zone): void {
-  writeIn(chosen);
-  write("zone-name", chosen === "UTC" ? "UTC" : Intl.DateTimeFormat().resolvedOptions().timeZone);
-  chart.setZone();
+/** Write times and numbers as they were chosen. */
+function writeAsChosen(): void {
+  const { zone, numbers, digits } = settings.now;
+  writeIn(zoneName(zone, series.symbol, series.timeframe));
+  writeNumbers(numbers, digits);
+  nameZone(zoneName(zone, series.symbol, series.timeframe));
+  chart.rewrite();
   panels.redraw();
+  patterns.redraw();
+  cards.redraw();
   tape.redraw();
   touch();
+}
+
+function filter(): void {
+  const { marks: choice, kinds: wanted, least } = settings.now;
+  const found: Filter = { choice, kinds: wanted, least };
+  chart.filter = found;
+  chart.mark();
+  patterns.redraw(found);
 }
 
 async function quote(symbol = series.symbol): Promise<void> {
@@ -196,66 +195,49 @@ async function loadAlerts(): Promise<void> {
 
 async function showAlert(alert: Alert): Promise<void> {
   if (alert.rule.startsWith("feed ")) return; // of a feed there is no chart
-  await choose(alert.symbol, TIMEFRAMES.includes(alert.timeframe) ? alert.timeframe : undefined);
-  chart.centre(alert.candle_start);
-}
-
-function paint(): void {
-  if (!series.symbol) return cards.paint(connection.clock.now);
-  const { store, symbol } = series;
-  const instrument = market.get(symbol);
-  paintPrice(instrument);
-  tape.paint(instrument.decimals);
-  cards.paint(connection.clock.now);
-  const candle = hovered === undefined ? store.last : store.get(hovered);
-  legend(candle, instrument.decimals, !!candle && store.corrected.has(candle.t), candle ? series.patternsAt(candle.t) : [], candle ? chart.lines.at(candle.t) : []);
-}
-
-function eachSecond(): void {
-  const now = isLive() ? connection.clock.now : playback.replay.time;
-  const { last, size } = series.store;
-  write("rate", `${desk.messages} messages/s`);
-  write("seam", last ? `${size} candles to ${time(last.t)}` : "");
-  desk.messages = 0;
-  connection.show();
-  paintAge(market.get(series.symbol), now);
-  paintCountdown(last?.t, series.length, now);
-  touch();
+  await choose(alert.symbol, isFrame(alert.timeframe) ? alert.timeframe : undefined);
+  chart.view.centre(alert.candle_start);
 }
 
 async function begin(): Promise<void> {
   takeToken();
   theme();
-  adopt(read(location.hash, settings.now.timeframe));
+  series.timeframe = settings.now.timeframe;
+  navigation.adopt();
   const { now } = settings;
-  [chart.indicators, chart.choice, series.timeframe] = [[...now.indicators], now.marks, now.timeframe];
+  chart.indicators = [...now.indicators];
   chart.setStyle(now.style);
   chart.setScale(now.scale);
-  zone(now.zone);
-  const { open } = sheet({ settings, onZone: zone, onReplaced: anew });
+  writeAsChosen();
+  filter();
+  patternFilter(settings, filter);
+  const { open } = sheet({ settings, onWritten: writeAsChosen, onSession: () => void watchlist.reorder(), onReplaced: () => navigation.anew() });
   at("help").onclick = open;
   at("feeds-open").onclick = feedSheet(history.feeds);
-  at("favourite").onclick = () => toggle("favourites");
-  at("hide").onclick = () => toggle("hidden");
+  at("favourite").onclick = favour;
+  at("hide").onclick = () => list.remove(series.symbol);
   at("full").onclick = () => void fill();
   for (const kind of ["PNG", "CSV"] as const) at(kind.toLowerCase()).onclick = () => chart.save(series.symbol, kind);
   controls({
     chart,
     cards,
     settings,
+    frames,
+    list,
+    symbol: () => series.symbol,
     onSheet: open,
-    onFavourite: () => toggle("favourites"),
-    onSort: () => void watchlist.reorder(),
+    onFavourite: favour,
+    onFilter: filter,
     onSymbol: (symbol) => void choose(symbol),
     onTimeframe: (timeframe) => { if (series.symbol) void choose(series.symbol, timeframe); },
     onSpan: (ms) => void series.showSpan(ms),
     onView: () => series.viewed(),
-    onIndicators: () => picker.open(),
-    onChosen: remember,
+    onIndicators: () => picker.open(picked),
+    onChosen: () => navigation.remember(),
     onLayout: () => panels.lay(),
     onTheme: () => panels.redraw(),
   });
-  check("timeframes", series.timeframe);
+  frames.show(series.timeframe);
   live.subscribe("alerts:*");
   live.start();
   at("chart").oncontextmenu = (event) => {
@@ -264,12 +246,11 @@ async function begin(): Promise<void> {
     event.preventDefault();
     rules.offer(`${series.symbol} close crosses ${price} on ${series.timeframe}`);
   };
-  window.setInterval(eachSecond, 1_000);
-  const named = () => read(location.hash, series.timeframe);
-  window.addEventListener("hashchange", () => void follow(named()));
-  await follow(named()); // the chart first, then everything around it
+  window.setInterval(() => { painter.second(); touch(); }, SECOND_MS);
+  await navigation.follow(); // the chart first, then everything around it
   void loadAlerts();
   void rules.read();
+  void new InputSheet().count();
   await watchlist.start();
   const first = [...now.favourites, now.symbol].find((each) => market.has(each)) ?? market.symbols[0];
   if (first && !series.symbol) await choose(first);
@@ -292,9 +273,10 @@ Object.assign(window, {
       outliers: chart.outliers,
       profile: chart.profile.levels,
       top: chart.top,
-      view: chart.view,
+      view: chart.view.time,
       panels: panels.shown,
       panelsDrawn: panels.drawn,
+      panelLines: panels.lines,
       lines: chart.lines.all,
       ages: connection.ages,
       last: market.get(series.symbol).last,

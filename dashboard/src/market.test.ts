@@ -11,7 +11,7 @@ describe("the last price", () => {
     expect(market.tick(tick("158.88", 1_000, 3_000), true)).toBe(false);
     expect(market.tick(tick("158.88", 1_500), false)).toBe(false);
     expect(market.get("A")).toMatchObject({ last: "150.65", t: 2_000, received: 3_000 });
-    market.overview([{ symbol: "A", price: "149", size: "1", t: 1_999, received: 1_999, open: "100", high: "1", low: "1", volume: "1", change: 1, points: ["1"], spread: null, candle: null }]);
+    market.overview([{ symbol: "A", price: "149", size: "1", t: 1_999, received: 1_999, open: "100", session_open: null, high: "1", low: "1", volume: "1", change: 1, points: ["1"], spread: null, candle: null }]);
     expect(market.get("A").last).toBe("150.65");
     expect(market.tick(tick("151", 2_000), false)).toBe(true);
   });

@@ -4,9 +4,11 @@ import { decimals } from "./format";
 import type { Last, Overview } from "./history";
 import type { Tick } from "./live";
 
-/** What the list may show beside price and change. */
-export const COLUMNS = ["high", "low", "volume", "spread"] as const;
+/** What the list may show beside price and change; `session`: change since the session's open. */
+export const COLUMNS = ["session", "high", "low", "volume", "spread"] as const;
 export type Column = (typeof COLUMNS)[number];
+export const SORTS = ["name", "change", "last trade", "price", ...COLUMNS] as const;
+export type Sort = (typeof SORTS)[number];
 
 export class Instrument {
   /** Exact text; empty before the first trade. */
@@ -20,7 +22,9 @@ export class Instrument {
   open: string | undefined;
   points: number[] = [];
   /** Of the last 24 hours, exact texts; the spread of the latest quote. Empty where there is none. */
-  day: Record<Column, string> = { high: "", low: "", volume: "", spread: "" };
+  day: Record<Exclude<Column, "session">, string> = { high: "", low: "", volume: "", spread: "" };
+  /** At the open of the session that goes on. */
+  sessionOpen: string | undefined;
   feed = "";
   changed = true;
   /** Whether its last 24 hours were read. */
@@ -49,11 +53,20 @@ export class Instrument {
   }
 }
 
-/** How the list is ordered; `hidden` ones are not in it, `favourites` are first. */
+/** A named list of symbols. */
+export interface Group {
+  name: string;
+  symbols: string[];
+}
+
+/** How the list is ordered; `hidden` ones are not in it, `favourites` are first; of a group its own alone. */
 export interface Order {
-  sort: "name" | "change" | "last trade" | "volume";
+  sort: Sort;
+  reversed?: boolean;
   favourites: readonly string[];
   hidden: readonly string[];
+  groups?: readonly Group[];
+  group?: string;
 }
 
 export class Market {
@@ -87,18 +100,15 @@ export class Market {
   }
 
   private ordered(): string[] {
-    const { sort, favourites, hidden } = this.order();
+    const { sort, reversed = false, favourites, hidden, groups = [], group = "" } = this.order();
     const [first, out] = [new Set(favourites), new Set(hidden)];
-    const value = (each: string): number => {
-      const { t, before, last, day } = this.get(each);
-      if (sort === "name") return 0;
-      if (sort === "last trade") return -t;
-      if (sort === "volume") return -Number(day.volume);
-      return before && last ? -(Number(last) / before) : Infinity;
-    };
-    const ranked = [...this.known.keys()].filter((each) => !out.has(each)).map((name) => ({ name, first: Number(!first.has(name)), value: value(name) }));
-    const by = (a: number, b: number): number => (a === b ? 0 : a < b ? -1 : 1);
-    ranked.sort((a, b) => a.first - b.first || by(a.value, b.value) || (a.name < b.name ? -1 : 1));
+    const of = groups.find(({ name }) => name === group);
+    // A member of a group has its row before it has traded.
+    const names = of ? of.symbols : [...this.known.keys()].filter((each) => !out.has(each));
+    const ranked = names.map((name) => ({ name, first: Number(!first.has(name)), value: rank(this.get(name), sort) }));
+    const way = reversed ? -1 : 1;
+    const by = (a: number, b: number): number => (a === b ? 0 : a === Infinity ? 1 : b === Infinity ? -1 : a < b ? -way : way);
+    ranked.sort((a, b) => a.first - b.first || by(a.value, b.value) || (a.name < b.name ? -1 : 1) * (sort === "name" ? way : 1));
     return ranked.map(({ name }) => name);
   }
 
@@ -112,13 +122,25 @@ export class Market {
 
   overview(all: Overview[]): void {
     this.latest(all);
-    for (const { symbol, open, points, high, low, volume, spread } of all) {
+    for (const { symbol, open, session_open, points, high, low, volume, spread } of all) {
       const instrument = this.get(symbol);
       instrument.isRead = true;
       instrument.open = open ?? undefined;
+      instrument.sessionOpen = session_open ?? undefined;
       instrument.points = points.map(Number);
       instrument.day = { high: high ?? "", low: low ?? "", volume: open === null ? "" : volume, spread: spread ?? "" };
       instrument.changed = true;
     }
   }
+}
+
+/** Its place by a sort, the largest first; Infinity: it has none, and is last either way. */
+function rank({ t, before, sessionOpen, last, day }: Instrument, sort: Sort): number {
+  const ratio = (open: number | undefined): number => (open && last ? -(Number(last) / open) : Infinity);
+  if (sort === "name") return 0;
+  if (sort === "last trade") return -t;
+  if (sort === "price") return last ? -Number(last) : Infinity;
+  if (sort === "change") return ratio(before);
+  if (sort === "session") return ratio(Number(sessionOpen));
+  return day[sort] ? -Number(day[sort]) : Infinity;
 }

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 
 import { CandleStore, type Candle } from "./candles";
 import type { Pattern } from "./live";
-import { chosen, marks } from "./marks";
+import { EVERY_KIND, chosen, marks } from "./marks";
 import { title } from "./pattern_names";
 
 const MINUTE = 60_000;
@@ -53,8 +53,7 @@ describe("marks", () => {
     const found = marks(store(2, { complete: false }), [pattern(1, { status: "retracted" })], 200, flat);
     expect(found.map(({ t, text, color }) => [t, text, color])).toEqual([
       [0, "gap", "--warn"],
-      [MINUTE, "", "--muted"],
-      [MINUTE, "gap", "--warn"],
+      [MINUTE, "✕ engulfing", "--muted"],
     ]);
     const other = marks(store(2), [pattern(1, { status: "retracted" })], 200, flat);
     expect(other.map(({ text }) => text)).toEqual(["✕ engulfing"]);
@@ -62,9 +61,29 @@ describe("marks", () => {
 
   it("show the strong ones, all, or none", () => {
     const all = [pattern(1), pattern(2, { level: "high" }), pattern(3, { kind: "chart", level: "low" })];
-    expect(chosen(all, "strong").map(({ id }) => id)).toEqual(["2", "3"]);
-    expect(chosen(all, "all")).toHaveLength(3);
-    expect(chosen(all, "off")).toHaveLength(0);
+    expect(chosen(all, EVERY_KIND).map(({ id }) => id)).toEqual(["2", "3"]);
+    expect(chosen(all, { ...EVERY_KIND, choice: "all" })).toHaveLength(3);
+    expect(chosen(all, { ...EVERY_KIND, choice: "off" })).toHaveLength(0);
+    const mixed = [pattern(1, { kind: "chart", confidence: 0.599 }), pattern(2, { kind: "anomaly", confidence: 0.9 }), pattern(3, { confidence: 0.59 })];
+    expect(chosen(mixed, { choice: "all", kinds: ["chart", "candlestick"], least: 60 }).map(({ id }) => id)).toEqual(["1"]);
+  });
+
+  it("are one for a run of the same anomaly, at the strongest of it", () => {
+    const anomaly = (minute: number, confidence: number, changes: Partial<Pattern> = {}): Pattern => pattern(minute, { kind: "anomaly", pattern_type: "anomaly_strong_volume", confidence, ...changes });
+    const run = [anomaly(3, 0.7), anomaly(1, 0.6), anomaly(2, 0.9), anomaly(5, 0.8), anomaly(6, 0.5, { direction: -1 })];
+    expect(marks(store(10), run, 300, flat).map(({ t, text }) => [t / MINUTE, text])).toEqual([
+      [2, "strong volume anomaly 90% ×3"],
+      [5, "strong volume anomaly 80%"],
+      [6, "strong volume anomaly 50%"],
+    ]);
+    const shapes = [pattern(1), pattern(2), pattern(3)]; // each is a find of its own
+    expect(marks(store(10), shapes, 300, flat)).toHaveLength(3);
+  });
+
+  it("say once of a run that candles are the venue's, and all of one candle together", () => {
+    const made = new CandleStore();
+    for (const [n, each] of store(5).all().entries()) made.take({ ...each, origin: n < 3 ? "venue" : "trades", complete: n !== 3, partial: n === 3 });
+    expect(marks(made, [], 300, flat).map(({ t, text }) => [t / MINUTE, text])).toEqual([[0, "venue"], [3, "gap, partial"]]);
   });
 
   it("have names that people know", () => {

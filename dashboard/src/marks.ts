@@ -1,12 +1,25 @@
 /** Marks on the chart: one a candle and side, and a name only where it has room. */
 
-import { LENGTH_MS, type Candle, type CandleStore } from "./candles";
+import type { Candle, Stored } from "./candles";
+import { notes } from "./flags";
+import { lengthOf } from "./frame";
 import type { Pattern } from "./live";
 import { title } from "./pattern_names";
 
-/** Which patterns are shown: those of shape and those of high confidence; every one; none. */
+/** Which patterns are marked: those of shape and those of high confidence; every one; none. */
 export const CHOICES = ["strong", "all", "off"] as const;
 export type Choice = (typeof CHOICES)[number];
+export const KINDS = ["candlestick", "chart", "anomaly"] as const;
+export type PatternKind = (typeof KINDS)[number];
+
+/** `kinds` and `least` (of the confidence, percent) are of the list as well. */
+export interface Filter {
+  choice: Choice;
+  kinds: readonly PatternKind[];
+  least: number;
+}
+
+export const EVERY_KIND: Filter = { choice: "strong", kinds: KINDS, least: 0 };
 
 export interface Mark {
   t: number;
@@ -24,15 +37,20 @@ const GAP = 10;
 const OFF = 26;
 const LINE = 18;
 
-export function chosen(patterns: Pattern[], choice: Choice): Pattern[] {
-  if (choice === "off") return [];
-  if (choice === "all") return patterns;
-  return patterns.filter(({ kind, level }) => kind === "chart" || level === "high");
+/** Whether a pattern is of a kind and a strength that are wanted. */
+export function passes({ kind, confidence }: Pattern, { kinds, least }: Filter): boolean {
+  return kinds.some((each) => each === kind) && Math.round(confidence * 100) >= least;
+}
+
+export function chosen(patterns: Pattern[], filter: Filter): Pattern[] {
+  if (filter.choice === "off") return [];
+  const wanted = patterns.filter((each) => passes(each, filter));
+  return filter.choice === "all" ? wanted : wanted.filter(({ kind, level }) => kind === "chart" || level === "high");
 }
 
 /** The candle that a pattern ended with, by its start. */
 export function startOf({ timestamp, timeframe }: Pattern): number {
-  return timestamp - (LENGTH_MS[timeframe] ?? 0);
+  return timestamp - lengthOf(timeframe);
 }
 
 /** What a mark says of a pattern. */
@@ -45,35 +63,58 @@ export function label(pattern: Pattern): string {
 export type Height = (price: number) => number;
 
 /** The marks of what is drawn, oldest first; `outliers`: beyond the axis; `spacing`: pixels from candle to candle. */
-export function marks(store: CandleStore, patterns: Pattern[], spacing: number, height: Height, outliers: number[] = []): Mark[] {
+export function marks(store: Stored, patterns: Pattern[], spacing: number, height: Height, outliers: number[] = []): Mark[] {
   const found: { mark: Mark; rank: number }[] = [];
-  for (const group of grouped(store, patterns)) found.push({ mark: patternMark(group), rank: rank(group[0]!) });
-  for (const candle of store.all())
-    if (!candle.complete) found.push({ mark: note(candle.t, false, "gap"), rank: 4 });
-  for (const t of outliers) found.push({ mark: note(t, isLow(store.get(t)), "off the axis"), rank: 6 });
-  for (const t of store.corrected) found.push({ mark: note(t, true, "corrected"), rank: 5 });
+  for (const group of grouped(store, patterns)) found.push({ mark: patternMark(group), rank: rank(group[0]!.pattern) });
+  for (const { t, above, text, weight } of notes(store, outliers)) found.push({ mark: note(t, above, text), rank: weight });
   makeRoom(store, found, spacing, height);
   return found.map(({ mark }) => mark).sort((a, b) => a.t - b.t);
 }
 
-/** Patterns that share a candle and a side of it, the weightiest first. */
-function grouped(store: CandleStore, patterns: Pattern[]): Pattern[][] {
-  const groups = new Map<string, Pattern[]>();
-  for (const pattern of patterns) {
-    const t = startOf(pattern);
-    if (!store.get(t)) continue;
-    const key = `${t}/${pattern.direction < 0}`;
-    groups.set(key, [...(groups.get(key) ?? []), pattern]);
+/** A pattern, or the strongest of a run of the same anomaly in candles that follow each other. */
+interface Run {
+  pattern: Pattern;
+  count: number;
+}
+
+function runs(store: Stored, patterns: Pattern[]): Run[] {
+  const numbers = new Map(store.all().map(({ t }, n) => [t, n]));
+  const drawn = patterns.filter((each) => numbers.has(startOf(each)));
+  const open = new Map<string, { run: Run; last: number }>();
+  const found: Run[] = [];
+  for (const pattern of drawn.sort((a, b) => a.timestamp - b.timestamp)) {
+    const number = numbers.get(startOf(pattern))!;
+    const key = [pattern.pattern_type, pattern.direction, pattern.status].join();
+    const known = pattern.kind === "anomaly" ? open.get(key) : undefined;
+    if (known && number - known.last <= 1) {
+      known.last = number;
+      known.run.count += 1;
+      if (pattern.confidence > known.run.pattern.confidence) known.run.pattern = pattern;
+      continue;
+    }
+    const run = { pattern, count: 1 };
+    open.set(key, { run, last: number });
+    found.push(run);
   }
-  return [...groups.values()].map((group) => group.sort((a, b) => rank(b) - rank(a)));
+  return found;
+}
+
+/** Patterns that share a candle and a side of it, the weightiest first. */
+function grouped(store: Stored, patterns: Pattern[]): Run[][] {
+  const groups = new Map<string, Run[]>();
+  for (const run of runs(store, patterns)) {
+    const key = `${startOf(run.pattern)}/${run.pattern.direction < 0}`;
+    groups.set(key, [...(groups.get(key) ?? []), run]);
+  }
+  return [...groups.values()].map((group) => group.sort((a, b) => rank(b.pattern) - rank(a.pattern)));
 }
 
 function rank({ status, kind, confidence }: Pattern): number {
   return (status === "retracted" ? 0 : kind === "chart" ? 2 : 1) + confidence;
 }
 
-function patternMark(group: Pattern[]): Mark {
-  const first = group[0]!;
+function patternMark(group: Run[]): Mark {
+  const { pattern: first, count } = group[0]!;
   const down = first.direction < 0;
   const retracted = first.status === "retracted";
   return {
@@ -81,14 +122,9 @@ function patternMark(group: Pattern[]): Mark {
     above: down,
     shape: first.direction === 0 ? "circle" : down ? "arrowDown" : "arrowUp",
     color: retracted || first.direction === 0 ? "--muted" : down ? "--down" : "--up",
-    text: label(first) + (group.length > 1 ? ` +${group.length - 1}` : ""),
+    text: label(first) + (count > 1 ? ` ×${count}` : "") + (group.length > 1 ? ` +${group.length - 1}` : ""),
     small: retracted,
   };
-}
-
-/** Whether it reaches further down than up. */
-function isLow(candle: Candle | undefined): boolean {
-  return candle !== undefined && Number(candle.c) - Number(candle.l) > Number(candle.h) - Number(candle.c);
 }
 
 function note(t: number, above: boolean, text: string): Mark {
@@ -96,10 +132,11 @@ function note(t: number, above: boolean, text: string): Mark {
 }
 
 /** Take the names away that would lie over a candle or over a weightier name. */
-function makeRoom(store: CandleStore, found: { mark: Mark; rank: number }[], spacing: number, height: Height): void {
+function makeRoom(store: Stored, found: { mark: Mark; rank: number }[], spacing: number, height: Height): void {
   const all = store.all();
   const numbers = new Map(all.map(({ t }, n) => [t, n]));
   const taken: { middle: number; half: number; y: number }[] = [];
+  const covers = (each: Candle, y: number): boolean => height(Number(each.h)) < y + LINE / 2 && height(Number(each.l)) > y - LINE / 2;
   for (const { mark } of [...found].sort((a, b) => b.rank - a.rank || b.mark.t - a.mark.t)) {
     const number = numbers.get(mark.t) ?? 0;
     const middle = number * spacing;
@@ -109,7 +146,7 @@ function makeRoom(store: CandleStore, found: { mark: Mark; rank: number }[], spa
     const reach = Math.floor(half / spacing);
     const beside = all.slice(Math.max(0, number - reach), number + reach + 1).filter((each) => each !== candle);
     const isOver =
-      beside.some((each) => height(Number(each.h)) < y + LINE / 2 && height(Number(each.l)) > y - LINE / 2) ||
+      beside.some((each) => covers(each, y)) ||
       taken.some((each) => Math.abs(each.middle - middle) < each.half + half && Math.abs(each.y - y) < LINE);
     if (isOver) mark.text = "";
     else taken.push({ middle, half, y });

@@ -1,12 +1,15 @@
 /** Further charts beside the first: each of a symbol and timeframe of its own, under one crosshair. */
 
-import { TIMEFRAMES } from "./address";
 import { Chart } from "./chart";
+import type { Kind } from "./indicators";
+import { button } from "./elements";
+import { TIMEFRAMES, frameTitle } from "./frame";
 import type { Live, LiveCandle } from "./live";
 import type { Market } from "./market";
 import { PatternList } from "./pattern_list";
+import type { Picked } from "./picker";
 import { Series } from "./series";
-import type { PanelPlace, Settings } from "./settings";
+import { MOST_INDICATORS, isUsual, type PanelPlace, type Settings } from "./settings";
 
 const NAMED = 1_000;
 
@@ -19,6 +22,8 @@ export interface Around {
   settings: Settings;
   isLive(): boolean;
   touch(): void;
+  /** Pick the indicators of a panel. */
+  onIndicators(picked: Picked): void;
 }
 
 export class Panels {
@@ -35,7 +40,7 @@ export class Panels {
     for (const each of this.panels.splice(layout - 1)) each.close();
     while (this.panels.length < layout - 1) {
       const n = this.panels.length;
-      const place = panels[n] ?? { symbol: series.symbol, timeframe: TIMEFRAMES[(TIMEFRAMES.indexOf(series.timeframe) + n + 1) % TIMEFRAMES.length]! };
+      const place = panels[n] ?? { symbol: series.symbol, timeframe: TIMEFRAMES[(TIMEFRAMES.findIndex((each) => each === series.timeframe) + n + 1) % TIMEFRAMES.length]!, indicators: [] };
       this.panels.push(new Panel(this.around, place, this));
     }
     this.keep();
@@ -54,11 +59,19 @@ export class Panels {
     for (const each of this.panels) each.reload();
   }
 
-  /** Draw in other colours, or write times in another zone. */
+  /** The indicators that there are. */
+  know(kinds: Kind[]): void {
+    for (const { chart } of this.panels) {
+      chart.kinds = kinds;
+      chart.drawLines();
+    }
+  }
+
+  /** Draw in other colours, or write times and numbers otherwise. */
   redraw(): void {
     for (const { chart } of this.panels) {
       chart.theme();
-      chart.setZone();
+      chart.rewrite();
     }
   }
 
@@ -75,7 +88,12 @@ export class Panels {
   }
 
   get shown(): PanelPlace[] {
-    return this.panels.map(({ series: { symbol, timeframe } }) => ({ symbol, timeframe }));
+    return this.panels.map(({ chart, series: { symbol, timeframe } }) => ({ symbol, timeframe, indicators: chart.indicators }));
+  }
+
+  /** The names of the lines of each. */
+  get lines(): string[][] {
+    return this.panels.map(({ chart }) => chart.lines.all.map(({ name }) => name));
   }
 
   get drawn(): number[] {
@@ -102,14 +120,29 @@ class Panel {
     this.series = new Series({ chart: this.chart, patterns: list, market: around.market, isLive: around.isLive, touch: around.touch, onView: () => undefined });
     const symbol = this.element.querySelector("input")!;
     const timeframe = this.element.querySelector("select")!;
-    timeframe.append(...TIMEFRAMES.map((each) => new Option(each, each)));
+    const frames = [...TIMEFRAMES, ...new Set([...around.settings.now.frames, place.timeframe].filter((each) => !isUsual(each)))];
+    timeframe.append(...frames.map((each) => new Option(frameTitle(each), each)));
     [symbol.value, timeframe.value] = [place.symbol, place.timeframe];
     symbol.onfocus = () => names(around.market);
     symbol.onchange = timeframe.onchange = () => {
-      this.choose({ symbol: symbol.value.trim(), timeframe: timeframe.value });
+      this.choose(symbol.value.trim(), timeframe.value);
       panels.keep();
     };
-    this.choose(place);
+    this.element.querySelector(".bar")!.append(button("Indicators", () => around.onIndicators(this.picked), { "aria-label": "Indicators of this chart", "aria-haspopup": "dialog" }));
+    [this.chart.kinds, this.chart.indicators] = [around.main.kinds, place.indicators];
+    this.choose(place.symbol, place.timeframe);
+  }
+
+  private get picked(): Picked {
+    return {
+      names: () => this.chart.indicators,
+      series: () => this.series,
+      onPicked: (names) => {
+        this.chart.indicators = names.slice(-MOST_INDICATORS);
+        this.panels.keep();
+        void this.series.values.read();
+      },
+    };
   }
 
   reload(): void {
@@ -125,7 +158,7 @@ class Panel {
     this.element.remove();
   }
 
-  private choose({ symbol, timeframe }: PanelPlace): void {
+  private choose(symbol: string, timeframe: string): void {
     this.leave();
     this.series.choose(symbol, timeframe);
     this.reload();

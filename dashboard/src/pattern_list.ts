@@ -1,11 +1,17 @@
 /** Patterns of the chosen symbol and timeframe: the newest first, retracted ones struck out. */
 
-import { price, time } from "./format";
-import type { Pattern } from "./live";
+import { at, button, select } from "./elements";
+import { decimal, price, stamp } from "./format";
 import type { Outcomes } from "./history";
+import { checkbox } from "./list_controls";
+import type { Pattern } from "./live";
+import { EVERY_KIND, KINDS, passes, type Filter } from "./marks";
 import { title } from "./pattern_names";
+import { LEAST, type Settings } from "./settings";
 
-const ENTRIES = 100;
+const PAGE = 100;
+/** Pixels before the list's end at which it goes on. */
+const NEAR_END = 80;
 
 export class PatternList {
   private readonly byId = new Map<string, Pattern>();
@@ -13,12 +19,24 @@ export class PatternList {
   private outcomes: Outcomes | undefined;
   private from = -Infinity;
   private to = Infinity;
+  /** Where the list of before the view has come to, and how many entries it may have. */
+  private deep = Infinity;
+  private entries = PAGE;
+  private readonly older: HTMLButtonElement;
+  /** Which are listed; of the chart the choice as well. */
+  filter: Filter = EVERY_KIND;
 
   constructor(
     private readonly box: HTMLElement,
     private readonly count: HTMLElement,
     private readonly onChoose: (pattern: Pattern) => void,
+    onEnd: () => void = () => undefined,
   ) {
+    this.older = button("Older patterns", onEnd);
+    box.addEventListener("scroll", () => {
+      if (box.scrollHeight - box.scrollTop - box.clientHeight < NEAR_END) onEnd();
+    }, { passive: true });
+    this.older.className = "older";
     this.draw();
   }
 
@@ -40,6 +58,12 @@ export class PatternList {
     this.draw();
   }
 
+  /** List others by the filter, or write times and numbers otherwise. */
+  redraw(filter: Filter = this.filter): void {
+    this.filter = filter;
+    this.draw();
+  }
+
   /** Say beside each what followed its like. */
   judge(outcomes: Outcomes | undefined): void {
     this.outcomes = outcomes;
@@ -49,7 +73,14 @@ export class PatternList {
   clear(): void {
     this.byId.clear();
     this.outcomes = undefined;
+    [this.deep, this.entries] = [Infinity, PAGE];
+    this.older.hidden = false;
     this.draw();
+  }
+
+  /** There are none before those that are known. */
+  end(): void {
+    this.older.hidden = true;
   }
 
   /** Take patterns; of each the highest revision counts. True where anything is new. */
@@ -60,19 +91,41 @@ export class PatternList {
     return fresh.length > 0;
   }
 
-  private draw(): void {
-    const all = this.all.filter(({ timestamp: t }) => t > this.from && t <= this.to);
-    this.count.textContent = all.length ? String(all.filter((p) => p.status === "active").length) : "";
-    if (!all.length) {
-      this.box.innerHTML = '<p class="none">No pattern in view. They appear as candles close.</p>';
-      return;
+  /** List further ones of before, of those that are known; false: there are none. */
+  more(): boolean {
+    const listed = this.listed;
+    if (listed.length > this.entries) this.entries += PAGE;
+    else {
+      const earlier = this.wanted.filter(({ timestamp }) => timestamp <= Math.min(this.from, this.deep)).slice(0, PAGE);
+      if (!earlier.length) return false;
+      this.deep = earlier.at(-1)!.timestamp - 1;
+      this.entries = this.listed.length;
     }
-    this.box.replaceChildren(...all.slice(0, ENTRIES).map((each) => this.entry(each)));
+    this.draw();
+    return true;
+  }
+
+  private get wanted(): Pattern[] {
+    return this.all.filter((each) => passes(each, this.filter));
+  }
+
+  private get listed(): Pattern[] {
+    return this.wanted.filter(({ timestamp: t }) => t > Math.min(this.from, this.deep) && t <= this.to);
+  }
+
+  private draw(): void {
+    const all = this.listed;
+    this.count.textContent = all.length ? String(all.filter((p) => p.status === "active").length) : "";
+    const none = Object.assign(document.createElement("p"), { className: "none", textContent: "No such pattern in view. They appear as candles close." });
+    const { id } = (document.activeElement as HTMLElement | null)?.dataset ?? {};
+    this.box.replaceChildren(...(all.length ? all.slice(0, this.entries).map((each) => this.entry(each)) : [none]), this.older);
+    if (id !== undefined) this.box.querySelector<HTMLElement>(`[data-id="${CSS.escape(id)}"]`)?.focus();
   }
 
   private entry(pattern: Pattern): HTMLElement {
     const element = document.createElement("button");
     element.type = "button";
+    element.dataset.id = pattern.id;
     element.className = `pattern ${pattern.status}`;
     element.title = "Show it on the chart";
     element.onclick = () => this.onChoose(pattern);
@@ -84,7 +137,7 @@ export class PatternList {
     );
     const told = pattern.status === "retracted" ? "retracted by a correction" : pattern.level;
     const text = line("muted");
-    text.textContent = `${time(pattern.timestamp)} at ${price(pattern.trigger_price, this.decimals)} · ${Math.round(pattern.confidence * 100)} % · ${told}`;
+    text.textContent = `${stamp(pattern.timestamp).slice(0, 16)} at ${price(pattern.trigger_price, this.decimals)} · ${Math.round(pattern.confidence * 100)} % · ${told}`;
     const meter = line("meter");
     const fill = document.createElement("i");
     fill.style.width = `${Math.round(pattern.confidence * 100)}%`;
@@ -96,6 +149,23 @@ export class PatternList {
   }
 }
 
+/** The boxes and the list that filter patterns by kind and strength. */
+export function patternFilter(settings: Settings, onFilter: () => void): void {
+  at("pattern-kinds").append(
+    ...KINDS.map((kind) =>
+      checkbox(kind, settings.now.kinds.includes(kind), (isOn) => {
+        settings.set({ kinds: KINDS.filter((each) => (each === kind ? isOn : settings.now.kinds.includes(each))) });
+        onFilter();
+      }),
+    ),
+  );
+  const texts = LEAST.map((each) => (each ? `≥ ${each} %` : "any"));
+  select("pattern-least", texts, texts[LEAST.findIndex((each) => each === settings.now.least)]!, (text) => {
+    settings.set({ least: LEAST[texts.indexOf(text)]! });
+    onFilter();
+  });
+}
+
 /** `after 10 candles 58 % of 24 went its way (all candles: 51 %)`. */
 export function followed({ pattern_type, direction }: Pattern, known: Outcomes | undefined): string {
   const found = known?.outcomes.find((each) => each.pattern_type === pattern_type && each.direction === direction);
@@ -103,7 +173,7 @@ export function followed({ pattern_type, direction }: Pattern, known: Outcomes |
   if (found.hit_rate === null || found.base_hit_rate === null) return `none before with ${known.horizon} candles after it`;
   const percent = (rate: number): string => `${Math.round(rate * 100)} %`;
   const few = found.verdict === "few" ? "; too few to tell" : "";
-  return `after ${known.horizon} candles ${percent(found.hit_rate)} of ${found.judged} went its way (all candles: ${percent(found.base_hit_rate)})${few}`;
+  return `after ${known.horizon} candles ${percent(found.hit_rate)} of ${decimal(String(found.judged))} went its way (all candles: ${percent(found.base_hit_rate)})${few}`;
 }
 
 function line(name: string): HTMLElement {

@@ -17,6 +17,19 @@ export class PatternPages {
     this.low = Math.min(this.low, low);
   }
 
+  /** What `read` finds before those that are known: its newest, at most `limit`. */
+  async before(read: (to: number) => Promise<Pattern[]>, limit: number): Promise<Pattern[]> {
+    if (this.reading || !this.low) return [];
+    this.reading = true;
+    try {
+      const found = await read(this.low);
+      this.known(found.length < limit ? 0 : Math.min(...found.map(({ timestamp }) => timestamp)) + 1);
+      return found;
+    } finally {
+      this.reading = false;
+    }
+  }
+
   /**
    * What a view that begins at `from` needs and was not read before. While it is being read, another
    * view gets nothing itself: what that one needs comes with this answer.

@@ -6,13 +6,11 @@ import { DELTA, base, title, type Kind } from "./indicators";
 
 const LISTED = 200;
 
+/** The chart whose indicators are picked. */
 export interface Picked {
-  /** Those that there are, once they are loaded. */
-  kinds(): Kind[];
-  loaded(): Promise<void>;
   /** Names of those that are drawn. */
   names(): readonly string[];
-  /** Of the chart: an indicator is tried on it. */
+  /** An indicator is tried on it. */
   series(): { symbol: string; timeframe: string };
   onPicked(names: string[]): void;
 }
@@ -21,7 +19,10 @@ export class Picker {
   private readonly dialog = at<HTMLDialogElement>("picker");
   private readonly search = at<HTMLInputElement>("picker-search");
 
-  constructor(private readonly picked: Picked) {
+  private picked!: Picked;
+
+  /** `kinds`: those that there are, once they are `loaded`. */
+  constructor(private readonly kinds: () => Kind[], private readonly loaded: () => Promise<void>) {
     this.search.oninput = () => this.list();
     this.search.onkeydown = (event) => {
       if (event.key !== "Enter") return;
@@ -30,7 +31,8 @@ export class Picker {
     };
   }
 
-  open(): void {
+  open(picked: Picked): void {
+    this.picked = picked;
     this.problem();
     this.search.value = "";
     this.list();
@@ -40,9 +42,9 @@ export class Picker {
   }
 
   private async enter(typed: string): Promise<void> {
-    await this.picked.loaded();
+    await this.loaded();
     const text = typed.replaceAll(/[\s,]+/g, ":");
-    const kinds = this.picked.kinds();
+    const kinds = this.kinds();
     const isNamed = kinds.some((each) => base(each.name) === base(text));
     const whole = kinds.find((each) => base(each.name) === text) ?? (isNamed ? undefined : this.found(typed)[0]);
     await this.add(whole?.name ?? text);
@@ -70,7 +72,7 @@ export class Picker {
 
   private found(typed: string): Kind[] {
     const words = typed.split(/[\s:,]+/).filter((each) => /[a-z]/.test(each));
-    return this.picked.kinds().filter(({ name, title: said, group }) => words.every((each) => `${name} ${said} ${group}`.toLowerCase().includes(each)));
+    return this.kinds().filter(({ name, title: said, group }) => words.every((each) => `${name} ${said} ${group}`.toLowerCase().includes(each)));
   }
 
   /** Show the indicators that the search leaves. */
@@ -112,7 +114,7 @@ export class Picker {
       const found = await history.values(symbol, timeframe, [text], 1);
       const column = Object.keys(found[0]?.indicators ?? {})[0];
       if (!column) return text;
-      const kind = this.picked.kinds().find((each) => base(each.name) === base(column));
+      const kind = this.kinds().find((each) => base(each.name) === base(column));
       return (kind?.columns.length ?? 1) > 1 ? column.slice(0, column.lastIndexOf(":")) : column;
     } catch (error) {
       this.problem(error instanceof Error ? error.message : String(error));

@@ -1,28 +1,25 @@
-/** The series that is shown, one symbol in one timeframe: read from history, followed live, drawn. */
+/** The series that is shown, one symbol in one timeframe or bar type: read from history, followed live, drawn. */
 
-import { CandleStore, LENGTH_MS, type Candle } from "./candles";
+import { BarStore } from "./bar_store";
+import { CandleStore, type Candle } from "./candles";
 import type { Chart } from "./chart";
 import { notice } from "./elements";
 import { decimals } from "./format";
+import { channelOf, hasPatterns, isBars, lengthOf } from "./frame";
 import * as history from "./history";
-import { DELTA, type Values } from "./indicators";
+import { IndicatorValues } from "./indicator_values";
 import type { LiveCandle, Pattern } from "./live";
 import type { Market } from "./market";
 import { startOf } from "./marks";
 import type { PatternList } from "./pattern_list";
-import { PatternPages } from "./pattern_pages";
-import { stepFor } from "./profile";
+import { Viewed } from "./viewed";
 
 const PAGE = 500;
 const PATTERNS = 200;
 const AGAIN_MS = 2_000;
-/** The view stands still for so long before patterns of it are asked for. */
-const VIEW_MS = 200;
+/** Bars that the feed has corrected are read again after so long: more corrections may follow. */
+const STALE_MS = 300;
 const MOST_PAGES = 25;
-/** The indicators of a candle that grows are read so often, and of so many candles. */
-const VALUES_EACH_MS = 2_000;
-const VALUES = 3;
-const MOST_VALUES = 10_000;
 
 /** `isLive`: whether what happens now is shown, and no replay. */
 export interface Shown {
@@ -38,20 +35,23 @@ export interface Shown {
 export class Series {
   symbol = "";
   timeframe = "1m";
-  store = new CandleStore();
+  store: CandleStore | BarStore = new CandleStore();
   /** Whether history knows nothing of the symbol. */
   unknown = false;
+  readonly values: IndicatorValues;
+  private readonly seen: Viewed;
   private older: "more" | "loading" | "all" = "more";
   private loading = 0;
-  private viewing: number | undefined;
-  private values = new Map<number, Values>();
-  private valuing: number | undefined;
-  private pages = this.patternPages();
+  private stale: number | undefined;
 
-  constructor(private readonly shown: Shown) {}
+  constructor(private readonly shown: Shown) {
+    this.values = new IndicatorValues({ chart: shown.chart, of: () => this, isLive: () => shown.isLive() });
+    this.seen = new Viewed(shown, this);
+  }
 
+  /** Of each candle, ms; 0 where they differ. */
   get length(): number {
-    return LENGTH_MS[this.timeframe] ?? 60_000;
+    return lengthOf(this.timeframe);
   }
 
   /** Those of the feed; a replay has its own busts in it. */
@@ -60,7 +60,7 @@ export class Series {
   }
 
   get replayed(): string[] {
-    return [`candles:${this.timeframe}:${this.symbol}`, `patterns:${this.symbol}`];
+    return [channelOf(this.timeframe, this.symbol), `patterns:${this.symbol}`];
   }
 
   choose(symbol: string, timeframe: string): void {
@@ -70,9 +70,9 @@ export class Series {
 
   /** Begin anew with nothing. */
   forget(): void {
-    this.store = new CandleStore();
-    this.values = new Map();
-    this.pages = this.patternPages();
+    this.store = isBars(this.timeframe) ? new BarStore() : new CandleStore();
+    this.values.forget();
+    this.seen.forget();
     this.older = "more";
     this.shown.patterns.clear();
     this.shown.touch();
@@ -96,25 +96,39 @@ export class Series {
 
   private async read(before?: number, againMs?: number): Promise<void> {
     const mine = ++this.loading;
-    const { symbol, timeframe, length } = this;
-    const candlesBefore = before === undefined ? undefined : Math.floor(before / length) * length;
+    const { symbol, timeframe } = this;
+    const to = before === undefined ? undefined : this.length ? Math.floor(before / this.length) * this.length : before;
     try {
-      const [found, seen] = await Promise.all([
-        history.candles(symbol, timeframe, PAGE, candlesBefore),
-        history.patterns(symbol, timeframe, PATTERNS, before),
+      const [page, found] = await Promise.all([
+        this.page(to === undefined ? {} : { to }),
+        hasPatterns(timeframe) ? history.patterns(symbol, timeframe, PATTERNS, before) : [],
       ]);
       if (mine !== this.loading || (before === undefined) !== this.shown.isLive()) return;
-      this.unknown = found === undefined;
-      this.take(found ?? [], seen);
+      this.unknown = page === undefined;
+      const { bars, next } = page ?? { bars: [], next: null };
+      if (this.store instanceof BarStore) this.store.newest(bars, next);
+      else for (const each of bars) this.store.take(each);
+      if (next === null) this.older = "all";
+      this.shown.patterns.take(...found);
+      this.seen.known(found.length < PATTERNS ? 0 : Math.min(...found.map(({ timestamp }) => timestamp)) + 1); // the page may end between two of one time
       notice();
-      void this.readValues();
-      if (before === undefined) void this.judge();
+      void this.values.read();
+      if (before === undefined && hasPatterns(timeframe)) void this.judge();
     } catch (error) {
       if (mine !== this.loading) return;
+      if (error instanceof history.Refused) return notice(error.message);
       notice(`History is away${againMs ? ", tried again" : ""}: ${error instanceof Error ? error.message : error}`);
       if (againMs) window.setTimeout(() => { if (mine === this.loading) void this.load(); }, againMs);
     }
     this.draw();
+  }
+
+  /** A page of history, oldest first; `next`: null where there is nothing before it. */
+  private async page(before: { cursor?: string; to?: number }): Promise<history.BarsPage | undefined> {
+    const { symbol, timeframe } = this;
+    if (isBars(timeframe)) return history.bars(symbol, timeframe, PAGE, before);
+    const bars = await history.candles(symbol, timeframe, PAGE, before.to);
+    return bars && { bars, next: bars.length < PAGE ? null : "" };
   }
 
   /** Read what followed the patterns of this series. */
@@ -124,52 +138,27 @@ export class Series {
     if (mine === this.store) this.shown.patterns.judge(found);
   }
 
-  private take(found: Candle[], seen: Pattern[]): void {
-    for (const each of found) this.store.take(each);
-    this.shown.patterns.take(...seen);
-    const oldest = Math.min(...seen.map(({ timestamp }) => timestamp));
-    this.pages.known(seen.length < PATTERNS ? 0 : oldest + 1); // the page may end between two of one time
-    if (found.length < PAGE) this.older = "all";
-  }
-
   /** Take a candle of the feed or of a replay, and draw what it changes. */
   follow(candle: LiveCandle): void {
     if (candle.symbol !== this.symbol || candle.timeframe !== this.timeframe) return;
     const { chart, market, patterns } = this.shown;
     const began = this.store.size;
     const did = this.store.take(candle);
+    if (this.store instanceof BarStore && this.store.isStale) this.stale ??= window.setTimeout(() => this.readAgain(), STALE_MS);
     if (did === "ignored" || !chart.shows(this.store)) return; // still loading: it is drawn with the rest
+    const drawn = did === "newest" ? this.store.last! : candle;
     const isNew = this.store.size > began;
-    if ((did === "older" && isNew) || !chart.follows(candle, this.timeframe) || chart.decimals < market.get(this.symbol).decimals) this.draw();
-    else chart.update(candle, did === "newest");
+    if ((did === "older" && isNew) || !chart.follows(drawn, this.timeframe) || chart.decimals < market.get(this.symbol).decimals) this.draw();
+    else chart.update(drawn, did === "newest");
     if (did === "corrected") chart.mark(patterns.all);
     if (isNew) chart.drawLines();
     if (isNew && chart.profile.on) this.viewed();
-    this.valuing ??= window.setTimeout(() => {
-      this.valuing = undefined;
-      void this.readValues(VALUES);
-    }, VALUES_EACH_MS);
+    this.values.grown();
   }
 
-  /** Read what the chosen indicators say of the last `count` candles; in a replay of those that are over. */
-  async readValues(count = this.store.size): Promise<void> {
-    const { chart, isLive } = this.shown;
-    const names = chart.indicators.filter((each) => each !== DELTA);
-    const mine = this.store;
-    const last = mine.last;
-    if (!last) return;
-    if (names.length) {
-      const limit = Math.min(count, MOST_VALUES);
-      try {
-        const found = await history.values(this.symbol, this.timeframe, names, limit, isLive() ? undefined : last.t);
-        if (mine !== this.store) return;
-        for (const { t, indicators } of found) this.values.set(t, { ...this.values.get(t), ...indicators });
-      } catch (error) {
-        return notice(`No indicators: ${error instanceof Error ? error.message : error}`);
-      }
-    }
-    chart.values = this.values;
-    chart.drawLines();
+  private readAgain(): void {
+    this.stale = undefined;
+    if (this.store instanceof BarStore && this.store.isStale && this.shown.isLive()) void this.load();
   }
 
   followPattern(pattern: Pattern): void {
@@ -177,43 +166,14 @@ export class Series {
     if (this.shown.patterns.take(pattern)) this.shown.chart.mark(this.shown.patterns.all);
   }
 
-  private patternPages(): PatternPages {
-    const { symbol, timeframe } = this;
-    return new PatternPages((from, to) => history.patternsBetween(symbol, timeframe, from, to));
-  }
-
-  /** Another part of time is seen: list and mark the patterns of it. */
+  /** Another part of time is seen. */
   viewed(): void {
-    window.clearTimeout(this.viewing);
-    this.viewing = window.setTimeout(() => {
-      void this.patternsInView();
-      void this.profileInView().catch(() => undefined); // asked for again with the next view
-      this.shown.onView();
-    }, VIEW_MS);
+    this.seen.moved();
   }
 
-  private async profileInView(): Promise<void> {
-    const { chart, isLive } = this.shown;
-    const view = chart.view;
-    const step = view && chart.profile.on && isLive() ? stepFor(...chart.extent) : 0;
-    if (!view || !step) return chart.profile.show([], 0);
-    const mine = this.store;
-    const levels = await history.profile(this.symbol, view.from, view.to + this.length, step);
-    if (mine === this.store && chart.profile.on) chart.profile.show(levels, step);
-  }
-
-  private async patternsInView(): Promise<void> {
-    const { chart, patterns } = this.shown;
-    const view = chart.view;
-    if (!view) return;
-    patterns.view(view.from, view.to + this.length);
-    const mine = this.store;
-    try {
-      const found = await this.pages.upTo(view.from);
-      if (mine === this.store && patterns.take(...found)) chart.mark(patterns.all);
-    } catch {
-      this.viewing = window.setTimeout(() => void this.patternsInView(), AGAIN_MS);
-    }
+  /** List patterns of before those that are listed. */
+  async olderPatterns(): Promise<void> {
+    await this.seen.older();
   }
 
   async loadOlder(): Promise<void> {
@@ -222,12 +182,14 @@ export class Series {
     if (this.older !== "more" || !first) return;
     this.older = "loading";
     try {
-      const found = (await history.candles(this.symbol, this.timeframe, PAGE, first.t)) ?? [];
+      const place = mine instanceof BarStore ? { cursor: mine.cursor! } : { to: first.t };
+      const { bars, next } = (await this.page(place)) ?? { bars: [], next: null };
       if (mine !== this.store) return;
-      for (const each of found) mine.take(each);
-      this.older = found.length < PAGE ? "all" : "more";
-      if (found.length) this.draw();
-      void this.readValues();
+      if (mine instanceof BarStore) mine.older(bars, next);
+      else for (const each of bars) mine.take(each);
+      this.older = next === null ? "all" : "more";
+      if (bars.length) this.draw();
+      void this.values.read();
     } catch {
       this.older = "more";
     }
@@ -235,12 +197,12 @@ export class Series {
 
   /** Show a span of time that ends with the newest candle, loaded as far as there is history. */
   async showSpan(ms: number): Promise<void> {
-    if (await this.loadFrom(({ t }) => t - ms)) this.shown.chart.span(ms);
+    if (await this.loadFrom(({ t }) => t - ms)) this.shown.chart.view.span(ms);
   }
 
   /** Show the time in [from, to), ms since 1970, as far as it can be loaded. */
   async showTime(from: number, to: number): Promise<void> {
-    if (await this.loadFrom(() => from)) this.shown.chart.seeTime(from, to);
+    if (await this.loadFrom(() => from)) this.shown.chart.view.seeTime(from, to);
   }
 
   /** Load older candles until a time that depends on the newest; false: another series is shown. */

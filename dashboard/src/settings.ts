@@ -1,68 +1,95 @@
 /** What the visitor chose: kept in this browser, and taken along as a file. */
 
-import { TIMEFRAMES } from "./address";
+import { DIGITS, NUMBERS, type Digits, type Numbers } from "./format";
+import { TIMEFRAMES, isFrame } from "./frame";
 import { DELTA, isName } from "./indicators";
-import { COLUMNS, type Column } from "./market";
-import { CHOICES, type Choice } from "./marks";
+import { COLUMNS, SORTS, type Column, type Group, type Sort } from "./market";
+import { CHOICES, KINDS, type Choice, type PatternKind } from "./marks";
+import { store, stored } from "./storage";
+import { ZONES, type Zone } from "./zones";
 
 export const SCALES = ["linear", "log", "percent"] as const;
 export const STYLES = ["candles", "heikin-ashi", "line"] as const;
-export const SORTS = ["name", "change", "last trade", "volume"] as const;
-export const ZONES = ["UTC", "local"] as const;
 export const TABS = ["tape", "patterns", "alerts"] as const;
-
 export const LAYOUTS = [1, 2, 4] as const;
+/** Of the confidence of patterns, percent. */
+export const LEAST = [0, 50, 60, 70, 80, 90] as const;
 
 export type Layout = (typeof LAYOUTS)[number];
 export interface PanelPlace {
   symbol: string;
   timeframe: string;
+  indicators: string[];
 }
 export type Scale = (typeof SCALES)[number];
 export type Style = (typeof STYLES)[number];
-export type Sort = (typeof SORTS)[number];
-export type Zone = (typeof ZONES)[number];
 export type Tab = (typeof TABS)[number];
 
 export interface Choices {
   indicators: string[];
   marks: Choice;
+  /** Of patterns, on the chart and in the list. */
+  kinds: PatternKind[];
+  least: number;
   scale: Scale;
   style: Style;
   sort: Sort;
+  /** Whether the list is in the order opposite to the usual one of its sort. */
+  reversed: boolean;
   /** How many charts there are, and what those beside the first show. */
   layout: Layout;
   panels: PanelPlace[];
   /** Of the list. */
   columns: Column[];
   zone: Zone;
+  numbers: Numbers;
+  digits: Digits;
   tab: Tab;
   timeframe: string;
+  /** Timeframes and bar types that have a button beside the usual ones. */
+  frames: string[];
   /** The last one that was shown. */
   symbol: string;
   favourites: string[];
   hidden: string[];
+  /** Named lists of symbols, and the one that is shown; empty: all symbols. */
+  groups: Group[];
+  group: string;
+  /** Whose day the list's change since the open is of, as the API takes it: `XNYS`, `17:00@America/New_York`; empty: the UTC day. */
+  session: string;
 }
 
 export const DEFAULTS: Choices = {
   indicators: ["sma:20"],
   marks: "strong",
+  kinds: [...KINDS],
+  least: 0,
   scale: "linear",
   style: "candles",
   layout: 1,
   panels: [],
   sort: "name",
+  reversed: false,
   columns: [],
   zone: "UTC",
+  numbers: "1,234.5",
+  digits: "fixed",
   tab: "tape",
   timeframe: "1m",
+  frames: [],
   symbol: "",
   favourites: [],
   hidden: [],
+  groups: [],
+  group: "",
+  session: "",
 };
 
 const KEY = "kandle.settings";
 const MOST_NAMES = 10_000;
+const MOST_GROUPS = 100;
+const MOST_LETTERS = 60;
+export const MOST_FRAMES = 4;
 export const MOST_INDICATORS = 16;
 
 /** What of a stored or imported text is a choice; anything else is as it is by default. */
@@ -74,38 +101,79 @@ export function parsed(text: string | null): Choices {
   } catch {
     // Not ours: as by default.
   }
-  const one = <T extends string>(value: unknown, all: readonly T[], otherwise: T): T => all.find((each) => each === value) ?? otherwise;
-  const names = (value: unknown, otherwise: string[]): string[] =>
-    Array.isArray(value) ? [...new Set(value.filter((each) => typeof each === "string"))].slice(0, MOST_NAMES) : otherwise;
+  const groups = groupsOf(given.groups);
   return {
-    indicators: names(given.indicators, DEFAULTS.indicators).filter((each) => each === DELTA || isName(each)).slice(0, MOST_INDICATORS),
+    indicators: indicatorsOf(given.indicators, DEFAULTS.indicators),
     marks: one(given.marks, CHOICES, DEFAULTS.marks),
+    kinds: KINDS.filter((each) => names(given.kinds, DEFAULTS.kinds).includes(each)),
+    least: LEAST.find((each) => each === given.least) ?? DEFAULTS.least,
     scale: one(given.scale, SCALES, DEFAULTS.scale),
     style: one(given.style, STYLES, DEFAULTS.style),
     layout: LAYOUTS.find((each) => each === given.layout) ?? DEFAULTS.layout,
     panels: places(given.panels),
     columns: COLUMNS.filter((each) => names(given.columns, []).includes(each)),
     sort: one(given.sort, SORTS, DEFAULTS.sort),
+    reversed: given.reversed === true,
     zone: one(given.zone, ZONES, DEFAULTS.zone),
+    numbers: one(given.numbers, NUMBERS, DEFAULTS.numbers),
+    digits: one(given.digits, DIGITS, DEFAULTS.digits),
     tab: one(given.tab, TABS, DEFAULTS.tab),
-    timeframe: one(given.timeframe, TIMEFRAMES, DEFAULTS.timeframe),
-    symbol: typeof given.symbol === "string" ? given.symbol : "",
+    timeframe: isFrame(textOf(given.timeframe)) ? textOf(given.timeframe) : DEFAULTS.timeframe,
+    frames: names(given.frames, []).filter((each) => isFrame(each) && !isUsual(each)).slice(-MOST_FRAMES),
+    symbol: textOf(given.symbol),
     favourites: names(given.favourites, []),
     hidden: names(given.hidden, []),
+    groups,
+    group: groups.some(({ name }) => name === given.group) ? textOf(given.group) : "",
+    session: textOf(given.session).slice(0, MOST_LETTERS),
   };
+}
+
+export function isUsual(frame: string): boolean {
+  return TIMEFRAMES.some((each) => each === frame);
+}
+
+function one<T extends string>(value: unknown, all: readonly T[], otherwise: T): T {
+  return all.find((each) => each === value) ?? otherwise;
+}
+
+function textOf(value: unknown): string {
+  return typeof value === "string" ? value : "";
+}
+
+function names(value: unknown, otherwise: readonly string[]): string[] {
+  if (!Array.isArray(value)) return [...otherwise];
+  return [...new Set(value.filter((each) => typeof each === "string"))].slice(0, MOST_NAMES);
+}
+
+function indicatorsOf(value: unknown, otherwise: readonly string[]): string[] {
+  return names(value, otherwise).filter((each) => each === DELTA || isName(each)).slice(0, MOST_INDICATORS);
+}
+
+function objects(value: unknown): Record<string, unknown>[] {
+  return (Array.isArray(value) ? value : []).filter((each): each is Record<string, unknown> => typeof each === "object" && each !== null);
 }
 
 /** Those that are a symbol and a timeframe. */
 function places(value: unknown): PanelPlace[] {
-  const all: unknown[] = Array.isArray(value) ? value : [];
-  return all
-    .filter((each): each is PanelPlace => typeof each === "object" && each !== null && typeof (each as PanelPlace).symbol === "string" && TIMEFRAMES.includes((each as PanelPlace).timeframe))
+  return objects(value)
+    .filter(({ symbol, timeframe }) => typeof symbol === "string" && isFrame(textOf(timeframe)))
     .slice(0, LAYOUTS.at(-1)! - 1)
-    .map(({ symbol, timeframe }) => ({ symbol, timeframe }));
+    .map(({ symbol, timeframe, indicators }) => ({ symbol: textOf(symbol), timeframe: textOf(timeframe), indicators: indicatorsOf(indicators, []) }));
+}
+
+/** Those that have a name of their own. */
+function groupsOf(value: unknown): Group[] {
+  const found = new Map<string, Group>();
+  for (const { name, symbols } of objects(value)) {
+    const short = textOf(name).trim().slice(0, MOST_LETTERS);
+    if (short && !found.has(short) && found.size < MOST_GROUPS) found.set(short, { name: short, symbols: names(symbols, []) });
+  }
+  return [...found.values()];
 }
 
 export class Settings {
-  private choices = parsed(localStorage.getItem(KEY));
+  private choices = parsed(stored(KEY));
 
   get now(): Readonly<Choices> {
     return this.choices;
@@ -113,14 +181,19 @@ export class Settings {
 
   set(changed: Partial<Choices>): void {
     this.choices = { ...this.choices, ...changed };
-    localStorage.setItem(KEY, this.text);
+    store(KEY, this.text);
   }
 
   /** Put a name into a list, or take it out; true where it is in it now. */
   toggle(list: "favourites" | "hidden", name: string): boolean {
     const isIn = !this.choices[list].includes(name);
-    this.set({ [list]: isIn ? [...this.choices[list], name] : this.choices[list].filter((each) => each !== name) });
+    this.set({ [list]: toggled(this.choices[list], name) });
     return isIn;
+  }
+
+  /** Put a symbol into a group, or take it out. */
+  toggleIn(group: string, symbol: string): void {
+    this.set({ groups: this.choices.groups.map((each) => (each.name === group ? { ...each, symbols: toggled(each.symbols, symbol) } : each)) });
   }
 
   /** All of it, as a file has it. */
@@ -131,4 +204,8 @@ export class Settings {
   replace(text: string): void {
     this.set(parsed(text));
   }
+}
+
+function toggled(list: readonly string[], name: string): string[] {
+  return list.includes(name) ? list.filter((each) => each !== name) : [...list, name];
 }

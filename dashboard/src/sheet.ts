@@ -2,15 +2,21 @@
 
 import { save } from "./bars";
 import { at, select } from "./elements";
-import { ZONES, type Settings, type Zone } from "./settings";
+import { DIGITS, NUMBERS } from "./format";
+import type { Settings } from "./settings";
+import { ZONES, zoneTitle } from "./zones";
 
 const KEYS: [string, string][] = [
   ["/", "search; Enter opens the first that is found"],
   ["↑ ↓", "the symbol before, the next one"],
-  ["1 – 6", "timeframe"],
+  ["1 – 8", "timeframe"],
+  ["b", "bars by ticks, volume, value or range; another timeframe"],
   ["← → + −", "move and zoom the chart"],
   ["i", "indicators and their parameters"],
   ["f", "favourite: first in the list"],
+  ["g", "groups of this symbol"],
+  ["G", "the next group in the list"],
+  ["x", "take this symbol out of the group, or hide it"],
   ["F", "the chart on the whole screen"],
   ["t", "dark or light"],
   ["?", "this sheet; Escape closes it"],
@@ -18,12 +24,15 @@ const KEYS: [string, string][] = [
 
 export interface Sheet {
   settings: Settings;
-  onZone(zone: Zone): void;
+  /** Times and numbers are written otherwise. */
+  onWritten(): void;
+  /** Another session's open counts. */
+  onSession(): void;
   /** All settings may have changed. */
   onReplaced(): void;
 }
 
-export function sheet({ settings, onZone, onReplaced }: Sheet): { open(): void } {
+export function sheet({ settings, onWritten, onSession, onReplaced }: Sheet): { open(): void } {
   const dialog = at<HTMLDialogElement>("sheet");
   at("keys").replaceChildren(
     ...KEYS.flatMap(([keys, does]) => {
@@ -35,8 +44,22 @@ export function sheet({ settings, onZone, onReplaced }: Sheet): { open(): void }
   );
   select("zone", ZONES, settings.now.zone, (zone) => {
     settings.set({ zone });
-    onZone(zone);
+    onWritten();
+  }, zoneTitle);
+  select("numbers", NUMBERS, settings.now.numbers, (numbers) => {
+    settings.set({ numbers });
+    onWritten();
   });
+  select("digits", DIGITS, settings.now.digits, (digits) => {
+    settings.set({ digits });
+    onWritten();
+  });
+  const session = at<HTMLInputElement>("session");
+  session.value = settings.now.session;
+  session.onchange = () => {
+    settings.set({ session: session.value.trim() });
+    onSession();
+  };
   at("export").onclick = () => save("kandle-settings.json", new Blob([settings.text], { type: "application/json" }));
   at<HTMLInputElement>("import").onchange = async ({ target }) => {
     const [file] = (target as HTMLInputElement).files ?? [];

@@ -1,5 +1,7 @@
 /** The bearer token of a server that asks for one: it comes in the address, once, and stays in this browser. */
 
+import { store, stored } from "./storage";
+
 const KEY = "kandle.token";
 const GIVEN = /[#&]token=([A-Za-z0-9._~+/=-]+)/;
 /** The protocol of the feed; a browser has no other place for the token of a WebSocket. */
@@ -9,12 +11,12 @@ const PROTOCOL = "kandle.v1.json";
 export function takeToken(): void {
   const given = GIVEN.exec(location.hash);
   if (!given) return;
-  localStorage.setItem(KEY, given[1]!);
+  store(KEY, given[1]!);
   history.replaceState(null, "", location.pathname + location.search + location.hash.replace(given[0], ""));
 }
 
 function token(): string | null {
-  return localStorage.getItem(KEY);
+  return stored(KEY);
 }
 
 /** Of a request. */

@@ -16,9 +16,13 @@ export interface Around {
   /** Whether the list's order needs the day of all symbols. */
   needsAll(): boolean;
   live: Live;
+  /** Whose day the change since the open is of. */
+  session(): string;
   chosen(): string;
   isLive(): boolean;
   touch(): void;
+  /** The states of all symbols of feeds. */
+  onFeeds(states: string[]): void;
   onRead(): void;
 }
 
@@ -56,17 +60,19 @@ export class Watchlist {
 
   /** The day of the rows in view in one request; now and then the last trades of all, for there may be new ones. */
   async read(): Promise<void> {
-    const { market, chosen, needsAll, touch, onRead } = this.around;
+    const { market, chosen, needsAll, touch, onFeeds, onRead } = this.around;
     try {
       if (!this.readAll || !market.symbols.length || Date.now() - this.readAll > ALL_EACH_MS) {
         this.readAll = Date.now();
-        if (needsAll()) market.overview(this.shown(await history.overview("all")));
+        if (needsAll()) market.overview(this.shown(await history.overview("all", this.around.session())));
         else market.latest(this.shown(await history.latestOfAll()));
       }
       market.resort();
       this.cards().lay();
       await this.glance([...new Set([...this.visible, chosen()])].filter(Boolean));
-      for (const { instrument, state } of (await history.feeds()).flatMap(({ symbols }) => symbols)) {
+      const feeds = (await history.feeds()).flatMap(({ symbols }) => symbols);
+      onFeeds(feeds.map(({ state }) => state));
+      for (const { instrument, state } of feeds) {
         const known: Instrument = market.get(instrument);
         [known.feed, known.changed] = [state, true];
       }
@@ -85,7 +91,7 @@ export class Watchlist {
 
   private async glance(symbols: string[]): Promise<void> {
     if (!symbols.length) return;
-    this.around.market.overview(this.shown(await history.overview(symbols)));
+    this.around.market.overview(this.shown(await history.overview(symbols, this.around.session())));
     this.around.touch();
   }
 

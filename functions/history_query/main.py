@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from functions.history_query.api.reference_page import OPEN_PATHS
 from functions.history_query.settings import Settings
+from functions.history_query.warm_up import WarmUp
 from functions.history_query.wiring import history_api
 from shared.adapter.access import guarded
 from shared.adapter.delegated import Delegated
@@ -45,7 +46,7 @@ app = history_api(
     Cold(settings.s3, scans=settings.cold_scans),
     settings.ladder,
     settings.allowed_lateness_us,
-    ready,
+    WarmUp(ready),
     only_reads=bool(settings.replica_url),
     notify_url=settings.notify_url,
 )

@@ -18,6 +18,7 @@ from functions.history_query.queries.outcomes import Outcomes
 from functions.history_query.queries.overview import Overview
 from functions.history_query.queries.patterns import PatternPages
 from functions.history_query.queries.prices import PricePages
+from functions.history_query.queries.rejects import Rejects
 from functions.history_query.queries.stored_candles import KeptCandles
 from functions.history_query.queries.symbols import Symbols
 from functions.history_query.queries.tick_slices import TickSlices
@@ -34,6 +35,7 @@ from functions.history_query.topics import (
     overview,
     patterns,
     prices,
+    rejects,
     symbols,
     ticks,
 )
@@ -77,6 +79,7 @@ def history_api(
             patterns.answers(Outcomes(pages, PatternPages(postgres))),
             alerts.answers(AlertPages(postgres), pages.knows),
             alert_rules.answers(postgres),
+            rejects.answers(Rejects(postgres)),
         ],
         ready,
         alert_rule_writes(postgres, AlertTests(notify_url), only_reads=only_reads),

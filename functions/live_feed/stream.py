@@ -38,6 +38,7 @@ from functions.live_feed.fanout import Message
 from shared.errors import TransientError
 from shared.realtime import channels as live
 from shared.realtime.leases import ALL
+from shared.runtime.dead_letters import DeadLetter, DeadLetters
 
 log = logging.getLogger(__name__)
 
@@ -130,6 +131,13 @@ class LiveStream:
             return found
         except (nats.errors.Error, OSError, TimeoutError) as error:
             raise TransientError(f"NATS does not tell its clients: {error!r}") from error
+
+    async def dead_letters(self, limit: int) -> tuple[int, Sequence[DeadLetter]]:
+        """Return how many dead letters there are, and the newest. Raises TransientError."""
+        try:
+            return await DeadLetters(await self._stream()).newest(limit)
+        except (nats.errors.Error, nats.js.errors.Error, OSError, TimeoutError) as error:
+            raise TransientError(f"NATS is away: {error!r}") from error
 
     async def check(self) -> None:
         """Raise TransientError while NATS is away."""

@@ -13,6 +13,7 @@ from functions.live_feed.draining import QUEUE_PROXY, Draining
 from functions.live_feed.handler import STAGE, Show
 from functions.live_feed.history import history_proxy
 from functions.live_feed.page import page_routes
+from functions.live_feed.protocols.dead_letters import letters_route
 from functions.live_feed.protocols.sse import sse_endpoint
 from functions.live_feed.protocols.websocket import websocket_endpoint
 from functions.live_feed.settings import LiveSettings
@@ -49,6 +50,7 @@ class Settings:
 
 
 settings = Settings.from_env(os.environ)
+stream = settings.live.stream()
 replica = settings.live.replica(serves_nats=bool(settings.nats_browser_url))
 draining = Draining(replica.places.leave, settings.queue_proxy)
 websocket = websocket_endpoint(replica)
@@ -67,7 +69,7 @@ async def ready() -> None:
 events = event_app(
     STAGE,
     Show(
-        settings.live.stream(),
+        stream,
         Watched(connect(settings.live.redis_url)),
         settings.live.shards,
         settings.ticks_an_event,
@@ -80,6 +82,7 @@ http = Starlette(
     routes=[
         Route("/sse", sse_endpoint(replica)),
         *history_proxy(settings.live.api_url, takes_rules=settings.takes_events),
+        letters_route(stream),
         *page_routes(settings.nats_browser_url),
         Mount(
             "",

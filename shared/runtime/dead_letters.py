@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -171,6 +171,26 @@ class DeadLetters:
             yield letter
             sequence = letter.sequence + 1
 
+    async def newest(self, limit: int) -> tuple[int, Sequence[DeadLetter]]:
+        """Return how many letters there are, and the newest, the newest first.
+
+        Places of replayed letters are empty: few are looked at in vain.
+        """
+        try:
+            state = (await self._jetstream.stream_info(STREAM)).state
+        except nats.js.errors.NotFoundError:
+            return 0, []
+        except (nats.errors.Error, OSError) as error:
+            raise TransientError(f"NATS is away: {error}") from error
+        found: list[DeadLetter] = []
+        lowest = max(state.first_seq, state.last_seq - _LOOKED_AT * limit)
+        for sequence in range(state.last_seq, lowest - 1, -1):
+            if len(found) == min(limit, state.messages):
+                break
+            if (letter := await self._read(sequence, at_or_after=False)) is not None:
+                found.append(letter)
+        return state.messages, found
+
     async def get(self, sequence: int) -> DeadLetter | None:
         """Return the letter at a place in the stream, or None."""
         return await self._read(sequence, at_or_after=False)
@@ -203,6 +223,8 @@ class DeadLetters:
 
 
 _STREAM_NAME_IN_USE: Final = 10058
+_LOOKED_AT: Final = 4
+"""Places for each letter that is wanted."""
 
 _COMPRESS_FROM_BYTES: Final = 512 * 1024
 """Small letters stay readable with any NATS client; a large one must fit a message in base64."""

@@ -44,6 +44,7 @@ def test_axe_finds_no_serious_fault(page: Page, pipeline: dict[str, str], theme:
     dialogs: dict[str, Callable[[], None]] = {
         "Feeds": lambda: page.get_by_role("button", name="Feeds", exact=True).click(),
         "Keys and settings": lambda: page.locator("#help").click(),
+        "Rejects and dead letters": lambda: page.locator("#rejects-open").click(),
         "Indicators": lambda: page.get_by_role("button", name="Indicators", exact=True).click(),
     }
     for name, show in dialogs.items():

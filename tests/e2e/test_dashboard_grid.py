@@ -33,6 +33,13 @@ def test_two_charts_follow_two_series(page: Page, pipeline: dict[str, str]) -> N
     shown(page, lambda it: it["panelsDrawn"] == [2])
     page.reload()
     kept = shown(page, lambda it: it["panelsDrawn"] == [2])
-    assert kept["panels"] == [{"symbol": other, "timeframe": "1m"}]
+    assert kept["panels"] == [{"symbol": other, "timeframe": "1m", "indicators": []}]
+    panel.get_by_role("button", name="Indicators of this chart", exact=True).click()
+    page.get_by_role("searchbox", name="Add an indicator").fill("sma 2")
+    page.keyboard.press("Enter")
+    shown(page, lambda it: it["panelLines"] == [["SMA 2"]])
+    page.keyboard.press("Escape")
+    found = shown(page, lambda it: it["panels"][0]["indicators"] == ["sma:2"])
+    assert found["settings"]["indicators"] == ["sma:20"]
     page.get_by_role("radio", name="1", exact=True).click()
     expect(panel).to_have_count(0)

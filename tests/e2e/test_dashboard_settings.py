@@ -103,12 +103,69 @@ def test_the_list_has_the_columns_that_are_chosen(page: Page, pipeline: dict[str
     open_symbol(page, pipeline, symbol)
     page.locator("#columns summary").click()
     for name in ("high", "low", "volume"):
-        page.get_by_role("checkbox", name=name).check()
+        page.get_by_role("checkbox", name=name, exact=True).check()
     card = page.locator(f'.card[data-symbol="{symbol}"]')
-    expect(page.locator("#heads span")).to_have_text(["high", "low", "volume"])
+    expect(page.locator("#heads button")).to_have_text(["high", "low", "volume"])
     expect(card.locator(".extra")).to_have_text(["12.25", "10.50", "6"], timeout=30_000)
     page.reload()
     expect(card.locator(".extra")).to_have_text(["12.25", "10.50", "6"], timeout=30_000)
+
+
+def test_a_group_is_made_shown_and_sorted(page: Page, pipeline: dict[str, str]) -> None:
+    """By keys and buttons: its symbols alone, by a column either way; one is taken out of it."""
+    dear, cheap = sent(pipeline, "GROUPED", "900"), sent(pipeline, "GROUPED", "5")
+    open_symbol(page, pipeline, dear)
+    page.keyboard.press("g")
+    page.get_by_label("Name of a new group").fill("majors")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("checkbox", name="majors", exact=True)).to_be_checked()
+    page.keyboard.press("Escape")
+    page.locator("#search").fill(cheap)
+    page.keyboard.press("Enter")
+    shown(page, lambda it: it["symbol"] == cheap)
+    page.keyboard.press("g")
+    page.get_by_role("checkbox", name="majors", exact=True).check()
+    page.keyboard.press("Escape")
+    page.keyboard.press("G")
+    shown(page, lambda it: sorted(it["listed"]) == sorted([dear, cheap]))
+    page.select_option("#sort", "price")
+    shown(page, lambda it: it["listed"] == [dear, cheap])
+    page.locator("#way").click()
+    shown(page, lambda it: it["listed"] == [cheap, dear])
+    page.locator("#chart").focus()
+    page.keyboard.press("x")
+    shown(page, lambda it: it["listed"] == [dear])
+    page.reload()
+    shown(page, lambda it: it["listed"] == [dear] and it["settings"]["group"] == "majors")
+
+
+def test_times_and_numbers_are_written_as_chosen(page: Page, pipeline: dict[str, str]) -> None:
+    """In an exchange's zone, with a comma and without zeros that say nothing."""
+    symbol = sent(pipeline, "WRITTEN", "1234.25", "1234.50")
+    open_symbol(page, pipeline, symbol, 2)
+    expect(page.locator("#price")).to_have_text("1,234.50")
+    page.keyboard.press("?")
+    page.select_option("#zone", "XTKS")
+    page.select_option("#numbers", "1.234,5")
+    page.select_option("#digits", "trimmed")
+    page.get_by_role("button", name="Close", exact=True).click()
+    expect(page.locator("#price")).to_have_text("1.234,5")
+    expect(page.locator("#zone-name")).to_have_text("Asia/Tokyo")
+    expect(page.locator("#tape tbody tr").last).to_contain_text("07:14:00.000")
+    expect(page.locator("#legend")).to_contain_text("2023-11-15 07:15")
+
+
+DENIED = "Object.defineProperty(window, 'localStorage', { get() { throw new Error('denied') } })"
+
+
+def test_the_page_works_where_it_may_store_nothing(page: Page, pipeline: dict[str, str]) -> None:
+    """Choices last as long as the page."""
+    symbol = sent(pipeline, "DENIED", "7")
+    page.add_init_script(DENIED)
+    open_symbol(page, pipeline, symbol)
+    page.keyboard.press("t")
+    page.select_option("#scale", "log")
+    shown(page, lambda it: it["settings"]["scale"] == "log" and it["last"] == "7")
 
 
 def test_large_trades_stand_out_and_small_ones_can_be_left_out(

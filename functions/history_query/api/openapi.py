@@ -17,6 +17,7 @@ from functions.history_query.topics import (
     overview,
     patterns,
     prices,
+    rejects,
     symbols,
     ticks,
 )
@@ -35,6 +36,7 @@ PARTS: Final[tuple[Part, ...]] = (
     patterns.PART,
     alerts.PART,
     alert_rules.PART,
+    rejects.PART,
 )
 """Of every topic: one that is added is named here and in wiring.py."""
 

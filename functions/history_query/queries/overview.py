@@ -9,8 +9,10 @@ from typing import Any, Final
 
 from functions.history_query.queries.latest import LatestTrades
 from functions.history_query.queries.latest_quotes import NO_QUOTE, LatestQuotes
+from shared.market.calendar_timeframes import of_days
 from shared.market.decimals import EXACT, to_text
 from shared.market.timeframes import Timeframe
+from shared.market.trading_days import TradingDays
 from shared.realtime.readers import LiveState
 from shared.stores.postgres import Postgres
 from shared.wire.candle import Candle
@@ -22,6 +24,14 @@ _ALWAYS: Final = (-(2**63), 2**63 - 1)
 
 _STORED: Final = """
 SELECT instrument, start_us, revision, open, high, low, close, volume
+FROM candles
+WHERE timeframe = %(timeframe)s AND start_us >= %(from_us)s
+  AND (%(names)s::text[] IS NULL OR instrument = ANY(%(names)s))
+ORDER BY instrument, start_us
+"""
+
+_FIRST: Final = """
+SELECT DISTINCT ON (instrument) instrument, start_us, open
 FROM candles
 WHERE timeframe = %(timeframe)s AND start_us >= %(from_us)s
   AND (%(names)s::text[] IS NULL OR instrument = ANY(%(names)s))
@@ -48,8 +58,13 @@ class Overview:
     latest: LatestTrades
     quotes: LatestQuotes
 
-    def of(self, symbols: Sequence[str] | None, now_us: int) -> list[dict[str, Any]]:
-        """Return the overview of the symbols that are known, or of all, by symbol."""
+    def of(
+        self, symbols: Sequence[str] | None, now_us: int, days: TradingDays | None = None
+    ) -> list[dict[str, Any]]:
+        """Return the overview of the symbols that are known, or of all, by symbol.
+
+        `days`: whose session's open counts; None: the UTC day.
+        """
         trades = (
             {trade["symbol"]: trade for trade in self.latest.all()}
             if symbols is None
@@ -68,13 +83,45 @@ class Overview:
             if candle.start_us >= from_us:
                 _take(pieces, candle)
         quotes = self.quotes.all() if symbols is None else self.quotes.some(symbols)
+        opens = self._opens(symbols, wanted, of_days("1d", days), now_us)
         return [
             {
                 **_shown(trades[name], pieces.get(name, {}), newest.get(name)),
                 "spread": quotes.get(name, NO_QUOTE)["spread"],
+                "session_open": to_text(opens[name][1]) if name in opens else None,
             }
             for name in sorted(trades)
         ]
+
+    def _opens(
+        self,
+        symbols: Sequence[str] | None,
+        wanted: Sequence[str] | None,
+        day: Timeframe,
+        now_us: int,
+    ) -> dict[str, tuple[int, Decimal]]:
+        """Return the first price of the session that goes on, with its candle's start."""
+        from_us = day.start_us(now_us)
+        piece = max(
+            (each for each in self.live.ladder if each.start_us(from_us) == from_us),
+            key=lambda each: each.length_us,
+            default=self.live.ladder[0],
+        )
+        asked = {
+            "timeframe": piece.name,
+            "from_us": from_us,
+            "names": None if symbols is None else list(symbols),
+        }
+        with self.postgres.connection() as connection:
+            found = {
+                name: (start_us, price)
+                for name, start_us, price in connection.execute(_FIRST, asked).fetchall()
+            }
+        for candle in self._live(wanted, piece):
+            known = found.get(candle.instrument)
+            if candle.start_us >= from_us and (known is None or candle.start_us < known[0]):
+                found[candle.instrument] = (candle.start_us, candle.open)
+        return found
 
     @property
     def _piece(self) -> Timeframe:

@@ -11,9 +11,12 @@ from starlette.responses import Response
 
 from functions.history_query.api.endpoints import MAX_SYMBOL_CHARACTERS, Answers, as_json
 from functions.history_query.api.openapi_schemas import (
+    CALENDAR,
     DECIMAL,
     MS,
     NAME,
+    SESSION,
+    TZ,
     Json,
     Part,
     get,
@@ -22,7 +25,7 @@ from functions.history_query.api.openapi_schemas import (
     query,
     ref,
 )
-from functions.history_query.api.parameters import ParameterError, refuse_unknown
+from functions.history_query.api.parameters import ParameterError, read_days, refuse_unknown
 from functions.history_query.queries.overview import Overview
 
 MAX_SYMBOLS: Final = 500
@@ -53,8 +56,7 @@ PART: Final = Part(
         "/api/overview": get(
             "Each instrument's last trade, its last 24 hours and its newest candle.",
             list_of("Overview"),
-            _SYMBOLS,
-            _SYMBOL,
+            *(_SYMBOLS, _SYMBOL, SESSION, CALENDAR, TZ),
             refusals=(400, 503),
         ),
     },
@@ -67,6 +69,9 @@ PART: Final = Part(
                 "t": {**MS, "description": "Of the trade, ms since 1970."},
                 "received": {**MS, "description": "When a trade was last received."},
                 "open": _or_none(DECIMAL, "Price 24 hours ago; null without trades since."),
+                "session_open": _or_none(
+                    DECIMAL, "First price of the UTC day, or of the session that goes on."
+                ),
                 "high": _or_none(DECIMAL, "Highest since."),
                 "low": _or_none(DECIMAL, "Lowest since."),
                 "volume": {**DECIMAL, "description": "Volume since."},
@@ -93,8 +98,9 @@ def answers(overview: Overview) -> Answers:
     def answer(request: Request) -> Response:
         nonlocal known
         symbols = _symbols(request)
-        if symbols is not None:
-            return as_json(overview.of(symbols, time.time_ns() // 1000))
+        days = read_days(request.query_params)
+        if symbols is not None or days is not None:
+            return as_json(overview.of(symbols, time.time_ns() // 1000, days))
         with lock:
             if known is None or time.monotonic() > known[0] + _FRESH_S:
                 body = as_json(overview.of(None, time.time_ns() // 1000))
@@ -106,7 +112,7 @@ def answers(overview: Overview) -> Answers:
 
 def _symbols(request: Request) -> list[str] | None:
     """Return the symbols that are asked for; None: all. Raises ParameterError."""
-    refuse_unknown(request.query_params, {"symbol", "symbols"})
+    refuse_unknown(request.query_params, {"symbol", "symbols", "session", "calendar", "tz"})
     text = request.query_params.get("symbols")
     named = request.query_params.getlist("symbol")
     if (text is None and not named) or (text == ALL and not named):

@@ -42,6 +42,23 @@ def test_an_overview_is_the_last_day(house: House) -> None:
     assert (old["open"], old["change"], old["volume"]) == (None, None, "0")
 
 
+def test_an_overview_has_the_open_of_the_session(house: House) -> None:
+    """Of the UTC day, or of another session; of what has not traded in it there is none."""
+    now_us = time.time_ns() // 1000
+    day = now_us // (24 * HOUR) * 24 * HOUR
+    house.take(as_columns(trades("A", now_us)))
+    house.take(as_columns([Tick("OLD", now_us - 48 * HOUR, 1, 500, 1_000, 0)]))
+    every = sorted(trades("A", now_us))
+    a, old = house.get("/api/overview").json()
+    assert a["session_open"] == str(next(t for t in every if t.time_us >= day).decimal_price)
+    assert old["session_open"] is None
+    began = (now_us - 90 * 60_000_000) // 60_000_000 * 60_000_000  # a session by the minute
+    clock = time.strftime("%H:%M", time.gmtime(began // 1_000_000))
+    (a,) = house.get("/api/overview", symbol="A", session=f"{clock}@UTC").json()
+    assert a["session_open"] == str(next(t for t in every if t.time_us >= began).decimal_price)
+    assert "calendar" in house.get("/api/overview", calendar="NOWHERE").json()["detail"]
+
+
 def test_symbols_are_chosen_by_name(house: House) -> None:
     """Of those that are known; with commas between, or one by one where a name holds a comma."""
     now_us = time.time_ns() // 1000

@@ -1,4 +1,4 @@
-"""The stream of dead letters: how long letters stay."""
+"""The stream of dead letters: how long letters stay, and the newest of them."""
 
 from __future__ import annotations
 
@@ -20,6 +20,13 @@ def test_letters_end_by_their_term_also_in_a_stream_that_had_none(servers: dict[
         await letters.append({"id": "1", "type": "a"}, b"body")
         await letters.ensure()
         assert await letters.count() == 1
+        await letters.append({"id": "2", "type": "a"}, b"body")
+        await letters.append({"id": "3", "type": "a"}, b"body")
+        count, newest = await letters.newest(10)
+        assert (count, [each.attributes["id"] for each in newest]) == (3, ["3", "2", "1"])
+        await letters.delete(newest[1].sequence)
+        count, newest = await letters.newest(1)
+        assert (count, [each.attributes["id"] for each in newest]) == (2, ["3"])
         await letters.ensure(1.0)
         async with asyncio.timeout(60):
             while True:
@@ -27,7 +34,7 @@ def test_letters_end_by_their_term_also_in_a_stream_that_had_none(servers: dict[
                     break
                 await asyncio.sleep(0.05)
         await letters.ensure()
-        await letters.append({"id": "2", "type": "a"}, b"body")
+        await letters.append({"id": "4", "type": "a"}, b"body")
         info = await client.jetstream().stream_info(STREAM)
         assert (info.state.messages, info.config.max_age) == (1, 0)
         await client.jetstream().delete_stream(STREAM)

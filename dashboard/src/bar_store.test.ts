@@ -1,0 +1,65 @@
+import { describe, expect, it } from "vitest";
+
+import { BarStore } from "./bar_store";
+import type { Candle } from "./candles";
+
+function bar(t: number, changes: Partial<Candle> = {}): Candle {
+  return { t, o: "1", h: "1", l: "1", c: "1", v: "1", bv: "0", sv: "0", n: 1, vw: "1", closed: true, partial: false, complete: true, revision: 0, ...changes };
+}
+
+const live = (t: number, number: number, n = 1, day = 0): Candle => bar(t, { number, day, n, revision: number * 100 + n, closed: false });
+const shown = (store: BarStore): [number, number][] => store.all().map(({ t, n }) => [Math.floor(t), n]);
+
+describe("bars", () => {
+  it("of one millisecond stand beside each other, in their order", () => {
+    const store = new BarStore();
+    store.newest([bar(5), bar(5, { n: 2 }), bar(5, { n: 3 }), bar(6)], null);
+    expect(shown(store)).toEqual([[5, 1], [5, 2], [5, 3], [6, 1]]);
+    const times = store.all().map(({ t }) => t / 1000);
+    expect(new Set(times).size).toBe(4);
+    expect([...times].sort((a, b) => a - b)).toEqual(times);
+    const now = new BarStore();
+    now.newest([bar(1_800_000_000_000), bar(1_800_000_000_000)], null);
+    expect(now.all()[0]!.t / 1000).toBeLessThan(now.all()[1]!.t / 1000);
+  });
+
+  it("grow at the end, and one follows another", () => {
+    const store = new BarStore();
+    store.newest([bar(1), bar(4)], "before");
+    expect([store.take(live(4, 7, 2)), store.take(live(4, 7, 3)), store.take(live(4, 8, 1)), store.take(live(9, 0, 1, 1))]).toEqual(Array(4).fill("newest"));
+    expect(shown(store)).toEqual([[1, 1], [4, 3], [4, 1], [9, 1]]);
+    expect([store.isStale, store.cursor]).toEqual([false, "before"]);
+    expect(store.take(live(9, 0, 1, 1))).toBe("ignored");
+  });
+
+  it("are read again where the feed corrects, withdraws, or has passed over some", () => {
+    for (const sent of [live(2, 6), bar(4, { number: 7, day: 0, n: 0, revision: 999 }), live(9, 10)]) {
+      const store = new BarStore();
+      store.newest([bar(1), bar(4)], null);
+      store.take(live(4, 7));
+      expect(store.take(sent)).toBe("ignored");
+      expect(store.isStale).toBe(true);
+      store.newest([bar(1), bar(4), bar(6), bar(9)], null);
+      expect(store.isStale).toBe(false);
+    }
+  });
+
+  it("keep the feed's newest where history was read before it", () => {
+    const store = new BarStore();
+    store.take(live(9, 3, 4));
+    store.newest([bar(1), bar(9, { n: 2 })], null);
+    expect(shown(store)).toEqual([[1, 1], [9, 4]]);
+  });
+
+  it("have older pages in front, which a new page leaves", () => {
+    const store = new BarStore();
+    store.newest([bar(5), bar(6)], "five");
+    store.older([bar(3), bar(5, { n: 9 })], "three");
+    expect(shown(store)).toEqual([[3, 1], [5, 9], [5, 1], [6, 1]]);
+    store.newest([bar(5), bar(6), bar(7)], "five");
+    expect(shown(store)).toEqual([[3, 1], [5, 9], [5, 1], [6, 1], [7, 1]]);
+    expect(store.cursor).toBe("three");
+    store.newest([bar(50)], "fifty"); // far ahead: what lies between is not known
+    expect([shown(store), store.cursor]).toEqual([[[50, 1]], "fifty"]);
+  });
+});

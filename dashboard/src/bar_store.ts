@@ -1,0 +1,110 @@
+/** The information bars of one symbol and type: pages of history, and the newest bar as it grows. */
+
+import type { Candle, Change, Stored } from "./candles";
+
+/** Bars may begin in the same millisecond: each that follows another so is drawn this much behind it, ms. */
+const STEP_MS = 1 / 1024;
+
+export class BarStore implements Stored {
+  readonly corrected = new Set<number>();
+  /** Whether other bars than the newest have changed: the newest page has to be read again. */
+  isStale = false;
+  /** The place of the page before; null: there is none. */
+  cursor: string | null | undefined;
+  private bars: Candle[] = [];
+  private byTime = new Map<number, Candle>();
+  /** The newest as the feed sent it, with its number in the day. */
+  private live: Candle | undefined;
+
+  /** Take the newest page, ascending: it counts in place of what was known from its first bar on. */
+  newest(found: Candle[], before: string | null): void {
+    const [first] = found;
+    this.isStale = false;
+    if (!first) return;
+    const older = this.bars.filter(({ t }) => began(t) < first.t);
+    const same = (all: Candle[]): Candle[] => all.filter(({ t }) => began(t) === first.t);
+    const beside = same(this.bars).slice(0, Math.max(0, same(this.bars).length - same(found).length));
+    const isJoined = older.length + beside.length > 0 && this.bars.some(({ t }) => began(t) >= first.t);
+    if (!isJoined) this.cursor = before;
+    this.place([...(isJoined ? [...older, ...beside] : []), ...found]);
+    if (this.live) this.join(this.live);
+  }
+
+  /** Take the page before the first bar, ascending. */
+  older(found: Candle[], before: string | null): void {
+    this.cursor = before;
+    this.place([...found, ...this.bars]);
+  }
+
+  /** Take a bar of the feed; one that neither grows the newest nor follows it makes the store stale. */
+  take(bar: Candle): Change {
+    const known = this.live;
+    if (known && known.day === bar.day && known.number === bar.number && known.revision >= bar.revision) return "ignored";
+    const isOlder = known && (bar.day! < known.day! || (bar.day === known.day && bar.number! < known.number!));
+    if (isOlder || !bar.n) {
+      this.isStale = true;
+      return "ignored";
+    }
+    const isSame = known ? known.day === bar.day && known.number === bar.number : began(this.last?.t) === bar.t;
+    const isNext = known && (known.day === bar.day ? bar.number === known.number! + 1 : bar.number === 0);
+    this.live = bar;
+    if (isSame && this.last) {
+      this.set(this.bars.length - 1, { ...bar, t: this.last.t });
+      return "newest";
+    }
+    if (isNext && this.last && bar.t >= began(this.last.t)!) {
+      this.set(this.bars.length, bar);
+      return "newest";
+    }
+    this.isStale = true; // there may be others between
+    return "ignored";
+  }
+
+  all(): Candle[] {
+    return this.bars;
+  }
+
+  get(t: number): Candle | undefined {
+    return this.byTime.get(t);
+  }
+
+  get first(): Candle | undefined {
+    return this.bars[0];
+  }
+
+  get last(): Candle | undefined {
+    return this.bars.at(-1);
+  }
+
+  get size(): number {
+    return this.bars.length;
+  }
+
+  /** History may have been read before the newest state came. */
+  private join(bar: Candle): void {
+    const last = this.last!;
+    if (bar.t === began(last.t) && bar.n > last.n) this.set(this.bars.length - 1, { ...bar, t: last.t });
+    else this.isStale ||= bar.t > began(last.t)!;
+  }
+
+  private set(n: number, bar: Candle): void {
+    const before = this.bars[n - 1];
+    const t = before && bar.t <= before.t ? before.t + STEP_MS : bar.t;
+    const placed = { ...bar, t };
+    this.bars[n] = placed;
+    this.byTime.set(t, placed);
+  }
+
+  private place(bars: Candle[]): void {
+    this.bars = [];
+    this.byTime = new Map();
+    for (const [n, bar] of bars.entries()) this.set(n, { ...bar, t: began(bar.t)! });
+  }
+}
+
+/** When a bar began: its place on the time axis, in whole milliseconds. */
+export function began(t: number): number;
+export function began(t: number | undefined): number | undefined;
+export function began(t: number | undefined): number | undefined {
+  return t === undefined ? undefined : Math.floor(t);
+}

@@ -1,0 +1,84 @@
+/** The drawn candles and their volume: as candles, as Heikin-Ashi, or as what a line's marks stand on. */
+
+import { CandlestickSeries, HistogramSeries, type AutoscaleInfo, type CandlestickData, type HistogramData, type IChartApi, type ISeriesApi, type Time, type UTCTimestamp } from "lightweight-charts";
+
+import { heikinAshi, plain, type Bar } from "./bars";
+import type { Candle, Stored } from "./candles";
+import type { Style } from "./settings";
+import { color } from "./theme";
+
+/** The library divides the axis no finer: beyond it a double is no power of ten. */
+const MOST_DECIMALS = 12;
+/** Of a colour, as it is written behind it: volume, and candles that are not made of trades of ours. */
+const [VOLUME, FAINT] = ["55", "70"];
+
+export class Drawing {
+  readonly candles: ISeriesApi<"Candlestick">;
+  private readonly volume: ISeriesApi<"Histogram">;
+  style: Style = "candles";
+
+  constructor(chart: IChartApi, scale: (whole: AutoscaleInfo | null) => AutoscaleInfo | null) {
+    this.candles = chart.addSeries(CandlestickSeries, {
+      borderVisible: false,
+      autoscaleInfoProvider: (whole: () => AutoscaleInfo | null) => scale(whole()),
+    });
+    this.candles.priceScale().applyOptions({ scaleMargins: { top: 0.06, bottom: 0.22 } });
+    this.volume = chart.addSeries(HistogramSeries, {
+      priceScaleId: "volume",
+      priceFormat: { type: "volume" },
+      lastValueVisible: false,
+      priceLineVisible: false,
+    });
+    this.volume.priceScale().applyOptions({ scaleMargins: { top: 0.84, bottom: 0 } });
+  }
+
+  /** Steps of the axis for prices of so many decimals; prices are written whole. */
+  setDecimals(decimals: number): void {
+    const steps = Math.min(decimals, MOST_DECIMALS);
+    this.candles.applyOptions({ priceFormat: { type: "price", precision: steps, minMove: 10 ** -steps } });
+  }
+
+  /** Draw all, at their places on the time axis. */
+  draw(store: Stored | undefined, places: number[]): void {
+    const all = store?.all() ?? [];
+    const bars = this.style === "heikin-ashi" ? heikinAshi(all) : all.map(plain);
+    const drawn = new Map(bars.map((each, n) => [each.t, this.bar(each, all[n]!)]));
+    this.candles.setData(places.map((t) => drawn.get(t) ?? { time: seconds(t) }));
+    this.volume.setData(all.map(volumeBar));
+  }
+
+  /** Draw a change of one candle; false: all has to be drawn anew. */
+  update(candle: Candle, newest: boolean, store: Stored): boolean {
+    if (this.style !== "heikin-ashi") this.candles.update(this.bar(plain(candle), candle), !newest);
+    else if (newest) this.candles.update(this.bar(heikinAshi(store.all()).at(-1)!, candle));
+    else return false;
+    this.volume.update(volumeBar(candle), !newest);
+    return true;
+  }
+
+  theme(): void {
+    const [up, down] = this.colors;
+    this.candles.applyOptions({ upColor: up, downColor: down, wickUpColor: up, wickDownColor: down });
+  }
+
+  private get colors(): [string, string] {
+    return this.style === "line" ? ["transparent", "transparent"] : [color("--up"), color("--down")];
+  }
+
+  /** Fainter where it began before the first trade of ours, or is the venue's. */
+  private bar({ t, ...prices }: Bar, { partial, origin }: Candle): CandlestickData<Time> {
+    const made = { time: seconds(t), ...prices };
+    if (this.style === "line" || (!partial && origin !== "venue")) return made;
+    const hue = `${this.colors[prices.close >= prices.open ? 0 : 1]}${FAINT}`;
+    return { ...made, color: hue, wickColor: hue };
+  }
+}
+
+function volumeBar(candle: Candle): HistogramData<Time> {
+  const name = Number(candle.c) >= Number(candle.o) ? "--up" : "--down";
+  return { time: seconds(candle.t), value: Number(candle.v), color: `${color(name)}${VOLUME}` };
+}
+
+export function seconds(ms: number): UTCTimestamp {
+  return (ms / 1000) as UTCTimestamp;
+}

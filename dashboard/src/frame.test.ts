@@ -1,0 +1,28 @@
+import { expect, test } from "vitest";
+
+import { barType, channelOf, endOf, frameTitle, isBars, isFrame, lengthOf } from "./frame";
+
+test("timeframes and bar types are told apart, and from what is neither", () => {
+  for (const each of ["1m", "3m", "90s", "1w", "1M", "1d@XNYS", "4h@1700@America/New_York"]) expect([isFrame(each), isBars(each)]).toEqual([true, false]);
+  for (const each of ["tick:100", "volume:0.5", "range:5@XNYS"]) expect([isFrame(each), isBars(each)]).toEqual([true, true]);
+  for (const each of ["", "m", "0m", "2M", "volume:", "volume:-1", "depth:5", "1d@<i>"]) expect(isFrame(each)).toBe(false);
+});
+
+test("a bar type is written as its channel is", () => {
+  expect(barType("volume", "01000.50")).toBe("volume:1000.5");
+  expect(barType("tick", " 100 ")).toBe("tick:100");
+  expect(barType("dollar", "1000.00")).toBe("dollar:1000");
+  for (const [measure, amount] of [["tick", "1.5"], ["range", "0"], ["volume", ""], ["volume", "1e3"], ["volume", "-4"]] as const)
+    expect(barType(measure, amount)).toBeUndefined();
+  expect(channelOf("volume:1000", "A/B")).toBe("bars:volume:1000:A/B");
+  expect(channelOf("3m", "A")).toBe("candles:3m:A");
+  expect([frameTitle("dollar:1000"), frameTitle("tick:5@XNYS"), frameTitle("4h")]).toEqual(["1000 value", "5 ticks @XNYS", "4h"]);
+});
+
+test("a candle ends after its length, a month with the month, a bar nobody knows when", () => {
+  expect([lengthOf("90s"), lengthOf("1M"), lengthOf("1d@XNYS"), lengthOf("tick:5")]).toEqual([90_000, 0, 0, 0]);
+  expect(endOf("5m", 0)).toBe(300_000);
+  expect(endOf("1M", Date.UTC(2024, 1, 1))).toBe(Date.UTC(2024, 2, 1));
+  expect(endOf("3M", Date.UTC(2024, 9, 1))).toBe(Date.UTC(2025, 0, 1));
+  expect([endOf("tick:5", 0), endOf("1d@XNYS", 0)]).toEqual([undefined, undefined]);
+});

@@ -1,0 +1,70 @@
+/** What a candle of the chart spans: a timeframe (`5m`, `1d@XNYS`), or the amount that ends a bar (`volume:1000`). */
+
+/** Those that have a button and a key of their own. */
+export const TIMEFRAMES = ["1m", "5m", "15m", "1h", "4h", "1d", "1w", "1M"] as const;
+export const MEASURES = ["tick", "volume", "dollar", "range"] as const;
+export type Measure = (typeof MEASURES)[number];
+
+const UNITS_MS: Record<string, number> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 };
+const PLAIN = /^([1-9][0-9]{0,3})([smhdw])$/;
+const MONTHS: Record<string, number> = { "1M": 1, "3M": 3, "1y": 12 };
+const DAYS = /^[\w:+/@-]{1,60}$/;
+const BARS = /^(tick|volume|dollar|range):([0-9]{1,24}(?:\.[0-9]{1,24})?)$/;
+const UNIT_NAMES: Record<Measure, string> = { tick: "ticks", volume: "volume", dollar: "value", range: "range" };
+
+/** The part before the `@`, and whose days they are. */
+function parts(frame: string): [string, string | undefined] {
+  const at = frame.indexOf("@");
+  return at < 0 ? [frame, undefined] : [frame.slice(0, at), frame.slice(at + 1)];
+}
+
+export function isBars(frame: string): boolean {
+  return BARS.test(parts(frame)[0]);
+}
+
+/** Whether a text can be one; the API says whether there is such a timeframe. */
+export function isFrame(frame: string): boolean {
+  const [plain, days] = parts(frame);
+  return (PLAIN.test(plain) || plain in MONTHS || BARS.test(plain)) && (days === undefined || DAYS.test(days));
+}
+
+/** A bar type as channels name it: without zeros that say nothing. Undefined: the amount is none. */
+export function barType(measure: Measure, amount: string): string | undefined {
+  const [whole = "", fraction = ""] = amount.trim().split(".");
+  const name = `${measure}:${whole.replace(/^0+(?=\d)/, "")}${fraction.replace(/0+$/, "") && `.${fraction.replace(/0+$/, "")}`}`;
+  const isWhole = measure !== "tick" || !name.includes(".");
+  return BARS.test(name) && isWhole && Number(name.split(":")[1]) > 0 ? name : undefined;
+}
+
+/** How it is called on screen: `1000 volume`. */
+export function frameTitle(frame: string): string {
+  const [plain, days] = parts(frame);
+  const found = BARS.exec(plain);
+  if (!found) return frame;
+  return `${found[2]!} ${UNIT_NAMES[found[1] as Measure]}${days ? ` @${days}` : ""}`;
+}
+
+/** Length of each of its candles, ms; 0 where they differ. */
+export function lengthOf(frame: string): number {
+  const found = PLAIN.exec(frame);
+  return found ? Number(found[1]) * UNITS_MS[found[2]!]! : 0;
+}
+
+/** When the candle that begins at `start` ends, ms since 1970; undefined where that is not known. */
+export function endOf(frame: string, start: number): number | undefined {
+  const length = lengthOf(frame);
+  if (length) return start + length;
+  const months = MONTHS[frame];
+  const day = new Date(start);
+  return months && Date.UTC(day.getUTCFullYear(), day.getUTCMonth() + months);
+}
+
+/** Whether patterns are looked for in it: they are in timeframes that are stored. */
+export function hasPatterns(frame: string): boolean {
+  return PLAIN.test(frame);
+}
+
+/** The channel of the live feed that carries it. */
+export function channelOf(frame: string, symbol: string): string {
+  return `${isBars(frame) ? "bars" : "candles"}:${frame}:${symbol}`;
+}

@@ -1,0 +1,62 @@
+/** The page's address and what is shown: each follows the other. */
+
+import { read, written, type Place } from "./address";
+import type { Chart } from "./chart";
+import type { Series } from "./series";
+import type { Settings } from "./settings";
+
+export interface Navigated {
+  series: Series;
+  chart: Chart;
+  settings: Settings;
+  isLive(): boolean;
+  choose(symbol: string, timeframe: string): Promise<void>;
+}
+
+export class Navigation {
+  constructor(private readonly navigated: () => Navigated) {}
+
+  /** Take what the address chooses beside a symbol. */
+  adopt(): void {
+    const { settings } = this.navigated();
+    const { chosen = {} } = this.named;
+    const { indicators } = chosen;
+    if (Object.keys(chosen).length)
+      settings.replace(JSON.stringify({ ...settings.now, ...chosen, ...(indicators === undefined ? {} : { indicators: indicators.split(",").filter(Boolean) }) }));
+  }
+
+  /** Show what the address names, from now on whenever it is another. */
+  async follow(): Promise<void> {
+    window.addEventListener("hashchange", () => void this.show(this.named));
+    await this.show(this.named);
+  }
+
+  /** Keep what is shown in the address, so that it can be passed on. */
+  remember(): void {
+    const { series, chart, settings, isLive } = this.navigated();
+    if (!series.symbol || !chart.shows(series.store)) return;
+    const { scale, style } = settings.now;
+    const { symbol, timeframe } = series;
+    const chosen = { indicators: chart.indicators.join(), scale, style };
+    window.history.replaceState(null, "", written({ symbol, timeframe, view: isLive() ? chart.view.time : undefined, chosen }));
+  }
+
+  /** Begin with the settings alone, whatever the address chose. */
+  anew(): void {
+    const { symbol, timeframe } = this.navigated().series;
+    window.history.replaceState(null, "", symbol ? written({ symbol, timeframe }) : location.pathname);
+    location.reload();
+  }
+
+  private get named(): Place {
+    const { series } = this.navigated();
+    return read(location.hash, series.timeframe);
+  }
+
+  private async show({ symbol, timeframe, view }: Place): Promise<void> {
+    if (!symbol) return;
+    const { series, choose } = this.navigated();
+    await choose(symbol, timeframe);
+    if (view) await series.showTime(view.from, view.to);
+  }
+}

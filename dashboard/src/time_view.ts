@@ -1,0 +1,120 @@
+/** The time axis of a chart: its places, and which part of them is seen. */
+
+import type { IChartApi } from "lightweight-charts";
+
+/** A young market is drawn at the right, in bars of the usual width. */
+const SHORTEST = 60;
+const PIXELS_A_CANDLE = 5;
+const MOST_FIRST = 150;
+const MOST_EMPTY = 30;
+const [FEWEST_SEEN, MOST_SEEN] = [10, 2_000];
+
+export interface Range {
+  from: number;
+  to: number;
+}
+
+export class TimeView {
+  /** Start of each place on the time axis, ms: candles, and empty places where time has a gap. */
+  places: number[] = [];
+  /** A range that is asked for, and is seen with the next frame. */
+  private target: Range | undefined;
+
+  constructor(private readonly chart: IChartApi, private readonly box: HTMLElement, onChange: (range: Range | null) => void) {
+    chart.timeScale().subscribeVisibleLogicalRangeChange((range) => {
+      this.target = undefined;
+      onChange(range);
+    });
+  }
+
+  get newest(): number | undefined {
+    return this.places[this.places.length - 1];
+  }
+
+  /** Pixels from candle to candle. */
+  get spacing(): number {
+    return this.chart.timeScale().options().barSpacing;
+  }
+
+  /** The time that is seen, ms since 1970: up to now and beyond where the newest candle is. */
+  get time(): Range | undefined {
+    const range = this.chart.timeScale().getVisibleLogicalRange();
+    const from = this.places[Math.max(0, Math.floor(range?.from ?? 0))];
+    if (!range || from === undefined) return undefined;
+    const last = Math.ceil(range.to);
+    return { from, to: last >= this.places.length - 1 ? Infinity : this.places[Math.max(0, last)]! };
+  }
+
+  /** The places that are seen. */
+  get seen(): number[] {
+    const range = this.chart.timeScale().getVisibleLogicalRange();
+    return range ? this.places.slice(Math.max(0, Math.floor(range.from)), Math.max(0, Math.ceil(range.to))) : [];
+  }
+
+  /** Bring a candle into the middle. */
+  centre(t: number): void {
+    const at = this.places.indexOf(t);
+    const range = this.range;
+    if (at < 0 || !range) return;
+    const half = (range.to - range.from) / 2;
+    this.see(at - half, at + half);
+  }
+
+  /** Move by a share of what is seen. */
+  move(share: number): void {
+    const range = this.range;
+    if (!range) return;
+    const by = (range.to - range.from) * share;
+    this.see(range.from + by, range.to + by);
+  }
+
+  /** See so many times as much, up to the same end. */
+  zoom(factor: number): void {
+    const range = this.range;
+    if (!range) return;
+    const count = Math.min(MOST_SEEN, Math.max(FEWEST_SEEN, (range.to - range.from) * factor));
+    this.see(range.to - count, range.to);
+  }
+
+  /** Show the newest candles. */
+  newestOnes(): void {
+    const end = this.places.length;
+    const count = Math.min(MOST_FIRST, Math.round(this.box.clientWidth / PIXELS_A_CANDLE));
+    this.chart.timeScale().setVisibleLogicalRange({ from: Math.max(end - count, Math.min(0, end - SHORTEST)), to: end + 4 });
+  }
+
+  /** Show a span of time that ends with the newest candle, ms. */
+  span(ms: number): void {
+    const { newest } = this;
+    if (newest === undefined) return;
+    const first = this.places.findIndex((t) => t > newest - ms);
+    this.chart.timeScale().setVisibleLogicalRange({ from: first - 0.5, to: this.places.length + 1 });
+  }
+
+  /** Show the time in [from, to), ms since 1970. */
+  seeTime(from: number, to: number): void {
+    const first = this.places.findIndex((t) => t >= from);
+    const last = this.places.findIndex((t) => t >= to);
+    if (first >= 0) this.see(first, last < 0 ? this.places.length : last);
+  }
+
+  /** What is seen, or will be with the next frame: keys that come faster than frames add up. */
+  private get range(): Range | null {
+    return this.target ?? this.chart.timeScale().getVisibleLogicalRange();
+  }
+
+  private see(from: number, to: number): void {
+    this.target = { from, to };
+    this.chart.timeScale().setVisibleLogicalRange(this.target);
+  }
+}
+
+/** Times with those between that have no candle; of a long gap a part, which tells enough. */
+export function withGaps(times: number[], length: number): number[] {
+  if (!length) return times;
+  return times.flatMap((t, n) => {
+    const before = times[n - 1];
+    const missing = before === undefined ? 0 : Math.min(MOST_EMPTY, Math.round((t - before) / length) - 1);
+    return [...Array.from({ length: Math.max(0, missing) }, (_, k) => t - (missing - k) * length), t];
+  });
+}

@@ -1,0 +1,98 @@
+/** What belongs to the part of time that is seen: its patterns, and its volume by price. */
+
+import type { Stored } from "./candles";
+import { endOf, hasPatterns } from "./frame";
+import * as history from "./history";
+import { PatternPages } from "./pattern_pages";
+import { stepFor } from "./profile";
+import type { Shown } from "./series";
+
+const AGAIN_MS = 2_000;
+/** The view stands still for so long before patterns of it are asked for. */
+const STILL_MS = 200;
+const PATTERNS = 100;
+
+/** The series that is seen. */
+export interface Of {
+  readonly symbol: string;
+  readonly timeframe: string;
+  readonly store: Stored;
+}
+
+export class Viewed {
+  private timer: number | undefined;
+  private pages: PatternPages;
+
+  constructor(private readonly shown: Shown, private readonly series: Of) {
+    this.pages = this.newPages();
+  }
+
+  /** Another series is shown. */
+  forget(): void {
+    this.pages = this.newPages();
+  }
+
+  /** All patterns from `low` on are known, ms since 1970. */
+  known(low: number): void {
+    this.pages.known(low);
+  }
+
+  moved(): void {
+    window.clearTimeout(this.timer);
+    this.timer = window.setTimeout(() => {
+      void this.patterns();
+      void this.profile().catch(() => undefined); // asked for again with the next view
+      this.shown.onView();
+    }, STILL_MS);
+  }
+
+  /** List patterns of before those that are listed: what is known of them, then what history has. */
+  async older(): Promise<void> {
+    const { chart, patterns } = this.shown;
+    if (patterns.more() || !hasPatterns(this.series.timeframe)) return;
+    const mine = this.series.store;
+    const found = await this.pages.before((to) => history.patterns(this.series.symbol, this.series.timeframe, PATTERNS, to), PATTERNS);
+    if (mine !== this.series.store) return;
+    patterns.take(...found);
+    if (!found.length) patterns.end();
+    patterns.more();
+    chart.mark(patterns.all);
+  }
+
+  private newPages(): PatternPages {
+    const { symbol, timeframe } = this.series;
+    return new PatternPages((from, to) => history.patternsBetween(symbol, timeframe, from, to));
+  }
+
+  private async profile(): Promise<void> {
+    const { chart, isLive } = this.shown;
+    const view = chart.view.time;
+    const step = view && chart.profile.on && isLive() ? stepFor(...chart.extent) : 0;
+    if (!view || !step) return chart.profile.show([], 0);
+    const mine = this.series.store;
+    const levels = await history.profile(this.series.symbol, Math.floor(view.from), this.end(view.to), step);
+    if (mine === this.series.store && chart.profile.on) chart.profile.show(levels, step);
+  }
+
+  /** When the candle that begins then is over, ms since 1970. */
+  private end(t: number): number {
+    if (t === Infinity) return t;
+    const last = this.series.store.get(t);
+    return last?.end === undefined ? (endOf(this.series.timeframe, t) ?? t) : last.end + 1;
+  }
+
+  private async patterns(): Promise<void> {
+    const { chart, patterns } = this.shown;
+    const view = chart.view.time;
+    if (!view) return;
+    patterns.view(view.from, this.end(view.to));
+    if (!hasPatterns(this.series.timeframe)) return;
+    const mine = this.series.store;
+    try {
+      const found = await this.pages.upTo(view.from);
+      if (mine === this.series.store && patterns.take(...found)) chart.mark(patterns.all);
+    } catch {
+      this.timer = window.setTimeout(() => void this.patterns(), AGAIN_MS);
+    }
+  }
+}

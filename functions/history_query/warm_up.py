@@ -1,0 +1,33 @@
+"""Loads TA-Lib behind the first readiness, so that the first chart does not wait for it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Final
+
+from functions.history_query.queries.indicator_list import entries
+
+_AFTER_S: Final = 2.0
+"""Whatever starts beside this process has become ready by then."""
+
+
+class WarmUp:
+    """A readiness check that, once it has held, has `work` done by a thread of its own, once."""
+
+    def __init__(
+        self,
+        ready: Callable[[], None],
+        work: Callable[[], object] = entries,
+        after_s: float = _AFTER_S,
+    ) -> None:
+        self._ready = ready
+        self._timer = threading.Timer(after_s, work)
+        self._timer.daemon = True
+        self._begun = threading.Lock()
+
+    def __call__(self) -> None:
+        """Check. Raises TransientError."""
+        self._ready()
+        if self._begun.acquire(blocking=False):
+            self._timer.start()

@@ -1,0 +1,66 @@
+"""Information bars on the page, as the API makes them; and input that was no tick."""
+
+from __future__ import annotations
+
+import re
+
+import httpx
+from playwright.sync_api import Page, expect
+
+from tests.e2e.browser import open_symbol, shown
+from tests.e2e.client import fresh_symbol, send_udp, wait_until_applied
+from tests.e2e.test_live import post
+
+FIRST_MS = 1_700_000_040_000
+SHOWN = ("o", "h", "l", "c", "v", "n", "closed")
+
+
+def test_bars_are_chosen_drawn_and_followed(page: Page, pipeline: dict[str, str]) -> None:
+    """By type and size; with indicators, back to the first, live; the address holds them."""
+    symbol = fresh_symbol("BARS")
+    count = 2_100  # more bars than a page, three of a millisecond
+    post(
+        pipeline,
+        *(f"{symbol},{100 + n % 7},1,{FIRST_MS + n // 9},buy,{n}" for n in range(count)),
+    )
+    wait_until_applied(pipeline, symbol, count)
+    open_symbol(page, pipeline, symbol)
+    page.keyboard.press("b")
+    page.select_option("#frame-kind", "tick")
+    page.locator("#frame-size").fill("3")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("radio", name="3 ticks", exact=True)).to_have_attribute(
+        "aria-checked", "true"
+    )
+    expect(page).to_have_url(re.compile(rf"#{symbol}/tick:3\?"))
+    url = f"{pipeline['API_URL']}/api/bars/{symbol}"
+
+    def known() -> list[list[object]]:
+        bars = httpx.get(url, params={"type": "tick:3", "limit": "10000"}).json()["bars"]
+        return [[each[name] for name in SHOWN] for each in bars]
+
+    shown(page, lambda it: len(it["drawn"]) == 500)
+    page.get_by_role("button", name="1H", exact=True).click()  # all of it, page after page
+    wanted = known()
+    assert len(wanted) == count // 3
+    found = shown(page, lambda it: [[c[k] for k in SHOWN] for c in it["candles"]] == wanted)
+    assert len(found["drawn"]) == len(wanted)
+    shown(page, lambda it: [len(line["points"]) for line in it["lines"]] == [len(wanted) - 19])
+    later_ms = FIRST_MS + count
+    post(pipeline, *(f"{symbol},{200 + n},1,{later_ms + n},buy,{count + n}" for n in range(4)))
+    found = shown(page, lambda it: it["candles"][-1]["c"] == "203")
+    assert [[c[k] for k in SHOWN] for c in found["candles"]] == known()
+    page.reload()
+    shown(page, lambda it: it["timeframe"] == "tick:3" and it["candles"][-1]["c"] == "203")
+
+
+def test_rejects_are_counted_and_listed(page: Page, pipeline: dict[str, str]) -> None:
+    """In the footer, and in a sheet with what is wrong and what came."""
+    mark = fresh_symbol("REJECTED")
+    send_udp(pipeline["UDP_ADDR"], [f"{mark},nothing,1"])
+    page.goto(pipeline["LIVE_URL"])
+    expect(page.locator("#letters-open")).to_contain_text("dead letters")
+    page.locator("#rejects-open").click()
+    row = page.locator("#reject-rows tr").filter(has_text=mark)
+    expect(row).to_contain_text("is no decimal number", timeout=60_000)
+    expect(page.locator("#input-said")).to_contain_text("kandle rejects replay")
