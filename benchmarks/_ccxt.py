@@ -30,9 +30,8 @@ async def _run(messages: Sequence[str], normalized: Callable[[RawBatch], int]) -
     payloads: list[bytes] = []
 
     def take(trade: dict[str, object]) -> None:
-        payload = venue.trade_payload(trade)
-        assert venue.read(payload).kind is Kind.TRADE
-        payloads.append(payload)
+        payloads.append(venue.trade_payload(trade))
+        assert venue.message_of(trade).kind is Kind.TRADE
 
     def bridged() -> None:
         payloads.clear()

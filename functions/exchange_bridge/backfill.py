@@ -74,12 +74,13 @@ async def backfill(
     Without an end up to where the instrument's own trades begin. Raises RestError, TransientError.
     """
     exchange, life = settings.exchange, new_source(settings.exchange.name)
-    if by == "trades" and not exchange.contiguous:
-        raise RestError(
-            f"the trade ids of {exchange.name} do not count, so no one can tell whether its trades"
-            " are all there: take --candles",
-            is_final=True,
+    if by == "trades" and (exchange.joins or not exchange.contiguous):
+        reason = (
+            "lists trades one by one that its feed joins, so some would count twice"
+            if exchange.joins
+            else "has trade ids that do not count, so no one can tell whether all trades are there"
         )
+        raise RestError(f"{exchange.name} {reason}: take --candles", is_final=True)
     outbox = Outbox(
         sink,
         max_bytes=settings.buffer_bytes,

@@ -6,10 +6,9 @@ Messages go on as they came; the bridge reads of each only what tells whether on
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, NamedTuple, Protocol
+from typing import Annotated, Final, NamedTuple, Protocol
 
 import msgspec
 
@@ -36,7 +35,8 @@ class Kind(StrEnum):
 Id = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
 """A trade id that can be told and stored."""
 
-TimeMs = Annotated[int, msgspec.Meta(ge=0, le=2**52)]
+LATEST_MS: Final = 2**52
+TimeMs = Annotated[int, msgspec.Meta(ge=0, le=LATEST_MS)]
 
 
 class Trade(NamedTuple):
@@ -47,8 +47,7 @@ class Trade(NamedTuple):
     time_us: int
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(msgspec.Struct, frozen=True, gc=False):
     """What was read of a message.
 
     `trades`: those in it. `last`: the last trade that there was, of which the message is none.
@@ -65,7 +64,11 @@ class Message:
     confirmed: frozenset[str] = frozenset()
     detail: str = ""
     also: tuple[str, ...] = ()
-    reply: str = field(default="", repr=False)
+    reply: str = ""
+
+    def __repr__(self) -> str:
+        """Leave out `reply`, which may hold a key."""
+        return f"Message({self.kind}, {self.symbol!r}, {len(self.trades)} trades, {self.detail!r})"
 
 
 class Fetched(NamedTuple):
@@ -122,6 +125,11 @@ class Exchange(Protocol):
     @property
     def contiguous(self) -> bool:
         """Whether ids count the trades of a symbol; else a trade's `id` is its time in ms."""
+        ...
+
+    @property
+    def joins(self) -> bool:
+        """Whether its feed joins trades that REST lists one by one."""
         ...
 
     @property

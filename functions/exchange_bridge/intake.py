@@ -61,10 +61,11 @@ class Intake:
         for why in (TOO_LARGE, OUTBOX_FULL, NOT_WATCHED):
             metrics.FEED_DROPPED.labels(self.exchange.name, why)
 
-    def take(self, payload: bytes) -> Message:
-        """Take a message of a connection; return what it is."""
+    def take(self, payload: bytes, message: Message | None = None) -> Message:
+        """Take a message of a connection; return what it is, which may be known already."""
         received_us = self.now_us()
-        message = self.exchange.read(payload)
+        if message is None:
+            message = self.exchange.read(payload)
         metrics.FEED_MESSAGES.labels(self.exchange.name, message.kind).inc()
         if message.kind in _GO_ON and message.symbol and not self.selects(message.symbol):
             metrics.FEED_DROPPED.labels(self.exchange.name, NOT_WATCHED).inc()

@@ -67,7 +67,10 @@ class Rest:
         parameters: Mapping[str, str | int],
         decode: Callable[[bytes], Any] = orjson.loads,
     ) -> Any:
-        """Return what the JSON answer says, by `decode`. Raises RestError."""
+        """Return what the JSON answer says, by `decode`. Raises RestError.
+
+        `path`: of the base URL, or a whole URL of the same exchange.
+        """
         async with self._one:
             while True:
                 await asyncio.sleep(max(0.0, self._not_before - time.monotonic()))
@@ -101,7 +104,7 @@ class Rest:
             self._client = httpx.AsyncClient(timeout=TIMEOUT_S, headers=self._headers)
         try:
             async with self._client.stream(
-                "GET", self._base_url + path, params=dict(parameters)
+                "GET", self._url(path), params=dict(parameters)
             ) as response:
                 body = bytearray()
                 async for chunk in response.aiter_bytes():
@@ -112,7 +115,10 @@ class Rest:
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             self._count("unreachable")
             reason = str(error) or type(error).__name__
-            raise RestError(f"{self._base_url}{path} cannot be reached: {reason}") from error
+            raise RestError(f"{self._url(path)} cannot be reached: {reason}") from error
+
+    def _url(self, path: str) -> str:
+        return path if "://" in path else self._base_url + path
 
     def _count(self, outcome: str) -> None:
         metrics.BACKFILL_REQUESTS.labels(self._feed, outcome).inc()

@@ -139,8 +139,11 @@ def _alpaca(env: Environment) -> tuple[Exchange, Rest]:
     key_id, secret = env.secret("ALPACA_KEY_ID"), env.secret("ALPACA_SECRET_KEY")
     credentials = alpaca.Credentials(key_id, secret)
     rest = env.parsed("ALPACA_REST_BASE_URL", "https://data.alpaca.markets", _safe_http_url)
+    is_paper = key_id.startswith("PK")
+    trading = "https://paper-api.alpaca.markets" if is_paper else "https://api.alpaca.markets"
+    trading = env.parsed("ALPACA_TRADING_BASE_URL", trading, _safe_http_url)
     return (
-        alpaca.Alpaca(base, symbols, source, credentials),
+        alpaca.Alpaca(base, trading, symbols, source, credentials),
         Rest("alpaca", rest, alpaca.SPACING_S, credentials.headers),
     )
 

@@ -106,6 +106,9 @@ def _bust_events(cause: str, batch: RawBatch, said: Sequence[BustSaid]) -> Itera
             int(batch.receive_time_us[each.payload]),
             ((batch.first_sequence + each.payload) << LINE_BITS) + each.line,
             each.original,
+            each.corrected_id,
+            each.flags,
+            each.may_be_absent,
         )
         for each in said
     ]

@@ -79,13 +79,16 @@ class _Trades:
         until_us = minute_us + MINUTE_US
         plan = plan_ticks(self.connection, minute_us, until_us)
         with closing(self._hot(plan, minute_us, until_us, newest=False)) as read:
-            parts = [_named(rows, self.bust) for _, _, rows in read]
+            parts = [self._named(rows) for _, _, rows in read]
         if not plan.is_hot and self.cold is not None:
             with self.cold.scan():
                 read_cold = self.cold.rows(plan, self.bust.instrument, minute_us, until_us)
-                parts += [_named(rows, self.bust) for _, _, rows in read_cold]
+                parts += [self._named(rows) for _, _, rows in read_cold]
         trades = concatenated(parts)
         return trades.at(trades.time_us // MINUTE_US == minute_us // MINUTE_US)
+
+    def _named(self, rows: Rows) -> Rows:
+        return prints_of(rows, self.bust.trade_id, self.bust.venue)
 
     def _hot(self, plan: Plan, from_us: int, until_us: int, *, newest: bool) -> Read:
         name = self.bust.instrument
@@ -98,19 +101,19 @@ class _Trades:
             for _, last_us, rows in read:
                 if found >= 0 and last_us < found - found % MINUTE_US:
                     break
-                time_us = _named(rows, self.bust).time_us
+                time_us = self._named(rows).time_us
                 inside = time_us[(time_us >= from_us) & (time_us < until_us)]
                 found = max(found, int(inside.max(initial=-1)))
         return found
 
 
-def _named(rows: Rows, bust: Bust) -> Rows:
-    """Return the prints that have the bust's id and venue."""
-    kind, number, text = read_trade_id("trade_id", bust.trade_id)
+def prints_of(rows: Rows, trade_id: str, venue: str | None) -> Rows:
+    """Return the prints that have the id, and the venue unless it is None."""
+    kind, number, text = read_trade_id("trade_id", trade_id)
     found = (rows.kind == kind) & ((rows.flags & ENDING) == 0)
     found &= rows.trade_id == number if kind == INTEGER_ID else (rows.text == text).astype(bool)
-    if bust.venue is not None:
-        found &= (rows.venue == bust.venue).astype(bool)
+    if venue is not None:
+        found &= (rows.venue == venue).astype(bool)
     return rows.at(found)
 
 

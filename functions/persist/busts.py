@@ -8,27 +8,25 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from dataclasses import replace
+from typing import Final
 
-import numpy as np
 from psycopg import Connection
 
+from functions.persist import corrections
 from functions.persist.bust_trades import find
+from functions.persist.corrections import Place
 from functions.persist.segments import segments
 from functions.persist.tick_writer import copy_segments
 from shared.candles.trades import Rows
 from shared.errors import TransientError
-from shared.inputs.line import Number, price_of, size_of
 from shared.lake.cold import Cold
-from shared.market.instruments import NO_MARKET, Market
 from shared.runtime import metrics
 from shared.stores.applied import claim
 from shared.stores.commits import next_commit
 from shared.stores.postgres import Postgres
 from shared.wire import busts
 from shared.wire.busts import Bust
-from shared.wire.instrument_table import Entries, Entry
-from shared.wire.ticks import CANCELLED, CORRECTED, TEXT_ID, Ticks
 
 log = logging.getLogger(__name__)
 
@@ -53,24 +51,11 @@ _LATER: Final = """
     WHERE event_id = %s AND position = %s
 """
 _DONE: Final = "DELETE FROM pending_busts WHERE event_id = %s AND position = %s"
-_REPAIR: Final = """
-    INSERT INTO repairs (instrument, timeframe, start_us, event_id, reason)
-    VALUES (%s, '', %s, %s, 'bust') ON CONFLICT DO NOTHING
-"""
 _REJECT: Final = """
     INSERT INTO rejects (event_id, position, code, detail, original, receive_time_us, source,
         sequence, format)
     VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING
 """
-
-
-class _Place(NamedTuple):
-    """Which bust: its event, its number there, and what reads it again."""
-
-    event_id: str
-    position: int
-    source: str
-    format: int
 
 
 class BustWriter:
@@ -91,8 +76,8 @@ class BustWriter:
                 return False
             ended = []
             for position, bust in enumerate(some):
-                place = _Place(event_id, position, source, format_)
-                trade = find(connection, bust)
+                place = Place(event_id, position, source, format_)
+                trade = self._trade(connection, bust)
                 if isinstance(trade, Rows):
                     ended.append((place, bust, trade))
                 elif trade:
@@ -101,7 +86,7 @@ class BustWriter:
                     body = busts.encode(source, format_, [bust])
                     connection.execute(_WAIT, (*place, body))
                     metrics.BUSTS.labels("waiting").inc()
-            _write(connection, commit_id, ended)
+            self._write(connection, commit_id, ended)
         return True
 
     def retry(self) -> None:
@@ -112,10 +97,10 @@ class BustWriter:
                 return
             ended = []
             for *key, body, tries in due:
-                place = _Place(*key)
+                place = Place(*key)
                 (bust,) = busts.decode(body)[2]
                 try:
-                    trade = find(connection, bust, self._cold)
+                    trade = self._trade(connection, bust, self._cold)
                 except TransientError as error:  # object storage is away: that is no try
                     log.warning("a cancel or correction waits for the lake: %s", error)
                     connection.execute(_LATER, place[:2])
@@ -128,52 +113,38 @@ class BustWriter:
                     ended.append((place, bust, trade))
                 elif trade:
                     _reject(connection, place, bust, "ambiguous_trade", trade)
+                elif bust.may_be_absent or self._is_listed(connection, bust):
+                    metrics.BUSTS.labels("absent").inc()
                 else:
                     _reject(connection, place, bust, "unknown_trade", _unknown(bust))
             if ended:
-                _write(connection, next_commit(connection), ended)
+                self._write(connection, next_commit(connection), ended)
 
+    def _is_listed(self, connection: Connection, bust: Bust) -> bool:
+        """Tell whether the trade is there under the id that a correction gives it, and no other."""
+        corrected = replace(bust, trade_id=bust.corrected_id)
+        return bool(bust.corrected_id) and find(connection, corrected, self._cold) is not None
 
-def _write(
-    connection: Connection, commit_id: int, ended: Sequence[tuple[_Place, Bust, Rows]]
-) -> None:
-    """Store what ends trades as rows of their own, and queue their candles."""
-    events = [
-        (f"{place.event_id}/{place.position}", _ending(place.source, bust, trade))
-        for place, bust, trade in ended
-    ]
-    copy_segments(connection, commit_id, list(segments(events)))
-    for (event_id, ticks), (_, bust, _) in zip(events, ended, strict=True):
-        time_us = int(ticks.event_time_us[0])
-        connection.execute(_REPAIR, (bust.instrument, time_us, event_id))
-    metrics.BUSTS.labels("applied").inc(len(ended))
+    def _trade(
+        self, connection: Connection, bust: Bust, cold: Cold | None = None
+    ) -> Rows | str | None:
+        return find(connection, corrections.at_its_time(connection, bust), cold)
 
-
-def _ending(source: str, bust: Bust, trade: Rows) -> Ticks:
-    """Return the row that says it: the trade's time and id, the bust's receipt."""
-    price = Number(int(trade.price[0]), int(trade.price_scale[0]))
-    size = Number(int(trade.size[0]), int(trade.size_scale[0]))
-    if bust.price:
-        price = price_of("price", bust.price)
-    if bust.size:
-        size = size_of("size", bust.size)
-    venue = str(trade.venue[0])
-    market = Market(venue, "") if venue else NO_MARKET
-    said = CORRECTED if bust.is_correction else CANCELLED
-    return Ticks(
-        source,
-        Entries.of(Entry(bust.instrument, price.scale, size.scale, 1, market)),
-        trade.time_us,
-        np.array([price.mantissa]),  # of objects beyond 64 bits
-        np.array([size.mantissa]),
-        trade.side,
-        trade.kind,
-        trade.trade_id,
-        trade.text if trade.kind[0] == TEXT_ID else None,
-        np.array([bust.receive_time_us]),
-        np.array([bust.sequence]),
-        trade.flags | np.uint8(said),
-    )
+    def _write(
+        self, connection: Connection, commit_id: int, ended: Sequence[tuple[Place, Bust, Rows]]
+    ) -> None:
+        """Store what ends trades as rows of their own, and queue their candles."""
+        with self._postgres.connection() as noting:
+            corrections.note(noting, ended)
+        events = []
+        for place, bust, trade in ended:
+            for n, ticks in enumerate(corrections.rows_of(connection, place.source, bust, trade)):
+                event_id = f"{place.event_id}/{place.position}" + (f".{n}" if n else "")
+                events.append((event_id, ticks))
+                at_us = int(ticks.event_time_us[0])
+                connection.execute(corrections.REPAIR, (bust.instrument, at_us, event_id))
+        copy_segments(connection, commit_id, list(segments(events)))
+        metrics.BUSTS.labels("applied").inc(len(ended))
 
 
 def _unknown(bust: Bust) -> str:
@@ -185,7 +156,7 @@ def _unknown(bust: Bust) -> str:
     )
 
 
-def _reject(connection: Connection, place: _Place, bust: Bust, code: str, detail: str) -> None:
+def _reject(connection: Connection, place: Place, bust: Bust, code: str, detail: str) -> None:
     values = (bust.original, bust.receive_time_us, place.source, bust.sequence, place.format)
     connection.execute(_REJECT, (place.event_id, place.position, code, detail, *values))
     metrics.BUSTS.labels(code).inc()

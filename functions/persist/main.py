@@ -68,7 +68,7 @@ class Settings:
 
 settings = Settings.from_env(os.environ)
 postgres = Postgres(settings.database_url, size=settings.writers + 2, limits=settings.limits)
-maintenance = Postgres(settings.database_url, size=2, limits=MAINTENANCE)
+maintenance = Postgres(settings.database_url, size=3, limits=MAINTENANCE)
 tasks: list[Callable[[], None]] = [
     Maintenance(lambda: maintain(maintenance, settings.rows, time.time_ns() // 1000)),
     Maintenance(BustWriter(maintenance, Cold(settings.s3)).retry, each_s=1.0),

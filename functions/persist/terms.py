@@ -42,6 +42,7 @@ ROWS: Final = (
     Term("gaps", "state = 'filled' AND judged AND changed_us < %(until_us)s"),
     Term("feeds", "reported_us < %(until_us)s"),
     Term("repairs", "requested_at < %(until)s"),
+    Term("corrected_trades", "receive_time_us < %(until_us)s"),
     Term("latest_quotes", "receive_time_us < %(until_us)s"),
 )
 DAYS: Final = (
@@ -70,7 +71,8 @@ class RowTerms:
                 "patterns": env.integer("KEEP_PATTERNS_D", 365, 0, _MOST),
                 "gaps": env.integer("KEEP_GAPS_D", 365, 0, _MOST),
                 "feeds": env.integer("KEEP_FEEDS_D", 90, 0, _MOST),
-                "repairs": env.integer("KEEP_REPAIRS_D", 30, 0, _MOST),
+                "repairs": (repairs := env.integer("KEEP_REPAIRS_D", 30, 0, _MOST)),
+                "corrected_trades": repairs,
                 "latest_quotes": env.integer("KEEP_LATEST_QUOTES_D", 90, 0, _MOST),
                 "applied_events": applied,
                 "alert_deliveries": applied,

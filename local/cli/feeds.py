@@ -33,7 +33,13 @@ Examples:
   kandle feed remove binance:ETHUSDT
 """
 
-_STYLES = {"live": "green", "quiet": "dim", "ended": "dim", "halted": "yellow"}
+_STYLES = {
+    "live": "green",
+    "quiet": "dim",
+    "ended": "dim",
+    "halted": "yellow",
+    "maintenance": "yellow",
+}
 _TIMEOUT_S = 30.0
 
 Feed = Annotated[str, typer.Argument(metavar="NAME[:SYMBOL,...]", show_default=False)]

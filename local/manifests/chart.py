@@ -83,6 +83,13 @@ def _adapted(manifest: dict[str, Any]) -> dict[str, Any]:
             "storage: File",
             f"storage: File\n{indented}replicas: {{{{ .Values.channel.replicas }}}}",
         )
+    elif (kind, name) == ("ConfigMap", "kandle-feeds"):
+        manifest["data"]["feeds"] = "{{- range .Values.feeds }}\n{{ . }}\n{{- end }}\n"
+    elif (kind, name) == ("Deployment", "exchange-bridge"):
+        for variable in manifest["spec"]["template"]["spec"]["containers"][0]["env"]:
+            reference = variable.get("valueFrom", {}).get("secretKeyRef", {})
+            if reference.get("name") == "kandle-feeds":
+                reference["name"] = "{{ .Values.feedSecret }}"
     elif (kind, name) == ("Service", "udp-listener"):
         manifest["spec"]["type"] = "{{ .Values.udpServiceType }}"
     return manifest

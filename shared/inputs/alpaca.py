@@ -1,7 +1,9 @@
 """Alpaca's stock stream: trades to ticks, quotes, and the cancels and corrections of trades.
 
 Source: Alpaca, "Real-time Stock Data" (channels and schemas) and "Historical trades" (`u`). A trade
-id counts within the exchange `x`, and names the trade together with it. Quotes' sizes are as sent.
+id counts within the exchange `x`, and names the trade together with it. A correction gives the
+trade another id, `ci`, under which REST lists it; a trade that REST lists as void is a cancel. The
+`t` of a cancel or correction is not used. Quotes' sizes are as sent.
 """
 
 from __future__ import annotations
@@ -66,8 +68,10 @@ class _Element(msgspec.Struct, gc=False):
     bs: msgspec.Raw = NOTHING
     as_: msgspec.Raw = msgspec.field(default=NOTHING, name="as")
     oi: int | None = None
+    ci: int | None = None
     cp: msgspec.Raw = NOTHING
     cs: msgspec.Raw = NOTHING
+    cc: msgspec.Raw = NOTHING
 
 
 _element: Final = msgspec.json.Decoder(_Element).decode
@@ -87,7 +91,7 @@ def _read(raw: msgspec.Raw) -> Said:
     said = _element(raw)
     if said.T == "t":
         if text_of(said.u) in _VOID:
-            return LeftOut("void_trade")
+            return EndSaid(said.S, trade_id(said.x, said.i), time=_time(said), is_listed=True)
         return TradeSaid(
             *(said.S, text_of(said.p), text_of(said.s), _time(said), UNKNOWN),
             trade_id(said.x, said.i),
@@ -99,8 +103,11 @@ def _read(raw: msgspec.Raw) -> Said:
     if said.T == "x":
         return EndSaid(said.S, trade_id(said.x, said.i))
     if said.T == "c":
-        price, size = text_of(said.cp), text_of(said.cs)
-        return EndSaid(said.S, trade_id(said.x, said.oi), True, price, size)
+        return EndSaid(
+            *(said.S, trade_id(said.x, said.oi), True, text_of(said.cp), text_of(said.cs)),
+            trade_id(said.x, said.ci),
+            conditions(bytes(said.cc), said.z),
+        )
     if said.T not in _LEFT_OUT:
         raise RejectedLineError("bad_message", f"T {said.T[:40]!r} is not known")
     return LeftOut(_LEFT_OUT[said.T])

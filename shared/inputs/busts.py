@@ -24,7 +24,10 @@ Values = dict[str, msgspec.Raw]
 
 
 class BustSaid(NamedTuple):
-    """A cancel or correction and where it stood; `venue` is None and `time_us` 0 where not said."""
+    """A cancel or correction and where it stood; `venue` is None and `time_us` 0 where not said.
+
+    The last three are those of `Bust`.
+    """
 
     payload: int
     line: int
@@ -36,6 +39,9 @@ class BustSaid(NamedTuple):
     price: str
     size: str
     original: bytes
+    corrected_id: str = ""
+    flags: int = 0
+    may_be_absent: bool = False
 
 
 def word_of(values: Values) -> str:

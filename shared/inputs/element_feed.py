@@ -12,8 +12,10 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import msgspec
 
 from shared.inputs.busts import BustSaid
+from shared.inputs.conditions import read_conditions
+from shared.inputs.feed_columns import NO_TIME
 from shared.inputs.feed_rows import Feed, QuotesSaid, Trades, quote_rows, trade_rows
-from shared.inputs.line import RejectedLineError, check_symbol, price_of, size_of
+from shared.inputs.line import RejectedLineError, check_symbol, price_of, read_trade_id, size_of
 from shared.inputs.messages import Messages, payload_at
 from shared.inputs.parsed import FeedRules, Parsed
 from shared.inputs.reject_reasons import Rejected
@@ -49,13 +51,22 @@ class QuoteSaid(NamedTuple):
 
 
 class EndSaid(NamedTuple):
-    """A trade is cancelled, or corrected: then with the price and size that it has instead."""
+    """A trade is cancelled, or corrected: then with the price and size that it has instead.
+
+    `corrected_id` and `conditions`: of the corrected trade, where it has an id of its own. `time`:
+    of the trade, in any unit, or NO_TIME. `is_listed`: a list of trades says it, whether the trade
+    came before or not.
+    """
 
     symbol: str
     trade_id: str
     is_correction: bool = False
     price: str = ""
     size: str = ""
+    corrected_id: str = ""
+    conditions: str = ""
+    time: int = NO_TIME
+    is_listed: bool = False
 
 
 class LeftOut(NamedTuple):
@@ -123,13 +134,24 @@ class ElementFeed(Generic[M]):
         words, venue = self.feed.fields, self.feed.venue
         if not said.trade_id:
             raise RejectedLineError("bad_trade_id", f"{words.trade_id} is missing: whose end is it")
+        for id_ in (said.trade_id, said.corrected_id):
+            read_trade_id(words.trade_id, id_)
         if said.is_correction:
             price_of(words.price, said.price)
             size_of(words.size, said.size)
         market = Market(venue, check_symbol(said.symbol, words.symbol))
+        conditions = read_conditions(said.conditions)
+        corrected_id = "" if said.corrected_id == said.trade_id else said.corrected_id
+        # What is corrected to an official price is no trade any more.
+        stays = said.is_correction and conditions.is_trade
         return BustSaid(
-            *(number, line, rules.naming.instrument(market), venue, said.trade_id, 0),
-            *(said.is_correction, said.price, said.size, original),
+            *(number, line, rules.naming.instrument(market), venue, said.trade_id),
+            *(max(said.time, 0), stays),
+            *((said.price, said.size) if stays else ("", "")),
+            original,
+            corrected_id if stays else "",
+            conditions.flags if stays and corrected_id else 0,
+            said.is_listed,
         )
 
     def original(self, batch: RawBatch, payload: int, line: int) -> bytes:

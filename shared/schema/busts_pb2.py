@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19shared/schema/busts.proto\x12\tkandle.v1\"\xd2\x01\n\x04\x42ust\x12\x12\n\ninstrument\x18\x01 \x01(\t\x12\x12\n\x05venue\x18\x02 \x01(\tH\x00\x88\x01\x01\x12\x10\n\x08trade_id\x18\x03 \x01(\t\x12\x15\n\revent_time_us\x18\x04 \x01(\x03\x12\x15\n\ris_correction\x18\x05 \x01(\x08\x12\r\n\x05price\x18\x06 \x01(\t\x12\x0c\n\x04size\x18\x07 \x01(\t\x12\x17\n\x0freceive_time_us\x18\x08 \x01(\x03\x12\x10\n\x08sequence\x18\t \x01(\x04\x12\x10\n\x08original\x18\n \x01(\x0c\x42\x08\n\x06_venue\"K\n\tBustBatch\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\x1e\n\x05\x62usts\x18\x02 \x03(\x0b\x32\x0f.kandle.v1.Bust\x12\x0e\n\x06\x66ormat\x18\x03 \x01(\rb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19shared/schema/busts.proto\x12\tkandle.v1\"\x8e\x02\n\x04\x42ust\x12\x12\n\ninstrument\x18\x01 \x01(\t\x12\x12\n\x05venue\x18\x02 \x01(\tH\x00\x88\x01\x01\x12\x10\n\x08trade_id\x18\x03 \x01(\t\x12\x15\n\revent_time_us\x18\x04 \x01(\x03\x12\x15\n\ris_correction\x18\x05 \x01(\x08\x12\r\n\x05price\x18\x06 \x01(\t\x12\x0c\n\x04size\x18\x07 \x01(\t\x12\x17\n\x0freceive_time_us\x18\x08 \x01(\x03\x12\x10\n\x08sequence\x18\t \x01(\x04\x12\x10\n\x08original\x18\n \x01(\x0c\x12\x14\n\x0c\x63orrected_id\x18\x0b \x01(\t\x12\r\n\x05\x66lags\x18\x0c \x01(\r\x12\x15\n\rmay_be_absent\x18\r \x01(\x08\x42\x08\n\x06_venue\"K\n\tBustBatch\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\x1e\n\x05\x62usts\x18\x02 \x03(\x0b\x32\x0f.kandle.v1.Bust\x12\x0e\n\x06\x66ormat\x18\x03 \x01(\rb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,7 +32,7 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'shared.schema.busts_pb2', _
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_BUST']._serialized_start=41
-  _globals['_BUST']._serialized_end=251
-  _globals['_BUSTBATCH']._serialized_start=253
-  _globals['_BUSTBATCH']._serialized_end=328
+  _globals['_BUST']._serialized_end=311
+  _globals['_BUSTBATCH']._serialized_start=313
+  _globals['_BUSTBATCH']._serialized_end=388
 # @@protoc_insertion_point(module_scope)

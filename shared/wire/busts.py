@@ -14,7 +14,7 @@ from shared.errors import PermanentError
 from shared.market.bounds import LATEST_US, check_instrument
 from shared.market.decimals import mantissa_text
 from shared.schema import busts_pb2
-from shared.wire.ticks import CORRECTED, ENDING, INTEGER_ID, Ticks
+from shared.wire.ticks import CANCELLED, CORRECTED, ENDING, INTEGER_ID, Ticks
 
 CANCEL: Final = "cancel"
 CORRECT: Final = "correct"
@@ -27,6 +27,8 @@ class Bust:
 
     `venue`: None where its sender did not say. `event_time_us`: of the trade, 0 where not said.
     `price`, `size`: decimal texts of a correction, empty for what stays. `original` is as received.
+    `corrected_id`: a correction whose venue gives the corrected trade this id, with these `flags`.
+    `may_be_absent`: no reject where the trade never came.
     """
 
     instrument: str
@@ -39,6 +41,9 @@ class Bust:
     receive_time_us: int
     sequence: int
     original: bytes
+    corrected_id: str = ""
+    flags: int = 0
+    may_be_absent: bool = False
 
 
 def of_ticks(ticks: Ticks) -> list[Bust]:
@@ -90,8 +95,10 @@ def decode(body: bytes) -> tuple[str, int, list[Bust]]:
     found = []
     for each in message.busts:
         check_instrument(_CODE, each.instrument)
-        if not each.trade_id or "\0" in each.trade_id or "\0" in each.venue:
+        if not each.trade_id or "\0" in each.trade_id + each.venue + each.corrected_id:
             raise PermanentError(_CODE, "trade_id is empty, or a text has a NUL in it")
+        if each.flags >= CANCELLED:
+            raise PermanentError(_CODE, f"flags {each.flags} are none of a trade")
         if not (0 <= each.event_time_us < LATEST_US and 0 <= each.receive_time_us < LATEST_US):
             raise PermanentError(_CODE, "event_time_us or receive_time_us is out of range")
         values = {field.name: getattr(each, field.name) for field in fields(Bust)}

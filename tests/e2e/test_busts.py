@@ -95,7 +95,10 @@ def test_a_bust_before_its_trade_waits_for_it(pipeline: dict[str, str]) -> None:
 
 
 def test_cancels_and_corrections_of_alpaca_find_their_trades(pipeline: dict[str, str]) -> None:
-    """By exchange and id: another exchange's trade of the same id stands. Conditions count."""
+    """By exchange and id: another exchange's trade of the same id stands. Conditions count.
+
+    A second correction names the id of the first, and REST lists the trade under the last one.
+    """
     symbol, api = fresh_symbol("ALP"), pipeline["API_URL"]
 
     def trade(id_: int, price: float, minute: int, exchange: str = "V", *more: str) -> str:
@@ -110,8 +113,11 @@ def test_cancels_and_corrections_of_alpaca_find_their_trades(pipeline: dict[str,
     cancel = {"T": "x", "S": symbol, "i": 2, "x": "V", "p": 999, "s": 10, "a": "C", "z": "C"}
     correction = {"T": "c", "S": symbol, "x": "V", "oi": 3, "op": 12, "os": 10, "oc": ["@"]}
     correction |= {"ci": 4, "cp": 12.5, "cs": 20, "cc": ["@"], "z": "C"}
-    ends = [json.dumps([{**each, "t": "2022-08-08T23:08:00Z"}]) for each in (cancel, correction)]
-    body = "\n".join([f"[{','.join(made)}]", *ends])
+    second = {**correction, "oi": 4, "ci": 6, "cp": 12.75, "cs": 30}
+    said = (second, cancel, correction)
+    ends = [json.dumps([{**each, "t": "2022-08-08T23:08:00Z"}]) for each in said]
+    listed = json.loads(trade(6, 12.75, 9)) | {"s": 30, "u": "corrected"}
+    body = "\n".join([f"[{','.join(made)}]", *ends, json.dumps([listed])])
     headers = {"Content-Type": "application/x-ndjson; feed=alpaca"}
     assert httpx.post(pipeline["INGEST_URL"], content=body, headers=headers).status_code == 202
 
@@ -119,5 +125,10 @@ def test_cancels_and_corrections_of_alpaca_find_their_trades(pipeline: dict[str,
         found = candles(api, f"{symbol}.ALPACA")
         return [found[0][name] for name in ("o", "h", "l", "c", "v")] if found else []
 
-    expected = ["10", "12.5", "10", "12.5", "50"]  # an odd lot at 500 counts for volume only
+    expected = ["10", "12.75", "10", "12.75", "60"]  # an odd lot at 500 counts for volume only
     assert eventually(first, lambda found: found == expected, 90) == expected
+
+    def counted() -> list[int]:
+        return [candle["n"] for candle in candles(api, f"{symbol}.ALPACA")]
+
+    assert eventually(counted, lambda found: found == [4, 1], 90) == [4, 1]

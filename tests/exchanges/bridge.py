@@ -50,7 +50,11 @@ def of_playback(playback: Playback, *symbols: str) -> dict[str, str]:
     credentials = {}
     if isinstance(playback.dialect, AlpacaDialect):
         key_id, secret = AlpacaDialect.key
-        credentials = {"ALPACA_KEY_ID": key_id, "ALPACA_SECRET_KEY": secret}
+        credentials = {
+            "ALPACA_KEY_ID": key_id,
+            "ALPACA_SECRET_KEY": secret,
+            "ALPACA_TRADING_BASE_URL": playback.rest_url,
+        }
     return {
         **credentials,
         "FEED": playback.dialect.name,

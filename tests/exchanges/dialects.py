@@ -157,7 +157,11 @@ class CcxtBinanceDialect(BinanceDialect):
 
     def rest(self, path: str, query: Mapping[str, str], released: Released) -> Any:
         if path == "/sapi/v1/system/status":
-            return {"status": 0, "msg": "normal"}
+            is_closed = "maintenance" in self.listings.values()
+            return {
+                "status": int(is_closed),
+                "msg": "system maintenance" if is_closed else "normal",
+            }
         if path == "/api/v3/exchangeInfo":
             listed = [self._market(b) for b in BASES if self._listing(b) != "ended"]
             return {"timezone": "UTC", "symbols": listed}
@@ -500,6 +504,13 @@ class AlpacaDialect:
         return []
 
     def rest(self, path: str, query: Mapping[str, str], released: Released) -> Any:
+        if path.startswith("/v2/assets/"):
+            symbol = path.rpartition("/")[2]
+            listing = self.listings.get(symbol, "")
+            if listing == "unknown":
+                return 404, {"code": 40410000, "message": f"asset not found for {symbol}"}
+            status = "inactive" if listing == "ended" else "active"
+            return {"symbol": symbol, "class": "us_equity", "status": status, "tradable": True}
         assert query["feed"] == "iex"
         _, _, _, symbol, what, *rest = path.split("/")
         known = [each for each in released.get(symbol, []) if each.id not in self.void or not rest]

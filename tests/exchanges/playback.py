@@ -30,6 +30,7 @@ class Playback:
         requests: the REST requests that came; `headers` of each.
         answers: statuses and headers for the next REST requests, before they are answered again.
         repeats: how many of the next REST answers are the one before once more.
+        later_ms: so much later than asked begins the next list of candles.
 
     """
 
@@ -41,6 +42,7 @@ class Playback:
         self.headers: list[dict[str, str]] = []
         self.answers: list[tuple[int, dict[str, str]]] = []
         self.repeats = 0
+        self.later_ms = 0
         self.is_silent = False
         self._clients: set[ServerConnection] = set()
         self._server: Server | None = None
@@ -148,6 +150,9 @@ class Playback:
             if self.dialect.greeting:
                 await client.send(self.dialect.greeting)
             async for text in client:
+                if text == "ping":  # of OKX
+                    await client.send("pong")
+                    continue
                 request = json.loads(text)
                 for answer in self.dialect.answers(request, self.released):
                     await client.send(answer)
@@ -173,6 +178,10 @@ def _rest_server(playback: Playback) -> ThreadingHTTPServer:
             body = b"{}"
             if status == 200:
                 query = dict(parse_qsl(parts.query))
+                if playback.later_ms and (start := query.keys() & {"startTime", "start"}):
+                    (name,) = start
+                    query[name] = str(int(query[name]) + playback.later_ms)
+                    playback.later_ms = 0
                 known = {name: list(trades) for name, trades in playback.released.items()}
                 answer = playback.dialect.rest(unquote(parts.path), query, known)
                 if isinstance(answer, tuple):  # a refusal: its status and body

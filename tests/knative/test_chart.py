@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from local.manifests import chart
+from shared.sources.feed_choice import parse_feeds
 from tests.knative.manifests import ROOT, Manifest, built
 
 CHART = ROOT / "knative" / "chart"
@@ -74,6 +75,8 @@ def test_values_reach_what_they_name(helm: Any) -> None:
         passwords=False,
         channel={"replicas": 3},
         scale={"persist": {"min": 3}},
+        feeds=["alpaca:AAPL", "ccxt:bybit:BTC/USDT"],
+        feedSecret="exchange-keys",
     )
     assert not [name for kind, name in found if kind in ("StatefulSet", "Secret")]
     persist = found["Service", "persist"]
@@ -84,6 +87,15 @@ def test_values_reach_what_they_name(helm: Any) -> None:
     assert env["NAMESPACE"] == "market"
     assert env["DEAD_LETTER_URL"] == "http://dead-letter.market.svc.cluster.local"
     assert "replicas: 3" in found["ConfigMap", "kandle-channel"]["data"]["channel-template-spec"]
+    feeds = found["ConfigMap", "kandle-feeds"]["data"]["feeds"]
+    assert [str(each) for each in parse_feeds(feeds.splitlines())] == [
+        str(each) for each in parse_feeds(["alpaca:AAPL", "ccxt:bybit:BTC/USDT"])
+    ]
+    (bridge,) = found["Deployment", "exchange-bridge"]["spec"]["template"]["spec"]["containers"]
+    sources = {each["name"]: each.get("valueFrom", {}) for each in bridge["env"]}
+    for key in ("ALPACA_KEY_ID", "ALPACA_SECRET_KEY"):
+        wanted = {"name": "exchange-keys", "key": key, "optional": True}
+        assert sources[key] == {"secretKeyRef": wanted}
     assert {each["metadata"]["namespace"] for each in found.values()} == {"market"}
 
 

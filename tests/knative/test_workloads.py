@@ -77,6 +77,26 @@ def test_secrets_are_named_and_never_written(directory: str) -> None:
                     assert "@" not in str(variable.get("value", "")), f"{name(each)}: {key}"
 
 
+def test_production_takes_every_secret_that_is_named_out_of_the_vault() -> None:
+    """Also those that may be absent: keys of exchanges, tokens, where alerts go."""
+    directory = "knative/overlays/prod"
+    named = {
+        reference["name"]
+        for each in built(directory)
+        for container in containers(each)
+        for variable in variables(container).values()
+        if (reference := variable.get("valueFrom", {}).get("secretKeyRef")) is not None
+    }
+    made = {
+        each["spec"]["target"]["name"]: each["spec"]["dataFrom"]
+        for each in of(directory, "ExternalSecret")
+    }
+    assert "kandle-feeds" in named <= set(made)
+    for secret in EXAMPLE.keys() & made.keys():
+        (source,) = made[secret]
+        assert source["extract"]["key"] == secret.replace("kandle-", "kandle/")
+
+
 @pytest.mark.parametrize("directory", OVERLAYS)
 def test_every_pod_may_run_under_pod_security_restricted(directory: str) -> None:
     """And on a read-only root file system, with bounds on memory."""

@@ -27,7 +27,7 @@ class CcxtConnection:
         self,
         venue: CcxtVenue,
         patience: Patience,
-        take: Callable[[bytes], Message],
+        take: Callable[..., Message],
         is_behind: Callable[[], Awaitable[bool]],
         connected: Callable[[], None],
     ) -> None:
@@ -62,7 +62,7 @@ class CcxtConnection:
             await client.hang_up()
 
     def _on_trade(self, trade: dict[str, Any]) -> None:
-        self._take(self._venue.trade_payload(trade))
+        self._take(self._venue.trade_payload(trade), self._venue.message_of(trade))
 
     def _trade_methods(self) -> list[tuple[str, Any]]:
         """Return what to watch: one call for all symbols where the venue has one."""

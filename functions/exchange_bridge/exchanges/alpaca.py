@@ -1,8 +1,8 @@
 """Alpaca: US stocks by its stream `v2/iex` or `v2/sip`, with cancels, corrections and halts.
 
 Sources: Alpaca, "WebSocket Stream" (authentication, subscription, one connection an account),
-"Real-time Stock Data", "Historical trades" and "Historical bars". Trade ids do not count, so what a
-connection left out is fetched by time: REST lists every trade of a range, page by page.
+"Real-time Stock Data", "Historical trades", "Historical bars" and "Assets". Trade ids do not count,
+so what a connection left out is fetched by time: REST lists every trade of a range, page by page.
 """
 
 from __future__ import annotations
@@ -104,6 +104,7 @@ class Alpaca:
     venue = Venue.ALPACA
     format = FORMAT_ALPACA
     contiguous = False
+    joins = False
     heartbeats = False
     counts_trades = False
     intervals: Mapping[int, str] = MappingProxyType(
@@ -112,9 +113,15 @@ class Alpaca:
     life_s = 0.0
 
     def __init__(
-        self, base_url: str, symbols: Sequence[str], source: str, credentials: Credentials
+        self,
+        base_url: str,
+        trading_url: str,
+        symbols: Sequence[str],
+        source: str,
+        credentials: Credentials,
     ) -> None:
         self._url = f"{base_url.rstrip('/')}/v2/{source}"
+        self._trading_url = trading_url.rstrip("/")
         self._source = source
         self._credentials = credentials
         self._halted: set[str] = set()
@@ -213,7 +220,9 @@ class Alpaca:
             wanted = {**parameters, "limit": PAGE, "feed": self._source, **more}
             page = await rest.get(f"/v2/stocks/{symbol}/bars", wanted, _decode_bars)
             found = [_kline(bar) for bar in page.bars or () if bar.n]
-            yield [each for each in found if from_us <= each.start_us < to_us]
+            if not all(from_us <= each.start_us < to_us for each in found):
+                raise RestError("bars of another range were answered")
+            yield found
             token = _further(page.next_page_token, token)
             if token is None:
                 return
@@ -230,8 +239,17 @@ class Alpaca:
         return _trade(symbol, page.trades[0]) if page.trades else None
 
     async def listed(self, rest: Rest, symbol: str) -> FeedState:
-        """Return what the last trading status of this life said; the stream has no other."""
-        return FeedState.HALTED if symbol in self._halted else FeedState.LIVE
+        """Ask for the asset; a halt is what the last trading status of this life said."""
+        standing = FeedState.HALTED if symbol in self._halted else FeedState.LIVE
+        try:
+            asset = await rest.get(f"{self._trading_url}/v2/assets/{symbol}", {})
+        except RestError as error:
+            if error.status == 404:
+                return FeedState.ENDED
+            if standing is FeedState.HALTED:
+                return standing
+            raise
+        return standing if asset["status"] == "active" else FeedState.ENDED
 
     async def newest(self, rest: Rest, symbol: str) -> Trade | None:
         """Return the newest trade."""

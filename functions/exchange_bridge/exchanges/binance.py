@@ -67,6 +67,7 @@ class Binance:
     venue = Venue.BINANCE
     format = FORMAT_BINANCE
     contiguous = True
+    joins = False
     heartbeats = False
     intervals: Mapping[int, str] = MappingProxyType(
         {1_000_000: "1s", 60_000_000: "1m", 300_000_000: "5m", 3_600_000_000: "1h"}
@@ -158,12 +159,17 @@ class Binance:
                 "limit": PAGE,
             }
             rows = await rest.get(_KLINES, parameters, _decode_rows)
-            if rows and int(rows[0][0]) * 1000 < from_us:
+            starts_us = [int(row[0]) * 1000 for row in rows]
+            if rows and not from_us <= starts_us[0] <= starts_us[-1] < to_us:
                 raise RestError("candles of another range were answered")
-            yield [_kline(row) for row in rows if row[8] and int(row[0]) * 1000 < to_us]
-            if len(rows) < PAGE:
+            if rows and starts_us[0] > from_us:
+                before = {**parameters, "endTime": starts_us[0] // 1000 - 1, "limit": 1}
+                if await rest.get(_KLINES, before, _decode_rows):
+                    raise RestError("candles were answered without the first ones of their range")
+            yield [_kline(row) for row in rows if row[8]]
+            if not rows:
                 return
-            from_us = int(rows[-1][0]) * 1000 + length_us
+            from_us = starts_us[-1] + length_us
 
     async def before(self, rest: Rest, symbol: str, time_us: int) -> Trade | None:
         """Ask for the first one since; ids are contiguous."""

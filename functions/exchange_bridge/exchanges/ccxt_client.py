@@ -86,6 +86,13 @@ class CcxtClient(Rest):
                 client.handle_text_or_binary_message = lambda data: mine._read(client, data)
                 return client
 
+            def safe_trade(self, trade: dict[str, Any], market: Any = None) -> Any:
+                """Leave out cost and fees, which nobody reads, where price and size are texts."""
+                price, size = trade.get("price"), trade.get("amount")
+                if price and size and type(price) is type(size) is str:
+                    return trade
+                return super().safe_trade(trade, market)
+
             def on_error(self, client: Any, error: Any) -> None:
                 super().on_error(client, error)
                 mine._end(f"{type(error).__name__}: {error}")

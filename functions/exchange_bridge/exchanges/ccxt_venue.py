@@ -6,12 +6,21 @@ import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from decimal import Decimal
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 import orjson
 
-from functions.exchange_bridge.exchange import Fetched, Id, Kind, Kline, Message, TimeMs, Trade
+from functions.exchange_bridge.exchange import (
+    LATEST_MS,
+    Fetched,
+    Id,
+    Kind,
+    Kline,
+    Message,
+    TimeMs,
+    Trade,
+)
 from functions.exchange_bridge.exchanges.ccxt_client import CcxtClient
 from functions.exchange_bridge.exchanges.ccxt_venues import TRAITS, UNKNOWN
 from functions.exchange_bridge.rest import Rest, RestError
@@ -22,6 +31,8 @@ from shared.wire.raw_batch import FORMAT_CCXT
 
 SPAN: Final = 200
 """Candles to go on by where a venue lists none: any page is at least so long."""
+HISTORY_PAGE: Final = 100
+"""Trades of a page where a cursor leads back."""
 REPEATED: Final = 1
 """How often an empty page is asked for again: a cache on the way may repeat the one before."""
 LOOK_BACK_MS: Final = (60_000, 600_000, 3_600_000)
@@ -29,8 +40,16 @@ LOOK_BACK_MS: Final = (60_000, 600_000, 3_600_000)
 
 _LENGTHS: Final = {60_000_000: "1m", 300_000_000: "5m", 3_600_000_000: "1h"}
 _QUARTER: Final = Decimal("0.25")
-_TRADE: Final = ("id", "timestamp", "symbol", "side", "price", "amount", "info")
 _QUOTE: Final = ("symbol", "timestamp", "bid", "ask", "bidVolume", "askVolume", "info")
+
+
+Count = Annotated[int, msgspec.Meta(ge=1, le=10_000)]
+
+
+class _Info(msgspec.Struct, frozen=True, gc=False):
+    """How many trades a message of the venue joins: those up to its id."""
+
+    count: Count = 1
 
 
 class _Part(msgspec.Struct, gc=False):
@@ -39,12 +58,21 @@ class _Part(msgspec.Struct, gc=False):
     timestamp: TimeMs | None = None
 
 
+class _Joined(_Part, gc=False):
+    info: _Info = _Info()
+
+
 class _Message(msgspec.Struct, gc=False):
     trade: _Part | None = None
     quote: _Part | None = None
 
 
+class _JoinedMessage(_Message, gc=False):
+    trade: _Joined | None = None
+
+
 _decode: Final = msgspec.json.Decoder(_Message).decode
+_decode_joined: Final = msgspec.json.Decoder(_JoinedMessage, strict=False).decode
 _ids: Final = msgspec.json.Decoder(Id).decode
 
 
@@ -66,6 +94,7 @@ class CcxtVenue:
         self.venue = self.name
         self.symbols: tuple[str, ...] = tuple(symbols)
         self.contiguous = self._traits.contiguous
+        self.joins = self._traits.joins
         known = self.client.sdk.timeframes or {}
         fetched = {us: name for us, name in _LENGTHS.items() if name in known}
         has_candles = bool(self.client.sdk.has.get("fetchOHLCV"))
@@ -86,7 +115,7 @@ class CcxtVenue:
     def read(self, payload: bytes) -> Message:
         """Tell what a payload of `trade_payload` or `quote_payload` is."""
         try:
-            message = _decode(payload)
+            message = (_decode_joined if self.joins else _decode)(payload)
         except (msgspec.DecodeError, UnicodeDecodeError):
             return Message(Kind.UNREADABLE)
         if message.quote is not None:
@@ -94,10 +123,29 @@ class CcxtVenue:
         trade = message.trade
         if trade is None or not trade.symbol or trade.timestamp is None:
             return Message(Kind.UNREADABLE)
-        id_ = self._id(trade.id, trade.timestamp)
-        time_us = trade.timestamp * 1000
-        trades = () if id_ is None else (Trade(trade.symbol, id_, time_us),)
-        return Message(Kind.TRADE, trade.symbol, trades, sent_us=time_us)
+        count = trade.info.count if isinstance(trade, _Joined) else 1
+        return self._message(trade.symbol, trade.id, trade.timestamp, count)
+
+    def message_of(self, trade: Mapping[str, Any]) -> Message:
+        """Tell what `read` tells of a trade's payload, out of ccxt's own form of it."""
+        symbol, time_ms, id_ = trade.get("symbol"), trade.get("timestamp"), trade.get("id")
+        if (
+            self.joins
+            or not (symbol and isinstance(symbol, str) and isinstance(time_ms, int))
+            or not (0 <= time_ms <= LATEST_MS and isinstance(id_, str | int | None))
+        ):
+            return self.read(self.trade_payload(trade))
+        return self._message(symbol, id_, time_ms, 1)
+
+    def _message(self, symbol: str, id_: str | int | None, time_ms: int, count: int) -> Message:
+        last, time_us = self._id(id_, time_ms), time_ms * 1000
+        if last is None:
+            return Message(Kind.TRADE, symbol, sent_us=time_us)
+        if count == 1:
+            return Message(Kind.TRADE, symbol, (Trade(symbol, last, time_us),), sent_us=time_us)
+        ids = range(max(last - count + 1, 0), last + 1)
+        trades = tuple(Trade(symbol, each, time_us) for each in ids)
+        return Message(Kind.TRADE, symbol, trades, sent_us=time_us)
 
     def _id(self, id_: str | int | None, time_ms: int) -> int | None:
         if not self.contiguous:
@@ -109,9 +157,20 @@ class CcxtVenue:
 
     def trade_payload(self, trade: Mapping[str, Any], backfill: str = "") -> bytes:
         """Return a trade of ccxt, with the venue's own message in it, as it goes on."""
-        more = {"backfill": backfill} if backfill else {}
-        part = {name: trade.get(name) for name in _TRADE}
-        return orjson.dumps({"ccxt": self.client.venue, "trade": part, **more}, default=str)
+        get = trade.get
+        part = {
+            "id": get("id"),
+            "timestamp": get("timestamp"),
+            "symbol": get("symbol"),
+            "side": get("side"),
+            "price": get("price"),
+            "amount": get("amount"),
+            "info": get("info"),
+        }
+        whole = {"ccxt": self.client.venue, "trade": part}
+        if backfill:
+            whole["backfill"] = backfill
+        return orjson.dumps(whole, default=str)
 
     def quote_payload(self, ticker: Mapping[str, Any]) -> bytes | None:
         """Return a ticker of ccxt as it goes on; None without bid or ask."""
@@ -128,8 +187,10 @@ class CcxtVenue:
         Venues may list their newest trades whatever is asked for: a page speaks for every trade
         since its first one, which has to be one that is known.
         """
-        if not self._traits.fills:
-            raise RestError(f"{self.name}: its trades over REST are others than over its WebSocket")
+        if self.joins:
+            async for page in self._backwards(symbol, first, last):
+                yield page
+            return
         reached, since, former = first.id - 1, first.time_us // 1000, -1
         if not self.contiguous:
             since = max(since, reached)
@@ -168,13 +229,30 @@ class CcxtVenue:
                 repeated += 1  # a page of before, of which ccxt shows nothing
                 continue
             repeated = 0
+            if later and min(later) > since:
+                await self._check_none(symbol, name, since, min(later), length_ms)
             found = [row for row in rows if since <= row[0] < to_us // 1000]
             yield [_kline(row) for row in found if Decimal(row[5])]
             since = max(later) + length_ms if later else since + SPAN * length_ms
 
+    async def _check_none(
+        self, symbol: str, name: str, from_ms: int, to_ms: int, length_ms: int
+    ) -> None:
+        """Raise RestError where there are candles before a page that begins late: it is another."""
+        count = min((to_ms - from_ms) // length_ms, SPAN)
+        rows = await self.client.ask("fetch_ohlcv", symbol, name, from_ms, count)
+        if any(from_ms <= row[0] < to_ms for row in rows):
+            raise RestError("candles were answered without the first ones of their range")
+
     async def before(self, rest: Rest, symbol: str, time_us: int) -> Trade | None:
         """Look for the last trade before among those that are listed from a while before on."""
         time_ms = time_us // 1000
+        if self.joins:
+            rows = await self._earlier(symbol, after=str(-(-time_us // 1000)), type="2")
+            newest = await self.newest(rest, symbol)
+            if not rows or newest is None or newest.id == int(rows[-1]["id"]):
+                return None
+            return Trade(symbol, int(rows[-1]["id"]), time_us)
         if self.contiguous:
             since = await self._trades(symbol, time_ms + 1)
             return Trade(symbol, int(since[0]["id"]) - 1, time_us) if since else None
@@ -206,6 +284,29 @@ class CcxtVenue:
             return None
         id_ = self._id(rows[-1]["id"], rows[-1]["timestamp"])
         return None if id_ is None else Trade(symbol, id_, rows[-1]["timestamp"] * 1000)
+
+    async def _backwards(self, symbol: str, first: Trade, last: Trade) -> AsyncIterator[Fetched]:
+        """Yield pages from the last id back to the first one, by a cursor that is an id."""
+        cursor, reaches = last.id + 2, 0  # the id behind the last: so far the list is up to date
+        while True:
+            rows = await self._earlier(symbol, after=str(cursor))
+            if not rows or int(rows[0]["id"]) >= cursor:
+                raise RestError(f"{self.name} lists no trade of {symbol} before id {cursor}")
+            cursor, reaches = int(rows[0]["id"]), max(reaches, int(rows[-1]["id"]))
+            wanted = [row for row in rows if first.id <= int(row["id"]) <= last.id]
+            yield Fetched(
+                [self.trade_payload(row, "fetch_trades") for row in wanted],
+                [Trade(symbol, int(row["id"]), row["timestamp"] * 1000) for row in wanted],
+                min(reaches, last.id) if cursor <= first.id else first.id - 1,
+            )
+            if cursor <= first.id:
+                return
+
+    async def _earlier(self, symbol: str, **cursor: str) -> list[dict[str, Any]]:
+        """Return a page of trades before a cursor, by ascending ids."""
+        page = {"method": "publicGetMarketHistoryTrades", **cursor}
+        rows = await self.client.ask("fetch_trades", symbol, None, HISTORY_PAGE, page)
+        return sorted(rows, key=lambda row: int(row["id"]))
 
     async def _trades(self, symbol: str, since: int | None) -> list[dict[str, Any]]:
         """Return a page of trades with a time, ascending. Raises RestError."""

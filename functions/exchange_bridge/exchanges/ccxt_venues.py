@@ -11,11 +11,12 @@ from typing import Any, Final
 class Traits:
     """`contiguous`: trade ids count the trades of a symbol, and REST lists them from any time on.
 
-    `fills`: trades over REST are those of the WebSocket. `options`: for ccxt.
+    `joins`: a message of the WebSocket stands for `count` trades up to its id, which REST lists one
+    by one, by a cursor that is an id. `options`: for ccxt.
     """
 
     contiguous: bool = False
-    fills: bool = True
+    joins: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -28,16 +29,18 @@ _AGGREGATES: Final = Traits(
 )
 """Binance's REST lists aggregated trades: so must the WebSocket."""
 
+_JOINED: Final = Traits(contiguous=True, joins=True)
+"""OKX's channel `trades` joins the trades of one order under the id of the last."""
+
 TRAITS: Final[Mapping[str, Traits]] = {
     "binance": _AGGREGATES,
     "binanceus": _AGGREGATES,
     "binanceusdm": _AGGREGATES,
     "binancecoinm": _AGGREGATES,
     "kraken": Traits(contiguous=True),
-    # Its WebSocket joins the trades of one order under the id of the last; REST lists each.
-    "okx": Traits(fills=False),
-    "okxus": Traits(fills=False),
-    "myokx": Traits(fills=False),
+    "okx": _JOINED,
+    "okxus": _JOINED,
+    "myokx": _JOINED,
 }
 """A venue that is not here has gaps by time, which trades over REST fill."""
 

@@ -61,6 +61,7 @@ class Coinbase:
     venue = Venue.COINBASE
     format = FORMAT_COINBASE
     contiguous = True
+    joins = False
     heartbeats = True
     counts_trades = False
     intervals: Mapping[int, str] = MappingProxyType(

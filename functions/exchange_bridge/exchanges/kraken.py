@@ -64,6 +64,7 @@ class Kraken:
     venue = Venue.KRAKEN
     format = FORMAT_KRAKEN
     contiguous = True
+    joins = False
     heartbeats = True
     counts_trades = True
     intervals: Mapping[int, str] = MappingProxyType(

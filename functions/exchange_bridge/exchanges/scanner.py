@@ -36,6 +36,7 @@ class Scanner:
     format = FORMAT_SCANNER
     symbols: tuple[str, ...] = ()
     contiguous = True
+    joins = False
     heartbeats = False
     counts_trades = False
     life_s = 0.0

@@ -58,7 +58,7 @@ RESEND_AFTER_MS: Final = 5_000
 TABLES: Final = (
     "applied_events, unaggregated, tick_segments, candles, repairs, first_ticks, gaps,"
     " shard_lineage, aggregation, lake_pending_candles, unused_instruments, pending_busts,"
-    " rejects, candle_histories"
+    " rejects, candle_histories, corrected_trades"
 )
 
 
@@ -203,14 +203,14 @@ class World:
         self.busts.append(bust)
         event_id = f"bust{len(self.busts)}"
         body = encode_busts("udp-2", FORMAT_SCANNER, [bust])
-        self._to_persist(OutgoingEvent.packed(event_id, events.BUSTS, body))
+        self.to_persist(OutgoingEvent.packed(event_id, events.BUSTS, body))
         return event_id
 
     def persist_ticks(self, event_id: str) -> None:
         """Deliver a batch to persist."""
         columns = as_ticks(self.sent[event_id]).sharded(self.rules.shards)
         out = OutgoingEvent.packed(event_id, events.TICKS, columns.encode())
-        if self._to_persist(out):
+        if self.to_persist(out):
             self.sql.execute(
                 "UPDATE applied_events SET applied_at = to_timestamp(%s) WHERE event_id = %s",
                 (self.now_us / 1e6, event_id),
@@ -224,7 +224,7 @@ class World:
 
     def persist_outbox(self, place: int) -> None:
         """Deliver one of the emitted events to persist; it stays for another delivery."""
-        self._to_persist(self.outbox[place])
+        self.to_persist(self.outbox[place])
         self.delivered.add(place)
 
     def deliver_all(self) -> None:
@@ -232,7 +232,8 @@ class World:
         for place in sorted(set(range(len(self.outbox))) - self.delivered):
             self.persist_outbox(place)
 
-    def _to_persist(self, out: OutgoingEvent) -> bool:
+    def to_persist(self, out: OutgoingEvent) -> bool:
+        """Deliver an event to persist; tell whether it was not known."""
         known = self.sql.execute(
             "SELECT 1 FROM applied_events WHERE event_id = %s", (out.id,)
         ).fetchone()

@@ -31,7 +31,7 @@ from tests.local.broker.subscriber import Subscriber
 from tests.shared.inputs.test_alpaca import CANCEL, CORRECTION, QUOTE, STATUS, TRADE
 
 KEY, SECRET = AlpacaDialect.key
-ALPACA = Alpaca("wss://x", ["AAPL", "MSFT"], "iex", Credentials(KEY, SECRET))
+ALPACA = Alpaca("wss://x", "https://y", ["AAPL", "MSFT"], "iex", Credentials(KEY, SECRET))
 
 
 @pytest.fixture
@@ -175,6 +175,31 @@ def test_busts_go_on_and_halts_are_said(
         eventually(lambda: state(told, "AAPL") == "live", log)
 
 
+@pytest.mark.parametrize("listing", ["ended", "unknown"])
+def test_a_delisted_stock_is_ended(
+    alpaca: Playback,
+    sink: Subscriber,  # noqa: F811
+    tmp_path: Path,
+    listing: str,
+) -> None:
+    """Inactive among the assets, or none of them; the key goes to the host of assets as well."""
+    told, log = Told(sink), tmp_path / "log"
+    with bridging(sink.url, log, {**of_playback(alpaca, "AAPL", "MSFT"), **QUICK}):
+        eventually(lambda: alpaca.clients > 0, log)
+        alpaca.play(made(1, 3))
+        eventually(lambda: state(told, "AAPL") == "live", log)
+        alpaca.say(f"[{STATUS}]")
+        eventually(lambda: state(told, "AAPL") == "halted", log)
+        alpaca.dialect.listings["AAPL"] = listing
+        eventually(lambda: state(told, "AAPL") == "ended", log)
+        alpaca.play(made(4, 1, "MSFT"))
+        eventually(lambda: state(told, "MSFT") == "live", log)
+        assert state(told, "AAPL") == "ended"
+    assert "stalled" not in told.states("AAPL")
+    assert any(each.startswith("/v2/assets/AAPL") for each in alpaca.requests)
+    assert {each["apca-api-key-id"] for each in alpaca.headers} == {KEY}
+
+
 @pytest.mark.parametrize("key", [AlpacaDialect.key, ("PK-other", "another-secret")])
 def test_credentials_are_never_logged(
     alpaca: Playback,
@@ -210,12 +235,13 @@ def test_settings_name_what_is_wrong_and_no_secret() -> None:
         "ALPACA_KEY_ID": KEY,
         "ALPACA_SECRET_KEY": f"{SECRET}\nmore",
         "ALPACA_REST_BASE_URL": "http://data.example",
+        "ALPACA_TRADING_BASE_URL": "http://api.example",
         "ALPACA_WEBSOCKET_BASE_URL": "ws://stream.example",
     }
     with pytest.raises(SettingsError) as wrong:
         Settings.from_env({**given, **plain})
     assert "ALPACA_SECRET_KEY has characters" in str(wrong.value)
-    assert str(wrong.value).count("is not encrypted") == 2
+    assert str(wrong.value).count("is not encrypted") == 3
     assert SECRET not in str(wrong.value)
 
 

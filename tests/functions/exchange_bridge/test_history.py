@@ -25,7 +25,7 @@ from shared.wire.candle import VENUE
 from tests.exchanges.bridge import of_playback
 from tests.exchanges.dialects import Trade, minutes
 from tests.exchanges.playback import Playback
-from tests.functions.exchange_bridge.test_faults import EXCHANGES, symbol_of
+from tests.functions.exchange_bridge.test_faults import ALL, EXCHANGES, symbol_of
 
 T = TypeVar("T")
 MINUTE = Timeframe.parse("1m")
@@ -99,6 +99,30 @@ def test_candles_are_those_that_the_exchange_publishes(
     candles = list(columns("A", MINUTE, found).candles())
     assert {each.origin for each in candles} == {VENUE}
     assert all(each.closed and each.high >= each.open for each in candles)
+
+
+@pytest.mark.parametrize("name", ["binance", "ccxt:binance", "ccxt:bybit"])
+def test_candles_of_a_later_page_are_not_those_that_were_asked_for(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cache answers with another page: the range is asked for again, and is whole."""
+    monkeypatch.setattr(history, "RETRY_S", 0.01)
+    playback = Playback(ALL[name][0]())
+    try:
+        known = minutes(market(playback, 3 * 40))
+
+        def question(venue: Exchange, rest: Rest) -> Awaitable[list[Kline]]:
+            source = Source(venue, rest, str)
+            to_us = BEGIN_US + 40 * MINUTE.length_us
+            begin_us = BEGIN_US - 60 * MINUTE.length_us  # of which there are no candles
+            return asked("x", lambda: fetched(source, symbol_of(playback), MINUTE, begin_us, to_us))
+
+        playback.later_ms = 75 * 60_000
+        found = ask(playback, question)
+        assert playback.later_ms == 0
+        assert [kline.start_us for kline in found] == [each.start_ms * 1000 for each in known]
+    finally:
+        playback.close()
 
 
 def test_where_trades_stood_at_a_time(exchange: Playback) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.exchanges.bridge import Told, bridging, of_playback
-from tests.exchanges.dialects import KrakenDialect
+from tests.exchanges.dialects import CcxtBinanceDialect, Dialect, KrakenDialect
 from tests.exchanges.playback import Playback
 from tests.functions.exchange_bridge.test_faults import (  # noqa: F401 - fixtures
     any_exchange,
@@ -70,20 +72,25 @@ def test_an_ended_symbol_holds_up_no_other(
     assert state(told, "BAD-USD") == "ended"
 
 
-def test_an_exchange_in_maintenance_says_so(sink: Subscriber, tmp_path: Path) -> None:  # noqa: F811
+@pytest.mark.parametrize("dialect", [KrakenDialect, CcxtBinanceDialect])
+def test_an_exchange_in_maintenance_says_so(
+    dialect: type[Dialect],
+    sink: Subscriber,  # noqa: F811
+    tmp_path: Path,
+) -> None:
     """The feed is live again with the first trade."""
-    kraken = Playback(KrakenDialect())
-    told, log = Told(sink), tmp_path / "log"
+    exchange = Playback(dialect())
+    told, log, symbol = Told(sink), tmp_path / "log", symbol_of(exchange)
     try:
-        with bridging(sink.url, log, {**of_playback(kraken, "BTC/USD"), **QUICK}):
-            eventually(lambda: kraken.clients > 0, log)
-            kraken.dialect.listings["BTC/USD"] = "maintenance"
-            kraken.shut()
-            eventually(lambda: state(told, "BTC/USD") == "maintenance", log)
-            kraken.open()
-            kraken.dialect.listings.clear()
-            eventually(lambda: kraken.clients > 0, log)
-            kraken.play(trades(kraken, 1, 5))
-            eventually(lambda: state(told, "BTC/USD") == "live", log)
+        with bridging(sink.url, log, {**of_playback(exchange, symbol), **QUICK}):
+            eventually(lambda: exchange.clients > 0, log)
+            exchange.dialect.listings[symbol] = "maintenance"
+            exchange.shut()
+            eventually(lambda: state(told, symbol) == "maintenance", log)
+            exchange.open()
+            exchange.dialect.listings.clear()
+            eventually(lambda: exchange.clients > 0, log)
+            exchange.play(trades(exchange, 1, 5))
+            eventually(lambda: state(told, symbol) == "live", log)
     finally:
-        kraken.close()
+        exchange.close()

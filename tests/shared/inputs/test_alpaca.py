@@ -63,10 +63,12 @@ def test_the_documented_messages_in_one_list() -> None:
         )
     ]  # fmt: skip
     correction, cancel = found.busts
-    assert correction[:-1] == (
+    assert tuple(correction) == (
         *(0, 2, "EEM.ALPACA", "ALPACA", "M:52983525033527", 0, True, "39.1809", "440000"),
+        *(CORRECTION.encode(), "M:52983525034326", VOLUME_ONLY, False),
     )
-    assert cancel[:-1] == (0, 3, "GOOGL.ALPACA", "ALPACA", "D:465", 0, False, "", "")
+    assert cancel[:9] == (0, 3, "GOOGL.ALPACA", "ALPACA", "D:465", 0, False, "", "")
+    assert cancel[10:] == ("", 0, False)
     assert correction.original == CORRECTION.encode()
     assert found.skipped == {"status": 1, "limits": 1, "bar": 1}
     assert found.rejected == []
@@ -104,12 +106,23 @@ def test_conditions_are_those_of_the_tape(tape: str, codes: list[str], flags: in
     assert (found.rows.flags.tolist(), found.unread) == ([flags], {})
 
 
-def test_official_prices_and_void_trades_make_no_tick() -> None:
-    """An official close has no volume; what REST lists as cancelled or corrected is no trade."""
+def test_official_prices_make_no_tick_and_void_trades_are_cancels() -> None:
+    """An official close has no volume; what REST lists as void may have come as a trade before."""
     updates = [trade(u=said) for said in ("canceled", "incorrect", "corrected")]
     found = parsed(FORMAT_ALPACA, trade(c=["M"]), *updates)
-    assert found.skipped == {"official_price": 1, "void_trade": 2}
+    assert found.skipped == {"official_price": 1}
     assert [each.place for each in trades(found)] == [(3, 0)]
+    at_us = trades(found)[0].time_us
+    assert [(b.trade_id, b.time_us, b.is_correction, b.may_be_absent) for b in found.busts] == [
+        ("D:96921", at_us, False, True)
+    ] * 2
+
+
+def test_what_is_corrected_to_an_official_price_is_cancelled() -> None:
+    """No trade stands in its place."""
+    text = CORRECTION.replace('"cc":[" ","7"]', '"cc":["M"]')
+    (bust,) = parsed(FORMAT_ALPACA, f"[{text}]".encode()).busts
+    assert (bust.is_correction, bust.price, bust.corrected_id) == (False, "", "")
 
 
 def test_nanoseconds_are_cut_off() -> None:
@@ -136,6 +149,7 @@ def test_numbers_stay_as_they_are_written() -> None:
         ({**json.loads(CANCEL), "i": None}, "bad_trade_id"),
         ({**json.loads(CORRECTION), "cp": "much"}, "bad_price"),
         ({**json.loads(CORRECTION), "cs": -1}, "bad_size"),
+        ({**json.loads(CORRECTION), "x": "M" * 65}, "bad_trade_id"),
         ({"T": "zz"}, "bad_message"),
         ({"S": "AAPL"}, "bad_message"),
         (7, "bad_message"),

@@ -66,7 +66,7 @@ def test_a_cancel_is_a_bust(said: str) -> None:
     for body in forms(CANCELS[said]):
         found = parsed(FORMAT_SCANNER, body)
         (bust,) = found.busts
-        assert bust[2:-1] == ("BRN", None, "e1", TIME_US, False, "", "")
+        assert bust[2:9] == ("BRN", None, "e1", TIME_US, False, "", "")
         assert (bust.original, found.rejected, len(found.rows)) == (body, [], 0)
 
 
@@ -75,7 +75,7 @@ def test_a_correction_says_what_the_trade_was(said: str) -> None:
     """Price and size as they stand there."""
     for body in forms(CORRECTIONS[said]):
         (bust,) = parsed(FORMAT_SCANNER, body).busts
-        assert bust[2:-1] == ("BRN", None, "e1", TIME_US, True, "1.50", "3")
+        assert bust[2:9] == ("BRN", None, "e1", TIME_US, True, "1.50", "3")
 
 
 @pytest.mark.parametrize(
