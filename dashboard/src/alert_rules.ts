@@ -1,4 +1,4 @@
-/** The rules of alerts: added by a form, listed, removed; a notification of the browser after consent. */
+/** The rules of alerts: added by a form, listed, changed, muted, tested, removed; notifications of the browser after consent. */
 
 import { at, button } from "./elements";
 import * as history from "./history";
@@ -8,18 +8,25 @@ export class AlertRules {
   /** The rule that the next one takes the place of. */
   private edited: string | undefined;
 
-  constructor(private readonly onSound: (on: boolean) => void, private readonly symbol: () => string) {
+  constructor(
+    private readonly onSound: (on: boolean) => void,
+    private readonly symbol: () => string,
+    private readonly onHistory: (rule: history.AlertRule) => void,
+  ) {
     at<HTMLFormElement>("rule-form").onsubmit = (event) => {
       event.preventDefault();
-      void this.add();
+      void this.save();
     };
     this.input.onfocus = () => { if (!this.input.value && this.symbol()) this.input.value = `${this.symbol()} close > `; };
+    this.input.onkeydown = (event) => { if (event.key === "Escape") this.clear(); };
+    at("rule-test").onclick = () => void this.test(this.input.value);
     at("notify").onclick = () => void this.consent();
   }
 
   /** Offer a rule, to be changed or added as it is. */
   offer(rule: string, edited?: string): void {
     this.edited = edited;
+    at("rule-add").textContent = edited ? "Save" : "Add";
     at("tab-alerts").click();
     this.input.value = rule;
     this.input.focus();
@@ -27,41 +34,59 @@ export class AlertRules {
 
   async read(): Promise<void> {
     const rules = await history.alertRules().catch(() => undefined);
-    if (!rules) return;
-    at("rules").replaceChildren(
-      ...rules.map(({ id, rule, alerts, posted }) => {
-        const row = document.createElement("li");
-        const text = Object.assign(document.createElement("span"), { textContent: rule });
-        const count = Object.assign(document.createElement("span"), { className: "muted", textContent: alerts ? ` ${alerts} ×` : "" });
-        row.append(text, count);
-        // One with a sink is the CLI's: its sink is not known here, and would be lost.
-        if (!posted) row.append(button("Edit", () => this.offer(rule, id), { "aria-label": `Edit ${rule}` }));
-        row.append(button("Remove", () => void this.remove(id), { "aria-label": `Remove ${rule}` }));
-        return row;
-      }),
-    );
+    if (rules) at("rules").replaceChildren(...rules.map((each) => this.row(each)));
   }
 
-  private async add(): Promise<void> {
+  private row(each: history.AlertRule): HTMLElement {
+    const { id, rule, alerts, muted, posted } = each;
+    const row = document.createElement("li");
+    const text = Object.assign(document.createElement("span"), { textContent: rule });
+    const count = [alerts ? `${alerts} ×` : "", muted ? "muted" : "", posted ? "posted" : ""].filter(Boolean).join(", ");
+    row.append(text, Object.assign(document.createElement("span"), { className: "muted", textContent: count }));
+    const add = (name: string, onClick: () => void) => row.append(button(name, onClick, { "aria-label": `${name} ${rule}` }));
+    add("History", () => this.onHistory(each));
+    add("Test", () => void this.test(rule));
+    add(muted ? "Unmute" : "Mute", () => void this.attempt(() => history.muteRule(id, !muted)));
+    add("Edit", () => this.offer(rule, id));
+    add("Remove", () => void this.attempt(() => history.removeRule(id)));
+    return row;
+  }
+
+  private async save(): Promise<void> {
+    const rule = this.input.value;
+    const edited = this.edited;
+    const saved = await this.attempt(async () => (edited ? history.changeRule(edited, rule) : history.addRule(rule)));
+    if (saved) this.clear();
+  }
+
+  private clear(): void {
+    this.edited = undefined;
+    this.input.value = "";
+    at("rule-add").textContent = "Add";
+  }
+
+  /** Do something to the rules, say what is to be known or why it failed, and read them again; returns whether it was done. */
+  private async attempt(change: () => Promise<string | null | void>): Promise<boolean> {
+    let done = true;
     try {
-      this.say((await history.addRule(this.input.value)) ?? "", false);
-      this.input.value = "";
-      const before = this.edited; // in force until the other one is
-      this.edited = undefined;
-      if (before) await history.removeRule(before);
+      this.say((await change()) ?? "", false);
     } catch (error) {
+      done = false;
       this.say(error instanceof Error ? error.message : String(error), true);
     }
     await this.read();
+    return done;
   }
 
-  private async remove(id: string): Promise<void> {
+  private async test(rule: string): Promise<void> {
+    this.say("Notifying…", false);
     try {
-      await history.removeRule(id);
+      const results = await history.testRule(rule.trim() || undefined);
+      const said = results.map(({ target, sent, reason }) => `${target}: ${sent ? "sent" : `not sent, ${reason}`}`);
+      this.say(said.join("\n") || "ALERT_URLS names no service: nobody is notified.", results.some(({ sent }) => !sent));
     } catch (error) {
       this.say(error instanceof Error ? error.message : String(error), true);
     }
-    await this.read();
   }
 
   private say(text: string, isProblem: boolean): void {

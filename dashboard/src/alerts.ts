@@ -1,9 +1,10 @@
-/** Rules that came true: a list of them, and a word on the screen when another does. */
+/** Rules that came true: a list of them, of all rules or of one, and a word on the screen when another does. */
 
+import { at } from "./elements";
 import { decimal, stamp } from "./format";
+import * as history from "./history";
 import type { Alert } from "./live";
 
-const ENTRIES = 100;
 const SHOWN_MS = 10_000;
 const TOASTS = 4;
 
@@ -12,6 +13,10 @@ export class Alerts {
   private readonly announced = new Set<string>();
   /** Whether the browser notifies, with a sound, of each that is new. */
   isLoud = false;
+  /** The rule whose alerts are listed; undefined: those of all. */
+  private rule: history.AlertRule | undefined;
+  /** Where older alerts go on, by rule; null: there are none. */
+  private readonly cursors = new Map<string, string | null>();
 
   constructor(
     private readonly list: HTMLElement,
@@ -19,28 +24,54 @@ export class Alerts {
     private readonly toasts: HTMLElement,
     private readonly onChoose: (alert: Alert) => void,
   ) {
+    at("alerts-older").onclick = () => void this.read(this.cursors.get(this.rule?.id ?? "") ?? undefined).catch(() => undefined);
+    at("alerts-of").querySelector("button")!.onclick = () => void this.only(undefined);
+    this.draw();
+  }
+
+  /** List the alerts of one rule, or of all. */
+  async only(rule: history.AlertRule | undefined): Promise<void> {
+    this.rule = rule;
+    this.draw();
+    await this.newest().catch(() => undefined); // those that are known are listed
+  }
+
+  /** Read the newest alerts of what is listed. */
+  async newest(): Promise<void> {
+    await this.read(undefined);
+  }
+
+  private async read(cursor: string | undefined): Promise<void> {
+    const id = this.rule?.id ?? "";
+    const page = await history.alerts(id || undefined, cursor);
+    for (const each of page.alerts) this.known.set(key(each), each);
+    if (cursor || !this.cursors.has(id)) this.cursors.set(id, page.next);
     this.draw();
   }
 
   /** Take an alert; one that is `fresh` is announced on the screen, each once, also where history was first. */
   take(alert: Alert, fresh: boolean): void {
-    const key = `${alert.rule_id}/${alert.candle_start}`;
-    if (!this.known.has(key)) {
-      this.known.set(key, alert);
+    const name = key(alert);
+    if (!this.known.has(name)) {
+      this.known.set(name, alert);
       this.draw();
     }
-    if (!fresh || this.announced.has(key)) return;
-    this.announced.add(key);
+    if (!fresh || alert.muted || this.announced.has(name)) return;
+    this.announced.add(name);
     this.announce(alert);
   }
 
   private draw(): void {
-    const all = [...this.known.values()].sort((a, b) => b.timestamp - a.timestamp).slice(0, ENTRIES);
-    this.count.textContent = all.length ? String(all.length) : "";
+    const { rule } = this;
+    this.count.textContent = this.known.size ? String(this.known.size) : "";
+    at("alerts-of").hidden = !rule;
+    at("alerts-of").querySelector("span")!.textContent = rule ? `Alerts of ${rule.rule}` : "";
+    at("alerts-older").hidden = !this.cursors.get(rule?.id ?? "");
+    const all = [...this.known.values()].filter((each) => !rule || each.rule_id === rule.id).sort((a, b) => b.timestamp - a.timestamp);
     if (all.length) return this.list.replaceChildren(...all.map((each) => this.entry(each)));
     const none = document.createElement("p");
     none.className = "none";
-    none.textContent = "No alert yet. Add a rule above, or right-click a price on the chart.";
+    none.textContent = rule ? "It has not come true yet." : "No alert yet. Add a rule above, or right-click a price on the chart.";
     this.list.replaceChildren(none);
   }
 
@@ -70,6 +101,10 @@ export class Alerts {
     if (this.isLoud) notify(alert);
     while (this.toasts.children.length > TOASTS) this.toasts.firstElementChild!.remove();
   }
+}
+
+function key({ rule_id, candle_start }: Alert): string {
+  return `${rule_id}/${candle_start}`;
 }
 
 const TONE_HZ = 880;

@@ -223,30 +223,68 @@ export interface AlertRule {
   alerts: number;
   /** Whether it has a sink. */
   posted: boolean;
+  /** Whether its alerts are sent to nobody. */
+  muted: boolean;
 }
 
+/** What came of a test at one service. */
+export interface Tested {
+  target: string;
+  sent: boolean;
+  reason: string | null;
+}
+
+const RULES = "/api/alert-rules";
+
 export async function alertRules(): Promise<AlertRule[]> {
-  return (await json<AlertRule[]>("/api/alert-rules")) ?? [];
+  return (await json<AlertRule[]>(RULES)) ?? [];
 }
 
 /** Add a rule; returns what should be known of it. Throws why it is none. */
 export async function addRule(rule: string): Promise<string | null> {
-  const body = JSON.stringify({ rule });
-  const answer = await fetch("/api/alert-rules", { method: "POST", headers: { ...headers(), "content-type": "application/json" }, body });
-  const told = (await answer.json()) as { detail?: string; note?: string | null };
+  return (await send<{ note: string | null }>("POST", RULES, { rule }))!.note;
+}
+
+/** Put another rule in a rule's place; returns what should be known of it. Throws why it is none. */
+export async function changeRule(id: string, rule: string): Promise<string | null> {
+  return (await send<{ note: string | null }>("PATCH", `${RULES}?${new URLSearchParams({ id })}`, { rule }))!.note;
+}
+
+/** Send a rule's alerts to nobody, or to people again. Throws why it is as it was. */
+export async function muteRule(id: string, muted: boolean): Promise<void> {
+  await send("PATCH", `${RULES}?${new URLSearchParams({ id })}`, { muted });
+}
+
+/** Notify the services of a rule, or all without one, now; returns what came of it at each. */
+export async function testRule(rule?: string): Promise<Tested[]> {
+  return (await send<{ targets: Tested[] }>("POST", `${RULES}/test`, rule ? { rule } : {}))!.targets;
+}
+
+/** Send JSON; returns the answer's, if it has any. Throws the reason of a refusal. */
+async function send<T>(method: string, url: string, body: object): Promise<T | undefined> {
+  const answer = await fetch(url, { method, headers: { ...headers(), "content-type": "application/json" }, body: JSON.stringify(body) });
+  if (answer.status === 204) return undefined;
+  const told = (await answer.json().catch(() => ({}))) as T & { detail?: string };
   if (!answer.ok) throw new Error(told.detail ?? `refused: ${answer.status}`);
-  return told.note ?? null;
+  return told;
 }
 
 /** Take a rule out of force. Throws why it stays. */
 export async function removeRule(id: string): Promise<void> {
-  const answer = await fetch(`/api/alert-rules?${new URLSearchParams({ id })}`, { method: "DELETE", headers: headers() });
+  const answer = await fetch(`${RULES}?${new URLSearchParams({ id })}`, { method: "DELETE", headers: headers() });
   if (!answer.ok && answer.status !== 404) throw new Error(`the rule is still in force: ${answer.status}`);
 }
 
-/** The newest alerts of all symbols. */
-export async function alerts(): Promise<Alert[]> {
-  return (await json<{ alerts: Alert[] }>("/api/alerts?limit=100"))?.alerts ?? [];
+export interface AlertPage {
+  alerts: Alert[];
+  /** Where the next page begins; null where there is none. */
+  next: string | null;
+}
+
+/** A page of alerts of all symbols, the newest first; `rule`: of one rule, by its id. */
+export async function alerts(rule?: string, cursor?: string): Promise<AlertPage> {
+  const asked = new URLSearchParams({ limit: "100", ...(rule ? { rule } : {}), ...(cursor ? { cursor } : {}) });
+  return (await json<AlertPage>(`/api/alerts?${asked}`)) ?? { alerts: [], next: null };
 }
 
 /** The feeds and their symbols. None where no exchange is connected. */

@@ -58,6 +58,8 @@ export interface Alert {
   timestamp: number;
   value?: string;
   trigger_price?: string;
+  /** It was sent to nobody. */
+  muted?: boolean;
 }
 
 export type State = "connecting" | "live" | "reconnecting";

@@ -107,7 +107,7 @@ const panels: Panels = new Panels({ box: at("charts"), main: chart, series, mark
 const frames = new FramePicker(settings, () => market.get(series.symbol), (frame) => { if (series.symbol) void choose(series.symbol, frame); });
 const list = new ListControls({ cards, settings, symbol: () => series.symbol, onOrder: () => void watchlist.reorder() });
 
-const rules = new AlertRules((on) => { alerts.isLoud = on; }, () => series.symbol);
+const rules = new AlertRules((on) => { alerts.isLoud = on; }, () => series.symbol, (rule) => void alerts.only(rule));
 
 const picker = new Picker(() => chart.kinds, () => kinds);
 
@@ -187,7 +187,7 @@ async function quote(symbol = series.symbol): Promise<void> {
 /** Those before the page was opened. */
 async function loadAlerts(): Promise<void> {
   try {
-    for (const each of await history.alerts()) alerts.take(each, false);
+    await alerts.newest();
   } catch {
     // Live ones come all the same.
   }

@@ -1,7 +1,7 @@
 /** The series that is shown, one symbol in one timeframe or bar type: read from history, followed live, drawn. */
 
 import { BarStore } from "./bar_store";
-import { CandleStore, type Candle } from "./candles";
+import { CandleStore, type Candle, type Stored } from "./candles";
 import type { Chart } from "./chart";
 import { notice } from "./elements";
 import { decimals } from "./format";
@@ -43,6 +43,9 @@ export class Series {
   private older: "more" | "loading" | "all" = "more";
   private loading = 0;
   private stale: number | undefined;
+  /** The store that history is being read for, and whether it is to be read once more. */
+  private reading: Stored | undefined;
+  private again = false;
 
   constructor(private readonly shown: Shown) {
     this.values = new IndicatorValues({ chart: shown.chart, of: () => this, isLive: () => shown.isLive() });
@@ -85,7 +88,15 @@ export class Series {
    * alone, so history is read after that answer too: nothing falls between the two.
    */
   async load(): Promise<void> {
-    await this.read(undefined, AGAIN_MS);
+    const mine = this.store;
+    this.again = this.reading === mine; // a read that is on its way is not made void: one more follows it
+    if (this.again) return;
+    this.reading = mine;
+    do {
+      this.again = false;
+      await this.read(undefined, AGAIN_MS);
+    } while (this.again && mine === this.store);
+    if (this.reading === mine) this.reading = undefined;
     if (this.unknown) notice(`No symbol ${this.symbol}: nothing of it was ever seen. It is shown as soon as it trades.`);
   }
 

@@ -36,7 +36,7 @@ class Delivery:
     def deliver(self, event: Event) -> None:
         """Post an alert. Raises TransientError while its sink does not take it."""
         alert = AlertEvent.decode(event.data())
-        url = self._storage.sink_of(alert.rule_id)
+        url = None if alert.muted else self._storage.sink_of(alert.rule_id)
         if url is None:
             return
         self._check(url)

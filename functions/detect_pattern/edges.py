@@ -6,71 +6,147 @@ was raised is not raised again, whatever a correction makes of it; an alert cann
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
 from functions.detect_pattern.series import Series
-from functions.detect_pattern.window import CLOSE, HIGH, LOW, OPEN, VOLUME, Window
+from functions.detect_pattern.window import BOUGHT, OPEN, SOLD, TRADES, VOLUME
+from shared.alerts.candle_inputs import candle_inputs
 from shared.alerts.conditions import PatternFound
 from shared.alerts.event import Alert, as_event_json
 from shared.alerts.rule import Frequency, Rule
-from shared.alerts.terms import Inputs
+from shared.alerts.terms import Inputs, Longer
 from shared.market.timeframes import Timeframe
+from shared.realtime.pattern_series import Name
 from shared.wire.patterns import Pattern
 from shared.wire.patterns import as_event_json as pattern_json
-
-_ROWS = {"open": OPEN, "high": HIGH, "low": LOW, "close": CLOSE, "volume": VOLUME}
 
 
 @dataclass(frozen=True, slots=True)
 class RuleInForce:
-    """A rule with its id; candles that start after `after_us` count."""
+    """A rule with its id; candles that start after `after_us` count.
+
+    `muted`: its alerts are stored and sent to nobody.
+    """
 
     id: str
     rule: Rule
     after_us: int
+    muted: bool = False
+
+    @property
+    def names(self) -> list[Name]:
+        """The series that it looks at, its own first."""
+        return [(self.rule.subject, each) for each in (self.rule.timeframe, *self.rule.longer)]
+
+
+@dataclass(frozen=True, slots=True)
+class RulesInForce:
+    """The rules of some instruments."""
+
+    _of: dict[Name, list[RuleInForce]] = field(default_factory=dict)
+    _looking: dict[Name, list[RuleInForce]] = field(default_factory=dict)
+
+    @classmethod
+    def index(cls, rules: Iterable[RuleInForce]) -> RulesInForce:
+        """Return the rules by series."""
+        made = cls()
+        for rule in rules:
+            made._of.setdefault(rule.names[0], []).append(rule)
+            for name in rule.names:
+                made._looking.setdefault(name, []).append(rule)
+        return made
+
+    def of(self, name: Name) -> Sequence[RuleInForce]:
+        """Return the rules of a series: its candles make them come true."""
+        return self._of.get(name, ())
+
+    def looking_at(self, name: Name) -> Sequence[RuleInForce]:
+        """Return the rules that look at a series, those of others included."""
+        return self._looking.get(name, ())
+
+    def seen_together(self, names: Iterable[Name]) -> list[Name]:
+        """Return the series and all that rules see together with them.
+
+        A rule of several timeframes is judged when any of its series changes. Each step reads all
+        of them and writes each only where it is as it was read; so of two steps that change two of
+        them at the same time, one sees both.
+        """
+        found = dict.fromkeys(names)
+        for name in list(found):
+            for rule in self.looking_at(name):
+                found |= dict.fromkeys(rule.names)
+        return list(found)
 
 
 def needed(series: Series, rules: Iterable[RuleInForce]) -> int:
     """Return how many candles the rules look at before the one they judge."""
-    length_us = Timeframe.parse(series.timeframe).length_us
-    return max((each.rule.need(length_us) for each in rules), default=0)
+    return max((each.rule.need(series.timeframe) for each in rules), default=0)
 
 
-def raise_alerts(series: Series, rules: Sequence[RuleInForce]) -> bool:
-    """Note the alerts of all judged candles in state that were not raised; return whether any."""
+def raise_alerts(
+    series: Series, rules: Sequence[RuleInForce], by_name: Mapping[Name, Series]
+) -> bool:
+    """Note the alerts of all judged candles in state that were not raised; return whether any.
+
+    `by_name`: the series of longer timeframes that the rules look at too.
+    """
     if not rules:
         return False
-    window = series.candles.standing()
-    judged = window.position(series.judged_us + 1)
-    inputs = _inputs(series, window, judged)
-    fresh = [alert for each in rules for alert in _alerts(series, each, inputs)]
+    inputs = _inputs(series)
+    seen = {
+        name: _inputs(each)
+        for name, each in by_name.items()
+        if any(name in rule.names[1:] for rule in rules)
+    }
+    fresh: list[Alert] = []
+    for rule in rules:
+        longer = {
+            timeframe: _seen(rule.rule, inputs, by_name[name], seen[name], series.timeframe)
+            for name in rule.names[1:]
+            if name in seen and (timeframe := name[1])
+        }
+        if len(longer) == len(rule.rule.longer):
+            fresh += _alerts(series, rule, replace(inputs, longer=longer))
     for alert in fresh:
         series.alerts[alert.rule_id, alert.start_us] = alert
     return bool(fresh)
 
 
-def _inputs(series: Series, window: Window, judged: int) -> Inputs:
+def _inputs(series: Series) -> Inputs:
+    """Return the judged candles of a series."""
+    window = series.candles.standing()
+    judged = slice(window.position(series.judged_us + 1))
     patterns: dict[str, set[int]] = {}
     for each in series.active.values():
         patterns.setdefault(each.pattern, set()).add(each.start_us)
-    exact = {
-        name: (
-            window.table[row, :judged],
-            window.volume_scale if row == VOLUME else window.price_scale,
-        )
-        for name, row in _ROWS.items()
-    }
-    return Inputs(window.starts[:judged].astype(np.int64), exact, patterns)
+    return candle_inputs(
+        window.starts[judged].astype(np.int64),
+        (window.table[OPEN:VOLUME, judged], window.price_scale),
+        (window.table[[VOLUME, BOUGHT, SOLD], judged], window.volume_scale),
+        window.table[TRADES, judged],
+        window.notional[judged],
+        patterns,
+    )
+
+
+def _seen(rule: Rule, inputs: Inputs, series: Series, its: Inputs, timeframe: str) -> Longer:
+    """Return what candles of a timeframe see of a longer series."""
+    length_us = Timeframe.parse(timeframe).length_us
+    longer = Longer.seen(its, inputs.start_us, length_us, Timeframe.parse(series.timeframe))
+    if not series.whole:  # nearer to the beginning values lack what has left the state
+        longer.known &= longer.at >= rule.need(series.timeframe)
+    return longer
 
 
 def _alerts(series: Series, in_force: RuleInForce, inputs: Inputs) -> Iterator[Alert]:
     rule, length_us = in_force.rule, Timeframe.parse(series.timeframe).length_us
     first = int(np.searchsorted(inputs.start_us, in_force.after_us + 1))
     if not series.whole:  # nearer to the beginning values lack what has left the state
-        first = max(first, rule.need(length_us))
+        first = max(first, rule.need(series.timeframe))
     once = rule.frequency is Frequency.ONCE
     if once and any(rule_id == in_force.id for rule_id, _ in series.alerts):
         return
@@ -86,6 +162,7 @@ def _alerts(series: Series, in_force: RuleInForce, inputs: Inputs) -> Iterator[A
 def _body(series: Series, in_force: RuleInForce, inputs: Inputs, at: int, length_us: int) -> str:
     rule, start_us = in_force.rule, int(inputs.start_us[at])
     assert rule.condition is not None
+    values: dict[str, Any] = {"muted": True} if in_force.muted else {}
     if isinstance(rule.condition, PatternFound):
         pattern = next(
             each
@@ -93,9 +170,8 @@ def _body(series: Series, in_force: RuleInForce, inputs: Inputs, at: int, length
             if each.start_us == start_us and each.pattern in rule.condition.names
         )
         event = pattern_json(Pattern.from_message(pattern))
-        return as_event_json(
-            in_force.id, rule, start_us, pattern.end_us, event["type"], **event["data"]
-        )
+        values |= event["data"]
+        return as_event_json(in_force.id, rule, start_us, pattern.end_us, event["type"], **values)
     value = rule.condition.value(inputs, at)
-    values = {} if value is None else {"value": value}
+    values |= {} if value is None else {"value": value}
     return as_event_json(in_force.id, rule, start_us, start_us + length_us, **values)

@@ -93,10 +93,10 @@ def _confirm(store: Store, published: Sequence[Series], due: Due, now_ms: int) -
             return
         replacements = []
         for name, read in store.read(list(left)).items():
-            if read.value is None:
+            series = None if read.value is None else Series.decode(read.value)
+            if series is None:
                 del left[name]  # lost meanwhile: storage knows what was published
                 continue
-            series = Series.decode(read.value)
             for id_, pattern in left[name].unpublished.items():
                 here = series.unpublished.get(id_)
                 if here is not None and here.revision == pattern.revision:

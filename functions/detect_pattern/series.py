@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from functions.detect_pattern.window import Window
+from functions.detect_pattern.window import ROWS, Window
 from shared.alerts.event import Alert
 from shared.market.timeframes import Timeframe
 from shared.realtime.pattern_series import Name
@@ -128,14 +128,17 @@ class Series:
                 for a in self.alerts.values()
             ],
             refresh_ms=self.refresh_ms,
+            rows=ROWS,
         ).SerializeToString()
 
     @classmethod
-    def decode(cls, blob: bytes) -> Series:
-        """Read the stored form."""
+    def decode(cls, blob: bytes) -> Series | None:
+        """Read the stored form; None where another version wrote it: storage has what it says."""
         m = patterns_pb2.PatternSeries.FromString(blob)
+        if m.rows != ROWS:
+            return None
         if m.wide:
-            table = np.array([int(each) for each in m.wide], dtype=object).reshape(8, -1)
+            table = np.array([int(each) for each in m.wide], dtype=object).reshape(ROWS, -1)
             window = Window(table, m.price_scale, m.volume_scale)
         else:
             window = Window.decode(m.candles, m.price_scale, m.volume_scale)

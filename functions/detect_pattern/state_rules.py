@@ -8,7 +8,7 @@ Without such a rule the clock costs one look into an empty index.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from psycopg import Connection
 
@@ -19,7 +19,7 @@ from shared.alerts.rule import Rule
 from shared.stores.postgres import Postgres
 
 _RULES: Final = """
-SELECT r.id, r.rule, s.holds, s.changed_us, s.body FROM alert_rules r
+SELECT r.id, r.rule, r.muted, s.holds, s.changed_us, s.body FROM alert_rules r
 LEFT JOIN alert_states s ON s.rule_id = r.id
 WHERE r.removed_at IS NULL AND r.timeframe = ''
   AND (s.body IS NOT NULL OR s.raised IS NOT TRUE OR NOT r.once)
@@ -54,11 +54,11 @@ def raise_state_alerts(postgres: Postgres, now_us: int) -> list[Raised]:
         rules = {id_: rule for id_, text, *_ in rows if (rule := parsed_rule(text)) is not None}
         present = Present.read(connection, list(rules.values()), now_us)
         raised = []
-        for id_, _, held, changed_us, body in rows:
+        for id_, _, muted, held, changed_us, body in rows:
             if body is not None:
                 raised.append(Raised(id_, changed_us, body))
             elif id_ in rules:
-                raised += _looked_at(connection, id_, rules[id_], held, present)
+                raised += _looked_at(connection, id_, rules[id_], held, present, muted)
         return raised
 
 
@@ -72,7 +72,12 @@ def note_emitted(postgres: Postgres, raised: Sequence[Raised]) -> None:
 
 
 def _looked_at(
-    connection: Connection, id_: str, rule: Rule, held: bool | None, present: Present
+    connection: Connection,
+    id_: str,
+    rule: Rule,
+    held: bool | None,
+    present: Present,
+    muted: bool,
 ) -> list[Raised]:
     found = present.holds(rule)
     if found is None or found[0] == held:
@@ -80,7 +85,8 @@ def _looked_at(
     holds, value = found
     body = None
     if holds and held is False:
-        values = {} if value is None else {"value": value}
+        values: dict[str, Any] = {"muted": True} if muted else {}
+        values |= {} if value is None else {"value": value}
         body = as_event_json(id_, rule, present.now_us, present.now_us, **values)
     connection.execute(_UPSERT, {"id": id_, "holds": holds, "now_us": present.now_us, "body": body})
     return [] if body is None else [Raised(id_, present.now_us, body)]

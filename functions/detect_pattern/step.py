@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from functions.detect_pattern.edges import RuleInForce, needed, raise_alerts
+from functions.detect_pattern.edges import RulesInForce, needed, raise_alerts
 from functions.detect_pattern.judge import (
     JudgeRules,
     advance,
@@ -60,21 +60,27 @@ class Steps:
         return store.group.take(candles, lambda together: self._take(store, together, now_ms))
 
     def _take(self, store: Store, candles: Mapping[Name, Window], now_ms: int) -> list[Series]:
-        done: list[Series] = []
-        left = list(candles)
-        alerts = self.storage.rules({instrument for instrument, _ in left})
+        done: dict[Name, Series] = {}
+        left = set(candles)
+        rules = self.storage.rules({instrument for instrument, _ in left})
+        nothing = Window.of(())
         for _ in range(MAX_TRIES):
             if not left:
-                return done
-            reads = store.read(left)
+                return list(done.values())
+            reads = store.read(rules.seen_together(left))
             series = self._series(reads, candles, now_ms)
             for each in series:
-                each.merge(self._within_reach(each, candles[each.name], now_ms))
-            self._judge(series, alerts, now_ms)
-            replacements = [self._replacement(each, reads[each.name], now_ms) for each in series]
+                some = candles.get(each.name, nothing)
+                each.merge(self._within_reach(each, some, now_ms))
+            self._judge(series, rules, now_ms)
+            replacements = [
+                self._replacement(each, reads[each.name], now_ms)
+                for each in series
+                if len(each.candles) or each.name in candles
+            ]
             written = store.replace(replacements, now_ms)
-            done += [each for each in series if written[each.name]]
-            left = [each.name for each in series if not written[each.name]]
+            done |= {each.name: each for each in series if written.get(each.name)}
+            left = {name for name, was in written.items() if not was}
             metrics.APPLY_CONFLICTS.inc(len(left))
         raise TransientError(f"{MAX_TRIES} conflicts in a row: too many workers on one series")
 
@@ -83,15 +89,19 @@ class Steps:
     ) -> list[Series]:
         """Return the series as stored in Redis, or loaded; refresh those that are due for it."""
         rules = self.rules
-        missing = [name for name, read in reads.items() if read.value is None]
+        series = [
+            found
+            for read in reads.values()
+            if read.value is not None and (found := Series.decode(read.value)) is not None
+        ]
+        missing = list(reads.keys() - {each.name for each in series})
         loaded = self.storage.load(missing, rules.keep, rules.cooldown_us)
         for each in loaded:
             each.changed_us = each.first_judgeable_us(rules.lookback)
             each.refresh_ms = now_ms + REFRESH_MS
-        series = [Series.decode(read.value) for read in reads.values() if read.value is not None]
         if self.selective:
             for each in series:
-                if each.leaves_gap(candles[each.name]):
+                if each.name in candles and each.leaves_gap(candles[each.name]):
                     each.refresh_ms = now_ms  # what came while it was not watched
         stale = [each for each in series if 0 < each.refresh_ms <= now_ms]
         if stale:
@@ -125,26 +135,27 @@ class Steps:
         # What had left the state may still be on its way to storage.
         series.refresh_ms = now_ms + REFRESH_MS
 
-    def _judge(
-        self, changed: Sequence[Series], alerts: Mapping[Name, list[RuleInForce]], now_ms: int
-    ) -> None:
+    def _judge(self, changed: Sequence[Series], in_force: RulesInForce, now_ms: int) -> None:
         to_judge = []
         for series in changed:
             new_us = advance(series, self.rules, now_ms)
             starts = [each for each in (series.changed_us, new_us) if each is not None]
-            if not starts:
-                continue
-            before = max(self.rules.lookback - 1, needed(series, alerts.get(series.name, ())))
-            if needs_older(series, before, min(starts)):
-                self._extend(series, min(starts), before + 1, now_ms)
-            to_judge.append((series, min(starts)))
+            before = needed(series, in_force.looking_at(series.name))
+            if starts:
+                before = max(self.rules.lookback - 1, before)
+            from_us = min(starts, default=series.judged_us)
+            if before and len(series.candles) and needs_older(series, before, from_us):
+                self._extend(series, from_us, before + 1, now_ms)
+            if starts:
+                to_judge.append((series, from_us))
         judge(to_judge, self.rules)
+        by_name = {each.name: each for each in changed}
         for series in changed:
-            in_force = alerts.get(series.name, ())
-            raise_alerts(series, in_force)
+            rules = in_force.of(series.name)
+            raise_alerts(series, rules, by_name)
             if not series.refresh_ms:
-                keep = self.rules.keep + needed(series, in_force)
-                once = {each.id for each in in_force if each.rule.frequency is Frequency.ONCE}
+                keep = self.rules.keep + needed(series, in_force.looking_at(series.name))
+                once = {each.id for each in rules if each.rule.frequency is Frequency.ONCE}
                 series.trim(keep, self.rules.cooldown_us, once)
 
     def _replacement(self, series: Series, read: Read, now_ms: int) -> Replacement:

@@ -11,7 +11,7 @@ from typing import Any, Final
 from psycopg import Connection, sql
 from psycopg.rows import class_row
 
-from functions.detect_pattern.edges import RuleInForce
+from functions.detect_pattern.edges import RuleInForce, RulesInForce
 from functions.detect_pattern.series import Series
 from functions.detect_pattern.window import ClosedCandle, Window
 from shared.alerts.event import Alert
@@ -39,7 +39,8 @@ WITH series AS (
 """)
 # As many as the state keeps, and all since the newest pattern that was published.
 _NEWEST: Final = _SERIES_OF + sql.SQL("""
-SELECT series, wanted, start_us, open, high, low, close, volume, trade_count, revision
+SELECT series, wanted, start_us, open, high, low, close, volume,
+    buy_volume, sell_volume, notional, trade_count, revision
 FROM series, LATERAL (
     SELECT least(number + count(*), %(most)s) AS wanted FROM (
         SELECT FROM candles c
@@ -50,15 +51,18 @@ FROM series, LATERAL (
         LIMIT %(most)s
     ) AS later
 ) AS counted, LATERAL (
-    SELECT start_us, open, high, low, close, volume, trade_count, revision FROM candles c
+    SELECT start_us, open, high, low, close, volume,
+    buy_volume, sell_volume, notional, trade_count, revision FROM candles c
     WHERE (c.instrument, c.timeframe) = (series.instrument, series.timeframe) AND c.closed
     ORDER BY start_us DESC LIMIT wanted
 ) AS newest
 """)
 _SINCE: Final = _SERIES_OF + sql.SQL("""
-SELECT series, start_us, open, high, low, close, volume, trade_count, revision
+SELECT series, start_us, open, high, low, close, volume,
+    buy_volume, sell_volume, notional, trade_count, revision
 FROM series, LATERAL (
-    SELECT start_us, open, high, low, close, volume, trade_count, revision FROM candles c
+    SELECT start_us, open, high, low, close, volume,
+    buy_volume, sell_volume, notional, trade_count, revision FROM candles c
     WHERE (c.instrument, c.timeframe) = (series.instrument, series.timeframe) AND c.closed
       AND start_us >= number
     ORDER BY start_us DESC LIMIT %(most)s
@@ -69,7 +73,8 @@ SELECT instrument FROM first_ticks WHERE instrument = ANY(%s) AND first_time_us 
     (SELECT 86400000000 * (max(day) + 1 - date '1970-01-01') FROM cold_candle_days)
 """
 _CANDLES: Final = (
-    "SELECT start_us, open, high, low, close, volume, trade_count, revision FROM candles"
+    "SELECT start_us, open, high, low, close, volume,"
+    " buy_volume, sell_volume, notional, trade_count, revision FROM candles"
     " WHERE instrument = %s AND timeframe = %s AND closed"
 )
 _BETWEEN: Final = _CANDLES + " AND start_us >= %s AND start_us < %s ORDER BY start_us DESC"
@@ -83,7 +88,7 @@ _ALERTS: Final = _SERIES_OF + sql.SQL(
     " WHERE a.start_us >= series.number"
 )
 _RULES: Final = """
-SELECT id, rule, after_us FROM alert_rules
+SELECT id, rule, after_us, muted FROM alert_rules
 WHERE removed_at IS NULL AND timeframe <> '' AND instrument = ANY(%s)
   AND NOT (once AND EXISTS (SELECT FROM alerts WHERE rule_id = id))
 """
@@ -184,16 +189,15 @@ class Storage:
         with self.postgres.connection() as connection:
             return connection.execute(_ALL_SERIES).fetchall()
 
-    def rules(self, instruments: Collection[str]) -> dict[Name, list[RuleInForce]]:
+    def rules(self, instruments: Collection[str]) -> RulesInForce:
         """Return the alert rules in force of these instruments, by series."""
-        found: dict[Name, list[RuleInForce]] = {}
         with self.postgres.connection() as connection:
-            for id_, text, after_us in connection.execute(_RULES, (list(instruments),)):
-                rule = parsed_rule(text)
-                if rule is not None:
-                    in_force = RuleInForce(id_, rule, after_us)
-                    found.setdefault((rule.subject, rule.timeframe), []).append(in_force)
-        return found
+            rows = connection.execute(_RULES, (list(instruments),)).fetchall()
+        return RulesInForce.index(
+            RuleInForce(id_, rule, after_us, muted)
+            for id_, text, after_us, muted in rows
+            if (rule := parsed_rule(text)) is not None
+        )
 
     def sink_of(self, rule_id: str) -> str | None:
         """Return where a rule's alerts are posted; None when nowhere, or when it was removed."""
@@ -302,4 +306,4 @@ def _rows_by_series(
 
 def _window(rows: Iterable[Sequence[Any]]) -> Window:
     """Return stored candles; they have waited for long enough to be judged."""
-    return Window.of([ClosedCandle.of_values(row[0], row[1:6], *row[6:]) for row in rows])
+    return Window.of([ClosedCandle.of_values(row[0], row[1:6], row[6:9], *row[9:]) for row in rows])

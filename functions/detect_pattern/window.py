@@ -16,8 +16,11 @@ from shared.wire.candle import Candle
 from shared.wire.compression import compress, decompress
 
 START, OPEN, HIGH, LOW, CLOSE, VOLUME, REVISION, RECEIVED = range(8)
+BOUGHT, SOLD, TRADES, NOTIONAL = range(8, 12)
 """Rows of a window's table."""
-_COLUMNS: Final = 8
+ROWS: Final = 12
+_CONTENT: Final = [OPEN, HIGH, LOW, CLOSE, VOLUME, BOUGHT, SOLD, TRADES, NOTIONAL]
+_SIZES: Final = [VOLUME, BOUGHT, SOLD]
 _EXACT_FLOAT: Final = 2**53
 _INT64: Final = 2**63
 _WITHDRAWN: Final = (Decimal(0), Decimal(0), Decimal(0), Decimal(0), Decimal(-1))
@@ -25,6 +28,8 @@ _WITHDRAWN: Final = (Decimal(0), Decimal(0), Decimal(0), Decimal(0), Decimal(-1)
 
 class ClosedCandle(NamedTuple):
     """A closed candle as judging needs it. `received_ms`: wall clock of its arrival.
+
+    `notional` is a double.
 
     One whose trades were all cancelled has no prices and a volume of -1: its revision is all it has
     to say.
@@ -38,13 +43,18 @@ class ClosedCandle(NamedTuple):
     volume: Decimal
     revision: int
     received_ms: int
+    bought: Decimal = Decimal(0)
+    sold: Decimal = Decimal(0)
+    trades: int = 1
+    notional: float = 0.0
 
     @classmethod
     def of(cls, candle: Candle, received_ms: int) -> ClosedCandle:
         """Take the part of a candle that judging needs."""
         values = (candle.open, candle.high, candle.low, candle.close, candle.volume)
+        flow = (candle.buy_volume, candle.sell_volume, candle.notional)
         return cls.of_values(
-            candle.start_us, values, candle.trade_count, candle.revision, received_ms
+            candle.start_us, values, flow, candle.trade_count, candle.revision, received_ms
         )
 
     @classmethod
@@ -52,21 +62,33 @@ class ClosedCandle(NamedTuple):
         cls,
         start_us: int,
         values: Sequence[Decimal],
+        flow: Sequence[Decimal],
         trade_count: int,
         revision: int,
         received_ms: int = 0,
     ) -> ClosedCandle:
-        """Take open, high, low, close and volume; without a trade it is withdrawn."""
-        open_, high, low, close, volume = values if trade_count else _WITHDRAWN
-        return cls(start_us, open_, high, low, close, volume, revision, received_ms)
+        """Take open, high, low, close and volume, then bought and sold volume and notional.
+
+        Without a trade it is withdrawn.
+        """
+        if not trade_count:
+            return cls(start_us, *_WITHDRAWN, revision, received_ms, trades=0)
+        open_, high, low, close, volume = values
+        bought, sold, notional = flow
+        return cls(
+            *(start_us, open_, high, low, close, volume, revision, received_ms, bought, sold),
+            trades=trade_count,
+            notional=float(notional),
+        )
 
 
 @dataclass(slots=True, eq=False)
 class Window:
     """Closed candles, ascending by start.
 
-    `table`: [8, n], the rows START to RECEIVED; int64, or Python integers (dtype object) where a
-    mantissa does not fit 64 bits. Prices are mantissas at `price_scale`, volumes at `volume_scale`.
+    `table`: [12, n], the rows START to NOTIONAL; int64, or Python integers (dtype object) where a
+    mantissa does not fit 64 bits. Prices are mantissas at `price_scale`, volumes at `volume_scale`;
+    a notional is the bits of a double.
     """
 
     table: NDArray[Any]
@@ -77,18 +99,21 @@ class Window:
     def of(cls, candles: Sequence[ClosedCandle]) -> Window:
         """Return the candles, highest revision of each start, as a window."""
         if not candles:
-            return cls(np.empty((_COLUMNS, 0), dtype=np.int64))
+            return cls(np.empty((ROWS, 0), dtype=np.int64))
         columns = list(zip(*candles, strict=True))
         price_scale = max(_scale(each) for column in columns[OPEN:VOLUME] for each in column)
-        volume_scale = max(_scale(each) for each in columns[VOLUME])
+        volume_scale = max(_scale(each) for row in _SIZES for each in columns[row])
         rows = [
             columns[START],
             *([_mantissa(each, price_scale) for each in column] for column in columns[OPEN:VOLUME]),
             [_mantissa(each, volume_scale) for each in columns[VOLUME]],
             columns[REVISION],
             columns[RECEIVED],
+            *([_mantissa(each, volume_scale) for each in columns[row]] for row in (BOUGHT, SOLD)),
+            columns[TRADES],
+            np.array(columns[NOTIONAL], dtype=np.float64).view(np.int64).tolist(),
         ]
-        window = cls(np.empty((_COLUMNS, 0), dtype=np.int64), price_scale, volume_scale)
+        window = cls(np.empty((ROWS, 0), dtype=np.int64), price_scale, volume_scale)
         window.merge(cls(_narrowest(rows), price_scale, volume_scale))
         return window
 
@@ -106,10 +131,20 @@ class Window:
 
     def __getitem__(self, index: int) -> ClosedCandle:
         """Return one candle, exact."""
-        start, *prices, volume, revision, received = self.table[:, index].tolist()
-        open_, high, low, close = (from_mantissa(each, self.price_scale) for each in prices)
-        size = from_mantissa(volume, self.volume_scale)
-        return ClosedCandle(start, open_, high, low, close, size, revision, received)
+        column = self.table[:, index].tolist()
+        open_, high, low, close = (
+            from_mantissa(each, self.price_scale) for each in column[OPEN:VOLUME]
+        )
+        volume, bought, sold = (from_mantissa(column[row], self.volume_scale) for row in _SIZES)
+        return ClosedCandle(
+            *(column[START], open_, high, low, close, volume, column[REVISION], column[RECEIVED]),
+            *(bought, sold, column[TRADES], float(self.notional[index])),
+        )
+
+    @property
+    def notional(self) -> Floats:
+        """Sums of price x size, shape [n]."""
+        return cast(Floats, self.table[NOTIONAL].astype(np.int64).view(np.float64))
 
     def __iter__(self) -> Iterator[ClosedCandle]:
         return (self[index] for index in range(len(self)))
@@ -151,8 +186,7 @@ class Window:
         if len(here):
             at = np.searchsorted(merged[START], here.starts)
             merged[RECEIVED, at] = here.table[RECEIVED]
-            content = slice(OPEN, VOLUME + 1)
-            changed[at] = (merged[content][:, at] != here.table[content]).any(axis=0)
+            changed[at] = (merged[_CONTENT][:, at] != here.table[_CONTENT]).any(axis=0)
         self.table = merged
         return int(merged[START, int(np.argmax(changed))]) if changed.any() else None
 
@@ -162,8 +196,8 @@ class Window:
             return self
         table = self.table
         for rows, power in (
-            (slice(OPEN, VOLUME), price_scale - self.price_scale),
-            (slice(VOLUME, VOLUME + 1), volume_scale - self.volume_scale),
+            ([OPEN, HIGH, LOW, CLOSE], price_scale - self.price_scale),
+            (_SIZES, volume_scale - self.volume_scale),
         ):
             if not power or not table.shape[1]:
                 continue
@@ -210,7 +244,7 @@ class Window:
     def decode(cls, packed: bytes, price_scale: int, volume_scale: int) -> Window:
         """Read what `encode` returned."""
         planes = np.frombuffer(decompress(packed), dtype=np.uint8).reshape(8, -1).T
-        differences = np.ascontiguousarray(planes).view(np.int64).reshape(_COLUMNS, -1)
+        differences = np.ascontiguousarray(planes).view(np.int64).reshape(ROWS, -1)
         return cls(np.cumsum(differences, axis=1), price_scale, volume_scale)
 
 

@@ -48,6 +48,7 @@ app = history_api(
     settings.allowed_lateness_us,
     WarmUp(ready),
     only_reads=bool(settings.replica_url),
+    notify_url=settings.notify_url,
 )
 guarded_app = guarded(app, os.environ, open_paths=OPEN_PATHS)
 

@@ -26,6 +26,7 @@ class Settings:
     allowed_lateness_us: int
     s3: S3Access = field(repr=False)
     cold_scans: int
+    notify_url: str
 
     @classmethod
     def from_env(cls, mapping: Mapping[str, str]) -> Settings:
@@ -42,6 +43,7 @@ class Settings:
             allowed_lateness_us=env.integer("ALLOWED_LATENESS_MS", 2_000, 0, 3_600_000) * 1000,
             s3=S3Access.from_mapping(mapping),
             cold_scans=env.integer("COLD_SCANS", 2, 1, 64),
+            notify_url=env.text("NOTIFY_URL", ""),
         )
         env.check()
         return settings

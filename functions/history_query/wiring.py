@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from starlette.applications import Starlette
 
+from functions.history_query.api.alert_rule_writes import alert_rule_writes
 from functions.history_query.api.routes import api
+from functions.history_query.queries.alert_test import AlertTests
 from functions.history_query.queries.alerts import AlertPages
 from functions.history_query.queries.bars import BarPages
 from functions.history_query.queries.candles import CandlePages
@@ -53,8 +55,12 @@ def history_api(
     ready: Check,
     *,
     only_reads: bool = False,
+    notify_url: str = "",
 ) -> Starlette:
-    """Return the app. `only_reads`: Postgres is a replica, which takes no rules."""
+    """Return the app. `only_reads`: Postgres is a replica, which takes no rules.
+
+    `notify_url`: whom tests of notifications are asked of.
+    """
     trades = LatestTrades(live)
     slices = TickSlices(postgres, cold)
     pages = CandlePages(KeptCandles(postgres, live, cold), slices, ladder, allowed_lateness_us)
@@ -76,5 +82,5 @@ def history_api(
             rejects.answers(Rejects(postgres)),
         ],
         ready,
-        alert_rules.writes(postgres, only_reads=only_reads),
+        alert_rule_writes(postgres, AlertTests(notify_url), only_reads=only_reads),
     )

@@ -24,7 +24,7 @@ _MAX_BODY_BYTES: Final = 4_096
 def history_proxy(api_url: str, *, takes_rules: bool = True) -> list[Route]:
     """Return GET /api/... and its reference; without an address they say that there is none.
 
-    `takes_rules`: rules of alerts may be added and removed.
+    `takes_rules`: rules of alerts may be added, changed, tested and removed.
     """
     client: httpx.AsyncClient | None = None
 
@@ -35,7 +35,7 @@ def history_proxy(api_url: str, *, takes_rules: bool = True) -> list[Route]:
         if client is None:
             client = httpx.AsyncClient(base_url=api_url, timeout=30.0, trust_env=False)
         body = b""
-        if request.method == "POST":
+        if request.method in ("POST", "PATCH"):
             async for chunk in request.stream():
                 body += chunk
                 if len(body) > _MAX_BODY_BYTES:
@@ -56,8 +56,11 @@ def history_proxy(api_url: str, *, takes_rules: bool = True) -> list[Route]:
         return StreamingResponse(_body(answer), answer.status_code, headers)
 
     paths = ("/api/{path:path}", "/openapi.json", "/docs", "/docs/{path:path}")
-    rules = [Route(_RULES, endpoint, methods=["POST", "DELETE"])] if takes_rules else []
-    return [*rules, *(Route(path, endpoint) for path in paths)]
+    rules = [
+        Route(_RULES, endpoint, methods=["POST", "PATCH", "DELETE"]),
+        Route(f"{_RULES}/test", endpoint, methods=["POST"]),
+    ]
+    return [*(rules if takes_rules else ()), *(Route(path, endpoint) for path in paths)]
 
 
 async def _body(answer: httpx.Response) -> AsyncIterator[bytes]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from functions.live_feed.derived.history_api import HistoryApi
+from functions.live_feed.derived.history_api import READS_PER_S, HistoryApi
 from functions.live_feed.hub import Hub
 from functions.live_feed.interest import Interest, nobody
 from functions.live_feed.protocols.client_limits import Places
@@ -32,6 +32,7 @@ class LiveSettings:
     queue: int
     remembered: int
     replays: int
+    reads_per_s: int
     limits: Limits
 
     @classmethod
@@ -48,6 +49,7 @@ class LiveSettings:
             queue=env.integer("LIVE_QUEUE", 2_000, 10, 1_000_000),
             remembered=env.integer("LIVE_REMEMBERED", 20_000, 0, 1_000_000),
             replays=env.integer("LIVE_REPLAYS", 20, 0, 1_000),
+            reads_per_s=env.integer("LIVE_READS_PER_S", READS_PER_S, 1, 10_000),
             limits=Limits(
                 env.integer("LIVE_REPLAY_S", 600, 1, 86_400),
                 env.integer("LIVE_REPLAY_BYTES", 256 * 1024 * 1024, 1024 * 1024, 2**40),
@@ -63,7 +65,7 @@ class LiveSettings:
         """Return a replica; `serves_nats`: it answers for the watchers on NATS as well."""
         stream = self.stream()
         hub = Hub(stream, self.remembered, self.limits.latest_age_s)
-        history = HistoryApi(self.api_url, self.api_token)
+        history = HistoryApi(self.api_url, self.api_token, self.reads_per_s)
         interest = Interest(
             hub,
             Leases(connect(self.redis_url), self.shards),

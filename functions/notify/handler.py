@@ -1,60 +1,125 @@
-"""Event handler: an alert to every target, each once; those that fail are tried again."""
+"""Event handler: an alert to every target, each once; a test to every target, and what came of it.
+
+A service is waited for PATIENCE_S; one that takes longer counts as failed, and what it takes later
+is noted by the thread that waits for it.
+"""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, field
+from typing import Any, Final
 
+import orjson
+
+from functions.notify.claims import Claims
 from shared.adapter.app import Outcome
-from shared.adapter.event import Event
-from shared.alerts.event import AlertEvent
-from shared.alerts.notifications import NotificationError, Target, message_of
+from shared.adapter.event import Event, OutgoingEvent
+from shared.alerts.event import AlertEvent, message_of
+from shared.alerts.grammar import RuleError
+from shared.alerts.notifications import (
+    PATIENCE_S,
+    TEST_BODY,
+    TEST_TITLE,
+    NotificationError,
+    Target,
+    at_once,
+    chosen,
+)
+from shared.alerts.rule import Rule
 from shared.errors import PermanentError, TransientError
 from shared.runtime import metrics
-from shared.stores.postgres import Postgres
 from shared.wire import events
 
 STAGE: Final = "notify"
-_MARK: Final = (
-    "INSERT INTO alert_deliveries (event_id, target) VALUES (%s, %s) ON CONFLICT DO NOTHING"
-)
 
 
 @dataclass(frozen=True, slots=True)
 class Notify:
     """The stage's handler. Without targets it takes every alert and does nothing."""
 
-    postgres: Postgres
+    claims: Claims
     targets: Sequence[Target]
+    patience_s: float = PATIENCE_S
+    _testing: threading.Lock = field(default_factory=threading.Lock)
 
     def __call__(self, event: Event) -> Outcome:
-        """Notify the targets that have not taken this alert.
+        """Notify the targets that have not taken this alert, or test them.
 
         Raises TransientError when one of them does not take it now; the others are not asked again.
+        PermanentError: the rule names a target that there is not, and the others have it.
         """
+        if event.type == events.ALERT_TEST:
+            return self._test(event)
         if event.type != events.ALERTS:
             raise PermanentError("unexpected_type", f"{STAGE} takes {events.ALERTS} only")
-        title, body = message_of(AlertEvent.decode(event.data()))
-        failed = []
-        for target in self.targets:
-            try:
-                self._deliver(event.id, target, title, body)
-            except NotificationError as error:
-                metrics.NOTIFICATIONS.labels("failed").inc()
-                failed.append(f"{target.name}: {error}")
+        alert = AlertEvent.decode(event.data())
+        title, body = message_of(alert)
+        if alert.muted:
+            return Outcome()
+        targets, unknown = chosen(self.targets, alert.to)
+        failed = self._deliver(event.id, targets, title, body)
         if failed:
-            raise TransientError("; ".join(failed))
+            raise TransientError(_listed(failed))
+        if unknown:
+            raise PermanentError("unknown_target", _listed(unknown))
         return Outcome()
 
-    def _deliver(self, event_id: str, target: Target, title: str, body: str) -> None:
-        """Send it in the transaction that marks it as sent.
+    def _deliver(
+        self, event_id: str, targets: Sequence[Target], title: str, body: str
+    ) -> dict[str, str]:
+        """Send it to those that lack it; return why others do, by name."""
+        if not targets:
+            return {}
+        claimed, busy = self.claims.claim(event_id, [each.digest for each in targets])
 
-        A second delivery of the event waits for the first, and finds the mark or sends itself. Only
-        what ends the process between the service's answer and the commit lets it be sent twice.
-        """
-        with self.postgres.connection() as connection:
-            if connection.execute(_MARK, (event_id, target.digest)).rowcount == 0:
-                return
-            target.send(title, body)
-        metrics.NOTIFICATIONS.labels("sent").inc()
+        def send(target: Target) -> None:
+            try:
+                target.send(title, body)
+            except NotificationError:
+                metrics.NOTIFICATIONS.labels("failed").inc()
+                self.claims.release(event_id, target.digest, claimed[target.digest])
+                raise
+            metrics.NOTIFICATIONS.labels("sent").inc()
+            self.claims.sent(event_id, target.digest)
+
+        mine = [each for each in targets if each.digest in claimed]
+        failed = at_once(mine, send, self.patience_s)
+        return failed | {each.name: "is being sent" for each in targets if each.digest in busy}
+
+    def _test(self, event: Event) -> Outcome:
+        rule = _tested_rule(event)
+        if not self._testing.acquire(blocking=False):
+            raise TransientError("another test is being sent")
+        try:
+            title = TEST_TITLE if rule is None else f"{TEST_TITLE} of {rule.text()}"
+            targets, unknown = chosen(self.targets, () if rule is None else rule.to)
+            failed = at_once(targets, lambda each: each.send(title, TEST_BODY), self.patience_s)
+        finally:
+            self._testing.release()
+        results: list[dict[str, Any]] = [
+            {
+                "target": name,
+                "sent": name not in failed and name not in unknown,
+                "reason": failed.get(name) or unknown.get(name),
+            }
+            for name in [*(each.name for each in targets), *unknown]
+        ]
+        body = orjson.dumps({"targets": results})
+        return Outcome(
+            reply=OutgoingEvent(f"{event.id}/{STAGE}", events.ALERT_TESTED, body, events.JSON)
+        )
+
+
+def _tested_rule(event: Event) -> Rule | None:
+    """Return the rule that a test is of, if of any. Raises PermanentError."""
+    try:
+        text = orjson.loads(event.data()).get("rule")
+        return None if text is None else Rule.parse(text)
+    except (ValueError, AttributeError, TypeError, RuleError) as error:
+        raise PermanentError("bad_test", f"body is no test: {error}") from error
+
+
+def _listed(reasons: dict[str, str]) -> str:
+    return "; ".join(f"{name}: {reason}" for name, reason in reasons.items())

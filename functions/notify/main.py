@@ -10,6 +10,7 @@ import functions_framework.aio
 from starlette.requests import Request
 from starlette.responses import Response
 
+from functions.notify.claims import Claims
 from functions.notify.handler import STAGE, Notify
 from shared.adapter.delegated import Delegated
 from shared.adapter.wiring import event_app
@@ -18,7 +19,8 @@ from shared.runtime.settings import Environment
 from shared.stores.postgres import Postgres
 
 AT_ONCE = 4
-"""Alerts that are delivered at once; each waits for its services."""
+"""Alerts that are delivered at once; each waits for its services, all at once."""
+CONNECTIONS = 8
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,8 @@ class Settings:
 
 
 settings = Settings.from_env(os.environ)
-postgres = Postgres(settings.database_url, size=AT_ONCE + 1)
-handler = Notify(postgres, settings.targets)
+postgres = Postgres(settings.database_url, size=CONNECTIONS)
+handler = Notify(Claims(postgres), settings.targets)
 app = event_app(STAGE, handler, os.environ, concurrency=AT_ONCE, ready=postgres.check)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import astuple, fields
+from dataclasses import asdict, fields
 from typing import Any, Final
 
 from psycopg import sql
@@ -24,7 +24,8 @@ _UPSERT: Final = sql.SQL(
 )
 _INSERT_ALERT: Final = (
     "INSERT INTO alerts (rule_id, instrument, timeframe, start_us, body)"
-    " VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING"
+    " VALUES (%(rule_id)s, %(instrument)s, %(timeframe)s, %(start_us)s, %(body)s)"
+    " ON CONFLICT DO NOTHING"
 )
 
 
@@ -46,7 +47,7 @@ class PatternWriter:
     def alert(self, alert: AlertEvent) -> int:
         """Write an alert; return 0 when it was there before."""
         with self._postgres.connection() as connection:
-            return connection.execute(_INSERT_ALERT, astuple(alert)).rowcount
+            return connection.execute(_INSERT_ALERT, asdict(alert)).rowcount
 
 
 def _values(pattern: Pattern) -> list[Any]:

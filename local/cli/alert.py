@@ -39,6 +39,8 @@ _ADD = """Add a rule. Examples:
 
   kandle alert add "BTC-USD spread > 5"
 
+  kandle alert add "BTC-USD close(1m) > sma:20(1h) and delta > 5 to ops"
+
   kandle alert add "feed binance stalled"
 
 It alerts each time its condition becomes true, by closed candles that are newer than those known
@@ -73,6 +75,8 @@ def register(app: typer.Typer) -> None:
     group.command("add", help=_ADD)(add)
     group.command("list", help="List the rules in force, and how often each came true.")(list_rules)
     group.command("remove", help="Remove a rule by its id; its alerts stay stored.")(remove)
+    group.command("mute", help="Send a rule's alerts to nobody; they stay stored.")(mute)
+    group.command("unmute", help="Send a rule's alerts to whom it says again.")(unmute)
     group.command("test", help=_TEST)(send_test)
     app.add_typer(group, name="alert")
 
@@ -120,17 +124,18 @@ def add(
 
 def _notes(rule: Rule, holds: bool | None) -> list[str]:
     """Return what people should know of a rule that was added."""
-    from shared.alerts.rule import Frequency
+    from shared.alerts.rule import ALREADY_TRUE
 
     notes = []
     made = os.environ.get("TIMEFRAMES", DEFAULT_LADDER)
-    if rule.timeframe and rule.timeframe not in made.split(","):
+    looked_at = [rule.timeframe, *rule.longer] if rule.timeframe else []
+    if missing := [each for each in looked_at if each not in made.split(",")]:
         notes.append(
-            f"no candles of {rule.timeframe} are made here (TIMEFRAMES is {made}),"
+            f"no candles of {', '.join(missing)} are made here (TIMEFRAMES is {made}),"
             " so this rule stays silent"
         )
-    if holds and rule.frequency is not Frequency.ONCE_A_BAR:
-        notes.append("already true: it alerts the next time it becomes true")
+    if holds and rule.waits_for_an_edge:
+        notes.append(ALREADY_TRUE)
     return notes
 
 
@@ -162,7 +167,8 @@ def list_rules(
     )
     for each in found:
         created = f"{each.created:%Y-%m-%d %H:%M}"
-        shown = (each.id, each.rule, one_line(each.sink or "", 80), f"{each.alerts:,}", created)
+        rule = f"{each.rule} (muted)" if each.muted else each.rule
+        shown = (each.id, rule, one_line(each.sink or "", 80), f"{each.alerts:,}", created)
         table.add_row(shown)
     console().print(table)
 
@@ -183,11 +189,44 @@ def remove(
     typer.echo(json.dumps({"id": rule_id, "rule": text}) if as_json else f"removed  {text}")
 
 
+def mute(
+    rule_id: Annotated[str, typer.Argument(metavar="ID", help="As `kandle alert list` shows it.")],
+    database_url: Database = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    as_json: AsJson = False,
+) -> None:
+    """Mute a rule."""
+    _mute(rule_id, database_url, data_dir, muted=True, as_json=as_json)
+
+
+def unmute(
+    rule_id: Annotated[str, typer.Argument(metavar="ID", help="As `kandle alert list` shows it.")],
+    database_url: Database = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    as_json: AsJson = False,
+) -> None:
+    """Mute a rule no more."""
+    _mute(rule_id, database_url, data_dir, muted=False, as_json=as_json)
+
+
+def _mute(
+    rule_id: str, database_url: str | None, data_dir: DataDir, *, muted: bool, as_json: bool
+) -> None:
+    from shared.alerts.stored_rules import mute_rule
+
+    with _database(database_url, data_dir) as connection:
+        text = mute_rule(connection, rule_id, muted=muted)
+    if text is None:
+        raise CliError(f"there is no rule {rule_id[:40]!r} in force: see kandle alert list")
+    shown = json.dumps({"id": rule_id, "rule": text, "muted": muted})
+    typer.echo(shown if as_json else f"{'muted' if muted else 'unmuted'}  {text}")
+
+
 def send_test(
     as_json: AsJson = False,
 ) -> None:
     """Notify each target; exit with 1 when one did not take it."""
-    from shared.alerts.notifications import NotificationError, parse_targets
+    from shared.alerts.notifications import TEST_BODY, TEST_TITLE, at_once, parse_targets
 
     try:
         targets = parse_targets(os.environ.get("ALERT_URLS", ""))
@@ -195,13 +234,11 @@ def send_test(
         raise UsageError(f"ALERT_URLS: {error}") from None
     if not targets:
         raise UsageError("ALERT_URLS is not set: it holds the URLs of the services to notify")
-    results: list[dict[str, Any]] = []
-    for each in targets:
-        try:
-            each.send("Kandle: a test", "Alerts come this way. Sent by kandle alert test.")
-            results.append({"target": each.name, "sent": True})
-        except NotificationError as error:
-            results.append({"target": each.name, "sent": False, "reason": str(error)})
+    failed = at_once(targets, lambda each: each.send(TEST_TITLE, TEST_BODY))
+    results: list[dict[str, Any]] = [
+        {"target": each.name, "sent": each.name not in failed, "reason": failed.get(each.name)}
+        for each in targets
+    ]
     if as_json:
         typer.echo(json.dumps(results))
     else:

@@ -223,7 +223,7 @@ class Plan:
                 *("--host", host, "--port", port),
             ),
             environment={
-                **{name: localised(each, self.addresses) for name, each in environment.items()},
+                **{name: self._local(each) for name, each in environment.items()},
                 "HOST": host,
                 "PORT": port,
                 "K_SERVICE": function.name,
@@ -237,6 +237,11 @@ class Plan:
             start_timeout_s=_START_S * (3 if function.endpoint == ALL else 1),
             metrics_url=f"{url}/metrics",
         )
+
+    def _local(self, value: str) -> str:
+        """Return a value with loopback URLs; that of a function that has no use here is empty."""
+        url = urlsplit(value)
+        return "" if url.hostname in self._topology.idle else localised(value, self.addresses)
 
     def _deployment(self, deployment: Deployment, name: str, told: Mapping[str, str]) -> Component:
         environment = {

@@ -31,7 +31,7 @@ SUBPROTOCOL: Final = "bearer."
 """A browser cannot set headers of a WebSocket: it offers `bearer.<token>` beside its protocol."""
 CLOSE_REFUSED: Final = 1008
 _MIN_TOKEN: Final = 16
-_METHODS: Final = "GET, HEAD, POST, OPTIONS"
+_METHODS: Final = "GET, HEAD, POST, PATCH, DELETE, OPTIONS"
 _ASKED_HEADERS: Final = "authorization, content-type, idempotency-key, last-event-id, if-none-match"
 _EXPOSED: Final = "etag, retry-after, link"
 

@@ -8,7 +8,8 @@ before it is safe:
 4. offer its `show` to DISPLAY_SINK, without waiting: a second delivery may have nothing to show;
 5. emit what it returned to K_SINK and wait until the broker has it;
 6. run its `after_emit` (mark as published);
-7. answer 204, with an empty body: the broker takes any other body for a failed reply.
+7. answer 204, with an empty body: the broker takes any other body for a failed reply. Only an
+   outcome with a `reply` answers with that event: of an event that came from no broker.
 A TransientError answers 503: the channel delivers the event again. A PermanentError is recorded
 whole as a dead letter, then answered 204. Anything else is a defect: 500, delivered again and in
 the end dead-lettered. Never 4xx to an event: the channel would drop it.
@@ -71,13 +72,15 @@ class Outcome:
     """What a handler made of an event: events to emit, and a step to run once they are accepted.
 
     The step may return a further outcome of the same event. `show`: events for screens, offered to
-    Broker display, which may lose them.
+    Broker display, which may lose them. `reply`: the answer itself, of an event that another
+    function sent and waits for.
     """
 
     emit: Sequence[OutgoingEvent] = ()
     after_emit: Callable[[], Outcome | None] | None = None
     shared: Sequence[Emission] = ()
     show: Sequence[OutgoingEvent] = ()
+    reply: OutgoingEvent | None = None
 
     @classmethod
     def together(cls, outcomes: Iterable[Outcome]) -> Outcome:
@@ -234,6 +237,8 @@ class EventApp:
             further = await self._in_worker(outcome.after_emit)
         if further is not None:
             return await self._finish(event, further, traced)
+        if outcome.reply is not None:
+            return self._reply([outcome.reply])
         return _answer(self._wiring.stage, 204, "ok")
 
     async def _emit_shared(self, emission: Emission, traceparent: str | None) -> None:

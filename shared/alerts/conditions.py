@@ -30,8 +30,13 @@ class Condition:
         """Return on which candles it holds."""
         raise NotImplementedError
 
-    def need(self, length_us: int) -> int:
-        """Return how many candles of that length it looks at before the one it judges."""
+    @property
+    def frames(self) -> frozenset[str]:
+        """Timeframes of its terms; "" is the rule's own."""
+        return frozenset(("",))
+
+    def need(self, frame: str, length_us: int) -> int:
+        """Return how many candles of a timeframe it looks at before the one it judges."""
         return 0
 
     def value(self, inputs: Inputs, at: int) -> str | None:
@@ -58,9 +63,14 @@ class Comparison(Condition):
         rested[1:] = (known & ~holds)[:-1]
         return Judged(holds, rested)
 
-    def need(self, length_us: int) -> int:
+    @property
+    def frames(self) -> frozenset[str]:
+        """Those of both sides."""
+        return self.left.frames | self.right.frames
+
+    def need(self, frame: str, length_us: int) -> int:
         """Return what the sides need, for the candle before as well."""
-        return 1 + max(self.left.need(length_us), self.right.need(length_us))
+        return 1 + max(self.left.need(frame, length_us), self.right.need(frame, length_us))
 
     def value(self, inputs: Inputs, at: int) -> str | None:
         """Return the left side's value."""
@@ -102,9 +112,14 @@ class Crossing(Condition):
         found[1:] &= known[:-1] & known[1:]
         return Judged(found, np.ones(len(inputs), dtype=np.bool_))
 
-    def need(self, length_us: int) -> int:
+    @property
+    def frames(self) -> frozenset[str]:
+        """Those of both sides."""
+        return self.left.frames | self.right.frames
+
+    def need(self, frame: str, length_us: int) -> int:
         """Return what the sides need, for the candle before as well."""
-        return 1 + max(self.left.need(length_us), self.right.need(length_us))
+        return 1 + max(self.left.need(frame, length_us), self.right.need(frame, length_us))
 
     def value(self, inputs: Inputs, at: int) -> str | None:
         """Return the left side's value."""
@@ -152,9 +167,14 @@ class Combined(Condition):
             return Judged(left.holds & right.holds, left.rested | right.rested)
         return Judged(left.holds | right.holds, left.rested & right.rested)
 
-    def need(self, length_us: int) -> int:
+    @property
+    def frames(self) -> frozenset[str]:
+        """Those of both sides."""
+        return self.left.frames | self.right.frames
+
+    def need(self, frame: str, length_us: int) -> int:
         """Return what the side needs that needs more."""
-        return max(self.left.need(length_us), self.right.need(length_us))
+        return max(self.left.need(frame, length_us), self.right.need(frame, length_us))
 
     def value(self, inputs: Inputs, at: int) -> str | None:
         """Return the value of its first comparison; of `or` of the first that holds."""
@@ -172,13 +192,14 @@ def _bare(term: Term) -> str:
 
 def _signs(left: Term, right: Term, inputs: Inputs) -> tuple[NDArray[np.int8], Bools]:
     """Return the sign of left - right, and where both are known. Exact where both sides are."""
+    known = inputs.known(left.frames | right.frames)
     here, there = left.exact(inputs), right.exact(inputs)
     if here is not None and there is not None:
         scale = max(here[1], there[1])
         a, b = _at_scale(here, scale), _at_scale(there, scale)
-        return (a > b).astype(np.int8) - (a < b), np.ones(len(inputs), dtype=np.bool_)
+        return (a > b).astype(np.int8) - (a < b), known
     x, y = left.floats(inputs), right.floats(inputs)
-    known = np.isfinite(x) & np.isfinite(y)
+    known &= np.isfinite(x) & np.isfinite(y)
     return (x > y).astype(np.int8) - (x < y), known
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 import orjson
@@ -12,6 +13,8 @@ from shared.errors import PermanentError
 
 if TYPE_CHECKING:
     from shared.alerts.rule import Rule
+
+_MAX_TITLE: Final = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,7 @@ def as_event_json(
         "timeframe": rule.timeframe,
         "candle_start": start_us // 1000,
         "timestamp": end_us // 1000,
+        **({"to": rule.to} if rule.to else {}),
         **values,
     }
     return orjson.dumps({"type": type_, "data": data}).decode()
@@ -59,13 +63,18 @@ def as_event_json(
 
 @dataclass(frozen=True, slots=True)
 class AlertEvent:
-    """What an alert's event says, for its row and its delivery."""
+    """What an alert's event says, for its row and its delivery.
+
+    `to`: the names of the targets that are notified; none means all. `muted`: none is.
+    """
 
     rule_id: str
     instrument: str
     timeframe: str
     start_us: int
     body: str
+    to: tuple[str, ...] = ()
+    muted: bool = False
 
     @classmethod
     def decode(cls, body: bytes) -> AlertEvent:
@@ -76,6 +85,29 @@ class AlertEvent:
             rule_id, symbol, timeframe = data["rule_id"], data["symbol"], data["timeframe"]
             if not all(isinstance(text, str) for text in (rule_id, symbol, timeframe)):
                 raise TypeError("rule_id, symbol and timeframe are texts")
+            to, muted = data.get("to", []), data.get("muted", False)
+            if not isinstance(to, list) or not all(isinstance(name, str) for name in to):
+                raise TypeError("to is a list of names")
         except (ValueError, KeyError, TypeError) as error:
             raise PermanentError("bad_alert", f"body is no alert: {error}") from error
-        return cls(rule_id, symbol, timeframe, start_us, body.decode())
+        return cls(rule_id, symbol, timeframe, start_us, body.decode(), tuple(to), muted is True)
+
+
+def message_of(alert: AlertEvent) -> tuple[str, str]:
+    """Return title and text of an alert: the rule; what made it true, and when (UTC).
+
+    Raises PermanentError where it does not say them.
+    """
+    data = orjson.loads(alert.body)["data"]
+    try:
+        title = str(data["rule"])[:_MAX_TITLE]
+        time = datetime.fromtimestamp(int(data["timestamp"]) / 1000, UTC)
+    except (KeyError, TypeError, ValueError, OverflowError, OSError) as error:
+        raise PermanentError("bad_alert", f"an alert has a rule and a time: {error!r}") from error
+    said = []
+    if "pattern_type" in data:
+        direction = {"1": "up", "-1": "down"}.get(str(data.get("direction")), "neither way")
+        said.append(f"{direction} at {data.get('trigger_price')}"[:_MAX_TITLE])
+    elif "value" in data:
+        said.append(f"at {data['value']}"[:_MAX_TITLE])
+    return title, ", ".join([*said, f"{time:%Y-%m-%d %H:%M:%S} UTC"])

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
-from lark import Lark, Token, Transformer, v_args
+from lark import Lark, Token, Transformer, Tree, v_args
 from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken, VisitError
 
 from shared.alerts import conditions as c
@@ -17,9 +19,13 @@ from shared.market.timeframes import Timeframe
 
 MOST_WORDS: Final = 100
 MOST_BACK: Final = 200
+MOST_LONGER: Final = 3
+MOST_TARGETS: Final = 8
 
 _GRAMMAR: Final = r"""
-start: condition ["on" timeframe] [frequency]
+start: condition [on] [frequency] [to]
+on: "on" timeframe
+to: "to" NAME ("," NAME)*
 frequency: "once" -> once | "each" "time" -> each_time | "once" "a" "bar" -> once_a_bar
 ?condition: conjunction | condition "or" conjunction -> either
 ?conjunction: test | conjunction "and" test -> both
@@ -49,6 +55,7 @@ NAME: /[A-Za-z_][A-Za-z0-9_]*(:[A-Za-z0-9_.]+)*/
 _WORDS: Final = re.compile(r"[\w.:]+|[<>]=|\S")
 _PLAIN: Final = re.compile(r"[0-9]{1,30}(\.[0-9]{1,30})?", re.ASCII)
 _PATTERN: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_TARGET: Final = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _EXPECTED: Final = {
     "NUMBER": "a number",
     "NAME": "a field or an indicator",
@@ -58,6 +65,7 @@ _EXPECTED: Final = {
     "SIGN": "+ or -",
     "TIMES": "* or /",
     "ON": "on TIMEFRAME",
+    "TO": "to NAME",
     "$END": "the end",
     "RPAR": ")",
     "COMMA": ", and a period",
@@ -71,11 +79,16 @@ class RuleError(ValueError):
 
 
 class Parsed(NamedTuple):
-    """A condition; `timeframe` and `frequency` are empty where the text does not say them."""
+    """A condition; `timeframe` and `frequency` are empty where the text does not say them.
+
+    `longer`: further timeframes of its terms, ascending. `to`: names of targets.
+    """
 
     condition: c.Condition
     timeframe: str
     frequency: str
+    longer: tuple[str, ...] = ()
+    to: tuple[str, ...] = ()
 
 
 def parse_condition(text: str, offset: int = 0) -> Parsed:
@@ -83,7 +96,8 @@ def parse_condition(text: str, offset: int = 0) -> Parsed:
     if len(_WORDS.findall(text)) > MOST_WORDS:
         raise RuleError(f"a condition has at most {MOST_WORDS} words and signs")
     try:
-        parsed: Parsed = _Build(offset).transform(_parser().parse(text))
+        tree = _parser().parse(text)
+        parsed: Parsed = _Build(offset, *_frames(tree, offset)).transform(tree)
     except VisitError as error:
         if isinstance(error.orig_exc, RuleError):
             raise error.orig_exc from None
@@ -91,6 +105,55 @@ def parse_condition(text: str, offset: int = 0) -> Parsed:
     except UnexpectedInput as error:
         raise RuleError(_unexpected(error, text, offset)) from None
     return parsed
+
+
+def _is_timeframe(part: Any) -> bool:
+    return isinstance(part, Token) and part.type == "TIMEFRAME"
+
+
+def _frames(tree: Tree[Token], offset: int) -> tuple[str, tuple[str, ...]]:
+    """Return the rule's timeframe, the shortest that it names, and the longer ones."""
+    frames: dict[str, Timeframe] = {}
+    for token in tree.scan_values(_is_timeframe):
+        try:
+            frames[str(token)] = Timeframe.parse(str(token))
+        except ValueError as error:
+            raise _error(offset, token, str(error)) from error
+    own = min(frames.values(), default=None)
+    if own is None:
+        return "", ()
+    longer = sorted(each for each in frames.values() if each.length_us > own.length_us)
+    for said in tree.find_data("on"):
+        (token,) = said.scan_values(_is_timeframe)
+        if token != own.name:
+            raise _error(offset, token, f"is longer than {own}: a rule is of its shortest one")
+    names = {each.length_us: each.name for each in longer}
+    for token in tree.scan_values(_is_timeframe):
+        length_us = frames[token].length_us
+        if token != names.get(length_us, own.name):
+            raise _error(offset, token, f"is as long as {names.get(length_us, own.name)}: name one")
+        if not frames[token].nests(own):
+            raise _error(offset, token, f"is not made of whole candles of {own}")
+    if len(longer) > MOST_LONGER:
+        raise RuleError(f"a rule has at most {MOST_LONGER} timeframes beside its own")
+    return own.name, tuple(each.name for each in longer)
+
+
+def _error(offset: int, token: Token, what: str) -> RuleError:
+    at = offset + (token.start_pos or 0) + 1
+    return RuleError(f"position {at}: {str(token)[:40]!r} {what}")
+
+
+def target_names(names: Iterable[Any], error: Callable[[Any, str], RuleError]) -> tuple[str, ...]:
+    """Return names of targets, each once. Raises what `error` makes of a bad one."""
+    found: dict[str, None] = {}
+    for name in names:
+        if not _TARGET.fullmatch(name):
+            raise error(name, "is no name of a target: a to z, 0 to 9 and _, as ALERT_URLS has it")
+        found[str(name)] = None
+        if len(found) > MOST_TARGETS:
+            raise error(name, f"is one too many: at most {MOST_TARGETS} targets")
+    return tuple(found)
 
 
 @lru_cache(maxsize=1)
@@ -116,25 +179,29 @@ def _unexpected(error: UnexpectedInput, text: str, offset: int) -> str:
 class _Build(Transformer[Token, Any]):
     """Builds the tree, bottom up."""
 
-    def __init__(self, offset: int) -> None:
+    def __init__(self, offset: int, timeframe: str, longer: tuple[str, ...]) -> None:
         super().__init__()
         self._offset = offset
-        self._timeframe = ""
+        self._timeframe = timeframe
+        self._longer = longer
 
-    def start(self, condition: c.Condition, _: str | None, frequency: str | None) -> Parsed:
-        return Parsed(condition, self._timeframe, frequency or "")
+    def start(
+        self,
+        condition: c.Condition,
+        _: str | None,
+        frequency: str | None,
+        to: tuple[str, ...] | None,
+    ) -> Parsed:
+        return Parsed(condition, self._timeframe, frequency or "", self._longer, to or ())
+
+    def on(self, timeframe: str) -> str:
+        return timeframe
+
+    def to(self, *tokens: Token) -> tuple[str, ...]:
+        return target_names(tokens, self._error)
 
     def timeframe(self, token: Token) -> str:
-        try:
-            Timeframe.parse(str(token))
-        except ValueError as error:
-            raise self._error(token, str(error)) from error
-        if self._timeframe not in ("", str(token)):
-            raise self._error(
-                token, f"a rule is of one timeframe, and {self._timeframe} is named before"
-            )
-        self._timeframe = str(token)
-        return self._timeframe
+        return str(token)
 
     def once(self) -> str:
         return "once"
@@ -183,13 +250,18 @@ class _Build(Transformer[Token, Any]):
             raise self._error(token, "is no plain decimal number, such as 75000.5")
         return t.Number(Decimal(token))
 
-    def name(self, token: Token) -> t.Term:
+    def name(self, token: Token) -> t.Field | t.IndicatorValue:
         if token in (*t.CANDLE_FIELDS, *t.QUOTE_FIELDS):
             return t.Field(str(token))
         return self._indicator(token)
 
-    def name_of(self, token: Token, _: str) -> t.Term:
-        return self.name(token)
+    def name_of(self, token: Token, timeframe: str) -> t.Term:
+        named = self.name(token)
+        if timeframe == self._timeframe:
+            return named
+        if isinstance(named, t.Field) and named.name in t.QUOTE_FIELDS:
+            raise self._error(token, "is of the latest quote: it has no timeframe")
+        return replace(named, frame=timeframe)
 
     def rolling(self, token: Token, inner: t.Term, period: Token) -> t.Term:
         if token not in t.FUNCTIONS:
@@ -199,7 +271,7 @@ class _Build(Transformer[Token, Any]):
     def past(self, inner: t.Term, back: Token) -> t.Term:
         return t.Past(inner, self._whole(back, 1, MOST_BACK))
 
-    def _indicator(self, token: Token) -> t.Term:
+    def _indicator(self, token: Token) -> t.IndicatorValue:
         base, _, output = token.rpartition(":")
         if not base or not output[0].isalpha():
             base, output = str(token), ""
@@ -221,5 +293,4 @@ class _Build(Transformer[Token, Any]):
         return int(token)
 
     def _error(self, token: Token, what: str) -> RuleError:
-        at = self._offset + (token.start_pos or 0) + 1
-        return RuleError(f"position {at}: {str(token)[:40]!r} {what}")
+        return _error(self._offset, token, what)

@@ -1,7 +1,7 @@
 """Notifications to people, by Apprise: Telegram, Discord, Slack, e-mail, ntfy and many more.
 
-A target's URL holds its credentials: it is shown and logged nowhere, only the service's name and
-its number in the list.
+A target's URL holds its credentials: it is shown and logged nowhere, only the service's name, its
+number in the list, and the names that it was given.
 """
 
 from __future__ import annotations
@@ -10,22 +10,22 @@ import hashlib
 import logging
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import unquote
 
-import orjson
-
-from shared.alerts.event import AlertEvent
-from shared.errors import PermanentError
-
 MOST_TARGETS: Final = 8
-"""They are asked one after another, within the time that a delivery may take."""
+PATIENCE_S: Final = 15.0
+"""How long a service has to take a notification, whatever its plugin waits for."""
+TEST_TITLE: Final = "Kandle: a test"
+TEST_BODY: Final = "Alerts come this way."
+_UNFINISHED: Final = 4
+"""Notifications of one target at once, those included that were given up."""
+_NAMED: Final = re.compile(r"((?:[a-z][a-z0-9_]{0,31},)*[a-z][a-z0-9_]{0,31})=(.+)")
 _MAX_URL: Final = 4_000
-_MAX_TITLE: Final = 400
 _SECRET: Final = re.compile(r"[^/?#&=:@,;\s]{4,}")
 
 
@@ -35,15 +35,44 @@ class NotificationError(Exception):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Target:
-    """Where notifications go. `name`: for people; `digest`: names it where the URL must not be."""
+    """Where notifications go. `name`: for people; `digest`: names it where the URL must not be.
+
+    `names`: those by which rules choose it.
+    """
 
     name: str
     digest: str
+    names: tuple[str, ...]
     plugin: Any = field(repr=False)
     secrets: tuple[str, ...] = field(repr=False)
+    _places: threading.BoundedSemaphore = field(
+        default_factory=lambda: threading.BoundedSemaphore(_UNFINISHED), repr=False
+    )
+
+    def begin(self, work: Callable[[Target], None]) -> Future[None]:
+        """Do the work in a thread of its own, which its caller may give up."""
+        future: Future[None] = Future()
+        if not self._places.acquire(blocking=False):
+            future.set_exception(
+                NotificationError(f"{_UNFINISHED} notifications to it have not ended")
+            )
+            return future
+
+        def run() -> None:
+            try:
+                work(self)
+            except BaseException as error:  # noqa: BLE001 - whoever waits raises it
+                future.set_exception(error)
+            else:
+                future.set_result(None)
+            finally:
+                self._places.release()
+
+        threading.Thread(target=run, name=f"notify {self.name}", daemon=True).start()
+        return future
 
     def send(self, title: str, body: str) -> None:
-        """Send one notification; a service has seconds to take it. Raises NotificationError."""
+        """Send one notification, however long its service takes. Raises NotificationError."""
         with _CAPTURE.reasons() as reasons:
             try:
                 taken = self.plugin.notify(title=title, body=body)
@@ -59,8 +88,46 @@ class Target:
         return " ".join(text.split())[:300]
 
 
+def at_once(
+    targets: Sequence[Target], work: Callable[[Target], None], patience_s: float = PATIENCE_S
+) -> dict[str, str]:
+    """Do the work for all targets at once; return why it failed, by the target's name.
+
+    Work that takes longer than `patience_s` counts as failed and goes on without its caller. Raises
+    what the work raised beside NotificationError.
+    """
+    begun = {target: target.begin(work) for target in targets}
+    wait(begun.values(), timeout=patience_s)
+    failed = {}
+    for target, future in begun.items():
+        if not future.done():
+            failed[target.name] = f"no answer within {patience_s:g} s"
+        elif (error := future.exception()) is not None:
+            if not isinstance(error, NotificationError):
+                raise error
+            failed[target.name] = str(error)
+    return failed
+
+
+def chosen(
+    targets: Sequence[Target], names: Collection[str]
+) -> tuple[list[Target], dict[str, str]]:
+    """Return the targets of these names, all where there is none; and why a name is nobody's."""
+    some = [each for each in targets if not names or not set(names).isdisjoint(each.names)]
+    known = {name for each in targets for name in each.names}
+    there_are = f"there are {', '.join(sorted(known))}" if known else "none has a name"
+    return some, {
+        name: f"no URL of ALERT_URLS has this name: {there_are}"
+        for name in names
+        if name not in known
+    }
+
+
 def parse_targets(text: str) -> tuple[Target, ...]:
-    """Read URLs with blanks or line ends between. Raises ValueError that shows no URL."""
+    """Read URLs with blanks or line ends between, each `URL` or `name,name=URL`.
+
+    Raises ValueError that shows no URL.
+    """
     urls = text.split()
     if len(urls) > MOST_TARGETS:
         raise ValueError(f"{len(urls)} URLs; at most {MOST_TARGETS}")
@@ -78,8 +145,11 @@ def _target(number: int, url: str) -> Target:
         import apprise
     except ImportError:
         raise ValueError("notifications need Apprise: install kandle[alerts]") from None
-    scheme, _, rest = url.partition("://")
     what = f"URL {number}"
+    named = _NAMED.fullmatch(url)
+    names = tuple(dict.fromkeys(named[1].split(","))) if named else ()
+    url = named[2] if named else url
+    scheme, _, rest = url.partition("://")
     if len(url) > _MAX_URL:
         raise ValueError(f"{what} is longer than {_MAX_URL} characters")
     asset = apprise.AppriseAsset(app_id="Kandle", app_desc="alerts", app_url="", service_timeout=10)
@@ -90,27 +160,8 @@ def _target(number: int, url: str) -> Target:
     digest = hashlib.sha256(url.encode()).hexdigest()[:32]
     parts = {*_SECRET.findall(rest), *_SECRET.findall(unquote(rest))}
     secrets = sorted({*parts, *map(unquote, parts)}, key=len, reverse=True)
-    return Target(f"{scheme.lower()} #{number}", digest, plugin, tuple(secrets))
-
-
-def message_of(alert: AlertEvent) -> tuple[str, str]:
-    """Return title and text of an alert: the rule; what made it true, and when (UTC).
-
-    Raises PermanentError where it does not say them.
-    """
-    data = orjson.loads(alert.body)["data"]
-    try:
-        title = str(data["rule"])[:_MAX_TITLE]
-        time = datetime.fromtimestamp(int(data["timestamp"]) / 1000, UTC)
-    except (KeyError, TypeError, ValueError, OverflowError, OSError) as error:
-        raise PermanentError("bad_alert", f"an alert has a rule and a time: {error!r}") from error
-    said = []
-    if "pattern_type" in data:
-        direction = {"1": "up", "-1": "down"}.get(str(data.get("direction")), "neither way")
-        said.append(f"{direction} at {data.get('trigger_price')}"[:_MAX_TITLE])
-    elif "value" in data:
-        said.append(f"at {data['value']}"[:_MAX_TITLE])
-    return title, ", ".join([*said, f"{time:%Y-%m-%d %H:%M:%S} UTC"])
+    name = f"{scheme.lower()} #{number}" + (f" ({', '.join(names)})" if names else "")
+    return Target(name, digest, names, plugin, tuple(secrets))
 
 
 class _Capture(logging.Handler):

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Final, cast
+from typing import Final
 
 import numpy as np
 from psycopg import Connection
 
+from shared.alerts.candle_inputs import exact_column, inputs_of_rows
 from shared.alerts.rule import GAP, Kind, Rule
-from shared.alerts.terms import CANDLE_FIELDS, Exact, Inputs
-from shared.market.decimals import EXACT, to_mantissa
+from shared.alerts.terms import Inputs, Longer
+from shared.market.decimals import EXACT
 from shared.market.timeframes import Timeframe
 from shared.wire.feed_status import feed_state
 
@@ -23,7 +24,8 @@ WHERE state = 'open' AND (instrument = ANY(%s) OR feed = ANY(%s))
 """
 _FEEDS: Final = "SELECT feed, state, reported_us FROM feeds WHERE feed = ANY(%s)"
 _CANDLES: Final = """
-SELECT start_us, open, high, low, close, volume FROM candles
+SELECT start_us, open, high, low, close, volume, buy_volume, sell_volume, trade_count, notional
+FROM candles
 WHERE instrument = %s AND timeframe = %s AND closed AND trade_count > 0
 ORDER BY start_us DESC LIMIT %s
 """
@@ -81,14 +83,24 @@ def holds_on_newest_candle(connection: Connection, rule: Rule) -> bool | None:
     Of candles that Postgres has; patterns are not looked for.
     """
     assert rule.condition is not None
-    count = rule.need(Timeframe.parse(rule.timeframe).length_us) + 1
-    rows = connection.execute(_CANDLES, (rule.subject, rule.timeframe, count)).fetchall()
-    if not rows:
+    inputs = _newest(connection, rule, rule.timeframe)
+    if inputs is None:
         return None
-    starts, *columns = zip(*reversed(rows), strict=True)
-    exact = {name: exact_column(each) for name, each in zip(CANDLE_FIELDS, columns, strict=True)}
-    inputs = Inputs(np.array(starts, dtype=np.int64), exact)
+    longer, length_us = {}, Timeframe.parse(rule.timeframe).length_us
+    for name in rule.longer:
+        found = _newest(connection, rule, name)
+        if found is None:
+            return None
+        longer[name] = Longer.seen(found, inputs.start_us, length_us, Timeframe.parse(name))
+    inputs.longer = longer
     return bool(rule.condition.judge(inputs).holds[-1])
+
+
+def _newest(connection: Connection, rule: Rule, timeframe: str) -> Inputs | None:
+    """Return as many of the newest closed candles as a rule looks at, if there is any."""
+    wanted = (rule.subject, timeframe, rule.need(timeframe) + 2)
+    rows = connection.execute(_CANDLES, wanted).fetchall()
+    return inputs_of_rows(rows[::-1]) if rows else None
 
 
 def is_true_now(connection: Connection, rule: Rule, now_us: int) -> bool | None:
@@ -105,9 +117,3 @@ def quote_inputs(bid: Decimal, ask: Decimal) -> Inputs:
     values = {"bid": bid, "ask": ask, "spread": EXACT.subtract(ask, bid), "mid": mid}
     exact = {name: exact_column([value]) for name, value in values.items()}
     return Inputs(np.zeros(1, dtype=np.int64), exact)
-
-
-def exact_column(values: Sequence[Decimal]) -> Exact:
-    """Return decimals as mantissas (Python integers) of one scale."""
-    scale = max(max(0, -cast(int, each.as_tuple().exponent)) for each in values)
-    return np.array([to_mantissa(each, scale) for each in values], dtype=object), scale

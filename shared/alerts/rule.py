@@ -2,10 +2,11 @@
 
 BTC-USD close > 75000
 BTC-USD rsi:14(1h) crosses 30 once
+BTC-USD close(1m) > sma:20(1h) and delta > 5
 BTC-USD volume > 3 * sma(volume, 20) on 5m once a bar
 BTC-USD pattern double_top on 15m
 BTC-USD spread > 5
-BTC-USD gap
+BTC-USD gap to ops
 feed binance stalled
 """
 
@@ -18,7 +19,8 @@ from typing import Final
 
 from shared.alerts import conditions as c
 from shared.alerts import terms as t
-from shared.alerts.grammar import RuleError, parse_condition
+from shared.alerts.grammar import RuleError, parse_condition, target_names
+from shared.market.timeframes import Timeframe
 from shared.wire.feed_status import FeedState
 
 DEFAULT_TIMEFRAME: Final = "1m"
@@ -26,10 +28,12 @@ MOST_CANDLES: Final = 4_000
 """Candles in front that a rule may need: those that storage is read for at once, at most."""
 
 MAX_CHARACTERS: Final = 300
+ALREADY_TRUE: Final = "already true: it alerts the next time it becomes true"
+"""What whoever adds a rule is told of one that holds and waits for an edge."""
 _FEED: Final = "feed"
 GAP: Final = "gap"
 _USAGE: Final = (
-    "a rule is SYMBOL CONDITION [on TIMEFRAME] [once | once a bar], such as"
+    "a rule is SYMBOL CONDITION [on TIMEFRAME] [once | once a bar] [to NAME], such as"
     " 'BTC-USD close > 75000 on 5m', or feed NAME STATE"
 )
 
@@ -55,8 +59,9 @@ class Kind(StrEnum):
 class Rule:
     """A rule. `subject` is an instrument, or of kind FEED a feed.
 
-    `timeframe` is empty where no candles are looked at. `condition` is of the kinds CANDLES and
-    QUOTE; `state` of FEED: a FeedState or `gap`.
+    `timeframe` is empty where no candles are looked at; `longer`: further ones of its terms.
+    `condition` is of the kinds CANDLES and QUOTE; `state` of FEED: a FeedState or `gap`. `to`:
+    names of the targets that are notified; none means all.
     """
 
     kind: Kind
@@ -65,6 +70,8 @@ class Rule:
     frequency: Frequency
     condition: c.Condition | None = None
     state: str = ""
+    longer: tuple[str, ...] = ()
+    to: tuple[str, ...] = ()
 
     @classmethod
     def parse(cls, text: str) -> Rule:
@@ -91,22 +98,26 @@ class Rule:
             return cls._of_feed(rest)
         words = rest.split()
         if words[0] == GAP:
-            frequency = _state_frequency(words[1:])
-            return cls(Kind.GAP, subject, "", frequency)
+            frequency, to = _of_state(words[1:])
+            return cls(Kind.GAP, subject, "", frequency, to=to)
         offset = text.index(rest, text.index(subject) + len(subject))
         parsed = parse_condition(rest, offset)
         frequency = Frequency(parsed.frequency or Frequency.EACH_TIME)
         fields = {each.name for each in _terms(parsed.condition) if isinstance(each, t.Field)}
         if fields.isdisjoint(t.QUOTE_FIELDS):
             timeframe = parsed.timeframe or DEFAULT_TIMEFRAME
-            return cls(Kind.CANDLES, subject, timeframe, frequency, parsed.condition)
+            return cls(
+                *(Kind.CANDLES, subject, timeframe, frequency, parsed.condition),
+                longer=parsed.longer,
+                to=parsed.to,
+            )
         if frequency is Frequency.ONCE_A_BAR or parsed.timeframe or not _is_plain(parsed.condition):
             names = ", ".join(t.QUOTE_FIELDS)
             raise RuleError(
                 f"{names} are of the latest quote: a rule with them compares only those and"
                 " numbers, and has no timeframe and no bars"
             )
-        return cls(Kind.QUOTE, subject, "", frequency, parsed.condition)
+        return cls(Kind.QUOTE, subject, "", frequency, parsed.condition, to=parsed.to)
 
     @classmethod
     def _of_feed(cls, text: str) -> Rule:
@@ -114,11 +125,13 @@ class Rule:
         states = (*FeedState, GAP)
         if not words or words[0] not in states:
             raise RuleError(f"after feed NAME comes one of {', '.join(states)}")
-        return cls(Kind.FEED, name, "", _state_frequency(words[1:]), state=words[0])
+        frequency, to = _of_state(words[1:])
+        return cls(Kind.FEED, name, "", frequency, state=words[0], to=to)
 
     def text(self) -> str:
         """Write the rule in its one canonical form."""
         often = "" if self.frequency is Frequency.EACH_TIME else f" {self.frequency}"
+        often += f" to {', '.join(self.to)}" if self.to else ""
         if self.kind is Kind.FEED:
             return f"{_FEED} {self.subject} {self.state}{often}"
         if self.kind is Kind.GAP:
@@ -129,9 +142,18 @@ class Rule:
         on = f" on {self.timeframe}" if self.timeframe else ""
         return f"{self.subject} {condition}{on}{often}"
 
-    def need(self, length_us: int) -> int:
-        """Return how many candles of that length it looks at before the one it judges."""
-        return 0 if self.condition is None else min(self.condition.need(length_us), MOST_CANDLES)
+    @property
+    def waits_for_an_edge(self) -> bool:
+        """Whether it alerts only where it did not hold before."""
+        return self.frequency is not Frequency.ONCE_A_BAR
+
+    def need(self, timeframe: str) -> int:
+        """Return how many candles of a timeframe it looks at before the one it judges."""
+        if self.condition is None:
+            return 0
+        frame = "" if timeframe == self.timeframe else timeframe
+        length_us = Timeframe.parse(timeframe).length_us
+        return min(self.condition.need(frame, length_us), MOST_CANDLES)
 
     def fires(self, inputs: t.Inputs) -> t.Bools:
         """Return on which candles it alerts, shape [n]; what alerts once, on each it could."""
@@ -140,15 +162,23 @@ class Rule:
         return holds if self.frequency is Frequency.ONCE_A_BAR else holds & rested
 
 
-def _state_frequency(words: list[str]) -> Frequency:
-    """Read what stands behind a state."""
-    text = " ".join(words)
+def _of_state(words: list[str]) -> tuple[Frequency, tuple[str, ...]]:
+    """Read what stands behind a state: how often, and to whom."""
+    at = words.index("to") if "to" in words else len(words)
+    text, names = " ".join(words[:at]), " ".join(words[at + 1 :])
+
+    def error(name: str, what: str) -> RuleError:
+        return RuleError(f"{name[:40]!r} {what}")
+
+    to = target_names(map(str.strip, names.split(",")), error) if at < len(words) else ()
     if text == Frequency.ONCE_A_BAR:
         raise RuleError("a state has no bars: once, or each time (which needs not be said)")
     try:
-        return Frequency(text or Frequency.EACH_TIME)
+        return Frequency(text or Frequency.EACH_TIME), to
     except ValueError:
-        raise RuleError(f"{text[:40]!r}: after a state comes once, each time, or nothing") from None
+        raise RuleError(
+            f"{text[:40]!r}: after a state comes once, each time, to NAME, or nothing"
+        ) from None
 
 
 def _terms(condition: c.Condition) -> Iterator[t.Term]:

@@ -14,32 +14,42 @@ MOST: Final = 1_000
 """Rules in force at once; each costs a little with every candle of its symbol."""
 
 _INSERT: Final = """
-INSERT INTO alert_rules (id, rule, instrument, timeframe, once, sink, after_us)
-SELECT %(id)s, %(rule)s, %(instrument)s, %(timeframe)s, %(once)s, %(sink)s, coalesce(
+INSERT INTO alert_rules (id, rule, instrument, timeframe, once, sink, muted, after_us)
+SELECT %(id)s, %(rule)s, %(instrument)s, %(timeframe)s, %(once)s, %(sink)s, %(muted)s, coalesce(
     (SELECT max(start_us) FROM candles
      WHERE instrument = %(instrument)s AND timeframe = %(timeframe)s), -1)
 WHERE (SELECT count(*) FROM alert_rules WHERE removed_at IS NULL) < %(most)s
 """
 _LIST: Final = """
-SELECT id, rule, sink, (SELECT count(*) FROM alerts WHERE rule_id = id), created_at
+SELECT id, rule, sink, (SELECT count(*) FROM alerts WHERE rule_id = id), created_at, muted
 FROM alert_rules WHERE removed_at IS NULL ORDER BY created_at, id
 """
 _REMOVE: Final = (
-    "UPDATE alert_rules SET removed_at = now() WHERE id = %s AND removed_at IS NULL RETURNING rule"
+    "UPDATE alert_rules SET removed_at = now() WHERE id = %s AND removed_at IS NULL"
+    " RETURNING rule, sink, muted"
+)
+_MUTE: Final = (
+    "UPDATE alert_rules SET muted = %s WHERE id = %s AND removed_at IS NULL RETURNING rule"
 )
 
 
 class StoredRule(NamedTuple):
-    """A rule in force. `sink`: where its alerts are posted, if anywhere; `alerts`: how many."""
+    """A rule in force. `sink`: where its alerts are posted, if anywhere; `alerts`: how many.
+
+    `muted`: its alerts are stored and sent to nobody.
+    """
 
     id: str
     rule: str
     sink: str | None
     alerts: int
     created: datetime
+    muted: bool = False
 
 
-def add_rule(connection: Connection, rule: Rule, sink: str | None = None) -> str | None:
+def add_rule(
+    connection: Connection, rule: Rule, sink: str | None = None, *, muted: bool = False
+) -> str | None:
     """Store a rule; return its id, or None where there are MOST already.
 
     Candles that are newer than those known now count.
@@ -51,6 +61,7 @@ def add_rule(connection: Connection, rule: Rule, sink: str | None = None) -> str
         "timeframe": rule.timeframe,
         "once": rule.frequency is Frequency.ONCE,
         "sink": sink,
+        "muted": muted,
         "most": MOST,
     }
     return str(row["id"]) if connection.execute(_INSERT, row).rowcount else None
@@ -64,4 +75,23 @@ def rules_in_force(connection: Connection) -> list[StoredRule]:
 def remove_rule(connection: Connection, rule_id: str) -> str | None:
     """Take a rule out of force; return its text, or None where there is none."""
     row = connection.execute(_REMOVE, (rule_id,)).fetchone()
+    return None if row is None else str(row[0])
+
+
+def replace_rule(connection: Connection, rule_id: str, rule: Rule) -> str | None:
+    """Put a rule in another one's place, in the caller's transaction; return its id.
+
+    It has the sink of the one before and is muted where that was; candles newer than those known
+    now count. None: the other is not in force.
+    """
+    row = connection.execute(_REMOVE, (rule_id,)).fetchone()
+    if row is None:
+        return None
+    _, sink, muted = row
+    return add_rule(connection, rule, sink, muted=muted)
+
+
+def mute_rule(connection: Connection, rule_id: str, *, muted: bool) -> str | None:
+    """Send a rule's alerts to nobody, or to whom it says again; return its text, or None."""
+    row = connection.execute(_MUTE, (muted, rule_id)).fetchone()
     return None if row is None else str(row[0])

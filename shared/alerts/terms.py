@@ -1,7 +1,8 @@
-"""Terms of conditions: numbers, fields, indicators and arithmetic over the candles of one series.
+"""Terms of conditions: numbers, fields, indicators and arithmetic over the candles of a series.
 
 Fields and numbers are exact integers; what passes through an indicator or through arithmetic is a
-double, of 10 digits.
+double, of 10 digits. A term may be of a longer timeframe than its rule: it is evaluated on the
+candles of that one, and each candle of the rule sees the newest that had ended by its own end.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from shared.analysis.indicators import AnyIndicator, Indicator, compute
 from shared.analysis.talib_indicators import DAY_US, TalibIndicator
 from shared.market.decimals import from_mantissa, to_mantissa, to_text
+from shared.market.timeframes import Timeframe
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -26,22 +28,62 @@ Ints = NDArray[np.int64]
 Exact = tuple[NDArray[Any], int]
 """Mantissas, int64 or Python integers, and their scale."""
 
-CANDLE_FIELDS: Final = ("open", "high", "low", "close", "volume")
+PRICES: Final = ("open", "high", "low", "close", "volume")
+"""What indicators are computed from."""
+FLOW_FIELDS: Final = ("buy_volume", "sell_volume", "delta", "trades", "notional", "vwap")
+CANDLE_FIELDS: Final = (*PRICES, *FLOW_FIELDS)
+DOUBLES: Final = ("notional", "vwap")
+"""Fields that are not exact: a sum as wide as it may be, and a quotient."""
 QUOTE_FIELDS: Final = ("bid", "ask", "spread", "mid")
 INT64: Final = 2**63
+
+
+@dataclass(slots=True, eq=False)
+class Longer:
+    """The candles of a longer timeframe as those of a shorter one see them.
+
+    `at`: shape [n], of each shorter candle the index of the newest longer one that had ended by its
+    end. `known`: whether there is one, and none that ended later is still to come.
+    """
+
+    inputs: Inputs
+    at: Ints
+    known: Bools
+
+    @classmethod
+    def seen(cls, inputs: Inputs, start_us: Ints, length_us: int, frame: Timeframe) -> Longer:
+        """Return what candles of `length_us` that start then see of the inputs."""
+        ends_us = start_us + length_us
+        newest_us = frame.starts_us(ends_us) - frame.length_us
+        at = np.searchsorted(inputs.start_us, newest_us, side="right") - 1
+        known = at >= 0
+        if len(inputs):
+            # One that is missing is on its way where a candle of its interval is there.
+            first, last = np.searchsorted(start_us, [newest_us, newest_us + frame.length_us])
+            known &= (inputs.start_us[at] == newest_us) | (first == last)
+        return cls(inputs, at, known)
+
+    def spread(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Return of each shorter candle the value of the longer one that it sees."""
+        if not len(values):
+            return np.zeros(len(self.at), dtype=values.dtype)
+        return values[np.maximum(self.at, 0)]
 
 
 @dataclass(slots=True, eq=False)
 class Inputs:
     """What conditions are evaluated on: n candles of one series, ascending, or one quote.
 
-    `exact`: by field, mantissas of shape [n] with their scale. `patterns`: starts (us) of the
-    candles that complete a pattern, by its name.
+    `exact`: by field, mantissas of shape [n] with their scale; `doubles`: the fields that are not
+    exact. `patterns`: starts (us) of the candles that complete a pattern, by its name. `longer`:
+    by timeframe.
     """
 
     start_us: Ints
     exact: Mapping[str, Exact]
     patterns: Mapping[str, AbstractSet[int]] = field(default_factory=dict)
+    doubles: Mapping[str, Floats] = field(default_factory=dict)
+    longer: Mapping[str, Longer] = field(default_factory=dict)
     _floats: dict[str, Floats] = field(default_factory=dict)
     _indicators: dict[str, Mapping[str, Floats]] = field(default_factory=dict)
 
@@ -50,6 +92,8 @@ class Inputs:
 
     def floats(self, name: str) -> Floats:
         """Return a field as doubles, shape [n]."""
+        if name in self.doubles:
+            return self.doubles[name]
         if name not in self._floats:
             mantissas, scale = self.exact[name]
             self._floats[name] = mantissas.astype(np.float64) / 10.0**scale
@@ -58,26 +102,57 @@ class Inputs:
     def indicator(self, indicator: AnyIndicator) -> Mapping[str, Floats]:
         """Return the columns of an indicator, computed once for all rules; NaN where unknown."""
         if indicator.name not in self._indicators:
-            series = {name: self.floats(name) for name in CANDLE_FIELDS}
+            series = {name: self.floats(name) for name in PRICES}
             found = compute([indicator], start_us=self.start_us, **series)
             self._indicators[indicator.name] = found
         return self._indicators[indicator.name]
+
+    def known(self, frames: AbstractSet[str]) -> Bools:
+        """Return on which candles those of the longer timeframes are known, shape [n]."""
+        known = np.ones(len(self), dtype=np.bool_)
+        for frame in frames:
+            if frame in self.longer:
+                known &= self.longer[frame].known
+        return known
 
 
 class Term:
     """A number for each candle."""
 
+    @property
+    def frames(self) -> frozenset[str]:
+        """Timeframes of its leaves; "" is the rule's own. A number has none."""
+        raise NotImplementedError
+
     def floats(self, inputs: Inputs) -> Floats:
         """Return the values, shape [n]; NaN where there is none."""
-        raise NotImplementedError
+        longer = self._longer(inputs)
+        if longer is None:
+            return self._floats(inputs)
+        return cast(Floats, longer.spread(self._floats(longer.inputs)))
 
     def exact(self, inputs: Inputs) -> Exact | None:
         """Return the values as integers, where they are exact."""
+        longer = self._longer(inputs)
+        if longer is None:
+            return self._exact(inputs)
+        found = self._exact(longer.inputs)
+        return None if found is None else (longer.spread(found[0]), found[1])
+
+    def need(self, frame: str, length_us: int) -> int:
+        """Return how many candles of a timeframe it looks at before the one it is for."""
+        return 0
+
+    def _floats(self, inputs: Inputs) -> Floats:
+        raise NotImplementedError
+
+    def _exact(self, inputs: Inputs) -> Exact | None:
         return None
 
-    def need(self, length_us: int) -> int:
-        """Return how many candles of that length it looks at before the one it is for."""
-        return 0
+    def _longer(self, inputs: Inputs) -> Longer | None:
+        """Return the longer candles that the whole term is of; None: it is of the inputs' own."""
+        frames = self.frames
+        return inputs.longer.get(next(iter(frames))) if len(frames) == 1 else None
 
     def value(self, inputs: Inputs, at: int) -> str:
         """Return one value as text, exact where it is."""
@@ -96,12 +171,15 @@ class Number(Term):
     def __str__(self) -> str:
         return to_text(self.number)
 
-    def floats(self, inputs: Inputs) -> Floats:
-        """Return it for each candle."""
+    @property
+    def frames(self) -> frozenset[str]:
+        """None."""
+        return frozenset()
+
+    def _floats(self, inputs: Inputs) -> Floats:
         return np.full(len(inputs), float(self.number))
 
-    def exact(self, inputs: Inputs) -> Exact | None:
-        """Return its mantissa for each candle."""
+    def _exact(self, inputs: Inputs) -> Exact | None:
         scale = max(0, -cast(int, self.number.as_tuple().exponent))
         mantissa = to_mantissa(self.number, scale)
         dtype = np.int64 if abs(mantissa) < INT64 else object
@@ -113,17 +191,21 @@ class Field(Term):
     """A field of the candle or of the quote."""
 
     name: str
+    frame: str = ""
 
     def __str__(self) -> str:
-        return self.name
+        return f"{self.name}({self.frame})" if self.frame else self.name
 
-    def floats(self, inputs: Inputs) -> Floats:
-        """Return the field."""
+    @property
+    def frames(self) -> frozenset[str]:
+        """Its own."""
+        return frozenset((self.frame,))
+
+    def _floats(self, inputs: Inputs) -> Floats:
         return inputs.floats(self.name)
 
-    def exact(self, inputs: Inputs) -> Exact | None:
-        """Return its mantissas."""
-        return inputs.exact[self.name]
+    def _exact(self, inputs: Inputs) -> Exact | None:
+        return None if self.name in DOUBLES else inputs.exact[self.name]
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,16 +214,23 @@ class IndicatorValue(Term):
 
     indicator: AnyIndicator
     column: str
+    frame: str = ""
 
     def __str__(self) -> str:
-        return self.column
+        return f"{self.column}({self.frame})" if self.frame else self.column
 
-    def floats(self, inputs: Inputs) -> Floats:
-        """Return the column."""
+    @property
+    def frames(self) -> frozenset[str]:
+        """Its own."""
+        return frozenset((self.frame,))
+
+    def _floats(self, inputs: Inputs) -> Floats:
         return inputs.indicator(self.indicator)[self.column]
 
-    def need(self, length_us: int) -> int:
+    def need(self, frame: str, length_us: int) -> int:
         """Return its warm-up; of one that begins anew each day, a day at least."""
+        if frame != self.frame:
+            return 0
         is_of_day = isinstance(self.indicator, TalibIndicator) and self.indicator.of_day
         return max(self.indicator.warm_up, DAY_US // length_us if is_of_day else 0)
 
@@ -157,8 +246,12 @@ class Rolling(Term):
     def __str__(self) -> str:
         return f"{self.function}({self.inner}, {self.period})"
 
-    def floats(self, inputs: Inputs) -> Floats:
-        """Return the values; NaN for the first `period` - 1."""
+    @property
+    def frames(self) -> frozenset[str]:
+        """Those of what it is over."""
+        return self.inner.frames
+
+    def _floats(self, inputs: Inputs) -> Floats:
         values, found = self.inner.floats(inputs), np.full(len(inputs), np.nan)
         if self.function in _AVERAGES:
             known = np.flatnonzero(np.isfinite(values))
@@ -172,12 +265,14 @@ class Rolling(Term):
             found[self.period - 1 :] = _WINDOWS[self.function](windows)
         return found
 
-    def need(self, length_us: int) -> int:
+    def need(self, frame: str, length_us: int) -> int:
         """Return its own warm-up and that of what it is over."""
-        own = self.period
-        if self.function in _AVERAGES:
-            own = Indicator.parse(f"{self.function}:{self.period}").warm_up
-        return own + self.inner.need(length_us)
+        own = 0
+        if frame in _evaluated_on(self.inner):
+            own = self.period
+            if self.function in _AVERAGES:
+                own = Indicator.parse(f"{self.function}:{self.period}").warm_up
+        return own + self.inner.need(frame, length_us)
 
 
 _AVERAGES: Final = ("sma", "ema")
@@ -199,15 +294,20 @@ class Past(Term):
     def __str__(self) -> str:
         return f"{self.inner}[{self.back}]"
 
-    def floats(self, inputs: Inputs) -> Floats:
-        """Return the values; NaN for the first `back`."""
+    @property
+    def frames(self) -> frozenset[str]:
+        """Those of what it is of."""
+        return self.inner.frames
+
+    def _floats(self, inputs: Inputs) -> Floats:
         values, found = self.inner.floats(inputs), np.full(len(inputs), np.nan)
         found[self.back :] = values[: max(len(values) - self.back, 0)]
         return found
 
-    def need(self, length_us: int) -> int:
+    def need(self, frame: str, length_us: int) -> int:
         """Return what its inner term needs, and as many more."""
-        return self.back + self.inner.need(length_us)
+        own = self.back if frame in _evaluated_on(self.inner) else 0
+        return own + self.inner.need(frame, length_us)
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,16 +321,25 @@ class Arithmetic(Term):
     def __str__(self) -> str:
         return f"({self.left} {self.operator} {self.right})"
 
-    def floats(self, inputs: Inputs) -> Floats:
-        """Return the values."""
+    @property
+    def frames(self) -> frozenset[str]:
+        """Those of both sides."""
+        return self.left.frames | self.right.frames
+
+    def _floats(self, inputs: Inputs) -> Floats:
         left, right = self.left.floats(inputs), self.right.floats(inputs)
         with np.errstate(all="ignore"):
             found = _ARITHMETIC[self.operator](left, right)
         return np.where(np.isfinite(found), found, np.nan)
 
-    def need(self, length_us: int) -> int:
+    def need(self, frame: str, length_us: int) -> int:
         """Return what the side needs that needs more."""
-        return max(self.left.need(length_us), self.right.need(length_us))
+        return max(self.left.need(frame, length_us), self.right.need(frame, length_us))
+
+
+def _evaluated_on(term: Term) -> frozenset[str]:
+    """Return whose candles a term has a value for each of: one timeframe, or the rule's own."""
+    return term.frames if len(term.frames) == 1 else frozenset(("",))
 
 
 _ARITHMETIC: Final[Mapping[str, Callable[[Floats, Floats], Floats]]] = {

@@ -1,11 +1,11 @@
-"""Rules of alerts on the page: offered by a click on the chart, added, refused, removed."""
+"""Rules of alerts on the page: offered by a click on the chart, added, refused, changed, tested."""
 
 from __future__ import annotations
 
 import json
 import re
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.e2e.browser import open_symbol
 from tests.e2e.client import fresh_symbol
@@ -19,33 +19,105 @@ FIRST_MS = 1_700_000_040_000
 def test_a_rule_is_made_on_the_page_and_comes_true(page: Page, pipeline: dict[str, str]) -> None:
     """Offered for the price it was clicked at; what is no rule says why; the CLI lists the same."""
     symbol = fresh_symbol("RULED")
+    database = ("--database-url", pipeline["DATABASE_URL"])
     post(pipeline, *(f"{symbol},{99 + n % 2},1,{FIRST_MS + n * MINUTE_MS}" for n in range(4)))
     open_symbol(page, pipeline, symbol, 4)
     page.locator("#chart").click(button="right", position={"x": 200, "y": 200})
-    rule = page.get_by_label("Rule of an alert")
+    rule, note, rules = (
+        page.get_by_label("Rule of an alert"),
+        page.locator("#rule-note"),
+        page.locator("#rules"),
+    )
     expect(rule).to_have_value(re.compile(rf"^{symbol} close crosses [0-9]+ on 1m$"))
     rule.fill(f"{symbol} close >")
     page.get_by_role("button", name="Add", exact=True).click()
-    expect(page.locator("#rule-note")).to_contain_text("expected a field")
+    expect(note).to_contain_text("expected a field")
     rule.fill(f"{symbol} close > 150")
     rule.press("Enter")
     whole = f"{symbol} close > 150 on 1m"
-    expect(page.locator("#rules")).to_contain_text(whole)
-    listed = json.loads(
-        kandle("alert", "list", "--json", "--database-url", pipeline["DATABASE_URL"]).stdout
-    )
+    expect(rules).to_contain_text(whole)
+    expect(rule).to_have_value("")
+    listed = json.loads(kandle("alert", "list", "--json", *database).stdout)
     assert whole in {each["rule"] for each in listed}
     for minute, price in enumerate((151, 152, 153), start=4):
         post(pipeline, f"{symbol},{price},1,{FIRST_MS + minute * MINUTE_MS}")
-    expect(page.locator(".alert").filter(has_text=whole)).to_contain_text("at 151", timeout=60_000)
+    alerts = page.locator(".alert")
+    expect(alerts.filter(has_text=whole)).to_contain_text("at 151", timeout=60_000)
+
+    # What is true already says so.
+    rule.fill(f"{symbol} close > 1")
+    rule.press("Enter")
+    expect(note).to_have_text("already true: it alerts the next time it becomes true")
+    other = f"{symbol} close > 1 on 1m"
+    page.get_by_role("button", name=f"History {other}").click()
+    expect(page.locator("#alerts-of")).to_contain_text(f"Alerts of {other}")
+    expect(page.locator("#alert-list")).to_contain_text("It has not come true yet")
+    page.get_by_role("button", name=f"History {whole}").click()
+    expect(alerts).to_have_count(1)
+    page.get_by_role("button", name="Show all").click()
+    expect(page.locator("#alerts-of")).to_be_hidden()
+
+    # By notify, which knows the service: the page learns its name, and no more.
+    page.get_by_role("button", name=f"Test {whole}").click()
+    expect(note).to_have_text("json #1: sent")
+
+    # An edit that is refused leaves the rule; one that is taken keeps what the CLI added.
     page.get_by_role("button", name=f"Edit {whole}").click()
+    expect(page.locator("#rule-add")).to_have_text("Save")
     rule.fill(f"{symbol} close >")
     rule.press("Enter")
-    expect(page.locator("#rule-note")).to_contain_text("expected a field")
-    expect(page.locator("#rules")).to_contain_text(whole)  # in force until another one is
+    expect(note).to_contain_text("expected a field")
+    expect(rules).to_contain_text(whole)
     rule.fill(f"{symbol} close > 170")
     rule.press("Enter")
-    expect(page.locator("#rules")).to_contain_text("close > 170")
-    expect(page.locator("#rules")).not_to_contain_text(whole)
-    page.get_by_role("button", name=f"Remove {symbol} close > 170 on 1m").click()
-    expect(page.locator("#rules")).not_to_contain_text(symbol)
+    changed = f"{symbol} close > 170 on 1m"
+    expect(rules).to_contain_text(changed)
+    expect(rules).not_to_contain_text(whole)
+    page.get_by_role("button", name=f"Mute {changed}").click()
+    expect(page.get_by_role("button", name=f"Unmute {changed}")).to_be_visible()
+    (stored,) = (
+        each
+        for each in json.loads(kandle("alert", "list", "--json", *database).stdout)
+        if each["rule"] == changed
+    )
+    assert stored["muted"] is True
+
+    # A removal that fails says so, and the rule stays.
+    def refused(route: Route) -> None:
+        if route.request.method == "DELETE":
+            route.fulfill(status=503, body="{}")
+        else:
+            route.fallback()
+
+    page.route("**/api/alert-rules?*", refused)
+    page.get_by_role("button", name=f"Remove {changed}").click()
+    expect(note).to_contain_text("the rule is still in force: 503")
+    expect(rules).to_contain_text(changed)
+    page.unroute("**/api/alert-rules?*")
+    for each in (changed, other):
+        page.get_by_role("button", name=f"Remove {each}").click()
+    expect(rules).not_to_contain_text(symbol)
+
+
+def test_the_page_shows_what_came_of_a_test(page: Page, pipeline: dict[str, str]) -> None:
+    """Each service by its name, and why one did not take it."""
+    symbol = fresh_symbol("TESTED")
+    post(pipeline, f"{symbol},99,1,{FIRST_MS}")
+    open_symbol(page, pipeline, symbol, 1)
+    targets = [
+        {"target": "tgram #1 (ops)", "sent": True, "reason": None},
+        {"target": "ntfy #2", "sent": False, "reason": "no answer within 15 s"},
+    ]
+    asked: list[str | None] = []
+
+    def answered(route: Route) -> None:
+        asked.append(route.request.post_data)
+        route.fulfill(json={"targets": targets})
+
+    page.route("**/api/alert-rules/test", answered)
+    page.locator("#tab-alerts").click()
+    page.get_by_role("button", name="Test", exact=True).click()
+    note = page.locator("#rule-note")
+    expect(note).to_contain_text("tgram #1 (ops): sent")
+    expect(note).to_contain_text("ntfy #2: not sent, no answer within 15 s")
+    assert asked == ["{}"]

@@ -34,6 +34,7 @@ from functions.detect_pattern.store import Store as PatternStore
 from functions.live_feed.handler import Show
 from functions.live_feed.stream import Limits, LiveStream
 from functions.normalize.handler import Normalize
+from functions.notify.claims import Claims
 from functions.notify.handler import Notify
 from functions.persist.busts import BustWriter
 from functions.persist.feeds import FeedWriter
@@ -156,7 +157,7 @@ def handlers(
         ),
         "candle-aggregate": Aggregate(engine, storage, display=Display(Watched(valkey), 250_000)),
         "dead-letter": Keep(servers["NATS_URL"]),
-        "notify": Notify(postgres, ()),
+        "notify": Notify(Claims(postgres), ()),
         "detect-pattern": detector(Storage(postgres), PatternStore(valkey, 1)),
         "live-feed": Show(LiveStream(servers["NATS_URL"], Limits()), Watched(valkey), 1, 50),
     }

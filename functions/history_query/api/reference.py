@@ -37,11 +37,23 @@ def _lines() -> Iterator[str]:
     yield "`$API_URL` is what `kandle env` prints. A test runs every example."
     plain = {}
     for path, item in DOCUMENT["paths"].items():
-        operation = item["get"]
+        operation = item.get("get")
+        if operation is None:
+            continue
         if path.startswith(("/api", "/prices")):
             yield from _route(path, operation)
         else:
             plain[path] = operation["summary"]
+    yield ""
+    yield "## Changes"
+    yield "Bodies are JSON (`content-type: application/json`)."
+    yield ""
+    yield "| route | what it does | body | answers |"
+    yield "|---|---|---|---|"
+    for path, item in DOCUMENT["paths"].items():
+        for method, operation in item.items():
+            if method != "get":
+                yield _change(method, path, operation)
     yield ""
     yield "## Beside these"
     yield "| route | answer |"
@@ -78,6 +90,21 @@ def _route(path: str, operation: Json) -> Iterator[str]:
         schema = content["application/json"]["schema"]
     refusals = ", ".join(status for status in responses if status != "200")
     yield f"Answer: {_type(schema)}." + (f" Else: {refusals}." if refusals else "")
+
+
+def _change(method: str, path: str, operation: Json) -> str:
+    asked = "&".join(
+        f"{each['name']}={each['example']}" for each in operation.get("parameters", ())
+    )
+    route = f"{method.upper()} {path}" + (f"?{asked}" if asked else "")
+    content = operation.get("requestBody", {}).get("content", {})
+    fields = content["application/json"]["schema"]["properties"] if content else {}
+    body = ", ".join(f"`{name}`: {_type(each)}" for name, each in fields.items())
+    answers = []
+    for status, answer in operation["responses"].items():
+        schema = answer.get("content", {}).get("application/json", {}).get("schema")
+        answers.append(f"{status} {_type(schema)}" if schema else status)
+    return f"| `{route}` | {_cell(operation['summary'])} | {body} | {', '.join(answers)} |"
 
 
 def _example(path: str, parameters: list[Json]) -> str:

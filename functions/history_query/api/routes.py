@@ -46,6 +46,4 @@ async def _no_such_route(request: Request, error: Exception) -> Response:
 
 
 async def _no_such_method(request: Request, error: Exception) -> Response:
-    return problem(
-        405, "no such method", "every route answers GET; /api/alert-rules POST and DELETE"
-    )
+    return problem(405, "no such method", "every route answers GET; /api/alert-rules others too")

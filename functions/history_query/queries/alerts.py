@@ -10,6 +10,7 @@ from typing import Any, Final
 from functions.history_query.api.cursors import MomentCursor
 from functions.history_query.api.parameters import (
     FURTHEST_US,
+    ParameterError,
     read_limit,
     read_moment,
     read_time_us,
@@ -18,10 +19,12 @@ from functions.history_query.api.parameters import (
 from shared.stores.postgres import Postgres
 
 DEFAULT_ALERTS: Final = 100
+MAX_ID_CHARACTERS: Final = 64
 
 _SELECT: Final = """
 SELECT body -> 'data', start_us, rule_id FROM alerts
 WHERE (%(symbol)s::text IS NULL OR instrument = %(symbol)s)
+  AND (%(rule)s::text IS NULL OR rule_id = %(rule)s)
   AND start_us >= %(from_us)s AND start_us < %(to_us)s
   AND (start_us, rule_id) < (%(before_us)s, %(before_id)s)
 ORDER BY start_us DESC, rule_id DESC LIMIT %(limit)s
@@ -30,25 +33,38 @@ ORDER BY start_us DESC, rule_id DESC LIMIT %(limit)s
 
 @dataclass(frozen=True, slots=True)
 class AlertPage:
-    """Which alerts: of candles that start in [from_us, to_us), before the cursor."""
+    """Which alerts: of candles that start in [from_us, to_us), before the cursor.
+
+    `rule`: those of one rule, by its id.
+    """
 
     from_us: int
     to_us: int
     limit: int
     before: MomentCursor
+    rule: str | None = None
 
 
 def read_alerts(query: Mapping[str, str], now_us: int | None = None) -> AlertPage:
     """Read the parameters. Raises ParameterError."""
     now_us = time.time_ns() // 1000 if now_us is None else now_us
-    refuse_unknown(query, {"from", "to", "limit", "cursor"})
+    refuse_unknown(query, {"from", "to", "limit", "cursor", "rule"})
     to_us = read_time_us(query, "to", now_us)
     return AlertPage(
         read_time_us(query, "from", now_us) or 0,
         FURTHEST_US if to_us is None else to_us,
         read_limit(query, DEFAULT_ALERTS),
         read_moment(query),
+        read_rule(query),
     )
+
+
+def read_rule(query: Mapping[str, str]) -> str | None:
+    """Read the id of a rule. Raises ParameterError."""
+    rule = query.get("rule")
+    if rule is not None and not (1 <= len(rule) <= MAX_ID_CHARACTERS and rule.isprintable()):
+        raise ParameterError(f"rule: the id of one, of 1 to {MAX_ID_CHARACTERS} characters")
+    return rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +80,7 @@ class AlertPages:
         """
         wanted = {
             "symbol": symbol,
+            "rule": page.rule,
             "from_us": page.from_us,
             "to_us": page.to_us,
             "before_us": page.before.time_us,

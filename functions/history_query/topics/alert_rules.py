@@ -1,17 +1,13 @@
-"""/api/alert-rules: the rules of alerts, listed, added and removed."""
+"""/api/alert-rules described, and the list of rules."""
 
 from __future__ import annotations
 
-import time
 from typing import Any, Final
 
-import anyio
-import msgspec
-import orjson
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
+from functions.history_query.api.alert_rule_writes import MAX_BODY_BYTES, PATH, TEST_PATH
 from functions.history_query.api.endpoints import Answers, as_json
 from functions.history_query.api.openapi_schemas import (
     COUNT,
@@ -22,17 +18,15 @@ from functions.history_query.api.openapi_schemas import (
     get,
     list_of,
     object_of,
+    ref,
 )
 from functions.history_query.api.parameters import refuse_all
-from shared.alerts.present import is_true_now
-from shared.alerts.rule import MAX_CHARACTERS, Frequency, Rule
-from shared.alerts.stored_rules import MOST, add_rule, remove_rule, rules_in_force
-from shared.errors import TransientError
-from shared.runtime.problem import problem
+from shared.alerts.rule import MAX_CHARACTERS
+from shared.alerts.stored_rules import (
+    rules_in_force,
+)
 from shared.stores.postgres import Postgres
 
-PATH: Final = "/api/alert-rules"
-MAX_BODY_BYTES: Final = 4_096
 _RULE: Final[Json] = {
     **NAME,
     "description": "As docs/alerts.md says: `BTC-USD close > 75000 on 5m`.",
@@ -42,6 +36,7 @@ _RULE: Final[Json] = {
 _PROBLEM: Final = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
 _REFUSALS: Final = {
     "400": {"description": "`detail` names what is wrong and the fix.", "content": _PROBLEM},
+    "404": {"description": "No such rule is in force.", "content": _PROBLEM},
     "409": {
         "description": "There are too many rules, or this API only reads.",
         "content": _PROBLEM,
@@ -64,6 +59,15 @@ def _refusals(*statuses: str) -> Json:
     return {status: _REFUSALS[status] for status in statuses}
 
 
+def _body(properties: Json, **more: Any) -> Json:
+    schema = object_of(properties, **more)
+    return {"required": True, "content": {"application/json": {"schema": schema}}}
+
+
+def _content(name: str) -> Json:
+    return {"content": {"application/json": {"schema": ref(name)}}}
+
+
 PART: Final = Part(
     {
         PATH: {
@@ -74,18 +78,26 @@ PART: Final = Part(
             ),
             "post": {
                 "summary": "Add a rule. It has no sink: those are `kandle alert add --sink`'s.",
-                "requestBody": {
-                    "required": True,
-                    "content": {"application/json": {"schema": object_of({"rule": _RULE})}},
-                },
+                "requestBody": _body({"rule": _RULE}),
                 "responses": {
-                    "201": {
-                        "description": "It is in force.",
-                        "content": {
-                            "application/json": {"schema": {"$ref": "#/components/schemas/Added"}}
-                        },
-                    },
+                    "201": {"description": "It is in force.", **_content("AddedRule")},
                     **_refusals("400", "409", "413", "415", "503"),
+                },
+            },
+            "patch": {
+                "summary": "Put another rule in a rule's place, with its sink; or mute it: its"
+                " alerts are stored and sent to nobody.",
+                "parameters": [_ID],
+                "requestBody": _body(
+                    {"rule": _RULE, "muted": {"type": "boolean"}}, minProperties=1, required=[]
+                ),
+                "responses": {
+                    "200": {
+                        "description": "The other rule is in force, under an id of its own.",
+                        **_content("AddedRule"),
+                    },
+                    "204": {"description": "It is muted, or no more."},
+                    **_refusals("400", "404", "409", "413", "415", "503"),
                 },
             },
             "delete": {
@@ -93,8 +105,22 @@ PART: Final = Part(
                 "parameters": [_ID],
                 "responses": {
                     "204": {"description": "It is out of force."},
-                    "404": {"description": "No such rule is in force.", "content": _PROBLEM},
-                    **_refusals("400", "409", "503"),
+                    **_refusals("400", "404", "409", "503"),
+                },
+            },
+        },
+        TEST_PATH: {
+            "post": {
+                "summary": "Notify the services of a rule now, or all of them without one, and say"
+                " what came of it.",
+                "requestBody": _body({"rule": _RULE}, required=[]),
+                "responses": {
+                    "200": {
+                        "description": "Each service by its name; none where ALERT_URLS is not"
+                        " set.",
+                        **_content("TestedAlerts"),
+                    },
+                    **_refusals("400", "409", "413", "415", "503"),
                 },
             },
         },
@@ -107,9 +133,18 @@ PART: Final = Part(
                 "alerts": {**COUNT, "description": "How often it came true."},
                 "created": MS,
                 "posted": {"type": "boolean", "description": "Whether it has a sink."},
+                "muted": {"type": "boolean", "description": "Whether its alerts go to nobody."},
             }
         ),
-        "Added": object_of(
+        "TestedAlerts": object_of({"targets": list_of("TestedTarget")}),
+        "TestedTarget": object_of(
+            {
+                "target": {**NAME, "description": "Service, number and names in ALERT_URLS."},
+                "sent": {"type": "boolean"},
+                "reason": {"type": ["string", "null"], "description": "Why it was not."},
+            }
+        ),
+        "AddedRule": object_of(
             {
                 "id": NAME,
                 "rule": _RULE,
@@ -121,10 +156,6 @@ PART: Final = Part(
         ),
     },
 )
-
-
-class _Asked(msgspec.Struct, forbid_unknown_fields=True):
-    rule: str
 
 
 def answers(postgres: Postgres) -> Answers:
@@ -142,67 +173,10 @@ def answers(postgres: Postgres) -> Answers:
                     "alerts": each.alerts,
                     "created": int(each.created.timestamp() * 1000),
                     "posted": each.sink is not None,
+                    "muted": each.muted,
                 }
                 for each in found
             ]
         )
 
     return {PATH: every}
-
-
-def writes(postgres: Postgres, *, only_reads: bool = False) -> list[Route]:
-    """Return the routes that add and remove. `only_reads`: Postgres is a replica."""
-
-    async def add(request: Request) -> Response:
-        if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
-            return problem(415, "no JSON", "send the rule as application/json")  # nor does a form
-        body = b""
-        try:
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > MAX_BODY_BYTES:
-                    return problem(413, "too large", f"at most {MAX_BODY_BYTES} bytes")
-            rule = Rule.parse(msgspec.json.decode(body, type=_Asked).rule)
-        except ClientDisconnect:
-            return Response(status_code=400)
-        except (msgspec.DecodeError, ValueError) as error:
-            return problem(400, "no rule", str(error))
-        return await anyio.to_thread.run_sync(_add, rule)
-
-    def _add(rule: Rule) -> Response:
-        try:
-            with postgres.connection() as connection:
-                holds = is_true_now(connection, rule, time.time_ns() // 1000)
-                id_ = add_rule(connection, rule)
-        except TransientError as error:
-            return problem(503, "a store is away", str(error), 1)
-        if id_ is None:
-            return problem(409, "too many rules", f"there are {MOST:,} already: remove some")
-        is_silent = holds and rule.frequency is not Frequency.ONCE_A_BAR
-        note = "already true: it alerts the next time it becomes true" if is_silent else None
-        told: dict[str, Any] = {"id": id_, "rule": rule.text(), "note": note}
-        return Response(orjson.dumps(told), 201, media_type="application/json")
-
-    def _remove(rule_id: str) -> Response:
-        try:
-            with postgres.connection() as connection:
-                text = remove_rule(connection, rule_id)
-        except TransientError as error:
-            return problem(503, "a store is away", str(error), 1)
-        if text is None:
-            return problem(404, "no such rule", f"no rule {rule_id!r} is in force")
-        return Response(status_code=204)
-
-    async def remove(request: Request) -> Response:
-        ids = request.query_params.getlist("id")
-        if len(ids) != 1 or not 1 <= len(ids[0]) <= 64 or not ids[0].isprintable():
-            return problem(400, "bad parameter", "id: one, of 1 to 64 characters")
-        return await anyio.to_thread.run_sync(_remove, ids[0])
-
-    async def elsewhere(_: Request) -> Response:
-        return problem(409, "only read here", "this API reads a replica: use `kandle alert`")
-
-    return [
-        Route(PATH, elsewhere if only_reads else add, methods=["POST"]),
-        Route(PATH, elsewhere if only_reads else remove, methods=["DELETE"]),
-    ]

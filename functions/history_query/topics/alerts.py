@@ -25,9 +25,15 @@ from functions.history_query.api.openapi_schemas import (
     limit,
     list_of,
     object_of,
+    query,
     ref,
 )
-from functions.history_query.queries.alerts import DEFAULT_ALERTS, AlertPages, read_alerts
+from functions.history_query.queries.alerts import (
+    DEFAULT_ALERTS,
+    MAX_ID_CHARACTERS,
+    AlertPages,
+    read_alerts,
+)
 from functions.history_query.topics import patterns
 
 _CHOICE: Final = (
@@ -35,6 +41,12 @@ _CHOICE: Final = (
     TO,
     limit(DEFAULT_ALERTS),
     cursor_of(MomentCursor(1_764_340_200_000_000, "1").text()),
+    query(
+        "rule",
+        "Of one rule, by its id.",
+        {"type": "string", "minLength": 1, "maxLength": MAX_ID_CHARACTERS},
+        "0a1b2c3d",
+    ),
 )
 _ALERT: Final = object_of(
     {
@@ -78,6 +90,12 @@ PART: Final = Part(
                     **DECIMAL,
                     "description": "The left side of the first comparison.",
                 },
+                "to": {
+                    "type": "array",
+                    "items": NAME,
+                    "description": "The targets that the rule names; none: all.",
+                },
+                "muted": {"type": "boolean", "description": "Whether it was sent to nobody."},
             },
         },
         "Alerts": object_of({"symbol": NAME, "alerts": list_of("Alert"), "next": NEXT}),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -18,16 +20,24 @@ from shared.wire.candle_json import candle_of
 
 _TIMEOUT_S: Final = 10.0
 _NAMES_A_REQUEST: Final = 200
+_NEWEST: Final = 500
+"""How many values of an indicator are read again; what changed before them is not."""
+READS_PER_S: Final = 40
+_READS_AT_ONCE: Final = 8
 
 
 class HistoryApi:
     """Answers of the history API. Every method raises TransientError while it is away.
 
-    `token`: one of API_TOKENS, or nothing.
+    `token`: one of API_TOKENS, or nothing. `reads_per_s`: how often the channels of all watchers
+    are read again.
     """
 
-    def __init__(self, url: str, token: str = "") -> None:
+    def __init__(self, url: str, token: str = "", reads_per_s: int = READS_PER_S) -> None:
         self._url = url
+        self._between_s = 1 / reads_per_s
+        self._next_s = 0.0
+        self._places = asyncio.Semaphore(_READS_AT_ONCE)
         self._headers = {"authorization": f"Bearer {token}"} if token else {}
         self._client: httpx.AsyncClient | None = None
 
@@ -35,6 +45,19 @@ class HistoryApi:
     def is_there(self) -> bool:
         """Whether there is an address to ask."""
         return bool(self._url)
+
+    @asynccontextmanager
+    async def background(self) -> AsyncIterator[None]:
+        """Wait for the turn of a read that nobody asked for, first come first served.
+
+        What changes meanwhile is read by the same one; so the more channels are followed, the less
+        often each is read.
+        """
+        async with self._places:
+            now_s = asyncio.get_running_loop().time()
+            self._next_s = max(self._next_s, now_s) + self._between_s
+            await asyncio.sleep(self._next_s - self._between_s - now_s)
+            yield
 
     async def present(self, names: Iterable[str], base: str) -> list[Message]:
         """Return the last trade and the newest base candle of instruments, or of all by `*`."""
@@ -72,11 +95,18 @@ class HistoryApi:
     async def indicator(
         self, symbol: str, timeframe: str, name: str, from_us: int | None
     ) -> list[dict[str, Any]]:
-        """Return the candles from `from_us` on, or the newest, with an indicator; ascending."""
+        """Return the candles from `from_us` on, or the newest, with an indicator; ascending.
+
+        The newest 500 where there are more.
+        """
         asked: dict[str, Any] = {"timeframe": timeframe, "indicators": name, "limit": 1}
         if from_us is not None:
-            asked |= {"from": from_us // 1000, "limit": 500}
-        answer = await self._get(f"/api/candles/{quote(symbol)}", asked)
+            asked |= {"from": from_us // 1000, "limit": _NEWEST}
+        path = f"/api/candles/{quote(symbol)}"
+        answer = await self._get(path, asked)
+        if answer and len(answer["candles"]) == _NEWEST:
+            del asked["from"]
+            answer = await self._get(path, asked)
         return answer["candles"] if answer else []
 
     async def newest(self, symbol: str, timeframe: str) -> Candle | None:

@@ -1,11 +1,12 @@
-"""Information bars of the trading day, for who watches: read again when trades have come."""
+"""Information bars for who watches: a trading day's are read again when its trades change."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final
 
@@ -25,17 +26,62 @@ log = logging.getLogger(__name__)
 _EACH_S: Final = 0.25
 """How often they are read at most, and again while the trades are not stored yet."""
 _TRIES: Final = 20
-_RELOADS: Final = 8
-"""How often the whole day is read for a late trade before the newest page, until it is stored."""
 _MOST_CORRECTED: Final = 500
+_NEVER: Final = 2**62
+_DAYS: Final = 4
+"""How many days are remembered, so that only what differs is given."""
 
 Row = Mapping[str, Any]
+
+
+@dataclass(slots=True)
+class _Day:
+    """The bars of one trading day as they were last read. `is_fresh`: they never were before.
+
+    `page`: how many stand before the newest page, which begins behind `cursor`. `revisions`: by
+    number, the last that was given.
+    """
+
+    start_us: int
+    end_us: int
+    rows: list[Row] = field(default_factory=list)
+    page: int = 0
+    cursor: str | None = None
+    revisions: dict[int, int] = field(default_factory=dict)
+    is_fresh: bool = True
+
+    def is_before_page(self, time_us: int) -> bool:
+        """Tell whether a time lies before the newest page; all does while none is known."""
+        if not self.page:
+            return False
+        return self.page >= len(self.rows) or time_us <= self.rows[self.page]["t"] * 1000
+
+    def changed(
+        self, known: list[Row], from_us: int, *, says_end: bool
+    ) -> Iterator[tuple[int, Row]]:
+        """Yield numbers and bars that differ from those known; of none known, from a time on.
+
+        A bar that is no more has no trades. `says_end`: where none was known, there is one such
+        behind the last.
+        """
+        for number, row in enumerate(self.rows):
+            if number < len(known):
+                differs = row != known[number]
+            else:
+                differs = bool(known) or row["end"] * 1000 >= from_us
+            if differs:
+                yield number, row
+        gone = known[len(self.rows) :]
+        if says_end and not known:
+            gone = self.rows[-1:]
+        for number, row in enumerate(gone, len(self.rows)):
+            yield number, {**row, **dict.fromkeys(("v", "qv", "bv", "sv"), "0"), "n": 0}
 
 
 class LiveBars:
     """One channel of bars. Used by one event loop.
 
-    A state of a base candle is the sign that trades came. The bars are whole once they have all
+    A state of a base candle is the sign that trades came. A day's bars are whole once they have all
     trades of the day's candle: as many, of the same volume and notional.
     """
 
@@ -46,35 +92,28 @@ class LiveBars:
         _, at, days = self._frame.name.partition("@")
         self._asked = f"{self._type}{at}{days}"
         self._base_us = 0
-        self._reloads = 0
-        self._day_us = -1
-        self._rows: list[Row] = []
-        self._revisions: dict[int, int] = {}
-        self._page = 0
-        self._cursor: str | None = None
-        self._newest_us = 0
+        self._days: dict[int, _Day] = {}
+        self._touched: dict[int, int] = {}
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     def take(self, candle: Candle, _: int) -> None:
-        """Take a state of a base candle: the bars are read again."""
+        """Take a state of a base candle: the bars of its day are read again, from there on."""
         if self._frame.holds(candle.start_us):
-            self._newest_us = max(self._newest_us, candle.start_us)
-            if self._page and candle.start_us + self._base_us <= self._page_us():
-                self._reloads = _RELOADS
+            day_us = self._frame.start_us(candle.start_us)
+            self._touched[day_us] = min(candle.start_us, self._touched.get(day_us, candle.start_us))
             self._changed.set()
 
-    def _page_us(self) -> int:
-        """Return where the newest page begins; while pages are read, all is before it."""
-        return self._rows[self._page]["t"] * 1000 if self._page < len(self._rows) else 2**62
-
     async def begin(self, base: Timeframe) -> None:
-        """Learn the present, and follow. Raises TransientError."""
+        """Give the newest bar of the newest day, and follow. Raises TransientError."""
         self._base_us = base.length_us
         newest = await self._history.newest(self.symbol, base.name)
         if newest is not None:
-            self._newest_us = max(self._newest_us, newest.start_us)
-            await self._read_day(self._frame.start_us(self._newest_us))
+            day = self._day(self._frame.start_us(newest.start_us))
+            await self._read(day, whole=True)
+            day.is_fresh = False
+            if day.rows:
+                self._give(day, len(day.rows) - 1, day.rows[-1], late=False)
         self._task = asyncio.create_task(self._follow(), name=f"live bars {self._channel}")
 
     async def close(self) -> None:
@@ -83,86 +122,85 @@ class LiveBars:
             await end(self._task)
 
     async def _follow(self) -> None:
+        pending: dict[int, tuple[int, int]] = {}
         while True:
-            await self._changed.wait()
+            if not pending:
+                await self._changed.wait()
             self._changed.clear()
-            for _ in range(_TRIES):
+            touched, self._touched = self._touched, {}
+            for day_us, from_us in touched.items():
+                before = pending.get(day_us, (from_us, 0))
+                pending[day_us] = min(from_us, before[0]), _TRIES
+            for day_us, (from_us, tries) in sorted(pending.items()):
+                done = tries <= 1
                 try:
-                    if await self._refresh():
-                        self._reloads = 0
-                        break
+                    done |= await self._refresh(day_us, from_us)
                 except TransientError as error:
                     log.warning("bars are not read: %s", error)
-                await asyncio.sleep(_EACH_S)
-                if self._changed.is_set():
-                    break
+                if done:
+                    del pending[day_us]
+                else:
+                    pending[day_us] = from_us, tries - 1
             await asyncio.sleep(_EACH_S)
 
-    async def _refresh(self) -> bool:
-        """Read what is new; return whether the bars have all trades of the day."""
-        day_us = self._frame.start_us(self._newest_us)
-        if day_us > self._day_us >= 0:
-            await self._read_page_on()  # the day before is over, and with it its last bar
-        if day_us > self._day_us or self._reloads:
-            self._reloads = max(self._reloads - 1, 0)
-            await self._read_day(day_us)
-        else:
-            await self._read_page_on()
-        end_us = self._frame.next_us(day_us)
-        candles = await self._history.candles(self.symbol, self._frame.name, day_us, end_us)
-        return bool(candles) and _totals(self._rows) == (
+    async def _refresh(self, day_us: int, from_us: int) -> bool:
+        """Read what is new of a day; return whether its bars have all its trades."""
+        newest_us = max(self._days, default=day_us)
+        if day_us > newest_us:
+            await self._reread(self._days[newest_us], _NEVER)  # it is over, and its last bar
+        day = self._day(day_us)
+        await self._reread(day, from_us)
+        async with self._history.background():
+            candles = await self._history.candles(
+                self.symbol, self._frame.name, day.start_us, day.end_us
+            )
+        return bool(candles) and _totals(day.rows) == (
             candles[0].trade_count,
             candles[0].volume,
             candles[0].notional,
         )
 
-    async def _read_day(self, day_us: int) -> None:
-        """Read the day's bars from the start."""
-        is_first = self._day_us < 0
-        known = self._rows if day_us == self._day_us else []
-        if day_us != self._day_us:
-            self._revisions.clear()
-        self._day_us, self._page, self._cursor = day_us, 0, None
-        self._rows = await self._pages([])
-        self._show(known, everything=not is_first)
+    def _day(self, start_us: int) -> _Day:
+        """Return a day; the oldest is forgotten where they are too many."""
+        if start_us not in self._days:
+            self._days[start_us] = _Day(start_us, self._frame.next_us(start_us))
+            if len(self._days) > _DAYS:
+                del self._days[min(self._days.keys() - {start_us})]
+        return self._days[start_us]
 
-    async def _read_page_on(self) -> None:
-        """Read the bars from the newest page on."""
-        known = self._rows
-        self._rows = await self._pages(known[: self._page])
-        self._show(known, everything=True)
+    async def _reread(self, day: _Day, from_us: int) -> None:
+        """Read a day, from its newest page on where nothing before it changed; give the rest."""
+        is_newest = day.start_us == max(self._days)
+        known = day.rows
+        whole = day.is_fresh or day.is_before_page(from_us + self._base_us)
+        async with self._history.background():
+            await self._read(day, whole=whole)
+        day.is_fresh = False
+        # Of a day that only begins, all bars are new; of one before it, those from the change on.
+        changed = list(day.changed(known, 0 if is_newest else from_us, says_end=not is_newest))
+        for number, row in changed[-_MOST_CORRECTED:]:
+            self._give(day, number, row, late=not is_newest or number < len(known) - 1)
 
-    async def _pages(self, rows: list[Row]) -> list[Row]:
-        """Return the rows before the newest page, and those that follow."""
-        end_ms = self._frame.next_us(self._day_us) // 1000
+    async def _read(self, day: _Day, *, whole: bool) -> None:
+        """Read a day's bars, all or from the newest page on."""
+        page, cursor = (0, None) if whole else (day.page, day.cursor)
+        rows = day.rows[:page]
         while True:
-            found, cursor = await self._history.bars(
-                self.symbol, self._asked, self._day_us, self._cursor
-            )
-            rows = [*rows, *(each for each in found if each["t"] < end_ms)]
-            if cursor is None or not found or found[-1]["t"] >= end_ms:
-                return rows
-            self._page, self._cursor = len(rows), cursor
+            found, after = await self._history.bars(self.symbol, self._asked, day.start_us, cursor)
+            rows = [*rows, *(each for each in found if each["t"] * 1000 < day.end_us)]
+            if after is None or not found or found[-1]["t"] * 1000 >= day.end_us:
+                day.rows, day.page, day.cursor = rows, page, cursor
+                return
+            page, cursor = len(rows), after
 
-    def _show(self, known: list[Row], *, everything: bool) -> None:
-        """Give the bars that differ from those known before; first the newest alone."""
-        changed = [n for n, row in enumerate(self._rows) if n >= len(known) or row != known[n]]
-        if not everything:
-            changed = changed[-1:]
-        for number in changed[-_MOST_CORRECTED:]:
-            self._give(number, self._rows[number], late=number < len(known) - 1)
-        for number in range(len(self._rows), len(known)):
-            nothing = dict.fromkeys((*"vn", "qv", "bv", "sv"), "0")
-            self._give(number, {**known[number], **nothing, "n": 0}, late=True)
-
-    def _give(self, number: int, row: Row, *, late: bool) -> None:
-        revision = max(self._revisions.get(number, 0) + 1, time.time_ns() // 1000)
-        self._revisions[number] = revision
+    def _give(self, day: _Day, number: int, row: Row, *, late: bool) -> None:
+        revision = max(day.revisions.get(number, 0) + 1, time.time_ns() // 1000)
+        day.revisions[number] = revision
         shown = {**row, "partial": False, "revision": revision, "origin": "trades"}
         message = candle_of(shown, self.symbol, self._type).to_message()
         message.last_time_us = row["end"] * 1000
         payload = live_pb2.LiveBar(
-            candle=message.SerializeToString(), day_us=self._day_us, number=number
+            candle=message.SerializeToString(), day_us=day.start_us, number=number
         ).SerializeToString()
         self._hub.give(self._channel, payload, late=late)
 

@@ -77,11 +77,14 @@ class LiveIndicator:
                 settles = (clock() + _SETTLES_S if settles is None else settles[0], min(starts))
             if from_us is not None:
                 try:
-                    await self._read(from_us)
+                    async with self._history.background():
+                        if self._from_us is not None:  # what came while this waited for its turn
+                            from_us, self._from_us = min(from_us, self._from_us), None
+                        await self._read(from_us)
                 except Exception as error:  # whatever it was: it is read again
                     known = isinstance(error, TransientError)
                     log.warning("%s is not read: %r", self._channel, error, exc_info=not known)
-                    settles = (clock() + _SETTLES_S, min(starts))
+                    settles = (clock() + _SETTLES_S, min(from_us, *starts))
             await asyncio.sleep(_EACH_S)
 
     async def _read(self, from_us: int | None) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
 from decimal import Decimal
 
 import numpy as np
@@ -10,9 +12,15 @@ import pytest
 import talib
 
 from functions.detect_pattern.edges import RuleInForce, raise_alerts
+from functions.detect_pattern.publish import publication
 from functions.detect_pattern.series import Series
+from functions.detect_pattern.store import Read, Store
 from functions.detect_pattern.window import ClosedCandle, Window
 from shared.alerts.rule import Frequency, Rule
+from shared.realtime.pattern_series import Name
+from shared.realtime.versioned import pack, unpack
+from shared.schema import patterns_pb2
+from shared.wire.candle import Candle
 from shared.wire.patterns import as_event_json as pattern_json
 from tests.functions.detect_pattern.house import MINUTE, House, cancelled, candle
 
@@ -125,7 +133,7 @@ def test_exact_numbers_are_compared() -> None:
         for n, price in enumerate([Decimal(low), Decimal(high)])
     ]
     series = Series("A", "1m", 0, Window.of(rows), judged_us=MINUTE)
-    assert raise_alerts(series, [RuleInForce("r", Rule.parse(f"A close > {low}"), -1)])
+    assert raise_alerts(series, [RuleInForce("r", Rule.parse(f"A close > {low}"), -1)], {})
     assert list(series.alerts) == [("r", MINUTE)]
 
 
@@ -192,3 +200,126 @@ def test_a_rule_that_cannot_be_read_stops_no_other(house: House) -> None:
         )
     house.deliver(house.receive([candle(0, 99), candle(1, 101)]))
     assert raised(house) == [1]
+
+
+def five_minutes(number: int, close: int, revision: int = 1) -> Candle:
+    """A closed candle of five minutes, from minute 5 x number on."""
+    made = candle(5 * number, close, revision)
+    return replace(made, timeframe="5m")
+
+
+MIXED = "A close > close(5m) on 1m"
+
+
+def test_a_rule_over_two_timeframes_waits_for_the_longer_candle(house: House) -> None:
+    """Which comes after the minute that ends with it; each order of arrival alerts alike."""
+    house.postgres.check()
+    add_rule(house, MIXED)
+    minutes = [candle(n, 99) for n in range(9)] + [candle(9, 120)]
+    house.deliver(house.receive([five_minutes(0, 110), *minutes]))
+    assert raised(house) == []  # the second five minutes are still to come
+    house.deliver(house.receive([five_minutes(1, 119)]))
+    assert raised(house) == [9]
+    house.deliver(house.receive([five_minutes(2, 130), *(candle(n, 100) for n in range(10, 15))]))
+    house.deliver(house.receive([candle(15, 131)]))
+    assert raised(house) == [9, 15]
+    house.client.flushdb()
+    house.tick()
+    assert raised(house) == [9, 15]
+
+
+def test_two_workers_that_get_one_timeframe_each_miss_no_alert(house: House) -> None:
+    """Both have read before either writes: the one that writes later sees what the other wrote."""
+    house.postgres.check()
+    add_rule(house, MIXED)
+    minutes = [candle(n, 99) for n in range(9)]
+    house.deliver(house.receive([five_minutes(0, 110), *minutes]))
+    other = Store(house.client, 1)
+    read = other.read
+    meanwhile = iter([five_minutes(1, 119)])
+
+    def raced(names: Iterable[Name]) -> dict[Name, Read]:
+        found = read(names)
+        for each in meanwhile:
+            house.receive([each])
+        return found
+
+    other.read = raced  # type: ignore[method-assign]
+    window = Window.of([ClosedCandle.of(candle(9, 120), house.now_ms)])
+    house.deliver(
+        publication(
+            other,
+            house.steps.take(other, {("A", "1m"): window}, house.now_ms),
+            house.steps.due,
+            house.now_ms,
+        )
+    )
+    assert raised(house) == [9]
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_an_indicator_of_a_longer_timeframe_has_its_warm_up(house: House, lost: bool) -> None:
+    """The state holds 15 candles of five minutes, and the mean is of 100 of them."""
+    house.postgres.check()
+    walk = [950 + n * 37 % 101 for n in range(600)]
+    fives = [walk[5 * n + 4] for n in range(120)]
+    house.deliver(house.receive([five_minutes(n, fives[n]) for n in range(110)]))
+    house.deliver(house.receive([candle(n, walk[n]) for n in range(550)]))
+    add_rule(house, "A close > sma:100(5m) on 1m", after_us=549 * MINUTE)
+    if lost:
+        house.client.flushdb()
+    for number in range(110, 120):
+        minutes = [candle(5 * number + n, walk[5 * number + n]) for n in range(5)]
+        house.deliver(house.receive(minutes))
+        house.deliver(house.receive([five_minutes(number, fives[number])]))
+    mean = talib.SMA(np.array(fives, dtype=np.float64), 100)
+    above = [walk[n] > mean[(n + 1) // 5 - 1] for n in range(549, 600)]
+    expected = [n + 549 for n in range(1, 51) if above[n] and not above[n - 1]]
+    assert len(expected) > 1
+    assert raised(house) == expected
+
+
+def test_order_flow_alerts_whatever_state_is_lost(house: House) -> None:
+    """Bought less sold volume, from the candle's event and from storage."""
+    house.postgres.check()
+    add_rule(house, "A delta > 4 and trades > 2")
+    calm = [replace(candle(n, 99), trade_count=3) for n in range(2)]
+    bought = replace(candle(2, 99), buy_volume=Decimal("7.5"), sell_volume=Decimal("3.25"))
+    house.deliver(house.receive([*calm, replace(bought, trade_count=3)]))
+    house.deliver(house.receive([replace(candle(3, 99), trade_count=3)]))
+    assert raised(house) == [2]
+    house.client.flushdb()
+    house.tick()
+    again = replace(bought, start_us=4 * MINUTE, trade_count=3)
+    house.deliver(house.receive([again]))
+    assert raised(house) == [2, 4]
+
+
+def test_a_state_of_another_version_is_read_from_storage(house: House) -> None:
+    """Its table has other rows, so it counts as lost; no alert is missed and none comes twice."""
+    house.postgres.check()
+    add_rule(house, "A close > 100")
+    house.deliver(house.receive([candle(n, 99 + 2 * (n % 2)) for n in range(4)]))
+    key = next(key for key in house.client.scan_iter("*") if b"A" in key and b"1m" in key)
+    stored = house.client.get(key)
+    assert isinstance(stored, bytes)
+    number, value = unpack(stored)
+    former = patterns_pb2.PatternSeries.FromString(value)
+    former.rows, former.candles = 0, b""
+    house.client.set(key, pack(number, former.SerializeToString()))
+    house.deliver(house.receive([candle(4, 99)]))
+    house.deliver(house.receive([candle(5, 101)]))
+    assert raised(house) == [1, 3, 5]
+
+
+def test_the_alerts_of_a_muted_rule_say_so(house: House) -> None:
+    """Stored as ever; whoever delivers them sends none."""
+    house.postgres.check()
+    rule_id = add_rule(house, "A close > 100 to ops")
+    with psycopg.connect(house.database) as connection:
+        connection.execute("UPDATE alert_rules SET muted = true WHERE id = %s", (rule_id,))
+    house.deliver(house.receive([candle(0, 99), candle(1, 101)]))
+    with psycopg.connect(house.database) as connection:
+        row = connection.execute("SELECT body -> 'data' FROM alerts").fetchone()
+    assert row is not None
+    assert (row[0]["muted"], row[0]["to"]) == (True, ["ops"])

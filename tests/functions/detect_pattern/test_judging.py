@@ -82,7 +82,9 @@ def test_a_correction_behind_the_state_is_judged_from_storage(house: House, minu
     house.settle()
     blob = house.store.read([NAME])[NAME].value
     assert blob is not None
-    assert len(Series.decode(blob).candles) == RULES.keep
+    stored = Series.decode(blob)
+    assert stored is not None
+    assert len(stored.candles) == RULES.keep
     corrected = candle(minute, 150, revision=2)
     house.deliver(house.receive([corrected]))
     assert house.stored() == reference([*coming, corrected])
@@ -139,6 +141,7 @@ def test_the_stored_form_is_read_back(close: Decimal) -> None:
     full = Series("A", "1m", 7, window, 60, whole=False)
     for series in (Series("A", "1m", 7), full):
         read = Series.decode(series.encode())
+        assert read is not None
         assert list(read.candles) == list(series.candles)
         assert replace(read, candles=series.candles) == series
 

@@ -21,7 +21,15 @@ candles = st.builds(
     *(decimals,) * 5,
     st.integers(1, 2**62),
     st.integers(0, 10),
+    *(decimals,) * 2,
+    st.integers(0, 2**40),
+    st.floats(min_value=0.001, allow_infinity=False),
 )
+
+
+def content(each: ClosedCandle) -> tuple[object, ...]:
+    """Everything but when it came and its revision."""
+    return (*each[1:6], *each[8:])
 
 
 def newest(coming: Sequence[ClosedCandle]) -> dict[int, ClosedCandle]:
@@ -46,12 +54,13 @@ def test_the_highest_revision_of_each_start_counts(batches: list[list[ClosedCand
             arrived.setdefault(start_us, each.received_ms)
         coming += batch
         after = newest(coming)
-        assert [each[:7] for each in window] == [after[start][:7] for start in sorted(after)]
+        shown = [(each.start_us, each.revision, content(each)) for each in window]
+        assert shown == [(n, after[n].revision, content(after[n])) for n in sorted(after)]
         assert [each.received_ms for each in window] == [arrived[start] for start in sorted(after)]
         changed = [
             start
             for start in after
-            if start not in before or after[start][1:6] != before[start][1:6]
+            if start not in before or content(after[start]) != content(before[start])
         ]
         assert changed_us == min(changed, default=None)
     if not window.is_wide:

@@ -33,7 +33,9 @@ SHARDS = 2
 class House:
     """Both stores, written by the functions that write them, and read through the API."""
 
-    def __init__(self, postgres: Postgres, client: redis.Redis, cold: Cold = NO_LAKE) -> None:
+    def __init__(
+        self, postgres: Postgres, client: redis.Redis, cold: Cold = NO_LAKE, notify_url: str = ""
+    ) -> None:
         self.postgres = postgres
         self.writer = Writer(postgres)
         self.tick_writer = TickWriter(postgres)
@@ -44,7 +46,9 @@ class House:
         self.replica = Replica(client, "a", rules)
         self.numbers = itertools.count()
         live = LiveState(client, SHARDS, LADDER)
-        self.app = history_api(postgres, live, cold, LADDER, LATENESS_US, postgres.check)
+        self.app = history_api(
+            *(postgres, live, cold, LADDER, LATENESS_US, postgres.check), notify_url=notify_url
+        )
 
     def take(self, ticks: Ticks) -> None:
         """Store ticks and aggregate them; closed candles are stored too."""

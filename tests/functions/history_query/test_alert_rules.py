@@ -9,19 +9,27 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from functions.history_query.topics import alert_rules
+from functions.history_query.api.alert_rule_writes import alert_rule_writes
+from functions.history_query.queries.alert_test import AlertTests
+from functions.notify.claims import Claims
+from functions.notify.handler import STAGE, Notify
+from shared.adapter.wiring import event_app
+from shared.alerts.event import AlertEvent, as_event_json
+from shared.alerts.notifications import parse_targets
 from shared.alerts.rule import Rule
-from shared.alerts.stored_rules import add_rule
+from shared.alerts.stored_rules import add_rule, rules_in_force
 from tests.functions.history_query.conftest import House
+from tests.messenger import SECRET, Messenger
+from tests.served import served
 
 PATH = "/api/alert-rules"
 
 
-def asked(app: Starlette, method: str, **what: Any) -> httpx.Response:
+def asked(app: Starlette, method: str, path: str = PATH, **what: Any) -> httpx.Response:
     async def ask() -> httpx.Response:
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
-            return await client.request(method, PATH, **what)
+            return await client.request(method, path, **what)
 
     return asyncio.run(ask())
 
@@ -64,8 +72,70 @@ def test_what_is_no_rule_is_refused(house: House, what: Any, status: int, said: 
 
 def test_a_replica_of_the_database_takes_no_rule(house: House) -> None:
     """It says where rules are added."""
-    app = Starlette(routes=alert_rules.writes(house.postgres, only_reads=True))
-    for method in ("POST", "DELETE"):
+    routes = alert_rule_writes(house.postgres, AlertTests(""), only_reads=True)
+    app = Starlette(routes=routes)
+    for method in ("POST", "PATCH", "DELETE"):
         answer = asked(app, method, json={"rule": "A close > 1"})
         assert answer.status_code == 409
         assert "kandle alert" in answer.json()["detail"]
+
+
+def test_a_rule_is_changed_in_place(house: House) -> None:
+    """It has the sink of the one before; what is no rule leaves that in force."""
+    with house.postgres.connection() as connection:
+        before = add_rule(connection, Rule.parse("A close > 1"), "https://example.org/x")
+    what: dict[str, Any] = {"params": {"id": before}}
+    refused = asked(house.app, "PATCH", **what, json={"rule": "A close >", "muted": True})
+    assert (refused.status_code, "expected a field" in refused.json()["detail"]) == (400, True)
+    assert asked(house.app, "PATCH", **what, json={"muted": True}).status_code == 204
+    changed = asked(house.app, "PATCH", **what, json={"rule": "A close > 2"})
+    assert (changed.status_code, changed.json()["rule"]) == (200, "A close > 2 on 1m")
+    with house.postgres.connection() as connection:
+        (rule,) = rules_in_force(connection)
+    assert (rule.id, rule.rule) == (changed.json()["id"], "A close > 2 on 1m")
+    assert (rule.sink, rule.muted) == ("https://example.org/x", True)
+    assert house.get(PATH).json()[0]["muted"] is True
+    assert asked(house.app, "PATCH", **what, json={"rule": "A close > 3"}).status_code == 404
+    assert asked(house.app, "PATCH", **what, json={"muted": False}).status_code == 404
+    assert asked(house.app, "PATCH", json={"muted": False}).status_code == 400
+
+
+def test_alerts_of_one_rule(house: House) -> None:
+    """By its id, over pages."""
+    rule = Rule.parse("A close > 1")
+    for rule_id in ("r1", "r2"):
+        for minute in range(3):
+            start_us = minute * 60_000_000
+            body = as_event_json(rule_id, rule, start_us, start_us + 60_000_000)
+            house.patterns.alert(AlertEvent.decode(body.encode()))
+    first = house.get("/api/alerts", rule="r1", limit="2").json()
+    assert [each["candle_start"] for each in first["alerts"]] == [120_000, 60_000]
+    second = house.get("/api/alerts", rule="r1", limit="2", cursor=first["next"]).json()
+    assert [each["candle_start"] for each in second["alerts"]] == [0]
+    assert house.get("/api/alerts", rule="x").json()["alerts"] == []
+    assert house.get("/api/alerts", rule="").status_code == 400
+
+
+def test_a_test_is_sent_by_notify(house: House) -> None:
+    """Over HTTP to it, and from it to the service; the answer shows no credential."""
+    messenger = Messenger()
+    targets = parse_targets(f"ops={messenger.url()} json://127.0.0.1:9/{SECRET}")
+    app = event_app(STAGE, Notify(Claims(house.postgres), targets), {})
+    with served(app) as url:
+        tests = AlertTests(url)
+        api = Starlette(routes=alert_rule_writes(house.postgres, tests))
+        path = f"{PATH}/test"
+        answer = asked(api, "POST", path, json={})
+        assert SECRET not in answer.text
+        ops, away = answer.json()["targets"]
+        assert ops == {"target": "json #1 (ops)", "sent": True, "reason": None}
+        assert (away["target"], away["sent"], bool(away["reason"])) == ("json #2", False, True)
+        (ops,) = asked(api, "POST", path, json={"rule": "A close>1 to ops"}).json()["targets"]
+        assert ops["sent"]
+        assert asked(api, "POST", path, json={"rule": "A close >"}).status_code == 400
+        assert asked(api, "POST", path, data={"rule": "A close > 1"}).status_code == 415
+    titles = [each["title"] for each in messenger.taken]
+    assert titles == ["Kandle: a test", "Kandle: a test of A close > 1 on 1m to ops"]
+    assert asked(api, "POST", path, json={}).status_code == 503
+    assert asked(house.app, "POST", path, json={}).json() == {"targets": []}
+    messenger.close()

@@ -13,7 +13,7 @@ from functions.history_query.api.openapi import DOCUMENT
 from functions.history_query.api.reference import reference
 from shared.adapter.access import guarded
 from tests.functions.history_query.conftest import House
-from tests.functions.history_query.test_openapi import fill
+from tests.functions.history_query.test_openapi import PATHS, fill
 
 ROOT = Path(__file__).parents[3]
 SYMBOL = "BTC-USD"
@@ -29,7 +29,7 @@ def test_every_example_is_answered(house: House) -> None:
     fill(house, SYMBOL)
     text = reference()
     lines = re.findall(r'^curl "\$API_URL(.*)"$', text, re.MULTILINE)
-    assert len(lines) == sum(path.startswith(("/api", "/prices")) for path in DOCUMENT["paths"])
+    assert len(lines) == sum(path.startswith(("/api", "/prices")) for path in PATHS)
     asked = [line.partition("?")[::2] for line in lines]
     for section in re.split(r"^## GET ", text, flags=re.MULTILINE)[1:]:
         path = section.splitlines()[0].format(symbol=SYMBOL)

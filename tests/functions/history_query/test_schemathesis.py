@@ -30,7 +30,8 @@ SPOKEN = (
     *("timeframe", "from", "to", "as_of", "anchor", "cursor", "indicators", "session", "calendar"),
     *("tz", "columns", "type"),
 )
-PLAIN = {"get": 200, "post": 201, "delete": 404}
+PLAIN = {"get": 200, "post": 201, "patch": 404, "delete": 404}
+TEST_PATH = "/api/alert-rules/test"
 CHECKS = [
     checks.not_a_server_error,
     openapi.status_code_conformance,
@@ -79,7 +80,8 @@ def test_no_request_that_the_description_allows_or_forbids_fails(
         if takes_body:
             plain.body, plain.media_type = {"rule": "A close > 1"}, "application/json"
         answer = plain.call_and_validate(checks=CHECKS)
-        assert answer.status_code == PLAIN[operation.method], operation.path
+        expected = 200 if operation.path == TEST_PATH else PLAIN[operation.method]
+        assert answer.status_code == expected, operation.path
         takes_any = bool(parameters) or takes_body
         modes = (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
         for mode in modes if takes_any else modes[:1]:

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import socket
-import threading
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 import redis
-import uvicorn
 
 from shared.stores.postgres import Postgres
 from tests.functions.history_query.conftest import House
 from tests.functions.history_query.market import Tick, columns, generated
 from tests.functions.live_feed.conftest import Client, Room, candle, room
+from tests.served import served
 
 MINUTE_US = 60_000_000
 CHANNEL = "bars:tick:3:A/B"
@@ -38,16 +35,8 @@ def house(database: str, valkey: redis.Redis) -> Iterator[House]:
 @pytest.fixture
 def api_url(house: House) -> Iterator[str]:
     """The history API over both stores."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(house.app, log_level="warning", lifespan="off"))
-        thread = threading.Thread(target=server.run, args=([listener],))
-        thread.start()
-        while not server.started:
-            time.sleep(0.01)
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        server.should_exit = True
-        thread.join()
+    with served(house.app) as url:
+        yield url
 
 
 def market(count: int, first: int = 0) -> list[Tick]:
@@ -121,6 +110,77 @@ def test_bars_follow_the_trades_and_are_corrected(
             assert {each["number"] for each in seen if each["late"]} >= {1, 2, 3}
             assert all(bars[number]["revision"] > before[number] for number in (3, 4, 5, 6))
             place.hub.unsubscribe(client.session.client, [CHANNEL])
+
+    asyncio.run(test())
+
+
+DAY_US = 86_400_000_000
+
+
+def later(ticks: list[Tick], by_us: int, number: int) -> list[Tick]:
+    """The same trades at another time."""
+    return [
+        each._replace(time_us=each.time_us + by_us, number=number + n, sequence=number + n)
+        for n, each in enumerate(ticks)
+    ]
+
+
+Days = dict[tuple[int, int], dict[str, Any]]
+
+
+async def until_days(client: Client, channel: str, bars: Days, there: Callable[[], bool]) -> None:
+    """Take updates, the highest revision of each bar of each day, until the condition holds."""
+    async with asyncio.timeout(60):
+        while not there():
+            for frame in await client.read():
+                if frame.get("channel") == channel:
+                    data = frame["data"]
+                    known = bars.get((data["day"], data["number"]), {"revision": 0})
+                    if data["revision"] > known["revision"]:
+                        bars[data["day"], data["number"]] = data
+
+
+@pytest.mark.parametrize("days", ["", "@1700@America/New_York"])
+def test_a_late_trade_corrects_the_bars_of_its_own_day(
+    house: House, servers: dict[str, str], api_url: str, days: str
+) -> None:
+    """Of a day that was over before anybody watched: all from it on, and where they end."""
+    channel = f"bars:tick:3{days}:A/B"
+    first, second = market(10), later(market(4), DAY_US, 100)
+    house.take(columns(first, "A/B"))
+    house.take(columns(second, "A/B"))
+
+    async def came(place: Room, ticks: list[Tick]) -> None:
+        await asyncio.to_thread(house.take, columns(ticks, "A/B"))
+        start_us = ticks[-1].time_us // MINUTE_US * MINUTE_US
+        await place.publish(candle("A/B", start_us, "5", next(_prices)))
+
+    def counts(day: int) -> list[int]:
+        return [bars[each]["n"] for each in sorted(bars) if each[0] == day]
+
+    bars: Days = {}
+
+    async def test() -> None:
+        async with room(servers, api_url=api_url) as place:
+            client = place.client(bound=1_000)
+            _, snapshot = await client.ask(op="subscribe", channels=[channel])
+            (item,) = snapshot["items"]
+            today = item["data"]["day"]
+            assert (item["data"]["number"], item["data"]["n"]) == (1, 1)
+            bars[today, 1] = item["data"]
+            yesterday = today - DAY_US // 1000
+            late = first[4]._replace(time_us=first[4].time_us + 1, number=99, sequence=99)
+            await came(place, [late])
+            await until_days(client, channel, bars, lambda: counts(yesterday) == [3, 3, 2, 0])
+            assert min(each for each in bars if each[0] == yesterday) == (yesterday, 1)
+            (after,) = later([late], 1, 98)
+            await came(place, [after])  # only what differs by now
+            await until_days(client, channel, bars, lambda: counts(yesterday) == [3, 3, 3, 0])
+            before = {each: bars[each]["revision"] for each in bars}
+            await came(place, later(market(2), DAY_US + 100 * MINUTE_US, 200))
+            await until_days(client, channel, bars, lambda: counts(today) == [3])
+            assert all(bars[each]["revision"] == before[each] for each in before if each[0] < today)
+            place.hub.unsubscribe(client.session.client, [channel])
 
     asyncio.run(test())
 

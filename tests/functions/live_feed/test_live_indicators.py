@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from functions.live_feed.derived.history_api import HistoryApi
 from tests.functions.history_query.conftest import House
 from tests.functions.history_query.market import Tick, columns, generated
 from tests.functions.live_feed.conftest import Client, Room, candle, room
@@ -100,6 +101,62 @@ def test_values_follow_the_candles_and_are_corrected(
             assert now != after
             await until(client, channel, values, same)
             place.hub.unsubscribe(client.session.client, [channel])
+
+    asyncio.run(test())
+
+
+def test_a_late_trade_far_back_corrects_the_newest_value(
+    house: House, servers: dict[str, str], api_url: str
+) -> None:
+    """The day's VWAP, of more candles than are read at once."""
+    channel = "indicators:vwap:1m:A/B"
+    house.take(columns(market(0, 620), "A/B"))
+
+    async def test() -> None:
+        async with room(servers, api_url=api_url) as place:
+            client = place.client(bound=10_000)
+            _, snapshot = await client.ask(op="subscribe", channels=[channel])
+            (item,) = snapshot["items"]
+            newest = item["data"]["t"]
+            late = market(5, 1)[0]
+            late = late._replace(time_us=late.time_us + 1, number=9_999, sequence=9_999, price=777)
+            await asyncio.to_thread(house.take, columns([late], "A/B"))
+            now = await asyncio.to_thread(rows, house, "1m", "vwap")
+            assert now[newest] != item["data"]["values"]
+            start_us = late.time_us // MINUTE_US * MINUTE_US
+            await place.publish(candle("A/B", start_us, "5", 1_000))
+            values: Values = {}
+            await until(
+                *(client, channel, values),
+                lambda: newest in values and values[newest]["values"] == now[newest],
+            )
+            place.hub.unsubscribe(client.session.client, [channel])
+
+    asyncio.run(test())
+
+
+def test_background_reads_take_turns() -> None:
+    """However many channels are followed: as often as is allowed, few at once, in their order."""
+
+    async def test() -> None:
+        history = HistoryApi("", reads_per_s=1_000)
+        at_once, most, order = 0, 0, []
+
+        async def read(number: int) -> None:
+            nonlocal at_once, most
+            async with history.background():
+                at_once += 1
+                most = max(most, at_once)
+                order.append(number)
+                await asyncio.sleep(0)
+                at_once -= 1
+
+        clock = asyncio.get_running_loop().time
+        began_s = clock()
+        await asyncio.gather(*(read(n) for n in range(50)))
+        assert clock() - began_s >= 0.049  # a lower bound: the turns are a millisecond apart
+        assert order == list(range(50))
+        assert most <= 8
 
     asyncio.run(test())
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
-import psycopg
+import orjson
 import pytest
 
+from functions.notify.claims import Claims
 from functions.notify.handler import Notify
 from shared.adapter.event import Event
 from shared.alerts.event import as_event_json
@@ -17,6 +20,7 @@ from shared.alerts.rule import Rule
 from shared.errors import PermanentError, TransientError
 from shared.stores.postgres import Postgres
 from shared.wire import events
+from tests.e2e.client import eventually
 from tests.messenger import SECRET, Messenger
 
 RULE = Rule.parse("A close > 100")
@@ -41,15 +45,27 @@ def alert(id_: str = "detect-pattern/alert/r1/60000000", body: bytes = BODY) -> 
     return Event(id_, events.ALERTS, "/test", {"id": id_, "type": events.ALERTS}, body)
 
 
-def notify(postgres: Postgres, *urls: str) -> Notify:
-    return Notify(postgres, parse_targets("\n".join(urls)))
+def notify(postgres: Postgres, *urls: str, patience_s: float = 30.0) -> Notify:
+    return Notify(Claims(postgres), parse_targets("\n".join(urls)), patience_s)
+
+
+def deliveries(postgres: Postgres) -> list[bool]:
+    """Of each delivery whether it has ended."""
+    with postgres.connection() as connection:
+        rows = connection.execute("SELECT claimed_until IS NULL FROM alert_deliveries").fetchall()
+    return [row[0] for row in rows]
 
 
 def test_an_alert_reaches_each_target_once(messenger: Messenger, postgres: Postgres) -> None:
-    """Delivered three times, two of them at once; another alert is another notification."""
+    """Delivered several times, two of them at once; another alert is another notification."""
     handler = notify(postgres, messenger.url("/a"), messenger.url("/b"))
+
+    def delivered(event: Event) -> None:
+        with contextlib.suppress(TransientError):  # the other one is at it
+            handler(event)
+
     with ThreadPoolExecutor(2) as threads:
-        list(threads.map(handler, [alert(), alert()]))
+        list(threads.map(delivered, [alert(), alert()]))
     handler(alert())
     assert len(messenger.taken) == 2
     assert {each["title"] for each in messenger.taken} == {"A close > 100 on 1m"}
@@ -82,13 +98,110 @@ def test_a_target_that_is_away_is_tried_again(messenger: Messenger, postgres: Po
     handler = notify(postgres, url)
     with pytest.raises(TransientError, match="json #1"):
         handler(alert())
-    with psycopg.connect(postgres_url(postgres)) as connection:
-        assert connection.execute("SELECT count(*) FROM alert_deliveries").fetchone() == (0,)
+    assert deliveries(postgres) == []
 
 
-def postgres_url(postgres: Postgres) -> str:
+def test_a_service_that_trickles_holds_nobody_up(messenger: Messenger, postgres: Postgres) -> None:
+    """The other has the alert at once; no transaction waits; what it takes in the end it has."""
+    other = Messenger()
+    messenger.holds.set()
+    handler = notify(postgres, other.url(), messenger.url(), patience_s=0.5)
+    with pytest.raises(TransientError, match=r"json #2: no answer within 0\.5 s"):
+        handler(alert())
+    eventually(lambda: len(other.taken), lambda taken: taken == 1)
+    assert messenger.taken == []
     with postgres.connection() as connection:
-        return connection.info.dsn + f" password={connection.info.password}"
+        idle = "SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in%'"
+        assert connection.execute(idle).fetchone() == (0,)
+    with pytest.raises(TransientError, match="json #2: is being sent"):
+        handler(alert())
+    messenger.holds.clear()
+    eventually(lambda: deliveries(postgres), lambda ended: ended == [True, True])
+    handler(alert())
+    assert (len(other.taken), len(messenger.taken)) == (1, 1)
+    other.close()
+
+
+def test_notifications_that_do_not_end_are_few(messenger: Messenger, postgres: Postgres) -> None:
+    """Each keeps a thread; what is more is refused at once, and comes later."""
+    messenger.holds.set()
+    handler = notify(postgres, messenger.url(), patience_s=0.01)
+    for number in range(4):
+        with pytest.raises(TransientError, match="no answer"):
+            handler(alert(str(number)))
+    with pytest.raises(TransientError, match="4 notifications to it have not ended"):
+        handler(alert("4"))
+    messenger.holds.clear()
+    eventually(lambda: len(messenger.taken), lambda taken: taken == 4)
+
+    def delivered() -> bool:
+        with contextlib.suppress(TransientError):
+            handler(alert("4"))
+        return len(messenger.taken) == 5
+
+    eventually(delivered, bool)
+
+
+def test_a_claim_of_a_process_that_died_ends(messenger: Messenger, postgres: Postgres) -> None:
+    """Nobody sends it before."""
+    handler = notify(postgres, messenger.url())
+    claimed, _ = handler.claims.claim(alert().id, [handler.targets[0].digest])
+    assert len(claimed) == 1
+    with pytest.raises(TransientError, match="is being sent"):
+        handler(alert())
+    with postgres.connection() as connection:
+        connection.execute("UPDATE alert_deliveries SET claimed_until = now() - interval '1 s'")
+    handler(alert())
+    assert len(messenger.taken) == 1
+
+
+def test_a_rule_chooses_its_targets(messenger: Messenger, postgres: Postgres) -> None:
+    """By names, of which a target may have several; a muted one is sent to nobody."""
+    handler = notify(
+        postgres, f"ops,desk={messenger.url('/a')}", f"desk={messenger.url('/b')}", "json://h/"
+    )
+
+    def sent(id_: str, rule: str, **values: Any) -> int:
+        before = len(messenger.taken)
+        body = as_event_json("r", Rule.parse(rule), 60_000_000, 120_000_000, **values)
+        handler(alert(id_, body.encode()))
+        return len(messenger.taken) - before
+
+    assert sent("1", "A close > 1 to ops") == 1
+    assert sent("2", "A close > 1 to desk") == 2
+    assert sent("3", "A gap to ops", muted=True) == 0
+    with pytest.raises(PermanentError, match=r"night: no URL .* there are desk, ops"):
+        sent("4", "A close > 1 to ops, night")
+    assert len(messenger.taken) == 4  # ops has it
+
+
+def results_of(handler: Notify, **asked: str) -> list[dict[str, object]]:
+    body = orjson.dumps(asked)
+    outcome = handler(Event("t", events.ALERT_TEST, "/test", {"id": "t"}, body))
+    assert outcome.reply is not None
+    found: list[dict[str, object]] = orjson.loads(outcome.reply.body)["targets"]
+    return found
+
+
+def test_a_test_says_what_came_of_it(messenger: Messenger, postgres: Postgres) -> None:
+    """Of each target by its name; nothing is noted, so that the next one is sent too."""
+    other = Messenger()
+    other.status = 500
+    handler = notify(postgres, f"ops={messenger.url()}", other.url())
+    for _ in range(2):
+        ops, second = results_of(handler)
+        assert ops == {"target": "json #1 (ops)", "sent": True, "reason": None}
+        assert (second["target"], second["sent"]) == ("json #2", False)
+        assert "500" in str(second["reason"])
+        assert SECRET not in str(second)
+    (only, unknown) = results_of(handler, rule="A close > 1 to ops, night")
+    assert (only["sent"], unknown["target"], unknown["sent"]) == (True, "night", False)
+    titles = [each["title"] for each in messenger.taken]
+    assert titles[::2] == ["Kandle: a test", "Kandle: a test of A close > 1 on 1m to ops, night"]
+    assert results_of(notify(postgres)) == []
+    with pytest.raises(PermanentError, match="no test"):
+        results_of(handler, rule="A close >")
+    other.close()
 
 
 def test_no_credential_is_logged(

@@ -54,7 +54,7 @@ def test_a_test_notifies_each_service_and_says_what_came_of_it(messenger: Messen
     tested = kandle("alert", "test", "--json", check=False, settings=settings)
     assert tested.returncode == 1
     first, second = json.loads(tested.stdout)
-    assert first == {"target": "json #1", "sent": True}
+    assert first == {"target": "json #1", "sent": True, "reason": None}
     assert (second["target"], second["sent"]) == ("json #2", False)
     assert second["reason"]
     assert SECRET not in tested.stdout + tested.stderr

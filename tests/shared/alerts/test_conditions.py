@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 import talib
 
-from shared.alerts.present import exact_column, quote_inputs
+from shared.alerts.candle_inputs import exact_column, inputs_of_rows
+from shared.alerts.present import quote_inputs
 from shared.alerts.rule import Rule
-from shared.alerts.terms import Inputs
+from shared.alerts.terms import Inputs, Longer
+from shared.market.timeframes import Timeframe
 
 MINUTE = 60_000_000
 
@@ -133,3 +135,77 @@ def test_no_candle_alerts_nothing() -> None:
     none = Inputs(empty.start_us[:0], {k: (v[0][:0], v[1]) for k, v in empty.exact.items()})
     for text in ("close > 1", "rsi:14 crosses 30", "sma(close, 3) > 1", "pattern hammer"):
         assert fires(text, none) == []
+
+
+def rows(closes: list[str], length: int = MINUTE, first: int = 0) -> Inputs:
+    """Candles of a length, one after the other, as Postgres has them."""
+    return inputs_of_rows(
+        [
+            ((first + n) * length, *[Decimal(close)] * 4, *map(Decimal, ("9", "6", "2.5")), 3, 18)
+            for n, close in enumerate(closes)
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers"),
+    [
+        ("delta > 3.49 once a bar", [0, 1]),
+        ("delta > 3.5 once a bar", []),
+        ("buy_volume > 2 * sell_volume once a bar", [0, 1]),
+        ("sell_volume > 2.5 once a bar", []),
+        ("trades >= 3 once a bar", [0, 1]),
+        ("notional > 17 once a bar", [0, 1]),
+        ("close > vwap once a bar", [1]),  # 18 / 9
+    ],
+)
+def test_order_flow_is_compared(text: str, numbers: list[int]) -> None:
+    """Volumes and counts exactly; notional and VWAP as doubles."""
+    assert fires(text, rows(["1", "3"])) == numbers
+
+
+def with_longer(closes: list[str], longer: dict[int, str], minutes: int = 3) -> Inputs:
+    """Minutes, and candles of `minutes` by their number."""
+    given = rows(closes)
+    frame = Timeframe.parse(f"{minutes}m")
+    there = inputs_of_rows(
+        [
+            (n * frame.length_us, *[Decimal(close)] * 4, *map(Decimal, ("1", "0", "0")), 1, 1)
+            for n, close in longer.items()
+        ]
+    )
+    given.longer = {frame.name: Longer.seen(there, given.start_us, MINUTE, frame)}
+    return given
+
+
+def test_a_longer_candle_is_seen_once_it_has_ended() -> None:
+    """The third minute ends with it; two minutes before, the one before is the newest."""
+    closes = ["5", "5", "5", "5", "5", "15", "15", "15", "15", "5", "5", "5"]
+    given = with_longer(closes, {0: "10", 1: "20", 2: "1", 3: "1"})
+    assert fires("close > close(3m) on 1m once a bar", given) == [8, 9, 10, 11]
+    assert fires("close > close(3m) on 1m", given) == [8]
+    assert fires("close(3m) crosses above 15 on 1m", given) == [5]
+    assert fires("close(3m) crosses 15 on 1m", given) == [5, 8]
+    assert fires("close(3m) > close(3m)[1] on 1m once a bar", given) == [5, 6, 7]
+    assert fires("highest(close(3m), 2) - close >= 15 on 1m once a bar", given) == [9, 10]
+
+
+def test_a_longer_candle_that_is_still_to_come_is_waited_for() -> None:
+    """Its minutes are there, so it will come; where no minute is, there is none to wait for."""
+    given = with_longer(["1", "2", "3", "4", "5", "6", "7"], {0: "2"})
+    assert fires("close > close(3m) on 1m once a bar", given) == [2, 3, 4]
+    quiet = with_longer(["1", "2", "3", "4"], {0: "2"})
+    quiet.longer = {
+        "3m": Longer.seen(
+            quiet.longer["3m"].inputs,
+            quiet.start_us + np.array([0, 0, 0, 6 * MINUTE]),
+            MINUTE,
+            Timeframe.parse("3m"),
+        )
+    }
+    assert fires("close > close(3m) on 1m once a bar", quiet) == [2, 3]
+    nothing = with_longer(["1", "2", "3", "4"], {0: "2"})
+    longer = nothing.longer["3m"].inputs
+    none = Inputs(longer.start_us[:0], {k: (v[0][:0], v[1]) for k, v in longer.exact.items()})
+    nothing.longer = {"3m": Longer.seen(none, nothing.start_us, MINUTE, Timeframe.parse("3m"))}
+    assert fires("close > close(3m) on 1m once a bar", nothing) == []

@@ -1,0 +1,45 @@
+"""Tests of notifications, asked of the function notify: it alone holds the credentials."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any, Final
+
+import httpx
+import orjson
+
+from shared.adapter.event import OutgoingEvent
+from shared.errors import TransientError
+from shared.wire import events
+
+_TIMEOUT_S: Final = 28.0
+"""Longer than notify waits for its services, and within what live-feed waits for this API."""
+_SOURCE: Final = "/kandle/history-query"
+
+
+class AlertTests:
+    """Asks for tests. `url`: notify's address; empty where nobody is notified."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    async def send(self, rule: str | None) -> list[dict[str, Any]]:
+        """Notify the targets of a rule, or all; return of each its name and what came of it.
+
+        Raises TransientError while notify is away.
+        """
+        if not self._url:
+            return []
+        body = orjson.dumps({} if rule is None else {"rule": rule})
+        event = OutgoingEvent(uuid.uuid4().hex, events.ALERT_TEST, body, events.JSON)
+        try:
+            async with httpx.AsyncClient(timeout=_TIMEOUT_S, trust_env=False) as client:
+                answer = await client.post(
+                    self._url, headers=event.headers(_SOURCE, {}), content=body
+                )
+        except httpx.HTTPError as error:
+            raise TransientError(f"notify is away: {error!r}") from error
+        if answer.headers.get("ce-type") != events.ALERT_TESTED:
+            raise TransientError(f"notify answered {answer.status_code}: {answer.text[:200]}")
+        found: list[dict[str, Any]] = answer.json()["targets"]
+        return found
