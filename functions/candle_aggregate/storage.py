@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
-from functions.candle_aggregate.corrections.gaps import judge_gaps
+from functions.candle_aggregate.corrections.gaps import evaluate_gaps
 from functions.candle_aggregate.corrections.repair import queue_flags, repair
 from functions.candle_aggregate.corrections.venue_history import publish_history, settle_histories
 from functions.candle_aggregate.engine import Engine
@@ -129,7 +129,7 @@ class Storage:
                 yield partial(_silent, evict, engine, postgres, rules, shard, now_us)
             if second % RECONCILE_EACH_S == 0:
                 yield partial(reconcile, engine, postgres, rules, shard, now_us)
-        yield partial(judge_gaps, engine, postgres, rules, now_us, cold)
+        yield partial(evaluate_gaps, engine, postgres, rules, now_us, cold)
         if second % REPAIR_EACH_S == 0:
             yield partial(repair, engine, postgres, rules, now_us, cold)
         if second % HISTORY_EACH_S == 0:

@@ -1,4 +1,4 @@
-"""The detectors as judging calls them: patterns and anomalies, of many requests at once."""
+"""The detectors as evaluation calls them: patterns and anomalies, of many requests at once."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from functions.detect_pattern.judge import Request
+from functions.detect_pattern.evaluate import Request
 from shared.analysis.anomalies import (
     PERIOD,
     Anomaly,

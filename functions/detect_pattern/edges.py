@@ -83,7 +83,7 @@ class RulesInForce:
 
 
 def needed(series: Series, rules: Iterable[RuleInForce]) -> int:
-    """Return how many candles the rules look at before the one they judge."""
+    """Return how many candles the rules look at before the one they evaluate."""
     return max((each.rule.need(series.timeframe) for each in rules), default=0)
 
 

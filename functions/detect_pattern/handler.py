@@ -1,4 +1,4 @@
-"""Event handler: judges closed candles; the clock loads lost series and publishes what waits.
+"""Event handler: evaluates closed candles; the clock loads lost series and publishes what waits.
 
 It also looks at the alert rules that no candle is about.
 """
@@ -53,7 +53,7 @@ class DetectPattern:
     unused_ms: int = 0
 
     def __call__(self, event: Event) -> Outcome:
-        """Judge an event's candles. Raises PermanentError for what the stage does not take."""
+        """Evaluate an event's candles. Raises PermanentError for what the stage does not take."""
         if event.type == events.CANDLES:
             return self._candles(decode_batch(event.data()))
         if event.type == events.CLOCK:

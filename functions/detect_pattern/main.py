@@ -10,8 +10,8 @@ from starlette.responses import Response
 
 from functions.detect_pattern.deliver import AT_ONCE, Delivery
 from functions.detect_pattern.detection import kind_of
+from functions.detect_pattern.evaluate import EvaluationRules
 from functions.detect_pattern.handler import DetectPattern
-from functions.detect_pattern.judge import JudgeRules
 from functions.detect_pattern.publish import STAGE
 from functions.detect_pattern.settings import Settings
 from functions.detect_pattern.step import Steps
@@ -25,16 +25,18 @@ from shared.stores.postgres import Postgres
 from shared.stores.redis import connect, translated
 from shared.stores.s3 import S3Access
 
-JUDGING = 4
+EVALUATING = 4
 """Events judged at once; the detectors keep one core busy each."""
 
 
 settings = Settings.from_env(os.environ)
 client = connect(settings.redis_url)
-postgres = Postgres(settings.database_url, size=JUDGING + AT_ONCE + 1)
+postgres = Postgres(settings.database_url, size=EVALUATING + AT_ONCE + 1)
 storage = Storage(postgres, Cold(S3Access.from_mapping(os.environ)))
 detection = settings.detection
-rules = JudgeRules(detection, kind_of, detection.lookback, settings.cooldown_us, settings.grace_ms)
+rules = EvaluationRules(
+    detection, kind_of, detection.lookback, settings.cooldown_us, settings.grace_ms
+)
 watchlist = Watchlist(client, settings.scanner_prefix)
 handler = DetectPattern(
     Steps(storage, rules, selective=settings.watch == "watchlist"),
@@ -52,7 +54,9 @@ def ready() -> None:
         client.ping()
 
 
-app = event_app(STAGE, handler, os.environ, concurrency=JUDGING + AT_ONCE, ready=ready, emits=True)
+app = event_app(
+    STAGE, handler, os.environ, concurrency=EVALUATING + AT_ONCE, ready=ready, emits=True
+)
 
 
 @functions_framework.aio.http

@@ -30,7 +30,7 @@ class Series:
     in state and, for the cooldown, somewhat before; as messages, since few are looked into.
     `unpublished`: patterns to emit, by id.
     `alerts`: by rule and candle; those with a body are to be emitted. `changed_us`: the oldest
-    judged candle that has changed since (not stored: a step judges what it changes).
+    judged candle that has changed since (not stored: a step evaluates what it changes).
     `refresh_ms`: wall clock when to compare it with storage once more; 0 is never.
     """
 
@@ -68,7 +68,7 @@ class Series:
         return bool(candles.starts[0] > self.candles.starts[-1] + length_us)
 
     @property
-    def next_to_judge(self) -> int:
+    def next_to_evaluate(self) -> int:
         """Index of the first candle that was not judged."""
         return self.candles.position(self.judged_us + 1)
 
@@ -76,7 +76,7 @@ class Series:
         """Note that judged candles from there on are to be judged again."""
         self.changed_us = start_us if self.changed_us is None else min(self.changed_us, start_us)
 
-    def first_judgeable_us(self, lookback: int) -> int | None:
+    def first_evaluable_us(self, lookback: int) -> int | None:
         """Return the first candle whose window is in state; None when there is no such candle."""
         at = 0 if self.whole else lookback - 1
         return int(self.candles.starts[at]) if at < len(self.candles) else None
@@ -91,7 +91,7 @@ class Series:
 
         `once`: rules whose alerts stay, since they alert only once.
         """
-        surplus = self.next_to_judge - keep
+        surplus = self.next_to_evaluate - keep
         if surplus > 0:
             self.candles.drop_first(surplus)
             self.whole = False

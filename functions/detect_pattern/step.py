@@ -2,7 +2,7 @@
 
 1. Read the series; load those that are missing from storage, and compare them with it later.
 2. Merge the candles; move the frontier over those that can be judged.
-3. Judge what is new or has changed: all series at once, since detectors are cheap in bulk.
+3. Evaluate what is new or has changed: all series at once, since detectors are cheap in bulk.
 4. Replace each series where it is still as it was read; repeat the step for the others.
 What is to be published stays in the series until it is known to have been emitted (publish.py).
 """
@@ -15,10 +15,10 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from functions.detect_pattern.edges import RulesInForce, needed, raise_alerts
-from functions.detect_pattern.judge import (
-    JudgeRules,
+from functions.detect_pattern.evaluate import (
+    EvaluationRules,
     advance,
-    judge,
+    evaluate,
     needs_older,
     waits_until_ms,
 )
@@ -49,7 +49,7 @@ class Steps:
     """
 
     storage: Storage
-    rules: JudgeRules
+    rules: EvaluationRules
     selective: bool = False
 
     def take(self, store: Store, candles: Mapping[Name, Window], now_ms: int) -> list[Series]:
@@ -72,7 +72,7 @@ class Steps:
             for each in series:
                 some = candles.get(each.name, nothing)
                 each.merge(self._within_reach(each, some, now_ms))
-            self._judge(series, rules, now_ms)
+            self._evaluate(series, rules, now_ms)
             replacements = [
                 self._replacement(each, reads[each.name], now_ms)
                 for each in series
@@ -97,7 +97,7 @@ class Steps:
         missing = list(reads.keys() - {each.name for each in series})
         loaded = self.storage.load(missing, rules.keep, rules.cooldown_us)
         for each in loaded:
-            each.changed_us = each.first_judgeable_us(rules.lookback)
+            each.changed_us = each.first_evaluable_us(rules.lookback)
             each.refresh_ms = now_ms + REFRESH_MS
         if self.selective:
             for each in series:
@@ -107,7 +107,7 @@ class Steps:
         if stale:
             learnt = self.storage.refresh(stale, rules.cooldown_us)
             for each, learnt_us in zip(stale, learnt, strict=True):
-                floor_us = each.first_judgeable_us(rules.lookback)
+                floor_us = each.first_evaluable_us(rules.lookback)
                 if learnt_us is not None and floor_us is not None:
                     each.touch(max(learnt_us, floor_us))
                 each.refresh_ms = 0
@@ -125,7 +125,7 @@ class Steps:
             return candles
         count = candles.position(first_us)
         metrics.PATTERN_CANDLES_TOO_OLD.inc(count)
-        log.warning("%s: %d candles too old to judge", series.name, count)
+        log.warning("%s: %d candles too old to evaluate", series.name, count)
         near = replace(candles)
         near.drop_first(count)
         return near
@@ -135,8 +135,8 @@ class Steps:
         # What had left the state may still be on its way to storage.
         series.refresh_ms = now_ms + REFRESH_MS
 
-    def _judge(self, changed: Sequence[Series], in_force: RulesInForce, now_ms: int) -> None:
-        to_judge = []
+    def _evaluate(self, changed: Sequence[Series], in_force: RulesInForce, now_ms: int) -> None:
+        to_evaluate = []
         for series in changed:
             new_us = advance(series, self.rules, now_ms)
             starts = [each for each in (series.changed_us, new_us) if each is not None]
@@ -147,8 +147,8 @@ class Steps:
             if before and len(series.candles) and needs_older(series, before, from_us):
                 self._extend(series, from_us, before + 1, now_ms)
             if starts:
-                to_judge.append((series, from_us))
-        judge(to_judge, self.rules)
+                to_evaluate.append((series, from_us))
+        evaluate(to_evaluate, self.rules)
         by_name = {each.name: each for each in changed}
         for series in changed:
             rules = in_force.of(series.name)

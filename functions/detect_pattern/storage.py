@@ -118,7 +118,7 @@ class Storage:
     def load(self, names: Sequence[Name], keep: int, cooldown_us: int) -> list[Series]:
         """Return the series with their newest candles: `keep`, and all since the newest pattern.
 
-        What was published of them is known; so judging them again publishes only what had not been
+        What was published of them is known; so evaluation them again publishes only what had not been
         published when the state was lost. A series is whole when nothing older is stored anywhere.
         """
         if not names:

@@ -27,7 +27,7 @@ _WITHDRAWN: Final = (Decimal(0), Decimal(0), Decimal(0), Decimal(0), Decimal(-1)
 
 
 class ClosedCandle(NamedTuple):
-    """A closed candle as judging needs it. `received_ms`: wall clock of its arrival.
+    """A closed candle as evaluation needs it. `received_ms`: wall clock of its arrival.
 
     `notional` is a double.
 
@@ -50,7 +50,7 @@ class ClosedCandle(NamedTuple):
 
     @classmethod
     def of(cls, candle: Candle, received_ms: int) -> ClosedCandle:
-        """Take the part of a candle that judging needs."""
+        """Take the part of a candle that evaluation needs."""
         values = (candle.open, candle.high, candle.low, candle.close, candle.volume)
         flow = (candle.buy_volume, candle.sell_volume, candle.notional)
         return cls.of_values(

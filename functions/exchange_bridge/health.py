@@ -1,4 +1,4 @@
-"""How a feed fares: per symbol what came when, and the exchange's clock against this one."""
+"""The status of a feed: per symbol what came when, and the exchange's clock against this one."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ class Health:
         return seen
 
     def state(self, symbol: str, now_us: int) -> FeedState:
-        """Return how a symbol fares."""
+        """Return a symbol's status."""
         seen = self.symbols.get(symbol)
         if seen is not None and seen.standing is not None:
             return seen.standing

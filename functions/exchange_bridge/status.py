@@ -27,10 +27,10 @@ LOOK_S: Final = 0.2
 
 @dataclass(slots=True)
 class Reporter:
-    """Tells how the feed fares.
+    """Reports the status of the feed.
 
     A trade id in it is a promise: the broker has every trade up to it, or the gap that it is in. So
-    ids are told only once all that was handed on with them has been taken, and only by a life that
+    ids are reported only once all that was handed on with them has been taken, and only by a life that
     knows where the one before has ended: its promise would be forgotten else.
     """
 
@@ -83,7 +83,7 @@ class Reporter:
             self._asked = (self.outbox.given + waiting, self.intake.forgotten, certain)
 
     def status(self) -> FeedStatus:
-        """Return how the feed fares now."""
+        """Return the status of the feed now."""
         health, now_us = self.intake.health, self.intake.now_us()
         if health.skew.us is not None:
             metrics.FEED_SKEW.labels(self.intake.exchange.name).set(health.skew.us / 1e6)

@@ -21,7 +21,7 @@ _UPSERT_GAP: Final = """
         judged = false, queued = false
     WHERE gaps.state = 'open' AND excluded.state = 'filled'
 """
-"""A gap opens once and is filled once, in whatever order the two are told."""
+"""A gap opens once and is filled once, in whatever order the two are reported."""
 
 _UPSERT_STATUS: Final = """
     INSERT INTO feeds (feed, symbol, instrument, source, state, last_message_us, last_trade_us,
@@ -53,7 +53,7 @@ class FeedWriter:
     def gaps(self, event_id: str, feed: str, gaps: Sequence[Gap]) -> bool:
         """Write gaps; return False when the event was written before.
 
-        candle-aggregate judges the candles that they touch.
+        candle-aggregate evaluates the candles that they touch.
         """
         with self._postgres.connection() as connection:
             if not claim(connection, [event_id], next_commit(connection)):

@@ -1,4 +1,4 @@
-"""The formats of datagrams, and how they are told apart."""
+"""The formats of datagrams, and how they are distinguished."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ def read_candles(path: str) -> tuple[Candles, list[str]]:
     or without one, as Binance's klines: open time, open, high, low, close, volume. A missing volume
     is 0. Rows without prices (null, as Yahoo writes a day without trades) are left out, and rows
     are sorted by time; the notes say so. Times are ISO 8601, year.month.day or month/day/year, UTC
-    where they do not say, or numbers: seconds, ms, us or ns since 1970, told apart by their size
+    where they do not say, or numbers: seconds, ms, us or ns since 1970, distinguished by their size
     where the name (start_us, start_ms) does not. Raises InputError.
     """
     try:

@@ -17,7 +17,7 @@ return: mean over the horizon in the pattern's direction; base: what every candl
 apart: firings whose horizons do not overlap; the intervals (95 %) count only those as trials.
 verdict: - where chance explains it, few with under 10 trials.
 Of twenty patterns, one looks better or worse by chance.
-No costs, no slippage, no cooldown: this judges detectors, it is no trading strategy."""
+No costs, no slippage, no cooldown: this evaluates detectors, it is no trading strategy."""
 
 
 @dataclass(frozen=True)

@@ -78,7 +78,7 @@ _DONE = Outcome(Verdict.DONE)
 
 
 def classify(answer: Answer) -> Outcome:
-    """Judge an answer. The Retry-After header is ignored, as the real dispatcher does."""
+    """Evaluate an answer. The Retry-After header is ignored, as the real dispatcher does."""
     if answer.failure is Failure.TIMEOUT:
         return Outcome(Verdict.RETRY, reason="no answer within the timeout")
     if answer.failure is Failure.UNREACHABLE:

@@ -150,7 +150,7 @@ async def _run(command: list[str], directory: Path, text: str = "") -> None:
 async def _clear_after_kill(cluster: Path) -> None:
     """Remove the lock file of a postmaster that was killed; its process id may be another's now.
 
-    Its backends notice its death within moments and must be gone first: they share its memory.
+    Its backends notice its death within seconds and must be gone first: they share its memory.
     """
     lock = cluster / "postmaster.pid"
     if not lock.exists():

@@ -26,7 +26,7 @@ class Judged(NamedTuple):
 class Condition:
     """What holds on a candle or does not."""
 
-    def judge(self, inputs: Inputs) -> Judged:
+    def evaluate(self, inputs: Inputs) -> Judged:
         """Return on which candles it holds."""
         raise NotImplementedError
 
@@ -36,7 +36,7 @@ class Condition:
         return frozenset(("",))
 
     def need(self, frame: str, length_us: int) -> int:
-        """Return how many candles of a timeframe it looks at before the one it judges."""
+        """Return how many candles of a timeframe it looks at before the one it evaluates."""
         return 0
 
     def value(self, inputs: Inputs, at: int) -> str | None:
@@ -55,7 +55,7 @@ class Comparison(Condition):
     def __str__(self) -> str:
         return f"{_bare(self.left)} {self.operator} {_bare(self.right)}"
 
-    def judge(self, inputs: Inputs) -> Judged:
+    def evaluate(self, inputs: Inputs) -> Judged:
         """Return on which candles it holds; on one where a side is unknown it does not."""
         sign, known = _signs(self.left, self.right, inputs)
         holds = known & _HOLDS[self.operator](sign)
@@ -100,7 +100,7 @@ class Crossing(Condition):
         words = f"crosses {self.direction}".rstrip()
         return f"{_bare(self.left)} {words} {_bare(self.right)}"
 
-    def judge(self, inputs: Inputs) -> Judged:
+    def evaluate(self, inputs: Inputs) -> Judged:
         """Return on which candles it crosses."""
         sign, known = _signs(self.left, self.right, inputs)
         found = np.zeros(len(inputs), dtype=np.bool_)
@@ -140,7 +140,7 @@ class PatternFound(Condition):
         """Names of the patterns that it stands for."""
         return self.pattern, f"cdl_{self.pattern}"
 
-    def judge(self, inputs: Inputs) -> Judged:
+    def evaluate(self, inputs: Inputs) -> Judged:
         """Return which candles complete the pattern."""
         starts: set[int] = set()
         for name in self.names:
@@ -160,9 +160,9 @@ class Combined(Condition):
     def __str__(self) -> str:
         return f"({self.left} {self.word} {self.right})"
 
-    def judge(self, inputs: Inputs) -> Judged:
+    def evaluate(self, inputs: Inputs) -> Judged:
         """Return on which candles both, or one of them, hold."""
-        left, right = self.left.judge(inputs), self.right.judge(inputs)
+        left, right = self.left.evaluate(inputs), self.right.evaluate(inputs)
         if self.word == "and":
             return Judged(left.holds & right.holds, left.rested | right.rested)
         return Judged(left.holds | right.holds, left.rested & right.rested)
@@ -178,7 +178,7 @@ class Combined(Condition):
 
     def value(self, inputs: Inputs, at: int) -> str | None:
         """Return the value of its first comparison; of `or` of the first that holds."""
-        if self.word == "or" and not self.left.judge(inputs).holds[at]:
+        if self.word == "or" and not self.left.evaluate(inputs).holds[at]:
             return self.right.value(inputs, at)
         first = self.left.value(inputs, at)
         return self.right.value(inputs, at) if first is None else first

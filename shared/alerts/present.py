@@ -74,7 +74,7 @@ class Present:
         if quote is None or rule.condition is None:
             return None
         inputs = quote_inputs(*quote)
-        return bool(rule.condition.judge(inputs).holds[0]), rule.condition.value(inputs, 0)
+        return bool(rule.condition.evaluate(inputs).holds[0]), rule.condition.value(inputs, 0)
 
 
 def holds_on_newest_candle(connection: Connection, rule: Rule) -> bool | None:
@@ -93,7 +93,7 @@ def holds_on_newest_candle(connection: Connection, rule: Rule) -> bool | None:
             return None
         longer[name] = Longer.seen(found, inputs.start_us, length_us, Timeframe.parse(name))
     inputs.longer = longer
-    return bool(rule.condition.judge(inputs).holds[-1])
+    return bool(rule.condition.evaluate(inputs).holds[-1])
 
 
 def _newest(connection: Connection, rule: Rule, timeframe: str) -> Inputs | None:

@@ -148,7 +148,7 @@ class Rule:
         return self.frequency is not Frequency.ONCE_A_BAR
 
     def need(self, timeframe: str) -> int:
-        """Return how many candles of a timeframe it looks at before the one it judges."""
+        """Return how many candles of a timeframe it looks at before the one it evaluates."""
         if self.condition is None:
             return 0
         frame = "" if timeframe == self.timeframe else timeframe
@@ -158,7 +158,7 @@ class Rule:
     def fires(self, inputs: t.Inputs) -> t.Bools:
         """Return on which candles it alerts, shape [n]; what alerts once, on each it could."""
         assert self.condition is not None
-        holds, rested = self.condition.judge(inputs)
+        holds, rested = self.condition.evaluate(inputs)
         return holds if self.frequency is Frequency.ONCE_A_BAR else holds & rested
 
 

@@ -3,7 +3,7 @@
 `indicators` and `talib_indicators` are the indicators by name; `detectors` find chart patterns and
 candlesticks, `anomalies` outliers, in the columns of `candle_series`; each `finding` has a place, a
 direction and a confidence; `pattern_scores` holds patterns against what follows any candle.
-Functions judge live candles with them, and `kandle backtest` the past.
+Functions evaluate live candles with them, and `kandle backtest` the past.
 
 Imports `runtime` for settings.
 """

@@ -32,7 +32,7 @@ class Assembled(NamedTuple):
 def assemble(batch: RawBatch, rows: Rows, rule: ClockRule, shards: int) -> Assembled:
     """Return the batch's ticks divided among `shards`, and the rows from too far in the future.
 
-    A pure function of its arguments: the clock it judges by is the batch's own receive times, so
+    A pure function of its arguments: the clock it evaluates by is the batch's own receive times, so
     that a repetition gives the same bytes.
     """
     receive = batch.receive_time_us[rows.payload]

@@ -31,7 +31,7 @@ class Ahead(NamedTuple):
 def ahead_of_clock(
     batch: RawBatch, time_us: Int64s, payload: Int64s, line: Int64s, rule: ClockRule
 ) -> Ahead:
-    """Judge rows by the clock of the bridge that received them."""
+    """Evaluate rows by the clock of the bridge that received them."""
     skew = time_us - batch.receive_time_us[payload]
     ahead = skew > rule.max_skew_us
     return Ahead(

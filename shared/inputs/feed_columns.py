@@ -87,7 +87,7 @@ def _decimals(
 
 
 def epoch_us(field: str, times: Sequence[int], faults: Faults, *, required: bool) -> Int64s:
-    """Return times since 1970, in a unit told by their size, in microseconds.
+    """Return times since 1970, in a unit inferred from their size, in microseconds.
 
     NO_TIME stands for a time that is not there.
     """

@@ -17,7 +17,7 @@ _CODE = "bad_history"
 class CandleHistory(NamedTuple):
     """The venue's candles with starts in [from_us, to_us); intervals without one had no trade.
 
-    `trades_follow`: every trade from `to_us` on comes as a tick, or is told as a gap.
+    `trades_follow`: every trade from `to_us` on comes as a tick, or is reported as a gap.
     """
 
     instrument: str

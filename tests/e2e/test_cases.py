@@ -112,7 +112,7 @@ def made(pipeline: dict[str, str], folder: str, tmp_path: Path) -> None:
 
 
 def test_weeks_and_times_in_any_unit(pipeline: dict[str, str], tmp_path: Path) -> None:
-    """Weeks begin on Mondays, seven days are refused; seconds, dates and a lost + are told."""
+    """Weeks begin on Mondays, seven days are refused; seconds, dates and a lost + are reported."""
     made(pipeline, "01-weeks-and-months", tmp_path)
     url = f"{pipeline['API_URL']}/api/candles/WEEK"
 

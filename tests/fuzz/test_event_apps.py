@@ -26,8 +26,8 @@ from functions.candle_aggregate.storage import Storage as ClockStorage
 from functions.dead_letter.handler import Keep
 from functions.detect_pattern.deliver import Delivery
 from functions.detect_pattern.detection import Detection, kind_of
+from functions.detect_pattern.evaluate import EvaluationRules
 from functions.detect_pattern.handler import DetectPattern
-from functions.detect_pattern.judge import JudgeRules
 from functions.detect_pattern.step import Steps
 from functions.detect_pattern.storage import Storage
 from functions.detect_pattern.store import Store as PatternStore
@@ -169,7 +169,7 @@ def detector(storage: Storage, store: PatternStore) -> DetectPattern:
     """All detectors and anomalies as they come; alerts go nowhere."""
     none = Environment({})
     detection = Detection(DetectorSettings.read(none), AnomalySettings.read(none))
-    rules = JudgeRules(detection, kind_of, detection.lookback, 300_000_000, 3_000)
+    rules = EvaluationRules(detection, kind_of, detection.lookback, 300_000_000, 3_000)
     return DetectPattern(Steps(storage, rules), store, Delivery(storage, frozenset({"nowhere"})))
 
 

@@ -40,7 +40,7 @@ def configuration(overlay: str, directory: Path, ports: dict[str, int]) -> Path:
 
 @pytest.mark.parametrize("overlay", ["dev", "prod"])
 def test_the_configuration_is_valid(overlay: str, tmp_path: Path) -> None:
-    """As the server itself judges it."""
+    """As the server itself evaluates it."""
     environment = {**os.environ, **PASSWORDS, "POD_NAME": "nats-0"}
     checked = subprocess.run(
         [SERVER, "-t", "-c", str(configuration(overlay, tmp_path, {}))],

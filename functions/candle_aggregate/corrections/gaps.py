@@ -98,7 +98,7 @@ def open_gaps(connection: Connection, names: Sequence[str]) -> Spans:
     return Spans(connection.execute(_OPEN, (list(names),)).fetchall())
 
 
-def judge_gaps(
+def evaluate_gaps(
     engine: Engine, postgres: Postgres, rules: Rules, now_us: int, cold: Cold = NO_LAKE
 ) -> Iterator[Emission]:
     """Let live candles say whether they are complete; yield what changed of each shard.
@@ -115,7 +115,7 @@ def judge_gaps(
     for shard, some in by_shard.items():
         with postgres.connection() as connection:
             names = sorted({gap.instrument for gap in some})
-            job = _Judgement(engine, connection, rules, shard, names, cold)
+            job = _Evaluation(engine, connection, rules, shard, names, cold)
             yield job.run(now_us)
             settled = [gap for gap in some if gap.state == "filled" or job.is_past(gap)]
             if settled:
@@ -123,7 +123,7 @@ def judge_gaps(
                 connection.execute(_JUDGED, [list(column) for column in columns])
 
 
-class _Judgement:
+class _Evaluation:
     """The gaps of one shard held against its live candles."""
 
     def __init__(
@@ -141,7 +141,7 @@ class _Judgement:
         self._first_live_us: Mapping[str, int] = {}
 
     def run(self, now_us: int) -> Emission:
-        """Judge; write what changed, and the longer candles that contain it."""
+        """Evaluate; write what changed, and the longer candles that contain it."""
         changed: list[tuple[str, int]] = []
 
         def differing(session: Session) -> View:

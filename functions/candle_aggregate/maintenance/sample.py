@@ -50,7 +50,7 @@ _QUEUED: Final = "SELECT EXISTS (SELECT FROM repairs WHERE instrument = %s)"
 def sample(
     engine: Engine, postgres: Postgres, rules: Rules, now_us: int, cold: Cold = NO_LAKE
 ) -> list[CandleKey]:
-    """Judge some candles; return those that differ. Raises TransientError.
+    """Evaluate some candles; return those that differ. Raises TransientError.
 
     A difference is logged and counted (`kandle_candles_differ_total`): it must never happen.
     """

@@ -96,7 +96,7 @@ def grouped(rows: Rows) -> Rows:
 def candidates(
     timeframe: Timeframe, open_blocks: set[Block], moved: Moved, limit_us: Ints, first_us: Ints
 ) -> list[tuple[Block, Ints]]:
-    """Return places whose records the step may close, or judge anew, without a contribution.
+    """Return places whose records the step may close, or evaluate anew, without a contribution.
 
     Those that the closing limit passes, and those of an instrument's first tick when it is another.
     """
@@ -151,7 +151,7 @@ def advance(
     )
     place = np.arange(len(whole)) - len(present)
     is_new = (place >= 0) & (place < len(fresh))
-    _judge(cache, timeframe, whole, closing_us)
+    _evaluate(cache, timeframe, whole, closing_us)
     flags = whole.records.data["flags"]
     changed = np.arange(len(whole)) < len(present) + len(fresh)
     changed |= flags != flags_before
@@ -194,7 +194,7 @@ def _others(cache: Cache, others: list[tuple[Block, Ints]], gained: Rows) -> Row
     return Rows(np.concatenate(starts)[first], np.concatenate(gids)[first], cache.pool.at(row))
 
 
-def _judge(cache: Cache, timeframe: Timeframe, rows: Rows, closing_us: int) -> None:
+def _evaluate(cache: Cache, timeframe: Timeframe, rows: Rows, closing_us: int) -> None:
     """Set CLOSED where the closing limit has passed the end, PARTIAL by the first tick."""
     instruments, flags = cache.instruments.data, rows.records.data["flags"]
     end_us = rows.start_us + timeframe.length_us

@@ -1,4 +1,4 @@
-"""Holes that last are told as gaps, fetched over REST, and told as filled."""
+"""Holes that last are reported as gaps, fetched over REST, and reported as filled."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the feeds fare: the newest status of each symbol, and whether it is still true."""
+"""The status of the feeds: the newest status of each symbol, and whether it is still true."""
 
 from __future__ import annotations
 

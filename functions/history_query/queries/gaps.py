@@ -26,7 +26,7 @@ def judged_by_gaps(
 ) -> list[Candle]:
     """Return the candles, ascending or descending, with `complete` as the open gaps say it too.
 
-    Those made on reading have no judgement of their own, and a part that a gap swallowed whole is
+    Those made on reading have no evaluation of their own, and a part that a gap swallowed whole is
     not there to bring one. Raises TransientError.
     """
     if not candles:

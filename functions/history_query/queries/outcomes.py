@@ -49,7 +49,7 @@ def read_outcomes(query: Mapping[str, str], ladder: tuple[Timeframe, ...]) -> tu
 
 @dataclass(frozen=True, slots=True)
 class Outcomes:
-    """Judges stored patterns. Raises TransientError while a store is away."""
+    """Evaluates stored patterns. Raises TransientError while a store is away."""
 
     pages: CandlePages
     patterns: PatternPages

@@ -73,7 +73,7 @@ class TickSlices:
 
         The first is as wide as `width_us`, the next ones wider, while they hold little;
         they ascend, or descend if `newest`. Slices end on whole minutes, but for too large ones.
-        Ticks received after `received_until_us` are left out before trades are told apart.
+        Ticks received after `received_until_us` are left out before trades are distinguished.
         """
         low = from_us // MINUTE_US * MINUTE_US
         high = -(-to_us // MINUTE_US) * MINUTE_US

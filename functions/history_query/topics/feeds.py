@@ -1,4 +1,4 @@
-"""GET /api/feeds: how each exchange feed fares."""
+"""GET /api/feeds: the status of each exchange feed."""
 
 from __future__ import annotations
 

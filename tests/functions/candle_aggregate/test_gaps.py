@@ -25,7 +25,7 @@ def tell(world: World, *gaps: Gap) -> None:
     world.persist(Event(id_, events.GAP, "/test", dict(out.extensions), out.body))
 
 
-def judge(world: World) -> set[tuple[str, str, int]]:
+def evaluate(world: World) -> set[tuple[str, str, int]]:
     """Let a second pass; return the stored candles that are not complete."""
     world.step(1)
     assert world.tick_clock()
@@ -42,23 +42,23 @@ def test_live_candles_are_incomplete_while_the_gap_is_open(world: World) -> None
     world.ship(trades(0, 20))
     world.ship(trades(20, 20))
     tell(world, GAP)
-    assert judge(world) == incomplete_live(world) == TOUCHED
+    assert evaluate(world) == incomplete_live(world) == TOUCHED
     before = world.stored()
-    assert judge(world) == TOUCHED
+    assert evaluate(world) == TOUCHED
     assert world.stored() == before
     tell(world, replace(GAP, state=GapState.FILLED))
-    assert judge(world) == incomplete_live(world) == set()
+    assert evaluate(world) == incomplete_live(world) == set()
 
 
 def test_a_candle_that_begins_in_an_open_gap_is_judged_too(world: World) -> None:
     """An open candle as well, and stays incomplete as ticks go on coming."""
     tell(world, GAP)
-    assert judge(world) == set()
+    assert evaluate(world) == set()
     world.ship(trades(0, 5))
-    judge(world)
+    evaluate(world)
     assert ("A", "1m", BEGIN_US + MINUTE) in incomplete_live(world)
     world.ship(trades(5, 35))
-    assert judge(world) == TOUCHED
+    assert evaluate(world) == TOUCHED
 
 
 def test_two_gaps_must_both_be_filled(world: World) -> None:
@@ -73,11 +73,11 @@ def test_two_gaps_must_both_be_filled(world: World) -> None:
         to_us=BEGIN_US + 90 * SECOND,
     )
     tell(world, GAP, other)
-    judge(world)
+    evaluate(world)
     tell(world, replace(GAP, state=GapState.FILLED))
-    assert judge(world) == TOUCHED - {("A", "1m", BEGIN_US + 2 * MINUTE)}
+    assert evaluate(world) == TOUCHED - {("A", "1m", BEGIN_US + 2 * MINUTE)}
     tell(world, replace(other, state=GapState.FILLED))
-    assert judge(world) == set()
+    assert evaluate(world) == set()
 
 
 def test_candles_that_have_left_the_state_are_repaired(world: World) -> None:
@@ -88,10 +88,10 @@ def test_candles_that_have_left_the_state_are_repaired(world: World) -> None:
     assert not TOUCHED & world.live().keys()
     tell(world, GAP)
     world.settle()
-    assert judge(world) == TOUCHED
+    assert evaluate(world) == TOUCHED
     tell(world, replace(GAP, state=GapState.FILLED))
     world.settle()
-    assert judge(world) == set()
+    assert evaluate(world) == set()
     before = world.stored()
     tell(world, replace(GAP, state=GapState.FILLED), replace(GAP, state=GapState.OPEN))
     world.settle()
@@ -109,4 +109,4 @@ def test_many_gaps_cost_few_queries_and_none_is_left_behind(world: World) -> Non
     for first in range(0, len(some), 500):
         tell(world, *some[first : first + 500])
     tell(world, replace(GAP, symbol="ZZ"))
-    assert judge(world) == TOUCHED
+    assert evaluate(world) == TOUCHED

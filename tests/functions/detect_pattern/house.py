@@ -9,7 +9,7 @@ from decimal import Decimal
 import psycopg
 import redis
 
-from functions.detect_pattern.judge import JudgeRules, Request
+from functions.detect_pattern.evaluate import EvaluationRules, Request
 from functions.detect_pattern.publish import publication
 from functions.detect_pattern.step import REFRESH_MS, Steps
 from functions.detect_pattern.storage import Storage
@@ -86,10 +86,12 @@ def simple(requests: Sequence[Request]) -> list[list[Found]]:
     return found
 
 
-RULES = JudgeRules(simple, lambda _: "chart", LOOKBACK, cooldown_us=3 * MINUTE, grace_ms=GRACE_MS)
+RULES = EvaluationRules(
+    simple, lambda _: "chart", LOOKBACK, cooldown_us=3 * MINUTE, grace_ms=GRACE_MS
+)
 
 
-def reference(candles: Iterable[Candle], rules: JudgeRules = RULES) -> Told:
+def reference(candles: Iterable[Candle], rules: EvaluationRules = RULES) -> Told:
     """What holds for a set of candles: all of them at once, the cooldown in event time."""
     newest: dict[int, Candle] = {}
     for each in candles:
@@ -111,7 +113,7 @@ def reference(candles: Iterable[Candle], rules: JudgeRules = RULES) -> Told:
 class House:
     """One shard of detect-pattern beside persist. `now_ms` is the wall clock."""
 
-    def __init__(self, client: redis.Redis, database: str, rules: JudgeRules = RULES) -> None:
+    def __init__(self, client: redis.Redis, database: str, rules: EvaluationRules = RULES) -> None:
         self.client = client
         self.database = database
         self.postgres = Postgres(database)

@@ -13,7 +13,7 @@ import psycopg
 import redis
 
 from functions.detect_pattern.detection import Detection, kind_of
-from functions.detect_pattern.judge import JudgeRules, Request
+from functions.detect_pattern.evaluate import EvaluationRules, Request
 from shared.analysis.anomalies import AnomalySettings
 from shared.analysis.candle_series import Candles
 from shared.analysis.detectors.settings import DetectorSettings
@@ -21,7 +21,7 @@ from shared.wire.candle import Candle
 from tests.functions.detect_pattern.house import MINUTE, House, candle
 
 DETECTION = Detection(DetectorSettings(), AnomalySettings())
-RULES = JudgeRules(DETECTION, kind_of, DETECTION.lookback, cooldown_us=0)
+RULES = EvaluationRules(DETECTION, kind_of, DETECTION.lookback, cooldown_us=0)
 
 
 def walk(seed: int, count: int) -> list[Candle]:

@@ -58,7 +58,7 @@ def test_the_binance_capture(recorded_data: Path) -> None:
 
 
 def test_the_coinbase_capture(recorded_data: Path) -> None:
-    """Matches and tickers are told apart from the book; the ids of a product have no hole."""
+    """Matches and tickers are distinguished from the book; the ids of a product have no hole."""
     ids: dict[str, list[int]] = {}
     kinds = Counter[str]()
     for _, payload in recorded(recorded_data / "exchanges" / "COINBASE.ws.28.0.gz"):

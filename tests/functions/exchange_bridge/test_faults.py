@@ -179,7 +179,7 @@ def test_cut_connections_lose_nothing(
 def test_doubled_and_malformed_messages_go_on_as_they_came(
     binance: Playback, sink: Subscriber, tmp_path: Path
 ) -> None:
-    """normalize judges them; the bridge neither drops nor stumbles. Answers do not go on."""
+    """normalize evaluates them; the bridge neither drops nor stumbles. Answers do not go on."""
     told, log = Told(sink), tmp_path / "log"
     bad = ['{"stream":"btcusdt@aggTrade","data":{', "no json", '{"data":{"e":"aggTrade","a":"x"}}']
     with bridging(sink.url, log, of_playback(binance, "BTCUSDT")):

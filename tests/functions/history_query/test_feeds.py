@@ -45,7 +45,7 @@ def test_a_feed_that_does_not_report_is_down(house: House) -> None:
 
 
 def test_a_symbol_that_was_taken_out_of_a_feed_is_down(house: House) -> None:
-    """Its last state is not told for ever; the feed's other symbols fare as they do."""
+    """Its last state is not told for ever; the feed's other symbols keep their own."""
     house.feeds.status(status(BTC, ETH, ago_s=20))
     house.feeds.status(status(BTC))
     (feed,) = feeds(house)

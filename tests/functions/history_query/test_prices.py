@@ -56,7 +56,7 @@ def pages(house: House, path: str, **parameters: str) -> list[list[dict[str, Any
 def test_pages_of_prices_join_without_hole_or_double(
     house: House, monkeypatch: pytest.MonkeyPatch, limit: int, largest: int
 ) -> None:
-    """Ties are told apart by the total order, each trade counts once, prices are exact."""
+    """Ties are distinguished by the total order, each trade counts once, prices are exact."""
     monkeypatch.setattr(tick_slices, "LARGEST_SLICE", largest)
     expected = fill(house, "XRP/ETH", 11, 150, 3_000_000)
     got = pages(house, "/api/history/XRP/ETH", **{"from": ALL, "limit": str(limit)})

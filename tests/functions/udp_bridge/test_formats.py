@@ -1,4 +1,4 @@
-"""CSV lines, TickerUpdates and JSON objects on one port are told apart, whatever they say."""
+"""CSV lines, TickerUpdates and JSON objects on one port are distinguished, whatever they say."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ def test_a_quote_of_many_decimals_is_compared() -> None:
     bid, ask = Decimal("0.000000000000000001"), Decimal("0.000000000000000002")
     rule = Rule.parse("A mid > 0.000000000000000001 and mid > 0")
     assert rule.condition is not None
-    assert rule.condition.judge(quote_inputs(bid, ask)).holds.tolist() == [True]
+    assert rule.condition.evaluate(quote_inputs(bid, ask)).holds.tolist() == [True]
 
 
 def test_a_pattern_alerts_on_each_candle_that_completes_it() -> None:

@@ -1,4 +1,4 @@
-"""Judging: which patterns and alerts a series has, as a function of its candles alone.
+"""Evaluation: which patterns and alerts a series has, as a function of its candles alone.
 
 A candle's verdict depends on the `lookback` candles that end with it, and on when its patterns
 fired before (the cooldown). So when a candle changes, all from there on are judged again, in the
@@ -45,7 +45,7 @@ Detect = Callable[[Sequence[Request]], Sequence[Sequence[Found]]]
 
 
 @dataclass(frozen=True, slots=True)
-class JudgeRules:
+class EvaluationRules:
     """How candles are judged. `grace_ms`: wall-clock wait for a candle that is missing between two.
 
     `kind_of` names the kind of a pattern: candlestick, chart or anomaly.
@@ -63,7 +63,7 @@ class JudgeRules:
         return SERIES_LOOKBACKS * self.lookback
 
 
-def advance(series: Series, rules: JudgeRules, now_ms: int) -> int | None:
+def advance(series: Series, rules: EvaluationRules, now_ms: int) -> int | None:
     """Move the frontier over candles that can be judged; return the first that is new, if any.
 
     A candle can be judged when the interval before it was, or when it has waited for the grace:
@@ -71,7 +71,7 @@ def advance(series: Series, rules: JudgeRules, now_ms: int) -> int | None:
     """
     length_us = Timeframe.parse(series.timeframe).length_us
     window = series.candles
-    first = at = series.next_to_judge
+    first = at = series.next_to_evaluate
     starts, received = window.table[[START, RECEIVED], max(first - 1, 0) :].tolist()
     skipped = max(first - 1, 0)
     while at < len(window):
@@ -85,9 +85,9 @@ def advance(series: Series, rules: JudgeRules, now_ms: int) -> int | None:
     return starts[first - skipped] if at > first else None
 
 
-def waits_until_ms(series: Series, rules: JudgeRules) -> int | None:
+def waits_until_ms(series: Series, rules: EvaluationRules) -> int | None:
     """Return the wall clock when a candle will have waited for long enough; None if none waits."""
-    at = series.next_to_judge
+    at = series.next_to_evaluate
     if at == len(series.candles):
         return None
     return int(series.candles.table[RECEIVED, at]) + rules.grace_ms
@@ -98,8 +98,8 @@ def needs_older(series: Series, count: int, from_us: int) -> bool:
     return not series.whole and series.candles.standing().position(from_us) < count
 
 
-def judge(judged: Sequence[tuple[Series, int]], rules: JudgeRules) -> None:
-    """Judge each series from a candle (start in us) to its frontier; note in it what to publish."""
+def evaluate(judged: Sequence[tuple[Series, int]], rules: EvaluationRules) -> None:
+    """Evaluate each series from a candle (start in us) to its frontier; note in it what to publish."""
     requested = [_requests(series, rules, from_us) for series, from_us in judged]
     answers = iter(rules.detect([each for requests in requested for each in requests]))
     for (series, from_us), requests in zip(judged, requested, strict=True):
@@ -111,7 +111,7 @@ def judge(judged: Sequence[tuple[Series, int]], rules: JudgeRules) -> None:
         series.changed_us = None
 
 
-def _requests(series: Series, rules: JudgeRules, from_us: int) -> list[Request]:
+def _requests(series: Series, rules: EvaluationRules, from_us: int) -> list[Request]:
     """Return what to ask; a candle that detectors cannot take is a break that no window crosses.
 
     One whose trades were all cancelled is none.
@@ -129,7 +129,7 @@ def _requests(series: Series, rules: JudgeRules, from_us: int) -> list[Request]:
 
 
 def _cooled(
-    series: Series, rules: JudgeRules, from_us: int, found: Sequence[tuple[int, Found]]
+    series: Series, rules: EvaluationRules, from_us: int, found: Sequence[tuple[int, Found]]
 ) -> dict[str, Pattern]:
     """Return the patterns that fire, by id; `found`: indices of standing candles, in event time."""
     window = series.candles.standing()
@@ -172,7 +172,7 @@ def _last_fired(series: Series, before_us: int) -> dict[str, int]:
     return fired
 
 
-def _pattern(series: Series, rules: JudgeRules, candle: ClosedCandle, found: Found) -> Pattern:
+def _pattern(series: Series, rules: EvaluationRules, candle: ClosedCandle, found: Found) -> Pattern:
     return Pattern(
         pattern_id(series.instrument, series.timeframe, found.pattern, candle.start_us),
         series.instrument,

@@ -1,4 +1,4 @@
-"""Judging by example: gaps, corrections, the cooldown, and what is far back."""
+"""Evaluation by example: gaps, corrections, the cooldown, and what is far back."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def rises(house: House) -> set[int]:
     return {minute for name, minute in house.stored() if name == "rise"}
 
 
-def test_a_missing_neighbour_delays_judgement_until_the_clock_gives_it_up(house: House) -> None:
+def test_a_missing_neighbour_delays_evaluation_until_the_clock_gives_it_up(house: House) -> None:
     """Minute 1 is missing: minute 2 waits for the grace, then is judged without it."""
     house.deliver(house.receive([candle(0, 100)]))
     house.deliver(house.receive([candle(2, 105)]))
