@@ -99,7 +99,7 @@ def needs_older(series: Series, count: int, from_us: int) -> bool:
 
 
 def evaluate(judged: Sequence[tuple[Series, int]], rules: EvaluationRules) -> None:
-    """Evaluate each series from a candle (start in us) to its frontier; note in it what to publish."""
+    """Evaluate each series from a candle (start in us) to its frontier; note what to publish."""
     requested = [_requests(series, rules, from_us) for series, from_us in judged]
     answers = iter(rules.detect([each for requests in requested for each in requests]))
     for (series, from_us), requests in zip(judged, requested, strict=True):

@@ -118,8 +118,8 @@ class Storage:
     def load(self, names: Sequence[Name], keep: int, cooldown_us: int) -> list[Series]:
         """Return the series with their newest candles: `keep`, and all since the newest pattern.
 
-        What was published of them is known; so evaluation them again publishes only what had not been
-        published when the state was lost. A series is whole when nothing older is stored anywhere.
+        What was published of them is known; so evaluating them again publishes only what had not
+        been published when the state was lost. A series is whole when nothing older is stored.
         """
         if not names:
             return []

@@ -30,8 +30,8 @@ class Reporter:
     """Reports the status of the feed.
 
     A trade id in it is a promise: the broker has every trade up to it, or the gap that it is in. So
-    ids are reported only once all that was handed on with them has been taken, and only by a life that
-    knows where the one before has ended: its promise would be forgotten else.
+    ids are reported only once all that was handed on with them has been taken, and only by a life
+    that knows where the one before has ended: its promise would be forgotten else.
     """
 
     intake: Intake

@@ -196,8 +196,7 @@ def _sum_up(sender: FeedSender, progress: Progress, seconds: float, *, as_json: 
             typer.echo(f"  line {error['line']}: {error['code']}: {error['detail']}")
         if sender.unjudged:
             typer.echo(
-                f"{sender.unjudged:,} lines were taken without a evaluation:"
-                " see 'kandle rejects list'"
+                f"{sender.unjudged:,} lines were taken, not read as yet: see 'kandle rejects list'"
             )
         if sender.repeats:
             typer.echo(f"repeated {sender.repeats:,} requests until they were accepted")

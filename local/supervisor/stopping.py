@@ -19,7 +19,7 @@ class Phase:
     """The stop of one kind of components, all at once.
 
     `patience_s` is what they have at least before they are killed: what those before them did not
-    need is theirs as well. `drain_s` is what they are reported.
+    need is theirs as well. `drain_s` is the time that they are given.
     """
 
     kind: Kind

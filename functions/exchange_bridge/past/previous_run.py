@@ -51,8 +51,8 @@ def read(postgres: Postgres, feed: str) -> Earlier:
 async def resume(postgres: Postgres, intake: Intake) -> list[str]:
     """Go on where the life before ended, as soon as Postgres can be read.
 
-    Trades come meanwhile; what lies between is missing, and is reported as a gap. Returns the symbols
-    of which no earlier life had a trade.
+    Trades come meanwhile; what lies between is missing, and is reported as a gap. Returns the
+    symbols of which no earlier life had a trade.
     """
     feed = intake.exchange.name
     while True:

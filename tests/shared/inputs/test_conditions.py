@@ -1,4 +1,4 @@
-"""Sale conditions become flags by table; official prices are no trades; unknown codes are reported."""
+"""Sale conditions become flags by table; official prices are no trades; unknown codes are said."""
 
 from __future__ import annotations
 
