@@ -176,7 +176,9 @@ def test_the_description_of_the_api_holds(
     api = pipeline["API_URL"]
     document = httpx.get(f"{api}/openapi.json").json()
     assert document["openapi"] == "3.1.0"
-    for path, described in document["paths"].items():
+    read = {path: each for path, each in document["paths"].items() if "get" in each}
+    assert len(read) > 10
+    for path, described in read.items():
         answer = httpx.get(api + path.format(symbol=market[0]))
         assert answer.status_code == 200
         contents = described["get"]["responses"]["200"]["content"].items()

@@ -182,7 +182,7 @@ def test_a_backfill_of_candles_goes_on_where_it_was_cut_off(
         return shown(candles(pipeline["API_URL"], instrument))
 
     expected = of(past)
-    exchange.answers += [(200, {}), (400, {})]
+    exchange.answers += [(200, {}), (200, {}), (400, {})]  # a day, and that it has no more
     status, said = backfill()
     assert status == 1
     assert "1 of 3 parts" in said
