@@ -185,7 +185,15 @@ _NOTE_PRICES = """() => {
   const after = new MessageChannel(); // its message comes when the frame under way is drawn
   const texts = [];
   after.port1.onmessage = () => window.drawn.push([texts.shift(), Date.now()]);
-  new MutationObserver(() => { texts.push(price.textContent); after.port2.postMessage(0); })
+  const ask = window.requestAnimationFrame.bind(window);
+  let inFrame = false;
+  window.requestAnimationFrame = (draw) => ask((now) => {
+    inFrame = true;
+    draw(now);
+    queueMicrotask(() => { inFrame = false; });
+  });
+  const note = () => after.port2.postMessage(0);
+  new MutationObserver(() => { texts.push(price.textContent); inFrame ? note() : ask(note); })
     .observe(price, { childList: true, characterData: true, subtree: true });
 }"""
 

@@ -83,10 +83,10 @@ class HistoryApi:
         return [candle_of(each, symbol, timeframe) for each in answer["candles"]] if answer else []
 
     async def bars(
-        self, symbol: str, type_: str, from_us: int, cursor: str | None
+        self, symbol: str, type_: str, from_us: int, cursor: str | None, limit: int
     ) -> tuple[list[dict[str, Any]], str | None]:
         """Return a page of bars that begin at `from_us` or later, ascending, and a cursor."""
-        asked: dict[str, Any] = {"type": type_, "from": from_us // 1000, "limit": 500}
+        asked: dict[str, Any] = {"type": type_, "from": from_us // 1000, "limit": limit}
         if cursor is not None:
             asked["cursor"] = cursor
         answer = await self._get(f"/api/bars/{quote(symbol)}", asked)

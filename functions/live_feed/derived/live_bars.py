@@ -28,6 +28,10 @@ _EACH_S: Final = 0.25
 _TRIES: Final = 20
 _MOST_CORRECTED: Final = 500
 _NEVER: Final = 2**62
+_PAGE: Final = 500
+"""Bars that are read again with each change, at most."""
+_WHOLE_PAGE: Final = 5_000
+"""Bars of a page where a day is read from its beginning."""
 _DAYS: Final = 4
 """How many days are remembered, so that only what differs is given."""
 
@@ -183,11 +187,13 @@ class LiveBars:
 
     async def _read(self, day: _Day, *, whole: bool) -> None:
         """Read a day's bars, all or from the newest page on."""
-        page, cursor = (0, None) if whole else (day.page, day.cursor)
+        page, cursor, limit = (0, None, _WHOLE_PAGE) if whole else (day.page, day.cursor, _PAGE)
         rows = day.rows[:page]
         while True:
-            found, after = await self._history.bars(self.symbol, self._asked, day.start_us, cursor)
-            rows = [*rows, *(each for each in found if each["t"] * 1000 < day.end_us)]
+            found, after = await self._history.bars(
+                self.symbol, self._asked, day.start_us, cursor, limit
+            )
+            rows += [each for each in found if each["t"] * 1000 < day.end_us]
             if after is None or not found or found[-1]["t"] * 1000 >= day.end_us:
                 day.rows, day.page, day.cursor = rows, page, cursor
                 return

@@ -189,7 +189,7 @@ def test_candles_that_come_while_many_bars_are_read_are_lost_to_nobody(
     house: House, servers: dict[str, str], api_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The bars take more than one page; the hub follows the stream all the while."""
-    house.take(columns(market(1_600), "A/B"))
+    house.take(columns(market(5_600), "A/B"))
     start_us = market(1)[0].time_us // MINUTE_US * MINUTE_US
 
     async def test() -> None:
@@ -197,7 +197,7 @@ def test_candles_that_come_while_many_bars_are_read_are_lost_to_nobody(
             watcher, client = place.client(bound=10_000), place.client(bound=10_000)
             await watcher.ask(op="subscribe", channels=["candles:1m:A/B"])
             begun = asyncio.create_task(
-                client.ask(op="subscribe", channels=["bars:tick:1:A/B"])  # 1,600 of them
+                client.ask(op="subscribe", channels=["bars:tick:1:A/B"])  # 5,600 of them
             )
             sent = 0
             while not begun.done():
