@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from decimal import Decimal
 
 import pytest
 
@@ -19,6 +21,10 @@ def trades(name: str, now_us: int) -> list[Tick]:
         Tick(name, hour - n * HOUR + HOUR // 2, 100 - n, 10_000 - n, 1_000, 1) for n in range(1, 41)
     ]
     return [*sorted(every), Tick(name, now_us - 1_000, 500, 12_345, 2_000, 2)]
+
+
+def first_since(ascending: Sequence[Tick], time_us: int) -> Tick:
+    return next(each for each in ascending if each.time_us >= time_us)
 
 
 def test_an_overview_is_the_last_day(house: House) -> None:
@@ -45,17 +51,17 @@ def test_an_overview_is_the_last_day(house: House) -> None:
 def test_an_overview_has_the_open_of_the_session(house: House) -> None:
     """Of the UTC day, or of another session; of what has not traded in it there is none."""
     now_us = time.time_ns() // 1000
-    day = now_us // (24 * HOUR) * 24 * HOUR
+    day = (now_us - 1_000) // (24 * HOUR) * 24 * HOUR  # of the newest trade
     house.take(as_columns(trades("A", now_us)))
     house.take(as_columns([Tick("OLD", now_us - 48 * HOUR, 1, 500, 1_000, 0)]))
     every = sorted(trades("A", now_us))
     a, old = house.get("/api/overview").json()
-    assert a["session_open"] == str(next(t for t in every if t.time_us >= day).decimal_price)
+    assert Decimal(a["session_open"]) == first_since(every, day).decimal_price
     assert old["session_open"] is None
     began = (now_us - 90 * 60_000_000) // 60_000_000 * 60_000_000  # a session by the minute
     clock = time.strftime("%H:%M", time.gmtime(began // 1_000_000))
     (a,) = house.get("/api/overview", symbol="A", session=f"{clock}@UTC").json()
-    assert a["session_open"] == str(next(t for t in every if t.time_us >= began).decimal_price)
+    assert Decimal(a["session_open"]) == first_since(every, began).decimal_price
     assert "calendar" in house.get("/api/overview", calendar="NOWHERE").json()["detail"]
 
 
