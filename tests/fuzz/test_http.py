@@ -38,7 +38,7 @@ PARAMETERS: Final = sorted(
     {
         parameter["name"]
         for path in DOCUMENT["paths"].values()
-        for parameter in path["get"].get("parameters", ())
+        for parameter in path.get("get", {}).get("parameters", ())
         if parameter["in"] == "query"
     }
 )
@@ -47,7 +47,11 @@ NAMES: Final = st.one_of(st.sampled_from(PARAMETERS), st.sampled_from(PARAMETERS
 
 def routes(house: House) -> list[str]:
     """Every route that takes GET, as it stands in the app."""
-    found = [route.path for route in house.app.routes if isinstance(route, Route)]
+    found = [
+        route.path
+        for route in house.app.routes
+        if isinstance(route, Route) and "GET" in (route.methods or ())
+    ]
     return [path for path in found if path.startswith(("/api", "/prices"))]
 
 
