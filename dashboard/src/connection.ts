@@ -21,14 +21,20 @@ export class Connection {
     this.show();
   }
 
-  takeTrade(received: number): void {
+  /** `counted`: by when a candle that has it must say so; of bars, event time (ms). */
+  takeTrade(received: number, counted = received): void {
     this.trades.take(received, this.clock.now);
-    this.pending.trade(received);
+    this.pending.trade(counted);
   }
 
   takeCandle(received: number | null): void {
     this.candles.take(received, this.clock.now);
     this.pending.candle(received);
+  }
+
+  /** A bar has all trades up to its last one, at `end` (ms). */
+  takeBar(end: number): void {
+    this.pending.candle(end);
   }
 
   /** Other candles are shown from now on. */

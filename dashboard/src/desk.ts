@@ -4,7 +4,7 @@ import { read, written } from "./address";
 import type { Cards } from "./cards";
 import type { Connection } from "./connection";
 import { at, write } from "./elements";
-import { frameTitle } from "./frame";
+import { frameTitle, isBars } from "./frame";
 import type { FramePicker } from "./frame_picker";
 import type { Live, LiveCandle, Tick } from "./live";
 import type { Market } from "./market";
@@ -113,7 +113,7 @@ export class Desk {
     if (known) return playback.on ? undefined : trades.know(tick);
     trades.take(tick, late);
     if (playback.on) return;
-    connection.takeTrade(tick.received);
+    connection.takeTrade(tick.received, isBars(series.timeframe) ? tick.t : undefined);
     if (series.unknown) void this.reload();
   }
 
@@ -122,7 +122,10 @@ export class Desk {
     this.messages += 1;
     touch();
     if (candle.symbol !== series.symbol || candle.timeframe !== series.timeframe) return;
-    if (!known && !playback.on) connection.takeCandle(received);
+    if (!known && !playback.on) {
+      if (candle.end === undefined) connection.takeCandle(received);
+      else connection.takeBar(candle.end);
+    }
     series.follow(candle);
   }
 }

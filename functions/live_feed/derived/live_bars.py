@@ -24,14 +24,18 @@ from shared.wire.candle_json import candle_of
 log = logging.getLogger(__name__)
 
 _EACH_S: Final = 0.25
-"""How often they are read at most, and again while the trades are not stored yet."""
+"""How long is waited between two reads at least, also while the trades are not stored yet."""
 _TRIES: Final = 20
 _MOST_CORRECTED: Final = 500
 _NEVER: Final = 2**62
-_PAGE: Final = 500
-"""Bars that are read again with each change, at most."""
+_TAIL: Final = 20
+"""Bars that are read again with each change, at least; twice as many at most, and new ones."""
 _WHOLE_PAGE: Final = 5_000
 """Bars of a page where a day is read from its beginning."""
+_TRIES_OF_TAIL: Final = 4
+"""Tries after which a day whose bars lack trades is read from its beginning."""
+_REST: Final = 3
+"""How many times as long as reading took the next one is waited for."""
 _DAYS: Final = 4
 """How many days are remembered, so that only what differs is given."""
 
@@ -135,25 +139,29 @@ class LiveBars:
             for day_us, from_us in touched.items():
                 before = pending.get(day_us, (from_us, 0))
                 pending[day_us] = min(from_us, before[0]), _TRIES
+            began_s = time.monotonic()
             for day_us, (from_us, tries) in sorted(pending.items()):
                 done = tries <= 1
                 try:
-                    done |= await self._refresh(day_us, from_us)
+                    whole = tries == _TRIES - _TRIES_OF_TAIL
+                    done |= await self._refresh(day_us, from_us, whole=whole)
                 except TransientError as error:
                     log.warning("bars are not read: %s", error)
                 if done:
                     del pending[day_us]
                 else:
                     pending[day_us] = from_us, tries - 1
-            await asyncio.sleep(_EACH_S)
+            await asyncio.sleep(max(_EACH_S, _REST * (time.monotonic() - began_s)))
 
-    async def _refresh(self, day_us: int, from_us: int) -> bool:
-        """Read what is new of a day; return whether its bars have all its trades."""
+    async def _refresh(self, day_us: int, from_us: int, *, whole: bool) -> bool:
+        """Read what is new of a day, or all; return whether its bars have all its trades."""
         newest_us = max(self._days, default=day_us)
         if day_us > newest_us:
-            await self._reread(self._days[newest_us], _NEVER)  # it is over, and its last bar
+            await self._reread(
+                self._days[newest_us], _NEVER, whole=False
+            )  # it is over, and its last bar
         day = self._day(day_us)
-        await self._reread(day, from_us)
+        await self._reread(day, from_us, whole=whole)
         async with self._history.background():
             candles = await self._history.candles(
                 self.symbol, self._frame.name, day.start_us, day.end_us
@@ -172,11 +180,11 @@ class LiveBars:
                 del self._days[min(self._days.keys() - {start_us})]
         return self._days[start_us]
 
-    async def _reread(self, day: _Day, from_us: int) -> None:
+    async def _reread(self, day: _Day, from_us: int, *, whole: bool) -> None:
         """Read a day, from its newest page on where nothing before it changed; give the rest."""
         is_newest = day.start_us == max(self._days)
         known = day.rows
-        whole = day.is_fresh or day.is_before_page(from_us + self._base_us)
+        whole |= day.is_fresh or day.is_before_page(from_us + self._base_us)
         async with self._history.background():
             await self._read(day, whole=whole)
         day.is_fresh = False
@@ -187,7 +195,8 @@ class LiveBars:
 
     async def _read(self, day: _Day, *, whole: bool) -> None:
         """Read a day's bars, all or from the newest page on."""
-        page, cursor, limit = (0, None, _WHOLE_PAGE) if whole else (day.page, day.cursor, _PAGE)
+        page, cursor = (0, None) if whole else (day.page, day.cursor)
+        limit = _WHOLE_PAGE if whole else max(2 * _TAIL, len(day.rows) - page - _TAIL)
         rows = day.rows[:page]
         while True:
             found, after = await self._history.bars(
@@ -198,6 +207,7 @@ class LiveBars:
                 day.rows, day.page, day.cursor = rows, page, cursor
                 return
             page, cursor = len(rows), after
+            limit = _WHOLE_PAGE if whole else 2 * _TAIL
 
     def _give(self, day: _Day, number: int, row: Row, *, late: bool) -> None:
         revision = max(day.revisions.get(number, 0) + 1, time.time_ns() // 1000)
