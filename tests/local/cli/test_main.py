@@ -16,6 +16,8 @@ INTERRUPTED_LOADING = """
 import os, signal, sys
 from local.cli.main import main
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever started the tests ignores it
+
 class Interrupts:
     def find_spec(self, name, *_):
         if name == "local.cli.app":
