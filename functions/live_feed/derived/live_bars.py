@@ -29,11 +29,9 @@ _TRIES: Final = 20
 _MOST_CORRECTED: Final = 500
 _NEVER: Final = 2**62
 _TAIL: Final = 20
-"""Bars that are read again with each change, at least; twice as many at most, and new ones."""
-_WHOLE_PAGE: Final = 5_000
-"""Bars of a page where a day is read from its beginning."""
-_TRIES_OF_TAIL: Final = 4
-"""Tries after which a day whose bars lack trades is read from its beginning."""
+"""Bars that are read again with each change, at least; all of the last base intervals are."""
+_PAGE: Final = 5_000
+"""Bars of a page."""
 _REST: Final = 3
 """How many times as long as reading took the next one is waited for."""
 _DAYS: Final = 4
@@ -59,10 +57,18 @@ class _Day:
     is_fresh: bool = True
 
     def is_before_page(self, time_us: int) -> bool:
-        """Tell whether a time lies before the newest page; all does while none is known."""
+        """Tell whether a change from a time on may be of a bar before the newest page."""
         if not self.page:
             return False
         return self.page >= len(self.rows) or time_us <= self.rows[self.page]["t"] * 1000
+
+    def tail(self, base_us: int) -> int:
+        """Return how many bars trades may still change: those of the last two base intervals."""
+        if not self.rows:
+            return 0
+        since_us = (self.rows[-1]["t"] * 1000 // base_us - 1) * base_us
+        older = (n for n, row in enumerate(reversed(self.rows)) if row["t"] * 1000 < since_us)
+        return max(_TAIL, next(older, len(self.rows)) + 1)
 
     def changed(
         self, known: list[Row], from_us: int, *, says_end: bool
@@ -143,8 +149,7 @@ class LiveBars:
             for day_us, (from_us, tries) in sorted(pending.items()):
                 done = tries <= 1
                 try:
-                    whole = tries == _TRIES - _TRIES_OF_TAIL
-                    done |= await self._refresh(day_us, from_us, whole=whole)
+                    done |= await self._refresh(day_us, from_us)
                 except TransientError as error:
                     log.warning("bars are not read: %s", error)
                 if done:
@@ -153,15 +158,14 @@ class LiveBars:
                     pending[day_us] = from_us, tries - 1
             await asyncio.sleep(max(_EACH_S, _REST * (time.monotonic() - began_s)))
 
-    async def _refresh(self, day_us: int, from_us: int, *, whole: bool) -> bool:
-        """Read what is new of a day, or all; return whether its bars have all its trades."""
+    async def _refresh(self, day_us: int, from_us: int) -> bool:
+        """Read what is new of a day; return whether its bars have all its trades."""
         newest_us = max(self._days, default=day_us)
         if day_us > newest_us:
-            await self._reread(
-                self._days[newest_us], _NEVER, whole=False
-            )  # it is over, and its last bar
+            # It is over, and its last bar.
+            await self._reread(self._days[newest_us], _NEVER)
         day = self._day(day_us)
-        await self._reread(day, from_us, whole=whole)
+        await self._reread(day, from_us)
         async with self._history.background():
             candles = await self._history.candles(
                 self.symbol, self._frame.name, day.start_us, day.end_us
@@ -180,11 +184,11 @@ class LiveBars:
                 del self._days[min(self._days.keys() - {start_us})]
         return self._days[start_us]
 
-    async def _reread(self, day: _Day, from_us: int, *, whole: bool) -> None:
+    async def _reread(self, day: _Day, from_us: int) -> None:
         """Read a day, from its newest page on where nothing before it changed; give the rest."""
         is_newest = day.start_us == max(self._days)
         known = day.rows
-        whole |= day.is_fresh or day.is_before_page(from_us + self._base_us)
+        whole = day.is_fresh or day.is_before_page(from_us)
         async with self._history.background():
             await self._read(day, whole=whole)
         day.is_fresh = False
@@ -194,20 +198,24 @@ class LiveBars:
             self._give(day, number, row, late=not is_newest or number < len(known) - 1)
 
     async def _read(self, day: _Day, *, whole: bool) -> None:
-        """Read a day's bars, all or from the newest page on."""
+        """Read a day's bars, all or from the newest page on; it moves on as they grow."""
         page, cursor = (0, None) if whole else (day.page, day.cursor)
-        limit = _WHOLE_PAGE if whole else max(2 * _TAIL, len(day.rows) - page - _TAIL)
+        settled = 0 if whole else len(day.rows) - page - day.tail(self._base_us)
+        limit = settled if 2 * _TAIL <= settled <= _PAGE else _PAGE
         rows = day.rows[:page]
+        pages = [(page, cursor)]
         while True:
             found, after = await self._history.bars(
-                self.symbol, self._asked, day.start_us, cursor, limit
+                self.symbol, self._asked, day.start_us, pages[-1][1], limit
             )
             rows += [each for each in found if each["t"] * 1000 < day.end_us]
             if after is None or not found or found[-1]["t"] * 1000 >= day.end_us:
-                day.rows, day.page, day.cursor = rows, page, cursor
-                return
-            page, cursor = len(rows), after
-            limit = _WHOLE_PAGE if whole else 2 * _TAIL
+                break
+            pages.append((len(rows), after))
+            limit = _PAGE
+        day.rows = rows
+        newest = len(rows) - day.tail(self._base_us)
+        day.page, day.cursor = next((e for e in reversed(pages) if e[0] <= newest), pages[0])
 
     def _give(self, day: _Day, number: int, row: Row, *, late: bool) -> None:
         revision = max(day.revisions.get(number, 0) + 1, time.time_ns() // 1000)

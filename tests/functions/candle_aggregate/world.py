@@ -160,7 +160,7 @@ class World:
     # Time
 
     def step(self, seconds: int) -> None:
-        """Let the wall clock step; stores that count time by themselves are reported."""
+        """Let the wall clock step; stores that count time by themselves are told."""
         self.now_us += seconds * 1_000_000
         self.sql.execute("UPDATE pending_busts SET next_at = now() - interval '1 second'")
         self.sql.execute("UPDATE repairs SET requested_at = now() - interval '1 second'")

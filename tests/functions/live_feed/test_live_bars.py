@@ -114,6 +114,43 @@ def test_bars_follow_the_trades_and_are_corrected(
     asyncio.run(test())
 
 
+def test_a_late_trade_far_back_in_the_minute_is_no_matter_of_a_pause(
+    house: House, servers: dict[str, str], api_url: str
+) -> None:
+    """Two hundred bars before the newest, while the symbol goes on trading."""
+
+    def within_a_minute(ticks: list[Tick]) -> list[Tick]:
+        begin_us = market(1)[0].time_us
+        return [t._replace(time_us=begin_us + (t.time_us - begin_us) // 400) for t in ticks]
+
+    house.take(columns(within_a_minute(market(600)), "A/B"))
+    start_us = market(1)[0].time_us
+
+    async def busy(place: Room) -> None:
+        while True:
+            await place.publish(candle("A/B", start_us, "5", next(_prices)))
+            await asyncio.sleep(0.02)
+
+    async def test() -> None:
+        async with room(servers, api_url=api_url) as place:
+            client = place.client(bound=10_000)
+            _, snapshot = await client.ask(op="subscribe", channels=[CHANNEL])
+            (item,) = snapshot["items"]
+            bars: Bars = {item["data"]["number"]: item["data"]}
+            more = within_a_minute(market(9, first=600))
+            await asyncio.to_thread(house.take, columns(more, "A/B"))
+            trading = asyncio.create_task(busy(place))
+            await until(client, bars, lambda: 202 in bars)
+            late = more[0]._replace(time_us=start_us + 200_001, number=9_999, sequence=9_999)
+            await asyncio.to_thread(house.take, columns([late], "A/B"))
+            rows = await asyncio.to_thread(shown, house)
+            await until(client, bars, lambda: known(bars) == rows[1:])
+            trading.cancel()
+            place.hub.unsubscribe(client.session.client, [CHANNEL])
+
+    asyncio.run(test())
+
+
 DAY_US = 86_400_000_000
 
 
@@ -180,6 +217,9 @@ def test_a_late_trade_corrects_the_bars_of_its_own_day(
             await came(place, later(market(2), DAY_US + 100 * MINUTE_US, 200))
             await until_days(client, channel, bars, lambda: counts(today) == [3])
             assert all(bars[each]["revision"] == before[each] for each in before if each[0] < today)
+            tomorrow = today + DAY_US // 1000
+            await came(place, later(market(4), 2 * DAY_US, 300))
+            await until_days(client, channel, bars, lambda: counts(tomorrow) == [3, 1])
             place.hub.unsubscribe(client.session.client, [channel])
 
     asyncio.run(test())
