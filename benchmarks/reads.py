@@ -2,7 +2,7 @@
 
 SHAPES ("demo,100,10000" unless the environment says other ones): `demo` is one symbol of 100
 ticks/s beside 20 of 5, a number a market of 20,000 ticks/s of so many instruments. MINUTES (60 of
-the first, 15 of the others) end now. COMMITS (4) transactions a second store them as persist does;
+the first, 15 of the others) end now. COMMITS (5) transactions a second store them as persist does;
 after each minute what it stored is copied to the lake and folded as far as it is due, so that the
 last minute is in Postgres alone. The API is then asked over HTTP, a commit stored before each
 request; PROFILE=1 prints where the time of these reads goes, made in this process.
@@ -24,6 +24,8 @@ import httpx
 
 from benchmarks._platform import Platform, running
 from benchmarks.storage import Event, market
+from functions.history_query.queries.bar_checkpoints import Checkpoints
+from functions.history_query.queries.bar_days import BarDays
 from functions.history_query.queries.bar_request import read_bars
 from functions.history_query.queries.bars import BarPages
 from functions.history_query.queries.tick_slices import TickSlices
@@ -38,7 +40,7 @@ from shared.stores.postgres import Postgres
 from shared.stores.s3 import S3Access
 
 SHAPES = os.environ.get("SHAPES", "demo,100,10000").split(",")
-COMMITS = int(os.environ.get("COMMITS", "4"))
+COMMITS = int(os.environ.get("COMMITS", "5"))
 SYMBOL = "SYM00007-USD"
 REPEATS = 10
 
@@ -69,12 +71,19 @@ def measure(platform: Platform, shape: str) -> None:
             for commit in islice(commits, 60 * COMMITS - 1):
                 copy_segments(connection, next_commit(connection), list(segments(commit)))
         writer(next(commits))
-        print(f"  {minute + 1} of {minutes} minutes stored in {time.perf_counter() - began:.0f} s", end="\r", flush=True)
+        print(
+            f"  {minute + 1} of {minutes} minutes stored in {time.perf_counter() - began:.0f} s",
+            end="\r",
+            flush=True,
+        )
     postgres.execute("ANALYZE tick_segments")
     print(f"{shape}: {minutes} minutes, {COMMITS} commits/s,"
           f" stored in {time.perf_counter() - began:.0f} s")  # fmt: skip
     api = platform.environment["API_URL"]
-    ticks, bars = f"{api}/api/ticks/{SYMBOL}?limit=60", f"{api}/api/bars/{SYMBOL}?type=tick:100&limit=500"
+    ticks, bars = (
+        f"{api}/api/ticks/{SYMBOL}?limit=60",
+        f"{api}/api/bars/{SYMBOL}?type=tick:100&limit=500",
+    )
     store = lambda: writer(next(commits))  # noqa: E731
     print(f"  {'ms':<44}{'first':>9}{'p50':>9}{'max':>9}")
     with httpx.Client(trust_env=False, timeout=120) as client:
@@ -87,7 +96,7 @@ def measure(platform: Platform, shape: str) -> None:
     hour = lambda: _hour(slices)  # noqa: E731
     _show("the last hour's ticks, in this process", hour, store, 5)
     if os.environ.get("PROFILE"):
-        pages = BarPages(slices, Postgres(dsn, size=4, limits=QUERY), 2_000_000)
+        pages = _pages(slices, dsn)
         _profiled("the last hour's ticks", hour)
         _profiled("newest bars", lambda: pages.page(SYMBOL, read_bars({"type": "tick:100"})))
     process = platform.processes["history-query"]
@@ -124,6 +133,11 @@ def _get(client: httpx.Client, url: str) -> dict[str, list[object]]:
     return found
 
 
+def _pages(slices: TickSlices, dsn: str) -> BarPages:
+    postgres = Postgres(dsn, size=4, limits=QUERY)
+    return BarPages(BarDays(slices, Checkpoints(postgres)), postgres, 2_000_000)
+
+
 def _hour(slices: TickSlices) -> int:
     now_us = time.time_ns() // 1000
     read = slices.slices(SYMBOL, now_us - _HOUR_US, now_us + _HOUR_US, _HOUR_US, newest=False)
@@ -141,7 +155,9 @@ def _show(
         count = read()
         taken.append((time.perf_counter() - began) * 1e3)
     p50 = statistics.median(taken[1:])
-    print(f"  {f'{what} ({count})':<44}{taken[0]:>9.0f}{p50:>9.0f}{max(taken[1:]):>9.0f}", flush=True)
+    print(
+        f"  {f'{what} ({count})':<44}{taken[0]:>9.0f}{p50:>9.0f}{max(taken[1:]):>9.0f}", flush=True
+    )
 
 
 def _together(bars: str, ticks: str, store: Callable[[], object]) -> None:
