@@ -6,7 +6,6 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Final
 
 import numpy as np
@@ -35,7 +34,7 @@ SELECT (SELECT min(first_time_us) FROM tick_segments
         WHERE commit_id > %(commit)s
           AND first_time_us + 0 < %(to_us)s AND last_time_us >= %(from_us)s
           AND (day = '0001-01-01' OR day BETWEEN %(first_day)s AND %(last_day)s) {}),
-       (SELECT max(changed_at) FROM lake_days JOIN cold_days USING (day)
+       (SELECT sum(taken)::bigint FROM lake_days JOIN cold_days USING (day)
         WHERE day BETWEEN %(first_day)s AND %(last_day)s)
 """).format(sql.SQL(ONE))
 _REPLICA: Final = "SELECT commit_id FROM lake_position WHERE pg_is_in_recovery()"
@@ -87,13 +86,13 @@ class Checkpoint:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BarDay:
-    """A day's checkpoints, ascending: true of all commits up to `commit`, and of the cold `days`.
+    """A day's checkpoints, ascending: true of all commits up to `commit`.
 
-    `days`: when the day last changed in the lake, once it has left Postgres.
+    `taken`: how many ticks the lake took of it, once it has left Postgres.
     """
 
     commit: int
-    days: datetime | None
+    taken: int | None
     checkpoints: tuple[Checkpoint, ...] = ()
 
 
@@ -121,12 +120,12 @@ class Checkpoints:
             parameters["commit"] = known.commit if known else commit
             row = connection.execute(_CHANGED, parameters).fetchone()
         assert row is not None
-        first_us, days = row
-        if known is None or known.days != days:
-            return BarDay(commit, days)
+        first_us, taken = row
+        if known is None or known.taken != taken:
+            return BarDay(commit, taken)
         if first_us is not None:  # in its minute the trades before it may be others too
             some = tuple(each for each in some if each.time_us <= first_us // MINUTE_US * MINUTE_US)
-        return BarDay(commit, days, some)
+        return BarDay(commit, taken, some)
 
     def hold(self, key: Key, day: BarDay) -> None:
         """Hold a day as `of_day` gave it, with the checkpoints that were added."""
