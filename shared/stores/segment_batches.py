@@ -81,13 +81,14 @@ class _Runs:
     def column(self, name: str) -> Int64s:
         """Return a column of the runs."""
         planes = [getattr(each, name) for each in self._segments]
-        return gathered(planes, self._counts, self.segment, self._place).astype(np.int64)
+        found: Int64s = gathered(planes, self._counts, self.segment, self._place).astype(np.int64)
+        return found
 
     def labels(self, name: str, lists: Sequence[Sequence[str]]) -> Texts:
         """Return what a column of places refers to in its segment's list, for each row."""
         places = zip(self.segment.tolist(), self.column(name).tolist(), strict=True)
-        found = np.array([lists[segment][place] for segment, place in places], dtype=object)
-        return np.repeat(found, self.ticks)
+        found: Texts = np.array([lists[segment][place] for segment, place in places], dtype=object)
+        return found.repeat(self.ticks)
 
 
 def _rows_of_narrow(segments: Sequence[Segment], instrument: str) -> Rows:
@@ -108,7 +109,8 @@ def _rows_of_narrow(segments: Sequence[Segment], instrument: str) -> Rows:
     def differences(planes: list[bytes], number: int) -> Int64s:
         firsts = np.array([int(each.firsts[number]) for each in segments], dtype=np.int64)
         steps = signed(gathered(planes, counts, every, place))
-        return _sums(steps, upto)[row] + firsts[of]
+        found: Int64s = _sums(steps, upto)[row] + firsts[of]
+        return found
 
     time_us = differences([each.event_time for each in segments], 0)
     kind = values([each.trade_id_kind for each in segments]).astype(np.uint8)
