@@ -22,23 +22,23 @@ from functions.history_query.topics import (
     ticks,
 )
 
-PARTS: Final[tuple[Part, ...]] = (
-    bars.PART,
-    candles.PART,
-    flow.PART,
-    prices.PART,
-    latest.PART,
-    overview.PART,
-    symbols.PART,
-    feeds.PART,
-    indicators.PART,
-    ticks.PART,
-    patterns.PART,
-    alerts.PART,
-    alert_rules.PART,
-    rejects.PART,
+PARTS: Final[tuple[tuple[str, Part], ...]] = (
+    ("candles", candles.PART),
+    ("bars", bars.PART),
+    ("order flow", flow.PART),
+    ("indicators", indicators.PART),
+    ("ticks", ticks.PART),
+    ("prices", prices.PART),
+    ("latest", latest.PART),
+    ("latest", overview.PART),
+    ("symbols", symbols.PART),
+    ("feeds", feeds.PART),
+    ("patterns", patterns.PART),
+    ("alerts", alerts.PART),
+    ("alerts", alert_rules.PART),
+    ("rejects", rejects.PART),
 )
-"""Of every topic: one that is added is named here and in wiring.py."""
+"""Of every topic, under its tag: one that is added is named here and in wiring.py."""
 
 _OWN: Final = Part(
     {
@@ -62,6 +62,14 @@ _OWN: Final = Part(
     {"Problem": object_of({"title": NAME, "status": {"type": "integer"}, "detail": NAME})},
 )
 
+_ALL: Final = (*PARTS, ("service", _OWN))
+
+
+def _tagged(tag: str, item: Json) -> Json:
+    """Put each operation of a path under a tag."""
+    return {method: {"tags": [tag], **operation} for method, operation in item.items()}
+
+
 DOCUMENT: Final[Json] = {
     "openapi": "3.1.0",
     "info": {
@@ -72,9 +80,12 @@ DOCUMENT: Final[Json] = {
     },
     "servers": [{"url": "/"}],
     "security": [{}, {"token": []}],
-    "paths": {path: item for part in (*PARTS, _OWN) for path, item in part.paths.items()},
+    "tags": [{"name": tag} for tag in dict.fromkeys(tag for tag, _ in _ALL)],
+    "paths": {
+        path: _tagged(tag, item) for tag, part in _ALL for path, item in part.paths.items()
+    },
     "components": {
-        "schemas": {name: item for part in (*PARTS, _OWN) for name, item in part.schemas.items()},
+        "schemas": {name: item for _, part in _ALL for name, item in part.schemas.items()},
         "securitySchemes": {
             "token": {
                 "type": "http",
