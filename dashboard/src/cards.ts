@@ -183,7 +183,7 @@ class Card {
     parts.last.textContent = price(instrument.last, instrument.decimals);
     parts.side.textContent = change(Number(instrument.last), before);
     parts.side.title = "against 24 hours ago";
-    parts.side.className = `side ${rising ? "up" : "down"}`;
+    parts.side.className = `side ${before === undefined ? "muted" : rising ? "up" : "down"}`;
     parts.feed.hidden = !instrument.feed;
     parts.feed.dataset.state = parts.feed.textContent = instrument.feed;
     this.columns.forEach((column, n) => {

@@ -68,7 +68,7 @@ export function controls(controlled: Controlled): void {
 
 /** Lists of which one is chosen. */
 function choices(controlled: Controlled): void {
-  const { chart, settings, onChosen } = controlled;
+  const { chart, settings, onChosen, onFilter } = controlled;
   select("style", STYLES, settings.now.style, (style) => {
     settings.set({ style });
     chart.setStyle(style);
@@ -79,6 +79,10 @@ function choices(controlled: Controlled): void {
     chart.setScale(scale);
     onChosen();
   });
+  select("marks", CHOICES, settings.now.marks, (marks) => {
+    settings.set({ marks });
+    onFilter();
+  }, (each) => `${each === "off" ? "no" : each} patterns`);
   layouts(controlled);
 }
 
@@ -94,19 +98,12 @@ function layouts({ settings, onLayout }: Controlled): void {
 }
 
 function groups(controlled: Controlled): void {
-  const { chart, settings, onSpan, onView, onIndicators, onFilter } = controlled;
+  const { chart, onSpan, onView, onIndicators } = controlled;
   at("ranges").append(...RANGES.map(([name, ms]) => button(name, () => onSpan(ms))));
   at("indicators").append(
     button("Indicators", onIndicators, { "aria-haspopup": "dialog", title: "Indicators and their parameters ( i )" }),
     deltaButton(controlled),
     profileButton(chart, onView),
-  );
-  at("marks").append(
-    ...CHOICES.map((each) => button(each, () => {
-      settings.set({ marks: each });
-      check("marks", each);
-      onFilter();
-    }, { role: "radio", "aria-checked": String(each === settings.now.marks) })),
   );
 }
 

@@ -46,7 +46,7 @@ export class Painter {
     const candle = this.hovered === undefined ? store.last : store.get(this.hovered);
     const found = candle ? series.patternsAt(candle.t) : [];
     const known = candle ? flags(candle, store.corrected.has(candle.t), chart.outliers.includes(candle.t)) : [];
-    legend(candle, instrument.decimals, known, found, candle ? chart.lines.at(candle.t) : []);
+    legend(this.hovered, candle, instrument.decimals, known, found);
     tip(candle, this.hovered === undefined ? null : chart.placeOf(this.hovered), known, found);
   }
 

@@ -40,6 +40,7 @@ export class Viewed {
   moved(): void {
     window.clearTimeout(this.timer);
     this.timer = window.setTimeout(() => {
+      this.shown.chart.mark(); // names have other edges
       void this.patterns();
       void this.profile().catch(() => undefined); // asked for again with the next view
       this.shown.onView();
