@@ -119,7 +119,7 @@ export class Chart {
   }
 
   /** Write times in another zone, and numbers in another way. */
-  rewrite(): void {
+  redraw(): void {
     this.chart.applyOptions({ timeScale: { tickMarkFormatter: tick } });
     this.setNumbers();
   }

@@ -56,14 +56,13 @@ export class Lines {
     this.series = lines.map(({ color: hue, pane, columns, apart }) => {
       const options = { color: color(hue), priceLineVisible: false, lastValueVisible: pane > 0 && !apart, ...(apart ? { priceScaleId: "apart" } : {}) };
       const place = panes.indexOf(pane);
-      return columns
+      const made = columns
         ? this.chart.addSeries(HistogramSeries, options, place)
         : this.chart.addSeries(LineSeries, { ...options, lineWidth: 1, crosshairMarkerVisible: false }, place);
+      if (place) made.priceScale().applyOptions({ scaleMargins: MARGINS }); // the words are above
+      return made;
     });
-    for (const pane of this.chart.panes().slice(1)) {
-      pane.setStretchFactor(PANE);
-      for (const id of ["right", "apart"]) pane.priceScale(id).applyOptions({ scaleMargins: MARGINS }); // the words are above
-    }
+    for (const pane of this.chart.panes().slice(1)) pane.setStretchFactor(PANE);
     this.name(lines, panes);
   }
 

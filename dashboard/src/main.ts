@@ -10,18 +10,20 @@ import { Connection } from "./connection";
 import { controls, fill } from "./controls";
 import { Desk } from "./desk";
 import { at, notice, write } from "./elements";
+import { effects } from "./effects";
 import { counted, feedSheet } from "./feeds";
-import { writeIn, writeNumbers } from "./format";
 import { isFrame } from "./frame";
 import { FramePicker } from "./frame_picker";
 import { Frames } from "./frames";
 import { paintQuote } from "./header";
 import * as history from "./history";
+import * as quotes from "./quotes";
 import { InputSheet } from "./input_sheet";
+import { inspect } from "./inspect";
 import { ListControls } from "./list_controls";
 import { Live, type Alert } from "./live";
 import { Market } from "./market";
-import { startOf, type Filter } from "./marks";
+import { startOf } from "./marks";
 import { Navigation } from "./navigation";
 import { Painter } from "./painter";
 import { Panels } from "./panels";
@@ -36,7 +38,6 @@ import { theme } from "./theme";
 import { takeToken } from "./token";
 import { Trades } from "./trades";
 import { Watchlist } from "./watchlist";
-import { nameZone, zoneName } from "./zones";
 
 const FEED = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`;
 /** Whoever emits for watchers reads their leases now and then: what passes until then is in history alone. */
@@ -105,7 +106,7 @@ const playback: Playback = new Playback(FEED, {
 
 const panels: Panels = new Panels({ box: at("charts"), main: chart, series, market, live, settings, isLive, touch, onIndicators: (picked) => picker.open(picked) });
 const frames = new FramePicker(settings, () => market.get(series.symbol), (frame) => { if (series.symbol) void choose(series.symbol, frame); });
-const list = new ListControls({ cards, settings, symbol: () => series.symbol, onOrder: () => void watchlist.reorder() });
+const list = new ListControls({ cards, settings, symbol: () => series.symbol });
 
 const rules = new AlertRules((on) => { alerts.isLoud = on; }, () => series.symbol, (rule) => void alerts.only(rule));
 
@@ -115,12 +116,7 @@ const picker = new Picker(() => chart.kinds, () => kinds);
 const picked: Picked = {
   names: () => chart.indicators,
   series: () => series,
-  onPicked: (names) => {
-    chart.indicators = names.slice(-MOST_INDICATORS);
-    settings.set({ indicators: chart.indicators });
-    void series.values.read();
-    navigation.remember();
-  },
+  onPicked: (names) => settings.set({ indicators: names.slice(-MOST_INDICATORS) }),
 };
 
 const kinds = history.indicators().then((found) => {
@@ -134,50 +130,18 @@ async function choose(symbol: string, timeframe?: string): Promise<void> {
   if (symbol !== series.symbol) void quote(symbol);
   const chosen = desk.choose(symbol, timeframe);
   settings.set({ symbol: series.symbol, timeframe: series.timeframe });
-  if (settings.now.zone === "exchange" && writeIn(zoneName("exchange", series.symbol, series.timeframe))) writeAsChosen();
-  paintFavourite();
   await chosen;
-}
-
-function paintFavourite(): void {
-  at("favourite").setAttribute("aria-pressed", String(settings.now.favourites.includes(series.symbol)));
 }
 
 /** Make the shown symbol a favourite, or none. */
 function favour(): void {
-  if (!series.symbol) return;
-  settings.toggle("favourites", series.symbol);
-  paintFavourite();
-  market.resort();
-  cards.choose(series.symbol);
-}
-
-/** Write times and numbers as they were chosen. */
-function writeAsChosen(): void {
-  const { zone, numbers, digits } = settings.now;
-  writeIn(zoneName(zone, series.symbol, series.timeframe));
-  writeNumbers(numbers, digits);
-  nameZone(zoneName(zone, series.symbol, series.timeframe));
-  chart.rewrite();
-  panels.redraw();
-  patterns.redraw();
-  cards.redraw();
-  tape.redraw();
-  touch();
-}
-
-function filter(): void {
-  const { marks: choice, kinds: wanted, least } = settings.now;
-  const found: Filter = { choice, kinds: wanted, least };
-  chart.filter = found;
-  chart.mark();
-  patterns.redraw(found);
+  if (series.symbol) settings.toggle("favourites", series.symbol);
 }
 
 async function quote(symbol = series.symbol): Promise<void> {
   if (!symbol) return;
   try {
-    const { bid, ask } = await history.latest(symbol);
+    const { bid, ask } = await quotes.latest(symbol);
     if (symbol === series.symbol) paintQuote(isLive() ? bid : null, ask, market.get(symbol).decimals);
   } catch {
     // The connection's state says it already.
@@ -204,16 +168,11 @@ async function begin(): Promise<void> {
   theme();
   series.timeframe = settings.now.timeframe;
   navigation.adopt();
-  const { now } = settings;
-  chart.indicators = [...now.indicators];
-  chart.setStyle(now.style);
-  chart.setScale(now.scale);
-  writeAsChosen();
-  filter();
-  patternFilter(settings, filter);
-  const { open } = sheet({ settings, onWritten: writeAsChosen, onSession: () => void watchlist.reorder(), onReplaced: () => navigation.anew() });
+  effects({ settings, series, chart, panels, patterns, cards, tape, market, watchlist, navigation, touch });
+  patternFilter(settings);
+  const { open } = sheet({ settings, onReplaced: () => navigation.anew() });
   at("help").onclick = open;
-  at("feeds-open").onclick = feedSheet(history.feeds);
+  at("feeds-open").onclick = feedSheet(quotes.feeds);
   at("favourite").onclick = favour;
   at("hide").onclick = () => list.remove(series.symbol);
   at("full").onclick = () => void fill();
@@ -227,15 +186,12 @@ async function begin(): Promise<void> {
     symbol: () => series.symbol,
     onSheet: open,
     onFavourite: favour,
-    onFilter: filter,
     onSymbol: (symbol) => void choose(symbol),
     onTimeframe: (timeframe) => { if (series.symbol) void choose(series.symbol, timeframe); },
     onSpan: (ms) => void series.showSpan(ms),
     onView: () => series.viewed(),
     onIndicators: () => picker.open(picked),
-    onChosen: () => navigation.remember(),
-    onLayout: () => panels.lay(),
-    onTheme: () => panels.redraw(),
+    onTheme: () => { chart.theme(); panels.redraw(); },
   });
   frames.show(series.timeframe);
   live.subscribe("alerts:*");
@@ -252,41 +208,12 @@ async function begin(): Promise<void> {
   void rules.read();
   void new InputSheet().count();
   await watchlist.start();
-  const first = [...now.favourites, now.symbol].find((each) => market.has(each)) ?? market.symbols[0];
+  const { favourites, symbol } = settings.now;
+  const first = [...favourites, symbol].find((each) => market.has(each)) ?? market.symbols[0];
   if (first && !series.symbol) await choose(first);
   cards.choose(series.symbol);
   panels.lay();
 }
 
-Object.assign(window, {
-  kandle: {
-    /** What the page shows now; browser tests hold it against the API. */
-    state: () => ({
-      symbol: series.symbol,
-      timeframe: series.timeframe,
-      candles: series.store.all(),
-      drawn: chart.drawn(),
-      corrected: [...series.store.corrected],
-      patterns: patterns.all,
-      marked: chart.marked(),
-      gaps: chart.gaps,
-      outliers: chart.outliers,
-      profile: chart.profile.levels,
-      top: chart.top,
-      view: chart.view.time,
-      panels: panels.shown,
-      panelsDrawn: panels.drawn,
-      panelLines: panels.lines,
-      lines: chart.lines.all,
-      ages: connection.ages,
-      last: market.get(series.symbol).last,
-      visible: watchlist.visible,
-      symbols: market.symbols.length,
-      listed: market.symbols.slice(0, 100),
-      settings: settings.now,
-      replay: { state: playback.replay.state, time: playback.replay.time },
-    }),
-  },
-});
-
+inspect({ series, chart, patterns, panels, connection, market, watchlist, settings, playback });
 void begin();

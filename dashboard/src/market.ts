@@ -1,7 +1,7 @@
 /** What is known of each symbol. The one place that says what its last price is. */
 
 import { decimals } from "./format";
-import type { Last, Overview } from "./history";
+import type { Last, Overview } from "./quotes";
 import type { Tick } from "./live";
 
 /** What the list may show beside price and change; `session`: change since the session's open. */

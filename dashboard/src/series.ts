@@ -7,6 +7,8 @@ import { notice } from "./elements";
 import { decimals } from "./format";
 import { channelOf, hasPatterns, isBars, lengthOf } from "./frame";
 import * as history from "./history";
+import * as patternHistory from "./pattern_history";
+import { Refused } from "./request";
 import { IndicatorValues } from "./indicator_values";
 import type { LiveCandle, Pattern } from "./live";
 import type { Market } from "./market";
@@ -112,7 +114,7 @@ export class Series {
     try {
       const [page, found] = await Promise.all([
         this.page(to === undefined ? {} : { to }),
-        hasPatterns(timeframe) ? history.patterns(symbol, timeframe, PATTERNS, before) : [],
+        hasPatterns(timeframe) ? patternHistory.patterns(symbol, timeframe, PATTERNS, before) : [],
       ]);
       if (mine !== this.loading || (before === undefined) !== this.shown.isLive()) return;
       this.unknown = page === undefined;
@@ -127,7 +129,7 @@ export class Series {
       if (before === undefined && hasPatterns(timeframe)) void this.judge();
     } catch (error) {
       if (mine !== this.loading) return;
-      if (error instanceof history.Refused) return notice(error.message);
+      if (error instanceof Refused) return notice(error.message);
       notice(`History is away${againMs ? ", tried again" : ""}: ${error instanceof Error ? error.message : error}`);
       if (againMs) window.setTimeout(() => { if (mine === this.loading) void this.load(); }, againMs);
     }
@@ -145,7 +147,7 @@ export class Series {
   /** Read what followed the patterns of this series. */
   private async judge(): Promise<void> {
     const mine = this.store;
-    const found = await history.outcomes(this.symbol, this.timeframe).catch(() => undefined);
+    const found = await patternHistory.outcomes(this.symbol, this.timeframe).catch(() => undefined);
     if (mine === this.store) this.shown.patterns.judge(found);
   }
 

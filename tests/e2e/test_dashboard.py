@@ -142,7 +142,7 @@ def test_a_pattern_and_its_retraction_are_marked(page: Page, pipeline: dict[str,
     symbol = fresh_symbol("MARKED")
     post(pipeline, *lines(symbol, ENGULFING[:1])[:1])
     open_symbol(page, pipeline, symbol)
-    page.get_by_role("radio", name="all", exact=True).click()
+    page.select_option("#marks", "all")
     send_udp(pipeline["UDP_ADDR"], lines(symbol, ENGULFING)[1:])
     shown(page, lambda it: any(m.startswith("engulfing ") for m in it["marked"]), 60)
     send_udp(
@@ -153,7 +153,7 @@ def test_a_pattern_and_its_retraction_are_marked(page: Page, pipeline: dict[str,
     page.locator("#tab-patterns").click()
     entry = page.locator(".pattern.retracted").filter(has_text="engulfing")
     expect(entry.first).to_contain_text("retracted by a correction")
-    page.get_by_role("radio", name="off", exact=True).click()
+    page.select_option("#marks", "off")
     shown(page, lambda it: it["marked"] == [])
 
 

@@ -70,7 +70,7 @@ def test_indicators_are_drawn_as_the_api_computes_them(
     page.keyboard.press("Escape")
     wanted = computed(pipeline, symbol, "rsi:5")
     before = shown(page, lambda it: drawn(it) == wanted)
-    expect(page.locator("#legend .indicator")).to_contain_text("RSI 5")
+    expect(page.locator("#chart .indicator")).to_contain_text("RSI 5")
 
     post(pipeline, f"{symbol},250,1,{FIRST_MS + (len(PRICES) - 1) * MINUTE_MS + 1_000}")
     after = shown(page, lambda it: drawn(it) != drawn(before))

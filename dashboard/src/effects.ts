@@ -1,0 +1,59 @@
+/** What each choice changes on the page: the one way from the settings to what is drawn. */
+
+import type { Cards } from "./cards";
+import type { Chart } from "./chart";
+import { at } from "./elements";
+import { writeIn, writeNumbers } from "./format";
+import type { Market } from "./market";
+import type { Navigation } from "./navigation";
+import type { Panels } from "./panels";
+import type { PatternList } from "./pattern_list";
+import type { Series } from "./series";
+import type { Settings } from "./settings";
+import type { Tape } from "./tape";
+import type { Watchlist } from "./watchlist";
+import { nameZone, zoneName } from "./zones";
+
+export interface Affected {
+  settings: Settings;
+  series: Series;
+  chart: Chart;
+  panels: Panels;
+  patterns: PatternList;
+  cards: Cards;
+  tape: Tape;
+  market: Market;
+  watchlist: Watchlist;
+  navigation: Navigation;
+  touch(): void;
+}
+
+export function effects({ settings, series, chart, panels, patterns, cards, tape, market, watchlist, navigation, touch }: Affected): void {
+  settings.follow(["style"], ({ style }) => chart.setStyle(style));
+  settings.follow(["scale"], ({ scale }) => chart.setScale(scale));
+  settings.follow(["indicators"], ({ indicators }) => {
+    chart.indicators = indicators;
+    chart.drawLines();
+    void series.values.read();
+  });
+  settings.follow(["marks", "kinds", "least"], ({ marks: choice, kinds, least }) => {
+    chart.filter = { choice, kinds, least };
+    chart.mark();
+    patterns.redraw(chart.filter);
+  });
+  settings.on(["style", "scale", "indicators"], () => navigation.remember());
+  settings.on(["layout"], () => panels.lay());
+  settings.follow(["zone", "numbers", "digits", "symbol", "timeframe"], ({ zone, numbers, digits, symbol, timeframe }) => {
+    const name = zoneName(zone, symbol, timeframe);
+    nameZone(name);
+    if (![writeIn(name), writeNumbers(numbers, digits)].includes(true)) return;
+    for (const each of [chart, panels, patterns, cards, tape]) each.redraw();
+    touch();
+  });
+  settings.follow(["favourites", "symbol"], ({ favourites, symbol }) => at("favourite").setAttribute("aria-pressed", String(favourites.includes(symbol))));
+  settings.on(["favourites"], () => {
+    market.resort();
+    cards.choose(series.symbol);
+  });
+  settings.on(["sort", "reversed", "groups", "group", "hidden", "session"], () => void watchlist.reorder());
+}
