@@ -29,7 +29,8 @@ _REMOVE: Final = (
     " RETURNING rule, sink, muted"
 )
 _MUTE: Final = (
-    "UPDATE alert_rules SET muted = coalesce(%s, muted) WHERE id = %s AND removed_at IS NULL RETURNING rule"
+    "UPDATE alert_rules SET muted = coalesce(%s, muted) WHERE id = %s AND removed_at IS NULL"
+    " RETURNING rule"
 )
 
 

@@ -138,7 +138,7 @@ def test_the_trades_before_the_page_was_opened_are_there(
 
 
 def test_a_pattern_and_its_retraction_are_marked(page: Page, pipeline: dict[str, str]) -> None:
-    """On its candle and in the list; a correction strikes it out."""
+    """On its candle, under the pointer and in the list; a correction strikes it out."""
     symbol = fresh_symbol("MARKED")
     post(pipeline, *lines(symbol, ENGULFING[:1])[:1])
     open_symbol(page, pipeline, symbol)
@@ -153,6 +153,11 @@ def test_a_pattern_and_its_retraction_are_marked(page: Page, pipeline: dict[str,
     page.locator("#tab-patterns").click()
     entry = page.locator(".pattern.retracted").filter(has_text="engulfing")
     expect(entry.first).to_contain_text("retracted by a correction")
+    entry.first.click()  # its candle comes into the middle
+    pane = page.locator("#chart td:nth-child(2)").first.bounding_box()
+    assert pane
+    page.mouse.move(pane["x"] + pane["width"] / 2, pane["y"] + 60)
+    expect(page.locator("#tip")).to_contain_text("✕ engulfing")
     page.select_option("#marks", "off")
     shown(page, lambda it: it["marked"] == [])
 

@@ -81,9 +81,7 @@ DOCUMENT: Final[Json] = {
     "servers": [{"url": "/"}],
     "security": [{}, {"token": []}],
     "tags": [{"name": tag} for tag in dict.fromkeys(tag for tag, _ in _ALL)],
-    "paths": {
-        path: _tagged(tag, item) for tag, part in _ALL for path, item in part.paths.items()
-    },
+    "paths": {path: _tagged(tag, item) for tag, part in _ALL for path, item in part.paths.items()},
     "components": {
         "schemas": {name: item for _, part in _ALL for name, item in part.schemas.items()},
         "securitySchemes": {
