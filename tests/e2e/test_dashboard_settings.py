@@ -168,35 +168,6 @@ def test_the_page_works_where_it_may_store_nothing(page: Page, pipeline: dict[st
     shown(page, lambda it: it["settings"]["scale"] == "log" and it["last"] == "7")
 
 
-def test_large_trades_stand_out_and_small_ones_can_be_left_out(
-    page: Page, pipeline: dict[str, str]
-) -> None:
-    """Times to the millisecond; a trade of ten times the middle size is large."""
-    symbol = fresh_symbol("LARGE")
-    sizes = ("1", "2", "1", "30", "2")
-    post(
-        pipeline, *(f"{symbol},5,{size},{FIRST_MS + 7 * n},buy,{n}" for n, size in enumerate(sizes))
-    )
-    open_symbol(page, pipeline, symbol)
-    rows = page.locator("#tape tbody tr")
-    expect(rows).to_have_count(5)
-    expect(rows.last).to_contain_text("22:14:00.000")
-    expect(page.locator("#tape tr.large")).to_contain_text("30")
-    page.get_by_label("Smallest size shown").fill("2")
-    expect(rows).to_have_count(3)
-
-
-def test_the_list_is_sorted_by_the_last_trade(page: Page, pipeline: dict[str, str]) -> None:
-    """The symbol of the newest trade is the first."""
-    older = sent(pipeline, "ASORTED", "1")
-    newest = fresh_symbol("ZSORTED")
-    post(pipeline, f"{newest},5")
-    open_symbol(page, pipeline, older)
-    page.select_option("#sort", "last trade")
-    found = shown(page, lambda it: it["listed"][:1] == [newest])
-    assert older not in found["listed"] or found["listed"].index(older) > 0
-
-
 def test_what_is_seen_is_saved(page: Page, pipeline: dict[str, str], tmp_path: Path) -> None:
     """CSV with the exact texts of the API, and a picture."""
     symbol = sent(pipeline, "SAVED", "0.123456789012345678", "0.2")
