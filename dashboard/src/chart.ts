@@ -20,6 +20,9 @@ import { TimeView, withGaps, type Range } from "./time_view";
 
 const LEFT = 10;
 const OTHER_SPACING = 0.1;
+/** Pixels from a line that are on it. */
+const NEAR = 5;
+const RULE_DIGITS = 4;
 
 export class Chart {
   private readonly chart: IChartApi;
@@ -207,10 +210,16 @@ export class Chart {
     this.chart.remove();
   }
 
-  /** The price under the pointer, with as many decimals as prices have. */
-  priceAt({ clientY }: MouseEvent): string | undefined {
-    const price = this.drawing.candles.coordinateToPrice(clientY - this.box.getBoundingClientRect().top);
-    return price === null ? undefined : (price as number).toFixed(this.decimals);
+  /** What a rule may say of the place under the pointer: of a price, of a line over the candles, or of the values of a pane under them. */
+  conditionAt({ clientY }: MouseEvent): string | undefined {
+    const places = this.chart.panes().map((each) => each.getHTMLElement()!.getBoundingClientRect());
+    const pane = places.findIndex(({ top, bottom }) => clientY >= top && clientY < bottom);
+    if (pane < 0) return undefined;
+    const y = clientY - places[pane]!.top;
+    const near = this.lines.near(pane, this.hovered ?? this.store?.last?.t, y);
+    if (pane) return near && `${near.column} crosses ${Number(near.value.toPrecision(RULE_DIGITS))}`;
+    const price = this.drawing.candles.coordinateToPrice(y);
+    return `close crosses ${near && near.off < NEAR ? near.column : price?.toFixed(this.decimals)}`;
   }
 
   /** Where a candle is drawn, pixels from the chart's left. */

@@ -116,6 +116,7 @@ function pressed({ key, target }: KeyboardEvent, controlled: Controlled): boolea
   else if (key === "b") frames.open();
   else if (key === "f") controlled.onFavourite();
   else if (key === "F") void fill();
+  else if (key === "a") at("add").click();
   else if (key === "g") list.openGroups();
   else if (key === "G") list.nextGroup();
   else if (key === "x") list.remove(symbol());

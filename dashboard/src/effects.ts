@@ -41,7 +41,7 @@ export function effects({ settings, series, chart, panels, patterns, cards, tape
     chart.mark();
     patterns.redraw(chart.filter);
   });
-  settings.on(["style", "scale", "indicators"], () => navigation.remember());
+  settings.on(["style", "scale", "indicators", "layout", "panels"], () => navigation.remember());
   settings.on(["layout"], () => panels.lay());
   settings.follow(["zone", "numbers", "digits", "symbol", "timeframe"], ({ zone, numbers, digits, symbol, timeframe }) => {
     const name = zoneName(zone, symbol, timeframe);
@@ -51,6 +51,12 @@ export function effects({ settings, series, chart, panels, patterns, cards, tape
     touch();
   });
   settings.follow(["favourites", "symbol"], ({ favourites, symbol }) => at("favourite").setAttribute("aria-pressed", String(favourites.includes(symbol))));
+  settings.follow(["group", "groups", "symbol"], ({ group, groups, symbol }) => {
+    const add = at("add");
+    add.hidden = !symbol || !groups.some((each) => each.name === group && !each.symbols.includes(symbol));
+    add.title = `Add it to ${group} ( a )`;
+    add.setAttribute("aria-label", `Add this symbol to ${group}`);
+  });
   settings.on(["favourites"], () => {
     market.resort();
     cards.choose(series.symbol);

@@ -11,6 +11,8 @@ export interface Line {
   name: string;
   /** The indicator, with its parameters. */
   of: string;
+  /** As rules of alerts and the API name its values; none has no rule. */
+  column?: string;
   color: string;
   /** 0: over the candles; those of one other number share a pane under them. */
   pane: number;
@@ -79,7 +81,7 @@ export function lines(names: string[], kinds: Kind[], values: ReadonlyMap<number
       });
       const color = COLORS[(isOver ? hue : hue + n) % COLORS.length]!;
       const isColumns = column.endsWith("hist");
-      found.push({ name: title(column), of: title(name), color: isColumns ? "--muted" : color, pane, points, ...(isColumns ? { columns: true } : {}) });
+      found.push({ name: title(column), of: title(name), column, color: isColumns ? "--muted" : color, pane, points, ...(isColumns ? { columns: true } : {}) });
     });
   }
   return found;
@@ -106,7 +108,7 @@ function delta(candles: Candle[], pane: number): Line[] {
     return { t, value: sum };
   });
   return [
-    { name: "Delta", of: "Delta", color: "--muted", pane, columns: true, points },
+    { name: "Delta", of: "Delta", column: "delta", color: "--muted", pane, columns: true, points },
     { name: "Delta, day", of: "Delta", color: "--line-2", pane, apart: true, points: sums },
   ];
 }

@@ -49,6 +49,17 @@ export class Lines {
     });
   }
 
+  /** Of the lines of a pane that have a name in rules, the one that is nearest at a candle, `off` so many pixels; `value`: on its scale at `y`. */
+  near(pane: number, t: number | undefined, y: number): { column: string; value: number; off: number } | undefined {
+    const found = this.drawn.flatMap(({ column, points }, n) => {
+      const series = this.series[n]!;
+      const place = series.priceToCoordinate(points.find((each) => each.t === t)?.value ?? NaN);
+      const value = series.coordinateToPrice(y);
+      return column && value !== null && series.getPane().paneIndex() === pane ? [{ column, value, off: Math.abs((place ?? Infinity) - y) }] : [];
+    });
+    return found.sort((a, b) => a.off - b.off)[0];
+  }
+
   private make(lines: Line[]): void {
     for (const each of this.series) this.chart.removeSeries(each);
     for (const { box } of this.words) box.remove();

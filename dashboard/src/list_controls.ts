@@ -22,6 +22,7 @@ export class ListControls {
     this.columns();
     settings.follow(["columns", "sort", "reversed"], () => this.heads());
     settings.follow(["groups", "group"], () => this.groups());
+    at("add").onclick = () => settings.toggleIn(settings.now.group, listed.symbol());
     at<HTMLFormElement>("group-form").onsubmit = (event) => {
       event.preventDefault();
       const field = at<HTMLInputElement>("group-name");

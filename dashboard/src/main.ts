@@ -12,7 +12,7 @@ import { Desk } from "./desk";
 import { at, notice, write } from "./elements";
 import { effects } from "./effects";
 import { counted, feedSheet } from "./feeds";
-import { isFrame } from "./frame";
+import { frameFor, isFrame } from "./frame";
 import { FramePicker } from "./frame_picker";
 import { Frames } from "./frames";
 import { paintQuote } from "./header";
@@ -188,7 +188,10 @@ async function begin(): Promise<void> {
     onFavourite: favour,
     onSymbol: (symbol) => void choose(symbol),
     onTimeframe: (timeframe) => { if (series.symbol) void choose(series.symbol, timeframe); },
-    onSpan: (ms) => void series.showSpan(ms),
+    onSpan: async (ms) => {
+      await choose(series.symbol, frameFor(ms, series.timeframe));
+      await series.showSpan(ms);
+    },
     onView: () => series.viewed(),
     onIndicators: () => picker.open(picked),
     onTheme: () => { chart.theme(); panels.redraw(); },
@@ -197,10 +200,10 @@ async function begin(): Promise<void> {
   live.subscribe("alerts:*");
   live.start();
   at("chart").oncontextmenu = (event) => {
-    const price = chart.priceAt(event);
-    if (price === undefined || !series.symbol) return;
+    const condition = chart.conditionAt(event);
+    if (!condition || !series.symbol) return;
     event.preventDefault();
-    rules.offer(`${series.symbol} close crosses ${price} on ${series.timeframe}`);
+    rules.offer(`${series.symbol} ${condition} on ${series.timeframe}`);
   };
   window.setInterval(() => { painter.second(); touch(); }, SECOND_MS);
   await navigation.follow(); // the chart first, then everything around it

@@ -99,6 +99,13 @@ export class Market {
     return (this.sorted ??= this.ordered());
   }
 
+  /** Those that have a text in their names: of the list first, then of all others. */
+  found(text: string): string[] {
+    const listed = new Set(this.symbols);
+    const others = [...this.known.keys()].filter((each) => !listed.has(each)).sort();
+    return [...this.symbols, ...others].filter((each) => each.toUpperCase().includes(text));
+  }
+
   private ordered(): string[] {
     const { sort, reversed = false, favourites, hidden, groups = [], group = "" } = this.order();
     const [first, out] = [new Set(favourites), new Set(hidden)];

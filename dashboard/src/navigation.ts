@@ -19,10 +19,16 @@ export class Navigation {
   /** Take what the address chooses beside a symbol. */
   adopt(): void {
     const { settings } = this.navigated();
-    const { chosen = {} } = this.named;
-    const { indicators } = chosen;
-    if (Object.keys(chosen).length)
-      settings.replace(JSON.stringify({ ...settings.now, ...chosen, ...(indicators === undefined ? {} : { indicators: indicators.split(",").filter(Boolean) }) }));
+    const { chosen = {}, panels = [] } = this.named;
+    const { indicators, layout, ...others } = chosen;
+    if (!Object.keys(chosen).length) return;
+    const named = {
+      ...others,
+      ...(indicators === undefined ? {} : { indicators: indicators.split(",").filter(Boolean) }),
+      ...(layout === undefined ? {} : { layout: Number(layout) }),
+      ...(panels.length ? { panels } : {}),
+    };
+    settings.replace(JSON.stringify({ ...settings.now, ...named }));
   }
 
   /** Show what the address names, from now on whenever it is another. */
@@ -35,10 +41,10 @@ export class Navigation {
   remember(): void {
     const { series, chart, settings, isLive } = this.navigated();
     if (!series.symbol || !chart.shows(series.store)) return;
-    const { scale, style } = settings.now;
+    const { scale, style, layout, panels } = settings.now;
     const { symbol, timeframe } = series;
-    const chosen = { indicators: chart.indicators.join(), scale, style };
-    window.history.replaceState(null, "", written({ symbol, timeframe, view: isLive() ? chart.view.time : undefined, chosen }));
+    const chosen = { indicators: chart.indicators.join(), scale, style, layout: String(layout) };
+    window.history.replaceState(null, "", written({ symbol, timeframe, view: isLive() ? chart.view.time : undefined, chosen, panels: panels.slice(0, layout - 1) }));
   }
 
   /** Begin with the settings alone, whatever the address chose. */

@@ -16,6 +16,7 @@ const KEYS: [string, string][] = [
   ["f", "favourite: first in the list"],
   ["g", "groups of this symbol"],
   ["G", "the next group in the list"],
+  ["a", "add this symbol to the group that is listed"],
   ["x", "take this symbol out of the group, or hide it"],
   ["F", "the chart on the whole screen"],
   ["t", "dark or light"],

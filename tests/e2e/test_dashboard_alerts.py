@@ -30,6 +30,12 @@ def test_a_rule_is_made_on_the_page_and_comes_true(page: Page, pipeline: dict[st
         page.locator("#rules"),
     )
     expect(rule).to_have_value(re.compile(rf"^{symbol} close crosses [0-9]+ on 1m$"))
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Delta", exact=True).click()
+    words = page.locator("#chart .values").filter(has_text="Delta").bounding_box()
+    assert words
+    page.mouse.click(words["x"] + 200, words["y"] + 20, button="right")
+    expect(rule).to_have_value(re.compile(rf"^{symbol} delta crosses -?[0-9.]+ on 1m$"))
     rule.fill(f"{symbol} close >")
     page.get_by_role("button", name="Add", exact=True).click()
     expect(note).to_contain_text("expected a field")
