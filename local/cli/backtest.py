@@ -13,9 +13,9 @@ from typing import Annotated, Final
 
 import typer
 
-from local.cli.addresses import address, http_url
 from local.cli.errors import CliError
-from local.cli.options import AsJson, DataDir
+from local.cli.history_api import HistoryApi, history_api
+from local.cli.options import ApiUrl, AsJson, DataDir
 from local.errors import UsageError
 from local.feeds.files.errors import FileError, UnknownLayoutError
 from local.feeds.files.layouts import Choice
@@ -76,15 +76,7 @@ def backtest(
     until: Annotated[
         str | None, typer.Option("--to", metavar="T", help="For a SYMBOL.", show_default=False)
     ] = None,
-    api_url: Annotated[
-        str | None,
-        typer.Option(
-            envvar="API_URL",
-            metavar="URL",
-            help="The history API. Default: the running instance's.",
-            show_default=False,
-        ),
-    ] = None,
+    api_url: ApiUrl = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
     """Get the candles, run the detectors, print the report."""
@@ -96,8 +88,8 @@ def backtest(
     rows: str | None = None
     if not path.exists():
         try:
-            url = http_url(address(api_url, "API_URL", "--api-url", data_dir), "--api-url")
-            rows = _of_api(url, source, frame, since, until)
+            with history_api(api_url, data_dir, timeout_s=60.0) as api:
+                rows = _of_api(api, source, frame, since, until)
         except CliError as error:
             raise CliError(f"{source}: no such file, and as a symbol: {error}") from None
     elif not _holds_candles(path):
@@ -177,14 +169,13 @@ def _of_ticks(path: Path, timeframe: Timeframe, symbol: str | None) -> str:
     return _csv(found[symbol] if symbol is not None else next(iter(found.values())))
 
 
-def _of_api(url: str, symbol: str, timeframe: Timeframe, since: str, until: str | None) -> str:
+def _of_api(
+    api: HistoryApi, symbol: str, timeframe: Timeframe, since: str, until: str | None
+) -> str:
     """Read the closed candles of a range from the history API."""
-    import httpx
-
     from local.cli.candles import Query, fetch
 
-    with httpx.Client(timeout=httpx.Timeout(60.0, connect=5.0), trust_env=False) as client:
-        found = fetch(client, Query(url, symbol, timeframe.name, since, until, None)).candles
+    found = fetch(api, Query(symbol, timeframe.name, since, until, None)).candles
     closed = [each for each in found if each["closed"]]
     if not closed:
         raise CliError(f"{symbol} has no closed candles of {timeframe} since {since}")

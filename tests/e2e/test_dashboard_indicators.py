@@ -19,9 +19,8 @@ PRICES = [100 + (n * 7) % 11 for n in range(24)]
 
 def computed(pipeline: Mapping[str, str], symbol: str, name: str) -> dict[str, list[list[float]]]:
     """Times and values of each column, as the API has them."""
-    answer = httpx.get(
-        f"{pipeline['API_URL']}/api/candles/{symbol}", params={"indicators": name, "limit": 100}
-    )
+    url = f"{pipeline['API_URL']}/api/candles/{symbol}"
+    answer = httpx.get(url, params={"indicators": name, "limit": 100}, timeout=60)
     found: dict[str, list[list[float]]] = {}
     for candle in answer.json()["candles"]:
         for column, value in candle["indicators"].items():

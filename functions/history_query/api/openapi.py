@@ -4,41 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from functions.history_query import topics
 from functions.history_query.api.openapi_schemas import NAME, Json, Part, get, object_of
-from functions.history_query.topics import (
-    alert_rules,
-    alerts,
-    bars,
-    candles,
-    feeds,
-    flow,
-    indicators,
-    latest,
-    overview,
-    patterns,
-    prices,
-    rejects,
-    symbols,
-    ticks,
-)
-
-PARTS: Final[tuple[tuple[str, Part], ...]] = (
-    ("candles", candles.PART),
-    ("bars", bars.PART),
-    ("order flow", flow.PART),
-    ("indicators", indicators.PART),
-    ("ticks", ticks.PART),
-    ("prices", prices.PART),
-    ("latest", latest.PART),
-    ("latest", overview.PART),
-    ("symbols", symbols.PART),
-    ("feeds", feeds.PART),
-    ("patterns", patterns.PART),
-    ("alerts", alerts.PART),
-    ("alerts", alert_rules.PART),
-    ("rejects", rejects.PART),
-)
-"""Of every topic, under its tag: one that is added is named here and in wiring.py."""
 
 _OWN: Final = Part(
     {
@@ -62,11 +29,14 @@ _OWN: Final = Part(
     {"Problem": object_of({"title": NAME, "status": {"type": "integer"}, "detail": NAME})},
 )
 
-_ALL: Final = (*PARTS, ("service", _OWN))
+_PARTS: Final[dict[str, Part]] = {
+    **{topic.__name__.rpartition(".")[2].replace("_", " "): topic.PART for topic in topics.ALL},
+    "service": _OWN,
+}
+"""By the tag of their operations, which is the topic's name."""
 
 
 def _tagged(tag: str, item: Json) -> Json:
-    """Put each operation of a path under a tag."""
     return {method: {"tags": [tag], **operation} for method, operation in item.items()}
 
 
@@ -80,10 +50,14 @@ DOCUMENT: Final[Json] = {
     },
     "servers": [{"url": "/"}],
     "security": [{}, {"token": []}],
-    "tags": [{"name": tag} for tag in dict.fromkeys(tag for tag, _ in _ALL)],
-    "paths": {path: _tagged(tag, item) for tag, part in _ALL for path, item in part.paths.items()},
+    "tags": [{"name": tag} for tag in _PARTS],
+    "paths": {
+        path: _tagged(tag, item)
+        for tag, part in _PARTS.items()
+        for path, item in part.paths.items()
+    },
     "components": {
-        "schemas": {name: item for _, part in _ALL for name, item in part.schemas.items()},
+        "schemas": {name: item for part in _PARTS.values() for name, item in part.schemas.items()},
         "securitySchemes": {
             "token": {
                 "type": "http",

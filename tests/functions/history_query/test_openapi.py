@@ -57,7 +57,7 @@ def test_every_operation_has_a_tag_that_is_listed() -> None:
     listed = [tag["name"] for tag in DOCUMENT["tags"]]
     tags = [op["tags"] for item in DOCUMENT["paths"].values() for op in item.values()]
     assert {tag for (tag,) in tags} == set(listed)
-    assert {"candles", "bars", "ticks", "alerts", "feeds"} < set(listed)
+    assert {"candles", "bars", "ticks", "alerts", "alert rules", "feeds"} < set(listed)
 
 
 def test_every_route_is_described_and_no_other(house: House) -> None:

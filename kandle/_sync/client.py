@@ -1,9 +1,10 @@
-"""The client for asyncio: as `kandle.client.Kandle`, which says what each does."""
+# Written by `python -m tests.unasync` from `kandle/_async`.
+"""The client: the routes of the API and the live feed as methods."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from decimal import Decimal
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar, Unpack, overload
@@ -11,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar, Unpack, 
 from kandle import _requests
 from kandle._flow_rows import Bar, Flow, Profile
 from kandle._live import Event, Feed
-from kandle._ranges import AsyncRows
 from kandle._requests import TIMEOUT_S, TRIES, Moment, Options, Paging
 from kandle._rows import (
     Alert,
@@ -26,6 +26,7 @@ from kandle._rows import (
     Series,
     Tick,
 )
+from kandle._sync.ranges import Rows
 
 if TYPE_CHECKING:
     import httpx
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class AsyncKandle(Generic[N]):
+class Kandle(Generic[N]):
     """A connection to Kandle. Close it, or use it in a `with`.
 
     Addresses and the token that are not given are the environment's: API_URL, LIVE_URL, INGEST_URL
@@ -43,7 +44,7 @@ class AsyncKandle(Generic[N]):
 
     @overload
     def __init__(
-        self: AsyncKandle[Decimal],
+        self: Kandle[Decimal],
         url: str | None = ...,
         *,
         floats: Literal[False] = ...,
@@ -52,7 +53,7 @@ class AsyncKandle(Generic[N]):
 
     @overload
     def __init__(
-        self: AsyncKandle[float],
+        self: Kandle[float],
         url: str | None = ...,
         *,
         floats: Literal[True],
@@ -72,24 +73,24 @@ class AsyncKandle(Generic[N]):
         import httpx  # with the first connection: it takes most of the time of an import
 
         self._urls = {"API_URL": url, "LIVE_URL": live_url, "INGEST_URL": ingest_url}
-        self._http = httpx.AsyncClient(headers=_requests.headers_of(token), timeout=timeout_s)
+        self._http = httpx.Client(headers=_requests.headers_of(token), timeout=timeout_s)
         self._broken = httpx.TransportError
         self._number: Number[Any] = float if floats else Decimal
 
-    async def __aenter__(self) -> Self:
+    def __enter__(self) -> Self:
         return self
 
-    async def __aexit__(
+    def __exit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        await self.close()
+        self.close()
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """Close the connections."""
-        await self._http.aclose()
+        self._http.close()
 
     def candles(
         self,
@@ -101,7 +102,7 @@ class AsyncKandle(Generic[N]):
         limit: int | None = None,
         as_of: Moment = None,
         **options: object,
-    ) -> AsyncRows[Candle[N]]:
+    ) -> Rows[Candle[N]]:
         """Return candles; without `start` the newest `limit` (by default 1,000).
 
         `as_of`: only trades received by that time count, so that a backtest sees what was known.
@@ -121,7 +122,7 @@ class AsyncKandle(Generic[N]):
         end: Moment = None,
         limit: int | None = None,
         **options: object,
-    ) -> AsyncRows[Bar[N]]:
+    ) -> Rows[Bar[N]]:
         """Return bars by `tick:100`, `volume:1000`, `dollar:1000000` or `range:5`, as candles."""
         path = _requests.path_of("/api/bars", symbol)
         return self._rows(path, "bars", Bar.of, start, end, limit, {"type": type, **options})
@@ -136,52 +137,49 @@ class AsyncKandle(Generic[N]):
         limit: int | None = None,
         anchor: Moment = "day",
         **options: object,
-    ) -> AsyncRows[Flow[N]]:
+    ) -> Rows[Flow[N]]:
         """Return delta, cumulative delta and VWAP since the anchor of each candle."""
         options = {"timeframe": timeframe, "anchor": anchor, **options}
         path = _requests.path_of("/api/flow", symbol)
         return self._rows(path, "flow", Flow.of, start, end, limit, options)
 
-    async def profile(
+    def profile(
         self, symbol: str, *, start: Moment = None, end: Moment = None, **options: object
     ) -> Profile[N]:
         """Return volume by price, by default of 24 hours. `options`: step, value_area, tz."""
         path = _requests.path_of("/api/profile", symbol)
         query = _requests.query_of({**options, "from": start, "to": end})
-        return Profile.of((await self._api(path, query)).json(), self._number)
+        return Profile.of((self._api(path, query)).json(), self._number)
 
     def ticks(
         self, symbol: str, *, start: Moment = None, end: Moment = None, limit: int | None = None
-    ) -> AsyncRows[Tick[N]]:
+    ) -> Rows[Tick[N]]:
         """Return trades in the total order; without `start` the newest `limit` (1,000)."""
         path = _requests.path_of("/api/ticks", symbol)
         return self._rows(path, "ticks", Tick.of, start, end, limit, {})
 
-    async def latest(self, symbol: str) -> Latest[N]:
+    def latest(self, symbol: str) -> Latest[N]:
         """Return the latest trade and quote. Raises ApiError (404) for what was never seen."""
-        return Latest.of(
-            (await self._api(_requests.path_of("/api/latest", symbol))).json(), self._number
-        )
+        return Latest.of((self._api(_requests.path_of("/api/latest", symbol))).json(), self._number)
 
-    async def overview(self, *symbols: str) -> list[Overview[N]]:
+    def overview(self, *symbols: str) -> list[Overview[N]]:
         """Return the last trade and 24 hours of instruments; of all where none is named."""
         query: list[tuple[str, str]] = [("symbol", each) for each in symbols]
         return [
-            Overview.of(row, self._number)
-            for row in (await self._api("/api/overview", query)).json()
+            Overview.of(row, self._number) for row in (self._api("/api/overview", query)).json()
         ]
 
-    async def symbols(self) -> list[str]:
+    def symbols(self) -> list[str]:
         """Return the names of all instruments."""
-        return [each.symbol for each in await self.series()]
+        return [each.symbol for each in self.series()]
 
-    async def series(self) -> list[Series]:
+    def series(self) -> list[Series]:
         """Return all instruments with the times of their first and last trade."""
-        return [Series.of(row) for row in (await self._api("/api/symbols")).json()]
+        return [Series.of(row) for row in (self._api("/api/symbols")).json()]
 
-    async def feeds(self) -> list[dict[str, Any]]:
+    def feeds(self) -> list[dict[str, Any]]:
         """Return how each exchange feed is, as the API describes `Feed`."""
-        feeds: list[dict[str, Any]] = (await self._api("/api/feeds")).json()
+        feeds: list[dict[str, Any]] = (self._api("/api/feeds")).json()
         return feeds
 
     def patterns(
@@ -192,7 +190,7 @@ class AsyncKandle(Generic[N]):
         end: Moment = None,
         limit: int | None = None,
         **options: object,
-    ) -> AsyncIterator[Pattern[N]]:
+    ) -> Iterator[Pattern[N]]:
         """Yield patterns, the newest first, at most `limit` (1,000 without `start`).
 
         `options`: timeframe, type, min_confidence, status as the API takes them.
@@ -200,7 +198,7 @@ class AsyncKandle(Generic[N]):
         paging = Paging(start, end, limit, options)
         return (
             Pattern.of(row, self._number)
-            async for row in self._newest("/api/patterns", "patterns", symbol, paging)
+            for row in self._newest("/api/patterns", "patterns", symbol, paging)
         )
 
     def alerts(
@@ -210,15 +208,15 @@ class AsyncKandle(Generic[N]):
         start: Moment = None,
         end: Moment = None,
         limit: int | None = None,
-    ) -> AsyncIterator[Alert[N]]:
+    ) -> Iterator[Alert[N]]:
         """Yield alerts, the newest first, at most `limit` (1,000 without `start`)."""
         paging = Paging(start, end, limit, {})
         return (
             Alert.of(row, self._number)
-            async for row in self._newest("/api/alerts", "alerts", symbol, paging)
+            for row in self._newest("/api/alerts", "alerts", symbol, paging)
         )
 
-    def stream(self, *channels: str) -> AsyncGenerator[Event[N], None]:
+    def stream(self, *channels: str) -> Generator[Event[N], None]:
         """Yield what happens from now on, in channels such as `candles:1m:BTC-USD` and `ticks:*`.
 
         First the newest of each channel (`snapshot`). A connection that breaks is made again, and
@@ -228,13 +226,13 @@ class AsyncKandle(Generic[N]):
 
     def replay(
         self, *channels: str, start: Moment, end: Moment = None, speed: float = 1.0
-    ) -> AsyncGenerator[Event[N], None]:
+    ) -> Generator[Event[N], None]:
         """Yield a stored time as the live feed gave it, `speed` times as fast; ends at `end`."""
         return self._events(
             Feed(channels, self._number, replay_from=start, replay_to=end, speed=speed)
         )
 
-    async def send(self, ticks: Iterable[Mapping[str, Any]], *, key: str | None = None) -> Sent:
+    def send(self, ticks: Iterable[Mapping[str, Any]], *, key: str | None = None) -> Sent:
         """Send ticks: mappings with symbol, price, and where known size, time, side and id.
 
         Returns once the pipeline has them. What is sent again with the same `key` counts once; the
@@ -243,15 +241,10 @@ class AsyncKandle(Generic[N]):
         url = _requests.address(self._urls["INGEST_URL"], "INGEST_URL")
         return _requests.sent(
             [
-                await self._ask(
-                    self._http.build_request("POST", url, content=body, headers=headers)
-                )
+                self._ask(self._http.build_request("POST", url, content=body, headers=headers))
                 for body, headers in _requests.bodies(ticks, key)
             ]
         )
-
-    async def _post(self, url: str, body: bytes, headers: dict[str, str]) -> httpx.Response:
-        return await self._ask(self._http.build_request("POST", url, content=body, headers=headers))
 
     def _rows(
         self,
@@ -262,8 +255,8 @@ class AsyncKandle(Generic[N]):
         end: Moment,
         limit: int | None,
         options: Mapping[str, object],
-    ) -> AsyncRows[T]:
-        return AsyncRows(
+    ) -> Rows[T]:
+        return Rows(
             self._api,
             path,
             name,
@@ -272,48 +265,48 @@ class AsyncKandle(Generic[N]):
             floats=self._number is float,
         )
 
-    async def _newest(
+    def _newest(
         self, route: str, name: str, symbol: str | None, paging: Paging
-    ) -> AsyncIterator[dict[str, Any]]:
+    ) -> Iterator[dict[str, Any]]:
         path = _requests.path_of(route, symbol)
         while paging.query is not None:
-            page = (await self._api(path, paging.query)).json()
+            page = (self._api(path, paging.query)).json()
             paging.follow(page["next"], len(page[name]))
             for row in page[name]:
                 yield row
 
-    async def _events(self, feed: Feed[N]) -> AsyncGenerator[Event[N], None]:
+    def _events(self, feed: Feed[N]) -> Generator[Event[N], None]:
         url = _requests.address(self._urls["LIVE_URL"], "LIVE_URL") + "/sse"
         while not feed.ended:
             broken: Exception | None = None
             try:
-                async with self._http.stream("GET", url, **feed.request()) as answer:
+                with self._http.stream("GET", url, **feed.request()) as answer:
                     if not _requests.is_away(answer):
                         if not answer.is_success:
-                            await answer.aread()
+                            answer.read()
                         feed.opened(_requests.checked(answer))
-                        async for line in answer.aiter_lines():
+                        for line in answer.iter_lines():
                             for event in feed.events(line):
                                 yield event
             except self._broken as error:
                 broken = _requests.unreachable(url, error)
             if not feed.ended:
-                await asyncio.sleep(feed.pause_s(broken))
+                time.sleep(feed.pause_s(broken))
 
-    async def _api(self, path: str, query: Any = None) -> httpx.Response:
+    def _api(self, path: str, query: Any = None) -> httpx.Response:
         url = _requests.address(self._urls["API_URL"], "API_URL") + path
-        return await self._ask(self._http.build_request("GET", url, params=query))
+        return self._ask(self._http.build_request("GET", url, params=query))
 
-    async def _ask(self, request: httpx.Request) -> httpx.Response:
+    def _ask(self, request: httpx.Request) -> httpx.Response:
         for left in range(TRIES - 1, -1, -1):
             try:
-                answer = await self._http.send(request)
+                answer = self._http.send(request)
             except self._broken as error:
                 if not left:
                     raise _requests.unreachable(request.url, error) from error
-                await asyncio.sleep(_requests.RETRY_S)
+                time.sleep(_requests.RETRY_S)
                 continue
             if not left or not _requests.is_away(answer):
                 return _requests.checked(answer)
-            await asyncio.sleep(_requests.wait_s(answer))
+            time.sleep(_requests.wait_s(answer))
         raise AssertionError("unreachable")
