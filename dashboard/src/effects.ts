@@ -1,34 +1,11 @@
 /** What each choice changes on the page: the one way from the settings to what is drawn. */
 
-import type { Cards } from "./cards";
-import type { Chart } from "./chart";
 import { at } from "./elements";
 import { writeIn, writeNumbers } from "./format";
-import type { Market } from "./market";
-import type { Navigation } from "./navigation";
-import type { Panels } from "./panels";
-import type { PatternList } from "./pattern_list";
-import type { Series } from "./series";
-import type { Settings } from "./settings";
-import type { Tape } from "./tape";
-import type { Watchlist } from "./watchlist";
+import type { Parts } from "./parts";
 import { nameZone, zoneName } from "./zones";
 
-export interface Affected {
-  settings: Settings;
-  series: Series;
-  chart: Chart;
-  panels: Panels;
-  patterns: PatternList;
-  cards: Cards;
-  tape: Tape;
-  market: Market;
-  watchlist: Watchlist;
-  navigation: Navigation;
-  touch(): void;
-}
-
-export function effects({ settings, series, chart, panels, patterns, cards, tape, market, watchlist, navigation, touch }: Affected): void {
+export function effects({ settings, series, chart, panels, patterns, cards, tape, market, watchlist, navigation, touch }: Parts): void {
   settings.follow(["style"], ({ style }) => chart.setStyle(style));
   settings.follow(["scale"], ({ scale }) => chart.setScale(scale));
   settings.follow(["indicators"], ({ indicators }) => {

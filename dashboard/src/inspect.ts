@@ -1,28 +1,8 @@
 /** `window.kandle`: what the page shows now; browser tests hold it against the API. */
 
-import type { Chart } from "./chart";
-import type { Connection } from "./connection";
-import type { Market } from "./market";
-import type { Panels } from "./panels";
-import type { PatternList } from "./pattern_list";
-import type { Playback } from "./playback";
-import type { Series } from "./series";
-import type { Settings } from "./settings";
-import type { Watchlist } from "./watchlist";
+import type { Parts } from "./parts";
 
-export interface Inspected {
-  series: Series;
-  chart: Chart;
-  patterns: PatternList;
-  panels: Panels;
-  connection: Connection;
-  market: Market;
-  watchlist: Watchlist;
-  settings: Settings;
-  playback: Playback;
-}
-
-export function inspect({ series, chart, patterns, panels, connection, market, watchlist, settings, playback }: Inspected): void {
+export function inspect({ series, chart, patterns, panels, connection, market, watchlist, settings, playback }: Parts): void {
   const state = () => ({
     symbol: series.symbol,
     timeframe: series.timeframe,

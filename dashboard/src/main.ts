@@ -27,6 +27,7 @@ import { startOf } from "./marks";
 import { Navigation } from "./navigation";
 import { Painter } from "./painter";
 import { Panels } from "./panels";
+import type { Parts } from "./parts";
 import { PatternList, patternFilter } from "./pattern_list";
 import { Picker, type Picked } from "./picker";
 import { Playback } from "./playback";
@@ -44,7 +45,7 @@ const FEED = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host
 const LEASE_BEGINS_MS = 1_500;
 const SECOND_MS = 1_000;
 
-const painter = new Painter(() => ({ series, chart, market, tape, cards, connection, playback, desk }));
+const painter = new Painter(() => parts);
 const painting = new Frames(() => painter.frame());
 const touch = (): void => painting.touch();
 const isLive = (): boolean => !playback.on;
@@ -55,11 +56,11 @@ const connection: Connection = new Connection(() => playback.replay);
 const chart: Chart = new Chart(at("chart"), (t) => { painter.hovered = t; touch(); panels.cross(t, chart); }, () => void series.loadOlder(), () => series.viewed());
 const patterns = new PatternList(at("pattern-list"), at("pattern-count"), (each) => chart.view.centre(startOf(each)), () => void series.olderPatterns());
 const series: Series = new Series({ chart, patterns, market, isLive, touch, onView: () => navigation.remember() });
-const navigation = new Navigation(() => ({ series, chart, settings, isLive, choose }));
+const navigation = new Navigation(() => parts);
 const tape = new Tape(at("tape"));
 const trades = new Trades(tape, isLive, touch);
 const alerts = new Alerts(at("alert-list"), at("alert-count"), at("toasts"), (alert) => void showAlert(alert));
-const desk: Desk = new Desk(() => ({ live, playback, market, connection, series, tape, trades, cards, watchlist, frames, touch, wants }));
+const desk: Desk = new Desk(() => parts);
 
 const live: Live = new Live(FEED, {
   tick: (tick, late, known) => { if (isLive() || tick.symbol !== series.symbol) desk.takeTick(tick, late, known); },
@@ -111,6 +112,8 @@ const list = new ListControls({ cards, settings, symbol: () => series.symbol });
 const rules = new AlertRules((on) => { alerts.isLoud = on; }, () => series.symbol, (rule) => void alerts.only(rule));
 
 const picker = new Picker(() => chart.kinds, () => kinds);
+
+const parts: Parts = { live, playback, market, connection, series, chart, tape, trades, cards, watchlist, frames, panels, patterns, settings, navigation, desk, touch, isLive, wants, choose };
 
 /** The indicators of the first chart. */
 const picked: Picked = {
@@ -168,7 +171,7 @@ async function begin(): Promise<void> {
   theme();
   series.timeframe = settings.now.timeframe;
   navigation.adopt();
-  effects({ settings, series, chart, panels, patterns, cards, tape, market, watchlist, navigation, touch });
+  effects(parts);
   patternFilter(settings);
   const { open } = sheet({ settings, onReplaced: () => navigation.anew() });
   at("help").onclick = open;
@@ -207,6 +210,7 @@ async function begin(): Promise<void> {
   };
   window.setInterval(() => { painter.second(); touch(); }, SECOND_MS);
   await navigation.follow(); // the chart first, then everything around it
+  if (series.symbol) panels.lay();
   void loadAlerts();
   void rules.read();
   void new InputSheet().count();
@@ -218,5 +222,5 @@ async function begin(): Promise<void> {
   panels.lay();
 }
 
-inspect({ series, chart, patterns, panels, connection, market, watchlist, settings, playback });
+inspect(parts);
 void begin();

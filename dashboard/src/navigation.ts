@@ -1,20 +1,10 @@
 /** The page's address and what is shown: each follows the other. */
 
 import { read, written, type Place } from "./address";
-import type { Chart } from "./chart";
-import type { Series } from "./series";
-import type { Settings } from "./settings";
-
-export interface Navigated {
-  series: Series;
-  chart: Chart;
-  settings: Settings;
-  isLive(): boolean;
-  choose(symbol: string, timeframe: string): Promise<void>;
-}
+import type { Parts } from "./parts";
 
 export class Navigation {
-  constructor(private readonly navigated: () => Navigated) {}
+  constructor(private readonly navigated: () => Parts) {}
 
   /** Take what the address chooses beside a symbol. */
   adopt(): void {

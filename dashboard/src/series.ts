@@ -48,6 +48,8 @@ export class Series {
   /** The store that history is being read for, and whether it is to be read once more. */
   private reading: Stored | undefined;
   private again = false;
+  /** The store that outcomes were read for. */
+  private judged: Stored | undefined;
 
   constructor(private readonly shown: Shown) {
     this.values = new IndicatorValues({ chart: shown.chart, of: () => this, isLive: () => shown.isLive() });
@@ -119,13 +121,12 @@ export class Series {
       if (mine !== this.loading || (before === undefined) !== this.shown.isLive()) return;
       this.unknown = page === undefined;
       const { bars, next } = page ?? { bars: [], next: null };
-      if (this.store instanceof BarStore) this.store.newest(bars, next);
-      else for (const each of bars) this.store.take(each);
+      const changed = this.take(bars, next);
       if (next === null) this.older = "all";
       this.shown.patterns.take(...found);
       this.seen.known(found.length < PATTERNS ? 0 : Math.min(...found.map(({ timestamp }) => timestamp)) + 1); // the page may end between two of one time
       notice();
-      void this.values.read();
+      void this.values.read(changed);
       if (before === undefined && hasPatterns(timeframe)) void this.judge();
     } catch (error) {
       if (mine !== this.loading) return;
@@ -136,6 +137,13 @@ export class Series {
     this.draw();
   }
 
+  /** Take what history has now; returns how many of the newest are others, undefined where older ones are. */
+  private take(bars: Candle[], next: string | null): number | undefined {
+    if (this.store instanceof BarStore) return void this.store.newest(bars, next);
+    const changes = bars.map((each) => this.store.take(each)).filter((each) => each !== "ignored");
+    return changes.every((each) => each === "newest") ? changes.length : undefined;
+  }
+
   /** A page of history, oldest first; `next`: null where there is nothing before it. */
   private async page(before: { cursor?: string; to?: number }): Promise<history.BarsPage | undefined> {
     const { symbol, timeframe } = this;
@@ -144,10 +152,12 @@ export class Series {
     return bars && { bars, next: bars.length < PAGE ? null : "" };
   }
 
-  /** Read what followed the patterns of this series. */
+  /** Read once what followed the patterns of this series. */
   private async judge(): Promise<void> {
     const mine = this.store;
-    const found = await patternHistory.outcomes(this.symbol, this.timeframe).catch(() => undefined);
+    if (this.judged === mine) return;
+    this.judged = mine;
+    const found = await patternHistory.outcomes(this.symbol, this.timeframe).catch(() => void (this.judged = undefined));
     if (mine === this.store) this.shown.patterns.judge(found);
   }
 
