@@ -44,8 +44,28 @@ class Condition:
         return None
 
 
+class _OfTwoTerms(Condition):
+    """Two terms that are compared."""
+
+    left: Term
+    right: Term
+
+    @property
+    def frames(self) -> frozenset[str]:
+        """Those of both sides."""
+        return self.left.frames | self.right.frames
+
+    def need(self, frame: str, length_us: int) -> int:
+        """Return what the sides need, for the candle before as well."""
+        return 1 + max(self.left.need(frame, length_us), self.right.need(frame, length_us))
+
+    def value(self, inputs: Inputs, at: int) -> str | None:
+        """Return the left side's value."""
+        return self.left.value(inputs, at)
+
+
 @dataclass(frozen=True, slots=True)
-class Comparison(Condition):
+class Comparison(_OfTwoTerms):
     """`left > right`: a level."""
 
     left: Term
@@ -63,19 +83,6 @@ class Comparison(Condition):
         rested[1:] = (known & ~holds)[:-1]
         return Judged(holds, rested)
 
-    @property
-    def frames(self) -> frozenset[str]:
-        """Those of both sides."""
-        return self.left.frames | self.right.frames
-
-    def need(self, frame: str, length_us: int) -> int:
-        """Return what the sides need, for the candle before as well."""
-        return 1 + max(self.left.need(frame, length_us), self.right.need(frame, length_us))
-
-    def value(self, inputs: Inputs, at: int) -> str | None:
-        """Return the left side's value."""
-        return self.left.value(inputs, at)
-
 
 _HOLDS: Final[Mapping[str, Callable[[NDArray[np.int8]], Bools]]] = {
     ">": lambda sign: sign > 0,
@@ -86,7 +93,7 @@ _HOLDS: Final[Mapping[str, Callable[[NDArray[np.int8]], Bools]]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Crossing(Condition):
+class Crossing(_OfTwoTerms):
     """`left crosses above right`: not above on the candle before, and above now.
 
     `direction` is above, below, or empty for either.
@@ -111,19 +118,6 @@ class Crossing(Condition):
             found[1:] |= (before >= 0) & (now < 0)
         found[1:] &= known[:-1] & known[1:]
         return Judged(found, np.ones(len(inputs), dtype=np.bool_))
-
-    @property
-    def frames(self) -> frozenset[str]:
-        """Those of both sides."""
-        return self.left.frames | self.right.frames
-
-    def need(self, frame: str, length_us: int) -> int:
-        """Return what the sides need, for the candle before as well."""
-        return 1 + max(self.left.need(frame, length_us), self.right.need(frame, length_us))
-
-    def value(self, inputs: Inputs, at: int) -> str | None:
-        """Return the left side's value."""
-        return self.left.value(inputs, at)
 
 
 @dataclass(frozen=True, slots=True)
