@@ -414,7 +414,6 @@ def test_cut_off_at_any_write_the_next_one_ends_it(
     world: World, what: str, writes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The process is gone before its n-th write to Redis; another goes on."""
-    monkeypatch.setattr("functions.candle_aggregate.engine.WAIT_S", 0.5)
     world.ship(trades(0, 40) + trades(0, 40, name="B"))
     if what == "repair":
         world.settle()
@@ -426,6 +425,7 @@ def test_cut_off_at_any_write_the_next_one_ends_it(
         world.persist_ticks(world.send(trades(40, 8)))
     world.now_us += -world.now_us % (60 * SECOND)
     world.step(60)
+    monkeypatch.setattr("functions.candle_aggregate.engine.WAIT_S", 0.5)
     world.store.writes_left = writes
     world.tick_clock()
     monkeypatch.undo()
