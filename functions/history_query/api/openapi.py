@@ -29,7 +29,16 @@ _OWN: Final = Part(
     {"Problem": object_of({"title": NAME, "status": {"type": "integer"}, "detail": NAME})},
 )
 
-_PARTS: Final[tuple[Part, ...]] = (*(topic.PART for topic in topics.ALL), _OWN)
+_PARTS: Final[dict[str, Part]] = {
+    **{topic.__name__.rpartition(".")[2].replace("_", " "): topic.PART for topic in topics.ALL},
+    "service": _OWN,
+}
+"""By the tag of their operations, which is the topic's name."""
+
+
+def _tagged(tag: str, item: Json) -> Json:
+    return {method: {"tags": [tag], **operation} for method, operation in item.items()}
+
 
 DOCUMENT: Final[Json] = {
     "openapi": "3.1.0",
@@ -41,9 +50,14 @@ DOCUMENT: Final[Json] = {
     },
     "servers": [{"url": "/"}],
     "security": [{}, {"token": []}],
-    "paths": {path: item for part in _PARTS for path, item in part.paths.items()},
+    "tags": [{"name": tag} for tag in _PARTS],
+    "paths": {
+        path: _tagged(tag, item)
+        for tag, part in _PARTS.items()
+        for path, item in part.paths.items()
+    },
     "components": {
-        "schemas": {name: item for part in _PARTS for name, item in part.schemas.items()},
+        "schemas": {name: item for part in _PARTS.values() for name, item in part.schemas.items()},
         "securitySchemes": {
             "token": {
                 "type": "http",
