@@ -28,6 +28,8 @@ from tests.exchanges.playback import Playback
 from tests.local.broker.subscriber import Subscriber
 from tests.shared.inputs.feeds import parsed, quotes
 
+pytestmark = pytest.mark.processes
+
 BEGIN_MS = 1_700_000_000_000
 EXCHANGES: dict[str, tuple[type[Dialect], str, str]] = {
     "binance": (BinanceDialect, "BTCUSDT", "a"),

@@ -29,6 +29,8 @@ from tests.functions.exchange_bridge.test_faults import (  # noqa: F401 - fixtur
 from tests.local.broker.subscriber import Subscriber
 from tests.platform import environment
 
+pytestmark = pytest.mark.processes
+
 
 @contextmanager
 def following(sink: str, list_: Path, log: Path, settings: dict[str, str]) -> Iterator[int]:  # noqa: F811

@@ -24,6 +24,8 @@ from tests.exchanges.playback import Playback
 from tests.functions.exchange_bridge.test_faults import BEGIN_MS, eventually, sink  # noqa: F401
 from tests.local.broker.subscriber import Subscriber
 
+pytestmark = pytest.mark.processes
+
 SYMBOL = "BTC/USDT"
 
 

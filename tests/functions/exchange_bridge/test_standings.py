@@ -19,6 +19,8 @@ from tests.functions.exchange_bridge.test_faults import (  # noqa: F401 - fixtur
 )
 from tests.local.broker.subscriber import Subscriber
 
+pytestmark = pytest.mark.processes
+
 QUICK = {"LISTING_MS": "300", "QUIET_MS": "600000"}
 """What was live stays so until the exchange says otherwise."""
 
