@@ -74,6 +74,13 @@ class Outbox:
         """Whether the broker has not answered yet, or rests: a batch had better grow meanwhile."""
         return self._unsent > 0 or self._clock() < self._rests_until_s
 
+    async def until_free(self, within_s: float) -> None:
+        """Wait until `is_busy` ends, at most so long."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                await self._empty.wait()
+                await asyncio.sleep(self._rests_until_s - self._clock())
+
     def put(self, batch: Batch) -> bool:
         """Take a batch; return False when the outbox is full and the batch is not taken."""
         if self._bytes + batch.size > self._max_bytes:
