@@ -23,9 +23,10 @@ from shared.sources.receipts import Receipts
 
 log = logging.getLogger(__name__)
 
-REST: Final = 2.0
-"""Rest after an answer, in times of what it took: a slow broker gets fewer and larger events."""
-LONGEST_REST_S: Final = 0.05
+REST: Final = 5.0
+"""Rest after an answer, in times of what it took: a slow broker gets fewer and larger events. Each
+costs every stage its work, so that on a busy machine more of them make all wait longer."""
+LONGEST_REST_S: Final = 0.025
 SMALL_BYTES: Final = 64 * 1024
 """A batch of so many takes less time to encode (0.2 ms) than a thread to take it up."""
 
