@@ -25,7 +25,8 @@ test("an empty hash names nothing, and one with a bad encoding is taken as it is
 
 test("what was chosen and the time that is seen go along; now is no time", () => {
   const chosen = { indicators: "sma:20,macd:12:26:9", scale: "log", style: "line" };
-  const place = { symbol: "A?B", timeframe: "1h", view: { from: 5, to: 9 }, chosen };
+  const panels = [{ symbol: "X,Y/Z;", timeframe: "1d@America/New_York", indicators: ["rsi:14", "sma:5"] }, { symbol: "B", timeframe: "5m", indicators: [] }];
+  const place = { symbol: "A?B", timeframe: "1h", view: { from: 5, to: 9 }, chosen: { ...chosen, layout: "4" }, panels };
   expect(read(written(place), "1m")).toEqual(place);
   expect(written({ symbol: "A", timeframe: "1m", view: { from: 5, to: Infinity }, chosen: { indicators: "" } })).toBe("#A/1m?indicators=");
   expect(read("#A/1m?from=9&to=5&scale=log", "1m")).toEqual({ symbol: "A", timeframe: "1m", chosen: { scale: "log" } });

@@ -1,6 +1,7 @@
-/** The page's address: `#SYMBOL/TIMEFRAME?indicators=sma:20&scale=log&from=...&to=...`; a bar type in a timeframe's place. */
+/** The page's address: `#SYMBOL/TIMEFRAME?indicators=sma:20&scale=log&layout=2&panel=SYMBOL/5m&from=...&to=...`; a bar type in a timeframe's place. */
 
 import { isFrame } from "./frame";
+import type { PanelPlace } from "./settings";
 
 /** What is shown. `view`: the time that is seen, ms since 1970; without it the newest candles. */
 export interface Place {
@@ -8,10 +9,12 @@ export interface Place {
   timeframe: string;
   view?: { from: number; to: number } | undefined;
   /** As settings have them; what is not there is as it was. */
-  chosen?: Partial<Record<"indicators" | "scale" | "style", string>>;
+  chosen?: Partial<Record<(typeof CHOSEN)[number], string>>;
+  /** What the charts beside the first show. */
+  panels?: PanelPlace[];
 }
 
-const CHOSEN = ["indicators", "scale", "style"] as const;
+const CHOSEN = ["indicators", "scale", "style", "layout"] as const;
 
 /** What a hash names; the symbol is empty where it names none. Symbols may hold slashes. */
 export function read(hash: string, timeframe: string): Place {
@@ -26,14 +29,23 @@ export function read(hash: string, timeframe: string): Place {
     timeframe: isFrame(frame) ? frame : timeframe,
     ...(from > 0 && to > from ? { view: { from, to } } : {}),
     chosen,
+    ...(asked.has("panel") ? { panels: asked.getAll("panel").map(panel) } : {}),
   };
 }
 
-export function written({ symbol, timeframe, view, chosen = {} }: Place): string {
+/** `SYMBOL/5m;sma:20,rsi:14` */
+function panel(text: string): PanelPlace {
+  const [place = "", indicators = ""] = text.split(";");
+  const [symbol = "", ...frame] = place.split("/");
+  return { symbol: decoded(symbol), timeframe: frame.join("/"), indicators: indicators.split(",").filter(Boolean) };
+}
+
+export function written({ symbol, timeframe, view, chosen = {}, panels = [] }: Place): string {
   const asked = new URLSearchParams();
   for (const each of CHOSEN) if (chosen[each] !== undefined) asked.set(each, chosen[each]);
+  for (const each of panels) asked.append("panel", `${encodeURIComponent(each.symbol)}/${each.timeframe}${each.indicators.length ? `;${each.indicators}` : ""}`);
   if (view && view.to !== Infinity) for (const each of ["from", "to"] as const) asked.set(each, String(view[each]));
-  const query = asked.toString().replaceAll("%3A", ":").replaceAll("%2C", ",");
+  const query = asked.toString().replaceAll("%3A", ":").replaceAll("%2C", ",").replaceAll("%2F", "/").replaceAll("%3B", ";");
   return `#${encodeURIComponent(symbol)}/${encodeURI(timeframe)}${query && `?${query}`}`;
 }
 

@@ -1,7 +1,7 @@
 /** The rules of alerts: added by a form, listed, changed, muted, tested, removed; notifications of the browser after consent. */
 
 import { at, button } from "./elements";
-import * as history from "./history";
+import * as alertHistory from "./alert_history";
 
 export class AlertRules {
   private readonly input = at<HTMLInputElement>("rule");
@@ -11,7 +11,7 @@ export class AlertRules {
   constructor(
     private readonly onSound: (on: boolean) => void,
     private readonly symbol: () => string,
-    private readonly onHistory: (rule: history.AlertRule) => void,
+    private readonly onHistory: (rule: alertHistory.AlertRule) => void,
   ) {
     at<HTMLFormElement>("rule-form").onsubmit = (event) => {
       event.preventDefault();
@@ -33,11 +33,11 @@ export class AlertRules {
   }
 
   async read(): Promise<void> {
-    const rules = await history.alertRules().catch(() => undefined);
+    const rules = await alertHistory.alertRules().catch(() => undefined);
     if (rules) at("rules").replaceChildren(...rules.map((each) => this.row(each)));
   }
 
-  private row(each: history.AlertRule): HTMLElement {
+  private row(each: alertHistory.AlertRule): HTMLElement {
     const { id, rule, alerts, muted, posted } = each;
     const row = document.createElement("li");
     const text = Object.assign(document.createElement("span"), { textContent: rule });
@@ -46,16 +46,16 @@ export class AlertRules {
     const add = (name: string, onClick: () => void) => row.append(button(name, onClick, { "aria-label": `${name} ${rule}` }));
     add("History", () => this.onHistory(each));
     add("Test", () => void this.test(rule));
-    add(muted ? "Unmute" : "Mute", () => void this.attempt(() => history.muteRule(id, !muted)));
+    add(muted ? "Unmute" : "Mute", () => void this.attempt(() => alertHistory.muteRule(id, !muted)));
     add("Edit", () => this.offer(rule, id));
-    add("Remove", () => void this.attempt(() => history.removeRule(id)));
+    add("Remove", () => void this.attempt(() => alertHistory.removeRule(id)));
     return row;
   }
 
   private async save(): Promise<void> {
     const rule = this.input.value;
     const edited = this.edited;
-    const saved = await this.attempt(async () => (edited ? history.changeRule(edited, rule) : history.addRule(rule)));
+    const saved = await this.attempt(async () => (edited ? alertHistory.changeRule(edited, rule) : alertHistory.addRule(rule)));
     if (saved) this.clear();
   }
 
@@ -81,7 +81,7 @@ export class AlertRules {
   private async test(rule: string): Promise<void> {
     this.say("Notifying…", false);
     try {
-      const results = await history.testRule(rule.trim() || undefined);
+      const results = await alertHistory.testRule(rule.trim() || undefined);
       const said = results.map(({ target, sent, reason }) => `${target}: ${sent ? "sent" : `not sent, ${reason}`}`);
       this.say(said.join("\n") || "ALERT_URLS names no service: nobody is notified.", results.some(({ sent }) => !sent));
     } catch (error) {

@@ -2,7 +2,7 @@
 
 import { at } from "./elements";
 import { decimal, stamp } from "./format";
-import * as history from "./history";
+import * as alertHistory from "./alert_history";
 import type { Alert } from "./live";
 
 const SHOWN_MS = 10_000;
@@ -14,7 +14,7 @@ export class Alerts {
   /** Whether the browser notifies, with a sound, of each that is new. */
   isLoud = false;
   /** The rule whose alerts are listed; undefined: those of all. */
-  private rule: history.AlertRule | undefined;
+  private rule: alertHistory.AlertRule | undefined;
   /** Where older alerts go on, by rule; null: there are none. */
   private readonly cursors = new Map<string, string | null>();
 
@@ -30,7 +30,7 @@ export class Alerts {
   }
 
   /** List the alerts of one rule, or of all. */
-  async only(rule: history.AlertRule | undefined): Promise<void> {
+  async only(rule: alertHistory.AlertRule | undefined): Promise<void> {
     this.rule = rule;
     this.draw();
     await this.newest().catch(() => undefined); // those that are known are listed
@@ -43,7 +43,7 @@ export class Alerts {
 
   private async read(cursor: string | undefined): Promise<void> {
     const id = this.rule?.id ?? "";
-    const page = await history.alerts(id || undefined, cursor);
+    const page = await alertHistory.alerts(id || undefined, cursor);
     for (const each of page.alerts) this.known.set(key(each), each);
     if (cursor || !this.cursors.has(id)) this.cursors.set(id, page.next);
     this.draw();

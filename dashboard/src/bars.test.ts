@@ -19,4 +19,14 @@ describe("bars", () => {
     expect(head).toBe("time,open,high,low,close,volume,vwap,trades,closed,revision");
     expect(row).toBe("1970-01-01T00:00:00.000Z,0.10,0.20,0.10,0.123456789012345678,1.50,,2,true,3");
   });
+
+  it("of information go into a file with the end of each", () => {
+    const bars = [{ ...candle(0, "1", "1", "1", "1"), end: 250 }, { ...candle(250.5, "2", "2", "2", "2"), end: 251, closed: false }];
+    const [head, ...rows] = csv(bars).trimEnd().split("\n");
+    expect(head).toBe("time,open,high,low,close,volume,vwap,trades,closed,end");
+    expect(rows).toEqual([
+      "1970-01-01T00:00:00.000Z,1,1,1,1,1.50,,2,true,1970-01-01T00:00:00.250Z",
+      "1970-01-01T00:00:00.250Z,2,2,2,2,1.50,,2,false,1970-01-01T00:00:00.251Z",
+    ]);
+  });
 });

@@ -33,10 +33,9 @@ export class Cards {
     new ResizeObserver(() => this.lay()).observe(box);
   }
 
-  /** The symbols that the search leaves. */
+  /** The symbols of the list, or those that a search finds among all. */
   get shown(): string[] {
-    if (!this.filter) return this.market.symbols;
-    return this.market.symbols.filter((each) => each.toUpperCase().includes(this.filter));
+    return this.filter ? this.market.found(this.filter) : this.market.symbols;
   }
 
   /** Show these columns beside price and change. */
@@ -96,7 +95,7 @@ export class Cards {
       card.element.classList.toggle("favourite", this.isFavourite(symbol));
     });
     this.box.querySelector(".none")?.remove();
-    if (!this.market.symbols.length) this.empty();
+    if (!shown.length) this.empty();
     const seen = visible.join("\n");
     if (seen !== this.seen) {
       this.seen = seen;
@@ -119,7 +118,9 @@ export class Cards {
   private empty(): void {
     const none = document.createElement("p");
     none.className = "none";
-    none.textContent = "No symbol yet. Ticks appear here as they come: try `kandle simulate`, or send one over UDP.";
+    none.textContent = this.filter
+      ? `No symbol has ${this.filter} in its name.`
+      : "No symbol yet. Ticks appear here as they come: try `kandle simulate`, or send one over UDP.";
     this.box.append(none);
   }
 }
@@ -183,7 +184,7 @@ class Card {
     parts.last.textContent = price(instrument.last, instrument.decimals);
     parts.side.textContent = change(Number(instrument.last), before);
     parts.side.title = "against 24 hours ago";
-    parts.side.className = `side ${rising ? "up" : "down"}`;
+    parts.side.className = `side ${before === undefined ? "muted" : rising ? "up" : "down"}`;
     parts.feed.hidden = !instrument.feed;
     parts.feed.dataset.state = parts.feed.textContent = instrument.feed;
     this.columns.forEach((column, n) => {

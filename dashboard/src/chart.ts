@@ -6,11 +6,12 @@ import { csv, save } from "./bars";
 import type { Candle, Stored } from "./candles";
 import { Drawing, seconds } from "./drawing";
 import { axisNumber, dayOrTime, stamp } from "./format";
-import { lengthOf } from "./frame";
+import { frameTitle, lengthOf } from "./frame";
 import { lines, type Kind, type Line, type Values } from "./indicators";
 import { Lines } from "./lines";
 import type { Pattern } from "./live";
 import { axis } from "./outliers";
+import { picture } from "./picture";
 import { Profile } from "./profile";
 import { EVERY_KIND, chosen, label, marks, startOf, type Filter } from "./marks";
 import type { Scale, Style } from "./settings";
@@ -19,6 +20,9 @@ import { TimeView, withGaps, type Range } from "./time_view";
 
 const LEFT = 10;
 const OTHER_SPACING = 0.1;
+/** Pixels from a line that are on it. */
+const NEAR = 5;
+const RULE_DIGITS = 4;
 
 export class Chart {
   private readonly chart: IChartApi;
@@ -37,6 +41,7 @@ export class Chart {
   /** Which patterns are marked. */
   filter: Filter = EVERY_KIND;
   private spacing = 0;
+  private hovered: number | undefined;
   /** Start of candles in view that reach beyond the price axis, ms. */
   outliers: number[] = [];
   /** Of the prices as they are written. */
@@ -51,6 +56,7 @@ export class Chart {
     this.chart = createChart(box, {
       autoSize: true,
       crosshair: { mode: CrosshairMode.Normal },
+      layout: { attributionLogo: false }, // the sheet of keys and settings says whose it is
       timeScale: { timeVisible: true, rightOffset: 4, minBarSpacing: 1, tickMarkFormatter: tick },
       localization: { timeFormatter: (time: Time) => stamp((time as number) * 1000) },
       rightPriceScale: { borderVisible: false },
@@ -61,7 +67,10 @@ export class Chart {
     this.lines = new Lines(this.chart);
     this.view = new TimeView(this.chart, box, (range) => this.moved(range));
     // A time in seconds and back is not always the same number: places have their own.
-    this.chart.subscribeCrosshairMove(({ time, logical }) => onHover(time === undefined || logical === undefined ? undefined : this.view.places[logical]));
+    this.chart.subscribeCrosshairMove(({ time, logical }) => {
+      this.write(time === undefined || logical === undefined ? undefined : this.view.places[logical]);
+      onHover(this.hovered);
+    });
     this.theme();
   }
 
@@ -113,7 +122,7 @@ export class Chart {
   }
 
   /** Write times in another zone, and numbers in another way. */
-  rewrite(): void {
+  redraw(): void {
     this.chart.applyOptions({ timeScale: { tickMarkFormatter: tick } });
     this.setNumbers();
   }
@@ -132,7 +141,7 @@ export class Chart {
     const view = this.view.time;
     if (!view || !store) return;
     const name = `${symbol}-${this.timeframe}-${new Date(view.from).toISOString().slice(0, 16)}`;
-    if (kind === "PNG") return this.chart.takeScreenshot().toBlob((made) => made && save(`${name}.png`, made));
+    if (kind === "PNG") return picture(this.chart.takeScreenshot(), this.box, `${symbol} ${frameTitle(this.timeframe)}`).toBlob((made) => made && save(`${name}.png`, made));
     save(`${name}.csv`, new Blob([csv(store.all().filter(({ t }) => t >= view.from && t <= view.to))], { type: "text/csv" }));
   }
 
@@ -141,8 +150,15 @@ export class Chart {
     const candles = this.store?.all() ?? [];
     const found: Line[] = lines(this.indicators, this.kinds, this.values, candles);
     if (this.drawing.style === "line")
-      found.unshift({ name: "close", color: "--accent", pane: 0, points: candles.map(({ t, c }) => ({ t, value: Number(c) })) });
+      found.unshift({ name: "close", of: "close", color: "--accent", pane: 0, points: candles.map(({ t, c }) => ({ t, value: Number(c) })) });
     this.lines.draw(found);
+    this.write(this.hovered);
+  }
+
+  /** Write the values of indicators at the candle of a time, or of the newest. */
+  private write(t: number | undefined): void {
+    this.hovered = t;
+    this.lines.write(t ?? this.store?.last?.t, this.decimals);
   }
 
   /** The lowest and the highest price that is seen, of candles. */
@@ -167,7 +183,8 @@ export class Chart {
     this.patterns = patterns;
     if (!this.store) return;
     this.spacing = this.view.spacing;
-    const found = marks(this.store, this.chosen(), this.spacing, (price) => this.drawing.candles.priceToCoordinate(price) ?? 0, this.outliers);
+    const places = { x: (t: number) => this.placeOf(t), y: (price: number) => this.drawing.candles.priceToCoordinate(price) ?? 0, width: this.chart.timeScale().width() };
+    const found = marks(this.store, this.chosen(), this.spacing, places, this.outliers);
     this.marks.setMarkers(
       found.map(({ t, above, shape, color: hue, text, small }): SeriesMarker<Time> => ({
         time: seconds(t),
@@ -184,6 +201,7 @@ export class Chart {
   cross(t: number | undefined): void {
     const place = t === undefined ? undefined : this.view.places.findLast((each) => each <= t);
     const candle = place === undefined ? undefined : this.store?.get(place);
+    this.write(candle?.t);
     if (candle) this.chart.setCrosshairPosition(Number(candle.c), seconds(candle.t), this.drawing.candles);
     else this.chart.clearCrosshairPosition();
   }
@@ -192,10 +210,16 @@ export class Chart {
     this.chart.remove();
   }
 
-  /** The price under the pointer, with as many decimals as prices have. */
-  priceAt({ clientY }: MouseEvent): string | undefined {
-    const price = this.drawing.candles.coordinateToPrice(clientY - this.box.getBoundingClientRect().top);
-    return price === null ? undefined : (price as number).toFixed(this.decimals);
+  /** What a rule may say of the place under the pointer: of a price, of a line over the candles, or of the values of a pane under them. */
+  conditionAt({ clientY }: MouseEvent): string | undefined {
+    const places = this.chart.panes().map((each) => each.getHTMLElement()!.getBoundingClientRect());
+    const pane = places.findIndex(({ top, bottom }) => clientY >= top && clientY < bottom);
+    if (pane < 0) return undefined;
+    const y = clientY - places[pane]!.top;
+    const near = this.lines.near(pane, this.hovered ?? this.store?.last?.t, y);
+    if (pane) return near && `${near.column} crosses ${Number(near.value.toPrecision(RULE_DIGITS))}`;
+    const price = this.drawing.candles.coordinateToPrice(y);
+    return `close crosses ${near && near.off < NEAR ? near.column : price?.toFixed(this.decimals)}`;
   }
 
   /** Where a candle is drawn, pixels from the chart's left. */

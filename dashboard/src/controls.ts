@@ -27,20 +27,14 @@ export interface Controlled {
   onSpan(ms: number): void;
   onView(): void;
   onIndicators(): void;
-  onLayout(): void;
   onTheme(): void;
-  /** Patterns are filtered otherwise. */
-  onFilter(): void;
-  /** Style, scale or delta changed. */
-  onChosen(): void;
 }
 
 export function controls(controlled: Controlled): void {
-  const { chart, cards } = controlled;
+  const { cards, settings } = controlled;
   groups(controlled);
   at("theme").onclick = () => {
     theme(otherTheme());
-    chart.theme();
     controlled.onTheme();
   };
   const search = at<HTMLInputElement>("search");
@@ -54,12 +48,9 @@ export function controls(controlled: Controlled): void {
     search.blur();
   };
   for (const name of TABS)
-    at(`tab-${name}`).onclick = () => {
-      show(name);
-      controlled.settings.set({ tab: name });
-    };
-  show(controlled.settings.now.tab);
-  choices(controlled);
+    at(`tab-${name}`).onclick = () => settings.set({ tab: name });
+  settings.follow(["tab"], ({ tab }) => show(tab));
+  choices(settings);
   document.addEventListener("keydown", (event) => {
     const editing = event.target instanceof HTMLInputElement || event.target instanceof HTMLSelectElement;
     if (!editing && !event.ctrlKey && !event.metaKey && !event.altKey && pressed(event, controlled)) event.preventDefault();
@@ -67,58 +58,30 @@ export function controls(controlled: Controlled): void {
 }
 
 /** Lists of which one is chosen. */
-function choices(controlled: Controlled): void {
-  const { chart, settings, onChosen } = controlled;
-  select("style", STYLES, settings.now.style, (style) => {
-    settings.set({ style });
-    chart.setStyle(style);
-    onChosen();
-  });
-  select("scale", SCALES, settings.now.scale, (scale) => {
-    settings.set({ scale });
-    chart.setScale(scale);
-    onChosen();
-  });
-  layouts(controlled);
-}
-
-/** How many charts there are. */
-function layouts({ settings, onLayout }: Controlled): void {
+function choices(settings: Settings): void {
+  select("style", STYLES, settings.now.style, (style) => settings.set({ style }));
+  select("scale", SCALES, settings.now.scale, (scale) => settings.set({ scale }));
+  select("marks", CHOICES, settings.now.marks, (marks) => settings.set({ marks }), (each) => `${each === "off" ? "no" : each} patterns`);
   at("layouts").append(
-    ...LAYOUTS.map((layout) => button(String(layout), () => {
-      settings.set({ layout });
-      check("layouts", String(layout));
-      onLayout();
-    }, { role: "radio", title: `${layout} ${layout > 1 ? "charts" : "chart"}`, "aria-checked": String(layout === settings.now.layout) })),
+    ...LAYOUTS.map((layout) => button(String(layout), () => settings.set({ layout }), { role: "radio", title: `${layout} ${layout > 1 ? "charts" : "chart"}` })),
   );
+  settings.follow(["layout"], ({ layout }) => check("layouts", String(layout)));
 }
 
 function groups(controlled: Controlled): void {
-  const { chart, settings, onSpan, onView, onIndicators, onFilter } = controlled;
+  const { chart, onSpan, onView, onIndicators } = controlled;
   at("ranges").append(...RANGES.map(([name, ms]) => button(name, () => onSpan(ms))));
   at("indicators").append(
     button("Indicators", onIndicators, { "aria-haspopup": "dialog", title: "Indicators and their parameters ( i )" }),
-    deltaButton(controlled),
+    deltaButton(controlled.settings),
     profileButton(chart, onView),
-  );
-  at("marks").append(
-    ...CHOICES.map((each) => button(each, () => {
-      settings.set({ marks: each });
-      check("marks", each);
-      onFilter();
-    }, { role: "radio", "aria-checked": String(each === settings.now.marks) })),
   );
 }
 
-function deltaButton({ chart, settings, onChosen }: Controlled): HTMLElement {
-  const isOn = (): boolean => chart.indicators.includes(DELTA);
-  const made = button("Delta", () => {
-    chart.indicators = isOn() ? chart.indicators.filter((each) => each !== DELTA) : [...chart.indicators, DELTA];
-    settings.set({ indicators: chart.indicators });
-    made.setAttribute("aria-pressed", String(isOn()));
-    chart.drawLines();
-    onChosen();
-  }, { "aria-pressed": String(isOn()), title: "Bought less sold volume" });
+function deltaButton(settings: Settings): HTMLElement {
+  const isOn = (): boolean => settings.now.indicators.includes(DELTA);
+  const made = button("Delta", () => settings.toggle("indicators", DELTA), { title: "Bought less sold volume" });
+  settings.follow(["indicators"], () => made.setAttribute("aria-pressed", String(isOn())));
   return made;
 }
 
@@ -153,6 +116,7 @@ function pressed({ key, target }: KeyboardEvent, controlled: Controlled): boolea
   else if (key === "b") frames.open();
   else if (key === "f") controlled.onFavourite();
   else if (key === "F") void fill();
+  else if (key === "a") at("add").click();
   else if (key === "g") list.openGroups();
   else if (key === "G") list.nextGroup();
   else if (key === "x") list.remove(symbol());

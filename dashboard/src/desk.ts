@@ -1,34 +1,10 @@
 /** What is chosen, and what each message changes of it. */
 
 import { read, written } from "./address";
-import type { Cards } from "./cards";
-import type { Connection } from "./connection";
 import { at, write } from "./elements";
 import { frameTitle, isBars } from "./frame";
-import type { FramePicker } from "./frame_picker";
-import type { Live, LiveCandle, Tick } from "./live";
-import type { Market } from "./market";
-import type { Playback } from "./playback";
-import type { Series } from "./series";
-import type { Tape } from "./tape";
-import type { Trades } from "./trades";
-import type { Watchlist } from "./watchlist";
-
-export interface Parts {
-  live: Live;
-  playback: Playback;
-  market: Market;
-  connection: Connection;
-  series: Series;
-  tape: Tape;
-  trades: Trades;
-  cards: Cards;
-  watchlist: Watchlist;
-  frames: FramePicker;
-  touch(): void;
-  /** Whether another chart needs the channel. */
-  wants(channel: string): boolean;
-}
+import type { LiveCandle, Tick } from "./live";
+import type { Parts } from "./parts";
 
 export class Desk {
   /** Since they were counted last. */

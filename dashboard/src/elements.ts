@@ -31,7 +31,7 @@ export function button(text: string, onClick: () => void, attributes: Record<str
 /** A list of which one is chosen. */
 export function select<T extends string>(id: string, all: readonly T[], now: T, onChoose: (chosen: T) => void, title: (each: T) => string = (each) => each): void {
   const list = at<HTMLSelectElement>(id);
-  list.replaceChildren(...all.map((each) => new Option(title(each), each, false, each === now)));
+  list.replaceChildren(...all.map((each) => Object.assign(document.createElement("option"), { value: each, textContent: title(each), selected: each === now })));
   list.onchange = () => onChoose(list.value as T);
 }
 

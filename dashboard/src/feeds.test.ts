@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 
 import { COLUMNS, counted, errors, rows } from "./feeds";
-import type { Feed } from "./history";
+import type { Feed } from "./quotes";
 
 const feed: Feed = {
   feed: "kraken",

@@ -2,7 +2,7 @@
 
 import { at } from "./elements";
 import { ago } from "./freshness";
-import type { Feed } from "./history";
+import type { Feed } from "./quotes";
 
 const EACH_MS = 2_000;
 

@@ -30,9 +30,12 @@ export type Digits = (typeof DIGITS)[number];
 
 let [group, point, trims] = [",", ".", false];
 
-export function writeNumbers(numbers: Numbers, digits: Digits): void {
+/** True where they were written otherwise. */
+export function writeNumbers(numbers: Numbers, digits: Digits): boolean {
   const found = /^1(\D?)234(\D)5$/.exec(numbers)!;
+  const before = [group, point, trims].join();
   [group, point, trims] = [found[1] === " " ? "\u202f" : found[1]!, found[2]!, digits === "trimmed"];
+  return before !== [group, point, trims].join();
 }
 
 /** A decimal text, its thousands separated, its digits as they came. */

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 
-import { barType, channelOf, endOf, frameTitle, isBars, isFrame, lengthOf } from "./frame";
+import { barType, channelOf, endOf, frameFor, frameTitle, isBars, isFrame, lengthOf } from "./frame";
 
 test("timeframes and bar types are told apart, and from what is neither", () => {
   for (const each of ["1m", "3m", "90s", "1w", "1M", "1d@XNYS", "4h@1700@America/New_York"]) expect([isFrame(each), isBars(each)]).toEqual([true, false]);
@@ -25,4 +25,11 @@ test("a candle ends after its length, a month with the month, a bar nobody knows
   expect(endOf("1M", Date.UTC(2024, 1, 1))).toBe(Date.UTC(2024, 2, 1));
   expect(endOf("3M", Date.UTC(2024, 9, 1))).toBe(Date.UTC(2025, 0, 1));
   expect([endOf("tick:5", 0), endOf("1d@XNYS", 0)]).toEqual([undefined, undefined]);
+});
+
+test("a span is shown in the timeframe that is shown where that can be read, else in the finest that can", () => {
+  const [hour, day, week] = [3_600_000, 86_400_000, 604_800_000];
+  expect([hour, 6 * hour, day, week].map((span) => frameFor(span, "1m"))).toEqual(["1m", "1m", "5m", "1h"]);
+  expect([hour, 6 * hour, day, week].map((span) => frameFor(span, "1h"))).toEqual(["1m", "1m", "1h", "1h"]);
+  expect([frameFor(hour, "1M"), frameFor(hour, "30s"), frameFor(week, "tick:3"), frameFor(day, "1d@XNYS")]).toEqual(["1m", "30s", "tick:3", "1d@XNYS"]);
 });

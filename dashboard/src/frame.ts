@@ -50,6 +50,15 @@ export function lengthOf(frame: string): number {
   return found ? Number(found[1]) * UNITS_MS[found[2]!]! : 0;
 }
 
+/** In how many candles a span of time can be read. */
+const [FEWEST, MOST] = [12, 500];
+
+/** The timeframe that shows a span, ms: the shown one where that makes enough candles and not too many, else the finest that does. */
+export function frameFor(ms: number, shown: string): string {
+  const fits = (frame: string): boolean => ms / lengthOf(frame) >= FEWEST && ms / lengthOf(frame) <= MOST;
+  return isBars(shown) || shown.includes("@") || fits(shown) ? shown : (TIMEFRAMES.find(fits) ?? shown);
+}
+
 /** When the candle that begins at `start` ends, ms since 1970; undefined where that is not known. */
 export function endOf(frame: string, start: number): number | undefined {
   const length = lengthOf(frame);

@@ -43,7 +43,7 @@ export class IndicatorValues {
     const names = chart.indicators.filter((each) => each !== DELTA);
     if (!store.last) return;
     if (names.length) {
-      const limit = Math.min(count ?? store.size, MOST);
+      const limit = Math.min(count === undefined || !this.values.size ? store.size : Math.max(count, NEWEST), MOST);
       try {
         const found = await history.values(symbol, timeframe, names, limit, isLive() ? undefined : store.last.t);
         if (store !== of().store) return;

@@ -9,11 +9,17 @@ export interface Point {
 
 export interface Line {
   name: string;
+  /** The indicator, with its parameters. */
+  of: string;
+  /** As rules of alerts and the API name its values; none has no rule. */
+  column?: string;
   color: string;
   /** 0: over the candles; those of one other number share a pane under them. */
   pane: number;
   /** Drawn as columns, by their sign. */
   columns?: boolean;
+  /** Has a scale of its own beside that of its pane. */
+  apart?: boolean;
   points: Point[];
 }
 
@@ -75,7 +81,7 @@ export function lines(names: string[], kinds: Kind[], values: ReadonlyMap<number
       });
       const color = COLORS[(isOver ? hue : hue + n) % COLORS.length]!;
       const isColumns = column.endsWith("hist");
-      found.push({ name: title(column), color: isColumns ? "--muted" : color, pane, points, ...(isColumns ? { columns: true } : {}) });
+      found.push({ name: title(column), of: title(name), column, color: isColumns ? "--muted" : color, pane, points, ...(isColumns ? { columns: true } : {}) });
     });
   }
   return found;
@@ -102,7 +108,7 @@ function delta(candles: Candle[], pane: number): Line[] {
     return { t, value: sum };
   });
   return [
-    { name: "Delta", color: "--muted", pane, columns: true, points },
-    { name: "Delta, day", color: "--line-2", pane, points: sums },
+    { name: "Delta", of: "Delta", column: "delta", color: "--muted", pane, columns: true, points },
+    { name: "Delta, day", of: "Delta", color: "--line-2", pane, apart: true, points: sums },
   ];
 }

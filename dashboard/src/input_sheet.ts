@@ -2,7 +2,7 @@
 
 import { at, write } from "./elements";
 import { decimal, stamp } from "./format";
-import * as history from "./history";
+import { json } from "./request";
 
 const COUNTED_EACH_MS = 30_000;
 const LISTED_EACH_MS = 5_000;
@@ -39,8 +39,8 @@ export interface DeadLetters {
   letters: DeadLetter[];
 }
 
-const rejectsOf = (limit: number) => history.json<Rejects>(`/api/rejects?limit=${limit}`);
-const lettersOf = () => history.json<DeadLetters>("/dead-letters");
+const rejectsOf = (limit: number) => json<Rejects>(`/api/rejects?limit=${limit}`);
+const lettersOf = () => json<DeadLetters>("/dead-letters");
 
 export class InputSheet {
   private readonly dialog = at<HTMLDialogElement>("input");

@@ -9,15 +9,9 @@ import { label } from "./marks";
 
 const NAMED = 3;
 
-export interface Value {
-  name: string;
-  color: string;
-  value: number;
-}
-
-/** `found`: the marked patterns that begin at the candle; `digits`: decimals of its prices. */
-export function legend(candle: Candle | undefined, digits: number, flags: Flag[], found: Pattern[], values: Value[]): void {
-  if (!candle) return at("legend").replaceChildren();
+/** `t`: where the pointer is; `found`: the marked patterns that begin at the candle; `digits`: decimals of its prices. */
+export function legend(t: number | undefined, candle: Candle | undefined, digits: number, flags: Flag[], found: Pattern[]): void {
+  if (!candle) return at("legend").replaceChildren(...(t === undefined ? [] : [part("", stamp(t).slice(0, 16)), part("flag", "no trades")]));
   const rising = Number(candle.c) >= Number(candle.o);
   at("legend").replaceChildren(
     part("", candle.end === undefined ? stamp(candle.t).slice(0, 16) : `${stamp(candle.t)} – ${time(candle.end)}`),
@@ -27,11 +21,6 @@ export function legend(candle: Candle | undefined, digits: number, flags: Flag[]
     part("", "Vol", short(Number(candle.v))),
     part("more", "VWAP", candle.vw === null ? "–" : axisNumber(Number(candle.vw), digits)),
     part("more", "Trades", String(candle.n)),
-    ...values.map(({ name, color, value }) => {
-      const made = part("indicator", name, axisNumber(value, Math.max(digits, 2)));
-      made.style.setProperty("--hue", `var(${color})`);
-      return made;
-    }),
     ...found.slice(0, NAMED).map((each) => part(each.direction < 0 ? "down" : each.direction > 0 ? "up" : "", label(each))),
   );
 }

@@ -1,14 +1,21 @@
-/** The drawn lines of indicators, over the candles and in panes under them. */
+/** The drawn lines of indicators, over the candles and in panes under them, with their values in words. */
 
-import { HistogramSeries, LineSeries, createTextWatermark, type IChartApi, type ISeriesApi, type UTCTimestamp } from "lightweight-charts";
+import { HistogramSeries, LineSeries, type IChartApi, type ISeriesApi, type UTCTimestamp } from "lightweight-charts";
 
+import { part } from "./elements";
+import { axisNumber } from "./format";
 import type { Line } from "./indicators";
 import { color } from "./theme";
 
-const PANE = 0.25;
+const PANE = 0.3;
+const MARGINS = { top: 0.3, bottom: 0.08 };
+const LEAST_DIGITS = 2;
 
 export class Lines {
   private series: ISeriesApi<"Line" | "Histogram">[] = [];
+  /** Of each pane that has lines, what stands at its top; and the value of each line in it. */
+  private words: { pane: number; box: HTMLElement }[] = [];
+  private values: HTMLElement[] = [];
   private shape = "";
   private drawn: Line[] = [];
 
@@ -26,47 +33,67 @@ export class Lines {
         points.map(({ t, value }) => ({ time: (t / 1000) as UTCTimestamp, value, ...(columns ? { color: value < 0 ? down : up } : {}) })),
       );
     });
+    requestAnimationFrame(() => this.place()); // a new pane has its element then
   }
 
   get all(): readonly Line[] {
     return this.drawn;
   }
 
-  /** The values at a candle, as they are named and coloured. */
-  at(t: number): { name: string; color: string; value: number }[] {
-    return this.drawn.flatMap(({ name, color: hue, points }) => {
-      const newest = points[points.length - 1];
+  /** Write the values at a candle; `digits`: decimals of its prices. */
+  write(t: number | undefined, digits: number): void {
+    this.drawn.forEach(({ points }, n) => {
+      const newest = points.at(-1);
       const found = newest?.t === t ? newest : points.find((each) => each.t === t);
-      return found ? [{ name, color: hue, value: found.value }] : [];
+      this.values[n]!.textContent = found ? axisNumber(found.value, Math.max(digits, LEAST_DIGITS)) : "–";
     });
+  }
+
+  /** Of the lines of a pane that have a name in rules, the one that is nearest at a candle, `off` so many pixels; `value`: on its scale at `y`. */
+  near(pane: number, t: number | undefined, y: number): { column: string; value: number; off: number } | undefined {
+    const found = this.drawn.flatMap(({ column, points }, n) => {
+      const series = this.series[n]!;
+      const place = series.priceToCoordinate(points.find((each) => each.t === t)?.value ?? NaN);
+      const value = series.coordinateToPrice(y);
+      return column && value !== null && series.getPane().paneIndex() === pane ? [{ column, value, off: Math.abs((place ?? Infinity) - y) }] : [];
+    });
+    return found.sort((a, b) => a.off - b.off)[0];
   }
 
   private make(lines: Line[]): void {
     for (const each of this.series) this.chart.removeSeries(each);
+    for (const { box } of this.words) box.remove();
     const panes = [...new Set([0, ...lines.map(({ pane }) => pane)])].sort((a, b) => a - b);
-    this.series = lines.map(({ color: hue, pane, columns }) => {
-      const options = { color: color(hue), priceLineVisible: false, lastValueVisible: pane > 0 };
+    this.series = lines.map(({ color: hue, pane, columns, apart }) => {
+      const options = { color: color(hue), priceLineVisible: false, lastValueVisible: pane > 0 && !apart, ...(apart ? { priceScaleId: "apart" } : {}) };
       const place = panes.indexOf(pane);
-      return columns
+      const made = columns
         ? this.chart.addSeries(HistogramSeries, options, place)
         : this.chart.addSeries(LineSeries, { ...options, lineWidth: 1, crosshairMarkerVisible: false }, place);
+      if (place) made.priceScale().applyOptions({ scaleMargins: MARGINS }); // the words are above
+      return made;
     });
-    for (const [n, pane] of this.chart.panes().entries()) {
-      if (!n) continue;
-      pane.setStretchFactor(PANE);
-      const names = lines.filter((each) => each.pane === panes[n]).map(({ name }) => name);
-      createTextWatermark(pane, {
-        horzAlign: "left",
-        vertAlign: "top",
-        lines: [{ text: common(names), color: color("--muted"), fontSize: 11 }],
-      });
-    }
+    for (const pane of this.chart.panes().slice(1)) pane.setStretchFactor(PANE);
+    this.name(lines, panes);
   }
-}
 
-/** The words that names begin with alike: `MACD 12 26 9` of its three lines. */
-export function common(names: string[]): string {
-  const [first = [], ...others] = names.map((each) => each.split(" "));
-  const end = first.findIndex((word, n) => others.some((each) => each[n] !== word));
-  return (end < 0 ? first : first.slice(0, end)).join(" ").replace(/,$/, "") || (names[0] ?? "");
+  /** Name each indicator once, before the values of its lines. */
+  private name(lines: Line[], panes: number[]): void {
+    this.words = panes.map((_, pane) => ({ pane, box: Object.assign(document.createElement("div"), { className: "values" }) }));
+    const rows = new Map<string, HTMLElement>();
+    this.values = lines.map(({ of, name, color: hue, pane }) => {
+      const row = rows.get(of) ?? part("indicator", of);
+      rows.set(of, row);
+      this.words[panes.indexOf(pane)]!.box.append(row);
+      const value = Object.assign(document.createElement("b"), { title: name });
+      value.style.color = `var(${hue})`;
+      row.append(" ", value);
+      return value;
+    });
+  }
+
+  private place(): void {
+    const panes = this.chart.panes();
+    for (const { pane, box } of this.words) panes[pane]?.getHTMLElement()?.children[1]?.append(box);
+  }
 }

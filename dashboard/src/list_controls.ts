@@ -12,18 +12,17 @@ export interface Listed {
   settings: Settings;
   /** The symbol of the chart. */
   symbol(): string;
-  /** Another order, group or set of columns. */
-  onOrder(): void;
 }
 
 export class ListControls {
   constructor(private readonly listed: Listed) {
-    const { settings, onOrder } = listed;
+    const { settings } = listed;
     select("sort", SORTS, settings.now.sort, (sort) => this.sort(sort));
     at("way").onclick = () => this.sort(settings.now.sort);
     this.columns();
-    this.heads();
-    this.groups();
+    settings.follow(["columns", "sort", "reversed"], () => this.heads());
+    settings.follow(["groups", "group"], () => this.groups());
+    at("add").onclick = () => settings.toggleIn(settings.now.group, listed.symbol());
     at<HTMLFormElement>("group-form").onsubmit = (event) => {
       event.preventDefault();
       const field = at<HTMLInputElement>("group-name");
@@ -32,8 +31,6 @@ export class ListControls {
       const known = settings.now.groups.find((each) => each.name === name);
       if (!known) settings.set({ groups: [...settings.now.groups, { name, symbols: [listed.symbol()].filter(Boolean) }] });
       field.value = "";
-      this.groups();
-      onOrder();
     };
     const box = at<HTMLDetailsElement>("groups");
     box.ontoggle = () => {
@@ -56,41 +53,29 @@ export class ListControls {
   nextGroup(): void {
     const { settings } = this.listed;
     const all = ["", ...settings.now.groups.map(({ name }) => name)];
-    this.show(all[(all.indexOf(settings.now.group) + 1) % all.length]!);
+    settings.set({ group: all[(all.indexOf(settings.now.group) + 1) % all.length]! });
   }
 
   /** Take a symbol out of what is shown: out of the group, or out of all symbols. */
   remove(symbol: string): void {
-    const { settings, onOrder } = this.listed;
+    const { settings } = this.listed;
     if (settings.now.group) settings.toggleIn(settings.now.group, symbol);
     else settings.toggle("hidden", symbol);
-    this.groups();
-    onOrder();
-  }
-
-  private show(group: string): void {
-    this.listed.settings.set({ group });
-    this.groups();
-    this.listed.onOrder();
   }
 
   /** In another order; in the same one, the other way round. */
   private sort(sort: Sort): void {
-    const { settings, onOrder } = this.listed;
+    const { settings } = this.listed;
     settings.set({ sort, reversed: sort === settings.now.sort && !settings.now.reversed });
-    at<HTMLSelectElement>("sort").value = sort;
-    this.heads();
-    onOrder();
   }
 
   private columns(): void {
     const { settings } = this.listed;
     at("columns").querySelector("div")!.append(
       ...COLUMNS.map((column) =>
-        checkbox(column, settings.now.columns.includes(column), (isOn) => {
-          settings.set({ columns: COLUMNS.filter((each) => (each === column ? isOn : settings.now.columns.includes(each))) });
-          this.heads();
-        }),
+        checkbox(column, settings.now.columns.includes(column), (isOn) =>
+          settings.set({ columns: COLUMNS.filter((each) => (each === column ? isOn : settings.now.columns.includes(each))) }),
+        ),
       ),
     );
   }
@@ -99,6 +84,7 @@ export class ListControls {
   private heads(): void {
     const { cards, settings } = this.listed;
     const { columns, sort, reversed } = settings.now;
+    at<HTMLSelectElement>("sort").value = sort;
     at("way").textContent = reversed ? "↑" : "↓";
     at("way").setAttribute("aria-label", reversed ? "Order reversed" : "Usual order");
     at("heads").hidden = !columns.length;
@@ -114,22 +100,15 @@ export class ListControls {
   }
 
   private groups(): void {
-    const { settings, symbol, onOrder } = this.listed;
+    const { settings, symbol } = this.listed;
     const { groups, group } = settings.now;
     const names = [ALL, ...groups.map(({ name }) => name)];
-    select("group", names, group || ALL, (chosen) => this.show(chosen === ALL ? "" : chosen));
+    select("group", names, group || ALL, (chosen) => settings.set({ group: chosen === ALL ? "" : chosen }));
     const rows = groups.map(({ name, symbols }) => {
       const row = document.createElement("li");
       row.append(
-        checkbox(name, symbols.includes(symbol()), () => {
-          settings.toggleIn(name, symbol());
-          onOrder();
-        }),
-        button("Delete", () => {
-          settings.set({ groups: groups.filter((each) => each.name !== name), group: group === name ? "" : group });
-          this.groups();
-          onOrder();
-        }, { "aria-label": `Delete the group ${name}` }),
+        checkbox(name, symbols.includes(symbol()), () => settings.toggleIn(name, symbol())),
+        button("Delete", () => settings.set({ groups: groups.filter((each) => each.name !== name), group: group === name ? "" : group }), { "aria-label": `Delete the group ${name}` }),
       );
       return row;
     });

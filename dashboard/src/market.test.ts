@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 
-import { Market } from "./market";
+import { Market, type Order } from "./market";
 
 const tick = (price: string, t: number, received = t) => ({ symbol: "A", price, size: "1", t, side: null, trade_id: null, received });
 
@@ -14,5 +14,24 @@ describe("the last price", () => {
     market.overview([{ symbol: "A", price: "149", size: "1", t: 1_999, received: 1_999, open: "100", session_open: null, high: "1", low: "1", volume: "1", change: 1, points: ["1"], spread: null, candle: null }]);
     expect(market.get("A").last).toBe("150.65");
     expect(market.tick(tick("151", 2_000), false)).toBe(true);
+  });
+});
+
+describe("the list", () => {
+  it("is in the order that is chosen: favourites first, hidden ones left out, without a value last", () => {
+    const order: Order = { sort: "last trade", favourites: ["D"], hidden: ["E"] };
+    const market = new Market(() => order);
+    ["C", "A", "B", "D", "E"].forEach((symbol, n) => market.tick({ ...tick(String(9 - n), n * 1_000), symbol }, false));
+    market.get("NEW");
+    const listed = (changes: Partial<Order>): string[] => {
+      Object.assign(order, changes);
+      market.resort();
+      return market.symbols;
+    };
+    expect(listed({})).toEqual(["D", "B", "A", "C", "NEW"]);
+    expect(listed({ reversed: true })).toEqual(["D", "C", "A", "B", "NEW"]);
+    expect(listed({ sort: "price", reversed: false })).toEqual(["D", "C", "A", "B", "NEW"]);
+    expect(listed({ sort: "name", favourites: [] })).toEqual(["A", "B", "C", "D", "NEW"]);
+    expect(listed({ groups: [{ name: "two", symbols: ["E", "A"] }], group: "two" })).toEqual(["A", "E"]);
   });
 });

@@ -1,7 +1,7 @@
 /** What is known of each symbol. The one place that says what its last price is. */
 
 import { decimals } from "./format";
-import type { Last, Overview } from "./history";
+import type { Last, Overview } from "./quotes";
 import type { Tick } from "./live";
 
 /** What the list may show beside price and change; `session`: change since the session's open. */
@@ -97,6 +97,13 @@ export class Market {
 
   get symbols(): string[] {
     return (this.sorted ??= this.ordered());
+  }
+
+  /** Those that have a text in their names: of the list first, then of all others. */
+  found(text: string): string[] {
+    const listed = new Set(this.symbols);
+    const others = [...this.known.keys()].filter((each) => !listed.has(each)).sort();
+    return [...this.symbols, ...others].filter((each) => each.toUpperCase().includes(text));
   }
 
   private ordered(): string[] {

@@ -22,12 +22,12 @@ function pattern(minute: number, changes: Partial<Pattern> = {}): Pattern {
   };
 }
 
-const flat = (price: number) => 100 - price;
+const at = (spacing: number, width = Infinity) => ({ x: (t: number) => (1 + t / MINUTE) * spacing, y: (price: number) => 100 - price, width });
 
 describe("marks", () => {
   it("are one a candle and side, named by the weightiest", () => {
     const all = [pattern(3), pattern(3, { kind: "chart", pattern_type: "double_top" }), pattern(3, { direction: -1 })];
-    expect(marks(store(10), all, 20, flat).map(({ above, text }) => [above, text])).toEqual([
+    expect(marks(store(10), all, 20, at(20)).map(({ above, text }) => [above, text])).toEqual([
       [false, "double top 70% +1"],
       [true, "engulfing 70%"],
     ]);
@@ -35,27 +35,33 @@ describe("marks", () => {
 
   it("are named only where no weightier name lies", () => {
     const all = [pattern(3), pattern(4, { confidence: 0.9 }), pattern(9)];
-    expect(marks(store(10), all, 20, flat).map(({ text }) => text)).toEqual(["", "engulfing 90%", "engulfing 70%"]);
-    expect(marks(store(10), all, 200, flat).map(({ text }) => text)).not.toContain("");
+    expect(marks(store(10), all, 20, at(20)).map(({ text }) => text)).toEqual(["", "engulfing 90%", "engulfing 70%"]);
+    expect(marks(store(10), all, 200, at(200)).map(({ text }) => text)).not.toContain("");
     const other = new CandleStore();
     for (const each of store(10).all()) other.take({ ...each, l: String(each.t / 1000) });
-    expect(marks(other, all.slice(0, 1), 20, flat).map(({ text }) => text)).toEqual(["engulfing 70%"]);
+    expect(marks(other, all.slice(0, 1), 20, at(20)).map(({ text }) => text)).toEqual(["engulfing 70%"]);
   });
 
   it("are named only where no other candle lies", () => {
     const falling = new CandleStore();
     for (const each of store(10).all()) falling.take({ ...each, h: String(80 - (each.t / MINUTE) * 10), l: String(60 - (each.t / MINUTE) * 10) });
-    expect(marks(falling, [pattern(3)], 10, flat).map(({ text }) => text)).toEqual([""]);
-    expect(marks(falling, [pattern(3, { direction: -1 })], 200, flat).map(({ text }) => text)).toEqual(["engulfing 70%"]);
+    expect(marks(falling, [pattern(3)], 10, at(10)).map(({ text }) => text)).toEqual([""]);
+    expect(marks(falling, [pattern(3, { direction: -1 })], 200, at(200)).map(({ text }) => text)).toEqual(["engulfing 70%"]);
+  });
+
+  it("are named only where the pane does not cut the name", () => {
+    const all = [pattern(0), pattern(9)];
+    expect(marks(store(10), all, 20, at(20, 220)).map(({ text }) => text)).toEqual(["", ""]);
+    expect(marks(store(10), all, 80, at(80, 880)).map(({ text }) => text)).toEqual(["engulfing 70%", "engulfing 70%"]);
   });
 
   it("strike out what was retracted, and tell of gaps", () => {
-    const found = marks(store(2, { complete: false }), [pattern(1, { status: "retracted" })], 200, flat);
+    const found = marks(store(2, { complete: false }), [pattern(1, { status: "retracted" })], 200, at(200));
     expect(found.map(({ t, text, color }) => [t, text, color])).toEqual([
       [0, "gap", "--warn"],
       [MINUTE, "✕ engulfing", "--muted"],
     ]);
-    const other = marks(store(2), [pattern(1, { status: "retracted" })], 200, flat);
+    const other = marks(store(2), [pattern(1, { status: "retracted" })], 200, at(200));
     expect(other.map(({ text }) => text)).toEqual(["✕ engulfing"]);
   });
 
@@ -71,19 +77,19 @@ describe("marks", () => {
   it("are one for a run of the same anomaly, at the strongest of it", () => {
     const anomaly = (minute: number, confidence: number, changes: Partial<Pattern> = {}): Pattern => pattern(minute, { kind: "anomaly", pattern_type: "anomaly_strong_volume", confidence, ...changes });
     const run = [anomaly(3, 0.7), anomaly(1, 0.6), anomaly(2, 0.9), anomaly(5, 0.8), anomaly(6, 0.5, { direction: -1 })];
-    expect(marks(store(10), run, 300, flat).map(({ t, text }) => [t / MINUTE, text])).toEqual([
+    expect(marks(store(10), run, 300, at(300)).map(({ t, text }) => [t / MINUTE, text])).toEqual([
       [2, "strong volume anomaly 90% ×3"],
       [5, "strong volume anomaly 80%"],
       [6, "strong volume anomaly 50%"],
     ]);
     const shapes = [pattern(1), pattern(2), pattern(3)]; // each is a find of its own
-    expect(marks(store(10), shapes, 300, flat)).toHaveLength(3);
+    expect(marks(store(10), shapes, 300, at(300))).toHaveLength(3);
   });
 
   it("say once of a run that candles are the venue's, and all of one candle together", () => {
     const made = new CandleStore();
     for (const [n, each] of store(5).all().entries()) made.take({ ...each, origin: n < 3 ? "venue" : "trades", complete: n !== 3, partial: n === 3 });
-    expect(marks(made, [], 300, flat).map(({ t, text }) => [t / MINUTE, text])).toEqual([[0, "venue"], [3, "gap, partial"]]);
+    expect(marks(made, [], 300, at(300)).map(({ t, text }) => [t / MINUTE, text])).toEqual([[0, "venue"], [3, "gap, partial"]]);
   });
 
   it("have names that people know", () => {
@@ -93,7 +99,7 @@ describe("marks", () => {
   });
 
   it("name a print off the axis on the side where the axis is", () => {
-    const found = marks(store(3, { o: "10", c: "10", l: "9", h: "900" }), [], 200, flat, [0]);
+    const found = marks(store(3, { o: "10", c: "10", l: "9", h: "900" }), [], 200, at(200), [0]);
     expect(found.map(({ above, text }) => [above, text])).toEqual([[false, "off the axis"]]);
   });
 });

@@ -59,15 +59,19 @@ export function label(pattern: Pattern): string {
   return `${title(pattern.pattern_type)} ${Math.round(pattern.confidence * 100)}%`;
 }
 
-/** Where a price is drawn, pixels from the top. */
-export type Height = (price: number) => number;
+/** Where a time and a price are drawn, pixels from the left and from the top, in a pane so wide. */
+export interface Places {
+  x(t: number): number | null;
+  y(price: number): number;
+  width: number;
+}
 
 /** The marks of what is drawn, oldest first; `outliers`: beyond the axis; `spacing`: pixels from candle to candle. */
-export function marks(store: Stored, patterns: Pattern[], spacing: number, height: Height, outliers: number[] = []): Mark[] {
+export function marks(store: Stored, patterns: Pattern[], spacing: number, places: Places, outliers: number[] = []): Mark[] {
   const found: { mark: Mark; rank: number }[] = [];
   for (const group of grouped(store, patterns)) found.push({ mark: patternMark(group), rank: rank(group[0]!.pattern) });
   for (const { t, above, text, weight } of notes(store, outliers)) found.push({ mark: note(t, above, text), rank: weight });
-  makeRoom(store, found, spacing, height);
+  makeRoom(store, found, spacing, places);
   return found.map(({ mark }) => mark).sort((a, b) => a.t - b.t);
 }
 
@@ -131,21 +135,23 @@ function note(t: number, above: boolean, text: string): Mark {
   return { t, above, shape: "square", color: "--warn", text, small: true };
 }
 
-/** Take the names away that would lie over a candle or over a weightier name. */
-function makeRoom(store: Stored, found: { mark: Mark; rank: number }[], spacing: number, height: Height): void {
+/** Take the names away that would lie over a candle, over a weightier name, or over the pane's edge. */
+function makeRoom(store: Stored, found: { mark: Mark; rank: number }[], spacing: number, { x, y: height, width }: Places): void {
   const all = store.all();
   const numbers = new Map(all.map(({ t }, n) => [t, n]));
   const taken: { middle: number; half: number; y: number }[] = [];
   const covers = (each: Candle, y: number): boolean => height(Number(each.h)) < y + LINE / 2 && height(Number(each.l)) > y - LINE / 2;
   for (const { mark } of [...found].sort((a, b) => b.rank - a.rank || b.mark.t - a.mark.t)) {
     const number = numbers.get(mark.t) ?? 0;
-    const middle = number * spacing;
+    const middle = x(mark.t) ?? -Infinity;
     const half = (mark.text.length * PIXELS_A_LETTER + GAP) / 2;
     const candle = store.get(mark.t)!;
     const y = height(Number(mark.above ? candle.h : candle.l)) + (mark.above ? -OFF : OFF);
     const reach = Math.floor(half / spacing);
     const beside = all.slice(Math.max(0, number - reach), number + reach + 1).filter((each) => each !== candle);
+    const isCut = [0, width].some((edge) => Math.abs(edge - middle) < half);
     const isOver =
+      isCut ||
       beside.some((each) => covers(each, y)) ||
       taken.some((each) => Math.abs(each.middle - middle) < each.half + half && Math.abs(each.y - y) < LINE);
     if (isOver) mark.text = "";

@@ -1,28 +1,24 @@
 /** The page's address and what is shown: each follows the other. */
 
 import { read, written, type Place } from "./address";
-import type { Chart } from "./chart";
-import type { Series } from "./series";
-import type { Settings } from "./settings";
-
-export interface Navigated {
-  series: Series;
-  chart: Chart;
-  settings: Settings;
-  isLive(): boolean;
-  choose(symbol: string, timeframe: string): Promise<void>;
-}
+import type { Parts } from "./parts";
 
 export class Navigation {
-  constructor(private readonly navigated: () => Navigated) {}
+  constructor(private readonly navigated: () => Parts) {}
 
   /** Take what the address chooses beside a symbol. */
   adopt(): void {
     const { settings } = this.navigated();
-    const { chosen = {} } = this.named;
-    const { indicators } = chosen;
-    if (Object.keys(chosen).length)
-      settings.replace(JSON.stringify({ ...settings.now, ...chosen, ...(indicators === undefined ? {} : { indicators: indicators.split(",").filter(Boolean) }) }));
+    const { chosen = {}, panels = [] } = this.named;
+    const { indicators, layout, ...others } = chosen;
+    if (!Object.keys(chosen).length) return;
+    const named = {
+      ...others,
+      ...(indicators === undefined ? {} : { indicators: indicators.split(",").filter(Boolean) }),
+      ...(layout === undefined ? {} : { layout: Number(layout) }),
+      ...(panels.length ? { panels } : {}),
+    };
+    settings.replace(JSON.stringify({ ...settings.now, ...named }));
   }
 
   /** Show what the address names, from now on whenever it is another. */
@@ -35,10 +31,10 @@ export class Navigation {
   remember(): void {
     const { series, chart, settings, isLive } = this.navigated();
     if (!series.symbol || !chart.shows(series.store)) return;
-    const { scale, style } = settings.now;
+    const { scale, style, layout, panels } = settings.now;
     const { symbol, timeframe } = series;
-    const chosen = { indicators: chart.indicators.join(), scale, style };
-    window.history.replaceState(null, "", written({ symbol, timeframe, view: isLive() ? chart.view.time : undefined, chosen }));
+    const chosen = { indicators: chart.indicators.join(), scale, style, layout: String(layout) };
+    window.history.replaceState(null, "", written({ symbol, timeframe, view: isLive() ? chart.view.time : undefined, chosen, panels: panels.slice(0, layout - 1) }));
   }
 
   /** Begin with the settings alone, whatever the address chose. */

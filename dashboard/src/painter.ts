@@ -1,9 +1,5 @@
 /** Draws what is known: with each frame what has changed, each second what passes with time. */
 
-import type { Cards } from "./cards";
-import type { Chart } from "./chart";
-import type { Connection } from "./connection";
-import type { Desk } from "./desk";
 import { write } from "./elements";
 import { flags } from "./flags";
 import { time } from "./format";
@@ -11,29 +7,15 @@ import { endOf } from "./frame";
 import { ages } from "./freshness";
 import { paintAge, paintCountdown, paintPrice } from "./header";
 import { legend } from "./legend";
-import type { Market } from "./market";
-import type { Playback } from "./playback";
-import type { Series } from "./series";
-import type { Tape } from "./tape";
+import type { Parts } from "./parts";
 import { tip } from "./tip";
-
-export interface Painted {
-  series: Series;
-  chart: Chart;
-  market: Market;
-  tape: Tape;
-  cards: Cards;
-  connection: Connection;
-  playback: Playback;
-  desk: Desk;
-}
 
 export class Painter {
   /** The candle under the pointer, by its start; undefined: none is. */
   hovered: number | undefined;
 
   /** `painted`: as they are when it draws. */
-  constructor(private readonly painted: () => Painted) {}
+  constructor(private readonly painted: () => Parts) {}
 
   frame(): void {
     const { series, chart, market, tape, cards, connection } = this.painted();
@@ -46,7 +28,7 @@ export class Painter {
     const candle = this.hovered === undefined ? store.last : store.get(this.hovered);
     const found = candle ? series.patternsAt(candle.t) : [];
     const known = candle ? flags(candle, store.corrected.has(candle.t), chart.outliers.includes(candle.t)) : [];
-    legend(candle, instrument.decimals, known, found, candle ? chart.lines.at(candle.t) : []);
+    legend(this.hovered, candle, instrument.decimals, known, found);
     tip(candle, this.hovered === undefined ? null : chart.placeOf(this.hovered), known, found);
   }
 

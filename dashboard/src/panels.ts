@@ -71,7 +71,7 @@ export class Panels {
   redraw(): void {
     for (const { chart } of this.panels) {
       chart.theme();
-      chart.rewrite();
+      chart.redraw();
     }
   }
 

@@ -2,7 +2,7 @@
 
 import { at, button, select } from "./elements";
 import { decimal, price, stamp } from "./format";
-import type { Outcomes } from "./history";
+import type { Outcomes } from "./pattern_history";
 import { checkbox } from "./list_controls";
 import type { Pattern } from "./live";
 import { EVERY_KIND, KINDS, passes, type Filter } from "./marks";
@@ -150,20 +150,16 @@ export class PatternList {
 }
 
 /** The boxes and the list that filter patterns by kind and strength. */
-export function patternFilter(settings: Settings, onFilter: () => void): void {
+export function patternFilter(settings: Settings): void {
   at("pattern-kinds").append(
     ...KINDS.map((kind) =>
-      checkbox(kind, settings.now.kinds.includes(kind), (isOn) => {
-        settings.set({ kinds: KINDS.filter((each) => (each === kind ? isOn : settings.now.kinds.includes(each))) });
-        onFilter();
-      }),
+      checkbox(kind, settings.now.kinds.includes(kind), (isOn) =>
+        settings.set({ kinds: KINDS.filter((each) => (each === kind ? isOn : settings.now.kinds.includes(each))) }),
+      ),
     ),
   );
   const texts = LEAST.map((each) => (each ? `≥ ${each} %` : "any"));
-  select("pattern-least", texts, texts[LEAST.findIndex((each) => each === settings.now.least)]!, (text) => {
-    settings.set({ least: LEAST[texts.indexOf(text)]! });
-    onFilter();
-  });
+  select("pattern-least", texts, texts[LEAST.findIndex((each) => each === settings.now.least)]!, (text) => settings.set({ least: LEAST[texts.indexOf(text)]! }));
 }
 
 /** `after 10 candles 58 % of 24 went its way (all candles: 51 %)`. */

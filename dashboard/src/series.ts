@@ -7,6 +7,8 @@ import { notice } from "./elements";
 import { decimals } from "./format";
 import { channelOf, hasPatterns, isBars, lengthOf } from "./frame";
 import * as history from "./history";
+import * as patternHistory from "./pattern_history";
+import { Refused } from "./request";
 import { IndicatorValues } from "./indicator_values";
 import type { LiveCandle, Pattern } from "./live";
 import type { Market } from "./market";
@@ -46,6 +48,8 @@ export class Series {
   /** The store that history is being read for, and whether it is to be read once more. */
   private reading: Stored | undefined;
   private again = false;
+  /** The store that outcomes were read for. */
+  private judged: Stored | undefined;
 
   constructor(private readonly shown: Shown) {
     this.values = new IndicatorValues({ chart: shown.chart, of: () => this, isLive: () => shown.isLive() });
@@ -112,26 +116,32 @@ export class Series {
     try {
       const [page, found] = await Promise.all([
         this.page(to === undefined ? {} : { to }),
-        hasPatterns(timeframe) ? history.patterns(symbol, timeframe, PATTERNS, before) : [],
+        hasPatterns(timeframe) ? patternHistory.patterns(symbol, timeframe, PATTERNS, before) : [],
       ]);
       if (mine !== this.loading || (before === undefined) !== this.shown.isLive()) return;
       this.unknown = page === undefined;
       const { bars, next } = page ?? { bars: [], next: null };
-      if (this.store instanceof BarStore) this.store.newest(bars, next);
-      else for (const each of bars) this.store.take(each);
+      const changed = this.take(bars, next);
       if (next === null) this.older = "all";
       this.shown.patterns.take(...found);
       this.seen.known(found.length < PATTERNS ? 0 : Math.min(...found.map(({ timestamp }) => timestamp)) + 1); // the page may end between two of one time
       notice();
-      void this.values.read();
+      void this.values.read(changed);
       if (before === undefined && hasPatterns(timeframe)) void this.judge();
     } catch (error) {
       if (mine !== this.loading) return;
-      if (error instanceof history.Refused) return notice(error.message);
+      if (error instanceof Refused) return notice(error.message);
       notice(`History is away${againMs ? ", tried again" : ""}: ${error instanceof Error ? error.message : error}`);
       if (againMs) window.setTimeout(() => { if (mine === this.loading) void this.load(); }, againMs);
     }
     this.draw();
+  }
+
+  /** Take what history has now; returns how many of the newest are others, undefined where older ones are. */
+  private take(bars: Candle[], next: string | null): number | undefined {
+    if (this.store instanceof BarStore) return void this.store.newest(bars, next);
+    const changes = bars.map((each) => this.store.take(each)).filter((each) => each !== "ignored");
+    return changes.every((each) => each === "newest") ? changes.length : undefined;
   }
 
   /** A page of history, oldest first; `next`: null where there is nothing before it. */
@@ -142,10 +152,12 @@ export class Series {
     return bars && { bars, next: bars.length < PAGE ? null : "" };
   }
 
-  /** Read what followed the patterns of this series. */
+  /** Read once what followed the patterns of this series. */
   private async judge(): Promise<void> {
     const mine = this.store;
-    const found = await history.outcomes(this.symbol, this.timeframe).catch(() => undefined);
+    if (this.judged === mine) return;
+    this.judged = mine;
+    const found = await patternHistory.outcomes(this.symbol, this.timeframe).catch(() => void (this.judged = undefined));
     if (mine === this.store) this.shown.patterns.judge(found);
   }
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 
-import { DEFAULTS, parsed } from "./settings";
+import { DEFAULTS, Settings, parsed } from "./settings";
 
 describe("settings", () => {
   it("are as by default where nothing, or nonsense, is stored", () => {
@@ -18,5 +18,18 @@ describe("settings", () => {
   it("come back from a file as they went into it", () => {
     const chosen = { ...DEFAULTS, zone: "local" as const, hidden: ["X"] };
     expect(parsed(JSON.stringify(chosen))).toEqual(chosen);
+  });
+
+  it("are followed: at once, then once with each change of what is followed", () => {
+    const settings = new Settings();
+    const seen: unknown[] = [];
+    settings.follow(["scale", "style"], ({ scale, style }) => seen.push([scale, style]));
+    settings.on(["favourites"], ({ favourites }) => seen.push(favourites));
+    settings.set({ scale: "log", style: "line" });
+    settings.set({ scale: "log" });
+    settings.set({ tab: "alerts" });
+    settings.toggle("favourites", "A");
+    settings.toggle("favourites", "A");
+    expect(seen).toEqual([["linear", "candles"], ["log", "line"], ["A"], []]);
   });
 });

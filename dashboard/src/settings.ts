@@ -172,23 +172,37 @@ function groupsOf(value: unknown): Group[] {
   return [...found.values()];
 }
 
+/** The one store of what is chosen: controls set it, and what is drawn follows it. */
 export class Settings {
   private choices = parsed(stored(KEY));
+  private readonly followers: { names: readonly (keyof Choices)[]; act: (now: Readonly<Choices>) => void }[] = [];
 
   get now(): Readonly<Choices> {
     return this.choices;
   }
 
-  set(changed: Partial<Choices>): void {
-    this.choices = { ...this.choices, ...changed };
-    store(KEY, this.text);
+  /** Act whenever one of these is another. */
+  on(names: readonly (keyof Choices)[], act: (now: Readonly<Choices>) => void): void {
+    this.followers.push({ names, act });
   }
 
-  /** Put a name into a list, or take it out; true where it is in it now. */
-  toggle(list: "favourites" | "hidden", name: string): boolean {
-    const isIn = !this.choices[list].includes(name);
+  /** Act now, and whenever one of these is another. */
+  follow(names: readonly (keyof Choices)[], act: (now: Readonly<Choices>) => void): void {
+    this.on(names, act);
+    act(this.choices);
+  }
+
+  set(changed: Partial<Choices>): void {
+    const before = this.choices;
+    this.choices = { ...before, ...changed };
+    store(KEY, this.text);
+    const others = (Object.keys(changed) as (keyof Choices)[]).filter((each) => before[each] !== this.choices[each]);
+    for (const { names, act } of this.followers) if (names.some((each) => others.includes(each))) act(this.choices);
+  }
+
+  /** Put a name into a list, or take it out. */
+  toggle(list: "favourites" | "hidden" | "indicators", name: string): void {
     this.set({ [list]: toggled(this.choices[list], name) });
-    return isIn;
   }
 
   /** Put a symbol into a group, or take it out. */

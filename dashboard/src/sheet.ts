@@ -16,6 +16,7 @@ const KEYS: [string, string][] = [
   ["f", "favourite: first in the list"],
   ["g", "groups of this symbol"],
   ["G", "the next group in the list"],
+  ["a", "add this symbol to the group that is listed"],
   ["x", "take this symbol out of the group, or hide it"],
   ["F", "the chart on the whole screen"],
   ["t", "dark or light"],
@@ -24,15 +25,11 @@ const KEYS: [string, string][] = [
 
 export interface Sheet {
   settings: Settings;
-  /** Times and numbers are written otherwise. */
-  onWritten(): void;
-  /** Another session's open counts. */
-  onSession(): void;
   /** All settings may have changed. */
   onReplaced(): void;
 }
 
-export function sheet({ settings, onWritten, onSession, onReplaced }: Sheet): { open(): void } {
+export function sheet({ settings, onReplaced }: Sheet): { open(): void } {
   const dialog = at<HTMLDialogElement>("sheet");
   at("keys").replaceChildren(
     ...KEYS.flatMap(([keys, does]) => {
@@ -42,24 +39,12 @@ export function sheet({ settings, onWritten, onSession, onReplaced }: Sheet): { 
       return [term, text];
     }),
   );
-  select("zone", ZONES, settings.now.zone, (zone) => {
-    settings.set({ zone });
-    onWritten();
-  }, zoneTitle);
-  select("numbers", NUMBERS, settings.now.numbers, (numbers) => {
-    settings.set({ numbers });
-    onWritten();
-  });
-  select("digits", DIGITS, settings.now.digits, (digits) => {
-    settings.set({ digits });
-    onWritten();
-  });
+  select("zone", ZONES, settings.now.zone, (zone) => settings.set({ zone }), zoneTitle);
+  select("numbers", NUMBERS, settings.now.numbers, (numbers) => settings.set({ numbers }));
+  select("digits", DIGITS, settings.now.digits, (digits) => settings.set({ digits }));
   const session = at<HTMLInputElement>("session");
   session.value = settings.now.session;
-  session.onchange = () => {
-    settings.set({ session: session.value.trim() });
-    onSession();
-  };
+  session.onchange = () => settings.set({ session: session.value.trim() });
   at("export").onclick = () => save("kandle-settings.json", new Blob([settings.text], { type: "application/json" }));
   at<HTMLInputElement>("import").onchange = async ({ target }) => {
     const [file] = (target as HTMLInputElement).files ?? [];

@@ -39,9 +39,10 @@ export class Tape extends TradeRows {
       const share = `${largest ? Math.round((size / largest) * 100) : 0}%`;
       if (row.style.getPropertyValue("--share") !== share) row.style.setProperty("--share", share);
       row.classList.toggle("large", middle > 0 && size >= LARGE * middle);
-      if (this.body.rows[n] !== row) this.body.insertBefore(row, this.body.rows[n] ?? null);
+      const there = this.body.children[n] ?? null;
+      if (there !== row) this.body.insertBefore(row, there);
     });
-    while (this.body.rows.length > shown.length) this.body.lastElementChild!.remove();
+    while (this.body.childElementCount > shown.length) this.body.lastElementChild!.remove();
   }
 
   private row(tick: Row, decimals: number): HTMLTableRowElement {

@@ -7,6 +7,8 @@ const SHORTEST = 60;
 const PIXELS_A_CANDLE = 5;
 const MOST_FIRST = 150;
 const MOST_EMPTY = 30;
+/** Places right of the newest candle: its name has room there. */
+const MOST_AHEAD = 14;
 const [FEWEST_SEEN, MOST_SEEN] = [10, 2_000];
 
 export interface Range {
@@ -80,7 +82,7 @@ export class TimeView {
   newestOnes(): void {
     const end = this.places.length;
     const count = Math.min(MOST_FIRST, Math.round(this.box.clientWidth / PIXELS_A_CANDLE));
-    this.chart.timeScale().setVisibleLogicalRange({ from: Math.max(end - count, Math.min(0, end - SHORTEST)), to: end + 4 });
+    this.chart.timeScale().setVisibleLogicalRange({ from: Math.max(end - count, Math.min(0, end - SHORTEST)), to: end + Math.min(MOST_AHEAD, Math.ceil(count / 10)) });
   }
 
   /** Show a span of time that ends with the newest candle, ms. */

@@ -3,6 +3,7 @@
 import type { Stored } from "./candles";
 import { endOf, hasPatterns } from "./frame";
 import * as history from "./history";
+import * as patternHistory from "./pattern_history";
 import { PatternPages } from "./pattern_pages";
 import { stepFor } from "./profile";
 import type { Shown } from "./series";
@@ -40,6 +41,7 @@ export class Viewed {
   moved(): void {
     window.clearTimeout(this.timer);
     this.timer = window.setTimeout(() => {
+      this.shown.chart.mark(); // names have other edges
       void this.patterns();
       void this.profile().catch(() => undefined); // asked for again with the next view
       this.shown.onView();
@@ -51,7 +53,7 @@ export class Viewed {
     const { chart, patterns } = this.shown;
     if (patterns.more() || !hasPatterns(this.series.timeframe)) return;
     const mine = this.series.store;
-    const found = await this.pages.before((to) => history.patterns(this.series.symbol, this.series.timeframe, PATTERNS, to), PATTERNS);
+    const found = await this.pages.before((to) => patternHistory.patterns(this.series.symbol, this.series.timeframe, PATTERNS, to), PATTERNS);
     if (mine !== this.series.store) return;
     patterns.take(...found);
     if (!found.length) patterns.end();
@@ -61,7 +63,7 @@ export class Viewed {
 
   private newPages(): PatternPages {
     const { symbol, timeframe } = this.series;
-    return new PatternPages((from, to) => history.patternsBetween(symbol, timeframe, from, to));
+    return new PatternPages((from, to) => patternHistory.patternsBetween(symbol, timeframe, from, to));
   }
 
   private async profile(): Promise<void> {

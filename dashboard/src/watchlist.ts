@@ -1,9 +1,11 @@
 /** Symbols at a glance: last prices of all, a day of those in view, which are followed live too. */
 
 import type { Cards } from "./cards";
-import * as history from "./history";
+import { notice } from "./elements";
+import * as quotes from "./quotes";
 import type { Live } from "./live";
 import type { Instrument, Market } from "./market";
+import { Refused } from "./request";
 
 const EACH_MS = 5_000;
 const ALL_EACH_MS = 60_000;
@@ -64,13 +66,13 @@ export class Watchlist {
     try {
       if (!this.readAll || !market.symbols.length || Date.now() - this.readAll > ALL_EACH_MS) {
         this.readAll = Date.now();
-        if (needsAll()) market.overview(this.shown(await history.overview("all", this.around.session())));
-        else market.latest(this.shown(await history.latestOfAll()));
+        if (needsAll()) market.overview(this.shown(await quotes.overview("all", this.around.session())));
+        else market.latest(this.shown(await quotes.latestOfAll()));
       }
       market.resort();
       this.cards().lay();
       await this.glance([...new Set([...this.visible, chosen()])].filter(Boolean));
-      const feeds = (await history.feeds()).flatMap(({ symbols }) => symbols);
+      const feeds = (await quotes.feeds()).flatMap(({ symbols }) => symbols);
       onFeeds(feeds.map(({ state }) => state));
       for (const { instrument, state } of feeds) {
         const known: Instrument = market.get(instrument);
@@ -78,7 +80,8 @@ export class Watchlist {
       }
       touch();
       onRead();
-    } catch {
+    } catch (error) {
+      if (error instanceof Refused) notice(`No list: ${error.message}`);
       this.readAll = 0; // the connection's state says it already; the next one tries again
     }
   }
@@ -91,7 +94,7 @@ export class Watchlist {
 
   private async glance(symbols: string[]): Promise<void> {
     if (!symbols.length) return;
-    this.around.market.overview(this.shown(await history.overview(symbols, this.around.session())));
+    this.around.market.overview(this.shown(await quotes.overview(symbols, this.around.session())));
     this.around.touch();
   }
 

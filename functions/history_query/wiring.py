@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from starlette.applications import Starlette
 
+from functions.history_query import topics
 from functions.history_query.api.alert_rule_writes import alert_rule_writes
 from functions.history_query.api.routes import api
 from functions.history_query.queries.alert_test import AlertTests
 from functions.history_query.queries.alerts import AlertPages
+from functions.history_query.queries.bar_checkpoints import Checkpoints
+from functions.history_query.queries.bar_days import BarDays
 from functions.history_query.queries.bars import BarPages
 from functions.history_query.queries.candles import CandlePages
 from functions.history_query.queries.feeds import Feeds
@@ -23,22 +26,6 @@ from functions.history_query.queries.stored_candles import KeptCandles
 from functions.history_query.queries.symbols import Symbols
 from functions.history_query.queries.tick_slices import TickSlices
 from functions.history_query.queries.ticks import TickPages
-from functions.history_query.topics import (
-    alert_rules,
-    alerts,
-    bars,
-    candles,
-    feeds,
-    flow,
-    indicators,
-    latest,
-    overview,
-    patterns,
-    prices,
-    rejects,
-    symbols,
-    ticks,
-)
 from shared.adapter.health import Check
 from shared.lake.cold import Cold
 from shared.market.timeframes import Timeframe
@@ -63,23 +50,24 @@ def history_api(
     """
     trades = LatestTrades(live)
     slices = TickSlices(postgres, cold)
+    days = BarDays(slices, Checkpoints(postgres))
     pages = CandlePages(KeptCandles(postgres, live, cold), slices, ladder, allowed_lateness_us)
     return api(
         [
-            bars.answers(BarPages(slices, postgres, allowed_lateness_us), pages.knows),
-            candles.answers(pages),
-            flow.answers(Flow(pages), pages.knows),
-            prices.answers(PricePages(slices), pages.knows),
-            indicators.answers(),
-            latest.answers(trades, LatestQuotes(postgres)),
-            overview.answers(Overview(postgres, live, trades, LatestQuotes(postgres))),
-            ticks.answers(TickPages(slices), pages.knows),
-            symbols.answers(Symbols(postgres, live)),
-            feeds.answers(Feeds(postgres)),
-            patterns.answers(Outcomes(pages, PatternPages(postgres))),
-            alerts.answers(AlertPages(postgres), pages.knows),
-            alert_rules.answers(postgres),
-            rejects.answers(Rejects(postgres)),
+            topics.bars.answers(BarPages(days, postgres, allowed_lateness_us), pages.knows),
+            topics.candles.answers(pages),
+            topics.flow.answers(Flow(pages), pages.knows),
+            topics.prices.answers(PricePages(slices), pages.knows),
+            topics.indicators.answers(),
+            topics.latest.answers(trades, LatestQuotes(postgres)),
+            topics.overview.answers(Overview(postgres, live, trades, LatestQuotes(postgres))),
+            topics.ticks.answers(TickPages(slices), pages.knows),
+            topics.symbols.answers(Symbols(postgres, live)),
+            topics.feeds.answers(Feeds(postgres)),
+            topics.patterns.answers(Outcomes(pages, PatternPages(postgres))),
+            topics.alerts.answers(AlertPages(postgres), pages.knows),
+            topics.alert_rules.answers(postgres),
+            topics.rejects.answers(Rejects(postgres)),
         ],
         ready,
         alert_rule_writes(postgres, AlertTests(notify_url), only_reads=only_reads),

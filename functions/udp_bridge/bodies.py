@@ -11,7 +11,7 @@ from functions.udp_bridge.encodings import check_is_text
 from functions.udp_bridge.refusal import RefusedBodyError
 from shared.inputs import fix
 from shared.inputs.dialects import dialect_of
-from shared.inputs.line import FORM
+from shared.inputs.line import BYTE_ORDER_MARK, FORM
 from shared.wire.raw_batch import (
     FORMAT_ALPACA,
     FORMAT_BINANCE,
@@ -29,7 +29,6 @@ from shared.wire.raw_batch import (
     delimited,
 )
 
-BOM: Final = b"\xef\xbb\xbf"
 MAX_HEADER_BYTES: Final = 4_096
 MAX_TICKS: Final = 32_768
 """Lines or messages of a body: each may become a reject."""
@@ -68,7 +67,7 @@ def lines(body: bytes, *, decimal_comma: bool = False) -> Cut:
 
 def _header(body: bytes, *, decimal_comma: bool) -> bytes:
     """Return the first line if it is a header, else nothing."""
-    first = next(filter(None, body[:MAX_HEADER_BYTES].removeprefix(BOM).splitlines()), b"")
+    first = next(filter(None, body[:MAX_HEADER_BYTES].splitlines()), b"")
     header = dialect_of(first, decimal_comma=decimal_comma).header
     return b"" if header is None else header + b"\n"
 
@@ -217,6 +216,7 @@ def cut(body: bytes, content_type: str) -> tuple[int, Cut]:
             415, "charset is not read", f"charset {parameters['charset'][:40]}: send UTF-8"
         )
     if kind in _CSV or kind in _UNSAID:
+        body = body.removeprefix(BYTE_ORDER_MARK)
         check_is_text(body)
         return _csv(body, parameters) if kind in _CSV else text(body)
     if kind in _ONE_FORMAT:
@@ -227,7 +227,9 @@ def cut(body: bytes, content_type: str) -> tuple[int, Cut]:
                     415, "feed is not read", f"feed {feed[:40]}: there are {', '.join(FEEDS)}"
                 )
             format_ = FEEDS[feed]
-        return format_, cut_body(body)
+        return format_, cut_body(
+            body if cut_body is messages else body.removeprefix(BYTE_ORDER_MARK)
+        )
     raise RefusedBodyError(
         415,
         "content type is not read",

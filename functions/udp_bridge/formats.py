@@ -8,12 +8,15 @@ import numpy as np
 
 from functions.udp_bridge.datagrams import Datagrams
 from shared.inputs import fix
+from shared.inputs.line import BYTE_ORDER_MARK
 from shared.runtime.settings import Choice
 
 _SYMBOL_TAG: Final = 0x0A
 _PRICE_TAG: Final = 0x11
 _BRACE: Final = 0x7B
 _FIX: Final = b"8=FIX"
+_BLANKS: Final = 16
+"""Bytes that may stand before the brace of an object."""
 _CSV, _TICKER, _JSON = range(3)
 
 
@@ -33,7 +36,8 @@ def sorted_out(datagrams: Datagrams) -> tuple[Datagrams, Datagrams, Datagrams]:
     A TickerUpdate that has a symbol and a price begins with the tag of its symbol, and the tag of
     its price follows the symbol. That is a control character, which stands in no good CSV line, so
     no good datagram is taken for what it is not. Every writer of protobuf keeps to that order. A
-    JSON object begins with a brace, which no symbol has, a FIX message with its version.
+    JSON object begins with a brace, which no symbol has, behind blanks or a byte order mark; a FIX
+    message begins with its version.
     """
     none = Datagrams(b"", [], [])
     payloads = datagrams.payloads
@@ -58,8 +62,8 @@ def sorted_out(datagrams: Datagrams) -> tuple[Datagrams, Datagrams, Datagrams]:
 
 
 def _kind(payloads: bytes, start: int, end: int) -> int:
-    is_object = start < end and payloads[start] == _BRACE
-    if is_object or payloads.startswith(fix.BEGINNINGS, start, end):
+    beginning = payloads[start : min(end, start + _BLANKS)].removeprefix(BYTE_ORDER_MARK).lstrip()
+    if beginning[:1] == b"{" or payloads.startswith(fix.BEGINNINGS, start, end):
         return _JSON
     is_ticker = (
         start + 2 < end

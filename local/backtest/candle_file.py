@@ -1,187 +1,234 @@
-"""Candles of a CSV file as the columns that detectors take."""
+"""Candles of a file as the columns that detectors take."""
 
 from __future__ import annotations
 
-import csv
-import gzip
-from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
-from itertools import chain
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
+from local.backtest.candle_columns import (
+    Places,
+    Times,
+    is_absent,
+    number_of,
+    places_of,
+    places_without_names,
+)
+from local.backtest.candle_rows import CandleRows, Row, of_lines, rows_of
+from local.errors import UsageError
+from local.feeds.files.opening import Progress, parts_of
 from shared.analysis.candle_series import Candles
 
 MAX_CANDLES: Final = 5_000_000
-
-_NAMES: Final = {
-    "time": ("start_us", "start_ms", "start", "time", "timestamp", "date", "datetime", "t"),
-    "open": ("open", "o"),
-    "high": ("high", "h"),
-    "low": ("low", "l"),
-    "close": ("close", "c"),
-    "volume": ("volume", "v", "vol", "tickvol"),
-}
-_PRICES: Final = ("open", "high", "low", "close")
-_KLINE: Final = ("time", *_PRICES, "volume")
-"""The first columns of Binance's public klines."""
-_ABSENT: Final = frozenset({"", "null", "nan", "none", "na", "n/a"})
-_UNITS_US: Final = {"start_us": 1, "start_ms": 1_000}
-_SIZES: Final = (
-    (10**11, Decimal(10**6)),
-    (10**14, Decimal(10**3)),
-    (10**17, Decimal(1)),
-    (10**20, Decimal("0.001")),
-)
-_FORMATS: Final = (
-    "%Y.%m.%d",
-    "%Y.%m.%d %H:%M",
-    "%Y.%m.%d %H:%M:%S",
-    "%m/%d/%Y %I:%M:%S %p",
-    "%m/%d/%Y",
-    "%Y%m%d",
-)
+_LOOK: Final = 1_000
+"""Rows by which columns without names and the way of writing times are found."""
+_HEADERS: Final = 3
+"""Rows that may belong to a header: yfinance writes a line of tickers and one of the index."""
 
 
 class InputError(Exception):
     """A file has no candles that can be used; the message says which row, and what is wrong."""
 
 
-def read_candles(path: str) -> tuple[Candles, list[str]]:
-    """Read a CSV file (also .gz) of candles; return them, and notes.
+def read_candles(path: Path, symbol: str | None = None) -> tuple[Candles, list[str]] | None:
+    """Read a file of candles; return them, and notes. None: the file holds no candles.
 
-    With a header that names time, o, h, l, c (long names or initials, in any order and letter case,
-    also as MetaTrader writes them: <DATE>, <TIME>, <TICKVOL>), divided by comma, semicolon or tab;
-    or without one, as Binance's klines: open time, open, high, low, close, volume. A missing volume
-    is 0. Rows without prices (null, as Yahoo writes a day without trades) are left out, and rows
-    are sorted by time; the notes say so. Times are ISO 8601, year.month.day or month/day/year, UTC
-    where they do not say, or numbers: seconds, ms, us or ns since 1970, distinguished by their size
-    where the name (start_us, start_ms) does not. Raises InputError.
+    CSV (comma, semicolon, tab or bar), JSON, Parquet or Arrow, also packed (.gz, .zst, .zip). With
+    names of columns: a time, open, high, low, close and, where there is one, volume, in any order
+    and letter case, as Yahoo, MetaTrader, TradingView, Stooq, Polygon, Nasdaq and others write
+    them; without names as Binance, Kraken, freqtrade, MetaTrader and Coinbase do. `symbol`: which,
+    of a file of several. Rows without prices (days without trades) are left out, rows are sorted by
+    time, one that stands twice counts once; the notes say so. Times are UTC where they do not say.
+    Raises InputError, FileError, UsageError.
     """
+    parts = parts_of([path], Progress())
+    part = next(parts)
+    found = rows_of(part)
+    table = None if found is None else _table(str(part), found)
+    if table is None:
+        return None
+    read = _read(str(part), table, symbol)
+    if next(parts, None) is not None:
+        raise InputError(f"{path}: holds several files: unpack it, and name one")
+    return read
+
+
+def read_rows(name: str, lines: Iterable[str]) -> tuple[Candles, list[str]]:
+    """Read lines of CSV as `read_candles` does those of a file. Raises InputError."""
+    found = of_lines(lines)
+    table = None if found is None else _table(name, found)
+    if table is None:
+        raise InputError(f"{name}: has no candles")
+    return _read(name, table, None)
+
+
+class _Table:
+    """Rows whose columns are known."""
+
+    def __init__(self, found: CandleRows, places: Places, rows: Iterator[tuple[int, Row]]) -> None:
+        self.places = places
+        self.rows = rows
+        self.decimal_comma = found.decimal_comma
+        self.notes: list[str] = []
+
+
+def _table(name: str, found: CandleRows) -> _Table | None:
+    """Find the columns by their names, or by what stands in the first rows."""
+    first = list(itertools.islice(found.rows, _LOOK))
+    rows = itertools.chain(first, found.rows)
+    if not found.names:
+        return _without_names(found, first, rows)
+    places = places_of(found.names)
+    if places is None:
+        return None
+    if not places.time:
+        raise InputError(f"{name}: its header names no time")
+    later = next((n for n, (_, row) in enumerate(first) if not _is_header(row, places)), 0)
+    return _Table(found, places, itertools.islice(rows, min(later, _HEADERS), None))
+
+
+def _is_header(row: Row, places: Places) -> bool:
+    """Tell whether a row names tickers or the index, as those below yfinance's header do."""
+    cells = [row[at].strip() for at in (*places.time, *places.prices) if at < len(row)]
+    return not any(any(c.isdigit() for c in cell) or (is_absent(cell) and cell) for cell in cells)
+
+
+def _without_names(
+    found: CandleRows, first: Sequence[tuple[int, Row]], rows: Iterator[tuple[int, Row]]
+) -> _Table | None:
+    """Take the order of columns in which every first row is a candle."""
+    width = min(len(row) for _, row in first if row)
+    for dated, coinbase in ((False, False), (True, False), (False, True)):
+        places = places_without_names(width, dated=dated, coinbase=coinbase)
+        if all(_is_candle(row, places, found) for _, row in first if row):
+            table = _Table(found, places, rows)
+            if coinbase:
+                table.notes.append("its columns are time, low, high, open, close, as Coinbase's")
+            return table
+    return None
+
+
+def _is_candle(row: Row, places: Places, found: CandleRows) -> bool:
     try:
-        with (
-            gzip.open(path, "rt", encoding="utf-8-sig")
-            if path.endswith(".gz")
-            else Path(path).open(encoding="utf-8-sig")
-        ) as file:
-            return read_rows(path, file)
-    except (OSError, UnicodeDecodeError, EOFError) as error:
-        raise InputError(f"{path}: cannot be read: {error}") from None
+        text = _time_text(row, places)
+        Times([text], None).us(text)
+        prices = [number_of(row[at], decimal_comma=found.decimal_comma) for at in places.prices]
+    except (ValueError, IndexError):
+        return False
+    open_, high, low, close = prices
+    return 0 < low <= min(open_, close) and max(open_, close) <= high
 
 
-def read_rows(name: str, file: Iterable[str]) -> tuple[Candles, list[str]]:
-    """Read lines of CSV as `read_candles` does those of the file `name`. Raises InputError."""
-    lines = iter(file)
-    first = next((line for line in lines if line.strip()), "")
-    delimiter = next((each for each in "\t;," if each in first), ",")
-    header = next(csv.reader([first], delimiter=delimiter), [])
-    rows = csv.reader(lines, delimiter=delimiter)
-    numbered = enumerate(rows, 1)
-    if all(_is_number(each) for each in header) and len(header) >= len(_KLINE):
-        places = {key: [place] for place, key in enumerate(_KLINE)}
-        numbered = enumerate(chain([header], rows), 1)
-    else:
-        places = _places(name, header)
-    (time_at, *rest) = places["time"]
-    unit_us = _UNITS_US.get(_plain(header[time_at]))
-    starts, values, empty = [], [], 0
-    for number, row in numbered:
-        if not row:
-            continue
+def _time_text(row: Row, places: Places) -> str:
+    return " ".join(row[at].strip() for at in places.time)
+
+
+def _read(name: str, table: _Table, symbol: str | None) -> tuple[Candles, list[str]]:
+    places, notes = table.places, table.notes
+    rows = _of_symbol(name, table.rows, places.symbol, symbol)
+    numbers: list[int] = []
+    starts: list[int] = []
+    values: list[list[float]] = []
+    empty = 0
+    first = list(itertools.islice(rows, _LOOK))
+    try:
+        texts = [_time_text(row, places) for _, row in first]
+    except IndexError:
+        texts = []
+    times = Times(texts, places.unit_us)
+    for number, row in itertools.chain(first, rows):
         try:
-            prices = [row[places[key][0]].strip() for key in _PRICES]
-            if all(each.lower() in _ABSENT for each in prices):
+            cells = [row[at].strip() for at in places.prices]
+            if all(map(is_absent, cells)):
                 empty += 1
                 continue
-            volumes = [row[at].strip() for at in places.get("volume", ())]
-            starts.append(_time_us(" ".join([row[time_at], *(row[at] for at in rest)]), unit_us))
-            values.append([*map(float, prices), _volume(volumes)])
+            starts.append(times.us(_time_text(row, places)))
+            prices = [number_of(cell, decimal_comma=table.decimal_comma) for cell in cells]
+            values.append([*prices, _volume(row, table)])
+            numbers.append(number)
         except (ValueError, IndexError) as error:
-            raise InputError(f"{name}: row {number}: {error}") from None
+            what = "is cut off" if isinstance(error, IndexError) else str(error)
+            raise InputError(f"{name}: row {number}: {what}") from None
         if len(starts) > MAX_CANDLES:
             raise InputError(f"{name}: more than {MAX_CANDLES:,} candles")
     if not starts:
-        raise InputError(f"{name}: has no candles")
-    notes = [f"{empty} rows without prices were left out"] if empty else []
-    start_us, table = np.array(starts, dtype=np.int64), np.array(values)
-    if (start_us[1:] < start_us[:-1]).any():
-        notes.append("the rows were sorted by time")
-        order = np.argsort(start_us, kind="stable")
-        start_us, table = start_us[order], table[order]
-    try:
-        return Candles(start_us, *table.T.copy()), notes
-    except ValueError as error:
-        raise InputError(f"{name}: {error}") from None
+        raise InputError(f"{name}: has no candles{f' of {symbol}' if symbol else ''}")
+    if empty:
+        notes.append(f"{empty} rows without prices were left out")
+    if times.note:
+        notes.append(times.note)
+    return _candles(name, np.array(starts), np.array(values), np.array(numbers), notes), notes
 
 
-def _volume(texts: Sequence[str]) -> float:
+def _of_symbol(
+    name: str, rows: Iterator[tuple[int, Row]], at: int | None, symbol: str | None
+) -> Iterator[tuple[int, Row]]:
+    """Yield the rows of a symbol that are not blank. Raises UsageError: the file has several."""
+    if at is None:
+        yield from ((number, row) for number, row in rows if any(row))
+        return
+    seen = symbol
+    for number, row in rows:
+        said = row[at].strip() if at < len(row) else ""
+        if not said or said == (seen := seen or said):
+            if any(row):
+                yield number, row
+        elif symbol is None:
+            raise UsageError(f"{name} holds {seen}, {said}: choose one with --symbol")
+
+
+def _volume(row: Row, table: _Table) -> float:
     """Return the first volume that is not 0: MetaTrader counts ticks where it has no volume."""
-    numbers = [float(each) for each in texts if each.lower() not in _ABSENT]
+    cells = (row[at].strip() for at in table.places.volumes if at < len(row))
+    numbers = (
+        number_of(cell, decimal_comma=table.decimal_comma) for cell in cells if not is_absent(cell)
+    )
     return next((each for each in numbers if each), 0.0)
 
 
-def _plain(name: str) -> str:
-    return name.strip().strip("<>").lower()
+def _candles(
+    name: str, start_us: np.ndarray, table: np.ndarray, number: np.ndarray, notes: list[str]
+) -> Candles:
+    """Sort the rows by time, leave out what stands twice, and check them."""
+    if (start_us[1:] < start_us[:-1]).any():
+        notes.append("the rows were sorted by time")
+        order = np.argsort(start_us, kind="stable")
+        start_us, table, number = start_us[order], table[order], number[order]
+    again = np.flatnonzero(start_us[1:] == start_us[:-1])
+    for at in again.tolist():
+        if (table[at] != table[at + 1]).any():
+            raise InputError(
+                f"{name}: rows {number[at]} and {number[at + 1]} are candles of one time, and"
+                " differ: leave one of them out"
+            )
+    if len(again):
+        notes.append(f"{len(again)} rows stand twice and count once")
+        start_us, table = np.delete(start_us, again), np.delete(table, again, axis=0)
+        number = np.delete(number, again)
+    _check(name, table, number)
+    return Candles(start_us, *table.T.copy())
 
 
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _places(name: str, header: Sequence[str]) -> dict[str, list[int]]:
-    """Return the columns of each field; the time may be a date and a time of day."""
-    known = {_plain(each): place for place, each in reversed(list(enumerate(header)))}
-    found = {
-        key: [known[alias] for alias in aliases if alias in known]
-        for key, aliases in _NAMES.items()
-    }
-    missing = [key for key in ("time", *_PRICES) if not found[key]]
-    if missing:
-        raise InputError(
-            f"{name}: its header names no {', '.join(missing)}: candles need a header such as"
-            " time,open,high,low,close,volume, or the columns of Binance's klines without one"
+def _check(name: str, table: np.ndarray, number: np.ndarray) -> None:
+    """Name the first row that is no candle."""
+    open_, high, low, close, volume = table.T
+    finite = np.isfinite(table).all(axis=1)
+    with np.errstate(invalid="ignore"):
+        is_whole = (
+            (low > 0) & (low <= np.minimum(open_, close)) & (high >= np.maximum(open_, close))
         )
-    if {"date", "time"} <= known.keys():
-        found["time"] = [known["date"], known["time"]]
+        wrong = np.flatnonzero(~(finite & is_whole & (volume >= 0)))
+    if not len(wrong):
+        return
+    at = int(wrong[0])
+    if not finite[at]:
+        what = "a price or volume is not there"
+    elif is_whole[at]:
+        what = "its volume is negative"
     else:
-        found["time"] = found["time"][:1]
-    return found
-
-
-def _time_us(text: str, unit_us: int | None) -> int:
-    """Read a time; without a unit a number is seconds, ms, us or ns by its size, since 1973."""
-    text = text.strip()
-    if unit_us is not None:
-        return int(text) * unit_us
-    try:
-        number = Decimal(text)
-    except InvalidOperation:
-        return _date_us(text)
-    for limit, per_us in _SIZES:
-        if number.is_finite() and 10**8 <= abs(number) < limit:
-            return int(number * per_us)
-    raise ValueError(f"{text!r} is no time")
-
-
-def _date_us(text: str) -> int:
-    moment = None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        for pattern in _FORMATS:
-            try:
-                moment = datetime.strptime(text, pattern)  # noqa: DTZ007 - made UTC below
-                break
-            except ValueError:
-                continue
-    if moment is None:
-        raise ValueError(f"{text!r} is no time")
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return round(moment.timestamp() * 1_000_000)
+        what = f"its prices are not 0 < low <= open, close <= high: {table[at, :4].tolist()}"
+    more = f" ({len(wrong)} such rows)" if len(wrong) > 1 else ""
+    raise InputError(f"{name}: row {number[at]}: {what}{more}")

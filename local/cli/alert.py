@@ -5,27 +5,22 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from local.cli.addresses import address
+from local.cli.database import database
 from local.cli.dead_letter_text import one_line
 from local.cli.errors import CliError
 from local.cli.fitted_table import FittedTable
-from local.cli.options import AsJson, DataDir
+from local.cli.options import AsJson, DatabaseUrl, DataDir
 from local.errors import UsageError
 from local.instance import DEFAULT_DATA_DIR
 from shared.market.timeframes import DEFAULT_LADDER
 
 if TYPE_CHECKING:
-    from psycopg import Connection
-
     from shared.alerts.rule import Rule
 
-CONNECT_TIMEOUT_S: Final = 5
 
 _ADD = """Add a rule. Examples:
 
@@ -54,17 +49,6 @@ It is sent from here, with the ALERT_URLS of this shell: with those of the Secre
 function notify would do. The exit code is 1 when a service did not take it.
 """
 
-Database = Annotated[
-    str | None,
-    typer.Option(
-        "--database-url",
-        envvar="DATABASE_URL",
-        metavar="URL",
-        help="The Postgres database. Default: the running instance's.",
-        show_default=False,
-    ),
-]
-
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
@@ -92,7 +76,7 @@ def add(
             show_default=False,
         ),
     ] = None,
-    database_url: Database = None,
+    database_url: DatabaseUrl = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
     as_json: AsJson = False,
 ) -> None:
@@ -107,7 +91,7 @@ def add(
         checked = None if sink is None else checked_sink(sink)
     except ValueError as error:
         raise UsageError(str(error)) from None
-    with _database(database_url, data_dir) as connection:
+    with database(database_url, data_dir) as connection:
         holds = is_true_now(connection, parsed, time.time_ns() // 1000)
         id_ = add_rule(connection, parsed, checked)
     if id_ is None:
@@ -140,7 +124,7 @@ def _notes(rule: Rule, holds: bool | None) -> list[str]:
 
 
 def list_rules(
-    database_url: Database = None,
+    database_url: DatabaseUrl = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
     as_json: AsJson = False,
 ) -> None:
@@ -148,7 +132,7 @@ def list_rules(
     from local.cli.display import console
     from shared.alerts.stored_rules import rules_in_force
 
-    with _database(database_url, data_dir) as connection:
+    with database(database_url, data_dir) as connection:
         found = rules_in_force(connection)
     if as_json:
         rows = [{**each._asdict(), "created": each.created.isoformat()} for each in found]
@@ -175,14 +159,14 @@ def list_rules(
 
 def remove(
     rule_id: Annotated[str, typer.Argument(metavar="ID", help="As `kandle alert list` shows it.")],
-    database_url: Database = None,
+    database_url: DatabaseUrl = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
     as_json: AsJson = False,
 ) -> None:
     """Take a rule out of force."""
     from shared.alerts.stored_rules import remove_rule
 
-    with _database(database_url, data_dir) as connection:
+    with database(database_url, data_dir) as connection:
         text = remove_rule(connection, rule_id)
     if text is None:
         raise CliError(f"there is no rule {rule_id[:40]!r} in force: see kandle alert list")
@@ -191,7 +175,7 @@ def remove(
 
 def mute(
     rule_id: Annotated[str, typer.Argument(metavar="ID", help="As `kandle alert list` shows it.")],
-    database_url: Database = None,
+    database_url: DatabaseUrl = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
     as_json: AsJson = False,
 ) -> None:
@@ -201,7 +185,7 @@ def mute(
 
 def unmute(
     rule_id: Annotated[str, typer.Argument(metavar="ID", help="As `kandle alert list` shows it.")],
-    database_url: Database = None,
+    database_url: DatabaseUrl = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
     as_json: AsJson = False,
 ) -> None:
@@ -214,7 +198,7 @@ def _mute(
 ) -> None:
     from shared.alerts.stored_rules import mute_rule
 
-    with _database(database_url, data_dir) as connection:
+    with database(database_url, data_dir) as connection:
         text = mute_rule(connection, rule_id, muted=muted)
     if text is None:
         raise CliError(f"there is no rule {rule_id[:40]!r} in force: see kandle alert list")
@@ -247,22 +231,3 @@ def send_test(
             typer.echo(f"{result['target']}  {said}")
     if not all(each["sent"] for each in results):
         raise typer.Exit(1)
-
-
-@contextmanager
-def _database(url: str | None, data_dir: DataDir) -> Iterator[Connection]:
-    """Yield a connection. Raises CliError: Postgres is away or is not Kandle's."""
-    import psycopg
-
-    try:
-        with psycopg.connect(
-            address(url, "DATABASE_URL", "--database-url", data_dir),
-            connect_timeout=CONNECT_TIMEOUT_S,
-            application_name="kandle alert",
-        ) as connection:
-            yield connection
-    except psycopg.errors.UndefinedTable:
-        raise CliError("this database has no alert rules: Kandle has not used it") from None
-    except psycopg.Error as error:
-        reason = one_line(str(error), 300) or type(error).__name__
-        raise CliError(f"cannot use Postgres: {reason}; is the instance up?") from None

@@ -15,9 +15,7 @@ from local.cli.addresses import address
 from local.cli.backfill import moment, run_bridge
 from local.cli.candle_range import (
     Batch,
-    DatabaseUrl,
     From,
-    RedisUrl,
     Stores,
     TimeframeNames,
     To,
@@ -27,7 +25,7 @@ from local.cli.candle_range import (
     stores,
     utc,
 )
-from local.cli.options import DataDir, JsonLines
+from local.cli.options import DatabaseUrl, DataDir, JsonLines, RedisUrl
 from local.errors import UsageError
 from local.instance import DEFAULT_DATA_DIR
 

@@ -5,30 +5,34 @@ from __future__ import annotations
 import csv
 import io
 import json
-import re
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from local.cli.addresses import address, http_url
 from local.cli.errors import CliError
-from local.cli.options import AsJson, DataDir
+from local.cli.history_api import HistoryApi, history_api
+from local.cli.options import ApiUrl, AsJson, DataDir
 from local.errors import UsageError
 from local.feeds.files.errors import FileError, UnknownLayoutError
 from local.feeds.files.layouts import Choice
-from local.feeds.files.opening import Progress, parts_of
+from local.feeds.files.opening import Progress
 from local.instance import DEFAULT_DATA_DIR
 from shared.market.timeframes import Timeframe
 
+if TYPE_CHECKING:
+    from shared.analysis.candle_series import Candles
+    from shared.analysis.detectors.settings import DetectorSettings
+
 HEADER: Final = ("start_us", "open", "high", "low", "close", "volume")
+CANDLES: Final = "time,open,high,low,close,volume"
 
 _HELP = """Run the pattern detectors over a history and print what followed each pattern.
 
-SOURCE is a FILE of candles (CSV with a header that names time, open, high, low, close, volume), a \
-FILE of ticks in any format that kandle replay knows, or a SYMBOL of the running instance.
+SOURCE is a FILE of candles (CSV, JSON, Parquet or Feather, as Binance, Yahoo, MetaTrader, \
+TradingView, freqtrade and others write them), a FILE of ticks in any format that kandle replay \
+knows, or a SYMBOL of the running instance.
 
 For each pattern: how often it fired, how often the price then moved its way within the horizon, \
 and by how much, against what any candle of the same history gives; with 95 % intervals. And the \
@@ -76,15 +80,7 @@ def backtest(
     until: Annotated[
         str | None, typer.Option("--to", metavar="T", help="For a SYMBOL.", show_default=False)
     ] = None,
-    api_url: Annotated[
-        str | None,
-        typer.Option(
-            envvar="API_URL",
-            metavar="URL",
-            help="The history API. Default: the running instance's.",
-            show_default=False,
-        ),
-    ] = None,
+    api_url: ApiUrl = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
     """Get the candles, run the detectors, print the report."""
@@ -92,67 +88,62 @@ def backtest(
         frame = Timeframe.parse(timeframe)
     except ValueError as error:
         raise UsageError(f"--timeframe: {error}") from None
-    path = Path(source)
-    rows: str | None = None
-    if not path.exists():
-        try:
-            url = http_url(address(api_url, "API_URL", "--api-url", data_dir), "--api-url")
-            rows = _of_api(url, source, frame, since, until)
-        except CliError as error:
-            raise CliError(f"{source}: no such file, and as a symbol: {error}") from None
-    elif not _holds_candles(path):
-        rows = _of_ticks(path, frame, symbol)
-    _report(path, rows, (tolerance, min_confidence), patterns, horizon, plot, as_json=as_json)
-
-
-def _report(
-    path: Path,
-    rows: str | None,
-    limits: tuple[float | None, float | None],
-    patterns: str,
-    horizon: int,
-    plot: Path | None,
-    *,
-    as_json: bool,
-) -> None:
-    """Print the report of a file's candles, or of rows; `limits` are tolerance and confidence.
-
-    Raises CliError.
-    """
-    from local.backtest.candle_file import InputError, read_candles, read_rows
+    from local.backtest.candle_file import InputError
     from local.backtest.plot import PlotError
     from local.backtest.run import backtest as run
-    from local.backtest.run import chosen
-    from shared.analysis.detectors.settings import DetectorSettings
 
     try:
-        settings = DetectorSettings(patterns=chosen(patterns))
-        if limits[0] is not None:
-            settings = replace(settings, tolerance=limits[0])
-        if limits[1] is not None:
-            settings = replace(settings, min_confidence=limits[1])
-        if rows is None:
-            candles, notes = read_candles(str(path))
+        settings = _settings(patterns, tolerance, min_confidence)
+        if (path := Path(source)).exists():
+            candles, notes = _of_file(path, frame, symbol)
         else:
-            candles, notes = read_rows("the candles", io.StringIO(rows))
+            candles, notes = _of_symbol(source, frame, (since, until), api_url, data_dir)
         for note in notes:
-            typer.echo(f"{path}: {note}", err=True)
+            typer.echo(f"{source}: {note}", err=True)
         report = run(candles, settings, horizon, plot)
-    except (InputError, PlotError, ValueError) as error:
+    except (FileError, InputError, PlotError, ValueError) as error:
         raise CliError(str(error)) from None
     typer.echo(json.dumps(report.json()) if as_json else report.text())
 
 
-def _holds_candles(path: Path) -> bool:
-    """Tell by its first row whether a file has candles, not ticks. Raises CliError."""
+def _settings(
+    patterns: str, tolerance: float | None, min_confidence: float | None
+) -> DetectorSettings:
+    """Return the settings of the detectors. Raises ValueError."""
+    from local.backtest.run import chosen
+    from shared.analysis.detectors.settings import DetectorSettings
+
+    given: dict[str, Any] = {"tolerance": tolerance, "min_confidence": min_confidence}
+    return DetectorSettings(
+        patterns=chosen(patterns),
+        **{name: each for name, each in given.items() if each is not None},
+    )
+
+
+def _of_file(path: Path, timeframe: Timeframe, symbol: str | None) -> tuple[Candles, list[str]]:
+    """Read candles, or make them of ticks. Raises FileError, InputError, CliError, UsageError."""
+    from local.backtest.candle_file import read_candles, read_rows
+
+    found = read_candles(path, symbol)
+    return found or read_rows("the candles", io.StringIO(_of_ticks(path, timeframe, symbol)))
+
+
+def _of_symbol(
+    symbol: str,
+    timeframe: Timeframe,
+    span: tuple[str, str | None],
+    api_url: str | None,
+    data_dir: Path,
+) -> tuple[Candles, list[str]]:
+    """Read the candles of the running instance. Raises CliError."""
+    from local.backtest.candle_file import read_rows
+
     try:
-        parts = parts_of([path], Progress())
-        first = next(parts).head().decode("utf-8-sig", "replace").lstrip().split("\n", 1)[0]
-    except FileError as error:
-        raise CliError(str(error)) from None
-    fields = [each.strip().strip("<>").lower() for each in re.split(r"[,;\t]", first)]
-    is_kline = len(fields) in (6, 12) and all(each.replace(".", "", 1).isdigit() for each in fields)
-    return is_kline or {"open", "close"} <= set(fields) or {"o", "c"} <= set(fields)
+        with history_api(api_url, data_dir, timeout_s=60.0) as api:
+            rows = _of_api(api, symbol, timeframe, *span)
+    except CliError as error:
+        raise CliError(f"{symbol}: no such file, and as a symbol: {error}") from None
+    return read_rows("the candles", io.StringIO(rows))
 
 
 def _of_ticks(path: Path, timeframe: Timeframe, symbol: str | None) -> str:
@@ -160,14 +151,15 @@ def _of_ticks(path: Path, timeframe: Timeframe, symbol: str | None) -> str:
     from local.feeds.candles import candle_rows
     from local.feeds.files.trades import read_trades
 
-    try:
-        trades = (each for _, each in read_trades([path], Choice(), Progress()))
-        found = candle_rows((tick for each in trades for tick in each.ticks()), timeframe)
-    except UnknownLayoutError:
-        trades = (each for _, each in read_trades([path], Choice(symbol), Progress()))
-        found = candle_rows((tick for each in trades for tick in each.ticks()), timeframe)
-    except (FileError, ValueError) as error:
-        raise CliError(str(error)) from None
+    choices = [Choice()] if symbol is None else [Choice(), Choice(symbol)]
+    for choice in choices:
+        try:
+            trades = (each for _, each in read_trades([path], choice, Progress()))
+            found = candle_rows((tick for each in trades for tick in each.ticks()), timeframe)
+            break
+        except UnknownLayoutError as error:
+            if choice is choices[-1]:
+                raise CliError(f"{error}. Candles need a header: {CANDLES}") from None
     if symbol is None and len(found) > 1:
         raise UsageError(f"{path} holds {', '.join(sorted(found)[:10])}: choose one with --symbol")
     if len(found) == 1 and symbol is not None:
@@ -177,14 +169,13 @@ def _of_ticks(path: Path, timeframe: Timeframe, symbol: str | None) -> str:
     return _csv(found[symbol] if symbol is not None else next(iter(found.values())))
 
 
-def _of_api(url: str, symbol: str, timeframe: Timeframe, since: str, until: str | None) -> str:
+def _of_api(
+    api: HistoryApi, symbol: str, timeframe: Timeframe, since: str, until: str | None
+) -> str:
     """Read the closed candles of a range from the history API."""
-    import httpx
-
     from local.cli.candles import Query, fetch
 
-    with httpx.Client(timeout=httpx.Timeout(60.0, connect=5.0), trust_env=False) as client:
-        found = fetch(client, Query(url, symbol, timeframe.name, since, until, None)).candles
+    found = fetch(api, Query(symbol, timeframe.name, since, until, None)).candles
     closed = [each for each in found if each["closed"]]
     if not closed:
         raise CliError(f"{symbol} has no closed candles of {timeframe} since {since}")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 import typer
 
 from local.cli.addresses import address
-from local.cli.dead_letter_text import one_line
+from local.cli.database import database
 from local.cli.errors import CliError
 from local.cli.times import EPOCH, time_us
 from local.errors import NotRunningError, UsageError
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from shared.lake.cold import Cold
     from shared.market.timeframes import Timeframe
 
-CONNECT_TIMEOUT_S: Final = 5
 BATCH_CANDLES: Final = 500_000
 
 From = Annotated[
@@ -47,24 +46,6 @@ TimeframeNames = Annotated[
     list[str] | None,
     typer.Option(
         "--timeframe", help="Only this one; may be given again. Default: all.", show_default=False
-    ),
-]
-DatabaseUrl = Annotated[
-    str | None,
-    typer.Option(
-        envvar="DATABASE_URL",
-        metavar="URL",
-        help="The Postgres database. Default: the running instance's.",
-        show_default=False,
-    ),
-]
-RedisUrl = Annotated[
-    str | None,
-    typer.Option(
-        envvar="REDIS_URL",
-        metavar="URL",
-        help="The Redis server. Default: the running instance's.",
-        show_default=False,
     ),
 ]
 
@@ -174,29 +155,16 @@ def shards() -> int:
 @contextmanager
 def stores(database_url: str | None, redis_url: str | None, data_dir: Path) -> Iterator[Stores]:
     """Yield the stores. Raises CliError: one is away, or is not Kandle's."""
-    import psycopg
-
     from shared.errors import TransientError
     from shared.lake.cold import Cold
     from shared.stores.redis import connect
     from shared.stores.s3 import S3Access
 
-    database = address(database_url, "DATABASE_URL", "--database-url", data_dir)
     client = connect(address(redis_url, "REDIS_URL", "--redis-url", data_dir))
     cold = Cold(S3Access.from_mapping({**_environment(data_dir), **os.environ}))
     try:
-        with psycopg.connect(
-            database,
-            autocommit=True,
-            connect_timeout=CONNECT_TIMEOUT_S,
-            application_name="kandle audit",
-        ) as connection:
+        with database(database_url, data_dir, autocommit=True) as connection:
             yield Stores(connection, client, cold)
-    except psycopg.errors.UndefinedTable:
-        raise CliError("this database has no candles: Kandle has not used it") from None
-    except psycopg.Error as error:
-        reason = one_line(str(error), 300) or type(error).__name__
-        raise CliError(f"cannot use Postgres: {reason}; is the instance up?") from None
     except TransientError as error:
         raise CliError(f"{error}; is the instance up?") from None
     finally:

@@ -8,26 +8,23 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated, Any, Final
-from urllib.parse import quote
+from functools import partial
+from typing import Annotated, Any, Final
 
 import typer
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from local.cli.addresses import address, http_url
 from local.cli.display import console as plain_console
 from local.cli.errors import CliError
 from local.cli.fitted_table import FittedTable
-from local.cli.options import AsJson, DataDir
+from local.cli.history_api import HistoryApi, history_api
+from local.cli.options import ApiUrl, AsJson, DataDir
 from local.cli.stopping import asked_to_stop
 from local.cli.times import time_us
 from local.errors import UsageError
 from local.instance import DEFAULT_DATA_DIR
-
-if TYPE_CHECKING:
-    import httpx
 
 DEFAULT_LIMIT: Final = 20
 PAGE: Final = 1_000
@@ -59,7 +56,6 @@ Examples:
 class Query:
     """What to ask the history API for; `limit` None is all of a range."""
 
-    url: str
     symbol: str
     timeframe: str
     since: str | None
@@ -99,40 +95,29 @@ def candles(
     ] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Refresh each second.")] = False,
     chart: Annotated[bool, typer.Option("--chart", help="Draw them in the terminal.")] = False,
-    api_url: Annotated[
-        str | None,
-        typer.Option(
-            envvar="API_URL",
-            metavar="URL",
-            help="The history API. Default: the running instance's.",
-            show_default=False,
-        ),
-    ] = None,
+    api_url: ApiUrl = None,
     as_json: AsJson = False,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
     """Ask once, or each second, and show what came."""
-    import httpx
-
     _check_range(since, until)
     if limit is None and since is None:
         limit = DEFAULT_LIMIT
-    base = http_url(address(api_url, "API_URL", "--api-url", data_dir), "--api-url")
-    query = Query(base, symbol, timeframe, since, until, limit)
+    query = Query(symbol, timeframe, since, until, limit)
     console = plain_console()
     view = _View(query, console, as_chart=chart)
-    with httpx.Client(timeout=httpx.Timeout(15.0, connect=5.0), trust_env=False) as client:
-        first = fetch(client, query)
+    with history_api(api_url, data_dir) as api:
+        first = fetch(api, query)
         if not watch:
             _show(view, first, as_json=as_json)
         elif as_json or not console.is_terminal:
-            for found in _refreshed(client, query, first):
+            for found in _refreshed(api, query, first):
                 if isinstance(found, Found):
                     _show(view, found, as_json=as_json)
                 else:
                     typer.echo(found, err=True)
         else:
-            _live(view, client, first)
+            _live(view, api, first)
 
 
 def _check_range(since: str | None, until: str | None) -> None:
@@ -148,67 +133,45 @@ def _check_range(since: str | None, until: str | None) -> None:
         raise UsageError(f"--from {since} is not before --to {until}: nothing lies between them")
 
 
-def fetch(client: httpx.Client, query: Query) -> Found:
+def fetch(api: HistoryApi, query: Query) -> Found:
     """Return what the API has, following its pages through a range.
 
     Raises CliError: the API is away or refuses; the message has its problem's detail.
     """
     wanted = {"timeframe": query.timeframe, "from": query.since, "to": query.until}
-    params = {name: value for name, value in wanted.items() if value is not None}
+    page = partial(api.ask, "/api/candles", query.symbol, **wanted)
     if query.since is None:
         assert query.limit is not None
-        page = _page(client, query, {**params, "limit": str(query.limit)})
-        newest = page["candles"][-query.limit :]
+        answer = page(limit=query.limit)
+        newest = answer["candles"][-query.limit :]
         cut = None
-        if len(newest) < query.limit and page.get("next"):
+        if len(newest) < query.limit and answer["next"]:
             cut = f"the API gives {len(newest):,} at once; there are older ones: give a --from"
         return Found(newest, cut)
     found: list[dict[str, Any]] = []
     cursor = None
     while True:
         size = PAGE if query.limit is None else min(PAGE, query.limit - len(found))
-        asked = {**params, "limit": str(size)} | ({"cursor": cursor} if cursor else {})
-        page = _page(client, query, asked)
-        found += page["candles"]
-        following = page.get("next")
+        answer = page(limit=size, cursor=cursor)
+        found += answer["candles"]
+        following = answer["next"]
         if not following:
             return Found(found)
         if query.limit is not None and len(found) >= query.limit:
             return Found(found[: query.limit], f"cut after --limit {query.limit:,}; more follow")
         if following == cursor:
-            raise CliError(f"{query.url} gives the same page again and again")
-        cursor = str(following)
+            raise CliError(f"{api.url} gives the same page again and again")
+        cursor = following
 
 
-def _page(client: httpx.Client, query: Query, params: dict[str, str]) -> dict[str, Any]:
-    import httpx
-
-    url = f"{query.url}/api/candles/{quote(query.symbol, safe='')}"
-    try:
-        response = client.get(url, params=params)
-    except httpx.TransportError as error:
-        reason = str(error) or type(error).__name__
-        raise CliError(f"cannot reach {query.url}: {reason}; is the instance up?") from None
-    try:
-        answer = response.json()
-    except ValueError:
-        answer = None
-    if response.is_success and isinstance(answer, dict) and "candles" in answer:
-        return answer
-    told = None
-    if isinstance(answer, dict):
-        told = answer.get("detail") or answer.get("title")
-    raise CliError(f"{told or response.text[:200] or url} ({response.status_code})")
-
-
-def _refreshed(client: httpx.Client, query: Query, first: Found) -> Iterator[Found | str]:
+def _refreshed(api: HistoryApi, query: Query, first: Found) -> Iterator[Found | str]:
     """Yield what the API has each time that it changes, or why it could not be asked."""
     last: Found | str = first
     with asked_to_stop() as stop:
         yield first
         while not stop.wait(REFRESH_S):
             try:
-                now: Found | str = fetch(client, query)
+                now: Found | str = fetch(api, query)
             except CliError as error:
                 now = str(error)
             if now != last:
@@ -238,10 +201,10 @@ class _View:
         return _table(self.query, Found(rows, found.cut))
 
 
-def _live(view: _View, client: httpx.Client, first: Found) -> None:
+def _live(view: _View, api: HistoryApi, first: Found) -> None:
     shown = first
     with Live(console=view.console, auto_refresh=False) as live:
-        for found in _refreshed(client, view.query, first):
+        for found in _refreshed(api, view.query, first):
             # The end of a long table is what changes, so that is what stays in sight.
             rows = max(view.console.height - 6, 1)
             if isinstance(found, Found):

@@ -16,7 +16,7 @@ import typer
 from local.cli.addresses import address
 from local.cli.dead_letter_text import as_json, body_excerpt, one_line, printable, stored
 from local.cli.errors import CliError
-from local.cli.options import DataDir, JsonLines
+from local.cli.options import DataDir, JsonLines, NatsUrl
 from local.errors import NotRunningError
 from local.instance import DEFAULT_DATA_DIR, Instance
 from shared.errors import TransientError
@@ -49,16 +49,6 @@ Examples:
 
 Result = TypeVar("Result")
 
-NatsUrl = Annotated[
-    str | None,
-    typer.Option(
-        "--nats-url",
-        envvar="NATS_URL",
-        metavar="URL",
-        help="The NATS server. Default: the running instance's.",
-        show_default=False,
-    ),
-]
 Sequence = Annotated[int, typer.Argument(metavar="ID", min=1, help="The letter's sequence number.")]
 
 

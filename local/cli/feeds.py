@@ -10,9 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
-from local.cli.addresses import address, http_url
-from local.cli.errors import CliError
-from local.cli.options import AsJson, DataDir
+from local.cli.history_api import history_api
+from local.cli.options import ApiUrl, AsJson, DataDir
 from local.instance import DEFAULT_DATA_DIR, Instance
 
 _HELP = """Show the feeds: state, age of the last message, rate, gaps, clock skew, history.
@@ -40,18 +39,8 @@ _STYLES = {
     "halted": "yellow",
     "maintenance": "yellow",
 }
-_TIMEOUT_S = 30.0
 
 Feed = Annotated[str, typer.Argument(metavar="NAME[:SYMBOL,...]", show_default=False)]
-ApiUrl = Annotated[
-    str | None,
-    typer.Option(
-        envvar="API_URL",
-        metavar="URL",
-        help="The history API. Default: the running instance's.",
-        show_default=False,
-    ),
-]
 
 
 def register(app: typer.Typer) -> None:
@@ -70,14 +59,8 @@ def feeds(
     as_json: AsJson = False,
 ) -> None:
     """Print a line for each symbol of each feed."""
-    import httpx
-
-    base = http_url(address(api_url, "API_URL", "--api-url", data_dir), "--api-url")
-    try:
-        answer = httpx.get(f"{base}/api/feeds", timeout=_TIMEOUT_S).raise_for_status()
-    except httpx.HTTPError as error:
-        raise CliError(f"{base}/api/feeds does not answer: {error}") from None
-    found: list[dict[str, Any]] = answer.json()
+    with history_api(api_url, data_dir) as api:
+        found: list[dict[str, Any]] = api.ask("/api/feeds")
     if as_json:
         typer.echo(json.dumps(found, indent=2))
         return

@@ -11,8 +11,7 @@ import typer
 
 from local.cli.addresses import address
 from local.cli.errors import CliError
-from local.cli.options import DataDir, JsonLines
-from local.cli.retention import DatabaseUrl
+from local.cli.options import DatabaseUrl, DataDir, JsonLines
 from local.instance import DEFAULT_DATA_DIR
 
 if TYPE_CHECKING:

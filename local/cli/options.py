@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -20,6 +20,23 @@ DataDir = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 JsonLines = Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")]
+
+
+def _url(flag: str, what: str) -> Any:
+    """Return the option that names a server, or its variable: `--api-url`, API_URL."""
+    return typer.Option(
+        flag,
+        envvar=flag.strip("-").replace("-", "_").upper(),
+        metavar="URL",
+        help=f"{what} Default: the running instance's.",
+        show_default=False,
+    )
+
+
+ApiUrl = Annotated[str | None, _url("--api-url", "The history API.")]
+DatabaseUrl = Annotated[str | None, _url("--database-url", "The Postgres database.")]
+NatsUrl = Annotated[str | None, _url("--nats-url", "The NATS server.")]
+RedisUrl = Annotated[str | None, _url("--redis-url", "The Redis server.")]
 BrokerUrl = Annotated[
     str | None,
     typer.Option(

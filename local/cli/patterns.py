@@ -5,20 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any, Final
-from urllib.parse import quote
+from functools import partial
+from typing import Annotated, Any, Final
 
 import typer
 
-from local.cli.addresses import address, http_url
 from local.cli.errors import CliError
 from local.cli.fitted_table import FittedTable
-from local.cli.options import DataDir, JsonLines
+from local.cli.history_api import history_api
+from local.cli.options import ApiUrl, DataDir, JsonLines
 from local.cli.stopping import asked_to_stop
 from local.instance import DEFAULT_DATA_DIR
-
-if TYPE_CHECKING:
-    import httpx
 
 REFRESH_S: Final = 1.0
 _ARROWS: Final = {1: "up", -1: "down", 0: ""}
@@ -58,29 +55,16 @@ def patterns(
     status: Annotated[str, typer.Option(help="active, retracted or all.")] = "active",
     limit: Annotated[int, typer.Option(min=1, max=1000, help="Most patterns.")] = 20,
     watch: Annotated[bool, typer.Option("--watch", help="Go on, with what is new.")] = False,
-    api_url: Annotated[
-        str | None,
-        typer.Option(
-            envvar="API_URL",
-            metavar="URL",
-            help="The history API. Default: the running instance's.",
-            show_default=False,
-        ),
-    ] = None,
+    api_url: ApiUrl = None,
     as_json: JsonLines = False,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
     """Ask once, or each second, and show what came, oldest first."""
-    import httpx
-
-    base = http_url(address(api_url, "API_URL", "--api-url", data_dir), "--api-url")
-    url = f"{base}/api/patterns" + ("" if symbol is None else f"/{quote(symbol, safe='')}")
     wanted = {"timeframe": timeframe, "type": pattern, "min_confidence": min_confidence}
-    params = {name: value for name, value in wanted.items() if value is not None}
-    params |= {"status": status, "limit": str(limit)}
     told: set[tuple[str, int]] = set()
-    with httpx.Client(timeout=httpx.Timeout(15.0, connect=5.0), trust_env=False) as client:
-        found = fetch(client, url, params)
+    with history_api(api_url, data_dir) as api:
+        ask = partial(api.ask, "/api/patterns", symbol, **wanted, status=status, limit=limit)
+        found = ask()["patterns"][::-1]
         _show(found, as_json=as_json)
         if not watch:
             return
@@ -88,7 +72,7 @@ def patterns(
         with asked_to_stop() as stop:
             while not stop.wait(REFRESH_S):
                 try:
-                    found = fetch(client, url, params)
+                    found = ask()["patterns"][::-1]
                 except CliError as error:
                     typer.echo(str(error), err=True)
                     continue
@@ -96,26 +80,6 @@ def patterns(
                 told.update((each["id"], each["revision"]) for each in fresh)
                 for each in fresh:
                     typer.echo(json.dumps(each) if as_json else line(each))
-
-
-def fetch(client: httpx.Client, url: str, params: dict[str, str]) -> list[dict[str, Any]]:
-    """Return the newest patterns, oldest first. Raises CliError: the API is away or refuses."""
-    import httpx
-
-    try:
-        response = client.get(url, params=params)
-    except httpx.TransportError as error:
-        reason = str(error) or type(error).__name__
-        raise CliError(f"cannot reach {url}: {reason}; is the instance up?") from None
-    try:
-        answer = response.json()
-    except ValueError:
-        answer = None
-    if response.is_success and isinstance(answer, dict) and "patterns" in answer:
-        found: list[dict[str, Any]] = answer["patterns"]
-        return found[::-1]
-    detail = answer.get("detail") if isinstance(answer, dict) else None
-    raise CliError(f"{detail or response.text[:200] or url} ({response.status_code})")
 
 
 def line(found: dict[str, Any]) -> str:

@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from local.cli.candle_range import (
-    DatabaseUrl,
     From,
-    RedisUrl,
     TimeframeNames,
     To,
     asked_range,
@@ -22,7 +20,7 @@ from local.cli.candle_range import (
     utc,
 )
 from local.cli.errors import CliError
-from local.cli.options import DataDir, JsonLines
+from local.cli.options import DatabaseUrl, DataDir, JsonLines, RedisUrl
 from local.instance import DEFAULT_DATA_DIR
 
 if TYPE_CHECKING:

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from local.cli.addresses import address, http_url
+from local.cli.database import database
 from local.cli.errors import CliError
-from local.cli.options import AsJson, DataDir
-from local.cli.rejects import WHERE, Code, Contains, DatabaseUrl, Since, rejects_of, selected
+from local.cli.options import AsJson, DatabaseUrl, DataDir
+from local.cli.rejects import WHERE, Code, Contains, Since, selected
 from local.instance import DEFAULT_DATA_DIR
 from shared.errors import TransientError
 from shared.wire import raw_batch as raw
@@ -82,9 +83,8 @@ def replay(
     from psycopg import sql
 
     sink = http_url(address(broker_url, "K_SINK", "--broker-url", data_dir), "--broker-url")
-    url = address(database_url, "DATABASE_URL", "--database-url", data_dir)
     wanted = {**selected(symbol_contains, code, since), "limit": limit}
-    with rejects_of(url) as connection:
+    with database(database_url, data_dir) as connection:
         query = sql.SQL(_SELECT).format(sql.SQL(WHERE))
         found = connection.execute(query, wanted).fetchall()
         sent = [row for row in found if row[4] in _WHOLE and row[2]]

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -13,19 +11,18 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from local.cli.addresses import address
+from local.cli.database import database
 from local.cli.dead_letter_text import one_line
 from local.cli.display import console
 from local.cli.errors import CliError
 from local.cli.fitted_table import FittedTable
-from local.cli.options import DataDir, JsonLines
+from local.cli.options import DatabaseUrl, DataDir, JsonLines
 from local.cli.times import EPOCH, time_us
 from local.instance import DEFAULT_DATA_DIR
 
 if TYPE_CHECKING:
-    from psycopg import Connection
+    pass
 
-CONNECT_TIMEOUT_S: Final = 5
 EXCERPT_CHARS: Final = 80
 DETAIL_CHARS: Final = 120
 
@@ -91,15 +88,6 @@ Since = Annotated[
         show_default=False,
     ),
 ]
-DatabaseUrl = Annotated[
-    str | None,
-    typer.Option(
-        envvar="DATABASE_URL",
-        metavar="URL",
-        help="The Postgres database. Default: the running instance's.",
-        show_default=False,
-    ),
-]
 
 
 class By(StrEnum):
@@ -154,8 +142,7 @@ def list_rejects(
         sql.SQL(each).format(sql.SQL(WHERE)) for each in (_NEWEST, _BY_REASON, _COUNTS)
     )
     wanted = {**selected(symbol_contains, code, since), "limit": limit}
-    url = address(database_url, "DATABASE_URL", "--database-url", data_dir)
-    with rejects_of(url) as connection:
+    with database(database_url, data_dir) as connection:
         connection.read_only = True
         if by is By.REASON:
             reasons = connection.cursor(row_factory=class_row(Reason)).execute(grouped, wanted)
@@ -274,20 +261,3 @@ def _print_table(found: list[Kept]) -> None:
         )
         table.add_row(row)
     console().print(table)
-
-
-@contextmanager
-def rejects_of(url: str) -> Iterator[Connection]:
-    """Yield a connection to the rejects. Raises CliError: Postgres is away or not Kandle's."""
-    import psycopg
-
-    try:
-        with psycopg.connect(
-            url, connect_timeout=CONNECT_TIMEOUT_S, application_name="kandle rejects"
-        ) as connection:
-            yield connection
-    except psycopg.errors.UndefinedTable:
-        raise CliError("this database has no table of rejects: Kandle has not used it") from None
-    except psycopg.Error as error:
-        reason = one_line(str(error), 300) or type(error).__name__
-        raise CliError(f"cannot read from Postgres: {reason}; is the instance up?") from None

@@ -10,18 +10,8 @@ import typer
 
 from local.cli.addresses import address
 from local.cli.errors import CliError
-from local.cli.options import DataDir, JsonLines
+from local.cli.options import DatabaseUrl, DataDir, JsonLines
 from local.instance import DEFAULT_DATA_DIR
-
-DatabaseUrl = Annotated[
-    str | None,
-    typer.Option(
-        envvar="DATABASE_URL",
-        metavar="URL",
-        help="The Postgres database. Default: the running instance's.",
-        show_default=False,
-    ),
-]
 
 
 def register(app: typer.Typer) -> None:

@@ -13,8 +13,8 @@ import typer
 from local.cli.addresses import address, http_url, ticks_broker
 from local.cli.destination import FeedSender, IngestUrl, To, UdpAddr, Via, open_sender
 from local.cli.errors import CliError
-from local.cli.options import AsJson, BrokerUrl, DataDir
-from local.cli.simulated_past import ApiUrl, store_past
+from local.cli.options import ApiUrl, AsJson, BrokerUrl, DataDir
+from local.cli.simulated_past import store_past
 from local.cli.stopping import asked_to_stop
 from local.cli.times import span_us
 from local.errors import UsageError

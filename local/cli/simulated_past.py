@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 import typer
@@ -24,16 +24,6 @@ _TIMEOUT_S: Final = 10.0
 _PATIENCE_S: Final = 90.0
 _LOOK_S: Final = 0.1
 _DAY_MS: Final = 86_400_000
-
-ApiUrl = Annotated[
-    str | None,
-    typer.Option(
-        envvar="API_URL",
-        metavar="URL",
-        help="With --history: the history API. Default: the running instance's.",
-        show_default=False,
-    ),
-]
 
 
 def store_past(

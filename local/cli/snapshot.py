@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from local.cli.addresses import address, ticks_broker
-from local.cli.candle_range import RedisUrl, ladder_of, shards, utc
+from local.cli.candle_range import ladder_of, shards, utc
 from local.cli.display import console
 from local.cli.errors import CliError
 from local.cli.fitted_table import FittedTable
-from local.cli.options import AsJson, BrokerUrl, DataDir, JsonLines
-from local.cli.retention import DatabaseUrl
+from local.cli.options import AsJson, BrokerUrl, DatabaseUrl, DataDir, JsonLines, RedisUrl
 from local.cli.times import time_us
 from local.errors import UsageError
 from local.instance import DEFAULT_DATA_DIR

@@ -11,7 +11,7 @@ import typer
 
 from local.cli.addresses import address
 from local.cli.errors import CliError
-from local.cli.options import AsJson, DataDir
+from local.cli.options import AsJson, DataDir, RedisUrl
 from local.instance import DEFAULT_DATA_DIR
 
 if TYPE_CHECKING:
@@ -24,15 +24,6 @@ scanner:latest:<SYMBOL>, which are only read. An empty list selects everything.
 """
 
 Symbols = Annotated[list[str], typer.Argument(metavar="SYMBOL...", show_default=False)]
-RedisUrl = Annotated[
-    str | None,
-    typer.Option(
-        envvar="REDIS_URL",
-        metavar="URL",
-        help="The Redis server. Default: the running instance's.",
-        show_default=False,
-    ),
-]
 
 
 def register(app: typer.Typer) -> None:

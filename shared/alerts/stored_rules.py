@@ -29,7 +29,8 @@ _REMOVE: Final = (
     " RETURNING rule, sink, muted"
 )
 _MUTE: Final = (
-    "UPDATE alert_rules SET muted = %s WHERE id = %s AND removed_at IS NULL RETURNING rule"
+    "UPDATE alert_rules SET muted = coalesce(%s, muted) WHERE id = %s AND removed_at IS NULL"
+    " RETURNING rule"
 )
 
 
@@ -91,7 +92,10 @@ def replace_rule(connection: Connection, rule_id: str, rule: Rule) -> str | None
     return add_rule(connection, rule, sink, muted=muted)
 
 
-def mute_rule(connection: Connection, rule_id: str, *, muted: bool) -> str | None:
-    """Send a rule's alerts to nobody, or to whom it says again; return its text, or None."""
+def mute_rule(connection: Connection, rule_id: str, *, muted: bool | None) -> str | None:
+    """Send a rule's alerts to nobody, or to whom it says again; return its text, or None.
+
+    `muted` None leaves it as it is.
+    """
     row = connection.execute(_MUTE, (muted, rule_id)).fetchone()
     return None if row is None else str(row[0])

@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from shared.analysis.neutral_values import rsi
 from shared.analysis.talib_indicators import TalibIndicator
 
 Floats = npt.NDArray[np.float64]
@@ -90,20 +91,12 @@ class Indicator:
         if self.kind == "ema":
             return (zero + unit * talib.EMA(close, period),)
         if self.kind == "rsi":
-            return (_with_flat_middle(talib.RSI(close, period), close, period),)
+            return (rsi(close, period),)
         if self.kind == "atr":
             return (unit * talib.ATR(high, low, close, period),)
         bands = talib.BBANDS(close, period, self.deviations, self.deviations)
         upper, middle, lower = (zero + unit * band for band in bands)
         return upper, middle, lower
-
-
-def _with_flat_middle(rsi: Floats, close: Floats, period: int) -> Floats:
-    """Return 50 where no close moved in the period: neither gains nor losses, as much of each."""
-    still = np.concatenate(([0], np.cumsum(np.diff(close) == 0)))
-    flat = np.zeros(len(close), dtype=np.bool_)
-    flat[period:] = still[period:] - still[:-period] == period
-    return np.where(flat & np.isfinite(rsi), 50.0, rsi)
 
 
 AnyIndicator = Indicator | TalibIndicator

@@ -16,6 +16,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from shared.analysis.neutral_values import with_neutral_values
+
 Floats = npt.NDArray[np.float64]
 
 DAY_US: Final = 86_400_000_000
@@ -126,7 +128,8 @@ class TalibIndicator:
         series = {name: np.ascontiguousarray(inputs[name][rows]) for name in names}
         found = _function(self.function, self.parameters)(series)
         many: Sequence[Any] = found if isinstance(found, list | tuple) else [found]
-        columns = [np.asarray(each, dtype=np.float64) for each in many]
+        columns = tuple(np.asarray(each, dtype=np.float64) for each in many)
+        columns = with_neutral_values(self.function, dict(self.parameters), series, columns)
         for each in columns:
             each[: self.look_back()] = np.nan
         return tuple(np.where(np.isfinite(each), each, np.nan) for each in columns)

@@ -29,11 +29,12 @@ class Field(StrEnum):
 
 
 _NAMES: Final[Mapping[Field, str]] = {
-    Field.SYMBOL: "symbol ticker instrument product_id s pair market inst_id sym",
+    Field.SYMBOL: "symbol ticker instrument instrument_name product_id s pair market inst_id sym",
     Field.PRICE: "price p px trade_price last_px",
     Field.SIZE: "size amount qty quantity q volume_of_trade sz trade_size last_qty",
     Field.TIME: "timestamp time ts T datetime time_ms time_us time_ns time_s timestamp_ms"
-    " timestamp_us timestamp_ns date_time date trade_time transact_time ts_event",
+    " timestamp_us timestamp_ns date_time date trade_time transact_time ts_event"
+    " sip_timestamp participant_timestamp created_time created_at",
     Field.SIDE: "side S taker_side aggressor aggressor_side",
     Field.TRADE_ID: "trade_id id tid agg_trade_id trd_match_id exec_id trade_report_id i",
     Field.CONDITIONS: "conditions condition cond sale_condition sale_conditions c",
@@ -45,6 +46,20 @@ _NAMES: Final[Mapping[Field, str]] = {
 }
 """By field, the one that counts where several are there first. Letter case, blanks, _ and - do not
 matter, but in names of one letter."""
+
+_LETTERS: Final[tuple[tuple[frozenset[str], Mapping[str, Field | None]], ...]] = (
+    (
+        frozenset({"ev", "pair", "p", "s", "t"}),
+        {"s": Field.SIZE, "t": Field.TIME, "c": None},
+    ),
+    (frozenset({"ev", "p", "s", "t"}), {"s": Field.SIZE, "t": Field.TIME, "q": None}),
+    (frozenset({"s", "p", "t", "v"}), {"t": Field.TIME, "v": Field.SIZE}),
+    (frozenset({"s", "p", "q", "T", "t"}), {"t": Field.TRADE_ID}),
+    (frozenset({"s", "p", "q", "T", "a"}), {"a": Field.TRADE_ID}),
+)
+"""What one letter means beside others: trades of Polygon's and Finnhub's streams, Binance's `trade`
+and `aggTrade`. None: no part of a tick (Polygon's `q` numbers its messages, its `c` of crypto
+is no sale condition)."""
 
 _SCANNER: Final = frozenset({"prevprice", "mav10", "float", "delta", "multiplier"})
 """Of the scanner: beside them `volume` is the day's."""
@@ -98,8 +113,16 @@ def layout_of(names: tuple[str, ...], *, volume_is_size: bool = False) -> Layout
     unread = []
     plain = [_plain(name) for name in names]
     is_scan = not _SCANNER.isdisjoint(plain)
-    for name, short in zip(names, plain, strict=True):
-        if short in _FIELDS:
+    letters = next((read for signature, read in _LETTERS if signature.issubset(plain)), {})
+    for number, (name, short) in enumerate(zip(names, plain, strict=True)):
+        if (
+            name in names[:number]
+        ):  # a column of the same name, whose values nobody could tell from its own
+            unread.append(name)
+        elif short in letters:
+            if (meant := letters[short]) is not None:
+                places.setdefault(meant, []).append((0, name))
+        elif short in _FIELDS:
             field, rank = _FIELDS[short]
             places.setdefault(field, []).append((rank, name))
         elif short in ("volume", "vol") and volume_is_size:

@@ -22,6 +22,8 @@ from shared.wire.ticks import INTEGER_ID, NO_ID, TEXT_ID
 FORM: Final = "SYMBOL,PRICE[,SIZE[,TIME[,SIDE[,TRADE_ID[,CONDITIONS]]]]]"
 
 MAX_TRADE_ID_BYTES: Final = 64
+BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+"""Of UTF-8. Editors and spreadsheets put it before the first line."""
 EARLIEST_US: Final = EARLIEST_S * 10**6
 
 _NUMBER: Final = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)

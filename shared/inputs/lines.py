@@ -18,6 +18,7 @@ import numpy as np
 from shared.inputs.dialects import COLUMNS, PLAIN, Dialect, dialect_of
 from shared.inputs.fields import Field
 from shared.inputs.line import (
+    BYTE_ORDER_MARK,
     EARLIEST_US,
     MAX_TRADE_ID_BYTES,
     RejectedLineError,
@@ -35,8 +36,6 @@ from shared.wire.raw_batch import FORMAT_CSV_DECIMAL_COMMA, RawBatch
 from shared.wire.ticks import INTEGER_ID, NO_ID, TEXT_ID, Int64s, Texts
 
 _NEWLINE, _RETURN, _COMMA, _ZERO, _MINUS = b"\n\r,0-"
-_MARK: Final = b"\xef\xbb\xbf"
-"""The byte order mark of UTF-8."""
 _SIDES: Final = {b"": 0, b"buy": 1, b"b": 1, b"sell": 2, b"s": 2}
 _MAKER_SIDES: Final = {b"": 0, b"true": 2, b"false": 1}
 
@@ -84,10 +83,12 @@ def _split(text: Text, batch: RawBatch) -> tuple[Spans, Int64s, Int64s]:
     payload = np.concatenate([[0], np.cumsum(of_payload)[:-1]])
     first_line = np.concatenate([[0], np.flatnonzero(of_payload)[:-1] + 1])
     number = np.arange(len(ends)) - first_line[payload] if len(ends) else payload
-    if _MARK in batch.payloads:
+    if BYTE_ORDER_MARK in batch.payloads:
         marked = start[first_line]
-        marked = np.array([batch.payloads.startswith(_MARK, at) for at in marked.tolist()])
-        start[first_line[marked]] += len(_MARK)
+        marked = np.array(
+            [batch.payloads.startswith(BYTE_ORDER_MARK, at) for at in marked.tolist()]
+        )
+        start[first_line[marked]] += len(BYTE_ORDER_MARK)
     if len(text.bytes):
         end -= (end > start) & (text.bytes[end - 1] == _RETURN)
     filled = end > start
@@ -245,7 +246,9 @@ def _with_header(line: bytes, dialect: Dialect) -> bytes:
 def line_at(batch: RawBatch, payload: int, number: int) -> bytes:
     """Return a line as it came, behind the header of its payload where there is one."""
     start = int(batch.lengths[:payload].sum())
-    content = batch.payloads[start : start + int(batch.lengths[payload])].removeprefix(_MARK)
+    content = batch.payloads[start : start + int(batch.lengths[payload])].removeprefix(
+        BYTE_ORDER_MARK
+    )
     lines = [line.removesuffix(b"\r") for line in content.split(b"\n")]
     decimal_comma = batch.format == FORMAT_CSV_DECIMAL_COMMA
     first = next(filter(None, lines), b"")

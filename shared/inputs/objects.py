@@ -26,7 +26,14 @@ from shared.inputs.feed_rows import (
     trade_rows,
 )
 from shared.inputs.fields import Field, layout_of
-from shared.inputs.line import MAKER_SIDES, RejectedLineError, absent, read_side, time_of
+from shared.inputs.line import (
+    BYTE_ORDER_MARK,
+    MAKER_SIDES,
+    RejectedLineError,
+    absent,
+    read_side,
+    time_of,
+)
 from shared.inputs.messages import Messages, payload_at
 from shared.inputs.parsed import FeedRules, Parsed
 from shared.inputs.raw_values import text_of
@@ -156,7 +163,7 @@ def parse_objects(batch: RawBatch, rules: FeedRules) -> Parsed:
 def _read(payload: bytes) -> Values:
     if payload.startswith(fix.BEGINNINGS):
         return fix.of_tags(payload)
-    return fix.of_json(_decode(payload))
+    return fix.of_json(_decode(payload.removeprefix(BYTE_ORDER_MARK)))
 
 
 def _within(message: Values) -> tuple[Values, str]:

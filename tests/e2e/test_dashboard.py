@@ -14,7 +14,6 @@ from tests.e2e.browser import connection, open_symbol, shown, tape_prices
 from tests.e2e.client import candles, eventually, fresh_symbol, kill, send_udp
 from tests.e2e.test_live import post, post_until_taken
 from tests.e2e.test_patterns import DAY_MS, ENGULFING, MINUTE_MS, lines
-from tests.platform import kandle
 
 SHOWN = ("t", "o", "h", "l", "c", "v", "n", "revision", "closed")
 
@@ -28,9 +27,10 @@ def test_the_seam_between_history_and_live_is_exact(page: Page, pipeline: dict[s
         *(f"{symbol},{100 + n}.5,1,{start_ms + n * MINUTE_MS},buy,{n}" for n in range(30)),
     )
     open_symbol(page, pipeline, symbol, 30)
-    for n in range(40):
-        time_ms = start_ms + 29 * MINUTE_MS + n * 15_000
-        post(pipeline, f"{symbol},{200 + n}.25,2,{time_ms},sell,{1000 + n}")
+    first_ms = start_ms + 29 * MINUTE_MS
+    live = [f"{symbol},{200 + n}.25,2,{first_ms + n * 15_000},sell,{1000 + n}" for n in range(40)]
+    for n in range(0, 40, 5):
+        post(pipeline, *live[n : n + 5])
     known = eventually(
         lambda: candles(pipeline["API_URL"], symbol), lambda found: found[-1]["c"] == "239.25"
     )
@@ -138,11 +138,11 @@ def test_the_trades_before_the_page_was_opened_are_there(
 
 
 def test_a_pattern_and_its_retraction_are_marked(page: Page, pipeline: dict[str, str]) -> None:
-    """On its candle and in the list; a correction strikes it out."""
+    """On its candle, under the pointer and in the list; a correction strikes it out."""
     symbol = fresh_symbol("MARKED")
     post(pipeline, *lines(symbol, ENGULFING[:1])[:1])
     open_symbol(page, pipeline, symbol)
-    page.get_by_role("radio", name="all", exact=True).click()
+    page.select_option("#marks", "all")
     send_udp(pipeline["UDP_ADDR"], lines(symbol, ENGULFING)[1:])
     shown(page, lambda it: any(m.startswith("engulfing ") for m in it["marked"]), 60)
     send_udp(
@@ -153,16 +153,20 @@ def test_a_pattern_and_its_retraction_are_marked(page: Page, pipeline: dict[str,
     page.locator("#tab-patterns").click()
     entry = page.locator(".pattern.retracted").filter(has_text="engulfing")
     expect(entry.first).to_contain_text("retracted by a correction")
-    page.get_by_role("radio", name="off", exact=True).click()
+    entry.first.click()  # its candle comes into the middle
+    pane = page.locator("#chart td:nth-child(2)").first.bounding_box()
+    assert pane
+    page.mouse.move(pane["x"] + pane["width"] / 2, pane["y"] + 60)
+    expect(page.locator("#tip")).to_contain_text("✕ engulfing")
+    page.select_option("#marks", "off")
     shown(page, lambda it: it["marked"] == [])
 
 
 def test_an_alert_is_shown_once_and_listed(page: Page, pipeline: dict[str, str]) -> None:
     """A notice as the rule comes true, once; in the list also after a reload."""
     symbol = fresh_symbol("ALERTED")
-    url = ("--database-url", pipeline["DATABASE_URL"])
-    kandle("alert", "add", f"{symbol} close > 100", *url)
     rule = f"{symbol} close > 100 on 1m"
+    httpx.post(f"{pipeline['API_URL']}/api/alert-rules", json={"rule": rule}).raise_for_status()
     start_ms = 1_700_000_040_000
     post(pipeline, f"{symbol},99,1,{start_ms}")
     open_symbol(page, pipeline, symbol)

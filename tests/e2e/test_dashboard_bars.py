@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import httpx
 from playwright.sync_api import Page, expect
@@ -15,8 +16,10 @@ FIRST_MS = 1_700_000_040_000
 SHOWN = ("o", "h", "l", "c", "v", "n", "closed")
 
 
-def test_bars_are_chosen_drawn_and_followed(page: Page, pipeline: dict[str, str]) -> None:
-    """By type and size; with indicators, back to the first, live; the address holds them."""
+def test_bars_are_chosen_drawn_and_followed(
+    page: Page, pipeline: dict[str, str], tmp_path: Path
+) -> None:
+    """By type and size; with indicators, back to the first, live, into files; by address."""
     symbol = fresh_symbol("BARS")
     count = 2_100  # more bars than a page, three of a millisecond
     post(
@@ -50,6 +53,18 @@ def test_bars_are_chosen_drawn_and_followed(page: Page, pipeline: dict[str, str]
     post(pipeline, *(f"{symbol},{200 + n},1,{later_ms + n},buy,{count + n}" for n in range(4)))
     found = shown(page, lambda it: [c["c"] for c in it["candles"]][-1:] == ["203"])
     assert [[c[k] for k in SHOWN] for c in found["candles"]] == known()
+    files = {}
+    for kind in ("CSV", "PNG"):
+        with page.expect_download() as download:
+            page.get_by_role("button", name=kind, exact=True).click()
+        files[kind] = tmp_path / download.value.suggested_filename
+        download.value.save_as(files[kind])
+    head, *rows = [line.split(",") for line in files["CSV"].read_text().splitlines()]
+    assert head[-1] == "end"
+    seen = [bar for bar in found["candles"] if bar["t"] >= found["view"]["from"]]
+    assert [row[1:6] for row in rows] == [[bar[k] for k in "ohlcv"] for bar in seen]
+    assert files["PNG"].name.startswith(f"{symbol}-tick_3-")
+    assert files["PNG"].read_bytes().startswith(b"\x89PNG")
     page.reload()
     shown(page, lambda it: [c["c"] for c in it["candles"]][-1:] == ["203"])
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from playwright.sync_api import Page, expect
 
 from tests.e2e.browser import open_symbol, shown
@@ -31,6 +33,7 @@ def test_two_charts_follow_two_series(page: Page, pipeline: dict[str, str]) -> N
     shown(page, lambda it: it["panelsDrawn"] == [1])
     post(pipeline, f"{other},8,1,{FIRST_MS + MINUTE_MS}")
     shown(page, lambda it: it["panelsDrawn"] == [2])
+    expect(page).to_have_url(re.compile(rf"&layout=2&panel={other}/1m"))
     page.reload()
     kept = shown(page, lambda it: it["panelsDrawn"] == [2])
     assert kept["panels"] == [{"symbol": other, "timeframe": "1m", "indicators": []}]

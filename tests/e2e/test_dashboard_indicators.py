@@ -19,9 +19,8 @@ PRICES = [100 + (n * 7) % 11 for n in range(24)]
 
 def computed(pipeline: Mapping[str, str], symbol: str, name: str) -> dict[str, list[list[float]]]:
     """Times and values of each column, as the API has them."""
-    answer = httpx.get(
-        f"{pipeline['API_URL']}/api/candles/{symbol}", params={"indicators": name, "limit": 100}
-    )
+    url = f"{pipeline['API_URL']}/api/candles/{symbol}"
+    answer = httpx.get(url, params={"indicators": name, "limit": 100}, timeout=60)
     found: dict[str, list[list[float]]] = {}
     for candle in answer.json()["candles"]:
         for column, value in candle["indicators"].items():
@@ -41,7 +40,7 @@ def drawn(state: Mapping[str, Any]) -> dict[str, list[list[float]]]:
 def test_indicators_are_drawn_as_the_api_computes_them(
     page: Page, pipeline: dict[str, str]
 ) -> None:
-    """Added, changed and removed in a dialog; a growing candle moves them; a bad one says why."""
+    """Added, changed, removed and resized; a growing candle moves them; a bad one says why."""
     symbol = fresh_symbol("LINES")
     post(
         pipeline,
@@ -70,7 +69,19 @@ def test_indicators_are_drawn_as_the_api_computes_them(
     page.keyboard.press("Escape")
     wanted = computed(pipeline, symbol, "rsi:5")
     before = shown(page, lambda it: drawn(it) == wanted)
-    expect(page.locator("#legend .indicator")).to_contain_text("RSI 5")
+    words = page.locator("#chart .values").filter(has_text="RSI 5")
+    expect(words).to_contain_text(f"{before['lines'][0]['points'][-1]['value']:.2f}")
+    expect(words).to_have_count(1)
+    top = words.bounding_box()
+    assert top
+    page.mouse.move(top["x"] + 200, top["y"] - 4)  # the border of its pane
+    page.mouse.down()
+    page.mouse.move(top["x"] + 200, top["y"] - 104, steps=4)
+    page.mouse.up()
+    page.wait_for_function(
+        "y => document.querySelectorAll('#chart .values')[1].getBoundingClientRect().y < y - 50",
+        arg=top["y"],
+    )
 
     post(pipeline, f"{symbol},250,1,{FIRST_MS + (len(PRICES) - 1) * MINUTE_MS + 1_000}")
     after = shown(page, lambda it: drawn(it) != drawn(before))

@@ -120,13 +120,14 @@ def test_a_group_is_made_shown_and_sorted(page: Page, pipeline: dict[str, str]) 
     page.keyboard.press("Enter")
     expect(page.get_by_role("checkbox", name="majors", exact=True)).to_be_checked()
     page.keyboard.press("Escape")
-    page.locator("#search").fill(cheap)
+    page.keyboard.press("G")
+    shown(page, lambda it: it["listed"] == [dear])
+    page.locator("#search").fill(f"{cheap}X")
+    expect(page.locator("#cards")).to_have_text(f"No symbol has {cheap}X in its name.")
+    page.locator("#search").fill(cheap)  # among all symbols
     page.keyboard.press("Enter")
     shown(page, lambda it: it["symbol"] == cheap)
-    page.keyboard.press("g")
-    page.get_by_role("checkbox", name="majors", exact=True).check()
-    page.keyboard.press("Escape")
-    page.keyboard.press("G")
+    page.keyboard.press("a")
     shown(page, lambda it: sorted(it["listed"]) == sorted([dear, cheap]))
     page.select_option("#sort", "price")
     shown(page, lambda it: it["listed"] == [dear, cheap])
@@ -166,35 +167,6 @@ def test_the_page_works_where_it_may_store_nothing(page: Page, pipeline: dict[st
     page.keyboard.press("t")
     page.select_option("#scale", "log")
     shown(page, lambda it: it["settings"]["scale"] == "log" and it["last"] == "7")
-
-
-def test_large_trades_stand_out_and_small_ones_can_be_left_out(
-    page: Page, pipeline: dict[str, str]
-) -> None:
-    """Times to the millisecond; a trade of ten times the middle size is large."""
-    symbol = fresh_symbol("LARGE")
-    sizes = ("1", "2", "1", "30", "2")
-    post(
-        pipeline, *(f"{symbol},5,{size},{FIRST_MS + 7 * n},buy,{n}" for n, size in enumerate(sizes))
-    )
-    open_symbol(page, pipeline, symbol)
-    rows = page.locator("#tape tbody tr")
-    expect(rows).to_have_count(5)
-    expect(rows.last).to_contain_text("22:14:00.000")
-    expect(page.locator("#tape tr.large")).to_contain_text("30")
-    page.get_by_label("Smallest size shown").fill("2")
-    expect(rows).to_have_count(3)
-
-
-def test_the_list_is_sorted_by_the_last_trade(page: Page, pipeline: dict[str, str]) -> None:
-    """The symbol of the newest trade is the first."""
-    older = sent(pipeline, "ASORTED", "1")
-    newest = fresh_symbol("ZSORTED")
-    post(pipeline, f"{newest},5")
-    open_symbol(page, pipeline, older)
-    page.select_option("#sort", "last trade")
-    found = shown(page, lambda it: it["listed"][:1] == [newest])
-    assert older not in found["listed"] or found["listed"].index(older) > 0
 
 
 def test_what_is_seen_is_saved(page: Page, pipeline: dict[str, str], tmp_path: Path) -> None:

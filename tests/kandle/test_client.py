@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import assert_type
 
 import polars as pl
@@ -31,6 +32,7 @@ from kandle.client import (
 )
 from local.servers.ports import free_port
 from shared.stores.postgres import Postgres
+from tests import unasync
 from tests.functions.history_query.conftest import House
 from tests.functions.history_query.market import Tick, candles, columns, generated, trades
 
@@ -177,6 +179,7 @@ def test_a_connection_in_floats_gives_floats_everywhere(served: tuple[str, list[
     assert asyncio.run(again()) == rows
 
 
+@pytest.mark.processes
 def test_an_import_of_the_client_loads_nothing_heavy() -> None:
     """What makes requests, events and frames is loaded by the first of them."""
     heavy = (
@@ -219,6 +222,14 @@ def test_the_asynchronous_client_reads_the_same(served: tuple[str, list[Tick]]) 
 
     with Kandle(url) as kandle:
         assert asyncio.run(read()) == list(kandle.candles("XRP/ETH", start=0))
+
+
+@pytest.mark.processes
+def test_the_client_without_asyncio_is_written_from_the_one_with_it(tmp_path: Path) -> None:
+    """`python -m tests.unasync` was run since the last change."""
+    written = {path.name: path.read_text() for path in unasync.write(tmp_path)}
+    ours = unasync.ROOT / "kandle" / "_sync"
+    assert written == {path.name: path.read_text() for path in ours.glob("*.py")}
 
 
 def test_refusals_name_the_parameter(served: tuple[str, list[Tick]]) -> None:

@@ -77,10 +77,10 @@ def alert_rule_writes(
 
     def _change(rule_id: str, asked: _Changed) -> Response:
         with postgres.connection() as connection:
-            if asked.muted is not None:
-                text = mute_rule(connection, rule_id, muted=asked.muted)
-                if text is None:
-                    return _no_such_rule(rule_id)
+            if mute_rule(connection, rule_id, muted=asked.muted) is None:
+                return _no_such_rule(rule_id)
+            if asked.rule is None and asked.muted is None:
+                raise ValueError("the body changes nothing: give rule, muted, or both")
             if asked.rule is None:
                 return Response(status_code=204)
             rule = Rule.parse(asked.rule)

@@ -4,41 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from functions.history_query import topics
 from functions.history_query.api.openapi_schemas import NAME, Json, Part, get, object_of
-from functions.history_query.topics import (
-    alert_rules,
-    alerts,
-    bars,
-    candles,
-    feeds,
-    flow,
-    indicators,
-    latest,
-    overview,
-    patterns,
-    prices,
-    rejects,
-    symbols,
-    ticks,
-)
-
-PARTS: Final[tuple[Part, ...]] = (
-    bars.PART,
-    candles.PART,
-    flow.PART,
-    prices.PART,
-    latest.PART,
-    overview.PART,
-    symbols.PART,
-    feeds.PART,
-    indicators.PART,
-    ticks.PART,
-    patterns.PART,
-    alerts.PART,
-    alert_rules.PART,
-    rejects.PART,
-)
-"""Of every topic: one that is added is named here and in wiring.py."""
 
 _OWN: Final = Part(
     {
@@ -62,6 +29,17 @@ _OWN: Final = Part(
     {"Problem": object_of({"title": NAME, "status": {"type": "integer"}, "detail": NAME})},
 )
 
+_PARTS: Final[dict[str, Part]] = {
+    **{topic.__name__.rpartition(".")[2].replace("_", " "): topic.PART for topic in topics.ALL},
+    "service": _OWN,
+}
+"""By the tag of their operations, which is the topic's name."""
+
+
+def _tagged(tag: str, item: Json) -> Json:
+    return {method: {"tags": [tag], **operation} for method, operation in item.items()}
+
+
 DOCUMENT: Final[Json] = {
     "openapi": "3.1.0",
     "info": {
@@ -72,9 +50,14 @@ DOCUMENT: Final[Json] = {
     },
     "servers": [{"url": "/"}],
     "security": [{}, {"token": []}],
-    "paths": {path: item for part in (*PARTS, _OWN) for path, item in part.paths.items()},
+    "tags": [{"name": tag} for tag in _PARTS],
+    "paths": {
+        path: _tagged(tag, item)
+        for tag, part in _PARTS.items()
+        for path, item in part.paths.items()
+    },
     "components": {
-        "schemas": {name: item for part in (*PARTS, _OWN) for name, item in part.schemas.items()},
+        "schemas": {name: item for part in _PARTS.values() for name, item in part.schemas.items()},
         "securitySchemes": {
             "token": {
                 "type": "http",

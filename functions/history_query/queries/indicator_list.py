@@ -30,6 +30,10 @@ begins anew with the first candle of each UTC day, so it is for timeframes below
 have 20,000 bars before the page. `sma:20`, `ema:20`, `rsi:14`, `atr:14` (a period) and `bb:20:2`
 (period and deviations; `upper`, `middle`, `lower`) are computed on distances from the first price,
 so that no unit of price is too small for TA-Lib.
+
+Where nothing moved in the period an oscillator is in its middle: 50 for RSI, the stochastics, KDJ,
+MFI and the Ultimate Oscillator, -50 for Williams' %R. VWAP is null until the day has volume, the
+Efficiency Ratio (`er`) while no close moves.
 """
 _COLUMNS: Final = """| name with its defaults | what it is | parameters | outputs | |
 |---|---|---|---|---|"""

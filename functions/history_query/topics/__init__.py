@@ -1,1 +1,27 @@
 """One module for each topic of the API: `PART` describes its routes, `answers` answers them."""
+
+from types import ModuleType
+from typing import Final
+
+from functions.history_query.topics import (
+    alert_rules,
+    alerts,
+    bars,
+    candles,
+    feeds,
+    flow,
+    indicators,
+    latest,
+    overview,
+    patterns,
+    prices,
+    rejects,
+    symbols,
+    ticks,
+)
+
+ALL: Final[tuple[ModuleType, ...]] = (
+    *(bars, candles, flow, prices, latest, overview, symbols, feeds, indicators, ticks),
+    *(patterns, alerts, alert_rules, rejects),
+)
+"""In the order of the description: one that is added is named here and in wiring.py."""

@@ -150,7 +150,7 @@ def _present(columns: Mapping[str, str], names: Sequence[str]) -> dict[str, str]
 
 
 def _parquet(part: Part, choice: Choice) -> Tables:
-    file = pyarrow.parquet.ParquetFile(_whole(part))
+    file = pyarrow.parquet.ParquetFile(whole(part))
     layout = layout_of_names(part.name, file.schema_arrow.names, choice)
     wanted = needed(layout)
     return layout, numbered(
@@ -161,7 +161,7 @@ def _parquet(part: Part, choice: Choice) -> Tables:
 
 def _arrow(part: Part, choice: Choice) -> Tables:
     if part.head().startswith(b"ARROW1"):
-        reader: Any = pa.ipc.open_file(_whole(part))
+        reader: Any = pa.ipc.open_file(whole(part))
         batches = (reader.get_batch(n) for n in range(reader.num_record_batches))
     else:
         reader = pa.ipc.open_stream(part.stream)
@@ -172,7 +172,7 @@ def _arrow(part: Part, choice: Choice) -> Tables:
     )
 
 
-def _whole(part: Part) -> Any:
+def whole(part: Part) -> Any:
     """Return what can be read at random: the file itself, or its unpacked bytes."""
     if part.name == part.path.name:
         return pa.memory_map(str(part.path))

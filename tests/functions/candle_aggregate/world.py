@@ -13,6 +13,7 @@ import psycopg
 import redis
 
 from functions.candle_aggregate.engine import Engine
+from functions.candle_aggregate.maintenance.sample import sample
 from functions.candle_aggregate.publish import waiting_rows
 from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.steps.step import TickEvent
@@ -385,3 +386,16 @@ class World:
     def shard_of(self, instrument: str) -> int:
         """The shard of an instrument."""
         return shard_of(instrument, self.rules.shards)
+
+
+def finish(world: World) -> None:
+    """Let all settle, and compare every candle with the ticks that were sent."""
+    world.settle()
+    world.assert_right()
+
+
+def sampled(world: World) -> set[tuple[str, str, int]]:
+    """Candles that differ, of many samples taken a while later."""
+    world.step(180)
+    some = [sample(world.engine, world.postgres, world.rules, world.now_us) for _ in range(20)]
+    return {key for found in some for key in found}

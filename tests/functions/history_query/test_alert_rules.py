@@ -100,6 +100,16 @@ def test_a_rule_is_changed_in_place(house: House) -> None:
     assert asked(house.app, "PATCH", json={"muted": False}).status_code == 400
 
 
+def test_a_change_of_nothing_is_refused(house: House) -> None:
+    """Of a rule in force it says what to give; of an id that is not, that there is no such rule."""
+    with house.postgres.connection() as connection:
+        known = add_rule(connection, Rule.parse("A close > 1"), muted=True)
+    refused = asked(house.app, "PATCH", params={"id": known}, json={})
+    assert (refused.status_code, "rule, muted" in refused.json()["detail"]) == (400, True)
+    assert house.get(PATH).json()[0]["muted"] is True
+    assert asked(house.app, "PATCH", params={"id": "unknown"}, json={}).status_code == 404
+
+
 def test_alerts_of_one_rule(house: House) -> None:
     """By its id, over pages."""
     rule = Rule.parse("A close > 1")

@@ -52,6 +52,14 @@ def fill(house: House, symbol: str = "A/B") -> None:
     house.feeds.status(FeedStatus("binance", "s", time.time_ns() // 1000, 0, -5, "", (here,)))
 
 
+def test_every_operation_has_a_tag_that_is_listed() -> None:
+    """`/docs` groups operations by their tag: each topic is a group."""
+    listed = [tag["name"] for tag in DOCUMENT["tags"]]
+    tags = [op["tags"] for item in DOCUMENT["paths"].values() for op in item.values()]
+    assert {tag for (tag,) in tags} == set(listed)
+    assert {"candles", "bars", "ticks", "alerts", "alert rules", "feeds"} < set(listed)
+
+
 def test_every_route_is_described_and_no_other(house: House) -> None:
     """A route that is added needs a description; one that goes, goes from both."""
     routes = {

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from functions.udp_bridge.bodies import (
     MAX_TICKS,
+    cut,
     json_lines,
     json_objects,
     lines,
@@ -43,6 +44,16 @@ def test_json_objects_are_cut_as_they_stand() -> None:
     assert json_objects(b' {"price": 1.10}\n').payloads == [b'{"price": 1.10}']
     assert json_objects(b'[{"a":1.0} , 2,"x"]').payloads == [b'{"a":1.0}', b"2", b'"x"']
     assert json_lines(b'{"a":1}\r\n\n{bad\n{"b":2}').payloads == [b'{"a":1}', b"{bad", b'{"b":2}']
+
+
+@pytest.mark.parametrize(
+    "kind", ["application/json", "application/x-ndjson", "text/csv", "text/plain", ""]
+)
+def test_a_byte_order_mark_is_no_part_of_a_body(kind: str) -> None:
+    """Editors write one before lines and objects alike; of protobuf it may be a part."""
+    body = b"A,1,2\n" if kind == "text/csv" else b'{"ticker":"A","price":1}'
+    assert cut(b"\xef\xbb\xbf" + body, kind) == cut(body, kind)
+    assert cut(b"\xef\xbb\xbf", "application/x-protobuf")[1].payloads == [b"\xef\xbb\xbf"]
 
 
 def prefix(length: int) -> bytes:

@@ -51,6 +51,15 @@ def test_each_datagram_goes_to_its_format_in_order(some: list[tuple[int, bytes]]
         assert part.receive_time_us == [i for i, _ in of_it]
 
 
+def test_blanks_and_a_byte_order_mark_hide_no_object() -> None:
+    """What Windows tools put before an object does not make a line of it."""
+    objects = [b'\xef\xbb\xbf{"a":1}', b' \r\n{"a":1}', b'\xef\xbb\xbf {"a":1}']
+    others = [b"\xef\xbb\xbfA,1", b"A,{", b"\xef\xbb\xbf", b""]
+    some = objects + others
+    csv, _, read = sorted_out(Datagrams(b"".join(some), list(map(len, some)), [0] * len(some)))
+    assert (read.payloads, csv.payloads) == (b"".join(objects), b"".join(others))
+
+
 def test_garbage_with_control_characters_is_a_line() -> None:
     """It begins as no TickerUpdate with a symbol and a price does."""
     garbage = [

@@ -1,13 +1,11 @@
 from __future__ import annotations
 
-import gzip
 import math
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from local.backtest.candle_file import InputError, read_candles
 from local.backtest.plot import PlotError
 from local.backtest.run import backtest, chosen
 from shared.analysis.candle_series import Candles, Floats
@@ -58,7 +56,7 @@ def test_downwards_a_fall_is_the_hit() -> None:
     assert score.base_return == pytest.approx(1 - 0.99**2)
 
 
-def test_only_what_has_a_horizon_and_a_direction_is_judged() -> None:
+def test_only_what_has_a_horizon_and_a_direction_is_evaluated() -> None:
     """The last candles and the undecided count as fired, no more."""
     returns = Returns(closing(np.linspace(100, 130, 31)).close, 10)
     late = one(by_pattern(returns, [fired(20, 1), fired(21, 1), fired(30, 1)]))
@@ -83,7 +81,7 @@ def test_the_interval_is_wilsons() -> None:
     assert wilson(float("nan"), 0) == (0.0, 1.0)
 
 
-def test_confidence_is_judged_in_buckets() -> None:
+def test_confidence_is_evaluated_in_buckets() -> None:
     """Each finding is in one bucket, against the base of its own direction."""
     returns = Returns(closing(np.tile([100.0, 110.0], 50)).close, 1)
     found = [fired(0, 1, 0.65), fired(2, -1, 0.699), fired(4, 1, 0.7), fired(6, 1, 1.0)]
@@ -94,48 +92,6 @@ def test_confidence_is_judged_in_buckets() -> None:
         ("0.90 - 1.00", 1, 1.0),
     ]
     assert scores[0].base_hit_rate == pytest.approx((50 / 99 + 49 / 99) / 2)
-
-
-@pytest.mark.parametrize(
-    ("header", "times"),
-    [
-        ("start_us,open,high,low,close,volume", ["1700000000000000", "1700000060000000"]),
-        ("t,o,h,l,c,v", ["1700000000000", "1700000060000"]),
-        ("Timestamp,Open,High,Low,Close,Volume", ["1700000000", "1700000060"]),
-        ("date,open,high,low,close,volume", ["2023-11-14T22:13:20Z", "2023-11-14 22:14:20"]),
-        ("Date,Open,High,Low,Close,Volume", ["11/14/2023 10:13:20 PM", "11/14/2023 10:14:20 PM"]),
-    ],
-)
-def test_files_of_candles_are_read(tmp_path: Path, header: str, times: list[str]) -> None:
-    """Names, order and times as others write them; packed too."""
-    text = f"{header}\n" + "".join(f"{time},1.5,2.5,1.25,2,7\n" for time in times)
-    (tmp_path / "plain.csv").write_text(text)
-    (tmp_path / "packed.csv.gz").write_bytes(gzip.compress(text.encode()))
-    for name in ("plain.csv", "packed.csv.gz"):
-        candles = read_candles(str(tmp_path / name))[0]
-        assert candles.start_us.tolist() == [1_700_000_000_000_000, 1_700_000_060_000_000]
-        assert [candles.open[0], candles.high[0], candles.low[1]] == [1.5, 2.5, 1.25]
-        assert [candles.close[1], candles.volume[1]] == [2.0, 7.0]
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("time,open,high,low\n", "names no close"),
-        ("time,open,high,low,close\n", "has no candles"),
-        ("time,open,high,low,close\n1700000000,1,2,1,x\n", "row 1: could not convert"),
-        ("time,open,high,low,close\nsoon,1,2,1,1\n", "row 1: 'soon' is no time"),
-        ("time,open,high,low,close\n1700000000,1,0.5,1,1\n", "not 0 < low"),
-        ("time,open,high,low,close\nnan,1,2,1,1\n", "row 1: 'nan' is no time"),
-        ("time,open,high,low,close\n1700000000,1,1,1,1\n1700000000,1,1,1,1\n", "do not ascend"),
-    ],
-)
-def test_files_that_cannot_be_used_are_explained(tmp_path: Path, text: str, message: str) -> None:
-    """The row, and what is wrong with it."""
-    path = tmp_path / "bad.csv"
-    path.write_text(text)
-    with pytest.raises(InputError, match=message):
-        read_candles(str(path))
 
 
 def written(candles: Candles, path: Path) -> str:

@@ -16,7 +16,7 @@ def report(*arguments: object) -> dict[str, object]:
     return found
 
 
-def test_candles_of_a_file_are_judged(recorded_data: Path) -> None:
+def test_candles_of_a_file_are_evaluated(recorded_data: Path) -> None:
     """A table of a CSV file of daily bars; its options reach the function's program."""
     path = recorded_data / "patterns" / "spy_candle_patterns.csv.gz"
     result = invoke("backtest", path, "--patterns", "cdl_engulfing", "--min-confidence", "0")
@@ -32,7 +32,7 @@ def test_ticks_of_a_file_are_made_candles(recorded_data: Path) -> None:
     assert report(path, "--timeframe", "5m", "--patterns", "chart")["candles"] == 706
 
 
-def test_candles_of_a_running_instance_are_judged() -> None:
+def test_candles_of_a_running_instance_are_evaluated() -> None:
     """All pages of the API; the candle that is still open is left out."""
     with http_receiver() as receiver:
         url = serving(receiver, 1_000)
@@ -49,9 +49,13 @@ def test_mistakes_are_told_in_one_line(tmp_path: Path) -> None:
     two.write_text("A,1,1,1700000000000\nB,2,1,1700000000000\n")
     candles = tmp_path / "candles.csv"
     candles.write_text("time,open,high,low,close\n1700000000,1,1,1,1\n")
+    strange = tmp_path / "strange.csv"
+    strange.write_text("Datum;Hoch;Tief\n01.01.2025;2;1\n")
     nowhere = f"http://127.0.0.1:{free_port()}"
     for arguments, message in [
         ((tmp_path / "none.csv", "--data-dir", tmp_path), "no such file"),
+        ((strange,), "Candles need a header: time,open,high,low,close,volume"),
+        ((strange, "--symbol", "A"), "cannot tell which column is which"),
         ((two,), "holds A, B: choose one with --symbol"),
         ((two, "--symbol", "C"), "has no ticks of C"),
         ((two, "--symbol", "A", "--timeframe", "1x"), "--timeframe"),

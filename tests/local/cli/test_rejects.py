@@ -128,10 +128,10 @@ def test_the_running_instance_is_asked(filled: str, tmp_path: Path) -> None:
 def test_a_database_that_cannot_be_read_is_told(database: str) -> None:
     """Away, no URL at all, or never used by Kandle: one line, and never the password."""
     away = refusal(url=f"postgresql://me:secret@127.0.0.1:{free_port()}/x")
-    assert "cannot read from Postgres" in away
+    assert "cannot use Postgres" in away
     assert "secret" not in away
-    assert "cannot read from Postgres" in refusal(url="nonsense")
-    assert "has no table of rejects" in refusal(url=database)
+    assert "cannot use Postgres" in refusal(url="nonsense")
+    assert 'not used this database: relation "rejects" does not' in refusal(url=database)
     assert "--since: 'soon' is no time" in refusal("--since", "soon", url=database)
 
 

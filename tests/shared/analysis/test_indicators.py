@@ -5,6 +5,7 @@ import pytest
 import talib
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from talib import abstract
 
 from shared.analysis.indicators import Indicator, compute, parse_indicators, warm_up
 from shared.analysis.talib_indicators import TalibIndicator, functions
@@ -138,6 +139,61 @@ def test_rsi_of_a_flat_market_is_in_the_middle() -> None:
     assert set(compute(ALL, *[HARD["flat"]] * 3)["rsi:5"][5:]) == {50.0}
     assert compute(ALL, *[HARD["flat behind a fall"]] * 3)["rsi:5"][-1] == 50.0
     assert compute(ALL, *[np.linspace(9, 5, 30)] * 3)["rsi:5"][-1] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("name", "middle"),
+    [
+        *(("stoch:5:3:3:slowk", 50), ("stoch:5:3:3:slowd", 50), ("stochf:5:3:fastk", 50)),
+        *(("stochrsi:14:5:3:fastd", 50), ("kdj:9:3:3:k", 50), ("kdj:9:3:3:j", 50)),
+        *(("mfi:14", 50), ("ultosc:7:14:28", 50), ("willr:14", -50), ("er:10", None)),
+    ],
+)
+@pytest.mark.parametrize("price", [5.0, 0.0, -3.0])
+def test_an_oscillator_of_a_flat_market_is_in_the_middle(
+    name: str, middle: float | None, price: float
+) -> None:
+    """0 would read as sold off, and of Williams' %R as bought up. Also behind a fall."""
+    text = name if name[-1].isdigit() else name.rpartition(":")[0]
+    for close in (
+        np.full(200, price),
+        np.concatenate((price + np.linspace(9, 0.1, 60), np.full(140, price))),
+    ):
+        flat = dict.fromkeys(("open", "high", "low", "close"), close)
+        for volume in (0.0, 3.0):
+            columns = {
+                **flat,
+                "volume": np.full(len(close), volume),
+                "start_us": np.arange(len(close)),
+            }
+            found = compute(parse_indicators(text), **columns)[name][-1]
+            assert np.isnan(found) if middle is None else found == pytest.approx(middle)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["stoch:5:4:3:1:2", "stochf:5:3", "stochrsi", "kdj", "mfi", "ultosc", "willr", "vwap", "er"],
+)
+def test_where_the_market_moves_values_are_those_of_talib(name: str) -> None:
+    """To the last bit, with every kind of average."""
+    columns = market(90, 8)
+    (indicator,) = parse_indicators(name)
+    assert isinstance(indicator, TalibIndicator)
+    plain = abstract.Function(indicator.function)  # type: ignore[attr-defined]
+    plain.parameters = dict(indicator.parameters)
+    series = {each: values for each, values in columns.items() if each != "start_us"}
+    raw = plain(series)
+    for values, expected in zip(
+        indicator.values(columns), raw if isinstance(raw, list) else [raw], strict=True
+    ):
+        np.testing.assert_array_equal(values, expected)
+
+
+def test_vwap_without_volume_has_no_value() -> None:
+    """It has one from the first candle of the day with volume on."""
+    columns = {**market(20, 9), "volume": np.repeat([0.0, 2.0], 10)}
+    (vwap,) = compute(parse_indicators("vwap"), **columns).values()
+    assert np.isnan(vwap).tolist() == [True] * 10 + [False] * 10
 
 
 @pytest.mark.parametrize("unit", [1e-12, 1e-6, 1e9, 1e60])

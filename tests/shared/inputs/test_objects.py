@@ -51,6 +51,54 @@ def test_what_else_a_sender_may_say() -> None:
 
 
 @pytest.mark.parametrize(
+    ("message", "wanted"),
+    [
+        (
+            '{"ev":"T","sym":"MSFT","x":4,"i":"12","z":3,"p":114.125,"s":100,"c":[37],'
+            '"t":1700000000000,"q":3681328}',
+            ("MSFT", "114.125", "100", 12),
+        ),
+        (
+            '{"ev":"XT","pair":"BTC-USD","p":3.5,"t":1700000000000,"s":0.25,"c":[2],"i":"9",'
+            '"r":1700000000123,"x":1}',
+            ("BTC-USD", "3.5", "0.25", 9),
+        ),
+        (
+            '{"s":"BINANCE:BTCUSDT","p":7296.89,"t":1700000000000,"v":0.011467,"c":null}',
+            ("BINANCE:BTCUSDT", "7296.89", "0.011467", 0),
+        ),
+        (
+            '{"e":"trade","E":1700000000001,"s":"BNBBTC","t":12345,"p":"0.001","q":"100",'
+            '"T":1700000000000,"m":true,"M":true}',
+            ("BNBBTC", "0.001", "100", 12345),
+        ),
+        (
+            '{"e":"aggTrade","E":1700000000001,"s":"BNBBTC","a":7,"p":"0.001","q":"100",'
+            '"f":100,"l":105,"T":1700000000000,"m":true,"M":true}',
+            ("BNBBTC", "0.001", "100", 7),
+        ),
+    ],
+)
+def test_one_letter_means_what_its_sender_means(
+    message: str, wanted: tuple[str, str, str, int]
+) -> None:
+    """`s` is Polygon's size and Binance's symbol, `t` a time there and a trade id here."""
+    found = parsed(FORMAT_SCANNER, message.encode())
+    (trade,) = trades(found)
+    symbol, price, size, trade_id = wanted
+    assert (trade.instrument, trade.price, trade.size) == (symbol, Decimal(price), Decimal(size))
+    assert (trade.time_us, trade.trade_id) == (TIME_US, trade_id)
+    assert found.rejected == []
+
+
+def test_a_byte_order_mark_is_no_part_of_an_object() -> None:
+    """A datagram may begin with one."""
+    assert trades(parsed(FORMAT_SCANNER, b"\xef\xbb\xbf" + said())) == trades(
+        parsed(FORMAT_SCANNER, said())
+    )
+
+
+@pytest.mark.parametrize(
     ("timestamp", "time_us"),
     [
         (1700000000, TIME_US),

@@ -113,6 +113,7 @@ def dsn(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
         yield url
 
 
+@pytest.mark.processes
 def test_queries_find_their_rows_by_an_index(dsn: str) -> None:
     """Each plan scans an index by its leading column, and no table as a whole.
 

@@ -1,17 +1,16 @@
-"""The client for asyncio: as `kandle.client.Kandle`, which says what each does."""
+"""The client: the routes of the API and the live feed as methods."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
 from decimal import Decimal
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar, Unpack, overload
 
 from kandle import _requests
+from kandle._async.ranges import AsyncRows
 from kandle._flow_rows import Bar, Flow, Profile
 from kandle._live import Event, Feed
-from kandle._ranges import AsyncRows
 from kandle._requests import TIMEOUT_S, TRIES, Moment, Options, Paging
 from kandle._rows import (
     Alert,
@@ -79,12 +78,7 @@ class AsyncKandle(Generic[N]):
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *error: object) -> None:
         await self.close()
 
     async def close(self) -> None:
@@ -249,9 +243,6 @@ class AsyncKandle(Generic[N]):
                 for body, headers in _requests.bodies(ticks, key)
             ]
         )
-
-    async def _post(self, url: str, body: bytes, headers: dict[str, str]) -> httpx.Response:
-        return await self._ask(self._http.build_request("POST", url, content=body, headers=headers))
 
     def _rows(
         self,

@@ -1,9 +1,9 @@
-"""Rows of a range of time, read page by page when they are asked for, sync and async."""
+"""Rows of a range of time, read page by page when they are asked for."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from kandle import _frames
 from kandle._requests import Paging
@@ -20,85 +20,10 @@ T = TypeVar("T")
 P = TypeVar("P")
 
 
-class Rows(Generic[T]):
-    """Rows of a range, ascending: iterate over them, or have them as a frame.
+class Get(Protocol):
+    """Read one page: a path and its query."""
 
-    Nothing is asked before. Frames are read as Arrow, page by page, without an object for each row;
-    their columns have the names of the row's attributes. `floats=True` gives 64-bit floats in place
-    of DECIMAL(38, 18), by default where the connection does.
-    """
-
-    def __init__(
-        self,
-        get: Callable[[str, Mapping[str, str]], httpx.Response],
-        path: str,
-        name: str,
-        of: Callable[[Row], T],
-        paging: Callable[[], Paging],
-        *,
-        floats: bool,
-    ) -> None:
-        self._get, self._path, self._name, self._of, self._paging = get, path, name, of, paging
-        self._floats = floats
-
-    def __iter__(self) -> Iterator[T]:
-        """Yield the rows. Raises KandleError."""
-
-        def read(answer: httpx.Response) -> list[dict[str, Any]]:
-            page = answer.json()
-            rows: list[dict[str, Any]] = page.pop(self._name)
-            return [{**page, **row} for row in rows]
-
-        for page in self._pages("json", read, len):
-            yield from map(self._of, page)
-
-    def to_dicts(self, *, floats: bool | None = None) -> list[dict[str, Any]]:
-        """Return the rows by the names of their attributes."""
-        return [as_dict(row, floats=self._in_floats(floats)) for row in self]
-
-    def to_arrow(self, *, floats: bool | None = None) -> pa.Table:
-        """Return a PyArrow table. Needs `kandle[arrow]`."""
-        return self._frame(floats).to_arrow()
-
-    def to_polars(self, *, floats: bool | None = None) -> pl.DataFrame:
-        """Return a Polars frame. Needs `kandle[polars]`."""
-        return self._frame(floats).to_polars()
-
-    def to_pandas(self, *, floats: bool | None = None) -> pd.DataFrame:
-        """Return a pandas frame. Needs `kandle[pandas]`."""
-        return self._frame(floats).to_pandas()
-
-    def to_duckdb(self, *, floats: bool | None = None) -> duckdb.DuckDBPyRelation:
-        """Return a relation of DuckDB's default connection. Needs `kandle[duckdb]`."""
-        return self._frame(floats).to_duckdb()
-
-    def _frame(self, floats: bool | None) -> _frames.Frame:
-        _frames.package("pyarrow", "arrow")
-
-        def read(answer: httpx.Response) -> pa.Table:
-            return _frames.read_page(answer.content)
-
-        pages = self._pages("arrow", read, lambda page: int(page.num_rows))
-        return _frames.joined([*pages], floats=self._in_floats(floats))
-
-    def _in_floats(self, given: bool | None) -> bool:
-        return self._floats if given is None else given
-
-    def _pages(
-        self, form: str, read: Callable[[httpx.Response], P], count: Callable[[P], int]
-    ) -> Iterator[P]:
-        """Yield pages. Those that go backwards are put in order: the limit bounds them."""
-        paging = self._paging()
-        backwards: list[P] = []
-        while paging.query is not None:
-            answer = self._get(self._path, {**paging.query, "format": form})
-            page = read(answer)
-            paging.next(answer, count(page))
-            if paging.backwards:
-                backwards.append(page)
-            else:
-                yield page
-        yield from reversed(backwards)
+    async def __call__(self, path: str, query: Mapping[str, str], /) -> httpx.Response: ...
 
 
 class AsyncRows(Generic[T]):
@@ -111,7 +36,7 @@ class AsyncRows(Generic[T]):
 
     def __init__(
         self,
-        get: Callable[[str, Mapping[str, str]], Awaitable[httpx.Response]],
+        get: Get,
         path: str,
         name: str,
         of: Callable[[Row], T],

@@ -1,0 +1,40 @@
+// @vitest-environment happy-dom
+import { afterEach, expect, test, vi } from "vitest";
+
+import { AlertRules } from "./alert_rules";
+
+afterEach(() => vi.unstubAllGlobals());
+
+/** The form of rules, and what the page asks for; each route answers as it is given. */
+function page(answers: Record<string, unknown>): { asked: [string, unknown][]; note: HTMLElement; click: (id: string) => void } {
+  document.body.innerHTML =
+    '<form id="rule-form"><input id="rule"><button id="rule-add"></button><button id="rule-test" type="button"></button><button id="notify" type="button"></button></form><p id="rule-note" hidden></p><ul id="rules"></ul>';
+  const asked: [string, unknown][] = [];
+  vi.stubGlobal("fetch", async (url: string, { body }: { body?: string } = {}) => {
+    asked.push([url, body && JSON.parse(body)]);
+    return Response.json(answers[url]);
+  });
+  new AlertRules(() => undefined, () => "A", () => undefined);
+  return { asked, note: document.getElementById("rule-note")!, click: (id) => document.getElementById(id)!.click() };
+}
+
+test("a test says what came of it at each service, by its name, and why one did not take it", async () => {
+  const { asked, note, click } = page({
+    "/api/alert-rules/test": {
+      targets: [
+        { target: "tgram #1 (ops)", sent: true, reason: null },
+        { target: "ntfy #2", sent: false, reason: "no answer within 15 s" },
+      ],
+    },
+  });
+  click("rule-test");
+  await vi.waitFor(() => expect(note.textContent).toBe("tgram #1 (ops): sent\nntfy #2: not sent, no answer within 15 s"));
+  expect(note.classList.contains("down")).toBe(true);
+  expect(asked).toEqual([["/api/alert-rules/test", {}]]);
+});
+
+test("a test without services says that nobody is notified", async () => {
+  const { note, click } = page({ "/api/alert-rules/test": { targets: [] } });
+  click("rule-test");
+  await vi.waitFor(() => expect(note.textContent).toContain("ALERT_URLS names no service"));
+});

@@ -1,0 +1,32 @@
+/** `window.kandle`: what the page shows now; browser tests hold it against the API. */
+
+import type { Parts } from "./parts";
+
+export function inspect({ series, chart, patterns, panels, connection, market, watchlist, settings, playback }: Parts): void {
+  const state = () => ({
+    symbol: series.symbol,
+    timeframe: series.timeframe,
+    candles: series.store.all(),
+    drawn: chart.drawn(),
+    corrected: [...series.store.corrected],
+    patterns: patterns.all,
+    marked: chart.marked(),
+    gaps: chart.gaps,
+    outliers: chart.outliers,
+    profile: chart.profile.levels,
+    top: chart.top,
+    view: chart.view.time,
+    panels: panels.shown,
+    panelsDrawn: panels.drawn,
+    panelLines: panels.lines,
+    lines: chart.lines.all,
+    ages: connection.ages,
+    last: market.get(series.symbol).last,
+    visible: watchlist.visible,
+    symbols: market.symbols.length,
+    listed: market.symbols.slice(0, 100),
+    settings: settings.now,
+    replay: { state: playback.replay.state, time: playback.replay.time },
+  });
+  Object.assign(window, { kandle: { state } });
+}

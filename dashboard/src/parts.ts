@@ -1,0 +1,44 @@
+/** The parts of the page, as main.ts puts them together. */
+
+import type { Cards } from "./cards";
+import type { Chart } from "./chart";
+import type { Connection } from "./connection";
+import type { Desk } from "./desk";
+import type { FramePicker } from "./frame_picker";
+import type { Live } from "./live";
+import type { Market } from "./market";
+import type { Navigation } from "./navigation";
+import type { Panels } from "./panels";
+import type { PatternList } from "./pattern_list";
+import type { Playback } from "./playback";
+import type { Series } from "./series";
+import type { Settings } from "./settings";
+import type { Tape } from "./tape";
+import type { Trades } from "./trades";
+import type { Watchlist } from "./watchlist";
+
+export interface Parts {
+  live: Live;
+  playback: Playback;
+  market: Market;
+  connection: Connection;
+  series: Series;
+  chart: Chart;
+  tape: Tape;
+  trades: Trades;
+  cards: Cards;
+  watchlist: Watchlist;
+  frames: FramePicker;
+  panels: Panels;
+  patterns: PatternList;
+  settings: Settings;
+  navigation: Navigation;
+  desk: Desk;
+  /** Draw with the next frame. */
+  touch(): void;
+  /** Whether what happens now is shown, and no replay. */
+  isLive(): boolean;
+  /** Whether a chart beside the first needs a channel. */
+  wants(channel: string): boolean;
+  choose(symbol: string, timeframe?: string): Promise<void>;
+}

@@ -1,0 +1,23 @@
+/** A chart as a picture: with its title, and the words that stand over it. */
+
+const LINE = 18;
+
+/** Write them on the chart's screenshot; returns it. */
+export function picture(canvas: HTMLCanvasElement, box: HTMLElement, title: string): HTMLCanvasElement {
+  const context = canvas.getContext("2d")!;
+  const { left, top, width, height } = box.getBoundingClientRect();
+  context.scale(canvas.width / width, canvas.height / height);
+  const write = (element: Element, text: string, x: number, y: number): void => {
+    const { font, color } = getComputedStyle(element);
+    Object.assign(context, { font, fillStyle: color, textBaseline: "top" });
+    context.fillText(text, x, y);
+  };
+  let end = 0;
+  for (const word of box.querySelectorAll(".indicator, .indicator b")) {
+    const place = word.getBoundingClientRect();
+    write(word, word.firstChild?.textContent ?? "", place.left - left, place.top - top);
+    if (!end || place.bottom - top < end + LINE) end = place.bottom - top;
+  }
+  write(box, title, 10, end + 4);
+  return canvas;
+}

@@ -1,0 +1,71 @@
+/** Symbols at a glance, as the history API has them: last trades, quotes, the last 24 hours, feeds. */
+
+import type { Candle } from "./candles";
+import { json, path } from "./request";
+
+export interface Latest {
+  bid?: string | null;
+  ask?: string | null;
+}
+
+/** A symbol's last trade. Times: ms since 1970. */
+export interface Last {
+  symbol: string;
+  price: string;
+  t: number;
+  received: number;
+}
+
+/** A symbol at a glance: its last trade, and its last 24 hours. */
+export interface Overview extends Last {
+  size: string;
+  open: string | null;
+  /** At the open of the session that goes on. */
+  session_open: string | null;
+  high: string | null;
+  low: string | null;
+  volume: string;
+  change: number | null;
+  spread: string | null;
+  points: string[];
+  candle: Candle | null;
+}
+
+export interface Feed {
+  feed: string;
+  reconnects: number;
+  skew_ms: number | null;
+  error: string | null;
+  symbols: FeedSymbol[];
+}
+
+export interface FeedSymbol {
+  instrument: string;
+  state: string;
+  last_message: number | null;
+  trades_per_minute: number;
+  history: { done: number; parts: number };
+  gaps: { open: number; filled: number; missing: number };
+}
+
+/** The latest quote of a symbol. */
+export async function latest(symbol: string): Promise<Latest> {
+  return (await json<Latest>(`/api/latest/${path(symbol)}`)) ?? {};
+}
+
+/** The last trade of every symbol. */
+export async function latestOfAll(): Promise<Last[]> {
+  return (await json<Last[]>("/api/latest")) ?? [];
+}
+
+/** The last 24 hours of symbols, or of all; `session`: whose open, as `XNYS` or `17:00@America/New_York`. */
+export async function overview(symbols: string[] | "all", session: string): Promise<Overview[]> {
+  const query = new URLSearchParams(symbols === "all" ? { symbols } : symbols.map((each) => ["symbol", each]));
+  if (session) query.set(session.includes(":") ? "session" : session.includes("/") ? "tz" : "calendar", session);
+  return (await json<Overview[]>(`/api/overview?${query}`)) ?? [];
+}
+
+/** The feeds and their symbols. None where no exchange is connected. */
+export async function feeds(): Promise<Feed[]> {
+  return (await json<Feed[]>("/api/feeds")) ?? [];
+}

@@ -1,0 +1,45 @@
+// @vitest-environment happy-dom
+import { beforeEach, expect, test } from "vitest";
+
+import type { Candle } from "./candles";
+import { flags } from "./flags";
+import type { Pattern } from "./live";
+import { tip } from "./tip";
+
+const candle = { t: 60_000, o: "1", h: "9", l: "1", c: "1", v: "1", closed: true, partial: false, complete: false, revision: 1 } as Candle;
+const pattern = (n: number, direction = 1): Pattern => ({ pattern_type: "cdl_engulfing", direction, confidence: n / 100, status: "active" }) as Pattern;
+
+let box: HTMLElement;
+
+beforeEach(() => {
+  document.body.innerHTML = '<div id="charts"><div id="chart"></div><div id="tip" hidden></div></div>';
+  box = document.getElementById("tip")!;
+  for (const id of ["charts", "chart"]) Object.defineProperty(document.getElementById(id), "clientWidth", { value: 600 });
+  tip(undefined, null, [], []);
+});
+
+test("a mark under the pointer says its patterns, and what should be known of the candle", () => {
+  tip(candle, 100, flags(candle, true, true), [pattern(83), pattern(70, -1)]);
+  expect([...box.children].map(({ textContent, className }) => [className, textContent])).toEqual([
+    ["up", "engulfing 83%"],
+    ["down", "engulfing 70%"],
+    ["flag", "Gap in the feed: trades of this time are missing."],
+    ["flag", "Corrected: late, cancelled or corrected trades changed it after it had closed."],
+    ["flag", "A print far off the market: the axis leaves it out."],
+  ]);
+  expect([box.hidden, box.style.left, box.style.right]).toEqual([false, "114px", ""]);
+});
+
+test("it stands left of the pointer in the right half, and names no more than eight", () => {
+  tip(candle, 500, [], Array.from({ length: 10 }, (_, n) => pattern(n + 50)));
+  expect([box.children.length, box.lastElementChild!.textContent]).toEqual([9, "and 2 more"]);
+  expect([box.style.left, box.style.right]).toEqual(["", "114px"]);
+});
+
+test("it goes with the pointer, and where there is nothing to say", () => {
+  tip(candle, 100, [], [pattern(83)]);
+  tip(candle, null, [], [pattern(83)]);
+  expect(box.hidden).toBe(true);
+  tip(candle, 100, flags({ ...candle, complete: true }, false), []);
+  expect(box.hidden).toBe(true);
+});

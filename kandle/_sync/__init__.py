@@ -1,0 +1,1 @@
+# Written by `python -m tests.unasync` from `kandle/_async`.

@@ -1,0 +1,306 @@
+# Written by `python -m tests.unasync` from `kandle/_async`.
+"""The client: the routes of the API and the live feed as methods."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar, Unpack, overload
+
+from kandle import _requests
+from kandle._flow_rows import Bar, Flow, Profile
+from kandle._live import Event, Feed
+from kandle._requests import TIMEOUT_S, TRIES, Moment, Options, Paging
+from kandle._rows import (
+    Alert,
+    Candle,
+    Latest,
+    N,
+    Number,
+    Overview,
+    Pattern,
+    Row,
+    Sent,
+    Series,
+    Tick,
+)
+from kandle._sync.ranges import Rows
+
+if TYPE_CHECKING:
+    import httpx
+
+T = TypeVar("T")
+
+
+class Kandle(Generic[N]):
+    """A connection to Kandle. Close it, or use it in a `with`.
+
+    Addresses and the token that are not given are the environment's: API_URL, LIVE_URL, INGEST_URL
+    and KANDLE_TOKEN. One that is missing is missed when it is needed (AddressError). `floats=True`:
+    prices, sizes and volumes of all that it returns are 64-bit floats in place of Decimals.
+    """
+
+    @overload
+    def __init__(
+        self: Kandle[Decimal],
+        url: str | None = ...,
+        *,
+        floats: Literal[False] = ...,
+        **options: Unpack[Options],
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: Kandle[float],
+        url: str | None = ...,
+        *,
+        floats: Literal[True],
+        **options: Unpack[Options],
+    ) -> None: ...
+
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        live_url: str | None = None,
+        ingest_url: str | None = None,
+        token: str | None = None,
+        timeout_s: float = TIMEOUT_S,
+        floats: bool = False,
+    ) -> None:
+        import httpx  # with the first connection: it takes most of the time of an import
+
+        self._urls = {"API_URL": url, "LIVE_URL": live_url, "INGEST_URL": ingest_url}
+        self._http = httpx.Client(headers=_requests.headers_of(token), timeout=timeout_s)
+        self._broken = httpx.TransportError
+        self._number: Number[Any] = float if floats else Decimal
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def candles(
+        self,
+        symbol: str,
+        timeframe: str = "1m",
+        *,
+        start: Moment = None,
+        end: Moment = None,
+        limit: int | None = None,
+        as_of: Moment = None,
+        **options: object,
+    ) -> Rows[Candle[N]]:
+        """Return candles; without `start` the newest `limit` (by default 1,000).
+
+        `as_of`: only trades received by that time count, so that a backtest sees what was known.
+        `options`: fill, session, calendar, tz, adjusted, indicators (a text, or a list of them) as
+        the API takes them.
+        """
+        options = {"timeframe": timeframe, "as_of": as_of, **options}
+        path = _requests.path_of("/api/candles", symbol)
+        return self._rows(path, "candles", Candle.of, start, end, limit, options)
+
+    def bars(
+        self,
+        symbol: str,
+        type: str = "tick:100",  # noqa: A002 - as the API calls it
+        *,
+        start: Moment = None,
+        end: Moment = None,
+        limit: int | None = None,
+        **options: object,
+    ) -> Rows[Bar[N]]:
+        """Return bars by `tick:100`, `volume:1000`, `dollar:1000000` or `range:5`, as candles."""
+        path = _requests.path_of("/api/bars", symbol)
+        return self._rows(path, "bars", Bar.of, start, end, limit, {"type": type, **options})
+
+    def flow(
+        self,
+        symbol: str,
+        timeframe: str = "1m",
+        *,
+        start: Moment = None,
+        end: Moment = None,
+        limit: int | None = None,
+        anchor: Moment = "day",
+        **options: object,
+    ) -> Rows[Flow[N]]:
+        """Return delta, cumulative delta and VWAP since the anchor of each candle."""
+        options = {"timeframe": timeframe, "anchor": anchor, **options}
+        path = _requests.path_of("/api/flow", symbol)
+        return self._rows(path, "flow", Flow.of, start, end, limit, options)
+
+    def profile(
+        self, symbol: str, *, start: Moment = None, end: Moment = None, **options: object
+    ) -> Profile[N]:
+        """Return volume by price, by default of 24 hours. `options`: step, value_area, tz."""
+        path = _requests.path_of("/api/profile", symbol)
+        query = _requests.query_of({**options, "from": start, "to": end})
+        return Profile.of((self._api(path, query)).json(), self._number)
+
+    def ticks(
+        self, symbol: str, *, start: Moment = None, end: Moment = None, limit: int | None = None
+    ) -> Rows[Tick[N]]:
+        """Return trades in the total order; without `start` the newest `limit` (1,000)."""
+        path = _requests.path_of("/api/ticks", symbol)
+        return self._rows(path, "ticks", Tick.of, start, end, limit, {})
+
+    def latest(self, symbol: str) -> Latest[N]:
+        """Return the latest trade and quote. Raises ApiError (404) for what was never seen."""
+        return Latest.of((self._api(_requests.path_of("/api/latest", symbol))).json(), self._number)
+
+    def overview(self, *symbols: str) -> list[Overview[N]]:
+        """Return the last trade and 24 hours of instruments; of all where none is named."""
+        query: list[tuple[str, str]] = [("symbol", each) for each in symbols]
+        return [
+            Overview.of(row, self._number) for row in (self._api("/api/overview", query)).json()
+        ]
+
+    def symbols(self) -> list[str]:
+        """Return the names of all instruments."""
+        return [each.symbol for each in self.series()]
+
+    def series(self) -> list[Series]:
+        """Return all instruments with the times of their first and last trade."""
+        return [Series.of(row) for row in (self._api("/api/symbols")).json()]
+
+    def feeds(self) -> list[dict[str, Any]]:
+        """Return how each exchange feed is, as the API describes `Feed`."""
+        feeds: list[dict[str, Any]] = (self._api("/api/feeds")).json()
+        return feeds
+
+    def patterns(
+        self,
+        symbol: str | None = None,
+        *,
+        start: Moment = None,
+        end: Moment = None,
+        limit: int | None = None,
+        **options: object,
+    ) -> Iterator[Pattern[N]]:
+        """Yield patterns, the newest first, at most `limit` (1,000 without `start`).
+
+        `options`: timeframe, type, min_confidence, status as the API takes them.
+        """
+        paging = Paging(start, end, limit, options)
+        return (
+            Pattern.of(row, self._number)
+            for row in self._newest("/api/patterns", "patterns", symbol, paging)
+        )
+
+    def alerts(
+        self,
+        symbol: str | None = None,
+        *,
+        start: Moment = None,
+        end: Moment = None,
+        limit: int | None = None,
+    ) -> Iterator[Alert[N]]:
+        """Yield alerts, the newest first, at most `limit` (1,000 without `start`)."""
+        paging = Paging(start, end, limit, {})
+        return (
+            Alert.of(row, self._number)
+            for row in self._newest("/api/alerts", "alerts", symbol, paging)
+        )
+
+    def stream(self, *channels: str) -> Generator[Event[N], None]:
+        """Yield what happens from now on, in channels such as `candles:1m:BTC-USD` and `ticks:*`.
+
+        First the newest of each channel (`snapshot`). A connection that breaks is made again, and
+        goes on behind the last event. Raises KandleError: a bad channel, or nothing there at first.
+        """
+        return self._events(Feed(channels, self._number))
+
+    def replay(
+        self, *channels: str, start: Moment, end: Moment = None, speed: float = 1.0
+    ) -> Generator[Event[N], None]:
+        """Yield a stored time as the live feed gave it, `speed` times as fast; ends at `end`."""
+        return self._events(
+            Feed(channels, self._number, replay_from=start, replay_to=end, speed=speed)
+        )
+
+    def send(self, ticks: Iterable[Mapping[str, Any]], *, key: str | None = None) -> Sent:
+        """Send ticks: mappings with symbol, price, and where known size, time, side and id.
+
+        Returns once the pipeline has them. What is sent again with the same `key` counts once; the
+        client does so itself when an answer does not come. Raises KandleError.
+        """
+        url = _requests.address(self._urls["INGEST_URL"], "INGEST_URL")
+        return _requests.sent(
+            [
+                self._ask(self._http.build_request("POST", url, content=body, headers=headers))
+                for body, headers in _requests.bodies(ticks, key)
+            ]
+        )
+
+    def _rows(
+        self,
+        path: str,
+        name: str,
+        of: Callable[[Row, Number[N]], T],
+        start: Moment,
+        end: Moment,
+        limit: int | None,
+        options: Mapping[str, object],
+    ) -> Rows[T]:
+        return Rows(
+            self._api,
+            path,
+            name,
+            lambda row: of(row, self._number),
+            lambda: Paging(start, end, limit, options),
+            floats=self._number is float,
+        )
+
+    def _newest(
+        self, route: str, name: str, symbol: str | None, paging: Paging
+    ) -> Iterator[dict[str, Any]]:
+        path = _requests.path_of(route, symbol)
+        while paging.query is not None:
+            page = (self._api(path, paging.query)).json()
+            paging.follow(page["next"], len(page[name]))
+            for row in page[name]:
+                yield row
+
+    def _events(self, feed: Feed[N]) -> Generator[Event[N], None]:
+        url = _requests.address(self._urls["LIVE_URL"], "LIVE_URL") + "/sse"
+        while not feed.ended:
+            broken: Exception | None = None
+            try:
+                with self._http.stream("GET", url, **feed.request()) as answer:
+                    if not _requests.is_away(answer):
+                        if not answer.is_success:
+                            answer.read()
+                        feed.opened(_requests.checked(answer))
+                        for line in answer.iter_lines():
+                            for event in feed.events(line):
+                                yield event
+            except self._broken as error:
+                broken = _requests.unreachable(url, error)
+            if not feed.ended:
+                time.sleep(feed.pause_s(broken))
+
+    def _api(self, path: str, query: Any = None) -> httpx.Response:
+        url = _requests.address(self._urls["API_URL"], "API_URL") + path
+        return self._ask(self._http.build_request("GET", url, params=query))
+
+    def _ask(self, request: httpx.Request) -> httpx.Response:
+        for left in range(TRIES - 1, -1, -1):
+            try:
+                answer = self._http.send(request)
+            except self._broken as error:
+                if not left:
+                    raise _requests.unreachable(request.url, error) from error
+                time.sleep(_requests.RETRY_S)
+                continue
+            if not left or not _requests.is_away(answer):
+                return _requests.checked(answer)
+            time.sleep(_requests.wait_s(answer))
+        raise AssertionError("unreachable")

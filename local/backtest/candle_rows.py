@@ -1,0 +1,135 @@
+"""Rows of a file of candles as text, out of CSV, JSON, Parquet or Arrow."""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.parquet
+
+from local.backtest.candle_columns import places_of
+from local.feeds.files.errors import FileError
+from local.feeds.files.opening import Part
+from local.feeds.files.tables import whole
+
+Row = Sequence[str]
+
+MAX_BYTES: Final = 1 << 29
+"""Of JSON, which is read as a whole."""
+_LOOK: Final = 40
+"""Lines that are looked at to find the header."""
+_LEAST: Final = 5
+"""Columns of a candle: a time and four prices."""
+_HIGH: Final = re.compile(rb'"(h|high|highPrice|max)"\s*:', re.IGNORECASE)
+_FIRST_ROW: Final = re.compile(rb"(?:\xef\xbb\xbf)?\s*\[\s*\[([^\[\]]*)\]")
+_ROWS_OF: Final = ("candles", "data", "results", "bars", "values")
+"""Where APIs put the rows of an answer."""
+
+
+@dataclass(frozen=True)
+class CandleRows:
+    """`names` of the columns, none where there is no header; `rows`, numbered from 1."""
+
+    names: tuple[str, ...]
+    rows: Iterator[tuple[int, Row]]
+    decimal_comma: bool = False
+
+
+def rows_of(part: Part) -> CandleRows | None:
+    """Return the rows of a part; None if it begins as no candles do. Raises FileError."""
+    head = part.head()
+    if head.startswith(b"PAR1"):
+        parquet = pyarrow.parquet.ParquetFile(whole(part))
+        return _of_table(parquet.schema_arrow.names, parquet.read)
+    if head.startswith(b"ARROW1"):
+        arrow = pa.ipc.open_file(whole(part))
+        return _of_table(arrow.schema.names, arrow.read_all)
+    if head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"[", b"{"):
+        return _of_json(part) if _HIGH.search(head) or _is_row(_FIRST_ROW.match(head)) else None
+    encoding = "utf-16" if head[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+    return of_lines(io.TextIOWrapper(part.stream, encoding, errors="replace", newline=""))
+
+
+def of_lines(lines: Iterable[str]) -> CandleRows | None:
+    """Return the rows of CSV; lines before the first that is as wide as a candle are left out."""
+    source = iter(lines)
+    looked = list(itertools.islice(source, _LOOK))
+    delimiter = max("\t;,|", key=lambda each: sorted(_widths(looked, each))[-1:])
+    widths = _widths(looked, delimiter)
+    first = next((n for n, width in enumerate(widths) if width >= _LEAST), None)
+    if first is None:
+        return None
+    rows = csv.reader(itertools.chain(looked[first:], source), delimiter=delimiter)
+    header = next(rows)
+    comma = delimiter != "," and not any("." in line for line in looked[first + 1 :])
+    if all(_begins_like_a_number(each) for each in header[:_LEAST]):
+        return CandleRows((), enumerate(itertools.chain([header], rows), 1), comma)
+    return CandleRows(tuple(header), enumerate(rows, 1), comma)
+
+
+def _widths(lines: Sequence[str], delimiter: str) -> list[int]:
+    return [len(row) for row in csv.reader(lines, delimiter=delimiter)]
+
+
+def _begins_like_a_number(text: str) -> bool:
+    return text.strip().lstrip("+-$")[:1].isdigit()
+
+
+def _of_table(names: Sequence[str], read: Callable[[], pa.Table]) -> CandleRows | None:
+    if places_of(names) is None:
+        return None
+    columns = [[_text(each) for each in column.to_pylist()] for column in read().columns]
+    return CandleRows(tuple(names), enumerate(zip(*columns, strict=True), 1))
+
+
+def _is_row(found: re.Match[bytes] | None) -> bool:
+    """Tell whether the first row of an array of rows has numbers alone, as no trade has."""
+    cells = found[1].replace(b'"', b"").split(b",") if found else []
+    return len(cells) >= _LEAST and all(_begins_like_a_number(each.decode()) for each in cells)
+
+
+def _of_json(part: Part) -> CandleRows | None:
+    """Read an array of rows or objects, an object a line, or an object of columns or of rows."""
+    content = part.stream.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise FileError(f"{part}: has more than {MAX_BYTES:,} bytes: cut it, or write CSV")
+    try:
+        found = json.loads(content, parse_float=str, parse_int=str)
+    except ValueError:
+        try:
+            lines = (json.loads(line, parse_float=str) for line in content.splitlines() if line)
+            found = list(lines)
+        except (ValueError, RecursionError) as error:
+            raise FileError(f"{part}: is not JSON: {error}") from None
+    except RecursionError as error:
+        raise FileError(f"{part}: is not JSON: {error}") from None
+    if isinstance(found, Mapping):
+        inside = next((found[key] for key in _ROWS_OF if isinstance(found.get(key), list)), None)
+        columns = {name: each for name, each in found.items() if isinstance(each, list)}
+        if inside is None and len(columns) < _LEAST:
+            return None
+        found = inside if inside is not None else _turned(columns)
+    if not isinstance(found, list) or not found:
+        return None
+    if isinstance(found[0], Mapping):
+        names = tuple(dict.fromkeys(itertools.chain.from_iterable(found[:_LOOK])))
+        rows = ([_text(each.get(name)) for name in names] for each in found)
+        return CandleRows(names, enumerate(rows, 1))
+    if isinstance(found[0], list) and len(found[0]) >= _LEAST:
+        return CandleRows((), enumerate(([_text(each) for each in row] for row in found), 1))
+    return None
+
+
+def _turned(columns: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
+    return [dict(zip(columns, row, strict=False)) for row in zip(*columns.values(), strict=False)]
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else str(value)

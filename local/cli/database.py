@@ -1,0 +1,42 @@
+"""Postgres as commands use it: its errors say what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+from local.cli.addresses import address
+from local.cli.dead_letter_text import one_line
+from local.cli.errors import CliError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from psycopg import Connection
+
+CONNECT_TIMEOUT_S: Final = 5
+
+
+@contextmanager
+def database(url: str | None, data_dir: Path, *, autocommit: bool = False) -> Iterator[Connection]:
+    """Yield a connection to the database that was given, or to the running instance's.
+
+    Raises CliError: Postgres is away, or Kandle has not used this database.
+    """
+    import psycopg
+
+    url = address(url, "DATABASE_URL", "--database-url", data_dir)
+    try:
+        with psycopg.connect(
+            url,
+            autocommit=autocommit,
+            connect_timeout=CONNECT_TIMEOUT_S,
+            application_name="kandle",
+        ) as connection:
+            yield connection
+    except psycopg.Error as error:
+        reason = one_line(str(error), 300) or type(error).__name__
+        if isinstance(error, psycopg.errors.UndefinedTable):
+            raise CliError(f"Kandle has not used this database: {reason}") from None
+        raise CliError(f"cannot use Postgres: {reason}; is the instance up?") from None

@@ -1,0 +1,62 @@
+"""The history API as commands ask it: its problems are errors that say what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from local.cli.addresses import address, http_url
+from local.cli.errors import CliError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import httpx
+
+
+@dataclass(frozen=True)
+class HistoryApi:
+    """Asks the API at an address."""
+
+    url: str
+    client: httpx.Client
+
+    def ask(self, route: str, symbol: str | None = None, **parameters: Any) -> Any:
+        """Return what a route answers, about one symbol or all; None is no parameter.
+
+        Raises CliError: the API is away or refuses; the message has its problem's detail.
+        """
+        import httpx
+
+        url = self.url + route + ("" if symbol is None else f"/{quote(symbol, safe='')}")
+        given = {name: value for name, value in parameters.items() if value is not None}
+        try:
+            response = self.client.get(url, params=given)
+        except httpx.TransportError as error:
+            reason = str(error) or type(error).__name__
+            raise CliError(f"cannot reach {self.url}: {reason}; is the instance up?") from None
+        try:
+            answer = response.json()
+        except ValueError:
+            answer = None
+        if response.is_success and answer is not None:
+            return answer
+        problem = answer if isinstance(answer, dict) else {}
+        told = problem.get("detail") or problem.get("title") or response.text[:200] or url
+        raise CliError(f"{told} ({response.status_code})")
+
+
+@contextmanager
+def history_api(
+    api_url: str | None, data_dir: Path, timeout_s: float = 15.0
+) -> Iterator[HistoryApi]:
+    """Yield the API that was given, or the running instance's. Raises CliError: there is none."""
+    import httpx
+
+    url = http_url(address(api_url, "API_URL", "--api-url", data_dir), "--api-url")
+    timeout = httpx.Timeout(timeout_s, connect=5.0)
+    with httpx.Client(timeout=timeout, trust_env=False) as client:
+        yield HistoryApi(url, client)
