@@ -56,7 +56,7 @@ class Settings:
             database_url=env.text("DB_WRITE_DSN", "") or env.text("DATABASE_URL"),
             limits=INGEST.from_env(env),
             writers=env.integer("WRITERS", 4, 1, 64),
-            group_s=env.integer("GROUP_COMMIT_MS", 50, 0, 5_000) / 1000,
+            group_s=env.integer("GROUP_COMMIT_MS", 200, 0, 5_000) / 1000,
             quotes_store=env.parsed("QUOTES_STORE", "latest", QuotesStore),
             rows=RowRetention.from_env(env),
             s3=S3Access.from_mapping(mapping),

@@ -179,6 +179,7 @@ def test_a_connection_in_floats_gives_floats_everywhere(served: tuple[str, list[
     assert asyncio.run(again()) == rows
 
 
+@pytest.mark.processes
 def test_an_import_of_the_client_loads_nothing_heavy() -> None:
     """What makes requests, events and frames is loaded by the first of them."""
     heavy = (
@@ -224,6 +225,7 @@ def test_the_asynchronous_client_reads_the_same(served: tuple[str, list[Tick]]) 
         assert asyncio.run(read()) == list(kandle.candles("XRP/ETH", start=0))
 
 
+@pytest.mark.processes
 def test_the_client_without_asyncio_is_written_from_the_one_with_it(tmp_path: Path) -> None:
     """`python -m tests.unasync` was run since the last change."""
     written = {path.name: path.read_text() for path in unasync.write(tmp_path)}

@@ -30,6 +30,8 @@ from tests.functions.exchange_bridge.venues import BEGIN_MS, eventually
 from tests.local.broker.subscriber import Subscriber
 from tests.shared.inputs.test_alpaca import CANCEL, CORRECTION, QUOTE, STATUS, TRADE
 
+pytestmark = pytest.mark.processes
+
 KEY, SECRET = AlpacaDialect.key
 ALPACA = Alpaca("wss://x", "https://y", ["AAPL", "MSFT"], "iex", Credentials(KEY, SECRET))
 

@@ -20,6 +20,8 @@ from tests.functions.exchange_bridge.venues import (
 from tests.local.broker.subscriber import Subscriber
 from tests.shared.inputs.feeds import parsed, quotes
 
+pytestmark = pytest.mark.processes
+
 
 def test_a_gap_by_time_that_the_venue_lists_no_more_stays_open(
     bybit: Playback, sink: Subscriber, tmp_path: Path

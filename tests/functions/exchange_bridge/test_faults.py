@@ -7,6 +7,8 @@ import signal
 import time
 from pathlib import Path
 
+import pytest
+
 from shared.wire.gaps import GapState
 from tests.exchanges.bridge import Told, bridging, of_playback
 from tests.exchanges.playback import Playback
@@ -18,6 +20,8 @@ from tests.functions.exchange_bridge.venues import (
     trades,
 )
 from tests.local.broker.subscriber import Subscriber
+
+pytestmark = pytest.mark.processes
 
 
 def test_missing_ids_are_told_fetched_and_told_again(

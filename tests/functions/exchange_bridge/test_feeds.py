@@ -23,6 +23,8 @@ from tests.functions.exchange_bridge.venues import eventually, trades
 from tests.local.broker.subscriber import Subscriber
 from tests.platform import environment
 
+pytestmark = pytest.mark.processes
+
 
 @contextmanager
 def following(sink: str, list_: Path, log: Path, settings: dict[str, str]) -> Iterator[int]:

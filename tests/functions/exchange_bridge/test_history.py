@@ -27,6 +27,8 @@ from tests.exchanges.dialects import Trade, minutes
 from tests.exchanges.playback import Playback
 from tests.functions.exchange_bridge.venues import ALL, EXCHANGES, symbol_of
 
+pytestmark = pytest.mark.processes
+
 T = TypeVar("T")
 MINUTE = Timeframe.parse("1m")
 DAY_US = 86_400_000_000

@@ -24,6 +24,8 @@ from tests.exchanges.playback import Playback
 from tests.functions.exchange_bridge.venues import BEGIN_MS, eventually
 from tests.local.broker.subscriber import Subscriber
 
+pytestmark = pytest.mark.processes
+
 SYMBOL = "BTC/USDT"
 
 

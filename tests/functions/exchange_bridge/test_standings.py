@@ -14,6 +14,8 @@ from tests.exchanges.playback import Playback
 from tests.functions.exchange_bridge.venues import eventually, symbol_of, trades
 from tests.local.broker.subscriber import Subscriber
 
+pytestmark = pytest.mark.processes
+
 QUICK = {"LISTING_MS": "300", "QUIET_MS": "600000"}
 """What was live stays so until the exchange says otherwise."""
 

@@ -140,6 +140,7 @@ def test_ticks_of_their_own_time_leave_one_by_one(tmp_path: Path) -> None:
     assert second.decode().splitlines() == PACED[2:]
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_replay_stops_when_it_is_asked(number: signal.Signals, tmp_path: Path) -> None:
     """In the middle of a long wait it ends at once, with a summary and exit code 1."""

@@ -135,7 +135,20 @@ BINANCE = "5,94000.1,0.5,47000.05,1735689600000,true\n"
         (
             "trades.ndjson",
             '{"s":"A","p":"1.50","q":2,"T":1735689600000,"m":true,"t":9}\n',
-            "A,1.50,2,1735689600000,sell",
+            "A,1.50,2,1735689600000,sell,9",
+        ),
+        (
+            "BTC-USDT-trades-2025-01-01.csv",
+            "instrument_name,trade_id,side,price,size,created_time\n"
+            "BTC-USDT,1,buy,97000.5,0.01,1735689600123\n",
+            "BTC-USDT,97000.5,0.01,1735689600123,buy,1",
+        ),
+        (
+            "polygon.csv",
+            "ticker,conditions,correction,exchange,id,participant_timestamp,price,"
+            "sequence_number,sip_timestamp,size,tape\n"
+            'A,"37",0,11,7,1735827600038837124,134.5,35,1735827600038856001,10,1\n',
+            "A,134.5,10,1735827600038856001,,7,37",
         ),
         (
             "20131007_spy_trade_tick.csv",
@@ -332,6 +345,10 @@ def test_columns_are_what_a_person_says(tmp_path: Path) -> None:
     [
         ("public_trades_list.csv", ",timestamp,id,price\n0,1675329600138,1,2\n", "with --symbol"),
         ("x.csv", "1,2,3,4,5\n", "--columns"),
+        ("x.csv", "2025-01-02 04:00:00.123,224.57,100\n", "which column is which"),
+        ("x.csv", "20250101 170014603,1.03503,1.03533,0\n", "which column is which"),
+        ("x.csv", "7,1735689600123,97000.5,0.01,buy\n", "which column is which"),
+        ("x.csv", "symbol,price,made_at_utc\nA,1,2025\n", "known to be the time, among made_at"),
         ("x.csv", "", "is empty"),
         ("x.bin", b"\0\1\2\3" * 100, "convert it to CSV"),
         ("x.ndjson", '{"symbol":"A","price":1}\n{"symbol":\n', "row 2 is not JSON"),
