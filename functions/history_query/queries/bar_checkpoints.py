@@ -18,7 +18,7 @@ from shared.market.blocks import concatenated
 from shared.market.order import OrderKey
 from shared.stores.commits import last_settled_commit
 from shared.stores.postgres import Postgres
-from shared.stores.segment_ranges import ONE, bounds, named
+from shared.stores.segment_ranges import SINCE, bounds, named
 
 _DAYS: Final = 24
 _HELD_BARS: Final = 1_100
@@ -30,13 +30,10 @@ Key = tuple[str, str, str, int]
 """Instrument, type of bar, trading days and when the day begins (us)."""
 
 _CHANGED: Final = sql.SQL("""
-SELECT (SELECT min(first_time_us) FROM tick_segments
-        WHERE commit_id > %(commit)s
-          AND first_time_us + 0 < %(to_us)s AND last_time_us >= %(from_us)s
-          AND (day = '0001-01-01' OR day BETWEEN %(first_day)s AND %(last_day)s) {}),
+SELECT (SELECT min(first_time_us) FROM tick_segments WHERE {}),
        (SELECT sum(taken)::bigint FROM lake_days JOIN cold_days USING (day)
         WHERE day BETWEEN %(first_day)s AND %(last_day)s)
-""").format(sql.SQL(ONE))
+""").format(sql.SQL(SINCE))
 _REPLICA: Final = "SELECT commit_id FROM lake_position WHERE pg_is_in_recovery()"
 
 

@@ -57,6 +57,12 @@ PATHS: list[tuple[str, sql.SQL | sql.Composed, dict[str, Any], str]] = [
         "commit_id",
     ),
     (
+        "what changed before a checkpoint of bars",
+        sql.SQL("SELECT FROM tick_segments WHERE {}").format(sql.SQL(segment_ranges.SINCE)),
+        {**RANGE, "commit": 990},
+        "commit_id",
+    ),
+    (
         "whether events are stored",
         sql.SQL("SELECT FROM applied_events WHERE event_id = ANY('{{a,b}}')"),
         {},
