@@ -65,6 +65,9 @@ demo: $(RUNTIME) ## run the whole pipeline here with simulated ticks (SECONDS=60
 test: $(STAMP) page-if-possible ## run every test, over real servers
 	@$(RUN) pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
+test-fast: $(STAMP) ## run the tests that start no process, for the inner loop
+	@$(RUN) pytest -n 2 -m "not processes" $(ARGS)
+
 check: lint types proto-check dashboard-test test ## what CI runs: lint, types, generated code, tests
 
 dashboard-test: $(PAGE) $(NODE_MODULES) ## types and unit tests of the dashboard
@@ -133,4 +136,4 @@ clean: ## remove environment, caches and local data
 	rm -rf .venv .uv .kandle .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help setup dashboard page-if-possible dashboard-test demo test check lint types proto proto-check chaos exchange bench deploy move services reference docs manifests audit release clean
+.PHONY: help setup dashboard page-if-possible dashboard-test demo test test-fast check lint types proto proto-check chaos exchange bench deploy move services reference docs manifests audit release clean

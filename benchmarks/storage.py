@@ -33,6 +33,9 @@ RATE = int(os.environ.get("RATE", "20000"))
 SECONDS = int(os.environ.get("SECONDS", "10"))
 WIDTHS = (20, 10_000)
 
+Event = tuple[str, Ticks]
+"""The id of an event, and its ticks."""
+
 _EVENTS_A_SECOND = 20
 _EVENTS_A_COMMIT = 4
 _HOUR_US = 3_600_000_000
@@ -112,18 +115,19 @@ def measure(dsn: str, width: int) -> None:
 
 
 def market(
-    width: int, begin_us: int, events: int, size: int, event_us: int
-) -> Iterator[tuple[str, Ticks]]:
+    width: int, begin_us: int, events: int, size: int, event_us: int, *, share: float = 0
+) -> Iterator[Event]:
     """Yield events of a random walk of each instrument, ids and sequences counting up.
 
-    `size` ticks an event, one event in each `event_us` microseconds from `begin_us` on.
+    `size` ticks an event, one event in each `event_us` microseconds from `begin_us` on. One
+    instrument, number 7, has that `share` of the ticks and its part of the others.
     """
     source = np.random.default_rng(width)
     price = source.integers(1_000, 5_000_000, width)
     next_id = source.integers(1_000, 50_000_000, width)
     names = [f"SYM{n:05d}-USD" for n in range(width)]
     for number in range(events):
-        who = source.integers(0, width, size)
+        who = np.where(source.random(size) < share, 7, source.integers(0, width, size))
         when = begin_us + number * event_us + np.sort(source.integers(0, event_us, size))
         order = np.lexsort((when, who))
         who, when = who[order], when[order]
@@ -156,7 +160,7 @@ def market(
         )
 
 
-def store_peer(connection: Connection, events: list[tuple[str, Ticks]]) -> None:
+def store_peer(connection: Connection, events: list[Event]) -> None:
     """Store a row for each event and instrument."""
     connection.execute(_PEER)
     register(connection)
@@ -173,7 +177,7 @@ def store_peer(connection: Connection, events: list[tuple[str, Ticks]]) -> None:
             connection.cursor().executemany(_INSERT_PEER, rows)
 
 
-def compressed(commit: list[tuple[str, Ticks]]) -> int:
+def compressed(commit: list[Event]) -> int:
     """Return the bytes of a commit's segments with zstd over each."""
     compressor = zstandard.ZstdCompressor(level=3)
     found = 0

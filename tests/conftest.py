@@ -21,6 +21,27 @@ _numbers = itertools.count()
 settings.register_profile("kandle", deadline=None)
 settings.load_profile("kandle")
 
+_SERVERS = frozenset({"servers", "pipeline"})
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of which servers say by themselves that they start processes."""
+    for item in items:
+        if "e2e" in item.path.parts or _SERVERS & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.processes)
+
+
+@pytest.fixture(autouse=True)
+def _processes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test that starts a process says so by its mark: `make test-fast` leaves it out."""
+    if request.node.get_closest_marker("processes") is None:
+        monkeypatch.setattr("subprocess.Popen.__init__", _refuse)
+
+
+def _refuse(*_: object, **__: object) -> None:
+    raise AssertionError("a test that starts a process is marked with pytest.mark.processes")
+
+
 BROKER = """
 apiVersion: v1
 kind: ConfigMap

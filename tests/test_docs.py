@@ -20,6 +20,7 @@ from local.reference import pages
 ROOT = Path(__file__).parents[1]
 
 
+@pytest.mark.processes
 def test_the_site_builds_strictly_and_loads_nothing_from_elsewhere(tmp_path: Path) -> None:
     """A link or an anchor that leads nowhere, or a page that no menu has, ends the build.
 

@@ -11,16 +11,17 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, TypeVar
 
 from functions.candle_aggregate.display import Display
+from functions.candle_aggregate.leases import Leases
 from functions.candle_aggregate.publish import OutboxRow, fill_outbox, output_events, strike
 from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.session import Session
 from functions.candle_aggregate.steps.step import Computed, Steps, TickEvent
-from functions.candle_aggregate.steps.store import LEASE_MS, Changes, Lease, Store
+from functions.candle_aggregate.steps.store import Changes, Lease, Store
 from shared.adapter.app import Emission, Outcome
 from shared.adapter.event import OutgoingEvent
 from shared.errors import TransientError
@@ -37,7 +38,6 @@ FIRST_PAUSE_S: Final = 0.002
 LONGEST_PAUSE_S: Final = 0.01
 HOLD_S: Final = 0.1
 """So long a replica that has more to do keeps leases for which another waits."""
-MAKERS: Final = 2
 WAIT_S = 15.0
 """So long an event waits for a shard that another replica has, or that is being made."""
 
@@ -111,17 +111,17 @@ class Engine:
         self.store, self.rules, self.clock = store, rules, clock
         self.steps = Steps(store, rules, storage.returning)
         self._storage, self._display = storage, display
-        self._outcomes: list[Outcome] = []
         self._waiting: list[_Work] = []
         self._active: list[_Work] = []
-        self._held: dict[int, Lease] = {}
-        self._cached: dict[int, Lease] = {}
-        self._since_s = 0.0
-        self._making: set[int] = set()
         self._wake = threading.Condition()
         self._stopped = False
-        self._missing: set[int] = set()
-        self._makers = ThreadPoolExecutor(MAKERS, thread_name_prefix="make")
+        self._leases = Leases(
+            store,
+            self.steps,
+            storage.is_trusted,
+            lambda lease: storage.make(self, lease),
+            self._wake,
+        )
         self._thread = threading.Thread(target=self._run, name="steps", daemon=True)
         self._thread.start()
 
@@ -150,7 +150,7 @@ class Engine:
 
     def begin(self, shards: Iterable[int]) -> None:
         """Let the states of shards be made where they are not there, and wait for nothing."""
-        for shard in set(shards) - self._making:
+        for shard in set(shards) - self._leases.making:
             self._enqueue(_Work({shard}, step=lambda _, __: Computed()))
 
     def run(self, shard: int, job: Callable[[Session], T]) -> T:
@@ -160,7 +160,7 @@ class Engine:
 
     def outcomes(self) -> list[Outcome]:
         """Take what is to be emitted for states that were made."""
-        taken, self._outcomes = self._outcomes, []
+        taken, self._leases.outcomes = self._leases.outcomes, []
         return taken
 
     def emission(self, rows: Sequence[OutboxRow]) -> Emission:
@@ -179,7 +179,7 @@ class Engine:
             self._stopped = True
             self._wake.notify()
         self._thread.join()
-        self._makers.shutdown()
+        self._leases.close()
 
     def _enqueue(self, work: _Work) -> Future[Any]:
         if not work.left:
@@ -211,19 +211,19 @@ class Engine:
                 progressed = True
             pause_s = FIRST_PAUSE_S if progressed else min(2 * pause_s, LONGEST_PAUSE_S)
             if not progressed:  # another may wait for a shard that is held, and has one wanted here
-                self._give_back()
+                self._leases.give_back()
                 self._take(pause_s)
         self._fail([*self._active, *self._waiting], TransientError("candle-aggregate is ending"))
-        self._give_back()
+        self._leases.give_back()
 
     def _take(self, wait_s: float | None) -> None:
         """Take what waits; `wait_s` None: wait until there is something, and give leases back."""
         with self._wake:
-            if wait_s is None and not self._waiting and not self._stopped and self._held:
+            if wait_s is None and not self._waiting and not self._stopped and self._leases.held:
                 self._wake.wait(IDLE_S)
             idle = wait_s is None and not self._waiting
         if idle:
-            self._give_back()
+            self._leases.give_back()
         with self._wake:
             if not self._waiting and not self._stopped and wait_s != 0.0:
                 self._wake.wait(wait_s)
@@ -242,18 +242,18 @@ class Engine:
     def _cycle(self) -> bool:
         """Do what can be done with the shards that are held; tell whether that was anything."""
         now_us = self.clock()
-        self._acquire()
+        self._leases.acquire(set().union(*(work.left for work in self._active)))
         self._skip_recorded(now_us)
         progressed = False
         for work in [each for each in self._active if each.job is not None]:
             progressed |= self._do(work, now_us)
         for work in [each for each in self._active if each.step is not None]:
-            if leases := self._leases(work.left):
+            if leases := self._leases.of(work.left):
                 assert work.step is not None
                 self._write(work.step(leases, now_us), leases, [work], now_us)
                 progressed = True
         group = [work for work in self._active if work.event is not None]
-        if leases := self._leases(set().union(*(work.left for work in group))):
+        if leases := self._leases.of(set().union(*(work.left for work in group))):
             self._apply(group, leases, now_us)
             progressed = True
         self._finish()
@@ -274,17 +274,17 @@ class Engine:
             )
             self._write(computed, leases, some, now_us)
         except TransientError as error:
-            self._forget(leases)
+            self._leases.forget(leases)
             self._fail(some, error)
         except Exception as error:
-            self._forget(leases)
+            self._leases.forget(leases)
             if len(some) == 1:
                 log.exception("an event met a defect")
                 self._fail(some, error)
                 return
-            self._acquire()
+            self._leases.acquire(set().union(*(work.left for work in self._active)))
             for work in some:  # one of them is at fault: the others must not suffer for it
-                if alone := self._leases(work.left):
+                if alone := self._leases.of(work.left):
                     self._apply([work], alone, now_us)
 
     def _write(
@@ -299,20 +299,20 @@ class Engine:
         steps = [(lease, computed.changes.get(shard, Changes())) for shard, lease in leases.items()]
         changed = [(lease, changes) for lease, changes in steps if changes]
         try:
-            goes_on = bool(self._waiting) and time.monotonic() - self._since_s < HOLD_S
+            goes_on = bool(self._waiting) and time.monotonic() - self._leases.since_s < HOLD_S
             answers = self.store.write(changed, now_us, release=not goes_on)
         except TransientError:
-            self._forget(leases)
+            self._leases.forget(leases)
             raise
         done = {lease.shard for lease, changes in steps if not changes}
         for (lease, _), written in zip(changed, answers, strict=True):
             if written.answer == "ok":
                 done.add(lease.shard)
                 if written.released:
-                    self._held.pop(lease.shard, None)
+                    self._leases.held.pop(lease.shard, None)
                 continue
             metrics.APPLY_CONFLICTS.inc()
-            self._forget([lease.shard])
+            self._leases.forget([lease.shard])
             for work in works:
                 if work.event is not None and work.event.id in written.applied:
                     work.left.discard(lease.shard)
@@ -334,7 +334,7 @@ class Engine:
 
     def _do(self, work: _Work, now_us: int) -> bool:
         (shard,) = work.left
-        lease = self._held.get(shard)
+        lease = self._leases.held.get(shard)
         if lease is None:
             return False
         assert work.job is not None
@@ -346,8 +346,8 @@ class Engine:
             session.commit()
         except Exception as error:  # noqa: BLE001 (raised to who asked for it)
             failure = error
-        self._forget([shard])
-        self._release([lease])
+        self._leases.forget([shard])
+        self._leases.release([lease])
         if failure is not None:
             self._fail([work], failure)
         else:
@@ -359,82 +359,12 @@ class Engine:
         fresh = [w for w in self._active if w.event is not None and w.applied.repeated]
         recorded = self._storage.recorded(
             [work.event for work in fresh if work.event is not None],
-            {shard: lease.began_us for shard, lease in self._held.items()},
+            {shard: lease.began_us for shard, lease in self._leases.held.items()},
             now_us,
         )
         for work in fresh:
             if work.event is not None:
                 work.left -= recorded.get(work.event.id, set())
-
-    # Leases
-
-    def _leases(self, shards: Iterable[int]) -> dict[int, Lease]:
-        return {shard: self._held[shard] for shard in shards if shard in self._held}
-
-    def _acquire(self) -> None:
-        wanted = set().union(*(work.left for work in self._active))
-        wanted -= self._held.keys() | self._making | self._missing
-        if len(self._making) < MAKERS and self._missing:
-            wanted.add(self._missing.pop())
-        if not wanted:
-            return
-        for shard, lease in self.store.acquire(sorted(wanted), self._cached).items():
-            if self._cached.get(shard) is not lease:
-                self.steps.forget(shard)
-                self._cached.pop(shard, None)
-            if not self._held:
-                self._since_s = time.monotonic()
-            if self._cached.get(shard) is lease or self._storage.is_trusted(lease):
-                self._held[shard] = self._cached[shard] = lease
-            elif len(self._making) < MAKERS:
-                self._making.add(shard)
-                self._makers.submit(self._made, lease)
-            else:  # its lease would end before the others are written
-                self._missing.add(shard)
-                self.store.release([lease])
-
-    def _made(self, lease: Lease) -> None:
-        ended = threading.Event()
-        renewal = threading.Thread(target=self._renew, args=(lease.shard, ended), daemon=True)
-        renewal.start()
-        try:
-            self._outcomes.append(self._storage.make(self, lease))
-        except TransientError as error:
-            log.warning("the state of shard %d is not made yet: %s", lease.shard, error)
-            time.sleep(0.2)
-        except Exception:
-            log.exception("the state of shard %d could not be made", lease.shard)
-            time.sleep(1.0)
-        ended.set()
-        renewal.join()
-        with self._wake:
-            self._making.discard(lease.shard)
-            self._wake.notify()
-
-    def _renew(self, shard: int, ended: threading.Event) -> None:
-        """Keep the lease of a shard that is being made."""
-        while not ended.wait(LEASE_MS / 3_000):
-            try:
-                self.store.acquire([shard], {})
-            except TransientError as error:
-                log.warning("the lease of shard %d is not renewed: %s", shard, error)
-
-    def _give_back(self) -> None:
-        leases, self._held = list(self._held.values()), {}
-        self._release(leases)
-
-    def _release(self, leases: list[Lease]) -> None:
-        if leases:
-            try:
-                self.store.release(leases)
-            except TransientError as error:
-                log.warning("leases end by themselves: %s", error)
-
-    def _forget(self, shards: Iterable[int]) -> None:
-        for shard in list(shards):
-            self.steps.forget(shard)
-            self._held.pop(shard, None)
-            self._cached.pop(shard, None)
 
     # The end of work
 

@@ -10,7 +10,8 @@ from functools import partial
 from typing import Final
 
 from functions.candle_aggregate.corrections.gaps import evaluate_gaps
-from functions.candle_aggregate.corrections.repair import queue_flags, repair
+from functions.candle_aggregate.corrections.repair import repair
+from functions.candle_aggregate.corrections.repair_queue import queue_flags
 from functions.candle_aggregate.corrections.venue_history import publish_history, settle_histories
 from functions.candle_aggregate.engine import Engine
 from functions.candle_aggregate.maintenance.evict import evict

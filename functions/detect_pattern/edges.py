@@ -1,7 +1,8 @@
 """Alert rules on a series: on which candles they come true, each once.
 
-An alert is a function of the candles alone, evaluated for all judged candles in state at once. What
-was raised is not raised again, whatever a correction makes of it; an alert cannot be taken back.
+An alert is a function of the candles alone, worked out for all evaluated candles in state at once.
+What was raised is not raised again, whatever a correction makes of it; an alert cannot be taken
+back.
 """
 
 from __future__ import annotations
@@ -71,9 +72,9 @@ class RulesInForce:
     def seen_together(self, names: Iterable[Name]) -> list[Name]:
         """Return the series and all that rules see together with them.
 
-        A rule of several timeframes is judged when any of its series changes. Each step reads all
-        of them and writes each only where it is as it was read; so of two steps that change two of
-        them at the same time, one sees both.
+        A rule of several timeframes is evaluated when any of its series changes. Each step reads
+        all of them and writes each only where it is as it was read; so of two steps that change two
+        of them at the same time, one sees both.
         """
         found = dict.fromkeys(names)
         for name in list(found):
@@ -90,7 +91,7 @@ def needed(series: Series, rules: Iterable[RuleInForce]) -> int:
 def raise_alerts(
     series: Series, rules: Sequence[RuleInForce], by_name: Mapping[Name, Series]
 ) -> bool:
-    """Note the alerts of all judged candles in state that were not raised; return whether any.
+    """Note the alerts of all evaluated candles in state that were not raised; return whether any.
 
     `by_name`: the series of longer timeframes that the rules look at too.
     """
@@ -117,18 +118,18 @@ def raise_alerts(
 
 
 def _inputs(series: Series) -> Inputs:
-    """Return the judged candles of a series."""
+    """Return the evaluated candles of a series."""
     window = series.candles.standing()
-    judged = slice(window.position(series.judged_us + 1))
+    evaluated = slice(window.position(series.judged_us + 1))
     patterns: dict[str, set[int]] = {}
     for each in series.active.values():
         patterns.setdefault(each.pattern, set()).add(each.start_us)
     return candle_inputs(
-        window.starts[judged].astype(np.int64),
-        (window.table[OPEN:VOLUME, judged], window.price_scale),
-        (window.table[[VOLUME, BOUGHT, SOLD], judged], window.volume_scale),
-        window.table[TRADES, judged],
-        window.notional[judged],
+        window.starts[evaluated].astype(np.int64),
+        (window.table[OPEN:VOLUME, evaluated], window.price_scale),
+        (window.table[[VOLUME, BOUGHT, SOLD], evaluated], window.volume_scale),
+        window.table[TRADES, evaluated],
+        window.notional[evaluated],
         patterns,
     )
 

@@ -1,7 +1,7 @@
 """Evaluation: which patterns and alerts a series has, as a function of its candles alone.
 
 A candle's verdict depends on the `lookback` candles that end with it, and on when its patterns
-fired before (the cooldown). So when a candle changes, all from there on are judged again, in the
+fired before (the cooldown). So when a candle changes, all from there on are evaluated again, in the
 order of event time, and what differs from what was published is published: nothing depends on
 arrival.
 """
@@ -24,7 +24,7 @@ from shared.wire.patterns import Pattern, alert_level, pattern_id
 
 SERIES_LOOKBACKS: Final = 3
 """The state keeps so many lookbacks of candles: a correction within the newest two of them is
-judged from it alone, an older one reads storage."""
+evaluated from it alone, an older one reads storage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ Detect = Callable[[Sequence[Request]], Sequence[Sequence[Found]]]
 
 @dataclass(frozen=True, slots=True)
 class EvaluationRules:
-    """How candles are judged. `grace_ms`: wall-clock wait for a candle that is missing between two.
+    """How candles are evaluated. `grace_ms`: how long a candle missing between two is awaited.
 
     `kind_of` names the kind of a pattern: candlestick, chart or anomaly.
     """
@@ -64,9 +64,9 @@ class EvaluationRules:
 
 
 def advance(series: Series, rules: EvaluationRules, now_ms: int) -> int | None:
-    """Move the frontier over candles that can be judged; return the first that is new, if any.
+    """Move the frontier over candles that can be evaluated; return the first that is new, if any.
 
-    A candle can be judged when the interval before it was, or when it has waited for the grace:
+    A candle can be evaluated when the interval before it was, or when it has waited for the grace:
     where nothing was traded there is no candle.
     """
     length_us = Timeframe.parse(series.timeframe).length_us
@@ -98,11 +98,11 @@ def needs_older(series: Series, count: int, from_us: int) -> bool:
     return not series.whole and series.candles.standing().position(from_us) < count
 
 
-def evaluate(judged: Sequence[tuple[Series, int]], rules: EvaluationRules) -> None:
+def evaluate(evaluated: Sequence[tuple[Series, int]], rules: EvaluationRules) -> None:
     """Evaluate each series from a candle (start in us) to its frontier; note what to publish."""
-    requested = [_requests(series, rules, from_us) for series, from_us in judged]
+    requested = [_requests(series, rules, from_us) for series, from_us in evaluated]
     answers = iter(rules.detect([each for requests in requested for each in requests]))
-    for (series, from_us), requests in zip(judged, requested, strict=True):
+    for (series, from_us), requests in zip(evaluated, requested, strict=True):
         found = [
             (request.offset + each.index, each) for request in requests for each in next(answers)
         ]

@@ -30,13 +30,13 @@ COUNT_EACH_S: Final = 10
 
 
 class Selection(Protocol):
-    """Which instruments are judged: shared.realtime.watchlist.Watched."""
+    """Which instruments are evaluated: shared.realtime.watchlist.Watched."""
 
     def refresh(self) -> None:
         """Read the list if it is due."""
 
     def selects(self, symbol: str) -> bool:
-        """Tell whether the instrument is judged."""
+        """Tell whether the instrument is evaluated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ class DetectPattern:
                 metrics.PATTERN_SERIES_UNUSED.inc(self.store.end_unused(now_ms - self.unused_ms))
             metrics.STOCKS_MONITORED.set(self.store.instruments())
         if shards := self.store.unloaded_shards(now_ms):
-            # New, or lost: each series is loaded from storage, and judged if that was left undone.
+            # New, or lost: each series is loaded from storage, and evaluated where that is undone.
             # Once more later, for those that were still on their way to storage.
             names = [each for each in self.steps.storage.all_series() if self._selects(each[0])]
             self.store.begin(shards, names, now_ms + REFRESH_MS)

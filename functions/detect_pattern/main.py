@@ -26,7 +26,7 @@ from shared.stores.redis import connect, translated
 from shared.stores.s3 import S3Access
 
 EVALUATING = 4
-"""Events judged at once; the detectors keep one core busy each."""
+"""Events evaluated at once; the detectors keep one core busy each."""
 
 
 settings = Settings.from_env(os.environ)

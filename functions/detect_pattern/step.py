@@ -1,7 +1,7 @@
-"""A step: candles into series, judged, and written where nobody else has changed them meanwhile.
+"""A step: candles into series, evaluated, and written where nobody else has changed them meanwhile.
 
 1. Read the series; load those that are missing from storage, and compare them with it later.
-2. Merge the candles; move the frontier over those that can be judged.
+2. Merge the candles; move the frontier over those that can be evaluated.
 3. Evaluate what is new or has changed: all series at once, since detectors are cheap in bulk.
 4. Replace each series where it is still as it was read; repeat the step for the others.
 What is to be published stays in the series until it is known to have been emitted (publish.py).
@@ -44,7 +44,7 @@ way to storage has arrived by then."""
 class Steps:
     """Takes steps. Raises TransientError while a store is away or other workers keep winning.
 
-    `selective`: not every instrument is judged always, so storage is read where
+    `selective`: not every instrument is evaluated always, so storage is read where
     intervals are missing.
     """
 

@@ -29,7 +29,7 @@ EPOCH_BITS: Final = 32
 """A pattern's revision = epoch x 2^32 + counter; each load from storage begins an epoch."""
 
 MOST: Final = 5_000
-"""Candles of a series that are read at once; a correction further back is not judged again."""
+"""Candles of a series that are read at once; a correction further back is not evaluated again."""
 
 _SERIES_OF: Final = sql.SQL("""
 WITH series AS (
@@ -156,7 +156,7 @@ class Storage:
             return self._learn(connection, series, cooldown_us, outranked=True)
 
     def older(self, series: Series, from_us: int, lookback: int, cooldown_us: int) -> None:
-        """Take in older candles, so that those from `from_us` on can be judged.
+        """Take in older candles, so that those from `from_us` on can be evaluated.
 
         Those between there and the first in state, and the lookback before them.
         """
@@ -305,5 +305,5 @@ def _rows_by_series(
 
 
 def _window(rows: Iterable[Sequence[Any]]) -> Window:
-    """Return stored candles; they have waited for long enough to be judged."""
+    """Return stored candles; they have waited for long enough to be evaluated."""
     return Window.of([ClosedCandle.of_values(row[0], row[1:6], row[6:9], *row[9:]) for row in rows])

@@ -12,7 +12,9 @@ from functions.exchange_bridge.connections.connection import Patience
 from functions.exchange_bridge.exchange import Exchange
 from functions.exchange_bridge.exchanges import alpaca, binance, coinbase, kraken
 from functions.exchange_bridge.exchanges.ccxt_client import NoVenueError
+from functions.exchange_bridge.exchanges.ccxt_joined import JoinedVenue
 from functions.exchange_bridge.exchanges.ccxt_venue import CcxtVenue
+from functions.exchange_bridge.exchanges.ccxt_venues import JOINED
 from functions.exchange_bridge.exchanges.scanner import Scanner
 from functions.exchange_bridge.rest import Rest
 from shared.market.instruments import Naming, parse_exceptions, parse_with_venue
@@ -154,7 +156,8 @@ def _ccxt(env: Environment) -> tuple[Exchange, Rest]:
     rest = env.parsed("CCXT_REST_BASE_URL", "", lambda text: text and _http_url(text))
     websocket = env.parsed("CCXT_WEBSOCKET_BASE_URL", "", lambda text: text and _ws_url(text))
     try:
-        venue = CcxtVenue(name, symbols, rest, websocket)
+        of = JoinedVenue if name in JOINED else CcxtVenue
+        venue = of(name, symbols, rest, websocket)
     except NoVenueError as error:
         raise SettingsError(f"CCXT_VENUE: {error}") from error
     return venue, venue.client

@@ -9,6 +9,8 @@ from functions.history_query.api.alert_rule_writes import alert_rule_writes
 from functions.history_query.api.routes import api
 from functions.history_query.queries.alert_test import AlertTests
 from functions.history_query.queries.alerts import AlertPages
+from functions.history_query.queries.bar_checkpoints import Checkpoints
+from functions.history_query.queries.bar_days import BarDays
 from functions.history_query.queries.bars import BarPages
 from functions.history_query.queries.candles import CandlePages
 from functions.history_query.queries.feeds import Feeds
@@ -48,10 +50,11 @@ def history_api(
     """
     trades = LatestTrades(live)
     slices = TickSlices(postgres, cold)
+    days = BarDays(slices, Checkpoints(postgres))
     pages = CandlePages(KeptCandles(postgres, live, cold), slices, ladder, allowed_lateness_us)
     return api(
         [
-            topics.bars.answers(BarPages(slices, postgres, allowed_lateness_us), pages.knows),
+            topics.bars.answers(BarPages(days, postgres, allowed_lateness_us), pages.knows),
             topics.candles.answers(pages),
             topics.flow.answers(Flow(pages), pages.knows),
             topics.prices.answers(PricePages(slices), pages.knows),

@@ -13,9 +13,9 @@ from typing import Final
 
 from psycopg import Connection
 
-from functions.persist import corrections
+from functions.persist import corrected_ids
 from functions.persist.bust_trades import find
-from functions.persist.corrections import Place
+from functions.persist.corrected_ids import Place
 from functions.persist.segments import segments
 from functions.persist.tick_writer import copy_segments
 from shared.candles.trades import Rows
@@ -128,21 +128,21 @@ class BustWriter:
     def _trade(
         self, connection: Connection, bust: Bust, cold: Cold | None = None
     ) -> Rows | str | None:
-        return find(connection, corrections.at_its_time(connection, bust), cold)
+        return find(connection, corrected_ids.at_its_time(connection, bust), cold)
 
     def _write(
         self, connection: Connection, commit_id: int, ended: Sequence[tuple[Place, Bust, Rows]]
     ) -> None:
         """Store what ends trades as rows of their own, and queue their candles."""
         with self._postgres.connection() as noting:
-            corrections.note(noting, ended)
+            corrected_ids.note(noting, ended)
         events = []
         for place, bust, trade in ended:
-            for n, ticks in enumerate(corrections.rows_of(connection, place.source, bust, trade)):
+            for n, ticks in enumerate(corrected_ids.rows_of(connection, place.source, bust, trade)):
                 event_id = f"{place.event_id}/{place.position}" + (f".{n}" if n else "")
                 events.append((event_id, ticks))
                 at_us = int(ticks.event_time_us[0])
-                connection.execute(corrections.REPAIR, (bust.instrument, at_us, event_id))
+                connection.execute(corrected_ids.REPAIR, (bust.instrument, at_us, event_id))
         copy_segments(connection, commit_id, list(segments(events)))
         metrics.BUSTS.labels("applied").inc(len(ended))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -12,6 +13,8 @@ from shared.wire.ticks import Ticks
 
 MOST_TICKS: Final = 50_000
 """A group that has so many waits for no more."""
+MOST_EVENTS: Final = 8
+"""Neither does one of so many events: half of what the trigger delivers at once."""
 
 
 @dataclass(slots=True)
@@ -24,17 +27,19 @@ class _Waiting:
 
 
 class GroupCommit:
-    """Stores tick events together.
+    """Stores tick events together, a group each `every_s`.
 
-    The first event of a group waits `wait_s` for others, then its thread stores them all. `write`
-    takes events and returns the ids of those that were not stored before.
+    The first event of a group waits until the group before began so long ago, then its thread
+    stores all that came meanwhile. `write` takes events and returns the ids of those that were not
+    stored before.
     """
 
     def __init__(
-        self, write: Callable[[Sequence[tuple[str, Ticks]]], set[str]], wait_s: float
+        self, write: Callable[[Sequence[tuple[str, Ticks]]], set[str]], every_s: float
     ) -> None:
         self._write = write
-        self._wait_s = wait_s
+        self._every_s = every_s
+        self._next_s = 0.0
         self._lock = threading.Lock()
         self._group: list[_Waiting] = []
         self._ticks = 0
@@ -50,11 +55,13 @@ class GroupCommit:
             leads = not self._group
             self._group.append(mine)
             self._ticks += len(ticks)
-            if self._ticks >= MOST_TICKS:
+            if self._ticks >= MOST_TICKS or len(self._group) >= MOST_EVENTS:
                 self._filled.set()
+            wait_s = self._next_s - time.monotonic()
         if leads:
-            self._filled.wait(self._wait_s)
+            self._filled.wait(max(wait_s, 0))
             with self._lock:
+                self._next_s = time.monotonic() + self._every_s
                 group, self._group, self._ticks = self._group, [], 0
                 self._filled.clear()
             self._store(group)

@@ -18,7 +18,7 @@ from functions.persist.handler import STAGE, Persist
 from functions.persist.maintenance import Maintenance
 from functions.persist.patterns import PatternWriter
 from functions.persist.quotes import QuotesStore, QuoteWriter
-from functions.persist.terms import RowTerms, maintain
+from functions.persist.row_retention import RowRetention, maintain
 from functions.persist.tick_writer import TickWriter
 from functions.persist.writer import Writer
 from shared.adapter.delegated import Delegated
@@ -44,7 +44,7 @@ class Settings:
     writers: int
     group_s: float
     quotes_store: QuotesStore
-    rows: RowTerms
+    rows: RowRetention
     s3: S3Access = field(repr=False)
     terms: Terms
 
@@ -56,9 +56,9 @@ class Settings:
             database_url=env.text("DB_WRITE_DSN", "") or env.text("DATABASE_URL"),
             limits=INGEST.from_env(env),
             writers=env.integer("WRITERS", 4, 1, 64),
-            group_s=env.integer("GROUP_COMMIT_MS", 50, 0, 5_000) / 1000,
+            group_s=env.integer("GROUP_COMMIT_MS", 200, 0, 5_000) / 1000,
             quotes_store=env.parsed("QUOTES_STORE", "latest", QuotesStore),
-            rows=RowTerms.from_env(env),
+            rows=RowRetention.from_env(env),
             s3=S3Access.from_mapping(mapping),
             terms=Terms.from_env(env),
         )

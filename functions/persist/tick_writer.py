@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from psycopg import Connection, sql
 
-from functions.persist import corrections
+from functions.persist import corrected_ids
 from functions.persist.instrument_times import InstrumentTimes
 from functions.persist.segments import Event, filled, segments
 from shared.stores.applied import claim
@@ -62,7 +62,7 @@ class TickWriter:
             new = [(event_id, unique[event_id]) for event_id in unique if event_id in fresh]
             if len(new) < len(unique):
                 rows = list(segments(new))
-            if cancels := corrections.listed(connection, new):
+            if cancels := corrected_ids.listed(connection, new):
                 rows = list(segments([*new, *cancels]))
             copy_segments(connection, commit_id, rows)
             _await_aggregation(connection, commit_id, new)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from shared.alerts.terms import INT64, Arithmetic, Bools, Exact, Inputs, Term
 
 
-class Judged(NamedTuple):
+class Evaluated(NamedTuple):
     """Of each candle, shape [n]: whether the condition holds, and whether it did not before.
 
     `rested`: on the candle before it was known not to hold. Crossings and patterns are of one
@@ -26,7 +26,7 @@ class Judged(NamedTuple):
 class Condition:
     """What holds on a candle or does not."""
 
-    def evaluate(self, inputs: Inputs) -> Judged:
+    def evaluate(self, inputs: Inputs) -> Evaluated:
         """Return on which candles it holds."""
         raise NotImplementedError
 
@@ -44,24 +44,11 @@ class Condition:
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison(Condition):
-    """`left > right`: a level."""
+class _OfTwoTerms(Condition):
+    """Two terms that are compared."""
 
     left: Term
-    operator: str
     right: Term
-
-    def __str__(self) -> str:
-        return f"{_bare(self.left)} {self.operator} {_bare(self.right)}"
-
-    def evaluate(self, inputs: Inputs) -> Judged:
-        """Return on which candles it holds; on one where a side is unknown it does not."""
-        sign, known = _signs(self.left, self.right, inputs)
-        holds = known & _HOLDS[self.operator](sign)
-        rested = np.zeros(len(inputs), dtype=np.bool_)
-        rested[1:] = (known & ~holds)[:-1]
-        return Judged(holds, rested)
 
     @property
     def frames(self) -> frozenset[str]:
@@ -77,6 +64,26 @@ class Comparison(Condition):
         return self.left.value(inputs, at)
 
 
+@dataclass(frozen=True, slots=True)
+class Comparison(_OfTwoTerms):
+    """`left > right`: a level."""
+
+    left: Term
+    operator: str
+    right: Term
+
+    def __str__(self) -> str:
+        return f"{_bare(self.left)} {self.operator} {_bare(self.right)}"
+
+    def evaluate(self, inputs: Inputs) -> Evaluated:
+        """Return on which candles it holds; on one where a side is unknown it does not."""
+        sign, known = _signs(self.left, self.right, inputs)
+        holds = known & _HOLDS[self.operator](sign)
+        rested = np.zeros(len(inputs), dtype=np.bool_)
+        rested[1:] = (known & ~holds)[:-1]
+        return Evaluated(holds, rested)
+
+
 _HOLDS: Final[Mapping[str, Callable[[NDArray[np.int8]], Bools]]] = {
     ">": lambda sign: sign > 0,
     ">=": lambda sign: sign >= 0,
@@ -86,7 +93,7 @@ _HOLDS: Final[Mapping[str, Callable[[NDArray[np.int8]], Bools]]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Crossing(Condition):
+class Crossing(_OfTwoTerms):
     """`left crosses above right`: not above on the candle before, and above now.
 
     `direction` is above, below, or empty for either.
@@ -100,7 +107,7 @@ class Crossing(Condition):
         words = f"crosses {self.direction}".rstrip()
         return f"{_bare(self.left)} {words} {_bare(self.right)}"
 
-    def evaluate(self, inputs: Inputs) -> Judged:
+    def evaluate(self, inputs: Inputs) -> Evaluated:
         """Return on which candles it crosses."""
         sign, known = _signs(self.left, self.right, inputs)
         found = np.zeros(len(inputs), dtype=np.bool_)
@@ -110,20 +117,7 @@ class Crossing(Condition):
         if self.direction != "above":
             found[1:] |= (before >= 0) & (now < 0)
         found[1:] &= known[:-1] & known[1:]
-        return Judged(found, np.ones(len(inputs), dtype=np.bool_))
-
-    @property
-    def frames(self) -> frozenset[str]:
-        """Those of both sides."""
-        return self.left.frames | self.right.frames
-
-    def need(self, frame: str, length_us: int) -> int:
-        """Return what the sides need, for the candle before as well."""
-        return 1 + max(self.left.need(frame, length_us), self.right.need(frame, length_us))
-
-    def value(self, inputs: Inputs, at: int) -> str | None:
-        """Return the left side's value."""
-        return self.left.value(inputs, at)
+        return Evaluated(found, np.ones(len(inputs), dtype=np.bool_))
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,13 +134,13 @@ class PatternFound(Condition):
         """Names of the patterns that it stands for."""
         return self.pattern, f"cdl_{self.pattern}"
 
-    def evaluate(self, inputs: Inputs) -> Judged:
+    def evaluate(self, inputs: Inputs) -> Evaluated:
         """Return which candles complete the pattern."""
         starts: set[int] = set()
         for name in self.names:
             starts |= inputs.patterns.get(name, frozenset())
         found = np.isin(inputs.start_us, np.array(sorted(starts), dtype=np.int64))
-        return Judged(found, np.ones(len(inputs), dtype=np.bool_))
+        return Evaluated(found, np.ones(len(inputs), dtype=np.bool_))
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,12 +154,12 @@ class Combined(Condition):
     def __str__(self) -> str:
         return f"({self.left} {self.word} {self.right})"
 
-    def evaluate(self, inputs: Inputs) -> Judged:
+    def evaluate(self, inputs: Inputs) -> Evaluated:
         """Return on which candles both, or one of them, hold."""
         left, right = self.left.evaluate(inputs), self.right.evaluate(inputs)
         if self.word == "and":
-            return Judged(left.holds & right.holds, left.rested | right.rested)
-        return Judged(left.holds | right.holds, left.rested & right.rested)
+            return Evaluated(left.holds & right.holds, left.rested | right.rested)
+        return Evaluated(left.holds | right.holds, left.rested & right.rested)
 
     @property
     def frames(self) -> frozenset[str]:

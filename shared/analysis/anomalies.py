@@ -17,7 +17,7 @@ PRICE, VOLUME, VOLATILITY = "price_move", "volume", "volatility"
 """The kinds."""
 
 PERIOD: Final = 20
-"""Candles before the judged one that say what is usual; less when there are fewer, 9 at least."""
+"""Candles before a candle that say what is usual; less when there are fewer, 9 at least."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def anomalies(candles: Candles, first: int, limits: AnomalyLimits) -> list[Anoma
 def anomalies_of_many(
     series: Sequence[tuple[Candles, int, AnomalyLimits]],
 ) -> list[list[Anomaly]]:
-    """Return the anomalies of each series. Each candle is judged from up to 20 before it alone.
+    """Return the anomalies of each series. Each candle is evaluated from up to 20 before it alone.
 
     - price_move: the close is beyond `move` of the mean of the closes before.
     - volume, volatility: the volume, or log(high / low), is `z` standard deviations (of the 20

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
 from typing import Final
 
@@ -41,6 +42,12 @@ class BarFold:
     def __init__(self, type_: BarType) -> None:
         self._ends = ends_of(type_)
         self._open = NO_BARS
+
+    def copy(self) -> BarFold:
+        """Return one that goes on from here as this one does."""
+        found = copy(self)
+        found._ends = copy(self._ends)
+        return found
 
     def take(self, ticks: Ticks) -> tuple[Bars, NDArray[np.intp]]:
         """Return the bars that end within these trades, and the rows of their last trades.

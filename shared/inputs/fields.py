@@ -34,7 +34,7 @@ _NAMES: Final[Mapping[Field, str]] = {
     Field.SIZE: "size amount qty quantity q volume_of_trade sz trade_size last_qty",
     Field.TIME: "timestamp time ts T datetime time_ms time_us time_ns time_s timestamp_ms"
     " timestamp_us timestamp_ns date_time date trade_time transact_time ts_event"
-    " sip_timestamp participant_timestamp",
+    " sip_timestamp participant_timestamp created_time created_at",
     Field.SIDE: "side S taker_side aggressor aggressor_side",
     Field.TRADE_ID: "trade_id id tid agg_trade_id trd_match_id exec_id trade_report_id i",
     Field.CONDITIONS: "conditions condition cond sale_condition sale_conditions c",

@@ -13,8 +13,17 @@ PUNCTUATION: Final = " !#$&()+-./:=@[]^_~"
 """The ASCII characters besides letters and digits."""
 
 _PLAIN: Final = re.compile(rf"[A-Za-z0-9{re.escape(PUNCTUATION)}]+")
+_MOMENT: Final = re.compile(
+    r"(\d{4}([-/.])\d\d\2\d\d|\d\d?([/.])\d\d?\3\d{4})([ T]\d\d:.*)?|\d{8} \d{4,9}( \d+)?", re.ASCII
+)
+"""A date, with a time of day or without."""
 _CATEGORIES: Final = frozenset("LMNS")
 """Letters, marks, numbers and symbols, by the first letter of a character's Unicode category."""
+
+
+def is_time(text: str) -> bool:
+    """Tell whether a text reads as a date, with a time of day or without."""
+    return _MOMENT.fullmatch(text) is not None
 
 
 def check_symbol(name: str) -> str:
@@ -31,6 +40,8 @@ def check_symbol(name: str) -> str:
         raise ValueError(f"begins or ends with a blank: write {name.strip()[:40]!r}")
     if _PLAIN.fullmatch(name) is None:
         _check_characters(name)
+    if is_time(name):
+        raise ValueError("reads as a time, where an instrument belongs")
     parts = name.removeprefix("/").split("/")
     if any(part in ("", ".", "..") for part in parts):
         raise ValueError("has an empty part, . or .. beside a slash: URLs drop those")

@@ -11,6 +11,7 @@ from psycopg.rows import class_row
 from shared.candles.trades import Rows
 from shared.lake.cold import NO_LAKE, Cold
 from shared.lake.plan import Plan, plan_ticks
+from shared.stores.segment_batches import MOST_TICKS, batches, rows_of_instrument
 from shared.stores.segment_columns import Segment
 from shared.stores.segment_ranges import OF_RANGE, bounds, named
 from shared.stores.segments import (
@@ -21,9 +22,13 @@ from shared.stores.segments import (
     inside,
     of_instrument,
     read,
-    rows_of,
 )
 from shared.wire.ticks import Ticks
+
+_FETCHED_TICKS: Final = 2 * MOST_TICKS
+"""Ticks of all instruments that are fetched at once, about."""
+_MOST_FETCHED: Final = 1_024
+"""Segments that are fetched at once, however small they are."""
 
 COARSE_US: Final = 60_000_000
 """The last tick of an instrument is not more than that after the time in `first_ticks`."""
@@ -58,9 +63,16 @@ def last_tick_us(connection: Connection, instrument: str, cold: Cold = NO_LAKE) 
     ).fetchone()
     if row is None:
         return None
-    about_us = int(row[0])
-    later = ticks_of_range(connection, instrument, about_us, about_us + COARSE_US, cold)
-    return max([about_us, *(int(ticks.event_time_us.max()) for ticks in later)])
+    last_us = int(row[0])
+    span = last_us, last_us + COARSE_US
+    plan = plan_ticks(connection, *span)
+    for _, until_us, rows in rows_of_range(connection, instrument, *span, plan, newest=True):
+        if until_us <= last_us:
+            break
+        last_us = max(last_us, int(rows.time_us.max()))
+    return max(
+        [last_us, *(int(rows.time_us.max()) for _, _, rows in cold.rows(plan, instrument, *span))]
+    )
 
 
 def rows_of_range(
@@ -72,22 +84,24 @@ def rows_of_range(
     *,
     newest: bool,
 ) -> Generator[tuple[int, int, Rows]]:
-    """Yield of each segment in the plan its first and last time (us) and the instrument's rows.
+    """Yield of some segments of the plan at a time first and last time (us), and the rows.
 
     Ascending by the first time, or descending by the last one if `newest`.
     """
     parameters = {**bounds(from_us, to_us), **plan.parameters, **named(instrument)}
     order = in_order("last_time_us" if newest else "first_time_us", plan, newest=newest)
     statement = sql.SQL(SELECT).format(NAMES, sql.SQL(OF_RANGE), order)
-    choose = of_instrument(instrument)
     # A cursor of the server's, since who reads may end early.
     with connection.cursor("segments", row_factory=class_row(Segment)) as cursor:
-        cursor.itersize = FETCH
         cursor.execute(statement, parameters, binary=True)
-        for segment in cursor:
-            runs = segment.runs()
-            keep = choose(segment, runs)
-            yield segment.first_time_us, segment.last_time_us, rows_of(segment, runs, keep)
+        size = FETCH
+        while fetched := cursor.fetchmany(size):
+            ticks = sum(each.tick_count for each in fetched)
+            size = min(max(_FETCHED_TICKS * len(fetched) // ticks, 1), _MOST_FETCHED)
+            for some in batches(fetched):
+                first_us = min(each.first_time_us for each in some)
+                last_us = max(each.last_time_us for each in some)
+                yield first_us, last_us, rows_of_instrument(some, instrument)
 
 
 def in_order(column: LiteralString, plan: Plan, *, newest: bool) -> sql.Composed:

@@ -124,7 +124,7 @@ PATTERNS_DETECTED: Final = Counter(
     "kandle_patterns_detected", "Patterns emitted, by kind and status.", ["kind", "status"]
 )
 PATTERN_CANDLES_TOO_OLD: Final = Counter(
-    "kandle_pattern_candles_too_old", "Corrected candles too far back to be judged again."
+    "kandle_pattern_candles_too_old", "Corrected candles too far back to be evaluated again."
 )
 ALERTS_RAISED: Final = Counter("kandle_alerts_raised", "Alerts emitted.")
 ALERTS_DELIVERED: Final = Counter("kandle_alerts_delivered", "Alerts that their sink took.")

@@ -1,4 +1,4 @@
-"""Day partitions: made ahead, closed before they are judged, detached without stopping anybody."""
+"""Day partitions: made ahead, closed before they are verified, detached while all goes on."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ zigzag-coded: 0, -1, 1, -2, 2 ... are 0, 1, 2, 3, 4 ...
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -16,7 +17,9 @@ from numpy.typing import NDArray
 Column = NDArray[Any]
 """int64[n], or object[n] of Python integers where 64 bits do not hold them."""
 
-_NARROW: Final = 1 << 62
+Places = NDArray[np.int64]
+
+NARROW: Final = 1 << 62
 """Differences of values below it are int64, and so is their zigzag code."""
 
 
@@ -47,6 +50,30 @@ def from_planes(planes: bytes, count: int) -> Column:
     return whole.view(">u8")[:, 0].astype(np.uint64)
 
 
+def gathered(planes: Sequence[bytes], counts: Places, of: Places, at: Places) -> NDArray[np.uint64]:
+    """Return values of several columns in one pass: the values `at` of the columns `of`.
+
+    `counts`: how many values each column has. None is wider than 8 bytes.
+    """
+    lengths = np.array([len(each) for each in planes], dtype=np.int64)
+    widths = lengths // np.maximum(counts, 1)
+    begins = np.cumsum(lengths) - lengths
+    cells = np.frombuffer(b"".join(planes), np.uint8)
+    values = np.zeros(len(of), dtype=np.uint64)
+    for byte in range(int(widths.max(initial=0))):
+        plane = begins + (widths - 1 - byte) * counts
+        has = widths > byte
+        some = slice(None) if has.all() else np.flatnonzero(has[of])
+        cell = cells[plane[of[some]] + at[some]].astype(np.uint64)
+        values[some] |= cell << np.uint64(8 * byte)
+    return values
+
+
+def signed(coded: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """Return the signed values of zigzag codes."""
+    return (coded >> np.uint64(1)).astype(np.int64) ^ -(coded & np.uint64(1)).astype(np.int64)
+
+
 def signed_planes(values: Column) -> bytes:
     """Return the planes of signed values."""
     if values.dtype != object and _is_narrow(values):
@@ -62,7 +89,7 @@ def from_signed_planes(planes: bytes, count: int) -> Column:
     if coded.dtype == object or (len(planes) == 8 * count and count):
         wide = [each >> 1 if each % 2 == 0 else -(each + 1) // 2 for each in map(int, coded)]
         return as_narrow(np.array(wide, dtype=object))
-    return (coded >> np.uint64(1)).astype(np.int64) ^ -(coded & np.uint64(1)).astype(np.int64)
+    return signed(coded)
 
 
 def to_deltas(values: Column) -> tuple[int, bytes]:
@@ -75,7 +102,7 @@ def to_deltas(values: Column) -> tuple[int, bytes]:
 def from_deltas(first: int, planes: bytes, count: int) -> Column:
     """Return the values of `to_deltas`."""
     deltas = from_signed_planes(planes, count)
-    if deltas.dtype != object and not -_NARROW < first < _NARROW:
+    if deltas.dtype != object and not -NARROW < first < NARROW:
         deltas = deltas.astype(object)
     return as_narrow(np.cumsum(deltas) + first)
 
@@ -90,4 +117,4 @@ def as_narrow(values: Column) -> Column:
 
 
 def _is_narrow(values: Column) -> bool:
-    return not len(values) or bool(values.min() > -_NARROW and values.max() < _NARROW)
+    return not len(values) or bool(values.min() > -NARROW and values.max() < NARROW)

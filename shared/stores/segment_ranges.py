@@ -24,6 +24,11 @@ ONE: Final[LiteralString] = (
 OF_RANGE: Final[LiteralString] = BETWEEN + ONE + " AND commit_id > %(position)s"
 """An instrument's segments of a range that a plan reads from Postgres; takes `Plan.position`."""
 
+SINCE: Final[LiteralString] = (
+    "commit_id > %(commit)s AND first_time_us + 0 < %(to_us)s AND last_time_us >= %(from_us)s" + ONE
+)
+"""An instrument's segments of a range that commits after one have: found by their number alone."""
+
 
 def named(instrument: str) -> dict[str, Any]:
     """Return the parameters of ONE."""

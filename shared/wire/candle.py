@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from shared.market.decimals import to_text
 from shared.schema import candles_pb2
+from shared.wire.message_fields import MessageFields
 
 TRADES: Final = "trades"
 VENUE: Final = "venue"
@@ -55,49 +55,12 @@ class Candle:
 
     def to_message(self) -> candles_pb2.Candle:
         """Return the protobuf form, decimals as canonical text."""
-        return candles_pb2.Candle(
-            instrument=self.instrument,
-            timeframe=self.timeframe,
-            start_us=self.start_us,
-            open=to_text(self.open),
-            high=to_text(self.high),
-            low=to_text(self.low),
-            close=to_text(self.close),
-            volume=to_text(self.volume),
-            notional=to_text(self.notional),
-            trade_count=self.trade_count,
-            buy_volume=to_text(self.buy_volume),
-            sell_volume=to_text(self.sell_volume),
-            first_time_us=self.first_time_us,
-            last_time_us=self.last_time_us,
-            closed=self.closed,
-            partial=self.partial,
-            complete=self.complete,
-            revision=self.revision,
-            origin=self.origin,
-        )
+        return candles_pb2.Candle(**_FIELDS.written(self))
 
     @classmethod
     def from_message(cls, message: candles_pb2.Candle) -> Candle:
         """Read the protobuf form. Raises decimal.InvalidOperation on a text that is no decimal."""
-        return cls(
-            instrument=message.instrument,
-            timeframe=message.timeframe,
-            start_us=message.start_us,
-            open=Decimal(message.open),
-            high=Decimal(message.high),
-            low=Decimal(message.low),
-            close=Decimal(message.close),
-            volume=Decimal(message.volume),
-            notional=Decimal(message.notional),
-            trade_count=message.trade_count,
-            buy_volume=Decimal(message.buy_volume),
-            sell_volume=Decimal(message.sell_volume),
-            first_time_us=message.first_time_us,
-            last_time_us=message.last_time_us,
-            closed=message.closed,
-            partial=message.partial,
-            complete=message.complete,
-            revision=message.revision,
-            origin=message.origin or TRADES,
-        )
+        return cls(**{**_FIELDS.read(message), "origin": message.origin or TRADES})
+
+
+_FIELDS: Final = MessageFields(Candle)

@@ -15,6 +15,7 @@ from shared.market.bounds import check_place
 from shared.market.decimals import to_text
 from shared.market.timeframes import Timeframe
 from shared.schema import patterns_pb2
+from shared.wire.message_fields import MessageFields
 
 SOURCE: Final = "kandle/detect-pattern"
 
@@ -54,54 +55,15 @@ class Pattern:
 
     def to_message(self) -> patterns_pb2.Pattern:
         """Return the protobuf form, decimals as canonical text."""
-        return patterns_pb2.Pattern(
-            id=self.id,
-            instrument=self.instrument,
-            timeframe=self.timeframe,
-            pattern=self.pattern,
-            kind=self.kind,
-            direction=self.direction,
-            confidence=self.confidence,
-            level=self.level,
-            trigger_price=to_text(self.trigger_price),
-            start_us=self.start_us,
-            end_us=self.end_us,
-            open=to_text(self.open),
-            high=to_text(self.high),
-            low=to_text(self.low),
-            close=to_text(self.close),
-            volume=to_text(self.volume),
-            retracted=self.retracted,
-            revision=self.revision,
-            begin_us=self.begin_us,
-            features=self.features,
-        )
+        return patterns_pb2.Pattern(**_FIELDS.written(self))
 
     @classmethod
     def from_message(cls, message: patterns_pb2.Pattern) -> Pattern:
         """Read the protobuf form. Raises decimal.InvalidOperation on a text that is no decimal."""
-        return cls(
-            message.id,
-            message.instrument,
-            message.timeframe,
-            message.pattern,
-            message.kind,
-            message.direction,
-            message.confidence,
-            message.level,
-            Decimal(message.trigger_price),
-            message.start_us,
-            message.end_us,
-            Decimal(message.open),
-            Decimal(message.high),
-            Decimal(message.low),
-            Decimal(message.close),
-            Decimal(message.volume),
-            message.retracted,
-            message.revision,
-            message.begin_us,
-            dict(message.features),
-        )
+        return cls(**{**_FIELDS.read(message), "features": dict(message.features)})
+
+
+_FIELDS: Final = MessageFields(Pattern)
 
 
 def pattern_id(instrument: str, timeframe: str, pattern: str, start_us: int) -> str:

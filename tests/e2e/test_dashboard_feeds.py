@@ -9,10 +9,10 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e.test_feeds import names
+from tests.exchanges.binance import BinanceDialect
 from tests.exchanges.bridge import bridging, of_playback
-from tests.exchanges.dialects import BinanceDialect
 from tests.exchanges.playback import Playback
-from tests.functions.exchange_bridge.test_faults import trades
+from tests.functions.exchange_bridge.venues import trades
 
 PATIENCE_MS = 60_000
 

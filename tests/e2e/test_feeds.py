@@ -19,17 +19,14 @@ import pytest
 from tests.e2e.client import candles, eventually, rows
 from tests.e2e.trades import Trade as Defined
 from tests.e2e.trades import exact, expected_candles, generated_trades
+from tests.exchanges.binance import BinanceDialect
 from tests.exchanges.bridge import bridging, of_playback
-from tests.exchanges.dialects import (
-    BinanceDialect,
-    CcxtBybitDialect,
-    CoinbaseDialect,
-    Dialect,
-    KrakenDialect,
-    ScannerDialect,
-    Trade,
-)
+from tests.exchanges.bybit import CcxtBybitDialect
+from tests.exchanges.coinbase import CoinbaseDialect
+from tests.exchanges.dialects import Dialect, Trade
+from tests.exchanges.kraken import KrakenDialect
 from tests.exchanges.playback import Playback
+from tests.exchanges.scanner import ScannerDialect
 from tests.platform import kandle, running
 
 FAULTS = ("none", "cut", "away", "missing", "doubled", "malformed", "silent")

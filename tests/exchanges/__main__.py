@@ -15,14 +15,11 @@ from collections.abc import Iterator
 
 from local.feeds.instruments import KNOWN, SimulatedInstrument, instrument
 from local.feeds.simulator import Simulator
+from tests.exchanges.binance import BinanceDialect
 from tests.exchanges.bridge import of_playback
-from tests.exchanges.dialects import (
-    BinanceDialect,
-    CoinbaseDialect,
-    Dialect,
-    KrakenDialect,
-    Trade,
-)
+from tests.exchanges.coinbase import CoinbaseDialect
+from tests.exchanges.dialects import Dialect, Trade
+from tests.exchanges.kraken import KrakenDialect
 from tests.exchanges.playback import Playback
 
 DIALECTS: dict[str, type[Dialect]] = {

@@ -18,7 +18,7 @@ from shared.wire.compression import decompress
 from shared.wire.feed_status import FeedStatus
 from shared.wire.gaps import Gap, decode_gaps
 from shared.wire.raw_batch import RawBatch
-from tests.exchanges.dialects import AlpacaDialect
+from tests.exchanges.alpaca import AlpacaDialect
 from tests.exchanges.playback import Playback
 from tests.local.broker.subscriber import Subscriber
 from tests.platform import environment

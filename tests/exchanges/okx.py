@@ -6,21 +6,15 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tests.exchanges.dialects import BASES, Minute, Released, Trade
+from tests.exchanges.dialects import BASES, Dialect, Released, Trade
 
 
-class CcxtOkxDialect:
+class CcxtOkxDialect(Dialect):
     """`oldest`: the first id that REST still lists."""
 
-    wrong: Mapping[int, Minute] = {}
     name = "ccxt:okx"
-    pushes = False
-    greeting = ""
     page = 100
     oldest = 0
-
-    def __init__(self) -> None:
-        self.listings: dict[str, str] = {}
 
     def answers(self, request: dict[str, Any], released: Released) -> list[str]:
         if request.get("op") != "subscribe":
@@ -40,9 +34,6 @@ class CcxtOkxDialect:
         row["sz"] = f"{sum(float(each.size) for each in trades):g}"
         arg = {"channel": "trades", "instId": row["instId"]}
         return json.dumps({"arg": arg, "data": [row]})
-
-    def heartbeats(self, released: Released) -> list[str]:
-        return []
 
     def rest(self, path: str, query: Mapping[str, str], released: Released) -> Any:
         if path == "/api/v5/system/status":

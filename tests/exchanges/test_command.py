@@ -8,6 +8,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from shared.wire.gaps import GapState
 from tests.exchanges.bridge import Told, bridging
 from tests.local.broker.subscriber import Subscriber
@@ -15,6 +17,7 @@ from tests.local.broker.subscriber import Subscriber
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.processes
 def test_a_feed_can_be_seen_mending_itself_without_a_network(tmp_path: Path) -> None:
     """Its faults become gaps, which are filled; the ids have no hole."""
     log, sink = tmp_path / "log", Subscriber()

@@ -29,6 +29,7 @@ print(json.dumps(sorted(sys.modules)))
 """
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize(
     "stage", sorted(path.parent.name for path in ROOT.glob("functions/*/main.py"))
 )

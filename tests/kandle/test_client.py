@@ -179,6 +179,7 @@ def test_a_connection_in_floats_gives_floats_everywhere(served: tuple[str, list[
     assert asyncio.run(again()) == rows
 
 
+@pytest.mark.processes
 def test_an_import_of_the_client_loads_nothing_heavy() -> None:
     """What makes requests, events and frames is loaded by the first of them."""
     heavy = (
@@ -210,6 +211,7 @@ def test_every_error_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_asynchronous_client_reads_the_same(served: tuple[str, list[Tick]]) -> None:
+    """Its rows equal those of the client without asyncio."""
     url, _ = served
 
     async def read() -> list[Candle]:
@@ -223,6 +225,7 @@ def test_the_asynchronous_client_reads_the_same(served: tuple[str, list[Tick]]) 
         assert asyncio.run(read()) == list(kandle.candles("XRP/ETH", start=0))
 
 
+@pytest.mark.processes
 def test_the_client_without_asyncio_is_written_from_the_one_with_it(tmp_path: Path) -> None:
     """`python -m tests.unasync` was run since the last change."""
     written = {path.name: path.read_text() for path in unasync.write(tmp_path)}
@@ -231,6 +234,7 @@ def test_the_client_without_asyncio_is_written_from_the_one_with_it(tmp_path: Pa
 
 
 def test_refusals_name_the_parameter(served: tuple[str, list[Tick]]) -> None:
+    """An answer of 400 or 404 is an ApiError with the detail of its problem."""
     url, _ = served
     with Kandle(url) as kandle:
         with pytest.raises(ApiError, match="timeframe") as caught:

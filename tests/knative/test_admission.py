@@ -10,6 +10,8 @@ import pytest
 
 from tests.knative.manifests import OVERLAYS, Manifest, containers, name, of, template
 
+pytestmark = pytest.mark.processes
+
 REVISION = {"containerConcurrency", "timeoutSeconds", "idleTimeoutSeconds"}
 REVISION |= {"responseStartTimeoutSeconds"}
 POD = {"serviceAccountName", "containers", "volumes", "imagePullSecrets", "enableServiceLinks"}

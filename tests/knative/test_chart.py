@@ -32,6 +32,7 @@ def rendered(helm: Any, namespace: str, **values: object) -> dict[tuple[str, str
     return {(each["kind"], each["metadata"]["name"]): each for each in objects}
 
 
+@pytest.mark.processes
 def test_templates_are_what_they_are_made_from() -> None:
     """`make services` writes them; nobody edits them."""
     if shutil.which("kubectl") is None:
@@ -40,6 +41,7 @@ def test_templates_are_what_they_are_made_from() -> None:
         assert path.read_text() == text, f"{path}: run `make services`"
 
 
+@pytest.mark.processes
 def test_the_chart_installs_what_the_dev_overlay_applies(helm: Any) -> None:
     """With its defaults, but for what Helm makes itself and the switch for tokens."""
     overlay = {
@@ -132,6 +134,7 @@ def test_argo_cd_and_skaffold_name_what_is_there() -> None:
             assert artifact["image"] in (ROOT / "knative" / path / "kustomization.yaml").read_text()
 
 
+@pytest.mark.processes
 def test_the_terraform_module_is_valid(tmp_path: Path) -> None:
     """Its form always; its fields where the providers can be had."""
     if shutil.which("terraform") is None:

@@ -13,6 +13,8 @@ import yaml
 from tests.knative.kubectl import Answer, Kubectl
 from tests.knative.manifests import ROOT, containers
 
+pytestmark = pytest.mark.processes
+
 
 def commands(**given: str) -> list[str]:
     """What `knative/deploy.sh` prints that it would run."""

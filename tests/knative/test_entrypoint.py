@@ -18,6 +18,8 @@ import yaml
 from local.servers.ports import free_port
 from tests.e2e.client import eventually
 
+pytestmark = pytest.mark.processes
+
 ROOT = Path(__file__).parents[2]
 ADDRESSES = {
     "REDIS_URL": "redis://127.0.0.1:9",

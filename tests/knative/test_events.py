@@ -14,6 +14,8 @@ from shared.wire import events
 from tests.knative.manifests import EVENTING, OVERLAYS, ROOT, bound, built, name, of, sources
 from tests.test_manifests import is_display, seconds
 
+pytestmark = pytest.mark.processes
+
 CONSTANTS = {value: key for key, value in vars(events).items() if key.isupper()}
 
 

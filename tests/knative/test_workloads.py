@@ -28,6 +28,8 @@ from tests.knative.manifests import (
     variables,
 )
 
+pytestmark = pytest.mark.processes
+
 EXAMPLE = {
     each["metadata"]["name"]: set(each["stringData"])
     for each in yaml.safe_load_all((ROOT / "knative/secrets/example.yaml").read_text())

@@ -10,6 +10,8 @@ import pytest
 
 from tests.release.environments import ROOT, empty_environment, install, run, uv
 
+pytestmark = pytest.mark.processes
+
 PLATFORM = "kandle/_platform/"
 
 

@@ -4,19 +4,15 @@ A base candle that is not live is recomputed from its stored ticks. A live one i
 state, but for one that repeated trades, or that is asked for, or of which a trade was cancelled or
 corrected: it is replaced once it is closed.
 Longer candles are folded from base candles, stored and live, whether they are live or not.
-A row stays in the queue until what it published is stored; until then no other repair of that
-instrument begins, since it would read the stored candles as they were.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from itertools import groupby, islice
-from typing import Final, NamedTuple
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +29,13 @@ from functions.candle_aggregate.corrections.refold import (
     look,
     nothing,
 )
+from functions.candle_aggregate.corrections.repair_queue import (
+    BUST,
+    Row,
+    Verdicts,
+    portions,
+    ready_rows,
+)
 from functions.candle_aggregate.corrections.replace import (
     EVENTS_AT_ONCE,
     Place,
@@ -40,7 +43,6 @@ from functions.candle_aggregate.corrections.replace import (
     unsure,
     wait_until_stored,
 )
-from functions.candle_aggregate.corrections.venue_history import unstored
 from functions.candle_aggregate.engine import Engine
 from functions.candle_aggregate.publish import OutboxRow
 from functions.candle_aggregate.rules import Rules
@@ -55,7 +57,6 @@ from shared.market.timeframes import Timeframe
 from shared.reading.recompute import priced, recomputed
 from shared.reading.stored_candles import stored_candles
 from shared.runtime import metrics
-from shared.stores.applied import are_stored
 from shared.stores.first_ticks import beginnings, first_ticks
 from shared.stores.postgres import Postgres, try_lock
 from shared.wire.candle import VENUE, Candle
@@ -64,95 +65,11 @@ log = logging.getLogger(__name__)
 
 REPAIR_FOR_S: Final = 15.0
 """So that one clock event does not hold up the next; it goes on."""
-QUEUED_AT_ONCE: Final = 20_000
-CANDLES_AT_ONCE: Final = 2_000
 SPAN_US: Final = 3_600_000_000
 EVENTS_AHEAD_US: Final = 3_600_000_000
 """Another replica's clock may be ahead."""
-_BUST: Final = "bust"
-"""A trade was cancelled or corrected; `start_us` is when that trade was."""
-_REPLACED: Final = ("asked", "repeated", _BUST)
+_REPLACED: Final = ("asked", "repeated", BUST)
 """Reasons to replace a live candle."""
-
-_AWAY: Final = """
-    SELECT instrument, timeframe, start_us, event_id, reason, published_us, published FROM repairs
-    WHERE published_us IS NOT NULL
-"""
-_QUEUED: Final = """
-    SELECT instrument, timeframe, start_us, event_id, reason, published_us, published FROM repairs
-    WHERE published_us IS NULL AND requested_at <= now()
-    ORDER BY requested_at, instrument, start_us LIMIT %s
-"""
-_POSTPONE: Final = """
-    UPDATE repairs SET requested_at = now() + interval '10 seconds', published_us = NULL
-    FROM unnest(%s::text[], %s::text[], %s::bigint[], %s::text[]) AS q (i, t, s, e)
-    WHERE instrument = q.i AND timeframe = q.t AND start_us = q.s AND event_id = q.e
-"""
-_PUBLISHED: Final = """
-    UPDATE repairs SET published_us = q.u, published = q.p::text[], requested_at = now()
-    FROM unnest(%s::text[], %s::text[], %s::bigint[], %s::text[], %s::bigint[], %s::text[])
-        AS q (i, t, s, e, u, p)
-    WHERE instrument = q.i AND timeframe = q.t AND start_us = q.s AND event_id = q.e
-"""
-_STRIKE: Final = """
-    DELETE FROM repairs USING unnest(%s::text[], %s::text[], %s::bigint[], %s::text[], %s::text[])
-        AS q (i, t, s, e, r)
-    WHERE instrument = q.i AND timeframe = q.t AND start_us = q.s AND event_id = q.e
-        AND reason = q.r
-"""
-_STORED: Final = """
-    SELECT q.n FROM unnest(%s::int[], %s::text[], %s::text[], %s::bigint[], %s::bigint[])
-        AS q (n, i, t, s, u)
-    LEFT JOIN candles c ON c.instrument = q.i AND c.timeframe = q.t AND c.start_us = q.s
-    WHERE coalesce(c.revision, 0) < q.u
-"""
-_NO_LONGER_PARTIAL: Final = """
-    INSERT INTO repairs (instrument, timeframe, start_us, event_id, reason)
-    SELECT instrument, timeframe, start_us, '', 'flag'
-    FROM candles JOIN first_ticks f USING (instrument)
-    WHERE partial AND timeframe = ANY(%(ladder)s) AND start_us >= CASE timeframe
-        WHEN %(base)s THEN f.first_time_us ELSE least(f.first_time_us, f.history_us) END
-    ON CONFLICT DO NOTHING
-"""
-
-
-class _Row(NamedTuple):
-    instrument: str
-    timeframe: str
-    start_us: int
-    event_id: str
-    reason: str
-    published_us: int | None
-    published: list[str]
-
-    @property
-    def key(self) -> tuple[str, str, int, str]:
-        return self[:4]
-
-
-@dataclass(slots=True)
-class _Verdicts:
-    """What becomes of rows of the queue."""
-
-    done: list[_Row] = field(default_factory=list)
-    postponed: list[_Row] = field(default_factory=list)
-    published: list[tuple[_Row, int, list[str]]] = field(default_factory=list)
-
-    def write(self, connection: Connection) -> None:
-        """Let the queue say so."""
-        if self.done:
-            columns = list(zip(*((*row.key, row.reason) for row in self.done), strict=True))
-            connection.execute(_STRIKE, [list(column) for column in columns])
-        if self.postponed:
-            columns = list(zip(*(row.key for row in self.postponed), strict=True))
-            connection.execute(_POSTPONE, [list(column) for column in columns])
-        if self.published:
-            some = [
-                (*row.key, revision, "{" + ",".join(timeframes) + "}")
-                for row, revision, timeframes in self.published
-            ]
-            columns = list(zip(*some, strict=True))
-            connection.execute(_PUBLISHED, [list(column) for column in columns])
 
 
 def repair(
@@ -164,16 +81,12 @@ def repair(
         if not try_lock(holder, "kandle repair"):
             return
         with postgres.connection() as connection:
-            away = [_Row(*row) for row in connection.execute(_AWAY)]
-            queued = [_Row(*row) for row in connection.execute(_QUEUED, (QUEUED_AT_ONCE,))]
-            verdicts = _Verdicts()
-            ready = _ready(connection, rules, away, queued, verdicts)
-            verdicts.write(connection)
+            ready = ready_rows(connection, rules)
         by_shard = sorted(ready, key=lambda row: shard_of(row.instrument, rules.shards))
         for shard, rows in groupby(
             by_shard, key=lambda row: shard_of(row.instrument, rules.shards)
         ):
-            for some in _portions(rows):
+            for some in portions(rows):
                 if time.monotonic() >= until_s:
                     return
                 with postgres.connection() as connection:
@@ -183,72 +96,6 @@ def repair(
                     except TransientError as error:
                         log.warning("repairs of shard %d wait: %s", shard, error)
                         break
-
-
-def queue_flags(postgres: Postgres, rules: Rules) -> None:
-    """Queue candles that are marked partial though an older tick has come. TransientError."""
-    with postgres.connection() as connection:
-        ladder = [each.name for each in rules.ladder]
-        connection.execute(_NO_LONGER_PARTIAL, {"ladder": ladder, "base": rules.base.name})
-
-
-def _portions(rows: Iterable[_Row]) -> Iterator[list[_Row]]:
-    """Yield the rows of some instruments at a time, each instrument once.
-
-    Of one with very many candles the others wait until what these publish is stored.
-    """
-    by_name: dict[str, list[_Row]] = defaultdict(list)
-    for row in rows:
-        by_name[row.instrument].append(row)
-    some: list[_Row] = []
-    candles = 0
-    for mine in by_name.values():
-        places = set(islice(dict.fromkeys(row.start_us for row in mine), CANDLES_AT_ONCE))
-        some += [row for row in mine if row.start_us in places]
-        candles += len(places)
-        if candles >= CANDLES_AT_ONCE:
-            yield some
-            some, candles = [], 0
-    if some:
-        yield some
-
-
-def _ready(
-    connection: Connection,
-    rules: Rules,
-    away: Sequence[_Row],
-    queued: Sequence[_Row],
-    verdicts: _Verdicts,
-) -> list[_Row]:
-    """Return the rows that can be worked off: their ticks are stored, nothing is on its way."""
-    on_their_way = _on_their_way(connection, rules, away)
-    verdicts.done += [row for row in away if row.key not in on_their_way]
-    busy = {key[0] for key in on_their_way} | unstored(connection, rules)
-    fresh = [row for row in queued if row.instrument not in busy]
-    events = {row.event_id for row in fresh if row.reason in ("late", "repeated")}
-    stored = are_stored(connection, sorted(events))
-    ready = []
-    for row in fresh:
-        if row.event_id in events and row.event_id not in stored:
-            verdicts.postponed.append(row)
-        else:
-            ready.append(row)
-    return ready
-
-
-def _on_their_way(
-    connection: Connection, rules: Rules, rows: Sequence[_Row]
-) -> set[tuple[str, str, int, str]]:
-    """Return the keys of the rows of which a published candle is not stored yet."""
-    wanted = [
-        (n, row.instrument, name, rules.timeframe(name).start_us(row.start_us), row.published_us)
-        for n, row in enumerate(rows)
-        for name in row.published
-    ]
-    if not wanted:
-        return set()
-    columns = [list(column) for column in zip(*wanted, strict=True)]
-    return {rows[n].key for (n,) in connection.execute(_STORED, columns)}
 
 
 class _Job:
@@ -267,17 +114,17 @@ class _Job:
         self.shard, self.now_us, self.cold = shard, now_us, cold
         self.base = rules.base
 
-    def run(self, rows: Sequence[_Row]) -> Emission:
+    def run(self, rows: Sequence[Row]) -> Emission:
         """Recompute, publish, and note it in the queue. Raises TransientError."""
         names = sorted({row.instrument for row in rows})
         replaces = any(row.reason in _REPLACED for row in rows)
         view, applied = self.engine.run(
             self.shard, lambda session: self._look(session, names, replaces=replaces)
         )
-        verdicts = _Verdicts()
+        verdicts = Verdicts()
         rows, places, intervals = self._wanted(rows, view, verdicts)
         # What was cancelled must not be applied afterwards, also where nothing is live yet.
-        busts = {self._place(row) for row in rows if row.reason == _BUST}
+        busts = {self._place(row) for row in rows if row.reason == BUST}
         on_live = (places & view.base.keys()) | busts
         is_stored = bool(on_live) and wait_until_stored(self.connection, applied)
         found = self._recomputed(names, places)
@@ -345,7 +192,7 @@ class _Job:
         applied = session.applied_before(until_us, EVENTS_AT_ONCE) if replaces else []
         return look(session, self.rules, names), applied
 
-    def _place(self, row: _Row) -> Place:
+    def _place(self, row: Row) -> Place:
         return row.instrument, self.base.start_us(row.start_us)
 
     def _stored(self, places: set[Place]) -> list[Candle]:
@@ -354,8 +201,8 @@ class _Job:
         return [*stored_candles(self.connection, self.base.name, *where, self.cold).candles()]
 
     def _wanted(
-        self, rows: Sequence[_Row], view: View, verdicts: _Verdicts
-    ) -> tuple[list[_Row], set[tuple[str, int]], set[Interval]]:
+        self, rows: Sequence[Row], view: View, verdicts: Verdicts
+    ) -> tuple[list[Row], set[tuple[str, int]], set[Interval]]:
         """Return the rows to work off, the base candles to recompute, and what to fold again."""
         places: set[tuple[str, int]] = set()
         intervals: set[Interval] = set()

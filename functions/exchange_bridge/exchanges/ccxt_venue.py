@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from decimal import Decimal
 from types import MappingProxyType
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import msgspec
 import orjson
@@ -31,8 +31,6 @@ from shared.wire.raw_batch import FORMAT_CCXT
 
 SPAN: Final = 200
 """Candles to go on by where a venue lists none: any page is at least so long."""
-HISTORY_PAGE: Final = 100
-"""Trades of a page where a cursor leads back."""
 REPEATED: Final = 1
 """How often an empty page is asked for again: a cache on the way may repeat the one before."""
 LOOK_BACK_MS: Final = (60_000, 600_000, 3_600_000)
@@ -43,36 +41,22 @@ _QUARTER: Final = Decimal("0.25")
 _QUOTE: Final = ("symbol", "timestamp", "bid", "ask", "bidVolume", "askVolume", "info")
 
 
-Count = Annotated[int, msgspec.Meta(ge=1, le=10_000)]
+class TradePart(msgspec.Struct, gc=False):
+    """What identifies a trade of ccxt."""
 
-
-class _Info(msgspec.Struct, frozen=True, gc=False):
-    """How many trades a message of the venue joins: those up to its id."""
-
-    count: Count = 1
-
-
-class _Part(msgspec.Struct, gc=False):
     symbol: str = ""
     id: str | int | None = None
     timestamp: TimeMs | None = None
 
 
-class _Joined(_Part, gc=False):
-    info: _Info = _Info()
+class PayloadMessage(msgspec.Struct, gc=False):
+    """A payload of a venue by ccxt: a trade or a quote."""
+
+    trade: TradePart | None = None
+    quote: TradePart | None = None
 
 
-class _Message(msgspec.Struct, gc=False):
-    trade: _Part | None = None
-    quote: _Part | None = None
-
-
-class _JoinedMessage(_Message, gc=False):
-    trade: _Joined | None = None
-
-
-_decode: Final = msgspec.json.Decoder(_Message).decode
-_decode_joined: Final = msgspec.json.Decoder(_JoinedMessage, strict=False).decode
+_decode: Final = msgspec.json.Decoder(PayloadMessage).decode
 _ids: Final = msgspec.json.Decoder(Id).decode
 
 
@@ -82,6 +66,7 @@ class CcxtVenue:
     format = FORMAT_CCXT
     heartbeats = False
     counts_trades = False
+    joins = False
     life_s = 0.0
 
     def __init__(
@@ -94,7 +79,6 @@ class CcxtVenue:
         self.venue = self.name
         self.symbols: tuple[str, ...] = tuple(symbols)
         self.contiguous = self._traits.contiguous
-        self.joins = self._traits.joins
         known = self.client.sdk.timeframes or {}
         fetched = {us: name for us, name in _LENGTHS.items() if name in known}
         has_candles = bool(self.client.sdk.has.get("fetchOHLCV"))
@@ -115,7 +99,7 @@ class CcxtVenue:
     def read(self, payload: bytes) -> Message:
         """Tell what a payload of `trade_payload` or `quote_payload` is."""
         try:
-            message = (_decode_joined if self.joins else _decode)(payload)
+            message = self._decode(payload)
         except (msgspec.DecodeError, UnicodeDecodeError):
             return Message(Kind.UNREADABLE)
         if message.quote is not None:
@@ -123,19 +107,23 @@ class CcxtVenue:
         trade = message.trade
         if trade is None or not trade.symbol or trade.timestamp is None:
             return Message(Kind.UNREADABLE)
-        count = trade.info.count if isinstance(trade, _Joined) else 1
-        return self._message(trade.symbol, trade.id, trade.timestamp, count)
+        return self._message(trade.symbol, trade.id, trade.timestamp, self._count(trade))
 
     def message_of(self, trade: Mapping[str, Any]) -> Message:
         """Tell what `read` tells of a trade's payload, out of ccxt's own form of it."""
         symbol, time_ms, id_ = trade.get("symbol"), trade.get("timestamp"), trade.get("id")
-        if (
-            self.joins
-            or not (symbol and isinstance(symbol, str) and isinstance(time_ms, int))
-            or not (0 <= time_ms <= LATEST_MS and isinstance(id_, str | int | None))
+        if not (symbol and isinstance(symbol, str) and isinstance(time_ms, int)) or not (
+            0 <= time_ms <= LATEST_MS and isinstance(id_, str | int | None)
         ):
             return self.read(self.trade_payload(trade))
         return self._message(symbol, id_, time_ms, 1)
+
+    def _decode(self, payload: bytes) -> PayloadMessage:
+        return _decode(payload)
+
+    def _count(self, trade: TradePart) -> int:
+        """Return how many trades a message stands for: those up to its id."""
+        return 1
 
     def _message(self, symbol: str, id_: str | int | None, time_ms: int, count: int) -> Message:
         last, time_us = self._id(id_, time_ms), time_ms * 1000
@@ -187,10 +175,6 @@ class CcxtVenue:
         Venues may list their newest trades whatever is asked for: a page speaks for every trade
         since its first one, which has to be one that is known.
         """
-        if self.joins:
-            async for page in self._backwards(symbol, first, last):
-                yield page
-            return
         reached, since, former = first.id - 1, first.time_us // 1000, -1
         if not self.contiguous:
             since = max(since, reached)
@@ -247,12 +231,6 @@ class CcxtVenue:
     async def before(self, rest: Rest, symbol: str, time_us: int) -> Trade | None:
         """Look for the last trade before among those that are listed from a while before on."""
         time_ms = time_us // 1000
-        if self.joins:
-            rows = await self._earlier(symbol, after=str(-(-time_us // 1000)), type="2")
-            newest = await self.newest(rest, symbol)
-            if not rows or newest is None or newest.id == int(rows[-1]["id"]):
-                return None
-            return Trade(symbol, int(rows[-1]["id"]), time_us)
         if self.contiguous:
             since = await self._trades(symbol, time_ms + 1)
             return Trade(symbol, int(since[0]["id"]) - 1, time_us) if since else None
@@ -284,29 +262,6 @@ class CcxtVenue:
             return None
         id_ = self._id(rows[-1]["id"], rows[-1]["timestamp"])
         return None if id_ is None else Trade(symbol, id_, rows[-1]["timestamp"] * 1000)
-
-    async def _backwards(self, symbol: str, first: Trade, last: Trade) -> AsyncIterator[Fetched]:
-        """Yield pages from the last id back to the first one, by a cursor that is an id."""
-        cursor, reaches = last.id + 2, 0  # the id behind the last: so far the list is up to date
-        while True:
-            rows = await self._earlier(symbol, after=str(cursor))
-            if not rows or int(rows[0]["id"]) >= cursor:
-                raise RestError(f"{self.name} lists no trade of {symbol} before id {cursor}")
-            cursor, reaches = int(rows[0]["id"]), max(reaches, int(rows[-1]["id"]))
-            wanted = [row for row in rows if first.id <= int(row["id"]) <= last.id]
-            yield Fetched(
-                [self.trade_payload(row, "fetch_trades") for row in wanted],
-                [Trade(symbol, int(row["id"]), row["timestamp"] * 1000) for row in wanted],
-                min(reaches, last.id) if cursor <= first.id else first.id - 1,
-            )
-            if cursor <= first.id:
-                return
-
-    async def _earlier(self, symbol: str, **cursor: str) -> list[dict[str, Any]]:
-        """Return a page of trades before a cursor, by ascending ids."""
-        page = {"method": "publicGetMarketHistoryTrades", **cursor}
-        rows = await self.client.ask("fetch_trades", symbol, None, HISTORY_PAGE, page)
-        return sorted(rows, key=lambda row: int(row["id"]))
 
     async def _trades(self, symbol: str, since: int | None) -> list[dict[str, Any]]:
         """Return a page of trades with a time, ascending. Raises RestError."""

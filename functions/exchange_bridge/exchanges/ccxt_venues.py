@@ -11,12 +11,10 @@ from typing import Any, Final
 class Traits:
     """`contiguous`: trade ids count the trades of a symbol, and REST lists them from any time on.
 
-    `joins`: a message of the WebSocket stands for `count` trades up to its id, which REST lists one
-    by one, by a cursor that is an id. `options`: for ccxt.
+    `options`: for ccxt.
     """
 
     contiguous: bool = False
-    joins: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -29,7 +27,7 @@ _AGGREGATES: Final = Traits(
 )
 """Binance's REST lists aggregated trades: so must the WebSocket."""
 
-_JOINED: Final = Traits(contiguous=True, joins=True)
+JOINED: Final = frozenset({"okx", "okxus", "myokx"})
 """OKX's channel `trades` joins the trades of one order under the id of the last."""
 
 TRAITS: Final[Mapping[str, Traits]] = {
@@ -38,9 +36,7 @@ TRAITS: Final[Mapping[str, Traits]] = {
     "binanceusdm": _AGGREGATES,
     "binancecoinm": _AGGREGATES,
     "kraken": Traits(contiguous=True),
-    "okx": _JOINED,
-    "okxus": _JOINED,
-    "myokx": _JOINED,
+    **dict.fromkeys(JOINED, Traits(contiguous=True)),
 }
 """A venue that is not here has gaps by time, which trades over REST fill."""
 

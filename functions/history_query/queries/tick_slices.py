@@ -85,7 +85,7 @@ class TickSlices:
             begin = begin // MINUTE_US * MINUTE_US
             if newest:  # the ticks of the last segment to begin end with its day
                 end_of_day = begin - begin % DAY_US + DAY_US
-                bounds = max(low, begin - width), min(high, end_of_day)
+                bounds = max(low, begin + MINUTE_US - width), min(high, end_of_day)
             else:
                 bounds = (
                     max(low, begin),

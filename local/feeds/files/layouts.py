@@ -10,6 +10,7 @@ from typing import Final
 from local.feeds.files import symbols
 from local.feeds.files.errors import FileError, UnknownLayoutError
 from shared.inputs.fields import Field, layout_of
+from shared.market.symbols import is_time
 
 FIELDS: Final = ("symbol", "price", "size", "time", "side", "trade_id", "conditions")
 """The fields of a line of input, in its order."""
@@ -157,6 +158,9 @@ _LEAN_FOREX: Final = Layout(
 _LEAN_MEMBER: Final = re.compile(
     r"(?P<date>\d{8})_(?P<symbol>[^_]+)_(?P<kind>.+?)(?:_(?P<contract>\d{6,8}))?\.csv", re.ASCII
 )
+_TIME_NAME: Final = re.compile(
+    r"time|date|stamp|\bts\b|_ts|ts_|utc|moment|when|epoch", re.IGNORECASE
+)
 _LEAN_ARCHIVE: Final = re.compile(r"(?P<symbol>[^-]+)-(?P<date>\d{8})-(?P<kind>[a-z]+)\.(csv|zip)")
 
 
@@ -227,6 +231,11 @@ def chosen(layout: Layout, choice: Choice, names: Sequence[str], name: str) -> L
             )
     if "price" not in layout.columns:
         raise UnknownLayoutError(f"{name}: no column is the price: say it with --columns price=...")
+    if "time" not in layout.columns and any(map(_TIME_NAME.search, layout.unread)):
+        raise UnknownLayoutError(
+            f"{name}: no column is known to be the time, among {', '.join(layout.unread)[:200]}:"
+            " say it with --columns time=..."
+        )
     return layout if symbol is None else replace(layout, symbol=symbol)
 
 
@@ -299,8 +308,14 @@ def _by_position(name: str, rows: Sequence[Sequence[str]]) -> Layout | None:
     if 2 <= len(row) <= len(FIELDS) and numeric[1]:
         # A symbol may be a number (600519): then the side says that it is one.
         is_sided = len(row) > _SIDE and row[_SIDE].lower() in ("buy", "sell")
-        return _PLAIN if not numeric[0] or is_sided else None
+        is_symbol = (not numeric[0] and not is_time(row[0])) or is_sided
+        return _PLAIN if is_symbol and not _is_time_number(row[1]) else None
     return None
+
+
+def _is_time_number(text: str) -> bool:
+    """Tell whether a number is ms, us or ns since 1970, of which no price is one."""
+    return re.fullmatch(r"1[0-9]{12}([0-9]{3}){0,2}", text) is not None
 
 
 def _lean(name: str, archive: str, rows: Sequence[Sequence[str]], choice: Choice) -> Layout | None:

@@ -1,4 +1,4 @@
-"""What the 61 functions of TA-Lib say about each judged candle, the same however many at once.
+"""What the 61 functions of TA-Lib say about each evaluated candle, the same however many at once.
 
 TA-Lib decides a candle from those before it: shapes from up to 5, "long" and "short" against
 averages of up to 10 more. `REACH` candles are all it can depend on, but for one thing: the averages
@@ -33,7 +33,7 @@ REACH: Final = 18
 """The longest look back of a function (14), the candles a hikkake waits for (3), and itself."""
 
 RUN: Final = 256
-"""Judged candles that share a run: a violent one makes windows of one run stand alone."""
+"""Evaluated candles that share a run: a violent one makes windows of one run stand alone."""
 
 _SUMMED: Final = 16.0
 _BITS: Final = 32

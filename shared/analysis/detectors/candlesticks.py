@@ -10,7 +10,7 @@ import numpy as np
 from shared.analysis.candle_series import Floats, Ints
 from shared.analysis.detectors.candlestick_table import CANDLESTICKS, Kind
 from shared.analysis.detectors.candlestick_values import candlestick_values
-from shared.analysis.detectors.judged import Judged
+from shared.analysis.detectors.findings import Findings
 from shared.analysis.detectors.settings import DetectorSettings
 from shared.analysis.detectors.tape import Tape
 
@@ -23,7 +23,7 @@ HIKKAKE_WAITS: Final = 3
 _KINDS: Final = tuple(Kind)
 
 
-def candlesticks(tape: Tape, settings: DetectorSettings) -> Iterator[Judged]:
+def candlesticks(tape: Tape, settings: DetectorSettings) -> Iterator[Findings]:
     """Yield what the wanted ones of the 61 functions find, with their confidence.
 
     confidence = 0.40 strength + 0.35 trend + 0.25 volume, each from 0 to 1:
@@ -63,7 +63,7 @@ def candlesticks(tape: Tape, settings: DetectorSettings) -> Iterator[Judged]:
     strength = _strength(tape, row, value, begin, kind)
     trend = _trend(tape, row, begin, np.sign(value), kind)
     volume = np.minimum(tape.volume_ratio[row] / 2, 1.0)
-    yield Judged(
+    yield Findings(
         names=tuple(each.pattern for each in wanted),
         name=function,
         row=row,

@@ -10,14 +10,14 @@ import numpy as np
 
 from shared.analysis.candle_series import Bools
 from shared.analysis.detectors.double_top import double_top
+from shared.analysis.detectors.findings import Findings
 from shared.analysis.detectors.flag import bull_flag
 from shared.analysis.detectors.flat_top import flat_top_breakout
 from shared.analysis.detectors.head_and_shoulders import head_and_shoulders
-from shared.analysis.detectors.judged import Judged
 from shared.analysis.detectors.lines import Broken, broken_lines
 from shared.analysis.detectors.reversal import bullish_reversal
 from shared.analysis.detectors.settings import DetectorSettings
-from shared.analysis.detectors.shape import Shape, judged
+from shared.analysis.detectors.shape import Shape, findings
 from shared.analysis.detectors.tape import LOG_UNIT, Tape
 from shared.analysis.detectors.triangle import (
     ascending_triangle,
@@ -55,7 +55,7 @@ CHARTS: Final = tuple(
 """The names of all chart patterns."""
 
 
-def charts(tape: Tape, settings: DetectorSettings) -> Iterator[Judged]:
+def charts(tape: Tape, settings: DetectorSettings) -> Iterator[Findings]:
     """Yield what the wanted chart patterns find.
 
     The tolerance becomes a difference of logarithms, log(1 + tolerance), the same up and down.
@@ -74,4 +74,4 @@ def charts(tape: Tape, settings: DetectorSettings) -> Iterator[Judged]:
                 lines = lines or broken_lines(tape, view)
                 shape = lines.shape(_LINES[chart](lines, tolerance))
             if len(shape.row):
-                yield judged(tape, name, sign * chart.direction, shape)
+                yield findings(tape, name, sign * chart.direction, shape)

@@ -1,4 +1,4 @@
-"""All detectors over new candles: each judged from the candles that end with it, and from no other.
+"""All detectors over new candles: each evaluated from the candles that end with it.
 
 So a pattern never repaints: feeding candles one by one gives what feeding all of them at once does.
 """
@@ -15,7 +15,7 @@ from shared.analysis.candle_series import Candles
 from shared.analysis.detectors.candlestick_table import CANDLESTICKS
 from shared.analysis.detectors.candlesticks import candlesticks
 from shared.analysis.detectors.charts import CHARTS, charts
-from shared.analysis.detectors.judged import Judged
+from shared.analysis.detectors.findings import Findings
 from shared.analysis.detectors.settings import DetectorSettings
 from shared.analysis.detectors.tape import Tape
 from shared.analysis.finding import Found
@@ -27,7 +27,7 @@ PATTERNS: Final = tuple(each.pattern for each in CANDLESTICKS) + CHARTS
 def detect(candles: Candles, first: int, settings: DetectorSettings) -> list[Found]:
     """Return the patterns that candles[first:] complete, by completing candle, then by name.
 
-    A candle is judged from at most `settings.lookback` candles that end with it, once there are 10.
+    A candle is evaluated from at most `settings.lookback` candles up to it, once there are 10.
     """
     return detect_many([(candles, first)], settings)[0]
 
@@ -42,35 +42,35 @@ def detect_many(
     tape = Tape.of(series, settings.lookback)
     if not len(tape.at):
         return found
-    for judged in chain(candlesticks(tape, settings), charts(tape, settings)):
-        _collect(judged, tape, series, settings.min_confidence, found)
+    for findings in chain(candlesticks(tape, settings), charts(tape, settings)):
+        _collect(findings, tape, series, settings.min_confidence, found)
     for each in found:
         each.sort(key=lambda one: (one.index, one.pattern, one.direction))
     return found
 
 
 def _collect(
-    judged: Judged,
+    findings: Findings,
     tape: Tape,
     series: Sequence[tuple[Candles, int]],
     min_confidence: float,
     found: list[list[Found]],
 ) -> None:
     """Add to `found` what is confident enough."""
-    confidence = np.round(judged.confidence, 4)
+    confidence = np.round(findings.confidence, 4)
     chosen = np.flatnonzero(confidence >= min_confidence)
-    row = judged.row[chosen]
+    row = findings.row[chosen]
     segment = tape.segment[row]
     end = tape.at[row] + tape.offset[segment]
-    begin = judged.begin[chosen] + tape.offset[segment]
-    names = list(judged.features)
-    columns = [np.round(judged.features[name][chosen], 6).tolist() for name in names]
+    begin = findings.begin[chosen] + tape.offset[segment]
+    names = list(findings.features)
+    columns = [np.round(findings.features[name][chosen], 6).tolist() for name in names]
     rows = zip(
-        judged.name[chosen].tolist(),
+        findings.name[chosen].tolist(),
         segment.tolist(),
         begin.tolist(),
         end.tolist(),
-        judged.direction[chosen].tolist(),
+        findings.direction[chosen].tolist(),
         confidence[chosen].tolist(),
         *columns,
         strict=True,
@@ -79,7 +79,7 @@ def _collect(
         start_us = series[number][0].start_us
         found[number].append(
             Found(
-                pattern=judged.names[name],
+                pattern=findings.names[name],
                 index=index,
                 begin_us=int(start_us[begin_index]),
                 end_us=int(start_us[index]),

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from shared.analysis.candle_series import Floats, Ints
-from shared.analysis.detectors.judged import Judged
+from shared.analysis.detectors.findings import Findings
 from shared.analysis.detectors.tape import LOG_UNIT, Tape
 
 BASE: Final = 0.5
@@ -33,7 +33,7 @@ class Shape:
     beyond: Ints | Floats
 
 
-def judged(tape: Tape, pattern: str, direction: int, shape: Shape) -> Judged:
+def findings(tape: Tape, pattern: str, direction: int, shape: Shape) -> Findings:
     """Return each completing candle's best shape with its confidence.
 
     confidence = 0.5 + 0.5 x (0.4 fit + 0.2 size + 0.2 breakout + 0.2 volume), each from 0 to 1:
@@ -64,7 +64,7 @@ def judged(tape: Tape, pattern: str, direction: int, shape: Shape) -> Judged:
         **{name: part[best] for name, part in parts.items()},
         "height": np.expm1(height[best] * LOG_UNIT),
     }
-    return Judged(
+    return Findings(
         names=(pattern,),
         name=np.zeros(len(best), dtype=np.int64),
         row=row[best],

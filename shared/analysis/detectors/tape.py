@@ -29,11 +29,11 @@ TREND_OVER: Final = 10
 
 @dataclass(frozen=True)
 class Tape:
-    """Series one after the other, and the places on the tape that are to be judged.
+    """Series one after the other, and the places on the tape that are to be evaluated.
 
-    `at` [m] are the judged places, ascending; `window` [m] where the window of each begins, so that
-    nothing before it is looked at; `segment` [m] the series each belongs to; `offset` [s] what to
-    add to a place to have the candle's index in its series.
+    `at` [m] are the evaluated places, ascending; `window` [m] where the window of each begins, so
+    that nothing before it is looked at; `segment` [m] the series each belongs to; `offset` [s] what
+    to add to a place to have the candle's index in its series.
     """
 
     open: Floats
@@ -54,11 +54,11 @@ class Tape:
         length = np.array([len(candles) for candles, _ in series], dtype=np.int64)
         skipped = np.maximum(first - lookback + 1, 0)
         begin = np.cumsum(length - skipped) - (length - skipped)
-        judged = np.maximum(first, FEWEST_CANDLES - 1)
-        count = np.maximum(length - judged, 0)
+        evaluated = np.maximum(first, FEWEST_CANDLES - 1)
+        count = np.maximum(length - evaluated, 0)
         segment = np.repeat(np.arange(len(series)), count)
         since = np.arange(len(segment)) - np.repeat(np.cumsum(count) - count, count)
-        at = since + np.repeat(begin + judged - skipped, count)
+        at = since + np.repeat(begin + evaluated - skipped, count)
 
         def column(name: str) -> Floats:
             parts = [getattr(candles, name) for candles, _ in series]

@@ -41,7 +41,7 @@ class View:
 
     @cached_property
     def peaks(self) -> Pivots:
-        """The local highs before each judged place; the mirror's are the local lows."""
+        """The local highs before each evaluated place; the mirror's are the local lows."""
         return pivots(self.high, self._at, self._window)
 
     def highest(self, first: Ints, last: Ints) -> Ints:

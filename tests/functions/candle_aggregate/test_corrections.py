@@ -17,10 +17,9 @@ from shared.wire import events
 from shared.wire.busts import Bust, encode
 from shared.wire.raw_batch import FORMAT_ALPACA
 from shared.wire.ticks import VOLUME_ONLY
-from tests.functions.candle_aggregate.test_truth import sampled
 from tests.functions.candle_aggregate.trades import BEGIN_US, SECOND, trade
 from tests.functions.candle_aggregate.truth import Row
-from tests.functions.candle_aggregate.world import MINUTE, World
+from tests.functions.candle_aggregate.world import MINUTE, World, sampled
 
 TIMES: Final = (10, 15, 100, 700)
 """Seconds at which the venue may list what a trade at second 10 was corrected to."""

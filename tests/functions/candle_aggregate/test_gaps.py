@@ -1,4 +1,4 @@
-"""Candles that touch a gap: live ones are judged in place, stored ones by the repair."""
+"""Candles that touch a gap: live ones are evaluated in place, stored ones by the repair."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_live_candles_are_incomplete_while_the_gap_is_open(world: World) -> None
     assert evaluate(world) == incomplete_live(world) == set()
 
 
-def test_a_candle_that_begins_in_an_open_gap_is_judged_too(world: World) -> None:
+def test_a_candle_that_begins_in_an_open_gap_is_evaluated_too(world: World) -> None:
     """An open candle as well, and stays incomplete as ticks go on coming."""
     tell(world, GAP)
     assert evaluate(world) == set()

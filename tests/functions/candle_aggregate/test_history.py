@@ -229,7 +229,7 @@ def test_ranges_in_any_order_make_the_same_longer_candles(world: World) -> None:
 
 
 def test_rules_of_alerts_count_from_the_end_of_history(world: World) -> None:
-    """The past is judged, and nobody is alerted of it."""
+    """The past is evaluated, and nobody is alerted of it."""
     world.sql.execute(
         "INSERT INTO alert_rules (id, rule, instrument, timeframe, after_us)"
         " VALUES ('history', 'A close > 1', 'A', '1m', -1)"

@@ -13,6 +13,7 @@ import psycopg
 import redis
 
 from functions.candle_aggregate.engine import Engine
+from functions.candle_aggregate.maintenance.sample import sample
 from functions.candle_aggregate.publish import waiting_rows
 from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.steps.step import TickEvent
@@ -32,6 +33,7 @@ from shared.errors import TransientError
 from shared.market.shards import shard_of
 from shared.market.timeframes import parse_ladder
 from shared.realtime.keys import Keys
+from shared.stores.applied import not_aggregated
 from shared.stores.postgres import Postgres
 from shared.wire import events
 from shared.wire.busts import Bust
@@ -377,11 +379,22 @@ class World:
 
     def not_aggregated(self, shard: int) -> list[str]:
         """The stored events that are not recorded as aggregated."""
-        from shared.stores.applied import not_aggregated
-
         with self.postgres.connection() as connection:
             return [each.event_id for each in not_aggregated(connection, shard, 2**61, 10_000)]
 
     def shard_of(self, instrument: str) -> int:
         """The shard of an instrument."""
         return shard_of(instrument, self.rules.shards)
+
+
+def finish(world: World) -> None:
+    """Let all settle, and compare every candle with the ticks that were sent."""
+    world.settle()
+    world.assert_right()
+
+
+def sampled(world: World) -> set[tuple[str, str, int]]:
+    """Candles that differ, of many samples taken a while later."""
+    world.step(180)
+    some = [sample(world.engine, world.postgres, world.rules, world.now_us) for _ in range(20)]
+    return {key for found in some for key in found}

@@ -27,7 +27,7 @@ def rises(house: House) -> set[int]:
 
 
 def test_a_missing_neighbour_delays_evaluation_until_the_clock_gives_it_up(house: House) -> None:
-    """Minute 1 is missing: minute 2 waits for the grace, then is judged without it."""
+    """Minute 1 is missing: minute 2 waits for the grace, then is evaluated without it."""
     house.deliver(house.receive([candle(0, 100)]))
     house.deliver(house.receive([candle(2, 105)]))
     house.tick(GRACE_MS - 1)
@@ -36,7 +36,7 @@ def test_a_missing_neighbour_delays_evaluation_until_the_clock_gives_it_up(house
     assert rises(house) == {2}
 
 
-def test_a_neighbour_that_comes_in_time_is_judged_first(house: House) -> None:
+def test_a_neighbour_that_comes_in_time_is_evaluated_first(house: House) -> None:
     """Nothing is told that would have to be taken back."""
     house.deliver(house.receive([candle(0, 100)]))
     house.deliver(house.receive([candle(2, 105)]))
@@ -74,7 +74,7 @@ def test_a_revision_that_changes_nothing_is_not_told(house: House) -> None:
 
 
 @pytest.mark.parametrize("minute", [2, 27, 30])
-def test_a_correction_behind_the_state_is_judged_from_storage(house: House, minute: int) -> None:
+def test_a_correction_behind_the_state_is_evaluated_from_storage(house: House, minute: int) -> None:
     """The state keeps 15 candles of 40; the windows of older ones, or of its first, are read."""
     coming = [candle(n, 100 + n * 7 % 10) for n in range(40)]
     for n in range(0, 40, 5):
@@ -106,7 +106,7 @@ def test_a_correction_too_far_back_is_left_out_and_counted(
 
 
 def test_prices_that_are_not_above_zero_are_a_break_in_the_series(house: House) -> None:
-    """Nothing is found on them, nor across them; the rest is judged."""
+    """Nothing is found on them, nor across them; the rest is evaluated."""
     house.deliver(house.receive([candle(0, 100), candle(1, -5), candle(2, 101), candle(3, 102)]))
     assert rises(house) == {3}
 
@@ -117,13 +117,13 @@ def test_prices_that_are_not_above_zero_are_a_break_in_the_series(house: House) 
 def test_a_candle_that_contradicts_itself_is_a_break_too(
     house: House, wrong: dict[str, Decimal]
 ) -> None:
-    """It does not keep the series from being judged for good."""
+    """It does not keep the series from being evaluated for good."""
     poison = replace(candle(1, 101), **wrong)  # type: ignore[arg-type]
     house.deliver(house.receive([candle(0, 100), poison, candle(2, 102), candle(3, 103)]))
     assert rises(house) == {3}
 
 
-def test_several_series_in_one_event_are_judged_together(house: House) -> None:
+def test_several_series_in_one_event_are_evaluated_together(house: House) -> None:
     """Each as if it were alone."""
     both = [candle(n, 100 + n, instrument=name) for n in range(3) for name in ("A", "B")]
     house.deliver(house.receive(both))
@@ -150,7 +150,7 @@ def test_the_stored_form_is_read_back(close: Decimal) -> None:
 def test_a_candle_whose_trades_are_cancelled_takes_its_patterns_back(
     house: House, *, lost: bool
 ) -> None:
-    """And is no flat candle to others: they are judged as if it had never been."""
+    """And is no flat candle to others: they are evaluated as if it had never been."""
     house.deliver(house.receive([candle(0, 100), candle(1, 105), candle(2, 103)]))
     assert rises(house) == {1}
     if lost:

@@ -38,7 +38,7 @@ def test_a_year_leaves_the_series_of_the_last_days(house: House) -> None:
     assert house.client.zcard("{0}:patterns:due") == 0
 
 
-def test_a_series_that_comes_back_is_judged_as_if_it_had_stayed(house: House) -> None:
+def test_a_series_that_comes_back_is_evaluated_as_if_it_had_stayed(house: House) -> None:
     """Its candles are in storage, and what was published is not published again."""
     house.deliver(house.receive(FALLING))
     house.settle()

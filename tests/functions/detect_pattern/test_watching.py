@@ -1,4 +1,4 @@
-"""PATTERN_WATCH=watchlist: only what is watched is judged, and as if it had always been."""
+"""PATTERN_WATCH=watchlist: only what is watched is evaluated, and as if it had always been."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def rising(minutes: range, instrument: str) -> list[Candle]:
     return [candle(n, 100 + n, instrument=instrument) for n in minutes]
 
 
-def test_only_what_is_watched_is_judged(watching: Watching) -> None:
+def test_only_what_is_watched_is_evaluated(watching: Watching) -> None:
     """By people's own list and by the scanner's keys; of one event some."""
     watching.list.add(["A"])
     watching.house.client.set("scanner:latest:B", "{}")
@@ -79,7 +79,7 @@ def test_a_state_that_is_lost_or_new_takes_in_only_what_is_watched(watching: Wat
     assert watching.told() == {"A"}
 
 
-def test_what_came_while_it_was_not_watched_is_judged_from_storage(watching: Watching) -> None:
+def test_what_came_while_it_was_not_watched_is_evaluated_from_storage(watching: Watching) -> None:
     """No hole is left: the same patterns as if it had been watched all the time."""
     coming = rising(range(30), "A")
     watching.list.add(["A", "B"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,24 +20,20 @@ from shared.market.timeframes import Timeframe
 from shared.runtime.settings import SettingsError
 from shared.stores.postgres import Postgres
 from shared.wire.gaps import GapState
+from tests.exchanges.alpaca import AlpacaDialect
 from tests.exchanges.bridge import Told, bridging, of_playback
-from tests.exchanges.dialects import AlpacaDialect, minutes
 from tests.exchanges.dialects import Trade as Made
+from tests.exchanges.dialects import minutes
 from tests.exchanges.playback import Playback
-from tests.functions.exchange_bridge.test_faults import BEGIN_MS, eventually, sink  # noqa: F401
 from tests.functions.exchange_bridge.test_standings import QUICK, state
+from tests.functions.exchange_bridge.venues import BEGIN_MS, eventually
 from tests.local.broker.subscriber import Subscriber
 from tests.shared.inputs.test_alpaca import CANCEL, CORRECTION, QUOTE, STATUS, TRADE
 
+pytestmark = pytest.mark.processes
+
 KEY, SECRET = AlpacaDialect.key
 ALPACA = Alpaca("wss://x", "https://y", ["AAPL", "MSFT"], "iex", Credentials(KEY, SECRET))
-
-
-@pytest.fixture
-def alpaca() -> Iterator[Playback]:
-    started = Playback(AlpacaDialect())
-    yield started
-    started.close()
 
 
 def dialect(alpaca: Playback) -> AlpacaDialect:
@@ -89,11 +84,7 @@ def test_what_cannot_be_read_never_raises(payload: bytes) -> None:
     assert ALPACA.read(payload).kind is Kind.UNREADABLE
 
 
-def test_cut_connections_lose_nothing(
-    alpaca: Playback,
-    sink: Subscriber,  # noqa: F811
-    tmp_path: Path,
-) -> None:
+def test_cut_connections_lose_nothing(alpaca: Playback, sink: Subscriber, tmp_path: Path) -> None:
     """What was traded meanwhile is fetched by time, over several pages, rate limits among them."""
     told, log = Told(sink), tmp_path / "log"
     dialect(alpaca).page = 7
@@ -119,10 +110,7 @@ def test_cut_connections_lose_nothing(
 
 
 def test_a_restart_sees_what_was_missed(
-    alpaca: Playback,
-    sink: Subscriber,  # noqa: F811
-    tmp_path: Path,
-    database: str,
+    alpaca: Playback, sink: Subscriber, tmp_path: Path, database: str
 ) -> None:
     """Killed without a word: the status that was stored says where to go on."""
     told, log = Told(sink), tmp_path / "log"
@@ -141,9 +129,7 @@ def test_a_restart_sees_what_was_missed(
 
 
 def test_a_message_that_no_batch_carries_is_fetched(
-    alpaca: Playback,
-    sink: Subscriber,  # noqa: F811
-    tmp_path: Path,
+    alpaca: Playback, sink: Subscriber, tmp_path: Path
 ) -> None:
     """A slow client gets its trades in long lists; those of one that is too long are a gap."""
     told, log = Told(sink), tmp_path / "log"
@@ -157,11 +143,7 @@ def test_a_message_that_no_batch_carries_is_fetched(
     assert "messages dropped (too_large)" in log.read_text()
 
 
-def test_busts_go_on_and_halts_are_said(
-    alpaca: Playback,
-    sink: Subscriber,  # noqa: F811
-    tmp_path: Path,
-) -> None:
+def test_busts_go_on_and_halts_are_said(alpaca: Playback, sink: Subscriber, tmp_path: Path) -> None:
     """A halt by the trading status, once nothing comes; the first trade ends it."""
     told, log = Told(sink), tmp_path / "log"
     with bridging(sink.url, log, {**of_playback(alpaca, "AAPL"), **QUICK}):
@@ -177,10 +159,7 @@ def test_busts_go_on_and_halts_are_said(
 
 @pytest.mark.parametrize("listing", ["ended", "unknown"])
 def test_a_delisted_stock_is_ended(
-    alpaca: Playback,
-    sink: Subscriber,  # noqa: F811
-    tmp_path: Path,
-    listing: str,
+    alpaca: Playback, sink: Subscriber, tmp_path: Path, listing: str
 ) -> None:
     """Inactive among the assets, or none of them; the key goes to the host of assets as well."""
     told, log = Told(sink), tmp_path / "log"
@@ -203,7 +182,7 @@ def test_a_delisted_stock_is_ended(
 @pytest.mark.parametrize("key", [AlpacaDialect.key, ("PK-other", "another-secret")])
 def test_credentials_are_never_logged(
     alpaca: Playback,
-    sink: Subscriber,  # noqa: F811
+    sink: Subscriber,
     tmp_path: Path,
     key: tuple[str, str],
 ) -> None:

@@ -19,19 +19,15 @@ from local.servers.ports import free_port
 from shared.adapter.tracing import tracing
 from tests.exchanges.bridge import QUICK, Told, of_playback
 from tests.exchanges.playback import Playback
-from tests.functions.exchange_bridge.test_faults import (  # noqa: F401 - fixtures
-    binance,
-    coinbase,
-    eventually,
-    sink,
-    trades,
-)
+from tests.functions.exchange_bridge.venues import eventually, trades
 from tests.local.broker.subscriber import Subscriber
 from tests.platform import environment
 
+pytestmark = pytest.mark.processes
+
 
 @contextmanager
-def following(sink: str, list_: Path, log: Path, settings: dict[str, str]) -> Iterator[int]:  # noqa: F811
+def following(sink: str, list_: Path, log: Path, settings: dict[str, str]) -> Iterator[int]:
     """Run it; yield the port of its metrics. At the end it stops by SIGTERM, and in order."""
     port = free_port()
     patient = {"STALL_MS": "600000", "CONNECT_TIMEOUT_MS": "60000"}  # no connection is made again
@@ -63,10 +59,7 @@ def replace(list_: Path, text: str) -> None:
 
 
 def test_feeds_come_and_go_without_a_restart(
-    binance: Playback,  # noqa: F811
-    coinbase: Playback,  # noqa: F811
-    sink: Subscriber,  # noqa: F811
-    tmp_path: Path,
+    binance: Playback, coinbase: Playback, sink: Subscriber, tmp_path: Path
 ) -> None:
     """No other feed's connection is touched; a list that is gone or wrong changes nothing."""
     told, log, list_ = Told(sink), tmp_path / "log", tmp_path / "feeds"
@@ -132,9 +125,7 @@ def test_a_list_that_is_being_written_ends_no_feed(tmp_path: Path) -> None:
 
 
 def test_a_feed_that_fails_ends_no_other(
-    binance: Playback,  # noqa: F811
-    sink: Subscriber,  # noqa: F811
-    tmp_path: Path,
+    binance: Playback, sink: Subscriber, tmp_path: Path
 ) -> None:
     """What is wrong with one is said, and it waits for another line."""
     told, log, list_ = Told(sink), tmp_path / "log", tmp_path / "feeds"

@@ -25,7 +25,9 @@ from shared.wire.candle import VENUE
 from tests.exchanges.bridge import of_playback
 from tests.exchanges.dialects import Trade, minutes
 from tests.exchanges.playback import Playback
-from tests.functions.exchange_bridge.test_faults import ALL, EXCHANGES, symbol_of
+from tests.functions.exchange_bridge.venues import ALL, EXCHANGES, symbol_of
+
+pytestmark = pytest.mark.processes
 
 T = TypeVar("T")
 MINUTE = Timeframe.parse("1m")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import orjson
@@ -21,17 +21,12 @@ from tests.exchanges.bridge import Told, bridging, of_playback
 from tests.exchanges.dialects import Trade as Made
 from tests.exchanges.okx import CcxtOkxDialect
 from tests.exchanges.playback import Playback
-from tests.functions.exchange_bridge.test_faults import BEGIN_MS, eventually, sink  # noqa: F401
+from tests.functions.exchange_bridge.venues import BEGIN_MS, eventually
 from tests.local.broker.subscriber import Subscriber
 
+pytestmark = pytest.mark.processes
+
 SYMBOL = "BTC/USDT"
-
-
-@pytest.fixture
-def okx() -> Iterator[Playback]:
-    started = Playback(CcxtOkxDialect())
-    yield started
-    started.close()
 
 
 def dialect(okx: Playback) -> CcxtOkxDialect:
@@ -62,9 +57,7 @@ def volume(told: Told) -> float:
 
 
 def test_a_gap_is_filled_by_the_trades_that_no_message_joined(
-    okx: Playback,
-    sink: Subscriber,  # noqa: F811
-    tmp_path: Path,
+    okx: Playback, sink: Subscriber, tmp_path: Path
 ) -> None:
     """Over pages, after a cut: none is sent of those that a message stood for."""
     told, log = Told(sink), tmp_path / "log"
@@ -88,10 +81,7 @@ def test_a_gap_is_filled_by_the_trades_that_no_message_joined(
 
 
 def test_a_restart_fills_from_the_last_joined_trade_on(
-    okx: Playback,
-    sink: Subscriber,  # noqa: F811
-    tmp_path: Path,
-    database: str,
+    okx: Playback, sink: Subscriber, tmp_path: Path, database: str
 ) -> None:
     """Its other trades came with it, though no id of theirs did."""
     told, log = Told(sink), tmp_path / "log"
@@ -113,9 +103,7 @@ def test_a_restart_fills_from_the_last_joined_trade_on(
 
 
 def test_what_the_venue_lists_no_more_stays_open_and_is_said(
-    okx: Playback,
-    sink: Subscriber,  # noqa: F811
-    tmp_path: Path,
+    okx: Playback, sink: Subscriber, tmp_path: Path
 ) -> None:
     """The part that is listed is filled."""
     told, log = Told(sink), tmp_path / "log"

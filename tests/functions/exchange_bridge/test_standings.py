@@ -6,18 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.exchanges.binance import CcxtBinanceDialect
 from tests.exchanges.bridge import Told, bridging, of_playback
-from tests.exchanges.dialects import CcxtBinanceDialect, Dialect, KrakenDialect
+from tests.exchanges.dialects import Dialect
+from tests.exchanges.kraken import KrakenDialect
 from tests.exchanges.playback import Playback
-from tests.functions.exchange_bridge.test_faults import (  # noqa: F401 - fixtures
-    any_exchange,
-    coinbase,
-    eventually,
-    sink,
-    symbol_of,
-    trades,
-)
+from tests.functions.exchange_bridge.venues import eventually, symbol_of, trades
 from tests.local.broker.subscriber import Subscriber
+
+pytestmark = pytest.mark.processes
 
 QUICK = {"LISTING_MS": "300", "QUIET_MS": "600000"}
 """What was live stays so until the exchange says otherwise."""
@@ -31,9 +28,7 @@ def state(told: Told, symbol: str) -> str:
 
 
 def test_a_symbol_is_halted_goes_on_and_ends(
-    any_exchange: Playback,  # noqa: F811
-    sink: Subscriber,  # noqa: F811
-    tmp_path: Path,
+    any_exchange: Playback, sink: Subscriber, tmp_path: Path
 ) -> None:
     """Its trades end a halt at once; the other symbol of the feed is as it was."""
     told, log, symbol = Told(sink), tmp_path / "log", symbol_of(any_exchange)
@@ -57,9 +52,7 @@ def test_a_symbol_is_halted_goes_on_and_ends(
 
 
 def test_an_ended_symbol_holds_up_no_other(
-    coinbase: Playback,  # noqa: F811
-    sink: Subscriber,  # noqa: F811
-    tmp_path: Path,
+    coinbase: Playback, sink: Subscriber, tmp_path: Path
 ) -> None:
     """An exchange that refuses the whole subscription because of it is asked without it."""
     told, log = Told(sink), tmp_path / "log"
@@ -74,9 +67,7 @@ def test_an_ended_symbol_holds_up_no_other(
 
 @pytest.mark.parametrize("dialect", [KrakenDialect, CcxtBinanceDialect])
 def test_an_exchange_in_maintenance_says_so(
-    dialect: type[Dialect],
-    sink: Subscriber,  # noqa: F811
-    tmp_path: Path,
+    dialect: type[Dialect], sink: Subscriber, tmp_path: Path
 ) -> None:
     """The feed is live again with the first trade."""
     exchange = Playback(dialect())

@@ -88,6 +88,7 @@ def test_a_range_is_filled_as_far_as_it_is_listed() -> None:
     assert gap.absent == 0
 
 
+@pytest.mark.processes
 def test_history_by_trades_is_refused_where_nobody_can_tell_that_it_is_whole() -> None:
     """Before anything is asked; candles are the way."""
     settings = Settings.from_env(

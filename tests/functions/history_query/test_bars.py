@@ -9,10 +9,18 @@ from typing import Any
 
 import pytest
 
+from functions.history_query.api.cursors import TickPlace
+from functions.history_query.queries.bar_checkpoints import Checkpoints
+from functions.history_query.queries.bar_days import BarDays
+from functions.history_query.queries.bar_request import read_bars
+from functions.history_query.queries.bars import BarPages, FoundBars
+from functions.history_query.queries.tick_slices import Slice, TickSlices
 from shared.market.bar_types import BarType, Measure
 from shared.market.calendar_timeframes import timeframe_of
-from tests.functions.history_query.conftest import House
-from tests.functions.history_query.market import Tick, columns, generated, trades
+from shared.wire.candle_json import candle_json
+from shared.wire.ticks import NO_ID
+from tests.functions.history_query.conftest import LATENESS_US, House
+from tests.functions.history_query.market import START_US, Tick, columns, generated, trades
 
 PATH = "/api/bars/A/B"
 HOUR_US = 3_600_000_000
@@ -160,3 +168,83 @@ def test_bars_in_other_forms_and_what_is_refused(house: House) -> None:
     refused = house.get(PATH, type="cats:7")
     assert (refused.status_code, refused.json()["detail"][:5]) == (400, "type:")
     assert house.get("/api/bars/NONE").status_code == 404
+
+
+class Reads(TickSlices):
+    """Reads slices, and counts their trades."""
+
+    trades = 0
+
+    def slices(self, *args: Any, **named: Any) -> Iterator[Slice]:
+        for some in super().slices(*args, **named):
+            self.trades += len(some.trades)
+            yield some
+
+
+def bars_of(house: House) -> tuple[BarPages, Reads]:
+    reads = Reads(house.postgres)
+    days = BarDays(reads, Checkpoints(house.postgres))
+    return BarPages(days, house.postgres, LATENESS_US), reads
+
+
+def shown(found: FoundBars) -> list[dict[str, Any]]:
+    return [read({**candle_json(bar), "end": bar.last_time_us // 1000}) for bar in found.bars]
+
+
+@pytest.mark.parametrize("type_", ["tick:7", "volume:90", "dollar:2000", "range:3"])
+def test_bars_read_again_while_trades_come_are_those_of_a_plain_loop(
+    house: House, type_: str
+) -> None:
+    """The newest, older ones and those of a range, by pages that go on from what they know."""
+    ticks = [t._replace(source="u", price_scale=2) for t in generated(11, 900, gap_us=90_000_000)]
+    source = random.Random(type_)
+    pages, _ = bars_of(house)
+    come: list[Tick] = []
+    for first in range(0, len(ticks), 60):
+        some = ticks[first : first + 60]
+        late = [each for each in some if source.random() < 0.03]
+        come += [each for each in some if each not in late]
+        house.tick_writer([(f"e{first}", columns(come[-60 + len(late) :], "A/B"))])
+        for each in late:  # as late as it happens to be, also a second print of a trade
+            old = source.choice(come)
+            again = each._replace(time_us=old.time_us, kind=old.kind, number=old.number + 1)
+            again = again._replace(text=old.text and f"{old.text}'")
+            come += [
+                again,
+                old._replace(sequence=again.sequence + 1, receive_us=old.receive_us + 1),
+            ]
+            house.tick_writer([(f"l{first}-{each.sequence}", columns(come[-2:], "A/B"))])
+        expected = [row(bar) for bar in plain(trades(come), type_)]
+        newest = pages.page("A/B", read_bars({"type": type_, "limit": "9"}))
+        assert shown(newest) == expected[-9:]
+        if newest.edge is not None:
+            cursor = TickPlace("before", newest.edge).text()
+            wanted = {"type": type_, "limit": "5", "cursor": cursor}
+            assert shown(pages.page("A/B", read_bars(wanted))) == expected[-14:-9]
+        begin = source.randrange(len(expected))
+        wanted = {"type": type_, "limit": "1000", "from": str(expected[begin]["t"])}
+        found = shown(pages.page("A/B", read_bars(wanted)))
+        assert found == [bar for bar in expected if bar["t"] >= expected[begin]["t"]]
+
+
+def test_a_page_that_is_read_again_reads_no_more_than_what_came_since(house: House) -> None:
+    """Of a day of many slices; a late trade lets it read from its minute on, and no further."""
+    ticks = [
+        tick._replace(source="u", price_scale=2, time_us=START_US + 60_000_000 + n * 8_000_000)
+        for n, tick in enumerate(generated(7, 4_000))
+    ]
+    house.tick_writer([("e0", columns(ticks, "A/B"))])
+    pages, reads = bars_of(house)
+    newest = read_bars({"type": "tick:7", "limit": "9"})
+    expected = [row(bar) for bar in plain(trades(ticks), "tick:7")]
+    assert shown(pages.page("A/B", newest)) == expected[-9:]
+    assert reads.trades >= 3_900
+    reads.trades = 0
+    assert shown(pages.page("A/B", newest)) == expected[-9:]
+    assert reads.trades < 100
+    late = ticks[3_500]._replace(kind=NO_ID, number=0, text="", sequence=1 << 40)
+    house.tick_writer([("e1", columns([late], "A/B"))])
+    expected = [row(bar) for bar in plain(trades([*ticks, late]), "tick:7")]
+    reads.trades = 0
+    assert shown(pages.page("A/B", newest)) == expected[-9:]
+    assert 400 < reads.trades < 2_500

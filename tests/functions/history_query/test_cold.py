@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 import redis
 
+from shared.wire.ticks import NO_ID
 from tests.functions.history_query.cold import ColdMarket, cold_market
-from tests.functions.history_query.market import START_US, candles, generated, trades
+from tests.functions.history_query.market import START_US, candles, columns, generated, trades
 from tests.functions.history_query.test_bars import plain, read, row
 
 SHOWN = ("t", "o", "h", "l", "c", "v", "n", "bv", "sv")
@@ -145,3 +146,26 @@ def test_cursors_are_stable_while_data_arrives(market: ColdMarket) -> None:
     plain = [[{key: row[key] for key in SHOWN} for row in rows] for rows in found]
     assert plain[0] == candles(market.ticks, 60)
     assert plain[1] == before
+
+
+def test_bars_read_again_after_a_late_trade_of_a_cold_day_have_it(market: ColdMarket) -> None:
+    """Also where nobody read them between its storing and its leaving for the lake."""
+    ticks = list(market.ticks)
+    asked = {"type": "tick:7", "limit": "1000"}
+    everything(market, "bars", **asked)
+    for number, copied in enumerate((False, True)):
+        old = ticks[len(ticks) // 3]
+        late = old._replace(kind=NO_ID, number=0, text="", sequence=(1 << 40) + number)
+        ticks = sorted([*ticks, late], key=lambda tick: tick.place)
+        market.house.take(columns([late], market.symbol))
+        if copied:
+            market.lake.settle()
+            market.lake.copy()
+            market.lake.age()
+            stored = market.lake.in_postgres()
+            market.lake.retain()
+            assert market.lake.in_postgres() < stored
+        found = everything(market, "bars", **asked)
+        assert [read(each) for each in found] == [
+            row(bar) for bar in plain(trades(ticks), "tick:7")
+        ]

@@ -1,4 +1,4 @@
-"""What followed patterns, judged by the candles that are there."""
+"""What followed patterns, evaluated by the candles that are there."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def outcomes(house: House, **parameters: str) -> dict[str, Any]:
 
 
 def test_hits_are_those_after_which_the_close_went_the_way_of_the_pattern(filled: House) -> None:
-    """Beside them what all candles did; a pattern without a horizon after it is not judged."""
+    """Beside them what all candles did; a pattern without a horizon after it is not evaluated."""
     found = outcomes(filled, horizon="3")
     closes = CLOSES[: found["candles"]]
     assert (found["candles"], found["horizon"]) == (
@@ -57,7 +57,7 @@ def test_hits_are_those_after_which_the_close_went_the_way_of_the_pattern(filled
     assert second["hit_rate"] == float(after[30] < 0)
 
 
-def test_what_cannot_be_judged_has_no_rate(filled: House) -> None:
+def test_what_cannot_be_evaluated_has_no_rate(filled: House) -> None:
     """A horizon beyond all candles; an instrument without patterns."""
     first, *_ = outcomes(filled, horizon="500")["outcomes"]
     assert (first["count"], first["judged"], first["hit_rate"]) == (5, 0, None)
@@ -68,6 +68,7 @@ def test_what_cannot_be_judged_has_no_rate(filled: House) -> None:
 
 @pytest.mark.parametrize("horizon", ["0", "501", "x", "-1", "1" * 400, "0" * 8 + "10"])
 def test_a_horizon_is_a_number_in_bounds(house: House, horizon: str) -> None:
+    """Anything else is a 400 that names it."""
     answer = house.get("/api/outcomes/A", horizon=horizon)
     assert answer.status_code == 400
     assert answer.json()["detail"].startswith("horizon:")

@@ -21,6 +21,8 @@ from shared.wire.raw_batch import FORMAT_CSV, FORMAT_TICKER, RawBatch
 from tests.local.broker.processes import eventually
 from tests.local.broker.subscriber import Reply, Subscriber
 
+pytestmark = pytest.mark.processes
+
 ROOT = Path(__file__).parents[3]
 
 

@@ -56,7 +56,7 @@ def test_downwards_a_fall_is_the_hit() -> None:
     assert score.base_return == pytest.approx(1 - 0.99**2)
 
 
-def test_only_what_has_a_horizon_and_a_direction_is_judged() -> None:
+def test_only_what_has_a_horizon_and_a_direction_is_evaluated() -> None:
     """The last candles and the undecided count as fired, no more."""
     returns = Returns(closing(np.linspace(100, 130, 31)).close, 10)
     late = one(by_pattern(returns, [fired(20, 1), fired(21, 1), fired(30, 1)]))
@@ -81,7 +81,7 @@ def test_the_interval_is_wilsons() -> None:
     assert wilson(float("nan"), 0) == (0.0, 1.0)
 
 
-def test_confidence_is_judged_in_buckets() -> None:
+def test_confidence_is_evaluated_in_buckets() -> None:
     """Each finding is in one bucket, against the base of its own direction."""
     returns = Returns(closing(np.tile([100.0, 110.0], 50)).close, 1)
     found = [fired(0, 1, 0.65), fired(2, -1, 0.699), fired(4, 1, 0.7), fired(6, 1, 1.0)]

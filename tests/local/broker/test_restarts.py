@@ -18,6 +18,8 @@ from tests.local.broker.manifests import addresses, broker, channel, delivery, s
 from tests.local.broker.processes import NatsServer, eventually, status
 from tests.local.broker.subscriber import Reply, Subscriber
 
+pytestmark = pytest.mark.processes
+
 
 @pytest.fixture
 def own_nats(tmp_path: Path) -> Iterator[NatsServer]:

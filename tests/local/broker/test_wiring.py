@@ -12,6 +12,8 @@ from tests.local.broker.manifests import broker, channel, delivery, trigger
 from tests.local.broker.processes import BrokerRun, NatsServer, eventually
 from tests.local.broker.subscriber import Subscriber
 
+pytestmark = pytest.mark.processes
+
 NS = "wiring"
 
 

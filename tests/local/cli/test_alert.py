@@ -47,6 +47,7 @@ def test_a_rule_is_added_listed_and_removed(database: str) -> None:
     assert "position 12: 'foo' is none of the fields" in refused.stderr
 
 
+@pytest.mark.processes
 def test_a_test_notifies_each_service_and_says_what_came_of_it(messenger: Messenger) -> None:
     """One of them is away; no credential is shown."""
     away = f"json://user:{SECRET}@127.0.0.1:9/{SECRET}"

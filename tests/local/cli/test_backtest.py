@@ -16,7 +16,7 @@ def report(*arguments: object) -> dict[str, object]:
     return found
 
 
-def test_candles_of_a_file_are_judged(recorded_data: Path) -> None:
+def test_candles_of_a_file_are_evaluated(recorded_data: Path) -> None:
     """A table of a CSV file of daily bars; its options reach the function's program."""
     path = recorded_data / "patterns" / "spy_candle_patterns.csv.gz"
     result = invoke("backtest", path, "--patterns", "cdl_engulfing", "--min-confidence", "0")
@@ -32,7 +32,7 @@ def test_ticks_of_a_file_are_made_candles(recorded_data: Path) -> None:
     assert report(path, "--timeframe", "5m", "--patterns", "chart")["candles"] == 706
 
 
-def test_candles_of_a_running_instance_are_judged() -> None:
+def test_candles_of_a_running_instance_are_evaluated() -> None:
     """All pages of the API; the candle that is still open is left out."""
     with http_receiver() as receiver:
         url = serving(receiver, 1_000)

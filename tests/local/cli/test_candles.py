@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import pytest
+
 from local.cli.candles import shown_vwap, state, utc
 from local.servers.ports import free_port
 from tests.local.cli.running import instance, invoke, process, refusal
@@ -147,6 +149,7 @@ def test_the_running_instance_is_asked(tmp_path: Path) -> None:
     assert "A 1m: 3 candles" in result.stdout
 
 
+@pytest.mark.processes
 def test_watching_shows_each_change_until_it_is_stopped(tmp_path: Path) -> None:
     """With --watch a changed candle is printed again; Ctrl-C ends it with exit code 0."""
     with http_receiver() as receiver:

@@ -12,6 +12,8 @@ from typer.testing import CliRunner
 from local.cli.app import app
 from tests.local.cli.running import REPOSITORY
 
+pytestmark = pytest.mark.processes
+
 INTERRUPTED_LOADING = """
 import os, signal, sys
 from local.cli.main import main

@@ -22,7 +22,7 @@ from tests.local.feeds.receivers import (
 LINES = [b"BTC-USD,61837.63,0.02,%d,buy,%d" % (1700000000000 + n, n) for n in range(3_000)]
 
 
-def judged(accepted: int, rejected: int = 0) -> Answer:
+def answer_of(accepted: int, rejected: int = 0) -> Answer:
     """What POST /ingest answers."""
     error = {"line": 1, "code": "bad_price", "detail": "PRICE 'x' is no decimal number"}
     body = {"accepted": accepted, "rejected": rejected, "first_errors": [error] * bool(rejected)}
@@ -48,14 +48,14 @@ def test_every_line_is_sent_over_udp_and_summed_up(ticks: Path) -> None:
 def test_every_line_is_confirmed_over_http(ticks: Path) -> None:
     """Over HTTP the summary counts what the receiver took; /ingest is added to a bare address."""
     with http_receiver() as receiver:
-        receiver.otherwise = judged(3_000)
+        receiver.otherwise = answer_of(3_000)
         result = invoke("replay", ticks, "--to", "http", "--ingest-url", receiver.url)
         assert result.exit_code == 0
         assert b"".join(request.body for request in receiver.requests).splitlines() == LINES
         assert receiver.requests[0].path == "/ingest"
     assert "confirmed 3,000 lines in 1 requests: 3,000 ticks, 0 rejects" in result.stdout
     with http_receiver() as receiver:
-        receiver.otherwise = judged(3_000)
+        receiver.otherwise = answer_of(3_000)
         where = ("--to", "http", "--ingest-url", receiver.url)
         counts = json.loads(invoke("replay", ticks, *where, "--json").stdout)
     assert (counts["lines"], counts["requests"], counts["accepted"]) == (3_000, 1, 3_000)
@@ -140,6 +140,7 @@ def test_ticks_of_their_own_time_leave_one_by_one(tmp_path: Path) -> None:
     assert second.decode().splitlines() == PACED[2:]
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_replay_stops_when_it_is_asked(number: signal.Signals, tmp_path: Path) -> None:
     """In the middle of a long wait it ends at once, with a summary and exit code 1."""
@@ -164,7 +165,7 @@ def test_a_replay_stops_when_it_is_asked(number: signal.Signals, tmp_path: Path)
 def test_rejects_are_said_and_are_a_failure(ticks: Path) -> None:
     """Bytes that were taken are not data that was taken: the first reasons, and exit status 1."""
     with http_receiver() as receiver:
-        receiver.otherwise = judged(0, 3_000)
+        receiver.otherwise = answer_of(0, 3_000)
         result = invoke("replay", ticks, "--to", "http", "--ingest-url", receiver.url)
     assert "0 ticks, 3,000 rejects" in result.stdout
     assert "line 1: bad_price: PRICE 'x' is no decimal number" in result.stdout

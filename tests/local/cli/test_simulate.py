@@ -77,6 +77,7 @@ def test_symbols_that_cannot_be_sent_are_refused() -> None:
     assert "control" in refusal("simulate", "--symbols", "A\tB")
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_market_stops_cleanly_when_it_is_asked(number: signal.Signals, tmp_path: Path) -> None:
     """A signal ends it with a summary and exit code 0."""

@@ -20,6 +20,8 @@ from local.cluster.kubectl import Kubectl as Cluster
 from tests.knative.kubectl import Answer, Kubectl
 from tests.knative.manifests import ROOT
 
+pytestmark = pytest.mark.processes
+
 Object = dict[str, Any]
 TRIGGERS = [
     each["metadata"]["name"]

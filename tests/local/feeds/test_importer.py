@@ -64,7 +64,7 @@ def bodies(receiver: HttpReceiver, type_: str) -> list[bytes]:
     return [decompress(each.body) for each in some]
 
 
-def test_every_line_travels_once_and_is_judged(ticks: Path, tmp_path: Path) -> None:
+def test_every_line_travels_once_and_is_answered(ticks: Path, tmp_path: Path) -> None:
     """Ten batches of a hundred ticks, with sequences that go on; what is no tick is a reject."""
     with ticks.open("a") as file:
         file.write("A,wrong\n")

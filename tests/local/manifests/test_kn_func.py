@@ -66,6 +66,7 @@ def fields(service: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     yield "namespace", service["metadata"]["namespace"]
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("path", FUNCTIONS, ids=lambda path: path.parent.name)
 def test_both_ways_send_the_same_service(path: Path) -> None:
     """Variables, secrets, probes, resources, scale, volumes and labels."""

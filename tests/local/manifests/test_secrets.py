@@ -19,6 +19,8 @@ import pytest
 from local.cluster.api_server import trusting
 from local.manifests.secrets import SERVERS, STORES, create
 
+pytestmark = pytest.mark.processes
+
 SECRETS = "/api/v1/namespaces/kandle/secrets"
 
 

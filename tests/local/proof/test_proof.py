@@ -22,6 +22,8 @@ from local.proof.pods import Pods
 from local.proof.trades import generated
 from tests.knative.manifests import ROOT, containers, of, template
 
+pytestmark = pytest.mark.processes
+
 
 def proof(*arguments: str) -> subprocess.CompletedProcess[str]:
     """The command's end."""

@@ -7,7 +7,6 @@ import os
 import signal
 from collections.abc import Awaitable
 from pathlib import Path
-from types import TracebackType
 from typing import Self, TypeVar
 
 from local.servers.server import Server
@@ -36,12 +35,7 @@ class Running:
             raise
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._runner.run(self.keeper.stop(5.0))
         self._runner.close()
 

@@ -32,6 +32,7 @@ def test_a_server_that_is_not_there_is_named_without_its_password(variable: str)
     assert "hunter2" not in str(caught.value)
 
 
+@pytest.mark.processes
 def test_servers_that_are_there_pass(place: Place, tmp_path: Path) -> None:
     """A server that answers with the given credentials is used."""
     for variable, server in (
@@ -45,6 +46,7 @@ def test_servers_that_are_there_pass(place: Place, tmp_path: Path) -> None:
             running.ask(external.check(variable, given))
 
 
+@pytest.mark.processes
 def test_a_wrong_password_is_told_from_an_absent_server(place: Place, tmp_path: Path) -> None:
     """The reason of the refusal is in the message."""
     with Running(valkey(place), tmp_path) as running:

@@ -13,6 +13,8 @@ from local.servers.nats import nats as nats_server
 from local.servers.server import Place
 from tests.local.servers.running import Running
 
+pytestmark = pytest.mark.processes
+
 
 async def ignore(_: Exception) -> None:
     """The error is raised as well."""

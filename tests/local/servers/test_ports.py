@@ -75,6 +75,7 @@ def test_a_file_that_is_no_json_is_forgotten(tmp_path: Path) -> None:
     assert is_free(PortBook(tmp_path / "ports.json").take("a"))
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_DGRAM])
 def test_instances_that_start_at_once_share_no_port(
     kind: socket.SocketKind, monkeypatch: pytest.MonkeyPatch

@@ -17,6 +17,8 @@ from local.servers.server import Place
 from local.servers.wheel import program
 from tests.local.servers.running import Running
 
+pytestmark = pytest.mark.processes
+
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
 
 

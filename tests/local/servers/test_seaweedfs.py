@@ -12,6 +12,8 @@ from local.servers.server import LOOPBACK, Place
 from shared.stores.s3 import ObjectStore, S3Access
 from tests.local.servers.running import Running
 
+pytestmark = pytest.mark.processes
+
 
 def test_objects_survive_a_kill(place: Place, tmp_path: Path) -> None:
     """A stored object is there after kill -9 and the restart; the buckets are made by the start."""

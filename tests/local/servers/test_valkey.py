@@ -10,6 +10,8 @@ from local.servers.server import Place
 from local.servers.valkey import valkey
 from tests.local.servers.running import Running
 
+pytestmark = pytest.mark.processes
+
 
 def test_what_it_answered_survives_a_kill(place: Place, tmp_path: Path) -> None:
     """An answered write is there after kill -9 and the restart, at the same address."""

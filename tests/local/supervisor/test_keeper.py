@@ -17,6 +17,8 @@ from local.supervisor.leftovers import ProcessRecord
 from local.supervisor.restarts import Keeper, State
 from tests.local.broker.processes import eventually
 
+pytestmark = pytest.mark.processes
+
 SLEEPS = (sys.executable, "-c", "import time; print('up', flush=True); time.sleep(60)")
 FAILS = (sys.executable, "-c", "print('no such table'); raise SystemExit(3)")
 IGNORES = (

@@ -26,6 +26,8 @@ from tests.local.feeds.receivers import http_receiver
 from tests.local.servers.running import Running
 from tests.local.supervisor.up_process import Up, as_json, tiny_topology
 
+pytestmark = pytest.mark.processes
+
 STOPS_WITHIN_S = 20.0
 """Ten seconds on a machine that has nothing else to do; here others may run beside it."""
 

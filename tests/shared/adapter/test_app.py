@@ -262,6 +262,7 @@ def test_readiness_follows_the_stores(function: Function) -> None:
         function.away.unlink()
 
 
+@pytest.mark.processes
 def test_sigterm_finishes_what_is_in_flight(tmp_path: Path, subscriber: Subscriber) -> None:
     """An event at work when the process is told to stop is answered 204, then the process ends."""
     function = started(Function(tmp_path, subscriber, f"{subscriber.url}/events"))
@@ -280,6 +281,7 @@ def test_sigterm_finishes_what_is_in_flight(tmp_path: Path, subscriber: Subscrib
     assert function.process.wait(10) in (0, -signal.SIGTERM)
 
 
+@pytest.mark.processes
 def test_without_a_sink_a_single_output_is_the_reply(
     tmp_path: Path, subscriber: Subscriber
 ) -> None:

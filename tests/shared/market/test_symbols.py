@@ -47,6 +47,11 @@ def test_symbols_of_the_field_are_instruments(name: str) -> None:
     ("name", "fix"),
     [
         ("", "is empty"),
+        ("2025-01-02", "reads as a time"),
+        ("2025-01-02 04:00:00.123", "reads as a time"),
+        ("2025/01/02T04:00:00Z", "reads as a time"),
+        ("20250101 170014603", "reads as a time"),
+        ("02.01.2025 10:00:00", "reads as a time"),
         (" A", "write 'A'"),
         ("A\n", "write 'A'"),
         ("A\x00B", "holds"),

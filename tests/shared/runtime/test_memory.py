@@ -9,6 +9,7 @@ import sys
 import pytest
 
 
+@pytest.mark.processes
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc's malloc can be told")
 def test_what_is_freed_stays_and_what_is_loaded_is_not_searched() -> None:
     """After 32 MiB were used and freed, the next 32 MiB cost no page faults."""

@@ -57,6 +57,12 @@ PATHS: list[tuple[str, sql.SQL | sql.Composed, dict[str, Any], str]] = [
         "commit_id",
     ),
     (
+        "what changed before a checkpoint of bars",
+        sql.SQL("SELECT FROM tick_segments WHERE {}").format(sql.SQL(segment_ranges.SINCE)),
+        {**RANGE, "commit": 990},
+        "commit_id",
+    ),
+    (
         "whether events are stored",
         sql.SQL("SELECT FROM applied_events WHERE event_id = ANY('{{a,b}}')"),
         {},
@@ -113,6 +119,7 @@ def dsn(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
         yield url
 
 
+@pytest.mark.processes
 def test_queries_find_their_rows_by_an_index(dsn: str) -> None:
     """Each plan scans an index by its leading column, and no table as a whole.
 

@@ -20,6 +20,8 @@ from shared.stores import redis
 from shared.stores.postgres import BoundedConnection, Postgres
 from tests.local.servers.running import Running
 
+pytestmark = pytest.mark.processes
+
 
 @contextmanager
 def silent(pid: int) -> Iterator[None]:

@@ -69,7 +69,7 @@ def test_many_series_are_each_as_alone() -> None:
     assert detect_many([], EVERY) == []
 
 
-def test_only_new_candles_are_judged() -> None:
+def test_only_new_candles_are_evaluated() -> None:
     """Patterns that older candles completed are not said again."""
     candles = random_candles(200, 6)
     found = detect(candles, 0, EVERY)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 
-from functions.persist.terms import RowTerms, maintain
+from functions.persist.row_retention import RowRetention, maintain
 from shared.runtime.settings import Environment
 from shared.stores.limits import MAINTENANCE
 from shared.stores.postgres import Postgres
@@ -65,7 +65,7 @@ def test_a_year_leaves_what_the_terms_say(postgres: Postgres, database: str) -> 
     """After 100 days, and after a year more: a row a day up to the term, open gaps for ever."""
     postgres.check()
     fill(database, 100)
-    terms = RowTerms.from_env(Environment({"KEEP_ALERTS_D": "0", "KEEP_PATTERNS_D": "200"}))
+    terms = RowRetention.from_env(Environment({"KEEP_ALERTS_D": "0", "KEEP_PATTERNS_D": "200"}))
     maintain(postgres, terms, NOW_US)
     assert counts(database) == {
         "rejects": 91,
@@ -105,7 +105,7 @@ def test_the_alert_of_a_rule_that_alerts_once_stays_while_it_is_in_force(
                 " removed_at) VALUES (%s, 'A close > 1 once', 'A', '1m', true, 0, %s)",
                 (id_, removed),
             )
-    terms = RowTerms.from_env(Environment({"KEEP_ALERTS_D": "30"}))
+    terms = RowRetention.from_env(Environment({"KEEP_ALERTS_D": "30"}))
     maintain(postgres, terms, NOW_US + YEAR * DAY_US)
     with psycopg.connect(database) as connection:
         assert connection.execute("SELECT rule_id FROM alerts").fetchall() == [("e0",)]
@@ -114,7 +114,7 @@ def test_the_alert_of_a_rule_that_alerts_once_stays_while_it_is_in_force(
 def test_days_of_events_and_quotes_go_whole(postgres: Postgres, database: str) -> None:
     """Their partitions; those of today and ahead are made again and again."""
     parents = ("applied_events", "quote_segments", "tick_segments")
-    terms = RowTerms.from_env(Environment({"KEEP_APPLIED_D": "10", "KEEP_QUOTES_D": "5"}))
+    terms = RowRetention.from_env(Environment({"KEEP_APPLIED_D": "10", "KEEP_QUOTES_D": "5"}))
     today = NOW.date()
     with postgres.connection() as connection:
         for parent in parents:
@@ -149,7 +149,7 @@ def test_counters_of_ticks_end_with_the_ticks(postgres: Postgres, database: str)
             " (4, '2020-01-01', 5, now())"
         )
         connection.execute("INSERT INTO cold_days (day) VALUES ('2020-01-01')")
-    maintain(postgres, RowTerms.from_env(Environment({})), NOW_US)
+    maintain(postgres, RowRetention.from_env(Environment({})), NOW_US)
     with psycopg.connect(database) as connection:
         rows = connection.execute("SELECT commit_id FROM stored_days ORDER BY 1").fetchall()
     assert rows == [(3,), (4,)]

@@ -1,4 +1,4 @@
-"""Terms: how long rows stay that only inform, and the deletion of what is past them."""
+"""Retention of rows that only inform: how long each kind stays, and the deletion of older ones."""
 
 from __future__ import annotations
 
@@ -55,13 +55,13 @@ _MOST: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class RowTerms:
+class RowRetention:
     """Days by table; 0: for ever."""
 
     days: Mapping[str, int]
 
     @classmethod
-    def from_env(cls, env: Environment) -> RowTerms:
+    def from_env(cls, env: Environment) -> RowRetention:
         """Read the settings; `env.check` says what is wrong with them."""
         applied = env.integer("KEEP_APPLIED_D", 15, 0, _MOST)
         return cls(
@@ -81,7 +81,7 @@ class RowTerms:
         )
 
 
-def maintain(postgres: Postgres, terms: RowTerms, now_us: int) -> None:
+def maintain(postgres: Postgres, terms: RowRetention, now_us: int) -> None:
     """Make partitions ahead, and drop what is past its term. Raises TransientError."""
     make_ahead(postgres)
     until_s = time.monotonic() + _BUDGET_S

@@ -9,7 +9,7 @@ from shared.analysis.candle_series import Floats, Ints
 
 
 @dataclass(frozen=True)
-class Judged:
+class Findings:
     """k findings; every column has shape [k].
 
     `name` is an index into `names`, `row` one into the tape's `at` (the completing candles),

@@ -1,0 +1,187 @@
+"""The queue of candles to recompute, a table of Postgres: what is ready, and what becomes of it.
+
+A row stays until what it published is stored; until then no other repair of that instrument begins,
+since it would read the stored candles as they were.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Final, NamedTuple
+
+from psycopg import Connection
+
+from functions.candle_aggregate.corrections.venue_history import unstored
+from functions.candle_aggregate.rules import Rules
+from shared.stores.applied import are_stored
+from shared.stores.postgres import Postgres
+
+QUEUED_AT_ONCE: Final = 20_000
+CANDLES_AT_ONCE: Final = 2_000
+BUST: Final = "bust"
+"""A trade was cancelled or corrected; `start_us` is when that trade was."""
+
+_AWAY: Final = """
+    SELECT instrument, timeframe, start_us, event_id, reason, published_us, published FROM repairs
+    WHERE published_us IS NOT NULL
+"""
+_QUEUED: Final = """
+    SELECT instrument, timeframe, start_us, event_id, reason, published_us, published FROM repairs
+    WHERE published_us IS NULL AND requested_at <= now()
+    ORDER BY requested_at, instrument, start_us LIMIT %s
+"""
+_POSTPONE: Final = """
+    UPDATE repairs SET requested_at = now() + interval '10 seconds', published_us = NULL
+    FROM unnest(%s::text[], %s::text[], %s::bigint[], %s::text[]) AS q (i, t, s, e)
+    WHERE instrument = q.i AND timeframe = q.t AND start_us = q.s AND event_id = q.e
+"""
+_PUBLISHED: Final = """
+    UPDATE repairs SET published_us = q.u, published = q.p::text[], requested_at = now()
+    FROM unnest(%s::text[], %s::text[], %s::bigint[], %s::text[], %s::bigint[], %s::text[])
+        AS q (i, t, s, e, u, p)
+    WHERE instrument = q.i AND timeframe = q.t AND start_us = q.s AND event_id = q.e
+"""
+_STRIKE: Final = """
+    DELETE FROM repairs USING unnest(%s::text[], %s::text[], %s::bigint[], %s::text[], %s::text[])
+        AS q (i, t, s, e, r)
+    WHERE instrument = q.i AND timeframe = q.t AND start_us = q.s AND event_id = q.e
+        AND reason = q.r
+"""
+_STORED: Final = """
+    SELECT q.n FROM unnest(%s::int[], %s::text[], %s::text[], %s::bigint[], %s::bigint[])
+        AS q (n, i, t, s, u)
+    LEFT JOIN candles c ON c.instrument = q.i AND c.timeframe = q.t AND c.start_us = q.s
+    WHERE coalesce(c.revision, 0) < q.u
+"""
+_NO_LONGER_PARTIAL: Final = """
+    INSERT INTO repairs (instrument, timeframe, start_us, event_id, reason)
+    SELECT instrument, timeframe, start_us, '', 'flag'
+    FROM candles JOIN first_ticks f USING (instrument)
+    WHERE partial AND timeframe = ANY(%(ladder)s) AND start_us >= CASE timeframe
+        WHEN %(base)s THEN f.first_time_us ELSE least(f.first_time_us, f.history_us) END
+    ON CONFLICT DO NOTHING
+"""
+
+
+class Row(NamedTuple):
+    """A base candle to recompute, or a longer one to fold again, and why.
+
+    `published_us`: the revision that it was published at, in these timeframes.
+    """
+
+    instrument: str
+    timeframe: str
+    start_us: int
+    event_id: str
+    reason: str
+    published_us: int | None
+    published: list[str]
+
+    @property
+    def key(self) -> tuple[str, str, int, str]:
+        """What identifies the row."""
+        return self[:4]
+
+
+@dataclass(slots=True)
+class Verdicts:
+    """What becomes of rows of the queue."""
+
+    done: list[Row] = field(default_factory=list)
+    postponed: list[Row] = field(default_factory=list)
+    published: list[tuple[Row, int, list[str]]] = field(default_factory=list)
+
+    def write(self, connection: Connection) -> None:
+        """Let the queue say so."""
+        if self.done:
+            columns = list(zip(*((*row.key, row.reason) for row in self.done), strict=True))
+            connection.execute(_STRIKE, [list(column) for column in columns])
+        if self.postponed:
+            columns = list(zip(*(row.key for row in self.postponed), strict=True))
+            connection.execute(_POSTPONE, [list(column) for column in columns])
+        if self.published:
+            some = [
+                (*row.key, revision, "{" + ",".join(timeframes) + "}")
+                for row, revision, timeframes in self.published
+            ]
+            columns = list(zip(*some, strict=True))
+            connection.execute(_PUBLISHED, [list(column) for column in columns])
+
+
+def ready_rows(connection: Connection, rules: Rules) -> list[Row]:
+    """Return the rows to work off now; strike or postpone those that the stores have answered."""
+    away = [Row(*row) for row in connection.execute(_AWAY)]
+    queued = [Row(*row) for row in connection.execute(_QUEUED, (QUEUED_AT_ONCE,))]
+    verdicts = Verdicts()
+    ready = _ready(connection, rules, away, queued, verdicts)
+    verdicts.write(connection)
+    return ready
+
+
+def queue_flags(postgres: Postgres, rules: Rules) -> None:
+    """Queue candles that are marked partial though an older tick has come. TransientError."""
+    with postgres.connection() as connection:
+        ladder = [each.name for each in rules.ladder]
+        connection.execute(_NO_LONGER_PARTIAL, {"ladder": ladder, "base": rules.base.name})
+
+
+def portions(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    """Yield the rows of some instruments at a time, each instrument once.
+
+    Of one with very many candles the others wait until what these publish is stored.
+    """
+    by_name: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        by_name[row.instrument].append(row)
+    some: list[Row] = []
+    candles = 0
+    for mine in by_name.values():
+        places = set(islice(dict.fromkeys(row.start_us for row in mine), CANDLES_AT_ONCE))
+        some += [row for row in mine if row.start_us in places]
+        candles += len(places)
+        if candles >= CANDLES_AT_ONCE:
+            yield some
+            some, candles = [], 0
+    if some:
+        yield some
+
+
+def _ready(
+    connection: Connection,
+    rules: Rules,
+    away: Sequence[Row],
+    queued: Sequence[Row],
+    verdicts: Verdicts,
+) -> list[Row]:
+    """Return the rows that can be worked off: their ticks are stored, nothing is on its way."""
+    on_their_way = _on_their_way(connection, rules, away)
+    verdicts.done += [row for row in away if row.key not in on_their_way]
+    busy = {key[0] for key in on_their_way} | unstored(connection, rules)
+    fresh = [row for row in queued if row.instrument not in busy]
+    events = {row.event_id for row in fresh if row.reason in ("late", "repeated")}
+    stored = are_stored(connection, sorted(events))
+    ready = []
+    for row in fresh:
+        if row.event_id in events and row.event_id not in stored:
+            verdicts.postponed.append(row)
+        else:
+            ready.append(row)
+    return ready
+
+
+def _on_their_way(
+    connection: Connection, rules: Rules, rows: Sequence[Row]
+) -> set[tuple[str, str, int, str]]:
+    """Return the keys of the rows of which a published candle is not stored yet."""
+    wanted = [
+        (n, row.instrument, name, rules.timeframe(name).start_us(row.start_us), row.published_us)
+        for n, row in enumerate(rows)
+        for name in row.published
+    ]
+    if not wanted:
+        return set()
+    columns = [list(column) for column in zip(*wanted, strict=True)]
+    return {rows[n].key for (n,) in connection.execute(_STORED, columns)}

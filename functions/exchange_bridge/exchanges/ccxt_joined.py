@@ -1,0 +1,84 @@
+"""OKX by ccxt: a message joins the trades of an order, which REST lists one by one, backwards."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Annotated, Any, Final
+
+import msgspec
+
+from functions.exchange_bridge.exchange import Fetched, Message, Trade
+from functions.exchange_bridge.exchanges.ccxt_venue import CcxtVenue, PayloadMessage, TradePart
+from functions.exchange_bridge.rest import Rest, RestError
+
+HISTORY_PAGE: Final = 100
+"""Trades of a page where a cursor leads back."""
+
+Count = Annotated[int, msgspec.Meta(ge=1, le=10_000)]
+
+
+class _Info(msgspec.Struct, frozen=True, gc=False):
+    """How many trades a message of the venue joins: those up to its id."""
+
+    count: Count = 1
+
+
+class _Trade(TradePart, gc=False):
+    info: _Info = _Info()
+
+
+class _Message(PayloadMessage, gc=False):
+    trade: _Trade | None = None
+
+
+_decode: Final = msgspec.json.Decoder(_Message, strict=False).decode
+
+
+class JoinedVenue(CcxtVenue):
+    """A venue whose messages stand for `count` trades up to their id; its ids count them."""
+
+    joins = True
+
+    def message_of(self, trade: Mapping[str, Any]) -> Message:
+        """Tell what `read` tells of a trade's payload."""
+        return self.read(self.trade_payload(trade))
+
+    def _decode(self, payload: bytes) -> PayloadMessage:
+        return _decode(payload)
+
+    def _count(self, trade: TradePart) -> int:
+        assert isinstance(trade, _Trade)
+        return trade.info.count
+
+    async def missing(
+        self, rest: Rest, symbol: str, first: Trade, last: Trade
+    ) -> AsyncIterator[Fetched]:
+        """Yield pages from the last id back to the first one, by a cursor that is an id."""
+        cursor, reaches = last.id + 2, 0  # the id behind the last: so far the list is up to date
+        while True:
+            rows = await self._earlier(symbol, after=str(cursor))
+            if not rows or int(rows[0]["id"]) >= cursor:
+                raise RestError(f"{self.name} lists no trade of {symbol} before id {cursor}")
+            cursor, reaches = int(rows[0]["id"]), max(reaches, int(rows[-1]["id"]))
+            wanted = [row for row in rows if first.id <= int(row["id"]) <= last.id]
+            yield Fetched(
+                [self.trade_payload(row, "fetch_trades") for row in wanted],
+                [Trade(symbol, int(row["id"]), row["timestamp"] * 1000) for row in wanted],
+                min(reaches, last.id) if cursor <= first.id else first.id - 1,
+            )
+            if cursor <= first.id:
+                return
+
+    async def before(self, rest: Rest, symbol: str, time_us: int) -> Trade | None:
+        """Return the last trade before a time, by a cursor that is a time."""
+        rows = await self._earlier(symbol, after=str(-(-time_us // 1000)), type="2")
+        newest = await self.newest(rest, symbol)
+        if not rows or newest is None or newest.id == int(rows[-1]["id"]):
+            return None
+        return Trade(symbol, int(rows[-1]["id"]), time_us)
+
+    async def _earlier(self, symbol: str, **cursor: str) -> list[dict[str, Any]]:
+        """Return a page of trades before a cursor, by ascending ids."""
+        page = {"method": "publicGetMarketHistoryTrades", **cursor}
+        rows = await self.client.ask("fetch_trades", symbol, None, HISTORY_PAGE, page)
+        return sorted(rows, key=lambda row: int(row["id"]))

@@ -1,0 +1,172 @@
+"""Trades that are cancelled, corrected or count for volume alone, wherever their candle is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from shared.market.timeframes import parse_ladder
+from shared.realtime.readers import LiveState
+from shared.wire.ticks import VOLUME_ONLY
+from tests.functions.candle_aggregate.trades import BEGIN_US, trade, trades
+from tests.functions.candle_aggregate.world import MINUTE, World, finish, sampled
+
+AT = ["live", "late"]
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["live", "late"])
+def test_a_volume_only_trade_counts_for_volume_and_moves_no_price(world: World, late: bool) -> None:
+    """First, last, highest and lowest of a minute; in order, or after its candle left the state."""
+    world.ship(trades(0, 20))
+    extremes = [
+        trade(0, 9_000, 999, flags=VOLUME_ONLY),
+        trade(30, 9_001, 1, flags=VOLUME_ONLY),
+        trade(59, 9_002, 500, flags=VOLUME_ONLY),
+    ]
+    if late:
+        world.ship(trades(20, 20))
+        world.settle()
+    world.ship(extremes)
+    finish(world)
+    candle = world.stored()["A", "1m", BEGIN_US]
+    assert (candle["high"] * 100, candle["low"] * 100) == (102, 100)
+    assert candle["trade_count"] == 6
+    assert sampled(world) == set()
+
+
+@pytest.mark.parametrize("lost", [False, True], ids=["live", "lost"])
+def test_a_minute_of_volume_only_trades_is_no_candle_until_a_trade_makes_a_price(
+    world: World, lost: bool
+) -> None:
+    """It counts for no longer one either; a late trade makes it whole, live and from storage."""
+    world.ship(trades(0, 3))
+    world.ship([trade(70, 9_000, 999, flags=VOLUME_ONLY)])
+    five = parse_ladder("5m")[0]
+    state = LiveState.of(world.client, world.rules.shards)
+    (open_one,) = state.candles("A", five, BEGIN_US, BEGIN_US + 5 * MINUTE).candles()
+    assert (open_one.trade_count, int(open_one.volume * 1_000)) == (3, 6)
+    world.ship([trade(130, 9_001, 100)])
+    world.ship(trades(10, 6))
+    world.tick_clock()
+    world.deliver_all()
+    assert ("A", "1m", BEGIN_US + MINUTE) not in world.stored()
+    assert ("A", "1m", BEGIN_US + MINUTE) not in world.live()
+    world.ship([trade(75, 9_002, 300)])
+    if lost:
+        world.client.flushdb()
+    finish(world)
+    assert world.stored()["A", "1m", BEGIN_US + MINUTE]["trade_count"] == 2
+    assert world.stored()["A", "5m", BEGIN_US]["trade_count"] == 11
+
+
+def three_minutes(world: World, at: str) -> None:
+    """Minutes 0 to 12 of A, live or gone from the state."""
+    world.ship(trades(0, 40))
+    if at == "late":
+        world.settle()
+
+
+@pytest.mark.parametrize("at", AT)
+def test_a_cancelled_trade_leaves_its_candles(world: World, at: str) -> None:
+    """Under a higher revision; also when it is sent again, and when the state is lost."""
+    three_minutes(world, at)
+    wrong = trade(10 if at == "late" else 610, 9_000, 99_999)
+    world.ship([wrong])
+    world.ship(trades(43, 8))
+    world.settle()
+    before = world.stored()
+    world.bust(wrong)
+    finish(world)
+    start = wrong.time_us // MINUTE * MINUTE
+    after = world.stored()
+    for key in (("A", "1m", start), ("A", "5m", start // (5 * MINUTE) * 5 * MINUTE)):
+        assert before[key]["high"] * 100 == 99_999
+        assert after[key]["high"] * 100 < 200
+        assert after[key]["revision"] > before[key]["revision"]
+    world.ship([wrong])
+    world.bust(wrong)
+    finish(world)
+    world.client.flushdb()
+    world.ship([wrong])
+    finish(world)
+    assert sampled(world) == set()
+
+
+@pytest.mark.parametrize("at", AT)
+def test_a_corrected_trade_counts_as_it_was_corrected(world: World, at: str) -> None:
+    """The last word counts: a correction, another one, a cancel, a correction after all."""
+    three_minutes(world, at)
+    wrong = trade(5 if at == "late" else 785, 9_000, 99_999)
+    world.ship([wrong])
+    for price, size in (("2.5", "0.01"), ("3", ""), ("", ""), ("1.01", "7")):
+        world.bust(wrong, price=price, size=size)
+        finish(world)
+    candle = world.stored()["A", "1m", wrong.time_us // MINUTE * MINUTE]
+    assert candle["volume"] > 7
+
+
+@pytest.mark.parametrize("at", AT)
+def test_a_candle_of_cancelled_trades_alone_is_withdrawn_and_may_come_back(
+    world: World, at: str
+) -> None:
+    """It is stored without a trade; the longer ones that had no other trade go as well."""
+    alone = trade(400, 9_000, 500)
+    world.ship([*trades(0, 3), alone, trade(1_000, 9_002, 100)])
+    if at == "late":
+        world.settle()
+    world.ship([trade(1_100, 9_001, 100)])
+    world.settle()
+    world.bust(alone)
+    finish(world)
+    for timeframe, start_us in (("1m", BEGIN_US + 6 * MINUTE), ("5m", BEGIN_US + 5 * MINUTE)):
+        row = world.stored()["A", timeframe, start_us]
+        assert (row["trade_count"], row["volume"], row["close"] * 100) == (0, 0, 102)
+    assert sampled(world) == set()
+    world.ship([trade(401, 9_003, 300)])
+    finish(world)
+    assert world.stored()["A", "1m", BEGIN_US + 6 * MINUTE]["trade_count"] == 1
+
+
+def test_a_cancel_before_its_trade_waits_for_it(world: World) -> None:
+    """Order is not guaranteed; without a time the last trade of that id is meant."""
+    wrong = trade(10, "x-1", 99_999)
+    world.bust(wrong, said=False)
+    world.busts[-1] = replace(world.busts[-1], event_time_us=wrong.time_us)
+    world.ship([wrong])
+    world.ship(trades(0, 40))
+    world.sql.execute("UPDATE pending_busts SET next_at = now()")
+    world.persist.busts.retry()
+    finish(world)
+    assert world.stored()["A", "1m", BEGIN_US]["high"] * 100 < 200
+
+
+def test_a_cancel_whose_trade_does_not_come_is_a_reject(world: World) -> None:
+    """Its bytes are there, with what to check."""
+    world.ship(trades(0, 3))
+    event_id = world.bust(trade(10, 4_711, 1))
+    for _ in range(11):
+        world.step(1)
+        world.persist.busts.retry()
+    rows = world.sql.execute("SELECT event_id, code, detail, original FROM rejects").fetchall()
+    ((found, code, detail, original),) = rows
+    assert (found, code, original) == (event_id, "unknown_trade", b"a bust")
+    assert "4711" in detail
+    assert "venue" in detail
+    finish(world)
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_a_trade_that_is_cancelled_before_it_is_applied_does_not_count(
+    world: World, alone: bool
+) -> None:
+    """Stored and cancelled first; the live state counts it until the repair."""
+    world.ship([trade(0, None, 100)])
+    wrong = trade(1_500, 6, 5)._replace(size=0)
+    event_id = world.send([wrong] if alone else [wrong, trade(1_501, 7, 6)])
+    world.persist_ticks(event_id)
+    world.bust(wrong)
+    world.tick_clock()
+    assert world.apply(event_id)
+    finish(world)
+    assert sampled(world) == set()

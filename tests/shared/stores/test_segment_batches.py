@@ -1,0 +1,74 @@
+"""Segments decoded together give the rows that they give one by one."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+
+from functions.persist.segments import segments
+from shared.candles.trades import Rows, concatenated
+from shared.stores.segment_batches import MOST_TICKS, batches, rows_of_instrument
+from shared.stores.segment_columns import Segment
+from shared.stores.segments import of_instrument, rows_of
+from shared.wire.ticks import Ticks
+from tests.functions.history_query.market import columns, generated
+
+
+def one_by_one(some: list[Segment], name: str) -> Rows:
+    """The rows as the decoder of one segment gives them."""
+    parts = []
+    for segment in some:
+        runs = segment.runs()
+        parts.append(rows_of(segment, runs, of_instrument(name)(segment, runs)))
+    return concatenated(parts)
+
+
+def in_order(rows: Rows, name: str) -> list[object]:
+    """A column of rows in an order that does not depend on where these stood."""
+    keys = (rows.sequence, rows.trade_id, rows.time_us, rows.price.astype(float))
+    found: list[object] = getattr(rows, name)[np.lexsort(keys)].tolist()
+    return found
+
+
+def commits(seed: int, *, wide: bool = False) -> list[Segment]:
+    """Segments of commits of several events of one instrument and its neighbours."""
+    source = random.Random(seed)
+    found: list[Segment] = []
+    for commit in range(30):
+        events: list[tuple[str, Ticks]] = []
+        for event in range(source.randint(1, 3)):
+            ticks = generated(source.randint(0, 10**6), source.choice([1, 2, 40]), 60_000_000)
+            same = [each._replace(source="u", price_scale=2) for each in ticks]
+            names = source.sample(["A", "A/B", "B", "A/B/C"], source.randint(0, 3))
+            for name in ["A/B", *(each for each in names if each != "A/B")]:
+                some = columns(same, name)
+                if wide and source.random() < 0.5:
+                    some = replace(some, price=some.price.astype(object) * 10**20)
+                events.append((f"e{commit}/{event}/{name}", some))
+        found += [each for each in segments(events) if "A/B" in each.instruments]
+    return found
+
+
+@pytest.mark.parametrize("wide", [False, True])
+def test_rows_of_many_segments_are_those_of_each(wide: bool) -> None:
+    """Of one instrument among others, ids of every kind, also where 64 bits hold no price."""
+    some = commits(5, wide=wide)
+    expected, found = one_by_one(some, "A/B"), rows_of_instrument(some, "A/B")
+    assert len(found) > 500
+    for field in fields(Rows):
+        assert in_order(found, field.name) == in_order(expected, field.name), field.name
+
+
+def test_batches_are_all_segments_in_order_of_bounded_size() -> None:
+    """None has more ticks than are decoded at once, unless it is one segment."""
+    some = [replace(commits(1)[0], tick_count=n) for n in (1, MOST_TICKS, 5, 2 * MOST_TICKS, 7, 8)]
+    parts = list(batches(some))
+    assert [each for part in parts for each in part] == some
+    assert all(
+        len(part) == 1 or sum(each.tick_count for each in part) <= MOST_TICKS for part in parts
+    )
+    assert len(parts) == 5
+    assert list(batches([])) == []

@@ -1,0 +1,17 @@
+"""Compressed bodies of events."""
+
+from __future__ import annotations
+
+import pytest
+
+from shared.errors import PermanentError
+from shared.wire.compression import MAX_UNPACKED_BYTES, compress, decompress
+
+
+def test_a_compressed_body_may_not_unpack_without_bound() -> None:
+    """A small body that claims to unpack to more than the limit is refused before it does."""
+    bomb = compress(bytes(MAX_UNPACKED_BYTES + 1))
+    with pytest.raises(PermanentError, match="at most"):
+        decompress(bomb)
+    with pytest.raises(PermanentError, match="no zstd"):
+        decompress(b"plain")

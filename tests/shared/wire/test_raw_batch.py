@@ -1,0 +1,37 @@
+"""Raw batches on the wire."""
+
+from __future__ import annotations
+
+import contextlib
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.errors import PermanentError
+from shared.wire.raw_batch import RawBatch
+
+
+@given(st.lists(st.tuples(st.binary(max_size=20), st.integers(0, 2**50)), max_size=10))
+def test_raw_payloads_come_back_as_they_were(payloads: list[tuple[bytes, int]]) -> None:
+    """Payload bytes, lengths and receive times survive the wire, whatever the bytes."""
+    batch = RawBatch(
+        1,
+        "udp-1",
+        7,
+        b"".join(p for p, _ in payloads),
+        np.array([len(p) for p, _ in payloads], dtype=np.int64),
+        np.array([t for _, t in payloads], dtype=np.int64),
+    )
+    back = RawBatch.decode(batch.encode())
+    assert (back.format, back.source, back.first_sequence) == (1, "udp-1", 7)
+    assert back.payloads == batch.payloads
+    np.testing.assert_array_equal(back.lengths, batch.lengths)
+    np.testing.assert_array_equal(back.receive_time_us, batch.receive_time_us)
+
+
+@given(st.binary(max_size=200))
+def test_no_bytes_crash_the_raw_decoder(body: bytes) -> None:
+    """Whatever the bytes, the answer is a batch or a PermanentError."""
+    with contextlib.suppress(PermanentError):
+        RawBatch.decode(body)
