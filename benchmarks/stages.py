@@ -31,7 +31,10 @@ REPEATS = 9
 
 
 def market_lines(count: int, seed: int = 1) -> list[str]:
-    """Lines of twenty instruments over two minutes, with sides and trade ids."""
+    """Lines of twenty instruments over the last two minutes, with sides and trade ids.
+
+    Each seed has instruments of its own: of the same, those of a second load would be late.
+    """
     source = random.Random(seed)
     price = [source.randint(1_000, 9_000_000) for _ in range(20)]
     start_ms = time.time_ns() // 1_000_000 - 120_000
@@ -42,9 +45,8 @@ def market_lines(count: int, seed: int = 1) -> list[str]:
         size = source.randint(1, 10**6)
         side = source.choice(["buy", "sell"])
         time_ms = start_ms + n * 120_000 // count
-        trade_id = seed * 10**9 + n
         lines.append(
-            f"SYM{i:02d}-USD,{price[i] / 100:.2f},{size / 1000:.3f},{time_ms},{side},{trade_id}"
+            f"S{seed}N{i:02d}-USD,{price[i] / 100:.2f},{size / 1000:.3f},{time_ms},{side},{n + 1}"
         )
     return lines
 

@@ -1,4 +1,4 @@
-"""The directions in which the parts of the house may depend on each other."""
+"""How the house is built: who imports whom, and how long modules, tests and fixtures are."""
 
 from __future__ import annotations
 
@@ -88,3 +88,19 @@ def test_the_walks_of_the_design_pass_what_there_is() -> None:
             inside = [each for each in body if getattr(each, "name", None) == part]
             assert inside, f"{path}:{named}"
             body = getattr(inside[0], "body", [])
+
+
+def test_tests_open_with_a_sentence_and_fixtures_are_short() -> None:
+    """And no module of the house or of its tests has more than 400 lines."""
+    paths = [*(ROOT / "tests").rglob("*.py")]
+    for path in (*MODULES, *paths):
+        assert path.read_text().count("\n") <= 400, name(path)
+    for path in paths:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                continue
+            if node.name.startswith("test_"):
+                assert ast.get_docstring(node), f"{name(path)}: {node.name}"
+            elif any("fixture" in ast.unparse(each) for each in node.decorator_list):
+                lines = (node.end_lineno or 0) - node.lineno
+                assert lines <= 40, f"{name(path)}: {node.name}"

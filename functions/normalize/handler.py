@@ -6,7 +6,7 @@ Trades of watched instruments go to screens from here too, past everything that 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from functions.normalize.accounts import count_rejects, count_unread
 from functions.normalize.assemble_quotes import assemble_quotes
@@ -63,9 +63,11 @@ class Normalize:
         rejected = list(dict.fromkeys(rejected + late))
         key = event.attributes.get(events.IDEMPOTENCY_KEY)
         carried = {} if key is None else {events.IDEMPOTENCY_KEY: key}
+        of_ticks = [*tick_events(event.id, "ticks", ticks, carried)]
+        of_wide = [] if wide is None else [*tick_events(event.id, "wide", wide, carried)]
         outputs = [
-            *tick_events(event.id, "ticks", ticks, carried),
-            *(tick_events(event.id, "wide", wide, carried) if wide is not None else ()),
+            *of_ticks,
+            *of_wide,
             *_quote_events(event.id, quotes),
             *_bust_events(event.id, batch, found.busts),
             *reject_events(event.id, batch, rejected, carried),
@@ -77,18 +79,22 @@ class Normalize:
         count_unread(batch.source, found.unread)
         for kind, count in found.skipped.items():
             metrics.MESSAGES_SKIPPED.labels(kind).inc(count)
-        return Outcome(outputs, show=self._shown(event, ticks, wide))
-
-    def _shown(self, event: Event, ticks: Ticks, wide: Ticks | None) -> list[OutgoingEvent]:
-        if self.watched is None:
-            return []
-        key = event.attributes.get(events.IDEMPOTENCY_KEY)
-        carried = {} if key is None else {events.IDEMPOTENCY_KEY: key}
-        shown = [*tick_events(event.id, "shown", watched_ticks(ticks, self.watched), carried)]
+        shown = self._shown(event.id, "shown", ticks, of_ticks)
         if wide is not None:
-            wide = watched_ticks(wide, self.watched)
-            shown += tick_events(event.id, "shown.wide", wide, carried)
-        return shown
+            shown += self._shown(event.id, "shown.wide", wide, of_wide)
+        return Outcome(outputs, show=shown)
+
+    def _shown(
+        self, cause: str, name: str, ticks: Ticks, sent: Sequence[OutgoingEvent]
+    ) -> list[OutgoingEvent]:
+        """Return events of the watched ticks; `sent`: those of all of them."""
+        if self.watched is None or not sent:
+            return []
+        some = watched_ticks(ticks, self.watched)
+        if some is ticks:
+            ids = (f"{cause}/{STAGE}/{name}.{n}" for n in range(len(sent)))
+            return [replace(each, id=id_) for each, id_ in zip(sent, ids, strict=True)]
+        return [*tick_events(cause, name, some, sent[0].extensions)]
 
 
 def _quote_events(cause: str, quotes: Quotes) -> Iterator[OutgoingEvent]:

@@ -93,9 +93,7 @@ async def serve(settings: Settings, sink: Sink, tracing: Tracing) -> None:
         UdpFormat.CSV: ((csv,), _all_alike),
         UdpFormat.TICKER: ((ticker,), _all_alike),
     }[settings.format]
-    receiver = Receiver(
-        sock, recvmmsg.reader(sock), batchers, sort, outbox.put, lambda: outbox.is_busy
-    )
+    receiver = Receiver(sock, recvmmsg.reader(sock), batchers, sort, outbox)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, receiver.stop)

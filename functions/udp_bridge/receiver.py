@@ -13,14 +13,17 @@ from functions.udp_bridge.datagrams import DATAGRAMS_A_READ, Datagrams, Reader
 from functions.udp_bridge.udp_socket import KernelDrops
 from shared.runtime import metrics
 from shared.sources.batcher import Batch, Batcher
+from shared.sources.outbox import Outbox
 
 log = logging.getLogger(__name__)
 
 READS_A_TURN: Final = 2
 """Then the loop goes round, in which posts to the sink need several rounds each."""
-PAUSE_S: Final = 0.001
-"""Between reads of a socket that was empty: a system call a datagram would be most of the work, and
-the receive buffer holds many times what comes in so long."""
+LONGEST_PAUSE_S: Final = 0.004
+"""Between reads of a socket that was empty, while a batch grows: a read a datagram would be most of
+the work."""
+BUFFER_BYTES_A_S: Final = 256 * 1024 * 1024
+"""How fast the receive buffer may fill during a pause: a system's default holds one of 1 ms."""
 
 _REPORT_EVERY_S: Final = 1.0
 _LAST_READS_S: Final = 1.0
@@ -35,8 +38,7 @@ Sort = Callable[[Datagrams], Sequence[Datagrams]]
 class Receiver:
     """One socket's datagrams. `sort` gives each of `batchers` its part of what was read.
 
-    `put` takes a batch, or returns False when it has no room; `is_busy` says that the sink
-    has not answered yet: a batch that is not full goes on growing.
+    While `outbox` is busy, a batch that is not full goes on growing.
     """
 
     def __init__(
@@ -45,15 +47,15 @@ class Receiver:
         reader: Reader,
         batchers: Sequence[Batcher],
         sort: Sort,
-        put: Callable[[Batch], bool],
-        is_busy: Callable[[], bool],
+        outbox: Outbox,
     ) -> None:
         self._socket = sock
         self._reader = reader
         self._batchers = batchers
         self._sort = sort
-        self._put = put
-        self._is_busy = is_busy
+        self._outbox = outbox
+        buffer_bytes = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+        self._pause_s = min(LONGEST_PAUSE_S, buffer_bytes / BUFFER_BYTES_A_S)
         self._drops = KernelDrops(sock)
         self._refused = 0
         self._truncated = 0
@@ -68,8 +70,8 @@ class Receiver:
         while not self._stopping:
             if self._receive():
                 await asyncio.sleep(0)
-            elif any(batcher.waiting for batcher in self._batchers):
-                await asyncio.sleep(PAUSE_S)
+            elif due_us := [each.due_us for each in self._batchers if each.waiting]:
+                await self._pause(min(due_us))
             else:
                 self._report()
                 await self._wait()
@@ -88,6 +90,13 @@ class Receiver:
         """End `run` after what has come."""
         self._stopping = True
         self._readable.set()
+
+    async def _pause(self, due_us: int) -> None:
+        """Let more come, until the next batch may be sent."""
+        if self._outbox.is_busy:
+            await self._outbox.until_free(self._pause_s)
+        else:
+            await asyncio.sleep(min(self._pause_s, (due_us - time.time_ns() // 1000) / 1e6))
 
     async def _wait(self) -> None:
         """Sleep until the socket has something: an idle receiver costs nothing."""
@@ -118,7 +127,7 @@ class Receiver:
         return len(datagrams) + datagrams.truncated
 
     def _flush_due(self) -> None:
-        if self._is_busy():
+        if self._outbox.is_busy:
             return
         now_us = time.time_ns() // 1000
         for batcher in self._batchers:
@@ -126,7 +135,7 @@ class Receiver:
                 self._hand_on(batcher.take())
 
     def _hand_on(self, batch: Batch) -> None:
-        if not self._put(batch):
+        if not self._outbox.put(batch):
             self._refused += len(batch)
 
     def _report(self) -> None:

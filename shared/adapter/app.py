@@ -31,7 +31,6 @@ from typing import Any, Final, cast
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from shared.adapter.display import Display
@@ -140,16 +139,15 @@ class EventApp:
         # An alert sees the first failure only where the series stood at 0 before.
         for outcome in ("ok", "busy", "transient", "defect"):
             metrics.EVENTS_RECEIVED.labels(wiring.stage, outcome)
-        self._asgi = Starlette(
-            routes=[
-                Route("/", self._receive, methods=["POST"]),
-                *health_routes(wiring.ready),
-            ]
-        )
+        self._others = Starlette(routes=health_routes(wiring.ready))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        await self._asgi(scope, receive, send)
+        if scope["type"] == "http" and (scope["method"], scope["path"]) == ("POST", "/"):
+            response = await self._receive(Request(scope, receive))
+            await response(scope, receive, send)
+        else:
+            await self._others(scope, receive, send)
 
     async def _receive(self, request: Request) -> Response:
         body = b""

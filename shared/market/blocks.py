@@ -35,6 +35,8 @@ RECORD: Final = np.dtype(
 )
 """A candle without its place (instrument, timeframe, start): 200 bytes."""
 
+_BYTES: Final = np.dtype((np.void, RECORD.itemsize))
+
 CLOSED: Final = 1
 PARTIAL: Final = 2
 INCOMPLETE: Final = 4
@@ -151,7 +153,9 @@ def concatenated(parts: Sequence[Records]) -> Records:
     for part in parts:
         wide |= {first + row: numbers for row, numbers in part.wide.items()}
         first += len(part)
-    return Records(np.concatenate([part.data for part in parts]), wide)
+    # as bytes: to join structured arrays, NumPy compares their fields one by one, in Python
+    whole = np.concatenate([part.data.view(_BYTES) for part in parts])
+    return Records(whole.view(RECORD), wide)
 
 
 def merge(a: Records, b: Records) -> Records:

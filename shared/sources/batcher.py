@@ -169,7 +169,12 @@ class Batcher:
 
     def is_due(self, now_us: int) -> bool:
         """Return whether the oldest payload has waited long enough."""
-        return bool(self._lengths) and now_us - self._since_us >= self.limits.age_us
+        return bool(self._lengths) and self.due_us <= now_us
+
+    @property
+    def due_us(self) -> int:
+        """When the oldest payload will have waited long enough."""
+        return self._since_us + self.limits.age_us
 
     @property
     def waiting(self) -> int:

@@ -23,9 +23,10 @@ from shared.sources.receipts import Receipts
 
 log = logging.getLogger(__name__)
 
-REST: Final = 2.0
-"""Rest after an answer, in times of what it took: a slow broker gets fewer and larger events."""
-LONGEST_REST_S: Final = 0.05
+REST: Final = 5.0
+"""Rest after an answer, in times of what it took: a slow broker gets fewer and larger events. Each
+costs every stage its work, so that on a busy machine more of them make all wait longer."""
+LONGEST_REST_S: Final = 0.025
 SMALL_BYTES: Final = 64 * 1024
 """A batch of so many takes less time to encode (0.2 ms) than a thread to take it up."""
 
@@ -73,6 +74,13 @@ class Outbox:
     def is_busy(self) -> bool:
         """Whether the broker has not answered yet, or rests: a batch had better grow meanwhile."""
         return self._unsent > 0 or self._clock() < self._rests_until_s
+
+    async def until_free(self, within_s: float) -> None:
+        """Wait until `is_busy` ends, at most so long."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                await self._empty.wait()
+                await asyncio.sleep(self._rests_until_s - self._clock())
 
     def put(self, batch: Batch) -> bool:
         """Take a batch; return False when the outbox is full and the batch is not taken."""

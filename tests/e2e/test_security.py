@@ -56,12 +56,9 @@ class Entries:
             return opened.subprotocol
 
 
-@pytest.fixture(scope="module")
-def entries(servers: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Entries]:
-    with psycopg.connect(servers["DATABASE_URL"], autocommit=True) as connection:
-        connection.execute("CREATE DATABASE hostile")
-    log, port, sink = tmp_path_factory.mktemp("hostile") / "log", free_port(), Subscriber()
-    environment = {
+def hostile_environment(servers: dict[str, str], sink: Subscriber) -> dict[str, str]:
+    """The pipeline as one process over stores of its own, with tokens and low limits."""
+    return {
         **os.environ,
         **servers,
         "DATABASE_URL": servers["DATABASE_URL"].rsplit("/", 1)[0] + "/hostile",
@@ -78,13 +75,20 @@ def entries(servers: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -
         "LOG_LEVEL": "DEBUG",
         "LOG_FORMAT": "json",
     }
+
+
+@pytest.fixture(scope="module")
+def entries(servers: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Entries]:
+    with psycopg.connect(servers["DATABASE_URL"], autocommit=True) as connection:
+        connection.execute("CREATE DATABASE hostile")
+    log, port, sink = tmp_path_factory.mktemp("hostile") / "log", free_port(), Subscriber()
     with log.open("w") as stream:
         process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "uvicorn", "functions.live_feed.asgi:app"),
                 *("--host", "127.0.0.1", "--port", str(port), "--http", "httptools"),
             ],
-            env=environment,
+            env=hostile_environment(servers, sink),
             cwd=ROOT,
             stdout=stream,
             stderr=subprocess.STDOUT,

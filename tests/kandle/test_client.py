@@ -211,6 +211,7 @@ def test_every_error_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_asynchronous_client_reads_the_same(served: tuple[str, list[Tick]]) -> None:
+    """Its rows equal those of the client without asyncio."""
     url, _ = served
 
     async def read() -> list[Candle]:
@@ -233,6 +234,7 @@ def test_the_client_without_asyncio_is_written_from_the_one_with_it(tmp_path: Pa
 
 
 def test_refusals_name_the_parameter(served: tuple[str, list[Tick]]) -> None:
+    """An answer of 400 or 404 is an ApiError with the detail of its problem."""
     url, _ = served
     with Kandle(url) as kandle:
         with pytest.raises(ApiError, match="timeframe") as caught:

@@ -129,6 +129,8 @@ def advance(
     `others`: places to look at besides. All of it is known to the cache, and is changed there.
     `closing_us`: whatever ends by then closes, besides what its closing limit has passed.
     """
+    if not len(gained) and not others:
+        return Level(timeframe, gained, np.zeros(0, dtype=np.int64), gained, 0)
     pool = cache.pool
     rows = np.full(len(gained), -1, dtype=np.int64)
     for block, places in gained.blocks(timeframe.name):

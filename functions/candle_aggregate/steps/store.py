@@ -6,12 +6,16 @@ import secrets
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from importlib import resources
 from typing import Any, Final, cast
 
 import redis
+from redis.commands.core import Script
+from redis.exceptions import NoScriptError
 
+from shared.errors import TransientError
 from shared.realtime.keys import Block, Keys
 from shared.stores.redis import translated
 
@@ -125,16 +129,13 @@ class Store:
 
         A lease that is `cached` and still as it was is returned itself, with its new fence.
         """
-        with translated(), self.client.pipeline(transaction=False) as pipe:
-            for shard in shards:
-                keys, lease = Keys(shard), cached.get(shard)
-                version = lease.version if lease is not None else ""
-                self._acquire(
-                    keys=[keys.head, keys.lease, keys.waiting, keys.asked, keys.blocks],
-                    args=[self.replica, LEASE_MS, PASSED_OVER_MS, version],
-                    client=pipe,
-                )
-            answers = cast(list[list[list[bytes]]], pipe.execute())
+        calls: list[tuple[list[str], list[Value]]] = []
+        for shard in shards:
+            keys, lease = Keys(shard), cached.get(shard)
+            version = lease.version if lease is not None else ""
+            named = [keys.head, keys.lease, keys.waiting, keys.asked, keys.blocks]
+            calls.append((named, [self.replica, LEASE_MS, PASSED_OVER_MS, version]))
+        answers: list[list[list[bytes]]] = self._run(self._acquire, calls)
         given = {}
         for shard, answer in zip(shards, answers, strict=True):
             if answer:
@@ -208,25 +209,19 @@ class Store:
         """
         steps = [(lease, changes.finished(lease)) for lease, changes in steps]
         versions = [secrets.token_hex(8) for _ in steps]
-        with translated(), self.client.pipeline(transaction=False) as pipe:
-            for (lease, changes), version in zip(steps, versions, strict=True):
-                keys = Keys(lease.shard)
-                places = {key: n for n, key in enumerate(dict.fromkeys(_keys(changes)), 6)}
-                arguments: list[Value] = [lease.fence, lease.lineage, lease.version, version]
-                arguments += [lease.token, LEASE_MS, now_us // 1000, int(release)]
-                arguments += [len(changes.events), *changes.events]
-                for command, key, some in changes.commands:
-                    arguments += [command, places[key], len(some)]
-                    arguments += some
-                self._write(
-                    keys=[
-                        *(keys.head, keys.lease, keys.waiting, keys.applied, keys.recorded),
-                        *places,
-                    ],
-                    args=arguments,
-                    client=pipe,
-                )
-            answers = cast(list[list[bytes]], pipe.execute())
+        calls: list[tuple[list[str], list[Value]]] = []
+        for (lease, changes), version in zip(steps, versions, strict=True):
+            keys = Keys(lease.shard)
+            named = [keys.head, keys.lease, keys.waiting, keys.applied, keys.recorded]
+            places = {key: n for n, key in enumerate(dict.fromkeys(_keys(changes)), 6)}
+            arguments: list[Value] = [lease.fence, lease.lineage, lease.version, version]
+            arguments += [lease.token, LEASE_MS, now_us // 1000, int(release)]
+            arguments += [len(changes.events), *changes.events]
+            for command, key, some in changes.commands:
+                arguments += [command, places[key], len(some)]
+                arguments += some
+            calls.append(([*named, *places], arguments))
+        answers: list[list[bytes]] = self._run(self._write, calls)
         written = []
         for (lease, changes), version, (answer, *rest) in zip(
             steps, versions, answers, strict=True
@@ -298,10 +293,23 @@ class Store:
 
     def release(self, leases: Iterable[Lease]) -> None:
         """Give leases back."""
+        self._run(self._release, [([Keys(lease.shard).lease], [lease.token]) for lease in leases])
+
+    def _run(self, script: Script, calls: Sequence[tuple[list[str], list[Value]]]) -> list[Any]:
+        """Run a script once for each call, its keys and arguments, all in one pipeline.
+
+        A server that does not know the script runs none of it: it is loaded, and all called again.
+        redis-py's own pipelines ask for the script each time, which is a round trip.
+        """
         with translated(), self.client.pipeline(transaction=False) as pipe:
-            for lease in leases:
-                self._release(keys=[Keys(lease.shard).lease], args=[lease.token], client=pipe)
-            pipe.execute()
+            for is_loaded in (True, False):
+                if not is_loaded:
+                    self.client.script_load(script.script)
+                for keys, arguments in calls:
+                    pipe.evalsha(script.sha, len(keys), *keys, *arguments)
+                with suppress(NoScriptError):
+                    return pipe.execute()
+        raise TransientError("Redis forgets scripts as soon as they are loaded")
 
 
 def _keys(changes: Changes) -> Iterable[str]:

@@ -63,7 +63,11 @@ class SeenIds:
     def contains(self, numbers: Ints, ids: Ints) -> NDArray[np.bool_]:
         """Tell for each instrument's number and id whether it is one of these."""
         found = np.zeros(len(ids), dtype=bool)
-        near = np.flatnonzero(np.isin(self.numbers, numbers))
+        if not len(ids):
+            return found
+        ends = self.firsts + self.lengths
+        near = np.flatnonzero((self.firsts <= ids.max()) & (ends > ids.min()))
+        near = near[np.isin(self.numbers[near], numbers)]
         if not len(near):
             return found
         # Runs and questions in one order: the run before a question is the only one to hold it.
@@ -95,12 +99,10 @@ class SeenCache:
         """Add what is written, where the minute is remembered."""
         if (known := self.minutes.get(minute)) is not None:
             more = SeenIds.decode(chunk)
-            self.minutes[minute] = SeenIds(
-                np.concatenate([known.numbers, more.numbers]),
-                np.concatenate([known.firsts, more.firsts]),
-                np.concatenate([known.lengths, more.lengths]),
-                known.digests | more.digests,
-            )
+            known.numbers = np.concatenate([known.numbers, more.numbers])
+            known.firsts = np.concatenate([known.firsts, more.firsts])
+            known.lengths = np.concatenate([known.lengths, more.lengths])
+            known.digests |= more.digests
 
     def forget(self, shard: int) -> None:
         """Forget a shard."""

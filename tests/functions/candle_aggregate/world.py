@@ -33,6 +33,7 @@ from shared.errors import TransientError
 from shared.market.shards import shard_of
 from shared.market.timeframes import parse_ladder
 from shared.realtime.keys import Keys
+from shared.stores.applied import not_aggregated
 from shared.stores.postgres import Postgres
 from shared.wire import events
 from shared.wire.busts import Bust
@@ -378,8 +379,6 @@ class World:
 
     def not_aggregated(self, shard: int) -> list[str]:
         """The stored events that are not recorded as aggregated."""
-        from shared.stores.applied import not_aggregated
-
         with self.postgres.connection() as connection:
             return [each.event_id for each in not_aggregated(connection, shard, 2**61, 10_000)]
 

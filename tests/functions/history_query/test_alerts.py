@@ -39,6 +39,7 @@ def filled(house: House) -> House:
 
 
 def test_the_newest_of_one_instrument(filled: House) -> None:
+    """Those of others are left out; the newest stands first."""
     answer = filled.get("/api/alerts/A/B", limit="2").json()
     assert answer["symbol"] == "A/B"
     assert [each["rule"] for each in answer["alerts"]] == [
@@ -84,6 +85,7 @@ def test_times_choose_and_a_pattern_is_told_whole(filled: House) -> None:
 
 @pytest.mark.parametrize(("name", "value"), [("cursor", "x"), ("limit", "0"), ("type", "a")])
 def test_bad_parameters_are_named(filled: House, name: str, value: str) -> None:
+    """Each is a 400 whose detail names the parameter."""
     answer = filled.get("/api/alerts", **{name: value})
     assert answer.status_code == 400
     assert answer.json()["detail"].startswith(f"{name}: ")

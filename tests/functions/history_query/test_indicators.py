@@ -72,6 +72,7 @@ def test_indicators_of_bars_are_those_of_all_bars(house: House, newest: bool) ->
 
 @pytest.mark.parametrize("text", ["sma", "sma:1", "cats:3", "adx:0", "sma:3,sma:3", "rsi:x"])
 def test_bad_indicators_are_refused(house: House, text: str) -> None:
+    """Each is a 400 that says what is wrong with it."""
     answer = house.get("/api/candles/A/B", indicators=text)
     assert answer.status_code == 400
     assert answer.json()["detail"].startswith("indicators: ")

@@ -29,6 +29,7 @@ def filled(house: House) -> House:
 
 
 def test_filters_choose(filled: House) -> None:
+    """Timeframe, type, confidence and status each leave the others out."""
     assert minutes(filled) == [22, 20, *range(9, -1, -1)]
     assert minutes(filled, timeframe="5m") == [22]
     assert minutes(filled, type="double_top") == [20]
@@ -39,6 +40,7 @@ def test_filters_choose(filled: House) -> None:
 
 
 def test_pages_follow_each_other_without_gap_or_repetition(filled: House) -> None:
+    """Whatever the limit, the cursors lead through all of them once."""
     found: list[int] = []
     parameters = {"limit": "5"}
     while True:
@@ -51,6 +53,7 @@ def test_pages_follow_each_other_without_gap_or_repetition(filled: House) -> Non
 
 
 def test_prices_are_exact_texts(filled: House) -> None:
+    """The decimals that were stored come back digit by digit."""
     (found,) = filled.get("/api/patterns/C").json()["patterns"]
     assert found["trigger_price"] == "100.1"
     assert found["candle_data"]["volume"] == "7"
@@ -71,6 +74,7 @@ def test_prices_are_exact_texts(filled: House) -> None:
     ],
 )
 def test_bad_parameters_are_named(filled: House, name: str, value: str) -> None:
+    """Each is a 400 whose detail names the parameter."""
     answer = filled.get("/api/patterns/A/B", **{name: value})
     assert answer.status_code == 400
     assert answer.json()["detail"].startswith(f"{name}: ")
@@ -86,4 +90,5 @@ def test_all_instruments_at_once(filled: House) -> None:
 
 
 def test_an_unknown_symbol_is_not_found(filled: House) -> None:
+    """No tick of it was ever stored: 404."""
     assert filled.get("/api/patterns/NONE").status_code == 404

@@ -222,6 +222,7 @@ def test_large_answers_are_compressed_as_accepted(house: House, encoding: str) -
     ],
 )
 def test_bad_forms_are_refused_by_name(house: House, parameter: str, value: str, told: str) -> None:
+    """Each is a 400 whose detail names the parameter."""
     answer = house.get(PATH, **{parameter: value})
     assert answer.status_code == 400
     assert answer.json()["detail"].startswith(told)

@@ -36,7 +36,7 @@ def rules(
     nats_server: NatsServer, subscriber: Subscriber, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[BrokerRun]:
     """Events of type `x` go to the Trigger `x`, whose name says what is special about it."""
-    ns = NAMESPACE
+    ns, own_sink = NAMESPACE, {"deadLetterSink": service(uri="/sink")}
 
     def exact(name: str, **attributes: str) -> list[dict[str, Any]]:
         return [{"exact": {"type": name, **attributes}}]
@@ -54,17 +54,13 @@ def rules(
         trigger(ns, "nosink", delivery=delivery(retry=1, sink=False)),
         trigger(ns, "once", delivery=delivery(retry=0)),
         trigger(ns, "slow", delivery=delivery(retry=1, timeout="PT0.3S")),
-        trigger(ns, "nobackoff", delivery={"retry": 1, "deadLetterSink": service(uri="/sink")}),
+        trigger(ns, "nobackoff", delivery={"retry": 1, **own_sink}),
         trigger(ns, "inherits"),
         trigger(ns, "bare", "bare", filters=exact("bare")),
         trigger(ns, "down", delivery=delivery(retry=1), subscriber=service("down")),
         trigger(ns, "circle", delivery=delivery(retry=0)),
         trigger(ns, "replied", delivery=delivery()),
-        trigger(
-            ns,
-            "badsink",
-            delivery={**delivery(retry=0), "deadLetterSink": service(uri="/sink")},
-        ),
+        trigger(ns, "badsink", delivery={**delivery(retry=0), **own_sink}),
         trigger(ns, "three", "three", delivery=delivery()),
         trigger(ns, "one", "one", delivery=delivery()),
     ]

@@ -43,6 +43,7 @@ def overlays(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 def test_notes_are_the_section_of_the_version_or_what_is_unreleased() -> None:
+    """Nothing of another version stands in them."""
     assert notes(CHANGELOG, "1.2.0") == "# Kandle 1.2.0\n\n### Added\n- What came.\n"
     assert notes(CHANGELOG, "1.1.0") == "# Kandle 1.1.0\n\n- What was there.\n"
     assert notes(CHANGELOG, "1.3.0") == "# Kandle 1.3.0\n\n### Added\n- What comes.\n"

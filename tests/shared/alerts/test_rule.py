@@ -54,6 +54,7 @@ from shared.alerts.rule import Frequency, Kind, Rule
     ],
 )
 def test_a_rule_has_one_canonical_form(text: str, canonical: str) -> None:
+    """However it was written, it is stored and shown in the same words."""
     rule = Rule.parse(text)
     assert rule.text() == canonical
     assert Rule.parse(canonical) == rule
@@ -106,6 +107,7 @@ def test_a_rule_has_one_canonical_form(text: str, canonical: str) -> None:
     ],
 )
 def test_what_is_no_rule_is_told_why(text: str, reason: str) -> None:
+    """The message names what is wrong in the text."""
     with pytest.raises(RuleError, match=reason):
         Rule.parse(text)
 
@@ -121,6 +123,7 @@ def test_what_is_no_rule_is_told_why(text: str, reason: str) -> None:
     ],
 )
 def test_a_rule_says_what_it_is_about(text: str, kind: Kind, frequency: Frequency) -> None:
+    """Candles, a quote, gaps or a feed; how often it alerts; a timeframe where it is of candles."""
     rule = Rule.parse(text)
     assert (rule.kind, rule.frequency, rule.subject) == (kind, frequency, "A")
     assert bool(rule.timeframe) == (kind is Kind.CANDLES)
@@ -150,10 +153,12 @@ def test_any_text_is_a_rule_or_is_refused(pieces: list[str]) -> None:
     "url", ["ftp://x/y", "file:///etc/passwd", "x", "http://", "http://user:pass@host/"]
 )
 def test_a_sink_is_an_http_address(url: str) -> None:
+    """Any other is refused."""
     with pytest.raises(ValueError, match="sink"):
         checked_sink(url)
 
 
 def test_http_and_https_sinks_are_taken() -> None:
+    """With port, path and query."""
     assert checked_sink("https://hooks.example/x?y=1") == "https://hooks.example/x?y=1"
     assert checked_sink("http://127.0.0.1:9000/") == "http://127.0.0.1:9000/"
