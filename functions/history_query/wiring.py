@@ -13,6 +13,7 @@ from functions.history_query.queries.bar_checkpoints import Checkpoints
 from functions.history_query.queries.bar_days import BarDays
 from functions.history_query.queries.bars import BarPages
 from functions.history_query.queries.candles import CandlePages
+from functions.history_query.queries.closed_and_live import KeptCandles
 from functions.history_query.queries.feeds import Feeds
 from functions.history_query.queries.flow import Flow
 from functions.history_query.queries.latest import LatestTrades
@@ -22,7 +23,6 @@ from functions.history_query.queries.overview import Overview
 from functions.history_query.queries.patterns import PatternPages
 from functions.history_query.queries.prices import PricePages
 from functions.history_query.queries.rejects import Rejects
-from functions.history_query.queries.stored_candles import KeptCandles
 from functions.history_query.queries.symbols import Symbols
 from functions.history_query.queries.tick_slices import TickSlices
 from functions.history_query.queries.ticks import TickPages

@@ -16,6 +16,7 @@ from typing import Final
 import numpy as np
 
 from shared.inputs.dialects import COLUMNS, PLAIN, Dialect, dialect_of
+from shared.inputs.distinct_symbols import good_symbols
 from shared.inputs.fields import Field
 from shared.inputs.line import (
     BYTE_ORDER_MARK,
@@ -29,7 +30,6 @@ from shared.inputs.packed_text import Bools, Spans, Text
 from shared.inputs.parsed import Parsed
 from shared.inputs.reject_reasons import Rejected
 from shared.inputs.rows import Rows, from_lines, joined, no_rows
-from shared.inputs.symbols import good_symbols
 from shared.market.symbols import MAX_SYMBOL_BYTES
 from shared.market.timestamps import scaled_us
 from shared.wire.raw_batch import FORMAT_CSV_DECIMAL_COMMA, RawBatch

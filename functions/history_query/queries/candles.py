@@ -11,8 +11,8 @@ import numpy as np
 
 from functions.history_query.api.cursors import CandleCursor
 from functions.history_query.api.parameters import MAX_LIMIT, Page
+from functions.history_query.queries.closed_and_live import KeptCandles, Wanted
 from functions.history_query.queries.gaps import judged_by_gaps
-from functions.history_query.queries.stored_candles import KeptCandles, Wanted
 from functions.history_query.queries.tick_slices import DAY_US, TickSlices
 from shared.candles.folds import Places, merged, together
 from shared.candles.partials import partials

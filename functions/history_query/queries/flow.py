@@ -11,8 +11,8 @@ import numpy as np
 
 from functions.history_query.api.parameters import ParameterError
 from functions.history_query.queries.candles import CandlePages
+from functions.history_query.queries.closed_and_live import Wanted
 from functions.history_query.queries.flow_request import FlowRequest, ProfileRequest
-from functions.history_query.queries.stored_candles import Wanted
 from shared.candles.order_flow import (
     DAY_US,
     Profile,

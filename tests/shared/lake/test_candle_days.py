@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import redis
 
-from functions.history_query.queries.stored_candles import KeptCandles, Wanted
+from functions.history_query.queries.closed_and_live import KeptCandles, Wanted
 from functions.persist.writer import Writer
 from shared.lake.candle_days import copy_candles
 from shared.lake.retention import drop_candles, old_candle_days

@@ -1,4 +1,4 @@
-"""Kept candles out of both stores: closed ones in Postgres, live ones in Redis."""
+"""Candles out of both stores: closed ones in Postgres or the lake, live ones in Redis."""
 
 from __future__ import annotations
 
