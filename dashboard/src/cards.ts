@@ -164,6 +164,8 @@ class Card {
   /** Draw what has changed; called once a frame. */
   paint(now: number): void {
     const { instrument, parts } = this;
+    parts.feed.hidden = !instrument.feed;
+    parts.feed.dataset.state = parts.feed.textContent = instrument.feed;
     if (!instrument.last) return;
     const age = Math.max(0, now - instrument.received);
     const aged = ago(age);
@@ -185,8 +187,6 @@ class Card {
     parts.side.textContent = change(Number(instrument.last), before);
     parts.side.title = "against 24 hours ago";
     parts.side.className = `side ${before === undefined ? "muted" : rising ? "up" : "down"}`;
-    parts.feed.hidden = !instrument.feed;
-    parts.feed.dataset.state = parts.feed.textContent = instrument.feed;
     this.columns.forEach((column, n) => {
       if (column === "session") {
         const open = instrument.sessionOpen === undefined ? undefined : Number(instrument.sessionOpen);

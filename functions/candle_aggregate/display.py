@@ -9,7 +9,7 @@ next trade, or the closed candle, says it again. normalize shows the trades.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -26,9 +26,12 @@ from shared.market.timeframes import Timeframe
 from shared.realtime.keys import Block
 from shared.realtime.leases import Selection, Watched
 from shared.wire import busts, events
-from shared.wire.candle_columns import CandleColumns
+from shared.wire.candle_columns import CandleColumns, decode_columns
+from shared.wire.compression import decompress
 
 _CANDLES_AN_EVENT: Final = 2_000
+_REPAIRED_SHOWN: Final = 500
+"""Of each part of a batch: a rebuild of years is no news of a screen."""
 
 
 class Display:
@@ -124,6 +127,28 @@ class Display:
             return []
         body = busts.encode(source, format_, shown)
         return [OutgoingEvent.packed(f"{event.id}/display", events.BUSTS, body)]
+
+    def repaired(self, outputs: Iterable[OutgoingEvent], shards: int) -> list[OutgoingEvent]:
+        """Return what closed candles that no step has changed show: the newest that are watched.
+
+        Raises PermanentError.
+        """
+        selections = self._watched.all_of(range(shards))
+        if not any(selections.values()):
+            return []
+        parts = []
+        for output in outputs:
+            if output.type != events.CANDLES:
+                continue
+            for part in decode_columns(decompress(output.body)):
+                rows = [
+                    row
+                    for row in np.argsort(part.start_us, kind="stable").tolist()
+                    for name in [part.names[row]]
+                    if selections[shard_of(name, shards)].shows(part.timeframe, name)
+                ]
+                parts.append(part.at(np.array(rows[-_REPAIRED_SHOWN:], dtype=np.intp)))
+        return _candle_events(parts, 0)
 
     def _open(
         self, shown: Sequence[Timeframe], steps: Steps, leases: Mapping[int, Lease], now_us: int

@@ -155,7 +155,10 @@ class Aggregate:
         if not self._storage_lock.acquire(blocking=False):
             return None
         try:
-            return Outcome(shared=list(self.storage.work(self.engine, now_us // 1_000_000)))
+            found = list(self.storage.work(self.engine, now_us // 1_000_000))
+            outputs = [output for each in found for output in each.emit]
+            show = self.display.repaired(outputs, self.engine.rules.shards) if self.display else []
+            return Outcome(shared=found, show=show)
         except TransientError as error:
             log.warning("the clock's work with storage waits: %s", error)
             return None

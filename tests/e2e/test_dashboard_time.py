@@ -44,7 +44,7 @@ def test_a_late_trade_moves_no_last_price(page: Page, pipeline: dict[str, str]) 
 
 
 def test_cancelled_and_corrected_trades_are_marked(page: Page, pipeline: dict[str, str]) -> None:
-    """Where they stand in the tape, live and from history; a correction stands beside its trade."""
+    """In the tape, live and from history, a correction beside its trade; the candle follows."""
     symbol = fresh_symbol("BUSTTAPE")
     start_ms = 1_700_000_040_000
     post(pipeline, f"{symbol},999,1,{start_ms},buy,100", f"{symbol},7.5,1,{start_ms + 1},buy,101")
@@ -66,6 +66,8 @@ def test_cancelled_and_corrected_trades_are_marked(page: Page, pipeline: dict[st
         lambda: [t["ended"] for t in httpx.get(url, params={"from": "0"}).json()["ticks"]],
         lambda found: sum(ended is not None for ended in found) == 2,
     )
+    post(pipeline, f"{symbol},8,1,{start_ms + 10 * MINUTE_MS},buy,200")  # its candle is closed
+    shown(page, lambda it: it["candles"][0]["h"] not in ("999", "7.5"), 120)
     page.reload()
     is_marked()
 

@@ -65,6 +65,22 @@ def test_only_what_is_watched_is_shown(valkey: redis.Redis, replica: Replica) ->
     assert sorted(each.instrument for each in shown(applied, "1m")) == ["A", "B"]
 
 
+def test_repaired_candles_are_shown_where_they_are_watched(
+    valkey: redis.Redis, replica: Replica
+) -> None:
+    """Of the instrument and the timeframe that somebody watches, and to nobody else."""
+    applied = replica.apply(e0=as_columns([tick(n, s) for n in "AB" for s in (0, 60, 600)]))
+    emitted = [output for each in applied for some in each.emissions for output in some.emit]
+    display = Display(Watched(valkey), EVERY_US)
+    assert display.repaired(emitted, RULES.shards) == []
+    Leases(valkey, RULES.shards).renew(["A", "candles:1m:A"], 1)
+    display = Display(Watched(valkey), EVERY_US)
+    outputs = display.repaired(emitted, RULES.shards)
+    found = [each for out in outputs for each in decode_batch(decompress(out.body))]
+    assert {(each.instrument, each.timeframe) for each in found} == {("A", "1m")}
+    assert [each.start_us for each in found][:2] == [BEGIN_US, BEGIN_US + MINUTE]
+
+
 def test_busts_of_watched_instruments_are_shown(valkey: redis.Redis) -> None:
     """Those of others are left out; nothing is emitted for candles."""
     Leases(valkey, RULES.shards).renew(["A"], 1)
