@@ -60,7 +60,7 @@ _NO_LONGER_PARTIAL: Final = """
     INSERT INTO repairs (instrument, timeframe, start_us, event_id, reason)
     SELECT instrument, timeframe, start_us, '', 'flag'
     FROM candles JOIN first_ticks f USING (instrument)
-    WHERE partial AND timeframe = ANY(%(ladder)s) AND start_us >= CASE timeframe
+    WHERE partial AND trade_count > 0 AND timeframe = ANY(%(ladder)s) AND start_us >= CASE timeframe
         WHEN %(base)s THEN f.first_time_us ELSE least(f.first_time_us, f.history_us) END
     ON CONFLICT DO NOTHING
 """

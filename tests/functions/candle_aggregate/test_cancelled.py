@@ -106,6 +106,18 @@ def test_a_corrected_trade_counts_as_it_was_corrected(world: World, at: str) -> 
     assert candle["volume"] > 7
 
 
+def test_a_withdrawn_candle_is_not_repaired_for_its_flag(world: World) -> None:
+    """It began with its instrument; an earlier trade came, and there is nothing to fold."""
+    first = trade(400, 9_000, 500)
+    world.ship([first, trade(1_000, 9_001, 100)])
+    world.settle()
+    world.bust(first)
+    finish(world)
+    assert world.stored()["A", "5m", BEGIN_US + 5 * MINUTE]["trade_count"] == 0
+    world.ship([trade(60, 8_999, 100)])
+    finish(world)
+
+
 @pytest.mark.parametrize("at", AT)
 def test_a_candle_of_cancelled_trades_alone_is_withdrawn_and_may_come_back(
     world: World, at: str
