@@ -23,10 +23,10 @@ export class Lines {
 
   /** Draw these in place of those before; series whose names and places are the same get new points. */
   draw(lines: Line[]): void {
-    this.drawn = lines;
     const shape = JSON.stringify(lines.map(({ name, color: hue, pane, columns }) => [name, color(hue), pane, columns]));
-    if (shape !== this.shape) this.make(lines);
+    if (shape !== this.shape) this.make(lines); // the chart tells its crosshair meanwhile, and `write` is called
     this.shape = shape;
+    this.drawn = lines;
     const [up, down] = [color("--up"), color("--down")];
     lines.forEach(({ points, columns }, n) => {
       this.series[n]!.setData(
