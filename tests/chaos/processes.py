@@ -21,6 +21,7 @@ from typing import Any, Final
 import psutil
 
 from local.servers.ports import free_port
+from local.supervisor.component import tethered
 from tests.platform import KANDLE, environment, kandle
 
 _PIDFD_GETFD: Final = 438  # the same number on every architecture of Linux
@@ -51,7 +52,7 @@ class Up:
         """Start it and wait until it says that it is ready."""
         with self._output.open("w") as stream:
             self.process = subprocess.Popen(
-                self._command,
+                tethered(self._command, death_signal=signal.SIGTERM),
                 cwd=self._tree,
                 stdout=stream,
                 stderr=subprocess.STDOUT,

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from grpc_tools import protoc
 
+from local.supervisor.component import tethered
 from tests.e2e.client import fresh_symbol
 from tests.e2e.test_live import post
 
@@ -49,7 +50,7 @@ def test_an_example_prints_what_happens(
     symbol = fresh_symbol(f"DOCS{name.upper()}")
     environment = {**os.environ, **pipeline, "PYTHONPATH": str(client), "NO_PROXY": "*"}
     with subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-c", EXAMPLES[name]],
+        tethered([sys.executable, "-W", "ignore", "-c", EXAMPLES[name]]),
         cwd=tmp_path,
         env=environment,
         stdout=subprocess.PIPE,

@@ -19,6 +19,7 @@ from websockets.exceptions import ConnectionClosedError, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from local.servers.ports import free_port
+from local.supervisor.component import tethered
 from tests.local.broker.processes import eventually
 from tests.local.broker.subscriber import Subscriber
 from tests.platform import kandle
@@ -84,10 +85,12 @@ def entries(servers: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -
     log, port, sink = tmp_path_factory.mktemp("hostile") / "log", free_port(), Subscriber()
     with log.open("w") as stream:
         process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "uvicorn", "functions.live_feed.asgi:app"),
-                *("--host", "127.0.0.1", "--port", str(port), "--http", "httptools"),
-            ],
+            tethered(
+                [
+                    *(sys.executable, "-m", "uvicorn", "functions.live_feed.asgi:app"),
+                    *("--host", "127.0.0.1", "--port", str(port), "--http", "httptools"),
+                ]
+            ),
             env=hostile_environment(servers, sink),
             cwd=ROOT,
             stdout=stream,

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from local.supervisor.component import tethered
 from tests.e2e.client import fresh_symbol, kill
 from tests.e2e.test_live import post, post_until_taken
 from tests.platform import kandle
@@ -20,7 +21,7 @@ def tailing(pipeline: dict[str, str], *arguments: str) -> Iterator[subprocess.Po
     command = [sys.executable, "-m", "local.cli.main", "tail", *arguments]
     where = ("--data-dir", pipeline["DATA_DIR"])
     with subprocess.Popen(
-        [*command, *where], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        tethered([*command, *where]), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         try:
             yield process

@@ -13,6 +13,7 @@ from pathlib import Path
 import orjson
 
 from local.servers.ports import free_port
+from local.supervisor.component import tethered
 from shared.wire import events
 from shared.wire.compression import decompress
 from shared.wire.feed_status import FeedStatus
@@ -72,7 +73,7 @@ def bridging(
     given = {**environment(), **QUICK, "METRICS_PORT": str(free_port()), "K_SINK": sink, **settings}
     with log.open("ab") as stream:
         process = subprocess.Popen(
-            [sys.executable, "-m", "functions.exchange_bridge.bridge"],
+            tethered([sys.executable, "-m", "functions.exchange_bridge.bridge"]),
             stdout=stream,
             stderr=subprocess.STDOUT,
             env={**given, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"},

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from local.supervisor.component import tethered
 from shared.wire.gaps import GapState
 from tests.exchanges.bridge import Told, bridging
 from tests.local.broker.subscriber import Subscriber
@@ -23,7 +24,10 @@ def test_a_feed_can_be_seen_mending_itself_without_a_network(tmp_path: Path) -> 
     log, sink = tmp_path / "log", Subscriber()
     command = [sys.executable, "-m", "tests.exchanges", "binance:BTCUSDT"]
     exchange = subprocess.Popen(
-        [*command, "--rate", "100", "--faults", "1.5"], stdout=subprocess.PIPE, text=True, cwd=ROOT
+        tethered([*command, "--rate", "100", "--faults", "1.5"]),
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
     )
     assert exchange.stdout is not None
     try:

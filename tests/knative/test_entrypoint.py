@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from local.servers.ports import free_port
+from local.supervisor.component import tethered
 from tests.e2e.client import eventually
 
 pytestmark = pytest.mark.processes
@@ -39,7 +40,9 @@ def serving(path: Path, probe: str, **given: str) -> Iterator[tuple[subprocess.P
     environment |= {key: ADDRESSES[key] for key in environment if key in ADDRESSES}
     environment |= {"PORT": str(port), "HOST": "127.0.0.1", "PYTHONDONTWRITEBYTECODE": "1"}
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    process = subprocess.Popen(["knative/entrypoint.sh"], cwd=ROOT, env=environment | given)
+    process = subprocess.Popen(
+        tethered([str(ROOT / "knative/entrypoint.sh")]), cwd=ROOT, env=environment | given
+    )
 
     def alive() -> bool:
         assert process.poll() is None, f"{path} ended"

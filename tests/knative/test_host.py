@@ -19,6 +19,7 @@ import yaml
 
 from local.manifests.host import write
 from local.servers.ports import free_port
+from local.supervisor.component import tethered
 from tests.e2e.client import eventually
 from tests.knative.manifests import CRDS, ROOT
 
@@ -59,7 +60,7 @@ def address(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         "DEAD_LETTER_URL": "http://127.0.0.1:9/",
     }
     command = [sys.executable, str(service)]
-    process = subprocess.Popen(command, cwd=service.parent, env=environment)
+    process = subprocess.Popen(tethered(command), cwd=service.parent, env=environment)
 
     def alive() -> bool:
         assert process.poll() is None

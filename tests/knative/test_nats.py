@@ -16,6 +16,7 @@ from nats.aio.client import Client
 
 from local.servers.ports import free_port
 from local.servers.wheel import program
+from local.supervisor.component import tethered
 from tests.e2e.client import eventually
 from tests.knative.manifests import built
 
@@ -59,7 +60,7 @@ def test_accounts_see_only_what_is_theirs(tmp_path: Path) -> None:
     ports = {each: free_port() for each in ("4222", "8222", "8443")}
     config = configuration("dev", tmp_path, ports)
     environment = {**os.environ, **PASSWORDS, "POD_NAME": "nats-0"}
-    server = subprocess.Popen([SERVER, "-c", str(config)], env=environment)
+    server = subprocess.Popen(tethered([SERVER, "-c", str(config)]), env=environment)
     try:
         assert eventually(lambda: listens(ports["4222"]), bool, 60)
         asyncio.run(_see(ports["4222"]))

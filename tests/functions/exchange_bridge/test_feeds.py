@@ -16,6 +16,7 @@ import pytest
 
 from functions.exchange_bridge.feeds import Feeds, read_list
 from local.servers.ports import free_port
+from local.supervisor.component import tethered
 from shared.adapter.tracing import tracing
 from tests.exchanges.bridge import QUICK, Told, of_playback
 from tests.exchanges.playback import Playback
@@ -35,7 +36,7 @@ def following(sink: str, list_: Path, log: Path, settings: dict[str, str]) -> It
     given |= settings
     with log.open("ab") as stream:
         process = subprocess.Popen(
-            [sys.executable, "-m", "functions.exchange_bridge.feeds"],
+            tethered([sys.executable, "-m", "functions.exchange_bridge.feeds"]),
             stdout=stream,
             stderr=subprocess.STDOUT,
             env={**given, "FEED_LIST": str(list_), "NO_PROXY": "127.0.0.1"},

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from local.servers.ports import free_port
+from local.supervisor.component import tethered
 from shared.schema.ticker_pb2 import TickerUpdate
 from shared.wire.compression import decompress
 from shared.wire.raw_batch import FORMAT_CSV, FORMAT_TICKER, RawBatch
@@ -42,7 +43,7 @@ class ListenerRun:
         }
         with errors.open("wb") as stderr:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "functions.udp_bridge.listener"],
+                tethered([sys.executable, "-m", "functions.udp_bridge.listener"]),
                 cwd=ROOT,
                 env={**os.environ, **given, **environment},
                 stderr=stderr,

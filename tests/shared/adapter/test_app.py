@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 from local.servers.ports import free_port
+from local.supervisor.component import tethered
 from shared.wire.compression import compress
 from tests.local.broker.processes import eventually
 from tests.local.broker.subscriber import Reply, Subscriber
@@ -42,11 +43,13 @@ class Function:
         self, port: int, sink: str, log: TextIO, settings: dict[str, str]
     ) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
-            [
-                *(sys.executable, "-m", "uvicorn", "functions_framework.aio:app"),
-                *("--host", "127.0.0.1", "--port", str(port), "--log-level", "warning"),
-                *("--timeout-graceful-shutdown", "8"),
-            ],
+            tethered(
+                [
+                    *(sys.executable, "-m", "uvicorn", "functions_framework.aio:app"),
+                    *("--host", "127.0.0.1", "--port", str(port), "--log-level", "warning"),
+                    *("--timeout-graceful-shutdown", "8"),
+                ]
+            ),
             env={
                 **os.environ,
                 "FUNCTION_SOURCE": str(SOURCE),
