@@ -15,10 +15,13 @@ from functions.history_query.queries.bar_days import BarDays
 from functions.history_query.queries.bar_request import read_bars
 from functions.history_query.queries.bars import BarPages, FoundBars
 from functions.history_query.queries.tick_slices import Slice, TickSlices
+from functions.persist.busts import BustWriter
 from shared.market.bar_types import BarType, Measure
 from shared.market.calendar_timeframes import timeframe_of
+from shared.wire.busts import Bust
 from shared.wire.candle_json import candle_json
-from shared.wire.ticks import NO_ID
+from shared.wire.raw_batch import FORMAT_SCANNER
+from shared.wire.ticks import INTEGER_ID, NO_ID
 from tests.functions.history_query.conftest import LATENESS_US, House
 from tests.functions.history_query.market import START_US, Tick, columns, generated, trades
 
@@ -248,3 +251,22 @@ def test_a_page_that_is_read_again_reads_no_more_than_what_came_since(house: Hou
     reads.trades = 0
     assert shown(pages.page("A/B", newest)) == expected[-9:]
     assert 400 < reads.trades < 2_500
+
+
+def test_a_cancelled_trade_leaves_the_bars_that_were_read_before(house: House) -> None:
+    """Far back in the day, behind what a page goes on from."""
+    ticks = [
+        tick._replace(source="u", price_scale=2, time_us=START_US + 60_000_000 + n * 8_000_000)
+        for n, tick in enumerate(generated(9, 2_000))
+    ]
+    house.tick_writer([("e0", columns(ticks, "A/B"))])
+    pages, _ = bars_of(house)
+    newest = read_bars({"type": "tick:7", "limit": "9"})
+    before = shown(pages.page("A/B", newest))
+    wrong = next(each for each in ticks[300:] if each.kind == INTEGER_ID)
+    cancel = ("A/B", None, str(wrong.number), wrong.time_us, False, "", "")
+    said = Bust(*cancel, wrong.receive_us + 1, 1, b"bust")
+    BustWriter(house.postgres)("bust0", "udp-2", FORMAT_SCANNER, [said])
+    left = [each for each in ticks if each is not wrong]
+    after = [row(bar) for bar in plain(trades(left), "tick:7")][-9:]
+    assert shown(pages.page("A/B", newest)) == after != before
