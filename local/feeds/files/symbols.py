@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
 from shared.market.instruments import BINANCE_QUOTES
@@ -10,17 +11,22 @@ from shared.market.instruments import BINANCE_QUOTES
 _QUOTES: Final = tuple(sorted({*BINANCE_QUOTES, "CHF", "CAD"}, key=lambda each: (-len(each), each)))
 _SHORTEST_BASE: Final = 3
 _KRAKEN: Final = {"XBT": "BTC", "XDG": "DOGE"}
+_KRAKEN_QUOTES: Final = (
+    *("USDT", "USDC", "USD", "EUR", "GBP", "CAD", "CHF", "JPY", "AUD", "AED", "DAI", "XBT", "ETH"),
+)
+_CLASSES: Final = re.compile(r"(?:X([A-Z]{3})|(USDT))[XZ]([A-Z]{3})")
+"""Kraken's older names say crypto by X and money by Z: XXBTZUSD, XETHXXBT."""
 
 
-def split_pair(text: str) -> str | None:
+def split_pair(text: str, quotes: Sequence[str] = _QUOTES) -> str | None:
     """Return BTCUSDT as BTC-USDT; None where no quote currency is known at its end."""
-    found = [quote for quote in _QUOTES if text.endswith(quote) and len(text) > len(quote)]
+    found = [quote for quote in quotes if text.endswith(quote) and len(text) > len(quote)]
     # XBTUSD is XBT-USD and not XB-TUSD: few currencies have less than three letters.
     found.sort(key=lambda quote: len(text) - len(quote) < _SHORTEST_BASE)
     if not found:
         return None
-    base = text[: -len(found[0])]
-    return f"{_KRAKEN.get(base, base)}-{found[0]}"
+    base, quote = text[: -len(found[0])], found[0]
+    return f"{_KRAKEN.get(base, base)}-{_KRAKEN.get(quote, quote)}"
 
 
 def of_binance(name: str) -> str | None:
@@ -30,9 +36,12 @@ def of_binance(name: str) -> str | None:
 
 
 def of_pair(name: str) -> str | None:
-    """XBTUSD.csv (Kraken) and BCHEUR.csv are BTC-USD and BCH-EUR."""
+    """XBTUSD.csv of Kraken is BTC-USD, SHIBUSD.csv SHIB-USD."""
     match = re.match(r"([A-Z0-9]{5,12})(?:[._-].*)?$", name)
-    return None if match is None else split_pair(match[1])
+    if match is None:
+        return None
+    plain = _CLASSES.sub(r"\1\2\3", match[1]) if _CLASSES.fullmatch(match[1]) else match[1]
+    return split_pair(plain, _KRAKEN_QUOTES) or split_pair(plain)
 
 
 def of_bitcoincharts(name: str) -> str | None:
