@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from functions.candle_aggregate.corrections import repair
+from functions.candle_aggregate.corrections import repair_queue
 from shared.market.timeframes import parse_ladder
 from tests.functions.candle_aggregate.trades import BEGIN_US
 from tests.functions.candle_aggregate.truth import Row, with_id
@@ -21,7 +21,7 @@ def test_every_order_gives_the_same_candles(
     world: World, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
     """More late candles at once than a repair takes; each revision says one thing."""
-    monkeypatch.setattr(repair, "CANDLES_AT_ONCE", 40)
+    monkeypatch.setattr(repair_queue, "CANDLES_AT_ONCE", 40)
     chance = random.Random(seed)
     ladder = parse_ladder("1m,5m,15m,1h")
     world.restart(replace(RULES, keep_us=20_000_000, ladder=ladder))
