@@ -159,7 +159,7 @@ def test_applied_events_are_known_longer_than_every_redelivery() -> None:
         for trigger in documents("Trigger")
     }
     chain = spans["normalize"] + spans["aggregate-ticks"]
-    terms = (ROOT / "functions" / "persist" / "terms.py").read_text()
+    terms = (ROOT / "functions" / "persist" / "row_retention.py").read_text()
     match = re.search(r'"KEEP_APPLIED_D", ([\d_]+)', terms)
     assert match
     assert int(match[1]) * 86_400 >= 2 * chain
