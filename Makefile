@@ -66,7 +66,7 @@ test: $(STAMP) page-if-possible ## run every test, over real servers
 	@$(RUN) pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-fast: $(STAMP) ## run the tests that start no process, for the inner loop
-	@$(RUN) pytest -n 2 -m "not processes" $(ARGS)
+	@$(RUN) pytest -n 4 -m "not processes" $(ARGS)
 
 check: lint types proto-check dashboard-test test ## what CI runs: lint, types, generated code, tests
 
