@@ -158,8 +158,11 @@ _LEAN_FOREX: Final = Layout(
 _LEAN_MEMBER: Final = re.compile(
     r"(?P<date>\d{8})_(?P<symbol>[^_]+)_(?P<kind>.+?)(?:_(?P<contract>\d{6,8}))?\.csv", re.ASCII
 )
-_TIME_NAME: Final = re.compile(
-    r"time|date|stamp|\bts\b|_ts|ts_|utc|moment|when|epoch", re.IGNORECASE
+_TIME_WORDS: Final = frozenset(
+    {
+        *("time", "times", "date", "datetime", "timestamp", "stamp", "ts"),
+        *("utc", "when", "epoch", "moment", "made", "created"),
+    }
 )
 _LEAN_ARCHIVE: Final = re.compile(r"(?P<symbol>[^-]+)-(?P<date>\d{8})-(?P<kind>[a-z]+)\.(csv|zip)")
 
@@ -231,7 +234,7 @@ def chosen(layout: Layout, choice: Choice, names: Sequence[str], name: str) -> L
             )
     if "price" not in layout.columns:
         raise UnknownLayoutError(f"{name}: no column is the price: say it with --columns price=...")
-    if "time" not in layout.columns and any(map(_TIME_NAME.search, layout.unread)):
+    if "time" not in layout.columns and any(map(_names_a_time, layout.unread)):
         raise UnknownLayoutError(
             f"{name}: no column is known to be the time, among {', '.join(layout.unread)[:200]}:"
             " say it with --columns time=..."
@@ -243,6 +246,12 @@ def needed(layout: Layout) -> list[str]:
     """Return the columns that are read."""
     only = [] if layout.only is None else [layout.only[0]]
     return list(dict.fromkeys([*layout.columns.values(), *only]))
+
+
+def _names_a_time(name: str) -> bool:
+    """Tell whether a word of `tradeDate` or `made_at_utc` says that it is one."""
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+    return not _TIME_WORDS.isdisjoint(re.findall(r"[a-z]+", words))
 
 
 def _by_any_name(name: str) -> str | None:

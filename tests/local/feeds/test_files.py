@@ -168,6 +168,7 @@ BINANCE = "5,94000.1,0.5,47000.05,1735689600000,true\n"
         ),
         ("semicolons.csv", "symbol;price;time\nA;1.5;1735689600000\n", "A,1.5,,1735689600000"),
         ("bom.csv", "\ufefftime_ms,symbol,price\n1735689600000,A,1.5\n", "A,1.5,,1735689600000"),
+        ("other.csv", "symbol,price,updateId,lots_traded\nA,1.5,7,1\n", "A,1.5"),
         ("quoted.csv", 'symbol,price\n"A, B",1.5\n', '"A, B",1.5'),
     ],
 )  # fmt: skip
