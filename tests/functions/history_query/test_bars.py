@@ -230,12 +230,16 @@ def test_bars_read_again_while_trades_come_are_those_of_a_plain_loop(
         assert found == [bar for bar in expected if bar["t"] >= expected[begin]["t"]]
 
 
+def every_eight_seconds(count: int) -> list[Tick]:
+    return [
+        tick._replace(source="u", price_scale=2, time_us=START_US + 60_000_000 + n * 8_000_000)
+        for n, tick in enumerate(generated(7, count))
+    ]
+
+
 def test_a_page_that_is_read_again_reads_no_more_than_what_came_since(house: House) -> None:
     """Of a day of many slices; a late trade lets it read from its minute on, and no further."""
-    ticks = [
-        tick._replace(source="u", price_scale=2, time_us=START_US + 60_000_000 + n * 8_000_000)
-        for n, tick in enumerate(generated(7, 4_000))
-    ]
+    ticks = every_eight_seconds(4_000)
     house.tick_writer([("e0", columns(ticks, "A/B"))])
     pages, reads = bars_of(house)
     newest = read_bars({"type": "tick:7", "limit": "9"})
@@ -255,10 +259,7 @@ def test_a_page_that_is_read_again_reads_no_more_than_what_came_since(house: Hou
 
 def test_a_cancelled_trade_leaves_the_bars_that_were_read_before(house: House) -> None:
     """Far back in the day, behind what a page goes on from."""
-    ticks = [
-        tick._replace(source="u", price_scale=2, time_us=START_US + 60_000_000 + n * 8_000_000)
-        for n, tick in enumerate(generated(9, 2_000))
-    ]
+    ticks = every_eight_seconds(2_000)
     house.tick_writer([("e0", columns(ticks, "A/B"))])
     pages, _ = bars_of(house)
     newest = read_bars({"type": "tick:7", "limit": "9"})
