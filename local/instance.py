@@ -22,6 +22,7 @@ from local.errors import NotRunningError
 DEFAULT_DATA_DIR = Path(".kandle")
 DATA_DIR_VARIABLE = "KANDLE_DATA_DIR"
 INSTANCE_SERVERS = "KANDLE_SERVERS"
+"""Set by `kandle env`: host:port of each server that belongs to the instance it describes."""
 _CLOCKS_DIFFER_S = 2.0
 
 

@@ -20,7 +20,6 @@ from local.servers.s3 import S3
 _TIMEOUT_S = 3
 BROWSER = "NATS_BROWSER_URL"
 """Where browsers subscribe over WebSocket; a NATS server of others may have none."""
-"""Set by `kandle env`: host:port of each server that belongs to the instance it describes."""
 _KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 
 
