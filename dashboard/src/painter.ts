@@ -18,8 +18,8 @@ export class Painter {
   constructor(private readonly painted: () => Parts) {}
 
   frame(): void {
-    const { series, chart, market, tape, cards, connection } = this.painted();
-    cards.paint(connection.clock.now);
+    const { series, chart, market, tape, cards, connection, soon } = this.painted();
+    if (!cards.paint(connection.clock.now)) soon();
     if (!series.symbol) return;
     const { store, symbol } = series;
     const instrument = market.get(symbol);

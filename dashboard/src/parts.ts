@@ -36,6 +36,8 @@ export interface Parts {
   desk: Desk;
   /** Draw with the next frame. */
   touch(): void;
+  /** Draw with the next frame that something else needs, within 100 ms. */
+  soon(): void;
   /** Whether what happens now is shown, and no replay. */
   isLive(): boolean;
   /** Whether a chart beside the first needs a channel. */
