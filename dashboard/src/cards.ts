@@ -10,8 +10,7 @@ const HEIGHT = 48;
 const WIDTH = 172;
 const MARGIN = 2;
 const FLASH_MS = 300;
-/** The chosen card is drawn with each frame, the others so often; their lines, of a day, once a second. */
-const OTHERS_EACH_MS = 100;
+/** The line of a day is drawn so often at most. */
 const LINE_EACH_MS = 1_000;
 
 export class Cards {
@@ -22,7 +21,6 @@ export class Cards {
   private chosen = "";
   private filter = "";
   private seen = "";
-  private painted = -Infinity;
 
   constructor(
     private readonly box: HTMLElement,
@@ -107,15 +105,8 @@ export class Cards {
     }
   }
 
-  /** Draw what has changed; false: some of it may wait. `now`: the server's time, ms since 1970. */
-  paint(now: number): boolean {
-    const isTime = performance.now() - this.painted >= OTHERS_EACH_MS;
-    if (isTime) this.painted = performance.now();
-    let done = true;
-    for (const [symbol, card] of this.cards)
-      if (isTime || symbol === this.chosen) card.paint(now);
-      else done &&= !card.waits;
-    return done;
+  paint(now: number): void {
+    for (const card of this.cards.values()) card.paint(now);
   }
 
   private into(at: number): void {
@@ -171,11 +162,6 @@ class Card {
       return made;
     });
     instrument.changed = true;
-  }
-
-  /** Whether something has changed since it was drawn. */
-  get waits(): boolean {
-    return this.instrument.changed && this.instrument.last !== "";
   }
 
   /** Draw what has changed. */

@@ -46,9 +46,8 @@ const LEASE_BEGINS_MS = 1_500;
 const SECOND_MS = 1_000;
 
 const painter = new Painter(() => parts);
-const painting = new Frames(() => painter.frame());
+const painting = new Frames((all) => painter.frame(all));
 const touch = (): void => painting.touch();
-const soon = (): void => painting.soon();
 const isLive = (): boolean => !playback.on;
 const wants = (channel: string): boolean => panels.wants(channel);
 const settings = new Settings();
@@ -114,7 +113,7 @@ const rules = new AlertRules((on) => { alerts.isLoud = on; }, () => series.symbo
 
 const picker = new Picker(() => chart.kinds, () => kinds);
 
-const parts: Parts = { live, playback, market, connection, series, chart, tape, trades, cards, watchlist, frames, panels, patterns, settings, navigation, desk, touch, soon, isLive, wants, choose };
+const parts: Parts = { live, playback, market, connection, series, chart, tape, trades, cards, watchlist, frames, panels, patterns, settings, navigation, desk, painting, touch, isLive, wants, choose };
 
 /** The indicators of the first chart. */
 const picked: Picked = {

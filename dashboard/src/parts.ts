@@ -5,6 +5,7 @@ import type { Chart } from "./chart";
 import type { Connection } from "./connection";
 import type { Desk } from "./desk";
 import type { FramePicker } from "./frame_picker";
+import type { Frames } from "./frames";
 import type { Live } from "./live";
 import type { Market } from "./market";
 import type { Navigation } from "./navigation";
@@ -34,10 +35,9 @@ export interface Parts {
   settings: Settings;
   navigation: Navigation;
   desk: Desk;
-  /** Draw with the next frame. */
+  painting: Frames;
+  /** Draw all with the next frame. */
   touch(): void;
-  /** Draw with the next frame that something else needs, within 100 ms. */
-  soon(): void;
   /** Whether what happens now is shown, and no replay. */
   isLive(): boolean;
   /** Whether a chart beside the first needs a channel. */
