@@ -203,9 +203,8 @@ def test_vwap_without_volume_has_no_value() -> None:
 def test_a_percentage_of_a_negative_price_has_no_value(name: str) -> None:
     """Oil in April 2020: from -10 to -5 is a rise, and -50 %."""
     close = np.array([9.0, 8, 7, 6, 5, -5, -10, -5, -4, -3, -2, 1, 4, 6, 8, 9])
-    series = dict.fromkeys(("high", "low", "open"), close)
-    rows = {"volume": np.ones(16), "start_us": np.arange(16) * 60_000_000}
-    (values,) = compute(parse_indicators(name), close=close, **series, **rows).values()
+    more = {"open": close, "volume": np.ones(16), "start_us": np.arange(16) * 60_000_000}
+    (values,) = compute(parse_indicators(name), close, close, close, **more).values()
     assert np.isnan(values[7:11]).all()
     assert np.isfinite(values[[4, 14, 15]]).all()
 
