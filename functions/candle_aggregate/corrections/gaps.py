@@ -20,13 +20,13 @@ from functions.candle_aggregate.corrections.refold import (
     View,
     live_base,
     look,
-    nothing,
 )
 from functions.candle_aggregate.engine import Engine
 from functions.candle_aggregate.publish import OutboxRow
 from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.session import Session
 from shared.adapter.app import Emission
+from shared.candles.folds import nothing
 from shared.lake.cold import NO_LAKE, Cold
 from shared.market.blocks import INCOMPLETE
 from shared.market.shards import shard_of

@@ -13,7 +13,7 @@ from psycopg import Connection
 from functions.candle_aggregate.corrections.cancelled import live_closed, withdrawn
 from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.session import Session
-from shared.candles.folds import Places, flagged, merged, rolled_up, together
+from shared.candles.folds import Places, flagged, merged, nothing, rolled_up, together
 from shared.errors import TransientError
 from shared.lake.cold import Cold
 from shared.market.blocks import CLOSED, INCOMPLETE, Records
@@ -307,12 +307,6 @@ def same(a: Candle, b: Candle) -> bool:
     """Tell whether two candles say the same, whatever their revisions."""
     names = Candle.__dataclass_fields__.keys() - {"closed", "revision"}
     return all(getattr(a, name) == getattr(b, name) for name in names)
-
-
-def nothing() -> Places:
-    """Return no records."""
-    empty = np.zeros(0, dtype=np.int64)
-    return Places(empty, empty, Records.empty(0))
 
 
 def equal(a: Records, row: int, b: Records, other: int) -> bool:

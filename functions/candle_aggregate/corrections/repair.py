@@ -27,7 +27,6 @@ from functions.candle_aggregate.corrections.refold import (
     View,
     differing,
     look,
-    nothing,
 )
 from functions.candle_aggregate.corrections.repair_queue import (
     BUST,
@@ -48,7 +47,7 @@ from functions.candle_aggregate.publish import OutboxRow
 from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.session import Session
 from shared.adapter.app import Emission
-from shared.candles.folds import Places, flagged, together
+from shared.candles.folds import Places, flagged, nothing, together
 from shared.errors import TransientError
 from shared.lake.cold import NO_LAKE, Cold
 from shared.market.blocks import CLOSED, INCOMPLETE, PARTIAL

@@ -20,14 +20,13 @@ from functions.candle_aggregate.corrections.refold import (
     View,
     live_base,
     look,
-    nothing,
 )
 from functions.candle_aggregate.engine import Engine
 from functions.candle_aggregate.publish import OutboxRow
 from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.session import Session
 from shared.adapter.app import Emission
-from shared.candles.folds import Places
+from shared.candles.folds import Places, nothing
 from shared.errors import PermanentError
 from shared.lake.cold import NO_LAKE, Cold
 from shared.market.blocks import CLOSED, PARTIAL, VENUE

@@ -20,12 +20,12 @@ from numpy.typing import NDArray
 from psycopg import Connection, IsolationLevel
 
 from functions.candle_aggregate.corrections.gaps import open_gaps
-from functions.candle_aggregate.corrections.refold import nothing, same
+from functions.candle_aggregate.corrections.refold import differing
 from functions.candle_aggregate.maintenance.state_check import begin, check, revision_floor_us
 from functions.candle_aggregate.maintenance.stored_latest import Witness
 from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.session import Session
-from shared.candles.folds import Places, flagged, merged, rolled_up, together
+from shared.candles.folds import Places, flagged, merged, nothing, rolled_up, together
 from shared.candles.partials import partials
 from shared.lake.cold import NO_LAKE, Cold
 from shared.market.blocks import CLOSED, INCOMPLETE
@@ -232,16 +232,9 @@ class _Making:
         mine = places.columns(timeframe.name, plan.names)
         starts = places.start_us.tolist()
         stored = stored_candles(self._connection, timeframe.name, mine.names, starts, self._cold)
-        known = {(each.instrument, each.start_us): each for each in stored.candles()}
-        is_new = np.ones(len(places), dtype=bool)
-        for row, candle in enumerate(mine.candles()):
-            before = known.get((candle.instrument, candle.start_us))
-            if before is None:
-                data["revision"][row] = self._revision_us
-            elif closed[row] and same(candle, before):
-                data["revision"][row], is_new[row] = before.revision, False
-            else:
-                data["revision"][row] = max(before.revision + 1, self._revision_us)
+        is_new = differing(list(mine.candles()), list(stored.candles()), places, set()) | ~closed
+        least = np.maximum(data["revision"] + 1, self._revision_us)
+        data["revision"] = np.where(is_new, least, data["revision"])
         for start_us in np.unique(places.start_us).tolist():
             for emit in (True, False):
                 some = places.at((places.start_us == start_us) & (is_new == emit))

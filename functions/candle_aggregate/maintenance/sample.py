@@ -13,11 +13,11 @@ import numpy as np
 from psycopg import Connection
 
 from functions.candle_aggregate.corrections.gaps import open_gaps
-from functions.candle_aggregate.corrections.refold import live_base, nothing, same
+from functions.candle_aggregate.corrections.refold import live_base, same
 from functions.candle_aggregate.engine import Engine
 from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.session import Session
-from shared.candles.folds import Places, flagged, merged, rolled_up, together
+from shared.candles.folds import Places, flagged, merged, nothing, rolled_up, together
 from shared.lake.cold import NO_LAKE, Cold
 from shared.market.blocks import CLOSED, INCOMPLETE
 from shared.market.shards import shard_of
