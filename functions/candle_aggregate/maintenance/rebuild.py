@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from psycopg import Connection, IsolationLevel
 
-from functions.candle_aggregate.corrections.gaps import open_gaps
+from functions.candle_aggregate.corrections.gaps import mark_incomplete
 from functions.candle_aggregate.corrections.refold import differing
 from functions.candle_aggregate.maintenance.state_check import begin, check, revision_floor_us
 from functions.candle_aggregate.maintenance.stored_latest import Witness
@@ -28,7 +28,7 @@ from functions.candle_aggregate.session import Session
 from shared.candles.folds import Places, flagged, merged, nothing, rolled_up, together
 from shared.candles.partials import partials
 from shared.lake.cold import NO_LAKE, Cold
-from shared.market.blocks import CLOSED, INCOMPLETE
+from shared.market.blocks import CLOSED
 from shared.market.shards import shard_of
 from shared.market.timeframes import Timeframe
 from shared.reading.recompute import recomputed
@@ -216,10 +216,7 @@ class _Making:
             )
         base = merged(together(parts))
         self._limit_us = witness.write(self._session)
-        named = [plan.names[number] for number in base.instrument.tolist()]
-        spans = open_gaps(self._connection, plan.names)
-        incomplete = spans.touch(named, base.start_us, rules.base)
-        base.records.data["flags"][incomplete] |= INCOMPLETE
+        mark_incomplete(self._connection, rules.base, plan.names, base)
         return base
 
     def put(self, timeframe: Timeframe, places: Places) -> None:
