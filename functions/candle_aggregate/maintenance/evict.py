@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,19 +32,16 @@ LEAVE_AT_ONCE: Final = 128
 """So that a step waits for milliseconds, whatever history the state has taken in."""
 
 
-class _Place(NamedTuple):
-    """Where a block stands in the order of leaving: by its end, the shorter first."""
-
-    end_us: int
-    minus_start_us: int
-    block: Block
+_Place = tuple[int, int, Block]
+"""Where a block stands in the order of leaving: by its end, the shorter first."""
 
 
 class _Ended:
     """A block that has ended: its instruments, and its priced candles with their revisions."""
 
     def __init__(self, place: _Place, stored: Mapping[bytes, bytes]) -> None:
-        self.place, self.block = place, place.block
+        self.place = place
+        self.end_us, _, self.block = place
         self.names = [name.decode() for name in stored]
         records = Records.decode(list(stored.values()))
         self.is_closed = bool(records.has(CLOSED).all())
@@ -107,10 +104,11 @@ class Eviction:
         look = _Look(now_us + self.rules.keep_us)  # no change that is still to come is due earlier
         for name in store.read_whole([keys.blocks])[0]:
             place = _place(self.rules, Block.of(name))
-            if place.end_us <= keep_us:
+            end_us, *_ = place
+            if end_us <= keep_us:
                 ended.append(place)
             else:  # it is closed after that
-                look.due_us = min(look.due_us, place.end_us + self.rules.keep_us)
+                look.due_us = min(look.due_us, end_us + self.rules.keep_us)
         stays: set[str] = set()
         with self.postgres.connection() as connection:
             for some in _read(store, keys, sorted(ended)):
@@ -133,13 +131,13 @@ class Eviction:
 
 def _place(rules: Rules, block: Block) -> _Place:
     end_us = rules.timeframe(block.timeframe).next_us(block.start_us)
-    return _Place(end_us, -block.start_us, block)
+    return end_us, -block.start_us, block
 
 
 def _read(store: Store, keys: Keys, ended: Sequence[_Place]) -> Iterator[_Ended]:
     for first in range(0, len(ended), READ_AT_ONCE):
         some = ended[first : first + READ_AT_ONCE]
-        stored = store.read_whole([keys.block(place.block) for place in some])
+        stored = store.read_whole([keys.block(block) for *_, block in some])
         for place, whole in zip(some, stored, strict=True):
             yield _Ended(place, whole)
 
@@ -164,7 +162,7 @@ def _let_go(look: _Look, rules: Rules, session: Session) -> int:
     if not is_as_seen:
         return 0
     session.drop(gone)
-    session.raise_floors({name: some.place.end_us for some in look.leaving for name in some.names})
+    session.raise_floors({name: some.end_us for some in look.leaving for name in some.names})
     live = {
         minute
         for block in session.blocks()
