@@ -63,10 +63,10 @@ class Display:
             for each in steps.rules.ladder
             if any(names.shows_any(each.name) for names in selections.values())
         ]
-        if not shown:
-            self._changed[:] = False
-            return []
         self._grow(len(steps.cache.instruments))
+        if not shown:
+            self._changed[self._held(steps, leases)] = False  # of other shards some are watched
+            return []
         columns = []
         if computed.levels:
             every = np.unique(np.concatenate([each.places.instrument for each in computed.levels]))
@@ -85,6 +85,13 @@ class Display:
         size = min(len(changed), len(next_us))
         gids = np.flatnonzero(changed[:size] & (next_us[:size] <= now_us))
         return set(steps.cache.instruments.shard[gids].tolist())
+
+    @staticmethod
+    def _held(steps: Steps, leases: Mapping[int, Lease]) -> Ints:
+        """Return the instruments of the shards of a step."""
+        instruments = steps.cache.instruments
+        shards = instruments.shard[: len(instruments)]
+        return np.flatnonzero(np.isin(shards, list(leases)))
 
     def _grow(self, size: int) -> None:
         more = size - len(self._next_us)
@@ -157,9 +164,8 @@ class Display:
 
         `shown`: the timeframes that somebody watches.
         """
-        size = len(steps.cache.instruments)
-        held = np.isin(steps.cache.instruments.shard[:size], list(leases))
-        due = np.flatnonzero(self._changed[:size] & held & (self._next_us[:size] <= now_us))
+        held = self._held(steps, leases)
+        due = held[self._changed[held] & (self._next_us[held] <= now_us)]
         self._changed[due] = False
         self._next_us[due] = now_us + self._every_us
         return self._shown(due, shown, steps, leases)

@@ -63,6 +63,18 @@ class Session:
             found |= {name: put[name] for name in names if name in put}
         return list(found), Records.decode(list(found.values()))
 
+    def read_all(self, blocks: Sequence[Block]) -> list[tuple[list[str], Records]]:
+        """Return the records of whole blocks, as they are stored."""
+        stored = self._store.read_whole([self._keys.block(block) for block in blocks])
+        return [
+            ([name.decode() for name in some], Records.decode(list(some.values())))
+            for some in stored
+        ]
+
+    def sizes(self, blocks: Sequence[Block]) -> list[int]:
+        """Return how many records each block has, as they are stored."""
+        return self._store.sizes([self._keys.block(block) for block in blocks])
+
     def instruments(self, names: Sequence[str] | None = None) -> tuple[list[str], NDArray[np.void]]:
         """Return the records of instruments, of the names that are there; None: of all."""
         key, size = self._keys.instruments, INSTRUMENT.itemsize

@@ -13,7 +13,7 @@ from functions.candle_aggregate.corrections.repair import repair
 from functions.candle_aggregate.corrections.repair_queue import queue_flags
 from functions.candle_aggregate.corrections.venue_history import publish_history, settle_histories
 from functions.candle_aggregate.engine import Engine
-from functions.candle_aggregate.maintenance.evict import evict
+from functions.candle_aggregate.maintenance.evict import Eviction
 from functions.candle_aggregate.maintenance.idle_instruments import let_unused_go, saved_records
 from functions.candle_aggregate.maintenance.rebuild import rebuild
 from functions.candle_aggregate.maintenance.reconcile import reconcile, recorded_before
@@ -49,8 +49,12 @@ class Storage:
     rules: Rules
     clock: Callable[[], int]
     cold: Cold = NO_LAKE
+    eviction: Eviction = field(init=False)
     _is_adopted: bool = False
     _trusted: dict[int, tuple[str, str, int]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.eviction = Eviction(self.postgres, self.rules)
 
     def is_trusted(self, lease: Lease) -> bool:
         """Tell whether a shard's state was held against Postgres, and did not go back since.
@@ -116,7 +120,7 @@ class Storage:
         postgres, rules, cold = self.postgres, self.rules, self.cold
         for shard in range(rules.shards):
             if second % EVICT_EACH_S == 0:
-                yield partial(_silent, evict, engine, postgres, rules, shard, now_us)
+                yield partial(_silent, self.eviction.evict, engine, shard, now_us)
             if second % RECONCILE_EACH_S == 0:
                 yield partial(reconcile, engine, postgres, rules, shard, now_us)
         yield partial(evaluate_gaps, engine, postgres, rules, now_us, cold)

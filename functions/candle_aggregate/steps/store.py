@@ -188,6 +188,13 @@ class Store:
                 pipe.hgetall(key)
             return cast(list[dict[bytes, bytes]], pipe.execute())
 
+    def sizes(self, keys: Sequence[str]) -> list[int]:
+        """Return how many fields each hash has, all in one pipeline."""
+        with translated(), self.client.pipeline(transaction=False) as pipe:
+            for key in keys:
+                pipe.hlen(key)
+            return cast(list[int], pipe.execute())
+
     def delete_fields(self, fields: Mapping[str, Sequence[str]]) -> None:
         """Delete fields of hashes."""
         with translated(), self.client.pipeline(transaction=False) as pipe:

@@ -182,6 +182,46 @@ def test_alpacas_trades_and_flags_of_cancels_are_refused_by_name() -> None:
     assert (trades(found), found.busts) == ([], [])
 
 
+ELEMENT = {"s": "A", "symbol": "A", "price": "1", "size": "2", "side": "sell", "ts": MS, "id": 1}
+
+
+@pytest.mark.parametrize(
+    "envelope",
+    [
+        {"type": "trade"},
+        {"channel": "trades"},
+        {"table": "trade", "action": "partial"},
+        {"topic": "publicTrade.A", "type": "snapshot", "ts": MS},
+        {"arg": {"channel": "trade", "instId": "A", "instType": "SPOT"}, "action": "snapshot"},
+    ],
+)
+def test_a_list_of_trades_is_as_many_ticks(envelope: dict[str, Any]) -> None:
+    """As Finnhub, Hyperliquid, BitMEX, Bybit and Bitget send it; a bad one is rejected alone."""
+    bad = {**ELEMENT, "price": "x"}
+    second = {key: value for key, value in ELEMENT.items() if key not in ("s", "symbol")}
+    second = (second if "arg" in envelope else ELEMENT) | {"id": 2}
+    message = json.dumps({**envelope, "data": [ELEMENT, bad, second]}).encode()
+    found = parsed(FORMAT_SCANNER, said(), message)
+    assert [(t.instrument, t.trade_id, t.place) for t in trades(found)[1:]] == [
+        ("A", 1, (1, 0)),
+        ("A", 2, (1, 2)),
+    ]
+    (reject,) = found.rejected
+    assert (reject.payload, reject.line, reject.code) == (1, 1, "bad_price")
+    assert json.loads(reject.original) == bad
+
+
+@pytest.mark.parametrize(
+    "envelope", [{}, {"table": "orderBookL2"}, {"topic": "orderbook.50.A"}, {"channel": "ticker"}]
+)
+def test_a_list_of_anything_else_is_no_trades(envelope: dict[str, Any]) -> None:
+    """Rows of an order book have a price, a size, a side and an id."""
+    message = json.dumps({**envelope, "data": [ELEMENT]}).encode()
+    found = parsed(FORMAT_SCANNER, message)
+    assert (trades(found), codes(found)) == ([], [(0, "bad_message")])
+    assert found.rejected[0].original == message
+
+
 def test_a_byte_order_mark_is_no_part_of_an_object() -> None:
     """A datagram may begin with one."""
     assert trades(parsed(FORMAT_SCANNER, b"\xef\xbb\xbf" + said())) == trades(
