@@ -23,7 +23,7 @@ from shared.market.calendar_timeframes import of_days
 from shared.market.order import OrderKey
 from shared.market.resolution import Resolution, next_start_us, resolved
 from shared.market.timeframes import Timeframe
-from shared.market.timestamps import parse_us
+from shared.market.timestamps import parse_moment_us
 from shared.market.trading_days import (
     TradingDays,
     exchange_days,
@@ -39,9 +39,6 @@ DEFAULT_PRICES: Final = 100
 DAY_US: Final = 86_400_000_000
 FURTHEST_US: Final = 10**17
 """Times lie in [0, FURTHEST_US): the years 1970 to 5138, so that every sum still fits 64 bits."""
-
-_AGO: Final = re.compile(r"-([0-9]{1,6})([smhd])")
-_SECONDS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 
 class ParameterError(ValueError):
@@ -265,14 +262,10 @@ def read_time_us(
     text = query.get(name)
     if not text:
         return None
-    if text == "0":
-        return 0
-    if match := _AGO.fullmatch(text):
-        return _within(now_us - int(match[1]) * _SECONDS[match[2]] * 1_000_000)
     try:
-        return _within(parse_us(text, zone))
+        return _within(parse_moment_us(text, now_us, zone))
     except ValueError as error:
-        raise ParameterError(f"{name}: {text[:40]!r} {error}, or a time ago like -24h") from error
+        raise ParameterError(f"{name}: {error}") from error
 
 
 def read_zone(query: Mapping[str, str]) -> tzinfo:
