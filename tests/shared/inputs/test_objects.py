@@ -186,7 +186,7 @@ def test_a_volume_beside_a_mere_id_is_the_days() -> None:
     """Lists of coins have `id`, `symbol`, `price` and the `volume` of a day."""
     coin = {"id": "bitcoin", "symbol": "BTC", "price": 9283.92, "volume": 7155680000}
     (trade,) = trades(parsed(FORMAT_SCANNER, json.dumps(coin).encode()))
-    assert (trade.price, trade.size) == (Decimal("9283.92"), 0)
+    assert (trade.price, trade.size) == (Decimal("9283.92"), Decimal(0))
 
 
 ELEMENT = {"s": "A", "symbol": "A", "price": "1", "size": "2", "side": "sell", "ts": MS, "id": 1}
