@@ -19,7 +19,7 @@ from benchmarks._platform import running
 from benchmarks.aggregate import RULES, Market, NoStorage
 from functions.candle_aggregate.engine import Applied, Engine
 from functions.candle_aggregate.handler import wall_clock_us
-from functions.candle_aggregate.maintenance.evict import evict
+from functions.candle_aggregate.maintenance.evict import Eviction
 from functions.candle_aggregate.session import Session
 from functions.candle_aggregate.steps.step import TickEvent
 from functions.candle_aggregate.steps.store import Store
@@ -44,8 +44,8 @@ class Hour:
     def __init__(self, client: redis.Redis, postgres: Postgres) -> None:
         self.now_us = wall_clock_us() // SECOND_US * SECOND_US
         self._engine = Engine(Store(client), RULES, NoStorage(), lambda: self.now_us)
-        self._market, self._postgres = Market(WIDTH), postgres
-        self._writer = Writer(postgres)
+        self._market, self._writer = Market(WIDTH), Writer(postgres)
+        self._eviction = Eviction(postgres, RULES)
         self._applied: deque[list[str]] = deque()
 
     def second(self, number: int) -> None:
@@ -81,7 +81,7 @@ class Hour:
 
         for shard in range(RULES.shards):
             self._engine.run(shard, record)
-            evict(self._engine, self._postgres, RULES, shard, self.now_us)
+            self._eviction.evict(self._engine, shard, self.now_us)
 
 
 def by_key(client: redis.Redis) -> Counter[str]:
