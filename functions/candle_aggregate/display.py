@@ -69,7 +69,7 @@ class Display:
             return []
         columns = []
         if computed.levels:
-            every = np.unique(np.concatenate([level.rows.gid for level in computed.levels]))
+            every = np.unique(np.concatenate([each.places.instrument for each in computed.levels]))
             some = self._watched_of(every, selections, steps)
             levels = [each for each in computed.levels if each.timeframe in shown]
             columns = [_closed(each, some, steps) for each in levels]
@@ -114,9 +114,9 @@ class Display:
 
     def _note(self, base: Level, watched: Ints) -> None:
         """Note which instruments' base candles a step changed, and when the newest begins."""
-        mine = np.isin(base.rows.gid, watched)
-        gids = base.rows.gid[mine]
-        np.maximum.at(self._start_us, gids, base.rows.start_us[mine])
+        mine = base.places.at(np.isin(base.places.instrument, watched))
+        gids = mine.instrument
+        np.maximum.at(self._start_us, gids, mine.start_us)
         self._changed[gids] = True
 
     def busts(self, event: Event, shards: int) -> list[OutgoingEvent]:
@@ -213,11 +213,10 @@ def _columns(
 
 
 def _closed(level: Level, watched: Ints, steps: Steps) -> CandleColumns:
-    rows = level.rows
-    ready = np.isin(rows.gid, watched) & rows.records.has(CLOSED) & rows.records.has(PRICED)
-    some = rows.at(ready)
-    names = [steps.cache.instruments.names[gid] for gid in some.gid.tolist()]
-    return CandleColumns(level.timeframe.name, names, some.start_us, some.records)
+    places = level.places
+    ready = np.isin(places.instrument, watched)
+    ready &= places.records.has(CLOSED) & places.records.has(PRICED)
+    return places.at(ready).columns(level.timeframe.name, steps.cache.instruments.names)
 
 
 def _candle_events(parts: Sequence[CandleColumns], received_us: int) -> list[OutgoingEvent]:

@@ -80,6 +80,10 @@ class Changes:
             some = list(arguments[first : first + _ARGUMENTS])
             self.commands.append((command, key, some))
 
+    def put(self, key: str, names: Sequence[str | bytes], blobs: Sequence[bytes]) -> None:
+        """Write fields of a hash."""
+        self.add("HSET", key, [part for pair in zip(names, blobs, strict=True) for part in pair])
+
     def finished(self, lease: Lease) -> Changes:
         """Return what is written in all: with what is noted of blocks, and the head."""
         keys = Keys(lease.shard)
