@@ -180,8 +180,11 @@ def _schema(servers: dict[str, str]) -> str:
 
 @pytest.fixture
 def database(servers: dict[str, str], _schema: str) -> str:
-    """The URL of a database of its own: the schema, and no row of anybody."""
-    return _new_database(servers, _schema)
+    """The URL of a database of its own: the schema, a lake's name, and no row of anybody."""
+    url = _new_database(servers, _schema)
+    with psycopg.connect(url) as connection:
+        connection.execute("UPDATE lake_identity SET name = left(md5(current_database()), 8)")
+    return url
 
 
 @pytest.fixture
