@@ -36,6 +36,8 @@ LARGEST_SLICE: Final = 120_000
 
 _WIDEST_US: Final = 16 * DAY_US
 _GROWTH: Final = 4
+_MOST_GROWTH: Final = 64
+"""Where it is known how many ticks are wanted."""
 _READERS: Final = 1
 _WAIT_S: Final = 10.0
 
@@ -72,10 +74,10 @@ class TickSlices:
     ) -> Iterator[Slice]:
         """Yield slices that cover all ticks in [from_us, to_us), and the rest of its minutes.
 
-        The first is as wide as `width_us`, the next ones wider, while they hold little, and no more
-        than is still wanted of `count` ticks; they ascend, or descend if `newest`. Slices end on
-        whole minutes, but for too large ones. Ticks received after `received_until_us` are left out
-        before trades are distinguished.
+        The first is as wide as `width_us`, the next ones wider, while they hold little: as wide as
+        the rest of `count` ticks needs, where it is known. They ascend, or descend if `newest`.
+        Slices end on whole minutes, but for too large ones. Ticks received after
+        `received_until_us` are left out before trades are distinguished.
         """
         low = from_us // MINUTE_US * MINUTE_US
         high = -(-to_us // MINUTE_US) * MINUTE_US
@@ -109,11 +111,11 @@ class TickSlices:
             if (some.from_us, some.to_us) != bounds:
                 width = max((some.to_us - some.from_us) // MINUTE_US, 1) * MINUTE_US
             elif len(some.trades) * 2 * _GROWTH <= LARGEST_SLICE:
-                wider = min(width * _GROWTH, _WIDEST_US)
+                wider = width * _GROWTH
                 if count > found and not is_empty:
                     wanted = width * (count - found) // len(some.trades)
-                    wider = min(wider, -(-wanted // MINUTE_US) * MINUTE_US)
-                width = wider
+                    wider = min(width * _MOST_GROWTH, -(-wanted // MINUTE_US) * MINUTE_US)
+                width = min(wider, _WIDEST_US)
 
     def watermark_us(self, symbol: str) -> int | None:
         """Return how far event time has advanced in storage, at least; None without any tick."""
