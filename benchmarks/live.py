@@ -1,7 +1,8 @@
 """The live feed: from a tick to a screen, 5,000 symbols, 1,000 clients with one that stalls.
 
-First one client of 50 symbols, alone and in a browser (where there is chromium), where a price is
-drawn; then a page in a market of 5,000 symbols; then 1,000 WebSocket clients of 50 symbols.
+First one client of 50 symbols; then a browser (where there is chromium) where a price is drawn, on
+Kandle's page and on a bare one; then a page in a market of 5,000 symbols; then 1,000 WebSocket
+clients of 50 symbols.
 Ticks come over UDP and go the whole way (bridge, normalize, live-feed) with every server and all
 clients on this machine; a client's wait is from the tick's receipt by the bridge until the client
 has its message. Every tick goes to every client, so that `delivered` is the rate times the clients;
@@ -15,9 +16,9 @@ import json
 import os
 import re
 import resource
-import shutil
 import socket
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -26,6 +27,7 @@ import numpy as np
 import uvloop
 
 from benchmarks._platform import Platform, running
+from benchmarks._screen import chromium, kandle_and_bare
 from benchmarks._watchers import Watcher, leave, stall, watch
 
 CLIENTS = int(os.environ.get("CLIENTS", "1000"))
@@ -150,58 +152,34 @@ async def _all(platform: Platform) -> None:
 
 
 async def _drawn(platform: Platform, load: Load) -> None:
-    """Print how long a price takes from the socket to the text of a page in a browser."""
-    chromium = _chromium()
-    if chromium is None:
+    """Print how long a price takes to a page's text, and to a bare page's, which is the limit."""
+    path = chromium()
+    if path is None:
         return
     from playwright.async_api import async_playwright
 
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        page = await browser.new_page(viewport={"width": 1400, "height": 850})
-        await page.goto(f"{platform.environment['LIVE_URL']}/#{load.names[0]}/1m")
-        await page.locator("#price").filter(has_text=".").wait_for()
-        await page.evaluate(_NOTE_PRICES)
+    async def send() -> Mapping[str, float]:
+        load.sent_ms.clear()
         await load.send(int(ALONE * SECONDS), ALONE)
         await asyncio.sleep(1)
-        drawn = await page.evaluate("window.drawn")
+        return dict(load.sent_ms)
+
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        url, name = platform.environment["LIVE_URL"], load.names[0]
+        for what, shown in zip(
+            ("Kandle's page", "a bare page, the limit"),
+            await kandle_and_bare(browser, url, name, send),
+            strict=True,
+        ):
+            print(f"{ALONE:4} ticks/s of {SYMBOLS} symbols, {what}: {shown}", flush=True)
         await browser.close()
-    waits = [
-        at_ms - load.sent_ms[text.replace(",", "")]
-        for text, at_ms in drawn
-        if text.replace(",", "") in load.sent_ms
-    ]
-    p50, p99 = np.percentile(waits, (50, 99))
-    print(
-        f"{ALONE:4} ticks/s of {SYMBOLS} symbols, sent to drawn in a browser:"
-        f" p50 {p50:.0f} ms, p99 {p99:.0f} ms of {len(waits):,} prices",
-        flush=True,
-    )
-
-
-_NOTE_PRICES = """() => {
-  window.drawn = [];
-  const price = document.getElementById("price");
-  const after = new MessageChannel(); // its message comes when the frame under way is drawn
-  const texts = [];
-  after.port1.onmessage = () => window.drawn.push([texts.shift(), Date.now()]);
-  const ask = window.requestAnimationFrame.bind(window);
-  let inFrame = false;
-  window.requestAnimationFrame = (draw) => ask((now) => {
-    inFrame = true;
-    draw(now);
-    queueMicrotask(() => { inFrame = false; });
-  });
-  const note = () => after.port2.postMessage(0);
-  new MutationObserver(() => { texts.push(price.textContent); inFrame ? note() : ask(note); })
-    .observe(price, { childList: true, characterData: true, subtree: true });
-}"""
 
 
 async def _market(platform: Platform, load: Load) -> None:
     """Print when a page of a whole market is of use, and how old the trades are that it shows."""
-    chromium = _chromium()
-    if chromium is None:
+    path = chromium()
+    if path is None:
         return
     names = [f"M{n:05}-USD" for n in range(MARKET)]
     market = Load(load.address, names)
@@ -210,7 +188,7 @@ async def _market(platform: Platform, load: Load) -> None:
     from playwright.async_api import async_playwright
 
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        browser = await playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         page = await browser.new_page(viewport={"width": 1400, "height": 850})
         asked: list[str] = []
         page.on("request", lambda request: asked.append(request.url))
@@ -240,13 +218,6 @@ _IS_USABLE = """(market) => {
   const prices = [...document.querySelectorAll(".card .last")].filter((each) => /\\d/.test(each.textContent));
   return candles.length > 0 && symbols >= market && last !== "" && prices.length >= 5;
 }"""  # noqa: E501 - a page's code
-
-
-def _chromium() -> str | None:
-    found = shutil.which("chromium") or shutil.which("chromium-browser")
-    if found is None:
-        print("no chromium: what a browser draws is not measured")
-    return found
 
 
 async def _many(platform: Platform, address: tuple[str, int], load: Load) -> None:

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import psutil
 
@@ -20,6 +21,8 @@ from local.errors import NotRunningError
 
 DEFAULT_DATA_DIR = Path(".kandle")
 DATA_DIR_VARIABLE = "KANDLE_DATA_DIR"
+INSTANCE_SERVERS = "KANDLE_SERVERS"
+"""Set by `kandle env`: host:port of each server that belongs to the instance it describes."""
 _CLOCKS_DIFFER_S = 2.0
 
 
@@ -135,3 +138,8 @@ def _starting(data_dir: Path) -> tuple[int, str] | None:
     # A file that a killed holder left behind may name a process that is somebody else's by now.
     is_holder = began <= since.timestamp() + _CLOCKS_DIFFER_S
     return (pid, str(holder["since"])) if is_holder else None
+
+
+def host_port(url: str) -> str:
+    """Host and port of a URL, without its credentials."""
+    return urlsplit(url).netloc.rpartition("@")[2]

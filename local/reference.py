@@ -35,9 +35,9 @@ def commands() -> str:
     import typer.main
     from typer.cli import get_docs_for_click
 
-    from local.cli.app import app
+    from local.cli.app import command_line
 
-    command = typer.main.get_command(app)
+    command = typer.main.get_command(command_line())
     context = typer.Context(command, info_name="kandle")
     text = get_docs_for_click(obj=command, ctx=context, name="kandle", title="Commands")
     text = _LIST.sub("", _MARKUP.sub("**", text))

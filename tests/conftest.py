@@ -15,6 +15,7 @@ import redis
 from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
+from shared.stores.postgres import Postgres
 from tests.collector import Collector
 from tests.messenger import Messenger
 from tests.platform import running
@@ -55,7 +56,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Schedule:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of which servers say by themselves that they start processes."""
+    """Mark the tests of which servers say by themselves that they start processes.
+
+    What makes the live state of every instrument anew comes before what brings instruments.
+    """
+    items.sort(key=lambda item: item.get_closest_marker("early") is None)
     for item in items:
         if "e2e" in item.path.parts or _SERVERS & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.processes)
@@ -104,6 +109,13 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]
     with running(
         directory / "data", "--functions", "none", "--eventing", str(eventing)
     ) as environment:
+        with psycopg.connect(environment["DATABASE_URL"], autocommit=True) as connection:
+            # Databases of one test need neither a vacuum nor to outlive a crash of the machine.
+            for setting in ("autovacuum", "fsync", "full_page_writes"):
+                connection.execute(f"ALTER SYSTEM SET {setting} = off".encode())
+            connection.execute("SELECT pg_reload_conf()")
+        with redis.Redis.from_url(environment["REDIS_URL"]) as client:
+            client.config_set("appendfsync", "no")
         yield environment
 
 
@@ -127,22 +139,49 @@ def messenger() -> Iterator[Messenger]:
 def pipeline(
     tmp_path_factory: pytest.TempPathFactory, collector: Collector, messenger: Messenger
 ) -> Iterator[dict[str, str]]:
-    """The whole of Kandle, one `kandle up` for the test session, observed in every way."""
+    """The whole of Kandle, one `kandle up` for the test session, observed in every way.
+
+    Tests send trades of some hundred days; each day is work for the lake, whose tests are others.
+    """
     with running(
         tmp_path_factory.mktemp("pipeline") / "data",
         "--observe",
-        settings={"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "ALERT_URLS": messenger.url()},
+        settings={
+            "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url,
+            "ALERT_URLS": messenger.url(),
+            "SNAPSHOT_S": "3600",
+        },
     ) as environment:
         yield environment
 
 
-@pytest.fixture
-def database(servers: dict[str, str]) -> str:
-    """The URL of an empty database of its own."""
+def _new_database(servers: dict[str, str], template: str) -> str:
     name = f"test_{next(_numbers)}"
     with psycopg.connect(servers["DATABASE_URL"], autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}".encode())
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}".encode())
     return servers["DATABASE_URL"].rsplit("/", 1)[0] + f"/{name}"
+
+
+@pytest.fixture
+def empty_database(servers: dict[str, str]) -> str:
+    """The URL of a database of its own, without a schema."""
+    return _new_database(servers, "template1")
+
+
+@pytest.fixture(scope="session")
+def _schema(servers: dict[str, str]) -> str:
+    """The name of a database that every migration was applied to, and that nobody uses."""
+    url = _new_database(servers, "template1")
+    postgres = Postgres(url, size=1)
+    postgres.check()
+    postgres.close()
+    return url.rsplit("/", 1)[1]
+
+
+@pytest.fixture
+def database(servers: dict[str, str], _schema: str) -> str:
+    """The URL of a database of its own: the schema, and no row of anybody."""
+    return _new_database(servers, _schema)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import pytest
 import typer.main
 from typer.core import TyperGroup
 
-from local.cli.app import app
+from local.cli.app import command_line
 from local.reference import pages
 
 ROOT = Path(__file__).parents[1]
@@ -49,7 +49,7 @@ def test_the_site_builds_strictly_and_loads_nothing_from_elsewhere(tmp_path: Pat
 def test_the_reference_has_every_command_event_and_metric() -> None:
     """As they are in the code, each with what it says of itself."""
     made = pages()
-    group = typer.main.get_command(app)
+    group = typer.main.get_command(command_line())
     assert isinstance(group, TyperGroup)
     for name in _commands(group):
         assert f"`kandle {name}`\n" in made["reference/commands.md"]

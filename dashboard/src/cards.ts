@@ -10,6 +10,8 @@ const HEIGHT = 48;
 const WIDTH = 172;
 const MARGIN = 2;
 const FLASH_MS = 300;
+/** The line of a day is drawn so often at most. */
+const LINE_EACH_MS = 1_000;
 
 export class Cards {
   private readonly cards = new Map<string, Card>();
@@ -130,6 +132,7 @@ class Card {
   private drawn = "";
   private aged = "";
   private flashing = 0;
+  private line: { of: number[]; last: string; at: number } | undefined;
   private readonly parts: Record<"last" | "side" | "age" | "feed", HTMLElement>;
   private readonly extras: HTMLElement[];
   private readonly canvas: HTMLCanvasElement;
@@ -161,12 +164,15 @@ class Card {
     instrument.changed = true;
   }
 
-  /** Draw what has changed; called once a frame. */
+  /** Draw what has changed. */
   paint(now: number): void {
     const { instrument, parts } = this;
-    parts.feed.hidden = !instrument.feed;
-    parts.feed.dataset.state = parts.feed.textContent = instrument.feed;
+    if (parts.feed.textContent !== instrument.feed) {
+      parts.feed.hidden = !instrument.feed;
+      parts.feed.dataset.state = parts.feed.textContent = instrument.feed;
+    }
     if (!instrument.last) return;
+    this.sparkline();
     const age = Math.max(0, now - instrument.received);
     const aged = ago(age);
     if (aged !== this.aged) {
@@ -197,7 +203,6 @@ class Card {
       const text = instrument.day[column];
       this.extras[n]!.textContent = !text ? "–" : column === "volume" ? short(Number(text)) : price(text, instrument.decimals);
     });
-    this.sparkline(rising);
   }
 
   /** For a moment, without an animation: each of its frames would lay out and draw the whole page. */
@@ -209,14 +214,19 @@ class Card {
     this.flashing = window.setTimeout(() => classList.remove(`flash-${way}`), FLASH_MS);
   }
 
-  private sparkline(rising: boolean): void {
+  private sparkline(): void {
+    const { points: of, last, before } = this.instrument;
+    const { line } = this;
+    const isOther = of !== line?.of || (last !== line.last && performance.now() - line.at >= LINE_EACH_MS);
+    if (!isOther) return;
+    this.line = { of, last, at: performance.now() };
     const context = this.canvas.getContext("2d")!;
     const { width, height } = this.canvas;
     context.clearRect(0, 0, width, height);
-    const points = [...this.instrument.points.slice(0, -1), Number(this.instrument.last)];
+    const points = [...of.slice(0, -1), Number(last)];
     if (points.length < 2) return;
     const [low, high] = [Math.min(...points), Math.max(...points)];
-    context.strokeStyle = color(rising ? "--up" : "--down");
+    context.strokeStyle = color(before === undefined || Number(last) >= before ? "--up" : "--down");
     context.lineWidth = 2;
     context.lineJoin = "round";
     context.beginPath();

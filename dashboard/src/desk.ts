@@ -79,13 +79,13 @@ export class Desk {
   }
 
   takeTick(tick: Tick, late: boolean, known: boolean): void {
-    const { playback, market, connection, series, trades, cards, touch } = this.parts();
+    const { playback, market, connection, series, trades, cards, painting } = this.parts();
     this.messages += 1;
-    touch();
     const isNew = !market.has(tick.symbol);
     market.tick(tick, late);
     if (isNew) cards.lay();
-    if (tick.symbol !== series.symbol) return;
+    if (tick.symbol !== series.symbol) return painting.soon();
+    painting.urgent();
     if (known) return playback.on ? undefined : trades.know(tick);
     trades.take(tick, late);
     if (playback.on) return;
@@ -94,10 +94,10 @@ export class Desk {
   }
 
   takeCandle(candle: LiveCandle, received: number | null, known: boolean): void {
-    const { playback, connection, series, touch } = this.parts();
+    const { playback, connection, series, painting } = this.parts();
     this.messages += 1;
-    touch();
     if (candle.symbol !== series.symbol || candle.timeframe !== series.timeframe) return;
+    painting.soon();
     if (!known && !playback.on) {
       if (candle.end === undefined) connection.takeCandle(received);
       else connection.takeBar(candle.end);

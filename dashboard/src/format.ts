@@ -101,7 +101,9 @@ export function span(ms: number): string {
   return minutes < 120 ? `${minutes} min` : `${Math.round(minutes / 60)} h`;
 }
 
+const compact = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 2 });
+
 /** A large number in short: 1.2 k, 3.4 M. */
 export function short(value: number): string {
-  return new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 2 }).format(value).replace(".", point);
+  return compact.format(value).replace(".", point);
 }

@@ -2,15 +2,37 @@
 
 /** Drawing takes one part of the time at most, and leaves as much to what comes. */
 const IDLE_FOR_WORK = 1;
+/** Drawing all lays out and paints most of the page: of a busy market only what is urgent has each frame. */
+const ALL_EACH_MS = 100;
 
 export class Frames {
   private dirty = false;
   private painting = false;
+  private all = false;
+  private drawn = -Infinity;
+  private waiting: number | undefined;
 
-  constructor(private readonly paint: () => void) {}
+  /** `paint`: draws what is urgent, or all. */
+  constructor(private readonly paint: (all: boolean) => void) {}
 
-  /** Something has changed. */
+  /** Something has changed: draw all. */
   touch(): void {
+    this.all = true;
+    this.ask();
+  }
+
+  /** What is urgent has changed: draw it, and the rest within 100 ms. */
+  urgent(): void {
+    this.soon();
+    this.ask();
+  }
+
+  /** Something has changed that may wait for 100 ms. */
+  soon(): void {
+    this.waiting ??= window.setTimeout(() => this.touch(), ALL_EACH_MS);
+  }
+
+  private ask(): void {
     this.dirty = true;
     if (this.painting) return;
     this.painting = true;
@@ -19,11 +41,16 @@ export class Frames {
 
   private frame(): void {
     const began = performance.now();
+    const all = this.all || began - this.drawn >= ALL_EACH_MS;
     this.dirty = false;
-    this.paint();
+    if (all) {
+      window.clearTimeout(this.waiting);
+      [this.all, this.drawn, this.waiting] = [false, began, undefined];
+    }
+    this.paint(all);
     window.setTimeout(() => {
       this.painting = false;
-      if (this.dirty) this.touch();
+      if (this.dirty) this.ask();
     }, IDLE_FOR_WORK * (performance.now() - began));
   }
 }

@@ -8,19 +8,28 @@ import type { Pattern } from "./live";
 import { label } from "./marks";
 
 const NAMED = 3;
+let shown = "";
 
 /** `t`: where the pointer is; `found`: the marked patterns that begin at the candle; `digits`: decimals of its prices. */
 export function legend(t: number | undefined, candle: Candle | undefined, digits: number, flags: Flag[], found: Pattern[]): void {
-  if (!candle) return at("legend").replaceChildren(...(t === undefined ? [] : [part("", stamp(t).slice(0, 16)), part("flag", "no trades")]));
+  const parts = candle ? values(candle, digits, flags, found) : t === undefined ? [] : [["", stamp(t).slice(0, 16)], ["flag", "no trades"]];
+  const key = parts.join("\n");
+  if (key === shown) return; // what is written again is laid out again
+  shown = key;
+  at("legend").replaceChildren(...parts.map(([kind, name, value]) => part(kind!, name!, value)));
+}
+
+/** Kind, name and value of each part. */
+function values(candle: Candle, digits: number, flags: Flag[], found: Pattern[]): string[][] {
   const rising = Number(candle.c) >= Number(candle.o);
-  at("legend").replaceChildren(
-    part("", candle.end === undefined ? stamp(candle.t).slice(0, 16) : `${stamp(candle.t)} – ${time(candle.end)}`),
-    ...flags.map(({ word }) => part("flag", word)),
-    part(rising ? "up" : "down", change(Number(candle.c), Number(candle.o))),
-    ...([["O", candle.o], ["H", candle.h], ["L", candle.l], ["C", candle.c]] as const).map(([n, v]) => part("", n, price(v, digits))),
-    part("", "Vol", short(Number(candle.v))),
-    part("more", "VWAP", candle.vw === null ? "–" : axisNumber(Number(candle.vw), digits)),
-    part("more", "Trades", String(candle.n)),
-    ...found.slice(0, NAMED).map((each) => part(each.direction < 0 ? "down" : each.direction > 0 ? "up" : "", label(each))),
-  );
+  return [
+    ["", candle.end === undefined ? stamp(candle.t).slice(0, 16) : `${stamp(candle.t)} – ${time(candle.end)}`],
+    ...flags.map(({ word }) => ["flag", word]),
+    [rising ? "up" : "down", change(Number(candle.c), Number(candle.o))],
+    ...([["O", candle.o], ["H", candle.h], ["L", candle.l], ["C", candle.c]] as const).map(([n, v]) => ["", n, price(v, digits)]),
+    ["", "Vol", short(Number(candle.v))],
+    ["more", "VWAP", candle.vw === null ? "–" : axisNumber(Number(candle.vw), digits)],
+    ["more", "Trades", String(candle.n)],
+    ...found.slice(0, NAMED).map((each) => [each.direction < 0 ? "down" : each.direction > 0 ? "up" : "", label(each)]),
+  ];
 }

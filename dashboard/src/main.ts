@@ -46,7 +46,7 @@ const LEASE_BEGINS_MS = 1_500;
 const SECOND_MS = 1_000;
 
 const painter = new Painter(() => parts);
-const painting = new Frames(() => painter.frame());
+const painting = new Frames((all) => painter.frame(all));
 const touch = (): void => painting.touch();
 const isLive = (): boolean => !playback.on;
 const wants = (channel: string): boolean => panels.wants(channel);
@@ -113,7 +113,7 @@ const rules = new AlertRules((on) => { alerts.isLoud = on; }, () => series.symbo
 
 const picker = new Picker(() => chart.kinds, () => kinds);
 
-const parts: Parts = { live, playback, market, connection, series, chart, tape, trades, cards, watchlist, frames, panels, patterns, settings, navigation, desk, touch, isLive, wants, choose };
+const parts: Parts = { live, playback, market, connection, series, chart, tape, trades, cards, watchlist, frames, panels, patterns, settings, navigation, desk, painting, touch, isLive, wants, choose };
 
 /** The indicators of the first chart. */
 const picked: Picked = {
@@ -197,7 +197,7 @@ async function begin(): Promise<void> {
     },
     onView: () => series.viewed(),
     onIndicators: () => picker.open(picked),
-    onTheme: () => { chart.theme(); panels.redraw(); },
+    onTheme: () => { chart.theme(); panels.redraw(); cards.redraw(); },
   });
   frames.show(series.timeframe);
   live.subscribe("alerts:*");

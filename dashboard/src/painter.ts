@@ -1,4 +1,4 @@
-/** Draws what is known: with each frame what has changed, each second what passes with time. */
+/** Draws what is known: with a frame the price, or all that has changed, each second what passes with time. */
 
 import { write } from "./elements";
 import { flags } from "./flags";
@@ -17,13 +17,15 @@ export class Painter {
   /** `painted`: as they are when it draws. */
   constructor(private readonly painted: () => Parts) {}
 
-  frame(): void {
+  /** The price alone, or `all`. */
+  frame(all: boolean): void {
     const { series, chart, market, tape, cards, connection } = this.painted();
+    const instrument = market.get(series.symbol);
+    if (series.symbol) paintPrice(instrument);
+    if (!all) return;
     cards.paint(connection.clock.now);
     if (!series.symbol) return;
-    const { store, symbol } = series;
-    const instrument = market.get(symbol);
-    paintPrice(instrument);
+    const { store } = series;
     tape.paint(instrument.decimals);
     const candle = this.hovered === undefined ? store.last : store.get(this.hovered);
     const found = candle ? series.patternsAt(candle.t) : [];

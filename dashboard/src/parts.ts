@@ -5,6 +5,7 @@ import type { Chart } from "./chart";
 import type { Connection } from "./connection";
 import type { Desk } from "./desk";
 import type { FramePicker } from "./frame_picker";
+import type { Frames } from "./frames";
 import type { Live } from "./live";
 import type { Market } from "./market";
 import type { Navigation } from "./navigation";
@@ -34,7 +35,8 @@ export interface Parts {
   settings: Settings;
   navigation: Navigation;
   desk: Desk;
-  /** Draw with the next frame. */
+  painting: Frames;
+  /** Draw all with the next frame. */
   touch(): void;
   /** Whether what happens now is shown, and no replay. */
   isLive(): boolean;

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
-from urllib.parse import urlsplit
 
 from functions.exchange_bridge.connections.connection import Patience
 from functions.exchange_bridge.exchange import Exchange
-from functions.exchange_bridge.exchanges import alpaca, binance, coinbase, kraken
-from functions.exchange_bridge.exchanges.ccxt_client import NoVenueError
-from functions.exchange_bridge.exchanges.ccxt_joined import JoinedVenue
-from functions.exchange_bridge.exchanges.ccxt_venue import CcxtVenue
-from functions.exchange_bridge.exchanges.ccxt_venues import JOINED
-from functions.exchange_bridge.exchanges.scanner import Scanner
+from functions.exchange_bridge.exchanges import (
+    alpaca,
+    binance,
+    ccxt_feed,
+    coinbase,
+    kraken,
+    scanner,
+)
 from functions.exchange_bridge.rest import Rest
 from shared.market.instruments import Naming, parse_exceptions, parse_with_venue
 from shared.realtime.watchlist import SCANNER_PREFIX
-from shared.runtime.settings import Environment, SettingsError
+from shared.runtime.settings import Environment
 from shared.sources.batcher import Limits
-
-_LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 
 
 class MetricsAddress(NamedTuple):
@@ -106,83 +104,13 @@ class Settings:
 Setup = Callable[[Environment], tuple[Exchange, Rest]]
 
 
-def _binance(env: Environment) -> tuple[Exchange, Rest]:
-    base = env.parsed("BINANCE_WEBSOCKET_BASE_URL", "wss://stream.binance.com:9443", _ws_url)
-    symbols = env.parsed("BINANCE_SYMBOLS", "BTCUSDT,ETHUSDT", _symbols)
-    trades = env.parsed("BINANCE_TRADES", binance.AGGREGATES, _binance_trades)
-    life_s = env.integer("CONNECTION_LIFE_S", 23 * 3_600, 0, 24 * 3_600)
-    key = env.text("BINANCE_API_KEY", "")
-    headers = {"X-MBX-APIKEY": key} if key else {}
-    rest = env.parsed("BINANCE_REST_BASE_URL", "https://api.binance.com", _http_url)
-    return (
-        binance.Binance(base, symbols, trades, life_s),
-        Rest("binance", rest, binance.SPACING_S, headers),
-    )
-
-
-def _coinbase(env: Environment) -> tuple[Exchange, Rest]:
-    url = env.parsed("COINBASE_WEBSOCKET_BASE_URL", "wss://ws-feed.exchange.coinbase.com", _ws_url)
-    symbols = env.parsed("COINBASE_SYMBOLS", "BTC-USD,ETH-USD", _symbols)
-    rest = env.parsed("COINBASE_REST_BASE_URL", "https://api.exchange.coinbase.com", _http_url)
-    return coinbase.Coinbase(url, symbols), Rest("coinbase", rest, coinbase.SPACING_S)
-
-
-def _kraken(env: Environment) -> tuple[Exchange, Rest]:
-    base = env.parsed("KRAKEN_WEBSOCKET_BASE_URL", "wss://ws.kraken.com", _ws_url)
-    symbols = env.parsed("KRAKEN_SYMBOLS", "BTC/USD,ETH/USD", _symbols)
-    rest = env.parsed("KRAKEN_REST_BASE_URL", "https://api.kraken.com", _http_url)
-    return kraken.Kraken(base, symbols), Rest("kraken", rest, kraken.SPACING_S)
-
-
-def _alpaca(env: Environment) -> tuple[Exchange, Rest]:
-    base = env.parsed("ALPACA_WEBSOCKET_BASE_URL", "wss://stream.data.alpaca.markets", _safe_ws_url)
-    symbols = env.parsed("ALPACA_SYMBOLS", "AAPL,MSFT", _symbols)
-    source = env.parsed("ALPACA_SOURCE", "iex", _alpaca_source)
-    key_id, secret = env.secret("ALPACA_KEY_ID"), env.secret("ALPACA_SECRET_KEY")
-    credentials = alpaca.Credentials(key_id, secret)
-    rest = env.parsed("ALPACA_REST_BASE_URL", "https://data.alpaca.markets", _safe_http_url)
-    is_paper = key_id.startswith("PK")
-    trading = "https://paper-api.alpaca.markets" if is_paper else "https://api.alpaca.markets"
-    trading = env.parsed("ALPACA_TRADING_BASE_URL", trading, _safe_http_url)
-    return (
-        alpaca.Alpaca(base, trading, symbols, source, credentials),
-        Rest("alpaca", rest, alpaca.SPACING_S, credentials.headers),
-    )
-
-
-def _ccxt(env: Environment) -> tuple[Exchange, Rest]:
-    name = env.parsed("CCXT_VENUE", "bybit", _venue)
-    symbols = env.parsed("CCXT_SYMBOLS", "BTC/USDT,ETH/USDT", _symbols)
-    rest = env.parsed("CCXT_REST_BASE_URL", "", lambda text: text and _http_url(text))
-    websocket = env.parsed("CCXT_WEBSOCKET_BASE_URL", "", lambda text: text and _ws_url(text))
-    try:
-        of = JoinedVenue if name in JOINED else CcxtVenue
-        venue = of(name, symbols, rest, websocket)
-    except NoVenueError as error:
-        raise SettingsError(f"CCXT_VENUE: {error}") from error
-    return venue, venue.client
-
-
-def _venue(text: str) -> str:
-    if re.fullmatch(r"[a-z][a-z0-9]*", text) is None:
-        raise ValueError(f"{text!r} is no name of a venue, such as bybit")
-    return text
-
-
-def _scanner(env: Environment) -> tuple[Exchange, Rest]:
-    environment = env.text("ENVIRONMENT", "development")
-    check = _ws_url if environment != "production" else _safe_ws_url
-    url = env.parsed("WEBSOCKET_URL", "ws://127.0.0.1:8765", check)
-    return Scanner(url), Rest("scanner", "http://127.0.0.1", 1.0)
-
-
 SETUPS: Final[Mapping[str, Setup]] = {
-    "binance": _binance,
-    "coinbase": _coinbase,
-    "kraken": _kraken,
-    "alpaca": _alpaca,
-    "scanner": _scanner,
-    "ccxt": _ccxt,
+    "binance": binance.setup,
+    "coinbase": coinbase.setup,
+    "kraken": kraken.setup,
+    "alpaca": alpaca.setup,
+    "scanner": scanner.setup,
+    "ccxt": ccxt_feed.setup,
 }
 """By the name of the feed: one that is added is named here, and in FEEDS of feed_status."""
 
@@ -191,52 +119,3 @@ def _exchange(name: str) -> Setup:
     if name not in SETUPS:
         raise ValueError(f"{name!r} is none of {', '.join(SETUPS)}")
     return SETUPS[name]
-
-
-def _symbols(text: str) -> tuple[str, ...]:
-    symbols = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
-    if not symbols or not all(part.isprintable() and len(part) <= 64 for part in symbols):
-        raise ValueError(f"{text!r} must be symbols separated by commas")
-    return symbols
-
-
-def _binance_trades(text: str) -> str:
-    if text not in (binance.AGGREGATES, binance.TRADES):
-        raise ValueError(f"{text!r} must be {binance.AGGREGATES} or {binance.TRADES}")
-    return text
-
-
-def _alpaca_source(text: str) -> str:
-    if text not in alpaca.SOURCES:
-        raise ValueError(f"{text!r} must be one of {', '.join(alpaca.SOURCES)}")
-    return text
-
-
-def _url(text: str, schemes: tuple[str, str]) -> str:
-    parts = urlsplit(text)
-    if parts.scheme not in schemes or not parts.hostname:
-        raise ValueError(f"{text!r} is no URL that begins with {schemes[0]}:// or {schemes[1]}://")
-    return text
-
-
-def _ws_url(text: str) -> str:
-    return _url(text, ("wss", "ws"))
-
-
-def _encrypted(text: str, scheme: str) -> str:
-    parts = urlsplit(text)
-    if parts.scheme != scheme and parts.hostname not in _LOOPBACK:
-        raise ValueError(f"{text!r} is not encrypted: it must begin with {scheme}://")
-    return text
-
-
-def _safe_ws_url(text: str) -> str:
-    return _encrypted(_ws_url(text), "wss")
-
-
-def _http_url(text: str) -> str:
-    return _url(text, ("https", "http"))
-
-
-def _safe_http_url(text: str) -> str:
-    return _encrypted(_http_url(text), "https")

@@ -2,48 +2,45 @@
 
 from __future__ import annotations
 
-from importlib import metadata
-from typing import Annotated
+from collections.abc import Sequence
+from importlib import import_module, metadata
+from typing import Annotated, Final
 
 import typer
 
-from local.cli import (
-    alert,
-    audit,
-    backfill,
-    backtest,
-    candles,
-    demo,
-    dlq,
-    doctor,
-    env,
-    feeds,
-    forget,
-    import_,
-    lake,
-    patterns,
-    rebuild,
-    rejects,
-    replay,
-    retention,
-    simulate,
-    snapshot,
-    status,
-    tail,
-    up,
-    watch,
+MODULES: Final = {
+    **{name: name for name in ("up", "demo", "status", "doctor", "env", "replay")},
+    "import": "import_",
+    **{name: name for name in ("backfill", "simulate", "candles", "tail", "rejects", "dlq")},
+    "feeds": "feeds",
+    "feed": "feeds",
+    **{name: name for name in ("audit", "rebuild", "watch", "patterns", "alert", "backtest")},
+    **{name: name for name in ("snapshot", "retention", "forget", "lake")},
+}
+"""The module of each command; `kandle --help` has their order."""
+
+_HELP: Final = (
+    "Kandle: ticks in, exact OHLCV candles out, through CloudEvents functions on Knative.\n\n"
+    "Try [bold]kandle demo[/bold] to see it work, or [bold]kandle up[/bold] in one terminal and, "
+    "in another, [bold]kandle replay FILE[/bold] and [bold]kandle candles BTC-USD --watch[/bold]."
 )
 
-app = typer.Typer(
-    name="kandle",
-    no_args_is_help=True,
-    rich_markup_mode="rich",
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    help="Kandle: ticks in, exact OHLCV candles out, through CloudEvents functions on Knative.\n\n"
-    "Try [bold]kandle demo[/bold] to see it work, or [bold]kandle up[/bold] in one terminal and, "
-    "in another, [bold]kandle replay FILE[/bold] and [bold]kandle candles BTC-USD --watch[/bold].",
-)
+
+def command_line(words: Sequence[str] = ()) -> typer.Typer:
+    """Return the command line for these words: with the command that they begin with, or all."""
+    app = typer.Typer(
+        name="kandle",
+        no_args_is_help=True,
+        rich_markup_mode="rich",
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+        help=_HELP,
+    )
+    app.callback()(kandle)
+    names = [words[0]] if words and words[0] in MODULES else MODULES
+    for module in dict.fromkeys(MODULES[name] for name in names):
+        import_module(f"local.cli.{module}").register(app)
+    return app
 
 
 def _version(wanted: bool) -> None:
@@ -52,7 +49,6 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def kandle(
     version: Annotated[
         bool,
@@ -60,24 +56,3 @@ def kandle(
     ] = False,
 ) -> None:
     """Read what is asked of no command."""
-
-
-for command in (
-    *(
-        up,
-        demo,
-        status,
-        doctor,
-        env,
-        replay,
-        import_,
-        backfill,
-        simulate,
-        candles,
-        tail,
-        rejects,
-        dlq,
-    ),
-    *(feeds, audit, rebuild, watch, patterns, alert, backtest, snapshot, retention, forget, lake),
-):
-    command.register(app)

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import typer
 
 from local.cli.options import AsJson, DataDir
-from local.instance import DEFAULT_DATA_DIR, Instance
+from local.instance import DEFAULT_DATA_DIR, INSTANCE_SERVERS, Instance, host_port
 
 _HELP = """Print the addresses and credentials of the running instance, as shell lines.
 
@@ -44,8 +44,6 @@ def env(
     as_json: AsJson = False,
 ) -> None:
     """Print one `export NAME='value'` for each, or the lines that attach the lake."""
-    from local.servers.external import INSTANCE_SERVERS, host_port
-
     instance = Instance.load(data_dir)
     found = instance.env
     if duckdb or polars or spark:

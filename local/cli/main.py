@@ -20,10 +20,10 @@ def main() -> None:
     # Before anything is loaded, which takes the first moments. A SIGINT that is ignored stays so.
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _leave)
-    from local.cli.app import app
+    from local.cli.app import command_line
 
     try:
-        app()
+        command_line(sys.argv[1:])()
     except PlatformError as error:
         if os.environ.get(DEBUG_VARIABLE):
             raise

@@ -14,13 +14,12 @@ import redis.exceptions
 from nats.aio.client import Client
 
 from local.errors import StartError
+from local.instance import INSTANCE_SERVERS, host_port
 from local.servers.s3 import S3
 
 _TIMEOUT_S = 3
 BROWSER = "NATS_BROWSER_URL"
 """Where browsers subscribe over WebSocket; a NATS server of others may have none."""
-INSTANCE_SERVERS = "KANDLE_SERVERS"
-"""Set by `kandle env`: host:port of each server that belongs to the instance it describes."""
 _KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 
 
@@ -83,11 +82,6 @@ async def check(variable: str, variables: Mapping[str, str]) -> None:
 def address(url: str) -> str:
     """Scheme, host and port of a URL: what may be shown of it."""
     return f"{urlsplit(url).scheme}://{host_port(url)}"
-
-
-def host_port(url: str) -> str:
-    """Host and port of a URL, without its credentials."""
-    return urlsplit(url).netloc.rpartition("@")[2]
 
 
 async def _check_nats(variables: Mapping[str, str]) -> None:

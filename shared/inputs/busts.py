@@ -46,7 +46,8 @@ class BustSaid(NamedTuple):
 
 def word_of(values: Values) -> str:
     """Return `cancel` or `correct` where the object is one, else an empty text."""
-    return next((w for w in (CANCEL, CORRECT) if w in values and text_of(values[w])), "")
+    said = (w for w in (CANCEL, CORRECT) if w in values and bytes(values[w]) != b"false")
+    return next((w for w in said if text_of(values[w])), "")
 
 
 def read_bust(payload: int, values: Values, layout: Layout, word: str, original: bytes) -> BustSaid:
@@ -57,6 +58,8 @@ def read_bust(payload: int, values: Values, layout: Layout, word: str, original:
         return next((found for name in names if (found := text_of(values[name]))), "")
 
     trade_id = text_of(values[word])
+    if bytes(values[word]) == b"true":
+        raise RejectedLineError("bad_trade_id", f"{word} is true: it must be the id of a trade")
     if len(trade_id.encode(errors="replace")) > MAX_TRADE_ID_BYTES or not trade_id.isprintable():
         raise RejectedLineError(
             "bad_trade_id",

@@ -29,20 +29,24 @@ class Field(StrEnum):
 
 
 _NAMES: Final[Mapping[Field, str]] = {
-    Field.SYMBOL: "symbol ticker instrument instrument_name product_id s pair market inst_id sym",
+    Field.SYMBOL: "symbol ticker instrument instrument_name product_id s pair market inst_id sym"
+    " currency_pair contract coin code",
     Field.PRICE: "price p px trade_price last_px",
-    Field.SIZE: "size amount qty quantity q volume_of_trade sz trade_size last_qty",
-    Field.TIME: "timestamp time ts T datetime time_ms time_us time_ns time_s timestamp_ms"
-    " timestamp_us timestamp_ns date_time date trade_time transact_time ts_event"
-    " sip_timestamp participant_timestamp created_time created_at",
-    Field.SIDE: "side S taker_side aggressor aggressor_side",
-    Field.TRADE_ID: "trade_id id tid agg_trade_id trd_match_id exec_id trade_report_id i",
+    Field.SIZE: "size amount qty quantity q volume_of_trade sz trade_size last_qty"
+    " trade_volume base_amount",
+    Field.TIME: "time_ns timestamp_ns time_us timestamp_us microtimestamp time_ms timestamp_ms"
+    " create_time_ms trade_timestamp timestamp time ts T datetime time_s date_time date trade_time"
+    " transact_time ts_event sip_timestamp participant_timestamp time_exchange exec_date"
+    " created_time created_at create_time last_updated biddate",
+    Field.SIDE: "side S taker_side aggressor aggressor_side direction",
+    Field.TRADE_ID: "trade_id id tid agg_trade_id trd_match_id exec_id trade_report_id i"
+    " sequential_id guid",
     Field.CONDITIONS: "conditions condition cond sale_condition sale_conditions c",
-    Field.BUYER_MAKER: "is_buyer_maker buyer_maker m",
+    Field.BUYER_MAKER: "is_buyer_maker buyer_maker m taker_side_sell",
     Field.BID: "bid bid_price best_bid",
     Field.ASK: "ask ask_price best_ask",
-    Field.BID_SIZE: "bid_size bid_qty best_bid_size",
-    Field.ASK_SIZE: "ask_size ask_qty best_ask_size",
+    Field.BID_SIZE: "bid_size bid_qty best_bid_size bid_volume bidsz",
+    Field.ASK_SIZE: "ask_size ask_qty best_ask_size ask_volume asksz",
 }
 """By field, the one that counts where several are there first. Letter case, blanks, _ and - do not
 matter, but in names of one letter."""
@@ -50,16 +54,22 @@ matter, but in names of one letter."""
 _LETTERS: Final[tuple[tuple[frozenset[str], Mapping[str, Field | None]], ...]] = (
     (
         frozenset({"ev", "pair", "p", "s", "t"}),
-        {"s": Field.SIZE, "t": Field.TIME, "c": None},
+        {"s": Field.SIZE, "t": Field.TIME, "c": None, "x": None},
     ),
-    (frozenset({"ev", "p", "s", "t"}), {"s": Field.SIZE, "t": Field.TIME, "q": None}),
+    (
+        frozenset({"ev", "p", "s", "t"}),
+        {"s": Field.SIZE, "t": Field.TIME, "q": None, "x": None, "trfi": None},
+    ),
     (frozenset({"s", "p", "t", "v"}), {"t": Field.TIME, "v": Field.SIZE}),
     (frozenset({"s", "p", "q", "T", "t"}), {"t": Field.TRADE_ID}),
     (frozenset({"s", "p", "q", "T", "a"}), {"a": Field.TRADE_ID}),
+    (frozenset({"s", "p", "v", "T", "S"}), {"v": Field.SIZE, "L": None}),
+    (frozenset({"feed", "productid", "qty", "uid"}), {"uid": Field.TRADE_ID, "seq": None}),
+    (frozenset({"exch", "last", "size", "session"}), {"last": Field.PRICE}),
 )
-"""What one letter means beside others: trades of Polygon's and Finnhub's streams, Binance's `trade`
-and `aggTrade`. None: no part of a tick (Polygon's `q` numbers its messages, its `c` of crypto
-is no sale condition)."""
+"""What names mean beside others: trades of Polygon's and Finnhub's streams, Binance's `trade` and
+`aggTrade`, Bybit, Kraken's futures, Tradier's `timesale`. None: no part of a tick, or read by its
+name (Polygon's `q` numbers its messages, its `c` of crypto is no sale condition)."""
 
 _SCANNER: Final = frozenset({"prevprice", "mav10", "float", "delta", "multiplier"})
 """Of the scanner: beside them `volume` is the day's."""
@@ -107,12 +117,16 @@ class Layout:
 def layout_of(names: tuple[str, ...], *, volume_is_size: bool = False) -> Layout:
     """Return the layout of an object's or table's names.
 
-    `volume_is_size`: whether `volume` is a trade's (a column of a table of trades) or the day's.
+    `volume_is_size`: whether `volume` is a trade's (a column of a table of trades); else it is that
+    beside a side or a trade id, and the day's without.
     """
     places: dict[Field, list[tuple[int, str]]] = {}
     unread = []
     plain = [_plain(name) for name in names]
     is_scan = not _SCANNER.isdisjoint(plain)
+    volume_is_size |= any(
+        _FIELDS.get(each, ("", 0))[0] in (Field.SIDE, Field.TRADE_ID) for each in plain
+    )
     letters = next((read for signature, read in _LETTERS if signature.issubset(plain)), {})
     for number, (name, short) in enumerate(zip(names, plain, strict=True)):
         if (
@@ -125,7 +139,7 @@ def layout_of(names: tuple[str, ...], *, volume_is_size: bool = False) -> Layout
         elif short in _FIELDS:
             field, rank = _FIELDS[short]
             places.setdefault(field, []).append((rank, name))
-        elif short in ("volume", "vol") and volume_is_size:
+        elif short in ("volume", "vol") and volume_is_size and not is_scan:
             places.setdefault(Field.SIZE, []).append((99, name))
         elif short not in _ABOUT and not (short == "volume" and is_scan):
             unread.append(name)

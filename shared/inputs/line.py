@@ -28,7 +28,8 @@ EARLIEST_US: Final = EARLIEST_S * 10**6
 
 _NUMBER: Final = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 _MAX_NUMBER_BYTES: Final = 80
-_SIDES: Final = {"": 0, "buy": 1, "b": 1, "sell": 2, "s": 2}
+_SIDES: Final = {"": 0, "buy": 1, "b": 1, "sell": 2, "s": 2, "a": 2, "n": 0}
+"""Of the aggressor. B and A, bid and ask, are of Hyperliquid and Databento, and N is none."""
 MAKER_SIDES: Final = {"": 0, "true": 2, "false": 1, "1": 2, "0": 1}
 _ABSENT: Final = frozenset({"null", "none", "nan", "na", "n/a", "\\n", "unknown"})
 """What tables write for a value that is not there."""

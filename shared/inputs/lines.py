@@ -36,7 +36,7 @@ from shared.wire.raw_batch import FORMAT_CSV_DECIMAL_COMMA, RawBatch
 from shared.wire.ticks import INTEGER_ID, NO_ID, TEXT_ID, Int64s, Texts
 
 _NEWLINE, _RETURN, _COMMA, _ZERO, _MINUS = b"\n\r,0-"
-_SIDES: Final = {b"": 0, b"buy": 1, b"b": 1, b"sell": 2, b"s": 2}
+_SIDES: Final = {b"": 0, b"buy": 1, b"b": 1, b"sell": 2, b"s": 2, b"a": 2, b"n": 0}
 _MAKER_SIDES: Final = {b"": 0, b"true": 2, b"false": 1}
 
 _TRANSLATED: Final = {

@@ -17,6 +17,8 @@ from shared.inputs import fix
 from shared.inputs.busts import BustSaid, read_bust, word_of
 from shared.inputs.feed_columns import NO_TIME
 from shared.inputs.feed_rows import (
+    BUY,
+    SELL,
     UNKNOWN,
     Feed,
     Fields,
@@ -37,6 +39,7 @@ from shared.inputs.line import (
 from shared.inputs.messages import Messages, payload_at
 from shared.inputs.parsed import FeedRules, Parsed
 from shared.inputs.raw_values import text_of
+from shared.inputs.venue_messages import Meaning, meaning_of
 from shared.wire.quotes import NOT_SAID
 from shared.wire.raw_batch import RawBatch
 
@@ -55,8 +58,20 @@ _SKIPPED: Final = frozenset(
         *("unsubscribed", "subscription", "subscriptions", "connected"),
     }
 )
-_TOPIC: Final = "stock:"
+_OTHER_SIDE: Final = {UNKNOWN: UNKNOWN, BUY: SELL, SELL: BUY}
+_SIDES_ELSEWHERE: Final = {
+    "type": {"buy": BUY, "sell": SELL},
+    "ask_bid": {"bid": BUY, "ask": SELL},
+}
+"""Gemini's `type` is the side, that of others the kind of an order or message. `ask_bid`: Upbit."""
 _EXAMPLE: Final = 'a trade is {"symbol": "AAPL", "price": 224.57, "size": 1, "timestamp": ...}'
+_IDS_WITHIN: Final = {"ev": ("x", "trfi"), "sip_timestamp": ("exchange", "trf_id")}
+"""By a field that tells a trade of Polygon's stream and of its REST API: what its id counts in."""
+_ALPACA: Final = frozenset({"T", "S", "p", "s", "t", "i"})
+_OF_ALPACA: Final = (
+    "a trade of Alpaca's stream, whose ids count within an exchange and whose conditions depend on"
+    " its tape: POST it with Content-Type application/x-ndjson; feed=alpaca"
+)
 
 Values = dict[str, msgspec.Raw]
 
@@ -125,9 +140,16 @@ def parse_objects(batch: RawBatch, rules: FeedRules) -> Parsed:
             except RejectedLineError as error:
                 messages.reject(number, error.code, str(error))
             continue
+        meaning = meaning_of(message, values)
+        if meaning.left_out:
+            messages.skipped[meaning.left_out] += 1
+            continue
+        if values.keys() >= _ALPACA:
+            messages.reject(number, "bad_message", _OF_ALPACA)
+            continue
         names = _names_of(tuple(values))
         symbol = _symbol(values, names) or topic
-        price = _text(values, names.price)
+        price = _text(values, names.price) if meaning.is_trade else ""
         bid, ask = _text(values, names.bid), _text(values, names.ask)
         if not symbol or not (price or bid or ask):
             missing = "price" if symbol else "symbol"
@@ -142,7 +164,8 @@ def parse_objects(batch: RawBatch, rules: FeedRules) -> Parsed:
             time = _text(values, names.time)
             time_us = time_of("timestamp", time) if time else NO_TIME
             if price:
-                _add_trade(trades, number, symbol, price, time_us, values, names)
+                side = _side(values, names, meaning)
+                _add_trade(trades, number, symbol, price, time_us, side, values, names)
         except RejectedLineError as error:
             messages.reject(number, error.code, str(error))
             continue
@@ -172,7 +195,31 @@ def _within(message: Values) -> tuple[Values, str]:
         return message, ""
     topic = text_of(message["topic"]) if "topic" in message else ""
     data = bytes(message["data"])
-    return _decode(data) if data != b"null" else message, topic.removeprefix(_TOPIC)
+    return _decode(data) if data != b"null" else message, topic.rpartition(":")[2]
+
+
+def _side(values: Values, names: _Names, meaning: Meaning) -> int:
+    """Return the aggressor's side. Raises RejectedLineError."""
+    side = read_side("side", absent(_text(values, names.side)))
+    if side == UNKNOWN and names.buyer_maker:
+        side = read_side("buyer is maker", _text(values, names.buyer_maker), MAKER_SIDES)
+    for name, words in _SIDES_ELSEWHERE.items():
+        if side == UNKNOWN and name in values:
+            side = words.get(text_of(values[name]).lower(), UNKNOWN)
+    return _OTHER_SIDE[side] if meaning.side_is_maker else side
+
+
+def _trade_id(values: Values, names: _Names) -> str:
+    """Return the id. Polygon's count within an exchange and a reporting facility: these lead it."""
+    trade_id = _text(values, names.trade_id)
+    within = next((keys for mark, keys in _IDS_WITHIN.items() if mark in values), ())
+    if not trade_id or not within:
+        return trade_id
+    return ":".join([*(text for key in within if (text := _optional(values, key))), trade_id])
+
+
+def _optional(values: Values, key: str) -> str:
+    return text_of(values[key]) if key in values else ""
 
 
 def _add_trade(
@@ -181,12 +228,10 @@ def _add_trade(
     symbol: str,
     price: str,
     time_us: int,
+    side: int,
     values: Values,
     names: _Names,
 ) -> None:
-    side = read_side("side", absent(_text(values, names.side)))
-    if side == UNKNOWN and names.buyer_maker:
-        side = read_side("buyer is maker", _text(values, names.buyer_maker), MAKER_SIDES)
     trades.payload.append(number)
     trades.line.append(0)
     trades.symbol.append(symbol)
@@ -194,7 +239,7 @@ def _add_trade(
     trades.size.append(_text(values, names.size) or "0")
     trades.time.append(time_us)
     trades.side.append(side)
-    trades.text_id.append(_text(values, names.trade_id))
+    trades.text_id.append(_trade_id(values, names))
     trades.conditions.append(_text(values, names.conditions))
 
 

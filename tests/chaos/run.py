@@ -21,7 +21,7 @@ from tests.chaos.processes import Up, up
 from tests.chaos.report import Report
 from tests.chaos.senders import Batch, HttpSender, UdpSender
 from tests.chaos.truth import Comparison, compare
-from tests.e2e.client import rows
+from tests.e2e.client import rows, web
 from tests.platform import kandle
 
 PATIENCE_S: Final = 180.0
@@ -160,7 +160,7 @@ class Run:
             "content-type": "application/protobuf",
         }
         with contextlib.suppress(httpx.TransportError):
-            answer = httpx.post(self._up.env["K_SINK"], content=b"\xff" * 9, headers=headers)
+            answer = web.post(self._up.env["K_SINK"], content=b"\xff" * 9, headers=headers)
             if answer.status_code == 202:
                 self._poison.append(name)
 

@@ -9,7 +9,7 @@ import socket
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, LiteralString, TypeVar
+from typing import Any, Final, LiteralString, TypeVar
 
 import httpx
 import psycopg
@@ -17,6 +17,9 @@ import psycopg
 from local.instance import Instance
 
 T = TypeVar("T")
+
+web: Final = httpx.Client(limits=httpx.Limits(max_keepalive_connections=0))
+"""A connection for each request, as `httpx.get` makes it, which also reads all certificates."""
 
 _symbols = itertools.count(1)
 
@@ -47,7 +50,7 @@ def candles(api: str, symbol: str, timeframe: str = "1m") -> list[dict[str, Any]
     found: list[dict[str, Any]] = []
     parameters = {"timeframe": timeframe, "from": "0", "limit": "1000"}
     while True:
-        answer = httpx.get(f"{api}/api/candles/{symbol}", params=parameters)
+        answer = web.get(f"{api}/api/candles/{symbol}", params=parameters)
         if answer.status_code == 404:
             return found
         answer.raise_for_status()
@@ -59,13 +62,17 @@ def candles(api: str, symbol: str, timeframe: str = "1m") -> list[dict[str, Any]
 
 
 def eventually(read: Callable[[], T], holds: Callable[[T], bool], seconds: float = 60.0) -> T:
-    """The first value that holds; after so many seconds the last one, for the assert to show."""
+    """The first value that holds; after so many seconds the last one, for the assert to show.
+
+    It rests twice as long as it read, so that what it waits for has the processor.
+    """
     deadline = time.monotonic() + seconds
     while True:
+        began = time.monotonic()
         value = read()
         if holds(value) or time.monotonic() > deadline:
             return value
-        time.sleep(0.1)
+        time.sleep(max(0.1, min(2.0, 2 * (time.monotonic() - began))))
 
 
 def rows(database_url: str, query: LiteralString, *parameters: object) -> list[tuple[Any, ...]]:
@@ -99,7 +106,7 @@ def wait_until_applied(pipeline: dict[str, str], symbol: str, ticks: int) -> Non
         return int(rows(pipeline["DATABASE_URL"], query, symbol)[0][0] or 0)
 
     def waiting() -> int:
-        stats = httpx.get(httpx.URL(pipeline["K_SINK"]).copy_with(path="/stats")).json()
+        stats = web.get(httpx.URL(pipeline["K_SINK"]).copy_with(path="/stats")).json()
         lags: Iterable[int] = (
             trigger["lag"]
             for trigger in stats["triggers"].values()

@@ -8,13 +8,12 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import httpx
 import psutil
 from prometheus_client.parser import text_string_to_metric_families
 
 from local.instance import Instance
 from tests.chaos.processes import resume, suspend
-from tests.e2e.client import eventually, fresh_symbol, rows
+from tests.e2e.client import eventually, fresh_symbol, rows, web
 from tests.platform import kandle
 
 BODIES, LINES, LINE_BYTES = 120, 6, 60_000
@@ -47,7 +46,7 @@ def stopped(pipeline: dict[str, str], component: str) -> Iterator[None]:
 
 
 def lag_in_metrics(pipeline: dict[str, str]) -> float:
-    text = httpx.get(f"{pipeline['OBSERVE_URL']}/metrics", timeout=30).text
+    text = web.get(f"{pipeline['OBSERVE_URL']}/metrics", timeout=30).text
     return sum(
         sample.value
         for family in text_string_to_metric_families(text)
@@ -69,7 +68,7 @@ def send(pipeline: dict[str, str], symbol: str, bodies: int) -> None:
     body = "\n".join([line] * LINES)
 
     def post(_: int) -> None:
-        httpx.post(pipeline["INGEST_URL"], content=body, timeout=60).raise_for_status()
+        web.post(pipeline["INGEST_URL"], content=body, timeout=60).raise_for_status()
 
     with ThreadPoolExecutor(2) as senders:
         list(senders.map(post, range(bodies)))

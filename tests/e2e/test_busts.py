@@ -6,10 +6,9 @@ import json
 import socket
 from typing import Any
 
-import httpx
 from websockets.sync.client import connect
 
-from tests.e2e.client import candles, eventually, fresh_symbol, rows
+from tests.e2e.client import candles, eventually, fresh_symbol, rows, web
 from tests.platform import kandle
 
 TIME_MS = 1_660_000_020_000
@@ -19,7 +18,7 @@ def post(pipeline: dict[str, str], *objects: dict[str, Any]) -> dict[str, Any]:
     """Send JSON lines; return the answer."""
     body = "\n".join(map(json.dumps, objects))
     headers = {"Content-Type": "application/x-ndjson"}
-    answer = httpx.post(pipeline["INGEST_URL"], content=body, headers=headers)
+    answer = web.post(pipeline["INGEST_URL"], content=body, headers=headers)
     assert answer.status_code == 202
     said: dict[str, Any] = answer.json()
     return said
@@ -62,7 +61,7 @@ def test_a_bust_reaches_candles_history_and_audit(pipeline: dict[str, str]) -> N
     assert candles(api, symbol)[0]["revision"] > before[0]["revision"]
     hour = candles(api, symbol, "1h")[0]
     assert (hour["h"], hour["n"]) == ("13.5", 3)
-    told = httpx.get(f"{api}/api/ticks/{symbol}", params={"from": "0"}).json()["ticks"]
+    told = web.get(f"{api}/api/ticks/{symbol}", params={"from": "0"}).json()["ticks"]
     assert [(t["id"], t["p"], t["ended"] is None, t["flags"]) for t in told] == [
         ("1", "10", True, None),
         ("2", "999", False, None),
@@ -72,7 +71,7 @@ def test_a_bust_reaches_candles_history_and_audit(pipeline: dict[str, str]) -> N
         ("99", "1", True, None),
     ]
     known = {"from": "0", "timeframe": "1m", "as_of": str(told[1]["ended"] - 1)}
-    (then, _) = httpx.get(f"{api}/api/candles/{symbol}", params=known).json()["candles"]
+    (then, _) = web.get(f"{api}/api/candles/{symbol}", params=known).json()["candles"]
     assert then["h"] == "999"
     said = kandle("audit", symbol, "--data-dir", pipeline["DATA_DIR"])
     assert said.returncode == 0
@@ -119,7 +118,7 @@ def test_cancels_and_corrections_of_alpaca_find_their_trades(pipeline: dict[str,
     listed = json.loads(trade(6, 12.75, 9)) | {"s": 30, "u": "corrected"}
     body = "\n".join([f"[{','.join(made)}]", *ends, json.dumps([listed])])
     headers = {"Content-Type": "application/x-ndjson; feed=alpaca"}
-    assert httpx.post(pipeline["INGEST_URL"], content=body, headers=headers).status_code == 202
+    assert web.post(pipeline["INGEST_URL"], content=body, headers=headers).status_code == 202
 
     def first() -> list[Any]:
         found = candles(api, f"{symbol}.ALPACA")

@@ -14,7 +14,7 @@ import httpx
 import pytest
 from websockets.sync.client import connect
 
-from tests.e2e.client import candles, eventually, fresh_symbol
+from tests.e2e.client import candles, eventually, fresh_symbol, web
 from tests.platform import kandle
 
 CASES = Path(__file__).parents[3] / "shared" / "cases"
@@ -87,7 +87,7 @@ def test_a_file_that_names_no_instrument_says_what_to_type(pipeline: dict[str, s
 def test_every_csv_is_taken(pipeline: dict[str, str], name: str, lines: int) -> None:
     """A mark of byte order, CRLF, a header in any order, quotes and blanks."""
     body = (CASES / "04-bom" / f"{name}.csv").read_bytes()
-    answer = httpx.post(pipeline["INGEST_URL"], content=body, headers={"Content-Type": "text/csv"})
+    answer = web.post(pipeline["INGEST_URL"], content=body, headers={"Content-Type": "text/csv"})
     assert (answer.json()["accepted"], answer.json()["rejected"]) == (lines, 0)
 
 
@@ -95,10 +95,10 @@ def test_a_packed_body_is_taken(pipeline: dict[str, str]) -> None:
     """gzip; what nobody reads is 415."""
     body = (CASES / "06-gzip-body" / "body.csv.gz").read_bytes()
     headers = {"Content-Type": "text/csv", "Content-Encoding": "gzip"}
-    answer = httpx.post(pipeline["INGEST_URL"], content=body, headers=headers)
+    answer = web.post(pipeline["INGEST_URL"], content=body, headers=headers)
     assert (answer.status_code, answer.json()["accepted"]) == (202, 1000)
     headers["Content-Encoding"] = "br"
-    assert httpx.post(pipeline["INGEST_URL"], content=body, headers=headers).status_code == 415
+    assert web.post(pipeline["INGEST_URL"], content=body, headers=headers).status_code == 415
 
 
 def made(pipeline: dict[str, str], folder: str, tmp_path: Path) -> None:
@@ -118,21 +118,21 @@ def test_weeks_and_times_in_any_unit(pipeline: dict[str, str], tmp_path: Path) -
 
     def weeks() -> list[tuple[Any, ...]]:
         query = {"timeframe": "1w", "from": "2025-02-24", "to": "2025-03-10"}
-        found = httpx.get(url, params=query).json().get("candles", [])
+        found = web.get(url, params=query).json().get("candles", [])
         return [(c["t"], c["o"], c["c"], c["v"]) for c in found]
 
     expected = [(1740355200000, "196", "363", "168"), (1740960000000, "364", "531", "168")]
     assert eventually(weeks, lambda found: found == expected) == expected
-    month = httpx.get(url, params={"timeframe": "1M", "from": "2025-03-01", "to": "2025-04-01"})
+    month = web.get(url, params={"timeframe": "1M", "from": "2025-03-01", "to": "2025-04-01"})
     (march,) = month.json()["candles"]
     assert (march["t"], march["o"], march["v"]) == (1740787200000, "316", "744")
-    seven = httpx.get(url, params={"timeframe": "7d", "from": "2025-02-20"})
+    seven = web.get(url, params={"timeframe": "7d", "from": "2025-02-20"})
     assert (seven.status_code, "1w" in seven.json()["detail"]) == (400, True)
     seconds = {"timeframe": "1h", "from": "1740009600", "to": "1740096000"}
-    assert len(httpx.get(url, params=seconds).json()["candles"]) == 24
-    date = httpx.get(url, params={"timeframe": "1h", "from": "20250220"})
+    assert len(web.get(url, params=seconds).json()["candles"]) == 24
+    date = web.get(url, params={"timeframe": "1h", "from": "20250220"})
     assert (date.status_code, "2025-02-20" in date.json()["detail"]) == (400, True)
-    plus = httpx.get(f"{url}?timeframe=1h&from=2025-02-20T00:00:00+00:00")
+    plus = web.get(f"{url}?timeframe=1h&from=2025-02-20T00:00:00+00:00")
     assert (plus.status_code, "%2B" in plus.json()["detail"]) == (400, True)
 
 
@@ -152,7 +152,7 @@ def test_timeframes_that_are_not_made_are_folded_live(pipeline: dict[str, str]) 
             pass
         lines = stream.iter_lines()
         next(line for line in lines if "snapshot" in line)
-        httpx.post(pipeline["INGEST_URL"], content=f"{symbol},7,1").raise_for_status()
+        web.post(pipeline["INGEST_URL"], content=f"{symbol},7,1").raise_for_status()
         while left:
             frame = json.loads(socket.recv(timeout=30))
             assert (frame["type"], frame["data"]["c"]) == ("update", "7")
@@ -169,12 +169,12 @@ def test_flat_markets(pipeline: dict[str, str], tmp_path: Path) -> None:
     query = {"timeframe": "1m", "limit": "1", "indicators": "rsi:14"}
 
     def strength() -> Any:
-        answer = httpx.get(f"{pipeline['API_URL']}/api/candles/FLAT2", params=query).json()
+        answer = web.get(f"{pipeline['API_URL']}/api/candles/FLAT2", params=query).json()
         return [candle["indicators"]["rsi:14"] for candle in answer.get("candles", [])]
 
     assert eventually(strength, lambda found: found == [50.0]) == [50.0]
     eventually(lambda: candles(pipeline["API_URL"], "FLAT1"), lambda found: len(found) == 120)
-    patterns = httpx.get(
+    patterns = web.get(
         f"{pipeline['API_URL']}/api/patterns/FLAT1", params={"timeframe": "1m", "from": "0"}
     ).json()["patterns"]
     assert [each for each in patterns if each["pattern_type"].startswith("cdl_")] == []

@@ -6,12 +6,11 @@ import random
 import time
 from typing import Any
 
-import httpx
 from playwright.sync_api import Page, expect
 
 from shared.schema.ticker_pb2 import TickerUpdate
 from tests.e2e.browser import connection, open_symbol, shown, tape_prices
-from tests.e2e.client import candles, eventually, fresh_symbol, kill, send_udp
+from tests.e2e.client import candles, eventually, fresh_symbol, kill, send_udp, web
 from tests.e2e.test_live import post, post_until_taken
 from tests.e2e.test_patterns import DAY_MS, ENGULFING, MINUTE_MS, lines
 
@@ -166,7 +165,7 @@ def test_an_alert_is_shown_once_and_listed(page: Page, pipeline: dict[str, str])
     """A notice as the rule comes true, once; in the list also after a reload."""
     symbol = fresh_symbol("ALERTED")
     rule = f"{symbol} close > 100 on 1m"
-    httpx.post(f"{pipeline['API_URL']}/api/alert-rules", json={"rule": rule}).raise_for_status()
+    web.post(f"{pipeline['API_URL']}/api/alert-rules", json={"rule": rule}).raise_for_status()
     start_ms = 1_700_000_040_000
     post(pipeline, f"{symbol},99,1,{start_ms}")
     open_symbol(page, pipeline, symbol)
@@ -235,7 +234,7 @@ def test_patterns_of_whatever_is_viewed_are_listed(page: Page, pipeline: dict[st
 
     def known() -> list[dict[str, Any]]:
         query = {"limit": "10000", "timeframe": "1m", "status": "all"}
-        found: list[dict[str, Any]] = httpx.get(url, params=query).json().get("patterns", [])
+        found: list[dict[str, Any]] = web.get(url, params=query).json().get("patterns", [])
         return found
 
     closed_ms = start_ms + 478 * MINUTE_MS

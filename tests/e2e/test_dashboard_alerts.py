@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import re
 
-import httpx
 from playwright.sync_api import Page, Route, expect
 
 from tests.e2e.browser import open_symbol
-from tests.e2e.client import fresh_symbol
+from tests.e2e.client import fresh_symbol, web
 from tests.e2e.test_live import post
 from tests.platform import kandle
 
@@ -82,7 +81,7 @@ def test_a_rule_is_made_on_the_page_and_comes_true(page: Page, pipeline: dict[st
     expect(rules).not_to_contain_text(whole)
     page.get_by_role("button", name=f"Mute {changed}").click()
     expect(page.get_by_role("button", name=f"Unmute {changed}")).to_be_visible()
-    stored = httpx.get(f"{pipeline['API_URL']}/api/alert-rules").json()
+    stored = web.get(f"{pipeline['API_URL']}/api/alert-rules").json()
     assert [each["muted"] for each in stored if each["rule"] == changed] == [True]
 
     # A removal that fails says so, and the rule stays.

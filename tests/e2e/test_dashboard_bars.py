@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import httpx
 from playwright.sync_api import Page, expect
 
 from tests.e2e.browser import open_symbol, shown
-from tests.e2e.client import fresh_symbol, send_udp, wait_until_applied
+from tests.e2e.client import fresh_symbol, send_udp, wait_until_applied, web
 from tests.e2e.test_live import post
 
 FIRST_MS = 1_700_000_040_000
@@ -39,7 +38,7 @@ def test_bars_are_chosen_drawn_and_followed(
     url = f"{pipeline['API_URL']}/api/bars/{symbol}"
 
     def known() -> list[list[object]]:
-        bars = httpx.get(url, params={"type": "tick:3", "limit": "10000"}).json()["bars"]
+        bars = web.get(url, params={"type": "tick:3", "limit": "10000"}).json()["bars"]
         return [[each[name] for name in SHOWN] for each in bars]
 
     shown(page, lambda it: len(it["drawn"]) == 500)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import httpx
 from playwright.sync_api import Page, expect
 
 from tests.e2e.browser import open_symbol, shown
-from tests.e2e.client import fresh_symbol
+from tests.e2e.client import fresh_symbol, web
 from tests.e2e.test_live import post
 
 MINUTE_MS = 60_000
@@ -20,7 +19,7 @@ PRICES = [100 + (n * 7) % 11 for n in range(24)]
 def computed(pipeline: Mapping[str, str], symbol: str, name: str) -> dict[str, list[list[float]]]:
     """Times and values of each column, as the API has them."""
     url = f"{pipeline['API_URL']}/api/candles/{symbol}"
-    answer = httpx.get(url, params={"indicators": name, "limit": 100}, timeout=60)
+    answer = web.get(url, params={"indicators": name, "limit": 100}, timeout=60)
     found: dict[str, list[list[float]]] = {}
     for candle in answer.json()["candles"]:
         for column, value in candle["indicators"].items():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-import httpx
 from playwright.sync_api import Page, expect
 
 from tests.e2e.browser import (
@@ -15,7 +14,7 @@ from tests.e2e.browser import (
     state,
     tape_prices,
 )
-from tests.e2e.client import candles, eventually, fresh_symbol, wait_until_applied
+from tests.e2e.client import candles, eventually, fresh_symbol, wait_until_applied, web
 from tests.e2e.test_display import hung
 from tests.e2e.test_live import post
 
@@ -53,7 +52,7 @@ def test_cancelled_and_corrected_trades_are_marked(page: Page, pipeline: dict[st
         page, pipeline, lambda n: f"{symbol},8.{n % 10},1,{start_ms + 9_000 + n},buy,{1 + n}"
     )
     busts = [{"cancel": 100, "symbol": symbol}, {"correct": 101, "symbol": symbol, "price": "7.25"}]
-    httpx.post(pipeline["INGEST_URL"], json=busts).raise_for_status()
+    web.post(pipeline["INGEST_URL"], json=busts).raise_for_status()
 
     def is_marked() -> None:
         expect(page.locator("#tape tr.cancelled")).to_contain_text("999")
@@ -63,7 +62,7 @@ def test_cancelled_and_corrected_trades_are_marked(page: Page, pipeline: dict[st
     is_marked()
     url = f"{pipeline['API_URL']}/api/ticks/{symbol}"
     eventually(
-        lambda: [t["ended"] for t in httpx.get(url, params={"from": "0"}).json()["ticks"]],
+        lambda: [t["ended"] for t in web.get(url, params={"from": "0"}).json()["ticks"]],
         lambda found: sum(ended is not None for ended in found) == 2,
     )
     post(pipeline, f"{symbol},8,1,{start_ms + 10 * MINUTE_MS},buy,200")  # its candle is closed

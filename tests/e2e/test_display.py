@@ -15,7 +15,7 @@ import nats
 import pytest
 import redis
 
-from tests.e2e.client import candles, eventually, fresh_symbol, pid_of
+from tests.e2e.client import candles, eventually, fresh_symbol, pid_of, web
 from tests.e2e.test_live import post, until, watching
 
 MINUTE_MS = 60_000
@@ -100,7 +100,7 @@ def test_a_hung_live_feed_stops_nothing(pipeline: dict[str, str]) -> None:
         post(pipeline, f"{symbol},1,1,{start_ms + 190_000},,stored")
         url = f"{pipeline['API_URL']}/api/ticks/{symbol}"
         newest = eventually(
-            lambda: httpx.get(url, params={"limit": "1"}).json()["ticks"],
+            lambda: web.get(url, params={"limit": "1"}).json()["ticks"],
             lambda some: some[0]["id"] == "stored",
         )
         assert newest[0]["id"] == "stored"

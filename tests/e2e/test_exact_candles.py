@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import httpx
 import pytest
 
 from tests.e2e.client import (
@@ -14,6 +13,7 @@ from tests.e2e.client import (
     rows,
     send_udp,
     wait_until_applied,
+    web,
 )
 from tests.e2e.trades import WAYS, Way, exact, expected_candles, generated_trades, over_days
 
@@ -110,7 +110,7 @@ def test_ties_of_text_ids_negative_prices_and_eighteen_decimals(pipeline: dict[s
         for symbol, (ids, prices, sizes, _) in told.items()
         for id_, price, size in zip(ids.split(), prices.split(), sizes.split(), strict=True)
     ]
-    answer = httpx.post(pipeline["INGEST_URL"], content="\n".join(lines))
+    answer = web.post(pipeline["INGEST_URL"], content="\n".join(lines))
     assert answer.status_code == 202
     for symbol, (*_, candle) in told.items():
         (found,) = eventually(

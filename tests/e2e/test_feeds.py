@@ -13,10 +13,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
-from tests.e2e.client import candles, eventually, rows
+from tests.e2e.client import candles, eventually, rows, web
 from tests.e2e.trades import Trade as Defined
 from tests.e2e.trades import exact, expected_candles, generated_trades
 from tests.exchanges.binance import BinanceDialect
@@ -69,7 +68,7 @@ def as_played(trades: Sequence[Defined], symbol: str) -> list[Trade]:
 
 
 def feed_of(pipeline: dict[str, str], exchange: Playback) -> dict[str, Any]:
-    found = httpx.get(f"{pipeline['API_URL']}/api/feeds").raise_for_status().json()
+    found = web.get(f"{pipeline['API_URL']}/api/feeds").raise_for_status().json()
     return next((each for each in found if each["feed"] == exchange.dialect.name), {})
 
 
@@ -273,7 +272,7 @@ def test_the_scanner_is_a_feed_and_the_watchlist_selects(
     settings = {**of_playback(scanner), "REDIS_URL": redis_url}
 
     def latest(symbol: str) -> str | None:
-        answer = httpx.get(f"{pipeline['API_URL']}/api/latest/{symbol}")
+        answer = web.get(f"{pipeline['API_URL']}/api/latest/{symbol}")
         return answer.json()["price"] if answer.status_code == 200 else None
 
     kandle("watch", "add", first, "--redis-url", redis_url)
@@ -323,14 +322,14 @@ def test_kandle_up_takes_feeds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
             coinbase.play([Trade("BTC-USD", 1, "61000.25", "0.1", now_ms, buyer_made=True)])
 
             def latest() -> dict[str, str]:
-                found = httpx.get(f"{platform['API_URL']}/api/latest").json()
+                found = web.get(f"{platform['API_URL']}/api/latest").json()
                 return {each["symbol"]: each["price"] for each in found}
 
             expected = {"BTC-USDT.BINANCE": "61000.5", "BTC-USD.COINBASE": "61000.25"}
             assert eventually(latest, lambda found: found == expected) == expected
             states = {
                 each["feed"]: each["state"]
-                for each in httpx.get(f"{platform['API_URL']}/api/feeds").json()
+                for each in web.get(f"{platform['API_URL']}/api/feeds").json()
             }
             assert states.keys() == {"binance", "coinbase"}
 

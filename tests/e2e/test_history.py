@@ -12,7 +12,7 @@ import httpx
 import jsonschema
 import pytest
 
-from tests.e2e.client import candles, eventually, fresh_symbol, rows, send_udp
+from tests.e2e.client import candles, eventually, fresh_symbol, rows, send_udp, web
 from tests.e2e.trades import Trade, exact, expected_candles, generated_trades
 from tests.platform import kandle
 
@@ -95,7 +95,7 @@ def test_pages_join_without_hole_or_double(
     parameters = {"timeframe": timeframe, "limit": "7", **start}
     pages: list[list[dict[str, Any]]] = []
     while True:
-        page = httpx.get(url, params=parameters).json()
+        page = web.get(url, params=parameters).json()
         pages.append([exact(candle) for candle in page["candles"]])
         assert 1 <= len(pages[-1]) <= 7
         if page["next"] is None:
@@ -117,21 +117,21 @@ def test_price_history_has_the_numbers_that_were_sent(
     symbol, trades = market
     url = f"{pipeline['API_URL']}/api/history/{symbol}"
     expected = [{"t": trade.time_ms, "p": trade.price} for trade in sorted(trades)]
-    whole = httpx.get(url, params=ALL)
+    whole = web.get(url, params=ALL)
     assert numbers(whole) == expected
     assert whole.headers["x-kandle-limit"] == "10000"
     assert "x-kandle-truncated" not in whole.headers
-    answer = httpx.get(url, params={**ALL, "limit": "300"})
+    answer = web.get(url, params={**ALL, "limit": "300"})
     pages = [numbers(answer)]
     while "link" in answer.headers:
         assert answer.headers["x-kandle-truncated"] == "true"
-        answer = httpx.get(answer.url.join(answer.links["next"]["url"]))
+        answer = web.get(answer.url.join(answer.links["next"]["url"]))
         pages.append(numbers(answer))
     assert [len(page) for page in pages] == [300] * 6 + [200]
     assert [each for page in pages[::-1] for each in page] == expected
-    newest = numbers(httpx.get(f"{pipeline['API_URL']}/prices/{symbol}/history?limit=5"))
+    newest = numbers(web.get(f"{pipeline['API_URL']}/prices/{symbol}/history?limit=5"))
     assert newest == [{"t": each["t"], "price": each["p"]} for each in expected[:-6:-1]]
-    latest = numbers(httpx.get(f"{pipeline['API_URL']}/prices/{symbol}"))
+    latest = numbers(web.get(f"{pipeline['API_URL']}/prices/{symbol}"))
     assert latest == {"symbol": symbol, "price": expected[-1]["p"], "t": expected[-1]["t"]}
 
 
@@ -144,13 +144,13 @@ def test_history_is_of_the_last_24_hours(pipeline: dict[str, str]) -> None:
     url = f"{pipeline['API_URL']}/api/history/{symbol}"
 
     def read() -> Any:
-        answer = httpx.get(url, params={"from": "-31h"})
+        answer = web.get(url, params={"from": "-31h"})
         return [] if answer.status_code == 404 else numbers(answer)
 
     eventually(read, lambda found: len(found) == 3)
     expected = [{"t": t, "p": Decimal(n) + Decimal("0.5")} for n, t in enumerate(times)]
     assert read() == expected
-    assert numbers(httpx.get(url)) == expected[1:]
+    assert numbers(web.get(url)) == expected[1:]
 
 
 def test_symbols_are_listed_with_what_there_is(
@@ -159,7 +159,7 @@ def test_symbols_are_listed_with_what_there_is(
     """First and last trade, and how many."""
     symbol, trades = market
     found = {
-        each["symbol"]: each for each in numbers(httpx.get(pipeline["API_URL"] + "/api/symbols"))
+        each["symbol"]: each for each in numbers(web.get(pipeline["API_URL"] + "/api/symbols"))
     }
     assert found[symbol] == {
         "symbol": symbol,
@@ -174,12 +174,12 @@ def test_the_description_of_the_api_holds(
 ) -> None:
     """Answers of a running instance match the schemas that it serves."""
     api = pipeline["API_URL"]
-    document = httpx.get(f"{api}/openapi.json").json()
+    document = web.get(f"{api}/openapi.json").json()
     assert document["openapi"] == "3.1.0"
     read = {path: each for path, each in document["paths"].items() if "get" in each}
     assert len(read) > 10
     for path, described in read.items():
-        answer = httpx.get(api + path.format(symbol=market[0]))
+        answer = web.get(api + path.format(symbol=market[0]))
         assert answer.status_code == 200
         contents = described["get"]["responses"]["200"]["content"].items()
         media_type, told = next(iter(contents))
@@ -206,7 +206,7 @@ def test_bad_requests_are_problems_that_name_the_parameter(
         ("/prices/NO-SUCH", 404, "'NO-SUCH' was ever seen"),
         ("/prices/NO-SUCH/history", 404, "'NO-SUCH' was ever seen"),
     ]:
-        answer = httpx.get(api + path)
+        answer = web.get(api + path)
         assert (answer.status_code, answer.headers["content-type"]) == (
             status,
             "application/problem+json",

@@ -8,9 +8,7 @@ import socket
 from typing import Any
 from urllib.parse import quote
 
-import httpx
-
-from tests.e2e.client import candles, eventually, fresh_symbol, rows, send_udp
+from tests.e2e.client import candles, eventually, fresh_symbol, rows, send_udp, web
 from tests.platform import kandle
 
 TIME_MS = 1_660_000_020_000
@@ -21,7 +19,7 @@ def test_ingest_over_http_counts_a_repeated_post_once(pipeline: dict[str, str]) 
     symbol = fresh_symbol("HTTP")
     body = f"{symbol},10.5,2,{TIME_MS},buy\n{symbol},11,1,{TIME_MS + 1},sell\n"
     for _ in range(3):
-        answer = httpx.post(
+        answer = web.post(
             pipeline["INGEST_URL"], content=body, headers={"Idempotency-Key": f"{symbol}-1"}
         )
         assert answer.status_code == 202
@@ -36,11 +34,11 @@ def test_ingest_refuses_with_a_problem_that_names_the_fix(pipeline: dict[str, st
     url = pipeline["INGEST_URL"]
     xml, json_type = ({"content-type": f"application/{name}"} for name in ("xml", "json"))
     for answer, status, said in [
-        (httpx.post(url, content=b"A,1\n" * 200_000), 413, "a body may have"),
-        (httpx.post(url, content=b""), 400, "send lines SYMBOL,PRICE"),
-        (httpx.post(url, content=b"A,1", headers={"Idempotency-Key": "a b"}), 400, "1 to 128"),
-        (httpx.post(url, content=b"<a/>", headers=xml), 415, "send text/csv"),
-        (httpx.post(url, content=b"{", headers=json_type), 400, "an array of such"),
+        (web.post(url, content=b"A,1\n" * 200_000), 413, "a body may have"),
+        (web.post(url, content=b""), 400, "send lines SYMBOL,PRICE"),
+        (web.post(url, content=b"A,1", headers={"Idempotency-Key": "a b"}), 400, "1 to 128"),
+        (web.post(url, content=b"<a/>", headers=xml), 415, "send text/csv"),
+        (web.post(url, content=b"{", headers=json_type), 400, "an array of such"),
     ]:
         assert answer.status_code == status
         assert answer.headers["content-type"] == "application/problem+json"
@@ -95,7 +93,7 @@ def test_poison_goes_to_the_dead_letters_and_can_be_replayed(pipeline: dict[str,
         "ce-id": "poison-1",
         "content-type": "application/protobuf",
     }
-    answer = httpx.post(pipeline["K_SINK"], content=b"\xff\xff\xff", headers=headers)
+    answer = web.post(pipeline["K_SINK"], content=b"\xff\xff\xff", headers=headers)
     assert answer.status_code == 202
     directory = ("--data-dir", pipeline["DATA_DIR"])
 
@@ -135,14 +133,14 @@ def test_the_api_says_what_is_wrong(pipeline: dict[str, str]) -> None:
         (f"/api/candles/{symbol}?form=1", 400, "form: no such parameter"),
         ("/api/nothing", 404, "/api/candles/{symbol}"),
     ]:
-        answer = httpx.get(api + path)
+        answer = web.get(api + path)
         assert (answer.status_code, answer.headers["content-type"]) == (
             status,
             "application/problem+json",
         )
         assert said in answer.json()["detail"]
     for path in ("/health", "/ready", "/health/liveness", "/health/readiness", "/metrics"):
-        assert httpx.get(api + path).status_code == 200
+        assert web.get(api + path).status_code == 200
 
 
 def test_pages_join_without_hole_or_double(pipeline: dict[str, str]) -> None:
@@ -156,7 +154,7 @@ def test_pages_join_without_hole_or_double(pipeline: dict[str, str]) -> None:
     def pages(**parameters: str) -> list[list[int]]:
         found: list[list[int]] = []
         while True:
-            page = httpx.get(f"{api}/api/candles/{symbol}", params=parameters).json()
+            page = web.get(f"{api}/api/candles/{symbol}", params=parameters).json()
             found.append([c["t"] for c in page["candles"]])
             if page["next"] is None:
                 return found
@@ -176,10 +174,10 @@ def test_latest_is_the_newest_trade_in_the_total_order(pipeline: dict[str, str])
         lambda: candles(pipeline["API_URL"], symbol), lambda c: [x["n"] for x in c] == [1, 1]
     )
     assert [x["n"] for x in found] == [1, 1]
-    latest = httpx.get(f"{pipeline['API_URL']}/api/latest/{symbol}").json()
+    latest = web.get(f"{pipeline['API_URL']}/api/latest/{symbol}").json()
     assert (latest["symbol"], latest["price"], latest["size"]) == (symbol, "5.5", "2")
     assert latest["t"] == TIME_MS
-    everything = httpx.get(f"{pipeline['API_URL']}/api/latest").json()
+    everything = web.get(f"{pipeline['API_URL']}/api/latest").json()
     assert latest in everything
 
 
@@ -197,7 +195,7 @@ def test_inputs_of_the_field_become_candles_of_their_own(pipeline: dict[str, str
             (20250220, "1", low, "1"),
         ]
     )
-    answer = httpx.post(
+    answer = web.post(
         pipeline["INGEST_URL"],
         content=gzip.compress(table.encode()),
         headers={"content-type": "text/csv", "content-encoding": "gzip"},

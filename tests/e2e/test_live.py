@@ -23,7 +23,7 @@ from shared.schema.ticker_pb2 import TickerUpdate
 from shared.wire import events
 from shared.wire.candle import Candle
 from shared.wire.candle_columns import encode_batch
-from tests.e2e.client import candles, eventually, fresh_symbol, kill
+from tests.e2e.client import candles, eventually, fresh_symbol, kill, web
 
 ACK_WAIT_S = 60
 """eventing/channel.yaml."""
@@ -32,7 +32,7 @@ ACK_WAIT_S = 60
 def post(pipeline: dict[str, str], *lines: str, key: str = "") -> None:
     """Send CSV lines; the broker has them when this returns. With a key they count once."""
     headers = {"content-type": "text/csv"} | ({"idempotency-key": key} if key else {})
-    answer = httpx.post(pipeline["INGEST_URL"], content="\n".join(lines), headers=headers)
+    answer = web.post(pipeline["INGEST_URL"], content="\n".join(lines), headers=headers)
     assert answer.status_code == 202, answer.text
 
 
@@ -177,7 +177,7 @@ def test_an_event_stream_goes_on_where_it_was_cut(pipeline: dict[str, str]) -> N
 @pytest.mark.parametrize("query", ["", "?channels=", "?channels=prices:A", "?channels=ticks"])
 def test_a_bad_event_stream_is_refused(pipeline: dict[str, str], query: str) -> None:
     """problem+json that names the parameter."""
-    answer = httpx.get(f"{pipeline['LIVE_URL']}/sse{query}")
+    answer = web.get(f"{pipeline['LIVE_URL']}/sse{query}")
     assert answer.status_code == 400
     assert answer.headers["content-type"] == "application/problem+json"
 
@@ -268,7 +268,7 @@ def test_a_strangers_event_is_refused_and_shown_to_nobody(pipeline: dict[str, st
     headers = {"ce-specversion": "1.0", "ce-id": "x", "ce-source": "/x", "ce-type": events.CANDLES}
     with watching(pipeline, f"candles:1m:{symbol}") as socket:
         until(socket, lambda frame: frame["type"] == "snapshot")
-        answer = httpx.post(pipeline["LIVE_URL"], content=encode_batch([forged]), headers=headers)
+        answer = web.post(pipeline["LIVE_URL"], content=encode_batch([forged]), headers=headers)
         assert answer.status_code == 403
         post(pipeline, f"{symbol},1,1,{start_ms}")
         (shown,) = until(socket, lambda frame: frame["type"] == "update")

@@ -13,7 +13,7 @@ import pytest
 from websockets.sync.client import ClientConnection
 from websockets.sync.client import connect as connect_sync
 
-from tests.e2e.client import candles, fresh_symbol, wait_until_applied
+from tests.e2e.client import candles, fresh_symbol, wait_until_applied, web
 from tests.e2e.test_live import post, until
 from tests.platform import kandle
 
@@ -69,7 +69,7 @@ def test_a_replay_ends_with_the_candles_of_the_api(pipeline: dict[str, str], sto
     assert not any(each["late"] for each in updates)
     trades = [each["data"] for each in updates if each["channel"].startswith("ticks")]
     bounds = {"from": str(START_MS), "to": str(START_MS + 360_000)}
-    known = httpx.get(f"{pipeline['API_URL']}/api/ticks/{stored}", params=bounds).json()["ticks"]
+    known = web.get(f"{pipeline['API_URL']}/api/ticks/{stored}", params=bounds).json()["ticks"]
     names = {"t": "t", "price": "p", "size": "s", "side": "side", "trade_id": "id"}
     names["received"] = "received"
     assert [{name: each[name] for name in names} for each in trades] == [
@@ -144,7 +144,7 @@ def test_patterns_come_after_the_candle_that_completes_them(pipeline: dict[str, 
     wait_until_applied(pipeline, symbol, len(lines) + 1)
 
     def found() -> list[dict[str, Any]]:
-        answer = httpx.get(f"{pipeline['API_URL']}/api/patterns/{symbol}", params={"limit": "1000"})
+        answer = web.get(f"{pipeline['API_URL']}/api/patterns/{symbol}", params={"limit": "1000"})
         return [e for e in answer.json().get("patterns", []) if e["timestamp"] <= end_ms]
 
     end_ms = START_MS + 40 * 60_000
@@ -248,9 +248,9 @@ def test_an_event_stream_replays_and_goes_on_after_a_cut(
     assert (len(whole), place) == (37, "replay/0")
     rest, _ = read(f"replay/{START_MS + 180_000}")
     assert rest == whole[18:]
-    answer = httpx.get(url, params=asked, headers={"last-event-id": place})
+    answer = web.get(url, params=asked, headers={"last-event-id": place})
     assert answer.status_code == 204
-    refused = httpx.get(url, params={**asked, "speed": "fast"})
+    refused = web.get(url, params={**asked, "speed": "fast"})
     assert (refused.status_code, refused.json()["title"]) == (400, "bad_replay")
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable
 
-import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.e2e.client import candles, eventually, fresh_symbol, send_udp
+from tests.e2e.client import candles, eventually, fresh_symbol, send_udp, web
 from tests.e2e.test_live import until, watching
 
 START_MS = 1_650_000_000_000
@@ -19,7 +18,7 @@ Series = dict[tuple[str, str], float]
 def scraped(url: str, what: tuple[str, ...] = ("stage", "reason", "trigger", "shard")) -> Series:
     """Values by name and what tells the series apart: the first of these labels, or nothing."""
     found: Series = defaultdict(float)
-    text = httpx.get(f"{url}/metrics", timeout=30).raise_for_status().text
+    text = web.get(f"{url}/metrics", timeout=30).raise_for_status().text
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
             told = next((sample.labels[each] for each in what if each in sample.labels), "")
@@ -78,10 +77,10 @@ def test_every_kind_of_series_moves(pipeline: dict[str, str]) -> None:
 
 def test_the_page_shows_every_component(pipeline: dict[str, str]) -> None:
     """It is one file without outside parts; its data names each process and its state."""
-    page = httpx.get(pipeline["OBSERVE_URL"])
+    page = web.get(pipeline["OBSERVE_URL"])
     assert "<script src" not in page.text
     assert "default-src 'none'" in page.headers["content-security-policy"]
-    components = httpx.get(f"{pipeline['OBSERVE_URL']}/samples", timeout=30).json()
+    components = web.get(f"{pipeline['OBSERVE_URL']}/samples", timeout=30).json()
     by_name = {each["name"]: each for each in components}
     assert {"broker", "normalize", "udp-listener", "postgres"} <= by_name.keys()
     assert by_name["normalize"]["state"] == "ready"

@@ -11,11 +11,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import httpx
 import pytest
 import redis
 
-from tests.e2e.client import candles, eventually, fresh_symbol, rows, send_udp
+from tests.e2e.client import candles, eventually, fresh_symbol, rows, send_udp, web
 from tests.e2e.test_live import until, watching
 from tests.e2e.test_metrics import scraped
 from tests.messenger import Messenger
@@ -61,7 +60,7 @@ def test_drawn_candles_are_found_and_a_late_tick_withdraws_them(pipeline: dict[s
     found = eventually(lambda: patterns(database, symbol), lambda f: wanted in f, 60)
     assert wanted in found
     api = pipeline["API_URL"]
-    answer = httpx.get(f"{api}/api/patterns/{symbol}", params={"type": "cdl_engulfing"}).json()
+    answer = web.get(f"{api}/api/patterns/{symbol}", params={"type": "cdl_engulfing"}).json()
     (told,) = (each for each in answer["patterns"] if each["timeframe"] == "1m")
     assert told["trigger_price"] == told["candle_data"]["close"] == "94"
     assert told["timestamp"] == DAY_MS + 21 * MINUTE_MS
@@ -102,12 +101,13 @@ def test_a_pattern_and_its_retraction_reach_a_watcher(pipeline: dict[str, str]) 
 
     def known() -> list[Any]:
         asked = {"status": "retracted", "timeframe": "1m"}
-        answer = httpx.get(f"{pipeline['API_URL']}/api/patterns/{symbol}", params=asked)
+        answer = web.get(f"{pipeline['API_URL']}/api/patterns/{symbol}", params=asked)
         return [] if answer.status_code == 404 else list(answer.json()["patterns"])
 
     assert gone in eventually(known, lambda stored: gone in stored)
 
 
+@pytest.mark.early
 @pytest.mark.timeout(300)
 def test_a_killed_stage_and_a_lost_redis_lose_and_double_nothing(pipeline: dict[str, str]) -> None:
     """The same candles, once in peace and once with kills: the same patterns, each once."""

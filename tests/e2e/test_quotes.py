@@ -9,9 +9,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-import httpx
-
-from tests.e2e.client import candles, eventually, fresh_symbol, rows
+from tests.e2e.client import candles, eventually, fresh_symbol, rows, web
 
 _ids = itertools.count()
 TIME_MS = 1_660_000_020_000
@@ -46,12 +44,12 @@ def bridge(pipeline: dict[str, str], format_: int, messages: Sequence[Any]) -> N
     headers = {"ce-specversion": "1.0", "ce-id": f"{source}-{next(_ids)}", "ce-source": "/test",
                "ce-type": "dev.kandle.raw.v1", "content-type": "application/protobuf"}  # fmt: skip
     for _ in range(2):  # as a sender does that got no answer
-        answer = httpx.post(pipeline["K_SINK"], content=body, headers=headers)
+        answer = web.post(pipeline["K_SINK"], content=body, headers=headers)
         assert answer.status_code == 202
 
 
 def latest(pipeline: dict[str, str], symbol: str) -> dict[str, Any]:
-    answer = httpx.get(f"{pipeline['API_URL']}/api/latest/{symbol}")
+    answer = web.get(f"{pipeline['API_URL']}/api/latest/{symbol}")
     found: dict[str, Any] = answer.json() if answer.status_code == 200 else {}
     return found
 
@@ -141,7 +139,7 @@ def test_scanner_json_is_taken_over_http(pipeline: dict[str, str]) -> None:
         (json.dumps(scans[:2]), "json"),
         (json.dumps(scans[2]) + '\n{"ticker":"' + symbol + '","price":"x"}\n', "x-ndjson"),
     ]:
-        answer = httpx.post(url, content=content, headers={"content-type": f"application/{kind}"})
+        answer = web.post(url, content=content, headers={"content-type": f"application/{kind}"})
         assert answer.status_code == 202
     found = eventually(
         lambda: candles(pipeline["API_URL"], symbol), lambda c: [x["n"] for x in c] == [3]

@@ -13,7 +13,6 @@ import time
 from decimal import Decimal
 from pathlib import Path
 
-import httpx
 import psycopg
 import redis
 
@@ -25,7 +24,7 @@ from shared.market.shards import DEFAULT_SHARDS, shard_of
 from shared.realtime.keys import Keys
 from shared.wire import events
 from shared.wire.raw_batch import FORMAT_CSV, encode
-from tests.e2e.client import candles, eventually, fresh_symbol, rows
+from tests.e2e.client import candles, eventually, fresh_symbol, rows, web
 from tests.platform import kandle
 
 DAY_MS = 86_400_000
@@ -67,7 +66,7 @@ class Stages:
     def post(self, stage: str, event: OutgoingEvent, **more: str) -> None:
         headers = event.headers("/kandle/normalize", more)
         url = self._urls[f"{stage}.kandle.svc.cluster.local"]
-        answer = httpx.post(url, content=event.body, headers=headers, timeout=60)
+        answer = web.post(url, content=event.body, headers=headers, timeout=60)
         assert answer.status_code == 204, answer.text
 
     def give_up(self, stage: str, event: OutgoingEvent) -> None:

@@ -20,6 +20,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from local.servers.ports import free_port
 from local.supervisor.component import tethered
+from tests.e2e.client import web
 from tests.local.broker.processes import eventually
 from tests.local.broker.subscriber import Subscriber
 from tests.platform import kandle
@@ -246,7 +247,7 @@ def test_the_platform_tells_no_password(pipeline: dict[str, str]) -> None:
     data_dir = Path(pipeline["DATA_DIR"])
     directory = ("--data-dir", str(data_dir))
     said = [kandle("status", *more, *directory, check=False).stdout for more in ((), ("--json",))]
-    said += [httpx.get(f"{pipeline['OBSERVE_URL']}/{path}").text for path in ("samples", "metrics")]
+    said += [web.get(f"{pipeline['OBSERVE_URL']}/{path}").text for path in ("samples", "metrics")]
     said += [log.read_text(errors="replace") for log in (data_dir / "logs").iterdir()]
     passwords = [pipeline["AWS_SECRET_ACCESS_KEY"]]
     passwords += [urlsplit(pipeline[f"{name}_URL"]).password or "" for name in STORES]

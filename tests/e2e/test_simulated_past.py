@@ -5,10 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 from itertools import pairwise
 
-import httpx
-
 from local.feeds.instruments import instrument
-from tests.e2e.client import candles, eventually, fresh_symbol
+from tests.e2e.client import candles, eventually, fresh_symbol, web
 from tests.platform import kandle
 
 MINUTE_MS = 60_000
@@ -40,7 +38,7 @@ def test_the_past_is_in_the_candles_before_the_market_is_live(pipeline: dict[str
     assert [each["partial"] for each in found[1:]] == [False] * (len(found) - 1)
 
     kandle(*run)
-    latest = httpx.get(f"{pipeline['API_URL']}/api/latest/{symbol}").json()
+    latest = web.get(f"{pipeline['API_URL']}/api/latest/{symbol}").json()
     last = Decimal(found[-1]["c"])
     assert abs(Decimal(latest["price"]) - last) <= last / 20 + spread
     again = {each["t"]: each for each in candles(pipeline["API_URL"], symbol)}

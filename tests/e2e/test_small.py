@@ -7,10 +7,17 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 
-from tests.e2e.client import candles, eventually, fresh_symbol, rows, send_udp, wait_until_applied
+from tests.e2e.client import (
+    candles,
+    eventually,
+    fresh_symbol,
+    rows,
+    send_udp,
+    wait_until_applied,
+    web,
+)
 from tests.e2e.trades import exact, expected_candles, generated_trades, over_days
 from tests.platform import running
 
@@ -52,12 +59,12 @@ def test_ingest_page_and_websocket_address_stand_beside_the_api(small: dict[str,
     """One address for everything that people and browsers ask."""
     symbol = fresh_symbol("SMALLHTTP")
     line = f"{symbol},10,1,{MINUTE_MS},buy,1"
-    assert httpx.post(small["INGEST_URL"], content=line).status_code == 202
+    assert web.post(small["INGEST_URL"], content=line).status_code == 202
     wait_until_applied(small, symbol, 1)
     assert [exact(each)["o"] for each in candles(small["API_URL"], symbol)] == [10]
-    assert httpx.get(small["API_URL"]).status_code == 200
-    assert httpx.get(f"{small['API_URL']}/config.json").json()["nats"]
-    assert httpx.get(f"{small['API_URL']}/health/readiness").status_code == 200
+    assert web.get(small["API_URL"]).status_code == 200
+    assert web.get(f"{small['API_URL']}/config.json").json()["nats"]
+    assert web.get(f"{small['API_URL']}/health/readiness").status_code == 200
 
 
 def test_an_event_posted_to_the_function_goes_by_its_type(small: dict[str, str]) -> None:
@@ -66,11 +73,11 @@ def test_an_event_posted_to_the_function_goes_by_its_type(small: dict[str, str])
     headers = {"ce-specversion": "1.0", "ce-source": "/test", "content-type": "application/json"}
     headers["host"] = "kandle.kandle.svc.cluster.local"
     clock = {**headers, "ce-id": "clock-1", "ce-type": "dev.knative.sources.ping"}
-    assert httpx.post(url, headers=clock, content=b"{}").status_code == 204
+    assert web.post(url, headers=clock, content=b"{}").status_code == 204
     unknown = {**headers, "ce-id": "unknown-1", "ce-type": "com.example.unknown"}
-    assert httpx.post(url, headers=unknown, content=b"{}").status_code == 204
+    assert web.post(url, headers=unknown, content=b"{}").status_code == 204
     for stage in ("normalize", "persist", "candle-aggregate", "detect-pattern", "live-feed"):
-        answer = httpx.post(f"{url}/{stage}", headers=clock, content=b"{}")
+        answer = web.post(f"{url}/{stage}", headers=clock, content=b"{}")
         assert answer.status_code == 204, (stage, answer.text)
 
 

@@ -5,12 +5,21 @@ from __future__ import annotations
 import json
 import time
 
-import httpx
+import pytest
 
-from tests.e2e.client import candles, eventually, fresh_symbol, rows, send_udp, wait_until_applied
+from tests.e2e.client import (
+    candles,
+    eventually,
+    fresh_symbol,
+    rows,
+    send_udp,
+    wait_until_applied,
+    web,
+)
 from tests.platform import kandle
 
 
+@pytest.mark.early
 def test_the_live_state_is_copied_and_brought_back(pipeline: dict[str, str]) -> None:
     """Taken, listed, made anew while ticks come: not one is missing, nor counted twice."""
     symbol, where = fresh_symbol("STATE"), ("--data-dir", pipeline["DATA_DIR"])
@@ -37,7 +46,7 @@ def test_the_live_state_is_copied_and_brought_back(pipeline: dict[str, str]) -> 
         return sum(each["n"] for each in candles(pipeline["API_URL"], symbol, "1h"))
 
     assert eventually(counted, lambda count: count == 300, 90) == 300
-    latest = httpx.get(f"{pipeline['API_URL']}/prices/{symbol}").json()
+    latest = web.get(f"{pipeline['API_URL']}/prices/{symbol}").json()
     assert latest["price"] == 100.25 + 299 % 7
     assert "all equal" in kandle("audit", symbol, *where).stdout
     early = kandle("snapshot", "restore", "--at", "2020-01-01", *where, check=False)
@@ -45,6 +54,7 @@ def test_the_live_state_is_copied_and_brought_back(pipeline: dict[str, str]) -> 
     assert "no copy of the live state before 2020-01-01T00:00:00Z" in early.stderr
 
 
+@pytest.mark.early
 def test_retention_says_what_would_go(pipeline: dict[str, str]) -> None:
     """A day that was today years ago waits until the lake has it."""
     symbol, where = fresh_symbol("AGED"), ("--data-dir", pipeline["DATA_DIR"])

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import secrets
 
-import httpx
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from tests.collector import Collector
-from tests.e2e.client import eventually, fresh_symbol, rows, send_udp
+from tests.e2e.client import eventually, fresh_symbol, rows, send_udp, web
 from tests.e2e.test_live import until, watching
 
 START_MS = 1_640_000_040_000
@@ -74,14 +73,14 @@ def test_a_clients_trace_goes_on(pipeline: dict[str, str], collector: Collector)
     with watching(pipeline, f"ticks:{symbol}", f"candles:1m:{symbol}") as socket:
         until(socket, lambda frame: frame["type"] == "snapshot")
         body = "\n".join(lines(symbol))
-        httpx.post(pipeline["INGEST_URL"], content=body, headers=headers).raise_for_status()
+        web.post(pipeline["INGEST_URL"], content=body, headers=headers).raise_for_status()
     expected = {("udp-bridge", "normalize"), *AFTER_NORMALIZE}
     assert eventually(lambda: handed(collector, trace_id), expected.__le__) >= expected
     ours = [s for s in collector.trace(trace_id) if s.parent_span_id.hex() == parent]
     assert [collector.attributes(span)["kandle.stage"] for span in ours] == ["udp-bridge"]
 
     odd = {"traceparent": "00-" + "x" * 4_000}
-    answer = httpx.post(pipeline["INGEST_URL"], content="ODDTRACE,1", headers=odd)
+    answer = web.post(pipeline["INGEST_URL"], content="ODDTRACE,1", headers=odd)
     assert answer.status_code == 202
     mine = eventually(lambda: of_event(collector, answer.json()["id"], "udp-bridge"), bool)
     assert [span.parent_span_id for span in mine] == [b""]

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from local.cli.app import app
+from local.cli.app import command_line
 from tests.e2e.client import eventually
 
 TUTORIAL = Path(__file__).parents[2] / "docs/tutorials/csv.md"
@@ -49,6 +49,7 @@ def test_every_line_of_the_tutorial_does_what_the_page_says(
 
 def output_of(lines: str) -> str:
     """What commands of `kandle` print, one a line."""
+    app = command_line()
     results = [CliRunner().invoke(app, shlex.split(line)[1:]) for line in lines.splitlines()]
     return "".join(f"{each.output}{each.exception or ''}" for each in results)
 

@@ -6,9 +6,7 @@ import socket
 import struct
 from typing import Any
 
-import httpx
-
-from tests.e2e.client import candles, eventually, fresh_symbol, rows, send_udp
+from tests.e2e.client import candles, eventually, fresh_symbol, rows, send_udp, web
 
 TIME_MS = 1_660_000_020_000
 
@@ -107,7 +105,7 @@ def test_ticker_updates_by_http_are_taken_up_to_where_the_body_is_cut_off(
     body = b"".join(varint(len(m)) + m for m in messages)[:-1]
     headers = {"content-type": "application/x-protobuf", "idempotency-key": f"{symbol}-1"}
     for _ in range(2):
-        answer = httpx.post(pipeline["INGEST_URL"], content=body, headers=headers)
+        answer = web.post(pipeline["INGEST_URL"], content=body, headers=headers)
         assert answer.status_code == 202
         assert answer.json()["id"].startswith(f"http-{symbol}-1-")
     found = eventually(

@@ -20,7 +20,7 @@ import httpx
 import pytest
 
 from tests.chaos.processes import Up
-from tests.e2e.client import candles, eventually, fresh_symbol, rows
+from tests.e2e.client import candles, eventually, fresh_symbol, rows, web
 from tests.e2e.trades import Trade, exact, expected_candles, generated_trades
 from tests.platform import kandle
 
@@ -84,7 +84,7 @@ class Load:
 
         def accepted() -> bool:
             try:
-                answer = httpx.post(self._ingest, content=body, headers=headers, timeout=30)
+                answer = web.post(self._ingest, content=body, headers=headers, timeout=30)
             except httpx.TransportError:
                 return False
             assert answer.status_code in (202, 503), answer.text

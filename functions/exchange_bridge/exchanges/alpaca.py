@@ -17,12 +17,14 @@ from typing import Final
 import msgspec
 import orjson
 
-from functions.exchange_bridge.exchange import Fetched, Kind, Kline, Message, Trade
+from functions.exchange_bridge.exchange import Exchange, Fetched, Kind, Kline, Message, Trade
+from functions.exchange_bridge.feed_settings import safe_http_url, safe_ws_url, symbols_of
 from functions.exchange_bridge.rest import Rest, RestError
 from shared.market.bounds import LATEST_US
 from shared.market.decimals import EXACT
 from shared.market.instruments import Venue
 from shared.market.timestamps import parse_us
+from shared.runtime.settings import Environment
 from shared.wire.feed_status import FeedState
 from shared.wire.raw_batch import FORMAT_ALPACA
 
@@ -304,3 +306,26 @@ def _further(token: str | None, before: str | None) -> str | None:
 def _iso(time_us: int) -> str:
     moment = _EPOCH + timedelta(microseconds=time_us)
     return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def setup(env: Environment) -> tuple[Exchange, Rest]:
+    """Read the exchange and its REST from the environment."""
+    base = env.parsed("ALPACA_WEBSOCKET_BASE_URL", "wss://stream.data.alpaca.markets", safe_ws_url)
+    symbols = env.parsed("ALPACA_SYMBOLS", "AAPL,MSFT", symbols_of)
+    source = env.parsed("ALPACA_SOURCE", "iex", _source)
+    key_id, secret = env.secret("ALPACA_KEY_ID"), env.secret("ALPACA_SECRET_KEY")
+    credentials = Credentials(key_id, secret)
+    rest = env.parsed("ALPACA_REST_BASE_URL", "https://data.alpaca.markets", safe_http_url)
+    is_paper = key_id.startswith("PK")
+    trading = "https://paper-api.alpaca.markets" if is_paper else "https://api.alpaca.markets"
+    trading = env.parsed("ALPACA_TRADING_BASE_URL", trading, safe_http_url)
+    return (
+        Alpaca(base, trading, symbols, source, credentials),
+        Rest("alpaca", rest, SPACING_S, credentials.headers),
+    )
+
+
+def _source(text: str) -> str:
+    if text not in SOURCES:
+        raise ValueError(f"{text!r} must be one of {', '.join(SOURCES)}")
+    return text

@@ -15,9 +15,20 @@ from typing import Final
 import msgspec
 import orjson
 
-from functions.exchange_bridge.exchange import Fetched, Id, Kind, Kline, Message, TimeMs, Trade
+from functions.exchange_bridge.exchange import (
+    Exchange,
+    Fetched,
+    Id,
+    Kind,
+    Kline,
+    Message,
+    TimeMs,
+    Trade,
+)
+from functions.exchange_bridge.feed_settings import http_url, symbols_of, ws_url
 from functions.exchange_bridge.rest import Rest, RestError
 from shared.market.instruments import Venue
+from shared.runtime.settings import Environment
 from shared.wire.feed_status import FeedState
 from shared.wire.raw_batch import FORMAT_BINANCE
 
@@ -256,3 +267,24 @@ def _batched(streams: list[str]) -> list[list[str]]:
         streams[first : first + STREAMS_A_REQUEST]
         for first in range(0, len(streams), STREAMS_A_REQUEST)
     ]
+
+
+def setup(env: Environment) -> tuple[Exchange, Rest]:
+    """Read the exchange and its REST from the environment."""
+    base = env.parsed("BINANCE_WEBSOCKET_BASE_URL", "wss://stream.binance.com:9443", ws_url)
+    symbols = env.parsed("BINANCE_SYMBOLS", "BTCUSDT,ETHUSDT", symbols_of)
+    trades = env.parsed("BINANCE_TRADES", AGGREGATES, _trades)
+    life_s = env.integer("CONNECTION_LIFE_S", 23 * 3_600, 0, 24 * 3_600)
+    key = env.text("BINANCE_API_KEY", "")
+    headers = {"X-MBX-APIKEY": key} if key else {}
+    rest = env.parsed("BINANCE_REST_BASE_URL", "https://api.binance.com", http_url)
+    return (
+        Binance(base, symbols, trades, life_s),
+        Rest("binance", rest, SPACING_S, headers),
+    )
+
+
+def _trades(text: str) -> str:
+    if text not in (AGGREGATES, TRADES):
+        raise ValueError(f"{text!r} must be {AGGREGATES} or {TRADES}")
+    return text

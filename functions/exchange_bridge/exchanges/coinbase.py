@@ -17,10 +17,12 @@ from typing import Final
 import msgspec
 import orjson
 
-from functions.exchange_bridge.exchange import Fetched, Id, Kind, Kline, Message, Trade
+from functions.exchange_bridge.exchange import Exchange, Fetched, Id, Kind, Kline, Message, Trade
+from functions.exchange_bridge.feed_settings import http_url, symbols_of, ws_url
 from functions.exchange_bridge.rest import Rest, RestError
 from shared.market.decimals import EXACT
 from shared.market.instruments import Venue
+from shared.runtime.settings import Environment
 from shared.wire.feed_status import FeedState
 from shared.wire.raw_batch import FORMAT_COINBASE
 
@@ -236,3 +238,11 @@ def _us(moment: datetime) -> int:
     aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
     since = aware - datetime(1970, 1, 1, tzinfo=UTC)
     return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+
+
+def setup(env: Environment) -> tuple[Exchange, Rest]:
+    """Read the exchange and its REST from the environment."""
+    url = env.parsed("COINBASE_WEBSOCKET_BASE_URL", "wss://ws-feed.exchange.coinbase.com", ws_url)
+    symbols = env.parsed("COINBASE_SYMBOLS", "BTC-USD,ETH-USD", symbols_of)
+    rest = env.parsed("COINBASE_REST_BASE_URL", "https://api.exchange.coinbase.com", http_url)
+    return Coinbase(url, symbols), Rest("coinbase", rest, SPACING_S)

@@ -16,10 +16,12 @@ from typing import Any, Final
 import msgspec
 import orjson
 
-from functions.exchange_bridge.exchange import Fetched, Id, Kind, Kline, Message, Trade
+from functions.exchange_bridge.exchange import Exchange, Fetched, Id, Kind, Kline, Message, Trade
+from functions.exchange_bridge.feed_settings import http_url, symbols_of, ws_url
 from functions.exchange_bridge.rest import Rest, RestError
 from shared.market.decimals import EXACT
 from shared.market.instruments import Venue
+from shared.runtime.settings import Environment
 from shared.wire.feed_status import FeedState
 from shared.wire.raw_batch import FORMAT_KRAKEN
 
@@ -234,3 +236,11 @@ def _moment(seconds: float) -> datetime:
 def _us(moment: datetime) -> int:
     aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
     return (aware - _EPOCH) // timedelta(microseconds=1)
+
+
+def setup(env: Environment) -> tuple[Exchange, Rest]:
+    """Read the exchange and its REST from the environment."""
+    base = env.parsed("KRAKEN_WEBSOCKET_BASE_URL", "wss://ws.kraken.com", ws_url)
+    symbols = env.parsed("KRAKEN_SYMBOLS", "BTC/USD,ETH/USD", symbols_of)
+    rest = env.parsed("KRAKEN_REST_BASE_URL", "https://api.kraken.com", http_url)
+    return Kraken(base, symbols), Rest("kraken", rest, SPACING_S)

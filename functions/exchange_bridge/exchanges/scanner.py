@@ -8,8 +8,10 @@ from typing import Final
 
 import msgspec
 
-from functions.exchange_bridge.exchange import Fetched, Kind, Kline, Message, Trade
+from functions.exchange_bridge.exchange import Exchange, Fetched, Kind, Kline, Message, Trade
+from functions.exchange_bridge.feed_settings import safe_ws_url, ws_url
 from functions.exchange_bridge.rest import Rest
+from shared.runtime.settings import Environment
 from shared.wire.feed_status import FeedState
 from shared.wire.raw_batch import FORMAT_SCANNER
 
@@ -95,3 +97,11 @@ class Scanner:
     async def newest(self, rest: Rest, symbol: str) -> Trade | None:
         """Return None: there is no way to ask."""
         return None
+
+
+def setup(env: Environment) -> tuple[Exchange, Rest]:
+    """Read the exchange and its REST from the environment."""
+    environment = env.text("ENVIRONMENT", "development")
+    check = ws_url if environment != "production" else safe_ws_url
+    url = env.parsed("WEBSOCKET_URL", "ws://127.0.0.1:8765", check)
+    return Scanner(url), Rest("scanner", "http://127.0.0.1", 1.0)

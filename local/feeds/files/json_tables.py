@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import chain, islice
 from typing import Final
@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from local.feeds.files import flat_json
 from local.feeds.files.blocks import BATCH_ROWS, Tables, line_blocks, numbered
 from local.feeds.files.errors import FileError, excerpt
-from local.feeds.files.layouts import FIELDS, Choice, Layout, layout_of_names, needed
+from local.feeds.files.layouts import FIELDS, MAKER, Choice, Layout, layout_of_names, needed
 from local.feeds.files.opening import Part
 from shared.inputs.fields import Field, layout_of
 from shared.inputs.raw_values import text_of
@@ -41,12 +41,28 @@ def read_lines(part: Part, choice: Choice) -> Tables:
     if choice.columns:
         texts = (text for lines in everything for text in _filled(lines).to_pylist())
         return _of_objects(part, _objects(part, enumerate(texts, 1)), choice)
-    seen = _objects(part, enumerate(_filled(first)[:1000].to_pylist(), 1))
+    seen = list(_objects(part, enumerate(_filled(first)[:1000].to_pylist(), 1)))
+    _check_messages(part, seen)
     found = layout_of_names(part.name, list(dict.fromkeys(chain.from_iterable(seen))), choice)
     layout = Layout(
         "JSON", {name: name for name in FIELDS}, symbol=found.symbol, unread=found.unread
     )
     return layout, numbered(_json_tables(part, everything))
+
+
+def _check_messages(part: Part, objects: Iterable[Mapping[str, object]]) -> None:
+    """Raise FileError where an object is a message of a WebSocket that a trade's names misread."""
+    for each in objects:
+        if "product_id" in each and each.get("type") in ("match", "last_match", "ticker", "open"):
+            feed = "coinbase"
+        elif "e" in each and "E" in each and each["e"] not in ("trade", "aggTrade"):
+            feed = "binance"
+        else:
+            continue
+        raise FileError(
+            f"{part}: holds messages of a WebSocket ({excerpt(each)}): POST them to /ingest with"
+            f" Content-Type application/x-ndjson; feed={feed}"
+        )
 
 
 def _filled(lines: pa.Array) -> pa.Array:
@@ -81,7 +97,8 @@ def _alike_table(found: flat_json.Alike) -> pa.Table:
             column = value if key == keys[-1] else pc.if_else(pc.equal(value, ""), column, value)
         columns.append(column)
     maker, side = columns.pop(), columns[_SIDE]
-    said = pc.if_else(pc.equal(maker, "true"), "sell", pc.if_else(pc.equal(maker, ""), "", "buy"))
+    sold = pc.is_in(maker, pa.array(list(MAKER)))
+    said = pc.if_else(sold, "sell", pc.if_else(pc.equal(maker, ""), "", "buy"))
     columns[_SIDE] = pc.if_else(pc.equal(side, ""), said, side)
     return pa.table(columns, FIELDS)
 
@@ -97,7 +114,7 @@ def _json_row(part: Part, number: int, line: str) -> tuple[str, ...]:
         for keys in _places_of(tuple(values))
     ]
     if not row[_SIDE] and (maker := row.pop()):
-        row[_SIDE] = "sell" if maker == "true" else "buy"
+        row[_SIDE] = MAKER.get(maker, "buy")
     return tuple(row[: len(FIELDS)])
 
 
@@ -130,6 +147,7 @@ def read_array(part: Part, choice: Choice) -> Tables:
 def _of_objects(part: Part, objects: Iterator[dict[str, object]], choice: Choice) -> Tables:
     """Objects may differ in how they name the fields, unless --columns says it for all."""
     first = list(islice(objects, 1000))
+    _check_messages(part, first)
     everything = chain(first, objects)
     names = list(dict.fromkeys(name for each in first for name in each))
     if choice.columns:
@@ -149,7 +167,7 @@ def _fields(trade: Mapping[str, object]) -> dict[str, object]:
         found[name] = next((value for value in values if value not in (None, "")), None)
     if found["side"] is None and (flags := places.get(Field.BUYER_MAKER)):
         maker = trade[flags[0]]
-        found["side"] = None if maker is None else "sell" if maker is True else "buy"
+        found["side"] = None if maker is None else MAKER.get(str(maker), "buy")
     return found
 
 

@@ -20,6 +20,8 @@ UNITS: Final = {"s": 1_000_000, "ms": 1_000, "us": 1, "ns": -1_000}
 _SIDE: Final = FIELDS.index("side")
 MAKER: Final = {"true": "sell", "True": "sell", "1": "sell", "TRUE": "sell"}
 """The buyer was the maker, so the aggressor sold; anything else is a buy."""
+_POLYGON_IDS: Final = ("exchange", "trf_id")
+"""What ids of Polygon's trades count in: the exchange, and the reporting facility where one is."""
 _SIDES_OF_BOOK: Final = {"A": "sell", "B": "buy", "N": ""}
 
 
@@ -33,8 +35,8 @@ class Layout:
     `only`: column and value of the rows that are trades. `symbol_of`: the instrument by the file's
     name. `symbol`: the instrument of all rows. `conditions_of`: whose codes the sale conditions
     are (shared/inputs/conditions.py). `mid_of`: the columns of bid and ask, of quotes whose middle
-    is the price. `midnight`: time zone and date (YYYYMMDD) whose
-    midnight the times count from.
+    is the price. `ids_within`: columns that a trade id counts in: their values lead it. `midnight`:
+    time zone and date (YYYYMMDD) whose midnight the times count from.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Layout:
     midnight: tuple[str, str] | None = None
     conditions_of: str = ""
     mid_of: tuple[str, str] | None = None
+    ids_within: Sequence[str] = ()
     unread: Sequence[str] = ()
 
     def describe(self) -> str:
@@ -245,7 +248,7 @@ def chosen(layout: Layout, choice: Choice, names: Sequence[str], name: str) -> L
 def needed(layout: Layout) -> list[str]:
     """Return the columns that are read."""
     only = [] if layout.only is None else [layout.only[0]]
-    return list(dict.fromkeys([*layout.columns.values(), *only]))
+    return list(dict.fromkeys([*layout.columns.values(), *only, *layout.ids_within]))
 
 
 def _names_a_time(name: str) -> bool:
@@ -298,7 +301,9 @@ def _by_header(names: Sequence[str]) -> Layout | None:
     if Field.SIDE not in places and Field.BUYER_MAKER in places:
         columns["side"], sides = places[Field.BUYER_MAKER], MAKER
     kind = "tardis trades" if {"exchange", "local_timestamp"} <= plain else "table"
-    return Layout(kind, columns, sides=sides, unread=layout.unread)
+    within = [each for each in _POLYGON_IDS if "sip_timestamp" in plain and each in names]
+    unread = [each for each in layout.unread if each not in within]
+    return Layout(kind, columns, sides=sides, ids_within=within, unread=unread)
 
 
 def _by_position(name: str, rows: Sequence[Sequence[str]]) -> Layout | None:

@@ -146,8 +146,16 @@ def _trades(part: Part, layout: Layout, raw: RawTable, progress: Progress) -> Tr
         codes = columns["conditions"]
         named = pc.binary_join_element_wise(layout.conditions_of, codes, ":")
         columns["conditions"] = pc.if_else(pc.equal(codes, ""), "", named)
+    for column in reversed(layout.ids_within):
+        columns["trade_id"] = _within(_texts(table[column]), columns["trade_id"])
     columns["time"] = _times(part, columns["time"], layout)
     return Trades(str(part), part.identity, raw.first_row, columns)
+
+
+def _within(places: pa.ChunkedArray, ids: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return ids behind what they count in, as `11:7`; 0 is no place."""
+    alone = pc.or_(pc.equal(ids, ""), pc.is_in(places, pa.array(["", "0"])))
+    return pc.if_else(alone, ids, pc.binary_join_element_wise(places, ids, ":"))
 
 
 def _texts(column: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperGroup
 from typer.testing import CliRunner
 
-from local.cli.app import app
+from local.cli.app import MODULES, command_line
 from tests.local.cli.running import REPOSITORY
 
 pytestmark = pytest.mark.processes
@@ -28,7 +28,12 @@ class Interrupts:
 sys.meta_path.insert(0, Interrupts())
 main()
 """
-LOADED = "import sys, local.cli.app; print(*sys.modules, sep='\\n')"
+LOADED = """
+import sys
+from local.cli.app import command_line
+command_line({words})
+print(*sys.modules, sep="\\n")
+"""
 
 
 def python(code: str) -> subprocess.CompletedProcess[str]:
@@ -50,9 +55,30 @@ def test_an_interrupt_while_it_loads_is_quiet() -> None:
 
 def test_no_command_loads_what_another_needs() -> None:
     """Clients of the stores and of HTTP take longer to load than all the rest."""
-    loaded = set(python(LOADED).stdout.split())
-    assert "local.cli.candles" in loaded
+    loaded = set(python(LOADED.format(words=[])).stdout.split())
+    assert {f"local.cli.{module}" for module in MODULES.values()} <= loaded
     assert not loaded & {"httpx", "nats", "psycopg", "aiohttp", "stamina", "rich.progress"}
+
+
+def test_a_command_loads_no_other_command() -> None:
+    """Nor NumPy, for one that computes nothing."""
+    loaded = set(python(LOADED.format(words=["env"])).stdout.split())
+    others = {f"local.cli.{module}" for module in MODULES.values()} - {"local.cli.env"}
+    assert "local.cli.env" in loaded
+    assert not loaded & {"numpy", *others}
+
+
+def test_every_command_is_found_by_its_name() -> None:
+    """Among all commands, and when it is the only one that is loaded."""
+    assert group_of().keys() == MODULES.keys()
+    assert all(name in group_of(name) for name in MODULES)
+
+
+def group_of(*words: str) -> dict[str, object]:
+    """The commands that are there for what was typed, by name."""
+    group = typer.main.get_command(command_line(words))
+    assert isinstance(group, TyperGroup)
+    return {**group.commands}
 
 
 def test_text_that_looks_like_an_emoji_stays_as_it_is() -> None:
@@ -61,7 +87,7 @@ def test_text_that_looks_like_an_emoji_stays_as_it_is() -> None:
         "import local.cli.app as a; from local.cli.main import main; "
         "from local.errors import UsageError\n"
         "def fail(): raise UsageError('[a] :warning: :100:')\n"
-        "a.app = fail; main()"
+        "a.command_line = lambda words: fail; main()"
     )
     done = python(code)
     assert (done.returncode, done.stderr) == (2, "kandle: [a] :warning: :100:\n")
@@ -69,7 +95,7 @@ def test_text_that_looks_like_an_emoji_stays_as_it_is() -> None:
 
 def test_every_command_prints_json_for_programs() -> None:
     """Whether it shows something, changes something, or runs until it is stopped."""
-    group = typer.main.get_command(app)
+    group = typer.main.get_command(command_line())
     assert isinstance(group, TyperGroup)
     found = dict(commands(group))
     assert {"up", "import", "dlq replay", "lake take-over"} <= found.keys()
@@ -95,5 +121,5 @@ def test_a_shell_completes_commands_and_options(typed: str, expected: str) -> No
         "COMP_WORDS": typed,
         "COMP_CWORD": str(typed.count(" ")),
     }
-    done = CliRunner().invoke(app, [], env=asked, prog_name="kandle")
+    done = CliRunner().invoke(command_line(), [], env=asked, prog_name="kandle")
     assert done.stdout.split() == [expected]

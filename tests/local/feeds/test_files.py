@@ -144,7 +144,7 @@ BINANCE = "5,94000.1,0.5,47000.05,1735689600000,true\n"
             "ticker,conditions,correction,exchange,id,participant_timestamp,price,"
             "sequence_number,sip_timestamp,size,tape\n"
             'A,"37",0,11,7,1735827600038837124,134.5,35,1735827600038856001,10,1\n',
-            "A,134.5,10,1735827600038856001,,7,37",
+            "A,134.5,10,1735827600038856001,,11:7,37",
         ),
         (
             "20131007_spy_trade_tick.csv",

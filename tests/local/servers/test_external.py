@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from local.errors import StartError
+from local.instance import INSTANCE_SERVERS
 from local.servers import external
 from local.servers.nats import nats
 from local.servers.postgres import postgres
@@ -69,7 +70,7 @@ def test_an_unset_variable_means_a_local_server() -> None:
 
 def test_the_servers_of_another_instance_are_not_joined() -> None:
     """Those that `kandle env` exported are passed over; one that was set afterwards is used."""
-    shell = {**UNREACHABLE, **KEYS, external.INSTANCE_SERVERS: "127.0.0.1:9 127.0.0.1:10"}
+    shell = {**UNREACHABLE, **KEYS, INSTANCE_SERVERS: "127.0.0.1:9 127.0.0.1:10"}
     assert [external.given(variable, shell) for variable in UNREACHABLE] == [{}] * 4
     other = {"REDIS_URL": "redis://127.0.0.1:6379/0"}
     assert external.given("REDIS_URL", {**shell, **other}) == other

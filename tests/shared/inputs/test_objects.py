@@ -16,6 +16,7 @@ from tests.shared.inputs.feeds import codes, parsed, quotes, trades
 SCAN = {"ticker": "AAPL", "price": 224.57, "prev_price": 224.5, "volume": 1234567, "mav10": 1e6,
         "float": 15e9, "delta": 0.03, "multiplier": 1.2, "timestamp": 1700000000}  # fmt: skip
 TIME_US = 1_700_000_000_000_000
+MS = TIME_US // 1000
 
 
 def said(**change: Any) -> bytes:
@@ -56,12 +57,12 @@ def test_what_else_a_sender_may_say() -> None:
         (
             '{"ev":"T","sym":"MSFT","x":4,"i":"12","z":3,"p":114.125,"s":100,"c":[37],'
             '"t":1700000000000,"q":3681328}',
-            ("MSFT", "114.125", "100", 12),
+            ("MSFT", "114.125", "100", "4:12"),
         ),
         (
             '{"ev":"XT","pair":"BTC-USD","p":3.5,"t":1700000000000,"s":0.25,"c":[2],"i":"9",'
             '"r":1700000000123,"x":1}',
-            ("BTC-USD", "3.5", "0.25", 9),
+            ("BTC-USD", "3.5", "0.25", "1:9"),
         ),
         (
             '{"s":"BINANCE:BTCUSDT","p":7296.89,"t":1700000000000,"v":0.011467,"c":null}',
@@ -80,15 +81,105 @@ def test_what_else_a_sender_may_say() -> None:
     ],
 )
 def test_one_letter_means_what_its_sender_means(
-    message: str, wanted: tuple[str, str, str, int]
+    message: str, wanted: tuple[str, str, str, int | str]
 ) -> None:
-    """`s` is Polygon's size and Binance's symbol, `t` a time there and a trade id here."""
+    """`s` is Polygon's size and Binance's symbol, `t` a time there and a trade id here.
+
+    Polygon: ids "are unique per combination of ticker, exchange, and TRF".
+    """
     found = parsed(FORMAT_SCANNER, message.encode())
     (trade,) = trades(found)
     symbol, price, size, trade_id = wanted
     assert (trade.instrument, trade.price, trade.size) == (symbol, Decimal(price), Decimal(size))
-    assert (trade.time_us, trade.trade_id) == (TIME_US, trade_id)
+    text = "" if found.rows.text is None else found.rows.text[0]
+    assert (trade.time_us, text or trade.trade_id) == (TIME_US, trade_id)
     assert found.rejected == []
+
+
+@pytest.mark.parametrize(
+    ("message", "wanted"),
+    [
+        ({"T": MS, "s": "A", "S": "Buy", "v": "2", "p": "1", "L": "PlusTick", "i": "x-1"}, "buy"),
+        ({"symbol": "A", "price": 1, "amount": 2, "ts": MS, "direction": "sell"}, "sell"),
+        ({"symbol": "A", "price": 1, "volume": 2, "ts": MS, "side": "sell"}, "sell"),
+        ({"symbol": "A", "price": 1, "volume": 2, "ts": MS, "id": 1}, ""),
+        ({"coin": "A", "side": "A", "px": "1", "sz": "2", "time": MS, "tid": 1}, "sell"),
+        ({"coin": "A", "side": "B", "px": "1", "sz": "2", "time": MS, "tid": 1}, "buy"),
+        ({"timestamp": 1700000000, "timestampms": MS, "price": "1", "amount": "2", "type": "buy",
+          "symbol": "A"}, "buy"),
+        ({"id": 1, "create_time": 1700000000, "create_time_ms": "1700000000000.9", "side": "sell",
+          "currency_pair": "A", "amount": "2", "price": "1"}, "sell"),
+        ({"exec_date": "2023-11-14T22:13:20", "symbol": "A", "price": 1, "size": 2, "side": "BUY"},
+         "buy"),
+        ({"code": "A", "timestamp": MS + 9, "trade_timestamp": MS, "trade_price": 1.0,
+          "trade_volume": 2, "ask_bid": "ASK", "sequential_id": 5}, "sell"),
+        ({"type": "timesale", "symbol": "A", "exch": "Q", "bid": "0.9", "ask": "1.1", "last": "1",
+          "size": "2", "date": str(MS), "cancel": False, "session": "normal"}, ""),
+        ({"feed": "trade", "product_id": "A", "uid": "u-1", "side": "sell", "type": "fill",
+          "time": MS, "qty": 2, "price": 1.0}, "sell"),
+        ({"type": "match", "product_id": "A", "trade_id": 10, "time": "2023-11-14T22:13:20Z",
+          "size": "2", "price": "1", "side": "sell"}, "buy"),
+    ],
+)  # fmt: skip
+def test_trades_of_exchanges_have_size_time_and_the_side_of_the_aggressor(
+    message: dict[str, Any], wanted: str
+) -> None:
+    """Under the names of their own documentation: Bybit, HTX, Deribit, Hyperliquid, Gemini, Gate,
+    bitFlyer, Upbit, Tradier, Kraken Futures; Coinbase's `side` is the maker's."""
+    found = parsed(FORMAT_SCANNER, json.dumps(message).encode())
+    (trade,) = trades(found)
+    side = {"": 0, "buy": 1, "sell": 2}[wanted]
+    expected = ("A", Decimal(1), Decimal(2), side)
+    assert (trade.instrument, trade.price, trade.size, trade.side) == expected
+    assert trade.time_us // 1000 == MS
+    assert found.rejected == []
+
+
+@pytest.mark.parametrize(
+    ("message", "kind"),
+    [
+        ({"e": "24hrTicker", "E": MS, "s": "BNBBTC", "p": "0.0015", "q": "18"}, "24hrTicker"),
+        ({"e": "markPriceUpdate", "E": MS, "s": "B", "p": "11794.15", "T": MS}, "markPriceUpdate"),
+        ({"e": "trade", "E": MS, "s": "B", "p": "0", "q": "1", "T": MS, "X": "NA"}, "NA"),
+        ({"type": "received", "product_id": "A", "size": "1.34", "price": "502.1"}, "received"),
+        ({"type": "open", "product_id": "A", "price": "200.2", "side": "sell"}, "open"),
+        ({"type": "message", "topic": "/spotMarket/level3:A", "subject": "open",
+          "data": {"symbol": "A", "price": "1", "size": "2", "side": "buy"}}, "open"),
+    ],
+)  # fmt: skip
+def test_what_an_exchange_says_besides_trades_is_no_tick(
+    message: dict[str, Any], kind: str
+) -> None:
+    """Tickers' changes of price, mark prices and orders have `price` or `p` too."""
+    found = parsed(FORMAT_SCANNER, json.dumps(message).encode())
+    assert (trades(found), found.skipped, found.rejected) == ([], {kind: 1}, [])
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"type": "ticker", "product_id": "A", "price": "5", "best_bid": "1", "best_ask": "2",
+         "last_size": "9", "trade_id": 1},
+        {"type": "message", "topic": "/market/ticker:A", "subject": "trade.ticker",
+         "data": {"price": "5", "size": "9", "bestAsk": "2", "bestBid": "1", "Time": MS}},
+    ],
+)  # fmt: skip
+def test_a_ticker_is_a_quote_and_its_last_trade_is_none(message: dict[str, Any]) -> None:
+    """It repeats the last trade at each change of the book."""
+    found = parsed(FORMAT_SCANNER, json.dumps(message).encode())
+    expected = [("A", Decimal(1), Decimal(2))]
+    assert [(q.instrument, q.bid, q.ask) for q in quotes(found)] == expected
+    assert (trades(found), found.rejected) == ([], [])
+
+
+def test_alpacas_trades_and_flags_of_cancels_are_refused_by_name() -> None:
+    """An id that counts within an exchange, and a cancel that names no trade, would be misread."""
+    alpaca = {"T": "t", "S": "AAPL", "i": 96921, "x": "D", "p": 126.55, "s": 1, "t": "2021-02-22"}
+    cancel = {"type": "timesale", "symbol": "A", "last": "1", "size": "2", "cancel": True}
+    found = parsed(FORMAT_SCANNER, json.dumps(alpaca).encode(), json.dumps(cancel).encode())
+    assert codes(found) == [(0, "bad_message"), (1, "bad_trade_id")]
+    assert "feed=alpaca" in found.rejected[0].detail
+    assert (trades(found), found.busts) == ([], [])
 
 
 def test_a_byte_order_mark_is_no_part_of_an_object() -> None:

@@ -26,9 +26,9 @@ INSERT INTO first_ticks VALUES ('A', 3599999999);
 """
 
 
-def test_old_segments_become_segments_of_an_hour(database: str) -> None:
+def test_old_segments_become_segments_of_an_hour(empty_database: str) -> None:
     """Every column of them; what was not aggregated still is to be."""
-    with psycopg.connect(database) as connection:
+    with psycopg.connect(empty_database) as connection:
         connection.execute(
             "CREATE TABLE schema_migrations"
             " (name text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())"
@@ -38,7 +38,7 @@ def test_old_segments_become_segments_of_an_hour(database: str) -> None:
                 connection.execute(file.read_text().encode())
                 connection.execute("INSERT INTO schema_migrations VALUES (%s)", (file.name,))
         connection.execute(BEFORE.encode())
-    postgres = Postgres(database, size=1)
+    postgres = Postgres(empty_database, size=1)
     with postgres.connection() as connection:
         parts = list(ticks_of_event(connection, "e1"))
         rows = connection.execute(

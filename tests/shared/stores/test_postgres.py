@@ -10,20 +10,20 @@ from shared.stores.limits import MAINTENANCE, Limits
 from shared.stores.postgres import Postgres
 
 
-def test_the_server_ends_a_statement_that_takes_too_long(database: str) -> None:
+def test_the_server_ends_a_statement_that_takes_too_long(empty_database: str) -> None:
     """The schema is brought up to date all the same, however long that takes."""
-    postgres = Postgres(database, size=1, limits=Limits(200, 0, 0))
+    postgres = Postgres(empty_database, size=1, limits=Limits(200, 0, 0))
     with pytest.raises(TransientError, match="statement timeout"):
         postgres.execute("SELECT pg_sleep(20)")
     postgres.execute("SELECT FROM candles")
     postgres.close()
 
 
-def test_a_replica_is_not_migrated(database: str) -> None:
+def test_a_replica_is_not_migrated(empty_database: str) -> None:
     """It follows its primary, and refuses writes."""
-    replica = Postgres(database, size=1, migrates=False)
+    replica = Postgres(empty_database, size=1, migrates=False)
     replica.execute("SELECT 1")
-    with psycopg.connect(database) as connection:
+    with psycopg.connect(empty_database) as connection:
         row = connection.execute("SELECT to_regclass('candles')").fetchone()
     assert row == (None,)
     replica.close()
