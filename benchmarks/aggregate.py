@@ -13,6 +13,7 @@ import psutil
 
 from benchmarks._platform import running
 from functions.candle_aggregate.engine import Engine
+from functions.candle_aggregate.handler import wall_clock_us
 from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.session import Session
 from functions.candle_aggregate.steps.step import TickEvent
@@ -58,7 +59,7 @@ class NoStorage:
 
 
 class Market:
-    """Ticks of so many instruments, evenly, with ascending trade ids, as of now."""
+    """Ticks of so many instruments, evenly, with ascending trade ids."""
 
     def __init__(self, instruments: int) -> None:
         names = np.array([f"S{n:05d}" for n in range(instruments)])
@@ -68,11 +69,10 @@ class Market:
         self._chance = np.random.default_rng(1)
         self._next_id = 1
 
-    def batch(self, count: int) -> Ticks:
-        """Return one batch of all shards."""
+    def batch(self, count: int, now_us: int) -> Ticks:
+        """Return one batch of all shards, received at a time."""
         pick = np.sort(self._chance.integers(0, len(self._names), count))
         places, counts = np.unique(pick, return_counts=True)
-        now_us = time.time_ns() // 1000
         zeros = np.zeros(count, dtype=np.int64)
         ids = np.arange(self._next_id, self._next_id + count)
         self._next_id += count
@@ -102,15 +102,15 @@ class Market:
 
 def _replica(url: str, name: str, instruments: int, share: int, done: Queue[object]) -> None:
     """Apply a share of the market as one replica; report CPU (s), ticks, longest lag (s)."""
-    engine = Engine(Store(connect(url), name), RULES, NoStorage(), lambda: time.time_ns() // 1000)
+    engine = Engine(Store(connect(url), name), RULES, NoStorage(), wall_clock_us)
     market, lags = Market(instruments), []
     count = TICKS_A_SECOND // STEPS_A_SECOND // share
     for n in range(STEPS_A_SECOND):
-        engine.apply([TickEvent(f"{name}/warm/{n}", market.batch(count))])
+        engine.apply([TickEvent(f"{name}/warm/{n}", market.batch(count, wall_clock_us()))])
     begun_cpu, begun = time.process_time(), time.monotonic()
     for n in range(SECONDS * STEPS_A_SECOND):
         time.sleep(max(0.0, begun + n / STEPS_A_SECOND - time.monotonic()))
-        engine.apply([TickEvent(f"{name}/{n}", market.batch(count))])
+        engine.apply([TickEvent(f"{name}/{n}", market.batch(count, wall_clock_us()))])
         lags.append(time.monotonic() - begun - n / STEPS_A_SECOND)
     cpu = time.process_time() - begun_cpu
     thrown = metrics.APPLY_CONFLICTS._value.get()

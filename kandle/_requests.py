@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -103,7 +104,7 @@ class Paging:
         self.query = {**self.query, "cursor": cursor, "limit": self._limit()}
 
     def _limit(self) -> str:
-        return str(min(PAGE, self._left or PAGE))
+        return str(PAGE if self._left is None else min(PAGE, self._left))
 
 
 def is_away(answer: httpx.Response) -> bool:
@@ -145,12 +146,24 @@ def bodies(
     some: list[Mapping[str, Any]] = []
     number = 0
     for tick in ticks:
+        _check(tick)
         some.append(tick)
         if len(some) == _TICKS_A_BODY:
             yield _body(some, f"{key}-{number}")
             some, number = [], number + 1
     if some:
         yield _body(some, f"{key}-{number}")
+
+
+def _check(tick: Mapping[str, Any]) -> None:
+    if not isinstance(tick, Mapping):
+        raise TypeError(
+            f'a tick is a mapping such as {{"symbol": "AAPL", "price": "224.57"}}, no '
+            f'{type(tick).__name__}: of a frame send df.to_dict("records") or df.to_dicts()'
+        )
+    for name, value in tick.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"{name}: {value} is no number: leave out what is not known")
 
 
 def _body(ticks: Sequence[Mapping[str, Any]], key: str) -> tuple[bytes, dict[str, str]]:

@@ -63,13 +63,13 @@ class Display:
             for each in steps.rules.ladder
             if any(names.shows_any(each.name) for names in selections.values())
         ]
-        if not shown:
-            self._changed[:] = False
-            return []
         self._grow(len(steps.cache.instruments))
+        if not shown:
+            self._changed[self._held(steps, leases)] = False  # of other shards some are watched
+            return []
         columns = []
         if computed.levels:
-            every = np.unique(np.concatenate([level.rows.gid for level in computed.levels]))
+            every = np.unique(np.concatenate([each.places.instrument for each in computed.levels]))
             some = self._watched_of(every, selections, steps)
             levels = [each for each in computed.levels if each.timeframe in shown]
             columns = [_closed(each, some, steps) for each in levels]
@@ -85,6 +85,13 @@ class Display:
         size = min(len(changed), len(next_us))
         gids = np.flatnonzero(changed[:size] & (next_us[:size] <= now_us))
         return set(steps.cache.instruments.shard[gids].tolist())
+
+    @staticmethod
+    def _held(steps: Steps, leases: Mapping[int, Lease]) -> Ints:
+        """Return the instruments of the shards of a step."""
+        instruments = steps.cache.instruments
+        shards = instruments.shard[: len(instruments)]
+        return np.flatnonzero(np.isin(shards, list(leases)))
 
     def _grow(self, size: int) -> None:
         more = size - len(self._next_us)
@@ -107,9 +114,9 @@ class Display:
 
     def _note(self, base: Level, watched: Ints) -> None:
         """Note which instruments' base candles a step changed, and when the newest begins."""
-        mine = np.isin(base.rows.gid, watched)
-        gids = base.rows.gid[mine]
-        np.maximum.at(self._start_us, gids, base.rows.start_us[mine])
+        mine = base.places.at(np.isin(base.places.instrument, watched))
+        gids = mine.instrument
+        np.maximum.at(self._start_us, gids, mine.start_us)
         self._changed[gids] = True
 
     def busts(self, event: Event, shards: int) -> list[OutgoingEvent]:
@@ -157,9 +164,8 @@ class Display:
 
         `shown`: the timeframes that somebody watches.
         """
-        size = len(steps.cache.instruments)
-        held = np.isin(steps.cache.instruments.shard[:size], list(leases))
-        due = np.flatnonzero(self._changed[:size] & held & (self._next_us[:size] <= now_us))
+        held = self._held(steps, leases)
+        due = held[self._changed[held] & (self._next_us[held] <= now_us)]
         self._changed[due] = False
         self._next_us[due] = now_us + self._every_us
         return self._shown(due, shown, steps, leases)
@@ -207,11 +213,10 @@ def _columns(
 
 
 def _closed(level: Level, watched: Ints, steps: Steps) -> CandleColumns:
-    rows = level.rows
-    ready = np.isin(rows.gid, watched) & rows.records.has(CLOSED) & rows.records.has(PRICED)
-    some = rows.at(ready)
-    names = [steps.cache.instruments.names[gid] for gid in some.gid.tolist()]
-    return CandleColumns(level.timeframe.name, names, some.start_us, some.records)
+    places = level.places
+    ready = np.isin(places.instrument, watched)
+    ready &= places.records.has(CLOSED) & places.records.has(PRICED)
+    return places.at(ready).columns(level.timeframe.name, steps.cache.instruments.names)
 
 
 def _candle_events(parts: Sequence[CandleColumns], received_us: int) -> list[OutgoingEvent]:

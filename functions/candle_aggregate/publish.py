@@ -56,14 +56,11 @@ def fill_outbox(computed: Computed, instruments: Instruments, now_us: int) -> li
 
 
 def _closed(level: Level, instruments: Instruments) -> Iterable[OutboxRow]:
-    rows, timeframe = level.rows, level.timeframe.name
-    ready = np.flatnonzero(_is_ready(rows.records))
-    shard = instruments.shard[rows.gid[ready]]
+    ready = level.places.at(_is_ready(level.places.records))
+    shard = instruments.shard[ready.instrument]
     for each in np.unique(shard).tolist():
-        mine = ready[shard == each]
-        names = [instruments.names[gid] for gid in rows.gid[mine].tolist()]
-        columns = CandleColumns(timeframe, names, rows.start_us[mine], rows.records.at(mine))
-        yield from candle_rows(each, columns)
+        some = ready.at(shard == each)
+        yield from candle_rows(each, some.columns(level.timeframe.name, instruments.names))
 
 
 def outbox_rows(

@@ -63,6 +63,18 @@ class Session:
             found |= {name: put[name] for name in names if name in put}
         return list(found), Records.decode(list(found.values()))
 
+    def read_all(self, blocks: Sequence[Block]) -> list[tuple[list[str], Records]]:
+        """Return the records of whole blocks, as they are stored."""
+        stored = self._store.read_whole([self._keys.block(block) for block in blocks])
+        return [
+            ([name.decode() for name in some], Records.decode(list(some.values())))
+            for some in stored
+        ]
+
+    def sizes(self, blocks: Sequence[Block]) -> list[int]:
+        """Return how many records each block has, as they are stored."""
+        return self._store.sizes([self._keys.block(block) for block in blocks])
+
     def instruments(self, names: Sequence[str] | None = None) -> tuple[list[str], NDArray[np.void]]:
         """Return the records of instruments, of the names that are there; None: of all."""
         key, size = self._keys.instruments, INSTRUMENT.itemsize
@@ -106,11 +118,9 @@ class Session:
             if above is not None:
                 least = np.maximum(least, above)
             records.data["revision"] = np.maximum(least + 1, self._now_us)
-        pairs: list[str | int | bytes] = []
-        for name, blob in zip(names, records.encode(), strict=True):
-            pairs += [name, blob]
-            self._put[block][name] = blob
-        self.changes.add("HSET", self._keys.block(block), pairs)
+        blobs = records.encode()
+        self._put[block].update(zip(names, blobs, strict=True))
+        self.changes.put(self._keys.block(block), names, blobs)
         is_open = (records.data["flags"] & CLOSED) == 0
         was_open = [name in known and not known[name] & CLOSED for name in names]
         self.changes.opened[block] += int(is_open.sum()) - sum(was_open)
@@ -131,9 +141,8 @@ class Session:
     def put_instruments(self, names: Sequence[str], blobs: Sequence[bytes]) -> None:
         """Write the records of all instruments, numbered as they stand here."""
         self.lease.numbers = len(names)
-        pairs = [part for pair in zip(names, blobs, strict=True) for part in pair]
-        if pairs:
-            self.changes.add("HSET", self._keys.instruments, pairs)
+        if names:
+            self.changes.put(self._keys.instruments, names, blobs)
 
     def append_seen(self, minute: int, body: bytes) -> None:
         """Add trade ids to those seen in a minute."""
@@ -170,16 +179,16 @@ class Session:
         key, size = self._keys.instruments, INSTRUMENT.itemsize
         names = list(floors_us)
         blobs = self._store.read_hashes([(key, names)])[0] if names else []
-        pairs: list[str | int | bytes] = []
+        raised: dict[str, bytes] = {}
         for name, blob in zip(names, blobs, strict=True):
             if blob is not None:
                 record = np.frombuffer(blob[:size], dtype=INSTRUMENT).copy()
                 record["floor_us"] = np.maximum(record["floor_us"], floors_us[name])
                 if since_us is not None:
                     record["first_us"] = np.minimum(record["first_us"], since_us)
-                pairs += [name, record.tobytes() + blob[size:]]
-        if pairs:
-            self.changes.add("HSET", key, pairs)
+                raised[name] = record.tobytes() + blob[size:]
+        if raised:
+            self.changes.put(key, list(raised), list(raised.values()))
         self.changes.add("HINCRBY", self._keys.head, ["evictions", 1])
         self.changes.evictions += 1
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -14,7 +13,7 @@ from functions.candle_aggregate.corrections.repair import repair
 from functions.candle_aggregate.corrections.repair_queue import queue_flags
 from functions.candle_aggregate.corrections.venue_history import publish_history, settle_histories
 from functions.candle_aggregate.engine import Engine
-from functions.candle_aggregate.maintenance.evict import evict
+from functions.candle_aggregate.maintenance.evict import Eviction
 from functions.candle_aggregate.maintenance.idle_instruments import let_unused_go, saved_records
 from functions.candle_aggregate.maintenance.rebuild import rebuild
 from functions.candle_aggregate.maintenance.reconcile import reconcile, recorded_before
@@ -50,9 +49,12 @@ class Storage:
     rules: Rules
     clock: Callable[[], int]
     cold: Cold = NO_LAKE
+    eviction: Eviction = field(init=False)
     _is_adopted: bool = False
-    _server: tuple[str, float] = ("", 0.0)
     _trusted: dict[int, tuple[str, str, int]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.eviction = Eviction(self.postgres, self.rules)
 
     def is_trusted(self, lease: Lease) -> bool:
         """Tell whether a shard's state was held against Postgres, and did not go back since.
@@ -61,7 +63,7 @@ class Storage:
         """
         server, lineage, steps = self._trusted.get(lease.shard, ("", "", 0))
         is_same = lease.lineage == lineage and lease.made_for == self.rules.made_for
-        if not is_same or lease.steps < steps or self._server_id() != server:
+        if not is_same or lease.steps < steps or self.store.server_id() != server:
             return False
         self._trusted[lease.shard] = server, lineage, lease.steps
         return True
@@ -74,7 +76,7 @@ class Storage:
         if not self._is_adopted:
             adopt(self.postgres, self.rules)
             self._is_adopted = True
-        server = self._server_id()
+        server = self.store.server_id()
         session = Session(self.store, self.rules, lease, self.clock())
         if not (
             lease.lineage
@@ -84,15 +86,6 @@ class Storage:
             rebuild(session, self.postgres, self.rules, self.clock(), self.cold)
         self._trusted[lease.shard] = server, lease.lineage, lease.steps
         return Outcome(shared=[engine.emission(session.rows)])
-
-    def _server_id(self) -> str:
-        """Return the identity of the Redis server, asked at most once a second."""
-        now_s = time.monotonic()
-        known, since_s = self._server
-        if not known or now_s - since_s >= 1.0:
-            known = self.store.server_id()
-            self._server = known, now_s
-        return known
 
     def recorded(
         self, events: Sequence[TickEvent], began_us: Mapping[int, int], now_us: int
@@ -127,7 +120,7 @@ class Storage:
         postgres, rules, cold = self.postgres, self.rules, self.cold
         for shard in range(rules.shards):
             if second % EVICT_EACH_S == 0:
-                yield partial(_silent, evict, engine, postgres, rules, shard, now_us)
+                yield partial(_silent, self.eviction.evict, engine, shard, now_us)
             if second % RECONCILE_EACH_S == 0:
                 yield partial(reconcile, engine, postgres, rules, shard, now_us)
         yield partial(evaluate_gaps, engine, postgres, rules, now_us, cold)

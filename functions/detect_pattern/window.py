@@ -222,9 +222,7 @@ class Window:
 
     def floats(self, first: int, last: int) -> Candles:
         """Return candles [first, last) as the columns that detectors take."""
-        open_, high, low, close = (
-            _floats(row, self.price_scale) for row in self.table[OPEN:VOLUME, first:last]
-        )
+        open_, high, low, close = _floats(self.table[OPEN:VOLUME, first:last], self.price_scale)
         volume = _floats(self.table[VOLUME, first:last], self.volume_scale)
         starts = self.table[START, first:last].astype(np.int64)
         return Candles(starts, open_, high, low, close, volume)
@@ -274,4 +272,5 @@ def _floats(mantissas: NDArray[Any], scale: int) -> Floats:
     if scale <= 22 and largest < _EXACT_FLOAT:
         # Both are exact doubles, so their quotient is the nearest one.
         return mantissas.astype(np.float64) / float(power)
-    return np.array([int(each) / power for each in mantissas], dtype=np.float64)
+    quotients = [int(each) / power for each in mantissas.ravel()]
+    return np.array(quotients, dtype=np.float64).reshape(mantissas.shape)

@@ -6,7 +6,7 @@ import re
 from datetime import datetime, timedelta
 from typing import Final
 
-from shared.market.timestamps import EPOCH, parse_us, us_of
+from shared.market.timestamps import EPOCH, parse_moment_us, us_of
 
 __all__ = ["EPOCH", "span_us", "time_us"]
 
@@ -18,14 +18,7 @@ def time_us(text: str, now: datetime) -> int:
 
     Raises ValueError: it is none of these; the message quotes it.
     """
-    if text == "0":
-        return 0
-    try:
-        if match := re.fullmatch(r"-([0-9]{1,6})([smhd])", text):
-            return us_of(now - timedelta(**{_UNITS[match[2]]: int(match[1])}))
-        return parse_us(text)
-    except (ValueError, OverflowError) as error:
-        raise ValueError(f"{text[:40]!r} {error}, or a time ago such as -1h") from None
+    return parse_moment_us(text, us_of(now))
 
 
 def span_us(text: str) -> int:

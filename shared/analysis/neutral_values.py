@@ -4,6 +4,9 @@ A share of nothing is 0/0. TA-Lib returns 0 for it, which reads as "sold off as 
 RSI, the stochastics, MFI and the Ultimate Oscillator, and as "bought up" of Williams' %R. Here it
 is 50 (-50 of %R), which counts as much up as down. VWAP without volume and the Efficiency Ratio
 without a move have no value.
+
+Of prices at zero or below (spreads, power, oil in April 2020) a percentage says the opposite: from
+-10 to -5 is -50 %. There ROC, ROCP, ROCR, ROCR100, PPO and NATR have no value.
 """
 
 from __future__ import annotations
@@ -116,6 +119,21 @@ def _er(series: Series, columns: Columns, period: int) -> Columns:
     return (np.where(flat, np.nan, columns[0]),)
 
 
+def _of_past(series: Series, columns: Columns, period: int) -> Columns:
+    past = np.roll(series["close"], period)
+    return (np.where(past > 0, columns[0], np.nan),)
+
+
+def _ppo(series: Series, columns: Columns, fast: int, slow: int, average: Any) -> Columns:
+    import talib
+
+    return (np.where(talib.MA(series["close"], max(fast, slow), average) > 0, columns[0], np.nan),)
+
+
+def _natr(series: Series, columns: Columns, period: int) -> Columns:
+    return (np.where(series["close"] > 0, columns[0], np.nan),)
+
+
 _MENDED: Final[Mapping[str, Callable[..., Columns]]] = {
     "STOCH": _stoch,
     "STOCHF": _stochf,
@@ -125,5 +143,11 @@ _MENDED: Final[Mapping[str, Callable[..., Columns]]] = {
     "MFI": _mfi,
     "ULTOSC": _ultosc,
     "VWAP": _vwap,
+    "ROC": _of_past,
+    "ROCP": _of_past,
+    "ROCR": _of_past,
+    "ROCR100": _of_past,
+    "PPO": _ppo,
+    "NATR": _natr,
     "ER": _er,
 }

@@ -45,6 +45,12 @@ class Places:
         return CandleColumns(timeframe, named, self.start_us, self.records)
 
 
+def nothing() -> Places:
+    """Return no records."""
+    none = np.zeros(0, dtype=np.int64)
+    return Places(none, none, Records.empty(0))
+
+
 def together(parts: Sequence[Places]) -> Places:
     """Return all parts, one after the other; there must be one at least."""
     return Places(
@@ -58,7 +64,7 @@ def merged(places: Places) -> Places:
     """Merge records of the same place into one, ordered by instrument and start.
 
     A record is INCOMPLETE, or of the VENUE, where one of its parts is; other flags are those of one
-    of them.
+    of them. Its revision is the highest of theirs.
     """
     if not len(places):
         return places
@@ -68,8 +74,10 @@ def merged(places: Places) -> Places:
     first = np.flatnonzero(begins)
     records = places.records.at(order)
     inherited = np.bitwise_or.reduceat(records.data["flags"] & (INCOMPLETE | VENUE), first)
+    revision = np.maximum.reduceat(records.data["revision"], first)
     records = fold(records, first)
     records.data["flags"] |= inherited
+    records.data["revision"] = revision
     return Places(instrument[first], start_us[first], records)
 
 

@@ -13,6 +13,7 @@ from shared.inputs.bybit import BYBIT
 from shared.inputs.ccxt import parse_ccxt
 from shared.inputs.coinbase import parse_coinbase
 from shared.inputs.coinbase_advanced import COINBASE_ADVANCED
+from shared.inputs.envelopes import object_at
 from shared.inputs.flags import with_flags
 from shared.inputs.kraken import kraken_element_at, parse_kraken
 from shared.inputs.lines import line_at, parse_lines
@@ -44,7 +45,7 @@ _FORMATS: Final = {
     raw.FORMAT_BINANCE: _Format(parse_binance, _message),
     raw.FORMAT_COINBASE: _Format(parse_coinbase, _message),
     raw.FORMAT_KRAKEN: _Format(parse_kraken, kraken_element_at),
-    raw.FORMAT_SCANNER: _Format(parse_objects, _message),
+    raw.FORMAT_SCANNER: _Format(parse_objects, object_at),
     raw.FORMAT_BINANCE_FUTURES: _Format(partial(parse_binance, feed=FUTURES), _message),
     raw.FORMAT_COINBASE_ADVANCED: _Format(COINBASE_ADVANCED.parse, COINBASE_ADVANCED.original),
     raw.FORMAT_BYBIT: _Format(BYBIT.parse, BYBIT.original),

@@ -27,6 +27,7 @@ BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 EARLIEST_US: Final = EARLIEST_S * 10**6
 
 _NUMBER: Final = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
+_THOUSANDS: Final = re.compile(r"[+-]?\d{1,3}(\.\d{3})+(,\d*)?", re.ASCII)
 _MAX_NUMBER_BYTES: Final = 80
 _SIDES: Final = {"": 0, "buy": 1, "b": 1, "sell": 2, "s": 2, "a": 2, "n": 0}
 """Of the aggressor. B and A, bid and ask, are of Hyperliquid and Databento, and N is none."""
@@ -72,7 +73,10 @@ def parse_line(line: bytes, dialect: Dialect = PLAIN) -> Line:
     """Read a line of the dialect. Raises RejectedLineError."""
     symbol, price, size, time, side, trade_id, conditions = _fields(line, dialect)
     if dialect.decimal_comma:
-        price, size = (text.replace(".", "").replace(",", ".") for text in (price, size))
+        price, size = (
+            _with_point("PRICE", "bad_price", price),
+            _with_point("SIZE", "bad_size", size),
+        )
     kind, integer, id_text = read_trade_id("TRADE_ID", absent(trade_id))
     return Line(
         check_symbol(symbol),
@@ -85,6 +89,17 @@ def parse_line(line: bytes, dialect: Dialect = PLAIN) -> Line:
         id_text,
         absent(conditions),
     )
+
+
+def _with_point(field: str, code: str, text: str) -> str:
+    """Return a number with a decimal comma as one with a point. Raises RejectedLineError."""
+    if "." in text and _THOUSANDS.fullmatch(text) is None:
+        raise RejectedLineError(
+            code,
+            f"{field} {text[:40]!r}: with a decimal comma a point divides thousands, as 1.234,5:"
+            " leave out decimal=comma where it is the decimal point",
+        )
+    return text.replace(".", "").replace(",", ".")
 
 
 def _fields(line: bytes, dialect: Dialect) -> list[str]:

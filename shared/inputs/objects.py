@@ -1,20 +1,23 @@
 """JSON objects, a trade or quote each, under any of the names that senders give to the fields.
 
-One object a payload, bare or within `{"topic": ..., "data": {...}}`, or a FIX message. The stock
-scanner's are among them: its `volume` is the day's, so the tick's size is 0 unless the sender says
-one. Numbers are read as the text that stands in the JSON; `null` counts as absent.
+One object a payload, bare or within `{"topic": ..., "data": {...}}`, a list of trades within
+`{"channel": "trades", "data": [...]}`, or a FIX message. The stock scanner's are among them: its
+`volume` is the day's, so the tick's size is 0 unless the sender says one. Numbers are read as the
+text that stands in the JSON; `null` counts as absent.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from functools import lru_cache
+from collections.abc import Iterator
+from functools import lru_cache, partial
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from shared.inputs import fix
 from shared.inputs.busts import BustSaid, read_bust, word_of
+from shared.inputs.envelopes import Inner, Values, decode_object, object_at, objects_of
 from shared.inputs.feed_columns import NO_TIME
 from shared.inputs.feed_rows import (
     BUY,
@@ -39,6 +42,7 @@ from shared.inputs.line import (
 from shared.inputs.messages import Messages, payload_at
 from shared.inputs.parsed import FeedRules, Parsed
 from shared.inputs.raw_values import text_of
+from shared.inputs.reject_reasons import Rejected
 from shared.inputs.venue_messages import Meaning, meaning_of
 from shared.wire.quotes import NOT_SAID
 from shared.wire.raw_batch import RawBatch
@@ -65,17 +69,13 @@ _SIDES_ELSEWHERE: Final = {
 }
 """Gemini's `type` is the side, that of others the kind of an order or message. `ask_bid`: Upbit."""
 _EXAMPLE: Final = 'a trade is {"symbol": "AAPL", "price": 224.57, "size": 1, "timestamp": ...}'
-_IDS_WITHIN: Final = {"ev": ("x", "trfi"), "sip_timestamp": ("exchange", "trf_id")}
+_IDS_WITHIN: Final = (("ev", ("x", "trfi")), ("sip_timestamp", ("exchange", "trf_id")))
 """By a field that tells a trade of Polygon's stream and of its REST API: what its id counts in."""
 _ALPACA: Final = frozenset({"T", "S", "p", "s", "t", "i"})
 _OF_ALPACA: Final = (
     "a trade of Alpaca's stream, whose ids count within an exchange and whose conditions depend on"
     " its tape: POST it with Content-Type application/x-ndjson; feed=alpaca"
 )
-
-Values = dict[str, msgspec.Raw]
-
-_decode: Final = msgspec.json.Decoder(Values).decode
 
 
 class _Names(NamedTuple):
@@ -121,12 +121,8 @@ def parse_objects(batch: RawBatch, rules: FeedRules) -> Parsed:
     messages = Messages(batch, _read, _kind_of)
     trades, quotes, unread = Trades(), QuotesSaid(), Counter[str]()
     busts: list[BustSaid] = []
-    for number, message in zip(messages.numbers, messages.decoded, strict=True):
-        try:
-            values, topic = _within(message)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            messages.leave(number, f"its data is no object: {error}")
-            continue
+    for number, message, inner in _each(messages):
+        values = inner.values
         if isinstance(values, fix.NoTrade):
             if values.kind:
                 messages.skipped[values.kind] += 1
@@ -135,28 +131,29 @@ def parse_objects(batch: RawBatch, rules: FeedRules) -> Parsed:
             continue
         if word := word_of(values):
             try:
-                said = payload_at(batch, number)
-                busts.append(read_bust(number, values, layout_of(tuple(values)), word, said))
+                said = inner.original or payload_at(batch, number)
+                bust = read_bust(number, values, layout_of(tuple(values)), word, said)
+                busts.append(bust._replace(line=inner.line))
             except RejectedLineError as error:
-                messages.reject(number, error.code, str(error))
+                _reject(messages, number, inner, error.code, str(error))
             continue
         meaning = meaning_of(message, values)
         if meaning.left_out:
             messages.skipped[meaning.left_out] += 1
             continue
-        if values.keys() >= _ALPACA:
-            messages.reject(number, "bad_message", _OF_ALPACA)
+        if "S" in values and values.keys() >= _ALPACA:
+            _reject(messages, number, inner, "bad_message", _OF_ALPACA)
             continue
         names = _names_of(tuple(values))
-        symbol = _symbol(values, names) or topic
+        symbol = _symbol(values, names) or inner.symbol
         price = _text(values, names.price) if meaning.is_trade else ""
         bid, ask = _text(values, names.bid), _text(values, names.ask)
         if not symbol or not (price or bid or ask):
             missing = "price" if symbol else "symbol"
-            there = ", ".join(message)[:200]
+            there = ", ".join(message if inner.original is None else values)[:200]
             why = f"it names no {missing} (it has {there}): {_EXAMPLE}"
-            if payload_at(batch, number).startswith(fix.BEGINNINGS):
-                messages.reject(number, "bad_message", why)
+            if inner.original or payload_at(batch, number).startswith(fix.BEGINNINGS):
+                _reject(messages, number, inner, "bad_message", why)
             else:
                 messages.leave(number, why)
             continue
@@ -165,18 +162,17 @@ def parse_objects(batch: RawBatch, rules: FeedRules) -> Parsed:
             time_us = time_of("timestamp", time) if time else NO_TIME
             if price:
                 side = _side(values, names, meaning)
-                _add_trade(trades, number, symbol, price, time_us, side, values, names)
+                place = number, inner.line
+                _add_trade(trades, place, symbol, price, time_us, side, values, names)
         except RejectedLineError as error:
-            messages.reject(number, error.code, str(error))
+            _reject(messages, number, inner, error.code, str(error))
             continue
         if bid or ask:
-            _add_quote(quotes, number, symbol, (bid, ask), time_us, values, names)
+            _add_quote(quotes, (number, inner.line), symbol, (bid, ask), time_us, values, names)
         if names.unread:
             unread.update(names.unread)
 
-    def original(payload: int, line: int) -> bytes:
-        return payload_at(batch, payload)
-
+    original = partial(object_at, batch)
     rows, bad_trades = trade_rows(FEED, rules.naming, trades, original)
     quoted, bad_quotes = quote_rows(FEED, rules.naming, quotes, original)
     rejected = messages.rejected + bad_trades + bad_quotes
@@ -186,16 +182,27 @@ def parse_objects(batch: RawBatch, rules: FeedRules) -> Parsed:
 def _read(payload: bytes) -> Values:
     if payload.startswith(fix.BEGINNINGS):
         return fix.of_tags(payload)
-    return fix.of_json(_decode(payload.removeprefix(BYTE_ORDER_MARK)))
+    return fix.of_json(decode_object(payload.removeprefix(BYTE_ORDER_MARK)))
 
 
-def _within(message: Values) -> tuple[Values, str]:
-    """Return the object, bare or within a topic's message, and the symbol that the topic says."""
-    if "data" not in message or "price" in message:
-        return message, ""
-    topic = text_of(message["topic"]) if "topic" in message else ""
-    data = bytes(message["data"])
-    return _decode(data) if data != b"null" else message, topic.rpartition(":")[2]
+def _each(messages: Messages[Values]) -> Iterator[tuple[int, Values, Inner]]:
+    """Yield the objects of all messages, each with its message and the message's number."""
+    for number, message in zip(messages.numbers, messages.decoded, strict=True):
+        try:
+            found = objects_of(message)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            messages.leave(number, f"its data is no object: {error}")
+            continue
+        for inner in found:
+            yield number, message, inner
+
+
+def _reject(messages: Messages[Values], number: int, inner: Inner, code: str, detail: str) -> None:
+    """Keep an object as a reject; of a list the element alone."""
+    if inner.original is None:
+        messages.reject(number, code, detail)
+    else:
+        messages.rejected.append(Rejected(number, inner.line, inner.original, code, detail))
 
 
 def _side(values: Values, names: _Names, meaning: Meaning) -> int:
@@ -203,19 +210,21 @@ def _side(values: Values, names: _Names, meaning: Meaning) -> int:
     side = read_side("side", absent(_text(values, names.side)))
     if side == UNKNOWN and names.buyer_maker:
         side = read_side("buyer is maker", _text(values, names.buyer_maker), MAKER_SIDES)
-    for name, words in _SIDES_ELSEWHERE.items():
-        if side == UNKNOWN and name in values:
-            side = words.get(text_of(values[name]).lower(), UNKNOWN)
+    if side == UNKNOWN:
+        for name, words in _SIDES_ELSEWHERE.items():
+            if name in values:
+                side = words.get(text_of(values[name]).lower(), side)
     return _OTHER_SIDE[side] if meaning.side_is_maker else side
 
 
 def _trade_id(values: Values, names: _Names) -> str:
     """Return the id. Polygon's count within an exchange and a reporting facility: these lead it."""
     trade_id = _text(values, names.trade_id)
-    within = next((keys for mark, keys in _IDS_WITHIN.items() if mark in values), ())
-    if not trade_id or not within:
-        return trade_id
-    return ":".join([*(text for key in within if (text := _optional(values, key))), trade_id])
+    for mark, within in _IDS_WITHIN:
+        if trade_id and mark in values:
+            places = (_optional(values, key) for key in within)
+            return ":".join([*filter(None, places), trade_id])
+    return trade_id
 
 
 def _optional(values: Values, key: str) -> str:
@@ -224,7 +233,7 @@ def _optional(values: Values, key: str) -> str:
 
 def _add_trade(
     trades: Trades,
-    number: int,
+    place: tuple[int, int],
     symbol: str,
     price: str,
     time_us: int,
@@ -232,8 +241,8 @@ def _add_trade(
     values: Values,
     names: _Names,
 ) -> None:
-    trades.payload.append(number)
-    trades.line.append(0)
+    trades.payload.append(place[0])
+    trades.line.append(place[1])
     trades.symbol.append(symbol)
     trades.price.append(price)
     trades.size.append(_text(values, names.size) or "0")
@@ -245,15 +254,15 @@ def _add_trade(
 
 def _add_quote(
     quotes: QuotesSaid,
-    number: int,
+    place: tuple[int, int],
     symbol: str,
     sides: tuple[str, str],
     time_us: int,
     values: Values,
     names: _Names,
 ) -> None:
-    quotes.payload.append(number)
-    quotes.line.append(0)
+    quotes.payload.append(place[0])
+    quotes.line.append(place[1])
     quotes.symbol.append(symbol)
     quotes.bid.append(sides[0])
     quotes.ask.append(sides[1])

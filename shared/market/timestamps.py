@@ -29,6 +29,8 @@ _DATES_FROM, _DATES_TO = 19 * 10**12, 22 * 10**12
 """Of 14 digits that may be YYYYMMDDHHMMSS; with milliseconds they are 17."""
 _DATES: Final = {8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
 _MAX_CHARACTERS: Final = 40
+_AGO: Final = re.compile(r"-([0-9]{1,6})([smhdw])")
+_SECONDS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _EXAMPLE: Final = "send seconds, ms, us or ns since 1970 UTC, or ISO 8601"
 
 
@@ -62,6 +64,21 @@ def parse_us(text: str, zone: tzinfo = UTC) -> int:
     if re.fullmatch(r"[0-9-]{10}T?.* \d\d:?\d\d", text, re.ASCII):
         raise ValueError("lost the + of its offset: in a URL write it as %2B, or the time with Z")
     raise ValueError(f"is no time: {_EXAMPLE}, such as 2025-02-20T14:30:00Z")
+
+
+def parse_moment_us(text: str, now_us: int, zone: tzinfo = UTC) -> int:
+    """Read what `parse_us` reads, a time ago such as -24h, or 0, as microseconds since 1970.
+
+    A time ago reaches back to 1970. Raises ValueError; the message quotes the text.
+    """
+    if text == "0":
+        return 0
+    if match := _AGO.fullmatch(text):
+        return max(0, now_us - int(match[1]) * _SECONDS[match[2]] * 1_000_000)
+    try:
+        return parse_us(text, zone)
+    except ValueError as error:
+        raise ValueError(f"{text[:40]!r} {error}, or a time ago such as -24h") from None
 
 
 def scaled_us(numbers: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:

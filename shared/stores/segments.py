@@ -15,7 +15,7 @@ from shared.candles.trades import Rows
 from shared.market.instruments import Market
 from shared.market.shards import shards_of
 from shared.stores.segment_columns import Columns, Runs, Segment
-from shared.stores.segment_ranges import BETWEEN, bounds
+from shared.stores.segment_ranges import BETWEEN, bounds, named
 from shared.wire.instrument_table import Entries
 from shared.wire.ticks import Ticks
 
@@ -26,9 +26,11 @@ SELECT: Final[LiteralString] = "SELECT {} FROM tick_segments WHERE {} ORDER BY {
 NAMES: Final = sql.SQL(", ").join(sql.Identifier(field.name) for field in fields(Segment))
 
 _ANY_OF: Final[LiteralString] = (
-    " AND EXISTS (SELECT FROM unnest(%(names)s::text[]) AS n"
-    " WHERE strpos(E'\\n' || tick_segments.names || E'\\n', E'\\n' || n || E'\\n') > 0)"
+    " AND EXISTS (SELECT FROM unnest(%(names)s::text[], %(hashes)s::bigint[]) AS n (name, hash)"
+    " WHERE CASE WHEN mod(hash, shards) BETWEEN first_shard AND last_shard"
+    " THEN strpos(E'\\n' || names || E'\\n', E'\\n' || name || E'\\n') > 0 END)"
 )
+"""Segments that have one of some instruments; names are looked for in those of its shard alone."""
 
 Choice = Callable[[Segment, Runs], NDArray[np.bool_]]
 """Which runs of a segment are meant."""
@@ -42,7 +44,8 @@ def ticks_of_instruments(
     Batches of one source and many entries.
     """
     wanted = set(names)
-    parameters = {**bounds(from_us, to_us), "names": list(names)}
+    hashes = [named(name)["hash"] for name in names]
+    parameters = {**bounds(from_us, to_us), "names": list(names), "hashes": hashes}
 
     def of_instruments(segment: Segment, runs: Runs) -> NDArray[np.bool_]:
         chosen: NDArray[np.bool_] = np.array([name in wanted for name in segment.instruments])

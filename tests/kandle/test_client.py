@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import math
 import socket
 import subprocess
 import sys
@@ -240,5 +241,17 @@ def test_refusals_name_the_parameter(served: tuple[str, list[Tick]]) -> None:
         with pytest.raises(ApiError, match="timeframe") as caught:
             list(kandle.candles("XRP/ETH", "7x"))
         assert caught.value.status == 400
+        with pytest.raises(ApiError, match="limit: '0'"):
+            list(kandle.candles("XRP/ETH", limit=0))
         with pytest.raises(ApiError, match="404"):
             kandle.latest("NONE")
+
+
+def test_what_is_no_tick_is_not_sent() -> None:
+    """The error names the field, or says how rows of a frame are sent."""
+    frame = pl.DataFrame({"symbol": ["A"], "price": [1.5]})
+    with Kandle(ingest_url="http://127.0.0.1:1/ingest") as kandle:
+        with pytest.raises(TypeError, match=r"df\.to_dicts\(\)"):
+            kandle.send(frame)  # type: ignore[arg-type]
+        with pytest.raises(ValueError, match="price: nan is no number"):
+            kandle.send([{"symbol": "A", "price": math.nan}])

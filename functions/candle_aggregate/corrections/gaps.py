@@ -20,19 +20,18 @@ from functions.candle_aggregate.corrections.refold import (
     View,
     live_base,
     look,
-    nothing,
 )
 from functions.candle_aggregate.engine import Engine
 from functions.candle_aggregate.publish import OutboxRow
 from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.session import Session
 from shared.adapter.app import Emission
+from shared.candles.folds import Places, nothing
 from shared.lake.cold import NO_LAKE, Cold
 from shared.market.blocks import INCOMPLETE
 from shared.market.shards import shard_of
 from shared.market.timeframes import Timeframe
 from shared.realtime.keys import Block
-from shared.stores.first_ticks import beginnings
 from shared.stores.postgres import Postgres
 
 _OPEN: Final = """
@@ -96,6 +95,15 @@ class Spans:
 def open_gaps(connection: Connection, names: Sequence[str]) -> Spans:
     """Return the open gaps of some instruments."""
     return Spans(connection.execute(_OPEN, (list(names),)).fetchall())
+
+
+def mark_incomplete(
+    connection: Connection, base: Timeframe, names: Sequence[str], places: Places
+) -> None:
+    """Set INCOMPLETE of base candles that touch an open gap; `names`: the instruments by number."""
+    named = [names[number] for number in places.instrument.tolist()]
+    touched = open_gaps(connection, names).touch(named, places.start_us, base)
+    places.records.data["flags"][touched] |= INCOMPLETE
 
 
 def evaluate_gaps(
@@ -162,8 +170,7 @@ class _Evaluation:
         if not changed:
             return self._engine.emission([])
         names = sorted({name for name, _ in changed})
-        firsts = beginnings(self._connection, names)
-        refold = Refold(self._connection, self._rules, view, names, firsts, self._cold)
+        refold = Refold(self._connection, self._rules, view, names, self._cold)
         longer = self._rules.ladder[1:]
         refold.prepare(
             {Interval(n, each.name, each.start_us(s)) for n, s in changed for each in longer},

@@ -13,17 +13,16 @@ from psycopg import Connection
 from functions.candle_aggregate.corrections.cancelled import live_closed, withdrawn
 from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.session import Session
-from shared.candles.folds import Places, flagged, merged, rolled_up, together
+from shared.candles.folds import Places, flagged, merged, nothing, rolled_up, together
 from shared.errors import TransientError
 from shared.lake.cold import Cold
 from shared.market.blocks import CLOSED, INCOMPLETE, Records
 from shared.market.timeframes import Timeframe
 from shared.reading.stored_candles import folded, stored_candles
 from shared.realtime.keys import Block
+from shared.stores.first_ticks import beginnings
 from shared.wire.candle import Candle
 from shared.wire.candle_columns import CandleColumns
-
-Int64s = NDArray[np.int64]
 
 
 class Interval(NamedTuple):
@@ -90,7 +89,7 @@ class Refold:
     """Folds intervals of some instruments of a shard again.
 
     `prepare` reads what is stored, without the lease; `apply` joins it with what is live and
-    writes, in one step. `names`: the instruments by number; `first_us`: of each one's first tick.
+    writes, in one step. `names`: the instruments by number; `first_us`: where their candles begin.
     """
 
     def __init__(
@@ -99,11 +98,10 @@ class Refold:
         rules: Rules,
         view: View,
         names: Sequence[str],
-        first_us: Int64s,
         cold: Cold,
     ) -> None:
         self._connection, self._rules, self._view, self._cold = connection, rules, view, cold
-        self._names, self._first_us = names, first_us
+        self._names, self.first_us = names, beginnings(connection, names)
         self._numbers = {name: number for number, name in enumerate(names)}
         self._parts: dict[str, Places] = {}
         self._stored: dict[str, list[Candle]] = {}
@@ -173,7 +171,7 @@ class Refold:
         for name, part in self._parts.items():
             timeframe = self._rules.timeframe(name)
             whole = merged(together([part, self._asked(name, rolled_up(live, timeframe))]))
-            flagged(whole, timeframe, self._first_us[whole.instrument])
+            flagged(whole, timeframe, self.first_us[whole.instrument])
             rest = self._put(session, timeframe, whole, asked)
             rest.records.data["flags"] |= CLOSED
             mine = list(rest.columns(name, self._names).candles())
@@ -307,12 +305,6 @@ def same(a: Candle, b: Candle) -> bool:
     """Tell whether two candles say the same, whatever their revisions."""
     names = Candle.__dataclass_fields__.keys() - {"closed", "revision"}
     return all(getattr(a, name) == getattr(b, name) for name in names)
-
-
-def nothing() -> Places:
-    """Return no records."""
-    empty = np.zeros(0, dtype=np.int64)
-    return Places(empty, empty, Records.empty(0))
 
 
 def equal(a: Records, row: int, b: Records, other: int) -> bool:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from psycopg import Connection
 
 from functions.candle_aggregate.corrections.cancelled import live_closed, voids, withdrawn
-from functions.candle_aggregate.corrections.gaps import open_gaps
+from functions.candle_aggregate.corrections.gaps import mark_incomplete
 from functions.candle_aggregate.corrections.refold import (
     Interval,
     Published,
@@ -27,7 +27,6 @@ from functions.candle_aggregate.corrections.refold import (
     View,
     differing,
     look,
-    nothing,
 )
 from functions.candle_aggregate.corrections.repair_queue import (
     BUST,
@@ -48,7 +47,7 @@ from functions.candle_aggregate.publish import OutboxRow
 from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.session import Session
 from shared.adapter.app import Emission
-from shared.candles.folds import Places, flagged, together
+from shared.candles.folds import Places, flagged, nothing, together
 from shared.errors import TransientError
 from shared.lake.cold import NO_LAKE, Cold
 from shared.market.blocks import CLOSED, INCOMPLETE, PARTIAL
@@ -57,7 +56,7 @@ from shared.market.timeframes import Timeframe
 from shared.reading.recompute import priced, recomputed
 from shared.reading.stored_candles import stored_candles
 from shared.runtime import metrics
-from shared.stores.first_ticks import beginnings, first_ticks
+from shared.stores.first_ticks import first_ticks
 from shared.stores.postgres import Postgres, try_lock
 from shared.wire.candle import VENUE, Candle
 
@@ -152,8 +151,7 @@ class _Job:
         stored = self._stored(gone)
         self._note_stored(names, anew, asked)
         changed = base.at(self._note_stored(names, base, asked))
-        firsts = beginnings(self.connection, names)
-        refold = Refold(self.connection, self.rules, view, names, firsts, self.cold)
+        refold = Refold(self.connection, self.rules, view, names, self.cold)
         refold.prepare(intervals, base, busts)
 
         def write(session: Session) -> tuple[set[Place], Published, list[OutboxRow]]:
@@ -244,10 +242,8 @@ class _Job:
                 parts.append(found.at(np.array([key in wanted for key in keys], dtype=bool)))
         base = together(parts)
         flagged(base, self.base, first_ticks(self.connection, names)[base.instrument])
-        named = [names[number] for number in base.instrument.tolist()]
-        incomplete = open_gaps(self.connection, names).touch(named, base.start_us, self.base)
+        mark_incomplete(self.connection, self.base, names, base)
         base.records.data["flags"] |= CLOSED
-        base.records.data["flags"][incomplete] |= INCOMPLETE
         return base
 
     def _above_venue(self, names: Sequence[str], base: Places) -> Places:

@@ -20,21 +20,20 @@ from functions.candle_aggregate.corrections.refold import (
     View,
     live_base,
     look,
-    nothing,
 )
 from functions.candle_aggregate.engine import Engine
 from functions.candle_aggregate.publish import OutboxRow
 from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.session import Session
 from shared.adapter.app import Emission
-from shared.candles.folds import Places
+from shared.candles.folds import Places, nothing
 from shared.errors import PermanentError
 from shared.lake.cold import NO_LAKE, Cold
 from shared.market.blocks import CLOSED, PARTIAL, VENUE
 from shared.market.shards import shard_of
 from shared.reading.stored_candles import stored_candles
 from shared.realtime.keys import Block
-from shared.stores.first_ticks import beginnings, first_ticks
+from shared.stores.first_ticks import first_ticks
 from shared.stores.postgres import Postgres, try_lock
 from shared.wire import candle
 from shared.wire.candle_history import CandleHistory
@@ -123,7 +122,7 @@ def publish_history(
         connection.execute(_NO_ALERTS, noted)
         connection.execute(_NOTE, {**noted, "candles": len(base)})
     with postgres.connection() as connection:
-        refold = Refold(connection, rules, view, [name], beginnings(connection, [name]), cold)
+        refold = Refold(connection, rules, view, [name], cold)
         refold.prepare(_within(history, base, rules), base)
 
         def write(session: Session) -> list[OutboxRow]:
@@ -232,8 +231,7 @@ class _Settling:
             return self._engine.emission([])
         earliest_us = min(each.from_us for each in self.settled)
         self._connection.execute(_SINCE, {"name": self._name, "from": earliest_us})
-        since_us = beginnings(self._connection, [self._name])
-        refold = Refold(self._connection, self._rules, view, [self._name], since_us, self._cold)
+        refold = Refold(self._connection, self._rules, view, [self._name], self._cold)
         refold.prepare(intervals, nothing())
         to_us = max(each.to_us for each in self.settled)
 
@@ -243,7 +241,9 @@ class _Settling:
                     records.data["flags"] &= 255 - PARTIAL
                     session.put(Block(self._rules.base.name, start_us), found, records)
             refold.apply(session, nothing(), set(), now_us)
-            session.raise_floors({self._name: min([to_us, *_starts(view)])}, int(since_us[0]))
+            session.raise_floors(
+                {self._name: min([to_us, *_starts(view)])}, int(refold.first_us[0])
+            )
             return session.rows
 
         return self._engine.emission(self._engine.run(self._shard, write))

@@ -1,60 +1,55 @@
 """Blocks leave the state once all of their candles are closed, stored and long untouched.
 
 Of an instrument the one that ends first leaves first, so that "before its floor" means "not in the
-state", and an instrument that is new here begins live whatever its time.
+state", and an instrument that is new here begins live whatever its time. Which blocks may leave is
+looked up beside the steps; some at a time leave under the lease, where they are as they were.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 from psycopg import Connection
 
 from functions.candle_aggregate.engine import Engine
 from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.session import Session
+from functions.candle_aggregate.steps.store import Store
 from shared.candles.trade_identity import MINUTE_US
-from shared.market.blocks import CLOSED, PRICED
+from shared.market.blocks import CLOSED, PRICED, Records
 from shared.reading.stored_candles import stored_revisions
-from shared.realtime.keys import Block
+from shared.realtime.keys import Block, Keys
 from shared.runtime import metrics
 from shared.stores.postgres import Postgres
 
-
-def evict(engine: Engine, postgres: Postgres, rules: Rules, shard: int, now_us: int) -> int:
-    """Let blocks of a shard go; return how many candles left. Raises TransientError."""
-    ended = engine.run(shard, lambda session: list(_ended(session, rules, now_us)))
-    if not any(some.is_untouched for some in ended):
-        return 0
-    with postgres.connection() as connection:
-        stored = {
-            some.block: some.mark
-            for some in ended
-            if some.is_untouched and some.is_stored(connection)
-        }
-    if not stored:
-        return 0
-    left = engine.run(shard, lambda session: _let_go(session, rules, now_us, stored))
-    metrics.CANDLES_EVICTED.inc(left)
-    return left
+READ_AT_ONCE: Final = 64
+LEAVE_AT_ONCE: Final = 128
+"""So that a step waits for milliseconds, whatever history the state has taken in."""
 
 
-class _Ended:
-    """A block that has ended: all of its instruments, and its candles with their revisions.
+_Place = tuple[int, int, Block]
+"""Where a block stands in the order of leaving: by its end, the shorter first."""
 
-    It may leave when it is untouched: closed, and last changed before a time.
-    """
 
-    def __init__(self, session: Session, block: Block, end_us: int, before_us: int) -> None:
-        self.block, self.end_us = block, end_us
-        self.names, records = session.read(block)
-        changed_us = int(records.data["revision"].max(initial=0))
-        self.is_untouched = bool(records.has(CLOSED).all()) and changed_us < before_us
-        self.mark = len(records), changed_us
+class _Whole:
+    """A block as it was read: its instruments, and its priced candles with their revisions."""
+
+    def __init__(self, place: _Place, stored: Mapping[bytes, bytes]) -> None:
+        self.place = place
+        self.end_us, _, self.block = place
+        self.names = [name.decode() for name in stored]
+        records = Records.decode(list(stored.values()))
+        self.is_closed = bool(records.has(CLOSED).all())
+        self.mark = _mark(records)
+        _, self.changed_us = self.mark
         priced = np.flatnonzero(records.has(PRICED))
         self._candles = [self.names[row] for row in priced.tolist()]
-        self._revision_us = records.data["revision"][priced]
+        self._revision_us: NDArray[np.int64] = records.data["revision"][priced]
 
     def is_stored(self, connection: Connection) -> bool:
         """Tell whether Postgres has every candle at its revision."""
@@ -62,50 +57,122 @@ class _Ended:
         return bool((stored >= self._revision_us).all())
 
 
-def _ended(session: Session, rules: Rules, now_us: int) -> Iterator[_Ended]:
-    """Yield the blocks that ended before the keeping time, by their ends, the shorter first.
+@dataclass(slots=True)
+class _Look:
+    """What was seen of a shard: blocks that may leave, and those before them that stay."""
 
-    Untouched are those in which all was applied before everything whose event may not be stored
-    yet.
+    due_us: int
+    leaving: list[_Whole] = field(default_factory=list)
+    staying: dict[Block, int] = field(default_factory=dict)
+    """How many instruments each has."""
+
+
+@dataclass(slots=True)
+class Eviction:
+    """Lets blocks leave, and remembers of each shard when the next one can be due."""
+
+    postgres: Postgres
+    rules: Rules
+    _due_us: dict[int, int] = field(default_factory=dict)
+
+    def evict(self, engine: Engine, shard: int, now_us: int) -> int:
+        """Let blocks of a shard go; return how many candles left. Raises TransientError."""
+        left = 0
+        while now_us >= self._due_us.get(shard, 0):
+            look = self._look(engine.store, shard, now_us)
+            if look.leaving:
+                gone = engine.run(shard, partial(_let_go, look, self.rules))
+                if not gone:  # it was changed meanwhile: a later round looks again
+                    break
+                left += gone
+            if len(look.leaving) < LEAVE_AT_ONCE:
+                self._due_us[shard] = look.due_us
+                break
+        metrics.CANDLES_EVICTED.inc(left)
+        return left
+
+    def _look(self, store: Store, shard: int, now_us: int) -> _Look:
+        """Look for blocks that may leave: ended before the keeping time, closed, and stored.
+
+        In them all was applied before that time, and before everything whose event may not be
+        stored yet.
+        """
+        keys, keep_us = Keys(shard), now_us - self.rules.keep_us
+        oldest_ms = store.lowest_score(keys.applied)
+        before_us = keep_us if oldest_ms is None else min(keep_us, oldest_ms * 1000)
+        look = _Look(now_us + self.rules.keep_us)  # no change that is still to come is due earlier
+        names = store.read_whole([keys.blocks])[0]
+        places = sorted(_place(self.rules, Block.of(name)) for name in names)
+        stays: set[str] = set()
+        with self.postgres.connection() as connection:
+            for some in _read(store, keys, places):
+                if (
+                    some.is_closed
+                    and some.end_us <= keep_us
+                    and some.changed_us < before_us
+                    and stays.isdisjoint(some.names)
+                    and some.is_stored(connection)
+                ):
+                    look.leaving.append(some)
+                    if len(look.leaving) == LEAVE_AT_ONCE:
+                        break
+                else:
+                    stays.update(some.names)
+                    look.staying[some.block] = len(some.names)
+                    if some.is_closed:
+                        settled_us = max(some.end_us, some.changed_us)
+                        look.due_us = min(look.due_us, settled_us + self.rules.keep_us)
+        return look
+
+
+def _place(rules: Rules, block: Block) -> _Place:
+    end_us = rules.timeframe(block.timeframe).next_us(block.start_us)
+    return end_us, -block.start_us, block
+
+
+def _read(store: Store, keys: Keys, places: Sequence[_Place]) -> Iterator[_Whole]:
+    for first in range(0, len(places), READ_AT_ONCE):
+        some = places[first : first + READ_AT_ONCE]
+        stored = store.read_whole([keys.block(block) for *_, block in some])
+        for place, whole in zip(some, stored, strict=True):
+            yield _Whole(place, whole)
+
+
+def _let_go(look: _Look, rules: Rules, session: Session) -> int:
+    """Drop blocks, raise the floors, and drop ids of trades; return how many candles left.
+
+    Nothing leaves where something else is there than was seen: a block, a candle, an instrument.
     """
-    oldest_us = session.oldest_applied_us()
-    keep_us = now_us - rules.keep_us
-    before_us = keep_us if oldest_us is None else min(keep_us, oldest_us)
-    blocks = sorted(
-        (rules.timeframe(block.timeframe).next_us(block.start_us), -block.start_us, block)
-        for block in session.blocks()
+    gone = {some.block for some in look.leaving}
+    last = look.leaving[-1].place
+    before = {block: n for block, n in look.staying.items() if _place(rules, block) < last}
+    seen = before.keys() | gone
+    is_as_seen = (
+        all(b in seen for b in session.blocks() if _place(rules, b) < last)
+        and session.sizes(list(before)) == list(before.values())
+        and all(
+            _mark(records) == some.mark
+            for some, (_, records) in zip(
+                look.leaving, session.read_all([some.block for some in look.leaving]), strict=True
+            )
+        )
     )
-    for end_us, _, block in blocks:
-        if end_us > keep_us:  # it was closed after that
-            break
-        yield _Ended(session, block, end_us, before_us)
-
-
-def _let_go(
-    session: Session, rules: Rules, now_us: int, stored: Mapping[Block, tuple[int, int]]
-) -> int:
-    """Drop blocks that are as they are stored, raise the floors, and drop ids of trades."""
-    stays: set[str] = set()
-    floors_us: dict[str, int] = {}
-    leaving: list[_Ended] = []
-    for some in _ended(session, rules, now_us):
-        if stored.get(some.block) != some.mark or not stays.isdisjoint(some.names):
-            stays.update(some.names)
-            continue
-        leaving.append(some)
-        floors_us |= dict.fromkeys(some.names, some.end_us)
-    if not leaving:
+    if not is_as_seen:
         return 0
-    session.drop([some.block for some in leaving])
-    session.raise_floors(floors_us)
-    gone = {some.block for some in leaving}
-    base = [b for b in session.blocks() if b.timeframe == rules.base.name and b not in gone]
+    session.drop(gone)
+    session.raise_floors({name: some.end_us for some in look.leaving for name in some.names})
     live = {
         minute
-        for block in base
+        for block in session.blocks()
+        if block.timeframe == rules.base.name and block not in gone
         for minute in range(
             block.start_us // MINUTE_US, -(-rules.base.next_us(block.start_us) // MINUTE_US)
         )
     }
     session.drop_seen([minute for minute in session.minutes() if minute not in live])
-    return sum(len(some.names) for some in leaving)
+    return sum(len(some.names) for some in look.leaving)
+
+
+def _mark(records: Records) -> tuple[int, int]:
+    """Return how many candles there are, and when the last of them changed."""
+    return len(records), int(records.data["revision"].max(initial=0))

@@ -19,16 +19,16 @@ import numpy as np
 from numpy.typing import NDArray
 from psycopg import Connection, IsolationLevel
 
-from functions.candle_aggregate.corrections.gaps import open_gaps
-from functions.candle_aggregate.corrections.refold import nothing, same
+from functions.candle_aggregate.corrections.gaps import mark_incomplete
+from functions.candle_aggregate.corrections.refold import differing
 from functions.candle_aggregate.maintenance.state_check import begin, check, revision_floor_us
 from functions.candle_aggregate.maintenance.stored_latest import Witness
 from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.session import Session
-from shared.candles.folds import Places, flagged, merged, rolled_up, together
+from shared.candles.folds import Places, flagged, merged, nothing, rolled_up, together
 from shared.candles.partials import partials
 from shared.lake.cold import NO_LAKE, Cold
-from shared.market.blocks import CLOSED, INCOMPLETE
+from shared.market.blocks import CLOSED
 from shared.market.shards import shard_of
 from shared.market.timeframes import Timeframe
 from shared.reading.recompute import recomputed
@@ -216,10 +216,7 @@ class _Making:
             )
         base = merged(together(parts))
         self._limit_us = witness.write(self._session)
-        named = [plan.names[number] for number in base.instrument.tolist()]
-        spans = open_gaps(self._connection, plan.names)
-        incomplete = spans.touch(named, base.start_us, rules.base)
-        base.records.data["flags"][incomplete] |= INCOMPLETE
+        mark_incomplete(self._connection, rules.base, plan.names, base)
         return base
 
     def put(self, timeframe: Timeframe, places: Places) -> None:
@@ -232,16 +229,9 @@ class _Making:
         mine = places.columns(timeframe.name, plan.names)
         starts = places.start_us.tolist()
         stored = stored_candles(self._connection, timeframe.name, mine.names, starts, self._cold)
-        known = {(each.instrument, each.start_us): each for each in stored.candles()}
-        is_new = np.ones(len(places), dtype=bool)
-        for row, candle in enumerate(mine.candles()):
-            before = known.get((candle.instrument, candle.start_us))
-            if before is None:
-                data["revision"][row] = self._revision_us
-            elif closed[row] and same(candle, before):
-                data["revision"][row], is_new[row] = before.revision, False
-            else:
-                data["revision"][row] = max(before.revision + 1, self._revision_us)
+        is_new = differing(list(mine.candles()), list(stored.candles()), places, set()) | ~closed
+        least = np.maximum(data["revision"] + 1, self._revision_us)
+        data["revision"] = np.where(is_new, least, data["revision"])
         for start_us in np.unique(places.start_us).tolist():
             for emit in (True, False):
                 some = places.at((places.start_us == start_us) & (is_new == emit))

@@ -12,14 +12,14 @@ from typing import Final
 import numpy as np
 from psycopg import Connection
 
-from functions.candle_aggregate.corrections.gaps import open_gaps
-from functions.candle_aggregate.corrections.refold import live_base, nothing, same
+from functions.candle_aggregate.corrections.gaps import mark_incomplete
+from functions.candle_aggregate.corrections.refold import live_base, same
 from functions.candle_aggregate.engine import Engine
 from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.session import Session
-from shared.candles.folds import Places, flagged, merged, rolled_up, together
+from shared.candles.folds import Places, flagged, merged, nothing, rolled_up, together
 from shared.lake.cold import NO_LAKE, Cold
-from shared.market.blocks import CLOSED, INCOMPLETE
+from shared.market.blocks import CLOSED
 from shared.market.shards import shard_of
 from shared.reading.recompute import priced, recomputed
 from shared.reading.stored_candles import folded, stored_candles
@@ -139,9 +139,8 @@ class _Judged:
             places = merged(together([stored, live]))
         since = first_ticks if self._timeframe == base else beginnings
         flagged(places, self._timeframe, since(self._connection, names)[places.instrument])
-        if self._timeframe == base and len(places):
-            touched = open_gaps(self._connection, names).touch(names, places.start_us, base)
-            places.records.data["flags"][touched] |= INCOMPLETE
+        if self._timeframe == base:
+            mark_incomplete(self._connection, base, names, places)
         return next(places.columns(self._timeframe.name, names).candles(), None)
 
     def is_unchanged(self) -> bool:

@@ -15,44 +15,18 @@ from numpy.typing import NDArray
 
 from functions.candle_aggregate.steps.cache import Cache, Ints
 from functions.candle_aggregate.steps.latest import Moved
+from shared.candles.folds import Places, nothing, together
 from shared.market.blocks import (
     CLOSED,
     INCOMPLETE,
     PARTIAL,
     PRICED,
     WIDE,
-    Records,
-    concatenated,
-    fold,
     merge,
 )
 from shared.market.timeframes import Timeframe
 from shared.realtime.instrument_records import NEVER_US
 from shared.realtime.keys import Block
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Rows:
-    """Records and where they belong: columns of equal length."""
-
-    start_us: Ints
-    gid: Ints
-    records: Records
-
-    def __len__(self) -> int:
-        return len(self.gid)
-
-    def at(self, rows: NDArray[np.intp] | NDArray[np.bool_]) -> Rows:
-        """Return the rows of an index or a mask."""
-        return Rows(self.start_us[rows], self.gid[rows], self.records.at(rows))
-
-    def blocks(self, timeframe: str) -> Iterator[tuple[Block, NDArray[np.intp]]]:
-        """Yield each block with the places of its rows."""
-        order = np.argsort(self.start_us, kind="stable")
-        start = self.start_us[order]
-        begins = np.flatnonzero(np.append(True, start[1:] != start[:-1])[: len(start)])
-        for some in np.split(order, begins[1:]) if len(order) else ():
-            yield Block(timeframe, int(self.start_us[some[0]])), some
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,32 +39,19 @@ class Level:
     """
 
     timeframe: Timeframe
-    rows: Rows
+    places: Places
     opened: Ints
-    contributions: Rows
+    contributions: Places
     corrected: int
 
 
-def empty() -> Rows:
-    """Return no rows."""
-    none = np.zeros(0, dtype=np.int64)
-    return Rows(none, none, Records.empty(0))
-
-
-def grouped(rows: Rows) -> Rows:
-    """Return one row for each place, the merge of those that are there."""
-    if not len(rows):
-        return rows
-    order = np.lexsort((rows.gid, rows.start_us))
-    start, gid = rows.start_us[order], rows.gid[order]
-    starts = np.flatnonzero(np.append(True, (start[1:] != start[:-1]) | (gid[1:] != gid[:-1])))
-    if len(starts) == len(order):
-        return rows.at(order)
-    merged = fold(rows.records.at(order), starts)
-    flags = rows.records.data["flags"][order] & INCOMPLETE
-    merged.data["flags"] |= np.bitwise_or.reduceat(flags, starts)
-    merged.data["revision"] = np.maximum.reduceat(rows.records.data["revision"][order], starts)
-    return Rows(start[starts], gid[starts], merged)
+def blocks(places: Places, timeframe: str) -> Iterator[tuple[Block, NDArray[np.intp]]]:
+    """Yield each block of a timeframe with the rows that it has."""
+    order = np.argsort(places.start_us, kind="stable")
+    start = places.start_us[order]
+    begins = np.flatnonzero(np.append(True, start[1:] != start[:-1])[: len(start)])
+    for some in np.split(order, begins[1:]) if len(order) else ():
+        yield Block(timeframe, int(places.start_us[some[0]])), some
 
 
 def candidates(
@@ -118,7 +79,7 @@ def candidates(
 def advance(
     cache: Cache,
     timeframe: Timeframe,
-    gained: Rows,
+    gained: Places,
     others: list[tuple[Block, Ints]],
     now_us: int,
     closing_us: int = NEVER_US,
@@ -133,8 +94,8 @@ def advance(
         return Level(timeframe, gained, np.zeros(0, dtype=np.int64), gained, 0)
     pool = cache.pool
     rows = np.full(len(gained), -1, dtype=np.int64)
-    for block, places in gained.blocks(timeframe.name):
-        rows[places] = cache.rows(block, gained.gid[places])
+    for block, places in blocks(gained, timeframe.name):
+        rows[places] = cache.rows(block, gained.instrument[places])
     existed = rows >= 0
     fresh = gained.at(~existed)
     fresh.records.data["flags"] &= PRICED | WIDE | INCOMPLETE
@@ -143,11 +104,8 @@ def advance(
     merged = merge(present, more)
     merged.data["flags"] |= more.data["flags"] & INCOMPLETE
     untouched = _others(cache, others, gained)
-    whole = Rows(
-        np.concatenate([gained.start_us[existed], fresh.start_us, untouched.start_us]),
-        np.concatenate([gained.gid[existed], fresh.gid, untouched.gid]),
-        concatenated([merged, fresh.records, untouched.records]),
-    )
+    grown = Places(gained.instrument[existed], gained.start_us[existed], merged)
+    whole = together([grown, fresh, untouched])
     flags_before = np.concatenate(
         [present.data["flags"], np.full(len(fresh), CLOSED), untouched.records.data["flags"]]
     )
@@ -168,41 +126,38 @@ def advance(
     gains = closed & ((flags & PRICED) != 0) & ~was_counted & changed
     late_rows = np.flatnonzero(was_counted[: len(present)])
     more.data["revision"] = revision[: len(more)]
-    contributions = Rows(
-        np.concatenate([whole.start_us[gains], whole.start_us[late_rows]]),
-        np.concatenate([whole.gid[gains], whole.gid[late_rows]]),
-        concatenated([whole.records.at(gains), more.at(late_rows)]),
-    )
+    late = Places(grown.instrument[late_rows], grown.start_us[late_rows], more.at(late_rows))
+    contributions = together([whole.at(gains), late])
     opened = (is_new & ~closed).astype(np.int64) - (closed & ~was_closed & ~is_new)
     result = whole.at(changed)
-    for block, places in result.blocks(timeframe.name):
-        cache.put(block, result.gid[places], result.records.at(places))
+    for block, places in blocks(result, timeframe.name):
+        cache.put(block, result.instrument[places], result.records.at(places))
     return Level(timeframe, result, opened[changed], contributions, len(late_rows))
 
 
-def _others(cache: Cache, others: list[tuple[Block, Ints]], gained: Rows) -> Rows:
+def _others(cache: Cache, others: list[tuple[Block, Ints]], gained: Places) -> Places:
     """Return the records at other places that are there and gain nothing."""
     starts, gids, rows = [], [], []
     for block, some in others:
         found = cache.rows(block, some)
-        taken = np.isin(some, gained.gid[gained.start_us == block.start_us])
+        taken = np.isin(some, gained.instrument[gained.start_us == block.start_us])
         here = (found >= 0) & ~taken
         starts.append(np.full(int(here.sum()), block.start_us))
         gids.append(some[here])
         rows.append(found[here].astype(np.int64))
     if not starts:
-        return empty()
+        return nothing()
     row, first = np.unique(np.concatenate(rows), return_index=True)
-    return Rows(np.concatenate(starts)[first], np.concatenate(gids)[first], cache.pool.at(row))
+    return Places(np.concatenate(gids)[first], np.concatenate(starts)[first], cache.pool.at(row))
 
 
-def _evaluate(cache: Cache, timeframe: Timeframe, rows: Rows, closing_us: int) -> None:
+def _evaluate(cache: Cache, timeframe: Timeframe, rows: Places, closing_us: int) -> None:
     """Set CLOSED where the closing limit has passed the end, PARTIAL by the first tick."""
     instruments, flags = cache.instruments.data, rows.records.data["flags"]
     end_us = rows.start_us + timeframe.length_us
-    first_us = instruments["first_us"][rows.gid]
+    first_us = instruments["first_us"][rows.instrument]
     partial = (rows.start_us < first_us) & (first_us < end_us)
     flags &= 255 - PARTIAL
     flags |= np.where(partial, PARTIAL, 0).astype(np.uint8)
-    closed = end_us <= np.maximum(instruments["limit_us"][rows.gid], closing_us)
+    closed = end_us <= np.maximum(instruments["limit_us"][rows.instrument], closing_us)
     flags |= np.where(closed, CLOSED, 0).astype(np.uint8)

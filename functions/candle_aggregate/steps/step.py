@@ -20,11 +20,12 @@ from numpy.typing import NDArray
 from functions.candle_aggregate.rules import Rules
 from functions.candle_aggregate.steps.cache import ABSENT, UNKNOWN, Cache, Ints
 from functions.candle_aggregate.steps.latest import Moved, move
-from functions.candle_aggregate.steps.levels import Level, Rows, advance, candidates, empty, grouped
+from functions.candle_aggregate.steps.levels import Level, advance, blocks, candidates
 from functions.candle_aggregate.steps.store import Changes, Lease, Store
 from functions.candle_aggregate.steps.trade_ids import Part, SeenCache, Trades
+from shared.candles.folds import Places, merged, nothing, together
 from shared.candles.partials import partials
-from shared.market.blocks import CLOSED, concatenated
+from shared.market.blocks import CLOSED
 from shared.realtime.instrument_records import NEVER_US
 from shared.realtime.keys import Block, Keys
 from shared.wire.late import Reason
@@ -129,8 +130,8 @@ class Steps:
                 rest = part.ticks.select(keep)
                 kept = np.logical_or.reduceat(keep, _starts(part.ticks))
                 part, some = Part(part.event, rest, part.gids[kept]), partials(rest, base.length_us)
-            gained.append(Rows(some.start_us, part.gids[some.entry], some.records))
-        self._advance(computed, _joined(gained), others, now_us)
+            gained.append(Places(part.gids[some.entry], some.start_us, some.records))
+        self._advance(computed, together([nothing(), *gained]), others, now_us)
         self._write(computed, moved.gids, chunks)
         return computed
 
@@ -163,7 +164,7 @@ class Steps:
             for each in ladder[1:]:
                 folds[Block(each.name, each.start_us(block.start_us))].append(here)
         self.read_records(folds, leases)
-        self._advance(computed, empty(), others, now_us, until_us)
+        self._advance(computed, nothing(), others, now_us, until_us)
         self._write(computed, np.zeros(0, dtype=np.int64), {})
         return computed
 
@@ -295,19 +296,19 @@ class Steps:
     def _advance(
         self,
         computed: Computed,
-        gained: Rows,
+        gained: Places,
         others: Mapping[str, list[tuple[Block, Ints]]],
         now_us: int,
         closing_us: int = NEVER_US,
     ) -> None:
         base, *longer = self.rules.ladder
-        whole = grouped(gained)
+        whole = merged(gained)
         level = advance(self.cache, base, whole, others[base.name], now_us, closing_us)
         computed.levels.append(level)
         closed = level.contributions
         for each in longer:
             start_us = each.starts_us(closed.start_us)
-            folds = grouped(Rows(start_us, closed.gid, closed.records))
+            folds = merged(Places(closed.instrument, start_us, closed.records))
             level = advance(self.cache, each, folds, others[each.name], now_us, closing_us)
             computed.levels.append(level)
 
@@ -331,32 +332,20 @@ class Steps:
         instruments, changes = self.cache.instruments, computed.changes
         for shard, some in _by_shard(instruments.shard, gids).items():
             names = [instruments.fields[gid] for gid in some.tolist()]
-            pairs = _interleaved(names, instruments.encode(some))
-            changes[shard].add("HSET", Keys(shard).instruments, pairs)
+            changes[shard].put(Keys(shard).instruments, names, instruments.encode(some))
         for (shard, minute), chunk in chunks.items():
             changes[shard].add("APPEND", Keys(shard).seen(minute), [chunk])
             changes[shard].add("SADD", Keys(shard).minutes, [minute])
             self.seen.append((shard, minute), chunk)
         for level in computed.levels:
-            rows = level.rows
-            for block, places in rows.blocks(level.timeframe.name):
-                for shard, of_shard in _by_shard(instruments.shard, rows.gid[places]).items():
-                    here = places[instruments.shard[rows.gid[places]] == shard]
+            gids = level.places.instrument
+            for block, rows in blocks(level.places, level.timeframe.name):
+                for shard, of_shard in _by_shard(instruments.shard, gids[rows]).items():
+                    here = rows[instruments.shard[gids[rows]] == shard]
                     names = [instruments.fields[gid] for gid in of_shard.tolist()]
-                    pairs = _interleaved(names, rows.records.at(here).encode())
-                    changes[shard].add("HSET", Keys(shard).block(block), pairs)
-                    opened = int(level.opened[here].sum())
-                    changes[shard].opened[block] += opened
-
-
-def _joined(rows: Sequence[Rows]) -> Rows:
-    if not rows:
-        return empty()
-    return Rows(
-        np.concatenate([each.start_us for each in rows]),
-        np.concatenate([each.gid for each in rows]),
-        concatenated([each.records for each in rows]),
-    )
+                    blobs = level.places.records.at(here).encode()
+                    changes[shard].put(Keys(shard).block(block), names, blobs)
+                    changes[shard].opened[block] += int(level.opened[here].sum())
 
 
 def _starts(ticks: Ticks) -> Ints:
@@ -368,9 +357,3 @@ def _by_shard(shard: Ints, gids: Ints) -> dict[int, Ints]:
     """Return the gids of each shard, in their order."""
     of_gid = shard[gids]
     return {each: gids[of_gid == each] for each in np.unique(of_gid).tolist()}
-
-
-def _interleaved(names: Sequence[bytes], blobs: Sequence[bytes]) -> list[bytes]:
-    pairs = [b""] * (2 * len(names))
-    pairs[::2], pairs[1::2] = names, blobs
-    return pairs

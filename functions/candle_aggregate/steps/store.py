@@ -80,6 +80,10 @@ class Changes:
             some = list(arguments[first : first + _ARGUMENTS])
             self.commands.append((command, key, some))
 
+    def put(self, key: str, names: Sequence[str | bytes], blobs: Sequence[bytes]) -> None:
+        """Write fields of a hash."""
+        self.add("HSET", key, [part for pair in zip(names, blobs, strict=True) for part in pair])
+
     def finished(self, lease: Lease) -> Changes:
         """Return what is written in all: with what is noted of blocks, and the head."""
         keys = Keys(lease.shard)
@@ -183,6 +187,13 @@ class Store:
             for key in keys:
                 pipe.hgetall(key)
             return cast(list[dict[bytes, bytes]], pipe.execute())
+
+    def sizes(self, keys: Sequence[str]) -> list[int]:
+        """Return how many fields each hash has, all in one pipeline."""
+        with translated(), self.client.pipeline(transaction=False) as pipe:
+            for key in keys:
+                pipe.hlen(key)
+            return cast(list[int], pipe.execute())
 
     def delete_fields(self, fields: Mapping[str, Sequence[str]]) -> None:
         """Delete fields of hashes."""

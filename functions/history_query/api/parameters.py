@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from typing import Final
 
+from starlette.datastructures import QueryParams
+
 from functions.history_query.api.cursors import (
     CandleCursor,
     CursorError,
@@ -21,7 +23,7 @@ from shared.market.calendar_timeframes import of_days
 from shared.market.order import OrderKey
 from shared.market.resolution import Resolution, next_start_us, resolved
 from shared.market.timeframes import Timeframe
-from shared.market.timestamps import parse_us
+from shared.market.timestamps import parse_moment_us
 from shared.market.trading_days import (
     TradingDays,
     exchange_days,
@@ -37,9 +39,6 @@ DEFAULT_PRICES: Final = 100
 DAY_US: Final = 86_400_000_000
 FURTHEST_US: Final = 10**17
 """Times lie in [0, FURTHEST_US): the years 1970 to 5138, so that every sum still fits 64 bits."""
-
-_AGO: Final = re.compile(r"-([0-9]{1,6})([smhd])")
-_SECONDS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 
 class ParameterError(ValueError):
@@ -90,11 +89,9 @@ def read_page(
     refuse_unknown(query, known | {"tz", "columns", "format", "fill", "adjusted", "as_of"})
     resolution = read_resolution(query, ladder)
     zone = read_zone(query)
-    given_from = read_time_us(query, "from", now_us, zone)
+    given_from, to_us = read_range(query, now_us, zone)
     newest = given_from is None
     from_us = 0 if given_from is None else given_from
-    to_us = read_time_us(query, "to", now_us, zone)
-    to_us = FURTHEST_US if to_us is None else to_us
     limit = read_limit(query, DEFAULT_LIMIT)
     if text := query.get("cursor"):
         try:
@@ -174,8 +171,7 @@ def read_ticks(
     """
     now_us = time.time_ns() // 1000 if now_us is None else now_us
     refuse_unknown(query, {"from", "to", "limit", "cursor"})
-    from_us, to_us = read_time_us(query, "from", now_us), read_time_us(query, "to", now_us)
-    to_us = FURTHEST_US if to_us is None else to_us
+    from_us, to_us = read_range(query, now_us)
     if from_us is None:
         from_us = 0 if span_us is None else max(0, min(now_us, to_us) - span_us)
     try:
@@ -190,7 +186,7 @@ def read_raw_ticks(query: Mapping[str, str], now_us: int | None = None) -> TickP
     now_us = time.time_ns() // 1000 if now_us is None else now_us
     refuse_unknown(query, {"from", "to", "limit", "cursor", "tz", "columns", "format"})
     zone = read_zone(query)
-    from_us, to_us = (read_time_us(query, name, now_us, zone) for name in ("from", "to"))
+    from_us, to_us = read_range(query, now_us, zone)
     before = after = None
     newest = from_us is None
     if text := query.get("cursor"):
@@ -202,7 +198,7 @@ def read_raw_ticks(query: Mapping[str, str], now_us: int | None = None) -> TickP
         before, after = (place.key, None) if newest else (None, place.key)
     return TickPage(
         0 if from_us is None else from_us,
-        FURTHEST_US if to_us is None else to_us,
+        to_us,
         read_limit(query, DEFAULT_LIMIT),
         before,
         after,
@@ -216,10 +212,17 @@ def refuse_all(query: Mapping[str, str]) -> None:
 
 
 def refuse_unknown(query: Mapping[str, str], known: set[str]) -> None:
-    """Raise ParameterError when there is a parameter that is not known."""
+    """Raise ParameterError when a parameter is not known, or is there twice.
+
+    `symbol` may be there as often as there are symbols.
+    """
     if unknown := sorted(set(query) - known):
         there_are = f"there are {', '.join(sorted(known))}" if known else "there are none here"
         raise ParameterError(f"{unknown[0][:40]}: no such parameter; {there_are}")
+    if isinstance(query, QueryParams):
+        names = [name for name, _ in query.multi_items() if name != "symbol"]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise ParameterError(f"{twice}: is there {names.count(twice)} times: say it once")
 
 
 def read_limit(query: Mapping[str, str], default: int) -> int:
@@ -241,6 +244,14 @@ def read_moment(query: Mapping[str, str]) -> MomentCursor:
         raise ParameterError(f"cursor: {error}") from error
 
 
+def read_range(query: Mapping[str, str], now_us: int, zone: tzinfo = UTC) -> tuple[int | None, int]:
+    """Read `from`, None where it is not given, and `to`, the end. Raises ParameterError."""
+    from_us, to_us = (read_time_us(query, name, now_us, zone) for name in ("from", "to"))
+    if from_us is not None and to_us is not None and from_us > to_us:
+        raise ParameterError(f"to: {query['to'][:40]!r} is before from={query['from'][:40]!r}")
+    return from_us, FURTHEST_US if to_us is None else to_us
+
+
 def read_time_us(
     query: Mapping[str, str], name: str, now_us: int, zone: tzinfo = UTC
 ) -> int | None:
@@ -251,14 +262,10 @@ def read_time_us(
     text = query.get(name)
     if not text:
         return None
-    if text == "0":
-        return 0
-    if match := _AGO.fullmatch(text):
-        return _within(now_us - int(match[1]) * _SECONDS[match[2]] * 1_000_000)
     try:
-        return _within(parse_us(text, zone))
+        return _within(parse_moment_us(text, now_us, zone))
     except ValueError as error:
-        raise ParameterError(f"{name}: {text[:40]!r} {error}, or a time ago like -24h") from error
+        raise ParameterError(f"{name}: {error}") from error
 
 
 def read_zone(query: Mapping[str, str]) -> tzinfo:

@@ -9,11 +9,10 @@ from typing import Any, Final
 
 from functions.history_query.api.cursors import MomentCursor
 from functions.history_query.api.parameters import (
-    FURTHEST_US,
     ParameterError,
     read_limit,
     read_moment,
-    read_time_us,
+    read_range,
     refuse_unknown,
 )
 from shared.stores.postgres import Postgres
@@ -49,10 +48,10 @@ def read_alerts(query: Mapping[str, str], now_us: int | None = None) -> AlertPag
     """Read the parameters. Raises ParameterError."""
     now_us = time.time_ns() // 1000 if now_us is None else now_us
     refuse_unknown(query, {"from", "to", "limit", "cursor", "rule"})
-    to_us = read_time_us(query, "to", now_us)
+    from_us, to_us = read_range(query, now_us)
     return AlertPage(
-        read_time_us(query, "from", now_us) or 0,
-        FURTHEST_US if to_us is None else to_us,
+        from_us or 0,
+        to_us,
         read_limit(query, DEFAULT_ALERTS),
         read_moment(query),
         read_rule(query),

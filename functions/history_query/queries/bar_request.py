@@ -9,13 +9,12 @@ from typing import Final
 from functions.history_query.api.cursors import CursorError, TickPlace
 from functions.history_query.api.parameters import (
     DEFAULT_LIMIT,
-    FURTHEST_US,
     ParameterError,
     now_us,
     read_days,
     read_indicators,
     read_limit,
-    read_time_us,
+    read_range,
     read_zone,
     refuse_unknown,
 )
@@ -60,7 +59,7 @@ def read_bars(query: Mapping[str, str]) -> BarPage:
     if days is not None and (query.get("session") or query.get("calendar")):
         raise ParameterError(f"type: {days_text!r} says whose days; leave out session, calendar")
     zone, now = read_zone(query), now_us()
-    from_us, to_us = (read_time_us(query, name, now, zone) for name in ("from", "to"))
+    from_us, to_us = read_range(query, now, zone)
     newest, place = from_us is None, None
     if query.get("cursor"):
         try:
@@ -72,7 +71,7 @@ def read_bars(query: Mapping[str, str]) -> BarPage:
         type_,
         of_days("1d", days or read_days(query)),
         from_us or 0,
-        FURTHEST_US if to_us is None else to_us,
+        to_us,
         read_limit(query, DEFAULT_LIMIT),
         newest,
         place,

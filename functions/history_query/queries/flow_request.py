@@ -9,12 +9,12 @@ from decimal import Decimal
 from typing import Final
 
 from functions.history_query.api.parameters import (
-    FURTHEST_US,
     Page,
     ParameterError,
     now_us,
     read_days,
     read_page,
+    read_range,
     read_time_us,
     read_zone,
     refuse_unknown,
@@ -68,8 +68,7 @@ def read_profile(query: Mapping[str, str]) -> ProfileRequest:
     """Read from, to, tz, step and value_area. Raises ParameterError."""
     refuse_unknown(query, {"from", "to", "tz", "step", "value_area"})
     zone, now = read_zone(query), now_us()
-    from_us, to_us = (read_time_us(query, name, now, zone) for name in ("from", "to"))
-    to_us = FURTHEST_US if to_us is None else to_us
+    from_us, to_us = read_range(query, now, zone)
     if from_us is None:
         from_us = max(0, min(now, to_us) - PROFILE_US)
     step, share = _number(query, "step"), _number(query, "value_area")

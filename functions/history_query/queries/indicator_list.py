@@ -33,7 +33,8 @@ so that no unit of price is too small for TA-Lib.
 
 Where nothing moved in the period an oscillator is in its middle: 50 for RSI, the stochastics, KDJ,
 MFI and the Ultimate Oscillator, -50 for Williams' %R. VWAP is null until the day has volume, the
-Efficiency Ratio (`er`) while no close moves.
+Efficiency Ratio (`er`) while no close moves. A percentage of a price at zero or below would have
+the wrong sign: ROC, ROCP, ROCR, ROCR100, PPO and NATR are null there.
 """
 _COLUMNS: Final = """| name with its defaults | what it is | parameters | outputs | |
 |---|---|---|---|---|"""

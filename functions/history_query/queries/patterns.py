@@ -13,11 +13,10 @@ from psycopg.rows import class_row
 
 from functions.history_query.api.cursors import MomentCursor
 from functions.history_query.api.parameters import (
-    FURTHEST_US,
     ParameterError,
     read_limit,
     read_moment,
-    read_time_us,
+    read_range,
     refuse_unknown,
 )
 from shared.stores.postgres import Postgres
@@ -78,10 +77,10 @@ def read_patterns(query: Mapping[str, str], now_us: int | None = None) -> Patter
     status = query.get("status") or "active"
     if status not in STATUSES:
         raise ParameterError(f"status: {status[:40]!r} is none of {', '.join(STATUSES)}")
-    to_us = read_time_us(query, "to", now_us)
+    from_us, to_us = read_range(query, now_us)
     return PatternPage(
-        read_time_us(query, "from", now_us) or 0,
-        FURTHEST_US if to_us is None else to_us,
+        from_us or 0,
+        to_us,
         read_limit(query, DEFAULT_PATTERNS),
         read_moment(query),
         timeframe,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from shared.market.timeframes import Timeframe
-from shared.market.timestamps import parse_us
+from shared.market.timestamps import parse_moment_us
 from shared.realtime import channels as live
 from shared.realtime.channels import ChannelError
 from shared.realtime.leases import ALL
@@ -56,12 +56,12 @@ def read_replay(
     `check` returns a channel that exists, or raises ChannelError.
     """
     channels = _channels(given.get("channels"), check, ladder)
-    from_us = _time_us(given, "from")
+    from_us = _time_us(given, "from", now_us)
     if from_us is None:
         raise ReplayError("bad_replay", "from: say where the replay begins, such as 2026-11-27T14Z")
-    to_us = _time_us(given, "to") or now_us
+    to_us = _time_us(given, "to", now_us) or now_us
     if from_us >= min(to_us, now_us):
-        raise ReplayError("bad_replay", "from: it is before `to`, and before now")
+        raise ReplayError("bad_replay", "from: it must lie before `to`, and before now")
     by = given.get("by", BY_EVENT)
     if by not in (BY_EVENT, BY_RECEIPT):
         raise ReplayError("bad_replay", f"by: {str(by)[:40]!r} is none of event, receipt")
@@ -109,14 +109,13 @@ def _symbol(channel: str) -> str:
     return live.instrument_of(channel) or ""
 
 
-def _time_us(given: Mapping[str, Any], name: str) -> int | None:
+def _time_us(given: Mapping[str, Any], name: str, now_us: int) -> int | None:
     value = given.get(name)
     if value in (None, ""):
         return None
-    text = str(value)
     if isinstance(value, str | int) and not isinstance(value, bool):
         try:
-            return parse_us(text)
+            return parse_moment_us(str(value), now_us)
         except ValueError as error:
-            raise ReplayError("bad_replay", f"{name}: {text[:40]!r} {error}") from None
+            raise ReplayError("bad_replay", f"{name}: {error}") from None
     raise ReplayError("bad_replay", f"{name}: a time such as 2026-11-27T14:30Z, or ms since 1970")

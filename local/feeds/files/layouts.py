@@ -20,6 +20,8 @@ UNITS: Final = {"s": 1_000_000, "ms": 1_000, "us": 1, "ns": -1_000}
 _SIDE: Final = FIELDS.index("side")
 MAKER: Final = {"true": "sell", "True": "sell", "1": "sell", "TRUE": "sell"}
 """The buyer was the maker, so the aggressor sold; anything else is a buy."""
+TYPES: Final = {"buy": "buy", "sell": "sell", "b": "buy", "s": "sell"}
+"""Of a column `type` where no other is the side: what else it says is the kind of an order."""
 _POLYGON_IDS: Final = ("exchange", "trf_id")
 """What ids of Polygon's trades count in: the exchange, and the reporting facility where one is."""
 _SIDES_OF_BOOK: Final = {"A": "sell", "B": "buy", "N": ""}
@@ -300,10 +302,16 @@ def _by_header(names: Sequence[str]) -> Layout | None:
     sides = None
     if Field.SIDE not in places and Field.BUYER_MAKER in places:
         columns["side"], sides = places[Field.BUYER_MAKER], MAKER
+    elif Field.SIDE not in places and (type_ := _named("type", names)):
+        columns["side"], sides = type_, TYPES
     kind = "tardis trades" if {"exchange", "local_timestamp"} <= plain else "table"
     within = [each for each in _POLYGON_IDS if "sip_timestamp" in plain and each in names]
     unread = [each for each in layout.unread if each not in within]
     return Layout(kind, columns, sides=sides, ids_within=within, unread=unread)
+
+
+def _named(wanted: str, names: Sequence[str]) -> str | None:
+    return next((each for each in names if each.strip().lower() == wanted), None)
 
 
 def _by_position(name: str, rows: Sequence[Sequence[str]]) -> Layout | None:

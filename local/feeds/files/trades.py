@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from local.feeds.files import captures
 from local.feeds.files.blocks import RawTable
 from local.feeds.files.errors import FileError
-from local.feeds.files.layouts import FIELDS, UNITS, Choice, Layout
+from local.feeds.files.layouts import FIELDS, MAKER, TYPES, UNITS, Choice, Layout
 from local.feeds.files.opening import Part, Progress, parts_of, reported
 from local.feeds.files.tables import read_tables
 from local.feeds.files.texts import content_of
@@ -195,15 +195,20 @@ def _mids(bids: pa.ChunkedArray, asks: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _mapped(column: pa.ChunkedArray, values: Any) -> pa.ChunkedArray:
-    """Replace values; for the buyer-is-maker flag anything that is not true is a buy."""
-    is_flag = "true" in values
+    """Replace values: a buyer-is-maker flag that is not true is a buy, a type may be no side."""
     chunk = column.combine_chunks().dictionary_encode()
     words = [
-        values.get(each, ("buy" if each else "") if is_flag else each)
+        values.get(each.lower() if values is TYPES else each, _unlisted(values, each))
         for each in chunk.dictionary.to_pylist()
     ]
     mapped = pa.array(words, type=pa.string()).take(chunk.indices)
     return pa.chunked_array([mapped])
+
+
+def _unlisted(values: Any, text: str) -> str:
+    if values is MAKER:
+        return "buy" if text else ""
+    return "" if values is TYPES else text
 
 
 def _fixed_point(column: pa.ChunkedArray, decimals: int) -> pa.ChunkedArray:

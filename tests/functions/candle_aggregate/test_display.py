@@ -10,6 +10,7 @@ import redis
 from functions.candle_aggregate.display import Display
 from functions.candle_aggregate.engine import Applied
 from shared.adapter.event import Event
+from shared.market.shards import shard_of
 from shared.realtime.leases import ALL, Leases, Watched
 from shared.wire import busts, events
 from shared.wire.busts import Bust
@@ -33,6 +34,10 @@ def replica(valkey: redis.Redis) -> Iterator[Replica]:
 
 def tick(name: str, second: int, price: int = 100) -> Tick:
     return Tick(name, BEGIN_US + second * 1_000_000, second + 1, price, 1_000, 1)
+
+
+def shard(name: str) -> int:
+    return shard_of(name, RULES.shards)
 
 
 def shown(applied: list[Applied], timeframe: str) -> list[Candle]:
@@ -119,6 +124,20 @@ def test_the_last_change_of_an_open_candle_is_shown_though_no_tick_follows(
     last = Applied(show=list(replica.engine.show().show))
     assert [each.trade_count for each in shown([last], "1m")] == [2]
     assert replica.engine.show().show == []
+
+
+def test_a_step_of_unwatched_shards_leaves_what_others_still_show(
+    valkey: redis.Redis, replica: Replica
+) -> None:
+    """The last change of a watched candle is shown, whatever else is traded after it."""
+    other = next(f"B{n}" for n in range(99) if shard(f"B{n}") != shard("A"))
+    Leases(valkey, RULES.shards).renew(["A", "candles:*:A"], 1)
+    replica.apply(e0=as_columns([tick("A", 0)]))
+    replica.apply(e1=as_columns([tick("A", 1)]))
+    replica.apply(e2=as_columns([tick(other, 2)]))
+    replica.now_us += EVERY_US
+    last = Applied(show=list(replica.engine.show().show))
+    assert [each.trade_count for each in shown([last], "1m")] == [2]
 
 
 def test_a_longer_open_candle_is_its_fold_and_what_is_open(

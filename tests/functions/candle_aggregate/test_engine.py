@@ -75,6 +75,21 @@ def test_one_batch_after_the_other(valkey: redis.Redis, replica: Replica) -> Non
     assert_exact(valkey, replica, rows)
 
 
+def test_a_clock_that_is_ahead_closes_nothing_early(valkey: redis.Redis, replica: Replica) -> None:
+    """One tick of another source, ahead of its receipt: what the others send revises no candle."""
+    seconds = [BEGIN_US + n * 1_000_000 for n in range(50)]
+    right = [
+        Row("A", at_us, *with_id(n), at_us + 1_000, "udp-1", n, 100 + n, 1, 1)
+        for n, at_us in enumerate(seconds)
+    ]
+    ahead = Row("A", seconds[1] + 90_000_000, *with_id(99), seconds[1], "udp-2", 1, 7, 1, 1)
+    replica.apply(first=as_ticks(right[:1]), ahead=as_ticks([ahead]))
+    for n, row in enumerate(right[1:]):
+        replica.apply(**{f"e{n}": as_ticks([row])})
+    assert replica.emitted == []
+    assert_exact(valkey, replica, [*right, ahead])
+
+
 def test_who_no_longer_waits_ends_nothing(valkey: redis.Redis, replica: Replica) -> None:
     """A request that was given up is left out; those after it are applied."""
     rows, begun, goes_on = trades(20), threading.Event(), threading.Event()

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from functions.candle_aggregate.corrections import repair
+from functions.candle_aggregate.corrections import refold, repair
 from shared.stores.first_ticks import beginnings
 from tests.functions.candle_aggregate.trades import BEGIN_US, trades
 from tests.functions.candle_aggregate.world import MINUTE, World
@@ -33,7 +33,7 @@ def test_a_base_candle_that_closes_during_a_repair_counts_once(
             world.deliver_all()
         return beginnings(*arguments)
 
-    monkeypatch.setattr(repair, "beginnings", meanwhile)
+    monkeypatch.setattr(refold, "beginnings", meanwhile)
     world.deliver(lambda: repair.repair(world.engine, world.postgres, world.rules, world.now_us))
     assert done
     assert ("A", "1m", BEGIN_US + 3 * MINUTE) in world.stored()

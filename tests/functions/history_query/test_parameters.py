@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from starlette.datastructures import QueryParams
 
 from functions.history_query.api.cursors import CandleCursor, TickCursor
 from functions.history_query.api.parameters import (
@@ -12,8 +15,14 @@ from functions.history_query.api.parameters import (
     FURTHEST_US,
     ParameterError,
     read_page,
+    read_raw_ticks,
     read_ticks,
+    refuse_unknown,
 )
+from functions.history_query.queries.alerts import read_alerts
+from functions.history_query.queries.bar_request import read_bars
+from functions.history_query.queries.flow_request import read_profile
+from functions.history_query.queries.patterns import read_patterns
 from shared.market.order import OrderKey
 from shared.market.resolution import resolve
 from shared.market.timeframes import parse_ladder
@@ -186,3 +195,24 @@ def test_no_text_crashes_the_reader_of_cursors(text: str) -> None:
     else:
         told = "cursor: good" if text else "cursor: none"
     assert told.startswith("cursor: ")
+
+
+@pytest.mark.parametrize(
+    "read",
+    [lambda query: read_page(query, LADDER), read_raw_ticks, read_bars, read_patterns, read_alerts,
+     read_profile, lambda query: read_ticks(query, None, 10)],
+)  # fmt: skip
+def test_a_range_that_ends_before_it_begins_is_refused(
+    read: Callable[[Mapping[str, str]], object],
+) -> None:
+    """An empty list would say that there was nothing; a range of no length is one."""
+    with pytest.raises(ParameterError, match=r"^to: '2025-02-20' is before from='2025-02-24'"):
+        read({"from": "2025-02-24", "to": "2025-02-20"})
+    read({"from": "2025-02-24", "to": "2025-02-24"})
+
+
+def test_a_parameter_that_is_there_twice_is_refused() -> None:
+    """Which of both counts differs from server to server."""
+    with pytest.raises(ParameterError, match=r"^from: is there 2 times: say it once"):
+        read_page(QueryParams("from=2025-02-20&limit=1&from=2025-02-21"), LADDER)
+    refuse_unknown(QueryParams("symbol=A&symbol=B"), {"symbol"})

@@ -199,3 +199,17 @@ def test_all_timeframes_are_those_of_the_ladder() -> None:
     request = read_replay(given, lambda channel: channel, LADDER, 10**15)
     assert request.channels == ("candles:1m:A", "candles:5m:A")
     assert (request.from_us, request.speed) == (400_000_000_000_000, 1.0)
+
+
+def test_a_replay_may_begin_some_time_ago() -> None:
+    """`-1h` is an hour before now, as the history API reads it."""
+    given = {"channels": ["ticks:A"], "from": "-1h", "to": "-30m"}
+    request = read_replay(given, lambda channel: channel, LADDER, 10**15)
+    assert (request.from_us, request.to_us) == (10**15 - 3_600_000_000, 10**15 - 1_800_000_000)
+
+
+def test_a_replay_that_begins_behind_its_end_is_refused() -> None:
+    """The error names the field."""
+    given = {"channels": ["ticks:A"], "from": "-1m", "to": "-2m"}
+    with pytest.raises(ReplayError, match="from: it must lie before `to`"):
+        read_replay(given, lambda channel: channel, LADDER, 10**15)

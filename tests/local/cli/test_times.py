@@ -11,6 +11,8 @@ from local.cli.times import time_us
     ("text", "expected"),
     [
         ("-1h", 1_699_996_400_000_000),
+        ("-2w", 1_698_790_400_000_000),
+        ("-999999d", 0),
         ("1700000000", 1_700_000_000_000_000),
         ("1700000000123", 1_700_000_000_123_000),
         ("1700000000123456", 1_700_000_000_123_456),
@@ -25,7 +27,7 @@ def test_times_are_ago_iso_8601_or_in_any_unit(text: str, expected: int) -> None
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [("20231114", "write 2023-11-14"), ("soon", "is no time"), ("-999999d", "ago such as -1h")],
+    [("20231114", "write 2023-11-14"), ("soon", "is no time"), ("-1y", "ago such as -24h")],
 )
 def test_what_is_no_time_is_quoted_with_the_fix(text: str, said: str) -> None:
     """Digits that read as a date are not taken for milliseconds."""

@@ -147,6 +147,16 @@ BINANCE = "5,94000.1,0.5,47000.05,1735689600000,true\n"
             "A,134.5,10,1735827600038856001,,11:7,37",
         ),
         (
+            "gemini.csv",
+            "timestampms,tid,symbol,price,amount,type\n1735689600123,9,BTCUSD,1.5,2,Sell\n",
+            "BTCUSD,1.5,2,1735689600123,sell,9",
+        ),
+        (
+            "orders.csv",
+            "time,symbol,price,amount,type\n1735689600123,A,1.5,2,limit\n",
+            "A,1.5,2,1735689600123",
+        ),
+        (
             "20131007_spy_trade_tick.csv",
             "14400464,1674100,100,P,20002000,0\n",
             "SPY,167.4100,100,1381132800464000,,,lean:20002000",

@@ -199,6 +199,16 @@ def test_vwap_without_volume_has_no_value() -> None:
     assert np.isnan(vwap).tolist() == [True] * 10 + [False] * 10
 
 
+@pytest.mark.parametrize("name", ["roc:1", "rocp:1", "rocr:1", "rocr100:1", "ppo:2:4", "natr:3"])
+def test_a_percentage_of_a_negative_price_has_no_value(name: str) -> None:
+    """Oil in April 2020: from -10 to -5 is a rise, and -50 %."""
+    close = np.array([9.0, 8, 7, 6, 5, -5, -10, -5, -4, -3, -2, 1, 4, 6, 8, 9])
+    more = {"open": close, "volume": np.ones(16), "start_us": np.arange(16) * 60_000_000}
+    (values,) = compute(parse_indicators(name), close, close, close, **more).values()
+    assert np.isnan(values[7:11]).all()
+    assert np.isfinite(values[[4, 14, 15]]).all()
+
+
 @pytest.mark.parametrize("unit", [1e-12, 1e-6, 1e9, 1e60])
 def test_the_unit_of_the_price_changes_no_value(unit: float) -> None:
     """RSI is a share; the others are prices or distances in the unit."""

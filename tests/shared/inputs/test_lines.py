@@ -181,3 +181,29 @@ def test_each_fault_has_its_code(line: bytes, code: str) -> None:
     with pytest.raises(RejectedLineError) as caught:
         parse_line(line)
     assert caught.value.code == code
+
+
+@pytest.mark.parametrize(
+    ("line", "price", "size"),
+    [
+        (b"A;1.234,5;1.000", "1234.5", "1000"),
+        (b"A;1,5;2", "1.5", "2"),
+        (b"A;1.5;2", None, None),
+        (b"A;1,5;0.25", None, None),
+        (b"A;12.34,5;2", None, None),
+    ],
+)
+def test_with_a_decimal_comma_a_point_divides_thousands(
+    line: bytes, price: str | None, size: str | None
+) -> None:
+    """1.5 would be read as 15."""
+    dialect = dialect_of(line, decimal_comma=True)
+    if price is None or size is None:
+        with pytest.raises(RejectedLineError, match="a point divides thousands"):
+            parse_line(line, dialect)
+        return
+    found = parse_line(line, dialect)
+    expected = (Decimal(price), Decimal(size))
+    assert (
+        tuple(Decimal(n.mantissa).scaleb(-n.scale) for n in (found.price, found.size)) == expected
+    )

@@ -102,7 +102,7 @@ def test_one_letter_means_what_its_sender_means(
         ({"T": MS, "s": "A", "S": "Buy", "v": "2", "p": "1", "L": "PlusTick", "i": "x-1"}, "buy"),
         ({"symbol": "A", "price": 1, "amount": 2, "ts": MS, "direction": "sell"}, "sell"),
         ({"symbol": "A", "price": 1, "volume": 2, "ts": MS, "side": "sell"}, "sell"),
-        ({"symbol": "A", "price": 1, "volume": 2, "ts": MS, "id": 1}, ""),
+        ({"symbol": "A", "price": 1, "volume": 2, "ts": MS, "tid": 1}, ""),
         ({"coin": "A", "side": "A", "px": "1", "sz": "2", "time": MS, "tid": 1}, "sell"),
         ({"coin": "A", "side": "B", "px": "1", "sz": "2", "time": MS, "tid": 1}, "buy"),
         ({"timestamp": 1700000000, "timestampms": MS, "price": "1", "amount": "2", "type": "buy",
@@ -180,6 +180,53 @@ def test_alpacas_trades_and_flags_of_cancels_are_refused_by_name() -> None:
     assert codes(found) == [(0, "bad_message"), (1, "bad_trade_id")]
     assert "feed=alpaca" in found.rejected[0].detail
     assert (trades(found), found.busts) == ([], [])
+
+
+def test_a_volume_beside_a_mere_id_is_the_days() -> None:
+    """Lists of coins have `id`, `symbol`, `price` and the `volume` of a day."""
+    coin = {"id": "bitcoin", "symbol": "BTC", "price": 9283.92, "volume": 7155680000}
+    (trade,) = trades(parsed(FORMAT_SCANNER, json.dumps(coin).encode()))
+    assert (trade.price, trade.size) == (Decimal("9283.92"), Decimal(0))
+
+
+ELEMENT = {"s": "A", "symbol": "A", "price": "1", "size": "2", "side": "sell", "ts": MS, "id": 1}
+
+
+@pytest.mark.parametrize(
+    "envelope",
+    [
+        {"type": "trade"},
+        {"channel": "trades"},
+        {"table": "trade", "action": "partial"},
+        {"topic": "publicTrade.A", "type": "snapshot", "ts": MS},
+        {"arg": {"channel": "trade", "instId": "A", "instType": "SPOT"}, "action": "snapshot"},
+    ],
+)
+def test_a_list_of_trades_is_as_many_ticks(envelope: dict[str, Any]) -> None:
+    """As Finnhub, Hyperliquid, BitMEX, Bybit and Bitget send it; a bad one is rejected alone."""
+    bad = {**ELEMENT, "price": "x"}
+    second = {key: value for key, value in ELEMENT.items() if key not in ("s", "symbol")}
+    second = (second if "arg" in envelope else ELEMENT) | {"id": 2}
+    message = json.dumps({**envelope, "data": [ELEMENT, bad, second]}).encode()
+    found = parsed(FORMAT_SCANNER, said(), message)
+    assert [(t.instrument, t.trade_id, t.place) for t in trades(found)[1:]] == [
+        ("A", 1, (1, 0)),
+        ("A", 2, (1, 2)),
+    ]
+    (reject,) = found.rejected
+    assert (reject.payload, reject.line, reject.code) == (1, 1, "bad_price")
+    assert json.loads(reject.original) == bad
+
+
+@pytest.mark.parametrize(
+    "envelope", [{}, {"table": "orderBookL2"}, {"topic": "orderbook.50.A"}, {"channel": "ticker"}]
+)
+def test_a_list_of_anything_else_is_no_trades(envelope: dict[str, Any]) -> None:
+    """Rows of an order book have a price, a size, a side and an id."""
+    message = json.dumps({**envelope, "data": [ELEMENT]}).encode()
+    found = parsed(FORMAT_SCANNER, message)
+    assert (trades(found), codes(found)) == ([], [(0, "bad_message")])
+    assert found.rejected[0].original == message
 
 
 def test_a_byte_order_mark_is_no_part_of_an_object() -> None:

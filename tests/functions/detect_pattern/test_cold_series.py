@@ -1,0 +1,55 @@
+"""A series that is made anew when its older candles have left Postgres for the lake."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+from functions.detect_pattern.step import Steps
+from functions.detect_pattern.storage import Storage
+from shared.lake.candle_days import copy_candles
+from shared.lake.cold import Cold
+from shared.lake.retention import drop_candles, old_candle_days
+from shared.lake.retention_settings import Terms
+from shared.stores.s3 import S3Access
+from tests.functions.detect_pattern.house import RULES, House, candle, reference
+
+MIDNIGHT = 1_440
+"""Minutes of the first day; the candles of the second stay in Postgres."""
+
+
+def cool(house: House, access: S3Access) -> None:
+    """Let the first day's candles leave Postgres; there is a day's candle, which stays."""
+    day = replace(candle(0, 1, instrument="B"), timeframe="1d")
+    house.persist_candles([day])
+    with house.postgres.connection() as connection:
+        connection.execute("INSERT INTO first_ticks VALUES ('A', 0, 1)")
+    now_us = time.time_ns() // 1000
+    while copy_candles(house.postgres, access, now_us, settled_s=0):
+        pass
+    days = old_candle_days(house.postgres, Terms(), now_us)
+    assert sum(drop_candles(house.postgres, access, day) for day in days)
+
+
+def test_a_lost_state_goes_on_from_candles_of_the_lake(
+    house: House, servers: dict[str, str]
+) -> None:
+    """What was published stays, and the first candle of the new day has a window before it."""
+    access = S3Access.from_mapping(servers)
+    house.steps = Steps(Storage(house.postgres, Cold(access)), RULES)
+    closes = [*(100 + n * 7 % 11 for n in range(RULES.keep + 10)), 90, 80, 70, 60]
+    first = MIDNIGHT - len(closes)
+    old = [candle(first + n, close) for n, close in enumerate(closes)]
+    house.deliver(house.receive(old))
+    house.settle()
+    assert house.heard() == house.stored() == reference(old)
+    cool(house, access)
+    house.client.flushdb()
+    house.settle()
+    assert house.stored(retracted=True) == set()
+    new = [candle(MIDNIGHT + n, 200 + n) for n in range(3)]
+    house.deliver(house.receive(new))
+    house.settle()
+    assert house.stored(retracted=True) == set()
+    assert house.heard() == house.stored() == reference([*old, *new])
+    assert {("rise", MIDNIGHT), ("top", MIDNIGHT)} <= house.stored()
