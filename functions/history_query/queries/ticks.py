@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,8 @@ from functions.history_query.queries.tick_slices import TickSlices
 from shared.candles.trades import MINUTE_US, Trades
 from shared.market.order import OrderKey
 
+_AT_ONCE: Final = 10_000
+
 
 @dataclass(frozen=True, slots=True)
 class TickPages:
@@ -21,12 +24,12 @@ class TickPages:
     slices: TickSlices
 
     def whole(self, symbol: str, page: TickPage) -> Iterator[Trades]:
-        """Yield all ticks of the page's range, ascending, whatever its limit."""
+        """Yield all ticks of the page's range, ascending, whatever its limit, a page at a time."""
         from_us, to_us = _bounds(page)
         for some in self.slices.slices(symbol, from_us, to_us, MINUTE_US, newest=False):
             rows = np.flatnonzero(_wanted(some.trades, from_us, to_us, page))
-            if len(rows):
-                yield some.trades.at(rows)
+            for first in range(0, len(rows), _AT_ONCE):
+                yield some.trades.at(rows[first : first + _AT_ONCE])
 
     def page(self, symbol: str, page: TickPage) -> tuple[list[Trades], OrderKey | None]:
         """Return ticks ascending, and the last one read when there are more in its direction.
