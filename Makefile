@@ -8,6 +8,8 @@ UV := $(or $(shell command -v uv 2>/dev/null),.uv/bin/uv)
 export UV_PYTHON_DOWNLOADS := never
 export UV_SYSTEM_CERTS := 1
 export UV_COMPILE_BYTECODE := 1
+# Else each of hundreds of processes compiles our code, and each run of the tests theirs.
+export PYTHONDONTWRITEBYTECODE :=
 PYTHON ?= python3
 STAMP := .venv/.kandle-setup
 RUNTIME := .venv/.kandle-runtime
@@ -63,12 +65,14 @@ demo: $(RUNTIME) ## run the whole pipeline here with simulated ticks (SECONDS=60
 	@$(RUN) kandle demo $(if $(SECONDS),--seconds $(SECONDS)) $(ARGS)
 
 test: $(STAMP) page-if-possible ## run every test, over real servers
-	@$(RUN) pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(RUN) pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-fast: $(STAMP) ## run the tests that start no process, for the inner loop
-	@$(RUN) pytest -n 4 -m "not processes" $(ARGS)
+	@$(RUN) pytest -n 3 -m "not processes" $(ARGS)
 
-check: lint types proto-check dashboard-test test ## what CI runs: lint, types, generated code, tests
+check: $(STAMP) $(PAGE) $(NODE_MODULES) ## what CI runs: lint, types, generated code, tests
+	@$(MAKE) --no-print-directory -j 2 -O lint types proto-check dashboard-test
+	@$(MAKE) --no-print-directory test
 
 dashboard-test: $(PAGE) $(NODE_MODULES) ## types and unit tests of the dashboard
 	@$(NPM) run --silent check && $(NPM) run --silent test

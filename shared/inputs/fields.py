@@ -118,14 +118,15 @@ def layout_of(names: tuple[str, ...], *, volume_is_size: bool = False) -> Layout
     """Return the layout of an object's or table's names.
 
     `volume_is_size`: whether `volume` is a trade's (a column of a table of trades); else it is that
-    beside a side or a trade id, and the day's without.
+    beside a side or a trade id (`id` alone may be the instrument's), and the day's without.
     """
     places: dict[Field, list[tuple[int, str]]] = {}
     unread = []
     plain = [_plain(name) for name in names]
     is_scan = not _SCANNER.isdisjoint(plain)
     volume_is_size |= any(
-        _FIELDS.get(each, ("", 0))[0] in (Field.SIDE, Field.TRADE_ID) for each in plain
+        _FIELDS.get(each, ("", 0))[0] in (Field.SIDE, Field.TRADE_ID) and each not in ("id", "i")
+        for each in plain
     )
     letters = next((read for signature, read in _LETTERS if signature.issubset(plain)), {})
     for number, (name, short) in enumerate(zip(names, plain, strict=True)):

@@ -69,7 +69,7 @@ _SIDES_ELSEWHERE: Final = {
 }
 """Gemini's `type` is the side, that of others the kind of an order or message. `ask_bid`: Upbit."""
 _EXAMPLE: Final = 'a trade is {"symbol": "AAPL", "price": 224.57, "size": 1, "timestamp": ...}'
-_IDS_WITHIN: Final = {"ev": ("x", "trfi"), "sip_timestamp": ("exchange", "trf_id")}
+_IDS_WITHIN: Final = (("ev", ("x", "trfi")), ("sip_timestamp", ("exchange", "trf_id")))
 """By a field that tells a trade of Polygon's stream and of its REST API: what its id counts in."""
 _ALPACA: Final = frozenset({"T", "S", "p", "s", "t", "i"})
 _OF_ALPACA: Final = (
@@ -141,7 +141,7 @@ def parse_objects(batch: RawBatch, rules: FeedRules) -> Parsed:
         if meaning.left_out:
             messages.skipped[meaning.left_out] += 1
             continue
-        if values.keys() >= _ALPACA:
+        if "S" in values and values.keys() >= _ALPACA:
             _reject(messages, number, inner, "bad_message", _OF_ALPACA)
             continue
         names = _names_of(tuple(values))
@@ -210,19 +210,21 @@ def _side(values: Values, names: _Names, meaning: Meaning) -> int:
     side = read_side("side", absent(_text(values, names.side)))
     if side == UNKNOWN and names.buyer_maker:
         side = read_side("buyer is maker", _text(values, names.buyer_maker), MAKER_SIDES)
-    for name, words in _SIDES_ELSEWHERE.items():
-        if side == UNKNOWN and name in values:
-            side = words.get(text_of(values[name]).lower(), UNKNOWN)
+    if side == UNKNOWN:
+        for name, words in _SIDES_ELSEWHERE.items():
+            if name in values:
+                side = words.get(text_of(values[name]).lower(), side)
     return _OTHER_SIDE[side] if meaning.side_is_maker else side
 
 
 def _trade_id(values: Values, names: _Names) -> str:
     """Return the id. Polygon's count within an exchange and a reporting facility: these lead it."""
     trade_id = _text(values, names.trade_id)
-    within = next((keys for mark, keys in _IDS_WITHIN.items() if mark in values), ())
-    if not trade_id or not within:
-        return trade_id
-    return ":".join([*(text for key in within if (text := _optional(values, key))), trade_id])
+    for mark, within in _IDS_WITHIN:
+        if trade_id and mark in values:
+            places = (_optional(values, key) for key in within)
+            return ":".join([*filter(None, places), trade_id])
+    return trade_id
 
 
 def _optional(values: Values, key: str) -> str:

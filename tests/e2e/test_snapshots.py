@@ -20,6 +20,7 @@ from tests.platform import kandle
 
 
 @pytest.mark.early
+@pytest.mark.timeout(300)
 def test_the_live_state_is_copied_and_brought_back(pipeline: dict[str, str]) -> None:
     """Taken, listed, made anew while ticks come: not one is missing, nor counted twice."""
     symbol, where = fresh_symbol("STATE"), ("--data-dir", pipeline["DATA_DIR"])

@@ -36,8 +36,8 @@ _Place = tuple[int, int, Block]
 """Where a block stands in the order of leaving: by its end, the shorter first."""
 
 
-class _Ended:
-    """A block that has ended: its instruments, and its priced candles with their revisions."""
+class _Whole:
+    """A block as it was read: its instruments, and its priced candles with their revisions."""
 
     def __init__(self, place: _Place, stored: Mapping[bytes, bytes]) -> None:
         self.place = place
@@ -62,7 +62,7 @@ class _Look:
     """What was seen of a shard: blocks that may leave, and those before them that stay."""
 
     due_us: int
-    leaving: list[_Ended] = field(default_factory=list)
+    leaving: list[_Whole] = field(default_factory=list)
     staying: dict[Block, int] = field(default_factory=dict)
     """How many instruments each has."""
 
@@ -92,28 +92,23 @@ class Eviction:
         return left
 
     def _look(self, store: Store, shard: int, now_us: int) -> _Look:
-        """Look for blocks that may leave among those that ended before the keeping time.
+        """Look for blocks that may leave: ended before the keeping time, closed, and stored.
 
-        That is, closed and stored ones in which all was applied before that time, and before
-        everything whose event may not be stored yet.
+        In them all was applied before that time, and before everything whose event may not be
+        stored yet.
         """
         keys, keep_us = Keys(shard), now_us - self.rules.keep_us
         oldest_ms = store.lowest_score(keys.applied)
         before_us = keep_us if oldest_ms is None else min(keep_us, oldest_ms * 1000)
-        ended: list[_Place] = []
         look = _Look(now_us + self.rules.keep_us)  # no change that is still to come is due earlier
-        for name in store.read_whole([keys.blocks])[0]:
-            place = _place(self.rules, Block.of(name))
-            end_us, *_ = place
-            if end_us <= keep_us:
-                ended.append(place)
-            else:  # it is closed after that
-                look.due_us = min(look.due_us, end_us + self.rules.keep_us)
+        names = store.read_whole([keys.blocks])[0]
+        places = sorted(_place(self.rules, Block.of(name)) for name in names)
         stays: set[str] = set()
         with self.postgres.connection() as connection:
-            for some in _read(store, keys, sorted(ended)):
+            for some in _read(store, keys, places):
                 if (
                     some.is_closed
+                    and some.end_us <= keep_us
                     and some.changed_us < before_us
                     and stays.isdisjoint(some.names)
                     and some.is_stored(connection)
@@ -125,7 +120,8 @@ class Eviction:
                     stays.update(some.names)
                     look.staying[some.block] = len(some.names)
                     if some.is_closed:
-                        look.due_us = min(look.due_us, some.changed_us + self.rules.keep_us)
+                        settled_us = max(some.end_us, some.changed_us)
+                        look.due_us = min(look.due_us, settled_us + self.rules.keep_us)
         return look
 
 
@@ -134,12 +130,12 @@ def _place(rules: Rules, block: Block) -> _Place:
     return end_us, -block.start_us, block
 
 
-def _read(store: Store, keys: Keys, ended: Sequence[_Place]) -> Iterator[_Ended]:
-    for first in range(0, len(ended), READ_AT_ONCE):
-        some = ended[first : first + READ_AT_ONCE]
+def _read(store: Store, keys: Keys, places: Sequence[_Place]) -> Iterator[_Whole]:
+    for first in range(0, len(places), READ_AT_ONCE):
+        some = places[first : first + READ_AT_ONCE]
         stored = store.read_whole([keys.block(block) for *_, block in some])
         for place, whole in zip(some, stored, strict=True):
-            yield _Ended(place, whole)
+            yield _Whole(place, whole)
 
 
 def _let_go(look: _Look, rules: Rules, session: Session) -> int:
@@ -148,10 +144,12 @@ def _let_go(look: _Look, rules: Rules, session: Session) -> int:
     Nothing leaves where something else is there than was seen: a block, a candle, an instrument.
     """
     gone = {some.block for some in look.leaving}
-    seen, last = look.staying.keys() | gone, look.leaving[-1].place
+    last = look.leaving[-1].place
+    before = {block: n for block, n in look.staying.items() if _place(rules, block) < last}
+    seen = before.keys() | gone
     is_as_seen = (
         all(b in seen for b in session.blocks() if _place(rules, b) < last)
-        and session.sizes(list(look.staying)) == list(look.staying.values())
+        and session.sizes(list(before)) == list(before.values())
         and all(
             _mark(records) == some.mark
             for some, (_, records) in zip(

@@ -102,7 +102,7 @@ def test_one_letter_means_what_its_sender_means(
         ({"T": MS, "s": "A", "S": "Buy", "v": "2", "p": "1", "L": "PlusTick", "i": "x-1"}, "buy"),
         ({"symbol": "A", "price": 1, "amount": 2, "ts": MS, "direction": "sell"}, "sell"),
         ({"symbol": "A", "price": 1, "volume": 2, "ts": MS, "side": "sell"}, "sell"),
-        ({"symbol": "A", "price": 1, "volume": 2, "ts": MS, "id": 1}, ""),
+        ({"symbol": "A", "price": 1, "volume": 2, "ts": MS, "tid": 1}, ""),
         ({"coin": "A", "side": "A", "px": "1", "sz": "2", "time": MS, "tid": 1}, "sell"),
         ({"coin": "A", "side": "B", "px": "1", "sz": "2", "time": MS, "tid": 1}, "buy"),
         ({"timestamp": 1700000000, "timestampms": MS, "price": "1", "amount": "2", "type": "buy",
@@ -180,6 +180,13 @@ def test_alpacas_trades_and_flags_of_cancels_are_refused_by_name() -> None:
     assert codes(found) == [(0, "bad_message"), (1, "bad_trade_id")]
     assert "feed=alpaca" in found.rejected[0].detail
     assert (trades(found), found.busts) == ([], [])
+
+
+def test_a_volume_beside_a_mere_id_is_the_days() -> None:
+    """Lists of coins have `id`, `symbol`, `price` and the `volume` of a day."""
+    coin = {"id": "bitcoin", "symbol": "BTC", "price": 9283.92, "volume": 7155680000}
+    (trade,) = trades(parsed(FORMAT_SCANNER, json.dumps(coin).encode()))
+    assert (trade.price, trade.size) == (Decimal("9283.92"), Decimal(0))
 
 
 ELEMENT = {"s": "A", "symbol": "A", "price": "1", "size": "2", "side": "sell", "ts": MS, "id": 1}
