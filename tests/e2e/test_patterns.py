@@ -117,11 +117,11 @@ def test_a_killed_stage_and_a_lost_redis_lose_and_double_nothing(pipeline: dict[
     send_udp(pipeline["UDP_ADDR"], lines(calm, drawn))
 
     def detector() -> int:
-        """Its process when it is ready; 0 while it starts."""
+        """Its process when it is ready and was not killed; 0 while it starts."""
         status = kandle("status", "--json", "--data-dir", pipeline["DATA_DIR"], check=False)
         by_name = {each["name"]: each for each in json.loads(status.stdout)["components"]}
         stage = by_name["detect-pattern"]
-        return int(stage["pid"]) if stage["state"] == "ready" else 0
+        return int(stage["pid"]) if stage["state"] == "ready" and stage["pid"] != killed else 0
 
     killed = 0
     for part in range(4):
@@ -130,7 +130,7 @@ def test_a_killed_stage_and_a_lost_redis_lose_and_double_nothing(pipeline: dict[
         enough = part * 21 + 10
         eventually(lambda: len(candles(pipeline["API_URL"], rough)), enough.__le__, 60)
         if part % 2 == 0:
-            killed = eventually(detector, lambda pid, last=killed: pid not in (0, last), 60)
+            killed = eventually(detector, lambda pid: pid > 0, 60)
             os.kill(killed, signal.SIGKILL)
         else:
             redis.Redis.from_url(pipeline["REDIS_URL"]).flushdb()
