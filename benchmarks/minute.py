@@ -31,7 +31,7 @@ from shared.market.shards import DEFAULT_SHARDS
 from shared.stores.postgres import Postgres
 from shared.stores.redis import connect
 from shared.wire import events
-from shared.wire.candle_columns import CandleColumns
+from shared.wire.candle_columns import CandleColumns, joined
 
 WIDTH = int(os.environ.get("WIDTH", "5000"))
 MINUTES = int(os.environ.get("MINUTES", "5"))
@@ -71,11 +71,28 @@ class Market:
 
 
 def candle_events(columns: CandleColumns) -> Iterator[Event]:
-    """Yield a minute as candle-aggregate publishes it."""
-    for first in range(0, WIDTH, CANDLES_AN_EVENT):
-        some = columns.at(np.arange(first, min(first + CANDLES_AN_EVENT, WIDTH)))
+    """Yield candles as candle-aggregate publishes them."""
+    for first in range(0, len(columns), CANDLES_AN_EVENT):
+        some = columns.at(np.arange(first, min(first + CANDLES_AN_EVENT, len(columns))))
         name = f"bench/{columns.start_us[0]}/{first}"
         yield Event(name, events.CANDLES, "bench", {}, some.encode())
+
+
+def history(market: Market, minutes: int) -> CandleColumns:
+    """Return the next minutes, instrument by instrument."""
+    (whole,) = joined([market.minute() for _ in range(minutes)])
+    return whole.at(np.argsort(np.array(whole.names), kind="stable"))
+
+
+def take(handler: DetectPattern, columns: CandleColumns) -> int:
+    """Evaluate candles; return how many events of patterns that makes."""
+    found = 0
+    for event in candle_events(columns):
+        outcome = handler(event)
+        found += len(outcome.emit)
+        if outcome.after_emit is not None:
+            outcome.after_emit()
+    return found
 
 
 def stage(platform: Platform) -> DetectPattern:
@@ -91,17 +108,16 @@ def run() -> None:
     """Fill the series, then print what each further minute costs."""
     with running("--functions", "none") as platform:
         handler, market = stage(platform), Market()
-        for n in range(handler.steps.rules.keep + MINUTES):
-            some = list(candle_events(market.minute()))
-            begun, cpu, found = time.perf_counter(), time.process_time(), 0
-            for event in some:
-                outcome = handler(event)
-                found += len(outcome.emit)
-                if outcome.after_emit is not None:
-                    outcome.after_emit()
-            if n >= handler.steps.rules.keep:
-                print(
-                    f"{WIDTH:,} closed candles: {time.process_time() - cpu:.2f} s of CPU,"
-                    f" {time.perf_counter() - begun:.2f} s, {found} events of patterns",
-                    flush=True,
-                )
+        take(handler, history(market, handler.steps.rules.keep))
+        client = connect(platform.environment["REDIS_URL"])
+        used = client.info("memory")["used_memory"]
+        print(f"Redis: {used / WIDTH:,.0f} bytes a series of {handler.steps.rules.keep} candles")
+        for _ in range(MINUTES):
+            columns = market.minute()
+            begun, cpu = time.perf_counter(), time.process_time()
+            found = take(handler, columns)
+            print(
+                f"{WIDTH:,} closed candles: {time.process_time() - cpu:.2f} s of CPU,"
+                f" {time.perf_counter() - begun:.2f} s, {found} events of patterns",
+                flush=True,
+            )

@@ -1,11 +1,12 @@
 """What a read of ticks and of information bars costs, in a quiet market and in busy ones.
 
 SHAPES ("demo,100,10000" unless the environment says other ones): `demo` is one symbol of 100
-ticks/s beside 20 of 5, a number a market of 20,000 ticks/s of so many instruments. MINUTES (60 of
-the first, 15 of the others) end now. COMMITS (5) transactions a second store them as persist does;
-after each minute what it stored is copied to the lake and folded as far as it is due, so that the
-last minute is in Postgres alone. The API is then asked over HTTP, a commit stored before each
-request; PROFILE=1 prints where the time of these reads goes, made in this process.
+ticks/s beside 20 of 5, a number a market of 20,000 ticks/s of so many instruments. MINUTES (60) end
+now. Their commits, COMMITS (5) a second, stand in Postgres, and all but the last minute in the lake
+too, in the files that copying each minute and folding leave: written by the lake's own writer, of
+another random walk, since only one of both is read. The API is then asked over HTTP, a commit
+stored before each request; PROFILE=1 prints where the time of these reads goes, made in this
+process.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from itertools import islice
 from pathlib import Path
 
 import httpx
+import numpy as np
+import pyarrow as pa
 
 from benchmarks._platform import Platform, running
 from benchmarks.storage import Event, market
@@ -31,15 +34,23 @@ from functions.history_query.queries.bars import BarPages
 from functions.history_query.queries.tick_slices import TickSlices
 from functions.persist.segments import segments
 from functions.persist.tick_writer import TickWriter, copy_segments
+from shared.lake.catalog import Catalog, commit
 from shared.lake.cold import Cold
-from shared.lake.compaction import compact, due_days
-from shared.lake.snapshot import copy_ticks
-from shared.stores.commits import next_commit
+from shared.lake.compaction import ALIKE
+from shared.lake.files import write
+from shared.lake.record import lake_of, move
+from shared.lake.tables import ROW_GROUP, SMALL_ROW_GROUP, TICKS
+from shared.lake.tick_table import to_table
+from shared.market.utc_days import day_of
+from shared.stores.commits import last_settled_commit, next_commit
 from shared.stores.limits import MAINTENANCE, QUERY
 from shared.stores.postgres import Postgres
 from shared.stores.s3 import S3Access
+from shared.wire.instrument_table import Entries, Entry
+from shared.wire.ticks import INTEGER_ID, Ticks
 
 SHAPES = os.environ.get("SHAPES", "demo,100,10000").split(",")
+MINUTES = int(os.environ.get("MINUTES", "60"))
 COMMITS = int(os.environ.get("COMMITS", "5"))
 SYMBOL = "SYM00007-USD"
 REPEATS = 10
@@ -47,6 +58,7 @@ REPEATS = 10
 _EVENTS_A_SECOND = 20
 _MINUTE_US = 60_000_000
 _HOUR_US = 60 * _MINUTE_US
+_ROWS_AT_ONCE = 65_536
 
 
 def run() -> None:
@@ -59,25 +71,20 @@ def run() -> None:
 def measure(platform: Platform, shape: str) -> None:
     """Load the market, ask, and print."""
     dsn, access = platform.environment["DATABASE_URL"], S3Access.from_mapping(platform.environment)
-    minutes = int(os.environ.get("MINUTES", "60" if shape == "demo" else "15"))
     postgres = Postgres(dsn, size=2, limits=MAINTENANCE)
     writer = TickWriter(postgres)
-    commits = _commits(shape, minutes)
+    begin_us = time.time_ns() // 1000 - MINUTES * _MINUTE_US
+    commits = _commits(shape, begin_us)
     began = time.perf_counter()
-    for minute in range(minutes):
-        if minute:
-            _keep(postgres, access)
+    for minute in range(MINUTES):
+        if minute == MINUTES - 1:
+            _fill_lake(postgres, access, shape, begin_us)
         with postgres.connection() as connection:  # one transaction in place of many
-            for commit in islice(commits, 60 * COMMITS - 1):
-                copy_segments(connection, next_commit(connection), list(segments(commit)))
-        writer(next(commits))
-        print(
-            f"  {minute + 1} of {minutes} minutes stored in {time.perf_counter() - began:.0f} s",
-            end="\r",
-            flush=True,
-        )
+            for some in islice(commits, 60 * COMMITS):
+                copy_segments(connection, next_commit(connection), list(segments(some)))
+    writer(next(commits))
     postgres.execute("ANALYZE tick_segments")
-    print(f"{shape}: {minutes} minutes, {COMMITS} commits/s,"
+    print(f"{shape}: {MINUTES} minutes, {COMMITS} commits/s,"
           f" stored in {time.perf_counter() - began:.0f} s")  # fmt: skip
     api = platform.environment["API_URL"]
     ticks, bars = (
@@ -106,24 +113,74 @@ def measure(platform: Platform, shape: str) -> None:
     postgres.close()
 
 
-def _commits(shape: str, minutes: int) -> Iterator[list[Event]]:
+def _market(shape: str) -> tuple[int, int, float]:
+    """Return how many instruments, ticks a second, and the share of SYMBOL beside its part."""
+    return (21, 200, 0.5) if shape == "demo" else (int(shape), 20_000, 0.0)
+
+
+def _commits(shape: str, begin_us: int) -> Iterator[list[Event]]:
     """Yield the events of each commit: the minutes that end now, and what comes then."""
-    width, rate, share = (21, 200, 0.5) if shape == "demo" else (int(shape), 20_000, 0.0)
-    begin_us = time.time_ns() // 1000 - minutes * _MINUTE_US
+    width, rate, share = _market(shape)
     size = rate // _EVENTS_A_SECOND, 1_000_000 // _EVENTS_A_SECOND
-    seconds = minutes * 60 + 3_600
+    seconds = MINUTES * 60 + 3_600
     events = market(width, begin_us, seconds * _EVENTS_A_SECOND, *size, share=share)
     while some := list(islice(events, _EVENTS_A_SECOND // COMMITS)):
         yield some
 
 
-def _keep(postgres: Postgres, access: S3Access) -> None:
-    """Do what persist does each minute."""
-    while copy_ticks(postgres, access):
-        pass
-    for day in due_days(postgres, each_s=0):
-        while compact(postgres, access, day, time.time_ns() // 1000):
-            pass
+def _fill_lake(postgres: Postgres, access: S3Access, shape: str, begin_us: int) -> None:
+    """Write all minutes but the last one: runs of so many that were folded, and single ones."""
+    folded, single = divmod(MINUTES - 1, ALIKE)
+    with postgres.connection() as connection:
+        table = Catalog(connection, access).table(TICKS, lake_of(connection))
+        files, first = [], 0
+        for length in [ALIKE] * folded + [1] * single:
+            span = (begin_us + each * _MINUTE_US for each in (first, first + length))
+            group = ROW_GROUP if length > 1 else SMALL_ROW_GROUP
+            rows = _sorted_rows(shape, *span)
+            day = day_of(begin_us + first * _MINUTE_US)
+            files += write(table, day, rows, TICKS, row_group=group)
+            first += length
+        commit(table, files)
+        move(connection, last_settled_commit(connection), {})
+
+
+def _sorted_rows(shape: str, low_us: int, high_us: int) -> Iterator[pa.Table]:
+    """Yield ticks in [low_us, high_us) by instrument and time."""
+    width, rate, share = _market(shape)
+    source = np.random.default_rng(low_us)
+    weights = np.full(width, (1 - share) / width)
+    weights[7] += share
+    names = [f"SYM{n:05d}-USD" for n in range(width)]
+    counts = source.multinomial(rate * (high_us - low_us) // 1_000_000, weights)
+    ends = np.cumsum(counts)
+    for who in np.split(np.arange(width), np.flatnonzero(np.diff(ends // _ROWS_AT_ONCE)) + 1):
+        n = int(counts[who].sum())
+        each = np.repeat(who, counts[who])
+        when = source.integers(low_us, high_us, n)
+        when = when[np.lexsort((when, each))]
+        entries = [
+            Entry(names[n], 2, 3, count)
+            for n, count in zip(who.tolist(), counts[who].tolist(), strict=True)
+        ]
+        yield to_table(
+            [
+                Ticks(
+                    "udp-listener-5f7d8c9b6-abcde-1700000000",
+                    Entries.of(*entries),
+                    when,
+                    1_000_000 + 1_000 * each + np.cumsum(source.integers(-3, 4, n)),
+                    np.minimum(source.lognormal(4, 1.6, n).astype(np.int64) + 1, 10**6),
+                    source.integers(1, 3, n).astype(np.uint8),
+                    np.full(n, INTEGER_ID, dtype=np.uint8),
+                    low_us + np.arange(n),
+                    None,
+                    when + source.integers(2_000, 60_000, n),
+                    (when - low_us) // 50_000 * 65_536 + np.arange(n) % 65_536,
+                    np.zeros(n, dtype=np.uint8),
+                )
+            ]
+        )
 
 
 def _get(client: httpx.Client, url: str) -> dict[str, list[object]]:

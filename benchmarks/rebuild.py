@@ -19,7 +19,7 @@ import redis
 
 from benchmarks._platform import Platform, running
 from benchmarks._sender import Sender
-from benchmarks.symbols import CHECKED, LINES_A_DATAGRAM, Market
+from benchmarks.symbols import CHECKED, LINES_A_DATAGRAM, Market, lists
 from shared.market.shards import DEFAULT_SHARDS
 from shared.market.timeframes import DEFAULT_LADDER, Timeframe, parse_ladder
 from shared.realtime.keys import Keys
@@ -158,3 +158,4 @@ def run() -> None:
         _wait(lambda: counted(platform, names) == known)
         ticks = f"{market.ticks:,} ticks since"
         lose(platform, ticks, lambda: counted(platform, names) == known)
+        lists(platform)

@@ -167,6 +167,24 @@ def redis_bytes(platform: Platform) -> int:
     return int(info["used_memory"])
 
 
+def lists(platform: Platform) -> None:
+    """Print what an answer about all instruments costs: the dearest of three, a second apart."""
+    process = platform.processes["history-query"]
+    for path in ("/api/latest", "/api/symbols", "/api/overview"):
+        walls, cpus = [], []
+        for _ in range(3):
+            begun, cpu = time.perf_counter(), sum(process.cpu_times()[:2])
+            count = len(platform.get(path))
+            walls.append(time.perf_counter() - begun)
+            cpus.append(sum(process.cpu_times()[:2]) - cpu)
+            time.sleep(1.1)
+        print(
+            f"    {path}: {count:,} instruments in {max(walls) * 1e3:.0f} ms,"
+            f" {max(cpus) * 1e3:.0f} ms of CPU",
+            flush=True,
+        )
+
+
 def lost(platform: Platform, market: Market) -> int:
     """Return how many trades the candles of some instruments lack; negative: they are too many."""
     places = np.linspace(0, len(market.names) - 1, CHECKED, dtype=int).tolist()
@@ -214,6 +232,7 @@ def measure(width: int, rate: float, spread: str) -> None:
             f" database {(disk(platform) - bytes_before) / market.ticks:.0f} bytes a tick"
         )
         carried(before, now, market.ticks)
+        lists(platform)
 
 
 def run() -> None:

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from functions.history_query.api.reference_page import OPEN_PATHS
+from functions.history_query.queries.indicator_list import entries
 from functions.history_query.settings import Settings
 from functions.history_query.warm_up import WarmUp
 from functions.history_query.wiring import history_api
@@ -17,12 +18,13 @@ from shared.adapter.delegated import Delegated
 from shared.adapter.logs import configure_logging
 from shared.lake.cold import Cold
 from shared.realtime.readers import LiveState
-from shared.runtime.memory import hand_freed_memory_back
+from shared.runtime.memory import hand_freed_memory_back, leave_dataframes_out
 from shared.stores.postgres import Postgres
 from shared.stores.redis import connect, translated
 
 configure_logging(os.environ)
 hand_freed_memory_back()
+leave_dataframes_out()
 settings = Settings.from_env(os.environ)
 client = connect(settings.redis_url)
 postgres = Postgres(
@@ -40,13 +42,14 @@ def ready() -> None:
         client.ping()
 
 
+cold = Cold(settings.s3, scans=settings.cold_scans)
 app = history_api(
     postgres,
     LiveState(client, settings.shards, settings.ladder),
-    Cold(settings.s3, scans=settings.cold_scans),
+    cold,
     settings.ladder,
     settings.allowed_lateness_us,
-    WarmUp(ready),
+    WarmUp(ready, entries, cold.load),
     only_reads=bool(settings.replica_url),
     notify_url=settings.notify_url,
 )

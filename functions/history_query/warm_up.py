@@ -1,12 +1,10 @@
-"""Loads TA-Lib behind the first readiness, so that the first chart does not wait for it."""
+"""Loads TA-Lib and the lake's libraries behind the first readiness: no first reader waits."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
 from typing import Final
-
-from functions.history_query.queries.indicator_list import entries
 
 _AFTER_S: Final = 2.0
 """Whatever starts beside this process has become ready by then."""
@@ -18,11 +16,11 @@ class WarmUp:
     def __init__(
         self,
         ready: Callable[[], None],
-        work: Callable[[], object] = entries,
+        *work: Callable[[], object],
         after_s: float = _AFTER_S,
     ) -> None:
         self._ready = ready
-        self._timer = threading.Timer(after_s, work)
+        self._timer = threading.Timer(after_s, lambda: [each() for each in work])
         self._timer.daemon = True
         self._begun = threading.Lock()
 

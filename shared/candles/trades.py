@@ -220,7 +220,9 @@ def trades_of(rows: Rows, earlier: TradeIds | None = None) -> Trades:
     `earlier` are the trades that stand before `rows` in it.
     """
     if len(rows) and not (np.diff(rows.time_us) > 0).all():
-        rows = _each_place_once(rows.at(_order(rows)))
+        order = _order(rows)
+        is_sorted = (np.diff(order) == 1).all()
+        rows = _each_place_once(rows if is_sorted else rows.at(order))
     if earlier is not None:
         rows = rows.at(~earlier.known(rows))
     rows, ended_us = _each_trade_once(rows)
@@ -262,6 +264,9 @@ def _each_place_once(rows: Rows) -> Rows:
 
 def _each_trade_once(rows: Rows) -> tuple[Rows, Int64s]:
     ids = np.flatnonzero(rows.kind != NO_ID)
+    ended_us = np.zeros(len(rows), dtype=np.int64)
+    if (rows.kind != TEXT_ID).all() and (np.diff(rows.trade_id[ids]) > 0).all():
+        return rows, ended_us
     keys = (
         _ranks(rows.venue[ids]),
         _ranks(rows.text[ids]),
@@ -276,7 +281,6 @@ def _each_trade_once(rows: Rows) -> tuple[Rows, Int64s]:
     for key in keys:
         ordered = key[by_trade]
         again &= ordered[1:] == ordered[:-1]
-    ended_us = np.zeros(len(rows), dtype=np.int64)
     if not again.any():
         return rows, ended_us
     keep = np.ones(len(rows), dtype=bool)
@@ -313,6 +317,8 @@ def _at_one_scale(mantissa: Mantissas, scale: NDArray[np.int16]) -> tuple[NDArra
     if not len(scale):
         return mantissa, 0
     common = int(scale.max())
+    if common == scale.min():
+        return mantissa, common
     result: NDArray[Any] = mantissa
     for other in np.unique(scale).tolist():
         if other == common:

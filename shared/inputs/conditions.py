@@ -57,6 +57,10 @@ _LEAN_VOLUME_ONLY: Final = 0x200 | 0x100000
 _LEAN_OUT_OF_SEQUENCE, _LEAN_ODD_LOT = 0x4000, 0x80000000
 
 
+_LIST: Final = list[int | str]
+_BETWEEN: Final = str.maketrans("|+,;", "    ")
+
+
 class Conditions(NamedTuple):
     """What conditions say: `flags` of the tick, whether it is a trade, and codes nobody knows."""
 
@@ -69,9 +73,10 @@ class Conditions(NamedTuple):
 def read_conditions(text: str) -> Conditions:
     """Read conditions as a field holds them.
 
-    A JSON list, or words with blanks, `|` or `+` between: letters of the tapes (`@TI`; with `utp:`
-    or `cta:` before them where they differ), numbers of Polygon, `lean:` and its hexadecimal bits,
-    or the flags' own names (`volume_only`, `odd_lot`, `auction`, `out_of_sequence`).
+    A list of JSON or Python, or words with blanks, commas, semicolons, `|` or `+` between: letters
+    of the tapes (`@TI`; with `utp:` or `cta:` before them where they differ), numbers of Polygon,
+    `lean:` and its hexadecimal bits, or the flags' own names (`volume_only`, `odd_lot`, `auction`,
+    `out_of_sequence`).
     """
     flags, is_trade, unknown = 0, True, []
     for word in _words(text[:MAX_CHARACTERS]):
@@ -86,10 +91,10 @@ def read_conditions(text: str) -> Conditions:
 def _words(text: str) -> list[str]:
     if text.startswith("["):
         try:
-            return [str(each) for each in msgspec.json.decode(text, type=list[int | str])]
+            return [str(each) for each in msgspec.json.decode(text.replace("'", '"'), type=_LIST)]
         except msgspec.DecodeError:
             return [text]
-    return text.replace("|", " ").replace("+", " ").split()
+    return text.translate(_BETWEEN).split()
 
 
 def _codes(word: str) -> list[tuple[str, int | None]]:
@@ -98,6 +103,7 @@ def _codes(word: str) -> list[tuple[str, int | None]]:
     if word.lower() in _NAMES:
         return [(word, _NAMES[word.lower()])]
     tape, colon, codes = word.rpartition(":")
+    codes = codes.removesuffix(".0")  # pandas writes a column with gaps so
     if tape.lower() == "lean":
         return [(word, _lean(codes))]
     if colon and tape.lower() not in ("utp", "cta"):

@@ -31,9 +31,14 @@ def tie_to(parent: int) -> None:
 
 def main(*, sweep: bool) -> int:
     """Run the round; return the exit code."""
-    from shared.runtime.memory import hand_freed_memory_back, let_arrow_use_malloc
+    from shared.runtime.memory import (
+        hand_freed_memory_back,
+        leave_dataframes_out,
+        let_arrow_use_malloc,
+    )
 
     hand_freed_memory_back()
+    leave_dataframes_out()
     let_arrow_use_malloc()
     from shared.adapter.logs import configure_logging
     from shared.lake import maintenance_counts as counts

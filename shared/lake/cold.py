@@ -45,6 +45,13 @@ class Cold:
         """Whether there is a lake to read, which did not fail in the last seconds."""
         return bool(self._access.endpoint) and time.monotonic() > self._away_until_s
 
+    def load(self) -> None:
+        """Load the libraries, where there is a lake, so that the first reader need not wait."""
+        if self.is_there:
+            from shared.lake import tick_table  # noqa: F401
+
+            _ = self.reader
+
     @property
     def reader(self) -> LakeReader:
         """The reader of the tables."""

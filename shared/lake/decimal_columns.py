@@ -56,14 +56,17 @@ def to_decimals(mantissa: Mantissas, scale: Int64s) -> tuple[pa.Array, pa.Array]
 
 def to_mantissas(decimals: pa.Array, scale: Int64s, texts: pa.Array) -> Mantissas:
     """Return the mantissas at the rows' scales."""
-    mantissa: Mantissas = np.zeros(len(decimals), dtype=np.int64)
-    for each in np.unique(scale).tolist():
-        rows = scale == each
-        some = decimals if rows.all() else decimals.filter(pa.array(rows))
-        found = _at_scale(some.fill_null(0), each)
-        if found.dtype == object:
-            mantissa = mantissa.astype(object)
-        mantissa[rows] = found
+    decimals = decimals.fill_null(0) if decimals.null_count else decimals
+    if len(scale) and (scale == scale[0]).all():
+        mantissa = _at_scale(decimals, int(scale[0]))
+    else:
+        mantissa = np.zeros(len(decimals), dtype=np.int64)
+        for each in np.unique(scale).tolist():
+            rows = scale == each
+            found = _at_scale(decimals.filter(pa.array(rows)), each)
+            if found.dtype == object:
+                mantissa = mantissa.astype(object)
+            mantissa[rows] = found
     if texts.null_count != len(texts):
         given = np.asarray(texts.is_valid())
         values = [
@@ -79,6 +82,10 @@ def to_mantissas(decimals: pa.Array, scale: Int64s, texts: pa.Array) -> Mantissa
 
 
 def _at_scale(decimals: pa.Array, scale: int) -> Mantissas:
+    if scale < SCALE:
+        found = _divided(decimal_halves(decimals), SCALE - scale)
+        if found is not None:
+            return found
     try:
         low, high = decimal_halves(decimals.cast(pa.decimal128(_DIGITS, scale))).T
         if (high == low >> 63).all():
@@ -87,6 +94,23 @@ def _at_scale(decimals: pa.Array, scale: int) -> Mantissas:
         pass
     values = [int(each.scaleb(scale, EXACT)) for each in decimals.to_pylist()]
     return np.array(values, dtype=object)
+
+
+def _divided(halves: NDArray[Any], digits: int) -> Int64s | None:
+    """Return 128-bit values / 10^digits, unless one is no integer of 64 bits.
+
+    An exact quotient by 5^digits is a product with its inverse modulo 2^64; what differs from the
+    dividend by less than 2^64 then, in floats, is it.
+    """
+    low, high = halves.T
+    shifted = (low.view(np.uint64) >> np.uint64(digits)) | (
+        high.view(np.uint64) << np.uint64(64 - digits)
+    )
+    quotient: Int64s = (shifted * np.uint64(pow(5**digits, -1, 2**64))).view(np.int64)
+    away = high * 2.0 ** (64 - digits) + (low.view(np.uint64) * 2.0**-digits)
+    away -= quotient * float(5**digits)
+    exact = not (np.bitwise_or.reduce(low, initial=0) & ((1 << digits) - 1))
+    return quotient if exact and (np.abs(away) < 2.0**63).all() else None
 
 
 def _decimal_array(mantissa: Int64s, scale: int) -> pa.Array:

@@ -2,7 +2,8 @@
 
 Ticks: the lake has those of commits up to its position, and Postgres has those of later ones.
 Postgres has the earlier ones too, but for cold days. So a range is read from Postgres alone, unless
-it has a cold day or many segments; else from the lake up to its position, and from Postgres after.
+it has a cold day or too much to decode; else from the lake up to its position, and from Postgres
+after.
 Candles of a cold day may be in either; the higher revision counts.
 """
 
@@ -19,17 +20,20 @@ from shared.errors import TransientError
 from shared.market.utc_days import DAY_US, begin_us
 from shared.stores.segment_ranges import BETWEEN, OF_SHARD, bounds, named
 
-MANY: Final = 2_000
-"""Segments that take longer to read than the lake: 0.05 to 0.12 ms each."""
+MOST_TICKS: Final = 400_000
+"""Ticks of all instruments that take as long to decode as the lake to read one: about 25 ms."""
+SEGMENT: Final = 500
+"""A segment takes as long as so many ticks, besides those that it has."""
 
 _TICKS: Final = """
 SELECT ARRAY(SELECT day FROM cold_days WHERE day BETWEEN %(first_day)s AND %(last_day)s),
        (SELECT commit_id FROM lake_position),
        (SELECT metadata_location FROM iceberg_tables WHERE table_name = 'ticks')
 """
-_ARE_MANY: Final = sql.SQL(
-    "SELECT count(*) >= %(many)s FROM (SELECT FROM tick_segments WHERE {}"
-    " AND commit_id <= %(position)s LIMIT %(many)s) AS few"
+_IS_MUCH: Final = sql.SQL(
+    "SELECT coalesce(sum(tick_count + %(segment)s), 0) >= %(most)s"
+    " FROM (SELECT tick_count FROM tick_segments WHERE {} AND commit_id <= %(position)s"
+    " LIMIT %(most)s / %(segment)s) AS few"
 ).format(sql.SQL(BETWEEN + OF_SHARD))
 _CANDLES: Final = """
 SELECT ARRAY(SELECT day FROM cold_candle_days
@@ -78,14 +82,15 @@ def hold_partitions(connection: Connection) -> None:
 def plan_ticks(connection: Connection, from_us: int, to_us: int, *, instrument: str = "") -> Plan:
     """Plan the ticks in [from_us, to_us); it holds until the transaction ends.
 
-    With an instrument the lake is read too where Postgres had to read MANY of its segments.
+    With an instrument the lake is read too where Postgres had to decode MOST_TICKS of its segments.
     """
     hold_partitions(connection)
     days, position, metadata = _known(connection, _TICKS, from_us, to_us)
     takes_lake = bool(days)
     if not takes_lake and instrument and metadata:
-        several = bounds(from_us, to_us) | named(instrument) | {"position": position, "many": MANY}
-        takes_lake = connection.execute(_ARE_MANY, several).fetchone() == (True,)
+        weights = {"position": position, "most": MOST_TICKS, "segment": SEGMENT}
+        parameters = bounds(from_us, to_us) | named(instrument) | weights
+        takes_lake = connection.execute(_IS_MUCH, parameters).fetchone() == (True,)
     return Plan(((from_us, to_us),), position, metadata) if takes_lake else ALL_IN_POSTGRES
 
 

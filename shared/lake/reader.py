@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 from pyiceberg.table import StaticTable, Table
 
 from shared.lake.access import between, file_io, translated
-from shared.lake.files import bounds, day_of_file, with_all_columns
+from shared.lake.files import bounds as bounds_of
+from shared.lake.files import day_of_file, with_all_columns
 from shared.lake.plan import Plan
 from shared.market.utc_days import DAY_US
 from shared.stores.s3 import S3Access
@@ -24,6 +25,8 @@ _FOOTER_BYTES: Final = 16 << 20
 _ROWS_BYTES: Final = 4 << 20
 _TABLES: Final = 4
 _DAYS: Final = 2
+_FEW_WORDS: Final = ("side", "venue", "source")
+"""Columns of ticks that are read as places in a list of texts, as the file has them."""
 _MICROSECOND: Final = timedelta(microseconds=1)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -123,8 +126,10 @@ class LakeReader:
                 with self._opened(group.table, group.path, footer.whole) as file:
                     whole = file.read_row_group(group.number, use_threads=False)
                 rows = with_all_columns(whole)
-            for name, value in series.items():
-                rows = rows.filter(pc.equal(rows[name], value))
+            bounds, _, _ = footer.groups[group.number]
+            for (name, value), has in zip(series.items(), bounds, strict=True):
+                if has != (value, value):
+                    rows = rows.filter(pc.equal(rows[name], value))
         with self._lock:
             self._rows[key] = rows
             size = sum(each.nbytes for each in self._rows.values())
@@ -174,7 +179,7 @@ class LakeReader:
                 _File(
                     task.file.file_path,
                     day_of_file(task.file),
-                    {name: bounds(task.file, table.schema(), name) for name in keys},
+                    {name: bounds_of(task.file, table.schema(), name) for name in keys},
                 )
                 for task in scan.plan_files()
             ]
@@ -208,7 +213,13 @@ class LakeReader:
         return footer
 
     def _opened(self, table: Table, path: str, footer: pq.FileMetaData | None) -> pq.ParquetFile:
-        return pq.ParquetFile(table.io.new_input(path).open(), metadata=footer, pre_buffer=True)
+        names = [] if footer is None else footer.schema.names
+        return pq.ParquetFile(
+            table.io.new_input(path).open(),
+            metadata=footer,
+            pre_buffer=True,
+            read_dictionary=[name for name in _FEW_WORDS if name in names],
+        )
 
 
 def _keys(table: Table) -> list[str]:

@@ -69,16 +69,17 @@ def to_rows(table: pa.Table) -> Rows:
     column = {name: whole(table[name]) for name in table.column_names}
     price_scale, size_scale = ints(column["price_scale"]), ints(column["size_scale"])
     integer, text = column["trade_id"], column["trade_id_text"]
-    kind = np.zeros(len(table), dtype=np.uint8)
-    kind[np.asarray(integer.is_valid())] = INTEGER_ID
-    kind[np.asarray(text.is_valid())] = TEXT_ID
+    kind = np.full(len(table), 0 if integer.null_count else INTEGER_ID, dtype=np.uint8)
+    if integer.null_count:
+        kind[np.asarray(integer.is_valid())] = INTEGER_ID
+        kind[np.asarray(text.is_valid())] = TEXT_ID
     return Rows(
         ints(column["time"]),
         to_mantissas(column["price"], price_scale, column["price_text"]),
         to_mantissas(column["size"], size_scale, column["size_text"]),
         price_scale.astype(np.int16),
         size_scale.astype(np.int16),
-        ints(pc.index_in(column["side"], _SIDES).fill_null(0)).astype(np.uint8),
+        _sides(column["side"]),
         kind,
         ints(integer.fill_null(0)),
         _texts(text),
@@ -164,7 +165,22 @@ def ints(column: pa.Array) -> NDArray[np.int64]:
     return np.asarray(column.cast(pa.int64())).astype(np.int64, copy=False)
 
 
+def _words(column: pa.Array) -> tuple[pa.Array, NDArray[np.int64]]:
+    """Return the texts that a column has, and of each row its place among them, -1 for NULL."""
+    if not pa.types.is_dictionary(column.type):
+        column = column.dictionary_encode()
+    places = column.indices
+    return column.dictionary, ints(places.fill_null(-1) if places.null_count else places)
+
+
 def _texts(column: pa.Array) -> NDArray[np.object_]:
-    if column.null_count == len(column):
-        return np.full(len(column), "", dtype=object)
-    return np.asarray(column.fill_null("").to_numpy(zero_copy_only=False), dtype=object)
+    words, places = _words(column)
+    found: NDArray[np.object_] = np.array([*words.to_pylist(), ""], dtype=object)[places]
+    return found
+
+
+def _sides(column: pa.Array) -> NDArray[np.uint8]:
+    words, places = _words(column)
+    codes = pc.index_in(words.cast(_SIDES.type), _SIDES).fill_null(0)
+    found: NDArray[np.uint8] = np.append(ints(codes), 0).astype(np.uint8)[places]
+    return found

@@ -27,6 +27,7 @@ _MALLOPT_LITTLE: Final = (
     (_M_MMAP_THRESHOLD, 256 * 1024),  # what is larger goes back as soon as it is freed
     (_M_TRIM_THRESHOLD, 4 * 1024 * 1024),
 )
+_FRAMES: Final = ("pandas", "polars")
 _COLLECT_AFTER: Final = 20_000
 """Objects more than before: messages are many objects, and seldom in cycles."""
 
@@ -55,6 +56,23 @@ def hand_freed_memory_back() -> bool:
 def let_arrow_use_malloc() -> None:
     """Let Arrow, which is not loaded yet, have no allocator that keeps what is freed."""
     os.environ["ARROW_DEFAULT_MEMORY_POOL"] = "system"
+
+
+class _LeftOut:
+    """Finds no dataframe package, but for exchange_calendars, which is made of one."""
+
+    def find_spec(self, name: str, *_: object) -> None:
+        """Raise ModuleNotFoundError where it is one of them."""
+        if name in _FRAMES and "exchange_calendars" not in sys.modules:
+            raise ModuleNotFoundError(f"{name} is left out", name=name)
+
+
+def leave_dataframes_out() -> None:
+    """Let TA-Lib and Arrow load neither pandas nor Polars: they would for such arguments, 54 MiB.
+
+    exchange_calendars still loads pandas.
+    """
+    sys.meta_path.insert(0, _LeftOut())
 
 
 def _ask_malloc(options: tuple[tuple[int, int], ...]) -> bool:

@@ -17,8 +17,6 @@ from numpy.typing import NDArray
 Column = NDArray[Any]
 """int64[n], or object[n] of Python integers where 64 bits do not hold them."""
 
-Places = NDArray[np.int64]
-
 NARROW: Final = 1 << 62
 """Differences of values below it are int64, and so is their zigzag code."""
 
@@ -50,23 +48,25 @@ def from_planes(planes: bytes, count: int) -> Column:
     return whole.view(">u8")[:, 0].astype(np.uint64)
 
 
-def gathered(planes: Sequence[bytes], counts: Places, of: Places, at: Places) -> NDArray[np.uint64]:
-    """Return values of several columns in one pass: the values `at` of the columns `of`.
+def sliced(
+    planes: Sequence[bytes], counts: Sequence[int], firsts: Sequence[int], stops: Sequence[int]
+) -> NDArray[np.uint64]:
+    """Return one after the other of each column the values from its first place to its stop.
 
     `counts`: how many values each column has. None is wider than 8 bytes.
     """
-    lengths = np.array([len(each) for each in planes], dtype=np.int64)
-    widths = lengths // np.maximum(counts, 1)
-    begins = np.cumsum(lengths) - lengths
-    cells = np.frombuffer(b"".join(planes), np.uint8)
-    values = np.zeros(len(of), dtype=np.uint64)
-    for byte in range(int(widths.max(initial=0))):
-        plane = begins + (widths - 1 - byte) * counts
-        has = widths > byte
-        some = slice(None) if has.all() else np.flatnonzero(has[of])
-        cell = cells[plane[of[some]] + at[some]].astype(np.uint64)
-        values[some] |= cell << np.uint64(8 * byte)
-    return values
+    columns = list(zip(planes, counts, firsts, stops, strict=True))
+    width = max((len(each) // n for each, n, _, _ in columns), default=0)
+    cells = np.zeros((sum(stops) - sum(firsts), 8), dtype=np.uint8)
+    for byte in range(1, width + 1):
+        plane = b"".join(
+            each[len(each) - byte * n + first : len(each) - byte * n + stop]
+            if len(each) >= byte * n
+            else bytes(stop - first)
+            for each, n, first, stop in columns
+        )
+        cells[:, byte - 1] = np.frombuffer(plane, np.uint8)
+    return cells.view("<u8")[:, 0].astype(np.uint64, copy=False)
 
 
 def signed(coded: NDArray[np.uint64]) -> NDArray[np.int64]:

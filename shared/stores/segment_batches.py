@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.candles.trades import NO_ROWS, Rows, concatenated
-from shared.stores.planes import NARROW, gathered, signed
+from shared.stores.planes import NARROW, signed, sliced
 from shared.stores.segment_columns import Segment
 from shared.stores.segments import of_instrument, rows_of
 from shared.wire.ticks import INTEGER_ID, Int64s, Texts
@@ -63,26 +63,39 @@ def _is_narrow(segment: Segment) -> bool:
 
 
 class _Runs:
-    """The instrument's runs in all segments. `first`: place of a run's first tick."""
+    """The instrument's runs in all segments: in each they follow one another, and so their ticks.
+
+    `firsts`, `stops`: places of the instrument's ticks in each segment.
+    """
 
     def __init__(self, segments: Sequence[Segment], instrument: str) -> None:
-        counts = np.array([each.run_count for each in segments], dtype=np.int64)
-        segment, place = _numbered(counts)
-        name = gathered([each.run_name for each in segments], counts, segment, place)
-        ticks = gathered([each.run_ticks for each in segments], counts, segment, place)
-        ends = _sums(ticks.astype(np.int64), counts)
+        self._segments = segments
+        self._counts = [each.run_count for each in segments]
+        counts = np.array(self._counts, dtype=np.int64)
+        ends = np.cumsum(counts)
+        name = self._whole("run_name")
         wanted = np.array([_line_of(instrument, each.names) for each in segments], dtype=np.int64)
-        keep = np.flatnonzero(_sums(name.astype(np.int64), counts) - 1 == wanted[segment])
-        self.segment = segment[keep]
-        self.ticks = ticks[keep].astype(np.int64)
-        self.first = ends[keep] - self.ticks
-        self._segments, self._counts, self._place = segments, counts, place[keep]
+        keep = np.flatnonzero(_sums(name, counts) - 1 == np.repeat(wanted, counts))
+        every = self._whole("run_ticks")
+        self.segment = np.searchsorted(ends, keep, side="right")
+        self.ticks = every[keep]
+        last = np.append(np.diff(self.segment) != 0, True)
+        self._stop_runs = (keep[last] + 1 - (ends - counts)).tolist()
+        self._first_runs = (keep[np.append(True, last[:-1])] - (ends - counts)).tolist()
+        stops = _sums(every, counts)[keep[last]]
+        self.counts = np.bincount(self.segment, self.ticks).astype(np.int64)
+        self.stops: list[int] = stops.tolist()
+        self.firsts: list[int] = (stops - self.counts).tolist()
+
+    def _whole(self, name: str) -> Int64s:
+        planes = [getattr(each, name) for each in self._segments]
+        return sliced(planes, self._counts, [0] * len(planes), self._counts).astype(np.int64)
 
     def column(self, name: str) -> Int64s:
         """Return a column of the runs."""
         planes = [getattr(each, name) for each in self._segments]
-        found: Int64s = gathered(planes, self._counts, self.segment, self._place).astype(np.int64)
-        return found
+        found = sliced(planes, self._counts, self._first_runs, self._stop_runs)
+        return found.astype(np.int64)
 
     def labels(self, name: str, lists: Sequence[Sequence[str]]) -> Texts:
         """Return what a column of places refers to in its segment's list, for each row."""
@@ -92,24 +105,20 @@ class _Runs:
 
 
 def _rows_of_narrow(segments: Sequence[Segment], instrument: str) -> Rows:
-    counts = np.array([each.tick_count for each in segments], dtype=np.int64)
+    counts = [each.tick_count for each in segments]
     runs = _Runs(segments, instrument)
-    of = np.repeat(runs.segment, runs.ticks)
-    at = np.repeat(runs.first - (np.cumsum(runs.ticks) - runs.ticks), runs.ticks)
-    at += np.arange(len(at))
     # A value that is a difference needs those before it: all up to the last one wanted.
-    upto = np.zeros(len(segments), dtype=np.int64)
-    np.maximum.at(upto, runs.segment, runs.first + runs.ticks)
-    every, place = _numbered(upto)
-    row = (np.cumsum(upto) - upto)[of] + at
+    upto = np.array(runs.stops, dtype=np.int64)
+    row = np.repeat(np.cumsum(upto) - np.cumsum(runs.counts), runs.counts)
+    row += np.arange(len(row))
 
     def values(planes: list[bytes]) -> NDArray[np.uint64]:
-        return gathered(planes, counts, of, at)
+        return sliced(planes, counts, runs.firsts, runs.stops)
 
     def differences(planes: list[bytes], number: int) -> Int64s:
         firsts = np.array([int(each.firsts[number]) for each in segments], dtype=np.int64)
-        steps = signed(gathered(planes, counts, every, place))
-        found: Int64s = _sums(steps, upto)[row] + firsts[of]
+        steps = signed(sliced(planes, counts, [0] * len(counts), runs.stops))
+        found: Int64s = _sums(steps, upto)[row] + np.repeat(firsts, runs.counts)
         return found
 
     time_us = differences([each.event_time for each in segments], 0)
@@ -124,19 +133,13 @@ def _rows_of_narrow(segments: Sequence[Segment], instrument: str) -> Rows:
         values([each.side for each in segments]).astype(np.uint8),
         kind,
         np.where(kind == INTEGER_ID, trade_id, 0),
-        _texts(segments, of, at),
+        _texts(segments, runs),
         time_us + signed(values([each.receive_delay for each in segments])),
         runs.labels("run_event", [each.sources for each in segments]),
         differences([each.sequence for each in segments], 3),
         values([each.flags for each in segments]).astype(np.uint8),
         runs.labels("run_venue", [each.venues for each in segments]),
     )
-
-
-def _numbered(counts: Int64s) -> tuple[Int64s, Int64s]:
-    """Return of every value of columns one after the other the column, and the place in it."""
-    of = np.repeat(np.arange(len(counts)), counts)
-    return of, np.arange(len(of)) - (np.cumsum(counts) - counts)[of]
 
 
 def _sums(values: Int64s, counts: Int64s) -> Int64s:
@@ -152,10 +155,10 @@ def _line_of(instrument: str, names: str) -> int:
     return f"\n{names}\n"[: f"\n{names}\n".index(f"\n{instrument}\n")].count("\n")
 
 
-def _texts(segments: Sequence[Segment], of: Int64s, at: Int64s) -> Texts:
-    found: NDArray[Any] = np.full(len(of), "", dtype=object)
-    for n, each in enumerate(segments):
+def _texts(segments: Sequence[Segment], runs: _Runs) -> Texts:
+    found: NDArray[Any] = np.full(int(runs.counts.sum()), "", dtype=object)
+    begins = (np.cumsum(runs.counts) - runs.counts).tolist()
+    for each, begin, first, stop in zip(segments, begins, runs.firsts, runs.stops, strict=True):
         if each.trade_id_text is not None:
-            rows = np.flatnonzero(of == n)
-            found[rows] = np.array(each.trade_id_text, dtype=object)[at[rows]]
+            found[begin : begin + stop - first] = each.trade_id_text[first:stop]
     return found

@@ -117,19 +117,21 @@ def test_a_killed_stage_and_a_lost_redis_lose_and_double_nothing(pipeline: dict[
     send_udp(pipeline["UDP_ADDR"], lines(calm, drawn))
 
     def detector() -> int:
-        """Its process when it is ready; 0 while it starts."""
+        """Its process when it is ready and was not killed; 0 while it starts."""
         status = kandle("status", "--json", "--data-dir", pipeline["DATA_DIR"], check=False)
         by_name = {each["name"]: each for each in json.loads(status.stdout)["components"]}
         stage = by_name["detect-pattern"]
-        return int(stage["pid"]) if stage["state"] == "ready" else 0
+        return int(stage["pid"]) if stage["state"] == "ready" and stage["pid"] != killed else 0
 
+    killed = 0
     for part in range(4):
         here = drawn[part * 21 : part * 21 + 21]
         send_udp(pipeline["UDP_ADDR"], lines(rough, here, part * 21))
         enough = part * 21 + 10
         eventually(lambda: len(candles(pipeline["API_URL"], rough)), enough.__le__, 60)
         if part % 2 == 0:
-            os.kill(eventually(detector, lambda pid: pid > 0, 60), signal.SIGKILL)
+            killed = eventually(detector, lambda pid: pid > 0, 60)
+            os.kill(killed, signal.SIGKILL)
         else:
             redis.Redis.from_url(pipeline["REDIS_URL"]).flushdb()
 

@@ -24,7 +24,8 @@ MEDIA_TYPES: Final = {
     "lightweight-charts": "application/json",
     "influx": "text/plain; charset=utf-8",
 }
-TABLES: Final = ("json", "ndjson", "csv", "parquet", "arrow")
+BINARY: Final = ("parquet", "arrow")
+TABLES: Final = ("json", "ndjson", "csv", *BINARY)
 _ACCEPTED: Final = {
     media_type.partition(";")[0]: name for name, media_type in MEDIA_TYPES.items() if name in TABLES
 }
@@ -34,13 +35,17 @@ _FIELDS: Final = {**_PRICES, "v": "volume", "bv": "buy_volume", "sv": "sell_volu
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What an answer shows. `envelope`: what JSON says besides the rows, which it has as `name`."""
+    """What an answer shows. `envelope`: what JSON says besides the rows, which it has as `name`.
+
+    `table`: an Arrow table in place of rows, for the formats of BINARY.
+    """
 
     name: str
     envelope: Mapping[str, Any]
     rows: Sequence[Row]
     next: str | None
     texts: frozenset[str]
+    table: Any = None
 
 
 def asked_format(query: Mapping[str, str], accept: str, known: Sequence[str]) -> str:
@@ -90,6 +95,8 @@ def _table(shown: Shown) -> Any:
     """Return an Arrow table: `t` a timestamp, decimal texts as DECIMAL(38, 18)."""
     import pyarrow as pa
 
+    if shown.table is not None:
+        return shown.table
     columns: dict[str, Any] = {}
     for key in shown.rows[0] if shown.rows else ():
         values = [row[key] for row in shown.rows]

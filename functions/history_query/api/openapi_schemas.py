@@ -31,6 +31,16 @@ def limit(default: int) -> Json:
     return query("limit", "The most to return.", schema, 3)
 
 
+def streamed_limit(formats: str) -> Json:
+    """Describe the parameter `limit` of what these formats hold as a whole."""
+    return query(
+        "limit",
+        f"The most to return. `all`, with `from` and format={formats}: the whole range, streamed.",
+        {"anyOf": [limit(1_000)["schema"], {"const": "all"}]},
+        3,
+    )
+
+
 def ref(name: str) -> Json:
     """Refer to a schema of any topic."""
     return {"$ref": f"#/components/schemas/{name}"}
@@ -144,12 +154,7 @@ CALENDAR: Final = query(
     {"type": "string", "maxLength": 32},
     "XNYS",
 )
-STREAMED_LIMIT: Final = query(
-    "limit",
-    "The most to return. `all`, with `from` and format=ndjson or csv: the whole range, streamed.",
-    {"anyOf": [limit(1_000)["schema"], {"const": "all"}]},
-    3,
-)
+STREAMED_LIMIT: Final = streamed_limit("ndjson or csv")
 TIMEFRAME: Final = query(
     "timeframe",
     "A kept timeframe (by default the base), any multiple of the base up to 1w, and 1M, 3M, 1y,"

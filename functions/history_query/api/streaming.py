@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import time
-from collections.abc import Callable, Iterator, Mapping
-from typing import Final
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final
 
 from starlette.responses import StreamingResponse
 
@@ -15,20 +16,24 @@ from shared.errors import TransientError
 
 ALL: Final = "all"
 PAGE: Final = 2_000
-_FORMATS: Final = ("ndjson", "csv")
+FORMATS: Final = ("ndjson", "csv")
 _APART: Final = ("cursor", "fill", "indicators")
 _TRIES: Final = 5
 
 NextPage = Callable[[], tuple[list[Row], bool]]
 """Returns the rows that come next, and whether there are more."""
+NextBody = Callable[[], tuple[bytes, bool]]
+"""Returns what comes next of the body, and whether there is more."""
 
 
-def asks_for_all(query: Mapping[str, str], presentation: Presentation) -> bool:
+def asks_for_all(
+    query: Mapping[str, str], presentation: Presentation, formats: Sequence[str] = FORMATS
+) -> bool:
     """Tell whether `limit` is `all`. Raises ParameterError where that does not go."""
     if query.get("limit") != ALL:
         return False
-    if presentation.format not in _FORMATS:
-        raise ParameterError(f"limit: all goes with format={' or '.join(_FORMATS)}")
+    if presentation.format not in formats:
+        raise ParameterError(f"limit: all goes with format={' or '.join(formats)}")
     if not query.get("from"):
         raise ParameterError("limit: all needs `from`")
     if found := [name for name in _APART if query.get(name)]:
@@ -39,24 +44,41 @@ def asks_for_all(query: Mapping[str, str], presentation: Presentation) -> bool:
 def streamed(
     presentation: Presentation, first: tuple[list[Row], bool], following: NextPage
 ) -> StreamingResponse:
-    """Answer with the first page, and those that follow.
+    """Answer with the rows of the first page, and of those that follow."""
+    body = StreamBody(presentation.format)
+
+    def next_body() -> tuple[bytes, bool]:
+        rows, more = following()
+        return made(rows, more), more
+
+    def made(rows: list[Row], more: bool) -> bytes:
+        shown = [presentation.row(row) for row in rows]
+        return body(Shown("", {}, shown, None, frozenset()), is_last=not more)
+
+    return streamed_bodies(presentation.format, (made(*first), first[1]), next_body)
+
+
+def streamed_bodies(
+    format_: str, first: tuple[bytes, bool], following: NextBody
+) -> StreamingResponse:
+    """Answer with the first part of a body, and those that follow.
 
     Where a store stays away, the answer is broken off, which HTTP shows: never cut without a word.
     """
 
     def bodies() -> Iterator[bytes]:
-        rows, more = first
-        yield _body(presentation, rows, is_first=True)
+        body, more = first
+        yield body
         while more:
-            rows, more = _tried(following)
-            yield _body(presentation, rows, is_first=False)
+            body, more = _tried(following)
+            yield body
 
     return StreamingResponse(
-        bodies(), media_type=MEDIA_TYPES[presentation.format], headers={"cache-control": "no-store"}
+        bodies(), media_type=MEDIA_TYPES[format_], headers={"cache-control": "no-store"}
     )
 
 
-def _tried(following: NextPage) -> tuple[list[Row], bool]:
+def _tried(following: NextBody) -> tuple[bytes, bool]:
     for _ in range(_TRIES):
         try:
             return following()
@@ -65,9 +87,29 @@ def _tried(following: NextPage) -> tuple[list[Row], bool]:
     return following()
 
 
-def _body(presentation: Presentation, rows: list[Row], *, is_first: bool) -> bytes:
-    shown = [presentation.row(row) for row in rows]
-    body = rendered(Shown("", {}, shown, None, frozenset()), presentation.format)
-    if presentation.format == "csv" and not is_first:
-        return body.partition(b"\n")[2]
-    return body
+class StreamBody:
+    """Makes one body of what pages show: one header, one schema."""
+
+    def __init__(self, format_: str) -> None:
+        self._format = format_
+        self._is_first = True
+        self._file = io.BytesIO()
+        self._writer: Any = None
+
+    def __call__(self, shown: Shown, *, is_last: bool) -> bytes:
+        """Return what a page adds to the body."""
+        is_first, self._is_first = self._is_first, False
+        if self._format != "arrow":
+            body = rendered(shown, self._format)
+            return body if is_first or self._format != "csv" else body.partition(b"\n")[2]
+        if is_first:
+            import pyarrow as pa
+
+            self._writer = pa.ipc.new_stream(self._file, shown.table.schema)
+        self._writer.write_table(shown.table)
+        if is_last:
+            self._writer.close()
+        body = self._file.getvalue()
+        self._file.seek(0)
+        self._file.truncate()
+        return body

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
+
+import numpy as np
 
 from functions.history_query.queries.latest import LatestTrades
 from functions.history_query.queries.latest_quotes import NO_QUOTE, LatestQuotes
@@ -16,6 +18,7 @@ from shared.market.trading_days import TradingDays
 from shared.realtime.readers import LiveState
 from shared.stores.postgres import Postgres
 from shared.wire.candle import Candle
+from shared.wire.candle_columns import CandleColumns
 from shared.wire.candle_json import candle_json
 
 DAY_US: Final = 86_400_000_000
@@ -73,13 +76,13 @@ class Overview:
         piece = self._piece
         from_us = piece.start_us(now_us - DAY_US + piece.length_us - 1)
         pieces = self._stored(symbols, piece, from_us)
-        newest: dict[str, Candle] = {}
         wanted = None if symbols is None else list(trades)
-        for candle in self._live(wanted, self.live.ladder[0]):
-            known = newest.get(candle.instrument)
-            if known is None or candle.start_us > known.start_us:
-                newest[candle.instrument] = candle
-        for candle in self._live(wanted, piece):
+        newest = {
+            candle.instrument: candle
+            for part in self._live(wanted, self.live.ladder[0])
+            for candle in _newest(part).candles()
+        }
+        for candle in self._candles(wanted, piece):
             if candle.start_us >= from_us:
                 _take(pieces, candle)
         quotes = self.quotes.all() if symbols is None else self.quotes.some(symbols)
@@ -117,7 +120,7 @@ class Overview:
                 name: (start_us, price)
                 for name, start_us, price in connection.execute(_FIRST, asked).fetchall()
             }
-        for candle in self._live(wanted, piece):
+        for candle in self._candles(wanted, piece):
             known = found.get(candle.instrument)
             if candle.start_us >= from_us and (known is None or candle.start_us < known[0]):
                 found[candle.instrument] = (candle.start_us, candle.open)
@@ -145,15 +148,22 @@ class Overview:
                 found.setdefault(name, {})[start_us] = _Piece(*rest)
         return found
 
-    def _live(self, symbols: Sequence[str] | None, timeframe: Timeframe) -> list[Candle]:
-        """Return the live candles of a timeframe."""
+    def _candles(self, symbols: Sequence[str] | None, timeframe: Timeframe) -> Iterator[Candle]:
+        """Yield the live candles of a timeframe."""
+        for part in self._live(symbols, timeframe):
+            yield from part.candles()
+
+    def _live(self, symbols: Sequence[str] | None, timeframe: Timeframe) -> list[CandleColumns]:
         if symbols is None:
-            return list(self.live.all_candles(timeframe).candles())
-        return [
-            candle
-            for symbol in symbols
-            for candle in self.live.candles(symbol, timeframe, *_ALWAYS).candles()
-        ]
+            return [self.live.all_candles(timeframe)]
+        return [self.live.candles(symbol, timeframe, *_ALWAYS) for symbol in symbols]
+
+
+def _newest(part: CandleColumns) -> CandleColumns:
+    """Return each instrument's newest candle."""
+    ascending = np.argsort(part.start_us, kind="stable").tolist()
+    rows = {part.names[row]: row for row in ascending}
+    return part.at(np.array(list(rows.values()), dtype=np.intp))
 
 
 def _take(pieces: dict[str, dict[int, _Piece]], candle: Candle) -> None:

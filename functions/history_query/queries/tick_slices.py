@@ -32,10 +32,12 @@ T = TypeVar("T")
 
 DAY_US: Final = 86_400_000_000
 
-LARGEST_SLICE: Final = 30_000
+LARGEST_SLICE: Final = 120_000
 
 _WIDEST_US: Final = 16 * DAY_US
 _GROWTH: Final = 4
+_MOST_GROWTH: Final = 64
+"""Where it is known how many ticks are wanted."""
 _READERS: Final = 1
 _WAIT_S: Final = 10.0
 
@@ -68,18 +70,24 @@ class TickSlices:
         *,
         newest: bool,
         received_until_us: int | None = None,
+        count: int = 0,
     ) -> Iterator[Slice]:
         """Yield slices that cover all ticks in [from_us, to_us), and the rest of its minutes.
 
-        The first is as wide as `width_us`, the next ones wider, while they hold little;
-        they ascend, or descend if `newest`. Slices end on whole minutes, but for too large ones.
-        Ticks received after `received_until_us` are left out before trades are distinguished.
+        The first is as wide as `width_us`, the next ones wider, while they hold little: as wide as
+        the rest of `count` ticks needs, where it is known. They ascend, or descend if `newest`.
+        Slices end on whole minutes, but for too large ones. Ticks received after
+        `received_until_us` are left out before trades are distinguished.
         """
         low = from_us // MINUTE_US * MINUTE_US
         high = -(-to_us // MINUTE_US) * MINUTE_US
         width = max(-(-width_us // MINUTE_US), 1) * MINUTE_US
+        found = 0
+        is_empty = True
         while low < high:
-            begin = self._with_or_without_lake(self._edge, symbol, low, high, newest=newest)
+            begin: int | None = high - 1 if newest else low
+            if is_empty:
+                begin = self._with_or_without_lake(self._edge, symbol, low, high, newest=newest)
             if begin is None:
                 return
             begin = begin // MINUTE_US * MINUTE_US
@@ -99,10 +107,15 @@ class TickSlices:
                 high = some.from_us
             else:
                 low = some.to_us
+            found, is_empty = found + len(some.trades), not len(some.trades)
             if (some.from_us, some.to_us) != bounds:
                 width = max((some.to_us - some.from_us) // MINUTE_US, 1) * MINUTE_US
             elif len(some.trades) * 2 * _GROWTH <= LARGEST_SLICE:
-                width = min(width * _GROWTH, _WIDEST_US)
+                wider = width * _GROWTH
+                if count > found and not is_empty:
+                    wanted = width * (count - found) // len(some.trades)
+                    wider = min(width * _MOST_GROWTH, -(-wanted // MINUTE_US) * MINUTE_US)
+                width = min(wider, _WIDEST_US)
 
     def watermark_us(self, symbol: str) -> int | None:
         """Return how far event time has advanced in storage, at least; None without any tick."""

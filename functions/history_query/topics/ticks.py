@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from starlette.requests import Request
@@ -10,7 +11,7 @@ from starlette.responses import Response
 
 from functions.history_query.api.cursors import TickPlace
 from functions.history_query.api.endpoints import Answers, unknown
-from functions.history_query.api.formats import TABLES, Shown
+from functions.history_query.api.formats import BINARY, TABLES, Shown
 from functions.history_query.api.openapi_schemas import (
     DECIMAL,
     FROM,
@@ -26,16 +27,23 @@ from functions.history_query.api.openapi_schemas import (
     cursor_of,
     format_of,
     get,
-    limit,
     list_of,
     object_of,
     ref,
+    streamed_limit,
 )
-from functions.history_query.api.parameters import read_raw_ticks
+from functions.history_query.api.parameters import TickPage, read_raw_ticks
 from functions.history_query.api.presentation import Presentation
-from functions.history_query.queries.ticks import COLUMNS as NAMES
+from functions.history_query.api.streaming import FORMATS, StreamBody, asks_for_all, streamed_bodies
+from functions.history_query.queries.tick_columns import COLUMNS, rows_of, table_of
+from functions.history_query.queries.tick_columns import shown as columns_shown
 from functions.history_query.queries.ticks import TickPages
+from shared.candles.trades import NO_ROWS, Trades, trades_of
+from shared.errors import TransientError
 from shared.market.order import OrderKey
+
+_STREAMED: Final = (*FORMATS, "arrow")
+_NO_TRADES: Final = trades_of(NO_ROWS)
 
 _CURSOR: Final = cursor_of(TickPlace("after", OrderKey(1_764_340_200_000_000, 0, 0, 0, 0)).text())
 
@@ -44,7 +52,16 @@ PART: Final = Part(
         "/api/ticks/{symbol}": get(
             "Raw ticks, each trade once, ascending in the total order; without `from` the newest.",
             ref("RawTicks"),
-            *(SYMBOL, FROM, TO, limit(1_000), _CURSOR, TZ, columns_of("us,p,s"), format_of(TABLES)),
+            *(
+                SYMBOL,
+                FROM,
+                TO,
+                streamed_limit("ndjson, csv or arrow"),
+                _CURSOR,
+                TZ,
+                columns_of("us,p,s"),
+                format_of(TABLES),
+            ),
             refusals=STORES,
             headers=PAGE_HEADERS,
         ),
@@ -91,22 +108,67 @@ def answers(ticks: TickPages, knows: Callable[[str], bool]) -> Answers:
     """Return what answers the routes."""
 
     def raw(request: Request) -> Response:
-        symbol = request.path_params["symbol"]
-        page = read_raw_ticks(request.query_params)
-        presentation = Presentation.read(request, TABLES, NAMES)
+        symbol, query = request.path_params["symbol"], request.query_params
+        presentation = Presentation.read(request, TABLES, COLUMNS)
+        names = columns_shown(presentation.columns, presentation.zone)
+        if asks_for_all(query, presentation, _STREAMED):
+            page = read_raw_ticks({**query, "limit": "1"})
+            if not ticks.page(symbol, page)[0] and not knows(symbol):
+                return unknown(symbol)
+            return _all(ticks, symbol, page, presentation, names)
+        page = read_raw_ticks(query)
         found, edge = ticks.page(symbol, page)
         if not found and not knows(symbol):
             return unknown(symbol)
         cursor = None
         if edge is not None:
             cursor = TickPlace("before" if page.newest else "after", edge).text()
-        shown = Shown(
-            "ticks",
-            {"symbol": symbol},
-            [presentation.row(row) for row in found],
-            cursor,
-            frozenset({"time", "side", "id", "flags"}),
-        )
-        return presentation.answer(request, shown)
+        envelope = {"symbol": symbol}
+        return presentation.answer(request, _shown(envelope, presentation, names, found, cursor))
 
     return {"/api/ticks/{symbol}": raw}
+
+
+def _shown(
+    envelope: Mapping[str, str],
+    presentation: Presentation,
+    names: Sequence[str],
+    found: Sequence[Trades],
+    cursor: str | None,
+) -> Shown:
+    zone, texts = presentation.zone, frozenset[str]()
+    if presentation.format not in BINARY:
+        rows = [row for part in found for row in rows_of(part, names, zone)]
+        return Shown("ticks", envelope, rows, cursor, texts)
+    import pyarrow as pa
+
+    table = pa.concat_tables([table_of(part, names, zone) for part in (found or [_NO_TRADES])])
+    return Shown("ticks", envelope, (), cursor, texts, table)
+
+
+def _all(
+    ticks: TickPages,
+    symbol: str,
+    page: TickPage,
+    presentation: Presentation,
+    names: Sequence[str],
+) -> Response:
+    """Answer with the whole range."""
+    body = StreamBody(presentation.format)
+    parts = ticks.whole(symbol, page)
+
+    def following() -> tuple[bytes, bool]:
+        nonlocal page, parts
+        try:
+            part = next(parts, None)
+        except TransientError:
+            parts = ticks.whole(symbol, page)
+            raise
+        found = [] if part is None else [part]
+        if part is not None:
+            page = replace(page, after=part.key_at(len(part) - 1))
+        return body(
+            _shown({}, presentation, names, found, None), is_last=part is None
+        ), part is not None
+
+    return streamed_bodies(presentation.format, following(), following)

@@ -38,12 +38,14 @@ def read_lines(part: Part, choice: Choice) -> Tables:
     blocks = line_blocks(part)
     first = next(blocks)
     everything = chain([first], blocks)
+    texts = (text for lines in everything for text in _filled(lines).to_pylist())
     if choice.columns:
-        texts = (text for lines in everything for text in _filled(lines).to_pylist())
         return _of_objects(part, _objects(part, enumerate(texts, 1)), choice)
     seen = list(_objects(part, enumerate(_filled(first)[:1000].to_pylist(), 1)))
     _check_messages(part, seen)
     found = layout_of_names(part.name, list(dict.fromkeys(chain.from_iterable(seen))), choice)
+    if found.ids_within:
+        return found, numbered(tables_of(_objects(part, enumerate(texts, 1)), needed(found)))
     layout = Layout(
         "JSON", {name: name for name in FIELDS}, symbol=found.symbol, unread=found.unread
     )
@@ -150,10 +152,9 @@ def _of_objects(part: Part, objects: Iterator[dict[str, object]], choice: Choice
     _check_messages(part, first)
     everything = chain(first, objects)
     names = list(dict.fromkeys(name for each in first for name in each))
-    if choice.columns:
-        layout = layout_of_names(part.name, names, choice)
-        return layout, numbered(tables_of(everything, needed(layout)))
     seen = layout_of_names(part.name, names, choice)
+    if choice.columns or seen.ids_within:
+        return seen, numbered(tables_of(everything, needed(seen)))
     layout = Layout("JSON", {name: name for name in FIELDS}, symbol=seen.symbol, unread=seen.unread)
     return layout, numbered(tables_of((_fields(each) for each in everything), FIELDS))
 

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from typing import Any
 
 import pytest
 import redis
 
+from shared.lake import plan, snapshot
 from shared.wire.ticks import NO_ID
 from tests.functions.history_query.cold import ColdMarket, cold_market
+from tests.functions.history_query.conftest import House
 from tests.functions.history_query.market import START_US, candles, columns, generated, trades
 from tests.functions.history_query.test_bars import plain, read, row
+from tests.shared.lake.house import House as Lake
 
 SHOWN = ("t", "o", "h", "l", "c", "v", "n", "bv", "sv")
 
@@ -169,3 +174,34 @@ def test_bars_read_again_after_a_late_trade_of_a_cold_day_have_it(market: ColdMa
         assert [read(each) for each in found] == [
             row(bar) for bar in plain(trades(ticks), "tick:7")
         ]
+
+
+def test_bars_are_the_same_while_the_lake_copies(
+    servers: dict[str, str], database: str, valkey: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At whatever step of a copy or a fold it is read, each trade counts once."""
+    monkeypatch.setattr(plan, "MOST_TICKS", 0)  # as much of the lake as there is
+    monkeypatch.setattr(snapshot, "_MOST_ROWS", 20)
+    lake = Lake(servers, database, f"S{uuid.uuid4().hex[:8]}")
+    ticks = generated(31, 100, 2_000_000)
+    lake.make_days(ticks)
+    lake.put(ticks, size=20)
+    expected = [row(bar) for bar in plain(trades(ticks), "tick:7")]
+
+    def keep() -> int:
+        copies = 0
+        while lake.copy():
+            copies += 1
+        lake.compact()
+        return copies
+
+    with ThreadPoolExecutor(1) as executor:
+        copies = executor.submit(keep)
+        reads = 0
+        while not copies.done() or not reads:
+            house = House(lake.postgres, valkey, lake.cold)  # no checkpoint of bars is at hand
+            bars = house.get(f"/api/bars/{lake.symbol}", type="tick:7", limit="1000").json()
+            assert [read(each) for each in bars["bars"]] == expected
+            reads += 1
+        assert copies.result() == 5
+    lake.postgres.close()

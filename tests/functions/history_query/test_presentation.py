@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -13,7 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from functions.history_query.queries import tick_slices
 from shared.market.calendar_timeframes import timeframe_of
+from shared.market.decimals import to_text
 from tests.functions.history_query.conftest import House
 from tests.functions.history_query.market import Tick, candles, columns, generated, trades
 
@@ -272,3 +275,46 @@ def test_a_cursor_means_the_same_place_while_data_arrives(house: House) -> None:
         )
         house.take(columns([new._replace(number=0, text="")], "A/B"))
     assert pages == {"a": expected, "b": expected}
+
+
+@pytest.mark.parametrize("format_", ["ndjson", "csv", "arrow"])
+def test_a_range_of_ticks_is_one_answer(
+    house: House, monkeypatch: pytest.MonkeyPatch, format_: str
+) -> None:
+    """`limit=all` has every trade once, whatever slices the answer is made of."""
+    monkeypatch.setattr(tick_slices, "LARGEST_SLICE", 50)
+    expected = trades(market(house, 120, 400_000))
+    asked = {"from": "0", "limit": "all", "format": format_}
+    answer = house.get("/api/ticks/A/B", **asked)
+    assert answer.status_code == 200
+    rows: list[dict[str, Any]]
+    if format_ == "arrow":
+        rows = pa.ipc.open_stream(answer.content).read_all().to_pylist()
+    elif format_ == "csv":
+        rows = list(csv.DictReader(io.StringIO(answer.text)))
+    else:
+        rows = [json.loads(line) for line in answer.text.splitlines()]
+    assert [int(row["us"]) for row in rows] == [tick.time_us for tick in expected]
+    assert [Decimal(row["p"]) for row in rows] == [tick.decimal_price for tick in expected]
+    assert [row["side"] or None for row in rows] == [
+        (None, "buy", "sell")[t.side] for t in expected
+    ]
+    one = house.get("/api/ticks/A/B", **{**asked, "limit": "10000"})
+    assert answer.content == one.content or format_ == "arrow"
+
+
+def test_forms_of_ticks_say_the_same(house: House) -> None:
+    """Every column of the binary forms has the value that JSON has, also where there is none."""
+    market(house, 120, 400_000)
+    asked = {"from": "0", "limit": "10000", "tz": "Asia/Kolkata"}
+    expected = house.get("/api/ticks/A/B", **asked).json()["ticks"]
+    assert len(expected) > 50
+    for format_ in ("arrow", "parquet"):
+        body = house.get("/api/ticks/A/B", format=format_, **asked).content
+        is_arrow = format_ == "arrow"
+        table = pa.ipc.open_stream(body).read_all() if is_arrow else pq.read_table(io.BytesIO(body))
+        assert table.column_names == list(expected[0])
+        rows = table.set_column(0, "t", table["t"].cast(pa.int64())).to_pylist()
+        for row in rows:
+            row["p"], row["s"] = to_text(row["p"]), to_text(row["s"])
+        assert rows == expected

@@ -147,6 +147,18 @@ BINANCE = "5,94000.1,0.5,47000.05,1735689600000,true\n"
             "A,134.5,10,1735827600038856001,,11:7,37",
         ),
         (
+            "polygon.jsonl",
+            '{"ticker":"A","conditions":[12,37],"exchange":11,"id":"7","price":134.5,"size":10,'
+            '"sip_timestamp":1735827600038856001,"trf_id":202}\n',
+            'A,134.5,10,1735827600038856001,,11:202:7,"[""12"", ""37""]"',
+        ),
+        (
+            "polygon.json",
+            '[{"ticker":"A","exchange":11,"id":"7","price":134.5,"size":10,'
+            '"sip_timestamp":1735827600038856001,"trf_id":202}]',
+            "A,134.5,10,1735827600038856001,,11:202:7",
+        ),
+        (
             "gemini.csv",
             "timestampms,tid,symbol,price,amount,type\n1735689600123,9,BTCUSD,1.5,2,Sell\n",
             "BTCUSD,1.5,2,1735689600123,sell,9",

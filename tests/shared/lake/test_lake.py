@@ -23,7 +23,7 @@ def keys(ticks: list[Tick]) -> list[tuple[int, str, int]]:
 
 def stored(house: House) -> list[tuple[int, str, int]]:
     """What is read, the same by both plans: with as little of the lake as may be, and as much."""
-    with patch.object(plan, "MANY", 0):
+    with patch.object(plan, "MOST_TICKS", 0):
         by_lake = _keys_of(house.rows(of=house.symbol))
     repeated = house.repeated
     found = _keys_of(house.rows())

