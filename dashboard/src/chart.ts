@@ -206,7 +206,10 @@ export class Chart {
     else this.chart.clearCrosshairPosition();
   }
 
+  /** Remove it; what waits for a frame draws nothing. */
   close(): void {
+    this.store = undefined;
+    this.lines.close();
     this.chart.remove();
   }
 

@@ -92,7 +92,12 @@ export class Lines {
     });
   }
 
+  close(): void {
+    [this.words, this.drawn] = [[], []];
+  }
+
   private place(): void {
+    if (!this.words.length) return;
     const panes = this.chart.panes();
     for (const { pane, box } of this.words) panes[pane]?.getHTMLElement()?.children[1]?.append(box);
   }

@@ -154,6 +154,7 @@ class Panel {
 
   close(): void {
     this.leave();
+    this.series.forget(); // what is still being read of it is drawn nowhere
     this.chart.close();
     this.element.remove();
   }

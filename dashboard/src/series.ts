@@ -75,8 +75,9 @@ export class Series {
     this.forget();
   }
 
-  /** Begin anew with nothing. */
+  /** Begin anew with nothing; what is being read is void. */
   forget(): void {
+    this.loading += 1;
     this.store = isBars(this.timeframe) ? new BarStore() : new CandleStore();
     this.values.forget();
     this.seen.forget();

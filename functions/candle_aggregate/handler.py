@@ -130,9 +130,8 @@ class Aggregate:
             shard
             for shard, blocks in enumerate(stored)
             if any(
-                int(count) and rules.timeframe(block.timeframe).next_us(block.start_us) <= until_us
-                for field, count in blocks.items()
-                for block in [Block.of(field)]
+                rules.timeframe(block.timeframe).next_us(block.start_us) <= until_us
+                for block in (Block.of(field) for field, count in blocks.items() if int(count))
             )
         ]
         if not ended:
