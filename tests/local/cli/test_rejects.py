@@ -125,14 +125,14 @@ def test_the_running_instance_is_asked(filled: str, tmp_path: Path) -> None:
     assert "bad_text: 1" in invoke("--data-dir", tmp_path).stdout
 
 
-def test_a_database_that_cannot_be_read_is_told(database: str) -> None:
+def test_a_database_that_cannot_be_read_is_told(empty_database: str) -> None:
     """Away, no URL at all, or never used by Kandle: one line, and never the password."""
     away = refusal(url=f"postgresql://me:secret@127.0.0.1:{free_port()}/x")
     assert "cannot use Postgres" in away
     assert "secret" not in away
     assert "cannot use Postgres" in refusal(url="nonsense")
-    assert 'not used this database: relation "rejects" does not' in refusal(url=database)
-    assert "--since: 'soon' is no time" in refusal("--since", "soon", url=database)
+    assert 'not used this database: relation "rejects" does not' in refusal(url=empty_database)
+    assert "--since: 'soon' is no time" in refusal("--since", "soon", url=empty_database)
 
 
 def test_an_excerpt_is_cut_where_it_is_too_long() -> None:
