@@ -65,7 +65,7 @@ demo: $(RUNTIME) ## run the whole pipeline here with simulated ticks (SECONDS=60
 	@$(RUN) kandle demo $(if $(SECONDS),--seconds $(SECONDS)) $(ARGS)
 
 test: $(STAMP) page-if-possible ## run every test, over real servers
-	@$(RUN) pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(RUN) pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-fast: $(STAMP) ## run the tests that start no process, for the inner loop
 	@$(RUN) pytest -n 3 -m "not processes" $(ARGS)

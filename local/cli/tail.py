@@ -39,7 +39,7 @@ Examples:
 """
 _TIMES: Final = "Such as 2026-11-27T14:30, ms since 1970, or -1h."
 _LOOK_S: Final = 0.25
-_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.25, 8.0
+_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.25, 3.0
 _CHECK_S: Final = 5.0
 
 
