@@ -101,7 +101,7 @@ class Load:
         def run() -> None:
             while not over.is_set() and len(self.sent) < len(self._trades):
                 self.send(20)
-                over.wait(0.02)
+                over.wait(0.1)
 
         thread = threading.Thread(target=run)
         thread.start()
