@@ -49,12 +49,31 @@ class Difference:
                     yield _SHOWN.get(name, name), is_, should
 
 
+def grows(before: Difference, now: Difference) -> bool:
+    """Tell whether an open candle went on, and has what was stored when it was last looked at.
+
+    It and its ticks are never read at one instant, so it can be compared once it stands still.
+    """
+    return (
+        before.found is not None
+        and before.expected is not None
+        and now.found is not None
+        and not now.found.closed
+        and now.found.trade_count > before.found.trade_count
+        and now.found.trade_count >= before.expected.trade_count
+    )
+
+
 @dataclass(slots=True)
 class Audited:
-    """What was compared. `of_venue`: candles that the venue published, which no ticks make."""
+    """What was compared. `of_venue`: candles that the venue published, which no ticks make.
+
+    `growing`: open candles that cannot be compared yet.
+    """
 
     candles: int = 0
     of_venue: int = 0
+    growing: int = 0
     trades: int = 0
     differences: list[Difference] = field(default_factory=list)
 

@@ -32,13 +32,15 @@ from local.instance import DEFAULT_DATA_DIR
 if TYPE_CHECKING:
     from local.audit import Audited, Difference
     from shared.market.timeframes import Timeframe
+    from shared.wire.candle import CandleKey
 
 AGAIN_EACH_S: Final = 2.0
 
 _HELP = """Recompute candles from stored ticks and compare them with what is kept, open ones too.
 
 Every difference is printed with both values. Exit code 0: all are equal; 1: some differ; 2: it was
-called wrongly. Ticks may be on their way: what differs is looked at again for a while.
+called wrongly. Ticks may be on their way: what differs is looked at again for a while, and open
+candles that grow all the while are counted apart.
 
 Examples:
 
@@ -125,12 +127,14 @@ def _settled(
 ) -> dict[str, Audited]:
     """Audit; look again at what differs until it does not, or for `wait_s` seconds."""
     from local.audit import audit as compare
+    from local.audit import grows
 
     def compared(part: Batch) -> dict[str, Audited]:
         return compare(opened.postgres, opened.redis, shards(), *part, ladder, opened.cold)
 
     until_s = time.monotonic() + wait_s
     results = compared(batch)
+    growing: set[CandleKey] = set()
     while time.monotonic() < until_s:
         differing = {name: found for name, found in results.items() if found.differences}
         if not differing:
@@ -139,8 +143,14 @@ def _settled(
         starts = [each.key[2] for found in differing.values() for each in found.differences]
         again = compared(Batch(list(differing), min(starts), max(starts) + 1))
         for name, found in differing.items():
-            was = {difference.key for difference in found.differences}
+            was = {difference.key: difference for difference in found.differences}
             found.differences = [each for each in again[name].differences if each.key in was]
+            growing -= was.keys()
+            growing |= {each.key for each in found.differences if grows(was[each.key], each)}
+    for found in results.values():
+        differences = [each for each in found.differences if each.key not in growing]
+        found.growing = len(found.differences) - len(differences)
+        found.differences = differences
     return results
 
 
@@ -161,6 +171,7 @@ def _as_json(name: str, found: Audited) -> dict[str, Any]:
         "symbol": name,
         "candles": found.candles,
         "of_venue": found.of_venue,
+        "growing": found.growing,
         "trades": found.trades,
         "differences": [
             {
@@ -180,4 +191,5 @@ def _summary(name: str, found: Audited) -> str:
     verdict = "all equal" if not count else f"{count:,} differ"
     theirs = f", {found.of_venue:,} more are the venue's own" if found.of_venue else ""
     compared = f"{found.candles:,} candles against {found.trades:,} stored trades"
-    return f"{name}: {compared}: {verdict}{theirs}"
+    open_ones = f", {found.growing:,} still grow: not compared" if found.growing else ""
+    return f"{name}: {compared}: {verdict}{theirs}{open_ones}"

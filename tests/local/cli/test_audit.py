@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 import redis
 import typer
 from typer.testing import CliRunner, Result
 
+from local.audit import Difference, grows
 from local.cli import audit
 from local.cli.errors import CliError
 from local.errors import UsageError
 from shared.market.blocks import Records
 from shared.market.shards import shard_of
 from shared.realtime.keys import Block, Keys
+from shared.wire.candle import Candle
 from tests.functions.candle_aggregate.truth import MINUTE, Row, with_id
 from tests.functions.candle_aggregate.world import RULES, World
 
@@ -145,3 +149,21 @@ def test_bad_arguments_are_told(world: World, arguments: tuple[str, ...], said: 
 def test_an_unknown_symbol_is_told(world: World) -> None:
     """It is no success to compare nothing."""
     assert isinstance(invoke("NO-SUCH").exception, CliError)
+
+
+def test_an_open_candle_that_follows_its_ticks_is_not_said_to_differ() -> None:
+    """It has what was stored a moment ago, and goes on; one that stands or lags differs."""
+    key = ("A", "1m", BEGIN_US)
+    one = Decimal(1)
+
+    def difference(found: int, expected: int, *, closed: bool = False) -> Difference:
+        kept, true = (
+            Candle(*key, one, one, one, one, one, one, n, one, one, BEGIN_US, BEGIN_US)
+            for n in (found, expected)
+        )
+        return Difference(key, replace(kept, closed=closed), true)
+
+    assert grows(difference(7, 8), difference(9, 10))
+    assert not grows(difference(7, 8), difference(7, 10))
+    assert not grows(difference(7, 9), difference(8, 10))
+    assert not grows(difference(7, 8), difference(9, 10, closed=True))
