@@ -191,5 +191,5 @@ def _summary(name: str, found: Audited) -> str:
     verdict = "all equal" if not count else f"{count:,} differ"
     theirs = f", {found.of_venue:,} more are the venue's own" if found.of_venue else ""
     compared = f"{found.candles:,} candles against {found.trades:,} stored trades"
-    open_ones = f", {found.growing:,} still grow: not compared" if found.growing else ""
+    open_ones = f", {found.growing:,} still growing: not compared" if found.growing else ""
     return f"{name}: {compared}: {verdict}{theirs}{open_ones}"
