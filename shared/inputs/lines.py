@@ -76,7 +76,7 @@ def _split(text: Text, batch: RawBatch) -> tuple[Spans, Int64s, Int64s]:
     newline = np.flatnonzero(text.bytes == _NEWLINE)
     # A line ends at a newline, or where its payload ends; at equal places the payload ends first.
     ends = np.concatenate([payload_end * 2, newline * 2 + 1])
-    ends.sort()
+    ends.sort(kind="stable")  # merges the two runs
     end, of_payload = ends >> 1, (ends & 1) == 0
     start = np.concatenate([[0], end[:-1] + (ends[:-1] & 1)])
     # The k-th end of a payload itself is where the payload number grows.

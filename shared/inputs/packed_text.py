@@ -74,11 +74,11 @@ class Text:
         """Return word `number` of each text, each of its bytes xor those of `differ`."""
         end = spans.end - number * _WORD
         start = np.maximum(end - _WORD, spans.start)
-        missing = np.clip(_WORD - (end - start), 0, _WORD).astype(np.uint64)
         words = self._words[start]
         if differ is not None:
             words ^= differ
-        words <<= missing * np.uint64(8)
+        # By the bits that are missing: a shift by 64 or more leaves zero (NumPy's, not C's, rule).
+        words <<= ((start - end + _WORD) << 3).view(np.uint64)
         return words
 
     def cut(self, spans: Spans, row: int) -> bytes:
