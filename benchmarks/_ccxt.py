@@ -1,4 +1,4 @@
-"""What a trade of a ccxt venue costs in all: ccxt's reading, the bridge's, and normalize's."""
+"""Total cost of a trade of a ccxt venue: ccxt's parsing, the bridge's, and normalize's."""
 
 from __future__ import annotations
 

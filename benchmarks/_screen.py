@@ -21,7 +21,7 @@ Send = Callable[[], Awaitable[Mapping[str, float]]]
 
 @dataclass(frozen=True)
 class Shown:
-    """Of each price, milliseconds since 1970: when it was sent, came to the page, was drawn."""
+    """Times of one price in milliseconds since 1970: sent, received by the page, drawn."""
 
     sent_ms: Mapping[str, float]
     came_ms: Mapping[str, float]

@@ -84,7 +84,7 @@ spec:
 
 @dataclass(frozen=True)
 class Result:
-    """Of one size; latencies in milliseconds."""
+    """Result of one size; latencies in milliseconds."""
 
     size: int
     events_per_second: float

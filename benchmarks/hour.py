@@ -1,4 +1,4 @@
-"""What candle-aggregate keeps in Redis: an hour of ticks with ids, as fast as it goes.
+"""Redis memory of candle-aggregate over an hour of ticks with trade ids, as fast as it goes.
 
 From the environment: WIDTH (instruments), RATE (ticks a second of event time) and MINUTES. The
 engine works over real Redis and Postgres by a clock that is moved on; closed candles are stored and

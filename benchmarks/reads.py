@@ -1,4 +1,4 @@
-"""What a read of ticks and of information bars costs, in a quiet market and in busy ones.
+"""Cost of reading ticks and information bars, in a quiet market and in busy ones.
 
 SHAPES ("demo,100,10000" unless the environment says other ones): `demo` is one symbol of 100
 ticks/s beside 20 of 5, a number a market of 20,000 ticks/s of so many instruments. MINUTES (60) end

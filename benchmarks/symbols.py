@@ -106,7 +106,7 @@ class Probes:
 
     @property
     def missing(self) -> int:
-        """How many probes have no row or no candle yet."""
+        """Number of probes without a row or without a candle."""
         return sum(
             2 * len(sent) - len(rows) - len(candles)
             for sent, rows, candles in zip(self._sent, self.rows, self.candles, strict=True)

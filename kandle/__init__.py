@@ -1,1 +1,1 @@
-"""What programs that use Kandle import. `kandle.client` reads its history API."""
+"""Public API for programs that use Kandle. `kandle.client` reads its history API."""

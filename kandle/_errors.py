@@ -1,4 +1,4 @@
-"""What can go wrong.
+"""Errors of the client.
 
 KandleError
 ├── ApiError             the server refused: status, title, and a detail with the fix

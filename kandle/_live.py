@@ -1,4 +1,4 @@
-"""The live feed over Server-Sent Events: lines in, events out, and where to go on after a cut."""
+"""The live feed over Server-Sent Events: lines in, events out, and the resume position."""
 
 from __future__ import annotations
 

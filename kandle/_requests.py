@@ -1,4 +1,4 @@
-"""What requests are made of: addresses, pages, times, and the errors that answers are."""
+"""Parts of requests: addresses, pages, times, and errors from responses."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _VARIABLES: Final = {"API_URL": "url", "LIVE_URL": "live_url", "INGEST_URL": "in
 
 
 class Options(TypedDict, total=False):
-    """What a connection is told beside its first address."""
+    """Options of a connection beside its first address."""
 
     live_url: str | None
     ingest_url: str | None

@@ -290,7 +290,7 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What the server made of ticks that were sent: the first errors name the line and the fix."""
+    """The server's answer to sent ticks: the first errors name the line and the fix."""
 
     accepted: int
     rejected: int

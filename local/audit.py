@@ -1,4 +1,4 @@
-"""Candles held against their stored ticks: what stands in the stores, and what it should be."""
+"""Audit: stored and live candles compared with a recomputation from stored ticks."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def grows(before: Difference, now: Difference) -> bool:
 
 @dataclass(slots=True)
 class Audited:
-    """What was compared. `of_venue`: candles that the venue published, which no ticks make.
+    """Result of an audit. `of_venue`: candles that the venue published, which no ticks make.
 
     `growing`: open candles that cannot be compared yet.
     """

@@ -39,7 +39,7 @@ class RunningComponent:
 
 @dataclass(frozen=True)
 class Instance:
-    """What is needed to talk to a running platform.
+    """Addresses and processes of a running platform.
 
     `env` holds what `kandle env` prints, `addresses` maps cluster host names to loopback URLs,
     `started_at` is ISO 8601 with an offset.

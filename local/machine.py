@@ -1,4 +1,4 @@
-"""What this machine has for `kandle up`: programs, ports, disk, memory, limits, clock."""
+"""Checks of this machine for `kandle up`: programs, ports, disk, memory, limits, clock."""
 
 from __future__ import annotations
 

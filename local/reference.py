@@ -1,4 +1,4 @@
-"""Pages of the documentation that are made from code: commands, events, metrics.
+"""Generated pages of the documentation: commands, events, metrics.
 
 `docs/hooks.py` puts them into the documentation site (`make docs`).
 """

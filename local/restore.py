@@ -1,4 +1,4 @@
-"""The live state brought back: made anew from what is stored, and held against its snapshot."""
+"""Restore the live state from storage, and compare it with its snapshot."""
 
 from __future__ import annotations
 

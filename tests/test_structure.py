@@ -43,6 +43,18 @@ def test_dependencies_point_inward(path: Path) -> None:
             assert top != "functions", module
 
 
+def test_modules_and_classes_say_what_they_are() -> None:
+    """The first word of their docstrings is a noun or a verb, not that of a relative clause."""
+    clauses = ("What ", "Which ", "Whether ", "How ", "Who ", "Where ", "When ", "Since ")
+    for path in MODULES:
+        tree = ast.parse(path.read_text())
+        for node in ast.walk(tree):
+            if not isinstance(node, (ast.Module, ast.ClassDef)):
+                continue
+            said = ast.get_docstring(node) or ""
+            assert not said.startswith(clauses), f"{name(path)}: {said.splitlines()[0]}"
+
+
 @pytest.mark.parametrize("path", sorted((ROOT / "functions").glob("*/main.py")), ids=name)
 def test_an_entry_only_wires(path: Path) -> None:
     """The function has the name of its folder, its FUNCTION_TARGET, and main.py is short."""

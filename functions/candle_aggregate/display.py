@@ -1,4 +1,4 @@
-"""What a step changed, for screens: candles of watched instruments. Best effort.
+"""Display events: changed candles of watched instruments after a step. Best effort.
 
 What cancels or corrects their trades goes the same way.
 

@@ -1,4 +1,4 @@
-"""Group commit over shards: one thread applies all that waits to the shards whose leases it gets.
+"""Group commit over shards: one thread applies all queued events to the shards that it leases.
 
 What waits for a shard that another replica has waits on, and the thread goes on with the shards
 that it has. A lease is kept while nobody else asks for it, and given back after a step when
@@ -44,7 +44,7 @@ WAIT_S = 15.0
 
 @dataclass(slots=True)
 class Applied:
-    """What became of an event: what its steps emit, and whether they had applied it before."""
+    """Result of an event: what its steps emit, and whether it was applied before."""
 
     emissions: list[Emission] = field(default_factory=list)
     repeated: bool = True
@@ -52,12 +52,12 @@ class Applied:
 
     @property
     def outcome(self) -> Outcome:
-        """What the adapter is to do."""
+        """The outcome for the adapter."""
         return Outcome(shared=self.emissions, show=self.show)
 
 
 class Storage(Protocol):
-    """What the engine asks of who knows Postgres. Every method raises TransientError."""
+    """Interface of the engine to Postgres. Every method raises TransientError."""
 
     def is_trusted(self, lease: Lease) -> bool:
         """Tell whether a shard's state holds all that Postgres relies on."""
@@ -83,7 +83,7 @@ Step = Callable[[Mapping[int, Lease], int], Computed]
 
 @dataclass(slots=True, eq=False)
 class _Work:
-    """What waits: an event, a step of no event, or a job under one shard's lease."""
+    """Queued work: an event, a step without an event, or a job under one shard's lease."""
 
     left: set[int]
     event: TickEvent | None = None

@@ -1,4 +1,4 @@
-"""Events to the stage's work: ticks, a venue's history, and what the clock alone brings about."""
+"""Event handler: ticks, a venue's history, and the clock's maintenance."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def wall_clock_us() -> int:
 
 
 class StorageWork(Protocol):
-    """What is done with storage: functions.candle_aggregate.storage.Storage."""
+    """Interface to storage: functions.candle_aggregate.storage.Storage."""
 
     def work(self, engine: Engine, second: int) -> Iterator[Emission]:
         """Do what this second asks for; yield what is to be emitted of each part."""

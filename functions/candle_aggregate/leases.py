@@ -1,4 +1,4 @@
-"""The leases of shards that a replica holds, and the states of shards that it makes anew."""
+"""Shard leases of this replica, and the rebuild of shards whose state was lost."""
 
 from __future__ import annotations
 

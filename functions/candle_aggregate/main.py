@@ -35,7 +35,7 @@ WAITING_TOGETHER = 24
 
 @dataclass(frozen=True)
 class Settings:
-    """What candle-aggregate reads from its environment."""
+    """Settings of candle-aggregate, from its environment."""
 
     redis_url: str = field(repr=False)
     database_url: str = field(repr=False)

@@ -1,4 +1,4 @@
-"""What a step must emit: written to the outbox with it, emitted as few events, then struck out."""
+"""Outbox: a step writes what it must emit; it is posted as few events, then struck out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How candles are made: the settings that every part of the stage shares."""
+"""Aggregation rules: the settings that every part of the stage shares."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from shared.market.timeframes import Timeframe
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """How candles are made. `ladder`: the base timeframe first. Times in microseconds.
+    """Aggregation rules. `ladder`: the base timeframe first. Times in microseconds.
 
     `marker_ms`: life of a marker once Postgres has recorded its event. `keep_us`: how long a block
     of closed candles stays in the state untouched. `unused_us`: how long the record of an
@@ -32,7 +32,7 @@ class Rules:
 
     @property
     def made_for(self) -> tuple[str, int]:
-        """What a state is made for: another ladder or number of shards needs another state."""
+        """Name of the layout: another ladder or number of shards needs another state."""
         return ",".join(each.name for each in self.ladder), self.shards
 
     def timeframe(self, name: str) -> Timeframe:

@@ -1,4 +1,4 @@
-"""A shard under its lease, for what is no step of ticks: repair, gaps, eviction, rebuild."""
+"""A shard under its lease, for work that is not a step: repair, gaps, eviction, rebuild."""
 
 from __future__ import annotations
 

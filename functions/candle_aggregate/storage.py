@@ -1,4 +1,4 @@
-"""What the engine asks of storage, and what the clock does there."""
+"""Postgres for the engine and for maintenance by the clock."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An event that ran out of deliveries is kept in the dead letters, then acknowledged."""
+"""Event handler: store an event that ran out of deliveries, then acknowledge it."""
 
 from __future__ import annotations
 

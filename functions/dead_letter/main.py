@@ -18,7 +18,7 @@ from shared.runtime.settings import Environment
 
 @dataclass(frozen=True)
 class Settings:
-    """What dead-letter reads from its environment."""
+    """Settings of dead-letter, from its environment."""
 
     nats_url: str = field(repr=False)
     max_age_s: int

@@ -31,7 +31,7 @@ class Detection:
 
     @property
     def lookback(self) -> int:
-        """How many candles the widest window has."""
+        """Candles of the widest window."""
         return max(self.patterns.lookback, PERIOD + 1)
 
     def __call__(self, requests: Sequence[Request]) -> list[list[Found]]:

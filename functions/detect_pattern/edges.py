@@ -1,4 +1,4 @@
-"""Alert rules on a series: on which candles they come true, each once.
+"""Alert rules on a series: the candles on which each becomes true.
 
 An alert is a function of the candles alone, worked out for all evaluated candles in state at once.
 What was raised is not raised again, whatever a correction makes of it; an alert cannot be taken

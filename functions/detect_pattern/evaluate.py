@@ -1,4 +1,4 @@
-"""Evaluation: which patterns and alerts a series has, as a function of its candles alone.
+"""Evaluation: the patterns and alerts of a series, a pure function of its candles.
 
 A candle's verdict depends on the `lookback` candles that end with it, and on when its patterns
 fired before (the cooldown). So when a candle changes, all from there on are evaluated again, in the
@@ -29,7 +29,7 @@ evaluated from it alone, an older one reads storage."""
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Which patterns do `candles` from `first` on complete? Those before only fill windows.
+    """Candles to evaluate: those from `first` on; earlier ones only fill windows.
 
     `offset`: index of the first of them among the standing candles of the series.
     """
@@ -46,7 +46,7 @@ Detect = Callable[[Sequence[Request]], Sequence[Sequence[Found]]]
 
 @dataclass(frozen=True, slots=True)
 class EvaluationRules:
-    """How candles are evaluated. `grace_ms`: how long a candle missing between two is awaited.
+    """Evaluation rules. `grace_ms`: how long a candle missing between two is awaited.
 
     `kind_of` names the kind of a pattern: candlestick, chart or anomaly.
     """
@@ -59,7 +59,7 @@ class EvaluationRules:
 
     @property
     def keep(self) -> int:
-        """How many candles the state keeps."""
+        """Number of candles in the state."""
         return SERIES_LOOKBACKS * self.lookback
 
 

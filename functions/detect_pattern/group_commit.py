@@ -1,4 +1,4 @@
-"""Group commit: the events that wait for a step are taken by one step, whose leader publishes.
+"""Group commit: one step takes all queued events; its leader publishes.
 
 A step reads and writes each series whole, and one step for sixteen events costs little more than
 for one; threads that raced would throw most of their work away.
@@ -35,7 +35,7 @@ class GroupCommit:
 
     @property
     def waiting(self) -> int:
-        """How many wait for the step at work to end."""
+        """Number of events queued behind the running step."""
         return len(self._waiting)
 
     def take(self, candles: Candles, step: Callable[[Candles], list[Series]]) -> list[Series]:

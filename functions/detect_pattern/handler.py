@@ -1,4 +1,4 @@
-"""Event handler: evaluates closed candles; the clock loads lost series and publishes what waits.
+"""Event handler: evaluate closed candles; by the clock, load lost series and publish results.
 
 It also looks at the alert rules that no candle is about.
 """
@@ -30,7 +30,7 @@ COUNT_EACH_S: Final = 10
 
 
 class Selection(Protocol):
-    """Which instruments are evaluated: shared.realtime.watchlist.Watched."""
+    """Selection of instruments: shared.realtime.watchlist.Watched."""
 
     def refresh(self) -> None:
         """Read the list if it is due."""

@@ -1,4 +1,4 @@
-"""Unpublished patterns and alerts of series become events; emitted ones are noted as published."""
+"""Publish pending patterns and alerts of series as events, then mark them as published."""
 
 from __future__ import annotations
 

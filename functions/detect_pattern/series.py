@@ -1,4 +1,4 @@
-"""A series: the newest closed candles of one symbol and timeframe, and what was published of them.
+"""A series: the newest closed candles of one symbol and timeframe, and its published patterns.
 
 The stored form is `PatternSeries` (patterns.proto).
 """

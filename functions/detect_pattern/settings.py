@@ -1,4 +1,4 @@
-"""What detect-pattern reads from its environment."""
+"""Settings of detect-pattern, from its environment."""
 
 from __future__ import annotations
 

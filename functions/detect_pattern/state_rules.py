@@ -1,4 +1,4 @@
-"""Alert rules about quotes, gaps and feeds: looked at by the clock, in Postgres.
+"""Alert rules about quotes, gaps and feeds, evaluated by the clock from Postgres.
 
 A rule alerts when it holds and did not when it was last looked at. That, and the alert until the
 broker has it, is one row, changed by one transaction; so an alert is neither lost nor raised twice.

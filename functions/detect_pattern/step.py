@@ -1,4 +1,4 @@
-"""A step: candles into series, evaluated, and written where nobody else has changed them meanwhile.
+"""A step: merge candles into series, evaluate, and write by compare-and-set.
 
 1. Read the series; load those that are missing from storage, and compare them with it later.
 2. Merge the candles; move the frontier over those that can be evaluated.

@@ -1,4 +1,4 @@
-"""What is stored of series: their candles, the patterns and alerts published, the alert rules."""
+"""Postgres for series: their candles, published patterns and alerts, and the alert rules."""
 
 from __future__ import annotations
 

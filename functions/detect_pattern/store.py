@@ -39,7 +39,7 @@ class Read:
 
 @dataclass(frozen=True, slots=True)
 class Replacement:
-    """What to write in place of what was read; `value` None leaves it. `due_ms`: wall clock."""
+    """A compare-and-set: the new value; None leaves it. `due_ms`: wall clock."""
 
     name: Name
     read: Read

@@ -51,7 +51,7 @@ _BEGIN: Final = "SELECT first_time_us FROM first_ticks WHERE instrument = %s"
 
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """What a symbol has now: `candles` or `trades` of [from_us, to_us), and how many were sent."""
+    """Result for a symbol: `candles` or `trades` of [from_us, to_us), and how many were sent."""
 
     symbol: str
     instrument: str

@@ -1,4 +1,4 @@
-"""The exchange bridge: one feed's messages to K_SINK as raw batches, its gaps and its health.
+"""Exchange bridge: one feed's messages to K_SINK as raw batches, with its gaps and status.
 
 A process of its own, since it serves nothing: `python -m functions.exchange_bridge.bridge`; of all
 feeds of a list `python -m functions.exchange_bridge.feeds`.

@@ -1,4 +1,4 @@
-"""What the bridge must know of an exchange: where to connect, what to say, and what a message is.
+"""Interface to an exchange: address, subscription, and classification of its messages.
 
 Messages go on as they came; the bridge reads of each only what tells whether one is missing.
 """
@@ -17,7 +17,7 @@ from shared.wire.feed_status import FeedState
 
 
 class Kind(StrEnum):
-    """What a message is to the bridge. Doubles as a metric label."""
+    """Kind of a message. Doubles as a metric label."""
 
     TRADE = "trade"
     QUOTE = "quote"
@@ -48,7 +48,7 @@ class Trade(NamedTuple):
 
 
 class Message(msgspec.Struct, frozen=True, gc=False):
-    """What was read of a message.
+    """A classified message.
 
     `trades`: those in it. `last`: the last trade that there was, of which the message is none.
     `sent_us`: the exchange's clock when it was sent. `confirmed`: what is subscribed by it, by the

@@ -1,4 +1,4 @@
-"""Checks of the settings that every feed has: its symbols and its addresses."""
+"""Validation of settings common to all feeds: symbols and addresses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All feeds of a list in a file, bridged by one process that follows the file while it runs.
+"""All feeds of a list in one process, which follows changes of the list's file.
 
 `python -m functions.exchange_bridge.feeds`: in a cluster the file is a ConfigMap's.
 """

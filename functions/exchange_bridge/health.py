@@ -1,4 +1,4 @@
-"""The status of a feed: per symbol what came when, and the exchange's clock against this one."""
+"""Feed health per symbol: last message, last trade, clock skew."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Skew:
 
 @dataclass(slots=True)
 class Seen:
-    """What came of a symbol, when by this clock, and the event time of its newest trade.
+    """Last message of a symbol by this clock, and the event time of its newest trade.
 
     `standing`: how the exchange lists the symbol where that is not as traded; a message ends it.
     `history_done` of `history_parts` of its past were fetched.

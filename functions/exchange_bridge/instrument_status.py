@@ -1,4 +1,4 @@
-"""Tell a symbol that ended, is halted or closed from a feed that is stalled: ask the exchange."""
+"""Instrument status by REST: tells a delisted, halted or closed symbol from a stalled feed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From messages to batches: each is looked at, its ids are noted, and it goes on as it came."""
+"""Intake: classify each message, note its trade ids, and batch it unchanged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""REST requests to an exchange: spaced, and as slow as it asks for."""
+"""REST requests to an exchange, rate limited as it asks."""
 
 from __future__ import annotations
 

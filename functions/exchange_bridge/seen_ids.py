@@ -1,4 +1,4 @@
-"""Which trades of a symbol were seen, by their contiguous ids; pure, times are given."""
+"""Received trades of a symbol by contiguous trade ids, and the missing ranges; pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which trades of a symbol were seen, where ids do not count: by time and by connection; pure.
+"""Received trades of a symbol by time and connection, where ids are not contiguous; pure.
 
 The id of a trade is its event time in milliseconds here. Trades of one connection have no hole
 between them; each new connection leaves one, from the last trade before to the first one after.

@@ -1,4 +1,4 @@
-"""What the exchange bridge reads from its environment: the feed, its exchange, its patience."""
+"""Settings of the exchange bridge: feed, exchange and timeouts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from shared.sources.batcher import Limits
 
 
 class MetricsAddress(NamedTuple):
-    """Where the metrics of a process are served."""
+    """Address of a process's metrics."""
 
     host: str
     port: int
@@ -38,7 +38,7 @@ class MetricsAddress(NamedTuple):
 
 @dataclass(frozen=True)
 class Settings:
-    """Of one feed."""
+    """Settings of one feed."""
 
     exchange: Exchange
     rest: Rest

@@ -1,4 +1,4 @@
-"""The status of a feed: told every few seconds and on every change, the newest only."""
+"""Status reports of a feed: every few seconds and on each change; only the newest is sent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Our candles against the exchange's own, per base interval: a process that ends.
+"""Venue audit: compare our candles with the exchange's own, per base interval.
 
 `python -m functions.exchange_bridge.venue_audit`; exit code 1 where one differs.
 """
@@ -38,7 +38,7 @@ _COMPARED: Final = (("open", "o"), ("high", "h"), ("low", "l"), ("close", "c"), 
 
 @dataclass(slots=True)
 class Compared:
-    """What a comparison comes to. `differences`: for people, each with its start."""
+    """Result of a comparison. `differences`: for people, each with its start."""
 
     equal: int = 0
     of_venue: int = 0

@@ -1,4 +1,4 @@
-"""What history-query reads from its environment."""
+"""Settings of history-query, from its environment."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from shared.stores.s3 import S3Access
 
 @dataclass(frozen=True)
 class Settings:
-    """What history-query reads from its environment."""
+    """Settings of history-query, from its environment."""
 
     redis_url: str = field(repr=False)
     replica_url: str = field(repr=False)

@@ -1,4 +1,4 @@
-"""Loads TA-Lib and the lake's libraries behind the first readiness: no first reader waits."""
+"""Warm-up: loads TA-Lib and the lake's libraries after readiness, before a reader needs them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The API put together over its stores: every topic, and what each reads."""
+"""Wiring of the API: every topic over its stores."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How old what is shown is: from the receipt of a tick until watchers get it, and its candle."""
+"""Freshness: time from the receipt of a tick until watchers get it, and its candle."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tells when this replica is to end: by SIGTERM, and in a cluster by queue-proxy, which is earlier.
+"""Draining: detects the end of this replica by SIGTERM and, earlier in a cluster, by queue-proxy.
 
 Serving sends SIGTERM to a function only after queue-proxy has drained, and queue-proxy waits until
 every request has ended: for a watcher's, up to `timeoutSeconds`. queue-proxy answers the kubelet's

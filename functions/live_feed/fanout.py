@@ -1,4 +1,4 @@
-"""Events to live messages: what each says, under the subject that carries it."""
+"""Fan-out: events to live messages, each under its NATS subject."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ _OPTIONS: Final = (
 
 @dataclass(frozen=True)
 class Settings:
-    """What the server reads from its environment."""
+    """Settings of the server, from its environment."""
 
     live: LiveSettings
     access: AccessRules

@@ -1,4 +1,4 @@
-"""Ticks, what cancels and corrects them, candles and patterns to the live stream."""
+"""Event handler: ticks, busts, candles, patterns and alerts to the live stream."""
 
 from __future__ import annotations
 

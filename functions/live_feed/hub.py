@@ -1,4 +1,4 @@
-"""What this replica knows of the live stream, and who wants which of it.
+"""Hub: follows the live stream and dispatches its messages to this replica's subscribers.
 
 One task follows the stream. It keeps the newest message of each channel (what a snapshot says) and
 the last messages of all (what a client that comes back has missed), and offers each message to the

@@ -1,4 +1,4 @@
-"""What this replica's clients watch: its leases, its present, and candles folded for it."""
+"""Subscriptions to data: leases of watched instruments, initial values, and derived channels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""live-feed: what happens now, to everybody who watches. Events and HTTP; WebSockets: asgi.py."""
+"""live-feed: events in, live messages out to clients. Events and HTTP; WebSockets: asgi.py."""
 
 from __future__ import annotations
 

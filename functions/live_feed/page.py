@@ -1,4 +1,4 @@
-"""The dashboard: built files, where they were built, and what the page must know to begin."""
+"""The dashboard: its built files, and the configuration of the page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a replica reads from its environment, whichever protocol it serves."""
+"""Settings of a replica, for every protocol."""
 
 from __future__ import annotations
 

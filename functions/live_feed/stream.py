@@ -65,7 +65,7 @@ class Placed(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much of the past the stream keeps, for clients that come back.
+    """Retention of the stream, for clients that resume.
 
     `latest_age_s`: how long the newest message of a channel stays without a newer one; 0: for ever.
     """

@@ -1,4 +1,4 @@
-"""live-feed put together once a process: both entries, events and WebSockets, share it."""
+"""Wiring of live-feed, once a process: both entries, events and WebSockets, share it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from shared.stores.redis import connect
 
 @dataclass(frozen=True)
 class Settings:
-    """What live-feed reads from its environment."""
+    """Settings of live-feed, from its environment."""
 
     live: LiveSettings
     nats_browser_url: str = field(repr=False)

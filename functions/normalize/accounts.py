@@ -1,4 +1,4 @@
-"""Counts what a batch held, and logs each field that nobody reads once a source."""
+"""Metrics of a batch: rejects by reason, and unread fields, each logged once a source."""
 
 from __future__ import annotations
 

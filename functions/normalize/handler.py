@@ -1,4 +1,4 @@
-"""A raw batch becomes ticks, quotes, busts and rejects: a pure function of it.
+"""Event handler: a raw batch to ticks, quotes, busts and rejects; pure but for metrics.
 
 Trades of watched instruments go to screens from here too, past everything that is made of them.
 """

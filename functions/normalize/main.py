@@ -30,7 +30,7 @@ LEASES_S = 0.2
 
 @dataclass(frozen=True)
 class Settings:
-    """What normalize reads from its environment."""
+    """Settings of normalize, from its environment."""
 
     redis_url: str = field(repr=False)
     max_skew_ms: int

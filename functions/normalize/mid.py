@@ -1,4 +1,4 @@
-"""Mid-prices as ticks, where a setting asks for candles of them: an instrument of their own."""
+"""Mid-prices of quotes as ticks of an instrument of their own, where a setting asks for it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _LARGEST: Final = 9 * 10**17
 
 
 class QuotesAsTicks(Choice):
-    """What QUOTES_AS_TICKS may say."""
+    """Values of QUOTES_AS_TICKS."""
 
     NONE = "none"
     MID = "mid"

@@ -1,4 +1,4 @@
-"""The trades of a batch that somebody watches."""
+"""Select the trades of watched instruments."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which alert was sent to which target, and which is being sent: rows of Postgres.
+"""Delivery claims: alerts sent, or being sent, to each target, as rows of Postgres.
 
 No transaction is open while a service is waited for. Who sends an alert to a target claims it for
 CLAIM_S: nobody else sends it meanwhile, and whoever dies or hangs loses it then.

@@ -1,4 +1,4 @@
-"""Event handler: an alert to every target, each once; a test to every target, and what came of it.
+"""Event handler: an alert to every target, each once; a test to every target, with its result.
 
 A service is waited for PATIENCE_S; one that takes longer counts as failed, and what it takes later
 is noted by the thread that waits for it.

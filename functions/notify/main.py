@@ -25,7 +25,7 @@ CONNECTIONS = 8
 
 @dataclass(frozen=True)
 class Settings:
-    """What notify reads from its environment."""
+    """Settings of notify, from its environment."""
 
     database_url: str = field(repr=False)
     targets: tuple[Target, ...] = field(repr=False)

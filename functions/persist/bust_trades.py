@@ -1,4 +1,4 @@
-"""The trade that a cancel or correction means: looked for in Postgres, and in the lake."""
+"""Look up the trade that a cancel or correction refers to, in Postgres and in the lake."""
 
 from __future__ import annotations
 

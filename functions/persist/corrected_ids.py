@@ -1,4 +1,4 @@
-"""Corrections under another trade id: which of the ids counts, and where.
+"""Corrections under another trade id: resolve which id counts, and where.
 
 Each id is a trade of its own. The one that is replaced is cancelled; the one that replaces it
 stands at the time of the first. Where the venue lists that at another time, what is listed is
@@ -75,7 +75,7 @@ _LISTED: Final = """
 
 
 class Place(NamedTuple):
-    """Which bust: its event, its number there, and what reads it again."""
+    """Position of a bust: its event, its number there, and what reads it again."""
 
     event_id: str
     position: int

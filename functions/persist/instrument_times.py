@@ -1,4 +1,4 @@
-"""When each instrument had its first and its last tick, written with the ticks that move it."""
+"""First and last tick time of each instrument, written with the ticks that move it."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ WAITING_TOGETHER = 24
 
 @dataclass(frozen=True)
 class Settings:
-    """What persist reads from its environment."""
+    """Settings of persist, from its environment."""
 
     database_url: str = field(repr=False)
     limits: Limits

@@ -1,4 +1,4 @@
-"""Quotes to rows: the latest of each instrument, and all of them where a setting says so."""
+"""Quotes to rows: the latest of each instrument; all of them where a setting says so."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ _INSERT_MARKET: Final = "INSERT INTO markets VALUES (%s, %s, %s) ON CONFLICT DO 
 
 
 class QuotesStore(Choice):
-    """What QUOTES_STORE may say."""
+    """Values of QUOTES_STORE."""
 
     LATEST = "latest"
     ALL = "all"

@@ -1,4 +1,4 @@
-"""Retention of rows that only inform: how long each kind stays, and the deletion of older ones."""
+"""Retention of informational rows: the term of each kind, and the deletion of older ones."""
 
 from __future__ import annotations
 

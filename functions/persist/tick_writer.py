@@ -1,4 +1,4 @@
-"""Tick events as one commit: segments, what is to be aggregated, and when instruments had ticks."""
+"""Tick events as one commit: segments, aggregation backlog, and times of instruments."""
 
 from __future__ import annotations
 

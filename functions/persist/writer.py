@@ -1,4 +1,4 @@
-"""Candles, rejects and repairs to rows: twice is as good as once, by the keys of the rows."""
+"""Candles, rejects and repairs to rows; idempotent by their keys."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which stages an event is for, and its way to them, where one process holds them all."""
+"""Routing of events to stages, where one process holds them all."""
 
 from __future__ import annotations
 

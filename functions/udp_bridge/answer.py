@@ -1,4 +1,4 @@
-"""What a body holds, known before the pipeline has it: by the parser that normalize uses.
+"""Answer of POST /ingest: counts and rejects of a body, by the parser that normalize uses.
 
 Parsing is a pure function of the batch and of settings that both processes share (PRICE_RULES,
 MAX_CLOCK_SKEW_MS), so normalize comes to the same ticks and the same rejects.

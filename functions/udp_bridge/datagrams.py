@@ -1,4 +1,4 @@
-"""Datagrams from a socket, many at a time: what a reader gives, and the plain reader.
+"""Datagram readers: the interface, and the portable one.
 
 `recvmmsg.py` has the fast one, for Linux.
 """

@@ -1,4 +1,4 @@
-"""The formats of datagrams, and how they are distinguished."""
+"""Formats of datagrams, and their detection."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _CSV, _TICKER, _JSON = range(3)
 
 
 class UdpFormat(Choice):
-    """What UDP_FORMAT may say."""
+    """Values of UDP_FORMAT."""
 
     AUTO = "auto"
     CSV = "csv"

@@ -1,4 +1,4 @@
-"""POST /ingest: the same formats over HTTP, for senders that want to know that ticks were taken."""
+"""POST /ingest: the same formats over HTTP, with an acknowledgement."""
 
 from __future__ import annotations
 

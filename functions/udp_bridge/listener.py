@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Settings:
-    """What the listener reads from its environment."""
+    """Settings of the listener, from its environment."""
 
     host: str
     port: int

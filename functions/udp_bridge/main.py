@@ -28,7 +28,7 @@ from shared.sources.batcher import new_source
 
 @dataclass(frozen=True)
 class Settings:
-    """What udp-bridge reads from its environment."""
+    """Settings of udp-bridge, from its environment."""
 
     max_bytes: int
     rules: FeedRules

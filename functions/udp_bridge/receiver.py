@@ -1,4 +1,4 @@
-"""From the socket to batches: reads, closes batches when full or due, hands them on."""
+"""Receiver: read datagrams into batches, and hand on each when it is full or due."""
 
 from __future__ import annotations
 

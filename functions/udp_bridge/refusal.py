@@ -1,4 +1,4 @@
-"""A request body that cannot be taken, and what its sender is told."""
+"""Refusal of a request body: status, code and message."""
 
 from __future__ import annotations
 

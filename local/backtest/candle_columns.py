@@ -1,4 +1,4 @@
-"""Columns of a file of candles: which is which, and how their times and numbers are written."""
+"""Column detection of a file of candles, and the notation of its times and numbers."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ _PATTERNS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where the fields stand. `time`: one column, or those of a date and a time of day."""
+    """Columns of the fields. `time`: one column, or those of a date and a time of day."""
 
     time: tuple[int, ...]
     prices: tuple[int, ...]

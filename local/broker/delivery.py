@@ -1,4 +1,4 @@
-"""What follows from a subscriber's answer: pure rules, no I/O.
+"""Delivery rules: the action that follows a subscriber's answer; pure, no I/O.
 
 They are those of the real channel dispatcher behind the broker's filter, as they were seen on a
 cluster; tests/local/broker/test_answers.py spells them out.
@@ -39,7 +39,7 @@ class Answer:
 
 
 class Verdict(Enum):
-    """What one attempt came to."""
+    """Result of one attempt."""
 
     DONE = auto()
     RETRY = auto()
@@ -66,7 +66,7 @@ class Outcome:
 
 
 class Action(Enum):
-    """What happens to the event after an attempt."""
+    """Action after an attempt."""
 
     ACKNOWLEDGE = auto()
     RETRY = auto()

@@ -1,4 +1,4 @@
-"""What the broker has done since it started, and its loud warnings."""
+"""Statistics of the broker since its start, and its warnings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ KEPT_WARNINGS = 100
 
 @dataclass
 class BrokerCounts:
-    """Of one Broker's ingress; `bytes` are of accepted bodies, `replies` are accepted ones too."""
+    """Counts of one Broker's ingress; `bytes` are of accepted bodies, `replies` accepted too."""
 
     accepted: int = 0
     duplicates: int = 0
@@ -28,7 +28,7 @@ class BrokerCounts:
 
 @dataclass
 class TriggerCounts:
-    """Of one Trigger; `retried` counts attempts that will be repeated.
+    """Counts of one Trigger; `retried` counts attempts that will be repeated.
 
     `offered_bytes` are of the bodies that the stream handed out for it, wanted or not: the real
     broker posts each of them to its filter. `sent_bytes` are of those posted to its subscriber.

@@ -1,4 +1,4 @@
-"""Where a command finds the pipeline: a flag, else the environment, else the running instance."""
+"""Address resolution: a flag, else the environment, else the running instance."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`kandle audit`: candles recomputed from stored ticks, and every difference told."""
+"""`kandle audit`: recompute candles from stored ticks and report every difference."""
 
 from __future__ import annotations
 

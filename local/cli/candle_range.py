@@ -1,4 +1,4 @@
-"""What `kandle audit` and `kandle rebuild` share: which candles are meant, and the stores."""
+"""Options that `kandle audit` and `kandle rebuild` share: the range of candles, and the stores."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ TimeframeNames = Annotated[
 
 
 class Stores(NamedTuple):
-    """Where ticks and candles are."""
+    """Stores of ticks and candles."""
 
     postgres: Connection
     redis: redis.Redis

@@ -54,7 +54,7 @@ Examples:
 
 @dataclass(frozen=True)
 class Query:
-    """What to ask the history API for; `limit` None is all of a range."""
+    """Query to the history API; `limit` None is all of a range."""
 
     symbol: str
     timeframe: str
@@ -181,7 +181,7 @@ def _refreshed(api: HistoryApi, query: Query, first: Found) -> Iterator[Found | 
 
 @dataclass(frozen=True)
 class _View:
-    """How candles are shown: as a table, or drawn."""
+    """View of candles: a table, or a chart."""
 
     query: Query
     console: Console

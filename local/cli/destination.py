@@ -1,4 +1,4 @@
-"""The options that say where ticks are sent, and the sender that they mean."""
+"""Options for the destination of ticks, and its sender."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FeedSender: TypeAlias = "UdpSender | HttpSender"
 
 
 class Via(StrEnum):
-    """How ticks travel."""
+    """Transport of ticks."""
 
     UDP = "udp"
     HTTP = "http"

@@ -1,4 +1,4 @@
-"""How an instance is shown in a terminal: the table of processes, the ready line, the live line."""
+"""Terminal output of an instance: the table of processes, the ready line, the live line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`kandle doctor`: what is wrong with this machine or a cluster, and what to do about it."""
+"""`kandle doctor`: check this machine or a cluster, and say how to fix problems."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `kandle up --host` prints: the page's address for other machines, and as a QR code."""
+"""Output of `kandle up --host`: the page's address for other machines, and as a QR code."""
 
 from __future__ import annotations
 

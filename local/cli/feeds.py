@@ -1,4 +1,4 @@
-"""`kandle feeds` and `kandle feed`: how the feeds of an instance are, and which it has."""
+"""`kandle feeds` and `kandle feed`: status of an instance's feeds, and changes to their list."""
 
 from __future__ import annotations
 

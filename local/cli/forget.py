@@ -1,4 +1,4 @@
-"""`kandle forget`: instruments that nobody sends any more leave what is live."""
+"""`kandle forget`: remove unused instruments from live state."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def forget(
 
 
 class _Known(NamedTuple):
-    """What is known of an instrument. `stored_us`: about its first and last stored tick."""
+    """State of an instrument. `stored_us`: about its first and last stored tick."""
 
     is_live: bool
     has_quote: bool

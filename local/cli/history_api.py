@@ -1,4 +1,4 @@
-"""The history API as commands ask it: its problems are errors that say what to do."""
+"""Client of the history API for commands: problems become errors that say what to do."""
 
 from __future__ import annotations
 

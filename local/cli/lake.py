@@ -1,4 +1,4 @@
-"""`kandle lake`: a lake of the old layout taken over; and where the lake is, for other commands."""
+"""`kandle lake`: take over a lake of the old layout; and the lake's address, for other commands."""
 
 from __future__ import annotations
 

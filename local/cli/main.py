@@ -1,4 +1,4 @@
-"""The command `kandle`: runs the commands, and turns errors and Ctrl-C into what people expect."""
+"""The command `kandle`: run a command, turn errors and Ctrl-C into messages and exit codes."""
 
 from __future__ import annotations
 

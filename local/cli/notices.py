@@ -1,4 +1,4 @@
-"""Lines that have to be seen: printed at once, above whatever lives below them."""
+"""Notices: lines printed at once, above a live display."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`kandle patterns`: what was found in closed candles, from the history API."""
+"""`kandle patterns`: patterns of closed candles, from the history API."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The options that say how a file of trades is written, and the report of how far it was read."""
+"""Options for the layout of a file of trades, and the progress of reading it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Memory of the Redis of an instance beside its limit, and what to do when it fills."""
+"""Memory of an instance's Redis beside its limit, with advice when it fills."""
 
 from __future__ import annotations
 

@@ -91,7 +91,7 @@ Since = Annotated[
 
 
 class By(StrEnum):
-    """What rejects are put together by."""
+    """Grouping of rejects."""
 
     REASON = "reason"
 

@@ -1,4 +1,4 @@
-"""`kandle retention`: what would leave Postgres for the lake, and what keeps the rest."""
+"""`kandle retention`: days that would leave Postgres for the lake, and what keeps the rest."""
 
 from __future__ import annotations
 

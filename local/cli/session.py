@@ -29,7 +29,7 @@ _SAMPLE_EVERY_S = 1.0
 
 
 class View(Protocol):
-    """What is shown while the platform runs."""
+    """Display while the platform runs."""
 
     async def refresh(
         self, sample: dict[str, Any], instance: Instance, width: int | None

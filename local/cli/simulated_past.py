@@ -1,4 +1,4 @@
-"""Stores a made-up market's past through the bulk path, before the market goes on live."""
+"""Stores a simulated market's history by bulk import, before it continues live."""
 
 from __future__ import annotations
 

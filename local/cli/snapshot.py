@@ -1,4 +1,4 @@
-"""`kandle snapshot`: what object storage has, a copy of what waits for it, and the way back."""
+"""`kandle snapshot`: list snapshots in object storage, take one, restore one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`kandle status`: what runs, and what flows through it."""
+"""`kandle status`: processes of an instance, and its throughput."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`kandle tail`: what happens now, a line a message, over the live feed's WebSocket."""
+"""`kandle tail`: follow the live feed's WebSocket, a line a message."""
 
 from __future__ import annotations
 

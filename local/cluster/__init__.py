@@ -1,1 +1,1 @@
-"""What a cluster says of itself and of Kandle in it, by kubectl."""
+"""Diagnosis of a cluster and of Kandle in it, by kubectl."""

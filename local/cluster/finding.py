@@ -11,7 +11,7 @@ Object = dict[str, Any]
 
 
 class Level(StrEnum):
-    """How bad it is."""
+    """Severity."""
 
     OK = "ok"
     WARNING = "warning"
@@ -20,7 +20,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What was looked at, and what to do where something is wrong."""
+    """Result of a check, with the fix where something is wrong."""
 
     level: Level
     what: str

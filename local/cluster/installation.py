@@ -1,4 +1,4 @@
-"""What Kandle needs of a cluster: versions, kinds, the channel's NATS, flags, storage."""
+"""Requirements of a cluster: versions, kinds, the channel's NATS, flags, storage."""
 
 from __future__ import annotations
 

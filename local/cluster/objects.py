@@ -1,4 +1,4 @@
-"""What every object of Kandle says of itself: Ready or not, and why."""
+"""Readiness of every object of Kandle, with its reason."""
 
 from __future__ import annotations
 

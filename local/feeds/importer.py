@@ -54,7 +54,7 @@ _RULE: Final = ClockRule(_MAX_SKEW_MS * 1000)
 
 @dataclass(frozen=True, slots=True)
 class Normalizing:
-    """How lines become ticks: as the settings of normalize say."""
+    """Normalization of lines, by the settings of normalize."""
 
     rule: ClockRule = _RULE
     feeds: FeedRules = field(default_factory=FeedRules)
@@ -75,7 +75,7 @@ class Normalizing:
 
 @dataclass(slots=True)
 class Imported:
-    """What an import comes to: lines by verdict, the first errors, batches that were there.
+    """Result of an import: lines by verdict, the first errors, batches that were there.
 
     `skipped`: lines that are no trades, by kind. `unread`: what nobody reads of the others.
     """
@@ -127,7 +127,7 @@ class Numbered:
 
 
 class Positions:
-    """Which batch of each part comes next, in a file; parts of unknown content begin at 0.
+    """Next batch of each part, in a file; parts of unknown content begin at 0.
 
     Without a path nothing is written: for what is sent once.
     """

@@ -9,7 +9,7 @@ from typing import Final
 
 @dataclass(frozen=True)
 class SimulatedInstrument:
-    """What an instrument's trades look like.
+    """Parameters of an instrument's trades.
 
     Prices are multiples of the tick size 10^-price_scale x `price_step`, sizes of 10^-size_scale x
     `size_step`. `price` is the first one in units of 10^-price_scale; `volatility` is the standard

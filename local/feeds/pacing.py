@@ -1,4 +1,4 @@
-"""When to send: by the ticks' own times, and never faster than a receiver can take."""
+"""Pacing: send by the ticks' own times, and no faster than a receiver can take."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A market made up from a seed: what trades when, at which price, and what arrives late or twice.
+"""Market simulator: trades from a seed, some of them late or repeated.
 
 The simulator has no clock of its own: `advance(now_ms)` returns what arrives up to that time. The
 same seed and the same times give the same ticks.
@@ -49,7 +49,7 @@ class Arrived(NamedTuple):
 
 @dataclass(frozen=True)
 class Disorder:
-    """How the way from market to pipeline disturbs the ticks.
+    """Disturbances between market and pipeline: late, repeated and reordered ticks.
 
     A share of the ticks (`late_share`, 0 to 1) is held back for between half of `late_ms` and all
     of it, so that it arrives with an old event time; a share (`duplicate_share`) comes twice.

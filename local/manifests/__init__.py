@@ -1,1 +1,1 @@
-"""Manifests that are made from others, so that no number is written twice."""
+"""Generated manifests: derived from others, so that no number is written twice."""

@@ -1,4 +1,4 @@
-"""What every server module returns, and the place on disk that it is given."""
+"""Interface of server modules: their component, and their directory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How PostgreSQL, which refuses to run as root, is run by root all the same.
+"""Unprivileged user for PostgreSQL, which refuses to run as root.
 
 First choice is a user namespace in which root's own id is shown as another: files stay root's.
 Where namespaces are forbidden it really becomes that other user, which must then be able to enter
@@ -24,7 +24,7 @@ _PATIENCE_S = 20
 
 @dataclass(frozen=True)
 class Identity:
-    """Who runs the programs in the directory `programs`: see `Component.prefix` and `.user`."""
+    """User of the programs in the directory `programs`: see `Component.prefix` and `.user`."""
 
     programs: Path
     prefix: tuple[str, ...] = ()

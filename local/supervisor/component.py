@@ -1,4 +1,4 @@
-"""What the supervisor has to know of a process: how to start, probe and stop it."""
+"""Component: a process as the supervisor starts, probes and stops it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The feeds that an instance is to have: `run/feeds.json`, which `kandle feed` changes."""
+"""Desired feeds of an instance: `run/feeds.json`, which `kandle feed` changes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `--feed` asks for, refused as options are."""
+"""Parsing of `--feed`, with errors as for other options."""
 
 from __future__ import annotations
 

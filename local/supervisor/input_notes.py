@@ -1,4 +1,4 @@
-"""What the counters say of the input: the share of rejects, and fields that nobody reads."""
+"""Notes about the input from counters: the share of rejects, and unread fields."""
 
 from __future__ import annotations
 

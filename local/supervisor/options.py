@@ -1,4 +1,4 @@
-"""What `kandle up` was asked for."""
+"""Options of `kandle up`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Turns the topology into processes: what to run, with which environment, at which address."""
+"""Plan: the topology as processes, with their environments and addresses."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ _SHOWN_LINES = 12
 
 
 class State(StrEnum):
-    """Where a component stands."""
+    """State of a component."""
 
     WAITING = "waiting"
     STARTING = "starting"

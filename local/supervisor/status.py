@@ -1,4 +1,4 @@
-"""The live status of the instance: what flows, what waits, what was refused, and what runs."""
+"""Live status of the instance: throughput, lag, rejects, dead letters, and processes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _DEAD_LETTERED, _LOST, _ELSEWHERE = "dead_lettered", "lost", "elsewhere"
 
 @dataclass(frozen=True)
 class ComponentStatus:
-    """Where one process stands, and why it is not ready; `restarts` since the instance started."""
+    """State of one process, and why it is not ready; `restarts` since the instance started."""
 
     name: str
     kind: str

@@ -1,4 +1,4 @@
-"""How the platform stops: in which order, how long each kind may take, and what a kill may cost."""
+"""Shutdown of the platform: order, time limits, and warnings about a kill."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The topology of one start: what its YAML says, read and selected before anything runs."""
+"""Topology of one start: read from YAML and selected before anything runs."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ GRPC_PORT = "GRPC_PORT"
 
 @dataclass(frozen=True)
 class Topology:
-    """What was read and selected for one start.
+    """Topology read and selected for one start.
 
     `feed_bridges`: the Deployments of which each feed has one, also without any feed yet. `idle`:
     hosts of functions that would have nothing to do, since a variable is not set; they and their

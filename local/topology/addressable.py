@@ -1,4 +1,4 @@
-"""Where an object of the cluster is reached: the URL Knative's resolver gives to a reference."""
+"""Addressable: the URL that Knative's resolver gives to a reference."""
 
 from __future__ import annotations
 

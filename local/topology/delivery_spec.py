@@ -11,7 +11,7 @@ from local.topology.fields import Fields
 
 @dataclass(frozen=True)
 class Delivery:
-    """How a Trigger delivers; times in seconds, None where the manifest says nothing."""
+    """Delivery of a Trigger; times in seconds, None where the manifest says nothing."""
 
     retry: int = 0
     backoff_policy: str | None = None

@@ -33,7 +33,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Values:
-    """Where references get their values: by name of the secret or ConfigMap, then by key."""
+    """Values of references: by name of the secret or ConfigMap, then by key."""
 
     secrets: Mapping[str, Mapping[str, str]] = field(repr=False)
     config_maps: Mapping[str, Mapping[str, str]]

@@ -1,4 +1,4 @@
-"""Which functions and Deployments a start concerns, and what a SinkBinding gives each of them."""
+"""Selection of functions and Deployments for a start, with the environment from SinkBindings."""
 
 from __future__ import annotations
 

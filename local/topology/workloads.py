@@ -1,4 +1,4 @@
-"""What runs: the functions of `functions/*/func.yaml`, the Deployments of `knative/bridges/*.yaml`.
+"""Workloads: functions of `functions/*/func.yaml`, Deployments of `knative/bridges/*.yaml`.
 
 Values of environment variables stay unresolved here (a secret, a key of a ConfigMap): `environment`
 resolves them.

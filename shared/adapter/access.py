@@ -1,4 +1,4 @@
-"""Who may ask: bearer tokens, origins of browsers and rate limits, before an app of any kind.
+"""Access control: bearer tokens, CORS origins and rate limits, as ASGI middleware.
 
 Everything is off until a setting turns it on, which suits a process on loopback. Probes and
 `/metrics` stay open: a kubelet has no token. docs/security.md says what else closes them.
@@ -38,7 +38,7 @@ _EXPOSED: Final = "etag, retry-after, link"
 
 @dataclass(frozen=True)
 class AccessRules:
-    """What API_TOKENS, CORS_ORIGINS, RATE_LIMIT and RATE_BURST say.
+    """Values of API_TOKENS, CORS_ORIGINS, RATE_LIMIT and RATE_BURST.
 
     `tokens` are SHA-256 digests, so that no token stays in memory. `origins` are those a browser's
     page may come from; `*` is any. `rate`: requests a second of a client, 0 for no limit.

@@ -68,7 +68,7 @@ class Emission:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a handler made of an event: events to emit, and a step to run once they are accepted.
+    """Outcome of an event: events to emit, and a step to run once they are accepted.
 
     The step may return a further outcome of the same event. `show`: events for screens, offered to
     Broker display, which may lose them. `reply`: the answer itself, of an event that another
@@ -104,7 +104,7 @@ Handler = Callable[[Event], Outcome | Awaitable[Outcome]]
 
 @dataclass(frozen=True, slots=True)
 class Wiring:
-    """What the adapter needs to know of a stage.
+    """Configuration of the adapter for a stage.
 
     `stage` is the function's name; `sink` K_SINK or None; `display` what takes events for screens;
     `dead_letters` where events go that can

@@ -1,4 +1,4 @@
-"""Events for screens to Broker display: posted in the background, never waited for.
+"""Display events to Broker display: posted in the background, never awaited.
 
 The newest is posted first: after an outage a screen shows at once what is now. What the broker does
 not take is posted again for a while, so that a restart of the broker or of NATS loses nothing; what

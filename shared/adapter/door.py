@@ -1,4 +1,4 @@
-"""One door for events, another for people: a public function takes events under its cluster name.
+"""Separate entry for events: a public function takes them only under its cluster-local name.
 
 The gateway in front of a public function routes by host name, and has the cluster's own names on
 its inner side alone: a request from outside cannot carry one (docs/security.md).

@@ -1,4 +1,4 @@
-"""Who posts: the OIDC token that a SinkBinding mounts where Knative's brokers ask for one."""
+"""Sender identity: the OIDC token that a SinkBinding mounts where Knative's brokers require one."""
 
 from __future__ import annotations
 

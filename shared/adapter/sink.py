@@ -1,4 +1,4 @@
-"""Posting events to K_SINK: emit, and know that the broker has them, before acknowledging."""
+"""Sink: post events to K_SINK and await the broker's acceptance before acknowledging."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a stage's handler to its app: sink, dead letters, logs, traces and memory."""
+"""Wiring of a stage's handler into its app: sink, dead letters, logs, traces and memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Conditions of alert rules: on which candles of a series they hold, evaluated as arrays."""
+"""Conditions of alert rules, evaluated over the candles of a series as arrays."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from shared.alerts.terms import INT64, Arithmetic, Bools, Exact, Inputs, Term
 
 
 class Evaluated(NamedTuple):
-    """Of each candle, shape [n]: whether the condition holds, and whether it did not before.
+    """Values by candle, shape [n]: whether the condition holds, and whether it did not before.
 
     `rested`: on the candle before it was known not to hold. Crossings and patterns are of one
     candle alone, so they have always rested.
@@ -24,7 +24,7 @@ class Evaluated(NamedTuple):
 
 
 class Condition:
-    """What holds on a candle or does not."""
+    """A condition on candles."""
 
     def evaluate(self, inputs: Inputs) -> Evaluated:
         """Return on which candles it holds."""

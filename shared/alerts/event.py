@@ -1,4 +1,4 @@
-"""Alerts as events: what one says, for its row, its delivery and screens."""
+"""Alert events: their content, for rows, delivery and display."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def as_event_json(
 
 @dataclass(frozen=True, slots=True)
 class AlertEvent:
-    """What an alert's event says, for its row and its delivery.
+    """Content of an alert's event, for its row and its delivery.
 
     `to`: the names of the targets that are notified; none means all. `muted`: none is.
     """

@@ -35,7 +35,7 @@ class NotificationError(Exception):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Target:
-    """Where notifications go. `name`: for people; `digest`: names it where the URL must not be.
+    """Target of notifications. `name`: for people; `digest`: names it where the URL must not be.
 
     `names`: those by which rules choose it.
     """

@@ -1,4 +1,4 @@
-"""Whether rules hold now, by what Postgres says: quotes, gaps, feeds and the newest candles."""
+"""Evaluate rules against the current state in Postgres: quotes, gaps, feeds and newest candles."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ ORDER BY start_us DESC LIMIT %s
 
 @dataclass(frozen=True, slots=True)
 class Present:
-    """What rules without candles are about, as of `now_us`. What is not known is in none of it."""
+    """Current state for rules without candles, as of `now_us`. Unknown values are absent."""
 
     quotes: dict[str, tuple[Decimal, Decimal]]
     gaps: set[str]

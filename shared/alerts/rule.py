@@ -39,7 +39,7 @@ _USAGE: Final = (
 
 
 class Frequency(StrEnum):
-    """How often a rule alerts: the first time it becomes true, each time, on each candle."""
+    """Frequency of a rule: the first time it becomes true, each time, on each candle."""
 
     ONCE = "once"
     EACH_TIME = "each time"
@@ -47,7 +47,7 @@ class Frequency(StrEnum):
 
 
 class Kind(StrEnum):
-    """What a rule is about: closed candles, the latest quote, or the state of feeds."""
+    """Subject of a rule: closed candles, the latest quote, or the state of feeds."""
 
     CANDLES = "candles"
     QUOTE = "quote"

@@ -72,7 +72,7 @@ class Longer:
 
 @dataclass(slots=True, eq=False)
 class Inputs:
-    """What conditions are evaluated on: n candles of one series, ascending, or one quote.
+    """Inputs of conditions: n candles of one series, ascending, or one quote.
 
     `exact`: by field, mantissas of shape [n] with their scale; `doubles`: the fields that are not
     exact. `patterns`: starts (us) of the candles that complete a pattern, by its name. `longer`:

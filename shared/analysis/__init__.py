@@ -1,4 +1,4 @@
-"""What is computed of candles: indicators, patterns, anomalies, and how patterns fared; pure.
+"""Analysis of candles: indicators, patterns, anomalies, and outcomes of patterns; pure.
 
 `indicators` and `talib_indicators` are the indicators by name; `detectors` find chart patterns and
 candlesticks, `anomalies` outliers, in the columns of `candle_series`; each `finding` has a place, a

@@ -1,4 +1,4 @@
-"""What a detector says: a pattern, where it is, which way it points, how well it fits."""
+"""Finding of a detector: pattern, position, direction and confidence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What followed the patterns, against what follows any candle: hits, returns, calibration."""
+"""Scores of patterns against any candle: hits, returns, calibration."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Found(Protocol):
 
 @dataclass(frozen=True)
 class Score:
-    """What came of one pattern in one direction; returns are fractions, in its direction.
+    """Score of one pattern in one direction; returns are fractions, in its direction.
 
     `fired` counts all, `judged` those with `horizon` candles after them and a direction, and
     `apart` those of them whose horizons do not overlap: the number of independent trials, from

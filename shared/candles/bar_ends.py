@@ -1,4 +1,4 @@
-"""Where information bars end: array operations over columns of trades, a step of Python a bar.
+"""Ends of information bars: array operations over columns of trades, one Python step a bar.
 
 Mantissas beyond 64 bits, and sums that would pass them, are Python integers: as exact, slower.
 """

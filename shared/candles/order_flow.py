@@ -65,7 +65,7 @@ class TickRule:
 
 @dataclass(slots=True)
 class Level:
-    """What was traded at a price: exact volumes. Of unknown side `est_buy`, `est_sell` by rule."""
+    """Volume at a price, exact. Of unknown side `est_buy`, `est_sell` by rule."""
 
     volume: Decimal = _ZERO
     buy: Decimal = _ZERO

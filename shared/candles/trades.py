@@ -178,7 +178,7 @@ def batches_of(rows: Rows, symbol: str) -> Iterator[Ticks]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TradeIds:
-    """Which trades the earlier part of a minute has, by venue. `minute`: since 1970."""
+    """Trade ids of the earlier part of a minute, by venue. `minute`: since 1970."""
 
     minute: int
     integers: Mapping[str, Int64s]

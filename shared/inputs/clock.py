@@ -22,7 +22,7 @@ class ClockRule:
 
 
 class Ahead(NamedTuple):
-    """Which rows are too far in the future, and what is said of them."""
+    """Rows too far in the future, and their rejects."""
 
     rows: NDArray[np.bool_]
     rejected: list[Rejected]

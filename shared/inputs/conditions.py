@@ -1,4 +1,4 @@
-"""Sale conditions: what they say of a trade, by the tables of the tapes and of data vendors.
+"""Sale conditions: their effect on a trade, by the tables of the tapes and of data vendors.
 
 Sources: CTA, "CTS Multicast Output Specification", and UTP, "UTP Trade Data Feed Specification"
 (which sale conditions update last, high, low and volume); Polygon's glossary "Stock conditions"
@@ -62,7 +62,7 @@ _BETWEEN: Final = str.maketrans("|+,;", "    ")
 
 
 class Conditions(NamedTuple):
-    """What conditions say: `flags` of the tick, whether it is a trade, and codes nobody knows."""
+    """Meaning of conditions: `flags` of the tick, whether it is a trade, and codes nobody knows."""
 
     flags: int
     is_trade: bool

@@ -1,4 +1,4 @@
-"""How the lines of a CSV payload are written, as far as its first line says it."""
+"""CSV dialects: delimiter, decimal comma and columns, from a payload's first line."""
 
 from __future__ import annotations
 

@@ -82,7 +82,7 @@ Elements = Sequence[tuple[Read, msgspec.Raw]]
 
 @dataclass(frozen=True, slots=True)
 class ElementFeed(Generic[M]):
-    """How a feed's messages are read.
+    """Description of a feed's messages.
 
     `elements` returns a message's elements with what reads each, None for a message of another
     kind, which `kind_of` names.

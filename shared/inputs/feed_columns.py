@@ -37,7 +37,7 @@ class Fault(NamedTuple):
 
 
 class Faults(dict[int, Fault]):
-    """What is wrong, by row; what was found first is said."""
+    """Faults by row; the first one counts."""
 
     def add(self, row: int, code: str, detail: str) -> None:
         """Note a fault."""

@@ -35,7 +35,7 @@ Original = Callable[[int, int], bytes]
 
 @dataclass(frozen=True, slots=True)
 class Fields:
-    """What a feed calls the fields, to name them where they are wrong."""
+    """A feed's names of the fields, for error messages."""
 
     symbol: str
     price: str = "price"

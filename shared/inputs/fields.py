@@ -104,7 +104,7 @@ _FIELDS: Final = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where the fields of a trade stand. `places[field]`: their names, those that count first.
+    """Fields of a trade. `places[field]`: their names, those that count first.
 
     `unread`: names that nobody reads and that could be data.
     """

@@ -1,4 +1,4 @@
-"""One CSV line, in any form that a sender may write, or the reason why it is no tick.
+"""One CSV line in any form that a sender may write, or the reason of its rejection.
 
 The plain forms take the fast way (`lines.py`); this is the reference that it must agree with, and
 the place for what is rare: exponents, signs, long numbers, quotes, and everything that is wrong.

@@ -1,4 +1,4 @@
-"""What a raw batch holds as events: ticks and rejects, none larger than a broker takes."""
+"""Events of ticks and rejects, none larger than a broker takes."""
 
 from __future__ import annotations
 

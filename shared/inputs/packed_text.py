@@ -45,7 +45,7 @@ _SLOT_BITS: Final = 13
 
 
 class Spans(NamedTuple):
-    """Where each text stands in the bytes: [start, end)."""
+    """Positions of texts in the bytes: [start, end)."""
 
     start: Int64s
     end: Int64s

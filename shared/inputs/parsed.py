@@ -1,4 +1,4 @@
-"""What a format's parser finds in a raw batch, whatever the format."""
+"""Result of a parser, whatever the format."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from shared.runtime.settings import Choice
 
 
 class BinanceTrades(Choice):
-    """Which of Binance's two streams of the same trades counts; their ids are not alike."""
+    """Choice between Binance's two streams of the same trades, whose ids differ."""
 
     AGGREGATES = "aggTrade"
     TRADES = "trade"
@@ -24,7 +24,7 @@ class BinanceTrades(Choice):
 
 @dataclass(frozen=True, slots=True)
 class FeedRules:
-    """What parsing depends on besides the batch."""
+    """Rules of parsing besides the batch."""
 
     naming: Naming = field(default_factory=Naming)
     binance_trades: BinanceTrades = BinanceTrades.AGGREGATES

@@ -1,4 +1,4 @@
-"""PRICE_RULES: which instruments may not trade at zero or below."""
+"""PRICE_RULES: instruments that may not trade at zero or below."""
 
 from __future__ import annotations
 

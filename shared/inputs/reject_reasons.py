@@ -1,4 +1,4 @@
-"""What a way of parsing says of input that is no tick."""
+"""Reasons of rejects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Parsed rows in columns, before they are ordered: what the ways of parsing have in common."""
+"""Parsed rows in columns, before they are ordered; common to all parsers."""
 
 from __future__ import annotations
 

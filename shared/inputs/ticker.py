@@ -1,4 +1,4 @@
-"""One TickerUpdate, or the reason why it is no tick: the reference for `tickers.py`."""
+"""One TickerUpdate, or the reason of its rejection: the reference for `tickers.py`."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ _KUCOIN_ORDERS: Final = ("received", "open", "done", "change", "update")
 
 
 class Meaning(NamedTuple):
-    """What a message is: left out under its kind, or a trade, or a quote without one."""
+    """Class of a message: skipped under its kind, a trade, or a quote without one."""
 
     left_out: str = ""
     is_trade: bool = True

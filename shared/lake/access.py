@@ -1,4 +1,4 @@
-"""How PyIceberg and Arrow reach object storage, and what their errors mean."""
+"""Object storage for PyIceberg and Arrow: configuration, and translation of errors."""
 
 from __future__ import annotations
 

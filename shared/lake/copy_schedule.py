@@ -1,4 +1,4 @@
-"""Whether stored ticks are to be copied: asked often, of Postgres alone."""
+"""Schedule of copies to the lake, decided from Postgres alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ends in the lake: snapshots, objects that no snapshot names, days past their term."""
+"""Expiry in the lake: snapshots, orphaned objects, days past their retention."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Maintenance of the lake: copies, compaction, retention, expiry; what is due is done."""
+"""Maintenance of the lake: copies, compaction, retention and expiry, each when due."""
 
 from __future__ import annotations
 

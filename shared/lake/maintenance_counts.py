@@ -1,4 +1,4 @@
-"""What a round of the lake counted, carried to the process whose metrics are scraped."""
+"""Counts of a maintenance round, carried to the process whose metrics are scraped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rounds of the lake's work, each in a short-lived process, so that none of it stays in memory.
+"""Maintenance rounds, each in a short-lived process, so that its memory is returned.
 
 What reads and writes Parquet takes more memory than all else that persist does; it is loaded for
 the length of a round and gone with it.

@@ -1,4 +1,4 @@
-"""Which rows are read from Postgres and which from the lake: exact, decided at one instant.
+"""Read plan: rows from Postgres and rows from the lake, split exactly at one instant.
 
 Ticks: the lake has those of commits up to its position, and Postgres has those of later ones.
 Postgres has the earlier ones too, but for cold days. So a range is read from Postgres alone, unless

@@ -1,4 +1,4 @@
-"""What Postgres knows of the lake: its name, its position, and what each day's files must hold."""
+"""The lake's records in Postgres: its name, its position, and expected counts of each day."""
 
 from __future__ import annotations
 

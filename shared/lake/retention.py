@@ -1,4 +1,4 @@
-"""What leaves Postgres: days of ticks and of candles, once the lake provably has them."""
+"""Retention in Postgres: days of ticks and candles are dropped once the lake provably has them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""By which terms the lake is kept: when what is stored is copied, and how long it is kept where."""
+"""Retention settings: intervals of copies, and terms in Postgres and in the lake."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from shared.runtime.settings import Environment
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """How long Postgres and the lake keep what they have (0: for ever), and when it is copied.
+    """Retention terms of Postgres and the lake (0: for ever), and the interval of copies.
 
     `state_s` 0: the live state is copied only when somebody asks.
     """

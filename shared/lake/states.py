@@ -82,7 +82,7 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class StateObject:
-    """Where a snapshot is, whose, and when it was taken."""
+    """Key of a snapshot, its owner, and its time."""
 
     key: str
     lake: str

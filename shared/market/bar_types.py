@@ -1,4 +1,4 @@
-"""Information bars: how their types are written, and what each samples by.
+"""Types of information bars: their notation, and their measure.
 
 A bar holds the trades of a trading day, in the total order, from the trade behind the bar before up
 to the trade with which its measure reaches the amount; that trade is in the bar whole, and the next
@@ -18,7 +18,7 @@ from typing import Final
 
 
 class Measure(StrEnum):
-    """What a bar's amount is of."""
+    """Measure of a bar's amount."""
 
     TICK = "tick"
     VOLUME = "volume"

@@ -1,4 +1,4 @@
-"""Where a candle, or what stands at one, belongs: checked before any store is asked about it."""
+"""Bounds of instruments, timeframes and times, checked before any store is asked."""
 
 from __future__ import annotations
 

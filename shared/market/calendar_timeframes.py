@@ -17,7 +17,7 @@ from shared.market.trading_days import DAY_US, ClockDays, Day, TradingDays, trad
 
 
 class Period(StrEnum):
-    """What trading days are gathered to."""
+    """Period that trading days are gathered to."""
 
     DAY = "1d"
     WEEK = "1w"

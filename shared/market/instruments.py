@@ -1,4 +1,4 @@
-"""What exchanges call a market, and what Kandle calls it: `BASE-QUOTE.VENUE`, and back again."""
+"""Instrument names: from an exchange's name of a market to `BASE-QUOTE.VENUE`, and back."""
 
 from __future__ import annotations
 
@@ -165,7 +165,7 @@ def _dialect(venue: str) -> tuple[_Dialect | None, str]:
 
 @dataclass(frozen=True)
 class Naming:
-    """How markets are named. `with_venue`: whether the venue is appended.
+    """Naming of markets. `with_venue`: whether the venue is appended.
 
     `exceptions`: the whole instrument for a market that the rules would name wrongly.
     """

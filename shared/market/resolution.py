@@ -1,4 +1,4 @@
-"""What a timeframe is made of: kept candles, shorter kept candles, or ticks."""
+"""Resolution of a timeframe: to stored candles, shorter stored candles, or ticks."""
 
 from __future__ import annotations
 

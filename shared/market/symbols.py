@@ -1,4 +1,4 @@
-"""What an instrument may be called, so that every URL, key, subject, file and page can hold it."""
+"""Validation of instrument names, safe in every URL, key, subject, file and page."""
 
 from __future__ import annotations
 

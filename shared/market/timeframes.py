@@ -1,4 +1,4 @@
-"""Timeframes: how they are written, how long they are, and where their intervals begin."""
+"""Timeframes: their notation, length, and the starts of their intervals."""
 
 from __future__ import annotations
 

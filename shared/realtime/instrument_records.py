@@ -1,4 +1,4 @@
-"""What the live state holds of an instrument besides its candles, as a fixed-width record."""
+"""Instrument records of the live state: fixed width, beside the candles."""
 
 from __future__ import annotations
 

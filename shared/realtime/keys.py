@@ -1,4 +1,4 @@
-"""Keys of the live state in Redis, defined once for who writes it and who reads it.
+"""Keys of the live state in Redis, for writers and readers.
 
 All keys of a shard begin with the same hash tag, so that one script may touch them in a cluster.
 """
@@ -49,7 +49,7 @@ class Keys:
 
     @cached_property
     def lease(self) -> str:
-        """Who writes: `<replica>|<fencing token>`, with a time to live."""
+        """The writer: `<replica>|<fencing token>`, with a time to live."""
         return self.prefix + "lease"
 
     @cached_property

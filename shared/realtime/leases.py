@@ -1,4 +1,4 @@
-"""What somebody watches: leases in Redis, `{shard}:watched`, name -> expiry in ms.
+"""Leases of watched instruments in Redis: `{shard}:watched`, name -> expiry in ms.
 
 A name is an instrument, or `*` for every one: who emits for display goes by these. Or it is a
 channel of candles (`candles:5m:BTC-USD`, parts may be `*`) beside its instrument: of candles

@@ -1,4 +1,4 @@
-"""Keys of the series of detect-pattern in Redis, and how series end: by term, or on demand."""
+"""Keys of detect-pattern's series in Redis, and their expiry, by term or on demand."""
 
 from __future__ import annotations
 

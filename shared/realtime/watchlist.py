@@ -1,4 +1,4 @@
-"""The watchlist: which symbols the scanner feed keeps and the patterns are looked for in."""
+"""Watchlist: the symbols that the scanner feed keeps and patterns are detected in."""
 
 from __future__ import annotations
 

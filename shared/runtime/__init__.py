@@ -1,4 +1,4 @@
-"""What every process needs: settings, metrics, memory, tasks, errors over HTTP, dead letters.
+"""Runtime of every process: settings, metrics, memory, tasks, errors over HTTP, dead letters.
 
 Imports `wire`, for the names of events.
 """

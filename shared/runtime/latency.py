@@ -1,4 +1,4 @@
-"""How long ticks took to a stage: from when the bridge received them."""
+"""Latency of ticks to a stage, from their receipt by the bridge."""
 
 from __future__ import annotations
 

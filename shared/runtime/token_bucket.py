@@ -1,4 +1,4 @@
-"""A token bucket: how often one client may ask for something."""
+"""Token bucket: rate limit of one client."""
 
 from __future__ import annotations
 

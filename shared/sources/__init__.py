@@ -1,4 +1,4 @@
-"""How bridges send: payloads in batches, each delivered in order or kept until it is.
+"""Delivery of bridges: payloads in batches, sent in order and kept until accepted.
 
 `batcher` groups payloads, `outbox` posts the batches with backoff, `receipts` tells the senders,
 `feed_choice` reads `binance:BTCUSDT,ETHUSDT`.

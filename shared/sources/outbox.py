@@ -101,7 +101,7 @@ class Outbox:
 
     @property
     def given(self) -> int:
-        """How many batches and events were put so far."""
+        """Number of batches and events put so far."""
         return self._receipts.issued
 
     @property

@@ -1,4 +1,4 @@
-"""Which of the things put in order are settled, whatever the order in which they are."""
+"""Receipts: items settled in any order, reported in the order in which they were put."""
 
 from __future__ import annotations
 

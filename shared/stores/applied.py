@@ -1,4 +1,4 @@
-"""Which events are stored, and which stored tick events are not known to be in the candles yet."""
+"""Applied events: which are stored, and stored tick events not yet confirmed in candles."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Since when the trades of each instrument are known, and since when its candles are."""
+"""Start of the known trades and candles of each instrument."""
 
 from __future__ import annotations
 

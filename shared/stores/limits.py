@@ -1,4 +1,4 @@
-"""What the server allows a connection, by what its process does: the bounds that Postgres keeps."""
+"""Server-side limits of Postgres connections, by role."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ REGION: Final = "us-east-1"
 
 @dataclass(frozen=True, slots=True)
 class S3Access:
-    """Where the objects are. An empty endpoint: there is no object store."""
+    """Address of the object store. An empty endpoint: there is none."""
 
     endpoint: str = ""
     access_key: str = field(default="", repr=False)
@@ -39,7 +39,7 @@ class S3Access:
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """What a listing says of an object."""
+    """An object of a listing."""
 
     key: str
     bytes: int

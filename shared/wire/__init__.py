@@ -1,4 +1,4 @@
-"""What events carry: batches as columns, and their form on the wire.
+"""Payloads of events: batches as columns, and their form on the wire.
 
 `events` names every type and header of a CloudEvent. A module for each body: `raw_batch`, `ticks`,
 `quotes`, `busts`, `rejects`, `late`, `gaps`, `feed_status`, `candle_columns`, `candle_history`,

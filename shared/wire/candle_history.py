@@ -1,4 +1,4 @@
-"""What a venue publishes of an instrument's past, and its form on the wire (candles.proto)."""
+"""A venue's candles of an instrument's past, and their form on the wire (candles.proto)."""
 
 from __future__ import annotations
 

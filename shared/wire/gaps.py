@@ -13,7 +13,7 @@ from shared.schema import gaps_pb2
 
 
 class GapState(StrEnum):
-    """Whether the trades are still missing."""
+    """State of a gap: open while its trades are missing."""
 
     OPEN = "open"
     FILLED = "filled"
@@ -41,7 +41,7 @@ class Gap:
 
     @property
     def count(self) -> int:
-        """How many ids are missing; 0 where only times are known."""
+        """Number of missing ids; 0 where only times are known."""
         return 0 if self.by_time else self.last_id - self.first_id + 1
 
 

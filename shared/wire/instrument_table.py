@@ -1,4 +1,4 @@
-"""The instrument table of a batch as columns: which rows are whose, at which scales."""
+"""Instrument table of a batch as columns: name, scales and row count of each entry."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class Entries:
 
     @property
     def shards(self) -> int:
-        """How many shards the instruments are divided among."""
+        """Number of shards."""
         return len(self.shard_entries)
 
     @property

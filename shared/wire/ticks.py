@@ -76,7 +76,7 @@ class Ticks:
 
     @property
     def shards(self) -> int:
-        """How many shards the instruments are divided among."""
+        """Number of shards."""
         return self.entries.shards
 
     @property

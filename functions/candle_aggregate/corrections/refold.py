@@ -35,7 +35,7 @@ class Interval(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What is live of some instruments, as of one step of one lineage.
+    """Live state of some instruments, as of one step of one lineage.
 
     `base`: (instrument, start_us) of the live base candles -> its revision; 0 of an open one.
     `limit_us`: by instrument, the time up to which all of its candles are closed.

@@ -1,4 +1,4 @@
-"""The queue of candles to recompute, a table of Postgres: what is ready, and what becomes of it.
+"""Repair queue: candles to recompute, in a table of Postgres; rows are taken, deleted or put off.
 
 A row stays until what it published is stored; until then no other repair of that instrument begins,
 since it would read the stored candles as they were.
@@ -88,7 +88,7 @@ class Row(NamedTuple):
 
 @dataclass(slots=True)
 class Verdicts:
-    """What becomes of rows of the queue."""
+    """Outcomes of rows of the queue."""
 
     done: list[Row] = field(default_factory=list)
     postponed: list[Row] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""Live closed candles replaced by what storage says of them.
+"""Replace live closed candles by their stored versions.
 
 Either may be ahead of the other: events wait to be stored, and events wait to be applied. A live
 candle is replaced when both are known to have the same trades: all that had been applied when it

@@ -1,1 +1,1 @@
-"""What the clock does: blocks leave the state and come back, and are held against Postgres."""
+"""Maintenance by the clock: eviction, rebuild, reconciliation and sample audits."""

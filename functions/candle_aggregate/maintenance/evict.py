@@ -1,4 +1,4 @@
-"""Blocks leave the state once all of their candles are closed, stored and long untouched.
+"""Eviction: blocks leave Redis once all of their candles are closed, stored and idle.
 
 Of an instrument the one that ends first leaves first, so that "before its floor" means "not in the
 state", and an instrument that is new here begins live whatever its time. Which blocks may leave is
@@ -59,7 +59,7 @@ class _Whole:
 
 @dataclass(slots=True)
 class _Look:
-    """What was seen of a shard: blocks that may leave, and those before them that stay."""
+    """Scan of a shard: blocks that may be evicted, and earlier ones that stay."""
 
     due_us: int
     leaving: list[_Whole] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""Records of instruments that nobody sends leave the state for Postgres, and come back with a tick.
+"""Idle instruments: their records move from Redis to Postgres, and come back with a tick.
 
 A record leaves once no block has the instrument, so that all of its candles are stored and all
 that it says lies before its floor. It is written to Postgres before it is deleted here.

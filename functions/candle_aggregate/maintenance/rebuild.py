@@ -1,4 +1,4 @@
-"""A shard's live state made anew from Postgres: from stored candles, and the newest ticks.
+"""Rebuild a shard's live state from Postgres: from stored candles and the newest ticks.
 
 What is recorded as aggregated is in the stored candles. So ticks are read only from the first
 interval on that an event reaches which is not recorded (a minute or two); of the time before, each
@@ -73,7 +73,7 @@ _REDO: Final = "UPDATE repairs SET published_us = NULL WHERE instrument = ANY(%s
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """What is known of a shard before it is built. Arrays by the number of the instrument.
+    """Inputs of a shard's rebuild. Arrays by the number of the instrument.
 
     From `from_us`, which becomes the floor of all, ticks are read, up to `to_us`. `events`: those
     to be marked as applied. `first_us`: since when trades are known, `since_us`: since when candles

@@ -1,4 +1,4 @@
-"""Postgres and the live state agree: what is stored is applied, and Postgres knows that it is.
+"""Reconciliation: apply stored events that the live state lacks, confirm them in Postgres.
 
 An event is recorded as aggregated once all that it changed is safe in Postgres: every base candle
 of its time is closed and stored at its revision, every closed longer candle is stored, and nothing
@@ -127,7 +127,7 @@ def _touches(event: Stored, intervals: Sequence[tuple[int, int]]) -> bool:
 
 @dataclass(slots=True)
 class _Seen:
-    """What a shard's state says, as of one step.
+    """A shard's state as of one step.
 
     `old`: events whose markers wait for long to be recorded. `open`: base blocks with open candles.
     """

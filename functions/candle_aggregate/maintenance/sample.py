@@ -1,4 +1,4 @@
-"""Stored and live candles of every timeframe held against what they are made of: a sample.
+"""Sample audit: stored and live candles of every timeframe compared with their inputs.
 
 A base candle is held against its stored ticks, a longer one against its base candles.
 """

@@ -1,4 +1,4 @@
-"""Whether a shard's live state holds all that Postgres relies on.
+"""Check that a shard's live state holds everything that Postgres relies on.
 
 The state knows its lineage, and counts its steps. Postgres hears of both before an event is
 recorded as aggregated. So a state of another lineage, or with fewer steps than Postgres has heard

@@ -1,4 +1,4 @@
-"""What stored ticks say of their instruments besides the candles: latest trades, and ids seen."""
+"""Per-instrument state from stored ticks: latest trades and trade ids."""
 
 from __future__ import annotations
 

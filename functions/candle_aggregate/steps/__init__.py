@@ -1,1 +1,1 @@
-"""A step: the ticks of all waiting events into the shards that are held, in two round trips."""
+"""A step applies the ticks of all queued events to the leased shards, in two round trips."""

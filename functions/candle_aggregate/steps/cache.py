@@ -1,4 +1,4 @@
-"""What this replica knows of the live state: records in one pool, found by block and instrument.
+"""Cache of the live state in this replica: records in one pool, by block and instrument.
 
 An instrument has a number of its own in this process (`gid`), which indexes every array here. What
 is known of a shard is forgotten when another replica has written to it since.

@@ -1,4 +1,4 @@
-"""What a step's ticks say of each instrument: watermark, closing limit, first and latest tick."""
+"""Per-instrument results of a step: watermark, closing limit, first and latest tick."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Moved(NamedTuple):
 
 
 class _Said(NamedTuple):
-    """What each entry of a batch says: columns of equal length."""
+    """Per-entry results of a batch: columns of equal length."""
 
     gid: Ints
     first_us: Ints

@@ -1,4 +1,4 @@
-"""One timeframe of a step: contributions merged into its records, which close, and are revised.
+"""One timeframe of a step: merge contributions into records, close them, and assign revisions.
 
 The contributions of the base timeframe are partial candles; those of a longer one are base candles
 that have just closed, and ticks that came late for closed ones. A base record without a price is no
@@ -31,7 +31,7 @@ from shared.realtime.keys import Block
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Level:
-    """What a step changes of one timeframe.
+    """Changes of a step to one timeframe.
 
     `opened`: +1 for a record that is new and open, -1 for one that was open and is closed.
     `contributions`: what the folds of longer timeframes gain by it. `corrected`: closed candles

@@ -1,4 +1,4 @@
-"""A step: the ticks of all waiting events into the shards that are held, in two reads and a write.
+"""A step applies the ticks of all queued events to the leased shards, in two reads and a write.
 
 1. Read the instruments and base records that the ticks touch and the cache does not know.
 2. Ticks move watermarks and closing limits; those below their instrument's floor go out as late.
@@ -51,7 +51,7 @@ class TickEvent:
 
 @dataclass(slots=True)
 class Computed:
-    """What a step comes to. `changes` and `late` by shard.
+    """Result of a step. `changes` and `late` by shard.
 
     `late`: by event and reason the base candles, (instrument, start_us), to be recomputed from
     storage: ticks came after they had left the state, or repeated a trade, perhaps otherwise.

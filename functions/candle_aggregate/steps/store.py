@@ -63,7 +63,7 @@ class Lease:
 
 @dataclass(slots=True)
 class Changes:
-    """What one step writes to a shard: commands, and the events whose markers it sets.
+    """One step's writes to a shard: commands, and the events whose markers it sets.
 
     `opened`: for each block that it touches, how many more of its records are open.
     """
@@ -107,7 +107,7 @@ class Changes:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """How a step ended: `ok`, `fenced`, `changed`, or `applied`: these events were, before.
+    """Result of a write: `ok`, `fenced`, `changed`, or `applied` (these events were, before).
 
     `released`: somebody waits for the shard, so its lease was given back.
     """

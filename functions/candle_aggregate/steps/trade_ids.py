@@ -1,4 +1,4 @@
-"""Each trade once: ids above an instrument's highest are new; what does not ascend is looked up.
+"""Deduplication by trade id: ids above an instrument's highest are new; others are looked up.
 
 A trade is its instrument, venue, trade id and UTC minute of event time. Integer ids of the venue
 that an instrument's ids came from first are kept as runs; text ids, and ids of another venue, as
@@ -137,7 +137,7 @@ class _Runs:
 
 
 class Trades:
-    """Which ticks of a step are trades that were not counted before.
+    """Ticks of a step that are trades not counted before.
 
     Made before anything is looked up: `lookups` says which minutes must be known to `decide`.
     """

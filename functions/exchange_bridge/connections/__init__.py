@@ -1,1 +1,1 @@
-"""Connections to an exchange: made, watched, made again with backoff."""
+"""Connections to an exchange: connect, supervise, reconnect with backoff."""

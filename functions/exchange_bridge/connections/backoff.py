@@ -1,4 +1,4 @@
-"""How long to wait before the next attempt to connect; pure, chance and durations are given."""
+"""Backoff between attempts to connect; pure: randomness and durations are parameters."""
 
 from __future__ import annotations
 

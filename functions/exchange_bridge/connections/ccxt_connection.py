@@ -1,4 +1,4 @@
-"""A venue's connection by ccxt: subscribed, watched, and ended as soon as any part of it ends."""
+"""A venue's connection by ccxt: subscribe, supervise, and end when any part of it ends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One WebSocket connection to an exchange: subscribed, confirmed, and read until it ends."""
+"""One WebSocket connection to an exchange: subscribe, await confirmation, read until it ends."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class StalledError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long to wait. `connect_s`: for the connection; then again for the confirmation.
+    """Timeouts. `connect_s`: for the connection; then again for the confirmation.
 
     `stall_s`: silence after which a connection has to show that it lives.
     """

@@ -1,4 +1,4 @@
-"""A feed's connections: made again when they end, and anew, overlapping, before they must end."""
+"""A feed's connections: reconnect when one ends; overlap a successor before its lifetime ends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether the exchange has trades that did not come: it tells a quiet market from a dead feed."""
+"""Stall detection: ask REST for newer trades before calling a silent feed dead."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A venue by ccxt: every trade as ccxt reads it, whether its connections live, and its REST.
+"""ccxt client of a venue: its trades, the state of its connections, and its REST.
 
 Source: ccxt, "Manual" and "Pro Manual". Numbers stay the texts that the venue wrote.
 """

@@ -1,4 +1,4 @@
-"""The feed `ccxt`: any venue that ccxt speaks, as its settings say."""
+"""The feed `ccxt`: any venue that ccxt supports, from its settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""OKX by ccxt: a message joins the trades of an order, which REST lists one by one, backwards."""
+"""OKX by ccxt: a message joins the trades of an order; REST lists each, newest first."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Count = Annotated[int, msgspec.Meta(ge=1, le=10_000)]
 
 
 class _Info(msgspec.Struct, frozen=True, gc=False):
-    """How many trades a message of the venue joins: those up to its id."""
+    """Number of trades that a message joins: those up to its id."""
 
     count: Count = 1
 

@@ -1,4 +1,4 @@
-"""Any venue that ccxt speaks, as the bridge knows exchanges: ccxt's trades, gaps and history."""
+"""Adapter from ccxt to the bridge's interface: trades, gaps and history of any venue."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _QUOTE: Final = ("symbol", "timestamp", "bid", "ask", "bidVolume", "askVolume", 
 
 
 class TradePart(msgspec.Struct, gc=False):
-    """What identifies a trade of ccxt."""
+    """Identity of a trade of ccxt."""
 
     symbol: str = ""
     id: str | int | None = None

@@ -1,4 +1,4 @@
-"""What is known of venues that ccxt does not say: whose trade ids count, and what fills a gap."""
+"""Facts about venues that ccxt lacks: contiguous trade ids, and how gaps are filled."""
 
 from __future__ import annotations
 

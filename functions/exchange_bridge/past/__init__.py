@@ -1,1 +1,1 @@
-"""What is fetched over REST: an exchange's history, and trades that did not come."""
+"""Backfill over REST: an exchange's history, and missing trades."""

@@ -1,4 +1,4 @@
-"""Trades of a range of time, piece by piece: each is a gap that is open until all of it is sent."""
+"""Backfill trades of a time range in pieces; a piece is an open gap until it is sent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Holes that last are reported as gaps, fetched over REST, and reported as filled."""
+"""Gaps: report missing trades, fetch them over REST, report the gap as filled."""
 
 from __future__ import annotations
 
@@ -156,5 +156,5 @@ class Gaps:
 
     @property
     def untold(self) -> int:
-        """How many events wait."""
+        """Number of events not yet reported."""
         return len(self._untold)

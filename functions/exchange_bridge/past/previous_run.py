@@ -1,4 +1,4 @@
-"""What an earlier life of this feed has left in Postgres: its last trades and its open gaps."""
+"""Resume position of a feed from Postgres: its last trades and open gaps."""
 
 from __future__ import annotations
 

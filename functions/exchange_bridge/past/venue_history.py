@@ -1,4 +1,4 @@
-"""The past of a feed's symbols: the exchange's candles up to a minute, every trade from it on."""
+"""Backfill of a feed's symbols: the exchange's candles up to a minute, every trade after it."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _KNOWN: Final = """
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where candles are asked for, and how their instruments are named."""
+    """Source of candles, and the naming of their instruments."""
 
     exchange: Exchange
     rest: Rest

@@ -1,1 +1,1 @@
-"""HTTP: parameters, cursors, forms of an answer, caching, and the description in OpenAPI."""
+"""HTTP: parameters, cursors, response formats, caching, and the OpenAPI schema."""

@@ -1,4 +1,4 @@
-"""Cursors: where a page ended, as an opaque text that the next request gives back."""
+"""Cursors: the end of a page as an opaque text for the next request."""
 
 from __future__ import annotations
 

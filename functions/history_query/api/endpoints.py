@@ -1,4 +1,4 @@
-"""How a topic's blocking answers become endpoints, and their errors problem+json."""
+"""Endpoints from a topic's blocking handlers, with errors as problem+json."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Answers = Mapping[str, Answer]
 
 
 class Places:
-    """How many answers are made at once, since each takes memory: large ones, and small ones."""
+    """Concurrency limits of requests, since each takes memory: large ones, and small ones."""
 
     def __init__(self) -> None:
         self._large = anyio.CapacityLimiter(_LARGE_AT_ONCE)

@@ -1,4 +1,4 @@
-"""Rows of an answer in the form that was asked for: JSON and its kin, tables, other programs."""
+"""Response formats: JSON, NDJSON, CSV, Arrow, and other programs' tables."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _FIELDS: Final = {**_PRICES, "v": "volume", "bv": "buy_volume", "sv": "sell_volu
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What an answer shows. `envelope`: what JSON says besides the rows, which it has as `name`.
+    """Content of a response. `envelope`: JSON's fields beside the rows, which it has as `name`.
 
     `table`: an Arrow table in place of rows, for the formats of BINARY.
     """

@@ -47,7 +47,7 @@ class ParameterError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Which candles: starts in [from_us, to_us), at most `limit`, the oldest or the newest of them.
+    """Page of candles: starts in [from_us, to_us), at most `limit`, the oldest or newest.
 
     Both bounds are starts of intervals, so no candle is cut by them. `newest` is true when the
     request has no `from`: then the page ends at `to`. `indicators`: what to compute beside them.
@@ -70,7 +70,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class TickPage:
-    """Which ticks: times in [from_us, to_us) and before `before` in the total order, the newest."""
+    """Page of ticks: times in [from_us, to_us), before `before` in the total order, the newest."""
 
     from_us: int
     to_us: int

@@ -1,4 +1,4 @@
-"""How rows are shown: which columns, in which form, with which local time and volumes."""
+"""Presentation of rows: columns, format, local time and volumes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _PRECISION: Final = Context(prec=20)
 
 @dataclass(frozen=True, slots=True)
 class Presentation:
-    """What the request says of it. `columns` empty: all."""
+    """Presentation options of a request. `columns` empty: all."""
 
     format: str
     zone: ZoneInfo | None

@@ -1,4 +1,4 @@
-"""GET /docs and /: the reference of the API as a page, from built files that need no internet."""
+"""GET /docs and /: the API's reference as a page, from built files, without internet."""
 
 from __future__ import annotations
 

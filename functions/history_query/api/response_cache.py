@@ -1,4 +1,4 @@
-"""Answers that clients and proxies may keep: validators, how long, and fewer bytes on the way."""
+"""HTTP caching: validators, max-age and compression of responses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A whole range in one answer, however long: page after page, only one of them in memory."""
+"""Streaming responses: a whole range page by page, with one page in memory."""
 
 from __future__ import annotations
 

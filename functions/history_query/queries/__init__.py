@@ -1,1 +1,1 @@
-"""What is asked of the stores: a module for each kind of answer."""
+"""Queries to the stores: a module for each kind of answer."""

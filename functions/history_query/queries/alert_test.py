@@ -1,4 +1,4 @@
-"""Tests of notifications, asked of the function notify: it alone holds the credentials."""
+"""Test notifications through the function notify, which alone holds the credentials."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pages of alerts that were told, out of Postgres, the newest first."""
+"""Pages of published alerts from Postgres, newest first."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ ORDER BY start_us DESC, rule_id DESC LIMIT %(limit)s
 
 @dataclass(frozen=True, slots=True)
 class AlertPage:
-    """Which alerts: of candles that start in [from_us, to_us), before the cursor.
+    """Page of alerts: of candles that start in [from_us, to_us), before the cursor.
 
     `rule`: those of one rule, by its id.
     """

@@ -1,4 +1,4 @@
-"""Checkpoints of the bars of trading days: from where on a later read makes them."""
+"""Checkpoints of bars within trading days: a later read resumes from the newest."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def joined(parts: Sequence[MadeBars]) -> MadeBars:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Checkpoint:
-    """What a day's trades before `time_us`, a whole minute, have made.
+    """Bars of a day's trades before `time_us`, a whole minute.
 
     `bars` that ended, of so many `trades`; `last` that makes a price. `made`: the bars that ended
     since the checkpoint before; None: they are not held. `fold` is copied before it takes more.

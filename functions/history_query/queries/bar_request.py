@@ -1,4 +1,4 @@
-"""Which information bars a request asks for."""
+"""Request for information bars."""
 
 from __future__ import annotations
 

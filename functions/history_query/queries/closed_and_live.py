@@ -26,7 +26,7 @@ _SELECT: Final = sql.SQL(
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which kept candles: starts in [from_us, to_us), ascending, or descending if `newest`."""
+    """Range of stored candles: starts in [from_us, to_us), ascending, or descending if `newest`."""
 
     symbol: str
     timeframe: Timeframe

@@ -1,4 +1,4 @@
-"""The status of the feeds: the newest status of each symbol, and whether it is still true."""
+"""Status of feeds: the newest report of each symbol, and whether it is stale."""
 
 from __future__ import annotations
 

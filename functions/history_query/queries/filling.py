@@ -1,4 +1,4 @@
-"""Intervals without a trade shown as candles: of the price before, or of nothing."""
+"""Gap filling: intervals without a trade as candles of the previous close, or as nulls."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a request for order flow or a volume profile asks for."""
+"""Request for order flow or a volume profile."""
 
 from __future__ import annotations
 

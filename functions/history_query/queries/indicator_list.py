@@ -1,4 +1,4 @@
-"""The indicators there are: for GET /api/indicators, and as a module for docs/indicators.md."""
+"""List of indicators: for GET /api/indicators, and as a module for docs/indicators.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Indicators beside candles and bars, computed with those before the page: its edge is unseen."""
+"""Indicators beside candles and bars, warmed up with candles before the page."""
 
 from __future__ import annotations
 

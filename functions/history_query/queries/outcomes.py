@@ -1,4 +1,4 @@
-"""What followed an instrument's patterns in its own history, against what follows any candle."""
+"""Outcomes of an instrument's patterns in its own history, against those of any candle."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The market at a glance: of each instrument its last trade, its last day, its newest candle."""
+"""Market overview: last trade, last 24 hours and newest candle of each instrument."""
 
 from __future__ import annotations
 

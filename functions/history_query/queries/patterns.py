@@ -53,7 +53,7 @@ _TIMEFRAME: Final = re.compile(r"[1-9][0-9]{0,3}[smhdw]")
 
 @dataclass(frozen=True, slots=True)
 class PatternPage:
-    """Which patterns: known in [from_us, to_us), before the cursor. None is any."""
+    """Page of patterns: known in [from_us, to_us), before the cursor. None is any."""
 
     from_us: int
     to_us: int

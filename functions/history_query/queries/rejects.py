@@ -1,4 +1,4 @@
-"""Rejects for whoever looks after the input: how many of each reason, and the newest."""
+"""Rejects: counts by reason, and the newest."""
 
 from __future__ import annotations
 

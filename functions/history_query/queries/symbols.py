@@ -1,4 +1,4 @@
-"""Which instruments there are, and how much of each, from the candles of the longest timeframe."""
+"""List of instruments with their extent, from candles of the longest timeframe."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""GET /api/indicators: which indicators can be computed beside candles."""
+"""GET /api/indicators: the indicators that can be computed beside candles."""
 
 from __future__ import annotations
 

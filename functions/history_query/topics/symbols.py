@@ -1,4 +1,4 @@
-"""GET /api/symbols: which instruments there are."""
+"""GET /api/symbols: the list of instruments."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What is made for who watches: longer candles, information bars and indicators."""
+"""Channels computed on demand for watchers: longer candles, information bars and indicators."""

@@ -1,4 +1,4 @@
-"""The history API as live-feed asks it: the present, and pieces of longer candles."""
+"""Client of the history API: the newest values, and pieces of longer candles."""
 
 from __future__ import annotations
 

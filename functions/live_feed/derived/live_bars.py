@@ -1,4 +1,4 @@
-"""Information bars for who watches: a trading day's are read again when its trades change."""
+"""Live information bars: a trading day's bars are read again when its trades change."""
 
 from __future__ import annotations
 

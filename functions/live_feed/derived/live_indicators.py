@@ -1,4 +1,4 @@
-"""Live values of an indicator, for who watches: read again when its candles have changed."""
+"""Live indicator values, read again when stored candles change."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What clients speak: WebSocket, Server-Sent Events and gRPC over one session."""
+"""Client protocols: WebSocket, Server-Sent Events and gRPC over one session."""

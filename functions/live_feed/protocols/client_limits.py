@@ -1,4 +1,4 @@
-"""How many clients one replica serves at once, over all protocols together."""
+"""Limit of concurrent clients of one replica, over all protocols."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Places:
 
     @property
     def refusal(self) -> str:
-        """What a client hears then."""
+        """The refusal for a client."""
         if self.is_leaving:
             return "this replica ends: connect again"
         return f"this replica serves {self._most} clients at most"

@@ -1,4 +1,4 @@
-"""What is said to a client: each frame once, as JSON and as protobuf, whichever is asked for."""
+"""Frames to clients: each encoded once per format, JSON or protobuf."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from shared.wire.patterns import Pattern, as_event_json
 
 
 class Form(StrEnum):
-    """How frames are written. Values are WebSocket subprotocols."""
+    """Format of frames. Values are WebSocket subprotocols."""
 
     JSON = "kandle.v1.json"
     PROTOBUF = "kandle.v1.protobuf"

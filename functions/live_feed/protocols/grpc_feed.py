@@ -28,7 +28,7 @@ Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class _Request(Protocol):
-    """What every request has."""
+    """Fields of every request."""
 
     @property
     def symbols(self) -> Sequence[str]: ...
@@ -54,7 +54,7 @@ class Feed:
 
     @property
     def handler(self) -> grpc.GenericRpcHandler:
-        """What a server adds."""
+        """The handler that a server adds."""
         return grpc.method_handlers_generic_handler(
             SERVICE,
             {

@@ -1,4 +1,4 @@
-"""One replica: its hub, what is watched, and what each client may have, for every protocol."""
+"""One replica: its hub, subscriptions and client limits, for every protocol."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a client may ask, and the answers: the same over WebSocket and Server-Sent Events."""
+"""Client session: requests and their answers, the same over WebSocket and Server-Sent Events."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MAX_SEQ: Final = 2**63 - 1
 
 @dataclass(frozen=True, slots=True)
 class SessionLimits:
-    """What one client may have and do."""
+    """Limits of one client."""
 
     channels: int = 500
     requests_a_second: float = 100.0

@@ -20,7 +20,7 @@ class ReplicaEndsError(Exception):
 
 
 class Subscriber:
-    """What waits for one client.
+    """Bounded queue of one client.
 
     Only `next` waits; a client that does not read costs the others nothing.
     """

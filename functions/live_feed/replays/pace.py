@@ -1,4 +1,4 @@
-"""The clock of a replay: as many times as fast as the wall clock, held and set at will."""
+"""Clock of a replay: scaled from the wall clock, can be paused and moved."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a client asks of a replay: checked, and refused by the name of the field."""
+"""Replay requests: validated, errors name the field."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is replayed of one symbol: its trades, its patterns, and the candles that they make."""
+"""Replay of one symbol: its trades, its patterns, and candles made of them."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Recorded files of trades: what people of this field really have, read as columns in batches."""
+"""Recorded files of trades, read as columns in batches."""

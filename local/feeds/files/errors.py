@@ -1,4 +1,4 @@
-"""What can be wrong with a recorded file; each message names the place and what to type."""
+"""Errors of recorded files; each message names the place and the option that helps."""
 
 from __future__ import annotations
 

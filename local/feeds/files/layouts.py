@@ -1,4 +1,4 @@
-"""Layouts: which column of a recorded table is which field of a trade, and how it is written."""
+"""Layouts: mapping of a recorded table's columns to the fields of a trade, with their notation."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _SIDES_OF_BOOK: Final = {"A": "sell", "B": "buy", "N": ""}
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How a table of trades is written.
+    """Layout of a table of trades.
 
     `columns`: field -> name of its column. `unit`: of a time that is a number; empty: told by its
     size. `price_decimals`: how many decimals an integer price has; 0: the price is written plainly.
@@ -73,7 +73,7 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What a person says of a file. `columns`: field -> column, with `unit` for the time."""
+    """Options of the user for a file. `columns`: field -> column, with `unit` for the time."""
 
     symbol: str | None = None
     columns: Mapping[str, str] = field(default_factory=dict)

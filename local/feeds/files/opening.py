@@ -31,7 +31,7 @@ HEAD_BYTES: Final = 64 * 1024
 
 @dataclass
 class Progress:
-    """How far the reading is, and what was left out: share of the bytes, rows by reason."""
+    """Progress of reading: share of the bytes, and skipped rows by reason."""
 
     fraction: float = 0.0
     skipped: Counter[str] = field(default_factory=Counter)

@@ -1,4 +1,4 @@
-"""The instrument that a file's name says."""
+"""Instrument from a file's name."""
 
 from __future__ import annotations
 

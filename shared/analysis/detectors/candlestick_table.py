@@ -8,7 +8,7 @@ from typing import Final
 
 
 class Kind(Enum):
-    """What a pattern says about the trend before it."""
+    """Kind of a pattern by the trend before it."""
 
     REVERSAL = "reversal"
     CONTINUATION = "continuation"

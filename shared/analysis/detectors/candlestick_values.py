@@ -1,4 +1,4 @@
-"""What the 61 functions of TA-Lib say about each evaluated candle, the same however many at once.
+"""Values of TA-Lib's 61 functions for each evaluated candle, independent of the batch.
 
 TA-Lib decides a candle from those before it: shapes from up to 5, "long" and "short" against
 averages of up to 10 more. `REACH` candles are all it can depend on, but for one thing: the averages

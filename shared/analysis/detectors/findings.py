@@ -1,4 +1,4 @@
-"""What a detector found, as columns, before the least confidence is applied."""
+"""Findings of a detector as columns, before the least confidence is applied."""
 
 from __future__ import annotations
 

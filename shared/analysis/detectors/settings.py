@@ -1,4 +1,4 @@
-"""The settings that all detectors obey."""
+"""Settings common to all detectors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SHORTEST_LOOKBACK: Final = 20
 
 @dataclass(frozen=True)
 class DetectorSettings:
-    """What every detector obeys; `patterns` None is all of them."""
+    """Settings of every detector; `patterns` None is all of them."""
 
     tolerance: float = 0.01
     """How far prices that count as one level may be apart, relative to price."""

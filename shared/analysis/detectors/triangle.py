@@ -1,4 +1,4 @@
-"""Which pairs of broken lines are triangles, and which are channels."""
+"""Triangles and channels: classification of pairs of broken lines."""
 
 from __future__ import annotations
 
