@@ -12,7 +12,7 @@ import pytest
 
 from kandle.client import ApiError, AsyncKandle, Candle, Event, Kandle, Tick
 from tests.e2e.client import eventually, fresh_symbol
-from tests.e2e.relay import Relay
+from tests.relay import Relay
 
 START = datetime(2024, 3, 1, 12, tzinfo=UTC)
 
