@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic
 
-from kandle._rows import N, Number, Row, optional, time_of
+from kandle._rows import N, Number, Row, Wire, optional, time_of
 
 
 @dataclass(frozen=True, slots=True)
-class Bar(Generic[N]):
+class Bar(Wire[N]):
     """A bar of trades from `time` to `end`, by number, volume, traded value or range."""
 
     symbol: str
@@ -30,28 +30,6 @@ class Bar(Generic[N]):
     sell_volume: N
     closed: bool
     complete: bool
-
-    @classmethod
-    def of(cls, row: Row, number: Number[N]) -> Bar[N]:
-        """Read a row of the API, with `symbol` and `type` of its page."""
-        return cls(
-            row["symbol"],
-            row["type"],
-            time_of(row["t"]),
-            time_of(row["end"]),
-            number(row["o"]),
-            number(row["h"]),
-            number(row["l"]),
-            number(row["c"]),
-            number(row["v"]),
-            number(row["qv"]),
-            optional(number, row["vw"]),
-            row["n"],
-            number(row["bv"]),
-            number(row["sv"]),
-            row["closed"],
-            row["complete"],
-        )
 
 
 @dataclass(frozen=True, slots=True)

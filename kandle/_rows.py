@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Final, Generic
+from functools import cache
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Self
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
@@ -46,9 +47,46 @@ Row = Mapping[str, Any]
 Number = Callable[[str], N]
 """Reads the text of a number: Decimal or float."""
 
+_READ: Final[Mapping[str, Callable[[Number[Any], Any], Any]]] = {
+    "N": lambda number, value: number(value),
+    "N | None": lambda number, value: None if value is None else number(value),
+    "tuple[N, ...]": lambda number, values: tuple(map(number, values)),
+    "datetime": lambda _, ms: time_of(ms),
+    "datetime | None": lambda _, ms: None if ms is None else time_of(ms),
+}
+"""How a value of the wire is read, by the type of its attribute; the others stay as they are."""
+
+
+class Wire(Generic[N]):
+    """A row of the API. `KEYS`: what the wire calls an attribute, where it is not its name."""
+
+    __slots__ = ()
+    KEYS: ClassVar[Mapping[str, str]] = {name: key for key, name in NAMES.items()}
+
+    @classmethod
+    def of(cls, row: Row, number: Number[N]) -> Self:
+        """Read a row, with what its page says of all rows: `symbol`, `timeframe` or `type`."""
+        return cls(
+            **{
+                name: read(number, row[key]) if read else row[key]
+                for name, key, read in _attributes(cls)  # type: ignore[arg-type] # a class is hashable
+                if key in row
+            }
+        )
+
+
+@cache
+def _attributes(of: Hashable) -> list[tuple[str, str, Callable[[Any, Any], Any] | None]]:
+    """Return of a class the names of its attributes, those of the wire, and what reads each."""
+    kind: Any = of
+    return [
+        (each.name, kind.KEYS.get(each.name, each.name), _READ.get(str(each.type)))
+        for each in fields(kind)
+    ]
+
 
 @dataclass(frozen=True, slots=True)
-class Candle(Generic[N]):
+class Candle(Wire[N]):
     """A candle over [time, time + timeframe). Prices are None where an empty one was filled in.
 
     Attributes:
@@ -80,32 +118,7 @@ class Candle(Generic[N]):
     complete: bool
     revision: int
     origin: str
-    indicators: Mapping[str, float | None]
-
-    @classmethod
-    def of(cls, row: Row, number: Number[N]) -> Candle[N]:
-        """Read a row of the API, with `symbol` and `timeframe` of its page."""
-        return cls(
-            row["symbol"],
-            row["timeframe"],
-            time_of(row["t"]),
-            optional(number, row["o"]),
-            optional(number, row["h"]),
-            optional(number, row["l"]),
-            optional(number, row["c"]),
-            number(row["v"]),
-            number(row["qv"]),
-            optional(number, row["vw"]),
-            row["n"],
-            number(row["bv"]),
-            number(row["sv"]),
-            row["closed"],
-            row["partial"],
-            row["complete"],
-            row["revision"],
-            row["origin"],
-            row.get("indicators", {}),
-        )
+    indicators: Mapping[str, float | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +150,10 @@ class Tick(Generic[N]):
 
 
 @dataclass(frozen=True, slots=True)
-class Latest(Generic[N]):
+class Latest(Wire[N]):
     """The latest trade and quote of an instrument; None: there was none."""
+
+    KEYS: ClassVar[Mapping[str, str]] = {"time": "t", "quote_time": "quote_t"}
 
     symbol: str
     time: datetime | None
@@ -153,28 +168,12 @@ class Latest(Generic[N]):
     spread: N | None
     mid: N | None
 
-    @classmethod
-    def of(cls, row: Row, number: Number[N]) -> Latest[N]:
-        """Read a row of the API."""
-        return cls(
-            row["symbol"],
-            _time(row["t"]),
-            optional(number, row["price"]),
-            optional(number, row["size"]),
-            _time(row["received"]),
-            _time(row["quote_t"]),
-            optional(number, row["bid"]),
-            optional(number, row["ask"]),
-            optional(number, row["bid_size"]),
-            optional(number, row["ask_size"]),
-            optional(number, row["spread"]),
-            optional(number, row["mid"]),
-        )
-
 
 @dataclass(frozen=True, slots=True)
-class Overview(Generic[N]):
+class Overview(Wire[N]):
     """An instrument at a glance: its last trade, and its last 24 hours; `change` is in percent."""
+
+    KEYS: ClassVar[Mapping[str, str]] = {"time": "t"}
 
     symbol: str
     time: datetime
@@ -187,30 +186,20 @@ class Overview(Generic[N]):
     change: float | None
     points: tuple[N, ...]
 
-    @classmethod
-    def of(cls, row: Row, number: Number[N]) -> Overview[N]:
-        """Read a row of the API."""
-        return cls(
-            row["symbol"],
-            time_of(row["t"]),
-            number(row["price"]),
-            number(row["size"]),
-            optional(number, row["open"]),
-            optional(number, row["high"]),
-            optional(number, row["low"]),
-            number(row["volume"]),
-            row["change"],
-            tuple(map(number, row["points"])),
-        )
-
 
 @dataclass(frozen=True, slots=True)
-class Pattern(Generic[N]):
+class Pattern(Wire[N]):
     """A pattern found in closed candles from `begin` to `time`; `direction` is -1, 0 or 1.
 
     Of several with one `id` the highest `revision` is right; a correction of the candles may have
     withdrawn it (`status` is then `retracted`).
     """
+
+    KEYS: ClassVar[Mapping[str, str]] = {
+        "time": "timestamp",
+        "type": "pattern_type",
+        "price": "trigger_price",
+    }
 
     id: str
     symbol: str
@@ -226,51 +215,22 @@ class Pattern(Generic[N]):
     revision: int
     features: Mapping[str, Any]
 
-    @classmethod
-    def of(cls, row: Row, number: Number[N]) -> Pattern[N]:
-        """Read a row of the API."""
-        return cls(
-            row["id"],
-            row["symbol"],
-            row["timeframe"],
-            row["pattern_type"],
-            row["kind"],
-            row["direction"],
-            row["confidence"],
-            number(row["trigger_price"]),
-            time_of(row["begin"]),
-            time_of(row["timestamp"]),
-            row["status"],
-            row["revision"],
-            row["features"],
-        )
-
 
 @dataclass(frozen=True, slots=True)
-class Alert(Generic[N]):
+class Alert(Wire[N]):
     """A rule of `kandle alert` that came true on the candle that ended at `time`.
 
     `timeframe` is empty where it is about no candle, and `symbol` the feed where it is about one.
     """
+
+    KEYS: ClassVar[Mapping[str, str]] = {"time": "timestamp"}
 
     rule_id: str
     rule: str
     symbol: str
     timeframe: str
     time: datetime
-    value: N | None
-
-    @classmethod
-    def of(cls, row: Row, number: Number[N]) -> Alert[N]:
-        """Read a row of the API."""
-        return cls(
-            row["rule_id"],
-            row["rule"],
-            row["symbol"],
-            row["timeframe"],
-            time_of(row["timestamp"]),
-            optional(number, row.get("value")),
-        )
+    value: N | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,10 +269,6 @@ def time_of(ms: int, us: int | None = None) -> datetime:
     """Return a time in milliseconds, or `us` in microseconds since 1970, as a datetime in UTC."""
     us = ms * 1000 if us is None else us
     return datetime.fromtimestamp(us // 1_000_000, UTC).replace(microsecond=us % 1_000_000)
-
-
-def _time(ms: int | None) -> datetime | None:
-    return None if ms is None else time_of(ms)
 
 
 def optional(number: Number[N], text: str | None) -> N | None:
