@@ -43,28 +43,14 @@ now; the services of ALERT_URLS are notified. With --sink each alert is also pos
 CloudEvent, and tried again until it is taken. The grammar: docs/alerts.md.
 """
 
-_TEST = """Send a notification to each URL of ALERT_URLS, and say what came of it.
-
-It is sent from here, with the ALERT_URLS of this shell: with those of the Secret it shows what the
-function notify would do. The exit code is 1 when a service did not take it.
-"""
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands."""
-    group = typer.Typer(
-        no_args_is_help=True,
-        help="Alerts: be told when a condition on candles, indicators or feeds becomes true.",
-    )
-    group.command("add", help=_ADD)(add)
-    group.command("list", help="List the rules in force, and how often each came true.")(list_rules)
-    group.command("remove", help="Remove a rule by its id; its alerts stay stored.")(remove)
-    group.command("mute", help="Send a rule's alerts to nobody; they stay stored.")(mute)
-    group.command("unmute", help="Send a rule's alerts to whom it says again.")(unmute)
-    group.command("test", help=_TEST)(send_test)
-    app.add_typer(group, name="alert")
+app = typer.Typer(
+    name="alert",
+    no_args_is_help=True,
+    help="Alerts: be told when a condition on candles, indicators or feeds becomes true.",
+)
 
 
+@app.command("add", help=_ADD)
 def add(
     rule: Annotated[str, typer.Argument(metavar="RULE", help="SYMBOL CONDITION [on 5m] [once]")],
     sink: Annotated[
@@ -123,12 +109,13 @@ def _notes(rule: Rule, holds: bool | None) -> list[str]:
     return notes
 
 
+@app.command("list")
 def list_rules(
     database_url: DatabaseUrl = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
     as_json: AsJson = False,
 ) -> None:
-    """Show the rules in force."""
+    """List the rules in force, and how often each came true."""
     from local.cli.display import console
     from shared.alerts.stored_rules import rules_in_force
 
@@ -157,13 +144,14 @@ def list_rules(
     console().print(table)
 
 
+@app.command("remove")
 def remove(
     rule_id: Annotated[str, typer.Argument(metavar="ID", help="As `kandle alert list` shows it.")],
     database_url: DatabaseUrl = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
     as_json: AsJson = False,
 ) -> None:
-    """Take a rule out of force."""
+    """Remove a rule by its id; its alerts stay stored."""
     from shared.alerts.stored_rules import remove_rule
 
     with database(database_url, data_dir) as connection:
@@ -173,23 +161,25 @@ def remove(
     typer.echo(json.dumps({"id": rule_id, "rule": text}) if as_json else f"removed  {text}")
 
 
+@app.command("mute")
 def mute(
     rule_id: Annotated[str, typer.Argument(metavar="ID", help="As `kandle alert list` shows it.")],
     database_url: DatabaseUrl = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
     as_json: AsJson = False,
 ) -> None:
-    """Mute a rule."""
+    """Send a rule's alerts to nobody; they stay stored."""
     _mute(rule_id, database_url, data_dir, muted=True, as_json=as_json)
 
 
+@app.command("unmute")
 def unmute(
     rule_id: Annotated[str, typer.Argument(metavar="ID", help="As `kandle alert list` shows it.")],
     database_url: DatabaseUrl = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
     as_json: AsJson = False,
 ) -> None:
-    """Mute a rule no more."""
+    """Send a rule's alerts to whom it says again."""
     _mute(rule_id, database_url, data_dir, muted=False, as_json=as_json)
 
 
@@ -206,10 +196,15 @@ def _mute(
     typer.echo(shown if as_json else f"{'muted' if muted else 'unmuted'}  {text}")
 
 
+@app.command("test")
 def send_test(
     as_json: AsJson = False,
 ) -> None:
-    """Notify each target; exit with 1 when one did not take it."""
+    """Send a notification to each URL of ALERT_URLS, and say what came of it.
+
+    It is sent from here, with the ALERT_URLS of this shell: with those of the Secret it shows what
+    the function notify would do. The exit code is 1 when a service did not take it.
+    """
     from shared.alerts.notifications import TEST_BODY, TEST_TITLE, at_once, parse_targets
 
     try:

@@ -39,7 +39,7 @@ def command_line(words: Sequence[str] = ()) -> typer.Typer:
     app.callback()(kandle)
     names = [words[0]] if words and words[0] in MODULES else MODULES
     for module in dict.fromkeys(MODULES[name] for name in names):
-        import_module(f"local.cli.{module}").register(app)
+        app.add_typer(import_module(f"local.cli.{module}").app)
     return app
 
 

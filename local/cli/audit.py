@@ -36,29 +36,10 @@ if TYPE_CHECKING:
 
 AGAIN_EACH_S: Final = 2.0
 
-_HELP = """Recompute candles from stored ticks and compare them with what is kept, open ones too.
-
-Every difference is printed with both values. Exit code 0: all are equal; 1: some differ; 2: it was
-called wrongly. Ticks may be on their way: what differs is looked at again for a while, and open
-candles that grow all the while are counted apart.
-
-Examples:
-
-  kandle audit BTC-USD --from -24h
-
-  kandle audit XRP-ETH --from 2019-10-11 --to 2019-10-12 --timeframe 1m --timeframe 5m
-
-  kandle audit --all
-
-  kandle audit binance:BTCUSDT --venue --from -24h
-"""
+app = typer.Typer()
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("audit", help=_HELP)(audit)
-
-
+@app.command("audit")
 def audit(
     symbol: Annotated[
         str | None, typer.Argument(metavar="SYMBOL", help="The instrument.", show_default=False)
@@ -83,7 +64,22 @@ def audit(
     data_dir: DataDir = DEFAULT_DATA_DIR,
     json_lines: JsonLines = False,
 ) -> None:
-    """Audit one instrument or all; exit 1 when a candle differs."""
+    """Recompute candles from stored ticks and compare them with what is kept, open ones too.
+
+    Every difference is printed with both values. Exit code 0: all are equal; 1: some differ; 2: it
+    was called wrongly. Ticks may be on their way: what differs is looked at again for a while, and
+    open candles that grow all the while are counted apart.
+
+    Examples:
+
+      kandle audit BTC-USD --from -24h
+
+      kandle audit XRP-ETH --from 2019-10-11 --to 2019-10-12 --timeframe 1m --timeframe 5m
+
+      kandle audit --all
+
+      kandle audit binance:BTCUSDT --venue --from -24h
+    """
     if every == (symbol is not None):
         raise UsageError("say which: a SYMBOL, or --all")
     if venue:

@@ -17,30 +17,13 @@ from local.errors import UsageError
 from local.instance import DEFAULT_DATA_DIR
 from local.supervisor.feeds import parse_feeds
 
-_HELP = """Fetch the past of a FEED's symbols from its exchange, while the pipeline runs.
-
---candles: the exchange's own candles, marked `origin: "venue"`, where no trades are known in full.
---trades: every trade, by the exchange's cursor; candles of trades replace the exchange's as soon as
-all of theirs are here.
-
-Without --to it ends where the instrument's own trades begin. Within the exchange's rate limits; an
-interrupted run goes on where it ended.
-
-Examples:
-
-  kandle backfill binance:BTCUSDT,ETHUSDT --from -30d
-
-  kandle backfill kraken:BTC/USD --from 2026-01-01 --to 2026-02-01 --trades
-"""
-
 Feed = Annotated[str, typer.Argument(metavar="NAME:SYMBOL,...", help="As for `kandle up --feed`.")]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("backfill", help=_HELP)(backfill)
+app = typer.Typer()
 
 
+@app.command("backfill")
 def backfill(
     feed: Feed,
     since: Annotated[
@@ -56,7 +39,22 @@ def backfill(
     data_dir: DataDir = DEFAULT_DATA_DIR,
     json_lines: JsonLines = False,
 ) -> None:
-    """Run it as the bridge of that feed would; exit as it does."""
+    """Fetch the past of a FEED's symbols from its exchange, while the pipeline runs.
+
+    --candles: the exchange's own candles, marked `origin: "venue"`, where no trades are known in
+    full.
+    --trades: every trade, by the exchange's cursor; candles of trades replace the exchange's as
+    soon as all of theirs are here.
+
+    Without --to it ends where the instrument's own trades begin. Within the exchange's rate limits;
+    an interrupted run goes on where it ended.
+
+    Examples:
+
+      kandle backfill binance:BTCUSDT,ETHUSDT --from -30d
+
+      kandle backfill kraken:BTC/USD --from 2026-01-01 --to 2026-02-01 --trades
+    """
     arguments = ["--by", "trades" if trades else "candles", "--from", str(moment(since))]
     if until is not None:
         arguments += ["--to", str(moment(until))]

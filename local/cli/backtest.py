@@ -28,31 +28,10 @@ if TYPE_CHECKING:
 HEADER: Final = ("start_us", "open", "high", "low", "close", "volume")
 CANDLES: Final = "time,open,high,low,close,volume"
 
-_HELP = """Run the pattern detectors over a history and print what followed each pattern.
-
-SOURCE is a FILE of candles (CSV, JSON, Parquet or Feather, as Binance, Yahoo, MetaTrader, \
-TradingView, freqtrade and others write them), a FILE of ticks in any format that kandle replay \
-knows, or a SYMBOL of the running instance.
-
-For each pattern: how often it fired, how often the price then moved its way within the horizon, \
-and by how much, against what any candle of the same history gives; with 95 % intervals. And the \
-same by confidence.
-
-Examples:
-
-  kandle backtest BTC-USD --timeframe 5m --from -30d
-
-  kandle backtest XRP_ETH-trades.json.gz --patterns chart --horizon 20
-
-  kandle backtest daily.csv --patterns double_top,double_bottom --plot backtest.html
-"""
+app = typer.Typer()
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("backtest", help=_HELP)(backtest)
-
-
+@app.command("backtest")
 def backtest(
     source: Annotated[str, typer.Argument(metavar="SOURCE", help="A file, or a symbol.")],
     patterns: Annotated[
@@ -83,7 +62,24 @@ def backtest(
     api_url: ApiUrl = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
-    """Get the candles, run the detectors, print the report."""
+    """Run the pattern detectors over a history and print what followed each pattern.
+
+    SOURCE is a FILE of candles (CSV, JSON, Parquet or Feather, as Binance, Yahoo, MetaTrader,
+    TradingView, freqtrade and others write them), a FILE of ticks in any format that kandle replay
+    knows, or a SYMBOL of the running instance.
+
+    For each pattern: how often it fired, how often the price then moved its way within the horizon,
+    and by how much, against what any candle of the same history gives; with 95 % intervals. And
+    the same by confidence.
+
+    Examples:
+
+      kandle backtest BTC-USD --timeframe 5m --from -30d
+
+      kandle backtest XRP_ETH-trades.json.gz --patterns chart --horizon 20
+
+      kandle backtest daily.csv --patterns double_top,double_bottom --plot backtest.html
+    """
     try:
         frame = Timeframe.parse(timeframe)
     except ValueError as error:

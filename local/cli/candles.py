@@ -32,25 +32,6 @@ REFRESH_S: Final = 1.0
 CHART_WIDTH, CHART_HEIGHT = 80, 24
 """Of a chart that goes to a file or a pipe."""
 
-_HELP = """Show the candles of SYMBOL: the newest ones, or all of a range.
-
-Times are UTC; --from and --to take milliseconds, ISO 8601 or a time before now (-24h).
-
-Examples:
-
-  kandle candles BTC-USD
-
-  kandle candles BTC-USD --timeframe 5m --from -24h
-
-  kandle candles XRP-ETH --from 2019-10-11T00:00Z --to 2019-10-12T00:00Z
-
-  kandle candles AAPL --watch
-
-  kandle candles AAPL --timeframe 1h --limit 60 --chart
-
-  kandle candles AAPL --json | jq '.candles[-1].c'
-"""
-
 
 @dataclass(frozen=True)
 class Query:
@@ -71,11 +52,10 @@ class Found:
     cut: str | None = None
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("candles", help=_HELP)(candles)
+app = typer.Typer()
 
 
+@app.command("candles")
 def candles(
     symbol: Annotated[
         str, typer.Argument(metavar="SYMBOL", help="The instrument, as its ticks name it.")
@@ -99,7 +79,24 @@ def candles(
     as_json: AsJson = False,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
-    """Ask once, or each second, and show what came."""
+    """Show the candles of SYMBOL: the newest ones, or all of a range.
+
+    Times are UTC; --from and --to take milliseconds, ISO 8601 or a time before now (-24h).
+
+    Examples:
+
+      kandle candles BTC-USD
+
+      kandle candles BTC-USD --timeframe 5m --from -24h
+
+      kandle candles XRP-ETH --from 2019-10-11T00:00Z --to 2019-10-12T00:00Z
+
+      kandle candles AAPL --watch
+
+      kandle candles AAPL --timeframe 1h --limit 60 --chart
+
+      kandle candles AAPL --json | jq '.candles[-1].c'
+    """
     _check_range(since, until)
     if limit is None and since is None:
         limit = DEFAULT_LIMIT

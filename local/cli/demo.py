@@ -28,19 +28,6 @@ if TYPE_CHECKING:
 _SYMBOLS, _CANDLES, _PATTERNS = 6, 3, 3
 _TIMEOUT_S = 2.0
 
-_HELP = """Show it all at work: `kandle up --simulate` with the candles as they form.
-
-Ends with Ctrl-C, or after --seconds, and sums up what flowed.
-
-Examples:
-
-  kandle demo
-
-  kandle demo --seconds 60 --simulate-rate 2000
-
-  TIMEFRAMES=5s,1m,5m,15m,1h,4h,1d kandle demo --data-dir quick   (patterns within a minute)
-"""
-
 
 class CandleView:
     """The live line, the newest one-minute candles of every instrument, the newest patterns."""
@@ -101,11 +88,10 @@ class CandleView:
         ]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("demo", help=_HELP)(demo)
+app = typer.Typer()
 
 
+@app.command("demo")
 def demo(
     seconds: Annotated[
         float | None,
@@ -118,7 +104,18 @@ def demo(
     udp_port: UdpPort = DEFAULT_UDP_PORT,
     json_lines: JsonLines = False,
 ) -> None:
-    """Run the platform with a simulated market, then sum up."""
+    """Show it all at work: `kandle up --simulate` with the candles as they form.
+
+    Ends with Ctrl-C, or after --seconds, and sums up what flowed.
+
+    Examples:
+
+      kandle demo
+
+      kandle demo --seconds 60 --simulate-rate 2000
+
+      TIMEFRAMES=5s,1m,5m,15m,1h,4h,1d kandle demo --data-dir quick   (patterns within a minute)
+    """
     options = Options(
         data_dir,
         http_port=http_port,

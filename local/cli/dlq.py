@@ -31,49 +31,29 @@ if TYPE_CHECKING:
 DELIVERY_TIMEOUT_S: Final = 60.0
 ALL: Final = sys.maxsize
 
-_REPLAY_HELP = """Deliver dead letters again, to the very subscriber that failed.
-
-The original event is posted with its own id, so that what was already applied is not applied \
-twice. A letter is removed once the subscriber answered 2xx. A function answers so too when it \
-fails again and has stored the event as a new letter: those are counted at the end. Cluster names \
-are resolved by the running instance.
-
-Examples:
-
-  kandle dlq replay 17 18
-
-  kandle dlq replay --all
-
-  kandle dlq replay 17 --destination http://127.0.0.1:41001
-"""
-
 Result = TypeVar("Result")
 
 Sequence = Annotated[int, typer.Argument(metavar="ID", min=1, help="The letter's sequence number.")]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands."""
-    group = typer.Typer(
-        no_args_is_help=True,
-        help="Dead letters: events that ran out of deliveries. They wait in the JetStream stream "
-        "KANDLE_DEAD_LETTERS.\n\nSee what there is ([bold]kandle dlq list[/bold]), why "
-        "([bold]kandle dlq show ID[/bold]), mend the cause, then deliver them again "
-        "([bold]kandle dlq replay --all[/bold]).",
-    )
-    group.command("list", help="List the dead letters, oldest first.")(list_letters)
-    group.command("show", help="Show one dead letter: attributes, error, body.")(show)
-    group.command("replay", help=_REPLAY_HELP)(replay)
-    app.add_typer(group, name="dlq")
+app = typer.Typer(
+    name="dlq",
+    no_args_is_help=True,
+    help="Dead letters: events that ran out of deliveries. They wait in the JetStream stream "
+    "KANDLE_DEAD_LETTERS.\n\nSee what there is ([bold]kandle dlq list[/bold]), why "
+    "([bold]kandle dlq show ID[/bold]), mend the cause, then deliver them again "
+    "([bold]kandle dlq replay --all[/bold]).",
+)
 
 
+@app.command("list")
 def list_letters(
     limit: Annotated[int, typer.Option(min=1, help="Most letters to list.")] = 100,
     json_lines: JsonLines = False,
     nats_url: NatsUrl = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
-    """List the oldest letters, and say how many there are in all."""
+    """List the dead letters, oldest first."""
     from shared.runtime.dead_letters import DeadLetters
 
     async def read(jetstream: JetStreamContext) -> tuple[list[DeadLetter], int]:
@@ -92,6 +72,7 @@ def list_letters(
         typer.echo(f"{count:,} dead letters, {len(found):,} shown; see --limit", err=True)
 
 
+@app.command("show")
 def show(
     sequence: Sequence,
     output: Annotated[
@@ -104,7 +85,7 @@ def show(
     nats_url: NatsUrl = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
-    """Show a letter, or write its body where it can be studied."""
+    """Show one dead letter: attributes, error, body."""
     from shared.runtime.dead_letters import DeadLetters
 
     async def read(jetstream: JetStreamContext) -> DeadLetter:
@@ -132,6 +113,7 @@ def show(
         typer.echo(f"{len(letter.body):,} bytes written to {output}", err=True)
 
 
+@app.command("replay")
 def replay(
     sequences: Annotated[
         list[int] | None,
@@ -151,7 +133,21 @@ def replay(
     data_dir: DataDir = DEFAULT_DATA_DIR,
     json_lines: JsonLines = False,
 ) -> None:
-    """Deliver letters one after the other; exit 1 when one was not delivered, or came back."""
+    """Deliver dead letters again, to the very subscriber that failed.
+
+    The original event is posted with its own id, so that what was already applied is not applied
+    twice. A letter is removed once the subscriber answered 2xx. A function answers so too when it
+    fails again and has stored the event as a new letter: those are counted at the end. Cluster
+    names are resolved by the running instance.
+
+    Examples:
+
+      kandle dlq replay 17 18
+
+      kandle dlq replay --all
+
+      kandle dlq replay 17 --destination http://127.0.0.1:41001
+    """
     if bool(sequences) == every:
         raise typer.BadParameter("give the IDs of dead letters, or --all")
     import httpx

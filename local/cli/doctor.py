@@ -12,27 +12,10 @@ from local.cli.up import HttpPort, UdpPort
 from local.instance import DEFAULT_DATA_DIR
 from local.supervisor.options import DEFAULT_HTTP_PORT, DEFAULT_UDP_PORT
 
-_HELP = """Look at this machine: programs, ports, disk, memory, limits, clock.
-
-With --cluster at a cluster, and at everything of Kandle in it: versions, kinds, the channel's \
-config-nats, feature flags, storage, images, and every object that is not Ready, with its own \
-reason. Exit code 1 when something is wrong.
-
-Examples:
-
-  kandle doctor
-
-  kandle doctor --cluster
-
-  kandle doctor --cluster --json | jq '.[] | select(.level == "error")'
-"""
+app = typer.Typer()
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("doctor", help=_HELP)(doctor)
-
-
+@app.command("doctor")
 def doctor(
     cluster: Annotated[bool, typer.Option("--cluster", help="The cluster of kubectl.")] = False,
     namespace: Annotated[str, typer.Option(help="Where Kandle is.")] = "kandle",
@@ -44,7 +27,20 @@ def doctor(
     udp_port: UdpPort = DEFAULT_UDP_PORT,
     as_json: AsJson = False,
 ) -> None:
-    """Print every finding; end with 1 after an error."""
+    """Look at this machine: programs, ports, disk, memory, limits, clock.
+
+    With --cluster at a cluster, and at everything of Kandle in it: versions, kinds, the channel's
+    config-nats, feature flags, storage, images, and every object that is not Ready, with its own
+    reason. Exit code 1 when something is wrong.
+
+    Examples:
+
+      kandle doctor
+
+      kandle doctor --cluster
+
+      kandle doctor --cluster --json | jq '.[] | select(.level == "error")'
+    """
     from local.cluster.finding import Level
 
     if cluster:

@@ -12,28 +12,13 @@ import typer
 from local.cli.options import AsJson, DataDir
 from local.instance import DEFAULT_DATA_DIR, INSTANCE_SERVERS, Instance, host_port
 
-_HELP = """Print the addresses and credentials of the running instance, as shell lines.
-
-With an option: the lines that attach the lake's tables in DuckDB, Polars or Spark instead.
-
-Examples:
-
-  eval "$(kandle env)"
-
-  eval "$(kandle env)"; psql "$DATABASE_URL"
-
-  kandle env --data-dir /var/tmp/kandle | grep API_URL
-
-  duckdb -cmd "$(kandle env --duckdb)"
-"""
 _NAMES = ("S3_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "DATABASE_URL")
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("env", help=_HELP)(env)
+app = typer.Typer()
 
 
+@app.command("env")
 def env(
     duckdb: Annotated[bool, typer.Option("--duckdb", help="SQL for DuckDB.")] = False,
     polars: Annotated[
@@ -43,7 +28,20 @@ def env(
     data_dir: DataDir = DEFAULT_DATA_DIR,
     as_json: AsJson = False,
 ) -> None:
-    """Print one `export NAME='value'` for each, or the lines that attach the lake."""
+    """Print the addresses and credentials of the running instance, as shell lines.
+
+    With an option: the lines that attach the lake's tables in DuckDB, Polars or Spark instead.
+
+    Examples:
+
+      eval "$(kandle env)"
+
+      eval "$(kandle env)"; psql "$DATABASE_URL"
+
+      kandle env --data-dir /var/tmp/kandle | grep API_URL
+
+      duckdb -cmd "$(kandle env --duckdb)"
+    """
     instance = Instance.load(data_dir)
     found = instance.env
     if duckdb or polars or spark:

@@ -14,13 +14,6 @@ from local.cli.history_api import history_api
 from local.cli.options import ApiUrl, AsJson, DataDir
 from local.instance import DEFAULT_DATA_DIR, Instance
 
-_HELP = """Show the feeds: state, age of the last message, rate, gaps, clock skew, history.
-
-Example:
-
-  kandle feeds --json | jq '.[].symbols[].gaps'
-"""
-
 _GROUP_HELP = """Add and remove feeds of the running instance, without a restart.
 
 They are as `kandle up --feed` takes them, and end with the instance.
@@ -43,22 +36,23 @@ _STYLES = {
 Feed = Annotated[str, typer.Argument(metavar="NAME[:SYMBOL,...]", show_default=False)]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands."""
-    app.command("feeds", help=_HELP)(feeds)
-    group = typer.Typer(no_args_is_help=True, help=_GROUP_HELP)
-    group.command("add", help="Take a feed, or more symbols of one.")(add)
-    group.command("remove", help="Take a feed no more, or some of its symbols.")(remove)
-    group.command("list", help="List the feeds that are taken.")(list_feeds)
-    app.add_typer(group, name="feed")
+app = typer.Typer()
+group = typer.Typer(name="feed", no_args_is_help=True, help=_GROUP_HELP)
+app.add_typer(group)
 
 
+@app.command("feeds")
 def feeds(
     api_url: ApiUrl = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
     as_json: AsJson = False,
 ) -> None:
-    """Print a line for each symbol of each feed."""
+    """Show the feeds: state, age of the last message, rate, gaps, clock skew, history.
+
+    Example:
+
+      kandle feeds --json | jq '.[].symbols[].gaps'
+    """
     with history_api(api_url, data_dir) as api:
         found: list[dict[str, Any]] = api.ask("/api/feeds")
     if as_json:
@@ -107,22 +101,25 @@ def _cells(feed: dict[str, Any], symbol: dict[str, Any], now_ms: int) -> list[st
     ]
 
 
+@group.command("add")
 def add(feed: Feed, data_dir: DataDir = DEFAULT_DATA_DIR, as_json: AsJson = False) -> None:
-    """Add a feed, and print the list."""
+    """Take a feed, or more symbols of one."""
     from local.supervisor.feed_list import with_feed
 
     _change(data_dir, feed, with_feed, as_json=as_json)
 
 
+@group.command("remove")
 def remove(feed: Feed, data_dir: DataDir = DEFAULT_DATA_DIR, as_json: AsJson = False) -> None:
-    """Remove a feed, and print the list."""
+    """Take a feed no more, or some of its symbols."""
     from local.supervisor.feed_list import without_feed
 
     _change(data_dir, feed, without_feed, as_json=as_json)
 
 
+@group.command("list")
 def list_feeds(data_dir: DataDir = DEFAULT_DATA_DIR, as_json: AsJson = False) -> None:
-    """Print a line for each feed."""
+    """List the feeds that are taken."""
     from local.supervisor.feed_list import read_feeds
 
     Instance.load(data_dir)

@@ -17,20 +17,6 @@ if TYPE_CHECKING:
     import redis
     from psycopg import Connection
 
-_HELP = """Take instruments out of what is live: latest prices and quotes, and the memory of Redis.
-
-Ticks and candles that are stored stay, and so does history: they lie among those of other
-instruments, in rows and files that are checked by their sums. They end by KEEP_TICKS_H,
-KEEP_CANDLES_D and KEEP_LAKE_D. What has an open candle leaves once
-that is closed and stored (an open day: after the day). One that is sent again comes back, exact.
-Without it an instrument leaves by itself after KEEP_INSTRUMENTS_D days.
-
-Examples:
-
-  kandle forget BTX-USD --dry-run
-
-  kandle forget BTX-USD EHT-USD
-"""
 _STORED: Final = "SELECT first_time_us, last_time_us FROM first_ticks WHERE instrument = %s"
 _QUOTE: Final = "SELECT FROM latest_quotes WHERE instrument = %s"
 _REQUEST: Final = """
@@ -42,11 +28,10 @@ _DELETE_QUOTE: Final = "DELETE FROM latest_quotes WHERE instrument = %s"
 Symbols = Annotated[list[str], typer.Argument(metavar="SYMBOL...", show_default=False)]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("forget", help=_HELP)(forget)
+app = typer.Typer()
 
 
+@app.command("forget")
 def forget(
     symbols: Symbols,
     dry_run: Annotated[
@@ -57,7 +42,20 @@ def forget(
     data_dir: DataDir = DEFAULT_DATA_DIR,
     json_lines: JsonLines = False,
 ) -> None:
-    """Request it, and say of each symbol what goes and what stays."""
+    """Take instruments out of what is live: latest prices and quotes, and the memory of Redis.
+
+    Ticks and candles that are stored stay, and so does history: they lie among those of other
+    instruments, in rows and files that are checked by their sums. They end by KEEP_TICKS_H,
+    KEEP_CANDLES_D and KEEP_LAKE_D. What has an open candle leaves once that is closed and stored
+    (an open day: after the day). One that is sent again comes back, exact. Without it an instrument
+    leaves by itself after KEEP_INSTRUMENTS_D days.
+
+    Examples:
+
+      kandle forget BTX-USD --dry-run
+
+      kandle forget BTX-USD EHT-USD
+    """
     from shared.realtime.pattern_series import end_instrument
 
     with stores(database_url, redis_url, data_dir) as (connection, client, _):

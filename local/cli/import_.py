@@ -61,11 +61,10 @@ Examples:
 """
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("import", help=_HELP)(import_files)
+app = typer.Typer()
 
 
+@app.command("import", help=_HELP)
 def import_files(
     files: Files,
     symbol: Symbol = None,

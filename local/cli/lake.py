@@ -18,21 +18,16 @@ if TYPE_CHECKING:
     from shared.stores.s3 import S3Access
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands."""
-    group = typer.Typer(no_args_is_help=True, help="The lake's tables in object storage.")
-    group.command("take-over", help="Take over a lake of Parquet files in folders by symbol.")(
-        take_over
-    )
-    app.add_typer(group, name="lake")
+app = typer.Typer(name="lake", no_args_is_help=True, help="The lake's tables in object storage.")
 
 
+@app.command("take-over")
 def take_over(
     database_url: DatabaseUrl = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
     json_lines: JsonLines = False,
 ) -> None:
-    """Copy what left Postgres into the tables, day after day."""
+    """Take over a lake of Parquet files in folders by symbol."""
     from shared.errors import TransientError
     from shared.lake import takeover
     from shared.stores.limits import MAINTENANCE

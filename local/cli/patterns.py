@@ -20,25 +20,10 @@ from local.instance import DEFAULT_DATA_DIR
 REFRESH_S: Final = 1.0
 _ARROWS: Final = {1: "up", -1: "down", 0: ""}
 
-_HELP = """Show the patterns and anomalies found, of SYMBOL or of all: the newest ones.
-
-Examples:
-
-  kandle patterns
-
-  kandle patterns BTC-USD --timeframe 5m --min-confidence 0.8
-
-  kandle patterns --type double_top --status all
-
-  kandle patterns BTC-USD --watch
-"""
+app = typer.Typer()
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("patterns", help=_HELP)(patterns)
-
-
+@app.command("patterns")
 def patterns(
     symbol: Annotated[
         str | None, typer.Argument(metavar="[SYMBOL]", help="The instrument.", show_default=False)
@@ -59,7 +44,18 @@ def patterns(
     as_json: JsonLines = False,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
-    """Ask once, or each second, and show what came, oldest first."""
+    """Show the patterns and anomalies found, of SYMBOL or of all: the newest ones.
+
+    Examples:
+
+      kandle patterns
+
+      kandle patterns BTC-USD --timeframe 5m --min-confidence 0.8
+
+      kandle patterns --type double_top --status all
+
+      kandle patterns BTC-USD --watch
+    """
     wanted = {"timeframe": timeframe, "type": pattern, "min_confidence": min_confidence}
     told: set[tuple[str, int]] = set()
     with history_api(api_url, data_dir) as api:

@@ -30,24 +30,10 @@ if TYPE_CHECKING:
 
 POLL_S: Final = 0.5
 
-_HELP = """Recompute the candles of SYMBOL from stored ticks and publish them under new revisions.
-
-It queues them for candle-aggregate, which works them off while ticks go on coming, and waits; live
-candles once their ticks are all stored. What changed is told with both values.
-
-Examples:
-
-  kandle rebuild BTC-USD --from -24h
-
-  kandle rebuild XRP-ETH --from 2019-10-11 --to 2019-10-12 --timeframe 1m
-"""
+app = typer.Typer()
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("rebuild", help=_HELP)(rebuild)
-
-
+@app.command("rebuild")
 def rebuild(
     symbol: Annotated[str, typer.Argument(metavar="SYMBOL", help="The instrument.")],
     since: From = None,
@@ -64,7 +50,17 @@ def rebuild(
     data_dir: DataDir = DEFAULT_DATA_DIR,
     json_lines: JsonLines = False,
 ) -> None:
-    """Queue, wait, and tell what changed."""
+    """Recompute the candles of SYMBOL from stored ticks and publish them under new revisions.
+
+    It queues them for candle-aggregate, which works them off while ticks go on coming, and waits;
+    live candles once their ticks are all stored. What changed is told with both values.
+
+    Examples:
+
+      kandle rebuild BTC-USD --from -24h
+
+      kandle rebuild XRP-ETH --from 2019-10-11 --to 2019-10-12 --timeframe 1m
+    """
     from local.audit import COMPARED, kept, truth
     from shared.realtime.readers import LiveState
 

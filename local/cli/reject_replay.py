@@ -15,7 +15,7 @@ from local.cli.addresses import address, http_url
 from local.cli.database import database
 from local.cli.errors import CliError
 from local.cli.options import AsJson, DatabaseUrl, DataDir
-from local.cli.rejects import WHERE, Code, Contains, Since, selected
+from local.cli.reject_selection import WHERE, Code, Contains, Since, selected
 from local.instance import DEFAULT_DATA_DIR
 from shared.errors import TransientError
 from shared.wire import raw_batch as raw
@@ -49,18 +49,10 @@ _DELETE: Final = (
     " WHERE rejects.event_id = sent.event_id AND rejects.position = sent.position"
 )
 
-_HELP = """Send rejects through the pipeline again, after a fix of a setting or of Kandle.
-
-Each is sent as it came, at the time it came, and leaves the table once the broker has it. What is \
-still no tick is a reject again, with the reason of today.
-"""
+app = typer.Typer()
 
 
-def register(group: typer.Typer) -> None:
-    """Add the command."""
-    group.command("replay", help=_HELP)(replay)
-
-
+@app.command("replay")
 def replay(
     code: Code = None,
     symbol_contains: Contains = None,
@@ -79,7 +71,11 @@ def replay(
     data_dir: DataDir = DEFAULT_DATA_DIR,
     as_json: AsJson = False,
 ) -> None:
-    """Read rejects, post them as raw batches, delete those that the broker took."""
+    """Send rejects through the pipeline again, after a fix of a setting or of Kandle.
+
+    Each is sent as it came, at the time it came, and leaves the table once the broker has it. What
+    is still no tick is a reject again, with the reason of today.
+    """
     from psycopg import sql
 
     sink = http_url(address(broker_url, "K_SINK", "--broker-url", data_dir), "--broker-url")

@@ -5,33 +5,26 @@ from __future__ import annotations
 import base64
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import Annotated, Any, Final
 
 import typer
 
+from local.cli import reject_replay
 from local.cli.database import database
 from local.cli.dead_letter_text import one_line
 from local.cli.display import console
-from local.cli.errors import CliError
 from local.cli.fitted_table import FittedTable
 from local.cli.options import DatabaseUrl, DataDir, JsonLines
-from local.cli.times import EPOCH, time_us
+from local.cli.reject_selection import WHERE, Code, Contains, Since, selected
+from local.cli.times import EPOCH
 from local.instance import DEFAULT_DATA_DIR
-
-if TYPE_CHECKING:
-    pass
 
 EXCERPT_CHARS: Final = 80
 DETAIL_CHARS: Final = 120
 
 
-WHERE: Final = """
-WHERE (%(code)s::text IS NULL OR code = %(code)s)
-  AND (%(text)s::bytea IS NULL OR position(%(text)s::bytea IN original) > 0)
-  AND (%(since_us)s::bigint IS NULL OR receive_time_us >= %(since_us)s)
-"""
 _NEWEST: Final = (
     "SELECT receive_time_us, code, detail, original, source, sequence FROM rejects {}"
     " ORDER BY receive_time_us DESC, source DESC, sequence DESC LIMIT %(limit)s"
@@ -70,57 +63,22 @@ class Kept:
     sequence: int
 
 
-Contains = Annotated[
-    str | None,
-    typer.Option(
-        "--symbol-contains", metavar="TEXT", help="Only input that holds this text.",
-        show_default=False,
-    ),
-]  # fmt: skip
-Code = Annotated[
-    str | None, typer.Option(help="Only this reason, such as bad_price.", show_default=False)
-]
-Since = Annotated[
-    str | None,
-    typer.Option(
-        metavar="T",
-        help="Only what came since: -1h, ISO 8601 (UTC), or a time since 1970.",
-        show_default=False,
-    ),
-]
-
-
 class By(StrEnum):
     """Grouping of rejects."""
 
     REASON = "reason"
 
 
-def selected(contains: str | None, code: str | None, since: str | None) -> dict[str, Any]:
-    """Return the parameters of WHERE that the options mean. Raises CliError."""
-    return {
-        "code": code,
-        "text": None if contains is None else contains.encode(),
-        "since_us": None if since is None else since_us(since),
-    }
+app = typer.Typer(
+    name="rejects",
+    no_args_is_help=True,
+    help="Rejects: input that is no tick. Nothing is dropped without one; each is kept whole, "
+    "with its reason.",
+)
+app.add_typer(reject_replay.app)
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands."""
-    from local.cli import reject_replay
-
-    group = typer.Typer(
-        no_args_is_help=True,
-        help="Rejects: input that is no tick. Nothing is dropped without one; each is kept whole, "
-        "with its reason.",
-    )
-    group.command("list", help="List the newest rejects, oldest first, and count each code.")(
-        list_rejects
-    )
-    reject_replay.register(group)
-    app.add_typer(group, name="rejects")
-
-
+@app.command("list")
 def list_rejects(
     symbol_contains: Contains = None,
     code: Code = None,
@@ -134,7 +92,7 @@ def list_rejects(
     database_url: DatabaseUrl = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
-    """Read rejects from Postgres and show them."""
+    """List the newest rejects, oldest first, and count each code."""
     from psycopg import sql
     from psycopg.rows import class_row
 
@@ -204,14 +162,6 @@ def _show_reasons(reasons: list[Reason], *, json_lines: bool) -> None:
         table.add_row(row)
     console().print(table)
     typer.echo("after a fix: kandle rejects replay", err=True)
-
-
-def since_us(text: str) -> int:
-    """Read --since as microseconds since 1970. Raises CliError."""
-    try:
-        return time_us(text, datetime.now(UTC))
-    except ValueError as error:
-        raise CliError(f"--since: {error}") from None
 
 
 def excerpt(original: bytes, limit: int = EXCERPT_CHARS) -> str:

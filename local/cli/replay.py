@@ -64,11 +64,10 @@ limited, since UDP loses what a listener cannot take in time; see --rate-limit.
 """
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("replay", help=_HELP)(replay)
+app = typer.Typer()
 
 
+@app.command("replay", help=_HELP)
 def replay(
     files: Files,
     speed: Annotated[

@@ -13,12 +13,10 @@ from local.cli.errors import CliError
 from local.cli.options import DatabaseUrl, DataDir, JsonLines
 from local.instance import DEFAULT_DATA_DIR
 
-
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("retention", help="Drop what the lake provably has from Postgres.")(retention)
+app = typer.Typer()
 
 
+@app.command("retention")
 def retention(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would go, and what keeps the rest.")
@@ -35,7 +33,7 @@ def retention(
     data_dir: DataDir = DEFAULT_DATA_DIR,
     json_lines: JsonLines = False,
 ) -> None:
-    """Verify and drop, as persist does by itself each minute; or only tell."""
+    """Drop what the lake provably has from Postgres."""
     from local.cli.lake import object_access
     from shared.errors import TransientError
     from shared.lake.maintenance import Keeper

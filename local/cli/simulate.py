@@ -27,30 +27,10 @@ STEP_S: Final = 0.02
 REPORT_EVERY_S: Final = 10.0
 HTTP_STEP_S: Final = 0.1
 
-_HELP = """Send ticks of a made-up market until it is stopped (Ctrl-C) or has sent enough.
-
-Prices are random walks on each instrument's tick size. The same --seed trades the same way, \
-with the times of now; trade ids are never used again by a later run.
-
-Examples:
-
-  kandle simulate
-
-  kandle simulate --symbols BTC-USD,AAPL --rate 5000 --bursts
-
-  kandle simulate --late-share 0.02 --late-ms 90000 --duplicate-share 0.05
-
-  kandle simulate --count 100000 --rate 20000 --to http
-
-  kandle simulate --history 2d
-"""
+app = typer.Typer()
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("simulate", help=_HELP)(simulate)
-
-
+@app.command("simulate")
 def simulate(
     symbols: Annotated[
         str, typer.Option(help="Which instruments, separated by commas; any name will do.")
@@ -92,7 +72,23 @@ def simulate(
     quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing until the summary.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Send simulated ticks until the end, then sum up."""
+    """Send ticks of a made-up market until it is stopped (Ctrl-C) or has sent enough.
+
+    Prices are random walks on each instrument's tick size. The same --seed trades the same way,
+    with the times of now; trade ids are never used again by a later run.
+
+    Examples:
+
+      kandle simulate
+
+      kandle simulate --symbols BTC-USD,AAPL --rate 5000 --bursts
+
+      kandle simulate --late-share 0.02 --late-ms 90000 --duplicate-share 0.05
+
+      kandle simulate --count 100000 --rate 20000 --to http
+
+      kandle simulate --history 2d
+    """
     from local.feeds.senders import SendError
 
     instruments = [instrument(name) for name in _symbols(symbols)]

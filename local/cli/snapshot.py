@@ -23,34 +23,13 @@ from local.instance import DEFAULT_DATA_DIR
 if TYPE_CHECKING:
     from pyiceberg.table.snapshots import Snapshot
 
-_RESTORE_HELP = """Bring the live state back: latest trades and open candles.
-
-Candles are a function of the stored ticks, so they are made from these anew. Where Postgres was
-lost, the lake's tables become this database's, and the ticks of the last two days are taken in
-again from their last snapshot; --at leaves out ticks that were received later. At the end all is
-held against the last snapshot before that time: exit 1 when anything of it is missing.
-
-Examples:
-
-  kandle snapshot restore
-
-  kandle snapshot restore --at 2026-11-21T14:30
-"""
-
 PATIENCE_S: Final = 60.0
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands."""
-    group = typer.Typer(no_args_is_help=True, help="Snapshots in object storage.")
-    group.command("list", help="List the tables' snapshots, and the copies of the live state.")(
-        list_snapshots
-    )
-    group.command("take", help="Copy all stored ticks that wait, and the live state, now.")(take)
-    group.command("restore", help=_RESTORE_HELP)(restore)
-    app.add_typer(group, name="snapshot")
+app = typer.Typer(name="snapshot", no_args_is_help=True, help="Snapshots in object storage.")
 
 
+@app.command("list")
 def list_snapshots(
     json_lines: JsonLines = False,
     paths: Annotated[
@@ -59,7 +38,7 @@ def list_snapshots(
     database_url: DatabaseUrl = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
-    """Show the snapshots of both tables, and the copies of the live state."""
+    """List the tables' snapshots, and the copies of the live state."""
     from local.cli.lake import object_access
     from shared.errors import TransientError
     from shared.lake.catalog import Catalog
@@ -129,13 +108,14 @@ def _table(rows: Sequence[dict[str, Any]]) -> FittedTable:
     return table
 
 
+@app.command("take")
 def take(
     database_url: DatabaseUrl = None,
     redis_url: RedisUrl = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
     as_json: AsJson = False,
 ) -> None:
-    """Copy all that is stored by now, and the live state."""
+    """Copy all stored ticks that wait, and the live state, now."""
     from local.cli.lake import object_access
     from shared.errors import TransientError
     from shared.lake.snapshot import copy_stored
@@ -170,6 +150,7 @@ def take(
     )
 
 
+@app.command("restore")
 def restore(
     at: Annotated[
         str | None,
@@ -187,7 +168,19 @@ def restore(
     data_dir: DataDir = DEFAULT_DATA_DIR,
     as_json: AsJson = False,
 ) -> None:
-    """Bring back, and tell what came."""
+    """Bring the live state back: latest trades and open candles.
+
+    Candles are a function of the stored ticks, so they are made from these anew. Where Postgres was
+    lost, the lake's tables become this database's, and the ticks of the last two days are taken in
+    again from their last snapshot; --at leaves out ticks that were received later. At the end all
+    is held against the last snapshot before that time: exit 1 when anything of it is missing.
+
+    Examples:
+
+      kandle snapshot restore
+
+      kandle snapshot restore --at 2026-11-21T14:30
+    """
     from local.cli.lake import object_access
     from local.restore import Restore
     from shared.errors import TransientError

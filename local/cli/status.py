@@ -15,30 +15,26 @@ from local.instance import DEFAULT_DATA_DIR, Instance, load_status
 if TYPE_CHECKING:
     from rich.console import Console
 
-_HELP = """Show what runs on the data directory, and what flows through it.
-
-Examples:
-
-  kandle status
-
-  kandle status --json | jq .lag
-"""
-
-
 AMBER_S, RED_S = 2.0, 10.0
 """As the dashboard marks the age of what it shows."""
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("status", help=_HELP)(status)
+app = typer.Typer()
 
 
+@app.command("status")
 def status(
     data_dir: DataDir = DEFAULT_DATA_DIR,
     as_json: AsJson = False,
 ) -> None:
-    """Print the status of the running instance."""
+    """Show what runs on the data directory, and what flows through it.
+
+    Examples:
+
+      kandle status
+
+      kandle status --json | jq .lag
+    """
     instance = Instance.load(data_dir)
     sample = load_status(data_dir)
     memory = redis_memory(instance.env)

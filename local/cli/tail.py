@@ -43,11 +43,10 @@ _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.25, 3.0
 _CHECK_S: Final = 5.0
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("tail", help=_HELP)(tail)
+app = typer.Typer()
 
 
+@app.command("tail", help=_HELP)
 def tail(
     channels: Annotated[
         list[str], typer.Argument(metavar="CHANNEL...", show_default=False, help="What to follow.")

@@ -27,34 +27,6 @@ if TYPE_CHECKING:
 
     from local.instance import Instance
 
-_HELP = """Run the platform here: servers, broker, functions and sources, until Ctrl-C.
-
-NATS, Valkey, PostgreSQL and SeaweedFS are started from their wheels, on loopback, with generated
-credentials. One that is named in the environment (NATS_URL, REDIS_URL, DATABASE_URL,
-S3_ENDPOINT_URL with its AWS keys) is used instead, unless `kandle env` of another instance put it
-there. Data stays in --data-dir; a later start goes on where this one stopped.
-
-What runs is what `eventing/*.yaml` and `functions/*/func.yaml` say.
-
-Examples:
-
-  kandle up
-
-  kandle up --simulate --observe
-
-  kandle up --feed binance:BTCUSDT,ETHUSDT --feed coinbase:BTC-USD
-
-  kandle up --feed binance:BTCUSDT --history 30d
-
-  kandle up --data-dir /var/tmp/kandle --http-port 9000 --udp-port 6000
-
-  kandle up --dashboard-port 8088 --host 0.0.0.0   # the page on a phone, with a token
-
-  kandle up --replicas candle-aggregate=2
-
-  kandle up --eventing my-triggers/ --functions none
-"""
-
 EventingDir = Annotated[
     Path | None,
     typer.Option(
@@ -136,11 +108,10 @@ class StatusView:
         return status_line(sample, width)
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("up", help=_HELP)(up)
+app = typer.Typer()
 
 
+@app.command("up")
 def up(
     data_dir: DataDir = DEFAULT_DATA_DIR,
     simulate: Annotated[
@@ -169,7 +140,33 @@ def up(
     ] = None,
     json_lines: JsonLines = False,
 ) -> None:
-    """Run the platform until it is stopped."""
+    """Run the platform here: servers, broker, functions and sources, until Ctrl-C.
+
+    NATS, Valkey, PostgreSQL and SeaweedFS are started from their wheels, on loopback, with
+    generated credentials. One that is named in the environment (NATS_URL, REDIS_URL, DATABASE_URL,
+    S3_ENDPOINT_URL with its AWS keys) is used instead, unless `kandle env` of another instance put
+    it there. Data stays in --data-dir; a later start goes on where this one stopped.
+
+    What runs is what `eventing/*.yaml` and `functions/*/func.yaml` say.
+
+    Examples:
+
+      kandle up
+
+      kandle up --simulate --observe
+
+      kandle up --feed binance:BTCUSDT,ETHUSDT --feed coinbase:BTC-USD
+
+      kandle up --feed binance:BTCUSDT --history 30d
+
+      kandle up --data-dir /var/tmp/kandle --http-port 9000 --udp-port 6000
+
+      kandle up --dashboard-port 8088 --host 0.0.0.0   # the page on a phone, with a token
+
+      kandle up --replicas candle-aggregate=2
+
+      kandle up --eventing my-triggers/ --functions none
+    """
     from local.cli.session import run
 
     options = Options(

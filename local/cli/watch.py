@@ -26,22 +26,17 @@ scanner:latest:<SYMBOL>, which are only read. An empty list selects everything.
 Symbols = Annotated[list[str], typer.Argument(metavar="SYMBOL...", show_default=False)]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands."""
-    group = typer.Typer(no_args_is_help=True, help=_HELP)
-    group.command("add", help="Add symbols to the watchlist.")(add)
-    group.command("remove", help="Take symbols, added before, from the watchlist.")(remove)
-    group.command("list", help="List all watched symbols, and who watches each.")(list_symbols)
-    app.add_typer(group, name="watch")
+app = typer.Typer(name="watch", no_args_is_help=True, help=_HELP)
 
 
+@app.command("add")
 def add(
     symbols: Symbols,
     redis_url: RedisUrl = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
     as_json: AsJson = False,
 ) -> None:
-    """Add symbols."""
+    """Add symbols to the watchlist."""
     with _watchlist(redis_url, data_dir) as watchlist:
         new = watchlist.add(symbols)
     known = len(set(symbols)) - new
@@ -51,13 +46,14 @@ def add(
         typer.echo(f"{new} added, {known} were there")
 
 
+@app.command("remove")
 def remove(
     symbols: Symbols,
     redis_url: RedisUrl = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
     as_json: AsJson = False,
 ) -> None:
-    """Remove symbols; those that the scanner lists stay."""
+    """Take symbols, added before, from the watchlist."""
     with _watchlist(redis_url, data_dir) as watchlist:
         gone = watchlist.remove(symbols)
         kept = sorted(watchlist.scanner() & set(symbols))
@@ -70,10 +66,11 @@ def remove(
         typer.echo(f"still watched, because the scanner lists them: {', '.join(kept)}")
 
 
+@app.command("list")
 def list_symbols(
     redis_url: RedisUrl = None, data_dir: DataDir = DEFAULT_DATA_DIR, as_json: AsJson = False
 ) -> None:
-    """Print a line a symbol: its name, and `kandle`, `scanner` or both."""
+    """List all watched symbols, and who watches each."""
     with _watchlist(redis_url, data_dir) as watchlist:
         own, scanner = watchlist.own(), watchlist.scanner()
     lists = (("kandle", own), ("scanner", scanner))

@@ -22,7 +22,7 @@ SETTINGS = ("UDP_ADDR", "INGEST_URL", "API_URL", "NATS_URL", "KANDLE_DATA_DIR", 
 
 app = typer.Typer(rich_markup_mode="rich", pretty_exceptions_enable=False)
 for _command in (backtest, candles, dlq, replay, simulate, status):
-    _command.register(app)
+    app.add_typer(_command.app)
 
 
 def invoke(*arguments: object, **settings: str) -> Result:

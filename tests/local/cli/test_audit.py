@@ -9,7 +9,6 @@ from decimal import Decimal
 
 import pytest
 import redis
-import typer
 from typer.testing import CliRunner, Result
 
 from local.audit import Difference, grows
@@ -22,9 +21,6 @@ from shared.realtime.keys import Block, Keys
 from shared.wire.candle import Candle
 from tests.functions.candle_aggregate.truth import MINUTE, Row, with_id
 from tests.functions.candle_aggregate.world import RULES, World
-
-app = typer.Typer(pretty_exceptions_enable=False)
-audit.register(app)
 
 BEGIN_US = 1_799_000_000_000_000 // (5 * MINUTE) * 5 * MINUTE
 
@@ -54,7 +50,7 @@ def urls(servers: dict[str, str], database: str, monkeypatch: pytest.MonkeyPatch
 
 
 def invoke(*arguments: str) -> Result:
-    return CliRunner().invoke(app, [*arguments, "--wait", "0"])
+    return CliRunner().invoke(audit.app, [*arguments, "--wait", "0"])
 
 
 @pytest.mark.usefixtures("urls")

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 import pytest
 import redis
-import typer
 from typer.testing import CliRunner, Result
 
 from functions.candle_aggregate.maintenance.idle_instruments import let_unused_go
@@ -17,9 +16,6 @@ from shared.realtime.keys import Keys
 from shared.realtime.pattern_series import member, series_key, used_key
 from tests.functions.candle_aggregate.trades import trades
 from tests.functions.candle_aggregate.world import RULES, World
-
-app = typer.Typer(pretty_exceptions_enable=False)
-forget.register(app)
 
 TIMES = "2027-01-14T00:00:00Z to 2027-01-14T00:03:00Z"
 
@@ -46,7 +42,7 @@ def world(
 
 
 def invoke(*arguments: str) -> Result:
-    return CliRunner().invoke(app, [*arguments])
+    return CliRunner().invoke(forget.app, [*arguments])
 
 
 def live(world: World) -> set[str]:

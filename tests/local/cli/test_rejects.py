@@ -28,7 +28,7 @@ NEWEST_US = int(NEWEST.timestamp()) * 1_000_000
 """A day ago, so that the age of a reject is the same however long the tests before took."""
 
 app = typer.Typer(pretty_exceptions_enable=False)
-rejects.register(app)
+app.add_typer(rejects.app)
 
 
 def invoke(*arguments: object, url: str | None = None, command: str = "list") -> Result:
