@@ -115,7 +115,9 @@ def json_objects(body: bytes) -> Cut:
     """
     try:
         if body.lstrip()[:1] == b"[":
-            return _checked([bytes(raw) for raw in _several.decode(body)])
+            several = [bytes(raw) for raw in _several.decode(body)]
+            # A message of Kraken's first WebSocket API is a list itself.
+            return _checked(several if several[:1] == [] or several[0][:1] == b"{" else [body])
         return _checked([bytes(_one.decode(body))] if body.strip() else [])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RefusedBodyError(400, "no JSON", f"{error}; {_EXAMPLE}") from error

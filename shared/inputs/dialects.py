@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from shared.inputs.fields import Field, is_header, layout_of
+from shared.inputs.fields import POLYGON, POLYGON_IDS, Field, is_header, layout_of
 
 COLUMNS: Final = (
     Field.SYMBOL, Field.PRICE, Field.SIZE, Field.TIME, Field.SIDE, Field.TRADE_ID, Field.CONDITIONS
@@ -24,8 +24,10 @@ class Dialect:
     """`places[i]`: the column, from 0, in which COLUMNS[i] stands; -1 where there is none.
 
     `width`: most columns of a line. `header`: the line that says so, None without one.
-    `side_is_maker`: the column of the side says whether the buyer was the maker. `unread`: columns
-    that nobody reads and that could be data.
+    `side_is_maker`: the column of the side says whether the buyer was the maker; `side_is_type`: it
+    may be the kind of an order instead. `ids_within`: columns that a trade id counts in.
+    `correction`: that of Polygon's corrections, or -1. `unread`: columns that nobody reads and that
+    could be data.
     """
 
     delimiter: str = ","
@@ -34,6 +36,9 @@ class Dialect:
     width: int = len(COLUMNS)
     header: bytes | None = None
     side_is_maker: bool = False
+    side_is_type: bool = False
+    ids_within: tuple[int, ...] = ()
+    correction: int = -1
     unread: tuple[str, ...] = ()
 
     def names(self, column: Field) -> str:
@@ -60,6 +65,11 @@ def dialect_of(first_line: bytes, *, decimal_comma: bool = False) -> Dialect:
     side_is_maker = Field.SIDE not in columns and Field.BUYER_MAKER in columns
     if side_is_maker:
         columns[Field.SIDE] = columns[Field.BUYER_MAKER]
+    plain = [name.strip().lower() for name in names]
+    side_is_type = Field.SIDE not in columns and "type" in plain
+    if side_is_type:
+        columns[Field.SIDE] = plain.index("type")
+    of_polygon = plain if POLYGON in plain else []
     return Dialect(
         delimiter,
         decimal_comma,
@@ -67,7 +77,10 @@ def dialect_of(first_line: bytes, *, decimal_comma: bool = False) -> Dialect:
         len(names),
         first_line,
         side_is_maker,
-        layout.unread,
+        side_is_type,
+        tuple(of_polygon.index(name) for name in POLYGON_IDS if name in of_polygon),
+        of_polygon.index("correction") if "correction" in of_polygon else -1,
+        tuple(n for n in layout.unread if not of_polygon or n not in (*POLYGON_IDS, "correction")),
     )
 
 

@@ -22,6 +22,8 @@ class Field(StrEnum):
     TRADE_ID = "trade id"
     CONDITIONS = "conditions"
     BUYER_MAKER = "buyer is maker"
+    SIDE_NUMBER = "side number"
+    SIGNED_SIZE = "signed size"
     BID = "bid"
     ASK = "ask"
     BID_SIZE = "bid size"
@@ -37,16 +39,16 @@ _NAMES: Final[Mapping[Field, str]] = {
     Field.TIME: "time_ns timestamp_ns time_us timestamp_us microtimestamp time_ms timestamp_ms"
     " create_time_ms trade_timestamp timestamp time ts T datetime time_s date_time date trade_time"
     " transact_time ts_event sip_timestamp participant_timestamp time_exchange exec_date"
-    " created_time created_at create_time last_updated biddate",
+    " created_time created_at create_time last_updated biddate quote_time s_t",
     Field.SIDE: "side S taker_side aggressor aggressor_side direction",
     Field.TRADE_ID: "trade_id id tid agg_trade_id trd_match_id exec_id trade_report_id i"
     " sequential_id guid",
     Field.CONDITIONS: "conditions condition cond sale_condition sale_conditions c",
     Field.BUYER_MAKER: "is_buyer_maker buyer_maker m taker_side_sell",
-    Field.BID: "bid bid_price best_bid",
-    Field.ASK: "ask ask_price best_ask",
-    Field.BID_SIZE: "bid_size bid_qty best_bid_size bid_volume bidsz",
-    Field.ASK_SIZE: "ask_size ask_qty best_ask_size ask_volume asksz",
+    Field.BID: "bid bid_price best_bid best_bid_price",
+    Field.ASK: "ask ask_price best_ask best_ask_price",
+    Field.BID_SIZE: "bid_size bid_qty best_bid_size bid_volume bidsz best_bid_amount",
+    Field.ASK_SIZE: "ask_size ask_qty best_ask_size ask_volume asksz best_ask_amount",
 }
 """By field, the one that counts where several are there first. Letter case, blanks, _ and - do not
 matter, but in names of one letter."""
@@ -63,13 +65,40 @@ _LETTERS: Final[tuple[tuple[frozenset[str], Mapping[str, Field | None]], ...]] =
     (frozenset({"s", "p", "t", "v"}), {"t": Field.TIME, "v": Field.SIZE}),
     (frozenset({"s", "p", "q", "T", "t"}), {"t": Field.TRADE_ID}),
     (frozenset({"s", "p", "q", "T", "a"}), {"a": Field.TRADE_ID}),
-    (frozenset({"s", "p", "v", "T", "S"}), {"v": Field.SIZE, "L": None}),
+    (frozenset({"s", "p", "v", "T", "S"}), {"v": Field.SIZE, "L": None, "bt": None}),
+    (frozenset({"p", "v", "S", "t"}), {"v": Field.SIZE, "t": Field.TIME, "S": Field.SIDE_NUMBER}),
+    (
+        frozenset({"p", "v", "T", "t", "O", "M"}),
+        {"v": Field.SIZE, "t": Field.TIME, "T": Field.SIDE_NUMBER, "O": None},
+    ),
+    (
+        frozenset({"d", "t", "p", "q", "s", "i"}),
+        {"s": Field.SIDE, "t": Field.TIME, "i": Field.SYMBOL, "d": Field.TRADE_ID},
+    ),
+    (
+        frozenset({"b", "B", "a", "A"}),
+        {"b": Field.BID, "B": Field.BID_SIZE, "a": Field.ASK, "A": Field.ASK_SIZE, "t": Field.TIME},
+    ),
+    (
+        frozenset({"microtimestamp", "buyorderid", "sellorderid", "type"}),
+        {"type": Field.BUYER_MAKER, "amountstr": None, "pricestr": None},
+    ),
+    (frozenset({"contract", "createtimems", "size"}), {"size": Field.SIGNED_SIZE}),
     (frozenset({"feed", "productid", "qty", "uid"}), {"uid": Field.TRADE_ID, "seq": None}),
     (frozenset({"exch", "last", "size", "session"}), {"last": Field.PRICE}),
 )
 """What names mean beside others: trades of Polygon's and Finnhub's streams, Binance's `trade` and
-`aggTrade`, Bybit, Kraken's futures, Tradier's `timesale`. None: no part of a tick, or read by its
-name (Polygon's `q` numbers its messages, its `c` of crypto is no sale condition)."""
+`aggTrade`, Bybit, MEXC spot and futures, Crypto.com, book tickers of Binance and Gate, Bitstamp
+(`type` 1 sold), Gate's futures, Kraken's, Tradier's `timesale`. None: no part of a tick, or read by
+its name (Polygon's `q` numbers its messages, its `c` of crypto is no sale condition)."""
+
+POLYGON: Final = "sip_timestamp"
+"""A name by which trades of Polygon's REST API and files are told."""
+POLYGON_IDS: Final = ("exchange", "trf_id")
+"""What their ids count in: the exchange, and the reporting facility where one is."""
+VOID_CORRECTIONS: Final = frozenset({"7", "8", "10", "11", "12"})
+"""Values of their `correction`, NYSE TAQ's trade correction indicator: an error (7), cancelled (8),
+the records that say so (11, 10), and what a correction replaced (12)."""
 
 _SCANNER: Final = frozenset({"prevprice", "mav10", "float", "delta", "multiplier"})
 """Of the scanner: beside them `volume` is the day's."""
@@ -106,11 +135,13 @@ _FIELDS: Final = MappingProxyType(
 class Layout:
     """Fields of a trade. `places[field]`: their names, those that count first.
 
-    `unread`: names that nobody reads and that could be data.
+    `unread`: names that nobody reads and that could be data. `venue_known`: whether the names
+    together are those of a known venue, so that one letter means what it means there.
     """
 
     places: Mapping[Field, tuple[str, ...]]
     unread: tuple[str, ...]
+    venue_known: bool = False
 
 
 @lru_cache(maxsize=4096)
@@ -147,6 +178,7 @@ def layout_of(names: tuple[str, ...], *, volume_is_size: bool = False) -> Layout
     return Layout(
         {field: tuple(name for _, name in sorted(found)) for field, found in places.items()},
         tuple(unread),
+        bool(letters),
     )
 
 

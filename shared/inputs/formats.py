@@ -13,7 +13,6 @@ from shared.inputs.bybit import BYBIT
 from shared.inputs.ccxt import parse_ccxt
 from shared.inputs.coinbase import parse_coinbase
 from shared.inputs.coinbase_advanced import COINBASE_ADVANCED
-from shared.inputs.envelopes import object_at
 from shared.inputs.flags import with_flags
 from shared.inputs.kraken import kraken_element_at, parse_kraken
 from shared.inputs.lines import line_at, parse_lines
@@ -22,6 +21,7 @@ from shared.inputs.objects import parse_objects
 from shared.inputs.okx import OKX
 from shared.inputs.parsed import FeedRules, Parsed
 from shared.inputs.tickers import message_at, parse_tickers
+from shared.inputs.venue_messages import object_at
 from shared.wire import raw_batch as raw
 from shared.wire.raw_batch import RawBatch
 

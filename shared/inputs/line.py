@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Final, NamedTuple
 
 from shared.inputs.dialects import COLUMNS, PLAIN, Dialect, delimiter_of, split
-from shared.inputs.fields import Field
+from shared.inputs.fields import VOID_CORRECTIONS, Field
 from shared.market import symbols
 from shared.market.decimals import MAX_SCALE, MAX_WIDE_DIGITS
 from shared.market.timestamps import EARLIEST_S, parse_us
@@ -32,6 +32,7 @@ _MAX_NUMBER_BYTES: Final = 80
 _SIDES: Final = {"": 0, "buy": 1, "b": 1, "sell": 2, "s": 2, "a": 2, "n": 0}
 """Of the aggressor. B and A, bid and ask, are of Hyperliquid and Databento, and N is none."""
 MAKER_SIDES: Final = {"": 0, "true": 2, "false": 1, "1": 2, "0": 1}
+NUMBERED_SIDES: Final = {"": 0, "1": 1, "2": 2}
 _ABSENT: Final = frozenset({"null", "none", "nan", "na", "n/a", "\\n", "unknown"})
 """What tables write for a value that is not there."""
 
@@ -69,15 +70,29 @@ class RejectedLineError(ValueError):
         self.code = code
 
 
+class VoidLineError(ValueError):
+    """The line is of a trade that its source says is void."""
+
+
 def parse_line(line: bytes, dialect: Dialect = PLAIN) -> Line:
-    """Read a line of the dialect. Raises RejectedLineError."""
-    symbol, price, size, time, side, trade_id, conditions = _fields(line, dialect)
+    """Read a line of the dialect. Raises RejectedLineError or VoidLineError."""
+    fields = _fields(line, dialect)
+    if dialect.correction >= 0 and fields[dialect.correction] in VOID_CORRECTIONS:
+        raise VoidLineError
+    symbol, price, size, time, side, trade_id, conditions = (
+        fields[place] if place >= 0 else "" for place in dialect.places
+    )
     if dialect.decimal_comma:
         price, size = (
             _with_point("PRICE", "bad_price", price),
             _with_point("SIZE", "bad_size", size),
         )
-    kind, integer, id_text = read_trade_id("TRADE_ID", absent(trade_id))
+    if trade_id := absent(trade_id):
+        within = (text for i in dialect.ids_within if (text := absent(fields[i])) not in ("", "0"))
+        trade_id = ":".join([*within, trade_id])
+    if dialect.side_is_type and side.lower() not in _SIDES:
+        side = ""
+    kind, integer, id_text = read_trade_id("TRADE_ID", trade_id)
     return Line(
         check_symbol(symbol),
         price_of("PRICE", price),
@@ -103,7 +118,7 @@ def _with_point(field: str, code: str, text: str) -> str:
 
 
 def _fields(line: bytes, dialect: Dialect) -> list[str]:
-    """Return the fields in the order of COLUMNS, empty where the line has none."""
+    """Return the fields of a line, empty where it is shorter than others."""
     try:
         text = line.decode()
     except UnicodeDecodeError as error:
@@ -127,8 +142,7 @@ def _fields(line: bytes, dialect: Dialect) -> list[str]:
             "bad_header",
             f"the header names no column {missing[0]}: add one, or leave the header out",
         )
-    fields += [""] * (dialect.width - len(fields))
-    return [fields[place] if place >= 0 else "" for place in dialect.places]
+    return fields + [""] * (dialect.width - len(fields))
 
 
 def absent(text: str) -> str:
@@ -205,7 +219,7 @@ def read_side(field: str, text: str, words: dict[str, int] = _SIDES) -> int:
     """Read the aggressor's side. Raises RejectedLineError `bad_side`."""
     side = words.get(text.lower())
     if side is None:
-        expected = "buy, sell" if words is _SIDES else "true, false"
+        expected = "buy, sell" if words is _SIDES else ", ".join(filter(None, words))
         raise RejectedLineError("bad_side", f"{field} {text[:40]!r} must be {expected} or empty")
     return side
 

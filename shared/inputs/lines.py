@@ -23,6 +23,7 @@ from shared.inputs.line import (
     EARLIEST_US,
     MAX_TRADE_ID_BYTES,
     RejectedLineError,
+    VoidLineError,
     absent,
     parse_line,
 )
@@ -59,15 +60,17 @@ def parse_lines(batch: RawBatch) -> Parsed:
         Rejected(int(i), 0, b"", "empty_payload", "the datagram or body holds no line")
         for i in empty.tolist()
     ]
-    rows, unread = no_rows(), Counter[str]()
+    rows, unread, skipped = no_rows(), Counter[str](), Counter[str]()
     for dialect, some in _by_dialect(batch, text, lines, payload):
         part = Spans(lines.start[some], lines.end[some])
-        found, refused = _parse(batch, text, part, payload[some], number[some], dialect)
+        found, refused, void = _parse(batch, text, part, payload[some], number[some], dialect)
         rows = joined(rows, found)
+        if void:
+            skipped["void"] += void
         rejected += refused
         unread.update(dict.fromkeys(dialect.unread, len(part.start)))
     rejected.sort(key=lambda reject: (reject.payload, reject.line))
-    return Parsed(rows, rejected, unread=unread)
+    return Parsed(rows, rejected, skipped=skipped, unread=unread)
 
 
 def _split(text: Text, batch: RawBatch) -> tuple[Spans, Int64s, Int64s]:
@@ -124,17 +127,20 @@ def _by_dialect(
 
 def _parse(
     batch: RawBatch, text: Text, lines: Spans, payload: Int64s, number: Int64s, dialect: Dialect
-) -> tuple[Rows, list[Rejected]]:
-    """Parse lines of one dialect."""
+) -> tuple[Rows, list[Rejected], int]:
+    """Parse lines of one dialect; return also how many are void."""
     rows, plain = _parse_plain(batch, text, lines, payload, number, dialect)
     rejected = []
     parsed = []
     kept = []
+    void = 0
     for row in np.flatnonzero(~plain).tolist():
         original = text.cut(lines, row)
         try:
             parsed.append(parse_line(original, dialect))
             kept.append(row)
+        except VoidLineError:
+            void += 1
         except RejectedLineError as error:
             if original == dialect.header:  # of the next of several tables, one behind the other
                 continue
@@ -143,7 +149,7 @@ def _parse(
             rejected.append(Rejected(*place, whole, error.code, str(error)))
     if kept:
         rows = joined(rows, from_lines(parsed, payload[kept], number[kept]))
-    return rows, rejected
+    return rows, rejected, void
 
 
 def _parse_plain(
@@ -183,6 +189,7 @@ def _parse_plain(
     integer = digits & ~leading_zero & (id_length <= 18)
     kind = np.where(id_length == 0, NO_ID, np.where(integer, INTEGER_ID, TEXT_ID))
     plain = (commas >= 1) & (commas < dialect.width)
+    plain &= not dialect.ids_within and dialect.correction < 0
     plain &= (symbols.length >= 1) & (symbols.length <= MAX_SYMBOL_BYTES)
     plain &= price_ok
     plain &= size_ok | (sizes.length == 0)

@@ -17,7 +17,6 @@ import msgspec
 
 from shared.inputs import fix
 from shared.inputs.busts import BustSaid, read_bust, word_of
-from shared.inputs.envelopes import Inner, Values, decode_object, object_at, objects_of
 from shared.inputs.feed_columns import NO_TIME
 from shared.inputs.feed_rows import (
     BUY,
@@ -30,10 +29,10 @@ from shared.inputs.feed_rows import (
     quote_rows,
     trade_rows,
 )
-from shared.inputs.fields import Field, layout_of
+from shared.inputs.fields import POLYGON, POLYGON_IDS, VOID_CORRECTIONS, Field, layout_of
 from shared.inputs.line import (
-    BYTE_ORDER_MARK,
     MAKER_SIDES,
+    NUMBERED_SIDES,
     RejectedLineError,
     absent,
     read_side,
@@ -43,7 +42,7 @@ from shared.inputs.messages import Messages, payload_at
 from shared.inputs.parsed import FeedRules, Parsed
 from shared.inputs.raw_values import text_of
 from shared.inputs.reject_reasons import Rejected
-from shared.inputs.venue_messages import Meaning, meaning_of
+from shared.inputs.venue_messages import Inner, Values, object_at, objects_of, read_message
 from shared.wire.quotes import NOT_SAID
 from shared.wire.raw_batch import RawBatch
 
@@ -60,6 +59,7 @@ _SKIPPED: Final = frozenset(
     {
         *("ping", "pong", "heartbeat", "welcome", "hello", "status", "error", "subscribed"),
         *("unsubscribed", "subscription", "subscriptions", "connected"),
+        *("subscribe", "unsubscribe"),
     }
 )
 _OTHER_SIDE: Final = {UNKNOWN: UNKNOWN, BUY: SELL, SELL: BUY}
@@ -69,12 +69,21 @@ _SIDES_ELSEWHERE: Final = {
 }
 """Gemini's `type` is the side, that of others the kind of an order or message. `ask_bid`: Upbit."""
 _EXAMPLE: Final = 'a trade is {"symbol": "AAPL", "price": 224.57, "size": 1, "timestamp": ...}'
-_IDS_WITHIN: Final = (("ev", ("x", "trfi")), ("sip_timestamp", ("exchange", "trf_id")))
+_IDS_WITHIN: Final = (("ev", ("x", "trfi")), (POLYGON, POLYGON_IDS))
 """By a field that tells a trade of Polygon's stream and of its REST API: what its id counts in."""
-_ALPACA: Final = frozenset({"T", "S", "p", "s", "t", "i"})
+_ALPACA: Final = (
+    frozenset({"T", "S", "p", "s", "t", "i"}),
+    frozenset({"t", "x", "p", "s", "i", "z"}),
+)
+"""Of a trade in its stream, and in what its REST API answers."""
 _OF_ALPACA: Final = (
     "a trade of Alpaca's stream, whose ids count within an exchange and whose conditions depend on"
     " its tape: POST it with Content-Type application/x-ndjson; feed=alpaca"
+)
+
+_OF_NO_TRADE: Final = (
+    'correction is true, and of which trade is not said: send {"correct": ID, "symbol": ...,'
+    ' "price": ..., "size": ...}'
 )
 
 
@@ -87,6 +96,8 @@ class _Names(NamedTuple):
     time: tuple[str, ...]
     side: tuple[str, ...]
     buyer_maker: tuple[str, ...]
+    side_number: tuple[str, ...]
+    signed_size: tuple[str, ...]
     trade_id: tuple[str, ...]
     conditions: tuple[str, ...]
     bid: tuple[str, ...]
@@ -94,13 +105,15 @@ class _Names(NamedTuple):
     bid_size: tuple[str, ...]
     ask_size: tuple[str, ...]
     unread: tuple[str, ...]
+    venue_known: bool
 
 
 @lru_cache(maxsize=4096)
 def _names_of(keys: tuple[str, ...]) -> _Names:
     layout = layout_of(keys)
-    fields = (Field[name.upper()] for name in _Names._fields if name != "unread")
-    return _Names._make([*(layout.places.get(field, ()) for field in fields), layout.unread])
+    fields = (Field[name.upper()] for name in _Names._fields[:-2])
+    places = (layout.places.get(field, ()) for field in fields)
+    return _Names(*places, unread=layout.unread, venue_known=layout.venue_known)
 
 
 def _text(values: Values, names: tuple[str, ...]) -> str:
@@ -137,16 +150,26 @@ def parse_objects(batch: RawBatch, rules: FeedRules) -> Parsed:
             except RejectedLineError as error:
                 _reject(messages, number, inner, error.code, str(error))
             continue
-        meaning = meaning_of(message, values)
-        if meaning.left_out:
-            messages.skipped[meaning.left_out] += 1
+        if inner.left_out:
+            messages.skipped[inner.left_out] += 1
             continue
-        if "S" in values and values.keys() >= _ALPACA:
+        if POLYGON in values and _optional(values, "correction") in VOID_CORRECTIONS:
+            messages.skipped["void"] += 1
+            continue
+        if _optional(values, "correction") == "true":
+            _reject(messages, number, inner, "bad_message", _OF_NO_TRADE)
+            continue
+        if "ev" not in values and any(values.keys() >= names for names in _ALPACA):
             _reject(messages, number, inner, "bad_message", _OF_ALPACA)
             continue
         names = _names_of(tuple(values))
+        letters = [name for name in (*names.symbol[:1], *names.price[:1]) if len(name) == 1]
+        if letters and inner.original and not names.venue_known:
+            why = f"its venue, and so what {letters[0]} means, is not known here: {_EXAMPLE}"
+            _reject(messages, number, inner, "bad_message", why)
+            continue
         symbol = _symbol(values, names) or inner.symbol
-        price = _text(values, names.price) if meaning.is_trade else ""
+        price = _text(values, names.price) if inner.is_trade else ""
         bid, ask = _text(values, names.bid), _text(values, names.ask)
         if not symbol or not (price or bid or ask):
             missing = "price" if symbol else "symbol"
@@ -161,7 +184,7 @@ def parse_objects(batch: RawBatch, rules: FeedRules) -> Parsed:
             time = _text(values, names.time)
             time_us = time_of("timestamp", time) if time else NO_TIME
             if price:
-                side = _side(values, names, meaning)
+                side = _side(inner, names)
                 place = number, inner.line
                 _add_trade(trades, place, symbol, price, time_us, side, values, names)
         except RejectedLineError as error:
@@ -182,7 +205,7 @@ def parse_objects(batch: RawBatch, rules: FeedRules) -> Parsed:
 def _read(payload: bytes) -> Values:
     if payload.startswith(fix.BEGINNINGS):
         return fix.of_tags(payload)
-    return fix.of_json(decode_object(payload.removeprefix(BYTE_ORDER_MARK)))
+    return fix.of_json(read_message(payload))
 
 
 def _each(messages: Messages[Values]) -> Iterator[tuple[int, Values, Inner]]:
@@ -205,16 +228,21 @@ def _reject(messages: Messages[Values], number: int, inner: Inner, code: str, de
         messages.rejected.append(Rejected(number, inner.line, inner.original, code, detail))
 
 
-def _side(values: Values, names: _Names, meaning: Meaning) -> int:
+def _side(inner: Inner, names: _Names) -> int:
     """Return the aggressor's side. Raises RejectedLineError."""
+    values = inner.values
     side = read_side("side", absent(_text(values, names.side)))
     if side == UNKNOWN and names.buyer_maker:
         side = read_side("buyer is maker", _text(values, names.buyer_maker), MAKER_SIDES)
+    if side == UNKNOWN and names.side_number:
+        side = read_side("side", _text(values, names.side_number), NUMBERED_SIDES)
+    if side == UNKNOWN and names.signed_size:
+        side = SELL if _text(values, names.signed_size).startswith("-") else BUY
     if side == UNKNOWN:
         for name, words in _SIDES_ELSEWHERE.items():
             if name in values:
                 side = words.get(text_of(values[name]).lower(), side)
-    return _OTHER_SIDE[side] if meaning.side_is_maker else side
+    return _OTHER_SIDE[side] if inner.side_is_maker else side
 
 
 def _trade_id(values: Values, names: _Names) -> str:
@@ -245,11 +273,13 @@ def _add_trade(
     trades.line.append(place[1])
     trades.symbol.append(symbol)
     trades.price.append(price)
-    trades.size.append(_text(values, names.size) or "0")
+    size = _text(values, names.size) or _text(values, names.signed_size).removeprefix("-")
+    trades.size.append(size or "0")
     trades.time.append(time_us)
     trades.side.append(side)
     trades.text_id.append(_trade_id(values, names))
-    trades.conditions.append(_text(values, names.conditions))
+    is_block = _optional(values, "BT") == "true"  # Bybit's: agreed off the book
+    trades.conditions.append("volume_only" if is_block else _text(values, names.conditions))
 
 
 def _add_quote(

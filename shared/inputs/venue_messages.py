@@ -1,16 +1,41 @@
-"""Bare messages of Binance, Coinbase and KuCoin among JSON objects: what each is by its own words.
+"""Messages of venues among JSON objects: the trades and quotes within, and what each is.
 
-Their tickers, orders and mark prices have a price under the name that a trade has.
+A venue wraps its trades in objects and lists, and says beside them what they are and whose. Its
+tickers, orders and mark prices have a price under the name that a trade has.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 import msgspec
 
-from shared.inputs.raw_values import text_of
+from shared.inputs.fields import Field, layout_of
+from shared.inputs.line import BYTE_ORDER_MARK
+from shared.inputs.messages import payload_at
+from shared.inputs.raw_values import NOTHING, text_of
+from shared.wire.raw_batch import RawBatch
+
+Values = dict[str, msgspec.Raw]
+
+_decode_object: Final = msgspec.json.Decoder(Values).decode
+_decode_list: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
+
+_WRAPPERS: Final = (
+    *("data", "result", "contents", "params", "tick", "d", "message"),
+    *("trades", "deals"),
+)
+_KINDS: Final = ("channel", "topic", "table", "type", "ch", "arg")
+_SYMBOLS: Final = ("symbol", "s", "instId", "instrument_name", "product_id")
+_STREAM: Final = r"(?:^|(?<!user)(?<!private)(?<!my)[\s._/@:])(?:{})s?(?=$|[\s._/@:])"
+_OF_TRADES: Final = re.compile(_STREAM.format("(?:public)?(?:trade|deal|execution)"), re.IGNORECASE)
+_OF_QUOTES: Final = re.compile(_STREAM.format("ticker|quote|bbo|book_?ticker"), re.IGNORECASE)
+_SYMBOL_OF_STREAM: Final = re.compile(r"market\.([^.]+)\.|(?:trades|executions)_(.+)|:([^:]*)$")
+"""HTX's `market.btcusdt.trade.detail`, Bitstamp's `live_trades_btcusd`, KuCoin's and ours."""
+_PRICES: Final = frozenset({Field.PRICE, Field.BID, Field.ASK})
+_KRAKEN_TRADE: Final = ("price", "size", "time", "side")
 
 _BINANCE_TRADES: Final = ("trade", "aggTrade")
 _COINBASE_MATCHES: Final = ("match", "last_match")
@@ -19,49 +44,166 @@ _COINBASE_ORDERS: Final = ("received", "open", "done", "change", "activate")
 _KUCOIN_ORDERS: Final = ("received", "open", "done", "change", "update")
 
 
-class Meaning(NamedTuple):
-    """Class of a message: skipped under its kind, a trade, or a quote without one."""
+class Inner(NamedTuple):
+    """An object in a message: the element `line` of its lists, which stands there as `original`.
 
+    `original` is None where the message has no list. `symbol`: what the message says of it, empty
+    where it says none. `left_out`: of what kind it is where it is neither trade nor quote.
+    `side_is_maker`: whether `side` is the maker's: the aggressor was on the other.
+    """
+
+    values: Values
+    symbol: str = ""
+    line: int = 0
+    original: bytes | None = None
     left_out: str = ""
     is_trade: bool = True
     side_is_maker: bool = False
-    """Whether `side` is the maker's: the aggressor was on the other."""
 
 
-_AS_SAID: Final = Meaning()
-_MATCH: Final = Meaning(side_is_maker=True)
-_QUOTE: Final = Meaning(is_trade=False)
+class _Around(NamedTuple):
+    """What a message says around an object: its stream, its symbol, and where it stands."""
+
+    stream: str = ""
+    symbol: str = ""
+    path: tuple[str, ...] = ()
+
+    def within(self, values: Values, wrapper: str) -> _Around:
+        """Return what is said around the content of `values[wrapper]`."""
+        arg = bytes(values.get("arg", b""))
+        argument = _decode_object(arg) if arg.startswith(b"{") else {}
+        said = [text_of(values[name]) for name in _KINDS if name in values and name != "arg"]
+        said.append(text_of(argument.get("channel", NOTHING)))
+        both = {**argument, **values}
+        names = [text_of(both[name]) for name in _SYMBOLS if name in both]
+        if "connection_id" in values and "id" in values:  # dYdX
+            names.append(text_of(values["id"]))
+        names += [self.symbol, *(_symbol_of(values, name) for name in ("topic", "channel", "ch"))]
+        return _Around(
+            " ".join(filter(None, (self.stream, *said, wrapper))),
+            next(filter(None, names), ""),
+            (*self.path, wrapper),
+        )
 
 
-def meaning_of(message: Mapping[str, msgspec.Raw], inner: Mapping[str, msgspec.Raw]) -> Meaning:
-    """Return what a message is; `inner` is its `data`, or itself.
+def objects_of(message: Values) -> list[Inner]:
+    """Return the objects of a message.
+
+    Raises msgspec.DecodeError where it holds something else than trades, or a quote: books and
+    candles come as lists too, and their rows have a price.
+    """
+    return [
+        each._replace(line=line) for line, each in enumerate(_within(message, message, _Around()))
+    ]
+
+
+def object_at(batch: RawBatch, payload: int, line: int) -> bytes:
+    """Return a message as it came, or the element of its list."""
+    message = payload_at(batch, payload)
+    if not line and b"[" not in message:
+        return message
+    try:
+        inner = objects_of(read_message(message))
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return message
+    return inner[line].original or message
+
+
+def read_message(payload: bytes) -> Values:
+    """Decode a message; a list of Kraken's first WebSocket API as an object of trades.
+
+    Raises msgspec.DecodeError.
+    """
+    payload = payload.removeprefix(BYTE_ORDER_MARK)
+    if not payload.startswith(b"["):
+        return _decode_object(payload)
+    parts = _decode_list(payload)
+    if len(parts) != 4 or text_of(parts[2]) != "trade":
+        raise msgspec.DecodeError("it is a list, and not one of Kraken's trades: send objects")
+    trades = [
+        {"symbol": parts[3], **dict(zip(_KRAKEN_TRADE, _decode_list(raw), strict=False))}
+        for raw in _decode_list(parts[1])
+    ]
+    return {"trades": msgspec.Raw(msgspec.json.encode(trades))}
+
+
+def _within(
+    message: Values, values: Values, around: _Around, original: bytes | None = None
+) -> Iterator[Inner]:
+    """Yield what an object of the message holds, or itself."""
+    wrapper = _wrapper_of(values)
+    if not wrapper:
+        yield _told(message, values, around, original)
+        return
+    around = around.within(values, wrapper)
+    content = bytes(values[wrapper])
+    if content.startswith(b"{"):
+        yield from _within(message, _decode_object(content), around, original)
+        return
+    if not _OF_TRADES.search(around.stream):
+        raise msgspec.DecodeError(
+            f"it is a list, and none of {', '.join(_KINDS)} says that it is of trades"
+        )
+    for raw in _decode_list(content):
+        yield from _within(message, _decode_object(raw), around, bytes(raw))
+
+
+def _wrapper_of(values: Values) -> str:
+    """Return the name under which an object that has no price itself holds others."""
+    found = (w for w in _WRAPPERS if w in values and bytes(values[w]).startswith((b"{", b"[")))
+    wrapper = next(found, "")
+    if not wrapper:
+        return ""
+    return "" if _PRICES & layout_of(tuple(values)).places.keys() else wrapper
+
+
+def _symbol_of(values: Values, name: str) -> str:
+    """Return the symbol that the name of a stream says: `stock:AAPL`, `live_trades_btcusd`."""
+    stream = text_of(values[name]) if name in values else ""
+    if found := _SYMBOL_OF_STREAM.search(stream):
+        symbol = next(filter(None, found.groups()), "")
+        # KuCoin's stream of all markets says in its subject whose message it is.
+        return text_of(values["subject"]) if symbol == "all" and "subject" in values else symbol
+    is_kind = _OF_TRADES.search(stream) or _OF_QUOTES.search(stream)
+    return stream if name == "topic" and not is_kind else ""
+
+
+def _told(message: Values, values: Values, around: _Around, original: bytes | None) -> Inner:
+    """Return an object with what it is by its own words and those around it.
 
     Sources: Binance, *WebSocket Streams*; Coinbase Exchange, *WebSocket Channels*; KuCoin,
     *WebSocket, Public Channels*.
     """
-    if "e" in inner and "E" in inner:
+    inner = Inner(values, around.symbol, original=original)
+    if "e" in values and "E" in values:
         return _of_binance(inner)
-    if "product_id" in inner and "type" in inner:
-        return _of_coinbase(text_of(inner["type"]))
-    if inner is not message and "subject" in message and "topic" in message:
-        if text_of(message["subject"]) in _KUCOIN_ORDERS:
-            return Meaning(text_of(message["subject"]))
-        return _QUOTE if "ticker" in text_of(message["topic"]).lower() else _AS_SAID
-    return _AS_SAID
+    if "product_id" in values and "type" in values:
+        return _of_coinbase(inner, text_of(values["type"]))
+    is_quote = not _OF_TRADES.search(around.stream) and _OF_QUOTES.search(around.stream)
+    if around.path == ("data",):
+        subject = text_of(message["subject"]) if "subject" in message else ""
+        if subject in _KUCOIN_ORDERS:
+            return inner._replace(left_out=subject)
+        return inner._replace(is_trade=not (subject and is_quote))
+    if around.path and not (is_quote or _OF_TRADES.search(around.stream)):
+        raise msgspec.DecodeError(
+            f"none of {', '.join(_KINDS)} says that its {'.'.join(around.path)} is a trade or quote"
+        )
+    return inner._replace(is_trade=not is_quote)
 
 
-def _of_binance(values: Mapping[str, msgspec.Raw]) -> Meaning:
-    kind = text_of(values["e"])
-    if kind not in _BINANCE_TRADES:
-        return Meaning(kind)
-    # Of futures: trades of the insurance fund and of auto-deleveraging have no market price.
-    market = text_of(values["X"]) if "X" in values else "MARKET"
-    return _AS_SAID if market == "MARKET" else Meaning(market)
+def _of_binance(inner: Inner) -> Inner:
+    kind = text_of(inner.values["e"])
+    if kind in _BINANCE_TRADES:
+        # Of futures: trades of the insurance fund and of auto-deleveraging have no market price.
+        market = text_of(inner.values["X"]) if "X" in inner.values else "MARKET"
+        kind = "" if market == "MARKET" else market
+    return inner._replace(left_out=kind)
 
 
-def _of_coinbase(kind: str) -> Meaning:
-    if kind in _COINBASE_MATCHES:
-        return _MATCH
-    if kind in _COINBASE_TICKERS:
-        return _QUOTE
-    return Meaning(kind) if kind in _COINBASE_ORDERS else _AS_SAID
+def _of_coinbase(inner: Inner, kind: str) -> Inner:
+    return inner._replace(
+        left_out=kind if kind in _COINBASE_ORDERS else "",
+        is_trade=kind not in _COINBASE_TICKERS,
+        side_is_maker=kind in _COINBASE_MATCHES,
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,6 +22,16 @@ from shared.realtime import channels as live
 from shared.runtime.token_bucket import TokenBucket
 
 MAX_SEQ: Final = 2**63 - 1
+_KEYS: Final = {
+    "ping": (),
+    "subscribe": ("channels", "from_seq", "stream"),
+    "unsubscribe": ("channels",),
+    "replay": ("channels", "from", "to", "speed", "by"),
+    "pause": (),
+    "resume": ("speed",),
+    "stop": (),
+}
+"""By op, the keys that a request may have beside it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,24 +71,25 @@ class Session:
         if not isinstance(request, Mapping):
             self._error("bad_request", "a request is a JSON object")
             return
-        match request.get("op"):
+        op = request.get("op")
+        if not isinstance(op, str) or op not in _KEYS:
+            self._error("unknown_op", f"op {str(op)[:40]!r} is none of {', '.join(_KEYS)}")
+            return
+        if wrong := [key for key in request if key not in ("op", *_KEYS[op])]:
+            self._error("bad_request", _unknown_key(op, wrong[0]))
+            return
+        match op:
             case "ping":
                 self._say("pong", time_ms=time.time_ns() // 1_000_000)
             case "subscribe":
                 await self._subscribe(request)
             case "unsubscribe":
                 self._unsubscribe(request)
-            case "replay" | "pause" | "resume" | "stop" as op:
+            case _:
                 try:
                     self._replaying(op, request)
                 except ReplayError as error:
                     self._error(error.code, str(error))
-            case other:
-                self._error(
-                    "unknown_op",
-                    f"op {str(other)[:40]!r} is none of subscribe, unsubscribe, ping, replay,"
-                    " pause, resume, stop",
-                )
 
     def replay(self, given: Mapping[str, Any]) -> None:
         """Begin a replay. Raises ReplayError."""
@@ -202,6 +214,12 @@ class Session:
 
     def _say(self, type_: str, **values: object) -> None:
         self.client.say(Said(type_, values).frame(self.client.form))
+
+
+def _unknown_key(op: str, key: str) -> str:
+    known = ", ".join(("op", *_KEYS[op]))
+    near = difflib.get_close_matches(key.lower(), _KEYS[op], n=1)
+    return f"{op}: {key[:40]!r} is none of {known}" + (f": call it {near[0]}" if near else "")
 
 
 def _channels(request: Mapping[str, Any]) -> list[str]:

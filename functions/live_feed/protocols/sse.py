@@ -28,6 +28,7 @@ from shared.runtime.tasks import end
 
 _SILENCE_S: Final = 15.0
 _LAST_WORD_S: Final = 5.0
+_PARAMETERS: Final = ("channels", "last_event_id", "replay_from", "replay_to", "speed", "by")
 _HEADERS: Final = {"cache-control": "no-store", "x-accel-buffering": "no"}
 
 
@@ -36,8 +37,13 @@ def sse_endpoint(replica: Replica) -> Callable[[Request], Awaitable[Response]]:
     limits, places = replica.limits, replica.places
 
     async def endpoint(request: Request) -> Response:
-        asked = request.query_params.get("channels", "")
+        asked = ",".join(request.query_params.getlist("channels"))
         try:
+            if unknown := [name for name in request.query_params if name not in _PARAMETERS]:
+                there_are = ", ".join(_PARAMETERS)
+                raise live.ChannelError(
+                    f"{unknown[0][:40]}: no such parameter; there are {there_are}"
+                )
             channels = await replica.interest.checked(e for e in asked.split(",") if e)
             if not channels:
                 raise live.ChannelError("channels: name some, such as ?channels=candles:1m:BTC-USD")

@@ -9,7 +9,7 @@ from typing import Final
 
 from local.feeds.files import symbols
 from local.feeds.files.errors import FileError, UnknownLayoutError
-from shared.inputs.fields import Field, layout_of
+from shared.inputs.fields import POLYGON, POLYGON_IDS, Field, layout_of
 from shared.market.symbols import is_time
 
 FIELDS: Final = ("symbol", "price", "size", "time", "side", "trade_id", "conditions")
@@ -22,8 +22,6 @@ MAKER: Final = {"true": "sell", "True": "sell", "1": "sell", "TRUE": "sell"}
 """The buyer was the maker, so the aggressor sold; anything else is a buy."""
 TYPES: Final = {"buy": "buy", "sell": "sell", "b": "buy", "s": "sell"}
 """Of a column `type` where no other is the side: what else it says is the kind of an order."""
-_POLYGON_IDS: Final = ("exchange", "trf_id")
-"""What ids of Polygon's trades count in: the exchange, and the reporting facility where one is."""
 _SIDES_OF_BOOK: Final = {"A": "sell", "B": "buy", "N": ""}
 
 
@@ -37,7 +35,8 @@ class Layout:
     `only`: column and value of the rows that are trades. `symbol_of`: the instrument by the file's
     name. `symbol`: the instrument of all rows. `conditions_of`: whose codes the sale conditions
     are (shared/inputs/conditions.py). `mid_of`: the columns of bid and ask, of quotes whose middle
-    is the price. `ids_within`: columns that a trade id counts in: their values lead it. `midnight`:
+    is the price. `ids_within`: columns that a trade id counts in: their values lead it.
+    `correction`: the column of Polygon's corrections, by which a trade may be void. `midnight`:
     time zone and date (YYYYMMDD) whose midnight the times count from.
     """
 
@@ -55,6 +54,7 @@ class Layout:
     conditions_of: str = ""
     mid_of: tuple[str, str] | None = None
     ids_within: Sequence[str] = ()
+    correction: str = ""
     unread: Sequence[str] = ()
 
     def describe(self) -> str:
@@ -249,7 +249,8 @@ def chosen(layout: Layout, choice: Choice, names: Sequence[str], name: str) -> L
 
 def needed(layout: Layout) -> list[str]:
     """Return the columns that are read."""
-    only = [] if layout.only is None else [layout.only[0]]
+    only = [layout.correction] if layout.correction else []
+    only += [] if layout.only is None else [layout.only[0]]
     return list(dict.fromkeys([*layout.columns.values(), *only, *layout.ids_within]))
 
 
@@ -305,9 +306,13 @@ def _by_header(names: Sequence[str]) -> Layout | None:
     elif Field.SIDE not in places and (type_ := _named("type", names)):
         columns["side"], sides = type_, TYPES
     kind = "tardis trades" if {"exchange", "local_timestamp"} <= plain else "table"
-    within = [each for each in _POLYGON_IDS if "sip_timestamp" in plain and each in names]
-    unread = [each for each in layout.unread if each not in within]
-    return Layout(kind, columns, sides=sides, ids_within=within, unread=unread)
+    of_polygon = names if POLYGON in plain else ()
+    within = [each for each in POLYGON_IDS if each in of_polygon]
+    correction = "correction" if "correction" in of_polygon else ""
+    unread = [each for each in layout.unread if each not in (*within, correction)]
+    return Layout(
+        kind, columns, sides=sides, ids_within=within, correction=correction, unread=unread
+    )
 
 
 def _named(wanted: str, names: Sequence[str]) -> str | None:

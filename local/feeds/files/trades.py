@@ -23,6 +23,7 @@ from local.feeds.files.opening import Part, Progress, parts_of, reported
 from local.feeds.files.tables import read_tables
 from local.feeds.files.texts import content_of
 from local.feeds.tick import Tick
+from shared.inputs.fields import VOID_CORRECTIONS
 from shared.market.timestamps import parse_us
 
 _NEEDS_QUOTES: Final = (b",", b'"', b"\r", b"\n")
@@ -126,6 +127,11 @@ def _trades(part: Part, layout: Layout, raw: RawTable, progress: Progress) -> Tr
         if left_out := table.num_rows - int(pc.sum(keep).as_py() or 0):
             progress.skipped[f"rows whose {column} is not {value}"] += left_out
         table = table.filter(keep)
+    if layout.correction:
+        void = pc.is_in(_texts(table[layout.correction]), pa.array(sorted(VOID_CORRECTIONS)))
+        if left_out := int(pc.sum(void).as_py() or 0):
+            progress.skipped["trades that are void by their correction"] += left_out
+        table = table.filter(pc.invert(void))
     rows = table.num_rows
     empty = pa.chunked_array([pa.array([""] * rows, type=pa.string())])
     columns = {

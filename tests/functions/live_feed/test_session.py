@@ -60,6 +60,29 @@ def test_a_bad_request_gets_an_error_and_nothing_else(run: Run, text: bytes, cod
     run(test)
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (b'{"op": "subscribe", "channels": ["ticks:A"], "from-seq": 7}', "call it from_seq"),
+        (b'{"op": "subscribe", "channel": ["ticks:A"]}', "call it channels"),
+        (b'{"op": "resume", "sped": 2}', "call it speed"),
+        (b'{"op": "ping", "id": 1}', "'id' is none of op"),
+    ],
+)
+def test_a_key_that_nobody_reads_is_an_error(run: Run, text: bytes, said: str) -> None:
+    """A typing error of `from_seq` would give the present for what was missed, unsaid."""
+
+    async def test(room: Room) -> None:
+        client = room.client()
+        await client.session.receive(text)
+        (frame,) = await client.read()
+        assert (frame["type"], frame["code"]) == ("error", "bad_request")
+        assert said in frame["msg"]
+        assert not client.session.client.wanted
+
+    run(test)
+
+
 def test_unsubscribe_ends_the_updates(run: Run) -> None:
     """Other channels go on."""
 

@@ -251,3 +251,20 @@ def test_an_event_stream_that_is_not_read_ends(run: Run, monkeypatch: pytest.Mon
             await until(lambda: serving_now.get() == 0)
 
     run(test)
+
+
+def test_an_event_stream_refuses_a_parameter_that_nobody_reads(run: Run) -> None:
+    """`from_seq` would give the present for what was missed; `channels` may be said twice."""
+
+    async def test(room: Room) -> None:
+        async with serving(room) as address, httpx.AsyncClient(trust_env=False) as client:
+            url = f"http://{address}/sse?channels=ticks:A"
+            refused = await client.get(f"{url}&from_seq=7")
+            assert (refused.status_code, "last_event_id" in refused.text) == (400, True)
+            async with client.stream("GET", f"{url}&channels=ticks:B") as answer:
+                async for line in answer.aiter_lines():
+                    if line.startswith("data: "):
+                        assert json.loads(line[6:])["channels"] == ["ticks:A", "ticks:B"]
+                        break
+
+    run(test)

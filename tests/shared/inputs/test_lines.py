@@ -207,3 +207,25 @@ def test_with_a_decimal_comma_a_point_divides_thousands(
     assert (
         tuple(Decimal(n.mantissa).scaleb(-n.scale) for n in (found.price, found.size)) == expected
     )
+
+
+def test_ids_of_polygons_files_count_within_their_exchange_and_void_trades_are_left_out() -> None:
+    """Two exchanges give one id; `correction` 8 was cancelled; a reporting facility 0 is none."""
+    found = parse_lines(
+        batch(
+            b"ticker,correction,exchange,id,price,sip_timestamp,size,trf_id\n"
+            b"A,0,11,7,1.5,1735827600038856001,10,0\n"
+            b"A,0,4,7,1.5,1735827600038856001,10,202\n"
+            b"A,8,4,8,1.5,1735827600038856001,10,202\n"
+        )
+    )
+    assert [row(found.rows, i)[-1] for i in range(len(found.rows))] == ["11:7", "4:202:7"]
+    assert (found.skipped, found.rejected, dict(found.unread)) == ({"void": 1}, [], {})
+
+
+def test_a_type_is_the_side_where_it_says_one_and_no_other_column_is() -> None:
+    """Of others it is the kind of an order."""
+    found = parse_lines(batch(b"symbol,price,type\nA,1,sell\nA,1,Buy\nA,1,limit\nA,1,\n"))
+    assert sorted(row(found.rows, i)[4] for i in range(len(found.rows))) == [0, 0, 1, 2]
+    both = parse_lines(batch(b"symbol,price,type,side\nA,1,sell,buy\n"))
+    assert (row(both.rows, 0)[4], found.rejected) == (1, [])

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.wire.raw_batch import FORMAT_SCANNER
+from shared.wire.ticks import VOLUME_ONLY
 from tests.shared.inputs.feeds import codes, parsed, quotes, trades
 
 SCAN = {"ticker": "AAPL", "price": 224.57, "prev_price": 224.5, "volume": 1234567, "mav10": 1e6,
@@ -227,6 +228,132 @@ def test_a_list_of_anything_else_is_no_trades(envelope: dict[str, Any]) -> None:
     found = parsed(FORMAT_SCANNER, message)
     assert (trades(found), codes(found)) == ([], [(0, "bad_message")])
     assert found.rejected[0].original == message
+
+
+VENUES = [
+    ({"params": {"channel": "trades.A.raw", "data": [
+        {"trade_id": "7", "timestamp": MS, "price": 1.0, "mark_price": 3, "instrument_name": "A",
+         "direction": "sell", "amount": 2.0}]}, "method": "subscription"}, "sell", "7"),
+    ({"channel": "spot.trades", "event": "update", "time": 1606292218, "result":
+        {"id": 7, "create_time": 1, "create_time_ms": f"{MS}.4", "side": "buy",
+         "currency_pair": "A", "amount": "2", "price": "1"}}, "buy", "7"),
+    ({"channel": "futures.trades", "event": "update", "result": [
+        {"size": -2, "id": 7, "create_time_ms": MS, "price": "1", "contract": "A"}]}, "sell", "7"),
+    ({"ch": "market.A.trade.detail", "ts": MS, "tick": {"id": 9, "ts": MS, "data": [
+        {"id": 12345678901234567890, "ts": MS, "tradeId": 7, "amount": 2, "price": 1.0,
+         "direction": "buy"}]}}, "buy", "7"),
+    ({"c": "spot@public.deals.v3.api@A", "s": "A", "t": 1, "d": {"deals": [
+        {"p": "1", "v": "2", "S": 2, "t": MS}]}}, "sell", ""),
+    ({"channel": "push.deal", "symbol": "A", "ts": 1, "data": [
+        {"M": 1, "O": 1, "T": 1, "p": 1, "v": 2, "t": MS}]}, "buy", ""),
+    ({"type": "subscribed", "connection_id": "c", "id": "A", "channel": "v4_trades", "contents": {
+        "trades": [{"id": "7", "size": "2", "price": "1", "side": "BUY", "type": "LIMIT",
+                    "createdAt": "2023-11-14T22:13:20Z"}]}}, "buy", "7"),
+    ({"type": "channel_batch_data", "connection_id": "c", "id": "A", "channel": "v4_trades",
+      "contents": [{"trades": [{"id": "7", "size": "2", "price": "1", "side": "SELL",
+                                "createdAt": "2023-11-14T22:13:20Z"}]}]}, "sell", "7"),
+    ([0, [["1.0", "2.0", "1700000000.321597", "s", "l", ""]], "trade", "A"], "sell", ""),
+    ({"event": "trade", "channel": "live_trades_A", "data": {
+        "id": 7, "timestamp": "1", "amount": 2, "amount_str": "2", "price": 1, "type": 1,
+        "microtimestamp": str(TIME_US), "buy_order_id": 3, "sell_order_id": 4}}, "sell", "7"),
+    ({"method": "subscribe", "result": {"channel": "trade", "instrument_name": "A", "data": [
+        {"d": "7", "t": MS, "p": "1", "q": "2", "s": "SELL", "i": "A"}]}}, "sell", "7"),
+    ({"method": "channelMessage", "params": {"channel": "lightning_executions_A", "message": [
+        {"id": 7, "side": "SELL", "price": 1, "size": 2, "exec_date": "2023-11-14T22:13:20"}]}},
+     "sell", "7"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("message", "side", "trade_id"), VENUES)
+def test_trades_that_a_venue_wraps_are_found(message: Any, side: str, trade_id: str) -> None:
+    """Deribit, Gate, HTX, MEXC, dYdX, Kraken's first API, Bitstamp, Crypto.com and bitFlyer say
+    beside their trades that they are, and often whose; MEXC numbers sides, Gate's futures sign."""
+    found = parsed(FORMAT_SCANNER, json.dumps(message).encode())
+    assert found.rejected == []
+    (trade,) = trades(found)
+    assert trade[:3] == ("A", Decimal(1), Decimal(2))
+    assert (trade.time_us // 1_000_000, trade.side) == (1_700_000_000, {"buy": 1, "sell": 2}[side])
+    assert str(trade.trade_id or "") == trade_id
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"params": {"channel": "quote.A", "data": {
+            "timestamp": MS, "instrument_name": "A", "best_bid_price": 1, "best_ask_price": 2}}},
+        {"params": {"channel": "ticker.A.raw", "data": {
+            "instrument_name": "A", "price": 9, "best_bid_price": 1, "best_ask_price": 2}}},
+        {"channel": "spot.book_ticker", "event": "update", "result":
+            {"t": MS, "u": 4, "s": "A", "b": "1", "B": "3", "a": "2", "A": "4"}},
+        {"ch": "market.A.bbo", "tick": {"ask": 2, "bid": 1, "quoteTime": MS}},
+        {"topic": "/market/ticker:all", "subject": "A", "data": {"bestAsk": "2", "bestBid": "1"}},
+    ],
+)  # fmt: skip
+def test_quotes_that_a_venue_wraps_are_no_trades(message: dict[str, Any]) -> None:
+    """A ticker's price is that of a trade which comes by itself."""
+    found = parsed(FORMAT_SCANNER, json.dumps(message).encode())
+    expected = [("A", Decimal(1), Decimal(2))]
+    assert [(q.instrument, q.bid, q.ask) for q in quotes(found)] == expected
+    assert (trades(found), found.rejected) == ([], [])
+
+
+ALPACAS = {"t": "2023-11-14", "x": "V", "p": 1, "s": 2, "i": 7, "z": "A"}
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"params": {"channel": "user.trades.A", "data": [ELEMENT]}},
+        {"ch": "market.A.kline.1min", "tick": {"id": 1, "price": 1, "amount": 2}},
+        {"channel": "book", "result": {**ELEMENT}},
+        {"type": "trade", "data": [{"s": 100, "p": 1, "t": MS}]},
+        {"symbol": "A", "trades": [ALPACAS]},
+        ALPACAS,
+        [17470, "te", [401597395, MS, 0.005, 7245.3]],
+        [0, {"a": ["1", 1], "b": ["1", 1]}, "ticker", "A"],
+    ],
+)  # fmt: skip
+def test_what_may_be_no_trade_is_refused(message: Any) -> None:
+    """One's own trades, candles and books have prices; one letter may be a size or a symbol."""
+    found = parsed(FORMAT_SCANNER, json.dumps(message).encode())
+    assert (trades(found), codes(found)) == ([], [(0, "bad_message")])
+
+
+def test_a_bad_trade_of_krakens_list_can_be_sent_again_alone() -> None:
+    """Its reject names the fields that the list says by their places."""
+    message = [0, [["x", "2", "1700000000.1", "s"], ["1", "2", "1700000000.1", "b"]], "trade", "A"]
+    found = parsed(FORMAT_SCANNER, json.dumps(message).encode())
+    (reject,) = found.rejected
+    assert (len(trades(found)), reject.code) == (1, "bad_price")
+    mended = reject.original.replace(b'"x"', b'"3"')
+    assert trades(parsed(FORMAT_SCANNER, mended))[0][:2] == ("A", Decimal(3))
+
+
+def test_bybits_block_trades_move_no_price() -> None:
+    """They were agreed off the book."""
+    trade = {"T": MS, "s": "A", "S": "Buy", "v": "2", "p": "1", "i": "x-1"}
+    messages = [json.dumps({**trade, "BT": block}).encode() for block in (True, False)]
+    found = parsed(FORMAT_SCANNER, *messages)
+    assert found.rows.flags is not None
+    assert found.rows.flags.tolist() == [VOLUME_ONLY, 0]
+    assert dict(found.unread) == {}
+
+
+POLYGON = {"ticker": "A", "price": 1, "size": 2, "exchange": 11, "id": "7", "sip_timestamp": MS}
+
+
+def test_a_trade_that_was_cancelled_at_its_source_is_counted_and_left_out() -> None:
+    """Polygon's `correction` is the tape's: 8 was cancelled, 1 holds what it was corrected to."""
+    messages = [json.dumps({**POLYGON, "correction": n}).encode() for n in (0, 1, 7, 8, 10, 11, 12)]
+    found = parsed(FORMAT_SCANNER, *messages)
+    assert ([t.place[0] for t in trades(found)], found.skipped) == ([0, 1], {"void": 5})
+
+
+def test_a_correction_that_names_no_trade_is_refused() -> None:
+    """As one more trade it would count twice (Tradier's `timesale`)."""
+    message = {"type": "timesale", "symbol": "A", "last": "1", "size": "2", "correction": True}
+    found = parsed(FORMAT_SCANNER, json.dumps(message).encode())
+    assert (trades(found), codes(found)) == ([], [(0, "bad_message")])
 
 
 def test_a_byte_order_mark_is_no_part_of_an_object() -> None:
