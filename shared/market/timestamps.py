@@ -29,6 +29,8 @@ _DATES_FROM, _DATES_TO = 19 * 10**12, 22 * 10**12
 """Of 14 digits that may be YYYYMMDDHHMMSS; with milliseconds they are 17."""
 _DATES: Final = {8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
 _MAX_CHARACTERS: Final = 40
+_LEAP_SECOND: Final = re.compile(r"(?<=\d):59:60(?=\D|$)")
+"""UTC's, which since 1970 are not counted: it has the times of the second behind it."""
 _AGO: Final = re.compile(r"-([0-9]{1,6})([smhdw])")
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _EXAMPLE: Final = "send seconds, ms, us or ns since 1970 UTC, or ISO 8601"
@@ -45,7 +47,7 @@ def parse_us(text: str, zone: tzinfo = UTC) -> int:
     The unit of a number follows from its size; digits below a microsecond fall away. A text
     without an offset is in `zone`. Raises ValueError; the message goes on after the quoted text.
     """
-    if text.isascii() and text.isdigit() and len(text) in _PLAIN:
+    if text.isascii() and text.isdigit() and len(text) in _PLAIN and text[0] != "0":
         return int(text) * _PLAIN[len(text)] // 1_000
     if _NUMBER.fullmatch(text):
         if (date := _written_date(text)) is not None:
@@ -57,8 +59,10 @@ def parse_us(text: str, zone: tzinfo = UTC) -> int:
         raise ValueError(f"is no time since 1980 in any unit: {_EXAMPLE}")
     if text[:1].isdigit() and len(text) <= _MAX_CHARACTERS:
         try:
-            moment = datetime.fromisoformat(_iso(text))
-            return us_of(moment if moment.tzinfo else moment.replace(tzinfo=zone))
+            whole, leap = _LEAP_SECOND.subn(":59:59", _iso(text))
+            moment = datetime.fromisoformat(whole)
+            us = us_of(moment if moment.tzinfo else moment.replace(tzinfo=zone))
+            return us + leap * 1_000_000
         except (ValueError, OverflowError):
             pass
     if re.fullmatch(r"[0-9-]{10}T?.* \d\d:?\d\d", text, re.ASCII):
@@ -99,12 +103,13 @@ def scaled_us(numbers: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np
 
 
 def _iso(text: str) -> str:
-    """Write the date with hyphens, also that of FIX's UTCTimestamp, and UTC as an offset."""
+    """Write the date with hyphens, also that of FIX's UTCTimestamp, and UTC as RFC 3339 may."""
+    text = text.upper()
     if re.match(r"\d{8}-\d\d:\d\d:\d\d", text):
         text = f"{text[:4]}-{text[4:6]}-{text[6:8]}T{text[9:]}"
     if re.match(r"\d{4}[./]\d\d[./]\d\d", text):
         text = f"{text[:4]}-{text[5:7]}-{text[8:]}"
-    return text.removesuffix(" UTC")
+    return text.removesuffix(" UTC").removesuffix(" GMT")
 
 
 def _written_date(text: str) -> str | None:

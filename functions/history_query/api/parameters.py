@@ -51,7 +51,8 @@ class Page:
 
     Both bounds are starts of intervals, so no candle is cut by them. `newest` is true when the
     request has no `from`: then the page ends at `to`. `indicators`: what to compute beside them.
-    `as_of_us`: only ticks received by then count.
+    `as_of_us`: only ticks received by then count, those of its millisecond too, as answers say when
+    ticks were received in milliseconds.
     """
 
     resolution: Resolution
@@ -104,6 +105,7 @@ def read_page(
         else:
             from_us = max(from_us, cursor.start_us + 1)
     timeframe = resolution.timeframe
+    as_of_us = read_time_us(query, "as_of", now_us, zone)
     return Page(
         resolution,
         next_start_us(timeframe, from_us),
@@ -111,7 +113,7 @@ def read_page(
         limit,
         newest,
         read_indicators(query),
-        read_time_us(query, "as_of", now_us, zone),
+        None if as_of_us is None else as_of_us // 1000 * 1000 + 999,
     )
 
 

@@ -57,8 +57,8 @@ INDICATORS: Final = query(
 )
 _AS_OF: Final = query(
     "as_of",
-    "What was known then: candles of the ticks received by that time, folded on reading. `closed`"
-    " says that the interval was over. Written as `from` is.",
+    "What was known then: candles of the ticks received by that time (its millisecond too), folded"
+    " on reading. `closed` says that the interval was over. Written as `from` is.",
     {"type": "string"},
     "2026-11-21T14:30:00Z",
 )

@@ -32,7 +32,7 @@ def test_candles_as_of_a_time_are_those_of_the_ticks_received_by_then(
     step_us = (last_us - first_us) // 4
     for as_of_us in (first_us - 1, *range(first_us, last_us, step_us), last_us + 1000):
         as_of_ms = as_of_us // 1000
-        known = [tick for tick in ticks if tick.receive_us <= as_of_ms * 1000]
+        known = [tick for tick in ticks if tick.receive_us // 1000 <= as_of_ms]
         got: list[dict[str, object]] = []
         cursor: dict[str, str] = {}
         while True:
@@ -52,6 +52,17 @@ def test_candles_as_of_a_time_are_those_of_the_ticks_received_by_then(
         for candle in got:
             end_ms = int(str(candle["t"])) + seconds * 1000
             assert candle["closed"] == (end_ms <= as_of_ms)
+
+
+def test_a_tick_is_known_at_the_time_that_the_api_says_it_was_received(house: House) -> None:
+    """`received` is cut to the millisecond, and its own tick must not be later than that."""
+    tick = generated(21, 1, 4_000_000)[0]._replace(receive_us=START_US + 500_400)
+    for batch in batches([tick], "A", 60):
+        house.tick_writer([(str(next(house.numbers)), batch)])
+    (told,) = house.get("/api/ticks/A", **{"from": "0"}).json()["ticks"]
+    for as_of, known in ((told["received"], 1), (told["received"] - 1, 0)):
+        answer = house.get("/api/candles/A", **{"from": "0", "as_of": str(as_of)}).json()
+        assert len(answer["candles"]) == known
 
 
 def test_a_time_that_is_none_is_named(house: House) -> None:
