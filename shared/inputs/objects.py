@@ -113,7 +113,7 @@ def _names_of(keys: tuple[str, ...]) -> _Names:
     layout = layout_of(keys)
     fields = (Field[name.upper()] for name in _Names._fields[:-2])
     places = (layout.places.get(field, ()) for field in fields)
-    return _Names(*places, unread=layout.unread, venue_known=layout.venue_known)
+    return _Names._make([*places, layout.unread, layout.venue_known])
 
 
 def _text(values: Values, names: tuple[str, ...]) -> str:

@@ -226,6 +226,6 @@ def test_ids_of_polygons_files_count_within_their_exchange_and_void_trades_are_l
 def test_a_type_is_the_side_where_it_says_one_and_no_other_column_is() -> None:
     """Of others it is the kind of an order."""
     found = parse_lines(batch(b"symbol,price,type\nA,1,sell\nA,1,Buy\nA,1,limit\nA,1,\n"))
-    assert sorted(row(found.rows, i)[4] for i in range(len(found.rows))) == [0, 0, 1, 2]
+    assert sorted(found.rows.side.tolist()) == [0, 0, 1, 2]
     both = parse_lines(batch(b"symbol,price,type,side\nA,1,sell,buy\n"))
     assert (row(both.rows, 0)[4], found.rejected) == (1, [])

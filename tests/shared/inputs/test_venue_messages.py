@@ -1,0 +1,303 @@
+"""Messages of venues among JSON objects: what is within, and what it is by its own words."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from shared.wire.raw_batch import FORMAT_SCANNER
+from shared.wire.ticks import VOLUME_ONLY
+from tests.shared.inputs.feeds import codes, parsed, quotes, trades
+
+TIME_US = 1_700_000_000_000_000
+MS = TIME_US // 1000
+
+
+@pytest.mark.parametrize(
+    ("message", "wanted"),
+    [
+        (
+            '{"ev":"T","sym":"MSFT","x":4,"i":"12","z":3,"p":114.125,"s":100,"c":[37],'
+            '"t":1700000000000,"q":3681328}',
+            ("MSFT", "114.125", "100", "4:12"),
+        ),
+        (
+            '{"ev":"XT","pair":"BTC-USD","p":3.5,"t":1700000000000,"s":0.25,"c":[2],"i":"9",'
+            '"r":1700000000123,"x":1}',
+            ("BTC-USD", "3.5", "0.25", "1:9"),
+        ),
+        (
+            '{"s":"BINANCE:BTCUSDT","p":7296.89,"t":1700000000000,"v":0.011467,"c":null}',
+            ("BINANCE:BTCUSDT", "7296.89", "0.011467", 0),
+        ),
+        (
+            '{"e":"trade","E":1700000000001,"s":"BNBBTC","t":12345,"p":"0.001","q":"100",'
+            '"T":1700000000000,"m":true,"M":true}',
+            ("BNBBTC", "0.001", "100", 12345),
+        ),
+        (
+            '{"e":"aggTrade","E":1700000000001,"s":"BNBBTC","a":7,"p":"0.001","q":"100",'
+            '"f":100,"l":105,"T":1700000000000,"m":true,"M":true}',
+            ("BNBBTC", "0.001", "100", 7),
+        ),
+    ],
+)
+def test_one_letter_means_what_its_sender_means(
+    message: str, wanted: tuple[str, str, str, int | str]
+) -> None:
+    """`s` is Polygon's size and Binance's symbol, `t` a time there and a trade id here.
+
+    Polygon: ids "are unique per combination of ticker, exchange, and TRF".
+    """
+    found = parsed(FORMAT_SCANNER, message.encode())
+    (trade,) = trades(found)
+    symbol, price, size, trade_id = wanted
+    assert (trade.instrument, trade.price, trade.size) == (symbol, Decimal(price), Decimal(size))
+    text = "" if found.rows.text is None else found.rows.text[0]
+    assert (trade.time_us, text or trade.trade_id) == (TIME_US, trade_id)
+    assert found.rejected == []
+
+
+@pytest.mark.parametrize(
+    ("message", "wanted"),
+    [
+        ({"T": MS, "s": "A", "S": "Buy", "v": "2", "p": "1", "L": "PlusTick", "i": "x-1"}, "buy"),
+        ({"symbol": "A", "price": 1, "amount": 2, "ts": MS, "direction": "sell"}, "sell"),
+        ({"symbol": "A", "price": 1, "volume": 2, "ts": MS, "side": "sell"}, "sell"),
+        ({"symbol": "A", "price": 1, "volume": 2, "ts": MS, "tid": 1}, ""),
+        ({"coin": "A", "side": "A", "px": "1", "sz": "2", "time": MS, "tid": 1}, "sell"),
+        ({"coin": "A", "side": "B", "px": "1", "sz": "2", "time": MS, "tid": 1}, "buy"),
+        ({"timestamp": 1700000000, "timestampms": MS, "price": "1", "amount": "2", "type": "buy",
+          "symbol": "A"}, "buy"),
+        ({"id": 1, "create_time": 1700000000, "create_time_ms": "1700000000000.9", "side": "sell",
+          "currency_pair": "A", "amount": "2", "price": "1"}, "sell"),
+        ({"exec_date": "2023-11-14T22:13:20", "symbol": "A", "price": 1, "size": 2, "side": "BUY"},
+         "buy"),
+        ({"code": "A", "timestamp": MS + 9, "trade_timestamp": MS, "trade_price": 1.0,
+          "trade_volume": 2, "ask_bid": "ASK", "sequential_id": 5}, "sell"),
+        ({"type": "timesale", "symbol": "A", "exch": "Q", "bid": "0.9", "ask": "1.1", "last": "1",
+          "size": "2", "date": str(MS), "cancel": False, "session": "normal"}, ""),
+        ({"feed": "trade", "product_id": "A", "uid": "u-1", "side": "sell", "type": "fill",
+          "time": MS, "qty": 2, "price": 1.0}, "sell"),
+        ({"type": "match", "product_id": "A", "trade_id": 10, "time": "2023-11-14T22:13:20Z",
+          "size": "2", "price": "1", "side": "sell"}, "buy"),
+    ],
+)  # fmt: skip
+def test_trades_of_exchanges_have_size_time_and_the_side_of_the_aggressor(
+    message: dict[str, Any], wanted: str
+) -> None:
+    """Under the names of their own documentation: Bybit, HTX, Deribit, Hyperliquid, Gemini, Gate,
+    bitFlyer, Upbit, Tradier, Kraken Futures; Coinbase's `side` is the maker's."""
+    found = parsed(FORMAT_SCANNER, json.dumps(message).encode())
+    (trade,) = trades(found)
+    side = {"": 0, "buy": 1, "sell": 2}[wanted]
+    expected = ("A", Decimal(1), Decimal(2), side)
+    assert (trade.instrument, trade.price, trade.size, trade.side) == expected
+    assert trade.time_us // 1000 == MS
+    assert found.rejected == []
+
+
+@pytest.mark.parametrize(
+    ("message", "kind"),
+    [
+        ({"e": "24hrTicker", "E": MS, "s": "BNBBTC", "p": "0.0015", "q": "18"}, "24hrTicker"),
+        ({"e": "markPriceUpdate", "E": MS, "s": "B", "p": "11794.15", "T": MS}, "markPriceUpdate"),
+        ({"e": "trade", "E": MS, "s": "B", "p": "0", "q": "1", "T": MS, "X": "NA"}, "NA"),
+        ({"type": "received", "product_id": "A", "size": "1.34", "price": "502.1"}, "received"),
+        ({"type": "open", "product_id": "A", "price": "200.2", "side": "sell"}, "open"),
+        ({"type": "message", "topic": "/spotMarket/level3:A", "subject": "open",
+          "data": {"symbol": "A", "price": "1", "size": "2", "side": "buy"}}, "open"),
+    ],
+)  # fmt: skip
+def test_what_an_exchange_says_besides_trades_is_no_tick(
+    message: dict[str, Any], kind: str
+) -> None:
+    """Tickers' changes of price, mark prices and orders have `price` or `p` too."""
+    found = parsed(FORMAT_SCANNER, json.dumps(message).encode())
+    assert (trades(found), found.skipped, found.rejected) == ([], {kind: 1}, [])
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"type": "ticker", "product_id": "A", "price": "5", "best_bid": "1", "best_ask": "2",
+         "last_size": "9", "trade_id": 1},
+        {"type": "message", "topic": "/market/ticker:A", "subject": "trade.ticker",
+         "data": {"price": "5", "size": "9", "bestAsk": "2", "bestBid": "1", "Time": MS}},
+    ],
+)  # fmt: skip
+def test_a_ticker_is_a_quote_and_its_last_trade_is_none(message: dict[str, Any]) -> None:
+    """It repeats the last trade at each change of the book."""
+    found = parsed(FORMAT_SCANNER, json.dumps(message).encode())
+    expected = [("A", Decimal(1), Decimal(2))]
+    assert [(q.instrument, q.bid, q.ask) for q in quotes(found)] == expected
+    assert (trades(found), found.rejected) == ([], [])
+
+
+ELEMENT = {"s": "A", "symbol": "A", "price": "1", "size": "2", "side": "sell", "ts": MS, "id": 1}
+
+
+@pytest.mark.parametrize(
+    "envelope",
+    [
+        {"type": "trade"},
+        {"channel": "trades"},
+        {"table": "trade", "action": "partial"},
+        {"topic": "publicTrade.A", "type": "snapshot", "ts": MS},
+        {"arg": {"channel": "trade", "instId": "A", "instType": "SPOT"}, "action": "snapshot"},
+    ],
+)
+def test_a_list_of_trades_is_as_many_ticks(envelope: dict[str, Any]) -> None:
+    """As Finnhub, Hyperliquid, BitMEX, Bybit and Bitget send it; a bad one is rejected alone."""
+    bad = {**ELEMENT, "price": "x"}
+    second = {key: value for key, value in ELEMENT.items() if key not in ("s", "symbol")}
+    second = (second if "arg" in envelope else ELEMENT) | {"id": 2}
+    message = json.dumps({**envelope, "data": [ELEMENT, bad, second]}).encode()
+    found = parsed(FORMAT_SCANNER, json.dumps(ELEMENT).encode(), message)
+    assert [(t.instrument, t.trade_id, t.place) for t in trades(found)[1:]] == [
+        ("A", 1, (1, 0)),
+        ("A", 2, (1, 2)),
+    ]
+    (reject,) = found.rejected
+    assert (reject.payload, reject.line, reject.code) == (1, 1, "bad_price")
+    assert json.loads(reject.original) == bad
+
+
+@pytest.mark.parametrize(
+    "envelope", [{}, {"table": "orderBookL2"}, {"topic": "orderbook.50.A"}, {"channel": "ticker"}]
+)
+def test_a_list_of_anything_else_is_no_trades(envelope: dict[str, Any]) -> None:
+    """Rows of an order book have a price, a size, a side and an id."""
+    message = json.dumps({**envelope, "data": [ELEMENT]}).encode()
+    found = parsed(FORMAT_SCANNER, message)
+    assert (trades(found), codes(found)) == ([], [(0, "bad_message")])
+    assert found.rejected[0].original == message
+
+
+VENUES = [
+    ({"params": {"channel": "trades.A.raw", "data": [
+        {"trade_id": "7", "timestamp": MS, "price": 1.0, "mark_price": 3, "instrument_name": "A",
+         "direction": "sell", "amount": 2.0}]}, "method": "subscription"}, "sell", "7"),
+    ({"channel": "spot.trades", "event": "update", "time": 1606292218, "result":
+        {"id": 7, "create_time": 1, "create_time_ms": f"{MS}.4", "side": "buy",
+         "currency_pair": "A", "amount": "2", "price": "1"}}, "buy", "7"),
+    ({"channel": "futures.trades", "event": "update", "result": [
+        {"size": -2, "id": 7, "create_time_ms": MS, "price": "1", "contract": "A"}]}, "sell", "7"),
+    ({"ch": "market.A.trade.detail", "ts": MS, "tick": {"id": 9, "ts": MS, "data": [
+        {"id": 12345678901234567890, "ts": MS, "tradeId": 7, "amount": 2, "price": 1.0,
+         "direction": "buy"}]}}, "buy", "7"),
+    ({"c": "spot@public.deals.v3.api@A", "s": "A", "t": 1, "d": {"deals": [
+        {"p": "1", "v": "2", "S": 2, "t": MS}]}}, "sell", ""),
+    ({"channel": "push.deal", "symbol": "A", "ts": 1, "data": [
+        {"M": 1, "O": 1, "T": 1, "p": 1, "v": 2, "t": MS}]}, "buy", ""),
+    ({"type": "subscribed", "connection_id": "c", "id": "A", "channel": "v4_trades", "contents": {
+        "trades": [{"id": "7", "size": "2", "price": "1", "side": "BUY", "type": "LIMIT",
+                    "createdAt": "2023-11-14T22:13:20Z"}]}}, "buy", "7"),
+    ({"type": "channel_batch_data", "connection_id": "c", "id": "A", "channel": "v4_trades",
+      "contents": [{"trades": [{"id": "7", "size": "2", "price": "1", "side": "SELL",
+                                "createdAt": "2023-11-14T22:13:20Z"}]}]}, "sell", "7"),
+    ([0, [["1.0", "2.0", "1700000000.321597", "s", "l", ""]], "trade", "A"], "sell", ""),
+    ({"event": "trade", "channel": "live_trades_A", "data": {
+        "id": 7, "timestamp": "1", "amount": 2, "amount_str": "2", "price": 1, "type": 1,
+        "microtimestamp": str(TIME_US), "buy_order_id": 3, "sell_order_id": 4}}, "sell", "7"),
+    ({"method": "subscribe", "result": {"channel": "trade", "instrument_name": "A", "data": [
+        {"d": "7", "t": MS, "p": "1", "q": "2", "s": "SELL", "i": "A"}]}}, "sell", "7"),
+    ({"method": "channelMessage", "params": {"channel": "lightning_executions_A", "message": [
+        {"id": 7, "side": "SELL", "price": 1, "size": 2, "exec_date": "2023-11-14T22:13:20"}]}},
+     "sell", "7"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("message", "side", "trade_id"), VENUES)
+def test_trades_that_a_venue_wraps_are_found(message: Any, side: str, trade_id: str) -> None:
+    """Deribit, Gate, HTX, MEXC, dYdX, Kraken's first API, Bitstamp, Crypto.com and bitFlyer say
+    beside their trades that they are, and often whose; MEXC numbers sides, Gate's futures sign."""
+    found = parsed(FORMAT_SCANNER, json.dumps(message).encode())
+    assert found.rejected == []
+    (trade,) = trades(found)
+    assert trade[:3] == ("A", Decimal(1), Decimal(2))
+    assert (trade.time_us // 1_000_000, trade.side) == (1_700_000_000, {"buy": 1, "sell": 2}[side])
+    assert str(trade.trade_id or "") == trade_id
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"params": {"channel": "quote.A", "data": {
+            "timestamp": MS, "instrument_name": "A", "best_bid_price": 1, "best_ask_price": 2}}},
+        {"params": {"channel": "ticker.A.raw", "data": {
+            "instrument_name": "A", "price": 9, "best_bid_price": 1, "best_ask_price": 2}}},
+        {"channel": "spot.book_ticker", "event": "update", "result":
+            {"t": MS, "u": 4, "s": "A", "b": "1", "B": "3", "a": "2", "A": "4"}},
+        {"ch": "market.A.bbo", "tick": {"ask": 2, "bid": 1, "quoteTime": MS}},
+        {"topic": "/market/ticker:all", "subject": "A", "data": {"bestAsk": "2", "bestBid": "1"}},
+    ],
+)  # fmt: skip
+def test_quotes_that_a_venue_wraps_are_no_trades(message: dict[str, Any]) -> None:
+    """A ticker's price is that of a trade which comes by itself."""
+    found = parsed(FORMAT_SCANNER, json.dumps(message).encode())
+    expected = [("A", Decimal(1), Decimal(2))]
+    assert [(q.instrument, q.bid, q.ask) for q in quotes(found)] == expected
+    assert (trades(found), found.rejected) == ([], [])
+
+
+ALPACAS = {"t": "2023-11-14", "x": "V", "p": 1, "s": 2, "i": 7, "z": "A"}
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"params": {"channel": "user.trades.A", "data": [ELEMENT]}},
+        {"ch": "market.A.kline.1min", "tick": {"id": 1, "price": 1, "amount": 2}},
+        {"channel": "book", "result": {**ELEMENT}},
+        {"type": "trade", "data": [{"s": 100, "p": 1, "t": MS}]},
+        {"symbol": "A", "trades": [ALPACAS]},
+        ALPACAS,
+        [17470, "te", [401597395, MS, 0.005, 7245.3]],
+        [0, {"a": ["1", 1], "b": ["1", 1]}, "ticker", "A"],
+    ],
+)  # fmt: skip
+def test_what_may_be_no_trade_is_refused(message: Any) -> None:
+    """One's own trades, candles and books have prices; one letter may be a size or a symbol."""
+    found = parsed(FORMAT_SCANNER, json.dumps(message).encode())
+    assert (trades(found), codes(found)) == ([], [(0, "bad_message")])
+
+
+def test_a_bad_trade_of_krakens_list_can_be_sent_again_alone() -> None:
+    """Its reject names the fields that the list says by their places."""
+    message = [0, [["x", "2", "1700000000.1", "s"], ["1", "2", "1700000000.1", "b"]], "trade", "A"]
+    found = parsed(FORMAT_SCANNER, json.dumps(message).encode())
+    (reject,) = found.rejected
+    assert (len(trades(found)), reject.code) == (1, "bad_price")
+    mended = reject.original.replace(b'"x"', b'"3"')
+    assert trades(parsed(FORMAT_SCANNER, mended))[0][:2] == ("A", Decimal(3))
+
+
+def test_bybits_block_trades_move_no_price() -> None:
+    """They were agreed off the book."""
+    trade = {"T": MS, "s": "A", "S": "Buy", "v": "2", "p": "1", "i": "x-1"}
+    messages = [json.dumps({**trade, "BT": block}).encode() for block in (True, False)]
+    found = parsed(FORMAT_SCANNER, *messages)
+    assert found.rows.flags is not None
+    assert found.rows.flags.tolist() == [VOLUME_ONLY, 0]
+    assert dict(found.unread) == {}
+
+
+POLYGON = {"ticker": "A", "price": 1, "size": 2, "exchange": 11, "id": "7", "sip_timestamp": MS}
+
+
+def test_a_trade_that_was_cancelled_at_its_source_is_counted_and_left_out() -> None:
+    """Polygon's `correction` is the tape's: 8 was cancelled, 1 holds what it was corrected to."""
+    messages = [json.dumps({**POLYGON, "correction": n}).encode() for n in (0, 1, 7, 8, 10, 11, 12)]
+    found = parsed(FORMAT_SCANNER, *messages)
+    assert ([t.place[0] for t in trades(found)], found.skipped) == ([0, 1], {"void": 5})
+
+
+def test_a_correction_that_names_no_trade_is_refused() -> None:
+    """As one more trade it would count twice (Tradier's `timesale`)."""
+    message = {"type": "timesale", "symbol": "A", "last": "1", "size": "2", "correction": True}
+    found = parsed(FORMAT_SCANNER, json.dumps(message).encode())
+    assert (trades(found), codes(found)) == ([], [(0, "bad_message")])
