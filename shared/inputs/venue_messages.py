@@ -62,7 +62,7 @@ class Inner(NamedTuple):
 
 
 class _Around(NamedTuple):
-    """What a message says around an object: its stream, its symbol, and where it stands."""
+    """Stream and symbol that a message states around an object, and the names that lead to it."""
 
     stream: str = ""
     symbol: str = ""
