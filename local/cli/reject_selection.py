@@ -1,4 +1,4 @@
-"""Which rejects `kandle rejects list` and `replay` mean: options, and a condition in SQL."""
+"""Selection of rejects for `kandle rejects list` and `replay`: options, and a condition in SQL."""
 
 from __future__ import annotations
 
