@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterator
+from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -29,12 +30,13 @@ settings.register_profile("kandle", deadline=None)
 settings.load_profile("kandle")
 
 _SERVERS = frozenset({"servers", "pipeline"})
+_PIPELINE = ExitStack()
 
 
 class Schedule(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
     """Files of tests among the workers; those that share a pipeline are one worker's.
 
-    A pipeline costs 12 s of CPU to start, and an eighth of a core while it waits.
+    A pipeline costs 12 s of CPU to start.
     """
 
     def _split_scope(self, nodeid: str) -> str:
@@ -58,12 +60,24 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Schedule:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests of which servers say by themselves that they start processes.
 
-    What makes the live state of every instrument anew comes before what brings instruments.
+    Tests of the pipeline stand together: it stops after the last of them. What makes the live
+    state of every instrument anew comes before what brings instruments.
     """
-    items.sort(key=lambda item: item.get_closest_marker("early") is None)
+    items.sort(key=lambda item: (_alone(item), item.get_closest_marker("early") is None))
     for item in items:
         if "e2e" in item.path.parts or _SERVERS & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.processes)
+
+
+def _alone(item: pytest.Item | None) -> bool:
+    return item is None or _scope(item.nodeid.partition("::")[0]) != "pipeline"
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(nextitem: pytest.Item | None) -> None:
+    """Stop the pipeline after its last test: while it waits it takes an eighth of a core."""
+    if _alone(nextitem):
+        _PIPELINE.close()
 
 
 @pytest.fixture(autouse=True)
@@ -143,7 +157,7 @@ def pipeline(
 
     Tests send trades of some hundred days; each day is work for the lake, whose tests are others.
     """
-    with running(
+    platform = running(
         tmp_path_factory.mktemp("pipeline") / "data",
         "--observe",
         settings={
@@ -151,8 +165,9 @@ def pipeline(
             "ALERT_URLS": messenger.url(),
             "SNAPSHOT_S": "3600",
         },
-    ) as environment:
-        yield environment
+    )
+    with _PIPELINE:
+        yield _PIPELINE.enter_context(platform)
 
 
 def _new_database(servers: dict[str, str], template: str) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import yaml
 
 from local.topology.durations import go_seconds
-from local.topology.fields import Fields
+from local.topology.fields import LOADER, Fields
 
 KEY = "channel-template-spec"
 LOSSY_ANNOTATION = "kandle.dev/may-lose"
@@ -79,7 +79,7 @@ def read_template(where: str, data: Fields) -> ChannelTemplate:
     """
     text = data.needed_text(KEY)
     try:
-        parsed = yaml.safe_load(text)
+        parsed = yaml.load(text, LOADER)  # noqa: S506 - it is a safe one
     except yaml.YAMLError as error:
         raise data.error(KEY, f"is not YAML: {error}") from None
     top = Fields(where, f"data.{KEY}", parsed, data.problems)

@@ -37,7 +37,7 @@ from local.topology.eventing_objects import (
     SinkBinding,
     Trigger,
 )
-from local.topology.fields import Fields
+from local.topology.fields import LOADER, Fields
 from local.topology.trigger_filters import read_attributes, read_filters
 
 __all__ = ["Broker", "Eventing", "PingSource", "SinkBinding", "Trigger", "load_eventing"]
@@ -136,7 +136,7 @@ class _Reader:
             self.problems.append(f"{directory}: holds no *.yaml: name a directory with Brokers")
         for file in files:
             try:
-                documents = list(yaml.safe_load_all(file.read_text()))
+                documents = list(yaml.load_all(file.read_text(), LOADER))
             except yaml.YAMLError as error:
                 self.problems.append(f"{file}: is not YAML: {error}")
                 continue

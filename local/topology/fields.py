@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
+
+import yaml
 
 from local.errors import ManifestError
 
 T = TypeVar("T")
+
+LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""Safe, and seven times as fast where PyYAML was built with libyaml, as its wheels are."""
 
 
 class Fields:

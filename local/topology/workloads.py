@@ -16,7 +16,7 @@ import yaml
 from local.errors import ManifestError
 from local.topology.addressable import CLUSTER_DOMAIN
 from local.topology.environment import Entry, read_container_env, read_function_env
-from local.topology.fields import Fields
+from local.topology.fields import LOADER, Fields
 
 ENDPOINT_LABEL = "kandle.dev/endpoint"
 BESIDE_LABEL = "kandle.dev/beside"
@@ -132,7 +132,7 @@ def load_config_maps(*directories: Path) -> dict[str, dict[str, str]]:
 def documents(file: Path) -> Iterator[Mapping[str, Any]]:
     """Yield the mappings of a YAML file. Raises ManifestError with line and column."""
     try:
-        for each in yaml.safe_load_all(file.read_text()):
+        for each in yaml.load_all(file.read_text(), LOADER):
             if isinstance(each, Mapping):
                 yield each
             elif each is not None:

@@ -77,16 +77,20 @@ class Faults:
             self._deck = self._random.sample(self.targets, len(self.targets))
         return self._kill(self._deck.pop())
 
-    def replace(self, name: str) -> str:
-        """Ask a process to end, as a rollout does, and wait until a new one serves."""
-        old = self._running(name)
-        assert old is not None, f"{name} does not run"
-        old.send_signal(signal.SIGTERM)
+    def replace(self, names: Sequence[str]) -> str:
+        """Ask processes to end, as a rollout does, and wait until new ones serve."""
+        old = {name: self._running(name) for name in names}
+        for name, process in old.items():
+            assert process is not None, f"{name} does not run"
+            process.send_signal(signal.SIGTERM)
+            self._note("terminate", name)
         deadline = time.monotonic() + 90
-        while not self._serves(name, old.pid):
-            assert time.monotonic() < deadline, f"{name} did not come back"
+        while away := [
+            name for name, each in old.items() if each and not self._serves(name, each.pid)
+        ]:
+            assert time.monotonic() < deadline, f"{away} did not come back"
             time.sleep(0.2)
-        return self._note("terminate", name)
+        return f"replaced {', '.join(names)}"
 
     def _serves(self, name: str, not_pid: int) -> bool:
         for each in self.up.status().get("components", []):

@@ -35,8 +35,8 @@ class Options:
 
     `targets`: what is killed, in an order that the seed decides. `until_acknowledged`: wait until
     the channels are empty, which takes a minute (`ackWait`) after a kill of the broker. `rolling`:
-    what is replaced, one after the other, each when the one before is ready again. `replicas`: of
-    candle-aggregate.
+    what is replaced, those of a group at once, each group when the one before is ready again.
+    `replicas`: of candle-aggregate.
     """
 
     kills: int = 50
@@ -48,7 +48,7 @@ class Options:
     how: Sequence[str] = ("silent", "gone")
     targets: Sequence[str] = TARGETS
     until_acknowledged: bool = True
-    rolling: Sequence[str] = ()
+    rolling: Sequence[Sequence[str]] = ()
     replicas: int = 1
     senders: int = 2
     every_s: float = 0.25
@@ -107,8 +107,8 @@ class Run:
     def report(self) -> Report:
         """Do all of it."""
         try:
-            for name in self._options.rolling:
-                self._say(self._faults.replace(name))
+            for group in self._options.rolling:
+                self._say(self._faults.replace(group))
             self._strike()
             for store in self._options.stores if self._options.outage_s else ():
                 for how in self._options.how:

@@ -16,7 +16,7 @@ def test_kills_pauses_and_cut_connections_cost_nothing() -> None:
             kills=9,
             seconds=120,
             seed=2,
-            gap_s=2.0,
+            gap_s=1.0,
             targets=(
                 *("normalize", "persist", "candle-aggregate", "udp-bridge"),
                 *("candle-aggregate-2", "nats", "postgres"),
