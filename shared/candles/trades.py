@@ -51,6 +51,11 @@ class Rows:
     def __len__(self) -> int:
         return len(self.time_us)
 
+    @property
+    def nbytes(self) -> int:
+        """How much memory the columns take; texts are shared."""
+        return sum(getattr(self, field.name).nbytes for field in fields(self))
+
     @classmethod
     def of(cls, ticks: Ticks) -> Rows:
         """Return the rows of a batch of one entry."""

@@ -43,10 +43,10 @@ def between(low_us: int, high_us: int, **series: str) -> BooleanExpression:
     return found
 
 
-def use_little_memory() -> None:
+def use_little_memory(*, threads: int = 1) -> None:
     """Let Arrow keep no freed memory, and few threads: by itself it has one a processor."""
     pa.set_memory_pool(pa.system_memory_pool())
-    pa.set_cpu_count(1)
+    pa.set_cpu_count(threads)
     pa.set_io_thread_count(2)
 
 

@@ -20,7 +20,7 @@ from shared.wire.ticks import Ticks
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from shared.lake.reader import Group, LakeReader
+    from shared.lake.reader import LakeReader
 
 _WAIT_S: Final = 10.0
 _AWAY_S: Final = 10.0
@@ -63,7 +63,7 @@ class Cold:
                 from shared.lake.access import use_little_memory
                 from shared.lake.reader import LakeReader
 
-                use_little_memory()
+                use_little_memory(threads=2)
                 self._reader = LakeReader(self._access)
             return self._reader
 
@@ -76,8 +76,9 @@ class Cold:
         """
         if not plan.is_hot:
             series = {"symbol": instrument}
-            for each in self._groups(plan, series, low_us, high_us, newest=newest):
-                yield each.first_us, each.last_us, each.rows
+            with self._watched():
+                for each in self.reader.groups(plan, series, low_us, high_us, newest=newest):
+                    yield each.first_us, each.last_us, each.rows
 
     def rows(
         self, plan: Plan, instrument: str, low_us: int, high_us: int, *, newest: bool = False
@@ -91,11 +92,12 @@ class Cold:
         from shared.lake.tick_table import to_rows
 
         series = {"symbol": instrument}
-        for group in self._groups(plan, series, low_us, high_us, newest=newest):
-            rows = to_rows(self._read(group, series))
-            inside = (rows.time_us >= group.first_us) & (rows.time_us <= group.last_us)
-            if inside.any():
-                yield group.first_us, group.last_us, rows if inside.all() else rows.at(inside)
+        with self._watched():
+            groups = self.reader.groups(plan, series, low_us, high_us, newest=newest)
+            for group, rows in self.reader.read(groups, series, to_rows):
+                inside = (rows.time_us >= group.first_us) & (rows.time_us <= group.last_us)
+                if inside.any():
+                    yield group.first_us, group.last_us, rows if inside.all() else rows.at(inside)
 
     def ticks(self, plan: Plan, instrument: str, low_us: int, high_us: int) -> Iterator[Ticks]:
         """Yield ticks in [low_us, high_us) as batches of one source each, in the total order."""
@@ -123,32 +125,17 @@ class Cold:
         from shared.lake.candle_table import to_candles
 
         series = {"timeframe": timeframe, "symbol": instrument}
-        with self.scan():
+        with self.scan(), self._watched():
             day = -1
-            for group in self._groups(plan, series, low_us, high_us, newest=newest):
+            groups = self.reader.groups(plan, series, low_us, high_us, newest=newest)
+            for group, rows in self.reader.read(groups, series, _as_it_is):
                 if count is not None and len(found) >= count and group.first_us // DAY_US != day:
                     break
                 day = group.first_us // DAY_US
-                some = to_candles(self._read(group, series))
+                some = to_candles(rows)
                 found += [each for each in some if group.first_us <= each.start_us <= group.last_us]
         found.sort(key=lambda candle: candle.start_us, reverse=newest)
         return found[:count]
-
-    def _groups(
-        self,
-        plan: Plan,
-        series: dict[str, str],
-        low_us: int,
-        high_us: int,
-        *,
-        newest: bool = False,
-    ) -> Iterator[Group]:
-        with self._watched():
-            yield from self.reader.groups(plan, series, low_us, high_us, newest=newest)
-
-    def _read(self, group: Group, series: dict[str, str]) -> pa.Table:
-        with self._watched():
-            return self.reader.read(group, series)
 
     @contextmanager
     def _watched(self) -> Iterator[None]:
@@ -167,6 +154,10 @@ class Cold:
             yield
         finally:
             self._places.release()
+
+
+def _as_it_is(rows: pa.Table) -> pa.Table:
+    return rows
 
 
 NO_LAKE: Final = Cold(S3Access())

@@ -1,18 +1,19 @@
-"""Row groups of the lake's tables: planned by PyIceberg, pruned by statistics, read singly."""
+"""Row groups of the lake's tables: planned by PyIceberg, pruned by statistics, read by a few."""
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict, defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, Protocol, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
-from pyiceberg.table import StaticTable, Table
+import pyarrow.dataset as ds
+from pyiceberg.io.pyarrow import PyArrowFileIO
+from pyiceberg.table import FileScanTask, StaticTable, Table
 
 from shared.lake.access import between, file_io, translated
 from shared.lake.files import bounds as bounds_of
@@ -22,28 +23,45 @@ from shared.market.utc_days import DAY_US
 from shared.stores.s3 import S3Access
 
 _FOOTER_BYTES: Final = 16 << 20
-_ROWS_BYTES: Final = 4 << 20
+_HELD_BYTES: Final = 12 << 20
+_TOGETHER: Final = 4
+"""Row groups of a file that are read by one request."""
 _TABLES: Final = 4
-_DAYS: Final = 2
-_FEW_WORDS: Final = ("side", "venue", "source")
-"""Columns of ticks that are read as places in a list of texts, as the file has them."""
+_DAYS: Final = 62
+_FORMAT: Final = ds.ParquetFileFormat(
+    # Read as places in a list of texts, as the file has them.
+    read_options=ds.ParquetReadOptions(dictionary_columns=["side", "venue", "source"]),
+    default_fragment_scan_options=ds.ParquetFragmentScanOptions(pre_buffer=True),
+)
+_TIME: Final = pa.timestamp("us", "UTC")
 _MICROSECOND: Final = timedelta(microseconds=1)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
+class Sized(Protocol):
+    """Values of known size, to be held while there is room."""
+
+    @property
+    def nbytes(self) -> int:
+        """How much memory it takes."""
+
+
+Held = TypeVar("Held", bound=Sized)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Group:
     """A row group that may have rows of a series, with times in [first_us, last_us].
 
-    `rows` are at most as many.
+    `rows` are at most as many; `is_mixed` if some of them may be of other series.
     """
 
-    table: Table
-    path: str
+    file: ds.ParquetFileFragment
     number: int
     first_us: int
     last_us: int
     rows: int
+    is_mixed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,28 +69,9 @@ class _File:
     """A data file: its UTC day, and the lowest and highest value of each key column."""
 
     path: str
+    size: int
     day: date
     bounds: dict[str, tuple[Any, Any]]
-
-
-@dataclass(frozen=True, slots=True)
-class _Footer:
-    """Parquet's own, and of each row group: bounds of the series' columns and time, rows."""
-
-    whole: pq.FileMetaData
-    groups: list[tuple[list[tuple[str, str]], tuple[int, int], int]]
-
-    @classmethod
-    def of(cls, whole: pq.FileMetaData, keys: list[str]) -> _Footer:
-        names = [whole.schema.column(n).name for n in range(whole.num_columns)]
-        places = [names.index(name) for name in keys]
-        groups = []
-        for number in range(whole.num_row_groups):
-            group = whole.row_group(number)
-            *series, time = (group.column(place).statistics for place in places)
-            of_series = [(each.min, each.max) for each in series]
-            groups.append((of_series, (_micros(time.min), _micros(time.max)), group.num_rows))
-        return cls(whole, groups)
 
 
 class LakeReader:
@@ -86,16 +85,16 @@ class LakeReader:
         self._lock = threading.Lock()
         self._tables: OrderedDict[str, Table] = OrderedDict()
         self._planned: OrderedDict[tuple[str, int, int], list[_File]] = OrderedDict()
-        self._rows: OrderedDict[tuple[Any, ...], pa.Table] = OrderedDict()
-        self._footers: OrderedDict[str, _Footer] = OrderedDict()
+        self._held: OrderedDict[tuple[Any, ...], tuple[Sized, int]] = OrderedDict()
+        self._fragments: OrderedDict[str, ds.ParquetFileFragment] = OrderedDict()
 
     def groups(
         self, plan: Plan, series: dict[str, str], low_us: int, high_us: int, *, newest: bool = False
     ) -> Iterator[Group]:
         """Yield the row groups of a series in the plan's ranges and [low_us, high_us).
 
-        By their first time, or, if `newest`, by their last one, descending. A day's files are
-        opened when it comes to them.
+        By their first time, or, if `newest`, by their last one, descending. A day's footers are
+        read when it comes to them.
         """
         for low, high in (plan.cold[::-1] if newest else plan.cold) if plan.metadata else ():
             low, high = max(low, low_us), min(high, high_us)
@@ -107,35 +106,51 @@ class LakeReader:
             for day in sorted(files, reverse=newest):
                 found: list[Group] = []
                 with translated():
-                    for path in files[day]:
-                        found += self._groups_of(table, path, series, low, high)
+                    for file in files[day]:
+                        found += self._groups_of(table, file, series, low, high)
                 if newest:
                     found.sort(key=lambda group: group.last_us, reverse=True)
                 else:
                     found.sort(key=lambda group: group.first_us)
                 yield from found
 
-    def read(self, group: Group, series: dict[str, str]) -> pa.Table:
-        """Return the rows of a series that a group has; those that were read last are held."""
-        key = (group.path, group.number, *series.values())
+    def read(
+        self, groups: Iterable[Group], series: dict[str, str], made: Callable[[pa.Table], Held]
+    ) -> Iterator[tuple[Group, Held]]:
+        """Yield groups, each with what is made of its rows of the series.
+
+        Up to _TOGETHER that follow each other in a file are read at once. What was made last is
+        held: nobody may change it.
+        """
+        for some in _runs(groups):
+            found: dict[int, Held] = {}
+            for group in some:
+                with self._lock:
+                    held: Any = self._held.pop(_key(group, series), None)
+                if held is not None:
+                    found[group.number] = held[0]
+            missing = sorted((g for g in some if g.number not in found), key=_number)
+            if missing:
+                with translated():
+                    numbers = [group.number for group in missing]
+                    rows = missing[0].file.subset(row_group_ids=numbers).to_table(use_threads=True)
+                first = 0
+                for group in missing:
+                    mine = with_all_columns(rows.slice(first, group.rows))
+                    first += group.rows
+                    for name, value in series.items() if group.is_mixed else ():
+                        mine = mine.filter(pc.equal(mine[name], value))
+                    found[group.number] = made(mine)
+            self._hold({_key(group, series): found[group.number] for group in some})
+            for group in some:
+                yield group, found[group.number]
+
+    def _hold(self, more: dict[tuple[Any, ...], Held]) -> None:
         with self._lock:
-            rows = self._rows.pop(key, None)
-        if rows is None:
-            with translated():
-                footer = self._footer(group.table, group.path)
-                with self._opened(group.table, group.path, footer.whole) as file:
-                    whole = file.read_row_group(group.number, use_threads=False)
-                rows = with_all_columns(whole)
-            bounds, _, _ = footer.groups[group.number]
-            for (name, value), has in zip(series.items(), bounds, strict=True):
-                if has != (value, value):
-                    rows = rows.filter(pc.equal(rows[name], value))
-        with self._lock:
-            self._rows[key] = rows
-            size = sum(each.nbytes for each in self._rows.values())
-            while size > _ROWS_BYTES and len(self._rows) > 1:
-                size -= self._rows.popitem(last=False)[1].nbytes
-        return rows
+            self._held |= {key: (each, each.nbytes) for key, each in more.items()}
+            size = sum(size for _, size in self._held.values())
+            while size > _HELD_BYTES and len(self._held) > 1:
+                size -= self._held.popitem(last=False)[1][1]
 
     def _table(self, metadata: str) -> Table:
         with self._lock:
@@ -150,39 +165,32 @@ class LakeReader:
 
     def _files(
         self, table: Table, series: dict[str, str], low: int, high: int
-    ) -> dict[date, list[str]]:
-        """Return the paths of the files that may have rows of a series in [low, high), by day."""
+    ) -> dict[date, list[_File]]:
+        """Return the files that may have rows of a series in [low, high), by day."""
         days = low // DAY_US, -(-high // DAY_US)
-        found: dict[date, list[str]] = defaultdict(list)
         if days[1] - days[0] > _DAYS:
-            for task in table.scan(row_filter=between(low, high, **series)).plan_files():
-                found[day_of_file(task.file)].append(task.file.file_path)
-            return found
+            tasks = table.scan(row_filter=between(low, high, **series)).plan_files()
+            files = [_file(table, task) for task in tasks]
+        else:
+            files = self._files_of_days(table, *days)
         wanted = {name: (value, value) for name, value in series.items()} | {
             "time": (low, high - 1)
         }
-        for file in self._files_of_days(table, *days):
+        found: dict[date, list[_File]] = defaultdict(list)
+        for file in files:
             if all(file.bounds[name][0] <= last and first <= file.bounds[name][1]
                    for name, (first, last) in wanted.items()):  # fmt: skip
-                found[file.day].append(file.path)
+                found[file.day].append(file)
         return found
 
     def _files_of_days(self, table: Table, first: int, end: int) -> list[_File]:
-        """Return the files of a few days: asked for again and again while a table is the newest."""
+        """Return the files of some days: asked for again and again while a table is the newest."""
         key = table.metadata_location, first, end
         with self._lock:
             files = self._planned.pop(key, None)
         if files is None:
-            keys = _keys(table)
             scan = table.scan(row_filter=between(first * DAY_US, end * DAY_US))
-            files = [
-                _File(
-                    task.file.file_path,
-                    day_of_file(task.file),
-                    {name: bounds_of(task.file, table.schema(), name) for name in keys},
-                )
-                for task in scan.plan_files()
-            ]
+            files = [_file(table, task) for task in scan.plan_files()]
         with self._lock:
             self._planned[key] = files
             while len(self._planned) > _TABLES:
@@ -190,41 +198,72 @@ class LakeReader:
         return files
 
     def _groups_of(
-        self, table: Table, path: str, series: dict[str, str], low: int, high: int
+        self, table: Table, file: _File, series: dict[str, str], low: int, high: int
     ) -> Iterator[Group]:
-        for number, (of_series, times, rows) in enumerate(self._footer(table, path).groups):
-            bounds = zip(of_series, series.values(), strict=True)
-            if all(lowest <= value <= highest for (lowest, highest), value in bounds):
-                first, last = max(times[0], low), min(times[1], high - 1)
-                if first <= last:
-                    yield Group(table, path, number, first, last, rows)
-
-    def _footer(self, table: Table, path: str) -> _Footer:
-        with self._lock:
-            footer = self._footers.pop(path, None)
-        if footer is None:
-            with self._opened(table, path, None) as file:
-                footer = _Footer.of(file.metadata, _keys(table))
-        with self._lock:
-            self._footers[path] = footer
-            size = sum(each.whole.serialized_size for each in self._footers.values())
-            while size > _FOOTER_BYTES and len(self._footers) > 1:
-                size -= self._footers.popitem(last=False)[1].whole.serialized_size
-        return footer
-
-    def _opened(self, table: Table, path: str, footer: pq.FileMetaData | None) -> pq.ParquetFile:
-        names = [] if footer is None else footer.schema.names
-        return pq.ParquetFile(
-            table.io.new_input(path).open(),
-            metadata=footer,
-            pre_buffer=True,
-            read_dictionary=[name for name in _FEW_WORDS if name in names],
+        fragment = self._fragment(table, file)
+        wanted = (pc.field("time") >= pa.scalar(low, _TIME)) & (
+            pc.field("time") < pa.scalar(high, _TIME)
         )
+        for name, value in series.items():
+            wanted &= pc.field(name) == value
+        for group in fragment.subset(wanted).row_groups:
+            of = group.statistics
+            first, last = _micros(of["time"]["min"]), _micros(of["time"]["max"])
+            is_mixed = any(
+                (of[name]["min"], of[name]["max"]) != (value, value)
+                for name, value in series.items()
+            )
+            times = max(first, low), min(last, high - 1)
+            yield Group(fragment, group.id, *times, group.num_rows, is_mixed)
+
+    def _fragment(self, table: Table, file: _File) -> ds.ParquetFileFragment:
+        """Return a file with its footer."""
+        with self._lock:
+            fragment = self._fragments.pop(file.path, None)
+        if fragment is None:
+            scheme, netloc, path = PyArrowFileIO.parse_location(file.path)
+            assert isinstance(table.io, PyArrowFileIO)
+            system = table.io.fs_by_scheme(scheme, netloc)
+            # With its size it is opened without a request.
+            fragment = _FORMAT.make_fragment(path, system, file_size=file.size)
+            fragment.ensure_complete_metadata()
+        with self._lock:
+            self._fragments[file.path] = fragment
+            size = sum(each.metadata.serialized_size for each in self._fragments.values())
+            while size > _FOOTER_BYTES and len(self._fragments) > 1:
+                size -= self._fragments.popitem(last=False)[1].metadata.serialized_size
+        return fragment
 
 
-def _keys(table: Table) -> list[str]:
-    """Return the columns that a table is sorted by; the last one is a time."""
-    return [table.schema().find_field(f.source_id).name for f in table.sort_order().fields]
+def _file(table: Table, task: FileScanTask) -> _File:
+    schema = table.schema()
+    keys = [schema.find_field(f.source_id).name for f in table.sort_order().fields]
+    bounds = {name: bounds_of(task.file, schema, name) for name in keys}
+    return _File(task.file.file_path, task.file.file_size_in_bytes, day_of_file(task.file), bounds)
+
+
+def _runs(groups: Iterable[Group]) -> Iterator[list[Group]]:
+    """Yield the groups, those that follow each other in a file together, forwards or backwards."""
+    run: list[Group] = []
+    for group in groups:
+        if run and (
+            len(run) == _TOGETHER
+            or group.file is not run[-1].file
+            or abs(group.number - run[-1].number) != 1
+        ):
+            yield run
+            run = []
+        run.append(group)
+    if run:
+        yield run
+
+
+def _number(group: Group) -> int:
+    return group.number
+
+
+def _key(group: Group, series: dict[str, str]) -> tuple[Any, ...]:
+    return group.file.path, group.number, *series.values()
 
 
 def _micros(moment: datetime) -> int:

@@ -156,13 +156,17 @@ def _source_keys(column: pa.Array) -> NDArray[np.int64]:
 
 def whole(column: pa.ChunkedArray) -> pa.Array:
     """Return a column as one array."""
+    if column.num_chunks == 1:
+        return column.chunk(0)
     found = column.combine_chunks()
     return pa.concat_arrays(found.chunks) if isinstance(found, pa.ChunkedArray) else found
 
 
 def ints(column: pa.Array) -> NDArray[np.int64]:
     """Return numbers or times (us) as int64."""
-    return np.asarray(column.cast(pa.int64())).astype(np.int64, copy=False)
+    if pa.types.is_timestamp(column.type):
+        column = column.view(pa.int64())
+    return np.asarray(column).astype(np.int64, copy=False)
 
 
 def _words(column: pa.Array) -> tuple[pa.Array, NDArray[np.int64]]:
@@ -174,6 +178,8 @@ def _words(column: pa.Array) -> tuple[pa.Array, NDArray[np.int64]]:
 
 
 def _texts(column: pa.Array) -> NDArray[np.object_]:
+    if column.null_count == len(column):
+        return np.full(len(column), "", dtype=object)
     words, places = _words(column)
     found: NDArray[np.object_] = np.array([*words.to_pylist(), ""], dtype=object)[places]
     return found
