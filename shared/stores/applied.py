@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
@@ -77,13 +77,18 @@ def mark_aggregated(connection: Connection, shard: int, event_ids: Sequence[str]
     )
 
 
-def are_aggregated(connection: Connection, shard: int, event_ids: Sequence[str]) -> set[str]:
-    """Return those of the events that are stored, and in the shard's candles."""
+def aggregated(
+    connection: Connection, shards: Iterable[int], event_ids: Sequence[str]
+) -> dict[str, set[int]]:
+    """Return, for each of the events that are stored, those of the shards whose candles have it."""
+    some = set(shards)
+    found = {event_id: set(some) for event_id in are_stored(connection, event_ids)}
     rows = connection.execute(
-        "SELECT event_id FROM unaggregated WHERE shard = %s AND event_id = ANY(%s)",
-        (shard, list(event_ids)),
+        "SELECT event_id, shard FROM unaggregated WHERE event_id = ANY(%s)", (list(found),)
     )
-    return are_stored(connection, event_ids) - {row[0] for row in rows}
+    for event_id, shard in rows:
+        found[event_id].discard(shard)
+    return found
 
 
 def reshard(connection: Connection, shards: int) -> None:

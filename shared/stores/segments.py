@@ -52,19 +52,20 @@ def ticks_of_instruments(
         return chosen[runs.name]
 
     for segment, runs, keep in read(connection, BETWEEN + _ANY_OF, parameters, of_instruments):
-        for ticks in each_event(segment, runs, keep):
+        for _, ticks in each_event(segment, runs, keep):
             yield from inside(ticks, from_us, to_us)
 
 
 def ticks_of_event(connection: Connection, event_id: str) -> Iterator[Ticks]:
     """Yield the ticks that an event stored: of one source, of many entries."""
-    yield from _of_events(connection, [event_id], lambda _, runs: np.ones(len(runs.name), bool))
+    for _, ticks in _of_events(connection, [event_id], lambda _, r: np.ones(len(r.name), bool)):
+        yield ticks
 
 
 def ticks_of_shard_events(
     connection: Connection, shard: int, shards: int, event_ids: Sequence[str]
-) -> Iterator[Ticks]:
-    """Yield what events stored of one of so many shards: each batch of one source."""
+) -> Iterator[tuple[str, Ticks]]:
+    """Yield what events stored of one of so many shards, each batch with the id of its event."""
 
     def of_shard(segment: Segment, runs: Runs) -> NDArray[np.bool_]:
         if segment.shards == shards and segment.first_shard == segment.last_shard:
@@ -82,7 +83,7 @@ def ticks_of_commits(connection: Connection, after: int, until: int) -> Iterator
     for segment, runs, keep in read(
         connection, condition, parameters, lambda _, runs: np.ones(len(runs.name), bool)
     ):
-        for ticks in each_event(segment, runs, keep):
+        for _, ticks in each_event(segment, runs, keep):
             yield segment.commit_id, ticks
 
 
@@ -114,7 +115,9 @@ def rows_of(segment: Segment, runs: Runs, keep: NDArray[np.bool_]) -> Rows:
     )
 
 
-def _of_events(connection: Connection, event_ids: Sequence[str], choose: Choice) -> Iterator[Ticks]:
+def _of_events(
+    connection: Connection, event_ids: Sequence[str], choose: Choice
+) -> Iterator[tuple[str, Ticks]]:
     wanted = set(event_ids)
 
     def of_events(segment: Segment, runs: Runs) -> NDArray[np.bool_]:
@@ -153,11 +156,14 @@ def read(
                 yield segment, runs, keep
 
 
-def each_event(segment: Segment, runs: Runs, keep: NDArray[np.bool_]) -> Iterator[Ticks]:
-    """Yield the chosen runs of each event."""
+def each_event(
+    segment: Segment, runs: Runs, keep: NDArray[np.bool_]
+) -> Iterator[tuple[str, Ticks]]:
+    """Yield the chosen runs of each event, with its id."""
     columns = segment.columns()
     for event in np.unique(runs.event[keep]).tolist():
-        yield _ticks(segment, runs, columns, np.flatnonzero(keep & (runs.event == event)))
+        some = np.flatnonzero(keep & (runs.event == event))
+        yield segment.event_ids[event], _ticks(segment, runs, columns, some)
 
 
 def each_run(segment: Segment, runs: Runs, keep: NDArray[np.bool_]) -> Iterator[Ticks]:

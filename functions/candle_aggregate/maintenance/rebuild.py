@@ -173,15 +173,14 @@ def _reaching_back(
 ) -> Iterator[tuple[str, str, int, str]]:
     """Yield the repairs of what the marked events have before the time that is read."""
     back = [event.event_id for event in plan.events if event.first_us < plan.from_us]
-    for event_id in back:
-        places: set[tuple[str, int]] = set()
-        for ticks in ticks_of_shard_events(connection, shard, rules.shards, [event_id]):
-            entry, start_us, _ = partials(ticks, rules.base.length_us)
-            old = start_us < plan.from_us
-            named = [ticks.names[number] for number in entry[old].tolist()]
-            places |= set(zip(named, start_us[old].tolist(), strict=True))
-        for name, start_us_ in sorted(places):
-            yield name, "", start_us_, event_id
+    places: set[tuple[str, int, str]] = set()
+    for event_id, ticks in ticks_of_shard_events(connection, shard, rules.shards, back):
+        entry, start_us, _ = partials(ticks, rules.base.length_us)
+        old = start_us < plan.from_us
+        named = [ticks.names[number] for number in entry[old].tolist()]
+        places |= {(n, s, event_id) for n, s in zip(named, start_us[old].tolist(), strict=True)}
+    for name, start_us_, event_id in sorted(places):
+        yield name, "", start_us_, event_id
 
 
 class _Making:

@@ -28,11 +28,11 @@ from shared.market.blocks import CLOSED, PRICED
 from shared.reading.stored_candles import stored_revisions
 from shared.realtime.keys import Block
 from shared.runtime import metrics
-from shared.stores.applied import Stored, are_aggregated, mark_aggregated, not_aggregated
+from shared.stores.applied import Stored, aggregated, mark_aggregated, not_aggregated
 from shared.stores.postgres import Postgres, try_lock
 from shared.stores.segments import ticks_of_shard_events
 from shared.wire.late import decode_late
-from shared.wire.ticks import joined
+from shared.wire.ticks import Ticks, joined
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +43,8 @@ OLD_US: Final = 60_000_000
 """After so long it is asked whether a marker stands for an event that is recorded."""
 APPLIED_AT_ONCE: Final = 200
 """So that one clock event does not hold up the next; it goes on."""
+READ_AT_ONCE: Final = 20
+"""Events in memory at once."""
 
 _Closed = tuple[list[str], NDArray[np.int64]]
 """Instruments of a block whose candle is closed, and its revision."""
@@ -76,21 +78,32 @@ def reconcile(
         if certain:
             mark_aggregated(connection, shard, certain)
         # And those that were recorded by one who was cut off before it said so here.
-        certain += are_aggregated(connection, shard, seen.old) - set(certain)
+        recorded = aggregated(connection, [shard], seen.old)
+        certain += {each for each, shards in recorded.items() if shards} - set(certain)
         record(connection, shard, seen.lineage, seen.steps, now_us)
     engine.run(shard, lambda session: _recorded(session, certain, now_us // 1000 - rules.marker_ms))
-    for stored in missing[:APPLIED_AT_ONCE]:
-        with postgres.connection() as connection:
-            batches = list(
-                ticks_of_shard_events(connection, shard, rules.shards, [stored.event_id])
-            )
-            if not batches:  # none of its instruments is in this shard, since SHARDS changed
-                mark_aggregated(connection, shard, [stored.event_id])
-                continue
-        log.warning("event %s was stored but not applied: applied now", stored.event_id)
-        metrics.EVENTS_RECONCILED.inc()
-        for applied in engine.apply([TickEvent(stored.event_id, joined(batches))]):
-            yield from applied.emissions
+    for first in range(0, min(len(missing), APPLIED_AT_ONCE), READ_AT_ONCE):
+        some = [event.event_id for event in missing[first : first + READ_AT_ONCE]]
+        yield from _applied(engine, postgres, rules, shard, some)
+
+
+def _applied(
+    engine: Engine, postgres: Postgres, rules: Rules, shard: int, event_ids: Sequence[str]
+) -> Iterator[Emission]:
+    """Apply what events stored of a shard, in as few steps as may be."""
+    found: dict[str, list[Ticks]] = {event_id: [] for event_id in event_ids}
+    with postgres.connection() as connection:
+        stored = ticks_of_shard_events(connection, shard, rules.shards, event_ids)
+        for event_id, ticks in stored:
+            found[event_id].append(ticks)
+        # Of which the shard has no instrument, since SHARDS changed.
+        mark_aggregated(connection, shard, [each for each, batches in found.items() if not batches])
+    events = [TickEvent(each, joined(batches)) for each, batches in found.items() if batches]
+    for event in events:
+        log.warning("event %s was stored but not applied: applied now", event.id)
+    metrics.EVENTS_RECONCILED.inc(len(events))
+    shared = (emission for applied in engine.apply(events) for emission in applied.emissions)
+    yield from {id(emission): emission for emission in shared}.values()
 
 
 def recorded_before(
@@ -103,13 +116,10 @@ def recorded_before(
     """
     since_us = max(now_us - rules.marker_ms * 500, began_us)
     old = [each.id for each in events if each.may_repeat or each.received_us < since_us]
-    found: dict[str, set[int]] = {}
-    if old:
-        with postgres.connection() as connection:
-            for shard in range(rules.shards):
-                for event_id in are_aggregated(connection, shard, old):
-                    found.setdefault(event_id, set()).add(shard)
-    return found
+    if not old:
+        return {}
+    with postgres.connection() as connection:
+        return aggregated(connection, range(rules.shards), old)
 
 
 def _not_stored(connection: Connection, blocks: Mapping[Block, _Closed]) -> Iterator[Block]:
