@@ -92,6 +92,8 @@ class _Work:
     until_s: float = field(default_factory=lambda: time.monotonic() + WAIT_S)
     applied: Applied = field(default_factory=Applied)
     future: Future[Any] = field(default_factory=Future)
+    asked: set[str] = field(default_factory=set)
+    """Lineages of states since whose making Postgres was asked whether it knows the event."""
 
 
 class Engine:
@@ -356,7 +358,13 @@ class Engine:
         return True
 
     def _skip_recorded(self, now_us: int) -> None:
-        fresh = [w for w in self._active if w.event is not None and w.applied.repeated]
+        """Leave out shards that have an event by what Postgres says, asked once a lineage."""
+        fresh = []
+        for work in self._active:
+            lineages = {lease.lineage for lease in self._leases.of(work.left).values()}
+            if work.event is not None and work.applied.repeated and not lineages <= work.asked:
+                work.asked |= lineages
+                fresh.append(work)
         recorded = self._storage.recorded(
             [work.event for work in fresh if work.event is not None],
             {shard: lease.began_us for shard, lease in self._leases.held.items()},
