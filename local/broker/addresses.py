@@ -28,9 +28,7 @@ class Addresses:
     def resolve(self, url: str) -> str:
         """Return `url` with its cluster host replaced; other hosts stay as they are.
 
-        Raises:
-            UnknownAddressError: no process stands for that host.
-
+        Raises UnknownAddressError: no process stands for that host.
         """
         parts = urlsplit(url)
         host = parts.hostname or ""

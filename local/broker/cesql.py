@@ -70,9 +70,7 @@ def parse(text: str) -> Expression:
 
     The function raises `EvaluationError`.
 
-    Raises:
-        CesqlSyntaxError: it is no CESQL, or calls a function that does not exist.
-
+    Raises CesqlSyntaxError: it is no CESQL, or calls a function that does not exist.
     """
     try:
         return _compile(text)

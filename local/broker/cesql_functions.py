@@ -30,9 +30,7 @@ class EvaluationError(Exception):
 def in_range(value: int) -> int:
     """`value`, if it is a 32-bit signed integer.
 
-    Raises:
-        EvaluationError: it is not.
-
+    Raises EvaluationError: it is not.
     """
     if not _LEAST <= value <= _MOST:
         raise EvaluationError("math", f"{value} is no 32-bit integer")
@@ -42,9 +40,7 @@ def in_range(value: int) -> int:
 def cast(value: Value, target: type[T]) -> T:
     """`value` as `target`, by the implicit casts of the language.
 
-    Raises:
-        EvaluationError: a string that is neither an integer nor a boolean.
-
+    Raises EvaluationError: a string that is neither an integer nor a boolean.
     """
     if type(value) is target:
         return value
@@ -78,9 +74,7 @@ class Function:
     def call(self, arguments: list[Value]) -> Value:
         """Cast the arguments and run it.
 
-        Raises:
-            EvaluationError: a cast fails, or the function has no value for these arguments.
-
+        Raises EvaluationError: a cast fails, or the function has no value for these arguments.
         """
         fixed: tuple[type, ...] = max(self.parameters, key=len)
         types: list[Any] = [*fixed, *[self.rest] * (len(arguments) - len(fixed))]

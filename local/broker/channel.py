@@ -88,9 +88,7 @@ class Channel:
     async def publish(self, message_id: str, payload: bytes) -> PublishAck:
         """Store an event. The key of deduplication is its id alone, across sources.
 
-        Raises:
-            UnavailableError: it is not stored, as far as is known.
-
+        Raises UnavailableError: it is not stored, as far as is known.
         """
         return await self._jetstream.publish(self.subject, message_id, payload)
 

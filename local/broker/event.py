@@ -109,9 +109,7 @@ def escaped_size(body: bytes) -> int:
 def parse(headers: Iterable[tuple[bytes, bytes]], body: bytes) -> Event:
     """Read an HTTP message in binary or structured mode; header names are in lower case.
 
-    Raises:
-        NotAnEventError: it is neither, or lacks what every event has.
-
+    Raises NotAnEventError: it is neither, or lacks what every event has.
     """
     content_type = b""
     attributes: dict[str, str] = {}

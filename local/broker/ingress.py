@@ -117,9 +117,7 @@ class _IncompleteError(Exception):
 async def _read(receive: Receive, length: int | None) -> bytes | None:
     """Return the body, or None when it is too large.
 
-    Raises:
-        _IncompleteError: the connection ended before the body, or before its `length`.
-
+    Raises _IncompleteError: the connection ended before the body, or before its `length`.
     """
     chunks: list[bytes] = []
     size, more = 0, True

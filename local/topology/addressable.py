@@ -63,9 +63,7 @@ def read_ref(fields: Fields, namespace: str) -> Ref:
 def read_destination(fields: Fields, namespace: str) -> Destination:
     """Read a `ref` and/or `uri`.
 
-    Raises:
-        ManifestError: it can never be resolved.
-
+    Raises ManifestError: it can never be resolved.
     """
     inner = fields.inner("ref")
     uri = fields.text("uri")

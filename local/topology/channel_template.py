@@ -73,9 +73,7 @@ LOCAL_DEFAULT_WORDS = (
 def read_template(where: str, data: Fields) -> ChannelTemplate:
     """Read the template out of the ConfigMap's `data`.
 
-    Raises:
-        ManifestError: it is none, or holds what the channel would take in silence.
-
+    Raises ManifestError: it is none, or holds what the channel would take in silence.
     """
     text = data.needed_text(KEY)
     try:

@@ -42,9 +42,7 @@ class Schedule:
 def parse_schedule(text: str) -> Schedule:
     """Read `text`: `*`, `?`, lists, ranges, steps (`*/2`, `1-30/5`) and names (`MON`, `JAN`).
 
-    Raises:
-        ValueError: it is no schedule that a PingSource takes (`@every` is refused there too).
-
+    Raises ValueError: it is no schedule that a PingSource takes (`@every` is refused there too).
     """
     if text.lstrip().startswith("@"):
         raise ValueError(f"{text!r}: PingSource takes no descriptors; write the fields out")

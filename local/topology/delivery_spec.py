@@ -49,9 +49,7 @@ WITHOUT_ANY = Delivery(retry=10, backoff_policy="exponential", backoff_delay=0.2
 def read_delivery(fields: Fields | None, namespace: str) -> Delivery | None:
     """Read a delivery; None when there is none, so that the Broker's or the default counts.
 
-    Raises:
-        ManifestError: a field is unknown or unreadable.
-
+    Raises ManifestError: a field is unknown or unreadable.
     """
     if fields is None or fields.empty:
         return None

@@ -14,9 +14,7 @@ _GO_SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 6
 def iso8601_seconds(text: str) -> float:
     """Seconds of an ISO 8601 duration such as `PT0.5S` or `P1DT2H`.
 
-    Raises:
-        ValueError: it is not one (years, months and weeks have no fixed use here).
-
+    Raises ValueError: it is not one (years, months and weeks have no fixed use here).
     """
     match = _ISO.fullmatch(text)
     if not match or not any(match.groups()):
@@ -28,9 +26,7 @@ def iso8601_seconds(text: str) -> float:
 def go_seconds(text: str) -> float:
     """Seconds of a Go duration such as `30s`, `1h30m` or `500ms`.
 
-    Raises:
-        ValueError: it is not one.
-
+    Raises ValueError: it is not one.
     """
     if text == "0":
         return 0.0

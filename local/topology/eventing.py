@@ -79,9 +79,7 @@ def load_eventing(directory: Path) -> Eventing:
 
     JSON without a kind is passed over.
 
-    Raises:
-        ManifestError: one line for each thing that is wrong.
-
+    Raises ManifestError: one line for each thing that is wrong.
     """
     reader = _Reader()
     objects = []

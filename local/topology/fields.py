@@ -96,9 +96,7 @@ class Fields:
     def needed_texts(self, *names: str) -> list[str]:
         """Return strings that must be there.
 
-        Raises:
-            ManifestError: a line for each that is absent or no string.
-
+        Raises ManifestError: a line for each that is absent or no string.
         """
         values, problems = [], []
         for name in names:

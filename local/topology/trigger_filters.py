@@ -36,9 +36,7 @@ class Filter:
 def read_filters(spec: Fields) -> tuple[Filter, ...]:
     """Read the filters that must all pass; `filters` wins over the old `filter`.
 
-    Raises:
-        ManifestError: several dialects in one filter, a bad attribute name, unreadable CESQL.
-
+    Raises ManifestError: several dialects in one filter, a bad attribute name, unreadable CESQL.
     """
     old = spec.inner("filter")
     filters = _read_all(spec.inners("filters"))
@@ -83,9 +81,7 @@ def _read(fields: Fields) -> Filter:
 def read_attributes(fields: Fields) -> dict[str, str]:
     """Attribute names and string values, as filters and `ceOverrides.extensions` hold them.
 
-    Raises:
-        ManifestError: a name that no event attribute has, or a value that is no string.
-
+    Raises ManifestError: a name that no event attribute has, or a value that is no string.
     """
     found = {}
     for name, value in fields.items():

@@ -46,9 +46,9 @@ def ref(name: str) -> Json:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-def list_of(name: str) -> Json:
+def list_of(name: str, description: str = "") -> Json:
     """Describe an array of what another schema says."""
-    return {"type": "array", "items": ref(name)}
+    return {"type": "array", "items": ref(name), **_said(description)}
 
 
 def object_of(properties: Json, **more: Any) -> Json:
@@ -65,19 +65,22 @@ def object_of(properties: Json, **more: Any) -> Json:
 def get(
     summary: str,
     schema: Json,
-    *parameters: Json,
+    *parameters: Json | str,
     refusals: tuple[int, ...] = (),
     headers: Json | None = None,
     media_type: str = "application/json",
 ) -> Json:
-    """Describe a GET and its answers."""
+    """Describe a GET and its answers. A text among the parameters names some of SHARED."""
+    described: list[Json] = []
+    for given in parameters:
+        described += [SHARED[name] for name in given.split()] if isinstance(given, str) else [given]
     told = {
         400: "A bad parameter; `detail` names it and the fix.",
         404: "No tick of this instrument was ever seen.",
         503: "A store is away; ask again.",
     }
     content = {media_type: {"schema": schema}}
-    for each in parameters:
+    for each in described:
         if each["name"] == "format":
             content = _forms(schema, each["schema"]["enum"])
     responses: Json = {"200": {"description": "OK", "content": content}}
@@ -91,8 +94,8 @@ def get(
             "content": {"application/problem+json": {"schema": ref("Problem")}},
         }
     operation: Json = {"summary": summary, "responses": responses}
-    if parameters:
-        operation["parameters"] = list(parameters)
+    if described:
+        operation["parameters"] = described
     return {"get": operation}
 
 
@@ -118,7 +121,8 @@ _TIME: Final = (
     "Milliseconds since 1970, ISO 8601 (UTC without an offset), or a time ago such as `-24h`."
 )
 
-SYMBOL: Final[Json] = {
+STREAMED_LIMIT: Final = streamed_limit("ndjson or csv")
+_SYMBOL: Final[Json] = {
     "name": "symbol",
     "in": "path",
     "required": True,
@@ -126,48 +130,49 @@ SYMBOL: Final[Json] = {
     "schema": {"type": "string", "minLength": 1, "maxLength": 64},
     "example": "BTC-USD",
 }
-FROM: Final = query(
-    "from", f"The earliest time. {_TIME}", {"type": "string"}, "2026-11-21T14:30:00Z"
+_QUERY: Final = (
+    query("from", f"The earliest time. {_TIME}", {"type": "string"}, "2026-11-21T14:30:00Z"),
+    query("to", f"The end, exclusive. {_TIME}", {"type": "string"}, "-1m"),
+    query(
+        "tz",
+        "A time zone, such as Asia/Kolkata: `time` tells the local time of each row, `from` and"
+        " `to` without an offset are in it, and days, weeks and months of candles are its own.",
+        {"type": "string", "maxLength": 64},
+        "Asia/Kolkata",
+    ),
+    query(
+        "session",
+        "When the trading day begins, such as 09:15@Asia/Kolkata or 17:00@America/New_York: candles"
+        " are counted from there, the last of a day may be shorter. With its end, as"
+        " 09:30-16:00@America/New_York, only trades within count. A day that begins in the"
+        " afternoon is that of the next date.",
+        {"type": "string", "maxLength": 80},
+        "09:15@Asia/Kolkata",
+    ),
+    query(
+        "calendar",
+        "An exchange by its code, such as XNYS: only trades within its sessions count, by its"
+        " weekends, holidays and half days.",
+        {"type": "string", "maxLength": 32},
+        "XNYS",
+    ),
+    query(
+        "timeframe",
+        "A kept timeframe (by default the base), any multiple of the base up to 1w, and 1M, 3M, 1y,"
+        " made from shorter candles, or other whole seconds up to 1h, made from ticks. Whose days"
+        " they are may stand behind an @, as in channels of the live feed: 1d@America/New_York,"
+        " 4h@1700@America/New_York, 1w@XNYS.",
+        {
+            "type": "string",
+            "pattern": "^([1-9][0-9]{0,3}[smhdw]|1M|3M|1y)(@.+)?$",
+            "examples": ["1s", "1m", "2h", "1w@XNYS"],
+        },
+        "1m",
+    ),
 )
-TO: Final = query("to", f"The end, exclusive. {_TIME}", {"type": "string"}, "-1m")
+SHARED: Final = {each["name"]: each for each in (_SYMBOL, *_QUERY)}
+"""Parameters of several routes, by name."""
 
-TZ: Final = query(
-    "tz",
-    "A time zone, such as Asia/Kolkata: `time` tells the local time of each row, `from` and `to`"
-    " without an offset are in it, and days, weeks and months of candles are its own.",
-    {"type": "string", "maxLength": 64},
-    "Asia/Kolkata",
-)
-SESSION: Final = query(
-    "session",
-    "When the trading day begins, such as 09:15@Asia/Kolkata or 17:00@America/New_York: candles are"
-    " counted from there, the last of a day may be shorter. With its end, as"
-    " 09:30-16:00@America/New_York, only trades within count. A day that begins in the afternoon is"
-    " that of the next date.",
-    {"type": "string", "maxLength": 80},
-    "09:15@Asia/Kolkata",
-)
-CALENDAR: Final = query(
-    "calendar",
-    "An exchange by its code, such as XNYS: only trades within its sessions count, by its weekends,"
-    " holidays and half days.",
-    {"type": "string", "maxLength": 32},
-    "XNYS",
-)
-STREAMED_LIMIT: Final = streamed_limit("ndjson or csv")
-TIMEFRAME: Final = query(
-    "timeframe",
-    "A kept timeframe (by default the base), any multiple of the base up to 1w, and 1M, 3M, 1y,"
-    " made from shorter candles, or other whole seconds up to 1h, made from ticks. Whose days they"
-    " are may stand behind an @, as in channels of the live feed: 1d@America/New_York,"
-    " 4h@1700@America/New_York, 1w@XNYS.",
-    {
-        "type": "string",
-        "pattern": "^([1-9][0-9]{0,3}[smhdw]|1M|3M|1y)(@.+)?$",
-        "examples": ["1s", "1m", "2h", "1w@XNYS"],
-    },
-    "1m",
-)
 NEXT: Final[Json] = {
     "type": ["string", "null"],
     "description": "The cursor of the page of older ones. Null: there are none.",
@@ -211,3 +216,42 @@ DECIMAL: Final[Json] = {"type": "string", "pattern": r"^-?[0-9]+(\.[0-9]+)?$"}
 NUMBER: Final[Json] = {"type": "number", "description": "The exact decimal, as a JSON number."}
 NAME: Final[Json] = {"type": "string"}
 COUNT: Final[Json] = {"type": "integer", "minimum": 0}
+
+
+def _said(description: str) -> Json:
+    return {"description": description} if description else {}
+
+
+def _described(schema: Json, description: str, *, null: bool) -> Json:
+    kind = [schema["type"], "null"] if null else schema["type"]
+    return {**schema, "type": kind, "description": description}
+
+
+def ms(description: str, *, null: bool = False) -> Json:
+    """Describe a time."""
+    return _described(MS, description, null=null)
+
+
+def decimal(description: str, *, null: bool = False) -> Json:
+    """Describe an exact decimal."""
+    return _described(DECIMAL, description, null=null)
+
+
+def name(description: str, *, null: bool = False) -> Json:
+    """Describe a text."""
+    return _described(NAME, description, null=null)
+
+
+def count(description: str) -> Json:
+    """Describe a number of things."""
+    return _described(COUNT, description, null=False)
+
+
+def number(description: str) -> Json:
+    """Describe a decimal as a JSON number."""
+    return _described(NUMBER, description, null=False)
+
+
+def boolean(description: str) -> Json:
+    """Describe what is true or false."""
+    return {"type": "boolean", "description": description}

@@ -7,19 +7,9 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import Response
 
+from functions.history_query.api import openapi_schemas as spec
 from functions.history_query.api.alert_rule_writes import MAX_BODY_BYTES, PATH, TEST_PATH
 from functions.history_query.api.endpoints import Answers, as_json
-from functions.history_query.api.openapi_schemas import (
-    COUNT,
-    MS,
-    NAME,
-    Json,
-    Part,
-    get,
-    list_of,
-    object_of,
-    ref,
-)
 from functions.history_query.api.parameters import refuse_all
 from shared.alerts.rule import MAX_CHARACTERS
 from shared.alerts.stored_rules import (
@@ -27,8 +17,8 @@ from shared.alerts.stored_rules import (
 )
 from shared.stores.postgres import Postgres
 
-_RULE: Final[Json] = {
-    **NAME,
+_RULE: Final[spec.Json] = {
+    **spec.NAME,
     "description": "As docs/alerts.md says: `BTC-USD close > 75000 on 5m`.",
     "minLength": 1,
     "maxLength": MAX_CHARACTERS,
@@ -45,7 +35,7 @@ _REFUSALS: Final = {
     "415": {"description": "The body is no application/json.", "content": _PROBLEM},
     "503": {"description": "A store is away; ask again.", "content": _PROBLEM},
 }
-_ID: Final[Json] = {
+_ID: Final[spec.Json] = {
     "name": "id",
     "in": "query",
     "required": True,
@@ -55,25 +45,25 @@ _ID: Final[Json] = {
 }
 
 
-def _refusals(*statuses: str) -> Json:
+def _refusals(*statuses: str) -> spec.Json:
     return {status: _REFUSALS[status] for status in statuses}
 
 
-def _body(properties: Json, **more: Any) -> Json:
-    schema = object_of(properties, **more)
+def _body(properties: spec.Json, **more: Any) -> spec.Json:
+    schema = spec.object_of(properties, **more)
     return {"required": True, "content": {"application/json": {"schema": schema}}}
 
 
-def _content(name: str) -> Json:
-    return {"content": {"application/json": {"schema": ref(name)}}}
+def _content(name: str) -> spec.Json:
+    return {"content": {"application/json": {"schema": spec.ref(name)}}}
 
 
-PART: Final = Part(
+PART: Final = spec.Part(
     {
         PATH: {
-            **get(
+            **spec.get(
                 "The rules of alerts in force, the oldest first.",
-                list_of("AlertRule"),
+                spec.list_of("AlertRule"),
                 refusals=(400, 503),
             ),
             "post": {
@@ -126,32 +116,29 @@ PART: Final = Part(
         },
     },
     {
-        "AlertRule": object_of(
+        "AlertRule": spec.object_of(
             {
-                "id": NAME,
+                "id": spec.NAME,
                 "rule": _RULE,
-                "alerts": {**COUNT, "description": "How often it came true."},
-                "created": MS,
-                "posted": {"type": "boolean", "description": "Whether it has a sink."},
-                "muted": {"type": "boolean", "description": "Whether its alerts go to nobody."},
+                "alerts": spec.count("How often it came true."),
+                "created": spec.MS,
+                "posted": spec.boolean("Whether it has a sink."),
+                "muted": spec.boolean("Whether its alerts go to nobody."),
             }
         ),
-        "TestedAlerts": object_of({"targets": list_of("TestedTarget")}),
-        "TestedTarget": object_of(
+        "TestedAlerts": spec.object_of({"targets": spec.list_of("TestedTarget")}),
+        "TestedTarget": spec.object_of(
             {
-                "target": {**NAME, "description": "Service, number and names in ALERT_URLS."},
+                "target": spec.name("Service, number and names in ALERT_URLS."),
                 "sent": {"type": "boolean"},
-                "reason": {"type": ["string", "null"], "description": "Why it was not."},
+                "reason": spec.name("Why it was not.", null=True),
             }
         ),
-        "AddedRule": object_of(
+        "AddedRule": spec.object_of(
             {
-                "id": NAME,
+                "id": spec.NAME,
                 "rule": _RULE,
-                "note": {
-                    "type": ["string", "null"],
-                    "description": "Where it is true already: when it alerts.",
-                },
+                "note": spec.name("Where it is true already: when it alerts.", null=True),
             }
         ),
     },

@@ -8,26 +8,9 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
+from functions.history_query.api import openapi_schemas as spec
 from functions.history_query.api.cursors import MomentCursor
 from functions.history_query.api.endpoints import Answers, as_json, unknown
-from functions.history_query.api.openapi_schemas import (
-    DECIMAL,
-    FROM,
-    MS,
-    NAME,
-    NEXT,
-    STORES,
-    SYMBOL,
-    TO,
-    Part,
-    cursor_of,
-    get,
-    limit,
-    list_of,
-    object_of,
-    query,
-    ref,
-)
 from functions.history_query.queries.alerts import (
     DEFAULT_ALERTS,
     MAX_ID_CHARACTERS,
@@ -37,47 +20,46 @@ from functions.history_query.queries.alerts import (
 from functions.history_query.topics import patterns
 
 _CHOICE: Final = (
-    FROM,
-    TO,
-    limit(DEFAULT_ALERTS),
-    cursor_of(MomentCursor(1_764_340_200_000_000, "1").text()),
-    query(
+    "from to",
+    spec.limit(DEFAULT_ALERTS),
+    spec.cursor_of(MomentCursor(1_764_340_200_000_000, "1").text()),
+    spec.query(
         "rule",
         "Of one rule, by its id.",
         {"type": "string", "minLength": 1, "maxLength": MAX_ID_CHARACTERS},
         "0a1b2c3d",
     ),
 )
-_ALERT: Final = object_of(
+_ALERT: Final = spec.object_of(
     {
-        "rule_id": NAME,
-        "rule": {**NAME, "description": "As it was added: `BTC-USD close > 75000 on 1m`."},
-        "symbol": {**NAME, "description": "The instrument, or the feed that the rule is about."},
-        "timeframe": {**NAME, "description": "Empty where the rule is about no candles."},
-        "candle_start": {
-            **MS,
-            "description": "Start of the candle it came true on, ms; of a rule without candles when"
-            " it was seen to be true.",
-        },
-        "timestamp": {**MS, "description": "When that candle had ended, or likewise, ms."},
+        "rule_id": spec.NAME,
+        "rule": spec.name("As it was added: `BTC-USD close > 75000 on 1m`."),
+        "symbol": spec.name("The instrument, or the feed that the rule is about."),
+        "timeframe": spec.name("Empty where the rule is about no candles."),
+        "candle_start": spec.ms(
+            "Start of the candle it came true on, ms; of a rule without candles when"
+            " it was seen to be true."
+        ),
+        "timestamp": spec.ms("When that candle had ended, or likewise, ms."),
     }
 )
 _OF_PATTERN: Final = patterns.PART.schemas["Pattern"]["properties"]
 """What an alert of a pattern says beside that."""
 
-PART: Final = Part(
+PART: Final = spec.Part(
     {
-        "/api/alerts": get(
+        "/api/alerts": spec.get(
             "Alerts of all instruments, the newest first. Rules are added by `kandle alert`.",
-            object_of({"alerts": list_of("Alert"), "next": NEXT}),
+            spec.object_of({"alerts": spec.list_of("Alert"), "next": spec.NEXT}),
             *_CHOICE,
             refusals=(400, 503),
         ),
-        "/api/alerts/{symbol}": get(
+        "/api/alerts/{symbol}": spec.get(
             "Alerts of an instrument, the newest first.",
-            ref("Alerts"),
-            *(SYMBOL, *_CHOICE),
-            refusals=STORES,
+            spec.ref("Alerts"),
+            "symbol",
+            *_CHOICE,
+            refusals=spec.STORES,
         ),
     },
     {
@@ -86,19 +68,18 @@ PART: Final = Part(
             "properties": {
                 **_OF_PATTERN,
                 **_ALERT["properties"],
-                "value": {
-                    **DECIMAL,
-                    "description": "The left side of the first comparison.",
-                },
+                "value": spec.decimal("The left side of the first comparison."),
                 "to": {
                     "type": "array",
-                    "items": NAME,
+                    "items": spec.NAME,
                     "description": "The targets that the rule names; none: all.",
                 },
-                "muted": {"type": "boolean", "description": "Whether it was sent to nobody."},
+                "muted": spec.boolean("Whether it was sent to nobody."),
             },
         },
-        "Alerts": object_of({"symbol": NAME, "alerts": list_of("Alert"), "next": NEXT}),
+        "Alerts": spec.object_of(
+            {"symbol": spec.NAME, "alerts": spec.list_of("Alert"), "next": spec.NEXT}
+        ),
     },
 )
 

@@ -10,32 +10,10 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import Response
 
+from functions.history_query.api import openapi_schemas as spec
 from functions.history_query.api.cursors import TickPlace
 from functions.history_query.api.endpoints import Answers, unknown
 from functions.history_query.api.formats import TABLES, Row, Shown
-from functions.history_query.api.openapi_schemas import (
-    CALENDAR,
-    DECIMAL,
-    FROM,
-    MS,
-    NAME,
-    PAGE_HEADERS,
-    SESSION,
-    STORES,
-    STREAMED_LIMIT,
-    SYMBOL,
-    TO,
-    TZ,
-    Part,
-    columns_of,
-    cursor_of,
-    format_of,
-    get,
-    list_of,
-    object_of,
-    query,
-    ref,
-)
 from functions.history_query.api.presentation import Presentation
 from functions.history_query.api.streaming import PAGE, asks_for_all, streamed
 from functions.history_query.queries.bar_request import DEFAULT_TYPE, read_bars
@@ -47,7 +25,7 @@ from shared.wire.candle import Candle
 from shared.wire.candle_json import candle_json
 
 _TYPE: Final[dict[str, Any]] = {
-    **query(
+    **spec.query(
         "type",
         "What ends a bar: tick:100 (100t) trades, volume:1000 (1000v) of size, dollar:1000000"
         " (1000000usd) of price x size, range:5 (5r) of high less low. The trade that reaches it is"
@@ -61,54 +39,61 @@ _TYPE: Final[dict[str, Any]] = {
         "tick:100",
     ),
 }
-_CURSOR: Final = cursor_of(TickPlace("after", OrderKey(1_764_340_200_000_000, 0, 0, 0, 0)).text())
+_CURSOR: Final = spec.cursor_of(
+    TickPlace("after", OrderKey(1_764_340_200_000_000, 0, 0, 0, 0)).text()
+)
 _SHOWN: Final = ("t", "end", *"ohlcv", "qv", "vw", "n", "bv", "sv", "closed", "complete")
 _COLUMNS: Final = ("time", *_SHOWN)
 _OF_CANDLE: Final = candles.PART.schemas["Candle"]["properties"]
 
-PART: Final = Part(
+PART: Final = spec.Part(
     {
-        "/api/bars/{symbol}": get(
+        "/api/bars/{symbol}": spec.get(
             "Information bars of an instrument, ascending; without `from` the newest. They are made"
             " of the stored trades of a day in the total order, whenever these came.",
-            ref("Bars"),
-            *(SYMBOL, _TYPE, FROM, TO, STREAMED_LIMIT, _CURSOR, candles.INDICATORS),
-            *(SESSION, CALENDAR, TZ, columns_of("t,end,o,h,l,c,v"), format_of(TABLES)),
-            refusals=STORES,
-            headers=PAGE_HEADERS,
+            spec.ref("Bars"),
+            "symbol",
+            _TYPE,
+            "from to",
+            spec.STREAMED_LIMIT,
+            _CURSOR,
+            candles.INDICATORS,
+            "session calendar tz",
+            spec.columns_of("t,end,o,h,l,c,v"),
+            spec.format_of(TABLES),
+            refusals=spec.STORES,
+            headers=spec.PAGE_HEADERS,
         ),
     },
     {
-        "Bar": object_of(
+        "Bar": spec.object_of(
             {
-                "t": {**MS, "description": "When its first trade was, ms since 1970 UTC."},
-                "end": {**MS, "description": "When its last trade was that makes a price."},
-                "time": {**NAME, "description": "Local time of `t`, where `tz` is given."},
-                **dict.fromkeys("ohlc", DECIMAL),
+                "t": spec.ms("When its first trade was, ms since 1970 UTC."),
+                "end": spec.ms("When its last trade was that makes a price."),
+                "time": spec.name("Local time of `t`, where `tz` is given."),
+                **dict.fromkeys("ohlc", spec.DECIMAL),
                 **{name: _OF_CANDLE[name] for name in ("v", "qv", "vw", "n", "bv", "sv")},
-                "closed": {
-                    "type": "boolean",
-                    "description": "It has reached its amount, or its day is over: only a late"
-                    " trade may still change it.",
-                },
-                "complete": {
-                    "type": "boolean",
-                    "description": "No known gap of its feed lies between its day's start and it.",
-                },
+                "closed": spec.boolean(
+                    "It has reached its amount, or its day is over: only a late"
+                    " trade may still change it."
+                ),
+                "complete": spec.boolean(
+                    "No known gap of its feed lies between its day's start and it."
+                ),
                 "indicators": _OF_CANDLE["indicators"],
             },
             required=[],
         ),
-        "Bars": object_of(
+        "Bars": spec.object_of(
             {
-                "symbol": NAME,
-                "type": NAME,
-                "bars": list_of("Bar"),
-                "next": {
-                    "type": ["string", "null"],
-                    "description": "The cursor of the next page; null: there are no more. A page"
+                "symbol": spec.NAME,
+                "type": spec.NAME,
+                "bars": spec.list_of("Bar"),
+                "next": spec.name(
+                    "The cursor of the next page; null: there are no more. A page"
                     " may hold fewer than `limit` and still have one.",
-                },
+                    null=True,
+                ),
             }
         ),
     },

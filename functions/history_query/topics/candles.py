@@ -10,34 +10,10 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
+from functions.history_query.api import openapi_schemas as spec
 from functions.history_query.api.cursors import CandleCursor
 from functions.history_query.api.endpoints import Answers, unknown
 from functions.history_query.api.formats import MEDIA_TYPES, Shown
-from functions.history_query.api.openapi_schemas import (
-    CALENDAR,
-    COUNT,
-    DECIMAL,
-    FROM,
-    MS,
-    NAME,
-    PAGE_HEADERS,
-    SESSION,
-    STORES,
-    STREAMED_LIMIT,
-    SYMBOL,
-    TIMEFRAME,
-    TO,
-    TZ,
-    Part,
-    columns_of,
-    cursor_of,
-    format_of,
-    get,
-    list_of,
-    object_of,
-    query,
-    ref,
-)
 from functions.history_query.api.parameters import Page, read_page
 from functions.history_query.api.presentation import CANDLE_COLUMNS, Presentation
 from functions.history_query.api.streaming import PAGE, asks_for_all, streamed
@@ -46,7 +22,7 @@ from functions.history_query.queries.filling import Row, filled_after, filled_be
 from functions.history_query.queries.indicators import indicator_values
 from shared.wire.candle_json import candle_json
 
-INDICATORS: Final = query(
+INDICATORS: Final = spec.query(
     "indicators",
     "Indicators to compute for each candle, with commas between: sma:20, ema:20, rsi:14, atr:14,"
     " bb:20:2, and all of TA-Lib by name, such as macd:12:26:9, adx:14, stoch:14:3:3, vwap,"
@@ -55,73 +31,70 @@ INDICATORS: Final = query(
     {"type": "string"},
     "sma:20,rsi:14",
 )
-_AS_OF: Final = query(
+_AS_OF: Final = spec.query(
     "as_of",
     "What was known then: candles of the ticks received by that time (its millisecond too), folded"
     " on reading. `closed` says that the interval was over. Written as `from` is.",
     {"type": "string"},
     "2026-11-21T14:30:00Z",
 )
-_FILL: Final = query(
+_FILL: Final = spec.query(
     "fill",
     "What stands for intervals without a trade between two candles: nothing, a candle of the"
     " price before, or one of nulls.",
     {"type": "string", "enum": ["none", "previous", "null"], "default": "none"},
     "previous",
 )
-_ADJUSTED: Final = query(
+_ADJUSTED: Final = spec.query(
     "adjusted",
     "Whether volume of unknown side is divided between `bv` and `sv` as the known is.",
     {"type": "string", "enum": ["false", "true"], "default": "false"},
     "true",
 )
-_CURSOR: Final = cursor_of(CandleCursor("after", 1_764_340_200_000_000).text())
-_PRICE: Final = {"type": ["string", "null"], "pattern": DECIMAL["pattern"]}
+_CURSOR: Final = spec.cursor_of(CandleCursor("after", 1_764_340_200_000_000).text())
+_PRICE: Final = {"type": ["string", "null"], "pattern": spec.DECIMAL["pattern"]}
 
-PART: Final = Part(
+PART: Final = spec.Part(
     {
-        "/api/candles/{symbol}": get(
+        "/api/candles/{symbol}": spec.get(
             "Candles of an instrument, ascending; without `from` the newest.",
-            ref("Candles"),
-            *(SYMBOL, TIMEFRAME, FROM, TO, STREAMED_LIMIT, _CURSOR, INDICATORS),
-            *(_AS_OF, SESSION, CALENDAR, _FILL, _ADJUSTED, TZ, columns_of("t,o,h,l,c,v")),
-            format_of(tuple(MEDIA_TYPES)),
-            refusals=STORES,
-            headers=PAGE_HEADERS,
+            spec.ref("Candles"),
+            "symbol timeframe from to",
+            spec.STREAMED_LIMIT,
+            _CURSOR,
+            INDICATORS,
+            _AS_OF,
+            "session calendar",
+            _FILL,
+            _ADJUSTED,
+            "tz",
+            spec.columns_of("t,o,h,l,c,v"),
+            spec.format_of(tuple(MEDIA_TYPES)),
+            refusals=spec.STORES,
+            headers=spec.PAGE_HEADERS,
         ),
     },
     {
-        "Candle": object_of(
+        "Candle": spec.object_of(
             {
-                "t": {**MS, "description": "Start of the interval, ms since 1970 UTC."},
-                "time": {**NAME, "description": "Local time, where `tz` is given."},
+                "t": spec.ms("Start of the interval, ms since 1970 UTC."),
+                "time": spec.name("Local time, where `tz` is given."),
                 **dict.fromkeys(("o", "h", "l", "c"), _PRICE),
-                "v": {**DECIMAL, "description": "Volume."},
-                "qv": {**DECIMAL, "description": "Notional: the sum of price x size, exact."},
-                "vw": {
-                    "type": ["string", "null"],
-                    "description": "Volume-weighted average price, 20 digits; null without volume.",
-                },
-                "n": {**COUNT, "description": "Trades."},
-                "bv": {**DECIMAL, "description": "Volume of trades whose aggressor bought."},
-                "sv": {**DECIMAL, "description": "Volume of trades whose aggressor sold."},
-                "closed": {
-                    "type": "boolean",
-                    "description": "Only a late trade may still change it.",
-                },
-                "partial": {
-                    "type": "boolean",
-                    "description": "It began before the first tick seen.",
-                },
-                "complete": {
-                    "type": "boolean",
-                    "description": "It touches no known gap of its feed.",
-                },
-                "revision": {
-                    **COUNT,
-                    "description": "The highest wins; of its parts where it is made of shorter"
-                    " candles; 0 where it is made of ticks.",
-                },
+                "v": spec.decimal("Volume."),
+                "qv": spec.decimal("Notional: the sum of price x size, exact."),
+                "vw": spec.name(
+                    "Volume-weighted average price, 20 digits; null without volume.", null=True
+                ),
+                "n": spec.count("Trades."),
+                "bv": spec.decimal("Volume of trades whose aggressor bought."),
+                "sv": spec.decimal("Volume of trades whose aggressor sold."),
+                "closed": spec.boolean("Only a late trade may still change it."),
+                "partial": spec.boolean("It began before the first tick seen."),
+                "complete": spec.boolean("It touches no known gap of its feed."),
+                "revision": spec.count(
+                    "The highest wins; of its parts where it is made of shorter"
+                    " candles; 0 where it is made of ticks."
+                ),
                 "origin": {
                     "type": "string",
                     "enum": ["trades", "venue"],
@@ -136,17 +109,17 @@ PART: Final = Part(
             },
             required=[],
         ),
-        "Candles": object_of(
+        "Candles": spec.object_of(
             {
-                "symbol": NAME,
-                "timeframe": NAME,
-                "candles": {**list_of("Candle"), "description": "Ascending by time."},
-                "next": {
-                    "type": ["string", "null"],
-                    "description": "The cursor of the next page: later candles if the request has"
+                "symbol": spec.NAME,
+                "timeframe": spec.NAME,
+                "candles": spec.list_of("Candle", "Ascending by time."),
+                "next": spec.name(
+                    "The cursor of the next page: later candles if the request has"
                     " `from`, else earlier ones. Null: there are no more. A page may hold fewer"
                     " than `limit` and still have one.",
-                },
+                    null=True,
+                ),
             }
         ),
     },

@@ -7,16 +7,8 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import Response
 
+from functions.history_query.api import openapi_schemas as spec
 from functions.history_query.api.endpoints import Answers, as_json
-from functions.history_query.api.openapi_schemas import (
-    COUNT,
-    MS,
-    NAME,
-    Part,
-    get,
-    list_of,
-    object_of,
-)
 from functions.history_query.api.parameters import refuse_all
 from functions.history_query.queries.feeds import Feeds
 from shared.wire.feed_status import FeedState
@@ -28,51 +20,51 @@ _STATE: Final[dict[str, Any]] = {
     " ended: delisted or renamed. halted: the exchange has stopped trading in it for a while."
     " maintenance: the exchange is closed.",
 }
-_MS_OR_NULL: Final = {**MS, "type": ["integer", "null"]}
+_MS_OR_NULL: Final = {**spec.MS, "type": ["integer", "null"]}
 
-PART: Final = Part(
+PART: Final = spec.Part(
     {
-        "/api/feeds": get(
+        "/api/feeds": spec.get(
             "The exchange feeds and their symbols: state, last message and trade, gaps.",
-            list_of("Feed"),
+            spec.list_of("Feed"),
             refusals=(400, 503),
         ),
     },
     {
-        "Feed": object_of(
+        "Feed": spec.object_of(
             {
-                "feed": NAME,
+                "feed": spec.NAME,
                 "state": _STATE,
-                "reported": MS,
-                "reconnects": COUNT,
+                "reported": spec.MS,
+                "reconnects": spec.COUNT,
                 "skew_ms": {
                     "type": ["integer", "null"],
                     "description": "Estimate: the exchange's clock less the bridge's.",
                 },
-                "error": {"type": ["string", "null"], "description": "What is wrong."},
-                "symbols": list_of("FeedSymbol"),
+                "error": spec.name("What is wrong.", null=True),
+                "symbols": spec.list_of("FeedSymbol"),
             }
         ),
-        "FeedSymbol": object_of(
+        "FeedSymbol": spec.object_of(
             {
-                "symbol": {**NAME, "description": "As the exchange writes it."},
-                "instrument": NAME,
+                "symbol": spec.name("As the exchange writes it."),
+                "instrument": spec.NAME,
                 "state": _STATE,
                 "last_message": _MS_OR_NULL,
                 "last_trade": _MS_OR_NULL,
                 "last_trade_id": {"type": ["integer", "null"]},
-                "trades_per_minute": COUNT,
-                "history": object_of(
+                "trades_per_minute": spec.COUNT,
+                "history": spec.object_of(
                     {
-                        "done": {**COUNT, "description": "Parts of the past that were fetched."},
-                        "parts": COUNT,
+                        "done": spec.count("Parts of the past that were fetched."),
+                        "parts": spec.COUNT,
                     }
                 ),
-                "gaps": object_of(
+                "gaps": spec.object_of(
                     {
-                        "open": COUNT,
-                        "filled": COUNT,
-                        "missing": {**COUNT, "description": "Trades missing in open gaps."},
+                        "open": spec.COUNT,
+                        "filled": spec.COUNT,
+                        "missing": spec.count("Trades missing in open gaps."),
                     }
                 ),
             }

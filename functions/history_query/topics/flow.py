@@ -8,119 +8,102 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
+from functions.history_query.api import openapi_schemas as spec
 from functions.history_query.api.cursors import CandleCursor
 from functions.history_query.api.endpoints import Answers, as_json, unknown
 from functions.history_query.api.formats import TABLES, Shown
-from functions.history_query.api.openapi_schemas import (
-    CALENDAR,
-    COUNT,
-    DECIMAL,
-    FROM,
-    MS,
-    NAME,
-    NEXT,
-    PAGE_HEADERS,
-    SESSION,
-    STORES,
-    SYMBOL,
-    TIMEFRAME,
-    TO,
-    TZ,
-    Part,
-    columns_of,
-    cursor_of,
-    format_of,
-    get,
-    limit,
-    list_of,
-    object_of,
-    query,
-    ref,
-)
 from functions.history_query.api.presentation import Presentation
 from functions.history_query.queries.flow import Flow
 from functions.history_query.queries.flow_request import read_flow, read_profile
 
-_CURSOR: Final = cursor_of(CandleCursor("after", 1_764_340_200_000_000).text())
-_ANCHOR: Final = query(
+_CURSOR: Final = spec.cursor_of(CandleCursor("after", 1_764_340_200_000_000).text())
+_ANCHOR: Final = spec.query(
     "anchor",
     "Since when `cd` and `vw` are added up: `day`, each trading day (UTC, or by tz, session,"
     " calendar), or any time, written as `from` is.",
     {"type": "string", "default": "day"},
     "day",
 )
-_STEP: Final = query(
+_STEP: Final = spec.query(
     "step",
     "Prices are counted at the next multiple of it below; without it each by itself.",
     {"type": "string", "pattern": r"^[0-9]{1,24}(\.[0-9]{1,24})?$"},
     "0.5",
 )
-_SHARE: Final = query(
+_SHARE: Final = spec.query(
     "value_area",
     "The share of the volume that the value area has.",
     {"type": "string", "pattern": r"^[0-9]{1,24}(\.[0-9]{1,24})?$", "default": "0.7"},
     "0.7",
 )
 _VOLUMES: Final = {
-    "v": {**DECIMAL, "description": "Volume."},
-    "bv": {**DECIMAL, "description": "Volume of trades whose aggressor bought."},
-    "sv": {**DECIMAL, "description": "Volume of trades whose aggressor sold."},
-    "ebv": {
-        **DECIMAL,
-        "description": "Volume of unknown side, bought by the tick rule: an estimate.",
-    },
-    "esv": {**DECIMAL, "description": "Volume of unknown side, sold by the tick rule."},
+    "v": spec.decimal("Volume."),
+    "bv": spec.decimal("Volume of trades whose aggressor bought."),
+    "sv": spec.decimal("Volume of trades whose aggressor sold."),
+    "ebv": spec.decimal("Volume of unknown side, bought by the tick rule: an estimate."),
+    "esv": spec.decimal("Volume of unknown side, sold by the tick rule."),
 }
-_OR_NULL: Final = {"type": ["string", "null"], "pattern": DECIMAL["pattern"]}
 _COLUMNS: Final = ("t", "time", *_VOLUMES, "d", "cd", "vw", "closed")
 
-PART: Final = Part(
+PART: Final = spec.Part(
     {
-        "/api/flow/{symbol}": get(
+        "/api/flow/{symbol}": spec.get(
             "Delta, cumulative delta and anchored VWAP of each candle, ascending; without `from` of"
             " the newest.",
-            ref("Flows"),
-            *(SYMBOL, TIMEFRAME, FROM, TO, limit(1_000), _CURSOR, _ANCHOR),
-            *(SESSION, CALENDAR, TZ, columns_of("t,d,cd,vw"), format_of(TABLES)),
-            refusals=STORES,
-            headers=PAGE_HEADERS,
+            spec.ref("Flows"),
+            "symbol timeframe from to",
+            spec.limit(1_000),
+            _CURSOR,
+            _ANCHOR,
+            "session calendar tz",
+            spec.columns_of("t,d,cd,vw"),
+            spec.format_of(TABLES),
+            refusals=spec.STORES,
+            headers=spec.PAGE_HEADERS,
         ),
-        "/api/profile/{symbol}": get(
+        "/api/profile/{symbol}": spec.get(
             "Volume by price and side of any range, by default the last 24 hours.",
-            ref("Profile"),
-            *(SYMBOL, FROM, TO, TZ, _STEP, _SHARE),
-            refusals=STORES,
+            spec.ref("Profile"),
+            "symbol from to tz",
+            _STEP,
+            _SHARE,
+            refusals=spec.STORES,
         ),
     },
     {
-        "Flow": object_of(
+        "Flow": spec.object_of(
             {
-                "t": {**MS, "description": "Start of the candle, ms since 1970 UTC."},
-                "time": {**NAME, "description": "Local time, where `tz` is given."},
+                "t": spec.ms("Start of the candle, ms since 1970 UTC."),
+                "time": spec.name("Local time, where `tz` is given."),
                 **_VOLUMES,
-                "d": {**DECIMAL, "description": "Delta: bought less sold, estimates included."},
-                "cd": {**_OR_NULL, "description": "Delta since the anchor; null before it."},
-                "vw": {**_OR_NULL, "description": "VWAP since the anchor, 20 digits."},
+                "d": spec.decimal("Delta: bought less sold, estimates included."),
+                "cd": spec.decimal("Delta since the anchor; null before it.", null=True),
+                "vw": spec.decimal("VWAP since the anchor, 20 digits.", null=True),
                 "closed": {"type": "boolean"},
             },
             required=[],
         ),
-        "Flows": object_of(
-            {"symbol": NAME, "timeframe": NAME, "flow": list_of("Flow"), "next": NEXT}
-        ),
-        "Level": object_of({"p": {**DECIMAL, "description": "Price."}, **_VOLUMES}),
-        "Profile": object_of(
+        "Flows": spec.object_of(
             {
-                "symbol": NAME,
-                "from": MS,
-                "to": MS,
-                "n": {**COUNT, "description": "Trades."},
+                "symbol": spec.NAME,
+                "timeframe": spec.NAME,
+                "flow": spec.list_of("Flow"),
+                "next": spec.NEXT,
+            }
+        ),
+        "Level": spec.object_of({"p": spec.decimal("Price."), **_VOLUMES}),
+        "Profile": spec.object_of(
+            {
+                "symbol": spec.NAME,
+                "from": spec.MS,
+                "to": spec.MS,
+                "n": spec.count("Trades."),
                 **_VOLUMES,
-                "vw": {**_OR_NULL, "description": "VWAP, 20 digits."},
-                "poc": {**_OR_NULL, "description": "Point of control: the price of most volume."},
-                "val": {**_OR_NULL, "description": "The lowest price of the value area."},
-                "vah": {**_OR_NULL, "description": "The highest price of the value area."},
-                "levels": {**list_of("Level"), "description": "Ascending by price."},
+                "vw": spec.decimal("VWAP, 20 digits.", null=True),
+                "poc": spec.decimal("Point of control: the price of most volume.", null=True),
+                "val": spec.decimal("The lowest price of the value area.", null=True),
+                "vah": spec.decimal("The highest price of the value area.", null=True),
+                "levels": spec.list_of("Level", "Ascending by price."),
             }
         ),
     },

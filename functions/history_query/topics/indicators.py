@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from functions.history_query.api.endpoints import Answers, as_json
-from functions.history_query.api.openapi_schemas import NAME, Part, get, list_of, object_of
+from functions.history_query.api.openapi_schemas import NAME, Part, boolean, get, list_of, object_of
 from functions.history_query.api.parameters import refuse_all
 from functions.history_query.queries.indicator_list import entries
 
@@ -36,7 +36,7 @@ PART: Final = Part(
                     "items": NAME,
                     "description": "The names of its values beside a candle.",
                 },
-                "overlay": {"type": "boolean", "description": "Its values are prices."},
+                "overlay": boolean("Its values are prices."),
             }
         )
     },

@@ -8,59 +8,50 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
+from functions.history_query.api import openapi_schemas as spec
 from functions.history_query.api.endpoints import Answers, as_json, unknown
-from functions.history_query.api.openapi_schemas import (
-    DECIMAL,
-    MS,
-    NAME,
-    NUMBER,
-    STORES,
-    SYMBOL,
-    Json,
-    Part,
-    get,
-    list_of,
-    object_of,
-    ref,
-)
 from functions.history_query.api.parameters import refuse_all
 from functions.history_query.queries.latest import LatestTrades
 from functions.history_query.queries.latest_quotes import NO_QUOTE, LatestQuotes
 
 
-def _or_none(schema: Json, description: str) -> Json:
+def _or_none(schema: spec.Json, description: str) -> spec.Json:
     return {**schema, "type": [schema["type"], "null"], "description": description}
 
 
-PART: Final = Part(
+PART: Final = spec.Part(
     {
-        "/api/latest": get(
+        "/api/latest": spec.get(
             "The latest trade and quote of every instrument.",
-            list_of("Latest"),
+            spec.list_of("Latest"),
             refusals=(400, 503),
         ),
-        "/api/latest/{symbol}": get(
-            "The latest trade and quote of an instrument.", ref("Latest"), SYMBOL, refusals=STORES
+        "/api/latest/{symbol}": spec.get(
+            "The latest trade and quote of an instrument.",
+            spec.ref("Latest"),
+            "symbol",
+            refusals=spec.STORES,
         ),
-        "/prices/{symbol}": get(
-            "The latest price of an instrument.", ref("Price"), SYMBOL, refusals=STORES
+        "/prices/{symbol}": spec.get(
+            "The latest price of an instrument.", spec.ref("Price"), "symbol", refusals=spec.STORES
         ),
     },
     {
-        "Price": object_of({"symbol": NAME, "price": NUMBER, "t": MS}),
-        "Latest": object_of(
+        "Price": spec.object_of({"symbol": spec.NAME, "price": spec.NUMBER, "t": spec.MS}),
+        "Latest": spec.object_of(
             {
-                "symbol": NAME,
-                **dict.fromkeys(("price", "size"), _or_none(DECIMAL, "null without a trade.")),
-                "t": _or_none(MS, "Of the trade, ms since 1970; null without one."),
-                "received": _or_none(MS, "When a trade was last received, ms since 1970."),
+                "symbol": spec.NAME,
+                **dict.fromkeys(("price", "size"), _or_none(spec.DECIMAL, "null without a trade.")),
+                "t": _or_none(spec.MS, "Of the trade, ms since 1970; null without one."),
+                "received": _or_none(spec.MS, "When a trade was last received, ms since 1970."),
                 **dict.fromkeys(
-                    ("bid", "ask", "spread", "mid"), _or_none(DECIMAL, "null without a quote.")
+                    ("bid", "ask", "spread", "mid"), _or_none(spec.DECIMAL, "null without a quote.")
                 ),
                 **dict.fromkeys(
-                    ("bid_size", "ask_size"), _or_none(DECIMAL, "null where the feed gives none.")
+                    ("bid_size", "ask_size"),
+                    _or_none(spec.DECIMAL, "null where the feed gives none."),
                 ),
-                "quote_t": _or_none(MS, "Of the quote, ms since 1970; null without one."),
+                "quote_t": _or_none(spec.MS, "Of the quote, ms since 1970; null without one."),
             }
         ),
     },
@@ -108,5 +99,5 @@ def answers(latest: LatestTrades, quotes: LatestQuotes) -> Answers:
     }
 
 
-def _joined(symbol: str, trade: Json | None, quote: Json | None) -> Json:
+def _joined(symbol: str, trade: spec.Json | None, quote: spec.Json | None) -> spec.Json:
     return {"symbol": symbol, **(trade or _NO_TRADE), **(quote or NO_QUOTE)}

@@ -9,22 +9,8 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
+from functions.history_query.api import openapi_schemas as spec
 from functions.history_query.api.endpoints import MAX_SYMBOL_CHARACTERS, Answers, as_json
-from functions.history_query.api.openapi_schemas import (
-    CALENDAR,
-    DECIMAL,
-    MS,
-    NAME,
-    SESSION,
-    TZ,
-    Json,
-    Part,
-    get,
-    list_of,
-    object_of,
-    query,
-    ref,
-)
 from functions.history_query.api.parameters import ParameterError, read_days, refuse_unknown
 from functions.history_query.queries.overview import Overview
 
@@ -35,13 +21,13 @@ _REST: Final = 4
 """An answer about all instruments is good so long for the next who asks, or, where that is longer,
 so many times as long as it took: it takes a fifth of a core at most."""
 
-_SYMBOLS: Final = query(
+_SYMBOLS: Final = spec.query(
     "symbols",
     f"Symbols with commas between, at most {MAX_SYMBOLS}, or `all`.",
     {"type": "string", "default": ALL},
     "BTC-USD,ETH-USD",
 )
-_SYMBOL: Final = query(
+_SYMBOL: Final = spec.query(
     "symbol",
     "A symbol, as often as there are symbols: for those that hold a comma.",
     {"type": "array", "items": {"type": "string"}, "maxItems": MAX_SYMBOLS},
@@ -49,43 +35,47 @@ _SYMBOL: Final = query(
 )
 
 
-def _or_none(schema: Json, description: str) -> Json:
+def _or_none(schema: spec.Json, description: str) -> spec.Json:
     return {"anyOf": [schema, {"type": "null"}], "description": description}
 
 
-PART: Final = Part(
+PART: Final = spec.Part(
     {
-        "/api/overview": get(
+        "/api/overview": spec.get(
             "Each instrument's last trade, its last 24 hours and its newest candle.",
-            list_of("Overview"),
-            *(_SYMBOLS, _SYMBOL, SESSION, CALENDAR, TZ),
+            spec.list_of("Overview"),
+            _SYMBOLS,
+            _SYMBOL,
+            "session calendar tz",
             refusals=(400, 503),
         ),
     },
     {
-        "Overview": object_of(
+        "Overview": spec.object_of(
             {
-                "symbol": NAME,
-                "price": DECIMAL,
-                "size": DECIMAL,
-                "t": {**MS, "description": "Of the trade, ms since 1970."},
-                "received": {**MS, "description": "When a trade was last received."},
-                "open": _or_none(DECIMAL, "Price 24 hours ago; null without trades since."),
+                "symbol": spec.NAME,
+                "price": spec.DECIMAL,
+                "size": spec.DECIMAL,
+                "t": spec.ms("Of the trade, ms since 1970."),
+                "received": spec.ms("When a trade was last received."),
+                "open": _or_none(spec.DECIMAL, "Price 24 hours ago; null without trades since."),
                 "session_open": _or_none(
-                    DECIMAL, "First price of the UTC day, or of the session that goes on."
+                    spec.DECIMAL, "First price of the UTC day, or of the session that goes on."
                 ),
-                "high": _or_none(DECIMAL, "Highest since."),
-                "low": _or_none(DECIMAL, "Lowest since."),
-                "volume": {**DECIMAL, "description": "Volume since."},
+                "high": _or_none(spec.DECIMAL, "Highest since."),
+                "low": _or_none(spec.DECIMAL, "Lowest since."),
+                "volume": spec.decimal("Volume since."),
                 "change": _or_none({"type": "number"}, "Against `open`, percent."),
-                "spread": _or_none(DECIMAL, "Ask less bid of the latest quote."),
+                "spread": _or_none(spec.DECIMAL, "Ask less bid of the latest quote."),
                 "points": {
                     "type": "array",
-                    "items": DECIMAL,
+                    "items": spec.DECIMAL,
                     "description": "Closes of the hours since (or of the longest kept timeframe"
                     " up to one), ascending.",
                 },
-                "candle": _or_none(ref("Candle"), "The newest base candle; null when long ago."),
+                "candle": _or_none(
+                    spec.ref("Candle"), "The newest base candle; null when long ago."
+                ),
             }
         ),
     },

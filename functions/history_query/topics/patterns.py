@@ -7,29 +7,9 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
+from functions.history_query.api import openapi_schemas as spec
 from functions.history_query.api.cursors import MomentCursor
 from functions.history_query.api.endpoints import Answers, as_json, unknown
-from functions.history_query.api.openapi_schemas import (
-    COUNT,
-    DECIMAL,
-    FROM,
-    MS,
-    NAME,
-    NEXT,
-    STORES,
-    SYMBOL,
-    TIMEFRAME,
-    TO,
-    Json,
-    Part,
-    cursor_of,
-    get,
-    limit,
-    list_of,
-    object_of,
-    query,
-    ref,
-)
 from functions.history_query.queries.outcomes import (
     CANDLES,
     DEFAULT_HORIZON,
@@ -44,7 +24,7 @@ from functions.history_query.queries.patterns import (
 )
 
 _FRACTION: Final = {"type": "number", "minimum": 0, "maximum": 1}
-_HORIZON: Final = query(
+_HORIZON: Final = spec.query(
     "horizon",
     "Candles after the one that completes a pattern.",
     {"type": "integer", "minimum": 1, "maximum": MAX_HORIZON, "default": DEFAULT_HORIZON},
@@ -52,87 +32,90 @@ _HORIZON: Final = query(
 )
 
 
-def _rate(description: str) -> Json:
+def _rate(description: str) -> spec.Json:
     return {"type": ["number", "null"], "description": description}
 
 
 _CHOICE: Final = (
-    query("timeframe", "Only of this timeframe.", {"type": "string"}, "1m"),
-    query("type", "Only this pattern, such as double_top.", {"type": "string"}, "double_top"),
-    query("min_confidence", "Only from this confidence on.", _FRACTION, 0.7),
-    *(FROM, TO),
-    query(
+    spec.query("timeframe", "Only of this timeframe.", {"type": "string"}, "1m"),
+    spec.query("type", "Only this pattern, such as double_top.", {"type": "string"}, "double_top"),
+    spec.query("min_confidence", "Only from this confidence on.", _FRACTION, 0.7),
+    "from to",
+    spec.query(
         "status",
         "Those that hold, or those that a correction of the candles has undone.",
         {"enum": list(STATUSES), "default": STATUSES[0]},
         "all",
     ),
-    *(limit(DEFAULT_PATTERNS), cursor_of(MomentCursor(1_764_340_200_000_000, "1").text())),
+    spec.limit(DEFAULT_PATTERNS),
+    spec.cursor_of(MomentCursor(1_764_340_200_000_000, "1").text()),
 )
 
-PART: Final = Part(
+PART: Final = spec.Part(
     {
-        "/api/patterns": get(
+        "/api/patterns": spec.get(
             "Patterns and anomalies of all instruments, the newest first.",
-            object_of({"patterns": list_of("Pattern"), "next": NEXT}),
+            spec.object_of({"patterns": spec.list_of("Pattern"), "next": spec.NEXT}),
             *_CHOICE,
             refusals=(400, 503),
         ),
-        "/api/patterns/{symbol}": get(
+        "/api/patterns/{symbol}": spec.get(
             "Patterns and anomalies found in closed candles, the newest first.",
-            ref("Patterns"),
-            *(SYMBOL, *_CHOICE),
-            refusals=STORES,
+            spec.ref("Patterns"),
+            "symbol",
+            *_CHOICE,
+            refusals=spec.STORES,
         ),
-        "/api/outcomes/{symbol}": get(
+        "/api/outcomes/{symbol}": spec.get(
             f"What followed each pattern in the newest {CANDLES} candles of this instrument.",
-            ref("Outcomes"),
-            *(SYMBOL, TIMEFRAME, _HORIZON),
-            refusals=STORES,
+            spec.ref("Outcomes"),
+            "symbol timeframe",
+            _HORIZON,
+            refusals=spec.STORES,
         ),
     },
     {
-        "Pattern": object_of(
+        "Pattern": spec.object_of(
             {
-                "id": {**NAME, "description": "The same in every revision."},
-                "symbol": NAME,
-                "timeframe": NAME,
-                "pattern_type": NAME,
+                "id": spec.name("The same in every revision."),
+                "symbol": spec.NAME,
+                "timeframe": spec.NAME,
+                "pattern_type": spec.NAME,
                 "kind": {"enum": ["candlestick", "chart", "anomaly"]},
                 "direction": {"enum": [-1, 0, 1], "description": "Down, neither, up."},
                 "confidence": _FRACTION,
                 "level": {"enum": ["low", "medium", "high"]},
-                "trigger_price": DECIMAL,
-                "timestamp": {**MS, "description": "When its last candle had ended, ms."},
-                "begin": {**MS, "description": "Start of its first candle, ms."},
+                "trigger_price": spec.DECIMAL,
+                "timestamp": spec.ms("When its last candle had ended, ms."),
+                "begin": spec.ms("Start of its first candle, ms."),
                 "features": {
                     "type": "object",
                     "description": "What the detector measured.",
                     "additionalProperties": {"type": "number"},
                 },
-                "candle_data": object_of(
-                    dict.fromkeys(("open", "high", "low", "close", "volume"), DECIMAL)
+                "candle_data": spec.object_of(
+                    dict.fromkeys(("open", "high", "low", "close", "volume"), spec.DECIMAL)
                 ),
-                "source": NAME,
+                "source": spec.NAME,
                 "status": {"enum": ["active", "retracted"]},
-                "revision": {**COUNT, "description": "The highest wins."},
+                "revision": spec.count("The highest wins."),
             }
         ),
-        "Outcomes": object_of(
+        "Outcomes": spec.object_of(
             {
-                "symbol": NAME,
-                "timeframe": NAME,
-                "horizon": COUNT,
-                "candles": {**COUNT, "description": "Closed candles that were looked at."},
-                "outcomes": list_of("Outcome"),
+                "symbol": spec.NAME,
+                "timeframe": spec.NAME,
+                "horizon": spec.COUNT,
+                "candles": spec.count("Closed candles that were looked at."),
+                "outcomes": spec.list_of("Outcome"),
             }
         ),
-        "Outcome": object_of(
+        "Outcome": spec.object_of(
             {
-                "pattern_type": NAME,
+                "pattern_type": spec.NAME,
                 "direction": {"enum": [-1, 0, 1], "description": "Down, neither, up."},
-                "count": {**COUNT, "description": "How often it was found."},
-                "judged": {**COUNT, "description": "Of these, with `horizon` candles after it."},
+                "count": spec.count("How often it was found."),
+                "judged": spec.count("Of these, with `horizon` candles after it."),
                 "hit_rate": _rate("Share of them after which the close moved their way."),
                 "base_hit_rate": _rate("The same share of all candles."),
                 "mean_return": _rate("Mean return in their direction, a fraction."),
@@ -143,11 +126,11 @@ PART: Final = Part(
                 },
             }
         ),
-        "Patterns": object_of(
+        "Patterns": spec.object_of(
             {
-                "symbol": NAME,
-                "patterns": list_of("Pattern"),
-                "next": NEXT,
+                "symbol": spec.NAME,
+                "patterns": spec.list_of("Pattern"),
+                "next": spec.NEXT,
             }
         ),
     },

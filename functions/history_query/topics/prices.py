@@ -10,23 +10,9 @@ from urllib.parse import quote, urlencode
 from starlette.requests import Request
 from starlette.responses import Response
 
+from functions.history_query.api import openapi_schemas as spec
 from functions.history_query.api.cursors import TickCursor
 from functions.history_query.api.endpoints import Answers, unknown
-from functions.history_query.api.openapi_schemas import (
-    FROM,
-    MS,
-    NUMBER,
-    STORES,
-    SYMBOL,
-    TO,
-    Json,
-    Part,
-    cursor_of,
-    get,
-    limit,
-    list_of,
-    object_of,
-)
 from functions.history_query.api.parameters import (
     DAY_US,
     DEFAULT_PRICES,
@@ -39,7 +25,7 @@ from shared.market.order import OrderKey
 
 _FORM: Final = '{"t":%d,"%s":%s}'
 
-_HEADERS: Final[Json] = {
+_HEADERS: Final[spec.Json] = {
     "X-Kandle-Limit": {"description": "The limit that was used.", "schema": {"type": "integer"}},
     "X-Kandle-Truncated": {
         "description": "There are older ones in the range: see Link.",
@@ -51,28 +37,32 @@ _HEADERS: Final[Json] = {
     },
 }
 
-_CURSOR: Final = cursor_of(TickCursor(OrderKey(1_764_340_200_000_000, 0, 0, 0, 0)).text())
+_CURSOR: Final = spec.cursor_of(TickCursor(OrderKey(1_764_340_200_000_000, 0, 0, 0, 0)).text())
 
-PART: Final = Part(
+PART: Final = spec.Part(
     {
-        "/api/history/{symbol}": get(
+        "/api/history/{symbol}": spec.get(
             "The newest prices of the last 24 hours, or of a range, ascending by time.",
-            list_of("Tick"),
-            *(SYMBOL, FROM, TO, limit(10_000), _CURSOR),
-            refusals=STORES,
+            spec.list_of("Tick"),
+            "symbol from to",
+            spec.limit(10_000),
+            _CURSOR,
+            refusals=spec.STORES,
             headers=_HEADERS,
         ),
-        "/prices/{symbol}/history": get(
+        "/prices/{symbol}/history": spec.get(
             "The newest prices of an instrument, newest first.",
-            list_of("PastPrice"),
-            *(SYMBOL, FROM, TO, limit(100), _CURSOR),
-            refusals=STORES,
+            spec.list_of("PastPrice"),
+            "symbol from to",
+            spec.limit(100),
+            _CURSOR,
+            refusals=spec.STORES,
             headers=_HEADERS,
         ),
     },
     {
-        "Tick": object_of({"t": MS, "p": NUMBER}),
-        "PastPrice": object_of({"t": MS, "price": NUMBER}),
+        "Tick": spec.object_of({"t": spec.MS, "p": spec.NUMBER}),
+        "PastPrice": spec.object_of({"t": spec.MS, "price": spec.NUMBER}),
     },
 )
 

@@ -7,19 +7,8 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
+from functions.history_query.api import openapi_schemas as spec
 from functions.history_query.api.endpoints import Answers, as_json
-from functions.history_query.api.openapi_schemas import (
-    COUNT,
-    FROM,
-    MS,
-    NAME,
-    Part,
-    get,
-    limit,
-    list_of,
-    object_of,
-    ref,
-)
 from functions.history_query.queries.rejects import (
     DEFAULT_REJECTS,
     MOST_COUNTED,
@@ -27,42 +16,43 @@ from functions.history_query.queries.rejects import (
     read_rejects,
 )
 
-_CODE: Final = {**NAME, "description": "Why, such as bad_price."}
+_CODE: Final = spec.name("Why, such as bad_price.")
 
-PART: Final = Part(
+PART: Final = spec.Part(
     {
-        "/api/rejects": get(
+        "/api/rejects": spec.get(
             "Input that was no tick: counts by reason, and the newest. Without `from`, of the last"
             f" 24 hours; the newest {MOST_COUNTED:,} are counted.",
-            ref("Rejects"),
-            *(FROM, limit(DEFAULT_REJECTS)),
+            spec.ref("Rejects"),
+            "from",
+            spec.limit(DEFAULT_REJECTS),
             refusals=(400, 503),
         ),
     },
     {
-        "Rejects": object_of(
+        "Rejects": spec.object_of(
             {
-                "from": MS,
-                "counts": list_of("RejectCount"),
-                "rejects": list_of("Reject"),
+                "from": spec.MS,
+                "counts": spec.list_of("RejectCount"),
+                "rejects": spec.list_of("Reject"),
             }
         ),
-        "RejectCount": object_of(
+        "RejectCount": spec.object_of(
             {
                 "code": _CODE,
-                "source": {**NAME, "description": "The kind of source, such as udp."},
-                "rejects": COUNT,
-                "newest": {**MS, "description": "When the newest was received."},
+                "source": spec.name("The kind of source, such as udp."),
+                "rejects": spec.COUNT,
+                "newest": spec.ms("When the newest was received."),
             }
         ),
-        "Reject": object_of(
+        "Reject": spec.object_of(
             {
-                "received": MS,
+                "received": spec.MS,
                 "code": _CODE,
-                "detail": {**NAME, "description": "The field, and the fix."},
-                "original": {**NAME, "description": "The start of what came, as text."},
-                "bytes": {**COUNT, "description": "Of what came, whole."},
-                "source": NAME,
+                "detail": spec.name("The field, and the fix."),
+                "original": spec.name("The start of what came, as text."),
+                "bytes": spec.count("Of what came, whole."),
+                "source": spec.NAME,
             }
         ),
     },

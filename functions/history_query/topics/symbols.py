@@ -7,28 +7,24 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
+from functions.history_query.api import openapi_schemas as spec
 from functions.history_query.api.endpoints import Answers, as_json
-from functions.history_query.api.openapi_schemas import (
-    COUNT,
-    MS,
-    NAME,
-    Part,
-    get,
-    list_of,
-    object_of,
-)
 from functions.history_query.api.parameters import refuse_all
 from functions.history_query.queries.symbols import Symbols
 
-PART: Final = Part(
+PART: Final = spec.Part(
     {
-        "/api/symbols": get(
+        "/api/symbols": spec.get(
             "All instruments, with the times of their first and last trade and their number.",
-            list_of("Symbol"),
+            spec.list_of("Symbol"),
             refusals=(400, 503),
         ),
     },
-    {"Symbol": object_of({"symbol": NAME, "first": MS, "last": MS, "n": COUNT})},
+    {
+        "Symbol": spec.object_of(
+            {"symbol": spec.NAME, "first": spec.MS, "last": spec.MS, "n": spec.COUNT}
+        )
+    },
 )
 
 

@@ -9,29 +9,10 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
+from functions.history_query.api import openapi_schemas as spec
 from functions.history_query.api.cursors import TickPlace
 from functions.history_query.api.endpoints import Answers, unknown
 from functions.history_query.api.formats import BINARY, TABLES, Shown
-from functions.history_query.api.openapi_schemas import (
-    DECIMAL,
-    FROM,
-    MS,
-    NAME,
-    PAGE_HEADERS,
-    STORES,
-    SYMBOL,
-    TO,
-    TZ,
-    Part,
-    columns_of,
-    cursor_of,
-    format_of,
-    get,
-    list_of,
-    object_of,
-    ref,
-    streamed_limit,
-)
 from functions.history_query.api.parameters import TickPage, read_raw_ticks
 from functions.history_query.api.presentation import Presentation
 from functions.history_query.api.streaming import FORMATS, StreamBody, asks_for_all, streamed_bodies
@@ -45,43 +26,41 @@ from shared.market.order import OrderKey
 _STREAMED: Final = (*FORMATS, "arrow")
 _NO_TRADES: Final = trades_of(NO_ROWS)
 
-_CURSOR: Final = cursor_of(TickPlace("after", OrderKey(1_764_340_200_000_000, 0, 0, 0, 0)).text())
+_CURSOR: Final = spec.cursor_of(
+    TickPlace("after", OrderKey(1_764_340_200_000_000, 0, 0, 0, 0)).text()
+)
 
-PART: Final = Part(
+PART: Final = spec.Part(
     {
-        "/api/ticks/{symbol}": get(
+        "/api/ticks/{symbol}": spec.get(
             "Raw ticks, each trade once, ascending in the total order; without `from` the newest.",
-            ref("RawTicks"),
-            *(
-                SYMBOL,
-                FROM,
-                TO,
-                streamed_limit("ndjson, csv or arrow"),
-                _CURSOR,
-                TZ,
-                columns_of("us,p,s"),
-                format_of(TABLES),
-            ),
-            refusals=STORES,
-            headers=PAGE_HEADERS,
+            spec.ref("RawTicks"),
+            "symbol from to",
+            spec.streamed_limit("ndjson, csv or arrow"),
+            _CURSOR,
+            "tz",
+            spec.columns_of("us,p,s"),
+            spec.format_of(TABLES),
+            refusals=spec.STORES,
+            headers=spec.PAGE_HEADERS,
         ),
     },
     {
-        "RawTick": object_of(
+        "RawTick": spec.object_of(
             {
-                "t": MS,
+                "t": spec.MS,
                 "us": {"type": "integer", "description": "Microseconds since 1970, UTC."},
-                "time": {**NAME, "description": "Local time, where `tz` is given."},
-                "p": DECIMAL,
-                "s": {**DECIMAL, "description": "Size."},
+                "time": spec.name("Local time, where `tz` is given."),
+                "p": spec.DECIMAL,
+                "s": spec.decimal("Size."),
                 "side": {"enum": ["buy", "sell", None], "description": "Of the aggressor."},
-                "id": {"type": ["string", "null"], "description": "The trade id."},
-                "received": MS,
-                "flags": {
-                    "type": ["string", "null"],
-                    "description": "What the trade does not count for, and `corrected` where it"
+                "id": spec.name("The trade id.", null=True),
+                "received": spec.MS,
+                "flags": spec.name(
+                    "What the trade does not count for, and `corrected` where it"
                     " stands for another one: names with blanks between.",
-                },
+                    null=True,
+                ),
                 "ended": {
                     "type": ["integer", "null"],
                     "description": "When its cancel or correction was received, ms since 1970;"
@@ -90,14 +69,13 @@ PART: Final = Part(
             },
             required=[],
         ),
-        "RawTicks": object_of(
+        "RawTicks": spec.object_of(
             {
-                "symbol": NAME,
-                "ticks": list_of("RawTick"),
-                "next": {
-                    "type": ["string", "null"],
-                    "description": "The cursor of the next page; null: there are no more.",
-                },
+                "symbol": spec.NAME,
+                "ticks": spec.list_of("RawTick"),
+                "next": spec.name(
+                    "The cursor of the next page; null: there are no more.", null=True
+                ),
             }
         ),
     },
