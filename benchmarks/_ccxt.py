@@ -8,13 +8,13 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from benchmarks._rate import rate
 from functions.exchange_bridge.exchange import Kind
 from functions.exchange_bridge.exchanges.ccxt_venue import CcxtVenue
 from shared.wire.raw_batch import FORMAT_CCXT, RawBatch
 
 _URL = "wss://stream.bybit.com/v5/public/spot"
 _MARKET = {"id": "BTCUSDT", "symbol": "BTC/USDT", "type": "spot", "spot": True}
-_REPEATS = 3
 
 
 def run(messages: Sequence[str], normalized: Callable[[RawBatch], int]) -> None:
@@ -46,18 +46,8 @@ async def _run(messages: Sequence[str], normalized: Callable[[RawBatch], int]) -
         assert normalized(raw) == len(messages)
 
     print(f"{'ccxt, a trade in all':<36} {'trades/s':>10}")
-    print(f"{'ccxt alone':<36} {_rate(bridged, len(messages)):>10,.0f}")
+    print(f"{'ccxt alone':<36} {rate(bridged, len(messages)):>10,.0f}")
     venue.client.on_trade = take
-    print(f"{'ccxt and the bridge':<36} {_rate(bridged, len(messages)):>10,.0f}")
-    print(f"{'ccxt, the bridge and normalize':<36} {_rate(in_all, len(messages)):>10,.0f}")
+    print(f"{'ccxt and the bridge':<36} {rate(bridged, len(messages)):>10,.0f}")
+    print(f"{'ccxt, the bridge and normalize':<36} {rate(in_all, len(messages)):>10,.0f}")
     await venue.client.close()
-
-
-def _rate(work: Callable[[], None], units: int) -> float:
-    """Units a second, the best of a few runs."""
-    seconds = []
-    for _ in range(_REPEATS):
-        started = time.process_time()
-        work()
-        seconds.append(time.process_time() - started)
-    return units / min(seconds)

@@ -205,7 +205,3 @@ def _wait_for(url: str) -> None:
         else:
             return
     raise SystemExit(f"{url} does not answer")
-
-
-if __name__ == "__main__":
-    run()

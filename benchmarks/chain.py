@@ -163,7 +163,3 @@ def run() -> None:
         single = one_event_per_tick(platform)
         print(f"one event per tick, sixteen at a time: {single:,.0f} ticks/s")
         latency(platform)
-
-
-if __name__ == "__main__":
-    run()

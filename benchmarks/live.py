@@ -265,7 +265,3 @@ def run() -> None:
     with running("--observe") as platform:
         uvloop.run(_all(platform))
         print(f"let go: {_let_go(platform)}")
-
-
-if __name__ == "__main__":
-    run()

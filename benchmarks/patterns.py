@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import statistics
-import time
-from collections.abc import Callable
-
 import numpy as np
 import talib
 
+from benchmarks._rate import rate
 from shared.analysis.anomalies import AnomalyLimits, anomalies_of_many
 from shared.analysis.candle_series import Candles, Floats
 from shared.analysis.detectors.detect import detect, detect_many
@@ -17,7 +14,6 @@ from shared.analysis.detectors.settings import DetectorSettings
 LOOKBACK = 50
 SYMBOLS = 500
 HISTORY = 20_000
-REPEATS = 7
 PEER_WINDOWS = 200
 
 FUNCTIONS = [
@@ -42,20 +38,6 @@ def market(count: int, seed: int) -> Candles:
 def peer(windows: list[tuple[Floats, ...]]) -> int:
     """Do what one writes first: for each new candle all functions on its window, the last value."""
     return sum(int(function(*window)[-1] != 0) for window in windows for function in FUNCTIONS)
-
-
-def rate(work: Callable[[], object], candles: int) -> float:
-    """Measure new candles per second of CPU, the median of several runs after one not counted.
-
-    All of it is one thread without I/O, so what else the machine does does not show.
-    """
-    work()
-    seconds = []
-    for _ in range(REPEATS):
-        started = time.process_time()
-        work()
-        seconds.append(time.process_time() - started)
-    return candles / statistics.median(seconds)
 
 
 def run() -> None:
@@ -85,7 +67,3 @@ def run() -> None:
     base = measured[0][1]
     for name, speed in measured:
         print(f"{name:<48} {speed / 1e3:8.1f} k candles/CPU s  {speed / base:6.1f} x TA-Lib")
-
-
-if __name__ == "__main__":
-    run()

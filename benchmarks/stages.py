@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import random
-import statistics
 import time
-from collections.abc import Callable
 
 import numpy as np
 
+from benchmarks._rate import rate
 from functions.persist.segments import segments
 from shared.candles.partials import partials
 from shared.inputs.assemble import assemble
@@ -27,7 +26,6 @@ TICKS = 8_000
 """As many as a batch of the UDP listener holds at its default bounds."""
 
 MINUTE_US = 60_000_000
-REPEATS = 9
 
 
 def market_lines(count: int, seed: int = 1) -> list[str]:
@@ -102,17 +100,6 @@ def plain_loop(lines: list[str]) -> dict[tuple[str, int], list[float]]:
     return candles
 
 
-def rate(work: Callable[[], object], units: int) -> float:
-    """Units a second, the median of several runs after one that is not counted."""
-    work()
-    seconds = []
-    for _ in range(REPEATS):
-        started = time.perf_counter()
-        work()
-        seconds.append(time.perf_counter() - started)
-    return units / statistics.median(seconds)
-
-
 def run() -> None:
     """Print the table."""
     settle()
@@ -147,7 +134,3 @@ def run() -> None:
     print(f"{'candle records decode, merge, encode':<40} {merges / 1e3:8.1f} k candles/s")
     print(f"{'bytes a tick: raw event':<40} {len(raw) / TICKS:8.1f}")
     print(f"{'bytes a tick: tick event':<40} {len(body) / TICKS:8.1f}")
-
-
-if __name__ == "__main__":
-    run()

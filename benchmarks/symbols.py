@@ -242,7 +242,3 @@ def run() -> None:
             measure(width, RATE, spread)
     if SPARSE:
         measure(SPARSE, SPARSE, "even")
-
-
-if __name__ == "__main__":
-    run()
