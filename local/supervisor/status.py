@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import httpx
 import nats
@@ -20,9 +20,35 @@ from nats.js.errors import NotFoundError
 from local.instance import status_path, write_json
 from local.supervisor.component import Kind
 from local.supervisor.counters import Counters, kandle_samples
-from local.supervisor.input_notes import input_notes
 from local.supervisor.platform import Platform
 from shared.runtime.tasks import end
+
+REJECTED_SHARE: Final = 0.01
+"""A larger share of the input is worth a line."""
+_MOST: Final = 3
+
+
+def input_notes(counters: Counters) -> list[str]:
+    """Return the lines that a sender should see, none where all is read."""
+    notes = []
+    rejects = counters.total("kandle_rejects_total")
+    taken = counters.total("kandle_ticks_total") + counters.total("kandle_quotes_total")
+    if rejects > REJECTED_SHARE * (rejects + taken):
+        by_reason = list(counters.by_labels("kandle_rejects_total").items())[:_MOST]
+        reasons = ", ".join(f"{' from '.join(labels)} {count:,}" for labels, count in by_reason)
+        share = rejects / (rejects + taken)
+        notes.append(
+            f"{share:.1%} of the input is rejects ({reasons}): kandle rejects list --by reason"
+        )
+    for (field, source), count in list(counters.by_labels("kandle_fields_unread_total").items())[
+        :_MOST
+    ]:
+        notes.append(
+            f"field {field!r} of {source} is not read ({count:,} times): docs/formats.md names"
+            " those that are"
+        )
+    return notes
+
 
 _DEAD_LETTERS = "KANDLE_DEAD_LETTERS"
 _RATE_OVER_S = 5.0

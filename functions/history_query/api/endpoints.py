@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from functools import partial
 from typing import Any, Final
 
@@ -11,7 +11,7 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from functions.history_query.api.parameters import ParameterError
+from functions.history_query.api.parameters import ParameterError, refuse_unknown
 from shared.errors import TransientError
 from shared.runtime.problem import problem
 
@@ -41,8 +41,11 @@ class Places:
         return self._large if is_large else self._small
 
 
-def answered(answer: Answer, places: Places) -> Any:
-    """Run the blocking answer in a thread; turn its errors into problem+json."""
+def answered(answer: Answer, places: Places, known: Set[str] | None) -> Any:
+    """Run the blocking answer in a thread; turn its errors into problem+json.
+
+    `known`: the parameters that it takes; None: any.
+    """
 
     async def endpoint(request: Request) -> Response:
         symbol = request.path_params.get("symbol")
@@ -51,6 +54,8 @@ def answered(answer: Answer, places: Places) -> Any:
         if symbol is not None and not symbol.isprintable():
             return unknown(symbol)  # and no store needs to be asked with such characters
         try:
+            if known is not None:
+                refuse_unknown(request.query_params, known)
             return await anyio.to_thread.run_sync(
                 partial(answer, request), limiter=places.of(request)
             )

@@ -67,3 +67,9 @@ DOCUMENT: Final[Json] = {
         },
     },
 }
+
+
+def parameters_of(path: str) -> set[str]:
+    """Return the names of the parameters that a GET takes in its query."""
+    described = DOCUMENT["paths"][path]["get"].get("parameters", ())
+    return {each["name"] for each in described if each["in"] == "query"}

@@ -4,20 +4,14 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
-from typing import Final
+from typing import Final, TypeVar
 
 from starlette.datastructures import QueryParams
 
-from functions.history_query.api.cursors import (
-    CandleCursor,
-    CursorError,
-    MomentCursor,
-    TickCursor,
-    TickPlace,
-)
+from functions.history_query.api.cursors import CandleCursor, MomentCursor, TickCursor, TickPlace
 from shared.analysis.indicators import AnyIndicator, parse_indicators
 from shared.market.calendar_timeframes import of_days
 from shared.market.order import OrderKey
@@ -31,6 +25,8 @@ from shared.market.trading_days import (
     trading_days,
     zone_of,
 )
+
+T = TypeVar("T")
 
 DEFAULT_LIMIT: Final = 1_000
 MAX_LIMIT: Final = 10_000
@@ -86,19 +82,13 @@ def read_page(
 ) -> Page:
     """Read timeframe, from, to, limit, cursor, indicators and as_of. Raises ParameterError."""
     now_us = time.time_ns() // 1000 if now_us is None else now_us
-    known = {"timeframe", "from", "to", "limit", "cursor", "indicators", "session", "calendar"}
-    refuse_unknown(query, known | {"tz", "columns", "format", "fill", "adjusted", "as_of"})
     resolution = read_resolution(query, ladder)
     zone = read_zone(query)
     given_from, to_us = read_range(query, now_us, zone)
     newest = given_from is None
     from_us = 0 if given_from is None else given_from
     limit = read_limit(query, DEFAULT_LIMIT)
-    if text := query.get("cursor"):
-        try:
-            cursor = CandleCursor.read(text)
-        except CursorError as error:
-            raise ParameterError(f"cursor: {error}") from error
+    if cursor := read(query, "cursor", CandleCursor.read):
         newest = cursor.direction == "before"
         if newest:
             to_us = min(to_us, cursor.start_us)
@@ -120,10 +110,7 @@ def read_page(
 def read_resolution(query: Mapping[str, str], ladder: tuple[Timeframe, ...]) -> Resolution:
     """Read timeframe, and whose days: session, calendar or tz. Raises ParameterError."""
     name, _, days_name = (query.get("timeframe") or ladder[0].name).partition("@")
-    try:
-        days = trading_days(days_name) if days_name else None
-    except ValueError as error:
-        raise ParameterError(f"timeframe: {error}") from error
+    days = read({"timeframe": days_name}, "timeframe", trading_days)
     if days is not None and (query.get("session") or query.get("calendar")):
         raise ParameterError(
             f"timeframe: {days_name!r} says whose days; leave out session, calendar"
@@ -142,26 +129,16 @@ def read_days(query: Mapping[str, str]) -> TradingDays | None:
     """
     if query.get("session") and query.get("calendar"):
         raise ParameterError("session: a calendar has sessions of its own; leave out one of both")
-    for name, read in (
-        ("session", session_days),
-        ("calendar", exchange_days),
-        ("tz", trading_days),
-    ):
-        if text := query.get(name):
-            try:
-                return read(text)
-            except ValueError as error:
-                raise ParameterError(f"{name}: {error}") from error
-    return None
+    return (
+        read(query, "session", session_days)
+        or read(query, "calendar", exchange_days)
+        or read(query, "tz", trading_days)
+    )
 
 
 def read_indicators(query: Mapping[str, str]) -> tuple[AnyIndicator, ...]:
     """Read `indicators`. Raises ParameterError."""
-    text = query.get("indicators")
-    try:
-        return parse_indicators(text) if text else ()
-    except ValueError as error:
-        raise ParameterError(f"indicators: {error}") from error
+    return read(query, "indicators", parse_indicators) or ()
 
 
 def read_ticks(
@@ -172,30 +149,21 @@ def read_ticks(
     Raises ParameterError.
     """
     now_us = time.time_ns() // 1000 if now_us is None else now_us
-    refuse_unknown(query, {"from", "to", "limit", "cursor"})
     from_us, to_us = read_range(query, now_us)
     if from_us is None:
         from_us = 0 if span_us is None else max(0, min(now_us, to_us) - span_us)
-    try:
-        before = TickCursor.read(query["cursor"]) if query.get("cursor") else None
-    except CursorError as error:
-        raise ParameterError(f"cursor: {error}") from error
+    before = read(query, "cursor", TickCursor.read)
     return TickPage(from_us, to_us, read_limit(query, limit), before)
 
 
 def read_raw_ticks(query: Mapping[str, str], now_us: int | None = None) -> TickPage:
     """Read from, to, limit and cursor of raw ticks, in either direction. Raises ParameterError."""
     now_us = time.time_ns() // 1000 if now_us is None else now_us
-    refuse_unknown(query, {"from", "to", "limit", "cursor", "tz", "columns", "format"})
     zone = read_zone(query)
     from_us, to_us = read_range(query, now_us, zone)
     before = after = None
     newest = from_us is None
-    if text := query.get("cursor"):
-        try:
-            place = TickPlace.read(text)
-        except CursorError as error:
-            raise ParameterError(f"cursor: {error}") from error
+    if place := read(query, "cursor", TickPlace.read):
         newest = place.direction == "before"
         before, after = (place.key, None) if newest else (None, place.key)
     return TickPage(
@@ -208,12 +176,16 @@ def read_raw_ticks(query: Mapping[str, str], now_us: int | None = None) -> TickP
     )
 
 
-def refuse_all(query: Mapping[str, str]) -> None:
-    """Raise ParameterError when there is any parameter, where there are none."""
-    refuse_unknown(query, set())
+def read(query: Mapping[str, str], name: str, parse: Callable[[str], T]) -> T | None:
+    """Read a parameter; None where it is absent. Raises ParameterError: what `parse` says."""
+    text = query.get(name)
+    try:
+        return parse(text) if text else None
+    except ValueError as error:
+        raise ParameterError(f"{name}: {error}") from error
 
 
-def refuse_unknown(query: Mapping[str, str], known: set[str]) -> None:
+def refuse_unknown(query: QueryParams, known: Set[str]) -> None:
     """Raise ParameterError when a parameter is not known, or is there twice.
 
     `symbol` may be there as often as there are symbols.
@@ -221,10 +193,9 @@ def refuse_unknown(query: Mapping[str, str], known: set[str]) -> None:
     if unknown := sorted(set(query) - known):
         there_are = f"there are {', '.join(sorted(known))}" if known else "there are none here"
         raise ParameterError(f"{unknown[0][:40]}: no such parameter; {there_are}")
-    if isinstance(query, QueryParams):
-        names = [name for name, _ in query.multi_items() if name != "symbol"]
-        if twice := next((name for name in names if names.count(name) > 1), None):
-            raise ParameterError(f"{twice}: is there {names.count(twice)} times: say it once")
+    names = [name for name, _ in query.multi_items() if name != "symbol"]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise ParameterError(f"{twice}: is there {names.count(twice)} times: say it once")
 
 
 def read_limit(query: Mapping[str, str], default: int) -> int:
@@ -239,11 +210,7 @@ def read_limit(query: Mapping[str, str], default: int) -> int:
 
 def read_moment(query: Mapping[str, str]) -> MomentCursor:
     """Read `cursor` of a list whose newest comes first. Raises ParameterError."""
-    text = query.get("cursor")
-    try:
-        return MomentCursor.read(text) if text else MomentCursor(2 * FURTHEST_US, "")
-    except CursorError as error:
-        raise ParameterError(f"cursor: {error}") from error
+    return read(query, "cursor", MomentCursor.read) or MomentCursor(2 * FURTHEST_US, "")
 
 
 def read_range(query: Mapping[str, str], now_us: int, zone: tzinfo = UTC) -> tuple[int | None, int]:
@@ -261,21 +228,12 @@ def read_time_us(
 
     The unit of a number follows from its size; 0 is 1970.
     """
-    text = query.get(name)
-    if not text:
-        return None
-    try:
-        return _within(parse_moment_us(text, now_us, zone))
-    except ValueError as error:
-        raise ParameterError(f"{name}: {error}") from error
+    return read(query, name, lambda text: _within(parse_moment_us(text, now_us, zone)))
 
 
 def read_zone(query: Mapping[str, str]) -> tzinfo:
     """Read `tz`. Raises ParameterError."""
-    try:
-        return zone_of(query["tz"]) if query.get("tz") else UTC
-    except ValueError as error:
-        raise ParameterError(f"tz: {error}") from error
+    return read(query, "tz", zone_of) or UTC
 
 
 def _within(time_us: int) -> int:

@@ -6,17 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from functions.history_query.api.cursors import CursorError, TickPlace
+from functions.history_query.api.cursors import TickPlace
 from functions.history_query.api.parameters import (
     DEFAULT_LIMIT,
     ParameterError,
     now_us,
+    read,
     read_days,
     read_indicators,
     read_limit,
     read_range,
     read_zone,
-    refuse_unknown,
 )
 from shared.analysis.indicators import AnyIndicator
 from shared.market.bar_types import BarType
@@ -26,7 +26,6 @@ from shared.market.timeframes import Timeframe
 from shared.market.trading_days import trading_days
 
 DEFAULT_TYPE: Final = "tick:1000"
-_KNOWN: Final = {"type", "from", "to", "limit", "cursor", "session", "calendar", "indicators"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,23 +48,18 @@ class BarPage:
 
 def read_bars(query: Mapping[str, str]) -> BarPage:
     """Read all but columns and format. Raises ParameterError."""
-    refuse_unknown(query, _KNOWN | {"tz", "columns", "format"})
     text, _, days_text = (query.get("type") or DEFAULT_TYPE).partition("@")
     try:
         type_ = BarType.parse(text)
-        days = trading_days(days_text) if days_text else None
     except ValueError as error:
         raise ParameterError(f"type: {error}") from error
+    days = read({"type": days_text}, "type", trading_days)
     if days is not None and (query.get("session") or query.get("calendar")):
         raise ParameterError(f"type: {days_text!r} says whose days; leave out session, calendar")
     zone, now = read_zone(query), now_us()
     from_us, to_us = read_range(query, now, zone)
     newest, place = from_us is None, None
-    if query.get("cursor"):
-        try:
-            found = TickPlace.read(query["cursor"])
-        except CursorError as error:
-            raise ParameterError(f"cursor: {error}") from error
+    if found := read(query, "cursor", TickPlace.read):
         newest, place = found.direction == "before", found.key
     return BarPage(
         type_,

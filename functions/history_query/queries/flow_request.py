@@ -17,7 +17,6 @@ from functions.history_query.api.parameters import (
     read_range,
     read_time_us,
     read_zone,
-    refuse_unknown,
 )
 from shared.market.calendar_timeframes import of_days
 from shared.market.timeframes import Timeframe
@@ -25,7 +24,6 @@ from shared.market.trading_days import trading_days
 
 PROFILE_US: Final = 86_400_000_000
 """How much a profile is of, where the request has no `from`."""
-_FLOW: Final = {"timeframe", "from", "to", "limit", "cursor", "session", "calendar", "tz"}
 _NUMBER: Final = re.compile(r"[0-9]{1,24}(\.[0-9]{1,24})?")
 
 
@@ -54,8 +52,7 @@ class ProfileRequest:
 
 def read_flow(query: Mapping[str, str], ladder: tuple[Timeframe, ...]) -> FlowRequest:
     """Read the parameters of a page of candles, and `anchor`. Raises ParameterError."""
-    refuse_unknown(query, _FLOW | {"anchor", "columns", "format"})
-    page = read_page({name: query[name] for name in _FLOW if name in query}, ladder)
+    page = read_page(query, ladder)
     _, _, days = page.timeframe.name.partition("@")
     day = of_days("1d", trading_days(days) if days else read_days(query))
     since_us = None
@@ -66,7 +63,6 @@ def read_flow(query: Mapping[str, str], ladder: tuple[Timeframe, ...]) -> FlowRe
 
 def read_profile(query: Mapping[str, str]) -> ProfileRequest:
     """Read from, to, tz, step and value_area. Raises ParameterError."""
-    refuse_unknown(query, {"from", "to", "tz", "step", "value_area"})
     zone, now = read_zone(query), now_us()
     from_us, to_us = read_range(query, now, zone)
     if from_us is None:

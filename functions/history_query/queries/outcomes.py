@@ -14,7 +14,6 @@ from functions.history_query.api.parameters import (
     Page,
     ParameterError,
     read_resolution,
-    refuse_unknown,
 )
 from functions.history_query.queries.candles import CandlePages
 from functions.history_query.queries.patterns import PatternPages
@@ -39,7 +38,6 @@ class Completed:
 
 def read_outcomes(query: Mapping[str, str], ladder: tuple[Timeframe, ...]) -> tuple[Page, int]:
     """Return which candles, and how many of them after a pattern. Raises ParameterError."""
-    refuse_unknown(query, {"timeframe", "horizon"})
     text = query.get("horizon") or str(DEFAULT_HORIZON)
     if not (text.isascii() and text.isdigit() and len(text) < 9 and 1 <= int(text) <= MAX_HORIZON):
         raise ParameterError(f"horizon: {text[:40]!r} is no number from 1 to {MAX_HORIZON}")

@@ -17,16 +17,12 @@ from functions.history_query.api.parameters import (
     read_limit,
     read_moment,
     read_range,
-    refuse_unknown,
 )
 from shared.stores.postgres import Postgres
 from shared.wire.patterns import Pattern, as_event_json
 
 DEFAULT_PATTERNS: Final = 100
 STATUSES: Final = ("active", "retracted", "all")
-PARAMETERS: Final = {
-    *("timeframe", "type", "min_confidence", "from", "to", "status", "limit", "cursor")
-}
 
 _SELECT: Final = """
 SELECT {} FROM patterns
@@ -68,7 +64,6 @@ class PatternPage:
 def read_patterns(query: Mapping[str, str], now_us: int | None = None) -> PatternPage:
     """Read the parameters. Raises ParameterError."""
     now_us = time.time_ns() // 1000 if now_us is None else now_us
-    refuse_unknown(query, PARAMETERS)
     timeframe, type_ = query.get("timeframe") or None, query.get("type") or None
     if timeframe is not None and not _TIMEFRAME.fullmatch(timeframe):
         raise ParameterError(f"timeframe: {timeframe[:40]!r} is none, such as 1m or 4h")

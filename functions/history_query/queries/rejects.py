@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from psycopg.rows import dict_row
 
-from functions.history_query.api.parameters import DAY_US, read_limit, read_time_us, refuse_unknown
+from functions.history_query.api.parameters import DAY_US, read_limit, read_time_us
 from shared.stores.postgres import Postgres
 
 DEFAULT_REJECTS: Final = 100
@@ -37,7 +37,6 @@ def read_rejects(query: Mapping[str, str], now_us: int | None = None) -> tuple[i
 
     Raises ParameterError.
     """
-    refuse_unknown(query, {"from", "limit"})
     now_us = time.time_ns() // 1000 if now_us is None else now_us
     from_us = read_time_us(query, "from", now_us)
     return now_us - DAY_US if from_us is None else from_us, read_limit(query, DEFAULT_REJECTS)

@@ -9,7 +9,6 @@ from starlette.responses import Response
 
 from functions.history_query.api.endpoints import Answers, as_json
 from functions.history_query.api.openapi_schemas import NAME, Part, boolean, get, list_of, object_of
-from functions.history_query.api.parameters import refuse_all
 from functions.history_query.queries.indicator_list import entries
 
 PART: Final = Part(
@@ -47,7 +46,6 @@ def answers() -> Answers:
     """Return what answers the route."""
 
     def every(request: Request) -> Response:
-        refuse_all(request.query_params)
         return as_json([each.json() for each in entries()])
 
     return {"/api/indicators": every}

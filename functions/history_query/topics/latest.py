@@ -10,7 +10,6 @@ from starlette.responses import Response
 
 from functions.history_query.api import openapi_schemas as spec
 from functions.history_query.api.endpoints import Answers, as_json, unknown
-from functions.history_query.api.parameters import refuse_all
 from functions.history_query.queries.latest import LatestTrades
 from functions.history_query.queries.latest_quotes import NO_QUOTE, LatestQuotes
 
@@ -65,7 +64,6 @@ def answers(latest: LatestTrades, quotes: LatestQuotes) -> Answers:
     """Return what answers the routes."""
 
     def latest_all(request: Request) -> Response:
-        refuse_all(request.query_params)
         trades = {trade["symbol"]: trade for trade in latest.all()}
         quoted = quotes.all()
         return as_json(
@@ -76,7 +74,6 @@ def answers(latest: LatestTrades, quotes: LatestQuotes) -> Answers:
         )
 
     def latest_one(request: Request) -> Response:
-        refuse_all(request.query_params)
         symbol = request.path_params["symbol"]
         trade, quote = latest.one(symbol), quotes.one(symbol)
         if trade is None and quote is None:
@@ -84,7 +81,6 @@ def answers(latest: LatestTrades, quotes: LatestQuotes) -> Answers:
         return as_json(_joined(symbol, trade, quote))
 
     def price(request: Request) -> Response:
-        refuse_all(request.query_params)
         symbol = request.path_params["symbol"]
         trade = latest.one(symbol)
         if trade is None:

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from functions.history_query.api import openapi_schemas as spec
 from functions.history_query.api.endpoints import MAX_SYMBOL_CHARACTERS, Answers, as_json
-from functions.history_query.api.parameters import ParameterError, read_days, refuse_unknown
+from functions.history_query.api.parameters import ParameterError, read_days
 from functions.history_query.queries.overview import Overview
 
 MAX_SYMBOLS: Final = 500
@@ -106,7 +106,6 @@ def answers(overview: Overview) -> Answers:
 
 def _symbols(request: Request) -> list[str] | None:
     """Return the symbols that are asked for; None: all. Raises ParameterError."""
-    refuse_unknown(request.query_params, {"symbol", "symbols", "session", "calendar", "tz"})
     text = request.query_params.get("symbols")
     named = request.query_params.getlist("symbol")
     if (text is None and not named) or (text == ALL and not named):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from local.supervisor.counters import Counters
-from local.supervisor.input_notes import input_notes
+from local.supervisor.status import input_notes
 
 
 def test_a_share_of_rejects_above_one_percent_is_a_line_with_its_reasons() -> None:
