@@ -10,20 +10,122 @@ import os
 import sys
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
+from typing import Any, Final
 
 import httpx
 
 from local.cluster.api_server import api_server, own_namespace
+from local.feeds.candles import candle_rows
 from local.feeds.files.errors import FileError
+from local.feeds.files.layouts import Choice
+from local.feeds.files.opening import Progress
+from local.feeds.files.trades import read_trades
+from local.feeds.instruments import instrument
 from local.feeds.senders import HttpSender, SendError
+from local.feeds.simulator import MAX_STEP_MS, Simulator
 from local.feeds.tick import Tick
-from local.proof.comparison import Candles, answered, differences, expected
-from local.proof.pods import Pods
-from local.proof.trades import generated, recorded
+from shared.market.timeframes import parse_ladder
+
+_SYMBOLS: Final = ("BTC-USD", "ETH-USD", "AAPL", "XRP-ETH")
+_RATE: Final = 40.0
+
+
+def recorded(path: Path, prefix: str) -> Iterator[Tick]:
+    """Yield a file's trades under names of their own. Raises FileError."""
+    for _, trades in read_trades([path], Choice(), Progress()):
+        for tick in trades.ticks():
+            yield tick._replace(symbol=f"{prefix}{tick.symbol}")
+
+
+def generated(count: int, prefix: str, *, seed: int, end_ms: int) -> list[Tick]:
+    """Return so many trades, in order of time, the last of them before `end_ms`."""
+    start_ms = end_ms - int(count / _RATE * 1000) - 60_000
+    instruments = [replace(instrument(name), symbol=f"{prefix}{name}") for name in _SYMBOLS]
+    market = Simulator(instruments, seed=seed, start_ms=start_ms, rate=_RATE)
+    found: list[Tick] = []
+    now_ms = start_ms
+    while len(found) < count and now_ms < end_ms:
+        now_ms += MAX_STEP_MS
+        found += [arrived.tick for arrived in market.advance(now_ms)]
+    return found[:count]
+
+
+@dataclass(frozen=True, slots=True)
+class Pods:
+    """The pods of a namespace, by its API server."""
+
+    client: httpx.Client
+    namespace: str
+
+    def delete(self, label: str) -> int:
+        """Delete those with the label `KEY=VALUE`; return how many. Raises httpx.HTTPError."""
+        address = f"/api/v1/namespaces/{self.namespace}/pods"
+        found = self.client.get(address, params={"labelSelector": label}).raise_for_status()
+        names = [each["metadata"]["name"] for each in found.json()["items"]]
+        for name in names:
+            answer = self.client.delete(f"{address}/{name}", params={"gracePeriodSeconds": 0})
+            if answer.status_code != httpx.codes.NOT_FOUND:
+                answer.raise_for_status()
+        return len(names)
+
+
+_TIMEFRAME: Final = "1m"
+_PAGE: Final = "1000"
+
+Row = tuple[Decimal, ...]
+Candles = dict[tuple[str, int], Row]
+"""Open, high, low, close and volume by symbol and start in milliseconds."""
+
+
+def expected(ticks: Iterable[Tick]) -> Candles:
+    """Return the one-minute candles of trades, which come in order of time."""
+    return {
+        (symbol, row[0] // 1000): tuple(Decimal(each) for each in row[1:])
+        for symbol, rows in candle_rows(ticks, parse_ladder(_TIMEFRAME)[0]).items()
+        for row in rows
+    }
+
+
+def answered(client: httpx.Client, symbols: Iterable[str]) -> Candles:
+    """Return those of the API, none for a symbol that it does not know. Raises httpx.HTTPError."""
+    return {
+        (symbol, row["t"]): tuple(Decimal(row[name]) for name in "ohlcv")
+        for symbol in symbols
+        for row in _rows(client, symbol)
+    }
+
+
+def _rows(client: httpx.Client, symbol: str) -> Iterator[dict[str, Any]]:
+    parameters = {"timeframe": _TIMEFRAME, "from": "0", "limit": _PAGE}
+    while True:
+        answer = client.get(f"/api/candles/{symbol}", params=parameters)
+        if answer.status_code == httpx.codes.NOT_FOUND:
+            return
+        page = answer.raise_for_status().json()
+        yield from page["candles"]
+        if page["next"] is None:
+            return
+        parameters["cursor"] = page["next"]
+
+
+def differences(wanted: Candles, found: Candles) -> list[str]:
+    """Return a sentence for each candle that is missing, another one, or of no trade."""
+    said = []
+    for key in sorted(wanted.keys() | found.keys()):
+        if wanted.get(key) != found.get(key):
+            shown, should = (
+                " ".join(map(str, each)) if each else "none"
+                for each in (found.get(key), wanted.get(key))
+            )
+            said.append(f"{key[0]} at {key[1]}: {shown}, wanted {should}")
+    return said
+
 
 _LINES_AT_ONCE = 200
 _EVERY_S = 1.0

@@ -2,13 +2,84 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cached_property
+from typing import Final
 
 import numpy as np
 
-from shared.analysis.candle_series import Ints
-from shared.analysis.detectors.extremes import RangeMaximum
-from shared.analysis.detectors.pivots import Pivots, pivots
+from shared.analysis.candle_series import Bools, Ints
+
+SIDE: Final = 2
+"""Candles on either side that a pivot stands above (Williams, Trading Chaos: a fractal)."""
+
+
+RECENT: Final = 7
+"""How many pivots back a detector may look."""
+
+
+@dataclass(frozen=True)
+class Pivots:
+    """The last pivots before each of m places, the last first.
+
+    `places` [RECENT, m] on the tape; `there` [RECENT, m] whether there is one that is decided
+    inside the window of the place.
+    """
+
+    places: Ints
+    there: Bools
+
+
+def pivots(high: Ints, at: Ints, window: Ints) -> Pivots:
+    """Find the pivots of a tape that are known at each place.
+
+    A pivot is above the two candles before it and not below the two after it, so it is known two
+    candles later; of equal highs the first is the pivot.
+    """
+    places = np.flatnonzero(_stands_out(high))
+    number = np.searchsorted(places, at - SIDE, side="right") - 1 - np.arange(RECENT)[:, None]
+    if not len(places):
+        return Pivots(np.zeros_like(number), np.zeros(number.shape, dtype=np.bool_))
+    place = places[np.maximum(number, 0)]
+    return Pivots(place, (number >= 0) & (place - SIDE >= window))
+
+
+def _stands_out(high: Ints) -> Bools:
+    n = len(high)
+    stands = np.zeros(n, dtype=np.bool_)
+    if n > 2 * SIDE:
+        middle = high[SIDE : n - SIDE]
+        stands[SIDE : n - SIDE] = True
+        for step in range(1, SIDE + 1):
+            stands[SIDE : n - SIDE] &= middle > high[SIDE - step : n - SIDE - step]
+            stands[SIDE : n - SIDE] &= middle >= high[SIDE + step : n - SIDE + step]
+    return stands
+
+
+class RangeMaximum:
+    """Answers max(values[first : last + 1]) for arrays of bounds, two look-ups each.
+
+    Levels hold the maxima of 1, 2, 4, ... values from each place on (Bender and Farach-Colton, The
+    LCA Problem Revisited, 2000). `longest` bounds the ranges that are asked for.
+    """
+
+    def __init__(self, values: Ints, longest: int) -> None:
+        self._levels = np.empty((longest.bit_length(), len(values)), dtype=np.int64)
+        self._levels[0] = values
+        for level in range(1, len(self._levels)):
+            width = 1 << (level - 1)
+            before, wider = self._levels[level - 1], self._levels[level]
+            np.maximum(before[:-width], before[width:], out=wider[:-width])
+            wider[-width:] = before[-width:]
+        self._level_of = np.array([max(0, n.bit_length() - 1) for n in range(longest + 1)])
+
+    def __call__(self, first: Ints, last: Ints) -> Ints:
+        """Return the maxima; every range has at least one and at most `longest` places."""
+        level = self._level_of[last - first + 1]
+        found: Ints = np.maximum(
+            self._levels[level, first], self._levels[level, last - (1 << level) + 1]
+        )
+        return found
 
 
 class View:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import redis
 
-from local.cli.redis_memory import RedisMemory, redis_memory
+from local.cli.status import RedisMemory, redis_memory
 
 
 def test_memory_is_what_the_server_says(servers: dict[str, str]) -> None:

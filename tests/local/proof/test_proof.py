@@ -17,9 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
-from local.proof.comparison import differences, expected
-from local.proof.pods import Pods
-from local.proof.trades import generated
+from local.proof.__main__ import Pods, differences, expected, generated
 from tests.knative.manifests import ROOT, containers, of, template
 
 pytestmark = pytest.mark.processes
