@@ -7,7 +7,7 @@ import socket
 import time
 import uuid
 from collections.abc import Callable
-from typing import Any, Final, Protocol, Self
+from typing import Any, Final, Self
 
 import httpx
 import stamina
@@ -36,30 +36,6 @@ class SendError(Exception):
     """Ticks could not be delivered; the message is for people."""
 
 
-class Sender(Protocol):
-    """Takes lines, sends them in larger units, and counts both."""
-
-    unit: str
-    lines: int
-    units: int
-
-    def send(self, line: bytes) -> None:
-        """Take one line, without its newline. Raises SendError."""
-
-    def silence(self, seconds: float) -> None:
-        """Take notice that no line follows for so long: send what should not wait for it."""
-
-    def flush(self) -> None:
-        """Send all that was taken. Raises SendError."""
-
-    def close(self) -> None:
-        """Let go of the connection, without flushing."""
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(self, *raised: object) -> None: ...
-
-
 class _Lines:
     """Lines that wait to be sent together, in at most `limit` bytes."""
 
@@ -85,7 +61,39 @@ class _Lines:
         return body
 
 
-class UdpSender:
+class _Sender:
+    """Takes lines, sends them in larger units, and counts both."""
+
+    unit: str
+
+    def __init__(self, limit: int, limiter: RateLimiter | None) -> None:
+        self.lines = 0
+        self.units = 0
+        self._limiter = limiter or RateLimiter(0)
+        self._waiting = _Lines(limit)
+
+    def flush(self) -> None:
+        """Send what was taken. Raises SendError: it was not accepted."""
+        if count := len(self._waiting):
+            self._send(self._waiting.take(), count)
+            self._limiter.spend(count)
+
+    def _send(self, body: bytes, count: int) -> None:
+        """Send so many lines, and count them."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Close the connection, without flushing."""
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self.close()
+
+
+class UdpSender(_Sender):
     """Sends lines in datagrams of at most MAX_DATAGRAM_BYTES, not faster than its limiter allows.
 
     UDP has no answers: `lines` counts what was sent. Where the kernel reports that nothing listens
@@ -102,13 +110,10 @@ class UdpSender:
         *,
         goes_on_refused: bool = False,
     ) -> None:
-        self.lines = 0
-        self.units = 0
+        super().__init__(MAX_DATAGRAM_BYTES, limiter)
         self.refused_lines = 0
         self._name = f"{address[0]}:{address[1]}"
-        self._limiter = limiter or RateLimiter(0)
         self._goes_on_refused = goes_on_refused
-        self._waiting = _Lines(MAX_DATAGRAM_BYTES)
         self._socket = _connected(address)
 
     def send(self, line: bytes) -> None:
@@ -123,13 +128,10 @@ class UdpSender:
         """Send what was taken: a datagram should not wait for later ticks."""
         self.flush()
 
-    def flush(self) -> None:
-        """Send what was taken. Raises SendError: nothing listens at the address."""
-        if not (count := len(self._waiting)):
-            return
-        datagram = self._waiting.take()
+    def _send(self, body: bytes, count: int) -> None:
+        """Send a datagram. Raises SendError: nothing listens at the address."""
         try:
-            self._socket.send(datagram)
+            self._socket.send(body)
             refused = bool(self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
         except ConnectionRefusedError:  # told of an earlier datagram; this one was not sent
             refused = True
@@ -142,20 +144,13 @@ class UdpSender:
             self.refused_lines += count
         else:
             raise SendError(f"nothing listens for UDP at {self._name}: is the instance up?")
-        self._limiter.spend(count)
 
     def close(self) -> None:
         """Close the socket."""
         self._socket.close()
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(self, *raised: object) -> None:
-        self.close()
-
-
-class HttpSender:
+class HttpSender(_Sender):
     """Sends lines to `POST /ingest`; `lines` counts those that were confirmed with a 2xx answer.
 
     `accepted`, `rejected`: what the answers say of them; `unjudged`: lines of answers that do not
@@ -188,17 +183,14 @@ class HttpSender:
 
         `patience_s`: how long one batch is repeated; `gives_up` is asked before each time.
         """
-        self.lines = 0
-        self.units = 0
+        super().__init__(MAX_BODY_BYTES, limiter)
         self.repeats = 0
         self.accepted = self.rejected = self.unjudged = 0
         self.first_errors: list[dict[str, Any]] = []
         self._url = url
-        self._limiter = limiter or RateLimiter(0)
         self._patience_s = patience_s
         self._gives_up = gives_up
         self._clock = clock
-        self._waiting = _Lines(MAX_BODY_BYTES)
         self._waiting_since = 0.0
         self._key = uuid.uuid4().hex
         self._batches = 0
@@ -222,11 +214,8 @@ class HttpSender:
         if self._clock() - self._waiting_since + seconds >= HTTP_LINGER_S:
             self.flush()
 
-    def flush(self) -> None:
-        """Send what was taken and wait for the answer. Raises SendError: it was not accepted."""
-        if not (count := len(self._waiting)):
-            return
-        body = self._waiting.take()
+    def _send(self, body: bytes, count: int) -> None:
+        """Send a request and wait for the answer. Raises SendError: it was not accepted."""
         self._batches += 1
         headers = {
             "Content-Type": "text/csv",
@@ -247,7 +236,6 @@ class HttpSender:
         self._note(answer, count)
         self.lines += count
         self.units += 1
-        self._limiter.spend(count)
 
     def _note(self, answer: httpx.Response, count: int) -> None:
         """Add up what an answer says of its lines."""
@@ -266,12 +254,6 @@ class HttpSender:
     def close(self) -> None:
         """Close the connection."""
         self._client.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
 
     def _backoff(self, error: Exception) -> bool | float:
         """Say whether to repeat: no, with the usual pauses, or after so many seconds."""

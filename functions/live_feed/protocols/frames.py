@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
+from operator import attrgetter
 from typing import Any, Final
 
 import orjson
@@ -44,12 +45,16 @@ class Update:
     @property
     def data(self) -> dict[str, Any]:
         """The payload as JSON has it; decimals are texts. Not kept: the frame is."""
-        return _READERS[self.channel.partition(":")[0]](self.payload)
+        return self._kind.shown(self._kind.message.FromString(self.payload))
 
     @cached_property
     def order(self) -> tuple[int, ...]:
         """Its place in time among the messages of its channel."""
-        return _ORDERS[self.channel.partition(":")[0]](self.payload)
+        return self._kind.order(self._kind.message.FromString(self.payload))
+
+    @property
+    def _kind(self) -> _Kind:
+        return _KINDS[self.channel.partition(":")[0]]
 
     @property
     def candle(self) -> tuple[str, tuple[int, ...]] | None:
@@ -136,8 +141,7 @@ def snapshot(items: Sequence[Update], seq: int, form: Form) -> list[bytes]:
     ]
 
 
-def _tick(payload: bytes) -> dict[str, Any]:
-    tick = live_pb2.LiveTick.FromString(payload)
+def _tick(tick: live_pb2.LiveTick) -> dict[str, Any]:
     return {
         "symbol": tick.symbol,
         "price": tick.exact_price,
@@ -149,8 +153,8 @@ def _tick(payload: bytes) -> dict[str, Any]:
     }
 
 
-def _candle(payload: bytes) -> dict[str, Any]:
-    candle = Candle.from_message(candles_pb2.Candle.FromString(payload))
+def _candle(message: candles_pb2.Candle) -> dict[str, Any]:
+    candle = Candle.from_message(message)
     return {
         "symbol": candle.instrument,
         "timeframe": candle.timeframe,
@@ -158,8 +162,7 @@ def _candle(payload: bytes) -> dict[str, Any]:
     }
 
 
-def _bar(payload: bytes) -> dict[str, Any]:
-    bar = live_pb2.LiveBar.FromString(payload)
+def _bar(bar: live_pb2.LiveBar) -> dict[str, Any]:
     candle = Candle.from_message(candles_pb2.Candle.FromString(bar.candle))
     return {
         "symbol": candle.instrument,
@@ -171,8 +174,11 @@ def _bar(payload: bytes) -> dict[str, Any]:
     }
 
 
-def _indicator(payload: bytes) -> dict[str, Any]:
-    found = live_pb2.LiveIndicator.FromString(payload)
+def _bar_order(bar: live_pb2.LiveBar) -> tuple[int, ...]:
+    return bar.day_us, bar.number, candles_pb2.Candle.FromString(bar.candle).revision
+
+
+def _indicator(found: live_pb2.LiveIndicator) -> dict[str, Any]:
     values = zip(found.columns, found.values, strict=True)
     return {
         "symbol": found.symbol,
@@ -185,8 +191,7 @@ def _indicator(payload: bytes) -> dict[str, Any]:
     }
 
 
-def _bust(payload: bytes) -> dict[str, Any]:
-    bust = live_pb2.LiveBust.FromString(payload)
+def _bust(bust: live_pb2.LiveBust) -> dict[str, Any]:
     return {
         "symbol": bust.symbol,
         "trade_id": bust.trade_id,
@@ -199,69 +204,34 @@ def _bust(payload: bytes) -> dict[str, Any]:
     }
 
 
-def _pattern(payload: bytes) -> dict[str, Any]:
-    pattern = Pattern.from_message(patterns_pb2.Pattern.FromString(payload))
-    found: dict[str, Any] = as_event_json(pattern)["data"]
+def _pattern(message: patterns_pb2.Pattern) -> dict[str, Any]:
+    found: dict[str, Any] = as_event_json(Pattern.from_message(message))["data"]
     return found
 
 
-def _alert(payload: bytes) -> dict[str, Any]:
-    found: dict[str, Any] = orjson.loads(live_pb2.LiveAlert.FromString(payload).json)
+def _alert(alert: live_pb2.LiveAlert) -> dict[str, Any]:
+    found: dict[str, Any] = orjson.loads(alert.json)
     return found
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """Kind of channel: its message, how that is shown as JSON, and its place in time."""
+
+    message: type[Any]
+    shown: Callable[[Any], dict[str, Any]]
+    order: Callable[[Any], tuple[int, ...]]
 
 
 _SIDES: Final = (None, "buy", "sell")
-_READERS: Final[Mapping[str, Callable[[bytes], dict[str, Any]]]] = {
-    live.TICKS: _tick,
-    live.CANDLES: _candle,
-    live.BARS: _bar,
-    live.INDICATORS: _indicator,
-    live.BUSTS: _bust,
-    live.PATTERNS: _pattern,
-    live.ALERTS: _alert,
-}
-
-
-def _tick_order(payload: bytes) -> tuple[int, ...]:
-    tick = live_pb2.LiveTick.FromString(payload)
-    return (tick.time_us, tick.order_id, tick.receive_time_us, tick.source_key, tick.sequence)
-
-
-def _candle_order(payload: bytes) -> tuple[int, ...]:
-    candle = candles_pb2.Candle.FromString(payload)
-    return candle.start_us, candle.revision
-
-
-def _bar_order(payload: bytes) -> tuple[int, ...]:
-    bar = live_pb2.LiveBar.FromString(payload)
-    revision = candles_pb2.Candle.FromString(bar.candle).revision
-    return bar.day_us, bar.number, revision
-
-
-def _indicator_order(payload: bytes) -> tuple[int, ...]:
-    found = live_pb2.LiveIndicator.FromString(payload)
-    return found.start_us, found.revision
-
-
-def _bust_order(payload: bytes) -> tuple[int, ...]:
-    return (live_pb2.LiveBust.FromString(payload).receive_time_us,)
-
-
-def _pattern_order(payload: bytes) -> tuple[int, ...]:
-    pattern = patterns_pb2.Pattern.FromString(payload)
-    return pattern.end_us, pattern.revision
-
-
-def _alert_order(payload: bytes) -> tuple[int, ...]:
-    return (live_pb2.LiveAlert.FromString(payload).timestamp,)
-
-
-_ORDERS: Final[Mapping[str, Callable[[bytes], tuple[int, ...]]]] = {
-    live.TICKS: _tick_order,
-    live.CANDLES: _candle_order,
-    live.BARS: _bar_order,
-    live.INDICATORS: _indicator_order,
-    live.BUSTS: _bust_order,
-    live.PATTERNS: _pattern_order,
-    live.ALERTS: _alert_order,
+_TICK_ORDER: Final = attrgetter("time_us", "order_id", "receive_time_us", "source_key", "sequence")
+_STATE_ORDER: Final = attrgetter("start_us", "revision")
+_KINDS: Final[Mapping[str, _Kind]] = {
+    live.TICKS: _Kind(live_pb2.LiveTick, _tick, _TICK_ORDER),
+    live.CANDLES: _Kind(candles_pb2.Candle, _candle, _STATE_ORDER),
+    live.BARS: _Kind(live_pb2.LiveBar, _bar, _bar_order),
+    live.INDICATORS: _Kind(live_pb2.LiveIndicator, _indicator, _STATE_ORDER),
+    live.BUSTS: _Kind(live_pb2.LiveBust, _bust, lambda bust: (bust.receive_time_us,)),
+    live.PATTERNS: _Kind(patterns_pb2.Pattern, _pattern, attrgetter("end_us", "revision")),
+    live.ALERTS: _Kind(live_pb2.LiveAlert, _alert, lambda alert: (alert.timestamp,)),
 }
