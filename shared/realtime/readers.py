@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final, NamedTuple, cast
 
 import numpy as np
@@ -66,23 +67,19 @@ class LiveState:
     def latest(self, names: Sequence[str] | None = None) -> list[Latest]:
         """Return the latest trade of instruments, of all without `names`, by name."""
         found = []
-        for name, blob in self._instruments(names).items():
-            size = INSTRUMENT.itemsize
-            record = np.frombuffer(blob[:size], dtype=INSTRUMENT)[0]
-            if record["last"][0] == NEVER_US:
+        blobs = self._instruments(names)
+        data = _decoded(blobs.values())
+        columns = ("price", "size", "price_scale", "size_scale", "received_us")
+        values = zip(*(data[each].tolist() for each in columns), strict=True)
+        for name, blob, last_us, (price, traded, price_scale, size_scale, received_us) in zip(
+            blobs, blobs.values(), data["last"][:, 0].tolist(), values, strict=True
+        ):
+            if last_us == NEVER_US:
                 continue  # traded, but no tick of it made a price
-            price, traded = int(record["price"]), int(record["size"])
-            if len(blob) > size:
-                price, traded = map(int, blob[size:].split())
-            found.append(
-                Latest(
-                    name,
-                    mantissa_text(price, int(record["price_scale"])),
-                    mantissa_text(traded, int(record["size_scale"])),
-                    int(record["last"][0]),
-                    int(record["received_us"]),
-                )
-            )
+            if len(blob) > INSTRUMENT.itemsize:
+                price, traded = map(int, blob[INSTRUMENT.itemsize :].split())
+            texts = mantissa_text(price, price_scale), mantissa_text(traded, size_scale)
+            found.append(Latest(name, *texts, last_us, received_us))
         return sorted(found)
 
     def watermark_us(self, name: str) -> int | None:
@@ -90,7 +87,7 @@ class LiveState:
         blob = self._instruments([name]).get(name)
         if blob is None:
             return None
-        return int(np.frombuffer(blob[: INSTRUMENT.itemsize], dtype=INSTRUMENT)["watermark_us"][0])
+        return int(_decoded([blob])["watermark_us"][0])
 
     def candles(self, name: str, timeframe: Timeframe, from_us: int, to_us: int) -> CandleColumns:
         """Return the live candles of an instrument that start in [from_us, to_us), ascending."""
@@ -100,9 +97,7 @@ class LiveState:
         self, names: Sequence[str], timeframe: Timeframe, from_us: int, to_us: int
     ) -> CandleColumns:
         """Return the live candles of instruments that start in [from_us, to_us), by name, time."""
-        wanted: dict[int, list[str]] = defaultdict(list)
-        for name in names:
-            wanted[shard_of(name, self.shards)].append(name)
+        wanted = self._by_shard(names)
         return self._joined(timeframe, self._read(wanted, timeframe, from_us, to_us))
 
     def all_candles(self, timeframe: Timeframe) -> CandleColumns:
@@ -117,10 +112,18 @@ class LiveState:
                     pipe.hgetall(Keys(shard).instruments)
                 stored = cast(list[dict[bytes, bytes]], pipe.execute())
                 return {n.decode(): blob for some in stored for n, blob in some.items()}
-            for name in names:
-                pipe.hget(Keys(shard_of(name, self.shards)).instruments, name)
-            blobs = cast(list[bytes | None], pipe.execute()) if names else []
-        return {n: blob for n, blob in zip(names, blobs, strict=True) if blob is not None}
+            by_shard = self._by_shard(names)
+            for shard, some in by_shard.items():
+                pipe.hmget(Keys(shard).instruments, some)
+            answers = cast(list[list[bytes | None]], pipe.execute()) if names else []
+        blobs = zip(chain(*by_shard.values()), chain(*answers), strict=True)
+        return {name: blob for name, blob in blobs if blob is not None}
+
+    def _by_shard(self, names: Sequence[str]) -> dict[int, list[str]]:
+        found: dict[int, list[str]] = defaultdict(list)
+        for name in names:
+            found[shard_of(name, self.shards)].append(name)
+        return found
 
     def _read(
         self,
@@ -196,12 +199,8 @@ class LiveState:
 
     def _flagged(self, candles: CandleColumns, timeframe: Timeframe) -> CandleColumns:
         """Set `partial` by each instrument's first tick."""
-        blobs = self._instruments(sorted(set(candles.names)))
-        size = INSTRUMENT.itemsize
-        first = {
-            name: int(np.frombuffer(blob[:size], dtype=INSTRUMENT)["first_us"][0])
-            for name, blob in blobs.items()
-        }
+        blobs = self._instruments(list(dict.fromkeys(candles.names)))
+        first = dict(zip(blobs, _decoded(blobs.values())["first_us"].tolist(), strict=True))
         first_us = np.array([first.get(name, NEVER_US) for name in candles.names], dtype=np.int64)
         flags = candles.records.data["flags"]
         partial = (candles.start_us < first_us) & (
@@ -210,6 +209,11 @@ class LiveState:
         flags &= 255 - PARTIAL
         flags |= np.where(partial, PARTIAL, 0).astype(np.uint8)
         return candles
+
+
+def _decoded(blobs: Iterable[bytes]) -> NDArray[np.void]:
+    """Return the fixed part of instruments' records."""
+    return np.frombuffer(b"".join(blob[: INSTRUMENT.itemsize] for blob in blobs), dtype=INSTRUMENT)
 
 
 def _merged(records: Records, groups: NDArray[np.intp]) -> Records:

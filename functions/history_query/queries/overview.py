@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
+from psycopg import sql
 
 from functions.history_query.queries.latest import LatestTrades
 from functions.history_query.queries.latest_quotes import NO_QUOTE, LatestQuotes
@@ -25,31 +27,58 @@ DAY_US: Final = 86_400_000_000
 _HOUR_US: Final = 3_600_000_000
 _ALWAYS: Final = (-(2**63), 2**63 - 1)
 
-_STORED: Final = """
-SELECT instrument, start_us, revision, open, high, low, close, volume
-FROM candles
-WHERE timeframe = %(timeframe)s AND start_us >= %(from_us)s
-  AND (%(names)s::text[] IS NULL OR instrument = ANY(%(names)s))
-ORDER BY instrument, start_us
-"""
+# By the primary key, since most of the table is candles of other timeframes.
+_STORED: Final = sql.SQL("""
+SELECT name, found.*
+FROM unnest(%(names)s::text[]) AS asked (name) CROSS JOIN LATERAL (
+    SELECT {columns} FROM candles
+    WHERE instrument = name AND timeframe = %(timeframe)s
+      AND start_us >= %(from_us)s AND start_us < %(until_us)s {which}
+) AS found
+""")
+_PIECES: Final = _STORED.format(
+    columns=sql.SQL("start_us, revision, open, high, low, close, volume, trade_count"),
+    which=sql.SQL(""),
+)
+_FOLDS: Final = _STORED.format(
+    columns=sql.SQL("""
+        (array_agg(open ORDER BY start_us))[1], max(high), min(low), sum(volume),
+        string_agg(trim_scale(close)::text, ' ' ORDER BY start_us)"""),
+    which=sql.SQL("AND trade_count > 0 HAVING count(*) > 0"),
+)
+_FIRST: Final = _STORED.format(
+    columns=sql.SQL("start_us, open"),
+    which=sql.SQL("AND trade_count > 0 ORDER BY start_us LIMIT 1"),
+)
 
-_FIRST: Final = """
-SELECT DISTINCT ON (instrument) instrument, start_us, open
-FROM candles
-WHERE timeframe = %(timeframe)s AND start_us >= %(from_us)s
-  AND (%(names)s::text[] IS NULL OR instrument = ANY(%(names)s))
-ORDER BY instrument, start_us
-"""
 
+class _Piece(NamedTuple):
+    """A candle; one whose trades were all cancelled has none."""
 
-@dataclass(frozen=True, slots=True)
-class _Piece:
     revision: int
     open: Decimal
     high: Decimal
     low: Decimal
     close: Decimal
     volume: Decimal
+    trades: int
+
+
+@dataclass(slots=True)
+class _Day:
+    """The fold of an instrument's pieces; `points`: their closes."""
+
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    volume: Decimal = Decimal(0)
+    points: list[str] = field(default_factory=list)
+
+    def add(self, piece: _Piece) -> None:
+        """Take in the piece that comes next."""
+        self.high, self.low = max(self.high, piece.high), min(self.low, piece.low)
+        self.volume = EXACT.add(self.volume, piece.volume)
+        self.points.append(to_text(piece.close))
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,35 +102,27 @@ class Overview:
             if symbols is None
             else {s: trade for s in symbols if (trade := self.latest.one(s)) is not None}
         )
-        piece = self._piece
-        from_us = piece.start_us(now_us - DAY_US + piece.length_us - 1)
-        pieces = self._stored(symbols, piece, from_us)
-        wanted = None if symbols is None else list(trades)
+        names = sorted(trades)
+        wanted = None if symbols is None else names
         newest = {
             candle.instrument: candle
             for part in self._live(wanted, self.live.ladder[0])
             for candle in _newest(part).candles()
         }
-        for candle in self._candles(wanted, piece):
-            if candle.start_us >= from_us:
-                _take(pieces, candle)
+        folds = self._days(names, wanted, now_us)
         quotes = self.quotes.all() if symbols is None else self.quotes.some(symbols)
-        opens = self._opens(symbols, wanted, of_days("1d", days), now_us)
+        opens = self._opens(names, wanted, of_days("1d", days), now_us)
         return [
             {
-                **_shown(trades[name], pieces.get(name, {}), newest.get(name)),
+                **_shown(trades[name], folds.get(name), newest.get(name)),
                 "spread": quotes.get(name, NO_QUOTE)["spread"],
                 "session_open": to_text(opens[name][1]) if name in opens else None,
             }
-            for name in sorted(trades)
+            for name in names
         ]
 
     def _opens(
-        self,
-        symbols: Sequence[str] | None,
-        wanted: Sequence[str] | None,
-        day: Timeframe,
-        now_us: int,
+        self, names: Sequence[str], wanted: Sequence[str] | None, day: Timeframe, now_us: int
     ) -> dict[str, tuple[int, Decimal]]:
         """Return the first price of the session that goes on, with its candle's start."""
         from_us = day.start_us(now_us)
@@ -110,21 +131,42 @@ class Overview:
             key=lambda each: each.length_us,
             default=self.live.ladder[0],
         )
-        asked = {
-            "timeframe": piece.name,
-            "from_us": from_us,
-            "names": None if symbols is None else list(symbols),
+        found = {
+            name: (start_us, price)
+            for name, start_us, price in self._stored(_FIRST, names, piece, from_us)
         }
-        with self.postgres.connection() as connection:
-            found = {
-                name: (start_us, price)
-                for name, start_us, price in connection.execute(_FIRST, asked).fetchall()
-            }
-        for candle in self._candles(wanted, piece):
-            known = found.get(candle.instrument)
-            if candle.start_us >= from_us and (known is None or candle.start_us < known[0]):
-                found[candle.instrument] = (candle.start_us, candle.open)
+        for name, start_us, live in self._pieces(wanted, piece, from_us):
+            if live.trades and (name not in found or start_us < found[name][0]):
+                found[name] = start_us, live.open
         return found
+
+    def _days(
+        self, names: Sequence[str], wanted: Sequence[str] | None, now_us: int
+    ) -> dict[str, _Day]:
+        """Return the last 24 hours: stored pieces, and those that are live in their place."""
+        piece = self._piece
+        from_us = piece.start_us(now_us - DAY_US + piece.length_us - 1)
+        live = self._pieces(wanted, piece, from_us)
+        until_us = min((start_us for _, start_us, _ in live), default=_ALWAYS[1])
+        days = {
+            name: _Day(open_, high, low, volume, closes.split())
+            for name, open_, high, low, volume, closes in self._stored(
+                _FOLDS, names, piece, from_us, until_us
+            )
+        }
+        stored = self._stored(_PIECES, names, piece, until_us)
+        pieces: dict[str, dict[int, _Piece]] = defaultdict(dict)
+        for name, start_us, *rest in stored:
+            pieces[name][start_us] = _Piece(*rest)
+        for name, start_us, each in live:
+            known = pieces[name].get(start_us)
+            if known is None or each.revision > known.revision:
+                pieces[name][start_us] = each
+        for name, by_start in pieces.items():
+            for _, each in sorted(by_start.items()):
+                if each.trades:
+                    days.setdefault(name, _Day(each.open, each.high, each.low)).add(each)
+        return days
 
     @property
     def _piece(self) -> Timeframe:
@@ -135,23 +177,33 @@ class Overview:
         )
 
     def _stored(
-        self, symbols: Sequence[str] | None, piece: Timeframe, from_us: int
-    ) -> dict[str, dict[int, _Piece]]:
+        self,
+        statement: sql.Composed,
+        names: Sequence[str],
+        timeframe: Timeframe,
+        from_us: int,
+        until_us: int = _ALWAYS[1],
+    ) -> list[tuple[Any, ...]]:
         asked = {
-            "timeframe": piece.name,
+            "names": list(names),
+            "timeframe": timeframe.name,
             "from_us": from_us,
-            "names": None if symbols is None else list(symbols),
+            "until_us": until_us,
         }
-        found: dict[str, dict[int, _Piece]] = {}
         with self.postgres.connection() as connection:
-            for name, start_us, *rest in connection.execute(_STORED, asked):
-                found.setdefault(name, {})[start_us] = _Piece(*rest)
-        return found
+            return connection.execute(statement, asked).fetchall()
 
-    def _candles(self, symbols: Sequence[str] | None, timeframe: Timeframe) -> Iterator[Candle]:
-        """Yield the live candles of a timeframe."""
+    def _pieces(
+        self, symbols: Sequence[str] | None, timeframe: Timeframe, from_us: int
+    ) -> list[tuple[str, int, _Piece]]:
+        """Return the live candles of a timeframe that start then or later, with their starts."""
+        found: list[tuple[str, int, _Piece]] = []
         for part in self._live(symbols, timeframe):
-            yield from part.candles()
+            some = part.at(np.flatnonzero(part.start_us >= from_us)).as_lists()
+            numbers = (map(Decimal, some[name]) for name in _Piece._fields[1:-1])
+            pieces = map(_Piece, some["revision"], *numbers, some["trade_count"])
+            found += zip(some["instrument"], some["start_us"], pieces, strict=True)
+        return found
 
     def _live(self, symbols: Sequence[str] | None, timeframe: Timeframe) -> list[CandleColumns]:
         if symbols is None:
@@ -166,29 +218,15 @@ def _newest(part: CandleColumns) -> CandleColumns:
     return part.at(np.array(list(rows.values()), dtype=np.intp))
 
 
-def _take(pieces: dict[str, dict[int, _Piece]], candle: Candle) -> None:
-    known = pieces.setdefault(candle.instrument, {}).get(candle.start_us)
-    if known is None or candle.revision > known.revision:
-        pieces[candle.instrument][candle.start_us] = _Piece(
-            *(candle.revision, candle.open, candle.high, candle.low, candle.close, candle.volume)
-        )
-
-
-def _shown(
-    trade: dict[str, Any], pieces: dict[int, _Piece], newest: Candle | None
-) -> dict[str, Any]:
-    ordered = [pieces[start] for start in sorted(pieces)]
-    volume = Decimal(0)
-    for each in ordered:
-        volume = EXACT.add(volume, each.volume)
+def _shown(trade: dict[str, Any], day: _Day | None, newest: Candle | None) -> dict[str, Any]:
     return {
         **trade,
-        "open": to_text(ordered[0].open) if ordered else None,
-        "high": to_text(max(each.high for each in ordered)) if ordered else None,
-        "low": to_text(min(each.low for each in ordered)) if ordered else None,
-        "volume": to_text(volume),
-        "change": _percent(Decimal(trade["price"]), ordered[0].open) if ordered else None,
-        "points": [to_text(each.close) for each in ordered],
+        "open": to_text(day.open) if day else None,
+        "high": to_text(day.high) if day else None,
+        "low": to_text(day.low) if day else None,
+        "volume": to_text(day.volume) if day else "0",
+        "change": _percent(Decimal(trade["price"]), day.open) if day else None,
+        "points": day.points if day else [],
         "candle": None if newest is None else candle_json(newest),
     }
 

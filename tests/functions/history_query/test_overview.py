@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from decimal import Decimal
+from typing import cast
 
 import pytest
 
+from shared.realtime.keys import Block, Keys
 from tests.functions.candle_aggregate.reference import Tick, as_columns
-from tests.functions.history_query.conftest import House
+from tests.functions.history_query.conftest import SHARDS, House
 
 HOUR = 3_600_000_000
 
@@ -63,6 +65,66 @@ def test_an_overview_has_the_open_of_the_session(house: House) -> None:
     (a,) = house.get("/api/overview", symbol="A", session=f"{clock}@UTC").json()
     assert Decimal(a["session_open"]) == first_since(every, began).decimal_price
     assert "calendar" in house.get("/api/overview", calendar="NOWHERE").json()["detail"]
+
+
+def leave(house: House, until_us: int) -> None:
+    """Let hours that start before a time leave the live state, as eviction does."""
+    client = house.replica.store.client
+    for keys in map(Keys, range(SHARDS)):
+        for name in cast(list[bytes], client.hkeys(keys.blocks)):
+            block = Block.of(name)
+            if block.timeframe == "1h" and block.start_us < until_us:
+                client.hdel(keys.blocks, name)
+                client.delete(keys.block(block))
+
+
+def test_an_overview_is_the_same_when_candles_have_left_the_live_state(house: House) -> None:
+    """Hours that are stored alone, some of them, none; also where a live one is newer."""
+    now_us = time.time_ns() // 1000
+    hour = now_us // HOUR * HOUR
+    ticks = [*trades("A", now_us), *trades("B", now_us)]
+    ticks += [Tick("B", hour - 7 * HOUR + 1, 3, 777, 500, 1), Tick("B", now_us, 9, -50, 1, 1)]
+    house.take(as_columns(sorted(ticks)))
+    with house.postgres.connection() as connection:
+        connection.execute(
+            "UPDATE candles SET high = 9999, revision = 1"
+            " WHERE timeframe = '1h' AND start_us = %s AND instrument = 'B'",
+            (hour - 2 * HOUR,),
+        )
+    live = house.get("/api/overview", symbols="A,B").json()
+    assert [each["low"] for each in live] == ["99.77", "-0.5"]
+    for hours in (30, 20, 2):
+        leave(house, hour - hours * HOUR)
+        assert house.get("/api/overview", symbols="A,B").json() == live
+    leave(house, hour)
+    a, b = house.get("/api/overview", symbols="A,B").json()
+    assert (a, b["high"]) == (live[0], "9999")
+
+
+@pytest.mark.parametrize("is_live", [True, False])
+@pytest.mark.parametrize("is_oldest", [True, False])
+def test_an_hour_whose_trades_were_cancelled_is_not_there(
+    house: House, is_oldest: bool, is_live: bool
+) -> None:
+    """It has no point, no price and no open: its candle says only that there is none."""
+    now_us = time.time_ns() // 1000
+    hour = now_us // HOUR * HOUR
+    house.take(as_columns(trades("A", now_us)))
+    if not is_live:
+        leave(house, hour)
+    (before,) = house.get("/api/overview", symbol="A").json()
+    gone = (hour - 23 * HOUR if is_oldest else hour - 5 * HOUR,)
+    with house.postgres.connection() as connection:
+        connection.execute(
+            "UPDATE candles SET trade_count = 0, volume = 0, high = 9999, low = -9999,"
+            " revision = revision + 1 WHERE timeframe = '1h' AND start_us = %s",
+            gone,
+        )
+    (after,) = house.get("/api/overview", symbol="A").json()
+    assert len(after["points"]) == len(before["points"]) - 1
+    assert Decimal(after["volume"]) == Decimal(before["volume"]) - 1
+    assert (after["high"], after["low"]) != ("9999", "-9999")
+    assert (after["open"] != before["open"]) == is_oldest
 
 
 def test_symbols_are_chosen_by_name(house: House) -> None:
