@@ -6,7 +6,8 @@ PlatformError                 exit code 1
 ├── NotRunningError           nothing runs on this data directory
 ├── InUseError                a data directory or a port is taken
 ├── StartError                a part of the platform did not start
-└── ManifestError             a YAML file of the topology is wrong (names file and field)
+├── ManifestError             a YAML file of the topology is wrong (names file and field)
+└── CliError                  a command cannot go on
 ```
 """
 
@@ -39,3 +40,7 @@ class StartError(PlatformError):
 
 class ManifestError(PlatformError):
     """A manifest that cannot be run; the message names the file and the field."""
+
+
+class CliError(PlatformError):
+    """A command cannot go on; the message says why and what to do about it."""

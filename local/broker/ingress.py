@@ -11,11 +11,10 @@ from typing import Any
 import orjson
 
 from local.broker import event as cloudevent
-from local.broker import exposition
 from local.broker.event import NotAnEventError
 from local.broker.intake import Intake, TooLargeError, TtlSpentError
 from local.broker.jetstream import UnavailableError
-from local.broker.stats import LoudWarnings
+from local.broker.stats import LoudWarnings, as_text
 
 REQUEST_BYTES = 2 * 1024 * 1024
 """More than any event that fits: 1 MiB, or 1.4 MB of base64 in structured mode."""
@@ -104,7 +103,7 @@ class Ingress:
         elif path == "/stats":
             await _answer(send, 200, orjson.dumps(await self._read_stats()), _JSON)
         elif path == "/metrics":
-            await _answer(send, 200, exposition.as_text(await self._read_stats()), _TEXT)
+            await _answer(send, 200, as_text(await self._read_stats()), _TEXT)
         else:
             known = " ".join(sorted(self._intakes)) or "none"
             await _answer(send, 404, f"no Broker at {path}; there is: {known}\n".encode(), _TEXT)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from local.cli.errors import CliError
-from local.errors import NotRunningError
+from local.errors import CliError, NotRunningError
 from local.instance import Instance
 
 

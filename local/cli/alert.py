@@ -11,10 +11,9 @@ import typer
 
 from local.cli.database import database
 from local.cli.dead_letter_text import one_line
-from local.cli.errors import CliError
 from local.cli.fitted_table import FittedTable
 from local.cli.options import AsJson, DatabaseUrl, DataDir
-from local.errors import UsageError
+from local.errors import CliError, UsageError
 from local.instance import DEFAULT_DATA_DIR
 from shared.market.timeframes import DEFAULT_LADDER
 

@@ -15,7 +15,7 @@ from local.cli.options import DataDir, JsonLines
 from local.cli.times import time_us
 from local.errors import UsageError
 from local.instance import DEFAULT_DATA_DIR
-from local.supervisor.feeds import parse_feeds
+from local.supervisor.feed_list import parse_feeds
 
 Feed = Annotated[str, typer.Argument(metavar="NAME:SYMBOL,...", help="As for `kandle up --feed`.")]
 

@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from local.cli.errors import CliError
 from local.cli.history_api import HistoryApi, history_api
 from local.cli.options import ApiUrl, AsJson, DataDir
-from local.errors import UsageError
+from local.errors import CliError, UsageError
 from local.feeds.files.errors import FileError, UnknownLayoutError
 from local.feeds.files.layouts import Choice
 from local.feeds.files.opening import Progress

@@ -13,9 +13,8 @@ import typer
 
 from local.cli.addresses import address
 from local.cli.database import database
-from local.cli.errors import CliError
 from local.cli.times import EPOCH, time_us
-from local.errors import NotRunningError, UsageError
+from local.errors import CliError, NotRunningError, UsageError
 from local.instance import Instance
 from shared.market.shards import DEFAULT_SHARDS
 

@@ -17,13 +17,12 @@ from rich.live import Live
 from rich.text import Text
 
 from local.cli.display import console as plain_console
-from local.cli.errors import CliError
 from local.cli.fitted_table import FittedTable
 from local.cli.history_api import HistoryApi, history_api
 from local.cli.options import ApiUrl, AsJson, DataDir
 from local.cli.stopping import asked_to_stop
 from local.cli.times import time_us
-from local.errors import UsageError
+from local.errors import CliError, UsageError
 from local.instance import DEFAULT_DATA_DIR
 
 DEFAULT_LIMIT: Final = 20

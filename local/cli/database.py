@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from local.cli.addresses import address
 from local.cli.dead_letter_text import one_line
-from local.cli.errors import CliError
+from local.errors import CliError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import typer
 
 from local.cli.addresses import address, host_and_port, http_url
-from local.cli.errors import CliError
+from local.errors import CliError
 from local.feeds.pacing import RateLimiter
 
 if TYPE_CHECKING:

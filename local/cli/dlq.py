@@ -15,9 +15,8 @@ import typer
 
 from local.cli.addresses import address
 from local.cli.dead_letter_text import as_json, body_excerpt, one_line, printable, stored
-from local.cli.errors import CliError
 from local.cli.options import DataDir, JsonLines, NatsUrl
-from local.errors import NotRunningError
+from local.errors import CliError, NotRunningError
 from local.instance import DEFAULT_DATA_DIR, Instance
 from shared.errors import TransientError
 from shared.wire.events import REPLAYED

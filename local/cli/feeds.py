@@ -133,8 +133,7 @@ def _print_list(feeds: Iterable[object], *, as_json: bool) -> None:
 
 def _change(data_dir: Path, text: str, how: Any, *, as_json: bool) -> None:
     """Change the list of the running instance, which follows it."""
-    from local.supervisor.feed_list import change_feeds
-    from local.supervisor.feeds import parse_feed
+    from local.supervisor.feed_list import change_feeds, parse_feed
 
     feed = parse_feed(text)
     Instance.load(data_dir)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from local.cli.addresses import address, http_url
-from local.cli.errors import CliError
+from local.errors import CliError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from local.cli.addresses import http_url, ticks_broker
-from local.cli.errors import CliError
 from local.cli.options import AsJson, BrokerUrl, DataDir
 from local.cli.reading import (
     FORMATS,
@@ -32,6 +31,7 @@ from local.cli.reading import (
     show_skipped,
 )
 from local.cli.stopping import asked_to_stop
+from local.errors import CliError
 from local.feeds.files.errors import FileError
 from local.feeds.files.opening import Progress
 from local.instance import DEFAULT_DATA_DIR

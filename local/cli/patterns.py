@@ -10,11 +10,11 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from local.cli.errors import CliError
 from local.cli.fitted_table import FittedTable
 from local.cli.history_api import history_api
 from local.cli.options import ApiUrl, DataDir, JsonLines
 from local.cli.stopping import asked_to_stop
+from local.errors import CliError
 from local.instance import DEFAULT_DATA_DIR
 
 REFRESH_S: Final = 1.0

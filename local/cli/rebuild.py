@@ -19,8 +19,8 @@ from local.cli.candle_range import (
     stores,
     utc,
 )
-from local.cli.errors import CliError
 from local.cli.options import DatabaseUrl, DataDir, JsonLines, RedisUrl
+from local.errors import CliError
 from local.instance import DEFAULT_DATA_DIR
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ import typer
 
 from local.cli.addresses import address, http_url
 from local.cli.database import database
-from local.cli.errors import CliError
 from local.cli.options import AsJson, DatabaseUrl, DataDir
 from local.cli.reject_selection import WHERE, Code, Contains, Since, selected
+from local.errors import CliError
 from local.instance import DEFAULT_DATA_DIR
 from shared.errors import TransientError
 from shared.wire import raw_batch as raw

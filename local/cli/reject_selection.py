@@ -7,8 +7,8 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from local.cli.errors import CliError
 from local.cli.times import time_us
+from local.errors import CliError
 
 WHERE: Final = """
 WHERE (%(code)s::text IS NULL OR code = %(code)s)

@@ -13,7 +13,6 @@ from typing import Annotated, Final
 import typer
 
 from local.cli.destination import FeedSender, IngestUrl, To, UdpAddr, Via, open_sender
-from local.cli.errors import CliError
 from local.cli.options import AsJson, DataDir
 from local.cli.reading import (
     FORMATS,
@@ -32,7 +31,7 @@ from local.cli.reading import (
     show_skipped,
 )
 from local.cli.stopping import asked_to_stop
-from local.errors import UsageError
+from local.errors import CliError, UsageError
 from local.feeds.files.errors import FileError
 from local.feeds.files.layouts import Choice
 from local.feeds.files.opening import Progress

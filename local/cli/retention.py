@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from local.cli.addresses import address
-from local.cli.errors import CliError
 from local.cli.options import DatabaseUrl, DataDir, JsonLines
+from local.errors import CliError
 from local.instance import DEFAULT_DATA_DIR
 
 app = typer.Typer()

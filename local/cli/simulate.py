@@ -12,12 +12,11 @@ import typer
 
 from local.cli.addresses import address, http_url, ticks_broker
 from local.cli.destination import FeedSender, IngestUrl, To, UdpAddr, Via, open_sender
-from local.cli.errors import CliError
 from local.cli.options import ApiUrl, AsJson, BrokerUrl, DataDir
 from local.cli.simulated_past import store_past
 from local.cli.stopping import asked_to_stop
 from local.cli.times import span_us
-from local.errors import UsageError
+from local.errors import CliError, UsageError
 from local.feeds.instruments import instrument
 from local.feeds.simulator import GONE_LIVE, MAX_STEP_MS, Arrival, Arrived, Disorder, Simulator
 from local.feeds.tick import plain_symbol

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import typer
 
-from local.cli.errors import CliError
+from local.errors import CliError
 
 if TYPE_CHECKING:
     import httpx

@@ -13,11 +13,10 @@ import typer
 from local.cli.addresses import address, ticks_broker
 from local.cli.candle_range import ladder_of, shards, utc
 from local.cli.display import console
-from local.cli.errors import CliError
 from local.cli.fitted_table import FittedTable
 from local.cli.options import AsJson, BrokerUrl, DatabaseUrl, DataDir, JsonLines, RedisUrl
 from local.cli.times import time_us
-from local.errors import UsageError
+from local.errors import CliError, UsageError
 from local.instance import DEFAULT_DATA_DIR
 
 if TYPE_CHECKING:

@@ -12,10 +12,10 @@ import typer
 
 from local.cli.addresses import address, http_url
 from local.cli.candles import shown_vwap, state, utc
-from local.cli.errors import CliError
 from local.cli.options import DataDir, JsonLines
 from local.cli.stopping import asked_to_stop
 from local.cli.times import time_us
+from local.errors import CliError
 from local.instance import DEFAULT_DATA_DIR
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from local.cli.times import span_us
 from local.errors import UsageError
 from local.instance import DEFAULT_DATA_DIR
 from local.servers.server import LOOPBACK
-from local.supervisor.feeds import parse_feeds
+from local.supervisor.feed_list import parse_feeds
 from local.supervisor.options import (
     DEFAULT_HTTP_PORT,
     DEFAULT_UDP_PORT,

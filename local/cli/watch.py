@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from local.cli.addresses import address
-from local.cli.errors import CliError
 from local.cli.options import AsJson, DataDir, RedisUrl
+from local.errors import CliError
 from local.instance import DEFAULT_DATA_DIR
 
 if TYPE_CHECKING:

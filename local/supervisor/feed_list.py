@@ -1,4 +1,4 @@
-"""Desired feeds of an instance: `run/feeds.json`, which `kandle feed` changes."""
+"""Feeds as `--feed` says them, and those of an instance: `run/feeds.json`, by `kandle feed`."""
 
 from __future__ import annotations
 
@@ -10,10 +10,26 @@ from pathlib import Path
 
 from local.errors import UsageError
 from local.instance import write_json
-from local.supervisor.feeds import parse_feeds
+from shared.sources import feed_choice
 from shared.sources.feed_choice import FeedChoice
 
+HISTORY_S = "HISTORY_S"
+"""The variable that tells a bridge how much of the past to begin with, in seconds."""
 Feeds = tuple[FeedChoice, ...]
+
+
+def parse_feeds(texts: Sequence[str]) -> tuple[FeedChoice, ...]:
+    """Read `binance:BTCUSDT,ETHUSDT`, `ccxt:bybit:BTC/USDT` and the like. Raises UsageError."""
+    try:
+        return feed_choice.parse_feeds(texts)
+    except ValueError as error:
+        raise UsageError(f"--feed: {error}") from None
+
+
+def parse_feed(text: str) -> FeedChoice:
+    """Read one feed. Raises UsageError that says what is known."""
+    (feed,) = parse_feeds([text])
+    return feed
 
 
 def feeds_path(data_dir: Path) -> Path:

@@ -5,21 +5,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import httpx
 import orjson
 import uvicorn
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.parser import text_string_to_metric_families
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from local.servers.server import LOOPBACK
-from local.supervisor import series
 from local.supervisor.restarts import Keeper
 
 _PAGE = Path(__file__).with_name("observe.html")
@@ -75,7 +77,7 @@ class Observer:
                 "kind": keeper.component.kind,
                 "state": keeper.state,
                 "restarts": keeper.restarts,
-                "samples": series.values(texts.get(keeper.component.name, "")),
+                "samples": values(texts.get(keeper.component.name, "")),
             }
             for keeper in self._keepers
         ]
@@ -83,7 +85,7 @@ class Observer:
 
     async def _metrics(self, request: Request) -> Response:
         """Answer all series as text; the label `component` says whose they are."""
-        return Response(series.together(await self._texts()), media_type=CONTENT_TYPE_LATEST)
+        return Response(together(await self._texts()), media_type=CONTENT_TYPE_LATEST)
 
     async def _texts(self) -> dict[str, str]:
         """Return what each process says; one that does not answer says nothing."""
@@ -112,3 +114,55 @@ class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+
+class _Together:
+    def __init__(self, texts: Mapping[str, str]) -> None:
+        self._texts = texts
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield each family once, for Prometheus wants the lines of one together."""
+        together: dict[str, Metric] = {}
+        for component, text in self._texts.items():
+            for family in _families(text):
+                into = together.setdefault(
+                    family.name, Metric(family.name, family.documentation, family.type)
+                )
+                for sample in family.samples:
+                    labels = {**sample.labels, "component": component}
+                    into.add_sample(sample.name, labels, sample.value)
+        yield from together.values()
+
+
+def together(texts: Mapping[str, str]) -> bytes:
+    """Return the series of all; the label `component` says whose they are.
+
+    `texts`: what each component answers at `/metrics`, by its name.
+    """
+    registry = CollectorRegistry()
+    registry.register(_Together(texts))
+    return generate_latest(registry)
+
+
+def values(text: str) -> dict[str, float]:
+    """Return values by series, as `name{label="value"}`; without buckets."""
+    return {
+        _named(sample.name, sample.labels): sample.value
+        for family in _families(text)
+        for sample in family.samples
+        if not sample.name.endswith("_bucket")
+    }
+
+
+def _families(text: str) -> Iterator[Metric]:
+    # When a counter began is of no use once processes are put together.
+    return (each for each in text_string_to_metric_families(text) if not _is_start(each))
+
+
+def _is_start(family: Metric) -> bool:
+    return family.name.endswith("_created")
+
+
+def _named(name: str, labels: Mapping[str, str]) -> str:
+    inside = ",".join(f'{key}="{value}"' for key, value in labels.items())
+    return f"{name}{{{inside}}}" if inside else name

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from local.feeds.simulator import GONE_LIVE
 from local.servers.server import LOOPBACK, Place
 from local.supervisor.component import Component, Kind
-from local.supervisor.feeds import HISTORY_S
+from local.supervisor.feed_list import HISTORY_S
 from local.supervisor.options import Options
 from local.supervisor.probe import answers, said
 from local.supervisor.stopping import drain_environment, drain_s

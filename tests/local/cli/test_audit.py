@@ -13,8 +13,7 @@ from typer.testing import CliRunner, Result
 
 from local.audit import Difference, grows
 from local.cli import audit
-from local.cli.errors import CliError
-from local.errors import UsageError
+from local.errors import CliError, UsageError
 from shared.market.blocks import Records
 from shared.market.shards import shard_of
 from shared.realtime.keys import Block, Keys

@@ -10,7 +10,7 @@ from typer.testing import CliRunner, Result
 
 from functions.candle_aggregate.maintenance.idle_instruments import let_unused_go
 from local.cli import forget
-from local.cli.errors import CliError
+from local.errors import CliError
 from shared.market.shards import shard_of
 from shared.realtime.keys import Keys
 from shared.realtime.pattern_series import member, series_key, used_key

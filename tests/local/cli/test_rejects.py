@@ -13,8 +13,8 @@ import typer
 from typer.testing import CliRunner, Result
 
 from local.cli import rejects
-from local.cli.errors import CliError
 from local.cli.rejects import excerpt
+from local.errors import CliError
 from local.servers.ports import free_port
 from shared.stores.migrations import migrate
 from shared.wire import raw_batch as raw

@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 
 from local.supervisor.component import Component, Kind
-from local.supervisor.feed_list import feeds_path, read_feeds, write_feeds
+from local.supervisor.feed_list import feeds_path, parse_feeds, read_feeds, write_feeds
 from local.supervisor.feed_processes import FeedKeepers
-from local.supervisor.feeds import parse_feeds
 from local.supervisor.leftovers import ProcessRecord
 from local.supervisor.restarts import Keeper
 from shared.sources.feed_choice import FeedChoice

@@ -11,12 +11,13 @@ from local.errors import UsageError
 from local.supervisor.feed_list import (
     change_feeds,
     feeds_path,
+    parse_feed,
+    parse_feeds,
     read_feeds,
     with_feed,
     without_feed,
     write_feeds,
 )
-from local.supervisor.feeds import parse_feed, parse_feeds
 
 
 def texts(data_dir: Path) -> list[str]:

@@ -10,7 +10,7 @@ from local.broker.addresses import Addresses
 from local.errors import UsageError
 from local.servers.server import Place
 from local.supervisor.component import STORE_VARIABLES, Kind, base_environment
-from local.supervisor.feeds import parse_feeds
+from local.supervisor.feed_list import parse_feeds
 from local.supervisor.options import Options, parse_replicas
 from local.supervisor.plan import Plan
 from local.supervisor.stopping import drain_s

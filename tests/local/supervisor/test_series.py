@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from local.supervisor import series
+from local.supervisor.observe import together, values
 
 ONE = """# HELP kandle_rejects_total Input lines rejected.
 # TYPE kandle_rejects_total counter
@@ -21,7 +21,7 @@ OTHER = ONE.replace(" 2.0", " 7.0")
 
 def test_each_family_stands_once_and_says_whose_its_series_are() -> None:
     """Prometheus takes no family in pieces; quotes in labels survive."""
-    text = series.together({"one": ONE, "other": OTHER, "silent": ""}).decode()
+    text = together({"one": ONE, "other": OTHER, "silent": ""}).decode()
     assert text.count("# TYPE kandle_rejects_total counter") == 1
     (rejects, seconds) = list(text_string_to_metric_families(text))
     assert {(s.labels["component"], s.labels["reason"], s.value) for s in rejects.samples} == {
@@ -33,7 +33,7 @@ def test_each_family_stands_once_and_says_whose_its_series_are() -> None:
 
 def test_values_by_series() -> None:
     """Without buckets and without the time when a counter began."""
-    assert series.values(ONE) == {
+    assert values(ONE) == {
         'kandle_rejects_total{reason="a "word""}': 2.0,
         "kandle_event_seconds_count": 3.0,
         "kandle_event_seconds_sum": 0.5,
