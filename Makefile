@@ -15,6 +15,7 @@ STAMP := .venv/.kandle-setup
 RUNTIME := .venv/.kandle-runtime
 RUN := $(UV) run --frozen --no-sync
 ARGS ?=
+WORKERS ?= 2
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,11 +65,11 @@ demo: $(RUNTIME) ## run the whole pipeline here with simulated ticks (SECONDS=60
 	@[ -e $(NODE_MODULES) ] || { $(MAKE) --no-print-directory page-if-possible; rm -rf dashboard/node_modules; }
 	@$(RUN) kandle demo $(if $(SECONDS),--seconds $(SECONDS)) $(ARGS)
 
-test: $(STAMP) page-if-possible ## run every test, over real servers
-	@$(RUN) pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+test: $(STAMP) page-if-possible ## run every test, over real servers (WORKERS=2)
+	@$(RUN) pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-fast: $(STAMP) ## run the tests that start no process, for the inner loop
-	@$(RUN) pytest -n 3 -m "not processes" $(ARGS)
+	@$(RUN) pytest -n 3 -m "not processes" --ignore tests/e2e --ignore tests/functions/history_query/test_schemathesis.py $(ARGS)
 
 check: $(STAMP) $(PAGE) $(NODE_MODULES) ## what CI runs: lint, types, generated code, tests
 	@$(MAKE) --no-print-directory -j 2 -O lint types proto-check dashboard-test

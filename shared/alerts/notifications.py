@@ -50,13 +50,13 @@ class Target:
     )
 
     def begin(self, work: Callable[[Target], None]) -> Future[None]:
-        """Do the work in a thread of its own, which its caller may give up."""
+        """Do the work in a thread of its own, which its caller may give up.
+
+        Raises NotificationError, with nothing begun, while too many have not ended.
+        """
         future: Future[None] = Future()
         if not self._places.acquire(blocking=False):
-            future.set_exception(
-                NotificationError(f"{_UNFINISHED} notifications to it have not ended")
-            )
-            return future
+            raise NotificationError(f"{_UNFINISHED} notifications to it have not ended")
 
         def run() -> None:
             try:
@@ -89,16 +89,26 @@ class Target:
 
 
 def at_once(
-    targets: Sequence[Target], work: Callable[[Target], None], patience_s: float = PATIENCE_S
+    targets: Sequence[Target],
+    work: Callable[[Target], None],
+    patience_s: float = PATIENCE_S,
+    not_begun: Callable[[Target], None] | None = None,
 ) -> dict[str, str]:
     """Do the work for all targets at once; return why it failed, by the target's name.
 
-    Work that takes longer than `patience_s` counts as failed and goes on without its caller. Raises
-    what the work raised beside NotificationError.
+    Work that takes longer than `patience_s` counts as failed and goes on without its caller;
+    `not_begun` is called with a target that takes no more work now. Raises what the work raised
+    beside NotificationError.
     """
-    begun = {target: target.begin(work) for target in targets}
+    begun, failed = {}, {}
+    for target in targets:
+        try:
+            begun[target] = target.begin(work)
+        except NotificationError as error:
+            failed[target.name] = str(error)
+            if not_begun is not None:
+                not_begun(target)
     wait(begun.values(), timeout=patience_s)
-    failed = {}
     for target, future in begun.items():
         if not future.done():
             failed[target.name] = f"no answer within {patience_s:g} s"

@@ -123,7 +123,7 @@ def test_a_service_that_trickles_holds_nobody_up(messenger: Messenger, postgres:
 
 
 def test_notifications_that_do_not_end_are_few(messenger: Messenger, postgres: Postgres) -> None:
-    """Each keeps a thread; what is more is refused at once, and comes later."""
+    """Each keeps a thread; what is more is refused at once, claims nothing, and comes later."""
     messenger.holds.set()
     handler = notify(postgres, messenger.url(), patience_s=0.01)
     for number in range(4):
@@ -131,6 +131,7 @@ def test_notifications_that_do_not_end_are_few(messenger: Messenger, postgres: P
             handler(alert(str(number)))
     with pytest.raises(TransientError, match="4 notifications to it have not ended"):
         handler(alert("4"))
+    assert deliveries(postgres) == [False] * 4
     messenger.holds.clear()
     eventually(lambda: len(messenger.taken), lambda taken: taken == 4)
 
