@@ -104,8 +104,8 @@ def at_once(
     for target in targets:
         try:
             begun[target] = target.begin(work)
-        except NotificationError as error:
-            failed[target.name] = str(error)
+        except NotificationError as full:
+            failed[target.name] = str(full)
             if not_begun is not None:
                 not_begun(target)
     wait(begun.values(), timeout=patience_s)
