@@ -186,14 +186,13 @@ def _bare(term: Term) -> str:
 
 def _signs(left: Term, right: Term, inputs: Inputs) -> tuple[NDArray[np.int8], Bools]:
     """Return the sign of left - right, and where both are known. Exact where both sides are."""
-    known = inputs.known(left.frames | right.frames)
+    x, y = left.floats(inputs), right.floats(inputs)
+    known = inputs.known(left.frames | right.frames) & np.isfinite(x) & np.isfinite(y)
     here, there = left.exact(inputs), right.exact(inputs)
     if here is not None and there is not None:
         scale = max(here[1], there[1])
         a, b = _at_scale(here, scale), _at_scale(there, scale)
         return (a > b).astype(np.int8) - (a < b), known
-    x, y = left.floats(inputs), right.floats(inputs)
-    known &= np.isfinite(x) & np.isfinite(y)
     return (x > y).astype(np.int8) - (x < y), known
 
 

@@ -304,6 +304,11 @@ class Past(Term):
         found[self.back :] = values[: max(len(values) - self.back, 0)]
         return found
 
+    def _exact(self, inputs: Inputs) -> Exact | None:
+        """Return them; the first `back`, which are others', are NaN as floats."""
+        exact = self.inner.exact(inputs)
+        return None if exact is None else (np.roll(exact[0], self.back), exact[1])
+
     def need(self, frame: str, length_us: int) -> int:
         """Return what its inner term needs, and as many more."""
         own = self.back if frame in _evaluated_on(self.inner) else 0

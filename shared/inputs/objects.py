@@ -125,8 +125,8 @@ def _text(values: Values, names: tuple[str, ...]) -> str:
 
 
 def _symbol(values: Values, names: _Names) -> str:
-    text = _text(values, names.symbol)
-    return "" if text[:1] in ("[", "{") else text
+    """Return the first symbol that is there; an object or list is none, `"[X]"` is one."""
+    return _text(values, tuple(n for n in names.symbol if bytes(values[n])[:1] not in (b"[", b"{")))
 
 
 def parse_objects(batch: RawBatch, rules: FeedRules) -> Parsed:

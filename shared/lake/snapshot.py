@@ -155,10 +155,14 @@ class _Work:
         return files, changes
 
     def _sort(self) -> None:
-        table = to_table(self._waiting)
+        table = to_table(self._waiting).combine_chunks()  # each cut of thousands costs thousands
         hours = ints(whole(table["time"])) // HOUR_US
-        for hour in np.unique(hours).tolist():
-            rows = table.filter(pa.array(hours == hour))
+        order = np.argsort(hours, kind="stable")
+        table = table.take(order)
+        each, starts = np.unique(hours[order], return_index=True)
+        ends = [*starts[1:].tolist(), len(hours)]
+        for hour, start, end in zip(each.tolist(), starts.tolist(), ends, strict=True):
+            rows = table.slice(start, end - start)
             self._runs[hour].append(_packed(each_trade_once(rows)))
             self._taken[hour] += len(rows)
         self._waiting, self._rows = [], 0

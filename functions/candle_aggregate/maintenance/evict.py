@@ -7,6 +7,7 @@ looked up beside the steps; some at a time leave under the lease, where they are
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -30,6 +31,8 @@ from shared.stores.postgres import Postgres
 READ_AT_ONCE: Final = 64
 LEAVE_AT_ONCE: Final = 128
 """So that a step waits for milliseconds, whatever history the state has taken in."""
+EVICT_FOR_S: Final = 1.0
+"""So that repairs do not wait for the history of a year; the next round goes on."""
 
 
 _Place = tuple[int, int, Block]
@@ -76,8 +79,11 @@ class Eviction:
     _due_us: dict[int, int] = field(default_factory=dict)
 
     def evict(self, engine: Engine, shard: int, now_us: int) -> int:
-        """Let blocks of a shard go; return how many candles left. Raises TransientError."""
-        left = 0
+        """Let blocks of a shard go for a while; return how many candles left.
+
+        Raises TransientError.
+        """
+        left, until_s = 0, time.monotonic() + EVICT_FOR_S
         while now_us >= self._due_us.get(shard, 0):
             look = self._look(engine.store, shard, now_us)
             if look.leaving:
@@ -87,6 +93,8 @@ class Eviction:
                 left += gone
             if len(look.leaving) < LEAVE_AT_ONCE:
                 self._due_us[shard] = look.due_us
+                break
+            if time.monotonic() >= until_s:
                 break
         metrics.CANDLES_EVICTED.inc(left)
         return left

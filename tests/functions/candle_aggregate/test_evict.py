@@ -57,6 +57,18 @@ def test_a_long_history_leaves_some_blocks_at_a_time(
     finish(old)
 
 
+def test_a_round_of_eviction_ends_after_a_while_and_the_next_goes_on(
+    old: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A history of months held up repairs of all instruments until the last of it had left."""
+    monkeypatch.setattr(evict, "LEAVE_AT_ONCE", 4)
+    monkeypatch.setattr(evict, "EVICT_FOR_S", 0.0)
+    some = eviction(old)
+    left = [some.evict(old.engine, SHARD, old.now_us) for _ in range(6)]
+    assert left == [8, 8, 8, 8, 4, 0]
+    assert old.live() == {}
+
+
 def test_what_changed_since_it_was_looked_up_stays(
     old: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -209,3 +209,11 @@ def test_a_longer_candle_that_is_still_to_come_is_waited_for() -> None:
     none = Inputs(longer.start_us[:0], {k: (v[0][:0], v[1]) for k, v in longer.exact.items()})
     nothing.longer = {"3m": Longer.seen(none, nothing.start_us, MINUTE, Timeframe.parse("3m"))}
     assert fires("close > close(3m) on 1m once a bar", nothing) == []
+
+
+def test_a_price_some_candles_ago_is_compared_exactly() -> None:
+    """As doubles the two are one number; before the first candle there is none to compare with."""
+    given = inputs(["0.100000000000000001", "0.1", "0.100000000000000002", "0.1"])
+    assert fires("close > close[1]", given) == [2]
+    assert fires("close >= close[2] once a bar", given) == [2, 3]
+    assert Rule.parse("A close[1] > 0").condition.value(given, 2) == "0.1"

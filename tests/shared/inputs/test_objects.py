@@ -61,6 +61,12 @@ def test_alpacas_trades_and_flags_of_cancels_are_refused_by_name() -> None:
     assert (trades(found), found.busts) == ([], [])
 
 
+def test_a_symbol_may_begin_with_a_bracket_and_is_no_list() -> None:
+    """A list under the name is passed over for the next name."""
+    found = parsed(FORMAT_SCANNER, said(ticker="[X]"), said(symbol=["A", "B"], ticker="C"))
+    assert ([t.instrument for t in trades(found)], found.rejected) == (["[X]", "C"], [])
+
+
 def test_a_volume_beside_a_mere_id_is_the_days() -> None:
     """Lists of coins have `id`, `symbol`, `price` and the `volume` of a day."""
     coin = {"id": "bitcoin", "symbol": "BTC", "price": 9283.92, "volume": 7155680000}

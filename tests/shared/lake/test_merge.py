@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 import pyarrow as pa
@@ -9,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.lake import merge
+from shared.lake import merge, snapshot
 from shared.lake.merge import merged
+from tests.functions.history_query.market import batches, generated
 
 GROUP_US = 60_000_000
 TIME = pa.timestamp("us", "UTC")
@@ -70,3 +72,22 @@ def test_what_a_merge_holds_does_not_grow_with_the_files() -> None:
         assert rows == count
         peaks.append(held)
     assert peaks[1] <= 2 * peaks[0]
+
+
+def test_ticks_of_many_hours_are_put_together_once_and_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of history, whose segments have a few ticks each, a cut of all pieces for each hour took
+    the copy longer than its time."""
+    ticks = generated(21, 40, 50 * 60_000_000)
+    pieces, once = [], snapshot.each_trade_once
+
+    def counted(rows: pa.Table) -> pa.Table:
+        pieces.append(rows["time"].num_chunks)
+        return once(rows)
+
+    monkeypatch.setattr(snapshot, "each_trade_once", counted)
+    work = snapshot._Work()
+    for some in batches(ticks, "A", 1):
+        work.take(some)
+    work._sort()
+    assert pieces == [1] * len(work._runs)
+    assert work._taken == Counter(tick.time_us // 3_600_000_000 for tick in ticks)
