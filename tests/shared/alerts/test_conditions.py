@@ -216,4 +216,6 @@ def test_a_price_some_candles_ago_is_compared_exactly() -> None:
     given = inputs(["0.100000000000000001", "0.1", "0.100000000000000002", "0.1"])
     assert fires("close > close[1]", given) == [2]
     assert fires("close >= close[2] once a bar", given) == [2, 3]
-    assert Rule.parse("A close[1] > 0").condition.value(given, 2) == "0.1"
+    condition = Rule.parse("A close[1] > 0").condition
+    assert condition is not None
+    assert condition.value(given, 2) == "0.1"

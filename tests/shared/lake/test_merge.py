@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from shared.lake import merge, snapshot
 from shared.lake.merge import merged
+from shared.lake.tick_table import each_trade_once
 from tests.functions.history_query.market import batches, generated
 
 GROUP_US = 60_000_000
@@ -78,13 +79,13 @@ def test_ticks_of_many_hours_are_put_together_once_and_cut(monkeypatch: pytest.M
     """Of history, whose segments have a few ticks each, a cut of all pieces for each hour took
     the copy longer than its time."""
     ticks = generated(21, 40, 50 * 60_000_000)
-    pieces, once = [], snapshot.each_trade_once
+    pieces = []
 
     def counted(rows: pa.Table) -> pa.Table:
         pieces.append(rows["time"].num_chunks)
-        return once(rows)
+        return each_trade_once(rows)
 
-    monkeypatch.setattr(snapshot, "each_trade_once", counted)
+    monkeypatch.setattr("shared.lake.snapshot.each_trade_once", counted)
     work = snapshot._Work()
     for some in batches(ticks, "A", 1):
         work.take(some)
