@@ -160,8 +160,8 @@ class _Work:
         order = np.argsort(hours, kind="stable")
         table = table.take(order)
         each, starts = np.unique(hours[order], return_index=True)
-        ends = [*starts[1:].tolist(), len(hours)]
-        for hour, start, end in zip(each.tolist(), starts.tolist(), ends, strict=True):
+        ends = np.append(starts, len(hours))[1:]
+        for hour, start, end in zip(each.tolist(), starts.tolist(), ends.tolist(), strict=True):
             rows = table.slice(start, end - start)
             self._runs[hour].append(_packed(each_trade_once(rows)))
             self._taken[hour] += len(rows)
