@@ -103,7 +103,7 @@ def _applied(
         log.warning("event %s was stored but not applied: applied now", event.id)
     metrics.EVENTS_RECONCILED.inc(len(events))
     shared = (emission for applied in engine.apply(events) for emission in applied.emissions)
-    yield from {id(emission): emission for emission in shared}.values()
+    yield from dict.fromkeys(shared)
 
 
 def recorded_before(

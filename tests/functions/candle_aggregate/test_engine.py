@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import random
 import threading
+import time
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import redis
 
 from functions.candle_aggregate.session import Session
+from functions.candle_aggregate.steps.step import TickEvent
+from functions.candle_aggregate.steps.store import Lease, Store
+from shared.market.shards import shard_of
 from shared.wire.candle import Candle, CandleKey
 from tests.functions.candle_aggregate.replicas import (
     MINUTE,
     NOW_US,
     RULES,
+    NoStorage,
     Replica,
     content,
     live_candles,
@@ -139,3 +145,37 @@ def test_any_order_any_grouping(valkey: redis.Redis, replica: Replica, seed: int
         replica.apply(**{each: batches[each] for each in group})
         replica.now_us += 7
     assert_exact(valkey, replica, rows)
+
+
+def test_an_event_that_waits_for_a_shard_asks_postgres_once(
+    valkey: redis.Redis, replica: Replica, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However often its lease is asked for meanwhile: the holder's steps would wait, too."""
+    shard = shard_of("A", RULES.shards)
+    replica.apply(e0=as_ticks([row for row in trades(40) if row.instrument == "A"][:2]))
+    other = Store(valkey, "other")
+    while not other.acquire([shard], {}):  # the replica gives it back as soon as it is idle
+        time.sleep(0.01)
+    asked: list[str] = []
+    polls = threading.Semaphore(0)
+    acquire, recorded = replica.store.acquire, NoStorage.recorded
+
+    def noted(
+        storage: NoStorage, events: Sequence[TickEvent], began: Mapping[int, int], now_us: int
+    ) -> Mapping[str, set[int]]:
+        asked.extend(event.id for event in events)
+        return recorded(storage, events, began, now_us)
+
+    def polled(shards: Sequence[int], cached: Mapping[int, Lease]) -> dict[int, Lease]:
+        polls.release()
+        return acquire(shards, cached)
+
+    monkeypatch.setattr(NoStorage, "recorded", noted)
+    monkeypatch.setattr(replica.store, "acquire", polled)
+    rows = [row for row in trades(40, seed=2) if row.instrument == "A"][:2]
+    waiting = replica.engine.submit(replica.event("e1", as_ticks(rows)))
+    for _ in range(5):
+        assert polls.acquire(timeout=30)
+    other.release([*other.acquire([shard], {}).values()])
+    assert not waiting.result(30).repeated
+    assert asked == ["e1"]

@@ -121,6 +121,21 @@ def test_what_was_stored_but_not_applied_is_reconciled(world: World) -> None:
     finish(world)
 
 
+def test_many_stored_events_are_applied_in_few_steps(world: World) -> None:
+    """After a loss of Redis thousands may wait: a step of each would take minutes."""
+    world.ship([trade(0, 0, 100)])
+    for n in range(1, 60):
+        world.persist_ticks(world.send([trade(n, n, 100 + n)]))
+    world.to_apply.clear()
+    shard = world.shard_of("A")
+    world.step(60)
+    world.now_us -= world.now_us % 60_000_000
+    before = int(world.client.hget(Keys(shard).head, "steps") or 0)
+    assert world.tick_clock()
+    assert int(world.client.hget(Keys(shard).head, "steps") or 0) - before < 20
+    finish(world)
+
+
 def test_redis_goes_back_and_what_was_recorded_since_is_not_lost(world: World) -> None:
     """Its last writes are gone, its lineage is there: Postgres knows of more steps."""
     world.ship(trades(0, 7))
