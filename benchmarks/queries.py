@@ -31,14 +31,13 @@ from shared.candles.folds import Places, merged, rolled_up, together
 from shared.candles.partials import partials
 from shared.lake.candle_days import copy_candles
 from shared.lake.catalog import Catalog
-from shared.lake.compaction import compact, due_days
+from shared.lake.compaction import compact
+from shared.lake.due import due_days, old_candle_days, old_days
 from shared.lake.record import lake_of
 from shared.lake.retention import (
     drop,
     drop_candles,
     drop_old,
-    old_candle_days,
-    old_days,
     verify,
 )
 from shared.lake.retention_settings import Terms

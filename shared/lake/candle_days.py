@@ -16,6 +16,7 @@ from shared.lake.access import translated
 from shared.lake.candle_table import highest_revision, to_table
 from shared.lake.catalog import LOCK, Catalog, commit
 from shared.lake.compaction import files_of
+from shared.lake.due import SETTLED_S, candle_day
 from shared.lake.files import read, write
 from shared.lake.merge import merged
 from shared.lake.record import lake_of
@@ -25,20 +26,9 @@ from shared.stores.postgres import Postgres, try_lock
 from shared.stores.s3 import S3Access
 from shared.wire.candle import Candle
 
-SETTLED_S: Final = 600
-"""A day is copied when it has been over for so long, and nothing changed for a minute."""
-_QUIET_S: Final = 60
 _ROWS: Final = 5_000
 _ROW_GROUP: Final = 16_384
 
-_DUE: Final = """
-SELECT day, array_agg(id) FROM lake_pending_candles
-WHERE day < date '1970-01-01' + floor((%(now_us)s - %(settled_s)s * 1000000.0) / 86400000000)::int
-GROUP BY day
-HAVING max(since) < clock_timestamp() - least(%(quiet_s)s, %(settled_s)s) * interval '1 second'
-    OR min(since) < clock_timestamp() - interval '1 hour'
-ORDER BY day LIMIT 1
-"""
 CANDLE_COLUMNS: Final = sql.SQL(", ").join(sql.Identifier(field.name) for field in fields(Candle))
 _OF_DAY: Final = sql.SQL(
     'SELECT {} FROM candles WHERE start_us >= %s AND start_us < %s ORDER BY timeframe COLLATE "C",'
@@ -58,9 +48,7 @@ def copy_candles(
     with postgres.connection() as connection:
         if not try_lock(connection, LOCK):
             return False
-        due = connection.execute(
-            _DUE, {"now_us": now_us, "settled_s": settled_s, "quiet_s": _QUIET_S}
-        ).fetchone()
+        due = candle_day(connection, now_us, settled_s)
         if due is None:
             return False
         day, changes = due

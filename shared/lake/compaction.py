@@ -18,6 +18,7 @@ from shared.candles.trades import MINUTE_US
 from shared.lake.access import between, translated
 from shared.lake.catalog import LOCK, Catalog, commit
 from shared.lake.digest import digest
+from shared.lake.due import COMPACTED_S
 from shared.lake.files import bounds, read, rows_at_once, runs_of, write
 from shared.lake.merge import merged
 from shared.lake.record import HOUR_US, Change, add, joined, lake_of
@@ -29,10 +30,6 @@ from shared.stores.s3 import S3Access
 
 log = logging.getLogger(__name__)
 
-SETTLED_S: Final = 60
-"""An hour, or a day, is compacted when it has been over for so long."""
-EACH_S: Final = 30
-"""A day is looked at so often at most."""
 DAY_BYTES: Final = 256 << 20
 """The hours of a day that has no more than this become one set of files; others stay hours."""
 
@@ -46,22 +43,9 @@ Run = list[DataFile]
 _ROWS_AT_ONCE: Final = 65_536
 """A merge holds so many rows of its runs, a row group of each: 230 bytes a row."""
 
-_DUE: Final = """
-SELECT day FROM lake_days
-WHERE changed_at > coalesce(compacted_at, '-infinity')
-  AND coalesce(tried_at < clock_timestamp() - %s * interval '1 second', true)
-ORDER BY day LIMIT 100
-"""
-
-
-def due_days(postgres: Postgres, *, each_s: float = EACH_S) -> list[date]:
-    """Return days whose files changed since they were compacted. Raises TransientError."""
-    with postgres.connection() as connection:
-        return [row[0] for row in connection.execute(_DUE, (each_s,)).fetchall()]
-
 
 def compact(
-    postgres: Postgres, access: S3Access, day: date, now_us: int, *, settled_s: float = SETTLED_S
+    postgres: Postgres, access: S3Access, day: date, now_us: int, *, settled_s: float = COMPACTED_S
 ) -> bool:
     """Fold one group of a day's files; return whether there may be another. TransientError.
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from shared.errors import TransientError
 from shared.lake import retention
 from shared.lake.candle_days import copy_candles
-from shared.lake.compaction import compact, due_days
-from shared.lake.copy_schedule import ticks_are_due
+from shared.lake.compaction import compact
+from shared.lake.due import due_days, old_candle_days, old_days, ticks_are_due
 from shared.lake.expiry import end_days, expire_snapshots, remove_orphans
 from shared.lake.retention_settings import Terms
 from shared.lake.snapshot import copy_ticks
@@ -91,7 +91,7 @@ class Keeper:
 
     def retain(self, now_us: int, until: float) -> None:
         """Verify what is older than the terms, and drop it from Postgres."""
-        for old in retention.old_days(self.postgres, self.terms, now_us):
+        for old in old_days(self.postgres, self.terms, now_us):
             if time.monotonic() > until:
                 return
             if old.waits_for or not retention.verify(self.postgres, self.access, old.day):
@@ -99,7 +99,7 @@ class Keeper:
             if retention.drop(self.postgres, old.day, self.terms):
                 metrics.LAKE_DROPPED.labels("ticks").inc()
         retention.drop_old(self.postgres, self.access, self.terms, now_us)
-        for day in retention.old_candle_days(self.postgres, self.terms, now_us):
+        for day in old_candle_days(self.postgres, self.terms, now_us):
             if time.monotonic() > until:
                 return
             gone = retention.drop_candles(self.postgres, self.access, day)

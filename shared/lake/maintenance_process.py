@@ -19,7 +19,7 @@ from typing import Final
 
 from shared.errors import TransientError
 from shared.lake import maintenance_counts as counts
-from shared.lake.copy_schedule import ticks_are_due
+from shared.lake.due import round_is_due, ticks_are_due
 from shared.lake.retention_settings import Terms
 from shared.stores.postgres import Postgres
 
@@ -27,13 +27,17 @@ log = logging.getLogger(__name__)
 
 STORE_AWAY: Final = 3
 """The exit code of a round that could not do all."""
-_ROUND_EACH_S: Final = 60
+_ASK_EACH_S: Final = 60
 _SWEEP_EACH_S: Final = 3600
 
 
 @dataclass(slots=True)
 class Rounds:
-    """Starts a round each minute, and as soon as ticks are to be copied; one at a time."""
+    """Starts a round when one is due; one at a time, since it takes a second of a processor.
+
+    As soon as ticks are to be copied; for other work Postgres is asked each minute. The live state
+    and the sweep have intervals.
+    """
 
     postgres: Postgres
     terms: Terms
@@ -42,6 +46,7 @@ class Rounds:
     _process: subprocess.Popen[bytes] | None = None
     _started: float = -math.inf
     _asked: float = -math.inf
+    _asked_all: float = -math.inf
     _swept: float = -math.inf
     _failures: int = 0
 
@@ -75,13 +80,19 @@ class Rounds:
             process.communicate()
 
     def _is_due(self, now: float) -> bool:
-        if now - self._started >= _ROUND_EACH_S:
+        since = now - self._started
+        if now - self._swept >= _SWEEP_EACH_S or 0 < self.terms.state_s <= since:
             return True
-        # To start one costs a second of a processor: what fails is tried less and less often.
+        if self._failures and since >= _ASK_EACH_S:
+            return True
+        # What fails is tried less and less often.
         if now - self._asked < self.ask_each_s * 2 ** min(self._failures, 4):
             return False
         self._asked = now
         try:
+            if now - self._asked_all >= _ASK_EACH_S:
+                self._asked_all = now
+                return round_is_due(self.postgres, self.terms, time.time_ns() // 1000)
             with self.postgres.connection() as connection:
                 return ticks_are_due(connection, self.terms.snapshot_s)
         except TransientError as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
 
@@ -17,14 +16,13 @@ from shared.lake.candle_table import to_candles
 from shared.lake.catalog import LOCK, Catalog
 from shared.lake.compaction import files_of
 from shared.lake.digest import digest
+from shared.lake.due import days_without_partition, longest, waits_for
 from shared.lake.files import read
 from shared.lake.record import joined, lake_of
 from shared.lake.retention_settings import Terms
 from shared.lake.tables import CANDLES, TICKS
-from shared.market.timeframes import Timeframe
-from shared.market.utc_days import DAY_US, begin_us, day_of
 from shared.runtime import metrics
-from shared.stores.partitions import OLD, days_before, drop_day
+from shared.stores.partitions import OLD, drop_day
 from shared.stores.postgres import Postgres, try_lock
 from shared.stores.s3 import S3Access
 from shared.wire.candle import Candle
@@ -34,23 +32,6 @@ log = logging.getLogger(__name__)
 _READERS_S: Final = 600
 """No transaction that planned to read a day from Postgres takes longer."""
 
-_WAITS: Final = """
-SELECT EXISTS (SELECT FROM stored_days WHERE day = %(day)s AND commit_id > position.commit_id),
-       coalesce((SELECT sum(tick_count) FROM stored_days WHERE day = %(day)s), 0)
-           <> coalesce(lake.taken, 0) AND NOT EXISTS (SELECT FROM cold_days WHERE day = %(day)s),
-       lake.day IS NULL,
-       lake.changed_at > coalesce(lake.compacted_at, '-infinity'),
-       lake.changed_at > clock_timestamp() - %(hours)s * interval '1 hour',
-       EXISTS (SELECT FROM unaggregated
-               WHERE first_us < %(low)s + 86400000000 AND last_us >= %(low)s)
-FROM lake_position AS position LEFT JOIN lake_days AS lake ON lake.day = %(day)s
-"""
-_DAYS_WITHOUT_PARTITION: Final = """
-SELECT day FROM lake_days WHERE day < %s
-  AND day NOT IN (SELECT day FROM cold_days)
-  AND day NOT IN (SELECT day FROM partition_days WHERE parent = 'tick_segments')
-ORDER BY day LIMIT 20
-"""
 _DELETE_OLD: Final = """
 DELETE FROM tick_segments
 WHERE day = %s AND commit_id <= (SELECT commit_id FROM lake_position)
@@ -63,48 +44,6 @@ DELETE FROM candles USING unnest(%s::text[], %s::text[], %s::bigint[], %s::bigin
 WHERE (candles.instrument, candles.timeframe, candles.start_us, candles.revision)
     = (copied.instrument, copied.timeframe, copied.start_us, copied.revision)
 """
-
-
-@dataclass(frozen=True, slots=True)
-class DayOfTicks:
-    """A day of Postgres, and what keeps it: "" when nothing does, but that it is to be verified."""
-
-    day: date
-    waits_for: str
-
-
-def old_days(postgres: Postgres, terms: Terms, now_us: int) -> list[DayOfTicks]:
-    """Return the days with a partition that ended before the terms, the oldest first.
-
-    Raises TransientError.
-    """
-    if not terms.tick_hours:
-        return []
-    until = day_of(now_us - terms.tick_us)
-    with postgres.connection() as connection:
-        return [
-            DayOfTicks(day, _waits_for(connection, day, terms))
-            for day in days_before(connection, "tick_segments", until)
-        ]
-
-
-def _waits_for(connection: Connection, day: date, terms: Terms) -> str:
-    row = connection.execute(
-        _WAITS, {"day": day, "low": begin_us(day), "hours": terms.tick_hours}
-    ).fetchone()
-    assert row is not None
-    pending, differs, empty, parts, young, unaggregated = row
-    if pending:
-        return "ticks that the lake has not yet"
-    if differs:
-        return "the lake, which took another number of ticks than were stored"
-    if unaggregated:
-        return "events that are not known to be in the candles"
-    if empty:
-        return ""
-    if parts:
-        return "files to be compacted"
-    return f"ticks stored in the last {terms.tick_hours} h" if young else ""
 
 
 def verify(postgres: Postgres, access: S3Access, day: date) -> bool:
@@ -165,12 +104,9 @@ def drop_old(postgres: Postgres, access: S3Access, terms: Terms, now_us: int) ->
     """
     if not terms.tick_hours:
         return 0
-    with postgres.connection() as connection:
-        until = day_of(now_us - terms.tick_us)
-        days = connection.execute(_DAYS_WITHOUT_PARTITION, (until,)).fetchall()
-    for (day,) in days:
+    for day in days_without_partition(postgres, terms, now_us):
         with postgres.connection() as connection:
-            ready = not _waits_for(connection, day, terms)
+            ready = not waits_for(connection, day, terms)
         if ready and verify(postgres, access, day):
             with postgres.connection() as connection:
                 if try_lock(connection, LOCK):
@@ -180,7 +116,7 @@ def drop_old(postgres: Postgres, access: S3Access, terms: Terms, now_us: int) ->
 
 
 def _becomes_cold(connection: Connection, day: date, terms: Terms) -> bool:
-    if _waits_for(connection, day, terms):
+    if waits_for(connection, day, terms):
         return False
     unverified = connection.execute(
         "SELECT FROM lake_days WHERE day = %s AND verified_at > changed_at IS NOT true", (day,)
@@ -189,36 +125,6 @@ def _becomes_cold(connection: Connection, day: date, terms: Terms) -> bool:
         return False
     connection.execute("INSERT INTO cold_days (day) VALUES (%s) ON CONFLICT DO NOTHING", (day,))
     return True
-
-
-def old_candle_days(postgres: Postgres, terms: Terms, now_us: int) -> list[date]:
-    """Return days of candles that may leave Postgres once verified. Raises TransientError."""
-    if not terms.candle_days:
-        return []
-    until = day_of(now_us - terms.candle_days * DAY_US)
-    with postgres.connection() as connection:
-        row = connection.execute(
-            "SELECT min(start_us) FROM candles WHERE timeframe <> ALL(%s)",
-            (_longest(connection),),
-        ).fetchone()
-        if row is None or row[0] is None:
-            return []
-        days = connection.execute(
-            "SELECT day::date FROM generate_series(%s::date, %s::date - 1, '1 day') AS day"
-            " WHERE day::date NOT IN (SELECT day FROM lake_pending_candles)"
-            " AND EXISTS (SELECT FROM candles WHERE timeframe <> ALL(%s) AND start_us >="
-            "   (extract(epoch FROM day) * 1000000)::bigint"
-            "   AND start_us < (extract(epoch FROM day) * 1000000)::bigint + 86400000000)"
-            " LIMIT 20",
-            (day_of(row[0]), until, _longest(connection)),
-        ).fetchall()
-    return [day for (day,) in days]
-
-
-def _longest(connection: Connection) -> list[str]:
-    """Return the longest timeframe: its few rows stay, and tell what there is."""
-    names = [row[0] for row in connection.execute("SELECT DISTINCT timeframe FROM candles")]
-    return [max(names, key=lambda name: Timeframe.parse(name).length_us)] if names else []
 
 
 def drop_candles(postgres: Postgres, access: S3Access, day: date) -> int:
@@ -231,7 +137,7 @@ def drop_candles(postgres: Postgres, access: S3Access, day: date) -> int:
     with postgres.connection() as connection:
         if not try_lock(connection, LOCK):
             return 0
-        stays = _longest(connection)
+        stays = longest(connection)
         table = Catalog(connection, access).table(CANDLES, lake_of(connection))
         connection.execute(
             "INSERT INTO cold_candle_days (day) VALUES (%s) ON CONFLICT DO NOTHING", (day,)

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 import redis
 
 from shared.lake.candle_days import copy_candles
-from shared.lake.retention import drop_candles, old_candle_days
+from shared.lake.due import old_candle_days
+from shared.lake.retention import drop_candles
 from shared.lake.retention_settings import Terms
 from tests.functions.history_query.conftest import House
 from tests.functions.history_query.market import Tick, batches, generated

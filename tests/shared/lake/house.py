@@ -11,7 +11,8 @@ from shared.candles.trades import NO_ROWS, Rows, concatenated, trades_of
 from shared.lake import retention
 from shared.lake.catalog import Catalog
 from shared.lake.cold import Cold
-from shared.lake.compaction import compact, due_days
+from shared.lake.compaction import compact
+from shared.lake.due import due_days, old_days
 from shared.lake.plan import plan_ticks
 from shared.lake.record import lake_of
 from shared.lake.retention_settings import Terms
@@ -85,7 +86,7 @@ class House:
     def retain(self) -> list[date]:
         """Verify and drop what is old; return the days that left."""
         now_us, gone = time.time_ns() // 1000, []
-        for old in retention.old_days(self.postgres, TERMS, now_us):
+        for old in old_days(self.postgres, TERMS, now_us):
             if old.waits_for or not retention.verify(self.postgres, self.access, old.day):
                 continue
             if retention.drop(self.postgres, old.day, TERMS):

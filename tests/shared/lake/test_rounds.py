@@ -6,7 +6,9 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +16,8 @@ import psutil
 import pytest
 
 from shared.lake import maintenance_counts as counts
+from shared.lake import maintenance_process
+from shared.lake.due import round_is_due
 from shared.lake.maintenance_process import Rounds
 from shared.lake.retention_settings import Terms
 from shared.runtime import metrics
@@ -22,6 +26,7 @@ from tests.local.broker.processes import eventually
 from tests.shared.lake.house import House
 from tests.shared.lake.test_lake import keys, stored
 
+TICKS = generated(7, 100, 1_000)
 ROOT = Path(__file__).parents[3]
 WAITS = "SELECT 1 FROM stored_days WHERE commit_id > (SELECT commit_id FROM lake_position)"
 
@@ -84,6 +89,54 @@ def test_a_round_copies_what_is_due_and_tells_what_it_counted(lake: House, round
     assert seen
     assert stored(lake) == keys(ticks)
     assert lake.repeated == 0
+
+
+def test_no_process_is_started_while_nothing_is_due(
+    lake: House, rounds: Rounds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not when ticks were copied and their day goes on; for new ticks, and for the live state."""
+    now_us = time.time_ns() // 1000
+    assert not round_is_due(lake.postgres, rounds.terms, now_us)
+    today = [tick._replace(time_us=now_us - n, receive_us=now_us) for n, tick in enumerate(TICKS)]
+    lake.put(today)
+    eventually(lambda: round_is_due(lake.postgres, rounds.terms, now_us), 30)
+    until(rounds, lambda: not lake.sql(WAITS) and not children())
+    monkeypatch.setattr(maintenance_process, "_ASK_EACH_S", 0.0)
+    eventually(lambda: not round_is_due(lake.postgres, rounds.terms, now_us), 30)
+    started = rounds._started
+    for _ in range(30):
+        rounds()
+    assert rounds._started == started
+    lake.put([today[0]._replace(number=7, sequence=7)])
+    until(rounds, lambda: rounds._started > started)
+    until(rounds, lambda: not children())
+    rounds.terms = replace(rounds.terms, state_s=1)
+    started = rounds._started
+    until(rounds, lambda: rounds._started > started)
+
+
+def test_what_waits_in_the_lake_starts_a_round(lake: House) -> None:
+    """A day to compact once its hour is over, one of candles, one past its term."""
+    terms, now_us = Terms(), time.time_ns() // 1000
+
+    def is_due() -> bool:
+        return round_is_due(lake.postgres, terms, now_us)
+
+    lake.sql("INSERT INTO lake_days (day, taken, row_count, digest, changed_at, tried_at)"
+             " VALUES (current_date, 1, 1, 1, now() - interval '2 s', now())")  # fmt: skip
+    assert not is_due()
+    lake.sql("UPDATE lake_days SET tried_at = now() - interval '1 hour', changed_at ="
+             " now() - interval '2 hours'")  # fmt: skip
+    assert is_due()
+    lake.sql("UPDATE lake_days SET tried_at = now()")
+    assert not is_due()
+    lake.sql("INSERT INTO lake_pending_candles (day, since)"
+             " VALUES ('2026-01-01', now() - interval '2 minutes')")  # fmt: skip
+    assert is_due()
+    lake.sql("DELETE FROM lake_pending_candles")
+    lake.sql("SELECT make_partition('tick_segments', '2026-01-01')")
+    assert is_due()
+    assert not round_is_due(lake.postgres, Terms(tick_hours=0), now_us)
 
 
 def test_a_store_that_is_away_ends_a_round_and_not_the_caller(

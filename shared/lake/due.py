@@ -1,0 +1,188 @@
+"""Work of the lake that is due, by what Postgres knows; loads none of the lake's libraries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Final
+
+from psycopg import Connection
+
+from shared.lake.retention_settings import Terms
+from shared.market.timeframes import Timeframe
+from shared.market.utc_days import DAY_US, begin_us, day_of
+from shared.stores.partitions import days_before
+from shared.stores.postgres import Postgres
+
+SETTLED_S: Final = 600
+"""A day of candles is copied when it has been over for so long, and quiet for a minute."""
+QUIET_S: Final = 60
+COMPACTED_S: Final = 60
+"""An hour, or a day, is compacted when it has been over for so long."""
+_EACH_S: Final = 30
+"""A day is looked at so often at most."""
+
+_TICKS: Final = (
+    "SELECT min(stored_at) < clock_timestamp() - %s * interval '1 second' FROM stored_days"
+    " WHERE commit_id > (SELECT commit_id FROM lake_position)"
+)
+_CHANGED: Final = """
+SELECT day FROM lake_days
+WHERE changed_at > coalesce(compacted_at, '-infinity')
+  AND coalesce(tried_at < clock_timestamp() - %s * interval '1 second', true)
+ORDER BY day LIMIT 100
+"""
+_COMPACTS: Final = """
+SELECT EXISTS (SELECT FROM lake_days
+    WHERE changed_at > coalesce(compacted_at, '-infinity')
+      AND (tried_at IS NULL OR changed_at > tried_at
+        OR date_trunc('hour', tried_at - %(settled_s)s * interval '1 second')
+         < date_trunc('hour', clock_timestamp() - %(settled_s)s * interval '1 second')))
+"""
+_CANDLE_DAY: Final = """
+SELECT day, array_agg(id) FROM lake_pending_candles
+WHERE day < date '1970-01-01' + floor((%(now_us)s - %(settled_s)s * 1000000.0) / 86400000000)::int
+GROUP BY day
+HAVING max(since) < clock_timestamp() - least(%(quiet_s)s, %(settled_s)s) * interval '1 second'
+    OR min(since) < clock_timestamp() - interval '1 hour'
+ORDER BY day LIMIT 1
+"""
+_WAITS: Final = """
+SELECT EXISTS (SELECT FROM stored_days WHERE day = %(day)s AND commit_id > position.commit_id),
+       coalesce((SELECT sum(tick_count) FROM stored_days WHERE day = %(day)s), 0)
+           <> coalesce(lake.taken, 0) AND NOT EXISTS (SELECT FROM cold_days WHERE day = %(day)s),
+       lake.day IS NULL,
+       lake.changed_at > coalesce(lake.compacted_at, '-infinity'),
+       lake.changed_at > clock_timestamp() - %(hours)s * interval '1 hour',
+       EXISTS (SELECT FROM unaggregated
+               WHERE first_us < %(low)s + 86400000000 AND last_us >= %(low)s)
+FROM lake_position AS position LEFT JOIN lake_days AS lake ON lake.day = %(day)s
+"""
+_DAYS_WITHOUT_PARTITION: Final = """
+SELECT day FROM lake_days WHERE day < %s
+  AND day NOT IN (SELECT day FROM cold_days)
+  AND day NOT IN (SELECT day FROM partition_days WHERE parent = 'tick_segments')
+ORDER BY day LIMIT 20
+"""
+
+
+def ticks_are_due(connection: Connection, after_s: float) -> bool:
+    """Tell whether the oldest tick that the lake has not was stored so long ago."""
+    return connection.execute(_TICKS, (after_s,)).fetchone() == (True,)
+
+
+def round_is_due(postgres: Postgres, terms: Terms, now_us: int) -> bool:
+    """Tell whether there are ticks or candles to copy, files to compact, or days to drop.
+
+    Files of a day that goes on are looked at after a change, and once more when an hour is over.
+    Candles and ticks without a partition leave Postgres in rounds that start for another reason,
+    one an hour at least. Raises TransientError.
+    """
+    with postgres.connection() as connection:
+        compacts = connection.execute(_COMPACTS, {"settled_s": COMPACTED_S})
+        return (
+            ticks_are_due(connection, terms.snapshot_s)
+            or compacts.fetchone() == (True,)
+            or candle_day(connection, now_us, SETTLED_S) is not None
+            or bool(_past_terms(connection, terms, now_us))
+        )
+
+
+def candle_day(
+    connection: Connection, now_us: int, settled_s: float
+) -> tuple[date, list[int]] | None:
+    """Return a day whose candles are to be copied, and the changes that its copy will have."""
+    parameters = {"now_us": now_us, "settled_s": settled_s, "quiet_s": QUIET_S}
+    return connection.execute(_CANDLE_DAY, parameters).fetchone()
+
+
+def due_days(postgres: Postgres, *, each_s: float = _EACH_S) -> list[date]:
+    """Return days whose files changed since they were compacted. Raises TransientError."""
+    with postgres.connection() as connection:
+        return [row[0] for row in connection.execute(_CHANGED, (each_s,)).fetchall()]
+
+
+@dataclass(frozen=True, slots=True)
+class DayOfTicks:
+    """A day of Postgres, and what keeps it: "" when nothing does, but that it is to be verified."""
+
+    day: date
+    waits_for: str
+
+
+def old_days(postgres: Postgres, terms: Terms, now_us: int) -> list[DayOfTicks]:
+    """Return the days with a partition that ended before the terms, the oldest first.
+
+    Raises TransientError.
+    """
+    with postgres.connection() as connection:
+        return [
+            DayOfTicks(day, waits_for(connection, day, terms))
+            for day in _past_terms(connection, terms, now_us)
+        ]
+
+
+def _past_terms(connection: Connection, terms: Terms, now_us: int) -> list[date]:
+    if not terms.tick_hours:
+        return []
+    return days_before(connection, "tick_segments", day_of(now_us - terms.tick_us))
+
+
+def waits_for(connection: Connection, day: date, terms: Terms) -> str:
+    """Return what keeps a day in Postgres, "" when nothing does."""
+    row = connection.execute(
+        _WAITS, {"day": day, "low": begin_us(day), "hours": terms.tick_hours}
+    ).fetchone()
+    assert row is not None
+    pending, differs, empty, parts, young, unaggregated = row
+    if pending:
+        return "ticks that the lake has not yet"
+    if differs:
+        return "the lake, which took another number of ticks than were stored"
+    if unaggregated:
+        return "events that are not known to be in the candles"
+    if empty:
+        return ""
+    if parts:
+        return "files to be compacted"
+    return f"ticks stored in the last {terms.tick_hours} h" if young else ""
+
+
+def days_without_partition(postgres: Postgres, terms: Terms, now_us: int) -> list[date]:
+    """Return days past the terms that have ticks among those of old days. Raises TransientError."""
+    if not terms.tick_hours:
+        return []
+    with postgres.connection() as connection:
+        until = day_of(now_us - terms.tick_us)
+        rows = connection.execute(_DAYS_WITHOUT_PARTITION, (until,)).fetchall()
+    return [day for (day,) in rows]
+
+
+def old_candle_days(postgres: Postgres, terms: Terms, now_us: int) -> list[date]:
+    """Return days of candles that may leave Postgres once verified. Raises TransientError."""
+    if not terms.candle_days:
+        return []
+    until = day_of(now_us - terms.candle_days * DAY_US)
+    with postgres.connection() as connection:
+        row = connection.execute(
+            "SELECT min(start_us) FROM candles WHERE timeframe <> ALL(%s)",
+            (longest(connection),),
+        ).fetchone()
+        if row is None or row[0] is None:
+            return []
+        days = connection.execute(
+            "SELECT day::date FROM generate_series(%s::date, %s::date - 1, '1 day') AS day"
+            " WHERE day::date NOT IN (SELECT day FROM lake_pending_candles)"
+            " AND EXISTS (SELECT FROM candles WHERE timeframe <> ALL(%s) AND start_us >="
+            "   (extract(epoch FROM day) * 1000000)::bigint"
+            "   AND start_us < (extract(epoch FROM day) * 1000000)::bigint + 86400000000)"
+            " LIMIT 20",
+            (day_of(row[0]), until, longest(connection)),
+        ).fetchall()
+    return [day for (day,) in days]
+
+
+def longest(connection: Connection) -> list[str]:
+    """Return the longest timeframe: its few rows stay, and tell what there is."""
+    names = [row[0] for row in connection.execute("SELECT DISTINCT timeframe FROM candles")]
+    return [max(names, key=lambda name: Timeframe.parse(name).length_us)] if names else []
