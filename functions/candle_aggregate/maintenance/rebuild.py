@@ -44,6 +44,8 @@ Int64s = NDArray[np.int64]
 
 NEAR_US: Final = 600_000_000
 """Ticks of at most so long ago are read; older ones are repaired or applied again."""
+READ_AT_ONCE: Final = 20
+"""Events in memory at once."""
 EVERY: Final = 2**31 - 1
 """All events that are not recorded as aggregated."""
 FAR_US: Final = 2**62
@@ -173,14 +175,16 @@ def _reaching_back(
 ) -> Iterator[tuple[str, str, int, str]]:
     """Yield the repairs of what the marked events have before the time that is read."""
     back = [event.event_id for event in plan.events if event.first_us < plan.from_us]
-    places: set[tuple[str, int, str]] = set()
-    for event_id, ticks in ticks_of_shard_events(connection, shard, rules.shards, back):
-        entry, start_us, _ = partials(ticks, rules.base.length_us)
-        old = start_us < plan.from_us
-        named = [ticks.names[number] for number in entry[old].tolist()]
-        places |= {(n, s, event_id) for n, s in zip(named, start_us[old].tolist(), strict=True)}
-    for name, start_us_, event_id in sorted(places):
-        yield name, "", start_us_, event_id
+    for first in range(0, len(back), READ_AT_ONCE):
+        some = back[first : first + READ_AT_ONCE]
+        places: set[tuple[str, int, str]] = set()
+        for event_id, ticks in ticks_of_shard_events(connection, shard, rules.shards, some):
+            entry, start_us, _ = partials(ticks, rules.base.length_us)
+            old = start_us < plan.from_us
+            named = [ticks.names[number] for number in entry[old].tolist()]
+            places |= {(n, s, event_id) for n, s in zip(named, start_us[old].tolist(), strict=True)}
+        for name, start_us_, event_id in sorted(places):
+            yield name, "", start_us_, event_id
 
 
 class _Making:
