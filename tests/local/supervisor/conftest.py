@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from local.servers.postgres import postgres
 from local.servers.seaweedfs import seaweedfs
 from local.servers.server import Place
 from tests.local.servers.running import Running
@@ -23,3 +24,13 @@ def given_s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, 
     directory = tmp_path_factory.mktemp("s3")
     with Running(seaweedfs(Place.at(directory / "platform")), directory) as server:
         yield server.variables
+
+
+@pytest.fixture(scope="session")
+def given_stores(
+    tmp_path_factory: pytest.TempPathFactory, given_s3: Mapping[str, str]
+) -> Iterator[Mapping[str, str]]:
+    """The environment that names a Postgres as well, for tests of what runs beside it."""
+    directory = tmp_path_factory.mktemp("postgres")
+    with Running(postgres(Place.at(directory / "platform")), directory) as server:
+        yield {**given_s3, **server.variables}

@@ -83,10 +83,10 @@ def test_an_interrupted_start_leaves_nothing(
 
 
 def test_what_dies_is_brought_back(
-    tmp_path: Path, only_a_broker: tuple[str, ...], given_s3: Mapping[str, str]
+    tmp_path: Path, only_a_broker: tuple[str, ...], given_stores: Mapping[str, str]
 ) -> None:
     """A killed server and a killed broker are started again, at the same address, and shown."""
-    with Up(tmp_path / "data", *only_a_broker, environment=given_s3) as up:
+    with Up(tmp_path / "data", *only_a_broker, environment=given_stores) as up:
         before = {each.name: each for each in up.ready().instance().components}
         for name in ("valkey", "broker"):
             os.kill(up.child(name), signal.SIGKILL)
@@ -167,7 +167,7 @@ spec:
 
 
 def test_what_other_sinks_got_and_what_is_lost_is_counted(
-    tmp_path: Path, given_s3: Mapping[str, str]
+    tmp_path: Path, given_stores: Mapping[str, str]
 ) -> None:
     """Dead letters need not go to our stream, nor need there be a sink; unready says why."""
     directory = tiny_topology(tmp_path / "eventing")
@@ -184,7 +184,7 @@ def test_what_other_sinks_got_and_what_is_lost_is_counted(
         ]
         (directory / "triggers.yaml").write_text("---\n".join(triggers))
         arguments = ("--functions", "none", "--eventing", str(directory))
-        with Up(tmp_path / "data", *arguments, environment=given_s3) as up:
+        with Up(tmp_path / "data", *arguments, environment=given_stores) as up:
             broker = up.ready().instance().env["K_SINK"]
             for number in range(2):
                 event = {"specversion": "1.0", "id": str(number), "type": "t", "source": "/t"}
@@ -199,10 +199,10 @@ def test_what_other_sinks_got_and_what_is_lost_is_counted(
 
 
 def test_what_does_not_stop_is_killed_in_time_and_told(
-    tmp_path: Path, only_a_broker: tuple[str, ...], given_s3: Mapping[str, str]
+    tmp_path: Path, only_a_broker: tuple[str, ...], given_stores: Mapping[str, str]
 ) -> None:
     """What the others do not need is given to it first; the line names its log."""
-    with Up(tmp_path / "data", *only_a_broker, environment=given_s3) as up:
+    with Up(tmp_path / "data", *only_a_broker, environment=given_stores) as up:
         up.ready()
         os.kill(up.child("valkey"), signal.SIGSTOP)
         assert 5 < up.stop() < STOPS_WITHIN_S
@@ -247,17 +247,19 @@ def test_a_data_directory_that_cannot_be_used_is_named(tmp_path: Path, place: st
 
 
 def test_servers_from_the_environment_are_used(
-    tmp_path: Path, only_a_broker: tuple[str, ...], given_s3: Mapping[str, str]
+    tmp_path: Path, only_a_broker: tuple[str, ...], given_stores: Mapping[str, str]
 ) -> None:
     """Servers whose URLs are given are not started; they run on after the stop."""
     with Running(valkey(Place.at(tmp_path / "elsewhere")), tmp_path) as external:
-        given = {**given_s3, **external.variables}
+        given = {**given_stores, **external.variables}
         with Up(tmp_path / "data", *only_a_broker, environment=given) as up:
             instance = up.ready().instance()
             assert instance.env.items() >= given.items()
             kinds = {each.name: each.kind for each in instance.components}
-            assert kinds["REDIS_URL"] == kinds["S3_ENDPOINT_URL"] == "external"
-            assert "valkey" not in kinds
+            assert {kinds[each] for each in ("REDIS_URL", "DATABASE_URL", "S3_ENDPOINT_URL")} == {
+                "external"
+            }
+            assert kinds.keys().isdisjoint({"valkey", "postgres", "seaweedfs"})
             assert not (tmp_path / "data" / "valkey").exists()
             up.stop()
             assert up.left() == []
@@ -283,10 +285,10 @@ def test_a_start_in_the_shell_of_another_instance_joins_none_of_its_servers(
 
 
 def test_the_second_interrupt_kills_at_once(
-    tmp_path: Path, only_a_broker: tuple[str, ...], given_s3: Mapping[str, str]
+    tmp_path: Path, only_a_broker: tuple[str, ...], given_stores: Mapping[str, str]
 ) -> None:
     """Whoever presses Ctrl-C twice does not wait for a clean stop."""
-    with Up(tmp_path / "data", *only_a_broker, environment=given_s3) as up:
+    with Up(tmp_path / "data", *only_a_broker, environment=given_stores) as up:
         up.ready()
         stopped = up.child("valkey")
         os.kill(stopped, signal.SIGSTOP)  # it would not answer the first
