@@ -27,6 +27,7 @@ _WRAPPERS: Final = (
     *("data", "result", "contents", "params", "tick", "d", "message"),
     *("trades", "deals"),
 )
+_DEEPEST: Final = 4
 _KINDS: Final = ("channel", "topic", "table", "type", "ch", "arg")
 _SYMBOLS: Final = ("symbol", "s", "instId", "instrument_name", "product_id")
 _STREAM: Final = r"(?:^|(?<!user)(?<!private)(?<!my)[\s._/@:])(?:{})s?(?=$|[\s._/@:])"
@@ -120,10 +121,10 @@ def read_message(payload: bytes) -> Values:
     parts = _decode_list(payload)
     if len(parts) != 4 or text_of(parts[2]) != "trade":
         raise msgspec.DecodeError("it is a list, and not one of Kraken's trades: send objects")
-    trades = [
-        {"symbol": parts[3], **dict(zip(_KRAKEN_TRADE, _decode_list(raw), strict=False))}
-        for raw in _decode_list(parts[1])
-    ]
+    rows = [_decode_list(raw) for raw in _decode_list(parts[1])]
+    if any(len(row) < len(_KRAKEN_TRADE) for row in rows):
+        raise msgspec.DecodeError(f"a trade of Kraken has {', '.join(_KRAKEN_TRADE)}")
+    trades = [{"symbol": parts[3], **dict(zip(_KRAKEN_TRADE, row, strict=False))} for row in rows]
     return {"trades": msgspec.Raw(msgspec.json.encode(trades))}
 
 
@@ -131,7 +132,7 @@ def _within(
     message: Values, values: Values, around: _Around, original: bytes | None = None
 ) -> Iterator[Inner]:
     """Yield what an object of the message holds, or itself."""
-    wrapper = _wrapper_of(values)
+    wrapper = _wrapper_of(values) if len(around.path) < _DEEPEST else ""
     if not wrapper:
         yield _told(message, values, around, original)
         return

@@ -257,6 +257,8 @@ ALPACAS = {"t": "2023-11-14", "x": "V", "p": 1, "s": 2, "i": 7, "z": "A"}
         {"symbol": "A", "trades": [ALPACAS]},
         ALPACAS,
         [17470, "te", [401597395, MS, 0.005, 7245.3]],
+        [0, [["1", "2"]], "trade", "A"],
+        {"trades": [{"trades": [{"trades": [{"trades": [{"trades": [ELEMENT]}]}]}]}]},
         [0, {"a": ["1", 1], "b": ["1", 1]}, "ticker", "A"],
     ],
 )  # fmt: skip
@@ -301,3 +303,13 @@ def test_a_correction_that_names_no_trade_is_refused() -> None:
     message = {"type": "timesale", "symbol": "A", "last": "1", "size": "2", "correction": True}
     found = parsed(FORMAT_SCANNER, json.dumps(message).encode())
     assert (trades(found), codes(found)) == ([], [(0, "bad_message")])
+
+
+def test_a_message_as_deep_as_its_bytes_is_a_reject() -> None:
+    """It harms neither the parser nor the message behind it."""
+    deep = b'{"trades":[' * 300 + json.dumps(ELEMENT).encode() + b"]}" * 300
+    found = parsed(FORMAT_SCANNER, deep, json.dumps(ELEMENT).encode())
+    assert ([t.place for t in trades(found)], [r.payload for r in found.rejected]) == (
+        [(1, 0)],
+        [0],
+    )
