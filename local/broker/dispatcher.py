@@ -68,7 +68,7 @@ class Dispatcher:
             self._sink = DeadLetterSink(trigger, self._timeout, http, addresses, warnings)
         self._has_subscriber = False
         self._subscription: Subscription | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], Msg] = {}
         self._stopping = False
 
     def resolve(self) -> bool:
@@ -127,24 +127,35 @@ class Dispatcher:
             self.reason = reason
 
     async def stop(self, seconds: float) -> None:
-        """Take no more events and let those in flight end; the rest comes again later."""
+        """Take no more events and let those in flight end; the rest comes again at the next start.
+
+        At once, and not after ackWait: until then it would hold the places of maxAckPending.
+        """
         self._stopping = True
         if self._subscription is not None:
             with contextlib.suppress(nats.errors.Error):
                 await self._subscription.unsubscribe()
         if self._tasks:
-            _, late = await asyncio.wait(self._tasks, timeout=seconds)
+            await asyncio.wait(self._tasks, timeout=seconds)
+            late = dict(self._tasks)
             await end(*late)
+            for message in late.values():
+                await self._give_back(message)
 
     async def _receive(self, message: Msg) -> None:
         if self._stopping:
+            await self._give_back(message)
             return
         task = asyncio.create_task(self._handle(message))
-        self._tasks.add(task)
+        self._tasks[task] = message
         task.add_done_callback(self._ended)
 
+    async def _give_back(self, message: Msg) -> None:
+        with contextlib.suppress(nats.errors.Error):  # ackWait brings it, too
+            await self._jetstream.send(message.reply, b"-NAK")
+
     def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
+        self._tasks.pop(task, None)
         if not task.cancelled() and task.exception() is not None:
             self._warnings.warning(
                 f"Trigger {self.trigger.key}: a fault of the broker, not of the event, which comes "

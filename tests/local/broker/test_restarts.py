@@ -90,6 +90,30 @@ def test_sigterm_lets_deliveries_end(start_broker: StartBroker, subscriber: Subs
     assert len(subscriber.of("term-1")) == 1
 
 
+def test_what_sigterm_cuts_off_comes_again_at_the_next_start(
+    start_broker: StartBroker, subscriber: Subscriber
+) -> None:
+    """It is given back: for an ackWait of an hour it would hold the places of all others."""
+    objects = [
+        channel("cut", maxAckPending=2, ackWait="1h"),
+        broker("cut", "main"),
+        trigger("cut", "work", delivery=delivery(timeout="PT30S")),
+    ]
+    run = start_broker("cut", objects)
+    for event in ("cut-1", "cut-2"):
+        subscriber.script[event] = [Reply(204, delay=20.0)]
+    for event in ("cut-1", "cut-2", "cut-3"):
+        run.send("cut/main", event, type="work")
+    subscriber.wait_for("cut-2")
+    subscriber.wait_for("cut-1")
+    assert run.stop() == 0
+    for event in ("cut-1", "cut-2"):
+        subscriber.script[event] = [Reply(204)]
+    run.start()
+    subscriber.wait_for("cut-3")
+    eventually(lambda: run.stats()["triggers"]["cut/work"]["lag"] == 0)
+
+
 def test_nats_away_and_back(
     start_broker: StartBroker, subscriber: Subscriber, own_nats: NatsServer
 ) -> None:
