@@ -22,8 +22,8 @@ from shared.analysis.finding import Found
 from shared.market.timeframes import Timeframe
 from shared.wire.patterns import Pattern, alert_level, pattern_id
 
-SERIES_LOOKBACKS: Final = 3
-"""The state keeps so many lookbacks of candles: a correction within the newest two of them is
+SERIES_LOOKBACKS: Final = 2
+"""The state keeps so many lookbacks of candles: a correction within the newest of them is
 evaluated from it alone, an older one reads storage."""
 
 

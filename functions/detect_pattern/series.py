@@ -1,6 +1,6 @@
 """A series: the newest closed candles of one symbol and timeframe, and its published patterns.
 
-The stored form is `PatternSeries` (patterns.proto).
+The stored form is `PackedSeries` (patterns.proto).
 """
 
 from __future__ import annotations
@@ -16,9 +16,12 @@ from shared.alerts.event import Alert
 from shared.market.timeframes import Timeframe
 from shared.realtime.pattern_series import Name
 from shared.schema import patterns_pb2
+from shared.wire.compression import FAST, compress, decompress
 from shared.wire.patterns import Pattern
 
 NOTHING_JUDGED: Final = -1
+FORM: Final = 13
+"""Of the stored form: another number with each change of it, or of a window's rows."""
 
 
 @dataclass(slots=True)
@@ -111,7 +114,7 @@ class Series:
     def encode(self) -> bytes:
         """Return the stored form (without the version that precedes it in Redis)."""
         window = self.candles
-        return patterns_pb2.PatternSeries(
+        series = patterns_pb2.PatternSeries(
             instrument=self.instrument,
             timeframe=self.timeframe,
             candles=b"" if window.is_wide else window.encode(),
@@ -128,15 +131,17 @@ class Series:
                 for a in self.alerts.values()
             ],
             refresh_ms=self.refresh_ms,
-            rows=ROWS,
-        ).SerializeToString()
+        )
+        packed = compress(series.SerializeToString(), FAST)
+        return patterns_pb2.PackedSeries(form=FORM, series=packed).SerializeToString()
 
     @classmethod
     def decode(cls, blob: bytes) -> Series | None:
         """Read the stored form; None where another version wrote it: storage has what it says."""
-        m = patterns_pb2.PatternSeries.FromString(blob)
-        if m.rows != ROWS:
+        packed = patterns_pb2.PackedSeries.FromString(blob)
+        if packed.form != FORM:
             return None
+        m = patterns_pb2.PatternSeries.FromString(decompress(packed.series))
         if m.wide:
             table = np.array([int(each) for each in m.wide], dtype=object).reshape(ROWS, -1)
             window = Window(table, m.price_scale, m.volume_scale)

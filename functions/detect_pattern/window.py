@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from shared.analysis.candle_series import Bools, Candles, Floats, Ints
 from shared.market.decimals import from_mantissa
 from shared.wire.candle import Candle
-from shared.wire.compression import compress, decompress
 
 START, OPEN, HIGH, LOW, CLOSE, VOLUME, REVISION, RECEIVED = range(8)
 BOUGHT, SOLD, TRADES, NOTIONAL = range(8, 12)
@@ -228,10 +227,10 @@ class Window:
         return Candles(starts, open_, high, low, close, volume)
 
     def encode(self) -> bytes:
-        """Return the columns as differences, byte planes apart, zstd-compressed; int64 only."""
+        """Return the columns as differences, byte planes apart, to be compressed; int64 only."""
         differences = np.diff(self.table, axis=1, prepend=np.int64(0))
         planes = np.ascontiguousarray(differences).view(np.uint8).reshape(-1, 8).T
-        return compress(planes.tobytes())
+        return planes.tobytes()
 
     @property
     def is_wide(self) -> bool:
@@ -241,7 +240,7 @@ class Window:
     @classmethod
     def decode(cls, packed: bytes, price_scale: int, volume_scale: int) -> Window:
         """Read what `encode` returned."""
-        planes = np.frombuffer(decompress(packed), dtype=np.uint8).reshape(8, -1).T
+        planes = np.frombuffer(packed, dtype=np.uint8).reshape(8, -1).T
         differences = np.ascontiguousarray(planes).view(np.int64).reshape(ROWS, -1)
         return cls(np.cumsum(differences, axis=1), price_scale, volume_scale)
 

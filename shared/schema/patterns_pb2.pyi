@@ -74,7 +74,7 @@ class Alert(_message.Message):
     def __init__(self, rule_id: _Optional[str] = ..., start_us: _Optional[int] = ..., body: _Optional[str] = ...) -> None: ...
 
 class PatternSeries(_message.Message):
-    __slots__ = ("instrument", "timeframe", "candles", "wide", "price_scale", "volume_scale", "judged_us", "whole", "revision", "active", "unpublished", "alerts", "refresh_ms", "rows")
+    __slots__ = ("instrument", "timeframe", "candles", "wide", "price_scale", "volume_scale", "judged_us", "whole", "revision", "active", "unpublished", "alerts", "refresh_ms")
     INSTRUMENT_FIELD_NUMBER: _ClassVar[int]
     TIMEFRAME_FIELD_NUMBER: _ClassVar[int]
     CANDLES_FIELD_NUMBER: _ClassVar[int]
@@ -88,7 +88,6 @@ class PatternSeries(_message.Message):
     UNPUBLISHED_FIELD_NUMBER: _ClassVar[int]
     ALERTS_FIELD_NUMBER: _ClassVar[int]
     REFRESH_MS_FIELD_NUMBER: _ClassVar[int]
-    ROWS_FIELD_NUMBER: _ClassVar[int]
     instrument: str
     timeframe: str
     candles: bytes
@@ -102,5 +101,12 @@ class PatternSeries(_message.Message):
     unpublished: _containers.RepeatedCompositeFieldContainer[Pattern]
     alerts: _containers.RepeatedCompositeFieldContainer[Alert]
     refresh_ms: int
-    rows: int
-    def __init__(self, instrument: _Optional[str] = ..., timeframe: _Optional[str] = ..., candles: _Optional[bytes] = ..., wide: _Optional[_Iterable[str]] = ..., price_scale: _Optional[int] = ..., volume_scale: _Optional[int] = ..., judged_us: _Optional[int] = ..., whole: _Optional[bool] = ..., revision: _Optional[int] = ..., active: _Optional[_Iterable[_Union[Pattern, _Mapping]]] = ..., unpublished: _Optional[_Iterable[_Union[Pattern, _Mapping]]] = ..., alerts: _Optional[_Iterable[_Union[Alert, _Mapping]]] = ..., refresh_ms: _Optional[int] = ..., rows: _Optional[int] = ...) -> None: ...
+    def __init__(self, instrument: _Optional[str] = ..., timeframe: _Optional[str] = ..., candles: _Optional[bytes] = ..., wide: _Optional[_Iterable[str]] = ..., price_scale: _Optional[int] = ..., volume_scale: _Optional[int] = ..., judged_us: _Optional[int] = ..., whole: _Optional[bool] = ..., revision: _Optional[int] = ..., active: _Optional[_Iterable[_Union[Pattern, _Mapping]]] = ..., unpublished: _Optional[_Iterable[_Union[Pattern, _Mapping]]] = ..., alerts: _Optional[_Iterable[_Union[Alert, _Mapping]]] = ..., refresh_ms: _Optional[int] = ...) -> None: ...
+
+class PackedSeries(_message.Message):
+    __slots__ = ("form", "series")
+    FORM_FIELD_NUMBER: _ClassVar[int]
+    SERIES_FIELD_NUMBER: _ClassVar[int]
+    form: int
+    series: bytes
+    def __init__(self, form: _Optional[int] = ..., series: _Optional[bytes] = ...) -> None: ...

@@ -296,7 +296,7 @@ def test_order_flow_alerts_whatever_state_is_lost(house: House) -> None:
 
 
 def test_a_state_of_another_version_is_read_from_storage(house: House) -> None:
-    """Its table has other rows, so it counts as lost; no alert is missed and none comes twice."""
+    """Its form is another, so it counts as lost; no alert is missed and none comes twice."""
     house.postgres.check()
     add_rule(house, "A close > 100")
     house.deliver(house.receive([candle(n, 99 + 2 * (n % 2)) for n in range(4)]))
@@ -304,8 +304,8 @@ def test_a_state_of_another_version_is_read_from_storage(house: House) -> None:
     stored = house.client.get(key)
     assert isinstance(stored, bytes)
     number, value = unpack(stored)
-    former = patterns_pb2.PatternSeries.FromString(value)
-    former.rows, former.candles = 0, b""
+    former = patterns_pb2.PackedSeries.FromString(value)
+    former.form, former.series = 12, b""
     house.client.set(key, pack(number, former.SerializeToString()))
     house.deliver(house.receive([candle(4, 99)]))
     house.deliver(house.receive([candle(5, 101)]))
