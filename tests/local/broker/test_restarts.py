@@ -93,11 +93,11 @@ def test_sigterm_lets_deliveries_end(start_broker: StartBroker, subscriber: Subs
 def test_what_sigterm_cuts_off_comes_again_at_the_next_start(
     start_broker: StartBroker, subscriber: Subscriber
 ) -> None:
-    """It is given back: for an ackWait of an hour it would hold the places of all others."""
+    """It is given back: for an ackWait of five minutes it would hold the places of all others."""
     objects = [
-        channel("cut", maxAckPending=2, ackWait="1h"),
+        channel("cut", maxAckPending=2),
         broker("cut", "main"),
-        trigger("cut", "work", delivery=delivery(timeout="PT30S")),
+        trigger("cut", "work", delivery=delivery(timeout="PT5M")),
     ]
     run = start_broker("cut", objects)
     for event in ("cut-1", "cut-2"):
