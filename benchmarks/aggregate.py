@@ -1,11 +1,16 @@
-"""candle-aggregate's steps over real Redis: cost a tick, by instruments and replicas."""
+"""candle-aggregate's steps over real Redis: cost a tick, by instruments and replicas.
+
+The events of a second are shared out among the replicas, so that each has fewer, not smaller ones.
+From the environment: INSTRUMENTS and SHARED (among so many replicas), lists; SECONDS of each.
+"""
 
 from __future__ import annotations
 
 import multiprocessing
+import os
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.queues import Queue
 
 import numpy as np
@@ -27,8 +32,10 @@ from shared.wire.instrument_table import Entries
 from shared.wire.ticks import Ticks
 
 TICKS_A_SECOND = 20_000
-STEPS_A_SECOND = 20
-SECONDS = 8
+EVENTS_A_SECOND = 60
+INSTRUMENTS = os.environ.get("INSTRUMENTS", "20,1000,10000")
+SHARED = os.environ.get("SHARED", "1,2,3")
+SECONDS = int(os.environ.get("SECONDS", "8"))
 RULES = Rules(parse_ladder(DEFAULT_LADDER), 2_000_000, 5_000_000, 600_000)
 
 
@@ -100,22 +107,32 @@ class Market:
         )
 
 
-def _replica(url: str, name: str, instruments: int, share: int, done: Queue[object]) -> None:
-    """Apply a share of the market as one replica; report CPU (s), ticks, longest lag (s)."""
+def _replica(
+    url: str, name: str, instruments: int, nth: int, replicas: int, done: Queue[object]
+) -> None:
+    """Apply each nth of the market's events as one replica; report CPU (s), ticks, lags (s)."""
     engine = Engine(Store(connect(url), name), RULES, NoStorage(), wall_clock_us)
-    market, lags = Market(instruments), []
-    count = TICKS_A_SECOND // STEPS_A_SECOND // share
-    for n in range(STEPS_A_SECOND):
+    market = Market(instruments)
+    lags: list[float] = []
+    count = TICKS_A_SECOND // EVENTS_A_SECOND
+    for n in range(20):
         engine.apply([TickEvent(f"{name}/warm/{n}", market.batch(count, wall_clock_us()))])
     begun_cpu, begun = time.process_time(), time.monotonic()
-    for n in range(SECONDS * STEPS_A_SECOND):
-        time.sleep(max(0.0, begun + n / STEPS_A_SECOND - time.monotonic()))
-        engine.apply([TickEvent(f"{name}/{n}", market.batch(count, wall_clock_us()))])
-        lags.append(time.monotonic() - begun - n / STEPS_A_SECOND)
+    mine = range(nth, SECONDS * EVENTS_A_SECOND, replicas)
+    for n in mine:
+        time.sleep(max(0.0, begun + n / EVENTS_A_SECOND - time.monotonic()))
+        event = TickEvent(f"{name}/{n}", market.batch(count, wall_clock_us()))
+        engine.submit(event).add_done_callback(_lag(begun + n / EVENTS_A_SECOND, lags))
+    engine.apply([TickEvent(f"{name}/last", market.batch(count, wall_clock_us()))])
     cpu = time.process_time() - begun_cpu
     thrown = metrics.APPLY_CONFLICTS._value.get()
     engine.close()
-    done.put((cpu, SECONDS * STEPS_A_SECOND * count, lags, thrown))
+    done.put((cpu, len(mine) * count, lags, thrown))
+
+
+def _lag(due_s: float, lags: list[float]) -> Callable[[object], None]:
+    """Return what notes how long after it was due an event was applied."""
+    return lambda _: lags.append(time.monotonic() - due_s)
 
 
 def run() -> None:
@@ -123,9 +140,9 @@ def run() -> None:
     with running("--functions", "none") as here:
         url = here.environment["REDIS_URL"]
         server = next(p for name, p in here.processes.items() if "valkey" in name)
-        print("instruments  replicas  Python us  Redis us  step p50 ms  p99 ms  thrown away")
-        for instruments in (20, 1_000, 10_000):
-            for replicas in (1, 2, 3):
+        print("instruments  replicas  Python us  Redis us  lag p50 ms  p99 ms  thrown away")
+        for instruments in map(int, INSTRUMENTS.split(",")):
+            for replicas in map(int, SHARED.split(",")):
                 connect(url).flushall()
                 _measure(url, server, instruments, replicas)
 
@@ -134,7 +151,7 @@ def _measure(url: str, server: psutil.Process, instruments: int, replicas: int) 
     context = multiprocessing.get_context("spawn")
     done: Queue[tuple[float, int, list[float], float]] = context.Queue()
     workers = [
-        context.Process(target=_replica, args=(url, f"r{n}", instruments, replicas, done))
+        context.Process(target=_replica, args=(url, f"r{n}", instruments, n, replicas, done))
         for n in range(replicas)
     ]
     before = sum(server.cpu_times()[:2])
