@@ -102,6 +102,7 @@ def written(candles: Candles, path: Path) -> str:
     return str(path)
 
 
+@pytest.mark.processes  # matplotlib asks fc-list for fonts where it was never used
 def test_the_report_says_what_was_found(tmp_path: Path) -> None:
     """Tables for people, the same numbers as JSON, and a picture in each form."""
     candles = random_candles(1_500, 2)
@@ -123,6 +124,7 @@ def test_the_report_says_what_was_found(tmp_path: Path) -> None:
     assert "1,500 candles from 1970-01-01 00:00" in text
 
 
+@pytest.mark.processes  # matplotlib asks fc-list for fonts where it was never used
 def test_mistakes_are_explained(tmp_path: Path) -> None:
     """A pattern that there is none of, and pictures that cannot be written."""
     with pytest.raises(ValueError, match="there is no pattern 'triple_top'"):
