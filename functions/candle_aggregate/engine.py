@@ -276,10 +276,10 @@ class Engine:
             )
             self._write(computed, leases, some, now_us)
         except TransientError as error:
-            self._leases.forget(leases)
+            self._leases.drop(leases)
             self._fail(some, error)
         except Exception as error:
-            self._leases.forget(leases)
+            self._leases.drop(leases)
             if len(some) == 1:
                 log.exception("an event met a defect")
                 self._fail(some, error)
@@ -304,7 +304,7 @@ class Engine:
             goes_on = bool(self._waiting) and time.monotonic() - self._leases.since_s < HOLD_S
             answers = self.store.write(changed, now_us, release=not goes_on)
         except TransientError:
-            self._leases.forget(leases)
+            self._leases.drop(leases)
             raise
         done = {lease.shard for lease, changes in steps if not changes}
         for (lease, _), written in zip(changed, answers, strict=True):
@@ -314,7 +314,7 @@ class Engine:
                     self._leases.held.pop(lease.shard, None)
                 continue
             metrics.APPLY_CONFLICTS.inc()
-            self._leases.forget([lease.shard])
+            self._leases.drop([lease.shard])
             for work in works:
                 if work.event is not None and work.event.id in written.applied:
                     work.left.discard(lease.shard)
@@ -348,8 +348,7 @@ class Engine:
             session.commit()
         except Exception as error:  # noqa: BLE001 (raised to who asked for it)
             failure = error
-        self._leases.forget([shard])
-        self._leases.release([lease])
+        self._leases.drop([shard])
         if failure is not None:
             self._fail([work], failure)
         else:

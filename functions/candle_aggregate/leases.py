@@ -84,12 +84,15 @@ class Leases:
             except TransientError as error:
                 log.warning("leases end by themselves: %s", error)
 
-    def forget(self, shards: Iterable[int]) -> None:
-        """Hold shards no more, and forget what is known of their state."""
+    def drop(self, shards: Iterable[int]) -> None:
+        """Give shards back, and forget what is known of their state."""
+        dropped = []
         for shard in list(shards):
             self._steps.forget(shard)
-            self.held.pop(shard, None)
             self._cached.pop(shard, None)
+            if lease := self.held.pop(shard, None):
+                dropped.append(lease)
+        self.release(dropped)
 
     def close(self) -> None:
         """Wait for the states that are being made."""

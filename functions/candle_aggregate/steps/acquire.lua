@@ -9,8 +9,11 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local lease = redis.call('GET', KEYS[2])
 local mine = lease and string.sub(lease, 1, #me + 1) == me .. '|'
 if not mine then
-  redis.call('ZADD', KEYS[3], 'NX', now, me)
-  redis.call('HSET', KEYS[4], me, string.format('%.0f', now))
+  -- Most polls write nothing: each write is synced to disk, and the holder's steps wait for that.
+  if now - tonumber(redis.call('HGET', KEYS[4], me) or 0) > tonumber(ARGV[3]) / 4 then
+    redis.call('ZADD', KEYS[3], 'NX', now, me)
+    redis.call('HSET', KEYS[4], me, string.format('%.0f', now))
+  end
   if lease then return {} end
   for _, first in ipairs(redis.call('ZRANGE', KEYS[3], 0, -1)) do
     if first == me then break end

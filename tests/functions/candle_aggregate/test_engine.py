@@ -15,6 +15,7 @@ from functions.candle_aggregate.session import Session
 from functions.candle_aggregate.steps.step import TickEvent
 from functions.candle_aggregate.steps.store import Lease, Store
 from shared.market.shards import shard_of
+from shared.realtime.keys import Keys
 from shared.wire.candle import Candle, CandleKey
 from tests.functions.candle_aggregate.replicas import (
     MINUTE,
@@ -179,3 +180,19 @@ def test_an_event_that_waits_for_a_shard_asks_postgres_once(
     other.release([*other.acquire([shard], {}).values()])
     assert not waiting.result(30).repeated
     assert asked == ["e1"]
+
+
+def test_a_repeated_event_leaves_no_lease_behind(
+    valkey: redis.Redis, replica: Replica, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two replicas would wait for each other until leases of events that came again end."""
+    monkeypatch.setattr("functions.candle_aggregate.steps.store.LEASE_MS", 600_000)
+    ticks = as_ticks([row for row in trades(40) if row.instrument == "A"][:2])
+    replica.apply(e1=ticks)
+    (again,) = replica.apply(e1=ticks)
+    assert again.repeated
+    lease = Keys(shard_of("A", RULES.shards)).lease
+    end_s = time.monotonic() + 30
+    while valkey.exists(lease):
+        assert time.monotonic() < end_s
+        time.sleep(0.01)
