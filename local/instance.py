@@ -80,12 +80,12 @@ class Instance:
 
 
 def instance_path(data_dir: Path) -> Path:
-    """Where the instance on `data_dir` describes itself."""
+    """Path of the description of the instance on `data_dir`."""
     return data_dir / "run" / "instance.json"
 
 
 def status_path(data_dir: Path) -> Path:
-    """Where the instance on `data_dir` keeps its live status, rewritten each second."""
+    """Path of the live status of the instance on `data_dir`, rewritten each second."""
     return data_dir / "run" / "status.json"
 
 
@@ -110,7 +110,7 @@ def write_json(path: Path, value: object, mode: int = 0o600) -> None:
 
 
 def lock_path(data_dir: Path) -> Path:
-    """Where the instance on `data_dir` keeps its lock: `{"pid": int, "since": ISO 8601}`."""
+    """Path of the lock of the instance on `data_dir`: `{"pid": int, "since": ISO 8601}`."""
     return data_dir / "lock"
 
 

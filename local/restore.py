@@ -110,7 +110,7 @@ class Restore:
         return found
 
     def _fill(self, state: State, at_us: int, broker: str) -> None:
-        """Where it was cut off, doing it again goes on: events and files are known by name."""
+        """Idempotent: a second call goes on where the first was cut off, by ids and file names."""
         outrank(self.postgres, state.epoch)
         if not begin_anew(self.client, self.shards, self.wait_s):
             raise TransientError("candle-aggregate did not begin a new state")

@@ -43,13 +43,14 @@ def test_dependencies_point_inward(path: Path) -> None:
             assert top != "functions", module
 
 
-def test_modules_and_classes_say_what_they_are() -> None:
-    """The first word of their docstrings is a noun or a verb, not that of a relative clause."""
-    clauses = ("What ", "Which ", "Whether ", "How ", "Who ", "Where ", "When ", "Since ")
+def test_docstrings_say_what_a_thing_is() -> None:
+    """Their first word is a noun or a verb; but "Whether" of what is true or false."""
+    clauses = ("What ", "Which ", "How ", "Who ", "Where ", "When ", "Since ")
+    kinds = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
     for path in MODULES:
         tree = ast.parse(path.read_text())
         for node in ast.walk(tree):
-            if not isinstance(node, (ast.Module, ast.ClassDef)):
+            if not isinstance(node, kinds):
                 continue
             said = ast.get_docstring(node) or ""
             assert not said.startswith(clauses), f"{name(path)}: {said.splitlines()[0]}"

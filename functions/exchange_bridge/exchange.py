@@ -116,7 +116,7 @@ class Exchange(Protocol):
 
     @property
     def format(self) -> int:
-        """Of its raw batches."""
+        """Format of its raw batches."""
         ...
 
     symbols: tuple[str, ...]

@@ -10,7 +10,7 @@ from local.errors import StartError
 
 
 def program(distribution: str, name: str) -> Path:
-    """Where the wheel `distribution` has put its program `name`.
+    """Path of the program `name` of the wheel `distribution`.
 
     Raises StartError: the wheel is not installed, or has no such program.
     """

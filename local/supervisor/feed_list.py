@@ -33,7 +33,7 @@ def parse_feed(text: str) -> FeedChoice:
 
 
 def feeds_path(data_dir: Path) -> Path:
-    """Where the list is while the instance runs."""
+    """Path of the list while the instance runs."""
     return data_dir / "run" / "feeds.json"
 
 

@@ -96,12 +96,12 @@ class Plan:
 
     @property
     def broker_url(self) -> str:
-        """Where the broker process serves its ingresses and its statistics."""
+        """URL of the broker process, for its ingresses and statistics."""
         return self._broker_url
 
     @property
     def endpoints(self) -> dict[str, str]:
-        """What people talk to, as far as it is there: API_URL, LIVE_URL, GRPC_ADDR ..."""
+        """Endpoints for people, as far as they are there: API_URL, LIVE_URL, GRPC_ADDR ..."""
         found = {}
         for each in self._topology.functions:
             if each.endpoint in (API, ALL):

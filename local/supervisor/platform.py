@@ -190,7 +190,7 @@ class Platform:
 
     @property
     def watch_token(self) -> str:
-        """What other machines open the page with."""
+        """Token with which other machines open the page."""
         assert self._place is not None
         return self._place.credentials.watch_token
 

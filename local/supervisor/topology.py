@@ -112,7 +112,7 @@ class Topology:
 
     @property
     def stores(self) -> frozenset[str]:
-        """Which variables of the stores its workloads name: they wait for those alone."""
+        """Variables of the stores that its workloads name: they wait for those alone."""
         entries = [entry for each in self.functions for entry in each.env]
         entries += [entry for each in self.deployments for entry in each.env]
         named = [each for each in entries if each.source == STORES_SECRET]

@@ -30,7 +30,7 @@ class Repository:
 
     @property
     def functions(self) -> Path:
-        """Where each function has a folder with its func.yaml."""
+        """Folder in which each function has one with its func.yaml."""
         return self.root / "functions"
 
     @property

@@ -45,7 +45,7 @@ class Function:
 
     @property
     def endpoint(self) -> str | None:
-        """What people use it for, from its label `kandle.dev/endpoint`."""
+        """Its purpose for people, from its label `kandle.dev/endpoint`."""
         return self.labels.get(ENDPOINT_LABEL)
 
     @property

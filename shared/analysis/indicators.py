@@ -71,7 +71,7 @@ class Indicator:
 
     @property
     def warm_up(self) -> int:
-        """How many candles before the first wanted one it must be given."""
+        """Candles that it needs before the first wanted one."""
         return self.period * _WARM_UP[self.kind]
 
     def values(self, high: Floats, low: Floats, close: Floats) -> tuple[Floats, ...]:
@@ -124,7 +124,7 @@ def _parsed(text: str) -> AnyIndicator:
 
 
 def warm_up(indicators: Sequence[AnyIndicator]) -> int:
-    """How many candles to read before the first wanted one, so that values do not depend on it."""
+    """Candles to read before the first wanted one, so that values do not depend on it."""
     return max((each.warm_up for each in indicators), default=0)
 
 

@@ -102,7 +102,7 @@ class TalibIndicator:
 
     @property
     def warm_up(self) -> int:
-        """How many candles before the first wanted one it must be given; of a day: see `of_day`."""
+        """Candles that it needs before the first wanted one; of a day: see `of_day`."""
         if self.function in _SLOW:
             return MOST_WARM_UP
         return min(MOST_WARM_UP, max(_LEAST, _LOOK_BACKS * self.look_back()))

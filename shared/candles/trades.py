@@ -53,7 +53,7 @@ class Rows:
 
     @property
     def nbytes(self) -> int:
-        """How much memory the columns take; texts are shared."""
+        """Memory of the columns in bytes; texts are shared."""
         return sum(getattr(self, field.name).nbytes for field in fields(self))
 
     @classmethod

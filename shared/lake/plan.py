@@ -62,7 +62,7 @@ class Plan:
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """What OF_RANGE takes of a plan."""
+        """Parameters of OF_RANGE."""
         return {"position": self.position}
 
 

@@ -43,7 +43,7 @@ class Sized(Protocol):
 
     @property
     def nbytes(self) -> int:
-        """How much memory it takes."""
+        """Memory in bytes."""
 
 
 Held = TypeVar("Held", bound=Sized)

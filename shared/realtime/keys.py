@@ -18,7 +18,7 @@ class Block(NamedTuple):
 
     @property
     def field(self) -> str:
-        """How `blocks` names it."""
+        """Its field of `blocks`."""
         return f"{self.timeframe}:{self.start_us}"
 
     @classmethod
@@ -36,7 +36,7 @@ class Keys:
 
     @cached_property
     def prefix(self) -> str:
-        """What all keys of the shard begin with."""
+        """Prefix of all keys of the shard."""
         return f"{{{self.shard}}}:"
 
     @cached_property

@@ -173,7 +173,7 @@ class Batcher:
 
     @property
     def due_us(self) -> int:
-        """When the oldest payload will have waited long enough."""
+        """Time at which the oldest payload will have waited long enough."""
         return self._since_us + self.limits.age_us
 
     @property

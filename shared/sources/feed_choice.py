@@ -38,7 +38,7 @@ class FeedChoice:
 
     @property
     def process(self) -> str:
-        """What its bridge adds to the name of a process and its log."""
+        """Suffix of the name of its bridge's process and log."""
         return self.name.replace(":", "-")
 
     def __str__(self) -> str:

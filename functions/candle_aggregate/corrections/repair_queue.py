@@ -82,7 +82,7 @@ class Row(NamedTuple):
 
     @property
     def key(self) -> tuple[str, str, int, str]:
-        """What identifies the row."""
+        """Identity of the row."""
         return self[:4]
 
 

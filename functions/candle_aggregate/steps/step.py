@@ -45,7 +45,7 @@ class TickEvent:
 
     @property
     def received_us(self) -> int:
-        """When the bridge received the newest of its ticks."""
+        """Time of receipt of its newest tick, by the bridge."""
         return int(self.ticks.receive_time_us.max())
 
 

@@ -58,7 +58,7 @@ class Update:
 
     @property
     def candle(self) -> tuple[str, tuple[int, ...]] | None:
-        """Which candle, bar or value it is a state of: a newer one replaces it while it waits.
+        """The candle, bar or value that it is a state of: a newer one replaces it while it waits.
 
         Others: None.
         """

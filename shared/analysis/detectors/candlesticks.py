@@ -80,7 +80,7 @@ def candlesticks(tape: Tape, settings: DetectorSettings) -> Iterator[Findings]:
 
 
 def _strength(tape: Tape, row: Ints, value: Ints, begin: Ints, kind: Ints) -> Floats:
-    """How clear TA-Lib finds it, and how large it is."""
+    """Strength by TA-Lib's value and by size."""
     at = tape.at[row]
     size = tape.upright.highest(begin, at) - tape.upright.lowest(begin, at)
     expected = 2 * tape.typical_range[row] * np.sqrt(at - begin + 1)
@@ -91,7 +91,7 @@ def _strength(tape: Tape, row: Ints, value: Ints, begin: Ints, kind: Ints) -> Fl
 
 
 def _trend(tape: Tape, row: Ints, begin: Ints, direction: Ints, kind: Ints) -> Floats:
-    """How well the trend before suits the kind of pattern."""
+    """Fit of the trend before to the kind of pattern."""
     drift = tape.trend(row, begin - 1)
     along = np.clip(0.5 + direction * drift / 2, 0.0, 1.0)
     suits = [
