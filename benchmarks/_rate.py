@@ -1,4 +1,4 @@
-"""Rates of work that is one thread without I/O."""
+"""CPU rates of single-threaded work without I/O."""
 
 from __future__ import annotations
 

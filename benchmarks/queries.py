@@ -32,7 +32,6 @@ from shared.candles.partials import partials
 from shared.lake.candle_days import copy_candles
 from shared.lake.catalog import Catalog
 from shared.lake.compaction import compact
-from shared.lake.due import due_days, old_candle_days, old_days
 from shared.lake.record import lake_of
 from shared.lake.retention import (
     drop,
@@ -41,6 +40,7 @@ from shared.lake.retention import (
     verify,
 )
 from shared.lake.retention_settings import Terms
+from shared.lake.schedule import due_days, old_candle_days, old_days
 from shared.lake.snapshot import copy_ticks
 from shared.lake.tables import CANDLES
 from shared.market.timeframes import DEFAULT_LADDER, parse_ladder

@@ -36,9 +36,9 @@ def retention(
     """Drop what the lake provably has from Postgres."""
     from local.cli.lake import object_access
     from shared.errors import TransientError
-    from shared.lake.due import old_candle_days, old_days
     from shared.lake.maintenance import Keeper
     from shared.lake.retention_settings import Terms
+    from shared.lake.schedule import old_candle_days, old_days
     from shared.stores.limits import MAINTENANCE
     from shared.stores.postgres import Postgres
     from shared.stores.s3 import ObjectStore

@@ -16,10 +16,10 @@ from shared.lake.access import translated
 from shared.lake.candle_table import highest_revision, to_table
 from shared.lake.catalog import LOCK, Catalog, commit
 from shared.lake.compaction import files_of
-from shared.lake.due import SETTLED_S, candle_day
 from shared.lake.files import read, write
 from shared.lake.merge import merged
 from shared.lake.record import lake_of
+from shared.lake.schedule import SETTLED_S, candle_day
 from shared.lake.tables import CANDLES
 from shared.market.utc_days import DAY_US, begin_us
 from shared.stores.postgres import Postgres, try_lock

@@ -18,10 +18,10 @@ from shared.candles.trades import MINUTE_US
 from shared.lake.access import between, translated
 from shared.lake.catalog import LOCK, Catalog, commit
 from shared.lake.digest import digest
-from shared.lake.due import COMPACTED_S
 from shared.lake.files import bounds, read, rows_at_once, runs_of, write
 from shared.lake.merge import merged
 from shared.lake.record import HOUR_US, Change, add, joined, lake_of
+from shared.lake.schedule import COMPACTED_S
 from shared.lake.tables import ROW_GROUP, SMALL_ROW_GROUP, TICKS
 from shared.lake.tick_table import each_trade_once
 from shared.market.utc_days import DAY_US, begin_us

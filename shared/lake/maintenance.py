@@ -12,9 +12,9 @@ from shared.errors import TransientError
 from shared.lake import retention
 from shared.lake.candle_days import copy_candles
 from shared.lake.compaction import compact
-from shared.lake.due import due_days, old_candle_days, old_days, ticks_are_due
 from shared.lake.expiry import end_days, expire_snapshots, remove_orphans
 from shared.lake.retention_settings import Terms
+from shared.lake.schedule import due_days, old_candle_days, old_days, ticks_are_due
 from shared.lake.snapshot import copy_ticks
 from shared.lake.states import end_states, state_is_due, take_state
 from shared.runtime import metrics

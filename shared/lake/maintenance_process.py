@@ -19,8 +19,8 @@ from typing import Final
 
 from shared.errors import TransientError
 from shared.lake import maintenance_counts as counts
-from shared.lake.due import round_is_due, ticks_are_due
 from shared.lake.retention_settings import Terms
+from shared.lake.schedule import round_is_due, ticks_are_due
 from shared.stores.postgres import Postgres
 
 log = logging.getLogger(__name__)

@@ -16,10 +16,10 @@ from shared.lake.candle_table import to_candles
 from shared.lake.catalog import LOCK, Catalog
 from shared.lake.compaction import files_of
 from shared.lake.digest import digest
-from shared.lake.due import days_without_partition, longest, waits_for
 from shared.lake.files import read
 from shared.lake.record import joined, lake_of
 from shared.lake.retention_settings import Terms
+from shared.lake.schedule import days_without_partition, longest, waits_for
 from shared.lake.tables import CANDLES, TICKS
 from shared.runtime import metrics
 from shared.stores.partitions import OLD, drop_day

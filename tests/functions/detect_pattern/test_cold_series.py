@@ -9,9 +9,9 @@ from functions.detect_pattern.step import Steps
 from functions.detect_pattern.storage import Storage
 from shared.lake.candle_days import copy_candles
 from shared.lake.cold import Cold
-from shared.lake.due import old_candle_days
 from shared.lake.retention import drop_candles
 from shared.lake.retention_settings import Terms
+from shared.lake.schedule import old_candle_days
 from shared.stores.s3 import S3Access
 from tests.functions.detect_pattern.house import RULES, House, candle, reference
 

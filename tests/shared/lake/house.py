@@ -12,10 +12,10 @@ from shared.lake import retention
 from shared.lake.catalog import Catalog
 from shared.lake.cold import Cold
 from shared.lake.compaction import compact
-from shared.lake.due import due_days, old_days
 from shared.lake.plan import plan_ticks
 from shared.lake.record import lake_of
 from shared.lake.retention_settings import Terms
+from shared.lake.schedule import due_days, old_days
 from shared.lake.snapshot import copy_ticks
 from shared.lake.tables import TICKS, Definition
 from shared.market.utc_days import day_of

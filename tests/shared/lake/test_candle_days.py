@@ -11,9 +11,9 @@ import redis
 from functions.history_query.queries.closed_and_live import KeptCandles, Wanted
 from functions.persist.writer import Writer
 from shared.lake.candle_days import copy_candles
-from shared.lake.due import old_candle_days
 from shared.lake.retention import drop_candles
 from shared.lake.retention_settings import Terms
+from shared.lake.schedule import old_candle_days
 from shared.lake.tables import CANDLES
 from shared.market.timeframes import Timeframe
 from shared.realtime.readers import LiveState

@@ -17,9 +17,9 @@ import pytest
 
 from shared.lake import maintenance_counts as counts
 from shared.lake import maintenance_process
-from shared.lake.due import round_is_due
 from shared.lake.maintenance_process import Rounds
 from shared.lake.retention_settings import Terms
+from shared.lake.schedule import round_is_due
 from shared.runtime import metrics
 from tests.functions.history_query.market import generated
 from tests.local.broker.processes import eventually

@@ -1,4 +1,4 @@
-"""Work of the lake that is due, by what Postgres knows; loads none of the lake's libraries."""
+"""Maintenance schedule: work of the lake that is due, by Postgres alone; imports no Iceberg."""
 
 from __future__ import annotations
 
